@@ -1,0 +1,1 @@
+"""Do-as-I-do motion transfer."""

@@ -1,0 +1,45 @@
+"""The error family: every fault a user or their data can cause derives from `MotionTransferError`.
+
+Each class is also the builtin error it refines, so callers may catch either. The message says what went wrong, what was
+expected, what was found, where, and what to do; entry points print it as one line and exit non-zero.
+"""
+
+
+class MotionTransferError(Exception):
+    """Base of all errors that a user, their data or their machine can cause."""
+
+
+class ParamsError(MotionTransferError, ValueError):
+    """A value in params.yaml is wrong; the message starts with the file and the YAML key."""
+
+
+class VideoError(MotionTransferError, ValueError):
+    """A video cannot be read, decoded or written; the message names file, frame and cause."""
+
+
+class KeypointsError(MotionTransferError, ValueError):
+    """A keypoints table is malformed or does not hold what is asked of it."""
+
+
+class StatisticsError(MotionTransferError, ValueError):
+    """Pose statistics cannot be fitted or applied."""
+
+
+class WeightsError(MotionTransferError, ValueError):
+    """A weights file is missing something or does not fit the network."""
+
+
+class CheckpointError(MotionTransferError, RuntimeError):
+    """A checkpoint cannot be resumed, or another process holds it."""
+
+
+class TrainingError(MotionTransferError, RuntimeError):
+    """Training cannot go on: a loss is not finite, or there is nothing to train on."""
+
+
+class MissingFileError(MotionTransferError, FileNotFoundError):
+    """A file that a stage needs is not there."""
+
+
+class MissingLibraryError(MotionTransferError, ImportError):
+    """A shared library of the operating system is missing; the message names the package that has it."""

@@ -1,0 +1,90 @@
+"""Reading params.yaml: one section, checked by the caller's own model, with errors that name the YAML key.
+
+The models themselves live beside the stages that own them: a schema that all stages shared would be an input of all of them.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from motiontransfer.errors import MissingFileError, ParamsError
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class Section(BaseModel):
+    """Base of a section's model: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Value = TypeVar("_Value")
+
+
+def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
+    """Read the whole file.
+
+    Raises:
+        MissingFileError: no such file.
+        ParamsError: not YAML, or not a mapping at the top.
+    """
+    if not path.exists():
+        raise MissingFileError(
+            f"{path}: no such file; run from the project's root, where params.yaml is"
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ParamsError(
+            f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
+        )
+    return content
+
+
+def load_section(schema: type[_Value], key: str, *, path: Path = PARAMS_FILE) -> _Value:
+    """Read and check what stands under a dotted key, e.g. `train_gan` or `videos.demo_dance`.
+
+    Args:
+        schema: a `Section`, or any type pydantic can check, such as `dict[str, Video]`.
+
+    Raises:
+        ParamsError: the key is absent or a value under it is wrong; the message names the full key.
+    """
+    value: object = load_params(path)
+    walked: list[str] = []
+    for part in key.split("."):
+        walked.append(part)
+        if not isinstance(value, Mapping) or part not in value:
+            raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
+        value = value[part]
+    try:
+        return TypeAdapter(schema).validate_python(value)
+    except ValidationError as error:
+        raise ParamsError(
+            "\n".join(_line(path, key, schema, detail) for detail in error.errors())
+        ) from error
+
+
+def _line(path: Path, key: str, schema: type, detail: Mapping[str, object]) -> str:
+    location = [str(part) for part in detail["loc"]]  # ty: ignore[not-iterable]
+    full_key = ".".join([key, *location])
+    if detail["type"] == "extra_forbidden":
+        known = sorted(getattr(schema, "model_fields", {})) if len(location) == 1 else []
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        hint = (
+            f"; did you mean {close[0]!r}?"
+            if close
+            else f"; known keys: {', '.join(known)}"
+            if known
+            else ""
+        )
+        return f"{path}: {full_key}: unknown key{hint}"
+    got = "" if detail["type"] == "missing" else f", got {detail['input']!r}"
+    message = str(detail["msg"])
+    return f"{path}: {full_key}: {message[:1].lower()}{message[1:]}{got}"

@@ -1,0 +1,180 @@
+"""Joints, limbs and joint groups, by name.
+
+Hides how many joints there are and in which order they are stored: the rest of the code asks by name. The body's joints are
+MediaPipe's 33, the hands' its 21 each, the face's a subset of its mesh that the drawing needs. Left and right are the
+person's own, and stand first in the name, so that mirroring is a matter of names.
+"""
+
+from dataclasses import dataclass
+
+_HAND_PARTS = (
+    "wrist",
+    *(f"thumb_{part}" for part in ("cmc", "mcp", "ip", "tip")),
+    *(
+        f"{finger}_{part}"
+        for finger in ("index", "middle", "ring", "pinky")
+        for part in ("mcp", "pip", "dip", "tip")
+    ),
+)
+
+BODY_JOINTS = (
+    "nose",
+    *(
+        "left_eye_inner",
+        "left_eye",
+        "left_eye_outer",
+        "right_eye_inner",
+        "right_eye",
+        "right_eye_outer",
+    ),
+    *("left_ear", "right_ear", "left_mouth", "right_mouth"),
+    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+    *("left_pinky", "right_pinky", "left_index", "right_index", "left_thumb", "right_thumb"),
+    *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+    *("left_heel", "right_heel", "left_foot_index", "right_foot_index"),
+)
+LEFT_HAND_JOINTS = tuple(f"left_hand_{part}" for part in _HAND_PARTS)
+RIGHT_HAND_JOINTS = tuple(f"right_hand_{part}" for part in _HAND_PARTS)
+FACE_JOINTS = (
+    *("face_chin", "face_forehead", "face_nose_bridge", "face_nose_tip"),
+    *("face_upper_lip_top", "face_upper_lip_bottom", "face_lower_lip_top", "face_lower_lip_bottom"),
+    *(
+        f"{side}_face_{part}"
+        for side in ("left", "right")
+        for part in (
+            *("temple", "cheek", "jaw_upper", "jaw_middle", "jaw_lower"),
+            *("brow_outer", "brow_middle", "brow_inner"),
+            *("eye_outer", "eye_top", "eye_inner", "eye_bottom"),
+            *("nostril", "mouth_corner", "upper_lip", "lower_lip"),
+        )
+    ),
+)
+
+Limb = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """Joint groups in storage order; every joint belongs to exactly one group."""
+
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    """(group name, joint names) in the order in which joints lie along the joint axis."""
+
+    def __post_init__(self) -> None:
+        """Check that no joint is named twice."""
+        if len(set(self.joints)) != len(self.joints):
+            repeated = sorted({name for name in self.joints if self.joints.count(name) > 1})
+            raise ValueError(
+                f"a skeleton names each joint once; named more than once: {', '.join(repeated)}"
+            )
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """All joint names along the joint axis."""
+        return tuple(name for _, names in self.groups for name in names)
+
+    def index(self, joint: str) -> int:
+        """Position of a joint along the joint axis.
+
+        Raises:
+            ValueError: no such joint.
+        """
+        return self.joints.index(joint)
+
+    def slice(self, group: str) -> slice:
+        """Where a group's joints lie along the joint axis.
+
+        Raises:
+            ValueError: no such group.
+        """
+        start = 0
+        for name, joints in self.groups:
+            if name == group:
+                return slice(start, start + len(joints))
+            start += len(joints)
+        raise ValueError(
+            f"the skeleton has no joint group {group!r}; it has {[name for name, _ in self.groups]}"
+        )
+
+
+HOLISTIC = Skeleton(
+    groups=(
+        ("body", BODY_JOINTS),
+        ("left_hand", LEFT_HAND_JOINTS),
+        ("right_hand", RIGHT_HAND_JOINTS),
+        ("face", FACE_JOINTS),
+    )
+)
+
+
+def mirrored(joint: str) -> str:
+    """Name of the joint on the other side; a joint on the midline is its own mirror."""
+    if joint.startswith("left_"):
+        return "right_" + joint.removeprefix("left_")
+    if joint.startswith("right_"):
+        return "left_" + joint.removeprefix("right_")
+    return joint
+
+
+def _both_sides(*limbs: Limb) -> tuple[Limb, ...]:
+    return tuple(
+        (mirrored(a), mirrored(b)) if side else (a, b) for side in (0, 1) for a, b in limbs
+    )
+
+
+def _chain(*joints: str) -> tuple[Limb, ...]:
+    return tuple(zip(joints[:-1], joints[1:], strict=True))
+
+
+BODY_LIMBS: tuple[Limb, ...] = (
+    ("left_shoulder", "right_shoulder"),
+    ("left_hip", "right_hip"),
+    *_both_sides(
+        ("left_shoulder", "left_elbow"),
+        ("left_elbow", "left_wrist"),
+        ("left_shoulder", "left_hip"),
+        ("left_hip", "left_knee"),
+        ("left_knee", "left_ankle"),
+        ("left_ankle", "left_heel"),
+        ("left_heel", "left_foot_index"),
+        ("left_ankle", "left_foot_index"),
+        ("nose", "left_eye"),
+        ("left_eye", "left_ear"),
+        ("left_wrist", "left_index"),
+        ("left_wrist", "left_pinky"),
+    ),
+)
+
+LEFT_HAND_LIMBS: tuple[Limb, ...] = tuple(
+    limb
+    for finger in ("thumb", "index", "middle", "ring", "pinky")
+    for limb in _chain(
+        "left_hand_wrist", *(name for name in LEFT_HAND_JOINTS if f"_{finger}_" in name)
+    )
+)
+RIGHT_HAND_LIMBS: tuple[Limb, ...] = tuple((mirrored(a), mirrored(b)) for a, b in LEFT_HAND_LIMBS)
+
+FACE_LIMBS: tuple[Limb, ...] = (
+    ("face_nose_bridge", "face_nose_tip"),
+    *_both_sides(
+        *_chain(
+            *("face_forehead", "left_face_temple", "left_face_cheek", "left_face_jaw_upper"),
+            *("left_face_jaw_middle", "left_face_jaw_lower", "face_chin"),
+        ),
+        *_chain("left_face_brow_outer", "left_face_brow_middle", "left_face_brow_inner"),
+        *_chain("left_face_eye_outer", "left_face_eye_top", "left_face_eye_inner"),
+        *_chain("left_face_eye_outer", "left_face_eye_bottom", "left_face_eye_inner"),
+        ("face_nose_tip", "left_face_nostril"),
+        *_chain("left_face_mouth_corner", "left_face_upper_lip", "face_upper_lip_top"),
+        *_chain("left_face_mouth_corner", "left_face_lower_lip", "face_lower_lip_bottom"),
+        *_chain("left_face_mouth_corner", "face_upper_lip_bottom"),
+        *_chain("left_face_mouth_corner", "face_lower_lip_top"),
+    ),
+)
+
+LIMBS_OF_GROUP = {
+    "body": BODY_LIMBS,
+    "left_hand": LEFT_HAND_LIMBS,
+    "right_hand": RIGHT_HAND_LIMBS,
+    "face": FACE_LIMBS,
+}

@@ -1,0 +1,1 @@
+"""The pipeline's stages: `python -m stages STAGE NAME`, one thin module each."""

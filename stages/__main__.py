@@ -1,0 +1,8 @@
+"""Run one stage: `python -m stages decode demo_dance`."""
+
+import sys
+
+from motiontransfer.entry import run
+
+if __name__ == "__main__":
+    sys.exit(run("stages", sys.argv[1:]))
