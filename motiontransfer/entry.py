@@ -21,7 +21,7 @@ _SYSTEM_PACKAGE_OF = {
 
 
 def run(package: str, arguments: Sequence[str]) -> int:
-    """Import `package.<first argument>` and call its `main` with the other arguments; return the exit status."""
+    """Call `main` of `package.<first argument>` with the other arguments; return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not arguments:
         print(f"usage: python -m {package} STAGE [NAME]", file=sys.stderr)  # noqa: T201 - an entry point speaks to a person
@@ -46,6 +46,7 @@ def _import_main(package: str, name: str):  # noqa: ANN202 - a callable whose ar
         for library, debian_package in _SYSTEM_PACKAGE_OF.items():
             if library in str(error):
                 raise MissingLibraryError(
-                    f"{library} is missing on this machine; install it, e.g. apt-get install {debian_package}"
+                    f"{library} is missing on this machine; "
+                    f"install it, e.g. apt-get install {debian_package}"
                 ) from error
         raise

@@ -1,7 +1,8 @@
 """The error family: every fault a user or their data can cause derives from `MotionTransferError`.
 
-Each class is also the builtin error it refines, so callers may catch either. The message says what went wrong, what was
-expected, what was found, where, and what to do; entry points print it as one line and exit non-zero.
+Each class is also the builtin error it refines, so callers may catch either. The message says what
+went wrong, what was expected, what was found, where, and what to do; entry points print it as one
+line and exit non-zero.
 """
 
 
@@ -42,4 +43,4 @@ class MissingFileError(MotionTransferError, FileNotFoundError):
 
 
 class MissingLibraryError(MotionTransferError, ImportError):
-    """A shared library of the operating system is missing; the message names the package that has it."""
+    """A shared library of the system is missing; the message names the package that has it."""

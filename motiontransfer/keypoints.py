@@ -1,7 +1,8 @@
 """Keypoints of one person in a clip, and their Parquet form.
 
-Hides the file's schema: one row a (frame, person), for each joint group a fixed-size list of float32 with x, y and score
-joint after joint; joint names, image size, frame rate, detector and schema version in the file's metadata.
+Hides the file's schema: one row a (frame, person), for each joint group a fixed-size list of
+float32 with x, y and score joint after joint; joint names, image size, frame rate, detector and
+schema version in the file's metadata.
 """
 
 import json
@@ -54,18 +55,19 @@ class Keypoints:
         frames, joints = self.points.shape[0], len(self.skeleton.joints)
         if self.points.shape != (frames, joints, 2) or self.score.shape != (frames, joints):
             raise KeypointsError(
-                f"expected points ({frames}, {joints}, 2) and score ({frames}, {joints}) for this skeleton, "
+                f"expected points ({frames}, {joints}, 2) and score ({frames}, {joints}) for this "
+                f"skeleton, "
                 f"got {self.points.shape} and {self.score.shape}"
             )
         if not (np.isfinite(self.points).all() and np.isfinite(self.score).all()):
             raise KeypointsError("expected finite numbers in points and score")
-        if self.score.size and not (0 <= self.score.min() and self.score.max() <= 1):
+        if self.score.size and not (self.score.min() >= 0 and self.score.max() <= 1):
             raise KeypointsError(
                 f"expected scores in [0, 1], got {self.score.min()} to {self.score.max()}"
             )
         if self.points[self.score == 0].any():
             raise KeypointsError(
-                "expected (0, 0) for each missing joint (score 0): a position there would be made up"
+                "expected (0, 0) for each missing joint (score 0): a position there is made up"
             )
 
     @property
@@ -135,7 +137,8 @@ def read_keypoints(path: Path) -> Keypoints:
     metadata = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     if metadata.get("schema_version") != SCHEMA_VERSION:
         raise KeypointsError(
-            f"{path}: expected keypoints schema version {SCHEMA_VERSION}, got {metadata.get('schema_version')}"
+            f"{path}: expected keypoints schema version {SCHEMA_VERSION}, "
+            f"got {metadata.get('schema_version')}"
         )
     skeleton = Skeleton(
         groups=tuple((group, tuple(joints)) for group, joints in metadata["groups"])
@@ -143,7 +146,8 @@ def read_keypoints(path: Path) -> Keypoints:
     frame_indices = table.column("frame_index").to_numpy()
     if not np.array_equal(frame_indices, np.arange(len(frame_indices))):
         raise KeypointsError(
-            f"{path}: expected one row a frame, frame_index 0, 1, 2 …; rows are missing or out of order"
+            f"{path}: expected one row a frame, frame_index 0, 1, 2 …; "
+            "rows are missing or out of order"
         )
     packed = np.concatenate(
         [_column(table, path, group, len(joints)) for group, joints in skeleton.groups], axis=1
@@ -173,7 +177,10 @@ def _column(
 
 
 def to_long_table(keypoints: Keypoints) -> pd.DataFrame:
-    """One row a (frame, joint): frame_index, pts_seconds, group, joint, x, y, score; x and y are NaN where missing."""
+    """One row a (frame, joint), for pandas.
+
+    Columns: frame_index, pts_seconds, group, joint, x, y, score; x and y are NaN where missing.
+    """
     frames, joints = keypoints.score.shape
     group_of_joint = [group for group, names in keypoints.skeleton.groups for _ in names]
     frame_index = np.repeat(np.arange(frames), joints)

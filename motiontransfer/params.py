@@ -1,6 +1,7 @@
-"""Reading params.yaml: one section, checked by the caller's own model, with errors that name the YAML key.
+"""Reading params.yaml: one section, checked by the caller's own model.
 
-The models themselves live beside the stages that own them: a schema that all stages shared would be an input of all of them.
+Errors name the YAML key. The models themselves live beside the stages that own them: a schema that
+all stages shared would be an input of all of them.
 """
 
 import difflib

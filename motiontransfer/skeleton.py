@@ -1,10 +1,12 @@
 """Joints, limbs and joint groups, by name.
 
-Hides how many joints there are and in which order they are stored: the rest of the code asks by name. The body's joints are
-MediaPipe's 33, the hands' its 21 each, the face's a subset of its mesh that the drawing needs. Left and right are the
-person's own, and stand first in the name, so that mirroring is a matter of names.
+Hides how many joints there are and in which order they are stored: the rest of the code asks by
+name. The body's joints are MediaPipe's 33, the hands' its 21 each, the face's a subset of its mesh
+that the drawing needs. Left and right are the person's own, and stand first in the name, so that
+mirroring is a matter of names.
 """
 
+import itertools
 from dataclasses import dataclass
 
 _HAND_PARTS = (
@@ -123,7 +125,7 @@ def _both_sides(*limbs: Limb) -> tuple[Limb, ...]:
 
 
 def _chain(*joints: str) -> tuple[Limb, ...]:
-    return tuple(zip(joints[:-1], joints[1:], strict=True))
+    return tuple(itertools.pairwise(joints))
 
 
 BODY_LIMBS: tuple[Limb, ...] = (

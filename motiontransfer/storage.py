@@ -2,14 +2,17 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path with the same suffix in the same folder; on success it becomes `path`, on an error it goes."""
+def replacing(path: Path) -> Generator[Path]:
+    """Yield a temporary path in the same folder, with the same suffix.
+
+    On success it becomes `path`; on an error it goes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
