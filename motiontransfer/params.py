@@ -6,6 +6,7 @@ all stages shared would be an input of all of them.
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,11 +17,18 @@ from motiontransfer.errors import MissingFileError, ParamsError
 
 PARAMS_FILE = Path("params.yaml")
 
+_Settings = TypeVar("_Settings")
+
 
 class Section(BaseModel):
     """Base of a section's model: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def fill(self, settings: type[_Settings], **others: object) -> _Settings:
+        """Build a dataclass whose fields are this section's values of the same names, and others."""
+        names = [field.name for field in fields(settings) if field.name not in others]  # ty: ignore[invalid-argument-type]
+        return settings(**{name: getattr(self, name) for name in names}, **others)
 
 
 _Value = TypeVar("_Value")

@@ -1,0 +1,48 @@
+"""Rolling a frame generator out: each frame conditioned on the one it made before.
+
+Hides the state that is carried from frame to frame (Chan et al. 2019, sec. 3.2: zeros stand for the
+frame before the first). Poses are drawn a chunk at a time; memory does not grow with the clip.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
+from motiontransfer.skeleton import Skeleton
+
+_CHUNK_FRAMES = 8
+
+
+def roll_out(
+    generator: nn.Module,
+    points: Float[np.ndarray, "frames joints 2"],
+    score: Float[np.ndarray, "frames joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    style: PoseMapStyle,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+) -> Iterator[Float[Tensor, "3 height width"]]:
+    """Yield one generated frame in [-1, 1] for every pose, in order."""
+    previous = torch.zeros((1, 3, *size), device=device)
+    for start in range(0, len(points), _CHUNK_FRAMES):
+        chunk = slice(start, start + _CHUNK_FRAMES)
+        # No context is held across a yield: it would leak into the caller's code.
+        with torch.inference_mode():
+            pose_maps = draw_poses(
+                torch.from_numpy(points[chunk]).to(device),
+                torch.from_numpy(score[chunk]).to(device),
+                skeleton=skeleton,
+                size=size,
+                style=style,
+            )
+        for pose_map in pose_maps:
+            with torch.inference_mode(), autocast():
+                previous = generator(pose_map[None], previous)
+            yield previous[0]

@@ -1,0 +1,1 @@
+"""Losses, the two training steps, the loop around them."""

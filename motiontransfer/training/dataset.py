@@ -1,0 +1,175 @@
+"""What the networks are trained on: pairs of consecutive frames of one subject, with their poses.
+
+Hides how a pair is found on disk, which pairs are left out and why, and in which order pairs are
+seen. The order is a function of seed and step alone, so a resumed run sees exactly what an
+uninterrupted one would have.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motiontransfer.errors import TrainingError
+from motiontransfer.keypoints import Keypoints, read_keypoints
+from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.media.tensors import frames_to_tensor
+from motiontransfer.training.split import HeldOut, split_clip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingClip:
+    """One clip of the target subject."""
+
+    frames: Path
+    """Frame store of the clip."""
+
+    keypoints: Keypoints
+    """Poses of every frame."""
+
+    keypoints_file: Path
+    """Where the poses were read from."""
+
+    training_frames: range
+    """Frames that may be trained on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairBatch:
+    """Consecutive frames t and t+1 with their poses; axis 1 is time."""
+
+    points: Float[Tensor, "batch 2 joints 2"]
+    score: Float[Tensor, "batch 2 joints"]
+    frames: Float[Tensor, "batch 2 3 height width"]
+
+    def to(self, device: torch.device) -> "PairBatch":
+        """Copy to a device."""
+        return PairBatch(
+            points=self.points.to(device),
+            score=self.score.to(device),
+            frames=self.frames.to(device),
+        )
+
+
+def read_training_clips(
+    frames_folder: Path, keypoints_folder: Path, held_out: HeldOut
+) -> list[TrainingClip]:
+    """Find a subject's clips, in the order of their names, and split off each one's tail.
+
+    Raises:
+        TrainingError: there is no clip, a clip is too short, sizes differ between clips.
+    """
+    clips = []
+    for path in sorted(keypoints_folder.glob("*.parquet")):
+        keypoints = read_keypoints(path)
+        training, _ = split_clip(
+            keypoints.num_frames,
+            held_out_fraction=held_out.held_out_fraction,
+            gap_frames=held_out.gap_frames,
+        )
+        frames = frames_folder / path.stem / "frames.mkv"
+        clips.append(
+            TrainingClip(
+                frames=frames,
+                keypoints=keypoints,
+                keypoints_file=path,
+                training_frames=training,
+            )
+        )
+    sizes = {clip.keypoints.image_size for clip in clips}
+    if len(sizes) != 1:
+        raise TrainingError(
+            f"{keypoints_folder}: expected clips of one size (height, width), got {sorted(sizes)}; "
+            "give each video of the target the same decode.size"
+        )
+    return clips
+
+
+class PairDataset:
+    """Every pair of consecutive training frames in which a body was found in both."""
+
+    def __init__(self, clips: Sequence[TrainingClip]) -> None:
+        self.clips = list(clips)
+        self.pairs: list[tuple[int, int]] = []
+        """(clip, frame_index of the pair's first frame)."""
+        self.num_pairs_without_body = 0
+        """Pairs left out because no body was found in one of the two frames."""
+        for index, clip in enumerate(self.clips):
+            body = clip.keypoints.score[:, clip.keypoints.skeleton.slice("body")]
+            found: np.ndarray = np.any(body > 0, axis=1)
+            for first in clip.training_frames[:-1]:
+                if found[first] and found[first + 1]:
+                    self.pairs.append((index, first))
+                else:
+                    self.num_pairs_without_body += 1
+        if not self.pairs:
+            raise TrainingError(
+                f"no two consecutive frames with a body among {len(self.clips)} clips; "
+                "see the coverage in artifacts/metrics/detect_keypoints"
+            )
+        self._stores = [FrameStore(clip.frames) for clip in self.clips]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batch(self, indices: Iterable[int]) -> PairBatch:
+        """Read the pairs with these indices."""
+        chosen = [self.pairs[index] for index in indices]
+        points = [self.clips[c].keypoints.points[t : t + 2] for c, t in chosen]
+        score = [self.clips[c].keypoints.score[t : t + 2] for c, t in chosen]
+        frames = [frames_to_tensor(list(self._stores[c].frames(t, t + 2))) for c, t in chosen]
+        return PairBatch(
+            points=torch.from_numpy(np.stack(points)),
+            score=torch.from_numpy(np.stack(score)),
+            frames=torch.stack(frames),
+        )
+
+
+Batch = TypeVar("Batch", covariant=True)
+
+
+class Dataset(Protocol[Batch]):
+    """Items that can be read in batches."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Iterable[int]) -> Batch:
+        """Read the items with these indices."""
+        ...
+
+
+def batches_ahead(
+    dataset: Dataset[Batch], *, start_step: int, num_steps: int, batch_size: int, seed: int
+) -> Iterator[Batch]:
+    """Yield the batches of steps `start_step` to `num_steps`, reading one ahead of its use."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        pending = None
+        for step in range(start_step, num_steps):
+            indices = batch_indices(step, num_items=len(dataset), batch_size=batch_size, seed=seed)
+            following = reader.submit(dataset.batch, indices)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
+
+
+def batch_indices(step: int, *, num_items: int, batch_size: int, seed: int) -> list[int]:
+    """Items of one step: epoch after epoch, each a permutation drawn from (seed, epoch)."""
+    first = step * batch_size
+    return [
+        int(_permutation(num_items, seed, place // num_items)[place % num_items])
+        for place in range(first, first + batch_size)
+    ]
+
+
+@lru_cache(maxsize=4)
+def _permutation(num_items: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(num_items)

@@ -1,0 +1,90 @@
+"""The face GAN's step (Chan et al. 2019, sec. 3.4).
+
+A residual is predicted on the main generator's face and judged as a crop. The main generator is
+frozen: its crops come ready made. Deviations: each frame has a box of its own; L1 and feature
+matching besides the adversarial loss, for runs without perceptual weights.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from motiontransfer.nets.discriminators import halves
+from motiontransfer.nets.face_crops import draw_crops
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.skeleton import Skeleton
+from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.face_dataset import FaceBatch
+from motiontransfer.training.losses import (
+    Scalar,
+    adversarial_discriminator_loss,
+    adversarial_generator_loss,
+    feature_matching_loss,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceGanSettings:
+    """Numbers of the step; a weight of 0 turns a loss off."""
+
+    adversarial_weight: float
+    feature_matching_weight: float
+    l1_weight: float
+    average_decay: float
+    """Decay a step of the moving average of the generator's weights."""
+
+
+class FaceGanTask:
+    """One step of face generator and face discriminator."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        adversaries: Adversaries,
+        *,
+        style: PoseMapStyle,
+        skeleton: Skeleton,
+        settings: FaceGanSettings,
+    ) -> None:
+        self.adversaries = adversaries
+        self._fabric, self._style, self._skeleton = fabric, style, skeleton
+        self._settings = settings
+
+    def step(self, batch: FaceBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
+        """Train both networks on one batch; return every weighted loss by name."""
+        batch = batch.to(self._fabric.device)
+        poses = draw_crops(
+            batch.points,
+            batch.score,
+            batch.boxes,
+            skeleton=self._skeleton,
+            style=self._style,
+            crop_size=batch.real.shape[-1],
+        )
+        with self._fabric.autocast():
+            fake = batch.generated + self.adversaries.generator(poses, batch.generated)
+            shown = torch.cat([poses.repeat(2, 1, 1, 1), torch.cat([batch.real, fake])], dim=1)
+            judged_real, judged_fake = halves(self.adversaries.discriminator(shown))
+        settings = self._settings
+        matching = feature_matching_loss(judged_real, judged_fake)
+        adversarial = adversarial_generator_loss(judged_fake)
+        return self.adversaries.update(
+            {
+                "adversarial": settings.adversarial_weight * adversarial,
+                "feature_matching": settings.feature_matching_weight * matching,
+                "l1": settings.l1_weight * (fake - batch.real).abs().mean(),
+            },
+            {"adversarial": adversarial_discriminator_loss(judged_real, judged_fake)},
+            step=step,
+            learning_rate=learning_rate,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step."""
+        return self.adversaries.state()
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        self.adversaries.load_state(state)

@@ -1,0 +1,141 @@
+"""Training the face generator of one target, from its clips and main generator to its weights."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from lightning_fabric import Fabric
+from torch import nn
+
+from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.media.tensors import tensor_to_frames
+from motiontransfer.nets.blocks import count_parameters, initialise
+from motiontransfer.nets.discriminators import MultiscaleDiscriminator
+from motiontransfer.nets.face_crops import draw_crops
+from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
+from motiontransfer.nets.rollout import roll_out
+from motiontransfer.progress import track
+from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.checkpoints import run_folder, run_key
+from motiontransfer.training.dataset import TrainingClip
+from motiontransfer.training.face_dataset import FaceDataset
+from motiontransfer.training.face_gan import FaceGanSettings, FaceGanTask
+from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
+from motiontransfer.training.loop import Schedule, copy_logs, fit
+from motiontransfer.training.samples import spread
+from motiontransfer.training.trained import TrainedGenerator
+from motiontransfer.training.weights import write_weights
+
+_NUM_SAMPLES = 8
+
+
+def train_face_generator(
+    clips: list[TrainingClip],
+    fabric: Fabric,
+    main: TrainedGenerator,
+    *,
+    config: FaceGeneratorConfig,
+    discriminator_config: DiscriminatorConfig,
+    settings: FaceGanSettings,
+    schedule: Schedule,
+    paths: RunPaths,
+) -> dict[str, int]:
+    """Train, write the face generator's weights and the logs; return counts for the metrics."""
+    torch.manual_seed(schedule.seed)
+    inputs = [file for clip in clips for file in (clip.frames, clip.keypoints_file)]
+    key = run_key(
+        [config, discriminator_config, settings, schedule, fabric.strategy.precision.precision],
+        [paths.models / "generator.safetensors", *inputs],
+    )
+    adversaries = Adversaries(
+        FaceGenerator(config).apply(initialise),
+        MultiscaleDiscriminator(
+            in_channels=config.pose_channels + 3, **asdict(discriminator_config)
+        ).apply(initialise),
+        device=fabric.device,
+        average_decay=settings.average_decay,
+    )
+    task = FaceGanTask(
+        fabric,
+        adversaries,
+        style=main.style,
+        skeleton=clips[0].keypoints.skeleton,
+        settings=settings,
+    )
+    with run_folder(paths.checkpoints, key) as folder:
+        rollouts = [
+            _roll_out_clip(clip, main, fabric, folder / f"rollout_{index}.mkv")
+            for index, clip in enumerate(clips)
+        ]
+        dataset = FaceDataset(clips, rollouts, crop_size=config.crop_size)
+        sampled = spread(range(len(dataset)), count=_NUM_SAMPLES)
+        fit(
+            task,
+            schedule=schedule,
+            dataset=dataset,
+            sample=lambda: _sample_grid(adversaries, dataset, sampled, main),
+            folder=folder,
+            description="train face generator",
+        )
+        write_weights(
+            paths.models / "face_generator.safetensors",
+            adversaries.generator_average,
+            description={"face_generator": asdict(config)},
+        )
+        copy_logs(folder, paths.logs)
+    return {
+        "steps": schedule.num_steps,
+        "frames": len(dataset),
+        "frames_without_face": dataset.num_frames_without_face,
+        "face_generator_parameters": count_parameters(adversaries.generator),
+    }
+
+
+def write_no_face_generator(models: Path) -> None:
+    """Say in the weights file that faces are left as the main generator makes them."""
+    write_weights(
+        models / "face_generator.safetensors", nn.Module(), description={"face_generator": None}
+    )
+
+
+def _roll_out_clip(clip: TrainingClip, main: TrainedGenerator, fabric: Fabric, path: Path) -> Path:
+    """Generate the training frames of a clip once; a file that is there is whole and is kept."""
+    if path.exists():
+        return path
+    keypoints = clip.keypoints
+    frames = slice(clip.training_frames.start, clip.training_frames.stop)
+    generated = roll_out(
+        main.network.to(fabric.device),
+        keypoints.points[frames],
+        keypoints.score[frames],
+        skeleton=keypoints.skeleton,
+        size=keypoints.image_size,
+        style=main.style,
+        device=fabric.device,
+        autocast=fabric.autocast,
+    )
+    with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as writer:
+        for image in track(generated, "main generator's frames", total=len(clip.training_frames)):
+            writer.write(tensor_to_frames(image[None])[0])
+    return path
+
+
+def _sample_grid(
+    adversaries: Adversaries, dataset: FaceDataset, items: list[int], main: TrainedGenerator
+) -> UInt8[np.ndarray, "height width 3"]:
+    """One column a face: real, as the main generator makes it, with the residual."""
+    batch = dataset.batch(items).to(next(adversaries.generator.parameters()).device)
+    poses = draw_crops(
+        batch.points,
+        batch.score,
+        batch.boxes,
+        skeleton=dataset.clips[0].keypoints.skeleton,
+        style=main.style,
+        crop_size=batch.real.shape[-1],
+    )
+    with torch.inference_mode():
+        refined = batch.generated + adversaries.generator_average(poses, batch.generated)
+    rows = [tensor_to_frames(images) for images in (batch.real, batch.generated, refined)]
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])

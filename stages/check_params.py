@@ -1,0 +1,108 @@
+"""Check the names in params.yaml before anything is computed: `python -m stages check_params`.
+
+Videos, subjects, targets and transfers must fit together; each stage checks its own section when it
+runs. The out never changes, so a new video reruns nothing of the others.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from motiontransfer.errors import ParamsError
+from motiontransfer.params import PARAMS_FILE, Section, load_section
+from motiontransfer.storage import write_json
+
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+
+
+class Video(Section):
+    """One entry of `videos`; stage decode checks the crop."""
+
+    path: Path
+    subject: Name
+    crop: object = "none"
+
+
+class Transfer(Section):
+    """One entry of `transfers`."""
+
+    source: Name
+    source_subject: Name
+    target: Name
+    truth: str
+
+
+def main() -> None:
+    """Raise one error that lists every fault; otherwise write a constant file."""
+    videos = load_section(dict[Name, Video], "videos")
+    subjects = load_section(list[Name], "subjects")
+    targets = load_section(list[Name], "targets")
+    transfers = load_section(dict[Name, Transfer], "transfers")
+    faults = [
+        *_video_faults(videos, subjects),
+        *_unknown("targets", targets, subjects, "subjects"),
+        *(
+            fault
+            for name, transfer in transfers.items()
+            for fault in _transfer_faults(f"transfers.{name}", transfer, videos, targets)
+        ),
+    ]
+    if faults:
+        raise ParamsError("\n".join(f"{PARAMS_FILE}: {fault}" for fault in faults))
+    write_json(Path("artifacts/params_checked.json"), {"names_fit_together": True})
+
+
+def _video_faults(videos: dict[str, Video], subjects: list[str]) -> list[str]:
+    filmed = {video.subject for video in videos.values()}
+    return [
+        *(
+            f"videos.{name}.subject: unknown subject {video.subject!r}; subjects lists {subjects}"
+            for name, video in videos.items()
+            if video.subject not in subjects
+        ),
+        *(
+            f"videos.{name}.path: no such file: {video.path}; copy the video there"
+            for name, video in videos.items()
+            if not video.path.exists() and not _is_made_or_pulled(video.path)
+        ),
+        *(
+            f"subjects: {subject!r} is in no video; name it as the subject of one, or remove it"
+            for subject in subjects
+            if subject not in filmed
+        ),
+    ]
+
+
+def _transfer_faults(
+    key: str, transfer: Transfer, videos: dict[str, Video], targets: list[str]
+) -> list[str]:
+    faults = [
+        *_unknown(f"{key}.source", [transfer.source], list(videos), "videos"),
+        *_unknown(f"{key}.target", [transfer.target], targets, "targets"),
+    ]
+    video = videos.get(transfer.source)
+    if video is not None and video.subject != transfer.source_subject:
+        faults.append(
+            f"{key}.source_subject: expected {video.subject!r}, the subject of "
+            f"videos.{transfer.source}, got {transfer.source_subject!r}"
+        )
+    truth = Path("data/truth") / transfer.truth
+    if not truth.exists() and not _is_made_or_pulled(truth) and transfer.truth != "demo.mp4":
+        faults.append(f"{key}.truth: no such file: {truth}; use `none` where there is no truth")
+    return faults
+
+
+def _unknown(key: str, names: list[str], known: list[str], section: str) -> list[str]:
+    return [
+        f"{key}: unknown name {name!r}; {section} has {known}"
+        for name in names
+        if name not in known
+    ]
+
+
+def _is_made_or_pulled(path: Path) -> bool:
+    """Whether another pipeline makes the file, or DVC keeps it and can pull it."""
+    made = any((parent / "dvc.yaml").exists() for parent in path.parents if parent != Path())
+    kept = [path, *path.parents]
+    return made or any(p.with_name(f"{p.name}.dvc").exists() for p in kept if p.name)

@@ -1,0 +1,74 @@
+"""Render one transfer: `python -m stages render ada_as_ben`."""
+
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+
+from motiontransfer.keypoints import read_keypoints, write_keypoints
+from motiontransfer.media.clip import read_clip
+from motiontransfer.params import Section, load_section
+from motiontransfer.pose.normalization import normalize_pose
+from motiontransfer.pose.pose_statistics import read_statistics
+from motiontransfer.rendering.rollout import FaceMode, load_renderer
+from motiontransfer.rendering.transfer import (
+    Panels,
+    generate,
+    write_comparison,
+    write_contact_sheet,
+    write_transfer,
+)
+from motiontransfer.storage import write_json
+from motiontransfer.training.device import Precision, make_fabric
+
+
+class RenderParams(Section):
+    """Section `render` of params.yaml, where each value is explained."""
+
+    face: FaceMode
+    precision: Precision
+    crf: int = Field(ge=0, le=51)
+    contact_sheet_columns: int = Field(ge=1)
+
+
+class Transfer(Section):
+    """One entry of `transfers`."""
+
+    source: str
+    source_subject: str
+    target: str
+    truth: str
+
+
+def main(transfer: str) -> None:
+    """Normalise the source's poses into the target's image, generate frames, write videos."""
+    params = load_section(RenderParams, "render")
+    names = load_section(Transfer, f"transfers.{transfer}")
+    results, statistics = Path("results") / transfer, Path("artifacts/statistics")
+    source = read_clip(Path("artifacts/frames") / names.source_subject / names.source)
+    poses = normalize_pose(
+        read_keypoints(Path(f"artifacts/keypoints/{names.source_subject}/{names.source}.parquet")),
+        source=read_statistics(statistics / f"{names.source_subject}.json"),
+        target=read_statistics(statistics / f"{names.target}.json"),
+    )
+    write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
+    fabric = make_fabric(precision=params.precision)
+    renderer = load_renderer(Path("artifacts/models") / names.target, fabric, face=params.face)
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        panels = Panels(
+            source=source.frames,
+            poses=poses,
+            generated=Path(scratch) / "generated.mkv",
+            truth=None if names.truth == "none" else Path("data/truth") / names.truth,
+            line_width_px=renderer.main.style.line_width_px,
+        )
+        generate(renderer, poses, panels.generated)
+        write_transfer(results / "transfer.mp4", panels.generated, source, crf=params.crf)
+        write_comparison(results / "comparison.mp4", panels, source, crf=params.crf)
+        write_contact_sheet(
+            results / "contact_sheet.png", panels, num_columns=params.contact_sheet_columns
+        )
+    write_json(
+        Path(f"artifacts/metrics/render/{transfer}.json"),
+        {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)},
+    )

@@ -1,0 +1,75 @@
+"""Train the face generator of one target: `python -m stages train_face_gan ada`."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from motiontransfer.nets.face_generator import FaceGeneratorConfig
+from motiontransfer.params import Section, load_section
+from motiontransfer.storage import write_json
+from motiontransfer.training.dataset import read_training_clips
+from motiontransfer.training.device import Precision, make_fabric
+from motiontransfer.training.face_gan import FaceGanSettings
+from motiontransfer.training.face_training import train_face_generator, write_no_face_generator
+from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
+from motiontransfer.training.loop import Schedule
+from motiontransfer.training.trained import read_generator
+
+
+class TrainFaceGanParams(Section):
+    """Section `train_face_gan` of params.yaml, where each value is explained."""
+
+    seed: int = Field(ge=0)
+    steps: int = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    constant_fraction: float = Field(ge=0, le=1)
+    precision: Precision
+    crop_size: int = Field(ge=32, multiple_of=8)
+    num_filters: int = Field(ge=1)
+    num_downsamplings: int = Field(ge=1)
+    num_residual_blocks: int = Field(ge=0)
+    discriminator_filters: int = Field(ge=1)
+    discriminator_layers: int = Field(ge=1)
+    adversarial_weight: float = Field(ge=0)
+    feature_matching_weight: float = Field(ge=0)
+    l1_weight: float = Field(ge=0)
+    average_decay: float = Field(ge=0, lt=1)
+    log_every_steps: int = Field(ge=1)
+    sample_every_steps: int = Field(ge=1)
+    checkpoint_every_steps: int = Field(ge=1)
+
+
+def main(target: str) -> None:
+    """Read the target's frames, keypoints and main generator, write weights, curves and metrics."""
+    params = load_section(TrainFaceGanParams, "train_face_gan")
+    paths = RunPaths(
+        checkpoints=Path("checkpoints/train_face_gan") / target,
+        models=Path("artifacts/models") / target,
+        logs=Path("artifacts/training") / target / "face_generator",
+    )
+    metrics = Path(f"artifacts/metrics/train_face_gan/{target}.json")
+    if params.steps == 0:
+        write_no_face_generator(paths.models)
+        paths.logs.mkdir(parents=True, exist_ok=True)
+        write_json(metrics, {"steps": 0})
+        return
+    trained = read_generator(paths.models / "generator.safetensors")
+    clips = read_training_clips(
+        Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, trained.held_out
+    )
+    counts = train_face_generator(
+        clips,
+        make_fabric(precision=params.precision),
+        trained,
+        config=params.fill(FaceGeneratorConfig, pose_channels=trained.style.num_channels),
+        discriminator_config=DiscriminatorConfig(
+            num_filters=params.discriminator_filters,
+            num_layers=params.discriminator_layers,
+            num_scales=1,
+        ),
+        settings=params.fill(FaceGanSettings),
+        schedule=params.fill(Schedule, num_steps=params.steps),
+        paths=paths,
+    )
+    write_json(metrics, counts)
