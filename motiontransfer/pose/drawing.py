@@ -141,7 +141,11 @@ def _coverage(
     window: tuple[int, int, int, int],
     radius_px: float,
 ) -> Float[Tensor, "batch limbs window_height window_width"]:
-    """Share of each pixel of the window that each stick covers, by its distance to the pixel centre."""
+    """Share of each pixel of the window that each stick covers, by the distance of its centre.
+
+    A stick thinner than a pixel is drawn one pixel wide and as much paler.
+    """
+    share, radius_px = min(2 * radius_px, 1.0), max(radius_px, 0.5)
     x0, y0, x1, y1 = window
     x = torch.arange(x0, x1, device=start.device, dtype=start.dtype)[None, None, None, :]
     y = torch.arange(y0, y1, device=start.device, dtype=start.dtype)[None, None, :, None]
@@ -155,7 +159,7 @@ def _coverage(
     ).square()
     # The small constant keeps the gradient of the root finite on the stick's axis.
     distance = (distance_squared + 1e-6).sqrt()
-    return (radius_px + 0.5 - distance).clamp(0, 1)
+    return share * (radius_px + 0.5 - distance).clamp(0, 1)
 
 
 @lru_cache(maxsize=16)

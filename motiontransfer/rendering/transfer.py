@@ -6,6 +6,7 @@ it.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,23 @@ class Panels:
 
     line_width_px: float
     """Of a body stick in the picture of the pose."""
+
+
+def check_truth(panels: Panels) -> None:
+    """Check what can be checked before anything is generated.
+
+    Raises:
+        MissingFileError: the truth clip is not there.
+        VideoError: the truth clip has another number of frames than the source.
+    """
+    if panels.truth is None:
+        return
+    with FrameStore(panels.truth) as truth:
+        if len(truth) != panels.poses.num_frames:
+            raise VideoError(
+                f"{panels.truth}: expected {panels.poses.num_frames} frames, as the decoded source "
+                f"has, got {len(truth)}; a truth clip shows the same motion frame for frame"
+            )
 
 
 def generate(renderer: Renderer, poses: Keypoints, path: Path) -> None:
@@ -96,18 +114,20 @@ def write_contact_sheet(path: Path, panels: Panels, *, num_columns: int) -> None
 
 def _rows(panels: Panels, indices: range | tuple[int, ...]) -> Iterator[Mapping[str, Frame]]:
     """The panels of each frame, by label."""
-    stores = {"source": FrameStore(panels.source), "result": FrameStore(panels.generated)}
-    if panels.truth is not None:
-        stores["truth"] = FrameStore(panels.truth)
-        _check_length(panels.truth, len(stores["truth"]), panels.poses.num_frames)
-    for index in indices:
-        yield {
-            "source": stores["source"][index],
-            "pose": _draw(panels, index),
-            **{name: stores[name][index] for name in ("result", "truth") if name in stores},
+    check_truth(panels)
+    paths = {"source": panels.source, "result": panels.generated, "truth": panels.truth}
+    with ExitStack() as stack:
+        stores = {
+            name: stack.enter_context(FrameStore(path))
+            for name, path in paths.items()
+            if path is not None
         }
-    for store in stores.values():
-        store.close()
+        for index in indices:
+            yield {
+                "source": stores["source"][index],
+                "pose": _draw(panels, index),
+                **{name: stores[name][index] for name in ("result", "truth") if name in stores},
+            }
 
 
 def _draw(panels: Panels, index: int) -> Frame:
@@ -118,11 +138,3 @@ def _draw(panels: Panels, index: int) -> Frame:
         size=panels.poses.image_size,
         line_width_px=panels.line_width_px,
     )
-
-
-def _check_length(truth: Path, num_frames: int, expected: int) -> None:
-    if num_frames != expected:
-        raise VideoError(
-            f"{truth}: expected {expected} frames, as the decoded source has, got {num_frames}; a "
-            "truth clip shows the same motion frame for frame"
-        )

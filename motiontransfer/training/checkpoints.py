@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -21,14 +21,21 @@ from motiontransfer.errors import CheckpointError
 from motiontransfer.storage import replacing
 
 _STATE_FILE = "state.safetensors"
-_CODE = ("nets", "pose", "training")
+_CODE = (
+    "keypoints.py",
+    "skeleton.py",
+    "media/tensors.py",
+    "nets/**/*.py",
+    "pose/*.py",
+    "training/*.py",
+)
 
 
 def run_key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
     """Hash of settings, of the bytes of input files, and of the code that trains."""
     digest = hashlib.sha256(repr(settings).encode())
     package = Path(__file__).parent.parent
-    code = [path for part in _CODE for path in sorted((package / part).rglob("*.py"))]
+    code = [path for pattern in _CODE for path in sorted(package.glob(pattern))]
     for path in [*inputs, *code]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -53,7 +60,7 @@ def run_folder(root: Path, key: str) -> Generator[Path]:
                 "(`fuser` on the folder's lock file names it)"
             ) from error
         yield folder
-    shutil.rmtree(folder)
+        shutil.rmtree(folder)  # still held: nobody can begin in a folder that is about to go
 
 
 def save_checkpoint(folder: Path, *, step: int, state: Mapping[str, Tensor]) -> None:
@@ -64,13 +71,22 @@ def save_checkpoint(folder: Path, *, step: int, state: Mapping[str, Tensor]) -> 
 
 
 def load_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor]] | None:
-    """Return (steps done, state), or None where the run has no checkpoint yet."""
+    """Return (steps done, state), or None where the run has no checkpoint yet.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+    """
     path = folder / _STATE_FILE
     if not path.exists():
         return None
-    with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-        return int(file.metadata()["step"]), state
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            return int(file.metadata()["step"]), state
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: damaged: {error}; remove {folder} to train from the start"
+        ) from error
 
 
 def module_state(prefix: str, module: nn.Module) -> dict[str, Tensor]:

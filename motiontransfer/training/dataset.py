@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -67,13 +67,16 @@ def read_training_clips(
         TrainingError: there is no clip, a clip is too short, sizes differ between clips.
     """
     clips = []
-    for path in sorted(keypoints_folder.glob("*.parquet")):
+    for path in sorted(keypoints_folder.glob("[!.]*.parquet")):
         keypoints = read_keypoints(path)
-        training, _ = split_clip(
-            keypoints.num_frames,
-            held_out_fraction=held_out.held_out_fraction,
-            gap_frames=held_out.gap_frames,
-        )
+        try:
+            training, _ = split_clip(
+                keypoints.num_frames,
+                held_out_fraction=held_out.held_out_fraction,
+                gap_frames=held_out.gap_frames,
+            )
+        except TrainingError as error:
+            raise TrainingError(f"{path}: {error}") from error
         frames = frames_folder / path.stem / "frames.mkv"
         clips.append(
             TrainingClip(
@@ -83,8 +86,13 @@ def read_training_clips(
                 training_frames=training,
             )
         )
+    if not clips:
+        raise TrainingError(
+            f"{keypoints_folder}: expected keypoints of at least one clip, got none; name the "
+            "target as the subject of a video in params.yaml"
+        )
     sizes = {clip.keypoints.image_size for clip in clips}
-    if len(sizes) != 1:
+    if len(sizes) > 1:
         raise TrainingError(
             f"{keypoints_folder}: expected clips of one size (height, width), got {sorted(sizes)}; "
             "give each video of the target the same decode.size"
@@ -135,6 +143,7 @@ class PairDataset:
 Batch = TypeVar("Batch", covariant=True)
 
 
+@runtime_checkable
 class Dataset(Protocol[Batch]):
     """Items that can be read in batches."""
 

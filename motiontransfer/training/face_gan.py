@@ -65,8 +65,8 @@ class FaceGanTask:
         )
         with self._fabric.autocast():
             fake = batch.generated + self.adversaries.generator(poses, batch.generated)
-            shown = torch.cat([poses.repeat(2, 1, 1, 1), torch.cat([batch.real, fake])], dim=1)
-            judged_real, judged_fake = halves(self.adversaries.discriminator(shown))
+            judgements = self.adversaries.discriminator(poses, torch.cat([batch.real, fake]))
+        judged_real, judged_fake = halves(judgements)
         settings = self._settings
         matching = feature_matching_loss(judged_real, judged_fake)
         adversarial = adversarial_generator_loss(judged_fake)

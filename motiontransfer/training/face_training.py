@@ -16,11 +16,13 @@ from motiontransfer.nets.discriminators import MultiscaleDiscriminator
 from motiontransfer.nets.face_crops import draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.nets.rollout import roll_out
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
+from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.dataset import TrainingClip
-from motiontransfer.training.face_dataset import FaceDataset
+from motiontransfer.training.face_dataset import FaceBatch, FaceDataset
 from motiontransfer.training.face_gan import FaceGanSettings, FaceGanTask
 from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
 from motiontransfer.training.loop import Schedule, copy_logs, fit
@@ -52,7 +54,9 @@ def train_face_generator(
     adversaries = Adversaries(
         FaceGenerator(config).apply(initialise),
         MultiscaleDiscriminator(
-            in_channels=config.pose_channels + 3, **asdict(discriminator_config)
+            condition_channels=config.pose_channels,
+            image_channels=3,
+            **asdict(discriminator_config),
         ).apply(initialise),
         device=fabric.device,
         average_decay=settings.average_decay,
@@ -70,12 +74,15 @@ def train_face_generator(
             for index, clip in enumerate(clips)
         ]
         dataset = FaceDataset(clips, rollouts, crop_size=config.crop_size)
-        sampled = spread(range(len(dataset)), count=_NUM_SAMPLES)
+        # Read before training: from then on another thread reads the same files.
+        shown = dataset.batch(spread(range(len(dataset)), count=_NUM_SAMPLES)).to(fabric.device)
         fit(
             task,
             schedule=schedule,
             dataset=dataset,
-            sample=lambda: _sample_grid(adversaries, dataset, sampled, main),
+            sample=lambda: _sample_grid(
+                adversaries, shown, clips[0].keypoints.skeleton, main.style
+            ),
             folder=folder,
             description="train face generator",
         )
@@ -123,16 +130,15 @@ def _roll_out_clip(clip: TrainingClip, main: TrainedGenerator, fabric: Fabric, p
 
 
 def _sample_grid(
-    adversaries: Adversaries, dataset: FaceDataset, items: list[int], main: TrainedGenerator
+    adversaries: Adversaries, batch: FaceBatch, skeleton: Skeleton, style: PoseMapStyle
 ) -> UInt8[np.ndarray, "height width 3"]:
     """One column a face: real, as the main generator makes it, with the residual."""
-    batch = dataset.batch(items).to(next(adversaries.generator.parameters()).device)
     poses = draw_crops(
         batch.points,
         batch.score,
         batch.boxes,
-        skeleton=dataset.clips[0].keypoints.skeleton,
-        style=main.style,
+        skeleton=skeleton,
+        style=style,
         crop_size=batch.real.shape[-1],
     )
     with torch.inference_mode():

@@ -68,11 +68,10 @@ class GanTask:
         poses, real = self._draw(batch), batch.frames
         fake = self._generate_pair(poses, step)
         # One pass judges real and fake for both networks: each sample is normalised on its own.
-        shown = torch.cat(
-            [poses.flatten(1, 2).repeat(2, 1, 1, 1), torch.cat([real, fake]).flatten(1, 2)], 1
-        )
+        shown = torch.cat([real, fake]).flatten(1, 2)
         with self._fabric.autocast():
-            judged_real, judged_fake = halves(self.adversaries.discriminator(shown))
+            judgements = self.adversaries.discriminator(poses.flatten(1, 2), shown)
+        judged_real, judged_fake = halves(judgements)
         weight = near_pose_weight(
             poses.flatten(0, 1),
             radius_px=self._settings.near_pose_radius_px,

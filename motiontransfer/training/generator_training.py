@@ -138,7 +138,9 @@ def _build(
     return Adversaries(
         build_generator(networks.generator, plate=plate).apply(initialise),
         MultiscaleDiscriminator(
-            in_channels=2 * (networks.style.num_channels + 3), **asdict(networks.discriminator)
+            condition_channels=2 * networks.style.num_channels,
+            image_channels=2 * 3,
+            **asdict(networks.discriminator),
         ).apply(initialise),
         device=fabric.device,
         average_decay=settings.average_decay,

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from dvclive import Live
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.progress import track
+from motiontransfer.storage import replacing
 from motiontransfer.training.checkpoints import load_checkpoint, save_checkpoint
 from motiontransfer.training.dataset import Dataset, batches_ahead
 
@@ -29,6 +30,7 @@ _logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch", contravariant=True)
 
 
+@runtime_checkable
 class Task(Protocol[Batch]):
     """What the loop drives."""
 
@@ -104,16 +106,18 @@ def fit(
             losses = task.step(batch, step=step, learning_rate=schedule.learning_rate_at(step))
             done = step + 1
             if done % schedule.log_every_steps == 0 or done == schedule.num_steps:
-                _log(live, losses, done, description)
+                _log(live, _finite(losses, done, description), done)
             if done % schedule.sample_every_steps == 0 or done == schedule.num_steps:
                 live.log_image(f"step_{done:06d}.png", sample())
             if done % schedule.checkpoint_every_steps == 0 and done < schedule.num_steps:
+                _finite(losses, done, description)
                 save_checkpoint(folder, step=done, state=task.state())
 
 
 def copy_logs(folder: Path, destination: Path) -> None:
     """Copy curves and sample pictures of a finished run to where DVC expects them."""
-    shutil.copytree(folder / "live" / "plots", destination, dirs_exist_ok=True)
+    shutil.rmtree(destination, ignore_errors=True)  # of a run that may have been longer
+    shutil.copytree(folder / "live" / "plots", destination)
 
 
 def _resume(task: Task[Batch], folder: Path) -> int:
@@ -124,11 +128,26 @@ def _resume(task: Task[Batch], folder: Path) -> int:
         return 0
     start, state = checkpoint
     task.load_state(state)
+    _forget_after(folder / "live" / "plots" / "metrics", start)
     _logger.info("resuming at step %d from %s", start, folder)
     return start
 
 
-def _log(live: Live, losses: Mapping[str, Float[Tensor, ""]], done: int, description: str) -> None:
+def _forget_after(curves: Path, step: int) -> None:
+    """Drop what was logged after the checkpoint: those steps are trained and logged again."""
+    for path in sorted(curves.rglob("*.tsv")):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [row for row in lines[1:] if row.endswith("\n") and int(row.split("\t")[0]) <= step]
+        if not kept:
+            path.unlink()
+            continue
+        with replacing(path) as temporary:
+            temporary.write_text("".join([lines[0], *kept]), encoding="utf-8")
+
+
+def _finite(
+    losses: Mapping[str, Float[Tensor, ""]], done: int, description: str
+) -> dict[str, float]:
     values = {name: float(loss) for name, loss in losses.items()}
     if not all(math.isfinite(value) for value in values.values()):
         listed = ", ".join(f"{name} {value:g}" for name, value in values.items())
@@ -136,6 +155,10 @@ def _log(live: Live, losses: Mapping[str, Float[Tensor, ""]], done: int, descrip
             f"{description}: a loss is not finite at step {done}: {listed}; the last checkpoint is "
             "kept; lower the learning rate, or use precision 32-true"
         )
+    return values
+
+
+def _log(live: Live, values: Mapping[str, float], done: int) -> None:
     live.step = done
     for name, value in values.items():
         live.log_metric(name, value, timestamp=False)

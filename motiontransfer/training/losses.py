@@ -1,8 +1,8 @@
 """The losses, as free functions of network outputs.
 
 Adversarial: least squares (Mao et al. 2017), as the released code of Chan et al. has it. Feature
-matching: Wang et al. 2018, sec. 3.3, with pix2pixHD's weight of 4 / (layers + 1) a layer and 1 a
-scale.
+matching: Wang et al. 2018, sec. 3.3, with pix2pixHD's weights: 4 over the number of compared
+layers for each layer, 1 over the number of scales for each scale.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def feature_matching_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) 
     """L1 between the discriminator's activations of real (not differentiated) and fake."""
     total = fake[0].logits.new_zeros((), dtype=torch.float32)
     for r, f in zip(real, fake, strict=True):
-        weight = 4 / (len(f.features) + 1) / len(fake)
+        weight = 4 / len(f.features) / len(fake)
         for real_features, fake_features in zip(r.features, f.features, strict=True):
             total = total + weight * functional.l1_loss(
                 fake_features.float(), real_features.detach().float()

@@ -11,7 +11,7 @@ from motiontransfer.errors import TrainingError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """How a target's clips are split; kept with the weights, so that nobody evaluates on seen frames."""
+    """How a target's clips are split; kept with the weights, for whoever evaluates them."""
 
     held_out_fraction: float
     """Share of each clip's end that is never trained on."""

@@ -1,17 +1,22 @@
 """Trained networks read back from a target's models folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from motiontransfer.errors import WeightsError
 from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.nets.frame_generator import GeneratorConfig, build_generator
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.weights import load_weights, read_description
+
+_Described = TypeVar("_Described")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +37,15 @@ def read_generator(path: Path) -> TrainedGenerator:
         WeightsError: not a weights file, or its tensors do not fit.
     """
     description = read_description(path)
-    config = TypeAdapter(GeneratorConfig).validate_python(description["generator"])
+    config = _described(path, description, "generator", GeneratorConfig)
     plate = torch.zeros(3, *config.size) if config.background == "plate" else None
     network = build_generator(config, plate=plate)
     load_weights(path, network)
     return TrainedGenerator(
         network=network.eval().requires_grad_(False),
         config=config,
-        style=TypeAdapter(PoseMapStyle).validate_python(description["pose_map"]),
-        held_out=TypeAdapter(HeldOut).validate_python(description["held_out"]),
+        style=_described(path, description, "pose_map", PoseMapStyle),
+        held_out=_described(path, description, "held_out", HeldOut),
     )
 
 
@@ -52,9 +57,23 @@ def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig]
         WeightsError: not a weights file, or its tensors do not fit.
     """
     description = read_description(path)
-    if description["face_generator"] is None:
+    if description.get("face_generator", ...) is None:
         return None
-    config = TypeAdapter(FaceGeneratorConfig).validate_python(description["face_generator"])
+    config = _described(path, description, "face_generator", FaceGeneratorConfig)
     network = FaceGenerator(config)
     load_weights(path, network)
     return network.eval().requires_grad_(False), config
+
+
+def _described(
+    path: Path, description: Mapping[str, object], key: str, schema: type[_Described]
+) -> _Described:
+    if key not in description:
+        raise WeightsError(
+            f"{path}: expected weights that describe a {key}, got {sorted(description)}"
+        )
+    try:
+        return TypeAdapter(schema).validate_python(description[key])
+    except ValidationError as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path}: its description of the {key} is not ours: {reason}") from error

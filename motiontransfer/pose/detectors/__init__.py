@@ -1,0 +1,1 @@
+"""Pose detectors, one module each; `motiontransfer.pose.detection` says what a detector is."""

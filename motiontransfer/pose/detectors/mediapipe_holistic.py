@@ -1,0 +1,185 @@
+"""MediaPipe Holistic as a detector: body, hands and face of the most prominent person.
+
+Hides MediaPipe's landmark lists, its normalised coordinates, its model files and its log lines.
+Version 0.10.21 is the last one whose wheel carries models, so nothing is ever downloaded; of the
+pose models it carries only the middle one.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import mediapipe
+import numpy as np
+from jaxtyping import Float32, UInt8
+from mediapipe.python.solutions.holistic import Holistic
+
+from motiontransfer.errors import ParamsError
+from motiontransfer.pose.detectors.face_mesh import FACE_MESH_JOINTS, VERTEX_OF_JOINT
+from motiontransfer.skeleton import HOLISTIC, Skeleton
+
+_POSE_MODEL_OF_COMPLEXITY = {0: "lite", 1: "full", 2: "heavy"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolisticConfig:
+    """Settings of MediaPipe Holistic."""
+
+    model_complexity: Literal[0, 1, 2]
+    """Pose model: 0 lite, 1 full (the one in the wheel), 2 heavy."""
+
+    min_detection_confidence: float
+    """Confidence in [0, 1] from which the person detector's box counts."""
+
+    min_tracking_confidence: float
+    """Confidence in [0, 1] below which the person is looked for anew."""
+
+    min_visibility: float
+    """Body joints whose visibility is lower are missing; MediaPipe guesses where they would be."""
+
+    smoothing: Literal["none", "one_euro"]
+    """MediaPipe's own filter on body joints: calmer, but it lags behind the picture in fast motion.
+    """
+
+    face_mesh: Literal["subset", "full"]
+    """`full` adds the joint group `face_mesh` with all 468 vertices."""
+
+    def __post_init__(self) -> None:
+        """Check that the model is there.
+
+        Raises:
+            ParamsError: the wheel does not carry the pose model; MediaPipe would download it.
+        """
+        path = pose_model(self.model_complexity)
+        if not path.exists():
+            raise ParamsError(
+                f"model_complexity: expected 1, got {self.model_complexity}: "
+                f"MediaPipe {mediapipe.__version__} comes without {path.name} and nothing is "
+                f"downloaded here; set 1, or put that file into {path.parent}"
+            )
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints that are found, in their order."""
+        extra = (("face_mesh", FACE_MESH_JOINTS),) if self.face_mesh == "full" else ()
+        return Skeleton(groups=(*HOLISTIC.groups, *extra))
+
+    @property
+    def label(self) -> str:
+        """What finds the joints, with its version and model."""
+        model = _POSE_MODEL_OF_COMPLEXITY[self.model_complexity]
+        return f"mediapipe_holistic {mediapipe.__version__} {model}"
+
+    @contextmanager
+    def open(self) -> Generator["HolisticDetector"]:
+        """A detector with no memory of any frame."""
+        # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
+        with native_stderr_hidden():
+            graph = Holistic(
+                model_complexity=self.model_complexity,
+                smooth_landmarks=self.smoothing == "one_euro",
+                min_detection_confidence=self.min_detection_confidence,
+                min_tracking_confidence=self.min_tracking_confidence,
+            )
+            with graph:
+                yield HolisticDetector(
+                    graph, skeleton=self.skeleton, min_visibility=self.min_visibility
+                )
+
+
+def pose_model(model_complexity: Literal[0, 1, 2]) -> Path:
+    """Where MediaPipe looks for the pose model of a complexity."""
+    folder = Path(mediapipe.__file__).parent / "modules" / "pose_landmark"
+    return folder / f"pose_landmark_{_POSE_MODEL_OF_COMPLEXITY[model_complexity]}.tflite"
+
+
+class HolisticDetector:
+    """Finds joints frame after frame; tracks the person from one frame to the next."""
+
+    def __init__(
+        self,
+        graph: Holistic,
+        *,
+        skeleton: Skeleton,
+        min_visibility: float,
+    ) -> None:
+        """Take over a running graph."""
+        self._graph = graph
+        self._skeleton = skeleton
+        self._min_visibility = min_visibility
+
+    def detect(
+        self, frame: UInt8[np.ndarray, "height width 3"]
+    ) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
+        """Points in pixels and scores of the next frame; a joint outside the image is missing."""
+        found: Any = self._graph.process(np.ascontiguousarray(frame))
+        skeleton = self._skeleton
+        points = np.zeros((len(skeleton.joints), 2), np.float32)
+        score = np.zeros(len(skeleton.joints), np.float32)
+        if found.pose_landmarks:
+            body = skeleton.slice("body")
+            points[body], visibility = _unpack(found.pose_landmarks)
+            score[body] = np.where(visibility >= self._min_visibility, visibility, 0)
+        for group in ("left_hand", "right_hand"):
+            landmarks = getattr(found, f"{group}_landmarks")
+            if landmarks:  # hands and face come without a score per joint
+                points[skeleton.slice(group)], _ = _unpack(landmarks)
+                score[skeleton.slice(group)] = 1
+        if found.face_landmarks:
+            mesh, _ = _unpack(found.face_landmarks)
+            for group, names in skeleton.groups:
+                if group in ("face", "face_mesh"):
+                    points[skeleton.slice(group)] = mesh[[VERTEX_OF_JOINT[name] for name in names]]
+                    score[skeleton.slice(group)] = 1
+        return without_outsiders(points, score, image_size=(frame.shape[0], frame.shape[1]))
+
+
+def _unpack(
+    landmarks: Any,  # noqa: ANN401 - a protobuf message without type hints
+) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
+    values = [(point.x, point.y, point.visibility) for point in landmarks.landmark]
+    array = np.array(values, np.float32)
+    return array[:, :2], array[:, 2]
+
+
+def without_outsiders(
+    points: Float32[np.ndarray, "joints 2"],
+    score: Float32[np.ndarray, " joints"],
+    *,
+    image_size: tuple[int, int],
+) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
+    """Scale fractions of the image to pixels; what lies outside is a guess: make it missing."""
+    height, width = image_size
+    inside = ((points >= 0) & (points < 1)).all(axis=1) & (score > 0)
+    pixels = points * np.array([width, height], np.float32)
+    return (
+        np.where(inside[:, None], pixels, np.float32(0)),
+        np.where(inside, np.clip(score, 0, 1), np.float32(0)),
+    )
+
+
+@contextmanager
+def native_stderr_hidden() -> Generator[None]:
+    """Keep MediaPipe's native log lines off the terminal; it has no switch for them.
+
+    They are shown after all if what they accompany fails.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log:
+        kept = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            if failed:
+                log.seek(0)
+                os.write(2, log.read())

@@ -1,0 +1,56 @@
+"""Where the person is in each frame: the box around all joints found, and a margin.
+
+Hides how far hair, hands and clothes reach beyond the joints: the margin is a share of the person's
+own extent, so that near and far persons are treated alike.
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int
+
+from motiontransfer.keypoints import Keypoints
+
+
+def body_boxes(
+    keypoints: Keypoints, *, margin: float = 0.12
+) -> tuple[Int[np.ndarray, "frames 4"], Bool[np.ndarray, " frames"]]:
+    """Boxes around the person, and whether there is one; without one, the whole image.
+
+    Boxes are x0, y0, x1, y1, half-open and inside the image.
+
+    Args:
+        margin: added on each side, as a share of the joints' larger extent.
+    """
+    height, width = keypoints.image_size
+    boxes = np.tile(np.array([0, 0, width, height]), (keypoints.num_frames, 1))
+    valid = np.zeros(keypoints.num_frames, bool)
+    for frame_index in range(keypoints.num_frames):
+        found = keypoints.score[frame_index] > 0
+        box = enclosing_box(
+            keypoints.points[frame_index][found], margin=margin, image_size=keypoints.image_size
+        )
+        if box is not None:
+            boxes[frame_index], valid[frame_index] = box, True
+    return boxes, valid
+
+
+def enclosing_box(
+    points: Float32[np.ndarray, "joints 2"], *, margin: float, image_size: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """The box around points, cut at the image's edges; None where nothing of it is inside.
+
+    Args:
+        margin: added on each side, as a share of the points' larger extent.
+    """
+    if len(points) == 0:
+        return None
+    height, width = image_size
+    low, high = points.min(axis=0), points.max(axis=0)
+    padding = margin * float((high - low).max())
+    x0, y0 = (max(0, math.floor(float(edge) - padding)) for edge in low)
+    x1 = min(width, math.floor(float(high[0]) + padding) + 1)
+    y1 = min(height, math.floor(float(high[1]) + padding) + 1)
+    if x0 >= x1 or y0 >= y1:
+        return None
+    return x0, y0, x1, y1

@@ -1,0 +1,207 @@
+"""Where a subject stands in the image and how tall they look there: fitting, writing, reading.
+
+Source: Chan et al. 2019, sec. 4 and supplement (closest and farthest ankle line, heights there).
+Deviations: all frames are used, not a random share of them, so that nothing depends on a seed;
+quantiles may take the place of maxima, and the floor line that of the ankles; the subject's place
+from left to right is fitted as well.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from motiontransfer.errors import MissingFileError, StatisticsError
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.stance import Stance, floor_line, measure_stance
+from motiontransfer.storage import write_json
+
+_SCHEMA_VERSION = 1
+_MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
+_RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
+_HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
+_ROUNDING_PX = 1e-3  # float32 pixels are not exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseStatistics:
+    """Where a subject stands when nearest and farthest, and how tall they look there."""
+
+    closest_ankle_y_px: float
+    """Ankle line when nearest to the camera: the largest y."""
+
+    farthest_ankle_y_px: float
+    """Ankle line when farthest from the camera."""
+
+    height_at_closest_px: float
+    """Head to ankles, standing at the closest line."""
+
+    height_at_farthest_px: float
+    """Head to ankles, standing at the farthest line."""
+
+    median_ankle_x_px: float
+    """Where the subject stands from left to right."""
+
+    image_size: tuple[int, int]
+    """(height, width) of the image these pixels belong to."""
+
+    min_score: float
+    """Joints with a lower score counted as missing."""
+
+    frames_used: int
+    """Frames the statistics were fitted on."""
+
+    frames_left_out: int
+    """Frames without both ankles and a head."""
+
+    def __post_init__(self) -> None:
+        """Check what may come from disk.
+
+        Raises:
+            StatisticsError: a number is not finite, a height is not positive, the lines are in the
+                wrong order.
+        """
+        numbers = [value for value in asdict(self).values() if isinstance(value, int | float)]
+        if not all(math.isfinite(number) for number in numbers):
+            raise StatisticsError(f"expected finite numbers, got {self}")
+        if min(self.height_at_closest_px, self.height_at_farthest_px) <= 0:
+            raise StatisticsError(f"expected heights above 0 px, got {self}")
+        if self.farthest_ankle_y_px > self.closest_ankle_y_px:
+            raise StatisticsError(f"expected the farthest ankle line above the closest, got {self}")
+
+
+def fit_statistics(
+    clips: Sequence[Keypoints],
+    *,
+    min_score: float,
+    cluster_fraction: float | None,
+    outlier_quantile: float,
+) -> PoseStatistics:
+    """Fit a subject's statistics on all frames of their clips.
+
+    The closest line is where the floor under the subject is lowest in the image, the farthest where
+    it is highest. Heights are the largest near each line, because a person can look shorter than
+    they are but not taller.
+
+    Args:
+        min_score: joints with a lower score count as missing.
+        cluster_fraction: None to take the lines from the floor line, which knows no jumps. A number
+            is the paper's alpha, in (0, 1]: the lines are those of the ankles, and only what is
+            no farther above the median than this share of the way from the median to the closest
+            line may be the farthest. That misses all of a short visit to far away.
+        outlier_quantile: taken in place of each maximum, in [0.5, 1]; 1 is the paper's.
+
+    Raises:
+        StatisticsError: no clips, clips of different sizes, or no frame with both ankles and a
+            head.
+    """
+    image_size = _common_size(clips)
+    stances = [measure_stance(clip, min_score=min_score) for clip in clips]
+    used = np.concatenate([stance.has_height for stance in stances])
+    if not used.any():
+        raise StatisticsError(
+            f"none of {len(used)} frames shows both ankles and the head with a score of "
+            f"{min_score} or more; "
+            "film the whole body, or lower fit_normalization.min_score"
+        )
+    height = np.concatenate([stance.height_px for stance in stances])[used]
+    if cluster_fraction is None:
+        floors = [_floor(clip, stance) for clip, stance in zip(clips, stances, strict=True)]
+        line = np.concatenate(floors)[used]
+        farthest = float(np.quantile(line, 1 - outlier_quantile))
+    else:
+        line = np.concatenate([stance.ankle_y_px for stance in stances])[used]
+        farthest = _farthest_cluster(line, outlier_quantile, cluster_fraction)
+    closest = float(np.quantile(line, outlier_quantile))
+    reach = max(_RANGE_SHARE * (closest - farthest), _HEIGHT_SHARE * float(np.median(height)))
+    at_closest, at_farthest = (
+        float(np.quantile(_heights_near(end, line, height, reach), outlier_quantile))
+        for end in (closest, farthest)
+    )
+    return PoseStatistics(
+        closest_ankle_y_px=closest,
+        farthest_ankle_y_px=farthest,
+        # Nearer is never smaller: if it seems so, the person never stood upright there.
+        height_at_closest_px=max(at_closest, at_farthest),
+        height_at_farthest_px=at_farthest,
+        median_ankle_x_px=float(np.median(np.concatenate([s.ankle_x_px for s in stances])[used])),
+        image_size=image_size,
+        min_score=min_score,
+        frames_used=int(used.sum()),
+        frames_left_out=int((~used).sum()),
+    )
+
+
+def _common_size(clips: Sequence[Keypoints]) -> tuple[int, int]:
+    sizes = sorted({clip.image_size for clip in clips})
+    if len(sizes) != 1:
+        raise StatisticsError(
+            f"expected clips of one image size, got {sizes or 'no clips'}; "
+            "decode all videos of a subject alike"
+        )
+    return sizes[0]
+
+
+def _floor(clip: Keypoints, stance: Stance) -> Float64[np.ndarray, " frames"]:
+    if not stance.has_ankles.any():
+        return np.zeros(clip.num_frames)
+    return floor_line(stance, frame_rate=clip.frame_rate)
+
+
+def _farthest_cluster(
+    ankle_y: Float64[np.ndarray, " frames"], outlier_quantile: float, cluster_fraction: float
+) -> float:
+    closest = float(np.quantile(ankle_y, outlier_quantile))
+    median = float(np.median(ankle_y))
+    limit = median - cluster_fraction * (closest - median) - _ROUNDING_PX
+    return float(ankle_y[(ankle_y >= limit) & (ankle_y <= median)].min(initial=median))
+
+
+def _heights_near(
+    end: float,
+    line: Float64[np.ndarray, " frames"],
+    height: Float64[np.ndarray, " frames"],
+    reach: float,
+) -> Float64[np.ndarray, " near"]:
+    distance = np.abs(line - end)
+    enough = np.sort(distance)[math.ceil(_MIN_CLUSTER_SHARE * len(distance)) - 1]
+    return height[distance <= max(reach, float(enough)) + _ROUNDING_PX]
+
+
+def write_statistics(path: Path, statistics: PoseStatistics) -> None:
+    """Write statistics as JSON; units stand in the keys."""
+    content = asdict(statistics)
+    height, width = content.pop("image_size")
+    size = {"image_height_px": height, "image_width_px": width}
+    write_json(path, {"schema_version": _SCHEMA_VERSION, **content, **size})
+
+
+def read_statistics(path: Path) -> PoseStatistics:
+    """Read and check a statistics file.
+
+    Raises:
+        MissingFileError: no such file.
+        StatisticsError: not a statistics file, another schema version, or numbers that cannot be.
+    """
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such statistics file; `dvc repro` makes it")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.pop("schema_version")
+        size = (content.pop("image_height_px"), content.pop("image_width_px"))
+        counts = {key: int(content.pop(key)) for key in ("frames_used", "frames_left_out")}
+        numbers = {key: float(value) for key, value in content.items()}
+        statistics = PoseStatistics(**numbers, **counts, image_size=size)  # ty: ignore[invalid-argument-type]
+    except StatisticsError as error:
+        raise StatisticsError(f"{path}: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StatisticsError(f"{path}: not a statistics file: {error!r}") from error
+    if version != _SCHEMA_VERSION:
+        raise StatisticsError(
+            f"{path}: expected statistics schema version {_SCHEMA_VERSION}, got {version}"
+        )
+    return statistics

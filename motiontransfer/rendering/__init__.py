@@ -1,0 +1,1 @@
+"""From poses to a video: roll-out, face paste, composition."""

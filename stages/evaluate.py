@@ -1,0 +1,58 @@
+"""Evaluate a target's networks: `python -m stages evaluate <target>`.
+
+Renders the held-out tail of the target's clips from its own poses, to lay beside what was filmed.
+"""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from pydantic import Field
+
+from motiontransfer.evaluation.reconstruction import evaluate_reconstruction
+from motiontransfer.evaluation.target_clips import read_target_clips
+from motiontransfer.params import Section, load_section
+from motiontransfer.rendering.rollout import FaceMode, load_renderer, render_poses
+from motiontransfer.storage import write_json
+from motiontransfer.training.device import Precision, make_fabric
+
+
+class EvaluateParams(Section):
+    """Section `evaluate`."""
+
+    face: FaceMode
+    """Whether the face generator's residual is added."""
+
+    precision: Precision
+    """Of the generator's arithmetic."""
+
+    box_margin: float = Field(ge=0, le=1)
+    """Share of a box's longer side by which person and face boxes grow on every side."""
+
+    num_workers: int = Field(ge=0)
+    """Processes that detect; 0 for one per core. Makes no difference to the figures."""
+
+
+def main(target: str) -> None:
+    """Write artifacts/metrics/evaluate/<target>.json and artifacts/evaluation/<target>/."""
+    params = load_section(EvaluateParams, "evaluate")
+    renderer = load_renderer(
+        Path("artifacts/models") / target,
+        make_fabric(precision=params.precision),
+        face=params.face,
+    )
+    clips = read_target_clips(
+        Path("artifacts/frames") / target,
+        Path("artifacts/keypoints") / target,
+        renderer.main.held_out,
+    )
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        metrics = evaluate_reconstruction(
+            clips,
+            partial(render_poses, renderer),
+            box_margin=params.box_margin,
+            num_workers=params.num_workers,
+            folder=Path("artifacts/evaluation") / target,
+            scratch=Path(scratch),
+        )
+    write_json(Path("artifacts/metrics/evaluate") / f"{target}.json", metrics)

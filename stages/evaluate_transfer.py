@@ -1,0 +1,57 @@
+"""Evaluate a finished transfer: `python -m stages evaluate_transfer <transfer>`."""
+
+from pathlib import Path
+
+from pydantic import Field, TypeAdapter
+
+from motiontransfer.evaluation.target_clips import read_target_clips
+from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
+from motiontransfer.keypoints import read_keypoints
+from motiontransfer.params import Section, load_section
+from motiontransfer.storage import write_json
+from motiontransfer.training.split import HeldOut
+from motiontransfer.training.weights import read_description
+
+
+class EvaluateTransferParams(Section):
+    """Section `evaluate_transfer`."""
+
+    box_margin: float = Field(ge=0, le=1)
+    """Share of a box's longer side by which person and face boxes grow on every side."""
+
+    num_workers: int = Field(ge=0)
+    """Processes that detect; 0 for one per core. Makes no difference to the figures."""
+
+
+class Transfer(Section):
+    """One entry of section `transfers`; truth: a file in data/truth, or `none`."""
+
+    source: str
+    source_subject: str
+    target: str
+    truth: str
+
+
+def main(transfer: str) -> None:
+    """Write results/<transfer>/metrics.json and artifacts/evaluation_transfer/<transfer>/."""
+    params = load_section(EvaluateTransferParams, "evaluate_transfer")
+    names = load_section(Transfer, f"transfers.{transfer}")
+    weights = Path("artifacts/models") / names.target / "generator.safetensors"
+    clips = read_target_clips(
+        Path("artifacts/frames") / names.target,
+        Path("artifacts/keypoints") / names.target,
+        TypeAdapter(HeldOut).validate_python(read_description(weights)["held_out"]),
+    )
+    metrics = evaluate_transfer(
+        TransferVideos(
+            result=Path("results") / transfer / "transfer.mp4",
+            source=Path("artifacts/frames", names.source_subject, names.source, "frames.mkv"),
+            truth=None if names.truth == "none" else Path("data/truth") / names.truth,
+        ),
+        read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet"),
+        clips,
+        box_margin=params.box_margin,
+        num_workers=params.num_workers,
+        folder=Path("artifacts/evaluation_transfer") / transfer,
+    )
+    write_json(Path("results") / transfer / "metrics.json", metrics)

@@ -1,0 +1,48 @@
+"""Fit where a subject stands and how tall: `python -m stages fit_normalization ada`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import Field
+
+from motiontransfer.errors import MissingFileError, StatisticsError
+from motiontransfer.keypoints import read_keypoints
+from motiontransfer.params import Section, load_section
+from motiontransfer.pose.pose_statistics import fit_statistics, write_statistics
+from motiontransfer.pose.statistics_plot import plot_statistics
+from motiontransfer.storage import write_json
+
+
+class FitNormalizationParams(Section):
+    """Section `fit_normalization` of params.yaml."""
+
+    min_score: float = Field(ge=0, le=1)
+    cluster_fraction: float | None = Field(gt=0, le=1)
+    outlier_quantile: float = Field(ge=0.5, le=1)
+
+
+def main(subject: str) -> None:
+    """Write the subject's statistics, a picture of them, and how many frames they rest on."""
+    params = load_section(FitNormalizationParams, "fit_normalization")
+    folder = Path("artifacts/keypoints") / subject
+    paths = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    if not paths:
+        raise MissingFileError(
+            f"{folder}: no keypoints; expected a video whose subject is {subject} under videos "
+            "in params.yaml"
+        )
+    clips = {path.stem: read_keypoints(path) for path in paths}
+    try:
+        statistics = fit_statistics(
+            list(clips.values()),
+            min_score=params.min_score,
+            cluster_fraction=params.cluster_fraction,
+            outlier_quantile=params.outlier_quantile,
+        )
+    except StatisticsError as error:
+        raise StatisticsError(f"{folder}: {error}") from error
+    folder = Path("artifacts/statistics")
+    write_statistics(folder / f"{subject}.json", statistics)
+    plot_statistics(folder / f"{subject}.png", clips, statistics, title=subject)
+    metrics = {key: value for key, value in asdict(statistics).items() if key != "image_size"}
+    write_json(Path("artifacts/metrics/fit_normalization") / f"{subject}.json", metrics)

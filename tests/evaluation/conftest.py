@@ -1,0 +1,96 @@
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.skeleton import HOLISTIC
+
+JOINTS = {
+    "nose": (0, -20),
+    "left_shoulder": (6, -12),
+    "right_shoulder": (-6, -12),
+    "left_hip": (4, 4),
+    "right_hip": (-4, 4),
+    "left_ankle": (5, 22),
+    "right_ankle": (-5, 22),
+    "left_hand_wrist": (12, 0),
+    "left_hand_index_tip": (14, 3),
+    "face_chin": (0, -16),
+    "face_forehead": (0, -28),
+    "left_face_temple": (6, -22),
+    "right_face_temple": (-6, -22),
+}
+
+
+@pytest.fixture
+def poses() -> Callable[..., Keypoints]:
+    """Keypoints of a standing figure, one frame for each centre, without the `absent` joints."""
+
+    def make(
+        centres: Sequence[tuple[float, float]],
+        *,
+        size: tuple[int, int] = (64, 64),
+        absent: Sequence[str] = (),
+    ) -> Keypoints:
+        points = np.zeros((len(centres), len(HOLISTIC.joints), 2), np.float32)
+        score = np.zeros(points.shape[:2], np.float32)
+        for name, offset in JOINTS.items():
+            if name not in absent:
+                index = HOLISTIC.index(name)
+                points[:, index] = np.array(centres) + offset
+                score[:, index] = 0.9
+        return Keypoints(
+            points=points,
+            score=score,
+            skeleton=HOLISTIC,
+            image_size=size,
+            frame_rate=Fraction(25),
+            detector="drawn",
+        )
+
+    return make
+
+
+def picture_of(keypoints: Keypoints, frame_index: int) -> np.ndarray:
+    """A ramp with a block around each joint."""
+    height, width = keypoints.image_size
+    picture = np.empty((height, width, 3), np.uint8)
+    picture[:] = (np.arange(width)[None, :, None] * 2 + 60).astype(np.uint8)
+    for x, y in keypoints.points[frame_index][keypoints.score[frame_index] > 0].astype(int):
+        picture[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = (200, 40, 20 + 3 * y % 200)
+    return picture
+
+
+@pytest.fixture
+def draw() -> Callable[[Keypoints, int], np.ndarray]:
+    """What the figure looks like in one frame of its keypoints."""
+    return picture_of
+
+
+@pytest.fixture
+def film() -> Callable[[Path, Keypoints], Path]:
+    """Write what the figure looks like, frame by frame, to a file."""
+
+    def write(path: Path, keypoints: Keypoints) -> Path:
+        size = keypoints.image_size
+        with FrameWriter(path, size=size, frame_rate=keypoints.frame_rate) as writer:
+            for index in range(keypoints.num_frames):
+                writer.write(picture_of(keypoints, index))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def subject(tmp_path, film) -> Callable[[str, Keypoints], None]:
+    """Add a clip of the target to frames and keypoints below `tmp_path`."""
+
+    def add(name: str, keypoints: Keypoints) -> None:
+        film(tmp_path / "frames" / name / "frames.mkv", keypoints)
+        write_keypoints(tmp_path / "keypoints" / f"{name}.parquet", keypoints)
+
+    return add

@@ -1,0 +1,161 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.evaluation.pose_distance import (
+    concatenated,
+    found_in_frames,
+    joint_distances,
+    missed_detections,
+    pose_distance,
+    pose_table,
+    selected,
+    shared_joints,
+)
+from motiontransfer.skeleton import HOLISTIC, Skeleton
+
+_STILL = [(32, 36)] * 4
+_HAND = ("left_hand_wrist", "left_hand_index_tip")
+_FACE = ("face_chin", "face_forehead", "left_face_temple", "right_face_temple")
+
+
+def _reordered(keypoints):
+    """The same joints under the same names, stored in another order."""
+    groups = tuple((group, tuple(reversed(names))) for group, names in reversed(HOLISTIC.groups))
+    skeleton = Skeleton(groups=groups)
+    order = [HOLISTIC.index(name) for name in skeleton.joints]
+    return replace(
+        keypoints,
+        skeleton=skeleton,
+        points=keypoints.points[:, order],
+        score=keypoints.score[:, order],
+    )
+
+
+def _without(keypoints, frames, joints):
+    points, score = keypoints.points.copy(), keypoints.score.copy()
+    for joint in joints:
+        points[frames, HOLISTIC.index(joint)] = 0
+        score[frames, HOLISTIC.index(joint)] = 0
+    return replace(keypoints, points=points, score=score)
+
+
+def test_the_same_pose_is_at_distance_zero(poses):
+    assert pose_distance(poses(_STILL), poses(_STILL)) == dict.fromkeys(
+        ("body", "hands", "face", "all"), 0.0
+    )
+
+
+def test_a_shift_is_its_length_in_every_group(poses):
+    moved = poses([(35, 40)] * 4)
+    assert pose_distance(moved, poses(_STILL)) == dict.fromkeys(
+        ("body", "hands", "face", "all"), 5.0
+    )
+
+
+def test_groups_are_told_apart_and_all_is_the_mean_over_joints(poses):
+    reference = poses(_STILL)
+    points = reference.points.copy()
+    for joint in _HAND:
+        points[:, HOLISTIC.index(joint)] += (0, 13)
+    distance = pose_distance(replace(reference, points=points), reference)
+    assert (distance["body"], distance["hands"], distance["face"]) == (0, 13, 0)
+    assert distance["all"] == pytest.approx(2 * 13 / 13)
+
+
+def test_joint_order_makes_no_difference(poses):
+    result, reference = poses([(33, 36)] * 4), poses(_STILL)
+    assert pose_distance(_reordered(result), reference) == pose_distance(result, reference)
+    assert pose_distance(result, _reordered(reference)) == pose_distance(result, reference)
+
+
+def test_joints_missing_on_either_side_do_not_count(poses):
+    reference = poses(_STILL)
+    result = _without(poses([(35, 40)] * 4), [0, 1], ["nose"])
+    assert pose_distance(result, reference)["body"] == 5
+    assert pose_distance(reference, result)["body"] == 5
+    assert np.isnan(joint_distances(result, reference)[0, HOLISTIC.index("nose")])
+    assert joint_distances(result, reference)[2, HOLISTIC.index("nose")] == 5
+
+
+def test_a_group_that_is_never_shared_has_no_distance(poses):
+    distance = pose_distance(poses(_STILL, absent=_FACE), poses(_STILL))
+    assert distance["face"] is None
+    assert distance["body"] == 0
+
+
+def test_missed_detections_are_shares_of_what_the_reference_has(poses):
+    reference = _without(poses(_STILL), [3], _FACE)
+    result = _without(poses(_STILL), [0, 1, 3], _FACE)
+    result = _without(result, [2], _HAND)
+    assert missed_detections(result, reference) == {
+        "body": 0.0,
+        "hands": 0.25,
+        "face": pytest.approx(2 / 3, abs=1e-4),
+    }
+
+
+def test_one_joint_left_is_not_a_missed_detection(poses):
+    result = _without(poses(_STILL), [0, 1, 2, 3], _HAND[:1])
+    assert missed_detections(result, poses(_STILL))["hands"] == 0
+
+
+def test_each_hand_counts_by_itself(poses):
+    reference = poses(_STILL)
+    score, points = reference.score.copy(), reference.points.copy()
+    right = HOLISTIC.index("right_hand_wrist")
+    score[:, right], points[:, right] = 1, (20, 30)
+    both = replace(reference, score=score, points=points)
+    assert missed_detections(reference, both)["hands"] == 0.5
+    assert missed_detections(both, reference)["hands"] == 0
+
+
+def test_a_group_the_reference_never_has_cannot_be_missed(poses):
+    assert missed_detections(poses(_STILL), poses(_STILL, absent=_FACE))["face"] is None
+
+
+def test_frames_with_a_group_are_counted_over_all_frames(poses):
+    assert found_in_frames(_without(poses(_STILL), [1], _FACE), "face") == 0.75
+
+
+def test_the_table_has_a_row_a_frame(poses):
+    result = _without(poses([(32, 36), (32, 39), (32, 36), (32, 36)]), [3], [*_HAND, *_FACE])
+    table = pose_table(result, poses(_STILL))
+    assert table["pose_distance_px"].tolist() == [0, 3, 0, 0]
+    assert table["missed_hands"].tolist() == [0, 0, 0, 1]
+    assert table["missed_face"].tolist() == [0, 0, 0, 1]
+    assert table["missed_body"].tolist() == [0, 0, 0, 0]
+
+
+def test_a_frame_with_nothing_in_common_has_no_distance(poses):
+    reference = poses(_STILL[:1])
+    empty = replace(reference, points=reference.points * 0, score=reference.score * 0)
+    table = pose_table(empty, reference)
+    assert np.isnan(table["pose_distance_px"][0])
+    assert table["missed_body"][0] == 1
+
+
+def test_clips_follow_each_other(poses):
+    both = concatenated([poses([(1, 1), (2, 2)]), poses([(3, 3)])])
+    assert both.points[:, HOLISTIC.index("left_hip"), 0].tolist() == [5, 6, 7]
+    assert selected(both, np.array([2, 0])).points[:, HOLISTIC.index("left_hip"), 0].tolist() == [
+        7,
+        5,
+    ]
+
+
+def test_what_cannot_be_compared_is_an_error(poses):
+    with pytest.raises(KeypointsError, match=r"expected 4 frames of .*, got 3"):
+        pose_distance(poses(_STILL[:3]), poses(_STILL))
+    with pytest.raises(KeypointsError, match=r"\(64, 64\), got 4 of \(32, 64\)"):
+        pose_distance(poses(_STILL, size=(32, 64)), poses(_STILL))
+    with pytest.raises(KeypointsError, match="expected 4 frames, got 3"):
+        missed_detections(poses(_STILL[:3]), poses(_STILL))
+    with pytest.raises(KeypointsError, match="share skeleton and size"):
+        concatenated([poses(_STILL), poses(_STILL, size=(32, 64))])
+    with pytest.raises(KeypointsError, match="at least one clip"):
+        concatenated([])
+    with pytest.raises(KeypointsError, match="same name, found none"):
+        shared_joints(HOLISTIC, Skeleton(groups=(("tail", ("tip",)),)))

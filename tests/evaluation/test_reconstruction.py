@@ -1,0 +1,99 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from motiontransfer.errors import TrainingError
+from motiontransfer.evaluation import reconstruction
+from motiontransfer.evaluation.pose_distance import concatenated
+from motiontransfer.evaluation.target_clips import read_target_clips
+from motiontransfer.training.split import HeldOut
+
+
+@pytest.fixture
+def clips(subject, poses, tmp_path):
+    subject("walk", poses([(20 + 3 * i, 30) for i in range(8)]))
+    subject("bow", poses([(30, 30 + 2 * i) for i in range(4)]))
+
+    def read(held_out_fraction):
+        return read_target_clips(
+            tmp_path / "frames",
+            tmp_path / "keypoints",
+            HeldOut(held_out_fraction=held_out_fraction, gap_frames=1),
+        )
+
+    return read
+
+
+@pytest.fixture
+def run(clips, draw, poses, monkeypatch, tmp_path):
+    """Evaluate a generator that is a few levels too bright; the pose is always found again."""
+    asked = []
+
+    def render(keypoints):
+        asked.append(keypoints)
+        for index in range(keypoints.num_frames):
+            yield draw(keypoints, index) + np.uint8(4)
+
+    def redetect(video, *, size, num_workers):
+        assert video.exists()
+        return asked[-1]
+
+    monkeypatch.setattr(reconstruction, "redetect", redetect)
+
+    def run(held_out_fraction=0.25):
+        metrics = reconstruction.evaluate_reconstruction(
+            clips(held_out_fraction),
+            render,
+            box_margin=0.1,
+            num_workers=1,
+            folder=tmp_path / "out",
+            scratch=tmp_path / "scratch",
+        )
+        return metrics, asked
+
+    return run
+
+
+def test_only_held_out_poses_are_rendered_clip_by_clip(run, clips):
+    metrics, asked = run()
+    assert metrics["frames"] == 1 + 2
+    bow, walk = clips(0.25)
+    assert [keypoints.num_frames for keypoints in asked] == [1, 2]
+    assert (asked[0].points == bow.keypoints.points[3:]).all()
+    assert (asked[1].points == walk.keypoints.points[6:]).all()
+    assert concatenated(asked).num_frames == 3
+
+
+def test_ours_and_the_baseline_stand_in_one_table(run):
+    metrics, _ = run()
+    ours, nearest = metrics["ours"], metrics["nearest_neighbours"]
+    assert ours["frame"]["l1"] == pytest.approx(4)
+    assert ours["person"]["ssim"] > 0.9 > nearest["person"]["ssim"]
+    assert ours["pose_distance_px"]["all"] == 0
+    assert nearest["pose_distance_px"]["all"] > 0
+    assert metrics["missed_detections"] == {"body": 0, "hands": 0, "face": 0}
+    assert metrics["skipped_frames"]["face"] == {"not_detected": 0, "smaller_than_11_pixels": 0}
+    assert metrics["background_flicker"]["ours"] == metrics["background_flicker"]["real"]
+
+
+def test_table_and_pictures_are_written(run, tmp_path):
+    run()
+    table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
+    assert table["video"].tolist() == ["bow", "walk", "walk"]
+    assert table["video_frame_index"].tolist() == [3, 6, 7]
+    assert table["frame_index"].tolist() == [0, 1, 2]
+    assert table["ours_frame_l1"].tolist() == pytest.approx([4, 4, 4])
+    for name in ("curves.png", "comparison.png"):
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert picture.width > 3 * 64
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "comparison.png",
+        "curves.png",
+        "per_frame.csv",
+    ]
+
+
+def test_without_held_out_frames_it_says_what_to_change(run):
+    with pytest.raises(TrainingError, match=r"bow, walk.*raise train_gan\.held_out_fraction"):
+        run(held_out_fraction=0.0)

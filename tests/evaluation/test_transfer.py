@@ -1,0 +1,159 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.evaluation import transfer
+from motiontransfer.evaluation.target_clips import read_target_clips
+from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
+from motiontransfer.training.split import HeldOut
+
+_INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
+
+
+@pytest.fixture
+def clips(subject, poses, tmp_path):
+    subject("walk", poses([(20 + 3 * i, 34) for i in range(12)]))
+    return read_target_clips(
+        tmp_path / "frames", tmp_path / "keypoints", HeldOut(held_out_fraction=0.25, gap_frames=1)
+    )
+
+
+@pytest.fixture
+def run(clips, poses, film, monkeypatch, tmp_path):
+    """Evaluate videos of figures at the given centres; the detector knows where they are."""
+    known = {}
+    monkeypatch.setattr(transfer, "redetect", lambda video, **_: known[video])
+
+    def run(result, truth=None, *, absent=()):
+        videos = {}
+        for name, centres in (("result", result), ("truth", truth), ("source", _INTENDED)):
+            videos[name] = centres and film(tmp_path / f"{name}.mkv", poses(centres))
+        known[videos["result"]] = poses(result, absent=absent)
+        if truth:
+            known[videos["truth"]] = poses(truth)
+        return evaluate_transfer(
+            TransferVideos(**videos),
+            poses(_INTENDED),
+            clips,
+            box_margin=0.1,
+            num_workers=1,
+            folder=tmp_path / "out",
+        )
+
+    return run
+
+
+def _moved(dx, dy):
+    return [(x + dx, y + dy) for x, y in _INTENDED]
+
+
+def test_against_the_truth_both_methods_are_judged(run):
+    metrics = run(_moved(1, 0), truth=_moved(0, 0))
+    ours, nearest = metrics["truth"]["ours"], metrics["truth"]["nearest_neighbours"]
+    assert ours["person"]["ssim"] > nearest["person"]["ssim"]
+    assert ours["pose_distance_px"]["all"] == 1
+    assert nearest["pose_distance_px"]["all"] > 1
+    assert metrics["frames"] == 6
+
+
+def test_distance_to_the_intended_pose_and_to_the_truth_are_two_things(run, tmp_path):
+    metrics = run(_moved(0, 0), truth=_moved(3, 4))
+    assert metrics["detection"]["ours"]["pose_distance_px"]["all"] == 0
+    assert metrics["truth"]["ours"]["pose_distance_px"]["all"] == 5
+    table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
+    assert (table["ours_intended_distance_px"] == 0).all()
+    assert (table["ours_pose_distance_px"] == 5).all()
+
+
+def test_without_a_truth_pose_and_steadiness_remain(run, tmp_path):
+    metrics = run(_moved(3, 4), absent=("left_hand_wrist", "left_hand_index_tip"))
+    assert set(metrics) == {"frames", "detection", "temporal"}
+    ours = metrics["detection"]["ours"]
+    assert ours["missed_detections"] == {"body": 0, "hands": 1, "face": 0}
+    assert ours["pose_distance_px"]["body"] == 5
+    assert ours["body_found"] == 1
+    table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
+    assert len(table) == 6
+    assert table["pts_seconds"].tolist() == pytest.approx([index / 25 for index in range(6)])
+    assert (table["ours_missed_hands"] == 1).all()
+    assert table.columns.is_unique
+    assert not any("ssim" in name for name in table.columns)
+
+
+def test_a_result_that_moves_as_the_source_changes_as_much(run):
+    temporal = run(_moved(0, 0), truth=_moved(0, 0))["temporal"]
+    assert temporal["frame_change_to_source"] == 1
+    assert temporal["background_flicker"] == {"ours": 0, "truth": 0}
+    assert run([_INTENDED[0]] * 6)["temporal"]["frame_change_to_source"] == 0
+
+
+def test_pictures_are_written_for_both_kinds(run, tmp_path):
+    heights = []
+    for truth in (None, _moved(2, 0)):
+        run(_moved(1, 0), truth=truth)
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+            "curves.png",
+            "per_frame.csv",
+            "worst_frames.png",
+        ]
+        with Image.open(tmp_path / "out" / "worst_frames.png") as picture:
+            heights.append(picture.height)
+    assert heights[1] - heights[0] == 64 + 4  # one more row
+
+
+def test_the_worst_frame_is_the_one_that_went_wrong(run, monkeypatch):
+    shown = {}
+
+    def contact_sheet(rows, captions):
+        shown.update(rows=rows, captions=captions)
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr(transfer, "contact_sheet", contact_sheet)
+    result = _moved(0, 0)
+    result[3] = (20, 40)
+    run(result, truth=_moved(0, 0))
+    assert shown["captions"][0].startswith("frame 3, SSIM 0.")
+    assert list(shown["rows"]) == ["source", "pose", "result", "truth"]
+    run(result)
+    assert shown["captions"][0] == f"frame 3, {np.hypot(16, 8):.1f} px"
+
+
+def test_a_result_without_a_body_is_worst_of_all(run, poses, monkeypatch):
+    body = ["nose", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
+    body += ["left_ankle", "right_ankle"]
+    metrics = run(_moved(0, 0), absent=body)
+    assert metrics["detection"]["ours"]["body_found"] == 0
+    assert metrics["detection"]["ours"]["missed_detections"]["body"] == 1
+    assert metrics["detection"]["ours"]["pose_distance_px"]["body"] is None
+
+
+@pytest.mark.parametrize("name", ["result", "truth"])
+def test_another_number_of_frames_is_refused(run, name):
+    centres = {"result": _moved(0, 0), "truth": _moved(0, 0)}
+    centres[name] = centres[name][:5]
+    with pytest.raises(VideoError, match=rf"{name}\.mkv: expected 6 frames, .* got 5; "):
+        run(**centres)
+
+
+def test_a_truth_that_is_not_there_or_of_another_size_is_refused(
+    run, clips, poses, film, monkeypatch, tmp_path
+):
+    run(_moved(0, 0))
+    large = film(tmp_path / "large.mkv", poses(_INTENDED, size=(80, 64)))
+    for truth, error, text in (
+        (tmp_path / "none.mkv", MissingFileError, r"none\.mkv: no such file"),
+        (large, VideoError, r"large\.mkv: expected the working size 64 x 64 .*, got 80 x 64"),
+    ):
+        with pytest.raises(error, match=text):
+            evaluate_transfer(
+                TransferVideos(
+                    result=tmp_path / "result.mkv", source=tmp_path / "source.mkv", truth=truth
+                ),
+                poses(_INTENDED),
+                clips,
+                box_margin=0.1,
+                num_workers=1,
+                folder=tmp_path / "out",
+            )

@@ -1,0 +1,93 @@
+"""The graph says what depends on what, no more and no less."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+from motiontransfer.params import Section, load_section
+
+ROOT = Path(__file__).parents[2]
+PIPELINES = ("dvc.yaml", "demo/dvc.yaml")
+PACKAGES = ("motiontransfer", "stages", "demo")
+
+
+def _stages() -> list[tuple[str, str, dict]]:
+    """(pipeline file, stage name, its definition) of every stage."""
+    found = []
+    for file in PIPELINES:
+        pipeline = yaml.safe_load((ROOT / file).read_text())
+        for name, stage in pipeline["stages"].items():
+            found.append((file, name, stage.get("do", stage)))
+    return found
+
+
+STAGES = _stages()
+IDS = [name for _, name, _ in STAGES]
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph(*PACKAGES, cache_dir=None)
+
+
+def _module(definition: dict) -> str:
+    package, name = re.match(r"python -m (\w+) (\w+)", definition["cmd"]).groups()
+    return f"{package}.{name}"
+
+
+def _code_deps(definition: dict) -> set[str]:
+    return {dep for dep in definition["deps"] if dep.endswith(".py")}
+
+
+@pytest.mark.parametrize(("file", "name", "definition"), STAGES, ids=IDS)
+def test_each_stage_depends_on_the_modules_it_imports_and_no_others(
+    file, name, definition, imports
+):
+    module = _module(definition)
+    closure = {module} | imports.find_upstream_modules(module)
+    files = {f"{m.replace('.', '/')}.py" for m in closure}
+    expected = {path for path in files if (ROOT / path).exists()}
+    listed = _code_deps(definition)
+    assert listed == expected, (
+        f"{file}: {name}: deps must list exactly what {module} imports\n"
+        f"add: {sorted(expected - listed)}\nremove: {sorted(listed - expected)}"
+    )
+
+
+def test_package_files_hold_only_a_docstring_so_that_no_stage_need_depend_on_them():
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("__init__.py"):
+            body = ast.parse(path.read_text()).body
+            assert len(body) == 1, path
+            assert isinstance(body[0], ast.Expr), path
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "definition"),
+    [stage for stage in STAGES if stage[1] != "check_params" and stage[0] == "dvc.yaml"],
+    ids=[name for file, name, _ in STAGES if name != "check_params" and file == "dvc.yaml"],
+)
+def test_each_stage_loads_the_section_that_the_graph_lists_and_it_validates(file, name, definition):
+    module = importlib.import_module(_module(definition))
+    models = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Section) and value.__module__ == module.__name__
+    ]
+    model = next(m for m in models if m.__name__ == f"{name.title().replace('_', '')}Params")
+    listed = [param for param in definition["params"] if "$" not in param]
+    assert listed == [name]
+    load_section(model, name, path=ROOT / "params.yaml")
+
+
+def test_what_a_source_video_changes_is_no_input_of_training():
+    """Adding a source video and a transfer must train nothing."""
+    for _, name, definition in STAGES:
+        if name.startswith("train_"):
+            assert not {"videos", "transfers", "subjects", "targets"} & set(definition["params"])
+            assert all("artifacts" not in dep or "${item}" in dep for dep in definition["deps"])

@@ -1,0 +1,138 @@
+"""MediaPipe's findings land on the right names; what it only guesses is missing."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skimage.data
+
+from motiontransfer.errors import ParamsError
+from motiontransfer.pose.detection import default_detector
+from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden, without_outsiders
+from motiontransfer.skeleton import FACE_JOINTS, mirrored
+
+CONFIG = default_detector()
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return skimage.data.astronaut()
+
+
+@pytest.fixture(scope="module")
+def found(astronaut):
+    """Points and scores by joint name of a woman who faces the camera, down to the waist."""
+    with CONFIG.open() as detector:
+        points, score = detector.detect(astronaut)
+    return dict(zip(CONFIG.skeleton.joints, zip(points, score, strict=True), strict=True))
+
+
+def test_left_is_the_persons_own(found):
+    pairs = [joint for joint in (*FACE_JOINTS, "left_eye", "left_shoulder") if "left_" in joint]
+    for joint in pairs:
+        assert found[joint][0][0] > found[mirrored(joint)][0][0], joint
+
+
+def test_a_face_is_named_from_top_to_bottom(found):
+    for part in ("left_face_", "right_face_"):
+        column = [
+            "face_forehead",
+            *(f"{part}{name}" for name in ("brow_middle", "eye_top", "eye_bottom")),
+            *("face_nose_tip", "face_upper_lip_top", "face_upper_lip_bottom"),
+            *("face_lower_lip_top", "face_lower_lip_bottom", "face_chin"),
+        ]
+        y = [found[joint][0][1] for joint in column]
+        assert y == sorted(y)
+        x = [found[f"{part}eye_{corner}"][0][0] for corner in ("outer", "inner")]
+        assert abs(x[0] - 222) > abs(x[1] - 222)  # the nose is at 222
+
+
+def test_face_joints_lie_where_a_person_sees_them(found):
+    for joint, place in {
+        "nose": (222, 124),
+        "left_eye": (249, 112),
+        "right_face_mouth_corner": (202, 145),
+        "face_chin": (219, 184),
+    }.items():
+        np.testing.assert_allclose(found[joint][0], place, atol=12)
+
+
+def test_what_is_outside_the_picture_or_not_there_is_missing(found):
+    for joint in ("left_ankle", "right_knee", "left_hand_wrist"):
+        assert found[joint][1] == 0
+        assert not found[joint][0].any()
+    assert found["nose"][1] > 0.9
+
+
+def test_a_mirrored_picture_gives_mirrored_names(astronaut, found):
+    with CONFIG.open() as detector:
+        points, _ = detector.detect(astronaut[:, ::-1])
+    for joint in ("left_eye", "right_eye", *FACE_JOINTS):
+        x, y = points[CONFIG.skeleton.index(mirrored(joint))]
+        np.testing.assert_allclose((512 - x, y), found[joint][0], atol=6, err_msg=joint)
+
+
+def test_the_full_mesh_is_a_group_of_its_own(astronaut):
+    config = replace(CONFIG, face_mesh="full")
+    with config.open() as detector:
+        points, score = detector.detect(astronaut)
+    mesh = config.skeleton.slice("face_mesh")
+    assert (score[mesh] == 1).sum() == 468
+    chin = config.skeleton.index("face_chin")
+    np.testing.assert_array_equal(points[mesh][152], points[chin])
+
+
+def test_a_higher_threshold_leaves_joints_out(astronaut):
+    strict = replace(CONFIG, min_visibility=0.9)
+    with strict.open() as detector:
+        _, score = detector.detect(astronaut)
+    body = score[strict.skeleton.slice("body")]
+    assert 0 < (body > 0).sum() < 23
+
+
+def test_nobody_is_found_on_an_empty_picture():
+    with CONFIG.open() as detector:
+        points, score = detector.detect(np.full((64, 48, 3), 127, np.uint8))
+    assert not score.any()
+    assert not points.any()
+
+
+@pytest.mark.parametrize("complexity", [0, 2])
+def test_a_model_that_would_be_downloaded_is_refused(complexity):
+    with pytest.raises(
+        ParamsError, match=rf"model_complexity: expected 1, got {complexity}: .*set 1"
+    ):
+        replace(CONFIG, model_complexity=complexity)
+
+
+def test_the_label_names_version_and_model():
+    assert CONFIG.label == "mediapipe_holistic 0.10.21 full"
+
+
+def test_outsiders_are_missing_and_the_rest_is_in_pixels():
+    points = np.array([[0, 0], [0.5, 0.25], [1, 0.5], [-0.01, 0.5], [0.5, 0.5]], np.float32)
+    score = np.array([0.5, 1.5, 1, 1, 0], np.float32)
+    pixels, scores = without_outsiders(points, score, image_size=(100, 64))
+    assert pixels.tolist() == [[0, 0], [32, 25], [0, 0], [0, 0], [0, 0]]
+    assert scores.tolist() == [0.5, 1, 0, 0, 0]
+
+
+def test_native_log_lines_are_hidden(capfd):
+    with native_stderr_hidden():
+        os.write(2, b"noise\n")
+    os.write(2, b"ours\n")
+    assert capfd.readouterr().err == "ours\n"
+
+
+def test_native_log_lines_are_shown_if_it_fails(capfd):
+    with pytest.raises(RuntimeError, match="broken"), native_stderr_hidden():  # noqa: PT012
+        os.write(2, b"the reason\n")
+        raise RuntimeError("broken")
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_mediapipe_runs_in_silence(astronaut, capfd):
+    with CONFIG.open() as detector:
+        detector.detect(astronaut)
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,200 @@
+"""Statistics follow the paper's definitions, on numbers worked out by hand."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motiontransfer.errors import MissingFileError, StatisticsError
+from motiontransfer.pose.pose_statistics import fit_statistics, read_statistics, write_statistics
+from tests.pose.stick_person import stick_person
+
+PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
+# Median 70, closest 100, so nothing above 70 - 0.7 * 30 = 49 counts: 60 is the farthest.
+WALK = stick_person([40, 60, 70, 80, 100], [50, 30, 33, 35, 45], x=[10, 20, 30, 30, 50])
+
+
+def test_lines_and_heights_of_a_walk():
+    statistics = fit_statistics([WALK], **PAPER)
+    assert statistics.closest_ankle_y_px == pytest.approx(100)
+    assert statistics.farthest_ankle_y_px == pytest.approx(60)
+    assert statistics.height_at_closest_px == pytest.approx(45)
+    assert statistics.height_at_farthest_px == pytest.approx(30)
+    assert statistics.median_ankle_x_px == pytest.approx(30)
+    assert statistics.image_size == (100, 64)
+    assert (statistics.frames_used, statistics.frames_left_out) == (5, 0)
+
+
+def test_the_cluster_fraction_says_how_far_up_the_farthest_line_may_be():
+    assert fit_statistics([WALK], **{**PAPER, "cluster_fraction": 1.0}).farthest_ankle_y_px == 40
+    assert fit_statistics([WALK], **{**PAPER, "cluster_fraction": 0.3}).farthest_ankle_y_px == 70
+
+
+def test_several_clips_are_one_pool():
+    halves = [stick_person([40, 60], [50, 30]), stick_person([70, 80, 100], [33, 35, 45])]
+    assert fit_statistics(halves, **PAPER).farthest_ankle_y_px == pytest.approx(60)
+    assert fit_statistics(halves[::-1], **PAPER) == fit_statistics(halves, **PAPER)
+
+
+def test_heights_are_the_largest_near_the_line():
+    # Range 40, so a frame counts as on a line within 2 px; 97 is too far off.
+    person = stick_person([60, 61.9, 80, 80, 98.1, 97, 100], [30, 32, 44, 44, 41, 48, 40])
+    statistics = fit_statistics([person], **{**PAPER, "cluster_fraction": 1.0})
+    assert statistics.height_at_closest_px == pytest.approx(41)
+    assert statistics.height_at_farthest_px == pytest.approx(32)
+
+
+def test_someone_who_only_crouches_up_front_is_not_taken_for_small_there():
+    statistics = fit_statistics([stick_person([60, 80, 100], [40, 40, 20])], **PAPER)
+    assert statistics.height_at_closest_px == statistics.height_at_farthest_px
+
+
+def test_someone_who_stays_has_one_height():
+    statistics = fit_statistics([stick_person([80, 80.2, 79.9, 80.1], [50, 30, 51, 40])], **PAPER)
+    assert statistics.height_at_closest_px == pytest.approx(51)
+    assert statistics.height_at_farthest_px == pytest.approx(51)
+
+
+def test_a_quantile_leaves_single_wrong_frames_out():
+    frames = [70.0] * 60 + [80.0] * 40 + [99.0]
+    robust = fit_statistics(
+        [stick_person(frames, [50] * 100 + [95])], **{**PAPER, "outlier_quantile": 0.98}
+    )
+    assert robust.closest_ankle_y_px == 80
+    assert robust.height_at_closest_px == pytest.approx(50)
+    assert fit_statistics([stick_person(frames, 50)], **PAPER).closest_ankle_y_px == 99
+
+
+def test_frames_without_ankles_or_head_are_counted_out():
+    person = stick_person(
+        [60, 80, 100, 100],
+        [40, 40, 40, 40],
+        missing=[
+            *((0, joint) for joint in ("nose", "left_ear", "left_eye")),
+            (3, "left_ankle"),
+        ],
+    )
+    statistics = fit_statistics([person], **PAPER)
+    assert (statistics.frames_used, statistics.frames_left_out) == (2, 2)
+    assert statistics.farthest_ankle_y_px == 90  # the median of 80 and 100
+
+
+def test_no_usable_frame_is_told():
+    hidden = stick_person([60, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
+    with pytest.raises(StatisticsError, match="none of 2 frames shows both ankles and the head"):
+        fit_statistics([hidden], **PAPER)
+
+
+def test_clips_of_two_sizes_are_told():
+    with pytest.raises(StatisticsError, match=r"one image size, got \[\(10, 10\), \(100, 64\)\]"):
+        fit_statistics([WALK, stick_person(5, 3, image_size=(10, 10))], **PAPER)
+    with pytest.raises(StatisticsError, match="got no clips"):
+        fit_statistics([], **PAPER)
+
+
+def floor_of(ankles, heights, quantile=1.0, **more):
+    return fit_statistics(
+        [stick_person(ankles, heights, **more)],
+        min_score=0.5,
+        cluster_fraction=None,
+        outlier_quantile=quantile,
+    )
+
+
+def test_the_floor_line_sees_a_short_visit_far_away_that_the_cluster_does_not():
+    visit = [60.0] * 40 + [90.0] * 100  # the median is 90, and so is everything near it
+    heights = [20.0] * 40 + [30.0] * 100
+    statistics = floor_of(visit, heights)
+    assert (statistics.farthest_ankle_y_px, statistics.closest_ankle_y_px) == (60, 90)
+    assert statistics.height_at_farthest_px == pytest.approx(20)
+    assert statistics.height_at_closest_px == pytest.approx(30)
+    assert fit_statistics([stick_person(visit, heights)], **PAPER).farthest_ankle_y_px == 90
+
+
+def test_the_floor_line_does_not_see_a_jump():
+    ankles = [90.0] * 40 + [70.0] * 10 + [90.0] * 40
+    statistics = floor_of(ankles, 30)
+    assert statistics.farthest_ankle_y_px == statistics.closest_ankle_y_px == 90
+
+
+def test_the_floor_line_leaves_the_same_share_out_at_both_ends():
+    statistics = floor_of([60.0] * 30 + [80.0] * 440 + [100.0] * 30, 30, 0.9)
+    assert (statistics.farthest_ankle_y_px, statistics.closest_ankle_y_px) == (80, 80)
+
+
+def test_a_clip_without_feet_adds_nothing_to_the_floor():
+    feet = stick_person([60.0] * 30 + [90.0] * 30, 30)
+    none = stick_person([5.0], 3, missing=[(0, "left_ankle")])
+    both = fit_statistics([none, feet], min_score=0.5, cluster_fraction=None, outlier_quantile=1.0)
+    assert (both.farthest_ankle_y_px, both.closest_ankle_y_px) == (60, 90)
+    assert (both.frames_used, both.frames_left_out) == (60, 1)
+
+
+@settings(deadline=None)
+@given(
+    ankles=st.lists(st.floats(60, 100), min_size=1, max_size=12),
+    fraction=st.none() | st.floats(0.05, 1),
+    quantile=st.floats(0.5, 1),
+)
+def test_the_lines_are_in_order_and_within_what_was_seen(ankles, fraction, quantile):
+    statistics = fit_statistics(
+        [stick_person(ankles, 30)],
+        min_score=0.5,
+        cluster_fraction=fraction,
+        outlier_quantile=quantile,
+    )
+    assert statistics.farthest_ankle_y_px <= statistics.closest_ankle_y_px
+    assert min(ankles) - 1e-3 <= statistics.farthest_ankle_y_px
+    assert statistics.closest_ankle_y_px <= max(ankles) + 1e-3
+    assert 0 < statistics.height_at_farthest_px <= statistics.height_at_closest_px
+
+
+def test_what_is_written_is_what_is_read_and_names_its_units(tmp_path):
+    path = tmp_path / "a" / "ada.json"
+    statistics = fit_statistics([WALK], **PAPER)
+    write_statistics(path, statistics)
+    assert read_statistics(path) == statistics
+    content = json.loads(path.read_text())
+    assert (content["image_height_px"], content["image_width_px"]) == (100, 64)
+    assert content["closest_ankle_y_px"] == pytest.approx(100)
+    assert content["schema_version"] == 1
+
+
+def test_an_absent_file_is_told(tmp_path):
+    with pytest.raises(MissingFileError, match=r"ada\.json: no such statistics file"):
+        read_statistics(tmp_path / "ada.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 9}, "schema version 1, got 9"),
+        ({"height_at_closest_px": 0}, "heights above 0 px"),
+        ({"closest_ankle_y_px": 1}, "farthest ankle line above the closest"),
+        ({"median_ankle_x_px": float("nan")}, "finite"),
+        ({"surprise": 1}, "not a statistics file: .*surprise"),
+        ({"frames_used": "many"}, "not a statistics file"),
+    ],
+)
+def test_a_file_that_cannot_be_right_is_refused(tmp_path, change, message):
+    path = tmp_path / "ada.json"
+    write_statistics(path, fit_statistics([WALK], **PAPER))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(StatisticsError, match=rf"ada\.json: .*{message}"):
+        read_statistics(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no json"])
+def test_something_else_is_refused(tmp_path, text):
+    path = tmp_path / "ada.json"
+    path.write_text(text)
+    with pytest.raises(StatisticsError, match=r"ada\.json: not a statistics file"):
+        read_statistics(path)
+
+
+def test_statistics_are_checked_when_made():
+    statistics = fit_statistics([WALK], **PAPER)
+    with pytest.raises(StatisticsError, match="heights above 0"):
+        replace(statistics, height_at_farthest_px=-1.0)

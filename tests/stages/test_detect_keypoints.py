@@ -1,0 +1,102 @@
+"""The stage reads frames by subject and video, and tells what it did not find."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import yaml
+
+from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
+from motiontransfer.keypoints import read_keypoints
+from motiontransfer.media.frame_store import FrameWriter
+from stages.detect_keypoints import main
+
+SECTION = {
+    "detector": "mediapipe_holistic",
+    "model_complexity": 1,
+    "min_detection_confidence": 0.5,
+    "min_tracking_confidence": 0.5,
+    "min_visibility": 0.3,
+    "smoothing": "none",
+    "face_mesh": "subset",
+    "segment_frames": 100,
+    "warmup_frames": 10,
+    "num_workers": 1,
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project; the function writes params.yaml and the clip's frames."""
+    monkeypatch.chdir(tmp_path)
+
+    def prepare(frames, **changes):
+        params = {
+            "videos": {
+                "clip_1": {"path": "data/videos/clip_1.mp4", "subject": "ada", "crop": "auto"}
+            },
+            "detect_keypoints": {**SECTION, **changes},
+        }
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        if frames:
+            path = Path("artifacts/frames/ada/clip_1/frames.mkv")
+            size = frames[0].shape[:2]
+            with FrameWriter(path, size=size, frame_rate=Fraction(25)) as writer:
+                for frame in frames:
+                    writer.write(frame)
+
+    return prepare
+
+
+def test_keypoints_and_metrics_are_written_where_they_belong(project):
+    person = skimage.data.astronaut()[::2, ::2]
+    project([person, person])
+    main("clip_1")
+    keypoints = read_keypoints(Path("artifacts/keypoints/ada/clip_1.parquet"))
+    assert (keypoints.num_frames, keypoints.image_size) == (2, (256, 256))
+    np.testing.assert_allclose(keypoints.joint("nose")[0], [[111, 64]] * 2, atol=6)
+    metrics = json.loads(Path("artifacts/metrics/detect_keypoints/clip_1.json").read_text())
+    assert metrics["frames"] == 2
+    assert metrics["frames_without_body"] == metrics["frames_without_face"] == 0
+    assert metrics["frames_without_left_hand"] == metrics["longest_gap_left_hand_frames"] == 2
+
+
+def test_a_clip_without_a_person_is_told_and_leaves_nothing(project):
+    project([np.full((48, 32, 3), 90, np.uint8)] * 3)
+    with pytest.raises(KeypointsError, match=r"no body found in any of 3 frames; .*videos\.clip_1"):
+        main("clip_1")
+    assert not Path("artifacts/keypoints").exists()
+    assert not Path("artifacts/metrics").exists()
+
+
+def test_a_clip_that_is_not_decoded_is_told(project):
+    project([])
+    with pytest.raises(MissingFileError, match=r"artifacts/frames/ada/clip_1/frames\.mkv"):
+        main("clip_1")
+
+
+def test_an_unknown_video_is_told_by_its_key(project):
+    project([])
+    with pytest.raises(ParamsError, match=r"videos\.clip_2: missing"):
+        main("clip_2")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"segment_frames": 0}, r"detect_keypoints\.segment_frames: .*greater than or equal to 1"),
+        ({"min_visibility": 1.5}, r"detect_keypoints\.min_visibility: "),
+        (
+            {"facemesh": "full"},
+            r"detect_keypoints\.facemesh: unknown key; did you mean 'face_mesh'",
+        ),
+        ({"model_complexity": 2}, "model_complexity: expected 1, got 2"),
+    ],
+)
+def test_wrong_params_are_told_by_their_key(project, change, message):
+    project([], **change)
+    with pytest.raises(ParamsError, match=message):
+        main("clip_1")

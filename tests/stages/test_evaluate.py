@@ -1,0 +1,115 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from motiontransfer.errors import ParamsError
+from motiontransfer.evaluation import reconstruction
+from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.split import HeldOut
+from stages import evaluate
+
+_PARAMS = """\
+evaluate: {face: residual, precision: 32-true, box_margin: 0.1, num_workers: 1}
+"""
+
+
+def _walk(num_frames):
+    points = np.zeros((num_frames, len(HOLISTIC.joints), 2), np.float32)
+    score = np.zeros(points.shape[:2], np.float32)
+    for name, x, y in (("nose", 20, 10), ("left_hip", 24, 30), ("left_ankle", 24, 44)):
+        points[:, HOLISTIC.index(name)] = np.array([(x + 2 * i, y) for i in range(num_frames)])
+        score[:, HOLISTIC.index(name)] = 1
+    return Keypoints(
+        points=points,
+        score=score,
+        skeleton=HOLISTIC,
+        image_size=(48, 64),
+        frame_rate=Fraction(25),
+        detector="drawn",
+    )
+
+
+def _frame(index):
+    frame = np.full((48, 64, 3), 90, np.uint8)
+    frame[10:45, 20 + 2 * index : 26 + 2 * index] = 200
+    return frame
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A target with one clip of ten frames, and networks that reproduce it exactly."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(_PARAMS)
+    walk = _walk(10)
+    write_keypoints(Path("artifacts/keypoints/ada/walk.parquet"), walk)
+    frames = Path("artifacts/frames/ada/walk/frames.mkv")
+    with FrameWriter(frames, size=(48, 64), frame_rate=Fraction(25)) as writer:
+        for index in range(10):
+            writer.write(_frame(index))
+    asked = {}
+
+    def load_renderer(models, fabric, *, face):
+        asked.update(models=models, face=face)
+        held_out = HeldOut(held_out_fraction=0.3, gap_frames=1)
+        return SimpleNamespace(main=SimpleNamespace(held_out=held_out))
+
+    def render_poses(renderer, keypoints):
+        for x in keypoints.points[:, HOLISTIC.index("nose"), 0]:
+            yield _frame((int(x) - 20) // 2)
+
+    monkeypatch.setattr(evaluate, "load_renderer", load_renderer)
+    monkeypatch.setattr(evaluate, "render_poses", render_poses)
+    tail = slice(7, 10)
+    monkeypatch.setattr(
+        reconstruction,
+        "redetect",
+        lambda video, **_: Keypoints(
+            points=walk.points[tail],
+            score=walk.score[tail],
+            skeleton=HOLISTIC,
+            image_size=(48, 64),
+            frame_rate=Fraction(25),
+            detector="fake",
+        ),
+    )
+    return asked
+
+
+def test_the_tail_is_judged_and_everything_is_where_the_pipeline_looks(project):
+    evaluate.main("ada")
+    assert project == {"models": Path("artifacts/models/ada"), "face": "residual"}
+    metrics = json.loads(Path("artifacts/metrics/evaluate/ada.json").read_text())
+    assert metrics["frames"] == 3
+    assert metrics["ours"]["person"] == {"l1": 0, "psnr": 100, "ssim": 1}
+    assert metrics["nearest_neighbours"]["person"]["ssim"] < 1
+    assert metrics["skipped_frames"]["face"]["not_detected"] == 3
+    folder = Path("artifacts/evaluation/ada")
+    assert pd.read_csv(folder / "per_frame.csv")["video_frame_index"].tolist() == [7, 8, 9]
+    assert {path.name for path in folder.iterdir()} == {
+        "per_frame.csv",
+        "curves.png",
+        "comparison.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("box_margin: 1.5", r"evaluate\.box_margin: .*, got 1\.5"),
+        ("face: maybe", r"evaluate\.face: .*'residual' or 'none', got 'maybe'"),
+        ("box_margn: 0.1", r"evaluate\.box_margn: unknown key; did you mean 'box_margin'"),
+    ],
+)
+def test_a_wrong_setting_is_named(project, setting, text):
+    key = setting.split(":")[0]
+    kept = [item for item in _PARAMS.split("{")[1].strip("}\n").split(", ") if key not in item]
+    Path("params.yaml").write_text("evaluate: {" + ", ".join([*kept, setting]) + "}\n")
+    with pytest.raises(ParamsError, match=text):
+        evaluate.main("ada")

@@ -1,0 +1,148 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from torch import nn
+
+from motiontransfer.errors import MissingFileError, ParamsError, VideoError
+from motiontransfer.evaluation import transfer as library
+from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.media.writing import write_video
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.weights import write_weights
+from stages import evaluate_transfer
+
+_PARAMS = """\
+transfers:
+  with_truth: {source: dance, source_subject: ben, target: ada, truth: real.mp4}
+  without: {source: dance, source_subject: ben, target: ada, truth: none}
+evaluate_transfer: {box_margin: 0.1, num_workers: 1}
+"""
+_SIZE = (48, 63)  # odd: the finished video is one pixel wider
+
+
+def _walk(num_frames, x=20.0):
+    points = np.zeros((num_frames, len(HOLISTIC.joints), 2), np.float32)
+    score = np.zeros(points.shape[:2], np.float32)
+    for name, dx, y in (("nose", 0, 10), ("left_hip", 4, 30), ("left_ankle", 4, 44)):
+        path = np.array([(x + dx + 2 * i, y) for i in range(num_frames)])
+        points[:, HOLISTIC.index(name)] = path
+        score[:, HOLISTIC.index(name)] = 1
+    return Keypoints(
+        points=points,
+        score=score,
+        skeleton=HOLISTIC,
+        image_size=_SIZE,
+        frame_rate=Fraction(25),
+        detector="drawn",
+    )
+
+
+def _frames(num_frames, x=20):
+    for index in range(num_frames):
+        frame = np.full((*_SIZE, 3), 90, np.uint8)
+        frame[10:45, x + 2 * index : x + 6 + 2 * index] = 200
+        yield frame
+
+
+def _store(path, frames):
+    with FrameWriter(path, size=_SIZE, frame_rate=Fraction(25)) as writer:
+        for frame in frames:
+            writer.write(frame)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A finished transfer of six frames whose result is nearly the truth."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(_PARAMS)
+    write_keypoints(Path("artifacts/keypoints/ada/walk.parquet"), _walk(10, x=16))
+    _store(Path("artifacts/frames/ada/walk/frames.mkv"), _frames(10, x=16))
+    _store(Path("artifacts/frames/ben/dance/frames.mkv"), _frames(6))
+    held_out = {"held_out_fraction": 0.5, "gap_frames": 1}
+    write_weights(
+        Path("artifacts/models/ada/generator.safetensors"),
+        nn.Linear(1, 1),
+        description={"held_out": held_out},
+    )
+    rate = Fraction(25)
+    write_video(Path("data/truth/real.mp4"), _frames(6), frame_rate=rate, sound=None, crf=1)
+    for name in ("with_truth", "without"):
+        write_keypoints(Path(f"artifacts/poses/{name}.parquet"), _walk(6))
+        write_video(
+            Path(f"results/{name}/transfer.mp4"), _frames(6), frame_rate=rate, sound=None, crf=18
+        )
+    monkeypatch.setattr(library, "redetect", lambda video, **_: _walk(6))
+
+
+def _metrics(name):
+    return json.loads(Path(f"results/{name}/metrics.json").read_text())
+
+
+def test_a_transfer_with_a_truth(project):
+    evaluate_transfer.main("with_truth")
+    metrics = _metrics("with_truth")
+    assert metrics["frames"] == 6
+    ours, nearest = metrics["truth"]["ours"], metrics["truth"]["nearest_neighbours"]
+    assert ours["person"]["ssim"] > 0.95 > nearest["person"]["ssim"]
+    assert ours["person"]["l1"] < 4 < nearest["person"]["l1"]
+    assert metrics["detection"]["ours"]["body_found"] == 1
+    folder = Path("artifacts/evaluation_transfer/with_truth")
+    assert len(pd.read_csv(folder / "per_frame.csv")) == 6
+    assert {path.name for path in folder.iterdir()} == {
+        "per_frame.csv",
+        "curves.png",
+        "worst_frames.png",
+    }
+
+
+def test_a_transfer_without_a_truth(project):
+    evaluate_transfer.main("without")
+    assert set(_metrics("without")) == {"frames", "detection", "temporal"}
+
+
+def test_the_baseline_never_shows_held_out_frames(project):
+    """The source walks to where the target is only in the tail that is held out."""
+    evaluate_transfer.main("without")
+    table = pd.read_csv("artifacts/evaluation_transfer/without/per_frame.csv")
+    # training frames are 0 to 3, with the figure at 16 to 22; the poses go from 20 to 30
+    assert table["nearest_neighbours_intended_distance_px"].tolist() == [0, 0, 2, 4, 6, 8]
+
+
+def test_the_same_inputs_give_the_same_bytes(project):
+    outs = [
+        Path("results/with_truth/metrics.json"),
+        *(
+            Path("artifacts/evaluation_transfer/with_truth") / name
+            for name in ("per_frame.csv", "curves.png", "worst_frames.png")
+        ),
+    ]
+    contents = []
+    for _ in range(2):
+        evaluate_transfer.main("with_truth")
+        contents.append([path.read_bytes() for path in outs])
+    assert contents[0] == contents[1]
+
+
+def test_a_truth_of_another_length_is_refused_and_nothing_is_written(project):
+    write_video(
+        Path("data/truth/real.mp4"), _frames(5), frame_rate=Fraction(25), sound=None, crf=18
+    )
+    with pytest.raises(VideoError, match=r"real\.mp4: expected 6 frames, .* got 5"):
+        evaluate_transfer.main("with_truth")
+    assert not Path("results/with_truth/metrics.json").exists()
+
+
+def test_what_is_missing_is_named(project):
+    with pytest.raises(ParamsError, match=r"transfers\.unknown: missing"):
+        evaluate_transfer.main("unknown")
+    Path("data/truth/real.mp4").unlink()
+    with pytest.raises(MissingFileError, match=r"data/truth/real\.mp4"):
+        evaluate_transfer.main("with_truth")
+    Path("results/without/transfer.mp4").unlink()
+    with pytest.raises(MissingFileError, match=r"results/without/transfer\.mp4"):
+        evaluate_transfer.main("without")

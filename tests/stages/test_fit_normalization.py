@@ -1,0 +1,70 @@
+"""The stage pools a subject's clips and writes numbers, a picture and metrics."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from motiontransfer.errors import MissingFileError, ParamsError, StatisticsError
+from motiontransfer.keypoints import write_keypoints
+from motiontransfer.pose.pose_statistics import read_statistics
+from stages.fit_normalization import main
+from tests.pose.stick_person import stick_person
+
+FOLDER = Path("artifacts/keypoints/ada")
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    section = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
+    Path("params.yaml").write_text(yaml.safe_dump({"fit_normalization": section}))
+
+
+def test_all_clips_of_the_subject_are_fitted_together():
+    write_keypoints(FOLDER / "b.parquet", stick_person([70, 80, 100], [33, 35, 45]))
+    write_keypoints(
+        FOLDER / "a.parquet", stick_person([40, 60, 70], [50, 30, 30], missing=[(2, "left_ankle")])
+    )
+    (FOLDER / ".half.tmp.parquet").write_bytes(b"left by a killed run")
+    main("ada")
+    statistics = read_statistics(Path("artifacts/statistics/ada.json"))
+    assert statistics.closest_ankle_y_px == pytest.approx(100)
+    assert statistics.farthest_ankle_y_px == pytest.approx(60)
+    metrics = json.loads(Path("artifacts/metrics/fit_normalization/ada.json").read_text())
+    assert (metrics["frames_used"], metrics["frames_left_out"]) == (5, 1)
+    assert metrics["height_at_closest_px"] == pytest.approx(45)
+
+
+def test_the_picture_is_a_png_and_the_same_bytes_each_time():
+    write_keypoints(FOLDER / "a.parquet", stick_person([60, 80, 100], 40))
+    pictures = []
+    for _ in range(2):
+        main("ada")
+        pictures.append(Path("artifacts/statistics/ada.png").read_bytes())
+    assert pictures[0] == pictures[1]
+    with Image.open("artifacts/statistics/ada.png") as picture:
+        assert picture.size == (1100, 400)
+        assert len(picture.convert("RGB").getcolors(1 << 20)) > 10
+
+
+def test_a_subject_without_keypoints_is_told():
+    with pytest.raises(MissingFileError, match=r"artifacts/keypoints/eve: no keypoints; .*eve"):
+        main("eve")
+
+
+def test_a_subject_without_feet_is_told_by_the_folder():
+    write_keypoints(FOLDER / "a.parquet", stick_person([80.0], 40, missing=[(0, "left_ankle")]))
+    with pytest.raises(StatisticsError, match=r"keypoints/ada: none of 1 frames shows both ankles"):
+        main("ada")
+    assert not Path("artifacts/statistics").exists()
+
+
+def test_a_wrong_param_is_told_by_its_key():
+    Path("params.yaml").write_text(
+        "fit_normalization: {min_score: 0.5, cluster_fraction: 0, outlier_quantile: 1.0}"
+    )
+    with pytest.raises(ParamsError, match=r"fit_normalization\.cluster_fraction: .*greater than 0"):
+        main("ada")
