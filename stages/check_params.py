@@ -103,6 +103,9 @@ def _unknown(key: str, names: list[str], known: list[str], section: str) -> list
 
 def _is_made_or_pulled(path: Path) -> bool:
     """Whether another pipeline makes the file, or DVC keeps it and can pull it."""
-    made = any((parent / "dvc.yaml").exists() for parent in path.parents if parent != Path())
+    here = Path.cwd()
+    made = any(
+        (parent / "dvc.yaml").exists() for parent in path.parents if parent.resolve() != here
+    )
     kept = [path, *path.parents]
     return made or any(p.with_name(f"{p.name}.dvc").exists() for p in kept if p.name)

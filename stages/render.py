@@ -13,6 +13,7 @@ from motiontransfer.pose.pose_statistics import read_statistics
 from motiontransfer.rendering.rollout import FaceMode, load_renderer
 from motiontransfer.rendering.transfer import (
     Panels,
+    check_truth,
     generate,
     write_comparison,
     write_contact_sheet,
@@ -51,7 +52,6 @@ def main(transfer: str) -> None:
         source=read_statistics(statistics / f"{names.source_subject}.json"),
         target=read_statistics(statistics / f"{names.target}.json"),
     )
-    write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
     fabric = make_fabric(precision=params.precision)
     renderer = load_renderer(Path("artifacts/models") / names.target, fabric, face=params.face)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
@@ -62,6 +62,8 @@ def main(transfer: str) -> None:
             truth=None if names.truth == "none" else Path("data/truth") / names.truth,
             line_width_px=renderer.main.style.line_width_px,
         )
+        check_truth(panels)
+        write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
         generate(renderer, poses, panels.generated)
         write_transfer(results / "transfer.mp4", panels.generated, source, crf=params.crf)
         write_comparison(results / "comparison.mp4", panels, source, crf=params.crf)

@@ -134,7 +134,7 @@ def _build(
 ) -> Adversaries:
     plate = None
     if networks.generator.background == "plate":
-        plate = median_plate(clips, num_frames=_NUM_PLATE_FRAMES)
+        plate = median_plate(clips, style=networks.style, num_frames=_NUM_PLATE_FRAMES)
     return Adversaries(
         build_generator(networks.generator, plate=plate).apply(initialise),
         MultiscaleDiscriminator(

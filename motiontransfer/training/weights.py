@@ -17,15 +17,15 @@ from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.storage import replacing
 
 FORMAT_VERSION = 1
+_METADATA_KEY = "motiontransfer"
 
 
 def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:
     """Write parameters and buffers, with a JSON description in the metadata."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    metadata = {
-        "format_version": str(FORMAT_VERSION),
-        "description": json.dumps(dict(description), sort_keys=True),
-    }
+    # One entry only: safetensors writes several in an order that changes from run to run.
+    content = {"format_version": FORMAT_VERSION, "description": dict(description)}
+    metadata = {_METADATA_KEY: json.dumps(content, sort_keys=True)}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
@@ -41,13 +41,13 @@ def read_description(path: Path) -> dict[str, object]:
         raise MissingFileError(f"{path}: no such weights file; `dvc repro` trains it")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            content = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a safetensors file: {error}") from error
-    if metadata.get("format_version") != str(FORMAT_VERSION):
-        got = metadata.get("format_version")
+    if content.get("format_version") != FORMAT_VERSION:
+        got = content.get("format_version")
         raise WeightsError(f"{path}: expected weights format {FORMAT_VERSION}, got {got}")
-    return json.loads(metadata["description"])
+    return content["description"]
 
 
 def load_weights(path: Path, network: nn.Module) -> None:

@@ -77,7 +77,9 @@ def test_each_stage_loads_the_section_that_the_graph_lists_and_it_validates(file
     models = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Section) and value.__module__ == module.__name__
+        if isinstance(value, type)
+        and issubclass(value, Section)
+        and value.__module__ == module.__name__
     ]
     model = next(m for m in models if m.__name__ == f"{name.title().replace('_', '')}Params")
     listed = [param for param in definition["params"] if "$" not in param]

@@ -1,0 +1,8 @@
+"""Make one of the demo's clips: `python -m demo film target`."""
+
+import sys
+
+from motiontransfer.entry import run
+
+if __name__ == "__main__":
+    sys.exit(run("demo", sys.argv[1:]))

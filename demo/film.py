@@ -1,0 +1,90 @@
+"""Film one clip of the demo: target, source or truth (the target's actor in the source's dance)."""
+
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from motiontransfer.actors.choreography import Motion, compose
+from motiontransfer.actors.film import film_clip, in_place_of, true_keypoints
+from motiontransfer.actors.music import SAMPLE_RATE, compose_music, write_wave
+from motiontransfer.errors import ParamsError
+from motiontransfer.keypoints import write_keypoints
+from motiontransfer.media.writing import write_video
+from motiontransfer.params import Section, load_section
+from motiontransfer.progress import track
+
+PARAMS = Path("demo/params.yaml")
+CLIPS = Path("demo/clips")
+VIDEOS = {
+    "target": CLIPS / "target.mp4",
+    "source": CLIPS / "source.mp4",
+    "truth": Path("data/truth/demo.mp4"),
+}
+ACTORS = {"target": "ada", "source": "ben", "truth": "ada"}
+
+
+class FilmParams(Section):
+    """How the clips are filmed."""
+
+    size: int = Field(ge=64, le=512, multiple_of=2)
+    frame_rate: int = Field(ge=5, le=60)
+    samples: int = Field(ge=1, le=8)
+    crf: int = Field(ge=0, le=51)
+    num_workers: int = Field(ge=0)
+
+
+class DanceParams(Section):
+    """One dance."""
+
+    seconds: float = Field(gt=0.2, le=600)
+    beats_per_minute: float = Field(ge=60, le=180)
+    seed: int = Field(ge=0)
+
+
+def main(clip: str) -> None:
+    """Film a clip; write its video and `<clip>_joints.parquet`."""
+    if clip not in VIDEOS:
+        raise ParamsError(f"{clip}: no such clip; the demo has {', '.join(VIDEOS)}")
+    params = load_section(FilmParams, "film", path=PARAMS)
+    size, frame_rate = (params.size, params.size), Fraction(params.frame_rate)
+    motion = _dance("target" if clip == "target" else "source", params)
+    if clip == "truth":
+        motion = in_place_of(motion, _dance("target", params))
+    shots = film_clip(
+        ACTORS[clip], motion, size=size, samples=params.samples, num_workers=params.num_workers
+    )
+    joints = []
+
+    def frames():  # noqa: ANN202 - a generator that also keeps the joints
+        for shot in track(shots, f"film {clip}", total=len(motion.angles)):
+            joints.append(shot.joints)
+            yield shot.frame
+
+    with tempfile.TemporaryDirectory() as folder:
+        sound = _music(Path(folder), motion, params) if clip == "source" else None
+        write_video(VIDEOS[clip], frames(), frame_rate=frame_rate, sound=sound, crf=params.crf)
+    keypoints = true_keypoints(np.array(joints), size=size, frame_rate=frame_rate)
+    write_keypoints(CLIPS / f"{clip}_joints.parquet", keypoints)
+
+
+def _dance(name: str, params: FilmParams) -> Motion:
+    dance = load_section(DanceParams, name, path=PARAMS)
+    return compose(
+        round(dance.seconds * params.frame_rate),
+        frame_rate=float(params.frame_rate),
+        beats_per_minute=dance.beats_per_minute,
+        seed=dance.seed,
+    )
+
+
+def _music(folder: Path, motion: Motion, params: FilmParams) -> Path:
+    seconds = len(motion.angles) / params.frame_rate
+    seed = load_section(DanceParams, "source", path=PARAMS).seed
+    track_samples = compose_music(
+        round(seconds * SAMPLE_RATE), beat_seconds=motion.beat_seconds, seed=seed
+    )
+    write_wave(folder / "music.wav", track_samples)
+    return folder / "music.wav"

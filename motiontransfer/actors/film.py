@@ -1,0 +1,170 @@
+"""Frames of a clip, made on all cores, and the true positions of the joints in them.
+
+Hides how the work is shared: runs of frames go to worker processes, each of which builds the
+actor and the room once. A frame depends on nothing but its number, so the clip is the same
+however many workers there are.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import joblib
+import numpy as np
+from jaxtyping import Float, UInt8
+from scipy import sparse
+
+from motiontransfer.actors.body import ANGLES, BonePose, load_rig, pose_bones, skin
+from motiontransfer.actors.cast import OUTFITS, PHENOTYPES, ROOMS
+from motiontransfer.actors.choreography import ACTIONS, Motion
+from motiontransfer.actors.clothes import dress
+from motiontransfer.actors.landmarks import landmarks
+from motiontransfer.actors.raycast import Film, load_film, shoot
+from motiontransfer.actors.stage_set import draw_plate
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.skeleton import HOLISTIC
+
+_RUN_FRAMES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """A person in their room, ready to be filmed."""
+
+    film: Film
+    """Mesh, room and camera."""
+
+    joints: Float[np.ndarray, "joints 3"]
+    """Rest positions of the joints of `skeleton.HOLISTIC`, metres."""
+
+    joint_weights: sparse.csr_array
+    """Their skinning weights."""
+
+    joint_actions: Float[np.ndarray, "actions joints 3"]
+    """Offsets of the joints on the face by facial action, metres."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """One filmed frame."""
+
+    frame: UInt8[np.ndarray, "height width 3"]
+    """What the camera saw."""
+
+    joints: Float[np.ndarray, "joints 2"]
+    """True pixel positions of the joints; outside the image where they are outside."""
+
+
+@functools.lru_cache(maxsize=1)
+def load_actor(name: str, size: tuple[int, int], samples: int) -> Actor:
+    """Build an actor of `cast.PHENOTYPES` in their own room."""
+    rig = load_rig(PHENOTYPES[name], ACTIONS)
+    marks = landmarks(rig.body).values()
+    still = np.zeros(3)
+    return Actor(
+        film=load_film(
+            ROOMS[name], draw_plate(ROOMS[name], size), dress(rig, OUTFITS[name]), samples=samples
+        ),
+        joints=np.array([mark.rest for mark in marks]),
+        joint_weights=sparse.csr_array(np.array([mark.weights for mark in marks])),
+        joint_actions=np.array(
+            [
+                [
+                    still if mark.vertex is None else rig.body.actions[action][mark.vertex]
+                    for mark in marks
+                ]
+                for action in ACTIONS
+            ]
+        ),
+    )
+
+
+def pose_actor(
+    actor: Actor, motion: Motion, frame_index: int
+) -> tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "joints 3"]]:
+    """Points of the mesh and joints in the room at one frame, the lowest sole on the floor."""
+    dressed = actor.film.dressed
+    pose = pose_bones(
+        dressed.rig, dict(zip(ANGLES, motion.angles[frame_index].tolist(), strict=True))
+    )
+    strengths = motion.actions[frame_index]
+    points = dressed.points.copy()
+    for name, strength in zip(ACTIONS, strengths, strict=True):
+        points += strength * dressed.actions[name]
+    points = skin(points, dressed.weights, pose)
+    joints = actor.joints + np.tensordot(strengths, actor.joint_actions, axes=1)
+    joints = skin(joints, actor.joint_weights, pose)
+    shift = _shift(actor, motion.path[frame_index], pose, points)
+    return points + shift, joints + shift
+
+
+def _shift(
+    actor: Actor, path: np.ndarray, pose: BonePose, points: np.ndarray
+) -> Float[np.ndarray, " 3"]:
+    rig = actor.film.dressed.rig
+    root = pose.rotation[0] @ rig.body.heads[0] + pose.offset[0]
+    home = np.array(actor.film.room.home)
+    x, z = home + rig.leg_length * path - root[[0, 2]]
+    return np.array([x, -points[actor.film.dressed.sole_points, 1].min(), z])
+
+
+def film_run(
+    name: str, motion: Motion, frames: range, size: tuple[int, int], samples: int
+) -> list[Shot]:
+    """Film some frames of a dance."""
+    actor = load_actor(name, size, samples)
+    shots = []
+    for index in frames:
+        points, joints = pose_actor(actor, motion, index)
+        frame, _ = shoot(actor.film, points)
+        shots.append(Shot(frame=frame, joints=actor.film.room.camera.project(joints, size)))
+    return shots
+
+
+def film_clip(
+    name: str, motion: Motion, *, size: tuple[int, int], samples: int, num_workers: int
+) -> Iterator[Shot]:
+    """Film a dance, frame after frame.
+
+    Args:
+        size: (height, width) of the frames.
+        samples: sub-samples of a pixel along each side.
+        num_workers: processes; 0 for one a core.
+    """
+    num_frames = len(motion.angles)
+    runs = [
+        range(start, min(start + _RUN_FRAMES, num_frames))
+        for start in range(0, num_frames, _RUN_FRAMES)
+    ]
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        results = joblib.Parallel(n_jobs=num_workers or -1, return_as="generator")(
+            joblib.delayed(film_run)(name, motion, frames, size, samples) for frames in runs
+        )
+        for shots in results:
+            yield from shots
+
+
+def in_place_of(motion: Motion, other: Motion) -> Motion:
+    """The same dance on another's floor: nearest to nearest, farthest to farthest."""
+    spread, other_spread = np.ptp(motion.path[:, 1]), np.ptp(other.path[:, 1])
+    scale = other_spread / spread if spread > 0 else 1.0
+    start = np.array([np.median(motion.path[:, 0]), motion.path[:, 1].min()])
+    other_start = np.array([np.median(other.path[:, 0]), other.path[:, 1].min()])
+    return replace(motion, path=other_start + scale * (motion.path - start))
+
+
+def true_keypoints(
+    joints: Float[np.ndarray, "frames joints 2"], *, size: tuple[int, int], frame_rate: Fraction
+) -> Keypoints:
+    """Joint positions as keypoints: score 1 in the image, missing outside of it."""
+    height, width = size
+    inside = np.all((joints >= 0) & (joints < [width, height]), axis=2, keepdims=True)
+    return Keypoints(
+        points=np.where(inside, joints, 0.0).astype(np.float32),
+        score=inside[..., 0].astype(np.float32),
+        skeleton=HOLISTIC,
+        image_size=size,
+        frame_rate=frame_rate,
+        detector="truth of the demo's actors",
+    )

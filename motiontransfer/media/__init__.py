@@ -1,0 +1,1 @@
+"""Video in, video out, and the store of frames between."""

@@ -1,0 +1,156 @@
+"""A decoded clip on disk: one folder with the frames, what is known of them, and the sound.
+
+frames.mkv (the frame store), clip.json (facts and framing), index.parquet (one row a frame: when it
+is shown and which input frame it shows), sound.mka (only where the video has sound: its packets,
+untouched).
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float
+
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.media.framing import Framing
+from motiontransfer.storage import replacing, write_json
+
+FRAMES_FILE = "frames.mkv"
+CLIP_FILE = "clip.json"
+INDEX_FILE = "index.parquet"
+SOUND_FILE = "sound.mka"
+_FORMAT = "motiontransfer clip"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A decoded clip."""
+
+    frames: Path
+    """The frame store."""
+    sound: Path | None
+    """The sound track, if there is one."""
+    sound_offset_seconds: float
+    """What to add to the sound file's timestamps so that 0 is the first frame."""
+    framing: Framing
+    """How the input picture sits in the frames."""
+    frame_rate: Fraction
+    """Frames a second, constant."""
+    size: tuple[int, int]
+    """(height, width) of the frames."""
+    num_frames: int
+    """How many frames there are."""
+
+
+def read_clip(folder: Path) -> Clip:
+    """Read what `decode` wrote.
+
+    Raises:
+        MissingFileError: the folder or a file in it is absent.
+        VideoError: clip.json is not one of ours.
+    """
+    description = folder / CLIP_FILE
+    for path in (folder, description, folder / FRAMES_FILE):
+        if not path.exists():
+            raise MissingFileError(f"{path}: missing; run the stage decode for this video")
+    try:
+        content = json.loads(description.read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT or content["version"] != _VERSION:
+            raise VideoError(
+                f"{description}: expected {_FORMAT} version {_VERSION},"
+                f" got {content['format']} version {content['version']}; run decode again"
+            )
+        framing = content["framing"]
+        clip = Clip(
+            frames=folder / FRAMES_FILE,
+            sound=folder / SOUND_FILE if content["has_sound"] else None,
+            sound_offset_seconds=float(content["sound_offset_seconds"]),
+            framing=Framing(
+                **{
+                    name: tuple(framing[name])
+                    for name in ("source_size", "crop", "size", "content")
+                }
+            ),
+            frame_rate=Fraction(content["frame_rate"]),
+            size=(int(content["size"][0]), int(content["size"][1])),
+            num_frames=int(content["num_frames"]),
+        )
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        if isinstance(error, VideoError):
+            raise
+        raise VideoError(
+            f"{description}: not a description of a clip ({type(error).__name__}: {error});"
+            " run decode again"
+        ) from error
+    if clip.sound is not None and not clip.sound.exists():
+        raise MissingFileError(f"{clip.sound}: missing; run the stage decode for this video")
+    return clip
+
+
+def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) -> None:
+    """Write clip.json.
+
+    Args:
+        source: facts about the input file, for people.
+    """
+    framing = clip.framing
+    content: dict[str, object] = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "num_frames": clip.num_frames,
+        "frame_rate": f"{clip.frame_rate.numerator}/{clip.frame_rate.denominator}",
+        "size": list(clip.size),
+        "framing": {
+            "source_size": list(framing.source_size),
+            "crop": list(framing.crop),
+            "size": list(framing.size),
+            "content": list(framing.content),
+            "scale": list(framing.scale),
+            "offset": list(framing.offset),
+        },
+        "has_sound": clip.sound is not None,
+        "sound_offset_seconds": clip.sound_offset_seconds,
+        "source": source,
+    }
+    write_json(folder / CLIP_FILE, content)
+
+
+def write_index(
+    path: Path, *, frame_rate: Fraction, source_starts_seconds: Float[np.ndarray, " frames"]
+) -> None:
+    """Write one row a frame: its index, its time, and the time of the input frame that it shows."""
+    indices = np.arange(len(source_starts_seconds))
+    table = pa.table(
+        {
+            "frame_index": pa.array(indices, pa.int32()),
+            "pts_seconds": pa.array([float(index / frame_rate) for index in indices.tolist()]),
+            "source_pts_seconds": pa.array(source_starts_seconds, pa.float64()),
+        }
+    )
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Generator[Path]:
+    """Yield an empty folder beside `folder`; on success it takes its place, on an error it goes."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

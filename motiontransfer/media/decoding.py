@@ -1,0 +1,199 @@
+"""A video file becomes a clip.
+
+Decoded, made constant in rate, framed, stored losslessly, its sound put aside.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+from jaxtyping import UInt8
+
+from motiontransfer.errors import VideoError
+from motiontransfer.media.clip import (
+    FRAMES_FILE,
+    INDEX_FILE,
+    SOUND_FILE,
+    Clip,
+    replacing_folder,
+    write_description,
+    write_index,
+)
+from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.media.framing import Box, Framing, auto_crop, fit_framing
+from motiontransfer.media.reading import (
+    DamagedVideoError,
+    VideoFacts,
+    read_facts,
+    read_pictures,
+    sample_pictures,
+    upright,
+)
+from motiontransfer.media.sound import copy_sound
+from motiontransfer.media.timing import Timed, resample
+from motiontransfer.progress import track
+
+FindPeople = Callable[[Sequence[UInt8[np.ndarray, "height width 3"]]], Sequence[Box | None]]
+"""Gives, for each picture, the box around the person in it, or None."""
+
+_logger = logging.getLogger(__name__)
+
+_NUM_CROP_SAMPLES = 24
+_CROP_MARGIN = 0.05  # of the extent of all the boxes, on each side
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What happened on the way from the file's pictures to the clip's frames."""
+
+    num_decoded: int = 0
+    end_seconds: float = 0.0
+    damage: DamagedVideoError | None = None
+
+
+def decode_video(
+    path: Path,
+    folder: Path,
+    *,
+    size: tuple[int, int],
+    frame_rate: Fraction | None,
+    crop: Literal["none"] | Box | FindPeople,
+    on_damage: Literal["fail", "truncate"],
+) -> dict[str, object]:
+    """Write the clip's folder, whole or not at all.
+
+    Args:
+        size: working (height, width).
+        frame_rate: None takes the video's own.
+        crop: in pixels of the upright input; a function crops around the people that it finds.
+
+    Returns:
+        What happened, for the stage's metrics.
+
+    Raises:
+        MissingFileError: no such file.
+        VideoError: the video cannot be read, is damaged (`fail`), or nobody was found to crop
+            around.
+    """
+    facts = read_facts(path)
+    rate = frame_rate or facts.frame_rate
+    framing = fit_framing(facts.size, _crop_box(facts, crop, size), size=size)
+    tally = _Tally()
+    pictures = _good_pictures(facts, tally, on_damage)
+    with replacing_folder(folder) as work:
+        starts = _write_frames(work / FRAMES_FILE, pictures, facts, framing, rate)
+        sound = work / SOUND_FILE
+        offset = copy_sound(path, sound, origin_seconds=starts[0]) if facts.has_sound else None
+        clip = Clip(
+            frames=work / FRAMES_FILE,
+            sound=None if offset is None else sound,
+            sound_offset_seconds=offset or 0.0,
+            framing=framing,
+            frame_rate=rate,
+            size=size,
+            num_frames=len(starts),
+        )
+        write_index(work / INDEX_FILE, frame_rate=rate, source_starts_seconds=np.array(starts))
+        write_description(work, clip, source=_describe(facts))
+    return _metrics(facts, clip, starts, tally)
+
+
+def _crop_box(
+    facts: VideoFacts, crop: Literal["none"] | Box | FindPeople, size: tuple[int, int]
+) -> Box:
+    if isinstance(crop, tuple):
+        return crop
+    if not callable(crop):
+        return (0, 0, facts.size[1], facts.size[0])
+    samples = list(sample_pictures(facts, num_samples=_NUM_CROP_SAMPLES))
+    box = auto_crop(crop(samples), facts.size, size[1] / size[0], margin=_CROP_MARGIN)
+    if box is None:
+        raise VideoError(
+            f"{facts.path}: crop: auto found nobody in {len(samples)} sampled frames;"
+            " set crop: none, or give the box as [x0, y0, x1, y1] in pixels of the"
+            f" {facts.size[1]}x{facts.size[0]} picture"
+        )
+    return box
+
+
+def _write_frames(
+    path: Path,
+    pictures: Iterator[Timed[av.VideoFrame]],
+    facts: VideoFacts,
+    framing: Framing,
+    rate: Fraction,
+) -> list[float]:
+    """Write the frame store; return for each frame when its picture starts on the file's clock."""
+    interval = min(1 / rate, 1 / facts.frame_rate)
+    frames = resample(pictures, frame_rate=rate, tolerance_seconds=float(interval / 4))
+    times = facts.packet_times.starts_seconds
+    expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
+    starts: list[float] = []
+    shown: Timed[av.VideoFrame] | None = None
+    with FrameWriter(path, size=framing.size, frame_rate=rate) as writer:
+        for timed in track(frames, f"decode {facts.path.name}", total=expected):
+            if timed is not shown:  # a repeated picture is converted once
+                shown, frame = timed, framing.apply(upright(timed.item, facts))
+            writer.write(frame)
+            starts.append(timed.start_seconds)
+    return starts
+
+
+def _good_pictures(
+    facts: VideoFacts, tally: _Tally, on_damage: Literal["fail", "truncate"]
+) -> Iterator[Timed[av.VideoFrame]]:
+    try:
+        for timed in read_pictures(facts):
+            tally.num_decoded += 1
+            tally.end_seconds = timed.end_seconds
+            yield timed
+    except DamagedVideoError as damage:
+        if on_damage == "fail" or tally.num_decoded == 0:
+            raise
+        _logger.warning("%s; kept the %d frames before", damage.cause, tally.num_decoded)
+        tally.damage = damage
+
+
+def _describe(facts: VideoFacts) -> dict[str, object]:
+    return {
+        "codec": facts.codec,
+        "stored_size": list(facts.stored_size),
+        "size": list(facts.size),
+        "rotation_degrees": 90 * facts.orientation.quarter_turns,
+        "mirrored": facts.orientation.mirrored,
+        "frame_rate": f"{facts.frame_rate.numerator}/{facts.frame_rate.denominator}",
+    }
+
+
+def _metrics(
+    facts: VideoFacts, clip: Clip, starts: list[float], tally: _Tally
+) -> dict[str, object]:
+    num_shown = len(set(starts))
+    return {
+        "frames": clip.num_frames,
+        "seconds": round(float(clip.num_frames / clip.frame_rate), 6),
+        "frame_rate": round(float(clip.frame_rate), 6),
+        "source_frames": tally.num_decoded,
+        "frames_duplicated": clip.num_frames - num_shown,
+        "frames_dropped": tally.num_decoded - num_shown,
+        "frames_lost_to_damage": _num_lost(facts, tally),
+        "has_sound": clip.sound is not None,
+        "sound_offset_seconds": clip.sound_offset_seconds,
+        "crop": list(clip.framing.crop),
+        "source": _describe(facts),
+    }
+
+
+def _num_lost(facts: VideoFacts, tally: _Tally) -> int:
+    """Return how many frames of the file are missing: at least one where there is damage."""
+    if tally.damage is None:
+        return 0
+    announced = facts.packet_times.announced_end_seconds or 0.0
+    lost_by_time = round((announced - tally.end_seconds) * float(facts.frame_rate))
+    lost_by_packets = (facts.num_frames or 0) - tally.num_decoded
+    return max(lost_by_packets if lost_by_packets > 0 else lost_by_time, 1)

@@ -1,0 +1,216 @@
+"""The frame store: a clip's frames in one file that is exact, quick to reach into and playable.
+
+One FFV1 stream in Matroska, every frame a key frame: lossless RGB, one file
+for DVC to hash, any player opens it. The same reader opens the H.264 files that
+`motiontransfer.media.writing` makes.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from jaxtyping import UInt8
+
+from motiontransfer.errors import VideoError
+from motiontransfer.media.colour import to_srgb
+from motiontransfer.media.opening import BITEXACT, open_input, open_output, seconds_of, video_stream
+from motiontransfer.media.timing import recognise_rate
+from motiontransfer.storage import replacing
+
+# Short clusters: a reader jumps to the one it needs and finds little else in it.
+_CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
+
+
+class FrameWriter:
+    """Writes a frame store; the file appears only when the `with` block ends well."""
+
+    def __init__(self, path: Path, *, size: tuple[int, int], frame_rate: Fraction) -> None:
+        """Prepare; nothing is written before the `with` block begins.
+
+        Args:
+            size: (height, width) of every frame, pixels.
+        """
+        self.path = path
+        self.size = size
+        self.frame_rate = frame_rate
+        self.num_frames = 0
+
+    def __enter__(self) -> "FrameWriter":
+        height, width = self.size
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replacing(self.path))
+            self._container = stack.enter_context(
+                open_output(temporary, container_format="matroska", options=_CONTAINER_OPTIONS)
+            )
+            stream = self._container.add_stream("ffv1", rate=self.frame_rate)
+            stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+            context = stream.codec_context
+            context.gop_size = 1
+            context.thread_count = 4
+            context.options = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
+            context.flags |= Flags.bitexact
+            self._stream = stream
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Append one frame.
+
+        Raises:
+            VideoError: the frame has another size than the store.
+        """
+        if frame.shape != (*self.size, 3):
+            raise VideoError(
+                f"{self.path}: frame {self.num_frames}: expected {(*self.size, 3)},"
+                f" got {frame.shape}"
+            )
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture = picture.reformat(format="bgr0")
+        picture.pts = self.num_frames
+        picture.time_base = 1 / self.frame_rate
+        self._container.mux(self._stream.encode(picture))
+        self.num_frames += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            if self.num_frames == 0:
+                raise VideoError(f"{self.path}: no frames to write; expected at least one")
+            self._container.mux(self._stream.encode(None))
+
+
+class FrameStore:
+    """Reads the frames of a constant-rate file: by index in any order, or a range in order."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and count its frames; reading a damaged frame raises VideoError.
+
+        Raises:
+            MissingFileError: no such file.
+            VideoError: the file holds no frames.
+        """
+        self.path = path
+        self._stack = ExitStack()
+        self._open()
+        context = self._stream.codec_context
+        self.size: tuple[int, int] = (context.height, context.width)
+        self.frame_rate: Fraction = _constant_rate(self._stream, path)
+        self._num_frames = self._count_frames()
+
+    def _open(self) -> None:
+        self._stack.close()
+        self._container = self._stack.enter_context(open_input(self.path))
+        self._stream = video_stream(self._container, self.path)
+        # One packet in, one frame out: frame threads would want several packets for each jump.
+        self._stream.thread_type = "NONE"
+        self._process = os.getpid()
+        self._following: Iterator[av.VideoFrame] = iter(())
+        self._next_index = -1
+
+    def _count_frames(self) -> int:
+        last = -1
+        self._container.seek(self._container.duration or 0, backward=True)
+        for packet in self._container.demux(self._stream):
+            if packet.size:
+                last = max(last, _index_of(packet, self.frame_rate))
+        if last < 0:
+            raise VideoError(f"{self.path}: holds no frames")
+        return last + 1
+
+    def __len__(self) -> int:
+        return self._num_frames
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
+        wanted = index + self._num_frames if index < 0 else index
+        if not 0 <= wanted < self._num_frames:
+            raise IndexError(f"{self.path}: frame {index} of {self._num_frames}")
+        if os.getpid() != self._process:  # a forked worker must not share the file position
+            self._open()
+        if wanted != self._next_index:
+            self._following = self._decode_from(wanted)
+        picture = next(self._following)
+        self._next_index = wanted + 1
+        return to_srgb(picture)
+
+    def _decode_from(self, wanted: int) -> Iterator[av.VideoFrame]:
+        """Yield every picture from `wanted` to the last, each at its index, or raise."""
+        expected = wanted
+        cause = "the file ends before it"
+        try:
+            for picture in self._after_key_frame(wanted):
+                index = _index_of(picture, self.frame_rate)
+                if index > expected or picture.is_corrupt:
+                    cause = "it is missing or damaged"
+                    break
+                if index == expected:
+                    yield picture
+                    expected += 1
+                    if expected == self._num_frames:
+                        return
+        except av.FFmpegError as error:
+            cause = error.strerror or "it cannot be decoded"
+        raise VideoError(f"{self.path}: frame {expected}: {cause}; make this file again")
+
+    def _after_key_frame(self, wanted: int) -> Iterator[av.VideoFrame]:
+        """Jump to a key frame at or before `wanted` and yield all that follows."""
+        for earlier in (0, 16, wanted):  # a key frame may be shown later than it is stored
+            start_seconds = max(wanted - earlier, 0) / self.frame_rate
+            pts = int(start_seconds / (self._stream.time_base or 1))
+            self._container.seek(pts, backward=True, stream=self._stream)
+            pictures = self._container.decode(self._stream)
+            first = next(pictures, None)
+            if first is not None and _index_of(first, self.frame_rate) <= wanted:
+                return chain([first], pictures)
+        return iter(())
+
+    def frames(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+        """Yield frames start ≤ index < stop in order, on all cores.
+
+        `[index]` may be used meanwhile.
+        """
+        stop = self._num_frames if stop is None else min(stop, self._num_frames)
+        if start >= stop:
+            return
+        with FrameStore(self.path) as reader:
+            reader._stream.thread_type = "AUTO"
+            reader._num_frames = self._num_frames
+            for picture in islice(reader._decode_from(start), stop - start):
+                yield to_srgb(picture)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
+
+    def __enter__(self) -> "FrameStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _constant_rate(stream: av.VideoStream, path: Path) -> Fraction:
+    if not stream.average_rate:
+        raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")
+    return recognise_rate(stream.average_rate)
+
+
+def _index_of(item: av.Packet | av.VideoFrame, frame_rate: Fraction) -> int:
+    seconds = seconds_of(item)
+    assert seconds is not None
+    return round(seconds * frame_rate)

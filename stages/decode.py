@@ -1,0 +1,60 @@
+"""decode@<video>: a video file becomes a clip of constant rate and working size."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from motiontransfer.errors import MissingFileError
+from motiontransfer.media.decoding import decode_video
+from motiontransfer.media.timing import recognise_rate
+from motiontransfer.params import PARAMS_FILE, Section, load_section
+from motiontransfer.pose.detection import person_boxes
+from motiontransfer.storage import write_json
+
+Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
+Box = tuple[int, int, int, int]
+
+
+def _check_crop(value: object) -> object:
+    is_box = isinstance(value, list) and [type(edge) for edge in value] == [int] * 4
+    if value not in ("none", "auto") and not is_box:
+        raise ValueError("expected none, auto or [x0, y0, x1, y1] in pixels")
+    return tuple(value) if isinstance(value, list) else value
+
+
+class VideoParams(Section):
+    """One entry of `videos`."""
+
+    path: Path
+    subject: str = Field(pattern=r"^\w[\w-]*$")
+    crop: Annotated[Literal["none", "auto"] | Box, BeforeValidator(_check_crop)] = "none"
+
+
+class DecodeParams(Section):
+    """Section `decode`."""
+
+    size: tuple[Pixels, Pixels]
+    frame_rate: Annotated[float, Field(gt=0, le=240)] | None
+    on_damage: Literal["fail", "truncate"]
+
+
+def main(key: str) -> None:
+    """Decode the video that params.yaml has under `videos.<key>`."""
+    video = load_section(VideoParams, f"videos.{key}")
+    params = load_section(DecodeParams, "decode")
+    if not video.path.exists():
+        raise MissingFileError(
+            f"{PARAMS_FILE}: videos.{key}.path: no such file: {video.path}; put the video there"
+        )
+    rate = params.frame_rate
+    metrics = decode_video(
+        video.path,
+        Path("artifacts/frames") / video.subject / key,
+        size=params.size,
+        frame_rate=None if rate is None else recognise_rate(Fraction(str(rate))),
+        crop=person_boxes if video.crop == "auto" else video.crop,
+        on_damage=params.on_damage,
+    )
+    write_json(Path("artifacts/metrics/decode") / f"{key}.json", metrics)

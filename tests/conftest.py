@@ -1,0 +1,33 @@
+"""What every test relies on: no randomness leaks from one test to the next."""
+
+import os
+import random
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks():
+    """Put back the state of all random number generators and torch's number of threads.
+
+    Meanwhile there is one thread: on tensors as small as these, more would wait for each other.
+    """
+    torch_state, threads = torch.get_rng_state(), torch.get_num_threads()
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - others use it
+    torch.set_num_threads(1)
+    yield
+    torch.set_rng_state(torch_state)
+    torch.set_num_threads(threads)
+    np.random.set_state(numpy_state)  # noqa: NPY002 - others use it
+    random.setstate(python_state)
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs CUDA where there is none, unless that shall be a failure."""
+    if torch.cuda.is_available() or os.environ.get("FAIL_WITHOUT_CUDA"):
+        return
+    for item in items:
+        if item.get_closest_marker("needs_cuda"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))

@@ -1,0 +1,105 @@
+"""A dancer drawn in code: poses, the frames that show them, and their clips on disk."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.dataset import TrainingClip
+
+SIZE = (48, 40)
+RATE = Fraction(25)
+
+# Pixels (x, y) from the middle of the hips, of someone 36 px high who looks at the camera.
+_OFFSETS = {
+    "nose": (0, -16),
+    **{"left_eye": (2, -18), "right_eye": (-2, -18), "left_ear": (4, -17), "right_ear": (-4, -17)},
+    **{"left_mouth": (1, -14), "right_mouth": (-1, -14)},
+    **{"left_shoulder": (5, -10), "right_shoulder": (-5, -10)},
+    **{
+        "left_elbow": (8, -5),
+        "right_elbow": (-8, -5),
+        "left_wrist": (9, 1),
+        "right_wrist": (-9, 1),
+    },
+    **{"left_hip": (3, 0), "right_hip": (-3, 0), "left_knee": (4, 9), "right_knee": (-4, 9)},
+    **{"left_ankle": (4, 18), "right_ankle": (-4, 18)},
+}
+
+
+def dance(num_frames, *, size=SIZE, missing=(), start_x=None, seed=0):
+    """Keypoints of someone who walks one pixel a frame to the right and waves the left arm.
+
+    Args:
+        missing: indices of frames in which nobody was found.
+        seed: of a little jitter, so that no two frames are alike.
+    """
+    jitter = np.random.default_rng(seed).uniform(-0.4, 0.4, (num_frames, 2))
+    x = np.arange(num_frames) + (size[1] / 3 if start_x is None else start_x)
+    points = np.zeros((num_frames, len(HOLISTIC.joints), 2), np.float32)
+    score = np.zeros(points.shape[:2], np.float32)
+    for joint, (right, down) in _OFFSETS.items():
+        index = HOLISTIC.index(joint)
+        points[:, index] = np.stack([x + right, np.full(num_frames, size[0] / 2 + down)], 1)
+        points[:, index] += jitter
+        score[:, index] = 0.9
+    points[:, HOLISTIC.index("left_wrist"), 1] -= 2 * np.arange(num_frames, dtype=np.float32)
+    points[list(missing)], score[list(missing)] = 0, 0
+    return Keypoints(
+        points=points,
+        score=score,
+        skeleton=HOLISTIC,
+        image_size=size,
+        frame_rate=RATE,
+        detector="drawn",
+    )
+
+
+def picture(keypoints, index):
+    """What one frame shows: a shaded room, a red body, a bright face."""
+    height, width = keypoints.image_size
+    frame = np.empty((height, width, 3), np.uint8)
+    frame[:] = (40 + 2 * np.arange(width)[None, :, None] + np.arange(height)[:, None, None]) % 256
+    if not keypoints.score[index].any():
+        return frame
+    left, top = keypoints.joint("right_shoulder")[0][index]
+    right, bottom = keypoints.joint("left_ankle")[0][index]
+    y, x = np.mgrid[:height, :width]
+    frame[(x >= left) & (x <= right) & (y >= top) & (y <= bottom)] = (200, 30, 40)
+    for joint, colour, radius in (
+        ("nose", (240, 200, 170), 5),
+        ("left_wrist", (30, 220, 90), 3),
+        ("left_eye", (20, 20, 30), 1.5),
+        ("right_eye", (20, 20, 30), 1.5),
+    ):
+        centre_x, centre_y = keypoints.joint(joint)[0][index]
+        frame[np.hypot(x - centre_x, y - centre_y) <= radius] = colour
+    return frame
+
+
+def film(path: Path, keypoints):
+    """Write a frame store of what the keypoints show."""
+    with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as writer:
+        for index in range(keypoints.num_frames):
+            writer.write(picture(keypoints, index))
+    return path
+
+
+def add_clip(artifacts: Path, subject, video, keypoints):
+    """Put a clip where the pipeline keeps it: frames and keypoints of a subject's video."""
+    film(artifacts / "frames" / subject / video / "frames.mkv", keypoints)
+    write_keypoints(artifacts / "keypoints" / subject / f"{video}.parquet", keypoints)
+
+
+def training_clip(folder: Path, keypoints, *, training_frames=None):
+    """A clip as the training code takes it."""
+    write_keypoints(folder / "clip.parquet", keypoints)
+    return TrainingClip(
+        frames=film(folder / "frames.mkv", keypoints),
+        keypoints=keypoints,
+        keypoints_file=folder / "clip.parquet",
+        training_frames=range(keypoints.num_frames) if training_frames is None else training_frames,
+    )

@@ -1,0 +1,102 @@
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import Colorspace, ColorTrc
+
+from motiontransfer.media.colour import to_srgb, tone_mapped
+
+PQ, HLG = ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67
+# BT.709 and BT.601 codes (limited range, 8 bit) of pure sRGB red, worked out from Kr, Kb
+RED_709, RED_601 = (63, 102, 240), (81, 90, 240)
+
+
+def yuv_frame(codes, *, matrix, full_range=False, ten_bit=False, size=(64, 64)):
+    height, width = size
+    dtype, scale = (np.uint16, 4) if ten_bit else (np.uint8, 1)
+    frame = av.VideoFrame(width, height, "yuv420p10le" if ten_bit else "yuv420p")
+    for plane, code in zip(frame.planes, codes, strict=True):
+        values = np.full(plane.buffer_size // dtype().itemsize, code * scale, dtype=dtype)
+        plane.update(values.tobytes())
+    frame.colorspace = matrix
+    frame.color_range = 2 if full_range else 1
+    return frame
+
+
+def greys(values):
+    """A picture of one row of greys, 16 bit."""
+    row = np.asarray(values, dtype=np.uint16)
+    return np.repeat(row[np.newaxis, :, np.newaxis], 3, axis=2)
+
+
+@pytest.mark.parametrize("ten_bit", [False, True])
+@pytest.mark.parametrize(
+    ("codes", "matrix", "size"),
+    [
+        (RED_709, 1, (64, 64)),
+        (RED_601, 6, (64, 64)),
+        (RED_601, 5, (64, 64)),
+        (RED_601, 2, (64, 64)),  # untagged: small is BT.601, HD is BT.709
+        (RED_709, 2, (720, 64)),
+        (RED_601, 6, (720, 64)),
+    ],
+)
+def test_matrix_comes_from_the_tags_then_from_the_size(codes, matrix, size, ten_bit):
+    picture = to_srgb(yuv_frame(codes, matrix=matrix, size=size, ten_bit=ten_bit))
+    assert picture.dtype == np.uint8
+    assert np.abs(picture[10, 10].astype(int) - (255, 0, 0)).max() <= 3
+
+
+@pytest.mark.parametrize("ten_bit", [False, True])
+@pytest.mark.parametrize(
+    ("luma", "full_range", "grey"),
+    [(16, False, 0), (235, False, 255), (126, False, 128), (0, True, 0), (255, True, 255)],
+)
+def test_range_comes_from_the_tags(luma, full_range, grey, ten_bit):
+    frame = yuv_frame((luma, 128, 128), matrix=1, full_range=full_range, ten_bit=ten_bit)
+    assert np.abs(to_srgb(frame)[8, 8].astype(int) - grey).max() <= 2
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_hdr_greys_rise_from_black_to_white_and_stay_grey(transfer):
+    picture = tone_mapped(greys(np.linspace(0, 65535, 500)), transfer=transfer)[0].astype(int)
+    assert (np.diff(picture[:, 0]) >= 0).all()
+    assert (picture[0] == 0).all()
+    assert (picture[-1] == 255).all()
+    assert (picture.max(axis=1) - picture.min(axis=1)).max() <= 1
+
+
+# signal of 203 cd/m² (BT.2408 table 1: 58 % PQ, 75 % HLG) and of 1000 cd/m² (75.2 % PQ, 100 % HLG)
+@pytest.mark.parametrize(("transfer", "white", "peak"), [(PQ, 0.58, 0.752), (HLG, 0.75, 1.0)])
+def test_diffuse_white_is_bright_and_leaves_room_for_highlights(transfer, white, peak):
+    levels = greys([white * 65535, peak * 65535])
+    diffuse, highlight = tone_mapped(levels, transfer=transfer)[0, :, 0].astype(int)
+    assert 215 <= diffuse <= 240
+    assert highlight >= 254
+
+
+def test_both_transfers_agree_on_what_is_dark():
+    # 26 % diffuse white (18 % grey is near): BT.2408 table 1 gives 38 % HLG and 38 % PQ for grey
+    pq = tone_mapped(greys([0.38 * 65535]), transfer=PQ)[0, 0, 0]
+    hlg = tone_mapped(greys([0.38 * 65535]), transfer=HLG)[0, 0, 0]
+    assert abs(int(pq) - int(hlg)) <= 4
+    assert 100 <= pq <= 130  # sRGB of 18 % is 118
+
+
+def test_hdr_colours_keep_their_order_and_saturate_in_bt709():
+    signal = np.full((1, 1, 3), 0.3 * 65535)
+    signal[..., 0] = 0.55 * 65535
+    red, green, blue = tone_mapped(signal.astype(np.uint16), transfer=PQ)[0, 0].astype(int)
+    assert red > 200
+    assert green < blue < 0.5 * red
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_a_tagged_frame_takes_the_hdr_way(transfer):
+    frame = yuv_frame((235, 128, 128), matrix=Colorspace.BT2020, ten_bit=True)
+    frame.color_trc = transfer
+    assert (to_srgb(frame) >= 254).all()
+    frame = yuv_frame((126, 128, 128), matrix=Colorspace.BT2020, ten_bit=True)
+    frame.color_trc = transfer
+    grey = to_srgb(frame)[0, 0].astype(int)
+    assert grey.max() - grey.min() <= 2
+    assert grey[0] != 128

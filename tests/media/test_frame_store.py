@@ -1,0 +1,158 @@
+import collections
+import multiprocessing
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.media.frame_store import FrameStore, FrameWriter
+
+SIZE = (18, 22)
+RATES = [
+    Fraction(25),
+    Fraction(30000, 1001),
+    Fraction(25, 2),
+    Fraction(1537, 100),
+    Fraction(5),
+    Fraction(120),
+]
+
+
+def noise(num_frames, seed=0, size=SIZE):
+    return np.random.default_rng(seed).integers(0, 256, (num_frames, *size, 3), dtype=np.uint8)
+
+
+def write(path, frames, rate=Fraction(25)):
+    with FrameWriter(path, size=frames[0].shape[:2], frame_rate=rate) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_frames_come_back_exactly_in_any_order_at_any_rate(tmp_path, rate):
+    frames = noise(37)
+    with FrameStore(write(tmp_path / "frames.mkv", frames, rate)) as store:
+        assert (len(store), store.size, store.frame_rate) == (37, SIZE, rate)
+        for index in np.random.default_rng(1).permutation(37):
+            np.testing.assert_array_equal(store[int(index)], frames[index])
+        np.testing.assert_array_equal(store[-1], frames[36])
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_ranges_equal_slices(tmp_path_factory, data):
+    num_frames = data.draw(st.integers(1, 9))
+    start = data.draw(st.integers(0, num_frames))
+    stop = data.draw(st.none() | st.integers(0, num_frames + 2))
+    frames = noise(num_frames)
+    path = write(tmp_path_factory.mktemp("store") / "frames.mkv", frames)
+    with FrameStore(path) as store:
+        read = list(store.frames(start, stop))
+    assert len(read) == len(frames[start:stop])
+    for frame, expected in zip(read, frames[start:stop], strict=True):
+        np.testing.assert_array_equal(frame, expected)
+
+
+def test_single_frames_may_be_read_while_a_range_is(tmp_path):
+    frames = noise(9)
+    with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
+        for index, frame in enumerate(store.frames()):
+            np.testing.assert_array_equal(frame, frames[index])
+            np.testing.assert_array_equal(store[8 - index], frames[8 - index])
+
+
+def test_index_outside_is_an_index_error(tmp_path):
+    with FrameStore(write(tmp_path / "frames.mkv", noise(3))) as store:
+        for index in (3, -4):
+            with pytest.raises(IndexError, match=rf"frame {index} of 3"):
+                store[index]
+
+
+def test_same_frames_give_the_same_bytes(tmp_path):
+    frames = noise(5)
+    first = write(tmp_path / "a.mkv", frames).read_bytes()
+    assert write(tmp_path / "b.mkv", frames).read_bytes() == first
+
+
+def test_file_is_not_there_before_it_is_whole(tmp_path):
+    path = tmp_path / "frames.mkv"
+    with FrameWriter(path, size=SIZE, frame_rate=Fraction(25)) as writer:
+        writer.write(noise(1)[0])
+        assert not path.exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["frames.mkv"]
+
+
+def test_an_error_while_writing_leaves_what_was_there(tmp_path):
+    path = write(tmp_path / "frames.mkv", noise(2))
+    before = path.read_bytes()
+
+    def failing():
+        yield from noise(3)
+        raise ZeroDivisionError
+
+    with (
+        pytest.raises(ZeroDivisionError),
+        FrameWriter(path, size=SIZE, frame_rate=Fraction(25)) as writer,
+    ):
+        collections.deque(map(writer.write, failing()))
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_frame_of_another_size_and_no_frame_at_all_are_refused(tmp_path):
+    path = tmp_path / "frames.mkv"
+    with (
+        pytest.raises(VideoError, match=r"frame 1: expected \(18, 22, 3\), got \(22, 18, 3\)"),
+        FrameWriter(path, size=SIZE, frame_rate=Fraction(25)) as writer,
+    ):
+        collections.deque(map(writer.write, [noise(1)[0], noise(1, size=(22, 18))[0]]))
+    with (
+        pytest.raises(VideoError, match="no frames to write"),
+        FrameWriter(path, size=SIZE, frame_rate=Fraction(25)),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_and_foreign_files_are_named(tmp_path):
+    with pytest.raises(MissingFileError, match=r"nowhere\.mkv: no such file"):
+        FrameStore(tmp_path / "nowhere.mkv")
+    foreign = tmp_path / "foreign.mkv"
+    foreign.write_bytes(b"not a video at all")
+    with pytest.raises(VideoError, match=r"foreign\.mkv: cannot be opened"):
+        FrameStore(foreign)
+
+
+def test_frames_cut_off_or_broken_are_told_and_the_others_read(tmp_path):
+    frames = noise(6, size=(120, 160))
+    path = write(tmp_path / "frames.mkv", frames)
+    content = path.read_bytes()
+    with FrameStore(path) as store:
+        path.write_bytes(content[: len(content) // 2])  # under the reader's feet
+        for index in range(2):
+            np.testing.assert_array_equal(store[index], frames[index])
+        with pytest.raises(VideoError, match=r"frames\.mkv: frame 5: .*; make this file again"):
+            store[5]
+        with pytest.raises(VideoError, match=r"frames\.mkv: frame [23]: "):
+            list(store.frames())
+
+
+def _read_in_child(store, index, queue):
+    queue.put(store[index])
+
+
+def test_a_forked_process_reads_on_its_own(tmp_path):
+    frames = noise(8, size=(120, 160))  # more than any buffer holds
+    with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
+        np.testing.assert_array_equal(store[2], frames[2])
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        child = context.Process(target=_read_in_child, args=(store, 6, queue))
+        child.start()
+        np.testing.assert_array_equal(queue.get(timeout=30), frames[6])
+        child.join()
+        np.testing.assert_array_equal(store[3], frames[3])

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motiontransfer.errors import VideoError
+from motiontransfer.media.framing import Framing, auto_crop, fit_framing, resize
+
+sides = st.integers(1, 400)
+
+
+@st.composite
+def framings(draw):
+    height, width = draw(sides), draw(sides)
+    x0, y0 = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+    crop = (x0, y0, draw(st.integers(x0 + 1, width)), draw(st.integers(y0 + 1, height)))
+    return fit_framing((height, width), crop, size=(draw(sides), draw(sides)))
+
+
+@given(framing=framings(), x=st.floats(-500, 500), y=st.floats(-500, 500))
+def test_the_two_maps_invert_each_other(framing, x, y):
+    point = np.array([[x, y]])
+    np.testing.assert_allclose(framing.to_source(framing.to_working(point)), point, atol=1e-6)
+    np.testing.assert_allclose(framing.to_working(framing.to_source(point)), point, atol=1e-6)
+
+
+@given(framing=framings())
+def test_the_crop_fills_the_content_and_touches_two_opposite_sides(framing):
+    corners = np.array([framing.crop[:2], framing.crop[2:]], dtype=float)
+    mapped = framing.to_working(corners).ravel()
+    np.testing.assert_allclose(mapped, framing.content, atol=1e-9)
+    x0, y0, x1, y1 = framing.content
+    height, width = framing.size
+    assert (x0 == 0 and x1 == width) or (y0 == 0 and y1 == height)
+    assert abs(x0 - (width - x1)) <= 1
+    assert abs(y0 - (height - y1)) <= 1
+
+
+@given(framing=framings())
+def test_the_aspect_is_kept_to_the_pixel(framing):
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = framing.crop, framing.content
+    scale = min(framing.size[0] / (y1 - y0), framing.size[1] / (x1 - x0))
+    assert abs((u1 - u0) - max(scale * (x1 - x0), 1)) <= 0.5 + 1e-9
+    assert abs((v1 - v0) - max(scale * (y1 - y0), 1)) <= 0.5 + 1e-9
+
+
+def test_worked_out_letterbox():
+    framing = fit_framing((100, 200), (0, 0, 200, 100), size=(64, 64))
+    assert framing.content == (0, 16, 64, 48)
+    assert framing.scale == (0.32, 0.32)
+    assert framing.offset == (0.0, 16.0)
+    np.testing.assert_allclose(framing.to_working(np.array([[100.0, 50.0]])), [[32.0, 32.0]])
+    picture = np.full((100, 200, 3), 200, dtype=np.uint8)
+    working = framing.apply(picture)
+    assert working.shape == (64, 64, 3)
+    assert (working[16:48] == 200).all()
+    assert (working[:16] == 0).all()
+    assert (working[48:] == 0).all()
+
+
+def test_crop_takes_the_pixels_it_names():
+    picture = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
+    framing = fit_framing((20, 30), (3, 5, 11, 13), size=(8, 8))
+    np.testing.assert_array_equal(framing.apply(picture), picture[5:13, 3:11])
+
+
+@pytest.mark.parametrize("crop", [(0, 0, 31, 20), (-1, 0, 5, 5), (5, 5, 5, 9), (4, 9, 9, 4)])
+def test_crop_outside_the_picture_is_refused(crop):
+    with pytest.raises(
+        VideoError, match=r"crop: expected .* inside a picture of 30x20 pixels, got"
+    ):
+        fit_framing((20, 30), crop, size=(8, 8))
+
+
+def test_framing_checks_its_content():
+    with pytest.raises(VideoError, match="content: expected"):
+        Framing(source_size=(20, 30), crop=(0, 0, 30, 20), size=(8, 8), content=(0, 0, 9, 8))
+
+
+def test_shrinking_averages_areas():
+    stripes = np.zeros((8, 8, 3), dtype=np.uint8)
+    stripes[:, ::2] = 200
+    np.testing.assert_array_equal(resize(stripes, (2, 2)), np.full((2, 2, 3), 100))
+
+
+def test_resizing_leaves_flat_pictures_flat_and_the_input_alone():
+    flat = np.full((6, 9, 3), 77, dtype=np.uint8)
+    for size in ((3, 4), (6, 9), (13, 20)):
+        np.testing.assert_array_equal(resize(flat, size), np.full((*size, 3), 77))
+    assert (flat == 77).all()
+
+
+def test_auto_crop_holds_the_union_with_its_margin_at_the_working_aspect():
+    boxes = [(100, 50, 140, 150), None, (120, 60, 160, 150)]  # union 100, 50, 160, 150
+    # extent 60 x 100 grows to 72 x 120, then to 120 x 120 for a square picture
+    assert auto_crop(boxes, (400, 400), 1.0, margin=0.1) == (70, 40, 190, 160)
+
+
+def test_auto_crop_rounds_outwards():
+    # extent 11 * 1.2 = 13.2 around 15.5: 8.9 to 22.1
+    assert auto_crop([(10, 10, 21, 21)], (400, 400), 1.0, margin=0.1) == (8, 8, 23, 23)
+
+
+def test_auto_crop_moves_into_the_picture_rather_than_shrink():
+    assert auto_crop([(0, 0, 40, 100)], (200, 300), 1.0, margin=0.0) == (0, 0, 100, 100)
+    assert auto_crop([(260, 100, 300, 200)], (200, 300), 1.0, margin=0.0) == (200, 100, 300, 200)
+
+
+def test_auto_crop_takes_what_the_picture_has():
+    assert auto_crop([(0, 0, 300, 200)], (200, 300), 1.0, margin=0.5) == (0, 0, 300, 200)
+
+
+@given(
+    boxes=st.lists(
+        st.tuples(st.integers(0, 99), st.integers(0, 79), st.integers(1, 50), st.integers(1, 50)),
+        min_size=1,
+        max_size=4,
+    ),
+    aspect=st.floats(0.3, 3),
+    margin=st.floats(0, 0.5),
+)
+def test_auto_crop_lies_inside_and_holds_everybody(boxes, aspect, margin):
+    people = [(x, y, min(x + w, 100), min(y + h, 80)) for x, y, w, h in boxes]
+    x0, y0, x1, y1 = auto_crop(people, (80, 100), aspect, margin=margin)
+    assert 0 <= x0 < x1 <= 100
+    assert 0 <= y0 < y1 <= 80
+    for left, top, right, bottom in people:
+        assert x0 <= left
+        assert y0 <= top
+        assert right <= x1
+        assert bottom <= y1
+
+
+def test_auto_crop_of_nobody_is_none():
+    assert auto_crop([None, None], (80, 100), 1.0, margin=0.1) is None

@@ -1,0 +1,317 @@
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.media import reading
+from motiontransfer.media.decoder import decoded
+from motiontransfer.media.orientation import Orientation
+from motiontransfer.media.reading import (
+    DamagedVideoError,
+    read_facts,
+    read_pictures,
+    sample_pictures,
+    upright,
+)
+from tests.media.conftest import grey_frame, index_of
+
+CLOCKWISE = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+
+
+def noise(num_frames, size=(64, 64)):
+    return list(np.random.default_rng(0).integers(0, 256, (num_frames, *size, 3), dtype=np.uint8))
+
+
+def greys(num_frames, size=(32, 48)):
+    return [grey_frame(index, size) for index in range(num_frames)]
+
+
+def read_all(path):
+    facts = read_facts(path)
+    timed = list(read_pictures(facts))
+    return facts, timed, [upright(each.item, facts) for each in timed]
+
+
+def read_until_damage(path):
+    facts = read_facts(path)
+    kept = []
+    with pytest.raises(DamagedVideoError) as caught:
+        kept.extend(upright(timed.item, facts) for timed in read_pictures(facts))
+    return kept, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("video.mp4", "libx264", "yuv420p"),
+        ("video.mp4", "libx264", "yuv420p10le"),
+        ("video.mkv", "ffv1", "yuv422p10le"),
+        ("video.webm", "libvpx-vp9", "yuv420p"),
+        ("video.mov", "mjpeg", "yuvj420p"),
+        ("video.avi", "mpeg4", "yuv420p"),
+        ("video.ts", "mpeg2video", "yuv420p"),
+    ],
+)
+def test_any_container_and_codec_gives_frames_in_order_with_their_times(
+    tmp_path, write_test_video, name, codec, pix_fmt
+):
+    if codec == "mpeg2video":  # knows no rate of 10 a second
+        pts = [40 * index for index in range(9)]
+        path = write_test_video(
+            tmp_path / name, greys(9), codec="libx264", pix_fmt=pix_fmt, pts_ms=pts
+        )
+    else:
+        pts = [100 * index for index in range(9)]
+        path = write_test_video(tmp_path / name, greys(9), codec=codec, pix_fmt=pix_fmt)
+    facts, timed, frames = read_all(path)
+    assert [index_of(frame) for frame in frames] == list(range(9))
+    starts = np.array([each.start_seconds for each in timed])
+    np.testing.assert_allclose(starts - starts[0], np.array(pts) / 1000, atol=0.002)
+    assert facts.frame_rate == Fraction(1000, pts[1])
+    assert (facts.num_frames, facts.size, facts.has_sound) == (9, (32, 48), False)
+    assert facts.orientation == Orientation()
+
+
+def test_odd_sizes_are_read_whole(tmp_path, write_test_video):
+    frame = noise(1, (33, 47))[0]
+    path = write_test_video(tmp_path / "video.mkv", [frame], codec="ffv1", pix_fmt="bgr0")
+    _, _, frames = read_all(path)
+    np.testing.assert_array_equal(frames[0], frame)
+
+
+def test_variable_times_are_kept(tmp_path, write_test_video):
+    pts = [0, 100, 200, 700, 800, 900]
+    path = write_test_video(tmp_path / "video.mkv", greys(6), pts_ms=pts)
+    _, timed, frames = read_all(path)
+    assert [index_of(frame) for frame in frames] == list(range(6))
+    np.testing.assert_allclose([each.start_seconds * 1000 for each in timed], pts, atol=1)
+    ends = [each.end_seconds for each in timed]
+    assert all(end > each.start_seconds for end, each in zip(ends, timed, strict=True))
+
+
+def test_wrong_durations_do_not_move_the_pictures(tmp_path, write_test_video):
+    pts = [40 * index for index in range(6)]  # though the file says that each lasts 100 ms
+    path = write_test_video(tmp_path / "video.mkv", greys(6), pts_ms=pts, rate=10)
+    _, timed, _ = read_all(path)
+    np.testing.assert_allclose([each.start_seconds * 1000 for each in timed], pts, atol=1)
+
+
+def test_a_turned_video_stands_upright(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "video.mp4", greys(2), matrix=CLOCKWISE)
+    facts, _, frames = read_all(path)
+    assert (facts.stored_size, facts.size) == ((32, 48), (48, 32))
+    assert frames[0].shape == (48, 32, 3)
+    assert frames[0][2:8, 26:].min() > 200  # the white corner, stored top left, is now top right
+    assert frames[0][2:8, :8].max() < 100
+
+
+@pytest.mark.parametrize(
+    ("aspect", "matrix", "size"),
+    [
+        (Fraction(2), None, (32, 96)),
+        (Fraction(1, 2), None, (64, 48)),
+        (Fraction(4, 3), None, (32, 64)),
+        (Fraction(2), CLOCKWISE, (96, 32)),
+    ],
+)
+def test_pixels_become_square(tmp_path, write_test_video, aspect, matrix, size):
+    path = write_test_video(tmp_path / "video.mp4", greys(2), aspect=aspect, matrix=matrix)
+    facts, _, frames = read_all(path)
+    assert facts.size == size
+    assert frames[1].shape == (*size, 3)
+
+
+def test_samples_come_from_all_over(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "video.mp4", greys(11))
+    samples = list(sample_pictures(read_facts(path), num_samples=3))
+    assert [index_of(sample) for sample in samples] == [0, 5, 10]
+
+
+@pytest.mark.parametrize("name", ["video.mkv", "video.webm", "video.mp4"])
+def test_a_file_cut_short_is_damage_and_what_is_whole_is_read(tmp_path, write_test_video, name):
+    codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
+    path = write_test_video(tmp_path / name, noise(12), codec=codec)
+    if name.endswith("mp4"):
+        path = _with_index_in_front(path, tmp_path / "front.mp4")
+    whole = read_all(path)[2]
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
+    kept, message = read_until_damage(path)
+    assert 2 < len(kept) < 9
+    for frame, expected in zip(kept, whole, strict=False):
+        np.testing.assert_array_equal(frame, expected)
+    assert f"{path}: frame {len(kept)}: the file ends " in message
+    assert "on_damage: truncate" in message
+    assert "\n" not in message
+
+
+def _with_index_in_front(path, front):
+    with (
+        av.open(str(path)) as source,
+        av.open(str(front), "w", container_options={"movflags": "faststart"}) as copy,
+    ):
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                copy.mux(packet)
+    return front
+
+
+def test_a_cut_leaves_no_holes_between_reordered_pictures(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "video.mp4", noise(16))
+    path = _with_index_in_front(path, tmp_path / "front.mp4")
+    content = path.read_bytes()
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert [packet.pts for packet in packets] != sorted(packet.pts for packet in packets)
+    for packet in packets[3:]:
+        path.write_bytes(content[: packet.pos])
+        starts = []
+        with pytest.raises(DamagedVideoError):
+            starts.extend(timed.start_seconds for timed in read_pictures(read_facts(path)))
+        np.testing.assert_allclose(starts, np.arange(len(starts)) / 10, atol=1e-6)
+
+
+@pytest.mark.parametrize("broken", [8, 13, 14])
+def test_all_pictures_before_a_broken_packet_are_kept(tmp_path, write_test_video, broken):
+    path = write_test_video(tmp_path / "video.mp4", noise(20), options={"bf": "0"})
+    whole = read_all(path)[2]
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    start, size = packets[broken].pos, packets[broken].size
+    content[start : start + size] = b"\xff" * size
+    path.write_bytes(bytes(content))
+    kept, message = read_until_damage(path)
+    assert f"frame {broken}: cannot be decoded: Invalid data" in message
+    np.testing.assert_array_equal(kept, whole[:broken])
+
+
+def test_a_recording_may_begin_between_key_frames(tmp_path, write_test_video):
+    pts = [40 * index for index in range(40)]
+    path = write_test_video(tmp_path / "v.ts", noise(40), pts_ms=pts, options={"g": "10"})
+    whole = read_all(path)[2]
+    content = path.read_bytes()
+    path.write_bytes(content[len(content) // 188 * 3 // 10 * 188 :])
+    frames = read_all(path)[2]
+    assert 20 <= len(frames) < 30
+    np.testing.assert_array_equal(frames, whole[-len(frames) :])
+
+
+def test_packets_before_the_first_key_frame_are_passed_over(tmp_path, write_test_video):
+    options = {"g": "5", "lag-in-frames": "0"}
+    path = write_test_video(tmp_path / "v.webm", noise(12), codec="libvpx-vp9", options=options)
+    whole = read_all(path)[2]
+    late = tmp_path / "late.webm"
+    with av.open(str(path)) as source, av.open(str(late), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        first_key = next(i for i in range(3, 12) if packets[i].is_keyframe)
+        for packet in packets[2:]:
+            packet.stream = stream
+            copy.mux(packet)
+    np.testing.assert_array_equal(read_all(late)[2], whole[first_key:])
+
+
+def test_time_that_runs_back_goes_on_at_the_rate(tmp_path, write_test_video, monkeypatch):
+    path = write_test_video(tmp_path / "v.mkv", greys(6))
+    facts = read_facts(path)
+
+    def running_back(path):
+        for picture, milliseconds in zip(decoded(path), [0, 100, 0, 100, 400, 500], strict=True):
+            picture.pts = milliseconds
+            yield picture
+
+    monkeypatch.setattr(reading, "decoded", running_back)
+    starts = [timed.start_seconds for timed in read_pictures(facts)]
+    np.testing.assert_allclose(starts, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_a_raw_stream_without_times_gets_the_rate_it_names(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "v.h264", greys(6), pts_ms=[40 * i for i in range(6)])
+    facts, timed, frames = read_all(path)
+    assert [index_of(frame) for frame in frames] == list(range(6))
+    steps = np.diff([each.start_seconds for each in timed])
+    np.testing.assert_allclose(steps, float(1 / facts.frame_rate))
+
+
+def test_garbage_in_the_middle_is_damage_at_its_frame(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "video.mkv", noise(12), codec="ffv1", pix_fmt="bgr0")
+    whole = read_all(path)[2]
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 9000] = np.random.default_rng(1).bytes(9000)
+    path.write_bytes(bytes(content))
+    kept, message = read_until_damage(path)
+    assert len(kept) == 5
+    for frame, expected in zip(kept, whole, strict=False):
+        np.testing.assert_array_equal(frame, expected)
+    assert "video.mkv: frame 5: " in message
+
+
+def test_a_picture_that_ffmpeg_patched_is_damage(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "video.avi", noise(12), codec="mpeg4")
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 300] = np.random.default_rng(0).bytes(300)
+    path.write_bytes(bytes(content))
+    kept, message = read_until_damage(path)
+    assert 0 < len(kept) < 12
+    assert f"frame {len(kept)}: the picture is damaged" in message
+
+
+def test_files_without_video_are_refused_in_one_line(tmp_path, write_test_sound):
+    sound = write_test_sound(tmp_path / "sound.m4a")
+    with pytest.raises(VideoError, match=r"sound\.m4a: holds no video stream; .* got audio"):
+        read_facts(sound)
+    png = av.VideoFrame.from_ndarray(grey_frame(0), format="rgb24").to_image()
+    png.save(tmp_path / "cover.png")
+    with av.open(str(sound)) as source, av.open(str(tmp_path / "song.mka"), "w") as song:
+        stream = song.add_stream_from_template(source.streams.audio[0])
+        song.add_attachment("cover.png", "image/png", (tmp_path / "cover.png").read_bytes())
+        for packet in source.demux(audio=0):
+            if packet.size:
+                packet.stream = stream
+                song.mux(packet)
+    with av.open(str(tmp_path / "song.mka")) as song:
+        assert len(song.streams.video) == 1
+    with pytest.raises(VideoError, match=r"song\.mka: holds no video stream"):
+        read_facts(tmp_path / "song.mka")
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    with pytest.raises(VideoError, match=r"empty\.mp4: the file is empty"):
+        read_facts(empty)
+    text = tmp_path / "text.mp4"
+    text.write_text("hello " * 100)
+    with pytest.raises(VideoError, match=r"text\.mp4: cannot be opened: Invalid data"):
+        read_facts(text)
+    with pytest.raises(VideoError, match="is a folder"):
+        read_facts(tmp_path)
+    with pytest.raises(MissingFileError, match=r"nowhere\.mp4: no such file"):
+        read_facts(tmp_path / "nowhere.mp4")
+
+
+def test_a_video_without_one_good_picture_is_refused(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "video.webm", noise(2), codec="libvpx-vp9")
+    with av.open(str(path)) as container:
+        packets = [(bytes(packet), packet.size) for packet in container.demux() if packet.size]
+    content = path.read_bytes()
+    for data, size in packets:
+        content = content.replace(data, b"\xff" * size)
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=r"video\.webm: frame 0: no picture can be decoded: "):
+        read_facts(path)
+
+
+def test_colons_in_names_are_no_protocols(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "plain.mp4", greys(2)).rename(tmp_path / "http:clip.mp4")
+    assert len(read_all(path)[1]) == 2
+
+
+def test_a_playlist_may_not_reach_out(tmp_path):
+    path = tmp_path / "list.m3u8"
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
+    with pytest.raises(VideoError, match=r"list\.m3u8: cannot be opened"):
+        read_facts(path)

@@ -1,0 +1,41 @@
+"""Frames survive the way to a tensor and back."""
+
+import numpy as np
+import pytest
+import torch
+
+from motiontransfer.media.tensors import frames_to_tensor, tensor_to_frames
+
+
+def test_every_level_comes_back():
+    frame = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    assert np.array_equal(tensor_to_frames(frames_to_tensor([frame]))[0], frame)
+
+
+def test_black_is_minus_one_and_white_is_one():
+    frame = np.array([[[0, 255, 51]]], np.uint8)
+    assert frames_to_tensor([frame])[0, :, 0, 0].tolist() == pytest.approx([-1, 1, -0.6])
+
+
+def test_pixels_and_colours_keep_their_places():
+    frames = [np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6, 3), np.uint8)]
+    frames[1][3, 5] = (255, 0, 0)
+    tensor = frames_to_tensor(frames)
+    assert tensor.shape == (2, 3, 4, 6)
+    assert tensor.dtype == torch.float32
+    assert tensor.is_contiguous()
+    assert (tensor == 1).nonzero().tolist() == [[1, 0, 3, 5]]
+    back = tensor_to_frames(tensor)
+    assert len(back) == 2
+    assert all(np.array_equal(a, b) for a, b in zip(back, frames, strict=True))
+
+
+def test_what_is_out_of_range_is_clamped_and_the_rest_is_rounded():
+    values = torch.tensor([-7.0, -1 + 0.49 / 127.5, -1 + 0.51 / 127.5, 1.5]).reshape(1, 1, 2, 2)
+    (frame,) = tensor_to_frames(values.repeat(1, 3, 1, 1))
+    assert frame[..., 0].tolist() == [[0, 0], [1, 255]]
+
+
+def test_tensors_of_networks_are_taken():
+    image = torch.zeros(1, 3, 2, 2, dtype=torch.bfloat16, requires_grad=True)
+    assert tensor_to_frames(image)[0].tolist() == [[[128] * 3] * 2] * 2

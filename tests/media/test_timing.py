@@ -1,0 +1,118 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motiontransfer.media.timing import Timed, recognise_rate, resample, usual_rate
+
+NTSC = Fraction(30000, 1001)
+
+
+def shown(starts, end):
+    """Items named by their index."""
+    ends = [*starts[1:], end]
+    return [
+        Timed(start_seconds=start, end_seconds=stop, item=index)
+        for index, (start, stop) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def chosen(starts, end, rate, tolerance=0.0):
+    ticks = resample(shown(starts, end), frame_rate=Fraction(rate), tolerance_seconds=tolerance)
+    return [timed.item for timed in ticks]
+
+
+def test_a_pause_repeats_and_a_burst_drops():
+    # ticks at 0, .1, .2, .3, .4, .5, .6, .7
+    starts = [0.0, 0.1, 0.45, 0.52, 0.55, 0.65]
+    assert chosen(starts, 0.75, 10) == [0, 1, 1, 1, 1, 2, 4, 5]
+
+
+def test_time_counts_from_the_first_item():
+    assert chosen([7.0, 7.1, 7.3], 7.4, 10, tolerance=0.001) == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        (10, 20, [0, 0, 1, 1, 2, 2, 3, 3]),
+        (20, 10, [0, 2]),
+        (10, 10, [0, 1, 2, 3]),
+        (10, 15, [0, 0, 1, 2, 2, 3]),
+    ],
+)
+def test_rates_change_by_time(source, target, expected):
+    starts = [index / source for index in range(4)]
+    assert chosen(starts, 4 / source, target, tolerance=0.25 / max(source, target)) == expected
+
+
+@given(
+    rate=st.sampled_from([Fraction(24), Fraction(25), NTSC, Fraction(30), Fraction(60)]),
+    num_frames=st.integers(1, 60),
+    shakes=st.lists(st.floats(-0.24, 0.24), min_size=60, max_size=60),
+    origin=st.floats(0, 100),
+)
+def test_jitter_below_the_tolerance_repeats_and_drops_nothing(rate, num_frames, shakes, origin):
+    interval = float(1 / rate)
+    starts = [origin + (index + shakes[index] / 2) * interval for index in range(num_frames)]
+    end = origin + num_frames * interval
+    assert chosen(starts, end, rate, tolerance=interval / 4) == list(range(num_frames))
+
+
+@given(
+    gaps=st.lists(st.floats(0.005, 0.5), min_size=1, max_size=20),
+    rate=st.sampled_from([Fraction(5), Fraction(25), NTSC]),
+)
+def test_each_tick_shows_what_was_on_the_screen(gaps, rate):
+    starts = [0.0, *np.cumsum(gaps)]
+    end = starts.pop()
+    picked = chosen(starts, end, rate)
+    for tick, item in enumerate(picked):
+        assert item == np.searchsorted(starts, float(tick / rate), side="right") - 1
+    assert float((len(picked) - 1) / rate) < end <= float(len(picked) / rate)
+
+
+def test_nothing_gives_nothing_and_a_flash_still_gives_a_frame():
+    assert list(resample([], frame_rate=Fraction(10), tolerance_seconds=0.0)) == []
+    assert chosen([0.0], 0.001, 10, tolerance=0.025) == [0]
+
+
+@pytest.mark.parametrize(
+    ("measured", "rate"),
+    [
+        (Fraction(25), Fraction(25)),
+        (Fraction(19001, 634), NTSC),
+        (Fraction("23.976"), Fraction(24000, 1001)),
+        (Fraction("59.94"), Fraction(60000, 1001)),
+        (Fraction("29.97"), NTSC),
+        (Fraction(25, 2), Fraction(25, 2)),
+        (Fraction(1537, 100), Fraction(1537, 100)),
+        (Fraction("30.05"), Fraction("30.05")),
+    ],
+)
+def test_rates_are_recognised(measured, rate):
+    assert recognise_rate(measured) == rate
+
+
+@pytest.mark.parametrize("rate", [Fraction(5), Fraction(20), Fraction(24), NTSC, Fraction(60)])
+def test_usual_rate_sees_through_milliseconds(rate):
+    starts = np.round(np.arange(300) / float(rate), 3)
+    assert usual_rate(starts) == rate
+
+
+def test_usual_rate_ignores_pauses_and_jitter():
+    starts = np.arange(300) / 30 + np.random.default_rng(0).uniform(-0.002, 0.002, 300)
+    starts[50:] += 1.0
+    starts[90:] += 2.0
+    assert usual_rate(starts) == 30
+
+
+def test_usual_rate_of_a_rate_that_nobody_uses_is_kept():
+    assert usual_rate(np.arange(200) / 18.5) == Fraction(37, 2)
+
+
+def test_usual_rate_needs_two_frames():
+    assert usual_rate(np.array([0.0])) is None
+    assert usual_rate(np.array([])) is None

@@ -1,0 +1,186 @@
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.media.writing import write_video
+from tests.media.conftest import click_starts
+
+COLOURS = [(200, 30, 60), (10, 220, 90), (20, 40, 230), (255, 255, 255), (0, 0, 0), (128, 128, 128)]
+
+
+def flat(colour, size=(32, 48)):
+    return np.full((*size, 3), colour, dtype=np.uint8)
+
+
+def moving(num_frames, size=(32, 48)):
+    for index in range(num_frames):
+        frame = flat((200, 30, 60), size)
+        frame[:, : index * size[1] // num_frames] = (10, 220, 90)
+        yield frame
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(5)])
+def test_frame_count_rate_and_order_are_kept(tmp_path, rate):
+    path = tmp_path / "video.mp4"
+    assert write_video(path, moving(31), frame_rate=rate, sound=None, crf=10) == 31
+    with FrameStore(path) as store:
+        assert (len(store), store.frame_rate, store.size) == (31, rate, (32, 48))
+        read = list(store.frames())
+        for index in np.random.default_rng(0).permutation(31):
+            np.testing.assert_array_equal(store[int(index)], read[index])
+    for frame, expected in zip(read, moving(31), strict=True):
+        assert np.abs(frame.astype(int) - expected).mean() < 5
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        assert (video.frames, video.start_time, video.average_rate) == (31, 0, rate)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_colours_survive_and_are_tagged_bt709(tmp_path, colour):
+    path = tmp_path / "video.mp4"
+    write_video(path, [flat(colour)] * 2, frame_rate=Fraction(25), sound=None, crf=1)
+    with FrameStore(path) as store:
+        assert np.abs(store[1].astype(int) - colour).max() <= 3
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert context.format.name == "yuv420p"
+        tags = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)
+        assert tags == (1, 1, 1, 1)
+
+
+def test_odd_sizes_grow_by_a_copy_of_the_edge(tmp_path):
+    frame = np.zeros((33, 47, 3), dtype=np.uint8)
+    frame[:, -1] = 255
+    path = tmp_path / "video.mp4"
+    write_video(path, [frame] * 3, frame_rate=Fraction(25), sound=None, crf=1)
+    with FrameStore(path) as store:
+        read = store[2]
+    assert read.shape == (34, 48, 3)
+    np.testing.assert_allclose(read[:33, :47], frame, atol=8)
+    np.testing.assert_allclose(read[:, 46:], 255, atol=8)
+
+
+def test_index_stands_before_the_frames_for_the_web(tmp_path):
+    path = tmp_path / "video.mp4"
+    write_video(path, moving(3), frame_rate=Fraction(25), sound=None, crf=18)
+    content = path.read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")
+
+
+@pytest.mark.parametrize("size", [(32, 48), (40, 72)])
+def test_same_frames_give_the_same_bytes(tmp_path, write_test_sound, size):
+    sound = write_test_sound(tmp_path / "sound.wav", codec="pcm_s16le")
+    written = set()
+    for _ in range(12):  # x264 has settings with which one run in twenty differs
+        path = tmp_path / "video.mp4"
+        write_video(path, moving(40, size), frame_rate=Fraction(25), sound=sound, crf=18)
+        written.add(path.read_bytes())
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "copied"),
+    [
+        ("sound.m4a", "aac", "aac"),
+        ("sound.mka", "aac", "aac"),
+        ("sound.mkv", "libmp3lame", "mp3float"),
+        ("sound.wav", "pcm_s16le", None),
+        ("sound.ogg", "libopus", None),
+        ("sound.aac", "aac", None),
+    ],
+)
+def test_sound_stays_in_sync_and_is_copied_where_mp4_takes_it(
+    tmp_path, write_test_sound, name, codec, copied
+):
+    sound = write_test_sound(tmp_path / name, codec=codec, seconds=1.2)
+    path = tmp_path / "video.mp4"
+    write_video(path, moving(50), frame_rate=Fraction(25), sound=sound, crf=30)
+    # Formats without edit lists keep the codec's run-up, so the input itself says where clicks are.
+    np.testing.assert_allclose(click_starts(path), click_starts(sound), atol=0.003)
+    with av.open(str(path)) as made, av.open(str(sound)) as original:
+        assert made.streams.audio[0].codec_context.name == (copied or "aac")
+        packets = [bytes(packet) for packet in made.demux(audio=0) if packet.size]
+        originals = [bytes(packet) for packet in original.demux(audio=0) if packet.size]
+    assert (packets == originals) == (copied is not None)
+
+
+def test_copied_sound_has_no_gaps_though_matroska_rounds_times(tmp_path, write_test_sound):
+    sound = write_test_sound(tmp_path / "sound.mka", seconds=1.0)
+    path = tmp_path / "video.mp4"
+    write_video(path, moving(25), frame_rate=Fraction(25), sound=sound, crf=30)
+    with av.open(str(path)) as container:
+        starts = [packet.pts for packet in container.demux(audio=0) if packet.size]
+    assert set(np.diff(starts)) == {1024}
+
+
+@pytest.mark.parametrize("name", ["sound.m4a", "sound.wav"])
+@pytest.mark.parametrize("offset", [0.25, -0.3])
+def test_offset_moves_the_sound(tmp_path, write_test_sound, name, offset):
+    codec = "aac" if name.endswith("m4a") else "pcm_s16le"
+    sound = write_test_sound(tmp_path / name, codec=codec, seconds=1.2)
+    path = tmp_path / "video.mp4"
+    write_video(
+        path,
+        moving(50),
+        frame_rate=Fraction(25),
+        sound=sound,
+        sound_offset_seconds=offset,
+        crf=30,
+    )
+    expected = np.array([0.0, 0.5, 1.0]) + offset
+    np.testing.assert_allclose(click_starts(path), expected[expected >= 0], atol=0.003)
+
+
+@pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
+def test_sound_ends_with_the_video(tmp_path, write_test_sound, codec):
+    sound = write_test_sound(tmp_path / "sound.mka", codec=codec, seconds=3.0)
+    path = tmp_path / "video.mp4"
+    write_video(path, moving(25), frame_rate=Fraction(25), sound=sound, crf=30)
+    with av.open(str(path)) as container:
+        assert container.duration / av.time_base == pytest.approx(1.0, abs=0.03)
+        assert container.streams.video[0].frames == 25
+
+
+def test_sound_lies_between_the_frames_in_the_file(tmp_path, write_test_sound):
+    sound = write_test_sound(tmp_path / "sound.m4a", seconds=4.0)
+    path = tmp_path / "video.mp4"
+    write_video(path, moving(100), frame_rate=Fraction(25), sound=sound, crf=30)
+    with av.open(str(path)) as container:
+        times = {0: 0.0, 1: 0.0}
+        for packet in sorted(
+            (packet for packet in container.demux() if packet.size), key=lambda packet: packet.pos
+        ):
+            times[packet.stream_index] = float(packet.dts * packet.time_base)
+            assert abs(times[0] - times[1]) < 1.2
+
+
+def test_an_error_in_the_frames_leaves_no_file(tmp_path, write_test_sound):
+    def failing():
+        yield flat((1, 2, 3))
+        raise ZeroDivisionError
+
+    path = tmp_path / "out" / "video.mp4"
+    sound = write_test_sound(tmp_path / "sound.m4a")
+    with pytest.raises(ZeroDivisionError):
+        write_video(path, failing(), frame_rate=Fraction(25), sound=sound, crf=18)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_faults_are_told_in_one_line(tmp_path):
+    path = tmp_path / "video.mp4"
+    frames = [flat((1, 2, 3)), flat((1, 2, 3), (48, 32))]
+    with pytest.raises(VideoError, match=r"frame 1: expected \(32, 48, 3\).*got \(48, 32, 3\)"):
+        write_video(path, frames, frame_rate=Fraction(25), sound=None, crf=18)
+    with pytest.raises(VideoError, match="no frames to write"):
+        write_video(path, [], frame_rate=Fraction(25), sound=None, crf=18)
+    with pytest.raises(MissingFileError, match=r"no\.m4a: no such file"):
+        write_video(path, frames, frame_rate=Fraction(25), sound=tmp_path / "no.m4a", crf=18)
+    silent = tmp_path / "silent.mp4"
+    write_video(silent, frames[:1], frame_rate=Fraction(25), sound=None, crf=18)
+    with pytest.raises(VideoError, match=r"silent\.mp4: holds no sound"):
+        write_video(path, frames[:1], frame_rate=Fraction(25), sound=silent, crf=18)
+    assert not path.exists()

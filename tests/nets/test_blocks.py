@@ -1,0 +1,104 @@
+"""Blocks do what their names say, worked out on small numbers."""
+
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.nets.blocks import (
+    ResidualBlock,
+    ResizeConvolution,
+    count_parameters,
+    initialise,
+    pad_to_multiple,
+    update_average,
+)
+
+
+def test_a_residual_block_without_weights_changes_nothing():
+    block = ResidualBlock(4).apply(initialise)
+    for module in block.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.zeros_(module.weight)
+    features = torch.randn(2, 4, 6, 7)
+    assert torch.equal(block(features), features)
+
+
+def test_a_residual_block_sees_no_border():
+    """Reflected, a flat input stays flat, and normalised it is nothing; zeros would show."""
+    block = ResidualBlock(4).apply(initialise)
+    features = torch.full((1, 4, 6, 7), 3.0)
+    assert torch.allclose(block(features), features, atol=1e-4)
+
+
+def test_a_residual_block_corrects_its_input():
+    block = ResidualBlock(4).apply(initialise)
+    features = torch.randn(1, 4, 6, 7)
+    correction = block(features) - features
+    # the last normalisation leaves each channel with mean 0 and variance 1
+    assert correction.mean((2, 3)).abs().max() < 1e-4
+    assert torch.allclose(correction.var((2, 3), unbiased=False), torch.ones(1, 4), atol=1e-1)
+
+
+def _picking(row, column):
+    """A resize-convolution that shows, at each place, one neighbour in the 3x3 around it."""
+    layer = ResizeConvolution(1, 1)
+    nn.init.zeros_(layer.convolution.weight)
+    nn.init.zeros_(layer.convolution.bias)
+    layer.convolution.weight.data[0, 0, row, column] = 1
+    return layer
+
+
+def test_resizing_repeats_each_pixel_and_reflects_at_the_border():
+    features = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, None]
+    doubled = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+    assert _picking(1, 1)(features)[0, 0].tolist() == doubled
+    above_left = [[1, 1, 1, 2], [1, 1, 1, 2], [1, 1, 1, 2], [3, 3, 3, 4]]
+    assert _picking(0, 0)(features)[0, 0].tolist() == above_left
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(32, 64, 5), nn.ConvTranspose2d(32, 64, 5)])
+def test_initial_weights_are_normal_with_deviation_one_fiftieth(layer):
+    torch.manual_seed(0)
+    nn.init.ones_(layer.bias)
+    layer.apply(initialise)
+    weight = layer.weight.detach()
+    assert abs(float(weight.mean())) < 4e-4
+    assert float(weight.std()) == pytest.approx(0.02, rel=0.02)
+    assert float((weight.abs() > 0.04).float().mean()) == pytest.approx(0.0455, abs=0.005)
+    assert not layer.bias.any()
+
+
+def test_initialising_follows_the_seed_and_leaves_normalisation_alone():
+    network = nn.Sequential(nn.Conv2d(2, 3, 3, bias=False), nn.InstanceNorm2d(3, affine=True))
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        weights.append(network.apply(initialise)[0].weight.clone())
+    assert torch.equal(*weights)
+    assert (network[1].weight == 1).all()
+
+
+def test_padding_repeats_the_right_and_lower_edge():
+    images = torch.arange(6.0).reshape(1, 1, 2, 3)
+    padded = [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
+    assert pad_to_multiple(images, 4)[0, 0].tolist() == padded
+    assert pad_to_multiple(images, 1) is images
+    assert pad_to_multiple(images[..., :2], 2).shape == (1, 1, 2, 2)
+
+
+def test_only_trainable_numbers_are_counted():
+    network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
+    assert count_parameters(network) == 3 * 4 + 4 + 4 * 5 + 5
+    network[0].requires_grad_(requires_grad=False)
+    assert count_parameters(network) == 4 * 5 + 5
+
+
+def test_an_average_moves_by_one_minus_its_decay_and_copies_buffers():
+    average, current = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
+    nn.init.constant_(average.weight, 2.0)
+    nn.init.constant_(current.weight, 10.0)
+    current.running_mean.fill_(7.0)
+    update_average(average, current, decay=0.75)
+    assert average.weight.tolist() == [0.75 * 2 + 0.25 * 10]
+    assert float(average.running_mean) == 7
+    assert current.weight.tolist() == [10]

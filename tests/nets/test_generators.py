@@ -1,0 +1,157 @@
+"""Generators of any shape keep the frame's size and train all of their weights."""
+
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import torch
+
+from motiontransfer.nets.blocks import count_parameters, initialise
+from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
+from motiontransfer.nets.fast_generator import FastGenerator
+from motiontransfer.nets.global_generator import GlobalGenerator
+
+ARCHITECTURES = [FastGenerator, GlobalGenerator]
+
+
+def small(architecture, **changes):
+    torch.manual_seed(1)
+    numbers = {
+        **{"in_channels": 5, "out_channels": 4, "num_filters": 4},
+        **{"num_downsamplings": 2, "num_residual_blocks": 1, "max_channels": 8},
+    }
+    return architecture(**{**numbers, **changes}).apply(initialise)
+
+
+def channels(network):
+    """The largest number of channels of any convolution."""
+    return max(
+        m.out_channels
+        for m in network.modules()
+        if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
+    )
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("size", [(32, 32), (37, 50), (33, 17)])
+def test_the_size_is_kept_even_where_it_does_not_divide(architecture, size):
+    assert small(architecture)(torch.randn(2, 5, *size)).shape == (2, 4, *size)
+
+
+@pytest.mark.parametrize(("architecture", "width"), [(FastGenerator, 40), (GlobalGenerator, 36)])
+def test_what_is_cropped_after_padding_is_the_right_and_lower_edge(architecture, width):
+    """An input whose padded rows are there already gives the same picture, and more of it."""
+    network = small(architecture)
+    whole = torch.randn(1, 5, 32, width)
+    whole[:, :, 29:], whole[:, :, :, 33:] = whole[:, :, 28:29], whole[:, :, :, 32:33]
+    cut = network(whole[:, :, :29, :33])
+    assert torch.allclose(cut, network(whole)[:, :, :29, :33], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        *(partial(small, architecture) for architecture in ARCHITECTURES),
+        *(partial(small, architecture, num_residual_blocks=0) for architecture in ARCHITECTURES),
+    ],
+)
+def test_every_weight_gets_a_gradient(network):
+    network = network()
+    weight = torch.randn(1, 4, 32, 32)
+    (network(torch.randn(1, 5, 32, 32)) * weight).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert all(p.grad.any() for n, p in network.named_parameters() if n.endswith("weight"))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_batch_is_its_samples_one_by_one(architecture):
+    network = small(architecture)
+    batch = torch.randn(2, 5, 32, 32)
+    singles = torch.cat([network(sample[None]) for sample in batch])
+    assert torch.allclose(network(batch), singles, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_channels_double_up_to_their_cap(architecture):
+    trunk = {"out_channels": 1, "num_downsamplings": 3}
+    assert channels(small(architecture, **trunk, max_channels=999)) == 4 * 2**3
+    assert channels(small(architecture, **trunk, max_channels=12)) == 12
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_each_residual_block_adds_its_weights(architecture):
+    counts = [count_parameters(small(architecture, num_residual_blocks=n)) for n in (1, 3)]
+    assert counts[1] - counts[0] == 2 * 2 * (8 * 8 * 9 + 8)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_far_pixels_of_the_input_reach_the_output(architecture):
+    """Each downsampling doubles the reach; without it a corner would not see the middle."""
+    network = small(architecture, num_downsamplings=3)
+    inputs = torch.randn(1, 5, 64, 64, requires_grad=True)
+    network(inputs)[0, :, 0, 0].sum().backward()
+    assert inputs.grad[0, :, 8, 8].any()
+
+
+def test_the_papers_global_generator_has_182_million_weights():
+    """Worked out layer by layer: stem, down, nine blocks, up, head (with biases)."""
+    with torch.device("meta"):
+        network = GlobalGenerator(
+            in_channels=6,
+            out_channels=3,
+            num_filters=64,
+            num_downsamplings=4,
+            num_residual_blocks=9,
+            max_channels=1024,
+        )
+    widths = [64, 128, 256, 512, 1024]
+    steps = list(pairwise(widths))
+    assert count_parameters(network) == (
+        (6 * 49 + 1) * 64
+        + sum((narrow * 9 + 1) * wide for narrow, wide in steps)
+        + 9 * 2 * (1024 * 9 + 1) * 1024
+        + sum((wide * 9 + 1) * narrow for narrow, wide in steps)
+        + (64 * 49 + 1) * 3
+    )
+    assert round(count_parameters(network) / 1e6, 1) == 182.5
+
+
+def _face_generator(**changes):
+    torch.manual_seed(2)
+    numbers = {"pose_channels": 4, "crop_size": 32, "num_filters": 4, "num_downsamplings": 2}
+    config = FaceGeneratorConfig(**{**numbers, "num_residual_blocks": 1, **changes})
+    return FaceGenerator(config).apply(initialise)
+
+
+def test_a_residual_is_of_the_crops_size_and_in_its_range():
+    network = _face_generator()
+    pose, face = torch.randn(2, 4, 32, 32), torch.randn(2, 3, 32, 32)
+    residual = network(pose, face)
+    assert residual.shape == (2, 3, 32, 32)
+    assert residual.dtype == torch.float32
+    torch.nn.init.constant_(list(network.parameters())[-1], 50.0)
+    assert (network(pose, face) == 1).all()
+
+
+def test_a_residual_depends_on_pose_and_face_and_trains_every_weight():
+    network = _face_generator()
+    pose, face = torch.randn(1, 4, 32, 32), torch.randn(1, 3, 32, 32)
+    before = network(pose, face)
+    assert not torch.equal(before, network(pose.flip(2), face))
+    assert not torch.equal(before, network(pose, face.flip(2)))
+    (before * torch.randn(1, 3, 32, 32)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_the_papers_face_generator_has_27_million_weights():
+    with torch.device("meta"):
+        network = FaceGenerator(
+            FaceGeneratorConfig(
+                pose_channels=3,
+                crop_size=128,
+                num_filters=64,
+                num_downsamplings=3,
+                num_residual_blocks=5,
+            )
+        )
+    assert round(count_parameters(network) / 1e6, 1) == 26.7

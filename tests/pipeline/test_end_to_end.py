@@ -1,0 +1,223 @@
+"""The whole DAG at a tiny size, run by DVC in a copy of the project, and what it reruns after."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COPIED = (
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+    "stages",
+    "motiontransfer",
+    "demo",
+    "data",
+)
+SIZE = 128
+SOURCE_FRAMES = 15
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of the project with a tiny demo, after one `dvc repro`."""
+    root = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "clips", "*.mp4")
+            shutil.copytree(source, root / name, ignore=ignored)
+        else:
+            shutil.copy(source, root / name)
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    edit_yaml(root / "demo/params.yaml", shrink_demo)
+    edit_yaml(root / "params.yaml", shrink_pipeline)
+    ran = repro(root)
+    assert "film@target" in ran
+    return root
+
+
+def shrink_demo(params: dict) -> None:
+    params["film"].update(size=SIZE, samples=1, num_workers=2)
+    params["target"]["seconds"] = 1.2
+    params["source"]["seconds"] = SOURCE_FRAMES / 25
+
+
+def shrink_pipeline(params: dict) -> None:
+    params["decode"]["size"] = [SIZE, SIZE]
+    params["train_gan"].update(
+        steps=4,
+        gap_frames=2,
+        num_filters=4,
+        num_downsamplings=2,
+        num_residual_blocks=1,
+        discriminator_filters=4,
+        discriminator_layers=2,
+        log_every_steps=2,
+        sample_every_steps=4,
+        checkpoint_every_steps=2,
+    )
+    params["train_face_gan"].update(
+        steps=4,
+        crop_size=32,
+        num_filters=4,
+        num_residual_blocks=1,
+        discriminator_filters=4,
+        discriminator_layers=2,
+        log_every_steps=2,
+        sample_every_steps=4,
+        checkpoint_every_steps=2,
+    )
+    params["render"]["contact_sheet_columns"] = 3
+
+
+def edit_yaml(path: Path, edit) -> None:
+    content = yaml.safe_load(path.read_text())
+    edit(content)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(root / ".site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),
+        "PYTHONWARNINGS": "ignore",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=root, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def repro(root: Path, *arguments: str) -> set[str]:
+    """Names of the stages that ran."""
+    done = dvc(root, "repro", *arguments)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return {name.split(":")[-1] for name in re.findall(r"Running stage '([^']+)'", done.stdout)}
+
+
+def would_run(root: Path) -> set[str]:
+    """Stages whose own inputs changed."""
+    done = dvc(root, "status", "--json")
+    assert done.returncode == 0, done.stderr
+    return {name.split(":")[-1] for name in json.loads(done.stdout)}
+
+
+def test_the_result_has_the_frames_rate_and_sound_of_the_source(project):
+    with av.open(str(project / "results/ada_as_ben/transfer.mp4")) as video:
+        stream = video.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.pix_fmt == "yuv420p"
+        assert stream.average_rate == 25
+        assert (stream.height, stream.width) == (SIZE, SIZE)
+        assert len(video.streams.audio) == 1
+        assert sum(1 for _ in video.decode(stream)) == SOURCE_FRAMES
+
+
+def test_the_comparison_shows_four_panels_because_there_is_a_truth(project):
+    with av.open(str(project / "results/ada_as_ben/comparison.mp4")) as video:
+        assert 4 * SIZE <= video.streams.video[0].width < 5 * SIZE
+        assert sum(1 for _ in video.decode(video=0)) == SOURCE_FRAMES
+    assert (project / "results/ada_as_ben/contact_sheet.png").exists()
+
+
+def test_metrics_compare_with_the_baseline_and_dvc_shows_them(project):
+    metrics = json.loads((project / "results/ada_as_ben/metrics.json").read_text())
+    assert {"ours", "nearest_neighbours"} <= set(metrics["truth"])
+    shown = dvc(project, "metrics", "show")
+    assert "metrics.json" in shown.stdout
+    assert shown.returncode == 0
+
+
+def test_a_second_repro_runs_nothing(project):
+    assert repro(project) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (
+            "motiontransfer/rendering/composition.py",
+            {"render@ada_as_ben", "evaluate@ada", "evaluate_transfer@ada_as_ben"},
+        ),
+        ("motiontransfer/training/losses.py", {"train_gan@ada", "train_face_gan@ada"}),
+        ("motiontransfer/nets/rollout.py", None),
+        ("stages/evaluate.py", {"evaluate@ada"}),
+    ],
+)
+def test_editing_a_module_concerns_the_stages_that_import_it(project, module, expected):
+    path = project / module
+    original = path.read_text()
+    path.write_text(original + "\n# edited\n")
+    try:
+        concerned = would_run(project)
+    finally:
+        path.write_text(original)
+    if expected is None:  # used in training and in rendering, but never in detection
+        assert {"train_gan@ada", "render@ada_as_ben"} <= concerned
+        assert not any(name.startswith(("decode", "detect")) for name in concerned)
+    else:
+        assert concerned == expected
+
+
+def test_a_render_option_renders_and_trains_nothing(project):
+    edit_yaml(project / "params.yaml", lambda params: params["render"].update(crf=30))
+    assert repro(project) == {"render@ada_as_ben", "evaluate_transfer@ada_as_ben"}
+
+
+def test_a_second_source_and_transfer_train_nothing(project):
+    shutil.copy(project / "data/truth/demo.mp4", project / "data/videos/cleo.mp4")
+
+    def add(params: dict) -> None:
+        params["videos"]["cleo_dance"] = {"path": "data/videos/cleo.mp4", "subject": "cleo"}
+        params["subjects"].append("cleo")
+        params["transfers"]["ada_as_cleo"] = {
+            "source": "cleo_dance",
+            "source_subject": "cleo",
+            "target": "ada",
+            "truth": "none",
+        }
+
+    edit_yaml(project / "params.yaml", add)
+    assert repro(project) == {
+        "check_params",
+        "decode@cleo_dance",
+        "detect_keypoints@cleo_dance",
+        "fit_normalization@cleo",
+        "render@ada_as_cleo",
+        "evaluate_transfer@ada_as_cleo",
+    }
+    with av.open(str(project / "results/ada_as_cleo/comparison.mp4")) as video:
+        assert 3 * SIZE <= video.streams.video[0].width < 4 * SIZE
+
+
+def test_a_name_that_fits_nothing_is_told_in_one_line_with_its_key(project):
+    before = (project / "params.yaml").read_text()
+    edit_yaml(
+        project / "params.yaml",
+        lambda params: params["transfers"]["ada_as_ben"].update(source_subject="nobody"),
+    )
+    try:
+        failed = dvc(project, "repro", "check_params")
+    finally:
+        (project / "params.yaml").write_text(before)
+    assert failed.returncode != 0
+    lines = [line for line in failed.stderr.splitlines() if "transfers.ada_as_ben" in line]
+    assert len(lines) == 1
+    assert "source_subject" in lines[0]
+    assert "Traceback" not in failed.stderr

@@ -1,0 +1,327 @@
+"""Sticks are where the joints are, to a fraction of a pixel, and nowhere else."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.pose.drawing import PoseMapStyle, draw_poses, draw_rgb
+from motiontransfer.skeleton import HOLISTIC, LIMBS_OF_GROUP, Skeleton, mirrored
+
+SIZE = (24, 32)
+THIGH = ("left_hip", "left_knee")
+ALL_LIMBS = [(group, limb) for group, limbs in LIMBS_OF_GROUP.items() for limb in limbs]
+
+# Limbs that share a channel of the encoding `limbs`; the sets together are all channels.
+BODY_PARTS = [
+    [
+        *(("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")),
+        *(("left_shoulder", "left_hip"), ("right_shoulder", "right_hip")),
+    ],
+    *(
+        part
+        for side in ("left", "right")
+        for part in (
+            [(f"{side}_shoulder", f"{side}_elbow")],
+            [(f"{side}_elbow", f"{side}_wrist")],
+            [(f"{side}_hip", f"{side}_knee")],
+            [(f"{side}_knee", f"{side}_ankle")],
+            [
+                (f"{side}_ankle", f"{side}_heel"),
+                (f"{side}_heel", f"{side}_foot_index"),
+                (f"{side}_ankle", f"{side}_foot_index"),
+            ],
+            [(f"{side}_wrist", f"{side}_index"), (f"{side}_wrist", f"{side}_pinky")],
+            list(LIMBS_OF_GROUP[f"{side}_hand"]),
+        )
+    ),
+    [("nose", "left_eye"), ("left_eye", "left_ear"), ("nose", "right_eye")],
+    [("face_forehead", "left_face_temple"), ("right_face_jaw_lower", "face_chin")],
+    [
+        ("left_face_eye_outer", "left_face_eye_top"),
+        ("left_face_brow_middle", "left_face_brow_inner"),
+        ("face_nose_bridge", "face_nose_tip"),
+        ("face_nose_tip", "right_face_nostril"),
+    ],
+    [
+        ("left_face_mouth_corner", "left_face_upper_lip"),
+        ("right_face_mouth_corner", "face_lower_lip_top"),
+    ],
+]
+
+
+def style(encoding="limbs", width=5.0):
+    return PoseMapStyle(encoding=encoding, line_width_px=width)
+
+
+def pose(joints, *, score=1.0, dtype=torch.float32):
+    """A batch of one in which only these joints, name -> (x, y), were found."""
+    points = torch.zeros(1, len(HOLISTIC.joints), 2, dtype=dtype)
+    scores = torch.zeros(1, len(HOLISTIC.joints), dtype=dtype)
+    for name, (x, y) in joints.items():
+        points[0, HOLISTIC.index(name)] = torch.tensor([x, y], dtype=dtype)
+        scores[0, HOLISTIC.index(name)] = score
+    return points, scores
+
+
+def draw(points, score, *, size=SIZE, encoding="limbs", width=5.0):
+    return draw_poses(points, score, skeleton=HOLISTIC, size=size, style=style(encoding, width))
+
+
+def stick(start, end, *, limb=THIGH, score=1.0, **options):
+    """One limb on one map: the channels added up."""
+    drawn = draw(*pose(dict(zip(limb, (start, end), strict=True)), score=score), **options)
+    return drawn[0].sum(0)
+
+
+def random_poses(num_poses, *, low=-10.0, high=40.0, seed=3):
+    random = torch.Generator().manual_seed(seed)
+    shape = (num_poses, len(HOLISTIC.joints))
+    points = low + (high - low) * torch.rand((*shape, 2), generator=random)
+    score = torch.rand(shape, generator=random)
+    score[score < 0.3] = 0
+    return points * (score > 0)[..., None], score
+
+
+def one_limb_each(limbs):
+    """A batch with one limb drawn in each sample, from (5, 6) to (25, 18)."""
+    parts = [pose({limb[0]: (5.0, 6.0), limb[1]: (25.0, 18.0)}) for limb in limbs]
+    return torch.cat([points for points, _ in parts]), torch.cat([score for _, score in parts])
+
+
+def channels_of(limbs):
+    """For each limb, the channels in which it shows."""
+    shown = draw(*one_limb_each(limbs)).amax((2, 3)) > 0
+    return [frozenset(row.nonzero().flatten().tolist()) for row in shown]
+
+
+@pytest.mark.parametrize("width", [0.5, 1.0, 2.0, 3.7, 5.0])
+@pytest.mark.parametrize("x", [12.0, 12.3, 12.5, 12.9])
+def test_the_coverage_of_a_row_adds_up_to_the_width(x, width):
+    drawn = stick((x, 2.0), (x, 22.0), width=width)
+    assert drawn[6:18].sum(1).numpy() == pytest.approx(np.full(12, width), abs=3e-3)
+
+
+@pytest.mark.parametrize("width", [2.0, 5.0])
+def test_a_quarter_of_a_pixel_shows(width):
+    def centre(x):
+        row = stick((x, 2.0), (x, 22.0), width=width)[12]
+        return float((row * torch.arange(SIZE[1])).sum() / row.sum())
+
+    assert centre(12.0) == pytest.approx(12, abs=1e-3)
+    assert centre(12.25) - centre(12.0) == pytest.approx(0.25, abs=2e-3)
+
+
+def test_x_is_to_the_right_and_y_is_down():
+    drawn = stick((20.0, 4.0), (20.0, 10.0), width=2.0)
+    assert drawn[7, 20] > 0.99
+    rows, columns = drawn.nonzero(as_tuple=True)
+    assert (rows.min(), rows.max()) == (3, 11)
+    assert (columns.min(), columns.max()) == (19, 21)
+
+
+def test_any_stick_is_as_far_from_its_pixels_as_geometry_says():
+    """Brute force over the whole frame: distance of each pixel's centre to the segment."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(float)
+    for seed in range(12):
+        start, end = np.random.default_rng(seed).uniform(-8, 38, (2, 2))
+        along = end - start
+        place = np.clip(
+            ((x - start[0]) * along[0] + (y - start[1]) * along[1]) / (along @ along), 0, 1
+        )
+        distance = np.hypot(x - start[0] - place * along[0], y - start[1] - place * along[1])
+        expected = np.clip(2.5 + 0.5 - distance, 0, 1)
+        drawn = stick(tuple(start.tolist()), tuple(end.tolist()))
+        assert drawn.numpy() == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_stick_of_no_length_is_a_dot():
+    drawn = stick((12.0, 12.0), (12.0, 12.0), width=3.0)
+    assert float(drawn[12, 12]) == pytest.approx(1, abs=2e-3)
+    assert float(drawn[12, 13]) == pytest.approx(1, abs=2e-3)
+    assert float(drawn[12, 14]) == 0
+
+
+def test_hands_and_faces_are_thinner():
+    widths = {
+        limb: float(stick((12.0, 2.0), (12.0, 22.0), limb=limb, width=5.0)[12].sum())
+        for limb in (
+            THIGH,
+            ("left_hand_wrist", "left_hand_thumb_cmc"),
+            ("right_hand_wrist", "right_hand_thumb_cmc"),
+            ("face_nose_bridge", "face_nose_tip"),
+        )
+    }
+    assert list(widths.values()) == pytest.approx([5, 3, 3, 2.5], abs=3e-3)
+
+
+@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
+@pytest.mark.parametrize("absent", [0, 1])
+def test_a_limb_with_a_missing_joint_is_not_drawn(encoding, absent):
+    joints = {"left_hip": (5.0, 5.0), "left_knee": (20.0, 15.0), "left_ankle": (8.0, 20.0)}
+    points, score = pose(joints)
+    score[0, HOLISTIC.index(THIGH[absent])] = 0
+    points[0, HOLISTIC.index(THIGH[absent])] = 0
+    drawn = draw(points, score, encoding=encoding)
+    shin = draw(
+        *pose({name: joints[name] for name in ("left_knee", "left_ankle")}), encoding=encoding
+    )
+    assert torch.equal(drawn, torch.zeros_like(drawn) if absent else shin)
+
+
+@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
+def test_a_batch_is_its_poses_one_by_one(encoding):
+    points, score = random_poses(3)
+    points[1] = points[1] / 8 + 4  # much smaller than its neighbours
+    points, score[2] = points * (score > 0)[..., None], 0
+    together = draw(points, score, encoding=encoding)
+    singles = [draw(points[i : i + 1], score[i : i + 1], encoding=encoding) for i in range(3)]
+    assert torch.equal(together, torch.cat(singles))
+    assert not together[2].any()
+    assert together[0].any()
+
+
+@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
+def test_intensities_stay_in_their_range_and_inputs_as_they_are(encoding):
+    points, score = random_poses(4, low=4, high=20)
+    before = points.clone(), score.clone()
+    drawn = draw(points, score, encoding=encoding)
+    assert 0 <= drawn.min() < drawn.max() <= 1
+    assert drawn.shape == (4, style(encoding).num_channels, *SIZE)
+    assert torch.equal(points, before[0])
+    assert torch.equal(score, before[1])
+
+
+@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
+@pytest.mark.parametrize("shift", [(-90.0, 0.0), (90.0, 0.0), (0.0, -90.0), (0.0, 90.0)])
+def test_beyond_the_edges_there_is_nothing(encoding, shift):
+    points, score = pose({"left_hip": (10.0, 5.0), "left_knee": (20.0, 15.0)})
+    assert draw(points, score, encoding=encoding).any()
+    assert not draw(points + torch.tensor(shift), score, encoding=encoding).any()
+
+
+def test_what_reaches_over_an_edge_is_the_part_of_a_larger_map():
+    points, score = random_poses(2, low=-20, high=60)
+    small = draw(points, score)
+    large = draw(points + 16, score, size=(SIZE[0] + 32, SIZE[1] + 32))
+    assert torch.allclose(small, large[:, :, 16:-16, 16:-16], atol=1e-4)
+    assert small.any()
+
+
+def test_nobody_gives_an_empty_map():
+    points, score = pose({})
+    assert not draw(points, score).any()
+    assert draw(points[:0], score[:0]).shape == (0, style().num_channels, *SIZE)
+
+
+def test_limbs_fade_with_the_weaker_joint_and_sticks_do_not():
+    points, score = pose({"left_hip": (5.0, 5.0), "left_knee": (20.0, 15.0)})
+    score[0, HOLISTIC.index("left_knee")] = 0.25
+    assert float(draw(points, score).max()) == 0.25
+    assert float(draw(points, score, encoding="sticks").max()) == 1
+    score[0, HOLISTIC.index("left_hip")] = 0.125
+    assert float(draw(points, score).max()) == 0.125
+
+
+def test_where_sticks_cross_the_stronger_one_shows():
+    joints = {
+        **{"left_shoulder": (4.0, 12.0), "right_shoulder": (28.0, 12.0)},
+        **{"left_hip": (16.0, 2.0), "right_hip": (16.0, 22.0)},
+    }
+    points, score = pose(joints, score=0.5)
+    trunk = draw(points, score).amax(1)
+    assert float(trunk.max()) == 0.5
+    for name in ("left_hip", "right_hip"):
+        score[0, HOLISTIC.index(name)] = 0.75
+    assert float(draw(points, score).amax(1)[0, 12, 16]) == 0.75
+
+
+def test_every_body_part_has_a_channel_of_its_own():
+    channels = [channels_of(part) for part in BODY_PARTS]
+    assert all(len(set(part)) == 1 and len(part[0]) == 1 for part in channels)
+    assert len(frozenset().union(*(part[0] for part in channels))) == len(BODY_PARTS)
+    assert style("limbs").num_channels == len(BODY_PARTS)
+
+
+def test_left_and_right_limbs_never_share_a_channel():
+    sided = [
+        limb
+        for group, limb in ALL_LIMBS
+        if all(name.startswith("left_") for name in limb)
+        and group != "face"
+        and not {"left_eye", "left_ear"} & set(limb)
+        and limb != ("left_shoulder", "left_hip")
+    ]
+    assert len(sided) == 9 + 20
+    left = frozenset().union(*channels_of(sided))
+    right = frozenset().union(*channels_of([(mirrored(a), mirrored(b)) for a, b in sided]))
+    assert len(left) == len(right) == 7
+    assert not left & right
+
+
+def test_every_limb_of_the_skeleton_is_drawn():
+    for encoding in ("sticks", "limbs"):
+        drawn = draw(*one_limb_each([limb for _, limb in ALL_LIMBS]), encoding=encoding)
+        assert (drawn.amax((1, 2, 3)) > 0.99).all()
+
+
+def test_sticks_have_colours_of_their_own_and_hands_and_faces_are_paler():
+    colours = draw(*one_limb_each([limb for _, limb in ALL_LIMBS]), encoding="sticks").amax((2, 3))
+    assert colours.shape[1] == style("sticks").num_channels == 3
+    for group, palest in {"body": 0.0, "left_hand": 0.4, "right_hand": 0.4, "face": 0.85}.items():
+        of_group = [c for c, (g, _) in zip(colours, ALL_LIMBS, strict=True) if g == group]
+        assert [float(colour.min()) for colour in of_group] == pytest.approx(
+            [palest] * len(of_group), abs=2e-3
+        )
+        assert all(not torch.allclose(a, b, atol=1e-3) for a, b in combinations(of_group, 2))
+
+
+def test_the_gradient_in_the_points_is_right():
+    indices = [HOLISTIC.index(name) for name in ("left_hip", "left_knee", "left_ankle")]
+    points, score = pose(
+        {"left_hip": (1.1, 1.7), "left_knee": (6.2, 4.9), "left_ankle": (2.3, 7.8)},
+        score=0.8,
+        dtype=torch.float64,
+    )
+
+    def drawn(moving):
+        return draw(
+            points.index_copy(1, torch.tensor(indices), moving), score, size=(9, 8), width=3.0
+        )
+
+    moving = points[:, indices].clone().requires_grad_(requires_grad=True)
+    assert torch.autograd.gradcheck(drawn, (moving,))
+    drawn(moving).sum().backward()
+    assert moving.grad.abs().min() > 0
+
+
+def test_a_skeleton_with_nothing_to_draw_is_refused():
+    skeleton = Skeleton(groups=(("tail", ("root", "tip")),))
+    with pytest.raises(
+        KeypointsError, match=r"expected a skeleton with one of \['body', .*got none"
+    ):
+        draw_poses(
+            torch.zeros(1, 2, 2), torch.ones(1, 2), skeleton=skeleton, size=SIZE, style=style()
+        )
+
+
+def test_a_skeleton_without_hands_is_drawn_without_hands():
+    skeleton = Skeleton(groups=(HOLISTIC.groups[0],))
+    points, score = random_poses(1)
+    body = skeleton.slice("body")
+    alone = draw_poses(points[:, body], score[:, body], skeleton=skeleton, size=SIZE, style=style())
+    rest = score.clone()
+    rest[:, len(skeleton.joints) :] = 0
+    assert torch.equal(alone, draw(points, rest))
+
+
+def test_pictures_for_people_are_the_sticks():
+    points, score = random_poses(1)
+    shown = draw_rgb(
+        points[0].numpy(), score[0].numpy(), skeleton=HOLISTIC, size=SIZE, line_width_px=4.0
+    )
+    drawn = draw(points, score, encoding="sticks", width=4.0)[0]
+    assert shown.dtype == np.uint8
+    assert np.abs(shown - 255 * drawn.permute(1, 2, 0).numpy()).max() <= 0.5 + 1e-3

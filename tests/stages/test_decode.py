@@ -1,0 +1,85 @@
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from motiontransfer.entry import run
+from motiontransfer.media.clip import read_clip
+from motiontransfer.media.writing import write_video
+
+DECODE = "decode: {size: [32, 32], frame_rate: null, on_damage: fail}\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frames = [np.full((48, 64, 3), 30 * index, dtype=np.uint8) for index in range(6)]
+    write_video(tmp_path / "dance.mp4", frames, frame_rate=Fraction(10), sound=None, crf=18)
+    return tmp_path
+
+
+def params(project, video, decode=DECODE):
+    (project / "params.yaml").write_text(f"{decode}videos:\n  dance: {video}\n")
+
+
+def test_stage_writes_the_clip_and_its_metrics(project):
+    params(project, "{path: dance.mp4, subject: ben}")
+    assert run("stages", ["decode", "dance"]) == 0
+    clip = read_clip(project / "artifacts/frames/ben/dance")
+    assert (clip.num_frames, clip.frame_rate, clip.size) == (6, Fraction(10), (32, 32))
+    assert (clip.framing.content, clip.sound) == ((0, 4, 32, 28), None)
+    metrics = json.loads((project / "artifacts/metrics/decode/dance.json").read_text())
+    assert (metrics["frames"], metrics["seconds"], metrics["has_sound"]) == (6, 0.6, False)
+
+
+def test_rate_and_crop_come_from_params(project):
+    params(
+        project,
+        "{path: dance.mp4, subject: ben, crop: [16, 0, 48, 32]}",
+        "decode: {size: [32, 32], frame_rate: 29.97, on_damage: truncate}\n",
+    )
+    assert run("stages", ["decode", "dance"]) == 0
+    clip = read_clip(project / "artifacts/frames/ben/dance")
+    assert (clip.frame_rate, clip.framing.crop) == (Fraction(30000, 1001), (16, 0, 48, 32))
+    assert clip.num_frames == 18
+
+
+@pytest.mark.parametrize(
+    ("video", "decode", "message"),
+    [
+        ("{path: no.mp4, subject: ben}", DECODE, "videos.dance.path: no such file: no.mp4"),
+        ("{path: dance.mp4, subject: ../x}", DECODE, "videos.dance.subject: "),
+        ("{path: dance.mp4, subject: ben, corp: none}", DECODE, "did you mean 'crop'?"),
+        (
+            "{path: dance.mp4, subject: ben, crop: [1, 2, 3]}",
+            DECODE,
+            "videos.dance.crop: value error, expected none, auto or [x0, y0, x1, y1] in pixels",
+        ),
+        (
+            "{path: dance.mp4, subject: ben, crop: [0, 0, 99, 9]}",
+            DECODE,
+            "crop: expected x0 < x1 and y0 < y1 inside a picture of 64x48 pixels, got [0, 0",
+        ),
+        ("{path: dance.mp4, subject: ben}", DECODE.replace("32]", "33]"), "decode.size.1: "),
+        ("{path: dance.mp4, subject: ben}", DECODE.replace("null", "-5"), "decode.frame_rate: "),
+        ("{path: dance.mp4, subject: ben}", DECODE.replace("fail", "skip"), "decode.on_damage: "),
+    ],
+)
+def test_a_fault_is_one_line_and_a_failure(project, capsys, video, decode, message):
+    params(project, video, decode)
+    assert run("stages", ["decode", "dance"]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("ERROR")]
+    assert len(lines) == 1
+    assert lines[0].startswith("ERROR: decode dance: ")
+    assert message in lines[0]
+    assert not (project / "artifacts").exists()
+
+
+def test_a_broken_video_names_file_and_cause_and_leaves_nothing(project, capsys):
+    (project / "dance.mp4").write_bytes(b"")
+    params(project, "{path: dance.mp4, subject: ben}")
+    assert run("stages", ["decode", "dance"]) == 1
+    error = capsys.readouterr().err
+    assert "ERROR: decode dance: dance.mp4: the file is empty (0 bytes)" in error
+    assert not (project / "artifacts").exists()

@@ -1,0 +1,66 @@
+"""A training task of one number, so that a loop's every step can be worked out."""
+
+import os
+import signal
+
+import numpy as np
+import torch
+
+from motiontransfer.training.loop import Schedule, fit
+
+
+class CountingTask:
+    """Each step: value = 0.9 * value + sum of the batch + learning rate."""
+
+    def __init__(self, *, fail_at=None, nan_at=None, kill_at=None):
+        self.value = torch.tensor(0.0, dtype=torch.float64)
+        self.fail_at, self.nan_at, self.kill_at = fail_at, nan_at, kill_at
+        self.seen = []
+
+    def step(self, batch, *, step, learning_rate):
+        if step == self.fail_at:
+            raise RuntimeError("the machine went down")
+        if step == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.seen.append((step, tuple(batch), learning_rate))
+        self.value = 0.9 * self.value + sum(batch) + learning_rate
+        if step == self.nan_at:
+            return {"generator/l1": torch.tensor(torch.nan), "generator/other": torch.tensor(2.5)}
+        return {"generator/l1": self.value.float(), "generator/other": torch.tensor(float(step))}
+
+    def state(self):
+        return {"value": self.value}
+
+    def load_state(self, state):
+        self.value = state["value"]
+
+
+class Numbers:
+    """A data set of the numbers 0 to 6."""
+
+    def __len__(self):
+        return 7
+
+    def batch(self, indices):
+        return list(indices)
+
+
+def schedule(**changes):
+    numbers = {
+        **{"seed": 1, "num_steps": 11, "batch_size": 2},
+        **{"learning_rate": 0.5, "constant_fraction": 0.5},
+        **{"log_every_steps": 3, "sample_every_steps": 5, "checkpoint_every_steps": 4},
+    }
+    return Schedule(**{**numbers, **changes})
+
+
+def run(task, folder, **changes):
+    """Run the loop; the sample is a picture whose level is how many steps the task has seen."""
+    fit(
+        task,
+        schedule=schedule(**changes),
+        dataset=Numbers(),
+        sample=lambda: np.full((4, 4, 3), len(task.seen), np.uint8),
+        folder=folder,
+        description="count",
+    )

@@ -1,0 +1,155 @@
+"""Two networks, each moved by its own losses only."""
+
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.training.adversaries import Adversaries
+
+CPU = torch.device("cpu")
+
+
+class One(nn.Module):
+    """A network of one number."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(value))
+        self.register_buffer("kept", torch.tensor(value))
+
+
+def numbers(generator=1.0, discriminator=2.0, decay=0.0):
+    return Adversaries(One(generator), One(discriminator), device=CPU, average_decay=decay)
+
+
+def step(pair, generator_loss, discriminator_loss, *, number=0, rate=0.1):
+    return pair.update(
+        {"a": generator_loss}, {"b": discriminator_loss}, step=number, learning_rate=rate
+    )
+
+
+def values(pair):
+    return pair.generator.value.item(), pair.discriminator.value.item()
+
+
+def test_the_generators_losses_leave_the_discriminator_alone():
+    pair = numbers()
+    g, d = pair.generator.value, pair.discriminator.value
+    step(pair, g * d, 0 * d)
+    assert values(pair) == (pytest.approx(0.9), 2)
+
+
+def test_the_discriminators_losses_leave_the_generator_alone():
+    pair = numbers()
+    g, d = pair.generator.value, pair.discriminator.value
+    step(pair, 0 * g, g * d)
+    assert values(pair) == (1, pytest.approx(1.9))
+
+
+def test_both_gradients_are_taken_at_the_weights_before_the_step():
+    """At g = 1 the discriminator's gradient is 0; after the generator's step it would not be."""
+    pair = numbers()
+    g, d = pair.generator.value, pair.discriminator.value
+    step(pair, g * d, (g - 1) * d)
+    assert values(pair) == (pytest.approx(0.9), 2)
+
+
+def test_the_sum_of_the_losses_is_what_counts():
+    pair = numbers()
+    g, d = pair.generator.value, pair.discriminator.value
+    losses = pair.update({"a": 3 * g, "b": -5 * g}, {"c": d, "e": -d}, step=0, learning_rate=0.1)
+    assert values(pair) == (pytest.approx(1.1), 2)
+    named = {name: loss.item() for name, loss in losses.items()}
+    assert named == {
+        **{"generator/a": 3, "generator/b": -5},
+        **{"discriminator/c": 2, "discriminator/e": -2},
+    }
+    assert not any(loss.requires_grad for loss in losses.values())
+
+
+def test_the_learning_rate_is_that_of_the_step():
+    pair = numbers()
+    for rate, expected in ((0.5, 0.5), (0.0, 0.5), (0.25, 0.25)):
+        g, d = pair.generator.value, pair.discriminator.value
+        step(pair, 2 * g, 0 * d, rate=rate)
+        assert pair.generator.value.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_adam_remembers_half_of_the_last_gradient():
+    """Gradients 1 and -1: m = 0.5 * 0.5 - 0.5, over 1 - 0.5^2; v is 1 throughout."""
+    pair = numbers()
+    d = pair.discriminator.value
+    step(pair, pair.generator.value * 1, 0 * d)
+    step(pair, pair.generator.value * -1, 0 * d)
+    assert pair.generator.value.item() == pytest.approx(1 - 0.1 + 0.1 * 0.25 / 0.75, abs=1e-5)
+
+
+def test_the_average_starts_fast_and_then_follows_its_decay():
+    pair = numbers(decay=0.5)
+    average = 1.0
+    for number, decay in ((0, 1 / 10), (1, 2 / 11), (5, 6 / 15), (8, 0.5), (1000, 0.5)):
+        g, d = pair.generator.value, pair.discriminator.value
+        step(pair, g * 1, 0 * d, number=number)
+        average = decay * average + (1 - decay) * pair.generator.value.item()
+        assert pair.generator_average.value.item() == pytest.approx(average)
+
+
+def test_the_average_is_never_trained_and_takes_buffers():
+    pair = numbers(decay=0.5)
+    assert not any(p.requires_grad for p in pair.generator_average.parameters())
+    pair.generator.kept.fill_(7)
+    step(pair, pair.generator.value * 1, 0 * pair.discriminator.value)
+    assert pair.generator_average.kept.item() == 7
+
+
+def networks():
+    torch.manual_seed(0)
+    return Adversaries(nn.Linear(3, 2), nn.Linear(2, 1), device=CPU, average_decay=0.9)
+
+
+def train(pair, steps):
+    for number in steps:
+        inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(number))
+        judged = pair.discriminator(pair.generator(inputs))
+        step(pair, (judged - 1).square().mean(), judged.square().mean(), number=number, rate=0.01)
+
+
+def test_a_state_put_back_goes_on_to_the_same_bits():
+    pair = networks()
+    train(pair, range(3))
+    state = {name: tensor.clone() for name, tensor in pair.state().items()}
+    train(pair, range(3, 6))
+    resumed = networks()
+    train(resumed, range(7))
+    resumed.load_state(state)
+    train(resumed, range(3, 6))
+    expected, got = pair.state(), resumed.state()
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+def test_a_state_holds_networks_average_and_optimisers():
+    pair = networks()
+    before = set(pair.state())
+    assert before == {
+        f"{network}.{name}"
+        for network in ("generator", "generator_average", "discriminator")
+        for name in ("weight", "bias")
+    }
+    train(pair, range(1))
+    assert set(pair.state()) - before == {
+        f"{network}_optimizer.{index}.{name}"
+        for network in ("generator", "discriminator")
+        for index in (0, 1)
+        for name in ("step", "exp_avg", "exp_avg_sq")
+    }
+
+
+def test_a_state_of_the_first_step_can_be_put_back():
+    pair, other = networks(), networks()
+    train(other, range(2))
+    other.load_state({name: tensor.clone() for name, tensor in pair.state().items()})
+    train(pair, range(2))
+    train(other, range(2))
+    assert torch.equal(pair.generator.weight, other.generator.weight)
+    assert torch.equal(pair.discriminator.bias, other.discriminator.bias)

@@ -1,0 +1,46 @@
+"""The tail is held out, and nothing near it is trained on."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motiontransfer.errors import TrainingError
+from motiontransfer.training.split import split_clip
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "fraction", "gap", "training", "held_out"),
+    [
+        (100, 0.12, 10, range(78), range(88, 100)),
+        (100, 0.12, 0, range(88), range(88, 100)),
+        (10, 0.25, 1, range(7), range(8, 10)),
+        (10, 0.0, 5, range(10), range(10, 10)),
+        # so little is held out that it is nothing: then there is no gap either
+        (10, 0.04, 5, range(10), range(10, 10)),
+        (5, 0.2, 2, range(2), range(4, 5)),
+    ],
+)
+def test_ranges(num_frames, fraction, gap, training, held_out):
+    split = split_clip(num_frames, held_out_fraction=fraction, gap_frames=gap)
+    assert split == (training, held_out)
+
+
+@given(st.integers(2, 500), st.floats(0, 0.9), st.integers(0, 20))
+def test_training_never_touches_the_held_out_tail(num_frames, fraction, gap):
+    try:
+        training, held_out = split_clip(num_frames, held_out_fraction=fraction, gap_frames=gap)
+    except TrainingError:
+        assert num_frames - round(num_frames * fraction) - gap < 2
+        return
+    assert training.start == 0
+    assert held_out.stop == num_frames
+    assert len(held_out) == round(num_frames * fraction)
+    assert held_out.start - training.stop == (gap if held_out else 0)
+    assert len(training) >= 2
+
+
+@pytest.mark.parametrize("gap", [3, 30])
+def test_a_clip_that_is_too_short_is_told_by_its_numbers(gap):
+    text = rf"a clip of 5 frames leaves {max(4 - gap, 0)} to train on after holding out 1 and a gap"
+    with pytest.raises(TrainingError, match=text + rf" of {gap}; .*train_gan\.held_out_fraction"):
+        split_clip(5, held_out_fraction=0.2, gap_frames=gap)
