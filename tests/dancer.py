@@ -3,10 +3,13 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 
 from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.media.clip import Clip, write_description
 from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.media.framing import Framing
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.dataset import TrainingClip
 
@@ -103,3 +106,36 @@ def training_clip(folder: Path, keypoints, *, training_frames=None):
         keypoints_file=folder / "clip.parquet",
         training_frames=range(keypoints.num_frames) if training_frames is None else training_frames,
     )
+
+
+def add_source(artifacts: Path, subject, video, keypoints, *, sound=True):
+    """Put a clip where the pipeline keeps it, with what `decode` knows of it, and its sound."""
+    add_clip(artifacts, subject, video, keypoints)
+    folder, (height, width) = artifacts / "frames" / subject / video, keypoints.image_size
+    if sound:
+        _write_sound(folder / "sound.mka", seconds=keypoints.num_frames / keypoints.frame_rate)
+    whole = (0, 0, width, height)
+    size = keypoints.image_size
+    clip = Clip(
+        frames=folder / "frames.mkv",
+        sound=folder / "sound.mka" if sound else None,
+        sound_offset_seconds=0.0,
+        framing=Framing(source_size=size, crop=whole, size=size, content=whole),
+        frame_rate=keypoints.frame_rate,
+        size=size,
+        num_frames=keypoints.num_frames,
+    )
+    write_description(folder, clip, source={})
+
+
+def _write_sound(path: Path, *, seconds):
+    """A tone of 440 Hz."""
+    rate = 48_000
+    times = np.arange(round(seconds * rate)) / rate
+    samples = (8000 * np.sin(2 * np.pi * 440 * times)).astype(np.int16)[None]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

@@ -93,11 +93,7 @@ def copy_sound(source: Path, path: Path, *, origin_seconds: float) -> float | No
                 f"{source}: its sound ({stream.codec_context.name}) cannot be stored: {error};"
                 " convert it to AAC, or remove it"
             ) from error
-    with open_input(
-        path
-    ) as container:  # Matroska may shift the start, for codecs that need a run-up
-        stored_start = _start_of(next(_readable(container.demux(audio=0))))
-    return round(start - stored_start - origin_seconds, 6)
+    return round(start - origin_seconds, 6)
 
 
 def _write_packets(path: Path, source: av.AudioStream, packets: Iterator[av.Packet]) -> None:

@@ -5,15 +5,18 @@ import torch
 
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.media.tensors import tensor_to_frames
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.training.plate import median_plate
 from tests.dancer import RATE, dance, picture, training_clip
-from tests.training.small import STYLE
 
+STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
+# As wide as the drawn dancer's body: nothing of it is far from a stick.
+BODY_STYLE = PoseMapStyle(encoding="limbs", line_width_px=12.0)
 ROOM = picture(dance(1, missing=[0]), 0)
 
 
-def plate_of(clips, num_frames=100):
-    plate = median_plate(clips, style=STYLE, num_frames=num_frames)
+def plate_of(clips, num_frames=100, style=STYLE):
+    plate = median_plate(clips, style=style, num_frames=num_frames)
     assert plate.dtype == torch.float32
     assert plate.shape == (3, *ROOM.shape[:2])
     return tensor_to_frames(plate[None])[0].astype(int)
@@ -21,7 +24,7 @@ def plate_of(clips, num_frames=100):
 
 def test_a_walker_leaves_no_trace(tmp_path):
     clip = training_clip(tmp_path, dance(24, start_x=2))
-    assert np.abs(plate_of([clip]) - ROOM).max() <= 1
+    assert np.abs(plate_of([clip]) - ROOM).max() <= 4
 
 
 def test_only_training_frames_are_looked_at(tmp_path):
@@ -42,3 +45,19 @@ def test_few_frames_of_several_clips_are_enough(tmp_path):
     ]
     assert np.abs(plate_of(clips, num_frames=4) - ROOM).max() <= 1
     assert np.abs(plate_of(clips, num_frames=1) - ROOM).max() <= 1
+
+
+def test_who_mostly_stands_leaves_no_trace_either(tmp_path):
+    """Fourteen frames in one place, ten in others: a plain median would show the person there."""
+    keypoints = dance(24, start_x=10)
+    keypoints.points[:14] = keypoints.points[0]
+    plate = plate_of([training_clip(tmp_path, keypoints)], style=BODY_STYLE)
+    assert np.abs(plate - ROOM).mean() < 1
+    assert np.abs(plate - ROOM).max() < 40
+
+
+def test_what_is_never_uncovered_is_filled_in_from_around_it(tmp_path):
+    keypoints = dance(6, start_x=16)
+    keypoints.points[:] = keypoints.points[0]
+    plate = plate_of([training_clip(tmp_path, keypoints)], style=BODY_STYLE)
+    assert np.abs(plate - ROOM).max() < 40

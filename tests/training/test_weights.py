@@ -77,7 +77,7 @@ def test_weights_of_another_shape_are_refused_in_one_line(file):
     ) as info:
         load_weights(file, nn.BatchNorm1d(4))
     assert "\n" not in str(info.value)
-    with pytest.raises(WeightsError, match="Missing key.*running_mean"):
+    with pytest.raises(WeightsError, match=r"Missing key.*running_mean"):
         load_weights(file, nn.Sequential(nn.BatchNorm1d(3)))
 
 

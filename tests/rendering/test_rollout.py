@@ -1,0 +1,171 @@
+"""Poses become finished frames: the main generator's, with the face's residual on top."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.errors import KeypointsError, MissingFileError, WeightsError
+from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops
+from motiontransfer.nets.face_generator import FaceGenerator
+from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.pose.face_box import face_boxes
+from motiontransfer.rendering.rollout import Renderer, load_renderer, render_poses
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.face_training import write_no_face_generator
+from motiontransfer.training.split import HeldOut
+from motiontransfer.training.trained import TrainedGenerator
+from motiontransfer.training.weights import write_weights
+from tests.dancer import SIZE, dance
+from tests.training.small import STYLE, fabric, face_config, generator_config
+
+
+class Brighter(nn.Module):
+    """Each frame is a tenth brighter than the one before; black and white are -1 and 1."""
+
+    def forward(self, pose_map, previous_frame):
+        return previous_frame + 0.1
+
+
+class Flat(FaceGenerator):
+    """The same residual everywhere; remembers what it was shown."""
+
+    def __init__(self, value):
+        nn.Module.__init__(self)
+        self.value, self.shown = value, []
+
+    def forward(self, pose_crop, face_crop):
+        self.shown.append((pose_crop.clone(), face_crop.clone()))
+        assert torch.is_inference_mode_enabled()
+        return torch.full_like(face_crop, self.value)
+
+
+def renderer(face=None):
+    main = TrainedGenerator(
+        network=Brighter(),
+        config=generator_config(),
+        style=STYLE,
+        held_out=HeldOut(held_out_fraction=0.1, gap_frames=1),
+    )
+    return Renderer(fabric=fabric(), main=main, face=face, crop_size=32)
+
+
+def level(value):
+    return round((value + 1) * 127.5)
+
+
+def test_one_frame_a_pose_each_from_the_one_before():
+    frames = list(render_poses(renderer(), dance(10)))
+    assert [np.unique(frame).tolist() for frame in frames[:9]] == [
+        [level(0.1 * (index + 1))] for index in range(9)
+    ]
+    assert all(frame.shape == (*SIZE, 3) and frame.dtype == np.uint8 for frame in frames)
+
+
+def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
+    keypoints = dance(9)
+    boxes, valid = face_boxes(keypoints)
+    assert valid.all()
+    for index, frame in enumerate(render_poses(renderer(Flat(-0.5)), keypoints)):
+        x0, y0, x1, y1 = boxes[index]
+        main = torch.full((1, 3, *SIZE), 0.1 * (index + 1))
+        expected = add_residuals(
+            main,
+            torch.full((1, 3, 32, 32), -0.5),
+            torch.from_numpy(boxes[index : index + 1]),
+            feather_fraction=0.15,
+        )
+        expected = (expected[0].permute(1, 2, 0).numpy() + 1) * 127.5
+        assert np.abs(frame - expected).max() < 0.51
+        outside = np.ones(SIZE, bool)
+        outside[y0:y1, x0:x1] = False
+        assert np.unique(frame[outside]).tolist() == [level(0.1 * (index + 1))]
+        assert frame[(y0 + y1) // 2, (x0 + x1) // 2, 0] == level(0.1 * (index + 1) - 0.5)
+
+
+def test_the_face_generator_sees_what_it_was_trained_on():
+    """The pose drawn for the box, and the main generator's picture cut out."""
+    keypoints, face = dance(3), Flat(0.1)
+    list(render_poses(renderer(face), keypoints))
+    boxes = torch.from_numpy(face_boxes(keypoints)[0])
+    poses = draw_crops(
+        torch.from_numpy(keypoints.points),
+        torch.from_numpy(keypoints.score),
+        boxes,
+        skeleton=HOLISTIC,
+        style=STYLE,
+        crop_size=32,
+    )
+    made = torch.cumsum(torch.full((3, 3, *SIZE), 0.1), dim=0)
+    for index, (pose_crop, face_crop) in enumerate(face.shown):
+        assert torch.equal(pose_crop[0], poses[index])
+        crop = crop_boxes(made[index : index + 1], boxes[index : index + 1], crop_size=32)
+        assert torch.allclose(face_crop, crop)
+    assert len(face.shown) == 3
+
+
+def test_where_no_face_is_to_be_seen_nothing_is_added():
+    keypoints, face = dance(5), Flat(-0.5)
+    eye = HOLISTIC.index("left_eye")
+    keypoints.score[1:3, eye], keypoints.points[1:3, eye] = 0, 0
+    frames = list(render_poses(renderer(face), keypoints))
+    assert len(face.shown) == 3
+    assert [len(np.unique(frame)) == 1 for frame in frames] == [False, True, True, False, False]
+
+
+def test_inference_mode_stays_inside():
+    for _ in render_poses(renderer(Flat(0.1)), dance(3)):
+        assert not torch.is_inference_mode_enabled()
+
+
+def test_poses_for_images_of_another_size_are_refused():
+    with pytest.raises(KeypointsError, match=r"images of \(48, 40\) .*, got \(40, 48\); normalise"):
+        next(render_poses(renderer(), dance(3, size=(40, 48))))
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A target's weights, untrained."""
+    torch.manual_seed(0)
+    config = generator_config(background="generated")
+    description = {
+        "generator": asdict(config),
+        "pose_map": asdict(STYLE),
+        "held_out": {"held_out_fraction": 0.1, "gap_frames": 2},
+    }
+    network = build_generator(config, plate=None)
+    write_weights(tmp_path / "generator.safetensors", network, description=description)
+    description = {"face_generator": asdict(face_config())}
+    write_weights(
+        tmp_path / "face_generator.safetensors",
+        FaceGenerator(face_config()),
+        description=description,
+    )
+    return tmp_path
+
+
+def test_a_target_is_loaded_with_its_face(models):
+    loaded = load_renderer(models, fabric(), face="residual")
+    assert loaded.crop_size == face_config().crop_size
+    assert loaded.main.held_out == HeldOut(held_out_fraction=0.1, gap_frames=2)
+    plain = load_renderer(models, fabric(), face="none")
+    assert plain.face is None
+    with_face, without = (list(render_poses(r, dance(2))) for r in (loaded, plain))
+    assert not np.array_equal(with_face[0], without[0])
+
+
+def test_a_target_whose_faces_are_left_alone(models):
+    write_no_face_generator(models)
+    assert load_renderer(models, fabric(), face="residual").face is None
+
+
+def test_what_is_missing_is_named_and_only_what_is_needed(models):
+    (models / "face_generator.safetensors").unlink()
+    assert load_renderer(models, fabric(), face="none").face is None
+    with pytest.raises(MissingFileError, match=r"face_generator\.safetensors"):
+        load_renderer(models, fabric(), face="residual")
+    (models / "generator.safetensors").write_bytes(b"something else")
+    with pytest.raises(WeightsError, match=r"generator\.safetensors: not a safetensors file"):
+        load_renderer(models, fabric(), face="none")

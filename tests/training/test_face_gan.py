@@ -1,0 +1,129 @@
+"""The face step: a residual on what the main generator made, judged as a crop."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.nets.blocks import initialise
+from motiontransfer.nets.discriminators import Judgement, MultiscaleDiscriminator
+from motiontransfer.nets.face_crops import draw_crops
+from motiontransfer.nets.face_generator import FaceGenerator
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.face_dataset import FaceDataset
+from motiontransfer.training.face_gan import FaceGanTask
+from tests.dancer import dance, film, training_clip
+from tests.training.small import STYLE, fabric, face_config, face_settings
+
+
+class Residual(nn.Module):
+    """The same residual everywhere; remembers what it was shown."""
+
+    def __init__(self, value=0.25):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(value))
+        self.shown = []
+
+    def forward(self, pose_crop, face_crop):
+        self.shown.append((pose_crop, face_crop))
+        return self.value.expand_as(face_crop)
+
+
+class Judge(nn.Module):
+    """Judges a picture by its mean and a number of its own; remembers what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.number = nn.Parameter(torch.tensor(0.5))
+        self.shown = []
+
+    def forward(self, condition, images):
+        self.shown.append((condition, images.detach()))
+        features = images.mean((1, 2, 3), keepdim=True)
+        return [Judgement(logits=features + self.number, features=(features,))]
+
+
+@pytest.fixture
+def batch(tmp_path):
+    clip = training_clip(tmp_path, dance(3))
+    return FaceDataset([clip], [film(tmp_path / "r.mkv", dance(3, seed=4))], crop_size=32).batch(
+        [0, 2]
+    )
+
+
+def task_of(generator, judge, **changes):
+    settings = face_settings(**changes)
+    adversaries = Adversaries(
+        generator, judge, device=torch.device("cpu"), average_decay=settings.average_decay
+    )
+    return FaceGanTask(fabric(), adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings)
+
+
+def drawn(batch):
+    return draw_crops(
+        batch.points, batch.score, batch.boxes, skeleton=HOLISTIC, style=STYLE, crop_size=32
+    )
+
+
+def test_the_generator_sees_pose_and_face_and_the_judge_sees_the_sum(batch):
+    generator, judge = Residual(), Judge()
+    task_of(generator, judge).step(batch, step=0, learning_rate=0.0)
+    ((pose, face),) = generator.shown
+    assert torch.equal(pose, drawn(batch))
+    assert torch.equal(face, batch.generated)
+    ((condition, images),) = judge.shown
+    assert torch.equal(condition, drawn(batch))
+    assert torch.equal(images, torch.cat([batch.real, batch.generated + 0.25]))
+
+
+def test_losses_are_what_their_weights_make_of_them(batch):
+    weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
+    losses = task_of(Residual(), Judge(), **weights).step(batch, step=0, learning_rate=0.0)
+    fake = batch.generated + 0.25
+    real_mean, fake_mean = batch.real.mean((1, 2, 3)), fake.mean((1, 2, 3))
+    expected = {
+        "generator/adversarial": 3 * (fake_mean + 0.5 - 1).square().mean(),
+        "generator/feature_matching": 5 * 4 * (real_mean - fake_mean).abs().mean(),
+        "generator/l1": 7 * (fake - batch.real).abs().mean(),
+        "discriminator/adversarial": 0.5
+        * ((real_mean + 0.5 - 1).square().mean() + (fake_mean + 0.5).square().mean()),
+    }
+    got = {name: loss.item() for name, loss in losses.items()}
+    assert got == pytest.approx({name: x.item() for name, x in expected.items()}, rel=1e-4)
+
+
+def test_both_are_trained_at_the_learning_rate(batch):
+    generator, judge = Residual(), Judge()
+    task_of(generator, judge).step(batch, step=0, learning_rate=0.125)
+    assert abs(generator.value.item() - 0.25) == pytest.approx(0.125, abs=1e-4)
+    assert abs(judge.number.item() - 0.5) == pytest.approx(0.125, abs=1e-4)
+
+
+def test_a_state_comes_back(batch):
+    task, other = task_of(Residual(), Judge()), task_of(Residual(), Judge())
+    task.step(batch, step=0, learning_rate=0.1)
+    other.load_state({name: tensor.clone() for name, tensor in task.state().items()})
+    for each in (task, other):
+        each.step(batch, step=1, learning_rate=0.1)
+    assert all(torch.equal(x, other.state()[name]) for name, x in task.state().items())
+
+
+@pytest.mark.slow
+def test_two_faces_are_learnt_by_heart(batch):
+    """L1 falls to half of what the main generator's faces have."""
+    torch.manual_seed(0)
+    judge = MultiscaleDiscriminator(
+        condition_channels=STYLE.num_channels,
+        image_channels=3,
+        num_filters=4,
+        num_layers=1,
+        num_scales=1,
+    ).apply(initialise)
+    config = face_config(num_filters=8)
+    task = task_of(FaceGenerator(config).apply(initialise), judge)
+    batch = replace(batch, generated=0.3 * batch.generated)  # much too pale
+    losses = [task.step(batch, step=step, learning_rate=2e-3) for step in range(80)]
+    untouched = 20 * (batch.generated - batch.real).abs().mean()
+    assert losses[-1]["generator/l1"] < untouched / 2
