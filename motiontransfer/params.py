@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import GenericAlias
 from typing import TypeVar
 
 import yaml
@@ -56,7 +57,9 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
     return content
 
 
-def load_section(schema: type[_Value], key: str, *, path: Path = PARAMS_FILE) -> _Value:
+def load_section(
+    schema: type[_Value] | GenericAlias, key: str, *, path: Path = PARAMS_FILE
+) -> _Value:
     """Read and check what stands under a dotted key, e.g. `train_gan` or `videos.demo_dance`.
 
     Args:
@@ -73,14 +76,14 @@ def load_section(schema: type[_Value], key: str, *, path: Path = PARAMS_FILE) ->
             raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
         value = value[part]
     try:
-        return TypeAdapter(schema).validate_python(value)
+        return TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
     except ValidationError as error:
         raise ParamsError(
             "\n".join(_line(path, key, schema, detail) for detail in error.errors())
         ) from error
 
 
-def _line(path: Path, key: str, schema: type, detail: Mapping[str, object]) -> str:
+def _line(path: Path, key: str, schema: object, detail: Mapping[str, object]) -> str:
     location = [str(part) for part in detail["loc"]]  # ty: ignore[not-iterable]
     full_key = ".".join([key, *location])
     if detail["type"] == "extra_forbidden":

@@ -39,8 +39,8 @@ class Adversaries:
         self.generator_average = copy.deepcopy(self.generator).requires_grad_(False)
         self._average_decay = average_decay
         self._optimizers = {
-            "generator": torch.optim.Adam(generator.parameters(), betas=_BETAS),
-            "discriminator": torch.optim.Adam(discriminator.parameters(), betas=_BETAS),
+            "generator": torch.optim.Adam(generator.parameters(), betas=_BETAS, fused=True),
+            "discriminator": torch.optim.Adam(discriminator.parameters(), betas=_BETAS, fused=True),
         }
 
     def update(

@@ -20,8 +20,10 @@ from torch import Tensor
 from motiontransfer.errors import TrainingError
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import frames_to_tensor
+from motiontransfer.media.tensors import Frame, frames_to_tensor
 from motiontransfer.training.split import HeldOut, split_clip
+
+_CACHED_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,9 @@ class PairDataset:
                 "see the coverage in artifacts/metrics/detect_keypoints"
             )
         self._stores = [FrameStore(clip.frames) for clip in self.clips]
+        height, width = self.clips[0].keypoints.image_size
+        # Short clips stay in memory: decoding would take cores from training.
+        self._frame = lru_cache(_CACHED_BYTES // (height * width * 3))(self._decode_frame)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -132,12 +137,15 @@ class PairDataset:
         chosen = [self.pairs[index] for index in indices]
         points = [self.clips[c].keypoints.points[t : t + 2] for c, t in chosen]
         score = [self.clips[c].keypoints.score[t : t + 2] for c, t in chosen]
-        frames = [frames_to_tensor(list(self._stores[c].frames(t, t + 2))) for c, t in chosen]
+        frames = [frames_to_tensor([self._frame(c, t), self._frame(c, t + 1)]) for c, t in chosen]
         return PairBatch(
             points=torch.from_numpy(np.stack(points)),
             score=torch.from_numpy(np.stack(score)),
             frames=torch.stack(frames),
         )
+
+    def _decode_frame(self, clip: int, frame_index: int) -> Frame:
+        return self._stores[clip][frame_index]
 
 
 Batch = TypeVar("Batch", covariant=True)

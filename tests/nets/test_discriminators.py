@@ -44,9 +44,7 @@ def test_the_papers_discriminator_has_2_8_million_weights_a_scale():
         condition_channels=6, image_channels=6, num_filters=64, num_layers=3
     )
     widths = [12, 64, 128, 256, 512, 1]
-    expected = sum(
-        (narrow * 16 + 1) * wide for narrow, wide in pairwise(widths)
-    )
+    expected = sum((narrow * 16 + 1) * wide for narrow, wide in pairwise(widths))
     assert count_parameters(network) == expected
     assert round(expected / 1e6, 1) == 2.8
 

@@ -80,8 +80,9 @@ def test_channels_double_up_to_their_cap(architecture):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_each_residual_block_adds_its_weights(architecture):
-    counts = [count_parameters(small(architecture, num_residual_blocks=n)) for n in (1, 3)]
-    assert counts[1] - counts[0] == 2 * 2 * (8 * 8 * 9 + 8)
+    counts = [count_parameters(small(architecture, num_residual_blocks=n)) for n in (0, 1, 3)]
+    block = 2 * (8 * 8 * 9 + 8)
+    assert [count - counts[0] for count in counts] == [0, block, 3 * block]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -91,6 +92,19 @@ def test_far_pixels_of_the_input_reach_the_output(architecture):
     inputs = torch.randn(1, 5, 64, 64, requires_grad=True)
     network(inputs)[0, :, 0, 0].sum().backward()
     assert inputs.grad[0, :, 8, 8].any()
+
+
+def test_fine_detail_need_not_squeeze_through_the_bottleneck():
+    """With nothing coming up from below, the fast generator's output still follows its input."""
+    network = small(FastGenerator)
+    for parameter in network.up.parameters():
+        torch.nn.init.zeros_(parameter)
+    inputs = torch.randn(1, 5, 32, 32)
+    changed = inputs.clone()
+    changed[:, :, 16, 16] += 5
+    moved = (network(inputs) != network(changed)).any(1)[0]
+    assert moved[16, 16]
+    assert not moved[:4].any()
 
 
 def test_the_papers_global_generator_has_182_million_weights():

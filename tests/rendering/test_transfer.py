@@ -6,11 +6,13 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.media.clip import read_clip
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.rendering import transfer
+from motiontransfer.rendering.rollout import Renderer
 from motiontransfer.rendering.transfer import (
     Panels,
     check_truth,
@@ -19,7 +21,10 @@ from motiontransfer.rendering.transfer import (
     write_contact_sheet,
     write_transfer,
 )
+from motiontransfer.training.split import HeldOut
+from motiontransfer.training.trained import TrainedGenerator
 from tests.dancer import RATE, SIZE, add_source, dance, film, picture
+from tests.training.small import STYLE, fabric, generator_config
 
 HEIGHT, WIDTH = SIZE
 NUM_FRAMES = 10
@@ -70,8 +75,15 @@ def test_one_frame_is_generated_for_every_pose(tmp_path, monkeypatch):
         return (picture(keypoints, index) for index in range(keypoints.num_frames))
 
     monkeypatch.setattr(transfer, "render_poses", render_poses)
-    generate.__wrapped__("renderer", poses, tmp_path / "made.mkv")
-    assert shown == [("renderer", poses)]
+    main = TrainedGenerator(
+        network=nn.Identity(),
+        config=generator_config(),
+        style=STYLE,
+        held_out=HeldOut(held_out_fraction=0.1, gap_frames=1),
+    )
+    renderer = Renderer(fabric=fabric(), main=main, face=None, crop_size=0)
+    generate(renderer, poses, tmp_path / "made.mkv")
+    assert shown == [(renderer, poses)]
     with FrameStore(tmp_path / "made.mkv") as store:
         assert (len(store), store.frame_rate, store.size) == (NUM_FRAMES, RATE, SIZE)
         assert np.array_equal(store[7], picture(poses, 7))

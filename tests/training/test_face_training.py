@@ -1,5 +1,6 @@
 """A target's face generator is trained on the main generator's roll-out."""
 
+import threading
 from dataclasses import asdict
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.training import face_training
+from motiontransfer.training.face_dataset import FaceDataset
 from motiontransfer.training.face_gan import FaceGanTask
 from motiontransfer.training.face_training import train_face_generator
 from motiontransfer.training.generator_training import DiscriminatorConfig
@@ -51,7 +53,7 @@ def clips(tmp_path):
     ]
 
 
-def train(clips, folder, **changes):
+def train(clips, folder, *, settings=None, **changes):
     # the weights of the main generator are an input: they decide which run this is
     write_weights(
         folder / "models/generator.safetensors", nn.Linear(1, 1, bias=False), description={}
@@ -62,7 +64,7 @@ def train(clips, folder, **changes):
         MAIN,
         config=face_config(),
         discriminator_config=DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1),
-        settings=face_settings(),
+        settings=settings or face_settings(),
         schedule=schedule(**changes),
         paths=paths(folder),
     )
@@ -130,6 +132,29 @@ def test_the_roll_out_is_of_the_training_frames_and_made_once(tmp_path, clips, m
     assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     curve = "logs/metrics/generator/l1.tsv"
     assert (tmp_path / "stopped" / curve).read_text() == (tmp_path / "whole" / curve).read_text()
+
+
+def test_what_is_kept_is_the_average(tmp_path, clips):
+    weights = []
+    for decay in (0.0, 0.9):
+        torch.manual_seed(0)
+        train(clips, tmp_path / str(decay), settings=face_settings(average_decay=decay))
+        path = tmp_path / str(decay) / "models/face_generator.safetensors"
+        weights.append(path.read_bytes())
+    assert weights[0] != weights[1]
+
+
+def test_once_training_runs_only_the_reader_reads(tmp_path, clips, monkeypatch):
+    """Frame stores have one position in their file: two threads would move it under each other."""
+    batch, readers = FaceDataset.batch, []
+
+    def watched(self, indices):
+        readers.append(threading.current_thread() is threading.main_thread())
+        return batch(self, indices)
+
+    monkeypatch.setattr(FaceDataset, "batch", watched)
+    train(clips, tmp_path / "run", sample_every_steps=1)
+    assert readers == [True] + [False] * 5
 
 
 def test_a_target_without_a_face_is_told(tmp_path):

@@ -90,6 +90,7 @@ def test_which_pairs_are_dropped_out_is_drawn_from_seed_and_step(batch):
     whole = dropped(batch, steps=range(20))
     assert dropped(batch, steps=range(10, 20)) == whole[10:]
     assert dropped(batch, steps=range(20), seed=1) != whole
+    assert len({tuple(pairs) for pairs in whole}) > 2
     share = np.mean(whole)
     assert 0.3 < share < 0.7
     assert any(len(set(pairs)) == 2 for pairs in whole)  # each pair is drawn on its own

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from PIL import Image
 
 from motiontransfer.nets.blocks import count_parameters
@@ -15,8 +16,8 @@ from motiontransfer.training.plate import median_plate
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import read_generator
 from motiontransfer.training.weights import read_description, read_tensor
-from tests.dancer import SIZE, dance, training_clip
-from tests.training.small import STYLE, fabric, gan_settings, networks, paths, schedule
+from tests.dancer import SIZE, dance, film, training_clip
+from tests.training.small import STYLE, gan_settings, networks, paths, schedule
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
 
@@ -29,10 +30,10 @@ def clips(tmp_path):
     ]
 
 
-def train(clips, folder, *, settings=None, background="plate", **changes):
+def train(clips, folder, *, settings=None, background="plate", precision="32-true", **changes):
     return train_generator(
         clips,
-        fabric(),
+        Fabric(accelerator="cpu", devices=1, precision=precision),
         networks=networks(background=background),
         settings=settings or gan_settings(),
         schedule=schedule(**changes),
@@ -126,7 +127,8 @@ def test_a_training_that_was_stopped_ends_in_the_same_bytes(
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
-def test_other_settings_start_anew(tmp_path, clips, monkeypatch):
+@pytest.mark.parametrize("change", ["settings", "keypoints", "frames", "precision"])
+def test_other_settings_and_inputs_start_anew(tmp_path, clips, monkeypatch, change):
     whole_step, taken = GanTask.step, []
 
     def step(self, batch, *, step, learning_rate):
@@ -138,7 +140,13 @@ def test_other_settings_start_anew(tmp_path, clips, monkeypatch):
     monkeypatch.setattr(GanTask, "step", step)
     with pytest.raises(RuntimeError, match="went down"):
         train(clips, tmp_path)
-    train(clips, tmp_path, settings=gan_settings(l1_weight=21.0))
+    if change == "keypoints":
+        clips[1].keypoints_file.write_bytes(b"of another detector")
+    if change == "frames":
+        film(clips[1].frames, dance(4, seed=6))
+    settings = gan_settings(l1_weight=21.0) if change == "settings" else None
+    precision = "bf16-mixed" if change == "precision" else "32-true"
+    train(clips, tmp_path, settings=settings, precision=precision)
     assert taken[4:] == [0, 1, 2, 3, 4]
     stopped = list((tmp_path / "checkpoints").iterdir())
     assert len(stopped) == 1  # the stopped run can still be taken up
@@ -159,6 +167,16 @@ def test_seed_and_settings_decide_the_weights(tmp_path, clips):
         train(clips[1:], tmp_path / str(index), **{"num_steps": 2, **changes})
         weights.append((tmp_path / str(index) / "models/generator.safetensors").read_bytes())
     assert all(a != b for a, b in itertools.combinations(weights, 2))
+
+
+def test_the_seed_decides_where_the_networks_begin(tmp_path):
+    """There is one pair, so one order, and nothing is learnt."""
+    clip = training_clip(tmp_path / "c", dance(2))
+    weights = []
+    for seed in (3, 4):
+        train([clip], tmp_path / str(seed), num_steps=1, learning_rate=1e-30, seed=seed)
+        weights.append((tmp_path / str(seed) / "models/generator.safetensors").read_bytes())
+    assert weights[0] != weights[1]
 
 
 def test_held_out_frames_make_no_difference(tmp_path, clips):

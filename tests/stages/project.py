@@ -1,0 +1,75 @@
+"""A whole project at the smallest size: what `decode` to `fit_normalization` would have made."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import yaml
+
+from motiontransfer.nets.blocks import initialise
+from motiontransfer.nets.face_generator import FaceGenerator
+from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.pose.pose_statistics import fit_statistics, write_statistics
+from motiontransfer.training.weights import write_weights
+from tests.dancer import add_clip, add_source, dance
+from tests.training.small import STYLE, face_config, generator_config
+
+ARTIFACTS = Path("artifacts")
+NUM_TARGET_FRAMES, NUM_SOURCE_FRAMES = 12, 9
+
+TRAINING = {
+    **{"seed": 0, "steps": 2, "batch_size": 1, "learning_rate": 1e-3, "constant_fraction": 0.5},
+    **{"precision": "32-true", "num_filters": 4, "num_downsamplings": 1},
+    **{"num_residual_blocks": 1, "discriminator_filters": 4, "discriminator_layers": 1},
+    **{"adversarial_weight": 1.0, "feature_matching_weight": 10.0, "l1_weight": 20.0},
+    **{"average_decay": 0.9, "log_every_steps": 1, "sample_every_steps": 2},
+    "checkpoint_every_steps": 1,
+}
+TRAIN_GAN = {
+    **TRAINING,
+    **{"held_out_fraction": 0.25, "gap_frames": 1, "pose_encoding": "limbs"},
+    **{"line_width_px": 3.0, "architecture": "fast", "background": "plate", "max_channels": 8},
+    **{"discriminator_scales": 1, "near_pose_weight": 5.0, "near_pose_radius_px": 4},
+    "previous_frame_dropout": 0.2,
+}
+TRAIN_FACE_GAN = {**TRAINING, "crop_size": 32}
+RENDER = {"face": "residual", "precision": "32-true", "crf": 10, "contact_sheet_columns": 3}
+TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth": "none"}
+
+
+def write_params(**sections):
+    """Write params.yaml of these sections."""
+    Path("params.yaml").write_text(yaml.safe_dump(sections))
+
+
+def add_target():
+    """Frames and keypoints of the target."""
+    add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
+
+
+def add_everything_to_render():
+    """The source's clip with sound, both statistics, and untrained weights of the target."""
+    target, source = dance(NUM_TARGET_FRAMES), dance(NUM_SOURCE_FRAMES, seed=7)
+    add_source(ARTIFACTS, "ben", "dance", source)
+    for subject, keypoints in (("ada", target), ("ben", source)):
+        statistics = fit_statistics(
+            [keypoints], min_score=0.3, cluster_fraction=0.7, outlier_quantile=1.0
+        )
+        write_statistics(ARTIFACTS / f"statistics/{subject}.json", statistics)
+    torch.manual_seed(0)
+    config = generator_config(background="generated")
+    models = ARTIFACTS / "models/ada"
+    write_weights(
+        models / "generator.safetensors",
+        build_generator(config, plate=None).apply(initialise),
+        description={
+            "generator": asdict(config),
+            "pose_map": asdict(STYLE),
+            "held_out": {"held_out_fraction": 0.25, "gap_frames": 1},
+        },
+    )
+    write_weights(
+        models / "face_generator.safetensors",
+        FaceGenerator(face_config()),
+        description={"face_generator": asdict(face_config())},
+    )

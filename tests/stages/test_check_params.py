@@ -1,0 +1,148 @@
+"""Names in params.yaml fit together, or the key that does not fit is named."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer.errors import ParamsError
+from stages.check_params import main
+
+_PARAMS = {
+    "videos": {
+        "walk": {"path": "data/videos/walk.mp4", "subject": "ada"},
+        "dance": {"path": "data/videos/dance.mp4", "subject": "ben", "crop": [0, 0, 64, 64]},
+    },
+    "subjects": ["ada", "ben"],
+    "targets": ["ada"],
+    "transfers": {
+        "ada_as_ben": {
+            **{"source": "dance", "source_subject": "ben"},
+            **{"target": "ada", "truth": "none"},
+        }
+    },
+}
+DANCE, TRANSFER = ("videos", "dance"), ("transfers", "ada_as_ben")
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch):
+    """Run the stage on params with changes: (key, ..., value)."""
+    monkeypatch.chdir(tmp_path)
+    for path in ("data/videos/walk.mp4", "data/videos/dance.mp4", "data/truth/none"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+
+    def run(*changes):
+        params = copy.deepcopy(_PARAMS)
+        for *keys, last, value in changes:
+            section = params
+            for key in keys:
+                section = section[key]
+            section[last] = value
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        main()
+
+    return run
+
+
+OUT = Path("artifacts/params_checked.json")
+
+
+def test_names_that_fit_give_the_same_file_whatever_they_are(check):
+    check()
+    before = OUT.read_bytes()
+    assert json.loads(before) == {"names_fit_together": True}
+    Path("data/videos/new.mp4").touch()
+    check(("videos", "new", {"path": "data/videos/new.mp4", "subject": "ben"}))
+    assert OUT.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            (*DANCE, "subject", "eve"),
+            r"videos\.dance\.subject: unknown subject 'eve'; subjects lists \['ada', 'ben'\]",
+        ),
+        (
+            (*DANCE, "path", "data/videos/absent.mp4"),
+            r"videos\.dance\.path: no such file: data/videos/absent\.mp4; copy the video there",
+        ),
+        ((*DANCE, "subjct", "ben"), r"videos\.dance\.subjct: unknown key"),
+        ((*DANCE, "subject", 7), r"videos\.dance\.subject: input should be a valid string, got 7"),
+        (
+            (*DANCE, "subject", "../b"),
+            r"videos\.dance\.subject: string should .*got '\.\./b'",
+        ),
+        (("videos", "a/b", _PARAMS["videos"]["walk"]), r"videos\.a/b.*should match pattern"),
+        (
+            ("subjects", ["ada", "ben", "eve"]),
+            r"subjects: 'eve' is in no video; name it as the",
+        ),
+        (("subjects", "ada"), r"subjects: input should be a valid list, got 'ada'"),
+        (("targets", ["eve"]), r"targets: unknown name 'eve'; subjects has \['ada', 'ben'\]"),
+        (
+            (*TRANSFER, "source", "jump"),
+            r"transfers\.ada_as_ben\.source: unknown name 'jump'; videos has \['dance', 'walk'\]",
+        ),
+        (
+            (*TRANSFER, "target", "ben"),
+            r"transfers\.ada_as_ben\.target: unknown name 'ben'; targets has \['ada'\]",
+        ),
+        (
+            (*TRANSFER, "source_subject", "ada"),
+            r"transfers\.ada_as_ben\.source_subject: expected 'ben', the subject of videos\.dance, "
+            r"got 'ada'",
+        ),
+        (
+            (*TRANSFER, "truth", "real.mp4"),
+            r"transfers\.ada_as_ben\.truth: no such file: data/truth/real\.mp4; use `none` where",
+        ),
+        ((*TRANSFER, "sources", "dance"), r"transfers\.ada_as_ben\.sources: unknown key"),
+        (("transfers", None), r"transfers: input should be a valid dictionary, got None"),
+    ],
+)
+def test_what_does_not_fit_is_named_by_its_key(check, change, text):
+    with pytest.raises(ParamsError, match=rf"^params\.yaml: {text}"):
+        check(change)
+    assert not OUT.exists()
+
+
+def test_every_fault_is_told_at_once(check):
+    with pytest.raises(ParamsError) as info:
+        check((*DANCE, "path", "absent.mp4"), ("targets", ["eve"]), (*TRANSFER, "source", "jump"))
+    keys = [line.split(": ")[1] for line in str(info.value).splitlines()]
+    assert keys == [
+        *("videos.dance.path", "targets"),
+        *("transfers.ada_as_ben.source", "transfers.ada_as_ben.target"),
+    ]
+
+
+def test_files_that_dvc_can_pull_or_another_pipeline_makes_need_not_be_there(check):
+    for path in ("data/videos/dance.mp4", "data/videos/walk.mp4"):
+        Path(path).unlink()
+    Path("data/videos/walk.mp4.dvc").touch()
+    Path("demo").mkdir()
+    Path("demo/dvc.yaml").touch()
+    check((*DANCE, "path", "demo/clips/dance.mp4"))
+    Path("data/videos/walk.mp4.dvc").unlink()
+    Path("data/videos.dvc").touch()
+    check((*DANCE, "path", "demo/clips/dance.mp4"))
+    Path("data/videos.dvc").unlink()
+    with pytest.raises(ParamsError, match=r"videos\.walk\.path: no such file"):
+        check((*DANCE, "path", "demo/clips/dance.mp4"))
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_this_pipeline_makes_no_videos(check, absolute):
+    Path("dvc.yaml").touch()
+    path = Path("absent.mp4").absolute() if absolute else Path("absent.mp4")
+    with pytest.raises(ParamsError, match=r"videos\.dance\.path: no such file"):
+        check((*DANCE, "path", str(path)))
+
+
+def test_the_demos_truth_is_made_by_the_demo(check):
+    check((*TRANSFER, "truth", "demo.mp4"))

@@ -1,0 +1,158 @@
+"""The stage renders a transfer with the source's frames, rate and sound."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from motiontransfer.errors import MissingFileError, ParamsError, VideoError
+from motiontransfer.keypoints import read_keypoints
+from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.pose.normalization import normalize_pose
+from motiontransfer.pose.pose_statistics import read_statistics
+from motiontransfer.training.face_training import write_no_face_generator
+from stages.render import main
+from tests.dancer import SIZE, dance, film
+from tests.stages.project import (
+    NUM_SOURCE_FRAMES,
+    RENDER,
+    TRANSFER,
+    add_everything_to_render,
+    write_params,
+)
+
+RESULTS = Path("results/ada_as_ben")
+METRICS = Path("artifacts/metrics/render/ada_as_ben.json")
+POSES = Path("artifacts/poses/ada_as_ben.parquet")
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params(render=RENDER, transfers={"ada_as_ben": TRANSFER})
+    add_everything_to_render()
+
+
+def with_truth(num_frames):
+    write_params(render=RENDER, transfers={"ada_as_ben": {**TRANSFER, "truth": "real.mkv"}})
+    return film(Path("data/truth/real.mkv"), dance(num_frames, seed=3))
+
+
+@pytest.mark.parametrize("name", ["transfer.mp4", "comparison.mp4"])
+def test_videos_have_the_sources_frames_rate_and_sound(name):
+    main("ada_as_ben")
+    with av.open(str(RESULTS / name)) as container:
+        video, (sound,) = container.streams.video[0], container.streams.audio
+        assert sum(1 for _ in container.decode(video)) == NUM_SOURCE_FRAMES
+        assert Fraction(video.average_rate) == 25
+        assert video.codec_context.name == "h264"
+        assert video.codec_context.pix_fmt == "yuv420p"
+        assert sound.codec_context.name == "aac"
+
+
+def test_everything_is_where_the_pipeline_looks():
+    main("ada_as_ben")
+    assert {path.name for path in RESULTS.iterdir()} == {
+        *("transfer.mp4", "comparison.mp4", "contact_sheet.png"),
+    }
+    with FrameStore(RESULTS / "transfer.mp4") as store:
+        assert store.size == SIZE
+        assert store[0].std() > 0
+    with FrameStore(RESULTS / "comparison.mp4") as store:
+        assert store.size == (SIZE[0] + 18, 3 * SIZE[1] + 8)
+    with Image.open(RESULTS / "contact_sheet.png") as sheet:
+        assert sheet.width > 3 * SIZE[1]
+        assert sheet.height > 3 * SIZE[0]
+    assert json.loads(METRICS.read_text()) == {
+        "frames": NUM_SOURCE_FRAMES,
+        "frames_per_second": 25,
+    }
+
+
+def test_the_poses_are_the_sources_in_the_targets_place():
+    main("ada_as_ben")
+    source = read_keypoints(Path("artifacts/keypoints/ben/dance.parquet"))
+    ben, ada = (
+        read_statistics(Path(f"artifacts/statistics/{name}.json")) for name in ("ben", "ada")
+    )
+    expected = normalize_pose(source, source=ben, target=ada)
+    assert np.array_equal(read_keypoints(POSES).points, expected.points)
+    assert not np.array_equal(expected.points, source.points)
+
+
+def test_a_truth_is_shown_beside_it():
+    with_truth(NUM_SOURCE_FRAMES)
+    main("ada_as_ben")
+    with FrameStore(RESULTS / "comparison.mp4") as store:
+        assert store.size == (SIZE[0] + 18, 4 * SIZE[1] + 12)
+
+
+def test_a_truth_of_another_length_is_refused_before_anything_is_made():
+    with_truth(NUM_SOURCE_FRAMES + 1)
+    with pytest.raises(VideoError, match=r"real\.mkv: expected 9 frames, .*, got 10"):
+        main("ada_as_ben")
+    assert not RESULTS.exists()
+    assert not POSES.exists()
+    assert not METRICS.exists()
+
+
+def test_the_same_inputs_give_the_same_bytes():
+    outs = []
+    for _ in range(2):
+        main("ada_as_ben")
+        files = [*RESULTS.iterdir(), POSES, METRICS]
+        outs.append({path: path.read_bytes() for path in files})
+    assert outs[0] == outs[1]
+
+
+def test_the_face_makes_a_difference_unless_it_is_turned_off():
+    results = []
+    for face in ("residual", "none"):
+        write_params(render={**RENDER, "face": face}, transfers={"ada_as_ben": TRANSFER})
+        main("ada_as_ben")
+        results.append((RESULTS / "transfer.mp4").read_bytes())
+    write_params(render=RENDER, transfers={"ada_as_ben": TRANSFER})
+    write_no_face_generator(Path("artifacts/models/ada"))
+    main("ada_as_ben")
+    results.append((RESULTS / "transfer.mp4").read_bytes())
+    assert results[0] != results[1]
+    assert results[1] == results[2]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("artifacts/models/ada/generator.safetensors", "artifacts/statistics/ada.json"),
+        *("artifacts/models/ada/face_generator.safetensors", "artifacts/statistics/ben.json"),
+        *("artifacts/frames/ben/dance/clip.json", "artifacts/keypoints/ben/dance.parquet"),
+    ],
+)
+def test_a_missing_input_is_named(file):
+    Path(file).unlink()
+    with pytest.raises(MissingFileError, match=file):
+        main("ada_as_ben")
+    assert not RESULTS.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"crf": 52}, r"render\.crf: .*less than or equal to 51, got 52"),
+        ({"face": "yes"}, r"render\.face: .*'residual' or 'none', got 'yes'"),
+        ({"contact_sheet_colums": 4}, r"render\.contact_sheet_colums: unknown key; did you mean"),
+        ({"contact_sheet_columns": 0}, r"render\.contact_sheet_columns: .*, got 0"),
+    ],
+)
+def test_a_wrong_setting_is_named(change, text):
+    write_params(render={**RENDER, **change}, transfers={"ada_as_ben": TRANSFER})
+    with pytest.raises(ParamsError, match=text):
+        main("ada_as_ben")
+
+
+def test_an_unknown_transfer_is_named():
+    with pytest.raises(ParamsError, match=r"transfers\.ada_as_eve: missing"):
+        main("ada_as_eve")

@@ -1,0 +1,67 @@
+"""The stage trains a target's face generator on top of its main one, or says that there is none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.training.trained import read_face_generator
+from stages import train_gan
+from stages.train_face_gan import main
+from tests.stages.project import TRAIN_FACE_GAN, TRAIN_GAN, add_target, write_params
+
+MODELS = Path("artifacts/models/ada")
+METRICS = Path("artifacts/metrics/train_face_gan/ada.json")
+LOGS = Path("artifacts/training/ada/face_generator")
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params(train_gan=TRAIN_GAN, train_face_gan=TRAIN_FACE_GAN)
+    add_target()
+
+
+def test_weights_curves_and_metrics_are_where_the_pipeline_looks():
+    train_gan.main("ada")
+    main_weights = (MODELS / "generator.safetensors").read_bytes()
+    main("ada")
+    _, config = read_face_generator(MODELS / "face_generator.safetensors")
+    assert (config.crop_size, config.num_filters) == (32, 4)
+    assert (MODELS / "generator.safetensors").read_bytes() == main_weights
+    assert (LOGS / "images/step_000002.png").exists()
+    assert (LOGS / "metrics/discriminator/adversarial.tsv").exists()
+    metrics = json.loads(METRICS.read_text())
+    # the main generator's split holds: 8 of 12 frames
+    assert (metrics["steps"], metrics["frames"], metrics["frames_without_face"]) == (2, 8, 0)
+    assert not list(Path("checkpoints/train_face_gan/ada").iterdir())
+
+
+def test_no_steps_mean_no_face_generator_and_need_no_inputs():
+    write_params(train_face_gan={**TRAIN_FACE_GAN, "steps": 0})
+    main("ada")
+    assert read_face_generator(MODELS / "face_generator.safetensors") is None
+    assert json.loads(METRICS.read_text()) == {"steps": 0}
+    assert LOGS.is_dir()
+
+
+def test_a_missing_main_generator_is_named():
+    with pytest.raises(MissingFileError, match=r"models/ada/generator\.safetensors: no such"):
+        main("ada")
+    assert not METRICS.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"crop_sise": 3}, r"train_face_gan\.crop_sise: unknown key; did you mean 'crop_size'"),
+        ({"crop_size": 24}, r"train_face_gan\.crop_size: .*greater than or equal to 32, got 24"),
+        ({"crop_size": 36}, r"train_face_gan\.crop_size: .*multiple of 8, got 36"),
+        ({"steps": -1}, r"train_face_gan\.steps: .*greater than or equal to 0, got -1"),
+    ],
+)
+def test_a_wrong_setting_is_named(change, text):
+    write_params(train_face_gan={**TRAIN_FACE_GAN, **change})
+    with pytest.raises(ParamsError, match=text):
+        main("ada")

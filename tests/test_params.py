@@ -1,0 +1,196 @@
+"""A fault in params.yaml is one line that names the YAML key."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pydantic import Field, ValidationError
+
+from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.params import PARAMS_FILE, Section, load_params, load_section
+
+_YAML = """\
+train:
+  steps: 100
+  learning_rate: 4.0e-4
+  mode: fast
+videos:
+  dance: {path: a.mp4, subject: ben}
+names: [ada, ben]
+"""
+
+
+class Train(Section):
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    mode: Literal["fast", "slow"]
+
+
+class Video(Section):
+    path: Path
+    subject: str
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    """Write params.yaml, with an edit, where it is looked for."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(old="", new=""):
+        assert old in _YAML
+        PARAMS_FILE.write_text(_YAML.replace(old, new, 1))
+
+    write()
+    return write
+
+
+def test_a_section_is_read(params):
+    section = load_section(Train, "train")
+    assert section == Train(steps=100, learning_rate=4e-4, mode="fast")
+
+
+def test_any_type_under_any_key_is_read(params):
+    assert load_section(list[str], "names") == ["ada", "ben"]
+    assert load_section(Video, "videos.dance") == Video(path=Path("a.mp4"), subject="ben")
+    assert load_section(dict[str, Video], "videos")["dance"].subject == "ben"
+    assert load_section(int, "train.steps") == 100
+
+
+def test_a_file_elsewhere_is_read(params, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text("train: {steps: 7}")
+    assert load_section(int, "train.steps", path=other) == 7
+    with pytest.raises(ParamsError, match=r"other\.yaml: train\.mode: missing"):
+        load_section(str, "train.mode", path=other)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (
+            "steps:",
+            "stpes:",
+            "params.yaml: train.steps: field required\n"
+            "params.yaml: train.stpes: unknown key; did you mean 'steps'?",
+        ),
+        (
+            "mode: fast",
+            "mode: fast\n  zzz: 1",
+            "params.yaml: train.zzz: unknown key; known keys: learning_rate, mode, steps",
+        ),
+        (
+            "steps: 100",
+            "steps: many",
+            "params.yaml: train.steps: input should be a valid integer, unable to parse string as "
+            "an integer, got 'many'",
+        ),
+        (
+            "steps: 100",
+            "steps: 0",
+            "params.yaml: train.steps: input should be greater than or equal to 1, got 0",
+        ),
+        (
+            "steps: 100",
+            "steps: [1, 2]",
+            "params.yaml: train.steps: input should be a valid integer, got [1, 2]",
+        ),
+        ("  mode: fast\n", "", "params.yaml: train.mode: field required"),
+        (
+            "mode: fast",
+            "mode: quick",
+            "params.yaml: train.mode: input should be 'fast' or 'slow', got 'quick'",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_key(params, old, new, text):
+    params(old, new)
+    with pytest.raises(ParamsError) as info:
+        load_section(Train, "train")
+    assert str(info.value) == text
+
+
+def test_every_fault_of_a_section_is_told(params):
+    params("steps: 100\n  learning_rate: 4.0e-4", "steps: x\n  learning_rate: -1")
+    with pytest.raises(ParamsError) as info:
+        load_section(Train, "train")
+    lines = str(info.value).splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["train.steps", "train.learning_rate"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (
+            "subject: ben",
+            "subjct: ben",
+            r"params\.yaml: videos\.dance\.subject: field required\n"
+            r"params\.yaml: videos\.dance\.subjct: unknown key$",
+        ),
+        (
+            "{path: a.mp4, subject: ben}",
+            "a.mp4",
+            r"params\.yaml: videos\.dance: input should be a valid dictionary.*, got 'a\.mp4'$",
+        ),
+    ],
+)
+def test_a_key_below_a_key_is_named_in_full(params, old, new, text):
+    params(old, new)
+    with pytest.raises(ParamsError, match=text):
+        load_section(dict[str, Video], "videos")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("render", "params.yaml: render: missing; expected this key"),
+        ("videos.walk", "params.yaml: videos.walk: missing; expected this key"),
+        ("train.steps.more", "params.yaml: train.steps.more: missing; expected this key"),
+        ("names.0.first", "params.yaml: names.0: missing; expected this key"),
+    ],
+)
+def test_a_key_that_is_not_there_is_named(params, key, text):
+    with pytest.raises(ParamsError) as info:
+        load_section(Train, key)
+    assert str(info.value) == text
+
+
+def test_a_file_that_is_not_there_or_not_yaml_is_told(params):
+    PARAMS_FILE.write_text("train: {steps: 1")
+    with pytest.raises(ParamsError, match=r"^params\.yaml: not valid YAML: .*line 1") as info:
+        load_params()
+    assert "\n" not in str(info.value)
+    for text, got in (("- a\n- b\n", "list"), ("", "NoneType"), ("train", "str")):
+        PARAMS_FILE.write_text(text)
+        with pytest.raises(ParamsError, match=rf"expected sections .* at the top, got {got}"):
+            load_params()
+    PARAMS_FILE.unlink()
+    with pytest.raises(MissingFileError, match=r"^params\.yaml: no such file; run from the proj"):
+        load_params()
+
+
+def test_yaml_cannot_run_code(params):
+    PARAMS_FILE.write_text("train: !!python/object/apply:os.getcwd []")
+    with pytest.raises(ParamsError, match="not valid YAML"):
+        load_params()
+
+
+def test_a_section_never_changes(params):
+    section = load_section(Train, "train")
+    with pytest.raises(ValidationError, match="frozen"):
+        section.steps = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    steps: int
+    mode: str
+    device: str
+
+
+def test_a_section_fills_settings_of_the_same_names(params):
+    section = load_section(Train, "train")
+    assert section.fill(Settings, device="cpu") == Settings(steps=100, mode="fast", device="cpu")
+    assert section.fill(Settings, device="cpu", mode="other").mode == "other"
+    with pytest.raises(AttributeError, match="device"):
+        section.fill(Settings)
