@@ -27,8 +27,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def fill(self, settings: type[_Settings], **others: object) -> _Settings:
-        """Build a dataclass whose fields are this section's values of the same names, and others."""
-        names = [field.name for field in fields(settings) if field.name not in others]  # ty: ignore[invalid-argument-type]
+        """Build a dataclass from the values of the same names, and others."""
+        declared = fields(settings)  # ty: ignore[invalid-argument-type]
+        names = [field.name for field in declared if field.name not in others]
         return settings(**{name: getattr(self, name) for name in names}, **others)
 
 

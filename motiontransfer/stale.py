@@ -1,7 +1,7 @@
 """Files that no stage owns any more, after a video or transfer was taken out of params.yaml.
 
-DVC leaves them where they are, and a stage that reads a whole folder (all clips of a target) would go on
-reading them. Owned is what dvc.lock lists as outs of the stages that dvc.yaml still has.
+DVC leaves them where they are, and a stage that reads a whole folder (all clips of a target) would
+go on reading them. Owned is what dvc.lock lists as outs of the stages that dvc.yaml still has.
 """
 
 import subprocess

@@ -39,7 +39,7 @@ def median_plate(
                 covered.append(_covered(clip.keypoints, index, style))
     hidden = np.stack(covered)
     seen = _median_where_seen(np.stack(frames), hidden)
-    never_seen = hidden.all(axis=0).astype(np.uint8)
+    never_seen = np.asarray(hidden.all(axis=0), np.uint8)
     plate = cv2.inpaint(seen, never_seen, inpaintRadius=3, flags=cv2.INPAINT_TELEA)
     return frames_to_tensor([plate])[0]
 
