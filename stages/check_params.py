@@ -5,15 +5,11 @@ runs. The out never changes, so a new video reruns nothing of the others.
 """
 
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.params import PARAMS_FILE, Section, load_section
 from motiontransfer.storage import write_json
-
-Name = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+from motiontransfer.transfers import Name, Transfer
 
 
 class Video(Section):
@@ -22,15 +18,6 @@ class Video(Section):
     path: Path
     subject: Name
     crop: object = "none"
-
-
-class Transfer(Section):
-    """One entry of `transfers`."""
-
-    source: Name
-    source_subject: Name
-    target: Name
-    truth: str
 
 
 def main() -> None:
@@ -87,8 +74,8 @@ def _transfer_faults(
             f"{key}.source_subject: expected {video.subject!r}, the subject of "
             f"videos.{transfer.source}, got {transfer.source_subject!r}"
         )
-    truth = Path("data/truth") / transfer.truth
-    if not truth.exists() and not _is_made_or_pulled(truth) and transfer.truth != "demo.mp4":
+    truth = transfer.truth_path
+    if truth is not None and not truth.exists() and not _is_made_or_pulled(truth):
         faults.append(f"{key}.truth: no such file: {truth}; use `none` where there is no truth")
     return faults
 
@@ -102,10 +89,10 @@ def _unknown(key: str, names: list[str], known: list[str], section: str) -> list
 
 
 def _is_made_or_pulled(path: Path) -> bool:
-    """Whether another pipeline makes the file, or DVC keeps it and can pull it."""
-    here = Path.cwd()
+    """Whether another pipeline, as the demo's, makes the file, or DVC keeps it and can pull it."""
     made = any(
-        (parent / "dvc.yaml").exists() for parent in path.parents if parent.resolve() != here
+        pipeline.parent in path.parents or str(path) in pipeline.read_text(encoding="utf-8")
+        for pipeline in Path().glob("*/dvc.yaml")
     )
     kept = [path, *path.parents]
     return made or any(p.with_name(f"{p.name}.dvc").exists() for p in kept if p.name)

@@ -11,6 +11,7 @@ from motiontransfer.params import Section, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.weights import read_description
+from motiontransfer.transfers import Transfer
 
 
 class EvaluateTransferParams(Section):
@@ -21,15 +22,6 @@ class EvaluateTransferParams(Section):
 
     num_workers: int = Field(ge=0)
     """Processes that detect; 0 for one per core. Makes no difference to the figures."""
-
-
-class Transfer(Section):
-    """One entry of section `transfers`; truth: a file in data/truth, or `none`."""
-
-    source: str
-    source_subject: str
-    target: str
-    truth: str
 
 
 def main(transfer: str) -> None:
@@ -46,7 +38,7 @@ def main(transfer: str) -> None:
         TransferVideos(
             result=Path("results") / transfer / "transfer.mp4",
             source=Path("artifacts/frames", names.source_subject, names.source, "frames.mkv"),
-            truth=None if names.truth == "none" else Path("data/truth") / names.truth,
+            truth=names.truth_path,
         ),
         read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet"),
         clips,

@@ -21,6 +21,7 @@ from motiontransfer.rendering.transfer import (
 )
 from motiontransfer.storage import write_json
 from motiontransfer.training.device import Precision, make_fabric
+from motiontransfer.transfers import Transfer
 
 
 class RenderParams(Section):
@@ -30,15 +31,6 @@ class RenderParams(Section):
     precision: Precision
     crf: int = Field(ge=0, le=51)
     contact_sheet_columns: int = Field(ge=1)
-
-
-class Transfer(Section):
-    """One entry of `transfers`."""
-
-    source: str
-    source_subject: str
-    target: str
-    truth: str
 
 
 def main(transfer: str) -> None:
@@ -59,7 +51,7 @@ def main(transfer: str) -> None:
             source=source.frames,
             poses=poses,
             generated=Path(scratch) / "generated.mkv",
-            truth=None if names.truth == "none" else Path("data/truth") / names.truth,
+            truth=names.truth_path,
             line_width_px=renderer.main.style.line_width_px,
         )
         check_truth(panels)
