@@ -144,5 +144,9 @@ def test_this_pipeline_makes_no_videos(check, absolute):
         check((*DANCE, "path", str(path)))
 
 
-def test_the_demos_truth_is_made_by_the_demo(check):
+def test_a_truth_that_another_pipeline_names_is_made_by_it(check):
+    with pytest.raises(ParamsError, match=r"truth: no such file: data/truth/demo\.mp4"):
+        check((*TRANSFER, "truth", "demo.mp4"))
+    Path("demo").mkdir()
+    Path("demo/dvc.yaml").write_text("stages: {film: {outs: [data/truth/demo.mp4]}}")
     check((*TRANSFER, "truth", "demo.mp4"))
