@@ -72,12 +72,6 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-def set_requires_grad(module: nn.Module, *, value: bool) -> None:
-    """Switch gradients of all parameters: a step for one network must not touch the other."""
-    for parameter in module.parameters():
-        parameter.requires_grad_(value)
-
-
 @torch.no_grad()
 def update_average(average: nn.Module, current: nn.Module, *, decay: float) -> None:
     """Move a moving average of weights towards the current ones (Yazici et al. 2019)."""

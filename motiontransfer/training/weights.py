@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -63,15 +62,3 @@ def load_weights(path: Path, network: nn.Module) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path}: does not fit the network it describes: {reason}") from error
-
-
-def read_tensor(path: Path, name: str) -> torch.Tensor:
-    """Read one tensor of a weights file.
-
-    Raises:
-        WeightsError: the file has no such tensor.
-    """
-    with safe_open(path, framework="pt") as file:
-        if name not in file.keys():  # noqa: SIM118 - no dict
-            raise WeightsError(f"{path}: expected a tensor {name!r}, got none")
-        return file.get_tensor(name)

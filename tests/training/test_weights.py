@@ -11,7 +11,6 @@ from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.training.weights import (
     load_weights,
     read_description,
-    read_tensor,
     write_weights,
 )
 
@@ -31,7 +30,7 @@ def test_parameters_and_buffers_come_back(file):
     load_weights(file, loaded)
     for name, tensor in saved.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
-    assert read_tensor(file, "running_mean").tolist() == [7, 7, 7]
+    assert loaded.running_mean.tolist() == [7, 7, 7]
 
 
 def test_the_description_comes_back(file):
@@ -79,13 +78,6 @@ def test_weights_of_another_shape_are_refused_in_one_line(file):
     assert "\n" not in str(info.value)
     with pytest.raises(WeightsError, match=r"Missing key.*running_mean"):
         load_weights(file, nn.Sequential(nn.BatchNorm1d(3)))
-
-
-def test_a_tensor_that_is_not_there_is_named(file):
-    with pytest.raises(
-        WeightsError, match=r"net\.safetensors: expected a tensor 'plate', got none"
-    ):
-        read_tensor(file, "plate")
 
 
 def test_the_description_is_readable_by_others(file):
