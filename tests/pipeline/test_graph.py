@@ -93,3 +93,15 @@ def test_what_a_source_video_changes_is_no_input_of_training():
         if name.startswith("train_"):
             assert not {"videos", "transfers", "subjects", "targets"} & set(definition["params"])
             assert all("artifacts" not in dep or "${item}" in dep for dep in definition["deps"])
+
+
+def test_the_readmes_file_tree_knows_every_module_and_no_other():
+    readme = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"^((?:stages|demo|motiontransfer)/\S+\.py)\s", readme, flags=re.M))
+    modules = {
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert named == modules
