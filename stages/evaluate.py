@@ -10,11 +10,11 @@ from pathlib import Path
 from pydantic import Field
 
 from motiontransfer.evaluation.reconstruction import evaluate_reconstruction
-from motiontransfer.evaluation.target_clips import read_target_clips
 from motiontransfer.params import Section, load_section
 from motiontransfer.rendering.rollout import FaceMode, load_renderer, render_poses
 from motiontransfer.storage import write_json
 from motiontransfer.training.device import Precision, make_fabric
+from motiontransfer.training.target_clips import read_target_clips
 
 
 class EvaluateParams(Section):

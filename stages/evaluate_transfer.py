@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
-from motiontransfer.evaluation.target_clips import read_target_clips
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.params import Section, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import read_target_clips
 from motiontransfer.training.weights import read_description
 from motiontransfer.transfers import Transfer
 

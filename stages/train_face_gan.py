@@ -7,12 +7,12 @@ from pydantic import Field
 from motiontransfer.nets.face_generator import FaceGeneratorConfig
 from motiontransfer.params import Section, load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.dataset import read_training_clips
 from motiontransfer.training.device import Precision, make_fabric
 from motiontransfer.training.face_gan import FaceGanSettings
 from motiontransfer.training.face_training import train_face_generator, write_no_face_generator
 from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
 from motiontransfer.training.loop import Schedule
+from motiontransfer.training.target_clips import read_target_clips
 from motiontransfer.training.trained import read_generator
 
 
@@ -55,7 +55,7 @@ def main(target: str) -> None:
         write_json(metrics, {"steps": 0})
         return
     trained = read_generator(paths.models / "generator.safetensors")
-    clips = read_training_clips(
+    clips = read_target_clips(
         Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, trained.held_out
     )
     counts = train_face_generator(

@@ -8,7 +8,6 @@ from motiontransfer.nets.frame_generator import Architecture, Background, Genera
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
 from motiontransfer.storage import write_json
-from motiontransfer.training.dataset import read_training_clips
 from motiontransfer.training.device import Precision, make_fabric
 from motiontransfer.training.gan import GanSettings
 from motiontransfer.training.generator_training import (
@@ -19,6 +18,7 @@ from motiontransfer.training.generator_training import (
 )
 from motiontransfer.training.loop import Schedule
 from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import read_target_clips
 
 
 class TrainGanParams(Section):
@@ -59,7 +59,7 @@ def main(target: str) -> None:
     """Read the target's frames and keypoints, write weights, curves and metrics."""
     params = load_section(TrainGanParams, "train_gan")
     held_out = params.fill(HeldOut)
-    clips = read_training_clips(
+    clips = read_target_clips(
         Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, held_out
     )
     style = PoseMapStyle(encoding=params.pose_encoding, line_width_px=params.line_width_px)

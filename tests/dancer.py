@@ -11,7 +11,7 @@ from motiontransfer.media.clip import Clip, write_description
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.media.framing import Framing
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.dataset import TrainingClip
+from motiontransfer.training.target_clips import TargetClip
 
 SIZE = (48, 40)
 RATE = Fraction(25)
@@ -100,11 +100,13 @@ def add_clip(artifacts: Path, subject, video, keypoints):
 def training_clip(folder: Path, keypoints, *, training_frames=None):
     """A clip as the training code takes it."""
     write_keypoints(folder / "clip.parquet", keypoints)
-    return TrainingClip(
+    return TargetClip(
+        name="clip",
         frames=film(folder / "frames.mkv", keypoints),
         keypoints=keypoints,
         keypoints_file=folder / "clip.parquet",
-        training_frames=range(keypoints.num_frames) if training_frames is None else training_frames,
+        training=range(keypoints.num_frames) if training_frames is None else training_frames,
+        held_out=range(0),
     )
 
 

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from motiontransfer.evaluation.frame_references import (
+    FrameReference,
+    read_frames,
+    training_poses,
+)
 from motiontransfer.evaluation.metrics import (
     compare_frames,
     count_skipped,
@@ -22,14 +27,9 @@ from motiontransfer.evaluation.pose_distance import (
     selected,
 )
 from motiontransfer.evaluation.regions import face_regions, person_regions
-from motiontransfer.evaluation.target_clips import (
-    FrameReference,
-    TargetClip,
-    read_frames,
-    training_poses,
-)
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.progress import track
+from motiontransfer.training.target_clips import TargetClip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

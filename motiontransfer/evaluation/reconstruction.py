@@ -12,20 +12,20 @@ from jaxtyping import UInt8
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation.benchmark import Footage, benchmark, nearest_footage
+from motiontransfer.evaluation.frame_references import (
+    FrameReference,
+    read_frames,
+)
 from motiontransfer.evaluation.plots import benchmark_panels, plot_curves, write_csv, write_picture
 from motiontransfer.evaluation.pose_distance import concatenated, missed_detections, selected
 from motiontransfer.evaluation.redetection import redetect
 from motiontransfer.evaluation.regions import person_regions
-from motiontransfer.evaluation.target_clips import (
-    FrameReference,
-    TargetClip,
-    read_frames,
-)
 from motiontransfer.evaluation.temporal import background_flicker
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.progress import track
 from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
+from motiontransfer.training.target_clips import TargetClip
 
 Render = Callable[[Keypoints], Iterator[UInt8[np.ndarray, "height width 3"]]]
 """Poses in, as many generated frames out."""

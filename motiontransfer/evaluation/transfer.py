@@ -19,6 +19,7 @@ from motiontransfer.evaluation.benchmark import (
     named_pose_table,
     nearest_footage,
 )
+from motiontransfer.evaluation.frame_references import check_size, read_frames
 from motiontransfer.evaluation.plots import (
     benchmark_panels,
     plot_curves,
@@ -33,12 +34,12 @@ from motiontransfer.evaluation.pose_distance import (
 )
 from motiontransfer.evaluation.redetection import redetect
 from motiontransfer.evaluation.regions import person_regions
-from motiontransfer.evaluation.target_clips import TargetClip, check_size, read_frames
 from motiontransfer.evaluation.temporal import background_flicker, frame_change
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
+from motiontransfer.training.target_clips import TargetClip
 
 _PICTURE_COLUMNS = 8
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -18,29 +17,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import Frame, frames_to_tensor
-from motiontransfer.training.split import HeldOut, split_clip
+from motiontransfer.training.target_clips import TargetClip
 
 _CACHED_BYTES = 1 << 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingClip:
-    """One clip of the target subject."""
-
-    frames: Path
-    """Frame store of the clip."""
-
-    keypoints: Keypoints
-    """Poses of every frame."""
-
-    keypoints_file: Path
-    """Where the poses were read from."""
-
-    training_frames: range
-    """Frames that may be trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,52 +41,10 @@ class PairBatch:
         )
 
 
-def read_training_clips(
-    frames_folder: Path, keypoints_folder: Path, held_out: HeldOut
-) -> list[TrainingClip]:
-    """Find a subject's clips, in the order of their names, and split off each one's tail.
-
-    Raises:
-        TrainingError: there is no clip, a clip is too short, sizes differ between clips.
-    """
-    clips = []
-    for path in sorted(keypoints_folder.glob("[!.]*.parquet")):
-        keypoints = read_keypoints(path)
-        try:
-            training, _ = split_clip(
-                keypoints.num_frames,
-                held_out_fraction=held_out.held_out_fraction,
-                gap_frames=held_out.gap_frames,
-            )
-        except TrainingError as error:
-            raise TrainingError(f"{path}: {error}") from error
-        frames = frames_folder / path.stem / "frames.mkv"
-        clips.append(
-            TrainingClip(
-                frames=frames,
-                keypoints=keypoints,
-                keypoints_file=path,
-                training_frames=training,
-            )
-        )
-    if not clips:
-        raise TrainingError(
-            f"{keypoints_folder}: expected keypoints of at least one clip, got none; name the "
-            "target as the subject of a video in params.yaml"
-        )
-    sizes = {clip.keypoints.image_size for clip in clips}
-    if len(sizes) > 1:
-        raise TrainingError(
-            f"{keypoints_folder}: expected clips of one size (height, width), got {sorted(sizes)}; "
-            "give each video of the target the same decode.size"
-        )
-    return clips
-
-
 class PairDataset:
     """Every pair of consecutive training frames in which a body was found in both."""
 
-    def __init__(self, clips: Sequence[TrainingClip]) -> None:
+    def __init__(self, clips: Sequence[TargetClip]) -> None:
         self.clips = list(clips)
         self.pairs: list[tuple[int, int]] = []
         """(clip, frame_index of the pair's first frame)."""
@@ -114,7 +53,7 @@ class PairDataset:
         for index, clip in enumerate(self.clips):
             body = clip.keypoints.score[:, clip.keypoints.skeleton.slice("body")]
             found: np.ndarray = np.any(body > 0, axis=1)
-            for first in clip.training_frames[:-1]:
+            for first in clip.training[:-1]:
                 if found[first] and found[first + 1]:
                     self.pairs.append((index, first))
                 else:

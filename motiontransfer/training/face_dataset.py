@@ -18,7 +18,7 @@ from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.nets.face_crops import crop_boxes
 from motiontransfer.pose.face_box import face_boxes
-from motiontransfer.training.dataset import TrainingClip
+from motiontransfer.training.target_clips import TargetClip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class FaceDataset:
     """Every training frame in which a face is to be seen."""
 
     def __init__(
-        self, clips: Sequence[TrainingClip], rollouts: Sequence[Path], *, crop_size: int
+        self, clips: Sequence[TargetClip], rollouts: Sequence[Path], *, crop_size: int
     ) -> None:
         self.clips, self._crop_size = list(clips), crop_size
         self._real = [FrameStore(clip.frames) for clip in clips]
@@ -59,9 +59,9 @@ class FaceDataset:
         for index, clip in enumerate(self.clips):
             boxes, valid = face_boxes(clip.keypoints)
             self._boxes.append(boxes)
-            found = [t for t in clip.training_frames if valid[t]]
+            found = [t for t in clip.training if valid[t]]
             self.frames += [(index, t) for t in found]
-            self.num_frames_without_face += len(clip.training_frames) - len(found)
+            self.num_frames_without_face += len(clip.training) - len(found)
         if not self.frames:
             raise TrainingError(
                 "no training frame shows a face; see frames_without_face in "

@@ -21,12 +21,12 @@ from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
-from motiontransfer.training.dataset import TrainingClip
 from motiontransfer.training.face_dataset import FaceBatch, FaceDataset
 from motiontransfer.training.face_gan import FaceGanSettings, FaceGanTask
 from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
 from motiontransfer.training.loop import Schedule, copy_logs, fit
 from motiontransfer.training.samples import spread
+from motiontransfer.training.target_clips import TargetClip
 from motiontransfer.training.trained import TrainedGenerator
 from motiontransfer.training.weights import write_weights
 
@@ -34,7 +34,7 @@ _NUM_SAMPLES = 8
 
 
 def train_face_generator(
-    clips: list[TrainingClip],
+    clips: list[TargetClip],
     fabric: Fabric,
     main: TrainedGenerator,
     *,
@@ -107,12 +107,12 @@ def write_no_face_generator(models: Path) -> None:
     )
 
 
-def _roll_out_clip(clip: TrainingClip, main: TrainedGenerator, fabric: Fabric, path: Path) -> Path:
+def _roll_out_clip(clip: TargetClip, main: TrainedGenerator, fabric: Fabric, path: Path) -> Path:
     """Generate the training frames of a clip once; a file that is there is whole and is kept."""
     if path.exists():
         return path
     keypoints = clip.keypoints
-    frames = slice(clip.training_frames.start, clip.training_frames.stop)
+    frames = slice(clip.training.start, clip.training.stop)
     generated = roll_out(
         main.network.to(fabric.device),
         keypoints.points[frames],
@@ -124,7 +124,7 @@ def _roll_out_clip(clip: TrainingClip, main: TrainedGenerator, fabric: Fabric, p
         autocast=fabric.autocast,
     )
     with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as writer:
-        for image in track(generated, "main generator's frames", total=len(clip.training_frames)):
+        for image in track(generated, "main generator's frames", total=len(clip.training)):
             writer.write(tensor_to_frames(image[None])[0])
     return path
 

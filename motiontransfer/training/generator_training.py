@@ -16,15 +16,16 @@ from motiontransfer.nets.frame_generator import GeneratorConfig, build_generator
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
-from motiontransfer.training.dataset import PairDataset, TrainingClip
+from motiontransfer.training.dataset import PairDataset
 from motiontransfer.training.gan import GanSettings, GanTask
 from motiontransfer.training.loop import Schedule, copy_logs, fit
 from motiontransfer.training.plate import median_plate
 from motiontransfer.training.samples import sample_grid, spread
 from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import TargetClip
 from motiontransfer.training.weights import write_weights
 
-_NUM_PLATE_FRAMES = 100
+_NUM_PLATE_FRAMES = 200
 _NUM_SAMPLES = 6
 
 
@@ -61,7 +62,7 @@ class RunPaths:
 
 
 def train_generator(
-    clips: list[TrainingClip],
+    clips: list[TargetClip],
     fabric: Fabric,
     *,
     networks: MainNetworks,
@@ -89,7 +90,7 @@ def train_generator(
         [networks, settings, schedule, held_out, fabric.strategy.precision.precision],
         [file for clip in clips for file in (clip.frames, clip.keypoints_file)],
     )
-    sampled = spread(clips[0].training_frames, count=_NUM_SAMPLES)
+    sampled = spread(clips[0].training, count=_NUM_SAMPLES)
     with run_folder(paths.checkpoints, key) as folder:
         fit(
             task,
@@ -130,7 +131,7 @@ def train_generator(
 
 
 def _build(
-    clips: list[TrainingClip], fabric: Fabric, networks: MainNetworks, settings: GanSettings
+    clips: list[TargetClip], fabric: Fabric, networks: MainNetworks, settings: GanSettings
 ) -> Adversaries:
     plate = None
     if networks.generator.background == "plate":

@@ -17,24 +17,24 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
-from motiontransfer.training.dataset import TrainingClip
 from motiontransfer.training.gan import near_pose_weight
+from motiontransfer.training.target_clips import TargetClip
 
 _BODY_RADIUS_SHARE = 0.05  # how far from a stick the body may reach, share of the image's height
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
 
 
 def median_plate(
-    clips: Sequence[TrainingClip], *, style: PoseMapStyle, num_frames: int
+    clips: Sequence[TargetClip], *, style: PoseMapStyle, num_frames: int
 ) -> Float[Tensor, "3 height width"]:
     """Median over about `num_frames` training frames, evenly spread over the clips."""
     frames, covered = [], []
     for clip in clips:
-        count = min(max(num_frames // len(clips), 1), len(clip.training_frames))
-        places = np.linspace(0, len(clip.training_frames) - 1, count).round().astype(int)
+        count = min(max(num_frames // len(clips), 1), len(clip.training))
+        places = np.linspace(0, len(clip.training) - 1, count).round().astype(int)
         with FrameStore(clip.frames) as store:
             for place in places:
-                index = clip.training_frames[int(place)]
+                index = clip.training[int(place)]
                 frames.append(store[index])
                 covered.append(_covered(clip.keypoints, index, style))
     hidden = np.stack(covered)

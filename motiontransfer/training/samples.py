@@ -9,14 +9,14 @@ from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import tensor_to_frames
 from motiontransfer.nets.rollout import roll_out
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
-from motiontransfer.training.dataset import TrainingClip
+from motiontransfer.training.target_clips import TargetClip
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
 def sample_grid(
     generator: nn.Module,
-    clip: TrainingClip,
+    clip: TargetClip,
     *,
     frame_indices: list[int],
     style: PoseMapStyle,

@@ -1,8 +1,9 @@
 import pytest
 
 from motiontransfer.evaluation.benchmark import Footage, benchmark, nearest_footage
-from motiontransfer.evaluation.target_clips import read_frames, read_target_clips
+from motiontransfer.evaluation.frame_references import read_frames
 from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import read_target_clips
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from PIL import Image
 from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation import reconstruction
 from motiontransfer.evaluation.pose_distance import concatenated
-from motiontransfer.evaluation.target_clips import read_target_clips
 from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import read_target_clips
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.evaluation import transfer
-from motiontransfer.evaluation.target_clips import read_target_clips
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import read_target_clips
 
 _INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.errors import ParamsError, TrainingError
+from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import read_generator
 from stages.train_gan import main
@@ -83,6 +83,6 @@ def test_every_setting_is_required():
 
 
 def test_a_target_without_clips_is_told():
-    with pytest.raises(TrainingError, match=r"artifacts/keypoints/eve: expected .*got none"):
+    with pytest.raises(MissingFileError, match=r"artifacts/keypoints/eve: expected .*got none"):
         main("eve")
     assert not METRICS.exists()

@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.training.dataset import (
     PairDataset,
     batch_indices,
     batches_ahead,
-    read_training_clips,
 )
 from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import read_target_clips
 from tests.dancer import add_clip, dance, picture, training_clip
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
 
 
 def read(artifacts, held_out=HELD_OUT):
-    return read_training_clips(artifacts / "frames/ada", artifacts / "keypoints/ada", held_out)
+    return read_target_clips(artifacts / "frames/ada", artifacts / "keypoints/ada", held_out)
 
 
 def test_clips_are_found_by_name_and_each_loses_its_tail(tmp_path):
@@ -31,19 +31,19 @@ def test_clips_are_found_by_name_and_each_loses_its_tail(tmp_path):
     (tmp_path / "keypoints/ada/.jump.77.tmp.parquet").write_bytes(b"left by a killed run")
     clips = read(tmp_path)
     assert [clip.keypoints_file.stem for clip in clips] == ["jump", "walk"]
-    assert [clip.training_frames for clip in clips] == [range(5), range(8)]
+    assert [clip.training for clip in clips] == [range(5), range(8)]
     assert clips[1].frames == tmp_path / "frames/ada/walk/frames.mkv"
     assert clips[1].keypoints.num_frames == 12
 
 
 def test_clips_that_cannot_be_trained_on_are_named(tmp_path):
     with pytest.raises(
-        TrainingError, match=r"keypoints/ada: expected .* at least one clip, got none"
+        MissingFileError, match=r"keypoints/ada: expected .* at least one clip, got none"
     ):
         read(tmp_path)
     add_clip(tmp_path, "ada", "walk", dance(12))
     add_clip(tmp_path, "ada", "wide", dance(12, size=(48, 56)))
-    with pytest.raises(TrainingError, match=r"one size .*, got \[\(48, 40\), \(48, 56\)\]"):
+    with pytest.raises(KeypointsError, match=r"one size .*, got walk \(48, 40\), wide \(48, 56\)"):
         read(tmp_path)
     add_clip(tmp_path, "ada", "short", dance(3))
     with pytest.raises(TrainingError, match=r"ada/short\.parquet: a clip of 3 frames leaves 1 to"):

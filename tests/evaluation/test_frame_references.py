@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError, VideoError
-from motiontransfer.evaluation.target_clips import (
+from motiontransfer.evaluation.frame_references import (
     read_frames,
-    read_target_clips,
     training_poses,
 )
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import read_target_clips
 
 
 @pytest.fixture
@@ -72,7 +72,9 @@ def test_another_size_is_refused(poses, film, tmp_path, size):
 
 
 def test_what_is_missing_or_unfit_is_named(subject, poses, read):
-    with pytest.raises(MissingFileError, match="keypoints: no keypoints files"):
+    with pytest.raises(
+        MissingFileError, match="keypoints: expected keypoints of at least one clip, got none"
+    ):
         read()
     subject("a", poses([(30, 30)] * 4))
     with pytest.raises(TrainingError, match=r"train_gan\.gap_frames"):

@@ -1,0 +1,80 @@
+"""A target's clips on disk, and how each is split into training frames and a held-out tail."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
+from motiontransfer.keypoints import Keypoints, read_keypoints
+from motiontransfer.training.split import HeldOut, split_clip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetClip:
+    """One clip of the target."""
+
+    name: str
+    """The video's name in params.yaml."""
+
+    frames: Path
+    """The clip's frame store."""
+
+    keypoints: Keypoints
+    """Poses of every frame."""
+
+    keypoints_file: Path
+    """Where the poses were read from."""
+
+    training: range
+    """Frames that the networks may have seen."""
+
+    held_out: range
+    """Frames that they have never seen."""
+
+
+def read_target_clips(
+    frames_folder: Path, keypoints_folder: Path, held_out: HeldOut
+) -> list[TargetClip]:
+    """Find a subject's clips, in the order of their names, and split each one.
+
+    Args:
+        held_out: how to split; whoever evaluates takes it from the weights.
+
+    Raises:
+        MissingFileError: the subject has no clips.
+        KeypointsError: clips differ in size or in the joints they have.
+        TrainingError: a clip is too short.
+    """
+    clips: list[TargetClip] = []
+    # A name with a dot before it is what a killed writer left behind.
+    for path in sorted(keypoints_folder.glob("[!.]*.parquet")):
+        keypoints = read_keypoints(path)
+        try:
+            training, tail = split_clip(
+                keypoints.num_frames,
+                held_out_fraction=held_out.held_out_fraction,
+                gap_frames=held_out.gap_frames,
+            )
+        except TrainingError as error:
+            raise TrainingError(f"{path}: {error}") from error
+        clips.append(
+            TargetClip(
+                name=path.stem,
+                frames=frames_folder / path.stem / "frames.mkv",
+                keypoints=keypoints,
+                keypoints_file=path,
+                training=training,
+                held_out=tail,
+            )
+        )
+    if not clips:
+        raise MissingFileError(
+            f"{keypoints_folder}: expected keypoints of at least one clip, got none; name the "
+            "target as the subject of a video in params.yaml"
+        )
+    if len({(clip.keypoints.image_size, clip.keypoints.skeleton) for clip in clips}) > 1:
+        found = ", ".join(f"{clip.name} {clip.keypoints.image_size}" for clip in clips)
+        raise KeypointsError(
+            f"{keypoints_folder}: expected clips of one size with the same joints, got {found}; "
+            "decode and detect this subject's videos with the same settings"
+        )
+    return clips
