@@ -144,6 +144,18 @@ def test_metrics_compare_with_the_baseline_and_dvc_shows_them(project):
     assert shown.returncode == 0
 
 
+def test_dvc_draws_the_curves_and_pictures(project):
+    shown = dvc(project, "plots", "show", "--out", "plots")
+    assert shown.returncode == 0, shown.stderr
+    assert "failed" not in shown.stderr
+    pictures = {path.name for path in (project / "plots/static").glob("*.png")}
+    assert any("training_ada_generator_images" in name for name in pictures)
+    assert any("worst_frames" in name for name in pictures)
+    page = (project / "plots/index.html").read_text()
+    for curve in ("generator/l1.tsv", "evaluation_transfer/ada_as_ben/per_frame.csv"):
+        assert curve in page
+
+
 def test_a_second_repro_runs_nothing(project):
     assert repro(project) == set()
 
@@ -181,6 +193,7 @@ def test_a_render_option_renders_and_trains_nothing(project):
 
 
 def test_a_second_source_and_transfer_train_nothing(project):
+    (project / "data/videos").mkdir(exist_ok=True)
     shutil.copy(project / "data/truth/demo.mp4", project / "data/videos/cleo.mp4")
 
     def add(params: dict) -> None:
