@@ -1,0 +1,66 @@
+"""What git and DVC each keep, with the project's own ignore files."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def repository(tmp_path) -> Path:
+    """A fresh repository with the project's ignore files and one video."""
+    for name in (".gitignore", ".dvcignore", "data/truth/.gitignore"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "data/videos").mkdir()
+    (tmp_path / "data/videos/me.mp4").write_bytes(b"film")
+    (tmp_path / "data/truth/mine.mp4").write_bytes(b"film")
+    run(tmp_path, "git", "init", "-q")
+    run(tmp_path, sys.executable, "-m", "dvc", "init", "-q")
+    return tmp_path
+
+
+def run(root: Path, *command: str) -> subprocess.CompletedProcess:
+    environment = {
+        **os.environ,
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(root / ".site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),
+    }
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def is_ignored(root: Path, path: str) -> bool:
+    return run(root, "git", "check-ignore", "-q", path).returncode == 0
+
+
+def test_dvc_sees_the_videos_it_was_given(repository):
+    """Were their .dvc files ignored, `dvc exp run` would remove the videos as nobody's."""
+    videos = ("data/videos/me.mp4", "data/truth/mine.mp4")
+    added = run(repository, sys.executable, "-m", "dvc", "add", *videos)
+    assert added.returncode == 0, added.stderr
+    listed = run(repository, sys.executable, "-m", "dvc", "ls", ".", "-R", "--dvc-only")
+    assert set(videos) <= set(listed.stdout.split())
+    assert not is_ignored(repository, "data/videos/me.mp4.dvc")
+    assert not is_ignored(repository, "data/truth/mine.mp4.dvc")
+
+
+def test_git_keeps_metrics_and_locks_but_neither_videos_nor_artifacts(repository):
+    for path in ("artifacts/metrics/decode/a.json", "results/a/metrics.json", "dvc.lock"):
+        assert not is_ignored(repository, path), path
+    for path in (
+        "data/videos/me.mp4",
+        "artifacts/models/ada/generator.safetensors",
+        "results/a/transfer.mp4",
+        "checkpoints/train_gan/ada/x",
+        "demo/clips/source.mp4",
+        "uv.lock",
+    ):
+        assert is_ignored(repository, path), path
