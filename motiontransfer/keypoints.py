@@ -143,8 +143,9 @@ def read_keypoints(path: Path) -> Keypoints:
     skeleton = Skeleton(
         groups=tuple((group, tuple(joints)) for group, joints in metadata["groups"])
     )
-    frame_indices = table.column("frame_index").to_numpy()
-    if not np.array_equal(frame_indices, np.arange(len(frame_indices))):
+    names = table.column_names
+    frame_indices = table.column("frame_index").to_numpy() if "frame_index" in names else None
+    if frame_indices is None or not np.array_equal(frame_indices, np.arange(len(frame_indices))):
         raise KeypointsError(
             f"{path}: expected one row a frame, frame_index 0, 1, 2 …; "
             "rows are missing or out of order"

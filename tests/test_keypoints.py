@@ -118,6 +118,12 @@ def test_missing_rows_are_told(tmp_path):
         read_keypoints(tmp_path / "clip.parquet")
 
 
+def test_a_table_without_frame_indices_is_refused(tmp_path):
+    rewritten(tmp_path / "clip.parquet", lambda table: table.drop_columns(["frame_index"]))
+    with pytest.raises(KeypointsError, match="expected one row a frame"):
+        read_keypoints(tmp_path / "clip.parquet")
+
+
 def test_a_missing_column_is_told(tmp_path):
     rewritten(tmp_path / "clip.parquet", lambda table: table.drop_columns(["face"]))
     with pytest.raises(KeypointsError, match=r"column face: expected .*, got no such column"):

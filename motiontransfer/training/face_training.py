@@ -23,7 +23,7 @@ from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.face_dataset import FaceBatch, FaceDataset
 from motiontransfer.training.face_gan import FaceGanSettings, FaceGanTask
-from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
+from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths, check_depth
 from motiontransfer.training.loop import Schedule, copy_logs, fit
 from motiontransfer.training.samples import spread
 from motiontransfer.training.target_clips import TargetClip
@@ -51,8 +51,11 @@ def train_face_generator(
         [config, discriminator_config, settings, schedule, fabric.strategy.precision.precision],
         [paths.models / "generator.safetensors", *inputs],
     )
+    generator = FaceGenerator(config)
+    crop_size = (config.crop_size, config.crop_size)
+    check_depth(crop_size, stride=generator.network.stride, section="train_face_gan")
     adversaries = Adversaries(
-        FaceGenerator(config).apply(initialise),
+        generator.apply(initialise),
         MultiscaleDiscriminator(
             condition_channels=config.pose_channels,
             image_channels=3,

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
+from motiontransfer.errors import TrainingError
 from motiontransfer.nets.blocks import count_parameters, initialise
 from motiontransfer.nets.discriminators import MultiscaleDiscriminator
 from motiontransfer.nets.frame_generator import GeneratorConfig, build_generator
@@ -130,14 +131,31 @@ def train_generator(
     }
 
 
+def check_depth(size: tuple[int, int], *, stride: int, section: str) -> None:
+    """Refuse a network whose coarsest level has no neighbours to normalise over.
+
+    Raises:
+        TrainingError: the images shrink to fewer than 2x2 cells.
+    """
+    height, width = -(-size[0] // stride), -(-size[1] // stride)
+    if min(height, width) < 2:
+        raise TrainingError(
+            f"{section}.num_downsamplings: images of {size[0]}x{size[1]} pixels shrink to "
+            f"{height}x{width}; expected at least 2x2; use fewer, or larger images"
+        )
+
+
 def _build(
     clips: list[TargetClip], fabric: Fabric, networks: MainNetworks, settings: GanSettings
 ) -> Adversaries:
     plate = None
     if networks.generator.background == "plate":
         plate = median_plate(clips, style=networks.style, num_frames=_NUM_PLATE_FRAMES)
+    generator = build_generator(networks.generator, plate=plate)
+    stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
+    check_depth(networks.generator.size, stride=stride, section="train_gan")
     return Adversaries(
-        build_generator(networks.generator, plate=plate).apply(initialise),
+        generator.apply(initialise),
         MultiscaleDiscriminator(
             condition_channels=2 * networks.style.num_channels,
             image_channels=2 * 3,

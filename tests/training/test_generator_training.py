@@ -9,9 +9,10 @@ import torch
 from lightning_fabric import Fabric
 from PIL import Image
 
+from motiontransfer.errors import TrainingError
 from motiontransfer.nets.blocks import count_parameters
 from motiontransfer.training.gan import GanTask
-from motiontransfer.training.generator_training import train_generator
+from motiontransfer.training.generator_training import check_depth, train_generator
 from motiontransfer.training.plate import median_plate
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import read_generator
@@ -191,3 +192,30 @@ def test_held_out_frames_make_no_difference(tmp_path, clips):
     train([other], tmp_path / "other", num_steps=3)
     assert files(tmp_path / "one/models") == files(tmp_path / "other/models")
     assert not np.array_equal(changed.points, keypoints.points)
+
+
+@pytest.mark.parametrize(("side", "fits"), [(32, True), (17, True), (16, False)])
+def test_a_network_too_deep_for_its_images_is_refused_by_key(side, fits):
+    if fits:
+        check_depth((64, side), stride=16, section="train_gan")
+        return
+    with pytest.raises(
+        TrainingError, match=r"train_gan\.num_downsamplings: images of 64x16 pixels shrink to 4x1"
+    ):
+        check_depth((64, side), stride=16, section="train_gan")
+
+
+def test_too_deep_networks_are_refused_before_training(tmp_path, clips):
+    shapes = networks(background="plate")
+    deep = replace(shapes, generator=replace(shapes.generator, num_downsamplings=6))
+    with pytest.raises(TrainingError, match=r"train_gan\.num_downsamplings"):
+        train_generator(
+            clips,
+            Fabric(accelerator="cpu", devices=1, precision="32-true"),
+            networks=deep,
+            settings=gan_settings(),
+            schedule=schedule(),
+            held_out=HELD_OUT,
+            paths=paths(tmp_path / "run"),
+        )
+    assert not (tmp_path / "run").exists()
