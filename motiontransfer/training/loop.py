@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 from dvclive import Live
 from jaxtyping import Float
+from scmrepo.exceptions import SCMError
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
@@ -87,12 +88,10 @@ def fit(
         folder: where checkpoints and logs of this run lie.
 
     Raises:
-        TrainingError: a loss is not finite.
+        TrainingError: a loss is not finite, or git has no commit yet.
     """
     start = _resume(task, folder)
-    with Live(
-        str(folder / "live"), resume=start > 0, save_dvc_exp=False, dvcyaml=None, report=None
-    ) as live:
+    with _open_log(folder / "live", resume=start > 0) as live:
         live.step = start
         batches = batches_ahead(
             dataset,
@@ -131,6 +130,16 @@ def _resume(task: Task[Batch], folder: Path) -> int:
     _forget_after(folder / "live" / "plots" / "metrics", start)
     _logger.info("resuming at step %d from %s", start, folder)
     return start
+
+
+def _open_log(folder: Path, *, resume: bool) -> Live:
+    try:
+        return Live(str(folder), resume=resume, save_dvc_exp=False, dvcyaml=None, report=None)
+    except SCMError as error:
+        raise TrainingError(
+            f"DVCLive cannot log here: {error}; commit once (git add -A && git commit -m start), "
+            "or do without git: dvc config --local core.no_scm true"
+        ) from error
 
 
 def _forget_after(curves: Path, step: int) -> None:

@@ -178,3 +178,11 @@ def test_logs_are_copied_and_take_the_place_of_older_ones(tmp_path, whole):
         *(f"images/step_{step:06d}.png" for step in (5, 10, 11)),
         *(f"metrics/generator/{name}.tsv" for name in ("l1", "other")),
     ]
+
+
+def test_a_repository_without_a_commit_is_told_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    with pytest.raises(TrainingError, match=r"Empty git repo; commit once"):
+        run(CountingTask(), tmp_path / "run")
