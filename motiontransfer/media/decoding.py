@@ -38,7 +38,7 @@ from motiontransfer.media.sound import copy_sound
 from motiontransfer.media.timing import Timed, resample
 from motiontransfer.progress import track
 
-FindPeople = Callable[[Sequence[UInt8[np.ndarray, "height width 3"]]], Sequence[Box | None]]
+FindPeople = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
 """Gives, for each picture, the box around the person in it, or None."""
 
 _logger = logging.getLogger(__name__)

@@ -139,7 +139,7 @@ def _detect_segment(
 
 
 def person_boxes(
-    frames: Sequence[UInt8[np.ndarray, "height width 3"]], *, margin: float = 0.15
+    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, margin: float = 0.15
 ) -> list[tuple[int, int, int, int] | None]:
     """Where the person is in each of some unrelated frames; None where nobody is found.
 
