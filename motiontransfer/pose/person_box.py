@@ -1,4 +1,4 @@
-"""Where the person is in each frame: the box around all joints found, and a margin.
+"""Where a person is in a frame: the box around the joints found, and a margin.
 
 Hides how far hair, hands and clothes reach beyond the joints: the margin is a share of the person's
 own extent, so that near and far persons are treated alike.
@@ -7,32 +7,7 @@ own extent, so that near and far persons are treated alike.
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
-
-from motiontransfer.keypoints import Keypoints
-
-
-def body_boxes(
-    keypoints: Keypoints, *, margin: float = 0.12
-) -> tuple[Int[np.ndarray, "frames 4"], Bool[np.ndarray, " frames"]]:
-    """Boxes around the person, and whether there is one; without one, the whole image.
-
-    Boxes are x0, y0, x1, y1, half-open and inside the image.
-
-    Args:
-        margin: added on each side, as a share of the joints' larger extent.
-    """
-    height, width = keypoints.image_size
-    boxes = np.tile(np.array([0, 0, width, height]), (keypoints.num_frames, 1))
-    valid = np.zeros(keypoints.num_frames, bool)
-    for frame_index in range(keypoints.num_frames):
-        found = keypoints.score[frame_index] > 0
-        box = enclosing_box(
-            keypoints.points[frame_index][found], margin=margin, image_size=keypoints.image_size
-        )
-        if box is not None:
-            boxes[frame_index], valid[frame_index] = box, True
-    return boxes, valid
+from jaxtyping import Float32
 
 
 def enclosing_box(

@@ -1,14 +1,11 @@
 """The person's box holds every joint found and stays inside the image."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from motiontransfer.pose.person_box import body_boxes, enclosing_box
-from motiontransfer.skeleton import HOLISTIC
-from tests.pose.stick_person import stick_person
+from motiontransfer.pose.person_box import enclosing_box
 
 
 def test_the_margin_is_a_share_of_the_larger_extent():
@@ -39,11 +36,3 @@ def test_boxes_are_inside_the_image_and_hold_the_points_that_are(points, margin)
     assert 0 <= x0 < x1 <= 64
     assert 0 <= y0 < y1 <= 100
     assert ((inside >= (x0, y0)) & (inside < (x1, y1))).all()
-
-
-def test_a_frame_without_a_body_gets_the_whole_image():
-    everything = [(1, joint) for joint in HOLISTIC.joints]
-    boxes, valid = body_boxes(stick_person([80.0, 80.0], 40, missing=everything), margin=0.0)
-    assert valid.tolist() == [True, False]
-    assert boxes[1].tolist() == [0, 0, 64, 100]
-    assert boxes[0].tolist() == [28, pytest.approx(80 - 1.03 * 40, abs=1), 45, 81]
