@@ -8,11 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from motiontransfer.actors.choreography import Motion, compose
-from motiontransfer.actors.film import film_clip, in_place_of, true_keypoints
+from motiontransfer.actors.film import film_clip, in_place_of, load_actor, true_keypoints
 from motiontransfer.actors.music import SAMPLE_RATE, compose_music, write_wave
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.media.writing import write_video
+from motiontransfer.parallel import Compute
 from motiontransfer.params import Section, load_section
 from motiontransfer.progress import track
 
@@ -33,7 +34,6 @@ class FilmParams(Section):
     frame_rate: int = Field(ge=5, le=60)
     samples: int = Field(ge=1, le=8)
     crf: int = Field(ge=0, le=51)
-    num_workers: int = Field(ge=0)
 
 
 class DanceParams(Section):
@@ -52,9 +52,14 @@ def main(clip: str) -> None:
     size, frame_rate = (params.size, params.size), Fraction(params.frame_rate)
     motion = _dance("target" if clip == "target" else "source", params)
     if clip == "truth":
-        motion = in_place_of(motion, _dance("target", params))
+        actor = load_actor(ACTORS[clip], size, params.samples)
+        motion = in_place_of(motion, _dance("target", params), actor)
     shots = film_clip(
-        ACTORS[clip], motion, size=size, samples=params.samples, num_workers=params.num_workers
+        ACTORS[clip],
+        motion,
+        size=size,
+        samples=params.samples,
+        compute=load_section(Compute, "compute"),
     )
     joints = []
 

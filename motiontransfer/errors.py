@@ -38,6 +38,10 @@ class TrainingError(MotionTransferError, RuntimeError):
     """Training cannot go on: a loss is not finite, or there is nothing to train on."""
 
 
+class ComputeError(MotionTransferError, RuntimeError):
+    """Worker processes cannot be had, or one of them was killed."""
+
+
 class MissingFileError(MotionTransferError, FileNotFoundError):
     """A file that a stage needs is not there."""
 

@@ -1,27 +1,22 @@
-"""Keypoints of one person in a clip, and their Parquet form.
+"""Keypoints in a clip: of one person, or of everyone.
 
-Hides the file's schema: one row a (frame, person), for each joint group a fixed-size list of
-float32 with x, y and score joint after joint; joint names, image size, frame rate, detector and
-schema version in the file's metadata.
+Hides how they are checked when they come from disk, and that both are kept as rows of one and the
+same Parquet schema (`motiontransfer.joint_rows`).
 """
 
-import json
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, Int32
 
-from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.errors import KeypointsError
+from motiontransfer.joint_rows import JointRows, read_rows, write_rows
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.storage import replacing
-
-SCHEMA_VERSION = 1
-_METADATA_KEY = b"motiontransfer.keypoints"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,28 +41,20 @@ class Keypoints:
     detector: str
     """What found the joints, with its version."""
 
+    filled: Bool[np.ndarray, "frames joints"] | None = None
+    """Where a position was filled in by cleaning, not found; None: nowhere."""
+
     def __post_init__(self) -> None:
         """Check what may come from disk.
 
         Raises:
-            KeypointsError: shapes disagree, a number is not finite, a score is out of range.
+            KeypointsError: shapes disagree, a number is not finite, a score is out of range, a
+                position is given or marked as filled in where the joint is missing.
         """
-        frames, joints = self.points.shape[0], len(self.skeleton.joints)
-        if self.points.shape != (frames, joints, 2) or self.score.shape != (frames, joints):
+        _check_joints(self.points, self.score, self.skeleton)
+        if self.filled is not None and (self.filled & (self.score == 0)).any():
             raise KeypointsError(
-                f"expected points ({frames}, {joints}, 2) and score ({frames}, {joints}) for this "
-                f"skeleton, "
-                f"got {self.points.shape} and {self.score.shape}"
-            )
-        if not (np.isfinite(self.points).all() and np.isfinite(self.score).all()):
-            raise KeypointsError("expected finite numbers in points and score")
-        if self.score.size and not (self.score.min() >= 0 and self.score.max() <= 1):
-            raise KeypointsError(
-                f"expected scores in [0, 1], got {self.score.min()} to {self.score.max()}"
-            )
-        if self.points[self.score == 0].any():
-            raise KeypointsError(
-                "expected (0, 0) for each missing joint (score 0): a position there is made up"
+                "expected a position at each joint marked as filled in, got a missing joint"
             )
 
     @property
@@ -89,112 +76,168 @@ class Keypoints:
         return self.points[:, index], self.score[:, index]
 
 
-def write_keypoints(path: Path, keypoints: Keypoints) -> None:
-    """Write one person's keypoints as Parquet; person 0 in every row."""
-    frames = keypoints.num_frames
-    columns: dict[str, pa.Array] = {
-        "frame_index": pa.array(np.arange(frames), pa.int32()),
-        "pts_seconds": pa.array(
-            [float(index / keypoints.frame_rate) for index in range(frames)], pa.float64()
-        ),
-        "person": pa.array(np.zeros(frames), pa.int16()),
-    }
-    packed = np.concatenate([keypoints.points, keypoints.score[..., None]], axis=2).astype(
-        np.float32
-    )
-    for group, joints in keypoints.skeleton.groups:
-        values = np.ascontiguousarray(packed[:, keypoints.skeleton.slice(group)]).reshape(-1)
-        columns[group] = pa.FixedSizeListArray.from_arrays(
-            pa.array(values, pa.float32()), 3 * len(joints)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detections:
+    """The joints of everyone in a clip, as detected: one row a (frame, person)."""
+
+    frame_index: Int32[np.ndarray, " rows"]
+    """Which frame each row belongs to; rows are in order of frame, then person."""
+
+    person: Int32[np.ndarray, " rows"]
+    """Track number from 0; the same number is the same person."""
+
+    points: Float32[np.ndarray, "rows joints 2"]
+    """(x, y) in pixels of the working image, origin top-left; (0, 0) where the joint is missing."""
+
+    score: Float32[np.ndarray, "rows joints"]
+    """Confidence in [0, 1]; 0 exactly where the joint is missing."""
+
+    num_frames: int
+    """Number of frames of the clip, with anyone in them or without."""
+
+    skeleton: Skeleton
+    """Names of the joints along the joint axis."""
+
+    image_size: tuple[int, int]
+    """(height, width) of the working image, pixels."""
+
+    frame_rate: Fraction
+    """Frames a second, constant over the clip."""
+
+    detector: str
+    """What found the joints, with its version."""
+
+    def __post_init__(self) -> None:
+        """Check what may come from disk.
+
+        Raises:
+            KeypointsError: as for `Keypoints`, or rows of no frame, repeated or out of order.
+        """
+        _check_joints(self.points, self.score, self.skeleton)
+        rows = len(self.points)
+        if rows and not (self.frame_index.min() >= 0 and self.frame_index.max() < self.num_frames):
+            raise KeypointsError(
+                f"expected frame_index in 0 to {self.num_frames - 1}, got "
+                f"{self.frame_index.min()} to {self.frame_index.max()}"
+            )
+        if rows and self.person.min() < 0:
+            raise KeypointsError(f"expected person numbers from 0, got {self.person.min()}")
+        earlier, later = self.frame_index[:-1], self.frame_index[1:]
+        ordered = (earlier < later) | ((earlier == later) & (self.person[:-1] < self.person[1:]))
+        if not ordered.all():
+            row = int(np.argmin(ordered)) + 1
+            raise KeypointsError(
+                "expected rows in order of frame, then person, each once; got frame "
+                f"{self.frame_index[row]}, person {self.person[row]} after frame "
+                f"{self.frame_index[row - 1]}, person {self.person[row - 1]}"
+            )
+
+    @property
+    def people(self) -> tuple[int, ...]:
+        """Everyone's track numbers, in order."""
+        return tuple(np.unique(self.person).tolist())
+
+    def of_person(self, person: int) -> Keypoints:
+        """One person in every frame; all joints are missing where they were not seen.
+
+        Raises:
+            KeypointsError: nobody has this track number.
+        """
+        rows = self.person == person
+        if not rows.any():
+            raise KeypointsError(f"no person {person} in this clip; there are {self.people}")
+        joints = len(self.skeleton.joints)
+        points = np.zeros((self.num_frames, joints, 2), np.float32)
+        score = np.zeros((self.num_frames, joints), np.float32)
+        points[self.frame_index[rows]] = self.points[rows]
+        score[self.frame_index[rows]] = self.score[rows]
+        return Keypoints(
+            points=points,
+            score=score,
+            skeleton=self.skeleton,
+            image_size=self.image_size,
+            frame_rate=self.frame_rate,
+            detector=self.detector,
         )
-    metadata = {
-        "schema_version": SCHEMA_VERSION,
-        "groups": [[group, list(joints)] for group, joints in keypoints.skeleton.groups],
-        "image_size": list(keypoints.image_size),
-        "frame_rate": str(keypoints.frame_rate),
-        "detector": keypoints.detector,
-    }
-    table = pa.table(columns).replace_schema_metadata(
-        {_METADATA_KEY: json.dumps(metadata).encode()}
-    )
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+
+
+def _check_joints(
+    points: Float32[np.ndarray, "..."], score: Float32[np.ndarray, "..."], skeleton: Skeleton
+) -> None:
+    rows, joints = points.shape[0], len(skeleton.joints)
+    if points.shape != (rows, joints, 2) or score.shape != (rows, joints):
+        raise KeypointsError(
+            f"expected points ({rows}, {joints}, 2) and score ({rows}, {joints}) for this "
+            f"skeleton, got {points.shape} and {score.shape}"
+        )
+    if not (np.isfinite(points).all() and np.isfinite(score).all()):
+        raise KeypointsError("expected finite numbers in points and score")
+    if score.size and not (score.min() >= 0 and score.max() <= 1):
+        raise KeypointsError(f"expected scores in [0, 1], got {score.min()} to {score.max()}")
+    if points[score == 0].any():
+        raise KeypointsError(
+            "expected (0, 0) for each missing joint (score 0): a position there is made up"
+        )
+
+
+def write_keypoints(path: Path, keypoints: Keypoints) -> None:
+    """Write one person's keypoints as Parquet: a row for every frame, person 0 in each."""
+    frames = np.arange(keypoints.num_frames, dtype=np.int32)
+    write_rows(path, _like(JointRows, keypoints, frame_index=frames, person=np.zeros_like(frames)))
 
 
 def read_keypoints(path: Path) -> Keypoints:
-    """Read and check a keypoints file.
+    """Read and check one person's keypoints.
 
     Raises:
         MissingFileError: no such file.
         KeypointsError: not a keypoints file, another schema version, rows missing or out of order.
     """
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such keypoints file; `dvc repro` makes it")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise KeypointsError(f"{path}: not a Parquet file: {error}") from error
-    metadata = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-    if metadata.get("schema_version") != SCHEMA_VERSION:
+    rows = read_rows(path)
+    if not np.array_equal(rows.frame_index, np.arange(rows.num_frames)):
         raise KeypointsError(
-            f"{path}: expected keypoints schema version {SCHEMA_VERSION}, "
-            f"got {metadata.get('schema_version')}"
+            f"{path}: expected one row for each of {rows.num_frames} frames, frame_index 0, 1, 2 "
+            f"…, got {len(rows.frame_index)} rows; some are missing, too many or out of order"
         )
-    skeleton = Skeleton(
-        groups=tuple((group, tuple(joints)) for group, joints in metadata["groups"])
-    )
-    names = table.column_names
-    frame_indices = table.column("frame_index").to_numpy() if "frame_index" in names else None
-    if frame_indices is None or not np.array_equal(frame_indices, np.arange(len(frame_indices))):
+    with _named(path):
+        return _like(Keypoints, rows)
+
+
+def write_detections(path: Path, detections: Detections) -> None:
+    """Write everyone's keypoints as Parquet: no row where a person was not seen."""
+    write_rows(path, _like(JointRows, detections, filled=None))
+
+
+def read_detections(path: Path) -> Detections:
+    """Read and check everyone's keypoints.
+
+    Raises:
+        MissingFileError: no such file.
+        KeypointsError: not a keypoints file, another schema version, rows repeated, out of order
+            or of no frame, positions that were filled in and not detected.
+    """
+    rows = read_rows(path)
+    if rows.filled is not None:
         raise KeypointsError(
-            f"{path}: expected one row a frame, frame_index 0, 1, 2 …; "
-            "rows are missing or out of order"
+            f"{path}: holds positions that were filled in; expected detections, as they are in "
+            "artifacts/detections"
         )
-    packed = np.concatenate(
-        [_column(table, path, group, len(joints)) for group, joints in skeleton.groups], axis=1
-    )
+    with _named(path):
+        return _like(Detections, rows)
+
+
+_Kind = TypeVar("_Kind", Keypoints, Detections, JointRows)
+
+
+def _like(kind: type[_Kind], other: object, **changes: object) -> _Kind:
+    """Build a dataclass from another's values of the same names, and others."""
+    names = [field.name for field in fields(kind) if field.name not in changes]
+    return kind(**{name: getattr(other, name) for name in names}, **changes)
+
+
+@contextmanager
+def _named(path: Path) -> Generator[None]:
     try:
-        return Keypoints(
-            points=np.ascontiguousarray(packed[..., :2]),
-            score=np.ascontiguousarray(packed[..., 2]),
-            skeleton=skeleton,
-            image_size=(metadata["image_size"][0], metadata["image_size"][1]),
-            frame_rate=Fraction(metadata["frame_rate"]),
-            detector=metadata["detector"],
-        )
+        yield
     except KeypointsError as error:
         raise KeypointsError(f"{path}: {error}") from error
-
-
-def _column(
-    table: pa.Table, path: Path, group: str, num_joints: int
-) -> Float32[np.ndarray, "frames joints 3"]:
-    expected = pa.list_(pa.float32(), 3 * num_joints)
-    if group not in table.column_names or table.schema.field(group).type != expected:
-        got = table.schema.field(group).type if group in table.column_names else "no such column"
-        raise KeypointsError(f"{path}: column {group}: expected {expected}, got {got}")
-    values = table.column(group).combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return values.astype(np.float32).reshape(-1, num_joints, 3)
-
-
-def to_long_table(keypoints: Keypoints) -> pd.DataFrame:
-    """One row a (frame, joint), for pandas.
-
-    Columns: frame_index, pts_seconds, group, joint, x, y, score; x and y are NaN where missing.
-    """
-    frames, joints = keypoints.score.shape
-    group_of_joint = [group for group, names in keypoints.skeleton.groups for _ in names]
-    frame_index = np.repeat(np.arange(frames), joints)
-    score = keypoints.score.reshape(-1)
-    points = np.where(score[:, None] > 0, keypoints.points.reshape(-1, 2), np.nan)
-    return pd.DataFrame(
-        {
-            "frame_index": frame_index,
-            "pts_seconds": frame_index / float(keypoints.frame_rate),
-            "group": pd.Categorical(group_of_joint * frames),
-            "joint": pd.Categorical(list(keypoints.skeleton.joints) * frames),
-            "x": points[:, 0],
-            "y": points[:, 1],
-            "score": score,
-        }
-    )

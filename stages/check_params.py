@@ -13,11 +13,13 @@ from motiontransfer.transfers import Name, Transfer
 
 
 class Video(Section):
-    """One entry of `videos`; stage decode checks the crop."""
+    """One entry of `videos`; the stages that use them check crop, detector and person."""
 
     path: Path
     subject: Name
     crop: object = "none"
+    detector: object = None
+    person: object = "largest"
 
 
 def main() -> None:

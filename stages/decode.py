@@ -10,7 +10,7 @@ from motiontransfer.errors import MissingFileError
 from motiontransfer.media.decoding import decode_video
 from motiontransfer.media.timing import recognise_rate
 from motiontransfer.params import PARAMS_FILE, Section, load_section
-from motiontransfer.pose.detection import person_boxes
+from motiontransfer.pose.person_boxes import person_boxes
 from motiontransfer.storage import write_json
 
 Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
@@ -25,11 +25,13 @@ def _check_crop(value: object) -> object:
 
 
 class VideoParams(Section):
-    """One entry of `videos`."""
+    """One entry of `videos`; the stages that use them check detector and person."""
 
     path: Path
     subject: str = Field(pattern=r"^\w[\w-]*$")
     crop: Annotated[Literal["none", "auto"] | Box, BeforeValidator(_check_crop)] = "none"
+    detector: object = None
+    person: object = "largest"
 
 
 class DecodeParams(Section):

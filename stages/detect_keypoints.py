@@ -1,58 +1,36 @@
-"""Find the joints in a decoded clip: `python -m stages detect_keypoints demo_dance`."""
+"""Find everyone in a decoded clip: `python -m stages detect_keypoints demo_dance`."""
 
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import write_keypoints
-from motiontransfer.params import Section, load_section
-from motiontransfer.pose.detection import detect_keypoints, detection_metrics
-from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
+from motiontransfer.keypoints import write_detections
+from motiontransfer.parallel import Compute
+from motiontransfer.params import load_section
+from motiontransfer.pose.detector_choice import detect_as_chosen, load_detector
+from motiontransfer.pose.everyone import detection_metrics
+from motiontransfer.pose.people_picture import write_people_picture
 from motiontransfer.storage import write_json
 
 
-class DetectKeypointsParams(Section):
-    """Section `detect_keypoints` of params.yaml."""
-
-    detector: Literal["mediapipe_holistic"]
-    model_complexity: Literal[0, 1, 2]
-    min_detection_confidence: float = Field(ge=0, le=1)
-    min_tracking_confidence: float = Field(ge=0, le=1)
-    min_visibility: float = Field(ge=0, le=1)
-    smoothing: Literal["none", "one_euro"]
-    face_mesh: Literal["subset", "full"]
-    segment_frames: int = Field(ge=1)
-    warmup_frames: int = Field(ge=0)
-    num_workers: int = Field(ge=0)
-
-
 def main(video: str) -> None:
-    """Write the clip's keypoints and how complete they are."""
-    params = load_section(DetectKeypointsParams, "detect_keypoints")
+    """Write everyone's keypoints, a picture of who is who, and for how long each was seen."""
     subject = load_section(str, f"videos.{video}.subject")
-    frames = Path("artifacts/frames") / subject / video / "frames.mkv"
-    keypoints = detect_keypoints(
-        frames,
-        detector=HolisticConfig(
-            model_complexity=params.model_complexity,
-            min_detection_confidence=params.min_detection_confidence,
-            min_tracking_confidence=params.min_tracking_confidence,
-            min_visibility=params.min_visibility,
-            smoothing=params.smoothing,
-            face_mesh=params.face_mesh,
-        ),
-        segment_frames=params.segment_frames,
-        warmup_frames=params.warmup_frames,
-        num_workers=params.num_workers,
+    clip = Path("artifacts/frames") / subject / video
+    detections = detect_as_chosen(
+        clip,
+        load_detector(video),
+        video=load_section(Path, f"videos.{video}.path"),
+        compute=load_section(Compute, "compute"),
     )
-    metrics = detection_metrics(keypoints)
-    if metrics["frames_without_body"] == keypoints.num_frames:
+    if not detections.people:
         raise KeypointsError(
-            f"{frames}: no body found in any of {keypoints.num_frames} frames; expected one whole "
-            f"person: look at that file, check videos.{video}.path and crop, or lower "
+            f"{clip}/frames.mkv: nobody found in any of {detections.num_frames} frames; expected "
+            f"one whole person: look at that file, check videos.{video}.path and crop, or lower "
             "detect_keypoints.min_detection_confidence"
         )
-    write_keypoints(Path("artifacts/keypoints") / subject / f"{video}.parquet", keypoints)
-    write_json(Path("artifacts/metrics/detect_keypoints") / f"{video}.json", metrics)
+    folder = Path("artifacts/detections") / subject
+    write_people_picture(folder / f"{video}.png", clip / "frames.mkv", detections)
+    write_detections(folder / f"{video}.parquet", detections)
+    write_json(
+        Path("artifacts/metrics/detect_keypoints") / f"{video}.json", detection_metrics(detections)
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from motiontransfer.evaluation.reconstruction import evaluate_reconstruction
+from motiontransfer.parallel import Compute
 from motiontransfer.params import Section, load_section
 from motiontransfer.rendering.rollout import FaceMode, load_renderer, render_poses
 from motiontransfer.storage import write_json
@@ -28,9 +29,6 @@ class EvaluateParams(Section):
 
     box_margin: float = Field(ge=0, le=1)
     """Share of a box's longer side by which person and face boxes grow on every side."""
-
-    num_workers: int = Field(ge=0)
-    """Processes that detect; 0 for one per core. Makes no difference to the figures."""
 
 
 def main(target: str) -> None:
@@ -51,7 +49,7 @@ def main(target: str) -> None:
             clips,
             partial(render_poses, renderer),
             box_margin=params.box_margin,
-            num_workers=params.num_workers,
+            compute=load_section(Compute, "compute"),
             folder=Path("artifacts/evaluation") / target,
             scratch=Path(scratch),
         )

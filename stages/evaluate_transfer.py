@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
+from motiontransfer.parallel import Compute
 from motiontransfer.params import Section, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.split import HeldOut
@@ -19,9 +20,6 @@ class EvaluateTransferParams(Section):
 
     box_margin: float = Field(ge=0, le=1)
     """Share of a box's longer side by which person and face boxes grow on every side."""
-
-    num_workers: int = Field(ge=0)
-    """Processes that detect; 0 for one per core. Makes no difference to the figures."""
 
 
 def main(transfer: str) -> None:
@@ -43,7 +41,7 @@ def main(transfer: str) -> None:
         read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet"),
         clips,
         box_margin=params.box_margin,
-        num_workers=params.num_workers,
+        compute=load_section(Compute, "compute"),
         folder=Path("artifacts/evaluation_transfer") / transfer,
     )
     write_json(Path("results") / transfer / "metrics.json", metrics)

@@ -13,6 +13,9 @@ from motiontransfer.pose.statistics_plot import plot_statistics
 from motiontransfer.storage import write_json
 
 
+_NOT_COMPARED = ("image_size", "median_pose_px")
+
+
 class FitNormalizationParams(Section):
     """Section `fit_normalization` of params.yaml."""
 
@@ -44,5 +47,5 @@ def main(subject: str) -> None:
     folder = Path("artifacts/statistics")
     write_statistics(folder / f"{subject}.json", statistics)
     plot_statistics(folder / f"{subject}.png", clips, statistics, title=subject)
-    metrics = {key: value for key, value in asdict(statistics).items() if key != "image_size"}
+    metrics = {key: value for key, value in asdict(statistics).items() if key not in _NOT_COMPARED}
     write_json(Path("artifacts/metrics/fit_normalization") / f"{subject}.json", metrics)

@@ -7,11 +7,11 @@ from pydantic import Field
 from motiontransfer.nets.face_generator import FaceGeneratorConfig
 from motiontransfer.params import Section, load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.device import Precision, make_fabric
+from motiontransfer.training.device import Devices, Precision, launched_fabric
 from motiontransfer.training.face_gan import FaceGanSettings
 from motiontransfer.training.face_training import train_face_generator, write_no_face_generator
 from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
-from motiontransfer.training.loop import Schedule
+from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.target_clips import read_target_clips
 from motiontransfer.training.trained import read_generator
 
@@ -21,10 +21,14 @@ class TrainFaceGanParams(Section):
 
     seed: int = Field(ge=0)
     steps: int = Field(ge=0)
+    max_minutes: float | None = Field(gt=0)
     batch_size: int = Field(ge=1)
+    accumulate: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     constant_fraction: float = Field(ge=0, le=1)
+    devices: Devices
     precision: Precision
+    compile: bool
     crop_size: int = Field(ge=32, multiple_of=8)
     num_filters: int = Field(ge=1)
     num_downsamplings: int = Field(ge=1)
@@ -48,28 +52,35 @@ def main(target: str) -> None:
         models=Path("artifacts/models") / target,
         logs=Path("artifacts/training") / target / "face_generator",
     )
-    metrics = Path(f"artifacts/metrics/train_face_gan/{target}.json")
+    metrics_file = Path(f"artifacts/metrics/train_face_gan/{target}.json")
     if params.steps == 0:
         write_no_face_generator(paths.models)
         paths.logs.mkdir(parents=True, exist_ok=True)
-        write_json(metrics, {"steps": 0})
+        write_json(metrics_file, {"steps": 0})
         return
     trained = read_generator(paths.models / "generator.safetensors")
     clips = read_target_clips(
         Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, trained.held_out
     )
-    counts = train_face_generator(
-        clips,
-        make_fabric(precision=params.precision),
-        trained,
-        config=params.fill(FaceGeneratorConfig, pose_channels=trained.style.num_channels),
-        discriminator_config=DiscriminatorConfig(
-            num_filters=params.discriminator_filters,
-            num_layers=params.discriminator_layers,
-            num_scales=1,
-        ),
-        settings=params.fill(FaceGanSettings),
-        schedule=params.fill(Schedule, num_steps=params.steps),
-        paths=paths,
-    )
-    write_json(metrics, counts)
+    with launched_fabric(
+        precision=params.precision,
+        devices=params.devices,
+        batch_size=params.batch_size,
+        accumulate=params.accumulate,
+    ) as fabric:
+        metrics = train_face_generator(
+            clips,
+            fabric,
+            trained,
+            config=params.fill(FaceGeneratorConfig, pose_channels=trained.style.num_channels),
+            discriminator_config=DiscriminatorConfig(
+                num_filters=params.discriminator_filters,
+                num_layers=params.discriminator_layers,
+                num_scales=1,
+            ),
+            settings=params.fill(FaceGanSettings),
+            schedule=params.fill(Schedule, num_steps=params.steps),
+            paths=paths,
+        )
+        if fabric.is_global_zero:
+            write_json(metrics_file, metrics)

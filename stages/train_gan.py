@@ -1,22 +1,39 @@
 """Train the main generator of one target: `python -m stages train_gan ada`."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
-from motiontransfer.nets.frame_generator import Architecture, Background, GeneratorConfig
-from motiontransfer.params import Section, load_section
+from motiontransfer.errors import ParamsError
+from motiontransfer.nets.blocks import Upsampling
+from motiontransfer.nets.discriminators import Normalization
+from motiontransfer.nets.frame_generator import (
+    Architecture,
+    Background,
+    GeneratorConfig,
+    PreviousFrame,
+)
+from motiontransfer.nets.window_discriminators import frames_at_once
+from motiontransfer.params import PARAMS_FILE, Section, load_section
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
+from motiontransfer.pretrained import pretrained_file
 from motiontransfer.storage import write_json
-from motiontransfer.training.device import Precision, make_fabric
+from motiontransfer.training.conditioning import ConditioningSettings, PreviousFrameGradient
+from motiontransfer.training.device import Devices, Precision, launched_fabric
+from motiontransfer.training.frame_losses import FrameLossSettings
 from motiontransfer.training.gan import GanSettings
 from motiontransfer.training.generator_training import (
     DiscriminatorConfig,
     MainNetworks,
+    Perceptual,
     RunPaths,
     train_generator,
 )
-from motiontransfer.training.loop import Schedule
+from motiontransfer.training.judging import AugmentationChoice, JudgingSettings
+from motiontransfer.training.losses import Objective
+from motiontransfer.training.perceptual_weights import VGG19, read_perceptual_network
+from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 
@@ -26,29 +43,47 @@ class TrainGanParams(Section):
 
     seed: int = Field(ge=0)
     steps: int = Field(ge=1)
+    max_minutes: float | None = Field(gt=0)
     batch_size: int = Field(ge=1)
+    accumulate: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     constant_fraction: float = Field(ge=0, le=1)
+    devices: Devices
     precision: Precision
+    compile: bool
     held_out_fraction: float = Field(ge=0, lt=1)
     gap_frames: int = Field(ge=0)
     pose_encoding: Encoding
     line_width_px: float = Field(gt=0)
+    window_frames: int = Field(ge=1)
+    conditioning_poses: int = Field(ge=1)
+    previous_frame: PreviousFrame
+    previous_frame_dropout: float = Field(ge=0, le=1)
+    previous_frame_noise: float = Field(ge=0)
+    previous_frame_gradient: PreviousFrameGradient
+    limb_dropout: float = Field(ge=0, le=1)
     architecture: Architecture
     background: Background
     num_filters: int = Field(ge=1)
     num_downsamplings: int = Field(ge=1)
     num_residual_blocks: int = Field(ge=0)
     max_channels: int = Field(ge=1)
+    upsampling: Upsampling
     discriminator_filters: int = Field(ge=1)
     discriminator_layers: int = Field(ge=1)
     discriminator_scales: int = Field(ge=1)
+    discriminator_normalization: Normalization
+    temporal_strides: tuple[Annotated[int, Field(ge=1)], ...]
+    objective: Objective
     adversarial_weight: float = Field(ge=0)
     feature_matching_weight: float = Field(ge=0)
+    r1_weight: float = Field(ge=0)
+    augmentation: AugmentationChoice
     l1_weight: float = Field(ge=0)
     near_pose_weight: float = Field(ge=1)
     near_pose_radius_px: int = Field(ge=0)
-    previous_frame_dropout: float = Field(ge=0, le=1)
+    perceptual_weight: float = Field(ge=0)
+    perceptual_file: Path | None
     average_decay: float = Field(ge=0, lt=1)
     log_every_steps: int = Field(ge=1)
     sample_every_steps: int = Field(ge=1)
@@ -58,35 +93,99 @@ class TrainGanParams(Section):
 def main(target: str) -> None:
     """Read the target's frames and keypoints, write weights, curves and metrics."""
     params = load_section(TrainGanParams, "train_gan")
+    check_choices(params)
     held_out = params.fill(HeldOut)
     clips = read_target_clips(
         Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, held_out
     )
+    networks = _networks(params, clips[0].keypoints.image_size)
+    perceptual = _read_perceptual(params)
+    with launched_fabric(
+        precision=params.precision,
+        devices=params.devices,
+        batch_size=params.batch_size,
+        accumulate=params.accumulate,
+    ) as fabric:
+        metrics = train_generator(
+            clips,
+            fabric,
+            networks=networks,
+            settings=params.fill(
+                GanSettings,
+                conditioning=params.fill(ConditioningSettings),
+                judging=params.fill(JudgingSettings),
+                frame_losses=params.fill(FrameLossSettings),
+            ),
+            perceptual=perceptual,
+            schedule=params.fill(Schedule, num_steps=params.steps),
+            held_out=held_out,
+            paths=RunPaths(
+                checkpoints=Path("checkpoints/train_gan") / target,
+                models=Path("artifacts/models") / target,
+                logs=Path("artifacts/training") / target / "generator",
+            ),
+        )
+        if fabric.is_global_zero:
+            write_json(Path(f"artifacts/metrics/train_gan/{target}.json"), metrics)
+
+
+def check_choices(params: TrainGanParams) -> None:
+    """Refuse values that would have no effect beside others, or cannot go with them.
+
+    Raises:
+        ParamsError: there is such a value; the message names its key.
+    """
+    try:
+        frames_at_once(params.window_frames, temporal_strides=params.temporal_strides)
+    except ValueError as error:
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.temporal_strides: {error}; raise train_gan.window_frames"
+        ) from error
+    if len(set(params.temporal_strides)) < len(params.temporal_strides):
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.temporal_strides: expected each stride once, got "
+            f"{list(params.temporal_strides)}"
+        )
+    if params.window_frames == 1 and params.previous_frame != "none":
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.window_frames: in windows of 1 no frame has one before it, "
+            "so nothing is learnt of it; raise this, or set train_gan.previous_frame to none"
+        )
+    if params.previous_frame == "none":
+        for name, neutral in (
+            ("previous_frame_dropout", 0),
+            ("previous_frame_noise", 0),
+            ("previous_frame_gradient", "kept"),
+        ):
+            if (value := getattr(params, name)) != neutral:
+                raise ParamsError(
+                    f"{PARAMS_FILE}: train_gan.{name}: has no effect where previous_frame is none; "
+                    f"expected {neutral}, got {value}"
+                )
+    if params.perceptual_weight == 0 and params.perceptual_file is not None:
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.perceptual_file: has no effect where perceptual_weight is "
+            f"0; expected null, got {params.perceptual_file}"
+        )
+
+
+def _networks(params: TrainGanParams, size: tuple[int, int]) -> MainNetworks:
     style = PoseMapStyle(encoding=params.pose_encoding, line_width_px=params.line_width_px)
-    networks = MainNetworks(
-        generator=params.fill(
-            GeneratorConfig,
-            pose_channels=style.num_channels,
-            size=clips[0].keypoints.image_size,
-        ),
+    return params.fill(
+        MainNetworks,
+        generator=params.fill(GeneratorConfig, pose_channels=style.num_channels, size=size),
         discriminator=DiscriminatorConfig(
             num_filters=params.discriminator_filters,
             num_layers=params.discriminator_layers,
             num_scales=params.discriminator_scales,
+            normalization=params.discriminator_normalization,
         ),
         style=style,
     )
-    counts = train_generator(
-        clips,
-        make_fabric(precision=params.precision),
-        networks=networks,
-        settings=params.fill(GanSettings),
-        schedule=params.fill(Schedule, num_steps=params.steps),
-        held_out=held_out,
-        paths=RunPaths(
-            checkpoints=Path("checkpoints/train_gan") / target,
-            models=Path("artifacts/models") / target,
-            logs=Path("artifacts/training") / target / "generator",
-        ),
-    )
-    write_json(Path(f"artifacts/metrics/train_gan/{target}.json"), counts)
+
+
+def _read_perceptual(params: TrainGanParams) -> Perceptual | None:
+    if params.perceptual_weight == 0:
+        return None
+    file = pretrained_file(VGG19, file=params.perceptual_file)
+    return Perceptual(network=read_perceptual_network(file), file=file)

@@ -1,4 +1,4 @@
-"""Keypoints hold only what was found, and survive the disk."""
+"""Keypoints hold what was found and say what was filled in; they survive the disk."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.keypoints import Keypoints, read_keypoints, to_long_table, write_keypoints
+from motiontransfer.keypoints import (
+    Detections,
+    Keypoints,
+    read_detections,
+    read_keypoints,
+    write_detections,
+    write_keypoints,
+)
 from motiontransfer.skeleton import Skeleton
 
 SKELETON = Skeleton(groups=(("body", ("nose", "left_ankle")), ("face", ("face_chin",))))
@@ -37,23 +44,27 @@ def equal(one, other):
     return (
         np.array_equal(one.points, other.points)
         and np.array_equal(one.score, other.score)
-        and replace(one, points=other.points, score=other.score) == other
+        and type(one.filled) is type(other.filled)
+        and (one.filled is None or np.array_equal(one.filled, other.filled))
+        and replace(one, points=other.points, score=other.score, filled=other.filled) == other
     )
 
 
 @st.composite
 def any_arrays(draw):
-    """Points and scores; made into keypoints outside, as runtime type checks are random."""
-    frames = draw(st.integers(1, 5))
+    """Points, scores and marks; made into keypoints outside, as runtime type checks are random."""
+    frames = draw(st.integers(0, 5))
     score = draw(hnp.arrays(np.float32, (frames, 3), elements=st.floats(0, 1, width=32)))
     points = draw(hnp.arrays(np.float32, (frames, 3, 2), elements=st.floats(-99, 999, width=32)))
-    return np.where(score[..., None] > 0, points, np.float32(0)), score
+    filled = draw(st.none() | hnp.arrays(bool, (frames, 3)))
+    points = np.where(score[..., None] > 0, points, np.float32(0))
+    return points, score, None if filled is None else filled & (score > 0)
 
 
 @settings(deadline=None, max_examples=25)
 @given(any_arrays())
 def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
-    keypoints = example(points=arrays[0], score=arrays[1])
+    keypoints = example(points=arrays[0], score=arrays[1], filled=arrays[2])
     path = tmp_path_factory.mktemp("keypoints") / "a" / "clip.parquet"
     write_keypoints(path, keypoints)
     assert equal(read_keypoints(path), keypoints)
@@ -74,6 +85,16 @@ def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
     assert table.schema.field("body").type == pa.list_(pa.float32(), 6)
     assert table["body"][1].as_py() == [6, 7, pytest.approx(0.53125), 8, 9, pytest.approx(0.625)]
     assert table["pts_seconds"][2].as_py() == pytest.approx(2 * 1001 / 30000)
+
+
+def test_what_was_filled_in_has_columns_of_its_own(tmp_path):
+    filled = np.zeros((3, 3), bool)
+    filled[1, [0, 2]] = True
+    write_keypoints(tmp_path / "clip.parquet", example(filled=filled))
+    table = pq.read_table(tmp_path / "clip.parquet")
+    assert table.column_names[3:] == ["body", "face", "body_filled", "face_filled"]
+    assert table["body_filled"].to_pylist() == [[False, False], [True, False], [False, False]]
+    assert table["face_filled"].to_pylist() == [[False], [True], [False]]
 
 
 def test_an_absent_file_is_told(tmp_path):
@@ -102,25 +123,26 @@ def rewritten(path, change_table=lambda table: table, **metadata):
 
 def test_another_schema_version_is_refused(tmp_path):
     rewritten(tmp_path / "clip.parquet", schema_version=99)
-    with pytest.raises(KeypointsError, match="schema version 1, got 99"):
+    with pytest.raises(KeypointsError, match="schema version 2, got 99"):
         read_keypoints(tmp_path / "clip.parquet")
 
 
 def test_a_table_of_something_else_is_refused(tmp_path):
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(KeypointsError, match="schema version 1, got None"):
+    with pytest.raises(KeypointsError, match="schema version 2, got None"):
         read_keypoints(tmp_path / "other.parquet")
 
 
-def test_missing_rows_are_told(tmp_path):
-    rewritten(tmp_path / "clip.parquet", lambda table: table.take([0, 2]))
-    with pytest.raises(KeypointsError, match="rows are missing or out of order"):
+@pytest.mark.parametrize("rows", [[0, 2], [0, 1], [], [0, 1, 1, 2], [0, 2, 1]])
+def test_missing_rows_are_told(tmp_path, rows):
+    rewritten(tmp_path / "clip.parquet", lambda table: table.take(pa.array(rows, pa.int64())))
+    with pytest.raises(KeypointsError, match=rf"each of 3 frames, .* got {len(rows)} rows; some"):
         read_keypoints(tmp_path / "clip.parquet")
 
 
 def test_a_table_without_frame_indices_is_refused(tmp_path):
     rewritten(tmp_path / "clip.parquet", lambda table: table.drop_columns(["frame_index"]))
-    with pytest.raises(KeypointsError, match="expected one row a frame"):
+    with pytest.raises(KeypointsError, match="column frame_index: expected int32, got no such"):
         read_keypoints(tmp_path / "clip.parquet")
 
 
@@ -145,6 +167,15 @@ def test_a_position_of_a_missing_joint_is_refused():
     score[1, 1] = 0
     with pytest.raises(KeypointsError, match="made up"):
         example(score=score)
+
+
+def test_a_missing_joint_is_not_filled_in():
+    points, score = example().points.copy(), example().score.copy()
+    points[1, 1], score[1, 1] = 0, 0
+    filled = np.zeros((3, 3), bool)
+    filled[1, 1] = True
+    with pytest.raises(KeypointsError, match="marked as filled in, got a missing joint"):
+        example(points=points, score=score, filled=filled)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -176,15 +207,109 @@ def test_a_joint_is_asked_for_by_name():
         example().joint("tail")
 
 
-def test_the_long_table_has_a_row_a_joint_and_no_made_up_positions():
-    keypoints = example()
-    points, score = keypoints.points.copy(), keypoints.score.copy()
-    points[1, 1], score[1, 1] = 0, 0
-    table = to_long_table(replace(keypoints, points=points, score=score))
-    assert len(table) == 9
-    row = table[(table.frame_index == 1) & (table.joint == "face_chin")].iloc[0]
-    assert (row.group, row.x, row.y) == ("face", 10, 11)
-    assert row.pts_seconds == pytest.approx(1001 / 30000)
-    missing = table[table.score == 0]
-    assert missing.joint.tolist() == ["left_ankle"]
-    assert missing[["x", "y"]].isna().all().all()
+def everyone(places, **changes):
+    """Detections with a row for each (frame, person), every row with numbers of its own."""
+    frames, people = np.array(places, np.int32).reshape(-1, 2).T
+    keypoints = example(frames=len(places))
+    values = {
+        "frame_index": frames.copy(),
+        "person": people.copy(),
+        "points": keypoints.points,
+        "score": keypoints.score,
+        "num_frames": 4,
+        "skeleton": SKELETON,
+        "image_size": (48, 64),
+        "frame_rate": Fraction(25),
+        "detector": "by hand",
+    }
+    return Detections(**{**values, **changes})
+
+
+PLACES = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2)]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9))))
+def test_everyone_written_is_everyone_read(tmp_path_factory, places):
+    written = everyone(sorted(places))
+    path = tmp_path_factory.mktemp("detections") / "a" / "clip.parquet"
+    write_detections(path, written)
+    read = read_detections(path)
+    for name in ("frame_index", "person", "points", "score"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
+    arrays = {name: getattr(read, name) for name in ("frame_index", "person", "points", "score")}
+    assert replace(written, **arrays) == read
+
+
+def test_a_person_is_missing_where_they_were_not_seen():
+    detections = everyone(PLACES)
+    assert detections.people == (0, 1, 2)
+    person = detections.of_person(2)
+    assert person.num_frames == 4
+    np.testing.assert_array_equal(person.points[[0, 2]], detections.points[[1, 4]])
+    np.testing.assert_array_equal(person.score[[0, 2]], detections.score[[1, 4]])
+    assert not person.points[[1, 3]].any()
+    assert not person.score[[1, 3]].any()
+    assert (person.image_size, person.frame_rate, person.detector) == ((48, 64), 25, "by hand")
+    with pytest.raises(KeypointsError, match=r"no person 3 in this clip; there are \(0, 1, 2\)"):
+        detections.of_person(3)
+
+
+def test_a_clip_without_anyone_has_no_people(tmp_path):
+    write_detections(tmp_path / "clip.parquet", everyone([]))
+    read = read_detections(tmp_path / "clip.parquet")
+    assert (read.people, read.num_frames) == ((), 4)
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ([(0, 0), (4, 0)], "frame_index in 0 to 3, got 0 to 4"),
+        ([(-1, 0), (0, 0)], "frame_index in 0 to 3, got -1 to 0"),
+        ([(0, -1)], "person numbers from 0, got -1"),
+        ([(0, 0), (0, 0)], "frame 0, person 0 after frame 0, person 0"),
+        ([(0, 1), (0, 0)], "frame 0, person 0 after frame 0, person 1"),
+        ([(2, 0), (1, 0)], "frame 1, person 0 after frame 2, person 0"),
+    ],
+)
+def test_rows_that_cannot_be_are_told(places, message):
+    with pytest.raises(KeypointsError, match=message):
+        everyone(places)
+
+
+def test_detections_that_cannot_be_are_told_with_the_file(tmp_path):
+    path = tmp_path / "clip.parquet"
+    write_detections(path, everyone(PLACES))
+    table = pq.read_table(path)
+    pq.write_table(table.take([0, 2, 1]), path)
+    with pytest.raises(KeypointsError, match=r"clip\.parquet: expected rows in order of frame"):
+        read_detections(path)
+
+
+def test_one_person_in_every_frame_is_no_less_a_detection(tmp_path):
+    write_keypoints(tmp_path / "clip.parquet", example())
+    detections = read_detections(tmp_path / "clip.parquet")
+    assert detections.people == (0,)
+    assert equal(detections.of_person(0), example())
+
+
+def test_everyone_is_not_taken_for_one_person(tmp_path):
+    write_detections(tmp_path / "clip.parquet", everyone(PLACES))
+    with pytest.raises(KeypointsError, match=r"one row for each of 4 frames, .* got 5 rows"):
+        read_keypoints(tmp_path / "clip.parquet")
+
+
+def test_positions_that_were_filled_in_are_not_detections(tmp_path):
+    write_keypoints(tmp_path / "clip.parquet", example(filled=np.ones((3, 3), bool)))
+    with pytest.raises(KeypointsError, match=r"clip\.parquet: holds positions that were filled in"):
+        read_detections(tmp_path / "clip.parquet")
+
+
+def test_an_empty_value_is_told(tmp_path):
+    def empty(table):
+        column = pa.array([0, None, 0], pa.int32())
+        return table.set_column(table.column_names.index("person"), "person", column)
+
+    rewritten(tmp_path / "clip.parquet", empty)
+    with pytest.raises(KeypointsError, match="column person: 1 rows are empty"):
+        read_keypoints(tmp_path / "clip.parquet")

@@ -6,7 +6,6 @@ the hips, each beat draws from a vocabulary of poses, joined by curves without c
 knows no body: lengths are in leg lengths, so the same dance can be danced by anyone.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from jaxtyping import Float
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
+from motiontransfer.actors.arms import ARM_ANGLES, ARM_POSES, arm_sequence
 from motiontransfer.actors.body import ANGLES
 from motiontransfer.actors.steps import Bar, Move, leg_angles, plan_steps
 
@@ -26,47 +26,6 @@ ACTIONS = (
 
 _REACH = 0.7  # leg lengths to and from the camera
 _MOVES: tuple[Move, ...] = ("crouch", "turn_left", "touch", "turn_right")
-_ARM_ANGLES = (
-    *("shoulder_raise", "shoulder_spread", "shoulder_twist", "elbow"),
-    *("forearm_twist", "wrist_bend", "curl"),
-)
-_ARM_POSES: Mapping[str, tuple[float, ...]] = {
-    "hang": (0.10, 0.24, 0.0, 0.35, 0.2, 0.0, 0.45),
-    "swing_front": (0.75, 0.22, 0.0, 0.85, 0.1, 0.0, 0.75),
-    "swing_back": (-0.45, 0.26, 0.0, 0.55, 0.1, 0.0, 0.75),
-    "wave_high": (0.25, 2.30, 0.3, 0.65, 0.2, 0.1, 0.05),
-    "overhead": (2.45, 0.70, 0.0, 0.30, 0.0, 0.0, 0.15),
-    "side": (0.10, 1.45, 0.0, 0.15, 0.6, 0.0, 0.10),
-    "low_side": (0.05, 0.80, 0.0, 0.20, 0.3, 0.0, 0.25),
-    "goal_post": (0.10, 1.35, 1.30, 1.45, 0.0, 0.0, 0.20),
-    "reach_front": (1.35, 0.30, 0.0, 0.30, -0.3, 0.0, 0.10),
-    "push_side": (0.95, 0.75, 0.2, 0.95, -0.4, -0.5, 0.05),
-    "cross_chest": (0.78, 0.12, -0.95, 1.55, -0.3, 0.0, 0.30),
-    "cross_belly": (0.42, 0.20, -0.95, 1.35, -0.3, 0.0, 0.40),
-    "on_hip": (-0.30, 0.85, -0.55, 1.65, 0.3, 0.3, 0.60),
-    "fist_up": (1.30, 0.55, 0.2, 1.75, 0.0, 0.0, 1.35),
-}
-_BOTH = (
-    "goal_post",
-    "cross_chest",
-    "cross_belly",
-    "overhead",
-    "side",
-    "reach_front",
-    "on_hip",
-    "low_side",
-)
-_ONE = (
-    "wave_high",
-    "fist_up",
-    "push_side",
-    "side",
-    "swing_front",
-    "overhead",
-    "cross_chest",
-    "on_hip",
-)
-_OTHER = ("hang", "low_side", "swing_back", "on_hip", "cross_belly")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +54,27 @@ def compose(num_frames: int, *, frame_rate: float, beats_per_minute: float, seed
     rng = np.random.default_rng(seed)
     beat = 60.0 / beats_per_minute
     times = np.arange(num_frames) / frame_rate
-    num_beats = int(np.ceil(times[-1] / beat)) + 2
-    bars = _plan_bars(num_beats // 4 + 2, rng)
-    curves = {name: np.zeros(num_frames) for name in ANGLES}
-    steps = plan_steps(bars, times, start=(0.0, -_REACH), beat=beat, num_beats=num_beats, rng=rng)
+    bars = _plan_bars(_beats_in(times, beat) // 4 + 2, rng)
+    return perform(bars, times, start=(0.0, -_REACH), beat=beat, rng=rng)
+
+
+def perform(
+    bars: tuple[Bar, ...],
+    times: Float[np.ndarray, " frames"],
+    *,
+    start: tuple[float, float],
+    beat: float,
+    rng: np.random.Generator,
+) -> Motion:
+    """Dance the bars, again and again.
+
+    Args:
+        start: where the first bar begins, x and z in leg lengths.
+        beat: seconds from one beat to the next.
+    """
+    num_beats = _beats_in(times, beat)
+    curves = {name: np.zeros(len(times)) for name in ANGLES}
+    steps = plan_steps(bars, times, start=start, beat=beat, num_beats=num_beats, rng=rng)
     curves |= _trunk(steps.turn, times, beat=beat, rng=rng)
     curves |= _arms(times, beat=beat, num_beats=num_beats, rng=rng)
     curves |= leg_angles(steps, {name: curves[f"root_{name}"] for name in ("pitch", "yaw", "roll")})
@@ -108,6 +84,10 @@ def compose(num_frames: int, *, frame_rate: float, beats_per_minute: float, seed
         path=steps.hips[:, :2],
         beat_seconds=beat,
     )
+
+
+def _beats_in(times: Float[np.ndarray, " frames"], beat: float) -> int:
+    return int(np.ceil(times[-1] / beat)) + 2
 
 
 def _plan_bars(num_bars: int, rng: np.random.Generator) -> tuple[Bar, ...]:
@@ -164,40 +144,15 @@ def _trunk(
     return curves
 
 
-def _arm_sequence(num_beats: int, rng: np.random.Generator) -> list[tuple[int, str, str]]:
-    """(beat, left pose, right pose): held for two beats mostly, so that each pose is reached."""
-    sequence: list[tuple[int, str, str]] = [(0, "hang", "hang")]
-    at, last = 1, ""
-    while at < num_beats + 3:
-        kind = rng.choice(("both", "one", "march"), p=(0.40, 0.42, 0.18))
-        if kind == "both":
-            pose = str(rng.choice([name for name in _BOTH if name != last]))
-            sequence.append((at, pose, pose))
-            last, at = pose, at + 2
-        elif kind == "one":
-            pose, other = (
-                str(rng.choice([name for name in _ONE if name != last])),
-                str(rng.choice(_OTHER)),
-            )
-            pair = (pose, other) if rng.random() < 0.5 else (other, pose)
-            sequence.append((at, *pair))
-            last, at = pose, at + 2
-        else:
-            sequence.append((at, "swing_front", "swing_back"))
-            sequence.append((at + 1, "swing_back", "swing_front"))
-            at += 2
-    return sequence
-
-
 def _arms(
     times: np.ndarray, *, beat: float, num_beats: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    sequence = _arm_sequence(num_beats, rng)
+    sequence = arm_sequence(num_beats, rng)
     curves = {}
     for side, column in (("left", 1), ("right", 2)):
         knots, values = [], []
         for index, move in enumerate(sequence):
-            pose = np.array(_ARM_POSES[str(move[column])])
+            pose = np.array(ARM_POSES[str(move[column])])
             hold = (
                 0.55 * (sequence[index + 1][0] - move[0] - 1) if index + 1 < len(sequence) else 0.0
             )
@@ -206,7 +161,7 @@ def _arms(
                 knots.append((move[0] + delay) * beat)
                 values.append(pose + jitter * (1.0 + delay))
         table = np.array(values)
-        for name, column_values in zip(_ARM_ANGLES, table.T, strict=True):
+        for name, column_values in zip(ARM_ANGLES, table.T, strict=True):
             curves[f"{side}_{name}"] = _curve(np.array(knots), column_values, times, 0.07)
         high = np.clip(curves[f"{side}_shoulder_spread"] - 1.7, 0, 0.5) / 0.5
         curves[f"{side}_elbow"] += 0.35 * high * np.sin(2 * np.pi * times / beat)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 
+from motiontransfer.actors.appearance import surface_colours
 from motiontransfer.actors.body import Rig
 from motiontransfer.actors.hair import bob_shell, scalp_thickness
 from motiontransfer.actors.landmarks import FaceFrame, face_frame
@@ -70,6 +71,12 @@ class DressedBody:
 
     sole_points: Int[np.ndarray, " soles"]
     """Points of the shoes, the lowest of which touches the floor."""
+
+    def colours(
+        self, face: Int[np.ndarray, " places"], coordinates: Float[np.ndarray, "places 4"]
+    ) -> tuple[Float[np.ndarray, "places 3"], Float[np.ndarray, " places"]]:
+        """Albedo and shine of places on these faces, by their coordinates."""
+        return surface_colours(self.outfit, self.part[face], coordinates)
 
 
 def dress(rig: Rig, outfit: Outfit) -> DressedBody:

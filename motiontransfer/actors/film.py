@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import joblib
 import numpy as np
 from jaxtyping import Float, UInt8
 from scipy import sparse
+from scipy.optimize import brentq
 
 from motiontransfer.actors.body import ANGLES, BonePose, load_rig, pose_bones, skin
 from motiontransfer.actors.cast import OUTFITS, PHENOTYPES, ROOMS
@@ -23,6 +23,7 @@ from motiontransfer.actors.landmarks import landmarks
 from motiontransfer.actors.raycast import Film, load_film, shoot
 from motiontransfer.actors.stage_set import draw_plate
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.parallel import Compute, run_parallel
 from motiontransfer.skeleton import HOLISTIC
 
 _RUN_FRAMES = 10
@@ -110,7 +111,7 @@ def _shift(
 
 
 def film_run(
-    name: str, motion: Motion, frames: range, size: tuple[int, int], samples: int
+    name: str, motion: Motion, frames: range, *, size: tuple[int, int], samples: int
 ) -> list[Shot]:
     """Film some frames of a dance."""
     actor = load_actor(name, size, samples)
@@ -123,35 +124,51 @@ def film_run(
 
 
 def film_clip(
-    name: str, motion: Motion, *, size: tuple[int, int], samples: int, num_workers: int
+    name: str, motion: Motion, *, size: tuple[int, int], samples: int, compute: Compute
 ) -> Iterator[Shot]:
     """Film a dance, frame after frame.
 
     Args:
         size: (height, width) of the frames.
         samples: sub-samples of a pixel along each side.
-        num_workers: processes; 0 for one a core.
     """
     num_frames = len(motion.angles)
     runs = [
         range(start, min(start + _RUN_FRAMES, num_frames))
         for start in range(0, num_frames, _RUN_FRAMES)
     ]
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        results = joblib.Parallel(n_jobs=num_workers or -1, return_as="generator")(
-            joblib.delayed(film_run)(name, motion, frames, size, samples) for frames in runs
-        )
-        for shots in results:
-            yield from shots
+    film = functools.partial(film_run, name, motion, size=size, samples=samples)
+    for shots in run_parallel(film, runs, compute=compute):
+        yield from shots
 
 
-def in_place_of(motion: Motion, other: Motion) -> Motion:
-    """The same dance on another's floor: nearest to nearest, farthest to farthest."""
+def in_place_of(motion: Motion, other: Motion, actor: Actor) -> Motion:
+    """The same dance where the actor dances another, as the camera sees it.
+
+    The nearest place goes to the nearest, the farthest to the farthest, and the middle between
+    left and right, the median over the picture, stays where it is: what can be known of where a
+    person would dance from a video of them dancing something else.
+    """
     spread, other_spread = np.ptp(motion.path[:, 1]), np.ptp(other.path[:, 1])
     scale = other_spread / spread if spread > 0 else 1.0
-    start = np.array([np.median(motion.path[:, 0]), motion.path[:, 1].min()])
-    other_start = np.array([np.median(other.path[:, 0]), other.path[:, 1].min()])
-    return replace(motion, path=other_start + scale * (motion.path - start))
+    far, other_far = motion.path[:, 1].min(), other.path[:, 1].min()
+    path = scale * (motion.path - [0.0, far]) + [0.0, other_far]
+    middle = np.median(_seen_x(other.path, actor))
+
+    def beside(right: float) -> float:
+        return float(np.median(_seen_x(path + np.array([right, 0.0]), actor)) - middle)
+
+    reach = 1 + float(np.abs(path[:, 0]).max() + np.abs(other.path[:, 0]).max())
+    right = brentq(beside, -reach, reach, xtol=1e-12)
+    return replace(motion, path=path + np.array([right, 0.0]))
+
+
+def _seen_x(path: Float[np.ndarray, "frames 2"], actor: Actor) -> Float[np.ndarray, " frames"]:
+    """Where in the picture the places of a path are from left to right."""
+    room, leg_length = actor.film.room, actor.film.dressed.rig.leg_length
+    floor = np.array(room.home) + leg_length * path
+    points = np.stack([floor[:, 0], np.zeros(len(floor)), floor[:, 1]], axis=1)
+    return room.camera.project(points, (1, 1))[:, 0]
 
 
 def true_keypoints(

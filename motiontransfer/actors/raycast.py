@@ -1,4 +1,4 @@
-"""Filming: rays through the person's window, light and shadow, the person laid over the plate.
+"""Filming: rays through the people's window, light and shadow, the people laid over the plate.
 
 Hides the ray caster (Embree through embreex) and the shading. One key light with a soft edge,
 light from the sky and from the floor, a small highlight. Each sub-sample of a pixel sees
@@ -6,15 +6,15 @@ another point of the key light, so shadows on the person are soft at no cost.
 """
 
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh  # ty: ignore[import-not-found] - compiled
 from embreex.rtcore_scene import EmbreeScene  # ty: ignore[import-not-found] - compiled
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage, sparse
 
-from motiontransfer.actors.appearance import display, surface_colours
-from motiontransfer.actors.clothes import DressedBody
+from motiontransfer.actors.appearance import display
 from motiontransfer.actors.stage_set import Plate, Room
 from motiontransfer.actors.surface import face_sums, vertex_normals
 
@@ -25,8 +25,37 @@ _SKY_RAYS = 9
 _OFF_SURFACE = 2e-3
 
 
+@runtime_checkable
+class Mesh(Protocol):
+    """What can be filmed: one dressed body, or several as one mesh."""
+
+    @property
+    def points(self) -> Float[np.ndarray, "points 3"]:
+        """Rest positions, metres."""
+        ...
+
+    @property
+    def faces(self) -> Int[np.ndarray, "faces 3"]:
+        """Indices of points."""
+        ...
+
+    @property
+    def coordinates(self) -> Float[np.ndarray, "points 4"]:
+        """Where a point is on its part."""
+        ...
+
+    def colours(
+        self, face: Int[np.ndarray, " places"], coordinates: Float[np.ndarray, "places 4"]
+    ) -> tuple[Float[np.ndarray, "places 3"], Float[np.ndarray, " places"]]:
+        """Albedo and shine of places on these faces, by their coordinates."""
+        ...
+
+
+Dressed = TypeVar("Dressed", bound=Mesh)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Film:
+class Film(Generic[Dressed]):
     """What stays the same from frame to frame."""
 
     room: Room
@@ -35,11 +64,11 @@ class Film:
     plate: Plate
     """The empty room."""
 
-    dressed: DressedBody
+    dressed: Dressed
     """Who is filmed."""
 
     sums: sparse.csr_array
-    """`face_sums` of the body's faces."""
+    """`face_sums` of the mesh's faces."""
 
     samples: int
     """Sub-samples of a pixel along each side."""
@@ -50,8 +79,8 @@ class Film:
         return self.plate.lit.shape[0], self.plate.lit.shape[1]
 
 
-def load_film(room: Room, plate: Plate, dressed: DressedBody, *, samples: int) -> Film:
-    """Prepare to film a body in a room."""
+def load_film(room: Room, plate: Plate, dressed: Dressed, *, samples: int) -> Film[Dressed]:
+    """Prepare to film a mesh in a room."""
     sums = face_sums(dressed.faces, len(dressed.points))
     return Film(room=room, plate=plate, dressed=dressed, sums=sums, samples=samples)
 
@@ -186,7 +215,7 @@ def _shade(
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     facing = np.sign((normals * rays).sum(axis=1, keepdims=True))
     normals *= np.where(facing > 0, -1.0, 1.0)  # a shell of hair is seen from both sides
-    albedo, shine = surface_colours(film.dressed.outfit, film.dressed.part[face], coordinates)
+    albedo, shine = film.dressed.colours(face, coordinates)
     lights = _disc(film.samples**2, _LIGHT_RADIUS, film.room.light)[which_sample]
     key = np.clip((normals * lights).sum(axis=1), 0, None)
     lit = key > 0

@@ -147,12 +147,20 @@ def concatenated(clips: Sequence[Keypoints]) -> Keypoints:
         first,
         points=np.concatenate([clip.points for clip in clips]),
         score=np.concatenate([clip.score for clip in clips]),
+        filled=np.concatenate(
+            [np.zeros_like(c.score, bool) if c.filled is None else c.filled for c in clips]
+        ),
     )
 
 
 def selected(keypoints: Keypoints, frames: Int64[np.ndarray, " selected"]) -> Keypoints:
     """Keypoints of the given frames, in the given order."""
-    return replace(keypoints, points=keypoints.points[frames], score=keypoints.score[frames])
+    return replace(
+        keypoints,
+        points=keypoints.points[frames],
+        score=keypoints.score[frames],
+        filled=None if keypoints.filled is None else keypoints.filled[frames],
+    )
 
 
 def _expected_and_missed(

@@ -23,6 +23,7 @@ from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.temporal import background_flicker
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
 from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
 from motiontransfer.training.target_clips import TargetClip
@@ -38,7 +39,7 @@ def evaluate_reconstruction(
     render: Render,
     *,
     box_margin: float,
-    num_workers: int,
+    compute: Compute,
     folder: Path,
     scratch: Path,
 ) -> dict[str, object]:
@@ -67,7 +68,7 @@ def evaluate_reconstruction(
         keypoints=concatenated([_tail_poses(clip) for clip in tails]),
     )
     methods = {
-        "ours": _rendered(tails, render, num_workers=num_workers, scratch=scratch),
+        "ours": _rendered(tails, render, compute=compute, scratch=scratch),
         "nearest_neighbours": nearest_footage(real.keypoints, clips),
     }
     summary, per_frame = benchmark(real, methods, box_margin=box_margin)
@@ -108,7 +109,7 @@ def _tail_poses(clip: TargetClip) -> Keypoints:
 
 
 def _rendered(
-    tails: Sequence[TargetClip], render: Render, *, num_workers: int, scratch: Path
+    tails: Sequence[TargetClip], render: Render, *, compute: Compute, scratch: Path
 ) -> Footage:
     """Render each tail to a file of its own and detect the pose again in each."""
     frames: list[FrameReference] = []
@@ -119,7 +120,7 @@ def _rendered(
         with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
             for frame in track(render(poses), f"render {clip.name}", total=poses.num_frames):
                 writer.write(frame)
-        found.append(redetect(path, size=poses.image_size, num_workers=num_workers))
+        found.append(redetect(path, size=poses.image_size, compute=compute))
         frames += [(path, index) for index in range(poses.num_frames)]
     return Footage(frames=frames, keypoints=concatenated(found))
 

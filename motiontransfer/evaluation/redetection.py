@@ -9,24 +9,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.detection import default_detector, detect_keypoints
+from motiontransfer.parallel import Compute
+from motiontransfer.pose.detection import detect_person
+from motiontransfer.pose.person_boxes import default_detector
 
 _SEGMENT_FRAMES = 100
 _WARMUP_FRAMES = 10
 
 
-def redetect(video: Path, *, size: tuple[int, int], num_workers: int) -> Keypoints:
+def redetect(video: Path, *, size: tuple[int, int], compute: Compute) -> Keypoints:
     """Detect the pose in every frame of a video.
 
     Args:
         size: (height, width) of the working image, which a video for players may exceed by a pixel.
-        num_workers: processes; 0 for one per core. The result is the same for any number.
     """
-    found = detect_keypoints(
+    found = detect_person(
         video,
         detector=default_detector(),
         segment_frames=_SEGMENT_FRAMES,
         warmup_frames=_WARMUP_FRAMES,
-        num_workers=num_workers,
+        compute=compute,
     )
     return replace(found, image_size=size)

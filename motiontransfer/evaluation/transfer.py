@@ -37,6 +37,7 @@ from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.temporal import background_flicker, frame_change
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.parallel import Compute
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
 from motiontransfer.training.target_clips import TargetClip
@@ -64,7 +65,7 @@ def evaluate_transfer(
     clips: Sequence[TargetClip],
     *,
     box_margin: float,
-    num_workers: int,
+    compute: Compute,
     folder: Path,
 ) -> dict[str, object]:
     """Judge a transfer, and write its table and pictures.
@@ -88,7 +89,7 @@ def evaluate_transfer(
         check_video(
             videos.truth, intended, "film or cut it to match, or set this transfer's truth to none"
         )
-    ours = _footage(videos.result, size, num_workers=num_workers)
+    ours = _footage(videos.result, size, compute=compute)
     methods = {"ours": ours, "nearest_neighbours": nearest_footage(intended, clips)}
     detection, per_frame = _judge_detection(methods, intended)
     metrics: dict[str, object] = {
@@ -98,7 +99,7 @@ def evaluate_transfer(
     }
     panels = _pose_panels()
     if videos.truth is not None:
-        truth = _footage(videos.truth, size, num_workers=num_workers)
+        truth = _footage(videos.truth, size, compute=compute)
         metrics["truth"], against_truth = benchmark(truth, methods, box_margin=box_margin)
         per_frame = per_frame.merge(_only_metrics(against_truth), on="frame_index")
         panels = {**benchmark_panels(("person", "face")), **panels}
@@ -124,8 +125,8 @@ def check_video(path: Path, intended: Keypoints, advice: str) -> None:
             )
 
 
-def _footage(video: Path, size: tuple[int, int], *, num_workers: int) -> Footage:
-    found = redetect(video, size=size, num_workers=num_workers)
+def _footage(video: Path, size: tuple[int, int], *, compute: Compute) -> Footage:
+    found = redetect(video, size=size, compute=compute)
     return Footage(frames=[(video, i) for i in range(found.num_frames)], keypoints=found)
 
 

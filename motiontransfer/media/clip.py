@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.media.framing import Framing
@@ -125,15 +125,20 @@ def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) ->
 
 
 def write_index(
-    path: Path, *, frame_rate: Fraction, source_starts_seconds: Float[np.ndarray, " frames"]
+    path: Path,
+    *,
+    frame_rate: Fraction,
+    source_starts_seconds: Float[np.ndarray, " frames"],
+    source_frame_index: Int[np.ndarray, " frames"],
 ) -> None:
-    """Write one row a frame: its index, its time, and the time of the input frame that it shows."""
+    """Write one row a frame: its index and time, and those of the input frame that it shows."""
     indices = np.arange(len(source_starts_seconds))
     table = pa.table(
         {
             "frame_index": pa.array(indices, pa.int32()),
             "pts_seconds": pa.array([float(index / frame_rate) for index in indices.tolist()]),
             "source_pts_seconds": pa.array(source_starts_seconds, pa.float64()),
+            "source_frame_index": pa.array(source_frame_index, pa.int32()),
         }
     )
     with replacing(path) as temporary:

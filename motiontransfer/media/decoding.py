@@ -5,7 +5,7 @@ Decoded, made constant in rate, framed, stored losslessly, its sound put aside.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -51,9 +51,14 @@ _CROP_MARGIN = 0.05  # of the extent of all the boxes, on each side
 class _Tally:
     """What happened on the way from the file's pictures to the clip's frames."""
 
-    num_decoded: int = 0
+    starts_seconds: list[float] = field(default_factory=list)
     end_seconds: float = 0.0
     damage: DamagedVideoError | None = None
+
+    @property
+    def num_decoded(self) -> int:
+        """How many pictures of the file were decoded."""
+        return len(self.starts_seconds)
 
 
 def decode_video(
@@ -98,7 +103,12 @@ def decode_video(
             size=size,
             num_frames=len(starts),
         )
-        write_index(work / INDEX_FILE, frame_rate=rate, source_starts_seconds=np.array(starts))
+        write_index(
+            work / INDEX_FILE,
+            frame_rate=rate,
+            source_starts_seconds=np.array(starts),
+            source_frame_index=np.searchsorted(tally.starts_seconds, starts),
+        )
         write_description(work, clip, source=_describe(facts))
     return _metrics(facts, clip, starts, tally)
 
@@ -149,7 +159,7 @@ def _good_pictures(
 ) -> Iterator[Timed[av.VideoFrame]]:
     try:
         for timed in read_pictures(facts):
-            tally.num_decoded += 1
+            tally.starts_seconds.append(timed.start_seconds)
             tally.end_seconds = timed.end_seconds
             yield timed
     except DamagedVideoError as damage:

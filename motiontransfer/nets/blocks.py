@@ -2,12 +2,60 @@
 
 pix2pixHD (Wang et al. 2018, sec. 3 and its supplement): reflection padding, instance normalisation
 without affine weights, residual blocks without an activation after the sum, N(0, 0.02) weights.
+Deviation: instead of a transposed convolution, two other ways to double the size may be chosen.
+Contiguous features are padded and normalised as torch does it, channels-last ones faster.
 """
+
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+Upsampling = Literal["transposed", "resize", "subpixel"]
+
+
+class ReflectionPad(nn.Module):
+    """Reflection padding that keeps the precision of channels-last features.
+
+    Autocast on a CPU would widen them to float32, only for the next convolution to narrow them.
+    """
+
+    def __init__(self, width_px: int) -> None:
+        super().__init__()
+        self.padding = (width_px,) * 4
+
+    def forward(
+        self, features: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels padded_height padded_width"]:
+        """Return features with their borders mirrored outwards."""
+        if features.is_contiguous():
+            return functional.pad(features, self.padding, mode="reflect")
+        with torch.autocast(features.device.type, enabled=False):
+            return functional.pad(features, self.padding, mode="reflect")
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation that leaves channels-last features channels-last on a CPU.
+
+    torch's own copies them to contiguous memory. Batch normalisation of one sample is the same
+    sum, and has a channels-last kernel.
+    """
+
+    def forward(  # ty: ignore[lost-keyword-for-regular-parameter] - torch's own name hides a builtin
+        self, features: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Return features with mean 0 and variance 1 over each sample's height and width."""
+        if features.is_contiguous() or features.device.type != "cpu":
+            return super().forward(features)
+        samples = [
+            functional.batch_norm(
+                sample, None, None, self.weight, self.bias, training=True, eps=self.eps
+            )
+            for sample in features.split(1)
+        ]
+        return samples[0] if len(samples) == 1 else torch.cat(samples)
 
 
 class ResidualBlock(nn.Module):
@@ -16,10 +64,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, num_channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *(nn.ReflectionPad2d(1), nn.Conv2d(num_channels, num_channels, 3)),
-            *(nn.InstanceNorm2d(num_channels), nn.ReLU(inplace=True)),
-            *(nn.ReflectionPad2d(1), nn.Conv2d(num_channels, num_channels, 3)),
-            nn.InstanceNorm2d(num_channels),
+            *(ReflectionPad(1), nn.Conv2d(num_channels, num_channels, 3)),
+            *(InstanceNorm(num_channels), nn.ReLU(inplace=True)),
+            *(ReflectionPad(1), nn.Conv2d(num_channels, num_channels, 3)),
+            InstanceNorm(num_channels),
         )
 
     def forward(
@@ -34,26 +82,59 @@ class ResizeConvolution(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(
-            in_channels, out_channels, 3, padding=1, padding_mode="reflect"
-        )
+        self.pad = ReflectionPad(1)
+        self.convolution = nn.Conv2d(in_channels, out_channels, 3)
 
     def forward(
         self, features: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels height2 width2"]:
         """Return features of twice the height and width."""
-        return self.convolution(functional.interpolate(features, scale_factor=2, mode="nearest"))
+        doubled = functional.interpolate(features, scale_factor=2, mode="nearest")
+        return self.convolution(self.pad(doubled))
 
 
+class SubpixelConvolution(nn.Module):
+    """Convolve to four times the channels, then lay them out as 2x2 pixels (Shi et al. 2016)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.pad = ReflectionPad(1)
+        self.convolution = nn.Conv2d(in_channels, 4 * out_channels, 3)
+
+    def forward(
+        self, features: Float[Tensor, "batch in_channels height width"]
+    ) -> Float[Tensor, "batch out_channels height2 width2"]:
+        """Return features of twice the height and width."""
+        return functional.pixel_shuffle(self.convolution(self.pad(features)), 2)
+
+
+def upsample(in_channels: int, out_channels: int, *, upsampling: Upsampling) -> nn.Module:
+    """Build a layer that doubles height and width."""
+    if upsampling == "resize":
+        return ResizeConvolution(in_channels, out_channels)
+    if upsampling == "subpixel":
+        return SubpixelConvolution(in_channels, out_channels)
+    return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
+
+
+@torch.no_grad()
 def initialise(module: nn.Module) -> None:
     """Draw convolution weights from N(0, 0.02) and set biases to zero, as pix2pixHD does.
 
-    Meant for `net.apply(initialise)`; uses torch's global generator, which the caller seeds.
+    The four pixels of a subpixel convolution start alike, so that nothing is chequered (Aitken et
+    al. 2017). Meant for `net.apply(initialise)`; uses torch's global generator, which the caller
+    seeds.
     """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+        for name, parameter in module.named_parameters():
+            # Not by attribute: where a weight is normalised, the parameter is the one behind it.
+            if name == "bias":
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.normal_(parameter, 0.0, 0.02)
+    if isinstance(module, SubpixelConvolution):
+        weight = module.convolution.weight
+        weight.copy_(weight[::4].repeat_interleave(4, dim=0))
 
 
 def pad_to_multiple(

@@ -2,15 +2,22 @@
 
 Hides their layers: per scale 4x4 convolutions (stride 2 until the last two), leaky ReLU 0.2,
 instance normalisation after the first layer, average pooling between scales. Every layer's
-activations come back, since the feature matching loss compares them.
+activations come back, since the feature matching loss compares them. By choice, spectral
+normalisation of every weight (Miyato et al. 2018) instead of instance normalisation.
 """
 
 import itertools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+
+from motiontransfer.nets.blocks import InstanceNorm
+
+Normalization = Literal["instance", "spectral"]
 
 
 class Judgement(NamedTuple):
@@ -27,7 +34,13 @@ class PatchDiscriminator(nn.Module):
     """Judges every patch of an image, given what it should show."""
 
     def __init__(
-        self, *, condition_channels: int, image_channels: int, num_filters: int, num_layers: int
+        self,
+        *,
+        condition_channels: int,
+        image_channels: int,
+        num_filters: int,
+        num_layers: int,
+        normalization: Normalization = "instance",
     ) -> None:
         super().__init__()
         widths = [min(num_filters * 2**level, num_filters * 8) for level in range(num_layers + 1)]
@@ -38,12 +51,16 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(narrow, wide, 4, 2 if level < num_layers else 1, 2),
-                nn.InstanceNorm2d(wide),
+                *([InstanceNorm(wide)] if normalization == "instance" else []),
                 nn.LeakyReLU(0.2),
             )
             for level, (narrow, wide) in enumerate(itertools.pairwise(widths), 1)
         )
         self.last = nn.Conv2d(widths[-1], 1, 4, 1, 2)
+        if normalization == "spectral":
+            for module in list(self.modules()):
+                if isinstance(module, nn.Conv2d):
+                    spectral_norm(module)
 
     def forward(
         self,
@@ -70,6 +87,7 @@ class MultiscaleDiscriminator(nn.Module):
         num_filters: int,
         num_layers: int,
         num_scales: int,
+        normalization: Normalization = "instance",
     ) -> None:
         super().__init__()
         self.scales = nn.ModuleList(
@@ -78,6 +96,7 @@ class MultiscaleDiscriminator(nn.Module):
                 image_channels=image_channels,
                 num_filters=num_filters,
                 num_layers=num_layers,
+                normalization=normalization,
             )
             for _ in range(num_scales)
         )
@@ -109,3 +128,23 @@ def halves(judgements: list[Judgement]) -> tuple[list[Judgement], list[Judgement
             Judgement(judgement.logits[middle:], tuple(f[middle:] for f in judgement.features))
         )
     return first, second
+
+
+def temporal_windows(
+    frames: Float[Tensor, "batch time channels height width"], *, num_frames: int, stride: int
+) -> Float[Tensor, "windows stacked_channels height width"]:
+    """Every `num_frames` frames that lie `stride` apart, stacked along the channels.
+
+    What a discriminator of movement judges (Wang et al. 2018, vid2vid); pose maps are stacked
+    alike. Windows come in the order of their first frame, each for the whole batch.
+
+    Raises:
+        ValueError: not even one window fits into the time there is.
+    """
+    span = (num_frames - 1) * stride + 1
+    if frames.shape[1] < span:
+        raise ValueError(
+            f"{num_frames} frames {stride} apart need {span} in a row, got {frames.shape[1]}"
+        )
+    starts = range(frames.shape[1] - span + 1)
+    return torch.cat([frames[:, start : start + span : stride].flatten(1, 2) for start in starts])

@@ -13,7 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.nets.blocks import ResidualBlock, ResizeConvolution, pad_to_multiple
+from motiontransfer.nets.blocks import (
+    InstanceNorm,
+    ResidualBlock,
+    Upsampling,
+    pad_to_multiple,
+    upsample,
+)
 
 
 class FastGenerator(nn.Module):
@@ -28,6 +34,7 @@ class FastGenerator(nn.Module):
         num_downsamplings: int,
         num_residual_blocks: int,
         max_channels: int,
+        upsampling: Upsampling = "resize",
     ) -> None:
         super().__init__()
         self.stride = 2 * 2**num_downsamplings
@@ -38,7 +45,7 @@ class FastGenerator(nn.Module):
         self.down = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(narrow, wide, 4, stride=2, padding=1),
-                nn.InstanceNorm2d(wide, affine=True),
+                InstanceNorm(wide, affine=True),
                 nn.ReLU(inplace=True),
             )
             for narrow, wide in itertools.pairwise(widths)
@@ -48,8 +55,8 @@ class FastGenerator(nn.Module):
         )
         self.up = nn.ModuleList(
             nn.Sequential(
-                ResizeConvolution(wide, narrow),
-                nn.InstanceNorm2d(narrow, affine=True),
+                upsample(wide, narrow, upsampling=upsampling),
+                InstanceNorm(narrow, affine=True),
                 nn.ReLU(inplace=True),
             )
             for wide, narrow in zip(widths[:0:-1], widths[-2::-1], strict=True)

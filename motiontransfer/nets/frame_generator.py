@@ -3,7 +3,7 @@
 Hides the conditioning (Chan et al. 2018 v1, sec. 3.3: the pose and the previously generated frame)
 and the two ways to a frame: the network paints all of it, or it paints the person and a mask over a
 static plate of the room, which a fixed camera allows (our deviation; the plate costs nothing and
-never flickers).
+never flickers). By choice, the pose before is shown beside each pose, or the previous frame is not.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from motiontransfer.nets.blocks import Upsampling
 from motiontransfer.nets.fast_generator import FastGenerator
 from motiontransfer.nets.global_generator import GlobalGenerator
+from motiontransfer.nets.local_enhancer import LocalEnhancer
 
-Architecture = Literal["fast", "global"]
+Architecture = Literal["fast", "global", "local"]
 Background = Literal["plate", "generated"]
+PreviousFrame = Literal["generated", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +28,14 @@ class GeneratorConfig:
     """All that decides the shapes of a frame generator."""
 
     architecture: Architecture
-    """`global`: pix2pixHD's; `fast`: ours, for CPUs and live use."""
+    """`global`: pix2pixHD's; `local`: pix2pixHD's local enhancer around a `global` of half the
+    size, which the numbers below describe; `fast`: ours, for CPUs and live use."""
 
     background: Background
     """`plate`: the person is painted over a static picture of the room; `generated`: all is."""
 
     pose_channels: int
-    """Channels of the pose map."""
+    """Channels of one pose map."""
 
     num_filters: int
     """Channels at the finest level; they double with each downsampling."""
@@ -48,13 +52,29 @@ class GeneratorConfig:
     size: tuple[int, int]
     """(height, width) of the frames, pixels."""
 
+    conditioning_poses: int = 1
+    """Pose maps that are shown for one frame, stacked: those before, oldest first, and its own."""
+
+    previous_frame: PreviousFrame = "generated"
+    """`none`: frames are generated each by itself; what is handed over is not looked at."""
+
+    upsampling: Upsampling = "resize"
+    """How the size is doubled on the way back up."""
+
 
 class FrameGenerator(nn.Module):
     """Paints the whole frame."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        previous_frame: PreviousFrame = "generated",
+        conditioning_poses: int = 1,
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.previous_frame = network, previous_frame
+        self.conditioning_poses = conditioning_poses
 
     def forward(
         self,
@@ -62,7 +82,8 @@ class FrameGenerator(nn.Module):
         previous_frame: Float[Tensor, "batch 3 height width"],
     ) -> Float[Tensor, "batch 3 height width"]:
         """Return the next frame in [-1, 1]; `previous_frame` is zeros at the first frame."""
-        return torch.tanh(self.network(torch.cat([pose_map, previous_frame], dim=1)).float())
+        seen = _conditioning(pose_map, previous_frame, self.previous_frame)
+        return torch.tanh(self.network(seen).float())
 
 
 class PlateFrameGenerator(nn.Module):
@@ -70,9 +91,17 @@ class PlateFrameGenerator(nn.Module):
 
     plate: Tensor
 
-    def __init__(self, network: nn.Module, plate: Float[Tensor, "3 height width"]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        plate: Float[Tensor, "3 height width"],
+        *,
+        previous_frame: PreviousFrame = "generated",
+        conditioning_poses: int = 1,
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.previous_frame = network, previous_frame
+        self.conditioning_poses = conditioning_poses
         self.register_buffer("plate", plate)
 
     def forward(
@@ -81,9 +110,14 @@ class PlateFrameGenerator(nn.Module):
         previous_frame: Float[Tensor, "batch 3 height width"],
     ) -> Float[Tensor, "batch 3 height width"]:
         """Return the next frame in [-1, 1]; `previous_frame` is zeros at the first frame."""
-        painted = self.network(torch.cat([pose_map, previous_frame], dim=1)).float()
+        seen = _conditioning(pose_map, previous_frame, self.previous_frame)
+        painted = self.network(seen).float()
         person, mask = torch.tanh(painted[:, :3]), torch.sigmoid(painted[:, 3:])
         return self.plate + mask * (person - self.plate)
+
+
+def _conditioning(pose_map: Tensor, previous_frame: Tensor, choice: PreviousFrame) -> Tensor:
+    return pose_map if choice == "none" else torch.cat([pose_map, previous_frame], dim=1)
 
 
 def build_generator(
@@ -97,22 +131,48 @@ def build_generator(
     Raises:
         ValueError: a plate is missing, superfluous or of another size.
     """
-    architecture = {"fast": FastGenerator, "global": GlobalGenerator}[config.architecture]
-    network = architecture(
-        in_channels=config.pose_channels + 3,
+    architectures = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
+    frame_channels = 0 if config.previous_frame == "none" else 3
+    network = architectures[config.architecture](
+        in_channels=config.conditioning_poses * config.pose_channels + frame_channels,
         out_channels=4 if config.background == "plate" else 3,
         num_filters=config.num_filters,
         num_downsamplings=config.num_downsamplings,
         num_residual_blocks=config.num_residual_blocks,
         max_channels=config.max_channels,
+        upsampling=config.upsampling,
     )
+    shown = {
+        "previous_frame": config.previous_frame,
+        "conditioning_poses": config.conditioning_poses,
+    }
     if config.background == "generated":
         if plate is not None:
             raise ValueError("background 'generated' takes no plate, got one")
-        return FrameGenerator(network)
+        return FrameGenerator(network, **shown)
     if plate is None or tuple(plate.shape) != (3, *config.size):
         got = "none" if plate is None else tuple(plate.shape)
         raise ValueError(
             f"background 'plate' needs a plate of shape {(3, *config.size)}, got {got}"
         )
-    return PlateFrameGenerator(network, plate)
+    return PlateFrameGenerator(network, plate, **shown)
+
+
+def start_from_global(
+    generator: FrameGenerator | PlateFrameGenerator, trained: FrameGenerator | PlateFrameGenerator
+) -> None:
+    """Put a global generator, trained at half the size, into a local enhancer.
+
+    The two may differ in background: head and plate are not taken over.
+
+    Raises:
+        ValueError: they are not a local enhancer and a global generator, or do not fit.
+    """
+    match generator.network, trained.network:
+        case LocalEnhancer() as enhancer, GlobalGenerator() as inner:
+            enhancer.start_from(inner)
+        case other, inner:
+            raise ValueError(
+                "expected a local enhancer and a trained global generator, got "
+                f"{type(other).__name__} and {type(inner).__name__}"
+            )

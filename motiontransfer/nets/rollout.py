@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from motiontransfer.nets.frame_generator import FrameGenerator, PlateFrameGenerator
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
 
@@ -29,20 +30,29 @@ def roll_out(
     device: torch.device,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Iterator[Float[Tensor, "3 height width"]]:
-    """Yield one generated frame in [-1, 1] for every pose, in order."""
+    """Yield one generated frame in [-1, 1] for every pose, in order.
+
+    A generator that is shown the poses before, too, is shown empty maps before the first.
+    """
     previous = torch.zeros((1, 3, *size), device=device)
+    known = isinstance(generator, FrameGenerator | PlateFrameGenerator)
+    conditioning_poses = generator.conditioning_poses if known else 1
+    before = torch.zeros((conditioning_poses - 1, style.num_channels, *size), device=device)
     for start in range(0, len(points), _CHUNK_FRAMES):
         chunk = slice(start, start + _CHUNK_FRAMES)
         # No context is held across a yield: it would leak into the caller's code.
         with torch.inference_mode():
-            pose_maps = draw_poses(
+            drawn = draw_poses(
                 torch.from_numpy(points[chunk]).to(device),
                 torch.from_numpy(score[chunk]).to(device),
                 skeleton=skeleton,
                 size=size,
                 style=style,
             )
-        for pose_map in pose_maps:
+            pose_maps = torch.cat([before, drawn])
+            before = pose_maps[len(drawn) :]
+        for index in range(len(drawn)):
             with torch.inference_mode(), autocast():
-                previous = generator(pose_map[None], previous)
+                shown = pose_maps[index : index + conditioning_poses].flatten(0, 1)
+                previous = generator(shown[None], previous)
             yield previous[0]

@@ -1,37 +1,37 @@
-"""Finding the joints of a whole clip, on all cores.
+"""Finding people in every frame of a video, on all cores.
 
-Hides how the work is shared out. A detector remembers the frames before (it tracks), so a clip is
-cut into segments of a fixed length, each run by a detector that knows nothing but the warm-up
+Hides how the work is shared out. A detector may remember the frames before (it tracks), so a clip
+is cut into segments of a fixed length, each run by a detector that knows nothing but the warm-up
 frames before it: results depend on the segments, never on how many workers there are or which of
-them is faster.
+them is faster. Workers are given a segment's frames, not the name of a file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import joblib
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import UInt8
 
+from motiontransfer.errors import ComputeError
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.media.encoded_frames import EncodedFrames, encode_frames
 from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
-from motiontransfer.pose.person_box import enclosing_box
+from motiontransfer.parallel import Compute, run_parallel
+from motiontransfer.pose.people import People
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
 
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds the joints of one person, frame after frame."""
+    """Finds the joints of people, frame after frame."""
 
-    def detect(
-        self, frame: UInt8[np.ndarray, "height width 3"]
-    ) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
-        """Points in pixels and scores of the next frame; missing joints are (0, 0) with score 0."""
+    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
+        """Everyone in each of the next frames; a detector may remember those before."""
         ...
 
 
@@ -49,21 +49,14 @@ class DetectorConfig(Protocol):
         """What finds the joints, with its version and model."""
         ...
 
+    @property
+    def batch_frames(self) -> int:
+        """How many frames it likes to be given at once."""
+        ...
+
     def open(self) -> AbstractContextManager[Detector]:
         """A detector with no memory of any frame."""
         ...
-
-
-def default_detector() -> HolisticConfig:
-    """The detector for those who ask only where the person is, e.g. to measure a result."""
-    return HolisticConfig(
-        model_complexity=1,
-        min_detection_confidence=0.5,
-        min_tracking_confidence=0.5,
-        min_visibility=0.3,
-        smoothing="none",
-        face_mesh="subset",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,90 +85,128 @@ def segments_of(num_frames: int, *, segment_frames: int, warmup_frames: int) -> 
     ]
 
 
-def detect_keypoints(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What one worker is given at once."""
+
+    frames: EncodedFrames
+
+    num_warmup: int
+    """How many of the frames are only shown."""
+
+    detector: DetectorConfig
+
+    def __str__(self) -> str:
+        first, last = self.frames.indices[self.num_warmup], self.frames.indices[-1]
+        return f"frames {first} to {last} of {self.frames.video}"
+
+
+def detect_people(
     video: Path,
     *,
     detector: DetectorConfig,
     segment_frames: int,
     warmup_frames: int,
-    num_workers: int,
-) -> Keypoints:
-    """Find the joints in every frame of a clip.
+    compute: Compute,
+    every: int = 1,
+) -> list[People]:
+    """Everyone in each frame of a video, in no particular order.
 
     Args:
-        num_workers: processes; 0 for one per core. The result is the same for any number.
+        every: only frames 0, every, 2 every … are looked at, as if there were no others.
 
     Raises:
         MissingFileError: no such file.
         VideoError: the file holds no frames that can be read.
+        ComputeError: a worker was killed, or has another version of the detector.
     """
     with FrameStore(video) as store:
-        num_frames, image_size, frame_rate = len(store), store.size, store.frame_rate
-    segments = segments_of(num_frames, segment_frames=segment_frames, warmup_frames=warmup_frames)
-    workers = min(num_workers or joblib.cpu_count(), len(segments))
-    finished = joblib.Parallel(n_jobs=workers, backend="loky", return_as="generator")(
-        joblib.delayed(_detect_segment)(video, detector, segment) for segment in segments
+        looked_at = range(0, len(store), every)
+    segments = segments_of(
+        len(looked_at), segment_frames=segment_frames, warmup_frames=warmup_frames
     )
-    results = list(track(finished, f"finding joints in {video}", total=len(segments)))
-    return Keypoints(
-        points=np.concatenate([points for points, _ in results]),
-        score=np.concatenate([score for _, score in results]),
-        skeleton=detector.skeleton,
-        image_size=image_size,
-        frame_rate=frame_rate,
-        detector=detector.label,
+    work = (
+        _Work(
+            frames=encode_frames(video, looked_at[segment.warmup_start : segment.stop]),
+            num_warmup=segment.start - segment.warmup_start,
+            detector=detector,
+        )
+        for segment in segments
     )
+    finished = run_parallel(_detect_segment, work, compute=compute)
+    people: list[People] = []
+    for label, found in track(finished, f"finding people in {video}", total=len(segments)):
+        check_same_detector(label, detector)
+        people += found
+    return people
 
 
-def _detect_segment(
-    video: Path, config: DetectorConfig, segment: Segment
-) -> tuple[Float32[np.ndarray, "frames joints 2"], Float32[np.ndarray, "frames joints"]]:
-    with FrameStore(video) as store, config.open() as detector:
-        found = [
-            detector.detect(frame) for frame in store.frames(segment.warmup_start, segment.stop)
-        ]
-    counted = found[segment.start - segment.warmup_start :]
-    return np.stack([points for points, _ in counted]), np.stack([score for _, score in counted])
-
-
-def person_boxes(
-    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, margin: float = 0.15
-) -> list[tuple[int, int, int, int] | None]:
-    """Where the person is in each of some unrelated frames; None where nobody is found.
-
-    Boxes are x0, y0, x1, y1, half-open and inside the frame.
+def detect_person(
+    video: Path,
+    *,
+    detector: DetectorConfig,
+    segment_frames: int,
+    warmup_frames: int,
+    compute: Compute,
+) -> Keypoints:
+    """The one person in each frame of a video in which there is nobody else.
 
     Args:
-        margin: added on each side, as a share of the larger extent of the joints found.
+        detector: one that finds a single person.
+
+    Raises:
+        MissingFileError: no such file.
+        VideoError: the file holds no frames that can be read.
+        ComputeError: a worker was killed, or has another version of the detector.
     """
-    config = default_detector()
-    boxes: list[tuple[int, int, int, int] | None] = []
-    for frame in frames:
-        with config.open() as detector:  # a new one each time: the frames do not follow each other
-            points, score = detector.detect(frame)
-        size = (frame.shape[0], frame.shape[1])
-        boxes.append(enclosing_box(points[score > 0], margin=margin, image_size=size))
-    return boxes
+    people = detect_people(
+        video,
+        detector=detector,
+        segment_frames=segment_frames,
+        warmup_frames=warmup_frames,
+        compute=compute,
+    )
+    joints = len(detector.skeleton.joints)
+    points = np.zeros((len(people), joints, 2), np.float32)
+    score = np.zeros((len(people), joints), np.float32)
+    for index, found in enumerate(people):
+        assert len(found) <= 1
+        points[index], score[index] = found.points.sum(axis=0), found.score.sum(axis=0)
+    with FrameStore(video) as store:
+        return Keypoints(
+            points=points,
+            score=score,
+            skeleton=detector.skeleton,
+            image_size=store.size,
+            frame_rate=store.frame_rate,
+            detector=detector.label,
+        )
 
 
-def detection_metrics(keypoints: Keypoints) -> dict[str, int | float]:
-    """How complete the keypoints are.
+def run_detector(
+    config: DetectorConfig, frames: Iterable[UInt8[np.ndarray, "_ _ 3"]]
+) -> list[People]:
+    """Everyone in each frame, found by one detector in this process."""
+    remaining, people = iter(frames), []
+    with config.open() as detector:
+        while batch := list(islice(remaining, config.batch_frames)):
+            people += detector.detect(batch)
+    return people
 
-    Frames without each joint group, its longest gap, and the mean score of what was found.
+
+def _detect_segment(work: _Work) -> tuple[str, list[People]]:
+    found = run_detector(work.detector, work.frames.decoded())
+    return work.detector.label, found[work.num_warmup :]
+
+
+def check_same_detector(label: str, detector: DetectorConfig) -> None:
+    """Accept a worker's result if it comes from the same version and model as here.
+
+    Raises:
+        ComputeError: it does not, so results would depend on who worked.
     """
-    metrics: dict[str, int | float] = {"frames": keypoints.num_frames}
-    for group, _ in keypoints.skeleton.groups:
-        score = keypoints.score[:, keypoints.skeleton.slice(group)]
-        missing = score.max(axis=1) == 0
-        metrics[f"frames_without_{group}"] = int(missing.sum())
-        metrics[f"longest_gap_{group}_frames"] = longest_run(missing)
-        found = score[score > 0]
-        metrics[f"mean_score_{group}"] = round(float(found.mean()), 4) if found.size else 0.0
-    return metrics
-
-
-def longest_run(flags: Bool[np.ndarray, " frames"]) -> int:
-    """Length of the longest unbroken run of True."""
-    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
-    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    return int((stops - starts).max(initial=0))
+    if label != detector.label:
+        raise ComputeError(
+            f"expected workers with {detector.label}, as here, got one with {label}; install the "
+            "same versions on all machines of the cluster (`uv sync` with the same uv.lock)"
+        )

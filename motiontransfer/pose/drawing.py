@@ -1,15 +1,14 @@
-"""Pose maps: keypoints drawn as sticks, whole batches at once, on the device the keypoints are on.
+"""Pose maps: keypoints drawn as pictures, whole batches at once, on the device they are on.
 
-Hides how a pose becomes an image. Chan et al. 2019, sec. 3.1, draw coloured sticks between joints;
-here a limb's intensity at a pixel is its anti-aliased coverage, so that a move by a tenth of a
-pixel shows. Two encodings: `sticks` (three colour channels, as the paper) and `limbs` (one channel
-a body part, intensity times the lower confidence of the limb's two joints). The same code draws for
-training, rendering and people.
+Hides how a pose becomes an image. Three encodings: `sticks` (coloured limbs in three channels, as
+Chan et al. 2019, sec. 3.1), `limbs` (one channel a body part, intensity times the lower confidence
+of the limb's two joints) and `heatmaps` (a Gaussian spot a joint, as re-tellings of the paper have
+it, and as few: 18, so that they can be compared). All of them change with the keypoints by less
+than a pixel: a limb's intensity is its anti-aliased coverage. The same code draws for training,
+rendering and people.
 """
 
-import colorsys
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -18,20 +17,22 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
+from motiontransfer.pose.limb_palette import CHANNELS, Palette, limb_palette
+from motiontransfer.pose.stick_raster import paint_sticks
+from motiontransfer.skeleton import Skeleton
 
-Encoding = Literal["sticks", "limbs"]
+Encoding = Literal["sticks", "limbs", "heatmaps"]
 
-# A hand or a face has many short limbs; it is drawn thinner than the body by this factor.
-_THINNING_OF_GROUP = {"body": 1.0, "left_hand": 0.6, "right_hand": 0.6, "face": 0.5}
-
-# Body limbs that share a channel in the `limbs` encoding; left and right never do.
-_CHANNELS = (
-    "trunk",
-    *("left_upper_arm", "left_forearm", "left_thigh", "left_shin", "left_foot", "left_palm"),
-    *("right_upper_arm", "right_forearm", "right_thigh", "right_shin", "right_foot", "right_palm"),
-    *("head", "left_hand", "right_hand", "face_outline", "face_eyes", "face_mouth"),
+# Each is the middle of two joints, mostly of the same one; the neck lies between the shoulders.
+_HEATMAP_JOINTS = (
+    *(("nose", "nose"), ("left_shoulder", "right_shoulder")),
+    *(
+        (f"{side}_{joint}",) * 2
+        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+        for side in ("left", "right")
+    ),
 )
+_HEATMAP_REACH = 4.0  # standard deviations; beyond, a spot would be fainter than 1/2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +40,24 @@ class PoseMapStyle:
     """How poses are drawn."""
 
     encoding: Encoding
-    """`sticks`: RGB; `limbs`: one channel a body part."""
+    """`sticks`: RGB; `limbs`: one channel a body part; `heatmaps`: one channel a joint.
+
+    The joints of `heatmaps` are the 18 of OpenPose's COCO model. Feet, fingers and mouth are not
+    among them and so cannot be steered; `sticks` and `limbs` show them.
+    """
 
     line_width_px: float
-    """Width of a body stick in pixels of the working image; hands and faces are thinner."""
+    """Width of a body stick in pixels of the working image; hands and faces are thinner.
+
+    In `heatmaps` it is the standard deviation of a spot: a joint has no length to be found by.
+    """
 
     @property
     def num_channels(self) -> int:
         """Channels of the pose map."""
-        return 3 if self.encoding == "sticks" else len(_CHANNELS)
+        return {"sticks": 3, "limbs": len(CHANNELS), "heatmaps": len(_HEATMAP_JOINTS)}[
+            self.encoding
+        ]
 
 
 def draw_poses(
@@ -60,20 +70,18 @@ def draw_poses(
 ) -> Float[Tensor, "batch channels height width"]:
     """Draw a batch of poses; intensities in [0, 1], zero where nothing is drawn.
 
-    A limb is drawn only where both its joints are present (score above 0). Differentiable in the
-    points.
+    A limb is drawn only where both its joints are present (score above 0), and not at all where the
+    skeleton lacks one of them. Differentiable in the points.
 
     Raises:
-        KeypointsError: the skeleton has none of the joint groups that can be drawn.
+        KeypointsError: the skeleton has nothing that can be drawn.
     """
-    groups = [group for group, _ in skeleton.groups if group in LIMBS_OF_GROUP]
-    if not groups:
-        raise KeypointsError(f"expected a skeleton with one of {list(LIMBS_OF_GROUP)}, got none")
-    pose_map = points.new_zeros((points.shape[0], style.num_channels, *size))
-    for group in groups:
-        radius_px = style.line_width_px / 2 * _THINNING_OF_GROUP[group]
-        _draw_group(pose_map, points, score, skeleton, group, radius_px, style.encoding)
-    return pose_map
+    if style.encoding == "heatmaps":
+        return _draw_joints(
+            points, score, skeleton=skeleton, size=size, sigma_px=style.line_width_px
+        )
+    palette = limb_palette(skeleton, style.encoding)
+    return _draw_limbs(points, score, palette=palette, size=size, style=style)
 
 
 def draw_rgb(
@@ -95,122 +103,64 @@ def draw_rgb(
     return pose_map[0].permute(1, 2, 0).mul(255).round().byte().numpy()
 
 
-def _draw_group(
-    pose_map: Float[Tensor, "batch channels height width"],
+def _draw_limbs(
     points: Float[Tensor, "batch joints 2"],
     score: Float[Tensor, "batch joints"],
-    skeleton: Skeleton,
-    group: str,
-    radius_px: float,
-    encoding: Encoding,
-) -> None:
-    limbs = LIMBS_OF_GROUP[group]
-    starts = [skeleton.index(start) for start, _ in limbs]
-    ends = [skeleton.index(end) for _, end in limbs]
-    confidence = torch.minimum(score[:, starts], score[:, ends])
-    drawn = confidence > 0
-    if not bool(drawn.any()):
-        return
-    # Only the window that the group's limbs can touch is computed: a hand costs a hand's area.
-    involved = torch.cat([points[:, starts][drawn], points[:, ends][drawn]]).detach()
-    height, width = pose_map.shape[2:]
-    margin = radius_px + 1
-    low = (involved.amin(0) - margin).floor().long().tolist()
-    high = (involved.amax(0) + margin).ceil().long().tolist()
-    x0, y0 = max(low[0], 0), max(low[1], 0)
-    x1, y1 = min(high[0] + 1, width), min(high[1] + 1, height)
-    if x0 >= x1 or y0 >= y1:
-        return
-    coverage = _coverage(
-        points[:, starts], points[:, ends], window=(x0, y0, x1, y1), radius_px=radius_px
-    )
-    intensity = confidence if encoding == "limbs" else torch.ones_like(confidence)
-    coverage = coverage * (drawn * intensity)[:, :, None, None]
-    window = pose_map[:, :, y0:y1, x0:x1]
-    for channel, (members, shades) in enumerate(_members_of_channel(group, encoding)):
-        if members:
-            weights = coverage.new_tensor(shades)[None, :, None, None]
-            strongest = (coverage[:, list(members)] * weights).amax(1)
-            window[:, channel] = torch.maximum(window[:, channel].clone(), strongest)
-
-
-def _coverage(
-    start: Float[Tensor, "batch limbs 2"],
-    end: Float[Tensor, "batch limbs 2"],
     *,
-    window: tuple[int, int, int, int],
-    radius_px: float,
-) -> Float[Tensor, "batch limbs window_height window_width"]:
-    """Share of each pixel of the window that each stick covers, by the distance of its centre.
-
-    A stick thinner than a pixel is drawn one pixel wide and as much paler.
-    """
-    share, radius_px = min(2 * radius_px, 1.0), max(radius_px, 0.5)
-    x0, y0, x1, y1 = window
-    x = torch.arange(x0, x1, device=start.device, dtype=start.dtype)[None, None, None, :]
-    y = torch.arange(y0, y1, device=start.device, dtype=start.dtype)[None, None, :, None]
-    start_x, start_y = start[..., 0, None, None], start[..., 1, None, None]
-    along_x, along_y = end[..., 0, None, None] - start_x, end[..., 1, None, None] - start_y
-    length_squared = (along_x.square() + along_y.square()).clamp_min(1e-6)
-    from_x, from_y = x - start_x, y - start_y
-    position = ((from_x * along_x + from_y * along_y) / length_squared).clamp(0, 1)
-    distance_squared = (from_x - position * along_x).square() + (
-        from_y - position * along_y
-    ).square()
-    # The small constant keeps the gradient of the root finite on the stick's axis.
-    distance = (distance_squared + 1e-6).sqrt()
-    return share * (radius_px + 0.5 - distance).clamp(0, 1)
-
-
-@lru_cache(maxsize=16)
-def _members_of_channel(
-    group: str, encoding: Encoding
-) -> tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]:
-    """For each channel, which limbs of the group show in it, and how strongly."""
-    limbs = LIMBS_OF_GROUP[group]
-    if encoding == "limbs":
-        channels = [_channel_of_limb(group, limb) for limb in limbs]
-        return tuple(
-            (
-                members := tuple(i for i, c in enumerate(channels) if c == name),
-                (1.0,) * len(members),
-            )
-            for name in _CHANNELS
-        )
-    colours = [_colour_of_limb(group, index, len(limbs)) for index in range(len(limbs))]
-    return tuple(
-        (tuple(range(len(limbs))), tuple(colour[channel] for colour in colours))
-        for channel in range(3)
+    palette: Palette,
+    size: tuple[int, int],
+    style: PoseMapStyle,
+) -> Float[Tensor, "batch channels height width"]:
+    """Those limbs of all poses that have both their joints, painted at once."""
+    ends = torch.tensor([palette.start, palette.end], device=points.device)
+    confidence = score[:, ends].amin(1)
+    sample, limb = (confidence > 0).nonzero(as_tuple=True)
+    shades = points.new_tensor(palette.shades)[limb]
+    if style.encoding == "limbs":
+        shades = shades * confidence[sample, limb][:, None]
+    channels = torch.tensor(palette.channels, device=points.device)[limb]
+    planes = paint_sticks(
+        points[sample, ends[:, limb]].transpose(0, 1),
+        radius_px=style.line_width_px / 2 * points.new_tensor(palette.thinning)[limb],
+        intensity=shades,
+        plane=sample[:, None] * style.num_channels + channels,
+        num_planes=len(points) * style.num_channels,
+        size=size,
     )
+    return planes.unflatten(0, (-1, style.num_channels))
 
 
-def _colour_of_limb(group: str, index: int, num_limbs: int) -> tuple[float, float, float]:
-    """A hue of its own for each limb; faces and hands paler, so that they read on top of arms."""
-    saturation = {"body": 1.0, "face": 0.15}.get(group, 0.6)
-    return colorsys.hsv_to_rgb(index / num_limbs, saturation, 1.0)
-
-
-def _channel_of_limb(group: str, limb: Limb) -> str:
-    if group == "face":
-        parts = " ".join(limb)
-        if "lip" in parts or "mouth" in parts:
-            return "face_mouth"
-        return (
-            "face_eyes"
-            if any(name in parts for name in ("eye", "brow", "nose"))
-            else "face_outline"
+def _draw_joints(
+    points: Float[Tensor, "batch joints 2"],
+    score: Float[Tensor, "batch joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    sigma_px: float,
+) -> Float[Tensor, "batch channels height width"]:
+    """One spot a joint; a Gaussian is the product of one along x and one along y."""
+    drawn = [c for c, pair in enumerate(_HEATMAP_JOINTS) if set(pair) <= set(skeleton.joints)]
+    if not drawn:
+        shown = dict.fromkeys(name for pair in _HEATMAP_JOINTS for name in pair)
+        raise KeypointsError(
+            "expected a skeleton with one of the joints that `heatmaps` shows "
+            f"({', '.join(shown)}), got none"
         )
-    if group != "body":
-        return group
-    side = limb[1].split("_")[0]
-    if {limb[0], limb[1]} in ({"left_shoulder", "right_shoulder"}, {"left_hip", "right_hip"}):
-        return "trunk"
-    if limb[0].endswith("shoulder") and limb[1].endswith("hip"):
-        return "trunk"
-    for end, part in (
-        *(("elbow", "upper_arm"), ("wrist", "forearm"), ("knee", "thigh")),
-        *(("_ankle", "shin"), ("heel", "foot"), ("foot_index", "foot"), ("pinky", "palm")),
-    ):
-        if limb[1].endswith(end):
-            return f"{side}_{part}"
-    return f"{side}_palm" if limb[0].endswith("wrist") else "head"
+    pairs = [[skeleton.index(name) for name in _HEATMAP_JOINTS[channel]] for channel in drawn]
+    pair = torch.tensor(pairs, device=points.device)
+    centre, strength = points[:, pair].mean(2), score[:, pair].amin(2)
+    height, width = size
+    across = _bell(centre[..., 0], width, sigma_px)
+    down = _bell(centre[..., 1], height, sigma_px) * strength[..., None]
+    spots = down[..., :, None] * across[..., None, :]
+    if len(drawn) == len(_HEATMAP_JOINTS):
+        return spots
+    pose_map = points.new_zeros((len(points), len(_HEATMAP_JOINTS), *size))
+    return pose_map.index_copy(1, torch.tensor(drawn, device=points.device), spots)
+
+
+def _bell(
+    centre: Float[Tensor, "batch joints"], length: int, sigma_px: float
+) -> Float[Tensor, "batch joints length"]:
+    away = (torch.arange(length, device=centre.device) - centre[..., None]) / sigma_px
+    return torch.exp(-away.square() / 2) * (away.abs() <= _HEATMAP_REACH)

@@ -15,8 +15,6 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.pose_statistics import PoseStatistics
 from motiontransfer.pose.stance import floor_line, measure_stance
 
-_ROUNDING_PX = 1e-3  # a range this short is none
-
 
 def normalize_pose(
     keypoints: Keypoints,
@@ -52,7 +50,8 @@ def normalize_pose(
         )
     floor = floor_line(stance, frame_rate=keypoints.frame_rate)
     target = _with_range_of(source, target)
-    nearness = np.clip(_nearness(floor, source), -margin, 1 + margin)[:, None]
+    nearness = np.clip(source.nearness(floor), -margin, 1 + margin)[:, None]
+    # The paper interpolates the ratio of the heights between the lines, not the heights.
     scale_far = target.height_at_farthest_px / source.height_at_farthest_px
     scale_close = target.height_at_closest_px / source.height_at_closest_px
     scale = scale_far + nearness * (scale_close - scale_far)
@@ -64,16 +63,6 @@ def normalize_pose(
         points=np.where(keypoints.score[..., None] > 0, moved, 0).astype(np.float32),
         image_size=target.image_size,
     )
-
-
-def _nearness(
-    ankle_y: Float64[np.ndarray, " frames"], statistics: PoseStatistics
-) -> Float64[np.ndarray, " frames"]:
-    """0 at the farthest line, 1 at the closest; a half throughout for someone who never moves."""
-    length = statistics.closest_ankle_y_px - statistics.farthest_ankle_y_px
-    if length < _ROUNDING_PX:
-        return np.full_like(ankle_y, 0.5)
-    return (ankle_y - statistics.farthest_ankle_y_px) / length
 
 
 def _anchor(

@@ -7,7 +7,7 @@ own extent, so that near and far persons are treated alike.
 import math
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 
 def enclosing_box(
@@ -29,3 +29,17 @@ def enclosing_box(
     if x0 >= x1 or y0 >= y1:
         return None
     return x0, y0, x1, y1
+
+
+def joint_boxes(
+    points: Float32[np.ndarray, "rows joints 2"], score: Float32[np.ndarray, "rows joints"]
+) -> Float64[np.ndarray, "rows 4"]:
+    """The box around each row's joints, x0, y0, x1, y1 in pixels, without margin and not cut.
+
+    Zeros where a row has no joint.
+    """
+    found = score[..., None] > 0
+    low = np.where(found, points, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(found, points, -np.inf).max(axis=1, initial=-np.inf)
+    boxes = np.concatenate([low, high], axis=1).astype(np.float64)
+    return np.where(np.any(found, axis=1), boxes, 0.0)

@@ -3,13 +3,13 @@
 Source: Chan et al. 2019, sec. 4 and supplement (closest and farthest ankle line, heights there).
 Deviations: all frames are used, not a random share of them, so that nothing depends on a seed;
 quantiles may take the place of maxima, and the floor line that of the ankles; the subject's place
-from left to right is fitted as well.
+from left to right, the body's proportions and its median pose are fitted as well.
 """
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,11 @@ from jaxtyping import Float64
 
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.proportions import fit_proportions
 from motiontransfer.pose.stance import Stance, floor_line, measure_stance
 from motiontransfer.storage import write_json
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
@@ -58,6 +59,12 @@ class PoseStatistics:
     frames_left_out: int
     """Frames without both ankles and a head."""
 
+    proportions: Mapping[str, float]
+    """Length of each part of the body as a share of the height; parts hardly seen are not there."""
+
+    median_pose_px: Mapping[str, tuple[float, float]]
+    """(x, y) of each joint of the body, median over the frames that show it."""
+
     def __post_init__(self) -> None:
         """Check what may come from disk.
 
@@ -72,6 +79,22 @@ class PoseStatistics:
             raise StatisticsError(f"expected heights above 0 px, got {self}")
         if self.farthest_ankle_y_px > self.closest_ankle_y_px:
             raise StatisticsError(f"expected the farthest ankle line above the closest, got {self}")
+        if not all(0 < length < math.inf for length in self.proportions.values()):
+            raise StatisticsError(f"expected proportions above 0, got {dict(self.proportions)}")
+
+    def nearness(
+        self, ankle_y_px: Float64[np.ndarray, " frames"]
+    ) -> Float64[np.ndarray, " frames"]:
+        """0 at the farthest line, 1 at the closest; a half throughout for someone who stays."""
+        length = self.closest_ankle_y_px - self.farthest_ankle_y_px
+        if length < _ROUNDING_PX:
+            return np.full_like(ankle_y_px, 0.5)
+        return (ankle_y_px - self.farthest_ankle_y_px) / length
+
+    def height_at(self, nearness: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
+        """How tall the subject looks, standing upright, pixels."""
+        far, close = self.height_at_farthest_px, self.height_at_closest_px
+        return far + nearness * (close - far)
 
 
 def fit_statistics(
@@ -122,7 +145,7 @@ def fit_statistics(
         float(np.quantile(_heights_near(end, line, height, reach), outlier_quantile))
         for end in (closest, farthest)
     )
-    return PoseStatistics(
+    statistics = PoseStatistics(
         closest_ankle_y_px=closest,
         farthest_ankle_y_px=farthest,
         # Nearer is never smaller: if it seems so, the person never stood upright there.
@@ -133,7 +156,14 @@ def fit_statistics(
         min_score=min_score,
         frames_used=int(used.sum()),
         frames_left_out=int((~used).sum()),
+        proportions={},
+        median_pose_px=median_pose(clips, min_score=min_score),
     )
+    heights = [
+        statistics.height_at(np.clip(statistics.nearness(_floor(clip, stance)), 0, 1))
+        for clip, stance in zip(clips, stances, strict=True)
+    ]
+    return replace(statistics, proportions=fit_proportions(clips, heights, min_score=min_score))
 
 
 def _common_size(clips: Sequence[Keypoints]) -> tuple[int, int]:
@@ -172,6 +202,18 @@ def _heights_near(
     return height[distance <= max(reach, float(enough)) + _ROUNDING_PX]
 
 
+def median_pose(clips: Sequence[Keypoints], *, min_score: float) -> dict[str, tuple[float, float]]:
+    """(x, y) of each joint of the body, median over the frames that show it, pixels."""
+    medians = {}
+    for joint in dict(clips[0].skeleton.groups).get("body", ()):
+        found = [clip.joint(joint) for clip in clips]
+        points = np.concatenate([point[(s > 0) & (s >= min_score)] for point, s in found])
+        if len(points):
+            x, y = np.median(points, axis=0).tolist()
+            medians[joint] = (x, y)
+    return medians
+
+
 def write_statistics(path: Path, statistics: PoseStatistics) -> None:
     """Write statistics as JSON; units stand in the keys."""
     content = asdict(statistics)
@@ -194,8 +236,18 @@ def read_statistics(path: Path) -> PoseStatistics:
         version = content.pop("schema_version")
         size = (content.pop("image_height_px"), content.pop("image_width_px"))
         counts = {key: int(content.pop(key)) for key in ("frames_used", "frames_left_out")}
+        proportions = {part: float(share) for part, share in content.pop("proportions").items()}
+        pose = {
+            joint: (float(x), float(y)) for joint, (x, y) in content.pop("median_pose_px").items()
+        }
         numbers = {key: float(value) for key, value in content.items()}
-        statistics = PoseStatistics(**numbers, **counts, image_size=size)  # ty: ignore[invalid-argument-type]
+        statistics = PoseStatistics(
+            **numbers,  # ty: ignore[invalid-argument-type]
+            **counts,
+            image_size=size,
+            proportions=proportions,
+            median_pose_px=pose,
+        )
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:

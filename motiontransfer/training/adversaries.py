@@ -2,13 +2,15 @@
 
 Hides how both are updated from one forward pass: both gradients are taken at the same weights, as
 pix2pixHD does, and each network's update leaves the other alone. Adam with betas 0.5 and 0.999, as
-there. The average (Yazici et al. 2019) is what is kept.
+there. The average (Yazici et al. 2019) is what is kept. Gradients and losses are means over the
+parts of a step's batch, which come one after the other, and gradients over the processes too.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from motiontransfer.nets.blocks import update_average
@@ -19,6 +21,10 @@ from motiontransfer.training.checkpoints import (
     module_state,
 )
 from motiontransfer.training.losses import Scalar
+from motiontransfer.training.processes import average_over_processes
+
+LossesOf = Mapping[str, Mapping[str, Scalar]]
+"""The losses, by name, of `generator` and of `discriminator`."""
 
 _BETAS = (0.5, 0.999)
 
@@ -28,53 +34,58 @@ class Adversaries:
 
     def __init__(
         self,
+        fabric: Fabric,
         generator: nn.Module,
         discriminator: nn.Module,
         *,
-        device: torch.device,
         average_decay: float,
     ) -> None:
-        self.generator = generator.to(device)
-        self.discriminator = discriminator.to(device)
+        self.generator = generator.to(fabric.device)
+        self.discriminator = discriminator.to(fabric.device)
         self.generator_average = copy.deepcopy(self.generator).requires_grad_(False)
-        self._average_decay = average_decay
+        self._fabric, self._average_decay = fabric, average_decay
         self._optimizers = {
             "generator": torch.optim.Adam(generator.parameters(), betas=_BETAS, fused=True),
             "discriminator": torch.optim.Adam(discriminator.parameters(), betas=_BETAS, fused=True),
         }
 
+    def compile(self) -> None:
+        """Compile the generator; its state keeps its names.
+
+        The discriminator stays as it is: its graph is gone through twice, and by a gradient penalty
+        differentiated twice, which compiled code is not made for.
+        """
+        self.generator.compile()
+
     def update(
-        self,
-        generator_losses: Mapping[str, Scalar],
-        discriminator_losses: Mapping[str, Scalar],
-        *,
-        step: int,
-        learning_rate: float,
+        self, losses_of_parts: Iterable[LossesOf], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
-        """Step both networks on the sums of their losses; return all losses by full name."""
-        losses_of = {"generator": generator_losses, "discriminator": discriminator_losses}
-        gradients_of = {}
-        for name, losses in losses_of.items():
-            total = torch.stack(list(losses.values())).sum()
-            parameters = list(getattr(self, name).parameters())
-            gradients_of[name] = torch.autograd.grad(total, parameters, retain_graph=True)
-        for name, gradients in gradients_of.items():
-            parameters = getattr(self, name).parameters()
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.grad = gradient
-            optimizer = self._optimizers[name]
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        """Step both networks on the sums of their losses; return all losses by full name.
+
+        Args:
+            losses_of_parts: the losses of each part of this process' share of the batch; the next
+                are asked for when the activations behind the last are freed.
+        """
+        gradients_of: dict[str, Sequence[Tensor]] = {}
+        named: dict[str, Scalar] = {}
+        num_parts = 0
+        for losses_of in losses_of_parts:
+            num_parts += 1
+            for network, gradients in self._gradients(losses_of).items():
+                gradients_of[network] = _sum(gradients_of.get(network), gradients)
+            for network in ("generator", "discriminator"):
+                for name, loss in losses_of[network].items():
+                    full_name = f"{network}/{name}"
+                    named[full_name] = named.get(full_name, 0) + loss.detach()
+        for network, gradients in gradients_of.items():
+            if num_parts > 1:
+                gradients = [gradient / num_parts for gradient in gradients]
+            mean = average_over_processes(self._fabric, gradients)
+            self._descend(network, mean, learning_rate=learning_rate)
         # The average of the first steps would otherwise be mostly the random initial weights.
         decay = min(self._average_decay, (1 + step) / (10 + step))
         update_average(self.generator_average, self.generator, decay=decay)
-        return {
-            f"{network}/{name}": loss.detach()
-            for network, losses in losses_of.items()
-            for name, loss in losses.items()
-        }
+        return {name: loss / num_parts for name, loss in named.items()}
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
@@ -91,3 +102,28 @@ class Adversaries:
             load_module_state(name, getattr(self, name), state)
         for name, optimizer in self._optimizers.items():
             load_adam_state(f"{name}_optimizer", optimizer, state)
+
+    def _gradients(self, losses_of: LossesOf) -> dict[str, tuple[Tensor, ...]]:
+        gradients_of = {}
+        # Both go through the discriminator; the generator's go further and free it all.
+        for network in ("discriminator", "generator"):
+            gradients_of[network] = torch.autograd.grad(
+                torch.stack(list(losses_of[network].values())).sum(),
+                list(getattr(self, network).parameters()),
+                retain_graph=network == "discriminator",
+            )
+        return gradients_of
+
+    def _descend(self, network: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
+        parameters = getattr(self, network).parameters()
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer = self._optimizers[network]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def _sum(total: Sequence[Tensor] | None, more: Sequence[Tensor]) -> Sequence[Tensor]:
+    return more if total is None else [a + b for a, b in zip(total, more, strict=True)]

@@ -1,18 +1,24 @@
 """Checkpoints: everything a run needs to go on to the same bytes, written whole or not at all.
 
-Hides where they lie and what is in them. The folder's name is a hash of all that decides the
-result, so changed inputs start anew and unchanged ones resume; it lies outside DVC's outs, which
-DVC deletes before each run. Tensors are kept as safetensors; nothing is unpickled.
+Hides where they lie, what is in them and how many are kept. The folder's name is a hash of all that
+decides the result, so changed inputs start anew and unchanged ones resume; it lies outside DVC's
+outs, which DVC deletes before each run. Tensors are kept as safetensors; nothing is unpickled.
 """
 
 import fcntl
 import hashlib
+import json
+import logging
+import os
 import shutil
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import torch
+from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -20,7 +26,10 @@ from torch import Tensor, nn
 from motiontransfer.errors import CheckpointError
 from motiontransfer.storage import replacing
 
-_STATE_FILE = "state.safetensors"
+_logger = logging.getLogger(__name__)
+
+_KEPT_CHECKPOINTS = 2
+_KEPT_RUNS = 3
 _CODE = (
     "keypoints.py",
     "skeleton.py",
@@ -42,50 +51,83 @@ def run_key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A run as it was after some step."""
+
+    step: int
+    """Steps that are done."""
+
+    minutes: float
+    """What they took, in all sessions together."""
+
+    waiting_minutes: float
+    """How much of it was waited for frames."""
+
+    state: Mapping[str, Tensor]
+    """Everything that changes from step to step."""
+
+
 @contextmanager
-def run_folder(root: Path, key: str) -> Generator[Path]:
+def run_folder(fabric: Fabric, root: Path, key: str) -> Generator[Path]:
     """Hold the folder of one run; on success it is removed, on an error or kill it stays.
 
-    Raises:
-        CheckpointError: another process holds it.
-    """
-    folder = root / key
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CheckpointError(
-                f"{folder}: another process is training this very run; wait for it, or stop it "
-                "(`fuser` on the folder's lock file names it)"
-            ) from error
-        yield folder
-        shutil.rmtree(folder)  # still held: nobody can begin in a folder that is about to go
-
-
-def save_checkpoint(folder: Path, *, step: int, state: Mapping[str, Tensor]) -> None:
-    """Replace the folder's checkpoint."""
-    tensors = {name: tensor.detach().contiguous().cpu().clone() for name, tensor in state.items()}
-    with replacing(folder / _STATE_FILE) as temporary:
-        save_file(tensors, temporary, metadata={"step": str(step)})
-
-
-def load_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor]] | None:
-    """Return (steps done, state), or None where the run has no checkpoint yet.
+    Of the runs in the same place that did not end, this one and the two that were worked on last
+    are kept, and any that another process holds. The first process holds it for all of them.
 
     Raises:
-        CheckpointError: the checkpoint is damaged.
+        CheckpointError: another training holds it.
     """
-    path = folder / _STATE_FILE
-    if not path.exists():
+    with ExitStack() as stack:
+        refusal: CheckpointError | None = None
+        if fabric.is_global_zero:
+            try:
+                stack.enter_context(_held_folder(root, key))
+            except CheckpointError as error:
+                refusal = error
+        refusal = fabric.broadcast(refusal)
+        if refusal is not None:
+            raise refusal
+        yield root / key
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Add a checkpoint to the folder and forget all but the last two."""
+    tensors = {
+        name: tensor.detach().contiguous().cpu().clone()
+        for name, tensor in checkpoint.state.items()
+    }
+    minutes = {"minutes": checkpoint.minutes, "waiting_minutes": checkpoint.waiting_minutes}
+    with replacing(folder / f"step_{checkpoint.step:08d}.safetensors") as temporary:
+        save_file(tensors, temporary, metadata={"taken": json.dumps(minutes)})
+        # Its name must not survive a power cut that its bytes do not survive.
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+    for path in _checkpoint_files(folder)[:-_KEPT_CHECKPOINTS]:
+        path.unlink()
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the last checkpoint, or None where the run has none yet.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    files = _checkpoint_files(folder)
+    if not files:
         return None
+    path = files[-1]
     try:
         with safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-            return int(file.metadata()["step"]), state
+            return Checkpoint(
+                step=_step_of(path),
+                **json.loads(file.metadata()["taken"]),
+                state={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118 - no dict
+            )
     except SafetensorError as error:
+        before = f"step {_step_of(files[-2])}" if len(files) > 1 else "the start"
         raise CheckpointError(
-            f"{path}: damaged: {error}; remove {folder} to train from the start"
+            f"{path}: damaged: {error}; remove it to go on from {before}"
         ) from error
 
 
@@ -119,3 +161,50 @@ def load_adam_state(prefix: str, optimizer: torch.optim.Adam, state: Mapping[str
             index, name = full_name.removeprefix(f"{prefix}.").split(".", 1)
             moments.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+@contextmanager
+def _held_folder(root: Path, key: str) -> Generator[Path]:
+    folder = root / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder) as lock:
+        if lock is None:
+            raise CheckpointError(
+                f"{folder}: another process is training this very run; wait for it, or stop it "
+                "(`fuser` on the folder's lock file names it)"
+            )
+        for path in folder.glob(".*.tmp*"):  # of a process that was killed while it wrote
+            path.unlink()
+        _prune_runs(folder)
+        yield folder
+        shutil.rmtree(folder)  # still held: nobody can begin in a folder that is about to go
+
+
+def _prune_runs(current: Path) -> None:
+    others = [lock.parent for lock in current.parent.glob("*/lock") if lock.parent != current]
+    others.sort(key=lambda path: path.stat().st_mtime_ns)
+    for folder in others[: 1 - _KEPT_RUNS]:
+        with _lock(folder) as lock:
+            if lock is not None:
+                shutil.rmtree(folder)
+                _logger.info("%s: removed: there are %d later runs", folder, _KEPT_RUNS)
+
+
+@contextmanager
+def _lock(folder: Path) -> Generator[TextIO | None]:
+    """Hold a folder's lock file; None where another process holds it."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield lock
+
+
+def _checkpoint_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step_*.safetensors"))
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.removeprefix("step_"))

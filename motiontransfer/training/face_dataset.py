@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.nets.face_crops import crop_boxes
 from motiontransfer.pose.face_box import face_boxes
+from motiontransfer.training.frame_cache import FrameCache
 from motiontransfer.training.target_clips import TargetClip
 
 
@@ -32,13 +32,13 @@ class FaceBatch:
     generated: Float[Tensor, "batch 3 crop_size crop_size"]
 
     def to(self, device: torch.device) -> "FaceBatch":
-        """Copy to a device."""
+        """Copy to a device; from pinned memory it goes on by itself."""
         return FaceBatch(
-            points=self.points.to(device),
-            score=self.score.to(device),
-            boxes=self.boxes.to(device),
-            real=self.real.to(device),
-            generated=self.generated.to(device),
+            points=self.points.to(device, non_blocking=True),
+            score=self.score.to(device, non_blocking=True),
+            boxes=self.boxes.to(device, non_blocking=True),
+            real=self.real.to(device, non_blocking=True),
+            generated=self.generated.to(device, non_blocking=True),
         )
 
 
@@ -49,8 +49,8 @@ class FaceDataset:
         self, clips: Sequence[TargetClip], rollouts: Sequence[Path], *, crop_size: int
     ) -> None:
         self.clips, self._crop_size = list(clips), crop_size
-        self._real = [FrameStore(clip.frames) for clip in clips]
-        self._generated = [FrameStore(path) for path in rollouts]
+        self._real = FrameCache([clip.frames for clip in clips])
+        self._generated = FrameCache(rollouts)
         self._boxes: list[np.ndarray] = []
         self.frames: list[tuple[int, int]] = []
         """(clip, frame_index) of each item."""
@@ -81,8 +81,8 @@ class FaceDataset:
             ),
             score=torch.from_numpy(np.stack([self.clips[c].keypoints.score[t] for c, t in chosen])),
             boxes=boxes,
-            real=self._crops([self._real[c][t] for c, t in chosen], boxes),
-            generated=self._crops([self._generated[c][t] for c, t in chosen], boxes),
+            real=self._crops([self._real[c, t] for c, t in chosen], boxes),
+            generated=self._crops([self._generated[c, t] for c, t in chosen], boxes),
         )
 
     def _crops(

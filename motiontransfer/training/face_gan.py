@@ -5,6 +5,7 @@ frozen: its crops come ready made. Deviations: each frame has a box of its own; 
 matching besides the adversarial loss, for runs without perceptual weights.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,8 @@ from motiontransfer.nets.discriminators import halves
 from motiontransfer.nets.face_crops import draw_crops
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.adversaries import Adversaries, LossesOf
+from motiontransfer.training.batches import Part
 from motiontransfer.training.face_dataset import FaceBatch
 from motiontransfer.training.losses import (
     Scalar,
@@ -34,6 +36,8 @@ class FaceGanSettings:
     l1_weight: float
     average_decay: float
     """Decay a step of the moving average of the generator's weights."""
+    compile: bool
+    """Whether `torch.compile` turns the networks into faster code before the first step."""
 
 
 class FaceGanTask:
@@ -49,12 +53,29 @@ class FaceGanTask:
         settings: FaceGanSettings,
     ) -> None:
         self.adversaries = adversaries
+        if settings.compile:
+            adversaries.compile()
         self._fabric, self._style, self._skeleton = fabric, style, skeleton
         self._settings = settings
 
-    def step(self, batch: FaceBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
+    def step(
+        self, parts: Iterable[Part[FaceBatch]], *, step: int, learning_rate: float
+    ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
-        batch = batch.to(self._fabric.device)
+        return self.adversaries.update(
+            (self._losses(part) for part in parts), step=step, learning_rate=learning_rate
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step."""
+        return self.adversaries.state()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        self.adversaries.load_state(state)
+
+    def _losses(self, part: Part[FaceBatch]) -> LossesOf:
+        batch = part.batch.to(self._fabric.device)
         poses = draw_crops(
             batch.points,
             batch.score,
@@ -70,21 +91,13 @@ class FaceGanTask:
         settings = self._settings
         matching = feature_matching_loss(judged_real, judged_fake)
         adversarial = adversarial_generator_loss(judged_fake)
-        return self.adversaries.update(
-            {
+        return {
+            "generator": {
                 "adversarial": settings.adversarial_weight * adversarial,
                 "feature_matching": settings.feature_matching_weight * matching,
                 "l1": settings.l1_weight * (fake - batch.real).abs().mean(),
             },
-            {"adversarial": adversarial_discriminator_loss(judged_real, judged_fake)},
-            step=step,
-            learning_rate=learning_rate,
-        )
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
-        return self.adversaries.state()
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        self.adversaries.load_state(state)
+            "discriminator": {
+                "adversarial": adversarial_discriminator_loss(judged_real, judged_fake)
+            },
+        }

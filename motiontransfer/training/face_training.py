@@ -21,11 +21,20 @@ from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
+from motiontransfer.training.device import arithmetic
 from motiontransfer.training.face_dataset import FaceBatch, FaceDataset
 from motiontransfer.training.face_gan import FaceGanSettings, FaceGanTask
-from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths, check_depth
-from motiontransfer.training.loop import Schedule, copy_logs, fit
+from motiontransfer.training.generator_training import (
+    DiscriminatorConfig,
+    RunPaths,
+    check_depth,
+    tell_where_to_look,
+)
+from motiontransfer.training.loop import fit
+from motiontransfer.training.processes import wait_for_all
+from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.samples import spread
+from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.target_clips import TargetClip
 from motiontransfer.training.trained import TrainedGenerator
 from motiontransfer.training.weights import write_weights
@@ -43,25 +52,25 @@ def train_face_generator(
     settings: FaceGanSettings,
     schedule: Schedule,
     paths: RunPaths,
-) -> dict[str, int]:
-    """Train, write the face generator's weights and the logs; return counts for the metrics."""
+) -> dict[str, int | float]:
+    """Train, write the face generator's weights and the logs; return metrics."""
     torch.manual_seed(schedule.seed)
     inputs = [file for clip in clips for file in (clip.frames, clip.keypoints_file)]
     key = run_key(
-        [config, discriminator_config, settings, schedule, fabric.strategy.precision.precision],
+        [config, discriminator_config, settings, schedule, *arithmetic(fabric)],
         [paths.models / "generator.safetensors", *inputs],
     )
     generator = FaceGenerator(config)
     crop_size = (config.crop_size, config.crop_size)
     check_depth(crop_size, stride=generator.network.stride, section="train_face_gan")
     adversaries = Adversaries(
+        fabric,
         generator.apply(initialise),
         MultiscaleDiscriminator(
             condition_channels=config.pose_channels,
             image_channels=3,
             **asdict(discriminator_config),
         ).apply(initialise),
-        device=fabric.device,
         average_decay=settings.average_decay,
     )
     task = FaceGanTask(
@@ -71,16 +80,13 @@ def train_face_generator(
         skeleton=clips[0].keypoints.skeleton,
         settings=settings,
     )
-    with run_folder(paths.checkpoints, key) as folder:
-        rollouts = [
-            _roll_out_clip(clip, main, fabric, folder / f"rollout_{index}.mkv")
-            for index, clip in enumerate(clips)
-        ]
+    with run_folder(fabric, paths.checkpoints, key) as folder:
+        rollouts = _roll_out_clips(clips, main, fabric, folder)
         dataset = FaceDataset(clips, rollouts, crop_size=config.crop_size)
-        # Read before training: from then on another thread reads the same files.
         shown = dataset.batch(spread(range(len(dataset)), count=_NUM_SAMPLES)).to(fabric.device)
-        fit(
+        effort = fit(
             task,
+            fabric=fabric,
             schedule=schedule,
             dataset=dataset,
             sample=lambda: _sample_grid(
@@ -89,14 +95,16 @@ def train_face_generator(
             folder=folder,
             description="train face generator",
         )
-        write_weights(
-            paths.models / "face_generator.safetensors",
-            adversaries.generator_average,
-            description={"face_generator": asdict(config)},
-        )
-        copy_logs(folder, paths.logs)
+        if fabric.is_global_zero:
+            write_weights(
+                paths.models / "face_generator.safetensors",
+                adversaries.generator_average,
+                description={"face_generator": asdict(config)},
+            )
+            copy_logs(folder, paths.logs)
+            tell_where_to_look(effort, paths)
     return {
-        "steps": schedule.num_steps,
+        **effort.metrics,
         "frames": len(dataset),
         "frames_without_face": dataset.num_frames_without_face,
         "face_generator_parameters": count_parameters(adversaries.generator),
@@ -110,10 +118,21 @@ def write_no_face_generator(models: Path) -> None:
     )
 
 
-def _roll_out_clip(clip: TargetClip, main: TrainedGenerator, fabric: Fabric, path: Path) -> Path:
+def _roll_out_clips(
+    clips: list[TargetClip], main: TrainedGenerator, fabric: Fabric, folder: Path
+) -> list[Path]:
+    """Generate each clip's training frames; the clips are shared among the processes."""
+    paths = [folder / f"rollout_{index}.mkv" for index in range(len(clips))]
+    for clip, path in list(zip(clips, paths, strict=True))[fabric.global_rank :: fabric.world_size]:
+        _roll_out_clip(clip, main, fabric, path)
+    wait_for_all(fabric)
+    return paths
+
+
+def _roll_out_clip(clip: TargetClip, main: TrainedGenerator, fabric: Fabric, path: Path) -> None:
     """Generate the training frames of a clip once; a file that is there is whole and is kept."""
     if path.exists():
-        return path
+        return
     keypoints = clip.keypoints
     frames = slice(clip.training.start, clip.training.stop)
     generated = roll_out(
@@ -129,7 +148,6 @@ def _roll_out_clip(clip: TargetClip, main: TrainedGenerator, fabric: Fabric, pat
     with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as writer:
         for image in track(generated, "main generator's frames", total=len(clip.training)):
             writer.write(tensor_to_frames(image[None])[0])
-    return path
 
 
 def _sample_grid(

@@ -1,52 +1,57 @@
-"""The main GAN's step (Chan et al. 2019, sec. 3.2).
+"""The main GAN's step (Chan et al. 2019, sec. 3.2 and 3.3).
 
-Two consecutive frames are generated, the second from the first; the discriminator judges the pair
-of poses with the pair of frames. Deviations: L1, weighted near the drawn pose, for runs without
-perceptual weights; the second frame is sometimes generated without the first, so that a roll-out
-can start and recover.
+A window of consecutive frames is generated, each from the one before; discriminators judge it with
+its poses; each frame is compared with the real one. What the generator is shown is decided in
+`conditioning`, how frames are judged in `judging`, how they are compared in `frame_losses`.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
-from motiontransfer.nets.discriminators import halves
+from motiontransfer.nets.augmentation import draw_augmentation
+from motiontransfer.nets.window_discriminators import WindowDiscriminators
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.adversaries import Adversaries
-from motiontransfer.training.dataset import PairBatch
-from motiontransfer.training.losses import (
-    Scalar,
-    adversarial_discriminator_loss,
-    adversarial_generator_loss,
-    feature_matching_loss,
-    weighted_l1_loss,
+from motiontransfer.training.adversaries import Adversaries, LossesOf
+from motiontransfer.training.batches import Part
+from motiontransfer.training.chance import draws_for
+from motiontransfer.training.conditioning import (
+    ConditioningSettings,
+    draw_previous_frames,
+    generate_window,
+    stack_poses,
 )
+from motiontransfer.training.dataset import WindowBatch
+from motiontransfer.training.frame_losses import FrameLossSettings, frame_losses
+from motiontransfer.training.judging import (
+    JudgingSettings,
+    augment,
+    gradient_penalties,
+    judge,
+)
+from motiontransfer.training.limb_dropout import hide_limbs
+from motiontransfer.training.losses import Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GanSettings:
-    """Numbers of the step; a weight of 0 turns a loss off."""
+    """Numbers and choices of the step."""
 
-    adversarial_weight: float
-    feature_matching_weight: float
-    l1_weight: float
-    near_pose_weight: float
-    """How many times more a pixel near the drawn pose counts in L1."""
-    near_pose_radius_px: int
-    """How far from a stick a pixel still is near it."""
-    previous_frame_dropout: float
-    """Share of pairs whose second frame is generated without the first."""
+    conditioning: ConditioningSettings
+    judging: JudgingSettings
+    frame_losses: FrameLossSettings
     average_decay: float
     """Decay a step of the moving average of the generator's weights."""
+    compile: bool
+    """Whether `torch.compile` turns the networks into faster code before the first step."""
 
 
 class GanTask:
-    """One step of generator and discriminator on pairs of frames."""
+    """One step of generator and discriminators on windows of frames."""
 
     def __init__(
         self,
@@ -57,84 +62,107 @@ class GanTask:
         skeleton: Skeleton,
         settings: GanSettings,
         seed: int,
+        perceptual: nn.Module | None = None,
     ) -> None:
+        """Take over what is trained, and how.
+
+        Args:
+            perceptual: the network of the perceptual loss; None where that has no weight.
+        """
         self.adversaries = adversaries
+        if settings.compile:
+            adversaries.compile()
         self._fabric, self._style, self._skeleton = fabric, style, skeleton
         self._settings, self._seed = settings, seed
+        self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
 
-    def step(self, batch: PairBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
-        """Train both networks on one batch; return every weighted loss by name."""
-        batch = batch.to(self._fabric.device)
-        poses, real = self._draw(batch), batch.frames
-        fake = self._generate_pair(poses, step)
-        # One pass judges real and fake for both networks: each sample is normalised on its own.
-        shown = torch.cat([real, fake]).flatten(1, 2)
-        with self._fabric.autocast():
-            judgements = self.adversaries.discriminator(poses.flatten(1, 2), shown)
-        judged_real, judged_fake = halves(judgements)
-        weight = near_pose_weight(
-            poses.flatten(0, 1),
-            radius_px=self._settings.near_pose_radius_px,
-            weight=self._settings.near_pose_weight,
-        )
-        settings = self._settings
-        l1 = weighted_l1_loss(fake.flatten(0, 1), real.flatten(0, 1), weight)
-        adversarial = adversarial_generator_loss(judged_fake)
-        matching = feature_matching_loss(judged_real, judged_fake)
+    def step(
+        self, parts: Iterable[Part[WindowBatch]], *, step: int, learning_rate: float
+    ) -> dict[str, Scalar]:
+        """Train all networks on one batch; return every weighted loss by name."""
         return self.adversaries.update(
-            {
-                "adversarial": settings.adversarial_weight * adversarial,
-                "feature_matching": settings.feature_matching_weight * matching,
-                "l1": settings.l1_weight * l1,
-            },
-            {"adversarial": adversarial_discriminator_loss(judged_real, judged_fake)},
-            step=step,
-            learning_rate=learning_rate,
+            (self._losses(part, step) for part in parts), step=step, learning_rate=learning_rate
         )
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
         return self.adversaries.state()
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state`."""
         self.adversaries.load_state(state)
 
-    def _draw(self, batch: PairBatch) -> Float[Tensor, "batch 2 channels height width"]:
+    def _losses(self, part: Part[WindowBatch], step: int) -> LossesOf:
+        batch = part.batch.to(self._fabric.device)
+        pose_maps, real = self._draw(batch, part.places, step), batch.frames
+        fake = self._generate(pose_maps, real, part.places, step)
+        poses = pose_maps[:, -real.shape[1] :]
+        judged = self._judge(poses, real, fake, part.places, step)
+        compared = frame_losses(
+            fake,
+            real,
+            poses=poses,
+            settings=self._settings.frame_losses,
+            perceptual=self._perceptual,
+            autocast=self._fabric.autocast,
+        )
+        return {**judged, "generator": {**judged["generator"], **compared}}
+
+    def _draw(
+        self, batch: WindowBatch, places: range, step: int
+    ) -> Float[Tensor, "batch poses channels height width"]:
+        score = hide_limbs(
+            batch.score,
+            places,
+            skeleton=self._skeleton,
+            share=self._settings.conditioning.limb_dropout,
+            seed=self._seed,
+            step=step,
+        )
         drawn = draw_poses(
             batch.points.flatten(0, 1),
-            batch.score.flatten(0, 1),
+            score.flatten(0, 1),
             skeleton=self._skeleton,
             size=(batch.frames.shape[3], batch.frames.shape[4]),
             style=self._style,
         )
-        return drawn.unflatten(0, (-1, 2))
+        return drawn.unflatten(0, score.shape[:2])
 
-    def _generate_pair(
-        self, poses: Float[Tensor, "batch 2 channels height width"], step: int
-    ) -> Float[Tensor, "batch 2 3 height width"]:
-        batch_size, _, _, height, width = poses.shape
-        # Drawn from (seed, step), so that a resumed run draws what an uninterrupted one would.
-        draws = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
-        kept = torch.rand((batch_size, 1, 1, 1), generator=draws)
-        kept = (kept >= self._settings.previous_frame_dropout).to(poses)
-        generator = self.adversaries.generator
+    def _generate(
+        self,
+        pose_maps: Float[Tensor, "batch poses channels height width"],
+        real: Float[Tensor, "batch time 3 height width"],
+        places: range,
+        step: int,
+    ) -> Float[Tensor, "batch time 3 height width"]:
+        previous_frames = draw_previous_frames(
+            places,
+            real.shape,
+            settings=self._settings.conditioning,
+            seed=self._seed,
+            step=step,
+        )
+        shown = stack_poses(pose_maps, num_frames=real.shape[1])
         with self._fabric.autocast():
-            first = generator(poses[:, 0], poses.new_zeros((batch_size, 3, height, width)))
-            second = generator(poses[:, 1], first * kept)
-        return torch.stack([first, second], dim=1)
+            return generate_window(self.adversaries.generator, shown, previous_frames)
 
-
-def near_pose_weight(
-    poses: Float[Tensor, "batch channels height width"], *, radius_px: int, weight: float
-) -> Float[Tensor, "batch 1 height width"]:
-    """`weight` within about `radius_px` of any stick, 1 elsewhere.
-
-    Computed at a quarter of the size: its border need not be sharp.
-    """
-    height, width = poses.shape[2:]
-    coarse = functional.max_pool2d(poses.amax(1, keepdim=True), 4, ceil_mode=True)
-    reach = 2 * max(round(radius_px / 4), 0) + 1
-    coarse = functional.max_pool2d((coarse > 0).to(poses), reach, stride=1, padding=reach // 2)
-    near = functional.interpolate(coarse, scale_factor=4, mode="nearest")[:, :, :height, :width]
-    return 1 + (weight - 1) * near
+    def _judge(
+        self,
+        poses: Float[Tensor, "batch time channels height width"],
+        real: Float[Tensor, "batch time 3 height width"],
+        fake: Float[Tensor, "batch time 3 height width"],
+        places: range,
+        step: int,
+    ) -> LossesOf:
+        settings, discriminators = self._settings.judging, self.adversaries.discriminator
+        assert isinstance(discriminators, WindowDiscriminators)
+        if settings.augmentation == "diff":
+            size = (real.shape[3], real.shape[4])
+            draws = draws_for("augmentation", seed=self._seed, step=step)
+            drawn = draw_augmentation(places, size, draws=draws)
+            poses, real, fake = augment(poses, real, fake, drawn)
+        losses_of = judge(
+            discriminators, poses, real, fake, settings=settings, autocast=self._fabric.autocast
+        )
+        penalties = gradient_penalties(discriminators, poses, real, step=step, settings=settings)
+        return {**losses_of, "discriminator": {**losses_of["discriminator"], **penalties}}

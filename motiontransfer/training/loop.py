@@ -1,42 +1,48 @@
-"""The loop around a training task: resume, step, log, sample, checkpoint.
+"""The loop around a training task: resume, step, look, log, sample, keep.
 
-Hides when each of these happens. A task knows its networks and its step; the loop knows nothing of
-them. What is logged goes to a folder inside the run's, so that a resumed run's curves are whole,
-and is copied to the outs at the end.
+Hides when each of these happens, and that no step is lost. A task knows its networks and its step;
+the loop knows nothing of them. There is no best checkpoint beside the last ones: frames that chose
+it would no longer be held out.
 """
 
 import logging
-import math
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-from dvclive import Live
 from jaxtyping import Float
-from scmrepo.exceptions import SCMError
+from lightning_fabric import Fabric
 from torch import Tensor
 
-from motiontransfer.errors import TrainingError
-from motiontransfer.progress import track
-from motiontransfer.storage import replacing
-from motiontransfer.training.checkpoints import load_checkpoint, save_checkpoint
-from motiontransfer.training.dataset import Dataset, batches_ahead
+from motiontransfer.training.batches import (
+    Dataset,
+    Part,
+    PinnedDataset,
+    batches_ahead,
+    share_of,
+)
+from motiontransfer.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from motiontransfer.training.loss_report import LossReport
+from motiontransfer.training.pace import Pace
+from motiontransfer.training.processes import tell_all, wait_for_all
+from motiontransfer.training.run_log import Picture, RunLog, open_log, silent_log
+from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.stopping import StopRequest, listening, pass_on
 
 _logger = logging.getLogger(__name__)
 
-
-Batch = TypeVar("Batch", contravariant=True)
+Batch = TypeVar("Batch")
+_Seen = TypeVar("_Seen", contravariant=True)
 
 
 @runtime_checkable
-class Task(Protocol[Batch]):
+class Task(Protocol[_Seen]):
     """What the loop drives."""
 
     def step(
-        self, batch: Batch, *, step: int, learning_rate: float
+        self, parts: Iterable[Part[_Seen]], *, step: int, learning_rate: float
     ) -> Mapping[str, Float[Tensor, ""]]:
         """Train on one batch and return named losses."""
         ...
@@ -45,43 +51,44 @@ class Task(Protocol[Batch]):
         """Everything that changes from step to step."""
         ...
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """How long and how fast to train, in which order, and when to look."""
+class Effort:
+    """What a finished training took."""
 
-    seed: int
-    num_steps: int
-    batch_size: int
-    learning_rate: float
-    constant_fraction: float
-    """Share of the steps at the full learning rate; it then falls linearly to zero."""
-    log_every_steps: int
-    sample_every_steps: int
-    checkpoint_every_steps: int
+    steps: int
+    minutes: float
+    waiting_minutes: float
+    """How much of it was waited for frames."""
 
-    def learning_rate_at(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        constant = self.num_steps * self.constant_fraction
-        if step < constant:
-            return self.learning_rate
-        return self.learning_rate * (self.num_steps - step) / (self.num_steps - constant)
+    @property
+    def metrics(self) -> dict[str, int | float]:
+        """For the stage's metrics."""
+        return {
+            "steps": self.steps,
+            "minutes": round(self.minutes, 3),
+            "steps_per_second": round(self.steps / self.minutes / 60, 3),
+            "loader_share": round(self.waiting_minutes / self.minutes, 4),
+        }
 
 
 def fit(
     task: Task[Batch],
     *,
+    fabric: Fabric,
     schedule: Schedule,
     dataset: Dataset[Batch],
-    sample: Callable[[], np.ndarray],
+    sample: Callable[[], Picture],
     folder: Path,
     description: str,
-) -> None:
-    """Train from the folder's last checkpoint, or from the start, to the last step.
+) -> Effort:
+    """Train from the folder's last checkpoint, or from the start, to the end.
+
+    A signal to stop is obeyed after the step that is under way; the step is kept.
 
     Args:
         sample: a picture of what the networks make now.
@@ -89,85 +96,81 @@ def fit(
 
     Raises:
         TrainingError: a loss is not finite, or git has no commit yet.
+        KeyboardInterrupt: Ctrl-C.
     """
-    start = _resume(task, folder)
-    with _open_log(folder / "live", resume=start > 0) as live:
-        live.step = start
-        batches = batches_ahead(
-            dataset,
-            start_step=start,
-            num_steps=schedule.num_steps,
-            batch_size=schedule.batch_size,
-            seed=schedule.seed,
-        )
-        remaining = track(batches, description, total=schedule.num_steps - start)
-        for step, batch in enumerate(remaining, start):
-            losses = task.step(batch, step=step, learning_rate=schedule.learning_rate_at(step))
-            done = step + 1
-            if done % schedule.log_every_steps == 0 or done == schedule.num_steps:
-                _log(live, _finite(losses, done, description), done)
-            if done % schedule.sample_every_steps == 0 or done == schedule.num_steps:
-                live.log_image(f"step_{done:06d}.png", sample())
-            if done % schedule.checkpoint_every_steps == 0 and done < schedule.num_steps:
-                _finite(losses, done, description)
-                save_checkpoint(folder, step=done, state=task.state())
+    start = _resume(task, fabric, folder)
+    done, minutes, stop = start.step, start.minutes, 0
+    pace = Pace(description, schedule, start)
+    batches = pace.waiting_for(_batches(dataset, fabric, schedule, start))
+    previous: LossReport | None = None
+    with closing(pace), listening() as request, _log(fabric, folder, start) as log:
+        for done, parts in enumerate(batches, start.step + 1):
+            learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
+            losses = task.step(parts, step=done - 1, learning_rate=learning_rate)
+            stop, minutes = _agree(fabric, request, pace)
+            over = schedule.is_over(done, minutes=minutes)
+            logged = over or done % schedule.log_every_steps == 0
+            kept = over or stop or done % schedule.checkpoint_every_steps == 0
+            report = LossReport(fabric, done, losses)
+            # Else that of the step before: meanwhile the device is at work on this one.
+            values = (report if logged or kept else previous or report).read(description)
+            previous = report
+            if fabric.is_global_zero:
+                pace.show(done, values)
+            if logged:
+                log.add_values(done, values)
+            if over or done % schedule.sample_every_steps == 0:
+                log.add_picture(done, sample)
+            if kept and fabric.is_global_zero:
+                save_checkpoint(folder, pace.checkpoint(done, task.state()))
+            if over or stop:
+                break
+    if stop:
+        wait_for_all(fabric)  # for the checkpoint
+        if fabric.is_global_zero:
+            message = "%s: stopped at step %d; the same command goes on from there"
+            _logger.info(message, description, done)
+        pass_on(stop)
+    return Effort(steps=done, minutes=pace.minutes, waiting_minutes=pace.waiting_minutes)
 
 
-def copy_logs(folder: Path, destination: Path) -> None:
-    """Copy curves and sample pictures of a finished run to where DVC expects them."""
-    shutil.rmtree(destination, ignore_errors=True)  # of a run that may have been longer
-    shutil.copytree(folder / "live" / "plots", destination)
-
-
-def _resume(task: Task[Batch], folder: Path) -> int:
+def _resume(task: Task[Batch], fabric: Fabric, folder: Path) -> Checkpoint:
     checkpoint = load_checkpoint(folder)
+    wait_for_all(fabric)  # whoever is done may remove it
     if checkpoint is None:
-        # Logs without a checkpoint are of a run that never reached one.
-        shutil.rmtree(folder / "live", ignore_errors=True)
-        return 0
-    start, state = checkpoint
-    task.load_state(state)
-    _forget_after(folder / "live" / "plots" / "metrics", start)
-    _logger.info("resuming at step %d from %s", start, folder)
-    return start
+        return Checkpoint(step=0, minutes=0.0, waiting_minutes=0.0, state={})
+    task.load_state(checkpoint.state)
+    if fabric.is_global_zero:
+        _logger.info("resuming at step %d from %s", checkpoint.step, folder)
+    return replace(checkpoint, state={})  # which would stay in memory
 
 
-def _open_log(folder: Path, *, resume: bool) -> Live:
-    try:
-        return Live(str(folder), resume=resume, save_dvc_exp=False, dvcyaml=None, report=None)
-    except SCMError as error:
-        raise TrainingError(
-            f"DVCLive cannot log here: {error}; commit once (git add -A && git commit -m start), "
-            "or do without git: dvc config --local core.no_scm true"
-        ) from error
+def _batches(
+    dataset: Dataset[Batch], fabric: Fabric, schedule: Schedule, start: Checkpoint
+) -> Iterator[list[Part[Batch]]]:
+    """Yield this process' share of the steps that are left."""
+    over = schedule.is_over(start.step, minutes=start.minutes)
+    on_cpu = fabric.device.type == "cpu"
+    return batches_ahead(
+        dataset if on_cpu else PinnedDataset(dataset),
+        schedule.order,
+        steps=range(start.step, start.step if over else schedule.num_steps),
+        share=share_of(
+            schedule.batch_size,
+            process=fabric.global_rank,
+            num_processes=fabric.world_size,
+            accumulate=schedule.accumulate,
+        ),
+        # A CPU's cores are needed for training; beside a GPU they have nothing better to do.
+        num_readers=1 if on_cpu else 4,
+    )
 
 
-def _forget_after(curves: Path, step: int) -> None:
-    """Drop what was logged after the checkpoint: those steps are trained and logged again."""
-    for path in sorted(curves.rglob("*.tsv")):
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in lines[1:] if row.endswith("\n") and int(row.split("\t")[0]) <= step]
-        if not kept:
-            path.unlink()
-            continue
-        with replacing(path) as temporary:
-            temporary.write_text("".join([lines[0], *kept]), encoding="utf-8")
+def _log(fabric: Fabric, folder: Path, start: Checkpoint) -> AbstractContextManager[RunLog]:
+    return open_log(folder, step=start.step) if fabric.is_global_zero else silent_log()
 
 
-def _finite(
-    losses: Mapping[str, Float[Tensor, ""]], done: int, description: str
-) -> dict[str, float]:
-    values = {name: float(loss) for name, loss in losses.items()}
-    if not all(math.isfinite(value) for value in values.values()):
-        listed = ", ".join(f"{name} {value:g}" for name, value in values.items())
-        raise TrainingError(
-            f"{description}: a loss is not finite at step {done}: {listed}; the last checkpoint is "
-            "kept; lower the learning rate, or use precision 32-true"
-        )
-    return values
-
-
-def _log(live: Live, values: Mapping[str, float], done: int) -> None:
-    live.step = done
-    for name, value in values.items():
-        live.log_metric(name, value, timestamp=False)
+def _agree(fabric: Fabric, request: StopRequest, pace: Pace) -> tuple[int, float]:
+    """Return which signal has come to any process, if one has, and how long training has taken."""
+    stop, minutes = tell_all(fabric, [float(request.signal_number), pace.minutes]).max(axis=0)
+    return int(stop), float(minutes)

@@ -17,7 +17,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
-from motiontransfer.training.gan import near_pose_weight
+from motiontransfer.training.frame_losses import near_pose_weight
 from motiontransfer.training.target_clips import TargetClip
 
 _BODY_RADIUS_SHARE = 0.05  # how far from a stick the body may reach, share of the image's height

@@ -37,15 +37,15 @@ def read_generator(path: Path) -> TrainedGenerator:
         WeightsError: not a weights file, or its tensors do not fit.
     """
     description = read_description(path)
-    config = _described(path, description, "generator", GeneratorConfig)
+    config = described(path, description, "generator", GeneratorConfig)
     plate = torch.zeros(3, *config.size) if config.background == "plate" else None
     network = build_generator(config, plate=plate)
     load_weights(path, network)
     return TrainedGenerator(
         network=network.eval().requires_grad_(False),
         config=config,
-        style=_described(path, description, "pose_map", PoseMapStyle),
-        held_out=_described(path, description, "held_out", HeldOut),
+        style=described(path, description, "pose_map", PoseMapStyle),
+        held_out=described(path, description, "held_out", HeldOut),
     )
 
 
@@ -59,15 +59,20 @@ def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig]
     description = read_description(path)
     if description.get("face_generator", ...) is None:
         return None
-    config = _described(path, description, "face_generator", FaceGeneratorConfig)
+    config = described(path, description, "face_generator", FaceGeneratorConfig)
     network = FaceGenerator(config)
     load_weights(path, network)
     return network.eval().requires_grad_(False), config
 
 
-def _described(
+def described(
     path: Path, description: Mapping[str, object], key: str, schema: type[_Described]
 ) -> _Described:
+    """Check one part of a weights file's description.
+
+    Raises:
+        WeightsError: it is not there, or not what it should be.
+    """
     if key not in description:
         raise WeightsError(
             f"{path}: expected weights that describe a {key}, got {sorted(description)}"

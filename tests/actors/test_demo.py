@@ -11,7 +11,7 @@ from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import read_keypoints
 
 PARAMS = """
-film: {size: 64, frame_rate: 25, samples: 1, crf: 12, num_workers: 1}
+film: {size: 64, frame_rate: 25, samples: 1, crf: 12}
 target: {seconds: 0.6, beats_per_minute: 112, seed: 7}
 source: {seconds: 0.4, beats_per_minute: 112, seed: 21}
 """
@@ -22,7 +22,13 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo/params.yaml").write_text(PARAMS)
     monkeypatch.chdir(tmp_path)
+    write_compute(num_workers=1)
     return tmp_path
+
+
+def write_compute(*, num_workers):
+    compute = f"{{backend: local, address: null, num_workers: {num_workers}}}"
+    Path("params.yaml").write_text(f"compute: {compute}\n")
 
 
 def frames_of(path):
@@ -46,8 +52,7 @@ def test_the_source_has_frames_joints_and_sound_of_one_length(project):
 def test_a_video_is_the_same_bytes_again_whatever_the_number_of_workers(project):
     first = {}
     for workers in (1, 3):
-        text = PARAMS.replace("num_workers: 1", f"num_workers: {workers}")
-        (project / "demo/params.yaml").write_text(text)
+        write_compute(num_workers=workers)
         film.main("source")
         for file in ("source.mp4", "source_joints.parquet"):
             content = (project / "demo/clips" / file).read_bytes()

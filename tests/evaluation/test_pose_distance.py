@@ -157,5 +157,16 @@ def test_what_cannot_be_compared_is_an_error(poses):
         concatenated([poses(_STILL), poses(_STILL, size=(32, 64))])
     with pytest.raises(KeypointsError, match="at least one clip"):
         concatenated([])
+
+
+def test_which_joints_were_filled_in_is_kept():
+    first, second = poses([(1, 1), (2, 2)]), poses([(3, 3)])
+    filled = np.zeros(second.score.shape, bool)
+    filled[0, HOLISTIC.index("left_hip")] = True
+    both = concatenated([first, replace(second, filled=filled)])
+    assert np.argwhere(both.filled).tolist() == [[2, HOLISTIC.index("left_hip")]]
+    chosen = selected(both, np.array([2, 0]))
+    assert np.argwhere(chosen.filled).tolist() == [[0, HOLISTIC.index("left_hip")]]
+    assert selected(first, np.array([1])).filled is None
     with pytest.raises(KeypointsError, match="same name, found none"):
         shared_joints(HOLISTIC, Skeleton(groups=(("tail", ("tip",)),)))

@@ -6,6 +6,7 @@ from PIL import Image
 from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation import reconstruction
 from motiontransfer.evaluation.pose_distance import concatenated
+from motiontransfer.parallel import Compute
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 
@@ -35,7 +36,7 @@ def run(clips, draw, poses, monkeypatch, tmp_path):
         for index in range(keypoints.num_frames):
             yield draw(keypoints, index) + np.uint8(4)
 
-    def redetect(video, *, size, num_workers):
+    def redetect(video, *, size, compute):
         assert video.exists()
         return asked[-1]
 
@@ -46,7 +47,7 @@ def run(clips, draw, poses, monkeypatch, tmp_path):
             clips(held_out_fraction),
             render,
             box_margin=0.1,
-            num_workers=1,
+            compute=Compute(backend="local", address=None, num_workers=1),
             folder=tmp_path / "out",
             scratch=tmp_path / "scratch",
         )

@@ -1,7 +1,10 @@
 from pathlib import Path
 
 from motiontransfer.evaluation import redetection
-from motiontransfer.pose.detection import default_detector
+from motiontransfer.parallel import Compute
+from motiontransfer.pose.person_boxes import default_detector
+
+COMPUTE = Compute(backend="local", address=None, num_workers=3)
 
 
 def test_the_default_detector_judges_and_the_working_size_is_kept(poses, monkeypatch):
@@ -11,10 +14,10 @@ def test_the_default_detector_judges_and_the_working_size_is_kept(poses, monkeyp
         asked.update(settings, video=video)
         return poses([(30, 30)] * 2, size=(64, 64))
 
-    monkeypatch.setattr(redetection, "detect_keypoints", detect)
-    found = redetection.redetect(Path("result.mp4"), size=(63, 64), num_workers=3)
+    monkeypatch.setattr(redetection, "detect_person", detect)
+    found = redetection.redetect(Path("result.mp4"), size=(63, 64), compute=COMPUTE)
     assert asked["video"] == Path("result.mp4")
     assert asked["detector"] == default_detector()
-    assert asked["num_workers"] == 3
+    assert asked["compute"] == COMPUTE
     assert found.image_size == (63, 64)
     assert found.num_frames == 2

@@ -6,6 +6,7 @@ from PIL import Image
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.evaluation import transfer
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
+from motiontransfer.parallel import Compute
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 
@@ -38,7 +39,7 @@ def run(clips, poses, film, monkeypatch, tmp_path):
             poses(_INTENDED),
             clips,
             box_margin=0.1,
-            num_workers=1,
+            compute=Compute(backend="local", address=None, num_workers=1),
             folder=tmp_path / "out",
         )
 
@@ -154,6 +155,6 @@ def test_a_truth_that_is_not_there_or_of_another_size_is_refused(
                 poses(_INTENDED),
                 clips,
                 box_margin=0.1,
-                num_workers=1,
+                compute=Compute(backend="local", address=None, num_workers=1),
                 folder=tmp_path / "out",
             )

@@ -82,13 +82,21 @@ def test_a_foreign_description_is_refused(tmp_path, content, message):
 
 def test_index_has_a_row_a_frame(tmp_path):
     path = tmp_path / "index.parquet"
-    write_index(path, frame_rate=Fraction(10), source_starts_seconds=np.array([1.0, 1.0, 1.21]))
+    write_index(
+        path,
+        frame_rate=Fraction(10),
+        source_starts_seconds=np.array([1.0, 1.0, 1.21]),
+        source_frame_index=np.array([0, 0, 2]),
+    )
     table = pq.read_table(path)
-    assert table.schema.names == ["frame_index", "pts_seconds", "source_pts_seconds"]
+    assert table.schema.names == [
+        *("frame_index", "pts_seconds", "source_pts_seconds", "source_frame_index"),
+    ]
     assert table.to_pydict() == {
         "frame_index": [0, 1, 2],
         "pts_seconds": [0.0, 0.1, 0.2],
         "source_pts_seconds": [1.0, 1.0, 1.21],
+        "source_frame_index": [0, 0, 2],
     }
 
 

@@ -85,6 +85,7 @@ def test_variable_rate_becomes_constant_by_time(tmp_path, write_test_video):
     np.testing.assert_allclose(
         table["source_pts_seconds"], [0, 0.1, 0.1, 0.1, 0.1, 0.43, 0.56, 0.7, 0.8, 0.9]
     )
+    assert table["source_frame_index"] == [0, 1, 1, 1, 1, 2, 4, 6, 7, 8]
 
 
 def test_times_rounded_to_milliseconds_repeat_and_drop_nothing(tmp_path, write_test_video):

@@ -5,12 +5,16 @@ import torch
 from torch import nn
 
 from motiontransfer.nets.blocks import (
+    InstanceNorm,
+    ReflectionPad,
     ResidualBlock,
     ResizeConvolution,
+    SubpixelConvolution,
     count_parameters,
     initialise,
     pad_to_multiple,
     update_average,
+    upsample,
 )
 
 
@@ -56,6 +60,64 @@ def test_resizing_repeats_each_pixel_and_reflects_at_the_border():
     assert _picking(0, 0)(features)[0, 0].tolist() == above_left
 
 
+def test_subpixels_are_four_channels_laid_out_as_two_by_two():
+    layer = SubpixelConvolution(1, 1)
+    nn.init.zeros_(layer.convolution.weight)
+    with torch.no_grad():
+        layer.convolution.bias.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    assert layer(torch.zeros(1, 1, 1, 2).repeat(1, 1, 2, 1))[0, 0].tolist() == [
+        *([1, 2, 1, 2], [3, 4, 3, 4]),
+        *([1, 2, 1, 2], [3, 4, 3, 4]),
+    ]
+
+
+def test_subpixels_start_as_a_picture_without_a_chequerboard():
+    layer = SubpixelConvolution(3, 2).apply(initialise)
+    doubled = layer(torch.randn(1, 3, 5, 6))
+    assert torch.equal(
+        doubled, doubled[..., ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
+    )
+    assert not torch.allclose(doubled[:, 0], doubled[:, 1])
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "resize", "subpixel"])
+def test_every_way_of_upsampling_doubles_height_and_width(upsampling):
+    layer = upsample(3, 2, upsampling=upsampling)
+    assert layer(torch.randn(1, 3, 5, 6)).shape == (1, 2, 10, 12)
+
+
+def test_padding_mirrors_the_border_without_repeating_it():
+    image = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])[None, None]
+    padded = [[5, 4, 5, 6, 5], [2, 1, 2, 3, 2], [5, 4, 5, 6, 5], [2, 1, 2, 3, 2]]
+    assert ReflectionPad(1)(image)[0, 0].tolist() == padded
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_memory_format_changes_no_normalisation(affine):
+    features = torch.randn(3, 4, 6, 7) * 5 + 2
+    norm = InstanceNorm(4, affine=affine)
+    if affine:
+        nn.init.uniform_(norm.weight)
+        nn.init.uniform_(norm.bias)
+    last = features.to(memory_format=torch.channels_last)
+    normalised = norm(last)
+    assert torch.allclose(normalised, norm(features), atol=1e-5)
+    assert torch.equal(
+        norm(features), nn.functional.instance_norm(features, weight=norm.weight, bias=norm.bias)
+    )
+    assert normalised.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_channels_last_features_stay_narrow_under_autocast():
+    """Widened and narrowed again they are the same; nothing else is saved but time."""
+    features = torch.randn(1, 4, 6, 7, dtype=torch.bfloat16)
+    last = features.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow, wide = ReflectionPad(2)(last), ReflectionPad(2)(features)
+    assert narrow.dtype == torch.bfloat16
+    assert torch.equal(narrow, wide.to(torch.bfloat16))
+
+
 @pytest.mark.parametrize("layer", [nn.Conv2d(32, 64, 5), nn.ConvTranspose2d(32, 64, 5)])
 def test_initial_weights_are_normal_with_deviation_one_fiftieth(layer):
     torch.manual_seed(0)
@@ -65,6 +127,13 @@ def test_initial_weights_are_normal_with_deviation_one_fiftieth(layer):
     assert abs(float(weight.mean())) < 4e-4
     assert float(weight.std()) == pytest.approx(0.02, rel=0.02)
     assert float((weight.abs() > 0.04).float().mean()) == pytest.approx(0.0455, abs=0.005)
+    assert not layer.bias.any()
+
+
+def test_a_weight_that_is_normalised_is_drawn_before_it_is():
+    layer = nn.utils.parametrizations.spectral_norm(nn.Conv2d(32, 64, 5)).apply(initialise)
+    free = layer.parametrizations.weight.original.detach()
+    assert float(free.std()) == pytest.approx(0.02, rel=0.02)
     assert not layer.bias.any()
 
 

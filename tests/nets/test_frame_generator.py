@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from motiontransfer.nets.blocks import ResizeConvolution, SubpixelConvolution
 from motiontransfer.nets.frame_generator import (
     FrameGenerator,
     GeneratorConfig,
     PlateFrameGenerator,
     build_generator,
+    start_from_global,
 )
 
 SIZE = (20, 28)
@@ -75,7 +77,7 @@ def test_the_network_is_shown_the_pose_and_the_previous_frame(background):
     assert torch.equal(network.shown, torch.cat([pose, previous], dim=1))
 
 
-@pytest.mark.parametrize("architecture", ["fast", "global"])
+@pytest.mark.parametrize("architecture", ["fast", "global", "local"])
 @pytest.mark.parametrize("background", ["plate", "generated"])
 def test_what_is_built_makes_frames(architecture, background):
     plate = torch.rand(3, *SIZE) if background == "plate" else None
@@ -90,12 +92,30 @@ def test_what_is_built_makes_frames(architecture, background):
     assert ("plate" in generator.state_dict()) == (background == "plate")
 
 
+def painting_all(architecture):
+    return build_generator(config(architecture=architecture, background="generated"), plate=None)
+
+
 def test_architectures_differ():
-    fast, other = (
-        build_generator(config(architecture=name, background="generated"), plate=None)
-        for name in ("fast", "global")
-    )
-    assert fast.state_dict().keys() != other.state_dict().keys()
+    keys = {tuple(painting_all(name).state_dict()) for name in ("fast", "global", "local")}
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize("background", ["plate", "generated"])
+def test_a_local_enhancer_of_the_same_numbers_starts_from_a_trained_global_generator(background):
+    """Whatever is behind the person in either."""
+    plate = torch.rand(3, *SIZE) if background == "plate" else None
+    local = build_generator(config(architecture="local", background=background), plate=plate)
+    trained = painting_all("global")
+    start_from_global(local, trained)
+    half = torch.randn(1, 7, 10, 14)
+    assert torch.equal(local.network.coarse(half), trained.network.features(half))
+
+
+@pytest.mark.parametrize(("of", "started_from"), [("global", "local"), ("local", "fast")])
+def test_only_a_local_enhancer_starts_from_only_a_global_generator(of, started_from):
+    with pytest.raises(ValueError, match="expected a local enhancer and a trained"):
+        start_from_global(painting_all(of), painting_all(started_from))
 
 
 def test_a_plate_must_be_there_and_fit():
@@ -105,3 +125,34 @@ def test_a_plate_must_be_there_and_fit():
         build_generator(config(), plate=torch.zeros(3, 28, 20))
     with pytest.raises(ValueError, match="'generated' takes no plate, got one"):
         build_generator(config(background="generated"), plate=torch.zeros(3, *SIZE))
+
+
+@pytest.mark.parametrize("background", ["plate", "generated"])
+def test_without_the_previous_frame_it_is_not_looked_at(background):
+    plate = torch.zeros(3, *SIZE) if background == "plate" else None
+    generator = build_generator(config(background=background, previous_frame="none"), plate=plate)
+    pose, previous = inputs()
+    assert torch.equal(generator(pose, previous), generator(pose, previous + 1))
+
+
+@pytest.mark.parametrize("background", ["plate", "generated"])
+def test_two_poses_are_twice_the_channels(background):
+    plate = torch.zeros(3, *SIZE) if background == "plate" else None
+    generator = build_generator(config(background=background, conditioning_poses=2), plate=plate)
+    pose, previous = inputs()
+    assert generator(torch.cat([pose, pose], dim=1), previous).shape == (2, 3, *SIZE)
+    assert generator.conditioning_poses == 2
+
+
+@pytest.mark.parametrize("architecture", ["fast", "global", "local"])
+def test_the_way_back_up_is_chosen(architecture):
+    kinds = {
+        "resize": ResizeConvolution,
+        "transposed": torch.nn.ConvTranspose2d,
+        "subpixel": SubpixelConvolution,
+    }
+    for upsampling in kinds:
+        shapes = config(architecture=architecture, background="generated", upsampling=upsampling)
+        modules = list(build_generator(shapes, plate=None).modules())
+        there = {name for name, kind in kinds.items() if any(isinstance(m, kind) for m in modules)}
+        assert there == {upsampling}

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from motiontransfer.nets.frame_generator import FrameGenerator
 from motiontransfer.nets.rollout import roll_out
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import HOLISTIC
@@ -102,3 +103,34 @@ def test_poses_are_not_changed():
     before = keypoints.points.copy()
     list(rolled(Counting(), keypoints))
     assert np.array_equal(keypoints.points, before)
+
+
+class Shown(FrameGenerator):
+    """Remembers the pose maps it was shown."""
+
+    def __init__(self, conditioning_poses):
+        super().__init__(nn.Identity(), conditioning_poses=conditioning_poses)
+        self.shown = []
+
+    def forward(self, pose_map, previous_frame):
+        self.shown.append(pose_map)
+        return previous_frame
+
+
+@pytest.mark.parametrize("num_poses", [1, 2, 3])
+def test_a_generator_is_shown_as_many_poses_as_it_was_trained_on(num_poses):
+    """Also beyond the first chunk; before the first there is nothing to see."""
+    generator, keypoints = Shown(num_poses), dance(19)
+    list(rolled(generator, keypoints))
+    drawn = draw_poses(
+        torch.from_numpy(keypoints.points),
+        torch.from_numpy(keypoints.score),
+        skeleton=HOLISTIC,
+        size=SIZE,
+        style=STYLE,
+    )
+    nothing = torch.zeros_like(drawn[0])
+    for time, shown in enumerate(generator.shown):
+        past = range(time - num_poses + 1, time + 1)
+        assert torch.equal(shown[0], torch.cat([drawn[t] if t >= 0 else nothing for t in past]))
+    assert len(generator.shown) == 19

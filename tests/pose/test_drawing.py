@@ -1,16 +1,19 @@
-"""Sticks are where the joints are, to a fraction of a pixel, and nowhere else."""
+"""Sticks and spots are where the joints are, to a fraction of a pixel, and nowhere else."""
 
 from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses, draw_rgb
 from motiontransfer.skeleton import HOLISTIC, LIMBS_OF_GROUP, Skeleton, mirrored
 
 SIZE = (24, 32)
+ENCODINGS = ("sticks", "limbs", "heatmaps")
 THIGH = ("left_hip", "left_knee")
 ALL_LIMBS = [(group, limb) for group, limbs in LIMBS_OF_GROUP.items() for limb in limbs]
 
@@ -171,7 +174,7 @@ def test_a_limb_with_a_missing_joint_is_not_drawn(encoding, absent):
     assert torch.equal(drawn, torch.zeros_like(drawn) if absent else shin)
 
 
-@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_batch_is_its_poses_one_by_one(encoding):
     points, score = random_poses(3)
     points[1] = points[1] / 8 + 4  # much smaller than its neighbours
@@ -183,7 +186,7 @@ def test_a_batch_is_its_poses_one_by_one(encoding):
     assert together[0].any()
 
 
-@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_intensities_stay_in_their_range_and_inputs_as_they_are(encoding):
     points, score = random_poses(4, low=4, high=20)
     before = points.clone(), score.clone()
@@ -194,7 +197,7 @@ def test_intensities_stay_in_their_range_and_inputs_as_they_are(encoding):
     assert torch.equal(score, before[1])
 
 
-@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("shift", [(-90.0, 0.0), (90.0, 0.0), (0.0, -90.0), (0.0, 90.0)])
 def test_beyond_the_edges_there_is_nothing(encoding, shift):
     points, score = pose({"left_hip": (10.0, 5.0), "left_knee": (20.0, 15.0)})
@@ -210,10 +213,29 @@ def test_what_reaches_over_an_edge_is_the_part_of_a_larger_map():
     assert small.any()
 
 
-def test_nobody_gives_an_empty_map():
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_nobody_gives_an_empty_map(encoding):
     points, score = pose({})
-    assert not draw(points, score).any()
-    assert draw(points[:0], score[:0]).shape == (0, style().num_channels, *SIZE)
+    assert not draw(points, score, encoding=encoding).any()
+    nothing = draw(points[:0], score[:0], encoding=encoding)
+    assert nothing.shape == (0, style(encoding).num_channels, *SIZE)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(shift=st.tuples(st.integers(-12, 12), st.integers(-12, 12)))
+def test_a_move_by_whole_pixels_moves_the_picture_by_as_many(encoding, shift):
+    right, down = shift
+    points, score = random_poses(1, low=14, high=22)
+    still = draw(points.double(), score.double(), size=(40, 44), encoding=encoding, width=1.0)
+    moved = points.double() + torch.tensor(shift)
+    drawn = draw(moved, score.double(), size=(40, 44), encoding=encoding, width=1.0)
+    rows, columns = slice(max(down, 0), 40 + min(down, 0)), slice(max(right, 0), 44 + min(right, 0))
+    back_rows = slice(rows.start - down, rows.stop - down)
+    back_columns = slice(columns.start - right, columns.stop - right)
+    assert torch.allclose(
+        drawn[..., rows, columns], still[..., back_rows, back_columns], rtol=0, atol=1e-9
+    )
+    assert still.any()
 
 
 def test_limbs_fade_with_the_weaker_joint_and_sticks_do_not():
@@ -278,17 +300,67 @@ def test_sticks_have_colours_of_their_own_and_hands_and_faces_are_paler():
         assert all(not torch.allclose(a, b, atol=1e-3) for a, b in combinations(of_group, 2))
 
 
-def test_the_gradient_in_the_points_is_right():
-    indices = [HOLISTIC.index(name) for name in ("left_hip", "left_knee", "left_ankle")]
-    points, score = pose(
-        {"left_hip": (1.1, 1.7), "left_knee": (6.2, 4.9), "left_ankle": (2.3, 7.8)},
-        score=0.8,
-        dtype=torch.float64,
-    )
+def spot(joints, *, sigma, size=SIZE, score=1.0):
+    """The heatmaps of a pose whose joints are given as name -> (x, y)."""
+    return draw(*pose(joints, score=score), size=size, encoding="heatmaps", width=sigma)[0]
+
+
+def test_a_spot_is_a_gaussian_whose_deviation_is_the_line_width():
+    """exp(-(3² + 2²) / (2 · 2.5²)) at 3 px to the right of the joint and 2 below."""
+    drawn = spot({"nose": (12.25, 9.5)}, sigma=2.5, score=0.5)
+    assert float(drawn.max()) == pytest.approx(0.5 * np.exp(-(0.25**2 + 0.5**2) / 12.5), abs=1e-6)
+    drawn = spot({"nose": (12.0, 9.0)}, sigma=2.5, score=0.5).sum(0)
+    assert float(drawn[9, 12]) == 0.5
+    assert float(drawn[11, 15]) == pytest.approx(0.5 * np.exp(-13 / 12.5), abs=1e-6)
+    assert float(drawn[11, 9]) == float(drawn[7, 15]) == float(drawn[11, 15])
+
+
+def test_a_spot_ends_where_nobody_would_see_it():
+    drawn = spot({"nose": (16.0, 12.0)}, sigma=2.0).sum(0)
+    rows, columns = drawn.nonzero(as_tuple=True)
+    assert (rows.min(), rows.max()) == (4, 20)
+    assert (columns.min(), columns.max()) == (8, 24)
+    assert float(drawn[12, 24]) < 1 / 2000
+
+
+def test_heatmaps_show_one_joint_a_channel_and_the_neck_between_the_shoulders():
+    sides = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+    joints = ["nose", *(f"{side}_{joint}" for joint in sides for side in ("left", "right"))]
+    shown = [spot({joint: (9.0, 7.0)}, sigma=1.0).amax((1, 2)) for joint in joints]
+    assert all(int((channels > 0).sum()) == 1 for channels in shown)
+    of_joint = {int(channels.argmax()) for channels in shown}
+    assert len(of_joint) == len(joints) == 17
+    assert style("heatmaps").num_channels == 18
+
+    shoulders = {"left_shoulder": (20.0, 8.0), "right_shoulder": (10.0, 12.0)}
+    points, score = pose(shoulders)
+    score[0, HOLISTIC.index("right_shoulder")] = 0.25
+    (neck,) = set(range(18)) - of_joint
+    drawn = draw(points, score, encoding="heatmaps", width=1.0)[0, neck]
+    assert float(drawn[10, 15]) == float(drawn.max()) == 0.25
+
+
+def test_a_missing_joint_has_no_spot():
+    points, score = pose({"nose": (9.0, 7.0), "left_shoulder": (4.0, 3.0)})
+    channels = draw(points, score, encoding="heatmaps")[0].amax((1, 2)) > 0
+    assert int(channels.sum()) == 2, "no neck without the other shoulder"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_gradient_in_the_points_is_right(encoding):
+    names = ("left_hip", "left_knee", "left_ankle")
+    indices = [HOLISTIC.index(name) for name in names]
+    places = ((1.1, 1.7), (6.2, 4.9), (2.3, 7.8))
+    joints = dict(zip(names, places, strict=True))
+    points, score = pose(joints, score=0.8, dtype=torch.float64)
 
     def drawn(moving):
         return draw(
-            points.index_copy(1, torch.tensor(indices), moving), score, size=(9, 8), width=3.0
+            points.index_copy(1, torch.tensor(indices), moving),
+            score,
+            size=(9, 8),
+            encoding=encoding,
+            width=3.0,
         )
 
     moving = points[:, indices].clone().requires_grad_(requires_grad=True)
@@ -305,6 +377,48 @@ def test_a_skeleton_with_nothing_to_draw_is_refused():
         draw_poses(
             torch.zeros(1, 2, 2), torch.ones(1, 2), skeleton=skeleton, size=SIZE, style=style()
         )
+
+
+def part_of(skeleton, points, score):
+    """What is left of holistic poses when only another skeleton's joints are known."""
+    indices = [HOLISTIC.index(name) for name in skeleton.joints]
+    return points[:, indices], score[:, indices]
+
+
+def test_a_skeleton_with_none_of_the_joints_of_heatmaps_is_refused():
+    hand = Skeleton(groups=(HOLISTIC.groups[1],))
+    with pytest.raises(KeypointsError, match=r"one of the joints that `heatmaps` shows \(nose, .*"):
+        draw_poses(
+            *part_of(hand, *random_poses(1)), skeleton=hand, size=SIZE, style=style("heatmaps")
+        )
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_skeleton_that_lacks_joints_is_drawn_without_what_they_would_show(encoding):
+    """Keypoints made elsewhere: COCO knows no feet, no fingers and few points of the face."""
+    sides = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    names = ("nose", *(f"{side}_{joint}" for joint in sides for side in ("left", "right")))
+    coco = Skeleton(groups=(("body", tuple(name for name in names if name != "left_knee")),))
+    points, score = random_poses(2)
+    absent = [i for i, name in enumerate(HOLISTIC.joints) if name not in coco.joints]
+    alone = draw_poses(
+        *part_of(coco, points, score), skeleton=coco, size=SIZE, style=style(encoding)
+    )
+    score[:, absent] = 0
+    assert torch.equal(alone, draw(points, score, encoding=encoding))
+    assert alone.any()
+
+
+def test_points_that_no_limb_joins_are_not_drawn():
+    mesh = Skeleton(groups=(*HOLISTIC.groups, ("face_mesh", ("vertex_0", "vertex_1"))))
+    points, score = random_poses(1)
+    more = (
+        torch.cat([points, torch.full((1, 2, 2), 12.0)], 1),
+        torch.cat([score, torch.ones(1, 2)], 1),
+    )
+    for encoding in ENCODINGS:
+        drawn = draw_poses(*more, skeleton=mesh, size=SIZE, style=style(encoding))
+        assert torch.equal(drawn, draw(points, score, encoding=encoding))
 
 
 def test_a_skeleton_without_hands_is_drawn_without_hands():

@@ -24,6 +24,8 @@ def statistics(far, close, *, heights=(30.0, 45.0), x=32.0, image_size=(100, 64)
         min_score=0.5,
         frames_used=10,
         frames_left_out=0,
+        proportions={},
+        median_pose_px={},
     )
 
 

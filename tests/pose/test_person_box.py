@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from motiontransfer.pose.person_box import enclosing_box
+from motiontransfer.pose.person_box import enclosing_box, joint_boxes
 
 
 def test_the_margin_is_a_share_of_the_larger_extent():
@@ -36,3 +36,11 @@ def test_boxes_are_inside_the_image_and_hold_the_points_that_are(points, margin)
     assert 0 <= x0 < x1 <= 64
     assert 0 <= y0 < y1 <= 100
     assert ((inside >= (x0, y0)) & (inside < (x1, y1))).all()
+
+
+def test_boxes_of_joints_hold_those_that_were_found_and_nothing_else():
+    points = np.array([[[20, 30], [0, 0], [10, 50]], [[0, 0]] * 3], np.float32)
+    score = np.array([[0.5, 0, 1], [0, 0, 0]], np.float32)
+    np.testing.assert_array_equal(joint_boxes(points, score), [[10, 30, 20, 50], [0, 0, 0, 0]])
+    assert joint_boxes(points[:0], score[:0]).shape == (0, 4)
+    assert joint_boxes(points[:, :0], score[:, :0]).tolist() == [[0] * 4] * 2

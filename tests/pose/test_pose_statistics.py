@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.pose.pose_statistics import fit_statistics, read_statistics, write_statistics
 from tests.pose.stick_person import stick_person
+from tests.pose.test_retargeting import person
 
 PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
 # Median 70, closest 100, so nothing above 70 - 0.7 * 30 = 49 counts: 60 is the farthest.
@@ -159,7 +160,19 @@ def test_what_is_written_is_what_is_read_and_names_its_units(tmp_path):
     content = json.loads(path.read_text())
     assert (content["image_height_px"], content["image_width_px"]) == (100, 64)
     assert content["closest_ankle_y_px"] == pytest.approx(100)
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
+
+
+def test_proportions_and_the_median_pose_are_kept(tmp_path):
+    statistics = fit_statistics([person(frames=30)], **PAPER)
+    # nose to ankles 114 px; a thigh 30 px, a trunk 40 px
+    assert statistics.proportions["thigh"] == pytest.approx(30 / 114, rel=1e-3)
+    assert statistics.proportions["trunk"] == pytest.approx(40 / 114, rel=1e-3)
+    assert statistics.median_pose_px["left_knee"] == (110, 130)
+    assert "left_eye" not in statistics.median_pose_px
+    assert "face_chin" not in statistics.median_pose_px
+    write_statistics(tmp_path / "ada.json", statistics)
+    assert read_statistics(tmp_path / "ada.json") == statistics
 
 
 def test_an_absent_file_is_told(tmp_path):
@@ -170,11 +183,13 @@ def test_an_absent_file_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 9}, "schema version 1, got 9"),
+        ({"schema_version": 9}, "schema version 2, got 9"),
         ({"height_at_closest_px": 0}, "heights above 0 px"),
         ({"closest_ankle_y_px": 1}, "farthest ankle line above the closest"),
         ({"median_ankle_x_px": float("nan")}, "finite"),
         ({"surprise": 1}, "not a statistics file: .*surprise"),
+        ({"proportions": {"thigh": 0}}, "expected proportions above 0"),
+        ({"proportions": 3}, "not a statistics file"),
         ({"frames_used": "many"}, "not a statistics file"),
     ],
 )

@@ -1,6 +1,6 @@
 """Poses become finished frames: the main generator's, with the face's residual on top."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,8 @@ from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator
 from motiontransfer.nets.frame_generator import build_generator
 from motiontransfer.pose.face_box import face_boxes
+from motiontransfer.rendering.face_blending import blend_poisson
+from motiontransfer.rendering.face_patches import FacePatch, ResidualFaces
 from motiontransfer.rendering.rollout import Renderer, load_renderer, render_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.face_training import write_no_face_generator
@@ -42,14 +44,17 @@ class Flat(FaceGenerator):
         return torch.full_like(face_crop, self.value)
 
 
-def renderer(face=None):
+def renderer(face=None, *, blending="feather"):
     main = TrainedGenerator(
         network=Brighter(),
         config=generator_config(),
         style=STYLE,
         held_out=HeldOut(held_out_fraction=0.1, gap_frames=1),
     )
-    return Renderer(fabric=fabric(), main=main, face=face, crop_size=32)
+    faces = None
+    if face is not None:
+        faces = ResidualFaces(fabric=fabric(), network=face, crop_size=32, style=STYLE)
+    return Renderer(fabric=fabric(), main=main, face=faces, face_blending=blending)
 
 
 def level(value):
@@ -116,6 +121,37 @@ def test_where_no_face_is_to_be_seen_nothing_is_added():
     assert [len(np.unique(frame)) == 1 for frame in frames] == [False, True, True, False, False]
 
 
+def test_a_residual_can_be_blended_by_its_gradients():
+    """A residual that is the same everywhere has none: the main generator's face stays."""
+    keypoints = dance(4)
+    flat = list(render_poses(renderer(Flat(-0.5), blending="poisson"), keypoints))
+    plain = list(render_poses(renderer(), keypoints))
+    assert all(np.array_equal(one, other) for one, other in zip(flat, plain, strict=True))
+
+
+class Spot:
+    """Faces that are a bright spot on black in every second frame."""
+
+    def patches(self, images, keypoints):
+        for index, image in enumerate(images):
+            bright, weight = torch.full_like(image, -1), torch.zeros((1, 1, *SIZE))
+            bright[..., 12, 10], weight[..., 10:15, 8:13] = 1, 1
+            yield image, FacePatch(image=bright, weight=weight) if index % 2 else None
+
+
+@pytest.mark.parametrize("blending", ["feather", "poisson"])
+def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(blending):
+    rendered = replace(renderer(blending=blending), face=Spot())
+    for index, frame in enumerate(render_poses(rendered, dance(6))):
+        main = np.full((*SIZE, 3), level(0.1 * (index + 1)), np.uint8)
+        spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, bool)
+        spot[12, 10], mask[10:15, 8:13] = 255, True
+        shown = np.where(mask[..., None], spot, main)
+        if blending == "poisson":
+            shown = blend_poisson(main, spot, mask)
+        assert np.array_equal(frame, shown if index % 2 else main)
+
+
 def test_inference_mode_stays_inside():
     for _ in render_poses(renderer(Flat(0.1)), dance(3)):
         assert not torch.is_inference_mode_enabled()
@@ -149,7 +185,7 @@ def models(tmp_path):
 
 def test_a_target_is_loaded_with_its_face(models):
     loaded = load_renderer(models, fabric(), face="residual")
-    assert loaded.crop_size == face_config().crop_size
+    assert loaded.face.crop_size == face_config().crop_size
     assert loaded.main.held_out == HeldOut(held_out_fraction=0.1, gap_frames=2)
     plain = load_renderer(models, fabric(), face="none")
     assert plain.face is None

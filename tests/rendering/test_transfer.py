@@ -81,7 +81,7 @@ def test_one_frame_is_generated_for_every_pose(tmp_path, monkeypatch):
         style=STYLE,
         held_out=HeldOut(held_out_fraction=0.1, gap_frames=1),
     )
-    renderer = Renderer(fabric=fabric(), main=main, face=None, crop_size=0)
+    renderer = Renderer(fabric=fabric(), main=main, face=None)
     generate(renderer, poses, tmp_path / "made.mkv")
     assert shown == [(renderer, poses)]
     with FrameStore(tmp_path / "made.mkv") as store:

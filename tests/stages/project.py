@@ -18,8 +18,10 @@ ARTIFACTS = Path("artifacts")
 NUM_TARGET_FRAMES, NUM_SOURCE_FRAMES = 12, 9
 
 TRAINING = {
-    **{"seed": 0, "steps": 2, "batch_size": 1, "learning_rate": 1e-3, "constant_fraction": 0.5},
-    **{"precision": "32-true", "num_filters": 4, "num_downsamplings": 1},
+    **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 1, "accumulate": 1},
+    **{"learning_rate": 1e-3, "constant_fraction": 0.5},
+    **{"devices": "auto", "precision": "32-true", "compile": False},
+    **{"num_filters": 4, "num_downsamplings": 1},
     **{"num_residual_blocks": 1, "discriminator_filters": 4, "discriminator_layers": 1},
     **{"adversarial_weight": 1.0, "feature_matching_weight": 10.0, "l1_weight": 20.0},
     **{"average_decay": 0.9, "log_every_steps": 1, "sample_every_steps": 2},
@@ -30,10 +32,23 @@ TRAIN_GAN = {
     **{"held_out_fraction": 0.25, "gap_frames": 1, "pose_encoding": "limbs"},
     **{"line_width_px": 3.0, "architecture": "fast", "background": "plate", "max_channels": 8},
     **{"discriminator_scales": 1, "near_pose_weight": 5.0, "near_pose_radius_px": 4},
-    "previous_frame_dropout": 0.2,
+    **{"window_frames": 2, "conditioning_poses": 1, "limb_dropout": 0.0},
+    **{"previous_frame": "generated", "previous_frame_dropout": 0.2},
+    **{"previous_frame_noise": 0.0, "previous_frame_gradient": "kept", "upsampling": "resize"},
+    **{"discriminator_normalization": "instance", "temporal_strides": [], "r1_weight": 0.0},
+    **{"objective": "least_squares", "augmentation": "none"},
+    **{"perceptual_weight": 0.0, "perceptual_file": None},
 }
 TRAIN_FACE_GAN = {**TRAINING, "crop_size": 32}
-RENDER = {"face": "residual", "precision": "32-true", "crf": 10, "contact_sheet_columns": 3}
+TRAIN_FACE_CYCLE = {
+    **{key: value for key, value in TRAIN_FACE_GAN.items() if not key.endswith("_weight")},
+    **{"upsampling": "resize", "cycle_weight": 10.0, "identity_weight": 5.0, "pool_size": 4},
+}
+NORMALIZATION = {"mode": "ankle", "centring": "median"}
+RENDER = {
+    **{"face": "residual", "face_blending": "feather", "precision": "32-true"},
+    **{"crf": 10, "contact_sheet_columns": 3},
+}
 TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth": "none"}
 
 

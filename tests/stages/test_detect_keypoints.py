@@ -10,13 +10,13 @@ import skimage.data
 import yaml
 
 from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
-from motiontransfer.keypoints import read_keypoints
+from motiontransfer.keypoints import read_detections
 from motiontransfer.media.frame_store import FrameWriter
 from stages.detect_keypoints import main
 
 SECTION = {
     "detector": "mediapipe_holistic",
-    "model_complexity": 1,
+    "max_people": 3,
     "min_detection_confidence": 0.5,
     "min_tracking_confidence": 0.5,
     "min_visibility": 0.3,
@@ -24,7 +24,6 @@ SECTION = {
     "face_mesh": "subset",
     "segment_frames": 100,
     "warmup_frames": 10,
-    "num_workers": 1,
 }
 
 
@@ -39,6 +38,7 @@ def project(tmp_path, monkeypatch):
                 "clip_1": {"path": "data/videos/clip_1.mp4", "subject": "ada", "crop": "auto"}
             },
             "detect_keypoints": {**SECTION, **changes},
+            "compute": {"backend": "local", "address": None, "num_workers": 1},
         }
         Path("params.yaml").write_text(yaml.safe_dump(params))
         if frames:
@@ -51,24 +51,28 @@ def project(tmp_path, monkeypatch):
     return prepare
 
 
-def test_keypoints_and_metrics_are_written_where_they_belong(project):
+def test_keypoints_picture_and_metrics_are_written_where_they_belong(project):
     person = skimage.data.astronaut()[::2, ::2]
     project([person, person])
     main("clip_1")
-    keypoints = read_keypoints(Path("artifacts/keypoints/ada/clip_1.parquet"))
-    assert (keypoints.num_frames, keypoints.image_size) == (2, (256, 256))
-    np.testing.assert_allclose(keypoints.joint("nose")[0], [[111, 64]] * 2, atol=6)
+    folder = Path("artifacts/detections/ada")
+    assert sorted(path.name for path in folder.iterdir()) == ["clip_1.parquet", "clip_1.png"]
+    detections = read_detections(folder / "clip_1.parquet")
+    assert (detections.num_frames, detections.image_size) == (2, (256, 256))
+    assert detections.people == (0,)
+    nose, _ = detections.of_person(0).joint("nose")
+    np.testing.assert_allclose(nose, [[111, 64]] * 2, atol=6)
     metrics = json.loads(Path("artifacts/metrics/detect_keypoints/clip_1.json").read_text())
     assert metrics["frames"] == 2
-    assert metrics["frames_without_body"] == metrics["frames_without_face"] == 0
-    assert metrics["frames_without_left_hand"] == metrics["longest_gap_left_hand_frames"] == 2
+    assert metrics["tracks"]["0"]["coverage"]["face"] == 1
+    assert metrics["tracks"]["0"]["coverage"]["left_hand"] == 0
 
 
 def test_a_clip_without_a_person_is_told_and_leaves_nothing(project):
     project([np.full((48, 32, 3), 90, np.uint8)] * 3)
-    with pytest.raises(KeypointsError, match=r"no body found in any of 3 frames; .*videos\.clip_1"):
+    with pytest.raises(KeypointsError, match=r"nobody found in any of 3 frames; .*videos\.clip_1"):
         main("clip_1")
-    assert not Path("artifacts/keypoints").exists()
+    assert not Path("artifacts/detections").exists()
     assert not Path("artifacts/metrics").exists()
 
 
@@ -93,7 +97,7 @@ def test_an_unknown_video_is_told_by_its_key(project):
             {"facemesh": "full"},
             r"detect_keypoints\.facemesh: unknown key; did you mean 'face_mesh'",
         ),
-        ({"model_complexity": 2}, "model_complexity: expected 1, got 2"),
+        ({"max_people": 0}, r"detect_keypoints\.max_people: .*greater than or equal to 1"),
     ],
 )
 def test_wrong_params_are_told_by_their_key(project, change, message):

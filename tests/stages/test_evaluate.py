@@ -16,7 +16,8 @@ from motiontransfer.training.split import HeldOut
 from stages import evaluate
 
 _PARAMS = """\
-evaluate: {face: residual, precision: 32-true, box_margin: 0.1, num_workers: 1}
+evaluate: {face: residual, precision: 32-true, box_margin: 0.1}
+compute: {backend: local, address: null, num_workers: 1}
 """
 
 
@@ -109,7 +110,7 @@ def test_the_tail_is_judged_and_everything_is_where_the_pipeline_looks(project):
 )
 def test_a_wrong_setting_is_named(project, setting, text):
     key = setting.split(":")[0]
-    kept = [item for item in _PARAMS.split("{")[1].strip("}\n").split(", ") if key not in item]
+    kept = [item for item in _PARAMS.split("{")[1].split("}")[0].split(", ") if key not in item]
     Path("params.yaml").write_text("evaluate: {" + ", ".join([*kept, setting]) + "}\n")
     with pytest.raises(ParamsError, match=text):
         evaluate.main("ada")

@@ -20,7 +20,8 @@ _PARAMS = """\
 transfers:
   with_truth: {source: dance, source_subject: ben, target: ada, truth: real.mp4}
   without: {source: dance, source_subject: ben, target: ada, truth: none}
-evaluate_transfer: {box_margin: 0.1, num_workers: 1}
+evaluate_transfer: {box_margin: 0.1}
+compute: {backend: local, address: null, num_workers: 1}
 """
 _SIZE = (48, 63)  # odd: the finished video is one pixel wider
 

@@ -1,5 +1,6 @@
 """The stage renders a transfer with the source's frames, rate and sound."""
 
+import itertools
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -7,25 +8,35 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from motiontransfer.errors import MissingFileError, ParamsError, VideoError
+from motiontransfer.errors import MissingFileError, ParamsError, VideoError, WeightsError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.nets.blocks import initialise
+from motiontransfer.nets.face_translation import FaceTranslator
 from motiontransfer.pose.normalization import normalize_pose
 from motiontransfer.pose.pose_statistics import read_statistics
+from motiontransfer.training.face_cycle_weights import (
+    write_face_translator,
+    write_no_face_translator,
+)
 from motiontransfer.training.face_training import write_no_face_generator
 from stages.render import main
 from tests.dancer import SIZE, dance, film
 from tests.stages.project import (
+    NORMALIZATION,
     NUM_SOURCE_FRAMES,
     RENDER,
     TRANSFER,
     add_everything_to_render,
     write_params,
 )
+from tests.training.small_cycle import translator_config
 
 RESULTS = Path("results/ada_as_ben")
+FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben")
 METRICS = Path("artifacts/metrics/render/ada_as_ben.json")
 POSES = Path("artifacts/poses/ada_as_ben.parquet")
 
@@ -33,12 +44,21 @@ POSES = Path("artifacts/poses/ada_as_ben.parquet")
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_params(render=RENDER, transfers={"ada_as_ben": TRANSFER})
+    configure()
     add_everything_to_render()
 
 
+def configure(*, truth="none", **render):
+    """Write params.yaml with these changes to what is rendered."""
+    write_params(
+        normalization=NORMALIZATION,
+        render={**RENDER, **render},
+        transfers={"ada_as_ben": {**TRANSFER, "truth": truth}},
+    )
+
+
 def with_truth(num_frames):
-    write_params(render=RENDER, transfers={"ada_as_ben": {**TRANSFER, "truth": "real.mkv"}})
+    configure(truth="real.mkv")
     return film(Path("data/truth/real.mkv"), dance(num_frames, seed=3))
 
 
@@ -112,15 +132,37 @@ def test_the_same_inputs_give_the_same_bytes():
 def test_the_face_makes_a_difference_unless_it_is_turned_off():
     results = []
     for face in ("residual", "none"):
-        write_params(render={**RENDER, "face": face}, transfers={"ada_as_ben": TRANSFER})
+        configure(face=face)
         main("ada_as_ben")
         results.append((RESULTS / "transfer.mp4").read_bytes())
-    write_params(render=RENDER, transfers={"ada_as_ben": TRANSFER})
+    configure()
     write_no_face_generator(Path("artifacts/models/ada"))
     main("ada_as_ben")
     results.append((RESULTS / "transfer.mp4").read_bytes())
     assert results[0] != results[1]
     assert results[1] == results[2]
+
+
+def test_faces_can_be_translated_and_blended_either_way():
+    torch.manual_seed(0)
+    translator = FaceTranslator(translator_config()).apply(initialise)
+    write_face_translator(FACE_CYCLE, translator, translator_config())
+    results = set()
+    for face, blending in itertools.product(("residual", "cycle", "none"), ("feather", "poisson")):
+        configure(face=face, face_blending=blending)
+        main("ada_as_ben")
+        results.add((RESULTS / "transfer.mp4").read_bytes())
+    assert len(results) == 5  # without a face model there is nothing to blend
+
+
+def test_translated_faces_that_nobody_trained_are_refused_before_anything_is_made():
+    configure(face="cycle")
+    with pytest.raises(MissingFileError, match=r"face_cycles/ada_as_ben/face_cycle\.safetensors"):
+        main("ada_as_ben")
+    write_no_face_translator(FACE_CYCLE)
+    with pytest.raises(WeightsError, match=r"train_face_cycle\.steps"):
+        main("ada_as_ben")
+    assert not RESULTS.exists()
 
 
 @pytest.mark.parametrize(
@@ -142,13 +184,14 @@ def test_a_missing_input_is_named(file):
     ("change", "text"),
     [
         ({"crf": 52}, r"render\.crf: .*less than or equal to 51, got 52"),
-        ({"face": "yes"}, r"render\.face: .*'residual' or 'none', got 'yes'"),
+        ({"face": "yes"}, r"render\.face.*'residual'.*, got 'yes'"),
+        ({"face_blending": "glue"}, r"render\.face_blending: .*'feather' or 'poisson', got 'glue'"),
         ({"contact_sheet_colums": 4}, r"render\.contact_sheet_colums: unknown key; did you mean"),
         ({"contact_sheet_columns": 0}, r"render\.contact_sheet_columns: .*, got 0"),
     ],
 )
 def test_a_wrong_setting_is_named(change, text):
-    write_params(render={**RENDER, **change}, transfers={"ada_as_ben": TRANSFER})
+    configure(**change)
     with pytest.raises(ParamsError, match=text):
         main("ada_as_ben")
 

@@ -6,22 +6,27 @@ import signal
 import numpy as np
 import torch
 
-from motiontransfer.training.loop import Schedule, fit
+from motiontransfer.training.loop import fit
+from motiontransfer.training.schedule import Schedule
+from tests.training.small import fabric
 
 
 class CountingTask:
     """Each step: value = 0.9 * value + sum of the batch + learning rate."""
 
-    def __init__(self, *, fail_at=None, nan_at=None, kill_at=None):
+    def __init__(self, *, fail_at=None, nan_at=None, stop_at=None, stop_by="SIGKILL"):
         self.value = torch.tensor(0.0, dtype=torch.float64)
-        self.fail_at, self.nan_at, self.kill_at = fail_at, nan_at, kill_at
-        self.seen = []
+        self.fail_at, self.nan_at, self.stop_at, self.stop_by = fail_at, nan_at, stop_at, stop_by
+        self.seen, self.num_parts = [], []
 
-    def step(self, batch, *, step, learning_rate):
+    def step(self, parts, *, step, learning_rate):
+        parts = list(parts)
+        self.num_parts.append(len(parts))
+        batch = [number for part in parts for number in part.batch]
         if step == self.fail_at:
             raise RuntimeError("the machine went down")
-        if step == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if step == self.stop_at:
+            os.kill(os.getpid(), signal.Signals[self.stop_by])
         self.seen.append((step, tuple(batch), learning_rate))
         self.value = 0.9 * self.value + sum(batch) + learning_rate
         if step == self.nan_at:
@@ -47,7 +52,7 @@ class Numbers:
 
 def schedule(**changes):
     numbers = {
-        **{"seed": 1, "num_steps": 11, "batch_size": 2},
+        **{"seed": 1, "num_steps": 11, "max_minutes": None, "batch_size": 2, "accumulate": 1},
         **{"learning_rate": 0.5, "constant_fraction": 0.5},
         **{"log_every_steps": 3, "sample_every_steps": 5, "checkpoint_every_steps": 4},
     }
@@ -56,8 +61,9 @@ def schedule(**changes):
 
 def run(task, folder, **changes):
     """Run the loop; the sample is a picture whose level is how many steps the task has seen."""
-    fit(
+    return fit(
         task,
+        fabric=fabric(),
         schedule=schedule(**changes),
         dataset=Numbers(),
         sample=lambda: np.full((4, 4, 3), len(task.seen), np.uint8),

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from motiontransfer.training.adversaries import Adversaries
-
-CPU = torch.device("cpu")
+from tests.training.small import fabric
 
 
 class One(nn.Module):
@@ -19,13 +18,12 @@ class One(nn.Module):
 
 
 def numbers(generator=1.0, discriminator=2.0, decay=0.0):
-    return Adversaries(One(generator), One(discriminator), device=CPU, average_decay=decay)
+    return Adversaries(fabric(), One(generator), One(discriminator), average_decay=decay)
 
 
 def step(pair, generator_loss, discriminator_loss, *, number=0, rate=0.1):
-    return pair.update(
-        {"a": generator_loss}, {"b": discriminator_loss}, step=number, learning_rate=rate
-    )
+    losses = {"generator": {"a": generator_loss}, "discriminator": {"b": discriminator_loss}}
+    return pair.update([losses], step=number, learning_rate=rate)
 
 
 def values(pair):
@@ -57,7 +55,8 @@ def test_both_gradients_are_taken_at_the_weights_before_the_step():
 def test_the_sum_of_the_losses_is_what_counts():
     pair = numbers()
     g, d = pair.generator.value, pair.discriminator.value
-    losses = pair.update({"a": 3 * g, "b": -5 * g}, {"c": d, "e": -d}, step=0, learning_rate=0.1)
+    of_both = {"generator": {"a": 3 * g, "b": -5 * g}, "discriminator": {"c": d, "e": -d}}
+    losses = pair.update([of_both], step=0, learning_rate=0.1)
     assert values(pair) == (pytest.approx(1.1), 2)
     named = {name: loss.item() for name, loss in losses.items()}
     assert named == {
@@ -104,7 +103,7 @@ def test_the_average_is_never_trained_and_takes_buffers():
 
 def networks():
     torch.manual_seed(0)
-    return Adversaries(nn.Linear(3, 2), nn.Linear(2, 1), device=CPU, average_decay=0.9)
+    return Adversaries(fabric(), nn.Linear(3, 2), nn.Linear(2, 1), average_decay=0.9)
 
 
 def train(pair, steps):
@@ -153,3 +152,66 @@ def test_a_state_of_the_first_step_can_be_put_back():
     train(other, range(2))
     assert torch.equal(pair.generator.weight, other.generator.weight)
     assert torch.equal(pair.discriminator.bias, other.discriminator.bias)
+
+
+def test_parts_and_their_sum_move_the_networks_alike():
+    """Gradients 4 and 2, or 3: the parts' mean; Adam is told the sizes by its second moment."""
+    in_parts, at_once = numbers(), numbers()
+    g, d = in_parts.generator.value, in_parts.discriminator.value
+    losses = in_parts.update(
+        [
+            {"generator": {"a": 4 * g}, "discriminator": {"b": 1 * d}},
+            {"generator": {"a": 2 * g}, "discriminator": {"b": -5 * d}},
+        ],
+        step=0,
+        learning_rate=0.1,
+    )
+    step(at_once, 3 * at_once.generator.value, -2 * at_once.discriminator.value)
+    assert in_parts.state().keys() == at_once.state().keys()
+    assert all(
+        torch.equal(value, at_once.state()[name]) for name, value in in_parts.state().items()
+    )
+    assert {name: loss.item() for name, loss in losses.items()} == {
+        **{"generator/a": 3, "discriminator/b": -4},
+    }
+
+
+def test_a_part_is_asked_for_when_the_one_before_is_freed():
+    pair, freed = networks(), []
+    inputs = torch.randn(4, 3)
+
+    def parts():
+        for _ in range(3):
+            made = pair.generator(inputs)
+            judged = pair.discriminator(made)
+            yield {
+                "generator": {"a": (judged - 1).square().mean()},
+                "discriminator": {"b": judged.square().mean()},
+            }
+            with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+                torch.autograd.grad(made.sum() + judged.sum(), list(pair.generator.parameters()))
+            freed.append(True)
+
+    pair.update(parts(), step=0, learning_rate=0.1)
+    assert len(freed) == 3
+
+
+@pytest.mark.slow
+def test_a_compiled_generator_is_trained_alike_and_its_state_can_be_put_back():
+    compiled, plain = networks(), networks()
+    before = plain.state().keys()
+    compiled.compile()
+    assert compiled.state().keys() == before
+    train(compiled, range(2))
+    train(plain, range(2))
+    expected, got = plain.state(), compiled.state()
+    assert expected.keys() == got.keys()
+    assert all(torch.allclose(expected[name], got[name], atol=1e-6) for name in expected)
+    resumed = networks()
+    resumed.compile()
+    resumed.load_state({name: tensor.clone() for name, tensor in got.items()})
+    train(compiled, range(2, 4))
+    train(resumed, range(2, 4))
+    assert all(
+        torch.equal(value, resumed.state()[name]) for name, value in compiled.state().items()
+    )

@@ -9,22 +9,25 @@ import torch
 from motiontransfer.errors import CheckpointError
 from motiontransfer.training import checkpoints
 from motiontransfer.training.checkpoints import (
+    Checkpoint,
     load_checkpoint,
     run_folder,
     run_key,
     save_checkpoint,
 )
 from motiontransfer.training.split import HeldOut
+from tests.training.small import fabric
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(4, dtype=torch.int64)}
 
 _TRY_TO_HOLD = """
 import sys
 from pathlib import Path
+from lightning_fabric import Fabric
 from motiontransfer.errors import CheckpointError
 from motiontransfer.training.checkpoints import run_folder
 try:
-    with run_folder(Path(sys.argv[1]), "run"):
+    with run_folder(Fabric(accelerator="cpu", devices=1), Path(sys.argv[1]), "run"):
         print("held")
 except CheckpointError as error:
     print(error)
@@ -76,30 +79,43 @@ def test_code_that_does_not_train_is_left_out_of_it(tmp_path, monkeypatch, input
     assert run_key(["settings"], inputs) == before
 
 
+def save(folder, step, state=STATE):
+    save_checkpoint(folder, Checkpoint(step=step, minutes=1.5, waiting_minutes=0.25, state=state))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert load_checkpoint(tmp_path) is None
-    save_checkpoint(tmp_path, step=12, state=STATE)
-    step, state = load_checkpoint(tmp_path)
-    assert step == 12
-    assert state.keys() == STATE.keys()
-    assert all(torch.equal(state[name], STATE[name]) for name in STATE)
-    assert state["step"].dtype == torch.int64
-    save_checkpoint(tmp_path, step=13, state={"weight": STATE["weight"] + 1})
-    step, state = load_checkpoint(tmp_path)
-    assert (step, list(state)) == (13, ["weight"])
-    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+    save(tmp_path, 12)
+    got = load_checkpoint(tmp_path)
+    assert (got.step, got.minutes, got.waiting_minutes) == (12, 1.5, 0.25)
+    assert got.state.keys() == STATE.keys()
+    assert all(torch.equal(got.state[name], STATE[name]) for name in STATE)
+    assert got.state["step"].dtype == torch.int64
+
+
+def test_the_last_two_are_kept_and_the_last_one_comes_back(tmp_path):
+    for step in (8, 9, 10, 100):
+        save(tmp_path, step, {"weight": STATE["weight"] + step})
+    assert names(tmp_path) == ["step_00000010.safetensors", "step_00000100.safetensors"]
+    got = load_checkpoint(tmp_path)
+    assert got.step == 100
+    assert torch.equal(got.state["weight"], STATE["weight"] + 100)
 
 
 def test_tensors_of_any_layout_are_kept_apart(tmp_path):
     """Views of one storage, and gradients, are no hindrance."""
     whole = torch.arange(6.0, requires_grad=True).reshape(2, 3)
-    save_checkpoint(tmp_path, step=1, state={"a": whole, "b": whole.T})
-    _, state = load_checkpoint(tmp_path)
+    save(tmp_path, 1, {"a": whole, "b": whole.T})
+    state = load_checkpoint(tmp_path).state
     assert torch.equal(state["b"], state["a"].T)
 
 
 def test_a_checkpoint_that_fails_half_way_leaves_the_last_one(tmp_path, monkeypatch):
-    save_checkpoint(tmp_path, step=1, state=STATE)
+    save(tmp_path, 1)
 
     def half(tensors, path, metadata):
         path.write_bytes(b"half of it")
@@ -107,21 +123,29 @@ def test_a_checkpoint_that_fails_half_way_leaves_the_last_one(tmp_path, monkeypa
 
     monkeypatch.setattr(checkpoints, "save_file", half)
     with pytest.raises(OSError, match="disk full"):
-        save_checkpoint(tmp_path, step=2, state=STATE)
-    assert load_checkpoint(tmp_path)[0] == 1
-    assert len(list(tmp_path.iterdir())) == 1
+        save(tmp_path, 2)
+    assert load_checkpoint(tmp_path).step == 1
+    assert names(tmp_path) == ["step_00000001.safetensors"]
 
 
 def test_a_damaged_checkpoint_is_told_and_never_taken_for_none(tmp_path):
-    (tmp_path / "state.safetensors").write_bytes(b"\x40" * 100)
-    with pytest.raises(
-        CheckpointError, match=r"state\.safetensors: damaged: .*; remove .* to train"
-    ):
+    (tmp_path / "step_00000007.safetensors").write_bytes(b"\x40" * 100)
+    text = r"step_00000007\.safetensors: damaged: .*; remove it to go on from "
+    with pytest.raises(CheckpointError, match=text + "the start"):
         load_checkpoint(tmp_path)
+    save(tmp_path, 3)
+    with pytest.raises(CheckpointError, match=text + "step 3"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "step_00000007.safetensors").unlink()
+    assert load_checkpoint(tmp_path).step == 3
+
+
+def hold(root, key="run"):
+    return run_folder(fabric(), root, key)
 
 
 def test_a_run_that_ends_well_leaves_nothing(tmp_path):
-    with run_folder(tmp_path, "run") as folder:
+    with hold(tmp_path) as folder:
         assert folder == tmp_path / "run"
         (folder / "live").mkdir()
         (folder / "live/curve").touch()
@@ -129,31 +153,51 @@ def test_a_run_that_ends_well_leaves_nothing(tmp_path):
     assert tmp_path.exists()
 
 
-def _fail_with_something_made(root):
-    with pytest.raises(KeyboardInterrupt), run_folder(root, "run") as folder:  # noqa: PT012 - both
-        (folder / "made").touch()
+def interrupt(root, key="run", *made):
+    """A run that is stopped after it has made some files."""
+    with pytest.raises(KeyboardInterrupt), hold(root, key) as folder:  # noqa: PT012 - both
+        for name in made:
+            (folder / name).touch()
         raise KeyboardInterrupt
 
 
 def test_a_run_that_fails_keeps_what_it_has_and_can_be_taken_up(tmp_path):
-    _fail_with_something_made(tmp_path)
-    with run_folder(tmp_path, "run") as folder:
-        assert (folder / "made").exists()
+    interrupt(tmp_path, "run", "made", ".step_00000012.77.tmp.safetensors")
+    with hold(tmp_path) as folder:
+        # what was being written when it was stopped is of no use to anybody
+        assert names(folder) == ["lock", "made"]
 
 
-def test_runs_with_other_keys_are_left_alone(tmp_path):
-    with run_folder(tmp_path, "one"), run_folder(tmp_path, "other"):
-        pass
-    with pytest.raises(KeyboardInterrupt), run_folder(tmp_path, "one"):
-        raise KeyboardInterrupt
-    with run_folder(tmp_path, "other"):
-        pass
-    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+def test_the_runs_that_were_worked_on_last_are_kept(tmp_path):
+    for key in ("b", "a", "d", "c"):
+        interrupt(tmp_path, key, "made")
+    assert names(tmp_path) == ["a", "c", "d"]
+    interrupt(tmp_path, "a", "made more")
+    interrupt(tmp_path, "e", "made")
+    assert names(tmp_path) == ["a", "c", "e"]
+    with hold(tmp_path, "a") as folder:
+        assert names(folder) == ["lock", "made", "made more"]
+    assert names(tmp_path) == ["c", "e"]
+
+
+def test_a_run_that_is_held_is_never_removed(tmp_path):
+    with hold(tmp_path, "old") as folder:
+        for key in ("a", "b", "c", "d"):
+            interrupt(tmp_path, key, "made")
+        assert (folder / "lock").exists()
+
+
+def test_what_is_no_run_is_left_alone(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "file").touch()
+    for key in ("a", "b", "c", "d"):
+        interrupt(tmp_path, key, "made")
+    assert names(tmp_path) == ["b", "c", "d", "file", "notes"]
 
 
 def test_another_process_cannot_hold_the_same_run(tmp_path):
     command = [sys.executable, "-c", _TRY_TO_HOLD, str(tmp_path)]
-    with run_folder(tmp_path, "run") as folder:
+    with hold(tmp_path) as folder:
         (folder / "made").touch()
         other = subprocess.run(command, capture_output=True, text=True, check=True)
         assert other.stdout.startswith(f"{folder}: another process is training this very run")

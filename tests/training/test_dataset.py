@@ -1,7 +1,4 @@
-"""Pairs are found, read and put in an order that a resumed run repeats."""
-
-import threading
-from collections import Counter
+"""Pairs are found and read."""
 
 import numpy as np
 import pytest
@@ -9,11 +6,7 @@ import torch
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.media.tensors import frames_to_tensor
-from motiontransfer.training.dataset import (
-    PairDataset,
-    batch_indices,
-    batches_ahead,
-)
+from motiontransfer.training.dataset import WindowDataset
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 from tests.dancer import add_clip, dance, picture, training_clip
@@ -53,10 +46,10 @@ def test_clips_that_cannot_be_trained_on_are_named(tmp_path):
 def test_pairs_lie_in_the_training_frames_and_show_a_body_twice(tmp_path):
     first = training_clip(tmp_path / "a", dance(6), training_frames=range(4))
     second = training_clip(tmp_path / "b", dance(8, missing=[3]), training_frames=range(7))
-    dataset = PairDataset([first, second])
-    assert dataset.pairs == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 4), (1, 5)]
+    dataset = WindowDataset([first, second])
+    assert dataset.windows == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 4), (1, 5)]
     assert len(dataset) == 7
-    assert dataset.num_pairs_without_body == 2
+    assert dataset.num_windows_without_body == 2
 
 
 def test_only_the_body_counts(tmp_path):
@@ -65,13 +58,13 @@ def test_only_the_body_counts(tmp_path):
     keypoints.score[1, body], keypoints.points[1, body] = 0, 0
     hand = keypoints.skeleton.index("left_hand_wrist")
     keypoints.score[1, hand] = 0.9
-    dataset = PairDataset([training_clip(tmp_path, keypoints)])
-    assert dataset.pairs == [(0, 2)]
+    dataset = WindowDataset([training_clip(tmp_path, keypoints)])
+    assert dataset.windows == [(0, 2)]
 
 
 def test_a_batch_holds_two_consecutive_frames_with_their_poses(tmp_path):
     clips = [training_clip(tmp_path / str(i), dance(5, seed=i)) for i in range(2)]
-    batch = PairDataset(clips).batch([6, 1, 3])
+    batch = WindowDataset(clips).batch([6, 1, 3])
     for place, (clip, first) in enumerate([(1, 2), (0, 1), (0, 3)]):
         keypoints = clips[clip].keypoints
         shown = frames_to_tensor([picture(keypoints, t) for t in (first, first + 1)])
@@ -81,7 +74,7 @@ def test_a_batch_holds_two_consecutive_frames_with_their_poses(tmp_path):
 
 
 def test_a_batch_is_copied_whole(tmp_path):
-    batch = PairDataset([training_clip(tmp_path, dance(3))]).batch([0])
+    batch = WindowDataset([training_clip(tmp_path, dance(3))]).batch([0])
     copy = batch.to(torch.device("meta"))
     assert {copy.points.device.type, copy.score.device.type, copy.frames.device.type} == {"meta"}
     assert copy.frames.shape == batch.frames.shape == (1, 2, 3, 48, 40)
@@ -89,84 +82,37 @@ def test_a_batch_is_copied_whole(tmp_path):
 
 def test_clips_without_anybody_are_refused(tmp_path):
     clip = training_clip(tmp_path, dance(4, missing=[1, 3]))
-    with pytest.raises(TrainingError, match="no two consecutive frames with a body among 1 clips"):
-        PairDataset([clip])
+    with pytest.raises(TrainingError, match="no 2 consecutive frames with a body among 1 clips"):
+        WindowDataset([clip])
 
 
 def test_missing_frames_are_named(tmp_path):
     clip = training_clip(tmp_path, dance(4))
     clip.frames.unlink()
     with pytest.raises(MissingFileError, match=r"frames\.mkv"):
-        PairDataset([clip])
+        WindowDataset([clip])
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
-def test_each_epoch_shows_every_item_once(batch_size):
-    num_items, num_epochs = 7, 4
-    order = [
-        index
-        for step in range(num_items * num_epochs)
-        for index in batch_indices(step, num_items=num_items, batch_size=batch_size, seed=2)
-    ]
-    epochs = [order[i : i + num_items] for i in range(0, num_items * num_epochs, num_items)]
-    assert all(sorted(epoch) == list(range(num_items)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == num_epochs
+def test_longer_windows_show_a_body_in_every_frame(tmp_path):
+    first = training_clip(tmp_path / "a", dance(8, missing=[3]), training_frames=range(7))
+    second = training_clip(tmp_path / "b", dance(2))
+    dataset = WindowDataset([first, second], window_frames=3)
+    assert dataset.windows == [(0, 0), (0, 4)]
+    assert dataset.num_windows_without_body == 3
+    assert dataset.batch([1]).frames.shape == (1, 3, 3, 48, 40)
+    ones = WindowDataset([first, second], window_frames=1)
+    assert ones.windows == [(0, t) for t in (0, 1, 2, 4, 5, 6)] + [(1, 0), (1, 1)]
+    assert ones.batch([3]).frames.shape == (1, 1, 3, 48, 40)
 
 
-def test_the_order_depends_on_step_and_seed_and_nothing_else():
-    def order(seed):
-        return [batch_indices(s, num_items=9, batch_size=2, seed=seed) for s in range(20)]
-
-    forwards = order(1)
-    backwards = [batch_indices(s, num_items=9, batch_size=2, seed=1) for s in reversed(range(20))]
-    assert forwards == backwards[::-1]
-    assert forwards != order(2)
-
-
-class Recorded:
-    """A data set whose batches are the indices; remembers which were read."""
-
-    def __init__(self, num_items=5):
-        self.num_items, self.read, self.second = num_items, [], threading.Event()
-
-    def __len__(self):
-        return self.num_items
-
-    def batch(self, indices):
-        chosen = list(indices)
-        self.read.append(chosen)
-        if len(self.read) == 2:
-            self.second.set()
-        return chosen
-
-
-def test_batches_come_in_the_order_of_their_steps():
-    wanted = [batch_indices(s, num_items=5, batch_size=2, seed=3) for s in range(11)]
-    options = {"num_steps": 11, "batch_size": 2, "seed": 3}
-    assert list(batches_ahead(Recorded(), start_step=0, **options)) == wanted
-    assert list(batches_ahead(Recorded(), start_step=4, **options)) == wanted[4:]
-    assert list(batches_ahead(Recorded(), start_step=11, **options)) == []
-    counts = Counter(index for batch in wanted[:5] for index in batch)
-    assert set(counts.values()) == {2}
-
-
-def test_the_next_batch_is_read_while_this_one_is_used():
-    dataset = Recorded()
-    batches = batches_ahead(dataset, start_step=0, num_steps=5, batch_size=1, seed=0)
-    next(batches)
-    assert dataset.second.wait(timeout=10)
-    assert len(dataset.read) == 2
-    batches.close()
-
-
-def test_an_error_while_reading_reaches_the_training():
-    class Damaged(Recorded):
-        def batch(self, indices):
-            if self.read:
-                raise TrainingError("a damaged frame")
-            return super().batch(indices)
-
-    batches = batches_ahead(Damaged(), start_step=0, num_steps=5, batch_size=1, seed=0)
-    next(batches)
-    with pytest.raises(TrainingError, match="a damaged frame"):
-        next(batches)
+def test_poses_before_come_with_a_window_and_are_missing_at_the_start(tmp_path):
+    keypoints = dance(6)
+    clip = training_clip(tmp_path, keypoints, training_frames=range(1, 6))
+    dataset = WindowDataset([clip], conditioning_poses=3)
+    batch = dataset.batch([0, 2])
+    assert batch.points.shape[:2] == batch.score.shape[:2] == (2, 4)
+    assert not batch.score[0, :2].any()  # frame 0 is not one to train on
+    assert np.array_equal(batch.points[0, 2:], keypoints.points[1:3])
+    assert np.array_equal(batch.points[1], keypoints.points[1:5])
+    assert np.array_equal(batch.score[1], keypoints.score[1:5])
+    assert torch.equal(batch.frames[1, 0], frames_to_tensor([picture(keypoints, 3)])[0])

@@ -15,7 +15,7 @@ from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.face_dataset import FaceDataset
 from motiontransfer.training.face_gan import FaceGanTask
 from tests.dancer import dance, film, training_clip
-from tests.training.small import STYLE, fabric, face_config, face_settings
+from tests.training.small import STYLE, fabric, face_config, face_settings, whole
 
 
 class Residual(nn.Module):
@@ -55,9 +55,7 @@ def batch(tmp_path):
 
 def task_of(generator, judge, **changes):
     settings = face_settings(**changes)
-    adversaries = Adversaries(
-        generator, judge, device=torch.device("cpu"), average_decay=settings.average_decay
-    )
+    adversaries = Adversaries(fabric(), generator, judge, average_decay=settings.average_decay)
     return FaceGanTask(fabric(), adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings)
 
 
@@ -69,7 +67,7 @@ def drawn(batch):
 
 def test_the_generator_sees_pose_and_face_and_the_judge_sees_the_sum(batch):
     generator, judge = Residual(), Judge()
-    task_of(generator, judge).step(batch, step=0, learning_rate=0.0)
+    task_of(generator, judge).step(whole(batch), step=0, learning_rate=0.0)
     ((pose, face),) = generator.shown
     assert torch.equal(pose, drawn(batch))
     assert torch.equal(face, batch.generated)
@@ -80,7 +78,7 @@ def test_the_generator_sees_pose_and_face_and_the_judge_sees_the_sum(batch):
 
 def test_losses_are_what_their_weights_make_of_them(batch):
     weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
-    losses = task_of(Residual(), Judge(), **weights).step(batch, step=0, learning_rate=0.0)
+    losses = task_of(Residual(), Judge(), **weights).step(whole(batch), step=0, learning_rate=0.0)
     fake = batch.generated + 0.25
     real_mean, fake_mean = batch.real.mean((1, 2, 3)), fake.mean((1, 2, 3))
     expected = {
@@ -96,17 +94,17 @@ def test_losses_are_what_their_weights_make_of_them(batch):
 
 def test_both_are_trained_at_the_learning_rate(batch):
     generator, judge = Residual(), Judge()
-    task_of(generator, judge).step(batch, step=0, learning_rate=0.125)
+    task_of(generator, judge).step(whole(batch), step=0, learning_rate=0.125)
     assert abs(generator.value.item() - 0.25) == pytest.approx(0.125, abs=1e-4)
     assert abs(judge.number.item() - 0.5) == pytest.approx(0.125, abs=1e-4)
 
 
 def test_a_state_comes_back(batch):
     task, other = task_of(Residual(), Judge()), task_of(Residual(), Judge())
-    task.step(batch, step=0, learning_rate=0.1)
+    task.step(whole(batch), step=0, learning_rate=0.1)
     other.load_state({name: tensor.clone() for name, tensor in task.state().items()})
     for each in (task, other):
-        each.step(batch, step=1, learning_rate=0.1)
+        each.step(whole(batch), step=1, learning_rate=0.1)
     assert all(torch.equal(x, other.state()[name]) for name, x in task.state().items())
 
 
@@ -124,6 +122,6 @@ def test_two_faces_are_learnt_by_heart(batch):
     config = face_config(num_filters=8)
     task = task_of(FaceGenerator(config).apply(initialise), judge)
     batch = replace(batch, generated=0.3 * batch.generated)  # much too pale
-    losses = [task.step(batch, step=step, learning_rate=2e-3) for step in range(80)]
+    losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(80)]
     untouched = 20 * (batch.generated - batch.real).abs().mean()
     assert losses[-1]["generator/l1"] < untouched / 2

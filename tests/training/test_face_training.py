@@ -1,6 +1,5 @@
 """A target's face generator is trained on the main generator's roll-out."""
 
-import threading
 from dataclasses import asdict
 
 import numpy as np
@@ -11,7 +10,6 @@ from torch import nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.training import face_training
-from motiontransfer.training.face_dataset import FaceDataset
 from motiontransfer.training.face_gan import FaceGanTask
 from motiontransfer.training.face_training import train_face_generator
 from motiontransfer.training.generator_training import DiscriminatorConfig
@@ -82,6 +80,7 @@ def test_weights_logs_and_counts_are_there_and_the_main_generator_is_as_it_was(t
     description = read_description(tmp_path / "run/models/face_generator.safetensors")
     assert description == {"face_generator": asdict(face_config())}
     numbers = sum(parameter.numel() for parameter in network.parameters())
+    assert all(counts.pop(name) > 0 for name in ("minutes", "steps_per_second", "loader_share"))
     assert counts == {
         **{"steps": 5, "frames": 9, "frames_without_face": 0},
         "face_generator_parameters": numbers,
@@ -112,11 +111,11 @@ def test_the_roll_out_is_of_the_training_frames_and_made_once(tmp_path, clips, m
     monkeypatch.setattr(face_training, "roll_out", counted)
     whole_step, taken = FaceGanTask.step, []
 
-    def step(self, batch, *, step, learning_rate):
+    def step(self, parts, *, step, learning_rate):
         taken.append(step)
         if len(taken) == 4:
             raise RuntimeError("the machine went down")
-        return whole_step(self, batch, step=step, learning_rate=learning_rate)
+        return whole_step(self, parts, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(FaceGanTask, "step", step)
     with pytest.raises(RuntimeError, match="went down"):
@@ -142,19 +141,6 @@ def test_what_is_kept_is_the_average(tmp_path, clips):
         path = tmp_path / str(decay) / "models/face_generator.safetensors"
         weights.append(path.read_bytes())
     assert weights[0] != weights[1]
-
-
-def test_once_training_runs_only_the_reader_reads(tmp_path, clips, monkeypatch):
-    """Frame stores have one position in their file: two threads would move it under each other."""
-    batch, readers = FaceDataset.batch, []
-
-    def watched(self, indices):
-        readers.append(threading.current_thread() is threading.main_thread())
-        return batch(self, indices)
-
-    monkeypatch.setattr(FaceDataset, "batch", watched)
-    train(clips, tmp_path / "run", sample_every_steps=1)
-    assert readers == [True] + [False] * 5
 
 
 def test_a_target_without_a_face_is_told(tmp_path):

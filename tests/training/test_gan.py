@@ -6,15 +6,23 @@ import torch
 from torch import nn
 
 from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import Judgement, MultiscaleDiscriminator
+from motiontransfer.nets.discriminators import Judgement
 from motiontransfer.nets.frame_generator import build_generator
 from motiontransfer.pose.drawing import draw_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.adversaries import Adversaries
-from motiontransfer.training.dataset import PairDataset
-from motiontransfer.training.gan import GanTask, near_pose_weight
+from motiontransfer.training.batches import Part
+from motiontransfer.training.dataset import WindowBatch, WindowDataset
+from motiontransfer.training.gan import GanTask
 from tests.dancer import SIZE, dance, training_clip
-from tests.training.small import STYLE, fabric, gan_settings, generator_config
+from tests.training.small import (
+    STYLE,
+    discriminators,
+    fabric,
+    gan_settings,
+    generator_config,
+    whole,
+)
 
 
 class Remembering(nn.Module):
@@ -30,22 +38,10 @@ class Remembering(nn.Module):
         return self.colour + 0.5 * previous_frame + 0 * pose_map[:, :1]
 
 
-def discriminator():
-    return MultiscaleDiscriminator(
-        condition_channels=2 * STYLE.num_channels,
-        image_channels=6,
-        num_filters=4,
-        num_layers=1,
-        num_scales=2,
-    ).apply(initialise)
-
-
 def task_of(generator, *, judge=None, seed=0, **changes):
     settings = gan_settings(**changes)
-    judge = discriminator() if judge is None else judge
-    adversaries = Adversaries(
-        generator, judge, device=torch.device("cpu"), average_decay=settings.average_decay
-    )
+    judges = discriminators(judge).apply(initialise)
+    adversaries = Adversaries(fabric(), generator, judges, average_decay=settings.average_decay)
     return GanTask(
         fabric(), adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings, seed=seed
     )
@@ -53,7 +49,7 @@ def task_of(generator, *, judge=None, seed=0, **changes):
 
 @pytest.fixture
 def batch(tmp_path):
-    return PairDataset([training_clip(tmp_path, dance(6))]).batch([0, 2, 4])
+    return WindowDataset([training_clip(tmp_path, dance(6))]).batch([0, 2, 4])
 
 
 def poses_of(batch, time):
@@ -64,7 +60,7 @@ def poses_of(batch, time):
 
 def test_the_first_frame_is_made_from_zeros_and_the_second_from_the_first(batch):
     generator = Remembering()
-    task_of(generator, previous_frame_dropout=0.0).step(batch, step=0, learning_rate=0.0)
+    task_of(generator, previous_frame_dropout=0.0).step(whole(batch), step=0, learning_rate=0.0)
     (first_pose, before), (second_pose, first) = generator.shown
     assert torch.equal(first_pose, poses_of(batch, 0))
     assert torch.equal(second_pose, poses_of(batch, 1))
@@ -74,7 +70,7 @@ def test_the_first_frame_is_made_from_zeros_and_the_second_from_the_first(batch)
 
 def test_dropped_out_the_second_frame_is_made_from_zeros_too(batch):
     generator = Remembering()
-    task_of(generator, previous_frame_dropout=1.0).step(batch, step=0, learning_rate=0.0)
+    task_of(generator, previous_frame_dropout=1.0).step(whole(batch), step=0, learning_rate=0.0)
     assert not generator.shown[1][1].any()
 
 
@@ -82,7 +78,7 @@ def dropped(batch, *, steps, seed=0, dropout=0.5):
     generator = Remembering()
     task = task_of(generator, previous_frame_dropout=dropout, seed=seed)
     for step in steps:
-        task.step(batch, step=step, learning_rate=0.0)
+        task.step(whole(batch), step=step, learning_rate=0.0)
     return [(previous == 0).all((1, 2, 3)).tolist() for _, previous in generator.shown[1::2]]
 
 
@@ -115,7 +111,7 @@ def test_the_gradient_reaches_the_first_frame_through_the_second(batch):
         captured = {}
         generator.colour.register_hook(lambda g: captured.update(gradient=g.clone()))
         shown = type(batch)(points=batch.points, score=batch.score, frames=white)
-        task.step(shown, step=0, learning_rate=0.0)
+        task.step(whole(shown), step=0, learning_rate=0.0)
         return captured["gradient"].sum().item()
 
     # all pixels are too dark: the gradient of each frame's L1 is -1, halved over two frames
@@ -140,7 +136,7 @@ class Judge(nn.Module):
 def test_the_pair_of_frames_is_judged_with_the_pair_of_poses(batch):
     judge = Judge()
     task_of(Remembering(), judge=judge, previous_frame_dropout=0.0).step(
-        batch, step=0, learning_rate=0.0
+        whole(batch), step=0, learning_rate=0.0
     )
     ((condition, images),) = judge.shown
     assert torch.equal(condition, torch.cat([poses_of(batch, 0), poses_of(batch, 1)], dim=1))
@@ -154,7 +150,7 @@ def test_losses_are_what_their_weights_make_of_them(batch):
     weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
     losses = task_of(
         Remembering(), judge=Judge(), previous_frame_dropout=0.0, near_pose_weight=1.0, **weights
-    ).step(batch, step=0, learning_rate=0.0)
+    ).step(whole(batch), step=0, learning_rate=0.0)
     real = batch.frames.flatten(1, 2).mean((1, 2, 3))
     fake = (0.3 + 0.45) / 2
     first, second = batch.frames[:, 0], batch.frames[:, 1]
@@ -172,38 +168,299 @@ def test_losses_are_what_their_weights_make_of_them(batch):
 def test_weight_zero_turns_a_loss_off(batch):
     names = ("adversarial", "feature_matching", "l1")
     losses = task_of(Remembering(), **{f"{name}_weight": 0.0 for name in names}).step(
-        batch, step=0, learning_rate=0.1
+        whole(batch), step=0, learning_rate=0.1
     )
     assert all(losses[f"generator/{name}"] == 0 for name in names)
     assert losses["discriminator/adversarial"] > 0
 
 
-def test_pixels_near_the_pose_count_more():
-    poses = torch.zeros(1, 2, 32, 40)
-    poses[0, 1, 9, 18] = 0.01
-    weight = near_pose_weight(poses, radius_px=4, weight=5.0)
-    assert weight.shape == (1, 1, 32, 40)
-    # cells of 4 pixels: the stick's and one around it
-    expected = torch.ones(1, 1, 32, 40)
-    expected[:, :, 4:16, 12:24] = 5
-    assert torch.equal(weight, expected)
-    assert (near_pose_weight(poses, radius_px=0, weight=5.0) == 5).sum() == 16
-    assert (near_pose_weight(poses, radius_px=4, weight=1.0) == 1).all()
+VARIANTS = {
+    "log": {"objective": "log"},
+    "hinge": {"objective": "hinge"},
+    "r1": {"r1_weight": 2.0},
+    "augmented": {"augmentation": "diff"},
+    "noise": {"previous_frame_noise": 0.1},
+    "cut": {"previous_frame_gradient": "cut"},
+    "limbs hidden": {"limb_dropout": 0.5},
+    "one frame": {"window_frames": 1, "previous_frame": "none"},
+    "nothing before": {"previous_frame": "none"},
+    "four frames": {"window_frames": 4},
+    "two poses": {"conditioning_poses": 2},
+    "movement": {"window_frames": 5, "temporal_strides": [1, 2]},
+    "spectral": {"normalization": "spectral"},
+    "transposed": {"upsampling": "transposed"},
+    "subpixel": {"upsampling": "subpixel"},
+    "global": {"architecture": "global"},
+    "local": {"architecture": "local", "upsampling": "transposed"},
+}
 
 
-def test_the_weight_covers_sizes_that_do_not_divide():
-    poses = torch.zeros(1, 1, 10, 7)
-    poses[0, 0, 9, 6] = 1
-    weight = near_pose_weight(poses, radius_px=0, weight=3.0)
-    assert weight.shape == (1, 1, 10, 7)
-    assert (weight == 3).nonzero()[:, 2:].tolist() == [
-        [8, 4],
-        [8, 5],
-        [8, 6],
-        [9, 4],
-        [9, 5],
-        [9, 6],
+def variant(tmp_path, changes):
+    """Task and windows of one variant of the recipe."""
+    torch.manual_seed(0)
+    changes = dict(changes)
+    window_frames = changes.pop("window_frames", 2)
+    conditioning_poses = changes.get("conditioning_poses", 1)
+    keys = ("architecture", "previous_frame", "conditioning_poses", "upsampling")
+    shapes = {key: changes.pop(key) for key in keys if key in changes}
+    judges = discriminators(
+        window_frames=window_frames,
+        temporal_strides=changes.pop("temporal_strides", ()),
+        normalization=changes.pop("normalization", "instance"),
+    )
+    config = generator_config(background="generated", **shapes)
+    generator = build_generator(config, plate=None).apply(initialise)
+    settings = gan_settings(**{"average_decay": 0.0, **changes})
+    adversaries = Adversaries(fabric(), generator, judges.apply(initialise), average_decay=0.0)
+    task = GanTask(fabric(), adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings, seed=0)
+    dataset = WindowDataset(
+        [training_clip(tmp_path, dance(9))],
+        window_frames=window_frames,
+        conditioning_poses=conditioning_poses,
+    )
+    return task, dataset.batch([0, 3])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_moves_every_weight_and_stays_finite(tmp_path, name):
+    """But those whose gradient is zero by the maths: a bias before instance normalisation."""
+    task, batch = variant(tmp_path, VARIANTS[name])
+    networks = (task.adversaries.generator, task.adversaries.discriminator)
+    before = [
+        {key: value.detach().clone() for key, value in network.named_parameters()}
+        for network in networks
     ]
+    for step in range(3):
+        losses = task.step(whole(batch), step=step, learning_rate=1e-3)
+        assert all(torch.isfinite(loss) for loss in losses.values()), losses
+    for network, old in zip(networks, before, strict=True):
+        still = [k for k, v in network.named_parameters() if torch.equal(v, old[k])]
+        assert not still
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_that_was_stopped_goes_on_to_the_same_bits(tmp_path, name):
+    if name in ("global", "transposed", "subpixel"):
+        return
+    (task, batch), (resumed, _) = (variant(tmp_path / str(i), VARIANTS[name]) for i in range(2))
+    task.step(whole(batch), step=0, learning_rate=1e-3)
+    resumed.load_state({key: value.clone() for key, value in task.state().items()})
+    for each in (task, resumed):
+        each.step(whole(batch), step=16, learning_rate=1e-3)
+    expected, got = task.state(), resumed.state()
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[key], got[key]) for key in expected)
+
+
+def test_what_is_drawn_does_not_depend_on_who_draws_it(tmp_path):
+    """Two parts of a batch see what one sees whole."""
+    changes = {
+        **{"previous_frame_noise": 0.3, "limb_dropout": 0.5, "augmentation": "diff"},
+        **{"window_frames": 3, "r1_weight": 2.0, "previous_frame_dropout": 0.5},
+    }
+    (task, batch), (other, _) = (variant(tmp_path / str(i), changes) for i in range(2))
+    parts = [
+        Part(
+            batch=WindowBatch(
+                points=batch.points[i : i + 1],
+                score=batch.score[i : i + 1],
+                frames=batch.frames[i : i + 1],
+            ),
+            places=range(i, i + 1),
+        )
+        for i in range(2)
+    ]
+    one = task.step(whole(batch), step=0, learning_rate=0.0)
+    two = other.step(parts, step=0, learning_rate=0.0)
+    assert {k: v.item() for k, v in two.items()} == pytest.approx(
+        {k: v.item() for k, v in one.items()}, rel=1e-4
+    )
+
+
+def shown(tmp_path, generator=None, **changes):
+    """What generator and discriminator are shown in one step."""
+    window_frames = changes.pop("window_frames", 2)
+    conditioning_poses = changes.pop("conditioning_poses", 1)
+    clip = training_clip(tmp_path, dance(9))
+    batch = WindowDataset(
+        [clip], window_frames=window_frames, conditioning_poses=conditioning_poses
+    ).batch([0, 3, 4])
+    generator, judge = generator or Remembering(), Judge()
+    judges = discriminators(judge, window_frames=window_frames)
+    adversaries = Adversaries(fabric(), generator, judges, average_decay=0.0)
+    settings = gan_settings(previous_frame_dropout=0.0, **changes)
+    GanTask(fabric(), adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings, seed=0).step(
+        whole(batch), step=0, learning_rate=0.0
+    )
+    return batch, generator.shown, judge.shown
+
+
+def test_in_windows_of_one_a_single_frame_is_judged(tmp_path):
+    batch, generated, [(condition, images)] = shown(tmp_path, window_frames=1)
+    assert len(generated) == 1
+    assert torch.equal(condition, poses_of(batch, 0))
+    assert torch.equal(images[:3], batch.frames[:, 0])
+    assert images.shape == (6, 3, *SIZE)
+
+
+def test_in_longer_windows_every_two_frames_are_judged(tmp_path):
+    batch, generated, [(condition, images)] = shown(tmp_path, window_frames=4)
+    assert len(generated) == 4
+    values = [0.3, 0.45, 0.525]
+    assert [p.mean().item() for _, p in generated] == pytest.approx([0, *values])
+    assert condition.shape[0] == 3 * 3
+    real, fake = images.chunk(2)
+    for pair in range(3):
+        of_pair = slice(3 * pair, 3 * pair + 3)
+        assert torch.equal(real[of_pair], batch.frames[:, pair : pair + 2].flatten(1, 2))
+        assert fake[of_pair, :3].mean().item() == pytest.approx(values[pair])
+        poses = torch.cat([poses_of(batch, pair), poses_of(batch, pair + 1)], dim=1)
+        assert torch.equal(condition[of_pair], poses)
+
+
+def test_the_pose_before_is_shown_to_the_generator_alone(tmp_path):
+    batch, generated, [(condition, _)] = shown(tmp_path, conditioning_poses=2)
+    for time, (pose_maps, _) in enumerate(generated):
+        older, own = pose_maps.chunk(2, dim=1)
+        assert torch.equal(older, poses_of(batch, time))
+        assert torch.equal(own, poses_of(batch, time + 1))
+    assert not generated[0][0][0, : STYLE.num_channels].any()  # before the clip's first frame
+    assert torch.equal(condition, torch.cat([poses_of(batch, 1), poses_of(batch, 2)], dim=1))
+
+
+def test_a_hidden_limb_is_hidden_from_all_in_all_poses(tmp_path):
+    batch, generated, [(condition, _)] = shown(tmp_path, limb_dropout=1.0)
+    first, second = condition.chunk(2, dim=1)
+    assert torch.equal(generated[0][0], first)
+    assert torch.equal(generated[1][0], second)
+    for time, drawn in enumerate((first, second)):
+        whole_poses = poses_of(batch, time)
+        assert (drawn <= whole_poses).all()
+    gone = [
+        (poses_of(batch, t) > 0).any((2, 3)) & ~(m > 0).any((2, 3))
+        for t, m in enumerate((first, second))
+    ]
+    assert torch.equal(*gone)
+    assert gone[0].any()
+
+
+def test_noise_is_added_to_the_frame_before_and_to_nothing_else(tmp_path):
+    (tmp_path / "a").mkdir()
+    _, generated, _ = shown(tmp_path, previous_frame_noise=0.2)
+    (_, first), (_, second) = generated
+    assert not first.any()
+    assert second.mean().item() == pytest.approx(0.3, abs=0.01)
+    assert second.std().item() == pytest.approx(0.2, rel=0.05)
+    assert not torch.equal(second[0], second[1])
+
+
+def test_real_fake_and_poses_are_augmented_alike(tmp_path):
+    batch, generated, [(condition, images)] = shown(tmp_path, augmentation="diff")
+    poses = torch.cat([poses_of(batch, 0), poses_of(batch, 1)], dim=1)
+    assert not torch.equal(condition, poses)
+    assert torch.equal(generated[0][0], poses_of(batch, 0))  # the generator is shown what is
+    real, fake = images.chunk(2)
+    cut_out = (fake == 0).all(1)
+    assert cut_out.any()
+    assert torch.equal(cut_out, (real == 0).all(1))
+    assert not condition[cut_out[:, None].expand_as(condition)].any()
+
+
+def test_a_cut_gradient_does_not_reach_the_first_frame_through_the_second(tmp_path):
+    def gradient(choice):
+        generator, captured = Remembering(value=-0.9), []
+        generator.colour.register_hook(lambda g: captured.append(g.clone()))
+        weights = {"adversarial_weight": 0.0, "feature_matching_weight": 0.0, "l1_weight": 1.0}
+        shown(
+            tmp_path,
+            generator,
+            near_pose_weight=1.0,
+            previous_frame_gradient=choice,
+            **weights,
+        )
+        return captured[0].sum().item()
+
+    assert gradient("kept") != pytest.approx(gradient("cut"))
+
+
+def test_the_penalty_is_taken_every_16_steps(batch):
+    task = task_of(Remembering(), r1_weight=2.0)
+    names = [set(task.step(whole(batch), step=s, learning_rate=0.0)) for s in (0, 1, 15, 16)]
+    assert ["discriminator/r1" in taken for taken in names] == [True, False, False, True]
+
+
+def test_the_penalty_is_half_its_weight_times_what_was_skipped(batch):
+    """The stand-in's logit is the mean of its picture, so each of n numbers moves it by 1 / n."""
+    losses = task_of(Remembering(), judge=Judge(), r1_weight=2.0).step(
+        whole(batch), step=0, learning_rate=0.0
+    )
+    numbers = batch.frames[0].numel()
+    assert losses["discriminator/r1"].item() == pytest.approx(2 / 2 * 16 / numbers, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("objective", "fooling", "telling"),
+    [
+        ("least_squares", lambda f: (f - 1) ** 2, lambda r, f: ((r - 1) ** 2 + f**2) / 2),
+        (
+            "log",
+            lambda f: np.log1p(np.exp(-f)),
+            lambda r, f: (np.log1p(np.exp(-r)) + np.log1p(np.exp(f))) / 2,
+        ),
+        (
+            "hinge",
+            lambda f: -f,
+            lambda r, f: (np.maximum(0, 1 - r) + np.maximum(0, 1 + f)) / 2,
+        ),
+    ],
+)
+def test_both_networks_are_trained_by_the_objective(batch, objective, fooling, telling):
+    losses = task_of(
+        Remembering(), judge=Judge(), previous_frame_dropout=0.0, objective=objective
+    ).step(whole(batch), step=0, learning_rate=0.0)
+    real = batch.frames.flatten(1, 2).mean((1, 2, 3)).numpy() + 0.5
+    fake = (0.3 + 0.45) / 2 + 0.5
+    assert losses["generator/adversarial"].item() == pytest.approx(fooling(fake), rel=1e-4)
+    expected = telling(real, fake).mean()
+    assert losses["discriminator/adversarial"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_further_discriminators_have_losses_of_their_own(tmp_path):
+    task, batch = variant(tmp_path, VARIANTS["movement"])
+    losses = task.step(whole(batch), step=0, learning_rate=0.0)
+    assert {name for name in losses if "stride" in name} == {
+        *(
+            f"generator/{loss}_stride_{s}"
+            for loss in ("adversarial", "feature_matching")
+            for s in (1, 2)
+        ),
+        *(f"discriminator/adversarial_stride_{s}" for s in (1, 2)),
+    }
+
+
+class Doubling(nn.Module):
+    """Stands for the perceptual network: one slice, twice the colours."""
+
+    def forward(self, images):
+        return [2 * images]
+
+
+def test_the_perceptual_loss_is_a_mean_over_frames(batch):
+    settings = gan_settings(perceptual_weight=8.0, previous_frame_dropout=0.0)
+    generator = Remembering()
+    task = GanTask(
+        fabric(),
+        Adversaries(fabric(), generator, discriminators(Judge()), average_decay=0.0),
+        style=STYLE,
+        skeleton=HOLISTIC,
+        settings=settings,
+        seed=0,
+        perceptual=Doubling(),
+    )
+    losses = task.step(whole(batch), step=0, learning_rate=0.0)
+    first, second = batch.frames[:, 0], batch.frames[:, 1]
+    mean = ((first - 0.3).abs().mean() + (second - 0.45).abs().mean()).item() / 2
+    assert losses["generator/perceptual"].item() == pytest.approx(8 * 2 * mean / 32, rel=1e-4)
 
 
 @pytest.mark.slow
@@ -211,11 +468,11 @@ def test_the_weight_covers_sizes_that_do_not_divide():
 def test_one_pair_is_learnt_by_heart(tmp_path, background):
     """L1 falls to a third of what the untrained network has, and the average follows."""
     torch.manual_seed(0)
-    batch = PairDataset([training_clip(tmp_path, dance(2))]).batch([0])
+    batch = WindowDataset([training_clip(tmp_path, dance(2))]).batch([0])
     config = generator_config(background=background, num_filters=12, max_channels=24)
     plate = torch.zeros(3, *SIZE) if background == "plate" else None
     task = task_of(build_generator(config, plate=plate).apply(initialise))
-    losses = [task.step(batch, step=step, learning_rate=2e-3) for step in range(90)]
+    losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(90)]
     assert losses[-1]["generator/l1"] < losses[0]["generator/l1"] / 3
     with torch.no_grad():
         made = task.adversaries.generator_average(

@@ -65,10 +65,11 @@ def test_weights_logs_and_counts_are_there_and_nothing_else(tmp_path, clips):
     }
     assert not list((tmp_path / "run/checkpoints").iterdir())
     trained = read_generator(tmp_path / "run/models/generator.safetensors")
-    assert counts.pop("discriminator_parameters") > 0
     network = trained.network.requires_grad_(requires_grad=True)
+    measured = ("discriminator_parameters", "minutes", "steps_per_second", "loader_share")
+    assert all(counts.pop(name) > 0 for name in measured)
     assert counts == {
-        **{"steps": 5, "pairs": 8, "pairs_without_body": 2},
+        **{"steps": 5, "windows": 8, "windows_without_body": 2},
         "generator_parameters": count_parameters(network),
     }
 
@@ -82,7 +83,10 @@ def test_the_weights_say_what_they_are(tmp_path, clips):
     plate = median_plate(clips, style=STYLE, num_frames=100)
     assert torch.equal(trained.network.plate, plate)
     judge = read_description(tmp_path / "run/models/discriminator.safetensors")
-    assert judge == {"discriminator": asdict(networks().discriminator)}
+    assert judge == {
+        **{"discriminator": asdict(networks().discriminator)},
+        **{"window_frames": 2, "temporal_strides": []},
+    }
 
 
 def test_what_is_kept_is_the_average(tmp_path, clips):
@@ -112,11 +116,11 @@ def test_a_training_that_was_stopped_ends_in_the_same_bytes(
     train(clips, tmp_path / "whole", background=background)
     whole_step, taken = GanTask.step, []
 
-    def step(self, batch, *, step, learning_rate):
+    def step(self, parts, *, step, learning_rate):
         taken.append(step)
         if len(taken) == 4:
             raise RuntimeError("the machine went down")
-        return whole_step(self, batch, step=step, learning_rate=learning_rate)
+        return whole_step(self, parts, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(GanTask, "step", step)
     with pytest.raises(RuntimeError, match="went down"):
@@ -132,11 +136,11 @@ def test_a_training_that_was_stopped_ends_in_the_same_bytes(
 def test_other_settings_and_inputs_start_anew(tmp_path, clips, monkeypatch, change):
     whole_step, taken = GanTask.step, []
 
-    def step(self, batch, *, step, learning_rate):
+    def step(self, parts, *, step, learning_rate):
         taken.append(step)
         if len(taken) == 4:
             raise RuntimeError("the machine went down")
-        return whole_step(self, batch, step=step, learning_rate=learning_rate)
+        return whole_step(self, parts, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(GanTask, "step", step)
     with pytest.raises(RuntimeError, match="went down"):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,33 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.checkpoints import load_checkpoint
-from motiontransfer.training.dataset import batch_indices
-from motiontransfer.training.loop import copy_logs
+from motiontransfer.training import pace
+from motiontransfer.training.batches import batch_indices
+from motiontransfer.training.checkpoints import load_checkpoint, save_checkpoint
 from tests.training.counting import CountingTask, run, schedule
 
-_BE_KILLED = """
-import sys
+_BE_STOPPED = """
+import logging, sys
 from pathlib import Path
 from tests.training.counting import CountingTask, run
-run(CountingTask(kill_at=int(sys.argv[2])), Path(sys.argv[1]))
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+try:
+    run(CountingTask(stop_at=int(sys.argv[2]), stop_by=sys.argv[3]), Path(sys.argv[1]))
+except KeyboardInterrupt:
+    sys.exit(130)
 """
+
+
+def in_another_process(code, *arguments):
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        cwd=arguments[0].parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def curves(folder):
@@ -49,7 +66,7 @@ def test_every_step_is_taken_once_on_its_batch_at_its_learning_rate(whole):
     assert task.seen == [
         (
             step,
-            tuple(batch_indices(step, num_items=7, batch_size=2, seed=1)),
+            tuple(batch_indices(step, num_items=7, order=schedule().order)),
             schedule().learning_rate_at(step),
         )
         for step in range(11)
@@ -65,13 +82,13 @@ def test_things_happen_at_their_intervals_and_at_the_end(whole):
         *("step", "other", "3", "2.0", "6", "5.0", "9", "8.0", "11", "10.0"),
     ]
     assert pictures == {"step_000005.png": 5, "step_000010.png": 10, "step_000011.png": 11}
-    assert load_checkpoint(folder)[0] == 8
+    assert load_checkpoint(folder).step == 11
 
 
 def test_the_end_is_logged_once_where_it_is_due_anyway(tmp_path):
     run(CountingTask(), tmp_path, num_steps=6, checkpoint_every_steps=3)
     assert logged_steps(tmp_path) == [3, 6]
-    assert load_checkpoint(tmp_path)[0] == 3
+    assert load_checkpoint(tmp_path).step == 6
 
 
 @pytest.mark.parametrize("fail_at", [0, 3, 4, 7, 8, 10])
@@ -103,48 +120,21 @@ def test_a_run_that_failed_twice_goes_on_to_the_same_end(tmp_path, whole):
 
 def test_a_run_that_was_killed_goes_on_to_the_same_end(tmp_path, whole):
     folder = tmp_path / "killed"
-    root = Path(__file__).parents[2]
-    killed = subprocess.run(
-        [sys.executable, "-c", _BE_KILLED, str(folder), "7"],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -9, killed.stderr.decode()
+    killed = in_another_process(_BE_STOPPED, folder, "7", "SIGKILL")
+    assert killed.returncode == -9, killed.stderr
     assert logged_steps(folder) == [3, 6]
-    assert load_checkpoint(folder)[0] == 4
+    assert load_checkpoint(folder).step == 4
     task = CountingTask()
     run(task, folder)
     assert task.value == whole[0].value
     assert curves(folder)[0] == curves(whole[1])[0]
 
 
-def test_a_half_written_row_is_written_again(tmp_path, whole):
-    folder = tmp_path / "failed"
-    with pytest.raises(RuntimeError, match="went down"):
-        run(CountingTask(fail_at=7), folder)
-    curve = folder / "live/plots/metrics/generator/l1.tsv"
-    curve.write_text(curve.read_text() + "1")  # of a row for step 12, say
-    (curve.parent / "other.tsv").write_text("")
-    run(CountingTask(), folder)
-    assert logged_steps(folder) == [3, 6, 9, 11]
-    assert logged_steps(folder, "generator/other") == [6, 9, 11]
-
-
-def test_logs_without_a_checkpoint_are_of_nobody(tmp_path):
-    with pytest.raises(RuntimeError, match="went down"):
-        run(CountingTask(fail_at=3), tmp_path)
-    assert logged_steps(tmp_path) == [3]
-    run(CountingTask(), tmp_path)
-    assert logged_steps(tmp_path) == [3, 6, 9, 11]
-
-
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path):
     text = r"count: a loss is not finite at step 9: generator/l1 nan, generator/other 2\.5; "
     with pytest.raises(TrainingError, match=text):
         run(CountingTask(nan_at=8), tmp_path)
-    assert load_checkpoint(tmp_path)[0] == 8
+    assert load_checkpoint(tmp_path).step == 8
     assert logged_steps(tmp_path) == [3, 6]
 
 
@@ -152,37 +142,87 @@ def test_no_checkpoint_is_taken_where_a_loss_is_not_finite(tmp_path):
     """Even where that step is not logged: nobody could go on from there."""
     with pytest.raises(TrainingError, match="not finite at step 8: generator/l1 nan"):
         run(CountingTask(nan_at=7), tmp_path, log_every_steps=100)
-    assert load_checkpoint(tmp_path)[0] == 4
+    assert load_checkpoint(tmp_path).step == 4
 
 
-def test_the_learning_rate_is_constant_and_then_falls_to_zero():
-    rates = [
-        schedule(num_steps=8, constant_fraction=0.5).learning_rate_at(step) for step in range(8)
-    ]
-    assert rates == [0.5, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]
+def test_a_loss_that_is_not_finite_is_found_though_nothing_is_due(tmp_path):
+    """At the step after it: on a GPU the loss is read while that one is computed."""
+    task = CountingTask(nan_at=5)
+    with pytest.raises(TrainingError, match="not finite at step 6: generator/l1 nan"):
+        run(task, tmp_path, log_every_steps=100, checkpoint_every_steps=100)
+    assert [step for step, _, _ in task.seen] == list(range(7))
 
 
-def test_the_learning_rate_may_fall_all_the_time_or_never():
-    falling = schedule(num_steps=4, constant_fraction=0.0)
-    constant = schedule(constant_fraction=1.0)
-    assert [falling.learning_rate_at(step) for step in range(4)] == [0.5, 0.375, 0.25, 0.125]
-    assert {constant.learning_rate_at(step) for step in range(11)} == {0.5}
+def test_batches_are_worked_off_in_parts(tmp_path, whole):
+    task = CountingTask()
+    run(task, tmp_path / "parts", accumulate=2)
+    assert task.num_parts == [2] * 11
+    assert task.seen == whole[0].seen
 
 
-def test_logs_are_copied_and_take_the_place_of_older_ones(tmp_path, whole):
-    destination = tmp_path / "logs"
-    (destination / "images").mkdir(parents=True)
-    (destination / "images/step_999999.png").touch()
-    copy_logs(whole[1], destination)
-    assert sorted(str(p.relative_to(destination)) for p in destination.rglob("*.*")) == [
-        *(f"images/step_{step:06d}.png" for step in (5, 10, 11)),
-        *(f"metrics/generator/{name}.tsv" for name in ("l1", "other")),
-    ]
+def test_what_a_run_took_is_counted(whole, tmp_path):
+    effort = run(CountingTask(), tmp_path / "again")
+    assert effort.steps == 11
+    assert 0 < effort.waiting_minutes < effort.minutes < 1
+    assert effort.metrics["steps"] == 11
+    assert effort.metrics["steps_per_second"] == pytest.approx(11 / effort.minutes / 60, rel=0.01)
+    assert effort.metrics["loader_share"] == pytest.approx(
+        effort.waiting_minutes / effort.minutes, abs=1e-3
+    )
 
 
-def test_a_repository_without_a_commit_is_told_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    subprocess.run(["git", "init", "-q"], check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
-    with pytest.raises(TrainingError, match=r"Empty git repo; commit once"):
-        run(CountingTask(), tmp_path / "run")
+def test_time_is_counted_over_all_sessions(tmp_path):
+    with pytest.raises(RuntimeError, match="went down"):
+        run(CountingTask(fail_at=5), tmp_path)
+    kept = load_checkpoint(tmp_path)
+    save_checkpoint(tmp_path, replace(kept, minutes=7.0, waiting_minutes=3.0))
+    effort = run(CountingTask(), tmp_path)
+    assert 7 < effort.minutes < 8
+    assert 3 < effort.waiting_minutes < 4
+
+
+def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch):
+    """A step takes half a minute of a clock that the task moves."""
+    now = [0.0]
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+
+    class Slow(CountingTask):
+        def step(self, parts, *, step, learning_rate):
+            now[0] += 30
+            return super().step(parts, step=step, learning_rate=learning_rate)
+
+    task = Slow()
+    effort = run(task, tmp_path, num_steps=1000, max_minutes=2.0)
+    assert (effort.steps, effort.minutes) == (4, 2)
+    assert [rate for _, _, rate in task.seen] == [0.5, 0.5, 0.5, 0.25]
+    assert logged_steps(tmp_path) == [3, 4]
+    assert load_checkpoint(tmp_path).step == 4
+    # taken up, it has nothing left to do
+    again = CountingTask()
+    assert run(again, tmp_path, num_steps=1000, max_minutes=2.0).steps == 4
+    assert again.seen == []
+    assert again.value == task.value
+
+
+def test_a_run_that_is_done_is_not_trained_again(tmp_path, whole):
+    """As when it was killed while its outs were written."""
+    task = CountingTask()
+    before = curves(whole[1])
+    assert run(task, whole[1]).steps == 11
+    assert task.seen == []
+    assert task.value == whole[0].value
+    assert curves(whole[1]) == before
+
+
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", -15)])
+def test_a_signal_stops_after_the_step_and_loses_none(tmp_path, whole, number, status):
+    stopped = in_another_process(_BE_STOPPED, tmp_path / "stopped", "6", number)
+    assert stopped.returncode == status, stopped.stderr
+    line = "count: stopped at step 7; the same command goes on from there"
+    assert [each for each in stopped.stderr.splitlines() if "interrupted" not in each] == [line]
+    assert load_checkpoint(tmp_path / "stopped").step == 7
+    task = CountingTask()
+    run(task, tmp_path / "stopped")
+    assert [step for step, _, _ in task.seen] == list(range(7, 11))
+    assert task.value == whole[0].value
+    assert curves(tmp_path / "stopped")[0] == curves(whole[1])[0]

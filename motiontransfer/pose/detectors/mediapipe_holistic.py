@@ -8,10 +8,9 @@ pose models it carries only the middle one.
 import os
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import mediapipe
@@ -19,19 +18,16 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from mediapipe.python.solutions.holistic import Holistic
 
-from motiontransfer.errors import ParamsError
 from motiontransfer.pose.detectors.face_mesh import FACE_MESH_JOINTS, VERTEX_OF_JOINT
+from motiontransfer.pose.people import People, nobody
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 
-_POSE_MODEL_OF_COMPLEXITY = {0: "lite", 1: "full", 2: "heavy"}
+_FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HolisticConfig:
     """Settings of MediaPipe Holistic."""
-
-    model_complexity: Literal[0, 1, 2]
-    """Pose model: 0 lite, 1 full (the one in the wheel), 2 heavy."""
 
     min_detection_confidence: float
     """Confidence in [0, 1] from which the person detector's box counts."""
@@ -49,20 +45,6 @@ class HolisticConfig:
     face_mesh: Literal["subset", "full"]
     """`full` adds the joint group `face_mesh` with all 468 vertices."""
 
-    def __post_init__(self) -> None:
-        """Check that the model is there.
-
-        Raises:
-            ParamsError: the wheel does not carry the pose model; MediaPipe would download it.
-        """
-        path = pose_model(self.model_complexity)
-        if not path.exists():
-            raise ParamsError(
-                f"model_complexity: expected 1, got {self.model_complexity}: "
-                f"MediaPipe {mediapipe.__version__} comes without {path.name} and nothing is "
-                f"downloaded here; set 1, or put that file into {path.parent}"
-            )
-
     @property
     def skeleton(self) -> Skeleton:
         """The joints that are found, in their order."""
@@ -72,8 +54,12 @@ class HolisticConfig:
     @property
     def label(self) -> str:
         """What finds the joints, with its version and model."""
-        model = _POSE_MODEL_OF_COMPLEXITY[self.model_complexity]
-        return f"mediapipe_holistic {mediapipe.__version__} {model}"
+        return f"mediapipe_holistic {mediapipe.__version__} full"
+
+    @property
+    def batch_frames(self) -> int:
+        """One frame at once: MediaPipe has no batches."""
+        return 1
 
     @contextmanager
     def open(self) -> Generator["HolisticDetector"]:
@@ -81,7 +67,7 @@ class HolisticConfig:
         # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
         with native_stderr_hidden():
             graph = Holistic(
-                model_complexity=self.model_complexity,
+                model_complexity=_FULL_MODEL,
                 smooth_landmarks=self.smoothing == "one_euro",
                 min_detection_confidence=self.min_detection_confidence,
                 min_tracking_confidence=self.min_tracking_confidence,
@@ -90,12 +76,6 @@ class HolisticConfig:
                 yield HolisticDetector(
                     graph, skeleton=self.skeleton, min_visibility=self.min_visibility
                 )
-
-
-def pose_model(model_complexity: Literal[0, 1, 2]) -> Path:
-    """Where MediaPipe looks for the pose model of a complexity."""
-    folder = Path(mediapipe.__file__).parent / "modules" / "pose_landmark"
-    return folder / f"pose_landmark_{_POSE_MODEL_OF_COMPLEXITY[model_complexity]}.tflite"
 
 
 class HolisticDetector:
@@ -113,10 +93,11 @@ class HolisticDetector:
         self._skeleton = skeleton
         self._min_visibility = min_visibility
 
-    def detect(
-        self, frame: UInt8[np.ndarray, "height width 3"]
-    ) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
-        """Points in pixels and scores of the next frame; a joint outside the image is missing."""
+    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
+        """The person in each of the next frames; a joint outside the image is missing."""
+        return [self._person(frame) for frame in frames]
+
+    def _person(self, frame: UInt8[np.ndarray, "height width 3"]) -> People:
         found: Any = self._graph.process(np.ascontiguousarray(frame))
         skeleton = self._skeleton
         points = np.zeros((len(skeleton.joints), 2), np.float32)
@@ -136,7 +117,12 @@ class HolisticDetector:
                 if group in ("face", "face_mesh"):
                     points[skeleton.slice(group)] = mesh[[VERTEX_OF_JOINT[name] for name in names]]
                     score[skeleton.slice(group)] = 1
-        return without_outsiders(points, score, image_size=(frame.shape[0], frame.shape[1]))
+        points, score = without_outsiders(
+            points, score, image_size=(frame.shape[0], frame.shape[1])
+        )
+        if not score.any():
+            return nobody(len(skeleton.joints))
+        return People(points=points[None], score=score[None])
 
 
 def _unpack(

@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 import skimage.data
 
-from motiontransfer.errors import ParamsError
-from motiontransfer.pose.detection import default_detector
 from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden, without_outsiders
+from motiontransfer.pose.person_boxes import default_detector
 from motiontransfer.skeleton import FACE_JOINTS, mirrored
 
 CONFIG = default_detector()
+
+
+def detect_one(config, picture):
+    """Points and scores of the one person in a picture."""
+    with config.open() as detector:
+        (people,) = detector.detect([picture])
+    assert len(people) == 1
+    return people.points[0], people.score[0]
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +30,7 @@ def astronaut():
 @pytest.fixture(scope="module")
 def found(astronaut):
     """Points and scores by joint name of a woman who faces the camera, down to the waist."""
-    with CONFIG.open() as detector:
-        points, score = detector.detect(astronaut)
+    points, score = detect_one(CONFIG, astronaut)
     return dict(zip(CONFIG.skeleton.joints, zip(points, score, strict=True), strict=True))
 
 
@@ -66,8 +72,7 @@ def test_what_is_outside_the_picture_or_not_there_is_missing(found):
 
 
 def test_a_mirrored_picture_gives_mirrored_names(astronaut, found):
-    with CONFIG.open() as detector:
-        points, _ = detector.detect(astronaut[:, ::-1])
+    points, _ = detect_one(CONFIG, astronaut[:, ::-1])
     for joint in ("left_eye", "right_eye", *FACE_JOINTS):
         x, y = points[CONFIG.skeleton.index(mirrored(joint))]
         np.testing.assert_allclose((512 - x, y), found[joint][0], atol=6, err_msg=joint)
@@ -75,8 +80,7 @@ def test_a_mirrored_picture_gives_mirrored_names(astronaut, found):
 
 def test_the_full_mesh_is_a_group_of_its_own(astronaut):
     config = replace(CONFIG, face_mesh="full")
-    with config.open() as detector:
-        points, score = detector.detect(astronaut)
+    points, score = detect_one(config, astronaut)
     mesh = config.skeleton.slice("face_mesh")
     assert (score[mesh] == 1).sum() == 468
     chin = config.skeleton.index("face_chin")
@@ -85,25 +89,23 @@ def test_the_full_mesh_is_a_group_of_its_own(astronaut):
 
 def test_a_higher_threshold_leaves_joints_out(astronaut):
     strict = replace(CONFIG, min_visibility=0.9)
-    with strict.open() as detector:
-        _, score = detector.detect(astronaut)
+    _, score = detect_one(strict, astronaut)
     body = score[strict.skeleton.slice("body")]
     assert 0 < (body > 0).sum() < 23
 
 
 def test_nobody_is_found_on_an_empty_picture():
     with CONFIG.open() as detector:
-        points, score = detector.detect(np.full((64, 48, 3), 127, np.uint8))
-    assert not score.any()
-    assert not points.any()
+        found = detector.detect([np.full((64, 48, 3), 127, np.uint8)] * 2)
+    assert [len(people) for people in found] == [0, 0]
+    assert found[0].points.shape == (0, len(CONFIG.skeleton.joints), 2)
 
 
-@pytest.mark.parametrize("complexity", [0, 2])
-def test_a_model_that_would_be_downloaded_is_refused(complexity):
-    with pytest.raises(
-        ParamsError, match=rf"model_complexity: expected 1, got {complexity}: .*set 1"
-    ):
-        replace(CONFIG, model_complexity=complexity)
+def test_frames_are_found_in_the_order_in_which_they_are_given(astronaut):
+    empty = np.full((64, 48, 3), 127, np.uint8)
+    with CONFIG.open() as detector:
+        found = detector.detect([empty, astronaut, empty])
+    assert [len(people) for people in found] == [0, 1, 0]
 
 
 def test_the_label_names_version_and_model():
@@ -134,5 +136,5 @@ def test_native_log_lines_are_shown_if_it_fails(capfd):
 
 def test_mediapipe_runs_in_silence(astronaut, capfd):
     with CONFIG.open() as detector:
-        detector.detect(astronaut)
+        detector.detect([astronaut])
     assert capfd.readouterr().err == ""

@@ -1,0 +1,187 @@
+"""Frames a second of detection: one worker, two, a Ray cluster of two nodes, and a plain loop.
+
+    uv run python -m benchmarks.detection [CLIP.mkv] [--frames 1500] [--rounds 3]
+
+The plain loop gives a clip's frames to MediaPipe one after the other, in one process on one core,
+as one would without this project. All take turns on the same clip (the demo's, repeated), each in a
+fresh process; the median turn counts, without starting up (`start`, seconds, of the first frame).
+`efficiency` is frames a second for each core against the plain loop; `of CPU time` is the same
+without what else the machine does: frames for each second that cores were busy with it. That all
+but the plain loop, which has no segments, write the same bytes is checked.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from motiontransfer.keypoints import write_detections
+from motiontransfer.media.frame_store import FrameStore, FrameWriter
+from motiontransfer.parallel import Compute
+from motiontransfer.pose.detection import run_detector
+from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
+from motiontransfer.pose.everyone import detect_clip
+from motiontransfer.ray_workers import import_ray
+
+CORES_OF = {"plain loop": 1, "1 worker": 1, "2 workers": 2, "Ray, 2 nodes": 2}
+_DETECTOR = HolisticConfig(
+    min_detection_confidence=0.5,
+    min_tracking_confidence=0.5,
+    min_visibility=0.3,
+    smoothing="one_euro",
+    face_mesh="subset",
+)
+_SEGMENT_FRAMES, _WARMUP_FRAMES = 100, 10
+_START_FRAMES = 20
+
+
+def main() -> None:
+    """Measure, and print a table as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "clip",
+        type=Path,
+        nargs="?",
+        default=Path("artifacts/frames/ada/demo_target/frames.mkv"),
+        help="a frame store",
+    )
+    parser.add_argument("--frames", type=int, default=1500, help="the clip is repeated or cut")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each")
+    parser.add_argument("--turn", choices=CORES_OF, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.turn:
+        print(json.dumps(take_turn(arguments.turn, arguments.clip)))  # noqa: T201
+        return
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        clip = Path(folder) / "clip.mkv"
+        repeat(arguments.clip, clip, frames=arguments.frames)
+        repeat(arguments.clip, start_of(clip), frames=_START_FRAMES)
+        turns: dict[str, list[dict[str, float]]] = {name: [] for name in CORES_OF}
+        for _ in range(arguments.rounds):
+            for name in CORES_OF:
+                turns[name].append(_in_fresh_process(name, clip))
+        contents = {path.read_bytes() for path in Path(folder).glob("*.parquet")}
+        assert len(contents) == 1, "detections differ"
+    print(_table(turns, frames=arguments.frames))  # noqa: T201
+
+
+def repeat(source: Path, path: Path, *, frames: int) -> None:
+    """Write a clip of so many frames."""
+    with (
+        FrameStore(source) as store,
+        FrameWriter(path, size=store.size, frame_rate=store.frame_rate) as writer,
+    ):
+        for index in islice(cycle(range(len(store))), frames):
+            writer.write(store[index])
+
+
+def start_of(clip: Path) -> Path:
+    """The few frames with which everything is started up."""
+    return clip.with_name("start.mkv")
+
+
+def take_turn(name: str, clip: Path) -> dict[str, float]:
+    """Seconds to start up, then seconds and CPU seconds for the clip."""
+    with ExitStack() as stack:
+        run = _runner(name, stack)
+        start = time.perf_counter()
+        run(start_of(clip))
+        started, busy = time.perf_counter(), _cpu_seconds()
+        run(clip)
+        return {
+            "start": started - start,
+            "seconds": time.perf_counter() - started,
+            "cpu_seconds": _cpu_seconds() - busy,
+        }
+
+
+def _runner(name: str, stack: ExitStack) -> Callable[[Path], None]:
+    if name == "plain loop":
+        return _plain_loop
+    if name == "Ray, 2 nodes":
+        _start_cluster(stack, num_nodes=2)
+        compute = Compute(backend="ray", address=None, num_workers=0)
+    else:
+        compute = Compute(backend="local", address=None, num_workers=CORES_OF[name])
+
+    def run(clip: Path) -> None:
+        detections = detect_clip(
+            clip,
+            detector=_DETECTOR,
+            segment_frames=_SEGMENT_FRAMES if clip != start_of(clip) else _START_FRAMES // 4,
+            warmup_frames=_WARMUP_FRAMES,
+            compute=compute,
+        )
+        if clip != start_of(clip):
+            write_detections(clip.with_name(f"{name}.parquet"), detections)
+
+    return run
+
+
+def _plain_loop(clip: Path) -> None:
+    with FrameStore(clip) as store:
+        run_detector(_DETECTOR, (store[index] for index in range(len(store))))
+
+
+def _start_cluster(stack: ExitStack, *, num_nodes: int) -> None:
+    ray = import_ray()
+    from ray.cluster_utils import Cluster  # ty: ignore[unresolved-import]
+
+    cluster = Cluster()
+    stack.callback(cluster.shutdown)
+    for _ in range(num_nodes):
+        cluster.add_node(num_cpus=1, include_dashboard=False)
+    ray.init(cluster.address, log_to_driver=False, configure_logging=False)
+    stack.callback(ray.shutdown)
+
+
+def _cpu_seconds() -> float:
+    """Of this process and all that it started."""
+    this = psutil.Process()
+    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def _in_fresh_process(name: str, clip: Path) -> dict[str, float]:
+    cores = sorted(os.sched_getaffinity(0))[: CORES_OF[name]]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.detection", str(clip), "--turn", name],
+        check=True,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _table(turns: dict[str, list[dict[str, float]]], *, frames: int) -> str:
+    lines = [
+        f"{frames} frames, load average {os.getloadavg()[1]:.1f} of the last five minutes",
+        "",
+        "| | frames/s | efficiency | of CPU time | start |",
+        "|---|---|---|---|---|",
+    ]
+    rates: dict[str, tuple[float, float]] = {}
+    for name, results in turns.items():
+        typical = {key: median(turn[key] for turn in results) for key in results[0]}
+        rates[name] = (frames / typical["seconds"], frames / typical["cpu_seconds"])
+        a_core = [rates[name][0] / CORES_OF[name], rates[name][1]]
+        share = [mine / plain for mine, plain in zip(a_core, rates["plain loop"], strict=True)]
+        lines.append(
+            f"| {name} | {rates[name][0]:.1f} | {share[0]:.2f} | {share[1]:.2f} "
+            f"| {typical['start']:.1f} s |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

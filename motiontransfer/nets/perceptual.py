@@ -1,0 +1,113 @@
+"""The network whose activations the perceptual loss compares: the first layers of VGG19.
+
+Hides its layers (Simonyan and Zisserman 2015; the five slices end at relu1_1 to relu5_1, as
+pix2pixHD has them), what colours it was trained on, and two layouts of its weights. It is never
+trained here. Deviation: images are normalised to ImageNet's mean and deviation, as they were when
+the network was trained; pix2pixHD hands it [-1, 1] as it is.
+"""
+
+import itertools
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+SLICES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+# Of each slice: the output channels of its convolutions; None where the size is halved.
+_WIDTHS = (
+    (64,),
+    (64, None, 128),
+    (128, None, 256),
+    (256, 256, 256, None, 512),
+    (512, 512, 512, None, 512),
+)
+
+
+class PerceptualNetwork(nn.Module):
+    """The slices of VGG19 for which there are weights."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, num_slices: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None])
+        self.register_buffer("deviation", torch.tensor(_IMAGENET_DEVIATION)[:, None, None])
+        self.slices = nn.ModuleList()
+        in_channels = 3
+        for widths in _WIDTHS[:num_slices]:
+            layers: list[nn.Module] = []
+            for width in widths:
+                if width is None:
+                    layers += [nn.MaxPool2d(2)]
+                    continue
+                layers += [nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+                in_channels = width
+            self.slices.append(nn.Sequential(*layers))
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the activations at the end of each slice; images are in [-1, 1]."""
+        features = ((images + 1) / 2 - self.mean) / self.deviation
+        activations = []
+        for part in self.slices:
+            features = part(features)
+            activations.append(features)
+        return activations
+
+
+def perceptual_network(weights: Mapping[str, Tensor]) -> PerceptualNetwork:
+    """Build the network from the tensors of a VGG19, or of its first layers.
+
+    Two layouts are known. torchvision's: convolutions are named `features.0`, `features.2`, ….
+    The rescaled one of style transfer (Gatys et al. 2016: each channel's mean activation is 1, so
+    losses are of another scale): numbered, after a 1x1 convolution on RGB in [0, 1].
+
+    Raises:
+        ValueError: not even the first slice is there, or a tensor has another shape.
+    """
+    given = _numbered(weights, "features.") or _without_first(_numbered(weights, ""))
+    lengths = [sum(width is not None for width in widths) for widths in _WIDTHS]
+    num_slices = sum(end <= len(given) for end in itertools.accumulate(lengths))
+    if num_slices == 0:
+        raise ValueError(
+            "expected the tensors of a VGG19 (features.0.weight, features.0.bias, …), got "
+            f"{', '.join(list(weights)[:4]) or 'none'}"
+        )
+    network = PerceptualNetwork(num_slices)
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    for index, (layer, (weight, bias)) in enumerate(zip(layers, given, strict=False)):
+        if weight.shape != layer.weight.shape:
+            raise ValueError(
+                f"convolution {index} of VGG19: expected weights of {tuple(layer.weight.shape)}, "
+                f"got {tuple(weight.shape)}"
+            )
+        layer.load_state_dict({"weight": weight, "bias": bias})
+    return network
+
+
+def _numbered(weights: Mapping[str, Tensor], prefix: str) -> list[tuple[Tensor, Tensor]]:
+    """Weight and bias of each convolution, in the order of the numbers in their names."""
+    numbers = sorted(
+        int(name)
+        for key in weights
+        if key.startswith(prefix) and key.endswith(".weight")
+        if (name := key.removeprefix(prefix).removesuffix(".weight")).isdecimal()
+    )
+    return [(weights[f"{prefix}{n}.weight"], weights[f"{prefix}{n}.bias"]) for n in numbers]
+
+
+def _without_first(convolutions: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """Fold a leading 1x1 convolution, and the normalisation it does not know, into the next."""
+    if len(convolutions) < 2 or convolutions[0][0].shape[2:] != (1, 1):
+        return []
+    (mix, shift), (weight, bias), *others = convolutions
+    # What the 1x1 convolution makes of normalised colours: mix @ (deviation * x + mean) + shift.
+    matrix = mix[:, :, 0, 0] * torch.tensor(_IMAGENET_DEVIATION)
+    offset = mix[:, :, 0, 0] @ torch.tensor(_IMAGENET_MEAN) + shift
+    folded = torch.einsum("omhw,mi->oihw", weight, matrix)
+    return [(folded, bias + torch.einsum("omhw,m->o", weight, offset)), *others]

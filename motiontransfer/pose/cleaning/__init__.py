@@ -1,0 +1,1 @@
+"""Cleaning: what a detector found of a person, made fit to be drawn."""

@@ -1,0 +1,243 @@
+"""MediaPipe Tasks as a detector: several people's bodies, or one person with hands and face.
+
+Hides MediaPipe's graphs; `task_bundles` knows where their networks come from. Every frame is looked
+at by itself (running mode IMAGE), so results do not depend on where a clip is cut for the cores.
+Mode VIDEO would gain little: as long as fewer than `max_people` are in view it looks for people in
+every frame too, and gives the same numbers.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import mediapipe
+import numpy as np
+from jaxtyping import Float32, UInt8
+from mediapipe.python import packet_creator, packet_getter
+from mediapipe.python._framework_bindings.task_runner import TaskRunner  # ty: ignore[import-not-found]
+from mediapipe.tasks.python import BaseOptions, vision
+from mediapipe.tasks.python.core.task_info import TaskInfo
+
+from motiontransfer.errors import ParamsError, WeightsError
+from motiontransfer.pose.detectors.face_mesh import VERTEX_OF_JOINT
+from motiontransfer.pose.detectors.mediapipe_holistic import (
+    native_stderr_hidden,
+    without_outsiders,
+)
+from motiontransfer.pose.detectors.task_bundles import (
+    OFFICIAL_MODELS,
+    WHEEL,
+    is_holistic,
+    read_bundle,
+)
+from motiontransfer.pose.people import People, nobody
+from motiontransfer.skeleton import FACE_JOINTS, HOLISTIC, Skeleton
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksConfig:
+    """Settings of a MediaPipe task."""
+
+    model: str
+    """`wheel` (bodies; nothing is downloaded), a name in OFFICIAL_MODELS, or a path to a bundle."""
+
+    max_people: int
+    """How many people are looked for in a frame; a holistic bundle finds one."""
+
+    min_detection_confidence: float
+    """Confidence in [0, 1] from which the person detector's box counts."""
+
+    min_presence_confidence: float
+    """Confidence in [0, 1] below which a box turns out to hold nobody."""
+
+    min_visibility: float
+    """Body joints whose visibility is lower are missing; MediaPipe guesses where they would be."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a download.
+
+        Raises:
+            ParamsError: the model is neither known nor a file.
+        """
+        if self.model not in (WHEEL, *OFFICIAL_MODELS) and not Path(self.model).is_file():
+            raise ParamsError(
+                f"model: expected {', '.join((WHEEL, *OFFICIAL_MODELS))} or the path of a .task"
+                f" file, got {self.model!r}, and there is no such file"
+            )
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints that are found, in their order; a pose bundle leaves hands and face out."""
+        return HOLISTIC
+
+    @property
+    def label(self) -> str:
+        """What finds the joints, with its version and model."""
+        return f"mediapipe_tasks {mediapipe.__version__} {Path(self.model).name}"
+
+    @property
+    def batch_frames(self) -> int:
+        """One frame at once: MediaPipe has no batches."""
+        return 1
+
+    @contextmanager
+    def open(self) -> Generator["TasksDetector"]:
+        """A detector with no memory of any frame, nor will it get one.
+
+        Raises:
+            MissingFileError: the bundle is not here and cannot be downloaded.
+            WeightsError: the bundle is not one that MediaPipe can use.
+            ParamsError: several people are asked of a bundle that finds one.
+        """
+        bundle = read_bundle(self.model)
+        graph_type = _HolisticGraph if is_holistic(bundle, model=self.model) else _PoseGraph
+        if graph_type is _HolisticGraph and self.max_people != 1:
+            raise ParamsError(
+                f"max_people: expected 1 with {self.model}, which finds one person with hands and"
+                f" face, got {self.max_people}; set 1, or a pose_landmarker model"
+            )
+        # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
+        with native_stderr_hidden():
+            try:
+                graph = graph_type(self, bundle)
+            except (RuntimeError, ValueError) as error:
+                raise WeightsError(
+                    f"{self.model}: MediaPipe {mediapipe.__version__} cannot use this bundle"
+                    f" ({str(error).splitlines()[0]}); set detect_keypoints.model: {WHEEL}, or"
+                    " another .task file"
+                ) from error
+            with closing(graph):
+                yield TasksDetector(graph, min_visibility=self.min_visibility)
+
+
+Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
+"""Of one person, by joint group, in MediaPipe's order: x, y as fractions of the image, visibility.
+"""
+
+
+@runtime_checkable
+class LandmarkGraph(Protocol):
+    """A running MediaPipe graph."""
+
+    def people(self, image: mediapipe.Image) -> list[Landmarks]:
+        """Everyone in an image."""
+        ...
+
+    def close(self) -> None:
+        """End its threads."""
+        ...
+
+
+class TasksDetector:
+    """Finds joints in each frame by itself."""
+
+    def __init__(self, graph: LandmarkGraph, *, min_visibility: float) -> None:
+        """Take over a running graph."""
+        self._graph = graph
+        self._min_visibility = min_visibility
+
+    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
+        """Everyone in each frame; a joint outside the image is missing."""
+        return [self._people(frame) for frame in frames]
+
+    def _people(self, frame: UInt8[np.ndarray, "height width 3"]) -> People:
+        image = mediapipe.Image(
+            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame)
+        )
+        found = [
+            without_outsiders(
+                *_holistic_joints(landmarks, min_visibility=self._min_visibility),
+                image_size=(frame.shape[0], frame.shape[1]),
+            )
+            for landmarks in self._graph.people(image)
+        ]
+        found = [(points, score) for points, score in found if score.any()]
+        if not found:
+            return nobody(len(HOLISTIC.joints))
+        return People(
+            points=np.stack([points for points, _ in found]),
+            score=np.stack([score for _, score in found]),
+        )
+
+
+class _PoseGraph:
+    """Several people's bodies."""
+
+    def __init__(self, config: TasksConfig, bundle: bytes) -> None:
+        self._task = vision.PoseLandmarker.create_from_options(
+            vision.PoseLandmarkerOptions(
+                base_options=BaseOptions(model_asset_buffer=bundle),
+                running_mode=vision.RunningMode.IMAGE,
+                num_poses=config.max_people,
+                min_pose_detection_confidence=config.min_detection_confidence,
+                min_pose_presence_confidence=config.min_presence_confidence,
+            )
+        )
+
+    def people(self, image: mediapipe.Image) -> list[Landmarks]:
+        return [{"body": _unpack(person)} for person in self._task.detect(image).pose_landmarks]
+
+    def close(self) -> None:
+        self._task.close()
+
+
+class _HolisticGraph:
+    """One person's body, hands and face.
+
+    MediaPipe's own Python class ends the process where a hand is not found
+    (google-ai-edge/mediapipe#5181), so the graph is run without it.
+    """
+
+    _STREAMS = ("pose", "left_hand", "right_hand", "face")
+
+    def __init__(self, config: TasksConfig, bundle: bytes) -> None:
+        options = vision.HolisticLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=bundle),
+            running_mode=vision.RunningMode.IMAGE,
+            min_pose_detection_confidence=config.min_detection_confidence,
+            min_pose_landmarks_confidence=config.min_presence_confidence,
+        )
+        task = TaskInfo(
+            task_graph="mediapipe.tasks.vision.holistic_landmarker.HolisticLandmarkerGraph",
+            input_streams=["IMAGE:image"],
+            output_streams=[f"{stream.upper()}_LANDMARKS:{stream}" for stream in self._STREAMS],
+            task_options=options,
+        )
+        self._runner = TaskRunner.create(task.generate_graph_config())
+
+    def people(self, image: mediapipe.Image) -> list[Landmarks]:
+        packets = self._runner.process({"image": packet_creator.create_image(image)})
+        person: Landmarks = {}
+        for stream in self._STREAMS:
+            if not packets[stream].is_empty():
+                found: Any = packet_getter.get_proto(packets[stream])
+                person["body" if stream == "pose" else stream] = _unpack(found.landmark)
+        return [person] if person else []
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+def _unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
+    return np.array([(point.x, point.y, point.visibility) for point in landmarks], np.float32)
+
+
+def _holistic_joints(
+    landmarks: Landmarks, *, min_visibility: float
+) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
+    """Points as fractions of the image, and scores, of one person's joints."""
+    points = np.zeros((len(HOLISTIC.joints), 2), np.float32)
+    score = np.zeros(len(HOLISTIC.joints), np.float32)
+    for group, values in landmarks.items():
+        joints = HOLISTIC.slice(group)
+        if group == "body":
+            points[joints], visibility = values[:, :2], values[:, 2]
+            score[joints] = np.where(visibility >= min_visibility, visibility, 0)
+        else:  # hands and face come without a score per joint
+            chosen = (
+                [VERTEX_OF_JOINT[name] for name in FACE_JOINTS] if group == "face" else slice(None)
+            )
+            points[joints], score[joints] = values[chosen, :2], 1
+    return points, score

@@ -1,0 +1,1 @@
+"""Keypoints made elsewhere: read, checked and moved onto a clip's frames."""

@@ -1,0 +1,160 @@
+"""Whose keypoints a clip's are, of everyone who was tracked in it.
+
+Hides what the rules measure, and by which signs a track may have changed to someone else. Whoever a
+rule names is chosen for the whole clip, never frame by frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.keypoints import Detections, Keypoints
+from motiontransfer.pose.person_box import joint_boxes
+from motiontransfer.pose.returns import with_returns
+from motiontransfer.pose.runs import longest_run
+
+_RuleName = Literal["largest", "most_central", "longest"]
+PersonRule = _RuleName | int | tuple[int, ...]
+"""Whose size (the squared diagonal of their box), nearness to the picture's middle or number of
+frames is the largest, summed over the clip; or track numbers: several for one person whose track is
+broken."""
+
+_NEAR_SECONDS, _NEAR_SIZES = 1.0, 1.0  # within which someone may be taken for another
+
+
+def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
+    """Track numbers of the subject, in order.
+
+    A rule's name chooses one track, and those that can only be the same person (see `returns`).
+
+    Raises:
+        KeypointsError: nobody was found, there is no such track, or two are in view at once.
+    """
+    if not detections.people:
+        raise KeypointsError(
+            f"nobody found in any of {detections.num_frames} frames; expected one whole person"
+        )
+    if isinstance(rule, str):
+        totals = np.bincount(detections.person, weights=_values(detections, rule))
+        return with_returns(detections, int(totals.argmax()))
+    tracks = (rule,) if isinstance(rule, int) else tuple(sorted(set(rule)))
+    missing = sorted(set(tracks) - set(detections.people))
+    if missing or not tracks:
+        raise KeypointsError(
+            f"person: {rule}: expected track numbers of this clip, which are {_census(detections)};"
+            " the picture next to the detections shows who is who"
+        )
+    frames = detections.frame_index[np.isin(detections.person, tracks)]
+    if len(np.unique(frames)) < len(frames):
+        frame_index = int(frames[1:][frames[1:] == frames[:-1]][0])
+        raise KeypointsError(
+            f"person: {rule}: expected tracks of one person, but two of them are in view in frame "
+            f"{frame_index}; see the picture next to the detections"
+        )
+    return tracks
+
+
+def keypoints_of(detections: Detections, tracks: Sequence[int]) -> Keypoints:
+    """One person's keypoints, missing where none of their tracks was seen.
+
+    Raises:
+        KeypointsError: none of these tracks exists, or two are in view at once.
+    """
+    rows = np.isin(detections.person, tracks)
+    return replace(
+        detections,
+        frame_index=detections.frame_index[rows],
+        person=np.full(int(rows.sum()), tracks[0], np.int32),
+        points=detections.points[rows],
+        score=detections.score[rows],
+    ).of_person(tracks[0])
+
+
+def choice_metrics(
+    detections: Detections, chosen: Sequence[int], *, rule: PersonRule
+) -> dict[str, object]:
+    """How sure it is who the subject is.
+
+    `person`: the tracks chosen; `frames_of_each`: of every track; `frames_without_person`,
+    `longest_gap_person_frames`, `frames_with_others`; `frames_rule_prefers_others`: where the rule,
+    applied to that frame alone, names someone else; `possible_switches`: where the person was lost
+    as someone appeared next to them, or came back as someone next to them was lost.
+    """
+    num_frames = detections.num_frames
+    is_chosen = np.isin(detections.person, chosen)
+    in_view = np.zeros(num_frames, bool)
+    in_view[detections.frame_index[is_chosen]] = True
+    with_others = np.unique(detections.frame_index[~is_chosen])
+    return {
+        "person": ", ".join(str(track) for track in chosen),
+        "people": len(detections.people),
+        "frames_of_each": {
+            str(track): int((detections.person == track).sum()) for track in detections.people
+        },
+        "frames_without_person": int((~in_view).sum()),
+        "longest_gap_person_frames": longest_run(~in_view),
+        "frames_with_others": len(with_others),
+        "frames_rule_prefers_others": _preferring_others(detections, chosen, rule),
+        "possible_switches": _possible_switches(detections, chosen),
+    }
+
+
+def _census(detections: Detections) -> str:
+    """Every track with the share of frames it is in."""
+    numbers, counts = np.unique(detections.person, return_counts=True)
+    return ", ".join(
+        f"{number} ({100 * count / detections.num_frames:.0f} % of frames)"
+        for number, count in zip(numbers, counts, strict=True)
+    )
+
+
+def _values(detections: Detections, rule: PersonRule) -> Float64[np.ndarray, " rows"]:
+    """What a rule adds up, for each row; more is better."""
+    boxes = joint_boxes(detections.points, detections.score)
+    height, width = detections.image_size
+    if rule == "largest":
+        return ((boxes[:, 2:] - boxes[:, :2]) ** 2).sum(axis=1)  # an arm held out adds little
+    if rule == "most_central":
+        off_centre = np.linalg.norm(_middles(boxes) - np.array([width, height]) / 2, axis=1)
+        return 1 - off_centre / (np.hypot(width, height) / 2)
+    if rule == "longest":
+        return np.bincount(detections.person)[detections.person].astype(np.float64)
+    return np.isin(detections.person, rule).astype(np.float64)
+
+
+def _middles(boxes: Float64[np.ndarray, "rows 4"]) -> Float64[np.ndarray, "rows 2"]:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def _preferring_others(detections: Detections, chosen: Sequence[int], rule: PersonRule) -> int:
+    values = _values(detections, rule)
+    best = np.full((2, detections.num_frames), -np.inf)
+    is_chosen = np.isin(detections.person, chosen).astype(np.int64)
+    np.maximum.at(best, (is_chosen, detections.frame_index), values)
+    return int((best[0] > best[1]).sum())
+
+
+def _possible_switches(detections: Detections, chosen: Sequence[int]) -> int:
+    boxes = joint_boxes(detections.points, detections.score)
+    rows_of_chosen = np.flatnonzero(np.isin(detections.person, chosen))
+    seen = detections.frame_index[rows_of_chosen]
+    switches = 0
+    for track in set(detections.people) - set(chosen):
+        rows = np.flatnonzero(detections.person == track)
+        for row, direction in ((rows[0], -1), (rows[-1], 1)):
+            frame_index = detections.frame_index[row]
+            position = np.searchsorted(seen, frame_index) + min(direction, 0)
+            if frame_index in seen or not 0 <= position < len(seen):
+                continue
+            seconds = abs(int(seen[position]) - int(frame_index)) / float(detections.frame_rate)
+            box = boxes[rows_of_chosen[position]]
+            size = float(np.hypot(*(box[2:] - box[:2])))
+            apart = float(
+                np.linalg.norm(np.subtract(*_middles(boxes[[row, rows_of_chosen[position]]])))
+            )
+            switches += seconds <= _NEAR_SECONDS and apart <= _NEAR_SIZES * size
+    return switches

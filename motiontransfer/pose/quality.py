@@ -1,0 +1,202 @@
+"""How good the keypoints of a clip are, and what its owner can do about it.
+
+Hides which joints stand for which part of the body, what counts as bad, and from where on it is
+worth a word.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int8, Int64
+
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.body_height import body_height_px
+from motiontransfer.pose.cleaning.repair import Repairs
+from motiontransfer.pose.runs import longest_run
+
+MISSING, FILLED, MEASURED = 0, 1, 2
+
+_BODY_PARTS = {
+    "head": ("nose", "left_eye", "right_eye"),
+    "trunk": ("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
+    "left arm": ("left_elbow", "left_wrist"),
+    "right arm": ("right_elbow", "right_wrist"),
+    "left leg": ("left_knee", "left_ankle"),
+    "right leg": ("right_knee", "right_ankle"),
+    "feet": ("left_heel", "left_foot_index", "right_heel", "right_foot_index"),
+}
+_GROUP_OF_PART = {"face": "face", "left hand": "left_hand", "right hand": "right_hand"}
+PARTS = (
+    *("head", "face", "trunk", "left arm", "left hand", "right arm", "right hand"),
+    *("left leg", "right leg", "feet"),
+)
+"""Parts of the body, from the head down."""
+
+# Joint -> joints next to it and how far it is from them at most, in body heights (Drillis and
+# Contini, 1966, rounded up): where a joint is missing and so near the edge, it is outside.
+_REACH_OF_END = MappingProxyType(
+    {
+        "head": (("nose",), (("shoulder", 0.2),)),
+        "hands": (("left_wrist", "right_wrist"), (("elbow", 0.15), ("shoulder", 0.35))),
+        "feet": (("left_ankle", "right_ankle"), (("knee", 0.25), ("hip", 0.5), ("shoulder", 0.8))),
+    }
+)
+
+_IMPLAUSIBLE_SPEED = 6.0  # body heights a second: 10 m/s for a grown person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What can be said of a clip's keypoints, frame by frame."""
+
+    state: Int8[np.ndarray, "parts frames"]
+    """MISSING, FILLED or MEASURED, for each of `PARTS`: the worst of its joints."""
+
+    score_histogram: Int64[np.ndarray, " bins"]
+    """Number of body joints by detector's score: 0 to 0.1, to 0.2, …, to 1; missing ones apart."""
+
+    speed: Float64[np.ndarray, " frames"]
+    """Body heights a second that the fastest joint of the body moves from the frame before."""
+
+    repairs: Repairs
+    """What cleaning did."""
+
+    outside: Mapping[str, Bool[np.ndarray, " frames"]]
+    """Where head, hands or feet are beyond the frame's edge."""
+
+    with_others: Bool[np.ndarray, " frames"]
+    """Where someone else is in view."""
+
+    possible_switches: int
+    """How often it may have changed who was followed."""
+
+    body_height_px: float
+    """How tall the person appears upright, pixels of the working image."""
+
+    camera_speed: float | None
+    """Widths of the image that the background moves a second; None: not known."""
+
+    frame_rate: float
+    """Frames a second."""
+
+    @property
+    def somebody(self) -> Bool[np.ndarray, " frames"]:
+        """Where any part of the person is known."""
+        return self.state.max(axis=0) > MISSING
+
+    @property
+    def too_fast(self) -> Bool[np.ndarray, " frames"]:
+        """Where a joint still moves faster than a person can."""
+        return self.speed > _IMPLAUSIBLE_SPEED
+
+    def of_part(self, part: str) -> Int8[np.ndarray, " frames"]:
+        """State of one part."""
+        return self.state[PARTS.index(part)]
+
+
+def measure_quality(
+    keypoints: Keypoints,
+    repairs: Repairs,
+    *,
+    content: tuple[int, int, int, int],
+    with_others: Bool[np.ndarray, " frames"],
+    possible_switches: int,
+    camera_speed: float | None,
+) -> Quality:
+    """Measure one person's keypoints after cleaning.
+
+    Args:
+        content: where the video lies in the working image; there are black bars around it. x0, y0,
+            x1, y1, half-open.
+    """
+    height = body_height_px(keypoints)
+    scores = keypoints.score[:, keypoints.skeleton.slice("body")]
+    measured = _state(keypoints)[:, keypoints.skeleton.slice("body")] == MEASURED
+    return Quality(
+        state=np.stack([_state_of_part(keypoints, part) for part in PARTS]),
+        score_histogram=np.histogram(scores[measured], bins=10, range=(0, 1))[0],
+        speed=_speed(keypoints, height),
+        repairs=repairs,
+        outside={end: _outside(keypoints, end, content, height) for end in _REACH_OF_END},
+        with_others=with_others,
+        possible_switches=possible_switches,
+        body_height_px=height,
+        camera_speed=camera_speed,
+        frame_rate=float(keypoints.frame_rate),
+    )
+
+
+def _state(keypoints: Keypoints) -> Int8[np.ndarray, "frames joints"]:
+    found = np.where(keypoints.score > 0, np.int8(MEASURED), np.int8(MISSING))
+    return found if keypoints.filled is None else np.where(keypoints.filled, np.int8(FILLED), found)
+
+
+def _state_of_part(keypoints: Keypoints, part: str) -> Int8[np.ndarray, " frames"]:
+    if part in _GROUP_OF_PART:
+        where = keypoints.skeleton.slice(_GROUP_OF_PART[part])
+        joints = list(range(where.start, where.stop))
+    else:
+        joints = [keypoints.skeleton.index(joint) for joint in _BODY_PARTS[part]]
+    return _state(keypoints)[:, joints].min(axis=1)
+
+
+def _speed(keypoints: Keypoints, height: float) -> Float64[np.ndarray, " frames"]:
+    body = keypoints.skeleton.slice("body")
+    points, seen = keypoints.points[:, body].astype(np.float64), keypoints.score[:, body] > 0
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=2) * (seen[1:] & seen[:-1])
+    speed = np.zeros(keypoints.num_frames)
+    if height > 0:
+        speed[1:] = steps.max(axis=1) / height * float(keypoints.frame_rate)
+    return speed
+
+
+def _outside(
+    keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
+) -> Bool[np.ndarray, " frames"]:
+    """Where a joint of an end is in the black bars, or missing with its neighbour near the edge."""
+    joints, neighbours = _REACH_OF_END[end]
+    outside = np.zeros(keypoints.num_frames, np.bool_)
+    for joint in joints:
+        room, seen = _room(keypoints, joint, content)
+        outside |= seen & (room < 0)
+        sides = ("left", "right") if joint == "nose" else (joint.split("_")[0],)
+        for neighbour, reach in neighbours:  # the nearest that is seen tells
+            told = seen
+            for side in sides:
+                room, found = _room(keypoints, f"{side}_{neighbour}", content)
+                outside |= ~told & found & (room < reach * height)
+                seen = seen | found
+    return outside
+
+
+def _room(
+    keypoints: Keypoints, joint: str, content: tuple[int, int, int, int]
+) -> tuple[Float64[np.ndarray, " frames"], Bool[np.ndarray, " frames"]]:
+    """Pixels from a joint to the nearest edge of the video, and where the joint is known."""
+    points, score = keypoints.joint(joint)
+    x0, y0, x1, y1 = content
+    room = np.minimum(points - np.array([x0, y0]), np.array([x1, y1]) - points).min(axis=1)
+    return room.astype(np.float64), score > 0
+
+
+def quality_metrics(quality: Quality) -> dict[str, int | float | None]:
+    """The measures in numbers: shares of frames, counts, the longest gaps in frames."""
+    metrics: dict[str, int | float | None] = {"frames": len(quality.speed)}
+    for part in PARTS:
+        state, name = quality.of_part(part), part.replace(" ", "_")
+        metrics[f"coverage_{name}"] = _share(state != MISSING)
+        metrics[f"filled_{name}"] = _share(state == FILLED)
+        metrics[f"longest_gap_{name}_frames"] = longest_run(state == MISSING)
+    for end, frames in quality.outside.items():
+        metrics[f"frames_with_{end}_outside"] = int(frames.sum())
+    return metrics | {
+        "frames_with_joints_too_fast": int(quality.too_fast.sum()),
+        "body_height_px": round(quality.body_height_px, 1),
+        "camera_speed": None if quality.camera_speed is None else round(quality.camera_speed, 4),
+    }
+
+
+def _share(frames: Bool[np.ndarray, " frames"]) -> float:
+    return round(float(frames.mean()), 4)

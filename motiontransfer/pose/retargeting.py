@@ -1,0 +1,171 @@
+"""Retargeting: one person's motion on another's proportions.
+
+Chan et al. 2019, sec. 6, name limb lengths as what their global map cannot change. Here each joint
+keeps its direction from the joint before it and takes the target's length, from the hips outward;
+hands are scaled with their forearms, the face with the head, feet with their shins. Then the body
+is lowered or lifted until the foot that carries it stands where it stood.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.proportions import middle_of
+from motiontransfer.pose.smoothing import fill_gaps
+
+_SMALLEST_RATIO, _LARGEST_RATIO = 0.5, 2.0
+_ROUNDING_PX = 1e-3  # float32 pixels are not exact
+_SUPPORT_SHARE = 0.02
+"""Of the body's height: feet whose heights differ by more than this do not share the weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A place on the body that follows another."""
+
+    name: str
+    joints: tuple[str, ...]
+    """The joints whose middle it is."""
+    parent: str
+    part: str
+    """Which proportion scales the way from the parent."""
+
+
+def _sided(name: str, parent: str, part: str) -> tuple[Node, ...]:
+    return tuple(
+        Node(f"{side}_{name}", (f"{side}_{name}",), parent.format(side=side), part)
+        for side in ("left", "right")
+    )
+
+
+# Parents before their children; the hips are the root.
+_TREE = (
+    Node("shoulders", ("left_shoulder", "right_shoulder"), "hips", "trunk"),
+    Node("head", ("left_ear", "right_ear"), "shoulders", "neck"),
+    *_sided("shoulder", "shoulders", "shoulders"),
+    *_sided("elbow", "{side}_shoulder", "upper_arm"),
+    *_sided("wrist", "{side}_elbow", "forearm"),
+    *_sided("hip", "hips", "hips"),
+    *_sided("knee", "{side}_hip", "thigh"),
+    *_sided("ankle", "{side}_knee", "shin"),
+)
+_ROOT = ("left_hip", "right_hip")
+
+# What hangs on a node without being one, by its name after the side; all else is on the head.
+_CARRIER_OF = {
+    **dict.fromkeys(("pinky", "index", "thumb"), ("wrist", "forearm")),
+    **dict.fromkeys(("heel", "foot_index"), ("ankle", "shin")),
+}
+
+
+def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
+    """How much longer each part is on the target than on the source; 1 where either is unknown."""
+    parts = {node.part for node in _TREE} | {"head"}
+    return {
+        part: float(np.clip(target[part] / source[part], _SMALLEST_RATIO, _LARGEST_RATIO))
+        if part in source and part in target
+        else 1.0
+        for part in sorted(parts)
+    }
+
+
+def retarget(
+    keypoints: Keypoints, ratios: Mapping[str, float], *, centre_x_px: float, min_score: float
+) -> Keypoints:
+    """Give a normalised pose other proportions.
+
+    Args:
+        ratios: of every part, as `proportion_ratios` gives them.
+        centre_x_px: the place from which ways to the left and right are measured; they are
+            scaled with the legs, so that a foot that stands does not slide.
+        min_score: joints with a lower score do not move what hangs on them; they move with it.
+    """
+    moves, anchors = _moves_along_tree(keypoints, ratios, min_score)
+    shift = np.zeros_like(keypoints.points, dtype=np.float64)
+    joints = [(name, group) for group, names in keypoints.skeleton.groups for name in names]
+    for index, (joint, group) in enumerate(joints):
+        if joint in moves:
+            shift[:, index] = moves[joint]
+            continue
+        node, part = _carrier_of(joint, group)
+        anchor, has_anchor = anchors[node]
+        way = np.where(has_anchor[:, None], keypoints.points[:, index] - anchor, 0)
+        shift[:, index] = moves[node] + (ratios[part] - 1) * way
+    shift += _on_the_floor(keypoints, moves, min_score)[:, None]
+    shift[..., 0] += _sideways(keypoints, ratios, centre_x_px, min_score)[:, None]
+    found = keypoints.score[..., None] > 0
+    points = np.where(found, keypoints.points + shift, 0).astype(np.float32)
+    return replace(keypoints, points=points)
+
+
+_Anchor = tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]
+
+
+def _moves_along_tree(
+    keypoints: Keypoints, ratios: Mapping[str, float], min_score: float
+) -> tuple[dict[str, Float64[np.ndarray, "frames 2"]], dict[str, _Anchor]]:
+    """How far each node moves, and where it was."""
+    anchors: dict[str, _Anchor] = {"hips": middle_of(keypoints, _ROOT, min_score=min_score)}
+    moves = {"hips": np.zeros((keypoints.num_frames, 2))}
+    for node in _TREE:
+        anchors[node.name] = middle_of(keypoints, node.joints, min_score=min_score)
+        (start, has_start), (end, has_end) = anchors[node.parent], anchors[node.name]
+        way = np.where((has_start & has_end)[:, None], end - start, 0)
+        moves[node.name] = moves[node.parent] + (ratios[node.part] - 1) * way
+    return moves, anchors
+
+
+def _carrier_of(joint: str, group: str) -> tuple[str, str]:
+    """The node that carries a joint, and the proportion that scales the way from there."""
+    side, _, name = joint.partition("_")
+    if group in ("left_hand", "right_hand"):
+        return f"{group.removesuffix('_hand')}_wrist", "forearm"
+    if name in _CARRIER_OF:
+        node, part = _CARRIER_OF[name]
+        return f"{side}_{node}", part
+    return "head", "head"
+
+
+def _on_the_floor(
+    keypoints: Keypoints, moves: Mapping[str, Float64[np.ndarray, "frames 2"]], min_score: float
+) -> Float64[np.ndarray, "frames 2"]:
+    """What puts the carrying foot back where it stood: nothing to the side, something up or down.
+
+    Between two feet at nearly one height the weight passes smoothly.
+    """
+    sides = ("left_ankle", "right_ankle")
+    ankles = [middle_of(keypoints, (joint,), min_score=min_score) for joint in sides]
+    line = np.stack([point[:, 1] for point, _ in ankles], axis=1)
+    found = np.stack([found for _, found in ankles], axis=1)
+    shift = np.zeros((keypoints.num_frames, 2))
+    if not found.any():
+        return shift
+    softness_px = max(_SUPPORT_SHARE * _typical_height(keypoints), _ROUNDING_PX)
+    below = np.where(found, line, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
+    weight = np.where(
+        found, np.exp((line - np.where(np.isfinite(below), below, 0)) / softness_px), 0
+    )
+    total = weight.sum(axis=1)
+    lifted = np.stack([moves[joint][:, 1] for joint in sides], axis=1)
+    mean = (weight * lifted).sum(axis=1) / np.where(total > 0, total, 1)
+    shift[:, 1] = -fill_gaps(mean, total > 0)
+    return shift
+
+
+def _typical_height(keypoints: Keypoints) -> float:
+    found = keypoints.score > 0
+    y = np.where(found, keypoints.points[..., 1], np.nan)[found.any(axis=1)]
+    return float(np.median(np.nanmax(y, axis=1) - np.nanmin(y, axis=1)))
+
+
+def _sideways(
+    keypoints: Keypoints, ratios: Mapping[str, float], centre_x_px: float, min_score: float
+) -> Float64[np.ndarray, " frames"]:
+    hips, found = middle_of(keypoints, _ROOT, min_score=min_score)
+    if not found.any():
+        return np.zeros(keypoints.num_frames)
+    legs = (ratios["thigh"] + ratios["shin"]) / 2
+    return (legs - 1) * (fill_gaps(hips[:, 0], found) - centre_x_px)

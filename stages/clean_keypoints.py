@@ -1,0 +1,65 @@
+"""Choose the person and repair their keypoints: `python -m stages clean_keypoints demo_dance`."""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.keypoints import read_detections, write_keypoints
+from motiontransfer.media.clip import read_clip
+from motiontransfer.params import Section, load_section
+from motiontransfer.pose.cleaning.repair import CleaningSettings, clean
+from motiontransfer.pose.cleaning.time_filters import TimeFilter
+from motiontransfer.pose.person_choice import (
+    PersonRule,
+    choice_metrics,
+    choose_person,
+    keypoints_of,
+)
+from motiontransfer.pose.quality_report import report_quality
+from motiontransfer.storage import write_json
+
+
+class Video(BaseModel):
+    """What is asked here of an entry of `videos`; `check_params` tells keys that nobody knows."""
+
+    subject: str
+    person: PersonRule = "largest"
+
+
+class CleanKeypointsParams(Section):
+    """Section `clean_keypoints` of params.yaml."""
+
+    longest_gap_seconds: float = Field(ge=0)
+    longest_outlier_seconds: float = Field(ge=0)
+    smoothing: TimeFilter
+    smoothing_seconds: float = Field(ge=0)
+
+
+def main(key: str) -> None:
+    """Write the subject's keypoints and a report on how good they are."""
+    params = load_section(CleanKeypointsParams, "clean_keypoints")
+    video = load_section(Video, f"videos.{key}")
+    clip = read_clip(Path("artifacts/frames") / video.subject / key)
+    path = Path("artifacts/detections") / video.subject / f"{key}.parquet"
+    detections = read_detections(path)
+    try:
+        tracks = choose_person(detections, video.person)
+    except KeypointsError as error:
+        raise KeypointsError(f"{path}: videos.{key}: {error}") from error
+    keypoints, repairs = clean(keypoints_of(detections, tracks), params.fill(CleaningSettings))
+    others = detections.frame_index[~np.isin(detections.person, tracks)]
+    choice = choice_metrics(detections, tracks, rule=video.person)
+    switches = choice["possible_switches"]
+    assert isinstance(switches, int)
+    quality = report_quality(
+        Path("artifacts/quality") / video.subject / f"{key}.png",
+        clip,
+        keypoints,
+        repairs,
+        with_others=np.bincount(others, minlength=keypoints.num_frames) > 0,
+        possible_switches=switches,
+    )
+    write_keypoints(Path("artifacts/keypoints") / video.subject / f"{key}.parquet", keypoints)
+    write_json(Path("artifacts/metrics/clean_keypoints") / f"{key}.json", choice | quality)

@@ -1,0 +1,122 @@
+"""Train the face cycle of one transfer: `python -m stages train_face_cycle ada_as_ben`."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from motiontransfer.keypoints import read_keypoints
+from motiontransfer.nets.blocks import Upsampling
+from motiontransfer.nets.face_translation import FaceTranslatorConfig
+from motiontransfer.params import Section, load_section
+from motiontransfer.storage import write_json
+from motiontransfer.training.device import Devices, Precision, launched_fabric
+from motiontransfer.training.face_cycle import FaceCycleSettings
+from motiontransfer.training.face_cycle_dataset import FaceClip
+from motiontransfer.training.face_cycle_training import FaceCycleNetworks, train_face_cycle
+from motiontransfer.training.face_cycle_weights import write_no_face_translator
+from motiontransfer.training.generator_training import RunPaths
+from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.transfers import Transfer
+
+
+class TrainFaceCycleParams(Section):
+    """Section `train_face_cycle` of params.yaml, where each value is explained."""
+
+    seed: int = Field(ge=0)
+    steps: int = Field(ge=0)
+    max_minutes: float | None = Field(gt=0)
+    batch_size: int = Field(ge=1)
+    accumulate: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    constant_fraction: float = Field(ge=0, le=1)
+    devices: Devices
+    precision: Precision
+    compile: bool
+    crop_size: int = Field(ge=32, multiple_of=8)
+    num_filters: int = Field(ge=1)
+    num_downsamplings: int = Field(ge=1)
+    num_residual_blocks: int = Field(ge=0)
+    upsampling: Upsampling
+    discriminator_filters: int = Field(ge=1)
+    discriminator_layers: int = Field(ge=1)
+    cycle_weight: float = Field(ge=0)
+    identity_weight: float = Field(ge=0)
+    pool_size: int = Field(ge=0)
+    average_decay: float = Field(ge=0, lt=1)
+    log_every_steps: int = Field(ge=1)
+    sample_every_steps: int = Field(ge=1)
+    checkpoint_every_steps: int = Field(ge=1)
+
+
+def main(transfer: str) -> None:
+    """Read frames and keypoints of source and target, write weights, curves and metrics."""
+    params = load_section(TrainFaceCycleParams, "train_face_cycle")
+    paths = RunPaths(
+        checkpoints=Path("checkpoints/train_face_cycle") / transfer,
+        models=Path("artifacts/face_cycles") / transfer,
+        logs=Path("artifacts/training") / transfer / "face_cycle",
+    )
+    metrics_file = Path(f"artifacts/metrics/train_face_cycle/{transfer}.json")
+    if params.steps == 0:
+        write_no_face_translator(paths.models)
+        paths.logs.mkdir(parents=True, exist_ok=True)
+        write_json(metrics_file, {"steps": 0})
+        return
+    names = load_section(Transfer, f"transfers.{transfer}")
+    with launched_fabric(
+        precision=params.precision,
+        devices=params.devices,
+        batch_size=params.batch_size,
+        accumulate=params.accumulate,
+    ) as fabric:
+        metrics = train_face_cycle(
+            [_source(names)],
+            _target(names),
+            fabric,
+            networks=FaceCycleNetworks(
+                translator=params.fill(FaceTranslatorConfig),
+                judge_filters=params.discriminator_filters,
+                judge_layers=params.discriminator_layers,
+            ),
+            settings=params.fill(FaceCycleSettings),
+            schedule=params.fill(Schedule, num_steps=params.steps),
+            paths=paths,
+        )
+        if fabric.is_global_zero:
+            write_json(metrics_file, metrics)
+
+
+def _source(names: Transfer) -> FaceClip:
+    """The whole clip: its faces are what will be translated, and nothing is measured on them."""
+    file = Path("artifacts/keypoints") / names.source_subject / f"{names.source}.parquet"
+    keypoints = read_keypoints(file)
+    return FaceClip(
+        frames=Path("artifacts/frames") / names.source_subject / names.source / "frames.mkv",
+        keypoints=keypoints,
+        keypoints_file=file,
+        used=range(keypoints.num_frames),
+    )
+
+
+def _target(names: Transfer) -> list[FaceClip]:
+    """All clips, without what is held out from the main generator."""
+    held_out = HeldOut(
+        held_out_fraction=load_section(float, "train_gan.held_out_fraction"),
+        gap_frames=load_section(int, "train_gan.gap_frames"),
+    )
+    clips = read_target_clips(
+        Path("artifacts/frames") / names.target,
+        Path("artifacts/keypoints") / names.target,
+        held_out,
+    )
+    return [
+        FaceClip(
+            frames=clip.frames,
+            keypoints=clip.keypoints,
+            keypoints_file=clip.keypoints_file,
+            used=clip.training,
+        )
+        for clip in clips
+    ]

@@ -1,0 +1,144 @@
+"""Filters calm what trembles, and neither move nor delay what is smooth."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motiontransfer.pose.cleaning.time_filters import (
+    OneEuroFilter,
+    median,
+    one_euro,
+    savitzky_golay,
+    smooth,
+)
+from motiontransfer.skeleton import HOLISTIC
+from tests.pose.whole_person import joints_of, lost, moved, person, standing
+
+GROUPS = [group for group, _ in HOLISTIC.groups]
+FILTERS = ("savitzky_golay", "median", "one_euro", "none")
+runs = st.integers(1, 15).flatmap(
+    lambda frames: st.lists(
+        st.tuples(st.floats(-500, 500), st.floats(-500, 500)), min_size=frames, max_size=frames
+    ).map(lambda path: np.array(path)[:, None])
+)
+windows = st.sampled_from([1, 3, 5, 7, 11])
+
+
+@pytest.mark.parametrize("time_filter", FILTERS)
+@given(place=st.tuples(st.floats(50, 200), st.floats(80, 180)), frames=st.integers(1, 12))
+@settings(max_examples=20, deadline=None)
+def test_whoever_stands_still_stays(time_filter, place, frames):
+    keypoints = person([place] * frames)
+    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=GROUPS)
+    np.testing.assert_array_equal(smoothed.points, keypoints.points)
+
+
+@given(runs, windows)
+@settings(deadline=None)
+def test_time_reversed_is_the_same_reversed(points, window):
+    for apply in (savitzky_golay, median):
+        there, back = apply(points, window=window), apply(points[::-1], window=window)[::-1]
+        assert there.shape == points.shape
+        np.testing.assert_allclose(there, back, atol=1e-6)
+
+
+def test_a_parabola_passes_unchanged_and_noise_does_not():
+    seconds = np.arange(20.0)[:, None, None] * (1, -0.5)
+    parabola = 3 + 2 * seconds - 0.1 * seconds**2
+    np.testing.assert_allclose(savitzky_golay(parabola, window=7), parabola, atol=1e-9)
+    noise = np.random.default_rng(0).normal(size=(200, 4, 2))
+    # Savitzky and Golay's table: the middle weight of the parabola over seven points is 7/21.
+    assert savitzky_golay(noise, window=7)[5:-5].var() == pytest.approx(7 / 21, rel=0.1)
+
+
+@pytest.mark.parametrize(("length", "calmed"), [(3, False), (4, False), (5, True), (6, True)])
+def test_a_short_run_is_fitted_as_a_whole(length, calmed):
+    zigzag = np.resize([0.0, 1.0], length)[:, None, None] * np.ones(2)
+    assert (savitzky_golay(zigzag, window=7).std() < zigzag.std()) == calmed
+
+
+def test_the_median_forgets_a_single_frame_and_keeps_a_step():
+    path = np.array([0.0, 0, 9, 0, 0, 5, 5, 5, 5])[:, None, None] * np.ones(2)
+    expected = np.array([0.0, 0, 0, 0, 0, 5, 5, 5, 5])
+    np.testing.assert_array_equal(median(path, window=3)[:, 0, 0], expected)
+
+
+@pytest.mark.parametrize("time_filter", FILTERS)
+def test_nothing_reaches_across_a_gap(time_filter):
+    """Who was elsewhere before the gap makes no difference after it."""
+    path = [(100.0 + 3 * frame % 7, 128.0) for frame in range(16)]
+    elsewhere = [(x + 60, y) for x, y in path[:8]] + path[8:]
+    smoothed = []
+    for hips in (path, elsewhere):
+        keypoints = person(hips)
+        for group in GROUPS:
+            keypoints = lost(keypoints, group, [8])
+        smoothed.append(smooth(keypoints, time_filter, seconds=0.25, groups=GROUPS).points)
+    np.testing.assert_array_equal(smoothed[0][8:], smoothed[1][8:])
+    assert (smoothed[0][:8] != smoothed[1][:8]).any()
+
+
+@pytest.mark.parametrize("time_filter", FILTERS[:3])
+def test_only_the_groups_asked_for_change_and_no_score_does(time_filter):
+    rng = np.random.default_rng(0)
+    keypoints = person(rng.uniform(100, 150, (20, 2)))
+    keypoints = lost(keypoints, "left_wrist", [4, 5, 11])
+    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=["body"])
+    changed = (smoothed.points != keypoints.points).any(axis=(0, 2))
+    assert changed[joints_of("body")].all()
+    assert not changed[joints_of("body").stop :].any()
+    np.testing.assert_array_equal(smoothed.score, keypoints.score)
+    wrist, _ = smoothed.joint("left_wrist")
+    assert not wrist[[4, 5, 11]].any()
+
+
+@pytest.mark.parametrize("time_filter", ["savitzky_golay", "median"])
+def test_what_swings_does_not_lag(time_filter):
+    swing = {frame: (30 * np.sin(frame / 4), 0) for frame in range(60)}
+    keypoints = moved(standing(60), "left_wrist", swing)
+    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=["body"])
+    before, after = (k.joint("left_wrist")[0][5:-5, 0] for k in (keypoints, smoothed))
+    lags = range(-3, 4)
+    errors = [np.abs(after[3:-3] - np.roll(before, lag)[3:-3]).mean() for lag in lags]
+    assert lags[int(np.argmin(errors))] == 0
+
+
+def test_at_rest_the_one_euro_filter_is_a_low_pass_of_its_lowest_cutoff():
+    rate, cutoff = 25, 1.5
+    live = OneEuroFilter(
+        frame_rate=Fraction(rate), unit_px=100.0, min_cutoff_hz=cutoff, speed_factor=0.0
+    )
+    everywhere = np.array([True])
+    live.next(np.zeros((1, 2)), everywhere)
+    share = 1 / (1 + rate / (2 * np.pi * cutoff))  # Casiez et al. 2012, equation 5
+    np.testing.assert_allclose(live.next(np.ones((1, 2)), everywhere), share)
+    np.testing.assert_allclose(live.next(np.ones((1, 2)), everywhere), share + share * (1 - share))
+
+
+def test_the_one_euro_filter_lags_less_in_fast_motion():
+    def lag(speed_px):
+        path = np.arange(40.0)[:, None, None] * (speed_px, 0)
+        smoothed = one_euro(path, frame_rate=Fraction(25), unit_px=150.0)
+        return ((path - smoothed)[-1, 0, 0]) / speed_px
+
+    assert lag(6.0) < 0.3 < 0.6 < lag(0.1)
+
+
+def test_the_one_euro_filter_knows_only_the_past():
+    path = np.random.default_rng(0).normal(0, 5, (20, 3, 2))
+    whole = one_euro(path, frame_rate=Fraction(25), unit_px=150.0)
+    start = one_euro(path[:9], frame_rate=Fraction(25), unit_px=150.0)
+    np.testing.assert_array_equal(whole[:9], start)
+
+
+def test_a_joint_that_was_missing_begins_anew():
+    live = OneEuroFilter(frame_rate=Fraction(25), unit_px=150.0)
+    first, there, missing = np.zeros((2, 2)), np.full((2, 2), 8.0), np.array([True, False])
+    live.next(first, np.array([True, True]))
+    live.next(np.array([[8.0, 8], [0, 0]]), missing)
+    found = live.next(there, np.array([True, True]))
+    np.testing.assert_array_equal(found[1], there[1])
+    assert (found[0] < there[0]).all()

@@ -1,0 +1,243 @@
+"""Keypoint R-CNN's people get their names, in order, and without what is doubtful."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+
+from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.pose.detectors.keypointrcnn import (
+    OFFICIAL_WEIGHTS,
+    KeypointRcnnConfig,
+    KeypointRcnnDetector,
+    joint_confidence,
+    load_network,
+)
+from motiontransfer.pose.joint_sets import COCO_17
+from motiontransfer.pretrained import cache_folder
+from motiontransfer.skeleton import HOLISTIC
+
+CONFIG = KeypointRcnnConfig(
+    model=OFFICIAL_WEIGHTS, max_people=2, min_detection_confidence=0.5, min_visibility=0.3
+)
+FRAME = np.zeros((40, 64, 3), np.uint8)
+
+
+def found(*people):
+    """What the network would say of people, each (confidence, label, x of the first joint)."""
+    joints = np.arange(17)
+    keypoints = [np.stack([x + joints, joints * 2, np.ones(17)], axis=1) for _, _, x in people]
+    return {
+        "scores": torch.tensor([confidence for confidence, _, _ in people]),
+        "labels": torch.tensor([label for _, label, _ in people]),
+        "keypoints": torch.tensor(np.array(keypoints), dtype=torch.float32).reshape(-1, 17, 3),
+        "keypoints_scores": torch.full((len(people), 17), 10.0),
+    }
+
+
+def detector(*answers, config=CONFIG):
+    remaining = list(answers)
+
+    def network(images):
+        return [remaining.pop(0) for _ in images]
+
+    return KeypointRcnnDetector(network, device=torch.device("cpu"), config=config)
+
+
+def x_of_noses(people):
+    return people.points[:, HOLISTIC.index("nose"), 0].tolist()
+
+
+def test_every_joint_gets_its_name():
+    (people,) = detector(found((0.9, 1, 5))).detect([FRAME])
+    for index, joint in enumerate(COCO_17):
+        position = HOLISTIC.index(joint)
+        assert people.points[0, position].tolist() == [5 + index, 2 * index]
+        assert people.score[0, position] > 0.99
+    assert (people.score > 0).sum() == 17
+    assert not people.points[people.score == 0].any()
+
+
+def test_the_most_certain_people_come_first_and_the_rest_is_cut():
+    (people,) = detector(found((0.6, 1, 1), (0.9, 1, 2), (0.7, 1, 3))).detect([FRAME])
+    assert x_of_noses(people) == [2, 3]
+
+
+def test_only_people_and_only_certain_ones_count():
+    answer = found((0.49, 1, 1), (0.99, 0, 2), (0.5, 1, 3))
+    (people,) = detector(answer).detect([FRAME])
+    assert x_of_noses(people) == [3]
+
+
+def test_nobody_may_be_there():
+    (people,) = detector(found()).detect([FRAME])
+    assert len(people) == 0
+    assert people.points.shape == (0, len(HOLISTIC.joints), 2)
+
+
+def test_a_batch_keeps_the_order_of_its_frames():
+    frames = detector(found((0.9, 1, 1)), found(), found((0.9, 1, 3))).detect([FRAME] * 3)
+    assert [x_of_noses(people) for people in frames] == [[1], [], [3]]
+
+
+def test_frames_may_differ_in_size():
+    frames = [FRAME, np.zeros((20, 10, 3), np.uint8)]
+    large, small = detector(found((0.9, 1, 1)), found((0.9, 1, 1))).detect(frames)
+    assert (large.score > 0).sum() == 17
+    assert (small.score > 0).sum() == 9  # x from 1 to 9, y from 0 to 16
+
+
+def test_the_network_sees_rgb_from_0_to_1():
+    seen = []
+
+    def network(images):
+        seen.extend(images)
+        return [found()]
+
+    frame = FRAME.copy()
+    frame[3, 5] = (255, 51, 0)
+    KeypointRcnnDetector(network, device=torch.device("cpu"), config=CONFIG).detect([frame])
+    np.testing.assert_allclose(seen[0][:, 3, 5], [1, 0.2, 0], atol=1e-6)
+    assert seen[0].shape == (3, 40, 64)
+
+
+def test_doubtful_joints_are_missing():
+    answer = found((0.9, 1, 5))
+    answer["keypoints_scores"][0, 3] = 1.0
+    (people,) = detector(answer).detect([FRAME])
+    assert people.score[0, HOLISTIC.index("left_ear")] == 0
+    (loose,) = detector(answer, config=replace(CONFIG, min_visibility=0.2)).detect([FRAME])
+    assert loose.score[0, HOLISTIC.index("left_ear")] == pytest.approx(0.269, abs=1e-3)
+
+
+def test_joints_outside_the_image_are_missing():
+    answer = found((0.9, 1, 50))
+    (people,) = detector(answer).detect([FRAME])
+    assert people.score[0, HOLISTIC.index("left_knee")] > 0  # x = 63 of 64
+    assert people.score[0, HOLISTIC.index("right_knee")] == 0
+
+
+def test_someone_without_any_joint_is_nobody():
+    (people,) = detector(found((0.9, 1, 64), (0.8, 1, 1))).detect([FRAME])
+    assert x_of_noses(people) == [1]
+
+
+def test_confidence_grows_with_the_peak_and_is_one_half_at_detectrons_limit():
+    logits = np.array([[-20, 0, 2, 4, 20]], np.float32)
+    confidence = joint_confidence(logits)
+    np.testing.assert_allclose(confidence[0, 1:4], [0.1192, 0.5, 0.8808], atol=1e-4)
+    assert (np.diff(confidence) > 0).all()
+    assert confidence.min() >= 0
+    assert confidence.max() <= 1
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Random weights, in the form in which torchvision publishes its own."""
+    torch.manual_seed(0)
+    network = torchvision_network()
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+def torchvision_network():
+    from torchvision.models.detection import keypointrcnn_resnet50_fpn
+
+    return keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+
+
+def test_a_file_of_ones_own_is_loaded_and_run(weights):
+    config = replace(
+        CONFIG,
+        model=str(weights),
+        max_people=20,
+        min_detection_confidence=0.0,
+        min_visibility=0.0,
+    )
+    frames = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
+    with config.open() as random_detector:
+        random_detector.network.transform.min_size = (64,)  # not 800: quick
+        people, again = random_detector.detect(frames), random_detector.detect(frames)
+    for one, other in zip(people, again, strict=True):
+        np.testing.assert_array_equal(one.points, other.points)
+        np.testing.assert_array_equal(one.score, other.score)
+        assert 1 <= len(one) <= 20
+        assert set(np.flatnonzero(one.score.any(axis=0))) <= {
+            HOLISTIC.index(joint) for joint in COCO_17
+        }
+
+
+def test_it_is_torchvisions_network(weights):
+    config = replace(CONFIG, model=str(weights), min_detection_confidence=0.05, max_people=100)
+    ours, theirs = load_network(config), torchvision_network().eval()
+    theirs.load_state_dict(torch.load(weights, weights_only=True))
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1e-12
+    image = torch.rand(3, 40, 64, generator=torch.Generator().manual_seed(0))
+    for network in (ours, theirs):
+        network.transform.min_size = (64,)
+    with torch.inference_mode():
+        (ours_found,), (theirs_found,) = ours([image]), theirs([image])
+    assert len(ours_found["scores"]) > 0
+    for name, values in theirs_found.items():
+        torch.testing.assert_close(ours_found[name], values, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.needs_cuda
+def test_it_runs_on_the_gpu_when_there_is_one(weights):
+    config = replace(CONFIG, model=str(weights), min_detection_confidence=0.0)
+    with config.open() as gpu_detector:
+        assert next(gpu_detector.network.parameters()).is_cuda
+        frames = gpu_detector.detect([FRAME, FRAME])
+    assert len(frames) == 2
+
+
+def test_threads_are_given_back(weights):
+    torch.set_num_threads(2)
+    with replace(CONFIG, model=str(weights)).open():
+        assert torch.get_num_threads() == (2 if torch.cuda.is_available() else 1)
+    assert torch.get_num_threads() == 2
+
+
+def test_other_files_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save({"weight": torch.zeros(2)}, path)
+    text = tmp_path / "page.pth"
+    text.write_text("<html>404</html>")
+    for file in (path, text):
+        config = replace(CONFIG, model=str(file))
+        with pytest.raises(WeightsError, match=rf"{file.name}: not weights of torchvision") as told:
+            load_network(config)
+        assert "\n" not in str(told.value)
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(ParamsError, match=r"model: expected coco_v1 or the path .*got 'coco_v2'"):
+        replace(CONFIG, model="coco_v2")
+
+
+def test_making_settings_downloads_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    config = replace(CONFIG)
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert config.label.startswith("keypointrcnn torchvision 0.")
+    assert config.label.endswith(" coco_v1")
+    with pytest.raises(MissingFileError, match="the detector keypointrcnn needs it"), config.open():
+        pass
+
+
+@pytest.mark.slow
+def test_the_published_weights_find_a_face_in_a_portrait():
+    cached = cache_folder() / "fc266e95_keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
+    if not cached.exists():
+        pytest.skip(f"{cached} is not there; tests download nothing")
+    with CONFIG.open() as portrait_detector:
+        (people,) = portrait_detector.detect([skimage.data.astronaut()])
+    nose = people.points[0, HOLISTIC.index("nose")]
+    np.testing.assert_allclose(nose, (222, 124), atol=15)

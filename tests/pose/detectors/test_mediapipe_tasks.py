@@ -1,0 +1,227 @@
+"""Several people are found, each frame by itself; a bundle with hands finds one person's."""
+
+import itertools
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import skimage.data
+from mediapipe.python.solutions.pose import Pose
+
+from motiontransfer.errors import ParamsError, WeightsError
+from motiontransfer.pose.detectors.face_mesh import VERTEX_OF_JOINT
+from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden
+from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig, TasksDetector
+from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC
+from tests.pose.detectors.wheel_networks import holistic_bundle, packed, pose_networks
+
+CONFIG = TasksConfig(
+    model="wheel",
+    max_people=3,
+    min_detection_confidence=0.5,
+    min_presence_confidence=0.5,
+    min_visibility=0.3,
+)
+NOSE = HOLISTIC.index("nose")
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return skimage.data.astronaut()
+
+
+@pytest.fixture(scope="module")
+def two_astronauts(astronaut):
+    """The same woman twice, well apart, the second mirrored."""
+    between = np.full((512, 256, 3), 200, np.uint8)
+    return np.concatenate([astronaut, between, astronaut[:, ::-1]], axis=1)
+
+
+@pytest.fixture(scope="module")
+def holistic_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundles") / "hands_and_face.task"
+    path.write_bytes(holistic_bundle())
+    return path
+
+
+def test_everyone_in_view_is_found(two_astronauts):
+    with CONFIG.open() as detector:
+        (people,) = detector.detect([two_astronauts])
+    noses = people.points[np.argsort(people.points[:, NOSE, 0]), NOSE]
+    np.testing.assert_allclose(noses, [(222, 124), (1280 - 222, 124)], atol=12)
+    left, right = HOLISTIC.index("left_shoulder"), HOLISTIC.index("right_shoulder")
+    assert (people.points[:, left, 0] > people.points[:, right, 0]).all()
+
+
+def test_the_packages_networks_find_what_its_own_solution_finds(astronaut):
+    with native_stderr_hidden(), Pose(static_image_mode=True, model_complexity=1) as solution:
+        landmarks = solution.process(astronaut).pose_landmarks.landmark
+    theirs = np.array([(point.x * 512, point.y * 512) for point in landmarks])
+    with CONFIG.open() as detector:
+        (people,) = detector.detect([astronaut])
+    body = HOLISTIC.slice("body")
+    certain = people.score[0, body] > 0.5
+    distances = np.linalg.norm(people.points[0, body] - theirs, axis=1)[certain]
+    assert certain.sum() >= 10
+    assert distances.mean() < 1
+
+
+@pytest.mark.parametrize("threshold", ["min_detection_confidence", "min_presence_confidence"])
+def test_whoever_is_not_certain_enough_is_nobody(astronaut, threshold):
+    with replace(CONFIG, **{threshold: 0.999}).open() as detector:
+        (people,) = detector.detect([astronaut])
+    assert len(people) == 0
+
+
+def test_no_more_people_than_asked_for(two_astronauts):
+    with replace(CONFIG, max_people=1).open() as detector:
+        (people,) = detector.detect([two_astronauts])
+    assert len(people) == 1
+
+
+def test_what_is_found_does_not_depend_on_the_frames_before(two_astronauts):
+    with CONFIG.open() as detector:
+        found = detector.detect(
+            [np.full_like(two_astronauts, 127), two_astronauts, two_astronauts[:, ::-1]]
+        )
+        (again,) = detector.detect([two_astronauts])
+    with CONFIG.open() as detector:
+        (mirrored,) = detector.detect([two_astronauts[:, ::-1]])
+    assert len(found[0]) == 0
+    for people, alone in ((found[1], again), (found[2], mirrored)):
+        np.testing.assert_array_equal(people.points, alone.points)
+        np.testing.assert_array_equal(people.score, alone.score)
+
+
+def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
+    with CONFIG.open() as detector:
+        (people,) = detector.detect([astronaut])
+    body = HOLISTIC.slice("body")
+    assert people.score[0, NOSE] > 0.9
+    assert not people.score[:, body.stop :].any()
+    assert people.score[0, body][people.score[0, body] > 0].min() >= 0.3
+    assert people.score[0, HOLISTIC.index("left_ankle")] == 0
+    assert not people.points[people.score == 0].any()
+
+
+def test_a_higher_threshold_leaves_joints_out(astronaut):
+    with CONFIG.open() as loose, replace(CONFIG, min_visibility=0.99).open() as strict:
+        (all_joints,), (sure_joints,) = loose.detect([astronaut]), strict.detect([astronaut])
+    assert 0 < (sure_joints.score > 0).sum() < (all_joints.score > 0).sum()
+
+
+def test_a_holistic_bundle_outlives_hands_that_are_not_there(astronaut, holistic_file):
+    config = replace(CONFIG, model=str(holistic_file), max_people=1)
+    with config.open() as detector, CONFIG.open() as pose_detector:
+        people, nobody = detector.detect([astronaut, np.full_like(astronaut, 127)])
+        (by_pose,) = pose_detector.detect([astronaut])
+    assert (len(people), len(nobody)) == (1, 0)
+    np.testing.assert_allclose(people.points[0, NOSE], by_pose.points[0, NOSE], atol=2)
+    assert not people.score[:, HOLISTIC.slice("left_hand")].any()
+    assert people.score[:, HOLISTIC.slice("face")].any()
+
+
+def test_hands_are_at_the_end_of_their_own_arms(holistic_file):
+    name = "clips/mediapipe_pose_segmentation_dance.mp4"
+    media = [folder.parent / "shared" / "media" for folder in Path(__file__).resolve().parents]
+    video = next((folder / name for folder in media if (folder / name).exists()), None)
+    if video is None:
+        pytest.skip(f"shared/media/{name} is not here; this test needs a real dancer")
+    with av.open(str(video)) as container:
+        picture = next(itertools.islice(container.decode(video=0), 10, None))
+    config = replace(CONFIG, model=str(holistic_file), max_people=1)
+    with config.open() as detector:
+        (people,) = detector.detect([np.ascontiguousarray(picture.to_ndarray(format="rgb24"))])
+    for side in ("left", "right"):
+        wrist, hand = (HOLISTIC.index(f"{side}_{joint}") for joint in ("wrist", "hand_wrist"))
+        assert people.score[0, hand] == 1
+        np.testing.assert_allclose(people.points[0, hand], people.points[0, wrist], atol=15)
+
+
+class DrawnGraph:
+    """A person whose landmarks of each group lie in a row, their index for x in pixels."""
+
+    def people(self, image):
+        def row(num_landmarks, y):
+            x = np.arange(num_landmarks) / image.width
+            visibility = np.where(np.arange(num_landmarks) == 3, 0.2, 0.8)
+            return np.stack([x, np.full(num_landmarks, y / image.height), visibility], axis=1)
+
+        drawn = {"body": row(33, 1), "left_hand": row(21, 2), "right_hand": row(21, 3)}
+        found = {group: values.astype(np.float32) for group, values in drawn.items()}
+        outside = {"body": found["body"] + np.float32([0, 2, 0])}
+        return [found | {"face": row(478, 4).astype(np.float32)}, outside]
+
+    def close(self):
+        pass
+
+
+def test_landmarks_land_on_their_names():
+    frame = np.zeros((8, 512, 3), np.uint8)
+    ((people),) = TasksDetector(DrawnGraph(), min_visibility=0.3).detect([frame])
+    assert len(people) == 1  # the other one has no joint inside the image
+    points = dict(zip(HOLISTIC.joints, people.points[0].tolist(), strict=True))
+    assert points["left_eye_outer"] == [0, 0]  # not visible enough
+    for index, joint in enumerate(BODY_JOINTS):
+        assert points[joint] == [index, 1] or index == 3
+    assert points["left_hand_pinky_tip"] == pytest.approx([20, 2])
+    assert points["right_hand_thumb_tip"] == pytest.approx([4, 3])
+    for joint in FACE_JOINTS:
+        assert points[joint] == pytest.approx([VERTEX_OF_JOINT[joint], 4])
+    assert people.score[0, HOLISTIC.index("left_hand_wrist")] == 1
+
+
+def test_several_people_are_not_asked_of_a_holistic_bundle(holistic_file):
+    config = replace(CONFIG, model=str(holistic_file))
+    with (
+        pytest.raises(ParamsError, match=r"max_people: expected 1 with .*hands_and_face.*, got 3"),
+        config.open(),
+    ):
+        pass
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(ParamsError, match=r"model: expected wheel, pose_.*got 'pose_huge'"):
+        replace(CONFIG, model="pose_huge")
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [(b"<html>404</html>", "no zip archive"), (packed({"hand.tflite": b""}), "hand.tflite")],
+)
+def test_a_file_that_is_no_pose_bundle_is_refused(tmp_path, content, got):
+    path = tmp_path / "my.task"
+    path.write_bytes(content)
+    with (
+        pytest.raises(WeightsError, match=rf"my\.task: expected a bundle with .*got {got}"),
+        replace(CONFIG, model=str(path)).open(),
+    ):
+        pass
+
+
+def test_a_bundle_that_mediapipe_cannot_read_is_one_line(tmp_path, capfd):
+    path = tmp_path / "my.task"
+    path.write_bytes(packed(dict.fromkeys(pose_networks(), b"not a network")))
+    with (
+        pytest.raises(WeightsError, match=r"my\.task: MediaPipe 0\.10\.21 cannot use") as told,
+        replace(CONFIG, model=str(path)).open(),
+    ):
+        pass
+    assert "\n" not in str(told.value)
+
+
+def test_it_travels_to_other_processes_and_says_what_it_is(tmp_path):
+    assert pickle.loads(pickle.dumps(CONFIG)) == CONFIG
+    assert CONFIG.label == "mediapipe_tasks 0.10.21 wheel"
+    path = tmp_path / "mine.task"
+    path.touch()
+    assert replace(CONFIG, model=str(path)).label == "mediapipe_tasks 0.10.21 mine.task"
+
+
+def test_mediapipe_runs_in_silence(astronaut, capfd):
+    with CONFIG.open() as detector:
+        detector.detect([astronaut])
+    assert capfd.readouterr().err == ""

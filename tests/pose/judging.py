@@ -1,0 +1,45 @@
+"""Quality as if measured: a clip in which nothing is wrong, but for what a test says."""
+
+import numpy as np
+
+from motiontransfer.pose.cleaning.repair import Repairs
+from motiontransfer.pose.quality import MEASURED, PARTS, Quality
+
+NUM_FRAMES = 100
+
+
+def share(percent, num_frames=NUM_FRAMES):
+    """A mask that is true in so many per cent of frames, from the first on."""
+    return np.arange(num_frames) < num_frames * percent / 100
+
+
+def no_repairs(num_frames=NUM_FRAMES):
+    """Cleaning had nothing to do."""
+    nowhere, none = np.zeros(num_frames, np.bool_), np.zeros(num_frames, np.int64)
+    return Repairs(sides=nowhere, hands=nowhere, removed=none, filled=none)
+
+
+def quality(states=(), *, num_frames=NUM_FRAMES, **others):
+    """A flawless clip with some things otherwise.
+
+    Args:
+        states: (part, state, frames) for what is not MEASURED.
+    """
+    nowhere = np.zeros(num_frames, np.bool_)
+    state = np.full((len(PARTS), num_frames), MEASURED, np.int8)
+    for part, value, frames in states:
+        state[PARTS.index(part), frames] = value
+    outside = dict.fromkeys(("head", "hands", "feet"), nowhere) | others.pop("outside", {})
+    flawless = {
+        "state": state,
+        "score_histogram": np.array([0] * 9 + [3300]),
+        "speed": np.full(num_frames, 1.0),
+        "repairs": no_repairs(num_frames),
+        "outside": outside,
+        "with_others": nowhere,
+        "possible_switches": 0,
+        "body_height_px": 170.0,
+        "camera_speed": 0.0,
+        "frame_rate": 25.0,
+    }
+    return Quality(**(flawless | others))

@@ -1,0 +1,159 @@
+"""Each detector has its own settings, all of them with effect, and is given what it needs."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer.errors import ParamsError
+from motiontransfer.parallel import Compute
+from motiontransfer.pose import detector_choice
+from motiontransfer.pose.detector_choice import detect_as_chosen, load_detector
+from motiontransfer.pose.everyone import in_rows
+from motiontransfer.skeleton import HOLISTIC
+
+COMMON = {
+    "max_people": 3,
+    "min_detection_confidence": 0.6,
+    "min_visibility": 0.2,
+    "segment_frames": 50,
+}
+SETTINGS = {
+    "mediapipe_holistic": {
+        **COMMON,
+        **{"min_tracking_confidence": 0.4, "smoothing": "none", "face_mesh": "subset"},
+        "warmup_frames": 7,
+    },
+    "mediapipe_tasks": {**COMMON, "model": "wheel", "min_tracking_confidence": 0.4},
+    "keypointrcnn": {**COMMON},
+    "openpose_json": {},
+    "coco_wholebody": {},
+}
+NOBODY = in_rows(
+    [], [], skeleton=HOLISTIC, image_size=(8, 8), frame_rate=Fraction(25), detector="none"
+)
+COMPUTE = Compute(backend="local", address=None, num_workers=2)
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Read the params of a project with one video."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(detector, *, own=None, **changes):
+        section = {"detector": detector, **SETTINGS.get(detector, {}), **changes}
+        video = {"path": "v", "subject": "ada", **({"detector": own} if own else {})}
+        params = {
+            "detect_keypoints": {k: v for k, v in section.items() if v is not ...},
+            "videos": {"dance": video},
+        }
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        return load_detector("dance")
+
+    return load
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the functions that would do the work are asked for."""
+    calls = []
+    for name in ("detect_clip", "detect_several", "import_people", "tracked"):
+
+        def record(*arguments, _name=name, **settings):
+            calls.append((_name, arguments, settings))
+            return NOBODY
+
+        monkeypatch.setattr(detector_choice, name, record)
+    return calls
+
+
+@pytest.mark.parametrize("detector", SETTINGS)
+def test_every_setting_of_a_detector_is_needed_and_no_other_is_known(load, detector):
+    params = load(detector)
+    assert params.detector == detector
+    for name in set(SETTINGS[detector]) - {"model"}:
+        with pytest.raises(ParamsError, match=rf"detect_keypoints\.{name}: "):
+            load(detector, **{name: ...})
+    others = {name for settings in SETTINGS.values() for name in settings}
+    for name in others - set(SETTINGS[detector]) - {"model"}:
+        with pytest.raises(ParamsError, match=rf"detect_keypoints\.{name}: unknown key"):
+            load(detector, **{name: 1})
+
+
+def test_a_model_is_known_only_to_those_that_have_one(load):
+    for detector in ("mediapipe_holistic", "openpose_json"):
+        with pytest.raises(ParamsError, match=r"detect_keypoints\.model: unknown key"):
+            load(detector, model="wheel")
+
+
+def test_an_unknown_detector_is_told_with_those_there_are(load):
+    with pytest.raises(ParamsError, match=r"detect_keypoints\.detector: .*'keypointrcnn'"):
+        load("openpose")
+
+
+def test_a_video_may_have_a_detector_of_its_own(load):
+    assert load("mediapipe_holistic", own="coco_wholebody").detector == "coco_wholebody"
+    own = load("mediapipe_holistic", own="mediapipe_tasks")
+    assert (own.model, own.min_tracking_confidence, own.segment_frames) == ("wheel", 0.4, 50)
+    assert load("mediapipe_tasks", own="keypointrcnn", model="x.task").model is None
+
+
+def test_what_a_videos_own_detector_lacks_is_told(load):
+    with pytest.raises(
+        ParamsError,
+        match=r"videos\.dance\.detector: mediapipe_holistic needs .*smoothing.* detector: keypoint",
+    ):
+        load("keypointrcnn", own="mediapipe_holistic")
+
+
+def test_with_one_person_nobody_else_is_sought(load, asked):
+    params = load("mediapipe_holistic", max_people=1)
+    detect_as_chosen(Path("clip"), params, video=Path("v"), compute=COMPUTE)
+    ((name, arguments, settings),) = asked
+    assert (name, arguments) == ("detect_clip", (Path("clip/frames.mkv"),))
+    assert (settings["segment_frames"], settings["warmup_frames"]) == (50, 7)
+    assert settings["compute"] == COMPUTE
+    config = settings["detector"]
+    assert (config.min_detection_confidence, config.min_tracking_confidence) == (0.6, 0.4)
+    assert (config.min_visibility, config.smoothing, config.face_mesh) == (0.2, "none", "subset")
+
+
+def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, asked):
+    detect_as_chosen(Path("c"), load("mediapipe_holistic"), video=Path("v"), compute=COMPUTE)
+    ((name, _, settings),) = asked
+    assert name == "detect_several"
+    finder = settings["detectors"].finder
+    assert (finder.model, finder.max_people, finder.min_visibility) == ("wheel", 3, 0.2)
+    assert (finder.min_detection_confidence, finder.min_presence_confidence) == (0.6, 0.4)
+
+
+def test_a_detector_without_memory_needs_no_warm_up(load, asked):
+    detect_as_chosen(Path("c"), load("mediapipe_tasks"), video=Path("v"), compute=COMPUTE)
+    ((name, _, settings),) = asked
+    assert (name, settings["warmup_frames"]) == ("detect_clip", 0)
+    assert settings["detector"].label.startswith("mediapipe_tasks")
+
+
+def test_keypoints_made_elsewhere_are_taken_from_where_the_video_is(load, asked):
+    detect_as_chosen(Path("c"), load("openpose_json"), video=Path("v"), compute=COMPUTE)
+    (name, arguments, settings), (then, _, others) = asked
+    assert (name, arguments, settings["layout"]) == (
+        "import_people",
+        (Path("v"), Path("c")),
+        "openpose_json",
+    )
+    assert (then, others["detector"]) == ("tracked", "openpose_json")
+
+
+@pytest.mark.parametrize(
+    ("has_gpu", "asked_for", "given"), [(True, 0, 1), (True, 3, 3), (False, 0, 0)]
+)
+def test_a_gpu_has_one_worker_unless_more_are_asked_for(
+    load, monkeypatch, has_gpu, asked_for, given
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
+    compute = COMPUTE.model_copy(update={"num_workers": asked_for})
+    config, compute = detector_choice._keypointrcnn(load("keypointrcnn"), compute)
+    assert compute.num_workers == given
+    assert (config.model, config.max_people) == ("coco_v1", 3)

@@ -1,0 +1,115 @@
+"""The subject is whom the rule names, for the whole clip, and what is doubtful is counted."""
+
+import numpy as np
+import pytest
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.pose.person_choice import choice_metrics, choose_person, keypoints_of
+from tests.pose.people_in_view import detections_of
+
+LEFT, MIDDLE, RIGHT = (40, 200, 100), (128, 178, 100), (200, 200, 150)
+
+
+def clip():
+    """0 on the left in 30 frames, 1 in the middle in 25, 2, the largest, on the right in 20."""
+    return detections_of(
+        {0: (range(30), LEFT), 1: (range(5, 30), MIDDLE), 2: (range(20), RIGHT)}, num_frames=32
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "chosen"),
+    [
+        *(("largest", (2,)), ("most_central", (1,)), ("longest", (0,))),
+        *((1, (1,)), ((2,), (2,))),
+    ],
+)
+def test_a_rule_names_one_person(rule, chosen):
+    assert choose_person(clip(), rule) == chosen
+
+
+@pytest.mark.parametrize("rule", ["largest", "most_central", "longest"])
+def test_a_moment_in_front_of_the_camera_does_not_win(rule):
+    passer_by = detections_of(
+        {0: (range(30), MIDDLE), 1: (range(10, 12), (128, 250, 240))}, num_frames=30
+    )
+    assert choose_person(passer_by, rule) == (0,)
+
+
+def test_of_equals_the_first_is_chosen():
+    same = detections_of({0: (range(9), MIDDLE), 1: (range(9), MIDDLE)}, num_frames=9)
+    for rule in ("largest", "most_central", "longest"):
+        assert choose_person(same, rule) == (0,)
+
+
+def test_tracks_of_one_person_are_joined_in_order():
+    broken = detections_of(
+        {0: (range(10), LEFT), 1: (range(30), MIDDLE), 3: (range(20, 30), RIGHT)}, num_frames=30
+    )
+    assert choose_person(broken, (3, 0, 3)) == (0, 3)
+    joined = keypoints_of(broken, (0, 3))
+    assert joined.num_frames == 30
+    seen = joined.score.any(axis=1)
+    assert seen.tolist() == [True] * 10 + [False] * 10 + [True] * 10
+    np.testing.assert_array_equal(joined.points[:10], broken.of_person(0).points[:10])
+    np.testing.assert_array_equal(joined.points[20:], broken.of_person(3).points[20:])
+
+
+def test_tracks_seen_at_once_are_not_one_person():
+    with pytest.raises(KeypointsError, match=r"person: \(0, 1\): .*in view in frame 5; see"):
+        choose_person(clip(), (0, 1))
+
+
+def test_a_track_that_is_not_there_names_those_that_are():
+    with pytest.raises(
+        KeypointsError,
+        match=r"person: 3: expected .* 0 \(94 % of frames\), 1 \(78 % of frames\), 2 \(62 % of fra",
+    ):
+        choose_person(clip(), 3)
+    with pytest.raises(KeypointsError, match=r"person: \(\): expected track numbers"):
+        choose_person(clip(), ())
+
+
+def test_without_people_nobody_is_chosen():
+    with pytest.raises(KeypointsError, match="nobody found in any of 7 frames"):
+        choose_person(detections_of({}, num_frames=7), "largest")
+
+
+def test_the_metrics_say_who_was_there():
+    metrics = choice_metrics(clip(), (1,), rule="most_central")
+    assert metrics["person"] == "1"
+    assert metrics["people"] == 3
+    assert metrics["frames_of_each"] == {"0": 30, "1": 25, "2": 20}
+    assert metrics["frames_without_person"] == 7
+    assert metrics["longest_gap_person_frames"] == 5
+    assert metrics["frames_with_others"] == 30
+
+
+def test_frames_in_which_the_rule_prefers_others_are_counted():
+    def prefers(rule, chosen):
+        return choice_metrics(clip(), chosen, rule=rule)["frames_rule_prefers_others"]
+
+    assert prefers("most_central", (1,)) == 5  # while 1 is not there
+    assert prefers("largest", (2,)) == 10
+    assert prefers("largest", (1,)) == 20  # not where only 0 is there too, of the same size
+    assert prefers("longest", (0,)) == 0
+    assert prefers("longest", (1,)) == 30
+    assert prefers(1, (1,)) == 5
+
+
+@pytest.mark.parametrize(
+    ("other", "switches"),
+    [
+        ((range(22, 60), (130, 178, 100)), 1),  # appears where the person was lost
+        ((range(30), (130, 178, 100)), 0),  # has been there since before, and is lost too early
+        ((range(10, 49), (130, 178, 100)), 1),  # is lost where the person comes back
+        ((range(22, 49), (130, 178, 100)), 2),
+        ((range(22, 60), (10, 178, 100)), 0),  # appears elsewhere
+        ((range(30, 35), (130, 178, 100)), 1),
+    ],
+)
+def test_places_where_the_person_may_have_become_another_are_counted(other, switches):
+    detections = detections_of(
+        {0: ([*range(20), *range(50, 60)], MIDDLE), 1: other}, num_frames=60, frame_rate=12
+    )
+    assert choice_metrics(detections, (0,), rule=0)["possible_switches"] == switches

@@ -1,0 +1,148 @@
+"""Each fault of a clip is measured where it is, and nowhere else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.pose.quality import (
+    FILLED,
+    MEASURED,
+    MISSING,
+    PARTS,
+    measure_quality,
+    quality_metrics,
+)
+from motiontransfer.skeleton import HOLISTIC
+from tests.pose.judging import no_repairs
+from tests.pose.whole_person import HEIGHT_PX, lost, moved, person, standing
+
+WHOLE = (0, 0, 256, 256)
+
+
+def measured(keypoints, *, content=WHOLE, **others):
+    nowhere = np.zeros(keypoints.num_frames, np.bool_)
+    settings = {"with_others": nowhere, "possible_switches": 0, "camera_speed": None} | others
+    return measure_quality(keypoints, no_repairs(keypoints.num_frames), content=content, **settings)
+
+
+@pytest.mark.parametrize(
+    ("joint", "part"),
+    [
+        ("left_eye", "head"),
+        ("right_hip", "trunk"),
+        ("left_wrist", "left arm"),
+        ("right_elbow", "right arm"),
+        ("left_knee", "left leg"),
+        ("right_ankle", "right leg"),
+        ("left_heel", "feet"),
+        ("right_hand_thumb_tip", "right hand"),
+        ("face_chin", "face"),
+    ],
+)
+def test_a_part_is_missing_where_one_of_its_joints_is(joint, part):
+    quality = measured(lost(standing(4), joint, [1]))
+    assert quality.of_part(part).tolist() == [MEASURED, MISSING, MEASURED, MEASURED]
+    assert (quality.state != MEASURED).sum() == 1
+
+
+def test_a_part_is_filled_where_none_is_missing_and_one_was_filled():
+    keypoints = lost(standing(3), "left_wrist", [2])
+    filled = np.zeros(keypoints.score.shape, np.bool_)
+    filled[1:, HOLISTIC.index("left_elbow")] = True
+    quality = measured(replace(keypoints, filled=filled))
+    assert quality.of_part("left arm").tolist() == [MEASURED, FILLED, MISSING]
+
+
+def test_somebody_is_there_while_any_part_is():
+    keypoints = standing(3)
+    for group, _ in HOLISTIC.groups:
+        keypoints = lost(keypoints, group, [0] if group == "body" else [0, 1])
+    assert measured(keypoints).somebody.tolist() == [False, True, True]
+
+
+def test_scores_are_counted_of_what_was_found_of_the_body():
+    keypoints = lost(person([(128, 128)] * 2, score=0.95), "nose", [0])
+    keypoints.score[1, 0] = 0.42
+    filled = np.zeros(keypoints.score.shape, np.bool_)
+    filled[1, 1] = True
+    histogram = measured(replace(keypoints, filled=filled)).score_histogram
+    assert histogram.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0, 66 - 3]
+
+
+def test_speed_is_that_of_the_fastest_joint_in_body_heights_a_second():
+    step = 0.1 * HEIGHT_PX
+    quality = measured(moved(standing(4), "left_wrist", {2: (step, 0), 3: (step, 0)}))
+    np.testing.assert_allclose(quality.speed, [0, 0, 2.5, 0], atol=1e-5)
+    assert not quality.too_fast.any()
+    quality = measured(moved(standing(4), "left_wrist", {2: (3 * step, 0)}))
+    assert quality.too_fast.tolist() == [False, False, True, True]
+
+
+def test_coming_into_view_is_no_motion():
+    assert not measured(lost(standing(4), "left_wrist", [1, 2])).speed.any()
+
+
+@pytest.mark.parametrize(
+    ("hips", "end", "joints"),
+    [
+        ((128, 185), "feet", ["left_ankle", "right_ankle"]),
+        ((128, 185), "feet", ["left_ankle", "left_knee"]),
+        ((128, 75), "head", ["nose"]),
+        ((222, 128), "hands", ["left_wrist"]),
+        ((222, 128), "hands", ["left_wrist", "left_elbow"]),
+    ],
+)
+def test_what_is_missing_near_the_edge_is_outside(hips, end, joints):
+    keypoints = person([hips] * 2)
+    for joint in joints:
+        keypoints = lost(keypoints, joint, [1])
+    outside = measured(keypoints).outside
+    assert {name: frames.tolist() for name, frames in outside.items() if frames.any()} == {
+        end: [False, True]
+    }
+
+
+@pytest.mark.parametrize("joint", ["left_ankle", "nose", "right_wrist"])
+def test_what_is_missing_in_the_middle_of_the_picture_is_not_outside(joint):
+    outside = measured(lost(standing(2), joint, [1])).outside
+    assert not any(frames.any() for frames in outside.values())
+
+
+def test_black_bars_are_outside():
+    """Feet that a detector guessed there, and feet missing above the bar."""
+    in_bar = person([(128, 140)] * 2)  # ankles at y = 210
+    assert measured(in_bar, content=(0, 40, 256, 205)).outside["feet"].all()
+    assert not measured(in_bar).outside["feet"].any()
+    missing = lost(lost(in_bar, "left_ankle", [1]), "right_ankle", [1])
+    assert measured(missing, content=(0, 40, 256, 205)).outside["feet"].tolist() == [True, True]
+    assert not measured(missing).outside["feet"].any()
+
+
+def test_the_metrics_are_shares_counts_and_gaps():
+    keypoints = lost(lost(standing(8), "left_hand", [2, 3, 6]), "face", [0])
+    filled = np.zeros(keypoints.score.shape, np.bool_)
+    filled[4:6, HOLISTIC.slice("left_hand")] = True
+    metrics = quality_metrics(
+        measured(replace(keypoints, filled=filled), camera_speed=0.012345, possible_switches=2)
+    )
+    assert metrics["frames"] == 8
+    assert metrics["coverage_left_hand"] == 5 / 8
+    assert metrics["filled_left_hand"] == 2 / 8
+    assert metrics["longest_gap_left_hand_frames"] == 2
+    assert metrics["coverage_face"] == 7 / 8
+    assert metrics["coverage_right_leg"] == 1
+    assert metrics["frames_with_feet_outside"] == 0
+    assert metrics["frames_with_joints_too_fast"] == 0
+    assert metrics["body_height_px"] == HEIGHT_PX
+    assert metrics["camera_speed"] == 0.0123
+    assert {f"coverage_{part.replace(' ', '_')}" for part in PARTS} <= set(metrics)
+
+
+def test_of_nobody_nothing_is_said_but_that():
+    keypoints = standing(3)
+    for group, _ in HOLISTIC.groups:
+        keypoints = lost(keypoints, group, [0, 1, 2])
+    metrics = quality_metrics(measured(keypoints))
+    assert metrics["coverage_trunk"] == metrics["body_height_px"] == 0
+    assert metrics["camera_speed"] is None

@@ -1,0 +1,151 @@
+"""Retargeting changes lengths and nothing else: directions stay, and feet stay on the floor."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.retargeting import proportion_ratios, retarget
+from motiontransfer.skeleton import HOLISTIC
+
+PARTS = ("forearm", "head", "hips", "neck", "shin", "shoulders", "thigh", "trunk", "upper_arm")
+SAME = dict.fromkeys(PARTS, 1.0)
+
+# Standing straight, arms out: (x, y) pixels
+PLACES = {
+    **{"left_hip": (110, 100), "right_hip": (90, 100)},
+    **{"left_shoulder": (115, 60), "right_shoulder": (85, 60)},
+    **{"left_elbow": (135, 60), "right_elbow": (65, 60)},
+    **{"left_wrist": (155, 60), "right_wrist": (45, 60)},
+    **{"left_ear": (104, 44), "right_ear": (96, 44), "nose": (100, 46), "face_chin": (100, 52)},
+    **{"left_knee": (110, 130), "right_knee": (90, 130)},
+    **{"left_ankle": (110, 160), "right_ankle": (90, 160)},
+    **{"left_foot_index": (118, 164), "left_hand_index_tip": (165, 60), "left_index": (160, 62)},
+}
+
+
+def person(places=PLACES, frames=1):
+    points = np.zeros((frames, len(HOLISTIC.joints), 2), np.float32)
+    score = np.zeros((frames, len(HOLISTIC.joints)), np.float32)
+    for joint, place in places.items():
+        points[:, HOLISTIC.index(joint)] = place
+        score[:, HOLISTIC.index(joint)] = 0.9
+    return Keypoints(
+        points=points,
+        score=score,
+        skeleton=HOLISTIC,
+        image_size=(200, 200),
+        frame_rate=Fraction(25),
+        detector="drawn",
+    )
+
+
+def moved(ratios, keypoints=None, centre_x_px=100.0):
+    return retarget(
+        keypoints or person(), {**SAME, **ratios}, centre_x_px=centre_x_px, min_score=0.5
+    )
+
+
+def place(keypoints, joint, frame_index=0):
+    return keypoints.joint(joint)[0][frame_index].tolist()
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    arrays(np.float32, (3, 115, 2), elements=st.floats(1, 199, width=32)),
+    arrays(np.float32, (3, 115), elements=st.sampled_from([0.0, 0.3, 0.9])),
+)
+def test_retargeting_to_oneself_is_the_identity(points, score):
+    points = np.where(score[..., None] > 0, points, 0).astype(np.float32)
+    someone = replace(person(frames=3), points=points, score=score)
+    np.testing.assert_array_equal(moved({}, someone).points, points)
+
+
+def test_longer_legs_lift_the_body_and_leave_the_feet():
+    taller = moved({"thigh": 1.5, "shin": 1.5})
+    assert place(taller, "left_ankle") == [110, 160]
+    assert place(taller, "left_knee") == [110, 115]
+    assert place(taller, "left_hip") == [110, 70]
+    assert place(taller, "nose") == [100, 16]
+    assert place(taller, "left_foot_index") == [122, 166]  # with the shin: 8 and 4 px, times 1.5
+
+
+def test_each_part_scales_its_own_way_and_carries_what_follows():
+    arms = moved({"upper_arm": 0.5, "forearm": 2.0})
+    assert place(arms, "left_shoulder") == [115, 60]
+    assert place(arms, "left_elbow") == [125, 60]
+    assert place(arms, "left_wrist") == [165, 60]
+    assert place(arms, "left_hand_index_tip") == [185, 60]  # hands with the forearm
+    assert place(arms, "left_index") == [175, 64]
+    head = moved({"neck": 2.0, "head": 3.0})
+    assert place(head, "left_ear") == [112, 28]  # 16 px of neck become 32, 4 px of head 12
+    assert place(head, "nose") == [100, 34]
+    assert place(head, "face_chin") == [100, 52]
+    wide = moved({"shoulders": 2.0, "hips": 0.5})
+    assert place(wide, "left_shoulder") == [130, 60]
+    assert place(wide, "left_wrist") == [170, 60]
+    assert place(wide, "right_ankle") == [95, 160]
+    assert place(moved({"trunk": 0.5}), "left_shoulder") == [115, 80]
+
+
+def test_the_foot_that_carries_stays_and_the_other_follows_its_leg():
+    lifted = person({**PLACES, "right_knee": (90, 120), "right_ankle": (90, 140)})
+    longer = moved({"shin": 1.5}, lifted)
+    assert place(longer, "left_ankle") == pytest.approx([110, 160], abs=0.01)
+    # the hips rise by 15 px, the lifted shin of 20 px becomes 30 px
+    assert place(longer, "right_ankle") == pytest.approx([90, 135], abs=0.01)
+
+
+def test_a_jump_stays_as_high_as_it_was():
+    up = {joint: (x, y - 25) for joint, (x, y) in PLACES.items()}
+    two = person(frames=2)
+    jump = replace(two, points=np.concatenate([person().points, person(up).points]))
+    longer = moved({"thigh": 1.5}, jump)
+    assert place(longer, "left_ankle", 1) == pytest.approx([110, 135], abs=1e-4)
+
+
+def test_ways_to_the_side_are_measured_in_legs():
+    right = person({joint: (x + 20, y) for joint, (x, y) in PLACES.items()})
+    longer = moved({"thigh": 1.5, "shin": 1.5}, right, 100.0)
+    assert place(longer, "left_ankle") == pytest.approx([140, 160])  # 20 px become 30
+
+
+def test_a_planted_foot_does_not_slide_under_swaying_hips():
+    # The ankle stands; the hip sways by 8 px, and the knee by half as much.
+    sway = {
+        **PLACES,
+        **{"left_hip": (118, 100), "right_hip": (98, 100)},
+        **{"left_knee": (114, 130), "right_knee": (94, 130)},
+    }
+    both = replace(person(frames=2), points=np.concatenate([person().points, person(sway).points]))
+    longer = moved({"thigh": 1.4, "shin": 1.4}, both)
+    still, swaying = place(longer, "left_ankle", 0), place(longer, "left_ankle", 1)
+    assert swaying[0] == pytest.approx(still[0], abs=1e-3)
+
+
+@pytest.mark.parametrize("missing", ["left_elbow", "left_hip", "left_shoulder"])
+def test_what_hangs_on_a_missing_joint_moves_with_what_is_before_it(missing):
+    places = {joint: at for joint, at in PLACES.items() if joint != missing}
+    ratios = {"upper_arm": 2.0, "forearm": 2.0, "thigh": 1.5, "trunk": 1.5, "shoulders": 2.0}
+    result = moved(ratios, person(places))
+    assert place(result, missing) == [0, 0]
+    assert np.isfinite(result.points).all()
+    if missing == "left_elbow":  # the forearm's length cannot be known: the wrist keeps its place
+        offset = np.subtract(place(result, "left_wrist"), place(result, "left_shoulder"))
+        np.testing.assert_allclose(offset, [40, 0], atol=1e-4)
+
+
+def test_without_ankles_nothing_is_lifted():
+    places = {joint: at for joint, at in PLACES.items() if "ankle" not in joint}
+    assert place(moved({"thigh": 1.5}, person(places)), "left_hip") == [110, 100]
+
+
+def test_ratios_are_one_where_a_part_is_unknown_and_never_absurd():
+    ratios = proportion_ratios({"thigh": 0.2, "shin": 0.2}, {"thigh": 0.3, "shin": 0.9})
+    assert ratios == {**SAME, "thigh": pytest.approx(1.5), "shin": 2.0}
+    assert proportion_ratios({"trunk": 0.3}, {"trunk": 0.1})["trunk"] == 0.5

@@ -1,0 +1,28 @@
+"""A Ray cluster of several nodes on this machine, for tests."""
+
+import importlib.util
+from contextlib import contextmanager
+
+import pytest
+
+from motiontransfer.ray_workers import import_ray
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"
+)
+
+
+@contextmanager
+def ray_cluster(*, num_nodes):
+    """Start nodes of one core each and connect to them; `compute.address: null` joins them."""
+    ray = import_ray()
+    cluster = importlib.import_module("ray.cluster_utils").Cluster()
+    try:
+        for _ in range(num_nodes):
+            cluster.add_node(num_cpus=1, include_dashboard=False)
+        cluster.wait_for_nodes()
+        ray.init(cluster.address, log_to_driver=False, configure_logging=False)
+        yield
+    finally:
+        ray.shutdown()
+        cluster.shutdown()

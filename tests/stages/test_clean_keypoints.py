@@ -1,0 +1,141 @@
+"""The stage follows the person asked for, mends their keypoints and tells how good they are."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
+from motiontransfer.keypoints import Detections, read_keypoints, write_detections
+from stages.clean_keypoints import main
+from tests.dancer import add_source, dance
+
+SECTION = {
+    "longest_gap_seconds": 0.4,
+    "longest_outlier_seconds": 0.12,
+    "smoothing": "none",
+    "smoothing_seconds": 0.25,
+}
+NUM_FRAMES = 12
+
+
+def detections_of(*people):
+    """Everyone in a clip; frames in which someone has no joints have no row of theirs."""
+    seen = [np.flatnonzero(keypoints.score.any(axis=1)) for keypoints in people]
+    frame_index = np.concatenate(seen).astype(np.int32)
+    person = np.repeat(np.arange(len(people)), [len(frames) for frames in seen]).astype(np.int32)
+    order = np.lexsort([person, frame_index])
+    first = people[0]
+    return Detections(
+        frame_index=frame_index[order],
+        person=person[order],
+        points=np.concatenate([k.points[f] for k, f in zip(people, seen, strict=True)])[order],
+        score=np.concatenate([k.score[f] for k, f in zip(people, seen, strict=True)])[order],
+        num_frames=first.num_frames,
+        skeleton=first.skeleton,
+        image_size=first.image_size,
+        frame_rate=first.frame_rate,
+        detector=first.detector,
+    )
+
+
+def smaller(keypoints):
+    """Someone half as tall, at the left."""
+    points = keypoints.points * np.float32(0.5)
+    return replace(keypoints, points=points)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project; the function writes params.yaml, the clip and what was detected in it."""
+    monkeypatch.chdir(tmp_path)
+
+    def prepare(*people, person=None, **changes):
+        video = {"path": "data/videos/clip_1.mp4", "subject": "ada", "crop": "auto"}
+        if person is not None:
+            video["person"] = person
+        params = {"videos": {"clip_1": video}, "clean_keypoints": SECTION | changes}
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        if people:
+            add_source(Path("artifacts"), "ada", "clip_1", people[0], sound=False)
+            Path("artifacts/keypoints/ada/clip_1.parquet").unlink()
+            write_detections(
+                Path("artifacts/detections/ada/clip_1.parquet"), detections_of(*people)
+            )
+
+    return prepare
+
+
+def test_a_gap_is_filled_and_everything_is_told(project):
+    truth = dance(NUM_FRAMES)
+    project(dance(NUM_FRAMES, missing=[5]))
+    main("clip_1")
+    keypoints = read_keypoints(Path("artifacts/keypoints/ada/clip_1.parquet"))
+    assert keypoints.num_frames == NUM_FRAMES
+    assert np.flatnonzero(keypoints.filled.any(axis=1)).tolist() == [5]
+    np.testing.assert_allclose(keypoints.joint("nose")[0], truth.joint("nose")[0], atol=1)
+    metrics = json.loads(Path("artifacts/metrics/clean_keypoints/clip_1.json").read_text())
+    assert metrics["joints_filled"] == (truth.score[5] > 0).sum()
+    assert (metrics["frames"], metrics["coverage_head"]) == (NUM_FRAMES, 1)
+    assert metrics["filled_head"] == pytest.approx(1 / NUM_FRAMES, abs=1e-4)
+    assert (metrics["people"], metrics["frames_with_others"]) == (1, 0)
+    assert any(line.startswith("the person is about") for line in metrics["verdict"])
+    with Image.open("artifacts/quality/ada/clip_1.png") as picture:
+        assert picture.format == "PNG"
+
+
+@pytest.mark.parametrize(("person", "expected"), [(None, 0), ("longest", 0), (1, 1), ([1], 1)])
+def test_the_person_asked_for_is_followed(project, person, expected):
+    people = dance(NUM_FRAMES), smaller(dance(NUM_FRAMES, missing=[0]))
+    project(*people, person=person)
+    main("clip_1")
+    keypoints = read_keypoints(Path("artifacts/keypoints/ada/clip_1.parquet"))
+    found = people[expected].score > 0
+    np.testing.assert_allclose(keypoints.points[found], people[expected].points[found], atol=1e-4)
+    metrics = json.loads(Path("artifacts/metrics/clean_keypoints/clip_1.json").read_text())
+    assert metrics["frames_with_others"] == NUM_FRAMES - (expected == 0)
+
+
+def test_nobody_is_told_and_leaves_nothing(project):
+    project(dance(NUM_FRAMES, missing=range(NUM_FRAMES)))
+    with pytest.raises(
+        KeypointsError, match=r"detections/ada/clip_1\.parquet: videos\.clip_1: nobody found in any"
+    ):
+        main("clip_1")
+    for folder in ("keypoints/ada/clip_1.parquet", "quality", "metrics"):
+        assert not (Path("artifacts") / folder).exists()
+
+
+def test_a_person_who_is_not_there_is_told_by_the_key(project):
+    project(dance(NUM_FRAMES), person=3)
+    with pytest.raises(KeypointsError, match=r"videos\.clip_1: person: 3: expected track numbers"):
+        main("clip_1")
+
+
+def test_a_clip_that_is_not_decoded_or_not_detected_is_told(project):
+    project()
+    with pytest.raises(MissingFileError, match=r"artifacts/frames/ada/clip_1"):
+        main("clip_1")
+    project(dance(NUM_FRAMES))
+    Path("artifacts/detections/ada/clip_1.parquet").unlink()
+    with pytest.raises(MissingFileError, match=r"artifacts/detections/ada/clip_1\.parquet"):
+        main("clip_1")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"longest_gap_seconds": -1}, r"clean_keypoints\.longest_gap_seconds: .*greater than or"),
+        ({"smoothing": "gauss"}, r"clean_keypoints\.smoothing: .*savitzky_golay"),
+        ({"smooth": "none"}, r"clean_keypoints\.smooth: unknown key; did you mean 'smoothing'"),
+        ({"person": "tallest"}, r"videos\.clip_1\.person"),
+    ],
+)
+def test_wrong_params_are_told_by_their_key(project, change, message):
+    project(**change)
+    with pytest.raises(ParamsError, match=message):
+        main("clip_1")

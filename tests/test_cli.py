@@ -1,0 +1,84 @@
+"""The command shows what was made, or says in one line what is missing."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer import cli
+from motiontransfer.media.frame_store import FrameStore
+from tests.dancer import add_clip, dance
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """A project whose one video went through the pipeline; Rerun is not installed."""
+    monkeypatch.chdir(tmp_path)
+    videos = {"waltz": {"path": "waltz.mp4", "subject": "ben", "crop": "none"}}
+    Path("params.yaml").write_text(yaml.safe_dump({"videos": videos}))
+    add_clip(Path("artifacts"), "ben", "waltz", dance(3))
+    monkeypatch.setitem(sys.modules, "rerun", None)
+
+
+def command(monkeypatch, *arguments):
+    """Run it as a shell would; return its status."""
+    monkeypatch.setattr(sys, "argv", ["motiontransfer", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+@pytest.mark.parametrize("output", ["look.png", "looks/look.mp4"])
+def test_the_ending_says_what_is_written(output, monkeypatch, capsys):
+    assert not command(monkeypatch, "inspect", "waltz", "--output", output)
+    assert capsys.readouterr().out == f"wrote {output}\n"
+    assert Path(output).read_bytes()[:8].find(b"PNG" if output.endswith("png") else b"ftyp") > 0
+
+
+def test_without_a_viewer_and_without_output_a_video_is_written(monkeypatch, capsys):
+    assert not command(monkeypatch, "inspect", "waltz")
+    assert capsys.readouterr().out == "wrote artifacts/inspection/waltz.mp4\n"
+    with FrameStore(Path("artifacts/inspection/waltz.mp4")) as video:
+        assert len(video) == 3
+
+
+def test_a_recording_is_written_where_rerun_is_installed(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "rerun")
+    pytest.importorskip("rerun")
+    assert not command(monkeypatch, "inspect", "waltz", "--output", "look.rrd")
+    assert Path("look.rrd").stat().st_size > 0
+
+
+def test_with_a_viewer_and_without_output_the_viewer_opens(monkeypatch, capsys):
+    opened = []
+    recording = "motiontransfer.rendering.recording"
+    monkeypatch.setattr(f"{recording}.viewer_opens", lambda: True)
+    monkeypatch.setattr(f"{recording}.show_recording", lambda looked_at: opened.append(looked_at))
+    assert not command(monkeypatch, "inspect", "waltz")
+    assert [looked_at.video for looked_at in opened] == ["waltz"]
+    assert not Path("artifacts/inspection").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["polka"], "ERROR: params.yaml: videos.polka: missing; expected this key\n"),
+        (["waltz", "--output", "look.rrd"], "ERROR: the package rerun-sdk is not installed"),
+        (
+            ["waltz", "--output", "look.gif"],
+            "ERROR: --output: expected a name that ends in .mp4, .png, .rrd, got look.gif\n",
+        ),
+    ],
+)
+def test_faults_are_told_in_one_line(arguments, message, monkeypatch, capsys):
+    assert command(monkeypatch, "inspect", *arguments) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(message)
+    assert told.count("\n") == 1
+
+
+def test_what_was_not_made_yet_is_named_with_its_stage(monkeypatch, capsys):
+    Path("artifacts/keypoints/ben/waltz.parquet").unlink()
+    assert command(monkeypatch, "inspect", "waltz") == 1
+    assert capsys.readouterr().err.endswith("not made yet; run `dvc repro clean_keypoints@waltz`\n")

@@ -1,0 +1,123 @@
+"""Results come in order and once, whoever works; a worker's death is told, never a gap."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+from pydantic import ValidationError
+
+from motiontransfer.errors import ComputeError, VideoError
+from motiontransfer.parallel import Compute, run_parallel
+
+ONE, TWO = (Compute(backend="local", address=None, num_workers=n) for n in (1, 2))
+
+
+def slower_first(item):
+    time.sleep(0.2 / (item + 1))
+    return item, os.environ.get("OMP_NUM_THREADS")
+
+
+def process_id(item):
+    time.sleep(0.3)
+    return os.getpid()
+
+
+def refuse_two(item):
+    if item == 2:
+        raise VideoError("frame 2: broken")
+    return item
+
+
+def divide_by_two_less(item):
+    return 1 // (item - 2)
+
+
+def die_at_three(item):
+    if item == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def die_once(flag):
+    if not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return flag.name
+
+
+@pytest.mark.parametrize("compute", [ONE, TWO, TWO.model_copy(update={"num_workers": 0})])
+@pytest.mark.parametrize("num_items", [0, 1, 7])
+def test_results_are_in_order_whoever_is_faster(compute, num_items):
+    results = list(run_parallel(slower_first, range(num_items), compute=compute))
+    assert results == [(item, "1") for item in range(num_items)]
+
+
+def test_the_work_is_shared_out_and_leaves_this_process():
+    workers = set(run_parallel(process_id, range(12), compute=TWO))
+    assert len(workers) == 2
+    assert os.getpid() not in workers
+
+
+def test_items_are_taken_only_as_workers_become_free():
+    taken = []
+
+    def items():
+        for item in range(40):
+            taken.append(item)
+            yield item
+
+    results = run_parallel(refuse_two, (item + 3 for item in items()), compute=TWO)
+    assert taken == []
+    assert next(results) == 3
+    time.sleep(0.5)
+    assert len(taken) <= 6  # one with the caller, five with the workers or finished
+    assert list(results) == list(range(4, 43))
+
+
+def test_whoever_stops_taking_results_stops_the_work():
+    results = run_parallel(refuse_two, iter([3, 4, *[2] * 30]), compute=ONE)
+    assert next(results) == 3
+    results.close()
+    assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
+
+
+@pytest.mark.parametrize("compute", [ONE, TWO])
+def test_a_users_fault_comes_back_as_itself_after_what_came_before(compute):
+    results = run_parallel(refuse_two, range(6), compute=compute)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(VideoError, match=r"^frame 2: broken$") as told:
+        next(results)
+    assert told.value.__cause__ is None
+
+
+def test_a_mistake_of_ours_is_not_swallowed():
+    with pytest.raises(ZeroDivisionError):
+        list(run_parallel(divide_by_two_less, range(6), compute=TWO))
+
+
+@pytest.mark.parametrize("compute", [ONE, TWO])
+def test_a_killed_worker_is_told_and_the_next_call_works(compute):
+    results = run_parallel(die_at_three, range(6), compute=compute)
+    seen = []
+    with pytest.raises(ComputeError, match=r"a worker was killed, .*; lower compute\.num_workers"):
+        seen.extend(results)
+    assert list(run_parallel(die_at_three, [0, 1], compute=compute)) == [0, 1]
+
+
+def test_the_item_at_which_a_worker_was_killed_is_named(tmp_path):
+    with pytest.raises(ComputeError, match=f"out of memory, at {tmp_path}/flag; lower"):
+        list(run_parallel(die_once, [tmp_path / "flag"], compute=ONE))
+
+
+def test_an_address_without_a_cluster_is_refused():
+    with pytest.raises(ValidationError, match=r"address has no effect with backend: local"):
+        Compute(backend="local", address="ray://head:10001", num_workers=0)
+
+
+def test_ray_is_asked_for_by_name_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    compute = Compute(backend="ray", address=None, num_workers=0)
+    with pytest.raises(ComputeError, match=r"compute\.backend: ray: .*`uv sync --extra ray`"):
+        list(run_parallel(refuse_two, [0], compute=compute))

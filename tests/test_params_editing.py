@@ -1,0 +1,131 @@
+"""A preset changes the values it names and not a character more."""
+
+import difflib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.params_editing import Change, apply_preset, preset_changes, preset_names
+
+PARAMS = """\
+# The only truth.
+videos:
+  me: {path: me.mp4, subject: ada, crop: none}   # mine
+
+decode:
+  size: [256, 256]              # height and width
+  frame_rate: null              # frames a second
+
+train_gan:
+  seed: 0
+  learning_rate: 4.0e-4         # of Adam
+  pose_encoding: limbs          # sticks | limbs
+  compile: false
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "params.yaml").write_text(PARAMS)
+
+    def preset(text):
+        (tmp_path / "presets" / "big.yaml").write_text(text)
+        return {"params_file": tmp_path / "params.yaml", "folder": tmp_path / "presets"}
+
+    return preset
+
+
+def lines_of_diff(path):
+    lines = difflib.unified_diff(PARAMS.splitlines(), path.read_text().splitlines(), n=0)
+    return [line for line in lines if line[0] in "+-" and not line.startswith(("+++", "---"))]
+
+
+def test_values_change_and_comments_and_layout_stay(project):
+    files = project(
+        "decode: {size: [512, 1024]}\n"
+        "train_gan:\n  learning_rate: 2.0e-4\n  pose_encoding: sticks\n  seed: 0\n"
+    )
+    changes = apply_preset("big", **files)
+    assert changes == [
+        Change(key="decode.size", old="[256, 256]", new="[512, 1024]"),
+        Change(key="train_gan.learning_rate", old="4.0e-4", new="2.0e-4"),
+        Change(key="train_gan.pose_encoding", old="limbs", new="sticks"),
+    ]
+    assert lines_of_diff(files["params_file"]) == [
+        "-  size: [256, 256]              # height and width",
+        "+  size: [512, 1024]             # height and width",
+        "-  learning_rate: 4.0e-4         # of Adam",
+        "-  pose_encoding: limbs          # sticks | limbs",
+        "+  learning_rate: 2.0e-4         # of Adam",
+        "+  pose_encoding: sticks         # sticks | limbs",
+    ]
+
+
+def test_null_is_written_as_null_and_a_bool_is_not_a_number(project):
+    files = project("decode: {size: null}\ntrain_gan: {seed: false, compile: true}\n")
+    changes = apply_preset("big", **files)
+    assert [change.new for change in changes] == ["null", "false", "true"]
+    content = yaml.safe_load(files["params_file"].read_text())
+    assert content["decode"] == {"size": None, "frame_rate": None}
+    assert content["train_gan"]["seed"] is False
+
+
+def test_looking_changes_nothing(project):
+    files = project("train_gan: {seed: 7}\n")
+    assert preset_changes("big", **files) == [Change(key="train_gan.seed", old="0", new="7")]
+    assert files["params_file"].read_text() == PARAMS
+
+
+def test_a_second_time_there_is_nothing_to_do(project):
+    files = project("decode: {size: [8, 8]}\n")
+    apply_preset("big", **files)
+    written = files["params_file"].read_text()
+    assert apply_preset("big", **files) == []
+    assert files["params_file"].read_text() == written
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [
+        ("train_gan: {sed: 1}\n", r"preset big: train_gan\.sed: no such key"),
+        ("paint: {colour: 1}\n", r"preset big: paint\.colour: no such key"),
+        ("train_gan: 3\n", r"preset big: train_gan: expected keys and values, got 3"),
+        ("train_gan: [\n", r"big\.yaml: not valid YAML"),
+        ("7\n", r"expected sections"),
+    ],
+)
+def test_a_preset_that_does_not_fit_changes_nothing(project, preset, message):
+    files = project(preset)
+    with pytest.raises(ParamsError, match=message):
+        apply_preset("big", **files)
+    assert files["params_file"].read_text() == PARAMS
+
+
+def test_an_unknown_preset_names_those_there_are(project):
+    files = project("train_gan: {seed: 1}\n")
+    with pytest.raises(ParamsError, match=r"no preset 'small'; there are big"):
+        apply_preset("small", **files)
+
+
+def test_outside_of_a_project_it_is_told_where_to_go(project, tmp_path):
+    files = project("train_gan: {seed: 1}\n")
+    with pytest.raises(MissingFileError, match="run from the project's root"):
+        apply_preset("big", folder=files["folder"], params_file=tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_of_the_project_fits_its_params(name):
+    for change in preset_changes(name):
+        assert change.old != change.new
+
+
+def test_the_projects_params_survive_being_edited(tmp_path):
+    params = tmp_path / "params.yaml"
+    text = Path("params.yaml").read_text()
+    params.write_text(text)
+    (tmp_path / "one.yaml").write_text("train_gan: {seed: 41}\n")
+    apply_preset("one", params_file=params, folder=tmp_path)
+    assert params.read_text() == text.replace("train_gan:\n  seed: 0", "train_gan:\n  seed: 41")

@@ -1,0 +1,38 @@
+"""A face cycle of the smallest size, for tests that train for a few steps."""
+
+from motiontransfer.nets.face_translation import FaceTranslatorConfig
+from motiontransfer.training.face_cycle import FaceCycleSettings
+from motiontransfer.training.face_cycle_dataset import FaceClip
+from motiontransfer.training.face_cycle_training import FaceCycleNetworks
+from tests.dancer import training_clip
+
+CROP_SIZE = 32
+
+
+def translator_config(**changes):
+    numbers = {"crop_size": CROP_SIZE, "num_filters": 4, "num_downsamplings": 1}
+    return FaceTranslatorConfig(
+        **{**numbers, "num_residual_blocks": 1, "upsampling": "resize", **changes}
+    )
+
+
+def cycle_networks(**changes):
+    return FaceCycleNetworks(
+        **{"translator": translator_config(), "judge_filters": 4, "judge_layers": 1, **changes}
+    )
+
+
+def cycle_settings(**changes):
+    numbers = {"cycle_weight": 10.0, "identity_weight": 5.0, "pool_size": 4}
+    return FaceCycleSettings(**{**numbers, "average_decay": 0.9, "compile": False, **changes})
+
+
+def face_clip(folder, keypoints, *, used=None):
+    """A clip of somebody whose face is learnt."""
+    clip = training_clip(folder, keypoints, training_frames=used)
+    return FaceClip(
+        frames=clip.frames,
+        keypoints=clip.keypoints,
+        keypoints_file=clip.keypoints_file,
+        used=clip.training,
+    )

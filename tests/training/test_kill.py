@@ -1,0 +1,63 @@
+"""A training that is killed at random moments ends in the bytes of one that never was."""
+
+import random
+import time
+
+import pytest
+
+from tests.dancer import dance, training_clip
+from tests.training.together import start
+from tests.training.trainings import train_face, train_main, write_main_weights
+
+NUM_STEPS = 36
+CHANGES = {
+    **{"num_steps": NUM_STEPS, "batch_size": 1, "log_every_steps": 1},
+    **{"sample_every_steps": 12, "checkpoint_every_steps": 3},
+}
+
+
+def logged(folder):
+    """How many steps a run has logged since it began."""
+    for curve in folder.glob("checkpoints/*/live/plots/metrics/generator/l1.tsv"):
+        return curve.read_text().count("\n") - 1
+    return 0
+
+
+def kill_after(process, folder, step, *, seconds):
+    """Kill a process some time after it has logged a step."""
+    while process.is_alive() and logged(folder) < step:
+        time.sleep(0.002)
+    time.sleep(seconds)
+    process.kill()
+    process.join()
+
+
+def results(folder):
+    """Bytes of weights and curves; where each picture is."""
+    return {
+        str(path.relative_to(folder)): path.suffix == ".png" or path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("train", [train_main, train_face])
+def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, train):
+    clips = [training_clip(tmp_path, dance(8))]
+    for name in ("whole", "killed"):
+        write_main_weights(tmp_path / name)
+    began = time.monotonic()
+    whole = start(train, clips, tmp_path / "whole", CHANGES)
+    whole.join()
+    assert whole.exitcode == 0
+    seconds_a_step = (time.monotonic() - began) / NUM_STEPS
+    moments = random.Random(train.__name__)
+    for step in sorted(moments.sample(range(1, NUM_STEPS - 3), 4)):
+        process = start(train, clips, tmp_path / "killed", CHANGES)
+        kill_after(process, tmp_path / "killed", step, seconds=moments.uniform(0, seconds_a_step))
+        assert process.exitcode == -9
+    assert len(list((tmp_path / "killed/checkpoints").iterdir())) == 1
+    last = start(train, clips, tmp_path / "killed", CHANGES)
+    last.join()
+    assert last.exitcode == 0
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")

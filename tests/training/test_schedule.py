@@ -1,0 +1,56 @@
+"""The learning rate is constant and then falls to zero, by steps or by time."""
+
+import pytest
+
+from tests.training.counting import schedule
+
+
+def rates(**changes):
+    plan = schedule(**changes)
+    return [plan.learning_rate_at(step) for step in range(plan.num_steps)]
+
+
+def test_the_learning_rate_is_constant_and_then_falls_to_zero():
+    expected = [0.5, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]
+    assert rates(num_steps=8, constant_fraction=0.5) == expected
+
+
+def test_the_learning_rate_may_fall_all_the_time_or_never():
+    assert rates(num_steps=4, constant_fraction=0.0) == [0.5, 0.375, 0.25, 0.125]
+    assert set(rates(constant_fraction=1.0)) == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes", "rate"),
+    [
+        (0, 0.0, 0.5),
+        (0, 5.0, 0.5),
+        (0, 7.5, 0.25),  # three quarters of the time are over
+        (75, 0.0, 0.25),  # three quarters of the steps are done
+        (60, 7.5, 0.25),  # what is further counts
+        (75, 6.0, 0.25),
+        (10, 10.0, 0.0),
+        (10, 11.0, 0.0),  # a step that took longer than was left
+    ],
+)
+def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further(step, minutes, rate):
+    plan = schedule(num_steps=100, max_minutes=10.0, constant_fraction=0.5)
+    assert plan.learning_rate_at(step, minutes=minutes) == pytest.approx(rate)
+
+
+def test_time_does_not_count_without_a_limit():
+    plan = schedule(num_steps=8)
+    assert plan.learning_rate_at(6, minutes=1e6) == plan.learning_rate_at(6)
+    assert not plan.is_over(7, minutes=1e6)
+
+
+def test_a_constant_rate_stays_so_when_time_is_up():
+    plan = schedule(max_minutes=1.0, constant_fraction=1.0)
+    assert plan.learning_rate_at(3, minutes=2.0) == 0.5
+
+
+def test_training_is_over_when_steps_or_minutes_are():
+    plan = schedule(num_steps=8, max_minutes=2.0)
+    assert not plan.is_over(7, minutes=1.99)
+    assert plan.is_over(8, minutes=0.0)
+    assert plan.is_over(1, minutes=2.0)

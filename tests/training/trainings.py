@@ -1,0 +1,112 @@
+"""Whole trainings at the smallest size, for processes that are started, stopped and compared."""
+
+import torch
+from torch import nn
+
+from motiontransfer.nets.blocks import initialise
+from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.dataset import WindowDataset
+from motiontransfer.training.device import launched_fabric
+from motiontransfer.training.face_training import train_face_generator
+from motiontransfer.training.gan import GanTask
+from motiontransfer.training.generator_training import DiscriminatorConfig, train_generator
+from motiontransfer.training.loop import fit
+from motiontransfer.training.split import HeldOut
+from motiontransfer.training.trained import TrainedGenerator
+from motiontransfer.training.weights import write_weights
+from tests.dancer import SIZE
+from tests.training.small import (
+    STYLE,
+    discriminators,
+    face_config,
+    face_settings,
+    gan_settings,
+    generator_config,
+    networks,
+    paths,
+    schedule,
+)
+
+HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
+
+
+class Drawing(nn.Module):
+    """Stands for a main generator: shows the pose, and a shade of the frame before."""
+
+    def forward(self, pose_map, previous_frame):
+        return torch.tanh(pose_map.sum(1, keepdim=True) - 0.5 + 0.3 * previous_frame)
+
+
+def train_main(clips, folder, changes):
+    """Train a main generator to its outs."""
+    plan = schedule(**changes)
+    with _launched(plan) as fabric:
+        train_generator(
+            clips,
+            fabric,
+            networks=networks(),
+            settings=gan_settings(),
+            schedule=plan,
+            held_out=HELD_OUT,
+            paths=paths(folder),
+        )
+
+
+def train_face(clips, folder, changes):
+    """Train a face generator to its outs, on the roll-out of a stand-in for the main one."""
+    plan = schedule(**changes)
+    config = generator_config()
+    main = TrainedGenerator(network=Drawing(), config=config, style=STYLE, held_out=HELD_OUT)
+    with _launched(plan) as fabric:
+        train_face_generator(
+            clips,
+            fabric,
+            main,
+            config=face_config(),
+            discriminator_config=DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1),
+            settings=face_settings(),
+            schedule=plan,
+            paths=paths(folder),
+        )
+
+
+def write_main_weights(folder):
+    """Write what stands for the main generator's weights: which run this is depends on them."""
+    write_weights(folder / "models/generator.safetensors", nn.Module(), description={})
+
+
+def train_and_keep_the_checkpoint(clips, folder, changes):
+    """Train a main generator and leave everything that changes from step to step in the folder."""
+    plan = schedule(**changes)
+    with _launched(plan) as fabric:
+        torch.manual_seed(plan.seed)
+        settings = gan_settings(previous_frame_dropout=0.5)
+        adversaries = Adversaries(
+            fabric,
+            build_generator(generator_config(), plate=torch.zeros(3, *SIZE)).apply(initialise),
+            discriminators().apply(initialise),
+            average_decay=settings.average_decay,
+        )
+        task = GanTask(
+            fabric, adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings, seed=plan.seed
+        )
+        fit(
+            task,
+            fabric=fabric,
+            schedule=plan,
+            dataset=WindowDataset(clips),
+            sample=lambda: torch.zeros(4, 4, 3, dtype=torch.uint8).numpy(),
+            folder=folder,
+            description="train",
+        )
+
+
+def _launched(plan):
+    return launched_fabric(
+        precision="32-true",
+        devices="auto",
+        batch_size=plan.batch_size,
+        accumulate=plan.accumulate,
+    )
