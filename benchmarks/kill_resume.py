@@ -23,7 +23,7 @@ CHANGES = {
     **{"steps": 160, "log_every_steps": 1, "sample_every_steps": 80},
     **{"checkpoint_every_steps": 5, "devices": 1, "max_minutes": None},
 }
-MAIN_CHANGES = {"num_filters": 8, "discriminator_filters": 8}
+NETWORKS = {"num_filters": 8, "discriminator_filters": 8}
 
 
 def main(num_kills: int) -> int:
@@ -55,29 +55,32 @@ def _copy_project(folder: Path) -> Path:
     for name in ("frames", "keypoints"):
         shutil.copytree(f"artifacts/{name}/{TARGET}", folder / "artifacts" / name / TARGET)
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    sections = {stage: {**params[stage], **CHANGES} for stage in STAGES}
-    sections["train_gan"] |= MAIN_CHANGES
+    sections = {stage: {**params[stage], **CHANGES, **NETWORKS} for stage in STAGES}
     (folder / "params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
     return folder
 
 
 def _start(stage: str, folder: Path) -> subprocess.Popen:
-    """Start the stage and wait until it holds its run's folder."""
+    """Start the stage and wait until it has logged a step."""
+    before = _last_logged(stage, folder)
     process = subprocess.Popen(
         [sys.executable, "-m", "stages", stage, TARGET],
         cwd=folder,
         env={"PYTHONPATH": str(Path.cwd()), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
         stderr=subprocess.DEVNULL,
     )
-    before = _locked_at(stage, folder)
-    while process.poll() is None and _locked_at(stage, folder) == before:
+    while process.poll() is None and _last_logged(stage, folder) == before:
         time.sleep(0.01)
     return process
 
 
-def _locked_at(stage: str, folder: Path) -> list[int]:
-    locks = folder.glob(f"checkpoints/{stage}/{TARGET}/*/lock")
-    return [lock.stat().st_mtime_ns for lock in locks]
+def _curves(stage: str, folder: Path) -> list[Path]:
+    pattern = f"checkpoints/{stage}/{TARGET}/*/live/plots/metrics/generator/l1.tsv"
+    return list(folder.glob(pattern))
+
+
+def _last_logged(stage: str, folder: Path) -> list[int]:
+    return [path.stat().st_mtime_ns for path in _curves(stage, folder)]
 
 
 def _train(stage: str, folder: Path) -> float:
@@ -106,8 +109,7 @@ def _train_and_kill(
 
 
 def _logged_steps(stage: str, folder: Path) -> int:
-    live = f"checkpoints/{stage}/{TARGET}/*/live/plots/metrics/generator/l1.tsv"
-    rows = [len(path.read_text().splitlines()) - 1 for path in folder.glob(live)]
+    rows = [path.read_text(encoding="utf-8").count("\n") - 1 for path in _curves(stage, folder)]
     return max(rows, default=0)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from motiontransfer.errors import MotionTransferError
 from motiontransfer.params import load_section
+from motiontransfer.params_editing import apply_preset, preset_changes
 from motiontransfer.stale import remove, stale_files
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -60,6 +61,19 @@ def inspect(
     written = output or Path("artifacts/inspection") / f"{video}.mp4"
     writers[written.suffix](written, inspection)
     typer.echo(f"wrote {written}")
+
+
+@app.command()
+def preset(
+    name: Annotated[str, typer.Argument(help="One of those in presets/.")],
+    *,
+    dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
+) -> None:
+    """Write a preset's values into params.yaml, and show each that changes."""
+    changes = preset_changes(name) if dry_run else apply_preset(name)
+    for change in changes:
+        typer.echo(f"{change.key}: {change.old} -> {change.new}")
+    typer.echo(f"{len(changes)} values {'would change' if dry_run else 'changed'}")
 
 
 def main() -> None:

@@ -82,3 +82,19 @@ def test_what_was_not_made_yet_is_named_with_its_stage(monkeypatch, capsys):
     Path("artifacts/keypoints/ben/waltz.parquet").unlink()
     assert command(monkeypatch, "inspect", "waltz") == 1
     assert capsys.readouterr().err.endswith("not made yet; run `dvc repro clean_keypoints@waltz`\n")
+
+
+def test_a_preset_is_shown_and_then_written(monkeypatch, capsys):
+    Path("params.yaml").write_text("train_gan:\n  steps: 5  # few\n")
+    Path("presets").mkdir()
+    Path("presets/long.yaml").write_text("train_gan: {steps: 90}\n")
+    assert not command(monkeypatch, "preset", "long", "--dry-run")
+    assert capsys.readouterr().out == "train_gan.steps: 5 -> 90\n1 values would change\n"
+    assert Path("params.yaml").read_text() == "train_gan:\n  steps: 5  # few\n"
+    assert not command(monkeypatch, "preset", "long")
+    assert Path("params.yaml").read_text() == "train_gan:\n  steps: 90 # few\n"
+
+
+def test_an_unknown_preset_is_one_line(monkeypatch, capsys):
+    assert command(monkeypatch, "preset", "huge") == 1
+    assert capsys.readouterr().err == "ERROR: no preset 'huge'; there are none in presets\n"

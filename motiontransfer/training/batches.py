@@ -43,8 +43,8 @@ class PinnedDataset(Generic[Batch]):
     def batch(self, indices: Iterable[int]) -> Batch:
         """Read the items with these indices."""
         batch = self._dataset.batch(indices)
-        tensors = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        return replace(batch, **{name: tensor.pin_memory() for name, tensor in tensors.items()})
+        names = [field.name for field in fields(batch)]  # ty: ignore[invalid-argument-type] - a dataclass
+        return replace(batch, **{name: getattr(batch, name).pin_memory() for name in names})  # ty: ignore[invalid-argument-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ it would no longer be held out.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
@@ -27,7 +28,8 @@ from motiontransfer.training.checkpoints import Checkpoint, load_checkpoint, sav
 from motiontransfer.training.loss_report import LossReport
 from motiontransfer.training.pace import Pace
 from motiontransfer.training.processes import tell_all, wait_for_all
-from motiontransfer.training.run_log import Picture, RunLog, open_log, silent_log
+from motiontransfer.training.run_log import RunLog, open_log, silent_log
+from motiontransfer.training.samples import Picture
 from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.stopping import StopRequest, listening, pass_on
 
@@ -102,7 +104,8 @@ def fit(
     done, minutes, stop = start.step, start.minutes, 0
     pace = Pace(description, schedule, start)
     batches = pace.waiting_for(_batches(dataset, fabric, schedule, start))
-    previous: LossReport | None = None
+    unread: deque[LossReport] = deque()
+    values: dict[str, float] = {}
     with closing(pace), listening() as request, _log(fabric, folder, start) as log:
         for done, parts in enumerate(batches, start.step + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
@@ -111,10 +114,10 @@ def fit(
             over = schedule.is_over(done, minutes=minutes)
             logged = over or done % schedule.log_every_steps == 0
             kept = over or stop or done % schedule.checkpoint_every_steps == 0
-            report = LossReport(fabric, done, losses)
-            # Else that of the step before: meanwhile the device is at work on this one.
-            values = (report if logged or kept else previous or report).read(description)
-            previous = report
+            unread.append(LossReport(fabric, done, losses))
+            # The last one can wait until the device is at work on the next step.
+            while len(unread) > (0 if logged or kept else 1):
+                values = unread.popleft().read(description)
             if fabric.is_global_zero:
                 pace.show(done, values)
             if logged:

@@ -9,15 +9,12 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from dvclive import Live
-from jaxtyping import UInt8
 from scmrepo.exceptions import SCMError
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.storage import replacing
-
-Picture = UInt8[np.ndarray, "height width 3"]
+from motiontransfer.training.samples import Picture
 
 
 class RunLog:

@@ -51,12 +51,19 @@ class Finder:
 
 
 class Single:
-    """Sees whoever takes up most of what it is shown, with hands and face."""
+    """Sees whoever takes up most of what it is shown, with hands and face.
+
+    The last joint's score is the number of frames seen so far, in hundredths.
+    """
+
+    def __init__(self):
+        self.seen = 0
 
     def detect(self, frames):
         return [self.person(frame) for frame in frames]
 
     def person(self, frame):
+        self.seen += 1
         whos = frame[..., 0]
         counts = np.bincount(whos[whos > 0], minlength=256)
         if not counts.any():
@@ -70,7 +77,7 @@ class Single:
             points[HOLISTIC.slice(group)], score[HOLISTIC.slice(group)] = (x, bottom), 1
         return People(
             points=np.concatenate([points, [[x, bottom]]])[None].astype(np.float32),
-            score=np.concatenate([score, [1]])[None].astype(np.float32),
+            score=np.concatenate([score, [self.seen / 100]])[None].astype(np.float32),
         )
 
 
@@ -137,6 +144,13 @@ def test_everyone_has_their_own_hands_and_face(crossed, person, who):
         # Where the blocks touch, 24 px apart, more is seen of blue, who is in front.
         touching = np.array([4 * abs(30 - index) <= WIDTH for index in range(NUM_FRAMES)])
         np.testing.assert_array_equal(score[APART] == 0, touching[APART] & (who == RED))
+
+
+@pytest.mark.parametrize("person", [0, 1])
+def test_everyone_has_a_detector_of_their_own_and_a_warm_up(crossed, person):
+    _, score = crossed.of_person(person).joint("face_mesh_0")
+    seen = np.round(100 * score[:24]).tolist()
+    assert seen == [*range(1, 18), *range(4, 11)]
 
 
 def test_the_label_names_both_detectors(crossed):

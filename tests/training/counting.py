@@ -59,11 +59,11 @@ def schedule(**changes):
     return Schedule(**{**numbers, **changes})
 
 
-def run(task, folder, **changes):
+def run(task, folder, *, on=None, **changes):
     """Run the loop; the sample is a picture whose level is how many steps the task has seen."""
     return fit(
         task,
-        fabric=fabric(),
+        fabric=on or fabric(),
         schedule=schedule(**changes),
         dataset=Numbers(),
         sample=lambda: np.full((4, 4, 3), len(task.seen), np.uint8),

@@ -153,6 +153,12 @@ def test_a_loss_that_is_not_finite_is_found_though_nothing_is_due(tmp_path):
     assert [step for step, _, _ in task.seen] == list(range(7))
 
 
+def test_a_loss_that_is_not_finite_is_found_though_the_next_step_is_due(tmp_path):
+    with pytest.raises(TrainingError, match="not finite at step 5: generator/l1 nan"):
+        run(CountingTask(nan_at=4), tmp_path)
+    assert logged_steps(tmp_path) == [3]
+
+
 def test_batches_are_worked_off_in_parts(tmp_path, whole):
     task = CountingTask()
     run(task, tmp_path / "parts", accumulate=2)

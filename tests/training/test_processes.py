@@ -1,6 +1,7 @@
 """Several processes that share a batch train as one that sees all of it."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from motiontransfer.training.checkpoints import load_checkpoint, run_folder
 from motiontransfer.training.device import launched_fabric
 from motiontransfer.training.processes import average_over_processes, tell_all
 from tests.dancer import dance, training_clip
+from tests.training.counting import CountingTask, run
 from tests.training.small import fabric
 from tests.training.together import run_together
 from tests.training.trainings import (
@@ -152,3 +154,21 @@ def test_a_run_is_held_by_all_processes_or_by_none(tmp_path):
         assert run_together(2, _try_to_hold, root, said) == [0, 0]
     refusals = [path.read_text() for path in sorted(said.iterdir())]
     assert all("another process is training this very run" in each for each in refusals)
+
+
+def _count(folder, trouble):
+    """The second of two processes is in trouble in one of its steps."""
+    with launched_fabric(precision="32-true", devices="auto", batch_size=2, accumulate=1) as both:
+        task = CountingTask(**(trouble if both.global_rank == 1 else {}))
+        run(task, folder, on=both)
+
+
+def test_when_one_is_told_to_stop_all_do_and_the_step_is_kept(tmp_path):
+    trouble = {"stop_at": 3, "stop_by": "SIGTERM"}
+    assert run_together(2, _count, tmp_path, trouble) == [-signal.SIGTERM] * 2
+    assert load_checkpoint(tmp_path).step == 4
+
+
+def test_when_one_has_a_loss_that_is_not_finite_all_stop(tmp_path):
+    assert run_together(2, _count, tmp_path, {"nan_at": 4}) == [1, 1]
+    assert load_checkpoint(tmp_path).step == 4
