@@ -38,10 +38,10 @@ _DETECTOR = HolisticConfig(
     min_detection_confidence=0.5,
     min_tracking_confidence=0.5,
     min_visibility=0.3,
-    smoothing="one_euro",
+    smoothing="none",
     face_mesh="subset",
 )
-_SEGMENT_FRAMES, _WARMUP_FRAMES = 100, 10
+_SEGMENT_FRAMES, _WARMUP_FRAMES = 100, 5
 _START_FRAMES = 20
 
 

@@ -38,7 +38,7 @@ def main(num_kills: int) -> int:
                 stage,
                 war,
                 num_kills,
-                longest_seconds=2 * seconds / (num_kills + 3),
+                longest_seconds=seconds / num_kills,
                 moments=moments,
             )
             alike = _digest(stage, peace) == _digest(stage, war)
@@ -101,7 +101,7 @@ def _train_and_kill(
         process = _start(stage, folder)
         time.sleep(moments.uniform(0, longest_seconds))
         process.kill()
-        if process.wait() == 0:  # it was done before
+        if process.wait() == 0 or not _curves(stage, folder):  # it was done before
             return killed_at
         killed_at.append(_logged_steps(stage, folder))
     _train(stage, folder)

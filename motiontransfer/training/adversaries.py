@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from motiontransfer.nets.blocks import update_average
 from motiontransfer.training.checkpoints import (
     adam_state,
+    laid_out_like,
     load_adam_state,
     load_module_state,
     module_state,
@@ -117,7 +118,7 @@ class Adversaries:
     def _descend(self, network: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
         parameters = getattr(self, network).parameters()
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = laid_out_like(parameter, gradient)
         optimizer = self._optimizers[network]
         for group in optimizer.param_groups:
             group["lr"] = learning_rate

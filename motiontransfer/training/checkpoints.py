@@ -155,12 +155,24 @@ def adam_state(prefix: str, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
 
 def load_adam_state(prefix: str, optimizer: torch.optim.Adam, state: Mapping[str, Tensor]) -> None:
     """Inverse of `adam_state`; learning rates are the schedule's business."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for full_name, value in state.items():
         if full_name.startswith(f"{prefix}."):
             index, name = full_name.removeprefix(f"{prefix}.").split(".", 1)
-            moments.setdefault(int(index), {})[name] = value
+            moments.setdefault(int(index), {})[name] = laid_out_like(parameters[int(index)], value)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
+    """Return values in the order in which a parameter of the same shape has them in memory.
+
+    torch's fused Adam takes parameter, gradient and moments for equally laid out, and mixes up the
+    numbers of those that are not: a channels-last parameter with a contiguous gradient.
+    """
+    if values.shape != parameter.shape or values.stride() == parameter.stride():
+        return values
+    return torch.empty_like(parameter).copy_(values)
 
 
 @contextmanager

@@ -217,12 +217,12 @@ def _build(
     generator = build_generator(networks.generator, plate=plate)
     stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
     check_depth(networks.generator.size, stride=stride, section="train_gan")
-    return Adversaries(
-        fabric,
-        generator.apply(initialise),
-        _build_discriminators(networks).apply(initialise),
-        average_decay=settings.average_decay,
-    )
+    pair = (generator.apply(initialise), _build_discriminators(networks).apply(initialise))
+    if networks.generator.architecture != "fast" and arithmetic(fabric)[1] == "bf16-mixed":
+        # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
+        for network in pair:
+            network.to(memory_format=torch.channels_last)
+    return Adversaries(fabric, *pair, average_decay=settings.average_decay)
 
 
 def _build_discriminators(networks: MainNetworks) -> WindowDiscriminators:

@@ -166,3 +166,23 @@ def test_a_discriminator_judges_windows_of_poses_with_windows_of_frames():
         temporal_windows(x, num_frames=3, stride=1) for x in (poses, frames)
     )
     assert network(shown_poses, shown_frames)[0].logits.shape[0] == 2 * 2
+
+
+@pytest.mark.parametrize("normalization", ["instance", "spectral"])
+def test_one_real_picture_is_told_from_one_fake_by_heart(normalization):
+    network = discriminator(normalization=normalization, num_filters=8)
+    condition, real = shown(size=(32, 32))
+    both = torch.cat([real, real.flip(1)])
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3, betas=(0.5, 0.999))
+    losses = []
+    for _ in range(80):
+        of_real, of_fake = halves(network(condition, both))
+        loss = sum(
+            (r.logits - 1).square().mean() + f.logits.square().mean()
+            for r, f in zip(of_real, of_fake, strict=True)
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]

@@ -176,3 +176,45 @@ def test_a_residual_depends_on_pose_and_face_and_trains_every_weight():
     assert not torch.equal(before, network(pose, face.flip(2)))
     (before * torch.randn(1, 3, 32, 32)).sum().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def _learn(network, losses, *, steps):
+    """Mean loss of the first and of the last five steps."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3, betas=(0.5, 0.999))
+    values = []
+    for _ in range(steps):
+        loss = losses()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(loss.item())
+    return sum(values[:5]) / 5, sum(values[-5:]) / 5
+
+
+def _one_pair(in_channels, out_channels=3):
+    """Something to paint from, and a picture of large patches."""
+    random = torch.Generator().manual_seed(9)
+    conditioning = torch.rand((1, in_channels, 32, 32), generator=random)
+    patches = torch.rand((1, out_channels, 4, 4), generator=random) * 2 - 1
+    return conditioning, nn.functional.interpolate(patches, scale_factor=8, mode="bilinear")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_one_pair_is_learnt_by_heart(architecture):
+    network = small(architecture, num_filters=16, max_channels=32, out_channels=3)
+    conditioning, picture = _one_pair(5)
+    first, last = _learn(
+        network,
+        lambda: (torch.tanh(network(conditioning)) - picture).abs().mean(),
+        steps=150,
+    )
+    assert last < 0.25 * first
+
+
+def test_a_face_generator_learns_one_correction_by_heart():
+    network = _face_generator(num_filters=16)
+    (pose, face), correction = _one_pair(7)[0].split([4, 3], dim=1), _one_pair(7)[1]
+    first, last = _learn(
+        network, lambda: (network(pose, face) - correction).abs().mean(), steps=150
+    )
+    assert last < 0.25 * first

@@ -215,3 +215,45 @@ def test_a_compiled_generator_is_trained_alike_and_its_state_can_be_put_back():
     assert all(
         torch.equal(value, resumed.state()[name]) for name, value in compiled.state().items()
     )
+
+
+def convolutions(memory_format):
+    torch.manual_seed(0)
+    pair = (nn.Conv2d(3, 4, 3).to(memory_format=memory_format) for _ in range(2))
+    return Adversaries(fabric(), *pair, average_decay=0.5)
+
+
+def train_convolutions(pair, steps):
+    """Two parts a step: their gradients are added, and the sum is in no memory format of theirs."""
+    for number in steps:
+        images = torch.randn(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(number))
+        parts = [
+            {
+                "generator": {"a": pair.generator(image).square().mean()},
+                "discriminator": {"b": pair.discriminator(image.flip(3)).square().mean()},
+            }
+            for image in images
+        ]
+        pair.update(parts, step=number, learning_rate=0.01)
+
+
+def test_the_memory_format_changes_no_step_nor_does_a_state_put_back():
+    contiguous, last = (convolutions(f) for f in (torch.contiguous_format, torch.channels_last))
+    train_convolutions(contiguous, range(6))
+    train_convolutions(last, range(3))
+    resumed = convolutions(torch.channels_last)
+    resumed.load_state({name: x.clone().contiguous() for name, x in last.state().items()})
+    train_convolutions(last, range(3, 6))
+    train_convolutions(resumed, range(3, 6))
+    for name, expected in contiguous.state().items():
+        assert torch.allclose(last.state()[name], expected, atol=1e-5), name
+        assert torch.equal(resumed.state()[name], last.state()[name]), name
+
+
+def test_a_gradient_in_another_memory_format_is_that_gradient():
+    """As it is after it was averaged over processes."""
+    contiguous, last = (convolutions(f) for f in (torch.contiguous_format, torch.channels_last))
+    for pair in (contiguous, last):
+        gradients = torch.arange(108.0).reshape(4, 3, 3, 3) - 50, torch.ones(4)
+        pair._descend("generator", gradients, learning_rate=0.1)
+    assert torch.allclose(last.generator.weight, contiguous.generator.weight, atol=1e-6)

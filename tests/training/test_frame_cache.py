@@ -1,5 +1,6 @@
 """Frames are read by several threads as by one."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,6 +27,24 @@ def test_many_threads_get_the_frames_they_ask_for(clips):
         frames = list(threads.map(cache.__getitem__, asked))
     for (clip, index), frame in zip(asked, frames, strict=True):
         assert np.array_equal(frame, picture(keypoints[clip], index))
+
+
+def test_each_thread_reads_in_a_file_of_its_own(clips, monkeypatch):
+    """A store has one position in its file: two threads would move it under each other."""
+    cache, decode = FrameCache(clips[1]), FrameStore.__getitem__
+    both, users = threading.Barrier(2, timeout=10), []
+
+    def watched(store, index):
+        both.wait()
+        users.append((threading.get_ident(), id(store)))
+        return decode(store, index)
+
+    monkeypatch.setattr(FrameStore, "__getitem__", watched)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(cache.__getitem__, [(0, 1), (0, 2)]))
+    (first_thread, first_store), (second_thread, second_store) = users
+    assert first_thread != second_thread
+    assert first_store != second_store
 
 
 def test_a_frame_is_decoded_once(clips, monkeypatch):
