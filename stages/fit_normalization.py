@@ -12,7 +12,6 @@ from motiontransfer.pose.pose_statistics import fit_statistics, write_statistics
 from motiontransfer.pose.statistics_plot import plot_statistics
 from motiontransfer.storage import write_json
 
-
 _NOT_COMPARED = ("image_size", "median_pose_px")
 
 

@@ -28,9 +28,9 @@ class WindowBatch:
     def to(self, device: torch.device) -> "WindowBatch":
         """Copy to a device."""
         return WindowBatch(
-            points=self.points.to(device),
-            score=self.score.to(device),
-            frames=self.frames.to(device),
+            points=self.points.to(device, non_blocking=True),
+            score=self.score.to(device, non_blocking=True),
+            frames=self.frames.to(device, non_blocking=True),
         )
 
 

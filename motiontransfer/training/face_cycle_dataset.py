@@ -47,7 +47,10 @@ class FaceCycleBatch:
 
     def to(self, device: torch.device) -> "FaceCycleBatch":
         """Copy to a device."""
-        return FaceCycleBatch(source=self.source.to(device), target=self.target.to(device))
+        return FaceCycleBatch(
+            source=self.source.to(device, non_blocking=True),
+            target=self.target.to(device, non_blocking=True),
+        )
 
 
 class AlignedFaces:

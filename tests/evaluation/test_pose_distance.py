@@ -159,7 +159,7 @@ def test_what_cannot_be_compared_is_an_error(poses):
         concatenated([])
 
 
-def test_which_joints_were_filled_in_is_kept():
+def test_which_joints_were_filled_in_is_kept(poses):
     first, second = poses([(1, 1), (2, 2)]), poses([(3, 3)])
     filled = np.zeros(second.score.shape, bool)
     filled[0, HOLISTIC.index("left_hip")] = True

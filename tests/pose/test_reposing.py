@@ -129,7 +129,7 @@ def test_a_known_affine_map_is_found_again(a, b, c, d, right, down):
 
 def test_a_mirror_image_is_refused():
     mirrored = {joint: (-x, y) for joint, (x, y) in SHAPE.items()}
-    with pytest.raises(StatisticsError, match="mirror image.*set normalization.mode to ankle"):
+    with pytest.raises(StatisticsError, match=r"mirror image.*set normalization.mode to ankle"):
         fit_affine(SHAPE, mirrored)
 
 
