@@ -1,9 +1,9 @@
 """How tall a person appears, from whatever is seen of them: the yardstick for distances in pixels.
 
 Hides which joints tell it. The trunk is nearly always in view and looks shorter than it is when it
-bends, never longer, so a high quantile over the clip stands for the upright body. Shares of the
-height: Drillis and Contini, *Body segment parameters* (1966), rounded, the trunk's to the joints
-that detectors find (hips lower, shoulders higher than the bones' own).
+bends, never longer, so a high quantile over the clip stands for the upright body. The shares are
+round numbers: of the demo's two actors as detected, forehead to heel is 3.0 trunks and 4.4 and 4.8
+shoulder widths.
 """
 
 import numpy as np

@@ -34,8 +34,8 @@ PARTS = (
 )
 """Parts of the body, from the head down."""
 
-# Joint -> joints next to it and how far it is from them at most, in body heights (Drillis and
-# Contini, 1966, rounded up): where a joint is missing and so near the edge, it is outside.
+# Joint -> joints next to it and about how far it is from them at most, in body heights: where a
+# joint is missing and its neighbour so near the edge, it is outside.
 _REACH_OF_END = MappingProxyType(
     {
         "head": (("nose",), (("shoulder", 0.2),)),
