@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from motiontransfer.errors import MissingFileError
+from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.media.decoding import decode_video
 from motiontransfer.media.timing import recognise_rate
 from motiontransfer.params import PARAMS_FILE, Section, load_section
@@ -52,7 +52,7 @@ def main(key: str) -> None:
         )
     rate = params.frame_rate
     metrics = decode_video(
-        video.path,
+        _video_file(video.path, f"videos.{key}.path"),
         Path("artifacts/frames") / video.subject / key,
         size=params.size,
         frame_rate=None if rate is None else recognise_rate(Fraction(str(rate))),
@@ -60,3 +60,16 @@ def main(key: str) -> None:
         on_damage=params.on_damage,
     )
     write_json(Path("artifacts/metrics/decode") / f"{key}.json", metrics)
+
+
+def _video_file(path: Path, key: str) -> Path:
+    """The video itself, where the path is a folder that also holds keypoints made elsewhere."""
+    if not path.is_dir():
+        return path
+    files = sorted(file for file in path.iterdir() if file.is_file() and file.suffix != ".json")
+    if len(files) != 1:
+        names = ", ".join(file.name for file in files) or "none"
+        raise ParamsError(
+            f"{PARAMS_FILE}: {key}: expected one video beside the keypoints in {path}, got {names}"
+        )
+    return files[0]

@@ -83,3 +83,19 @@ def test_a_broken_video_names_file_and_cause_and_leaves_nothing(project, capsys)
     error = capsys.readouterr().err
     assert "ERROR: decode dance: dance.mp4: the file is empty (0 bytes)" in error
     assert not (project / "artifacts").exists()
+
+
+def test_a_folder_with_keypoints_made_elsewhere_holds_one_video(project, capsys):
+    folder = project / "waltz"
+    (folder / "openpose").mkdir(parents=True)
+    (folder / "openpose" / "0_keypoints.json").write_text("{}")
+    (folder / "keypoints.json").write_text("{}")
+    params(project, "{path: waltz, subject: ben}")
+    assert run("stages", ["decode", "dance"]) == 1
+    assert "one video beside the keypoints in waltz, got none" in capsys.readouterr().err
+    (project / "dance.mp4").rename(folder / "dance.mp4")
+    assert run("stages", ["decode", "dance"]) == 0
+    assert read_clip(project / "artifacts/frames/ben/dance").num_frames == 6
+    (folder / "other.mp4").write_bytes(b"")
+    assert run("stages", ["decode", "dance"]) == 1
+    assert "got dance.mp4, other.mp4" in capsys.readouterr().err
