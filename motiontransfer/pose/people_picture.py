@@ -19,17 +19,13 @@ from motiontransfer.keypoints import Detections
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.pose.person_box import joint_boxes
 from motiontransfer.pose.runs import runs_of
+from motiontransfer.pose.track_colours import track_colour
 from motiontransfer.skeleton import LIMBS_OF_GROUP
 from motiontransfer.storage import replacing
 
 _COLUMNS, _ROWS = 4, 2
 _MAX_TRACKS = 12
 _TILE_INCHES, _TITLE_INCHES, _BAR_INCHES, _AXIS_INCHES = 3.0, 0.35, 0.28, 0.8
-# Told apart by most people, and bright enough for a dark picture.
-_COLOURS = (
-    *("#ff4b4b", "#4dabf7", "#51cf66", "#ffd43b", "#cc5de8"),
-    *("#ff922b", "#22b8cf", "#f783ac", "#94d82d", "#b197fc"),
-)
 
 
 def write_people_picture(
@@ -114,7 +110,7 @@ def _headline(detections: Detections, chosen: Sequence[int]) -> str:
 
 
 def _colour(track: int) -> str:
-    return _COLOURS[track % len(_COLOURS)]
+    return "#{:02x}{:02x}{:02x}".format(*track_colour(track))
 
 
 def _draw_frame(

@@ -19,12 +19,6 @@ from motiontransfer.skeleton import LIMBS_OF_GROUP
 
 ARTIFACTS = Path("artifacts")
 
-# As in the preview of `motiontransfer.pose.people_picture`: the same track has the same colour.
-_TRACK_COLOURS = (
-    *((255, 75, 75), (77, 171, 247), (81, 207, 102), (255, 212, 59), (204, 93, 232)),
-    *((255, 146, 43), (34, 184, 207), (247, 131, 172), (148, 216, 45), (177, 151, 252)),
-)
-
 Measures = Mapping[str, Mapping[str, Float64[np.ndarray, " frames"]]]
 """Quantity -> label of a curve -> its value in each frame; NaN where there is none."""
 
@@ -75,11 +69,6 @@ def load_inspection(video: str, subject: str, *, artifacts: Path = ARTIFACTS) ->
                 f"{inspection.keypoints.num_frames}; run `dvc repro clean_keypoints@{video}`"
             )
     return inspection
-
-
-def track_colour(person: int) -> tuple[int, int, int]:
-    """The colour, RGB, in which a track's box is drawn."""
-    return _TRACK_COLOURS[person % len(_TRACK_COLOURS)]
 
 
 def measures_over_time(keypoints: Keypoints) -> Measures:

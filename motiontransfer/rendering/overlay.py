@@ -17,13 +17,13 @@ from motiontransfer.media.tensors import Frame
 from motiontransfer.media.writing import write_video
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.person_box import enclosing_box
+from motiontransfer.pose.track_colours import track_colour
 from motiontransfer.progress import track
 from motiontransfer.rendering.composition import contact_sheet, evenly_spaced, side_by_side
 from motiontransfer.rendering.inspection import (
     Inspection,
     Measures,
     measures_over_time,
-    track_colour,
 )
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import replacing

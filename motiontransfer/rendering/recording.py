@@ -17,8 +17,9 @@ from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import Frame
 from motiontransfer.pose.limb_palette import limb_palette
 from motiontransfer.pose.person_box import enclosing_box
+from motiontransfer.pose.track_colours import track_colour
 from motiontransfer.progress import track
-from motiontransfer.rendering.inspection import Inspection, measures_over_time, track_colour
+from motiontransfer.rendering.inspection import Inspection, measures_over_time
 from motiontransfer.storage import replacing
 
 _JPEG_QUALITY = 90
