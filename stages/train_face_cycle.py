@@ -7,47 +7,27 @@ from pydantic import Field
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.nets.blocks import Upsampling
 from motiontransfer.nets.face_translation import FaceTranslatorConfig
-from motiontransfer.params import Section, load_section
+from motiontransfer.params import load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.device import Devices, Precision, launched_fabric
 from motiontransfer.training.face_cycle import FaceCycleSettings
 from motiontransfer.training.face_cycle_dataset import FaceClip
 from motiontransfer.training.face_cycle_training import FaceCycleNetworks, train_face_cycle
 from motiontransfer.training.face_cycle_weights import write_no_face_translator
 from motiontransfer.training.generator_training import RunPaths
-from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.run_params import TrainingParams
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 from motiontransfer.transfers import Transfer
 
 
-class TrainFaceCycleParams(Section):
+class TrainFaceCycleParams(TrainingParams):
     """Section `train_face_cycle` of params.yaml, where each value is explained."""
 
-    seed: int = Field(ge=0)
-    steps: int = Field(ge=0)
-    max_minutes: float | None = Field(gt=0)
-    batch_size: int = Field(ge=1)
-    accumulate: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    constant_fraction: float = Field(ge=0, le=1)
-    devices: Devices
-    precision: Precision
-    compile: bool
     crop_size: int = Field(ge=32, multiple_of=8)
-    num_filters: int = Field(ge=1)
-    num_downsamplings: int = Field(ge=1)
-    num_residual_blocks: int = Field(ge=0)
     upsampling: Upsampling
-    discriminator_filters: int = Field(ge=1)
-    discriminator_layers: int = Field(ge=1)
     cycle_weight: float = Field(ge=0)
     identity_weight: float = Field(ge=0)
     pool_size: int = Field(ge=0)
-    average_decay: float = Field(ge=0, lt=1)
-    log_every_steps: int = Field(ge=1)
-    sample_every_steps: int = Field(ge=1)
-    checkpoint_every_steps: int = Field(ge=1)
 
 
 def main(transfer: str) -> None:
@@ -65,12 +45,7 @@ def main(transfer: str) -> None:
         write_json(metrics_file, {"steps": 0})
         return
     names = load_section(Transfer, f"transfers.{transfer}")
-    with launched_fabric(
-        precision=params.precision,
-        devices=params.devices,
-        batch_size=params.batch_size,
-        accumulate=params.accumulate,
-    ) as fabric:
+    with params.launched() as fabric:
         metrics = train_face_cycle(
             [_source(names)],
             _target(names),
@@ -81,7 +56,7 @@ def main(transfer: str) -> None:
                 judge_layers=params.discriminator_layers,
             ),
             settings=params.fill(FaceCycleSettings),
-            schedule=params.fill(Schedule, num_steps=params.steps),
+            schedule=params.schedule,
             paths=paths,
         )
         if fabric.is_global_zero:

@@ -5,43 +5,23 @@ from pathlib import Path
 from pydantic import Field
 
 from motiontransfer.nets.face_generator import FaceGeneratorConfig
-from motiontransfer.params import Section, load_section
+from motiontransfer.params import load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.device import Devices, Precision, launched_fabric
 from motiontransfer.training.face_gan import FaceGanSettings
 from motiontransfer.training.face_training import train_face_generator, write_no_face_generator
 from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
-from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.run_params import TrainingParams
 from motiontransfer.training.target_clips import read_target_clips
 from motiontransfer.training.trained import read_generator
 
 
-class TrainFaceGanParams(Section):
+class TrainFaceGanParams(TrainingParams):
     """Section `train_face_gan` of params.yaml, where each value is explained."""
 
-    seed: int = Field(ge=0)
-    steps: int = Field(ge=0)
-    max_minutes: float | None = Field(gt=0)
-    batch_size: int = Field(ge=1)
-    accumulate: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    constant_fraction: float = Field(ge=0, le=1)
-    devices: Devices
-    precision: Precision
-    compile: bool
     crop_size: int = Field(ge=32, multiple_of=8)
-    num_filters: int = Field(ge=1)
-    num_downsamplings: int = Field(ge=1)
-    num_residual_blocks: int = Field(ge=0)
-    discriminator_filters: int = Field(ge=1)
-    discriminator_layers: int = Field(ge=1)
     adversarial_weight: float = Field(ge=0)
     feature_matching_weight: float = Field(ge=0)
     l1_weight: float = Field(ge=0)
-    average_decay: float = Field(ge=0, lt=1)
-    log_every_steps: int = Field(ge=1)
-    sample_every_steps: int = Field(ge=1)
-    checkpoint_every_steps: int = Field(ge=1)
 
 
 def main(target: str) -> None:
@@ -62,12 +42,7 @@ def main(target: str) -> None:
     clips = read_target_clips(
         Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, trained.held_out
     )
-    with launched_fabric(
-        precision=params.precision,
-        devices=params.devices,
-        batch_size=params.batch_size,
-        accumulate=params.accumulate,
-    ) as fabric:
+    with params.launched() as fabric:
         metrics = train_face_generator(
             clips,
             fabric,
@@ -79,7 +54,7 @@ def main(target: str) -> None:
                 num_scales=1,
             ),
             settings=params.fill(FaceGanSettings),
-            schedule=params.fill(Schedule, num_steps=params.steps),
+            schedule=params.schedule,
             paths=paths,
         )
         if fabric.is_global_zero:

@@ -15,12 +15,11 @@ from motiontransfer.nets.frame_generator import (
     PreviousFrame,
 )
 from motiontransfer.nets.window_discriminators import frames_at_once
-from motiontransfer.params import PARAMS_FILE, Section, load_section
+from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
 from motiontransfer.pretrained import pretrained_file
 from motiontransfer.storage import write_json
 from motiontransfer.training.conditioning import ConditioningSettings, PreviousFrameGradient
-from motiontransfer.training.device import Devices, Precision, launched_fabric
 from motiontransfer.training.frame_losses import FrameLossSettings
 from motiontransfer.training.gan import GanSettings
 from motiontransfer.training.generator_training import (
@@ -33,24 +32,15 @@ from motiontransfer.training.generator_training import (
 from motiontransfer.training.judging import AugmentationChoice, JudgingSettings
 from motiontransfer.training.losses import Objective
 from motiontransfer.training.perceptual_weights import VGG19, read_perceptual_network
-from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.run_params import TrainingParams
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 
 
-class TrainGanParams(Section):
+class TrainGanParams(TrainingParams):
     """Section `train_gan` of params.yaml, where each value is explained."""
 
-    seed: int = Field(ge=0)
     steps: int = Field(ge=1)
-    max_minutes: float | None = Field(gt=0)
-    batch_size: int = Field(ge=1)
-    accumulate: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    constant_fraction: float = Field(ge=0, le=1)
-    devices: Devices
-    precision: Precision
-    compile: bool
     held_out_fraction: float = Field(ge=0, lt=1)
     gap_frames: int = Field(ge=0)
     pose_encoding: Encoding
@@ -64,13 +54,8 @@ class TrainGanParams(Section):
     limb_dropout: float = Field(ge=0, le=1)
     architecture: Architecture
     background: Background
-    num_filters: int = Field(ge=1)
-    num_downsamplings: int = Field(ge=1)
-    num_residual_blocks: int = Field(ge=0)
     max_channels: int = Field(ge=1)
     upsampling: Upsampling
-    discriminator_filters: int = Field(ge=1)
-    discriminator_layers: int = Field(ge=1)
     discriminator_scales: int = Field(ge=1)
     discriminator_normalization: Normalization
     temporal_strides: tuple[Annotated[int, Field(ge=1)], ...]
@@ -84,10 +69,6 @@ class TrainGanParams(Section):
     near_pose_radius_px: int = Field(ge=0)
     perceptual_weight: float = Field(ge=0)
     perceptual_file: Path | None
-    average_decay: float = Field(ge=0, lt=1)
-    log_every_steps: int = Field(ge=1)
-    sample_every_steps: int = Field(ge=1)
-    checkpoint_every_steps: int = Field(ge=1)
 
 
 def main(target: str) -> None:
@@ -100,12 +81,7 @@ def main(target: str) -> None:
     )
     networks = _networks(params, clips[0].keypoints.image_size)
     perceptual = _read_perceptual(params)
-    with launched_fabric(
-        precision=params.precision,
-        devices=params.devices,
-        batch_size=params.batch_size,
-        accumulate=params.accumulate,
-    ) as fabric:
+    with params.launched() as fabric:
         metrics = train_generator(
             clips,
             fabric,
@@ -117,7 +93,7 @@ def main(target: str) -> None:
                 frame_losses=params.fill(FrameLossSettings),
             ),
             perceptual=perceptual,
-            schedule=params.fill(Schedule, num_steps=params.steps),
+            schedule=params.schedule,
             held_out=held_out,
             paths=RunPaths(
                 checkpoints=Path("checkpoints/train_gan") / target,
