@@ -48,7 +48,10 @@ class LocalWorkers:
 
     def drop(self, futures: Sequence[Future]) -> None:
         """Cancel what is not begun, and wait for the rest, which cannot be interrupted."""
-        wait([future for future in futures if not future.cancel()])
+        running = [future for future in futures if not future.cancel()]
+        wait(running)
+        if len(running) < len(futures):  # loky counts what was cancelled as running, for a while
+            self._executor.shutdown()
 
 
 def _keep_workers_that_grow() -> None:

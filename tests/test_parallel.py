@@ -92,9 +92,11 @@ def test_a_users_fault_comes_back_as_itself_after_what_came_before(compute):
     assert told.value.__cause__ is None
 
 
-def test_a_mistake_of_ours_is_not_swallowed():
-    with pytest.raises(ZeroDivisionError):
-        list(run_parallel(divide_by_two_less, range(6), compute=TWO))
+def test_a_mistake_of_ours_is_not_swallowed_and_fewer_workers_can_be_next():
+    for _ in range(5):
+        with pytest.raises(ZeroDivisionError):
+            list(run_parallel(divide_by_two_less, range(6), compute=TWO))
+        assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
 
 
 @pytest.mark.parametrize("compute", [ONE, TWO])
