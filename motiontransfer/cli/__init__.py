@@ -1,0 +1,5 @@
+"""The `motiontransfer` command: what DVC does not do."""
+
+from motiontransfer.cli.app import main
+
+__all__ = ["main"]
