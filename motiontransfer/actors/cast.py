@@ -1,4 +1,8 @@
-"""Who is in the demo, and where: two people who differ in all that pose transfer must bridge."""
+"""Who is filmed, and where: people who differ in all that pose transfer must bridge.
+
+Ada and Ben are the demo's. Cleo, Dan, Eve and Finn are the benchmark's: tall and short, slim and
+heavy, near the camera and far from it, in bare arms and in sleeves.
+"""
 
 from motiontransfer.actors.camera import Camera
 from motiontransfer.actors.outfit import Outfit
@@ -13,6 +17,24 @@ PHENOTYPES = {
     "ben": {
         **{"gender": 0.0, "age": 0.68, "muscle": 0.62, "weight": 0.62, "height": 0.42},
         **{"proportions": 0.5, "caucasian": 0.0, "asian": 0.0, "african": 1.0},
+    },
+    "cleo": {
+        **{"gender": 1.0, "age": 0.60, "muscle": 0.55, "weight": 0.25, "height": 0.55},
+        **{"proportions": 0.7, "cupsize": 0.35, "firmness": 0.7},
+        **{"caucasian": 0.0, "asian": 0.0, "african": 1.0},
+    },
+    "dan": {
+        **{"gender": 0.0, "age": 0.75, "muscle": 0.45, "weight": 0.92, "height": 0.25},
+        **{"proportions": 0.4, "caucasian": 1.0, "asian": 0.0, "african": 0.0},
+    },
+    "eve": {
+        **{"gender": 1.0, "age": 0.72, "muscle": 0.45, "weight": 0.85, "height": 0.35},
+        **{"proportions": 0.5, "cupsize": 0.6, "firmness": 0.5},
+        **{"caucasian": 0.0, "asian": 1.0, "african": 0.0},
+    },
+    "finn": {
+        **{"gender": 0.0, "age": 0.64, "muscle": 0.80, "weight": 0.45, "height": 0.58},
+        **{"proportions": 0.8, "caucasian": 0.5, "asian": 0.5, "african": 0.0},
     },
 }
 """Anny's phenotype parameters of each actor."""
@@ -52,6 +74,74 @@ OUTFITS = {
         soles=(226, 222, 214),
         looseness=0.014,
     ),
+    "cleo": Outfit(
+        skin=(132, 86, 62),
+        lips=(122, 52, 54),
+        brows=(20, 14, 12),
+        iris=(42, 28, 20),
+        hair=(24, 18, 18),
+        hair_style="bob",
+        brow_width_mm=3.0,
+        shirt=(206, 62, 96),
+        shirt_band=(206, 62, 96),
+        sleeve_end=0.15,
+        collar_drop=0.03,
+        trousers=(228, 222, 208),
+        shoes=(40, 42, 52),
+        soles=(232, 230, 226),
+        looseness=0.006,
+    ),
+    "dan": Outfit(
+        skin=(238, 198, 176),
+        lips=(186, 104, 98),
+        brows=(150, 108, 66),
+        iris=(74, 112, 142),
+        hair=(176, 132, 82),
+        hair_style="cropped",
+        brow_width_mm=3.4,
+        shirt=(58, 92, 70),
+        shirt_band=(210, 204, 180),
+        sleeve_end=1.95,
+        collar_drop=0.0,
+        trousers=(52, 54, 62),
+        shoes=(122, 82, 52),
+        soles=(66, 48, 36),
+        looseness=0.020,
+    ),
+    "eve": Outfit(
+        skin=(236, 200, 168),
+        lips=(190, 82, 86),
+        brows=(34, 26, 24),
+        iris=(52, 34, 24),
+        hair=(32, 26, 28),
+        hair_style="bob",
+        brow_width_mm=2.7,
+        shirt=(238, 196, 74),
+        shirt_band=(238, 196, 74),
+        sleeve_end=0.15,
+        collar_drop=0.025,
+        trousers=(86, 68, 128),
+        shoes=(240, 240, 236),
+        soles=(206, 206, 200),
+        looseness=0.008,
+    ),
+    "finn": Outfit(
+        skin=(206, 160, 126),
+        lips=(158, 86, 78),
+        brows=(42, 30, 24),
+        iris=(66, 78, 52),
+        hair=(48, 34, 28),
+        hair_style="cropped",
+        brow_width_mm=3.9,
+        shirt=(232, 232, 228),
+        shirt_band=(48, 84, 160),
+        sleeve_end=0.85,
+        collar_drop=0.01,
+        trousers=(150, 60, 44),
+        shoes=(28, 30, 34),
+        soles=(228, 90, 50),
+        looseness=0.010,
+    ),
 }
 """What each actor wears."""
 
@@ -79,6 +169,54 @@ ROOMS = {
         floor_pattern="tiles",
         furniture="shelf_and_lamp",
         home=(-0.5, 0.0),
+    ),
+    "cleo": Room(
+        camera=Camera(position=(0.0, 1.2, 5.2), target=(0.0, 0.95, 0.0), focal_length=1.75),
+        light=(-0.7, 1.2, 1.0),
+        key=1.0,
+        sky=0.55,
+        wall_depth=2.1,
+        wall=(206, 190, 164),
+        floor=(120, 92, 70),
+        floor_pattern="planks",
+        furniture="shelf_and_lamp",
+        home=(0.0, 0.0),
+    ),
+    "dan": Room(
+        camera=Camera(position=(0.4, 1.5, 8.6), target=(0.1, 0.9, 0.0), focal_length=2.6),
+        light=(0.9, 1.1, 0.8),
+        key=1.0,
+        sky=0.60,
+        wall_depth=2.4,
+        wall=(176, 150, 150),
+        floor=(182, 178, 170),
+        floor_pattern="tiles",
+        furniture="picture_and_plant",
+        home=(0.3, 0.0),
+    ),
+    "eve": Room(
+        camera=Camera(position=(-0.3, 1.6, 8.2), target=(0.0, 0.9, 0.0), focal_length=2.5),
+        light=(0.6, 1.4, 0.9),
+        key=1.05,
+        sky=0.58,
+        wall_depth=2.2,
+        wall=(140, 160, 190),
+        floor=(160, 118, 84),
+        floor_pattern="planks",
+        furniture="picture_and_plant",
+        home=(-0.2, 0.0),
+    ),
+    "finn": Room(
+        camera=Camera(position=(0.2, 1.1, 5.4), target=(0.0, 1.0, 0.0), focal_length=1.8),
+        light=(-0.8, 1.3, 0.9),
+        key=1.05,
+        sky=0.55,
+        wall_depth=2.0,
+        wall=(150, 172, 150),
+        floor=(200, 194, 184),
+        floor_pattern="tiles",
+        furniture="shelf_and_lamp",
+        home=(0.0, 0.0),
     ),
 }
 """Where each actor is filmed."""

@@ -6,6 +6,7 @@ the hips, each beat draws from a vocabulary of poses, joined by curves without c
 knows no body: lengths are in leg lengths, so the same dance can be danced by anyone.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,8 @@ ACTIONS = (
 """Facial actions that a dance uses."""
 
 _REACH = 0.7  # leg lengths to and from the camera
-_MOVES: tuple[Move, ...] = ("crouch", "turn_left", "touch", "turn_right")
+DANCE: tuple[Move, ...] = ("walk", "crouch", "turn_left", "touch", "turn_right")
+"""Moves of a dance that shows a person from near and far, and bent and turned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,21 +43,40 @@ class Motion:
     path: Float[np.ndarray, "frames 2"]
     """Hips over the floor: to the actor's left, towards the camera; leg lengths from their home."""
 
+    lift: Float[np.ndarray, " frames"]
+    """How high the lower foot is in the air, leg lengths."""
+
     beat_seconds: float
     """Time between beats."""
 
 
-def compose(num_frames: int, *, frame_rate: float, beats_per_minute: float, seed: int) -> Motion:
-    """Compose a dance that begins far from the camera, comes near, and goes back and forth.
+def compose(
+    num_frames: int,
+    *,
+    frame_rate: float,
+    beats_per_minute: float,
+    seed: int,
+    moves: tuple[Move, ...] = DANCE,
+) -> Motion:
+    """Compose a dance.
+
+    With `walk` among its moves it begins far from the camera, comes near, and goes back and forth,
+    with another move after each walk; without, the actor dances on the spot.
 
     Args:
         beats_per_minute: the music's tempo; a step takes one beat.
+        moves: each comes once before any comes again.
     """
     rng = np.random.default_rng(seed)
     beat = 60.0 / beats_per_minute
     times = np.arange(num_frames) / frame_rate
-    bars = _plan_bars(_beats_in(times, beat) // 4 + 2, rng)
-    return perform(bars, times, start=(0.0, -_REACH), beat=beat, rng=rng)
+    num_bars = _beats_in(times, beat) // 4 + 2
+    on_the_spot = tuple(move for move in moves if move != "walk")
+    if on_the_spot == moves:
+        bars, start = _bars_on_the_spot(num_bars, moves, rng), (0.0, 0.0)
+    else:
+        bars, start = _bars_with_walks(num_bars, on_the_spot, rng), (0.0, -_REACH)
+    return perform(bars, times, start=start, beat=beat, rng=rng)
 
 
 def perform(
@@ -82,6 +103,7 @@ def perform(
         angles=np.stack([curves[name] for name in ANGLES], axis=1),
         actions=_face(times, beat=beat, rng=rng),
         path=steps.hips[:, :2],
+        lift=steps.lift,
         beat_seconds=beat,
     )
 
@@ -90,18 +112,32 @@ def _beats_in(times: Float[np.ndarray, " frames"], beat: float) -> int:
     return int(np.ceil(times[-1] / beat)) + 2
 
 
-def _plan_bars(num_bars: int, rng: np.random.Generator) -> tuple[Bar, ...]:
-    """Walk near, far, somewhere between, near, and so on; after each walk, one of `_MOVES`."""
+def _bars_with_walks(
+    num_bars: int, moves: tuple[Move, ...], rng: np.random.Generator
+) -> tuple[Bar, ...]:
+    """Walk near, far, somewhere between, near, and so on; after each walk, one of the moves."""
     bars: list[Bar] = []
-    moves: list[Move] = []
+    upcoming = _in_any_order(moves, rng)
     for index in range(num_bars):
         if index % 2:
-            moves = moves or [_MOVES[i] for i in rng.permutation(len(_MOVES))]
-            bars.append(Bar(to=bars[-1].to, move=moves.pop()))
+            bars.append(Bar(to=bars[-1].to, move=next(upcoming)))
         else:
             depth = (_REACH, -_REACH, float(rng.uniform(-0.3, 0.3)))[index // 2 % 3]
             bars.append(Bar(to=(float(rng.uniform(-0.32, 0.32)), depth), move="walk"))
     return tuple(bars)
+
+
+def _bars_on_the_spot(
+    num_bars: int, moves: tuple[Move, ...], rng: np.random.Generator
+) -> tuple[Bar, ...]:
+    upcoming = _in_any_order(moves, rng)
+    return tuple(Bar(to=(0.0, 0.0), move=next(upcoming)) for _ in range(num_bars))
+
+
+def _in_any_order(moves: tuple[Move, ...], rng: np.random.Generator) -> Iterator[Move]:
+    """Yield all moves, and again, each time in another order."""
+    while True:
+        yield from [moves[index] for index in rng.permutation(len(moves))][::-1]
 
 
 def _curve(knots: np.ndarray, values: np.ndarray, times: np.ndarray, blur: float) -> np.ndarray:

@@ -84,7 +84,8 @@ def load_actor(name: str, size: tuple[int, int], samples: int) -> Actor:
 def pose_actor(
     actor: Actor, motion: Motion, frame_index: int
 ) -> tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "joints 3"]]:
-    """Points of the mesh and joints in the room at one frame, the lowest sole on the floor."""
+    """Points of the mesh and joints in the room at one frame, the lowest sole on the floor, or as
+    high above it as the dance says."""
     dressed = actor.film.dressed
     pose = pose_bones(
         dressed.rig, dict(zip(ANGLES, motion.angles[frame_index].tolist(), strict=True))
@@ -97,6 +98,7 @@ def pose_actor(
     joints = actor.joints + np.tensordot(strengths, actor.joint_actions, axes=1)
     joints = skin(joints, actor.joint_weights, pose)
     shift = _shift(actor, motion.path[frame_index], pose, points)
+    shift[1] += dressed.rig.leg_length * motion.lift[frame_index]
     return points + shift, joints + shift
 
 

@@ -22,7 +22,21 @@ _TALLEST = 0.985
 _SHARE = 0.5  # thigh and shank, of the leg
 
 
-Move = Literal["walk", "touch", "crouch", "turn_left", "turn_right", "stand"]
+_FLIGHT_SECONDS = 0.42
+_JUMP = 0.25  # how high, which is what such a flight takes with a leg of 0.86 m
+_LANDING = 2.6  # beats into the bar
+
+Move = Literal[
+    "walk",
+    "touch",
+    "crouch",
+    "turn_left",
+    "turn_right",
+    "cross_left",
+    "cross_right",
+    "jump",
+    "stand",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +47,8 @@ class Bar:
     """Where on the floor the bar ends: x and z."""
 
     move: Move
-    """Walk there; step from side to side; crouch; turn the trunk; stand."""
+    """Walk there; step from side to side; crouch; turn the trunk; put that foot across the other,
+    in front of it; leave the ground; stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,9 @@ class Steps:
 
     turn: Float[np.ndarray, " frames"]
     """How far the trunk is turned, radians to the actor's left."""
+
+    lift: Float[np.ndarray, " frames"]
+    """How high all of it is in the air."""
 
 
 def plan_steps(
@@ -80,6 +98,8 @@ def plan_steps(
         moves, "turn_right", (0.55, 1.0, 0.9, 0.1), rng
     )
     turn = 1.05 * _through(beats, turns, times, rate)
+    dip = [(0.55, 0.0, 0.5, 0.0)[(i - 1) % 4] if m == "jump" else 0.0 for i, m in enumerate(moves)]
+    crouch += _through(beats, np.array(dip), times, rate)
     height = _TALLEST - 0.012 * (1 - np.cos(2 * np.pi * times / beat)) - 0.34 * crouch
     for side, sign in (("left", 1.0), ("right", -1.0)):
         apart = feet[side][:, :2] - hips_xz - [sign * _HALF_HIPS, 0.0]
@@ -87,7 +107,8 @@ def plan_steps(
         height = np.minimum(height, reach)
     height = gaussian_filter1d(height, 0.05 * rate, mode="nearest")
     hips = np.concatenate([hips_xz, height[:, None]], axis=1)
-    return Steps(feet=feet, foot_yaw=foot_yaw, hips=hips, turn=turn)
+    lift = _lift(moves, times, beat)
+    return Steps(feet=feet, foot_yaw=foot_yaw, hips=hips, turn=turn, lift=lift)
 
 
 def _lay_out(
@@ -117,11 +138,11 @@ def _lay_feet(
     """Fill in one foot's path: it swings on every second beat, when there is somewhere to go."""
 
     def stance(index: int) -> np.ndarray:
-        wide = {"touch": 0.08, "crouch": 0.07}.get(moves[index], 0.02)
+        wide = {"touch": 0.08, "crouch": 0.07, "jump": 0.05}.get(moves[index], 0.02)
         return places[index] + [sign * (_HALF_STANCE + wide), 0.0]
 
     at = stance(0)
-    parity = 0 if sign > 0 else 1
+    parity, crossing = (0, "cross_left") if sign > 0 else (1, "cross_right")
     foot[:, :2] = at
     for index in range(1, len(places)):
         if index % 2 != parity:
@@ -129,6 +150,8 @@ def _lay_feet(
         goal = stance(min(index + 1, len(places) - 1)) if moves[index] == "walk" else stance(index)
         if moves[index] == "touch":
             goal += np.array([sign * 0.16, 0.06]) * (index // 2 % 2)
+        if moves[index] == crossing:
+            goal += np.array([-sign * 0.46, 0.14]) * (index // 2 % 2)
         far = float(np.linalg.norm(goal - at))
         if far < 0.02:
             continue
@@ -138,6 +161,19 @@ def _lay_feet(
         foot[moving, :2] = (at + eased[:, None] * (goal - at))[moving]
         foot[:, 2] += (0.045 + 0.11 * min(far, 0.5)) * np.sin(np.pi * eased) ** 2
         at = goal
+
+
+def _lift(
+    moves: list[str], times: Float[np.ndarray, " frames"], beat: float
+) -> Float[np.ndarray, " frames"]:
+    """Height in the air: a parabola for each bar of jumping, as anything that is thrown."""
+    lift = np.zeros(len(times))
+    for index, move in enumerate(moves):
+        if move == "jump" and (index - 1) % 4 == 0:
+            landing = (index - 1 + _LANDING) * beat
+            u = np.clip((times - landing) / _FLIGHT_SECONDS + 1, 0.0, 1.0)
+            lift += _JUMP * 4 * u * (1 - u)
+    return lift
 
 
 def _shape(

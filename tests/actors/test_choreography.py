@@ -84,3 +84,31 @@ def test_the_face_looks_towards_the_camera_when_the_trunk_turns(long_dance):
 
 def test_a_beat_lasts_as_long_as_the_tempo_says(long_dance):
     assert long_dance.beat_seconds == pytest.approx(60 / 112)
+
+
+def test_a_dance_without_walking_stays_on_the_spot_and_on_the_floor():
+    motion = compose(200, frame_rate=RATE, beats_per_minute=112.0, seed=5, moves=("stand",))
+    assert np.abs(motion.path).max() < 0.05
+    assert not motion.lift.any()
+    assert np.ptp(column(motion, "left_shoulder_spread")) > 1  # arms dance all the same
+    assert column(motion, "left_knee").max() < 0.7
+
+
+def test_each_move_comes_before_any_comes_again():
+    moves = ("jump", "crouch", "turn_left")
+    for seed in range(6):
+        motion = compose(320, frame_rate=RATE, beats_per_minute=120.0, seed=seed, moves=moves)
+        in_the_air = np.diff((motion.lift > 0).astype(int)) == 1
+        takeoffs = np.flatnonzero(in_the_air) / RATE
+        assert 1 <= (takeoffs < 6).sum() <= 2  # three bars of two seconds: once, or at its end too
+        assert len(takeoffs) == 2
+
+
+def test_who_jumps_flies_as_things_do(long_dance):
+    assert not long_dance.lift.any()
+    motion = compose(100, frame_rate=RATE, beats_per_minute=112.0, seed=5, moves=("jump",))
+    flying = motion.lift > 0
+    assert motion.lift.max() == pytest.approx(0.25, abs=0.01)
+    middle = flying[:-2] & flying[1:-1] & flying[2:]
+    fall = np.diff(motion.lift, 2)[middle] * RATE**2
+    np.testing.assert_allclose(fall * 0.866, -9.81, atol=0.03)  # metres, a leg of 0.866 m

@@ -29,6 +29,16 @@ def test_the_lowest_sole_is_on_the_floor_in_every_frame(ada, posed):
         assert points[:, 1].min() > -0.003
 
 
+def test_who_jumps_is_off_the_floor_as_high_as_the_dance_says(ada):
+    jump = compose(60, frame_rate=25.0, beats_per_minute=112.0, seed=1, moves=("jump",))
+    top = int(jump.lift.argmax())
+    points, joints = pose_actor(ada, jump, top)
+    height = ada.film.dressed.rig.leg_length * jump.lift[top]
+    assert height > 0.15
+    assert points[ada.film.dressed.sole_points, 1].min() == pytest.approx(height, abs=1e-9)
+    assert joints[:, 1].min() > height
+
+
 def test_a_standing_foot_hardly_slides(ada, dance):
     heels = np.array(
         [

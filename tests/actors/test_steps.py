@@ -73,3 +73,31 @@ def test_the_leg_angles_put_the_ankles_where_the_steps_want_them(steps):
         np.testing.assert_allclose(
             sole.apply([0, 1, 0])[flat], np.tile([0, 1, 0], (flat.sum(), 1)), atol=1e-6
         )
+
+
+@pytest.mark.parametrize(("side", "other", "sign"), [("left", "right", 1), ("right", "left", -1)])
+def test_a_crossing_foot_passes_in_front_of_the_other_and_comes_back(side, other, sign):
+    bars = (Bar(to=(0.0, 0.0), move=f"cross_{side}"),)
+    steps = plan_steps(
+        bars, TIMES, start=(0.0, 0.0), beat=0.5, num_beats=10, rng=np.random.default_rng(0)
+    )
+    apart = sign * (steps.feet[side][:, 0] - steps.feet[other][:, 0])
+    crossed = apart < -0.05
+    assert crossed.any()
+    assert (apart > 0.25).any()
+    assert (steps.feet[side][crossed, 1] - steps.feet[other][crossed, 1]).min() > 0.05
+    assert np.abs(np.diff(steps.feet[other][:, :2], axis=0)).max() == 0
+
+
+def test_before_and_after_a_jump_the_knees_bend():
+    bars = (Bar(to=(0.0, 0.0), move="jump"),)
+    steps = plan_steps(
+        bars, TIMES, start=(0.0, 0.0), beat=0.5, num_beats=10, rng=np.random.default_rng(0)
+    )
+    first_bar = TIMES < 2
+    flight = TIMES[first_bar & (steps.lift > 0)]
+    before, after = (TIMES > flight[0] - 0.3) & (TIMES < flight[0]), TIMES > flight[-1]
+    highest = steps.hips[:, 2].max()
+    assert steps.hips[before, 2].min() < highest - 0.1
+    assert steps.hips[after & first_bar, 2].min() < highest - 0.1
+    assert steps.hips[first_bar & (steps.lift > 0.2), 2].min() > highest - 0.06
