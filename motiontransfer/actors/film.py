@@ -5,10 +5,10 @@ actor and the room once. A frame depends on nothing but its number, so the clip 
 however many workers there are.
 """
 
-import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache, partial
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -57,7 +57,7 @@ class Shot:
     """True pixel positions of the joints; outside the image where they are outside."""
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def load_actor(name: str, size: tuple[int, int], samples: int) -> Actor:
     """Build an actor of `cast.PHENOTYPES` in their own room."""
     rig = load_rig(PHENOTYPES[name], ACTIONS)
@@ -84,8 +84,10 @@ def load_actor(name: str, size: tuple[int, int], samples: int) -> Actor:
 def pose_actor(
     actor: Actor, motion: Motion, frame_index: int
 ) -> tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "joints 3"]]:
-    """Points of the mesh and joints in the room at one frame, the lowest sole on the floor, or as
-    high above it as the dance says."""
+    """Points of the mesh and joints in the room at one frame.
+
+    The lowest sole is on the floor, or as high above it as the dance says.
+    """
     dressed = actor.film.dressed
     pose = pose_bones(
         dressed.rig, dict(zip(ANGLES, motion.angles[frame_index].tolist(), strict=True))
@@ -139,7 +141,7 @@ def film_clip(
         range(start, min(start + _RUN_FRAMES, num_frames))
         for start in range(0, num_frames, _RUN_FRAMES)
     ]
-    film = functools.partial(film_run, name, motion, size=size, samples=samples)
+    film = partial(film_run, name, motion, size=size, samples=samples)
     for shots in run_parallel(film, runs, compute=compute):
         yield from shots
 
@@ -147,30 +149,49 @@ def film_clip(
 def in_place_of(motion: Motion, other: Motion, actor: Actor) -> Motion:
     """The same dance where the actor dances another, as the camera sees it.
 
-    The nearest place goes to the nearest, the farthest to the farthest, and the middle between
-    left and right, the median over the picture, stays where it is: what can be known of where a
-    person would dance from a video of them dancing something else.
+    A longer way to and from the camera is shortened to the other's, a shorter one is kept; the
+    middle between its nearest and farthest place, and the median from left to right, stay where
+    they are in the picture: what can be known of where a person would dance from a video of them
+    dancing something else.
     """
     spread, other_spread = np.ptp(motion.path[:, 1]), np.ptp(other.path[:, 1])
-    scale = other_spread / spread if spread > 0 else 1.0
-    far, other_far = motion.path[:, 1].min(), other.path[:, 1].min()
-    path = scale * (motion.path - [0.0, far]) + [0.0, other_far]
-    middle = np.median(_seen_x(other.path, actor))
-
-    def beside(right: float) -> float:
-        return float(np.median(_seen_x(path + np.array([right, 0.0]), actor)) - middle)
-
-    reach = 1 + float(np.abs(path[:, 0]).max() + np.abs(other.path[:, 0]).max())
-    right = brentq(beside, -reach, reach, xtol=1e-12)
-    return replace(motion, path=path + np.array([right, 0.0]))
+    path = motion.path * (other_spread / spread if spread > other_spread else 1.0)
+    reach = 1 + float(np.abs(path).max() + np.abs(other.path).max())
+    nearer = _moved_to(path, [0.0, 1.0], reach, seen=partial(_middle_y, actor), like=other.path)
+    there = _moved_to(nearer, [1.0, 0.0], reach, seen=partial(_median_x, actor), like=other.path)
+    return replace(motion, path=there)
 
 
-def _seen_x(path: Float[np.ndarray, "frames 2"], actor: Actor) -> Float[np.ndarray, " frames"]:
-    """Where in the picture the places of a path are from left to right."""
+def _moved_to(
+    path: Float[np.ndarray, "frames 2"],
+    direction: Sequence[float],
+    reach: float,
+    *,
+    seen: Callable[[np.ndarray], float],
+    like: Float[np.ndarray, "other_frames 2"],
+) -> Float[np.ndarray, "frames 2"]:
+    """Move a path until it is seen where the other one is; reach in leg lengths."""
+    goal = seen(like)
+    far = brentq(lambda by: seen(path + by * np.array(direction)) - goal, -reach, reach, xtol=1e-12)
+    return path + far * np.array(direction)
+
+
+def _middle_y(actor: Actor, path: Float[np.ndarray, "frames 2"]) -> float:
+    """Half-way between the highest and the lowest place of a path in the picture."""
+    y = _seen(actor, path)[:, 1]
+    return float((y.min() + y.max()) / 2)
+
+
+def _median_x(actor: Actor, path: Float[np.ndarray, "frames 2"]) -> float:
+    return float(np.median(_seen(actor, path)[:, 0]))
+
+
+def _seen(actor: Actor, path: Float[np.ndarray, "frames 2"]) -> Float[np.ndarray, "frames 2"]:
+    """Where in the picture the places of a path are."""
     room, leg_length = actor.film.room, actor.film.dressed.rig.leg_length
     floor = np.array(room.home) + leg_length * path
     points = np.stack([floor[:, 0], np.zeros(len(floor)), floor[:, 1]], axis=1)
-    return room.camera.project(points, (1, 1))[:, 0]
+    return room.camera.project(points, (1, 1))
 
 
 def true_keypoints(

@@ -71,8 +71,11 @@ def test_the_truth_is_the_same_dance_where_the_actor_dances_in_the_picture(ada):
     truth = in_place_of(source, target, ada)
     np.testing.assert_array_equal(truth.angles, source.angles)
     np.testing.assert_array_equal(truth.actions, source.actions)
-    assert truth.path[:, 1].min() == pytest.approx(target.path[:, 1].min())
-    assert truth.path[:, 1].max() == pytest.approx(target.path[:, 1].max())
+    assert np.ptp(source.path[:, 1]) < np.ptp(target.path[:, 1])  # a shorter way is kept
+    np.testing.assert_allclose(np.diff(truth.path, axis=0), np.diff(source.path, axis=0))
+    back = in_place_of(target, source, ada)  # a longer one is not
+    for end in (np.min, np.max):
+        assert end(back.path[:, 1]) == pytest.approx(end(source.path[:, 1]))
     hips = HOLISTIC.slice("body").start + HOLISTIC.index("left_hip")
     x = {
         name: np.median(
@@ -84,6 +87,19 @@ def test_the_truth_is_the_same_dance_where_the_actor_dances_in_the_picture(ada):
         for name, motion in (("truth", truth), ("target", target))
     }
     assert x["truth"] == pytest.approx(x["target"], abs=2.0)  # hips sway, the place is the same
+
+
+def test_who_dances_on_the_spot_does_so_in_the_middle_of_the_others_place_in_the_picture(ada):
+    still = compose(50, frame_rate=25.0, beats_per_minute=112.0, seed=2, moves=("stand",))
+    target = compose(400, frame_rate=25.0, beats_per_minute=112.0, seed=3)
+    truth = in_place_of(still, target, ada)
+    room, leg = ada.film.room, ada.film.dressed.rig.leg_length
+
+    def seen_y(z):
+        return room.camera.project(np.array([0.0, 0.0, room.home[1] + leg * z]), (256, 256))[1]
+
+    middle = (seen_y(target.path[:, 1].min()) + seen_y(target.path[:, 1].max())) / 2
+    assert seen_y(np.median(truth.path[:, 1])) == pytest.approx(middle, abs=0.5)
 
 
 def test_a_dance_in_its_own_place_does_not_move(dance, ada):
