@@ -49,30 +49,49 @@ def main(clip: str) -> None:
     if clip not in VIDEOS:
         raise ParamsError(f"{clip}: no such clip; the demo has {', '.join(VIDEOS)}")
     params = load_section(FilmParams, "film", path=PARAMS)
-    size, frame_rate = (params.size, params.size), Fraction(params.frame_rate)
     motion = _dance("target" if clip == "target" else "source", params)
     if clip == "truth":
-        actor = load_actor(ACTORS[clip], size, params.samples)
+        actor = load_actor(ACTORS[clip], (params.size, params.size), params.samples)
         motion = in_place_of(motion, _dance("target", params), actor)
-    shots = film_clip(
-        ACTORS[clip],
-        motion,
-        size=size,
-        samples=params.samples,
+    film_video(
+        VIDEOS[clip],
+        CLIPS / f"{clip}_joints.parquet",
+        actor=ACTORS[clip],
+        motion=motion,
+        params=params,
         compute=load_section(Compute, "compute"),
+        tune=load_section(DanceParams, "source", path=PARAMS).seed if clip == "source" else None,
     )
+
+
+def film_video(
+    video: Path,
+    joints_file: Path,
+    *,
+    actor: str,
+    motion: Motion,
+    params: FilmParams,
+    compute: Compute,
+    tune: int | None,
+) -> None:
+    """Film an actor's dance; write the video, and the true positions of the joints as Parquet.
+
+    Args:
+        tune: seed of the music; None: no sound.
+    """
+    size, frame_rate = (params.size, params.size), Fraction(params.frame_rate)
+    shots = film_clip(actor, motion, size=size, samples=params.samples, compute=compute)
     joints = []
 
     def frames():  # noqa: ANN202 - a generator that also keeps the joints
-        for shot in track(shots, f"film {clip}", total=len(motion.angles)):
+        for shot in track(shots, f"film {video.stem}", total=len(motion.angles)):
             joints.append(shot.joints)
             yield shot.frame
 
     with tempfile.TemporaryDirectory() as folder:
-        sound = _music(Path(folder), motion, params) if clip == "source" else None
-        write_video(VIDEOS[clip], frames(), frame_rate=frame_rate, sound=sound, crf=params.crf)
-    keypoints = true_keypoints(np.array(joints), size=size, frame_rate=frame_rate)
-    write_keypoints(CLIPS / f"{clip}_joints.parquet", keypoints)
+        sound = None if tune is None else _music(Path(folder), motion, params.frame_rate, tune)
+        write_video(video, frames(), frame_rate=frame_rate, sound=sound, crf=params.crf)
+    write_keypoints(joints_file, true_keypoints(np.array(joints), size=size, frame_rate=frame_rate))
 
 
 def _dance(name: str, params: FilmParams) -> Motion:
@@ -85,9 +104,8 @@ def _dance(name: str, params: FilmParams) -> Motion:
     )
 
 
-def _music(folder: Path, motion: Motion, params: FilmParams) -> Path:
-    seconds = len(motion.angles) / params.frame_rate
-    seed = load_section(DanceParams, "source", path=PARAMS).seed
+def _music(folder: Path, motion: Motion, frame_rate: int, seed: int) -> Path:
+    seconds = len(motion.angles) / frame_rate
     track_samples = compose_music(
         round(seconds * SAMPLE_RATE), beat_seconds=motion.beat_seconds, seed=seed
     )

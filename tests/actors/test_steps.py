@@ -95,9 +95,9 @@ def test_before_and_after_a_jump_the_knees_bend():
         bars, TIMES, start=(0.0, 0.0), beat=0.5, num_beats=10, rng=np.random.default_rng(0)
     )
     first_bar = TIMES < 2
-    flight = TIMES[first_bar & (steps.lift > 0)]
-    before, after = (TIMES > flight[0] - 0.3) & (TIMES < flight[0]), TIMES > flight[-1]
+    flight = np.flatnonzero(first_bar & (steps.lift > 0))
+    before, after = slice(flight[0] - 7, flight[0]), slice(flight[-1], int(first_bar.sum()))
     highest = steps.hips[:, 2].max()
     assert steps.hips[before, 2].min() < highest - 0.1
-    assert steps.hips[after & first_bar, 2].min() < highest - 0.1
+    assert steps.hips[after, 2].min() < highest - 0.1
     assert steps.hips[first_bar & (steps.lift > 0.2), 2].min() > highest - 0.06
