@@ -1,1 +1,62 @@
-"""Do-as-I-do motion transfer."""
+"""Do-as-I-do motion transfer, as a library.
+
+These names are for notebooks and scripts: keypoints as a table, poses moved from one person to
+another, drawn, and rendered by trained networks. Each is loaded when it is first used, so that
+`import motiontransfer` costs nothing and loads no PyTorch. The project's own code imports modules.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from motiontransfer.errors import MotionTransferError
+    from motiontransfer.joint_table import keypoint_table
+    from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
+    from motiontransfer.media.frame_store import FrameStore
+    from motiontransfer.pose.drawing import draw_rgb
+    from motiontransfer.pose.pose_statistics import PoseStatistics, fit_statistics, read_statistics
+    from motiontransfer.pose.reposing import ReposeSettings, repose
+    from motiontransfer.rendering.rollout import Renderer, load_renderer, render_poses
+    from motiontransfer.training.device import make_fabric
+
+__all__ = [
+    "FrameStore",
+    "Keypoints",
+    "MotionTransferError",
+    "PoseStatistics",
+    "Renderer",
+    "ReposeSettings",
+    "draw_rgb",
+    "fit_statistics",
+    "keypoint_table",
+    "load_renderer",
+    "make_fabric",
+    "read_keypoints",
+    "read_statistics",
+    "render_poses",
+    "repose",
+    "write_keypoints",
+]
+
+_MODULES = {
+    "errors": ("MotionTransferError",),
+    "joint_table": ("keypoint_table",),
+    "keypoints": ("Keypoints", "read_keypoints", "write_keypoints"),
+    "media.frame_store": ("FrameStore",),
+    "pose.drawing": ("draw_rgb",),
+    "pose.pose_statistics": ("PoseStatistics", "fit_statistics", "read_statistics"),
+    "pose.reposing": ("ReposeSettings", "repose"),
+    "rendering.rollout": ("Renderer", "load_renderer", "render_poses"),
+    "training.device": ("make_fabric",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -48,3 +48,15 @@ class MissingFileError(MotionTransferError, FileNotFoundError):
 
 class MissingLibraryError(MotionTransferError, ImportError):
     """A shared library of the system is missing; the message names the package that has it."""
+
+
+class ProvenanceError(MotionTransferError, ValueError):
+    """A video cannot be signed, or what is said of its origin cannot be read."""
+
+
+class RemoteError(MotionTransferError, OSError):
+    """The remote of a shared project cannot be used, or what it holds is missing or damaged."""
+
+
+class StudyError(MotionTransferError, ValueError):
+    """A human study cannot be made, or its answers cannot be scored."""

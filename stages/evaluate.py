@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from motiontransfer.evaluation.perceptual import BackboneWeights, open_networks
 from motiontransfer.evaluation.reconstruction import evaluate_reconstruction
 from motiontransfer.parallel import Compute
 from motiontransfer.params import Section, load_section
@@ -28,12 +29,20 @@ class EvaluateParams(Section):
     """Of the generator's arithmetic."""
 
     box_margin: float = Field(ge=0, le=1)
-    """Share of a box's longer side by which person and face boxes grow on every side."""
+    """Share of a box's longer side by which the boxes of person, face and hands grow."""
+
+    lpips_weights: BackboneWeights = "none"
+    """AlexNet's, for LPIPS."""
+
+    dists_weights: BackboneWeights = "none"
+    """VGG16's, for DISTS."""
 
 
 def main(target: str) -> None:
     """Write artifacts/metrics/evaluate/<target>.json and artifacts/evaluation/<target>/."""
     params = load_section(EvaluateParams, "evaluate")
+    weights = {"lpips": params.lpips_weights, "dists": params.dists_weights}
+    networks = open_networks(weights, section="evaluate")
     renderer = load_renderer(
         Path("artifacts/models") / target,
         make_fabric(precision=params.precision),
@@ -44,13 +53,18 @@ def main(target: str) -> None:
         Path("artifacts/keypoints") / target,
         renderer.main.held_out,
     )
+    folder = Path("artifacts/evaluation") / target
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        metrics = evaluate_reconstruction(
+        findings = evaluate_reconstruction(
             clips,
             partial(render_poses, renderer),
             box_margin=params.box_margin,
             compute=load_section(Compute, "compute"),
-            folder=Path("artifacts/evaluation") / target,
+            folder=folder,
             scratch=Path(scratch),
+            networks=networks,
         )
-    write_json(Path("artifacts/metrics/evaluate") / f"{target}.json", metrics)
+    beside = Path("artifacts/findings/evaluate") / target  # `dvc plots` draws all that is in folder
+    write_json(beside / "intervals.json", findings.intervals)
+    write_json(beside / "skipped.json", findings.skipped)
+    write_json(Path("artifacts/metrics/evaluate") / f"{target}.json", findings.metrics)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
+from motiontransfer.evaluation.perceptual import BackboneWeights, open_networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
@@ -19,12 +20,20 @@ class EvaluateTransferParams(Section):
     """Section `evaluate_transfer`."""
 
     box_margin: float = Field(ge=0, le=1)
-    """Share of a box's longer side by which person and face boxes grow on every side."""
+    """Share of a box's longer side by which the boxes of person, face and hands grow."""
+
+    lpips_weights: BackboneWeights = "none"
+    """AlexNet's, for LPIPS."""
+
+    dists_weights: BackboneWeights = "none"
+    """VGG16's, for DISTS."""
 
 
 def main(transfer: str) -> None:
     """Write results/<transfer>/metrics.json and artifacts/evaluation_transfer/<transfer>/."""
     params = load_section(EvaluateTransferParams, "evaluate_transfer")
+    weights = {"lpips": params.lpips_weights, "dists": params.dists_weights}
+    networks = open_networks(weights, section="evaluate_transfer")
     names = load_section(Transfer, f"transfers.{transfer}")
     weights = Path("artifacts/models") / names.target / "generator.safetensors"
     clips = read_target_clips(
@@ -32,7 +41,8 @@ def main(transfer: str) -> None:
         Path("artifacts/keypoints") / names.target,
         TypeAdapter(HeldOut).validate_python(read_description(weights)["held_out"]),
     )
-    metrics = evaluate_transfer(
+    folder = Path("artifacts/evaluation_transfer") / transfer
+    findings = evaluate_transfer(
         TransferVideos(
             result=Path("results") / transfer / "transfer.mp4",
             source=Path("artifacts/frames", names.source_subject, names.source, "frames.mkv"),
@@ -42,6 +52,10 @@ def main(transfer: str) -> None:
         clips,
         box_margin=params.box_margin,
         compute=load_section(Compute, "compute"),
-        folder=Path("artifacts/evaluation_transfer") / transfer,
+        folder=folder,
+        networks=networks,
     )
-    write_json(Path("results") / transfer / "metrics.json", metrics)
+    beside = Path("artifacts/findings/evaluate_transfer") / transfer  # `dvc plots` draws folder
+    write_json(beside / "intervals.json", findings.intervals)
+    write_json(beside / "skipped.json", findings.skipped)
+    write_json(Path("results") / transfer / "metrics.json", findings.metrics)

@@ -7,16 +7,27 @@ from typing import Literal
 
 from pydantic import Field
 
-from motiontransfer.keypoints import read_keypoints, write_keypoints
-from motiontransfer.media.clip import read_clip
-from motiontransfer.params import Section, load_section
+from motiontransfer.errors import ParamsError
+from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
+from motiontransfer.media.clip import Clip, read_clip
+from motiontransfer.params import PARAMS_FILE, Section, load_section
 from motiontransfer.pose.pose_statistics import read_statistics
 from motiontransfer.pose.reposing import Centring, Mode, ReposeSettings, repose
+from motiontransfer.rendering.credentials import load_credentials
 from motiontransfer.rendering.face_cycle import load_translated_faces
 from motiontransfer.rendering.face_patches import FaceBlending
-from motiontransfer.rendering.rollout import FaceMode, load_renderer
+from motiontransfer.rendering.provenance import (
+    Content,
+    Statement,
+    UsedNetwork,
+    check_credentials,
+    sha256_of,
+    sign_video,
+)
+from motiontransfer.rendering.rollout import FaceMode, Renderer, load_renderer
 from motiontransfer.rendering.transfer import (
     Panels,
+    VisibleLabel,
     check_truth,
     generate,
     write_comparison,
@@ -25,7 +36,13 @@ from motiontransfer.rendering.transfer import (
 )
 from motiontransfer.storage import write_json
 from motiontransfer.training.device import Precision, make_fabric
+from motiontransfer.training.face_cycle_weights import WEIGHTS_FILE as FACE_CYCLE_FILE
 from motiontransfer.transfers import Transfer
+
+_CONTENT_OF_VIDEO: dict[str, Content] = {
+    "transfer.mp4": "trainedAlgorithmicMedia",
+    "comparison.mp4": "compositeWithTrainedAlgorithmicMedia",
+}
 
 
 class RenderParams(Section):
@@ -36,6 +53,8 @@ class RenderParams(Section):
     precision: Precision
     crf: int = Field(ge=0, le=51)
     contact_sheet_columns: int = Field(ge=1)
+    provenance: Literal["c2pa", "none"]
+    visible_label: VisibleLabel
 
 
 class NormalizationParams(Section):
@@ -48,31 +67,21 @@ class NormalizationParams(Section):
 def main(transfer: str) -> None:
     """Normalise the source's poses into the target's image, generate frames, write videos."""
     params = load_section(RenderParams, "render")
+    if params.face == "none" and params.face_blending != "feather":
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.face_blending: has no effect where face is none; "
+            f"expected feather, got {params.face_blending}"
+        )
     normalization = load_section(NormalizationParams, "normalization").fill(ReposeSettings)
     names = load_section(Transfer, f"transfers.{transfer}")
-    results, statistics = Path("results") / transfer, Path("artifacts/statistics")
+    credentials = load_credentials() if params.provenance == "c2pa" else None
+    if credentials:
+        check_credentials(credentials)
     source = read_clip(Path("artifacts/frames") / names.source_subject / names.source)
-    source_poses = read_keypoints(
-        Path(f"artifacts/keypoints/{names.source_subject}/{names.source}.parquet")
-    )
-    poses = repose(
-        source_poses,
-        normalization,
-        source=read_statistics(statistics / f"{names.source_subject}.json"),
-        target=read_statistics(statistics / f"{names.target}.json"),
-    )
-    fabric, models = make_fabric(precision=params.precision), Path("artifacts/models")
-    face = "none" if params.face == "cycle" else params.face
-    renderer = load_renderer(models / names.target, fabric, face=face)
-    if params.face == "cycle":
-        faces = load_translated_faces(
-            Path("artifacts/face_cycles") / transfer,
-            fabric,
-            frames=source.frames,
-            keypoints=source_poses,
-        )
-        renderer = replace(renderer, face=faces)
-    renderer = replace(renderer, face_blending=params.face_blending)
+    source_poses = read_keypoints(_keypoints_file(names))
+    poses = _reposed(source_poses, names, normalization)
+    renderer = _load_renderer(transfer, names, params, source=source, source_poses=source_poses)
+    results = Path("results") / transfer
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         panels = Panels(
             source=source.frames,
@@ -84,8 +93,12 @@ def main(transfer: str) -> None:
         check_truth(panels)
         write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
         generate(renderer, poses, panels.generated)
-        write_transfer(results / "transfer.mp4", panels.generated, source, crf=params.crf)
-        write_comparison(results / "comparison.mp4", panels, source, crf=params.crf)
+        videos = Path(scratch) if credentials else results
+        _write_videos(videos, panels, source, params)
+        if credentials:
+            statement = _statement(transfer, names, params, renderer, source=source)
+            for name, content in _CONTENT_OF_VIDEO.items():
+                sign_video(results / name, videos / name, statement, credentials, content=content)
         write_contact_sheet(
             results / "contact_sheet.png", panels, num_columns=params.contact_sheet_columns
         )
@@ -93,3 +106,73 @@ def main(transfer: str) -> None:
         Path(f"artifacts/metrics/render/{transfer}.json"),
         {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)},
     )
+
+
+def _reposed(source_poses: Keypoints, names: Transfer, settings: ReposeSettings) -> Keypoints:
+    statistics = Path("artifacts/statistics")
+    return repose(
+        source_poses,
+        settings,
+        source=read_statistics(statistics / f"{names.source_subject}.json"),
+        target=read_statistics(statistics / f"{names.target}.json"),
+    )
+
+
+def _load_renderer(
+    transfer: str, names: Transfer, params: RenderParams, *, source: Clip, source_poses: Keypoints
+) -> Renderer:
+    fabric = make_fabric(precision=params.precision)
+    face = "none" if params.face == "cycle" else params.face
+    renderer = load_renderer(_models(names), fabric, face=face)
+    if params.face == "cycle":
+        faces = load_translated_faces(
+            _face_cycle(transfer), fabric, frames=source.frames, keypoints=source_poses
+        )
+        renderer = replace(renderer, face=faces)
+    return replace(renderer, face_blending=params.face_blending)
+
+
+def _write_videos(folder: Path, panels: Panels, source: Clip, params: RenderParams) -> None:
+    write_transfer(
+        folder / "transfer.mp4",
+        panels.generated,
+        source,
+        crf=params.crf,
+        visible_label=params.visible_label,
+    )
+    write_comparison(folder / "comparison.mp4", panels, source, crf=params.crf)
+
+
+def _statement(
+    transfer: str, names: Transfer, params: RenderParams, renderer: Renderer, *, source: Clip
+) -> Statement:
+    """From what the videos were made, in hashes: nobody's name is told."""
+    files = {
+        "generator": (_models(names) / "generator.safetensors", renderer.main.config.architecture)
+    }
+    if renderer.face is not None:
+        files["face"] = (
+            (_face_cycle(transfer) / FACE_CYCLE_FILE, "cycle")
+            if params.face == "cycle"
+            else (_models(names) / "face_generator.safetensors", "residual")
+        )
+    return Statement(
+        networks=tuple(
+            UsedNetwork(role=role, architecture=architecture, weights_sha256=sha256_of(file))
+            for role, (file, architecture) in files.items()
+        ),
+        source_frames_sha256=sha256_of(source.frames),
+        source_keypoints_sha256=sha256_of(_keypoints_file(names)),
+    )
+
+
+def _keypoints_file(names: Transfer) -> Path:
+    return Path(f"artifacts/keypoints/{names.source_subject}/{names.source}.parquet")
+
+
+def _models(names: Transfer) -> Path:
+    return Path("artifacts/models") / names.target
+
+
+def _face_cycle(transfer: str) -> Path:
+    return Path("artifacts/face_cycles") / transfer

@@ -13,8 +13,8 @@ from motiontransfer.training.face_cycle import FaceCycleSettings
 from motiontransfer.training.face_cycle_dataset import FaceClip
 from motiontransfer.training.face_cycle_training import FaceCycleNetworks, train_face_cycle
 from motiontransfer.training.face_cycle_weights import write_no_face_translator
-from motiontransfer.training.generator_training import RunPaths
 from motiontransfer.training.run_params import TrainingParams
+from motiontransfer.training.run_paths import RunPaths
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 from motiontransfer.transfers import Transfer

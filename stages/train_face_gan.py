@@ -4,13 +4,19 @@ from pathlib import Path
 
 from pydantic import Field
 
+from motiontransfer.nets.discriminators import DiscriminatorConfig
 from motiontransfer.nets.face_generator import FaceGeneratorConfig
 from motiontransfer.params import load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.face_gan import FaceGanSettings
-from motiontransfer.training.face_training import train_face_generator, write_no_face_generator
-from motiontransfer.training.generator_training import DiscriminatorConfig, RunPaths
+from motiontransfer.training.face_training import (
+    FaceNetworks,
+    train_face_generator,
+    write_no_face_generator,
+)
+from motiontransfer.training.perceptual_weights import check_perceptual, read_perceptual
 from motiontransfer.training.run_params import TrainingParams
+from motiontransfer.training.run_paths import RunPaths
 from motiontransfer.training.target_clips import read_target_clips
 from motiontransfer.training.trained import read_generator
 
@@ -22,11 +28,14 @@ class TrainFaceGanParams(TrainingParams):
     adversarial_weight: float = Field(ge=0)
     feature_matching_weight: float = Field(ge=0)
     l1_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+    perceptual_file: Path | None
 
 
 def main(target: str) -> None:
     """Read the target's frames, keypoints and main generator, write weights, curves and metrics."""
     params = load_section(TrainFaceGanParams, "train_face_gan")
+    check_perceptual("train_face_gan", weight=params.perceptual_weight, file=params.perceptual_file)
     paths = RunPaths(
         checkpoints=Path("checkpoints/train_face_gan") / target,
         models=Path("artifacts/models") / target,
@@ -42,20 +51,30 @@ def main(target: str) -> None:
     clips = read_target_clips(
         Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, trained.held_out
     )
+    perceptual = read_perceptual(
+        "train_face_gan", weight=params.perceptual_weight, file=params.perceptual_file
+    )
     with params.launched() as fabric:
         metrics = train_face_generator(
             clips,
             fabric,
             trained,
-            config=params.fill(FaceGeneratorConfig, pose_channels=trained.style.num_channels),
-            discriminator_config=DiscriminatorConfig(
-                num_filters=params.discriminator_filters,
-                num_layers=params.discriminator_layers,
-                num_scales=1,
-            ),
+            networks=_networks(params, pose_channels=trained.style.num_channels),
             settings=params.fill(FaceGanSettings),
+            perceptual=perceptual,
             schedule=params.schedule,
             paths=paths,
         )
         if fabric.is_global_zero:
             write_json(metrics_file, metrics)
+
+
+def _networks(params: TrainFaceGanParams, *, pose_channels: int) -> FaceNetworks:
+    return FaceNetworks(
+        generator=params.fill(FaceGeneratorConfig, pose_channels=pose_channels),
+        discriminator=DiscriminatorConfig(
+            num_filters=params.discriminator_filters,
+            num_layers=params.discriminator_layers,
+            num_scales=1,
+        ),
+    )

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.nets.blocks import Upsampling
-from motiontransfer.nets.discriminators import Normalization
+from motiontransfer.nets.discriminators import DiscriminatorConfig, Normalization
 from motiontransfer.nets.frame_generator import (
     Architecture,
     Background,
@@ -17,22 +17,18 @@ from motiontransfer.nets.frame_generator import (
 from motiontransfer.nets.window_discriminators import frames_at_once
 from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
-from motiontransfer.pretrained import pretrained_file
 from motiontransfer.storage import write_json
 from motiontransfer.training.conditioning import ConditioningSettings, PreviousFrameGradient
 from motiontransfer.training.frame_losses import FrameLossSettings
 from motiontransfer.training.gan import GanSettings
-from motiontransfer.training.generator_training import (
-    DiscriminatorConfig,
-    MainNetworks,
-    Perceptual,
-    RunPaths,
-    train_generator,
-)
+from motiontransfer.training.generator_training import train_generator
 from motiontransfer.training.judging import AugmentationChoice, JudgingSettings
 from motiontransfer.training.losses import Objective
-from motiontransfer.training.perceptual_weights import VGG19, read_perceptual_network
+from motiontransfer.training.main_networks import MainNetworks
+from motiontransfer.training.perceptual_weights import check_perceptual, read_perceptual
 from motiontransfer.training.run_params import TrainingParams
+from motiontransfer.training.run_paths import RunPaths
+from motiontransfer.training.schedule import Growth
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 
@@ -54,6 +50,8 @@ class TrainGanParams(TrainingParams):
     limb_dropout: float = Field(ge=0, le=1)
     architecture: Architecture
     background: Background
+    global_fraction: float = Field(ge=0, lt=1)
+    fixed_global_fraction: float = Field(ge=0, lt=1)
     max_channels: int = Field(ge=1)
     upsampling: Upsampling
     discriminator_scales: int = Field(ge=1)
@@ -80,7 +78,9 @@ def main(target: str) -> None:
         Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, held_out
     )
     networks = _networks(params, clips[0].keypoints.image_size)
-    perceptual = _read_perceptual(params)
+    perceptual = read_perceptual(
+        "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
+    )
     with params.launched() as fabric:
         metrics = train_generator(
             clips,
@@ -128,21 +128,44 @@ def check_choices(params: TrainGanParams) -> None:
             "so nothing is learnt of it; raise this, or set train_gan.previous_frame to none"
         )
     if params.previous_frame == "none":
-        for name, neutral in (
+        _expect_neutral(
+            params,
             ("previous_frame_dropout", 0),
             ("previous_frame_noise", 0),
             ("previous_frame_gradient", "kept"),
-        ):
-            if (value := getattr(params, name)) != neutral:
-                raise ParamsError(
-                    f"{PARAMS_FILE}: train_gan.{name}: has no effect where previous_frame is none; "
-                    f"expected {neutral}, got {value}"
-                )
-    if params.perceptual_weight == 0 and params.perceptual_file is not None:
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.perceptual_file: has no effect where perceptual_weight is "
-            f"0; expected null, got {params.perceptual_file}"
+            where="previous_frame is none",
         )
+    _check_growth(params)
+    check_perceptual("train_gan", weight=params.perceptual_weight, file=params.perceptual_file)
+
+
+def _check_growth(params: TrainGanParams) -> None:
+    if params.global_fraction == 0:
+        _expect_neutral(params, ("fixed_global_fraction", 0), where="global_fraction is 0")
+        return
+    if params.architecture != "local":
+        _expect_neutral(params, ("global_fraction", 0), where="architecture is not local")
+    if params.max_minutes is not None and params.fixed_global_fraction > 0:
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.fixed_global_fraction: counts steps, and with max_minutes "
+            f"nobody knows how many there are; expected 0, got {params.fixed_global_fraction}"
+        )
+    for name in ("steps", "discriminator_scales"):
+        if (value := getattr(params, name)) < 2:
+            raise ParamsError(
+                f"{PARAMS_FILE}: train_gan.{name}: expected at least 2 where global_fraction is "
+                f"not 0, one for the global generator's training and one for the whole one's, "
+                f"got {value}"
+            )
+
+
+def _expect_neutral(params: TrainGanParams, *expected: tuple[str, object], where: str) -> None:
+    for name, neutral in expected:
+        if (value := getattr(params, name)) != neutral:
+            raise ParamsError(
+                f"{PARAMS_FILE}: train_gan.{name}: has no effect where {where}; "
+                f"expected {neutral}, got {value}"
+            )
 
 
 def _networks(params: TrainGanParams, size: tuple[int, int]) -> MainNetworks:
@@ -157,11 +180,5 @@ def _networks(params: TrainGanParams, size: tuple[int, int]) -> MainNetworks:
             normalization=params.discriminator_normalization,
         ),
         style=style,
+        growth=params.fill(Growth) if params.global_fraction else None,
     )
-
-
-def _read_perceptual(params: TrainGanParams) -> Perceptual | None:
-    if params.perceptual_weight == 0:
-        return None
-    file = pretrained_file(VGG19, file=params.perceptual_file)
-    return Perceptual(network=read_perceptual_network(file), file=file)

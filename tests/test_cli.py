@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer import cli
+from motiontransfer.cli.app import main
 from motiontransfer.media.frame_store import FrameStore
 from tests.dancer import add_clip, dance
 
@@ -25,7 +25,7 @@ def command(monkeypatch, *arguments):
     """Run it as a shell would; return its status."""
     monkeypatch.setattr(sys, "argv", ["motiontransfer", *arguments])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        main()
     return end.value.code
 
 

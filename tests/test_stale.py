@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.cli import main
+from motiontransfer.cli.app import main
 from motiontransfer.errors import MissingFileError
 from motiontransfer.stale import remove, stale_files
 

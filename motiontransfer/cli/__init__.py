@@ -1,5 +1,1 @@
 """The `motiontransfer` command: what DVC does not do."""
-
-from motiontransfer.cli.app import main
-
-__all__ = ["main"]

@@ -4,14 +4,42 @@ import sys
 
 import typer
 
+from motiontransfer.cli.add_transfer import add_transfer
+from motiontransfer.cli.add_video import add_video
+from motiontransfer.cli.compare import compare
+from motiontransfer.cli.doctor import doctor
+from motiontransfer.cli.heal import heal
 from motiontransfer.cli.inspect import inspect
+from motiontransfer.cli.join import join
 from motiontransfer.cli.preset import preset
+from motiontransfer.cli.remove_video import remove_video
+from motiontransfer.cli.run import OWN_ARGUMENTS, run
+from motiontransfer.cli.score import score
+from motiontransfer.cli.share import share
+from motiontransfer.cli.study import study
 from motiontransfer.cli.tidy import tidy
+from motiontransfer.cli.verify import verify
 from motiontransfer.errors import MotionTransferError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-for subcommand in (tidy, inspect, preset):
+for subcommand in (
+    tidy,
+    compare,
+    inspect,
+    preset,
+    share,
+    join,
+    heal,
+    add_video,
+    add_transfer,
+    remove_video,
+    doctor,
+    verify,
+    score,
+):
     app.command()(subcommand)
+app.command(context_settings=OWN_ARGUMENTS)(run)
+app.add_typer(study, name="study")
 
 
 @app.callback()

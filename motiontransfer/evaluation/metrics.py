@@ -1,45 +1,44 @@
-"""How near a frame is to the real one: L1, PSNR and SSIM on the frame, the person and the face.
+"""How near a frame is to the real one, on the whole frame, the person, the face and the hands.
 
-Hides the metrics' settings. SSIM is scikit-image's, set as Wang et al. 2004: Gaussian window of 11
-pixels with sigma 1.5, population covariance, range 255, each channel by itself and then the mean.
-A region's SSIM equals that of the region cut out: windows that reach over its edge do not count.
-Rows are kept for each frame; a region that cannot be measured is a row that says why.
+Hides which metrics a region has: L1, PSNR and SSIM everywhere, MS-SSIM on the whole frame only (its
+coarsest scale needs 176 pixels), and those of networks for which there are weights everywhere but
+on the hands. A region's SSIM equals that of the region cut out: windows that reach over its edge do
+not count. A region that cannot be measured is counted, with the reason.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Float64, UInt8
-from skimage.metrics import structural_similarity
+from jaxtyping import UInt8
 
 from motiontransfer.evaluation.regions import Box, Regions
+from motiontransfer.evaluation.series import Series
+from motiontransfer.evaluation.similarity import (
+    SMALLEST_MS_SSIM_PX,
+    WINDOW_PX,
+    ms_ssim,
+    similarity,
+)
 
-WINDOW_PX = 11
 PSNR_CAP_DB = 100.0
 METRICS = ("l1", "psnr", "ssim")
-REGIONS = ("frame", "person", "face")
 NOT_DETECTED = "not detected"
 TOO_SMALL = f"smaller than {WINDOW_PX} pixels"
 
-_Row = dict[str, str | int | float]
+PictureDistance = Callable[[UInt8[np.ndarray, "_ _ 3"], UInt8[np.ndarray, "_ _ 3"]], float]
+"""How far the second picture is from the first, by a network; 0 where they are equal."""
 
-
-def ssim_map(
-    real: UInt8[np.ndarray, "height width 3"], fake: UInt8[np.ndarray, "height width 3"]
-) -> Float64[np.ndarray, "height width"]:
-    """SSIM of the window around each pixel, averaged over the channels."""
-    _, similarity = structural_similarity(
-        real,
-        fake,
-        data_range=255,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        channel_axis=-1,
-        full=True,
-    )
-    return similarity.mean(axis=-1)
+_NEVER_MEASURED = {
+    "fid": "needs the Inception network of the package torch-fidelity, which is not installed, and "
+    "thousands of frames that are not alike",
+    "kid": "needs the same network as fid",
+    "face_identity": "needs a network that recognises faces; identity compares colours instead",
+}
+_BoxMetrics = Mapping[str, Mapping[str, float]]
+_REGION_OF_BOX = {"left_hand": "hands", "right_hand": "hands"}
+_WITHOUT_NETWORKS = ("left_hand", "right_hand")
 
 
 def frame_metrics(
@@ -47,114 +46,162 @@ def frame_metrics(
     fake: UInt8[np.ndarray, "height width 3"],
     *,
     boxes: Mapping[str, Box | None],
-) -> list[_Row]:
-    """One row a region: `region`, `l1` (levels of 0 to 255), `psnr` (dB), `ssim`, `skipped`.
+    distances: Mapping[str, PictureDistance] = MappingProxyType({}),
+) -> dict[str, dict[str, float]]:
+    """Metrics of each box: `l1` (levels of 0 to 255), `psnr` (dB), `ssim`, and those of networks.
 
-    PSNR is at most 100 dB, also where the pictures are identical, so that means stay finite.
+    PSNR is at most 100 dB, also where the pictures are identical, so that means stay finite. The
+    box `frame` is the whole frame, and has `ms_ssim` too.
 
     Args:
-        boxes: region -> its box, or None where nothing was detected.
-
-    Returns:
-        Rows in the order of `boxes`; `skipped` is empty, or the reason why the metrics are NaN.
+        boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
+        distances: metric -> a network's distance.
     """
     error = real.astype(np.float64) - fake.astype(np.float64)
-    large_enough = min(real.shape[:2]) >= WINDOW_PX
-    similarity = ssim_map(real, fake) if large_enough else np.zeros(real.shape[:2])
-    rows: list[_Row] = []
-    for region, box in boxes.items():
-        row: _Row = {"region": region, **dict.fromkeys(METRICS, np.nan)}
-        row["skipped"] = NOT_DETECTED if box is None else ""
-        if box is not None:
-            x0, y0, x1, y1 = box
-            if min(x1 - x0, y1 - y0) < WINDOW_PX:
-                row["skipped"] = TOO_SMALL
-            else:
-                inside = error[y0:y1, x0:x1]
-                reach = WINDOW_PX // 2
-                row["l1"] = float(np.abs(inside).mean())
-                row["psnr"] = _psnr(float(np.square(inside).mean()))
-                row["ssim"] = float(
-                    similarity[y0 + reach : y1 - reach, x0 + reach : x1 - reach].mean()
-                )
-        rows.append(row)
-    return rows
+    measurable = {name: box for name, box in boxes.items() if box and not why_skipped(box)}
+    if not measurable:
+        return {name: {} for name in boxes}
+    found = similarity(real, fake)
+    of_pixel = found.ssim.mean(axis=-1)
+    reach = WINDOW_PX // 2
+    metrics: dict[str, dict[str, float]] = {name: {} for name in boxes}
+    for name, (x0, y0, x1, y1) in measurable.items():
+        inside = error[y0:y1, x0:x1]
+        whole_windows = of_pixel[y0 + reach : y1 - reach, x0 + reach : x1 - reach]
+        metrics[name] = {
+            "l1": float(np.abs(inside).mean()),
+            "psnr": psnr(float(np.square(inside).mean())),
+            "ssim": float(whole_windows.mean(dtype=np.float64)),
+        }
+        if name not in _WITHOUT_NETWORKS:
+            for metric, distance in distances.items():
+                metrics[name][metric] = distance(real[y0:y1, x0:x1], fake[y0:y1, x0:x1])
+    if "frame" in measurable and min(real.shape[:2]) >= SMALLEST_MS_SSIM_PX:
+        metrics["frame"]["ms_ssim"] = ms_ssim(real, fake, found)
+    return metrics
 
 
-def _psnr(mean_square: float) -> float:
+def why_skipped(box: Box | None) -> str:
+    """Why a box has no metrics; empty where it has."""
+    if box is None:
+        return NOT_DETECTED
+    x0, y0, x1, y1 = box
+    return TOO_SMALL if min(x1 - x0, y1 - y0) < WINDOW_PX else ""
+
+
+def psnr(mean_square: float) -> float:
+    """Peak signal-to-noise ratio in dB, at most 100, of a mean squared error in levels."""
     if mean_square == 0:
         return PSNR_CAP_DB
     return min(float(10 * np.log10(255**2 / mean_square)), PSNR_CAP_DB)
 
 
-def compare_frames(
-    real: Iterable[UInt8[np.ndarray, "_ _ 3"]],
-    fakes: Mapping[str, Iterable[UInt8[np.ndarray, "_ _ 3"]]],
-    *,
-    regions: Mapping[str, Regions],
-) -> pd.DataFrame:
-    """Compare clips frame by frame as they stream past; only the rows are kept.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Networks:
+    """Distances by networks, as far as there are weights."""
+
+    distances: Mapping[str, PictureDistance]
+    """Metric -> its distance."""
+
+    skipped: Mapping[str, str]
+    """Metric -> why there is none."""
+
+
+NO_NETWORKS = Networks(
+    distances={}, skipped=dict.fromkeys(("lpips", "dists"), "no weights were given")
+)
+
+
+def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
+    """Metric that others report -> why it is not here.
 
     Args:
-        fakes: method -> its frames, as many and as large as the real ones.
-        regions: regions to measure beside the whole frame, found on the real frames.
-
-    Returns:
-        One row a (frame, method, region): frame_index, method, region, l1, psnr, ssim, skipped.
-
-    Raises:
-        ValueError: the clips have different numbers of frames.
+        size: (height, width) of the frames.
     """
-    rows: list[_Row] = []
-    for index, frames in enumerate(zip(real, *fakes.values(), strict=True)):
-        height, width = frames[0].shape[:2]
+    skipped = {**_NEVER_MEASURED, **networks.skipped}
+    if min(size) < SMALLEST_MS_SSIM_PX:
+        skipped["ms_ssim"] = f"needs frames of {SMALLEST_MS_SSIM_PX} pixels on each side"
+    return skipped
+
+
+class PictureJudge:
+    """Compares methods with the real frames as they stream past; keeps only numbers."""
+
+    def __init__(
+        self,
+        real: str,
+        methods: Sequence[str],
+        *,
+        regions: Mapping[str, Regions],
+        distances: Mapping[str, PictureDistance],
+    ) -> None:
+        """Measure each method's frames beside those called `real`.
+
+        Args:
+            regions: boxes by name, found on the real frames; `left_hand` and `right_hand` are
+                reported together as `hands`.
+            distances: metric -> a network's distance.
+        """
+        self._real = real
+        self._regions, self._distances = regions, distances
+        self._index = 0
+        self._measured: dict[str, list[_BoxMetrics]] = {method: [] for method in methods}
+
+    def see(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+        """Take the next frame of every video, by name."""
+        real = frames[self._real]
+        height, width = real.shape[:2]
         boxes: dict[str, Box | None] = {"frame": (0, 0, width, height)}
-        boxes |= {region: found.at(index) for region, found in regions.items()}
-        for method, fake in zip(fakes, frames[1:], strict=True):
-            rows += [
-                {"frame_index": index, "method": method, **row}
-                for row in frame_metrics(frames[0], fake, boxes=boxes)
-            ]
-    return pd.DataFrame(rows, columns=["frame_index", "method", "region", *METRICS, "skipped"])
+        boxes |= {name: found.at(self._index) for name, found in self._regions.items()}
+        self._index += 1
+        for method, measured in self._measured.items():
+            found = frame_metrics(real, frames[method], boxes=boxes, distances=self._distances)
+            measured.append(found)
 
-
-def summarise(table: pd.DataFrame, method: str) -> dict[str, dict[str, float | None]]:
-    """Means over the frames where the region could be measured; None where it never could."""
-    rows = table[table["method"] == method]
-    return {
-        str(region): {metric: mean_or_none(group[metric]) for metric in METRICS}
-        for region, group in rows.groupby("region", sort=False)
-    }
-
-
-def count_skipped(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """How many frames were skipped, by region and reason; the reasons are there even if 0.
-
-    Regions are found on the real frames, so the counts are the same for every method.
-    """
-    rows = table[table["method"] == table["method"].iloc[0]]
-    return {
-        str(region): {
-            reason.replace(" ", "_"): int((group["skipped"] == reason).sum())
-            for reason in (NOT_DETECTED, TOO_SMALL)
+    def scores(self) -> dict[str, object]:
+        """Method -> region -> metric -> series."""
+        boxes_of: dict[str, list[str]] = {"frame": ["frame"]}
+        for name in self._regions:
+            boxes_of.setdefault(_region(name), []).append(name)
+        return {
+            method: {
+                region: {
+                    metric: _pooled(measured, boxes, metric) for metric in self._metrics_of(region)
+                }
+                for region, boxes in boxes_of.items()
+            }
+            for method, measured in self._measured.items()
         }
-        for region, group in rows.groupby("region", sort=False)
+
+    def _metrics_of(self, region: str) -> list[str]:
+        extra = ["ms_ssim"] if region == "frame" else []
+        return [*METRICS, *extra, *([] if region == "hands" else self._distances)]
+
+
+def count_skipped(regions: Mapping[str, Regions]) -> dict[str, dict[str, int]]:
+    """How many boxes cannot be measured, by region and reason; the reasons are there even if 0.
+
+    Regions are found on the real frames, so the counts are the same for every method. Each hand is
+    counted by itself.
+    """
+    counts = {_region(name): dict.fromkeys((NOT_DETECTED, TOO_SMALL), 0) for name in regions}
+    for name, found in regions.items():
+        for index in range(len(found.found)):
+            if reason := why_skipped(found.at(index)):
+                counts[_region(name)][reason] += 1
+    return {
+        region: {reason.replace(" ", "_"): count for reason, count in reasons.items()}
+        for region, reasons in counts.items()
     }
 
 
-def mean_or_none(values: Iterable[float]) -> float | None:
-    """Mean of the numbers that are not NaN, to four decimals; None where there are none."""
-    numbers = np.fromiter(values, np.float64)
-    numbers = numbers[~np.isnan(numbers)]
-    return round(float(numbers.mean()), 4) if numbers.size else None
+def _region(name: str) -> str:
+    return _REGION_OF_BOX.get(name, name)
 
 
-def wide_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a frame, one column a (method, region, metric), for plots: `ours_person_ssim`."""
-    values = table.set_index(["frame_index", "method", "region"])[list(METRICS)]
-    columns = {
-        f"{method}_{region}_{metric}": values[metric].xs((method, region), level=(1, 2))
-        for method, region in dict.fromkeys(zip(table["method"], table["region"], strict=True))
-        for metric in METRICS
-    }
-    return pd.DataFrame(columns).rename_axis("frame_index").reset_index()
+def _pooled(frames: Sequence[_BoxMetrics], boxes: Sequence[str], metric: str) -> Series:
+    values = [[f[box][metric] for box in boxes if metric in f[box]] for f in frames]
+    return Series(
+        total=np.array([sum(measured) for measured in values], np.float64),
+        weight=np.array([len(measured) for measured in values], np.float64),
+    )

@@ -19,9 +19,16 @@ _COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table with four decimals; what could not be measured is an empty cell."""
+    """Write a table; what could not be measured is an empty cell.
+
+    Numbers have four decimals, and small ones four significant digits.
+    """
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+        table.to_csv(temporary, index=False, float_format=_number, lineterminator="\n")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"
 
 
 def write_picture(path: Path, picture: UInt8[np.ndarray, "height width 3"]) -> None:

@@ -2,18 +2,18 @@
 
 Hides how two sets of keypoints are matched: joints by name, frames by index. Distances are mean
 pixels over the joints that both have; what one lacks is counted as a missed detection, never
-guessed. The left and the right hand are reported as one group, as in the paper.
+guessed: as a share of groups, and in joints a frame, as the paper counts. The left and the right
+hand are reported as one group, as in the paper.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.evaluation.metrics import mean_or_none
+from motiontransfer.evaluation.series import Series, means
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.skeleton import Skeleton
 
@@ -64,7 +64,70 @@ def joint_distances(
     return distances
 
 
-def pose_distance(result: Keypoints, reference: Keypoints) -> dict[str, float | None]:
+def distance_series(result: Keypoints, reference: Keypoints) -> dict[str, Series]:
+    """Mean pixels over the joints that both have, for `body`, `hands`, `face` and `all`.
+
+    Raises:
+        KeypointsError: another number of frames, another image size, or no joint in common.
+    """
+    distances = joint_distances(result, reference)
+    shared = ~np.isnan(distances)
+    apart = np.where(shared, distances, 0.0)
+    return {
+        name: Series(
+            total=apart[:, joints].sum(axis=1), weight=shared[:, joints].sum(axis=1, dtype=float)
+        )
+        for name, joints in joints_of_groups(reference).items()
+    }
+
+
+def missed_series(result: Keypoints, reference: Keypoints) -> dict[str, Series]:
+    """Share of the reference's detections that the result lacks, for `body`, `hands` and `face`.
+
+    A detection is a group with at least one joint in one frame; each hand counts by itself.
+
+    Raises:
+        KeypointsError: another number of frames.
+    """
+    expected, missed = _expected_and_missed(result, reference)
+    return {
+        name: Series(
+            total=missed[name].sum(axis=1, dtype=float),
+            weight=expected[name].sum(axis=1, dtype=float),
+        )
+        for name in REPORTED_GROUPS
+    }
+
+
+def missed_joint_series(result: Keypoints, reference: Keypoints) -> dict[str, Series]:
+    """Joints a frame that the reference has and the result lacks, by group and in `all`.
+
+    Joints that the result's skeleton does not know are left out.
+
+    Raises:
+        KeypointsError: another number of frames, or no joint in common.
+    """
+    check_same_length(result, reference)
+    in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
+    missed = np.zeros(reference.score.shape, bool)
+    missed[:, in_reference] = (reference.score[:, in_reference] > 0) & (
+        result.score[:, in_result] == 0
+    )
+    return {
+        name: Series(
+            total=missed[:, joints].sum(axis=1, dtype=float), weight=np.ones(reference.num_frames)
+        )
+        for name, joints in joints_of_groups(reference).items()
+    }
+
+
+def found_series(keypoints: Keypoints, group: str) -> Series:
+    """Share of all frames in which the skeleton's group has at least one joint."""
+    found = _has_group(keypoints, group)
+    return Series(total=found.astype(float), weight=np.ones(keypoints.num_frames))
+
+
+def pose_distance(result: Keypoints, reference: Keypoints) -> dict[str, object]:
     """Mean pixels over frames and joints, for `body`, `hands`, `face` and `all`.
 
     None for a group that never has a joint in both.
@@ -72,60 +135,33 @@ def pose_distance(result: Keypoints, reference: Keypoints) -> dict[str, float | 
     Raises:
         KeypointsError: another number of frames, another image size, or no joint in common.
     """
-    distances = joint_distances(result, reference)
+    return means(distance_series(result, reference))
+
+
+def joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " joints"]]:
+    """Reported group, and `all` -> positions of its joints along the joint axis."""
+    known = dict(keypoints.skeleton.groups)
+    positions = np.arange(len(keypoints.skeleton.joints))
     of_group = {
-        name: mean_or_none(
-            np.concatenate([distances[:, part].reshape(-1) for part in _slices(reference, groups)])
+        name: np.concatenate(
+            [positions[keypoints.skeleton.slice(group)] for group in groups if group in known]
+            or [positions[:0]]
         )
         for name, groups in REPORTED_GROUPS.items()
     }
-    return {**of_group, "all": mean_or_none(distances.reshape(-1))}
+    return {**of_group, "all": positions}
 
 
-def missed_detections(result: Keypoints, reference: Keypoints) -> dict[str, float | None]:
-    """Share of the reference's detections that the result lacks, for `body`, `hands` and `face`.
-
-    A detection is a group with at least one joint in one frame; each hand counts by itself. None
-    for a group that the reference never has.
+def check_same_length(result: Keypoints, reference: Keypoints) -> None:
+    """Accept poses that lie beside each other frame by frame.
 
     Raises:
-        KeypointsError: another number of frames.
+        KeypointsError: they do not.
     """
-    expected, missed = _expected_and_missed(result, reference)
-    return {
-        name: round(float(missed[name].sum() / expected[name].sum()), 4)
-        if expected[name].any()
-        else None
-        for name in REPORTED_GROUPS
-    }
-
-
-def found_in_frames(keypoints: Keypoints, group: str) -> float:
-    """Share of all frames in which the skeleton's group has at least one joint."""
-    return round(float(_has_group(keypoints, group).mean()), 4)
-
-
-def pose_table(result: Keypoints, reference: Keypoints) -> pd.DataFrame:
-    """One row a frame: mean pixels over all shared joints, and how many detections are missed.
-
-    Columns: frame_index, pose_distance_px (NaN where nothing is shared), missed_body, missed_hands,
-    missed_face (numbers of detections).
-
-    Raises:
-        KeypointsError: another number of frames, another image size, or no joint in common.
-    """
-    distances = joint_distances(result, reference)
-    shared = ~np.isnan(distances)
-    count = shared.sum(axis=1)
-    total = np.where(shared, distances, 0).sum(axis=1)
-    _, missed = _expected_and_missed(result, reference)
-    return pd.DataFrame(
-        {
-            "frame_index": np.arange(reference.num_frames),
-            "pose_distance_px": np.where(count > 0, total / np.maximum(count, 1), np.nan),
-            **{f"missed_{name}": missed[name].sum(axis=1) for name in REPORTED_GROUPS},
-        }
-    )
+    if result.num_frames != reference.num_frames:
+        raise KeypointsError(
+            f"poses to compare: expected {reference.num_frames} frames, got {result.num_frames}"
+        )
 
 
 def concatenated(clips: Sequence[Keypoints]) -> Keypoints:
@@ -167,10 +203,7 @@ def _expected_and_missed(
     result: Keypoints, reference: Keypoints
 ) -> tuple[dict[str, Bool[np.ndarray, "_ _"]], dict[str, Bool[np.ndarray, "_ _"]]]:
     """Reported group -> (frame, group of the skeleton) whether expected, and whether missed."""
-    if result.num_frames != reference.num_frames:
-        raise KeypointsError(
-            f"poses to compare: expected {reference.num_frames} frames, got {result.num_frames}"
-        )
+    check_same_length(result, reference)
     expected = {
         name: np.stack([_has_group(reference, group) for group in groups], axis=1)
         for name, groups in REPORTED_GROUPS.items()
@@ -186,8 +219,3 @@ def _has_group(keypoints: Keypoints, group: str) -> Bool[np.ndarray, " frames"]:
     if group not in dict(keypoints.skeleton.groups):
         return np.zeros(keypoints.num_frames, bool)
     return np.any(keypoints.score[:, keypoints.skeleton.slice(group)] > 0, axis=1)
-
-
-def _slices(keypoints: Keypoints, groups: tuple[str, ...]) -> list[slice]:
-    known = dict(keypoints.skeleton.groups)
-    return [keypoints.skeleton.slice(group) if group in known else slice(0) for group in groups]

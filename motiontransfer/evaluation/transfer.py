@@ -10,39 +10,39 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.evaluation.benchmark import (
     Footage,
-    benchmark,
-    named_pose_table,
+    Yardsticks,
+    frame_table,
+    judges_of,
+    method_columns,
     nearest_footage,
+    quantity_columns,
+    watch,
 )
-from motiontransfer.evaluation.frame_references import check_size, read_frames
+from motiontransfer.evaluation.findings import Findings
+from motiontransfer.evaluation.frame_references import check_size
+from motiontransfer.evaluation.identity import training_looks
+from motiontransfer.evaluation.intervals import block_length, intervals
+from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks, count_skipped, not_measured
 from motiontransfer.evaluation.plots import (
     benchmark_panels,
     plot_curves,
-    worst_frames,
     write_csv,
     write_picture,
 )
-from motiontransfer.evaluation.pose_distance import (
-    found_in_frames,
-    missed_detections,
-    pose_distance,
-)
+from motiontransfer.evaluation.pose_accuracy import pose_scores, shows_a_head
 from motiontransfer.evaluation.redetection import redetect
-from motiontransfer.evaluation.regions import person_regions
-from motiontransfer.evaluation.temporal import background_flicker, frame_change
+from motiontransfer.evaluation.regions import all_regions, person_regions
+from motiontransfer.evaluation.series import Scores, Series, group, means
+from motiontransfer.evaluation.temporal import ChangeJudge
+from motiontransfer.evaluation.worst_frames import worst_frames_picture
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
 from motiontransfer.training.target_clips import TargetClip
-
-_PICTURE_COLUMNS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,8 @@ def evaluate_transfer(
     box_margin: float,
     compute: Compute,
     folder: Path,
-) -> dict[str, object]:
+    networks: Networks = NO_NETWORKS,
+) -> Findings:
     """Judge a transfer, and write its table and pictures.
 
     Args:
@@ -75,9 +76,10 @@ def evaluate_transfer(
         clips: the target's, for the nearest-neighbour baseline.
         box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `worst_frames.png` go.
+        networks: distances that need weights.
 
     Returns:
-        The metrics: `detection` and `temporal`, and `truth` where there is one.
+        Metrics `detection`, `temporal` and `identity`, and `truth` where there is one.
 
     Raises:
         MissingFileError: a video is not there.
@@ -89,24 +91,33 @@ def evaluate_transfer(
         check_video(
             videos.truth, intended, "film or cut it to match, or set this transfer's truth to none"
         )
-    ours = _footage(videos.result, size, compute=compute)
-    methods = {"ours": ours, "nearest_neighbours": nearest_footage(intended, clips)}
-    detection, per_frame = _judge_detection(methods, intended)
-    metrics: dict[str, object] = {
-        "frames": intended.num_frames,
-        "detection": detection,
-        "temporal": _judge_steadiness(videos, intended, ours, box_margin=box_margin),
+    footage = {
+        "ours": _footage(videos.result, size, compute=compute),
+        "nearest_neighbours": nearest_footage(intended, clips),
     }
-    panels = _pose_panels()
     if videos.truth is not None:
-        truth = _footage(videos.truth, size, compute=compute)
-        metrics["truth"], against_truth = benchmark(truth, methods, box_margin=box_margin)
-        per_frame = per_frame.merge(_only_metrics(against_truth), on="frame_index")
-        panels = {**benchmark_panels(("person", "face")), **panels}
-    write_csv(folder / "per_frame.csv", per_frame)
-    plot_curves(folder / "curves.png", per_frame, panels, title="The result, frame by frame")
-    write_picture(folder / "worst_frames.png", _worst_frames(videos, intended, per_frame))
-    return metrics
+        footage["truth"] = _footage(videos.truth, size, compute=compute)
+    yardsticks = Yardsticks(
+        box_margin=box_margin,
+        distances=networks.distances,
+        looks=training_looks(clips, margin=box_margin),
+    )
+    scores, columns = _arranged(_judge(videos, footage, intended, yardsticks), footage, intended)
+    per_frame = _write_table(folder, columns, intended)
+    rows = {"source": videos.source, "result": videos.result}
+    if videos.truth is not None:
+        rows["truth"] = videos.truth
+    write_picture(folder / "worst_frames.png", worst_frames_picture(rows, intended, per_frame))
+    metrics = {"frames": intended.num_frames, **means(scores)}
+    if videos.truth is not None:
+        regions = all_regions(footage["truth"].keypoints, margin=box_margin)
+        metrics["truth"] = {"skipped_frames": count_skipped(regions), **group(metrics["truth"])}
+    block = block_length(intended.num_frames, intended.frame_rate)
+    return Findings(
+        metrics=metrics,
+        intervals=intervals(scores, block_frames=block),
+        skipped=_skipped(footage, intended, networks),
+    )
 
 
 def check_video(path: Path, intended: Keypoints, advice: str) -> None:
@@ -130,99 +141,108 @@ def _footage(video: Path, size: tuple[int, int], *, compute: Compute) -> Footage
     return Footage(frames=[(video, i) for i in range(found.num_frames)], keypoints=found)
 
 
-def _judge_detection(
-    methods: Mapping[str, Footage], intended: Keypoints
-) -> tuple[dict[str, object], pd.DataFrame]:
-    """Pose found against pose intended; needs no truth."""
-    frame_index = np.arange(intended.num_frames)
-    per_frame = pd.DataFrame(
-        {
-            "frame_index": frame_index,
-            "pts_seconds": frame_index / float(intended.frame_rate),
-        }
-    )
-    detection: dict[str, object] = {}
-    for name, footage in methods.items():
-        detection[name] = {
-            "body_found": found_in_frames(footage.keypoints, "body"),
-            "missed_detections": missed_detections(footage.keypoints, intended),
-            "pose_distance_px": pose_distance(footage.keypoints, intended),
-        }
-        table = named_pose_table(footage.keypoints, intended, name)
-        table = table.rename(columns={f"{name}_pose_distance_px": f"{name}_intended_distance_px"})
-        per_frame = per_frame.merge(table, on="frame_index")
-    return detection, per_frame
-
-
-def _judge_steadiness(
-    videos: TransferVideos, intended: Keypoints, ours: Footage, *, box_margin: float
+def _judge(
+    videos: TransferVideos,
+    footage: Mapping[str, Footage],
+    intended: Keypoints,
+    yardsticks: Yardsticks,
 ) -> dict[str, object]:
-    size, persons = intended.image_size, person_regions(intended, margin=box_margin)
-    change = frame_change(read_frames(ours.frames, size))
-    with FrameStore(videos.source) as source:
-        source_change = frame_change(source.frames())
-    flicker = {"ours": background_flicker(read_frames(ours.frames, size), persons)}
-    if videos.truth is not None:
-        truth_frames = [(videos.truth, index) for index in range(intended.num_frames)]
-        flicker["truth"] = background_flicker(read_frames(truth_frames, size), persons)
-    return {
-        "background_flicker": flicker,
-        "frame_change_to_source": round(change / source_change, 4)
-        if change is not None and source_change
-        else None,
+    """Let all videos pass by those who judge frames; the source for how much it changes."""
+    judges = judges_of(
+        footage,
+        real="truth" if "truth" in footage else None,
+        late=None,
+        background=person_regions(intended, margin=yardsticks.box_margin),
+        yardsticks=yardsticks,
+    )
+    judges["change_to_source"] = ChangeJudge(("ours",), real="source")
+    frames = {name: one.frames for name, one in footage.items()}
+    frames["source"] = [(videos.source, index) for index in range(intended.num_frames)]
+    return watch(frames, judges, size=intended.image_size)
+
+
+def _arranged(
+    found: Scores, footage: Mapping[str, Footage], intended: Keypoints
+) -> tuple[dict[str, object], dict[str, Series]]:
+    """What was found as the metrics' file has it, and as columns of the table."""
+    detection = {
+        name: pose_scores(footage[name].keypoints, intended)
+        for name in ("ours", "nearest_neighbours")
     }
+    along = "" if "truth" in footage else "_own_flow"
+    temporal = {
+        "background_flicker": found["flicker"],
+        f"warping_error{along}": group(found["warping"])["frame"],
+        f"warping_error_person{along}": group(found["warping"])["person"],
+    }
+    identity = {"distance_to_training": found["identity"]}
+    scores: dict[str, object] = {"detection": detection, "temporal": temporal, "identity": identity}
+    columns = {
+        name.replace("_pose_distance_px", "_intended_distance_px"): one
+        for name, one in method_columns(detection).items()
+    }
+    if "truth" in footage:
+        temporal["frame_change_to_truth"] = found["change"]
+        truth = footage["truth"].keypoints
+        scores["truth"] = {
+            method: {**group(regions), **pose_scores(footage[method].keypoints, truth)}
+            for method, regions in group(found["pictures"]).items()
+        }
+        # What was missed and found against the intended pose stands in the table already.
+        columns = method_columns(group(scores["truth"])) | columns
+    quantities = {"frame_change_to_source": found["change_to_source"], **temporal, **identity}
+    columns |= quantity_columns(quantities)
+    temporal["frame_change_to_source"] = group(found["change_to_source"])["ours"]
+    return scores, columns
 
 
-def _only_metrics(against_truth: pd.DataFrame) -> pd.DataFrame:
-    """Without the missed detections: those against the intended pose stand in the table already."""
-    return against_truth[[name for name in against_truth.columns if "_missed_" not in name]]
+def _skipped(
+    footage: Mapping[str, Footage], intended: Keypoints, networks: Networks
+) -> dict[str, str]:
+    """Metric, or group of them -> why it is not there."""
+    truth_poses = footage["truth"].keypoints if "truth" in footage else None
+    skipped = not_measured(intended.image_size, networks)
+    if "truth" not in footage:
+        skipped["truth"] = "nobody filmed the target doing this: there are no frames to compare"
+        skipped["warping_error"] = (
+            "no real frames to take the flow from; warping_error_own_flow is along the video's own"
+        )
+    for section, poses in (("detection", intended), ("truth", truth_poses)):
+        if poses is not None and not shows_a_head(poses):
+            skipped[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
+    return skipped
 
 
-def _pose_panels() -> dict[str, dict[str, str]]:
+def _write_table(folder: Path, columns: Mapping[str, Series], intended: Keypoints) -> pd.DataFrame:
+    """Write what was measured frame by frame, and the curves of some of it."""
+    per_frame = frame_table(columns)
+    frame_index = np.arange(intended.num_frames)
+    per_frame.insert(0, "frame_index", frame_index)
+    per_frame.insert(1, "pts_seconds", frame_index / float(intended.frame_rate))
+    write_csv(folder / "per_frame.csv", per_frame)
+    plot_curves(
+        folder / "curves.png", per_frame, _panels(columns), title="The result, frame by frame"
+    )
+    return per_frame
+
+
+def _panels(columns: Mapping[str, Series]) -> dict[str, dict[str, str]]:
+    """What the curves show: likeness to the truth where there is one, poses, steadiness."""
+    panels = benchmark_panels(("person", "face")) if "ours_person_ssim" in columns else {}
     groups = ("body", "hands", "face")
+    names = {"ours": "ours", "nearest neighbours": "nearest_neighbours", "truth": "truth"}
+    (along,) = {name[len("ours_") :] for name in columns if name.startswith("ours_warping_error_p")}
     return {
+        **panels,
         "Pose distance to the intended pose (pixels)": {
-            "ours": "ours_intended_distance_px",
-            "nearest neighbours": "nearest_neighbours_intended_distance_px",
+            label: f"{name}_intended_distance_px"
+            for label, name in names.items()
+            if name != "truth"
         },
         "Detections missed in the result": {group: f"ours_missed_{group}" for group in groups},
+        "Warping error in the person's box": {
+            label: f"{name}_{along}"
+            for label, name in names.items()
+            if f"{name}_{along}" in columns
+        },
     }
-
-
-def _badness(
-    per_frame: pd.DataFrame,
-) -> tuple[Float[np.ndarray, " frames"], list[str]]:
-    """How bad each frame of the result is, and in words: by the truth where there is one."""
-    if "ours_person_ssim" in per_frame.columns:
-        ssim = per_frame["ours_person_ssim"].to_numpy(np.float64)
-        return 1 - ssim, [f"SSIM {value:.2f}" for value in ssim]
-    distance = per_frame["ours_intended_distance_px"].to_numpy(np.float64)
-    lost = per_frame["ours_missed_body"].to_numpy() > 0
-    words = ["no body" if gone else f"{px:.1f} px" for gone, px in zip(lost, distance, strict=True)]
-    return np.where(lost, np.inf, distance), words
-
-
-def _worst_frames(
-    videos: TransferVideos, intended: Keypoints, per_frame: pd.DataFrame
-) -> UInt8[np.ndarray, "height width 3"]:
-    badness, words = _badness(per_frame)
-    apart = max(1, intended.num_frames // (3 * _PICTURE_COLUMNS))
-    chosen = worst_frames(badness, _PICTURE_COLUMNS, apart=apart)
-    chosen = chosen or evenly_spaced(intended.num_frames, _PICTURE_COLUMNS)
-    size = intended.image_size
-    with FrameStore(videos.source) as source:
-        rows = {"source": [source[index] for index in chosen]}
-    rows["pose"] = [
-        draw_rgb(
-            intended.points[index],
-            intended.score[index],
-            skeleton=intended.skeleton,
-            size=size,
-            line_width_px=max(2.0, size[0] / 80),
-        )
-        for index in chosen
-    ]
-    rows["result"] = list(read_frames([(videos.result, index) for index in chosen], size))
-    if videos.truth is not None:
-        rows["truth"] = list(read_frames([(videos.truth, index) for index in chosen], size))
-    return contact_sheet(rows, [f"frame {index}, {words[index]}" for index in chosen])

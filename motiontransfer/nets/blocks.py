@@ -119,7 +119,7 @@ def upsample(in_channels: int, out_channels: int, *, upsampling: Upsampling) -> 
 
 @torch.no_grad()
 def initialise(module: nn.Module) -> None:
-    """Draw convolution weights from N(0, 0.02) and set biases to zero, as pix2pixHD does.
+    """Draw convolution weights from N(0, 0.02), as pix2pixHD does, and set biases to zero.
 
     The four pixels of a subpixel convolution start alike, so that nothing is chequered (Aitken et
     al. 2017). Meant for `net.apply(initialise)`; uses torch's global generator, which the caller
@@ -135,6 +135,16 @@ def initialise(module: nn.Module) -> None:
     if isinstance(module, SubpixelConvolution):
         weight = module.convolution.weight
         weight.copy_(weight[::4].repeat_interleave(4, dim=0))
+
+
+def halve(
+    pictures: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch channels half_height half_width"]:
+    """Return pictures of half the size: means of 3x3 pixels around every second one.
+
+    What lies outside does not count. An odd height or width is rounded up.
+    """
+    return functional.avg_pool2d(pictures, 3, stride=2, padding=1, count_include_pad=False)
 
 
 def pad_to_multiple(

@@ -7,6 +7,7 @@ normalisation of every weight (Miyato et al. 2018) instead of instance normalisa
 """
 
 import itertools
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,9 +16,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from motiontransfer.nets.blocks import InstanceNorm
+from motiontransfer.nets.blocks import InstanceNorm, halve
 
 Normalization = Literal["instance", "spectral"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscriminatorConfig:
+    """All that decides the shapes of a multiscale discriminator, but for what it is shown."""
+
+    num_filters: int
+    """Channels of the first layer."""
+
+    num_layers: int
+    """Layers of stride 2."""
+
+    num_scales: int
+    """Judges, at full size, half size and so on."""
+
+    normalization: Normalization = "instance"
+    """Of the activations, or spectral of the weights."""
 
 
 class Judgement(NamedTuple):
@@ -100,7 +118,6 @@ class MultiscaleDiscriminator(nn.Module):
             )
             for _ in range(num_scales)
         )
-        self.downsample = nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)
 
     def forward(
         self,
@@ -111,9 +128,30 @@ class MultiscaleDiscriminator(nn.Module):
         judgements = []
         for index, scale in enumerate(self.scales):
             if index:
-                condition, images = self.downsample(condition), self.downsample(images)
+                condition, images = halve(condition), halve(images)
             judgements.append(scale(condition, images))
         return judgements
+
+    def start_from(self, trained: "MultiscaleDiscriminator") -> None:
+        """Take over the judges of a training at half the size; the finest one stays as it is.
+
+        Each goes on with pictures of the size that it knows, as in pix2pixHD, whose judges are
+        numbered from the coarsest.
+
+        Raises:
+            ValueError: there is not exactly one judge more here, or they have other layers.
+        """
+        if len(self.scales) != len(trained.scales) + 1:
+            raise ValueError(
+                f"expected judges at {len(self.scales) - 1} scales, one fewer than here, got "
+                f"{len(trained.scales)}"
+            )
+        mine, theirs = self.scales[1:].state_dict(), trained.scales.state_dict()
+        if {k: v.shape for k, v in mine.items()} != {k: v.shape for k, v in theirs.items()}:
+            raise ValueError(
+                "the trained judges differ from the ones here; expected the same layers"
+            )
+        self.scales[1:].load_state_dict(theirs)
 
 
 def halves(judgements: list[Judgement]) -> tuple[list[Judgement], list[Judgement]]:

@@ -12,8 +12,9 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
-from motiontransfer.nets.blocks import Upsampling
+from motiontransfer.nets.blocks import Upsampling, halve
 from motiontransfer.nets.fast_generator import FastGenerator
 from motiontransfer.nets.global_generator import GlobalGenerator
 from motiontransfer.nets.local_enhancer import LocalEnhancer
@@ -116,6 +117,24 @@ class PlateFrameGenerator(nn.Module):
         return self.plate + mask * (person - self.plate)
 
 
+class HalfSizeGenerator(nn.Module):
+    """A generator of half the size, that is shown and shows pictures of the whole."""
+
+    def __init__(self, generator: FrameGenerator | PlateFrameGenerator) -> None:
+        super().__init__()
+        self.generator, self.conditioning_poses = generator, generator.conditioning_poses
+
+    def forward(
+        self,
+        pose_map: Float[Tensor, "batch pose_channels height width"],
+        previous_frame: Float[Tensor, "batch 3 height width"],
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Return the next frame, each pixel four times; `previous_frame` is one of these."""
+        height, width = pose_map.shape[2:]
+        fake = self.generator(halve(pose_map), previous_frame[:, :, ::2, ::2])
+        return functional.interpolate(fake, scale_factor=2, mode="nearest")[:, :, :height, :width]
+
+
 def _conditioning(pose_map: Tensor, previous_frame: Tensor, choice: PreviousFrame) -> Tensor:
     return pose_map if choice == "none" else torch.cat([pose_map, previous_frame], dim=1)
 
@@ -156,6 +175,13 @@ def build_generator(
             f"background 'plate' needs a plate of shape {(3, *config.size)}, got {got}"
         )
     return PlateFrameGenerator(network, plate, **shown)
+
+
+def global_part(generator: nn.Module) -> nn.Module:
+    """Return the global generator inside a frame generator whose network is a local enhancer."""
+    assert isinstance(generator, FrameGenerator | PlateFrameGenerator)
+    assert isinstance(generator.network, LocalEnhancer)
+    return generator.network.coarse
 
 
 def start_from_global(

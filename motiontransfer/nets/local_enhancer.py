@@ -14,6 +14,7 @@ from motiontransfer.nets.blocks import (
     ReflectionPad,
     ResidualBlock,
     Upsampling,
+    halve,
     pad_to_multiple,
     upsample,
 )
@@ -40,7 +41,6 @@ class LocalEnhancer(nn.Module):
         wide = min(num_filters, max_channels)
         narrow = max(wide // 2, 1)
         self.stride = 2 * 2**num_downsamplings
-        self.halve = nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)
         self.coarse = global_features(
             in_channels=in_channels,
             num_filters=num_filters,
@@ -68,7 +68,7 @@ class LocalEnhancer(nn.Module):
         """Return the last convolution's output, before any squashing."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
-        features = self.down(padded) + self.coarse(self.halve(padded))
+        features = self.down(padded) + self.coarse(halve(padded))
         return self.head(self.up(features))[:, :, :height, :width]
 
     def start_from(self, trained: GlobalGenerator) -> None:

@@ -12,7 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from motiontransfer.nets.frame_generator import FrameGenerator, PlateFrameGenerator
+from motiontransfer.nets.frame_generator import (
+    FrameGenerator,
+    HalfSizeGenerator,
+    PlateFrameGenerator,
+)
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
 
@@ -35,7 +39,7 @@ def roll_out(
     A generator that is shown the poses before, too, is shown empty maps before the first.
     """
     previous = torch.zeros((1, 3, *size), device=device)
-    known = isinstance(generator, FrameGenerator | PlateFrameGenerator)
+    known = isinstance(generator, FrameGenerator | PlateFrameGenerator | HalfSizeGenerator)
     conditioning_poses = generator.conditioning_poses if known else 1
     before = torch.zeros((conditioning_poses - 1, style.num_channels, *size), device=device)
     for start in range(0, len(points), _CHUNK_FRAMES):

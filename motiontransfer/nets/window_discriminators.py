@@ -11,7 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from motiontransfer.nets.discriminators import Judgement, temporal_windows
+from motiontransfer.nets.discriminators import (
+    Judgement,
+    MultiscaleDiscriminator,
+    temporal_windows,
+)
 
 CONSECUTIVE = "consecutive"
 """Name of the discriminator that every training has."""
@@ -61,6 +65,18 @@ class WindowDiscriminators(nn.Module):
     ) -> dict[str, list[Judgement]]:
         """Return what each says, by its name, finest scale first."""
         return {name: judge(poses, frames) for name, judge in self.by_name.items()}
+
+    def start_from(self, trained: "WindowDiscriminators") -> None:
+        """Take over what was trained at half the size; each one's finest judge stays as it is.
+
+        Raises:
+            ValueError: they do not fit.
+        """
+        for name, mine in self.by_name.items():
+            judges, coarser = mine.discriminator, trained.by_name[name].discriminator
+            assert isinstance(judges, MultiscaleDiscriminator)
+            assert isinstance(coarser, MultiscaleDiscriminator)
+            judges.start_from(coarser)
 
 
 def frames_at_once(window_frames: int, *, temporal_strides: Sequence[int]) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -22,7 +23,10 @@ from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.progress import track
 from motiontransfer.rendering.composition import contact_sheet, evenly_spaced, side_by_side
 from motiontransfer.rendering.rollout import Renderer, render_poses
+from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.storage import replacing
+
+VisibleLabel = Literal["none", "corner"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +74,15 @@ def generate(renderer: Renderer, poses: Keypoints, path: Path) -> None:
             writer.write(frame)
 
 
-def write_transfer(path: Path, generated: Path, source: Clip, *, crf: int) -> None:
+def write_transfer(
+    path: Path, generated: Path, source: Clip, *, crf: int, visible_label: VisibleLabel = "none"
+) -> None:
     """Write the result with the source's sound."""
     with FrameStore(generated) as frames:
+        shown = frames.frames(0, len(frames))
         write_video(
             path,
-            frames.frames(0, len(frames)),
+            map(with_label, shown) if visible_label == "corner" else shown,
             frame_rate=frames.frame_rate,
             sound=source.sound,
             sound_offset_seconds=source.sound_offset_seconds,

@@ -110,14 +110,17 @@ class Adversaries:
         for network in ("discriminator", "generator"):
             gradients_of[network] = torch.autograd.grad(
                 torch.stack(list(losses_of[network].values())).sum(),
-                list(getattr(self, network).parameters()),
+                self._trained(network),
                 retain_graph=network == "discriminator",
             )
         return gradients_of
 
+    def _trained(self, network: str) -> list[nn.Parameter]:
+        """Parameters that are not fixed; Adam leaves those alone that have no gradient."""
+        return [p for p in getattr(self, network).parameters() if p.requires_grad]
+
     def _descend(self, network: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
-        parameters = getattr(self, network).parameters()
-        for parameter, gradient in zip(parameters, gradients, strict=True):
+        for parameter, gradient in zip(self._trained(network), gradients, strict=True):
             parameter.grad = laid_out_like(parameter, gradient)
         optimizer = self._optimizers[network]
         for group in optimizer.param_groups:

@@ -30,22 +30,16 @@ _logger = logging.getLogger(__name__)
 
 _KEPT_CHECKPOINTS = 2
 _KEPT_RUNS = 3
-_CODE = (
-    "keypoints.py",
-    "skeleton.py",
-    "media/tensors.py",
-    "nets/**/*.py",
-    "pose/*.py",
-    "training/*.py",
-)
 
 
-def run_key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
-    """Hash of settings, of the bytes of input files, and of the code that trains."""
+def run_key(settings: Sequence[object], files: Sequence[Path]) -> str:
+    """Hash of all that decides a run's result.
+
+    Args:
+        files: whose bytes decide: inputs, and the code that trains (`own_code.code_behind`).
+    """
     digest = hashlib.sha256(repr(settings).encode())
-    package = Path(__file__).parent.parent
-    code = [path for pattern in _CODE for path in sorted(package.glob(pattern))]
-    for path in [*inputs, *code]:
+    for path in files:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
@@ -185,7 +179,7 @@ def _held_folder(root: Path, key: str) -> Generator[Path]:
                 f"{folder}: another process is training this very run; wait for it, or stop it "
                 "(`fuser` on the folder's lock file names it)"
             )
-        for path in folder.glob(".*.tmp*"):  # of a process that was killed while it wrote
+        for path in folder.rglob(".*.tmp*"):  # of a process that was killed while it wrote
             path.unlink()
         _prune_runs(folder)
         yield folder

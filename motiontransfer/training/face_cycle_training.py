@@ -20,6 +20,7 @@ from motiontransfer.nets.face_translation import (
     Translations,
 )
 from motiontransfer.training.checkpoints import run_folder, run_key
+from motiontransfer.training.depth import check_depth
 from motiontransfer.training.device import arithmetic
 from motiontransfer.training.face_cycle import FaceCycleSettings, FaceCycleTask
 from motiontransfer.training.face_cycle_dataset import (
@@ -29,9 +30,10 @@ from motiontransfer.training.face_cycle_dataset import (
     FaceCycleDataset,
 )
 from motiontransfer.training.face_cycle_weights import write_face_translator
-from motiontransfer.training.generator_training import RunPaths, check_depth, tell_where_to_look
 from motiontransfer.training.loop import fit
+from motiontransfer.training.own_code import code_behind
 from motiontransfer.training.run_log import Picture, copy_logs
+from motiontransfer.training.run_paths import RunPaths, tell_where_to_look
 from motiontransfer.training.samples import spread
 from motiontransfer.training.schedule import Schedule
 
@@ -70,7 +72,10 @@ def train_face_cycle(
     _check_depths(networks)
     inputs = [file for clip in (*source, *target) for file in (clip.frames, clip.keypoints_file)]
     used = [[clip.used for clip in clips] for clips in (source, target)]
-    key = run_key([networks, settings, schedule, used, *arithmetic(fabric)], inputs)
+    key = run_key(
+        [networks, settings, schedule, used, *arithmetic(fabric)],
+        [*inputs, *code_behind(__name__)],
+    )
     dataset = FaceCycleDataset(
         AlignedFaces(source, crop_size=crop_size, person="source subject"),
         AlignedFaces(target, crop_size=crop_size, person="target subject"),

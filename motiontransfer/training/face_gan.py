@@ -1,16 +1,18 @@
 """The face GAN's step (Chan et al. 2019, sec. 3.4).
 
 A residual is predicted on the main generator's face and judged as a crop. The main generator is
-frozen: its crops come ready made. Deviations: each frame has a box of its own; L1 and feature
-matching besides the adversarial loss, for runs without perceptual weights.
+frozen: its crops come ready made. The losses of the paper are the adversarial and the perceptual
+one. Deviations: each frame has a box of its own; by choice also L1 and feature matching, for runs
+without perceptual weights.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from motiontransfer.nets.discriminators import halves
 from motiontransfer.nets.face_crops import draw_crops
@@ -24,6 +26,7 @@ from motiontransfer.training.losses import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
     feature_matching_loss,
+    perceptual_loss,
 )
 
 
@@ -34,6 +37,7 @@ class FaceGanSettings:
     adversarial_weight: float
     feature_matching_weight: float
     l1_weight: float
+    perceptual_weight: float
     average_decay: float
     """Decay a step of the moving average of the generator's weights."""
     compile: bool
@@ -51,12 +55,19 @@ class FaceGanTask:
         style: PoseMapStyle,
         skeleton: Skeleton,
         settings: FaceGanSettings,
+        perceptual: nn.Module | None = None,
     ) -> None:
+        """Take over what is trained, and how.
+
+        Args:
+            perceptual: the network of the perceptual loss; None where that has no weight.
+        """
         self.adversaries = adversaries
         if settings.compile:
             adversaries.compile()
         self._fabric, self._style, self._skeleton = fabric, style, skeleton
         self._settings = settings
+        self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
 
     def step(
         self, parts: Iterable[Part[FaceBatch]], *, step: int, learning_rate: float
@@ -96,8 +107,20 @@ class FaceGanTask:
                 "adversarial": settings.adversarial_weight * adversarial,
                 "feature_matching": settings.feature_matching_weight * matching,
                 "l1": settings.l1_weight * (fake - batch.real).abs().mean(),
+                **self._perceptual_loss(fake, batch.real),
             },
             "discriminator": {
                 "adversarial": adversarial_discriminator_loss(judged_real, judged_fake)
             },
         }
+
+    def _perceptual_loss(
+        self,
+        fake: Float[Tensor, "batch 3 height width"],
+        real: Float[Tensor, "batch 3 height width"],
+    ) -> dict[str, Scalar]:
+        if self._perceptual is None:
+            return {}
+        with self._fabric.autocast():
+            loss = perceptual_loss(self._perceptual, fake, real)
+        return {"perceptual": self._settings.perceptual_weight * loss}

@@ -1,6 +1,6 @@
 """Training the face generator of one target, from its clips and main generator to its weights."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.media.tensors import tensor_to_frames
 from motiontransfer.nets.blocks import count_parameters, initialise
-from motiontransfer.nets.discriminators import MultiscaleDiscriminator
+from motiontransfer.nets.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.nets.face_crops import draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.nets.rollout import roll_out
@@ -21,18 +21,16 @@ from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
+from motiontransfer.training.depth import check_depth
 from motiontransfer.training.device import arithmetic
 from motiontransfer.training.face_dataset import FaceBatch, FaceDataset
 from motiontransfer.training.face_gan import FaceGanSettings, FaceGanTask
-from motiontransfer.training.generator_training import (
-    DiscriminatorConfig,
-    RunPaths,
-    check_depth,
-    tell_where_to_look,
-)
 from motiontransfer.training.loop import fit
+from motiontransfer.training.own_code import code_behind
+from motiontransfer.training.perceptual_weights import Perceptual
 from motiontransfer.training.processes import wait_for_all
 from motiontransfer.training.run_log import copy_logs
+from motiontransfer.training.run_paths import RunPaths, tell_where_to_look
 from motiontransfer.training.samples import spread
 from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.target_clips import TargetClip
@@ -42,47 +40,47 @@ from motiontransfer.training.weights import write_weights
 _NUM_SAMPLES = 8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceNetworks:
+    """Shapes of what is trained."""
+
+    generator: FaceGeneratorConfig
+    discriminator: DiscriminatorConfig
+
+
 def train_face_generator(
     clips: list[TargetClip],
     fabric: Fabric,
     main: TrainedGenerator,
     *,
-    config: FaceGeneratorConfig,
-    discriminator_config: DiscriminatorConfig,
+    networks: FaceNetworks,
     settings: FaceGanSettings,
     schedule: Schedule,
     paths: RunPaths,
+    perceptual: Perceptual | None = None,
 ) -> dict[str, int | float]:
-    """Train, write the face generator's weights and the logs; return metrics."""
+    """Train, write the face generator's weights and the logs; return metrics.
+
+    Args:
+        perceptual: what the perceptual loss compares; None where it has no weight.
+    """
     torch.manual_seed(schedule.seed)
-    inputs = [file for clip in clips for file in (clip.frames, clip.keypoints_file)]
     key = run_key(
-        [config, discriminator_config, settings, schedule, *arithmetic(fabric)],
-        [paths.models / "generator.safetensors", *inputs],
+        [networks, settings, schedule, *arithmetic(fabric)],
+        [*_inputs(clips, paths, perceptual), *code_behind(__name__)],
     )
-    generator = FaceGenerator(config)
-    crop_size = (config.crop_size, config.crop_size)
-    check_depth(crop_size, stride=generator.network.stride, section="train_face_gan")
-    adversaries = Adversaries(
-        fabric,
-        generator.apply(initialise),
-        MultiscaleDiscriminator(
-            condition_channels=config.pose_channels,
-            image_channels=3,
-            **asdict(discriminator_config),
-        ).apply(initialise),
-        average_decay=settings.average_decay,
-    )
+    adversaries = _build(networks, fabric, average_decay=settings.average_decay)
     task = FaceGanTask(
         fabric,
         adversaries,
         style=main.style,
         skeleton=clips[0].keypoints.skeleton,
         settings=settings,
+        perceptual=None if perceptual is None else perceptual.network,
     )
     with run_folder(fabric, paths.checkpoints, key) as folder:
         rollouts = _roll_out_clips(clips, main, fabric, folder)
-        dataset = FaceDataset(clips, rollouts, crop_size=config.crop_size)
+        dataset = FaceDataset(clips, rollouts, crop_size=networks.generator.crop_size)
         shown = dataset.batch(spread(range(len(dataset)), count=_NUM_SAMPLES)).to(fabric.device)
         effort = fit(
             task,
@@ -99,7 +97,7 @@ def train_face_generator(
             write_weights(
                 paths.models / "face_generator.safetensors",
                 adversaries.generator_average,
-                description={"face_generator": asdict(config)},
+                description={"face_generator": asdict(networks.generator)},
             )
             copy_logs(folder, paths.logs)
             tell_where_to_look(effort, paths)
@@ -115,6 +113,30 @@ def write_no_face_generator(models: Path) -> None:
     """Say in the weights file that faces are left as the main generator makes them."""
     write_weights(
         models / "face_generator.safetensors", nn.Module(), description={"face_generator": None}
+    )
+
+
+def _inputs(clips: list[TargetClip], paths: RunPaths, perceptual: Perceptual | None) -> list[Path]:
+    """Every file whose bytes decide the weights."""
+    files = [file for clip in clips for file in (clip.frames, clip.keypoints_file)]
+    files.append(paths.models / "generator.safetensors")
+    return files if perceptual is None else [*files, perceptual.file]
+
+
+def _build(networks: FaceNetworks, fabric: Fabric, *, average_decay: float) -> Adversaries:
+    config = networks.generator
+    generator = FaceGenerator(config)
+    crop_size = (config.crop_size, config.crop_size)
+    check_depth(crop_size, stride=generator.network.stride, section="train_face_gan")
+    return Adversaries(
+        fabric,
+        generator.apply(initialise),
+        MultiscaleDiscriminator(
+            condition_channels=config.pose_channels,
+            image_channels=3,
+            **asdict(networks.discriminator),
+        ).apply(initialise),
+        average_decay=average_decay,
     )
 
 

@@ -7,12 +7,15 @@ its poses; each frame is compared with the real one. What the generator is shown
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from motiontransfer.nets.augmentation import draw_augmentation
+from motiontransfer.nets.blocks import halve
+from motiontransfer.nets.frame_generator import global_part
 from motiontransfer.nets.window_discriminators import WindowDiscriminators
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
@@ -50,8 +53,21 @@ class GanSettings:
     """Whether `torch.compile` turns the networks into faster code before the first step."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What is special about one part of a training."""
+
+    pictures: Literal["whole", "half"] = "whole"
+    """Whether frames and pose maps are taken as they are, or at half the size."""
+    fixed_global_steps: int = 0
+    """For how many steps the global generator inside a local enhancer stays as it is."""
+
+
+WHOLE = Phase()
+
+
 class GanTask:
-    """One step of generator and discriminators on windows of frames."""
+    """One step of generator and discriminators on windows of frames, whole or of half the size."""
 
     def __init__(
         self,
@@ -63,6 +79,7 @@ class GanTask:
         settings: GanSettings,
         seed: int,
         perceptual: nn.Module | None = None,
+        phase: Phase = WHOLE,
     ) -> None:
         """Take over what is trained, and how.
 
@@ -73,13 +90,16 @@ class GanTask:
         if settings.compile:
             adversaries.compile()
         self._fabric, self._style, self._skeleton = fabric, style, skeleton
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed, self._phase = settings, seed, phase
         self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
 
     def step(
         self, parts: Iterable[Part[WindowBatch]], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train all networks on one batch; return every weighted loss by name."""
+        if self._phase.fixed_global_steps:
+            trained = step >= self._phase.fixed_global_steps
+            global_part(self.adversaries.generator).requires_grad_(trained)
         return self.adversaries.update(
             (self._losses(part, step) for part in parts), step=step, learning_rate=learning_rate
         )
@@ -95,6 +115,8 @@ class GanTask:
     def _losses(self, part: Part[WindowBatch], step: int) -> LossesOf:
         batch = part.batch.to(self._fabric.device)
         pose_maps, real = self._draw(batch, part.places, step), batch.frames
+        if self._phase.pictures == "half":
+            pose_maps, real = _halved(pose_maps), _halved(real)
         fake = self._generate(pose_maps, real, part.places, step)
         poses = pose_maps[:, -real.shape[1] :]
         judged = self._judge(poses, real, fake, part.places, step)
@@ -166,3 +188,9 @@ class GanTask:
         )
         penalties = gradient_penalties(discriminators, poses, real, step=step, settings=settings)
         return {**losses_of, "discriminator": {**losses_of["discriminator"], **penalties}}
+
+
+def _halved(
+    pictures: Float[Tensor, "batch time channels height width"],
+) -> Float[Tensor, "batch time channels half_height half_width"]:
+    return halve(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])

@@ -1,90 +1,46 @@
 """Training the main generator of one target, from its clips to its weights.
 
-Hides how the pieces are put together: networks from numbers, seeded initial weights, plate, task,
-loop.
+Hides how the pieces are put together: seeded initial weights, plate, task, loop; once, or twice
+where a local enhancer is grown around a global generator.
 """
 
-import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
+from torch import Tensor
 
-from motiontransfer.errors import TrainingError
-from motiontransfer.nets.blocks import count_parameters, initialise
-from motiontransfer.nets.discriminators import MultiscaleDiscriminator, Normalization
-from motiontransfer.nets.frame_generator import GeneratorConfig, build_generator
-from motiontransfer.nets.perceptual import PerceptualNetwork
-from motiontransfer.nets.window_discriminators import (
-    WindowDiscriminator,
-    WindowDiscriminators,
-    frames_at_once,
+from motiontransfer.nets.blocks import count_parameters, halve
+from motiontransfer.nets.frame_generator import (
+    FrameGenerator,
+    HalfSizeGenerator,
+    PlateFrameGenerator,
 )
-from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.dataset import WindowDataset
 from motiontransfer.training.device import arithmetic
-from motiontransfer.training.gan import GanSettings, GanTask
+from motiontransfer.training.gan import WHOLE, GanSettings, GanTask, Phase
+from motiontransfer.training.growing import global_networks, global_settings, grow
 from motiontransfer.training.loop import Effort, fit
+from motiontransfer.training.main_networks import MainNetworks, Pair, build_pair
+from motiontransfer.training.own_code import code_behind
+from motiontransfer.training.perceptual_weights import Perceptual
 from motiontransfer.training.plate import median_plate
 from motiontransfer.training.run_log import copy_logs
+from motiontransfer.training.run_paths import RunPaths, tell_where_to_look
 from motiontransfer.training.samples import sample_grid, spread
-from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.schedule import Growth, Schedule
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import TargetClip
 from motiontransfer.training.weights import write_weights
 
-_logger = logging.getLogger(__name__)
-
 _NUM_PLATE_FRAMES = 200
 _NUM_SAMPLES = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiscriminatorConfig:
-    """Shapes of the multiscale discriminator."""
-
-    num_filters: int
-    num_layers: int
-    num_scales: int
-    normalization: Normalization = "instance"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MainNetworks:
-    """What is trained, on which pose maps, in windows of how many frames."""
-
-    generator: GeneratorConfig
-    discriminator: DiscriminatorConfig
-    style: PoseMapStyle
-    window_frames: int = 2
-    """Consecutive frames that are generated one from the other."""
-    temporal_strides: tuple[int, ...] = ()
-    """For each, a further discriminator judges three frames that lie so far apart."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPaths:
-    """Where a training run keeps things."""
-
-    checkpoints: Path
-    """Runs that are not finished; outside DVC's outs."""
-
-    models: Path
-    """The target's weights."""
-
-    logs: Path
-    """Curves and sample pictures."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Perceptual:
-    """The network of the perceptual loss, and where its weights were read from."""
-
-    network: PerceptualNetwork
-    file: Path
+_GLOBAL = "global"
+"""Where the first of two trainings is kept, in the folders of the run and of the logs."""
 
 
 def train_generator(
@@ -110,64 +66,139 @@ def train_generator(
         window_frames=networks.window_frames,
         conditioning_poses=networks.generator.conditioning_poses,
     )
+    plate = None
+    if networks.generator.background == "plate":
+        plate = median_plate(clips, style=networks.style, num_frames=_NUM_PLATE_FRAMES)
+    pair = _build(networks, fabric, plate=plate)
+    key = run_key(
+        [networks, settings, schedule, held_out, *arithmetic(fabric)],
+        [*_inputs(clips, perceptual), *code_behind(__name__)],
+    )
+    training = _Training(
+        dataset=dataset,
+        fabric=fabric,
+        networks=networks,
+        settings=settings,
+        schedule=schedule,
+        perceptual=perceptual,
+    )
+    with run_folder(fabric, paths.checkpoints, key) as folder:
+        if networks.growth is None:
+            adversaries, effort = _train(training, pair, folder)
+        else:
+            adversaries, effort = _train_twice(training, pair, folder, growth=networks.growth)
+        if fabric.is_global_zero:
+            _write(adversaries, networks, held_out, paths)
+            copy_logs(folder, paths.logs)
+            if networks.growth is not None:
+                copy_logs(folder / _GLOBAL, paths.logs / _GLOBAL)
+            tell_where_to_look(effort, paths)
+    return {**effort.metrics, **_counts(dataset, adversaries)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """What decides a training, but for where its networks begin."""
+
+    dataset: WindowDataset
+    fabric: Fabric
+    networks: MainNetworks
+    settings: GanSettings
+    schedule: Schedule
+    perceptual: Perceptual | None
+
+
+def _train(
+    training: _Training,
+    pair: Pair,
+    folder: Path,
+    *,
+    phase: Phase = WHOLE,
+    description: str = "train generator",
+) -> tuple[Adversaries, Effort]:
+    """Train a pair, from the folder's last checkpoint if it has one."""
+    fabric, style = training.fabric, training.networks.style
+    clip = training.dataset.clips[0]
+    adversaries = Adversaries(
+        fabric,
+        pair.generator,
+        pair.discriminators,
+        average_decay=training.settings.average_decay,
+    )
     task = GanTask(
         fabric,
-        _build(clips, fabric, networks, settings),
-        style=networks.style,
-        skeleton=clips[0].keypoints.skeleton,
-        settings=settings,
-        seed=schedule.seed,
-        perceptual=None if perceptual is None else perceptual.network,
+        adversaries,
+        style=style,
+        skeleton=clip.keypoints.skeleton,
+        settings=training.settings,
+        seed=training.schedule.seed,
+        perceptual=None if training.perceptual is None else training.perceptual.network,
+        phase=phase,
     )
-    key = run_key(
-        [networks, settings, schedule, held_out, *arithmetic(fabric)], _inputs(clips, perceptual)
+    average = adversaries.generator_average
+    assert isinstance(average, FrameGenerator | PlateFrameGenerator)
+    shown = HalfSizeGenerator(average) if phase.pictures == "half" else average
+    sampled = spread(clip.training, count=_NUM_SAMPLES)
+    effort = fit(
+        task,
+        fabric=fabric,
+        schedule=training.schedule,
+        dataset=training.dataset,
+        sample=lambda: sample_grid(
+            shown, clip, frame_indices=sampled, style=style, device=fabric.device
+        ),
+        folder=folder,
+        description=description,
     )
-    sampled = spread(clips[0].training, count=_NUM_SAMPLES)
-    with run_folder(fabric, paths.checkpoints, key) as folder:
-        effort = fit(
-            task,
-            fabric=fabric,
-            schedule=schedule,
-            dataset=dataset,
-            sample=lambda: sample_grid(
-                task.adversaries.generator_average,
-                clips[0],
-                frame_indices=sampled,
-                style=networks.style,
-                device=fabric.device,
-            ),
-            folder=folder,
-            description="train generator",
-        )
-        if fabric.is_global_zero:
-            _write(task.adversaries, networks, held_out, paths)
-            copy_logs(folder, paths.logs)
-            tell_where_to_look(effort, paths)
-    return {**effort.metrics, **_counts(dataset, task.adversaries)}
+    return adversaries, effort
 
 
-def tell_where_to_look(effort: Effort, paths: RunPaths) -> None:
-    """Log what a training took and where its results are, in one line."""
-    _logger.info(
-        "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
-        "pictures in %s (`dvc plots show` draws them)",
-        *(effort.steps, effort.minutes, 100 * effort.waiting_minutes / effort.minutes),
-        *(paths.models, paths.logs),
-    )
+def _train_twice(
+    training: _Training, pair: Pair, folder: Path, *, growth: Growth
+) -> tuple[Adversaries, Effort]:
+    """Train a global generator, grow the pair's local enhancer around it, train the pair.
 
-
-def check_depth(size: tuple[int, int], *, stride: int, section: str) -> None:
-    """Refuse a network whose coarsest level has no neighbours to normalise over.
-
-    Raises:
-        TrainingError: the images shrink to fewer than 2x2 cells.
+    The first training's last checkpoint stays while the second goes on: taken up, the first has
+    nothing left to do and the second begins, or goes on, from the same weights as before.
     """
-    height, width = -(-size[0] // stride), -(-size[1] // stride)
-    if min(height, width) < 2:
-        raise TrainingError(
-            f"{section}.num_downsamplings: images of {size[0]}x{size[1]} pixels shrink to "
-            f"{height}x{width}; expected at least 2x2; use fewer, or larger images"
-        )
+    early, late = growth.split(training.schedule)
+    first = _train_global(replace(training, schedule=early), pair, folder / _GLOBAL)
+    adversaries, effort = _train(
+        replace(training, schedule=late),
+        pair,
+        folder,
+        phase=Phase(fixed_global_steps=growth.fixed_global_steps(late)),
+    )
+    return adversaries, effort.after(first)
+
+
+def _train_global(training: _Training, pair: Pair, folder: Path) -> Effort:
+    """Train a global generator at half the size and put it, and its judges, into the pair."""
+    networks = global_networks(training.networks)
+    settings = global_settings(training.settings, training.networks)
+    plate = None
+    if isinstance(pair.generator, PlateFrameGenerator):
+        plate = halve(pair.generator.plate[None])[0]
+    trained, effort = _train(
+        replace(training, networks=networks, settings=settings),
+        _build(networks, training.fabric, plate=plate),
+        folder,
+        phase=Phase(pictures="half"),
+        description="train global generator",
+    )
+    grow(pair, trained)
+    return effort
+
+
+def _build(
+    networks: MainNetworks, fabric: Fabric, *, plate: Float[Tensor, "3 height width"] | None
+) -> Pair:
+    pair = build_pair(networks, plate=plate)
+    if networks.generator.architecture != "fast" and arithmetic(fabric)[1] == "bf16-mixed":
+        # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
+        pair.generator.to(memory_format=torch.channels_last)
+        pair.discriminators.to(memory_format=torch.channels_last)
+    return pair
 
 
 def _inputs(clips: list[TargetClip], perceptual: Perceptual | None) -> list[Path]:
@@ -206,37 +237,3 @@ def _write(
             "temporal_strides": list(networks.temporal_strides),
         },
     )
-
-
-def _build(
-    clips: list[TargetClip], fabric: Fabric, networks: MainNetworks, settings: GanSettings
-) -> Adversaries:
-    plate = None
-    if networks.generator.background == "plate":
-        plate = median_plate(clips, style=networks.style, num_frames=_NUM_PLATE_FRAMES)
-    generator = build_generator(networks.generator, plate=plate)
-    stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
-    check_depth(networks.generator.size, stride=stride, section="train_gan")
-    pair = (generator.apply(initialise), _build_discriminators(networks).apply(initialise))
-    if networks.generator.architecture != "fast" and arithmetic(fabric)[1] == "bf16-mixed":
-        # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
-        for network in pair:
-            network.to(memory_format=torch.channels_last)
-    return Adversaries(fabric, *pair, average_decay=settings.average_decay)
-
-
-def _build_discriminators(networks: MainNetworks) -> WindowDiscriminators:
-    spans = frames_at_once(networks.window_frames, temporal_strides=networks.temporal_strides)
-    consecutive, *temporal = (
-        WindowDiscriminator(
-            MultiscaleDiscriminator(
-                condition_channels=num_frames * networks.style.num_channels,
-                image_channels=num_frames * 3,
-                **asdict(networks.discriminator),
-            ),
-            num_frames=num_frames,
-            stride=stride,
-        )
-        for num_frames, stride in spans
-    )
-    return WindowDiscriminators(consecutive, temporal)

@@ -67,6 +67,14 @@ class Effort:
     waiting_minutes: float
     """How much of it was waited for frames."""
 
+    def after(self, earlier: "Effort") -> "Effort":
+        """What both took together."""
+        return Effort(
+            steps=earlier.steps + self.steps,
+            minutes=earlier.minutes + self.minutes,
+            waiting_minutes=earlier.waiting_minutes + self.waiting_minutes,
+        )
+
     @property
     def metrics(self) -> dict[str, int | float]:
         """For the stage's metrics."""

@@ -1,10 +1,12 @@
 """Where the weights of the perceptual network come from: torchvision's file, or one of the user's.
 
-Nothing in such a file is executed: what is not plain tensors is refused.
+Each stage that has a perceptual loss names its own section of params.yaml. Nothing in such a file
+is executed: what is not plain tensors is refused.
 """
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -13,36 +15,79 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from motiontransfer.errors import WeightsError
+from motiontransfer.errors import ParamsError, WeightsError
 from motiontransfer.nets.perceptual import SLICES, PerceptualNetwork, perceptual_network
-from motiontransfer.pretrained import Pretrained
-
-VGG19 = Pretrained(
-    name="vgg19-dcbb9e9d.pth",
-    url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-    sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-    needed_by="the perceptual loss",
-    file_param="train_gan.perceptual_file",
-    without="set train_gan.perceptual_weight to 0",
-)
+from motiontransfer.params import PARAMS_FILE
+from motiontransfer.pretrained import Pretrained, pretrained_file
 
 _logger = logging.getLogger(__name__)
 
 
-def read_perceptual_network(path: Path) -> PerceptualNetwork:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perceptual:
+    """The network of the perceptual loss, and where its weights were read from."""
+
+    network: PerceptualNetwork
+    file: Path
+
+
+def vgg19(section: str) -> Pretrained:
+    """Return the file that torchvision publishes, as needed by a section of params.yaml."""
+    return Pretrained(
+        name="vgg19-dcbb9e9d.pth",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+        needed_by="the perceptual loss",
+        file_param=f"{section}.perceptual_file",
+        without=f"set {section}.perceptual_weight to 0",
+    )
+
+
+def check_perceptual(section: str, *, weight: float, file: Path | None) -> None:
+    """Refuse a file of weights for a loss that has none.
+
+    Raises:
+        ParamsError: there is one; the message names its key.
+    """
+    if weight == 0 and file is not None:
+        raise ParamsError(
+            f"{PARAMS_FILE}: {section}.perceptual_file: has no effect where perceptual_weight is "
+            f"0; expected null, got {file}"
+        )
+
+
+def read_perceptual(section: str, *, weight: float, file: Path | None) -> Perceptual | None:
+    """Read what a section's perceptual loss compares; None where that has no weight.
+
+    Args:
+        file: the user's own; None: from the cache, or downloaded once.
+
+    Raises:
+        MissingFileError: the weights cannot be had.
+        WeightsError: the file is not one of tensors, or not of those of a VGG19.
+    """
+    if weight == 0:
+        return None
+    pretrained = vgg19(section)
+    path = pretrained_file(pretrained, file=file)
+    return Perceptual(network=read_perceptual_network(path, pretrained), file=path)
+
+
+def read_perceptual_network(path: Path, pretrained: Pretrained) -> PerceptualNetwork:
     """Build the network with the weights of a file, which may hold its first slices only.
 
     Args:
-        path: as `pretrained_file(VGG19, file=...)` gives it; `.safetensors`, or what torch saved.
+        path: `.safetensors`, or what torch saved.
+        pretrained: what to tell someone whose file is something else.
 
     Raises:
         WeightsError: not a file of tensors, or not those of a VGG19.
     """
-    tensors = _tensors(path)
+    tensors = _tensors(path, pretrained)
     try:
         network = perceptual_network(tensors)
     except ValueError as error:
-        raise WeightsError(f"{path}: {error}; {VGG19.remedies}") from error
+        raise WeightsError(f"{path}: {error}; {pretrained.remedies}") from error
     if len(network.slices) < len(SLICES):
         _logger.warning(
             "%s: the perceptual loss uses %d of %d slices, up to %s: there are no weights for more",
@@ -54,7 +99,7 @@ def read_perceptual_network(path: Path) -> PerceptualNetwork:
     return network
 
 
-def _tensors(path: Path) -> Mapping[str, Tensor]:
+def _tensors(path: Path, pretrained: Pretrained) -> Mapping[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -63,10 +108,10 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
         # torch's own text would recommend to execute what is in the file.
         raise WeightsError(
             f"{path}: not a file of plain tensors, as torch.save and safetensors write them; "
-            f"{VGG19.remedies}"
+            f"{pretrained.remedies}"
         ) from error
     if not isinstance(tensors, dict):
         raise WeightsError(
-            f"{path}: expected tensors by name, got {type(tensors).__name__}; {VGG19.remedies}"
+            f"{path}: expected tensors by name, got {type(tensors).__name__}; {pretrained.remedies}"
         )
     return {name: value for name, value in tensors.items() if isinstance(value, Tensor)}

@@ -14,8 +14,8 @@ from motiontransfer.training.device import Devices, Precision, launched_fabric
 from motiontransfer.training.schedule import Schedule
 
 
-class TrainingParams(Section):
-    """Base of the training stages' sections."""
+class RunParams(Section):
+    """Base of every training stage's section."""
 
     seed: int = Field(ge=0)
     steps: int = Field(ge=0)
@@ -26,13 +26,6 @@ class TrainingParams(Section):
     constant_fraction: float = Field(ge=0, le=1)
     devices: Devices
     precision: Precision
-    compile: bool
-    num_filters: int = Field(ge=1)
-    num_downsamplings: int = Field(ge=1)
-    num_residual_blocks: int = Field(ge=0)
-    discriminator_filters: int = Field(ge=1)
-    discriminator_layers: int = Field(ge=1)
-    average_decay: float = Field(ge=0, lt=1)
     log_every_steps: int = Field(ge=1)
     sample_every_steps: int = Field(ge=1)
     checkpoint_every_steps: int = Field(ge=1)
@@ -50,3 +43,15 @@ class TrainingParams(Section):
             batch_size=self.batch_size,
             accumulate=self.accumulate,
         )
+
+
+class TrainingParams(RunParams):
+    """Base of the sections that train generators against discriminators."""
+
+    compile: bool
+    num_filters: int = Field(ge=1)
+    num_downsamplings: int = Field(ge=1)
+    num_residual_blocks: int = Field(ge=0)
+    discriminator_filters: int = Field(ge=1)
+    discriminator_layers: int = Field(ge=1)
+    average_decay: float = Field(ge=0, lt=1)

@@ -1,10 +1,11 @@
 """How long and how fast a network is trained, and when somebody looks.
 
 Hides what decides the learning rate: constant, then linear to zero, as pix2pixHD has it, by steps
-or, where there is a time limit, by whichever of steps and time is further.
+or, where there is a time limit, by whichever of steps and time is further. And how a training is
+split in two, each with its own course.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from motiontransfer.training.batches import Order
 
@@ -51,3 +52,33 @@ class Schedule:
         """Whether training ends when so many steps are done and took so long."""
         late = self.max_minutes is not None and minutes >= self.max_minutes
         return late or done >= self.num_steps
+
+    def part(self, num_steps: int, *, share: float) -> "Schedule":
+        """Return the schedule of some of the steps, which has this share of the time."""
+        minutes = None if self.max_minutes is None else share * self.max_minutes
+        return replace(self, num_steps=num_steps, max_minutes=minutes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How much of a training each part of the generator has."""
+
+    global_fraction: float
+    """Share of the steps, and of the time if that is limited, for the global generator alone."""
+
+    fixed_global_fraction: float
+    """Share of the steps after these in which it stays as it is inside the local enhancer."""
+
+    def split(self, schedule: Schedule) -> tuple[Schedule, Schedule]:
+        """Return the course of the global generator's training and that of the whole one's."""
+        early = min(
+            max(round(schedule.num_steps * self.global_fraction), 1), schedule.num_steps - 1
+        )
+        return (
+            schedule.part(early, share=self.global_fraction),
+            schedule.part(schedule.num_steps - early, share=1 - self.global_fraction),
+        )
+
+    def fixed_global_steps(self, late: Schedule) -> int:
+        """For how many steps of the whole generator's training the global part stays as it is."""
+        return round(late.num_steps * self.fixed_global_fraction)

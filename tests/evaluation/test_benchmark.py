@@ -1,9 +1,24 @@
+import numpy as np
 import pytest
 
-from motiontransfer.evaluation.benchmark import Footage, benchmark, nearest_footage
+from motiontransfer.evaluation.benchmark import (
+    Footage,
+    Judge,
+    Yardsticks,
+    frame_table,
+    judges_of,
+    method_columns,
+    nearest_footage,
+    quantity_columns,
+    watch,
+)
 from motiontransfer.evaluation.frame_references import read_frames
+from motiontransfer.evaluation.regions import person_regions
+from motiontransfer.evaluation.series import means, series_of
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
+
+_YARDSTICKS = Yardsticks(box_margin=0.1, distances={}, looks=np.zeros((1, 64, 32, 3), np.uint8))
 
 
 @pytest.fixture
@@ -16,40 +31,117 @@ def footage(poses, film, tmp_path):
     return make
 
 
-def test_the_nearer_method_has_the_better_figures(footage):
-    real = footage("real", [(30, 30), (32, 32), (34, 30)])
-    summary, per_frame = benchmark(
-        real,
+@pytest.fixture
+def judge(footage):
+    def judge(videos, *, real="real", late=None):
+        made = {name: footage(name, centres) for name, centres in videos.items()}
+        any_video = next(iter(made.values())).keypoints
+        judges = judges_of(
+            made,
+            real=real,
+            late=late,
+            background=person_regions(any_video, margin=0.1),
+            yardsticks=_YARDSTICKS,
+        )
+        frames = {name: one.frames for name, one in made.items()}
+        return watch(frames, judges, size=(64, 64))
+
+    return judge
+
+
+_REAL = [(30, 30), (32, 32), (34, 30)]
+
+
+def test_the_nearer_method_has_the_better_figures(judge):
+    found = judge(
         {
-            "same": footage("same", [(30, 30), (32, 32), (34, 30)]),
-            "near": footage("near", [(31, 30), (33, 32), (35, 30)]),
-            "far": footage("far", [(40, 36), (22, 36), (44, 36)]),
-        },
-        box_margin=0.1,
+            "real": _REAL,
+            "same": _REAL,
+            "near": [(x + 1, y) for x, y in _REAL],
+            "far": [(40, 36), (22, 36), (44, 36)],
+        }
     )
-    same, near, far = (summary[name] for name in ("same", "near", "far"))
+    pictures = means(found["pictures"])
+    same, near, far = (pictures[name] for name in ("same", "near", "far"))
     assert same["person"] == {"l1": 0, "psnr": 100, "ssim": 1}
-    for region in ("frame", "person", "face"):
+    for region in ("frame", "person", "face", "hands"):
         assert same[region]["ssim"] > near[region]["ssim"] > far[region]["ssim"]
         assert same[region]["l1"] < near[region]["l1"] < far[region]["l1"]
     assert near["frame"]["l1"] < near["person"]["l1"]
-    assert near["pose_distance_px"] == {"body": 1, "hands": 1, "face": 1, "all": 1}
-    none = {"not_detected": 0, "smaller_than_11_pixels": 0}
-    assert summary["skipped_frames"] == {"person": none, "face": none}
-    assert len(per_frame) == 3
-    assert per_frame["near_pose_distance_px"].tolist() == [1, 1, 1]
-    assert per_frame["same_frame_l1"].tolist() == [0, 0, 0]
-    assert per_frame["far_person_ssim"].mean() == pytest.approx(far["person"]["ssim"], abs=1e-4)
+    warping = means(found["warping"])["person"]
+    assert warping["same"] == warping["real"] <= warping["near"] < warping["far"]
+    assert means(found["change"])["same"] == 1
+    assert list(found["flicker"]) == list(found["identity"]) == ["real", "same", "near", "far"]
 
 
-def test_missed_detections_stand_beside_the_metrics_of_each_frame(footage):
-    face = ("face_chin", "face_forehead", "left_face_temple", "right_face_temple")
-    _, per_frame = benchmark(
-        footage("real", [(30, 30)] * 2),
-        {"ours": footage("ours", [(30, 30)] * 2, absent=face)},
-        box_margin=0.1,
-    )
-    assert per_frame["ours_missed_face"].tolist() == [1, 1]
+def test_a_late_video_is_judged_by_its_pictures_only(judge):
+    found = judge({"real": _REAL, "ours": _REAL, "late": [_REAL[0], *_REAL[:2]]}, late="late")
+    assert list(found["pictures"]) == ["ours", "late"]
+    assert list(found["change"]) == ["ours"]
+    assert list(found["warping"]["frame"]) == ["real", "ours"]
+    assert list(found["identity"]) == list(found["flicker"]) == ["real", "ours"]
+
+
+def test_without_real_frames_nothing_is_compared_with_them(judge):
+    found = judge({"ours": _REAL, "other": _REAL}, real=None)
+    assert set(found) == {"flicker", "identity", "warping"}
+    assert list(found["warping"]["frame"]) == ["ours", "other"]
+
+
+def test_videos_of_different_lengths_are_an_error(judge):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        judge({"real": _REAL, "ours": _REAL[:2]})
+
+
+def test_only_one_frame_of_each_video_is_read_at_a_time(footage, monkeypatch):
+    videos = {"a": footage("a", _REAL), "b": footage("b", _REAL)}
+    order = []
+
+    class Watcher:
+        def see(self, frames):
+            order.append(tuple(frames))
+
+        def scores(self):
+            return {"seen": series_of(np.ones(len(order)))}
+
+    watcher = Watcher()
+    assert isinstance(watcher, Judge)
+    frames = {name: one.frames for name, one in videos.items()}
+    found = watch(frames, {"watcher": watcher}, size=(64, 64))
+    assert order == [("a", "b")] * 3
+    assert found["watcher"]["seen"].mean() == 1
+
+
+def test_columns_are_named_by_method_region_and_metric():
+    one = series_of([1.0, np.nan])
+    half = type(one)(total=np.array([1.0, 0.0]), weight=np.array([2.0, 2.0]))
+    columns = method_columns(
+        {
+            "ours": {
+                "person": {"l1": one},
+                "pose_distance_px": {"body": one, "all": one},
+                "missed_detections": {"hands": half},
+            }
+        }
+    ) | quantity_columns({"warping_error": {"ours": one, "truth": one}})
+    table = frame_table(columns)
+    assert list(table.columns) == [
+        "ours_person_l1",
+        "ours_pose_distance_px_body",
+        "ours_pose_distance_px",
+        "ours_missed_hands",
+        "ours_warping_error",
+        "truth_warping_error",
+    ]
+    assert table["ours_missed_hands"].tolist() == [1, 0]  # one of two hands
+    assert table["ours_person_l1"].isna().tolist() == [False, True]
+
+
+def test_a_part_of_the_footage_has_its_own_poses(footage):
+    whole = footage("whole", _REAL)
+    part = whole.part(range(1, 3))
+    assert part.frames == whole.frames[1:]
+    assert (part.keypoints.points == whole.keypoints.points[1:]).all()
 
 
 def test_the_baseline_shows_training_frames_with_the_nearest_pose(subject, poses, draw, tmp_path):

@@ -33,6 +33,12 @@ def test_the_csv_has_empty_cells_for_what_could_not_be_measured(tmp_path, table)
     assert len(lines) == 7
 
 
+def test_small_numbers_keep_four_digits_in_the_csv(tmp_path):
+    write_csv(tmp_path / "t.csv", pd.DataFrame({"error": [0.00012344, 0.0, -0.05, 12.345678]}))
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines == ["error", "0.0001234", "0.0000", "-0.05", "12.3457"]
+
+
 def test_a_picture_comes_back_as_it_was(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     write_picture(tmp_path / "picture.png", picture)

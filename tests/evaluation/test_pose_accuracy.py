@@ -11,7 +11,10 @@ from motiontransfer.evaluation.pose_accuracy import (
     correct_keypoints,
     head_heights_px,
     pose_accuracy,
+    pose_scores,
+    shows_a_head,
 )
+from motiontransfer.evaluation.series import means
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.skeleton import HOLISTIC
 
@@ -84,3 +87,32 @@ def test_a_hidden_head_is_as_tall_as_before_and_after(truth):
     np.testing.assert_array_equal(head_heights_px(hidden), [20] * FRAMES)
     with pytest.raises(KeypointsError, match="face_forehead and face_chin"):
         head_heights_px(without(truth, ["face_chin"]))
+
+
+def test_everything_known_of_the_poses_stands_together(truth):
+    joints = ["left_knee", "right_knee", "nose"]
+    moved = without(shifted(truth, joints, 3.9), ["right_ankle"], slice(0, 2))
+    scores = means(pose_scores(moved, truth))
+    assert scores["body_found"] == 1
+    assert scores["missed_detections"] == {"body": 0, "hands": 0, "face": 0}
+    assert scores["missed_joints_per_frame"]["body"] == 0.5
+    assert scores["pck_10_percent"]["body"] == pytest.approx((29 + 29 + 30 + 30) / 4 / 33, abs=1e-4)
+    assert scores["pck_20_percent"]["body"] == pytest.approx(32.5 / 33, abs=1e-4)
+    assert scores["pose_distance_px"]["body"] == pytest.approx(3 * 3.9 * 4 / (33 * 4 - 2), abs=1e-3)
+
+
+def test_without_a_head_there_is_no_pck(truth):
+    headless = without(truth, ["face_chin"])
+    assert shows_a_head(truth)
+    assert not shows_a_head(headless)
+    assert set(pose_scores(truth, headless)) == {
+        "body_found",
+        "missed_detections",
+        "missed_joints_per_frame",
+        "pose_distance_px",
+    }
+
+
+def test_chin_and_forehead_must_be_seen_in_one_frame(truth):
+    apart = without(without(truth, ["face_chin"], slice(0, 2)), ["face_forehead"], slice(2, 4))
+    assert not shows_a_head(apart)

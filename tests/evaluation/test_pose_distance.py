@@ -6,19 +6,25 @@ import pytest
 from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation.pose_distance import (
     concatenated,
-    found_in_frames,
+    distance_series,
+    found_series,
     joint_distances,
-    missed_detections,
+    missed_joint_series,
+    missed_series,
     pose_distance,
-    pose_table,
     selected,
     shared_joints,
 )
+from motiontransfer.evaluation.series import means
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 
 _STILL = [(32, 36)] * 4
 _HAND = ("left_hand_wrist", "left_hand_index_tip")
 _FACE = ("face_chin", "face_forehead", "left_face_temple", "right_face_temple")
+
+
+def missed_detections(result, reference):
+    return means(missed_series(result, reference))
 
 
 def _reordered(keypoints):
@@ -117,24 +123,54 @@ def test_a_group_the_reference_never_has_cannot_be_missed(poses):
 
 
 def test_frames_with_a_group_are_counted_over_all_frames(poses):
-    assert found_in_frames(_without(poses(_STILL), [1], _FACE), "face") == 0.75
+    assert found_series(_without(poses(_STILL), [1], _FACE), "face").mean() == 0.75
+    assert found_series(poses(_STILL), "tail").mean() == 0
 
 
-def test_the_table_has_a_row_a_frame(poses):
+def test_missed_joints_are_counted_by_frame_as_in_the_paper(poses):
+    reference = _without(poses(_STILL), [0], ["nose"])
+    result = _without(poses(_STILL), [0, 1], _HAND)
+    result = _without(result, [0, 1, 2, 3], ["nose"])
+    missed = missed_joint_series(result, reference)
+    assert missed["hands"].per_frame().tolist() == [2, 2, 0, 0]
+    assert missed["body"].per_frame().tolist() == [0, 1, 1, 1]  # the first frame expects no nose
+    assert means(missed) == {"body": 0.75, "hands": 1, "face": 0, "all": 1.75}
+    assert means(missed_joint_series(_reordered(result), reference)) == means(missed)
+
+
+def test_joints_that_a_skeleton_does_not_know_are_not_missed(poses):
+    body = Skeleton(groups=(("body", HOLISTIC.joints[HOLISTIC.slice("body")]),))
+    whole = poses(_STILL)
+    only_body = replace(
+        whole,
+        skeleton=body,
+        points=whole.points[:, HOLISTIC.slice("body")],
+        score=whole.score[:, HOLISTIC.slice("body")],
+    )
+    assert means(missed_joint_series(only_body, whole))["all"] == 0
+    assert means(missed_joint_series(whole, only_body)) == dict.fromkeys(
+        ("body", "hands", "face", "all"), 0
+    )
+
+
+def test_each_frame_has_its_distances_and_misses(poses):
     result = _without(poses([(32, 36), (32, 39), (32, 36), (32, 36)]), [3], [*_HAND, *_FACE])
-    table = pose_table(result, poses(_STILL))
-    assert table["pose_distance_px"].tolist() == [0, 3, 0, 0]
-    assert table["missed_hands"].tolist() == [0, 0, 0, 1]
-    assert table["missed_face"].tolist() == [0, 0, 0, 1]
-    assert table["missed_body"].tolist() == [0, 0, 0, 0]
+    distances = distance_series(result, poses(_STILL))
+    assert distances["all"].per_frame().tolist() == [0, 3, 0, 0]
+    assert np.isnan(distances["hands"].per_frame()).tolist() == [False, False, False, True]
+    missed = missed_series(result, poses(_STILL))
+    assert {name: one.total.tolist() for name, one in missed.items()} == {
+        "body": [0, 0, 0, 0],
+        "hands": [0, 0, 0, 1],
+        "face": [0, 0, 0, 1],
+    }
 
 
 def test_a_frame_with_nothing_in_common_has_no_distance(poses):
     reference = poses(_STILL[:1])
     empty = replace(reference, points=reference.points * 0, score=reference.score * 0)
-    table = pose_table(empty, reference)
-    assert np.isnan(table["pose_distance_px"][0])
-    assert table["missed_body"][0] == 1
+    assert np.isnan(distance_series(empty, reference)["all"].per_frame()[0])
+    assert missed_series(empty, reference)["body"].total.tolist() == [1]
 
 
 def test_clips_follow_each_other(poses):

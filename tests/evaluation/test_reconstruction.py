@@ -43,7 +43,7 @@ def run(clips, draw, poses, monkeypatch, tmp_path):
     monkeypatch.setattr(reconstruction, "redetect", redetect)
 
     def run(held_out_fraction=0.25):
-        metrics = reconstruction.evaluate_reconstruction(
+        findings = reconstruction.evaluate_reconstruction(
             clips(held_out_fraction),
             render,
             box_margin=0.1,
@@ -51,13 +51,14 @@ def run(clips, draw, poses, monkeypatch, tmp_path):
             folder=tmp_path / "out",
             scratch=tmp_path / "scratch",
         )
-        return metrics, asked
+        return findings, asked
 
     return run
 
 
 def test_only_held_out_poses_are_rendered_clip_by_clip(run, clips):
-    metrics, asked = run()
+    findings, asked = run()
+    metrics = findings.metrics
     assert metrics["frames"] == 1 + 2
     bow, walk = clips(0.25)
     assert [keypoints.num_frames for keypoints in asked] == [1, 2]
@@ -66,16 +67,73 @@ def test_only_held_out_poses_are_rendered_clip_by_clip(run, clips):
     assert concatenated(asked).num_frames == 3
 
 
-def test_ours_and_the_baseline_stand_in_one_table(run):
-    metrics, _ = run()
+def test_ours_and_the_baselines_stand_in_one_table(run):
+    metrics = run()[0].metrics
     ours, nearest = metrics["ours"], metrics["nearest_neighbours"]
     assert ours["frame"]["l1"] == pytest.approx(4)
     assert ours["person"]["ssim"] > 0.9 > nearest["person"]["ssim"]
     assert ours["pose_distance_px"]["all"] == 0
     assert nearest["pose_distance_px"]["all"] > 0
+    assert ours["pck_10_percent"] == {"body": 1, "hands": 1, "face": 1}
+    assert ours["missed_joints_per_frame"]["all"] == 0
     assert metrics["missed_detections"] == {"body": 0, "hands": 0, "face": 0}
     assert metrics["skipped_frames"]["face"] == {"not_detected": 0, "smaller_than_11_pixels": 0}
+    assert metrics["skipped_frames"]["hands"]["not_detected"] == 3  # there is no right hand
+
+
+def test_steadiness_and_likeness_stand_beside_the_real_frames(run):
+    metrics = run()[0].metrics
     assert metrics["background_flicker"]["ours"] == metrics["background_flicker"]["real"]
+    assert metrics["temporal"]["frame_change_to_real"]["ours"] == pytest.approx(1)
+    for region in ("warping_error", "warping_error_person"):
+        errors = metrics["temporal"][region]
+        assert errors["ours"] == pytest.approx(errors["real"], rel=0.02)
+    distance = metrics["identity"]["distance_to_training"]
+    assert distance["nearest_neighbours"] == 0 < distance["real"]
+
+
+def test_the_real_frame_before_is_a_baseline(run, clips):
+    """In the last frames of the walk the figure is 3 pixels behind, in the bow 2 too high."""
+    metrics = run()[0].metrics
+    late = metrics["previous_real_frame"]
+    assert late["pose_distance_px"]["body"] == pytest.approx((2 + 3 + 3) / 3, abs=1e-3)
+    assert late["person"]["ssim"] < metrics["ours"]["person"]["ssim"]
+    assert "previous_real_frame" not in metrics["temporal"]["warping_error"]
+
+
+def test_nothing_is_compared_across_the_cut_between_clips(run, tmp_path):
+    run()
+    table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
+    for column in ("ours_warping_error", "ours_frame_change_to_real"):
+        assert table[column].isna().tolist() == [True, True, False]
+
+
+def test_every_figure_has_its_interval(run):
+    metrics, bounds = (findings := run()[0]).metrics, findings.intervals
+    checked = _check_bounds({k: v for k, v in metrics.items() if k in bounds}, bounds)
+    assert checked > 60
+    assert set(metrics) - set(bounds) == {"frames", "skipped_frames"}
+
+
+def _check_bounds(metrics, bounds):
+    assert metrics.keys() == bounds.keys()
+    checked = 0
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            checked += _check_bounds(value, bounds[name])
+        elif value is None:
+            assert bounds[name] is None
+        else:
+            low, high = bounds[name]
+            assert low - 1e-9 <= value <= high + 1e-9
+            checked += 1
+    return checked
+
+
+def test_what_was_skipped_is_said_with_the_reason(run):
+    skipped = run()[0].skipped
+    assert skipped["lpips"] == "no weights were given"
+    assert "torch-fidelity" in skipped["fid"]
 
 
 def test_table_and_pictures_are_written(run, tmp_path):
@@ -85,6 +143,7 @@ def test_table_and_pictures_are_written(run, tmp_path):
     assert table["video_frame_index"].tolist() == [3, 6, 7]
     assert table["frame_index"].tolist() == [0, 1, 2]
     assert table["ours_frame_l1"].tolist() == pytest.approx([4, 4, 4])
+    assert table.columns.is_unique
     for name in ("curves.png", "comparison.png"):
         with Image.open(tmp_path / "out" / name) as picture:
             assert picture.width > 3 * 64

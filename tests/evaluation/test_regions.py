@@ -1,11 +1,17 @@
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from motiontransfer.evaluation.regions import face_regions, person_regions
+from motiontransfer.evaluation.regions import (
+    all_regions,
+    face_regions,
+    hand_regions,
+    person_regions,
+)
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.skeleton import HOLISTIC, Skeleton
 
 
 def _keypoints(joints_of_frame, size=(60, 80)):
@@ -71,3 +77,42 @@ def test_moving_the_joints_moves_the_box(find):
     np.testing.assert_array_equal(
         find(_keypoints([moved]), margin=0.2).boxes[0], first + np.array([7, 5, 7, 5])
     )
+
+
+def test_each_hand_has_a_box_of_its_own():
+    poses = _keypoints(
+        [{"left_hand_wrist": (10, 20), "left_hand_index_tip": (40, 50), "nose": (60, 5)}]
+    )
+    assert hand_regions(poses, "left_hand", margin=0.0).at(0) == (10, 20, 41, 51)
+    assert hand_regions(poses, "right_hand", margin=0.0).at(0) is None
+
+
+@pytest.mark.parametrize(
+    ("wrist", "expected"),
+    [((40, 30), (33, 23, 49, 39)), ((1, 2), (0, 0, 16, 16)), ((79, 59), (64, 44, 80, 60))],
+)
+def test_small_hands_get_16_pixels_inside_the_image(wrist, expected):
+    poses = _keypoints([{"left_hand_wrist": wrist}, {}])
+    hands = hand_regions(poses, "left_hand", margin=0.1)
+    assert hands.at(0) == expected
+    assert hands.at(1) is None
+    assert not hands.boxes[1].any()
+
+
+def test_in_a_tiny_image_a_hand_is_all_of_it():
+    poses = _keypoints([{"left_hand_wrist": (4, 4)}], size=(12, 40))
+    assert hand_regions(poses, "left_hand", margin=0.0).at(0) == (0, 0, 16, 12)
+
+
+def test_people_without_hands_and_faces_have_no_such_regions():
+    skeleton = Skeleton(groups=(("body", HOLISTIC.joints[HOLISTIC.slice("body")]),))
+    poses = _keypoints([{"nose": (20, 10), "left_ankle": (29, 49)}])
+    body = replace(poses, skeleton=skeleton, points=poses.points[:, :33], score=poses.score[:, :33])
+    regions = all_regions(body, margin=0.0)
+    found = {name: one.found.tolist() for name, one in regions.items()}
+    assert found == {
+        "person": [True],
+        "face": [False],
+        "left_hand": [False],
+        "right_hand": [False],
+    }

@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.evaluation import transfer
+from motiontransfer.evaluation import transfer, worst_frames
+from motiontransfer.evaluation.metrics import Networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.parallel import Compute
 from motiontransfer.training.split import HeldOut
@@ -22,12 +23,12 @@ def clips(subject, poses, tmp_path):
 
 
 @pytest.fixture
-def run(clips, poses, film, monkeypatch, tmp_path):
+def find(clips, poses, film, monkeypatch, tmp_path):
     """Evaluate videos of figures at the given centres; the detector knows where they are."""
     known = {}
     monkeypatch.setattr(transfer, "redetect", lambda video, **_: known[video])
 
-    def run(result, truth=None, *, absent=()):
+    def find(result, truth=None, *, absent=(), **options):
         videos = {}
         for name, centres in (("result", result), ("truth", truth), ("source", _INTENDED)):
             videos[name] = centres and film(tmp_path / f"{name}.mkv", poses(centres))
@@ -41,9 +42,16 @@ def run(clips, poses, film, monkeypatch, tmp_path):
             box_margin=0.1,
             compute=Compute(backend="local", address=None, num_workers=1),
             folder=tmp_path / "out",
+            **options,
         )
 
-    return run
+    return find
+
+
+@pytest.fixture
+def run(find):
+    """The same, of which only the metrics are wanted."""
+    return lambda *args, **options: find(*args, **options).metrics
 
 
 def _moved(dx, dy):
@@ -70,7 +78,7 @@ def test_distance_to_the_intended_pose_and_to_the_truth_are_two_things(run, tmp_
 
 def test_without_a_truth_pose_and_steadiness_remain(run, tmp_path):
     metrics = run(_moved(3, 4), absent=("left_hand_wrist", "left_hand_index_tip"))
-    assert set(metrics) == {"frames", "detection", "temporal"}
+    assert set(metrics) == {"frames", "detection", "temporal", "identity"}
     ours = metrics["detection"]["ours"]
     assert ours["missed_detections"] == {"body": 0, "hands": 1, "face": 0}
     assert ours["pose_distance_px"]["body"] == 5
@@ -86,11 +94,62 @@ def test_without_a_truth_pose_and_steadiness_remain(run, tmp_path):
 def test_a_result_that_moves_as_the_source_changes_as_much(run):
     temporal = run(_moved(0, 0), truth=_moved(0, 0))["temporal"]
     assert temporal["frame_change_to_source"] == 1
-    assert temporal["background_flicker"] == {"ours": 0, "truth": 0}
-    assert run([_INTENDED[0]] * 6)["temporal"]["frame_change_to_source"] == 0
+    assert temporal["frame_change_to_truth"]["ours"] == 1
+    assert temporal["background_flicker"]["ours"] == temporal["background_flicker"]["truth"] == 0
+    frozen = run([_INTENDED[0]] * 6, truth=_moved(0, 0))["temporal"]
+    assert frozen["frame_change_to_source"] == frozen["frame_change_to_truth"]["ours"] == 0
 
 
-def test_pictures_are_written_for_both_kinds(run, tmp_path):
+def test_motion_is_judged_along_the_truths_and_else_along_its_own(find, run):
+    along_truth = run(_moved(0, 0), truth=_moved(0, 0))["temporal"]
+    assert along_truth["warping_error"]["ours"] == along_truth["warping_error"]["truth"]
+    findings = find(_moved(0, 0))
+    own, skipped = findings.metrics["temporal"], findings.skipped
+    assert "warping_error" not in own
+    assert set(own["warping_error_own_flow"]) == {"ours", "nearest_neighbours"}
+    assert own["warping_error_own_flow"]["ours"] == along_truth["warping_error"]["ours"]
+    assert "no real frames" in skipped["warping_error"]
+    assert skipped["truth"].startswith("nobody filmed")
+
+
+def test_the_likeness_of_the_baseline_is_perfect_and_ours_is_measured(run):
+    distance = run(_moved(0, 0), truth=_moved(0, 0))["identity"]["distance_to_training"]
+    assert distance["nearest_neighbours"] == 0
+    assert distance["ours"] == distance["truth"] > 0
+
+
+def test_intervals_have_the_tree_of_the_metrics(find):
+    for truth in (None, _moved(2, 0)):
+        findings = find(_moved(1, 0), truth=truth)
+        counted = _without_counts(findings.metrics)
+        assert _names(findings.intervals) == _names(counted)
+        low, high = findings.intervals["detection"]["ours"]["pose_distance_px"]["body"]
+        assert low == high == 1
+
+
+def _without_counts(metrics):
+    truth = {"truth": dict(metrics["truth"])} if "truth" in metrics else {}
+    for figures in truth.values():
+        del figures["skipped_frames"]
+    return {name: value for name, value in (metrics | truth).items() if name != "frames"}
+
+
+def _names(tree):
+    if isinstance(tree, dict):
+        return {name: _names(value) for name, value in tree.items()}
+    return None
+
+
+def test_networks_are_asked_and_named(find, tmp_path):
+    networks = Networks(distances={"lpips": lambda first, second: 0.5}, skipped={"dists": "why"})
+    findings = find(_moved(1, 0), truth=_moved(0, 0), networks=networks)
+    assert findings.metrics["truth"]["ours"]["face"]["lpips"] == 0.5
+    assert findings.skipped["dists"] == "why"
+    table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
+    assert (table["nearest_neighbours_person_lpips"] == 0.5).all()
+
+
+def test_tables_and_pictures_are_written_for_both_kinds(run, tmp_path):
     heights = []
     for truth in (None, _moved(2, 0)):
         run(_moved(1, 0), truth=truth)
@@ -111,7 +170,7 @@ def test_the_worst_frame_is_the_one_that_went_wrong(run, monkeypatch):
         shown.update(rows=rows, captions=captions)
         return np.zeros((4, 4, 3), np.uint8)
 
-    monkeypatch.setattr(transfer, "contact_sheet", contact_sheet)
+    monkeypatch.setattr(worst_frames, "contact_sheet", contact_sheet)
     result = _moved(0, 0)
     result[3] = (20, 40)
     run(result, truth=_moved(0, 0))

@@ -11,6 +11,7 @@ from motiontransfer.nets.blocks import (
     ResizeConvolution,
     SubpixelConvolution,
     count_parameters,
+    halve,
     initialise,
     pad_to_multiple,
     update_average,
@@ -145,6 +146,13 @@ def test_initialising_follows_the_seed_and_leaves_normalisation_alone():
         weights.append(network.apply(initialise)[0].weight.clone())
     assert torch.equal(*weights)
     assert (network[1].weight == 1).all()
+
+
+def test_half_the_size_is_means_of_three_by_three_around_every_second_pixel():
+    """At the border, of those that are there; an odd size is rounded up."""
+    picture = torch.arange(15.0).reshape(1, 1, 3, 5)
+    expected = [[(0 + 1 + 5 + 6) / 4, 4.5, 6], [(5 + 6 + 10 + 11) / 4, 9.5, 11]]
+    assert halve(picture)[0, 0].tolist() == expected
 
 
 def test_padding_repeats_the_right_and_lower_edge():

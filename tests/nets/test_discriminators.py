@@ -69,6 +69,41 @@ def test_batches_judged_in_one_pass_are_judged_as_one_by_one():
                 assert torch.allclose(x, y, atol=1e-4)
 
 
+def test_the_judges_of_half_the_size_go_on_at_their_sizes_and_the_finest_stays():
+    network, trained = discriminator(num_scales=3), discriminator(num_scales=2)
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(1)
+    finest = network.scales[0].last.weight.clone()
+    network.start_from(trained)
+    condition, images = shown(size=(128, 96))
+    half = [
+        torch.nn.functional.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+        for x in (condition, images)
+    ]
+    for judged, expected in zip(network(condition, images)[1:], trained(*half), strict=True):
+        assert torch.equal(judged.logits, expected.logits)
+    assert torch.equal(network.scales[0].last.weight, finest)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"num_scales": 3}, "expected judges at 2 scales, one fewer than here, got 3"),
+        ({"num_scales": 1}, "expected judges at 2 scales, one fewer than here, got 1"),
+        ({"num_filters": 8}, "expected the same layers"),
+        ({"num_layers": 1}, "expected the same layers"),
+        ({"normalization": "spectral"}, "expected the same layers"),
+    ],
+)
+def test_other_judges_are_refused(changes, text):
+    network = discriminator(num_scales=3)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(ValueError, match=text):
+        network.start_from(discriminator(**changes))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
 def test_the_condition_matters():
     network = discriminator()
     condition, images = shown()

@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import ResizeConvolution, SubpixelConvolution
+from motiontransfer.nets.blocks import ResizeConvolution, SubpixelConvolution, halve
 from motiontransfer.nets.frame_generator import (
     FrameGenerator,
     GeneratorConfig,
+    HalfSizeGenerator,
     PlateFrameGenerator,
     build_generator,
+    global_part,
     start_from_global,
 )
 
@@ -156,3 +158,22 @@ def test_the_way_back_up_is_chosen(architecture):
         modules = list(build_generator(shapes, plate=None).modules())
         there = {name for name, kind in kinds.items() if any(isinstance(m, kind) for m in modules)}
         assert there == {upsampling}
+
+
+def test_at_half_the_size_it_is_shown_and_shows_whole_pictures():
+    generator = painting_all("global")
+    halved = HalfSizeGenerator(generator)
+    pose, previous = inputs()
+    small = generator(halve(pose), halve(torch.zeros_like(previous)))
+    first = halved(pose, torch.zeros_like(previous))
+    assert first.shape == previous.shape
+    assert torch.equal(first[:, :, ::2, ::2], small)
+    assert torch.equal(first[:, :, 1::2, 1::2], small)
+    second = halved(pose, first)  # from the very frame that it made
+    assert torch.equal(second[:, :, ::2, ::2], generator(halve(pose), small))
+    assert halved.conditioning_poses == generator.conditioning_poses
+
+
+def test_the_global_part_is_what_is_inside_the_local_enhancer():
+    local = painting_all("local")
+    assert global_part(local) is local.network.coarse

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.frame_generator import FrameGenerator
+from motiontransfer.nets.frame_generator import FrameGenerator, HalfSizeGenerator
 from motiontransfer.nets.rollout import roll_out
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import HOLISTIC
@@ -134,3 +134,17 @@ def test_a_generator_is_shown_as_many_poses_as_it_was_trained_on(num_poses):
         past = range(time - num_poses + 1, time + 1)
         assert torch.equal(shown[0], torch.cat([drawn[t] if t >= 0 else nothing for t in past]))
     assert len(generator.shown) == 19
+
+
+def test_a_generator_of_half_the_size_is_rolled_out_like_one_of_the_whole():
+    class Small(Shown):
+        def forward(self, pose_map, previous_frame):
+            super().forward(pose_map, previous_frame)
+            return previous_frame + 1
+
+    generator = Small(2)
+    frames = list(rolled(HalfSizeGenerator(generator), dance(9)))
+    assert [frame.unique().tolist() for frame in frames] == [[k + 1] for k in range(9)]
+    assert frames[0].shape == (3, *SIZE)
+    halves = {tuple(shown.shape[1:]) for shown in generator.shown}
+    assert halves == {(2 * STYLE.num_channels, SIZE[0] // 2, SIZE[1] // 2)}

@@ -96,6 +96,7 @@ def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(root / ".site"),
         "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),
+        "XDG_DATA_HOME": str(root / ".data"),  # where the signing certificate is made
         "PYTHONWARNINGS": "ignore",
     }
     return subprocess.run(

@@ -63,6 +63,8 @@ def test_each_stage_depends_on_the_modules_it_imports_and_no_others(
 def test_package_files_hold_only_a_docstring_so_that_no_stage_need_depend_on_them():
     for package in PACKAGES:
         for path in (ROOT / package).rglob("__init__.py"):
+            if path == ROOT / "motiontransfer/__init__.py":
+                continue  # names for whoever imports the library; no stage does
             body = ast.parse(path.read_text()).body
             assert len(body) == 1, path
             assert isinstance(body[0], ast.Expr), path
@@ -78,13 +80,17 @@ def test_each_stage_loads_the_sections_that_the_graph_lists(name, definition):
     loaded = set(re.findall(r"load_section\([^\"]*\"(\w+)", source))
     if "load_detector(" in source:
         loaded |= {"detect_keypoints", "videos"}
-    listed = {param.split(".")[0] for param in definition["params"]}
+    listed = {param.split(".")[0] for param in definition.get("params", [])}
     assert listed == loaded - {"compute"}  # which changes nothing but the time
 
 
 @pytest.mark.parametrize(
     "name",
-    [name for file, name, _ in STAGES if file == "dvc.yaml" and name != "check_params"],
+    [
+        name
+        for file, name, stage in STAGES
+        if file == "dvc.yaml" and "params" in stage and name != "check_params"
+    ],
 )
 def test_the_projects_params_are_valid(name):
     if name == "detect_keypoints":
@@ -99,13 +105,16 @@ def test_the_projects_params_are_valid(name):
 def test_what_a_source_video_changes_is_no_input_of_training():
     """Adding a source video and a transfer must train nothing.
 
-    But for the face cycle, which is between two people: it is off unless it is asked for.
+    But for the face cycle, which is between two people, and the detector of rendered video, which
+    is tested on all transfers: they are off unless they are asked for.
     """
+    others = ("train_face_cycle", "train_forensics")
     for _, name, definition in STAGES:
-        if name.startswith("train_") and name != "train_face_cycle":
+        if name.startswith("train_") and name not in others:
             assert not {"videos", "transfers", "subjects", "targets"} & set(definition["params"])
             assert all("artifacts" not in dep or "${item}" in dep for dep in definition["deps"])
-    assert yaml.safe_load((ROOT / "params.yaml").read_text())["train_face_cycle"]["steps"] == 0
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert all(params[name]["steps"] == 0 for name in others)
 
 
 def test_the_readmes_file_tree_knows_every_module_and_no_other():

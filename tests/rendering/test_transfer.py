@@ -21,6 +21,7 @@ from motiontransfer.rendering.transfer import (
     write_contact_sheet,
     write_transfer,
 )
+from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import TrainedGenerator
 from tests.dancer import RATE, SIZE, add_source, dance, film, picture
@@ -97,6 +98,21 @@ def test_the_result_has_the_sources_frames_rate_and_sound(tmp_path, panels, sour
     assert seconds == pytest.approx(NUM_FRAMES / RATE, abs=0.03)
     with FrameStore(path) as result, FrameStore(panels.generated) as generated:
         assert np.abs(result[6].astype(int) - generated[6]).mean() < 8
+
+
+def test_a_label_is_drawn_into_the_result_only(tmp_path, panels, source):
+    write_transfer(tmp_path / "plain.mp4", panels.generated, source, crf=4)
+    write_transfer(
+        tmp_path / "labelled.mp4", panels.generated, source, crf=4, visible_label="corner"
+    )
+    assert facts(tmp_path / "labelled.mp4") == facts(tmp_path / "plain.mp4")
+    with FrameStore(tmp_path / "plain.mp4") as plain, FrameStore(tmp_path / "labelled.mp4") as made:
+        assert len(made) == NUM_FRAMES
+        for index in range(NUM_FRAMES):
+            changed = np.abs(made[index].astype(int) - with_label(plain[index]))
+            assert changed.mean() < 4
+    with FrameStore(panels.generated) as generated:
+        assert np.array_equal(generated[6], picture(panels.poses, 6))
 
 
 def test_a_silent_source_gives_a_silent_result(tmp_path, panels):

@@ -24,6 +24,7 @@ TRAINING = {
     **{"num_filters": 4, "num_downsamplings": 1},
     **{"num_residual_blocks": 1, "discriminator_filters": 4, "discriminator_layers": 1},
     **{"adversarial_weight": 1.0, "feature_matching_weight": 10.0, "l1_weight": 20.0},
+    **{"perceptual_weight": 0.0, "perceptual_file": None},
     **{"average_decay": 0.9, "log_every_steps": 1, "sample_every_steps": 2},
     "checkpoint_every_steps": 1,
 }
@@ -31,23 +32,27 @@ TRAIN_GAN = {
     **TRAINING,
     **{"held_out_fraction": 0.25, "gap_frames": 1, "pose_encoding": "limbs"},
     **{"line_width_px": 3.0, "architecture": "fast", "background": "plate", "max_channels": 8},
+    **{"global_fraction": 0.0, "fixed_global_fraction": 0.0},
     **{"discriminator_scales": 1, "near_pose_weight": 5.0, "near_pose_radius_px": 4},
     **{"window_frames": 2, "conditioning_poses": 1, "limb_dropout": 0.0},
     **{"previous_frame": "generated", "previous_frame_dropout": 0.2},
     **{"previous_frame_noise": 0.0, "previous_frame_gradient": "kept", "upsampling": "resize"},
     **{"discriminator_normalization": "instance", "temporal_strides": [], "r1_weight": 0.0},
     **{"objective": "least_squares", "augmentation": "none"},
-    **{"perceptual_weight": 0.0, "perceptual_file": None},
 }
 TRAIN_FACE_GAN = {**TRAINING, "crop_size": 32}
 TRAIN_FACE_CYCLE = {
-    **{key: value for key, value in TRAIN_FACE_GAN.items() if not key.endswith("_weight")},
+    **{
+        key: value
+        for key, value in TRAIN_FACE_GAN.items()
+        if not key.endswith(("_weight", "_file"))
+    },
     **{"upsampling": "resize", "cycle_weight": 10.0, "identity_weight": 5.0, "pool_size": 4},
 }
 NORMALIZATION = {"mode": "ankle", "centring": "median"}
 RENDER = {
     **{"face": "residual", "face_blending": "feather", "precision": "32-true"},
-    **{"crf": 10, "contact_sheet_columns": 3},
+    **{"crf": 10, "contact_sheet_columns": 3, "provenance": "c2pa", "visible_label": "none"},
 }
 TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth": "none"}
 

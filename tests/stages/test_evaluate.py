@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from motiontransfer.errors import ParamsError
+from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.evaluation import reconstruction
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.media.frame_store import FrameWriter
@@ -98,6 +98,8 @@ def test_the_tail_is_judged_and_everything_is_where_the_pipeline_looks(project):
         "curves.png",
         "comparison.png",
     }
+    findings = Path("artifacts/findings/evaluate/ada")
+    assert {path.name for path in findings.iterdir()} == {"intervals.json", "skipped.json"}
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,7 @@ def test_the_tail_is_judged_and_everything_is_where_the_pipeline_looks(project):
     [
         ("box_margin: 1.5", r"evaluate\.box_margin: .*, got 1\.5"),
         ("face: maybe", r"evaluate\.face: .*'residual' or 'none', got 'maybe'"),
+        ("lpips_weights: nothing.pth", r"no such file, asked for by evaluate\.lpips_weights"),
         ("box_margn: 0.1", r"evaluate\.box_margn: unknown key; did you mean 'box_margin'"),
     ],
 )
@@ -112,5 +115,5 @@ def test_a_wrong_setting_is_named(project, setting, text):
     key = setting.split(":")[0]
     kept = [item for item in _PARAMS.split("{")[1].split("}")[0].split(", ") if key not in item]
     Path("params.yaml").write_text("evaluate: {" + ", ".join([*kept, setting]) + "}\n")
-    with pytest.raises(ParamsError, match=text):
+    with pytest.raises((ParamsError, MissingFileError), match=text):
         evaluate.main("ada")

@@ -99,11 +99,13 @@ def test_a_transfer_with_a_truth(project):
         "curves.png",
         "worst_frames.png",
     }
+    findings = Path("artifacts/findings/evaluate_transfer/with_truth")
+    assert {path.name for path in findings.iterdir()} == {"intervals.json", "skipped.json"}
 
 
 def test_a_transfer_without_a_truth(project):
     evaluate_transfer.main("without")
-    assert set(_metrics("without")) == {"frames", "detection", "temporal"}
+    assert set(_metrics("without")) == {"frames", "detection", "temporal", "identity"}
 
 
 def test_the_baseline_never_shows_held_out_frames(project):
@@ -121,6 +123,7 @@ def test_the_same_inputs_give_the_same_bytes(project):
             Path("artifacts/evaluation_transfer/with_truth") / name
             for name in ("per_frame.csv", "curves.png", "worst_frames.png")
         ),
+        Path("artifacts/findings/evaluate_transfer/with_truth/intervals.json"),
     ]
     contents = []
     for _ in range(2):

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import c2pa
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,8 @@ from motiontransfer.nets.blocks import initialise
 from motiontransfer.nets.face_translation import FaceTranslator
 from motiontransfer.pose.normalization import normalize_pose
 from motiontransfer.pose.pose_statistics import read_statistics
+from motiontransfer.rendering.provenance import sha256_of
+from motiontransfer.rendering.provenance_reading import read_provenance
 from motiontransfer.training.face_cycle_weights import (
     write_face_translator,
     write_no_face_translator,
@@ -44,6 +48,7 @@ POSES = Path("artifacts/poses/ada_as_ben.parquet")
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "users_data"))  # where keys are kept
     configure()
     add_everything_to_render()
 
@@ -165,6 +170,89 @@ def test_translated_faces_that_nobody_trained_are_refused_before_anything_is_mad
     assert not RESULTS.exists()
 
 
+def test_both_videos_say_what_they_are_and_from_what_they_were_made():
+    main("ada_as_ben")
+    kinds = {
+        "transfer.mp4": "trainedAlgorithmicMedia",
+        "comparison.mp4": "compositeWithTrainedAlgorithmicMedia",  # there are real frames in it
+    }
+    for name, kind in kinds.items():
+        found = read_provenance(RESULTS / name)
+        assert (found.integrity, found.source_type) == ("unaltered", kind)
+        assert found.statement["networks"] == [
+            network("generator", "fast", "artifacts/models/ada/generator.safetensors"),
+            network("face", "residual", "artifacts/models/ada/face_generator.safetensors"),
+        ]
+        assert found.statement["source"] == {
+            "frames_sha256": sha256_of(Path("artifacts/frames/ben/dance/frames.mkv")),
+            "keypoints_sha256": sha256_of(Path("artifacts/keypoints/ben/dance.parquet")),
+        }
+
+
+def network(role, architecture, file):
+    weights = sha256_of(Path(file))
+    return {"role": role, "architecture": architecture, "weights_sha256": weights}
+
+
+def test_the_face_that_is_stated_is_the_one_that_was_used():
+    configure(face="none")
+    main("ada_as_ben")
+    stated = read_provenance(RESULTS / "transfer.mp4").statement["networks"]
+    assert [network["role"] for network in stated] == ["generator"]
+    translator = FaceTranslator(translator_config()).apply(initialise)
+    write_face_translator(FACE_CYCLE, translator, translator_config())
+    configure(face="cycle")
+    main("ada_as_ben")
+    stated = read_provenance(RESULTS / "transfer.mp4").statement["networks"]
+    assert stated[1] == network("face", "cycle", FACE_CYCLE / "face_cycle.safetensors")
+
+
+def test_no_name_is_told():
+    main("ada_as_ben")
+    for name in ("transfer.mp4", "comparison.mp4"):
+        with c2pa.Reader(str(RESULTS / name)) as reader:
+            told = re.sub(r"[0-9a-f]{64}", "", reader.json())  # a hash may spell anything
+        assert "motiontransfer" in told
+        assert not re.search(r"ada|ben\b|dance\b|walk|artifacts", told)
+
+
+def test_provenance_is_off_only_when_asked_for_and_then_no_key_is_made():
+    configure(provenance="none")
+    main("ada_as_ben")
+    assert read_provenance(RESULTS / "transfer.mp4") is None
+    assert not Path("users_data").exists()
+
+
+def test_the_pictures_are_the_same_with_and_without_provenance():
+    packets = []
+    for provenance in ("c2pa", "none"):
+        configure(provenance=provenance)
+        main("ada_as_ben")
+        with av.open(str(RESULTS / "transfer.mp4")) as container:
+            packets.append([bytes(packet) for packet in container.demux()])
+    assert packets[0] == packets[1]
+
+
+def test_a_certificate_that_will_not_do_is_refused_before_anything_is_made(monkeypatch):
+    monkeypatch.setenv("MOTIONTRANSFER_CERTIFICATE", "none.pem")
+    monkeypatch.setenv("MOTIONTRANSFER_PRIVATE_KEY", "none.pem")
+    with pytest.raises(MissingFileError, match=r"none\.pem: no such file; expected a certificate"):
+        main("ada_as_ben")
+    assert not RESULTS.exists()
+    assert not POSES.exists()
+
+
+def test_a_label_can_be_asked_for():
+    shown = {}
+    for label in ("none", "corner"):
+        configure(visible_label=label, provenance="none")
+        main("ada_as_ben")
+        for name in ("transfer.mp4", "comparison.mp4"):
+            shown[label, name] = (RESULTS / name).read_bytes()
+    assert shown["none", "transfer.mp4"] != shown["corner", "transfer.mp4"]
+    assert shown["none", "comparison.mp4"] == shown["corner", "comparison.mp4"]
+
+
 @pytest.mark.parametrize(
     "file",
     [
@@ -188,6 +276,8 @@ def test_a_missing_input_is_named(file):
         ({"face_blending": "glue"}, r"render\.face_blending: .*'feather' or 'poisson', got 'glue'"),
         ({"contact_sheet_colums": 4}, r"render\.contact_sheet_colums: unknown key; did you mean"),
         ({"contact_sheet_columns": 0}, r"render\.contact_sheet_columns: .*, got 0"),
+        ({"provenance": "off"}, r"render\.provenance: .*'c2pa' or 'none', got 'off'"),
+        ({"visible_label": "top"}, r"render\.visible_label: .*'none' or 'corner', got 'top'"),
     ],
 )
 def test_a_wrong_setting_is_named(change, text):

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.training.trained import read_face_generator
@@ -50,6 +52,35 @@ def test_a_missing_main_generator_is_named():
     with pytest.raises(MissingFileError, match=r"models/ada/generator\.safetensors: no such"):
         main("ada")
     assert not METRICS.exists()
+
+
+def test_the_perceptual_loss_is_of_a_file_of_its_own():
+    torch.manual_seed(0)
+    weights = {"features.0.weight": torch.randn(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
+    save_file(weights, "vgg19.safetensors")
+    change = {"perceptual_weight": 10.0, "perceptual_file": "vgg19.safetensors"}
+    write_params(train_gan=TRAIN_GAN, train_face_gan={**TRAIN_FACE_GAN, **change})
+    train_gan.main("ada")
+    main("ada")
+    curve = (LOGS / "metrics/generator/perceptual.tsv").read_text().splitlines()
+    assert all(float(row.split("\t")[1]) > 0 for row in curve[1:])
+
+
+def test_missing_perceptual_weights_are_told_with_the_keys_of_this_section():
+    train_gan.main("ada")
+    change = {"perceptual_weight": 10.0, "perceptual_file": "nowhere/vgg19.pth"}
+    write_params(train_face_gan={**TRAIN_FACE_GAN, **change})
+    text = r"nowhere/vgg19\.pth: no such file.* or set train_face_gan\.perceptual_weight to 0"
+    with pytest.raises(MissingFileError, match=text):
+        main("ada")
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_perceptual_weights_that_are_not_needed_are_named(steps):
+    write_params(train_face_gan={**TRAIN_FACE_GAN, "steps": steps, "perceptual_file": "vgg19.pth"})
+    text = r"train_face_gan\.perceptual_file: has no effect .*expected null, got vgg19\.pth"
+    with pytest.raises(ParamsError, match=text):
+        main("ada")
 
 
 @pytest.mark.parametrize(

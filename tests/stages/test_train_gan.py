@@ -16,6 +16,7 @@ from tests.stages.project import TRAIN_GAN, add_target, write_params
 
 MODELS = Path("artifacts/models/ada")
 METRICS = Path("artifacts/metrics/train_gan/ada.json")
+GROWN = {"architecture": "local", "global_fraction": 0.5, "discriminator_scales": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +117,23 @@ def test_a_wrong_setting_is_named(change, text):
             r"previous_frame_gradient: has no effect .*; expected kept, got cut",
         ),
         (
+            {"global_fraction": 0.5},
+            r"global_fraction: has no effect where architecture is not local; expected 0, got 0\.5",
+        ),
+        (
+            {"architecture": "local", "fixed_global_fraction": 0.5},
+            r"fixed_global_fraction: has no effect where global_fraction is 0; expected 0, got",
+        ),
+        (
+            {**GROWN, "max_minutes": 1.0, "fixed_global_fraction": 0.5},
+            r"fixed_global_fraction: counts steps, and with max_minutes .*; expected 0, got 0\.5",
+        ),
+        ({**GROWN, "steps": 1}, r"steps: expected at least 2 where global_fraction .*, got 1"),
+        (
+            {**GROWN, "discriminator_scales": 1},
+            r"discriminator_scales: expected at least 2 where global_fraction .*, got 1",
+        ),
+        (
             {"perceptual_file": "vgg.pth"},
             r"perceptual_file: has no effect .*expected null, got vgg",
         ),
@@ -125,6 +143,17 @@ def test_values_that_do_not_go_together_are_named(change, text):
     write_params(train_gan={**TRAIN_GAN, **change})
     with pytest.raises(ParamsError, match=rf"params\.yaml: train_gan\.{text}"):
         main("ada")
+
+
+def test_a_local_enhancer_may_be_grown():
+    write_params(train_gan={**TRAIN_GAN, **GROWN, "steps": 4})
+    main("ada")
+    assert json.loads(METRICS.read_text())["steps"] == 4
+    assert read_generator(MODELS / "generator.safetensors").config.architecture == "local"
+    logs = Path("artifacts/training/ada/generator")
+    for part in (logs, logs / "global"):
+        curve = (part / "metrics/generator/l1.tsv").read_text().splitlines()
+        assert [line.split("\t")[0] for line in curve] == ["step", "1", "2"]
 
 
 def test_frames_may_be_made_and_judged_each_by_itself():

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from lightning_fabric import Fabric
 
-from motiontransfer.nets.discriminators import MultiscaleDiscriminator
+from motiontransfer.nets.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.nets.face_generator import FaceGeneratorConfig
 from motiontransfer.nets.frame_generator import GeneratorConfig
 from motiontransfer.nets.window_discriminators import (
@@ -16,14 +16,12 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.training.batches import Part
 from motiontransfer.training.conditioning import ConditioningSettings
 from motiontransfer.training.face_gan import FaceGanSettings
+from motiontransfer.training.face_training import FaceNetworks
 from motiontransfer.training.frame_losses import FrameLossSettings
 from motiontransfer.training.gan import GanSettings
-from motiontransfer.training.generator_training import (
-    DiscriminatorConfig,
-    MainNetworks,
-    RunPaths,
-)
 from motiontransfer.training.judging import JudgingSettings
+from motiontransfer.training.main_networks import MainNetworks
+from motiontransfer.training.run_paths import RunPaths
 from motiontransfer.training.schedule import Schedule
 from tests.dancer import SIZE
 
@@ -80,6 +78,13 @@ def face_config(**changes):
     )
 
 
+def face_networks():
+    return FaceNetworks(
+        generator=face_config(),
+        discriminator=DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1),
+    )
+
+
 def gan_settings(**changes):
     numbers = {
         **{"objective": "least_squares", "adversarial_weight": 1.0},
@@ -103,6 +108,7 @@ def gan_settings(**changes):
 
 def face_settings(**changes):
     numbers = {"adversarial_weight": 1.0, "feature_matching_weight": 5.0, "l1_weight": 20.0}
+    numbers |= {"perceptual_weight": 0.0}
     return FaceGanSettings(**{**numbers, "average_decay": 0.9, "compile": False, **changes})
 
 

@@ -57,28 +57,6 @@ def test_a_run_is_known_by_its_settings_and_the_bytes_of_its_inputs(inputs):
     assert key() == first
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["skeleton.py", "media/tensors.py", "nets/blocks.py", "pose/drawing.py", "training/a.py"],
-)
-def test_a_run_is_known_by_the_code_that_trains(tmp_path, monkeypatch, inputs, module):
-    path = tmp_path / "package" / module
-    path.parent.mkdir(parents=True)
-    path.write_text("a = 1")
-    monkeypatch.setattr(checkpoints, "__file__", str(tmp_path / "package/training/checkpoints.py"))
-    before = run_key(["settings"], inputs)
-    path.write_text("a = 2")
-    assert run_key(["settings"], inputs) != before
-
-
-def test_code_that_does_not_train_is_left_out_of_it(tmp_path, monkeypatch, inputs):
-    monkeypatch.setattr(checkpoints, "__file__", str(tmp_path / "package/training/checkpoints.py"))
-    before = run_key(["settings"], inputs)
-    (tmp_path / "package/rendering").mkdir(parents=True)
-    (tmp_path / "package/rendering/a.py").write_text("a = 1")
-    assert run_key(["settings"], inputs) == before
-
-
 def save(folder, step, state=STATE):
     save_checkpoint(folder, Checkpoint(step=step, minutes=1.5, waiting_minutes=0.25, state=state))
 

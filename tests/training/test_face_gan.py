@@ -53,10 +53,24 @@ def batch(tmp_path):
     )
 
 
-def task_of(generator, judge, **changes):
+class Look(nn.Module):
+    """Stands for the perceptual network: two slices, colours and their squares."""
+
+    def forward(self, images):
+        return [images, images.square()]
+
+
+def task_of(generator, judge, *, perceptual=None, **changes):
     settings = face_settings(**changes)
     adversaries = Adversaries(fabric(), generator, judge, average_decay=settings.average_decay)
-    return FaceGanTask(fabric(), adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings)
+    return FaceGanTask(
+        fabric(),
+        adversaries,
+        style=STYLE,
+        skeleton=HOLISTIC,
+        settings=settings,
+        perceptual=perceptual,
+    )
 
 
 def drawn(batch):
@@ -90,6 +104,17 @@ def test_losses_are_what_their_weights_make_of_them(batch):
     }
     got = {name: loss.item() for name, loss in losses.items()}
     assert got == pytest.approx({name: x.item() for name, x in expected.items()}, rel=1e-4)
+
+
+def test_the_perceptual_loss_compares_the_refined_face_with_the_real_one(batch):
+    losses = task_of(Residual(), Judge(), perceptual=Look(), perceptual_weight=10.0).step(
+        whole(batch), step=0, learning_rate=0.0
+    )
+    fake = batch.generated + 0.25
+    colours = (fake - batch.real).abs().mean()
+    squares = (fake.square() - batch.real.square()).abs().mean()
+    expected = 10 * (colours / 32 + squares / 16)  # pix2pixHD's weights of the first two slices
+    assert losses["generator/perceptual"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_both_are_trained_at_the_learning_rate(batch):

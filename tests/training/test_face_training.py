@@ -12,7 +12,6 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.training import face_training
 from motiontransfer.training.face_gan import FaceGanTask
 from motiontransfer.training.face_training import train_face_generator
-from motiontransfer.training.generator_training import DiscriminatorConfig
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import TrainedGenerator, read_face_generator
 from motiontransfer.training.weights import read_description, write_weights
@@ -21,6 +20,7 @@ from tests.training.small import (
     STYLE,
     fabric,
     face_config,
+    face_networks,
     face_settings,
     generator_config,
     paths,
@@ -60,8 +60,7 @@ def train(clips, folder, *, settings=None, **changes):
         clips,
         fabric(),
         MAIN,
-        config=face_config(),
-        discriminator_config=DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1),
+        networks=face_networks(),
         settings=settings or face_settings(),
         schedule=schedule(**changes),
         paths=paths(folder),

@@ -11,8 +11,10 @@ from PIL import Image
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.nets.blocks import count_parameters
+from motiontransfer.training import generator_training
+from motiontransfer.training.depth import check_depth
 from motiontransfer.training.gan import GanTask
-from motiontransfer.training.generator_training import check_depth, train_generator
+from motiontransfer.training.generator_training import train_generator
 from motiontransfer.training.plate import median_plate
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import read_generator
@@ -132,7 +134,7 @@ def test_a_training_that_was_stopped_ends_in_the_same_bytes(
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("change", ["settings", "keypoints", "frames", "precision"])
+@pytest.mark.parametrize("change", ["settings", "keypoints", "frames", "precision", "code"])
 def test_other_settings_and_inputs_start_anew(tmp_path, clips, monkeypatch, change):
     whole_step, taken = GanTask.step, []
 
@@ -149,6 +151,11 @@ def test_other_settings_and_inputs_start_anew(tmp_path, clips, monkeypatch, chan
         clips[1].keypoints_file.write_bytes(b"of another detector")
     if change == "frames":
         film(clips[1].frames, dance(4, seed=6))
+    if change == "code":
+        (tmp_path / "other_code.py").write_text("a = 1")
+        monkeypatch.setattr(
+            generator_training, "code_behind", lambda _: [tmp_path / "other_code.py"]
+        )
     settings = gan_settings(l1_weight=21.0) if change == "settings" else None
     precision = "bf16-mixed" if change == "precision" else "32-true"
     train(clips, tmp_path, settings=settings, precision=precision)

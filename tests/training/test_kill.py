@@ -7,7 +7,7 @@ import pytest
 
 from tests.dancer import dance, training_clip
 from tests.training.together import start
-from tests.training.trainings import train_face, train_main, write_main_weights
+from tests.training.trainings import train_face, train_grown, train_main, write_main_weights
 
 NUM_STEPS = 36
 CHANGES = {
@@ -17,10 +17,10 @@ CHANGES = {
 
 
 def logged(folder):
-    """How many steps a run has logged since it began."""
-    for curve in folder.glob("checkpoints/*/live/plots/metrics/generator/l1.tsv"):
-        return curve.read_text().count("\n") - 1
-    return 0
+    """How many steps a run has logged since it began, in both parts if it has two."""
+    curve = "live/plots/metrics/generator/l1.tsv"
+    curves = [*folder.glob(f"checkpoints/*/global/{curve}"), *folder.glob(f"checkpoints/*/{curve}")]
+    return sum(curve.read_text().count("\n") - 1 for curve in curves)
 
 
 def kill_after(process, folder, step, *, seconds):
@@ -41,8 +41,11 @@ def results(folder):
     }
 
 
-@pytest.mark.parametrize("train", [train_main, train_face])
-def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, train):
+@pytest.mark.parametrize(
+    ("train", "certain"), [(train_main, ()), (train_face, ()), (train_grown, (11, 12, 13))]
+)
+def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, train, certain):
+    """And soon after certain steps: where a local enhancer is about to grow, or just has."""
     clips = [training_clip(tmp_path, dance(8))]
     for name in ("whole", "killed"):
         write_main_weights(tmp_path / name)
@@ -52,7 +55,7 @@ def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, tr
     assert whole.exitcode == 0
     seconds_a_step = (time.monotonic() - began) / NUM_STEPS
     moments = random.Random(train.__name__)
-    for step in sorted(moments.sample(range(1, NUM_STEPS - 3), 4)):
+    for step in sorted([*moments.sample(range(1, NUM_STEPS - 3), 4), *certain]):
         process = start(train, clips, tmp_path / "killed", CHANGES)
         kill_after(process, tmp_path / "killed", step, seconds=moments.uniform(0, seconds_a_step))
         assert process.exitcode == -9

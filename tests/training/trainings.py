@@ -1,5 +1,7 @@
 """Whole trainings at the smallest size, for processes that are started, stopped and compared."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -11,8 +13,9 @@ from motiontransfer.training.dataset import WindowDataset
 from motiontransfer.training.device import launched_fabric
 from motiontransfer.training.face_training import train_face_generator
 from motiontransfer.training.gan import GanTask
-from motiontransfer.training.generator_training import DiscriminatorConfig, train_generator
+from motiontransfer.training.generator_training import train_generator
 from motiontransfer.training.loop import fit
+from motiontransfer.training.schedule import Growth
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import TrainedGenerator
 from motiontransfer.training.weights import write_weights
@@ -20,7 +23,7 @@ from tests.dancer import SIZE
 from tests.training.small import (
     STYLE,
     discriminators,
-    face_config,
+    face_networks,
     face_settings,
     gan_settings,
     generator_config,
@@ -54,6 +57,23 @@ def train_main(clips, folder, changes):
         )
 
 
+def train_grown(clips, folder, changes):
+    """Train a local enhancer, grown after a third of the steps, to its outs."""
+    plan = schedule(**changes)
+    shapes = networks(architecture="local", background="generated")
+    growth = Growth(global_fraction=1 / 3, fixed_global_fraction=0.25)
+    with _launched(plan) as fabric:
+        train_generator(
+            clips,
+            fabric,
+            networks=replace(shapes, growth=growth),
+            settings=gan_settings(),
+            schedule=plan,
+            held_out=HELD_OUT,
+            paths=paths(folder),
+        )
+
+
 def train_face(clips, folder, changes):
     """Train a face generator to its outs, on the roll-out of a stand-in for the main one."""
     plan = schedule(**changes)
@@ -64,8 +84,7 @@ def train_face(clips, folder, changes):
             clips,
             fabric,
             main,
-            config=face_config(),
-            discriminator_config=DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1),
+            networks=face_networks(),
             settings=face_settings(),
             schedule=plan,
             paths=paths(folder),

@@ -1,0 +1,250 @@
+"""How well rendered video is told from filmed: each subject by a detector that never saw them.
+
+    uv run python -m benchmarks.forensics FOLDER... [--other-recipe FOLDER...] [--real CLIP...]
+
+A FOLDER is a finished project; subjects of the same name are taken for the same person, and at
+least two must be targets. Each target in turn is held out: a detector is trained with this
+project's `train_forensics` params on the others, calibrated on the later parts of their clips, and
+tested on everything of the one who was held out. `--other-recipe` names projects whose renders are
+only tested on: of the same subjects, by networks that were trained otherwise. `--real` names filmed
+clips, to count false alarms on.
+
+Both columns are the same network: `pair` sees two consecutive frames, `frame`, the baseline, one.
+Scores are pooled over the subjects after calibration, so one threshold serves all; counted in pairs
+of frames, with 95 % intervals by bootstrap of seconds.
+"""
+
+import argparse
+import logging
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from lightning_fabric import Fabric
+
+from motiontransfer.forensics.conditions import CONDITIONS, EXACT
+from motiontransfer.forensics.division import Division, divide, seconds_of
+from motiontransfer.forensics.footage import Footage, Share, TargetFootage, project_footage
+from motiontransfer.forensics.measures import Scores, measure
+from motiontransfer.forensics.network import DetectorConfig, Judged
+from motiontransfer.forensics.scoring import score_stretches
+from motiontransfer.forensics.trained import TrainedDetector, write_detector
+from motiontransfer.forensics.training import DetectorSettings, train_detector
+from motiontransfer.forensics.trial import try_detector
+from motiontransfer.forensics.verdict import judge_video
+from motiontransfer.params import load_section
+from motiontransfer.training.device import make_fabric
+from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.split import HeldOut
+from motiontransfer.transfers import Name, Transfer
+from stages.train_forensics import TrainForensicsParams
+
+OTHER_RECIPE = "other_recipe"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """One subject held out."""
+
+    subject: str
+    detector: TrainedDetector
+    scores_of: dict[str, Scores]
+    """After calibration: from 0 on a pair counts as fake."""
+
+
+def main() -> None:
+    """Measure, and print tables as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+", help="finished projects")
+    parser.add_argument("--other-recipe", type=Path, nargs="*", default=[], help="only tested on")
+    parser.add_argument("--real", type=Path, nargs="*", default=[], help="filmed clips")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    params = load_section(TrainForensicsParams, "train_forensics")
+    fabric = make_fabric(precision=params.precision)
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        scratch = Path(folder)
+        footage = _footage(arguments.folders, params, fabric, scratch / "footage")
+        others = _footage(arguments.other_recipe, params, fabric, scratch / "other")
+        folds_of: dict[str, list[Fold]] = {}
+        for judged in get_args(Judged):
+            folds_of[judged] = [
+                _fold(footage, others, subject, judged, params, fabric, scratch / judged / subject)
+                for subject in [target.subject for target in footage.targets]
+            ]
+        print(_table(folds_of))  # noqa: T201
+        print(_by_subject(folds_of))  # noqa: T201
+        if arguments.real:
+            print(_false_alarms(folds_of["pair"], arguments.real, scratch))  # noqa: T201
+
+
+def _footage(
+    roots: Sequence[Path], params: TrainForensicsParams, fabric: Fabric, folder: Path
+) -> Footage:
+    """Of several projects, those of one subject together."""
+    parts = [
+        project_footage(
+            root,
+            fabric,
+            targets=load_section(list[Name], "targets", path=root / "params.yaml"),
+            transfers=load_section(dict[Name, Transfer], "transfers", path=root / "params.yaml"),
+            face=params.face,
+            share=params.fill(Share, held_out=params.fill(HeldOut)),
+            folder=folder / str(index),
+        )
+        for index, root in enumerate(roots)
+    ]
+    by_subject: dict[str, TargetFootage] = {}
+    for target in (target for part in parts for target in part.targets):
+        known = by_subject.get(target.subject)
+        by_subject[target.subject] = target if known is None else _together(known, target)
+    bystanders = {
+        (each.subject, each.clip, each.frames.start): each
+        for part in parts
+        for each in part.bystanders
+        if each.subject not in by_subject
+    }
+    return Footage(targets=list(by_subject.values()), bystanders=list(bystanders.values()))
+
+
+def _together(one: TargetFootage, other: TargetFootage) -> TargetFootage:
+    return TargetFootage(
+        subject=one.subject,
+        earlier=[*one.earlier, *other.earlier],
+        later=[*one.later, *other.later],
+        transfers=[*one.transfers, *other.transfers],
+    )
+
+
+def _fold(
+    footage: Footage,
+    others: Footage,
+    subject: str,
+    judged: Judged,
+    params: TrainForensicsParams,
+    fabric: Fabric,
+    folder: Path,
+) -> Fold:
+    division = _held_out(footage, subject)
+    detector, _ = train_detector(
+        division.training,
+        division.calibration,
+        fabric,
+        config=params.fill(DetectorConfig, judged=judged),
+        settings=params.fill(DetectorSettings),
+        schedule=params.fill(Schedule, num_steps=params.steps),
+        folder=folder,
+    )
+    raw = try_detector(detector, division.test)
+    for target in others.targets:
+        if target.subject == subject:
+            fake = score_stretches(
+                detector.network,
+                [*seconds_of([*target.earlier, *target.later]).fake, *target.transfers],
+                encoding=CONDITIONS[EXACT],
+                max_height=detector.max_height,
+                description=f"test {OTHER_RECIPE}",
+            )
+            raw[OTHER_RECIPE] = Scores(real=raw[EXACT].real, fake=fake)
+    scores_of = {name: _calibrated(detector, scores) for name, scores in raw.items()}
+    for name, scores in scores_of.items():
+        row = measure(scores, threshold=0.0)
+        _logger.info("%s, %s held out, %s: %s", judged, subject, name, _cell(row, "auc"))
+    return Fold(subject=subject, detector=detector, scores_of=scores_of)
+
+
+def _held_out(footage: Footage, subject: str) -> Division:
+    last = [target for target in footage.targets if target.subject == subject]
+    known = [target for target in footage.targets if target.subject != subject]
+    if not known:
+        raise SystemExit(f"expected at least two subjects who are targets, got only {subject}")
+    return divide(replace(footage, targets=[*known, *last]))
+
+
+def _calibrated(detector: TrainedDetector, scores: Scores) -> Scores:
+    slope, offset = detector.calibration.slope, detector.calibration.offset
+    real, fake = (
+        [slope * logits + offset for logits in seconds] for seconds in (scores.real, scores.fake)
+    )
+    return Scores(real=real, fake=fake)
+
+
+def _pooled(folds: Sequence[Fold], condition: str) -> Scores:
+    tested = [fold.scores_of[condition] for fold in folds if condition in fold.scores_of]
+    return Scores(
+        real=[second for scores in tested for second in scores.real],
+        fake=[second for scores in tested for second in scores.fake],
+    )
+
+
+def _table(folds_of: dict[str, list[Fold]]) -> str:
+    lines = [
+        "| condition | AUC, pair | AUC, frame | accuracy, pair | accuracy, frame "
+        "| pair: real called rendered | pair: rendered called real | seconds, real / rendered |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for condition in [*CONDITIONS, OTHER_RECIPE]:
+        if not any(condition in fold.scores_of for fold in folds_of["pair"]):
+            continue
+        rows = {
+            judged: measure(_pooled(folds, condition), threshold=0.0)
+            for judged, folds in folds_of.items()
+        }
+        confusion, seconds = rows["pair"]["confusion"], rows["pair"]["seconds"]
+        cells = [_cell(rows[judged], name) for name in ("auc", "accuracy") for judged in rows]
+        wrong = [
+            f"{confusion[kind][error]} of {sum(confusion[kind].values())}"
+            for kind, error in (("real", "judged_fake"), ("fake", "judged_real"))
+        ]
+        lines.append(
+            f"| {' | '.join([condition, *cells, *wrong])} | {seconds['real']} / {seconds['fake']} |"
+        )
+    return "\n".join(lines)
+
+
+def _cell(row: dict, name: str) -> str:
+    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+
+
+def _by_subject(folds_of: dict[str, list[Fold]]) -> str:
+    lines = [
+        "",
+        f"| held out, {EXACT} | AUC, pair | AUC, frame | accuracy, pair | accuracy, frame |",
+        "|---|---|---|---|---|",
+    ]
+    for folds in zip(*folds_of.values(), strict=True):
+        rows = [measure(fold.scores_of[EXACT], threshold=0.0) for fold in folds]
+        cells = [f"{row[name]:.3f}" for name in ("auc", "accuracy") for row in rows]
+        lines.append(f"| {' | '.join([folds[0].subject, *cells])} |")
+    return "\n".join(lines)
+
+
+def _false_alarms(folds: Sequence[Fold], clips: Sequence[Path], scratch: Path) -> str:
+    lines = [
+        "",
+        "| filmed clip | " + " | ".join(f"without {fold.subject}" for fold in folds) + " |",
+        "|---" * (len(folds) + 1) + "|",
+    ]
+    for clip in clips:
+        cells = []
+        for fold in folds:
+            weights = scratch / f"{fold.subject}.safetensors"
+            write_detector(weights, fold.detector, trained_on={})
+            said = judge_video(clip, weights)
+            alarms = sum(probability >= 0.5 for _, probability in said.per_second)
+            low, high = said.interval
+            cells.append(
+                f"{said.synthesised:.2f} [{low:.2f}, {high:.2f}], {alarms} of "
+                f"{len(said.per_second)} s"
+            )
+        lines.append(f"| {' | '.join([clip.stem, *cells])} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

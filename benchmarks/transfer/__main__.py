@@ -1,0 +1,102 @@
+"""The benchmark set: four pairs filmed, transferred, and compared with the truth.
+
+    uv run python -m benchmarks.transfer FOLDER            # our videos
+    uv run python -m benchmarks.transfer FOLDER --videos OTHERS --name NAME
+
+The first makes a project in FOLDER with this one's code and params, films the set, runs the
+pipeline on it (about ten minutes a pair on two cores; what is done is not done again), and writes
+benchmarks/transfer/results.md and .jpg. The second scores another system's videos,
+OTHERS/<pair>.mp4 for each pair, frame for frame beside FOLDER/data/truth/<pair>.mp4, and writes
+results-NAME.md: the same table, from the same code.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from benchmarks.transfer.film import SET_FILE, clip_path
+from benchmarks.transfer.results import write_results
+from motiontransfer.evaluation.scoring import score_videos
+from motiontransfer.parallel import Compute
+from motiontransfer.params import load_section
+
+_COPIED = (".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer")
+_DEMO = ("demo/__init__.py", "demo/film.py", "benchmarks/transfer")
+_STAGES = Path("benchmarks/transfer/stages.yaml")  # as dvc.yaml it would belong to this project
+
+
+def main() -> None:
+    """Run the set, or score another system's videos, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="of the project with the set's videos")
+    parser.add_argument("--videos", type=Path, help="folder of another system's videos")
+    parser.add_argument("--name", default="other", help="of the other system")
+    arguments = parser.parse_args()
+    content = yaml.safe_load(SET_FILE.read_text(encoding="utf-8"))
+    pairs = list(content["pairs"])
+    if arguments.videos is None:
+        _run(arguments.folder, content)
+        metrics = {pair: _metrics(arguments.folder, pair) for pair in pairs}
+        write_results(metrics, folder=arguments.folder, name=None)
+        return
+    compute = load_section(Compute, "compute")
+    scored = {}
+    for pair in pairs:
+        videos = {"ours": arguments.videos / f"{pair}.mp4"}
+        truth = arguments.folder / clip_path(pair, "truth")
+        scored[pair] = score_videos(videos, truth, compute=compute).metrics
+    write_results(scored, folder=arguments.folder, name=arguments.name)
+
+
+def _run(folder: Path, content: dict) -> None:
+    """Make or refresh the project, and run its pipeline."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in (*_COPIED, *_DEMO):
+        source, copy = Path(name), folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=ignored, dirs_exist_ok=True)
+        elif source.exists():
+            shutil.copy(source, copy)
+    shutil.copy(_STAGES, folder / _STAGES.with_name("dvc.yaml"))
+    (folder / ".dvc").mkdir(exist_ok=True)
+    (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params.update(_names(content["pairs"]))
+    text = yaml.safe_dump(params, sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    subprocess.run(["dvc", "repro"], cwd=folder, check=True, env={**os.environ, "PYTHONPATH": "."})
+
+
+def _names(pairs: dict) -> dict[str, object]:
+    """The sections of params.yaml that say who is who."""
+    videos, transfers = {}, {}
+    for pair, entry in pairs.items():
+        for role in ("target", "source"):
+            path = str(clip_path(pair, role))
+            videos[f"{pair}_{role}"] = {"path": path, "subject": f"{pair}_{role}", "crop": "none"}
+        transfers[pair] = {
+            **{"source": f"{pair}_source", "source_subject": f"{pair}_source"},
+            **{"target": f"{pair}_target", "truth": f"{pair}.mp4"},
+        }
+        assert entry["target"] != entry["source"]
+    return {
+        "videos": videos,
+        "subjects": list(videos),
+        "targets": [f"{pair}_target" for pair in pairs],
+        "transfers": transfers,
+    }
+
+
+def _metrics(folder: Path, pair: str) -> dict:
+    return json.loads((folder / "results" / pair / "metrics.json").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

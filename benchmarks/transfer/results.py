@@ -1,0 +1,93 @@
+"""The table and the picture of the benchmark set."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.transfer.film import clip_path
+from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
+
+FOLDER = Path("benchmarks/transfer")
+_COLUMNS = 6
+
+_FIGURES = {
+    "person SSIM": "truth.{}.person.ssim",
+    "person L1": "truth.{}.person.l1",
+    "face SSIM": "truth.{}.face.ssim",
+    "pose px": "truth.{}.pose_distance_px.all",
+    "hands missed": "detection.{}.missed_detections.hands",
+    "face missed": "detection.{}.missed_detections.face",
+    "flicker": "temporal.background_flicker.{}",
+    "warping error": "temporal.warping_error.{}",
+}
+"""Column -> path in a transfer's metrics."""
+
+
+def write_results(metrics: Mapping[str, Mapping], *, folder: Path, name: str | None) -> None:
+    """Write the table, and our videos' picture.
+
+    Args:
+        metrics: pair -> its metrics, as evaluation writes them.
+        folder: the set's project.
+        name: of another system whose videos these are; None: ours.
+    """
+    lines = [["pair", "method", *_FIGURES]]
+    lines.append(["---"] * len(lines[0]))
+    for pair, found in metrics.items():
+        for method in ("ours", "nearest_neighbours"):
+            figures = [_figure(found, path.format(method)) for path in _FIGURES.values()]
+            if any(figures):
+                who = (name or "ours") if method == "ours" else "nearest neighbours"
+                lines.append([pair, who, *figures])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    heading = f"# Results of {name or 'this pipeline'} on the benchmark set\n\n{_circumstances()}\n"
+    path = FOLDER / ("results.md" if name is None else f"results-{name}.md")
+    if name is not None:
+        path.write_text(f"{heading}\n{table}\n", encoding="utf-8")
+        return
+    picture = "![source, result and truth of each pair](results.jpg)"
+    path.write_text(f"{heading}\n{table}\n\n{picture}\n", encoding="utf-8")
+    _write_picture(list(metrics), folder)
+
+
+def _figure(metrics: Mapping, path: str) -> str:
+    value = metrics
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return "" if value is None else f"{value:.3g}"
+
+
+def _circumstances() -> str:
+    """Date, commit and machine."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    processor = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            processor = line.partition(":")[2].strip()
+    date = datetime.now(UTC).date()
+    return f"{date}, commit {commit}, {os.cpu_count()} cores of {processor}, no GPU used."
+
+
+def _write_picture(pairs: list[str], folder: Path) -> None:
+    rows: dict[str, list[np.ndarray]] = {}
+    for pair in pairs:
+        videos = {
+            "source": clip_path(pair, "source"),
+            "result": Path("results") / pair / "transfer.mp4",
+            "truth": clip_path(pair, "truth"),
+        }
+        for role, video in videos.items():
+            with FrameStore(folder / video) as store:
+                chosen = evenly_spaced(len(store), _COLUMNS)
+                rows[f"{pair}: {role}"] = [store[index] for index in chosen]
+    captions = [f"frame {index}" for index in chosen]
+    Image.fromarray(contact_sheet(rows, captions)).save(FOLDER / "results.jpg", quality=85)

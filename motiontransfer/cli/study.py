@@ -1,0 +1,105 @@
+"""`motiontransfer study`: asking people which of two videos they find more real."""
+
+import json
+import secrets
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from motiontransfer.errors import StudyError
+
+if TYPE_CHECKING:
+    from motiontransfer.study.scoring import Score
+
+study = typer.Typer(no_args_is_help=True, help="Ask people which of two videos is more real.")
+
+
+@study.command()
+def make(
+    page: Annotated[Path, typer.Argument(help="The page to write, e.g. study.html.")],
+    *,
+    a: Annotated[list[Path], typer.Option(help="Our video; several: one for each comparison.")],
+    b: Annotated[list[Path], typer.Option(help="What it is compared with, in the same order.")],
+    question: Annotated[str, typer.Option()] = "Which video looks more real?",
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of a clip.")] = 4.0,
+    clips: Annotated[int, typer.Option(min=1, help="Moments shown of each comparison.")] = 3,
+    checks: Annotated[int, typer.Option(min=0, help="Attention checks.")] = 2,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Makes the same page again; without it: drawn. It is in the key."),
+    ] = None,
+) -> None:
+    """Make a page of pairs to choose from, and the key to it.
+
+    The page is one file, works without a network, and shows everybody another
+    order. Give people the page, and keep the key.
+    """
+    from motiontransfer.study.page import key_file_of, write_study
+    from motiontransfer.study.records import Comparison
+
+    if page.suffix != ".html":
+        raise StudyError(f"{page}: expected a name that ends in .html")
+    if len(a) != len(b):
+        raise StudyError(f"expected as many --a as --b, got {len(a)} and {len(b)}")
+    key = write_study(
+        page,
+        [Comparison(a=str(one), b=str(other)) for one, other in zip(a, b, strict=True)],
+        question=question,
+        seconds=seconds,
+        clips_each=clips,
+        num_checks=checks,
+        # Were it always the same, anybody with this program could tell which clip is which.
+        seed=secrets.randbits(63) if seed is None else seed,
+    )
+    size = page.stat().st_size / 2**20
+    typer.echo(f"wrote {page} ({len(key.pairs)} pairs, {size:.1f} MiB), to give to people")
+    typer.echo(f"wrote {key_file_of(page)}, to keep: it says which clip is which")
+
+
+@study.command()
+def score(
+    key: Annotated[Path, typer.Argument(help="The key that was written beside the page.")],
+    answers: Annotated[list[Path], typer.Argument(help="The files that people handed in.")],
+    *,
+    allowed_misses: Annotated[
+        int, typer.Option(min=0, help="Attention checks that one may miss and still count.")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say how often the first video of each comparison was preferred, and how sure that is."""
+    from motiontransfer.study.records import read_key
+    from motiontransfer.study.scoring import read_answers, score_study
+
+    known = read_key(key)
+    result = score_study(known, read_answers(known, answers), allowed_misses=allowed_misses)
+    typer.echo(json.dumps(asdict(result), indent=2) if as_json else "\n".join(_lines(result)))
+
+
+def _lines(result: "Score") -> list[str]:
+    counted = len(result.participants) - result.excluded
+    lines = [f"“{result.question}”", ""]
+    if not result.preferences:
+        lines.append("nobody's answers count")
+    for preference in result.preferences:
+        low, high = preference.interval
+        lines += [
+            f"{preference.comparison.a} over {preference.comparison.b}",
+            f"  {preference.share:.1%}, 95 % interval {low:.1%} to {high:.1%}:"
+            f" {preference.preferred} of {preference.answers} answers",
+        ]
+    lines += [
+        "",
+        f"participants: {counted} counted, {result.excluded} left out for missed attention checks"
+        f" (of {result.num_checks} each)",
+    ]
+    width = max((len(each.participant) for each in result.participants), default=0)
+    for each in result.participants:
+        note = "" if each.is_counted else "  left out"
+        lines.append(
+            f"  {each.participant:<{width}}  {each.preferred:3d} of {each.answers:<3d} for the"
+            f" first, {each.missed_checks} checks missed, {each.median_seconds:5.1f} s a"
+            f" choice{note}"
+        )
+    return lines

@@ -1,0 +1,71 @@
+"""Self-contained pages: templates, style and script of this package, filled in, in one HTML file.
+
+Nothing is fetched: pictures and videos are in the file, and the page itself tells the browser, in
+its content security policy, to load nothing else and to run no script but its own.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from motiontransfer.storage import replacing
+
+_SCRIPTS = ("player.js", "charts.js", "page.js")
+_STYLE = "page.css"
+
+
+def write_page(path: Path, template: str, content: Mapping[str, object]) -> None:
+    """Fill in a template and write the page.
+
+    Args:
+        template: one of those in the folder `templates`.
+        content: what the template asks for.
+    """
+    environment = Environment(
+        loader=PackageLoader("motiontransfer.report"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    environment.filters["base64"] = lambda data: b64encode(data).decode("ascii")
+    style = _source(environment, _STYLE)
+    script = "\n".join(_source(environment, name) for name in _SCRIPTS)
+    html = environment.get_template(template).render(
+        {
+            **content,
+            "style": Markup(style),
+            "script": Markup(script),
+            "policy": content_policy(style, script),
+        }
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+
+
+def data_uri(data: bytes, media_type: str) -> str:
+    """Return the bytes as an address that needs no network."""
+    return f"data:{media_type};base64,{b64encode(data).decode('ascii')}"
+
+
+def content_policy(style: str, script: str) -> str:
+    """Content security policy of a page with this one style sheet and this one script."""
+    return (
+        "default-src 'none'; img-src data:; media-src blob: data:; "
+        f"style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, name)
+    return source

@@ -1,0 +1,1 @@
+"""The human study: which of two videos people find more real."""

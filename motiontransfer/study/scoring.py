@@ -1,0 +1,160 @@
+"""What the answers of a study say: preference per comparison, and how sure one can be of it.
+
+As the perceptual study of Chan et al. 2019 (the share of answers that prefer one method), with an
+interval after Wilson 1927. It takes the answers for independent, though each person gives several:
+with few people it is too narrow, and the shares of single people are there to see by how much.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from scipy.stats import binomtest
+
+from motiontransfer.errors import StudyError
+from motiontransfer.study.records import Comparison, Key, Participant, read_participant
+
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """How often one video was preferred to another."""
+
+    comparison: Comparison
+    preferred: int
+    """Answers for a."""
+    answers: int
+    share: float
+    """Of answers for a."""
+    interval: tuple[float, float]
+    """95 % interval of the share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantCount:
+    """One person's part in it."""
+
+    participant: str
+    preferred: int
+    """Answers for a, of all comparisons."""
+    answers: int
+    missed_checks: int
+    is_counted: bool
+    """False where too many attention checks were missed."""
+    median_seconds: float
+    """How long a choice took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The result of a study."""
+
+    question: str
+    preferences: tuple[Preference, ...]
+    """Empty where nobody's answers count."""
+    participants: tuple[ParticipantCount, ...]
+    num_checks: int
+    """Attention checks that each participant was given."""
+    excluded: int
+    """Participants whose answers do not count."""
+
+
+def read_answers(key: Key, files: Sequence[Path]) -> list[Participant]:
+    """Read everybody's answers.
+
+    Raises:
+        MissingFileError: a file is not there.
+        StudyError: a file belongs to another study, is incomplete, or a participant is there twice.
+    """
+    file_of: dict[str, Path] = {}
+    participants = []
+    for file in files:
+        participant = read_participant(file)
+        if participant.study != key.study:
+            raise StudyError(
+                f"{file}: answers to study {participant.study}; expected {key.study}, as the key"
+            )
+        _check_complete(file, participant, key)
+        if participant.participant in file_of:
+            raise StudyError(
+                f"{file}: participant {participant.participant} is in"
+                f" {file_of[participant.participant]}, too; leave one of the files out"
+            )
+        file_of[participant.participant] = file
+        participants.append(participant)
+    return participants
+
+
+def _check_complete(file: Path, participant: Participant, key: Key) -> None:
+    answered = sorted(answer.pair for answer in participant.answers)
+    if answered != sorted(key.pairs):
+        raise StudyError(
+            f"{file}: expected one answer to each of {len(key.pairs)} pairs, got {len(answered)}"
+            f" to {len(set(answered) & set(key.pairs))} of them; the file was changed"
+        )
+    for answer in participant.answers:
+        pair = key.pairs[answer.pair]
+        if {answer.first, answer.second} != {pair.a, pair.b} or answer.chosen not in (
+            pair.a,
+            pair.b,
+        ):
+            raise StudyError(
+                f"{file}: pair {answer.pair}: expected clips {pair.a} and {pair.b}, got"
+                f" {answer.first} and {answer.second}, chosen {answer.chosen}; the file was changed"
+            )
+
+
+def score_study(key: Key, participants: Sequence[Participant], *, allowed_misses: int = 0) -> Score:
+    """Count whose clips were chosen.
+
+    Args:
+        allowed_misses: attention checks that a participant may miss and still count.
+    """
+    counts = tuple(_count(key, each, allowed_misses=allowed_misses) for each in participants)
+    attentive = [each for each, count in zip(participants, counts, strict=True) if count.is_counted]
+    return Score(
+        question=key.question,
+        preferences=tuple(
+            _preference(key, index, attentive) for index in range(len(key.comparisons)) if attentive
+        ),
+        participants=counts,
+        num_checks=sum(pair.comparison is None for pair in key.pairs.values()),
+        excluded=sum(not count.is_counted for count in counts),
+    )
+
+
+def _preference(key: Key, comparison: int, participants: Sequence[Participant]) -> Preference:
+    chosen_a = [
+        answer.chosen == key.pairs[answer.pair].a
+        for participant in participants
+        for answer in participant.answers
+        if key.pairs[answer.pair].comparison == comparison
+    ]
+    result = binomtest(sum(chosen_a), len(chosen_a))
+    low, high = result.proportion_ci(_CONFIDENCE, method="wilson")
+    return Preference(
+        comparison=key.comparisons[comparison],
+        preferred=sum(chosen_a),
+        answers=len(chosen_a),
+        share=float(result.statistic),
+        interval=(float(low), float(high)),
+    )
+
+
+def _count(key: Key, participant: Participant, *, allowed_misses: int) -> ParticipantCount:
+    is_right_of: dict[str, list[bool]] = {"check": [], "comparison": []}
+    for answer in participant.answers:
+        pair = key.pairs[answer.pair]
+        kind = "check" if pair.comparison is None else "comparison"
+        is_right_of[kind].append(answer.chosen == pair.a)
+    missed = is_right_of["check"].count(False)
+    return ParticipantCount(
+        participant=participant.participant,
+        preferred=sum(is_right_of["comparison"]),
+        answers=len(is_right_of["comparison"]),
+        missed_checks=missed,
+        is_counted=missed <= allowed_misses,
+        median_seconds=median(answer.seconds for answer in participant.answers),
+    )

@@ -1,0 +1,39 @@
+"""Amounts as a person says them: times, sizes and lists of names."""
+
+from collections.abc import Sequence
+
+
+def time_text(seconds: int | float) -> str:
+    """A time in one unit or two: `40 s`, `14 min`, `3 h 20 min`, `7 days`."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{round(hours / 24)} days"
+
+
+def clock_text(seconds: int | float) -> str:
+    """The length of a video: `0:13`, `2:34`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size_text(num_bytes: int | float) -> str:
+    """A size in decimal units, as disks are sold: `940 kB`, `23 MB`, `1.4 GB`."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6)):
+        if num_bytes >= step:
+            amount = num_bytes / step
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f"{num_bytes / 1e3:.0f} kB"
+
+
+def names_text(names: Sequence[str], *, most: int = 3) -> str:
+    """Names in one line: `a`, `a and b`, `a, b, c and 4 more`."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

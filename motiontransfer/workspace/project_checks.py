@@ -1,0 +1,186 @@
+"""Whether this project is in order: git, the remote, DVC's links, the disk, and what a run costs.
+
+Hides where each is written down. The remote is asked for once, with patience for a moment.
+"""
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dvc.fs import generic
+from dvc.repo import Repo
+
+from motiontransfer.errors import MotionTransferError
+from motiontransfer.workspace.amounts import names_text, size_text, time_text
+from motiontransfer.workspace.cost import BYTES_A_PIXEL, GPU_KINDS, Plan
+from motiontransfer.workspace.findings import Finding, fault, fine, warning
+from motiontransfer.workspace.git_state import uncommitted
+from motiontransfer.workspace.machine import find_gpu
+from motiontransfer.workspace.planning import read_plan
+from motiontransfer.workspace.remote import default_remote, remote_url
+from motiontransfer.workspace.remote_errors import told_in_one_line
+from motiontransfer.workspace.run_plan import PlannedStage, planned_stages, with_times
+from motiontransfer.workspace.run_times import factors, read_run_times
+
+_PATIENCE_SECONDS = 15.0
+_MODEL_BYTES = 3e8  # of a target: weights, samples, and the checkpoints of its training
+_RESULT_BYTES = 2e7
+
+
+def check_git(root: Path, repo: Repo) -> Finding:
+    """Whether what a run needs and makes is committed."""
+    if repo.config["core"].get("no_scm"):
+        return warning(
+            "git",
+            "this project does without; experiments and comparisons need it",
+            "git init && dvc config --local --unset core.no_scm && git add -A && git commit",
+        )
+    if _git(root, "rev-parse", "--verify", "HEAD") is None:
+        return fault("git", "there is no commit yet", "git add -A && git commit -m start")
+    changed = uncommitted(root)
+    if changed:
+        return warning(
+            "git",
+            f"not committed: {names_text(changed)}",
+            "git add -A && git commit: others, and `dvc metrics diff`, see only what is committed",
+        )
+    return fine("git", "all is committed")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints, or None where it fails."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    return done.stdout.rstrip("\n") if done.returncode == 0 else None
+
+
+def check_remote(repo: Repo) -> Finding:
+    """Whether there is a remote, whether it answers, and whether downloads are checked."""
+    try:
+        name = default_remote(repo)
+    except MotionTransferError:
+        return warning(
+            "remote",
+            "none: what you compute is on this disk alone",
+            "motiontransfer share URL (a folder, ssh:// or s3://)",
+        )
+    url = remote_url(repo)
+    trouble = _trouble(repo, name, url)
+    if trouble is not None:
+        return warning("remote", trouble, "runs do without it; sharing does not")
+    if not repo.config["remote"][name].get("verify"):
+        return warning(
+            "remote",
+            f"{name} ({url}) answers, but what comes from it is not checked",
+            f"dvc remote modify {name} verify true",
+        )
+    return fine("remote", f"{name} ({url}) answers, and what comes from it is checked")
+
+
+def _trouble(repo: Repo, name: str, url: str) -> str | None:
+    """What is wrong with the remote, in one line."""
+    told: list[str] = []
+
+    def ask() -> None:
+        try:
+            with told_in_one_line(name=name, url=url):
+                store = repo.cloud.get_remote_odb(name)
+                store.fs.exists(store.path)
+        except MotionTransferError as error:
+            told.append(str(error))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_PATIENCE_SECONDS)
+    if asking.is_alive():
+        return f"{url}: no answer within {_PATIENCE_SECONDS:.0f} s"
+    if not told and "://" not in url and not Path(url).exists():
+        return f"{url}: there is no such folder"
+    return told[0] if told else None
+
+
+def check_links(repo: Repo) -> Finding:
+    """Whether DVC's cache doubles what is on the disk."""
+    chosen = repo.cache.local.cache_types
+    store = repo.cache.local
+    Path(store.path).mkdir(parents=True, exist_ok=True)
+    possible = generic.test_links(
+        ["reflink", "hardlink", "symlink"], store.fs, store.path, repo.fs, repo.root_dir
+    )
+    used = next((link for link in chosen if link == "copy" or link in possible), "copy")
+    if used != "copy":
+        return fine("cache", f"linked ({used}): each file takes its place once")
+    if "hardlink" in possible:
+        return warning(
+            "cache",
+            "each file is on the disk twice, as a copy in .dvc/cache",
+            "where the disk is short: dvc config cache.type hardlink,copy && dvc checkout --relink",
+        )
+    return fine("cache", "each file is on the disk twice: links are not possible here")
+
+
+def check_cost(root: Path, repo: Repo) -> Iterator[Finding]:
+    """What the next run will take, of time and of disk."""
+    try:
+        stages = planned_stages(repo)
+        plan = read_plan(root, kinds={stage.kind for stage in stages})
+    except MotionTransferError as error:
+        yield fault("next run", str(error), "see what `dvc status` says")
+        return
+    yield _time_finding(root, stages, plan)
+    free = shutil.disk_usage(root).free
+    copies = 2 if repo.cache.local.cache_types[-1] == "copy" else 1
+    needed = copies * sum(disk_bytes(stage, plan) for stage in stages)
+    told = f"{size_text(free)} free, the next run needs about {size_text(needed)}"
+    if needed > free:
+        mend = "free some, or lower decode.size; `dvc gc` forgets old runs"
+        yield fault("disk", told, mend)
+    elif 2 * needed > free:
+        yield warning("disk", told, "free some before the run after that")
+    else:
+        yield fine("disk", told if stages else f"{size_text(free)} free")
+
+
+def _time_finding(root: Path, stages: list[PlannedStage], plan: Plan) -> Finding:
+    if not stages:
+        return fine("next run", "nothing would run: all is as it was made")
+    gpu = find_gpu() if {stage.kind for stage in stages} & set(GPU_KINDS) else None
+    timed = with_times(
+        stages,
+        plan,
+        run_factors=factors(read_run_times(root)),
+        unknown_kinds=GPU_KINDS if gpu else (),
+    )
+    known = [stage.seconds for stage in timed if stage.seconds is not None]
+    longest = sorted(timed, key=lambda stage: -(stage.seconds or 0.0))[:3]
+    parts = [f"{it.name} {time_text(it.seconds)}" for it in longest if it.seconds]
+    unknown = f" and {len(timed) - len(known)} of unknown length" if len(known) < len(timed) else ""
+    return fine(
+        "next run",
+        f"{len(stages)} stages, about {time_text(sum(known))}{unknown}: {', '.join(parts)}, ...; "
+        "`motiontransfer run --dry` has all and why",
+    )
+
+
+def disk_bytes(stage: PlannedStage, plan: Plan) -> float:
+    """What a stage leaves on the disk, about."""
+    _, _, key = stage.name.partition("@")
+    if stage.kind == "decode":
+        return plan.frames.get(key, 0) * plan.pixels * BYTES_A_PIXEL
+    sizes: Mapping[str, float] = {"train_gan": _MODEL_BYTES, "render": _RESULT_BYTES}
+    return sizes.get(stage.kind, 1e6)
+
+
+def check_names(root: Path) -> Iterator[Finding]:
+    """Whether the videos of params.yaml are there."""
+    videos = read_plan(root, kinds=()).section("videos")
+    for name, video in videos.items():
+        path = Path(str(video.get("path"))) if isinstance(video, Mapping) else Path()
+        if (root / path).exists() or path.parts[:1] == ("demo",):
+            continue
+        pointer = path.with_name(f"{path.name}.dvc")
+        mend = "dvc pull" if (root / pointer).exists() else f"copy it there, or remove-video {name}"
+        yield fault("videos", f"videos.{name}: {path} is not here", mend)

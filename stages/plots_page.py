@@ -1,0 +1,25 @@
+"""Make the page that `dvc plots show` and `dvc plots diff` fill: `python -m stages plots_page`.
+
+DVC's own page loads the scripts that draw curves from a server of others, so that without a network
+its curves are blank. This one holds them: they come with the package `vl-convert-python`.
+"""
+
+from pathlib import Path
+
+import vl_convert
+
+from motiontransfer.storage import replacing
+
+TEMPLATE = Path(__file__).with_suffix(".html")
+_SNIPPET = "window.vegaEmbed = vegaEmbed;"  # what DVC's plots call
+_SCHEMA_VERSION = "5."  # of Vega-Lite, in which DVC writes plots
+
+
+def main() -> None:
+    """Write the page's template, scripts included."""
+    versions = [v for v in vl_convert.get_vegalite_versions() if v.startswith(_SCHEMA_VERSION)]
+    scripts = vl_convert.javascript_bundle(_SNIPPET, vl_version=versions[-1])
+    assert "</script" not in scripts  # would end them
+    page = TEMPLATE.read_text(encoding="utf-8").replace("@scripts@", scripts)
+    with replacing(Path("artifacts/plots_page.html")) as temporary:
+        temporary.write_text(page, encoding="utf-8")

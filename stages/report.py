@@ -1,0 +1,110 @@
+"""Write a transfer's report: `python -m stages report <transfer>`."""
+
+from pathlib import Path
+
+from pydantic import Field, TypeAdapter
+
+from motiontransfer.keypoints import read_keypoints
+from motiontransfer.params import Section, load_section
+from motiontransfer.report.curves import read_per_frame, write_curves
+from motiontransfer.report.transfer_report import TransferRun, write_transfer_report
+from motiontransfer.training.split import HeldOut
+from motiontransfer.training.target_clips import TargetClip, read_target_clips
+from motiontransfer.training.weights import read_description
+from motiontransfer.transfers import Transfer
+
+_ARTIFACTS = Path("artifacts")
+_PLOTTED = ("ours", "nearest_neighbours")  # as dvc.yaml has them for `dvc plots`
+
+
+class ReportParams(Section):
+    """Section `report`."""
+
+    max_megabytes: float = Field(ge=1)
+    """About how large the page may be, in millions of bytes."""
+
+
+def main(transfer: str) -> None:
+    """Write results/<transfer>/report.html and artifacts/curves/<transfer>/."""
+    params = load_section(ReportParams, "report")
+    names = load_section(Transfer, f"transfers.{transfer}")
+    clips = read_target_clips(
+        _ARTIFACTS / "frames" / names.target,
+        _ARTIFACTS / "keypoints" / names.target,
+        TypeAdapter(HeldOut).validate_python(
+            read_description(_ARTIFACTS / "models" / names.target / "generator.safetensors")[
+                "held_out"
+            ]
+        ),
+    )
+    results = Path("results") / transfer
+    run = TransferRun(
+        name=transfer,
+        names=names,
+        result=results / "transfer.mp4",
+        source=_ARTIFACTS / "frames" / names.source_subject / names.source / "frames.mkv",
+        poses=read_keypoints(_ARTIFACTS / "poses" / f"{transfer}.parquet"),
+        clips=clips,
+        metrics=results / "metrics.json",
+        evaluation=_ARTIFACTS / "evaluation_transfer" / transfer,
+        findings=_ARTIFACTS / "findings/evaluate_transfer" / transfer,
+        held_out_findings=_ARTIFACTS / "findings/evaluate" / names.target,
+        training=_ARTIFACTS / "training" / names.target,
+        stage_metrics=_stage_metrics(transfer, names),
+        files=_files(results / "transfer.mp4", names, clips),
+        params=_params(transfer, names),
+    )
+    write_curves(
+        _ARTIFACTS / "curves" / transfer, read_per_frame(run.evaluation / "per_frame.csv"), _PLOTTED
+    )
+    write_transfer_report(results / "report.html", run, max_bytes=round(params.max_megabytes * 1e6))
+
+
+def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:
+    """Where each stage upstream says what it counted."""
+    name_of = {
+        **dict.fromkeys(("decode", "detect_keypoints", "clean_keypoints"), names.source),
+        **dict.fromkeys(("fit_normalization", "train_gan", "train_face_gan"), names.target),
+        **dict.fromkeys(("train_face_cycle", "render"), transfer),
+        "evaluate": names.target,
+    }
+    return {
+        stage: _ARTIFACTS / "metrics" / stage / f"{name}.json" for stage, name in name_of.items()
+    }
+
+
+def _files(result: Path, names: Transfer, clips: list[TargetClip]) -> dict[str, Path]:
+    """What a result is and what it was made of."""
+    models = _ARTIFACTS / "models" / names.target
+    keypoints = _ARTIFACTS / "keypoints" / names.source_subject / f"{names.source}.parquet"
+    return {
+        "result": result,
+        "generator": models / "generator.safetensors",
+        "face generator": models / "face_generator.safetensors",
+        f"frames of {names.source}": _ARTIFACTS.joinpath(
+            "frames", names.source_subject, names.source, "frames.mkv"
+        ),
+        f"keypoints of {names.source}": keypoints,
+        **{f"frames of {clip.name}": clip.frames for clip in clips},
+        **({"truth": names.truth_path} if names.truth_path else {}),
+    }
+
+
+def _params(transfer: str, names: Transfer) -> dict[str, object]:
+    """The sections that stages upstream of this transfer read."""
+    anything = dict[str, object]
+    return {
+        f"transfers.{transfer}": load_section(anything, f"transfers.{transfer}"),
+        f"videos.{names.source}": load_section(anything, f"videos.{names.source}"),
+        "decode": load_section(anything, "decode"),
+        "detect_keypoints": load_section(anything, "detect_keypoints"),
+        "clean_keypoints": load_section(anything, "clean_keypoints"),
+        "fit_normalization": load_section(anything, "fit_normalization"),
+        "normalization": load_section(anything, "normalization"),
+        "train_gan": load_section(anything, "train_gan"),
+        "train_face_gan": load_section(anything, "train_face_gan"),
+        "train_face_cycle": load_section(anything, "train_face_cycle"),
+        "render": load_section(anything, "render"),
+        "evaluate": load_section(anything, "evaluate"),
+        "evaluate_transfer": load_section(anything, "evaluate_transfer"),
+    }

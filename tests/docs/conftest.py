@@ -1,0 +1,52 @@
+"""A finished project at a tiny size, in git as a user's would be, for pages and notebooks."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.docs.terminal import run
+from tests.pipeline.test_end_to_end import COPIED, edit_yaml, shrink_demo, shrink_pipeline
+
+ROOT = Path(__file__).parents[2]
+ALSO_COPIED = (".dvc/config", "README.md", "docs", "examples", "presets", "pyproject.toml")
+
+
+def pytest_collection_modifyitems(items):
+    """Whoever runs the pages' commands waits for a whole pipeline."""
+    for item in items:
+        if "finished_project" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory) -> Path:
+    """After one `dvc repro` and a commit; READ ONLY: a test works in a copy of it."""
+    root = tmp_path_factory.mktemp("finished") / "project"
+    for name in (*COPIED, *ALSO_COPIED):
+        source, copy = ROOT / name, root / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "clips", "*.mp4", "*.dvc", "*.lock")
+            shutil.copytree(source, copy, ignore=ignored)
+        else:
+            shutil.copy(source, copy)
+    edit_yaml(root / "demo/params.yaml", shrink_demo)
+    edit_yaml(root / "params.yaml", shrink_pipeline)
+    for command in (
+        "git init -q -b main",
+        "git add -A",
+        "git commit -q -m 'the project'",
+        "dvc repro -q",
+        "git add -A",
+        "git commit -q -m 'first run'",
+    ):
+        done = run(command, root)
+        assert done.returncode == 0, done.stdout[-3000:]
+    return root
+
+
+@pytest.fixture
+def project(finished_project, tmp_path) -> Path:
+    """A copy of the finished project that a test may change."""
+    return Path(shutil.copytree(finished_project, tmp_path / "project", symlinks=True))

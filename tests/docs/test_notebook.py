@@ -1,0 +1,45 @@
+"""The notebook runs from top to bottom on a finished project, and lies in git without outputs."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / "examples/library.ipynb"
+
+
+@pytest.fixture
+def notebook():
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+@pytest.mark.filterwarnings("default")  # of Jupyter's own, about its event loop
+def test_the_notebook_runs_and_renders_frames(notebook, finished_project, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    client = NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(finished_project)}}
+    )
+    client.execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    texts = [output["data"]["text/plain"] for output in outputs if output.get("data")]
+    assert any("(128, 128, 3)" in text for text in texts)
+
+
+def test_the_notebook_is_kept_without_outputs_and_as_jupyter_writes_it(notebook):
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+def test_the_notebook_uses_only_public_names(notebook):
+    import re
+
+    import motiontransfer
+
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    assert set(re.findall(r"\bmt\.(\w+)", code)) <= set(motiontransfer.__all__)
+    assert "from motiontransfer" not in code

@@ -1,0 +1,68 @@
+"""Any video is judged against the truth as our own are."""
+
+import re
+
+import pytest
+
+from motiontransfer.errors import VideoError
+from motiontransfer.evaluation import scoring
+from motiontransfer.evaluation.scoring import figures, score_videos
+from motiontransfer.parallel import Compute
+
+_CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
+_ONE = Compute(backend="local", address=None, num_workers=1)
+
+
+@pytest.fixture
+def score(poses, film, monkeypatch, tmp_path):
+    """Score figures at the given centres; the detector knows where they are."""
+    known = {}
+    monkeypatch.setattr(scoring, "redetect", lambda video, **_: known[video])
+
+    def filmed(name, centres):
+        path = film(tmp_path / f"{name}.mkv", poses(centres))
+        known[path] = poses(centres)
+        return path
+
+    def score(**videos):
+        paths = {name: filmed(name, centres) for name, centres in videos.items()}
+        truth = filmed("truth", _CENTRES)
+        return score_videos(paths, truth, compute=_ONE)
+
+    return score
+
+
+def test_the_truth_itself_is_perfect_and_nearer_is_better(score):
+    scored = score(
+        same=_CENTRES,
+        near=[(x + 1, y) for x, y in _CENTRES],
+        far=[(x + 4, y) for x, y in _CENTRES],
+    )
+    truth = scored.metrics["truth"]
+    assert truth["same"]["person"]["ssim"] == 1
+    assert truth["same"]["frame"]["l1"] == 0
+    assert truth["same"]["person"]["ssim"] > truth["near"]["person"]["ssim"]
+    assert truth["near"]["person"]["ssim"] > truth["far"]["person"]["ssim"]
+    moved = [truth[name]["pose_distance_px"]["all"] for name in ("same", "near", "far")]
+    assert moved == pytest.approx([0, 1, 4])
+
+
+def test_each_figure_has_an_interval_around_it(score):
+    scored = score(near=[(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)])
+    low, high = scored.intervals["truth"]["near"]["pose_distance_px"]["all"]
+    assert low <= scored.metrics["truth"]["near"]["pose_distance_px"]["all"] <= high
+    assert low < high
+
+
+def test_figures_are_told_with_their_intervals(score):
+    told = figures(score(near=[(x + 1, y) for x, y in _CENTRES]))
+    assert told["pose distance px all"]["near"] == "1 (1 to 1)"
+    assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", told["person ssim"]["near"])
+    assert set(told["background flicker"]) == {"near", "truth"}
+
+
+def test_a_video_of_another_length_is_refused_by_name(score):
+    with pytest.raises(
+        VideoError, match=r"short\.mkv: expected 8 frames of 64x64 .*, got 7 of 64x"
+    ):
+        score(short=_CENTRES[:7])

@@ -1,0 +1,79 @@
+"""People drawn in code who are told apart by one thing only: who is rendered is blurred."""
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from lightning_fabric import Fabric
+
+from motiontransfer.forensics.dataset import Twins
+from motiontransfer.forensics.network import DetectorConfig
+from motiontransfer.forensics.stretches import Stretch, cut
+from motiontransfer.forensics.training import DetectorSettings
+from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.training.schedule import Schedule
+
+SIZE = (64, 48)
+RATE = Fraction(8)
+CONFIG = DetectorConfig(judged="pair", num_filters=8, num_downsamplings=2)
+SETTINGS = DetectorSettings(crop_size=32, average_decay=0.9)
+
+
+def walk(num_frames, *, seed, size=SIZE):
+    """Somebody in a patterned shirt who walks to and fro in a room; colours and pattern by seed."""
+    draws = np.random.default_rng(seed)
+    height, width = size
+    room = cv2.GaussianBlur(
+        draws.integers(0, 256, (height, width, 3)).astype(np.float32), (0, 0), 3
+    )
+    shirt = draws.uniform(60, 200, 3) + 50 * draws.choice([-1, 1], (height, width, 1))
+    frames = []
+    for index in range(num_frames):
+        x = width * (0.5 + 0.25 * np.sin(index / 4 + seed))
+        rows, columns = np.mgrid[:height, :width]
+        body = np.hypot((columns - x) / (width / 5), (rows - height / 2) / (height / 3)) < 1
+        moved = np.roll(shirt, round(x), axis=1)
+        frames.append(np.where(body[..., None], moved, room).clip(0, 255).astype(np.uint8))
+    return np.stack(frames)
+
+
+def rendered(frames):
+    """The same, but soft where somebody moves."""
+    moving = (frames.max(0).astype(int) - frames.min(0) > 8).any(-1)[..., None]
+    return np.stack(
+        [np.where(moving, cv2.GaussianBlur(frame, (0, 0), 1.2), frame) for frame in frames]
+    )
+
+
+def store(path, frames, *, rate=RATE):
+    with FrameWriter(path, size=frames.shape[1:3], frame_rate=rate) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+def twins(folder, subject, *, seed, seconds=3):
+    """Seconds of one subject, filmed and rendered."""
+    frames = walk(seconds * int(RATE) + 1, seed=seed)
+    real = store(folder / f"{subject}_real.mkv", frames)
+    fake = store(folder / f"{subject}_fake.mkv", rendered(frames))
+    return [
+        Twins(
+            real=Stretch(subject=subject, clip="walk", path=real, frames=each),
+            fake=Stretch(subject=subject, clip="walk", path=fake, frames=each),
+        )
+        for each in cut(range(len(frames)), frame_rate=RATE)
+    ]
+
+
+def schedule(**changes):
+    numbers = {
+        **{"seed": 3, "num_steps": 4, "max_minutes": None, "batch_size": 4, "accumulate": 1},
+        **{"learning_rate": 3e-3, "constant_fraction": 0.5},
+        **{"log_every_steps": 2, "sample_every_steps": 100, "checkpoint_every_steps": 2},
+    }
+    return Schedule(**{**numbers, **changes})
+
+
+def fabric():
+    return Fabric(accelerator="cpu", devices=1, precision="32-true")

@@ -1,0 +1,86 @@
+"""AUC, accuracy and their intervals, worked by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motiontransfer.forensics.measures import (
+    Scores,
+    accuracy,
+    area_under_curve,
+    interval,
+    measure,
+    roc_curve,
+)
+
+REAL, FAKE = np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0])
+LOGITS = st.lists(st.integers(-5, 5), min_size=1, max_size=12).map(lambda x: np.array(x, float))
+
+
+def test_area_by_hand():
+    # 2 beats 1, ties with 2, loses to 3; 4 beats all: 1 + 1/2 + 0 + 3 of 6
+    assert area_under_curve(REAL, FAKE) == pytest.approx(4.5 / 6)
+    assert area_under_curve(FAKE, REAL) == pytest.approx(1.5 / 6)
+
+
+@given(real=LOGITS, fake=LOGITS)
+def test_area_is_the_share_of_pairs_in_the_right_order(real, fake):
+    above = (fake[:, None] > real).mean() + (fake[:, None] == real).mean() / 2
+    assert area_under_curve(real, fake) == pytest.approx(above)
+
+
+@given(real=LOGITS, fake=LOGITS)
+def test_area_is_what_lies_under_the_curve(real, fake):
+    false_positives, true_positives = roc_curve(real, fake)
+    assert (false_positives[0], true_positives[0]) == (0, 0)
+    assert (false_positives[-1], true_positives[-1]) == (1, 1)
+    assert np.trapezoid(true_positives, false_positives) == pytest.approx(
+        area_under_curve(real, fake)
+    )
+
+
+def test_accuracy_weighs_both_kinds_alike():
+    # all three real pairs are below 4; one of two fake ones is not
+    assert accuracy(REAL, FAKE, threshold=4.0) == pytest.approx((1 + 1 / 2) / 2)
+
+
+def seconds(*means, pairs=4):
+    return [np.full(pairs, float(mean)) for mean in means]
+
+
+def test_the_table_counts_pairs():
+    table = measure(Scores(real=seconds(-2, -1, 1), fake=seconds(0, 2)), threshold=0.0)
+    assert table["confusion"] == {
+        "real": {"judged_real": 8, "judged_fake": 4},
+        "fake": {"judged_real": 0, "judged_fake": 8},
+    }
+    assert table["auc"] == pytest.approx(5 / 6, abs=1e-4)
+    assert table["accuracy"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-4)
+    assert table["seconds"] == {"real": 3, "fake": 2}
+    assert 0 <= table["auc_low"] <= table["auc"] <= table["auc_high"] <= 1
+
+
+def test_seconds_without_movement_are_counted_and_left_out():
+    still = [np.zeros(0)]
+    table = measure(Scores(real=seconds(-1) + still, fake=seconds(1)), threshold=0.0)
+    assert (table["auc"], table["seconds_without_movement"]) == (1.0, 1)
+    assert table["seconds"] == {"real": 1, "fake": 1}
+    nothing = measure(Scores(real=still, fake=seconds(1)), threshold=0.0)
+    assert "auc" not in nothing
+    assert nothing["seconds_without_movement"] == 1
+
+
+def test_an_interval_holds_the_value_and_draws_whole_seconds():
+    scores = Scores(real=seconds(-2, -1, 1, 3), fake=seconds(0, 2, 2.5, 4))
+    value = area_under_curve(np.concatenate(scores.real), np.concatenate(scores.fake))
+    low, high = interval(scores, area_under_curve)
+    assert 0 <= low < value < high <= 1
+    # more pairs of the same seconds are no more evidence
+    many = Scores(real=seconds(-2, -1, 1, 3, pairs=40), fake=seconds(0, 2, 2.5, 4, pairs=40))
+    assert interval(many, area_under_curve) == (low, high)
+
+
+def test_one_second_has_no_interval():
+    scores = Scores(real=seconds(-1), fake=seconds(1, 2))
+    assert interval(scores, area_under_curve) == (0.0, 1.0)

@@ -1,0 +1,134 @@
+"""A detector finds in people it has never seen what was planted in those it has, and only that."""
+
+import pytest
+import torch
+from PIL import Image
+
+from motiontransfer.errors import TrainingError
+from motiontransfer.forensics import task as task_module
+from motiontransfer.forensics.conditions import CONDITIONS
+from motiontransfer.forensics.division import Seconds, seconds_of
+from motiontransfer.forensics.task import DetectorTask
+from motiontransfer.forensics.training import train_detector
+from motiontransfer.forensics.trial import measures, try_detector
+from motiontransfer.training.batches import Part
+from motiontransfer.training.checkpoints import load_checkpoint
+from tests.forensics.planted import CONFIG, SETTINGS, fabric, schedule, store, twins, walk
+
+
+def train(people, held_out, folder, **changes):
+    return train_detector(
+        people,
+        held_out,
+        fabric(),
+        config=CONFIG,
+        settings=SETTINGS,
+        schedule=schedule(**changes),
+        folder=folder,
+    )
+
+
+def numbers(detector):
+    return {name: tensor.clone() for name, tensor in detector.network.state_dict().items()}
+
+
+def test_a_planted_artefact_is_found_in_somebody_new(detector, tmp_path):
+    table = measures(detector, try_detector(detector, seconds_of(twins(tmp_path, "new", seed=99))))
+    assert set(table) == set(CONDITIONS)
+    for condition, row in table.items():
+        assert row["auc"] >= 0.95, condition
+    assert table["exact"]["accuracy"] >= 0.9
+
+
+def test_where_it_was_not_planted_it_is_not_found(detector, tmp_path):
+    """Two real people, one of them called fake: there is nothing to be told."""
+    one, other = (seconds_of(twins(tmp_path, f"n{seed}", seed=seed)) for seed in (60, 61))
+    table = measures(detector, try_detector(detector, Seconds(real=one.real, fake=other.real)))
+    confusion = table["exact"]["confusion"]
+    assert confusion["fake"]["judged_fake"] <= 0.1 * confusion["fake"]["judged_real"]
+
+
+def test_in_which_order_seconds_are_tried_changes_nothing(detector, tmp_path):
+    seconds = seconds_of(twins(tmp_path, "new", seed=70))
+    turned = Seconds(real=seconds.real[::-1], fake=seconds.fake[::-1])
+    assert [each.tolist() for each in try_detector(detector, seconds)["exact"].real] == [
+        each.tolist() for each in try_detector(detector, turned)["exact"].real
+    ][::-1]
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    people, held_out = twins(tmp_path, "a", seed=1), twins(tmp_path, "b", seed=2)
+    whole, _ = train(people, held_out, tmp_path / "whole", num_steps=5)
+    step, taken = DetectorTask.step, []
+
+    def failing(self, parts, *, step, learning_rate, real=step):
+        taken.append(step)
+        if len(taken) == 4:
+            raise RuntimeError("the machine went down")
+        return real(self, parts, step=step, learning_rate=learning_rate)
+
+    monkeypatch.setattr(task_module.DetectorTask, "step", failing)
+    with pytest.raises(RuntimeError, match="went down"):
+        train(people, held_out, tmp_path / "stopped", num_steps=5)
+    again, _ = train(people, held_out, tmp_path / "stopped", num_steps=5)
+    assert taken == [0, 1, 2, 3, 2, 3, 4]
+    assert again.calibration == whole.calibration
+    for name, tensor in numbers(whole).items():
+        assert torch.equal(tensor, numbers(again)[name]), name
+    ends = [load_checkpoint(tmp_path / name).state for name in ("whole", "stopped")]
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_parts_of_a_batch_give_what_the_whole_batch_gives(tmp_path):
+    from motiontransfer.forensics.dataset import TwinDataset
+    from motiontransfer.forensics.network import SynthesisDetector, initialise_detector
+
+    items = TwinDataset(twins(tmp_path, "a", seed=1), crop_size=32, seed=0)
+    ends = []
+    for parts in ([range(4)], [range(2), range(2, 4)]):
+        torch.manual_seed(0)
+        task = DetectorTask(
+            fabric(), SynthesisDetector(CONFIG).apply(initialise_detector), average_decay=0.9
+        )
+        shown = [Part(batch=items.batch(places), places=places) for places in parts]
+        losses = task.step(shown, step=0, learning_rate=1e-3)
+        ends.append((losses, task.network.state_dict()))
+    (one, weights), (other, weights_of_parts) = ends
+    for name in one:
+        torch.testing.assert_close(one[name], other[name])
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensor, weights_of_parts[name], rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_kept_is_the_average_and_the_pictures_show_both_kinds(tmp_path):
+    people, held_out = twins(tmp_path, "a", seed=1), twins(tmp_path, "b", seed=2)
+    detector, effort = train(people, held_out, tmp_path / "run")
+    state = load_checkpoint(tmp_path / "run").state
+    assert effort.steps == 4
+    for name, tensor in numbers(detector).items():
+        assert torch.equal(tensor, state[f"average.{name}"])
+    last = "layers.0.weight"
+    assert not torch.equal(state[f"average.{last}"], state[f"network.{last}"])
+    with Image.open(tmp_path / "run/live/plots/images/step_000004.png") as picture:
+        assert picture.size == (6 * 32, 2 * 32)  # three seconds, two pairs of each
+
+
+def test_people_who_never_move_cannot_be_calibrated_on(tmp_path):
+    people = twins(tmp_path, "a", seed=1)
+    frozen = walk(1, seed=3).repeat(25, axis=0)
+    for each in ("b_real", "b_fake"):
+        store(tmp_path / f"{each}.mkv", frozen)
+    still = [
+        type(each)(
+            real=type(each.real)(
+                subject="b", clip="still", path=tmp_path / "b_real.mkv", frames=each.real.frames
+            ),
+            fake=type(each.fake)(
+                subject="b", clip="still", path=tmp_path / "b_fake.mkv", frames=each.fake.frames
+            ),
+        )
+        for each in people
+    ]
+    with pytest.raises(TrainingError, match="in which something moves; use longer clips"):
+        train(people, still, tmp_path / "run", num_steps=1)

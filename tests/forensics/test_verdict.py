@@ -1,0 +1,99 @@
+"""What is said of a video of which there is only the file."""
+
+import numpy as np
+import pytest
+
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.forensics.verdict import judge_video
+from motiontransfer.media.writing import write_video
+from tests.forensics.planted import RATE, rendered, walk
+
+
+def video(path, frames, *, crf=18):
+    write_video(path, frames, frame_rate=RATE, crf=crf)
+    return path
+
+
+def test_rendered_is_told_from_filmed(weights, tmp_path):
+    frames = walk(33, seed=81)
+    filmed = judge_video(video(tmp_path / "a.mp4", frames), weights)
+    made = judge_video(video(tmp_path / "b.mp4", rendered(frames)), weights)
+    assert filmed.synthesised < 0.4
+    assert made.synthesised > 0.6
+    assert filmed.interval[1] < made.interval[0]
+    assert filmed.frames == made.frames == 33
+    for judgement in (filmed, made):
+        low, high = judgement.interval
+        assert 0 <= low <= judgement.synthesised <= high <= 1
+        assert [start for start, _ in judgement.per_second] == [0.0, 1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("second", [0, 2, 4])
+def test_seconds_line_up_with_where_a_rendered_part_was_put(weights, tmp_path, second):
+    frames = walk(5 * 8 + 1, seed=82)
+    mixed, part = frames.copy(), slice(second * 8, second * 8 + 9)
+    mixed[part] = rendered(frames)[part]
+    judged = dict(judge_video(video(tmp_path / "a.mp4", mixed), weights).per_second)
+    assert max(judged, key=judged.get) == second
+    assert judged[second] > 0.5
+    assert all(judged[other] < judged[second] - 0.1 for other in range(5) if other != second)
+
+
+def test_the_same_video_gets_the_same_verdict(weights, tmp_path):
+    path = video(tmp_path / "a.mp4", walk(20, seed=83))
+    assert judge_video(path, weights) == judge_video(path, weights)
+
+
+def test_a_larger_copy_is_judged_alike(weights, tmp_path):
+    frames = rendered(walk(17, seed=84))
+    large = frames.repeat(3, axis=1).repeat(3, axis=2)
+    small, enlarged = (
+        judge_video(video(tmp_path / f"{name}.mp4", each, crf=10), weights)
+        for name, each in (("a", frames), ("b", large))
+    )
+    assert enlarged.synthesised == pytest.approx(small.synthesised, abs=0.1)
+
+
+def test_one_second_says_nothing_of_others(weights, tmp_path):
+    judgement = judge_video(video(tmp_path / "a.mp4", walk(8, seed=85)), weights)
+    assert judgement.interval == (0.0, 1.0)
+    assert len(judgement.per_second) == 1
+
+
+def test_pauses_are_left_out(weights, tmp_path):
+    frames = walk(25, seed=86)
+    frames[8:17] = frames[8]
+    judgement = judge_video(video(tmp_path / "a.mp4", frames, crf=0), weights)
+    assert [start for start, _ in judgement.per_second] == [0.0, 2.0]
+    assert judgement.frames == 25
+
+
+@pytest.mark.parametrize("size", [(51, 45), (33, 97)])
+def test_odd_sizes_are_judged(weights, tmp_path, size):
+    judgement = judge_video(video(tmp_path / "a.mp4", walk(10, seed=87, size=size)), weights)
+    assert judgement.frames == 10
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [
+        (walk(1, seed=1).repeat(12, axis=0), "got 12 frames in which nothing does"),
+        (walk(1, seed=1), "got 1 frames in which nothing does"),
+        (walk(12, seed=1, size=(30, 40)), "at least 32 pixels a side, got 40x30"),
+    ],
+)
+def test_what_cannot_be_judged_is_told(weights, tmp_path, frames, text):
+    with pytest.raises(VideoError, match=text):
+        judge_video(video(tmp_path / "a.mp4", frames), weights)
+
+
+def test_what_is_missing_is_told(weights, tmp_path):
+    with pytest.raises(MissingFileError, match=r"none\.mp4: no such file"):
+        judge_video(tmp_path / "none.mp4", weights)
+    path = video(tmp_path / "a.mp4", walk(4, seed=1))
+    with pytest.raises(MissingFileError, match="no such weights file"):
+        judge_video(path, tmp_path / "none.safetensors")
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(VideoError, match=r"text\.mp4: cannot be opened"):
+        judge_video(tmp_path / "text.mp4", weights)
+    assert np.isfinite(judge_video(path, weights).synthesised)

@@ -1,0 +1,145 @@
+"""The whole pipeline, at a tiny size, shared by S3: owner and teammate, with git, as they would."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.test_end_to_end import COPIED, ROOT, edit_yaml, shrink_demo, shrink_pipeline
+from tests.workspace.machines import Machine
+from tests.workspace.remotes import s3_store
+from tests.workspace.warm_commands import WarmCommands
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory) -> WarmCommands:
+    commands = WarmCommands(tmp_path_factory.mktemp("commands"))
+    yield commands
+    commands.stop()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with s3_store(tmp_path_factory.mktemp("s3")) as remote:
+        yield remote
+
+
+@pytest.fixture(scope="module")
+def owner(tmp_path_factory, commands, store) -> Machine:
+    """Who ran the demo twice, with another quality of the video first, and shared it."""
+    machine = Machine(folder=tmp_path_factory.mktemp("team") / "owner", commands=commands)
+    for name in COPIED:
+        copied = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        ignored = shutil.ignore_patterns("__pycache__", "clips", "*.mp4")
+        machine.root.mkdir(parents=True, exist_ok=True)
+        options = {"ignore": ignored} if copied is shutil.copytree else {}
+        copied(ROOT / name, machine.root / name, **options)
+    (machine.root / ".dvc").mkdir()
+    for name in (".dvc/config", ".dvc/.gitignore"):
+        shutil.copy(ROOT / name, machine.root / name)
+    edit_yaml(machine.root / "demo/params.yaml", shrink_demo)
+    edit_yaml(machine.root / "params.yaml", shrink_pipeline)
+    set_crf(machine, 30)
+    machine.git("init", "--quiet", "--initial-branch", "main")
+    machine.commit("start")
+    machine.dvc("repro", "--quiet")
+    set_crf(machine, 31)
+    machine.dvc("repro", "--quiet")
+    machine.commit("our dance")
+    said = machine.share(store)
+    assert "nobody else will have" not in said
+    assert "not up to date" not in said
+    return machine
+
+
+@pytest.fixture(scope="module")
+def mate(owner, store, tmp_path_factory) -> Machine:
+    """Who may only read, and has joined."""
+    machine = owner.clone(tmp_path_factory.mktemp("clone") / "mate", environment=store.reader)
+    said = machine.command("join")
+    assert "nothing had to run" in said
+    assert "Running stage" not in said
+    return machine
+
+
+def set_crf(machine: Machine, crf: int) -> None:
+    edit_yaml(machine.root / "params.yaml", lambda params: params["render"].update(crf=crf))
+
+
+def ran(said: str) -> set[str]:
+    return set(re.findall("Running stage '(.*)'", said))
+
+
+def test_a_clone_has_the_same_results_and_nothing_else(owner, mate):
+    assert mate.files("results") == owner.files("results")
+    assert "results/ada_as_ben/transfer.mp4" in mate.files("results")
+    assert {Path(path).parts[1] for path in mate.files("artifacts")} == {"metrics"}
+    assert not (mate.root / "demo/clips").exists()
+
+
+def test_what_the_owner_tried_before_is_restored_and_not_run(owner, mate):
+    set_crf(mate, 30)
+    said = mate.command("join")
+    assert ran(said) == set()
+    assert "made anew or restored: render@ada_as_ben, evaluate_transfer@ada_as_ben\n" in said
+    assert mate.files("results") != owner.files("results")
+
+
+def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, tmp_path):
+    third = owner.clone(tmp_path / "third", environment=store.reader)
+    set_crf(third, 32)
+    said = third.command("join")
+    assert ran(said) == {"render@ada_as_ben", "evaluate_transfer@ada_as_ben"}
+    assert {Path(path).parts[1] for path in third.files("artifacts")} == {
+        "face_cycles", "frames", "keypoints", "models", "statistics",  # brought
+        "poses", "evaluation_transfer", "metrics",  # made
+    }  # fmt: skip
+    assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()
+    assert not (third.root / "demo/clips").exists()
+
+
+def test_another_dancer_and_transfer_train_nothing(owner, mate, store):
+    video = mate.root / "data/videos/cleo.mp4"
+    video.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(owner.root / "data/truth/demo.mp4", video)
+    mate.dvc("add", "--quiet", "data/videos/cleo.mp4")
+
+    def add(params: dict) -> None:
+        params["videos"]["cleo_dance"] = {"path": "data/videos/cleo.mp4", "subject": "cleo"}
+        params["subjects"].append("cleo")
+        params["transfers"]["ada_as_cleo"] = {
+            "source": "cleo_dance", "source_subject": "cleo", "target": "ada", "truth": "none",
+        }  # fmt: skip
+
+    edit_yaml(mate.root / "params.yaml", add)
+    said = mate.command("join")
+    assert ran(said) == {
+        "check_params",
+        "decode@cleo_dance",
+        "detect_keypoints@cleo_dance",
+        "clean_keypoints@cleo_dance",
+        "fit_normalization@cleo",
+        "train_face_cycle@ada_as_cleo",  # 0 steps: nothing is trained
+        "render@ada_as_cleo",
+        "evaluate_transfer@ada_as_cleo",
+    }
+    assert (mate.root / "results/ada_as_cleo/transfer.mp4").exists()
+    mate.environment = dict(store.environment)  # who may write now
+    said = mate.command("share")
+    assert "nobody else will have" not in said
+    assert "data/videos/cleo.mp4.dvc" in said
+    assert "not up to date" not in said
+
+
+def test_by_folder_too_the_bytes_are_the_same(owner, tmp_path):
+    copy = owner.copy(tmp_path / "copy")
+    copy.command("share", str(tmp_path / "remote"))
+    copy.commit("by folder")
+    mate = copy.clone(tmp_path / "mate", environment={"AWS_ACCESS_KEY_ID": ""})
+    said = mate.command("join", "--bring", "all")
+    assert "nothing had to run" in said
+    for folders in (("results",), ("artifacts",), ("demo/clips",)):
+        assert mate.files(*folders) == owner.files(*folders)

@@ -1,0 +1,109 @@
+"""What the tests of provenance sign: a short video, and what is said of it."""
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from motiontransfer.media.writing import write_video
+from motiontransfer.rendering.credentials import load_credentials
+from motiontransfer.rendering.provenance import Statement, UsedNetwork, sign_video
+from tests.dancer import dance, picture
+
+STATEMENT = Statement(
+    networks=(UsedNetwork(role="generator", architecture="fast", weights_sha256="a" * 64),),
+    source_frames_sha256="b" * 64,
+    source_keypoints_sha256="c" * 64,
+)
+
+
+def unsigned_video(path, num_frames=8):
+    keypoints = dance(num_frames)
+    frames = (picture(keypoints, index) for index in range(num_frames))
+    write_video(path, frames, frame_rate=Fraction(25))
+    return path
+
+
+def signed_video(path):
+    """A video with the certificate of the environment, as a rendering stage makes it."""
+    unsigned = unsigned_video(path.with_name(f"unsigned_{path.name}"))
+    content = "trainedAlgorithmicMedia"
+    sign_video(path, unsigned, STATEMENT, load_credentials(), content=content)
+    return path
+
+
+def with_byte_changed(path, position):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    changed = path.with_name("changed.mp4")
+    changed.write_bytes(bytes(content))
+    return changed
+
+
+def authority_and_signer(key, *, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION, days=30):
+    """PEM of an authority, and PEM of a certificate for the key with the authority behind it."""
+    root_key = Ed25519PrivateKey.generate()
+    root_name, name = _name("Example Authority"), _name("Example Studio")
+    root = (
+        _builder(root_name, root_name, root_key, days=days)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs=False), critical=True)
+        .sign(root_key, None)
+    )
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
+    signer = (
+        _builder(name, root_name, key, days=days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(issuer, critical=False)
+        .sign(root_key, None)
+    )
+    authority = root.public_bytes(Encoding.PEM)
+    return authority, signer.public_bytes(Encoding.PEM) + authority
+
+
+def certificate_of_itself(key):
+    """PEM of a certificate that vouches for itself, as web servers have them for trying out."""
+    name = _name("Example Studio")
+    algorithm = None if isinstance(key, Ed25519PrivateKey) else SHA256()
+    return _builder(name, name, key, days=30).sign(key, algorithm).public_bytes(Encoding.PEM)
+
+
+def key_pem(key):
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _name(text):
+    attributes = {NameOID.ORGANIZATION_NAME: text, NameOID.COMMON_NAME: text}
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes.items()])
+
+
+def _builder(name, issuer, key, *, days):
+    start = datetime.now(UTC) - timedelta(days=60)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(datetime.now(UTC) + timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _usage(*, signs):
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    return x509.KeyUsage(
+        digital_signature=signs,
+        key_cert_sign=not signs,
+        crl_sign=not signs,
+        encipher_only=False,
+        decipher_only=False,
+        **dict.fromkeys(others, False),
+    )

@@ -1,0 +1,177 @@
+"""A signed video is the same video, says what it is but names nobody, and is the same each time."""
+
+import json
+import sys
+from dataclasses import replace
+
+import av
+import c2pa
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from motiontransfer.errors import MissingLibraryError, ProvenanceError
+from motiontransfer.rendering.credentials import load_credentials
+from motiontransfer.rendering.provenance import check_credentials, sha256_of, sign_video
+from tests.rendering.signing import (
+    STATEMENT,
+    authority_and_signer,
+    certificate_of_itself,
+    key_pem,
+    signed_video,
+    unsigned_video,
+)
+from tests.study.chromium import opened
+
+
+@pytest.fixture(autouse=True)
+def _data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+def use(monkeypatch, folder, key, chain):
+    for variable, name, content in (
+        ("MOTIONTRANSFER_CERTIFICATE", "chain.pem", chain),
+        ("MOTIONTRANSFER_PRIVATE_KEY", "key.pem", key_pem(key)),
+    ):
+        (folder / name).write_bytes(content)
+        monkeypatch.setenv(variable, str(folder / name))
+
+
+def manifest_of(path):
+    """The manifest as c2pa itself reads it, without any settings of ours."""
+    with c2pa.Reader(str(path)) as reader:
+        report = json.loads(reader.json())
+    return report["manifests"][report["active_manifest"]], report
+
+
+def packets(path):
+    with av.open(str(path)) as container:
+        return [
+            (packet.stream.type, packet.pts, packet.is_keyframe, bytes(packet))
+            for packet in container.demux()
+            if packet.size
+        ]
+
+
+def test_the_manifest_says_what_made_it_from_what(tmp_path):
+    manifest, report = manifest_of(signed_video(tmp_path / "v.mp4"))
+    assert report["validation_state"] == "Valid"
+    assert manifest["claim_generator_info"][0]["name"] == "motiontransfer"
+    data = {item["label"]: item["data"] for item in manifest["assertions"]}
+    (action,) = data["c2pa.actions.v2"]["actions"]
+    assert action["action"] == "c2pa.created"
+    assert action["digitalSourceType"] == (
+        "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    )
+    said = data["motiontransfer.transfer"]
+    assert said["networks"] == [
+        {"role": "generator", "architecture": "fast", "weights_sha256": "a" * 64}
+    ]
+    assert said["source"] == {"frames_sha256": "b" * 64, "keypoints_sha256": "c" * 64}
+    assert all(item["created"] for item in manifest["assertions"])
+
+
+def test_pictures_and_sound_are_untouched_packet_for_packet(tmp_path):
+    signed = signed_video(tmp_path / "v.mp4")
+    assert packets(signed) == packets(tmp_path / "unsigned_v.mp4")
+    with av.open(str(signed)) as container:  # the index still points at the right bytes
+        container.seek(200_000, backward=True)
+        assert sum(1 for _ in container.decode(video=0)) == 8
+
+
+def test_a_browser_plays_it_and_jumps_in_it(tmp_path):
+    (tmp_path / "page.html").write_text('<link rel="icon" href="data:,"><video src="v.mp4" muted>')
+    signed_video(tmp_path / "v.mp4")
+    with opened((tmp_path / "page.html").as_uri()) as page:
+        seconds = page.evaluate(
+            """async () => {
+              const video = document.querySelector("video");
+              const happens = (event) => new Promise((resolve) =>
+                video.addEventListener(event, resolve, {once: true}));
+              const seeked = happens("seeked");
+              video.currentTime = 0.2;
+              await seeked;
+              const ended = happens("ended");
+              const from = video.currentTime;
+              await video.play();
+              await ended;
+              return [from, video.currentTime, video.duration];
+            }"""
+        )
+    assert seconds == pytest.approx([0.2, 0.32, 0.32], abs=1e-3)
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path):
+    first, second = (signed_video(tmp_path / name).read_bytes() for name in ("a.mp4", "b.mp4"))
+    assert first == second
+
+
+def test_another_certificate_statement_or_video_has_another_name(tmp_path, monkeypatch):
+    def name(path):
+        return manifest_of(path)[1]["active_manifest"]
+
+    unsigned = unsigned_video(tmp_path / "u.mp4")
+    names = {name(signed_video(tmp_path / "v.mp4"))}
+    other = replace(STATEMENT, source_frames_sha256="d" * 64)
+    content = "trainedAlgorithmicMedia"
+    sign_video(tmp_path / "o.mp4", unsigned, other, load_credentials(), content=content)
+    names.add(name(tmp_path / "o.mp4"))
+    longer = unsigned_video(tmp_path / "l.mp4", 9)
+    sign_video(tmp_path / "m.mp4", longer, STATEMENT, load_credentials(), content=content)
+    names.add(name(tmp_path / "m.mp4"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "elsewhere"))
+    names.add(name(signed_video(tmp_path / "v.mp4")))
+    assert len(names) == 4
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda: ec.generate_private_key(ec.SECP256R1()),
+        lambda: ec.generate_private_key(ec.SECP384R1()),
+        lambda: ec.generate_private_key(ec.SECP521R1()),
+        lambda: rsa.generate_private_key(65537, 2048),
+    ],
+    ids=["P-256", "P-384", "P-521", "RSA"],
+)
+def test_the_users_certificate_signs_whatever_its_kind(key, tmp_path, monkeypatch):
+    key = key()
+    _, chain = authority_and_signer(key)
+    use(monkeypatch, tmp_path, key, chain)
+    check_credentials(load_credentials())
+    manifest, report = manifest_of(signed_video(tmp_path / "v.mp4"))
+    assert report["validation_state"] == "Valid"
+    assert manifest["signature_info"]["common_name"] == "Example Studio"
+
+
+def test_a_certificate_that_will_not_do_is_known_before_anything_is_signed(tmp_path, monkeypatch):
+    key = ed25519.Ed25519PrivateKey.generate()
+    _, for_web_servers = authority_and_signer(key, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    for chain in (for_web_servers, certificate_of_itself(key)):
+        use(monkeypatch, tmp_path, key, chain)
+        with pytest.raises(ProvenanceError, match="C2PA does not sign with this certificate") as e:
+            check_credentials(load_credentials())
+        assert "\n" not in str(e.value)
+
+
+def test_nothing_is_left_when_signing_fails(tmp_path, monkeypatch):
+    key = ed25519.Ed25519PrivateKey.generate()
+    use(monkeypatch, tmp_path, key, certificate_of_itself(key))
+    with pytest.raises(ProvenanceError):
+        signed_video(tmp_path / "v.mp4")
+    assert not list(tmp_path.glob("*v.mp4.*")) + list(tmp_path.glob(".*"))
+    assert not (tmp_path / "v.mp4").exists()
+
+
+def test_without_the_library_it_is_said_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "c2pa", None)
+    with pytest.raises(MissingLibraryError, match=r"^c2pa-python: .*render\.provenance: none") as e:
+        check_credentials(load_credentials())
+    assert "\n" not in str(e.value)
+
+
+def test_hashes_are_those_of_the_files(tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")  # the example of FIPS 180-2, B.1
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_of(tmp_path / "f") == expected

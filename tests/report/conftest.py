@@ -1,0 +1,285 @@
+"""A tiny transfer whose frames say their own index, and a real browser to read it back.
+
+A frame is eight bars, one a bit of its index, bright or dark: what a video shows is read from its
+pixels, whatever its clock says.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from motiontransfer.media.clip import read_clip
+from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.media.writing import write_video
+from motiontransfer.report.transfer_report import TransferRun, write_transfer_report
+from motiontransfer.transfers import Transfer
+from tests.dancer import add_source, dance, training_clip
+
+NUM_FRAMES = 50
+RATE = Fraction(25)
+SIZE = (48, 64)
+_NUM_BITS = 8
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+_READ_CODE = """
+name => {
+    const video = document.querySelector(`[data-panel="${name}"] video`);
+    if (video.readyState < 2 || video.seeking) return null;
+    const canvas = document.createElement("canvas");
+    canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+    const context = canvas.getContext("2d", {willReadFrequently: true});
+    context.drawImage(video, 0, 0);
+    let code = 0;
+    for (let bit = 0; bit < 8; bit++) {
+        const x = Math.floor((bit + 0.5) * canvas.width / 8);
+        const [red] = context.getImageData(x, Math.floor(canvas.height / 2), 1, 1).data;
+        if (red > 127) code |= 1 << bit;
+    }
+    return code;
+}
+"""
+
+
+def coded_frame(index: int) -> np.ndarray:
+    """Eight bars that spell the index."""
+    bits = np.array([(index >> bit) & 1 for bit in range(_NUM_BITS)], np.uint8)
+    row = np.repeat(bits * 190 + 30, SIZE[1] // _NUM_BITS).astype(np.uint8)
+    return np.repeat(np.repeat(row[None], SIZE[0], 0)[..., None], 3, 2)
+
+
+def coded_frames(count: int = NUM_FRAMES) -> Iterator[np.ndarray]:
+    """Frames that spell 0, 1, 2, …"""
+    return (coded_frame(index) for index in range(count))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; without one the tests are skipped, unless that shall be a failure."""
+    program = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    if program is None and not os.environ.get("FAIL_WITHOUT_CHROMIUM"):
+        pytest.skip(f"no browser: none of {', '.join(_CHROMIUM)} is installed")
+    assert program is not None, "FAIL_WITHOUT_CHROMIUM is set, and there is no Chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page in the browser, with what it said and what it asked for."""
+
+    def __init__(self, page: Page, path: Path) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        self.address = path.resolve().as_uri()
+
+    def load(self, fragment: str = "") -> "Opened":
+        self.page.goto(self.address + fragment)
+        return self
+
+    @property
+    def panels(self) -> list[str]:
+        """Names of the panels."""
+        return self.page.eval_on_selector_all(
+            ".panel", "panels => panels.map(panel => panel.dataset.panel)"
+        )
+
+    def code(self, panel: str) -> int | None:
+        """The index that a video's pixels spell; None while it is on its way."""
+        return self.page.evaluate(_READ_CODE, panel)
+
+    def frame_by_clock(self, panel: str) -> float:
+        """The frame in which a video's clock stands, with the part of it that has passed."""
+        seconds = self.page.eval_on_selector(
+            f'[data-panel="{panel}"] video', "video => video.currentTime"
+        )
+        return seconds * float(RATE)
+
+    def wait_for_codes(self, expected: int, panels: list[str]) -> None:
+        """Wait until the videos show that frame; if they never do, say what they show."""
+        codes: dict[str, int | None] = {}
+        for _ in range(100):
+            codes = {name: self.code(name) for name in panels}
+            if set(codes.values()) == {expected}:
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"expected frame {expected} in all videos, got {codes}")
+
+    def frame(self) -> int:
+        """The frame that the page says it shows."""
+        return int(self.page.locator("#scrubber").input_value())
+
+
+@pytest.fixture
+def open_page(browser) -> Iterator[Callable[..., Opened]]:
+    """Open a page from disk."""
+    contexts = []
+
+    def opened(path: Path, *, width: int = 1200, fragment: str = "", **options) -> Opened:
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
+        return Opened(contexts[-1].new_page(), path).load(fragment)
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+METRICS = {
+    "frames": NUM_FRAMES,
+    "detection": {
+        "ours": {"body_found": 1.0, "pose_distance_px": {"body": 1.5, "all": 2.0}},
+        "nearest_neighbours": {"body_found": 1.0, "pose_distance_px": {"body": 9.0, "all": 8.0}},
+    },
+    "temporal": {"background_flicker": {"ours": 0.9, "truth": 0.8}},
+    "truth": {
+        "skipped_frames": {"face": {"not_detected": 3, "smaller_than_11_pixels": 0}},
+        "ours": {"person": {"l1": 11.25, "ssim": 0.6923}},
+        "nearest_neighbours": {"person": {"l1": 23.7, "ssim": 0.5279}},
+        "previous_real_frame": {"person": {"l1": 4.5, "ssim": 0.9}},
+        "frame_by_frame": {"person": {"l1": 10.5, "ssim": 0.6}},
+    },
+}
+INTERVALS = {"truth": {"ours": {"person": {"ssim": [0.65, 0.73]}}}}
+
+
+def per_frame_table(count: int = NUM_FRAMES) -> pd.DataFrame:
+    """SSIM of ours falls to its lowest at frame 20; the baseline's stays."""
+    frames = np.arange(count)
+    return pd.DataFrame(
+        {
+            "frame_index": frames,
+            "pts_seconds": frames / 25,
+            "ours_person_ssim": 0.4 + 0.01 * np.abs(frames - 20),
+            "nearest_neighbours_person_ssim": np.where(frames < 5, np.nan, 0.3),
+            "ours_missed_body": 0,
+        }
+    )
+
+
+@pytest.fixture
+def transfer_run(tmp_path, monkeypatch) -> TransferRun:
+    """A finished transfer in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return make_transfer()
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory) -> Path:
+    """The report of that transfer."""
+    folder = tmp_path_factory.mktemp("report")
+    with contextlib.chdir(folder):
+        write_transfer_report(Path("report.html"), make_transfer(), max_bytes=10_000_000)
+    return folder / "report.html"
+
+
+def make_transfer() -> TransferRun:
+    """A finished transfer: result with sound, source and truth spell their frames' indices."""
+    source = Path("artifacts/frames/ben/dance/frames.mkv")
+    add_source(Path("artifacts"), "ben", "dance", dance(NUM_FRAMES, size=SIZE))
+    for path in (source, Path("data/truth/real.mkv")):
+        with FrameWriter(path, size=SIZE, frame_rate=RATE) as writer:
+            for frame in coded_frames():
+                writer.write(frame)
+    results, evaluation = Path("results/ada_as_ben"), Path("artifacts/evaluation_transfer")
+    findings = Path("artifacts/findings")
+    sound = read_clip(source.parent).sound
+    write_video(results / "transfer.mp4", coded_frames(), frame_rate=RATE, sound=sound, crf=18)
+    for path, content in (
+        (results / "metrics.json", METRICS),
+        (findings / "evaluate_transfer/ada_as_ben/intervals.json", INTERVALS),
+        (Path("artifacts/metrics/render/ada_as_ben.json"), {"frames": NUM_FRAMES}),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    (evaluation / "ada_as_ben").mkdir(parents=True)
+    per_frame_table().to_csv(evaluation / "ada_as_ben/per_frame.csv", index=False)
+    return TransferRun(
+        name="ada_as_ben",
+        names=Transfer(source="dance", source_subject="ben", target="ada", truth="real.mkv"),
+        result=results / "transfer.mp4",
+        source=source,
+        poses=dance(NUM_FRAMES, size=SIZE),
+        clips=[training_clip(Path("target"), dance(12, size=SIZE))],
+        metrics=results / "metrics.json",
+        evaluation=evaluation / "ada_as_ben",
+        findings=findings / "evaluate_transfer/ada_as_ben",
+        held_out_findings=findings / "evaluate/ada",
+        training=Path("artifacts/training/ada"),
+        stage_metrics={"render": Path("artifacts/metrics/render/ada_as_ben.json")},
+        files={"result": results / "transfer.mp4", "frames of dance": source},
+        params={"render": {"crf": 16, "face": "residual"}},
+    )
+
+
+PARAMS = """\
+transfers:
+  ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: real.mkv}
+train: {steps: STEPS, rate: 0.5}
+"""
+
+
+@pytest.fixture(scope="session")
+def two_runs(tmp_path_factory) -> Iterator[Path]:
+    """A project with two commits of a run, an experiment `trial`, and changes in the workspace."""
+    root = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+            patch.setenv(name, str(root.with_name(f"{root.name}_{name.lower()}")))
+        patch.setenv("DVC_NO_ANALYTICS", "1")
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        with contextlib.chdir(root):
+            make_transfer()
+        _run(root, "git", "init", "-q", "-b", "main")
+        _run(root, "git", "config", "user.email", "tests@example.org")
+        _run(root, "git", "config", "user.name", "tests")
+        _dvc(root, "init")
+        _record(root, steps=5, ssim=0.5)
+        _run(root, "git", "commit", "-qm", "Five steps\n\nMore of it.")
+        _record(root, steps=9, ssim=0.75)
+        _run(root, "git", "commit", "-qm", "Nine steps")
+        _record(root, steps=11, ssim=0.8)
+        _dvc(root, "exp", "save", "-n", "trial")
+        _record(root, steps=7, ssim=0.6)
+        yield root
+
+
+def _record(root: Path, *, steps: int, ssim: float) -> None:
+    """Change the run in the workspace, and let DVC and git know its files."""
+    (root / "params.yaml").write_text(PARAMS.replace("STEPS", str(steps)))
+    metrics = {**METRICS, "truth": {"ours": {"person": {"ssim": ssim}}}}
+    (root / "results/ada_as_ben/metrics.json").write_text(json.dumps(metrics))
+    table = per_frame_table()
+    table["ours_person_ssim"] += ssim
+    table.to_csv(root / "artifacts/evaluation_transfer/ada_as_ben/per_frame.csv", index=False)
+    _dvc(
+        root,
+        "add",
+        "results/ada_as_ben/transfer.mp4",
+        "artifacts/evaluation_transfer/ada_as_ben",
+        "artifacts/findings/evaluate_transfer/ada_as_ben",
+        "artifacts/frames/ben/dance/frames.mkv",
+        "data/truth/real.mkv",
+    )
+    _run(root, "git", "add", "-A")
+
+
+def _dvc(root: Path, *arguments: str) -> None:
+    _run(root, sys.executable, "-m", "dvc", *arguments, "--quiet")
+
+
+def _run(root: Path, *command: str) -> None:
+    subprocess.run(command, cwd=root, check=True, capture_output=True)

@@ -1,0 +1,246 @@
+"""The report in a real browser: from disk, without a network, all videos in step."""
+
+import pytest
+
+from tests.report.conftest import NUM_FRAMES
+
+CODED = ["source", "result", "truth"]
+
+
+def test_it_loads_from_disk_without_complaint_and_asks_for_nothing_else(report, open_page):
+    opened = open_page(report)
+    opened.wait_for_codes(0, CODED)
+    own = [address for address in opened.requests if not address.startswith(("blob:", "data:"))]
+    assert own == [opened.address]
+    assert opened.complaints == []
+
+
+def test_the_page_itself_forbids_the_network(report, open_page):
+    opened = open_page(report)
+    refused = opened.page.evaluate(
+        "() => fetch('http://127.0.0.1:9/').then(() => 'fetched', () => 'refused')"
+    )
+    assert refused == "refused"
+    assert any("Content Security Policy" in complaint for complaint in opened.complaints)
+
+
+@pytest.mark.parametrize("frame", [0, 1, 17, NUM_FRAMES - 1])
+def test_the_scrubber_moves_all_videos_to_the_same_frame(report, open_page, frame):
+    opened = open_page(report)
+    opened.page.locator("#scrubber").fill(str(frame))
+    opened.wait_for_codes(frame, CODED)
+    for panel in opened.panels:
+        # in the middle of the frame's time, where no rounding can show its neighbour
+        assert opened.frame_by_clock(panel) == pytest.approx(frame + 0.5, abs=0.2)
+    assert f"frame {frame} of {NUM_FRAMES - 1}" in opened.page.locator("#clock").inner_text()
+
+
+def test_a_quick_hand_on_the_scrubber_ends_where_it_ends(report, open_page):
+    opened = open_page(report)
+    opened.page.evaluate(
+        """() => {
+            const scrubber = document.getElementById("scrubber");
+            for (let frame = 0; frame <= 33; frame++) {
+                scrubber.value = frame;
+                scrubber.dispatchEvent(new Event("input"));
+            }
+        }"""
+    )
+    opened.wait_for_codes(33, CODED)
+
+
+def test_buttons_and_arrow_keys_step_frame_by_frame(report, open_page):
+    opened = open_page(report)
+    opened.page.locator("#forward").click()
+    opened.page.locator("#forward").click()
+    opened.page.locator("#back").click()
+    opened.wait_for_codes(1, CODED)
+    for key, frame in (
+        ("ArrowRight", 2),
+        ("Shift+ArrowRight", 12),
+        ("ArrowLeft", 11),
+        ("ArrowLeft", 10),
+    ):
+        opened.page.keyboard.press(key)
+        opened.wait_for_codes(frame, CODED)
+    opened.page.locator("#scrubber").focus()
+    opened.page.keyboard.press("ArrowRight")
+    opened.wait_for_codes(11, CODED)
+    opened.page.keyboard.press("End")
+    opened.wait_for_codes(NUM_FRAMES - 1, CODED)
+    opened.page.keyboard.press("Home")
+    opened.wait_for_codes(0, CODED)
+
+
+def test_space_plays_and_pauses_and_all_videos_stop_on_the_same_frame(report, open_page):
+    opened = open_page(report)
+    opened.wait_for_codes(0, CODED)
+    opened.page.keyboard.press("Space")
+    opened.page.wait_for_function("() => Number(document.getElementById('scrubber').value) > 8")
+    assert opened.page.locator("#play").get_attribute("aria-label") == "Pause"
+    opened.page.keyboard.press("Space")
+    assert opened.page.locator("#play").get_attribute("aria-label") == "Play"
+    opened.wait_for_codes(opened.frame(), CODED)
+
+
+def test_playing_ends_at_the_last_frame_or_begins_again(report, open_page):
+    opened = open_page(report, fragment=f"#frame={NUM_FRAMES - 12}")
+    opened.page.locator("#loop").click()
+    opened.page.locator("#play").click()
+    opened.page.wait_for_function("() => document.getElementById('play').ariaLabel == 'Pause'")
+    opened.page.wait_for_function("() => document.getElementById('play').ariaLabel == 'Play'")
+    opened.wait_for_codes(NUM_FRAMES - 1, CODED)
+    opened.page.locator("#loop").click()
+    opened.page.locator("#scrubber").fill(str(NUM_FRAMES - 12))
+    opened.page.locator("#play").click()
+    opened.page.wait_for_function(
+        f"() => Number(document.getElementById('scrubber').value) < {NUM_FRAMES - 20}"
+    )
+
+
+def test_speed_and_sound(report, open_page):
+    opened = open_page(report)
+    muted = "video => [video.muted, video.playbackRate]"
+    opened.page.locator("#speed").select_option("0.25")
+    assert opened.page.eval_on_selector('[data-panel="result"] video', muted) == [False, 0.25]
+    assert opened.page.eval_on_selector('[data-panel="truth"] video', muted) == [True, 0.25]
+    opened.page.locator("#sound").click()
+    assert opened.page.eval_on_selector('[data-panel="result"] video', muted)[0] is True
+    assert opened.page.locator("#sound").get_attribute("aria-pressed") == "false"
+
+
+def test_a_click_on_a_curve_seeks_and_the_pointer_reads_its_values(report, open_page):
+    opened = open_page(report)
+    chart = opened.page.locator('[data-chart="person_ssim"] > svg')
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    left, right = 40, 8  # the margins beside the curves
+    x = left + 30 / (NUM_FRAMES - 1) * (box["width"] - left - right)
+    chart.hover(position={"x": x, "y": 60})
+    readout = opened.page.locator('[data-chart="person_ssim"] .key b')
+    assert readout.all_inner_texts() == ["0.5", "0.3"]
+    chart.click(position={"x": x, "y": 60})
+    opened.wait_for_codes(30, CODED)
+    assert opened.page.locator('[data-chart="person_ssim"] line.now').count() == 1
+    box_of_line = opened.page.locator('[data-chart="person_ssim"] line.now').bounding_box()
+    assert box_of_line["x"] - box["x"] == pytest.approx(x, abs=1.5)
+
+
+def test_the_worst_frame_is_a_click_away(report, open_page):
+    opened = open_page(report)
+    worst = opened.page.locator(".worst").first
+    assert worst.get_attribute("aria-label") == "Go to frame 20, SSIM 0.40"
+    worst.click()
+    opened.wait_for_codes(20, CODED)
+
+
+def test_a_page_opens_at_the_frame_in_its_address(report, open_page):
+    open_page(report, fragment="#frame=7").wait_for_codes(7, CODED)
+
+
+def test_videos_can_be_hidden_and_shown(report, open_page):
+    opened = open_page(report)
+    nearest = opened.page.locator('[data-panel="nearest_neighbours"]')
+    assert not nearest.is_visible()
+    opened.page.get_by_role("button", name="nearest neighbour", exact=True).click()
+    assert nearest.is_visible()
+    opened.page.get_by_role("button", name="truth", exact=True).click()
+    assert not opened.page.locator('[data-panel="truth"]').is_visible()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_nothing_is_wider_than_the_screen(report, open_page, width):
+    opened = open_page(report, width=width)
+    opened.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    widths = "() => [document.documentElement.scrollWidth, window.innerWidth]"
+    assert opened.page.evaluate(widths) == [width, width]
+    for name in ("#play", "#back", "#forward"):
+        box = opened.page.locator(name).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert min(box["width"], box["height"]) >= 24  # WCAG 2.2, target size
+
+
+def test_the_controls_stay_in_view_with_a_small_picture_of_the_frame(report, open_page):
+    opened = open_page(report, width=390, fragment="#frame=9")
+    opened.wait_for_codes(9, CODED)
+    opened.page.locator("#head-provenance").scroll_into_view_if_needed()
+    opened.page.wait_for_selector("#dock.stuck canvas.of-master")
+    assert opened.page.locator("#play").bounding_box()["y"] < 200
+    opened.page.wait_for_function(
+        """() => {
+            const canvas = document.querySelector("#thumbs canvas.of-master");
+            const {data} = canvas.getContext("2d").getImageData(4, 24, 40, 1);
+            return data[0] > 127 && data[4 * 8] < 127 && data[4 * 24] > 127;  // 9 is 1, 0, 0, 1
+        }"""
+    )
+
+
+def test_every_control_has_a_name_for_screen_readers(report, open_page):
+    opened = open_page(report)
+    tree = opened.page.context.new_cdp_session(opened.page).send("Accessibility.getFullAXTree")
+    controls = [
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in tree["nodes"]
+        if any(p["name"] == "focusable" and p["value"]["value"] for p in node.get("properties", []))
+        and node["role"]["value"] != "RootWebArea"
+    ]
+    assert ("slider", "Frame") in controls
+    assert ("button", "One frame forward") in controls
+    assert ("combobox", "Speed") in controls
+    assert [control for control in controls if not control[1].strip()] == []
+    pictures = [
+        node.get("name", {}).get("value", "")
+        for node in tree["nodes"]
+        if node["role"]["value"] in {"image", "img", "Video"} and not node["ignored"]
+    ]
+    assert len(pictures) > 8
+    assert all(pictures)
+
+
+def test_the_scrubber_says_frame_and_time(report, open_page):
+    opened = open_page(report, fragment="#frame=5")
+    scrubber = opened.page.locator("#scrubber")
+    assert scrubber.get_attribute("aria-valuetext") == "frame 5 of 49, 0.20 seconds"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(report, open_page, scheme):
+    """WCAG 2.2, 1.4.3: a contrast of 4.5 at least."""
+    opened = open_page(report, color_scheme=scheme)
+    colours = opened.page.evaluate(
+        """() => {
+            const probe = document.createElement("i");
+            document.body.append(probe);
+            const names = ["paper", "card", "ink", "quiet", "accent", "good", "bad"];
+            return Object.fromEntries(names.map(name => {
+                probe.style.color = `var(--${name})`;
+                return [name, getComputedStyle(probe).color.match(/\\d+/g).map(Number)];
+            }));
+        }"""
+    )
+    for ground in ("paper", "card"):
+        for text in ("ink", "quiet", "accent", "good", "bad"):
+            assert _contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+
+
+def _contrast(first, second):
+    """Source: WCAG 2.2, definitions of contrast ratio and relative luminance."""
+    bright, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour):
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (value / 255 for value in colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_printed_it_has_pictures_and_tables_but_no_buttons(report, open_page):
+    opened = open_page(report)
+    opened.page.emulate_media(media="print")
+    assert not opened.page.locator("#dock").is_visible()
+    assert opened.page.locator("table.metrics").first.is_visible()
+    assert opened.page.locator('[data-panel="result"] video').is_visible()

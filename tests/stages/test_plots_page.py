@@ -1,0 +1,94 @@
+"""The page of DVC's plots opens without a network, its curves drawn, its pictures in order."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from dvc_render import ImageRenderer, VegaRenderer, render_html
+
+from stages import plots_page
+
+CURVES = {
+    "artifacts/training/ada/generator/metrics/generator/l1.tsv": ("step", "l1"),
+    "artifacts/evaluation_transfer/ada_as_ben/per_frame.csv": ("frame_index", "ours_px"),
+}
+PICTURES = ("artifacts/quality/ada/walk.png", "artifacts/evaluation/ada/curves.png")
+
+
+@pytest.fixture
+def template(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    plots_page.main()
+    return tmp_path / "artifacts/plots_page.html"
+
+
+@pytest.fixture
+def page(template, tmp_path) -> Path:
+    """What DVC makes of it, of two runs: curves, pictures, and JSON that is no curve."""
+    renderers = [
+        VegaRenderer(
+            [{x: i, y: (i - 2) ** 2, "rev": run} for run in ("main", "other") for i in range(5)],
+            path,
+            x=x,
+            y=y,
+            anchors_y_definitions=[{"filename": path, "field": y}],
+            revs_with_datapoints=["main", "other"],
+        )
+        for path, (x, y) in CURVES.items()
+    ]
+    renderers.append(VegaRenderer([], "artifacts/statistics/ada.json"))
+    for path in PICTURES:
+        file = tmp_path / "static" / Path(path).name
+        file.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(file), np.zeros((8, 8, 3), np.uint8))
+        shown = [{"rev": run, "src": f"static/{file.name}"} for run in ("main", "other")]
+        renderers.append(ImageRenderer(shown, path))
+    return Path(render_html(renderers, tmp_path / "index.html", html_template=str(template)))
+
+
+def test_the_page_holds_its_scripts_and_the_places_that_dvc_fills(template):
+    text = template.read_text()
+    assert text.count("{plot_divs}") == 1
+    assert "@scripts@" not in text
+    assert "window.vegaEmbed" in text.split("</script>")[0]
+    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(?:https?:)?//", text)
+
+
+def test_the_page_is_the_same_bytes_each_time(template):
+    before = template.read_bytes()
+    plots_page.main()
+    assert template.read_bytes() == before
+
+
+def test_curves_are_drawn_and_sorted_into_chapters_without_a_network(page):
+    if shutil.which("chromium") is None and not os.environ.get("FAIL_WITHOUT_CHROMIUM"):
+        pytest.skip("no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    asked, faults = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        tab = browser.new_page()
+        tab.context.set_offline(True)
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.goto(page.as_uri())
+        tab.wait_for_function(
+            f"document.querySelectorAll('canvas, svg.marks').length == {len(CURVES)}"
+        )
+        titles = tab.locator("h2").all_inner_texts()
+        pictures = tab.locator("section img")
+        loaded = [pictures.nth(i).evaluate("img => img.naturalWidth") for i in range(4)]
+        left = tab.locator("#artifacts_statistics_ada_json").count()
+        browser.close()
+    assert faults == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert titles == ["Transfers", "Held-out frames", "Training", "Videos"]
+    assert loaded == [8] * 4
+    assert left == 0

@@ -1,0 +1,137 @@
+"""The stage finds everything that a report shows where the pipeline keeps it."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.keypoints import write_keypoints
+from motiontransfer.media.writing import write_video
+from stages.report import main
+from tests.dancer import RATE, SIZE, add_clip, dance, picture
+from tests.stages.project import (
+    ARTIFACTS,
+    NORMALIZATION,
+    NUM_SOURCE_FRAMES,
+    NUM_TARGET_FRAMES,
+    RENDER,
+    TRAIN_FACE_CYCLE,
+    TRAIN_FACE_GAN,
+    TRAIN_GAN,
+    TRANSFER,
+    add_everything_to_render,
+    write_params,
+)
+
+PAGE = Path("results/ada_as_ben/report.html")
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _configure()
+    add_everything_to_render()
+    add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
+    poses = dance(NUM_SOURCE_FRAMES, seed=7)
+    write_keypoints(ARTIFACTS / "poses/ada_as_ben.parquet", poses)
+    frames = [picture(poses, index) for index in range(NUM_SOURCE_FRAMES)]
+    write_video(Path("results/ada_as_ben/transfer.mp4"), frames, frame_rate=RATE, crf=18)
+    _write_figures()
+
+
+def _configure(**others):
+    write_params(
+        **{
+            **{"transfers": {"ada_as_ben": TRANSFER, "other": TRANSFER}},
+            **{"videos": {"dance": {"subject": "ben"}, "unrelated": {"subject": "eve"}}},
+            **{"decode": {"size": list(SIZE)}, "detect_keypoints": {"detector": "drawn"}},
+            **{"clean_keypoints": {"smoothing": "none"}, "fit_normalization": {"min_score": 0.3}},
+            **{"normalization": NORMALIZATION, "render": RENDER, "train_gan": TRAIN_GAN},
+            **{"train_face_gan": TRAIN_FACE_GAN, "train_face_cycle": TRAIN_FACE_CYCLE},
+            **{"evaluate": {"box_margin": 0.1}, "evaluate_transfer": {"box_margin": 0.1}},
+            **{"report": {"max_megabytes": 5.0}},
+            **others,
+        }
+    )
+
+
+def _write_figures():
+    evaluation = ARTIFACTS / "evaluation_transfer/ada_as_ben"
+    evaluation.mkdir(parents=True)
+    table = pd.DataFrame({"frame_index": range(NUM_SOURCE_FRAMES)})
+    for method, distance in (("ours", 1.0), ("nearest_neighbours", 5.0)):
+        table[f"{method}_intended_distance_px"] = distance
+    table.to_csv(evaluation / "per_frame.csv", index=False)
+    of_stage = {
+        **dict.fromkeys(("decode", "detect_keypoints", "clean_keypoints"), "dance"),
+        **dict.fromkeys(("fit_normalization", "train_gan", "train_face_gan", "evaluate"), "ada"),
+        **dict.fromkeys(("train_face_cycle", "render"), "ada_as_ben"),
+    }
+    files = [ARTIFACTS / f"metrics/{stage}/{name}.json" for stage, name in of_stage.items()]
+    for path in (*files, Path("results/ada_as_ben/metrics.json")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"frames": NUM_SOURCE_FRAMES}))
+
+
+def test_the_report_is_where_the_pipeline_looks():
+    main("ada_as_ben")
+    html = PAGE.read_text()
+    assert "<title>ada performs ben&#39;s motion</title>" in html
+    assert 'id="video-nearest_neighbours"' in html
+
+
+def test_curves_are_where_dvc_plots_looks():
+    main("ada_as_ben")
+    table = pd.read_csv(ARTIFACTS / "curves/ada_as_ben/intended_distance_px.csv")
+    assert table["ours"].tolist() == [1.0] * NUM_SOURCE_FRAMES
+    assert table["nearest_neighbours"].tolist() == [5.0] * NUM_SOURCE_FRAMES
+
+
+def test_it_shows_the_params_of_this_transfer_and_of_no_other():
+    main("ada_as_ben")
+    html = PAGE.read_text()
+    for shown in ("transfers.ada_as_ben", "videos.dance", "train_gan", "evaluate_transfer"):
+        assert f"<summary>{shown} " in html
+    assert "videos.unrelated" not in html
+    assert "transfers.other" not in html
+
+
+def test_the_same_inputs_give_the_same_bytes():
+    main("ada_as_ben")
+    first = PAGE.read_bytes()
+    main("ada_as_ben")
+    assert PAGE.read_bytes() == first
+
+
+def test_the_truth_is_shown_where_there_is_one():
+    _configure(transfers={"ada_as_ben": {**TRANSFER, "truth": "real.mp4"}})
+    poses = dance(NUM_SOURCE_FRAMES, seed=3)
+    frames = [picture(poses, index) for index in range(NUM_SOURCE_FRAMES)]
+    write_video(Path("data/truth/real.mp4"), frames, frame_rate=RATE, crf=18)
+    main("ada_as_ben")
+    assert 'id="video-truth"' in PAGE.read_text()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "results/ada_as_ben/metrics.json",
+        "artifacts/evaluation_transfer/ada_as_ben/per_frame.csv",
+        "artifacts/metrics/train_gan/ada.json",
+        "artifacts/models/ada/face_generator.safetensors",
+        "artifacts/frames/ben/dance/frames.mkv",
+    ],
+)
+def test_a_missing_input_is_named(file):
+    Path(file).unlink()
+    with pytest.raises(MissingFileError, match=file):
+        main("ada_as_ben")
+    assert not PAGE.exists()
+
+
+def test_a_missing_section_is_named():
+    _configure(report={})
+    with pytest.raises(ParamsError, match=r"report\.max_megabytes"):
+        main("ada_as_ben")

@@ -1,0 +1,146 @@
+"""The stage trains the detector on a project's renders, or says that there is none."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.forensics.trained import read_detector
+from motiontransfer.forensics.verdict import judge_video
+from motiontransfer.keypoints import write_keypoints
+from motiontransfer.media.writing import write_video
+from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.training.weights import read_description, write_weights
+from stages.train_forensics import main
+from tests.dancer import RATE, add_clip, dance, picture
+from tests.stages.project import ARTIFACTS, TRANSFER, add_everything_to_render, write_params
+from tests.training.small import generator_config
+
+WEIGHTS = Path("artifacts/forensics/detector.safetensors")
+METRICS = Path("artifacts/metrics/train_forensics.json")
+LOGS = Path("artifacts/training/forensics/detector")
+TRAIN_FORENSICS = {
+    **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 2, "accumulate": 1},
+    **{"learning_rate": 1e-3, "constant_fraction": 0.5},
+    **{"devices": "auto", "precision": "32-true"},
+    **{"held_out_fraction": 0.4, "gap_frames": 1, "max_frames": 1000, "face": "none"},
+    **{"crop_size": 32, "num_filters": 4, "num_downsamplings": 2, "average_decay": 0.9},
+    **{"log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 1},
+}
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(TRAIN_FORENSICS)
+    add_everything_to_render()
+    draw_visible_weights()
+    add_clip(ARTIFACTS, "ada", "walk", pacing(42))
+    add_clip(ARTIFACTS, "ben", "dance", pacing(10, seed=7))
+    poses = replace(pacing(10, seed=7), detector="normalised")
+    write_keypoints(ARTIFACTS / "poses/ada_as_ben.parquet", poses)
+
+
+def pacing(num_frames, *, seed=0):
+    """Keypoints of someone who walks to and fro, and so stays in view, at 8 frames a second."""
+    keypoints = dance(num_frames, seed=seed)
+    times = np.arange(num_frames)
+    back = np.abs(times % 20 - 10) - times
+    points = keypoints.points.copy()
+    points[..., 0] += np.where(keypoints.score > 0, back[:, None], 0)
+    return replace(keypoints, points=points, frame_rate=Fraction(8))
+
+
+def draw_visible_weights():
+    """Weights with which something moves where somebody does, as it does after some training."""
+    torch.manual_seed(0)
+    path = ARTIFACTS / "models/ada/generator.safetensors"
+    description = read_description(path)
+    generator = build_generator(generator_config(background="generated"), plate=None)
+    for parameter in generator.parameters():
+        parameter.data *= 3
+    write_weights(path, generator, description=description)
+
+
+def write(section):
+    write_params(targets=["ada"], transfers={"ada_as_ben": TRANSFER}, train_forensics=section)
+
+
+def test_weights_curves_picture_and_metrics_are_where_the_pipeline_looks():
+    main()
+    detector = read_detector(WEIGHTS)
+    assert (detector.config.judged, detector.config.num_filters) == ("pair", 4)
+    assert detector.max_height == 48
+    assert (LOGS / "metrics/detector/cross_entropy.tsv").exists()
+    assert (LOGS / "images/step_000002.png").exists()
+    with Image.open(LOGS / "trial.png") as drawn:
+        assert drawn.size > (800, 600)
+    assert not list(Path("checkpoints/train_forensics").iterdir())
+    metrics = json.loads(METRICS.read_text())
+    assert metrics["steps"] == 2
+    # 42 frames: 24 to train on, 17 held out, of which the first second is calibrated on
+    assert metrics["trained_on"]["seconds"] == {"real": 3, "fake": 3}
+    assert metrics["calibrated_on"]["seconds"] == {"real": 1, "fake": 1}
+    assert metrics["tested_on"]["real"] == ["ada/walk", "ben/dance"]
+    assert metrics["tested_on"]["fake"] == ["ada/ada_as_ben", "ada/walk"]
+    assert "nothing can be said about renders of other subjects" in metrics["tested_on"]["what"]
+    for condition in ("exact", "crf_18", "crf_28", "crf_35", "half_size"):
+        assert 0 <= metrics[condition]["auc"] <= 1
+        confusion = metrics[condition]["confusion"]
+        assert set(confusion) == {"real", "fake"}
+    assert read_description(WEIGHTS)["trained_on"]["fake"] == ["ada/walk"]
+
+
+def test_the_same_inputs_give_the_same_bytes():
+    main()
+    first = WEIGHTS.read_bytes()
+    WEIGHTS.unlink()
+    main()
+    assert WEIGHTS.read_bytes() == first
+
+
+def test_a_video_can_be_judged_by_what_was_trained(tmp_path):
+    main()
+    keypoints = pacing(30, seed=3)
+    frames = [picture(keypoints, index) for index in range(30)]
+    write_video(tmp_path / "a.mp4", frames, frame_rate=RATE)
+    judgement = judge_video(tmp_path / "a.mp4", WEIGHTS)
+    assert 0 <= judgement.synthesised <= 1
+    assert judgement.frames == 30
+
+
+def test_no_steps_mean_no_detector_and_need_no_inputs(tmp_path):
+    write({**TRAIN_FORENSICS, "steps": 0})
+    main()
+    with pytest.raises(WeightsError, match="none was trained"):
+        read_detector(WEIGHTS)
+    assert json.loads(METRICS.read_text()) == {"steps": 0}
+    assert LOGS.is_dir()
+
+
+def test_a_missing_transfer_is_named():
+    Path("artifacts/poses/ada_as_ben.parquet").unlink()
+    with pytest.raises(MissingFileError, match=r"poses/ada_as_ben\.parquet"):
+        main()
+    assert not METRICS.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"crop_sise": 3}, r"train_forensics\.crop_sise: unknown key; did you mean 'crop_size'"),
+        ({"crop_size": 24}, r"train_forensics\.crop_size: .*greater than or equal to 32, got 24"),
+        ({"held_out_fraction": 0.0}, r"train_forensics\.held_out_fraction: .*greater than 0"),
+        ({"max_frames": 10}, r"train_forensics\.max_frames: .*greater than or equal to 50"),
+    ],
+)
+def test_a_wrong_setting_is_named(change, text):
+    write({**TRAIN_FORENSICS, **change})
+    with pytest.raises(ParamsError, match=text):
+        main()

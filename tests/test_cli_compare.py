@@ -1,0 +1,67 @@
+"""`motiontransfer compare` writes one page, or says in one line what is wrong."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from motiontransfer.cli.app import main
+from motiontransfer.errors import MissingFileError
+from motiontransfer.report import comparison, revisions
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """What was asked for, in the place of looking for it: (before, after, transfer, page)."""
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def write(path, before, after, *, transfer):
+        asked.append((before, after, transfer, path))
+        return ("truth is not shown",)
+
+    monkeypatch.setattr(revisions, "Revision", lambda root, name: name)
+    monkeypatch.setattr(comparison, "choose_transfer", lambda revision, name: name or "only")
+    monkeypatch.setattr(comparison, "write_comparison_page", write)
+    return asked
+
+
+def _command(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["motiontransfer", "compare", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+def test_the_other_revision_is_the_workspace_unless_it_is_named(written, monkeypatch, capsys):
+    assert not _command(monkeypatch, "HEAD~1")
+    page = Path("artifacts/comparisons/only_HEAD-1_workspace.html")
+    assert written == [("HEAD~1", "workspace", "only", page)]
+    assert capsys.readouterr().out == f"note: truth is not shown\nwrote {page}\n"
+
+
+def test_transfer_and_page_may_be_named(written, monkeypatch):
+    arguments = ("a/b", "trial", "--transfer", "ada_as_ben", "--output", "look.html")
+    assert not _command(monkeypatch, *arguments)
+    assert written == [("a/b", "trial", "ada_as_ben", Path("look.html"))]
+
+
+def test_a_branch_with_a_slash_makes_a_file_and_not_a_folder(written, monkeypatch):
+    assert not _command(monkeypatch, "feature/faces")
+    assert written[0][3].parent == Path("artifacts/comparisons")
+
+
+def test_a_revision_beside_itself_is_refused(written, monkeypatch, capsys):
+    assert _command(monkeypatch, "HEAD", "HEAD") == 1
+    assert capsys.readouterr().err == (
+        "ERROR: expected two different revisions, got 'HEAD' twice\n"
+    )
+
+
+def test_what_is_not_in_the_cache_is_told_in_one_line(written, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise MissingFileError("x.mp4 of revision 'a': not in DVC's cache; `dvc fetch`")
+
+    monkeypatch.setattr(comparison, "write_comparison_page", fail)
+    assert _command(monkeypatch, "a") == 1
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,64 @@
+"""The command prints each figure for each video, or says in one line why it cannot."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from motiontransfer.cli.app import main
+from motiontransfer.evaluation import scoring
+from motiontransfer.evaluation.scoring import ScoredVideos
+
+
+def run_command(monkeypatch, *arguments):
+    """Run it as a shell would; return its status."""
+    monkeypatch.setattr(sys, "argv", ["motiontransfer", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Videos are not looked at: each has the SSIM that is asked for, by its name."""
+
+    def score(videos, truth, *, compute):
+        ssim = {name: {"person": {"ssim": 0.5 + 0.1 * len(name)}} for name in videos}
+        bounds = {name: {"person": {"ssim": [0.1, 0.9]}} for name in videos}
+        flicker = {"background_flicker": {**dict.fromkeys(videos, 2.0), "truth": 1.0}}
+        no_bounds = {"background_flicker": dict.fromkeys([*videos, "truth"])}
+        return ScoredVideos(
+            metrics={"truth": ssim, "temporal": flicker},
+            intervals={"truth": bounds, "temporal": no_bounds},
+        )
+
+    monkeypatch.setattr(scoring, "score_videos", score)
+
+
+def test_videos_stand_beside_each_other_with_intervals(scored, monkeypatch, capsys):
+    assert run_command(monkeypatch, "score", "a.mp4", "bc.mp4", "--truth", "t.mp4") == 0
+    header, ssim, flicker = capsys.readouterr().out.splitlines()
+    assert header.split() == ["a", "bc", "truth"]
+    assert ssim.split("  ")[0] == "person ssim"
+    assert ssim.index("0.6 (0.1 to 0.9)") < ssim.index("0.7 (0.1 to 0.9)")
+    assert flicker.split() == ["background", "flicker", "2", "2", "1"]
+
+
+def test_programs_get_numbers(scored, monkeypatch, capsys):
+    assert run_command(monkeypatch, "score", "a.mp4", "--truth", "t.mp4", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["metrics"]["truth"]["a"]["person"]["ssim"] == 0.6
+    assert told["intervals"]["truth"]["a"]["person"]["ssim"] == [0.1, 0.9]
+
+
+@pytest.mark.parametrize("other", ["one/a.mkv", "truth.mp4"])
+def test_videos_that_cannot_be_told_apart_are_refused(scored, monkeypatch, capsys, other):
+    assert run_command(monkeypatch, "score", "a.mp4", other, "--truth", "t.mp4") == 1
+    assert "expected videos of different names" in capsys.readouterr().err
+
+
+def test_a_missing_video_is_told_in_a_line(monkeypatch, capsys, tmp_path):
+    missing = Path(tmp_path / "no.mp4")
+    assert run_command(monkeypatch, "score", str(missing), "--truth", str(missing)) == 1
+    assert capsys.readouterr().err.startswith(f"ERROR: {missing}")

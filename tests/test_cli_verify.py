@@ -1,0 +1,216 @@
+"""The command tells signed, altered and unsigned videos apart, in words and in its status."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from motiontransfer.cli.app import main
+from motiontransfer.errors import VideoError, WeightsError
+from motiontransfer.forensics.calibration import Calibration
+from motiontransfer.forensics.network import DetectorConfig, SynthesisDetector
+from motiontransfer.forensics.trained import TrainedDetector, write_detector
+from tests.rendering.signing import signed_video, unsigned_video, with_byte_changed
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Stands in for the detector's."""
+
+    synthesised: float
+    interval: tuple[float, float]
+    per_second: list[tuple[float, float]]
+    frames: int
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def signed():
+    return signed_video(Path("v.mp4"))
+
+
+def verify(monkeypatch, capsys, *arguments):
+    """(status, what was printed)."""
+    monkeypatch.setattr(sys, "argv", ["motiontransfer", "verify", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    told = capsys.readouterr()
+    return end.value.code, told.out + told.err
+
+
+def with_detector(monkeypatch, judgement, weights="artifacts/forensics/detector.safetensors"):
+    """Put a detector where the command looks for it; return what it is asked."""
+    asked = []
+    module = ModuleType("motiontransfer.forensics.verdict")
+    module.judge_video = lambda path, weights: asked.append((path, weights)) or judgement
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    Path(weights).parent.mkdir(parents=True, exist_ok=True)
+    Path(weights).touch()
+    return asked
+
+
+def test_a_signed_video_is_told_with_its_signer_and_hashes(signed, monkeypatch, capsys):
+    status, told = verify(monkeypatch, capsys, signed)
+    assert status == 0
+    assert "content   unaltered since it was signed\n" in told
+    assert "AI-generated (trainedAlgorithmicMedia)" in told
+    assert "written by motiontransfer 0.1.0" in told
+    assert "by a certificate that this machine made for itself: nobody else vouches" in told
+    for word, letter in (("weights", "a"), ("frames", "b"), ("keypoints", "c")):
+        assert f"{word} SHA-256 {letter * 64}\n" in told
+    assert "detector  no opinion: there is none here" in told
+
+
+def test_another_machines_certificate_is_told_as_one_that_nobody_vouches_for(
+    signed, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "elsewhere"))
+    status, told = verify(monkeypatch, capsys, signed)
+    assert status == 0
+    assert "by a certificate that nobody vouches for: some machine made it for itself" in told
+
+
+def test_a_changed_byte_is_told_plainly(signed, monkeypatch, capsys):
+    changed = with_byte_changed(signed, signed.stat().st_size - 20)
+    status, told = verify(monkeypatch, capsys, changed)
+    assert status == 3
+    assert "content   ALTERED since it was signed" in told
+    assert "pictures, sound or index are not those that were signed" in told
+    assert "unaltered" not in told
+
+
+def test_an_unsigned_video_is_told_as_such_and_accused_of_nothing(monkeypatch, capsys):
+    status, told = verify(monkeypatch, capsys, unsigned_video(Path("u.mp4")))
+    assert status == 4
+    assert "origin    unknown: there is no C2PA manifest in it\n" in told
+    assert "proves nothing" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.mp4"], "ERROR: none.mp4: no such file"),
+        (["v.mp4", "--trust", "none.pem"], "ERROR: none.pem: no such file; expected certificates"),
+        (["v.mp4", "--detector", "none"], "ERROR: none: no such weights file; expected a forens"),
+    ],
+)
+def test_faults_are_told_in_one_line(arguments, message, signed, monkeypatch, capsys):
+    status, told = verify(monkeypatch, capsys, *arguments)
+    assert status == 1
+    assert told.startswith(message)
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [((0.9, 0.99), "synthesised"), ((0.01, 0.2), "real"), ((0.4, 0.8), "undecided")],
+)
+def test_a_detectors_opinion_is_told_with_how_sure_it_is(
+    interval, verdict, signed, monkeypatch, capsys
+):
+    judgement = Judgement(
+        synthesised=0.75, interval=interval, per_second=[(0.0, 0.5), (1.0, 1.0)], frames=31
+    )
+    asked = with_detector(monkeypatch, judgement)
+    status, told = verify(monkeypatch, capsys, signed)
+    assert status == 0
+    assert asked == [(Path("v.mp4"), Path("artifacts/forensics/detector.safetensors"))]
+    low, high = interval
+    assert f"detector  {verdict}: probability 0.75 that it was synthesised" in told
+    assert f"95 % interval over its seconds {low:.2f} to {high:.2f}, 31 frames" in told
+    bars = {line.split()[0]: line.count("█") for line in told.splitlines() if " s  " in line}
+    assert bars == {"0.0": 10, "1.0": 20}
+
+
+def test_a_detector_can_be_named_and_changes_no_status(signed, monkeypatch, capsys):
+    judgement = Judgement(synthesised=0.9, interval=(0.8, 1.0), per_second=[], frames=8)
+    asked = with_detector(monkeypatch, judgement, "mine.safetensors")
+    assert "detector  no opinion: there is none here" in verify(monkeypatch, capsys, signed)[1]
+    assert not asked
+    unsigned = unsigned_video(Path("u.mp4"))
+    status, told = verify(monkeypatch, capsys, unsigned, "--detector", "mine.safetensors")
+    assert status == 4
+    assert "synthesised: probability 0.90" in told
+    assert asked == [(Path("u.mp4"), Path("mine.safetensors"))]
+
+
+@pytest.mark.parametrize("kind", [VideoError, WeightsError])
+def test_a_detector_that_cannot_say_does_not_hide_what_the_manifest_says(
+    kind, signed, monkeypatch, capsys
+):
+    with_detector(monkeypatch, None)
+
+    def judge_video(path, weights):
+        raise kind("v.mp4: nothing moves in it")
+
+    monkeypatch.setattr(sys.modules["motiontransfer.forensics.verdict"], "judge_video", judge_video)
+    status, told = verify(monkeypatch, capsys, signed)
+    assert status == 0
+    assert "unaltered since it was signed" in told
+    assert "detector  no opinion: v.mp4: nothing moves in it\n" in told
+    content = json.loads(verify(monkeypatch, capsys, signed, "--json")[1])
+    assert content["detector"] is None
+    assert content["no_opinion"] == "v.mp4: nothing moves in it"
+
+
+def test_the_real_detector_is_asked(signed, monkeypatch, capsys):
+    """Untrained: what it says is nothing, but how it is asked and told is all there."""
+    torch.manual_seed(0)
+    config = DetectorConfig(judged="pair", num_filters=4, num_downsamplings=2)
+    detector = TrainedDetector(
+        network=SynthesisDetector(config),
+        config=config,
+        calibration=Calibration(slope=0.0, offset=0.0),
+        max_height=48,
+    )
+    write_detector(Path("d.safetensors"), detector, trained_on={})
+    status, told = verify(monkeypatch, capsys, signed, "--detector", "d.safetensors")
+    assert status == 0
+    assert "detector  undecided: probability 0.50 that it was synthesised" in told
+    assert "interval over its seconds 0.00 to 1.00, 8 frames" in told  # of one second only
+    assert "     0.0 s  0.50  ██████████\n" in told
+
+
+def test_programs_get_json(signed, monkeypatch, capsys):
+    judgement = Judgement(synthesised=0.9, interval=(0.8, 1.0), per_second=[(0.0, 0.9)], frames=8)
+    with_detector(monkeypatch, judgement)
+    status, told = verify(monkeypatch, capsys, signed, "--json")
+    content = json.loads(told)
+    assert status == 0
+    assert content["video"] == "v.mp4"
+    assert content["provenance"]["integrity"] == "unaltered"
+    assert content["provenance"]["signer"]["standing"] == "own"
+    assert content["no_opinion"] is None
+    assert content["detector"] == {
+        "synthesised": 0.9,
+        "interval": [0.8, 1.0],
+        "per_second": [[0.0, 0.9]],
+        "frames": 8,
+    }
+    assert verify(monkeypatch, capsys, unsigned_video(Path("u.mp4")), "--json")[0] == 4
+
+
+def test_what_a_file_says_cannot_command_the_terminal(signed, monkeypatch, capsys):
+    from motiontransfer.rendering import provenance_reading
+
+    real = provenance_reading._report
+
+    def report(path, anchors):
+        found = real(path, anchors)
+        for manifest in found["manifests"].values():
+            manifest["claim_generator_info"][0]["name"] = "\x1b[2Jnice\n  content   fine"
+        return found
+
+    monkeypatch.setattr(provenance_reading, "_report", report)
+    _, told = verify(monkeypatch, capsys, signed)
+    assert "\x1b" not in told
+    assert "written by ?[2Jnice?  content   fine 0.1.0\n" in told

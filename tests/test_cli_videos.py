@@ -1,0 +1,137 @@
+"""Videos of one's own: added with a look at them, paired, taken out again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer.cli.app import main
+from tests.workspace.filmed import dressed, eyes, film, room, views
+
+MIDDLE = (128.0, 128.0)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """This project's params, without the demo's names; who is seen is made up."""
+    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    params = Path("params.yaml").read_text(encoding="utf-8")
+    root = tmp_path / "project"
+    (root / ".dvc").mkdir(parents=True)
+    (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n")
+    (root / ".gitignore").write_text("/data/videos/*.mkv\n")
+    (root / "params.yaml").write_text(params, encoding="utf-8")
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("motiontransfer.workspace.video_check._everyone", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.workspace.video_check._one_person", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.workspace.planning.generator_gmacs", lambda _: 3.9)
+    return root
+
+
+@pytest.fixture
+def clip(tmp_path):
+    frames = [dressed(view) for view in views(room(), [(50, 40)] * 25)]
+    return film(tmp_path / "IMG 42.mkv", frames)
+
+
+def command(monkeypatch, *arguments):
+    """Run it as a shell would; return its status."""
+    monkeypatch.setattr(sys, "argv", ["motiontransfer", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+def test_adding_says_what_it_is_what_was_seen_and_what_it_will_cost(clip, monkeypatch, capsys):
+    assert not command(monkeypatch, "add-video", clip, "--subject", "eve", "--name", "me")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "IMG 42.mkv: 0:01, 256x256 px, 25 frames a second, FFV1, without sound"
+    assert "  people       1 in each" in lines
+    assert "  in view      head 100 %, hands 100 %, feet 100 % of frames" in lines
+    assert "  camera       still" in lines
+    assert "nothing to mend" in lines
+    assert "  frames       25" in lines
+    assert any(line.startswith("  reading      about ") for line in lines)
+    assert not any(line.startswith("  training") for line in lines)
+    assert "added videos.me to params.yaml; the file is data/videos/me.mkv" in lines[-2]
+    assert Path("data/videos/me.mkv.dvc").exists()
+    assert yaml.safe_load(Path("params.yaml").read_text())["videos"]["me"] == {
+        **{"path": "data/videos/me.mkv", "subject": "eve", "crop": "auto"}
+    }
+
+
+def test_a_target_is_told_its_training(clip, monkeypatch, capsys):
+    assert not command(monkeypatch, "add-video", clip, "--subject", "eve", "--target")
+    told = capsys.readouterr().out
+    assert "  training     about 7 min on" in told or "  training     about" in told
+    assert "show few poses of someone who is to be learnt" in told
+    assert "eve" in yaml.safe_load(Path("params.yaml").read_text())["targets"]
+
+
+def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch, capsys):
+    before = Path("params.yaml").read_bytes()
+    assert not command(monkeypatch, "add-video", clip, "--subject", "eve")
+    assert not command(monkeypatch, "add-transfer", "--source", "demo_dance", "--target", "eve")
+    assert "`dvc repro` will train a generator of eve" in capsys.readouterr().out
+    assert not command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
+    told = capsys.readouterr().out
+    assert told.startswith(
+        "goes from params.yaml: videos.eve, transfers.eve_as_ben, eve in subjects, eve in targets\n"
+    )
+    assert Path("params.yaml").read_bytes() == before
+    assert list(Path("data/videos").iterdir()) == []
+
+
+def test_a_known_target_is_not_trained_again(monkeypatch, capsys):
+    arguments = ("--source", "demo_target", "--target", "ada", "--name", "ada_again")
+    assert not command(monkeypatch, "add-transfer", *arguments)
+    assert "ada is a target already" in capsys.readouterr().out
+
+
+def test_without_yes_it_asks_and_no_changes_nothing(monkeypatch, capsys):
+    before = Path("params.yaml").read_bytes()
+    monkeypatch.setattr("typer.confirm", _refuse)
+    assert command(monkeypatch, "remove-video", "demo_dance") == 1
+    assert Path("params.yaml").read_bytes() == before
+
+
+def _refuse(text, *, abort):
+    assert (text, abort) == ("go on?", True)
+    import typer
+
+    raise typer.Abort
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["add-video", "x.mp4", "--subject", "e e"], "ERROR: --name: expected letters, digits"),
+        (["add-video", "x.mp4", "--subject", "eve"], "ERROR: x.mp4: no such file"),
+        (
+            ["add-video", "params.yaml", "--subject", "eve"],
+            "ERROR: params.yaml: cannot be opened: Invalid data found",
+        ),
+        (
+            ["add-video", "x.mp4", "--subject", "eve", "--name", "demo_dance"],
+            "ERROR: params.yaml: videos.demo_dance: is there",
+        ),
+        (["remove-video", "nobody"], "ERROR: no video 'nobody'; videos has demo_dance, demo_t"),
+        (
+            ["add-transfer", "--source", "x", "--target", "ada"],
+            "ERROR: --source: no video 'x'; videos has demo_dance, demo_target",
+        ),
+    ],
+)
+def test_faults_are_one_line_and_change_nothing(arguments, message, monkeypatch, capsys):
+    before = Path("params.yaml").read_bytes()
+    assert command(monkeypatch, *arguments) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(message)
+    assert told.count("\n") == 1
+    assert Path("params.yaml").read_bytes() == before
+    assert not Path("data").exists()

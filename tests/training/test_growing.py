@@ -1,0 +1,434 @@
+"""A local enhancer is grown around a global generator that was trained first, as two runs."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from motiontransfer.nets.blocks import halve, initialise
+from motiontransfer.nets.frame_generator import global_part
+from motiontransfer.pose.drawing import draw_poses
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training import generator_training
+from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.dataset import WindowDataset
+from motiontransfer.training.gan import GanTask, Phase
+from motiontransfer.training.generator_training import train_generator
+from motiontransfer.training.growing import global_networks, global_settings, grow
+from motiontransfer.training.main_networks import build_pair
+from motiontransfer.training.schedule import Growth
+from motiontransfer.training.split import HeldOut
+from motiontransfer.training.trained import read_generator
+from motiontransfer.training.weights import read_description
+from tests.dancer import SIZE, dance, training_clip
+from tests.training.small import (
+    STYLE,
+    discriminators,
+    fabric,
+    gan_settings,
+    networks,
+    paths,
+    schedule,
+    whole,
+)
+
+GROWTH = Growth(global_fraction=0.5, fixed_global_fraction=0.0)
+HALF = (SIZE[0] // 2, SIZE[1] // 2)
+
+
+def shapes(*, growth=GROWTH, **changes):
+    numbers = {"architecture": "local", "background": "generated", "upsampling": "transposed"}
+    return replace(networks(**{**numbers, **changes}), growth=growth)
+
+
+def conv(inputs, outputs, **options):
+    return nn.Conv2d(inputs, outputs, **options)
+
+
+def normed(*layers, channels):
+    return [*layers, nn.InstanceNorm2d(channels), nn.ReLU()]
+
+
+class Block(nn.Module):
+    """pix2pixHD's residual block."""
+
+    def __init__(self, channels):
+        super().__init__()
+        once = [nn.ReflectionPad2d(1), conv(channels, channels, kernel_size=3)]
+        twice = [nn.ReflectionPad2d(1), conv(channels, channels, kernel_size=3)]
+        norm = nn.InstanceNorm2d(channels)
+        self.body = nn.Sequential(*normed(*once, channels=channels), *twice, norm)
+
+    def forward(self, features):
+        return features + self.body(features)
+
+
+def published_enhancer(in_channels, ngf):
+    """pix2pixHD's table, for one downsampling and one block: (global features, down, up)."""
+    wide, down = 2 * ngf, {"kernel_size": 3, "stride": 2, "padding": 1}
+    features = nn.Sequential(
+        *normed(nn.ReflectionPad2d(3), conv(in_channels, wide, kernel_size=7), channels=wide),
+        *normed(conv(wide, 2 * wide, **down), channels=2 * wide),
+        Block(2 * wide),
+        *normed(nn.ConvTranspose2d(2 * wide, wide, **down, output_padding=1), channels=wide),
+    )
+    downwards = nn.Sequential(
+        *normed(nn.ReflectionPad2d(3), conv(in_channels, ngf, kernel_size=7), channels=ngf),
+        *normed(conv(ngf, wide, **down), channels=wide),
+    )
+    upwards = nn.Sequential(
+        *(Block(wide), Block(wide), Block(wide)),
+        *normed(nn.ConvTranspose2d(wide, ngf, **down, output_padding=1), channels=ngf),
+        *(nn.ReflectionPad2d(3), conv(ngf, 3, kernel_size=7), nn.Tanh()),
+    )
+    return features, downwards, upwards
+
+
+def put_weights(network, weights):
+    """Put weights into a network of the same layers under other names, in their order."""
+    state = network.state_dict()
+    for name, weight in zip(state, weights, strict=True):
+        assert state[name].shape == weight.shape
+    network.load_state_dict(dict(zip(state, weights, strict=True)))
+    return network
+
+
+def trained_global(*, seed=7):
+    """Networks of a first training, with weights that nothing else has."""
+    torch.manual_seed(seed)
+    pair = build_pair(global_networks(shapes()), plate=None)
+    trained = Adversaries(fabric(), pair.generator, pair.discriminators, average_decay=0.9)
+    trained.generator_average.apply(initialise)
+    return trained
+
+
+def test_the_first_frame_of_a_grown_generator_is_what_pix2pixhd_defines():
+    pair, trained = build_pair(shapes(), plate=None), trained_global()
+    grow(pair, trained)
+    channels = STYLE.num_channels + 3
+    features, down, up = published_enhancer(channels, ngf=2)
+    put_weights(features, [*trained.generator_average.network.features.state_dict().values()])
+    enhancer = pair.generator.network
+    put_weights(down, [*enhancer.down.state_dict().values()])
+    put_weights(up, [*enhancer.up.state_dict().values(), *enhancer.head.state_dict().values()])
+    pose, before = torch.rand(1, STYLE.num_channels, *SIZE), torch.rand(1, 3, *SIZE) * 2 - 1
+    shown = torch.cat([pose, before], dim=1)
+    pooled = functional.avg_pool2d(shown, 3, stride=2, padding=1, count_include_pad=False)
+    expected = up(down(shown) + features(pooled))
+    assert torch.allclose(pair.generator(pose, before), expected, atol=1e-5)
+    assert not torch.allclose(up(down(shown)), expected, atol=1e-3)  # the global part matters
+
+
+def test_the_judges_go_on_at_the_sizes_they_know_and_the_finest_is_new():
+    pair, trained = build_pair(shapes(), plate=None), trained_global()
+    fresh = build_pair(shapes(), plate=None)
+    pair.discriminators.load_state_dict(fresh.discriminators.state_dict())
+    grow(pair, trained)
+    ours = pair.discriminators.discriminators[0].discriminator.scales
+    untouched = fresh.discriminators.discriminators[0].discriminator.scales
+    theirs = trained.discriminator.discriminators[0].discriminator.scales
+    assert len(ours) == 2
+    assert len(theirs) == 1
+    for name, value in ours[0].state_dict().items():
+        assert torch.equal(value, untouched[0].state_dict()[name])
+    for name, value in ours[1].state_dict().items():
+        assert torch.equal(value, theirs[0].state_dict()[name])
+
+
+def test_the_first_training_is_of_the_global_generator_at_half_the_size():
+    small = global_networks(shapes())
+    assert small.generator == replace(
+        shapes().generator, architecture="global", size=(SIZE[0] // 2, SIZE[1] // 2)
+    )
+    assert small.discriminator == replace(shapes().discriminator, num_scales=1)
+    assert global_networks(shapes(size=(25, 31))).generator.size == (13, 16)
+
+
+def test_each_judge_counts_alike_in_both_trainings_and_the_perceptual_loss_half_in_the_first():
+    settings = gan_settings(
+        adversarial_weight=3.0, perceptual_weight=20.0, near_pose_radius_px=8, l1_weight=2.0
+    )
+    three = replace(shapes(), discriminator=replace(shapes().discriminator, num_scales=3))
+    early = global_settings(settings, three)
+    assert early.judging == replace(settings.judging, adversarial_weight=2.0)
+    expected = replace(settings.frame_losses, perceptual_weight=10.0, near_pose_radius_px=4)
+    assert early.frame_losses == expected
+    assert early.conditioning == settings.conditioning
+
+
+@pytest.fixture
+def clips(tmp_path):
+    return [training_clip(tmp_path / "a", dance(8))]
+
+
+class Remembering(nn.Module):
+    """A generator of one flat colour that remembers what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.colour = nn.Parameter(torch.full((1, 3, 1, 1), 0.3))
+        self.shown = []
+
+    def forward(self, pose_map, previous_frame):
+        self.shown.append(pose_map.detach().clone())
+        return self.colour + 0 * pose_map[:, :1] + 0 * previous_frame
+
+
+def test_in_the_first_training_all_see_the_means_of_half_the_size(clips, monkeypatch):
+    batch = WindowDataset(clips).batch([1])
+    generator, judges = Remembering(), discriminators()
+    adversaries = Adversaries(fabric(), generator, judges, average_decay=0.0)
+    judged = []
+    monkeypatch.setattr(
+        type(judges), "forward", lambda self, poses, frames: judged.append((poses, frames)) or {}
+    )
+    task = GanTask(
+        fabric(),
+        adversaries,
+        style=STYLE,
+        skeleton=HOLISTIC,
+        settings=gan_settings(),
+        seed=0,
+        phase=Phase(pictures="half"),
+    )
+    with pytest.raises(RuntimeError, match="stack"):  # nobody has judged
+        task.step(whole(batch), step=0, learning_rate=0.0)
+    poses = draw_poses(batch.points[0], batch.score[0], skeleton=HOLISTIC, size=SIZE, style=STYLE)
+    assert [shown.shape[2:] for shown in generator.shown] == [HALF, HALF]
+    assert torch.equal(torch.cat(generator.shown), halve(poses))
+    ((seen_poses, seen_frames),) = judged
+    assert torch.equal(seen_poses[0], halve(poses))
+    assert torch.equal(seen_frames[0], halve(batch.frames[0]))
+    assert seen_frames.shape == (2, 2, 3, *HALF)
+
+
+def states_of_steps(clips, *, fixed, num_steps):
+    """The global part and the rest of a local enhancer, before each step and at the end."""
+    torch.manual_seed(0)
+    pair = build_pair(shapes(), plate=None)
+    adversaries = Adversaries(fabric(), pair.generator, pair.discriminators, average_decay=0.5)
+    task = GanTask(
+        fabric(),
+        adversaries,
+        style=STYLE,
+        skeleton=HOLISTIC,
+        settings=gan_settings(),
+        seed=0,
+        phase=Phase(fixed_global_steps=fixed),
+    )
+    batch, states = WindowDataset(clips).batch([0]), []
+
+    def look(network):
+        inner = global_part(network).state_dict()
+        outer = {k: v for k, v in network.state_dict().items() if ".coarse." not in k}
+        return [{k: v.clone() for k, v in state.items()} for state in (inner, outer)]
+
+    for step in range(num_steps):
+        states.append([look(adversaries.generator), look(adversaries.generator_average)])
+        task.step(whole(batch), step=step, learning_rate=1e-2)
+    return [*states, [look(adversaries.generator), look(adversaries.generator_average)]]
+
+
+def same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_while_the_global_part_is_fixed_no_weight_of_it_changes_and_then_all_do(clips):
+    states = states_of_steps(clips, fixed=2, num_steps=4)
+    for which in (0, 1):  # weights, and their average
+        inner = [state[which][0] for state in states]
+        outer = [state[which][1] for state in states]
+        assert same(inner[0], inner[1])
+        assert same(inner[1], inner[2])
+        weights = [name for name in inner[0] if name.endswith("weight")]
+        for before, after in ((2, 3), (3, 4)):
+            assert not any(torch.equal(inner[before][w], inner[after][w]) for w in weights)
+        for before in range(4):
+            assert not same(outer[before], outer[before + 1])
+
+
+def test_unless_it_is_fixed_the_global_part_is_trained_from_the_start(clips):
+    states = states_of_steps(clips, fixed=0, num_steps=1)
+    assert not same(states[0][0][0], states[1][0][0])
+
+
+def train(clips, folder, *, growth=GROWTH, background="generated", **changes):
+    return train_generator(
+        clips,
+        fabric(),
+        networks=shapes(growth=growth, background=background),
+        settings=gan_settings(),
+        schedule=schedule(
+            **{"num_steps": 7, "batch_size": 1, "log_every_steps": 1, "sample_every_steps": 2},
+            **changes,
+        ),
+        held_out=HeldOut(held_out_fraction=0.0, gap_frames=0),
+        paths=paths(folder),
+    )
+
+
+def files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def recorded_steps(monkeypatch):
+    """(pictures, step, learning rate, global part before the step) of each step from now on."""
+    whole_step, taken = GanTask.step, []
+
+    def step(self, parts, *, step, learning_rate):
+        network = self.adversaries.generator.network
+        inner = getattr(network, "coarse", None) or network.features
+        copied = {name: value.clone() for name, value in inner.state_dict().items()}
+        taken.append((self._phase.pictures, step, learning_rate, copied))
+        return whole_step(self, parts, step=step, learning_rate=learning_rate)
+
+    monkeypatch.setattr(GanTask, "step", step)
+    return taken
+
+
+@pytest.mark.parametrize("background", ["generated", "plate"])
+def test_a_training_grows_and_each_part_has_its_own_course(
+    tmp_path, clips, monkeypatch, background
+):
+    taken = recorded_steps(monkeypatch)
+    averages = []
+    real_grow = generator_training.grow
+
+    def remembered(pair, trained):
+        averages.append(trained.generator_average.network.features.state_dict())
+        real_grow(pair, trained)
+
+    monkeypatch.setattr(generator_training, "grow", remembered)
+    metrics = train(clips, tmp_path, background=background)
+    # half of 7 steps, rounded to even; each part's rate is constant for half of it, then falls
+    assert [(pictures, step) for pictures, step, _, _ in taken] == [
+        *(("half", step) for step in range(4)),
+        *(("whole", step) for step in range(3)),
+    ]
+    rates = [rate for _, _, rate, _ in taken]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 5e-4, 1e-3, 1e-3, 2e-3 / 3])
+    (average,) = averages
+    assert same(average, taken[4][3])  # what the first training would have kept
+    assert not same(taken[3][3], taken[4][3])
+    assert not same(taken[4][3], taken[5][3])
+    assert metrics["steps"] == 7
+    trained = read_generator(tmp_path / "models/generator.safetensors")
+    assert (trained.config.architecture, trained.config.size) == ("local", SIZE)
+    judge = read_description(tmp_path / "models/discriminator.safetensors")
+    assert judge["discriminator"]["num_scales"] == 2
+
+
+def test_both_parts_have_curves_and_pictures(tmp_path, clips):
+    train(clips, tmp_path)
+    for logs, steps in ((tmp_path / "logs/global", 4), (tmp_path / "logs", 3)):
+        lines = (logs / "metrics/generator/l1.tsv").read_text().splitlines()
+        assert [line.split("\t")[0] for line in lines[1:]] == [str(n + 1) for n in range(steps)]
+        assert (logs / f"images/step_{steps:06d}.png").exists()
+
+
+def test_the_share_of_fixed_steps_is_of_those_after_growing(tmp_path, clips, monkeypatch):
+    taken = recorded_steps(monkeypatch)
+    growth = Growth(global_fraction=0.3, fixed_global_fraction=0.4)
+    train(clips, tmp_path, growth=growth)
+    inner = [state for pictures, _, _, state in taken if pictures == "whole"]
+    assert len(inner) == 5
+    changed = [not same(before, after) for before, after in itertools.pairwise(inner)]
+    assert changed == [False, False, True, True]
+
+
+class WentDownError(Exception):
+    pass
+
+
+def go_down(monkeypatch, moment):
+    """Fail at a moment: before the step of this number, or around the growing."""
+    whole_step, real_grow, taken = GanTask.step, generator_training.grow, []
+
+    def step(self, parts, *, step, learning_rate):
+        taken.append(step)
+        if len(taken) - 1 == moment:
+            raise WentDownError
+        return whole_step(self, parts, step=step, learning_rate=learning_rate)
+
+    def failing_grow(pair, trained):
+        if moment == "before growing":
+            raise WentDownError
+        real_grow(pair, trained)
+        if moment == "after growing":
+            raise WentDownError
+
+    monkeypatch.setattr(GanTask, "step", step)
+    monkeypatch.setattr(generator_training, "grow", failing_grow)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    growth = Growth(global_fraction=0.5, fixed_global_fraction=0.5)
+    train([training_clip(folder / "clip", dance(8))], folder / "run", growth=growth)
+    return files(folder / "run")
+
+
+@pytest.mark.parametrize("moment", [*range(7), "before growing", "after growing"])
+def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
+    tmp_path, clips, monkeypatch, uninterrupted, moment
+):
+    growth = Growth(global_fraction=0.5, fixed_global_fraction=0.5)
+    with monkeypatch.context() as patch:
+        go_down(patch, moment)
+        with pytest.raises(WentDownError):
+            train(clips, tmp_path / "run", growth=growth)
+    assert not (tmp_path / "run/models").exists()
+    torch.randn(100)  # what else the process drew makes no difference
+    train(clips, tmp_path / "run", growth=growth)
+    assert files(tmp_path / "run") == uninterrupted
+    assert not list((tmp_path / "run/checkpoints").iterdir())
+
+
+def test_how_it_grows_is_another_run(tmp_path, clips, monkeypatch):
+    with monkeypatch.context() as patch:
+        go_down(patch, 5)
+        with pytest.raises(WentDownError):
+            train(clips, tmp_path)
+    taken = recorded_steps(monkeypatch)
+    train(clips, tmp_path, growth=Growth(global_fraction=0.5, fixed_global_fraction=0.3))
+    assert len(taken) == 7
+
+
+def test_the_time_is_shared_like_the_steps():
+    plan = schedule(num_steps=10, max_minutes=8.0)
+    early, late = Growth(global_fraction=0.25, fixed_global_fraction=0.0).split(plan)
+    assert (early.num_steps, early.max_minutes) == (2, 2.0)
+    assert (late.num_steps, late.max_minutes) == (8, 6.0)
+    assert replace(early, num_steps=10, max_minutes=8.0) == plan
+
+
+@pytest.mark.parametrize(("fraction", "steps"), [(0.001, (1, 9)), (0.999, (9, 1)), (0.5, (5, 5))])
+def test_each_part_has_at_least_a_step(fraction, steps):
+    growth = Growth(global_fraction=fraction, fixed_global_fraction=0.0)
+    assert tuple(part.num_steps for part in growth.split(schedule(num_steps=10))) == steps
+    assert all(part.max_minutes is None for part in growth.split(schedule(num_steps=10)))
+
+
+def test_a_plate_is_halved_with_the_frames(tmp_path, clips, monkeypatch):
+    built = []
+    real_build = generator_training.build_pair
+
+    def remembered(networks, *, plate):
+        built.append(plate)
+        return real_build(networks, plate=plate)
+
+    monkeypatch.setattr(generator_training, "build_pair", remembered)
+    train(clips, tmp_path, background="plate", checkpoint_every_steps=100)
+    full, half = built
+    assert full.shape == (3, *SIZE)
+    assert torch.equal(half, halve(full[None])[0])
+    trained = read_generator(tmp_path / "models/generator.safetensors")
+    assert torch.equal(trained.network.plate, full)

@@ -1,0 +1,112 @@
+"""A team with a toy pipeline that has the real one's shape, and every kind of remote."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.workspace.machines import Machine
+from tests.workspace.remotes import Remote, s3_store, ssh_host
+from tests.workspace.warm_commands import WarmCommands
+
+TOY = """
+stages:
+  detect:
+    foreach: ${videos}
+    do:
+      cmd: >-
+        mkdir -p artifacts/keypoints/${item.subject} &&
+        cp data/videos/${key} artifacts/keypoints/${item.subject}/
+      deps: ["data/videos/${key}"]
+      outs: ["artifacts/keypoints/${item.subject}/${key}"]
+  train:
+    cmd: >-
+      mkdir -p artifacts/models &&
+      (cat artifacts/keypoints/ada/*; grep steps params.yaml) > artifacts/models/ada
+    params: [train]
+    deps: [artifacts/keypoints/ada]
+    outs: [artifacts/models/ada]
+  render:
+    cmd: >-
+      mkdir -p results/dance/frames artifacts/metrics &&
+      cat artifacts/models/ada artifacts/keypoints/ben/ben_1 > results/dance/frames/0 &&
+      grep crf params.yaml > results/dance/frames/1 && echo 1 > artifacts/metrics/render.json
+    params: [render]
+    deps: [artifacts/models/ada, artifacts/keypoints/ben/ben_1]
+    outs: [results/dance/frames]
+    metrics: [artifacts/metrics/render.json: {cache: false}]
+"""
+PARAMS = """
+videos:
+  ada_1: {subject: ada}
+  ada_2: {subject: ada}
+  ben_1: {subject: ben}
+train: {steps: 1}
+render: {crf: 1}
+"""
+IGNORED = "/artifacts/*\n!/artifacts/metrics/\n/results/\n/data/videos/*_[0-9]\n"
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory) -> WarmCommands:
+    commands = WarmCommands(tmp_path_factory.mktemp("commands"))
+    yield commands
+    commands.stop()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, commands) -> Machine:
+    """The owner's machine after two runs: first with crf 1, then with crf 2. Not to be changed."""
+    machine = Machine(folder=tmp_path_factory.mktemp("team") / "owner", commands=commands)
+    (machine.root / ".dvc").mkdir(parents=True)
+    (machine.root / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    (machine.root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    (machine.root / "dvc.yaml").write_text(TOY)
+    (machine.root / "params.yaml").write_text(PARAMS)
+    (machine.root / ".gitignore").write_text(IGNORED)
+    machine.git("init", "--quiet", "--initial-branch", "main")
+    for video in ("ada_1", "ada_2", "ben_1"):
+        path = machine.root / "data/videos" / video
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{video}\n")
+    machine.dvc("add", "--quiet", *(f"data/videos/{name}" for name in ("ada_1", "ada_2", "ben_1")))
+    machine.dvc("repro", "--quiet")
+    machine.edit("params.yaml", "crf: 1", "crf: 2")
+    machine.dvc("repro", "--quiet")
+    machine.commit("two runs")
+    return machine
+
+
+@pytest.fixture
+def owner(finished, tmp_path) -> Machine:
+    return finished.copy(tmp_path / "owner")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory) -> "Remote":
+    with s3_store(tmp_path_factory.mktemp("s3")) as remote:
+        yield remote
+
+
+@pytest.fixture(scope="session")
+def ssh(tmp_path_factory) -> "Remote":
+    with ssh_host(tmp_path_factory.mktemp("ssh")) as remote:
+        yield remote
+
+
+@pytest.fixture
+def folder(tmp_path) -> "Remote":
+    return Remote(url=str(tmp_path / "remote"))
+
+
+@pytest.fixture(params=["folder", "s3", "ssh"])
+def remote(request, tmp_path) -> "Remote":
+    """Each kind, with nothing in it yet."""
+    kind: Remote = request.getfixturevalue(request.param)
+    if request.param == "folder":
+        return kind
+    return Remote(
+        url=f"{kind.url}/{Path(tmp_path).name}",
+        options=kind.options,
+        environment=kind.environment,
+        reader=kind.reader,
+    )

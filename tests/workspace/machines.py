@@ -1,0 +1,127 @@
+"""Machines of a team, each with a clone of one project, a home and caches of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.workspace.remotes import Remote
+from tests.workspace.warm_commands import PROGRAMS, WarmCommands
+
+_BIN = Path(sys.executable).parent
+
+
+@dataclass(kw_only=True)
+class Machine:
+    """One person's computer."""
+
+    folder: Path
+    commands: WarmCommands
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "project"
+
+    def run(self, *command: str, prefix: tuple[str, ...] = (), **environment: str):
+        """Any command in the project; variables given as an empty text are unset."""
+        variables = {**self.all_variables(), **environment}
+        set_ones = {name: value for name, value in variables.items() if value}
+        if command[0] in PROGRAMS and not prefix:
+            return self.commands.run(list(command), cwd=self.root, env=set_ones)
+        return subprocess.run(
+            [*prefix, *command], cwd=self.root, env=set_ones, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def git(self, *arguments: str) -> str:
+        done = self.run("git", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def dvc(self, *arguments: str) -> str:
+        done = self.run("dvc", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def command(self, *arguments: str) -> str:
+        """What a subcommand of ours prints."""
+        done = self.tries(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def tries(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str):
+        return self.run("motiontransfer", *arguments, prefix=prefix, **environment)
+
+    def told(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str) -> str:
+        """The one line in which a subcommand of ours ends when it fails."""
+        done = self.tries(*arguments, prefix=prefix, **environment)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.startswith("ERROR: ")
+        return done.stderr.removeprefix("ERROR: ").rstrip("\n")
+
+    def share(self, remote: Remote) -> str:
+        self.environment.update(remote.environment)
+        said = self.command("share", remote.url, *remote.options)
+        self.commit("shared")
+        return said
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+
+    def clone(self, folder: Path, *, environment: dict[str, str] | None = None) -> "Machine":
+        """Another machine with a fresh clone, and none of this one's data."""
+        theirs = dict(environment or self.environment)
+        other = Machine(folder=folder, commands=self.commands, environment=theirs)
+        folder.mkdir()
+        done = subprocess.run(
+            ["git", "clone", "--quiet", str(self.root), str(other.root)],
+            env=other.all_variables(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return other
+
+    def copy(self, folder: Path) -> "Machine":
+        """The same machine as it is now, to do with as one likes."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Machine(folder=folder, commands=self.commands, environment=dict(self.environment))
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.root / name
+        text = path.read_text()
+        assert old in text, text
+        path.write_text(text.replace(old, new))
+
+    def files(self, *folders: str) -> dict[str, bytes]:
+        """Contents by path of what is there in the working tree."""
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for folder in folders
+            for path in sorted((self.root / folder).rglob("*"))
+            if path.is_file()
+        }
+
+    def all_variables(self) -> dict[str, str]:
+        """The environment of every command on this machine."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "GIT_", "DVC_"))}
+        return {
+            **kept,
+            "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(self.folder / "site"),
+            "DVC_GLOBAL_CONFIG_DIR": str(self.folder / "global"),
+            "DVC_SYSTEM_CONFIG_DIR": str(self.folder / "system"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org",
+            "PYTHONWARNINGS": "ignore",
+            **self.environment,
+        }  # fmt: skip

@@ -1,0 +1,208 @@
+"""What would stop a run is found before it, with the mend; what would not is no fault."""
+
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from motiontransfer.workspace import machine_checks, project_checks
+from motiontransfer.workspace.doctor import examine
+from motiontransfer.workspace.lock_checks import check_checkpoints, check_locks
+from motiontransfer.workspace.machine import Gpu
+from motiontransfer.workspace.remote import opened, set_remote
+from tests.workspace.stub_pipeline import commit, edit, make, run
+
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    make(tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def remote_finding(project):
+    with opened(project) as repo:
+        return project_checks.check_remote(repo)
+
+
+def git_finding(project):
+    with opened(project) as repo:
+        return project_checks.check_git(project, repo)
+
+
+def test_a_project_in_order_has_no_fault_and_its_next_run_is_told(project, monkeypatch):
+    monkeypatch.setattr(project_checks, "read_plan", _plan_without_networks)
+    findings = list(examine(project))
+    assert [it.subject for it in findings if it.level == "fault"] == []
+    (next_run,) = [it for it in findings if it.subject == "next run"]
+    assert next_run.told.startswith("5 stages, about")
+    assert {"Python", "packages", "processor", "GPU", "encoders", "git", "locks", "disk"} <= {
+        it.subject for it in findings
+    }
+
+
+def _plan_without_networks(root, *, kinds):
+    from motiontransfer.params import load_params
+    from motiontransfer.workspace.cost import Plan
+
+    return Plan(params=load_params(root / "params.yaml"), frames={}, num_cores=2, gmacs=1.0)
+
+
+def test_a_missing_system_library_is_named_with_its_package(monkeypatch):
+    def broken(name):
+        if name == "cv2":
+            raise ImportError("libGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(machine_checks.importlib, "import_module", broken)
+    (finding,) = machine_checks.check_packages()
+    assert finding.level == "fault"
+    assert finding.told == "cv2 does not load: libGL.so.1 is missing on this machine"
+    assert "apt-get install libgl1" in finding.mend
+
+
+def test_another_python_is_a_fault(monkeypatch):
+    monkeypatch.setattr(machine_checks.sys, "version_info", (3, 14, 0))
+    assert machine_checks.check_python().level == "fault"
+
+
+def test_a_gpu_that_pytorch_cannot_use_is_a_fault_and_none_at_all_is_fine(monkeypatch):
+    monkeypatch.setattr(machine_checks, "find_gpu", lambda: None)
+    monkeypatch.setattr(machine_checks, "_driver", lambda: None)
+    assert machine_checks.check_gpu().level == "ok"
+    monkeypatch.setattr(machine_checks, "_driver", lambda: "470.57")
+    found = machine_checks.check_gpu()
+    assert found.level == "fault"
+    assert "470.57" in found.told
+    gpu = Gpu(name="A100", memory_bytes=80 * 10**9, free_bytes=10**9, count=2)
+    monkeypatch.setattr(machine_checks, "find_gpu", lambda: gpu)
+    found = machine_checks.check_gpu()
+    assert found.level == "warning"
+    assert "2 x A100, 1.0 GB of 80 GB free" in found.told
+
+
+def test_an_encoder_that_is_not_there_is_a_fault(monkeypatch):
+    assert machine_checks.check_encoders().level == "ok"
+    monkeypatch.setitem(machine_checks._ENCODERS, "lib_of_nobody", "nothing")
+    found = machine_checks.check_encoders()
+    assert found.told == "PyAV lacks lib_of_nobody (nothing)"
+
+
+def test_weights_are_asked_for_only_where_params_need_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
+    (found,) = machine_checks.check_weights({"train_gan": {"perceptual_weight": 0.0}})
+    assert found.level == "ok"
+    params = {"train_gan": {"perceptual_weight": 10.0, "perceptual_file": None}}
+    (found,) = machine_checks.check_weights(params)
+    assert found.level == "warning"
+    assert "set train_gan.perceptual_weight: 0" in found.mend
+    (tmp_path / "dcbb9e9d_vgg19-dcbb9e9d.pth").write_bytes(b"")
+    (found,) = machine_checks.check_weights(params)
+    assert found.level == "ok"
+
+
+def test_git_without_a_commit_is_a_fault_and_uncommitted_changes_a_warning(project):
+    assert git_finding(project).level == "ok"
+    edit(project / "params.yaml", "crf: 16", "crf: 17")
+    found = git_finding(project)
+    assert (found.level, found.told) == ("warning", "not committed: params.yaml")
+    shutil.rmtree(project / ".git")
+    run("git", "init", "--quiet", at=project)
+    assert git_finding(project).told == "there is no commit yet"
+
+
+def test_a_remote_is_asked_and_its_checks_are_looked_at(project, tmp_path):
+    found = remote_finding(project)
+    assert (found.level, found.told[:4]) == ("warning", "none")
+    shared = tmp_path / "shared"
+    with opened(project) as repo:
+        set_remote(repo, str(shared), name="team")
+    assert "there is no such folder" in remote_finding(project).told
+    shared.mkdir()
+    assert remote_finding(project).level == "ok"
+    edit(project / ".dvc/config", "verify = True", "verify = False")
+    assert "is not checked" in remote_finding(project).told
+
+
+def test_a_video_that_is_not_here_is_a_fault_with_its_mend(project):
+    edit(project / "params.yaml", "path: data/walk", "path: data/videos/gone.mp4")
+    (found,) = project_checks.check_names(project)
+    assert found.level == "fault"
+    assert found.told == "videos.walk: data/videos/gone.mp4 is not here"
+    assert found.mend == "copy it there, or remove-video walk"
+    (project / "data/videos").mkdir()
+    (project / "data/videos/gone.mp4.dvc").write_text("outs: []\n")
+    (found,) = project_checks.check_names(project)
+    assert found.mend == "dvc pull"
+
+
+def test_a_full_disk_is_a_fault_before_the_run(project, monkeypatch):
+    monkeypatch.setattr(project_checks, "read_plan", _plan_without_networks)
+    usage = shutil.disk_usage(project)._replace(free=10**6)
+    monkeypatch.setattr(project_checks.shutil, "disk_usage", lambda _: usage)
+    with opened(project) as repo:
+        (found,) = [it for it in project_checks.check_cost(project, repo) if it.subject == "disk"]
+    assert found.level == "fault"
+    assert found.told.startswith("1.0 MB free, the next run needs about")
+
+
+def test_a_training_at_work_is_told_with_its_process(tmp_path):
+    lock = tmp_path / "checkpoints/train_gan/ada/0123/lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as file:
+        (free,) = check_locks(tmp_path)
+        assert (free.level, free.told) == ("ok", "nobody is at work here")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        (held,) = check_locks(tmp_path)
+    assert held.level == "warning"
+    assert held.told.startswith("train_gan ada is being trained")
+    if f" {os.getpid()} " in Path("/proc/locks").read_text():
+        assert f"by process {os.getpid()}" in held.told
+
+
+def test_looking_at_a_lock_does_not_take_it(tmp_path):
+    lock = tmp_path / "checkpoints/train_gan/ada/0123/lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    list(check_locks(tmp_path))
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_locks_of_the_dead_are_in_nobodys_way(tmp_path):
+    rwlock = tmp_path / ".dvc/tmp/rwlock"
+    rwlock.parent.mkdir(parents=True)
+    rwlock.write_text(json.dumps({"write": {"model": {"pid": 2**22 + 1, "cmd": "dvc repro"}}}))
+    (found,) = check_locks(tmp_path)
+    assert found.level == "ok"
+    assert "dead processes" in found.told
+
+
+def test_an_unfinished_training_is_told_with_its_last_step(tmp_path):
+    (none,) = check_checkpoints(tmp_path)
+    assert none.told == "no training was left unfinished"
+    folder = tmp_path / "checkpoints/train_gan/ada/0123"
+    folder.mkdir(parents=True)
+    for step in (200, 400):
+        (folder / f"step_{step:08d}.safetensors").touch()
+    (found,) = check_checkpoints(tmp_path)
+    assert found.told.startswith("train_gan@ada was stopped after step 400 (run 0123)")
+
+
+def test_outside_of_a_project_it_is_told_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    *_, last = examine(tmp_path)
+    assert (last.level, last.subject) == ("fault", "project")
+    assert "run from the project's root" in last.mend
+
+
+def test_once_committed_all_is_committed(project):
+    edit(project / "params.yaml", "crf: 16", "crf: 17")
+    commit(project)
+    assert git_finding(project).told == "all is committed"

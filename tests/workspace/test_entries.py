@@ -1,0 +1,226 @@
+"""A video comes and goes as a whole: entry, file and .dvc file, or nothing of it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
+from motiontransfer.workspace import entries
+from motiontransfer.workspace.entries import (
+    add_transfer,
+    add_video,
+    check_new_video,
+)
+from motiontransfer.workspace.removal import removal_of, remove_video
+
+PARAMS = """\
+# mine
+videos:
+  walk: {path: data/videos/walk.mp4, subject: ada}   # hers
+  dance: {path: data/videos/dance.mp4, subject: ben}
+subjects: [ada, ben]
+targets: [ada]
+transfers:
+  ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: none}
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A DVC project in git."""
+    root = tmp_path_factory.mktemp("template")
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n/config.local\n")
+    (root / ".gitignore").write_text("/data/videos/*.mp4\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def project(template, tmp_path, monkeypatch) -> Path:
+    root = tmp_path / "project"
+    shutil.copytree(template, root)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site"))
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / ".global"))
+    (root / "params.yaml").write_text(PARAMS)
+    return root
+
+
+@pytest.fixture
+def film(tmp_path) -> Path:
+    path = tmp_path / "My Film.MP4"
+    path.write_bytes(b"frames")
+    return path
+
+
+def add(film, root, **changes):
+    wanted = {"name": "solo", "subject": "eve", "crop": "auto", "role": "source", **changes}
+    return add_video(film, root=root, **wanted)
+
+
+def files(root):
+    """All that is there, but for DVC's own cache."""
+    return {
+        path.relative_to(root): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not {".git", "cache", "tmp"} & set(path.relative_to(root).parts)
+    }
+
+
+def params(root):
+    return yaml.safe_load((root / "params.yaml").read_text())
+
+
+def test_a_film_from_elsewhere_is_copied_kept_by_dvc_and_entered(project, film):
+    path = add(film, project, role="target")
+    assert path == Path("data/videos/solo.mp4")
+    assert (project / path).read_bytes() == film.read_bytes() == b"frames"
+    assert "md5" in (project / "data/videos/solo.mp4.dvc").read_text()
+    content = params(project)
+    assert content["videos"]["solo"] == {"path": str(path), "subject": "eve", "crop": "auto"}
+    assert content["subjects"] == ["ada", "ben", "eve"]
+    assert content["targets"] == ["ada", "eve"]
+
+
+def test_a_source_is_not_learnt_and_a_known_subject_not_repeated(project, film):
+    add(film, project, subject="ben")
+    assert params(project)["subjects"] == ["ada", "ben"]
+    assert params(project)["targets"] == ["ada"]
+
+
+def test_a_film_in_its_place_stays_there_under_its_name(project):
+    place = project / "data/videos/there.mp4"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"here")
+    assert add(place, project) == Path("data/videos/there.mp4")
+    assert (project / "data/videos/there.mp4.dvc").exists()
+    assert not (project / "data/videos/solo.mp4").exists()
+
+
+def test_added_and_removed_leaves_every_file_as_it_was(project, film):
+    before = files(project)
+    path = add(film, project, role="target")
+    remove_video(removal_of("solo", root=project), root=project)
+    (project / path).unlink()
+    assert files(project) == before
+
+
+def test_if_dvc_cannot_take_it_nothing_is_left(project, film, monkeypatch):
+    before = files(project)
+
+    def fail(root, *arguments):
+        (root / "data/videos/.gitignore").write_text("/solo.mp4\n")
+        raise MotionTransferError("dvc add failed: no space left")
+
+    monkeypatch.setattr(entries, "run_dvc", fail)
+    with pytest.raises(MotionTransferError, match="no space left"):
+        add(film, project)
+    assert files(project) == before
+    assert not (project / "data").exists()
+
+
+def test_if_params_cannot_be_written_nothing_is_left(project, film, monkeypatch):
+    before = files(project)
+
+    def interrupted(root, text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(entries, "write_text", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        add(film, project)
+    assert files(project) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "walk"}, r"videos\.walk: is there; give another name"),
+        ({"name": "a b"}, r"--name: expected letters, digits, _ and -.* got 'a b'"),
+        ({"subject": "-x"}, r"--subject: expected letters"),
+        ({"name": "../x"}, r"--name: expected letters"),
+    ],
+)
+def test_names_are_refused_before_anything_happens(changes, message, project, film):
+    before = files(project)
+    with pytest.raises(ParamsError, match=message):
+        add(film, project, **changes)
+    with pytest.raises(ParamsError, match=message):
+        check_new_video(**{"name": "solo", "subject": "eve", **changes}, root=project)
+    assert files(project) == before
+
+
+def test_a_file_that_is_in_the_way_is_not_overwritten(project, film):
+    (project / "data/videos").mkdir(parents=True)
+    (project / "data/videos/solo.mp4").write_bytes(b"another")
+    with pytest.raises(ParamsError, match=r"data/videos/solo\.mp4: is there"):
+        add(film, project)
+    assert (project / "data/videos/solo.mp4").read_bytes() == b"another"
+
+
+def test_an_absent_film_is_told(project, tmp_path):
+    with pytest.raises(MissingFileError, match="no such file; expected a video"):
+        add(tmp_path / "absent.mp4", project)
+
+
+def test_a_transfer_takes_its_name_and_subject_from_what_it_is(project):
+    assert add_transfer(source="walk", target="ben", name=None, truth="none", root=project) == (
+        "ben_as_ada"
+    )
+    content = params(project)
+    assert content["targets"] == ["ada", "ben"]
+    assert content["transfers"]["ben_as_ada"] == {
+        **{"source": "walk", "source_subject": "ada", "target": "ben", "truth": "none"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"source": "no"}, ParamsError, r"--source: no video 'no'; videos has dance, walk"),
+        ({"target": "no"}, ParamsError, r"--target: no video shows 'no'; there are ada, ben"),
+        ({"name": "ada_as_ben"}, ParamsError, r"transfers\.ada_as_ben: is there"),
+        ({"name": "a/b"}, ParamsError, r"--name: expected letters"),
+        ({"truth": "x.mp4"}, MissingFileError, r"data/truth/x\.mp4: no such file"),
+    ],
+)
+def test_a_transfer_that_fits_nothing_is_refused(changes, error, message, project):
+    wanted = {"source": "dance", "target": "ada", "name": "t", "truth": "none", **changes}
+    with pytest.raises(error, match=message):
+        add_transfer(root=project, **wanted)
+    assert (project / "params.yaml").read_text() == PARAMS
+
+
+def test_with_a_video_go_its_transfers_and_a_subject_whom_nobody_else_shows(project):
+    removal = removal_of("dance", root=project)
+    assert removal.transfers == ("ada_as_ben",)
+    assert (removal.subject, removal.target) == ("ben", None)
+    remove_video(removal, root=project)
+    assert (project / "params.yaml").read_text() == (
+        "# mine\n"
+        "videos:\n"
+        "  walk: {path: data/videos/walk.mp4, subject: ada}   # hers\n"
+        "subjects: [ada]\n"
+        "targets: [ada]\n"
+        "transfers: {}\n"
+    )
+
+
+def test_with_a_targets_only_video_the_target_goes(project):
+    removal = removal_of("walk", root=project)
+    assert (removal.subject, removal.target) == ("ada", "ada")
+    assert removal.transfers == ("ada_as_ben",)
+
+
+def test_a_subject_of_another_video_stays(project, film):
+    add(film, project, subject="ada")
+    removal = removal_of("walk", root=project)
+    assert (removal.subject, removal.target, removal.transfers) == (None, None, ())
+
+
+def test_an_unknown_video_is_told_with_those_there_are(project):
+    with pytest.raises(ParamsError, match="no video 'no'; videos has dance, walk"):
+        removal_of("no", root=project)

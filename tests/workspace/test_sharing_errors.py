@@ -1,0 +1,230 @@
+"""Each fault of a remote ends in one line with its cause and what mends it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from motiontransfer.errors import MissingLibraryError, RemoteError
+from motiontransfer.workspace import remote as remotes
+from motiontransfer.workspace.remote_errors import explained
+from tests.workspace.remotes import free_port, ssh_home
+
+pytestmark = pytest.mark.slow
+
+KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of this machine"
+
+
+@pytest.mark.parametrize(
+    ("environment", "cause"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no credentials"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "no credentials (PartialCredentialsError)"),
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "the secret key is wrong (SignatureDoesNotMatch)"),
+        ({"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"}, "the store does not know this access key"),
+        ({"AWS_PROFILE": "nobody"}, "this machine's ~/.aws has no such profile"),
+    ],
+)
+def test_wrong_credentials(owner, s3, environment, cause):
+    owner.environment.update(s3.environment)
+    told = owner.told("share", s3.url, *s3.options, **environment)
+    assert told.startswith(f"{s3.url}: {cause}")
+    assert KEYS in told
+
+
+def test_no_credentials_when_joining(owner, s3, tmp_path):
+    owner.share(s3)
+    mate = owner.clone(tmp_path / "mate", environment={"AWS_ACCESS_KEY_ID": ""})
+    assert mate.told("join").startswith(f"{s3.url}: no credentials (NoCredentialsError); {KEYS}")
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "line"),
+    [
+        ("s3://nobodys/x", None, "s3://nobodys/x: no such bucket (NoSuchBucket); create it, or "),
+        ("s3://team/x", "https", "s3://team/x: no secure connection"),
+        ("s3://team/x", "down", "s3://team/x: no answer (EndpointConnectionError); is it up, "),
+    ],
+)
+def test_nobody_there(owner, s3, url, options, line):
+    owner.environment.update(s3.environment)
+    endpoint = {
+        None: s3.options[1],
+        "https": s3.options[1].replace("http:", "https:"),
+        "down": f"http://127.0.0.1:{free_port()}",
+    }[options]
+    assert owner.told("share", url, "--endpoint", endpoint).startswith(line)
+
+
+@pytest.mark.parametrize("kind", ["s3", "ssh"])
+def test_who_may_only_read_is_told_so_when_sharing(owner, kind, request, tmp_path):
+    remote = request.getfixturevalue(kind)
+    owner.environment.update(remote.reader)
+    told = owner.told("share", f"{remote.url}/{tmp_path.name}", *remote.options)
+    assert "you may not do this there" in told
+    assert told.endswith("`uv run motiontransfer join` needs no more than to read")
+
+
+def test_ssh_lets_strangers_not_in(owner, ssh):
+    hosts_folder = Path(ssh.environment["HOME"]).parent
+    owner.environment["HOME"] = str(ssh_home(hosts_folder, "stranger"))
+    told = owner.told("share", ssh.url)
+    assert "ssh did not let this user in (PermissionDenied); add your key there" in told
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("ssh://somebody@127.0.0.1:{port}/x", "no answer (ECONNREFUSED)"),
+        ("ssh://somebody@nowhere.invalid/x", "no such host (gaierror)"),
+    ],
+)
+def test_no_ssh_host(owner, url, cause):
+    address = url.format(port=free_port())
+    assert owner.told("share", address).startswith(f"{address}: {cause}; ")
+
+
+def test_a_folder_that_cannot_be_made(owner, tmp_path):
+    (tmp_path / "file").write_text("")
+    told = owner.told("share", f"{tmp_path}/file/remote")
+    assert told.startswith(f"{tmp_path}/file/remote: no such folder, and it cannot be made")
+
+
+def test_a_folder_that_one_may_only_read(owner, tmp_path):
+    (tmp_path / "remote").mkdir(mode=0o555)
+    prefix = ()
+    if os.getuid() == 0:  # to whom permissions mean nothing
+        if not shutil.which("setpriv"):
+            pytest.skip("root, and no setpriv to be less")
+        prefix = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+    told = owner.told("share", str(tmp_path / "remote"), prefix=prefix)
+    assert told.startswith(f"{tmp_path}/remote: you may not do this there (EACCES); ")
+
+
+@pytest.mark.parametrize("full", ["the remote's", "one's own"])
+def test_a_full_disk(owner, tmp_path, full):
+    """A file system of 16 kB, in a name space of its own."""
+    tiny = tmp_path / "tiny"
+    tiny.mkdir()
+    alone = ("unshare", "--mount", "--map-root-user")
+    mounting = f"mount -t tmpfs -o size=16k tmpfs {tiny}"
+    if not shutil.which("unshare") or subprocess.run([*alone, "sh", "-c", mounting]).returncode:
+        pytest.skip("nothing can be mounted here")
+    prefix = (*alone, "sh", "-c", f'{mounting}; exec "$0" "$@"')
+    if full == "the remote's":
+        told = owner.told("share", str(tiny), prefix=prefix)
+    else:
+        owner.command("share", str(tmp_path / "remote"))
+        owner.commit("shared")
+        mate = owner.clone(tmp_path / "mate")
+        (mate.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {tiny}\n")
+        told = mate.told("join", "--bring", "all", prefix=prefix)
+    assert ": the disk is full, there or here (ENOSPC); free some space, then run this" in told
+
+
+def test_a_clone_without_a_remote_or_lock_says_what_its_owner_forgot(owner, folder, tmp_path):
+    assert "the project names no remote; its owner runs `uv run motiontransfer share URL`" in (
+        owner.told("join")
+    )
+    owner.share(folder)
+    (owner.root / "dvc.lock").unlink()
+    assert "dvc.lock: no such file, so nothing is known of what was run" in owner.told("join")
+    assert owner.told("share") == "dvc.lock: no such file; run `dvc repro` first"
+    shutil.rmtree(owner.root / ".dvc")
+    assert "no DVC project with git here; run from the project's root" in owner.told("join")
+
+
+def test_a_stage_that_fails_is_named_and_its_words_stand_above(owner, folder, tmp_path):
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    mate.edit("params.yaml", "crf: 2", "crf: 3")
+    mate.edit("dvc.yaml", "grep crf", "grep zzz")
+    failed = mate.tries("join")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == (
+        "ERROR: stage render failed; it said why above, and `uv run motiontransfer join` goes on "
+        "from here"
+    )
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_video_that_nobody_shared_is_named(owner, folder, tmp_path):
+    (owner.root / "data/videos/cleo_1").write_text("cleo")
+    owner.edit("params.yaml", "train:", "  cleo_1: {subject: cleo}\ntrain:")
+    owner.dvc("repro", "--quiet")
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    mate.edit("dvc.yaml", "cp data", "cp -f data")  # all detection runs again
+    told = mate.tries("join").stderr.splitlines()[-1]
+    assert told.startswith("ERROR: stage detect@cleo_1 reads data/videos/cleo_1, which nobody")
+    assert "`uv run dvc add data/videos/cleo_1`" in told
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIAKEY:SECRET@team/dance",
+        "s3://AKIAKEY@team/dance",
+        "ssh://me:SECRET@host/dance",
+        "https://me:SECRET@host/dance",
+        "s3://team/dance?AWS_SECRET_ACCESS_KEY=SECRET",
+        "webdavs://host/dance?token=SECRET",
+    ],
+)
+def test_a_secret_in_the_url_is_refused_and_not_repeated(owner, url):
+    before = (owner.root / ".dvc/config").read_text()
+    told = owner.told("share", url)
+    assert "secrets do not go into git: leave them out of the URL" in told
+    assert ".dvc/config.local" in told
+    assert "SECRET@" not in told
+    assert "=SECRET" not in told
+    assert "AKIAKEY" not in told
+    assert (owner.root / ".dvc/config").read_text() == before
+
+
+def test_a_user_in_an_ssh_url_is_no_secret(owner):
+    told = owner.told("share", f"ssh://me@127.0.0.1:{free_port()}/dance")
+    assert "no answer" in told
+
+
+def test_options_that_fit_no_url_are_refused(owner, folder):
+    assert "only s3:// remotes have one" in owner.told(
+        "share", folder.url, "--endpoint", "http://x"
+    )
+    assert "belong to a URL" in owner.told("share", "--profile", "me")
+
+
+@pytest.mark.parametrize("extra", ["s3", "ssh"])
+def test_a_missing_extra_is_one_line_that_names_it(extra, monkeypatch):
+    monkeypatch.setattr(remotes.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingLibraryError, match=f"run `uv sync --extra {extra}`$"):
+        remotes.require_package(f"{extra}://somewhere/dance")
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("ExpiredToken", "the credentials have expired"),
+        ("RequestTimeTooSkewed", "this machine's clock is wrong"),
+        ("PermanentRedirect", "the bucket is in another region"),
+        ("InvalidBucketName", "not a bucket's name"),
+        ("403", "wrong credentials, or they may not use this bucket"),
+    ],
+)
+def test_what_only_amazon_answers(code, cause):
+    """These need Amazon's servers or clock: the answer is made up after its list of codes."""
+    error = OSError("Forbidden")
+    error.__cause__ = ClientError({"Error": {"Code": code}}, "HeadObject")
+    line = explained([error], name="team", url="s3://team/dance")
+    assert line.startswith(f"s3://team/dance: {cause} ({code}); ")
+    assert "{" not in line
+
+
+def test_an_unknown_error_of_the_system_is_told_as_it_is_and_a_bug_is_not_hidden():
+    unknown = OSError("the tape robot\nis on strike")
+    assert explained([unknown], name="team", url="x") == "x: the tape robot is on strike"
+    assert explained([TypeError("ours")], name="team", url="x") is None
+    assert issubclass(RemoteError, OSError)

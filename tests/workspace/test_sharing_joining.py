@@ -1,0 +1,227 @@
+"""Owner and teammates: what travels, what runs, and what does not."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.workspace.remotes import s3_client, wait_for
+
+VIDEOS = ("ada_1", "ada_2", "ben_1")
+RESULT = ("results/dance/frames/0", "results/dance/frames/1")
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
+    """The whole story, with each kind of remote; the teammate may only read there."""
+    assert "sent 10 files" in owner.share(remote)
+    assert "sent 0 files, 0 kB, and 0 past runs" in owner.command("share")
+    mate = owner.clone(tmp_path / "mate", environment=remote.reader)
+
+    said = mate.command("join")
+    assert "nothing had to run" in said
+    assert "brought 1 outs" in said
+    assert mate.files("results") == owner.files("results")
+    assert set(mate.files("artifacts", "data")) == {
+        "artifacts/metrics/render.json",
+        *(f"data/videos/{name}.dvc" for name in VIDEOS),
+    }
+
+    mate.edit("params.yaml", "crf: 2", "crf: 3")  # a render option: only its inputs come
+    said = mate.command("join")
+    assert re.findall("Running stage '(.*)'", said) == ["render"]
+    assert "brought 2 outs" in said
+    assert set(mate.files("artifacts/models", "artifacts/keypoints")) == {
+        "artifacts/models/ada",
+        "artifacts/keypoints/ben/ben_1",
+    }
+
+    mate.edit("params.yaml", "crf: 3", "crf: 1")  # what the owner ran before he shared
+    said = mate.command("join")
+    assert "Running stage" not in said
+    assert "made anew or restored: render" in said
+    assert "crf: 1" in (mate.root / RESULT[1]).read_text()
+
+    owner.edit("params.yaml", "crf: 2", "crf: 4")  # and the owner goes on: only that is sent
+    owner.dvc("repro", "--quiet")
+    said = owner.command("share")
+    assert "sent 2 files" in said  # one of the two frames, and the folder's list
+    assert "and 1 past runs" in said
+    assert "git add dvc.lock params.yaml, commit, push" in said
+
+
+def test_all_is_brought_on_demand_and_no_result_where_none_is_wanted(owner, folder, tmp_path):
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    assert "brought 0 outs" in mate.command("join", "--bring", "needed")
+    assert not mate.files("results")
+    mate.command("join", "--bring", "all")
+    all_of_it = ("results", "artifacts", "data")
+    assert mate.files(*all_of_it) == owner.files(*all_of_it)
+
+
+def test_a_new_video_of_somebody_else_trains_nothing(owner, folder, tmp_path):
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    (mate.root / "data/videos/cleo_1").write_text("cleo_1\n")
+    mate.edit("params.yaml", "train:", "  cleo_1: {subject: cleo}\ntrain:")
+    said = mate.command("join", "--bring", "needed")
+    assert "made anew or restored: detect@cleo_1\n" in said
+    assert "brought 0 outs" in said
+    shared = mate.command("share")
+    assert "uv run dvc add data/videos/cleo_1" in shared  # or nobody else has it
+
+
+def test_training_reads_all_of_a_targets_folder(owner, folder, tmp_path):
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    mate.edit("params.yaml", "steps: 1", "steps: 2")
+    assert "made anew or restored: train, render\n" in mate.command("join")
+    assert (mate.root / "artifacts/models/ada").read_text() == "ada_1\nada_2\ntrain: {steps: 2}\n"
+
+
+def test_a_part_of_a_targets_folder_is_completed_before_anything_is_decided(
+    owner, folder, tmp_path
+):
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    mate.dvc("pull", "--quiet", "artifacts/keypoints/ada/ada_1")
+    said = mate.command("join")
+    assert "nothing had to run" in said
+    assert "Running stage" not in said
+    assert mate.git("status", "--porcelain") == ""
+
+
+def test_dvc_alone_fails_without_the_folder_and_trains_on_a_part_of_it(owner, folder, tmp_path):
+    """Why there is a walk of our own. Should this fail one day, DVC has learnt it."""
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    mate.edit("params.yaml", "steps: 1", "steps: 2")
+    repro = ("dvc", "repro", "--pull", "--allow-missing")
+    failed = mate.run(*repro)
+    assert failed.returncode != 0
+    assert "'artifacts/keypoints/ada' does not exist as an output" in failed.stderr
+    mate.dvc("pull", "--quiet", "artifacts/keypoints/ada/ada_1")
+    assert mate.run(*repro).returncode == 0
+    assert (mate.root / "artifacts/models/ada").read_text() == "ada_1\ntrain: {steps: 2}\n"
+
+
+def test_dvcs_own_push_leaves_the_outs_of_past_runs_behind(owner, folder, tmp_path):
+    """Why `share` sends them itself. Should this fail one day, DVC has learnt it."""
+    owner.dvc("remote", "add", "--default", "team", folder.url)
+    owner.dvc("push", "--quiet", "--run-cache")
+    owner.commit("pushed")
+    mate = owner.clone(tmp_path / "mate")
+    mate.edit("params.yaml", "crf: 2", "crf: 1")
+    assert "Running stage 'render'" in mate.dvc("repro", "--pull", "--allow-missing")
+
+
+def test_a_share_that_was_killed_half_way_goes_on(owner, s3, tmp_path):
+    frames = 'for i in $(seq 150); do echo "$i" > results/dance/frames/frame_$i; done'
+    owner.edit("dvc.yaml", "grep crf params.yaml >", f"{frames} && grep crf params.yaml >")
+    owner.dvc("repro", "--quiet")
+    owner.environment.update(s3.environment)
+    address = ("share", f"{s3.url}/killed", *s3.options)
+    client = s3_client(s3.options[1], s3.environment)
+    killed = subprocess.Popen(
+        [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", *address],
+        cwd=owner.root,
+        env=owner.all_variables(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: _count(client, "dance/killed/files") > 10)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    arrived = _count(client, "dance/killed/files")
+    assert arrived < 150
+    assert _count(client, "dance/killed/runs") == 0  # entries come after what they name
+    said = owner.command(*address)
+    owner.commit("shared")
+    there = int(said.split("; ")[1].split()[0])
+    assert there >= arrived - 1  # the one that was under way may be counted or not
+    mate = owner.clone(tmp_path / "mate")
+    assert "nothing had to run" in mate.command("join")
+    assert mate.files("results") == owner.files("results")
+
+
+def test_a_run_cache_entry_that_was_cut_off_is_sent_again(owner, folder, tmp_path):
+    owner.share(folder)
+    entry = next((tmp_path / "remote/runs").rglob("*/*/*"))
+    whole = entry.read_bytes()
+    entry.chmod(0o644)
+    entry.write_bytes(whole[:20])
+    assert "and 1 past runs" in owner.command("share")
+    assert entry.read_bytes() == whole
+
+
+def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
+    """Else a teammate's run cache would promise what nobody has."""
+    old = (owner.root / "results/dance/frames/1").read_text().replace("2", "1")
+    cached = [
+        path
+        for path in (owner.root / ".dvc/cache/files").rglob("*")
+        if path.is_file() and path.read_text() == old
+    ]
+    assert len(cached) == 1
+    cached[0].unlink()
+    assert "and 5 past runs" in owner.share(folder)
+
+
+def test_a_folder_that_was_brought_in_part_is_completed(owner, folder, tmp_path):
+    """As after a join that was killed while it laid out files."""
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    mate.command("join")
+    (mate.root / RESULT[0]).unlink()
+    assert "nothing had to run" in mate.command("join")
+    assert mate.files("results") == owner.files("results")
+
+
+def test_what_others_must_run_is_told_when_sharing(owner, folder):
+    owner.edit("params.yaml", "steps: 1", "steps: 5")
+    assert "not up to date, others will run it: train\n" in owner.share(folder)
+
+
+def test_a_sparse_teammate_shares_a_result(owner, folder, tmp_path):
+    """Of what is not on this machine nothing is said and nothing is lost."""
+    owner.share(folder)
+    mate = owner.clone(tmp_path / "mate")
+    mate.edit("params.yaml", "crf: 2", "crf: 7")
+    mate.command("join")
+    said = mate.command("share")
+    assert "sent 2 files" in said
+    assert "not up to date" not in said
+    mate.commit("crf 7")
+    third = mate.clone(tmp_path / "third")
+    assert "nothing had to run" in third.command("join")
+    assert third.files("results") == mate.files("results")
+
+
+def test_the_default_remote_is_written_where_git_keeps_it_and_checked(owner, s3, folder):
+    owner.environment.update(s3.environment)
+    owner.command("share", s3.url, *s3.options)
+    told = (owner.root / ".dvc/config").read_text()
+    assert "verify = True" in told
+    assert f"endpointurl = {s3.options[1]}" in told
+    for secret in s3.environment.values():
+        assert secret not in told
+    shutil.rmtree(owner.root / ".dvc/tmp", ignore_errors=True)
+    owner.command("share", folder.url)  # of another kind: its options do not linger
+    told = (owner.root / ".dvc/config").read_text()
+    assert "endpointurl" not in told
+    assert "verify = True" in told
+
+
+def test_a_relative_folder_is_meant_from_where_one_is(owner):
+    owner.command("share", "../remote")
+    assert (owner.root.parent / "remote/files").is_dir()
+    assert "sent 0 files" in owner.command("share")
+
+
+def _count(client, prefix: str) -> int:
+    return client.list_objects_v2(Bucket="team", Prefix=prefix)["KeyCount"]
