@@ -2,10 +2,13 @@
 
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from tests.tiny_project import copy_project, repro
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +34,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("needs_cuda"):
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """The tiny project after one `dvc repro`, without git; READ ONLY: tests work in copies."""
+    root = tmp_path_factory.mktemp("tiny") / "project"
+    copy_project(root)
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    assert "film@target" in repro(root)
+    return root

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.docs.terminal import run
-from tests.pipeline.test_end_to_end import COPIED, edit_yaml, shrink_demo, shrink_pipeline
 
 ROOT = Path(__file__).parents[2]
 ALSO_COPIED = (".dvc/config", "README.md", "docs", "examples", "presets", "pyproject.toml")
@@ -20,22 +19,19 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def finished_project(tmp_path_factory) -> Path:
+def finished_project(tiny_run, tmp_path_factory) -> Path:
     """After one `dvc repro` and a commit; READ ONLY: a test works in a copy of it."""
-    root = tmp_path_factory.mktemp("finished") / "project"
-    for name in (*COPIED, *ALSO_COPIED):
+    root = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("finished") / "project"))
+    for name in ALSO_COPIED:
         source, copy = ROOT / name, root / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "clips", "*.mp4", "*.dvc", "*.lock")
-            shutil.copytree(source, copy, ignore=ignored)
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, copy)
-    edit_yaml(root / "demo/params.yaml", shrink_demo)
-    edit_yaml(root / "params.yaml", shrink_pipeline)
     for command in (
         "git init -q -b main",
         "git add -A",
+        "git rm -q --cached dvc.lock demo/dvc.lock",
         "git commit -q -m 'the project'",
         "dvc repro -q",
         "git add -A",

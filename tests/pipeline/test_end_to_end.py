@@ -1,115 +1,21 @@
 """The whole DAG at a tiny size, run by DVC in a copy of the project, and what it reruns after."""
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import av
 import pytest
-import yaml
 
-ROOT = Path(__file__).parents[2]
-COPIED = (
-    ".dvcignore",
-    ".gitignore",
-    "dvc.yaml",
-    "params.yaml",
-    "stages",
-    "motiontransfer",
-    "demo",
-    "data",
-)
-SIZE = 128
-SOURCE_FRAMES = 15
+from tests.tiny_project import SIZE, SOURCE_FRAMES, dvc, edit_yaml, repro
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tiny_run, tmp_path_factory) -> Path:
     """A copy of the project with a tiny demo, after one `dvc repro`."""
-    root = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "clips", "*.mp4")
-            shutil.copytree(source, root / name, ignore=ignored)
-        else:
-            shutil.copy(source, root / name)
-    (root / ".dvc").mkdir()
-    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    edit_yaml(root / "demo/params.yaml", shrink_demo)
-    edit_yaml(root / "params.yaml", shrink_pipeline)
-    ran = repro(root)
-    assert "film@target" in ran
-    return root
-
-
-def shrink_demo(params: dict) -> None:
-    params["film"].update(size=SIZE, samples=1)
-    params["target"]["seconds"] = 1.2
-    params["source"]["seconds"] = SOURCE_FRAMES / 25
-
-
-def shrink_pipeline(params: dict) -> None:
-    params["decode"]["size"] = [SIZE, SIZE]
-    params["train_gan"].update(
-        steps=4,
-        gap_frames=2,
-        num_filters=4,
-        num_downsamplings=2,
-        num_residual_blocks=1,
-        discriminator_filters=4,
-        discriminator_layers=2,
-        log_every_steps=2,
-        sample_every_steps=4,
-        checkpoint_every_steps=2,
-    )
-    params["train_face_gan"].update(
-        steps=4,
-        crop_size=32,
-        num_filters=4,
-        num_residual_blocks=1,
-        discriminator_filters=4,
-        discriminator_layers=2,
-        log_every_steps=2,
-        sample_every_steps=4,
-        checkpoint_every_steps=2,
-    )
-    params["render"]["contact_sheet_columns"] = 3
-
-
-def edit_yaml(path: Path, edit) -> None:
-    content = yaml.safe_load(path.read_text())
-    edit(content)
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-
-
-def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DVC_NO_ANALYTICS": "1",
-        "DVC_SITE_CACHE_DIR": str(root / ".site"),
-        "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),
-        "XDG_DATA_HOME": str(root / ".data"),  # where the signing certificate is made
-        "PYTHONWARNINGS": "ignore",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def repro(root: Path, *arguments: str) -> set[str]:
-    """Names of the stages that ran."""
-    done = dvc(root, "repro", *arguments)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return {name.split(":")[-1] for name in re.findall(r"Running stage '([^']+)'", done.stdout)}
+    return Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("end_to_end") / "project"))
 
 
 def would_run(root: Path) -> set[str]:
@@ -193,7 +99,11 @@ def test_editing_a_module_concerns_the_stages_that_import_it(project, module, ex
 
 def test_a_render_option_renders_and_trains_nothing(project):
     edit_yaml(project / "params.yaml", lambda params: params["render"].update(crf=30))
-    assert repro(project) == {"render@ada_as_ben", "evaluate_transfer@ada_as_ben"}
+    assert repro(project) == {
+        "render@ada_as_ben",
+        "evaluate_transfer@ada_as_ben",
+        "report@ada_as_ben",
+    }
 
 
 def test_a_second_source_and_transfer_train_nothing(project):
@@ -218,8 +128,10 @@ def test_a_second_source_and_transfer_train_nothing(project):
         "clean_keypoints@cleo_dance",
         "fit_normalization@cleo",
         "train_face_cycle@ada_as_cleo",  # 0 steps: nothing is trained
+        "train_forensics",  # nor here
         "render@ada_as_cleo",
         "evaluate_transfer@ada_as_cleo",
+        "report@ada_as_cleo",
     }
     with av.open(str(project / "results/ada_as_cleo/comparison.mp4")) as video:
         assert 3 * SIZE <= video.streams.video[0].width < 4 * SIZE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_end_to_end import COPIED, ROOT, edit_yaml, shrink_demo, shrink_pipeline
+from tests.tiny_project import ROOT, edit_yaml
 from tests.workspace.machines import Machine
 from tests.workspace.remotes import s3_store
 from tests.workspace.warm_commands import WarmCommands
@@ -28,20 +28,12 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def owner(tmp_path_factory, commands, store) -> Machine:
+def owner(tiny_run, tmp_path_factory, commands, store) -> Machine:
     """Who ran the demo twice, with another quality of the video first, and shared it."""
     machine = Machine(folder=tmp_path_factory.mktemp("team") / "owner", commands=commands)
-    for name in COPIED:
-        copied = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        ignored = shutil.ignore_patterns("__pycache__", "clips", "*.mp4")
-        machine.root.mkdir(parents=True, exist_ok=True)
-        options = {"ignore": ignored} if copied is shutil.copytree else {}
-        copied(ROOT / name, machine.root / name, **options)
-    (machine.root / ".dvc").mkdir()
+    shutil.copytree(tiny_run, machine.root)
     for name in (".dvc/config", ".dvc/.gitignore"):
         shutil.copy(ROOT / name, machine.root / name)
-    edit_yaml(machine.root / "demo/params.yaml", shrink_demo)
-    edit_yaml(machine.root / "params.yaml", shrink_pipeline)
     set_crf(machine, 30)
     machine.git("init", "--quiet", "--initial-branch", "main")
     machine.commit("start")
@@ -84,7 +76,8 @@ def test_what_the_owner_tried_before_is_restored_and_not_run(owner, mate):
     set_crf(mate, 30)
     said = mate.command("join")
     assert ran(said) == set()
-    assert "made anew or restored: render@ada_as_ben, evaluate_transfer@ada_as_ben\n" in said
+    made = "render@ada_as_ben, evaluate_transfer@ada_as_ben, report@ada_as_ben"
+    assert f"made anew or restored: {made}\n" in said
     assert mate.files("results") != owner.files("results")
 
 
@@ -92,11 +85,12 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     third = owner.clone(tmp_path / "third", environment=store.reader)
     set_crf(third, 32)
     said = third.command("join")
-    assert ran(said) == {"render@ada_as_ben", "evaluate_transfer@ada_as_ben"}
+    made = {"render@ada_as_ben", "evaluate_transfer@ada_as_ben", "report@ada_as_ben"}
+    assert ran(said) == made
     assert {Path(path).parts[1] for path in third.files("artifacts")} == {
-        "face_cycles", "frames", "keypoints", "models", "statistics",  # brought
-        "poses", "evaluation_transfer", "metrics",  # made
-    }  # fmt: skip
+        *("face_cycles", "frames", "keypoints", "models", "statistics", "training"),  # brought
+        *("poses", "evaluation_transfer", "findings", "curves", "metrics"),  # made
+    }
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()
     assert not (third.root / "demo/clips").exists()
 
@@ -123,8 +117,10 @@ def test_another_dancer_and_transfer_train_nothing(owner, mate, store):
         "clean_keypoints@cleo_dance",
         "fit_normalization@cleo",
         "train_face_cycle@ada_as_cleo",  # 0 steps: nothing is trained
+        "train_forensics",  # nor here
         "render@ada_as_cleo",
         "evaluate_transfer@ada_as_cleo",
+        "report@ada_as_cleo",
     }
     assert (mate.root / "results/ada_as_cleo/transfer.mp4").exists()
     mate.environment = dict(store.environment)  # who may write now

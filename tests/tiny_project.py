@@ -1,0 +1,101 @@
+"""The project at a tiny size: the same graph, seconds instead of minutes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+COPIED = (
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+    "stages",
+    "motiontransfer",
+    "demo",
+    "data",
+)
+SIZE = 128
+SOURCE_FRAMES = 15
+
+
+def copy_project(root: Path) -> None:
+    """Copy what a user would have cloned, without git, and make it tiny."""
+    for name in COPIED:
+        source, copy = ROOT / name, root / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "clips", "*.mp4", "*.dvc", "*.lock")
+            shutil.copytree(source, copy, ignore=ignored)
+        else:
+            shutil.copy(source, copy)
+    edit_yaml(root / "demo/params.yaml", shrink_demo)
+    edit_yaml(root / "params.yaml", shrink_pipeline)
+
+
+def shrink_demo(params: dict) -> None:
+    params["film"].update(size=SIZE, samples=1)
+    params["target"]["seconds"] = 1.2
+    params["source"]["seconds"] = SOURCE_FRAMES / 25
+
+
+def shrink_pipeline(params: dict) -> None:
+    params["decode"]["size"] = [SIZE, SIZE]
+    params["train_gan"].update(
+        steps=4,
+        gap_frames=2,
+        num_filters=4,
+        num_downsamplings=2,
+        num_residual_blocks=1,
+        discriminator_filters=4,
+        discriminator_layers=2,
+        log_every_steps=2,
+        sample_every_steps=4,
+        checkpoint_every_steps=2,
+    )
+    params["train_face_gan"].update(
+        steps=4,
+        crop_size=32,
+        num_filters=4,
+        num_residual_blocks=1,
+        discriminator_filters=4,
+        discriminator_layers=2,
+        log_every_steps=2,
+        sample_every_steps=4,
+        checkpoint_every_steps=2,
+    )
+    params["render"]["contact_sheet_columns"] = 3
+
+
+def edit_yaml(path: Path, edit) -> None:
+    content = yaml.safe_load(path.read_text())
+    edit(content)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(root / ".site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),
+        "XDG_DATA_HOME": str(root / ".data"),  # where the signing certificate is made
+        "PYTHONWARNINGS": "ignore",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=root, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def repro(root: Path, *arguments: str) -> set[str]:
+    """Names of the stages that ran."""
+    done = dvc(root, "repro", *arguments)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return {name.split(":")[-1] for name in re.findall(r"Running stage '([^']+)'", done.stdout)}
