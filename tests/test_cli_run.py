@@ -32,15 +32,15 @@ def command(monkeypatch, *arguments):
 def test_from_the_first_run_to_the_second(project, monkeypatch, capsys):
     assert not command(monkeypatch, "--dry")
     told = capsys.readouterr().out
-    assert told.startswith("5 stages will run, about ")
-    assert told.count("has not run yet") == 5
+    assert told.startswith("6 stages will run, about ")
+    assert told.count("has not run yet") == 6
     assert not Path("dvc.lock").exists()
 
     assert not command(monkeypatch)
     told = capsys.readouterr().out
     assert "Running stage 'train_gan':\n" in told
-    assert "[4 of 5] train_gan: generator of ada; about " in told
-    assert "5 stages ran in " in told
+    assert "[5 of 6] train_gan: generator of ada; about " in told
+    assert "6 stages ran in " in told
     assert "  results/ada_as_ben/: transfer.mp4, comparison.mp4, contact_sheet.png\n" in told
     assert "\x1b" not in told  # no colours where nobody watches
 

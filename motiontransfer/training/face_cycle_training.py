@@ -19,6 +19,7 @@ from motiontransfer.nets.face_translation import (
     FaceTranslators,
     Translations,
 )
+from motiontransfer.own_code import code_behind
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.depth import check_depth
 from motiontransfer.training.device import arithmetic
@@ -31,7 +32,6 @@ from motiontransfer.training.face_cycle_dataset import (
 )
 from motiontransfer.training.face_cycle_weights import write_face_translator
 from motiontransfer.training.loop import fit
-from motiontransfer.training.own_code import code_behind
 from motiontransfer.training.run_log import Picture, copy_logs
 from motiontransfer.training.run_paths import RunPaths, tell_where_to_look
 from motiontransfer.training.samples import spread

@@ -16,6 +16,7 @@ from motiontransfer.nets.discriminators import DiscriminatorConfig, MultiscaleDi
 from motiontransfer.nets.face_crops import draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.nets.rollout import roll_out
+from motiontransfer.own_code import code_behind
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
@@ -26,7 +27,6 @@ from motiontransfer.training.device import arithmetic
 from motiontransfer.training.face_dataset import FaceBatch, FaceDataset
 from motiontransfer.training.face_gan import FaceGanSettings, FaceGanTask
 from motiontransfer.training.loop import fit
-from motiontransfer.training.own_code import code_behind
 from motiontransfer.training.perceptual_weights import Perceptual
 from motiontransfer.training.processes import wait_for_all
 from motiontransfer.training.run_log import copy_logs

@@ -18,6 +18,7 @@ from motiontransfer.nets.frame_generator import (
     HalfSizeGenerator,
     PlateFrameGenerator,
 )
+from motiontransfer.own_code import code_behind
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.dataset import WindowDataset
@@ -26,7 +27,6 @@ from motiontransfer.training.gan import WHOLE, GanSettings, GanTask, Phase
 from motiontransfer.training.growing import global_networks, global_settings, grow
 from motiontransfer.training.loop import Effort, fit
 from motiontransfer.training.main_networks import MainNetworks, Pair, build_pair
-from motiontransfer.training.own_code import code_behind
 from motiontransfer.training.perceptual_weights import Perceptual
 from motiontransfer.training.plate import median_plate
 from motiontransfer.training.run_log import copy_logs

@@ -29,7 +29,14 @@ _CROP_SECONDS = 6.0  # to look for the person where the crop is auto
 
 # Interpreter, libraries, pictures of what came out, and DVC's bookkeeping.
 _START_SECONDS = {
-    **{"check_params": 2, "film": 3, "decode": 3, "detect_keypoints": 8, "clean_keypoints": 5},
+    **{
+        "code": 2,
+        "check_params": 2,
+        "film": 3,
+        "decode": 3,
+        "detect_keypoints": 8,
+        "clean_keypoints": 5,
+    },
     **{"fit_normalization": 3, "train_gan": 9, "train_face_gan": 10, "train_face_cycle": 9},
     **{"render": 9, "evaluate": 10, "evaluate_transfer": 5},
 }

@@ -5,6 +5,8 @@ they read what those make. A stage whose inputs come out as they were is skipped
 that ran before with the same inputs is restored; both are known only when it is their turn.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +21,9 @@ from motiontransfer.errors import MotionTransferError
 from motiontransfer.workspace.amounts import names_text
 from motiontransfer.workspace.cost import Plan, stage_seconds
 
-# Its out is the same in every run, so nothing follows from it.
-_WITHOUT_CONSEQUENCES = "check_params"
+# What they make is the same in every run, or known without them.
+_WITHOUT_CONSEQUENCES = ("check_params", "code")
+_CODE_FOLDER = "artifacts/code"
 
 _WORDS_OF_OUTS = {
     "deleted": "missing",
@@ -79,7 +82,7 @@ def planned_stages(
     planned: dict[str, PlannedStage] = {}
     for stage in order:
         before = {it.addressing for it in repo.index.graph.successors(stage)}
-        makers = [it for it in planned if it in before and it != _WITHOUT_CONSEQUENCES]
+        makers = [it for it in planned if it in before and it not in _WITHOUT_CONSEQUENCES]
         changes = status.get(stage.addressing, [])
         reasons = list(_reasons(stage, changes, recorded, planned))
         if force and not reasons and not makers:
@@ -151,6 +154,8 @@ def _reasons(
     if changes and stage.addressing not in recorded:
         yield "has not run yet"
         return
+    if edited := _edited_modules(stage):
+        yield f"edited: {names_text(edited)}"
     made_here = [out for name in planned for out in _outs_of(stage.repo, name)]
     for change in changes:
         if not isinstance(change, Mapping):
@@ -162,21 +167,33 @@ def _reasons(
         yield from _changed_outs(change.get("changed outs", {}))
 
 
+def _edited_modules(stage: Stage) -> list[str]:
+    """Modules that are not as they were noted for the stage when it ran."""
+    for dep in stage.deps:
+        noted = Path(dep.fs_path)
+        if noted.parent == Path(stage.repo.root_dir, _CODE_FOLDER) and noted.exists():
+            digests = json.loads(noted.read_text(encoding="utf-8"))
+            root = Path(stage.repo.root_dir)
+            return [path for path, digest in digests.items() if _digest(root / path) != digest]
+    return []
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
 def _outs_of(repo: Repo, name: str) -> list[str]:
     stages = [stage for stage in repo.index.stages if stage.addressing == name]
     return [str(out) for stage in stages for out in stage.outs]
 
 
 def _changed_files(deps: Mapping[str, object], made_here: Sequence[str]) -> Iterator[str]:
-    """Changed modules and data; not what a stage that runs before will make anew."""
-    files = {path: what for path, what in deps.items() if isinstance(what, str)}
-    modules = [path for path in files if path.endswith(".py")]
-    if modules:
-        yield f"edited: {names_text(modules)}"
-    for path, what in files.items():
-        if path in modules or _is_made(path, made_here):
-            continue
-        yield f"{path} {'is missing' if what == 'deleted' else 'changed'}"
+    """Changed data, and code that was noted since; not what a stage before will make anew."""
+    for path, what in deps.items():
+        if path.startswith(f"{_CODE_FOLDER}/"):
+            yield "its code changed"
+        elif isinstance(what, str) and not _is_made(path, made_here):
+            yield f"{path} {'is missing' if what == 'deleted' else 'changed'}"
 
 
 def _changed_outs(outs: Mapping[str, object]) -> Iterator[str]:

@@ -87,9 +87,11 @@ def test_editing_a_module_concerns_the_stages_that_import_it(project, module, ex
     original = path.read_text()
     path.write_text(original + "\n# edited\n")
     try:
+        assert repro(project, "code") == {"code"}
         concerned = would_run(project)
     finally:
         path.write_text(original)
+        repro(project, "code")
     if expected is None:  # used in training and in rendering, but never in detection
         assert {"train_gan@ada", "render@ada_as_ben"} <= concerned
         assert not any(name.startswith(("decode", "detect")) for name in concerned)

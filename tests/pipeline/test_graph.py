@@ -5,12 +5,13 @@ import importlib
 import re
 from pathlib import Path
 
-import grimp
 import pytest
 import yaml
 
+from motiontransfer.own_code import code_digests
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.detector_choice import load_detector
+from stages.code import stage_modules
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = ("dvc.yaml", "demo/dvc.yaml")
@@ -31,33 +32,33 @@ STAGES = _stages()
 IDS = [name for _, name, _ in STAGES]
 
 
-@pytest.fixture(scope="module")
-def imports() -> grimp.ImportGraph:
-    return grimp.build_graph(*PACKAGES, cache_dir=None)
-
-
 def _module(definition: dict) -> str:
     package, name = re.match(r"python -m (\w+) (\w+)", definition["cmd"]).groups()
     return f"{package}.{name}"
 
 
-def _code_deps(definition: dict) -> set[str]:
-    return {dep for dep in definition["deps"] if dep.endswith(".py")}
-
-
 @pytest.mark.parametrize(("file", "name", "definition"), STAGES, ids=IDS)
-def test_each_stage_depends_on_the_modules_it_imports_and_no_others(
-    file, name, definition, imports
-):
-    module = _module(definition)
-    closure = {module} | imports.find_upstream_modules(module)
-    files = {f"{m.replace('.', '/')}.py" for m in closure}
-    expected = {path for path in files if (ROOT / path).exists()}
-    listed = _code_deps(definition)
-    assert listed == expected, (
-        f"{file}: {name}: deps must list exactly what {module} imports\n"
-        f"add: {sorted(expected - listed)}\nremove: {sorted(listed - expected)}"
-    )
+def test_each_stage_depends_on_its_code_and_on_no_module_by_itself(file, name, definition):
+    listed = {dep for dep in definition["deps"] if dep.endswith(".py") or "/code/" in dep}
+    if name == "code":
+        assert listed == {"demo/film.py"}
+        return
+    noted = [stage for stage, module in stage_modules().items() if module == _module(definition)]
+    assert listed == {f"artifacts/code/{stage}.json" for stage in noted}, f"{file}: {name}"
+
+
+def test_the_code_of_every_stage_is_noted_and_that_of_no_other():
+    stages = {_module(definition) for _, name, definition in STAGES if name != "code"}
+    assert set(stage_modules().values()) == stages
+    code = next(definition for _, name, definition in STAGES if name == "code")
+    assert set(code["outs"]) == {f"artifacts/code/{name}.json" for name in stage_modules()}
+
+
+def test_whatever_a_stage_imports_makes_its_code_be_noted_again():
+    code = next(definition for _, name, definition in STAGES if name == "code")
+    for module in stage_modules().values():
+        for path in code_digests(module):
+            assert any(path == dep or path.startswith(f"{dep}/") for dep in code["deps"]), path
 
 
 def test_package_files_hold_only_a_docstring_so_that_no_stage_need_depend_on_them():
@@ -112,7 +113,10 @@ def test_what_a_source_video_changes_is_no_input_of_training():
     for _, name, definition in STAGES:
         if name.startswith("train_") and name not in others:
             assert not {"videos", "transfers", "subjects", "targets"} & set(definition["params"])
-            assert all("artifacts" not in dep or "${item}" in dep for dep in definition["deps"])
+            assert all(
+                "artifacts" not in dep or "artifacts/code" in dep or "${item}" in dep
+                for dep in definition["deps"]
+            )
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     assert all(params[name]["steps"] == 0 for name in others)
 

@@ -88,7 +88,15 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     made = {"render@ada_as_ben", "evaluate_transfer@ada_as_ben", "report@ada_as_ben"}
     assert ran(said) == made
     assert {Path(path).parts[1] for path in third.files("artifacts")} == {
-        *("face_cycles", "frames", "keypoints", "models", "statistics", "training"),  # brought
+        *(
+            "code",
+            "face_cycles",
+            "frames",
+            "keypoints",
+            "models",
+            "statistics",
+            "training",
+        ),  # brought
         *("poses", "evaluation_transfer", "findings", "curves", "metrics"),  # made
     }
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()

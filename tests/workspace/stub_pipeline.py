@@ -7,6 +7,11 @@ from pathlib import Path
 
 PIPELINE = """
 stages:
+  code:
+    desc: which code each stage runs
+    cmd: python note.py
+    deps: [decode.py, judge.py]
+    outs: [artifacts/code/decode.json, artifacts/code/render.json]
   check_params:
     desc: names fit together
     cmd: mkdir -p artifacts && echo ok > artifacts/checked
@@ -18,7 +23,7 @@ stages:
       desc: frames of ${key}
       cmd: mkdir -p artifacts/frames && cat data/${key} decode.py > artifacts/frames/${key}
       params: [decode]
-      deps: ["data/${key}", artifacts/checked, decode.py]
+      deps: ["data/${key}", artifacts/checked, artifacts/code/decode.json]
       outs: ["artifacts/frames/${key}"]
   train_gan:
     desc: generator of ada
@@ -34,7 +39,7 @@ stages:
         mkdir -p results/${key} && cat artifacts/model artifacts/frames/dance > results/${key}/film
         && python judge.py ${key}
       params: [render]
-      deps: [artifacts/model, artifacts/frames/dance, judge.py]
+      deps: [artifacts/model, artifacts/frames/dance, artifacts/code/render.json]
       outs: ["results/${key}/film"]
       metrics: ["results/${key}/metrics.json": {cache: false}]
 """
@@ -55,6 +60,13 @@ found = {"body_found": 1.0, "pose_distance_px": {"all": crf / 10}}
 with open(f"results/{sys.argv[1]}/metrics.json", "w") as file:
     json.dump({"detection": {"ours": found}}, file)
 """
+NOTE = """
+import hashlib, json, pathlib
+pathlib.Path("artifacts/code").mkdir(parents=True, exist_ok=True)
+for stage, module in (("decode", "decode.py"), ("render", "judge.py")):
+    digest = hashlib.sha256(pathlib.Path(module).read_bytes()).hexdigest()
+    pathlib.Path(f"artifacts/code/{stage}.json").write_text(json.dumps({module: digest}))
+"""
 
 
 def make(root: Path) -> None:
@@ -69,6 +81,7 @@ def make(root: Path) -> None:
         "data/dance": "dancing\n",
         "decode.py": "# decodes\n",
         "judge.py": JUDGE,
+        "note.py": NOTE,
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

@@ -42,7 +42,7 @@ def test_a_project_in_order_has_no_fault_and_its_next_run_is_told(project, monke
     findings = list(examine(project))
     assert [it.subject for it in findings if it.level == "fault"] == []
     (next_run,) = [it for it in findings if it.subject == "next run"]
-    assert next_run.told.startswith("5 stages, about")
+    assert next_run.told.startswith("6 stages, about")
     assert {"Python", "packages", "processor", "GPU", "encoders", "git", "locks", "disk"} <= {
         it.subject for it in findings
     }

@@ -79,9 +79,10 @@ def test_a_run_is_plain_dvcs_run(project, tmp_path):
     assert status == 0
     assert "\n".join(printed).strip() == run_dvc(plain, "repro").strip()
     assert (project / "dvc.lock").read_bytes() == (plain / "dvc.lock").read_bytes()
-    assert len(said) == 5
+    assert len(said) == 6
     assert set(narrator.finished) == {
-        *("check_params", "decode@walk", "decode@dance", "train_gan", "render@ada_as_ben")
+        *("code", "check_params", "decode@walk", "decode@dance", "train_gan"),
+        "render@ada_as_ben",
     }
     keep_run_times(project, narrator, {"train_gan": 4.0}.get)
     (record,) = read_run_times(project)
@@ -94,7 +95,7 @@ def test_the_status_is_dvcs_and_what_did_not_end_is_not_timed(project):
     narrator = Narrator([])
     status = run_narrated(project, ["decode@walk"], narrator, tell=str, say=str)
     assert status == 255
-    assert set(narrator.finished) == {"check_params"}
+    assert set(narrator.finished) == {"check_params", "code"}
 
 
 def test_arguments_go_to_dvc(project):

@@ -80,6 +80,7 @@ def test_what_is_said_is_what_dvc_does_and_in_its_order(project):
 def test_an_edited_module_is_named_with_all_that_follows(project):
     edit(project / "decode.py", "decodes", "decodes well")
     said = reasons(project)
+    assert said["code"] == ["decode.py changed"]
     assert said["decode@walk"] == said["decode@dance"] == ["edited: decode.py"]
     assert said["train_gan"] == ["after decode@walk"]
     assert set(said["render@ada_as_ben"]) <= {
@@ -87,6 +88,12 @@ def test_an_edited_module_is_named_with_all_that_follows(project):
         "after train_gan and decode@dance",
     }
     assert set(ran(project)) == set(said)
+
+
+def test_code_that_was_noted_but_not_run_is_no_less_a_reason(project):
+    edit(project / "judge.py", "import yaml", "import yaml  # read")
+    assert ran(project, "code") == ["code"]
+    assert reasons(project) == {"render@ada_as_ben": ["its code changed"]}
 
 
 def test_a_changed_video_concerns_its_own_stages(project):
@@ -124,15 +131,17 @@ def test_several_params_are_told_one_by_one(project):
 
 def test_targets_limit_the_plan_to_what_they_need(project):
     edit(project / "decode.py", "decodes", "decodes well")
-    assert list(reasons(project, "train_gan")) == ["decode@walk", "train_gan"]
-    assert set(reasons(project, "decode")) == {"decode@walk", "decode@dance"}
+    assert [name for name in reasons(project, "train_gan") if name != "code"] == [
+        "decode@walk",
+        "train_gan",
+    ]
+    assert set(reasons(project, "decode")) == {"code", "decode@walk", "decode@dance"}
 
 
 def test_force_runs_what_did_not_change(project):
-    assert [stage.name for stage in plan(project, "decode@walk", force=True)] == [
-        "check_params",
-        "decode@walk",
-    ]
+    forced = [stage.name for stage in plan(project, "decode@walk", force=True)]
+    assert set(forced) == {"check_params", "code", "decode@walk"}
+    assert forced[-1] == "decode@walk"
 
 
 def test_before_the_first_run_all_is_new(tmp_path, monkeypatch):
@@ -140,7 +149,7 @@ def test_before_the_first_run_all_is_new(tmp_path, monkeypatch):
     make(tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     said = reasons(tmp_path / "project")
-    assert len(said) == 5
+    assert len(said) == 6
     assert {line for lines in said.values() for line in lines} == {"has not run yet"}
 
 

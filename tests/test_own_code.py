@@ -1,20 +1,22 @@
 """The code behind a module is what it imports, and what that imports, and nothing else."""
 
+import hashlib
 from pathlib import Path
 
 import grimp
 import pytest
 
-from motiontransfer.training import own_code
-from motiontransfer.training.own_code import code_behind
+from motiontransfer import own_code
+from motiontransfer.own_code import code_behind, code_digests
+from stages.code import stage_modules
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """An empty package in which to write modules."""
-    monkeypatch.setattr(own_code, "__file__", str(tmp_path / "ours/training/own_code.py"))
+    monkeypatch.setattr(own_code, "__file__", str(tmp_path / "ours/own_code.py"))
     (tmp_path / "ours/nets").mkdir(parents=True)
     return tmp_path / "ours"
 
@@ -38,15 +40,27 @@ def test_imports_are_followed_wherever_they_stand_and_in_circles(package):
 
 @pytest.fixture(scope="module")
 def imports():
-    return grimp.build_graph("motiontransfer", cache_dir=None)
+    return grimp.build_graph("motiontransfer", "stages", "demo", cache_dir=None)
 
 
-@pytest.mark.parametrize("training", ["generator", "face", "face_cycle"])
-def test_it_is_what_the_import_graph_says(training, imports):
-    module = f"motiontransfer.training.{training}_training"
+TRAININGS = [f"motiontransfer.training.{name}_training" for name in ("generator", "face_cycle")]
+
+
+@pytest.mark.parametrize("module", [*TRAININGS, *stage_modules().values()])
+def test_it_is_what_the_import_graph_says(module, imports):
     behind = {module, *imports.find_upstream_modules(module)}
     files = {ROOT / f"{name.replace('.', '/')}.py" for name in behind}
     assert set(code_behind(module)) == {file for file in files if file.exists()}
+
+
+def test_a_digest_changes_with_its_file_and_no_other(package):
+    (package / "gan.py").write_text("import ours.losses")
+    (package / "losses.py").write_text("")
+    before = code_digests("ours.gan")
+    assert before["ours/losses.py"] == hashlib.sha256(b"").hexdigest()
+    (package / "losses.py").write_text("L1 = 3")
+    after = code_digests("ours.gan")
+    assert {path for path in before if before[path] != after[path]} == {"ours/losses.py"}
 
 
 def test_what_makes_no_difference_to_a_training_is_not_behind_it():

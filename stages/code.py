@@ -1,0 +1,26 @@
+"""Note which code each stage runs: `python -m stages code`.
+
+An edit then concerns the stages that import what was edited, and no others; and DVC need not look
+at every module again for each video.
+"""
+
+import pkgutil
+from pathlib import Path
+
+from motiontransfer.own_code import code_digests
+from motiontransfer.storage import write_json
+
+_FOLDER = Path("artifacts/code")
+
+
+def main() -> None:
+    """Write artifacts/code/<stage>.json: path -> SHA-256 of each module that the stage imports."""
+    for stage, module in stage_modules().items():
+        write_json(_FOLDER / f"{stage}.json", code_digests(module))
+
+
+def stage_modules() -> dict[str, str]:
+    """Stage -> its module, of every stage but this one; the demo's, too."""
+    names = sorted(it.name for it in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    own = {name: f"stages.{name}" for name in names if name not in ("__main__", "code")}
+    return {**own, "film": "demo.film"}
