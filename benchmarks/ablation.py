@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dvc.api
+import numpy as np
 import yaml
 
-from benchmarks.ablation_table import write_tables
+from benchmarks.ablation_table import Row, write_tables
 
 VARIANTS_FILE = Path("benchmarks/ablation.yaml")
 COSTS_FILE = Path("benchmarks/step_costs.json")
@@ -71,13 +72,25 @@ def main() -> None:
     """Run the variants that lack, then write the tables."""
     arguments = _arguments()
     variants = read_variants()
+    costs = json.loads(COSTS_FILE.read_text(encoding="utf-8"))
     if not arguments.table:
         finished = {str(row.get("Experiment")) for row in dvc.api.exp_show()}
         wanted = [v for v in variants if _is_wanted(v, arguments.variants)]
         lacking = [v for v in wanted if v.experiment not in finished]
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            list(pool.map(lambda variant: _run(variant, arguments.jobs), lacking))
-    write_tables({v.experiment: (v.group, v.name, v.what) for v in variants})
+            list(pool.map(lambda it: _run(it, costs[it.experiment], arguments.jobs), lacking))
+    write_tables(
+        [
+            Row(
+                group=variant.group,
+                name=variant.name,
+                what=variant.what,
+                experiment=variant.experiment,
+                step_time=costs.get(variant.experiment, np.nan) / variant.reference_steps,
+            )
+            for variant in variants
+        ]
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -94,8 +107,7 @@ def _is_wanted(variant: Variant, named: list[str]) -> bool:
     )
 
 
-def _run(variant: Variant, jobs: int) -> None:
-    cost = json.loads(COSTS_FILE.read_text(encoding="utf-8"))[variant.experiment]
+def _run(variant: Variant, cost: float, jobs: int) -> None:
     edits = {**variant.params, "train_gan.steps": round(variant.reference_steps / cost)}
     command = ["dvc", "exp", "run", "--temp", "--name", variant.experiment]
     # JSON is YAML in one line.

@@ -1,14 +1,15 @@
 """The tables and the picture of benchmarks/ablation.py, made from DVC's experiments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import dvc.api
 import numpy as np
 import pandas as pd
 from dvc.api import DVCFileSystem
+from PIL import Image
 
-from motiontransfer.evaluation.plots import write_picture
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
 
@@ -44,9 +45,10 @@ BASELINE = {
 _INTRODUCTION = """# Recipes and their parts, compared
 
 Each row is an experiment of DVC on the demo: trained on the target's clip, then asked for the dance
-that the truth clip shows. All rows of a table train for the same time, counted in steps: as many as
-cost what the first row's cost (`benchmarks/step_costs.json`). One run each; `other_seed` shows how
-much of a difference is chance. Higher is better for SSIM, lower for all others.
+that the truth clip shows. All rows of a table train for about the same time, counted in steps by
+what a step costs (`benchmarks/step_costs.json`); `time` is what came of it, beside the first row's.
+One run each; `other_seed` shows how much of a difference is chance. Higher is better for SSIM,
+lower for the others; flicker has the truth's as its aim.
 
 ```
 uv run dvc repro
@@ -56,20 +58,32 @@ uv run python -m benchmarks.ablation
 """
 
 
-def write_tables(experiments: Mapping[str, tuple[str, str, str]]) -> None:
-    """Write docs/ablation.csv and .md, and the recipes' results beside each other.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """An experiment that belongs into a table."""
 
-    Args:
-        experiments: name of an experiment -> its group, its name there, and what it changes.
-    """
+    group: str
+    """Which table."""
+    name: str
+    what: str
+    """What it changes, in words."""
+    experiment: str
+    """Its name among DVC's."""
+    step_time: float
+    """What one of its steps takes, beside the whole training of the table's first row."""
+
+
+def write_tables(wanted: Sequence[Row]) -> None:
+    """Write docs/ablation.csv and .md, and the recipes' results beside each other."""
     found = {str(row["Experiment"]): row for row in dvc.api.exp_show() if row.get("Experiment")}
-    rows = [
-        {"group": group, "variant": name, "what it changes": what}
-        | {column: found[experiment].get(metric) for column, metric in METRICS.items()}
-        for experiment, (group, name, what) in experiments.items()
-        if experiment in found
-    ]
-    any_run = found[next(iter(experiments))]
+    wanted = [row for row in wanted if row.experiment in found]
+    rows = []
+    for row in wanted:
+        metrics = {name: found[row.experiment].get(metric) for name, metric in METRICS.items()}
+        time = round(float(metrics["steps"]) * row.step_time, 2)
+        named = {"group": row.group, "variant": row.name, "what it changes": row.what}
+        rows.append({**named, **metrics, "time": time})
+    any_run = found[wanted[0].experiment]
     rows.append(
         {"group": "recipes", "variant": "nearest neighbours", "what it changes": "no network"}
         | {column: any_run.get(metric) for column, metric in BASELINE.items()}
@@ -82,8 +96,7 @@ def write_tables(experiments: Mapping[str, tuple[str, str, str]]) -> None:
     ]
     picture = "\n![The recipes at the same moments, and the truth](recipes.jpg)\n"
     PAGE_FILE.write_text(_INTRODUCTION + picture + "".join(sections), encoding="utf-8")
-    recipes = {name: e for e, (group, name, _) in experiments.items() if group == "recipes"}
-    _write_picture({name: e for name, e in recipes.items() if e in found})
+    _write_picture({row.name: row.experiment for row in wanted if row.group == "recipes"})
 
 
 def _markdown(table: pd.DataFrame) -> str:
@@ -103,7 +116,7 @@ def _write_picture(experiments: Mapping[str, str]) -> None:
         rows[name] = _frames(video)
     rows["truth"] = _frames(Path(_TRUTH))
     moments = [f"frame {index}" for index in _moments(Path(_TRUTH))]
-    write_picture(PICTURE_FILE, contact_sheet(rows, moments))
+    Image.fromarray(contact_sheet(rows, moments)).save(PICTURE_FILE, quality=85)
 
 
 def _moments(video: Path) -> list[int]:

@@ -8,7 +8,15 @@ import pytest
 from tests.docs.terminal import run
 
 ROOT = Path(__file__).parents[2]
-ALSO_COPIED = (".dvc/config", "README.md", "docs", "examples", "presets", "pyproject.toml")
+ALSO_COPIED = (
+    ".dvc/config",
+    ".dvc/.gitignore",
+    "README.md",
+    "docs",
+    "examples",
+    "presets",
+    "pyproject.toml",
+)
 
 
 def pytest_collection_modifyitems(items):
