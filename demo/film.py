@@ -44,7 +44,7 @@ class DanceParams(Section):
     seed: int = Field(ge=0)
 
 
-def main(clip: str) -> None:
+def main(clip: str) -> str:
     """Film a clip; write its video and `<clip>_joints.parquet`."""
     if clip not in VIDEOS:
         raise ParamsError(f"{clip}: no such clip; the demo has {', '.join(VIDEOS)}")
@@ -62,6 +62,7 @@ def main(clip: str) -> None:
         compute=load_section(Compute, "compute"),
         tune=load_section(DanceParams, "source", path=PARAMS).seed if clip == "source" else None,
     )
+    return f"{len(motion.angles)} frames in {VIDEOS[clip]}"
 
 
 def film_video(

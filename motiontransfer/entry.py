@@ -1,7 +1,7 @@
 """How a stage starts and ends.
 
-Logging is set up, one thing is run, and a fault of user or machine is told in one line without a
-traceback.
+Logging is set up, one thing is run, and what was made is told in one line; so is a fault of user or
+machine, without a traceback.
 """
 
 import importlib
@@ -14,6 +14,8 @@ from inspect import signature
 
 from motiontransfer.errors import MissingLibraryError, MotionTransferError, ParamsError
 
+_logger = logging.getLogger(__name__)
+
 _SYSTEM_PACKAGE_OF = {
     "libGL.so.1": "libgl1",
     "libEGL.so.1": "libegl1",
@@ -24,7 +26,10 @@ _SYSTEM_PACKAGE_OF = {
 
 
 def run(package: str, arguments: Sequence[str]) -> int:
-    """Call `main` of `package.<first argument>` with the other arguments; return the status."""
+    """Call `main` of `package.<first argument>` with the other arguments; return the status.
+
+    What main returns, if anything, is what was made and where to look, for people.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not arguments:
         print(f"usage: python -m {package} STAGE [NAME]", file=sys.stderr)  # noqa: T201 - an entry point speaks to a person
@@ -37,7 +42,9 @@ def run(package: str, arguments: Sequence[str]) -> int:
                 expected = " ".join(parameter.upper() for parameter in signature(main).parameters)
                 print(f"usage: python -m {package} {name} {expected}".rstrip(), file=sys.stderr)  # noqa: T201
                 return 2
-            main(*rest)
+            made = main(*rest)
+        if made:
+            _logger.info("%s: %s", " ".join(arguments), made)
     except MotionTransferError as error:
         for line in str(error).splitlines():
             print(f"ERROR: {' '.join(arguments)}: {line}", file=sys.stderr)  # noqa: T201

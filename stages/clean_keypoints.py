@@ -37,7 +37,7 @@ class CleanKeypointsParams(Section):
     smoothing_seconds: float = Field(ge=0)
 
 
-def main(key: str) -> None:
+def main(key: str) -> str:
     """Write the subject's keypoints and a report on how good they are."""
     params = load_section(CleanKeypointsParams, "clean_keypoints")
     video = load_section(Video, f"videos.{key}")
@@ -53,8 +53,9 @@ def main(key: str) -> None:
     choice = choice_metrics(detections, tracks, rule=video.person)
     switches = choice["possible_switches"]
     assert isinstance(switches, int)
+    picture = Path("artifacts/quality") / video.subject / f"{key}.png"
     quality = report_quality(
-        Path("artifacts/quality") / video.subject / f"{key}.png",
+        picture,
         clip,
         keypoints,
         repairs,
@@ -63,3 +64,4 @@ def main(key: str) -> None:
     )
     write_keypoints(Path("artifacts/keypoints") / video.subject / f"{key}.parquet", keypoints)
     write_json(Path("artifacts/metrics/clean_keypoints") / f"{key}.json", choice | quality)
+    return f"{picture} says how good they are, and what to do about it"

@@ -42,7 +42,7 @@ class DecodeParams(Section):
     on_damage: Literal["fail", "truncate"]
 
 
-def main(key: str) -> None:
+def main(key: str) -> str:
     """Decode the video that params.yaml has under `videos.<key>`."""
     video = load_section(VideoParams, f"videos.{key}")
     params = load_section(DecodeParams, "decode")
@@ -51,15 +51,17 @@ def main(key: str) -> None:
             f"{PARAMS_FILE}: videos.{key}.path: no such file: {video.path}; put the video there"
         )
     rate = params.frame_rate
+    folder = Path("artifacts/frames") / video.subject / key
     metrics = decode_video(
         _video_file(video.path, f"videos.{key}.path"),
-        Path("artifacts/frames") / video.subject / key,
+        folder,
         size=params.size,
         frame_rate=None if rate is None else recognise_rate(Fraction(str(rate))),
         crop=person_boxes if video.crop == "auto" else video.crop,
         on_damage=params.on_damage,
     )
     write_json(Path("artifacts/metrics/decode") / f"{key}.json", metrics)
+    return f"{metrics['frames']} frames, {metrics['seconds']} s, in {folder}"
 
 
 def _video_file(path: Path, key: str) -> Path:

@@ -12,7 +12,7 @@ from motiontransfer.pose.people_picture import write_people_picture
 from motiontransfer.storage import write_json
 
 
-def main(video: str) -> None:
+def main(video: str) -> str:
     """Write everyone's keypoints, a picture of who is who, and for how long each was seen."""
     subject = load_section(str, f"videos.{video}.subject")
     clip = Path("artifacts/frames") / subject / video
@@ -34,3 +34,5 @@ def main(video: str) -> None:
     write_json(
         Path("artifacts/metrics/detect_keypoints") / f"{video}.json", detection_metrics(detections)
     )
+    people = "one person" if len(detections.people) == 1 else f"{len(detections.people)} people"
+    return f"{people} in {detections.num_frames} frames; {folder / video}.png numbers them"

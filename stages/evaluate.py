@@ -38,7 +38,7 @@ class EvaluateParams(Section):
     """VGG16's, for DISTS."""
 
 
-def main(target: str) -> None:
+def main(target: str) -> str:
     """Write artifacts/metrics/evaluate/<target>.json and artifacts/evaluation/<target>/."""
     params = load_section(EvaluateParams, "evaluate")
     weights = {"lpips": params.lpips_weights, "dists": params.dists_weights}
@@ -67,4 +67,6 @@ def main(target: str) -> None:
     beside = Path("artifacts/findings/evaluate") / target  # `dvc plots` draws all that is in folder
     write_json(beside / "intervals.json", findings.intervals)
     write_json(beside / "skipped.json", findings.skipped)
-    write_json(Path("artifacts/metrics/evaluate") / f"{target}.json", findings.metrics)
+    metrics_file = Path("artifacts/metrics/evaluate") / f"{target}.json"
+    write_json(metrics_file, findings.metrics)
+    return f"{metrics_file}; pictures in {folder}"

@@ -29,7 +29,7 @@ class EvaluateTransferParams(Section):
     """VGG16's, for DISTS."""
 
 
-def main(transfer: str) -> None:
+def main(transfer: str) -> str:
     """Write results/<transfer>/metrics.json and artifacts/evaluation_transfer/<transfer>/."""
     params = load_section(EvaluateTransferParams, "evaluate_transfer")
     weights = {"lpips": params.lpips_weights, "dists": params.dists_weights}
@@ -58,4 +58,6 @@ def main(transfer: str) -> None:
     beside = Path("artifacts/findings/evaluate_transfer") / transfer  # `dvc plots` draws folder
     write_json(beside / "intervals.json", findings.intervals)
     write_json(beside / "skipped.json", findings.skipped)
-    write_json(Path("results") / transfer / "metrics.json", findings.metrics)
+    metrics_file = Path("results") / transfer / "metrics.json"
+    write_json(metrics_file, findings.metrics)
+    return f"{metrics_file}; pictures in {folder}"

@@ -23,7 +23,7 @@ class FitNormalizationParams(Section):
     outlier_quantile: float = Field(ge=0.5, le=1)
 
 
-def main(subject: str) -> None:
+def main(subject: str) -> str:
     """Write the subject's statistics, a picture of them, and how many frames they rest on."""
     params = load_section(FitNormalizationParams, "fit_normalization")
     folder = Path("artifacts/keypoints") / subject
@@ -48,3 +48,4 @@ def main(subject: str) -> None:
     plot_statistics(folder / f"{subject}.png", clips, statistics, title=subject)
     metrics = {key: value for key, value in asdict(statistics).items() if key not in _NOT_COMPARED}
     write_json(Path("artifacts/metrics/fit_normalization") / f"{subject}.json", metrics)
+    return f"{folder / subject}.json, and as a picture, .png"

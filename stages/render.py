@@ -64,7 +64,7 @@ class NormalizationParams(Section):
     centring: Centring | None
 
 
-def main(transfer: str) -> None:
+def main(transfer: str) -> str:
     """Normalise the source's poses into the target's image, generate frames, write videos."""
     params = load_section(RenderParams, "render")
     if params.face == "none" and params.face_blending != "feather":
@@ -106,6 +106,8 @@ def main(transfer: str) -> None:
         Path(f"artifacts/metrics/render/{transfer}.json"),
         {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)},
     )
+    videos_made = " and ".join(_CONTENT_OF_VIDEO)
+    return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"
 
 
 def _reposed(source_poses: Keypoints, names: Transfer, settings: ReposeSettings) -> Keypoints:

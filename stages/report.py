@@ -24,7 +24,7 @@ class ReportParams(Section):
     """About how large the page may be, in millions of bytes."""
 
 
-def main(transfer: str) -> None:
+def main(transfer: str) -> str:
     """Write results/<transfer>/report.html and artifacts/curves/<transfer>/."""
     params = load_section(ReportParams, "report")
     names = load_section(Transfer, f"transfers.{transfer}")
@@ -58,6 +58,7 @@ def main(transfer: str) -> None:
         _ARTIFACTS / "curves" / transfer, read_per_frame(run.evaluation / "per_frame.csv"), _PLOTTED
     )
     write_transfer_report(results / "report.html", run, max_bytes=round(params.max_megabytes * 1e6))
+    return f"open {results / 'report.html'} in a browser"
 
 
 def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:

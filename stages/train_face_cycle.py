@@ -30,7 +30,7 @@ class TrainFaceCycleParams(TrainingParams):
     pool_size: int = Field(ge=0)
 
 
-def main(transfer: str) -> None:
+def main(transfer: str) -> str | None:
     """Read frames and keypoints of source and target, write weights, curves and metrics."""
     params = load_section(TrainFaceCycleParams, "train_face_cycle")
     paths = RunPaths(
@@ -43,7 +43,7 @@ def main(transfer: str) -> None:
         write_no_face_translator(paths.models)
         paths.logs.mkdir(parents=True, exist_ok=True)
         write_json(metrics_file, {"steps": 0})
-        return
+        return "steps: 0, so nothing is trained"
     names = load_section(Transfer, f"transfers.{transfer}")
     with params.launched() as fabric:
         metrics = train_face_cycle(
@@ -61,6 +61,7 @@ def main(transfer: str) -> None:
         )
         if fabric.is_global_zero:
             write_json(metrics_file, metrics)
+    return None
 
 
 def _source(names: Transfer) -> FaceClip:

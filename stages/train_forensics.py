@@ -30,7 +30,7 @@ class TrainForensicsParams(RunParams):
     average_decay: float = Field(ge=0, lt=1)
 
 
-def main() -> None:
+def main() -> str | None:
     """Read frames, poses and weights of all targets; write the detector, a picture and metrics."""
     params = load_section(TrainForensicsParams, "train_forensics")
     paths = DetectorPaths(
@@ -43,7 +43,7 @@ def main() -> None:
         write_no_detector(paths.weights)
         paths.logs.mkdir(parents=True, exist_ok=True)
         write_json(metrics_file, {"steps": 0})
-        return
+        return "steps: 0, so no detector is trained"
     project = Project(
         root=Path(),
         targets=load_section(list[Name], "targets"),
@@ -62,3 +62,4 @@ def main() -> None:
         )
         if fabric.is_global_zero:
             write_json(metrics_file, metrics)
+    return None

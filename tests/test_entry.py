@@ -24,6 +24,7 @@ _MODULES = {
     "__init__": "",
     "cut": _STAGE,
     "plain": "def main(): print('done')",
+    "telling": "def main(key): return f'3 frames in {key}.mp4'",
     "needs_gl": "raise ImportError('libGL.so.1: cannot open shared object file: No such file')",
     "needs_package": "import a_package_that_is_not_there",
     "broken": "raise ImportError('cannot import name x')",
@@ -47,6 +48,13 @@ def test_a_stage_that_ends_well(stages, capsys):
     assert run(stages, ["cut", "clip"]) == 0
     assert run(stages, ["plain"]) == 0
     assert capsys.readouterr().out.split("\n") == ["done clip", "done", ""]
+
+
+def test_what_was_made_is_told_in_one_line(stages, caplog):
+    with caplog.at_level("INFO"):
+        assert run(stages, ["plain"]) == 0
+        assert run(stages, ["telling", "waltz"]) == 0
+    assert caplog.messages == ["telling waltz: 3 frames in waltz.mp4"]
 
 
 def test_a_fault_of_the_user_is_one_line_each_without_a_traceback(stages, capsys):
@@ -83,7 +91,7 @@ def test_wrong_arguments_are_answered_with_the_right_ones(stages, capsys, argume
 def test_an_unknown_stage_is_answered_with_the_known_ones(stages, capsys):
     assert run(stages, ["ctu", "clip"]) == 1
     assert capsys.readouterr().err == (
-        "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, plain\n"
+        "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, plain, telling\n"
     )
 
 
