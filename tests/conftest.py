@@ -2,12 +2,14 @@
 
 import os
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.chromium import launched, page_of
 from tests.tiny_project import copy_project, repro
 
 
@@ -45,3 +47,16 @@ def tiny_run(tmp_path_factory) -> Path:
     (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     assert "film@target" in repro(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One for all tests: Playwright does not run twice in a process."""
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def opened(browser):
+    """Show an address in the browser: see `page_of`."""
+    return partial(page_of, browser)

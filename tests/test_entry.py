@@ -91,7 +91,8 @@ def test_wrong_arguments_are_answered_with_the_right_ones(stages, capsys, argume
 def test_an_unknown_stage_is_answered_with_the_known_ones(stages, capsys):
     assert run(stages, ["ctu", "clip"]) == 1
     assert capsys.readouterr().err == (
-        "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, plain, telling\n"
+        "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, plain, "
+        "telling\n"
     )
 
 

@@ -21,7 +21,6 @@ from tests.rendering.signing import (
     signed_video,
     unsigned_video,
 )
-from tests.study.chromium import opened
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +79,7 @@ def test_pictures_and_sound_are_untouched_packet_for_packet(tmp_path):
         assert sum(1 for _ in container.decode(video=0)) == 8
 
 
-def test_a_browser_plays_it_and_jumps_in_it(tmp_path):
+def test_a_browser_plays_it_and_jumps_in_it(tmp_path, opened):
     (tmp_path / "page.html").write_text('<link rel="icon" href="data:,"><video src="v.mp4" muted>')
     signed_video(tmp_path / "v.mp4")
     with opened((tmp_path / "page.html").as_uri()) as page:

@@ -7,7 +7,6 @@ pixels, whatever its clock says.
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from motiontransfer.media.clip import read_clip
 from motiontransfer.media.frame_store import FrameWriter
@@ -30,7 +29,6 @@ NUM_FRAMES = 50
 RATE = Fraction(25)
 SIZE = (48, 64)
 _NUM_BITS = 8
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _READ_CODE = """
 name => {
     const video = document.querySelector(`[data-panel="${name}"] video`);
@@ -60,19 +58,6 @@ def coded_frame(index: int) -> np.ndarray:
 def coded_frames(count: int = NUM_FRAMES) -> Iterator[np.ndarray]:
     """Frames that spell 0, 1, 2, …"""
     return (coded_frame(index) for index in range(count))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium; without one the tests are skipped, unless that shall be a failure."""
-    program = next(filter(None, map(shutil.which, _CHROMIUM)), None)
-    if program is None and not os.environ.get("FAIL_WITHOUT_CHROMIUM"):
-        pytest.skip(f"no browser: none of {', '.join(_CHROMIUM)} is installed")
-    assert program is not None, "FAIL_WITHOUT_CHROMIUM is set, and there is no Chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Opened:

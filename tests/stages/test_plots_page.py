@@ -1,8 +1,6 @@
 """The page of DVC's plots opens without a network, its curves drawn, its pictures in order."""
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 import cv2
@@ -64,18 +62,10 @@ def test_the_page_is_the_same_bytes_each_time(template):
     assert template.read_bytes() == before
 
 
-def test_curves_are_drawn_and_sorted_into_chapters_without_a_network(page):
-    if shutil.which("chromium") is None and not os.environ.get("FAIL_WITHOUT_CHROMIUM"):
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
+def test_curves_are_drawn_and_sorted_into_chapters_without_a_network(page, browser):
     asked, faults = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        tab = browser.new_page()
-        tab.context.set_offline(True)
+    with browser.new_context(offline=True) as context:
+        tab = context.new_page()
         tab.on("request", lambda request: asked.append(request.url))
         tab.on("pageerror", lambda error: faults.append(str(error)))
         tab.goto(page.as_uri())
@@ -86,7 +76,6 @@ def test_curves_are_drawn_and_sorted_into_chapters_without_a_network(page):
         pictures = tab.locator("section img")
         loaded = [pictures.nth(i).evaluate("img => img.naturalWidth") for i in range(4)]
         left = tab.locator("#artifacts_statistics_ada_json").count()
-        browser.close()
     assert faults == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     assert titles == ["Transfers", "Held-out frames", "Training", "Videos"]

@@ -8,7 +8,6 @@ import av
 import pytest
 
 from motiontransfer.study.scoring import read_answers, score_study
-from tests.study.chromium import opened
 from tests.study.test_page import content_of
 from tests.study.videos import study
 
@@ -64,7 +63,7 @@ def save(page, folder):
     return path
 
 
-def test_the_study_is_done_by_keyboard_and_scored(tmp_path):
+def test_the_study_is_done_by_keyboard_and_scored(tmp_path, opened):
     key = study(tmp_path, clips_each=3, num_checks=1)
     with opened((tmp_path / "study.html").as_uri()) as page:
         assert page.locator("#start").is_disabled()
@@ -80,7 +79,7 @@ def test_the_study_is_done_by_keyboard_and_scored(tmp_path):
     assert (preference.preferred, preference.answers) == (3, 3)
 
 
-def test_order_and_sides_differ_between_participants_but_not_between_visits(tmp_path):
+def test_order_and_sides_differ_between_participants_but_not_between_visits(tmp_path, opened):
     study(tmp_path, clips_each=8, num_checks=0)
     address = (tmp_path / "study.html").as_uri()
     orders = []
@@ -95,7 +94,7 @@ def test_order_and_sides_differ_between_participants_but_not_between_visits(tmp_
     assert sorted(orders[0][0]) == sorted(orders[1][0])
 
 
-def test_each_side_has_each_video_about_as_often(tmp_path):
+def test_each_side_has_each_video_about_as_often(tmp_path, opened):
     study(tmp_path, clips_each=1, num_checks=0)
     with opened((tmp_path / "study.html").as_uri() + "#p=17") as page:
         firsts = page.evaluate("Array.from({length: 60}, () => (showPair(), shown.clips[0]))")
@@ -103,7 +102,7 @@ def test_each_side_has_each_video_about_as_often(tmp_path):
     assert 15 < firsts.count(firsts[0]) < 45  # 60 throws of a coin
 
 
-def test_it_fits_a_phone_and_can_be_done_by_touch(tmp_path):
+def test_it_fits_a_phone_and_can_be_done_by_touch(tmp_path, opened):
     study(tmp_path, clips_each=1, num_checks=0)
     with opened((tmp_path / "study.html").as_uri(), width=390, height=844) as page:
         page.get_by_text("I have read this").click()
@@ -125,7 +124,7 @@ def test_it_fits_a_phone_and_can_be_done_by_touch(tmp_path):
     assert answer["replays"] == 1
 
 
-def test_a_browser_that_cannot_play_the_videos_says_so(tmp_path):
+def test_a_browser_that_cannot_play_the_videos_says_so(tmp_path, opened):
     study(tmp_path, clips_each=1, num_checks=0)
     page_file = tmp_path / "study.html"
     text = page_file.read_text()

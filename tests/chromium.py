@@ -1,0 +1,41 @@
+"""Headless Chromium, for pages that must work in a browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Yield the browser; without one the test is skipped, unless that shall be a failure."""
+    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    if program is None and not os.environ.get("FAIL_WITHOUT_CHROMIUM"):
+        pytest.skip(f"no browser: none of {', '.join(_PROGRAMS)} is installed")
+    assert program is not None, "FAIL_WITHOUT_CHROMIUM is set, and there is no Chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def page_of(browser: Browser, url: str, *, width: int = 1280, height: int = 800) -> Iterator[Page]:
+    """Yield a page that shows the address; what it complains of, and whom it asks, is an error."""
+    complaints, requests = [], []
+    page = browser.new_page(viewport={"width": width, "height": height})
+    try:
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(url)
+        yield page
+    finally:
+        page.close()
+    assert not complaints
+    assert {address.partition(":")[0] for address in requests} <= {"file", "blob", "data"}
