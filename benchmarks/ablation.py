@@ -19,11 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import dvc.api
 import numpy as np
 import yaml
 
-from benchmarks.ablation_table import Row, write_tables
+from benchmarks.ablation_table import Row, finished_experiments, write_tables
 
 VARIANTS_FILE = Path("benchmarks/ablation.yaml")
 COSTS_FILE = Path("benchmarks/step_costs.json")
@@ -74,7 +73,7 @@ def main() -> None:
     variants = read_variants()
     costs = json.loads(COSTS_FILE.read_text(encoding="utf-8"))
     if not arguments.table:
-        finished = {str(row.get("Experiment")) for row in dvc.api.exp_show()}
+        finished = finished_experiments()
         wanted = [v for v in variants if _is_wanted(v, arguments.variants)]
         lacking = [v for v in wanted if v.experiment not in finished]
         with ThreadPoolExecutor(arguments.jobs) as pool:

@@ -1,13 +1,14 @@
 """The tables and the picture of benchmarks/ablation.py, made from DVC's experiments."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import dvc.api
 import numpy as np
 import pandas as pd
 from dvc.api import DVCFileSystem
+from dvc.repo import Repo
 from PIL import Image
 
 from motiontransfer.media.frame_store import FrameStore
@@ -75,18 +76,17 @@ class Row:
 
 def write_tables(wanted: Sequence[Row]) -> None:
     """Write docs/ablation.csv and .md, and the recipes' results beside each other."""
-    found = {str(row["Experiment"]): row for row in dvc.api.exp_show() if row.get("Experiment")}
-    wanted = [row for row in wanted if row.experiment in found]
+    finished = finished_experiments()
+    wanted = [row for row in wanted if row.experiment in finished]
     rows = []
     for row in wanted:
-        metrics = {name: found[row.experiment].get(metric) for name, metric in METRICS.items()}
-        time = round(float(metrics["steps"]) * row.step_time, 2)
+        metrics = _metrics(row.experiment, METRICS)
+        time = round(metrics["steps"] * row.step_time, 2)
         named = {"group": row.group, "variant": row.name, "what it changes": row.what}
         rows.append({**named, **metrics, "time": time})
-    any_run = found[wanted[0].experiment]
     rows.append(
         {"group": "recipes", "variant": "nearest neighbours", "what it changes": "no network"}
-        | {column: any_run.get(metric) for column, metric in BASELINE.items()}
+        | _metrics(wanted[0].experiment, BASELINE)
     )
     table = pd.DataFrame(rows)
     table.to_csv(TABLE_FILE, index=False)
@@ -97,6 +97,26 @@ def write_tables(wanted: Sequence[Row]) -> None:
     picture = "\n![The recipes at the same moments, and the truth](recipes.jpg)\n"
     PAGE_FILE.write_text(_INTRODUCTION + picture + "".join(sections), encoding="utf-8")
     _write_picture({row.name: row.experiment for row in wanted if row.group == "recipes"})
+
+
+def finished_experiments() -> set[str]:
+    """Names of DVC's experiments that came to their end, whatever commit they began from."""
+    with Repo() as repo:
+        of_commit = repo.experiments.ls(all_commits=True)
+    return {name for experiments in of_commit.values() for name, _ in experiments}
+
+
+def _metrics(revision: str, wanted: Mapping[str, str]) -> dict[str, float]:
+    """Column -> its metric in a revision; None where it was not measured."""
+    files = DVCFileSystem(rev=revision)
+    found = {}
+    for column, metric in wanted.items():
+        path, _, keys = metric.partition(":")
+        value = json.loads(files.read_text(path))
+        for key in keys.split("."):
+            value = value[key]
+        found[column] = value
+    return found
 
 
 def _markdown(table: pd.DataFrame) -> str:

@@ -153,11 +153,19 @@ def test_faces_can_be_translated_and_blended_either_way():
     translator = FaceTranslator(translator_config()).apply(initialise)
     write_face_translator(FACE_CYCLE, translator, translator_config())
     results = set()
-    for face, blending in itertools.product(("residual", "cycle", "none"), ("feather", "poisson")):
+    for face, blending in itertools.product(("residual", "cycle"), ("feather", "poisson")):
         configure(face=face, face_blending=blending)
         main("ada_as_ben")
         results.add((RESULTS / "transfer.mp4").read_bytes())
-    assert len(results) == 5  # without a face model there is nothing to blend
+    assert len(results) == 4
+
+
+def test_blending_of_no_face_is_refused():
+    configure(face="none", face_blending="poisson")
+    with pytest.raises(
+        ParamsError, match=r"render\.face_blending: .* expected feather, got poisson"
+    ):
+        main("ada_as_ben")
 
 
 def test_translated_faces_that_nobody_trained_are_refused_before_anything_is_made():
