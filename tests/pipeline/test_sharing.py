@@ -98,6 +98,7 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
             "training",
         ),  # brought
         *("poses", "evaluation_transfer", "findings", "curves", "metrics"),  # made
+        "forensics",  # made of the poses, so it was looked at: as it was, and brought
     }
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()
     assert not (third.root / "demo/clips").exists()
