@@ -11,21 +11,21 @@ import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from motiontransfer.evaluation.benchmark import (
-    Footage,
     Yardsticks,
+    detected_footage,
     judges_of,
     nearest_footage,
     watch,
 )
 from motiontransfer.evaluation.identity import training_looks
 from motiontransfer.evaluation.pose_accuracy import pose_scores
-from motiontransfer.evaluation.redetection import redetect
 from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.series import flattened, group
 from motiontransfer.keypoints import Keypoints, read_keypoints
@@ -100,14 +100,15 @@ def measure(short: Path | None) -> dict[str, Metric]:
     """Every metric of every method, methods in the order in which they should come."""
     intended = read_keypoints(Path("artifacts/poses/ada_as_ben.parquet"))
     clips = _clips()
-    truth = _footage(TRUTH, intended)
+    detected = partial(detected_footage, size=intended.image_size, compute=_COMPUTE)
+    truth = detected(TRUTH)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         methods = {
             "truth": truth,
-            "trained": _footage(RESULT, intended),
-            **({"trained_shortly": _footage(short, intended)} if short else {}),
+            "trained": detected(RESULT),
+            **({"trained_shortly": detected(short)} if short else {}),
             "nearest_neighbours": nearest_footage(intended, clips),
-            "noise": _footage(_noise(Path(scratch), intended), intended),
+            "noise": detected(_noise(Path(scratch), intended)),
         }
         videos = {"reference": truth, **methods}
         judges = judges_of(
@@ -165,11 +166,6 @@ def _clips() -> list[TargetClip]:
     return list(
         read_target_clips(Path("artifacts/frames/ada"), Path("artifacts/keypoints/ada"), held_out)
     )
-
-
-def _footage(video: Path, intended: Keypoints) -> Footage:
-    found = redetect(video, size=intended.image_size, compute=_COMPUTE)
-    return Footage(frames=[(video, i) for i in range(found.num_frames)], keypoints=found)
 
 
 def _noise(folder: Path, like: Keypoints) -> Path:

@@ -6,6 +6,7 @@ become a table of one row a frame.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -20,12 +21,15 @@ from motiontransfer.evaluation.frame_references import (
 from motiontransfer.evaluation.identity import IdentityJudge
 from motiontransfer.evaluation.metrics import PictureDistance, PictureJudge
 from motiontransfer.evaluation.nearest_neighbours import nearest_neighbours
+from motiontransfer.evaluation.pose_accuracy import pose_scores
 from motiontransfer.evaluation.pose_distance import selected
+from motiontransfer.evaluation.redetection import redetect
 from motiontransfer.evaluation.regions import Regions, all_regions, person_regions
-from motiontransfer.evaluation.series import Scores, Series, flattened
+from motiontransfer.evaluation.series import Scores, Series, flattened, group
 from motiontransfer.evaluation.temporal import ChangeJudge, FlickerJudge
 from motiontransfer.evaluation.warping import WarpingJudge
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
 from motiontransfer.training.target_clips import TargetClip
 
@@ -75,8 +79,9 @@ class Yardsticks:
     distances: Mapping[str, PictureDistance]
     """Metric -> a network's distance."""
 
-    looks: UInt8[np.ndarray, "looks rows columns 3"]
-    """What the target looks like in training, from `identity.training_looks`."""
+    looks: UInt8[np.ndarray, "looks rows columns 3"] | None
+    """What the target looks like in training, from `identity.training_looks`; None: nobody knows,
+    so nobody judges identity."""
 
 
 def judges_of(
@@ -103,8 +108,9 @@ def judges_of(
     }
     judges: dict[str, Judge] = {
         "flicker": FlickerJudge(list(persons), persons=background),
-        "identity": IdentityJudge(yardsticks.looks, persons),
     }
+    if yardsticks.looks is not None:
+        judges["identity"] = IdentityJudge(yardsticks.looks, persons)
     if real is None:
         judges["warping"] = WarpingJudge(moving, guide=None, persons=background)
         return judges
@@ -143,6 +149,24 @@ def watch(
         for judge in judges.values():
             judge.see(frames)
     return {name: judge.scores() for name, judge in judges.items()}
+
+
+def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) -> Footage:
+    """A finished video, with the pose found again in each of its frames.
+
+    Args:
+        size: (height, width) of the working image.
+    """
+    found = redetect(video, size=size, compute=compute)
+    return Footage(frames=[(video, i) for i in range(found.num_frames)], keypoints=found)
+
+
+def against_real(pictures: Scores, videos: Mapping[str, Footage], real: str) -> dict[str, Scores]:
+    """What pictures and poses of each video that was judged are worth beside the real one's."""
+    return {
+        name: {**group(regions), **pose_scores(videos[name].keypoints, videos[real].keypoints)}
+        for name, regions in pictures.items()
+    }
 
 
 def nearest_footage(poses: Keypoints, clips: Sequence[TargetClip]) -> Footage:

@@ -10,20 +10,18 @@ alike, or the backbone's last layers would see nothing.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.metrics import Networks, PictureDistance
 from motiontransfer.pretrained import Pretrained, pretrained_file
+from motiontransfer.training.perceptual_weights import read_tensors
 
 BackboneWeights = Literal["none", "published"] | Path
 """`none`: the metric is skipped; `published`: torchvision's file; or a file of the user's."""
@@ -70,8 +68,9 @@ def open_networks(weights: Mapping[str, BackboneWeights], *, section: str) -> Ne
             continue
         published = _published(metric, name, section)
         path = pretrained_file(published, file=source if isinstance(source, Path) else None)
+        tensors = read_tensors(path, published)
         try:
-            network = metric.build(_read_tensors(path))
+            network = metric.build(tensors)
         except ValueError as error:
             raise WeightsError(f"{path}: {error}; {published.remedies}") from error
         networks[name] = _distance(network.requires_grad_(False).eval())
@@ -87,26 +86,6 @@ def _published(metric: _Metric, name: str, section: str) -> Pretrained:
         file_param=f"{section}.{name}_weights",
         without=f"set {section}.{name}_weights to none",
     )
-
-
-def _read_tensors(path: Path) -> Mapping[str, Tensor]:
-    """Tensors by name.
-
-    Raises:
-        ValueError: not a file of plain tensors.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
-        # torch's own text would recommend to execute what is in the file.
-        raise ValueError(
-            "not a file of plain tensors, as torch.save and safetensors write them"
-        ) from error
-    if not isinstance(tensors, dict):
-        raise ValueError(f"expected tensors by name, got {type(tensors).__name__}")  # noqa: TRY004 - a wrong file, not a wrong call
-    return tensors
 
 
 def _lpips(tensors: Mapping[str, Tensor]) -> nn.Module:

@@ -14,6 +14,8 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation.benchmark import (
     Footage,
     Yardsticks,
+    against_real,
+    detected_footage,
     frame_table,
     judges_of,
     method_columns,
@@ -22,17 +24,13 @@ from motiontransfer.evaluation.benchmark import (
     watch,
 )
 from motiontransfer.evaluation.findings import Findings
-from motiontransfer.evaluation.frame_references import (
-    FrameReference,
-    read_frames,
-)
+from motiontransfer.evaluation.frame_references import read_frames
 from motiontransfer.evaluation.identity import training_looks
 from motiontransfer.evaluation.intervals import block_length, intervals
 from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks, count_skipped, not_measured
 from motiontransfer.evaluation.plots import benchmark_panels, plot_curves, write_csv, write_picture
-from motiontransfer.evaluation.pose_accuracy import pose_scores, shows_a_head
+from motiontransfer.evaluation.pose_accuracy import shows_a_head
 from motiontransfer.evaluation.pose_distance import concatenated, missed_series, selected
-from motiontransfer.evaluation.redetection import redetect
 from motiontransfer.evaluation.regions import all_regions, person_regions
 from motiontransfer.evaluation.series import Scores, Series, group, joined, means
 from motiontransfer.keypoints import Keypoints
@@ -148,10 +146,7 @@ def _arranged(
 ) -> tuple[dict[str, object], dict[str, Series]]:
     """What was found as the metrics' file has it, and as columns of the table."""
     real = videos["real"].keypoints
-    of_method = {
-        method: {**group(regions), **pose_scores(videos[method].keypoints, real)}
-        for method, regions in group(found["pictures"]).items()
-    }
+    of_method = against_real(group(found["pictures"]), videos, "real")
     flicker = {"background_flicker": found["flicker"]}
     temporal = {
         "warping_error": group(found["warping"])["frame"],
@@ -210,17 +205,18 @@ def _rendered(
     tails: Sequence[TargetClip], render: Render, *, compute: Compute, scratch: Path
 ) -> Footage:
     """Render each tail to a file of its own and detect the pose again in each."""
-    frames: list[FrameReference] = []
-    found: list[Keypoints] = []
+    parts: list[Footage] = []
     for clip in tails:
         poses = _tail_poses(clip)
         path = scratch / f"{clip.name}.mkv"
         with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
             for frame in track(render(poses), f"render {clip.name}", total=poses.num_frames):
                 writer.write(frame)
-        found.append(redetect(path, size=poses.image_size, compute=compute))
-        frames += [(path, index) for index in range(poses.num_frames)]
-    return Footage(frames=frames, keypoints=concatenated(found))
+        parts.append(detected_footage(path, size=poses.image_size, compute=compute))
+    return Footage(
+        frames=[frame for part in parts for frame in part.frames],
+        keypoints=concatenated([part.keypoints for part in parts]),
+    )
 
 
 def _comparison(videos: Mapping[str, Footage]) -> UInt8[np.ndarray, "height width 3"]:

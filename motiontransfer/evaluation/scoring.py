@@ -8,21 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from motiontransfer.errors import VideoError
-from motiontransfer.evaluation.benchmark import Footage, Yardsticks, judges_of, watch
+from motiontransfer.evaluation.benchmark import (
+    Footage,
+    Yardsticks,
+    against_real,
+    detected_footage,
+    judges_of,
+    watch,
+)
 from motiontransfer.evaluation.intervals import block_length, intervals
 from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks
-from motiontransfer.evaluation.pose_accuracy import pose_scores
-from motiontransfer.evaluation.redetection import redetect
 from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.series import Scores, group, means
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.parallel import Compute
 
 _BOX_MARGIN = 0.1
-_NO_LOOKS = (0, 64, 32, 3)
 _TRUTH = "truth"
 
 
@@ -63,7 +65,7 @@ def score_videos(
                 f"{other_frames} of {width}x{height}; scale and cut it to match"
             )
     footage = {
-        name: _footage(video, size, compute=compute)
+        name: detected_footage(video, size=size, compute=compute)
         for name, video in {**videos, _TRUTH: truth}.items()
     }
     real = footage[_TRUTH].keypoints
@@ -72,13 +74,9 @@ def score_videos(
         real=_TRUTH,
         late=None,
         background=person_regions(real, margin=_BOX_MARGIN),
-        yardsticks=Yardsticks(
-            box_margin=_BOX_MARGIN,
-            distances=networks.distances,
-            looks=np.zeros(_NO_LOOKS, np.uint8),
-        ),
+        # Who was to be shown, and in what, cannot be known.
+        yardsticks=Yardsticks(box_margin=_BOX_MARGIN, distances=networks.distances, looks=None),
     )
-    del judges["identity"]  # who was to be shown, and in what, cannot be known
     frames = {name: one.frames for name, one in footage.items()}
     scores = _arranged(watch(frames, judges, size=size), footage)
     block = block_length(num_frames, real.frame_rate)
@@ -121,22 +119,9 @@ def _extent(video: Path) -> tuple[int, tuple[int, int]]:
         return len(store), store.size
 
 
-def _footage(video: Path, size: tuple[int, int], *, compute: Compute) -> Footage:
-    found = redetect(video, size=size, compute=compute)
-    return Footage(frames=[(video, i) for i in range(found.num_frames)], keypoints=found)
-
-
 def _arranged(found: Scores, footage: Mapping[str, Footage]) -> dict[str, object]:
     """What was found, named as in a transfer's metrics."""
-    pictures = group(found["pictures"])
-    truth = {
-        name: {
-            **group(pictures[name]),
-            **pose_scores(footage[name].keypoints, footage[_TRUTH].keypoints),
-        }
-        for name in footage
-        if name != _TRUTH
-    }
+    truth = against_real(group(found["pictures"]), footage, _TRUTH)
     temporal = {
         "background_flicker": found["flicker"],
         "warping_error": group(found["warping"])["frame"],

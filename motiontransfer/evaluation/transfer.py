@@ -15,6 +15,8 @@ from motiontransfer.errors import VideoError
 from motiontransfer.evaluation.benchmark import (
     Footage,
     Yardsticks,
+    against_real,
+    detected_footage,
     frame_table,
     judges_of,
     method_columns,
@@ -34,7 +36,6 @@ from motiontransfer.evaluation.plots import (
     write_picture,
 )
 from motiontransfer.evaluation.pose_accuracy import pose_scores, shows_a_head
-from motiontransfer.evaluation.redetection import redetect
 from motiontransfer.evaluation.regions import all_regions, person_regions
 from motiontransfer.evaluation.series import Scores, Series, group, means
 from motiontransfer.evaluation.temporal import ChangeJudge
@@ -92,11 +93,11 @@ def evaluate_transfer(
             videos.truth, intended, "film or cut it to match, or set this transfer's truth to none"
         )
     footage = {
-        "ours": _footage(videos.result, size, compute=compute),
+        "ours": detected_footage(videos.result, size=size, compute=compute),
         "nearest_neighbours": nearest_footage(intended, clips),
     }
     if videos.truth is not None:
-        footage["truth"] = _footage(videos.truth, size, compute=compute)
+        footage["truth"] = detected_footage(videos.truth, size=size, compute=compute)
     yardsticks = Yardsticks(
         box_margin=box_margin,
         distances=networks.distances,
@@ -134,11 +135,6 @@ def check_video(path: Path, intended: Keypoints, advice: str) -> None:
                 f"{path}: expected {intended.num_frames} frames, one a frame of the source, got "
                 f"{len(store)}; {advice}"
             )
-
-
-def _footage(video: Path, size: tuple[int, int], *, compute: Compute) -> Footage:
-    found = redetect(video, size=size, compute=compute)
-    return Footage(frames=[(video, i) for i in range(found.num_frames)], keypoints=found)
 
 
 def _judge(
@@ -183,11 +179,7 @@ def _arranged(
     }
     if "truth" in footage:
         temporal["frame_change_to_truth"] = found["change"]
-        truth = footage["truth"].keypoints
-        scores["truth"] = {
-            method: {**group(regions), **pose_scores(footage[method].keypoints, truth)}
-            for method, regions in group(found["pictures"]).items()
-        }
+        scores["truth"] = against_real(group(found["pictures"]), footage, "truth")
         # What was missed and found against the intended pose stands in the table already.
         columns = method_columns(group(scores["truth"])) | columns
     quantities = {"frame_change_to_source": found["change_to_source"], **temporal, **identity}

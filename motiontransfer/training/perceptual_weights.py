@@ -83,7 +83,7 @@ def read_perceptual_network(path: Path, pretrained: Pretrained) -> PerceptualNet
     Raises:
         WeightsError: not a file of tensors, or not those of a VGG19.
     """
-    tensors = _tensors(path, pretrained)
+    tensors = read_tensors(path, pretrained)
     try:
         network = perceptual_network(tensors)
     except ValueError as error:
@@ -99,7 +99,16 @@ def read_perceptual_network(path: Path, pretrained: Pretrained) -> PerceptualNet
     return network
 
 
-def _tensors(path: Path, pretrained: Pretrained) -> Mapping[str, Tensor]:
+def read_tensors(path: Path, pretrained: Pretrained) -> Mapping[str, Tensor]:
+    """Read somebody else's tensors, by name, without executing what else the file may hold.
+
+    Args:
+        path: `.safetensors`, or what torch saved.
+        pretrained: what to tell someone whose file is something else.
+
+    Raises:
+        WeightsError: not a file of plain tensors.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.evaluation import reconstruction
+from motiontransfer.evaluation import benchmark, reconstruction
 from motiontransfer.evaluation.pose_distance import concatenated
 from motiontransfer.parallel import Compute
 from motiontransfer.training.split import HeldOut
@@ -40,7 +40,7 @@ def run(clips, draw, poses, monkeypatch, tmp_path):
         assert video.exists()
         return asked[-1]
 
-    monkeypatch.setattr(reconstruction, "redetect", redetect)
+    monkeypatch.setattr(benchmark, "redetect", redetect)
 
     def run(held_out_fraction=0.25):
         findings = reconstruction.evaluate_reconstruction(

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from motiontransfer.errors import VideoError
-from motiontransfer.evaluation import scoring
+from motiontransfer.evaluation import benchmark
 from motiontransfer.evaluation.scoring import figures, score_videos
 from motiontransfer.parallel import Compute
 
@@ -17,7 +17,7 @@ _ONE = Compute(backend="local", address=None, num_workers=1)
 def score(poses, film, monkeypatch, tmp_path):
     """Score figures at the given centres; the detector knows where they are."""
     known = {}
-    monkeypatch.setattr(scoring, "redetect", lambda video, **_: known[video])
+    monkeypatch.setattr(benchmark, "redetect", lambda video, **_: known[video])
 
     def filmed(name, centres):
         path = film(tmp_path / f"{name}.mkv", poses(centres))

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.evaluation import transfer, worst_frames
+from motiontransfer.evaluation import benchmark, worst_frames
 from motiontransfer.evaluation.metrics import Networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.parallel import Compute
@@ -26,7 +26,7 @@ def clips(subject, poses, tmp_path):
 def find(clips, poses, film, monkeypatch, tmp_path):
     """Evaluate videos of figures at the given centres; the detector knows where they are."""
     known = {}
-    monkeypatch.setattr(transfer, "redetect", lambda video, **_: known[video])
+    monkeypatch.setattr(benchmark, "redetect", lambda video, **_: known[video])
 
     def find(result, truth=None, *, absent=(), **options):
         videos = {}

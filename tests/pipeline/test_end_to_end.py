@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.tiny_project import SIZE, SOURCE_FRAMES, dvc, edit_yaml, repro
+from tests.tiny_project import SIZE, SOURCE_FRAMES, add_dancer, dvc, edit_yaml, repro
 
 pytestmark = pytest.mark.slow
 
@@ -112,17 +112,7 @@ def test_a_second_source_and_transfer_train_nothing(project):
     (project / "data/videos").mkdir(exist_ok=True)
     shutil.copy(project / "data/truth/demo.mp4", project / "data/videos/cleo.mp4")
 
-    def add(params: dict) -> None:
-        params["videos"]["cleo_dance"] = {"path": "data/videos/cleo.mp4", "subject": "cleo"}
-        params["subjects"].append("cleo")
-        params["transfers"]["ada_as_cleo"] = {
-            "source": "cleo_dance",
-            "source_subject": "cleo",
-            "target": "ada",
-            "truth": "none",
-        }
-
-    edit_yaml(project / "params.yaml", add)
+    edit_yaml(project / "params.yaml", add_dancer)
     assert repro(project) == {
         "check_params",
         "decode@cleo_dance",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_project import ROOT, edit_yaml
+from tests.tiny_project import ROOT, add_dancer, edit_yaml
 from tests.workspace.machines import Machine
 from tests.workspace.remotes import s3_store
 from tests.workspace.warm_commands import WarmCommands
@@ -112,14 +112,7 @@ def test_another_dancer_and_transfer_train_nothing(owner, mate, store):
     shutil.copy(owner.root / "data/truth/demo.mp4", video)
     mate.dvc("add", "--quiet", "data/videos/cleo.mp4")
 
-    def add(params: dict) -> None:
-        params["videos"]["cleo_dance"] = {"path": "data/videos/cleo.mp4", "subject": "cleo"}
-        params["subjects"].append("cleo")
-        params["transfers"]["ada_as_cleo"] = {
-            "source": "cleo_dance", "source_subject": "cleo", "target": "ada", "truth": "none",
-        }  # fmt: skip
-
-    edit_yaml(mate.root / "params.yaml", add)
+    edit_yaml(mate.root / "params.yaml", add_dancer)
     said = mate.command("join")
     assert ran(said) == {
         "check_params",

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.evaluation import reconstruction
+from motiontransfer.evaluation import benchmark
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.skeleton import HOLISTIC
@@ -69,7 +69,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "render_poses", render_poses)
     tail = slice(7, 10)
     monkeypatch.setattr(
-        reconstruction,
+        benchmark,
         "redetect",
         lambda video, **_: Keypoints(
             points=walk.points[tail],

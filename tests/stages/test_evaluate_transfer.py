@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from motiontransfer.errors import MissingFileError, ParamsError, VideoError
-from motiontransfer.evaluation import transfer as library
+from motiontransfer.evaluation import benchmark
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.media.writing import write_video
@@ -77,7 +77,7 @@ def project(tmp_path, monkeypatch):
         write_video(
             Path(f"results/{name}/transfer.mp4"), _frames(6), frame_rate=rate, sound=None, crf=18
         )
-    monkeypatch.setattr(library, "redetect", lambda video, **_: _walk(6))
+    monkeypatch.setattr(benchmark, "redetect", lambda video, **_: _walk(6))
 
 
 def _metrics(name):
