@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.cli.app import main
 from motiontransfer.media.frame_store import FrameStore
+from tests.command import run_command
 from tests.dancer import add_clip, dance
 
 
@@ -21,23 +21,15 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", None)
 
 
-def command(monkeypatch, *arguments):
-    """Run it as a shell would; return its status."""
-    monkeypatch.setattr(sys, "argv", ["motiontransfer", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code
-
-
 @pytest.mark.parametrize("output", ["look.png", "looks/look.mp4"])
 def test_the_ending_says_what_is_written(output, monkeypatch, capsys):
-    assert not command(monkeypatch, "inspect", "waltz", "--output", output)
+    assert not run_command(monkeypatch, "inspect", "waltz", "--output", output)
     assert capsys.readouterr().out == f"wrote {output}\n"
     assert Path(output).read_bytes()[:8].find(b"PNG" if output.endswith("png") else b"ftyp") > 0
 
 
 def test_without_a_viewer_and_without_output_a_video_is_written(monkeypatch, capsys):
-    assert not command(monkeypatch, "inspect", "waltz")
+    assert not run_command(monkeypatch, "inspect", "waltz")
     assert capsys.readouterr().out == "wrote artifacts/inspection/waltz.mp4\n"
     with FrameStore(Path("artifacts/inspection/waltz.mp4")) as video:
         assert len(video) == 3
@@ -46,7 +38,7 @@ def test_without_a_viewer_and_without_output_a_video_is_written(monkeypatch, cap
 def test_a_recording_is_written_where_rerun_is_installed(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "rerun")
     pytest.importorskip("rerun")
-    assert not command(monkeypatch, "inspect", "waltz", "--output", "look.rrd")
+    assert not run_command(monkeypatch, "inspect", "waltz", "--output", "look.rrd")
     assert Path("look.rrd").stat().st_size > 0
 
 
@@ -55,7 +47,7 @@ def test_with_a_viewer_and_without_output_the_viewer_opens(monkeypatch, capsys):
     recording = "motiontransfer.rendering.recording"
     monkeypatch.setattr(f"{recording}.viewer_opens", lambda: True)
     monkeypatch.setattr(f"{recording}.show_recording", lambda looked_at: opened.append(looked_at))
-    assert not command(monkeypatch, "inspect", "waltz")
+    assert not run_command(monkeypatch, "inspect", "waltz")
     assert [looked_at.video for looked_at in opened] == ["waltz"]
     assert not Path("artifacts/inspection").exists()
 
@@ -72,7 +64,7 @@ def test_with_a_viewer_and_without_output_the_viewer_opens(monkeypatch, capsys):
     ],
 )
 def test_faults_are_told_in_one_line(arguments, message, monkeypatch, capsys):
-    assert command(monkeypatch, "inspect", *arguments) == 1
+    assert run_command(monkeypatch, "inspect", *arguments) == 1
     told = capsys.readouterr().err
     assert told.startswith(message)
     assert told.count("\n") == 1
@@ -80,7 +72,7 @@ def test_faults_are_told_in_one_line(arguments, message, monkeypatch, capsys):
 
 def test_what_was_not_made_yet_is_named_with_its_stage(monkeypatch, capsys):
     Path("artifacts/keypoints/ben/waltz.parquet").unlink()
-    assert command(monkeypatch, "inspect", "waltz") == 1
+    assert run_command(monkeypatch, "inspect", "waltz") == 1
     assert capsys.readouterr().err.endswith("not made yet; run `dvc repro clean_keypoints@waltz`\n")
 
 
@@ -88,13 +80,13 @@ def test_a_preset_is_shown_and_then_written(monkeypatch, capsys):
     Path("params.yaml").write_text("train_gan:\n  steps: 5  # few\n")
     Path("presets").mkdir()
     Path("presets/long.yaml").write_text("train_gan: {steps: 90}\n")
-    assert not command(monkeypatch, "preset", "long", "--dry-run")
+    assert not run_command(monkeypatch, "preset", "long", "--dry-run")
     assert capsys.readouterr().out == "train_gan.steps: 5 -> 90\n1 values would change\n"
     assert Path("params.yaml").read_text() == "train_gan:\n  steps: 5  # few\n"
-    assert not command(monkeypatch, "preset", "long")
+    assert not run_command(monkeypatch, "preset", "long")
     assert Path("params.yaml").read_text() == "train_gan:\n  steps: 90 # few\n"
 
 
 def test_an_unknown_preset_is_one_line(monkeypatch, capsys):
-    assert command(monkeypatch, "preset", "huge") == 1
+    assert run_command(monkeypatch, "preset", "huge") == 1
     assert capsys.readouterr().err == "ERROR: no preset 'huge'; there are none in presets\n"

@@ -1,13 +1,12 @@
 """`motiontransfer compare` writes one page, or says in one line what is wrong."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from motiontransfer.cli.app import main
 from motiontransfer.errors import MissingFileError
 from motiontransfer.report import comparison, revisions
+from tests.command import run_command
 
 
 @pytest.fixture
@@ -27,10 +26,7 @@ def written(tmp_path, monkeypatch):
 
 
 def _command(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["motiontransfer", "compare", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code
+    return run_command(monkeypatch, "compare", *arguments)
 
 
 def test_the_other_revision_is_the_workspace_unless_it_is_named(written, monkeypatch, capsys):

@@ -1,13 +1,10 @@
 """The doctor's lines are for people, its status and its JSON for programs."""
 
 import json
-import sys
 
-import pytest
-
-from motiontransfer.cli.app import main
 from motiontransfer.workspace import doctor
 from motiontransfer.workspace.findings import fault, fine, warning
+from tests.command import run_command
 
 FINDINGS = [
     fine("disk", "65 GB free"),
@@ -17,10 +14,7 @@ FINDINGS = [
 
 def command(monkeypatch, findings, *arguments):
     monkeypatch.setattr(doctor, "examine", lambda root: iter(findings))
-    monkeypatch.setattr(sys, "argv", ["motiontransfer", "doctor", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code
+    return run_command(monkeypatch, "doctor", *arguments)
 
 
 def test_each_finding_is_a_line_and_each_mend_another(monkeypatch, capsys):

@@ -1,11 +1,10 @@
 """`motiontransfer run` explains before and after, and in between is `dvc repro`."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from motiontransfer.cli.app import main
+from tests.command import run_command
 from tests.workspace.stub_pipeline import edit, make
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
@@ -23,10 +22,7 @@ def project(tmp_path, monkeypatch):
 
 def command(monkeypatch, *arguments):
     """Run it as a shell would; return its status."""
-    monkeypatch.setattr(sys, "argv", ["motiontransfer", "run", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code
+    return run_command(monkeypatch, "run", *arguments)
 
 
 def test_from_the_first_run_to_the_second(project, monkeypatch, capsys):

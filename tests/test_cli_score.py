@@ -1,22 +1,13 @@
 """The command prints each figure for each video, or says in one line why it cannot."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from motiontransfer.cli.app import main
 from motiontransfer.evaluation import scoring
 from motiontransfer.evaluation.scoring import ScoredVideos
-
-
-def run_command(monkeypatch, *arguments):
-    """Run it as a shell would; return its status."""
-    monkeypatch.setattr(sys, "argv", ["motiontransfer", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code
+from tests.command import run_command
 
 
 @pytest.fixture

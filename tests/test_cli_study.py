@@ -1,13 +1,12 @@
 """The command makes a page and scores what came back, or says in one line what is wrong."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from motiontransfer.cli.app import main
 from motiontransfer.study.records import ANSWERS_FORMAT, read_key
+from tests.command import run_command
 from tests.study.videos import BLUE, RED, video
 
 
@@ -20,11 +19,9 @@ def _videos(tmp_path, monkeypatch):
 
 def study(monkeypatch, capsys, *arguments):
     """(status, what was printed)."""
-    monkeypatch.setattr(sys, "argv", ["motiontransfer", "study", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        main()
+    status = run_command(monkeypatch, "study", *arguments)
     told = capsys.readouterr()
-    return end.value.code or 0, told.out + told.err
+    return status or 0, told.out + told.err
 
 
 MAKE = ("make", "s.html", "--a", "ours.mp4", "--b", "base.mp4", "--seconds", "0.5", "--clips", "2")

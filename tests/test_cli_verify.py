@@ -9,11 +9,11 @@ from types import ModuleType
 import pytest
 import torch
 
-from motiontransfer.cli.app import main
 from motiontransfer.errors import VideoError, WeightsError
 from motiontransfer.forensics.calibration import Calibration
 from motiontransfer.forensics.network import DetectorConfig, SynthesisDetector
 from motiontransfer.forensics.trained import TrainedDetector, write_detector
+from tests.command import run_command
 from tests.rendering.signing import signed_video, unsigned_video, with_byte_changed
 
 
@@ -40,11 +40,9 @@ def signed():
 
 def verify(monkeypatch, capsys, *arguments):
     """(status, what was printed)."""
-    monkeypatch.setattr(sys, "argv", ["motiontransfer", "verify", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        main()
+    status = run_command(monkeypatch, "verify", *arguments)
     told = capsys.readouterr()
-    return end.value.code, told.out + told.err
+    return status, told.out + told.err
 
 
 def with_detector(monkeypatch, judgement, weights="artifacts/forensics/detector.safetensors"):

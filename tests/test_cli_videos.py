@@ -1,13 +1,12 @@
 """Videos of one's own: added with a look at them, paired, taken out again."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from motiontransfer.cli.app import main
+from tests.command import run_command
 from tests.workspace.filmed import dressed, eyes, film, room, views
 
 MIDDLE = (128.0, 128.0)
@@ -39,16 +38,8 @@ def clip(tmp_path):
     return film(tmp_path / "IMG 42.mkv", frames)
 
 
-def command(monkeypatch, *arguments):
-    """Run it as a shell would; return its status."""
-    monkeypatch.setattr(sys, "argv", ["motiontransfer", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code
-
-
 def test_adding_says_what_it_is_what_was_seen_and_what_it_will_cost(clip, monkeypatch, capsys):
-    assert not command(monkeypatch, "add-video", clip, "--subject", "eve", "--name", "me")
+    assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve", "--name", "me")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "IMG 42.mkv: 0:01, 256x256 px, 25 frames a second, FFV1, without sound"
     assert "  people       1 in each" in lines
@@ -66,7 +57,7 @@ def test_adding_says_what_it_is_what_was_seen_and_what_it_will_cost(clip, monkey
 
 
 def test_a_target_is_told_its_training(clip, monkeypatch, capsys):
-    assert not command(monkeypatch, "add-video", clip, "--subject", "eve", "--target")
+    assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve", "--target")
     told = capsys.readouterr().out
     assert "  training     about 7 min on" in told or "  training     about" in told
     assert "show few poses of someone who is to be learnt" in told
@@ -75,10 +66,10 @@ def test_a_target_is_told_its_training(clip, monkeypatch, capsys):
 
 def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch, capsys):
     before = Path("params.yaml").read_bytes()
-    assert not command(monkeypatch, "add-video", clip, "--subject", "eve")
-    assert not command(monkeypatch, "add-transfer", "--source", "demo_dance", "--target", "eve")
+    assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve")
+    assert not run_command(monkeypatch, "add-transfer", "--source", "demo_dance", "--target", "eve")
     assert "`dvc repro` will train a generator of eve" in capsys.readouterr().out
-    assert not command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
+    assert not run_command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
     told = capsys.readouterr().out
     assert told.startswith(
         "goes from params.yaml: videos.eve, transfers.eve_as_ben, eve in subjects, eve in targets\n"
@@ -89,14 +80,14 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
 
 def test_a_known_target_is_not_trained_again(monkeypatch, capsys):
     arguments = ("--source", "demo_target", "--target", "ada", "--name", "ada_again")
-    assert not command(monkeypatch, "add-transfer", *arguments)
+    assert not run_command(monkeypatch, "add-transfer", *arguments)
     assert "ada is a target already" in capsys.readouterr().out
 
 
 def test_without_yes_it_asks_and_no_changes_nothing(monkeypatch, capsys):
     before = Path("params.yaml").read_bytes()
     monkeypatch.setattr("typer.confirm", _refuse)
-    assert command(monkeypatch, "remove-video", "demo_dance") == 1
+    assert run_command(monkeypatch, "remove-video", "demo_dance") == 1
     assert Path("params.yaml").read_bytes() == before
 
 
@@ -129,7 +120,7 @@ def _refuse(text, *, abort):
 )
 def test_faults_are_one_line_and_change_nothing(arguments, message, monkeypatch, capsys):
     before = Path("params.yaml").read_bytes()
-    assert command(monkeypatch, *arguments) == 1
+    assert run_command(monkeypatch, *arguments) == 1
     told = capsys.readouterr().err
     assert told.startswith(message)
     assert told.count("\n") == 1
