@@ -13,15 +13,20 @@ from tests.chromium import launched, page_of
 from tests.tiny_project import copy_project, repro
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """One thread, for fixtures of a module too: on some processors more end in other bytes.
+
+    On tensors as small as these more would wait for each other anyway.
+    """
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_leaks():
-    """Put back the state of all random number generators and torch's number of threads.
-
-    Meanwhile there is one thread: on tensors as small as these, more would wait for each other.
-    """
+    """Put back the state of all random number generators and torch's number of threads."""
     torch_state, threads = torch.get_rng_state(), torch.get_num_threads()
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - others use it
-    torch.set_num_threads(1)
     yield
     torch.set_rng_state(torch_state)
     torch.set_num_threads(threads)

@@ -1,7 +1,6 @@
 """One detector for all tests that ask what a trained one says."""
 
 import pytest
-import torch
 
 from motiontransfer.forensics.trained import write_detector
 from motiontransfer.forensics.training import train_detector
@@ -11,8 +10,7 @@ from tests.forensics.planted import CONFIG, SETTINGS, fabric, schedule, twins
 @pytest.fixture(scope="session")
 def detector(tmp_path_factory):
     """Trained on four drawn people, calibrated on a fifth."""
-    folder, threads = tmp_path_factory.mktemp("detector"), torch.get_num_threads()
-    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("detector")
     trained, _ = train_detector(
         [each for seed in range(4) for each in twins(folder, f"person{seed}", seed=seed)],
         twins(folder, "another", seed=50),
@@ -22,7 +20,6 @@ def detector(tmp_path_factory):
         schedule=schedule(num_steps=80),
         folder=folder / "run",
     )
-    torch.set_num_threads(threads)
     return trained
 
 

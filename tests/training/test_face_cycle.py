@@ -208,6 +208,7 @@ def test_two_pairs_of_faces_go_there_and_back():
         .repeat_interleave(8, 2)
         .repeat_interleave(8, 3),
     )
-    losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(60)]
+    losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(100)]
     for name in ("generator/cycle_source", "generator/cycle_target"):
-        assert losses[-1][name] < losses[0][name] / 3, name
+        last = torch.stack([each[name] for each in losses[-10:]]).mean()  # one step is chance
+        assert last < losses[0][name] / 3, name
