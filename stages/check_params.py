@@ -28,6 +28,7 @@ def main() -> None:
     subjects = load_section(list[Name], "subjects")
     targets = load_section(list[Name], "targets")
     transfers = load_section(dict[Name, Transfer], "transfers")
+    load_section(list[Name], "detectors")
     faults = [
         *_video_faults(videos, subjects),
         *_unknown("targets", targets, subjects, "subjects"),

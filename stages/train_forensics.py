@@ -1,4 +1,4 @@
-"""Train the detector of rendered video: `python -m stages train_forensics`."""
+"""Train a detector of rendered video: `python -m stages train_forensics detector`."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ from pydantic import Field
 from motiontransfer.forensics.footage import Share
 from motiontransfer.forensics.network import DetectorConfig
 from motiontransfer.forensics.project import DetectorPaths, Project, make_detector
-from motiontransfer.forensics.trained import write_no_detector
 from motiontransfer.forensics.training import DetectorSettings
 from motiontransfer.params import load_section
 from motiontransfer.rendering.rollout import FaceMode
@@ -20,6 +19,7 @@ from motiontransfer.transfers import Name, Transfer
 class TrainForensicsParams(RunParams):
     """Section `train_forensics` of params.yaml, where each value is explained."""
 
+    steps: int = Field(ge=1)
     held_out_fraction: float = Field(gt=0, lt=1)
     gap_frames: int = Field(ge=0)
     max_frames: int = Field(ge=50)
@@ -30,20 +30,14 @@ class TrainForensicsParams(RunParams):
     average_decay: float = Field(ge=0, lt=1)
 
 
-def main() -> str | None:
-    """Read frames, poses and weights of all targets; write the detector, a picture and metrics."""
+def main(name: str) -> None:
+    """Read frames, poses and weights of all targets; write a detector, a picture and metrics."""
     params = load_section(TrainForensicsParams, "train_forensics")
     paths = DetectorPaths(
-        checkpoints=Path("checkpoints/train_forensics"),
-        weights=Path("artifacts/forensics/detector.safetensors"),
-        logs=Path("artifacts/training/forensics/detector"),
+        checkpoints=Path(f"checkpoints/train_forensics/{name}"),
+        weights=Path(f"artifacts/forensics/{name}.safetensors"),
+        logs=Path(f"artifacts/training/forensics/{name}"),
     )
-    metrics_file = Path("artifacts/metrics/train_forensics.json")
-    if params.steps == 0:
-        write_no_detector(paths.weights)
-        paths.logs.mkdir(parents=True, exist_ok=True)
-        write_json(metrics_file, {"steps": 0})
-        return "steps: 0, so no detector is trained"
     project = Project(
         root=Path(),
         targets=load_section(list[Name], "targets"),
@@ -61,5 +55,4 @@ def main() -> str | None:
             paths=paths,
         )
         if fabric.is_global_zero:
-            write_json(metrics_file, metrics)
-    return None
+            write_json(Path(f"artifacts/metrics/train_forensics/{name}.json"), metrics)

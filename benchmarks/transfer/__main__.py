@@ -27,7 +27,7 @@ from motiontransfer.params import load_section
 
 _COPIED = (".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer")
 _DEMO = ("demo/__init__.py", "demo/film.py", "benchmarks/transfer")
-_STAGES = Path("benchmarks/transfer/stages.yaml")  # as dvc.yaml it would belong to this project
+_STAGES = Path("benchmarks/transfer/stages.yaml")
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def _run(folder: Path, content: dict) -> None:
             shutil.copytree(source, copy, ignore=ignored, dirs_exist_ok=True)
         elif source.exists():
             shutil.copy(source, copy)
-    shutil.copy(_STAGES, folder / _STAGES.with_name("dvc.yaml"))
+    shutil.copy(_STAGES, folder / "demo/dvc.yaml")
     (folder / ".dvc").mkdir(exist_ok=True)
     (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))

@@ -64,13 +64,13 @@ def _judge(video: Path, weights: Path | None) -> "tuple[Judgement | None, str | 
     if weights is not None and not weights.exists():
         raise MissingFileError(f"{weights}: no such weights file; expected a forensics detector")
     if not (weights or _DETECTOR).exists():
-        return None, f"there is none here ({_DETECTOR})"
+        return None, f"there is none here: {_DETECTOR}; `detectors` in params.yaml has one trained"
     # Imported here: it loads PyTorch, which takes seconds, and reading a manifest does without it.
     from motiontransfer.forensics.verdict import judge_video
 
     try:
         return judge_video(video, weights or _DETECTOR), None
-    except (VideoError, WeightsError) as error:  # too short, too small, nothing trained
+    except (VideoError, WeightsError) as error:  # too short, too small, not a detector
         return None, str(error)
 
 

@@ -80,7 +80,7 @@ def _division(
         raise TrainingError(
             f"expected seconds to train the detector and others to calibrate it on, got "
             f"{len(training)} and {len(calibration)} of {', '.join(t.subject for t in known)}; use "
-            "longer clips, change train_forensics.held_out_fraction, or set its steps to 0"
+            "longer clips, change train_forensics.held_out_fraction, or take it out of `detectors`"
         )
     twins = seconds_of(tested)
     return Division(

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from torch import nn
-
-from motiontransfer.errors import WeightsError
 from motiontransfer.forensics.calibration import Calibration
 from motiontransfer.forensics.network import DetectorConfig, SynthesisDetector
 from motiontransfer.training.trained import described
@@ -41,24 +38,14 @@ def write_detector(
     write_weights(path, detector.network, description=description)
 
 
-def write_no_detector(path: Path) -> None:
-    """Say in the weights file that there is none."""
-    write_weights(path, nn.Module(), description={"detector": None})
-
-
 def read_detector(path: Path) -> TrainedDetector:
     """Build the detector that a weights file describes.
 
     Raises:
         MissingFileError: no such file.
-        WeightsError: it says that there is none, is not a weights file, or its tensors do not fit.
+        WeightsError: it is not a weights file, or its tensors do not fit.
     """
     description = read_description(path)
-    if description.get("detector", ...) is None:
-        raise WeightsError(
-            f"{path}: holds no detector, as none was trained; set train_forensics.steps to more "
-            "than 0 and run `dvc repro train_forensics`"
-        )
     config = described(path, description, "detector", DetectorConfig)
     network = SynthesisDetector(config)
     load_weights(path, network)

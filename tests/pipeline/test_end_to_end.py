@@ -120,7 +120,6 @@ def test_a_second_source_and_transfer_train_nothing(project):
         "clean_keypoints@cleo_dance",
         "fit_normalization@cleo",
         "train_face_cycle@ada_as_cleo",  # 0 steps: nothing is trained
-        "train_forensics",  # nor here
         "render@ada_as_cleo",
         "evaluate_transfer@ada_as_cleo",
         "report@ada_as_cleo",

@@ -98,10 +98,8 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
             "training",
         ),  # brought
         *("poses", "evaluation_transfer", "findings", "curves", "metrics"),  # made
-        # The detector of rendered video is made of poses, which were made anew: whether it must be,
-        # too, DVC can only tell with all that it reads.
-        "forensics",
     }
+    assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()
     assert not (third.root / "artifacts/detections").exists()
     assert not (third.root / "demo/clips").exists()
 
@@ -121,7 +119,6 @@ def test_another_dancer_and_transfer_train_nothing(owner, mate, store):
         "clean_keypoints@cleo_dance",
         "fit_normalization@cleo",
         "train_face_cycle@ada_as_cleo",  # 0 steps: nothing is trained
-        "train_forensics",  # nor here
         "render@ada_as_cleo",
         "evaluate_transfer@ada_as_cleo",
         "report@ada_as_cleo",

@@ -23,6 +23,7 @@ _PARAMS = {
             **{"target": "ada", "truth": "none"},
         }
     },
+    "detectors": [],
 }
 DANCE, TRANSFER = ("videos", "dance"), ("transfers", "ada_as_ben")
 
@@ -72,6 +73,7 @@ def test_names_that_fit_give_the_same_file_whatever_they_are(check):
             r"videos\.dance\.path: no such file: data/videos/absent\.mp4; copy the video there",
         ),
         ((*DANCE, "subjct", "ben"), r"videos\.dance\.subjct: unknown key"),
+        (("detectors", ["../x"]), r"detectors\.0: "),
         ((*DANCE, "subject", 7), r"videos\.dance\.subject: input should be a valid string, got 7"),
         (
             (*DANCE, "subject", "../b"),
