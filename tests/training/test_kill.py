@@ -7,29 +7,19 @@ import pytest
 
 from tests.dancer import dance, training_clip
 from tests.training.together import start
-from tests.training.trainings import train_face, train_grown, train_main, write_main_weights
+from tests.training.trainings import (
+    train_face,
+    train_grown,
+    train_main,
+    train_until,
+    write_main_weights,
+)
 
 NUM_STEPS = 36
 CHANGES = {
     **{"num_steps": NUM_STEPS, "batch_size": 1, "log_every_steps": 1},
     **{"sample_every_steps": 12, "checkpoint_every_steps": 3},
 }
-
-
-def logged(folder):
-    """How many steps a run has logged since it began, in both parts if it has two."""
-    curve = "live/plots/metrics/generator/l1.tsv"
-    curves = [*folder.glob(f"checkpoints/*/global/{curve}"), *folder.glob(f"checkpoints/*/{curve}")]
-    return sum(curve.read_text().count("\n") - 1 for curve in curves)
-
-
-def kill_after(process, folder, step, *, seconds):
-    """Kill a process some time after it has logged a step."""
-    while process.is_alive() and logged(folder) < step:
-        time.sleep(0.002)
-    time.sleep(seconds)
-    process.kill()
-    process.join()
 
 
 def results(folder):
@@ -56,8 +46,9 @@ def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, tr
     seconds_a_step = (time.monotonic() - began) / NUM_STEPS
     moments = random.Random(train.__name__)
     for step in sorted([*moments.sample(range(1, NUM_STEPS - 3), 4), *certain]):
-        process = start(train, clips, tmp_path / "killed", CHANGES)
-        kill_after(process, tmp_path / "killed", step, seconds=moments.uniform(0, seconds_a_step))
+        seconds = moments.uniform(0, seconds_a_step)
+        process = start(train_until, step, seconds, train, clips, tmp_path / "killed", CHANGES)
+        process.join()
         assert process.exitcode == -9
     assert len(list((tmp_path / "killed/checkpoints").iterdir())) == 1
     last = start(train, clips, tmp_path / "killed", CHANGES)

@@ -1,5 +1,9 @@
 """Whole trainings at the smallest size, for processes that are started, stopped and compared."""
 
+import os
+import signal
+import threading
+import time
 from dataclasses import replace
 
 import torch
@@ -72,6 +76,29 @@ def train_grown(clips, folder, changes):
             held_out=HELD_OUT,
             paths=paths(folder),
         )
+
+
+def train_until(step, seconds, train, clips, folder, changes):
+    """Train, and be killed some seconds after a step has been logged.
+
+    By a thread of the process itself: another process could come too late on a busy machine.
+    """
+
+    def kill():
+        while _logged(folder) < step:
+            time.sleep(0.002)
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    train(clips, folder, changes)
+
+
+def _logged(folder):
+    """How many steps a run has logged since it began, in both parts if it has two."""
+    curve = "live/plots/metrics/generator/l1.tsv"
+    curves = [*folder.glob(f"checkpoints/*/global/{curve}"), *folder.glob(f"checkpoints/*/{curve}")]
+    return sum(curve.read_text().count("\n") - 1 for curve in curves)
 
 
 def train_face(clips, folder, changes):
