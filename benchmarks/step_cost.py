@@ -1,17 +1,17 @@
 """What a training step of each variant costs, beside one of the default: CPU time of one thread.
 
 `uv run python -m benchmarks.step_cost [EXPERIMENT ...]` after `uv run dvc repro` writes
-benchmarks/step_costs.json, which benchmarks/ablation.py reads. The stage itself is run for few and
-for more steps, and the difference counts, so that what happens once does not. The default is
-measured anew before and after each variant, because a busy machine slows all by turns.
+benchmarks/step_costs.json, which benchmarks/ablation.py reads. The stage itself is run, for a few
+steps. The variant and the default share one core, which switches between them all the time: what
+else the machine does slows both alike.
 """
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,21 +21,18 @@ from benchmarks.ablation import COSTS_FILE, read_variants
 from motiontransfer.storage import write_json
 
 TARGET = "ada"
-_FEW, _MORE = 16, 32  # multiples of 16, since R1 is taken every 16 steps
+_FIRST, _TIMED = 4, 32  # a multiple of 16, since R1 is taken every 16 steps
+_CHILD = "--child"
 
 
 def main(named: list[str]) -> None:
     """Measure the variants named, or all that can be run without more files."""
     costs = json.loads(COSTS_FILE.read_text(encoding="utf-8")) if COSTS_FILE.exists() else {}
-    before = _step_seconds({})
     for variant in read_variants():
         if variant.experiment not in named and (named or variant.optional):
             continue
-        costs[variant.experiment] = 1.0
-        if changed := _of_training(variant.params):
-            of_variant, after = _step_seconds(changed), _step_seconds({})
-            costs[variant.experiment] = round(2 * of_variant / (before + after), 3)
-            before = after
+        changed = _of_training(variant.params)
+        costs[variant.experiment] = _cost(changed) if changed else 1.0
         print(f"{variant.experiment}: {costs[variant.experiment]}", flush=True)  # noqa: T201
         write_json(COSTS_FILE, costs)
 
@@ -48,29 +45,57 @@ def _of_training(params: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in section.items() if name != "seed"}
 
 
-def _step_seconds(params: Mapping[str, object]) -> float:
-    few, more = (_cpu_seconds(params, steps) for steps in (_FEW, _MORE))
-    return (more - few) / (_MORE - _FEW)
+def _cost(changed: Mapping[str, object]) -> float:
+    """CPU time of a step with these params over that of a step without, both at once."""
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        processes = [
+            _start(Path(scratch) / name, params)
+            for name, params in (("variant", changed), ("default", {}))
+        ]
+        variant, default = (float(process.communicate()[0]) for process in processes)
+    return round(variant / default, 3)
 
 
-def _cpu_seconds(params: Mapping[str, object], steps: int) -> float:
-    """Run the stage in a folder of its own; return the CPU time that it took."""
+def _start(folder: Path, params: Mapping[str, object]) -> subprocess.Popen[str]:
+    """Begin the stage in a folder of its own, on the first core that we may use."""
     content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     content["train_gan"].update(params)
+    steps = _FIRST + _TIMED
     content["train_gan"].update(steps=steps, sample_every_steps=steps, checkpoint_every_steps=steps)
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        folder = Path(scratch)
-        (folder / "artifacts").mkdir()
-        for name in ("frames", "keypoints"):
-            (folder / "artifacts" / name).symlink_to(Path("artifacts", name).resolve())
-        (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-        command = [sys.executable, "-m", "stages", "train_gan", TARGET]
-        began = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, cwd=folder, env=environment, check=True, stderr=subprocess.DEVNULL)
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
+    (folder / "artifacts").mkdir(parents=True)
+    for name in ("frames", "keypoints"):
+        (folder / "artifacts" / name).symlink_to(Path("artifacts", name).resolve())
+    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.step_cost", _CHILD],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def _time_stage() -> None:
+    """Run the stage here, and print the CPU seconds of a step."""
+    from motiontransfer.training.gan import GanTask
+    from stages.train_gan import main as train
+
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    whole_step, ended = GanTask.step, []
+
+    def step(*arguments: object, **options: object) -> object:
+        losses = whole_step(*arguments, **options)  # ty: ignore[invalid-argument-type]
+        ended.append(time.process_time())
+        return losses
+
+    GanTask.step = step  # ty: ignore[invalid-assignment]
+    train(TARGET)
+    print((ended[-1] - ended[_FIRST - 1]) / _TIMED)  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:] == [_CHILD]:
+        _time_stage()
+    else:
+        main(sys.argv[1:])

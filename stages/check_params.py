@@ -1,15 +1,54 @@
-"""Check the names in params.yaml before anything is computed: `python -m stages check_params`.
+"""Check all of params.yaml before anything is computed: `python -m stages check_params`.
 
-Videos, subjects, targets and transfers must fit together; each stage checks its own section when it
-runs. The out never changes, so a new video reruns nothing of the others.
+Videos, subjects, targets and transfers must fit together, and each section be as its stage expects
+it: a fault in the last stage's is told before the first one runs. What says that all is well never
+changes, so a new video reruns nothing of the others.
 """
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from motiontransfer.errors import ParamsError
+from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Section, load_section
+from motiontransfer.pose.detector_choice import load_detector
 from motiontransfer.storage import write_json
 from motiontransfer.transfers import Name, Transfer
+from stages.clean_keypoints import CleanKeypointsParams
+from stages.decode import DecodeParams
+from stages.evaluate import EvaluateParams
+from stages.evaluate_transfer import EvaluateTransferParams
+from stages.fit_normalization import FitNormalizationParams
+from stages.render import NormalizationParams, RenderParams
+from stages.report import PARAMS_OF_RESULTS, ReportParams
+from stages.train_face_cycle import TrainFaceCycleParams
+from stages.train_face_gan import TrainFaceGanParams
+from stages.train_forensics import TrainForensicsParams
+from stages.train_gan import TrainGanParams
+
+SECTIONS = {
+    "decode": DecodeParams,
+    "clean_keypoints": CleanKeypointsParams,
+    "fit_normalization": FitNormalizationParams,
+    "normalization": NormalizationParams,
+    "train_gan": TrainGanParams,
+    "train_face_gan": TrainFaceGanParams,
+    "train_face_cycle": TrainFaceCycleParams,
+    "render": RenderParams,
+    "evaluate": EvaluateParams,
+    "evaluate_transfer": EvaluateTransferParams,
+    "report": ReportParams,
+    "train_forensics": TrainForensicsParams,
+    "compute": Compute,
+}
+"""Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
+
+OF_RESULTS = (
+    *("decode", "detect_keypoints", "clean_keypoints", "fit_normalization", "normalization"),
+    *("train_gan", "train_face_gan", "train_face_cycle"),
+    *("render", "evaluate", "evaluate_transfer"),
+)
+"""What every result depends on: reports show it."""
 
 
 class Video(Section):
@@ -23,13 +62,45 @@ class Video(Section):
 
 
 def main() -> None:
-    """Raise one error that lists every fault; otherwise write a constant file."""
+    """Raise one error that lists every fault; if there is none, say so and write OF_RESULTS."""
+    faults = [*_faults_of_names(), *_faults_of_sections()]
+    if faults:
+        raise ParamsError("\n".join(faults))
+    write_json(Path("artifacts/params_checked.json"), {"names_fit_together": True})
+    write_json(PARAMS_OF_RESULTS, {name: load_section(dict, name) for name in OF_RESULTS})
+
+
+def _faults_of_sections() -> Iterator[str]:
+    for name, model in SECTIONS.items():
+        yield from _fault(lambda name=name, model=model: load_section(model, name))
+    for video in load_section(dict, "videos"):
+        yield from _fault(lambda video=video: load_detector(video))
+
+
+def _fault(load: Callable[[], object]) -> list[str]:
+    try:
+        load()
+    except ParamsError as error:
+        return [str(error)]
+    return []
+
+
+def _faults_of_names() -> list[str]:
     videos = load_section(dict[Name, Video], "videos")
     subjects = load_section(list[Name], "subjects")
     targets = load_section(list[Name], "targets")
     transfers = load_section(dict[Name, Transfer], "transfers")
     load_section(list[Name], "detectors")
-    faults = [
+    return [f"{PARAMS_FILE}: {fault}" for fault in _unfit(videos, subjects, targets, transfers)]
+
+
+def _unfit(
+    videos: dict[str, Video],
+    subjects: list[str],
+    targets: list[str],
+    transfers: dict[str, Transfer],
+) -> list[str]:
+    return [
         *_video_faults(videos, subjects),
         *_unknown("targets", targets, subjects, "subjects"),
         *(
@@ -38,9 +109,6 @@ def main() -> None:
             for fault in _transfer_faults(f"transfers.{name}", transfer, videos, targets)
         ),
     ]
-    if faults:
-        raise ParamsError("\n".join(f"{PARAMS_FILE}: {fault}" for fault in faults))
-    write_json(Path("artifacts/params_checked.json"), {"names_fit_together": True})
 
 
 def _video_faults(videos: dict[str, Video], subjects: list[str]) -> list[str]:

@@ -1,9 +1,11 @@
 """Write a transfer's report: `python -m stages report <transfer>`."""
 
+import json
 from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
+from motiontransfer.errors import MissingFileError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.params import Section, load_section
 from motiontransfer.report.curves import read_per_frame, write_curves
@@ -14,6 +16,8 @@ from motiontransfer.training.weights import read_description
 from motiontransfer.transfers import Transfer
 
 _ARTIFACTS = Path("artifacts")
+PARAMS_OF_RESULTS = _ARTIFACTS / "params_of_results.json"
+"""The sections that results depend on, as `check_params` found them."""
 _PLOTTED = ("ours", "nearest_neighbours")  # as dvc.yaml has them for `dvc plots`
 
 
@@ -62,12 +66,11 @@ def main(transfer: str) -> str:
 
 
 def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:
-    """Where each stage upstream says what it counted."""
+    """Where stages upstream say what they counted."""
     name_of = {
-        **dict.fromkeys(("decode", "detect_keypoints", "clean_keypoints"), names.source),
-        **dict.fromkeys(("fit_normalization", "train_gan", "train_face_gan"), names.target),
-        **dict.fromkeys(("train_face_cycle", "render"), transfer),
-        "evaluate": names.target,
+        **dict.fromkeys(("decode", "clean_keypoints"), names.source),
+        **dict.fromkeys(("train_gan", "train_face_gan", "evaluate"), names.target),
+        "render": transfer,
     }
     return {
         stage: _ARTIFACTS / "metrics" / stage / f"{name}.json" for stage, name in name_of.items()
@@ -92,20 +95,12 @@ def _files(result: Path, names: Transfer, clips: list[TargetClip]) -> dict[str, 
 
 
 def _params(transfer: str, names: Transfer) -> dict[str, object]:
-    """The sections that stages upstream of this transfer read."""
+    """What of params.yaml this transfer depends on."""
+    if not PARAMS_OF_RESULTS.exists():
+        raise MissingFileError(f"{PARAMS_OF_RESULTS}: no such file; `dvc repro` writes it")
     anything = dict[str, object]
     return {
         f"transfers.{transfer}": load_section(anything, f"transfers.{transfer}"),
         f"videos.{names.source}": load_section(anything, f"videos.{names.source}"),
-        "decode": load_section(anything, "decode"),
-        "detect_keypoints": load_section(anything, "detect_keypoints"),
-        "clean_keypoints": load_section(anything, "clean_keypoints"),
-        "fit_normalization": load_section(anything, "fit_normalization"),
-        "normalization": load_section(anything, "normalization"),
-        "train_gan": load_section(anything, "train_gan"),
-        "train_face_gan": load_section(anything, "train_face_gan"),
-        "train_face_cycle": load_section(anything, "train_face_cycle"),
-        "render": load_section(anything, "render"),
-        "evaluate": load_section(anything, "evaluate"),
-        "evaluate_transfer": load_section(anything, "evaluate_transfer"),
+        **json.loads(PARAMS_OF_RESULTS.read_text(encoding="utf-8")),
     }

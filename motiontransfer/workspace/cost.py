@@ -31,7 +31,7 @@ _CROP_SECONDS = 6.0  # to look for the person where the crop is auto
 _START_SECONDS = {
     **{
         "code": 2,
-        "check_params": 2,
+        "check_params": 6,
         "film": 3,
         "decode": 3,
         "detect_keypoints": 8,

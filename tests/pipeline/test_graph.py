@@ -11,6 +11,7 @@ import yaml
 from motiontransfer.own_code import code_digests
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.detector_choice import load_detector
+from stages import check_params
 from stages.code import stage_modules
 
 ROOT = Path(__file__).parents[2]
@@ -79,10 +80,13 @@ def test_package_files_hold_only_a_docstring_so_that_no_stage_need_depend_on_the
 def test_each_stage_loads_the_sections_that_the_graph_lists(name, definition):
     source = (ROOT / f"{_module(definition).replace('.', '/')}.py").read_text()
     loaded = set(re.findall(r"load_section\([^\"]*\"(\w+)", source))
+    if name == "check_params":
+        loaded |= set(check_params.SECTIONS)
     if "load_detector(" in source:
         loaded |= {"detect_keypoints", "videos"}
     listed = {param.split(".")[0] for param in definition.get("params", [])}
-    assert listed == loaded - {"compute"}  # which changes nothing but the time
+    without_effect = set() if name == "check_params" else {"compute"}  # on anything but the time
+    assert listed == loaded - without_effect
 
 
 @pytest.mark.parametrize(
@@ -101,6 +105,20 @@ def test_the_projects_params_are_valid(name):
     model = getattr(module, f"{name.title().replace('_', '')}Params")
     load_section(model, name, path=ROOT / "params.yaml")
     assert issubclass(model, Section)
+    assert check_params.SECTIONS[name] is model
+
+
+def test_reports_show_each_section_that_results_depend_on():
+    downstream = {"render", "evaluate", "evaluate_transfer"}
+    names = {"videos", "transfers"}
+    upstream = {
+        section.split(".")[0]
+        for _, name, definition in STAGES
+        if name not in ("check_params", "report", "train_forensics", "film")
+        for section in definition.get("params", [])
+    }
+    assert downstream < upstream
+    assert set(check_params.OF_RESULTS) == upstream - names
 
 
 def test_what_a_source_video_changes_is_no_input_of_training():

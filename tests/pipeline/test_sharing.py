@@ -76,7 +76,7 @@ def test_what_the_owner_tried_before_is_restored_and_not_run(owner, mate):
     set_crf(mate, 30)
     said = mate.command("join")
     assert ran(said) == set()
-    made = "render@ada_as_ben, evaluate_transfer@ada_as_ben, report@ada_as_ben"
+    made = "check_params, render@ada_as_ben, evaluate_transfer@ada_as_ben, report@ada_as_ben"
     assert f"made anew or restored: {made}\n" in said
     assert mate.files("results") != owner.files("results")
 
@@ -85,7 +85,12 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     third = owner.clone(tmp_path / "third", environment=store.reader)
     set_crf(third, 32)
     said = third.command("join")
-    made = {"render@ada_as_ben", "evaluate_transfer@ada_as_ben", "report@ada_as_ben"}
+    made = {
+        "check_params",
+        "render@ada_as_ben",
+        "evaluate_transfer@ada_as_ben",
+        "report@ada_as_ben",
+    }
     assert ran(said) == made
     assert {Path(path).parts[1] for path in third.files("artifacts")} == {
         *(
@@ -98,6 +103,7 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
             "training",
         ),  # brought
         *("poses", "evaluation_transfer", "findings", "curves", "metrics"),  # made
+        *("params_checked.json", "params_of_results.json"),
     }
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()
     assert not (third.root / "artifacts/detections").exists()

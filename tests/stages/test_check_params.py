@@ -10,7 +10,7 @@ import yaml
 from motiontransfer.errors import ParamsError
 from stages.check_params import main
 
-_PARAMS = {
+_PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text()) | {
     "videos": {
         "walk": {"path": "data/videos/walk.mp4", "subject": "ada"},
         "dance": {"path": "data/videos/dance.mp4", "subject": "ben", "crop": [0, 0, 64, 64]},
@@ -74,6 +74,10 @@ def test_names_that_fit_give_the_same_file_whatever_they_are(check):
         ),
         ((*DANCE, "subjct", "ben"), r"videos\.dance\.subjct: unknown key"),
         (("detectors", ["../x"]), r"detectors\.0: "),
+        (("render", "crff", 3), r"render\.crff: unknown key; did you mean 'crf'"),
+        (("compute", "num_workers", -1), r"compute\.num_workers: .*greater than or equal to 0"),
+        (("detect_keypoints", "max_people", 0), r"detect_keypoints\.max_people: "),
+        ((*DANCE, "detector", "none"), r"videos\.dance\.detector: "),
         ((*DANCE, "subject", 7), r"videos\.dance\.subject: input should be a valid string, got 7"),
         (
             (*DANCE, "subject", "../b"),
@@ -152,3 +156,12 @@ def test_a_truth_that_another_pipeline_names_is_made_by_it(check):
     Path("demo").mkdir()
     Path("demo/dvc.yaml").write_text("stages: {film: {outs: [data/truth/demo.mp4]}}")
     check((*TRANSFER, "truth", "demo.mp4"))
+
+
+def test_what_results_depend_on_is_written_for_reports(check):
+    check(("train_gan", "steps", 7))
+    written = json.loads(Path("artifacts/params_of_results.json").read_text())
+    assert written["train_gan"]["steps"] == 7
+    assert not {"report", "train_forensics", "compute", "videos"} & set(written)
+    check(("train_gan", "steps", 7), ("report", "max_megabytes", 3.0))
+    assert json.loads(Path("artifacts/params_of_results.json").read_text()) == written

@@ -188,4 +188,4 @@ def test_times_come_from_the_model_put_right_by_runs_here():
     stages = [planned("decode@a"), planned("check_params"), planned("render@x")]
     known = Plan(params={**params, "transfers": {}}, frames={"a": 0}, num_cores=2, gmacs=1.0)
     timed = with_times(stages, known, run_factors={"decode": 3.0}, unknown_kinds=("render",))
-    assert [stage.seconds for stage in timed] == [9.0, 2.0, None]
+    assert [stage.seconds for stage in timed] == [9.0, 6.0, None]
