@@ -24,6 +24,7 @@ _COLUMNS = 6
 METRICS = {
     "person SSIM": "results/ada_as_ben/metrics.json:truth.ours.person.ssim",
     "person L1": "results/ada_as_ben/metrics.json:truth.ours.person.l1",
+    "face SSIM": "results/ada_as_ben/metrics.json:truth.ours.face.ssim",
     "pose px": "results/ada_as_ben/metrics.json:truth.ours.pose_distance_px.all",
     "hands missed": "results/ada_as_ben/metrics.json:detection.ours.missed_detections.hands",
     "face missed": "results/ada_as_ben/metrics.json:detection.ours.missed_detections.face",
@@ -37,6 +38,7 @@ METRICS = {
 BASELINE = {
     "person SSIM": "results/ada_as_ben/metrics.json:truth.nearest_neighbours.person.ssim",
     "person L1": "results/ada_as_ben/metrics.json:truth.nearest_neighbours.person.l1",
+    "face SSIM": "results/ada_as_ben/metrics.json:truth.nearest_neighbours.face.ssim",
     "pose px": "results/ada_as_ben/metrics.json:truth.nearest_neighbours.pose_distance_px.all",
     "held-out SSIM": "artifacts/metrics/evaluate/ada.json:nearest_neighbours.person.ssim",
     "held-out L1": "artifacts/metrics/evaluate/ada.json:nearest_neighbours.person.l1",

@@ -20,6 +20,7 @@ from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import read_generator
 from motiontransfer.training.weights import read_description
 from tests.dancer import SIZE, dance, film, training_clip
+from tests.digests import digests
 from tests.training.small import STYLE, gan_settings, networks, paths, schedule
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
@@ -45,18 +46,9 @@ def train(clips, folder, *, settings=None, background="plate", precision="32-tru
     )
 
 
-def files(folder):
-    """Every file's bytes, but for pictures, whose compression is nobody's business."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
 def test_weights_logs_and_counts_are_there_and_nothing_else(tmp_path, clips):
     counts = train(clips, tmp_path / "run")
-    assert {path for path in files(tmp_path / "run") if not path.endswith(".tsv")} == {
+    assert {path for path in digests(tmp_path / "run") if not path.endswith(".tsv")} == {
         *("models/generator.safetensors", "models/discriminator.safetensors"),
         *("logs/images/step_000004.png", "logs/images/step_000005.png"),
     }
@@ -131,7 +123,7 @@ def test_a_training_that_was_stopped_ends_in_the_same_bytes(
     torch.randn(100)  # what else the process drew makes no difference
     train(clips, tmp_path / "stopped", background=background)
     assert taken == [0, 1, 2, 3, 2, 3, 4]
-    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+    assert digests(tmp_path / "stopped") == digests(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("change", ["settings", "keypoints", "frames", "precision", "code"])
@@ -201,7 +193,7 @@ def test_held_out_frames_make_no_difference(tmp_path, clips):
     changed.points[8:] += 3 * (changed.score[8:, :, None] > 0)
     other = training_clip(tmp_path / "c", changed, training_frames=range(8))
     train([other], tmp_path / "other", num_steps=3)
-    assert files(tmp_path / "one/models") == files(tmp_path / "other/models")
+    assert digests(tmp_path / "one/models") == digests(tmp_path / "other/models")
     assert not np.array_equal(changed.points, keypoints.points)
 
 

@@ -24,6 +24,7 @@ from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import read_generator
 from motiontransfer.training.weights import read_description
 from tests.dancer import SIZE, dance, training_clip
+from tests.digests import digests
 from tests.training.small import (
     STYLE,
     discriminators,
@@ -270,14 +271,6 @@ def train(clips, folder, *, growth=GROWTH, background="generated", **changes):
     )
 
 
-def files(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
 def recorded_steps(monkeypatch):
     """(pictures, step, learning rate, global part before the step) of each step from now on."""
     whole_step, taken = GanTask.step, []
@@ -373,7 +366,7 @@ def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     growth = Growth(global_fraction=0.5, fixed_global_fraction=0.5)
     train([training_clip(folder / "clip", dance(8))], folder / "run", growth=growth)
-    return files(folder / "run")
+    return digests(folder / "run")
 
 
 @pytest.mark.parametrize("moment", [*range(7), "before growing", "after growing"])
@@ -388,7 +381,7 @@ def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
     assert not (tmp_path / "run/models").exists()
     torch.randn(100)  # what else the process drew makes no difference
     train(clips, tmp_path / "run", growth=growth)
-    assert files(tmp_path / "run") == uninterrupted
+    assert digests(tmp_path / "run") == uninterrupted
     assert not list((tmp_path / "run/checkpoints").iterdir())
 
 

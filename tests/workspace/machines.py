@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.digests import digests
 from tests.workspace.remotes import Remote
 from tests.workspace.warm_commands import PROGRAMS, WarmCommands
 
@@ -96,13 +97,12 @@ class Machine:
         assert old in text, text
         path.write_text(text.replace(old, new))
 
-    def files(self, *folders: str) -> dict[str, bytes]:
-        """Contents by path of what is there in the working tree."""
+    def files(self, *folders: str) -> dict[str, str]:
+        """Digest by path of what is there in the working tree."""
         return {
-            path.relative_to(self.root).as_posix(): path.read_bytes()
+            f"{folder}/{path}": digest
             for folder in folders
-            for path in sorted((self.root / folder).rglob("*"))
-            if path.is_file()
+            for path, digest in digests(self.root / folder).items()
         }
 
     def all_variables(self) -> dict[str, str]:
