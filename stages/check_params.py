@@ -65,7 +65,7 @@ def main() -> None:
     """Raise one error that lists every fault; if there is none, say so and write OF_RESULTS."""
     faults = [*_faults_of_names(), *_faults_of_sections()]
     if faults:
-        raise ParamsError("\n".join(faults))
+        raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
     write_json(Path("artifacts/params_checked.json"), {"names_fit_together": True})
     write_json(PARAMS_OF_RESULTS, {name: load_section(dict, name) for name in OF_RESULTS})
 
@@ -91,16 +91,7 @@ def _faults_of_names() -> list[str]:
     targets = load_section(list[Name], "targets")
     transfers = load_section(dict[Name, Transfer], "transfers")
     load_section(list[Name], "detectors")
-    return [f"{PARAMS_FILE}: {fault}" for fault in _unfit(videos, subjects, targets, transfers)]
-
-
-def _unfit(
-    videos: dict[str, Video],
-    subjects: list[str],
-    targets: list[str],
-    transfers: dict[str, Transfer],
-) -> list[str]:
-    return [
+    faults = [
         *_video_faults(videos, subjects),
         *_unknown("targets", targets, subjects, "subjects"),
         *(
@@ -109,6 +100,7 @@ def _unfit(
             for fault in _transfer_faults(f"transfers.{name}", transfer, videos, targets)
         ),
     ]
+    return [f"{PARAMS_FILE}: {fault}" for fault in faults]
 
 
 def _video_faults(videos: dict[str, Video], subjects: list[str]) -> list[str]:

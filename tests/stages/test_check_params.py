@@ -158,6 +158,12 @@ def test_a_truth_that_another_pipeline_names_is_made_by_it(check):
     check((*TRANSFER, "truth", "demo.mp4"))
 
 
+def test_a_fault_of_the_detector_is_told_once_and_not_for_each_video(check):
+    with pytest.raises(ParamsError) as told:
+        check(("detect_keypoints", "max_people", 0))
+    assert str(told.value).count("detect_keypoints.max_people") == 1
+
+
 def test_what_results_depend_on_is_written_for_reports(check):
     check(("train_gan", "steps", 7))
     written = json.loads(Path("artifacts/params_of_results.json").read_text())
