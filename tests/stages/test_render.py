@@ -219,9 +219,11 @@ def test_no_name_is_told():
     main("ada_as_ben")
     for name in ("transfer.mp4", "comparison.mp4"):
         with c2pa.Reader(str(RESULTS / name)) as reader:
-            told = re.sub(r"[0-9a-f]{64}", "", reader.json())  # a hash may spell anything
+            told = reader.json()
         assert "motiontransfer" in told
-        assert not re.search(r"ada|ben\b|dance\b|walk|artifacts", told)
+        # Whole words only: hashes, identifiers and signatures may spell anything.
+        words = set(re.findall(r"[0-9A-Za-z]+", told))
+        assert not words & {"ada", "ben", "dance", "walk", "artifacts"}
 
 
 def test_provenance_is_off_only_when_asked_for_and_then_no_key_is_made():
