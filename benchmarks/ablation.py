@@ -4,8 +4,8 @@
     uv run python -m benchmarks.ablation          # run what lacks, then write the tables
     uv run python -m benchmarks.ablation --table  # only write them
 
-Equal time is counted in steps: the default's number, over what a step of the variant costs beside
-one of the default (benchmarks/step_costs.json). So a busy machine changes nothing, and a variant
+Equal time is counted in steps: the table's number, over what a step of the variant costs beside
+one without its changes (benchmarks/step_costs.json). So a busy machine changes nothing, and a variant
 that was run is never run again. Variants are in benchmarks/ablation.yaml; `dvc exp show` knows the
 same runs by the same names. Needs the pipeline committed to git, and `uv run dvc repro` before.
 """
@@ -37,12 +37,19 @@ class Variant:
     name: str
     what: str
     """What it changes, in words."""
-    params: Mapping[str, object]
-    """Dotted key -> value, beside what params.yaml says."""
+    of_group: Mapping[str, object]
+    """What all of the table have: dotted key -> value, instead of what params.yaml says."""
+    own: Mapping[str, object]
+    """What this one has beside."""
     reference_steps: int
-    """As many steps of the default take as long as this variant is trained."""
+    """As many steps without its own changes take as long as this variant is trained."""
     optional: bool
     """Whether it is run only when named."""
+
+    @property
+    def params(self) -> dict[str, object]:
+        """All that it changes."""
+        return {**self.of_group, **self.own}
 
     @property
     def experiment(self) -> str:
@@ -58,7 +65,8 @@ def read_variants() -> list[Variant]:
             group=group,
             name=name,
             what=variant["what"],
-            params={**content["params"], **variant["params"]},
+            of_group=content["params"],
+            own=variant["params"],
             reference_steps=content["steps"],
             optional=variant.get("optional", False),
         )

@@ -1,9 +1,9 @@
-"""What a training step of each variant costs, beside one of the default: CPU time of one thread.
+"""What a training step of each variant costs, beside one without its changes: CPU time.
 
 `uv run python -m benchmarks.step_cost [EXPERIMENT ...]` after `uv run dvc repro` writes
 benchmarks/step_costs.json, which benchmarks/ablation.py reads. The stage itself is run, for a few
-steps. The variant and the default share one core, which switches between them all the time: what
-else the machine does slows both alike.
+steps. The two share one core, which switches between them all the time: what else the machine does
+slows both alike.
 """
 
 import json
@@ -31,8 +31,8 @@ def main(named: list[str]) -> None:
     for variant in read_variants():
         if variant.experiment not in named and (named or variant.optional):
             continue
-        changed = _of_training(variant.params)
-        costs[variant.experiment] = _cost(changed) if changed else 1.0
+        changed, plain = _of_training(variant.params), _of_training(variant.of_group)
+        costs[variant.experiment] = 1.0 if changed == plain else _cost(changed, plain)
         print(f"{variant.experiment}: {costs[variant.experiment]}", flush=True)  # noqa: T201
         write_json(COSTS_FILE, costs)
 
@@ -45,15 +45,15 @@ def _of_training(params: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in section.items() if name != "seed"}
 
 
-def _cost(changed: Mapping[str, object]) -> float:
-    """CPU time of a step with these params over that of a step without, both at once."""
+def _cost(changed: Mapping[str, object], plain: Mapping[str, object]) -> float:
+    """CPU time of a step with the one section over that of a step with the other, both at once."""
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         processes = [
             _start(Path(scratch) / name, params)
-            for name, params in (("variant", changed), ("default", {}))
+            for name, params in (("changed", changed), ("plain", plain))
         ]
-        variant, default = (float(process.communicate()[0]) for process in processes)
-    return round(variant / default, 3)
+        cost, plain_cost = (_printed(process) for process in processes)
+    return round(cost / plain_cost, 3)
 
 
 def _start(folder: Path, params: Mapping[str, object]) -> subprocess.Popen[str]:
@@ -71,9 +71,16 @@ def _start(folder: Path, params: Mapping[str, object]) -> subprocess.Popen[str]:
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def _printed(process: subprocess.Popen[str]) -> float:
+    output, told = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"a training failed, exit status {process.returncode}:\n{told}")
+    return float(output)
 
 
 def _time_stage() -> None:

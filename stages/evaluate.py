@@ -9,17 +9,17 @@ from pathlib import Path
 
 from pydantic import Field
 
-from motiontransfer.evaluation.perceptual import BackboneWeights, open_networks
+from motiontransfer.evaluation.networks import NetworkParams, open_networks
 from motiontransfer.evaluation.reconstruction import evaluate_reconstruction
 from motiontransfer.parallel import Compute
-from motiontransfer.params import Section, load_section
+from motiontransfer.params import load_section
 from motiontransfer.rendering.rollout import FaceMode, load_renderer, render_poses
 from motiontransfer.storage import write_json
 from motiontransfer.training.device import Precision, make_fabric
 from motiontransfer.training.target_clips import read_target_clips
 
 
-class EvaluateParams(Section):
+class EvaluateParams(NetworkParams):
     """Section `evaluate`."""
 
     face: FaceMode
@@ -31,18 +31,11 @@ class EvaluateParams(Section):
     box_margin: float = Field(ge=0, le=1)
     """Share of a box's longer side by which the boxes of person, face and hands grow."""
 
-    lpips_weights: BackboneWeights = "none"
-    """AlexNet's, for LPIPS."""
-
-    dists_weights: BackboneWeights = "none"
-    """VGG16's, for DISTS."""
-
 
 def main(target: str) -> str:
     """Write artifacts/metrics/evaluate/<target>.json and artifacts/evaluation/<target>/."""
     params = load_section(EvaluateParams, "evaluate")
-    weights = {"lpips": params.lpips_weights, "dists": params.dists_weights}
-    networks = open_networks(weights, section="evaluate")
+    networks = open_networks(params, option="evaluate.{}_weights")
     renderer = load_renderer(
         Path("artifacts/models") / target,
         make_fabric(precision=params.precision),

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
-from motiontransfer.evaluation.perceptual import BackboneWeights, open_networks
+from motiontransfer.evaluation.networks import NetworkParams, open_networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
-from motiontransfer.params import Section, load_section
+from motiontransfer.params import load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
@@ -16,24 +16,17 @@ from motiontransfer.training.weights import read_description
 from motiontransfer.transfers import Transfer
 
 
-class EvaluateTransferParams(Section):
+class EvaluateTransferParams(NetworkParams):
     """Section `evaluate_transfer`."""
 
     box_margin: float = Field(ge=0, le=1)
     """Share of a box's longer side by which the boxes of person, face and hands grow."""
 
-    lpips_weights: BackboneWeights = "none"
-    """AlexNet's, for LPIPS."""
-
-    dists_weights: BackboneWeights = "none"
-    """VGG16's, for DISTS."""
-
 
 def main(transfer: str) -> str:
     """Write results/<transfer>/metrics.json and artifacts/evaluation_transfer/<transfer>/."""
     params = load_section(EvaluateTransferParams, "evaluate_transfer")
-    weights = {"lpips": params.lpips_weights, "dists": params.dists_weights}
-    networks = open_networks(weights, section="evaluate_transfer")
+    networks = open_networks(params, option="evaluate_transfer.{}_weights")
     names = load_section(Transfer, f"transfers.{transfer}")
     weights = Path("artifacts/models") / names.target / "generator.safetensors"
     clips = read_target_clips(

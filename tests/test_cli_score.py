@@ -14,7 +14,7 @@ from tests.command import run_command
 def scored(monkeypatch):
     """Videos are not looked at: each has the SSIM that is asked for, by its name."""
 
-    def score(videos, truth, *, compute):
+    def score(videos, truth, *, compute, networks):
         ssim = {name: {"person": {"ssim": 0.5 + 0.1 * len(name)}} for name in videos}
         bounds = {name: {"person": {"ssim": [0.1, 0.9]}} for name in videos}
         flicker = {"background_flicker": {**dict.fromkeys(videos, 2.0), "truth": 1.0}}
@@ -53,3 +53,11 @@ def test_a_missing_video_is_told_in_a_line(monkeypatch, capsys, tmp_path):
     missing = Path(tmp_path / "no.mp4")
     assert run_command(monkeypatch, "score", str(missing), "--truth", str(missing)) == 1
     assert capsys.readouterr().err.startswith(f"ERROR: {missing}")
+
+
+def test_networks_are_asked_for_by_options(scored, monkeypatch, capsys):
+    options = ("--truth", "t.mp4", "--inception-weights", "no.pth")
+    assert run_command(monkeypatch, "score", "a.mp4", *options) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("ERROR: no.pth: no such file, asked for by --inception-weights; ")
+    assert told.rstrip().endswith("or set --inception-weights to none")

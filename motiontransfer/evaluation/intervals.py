@@ -59,7 +59,7 @@ def bootstrap(
     measured = weight.any(axis=0)
     drawn = [
         _ratio(counts @ total[:, measured], counts @ weight[:, measured])
-        for counts in _resamples(len(total), block_frames, seed)
+        for counts in resamples(len(total), block_frames, seed)
     ]
     tail = 50 * (1 - COVERAGE)
     bounds = np.full((2, len(metrics)), np.nan)
@@ -68,10 +68,10 @@ def bootstrap(
     return bounds[0], bounds[1]
 
 
-def _resamples(
+def resamples(
     num_frames: int, block_frames: int, seed: int
 ) -> Iterator[Float64[np.ndarray, "resamples frames"]]:
-    """How often each resample has each frame, some resamples at a time.
+    """How often each of 1000 resamples has each frame, some resamples at a time.
 
     A resample has as many frames as the clip: its last block is cut short.
     """

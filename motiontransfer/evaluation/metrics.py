@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from motiontransfer.evaluation.regions import Box, Regions
 from motiontransfer.evaluation.series import Series
@@ -30,10 +30,10 @@ TOO_SMALL = f"smaller than {WINDOW_PX} pixels"
 PictureDistance = Callable[[UInt8[np.ndarray, "_ _ 3"], UInt8[np.ndarray, "_ _ 3"]], float]
 """How far the second picture is from the first, by a network; 0 where they are equal."""
 
+FrameFeatures = Callable[[UInt8[np.ndarray, "_ _ 3"]], Float32[np.ndarray, " features"]]
+"""What a network sees in a picture of any size."""
+
 _NEVER_MEASURED = {
-    "fid": "needs the Inception network of the package torch-fidelity, which is not installed, and "
-    "thousands of frames that are not alike",
-    "kid": "needs the same network as fid",
     "face_identity": "needs a network that recognises faces; identity compares colours instead",
 }
 _BoxMetrics = Mapping[str, Mapping[str, float]]
@@ -98,17 +98,22 @@ def psnr(mean_square: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Networks:
-    """Distances by networks, as far as there are weights."""
+    """Networks that judge pictures, as far as there are weights."""
 
     distances: Mapping[str, PictureDistance]
     """Metric -> its distance."""
+
+    features: FrameFeatures | None
+    """What FID and KID compare; None: they are skipped."""
 
     skipped: Mapping[str, str]
     """Metric -> why there is none."""
 
 
 NO_NETWORKS = Networks(
-    distances={}, skipped=dict.fromkeys(("lpips", "dists"), "no weights were given")
+    distances={},
+    features=None,
+    skipped=dict.fromkeys(("lpips", "dists", "fid", "kid"), "no weights were given"),
 )
 
 

@@ -19,12 +19,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from motiontransfer.errors import WeightsError
-from motiontransfer.evaluation.metrics import Networks, PictureDistance
+from motiontransfer.evaluation.metrics import PictureDistance
 from motiontransfer.pretrained import Pretrained, pretrained_file
 from motiontransfer.training.perceptual_weights import read_tensors
 
-BackboneWeights = Literal["none", "published"] | Path
-"""`none`: the metric is skipped; `published`: torchvision's file; or a file of the user's."""
+DistanceName = Literal["lpips", "dists"]
 
 _SMALLEST_SIDE_PX = 64
 
@@ -33,11 +32,8 @@ _SMALLEST_SIDE_PX = 64
 class _Metric:
     """One learnt distance."""
 
-    backbone: str
-    """The network it compares activations of."""
-
     file: str
-    """Name of torchvision's weights."""
+    """Name of torchvision's weights of the backbone."""
 
     sha256: str
     """What their bytes add up to; the first eight digits are in the file's name, too."""
@@ -46,46 +42,33 @@ class _Metric:
     """The network, from the backbone's tensors; takes two pictures in [0, 1]."""
 
 
-def open_networks(weights: Mapping[str, BackboneWeights], *, section: str) -> Networks:
-    """The distances for which weights are asked for, and why the others are skipped.
+def open_distance(metric: DistanceName, file: Path | None, *, option: str) -> PictureDistance:
+    """A learnt distance, with the backbone's weights from a file or as they are published.
 
     Args:
-        weights: `lpips` and `dists` -> where the backbone's weights come from.
-        section: of params.yaml, where `<metric>_weights` says so.
+        file: the user's own; None: the published one, from the cache or downloaded.
+        option: where it was asked for, such as `evaluate.lpips_weights`.
 
     Raises:
         MissingFileError: the file is not there, or the download failed.
         WeightsError: not a file of tensors, or not the backbone's.
     """
-    networks: dict[str, PictureDistance] = {}
-    skipped: dict[str, str] = {}
-    for name, source in weights.items():
-        metric = _METRICS[name]
-        if source == "none":
-            skipped[name] = (
-                f"no weights of {metric.backbone} were asked for: {section}.{name}_weights is none"
-            )
-            continue
-        published = _published(metric, name, section)
-        path = pretrained_file(published, file=source if isinstance(source, Path) else None)
-        tensors = read_tensors(path, published)
-        try:
-            network = metric.build(tensors)
-        except ValueError as error:
-            raise WeightsError(f"{path}: {error}; {published.remedies}") from error
-        networks[name] = _distance(network.requires_grad_(False).eval())
-    return Networks(distances=networks, skipped=skipped)
-
-
-def _published(metric: _Metric, name: str, section: str) -> Pretrained:
-    return Pretrained(
-        name=metric.file,
-        url=f"https://download.pytorch.org/models/{metric.file}",
-        sha256=metric.sha256,
-        needed_by=f"the metric {name}",
-        file_param=f"{section}.{name}_weights",
-        without=f"set {section}.{name}_weights to none",
+    asked = _METRICS[metric]
+    published = Pretrained(
+        name=asked.file,
+        url=f"https://download.pytorch.org/models/{asked.file}",
+        sha256=asked.sha256,
+        needed_by=f"the metric {metric}",
+        file_param=option,
+        without=f"set {option} to none",
     )
+    path = pretrained_file(published, file=file)
+    tensors = read_tensors(path, published)
+    try:
+        network = asked.build(tensors)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}; {published.remedies}") from error
+    return _distance(network.requires_grad_(False).eval())
 
 
 def _lpips(tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -170,15 +153,13 @@ def _tensor(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[Tensor, "1 
     return interpolate(pixels, size, mode="bilinear", align_corners=False)
 
 
-_METRICS = {
+_METRICS: Mapping[DistanceName, _Metric] = {
     "lpips": _Metric(
-        backbone="AlexNet",
         file="alexnet-owt-7be5be79.pth",
         sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
         build=_lpips,
     ),
     "dists": _Metric(
-        backbone="VGG16",
         file="vgg16-397923af.pth",
         sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         build=_dists,

@@ -31,6 +31,7 @@ from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks, count_skipp
 from motiontransfer.evaluation.plots import benchmark_panels, plot_curves, write_csv, write_picture
 from motiontransfer.evaluation.pose_accuracy import shows_a_head
 from motiontransfer.evaluation.pose_distance import concatenated, missed_series, selected
+from motiontransfer.evaluation.realism import realism
 from motiontransfer.evaluation.regions import all_regions, person_regions
 from motiontransfer.evaluation.series import Scores, Series, group, joined, means
 from motiontransfer.keypoints import Keypoints
@@ -63,7 +64,7 @@ def evaluate_reconstruction(
         box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `comparison.png` go.
         scratch: where the rendered frames lie meanwhile.
-        networks: distances that need weights.
+        networks: what needs weights.
 
     Returns:
         What `ours` reaches, what the baselines do, skipped frames, and our missed detections,
@@ -97,15 +98,20 @@ def evaluate_reconstruction(
     scores, columns = _arranged(found, videos)
     _write_table(folder, columns, tails)
     write_picture(folder / "comparison.png", _comparison(videos))
+    metrics = {
+        "frames": len(real.frames),
+        "skipped_frames": count_skipped(all_regions(real.keypoints, margin=box_margin)),
+        **means(scores),
+    }
+    block = block_length(len(real.frames), real.keypoints.frame_rate)
+    bounds = intervals(scores, block_frames=block)
+    if networks.features is not None:
+        made = {name: footage for name, footage in videos.items() if name != "real"}
+        of_videos = realism(real, made, networks.features, box_margin=box_margin)
+        metrics["realism"], bounds["realism"] = of_videos.metrics, of_videos.intervals
     return Findings(
-        metrics={
-            "frames": len(real.frames),
-            "skipped_frames": count_skipped(all_regions(real.keypoints, margin=box_margin)),
-            **means(scores),
-        },
-        intervals=intervals(
-            scores, block_frames=block_length(len(real.frames), real.keypoints.frame_rate)
-        ),
+        metrics=metrics,
+        intervals=bounds,
         skipped=_skipped(real.keypoints, networks),
     )
 

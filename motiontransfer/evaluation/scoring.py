@@ -19,6 +19,7 @@ from motiontransfer.evaluation.benchmark import (
 )
 from motiontransfer.evaluation.intervals import block_length, intervals
 from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks
+from motiontransfer.evaluation.realism import realism
 from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.series import Scores, group, means
 from motiontransfer.media.frame_store import FrameStore
@@ -33,7 +34,7 @@ class ScoredVideos:
     """How near videos are to the truth."""
 
     metrics: dict[str, object]
-    """`truth` and `temporal`, as a transfer's metrics have them, each by video."""
+    """`truth` and `temporal`, as a transfer's metrics have them, and `realism`, each by video."""
 
     intervals: dict[str, object]
     """The same tree with [low, high] of each, at 95 %."""
@@ -50,7 +51,7 @@ def score_videos(
 
     Args:
         videos: name -> a video of as many frames, and of the same size, as the truth.
-        networks: distances that need weights.
+        networks: what needs weights.
 
     Raises:
         MissingFileError: a video is not there.
@@ -80,7 +81,12 @@ def score_videos(
     frames = {name: one.frames for name, one in footage.items()}
     scores = _arranged(watch(frames, judges, size=size), footage)
     block = block_length(num_frames, real.frame_rate)
-    return ScoredVideos(metrics=means(scores), intervals=intervals(scores, block_frames=block))
+    metrics, bounds = means(scores), intervals(scores, block_frames=block)
+    if networks.features is not None:
+        made = {name: one for name, one in footage.items() if name != _TRUTH}
+        found = realism(footage[_TRUTH], made, networks.features, box_margin=_BOX_MARGIN)
+        metrics["realism"], bounds["realism"] = found.metrics, found.intervals
+    return ScoredVideos(metrics=metrics, intervals=bounds)
 
 
 def figures(scored: ScoredVideos) -> dict[str, dict[str, str]]:
@@ -93,7 +99,21 @@ def figures(scored: ScoredVideos) -> dict[str, dict[str, str]]:
     temporal, bounds = group(scored.metrics["temporal"]), group(scored.intervals["temporal"])
     for name, metrics in temporal.items():
         found[name.replace("_", " ")] = _texts(group(metrics), group(bounds[name]))
+    if "realism" in scored.metrics:
+        found |= _realism_texts(
+            group(scored.metrics["realism"]), group(scored.intervals["realism"])
+        )
     return found
+
+
+def _realism_texts(metrics: Scores, intervals: Scores) -> dict[str, dict[str, str]]:
+    found = {
+        f"{region} {metric}": _texts(group(of_video), group(group(intervals[metric])[region]))
+        for metric in ("fid", "kid")
+        for region, of_video in group(metrics[metric]).items()
+    }
+    skipped = group(metrics["skipped_frames"])
+    return {**found, "frames without a person": {name: str(n) for name, n in skipped.items()}}
 
 
 def _texts(

@@ -25,7 +25,7 @@ from motiontransfer.evaluation.benchmark import (
     watch,
 )
 from motiontransfer.evaluation.findings import Findings
-from motiontransfer.evaluation.frame_references import check_size
+from motiontransfer.evaluation.frame_references import check_size, training_poses
 from motiontransfer.evaluation.identity import training_looks
 from motiontransfer.evaluation.intervals import block_length, intervals
 from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks, count_skipped, not_measured
@@ -36,6 +36,7 @@ from motiontransfer.evaluation.plots import (
     write_picture,
 )
 from motiontransfer.evaluation.pose_accuracy import pose_scores, shows_a_head
+from motiontransfer.evaluation.realism import realism
 from motiontransfer.evaluation.regions import all_regions, person_regions
 from motiontransfer.evaluation.series import Scores, Series, group, means
 from motiontransfer.evaluation.temporal import ChangeJudge
@@ -77,10 +78,11 @@ def evaluate_transfer(
         clips: the target's, for the nearest-neighbour baseline.
         box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `worst_frames.png` go.
-        networks: distances that need weights.
+        networks: what needs weights.
 
     Returns:
-        Metrics `detection`, `temporal` and `identity`, and `truth` where there is one.
+        Metrics `detection`, `temporal` and `identity`, `realism` where there is a network for it,
+        and `truth` where there is one.
 
     Raises:
         MissingFileError: a video is not there.
@@ -110,13 +112,19 @@ def evaluate_transfer(
         rows["truth"] = videos.truth
     write_picture(folder / "worst_frames.png", worst_frames_picture(rows, intended, per_frame))
     metrics = {"frames": intended.num_frames, **means(scores)}
+    block = block_length(intended.num_frames, intended.frame_rate)
+    bounds = intervals(scores, block_frames=block)
+    if networks.features is not None:
+        poses, frames = training_poses(clips)
+        filmed = Footage(frames=frames, keypoints=poses)
+        found = realism(filmed, footage, networks.features, box_margin=box_margin)
+        metrics["realism"], bounds["realism"] = found.metrics, found.intervals
     if videos.truth is not None:
         regions = all_regions(footage["truth"].keypoints, margin=box_margin)
         metrics["truth"] = {"skipped_frames": count_skipped(regions), **group(metrics["truth"])}
-    block = block_length(intended.num_frames, intended.frame_rate)
     return Findings(
         metrics=metrics,
-        intervals=intervals(scores, block_frames=block),
+        intervals=bounds,
         skipped=_skipped(footage, intended, networks),
     )
 

@@ -19,6 +19,7 @@ _TITLES = {
     "temporal": "Is it steady?",
     "truth": "Against the truth",
     "identity": "Is it the target?",
+    "realism": "Does it look filmed?",
     "held_out": "Against what was filmed",
 }
 # What is said first, in this order, as far as it was measured: section, row, label.

@@ -237,9 +237,9 @@ def test_skipped_boxes_are_counted_by_region_and_reason(judged):
 
 
 def test_what_is_not_measured_has_a_reason():
-    networks = Networks(distances={}, skipped={"lpips": "no weights"})
+    networks = Networks(distances={}, features=None, skipped={"lpips": "no weights"})
     small, large = (not_measured((side, 300), networks) for side in (175, 176))
-    assert set(large) == {"fid", "kid", "face_identity", "lpips"}
+    assert set(large) == {"face_identity", "lpips"}
     assert small == {**large, "ms_ssim": "needs frames of 176 pixels on each side"}
-    assert set(NO_NETWORKS.skipped) == {"lpips", "dists"}
+    assert set(NO_NETWORKS.skipped) == {"lpips", "dists", "fid", "kid"}
     assert not NO_NETWORKS.distances

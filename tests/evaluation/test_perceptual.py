@@ -8,7 +8,7 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.evaluation import perceptual
-from motiontransfer.evaluation.perceptual import open_networks
+from motiontransfer.evaluation.perceptual import open_distance
 
 
 def _alexnet():
@@ -47,7 +47,11 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def distances(files):
     weights = {"lpips": files / "alexnet.safetensors", "dists": files / "vgg16.safetensors"}
-    return open_networks(weights, section="evaluate").distances
+    return {name: _opened(name, file) for name, file in weights.items()}
+
+
+def _opened(name, file):
+    return open_distance(name, file, option=f"evaluate.{name}_weights")
 
 
 def _picture(size=(80, 72)):
@@ -122,12 +126,12 @@ def test_dists_is_the_packages_own(distances, monkeypatch):
 
 
 def test_safetensors_and_torch_files_are_alike(files, distances):
-    other = open_networks({"lpips": files / "alexnet.pth"}, section="evaluate").distances["lpips"]
+    other = _opened("lpips", files / "alexnet.pth")
     first, second = _picture(), _noisy(_picture(), 40)
     assert other(first, second) == distances["lpips"](first, second)
 
 
-def test_nothing_is_downloaded_unless_asked_for(monkeypatch):
+def test_without_a_file_the_published_one_is_taken(monkeypatch):
     asked = []
 
     def pretrained_file(pretrained, *, file):
@@ -135,15 +139,8 @@ def test_nothing_is_downloaded_unless_asked_for(monkeypatch):
         raise MissingFileError("no network")
 
     monkeypatch.setattr(perceptual, "pretrained_file", pretrained_file)
-    networks = open_networks({"lpips": "none", "dists": "none"}, section="evaluate_transfer")
-    assert not networks.distances
-    assert networks.skipped == {
-        "lpips": "no weights of AlexNet were asked for: evaluate_transfer.lpips_weights is none",
-        "dists": "no weights of VGG16 were asked for: evaluate_transfer.dists_weights is none",
-    }
-    assert not asked
     with pytest.raises(MissingFileError):
-        open_networks({"dists": "published"}, section="evaluate")
+        _opened("dists", None)
     assert asked == [("https://download.pytorch.org/models/vgg16-397923af.pth", None)]
 
 
@@ -161,13 +158,13 @@ def test_what_is_not_the_backbone_is_refused_by_name(files, tmp_path):
         match=r"wrong\.safetensors: expected features\.3\.weight of \(192, 64, 5, 5\), got \(2, 2\)"
         r".*set evaluate\.lpips_weights to none",
     ):
-        open_networks({"lpips": wrong}, section="evaluate")
+        _opened("lpips", wrong)
     with pytest.raises(WeightsError, match=r"features\.0\.weight of \(64, 3, 3, 3\)"):
-        open_networks({"dists": files / "alexnet.safetensors"}, section="evaluate")
+        _opened("dists", files / "alexnet.safetensors")
     text = tmp_path / "text.pth"
     text.write_text("no tensors")
     with pytest.raises(WeightsError, match=r"text\.pth: not a file of plain tensors"):
-        open_networks({"lpips": text}, section="evaluate")
+        _opened("lpips", text)
     torch.save(torch.zeros(2), tmp_path / "single.pth")
     with pytest.raises(WeightsError, match="expected tensors by name, got Tensor"):
-        open_networks({"lpips": tmp_path / "single.pth"}, section="evaluate")
+        _opened("lpips", tmp_path / "single.pth")

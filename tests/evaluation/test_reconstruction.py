@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ from PIL import Image
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation import benchmark, reconstruction
+from motiontransfer.evaluation.metrics import NO_NETWORKS
 from motiontransfer.evaluation.pose_distance import concatenated
 from motiontransfer.parallel import Compute
 from motiontransfer.training.split import HeldOut
@@ -42,7 +45,7 @@ def run(clips, draw, poses, monkeypatch, tmp_path):
 
     monkeypatch.setattr(benchmark, "redetect", redetect)
 
-    def run(held_out_fraction=0.25):
+    def run(held_out_fraction=0.25, **options):
         findings = reconstruction.evaluate_reconstruction(
             clips(held_out_fraction),
             render,
@@ -50,6 +53,7 @@ def run(clips, draw, poses, monkeypatch, tmp_path):
             compute=Compute(backend="local", address=None, num_workers=1),
             folder=tmp_path / "out",
             scratch=tmp_path / "scratch",
+            **options,
         )
         return findings, asked
 
@@ -133,7 +137,19 @@ def _check_bounds(metrics, bounds):
 def test_what_was_skipped_is_said_with_the_reason(run):
     skipped = run()[0].skipped
     assert skipped["lpips"] == "no weights were given"
-    assert "torch-fidelity" in skipped["fid"]
+    assert skipped["fid"] == skipped["kid"] == "no weights were given"
+    assert "recognises faces" in skipped["face_identity"]
+
+
+def test_realism_is_against_the_held_out_frames_where_there_is_a_network(run):
+    networks = replace(NO_NETWORKS, features=lambda picture: picture.mean(axis=(0, 1)))
+    findings = run(networks=networks)[0]
+    fid = findings.metrics["realism"]["fid"]["frame"]
+    assert set(fid) == {"ours", "nearest_neighbours", "previous_real_frame"}
+    # Every held-out frame is four levels too bright, and otherwise itself.
+    assert fid["ours"] == pytest.approx(3 * 4**2, rel=1e-3)
+    assert set(findings.intervals["realism"]) == {"fid", "kid"}
+    assert "realism" not in run()[0].metrics
 
 
 def test_table_and_pictures_are_written(run, tmp_path):

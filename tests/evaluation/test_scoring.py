@@ -1,11 +1,13 @@
 """Any video is judged against the truth as our own are."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from motiontransfer.errors import VideoError
 from motiontransfer.evaluation import benchmark
+from motiontransfer.evaluation.metrics import NO_NETWORKS
 from motiontransfer.evaluation.scoring import figures, score_videos
 from motiontransfer.parallel import Compute
 
@@ -24,10 +26,10 @@ def score(poses, film, monkeypatch, tmp_path):
         known[path] = poses(centres)
         return path
 
-    def score(**videos):
+    def score(networks=NO_NETWORKS, **videos):
         paths = {name: filmed(name, centres) for name, centres in videos.items()}
         truth = filmed("truth", _CENTRES)
-        return score_videos(paths, truth, compute=_ONE)
+        return score_videos(paths, truth, compute=_ONE, networks=networks)
 
     return score
 
@@ -59,6 +61,20 @@ def test_figures_are_told_with_their_intervals(score):
     assert told["pose distance px all"]["near"] == "1 (1 to 1)"
     assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", told["person ssim"]["near"])
     assert set(told["background flicker"]) == {"near", "truth"}
+
+
+def test_realism_is_against_the_truth_where_there_is_a_network(score):
+    networks = replace(NO_NETWORKS, features=lambda picture: picture.mean(axis=(0, 1)))
+    videos = {"same": _CENTRES, "far": [(x + 4, y) for x, y in _CENTRES]}
+    scored = score(networks, **videos)
+    person = scored.metrics["realism"]["fid"]["person"]
+    assert person["same"] == pytest.approx(0, abs=1e-6)
+    assert person["far"] > 0.01
+    told = figures(scored)
+    assert told["person fid"]["far"] == f"{person['far']:.4g}"
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", told["frame kid"]["far"])
+    assert told["frames without a person"] == {"same": "0", "far": "0"}
+    assert "frame fid" not in figures(score(**videos))
 
 
 def test_a_video_of_another_length_is_refused_by_name(score):

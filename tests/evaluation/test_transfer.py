@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,7 @@ from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.evaluation import benchmark, worst_frames
-from motiontransfer.evaluation.metrics import Networks
+from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.parallel import Compute
 from motiontransfer.training.split import HeldOut
@@ -141,12 +143,28 @@ def _names(tree):
 
 
 def test_networks_are_asked_and_named(find, tmp_path):
-    networks = Networks(distances={"lpips": lambda first, second: 0.5}, skipped={"dists": "why"})
+    distances = {"lpips": lambda first, second: 0.5}
+    networks = Networks(distances=distances, features=None, skipped={"dists": "why"})
     findings = find(_moved(1, 0), truth=_moved(0, 0), networks=networks)
     assert findings.metrics["truth"]["ours"]["face"]["lpips"] == 0.5
     assert findings.skipped["dists"] == "why"
     table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
     assert (table["nearest_neighbours_person_lpips"] == 0.5).all()
+
+
+def test_realism_is_against_the_training_frames_with_and_without_a_truth(find):
+    networks = replace(NO_NETWORKS, features=lambda picture: picture.mean(axis=(0, 1)))
+    for truth in (None, _moved(0, 0)):
+        findings = find(_moved(9, 0), truth=truth, networks=networks)
+        found = findings.metrics["realism"]
+        videos = {"ours", "nearest_neighbours", *(["truth"] if truth else [])}
+        for metric in ("fid", "kid"):
+            assert set(found[metric]["person"]) == videos
+            assert set(findings.intervals["realism"][metric]["frame"]) == videos
+        assert found["skipped_frames"] == dict.fromkeys(found["fid"]["frame"], 0)
+        # Its frames are training frames.
+        fid = found["fid"]["person"]
+        assert fid["nearest_neighbours"] < fid["ours"]
 
 
 def test_tables_and_pictures_are_written_for_both_kinds(run, tmp_path):
