@@ -5,9 +5,10 @@
     uv run python -m benchmarks.ablation --table  # only write them
 
 Equal time is counted in steps: the table's number, over what a step of the variant costs beside
-one without its changes (benchmarks/step_costs.json). So a busy machine changes nothing, and a variant
-that was run is never run again. Variants are in benchmarks/ablation.yaml; `dvc exp show` knows the
-same runs by the same names. Needs the pipeline committed to git, and `uv run dvc repro` before.
+one without its changes (benchmarks/step_costs.json). So a busy machine changes nothing, and a
+variant that was run is never run again. Variants are in benchmarks/ablation.yaml; `dvc exp show`
+knows the same runs by the same names. Needs the pipeline committed to git, and `uv run dvc repro`
+before.
 """
 
 import argparse
