@@ -38,6 +38,8 @@ SPANS_OF_PART = MappingProxyType(
         "shoulders": (Span(("right_shoulder",), ("left_shoulder",)),),
         "neck": (Span(_SHOULDERS, _EARS),),
         "head": (Span(("left_eye", "right_eye"), ("left_mouth", "right_mouth")),),
+        "face_height": (Span(("face_chin",), ("face_forehead",)),),
+        "face_width": (Span(("right_face_temple",), ("left_face_temple",)),),
         **{
             part: tuple(Span((f"{side}_{near}",), (f"{side}_{far}",)) for side in ("left", "right"))
             for part, near, far in (

@@ -2,8 +2,9 @@
 
 Chan et al. 2019, sec. 6, name limb lengths as what their global map cannot change. Here each joint
 keeps its direction from the joint before it and takes the target's length, from the hips outward;
-hands are scaled with their forearms, the face with the head, feet with their shins. Then the body
-is lowered or lifted until the foot that carries it stands where it stood.
+hands are scaled with their forearms, feet with their shins. The head takes the target's height and
+width of the face, each along its own axis of the face: a broad face stays broad. Then the body is
+lowered or lifted until the foot that carries it stands where it stood.
 """
 
 from collections.abc import Mapping
@@ -54,6 +55,10 @@ _TREE = (
 )
 _ROOT = ("left_hip", "right_hip")
 
+_HEAD = "head"
+_FACE_AXIS = ("face_chin", "face_forehead")
+_FACE_PARTS = ("face_height", "face_width")
+
 # What hangs on a node without being one, by its name after the side; all else is on the head.
 _CARRIER_OF = {
     **dict.fromkeys(("pinky", "index", "thumb"), ("wrist", "forearm")),
@@ -62,14 +67,17 @@ _CARRIER_OF = {
 
 
 def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
-    """How much longer each part is on the target than on the source; 1 where either is unknown."""
-    parts = {node.part for node in _TREE} | {"head"}
-    return {
+    """How much longer each part is on the target than on the source; 1 where either is unknown.
+
+    A face that is not known as such is scaled like the rest of the head.
+    """
+    known = {
         part: float(np.clip(target[part] / source[part], _SMALLEST_RATIO, _LARGEST_RATIO))
-        if part in source and part in target
-        else 1.0
-        for part in sorted(parts)
+        for part in source.keys() & target.keys()
     }
+    unknown = dict.fromkeys(sorted({node.part for node in _TREE}), 1.0)
+    unknown |= dict.fromkeys(_FACE_PARTS, known.get(_HEAD, 1.0))
+    return {part: known.get(part, otherwise) for part, otherwise in unknown.items()}
 
 
 def retarget(
@@ -84,6 +92,7 @@ def retarget(
         min_score: joints with a lower score do not move what hangs on them; they move with it.
     """
     moves, anchors = _moves_along_tree(keypoints, ratios, min_score)
+    growth = _growth_of_head(keypoints, ratios, min_score)
     shift = np.zeros_like(keypoints.points, dtype=np.float64)
     joints = [(name, group) for group, names in keypoints.skeleton.groups for name in names]
     for index, (joint, group) in enumerate(joints):
@@ -93,7 +102,11 @@ def retarget(
         node, part = _carrier_of(joint, group)
         anchor, has_anchor = anchors[node]
         way = np.where(has_anchor[:, None], keypoints.points[:, index] - anchor, 0)
-        shift[:, index] = moves[node] + (ratios[part] - 1) * way
+        shift[:, index] = moves[node]
+        if part == _HEAD:
+            shift[:, index] += np.einsum("fij,fj->fi", growth, way)
+        else:
+            shift[:, index] += (ratios[part] - 1) * way
     shift += _on_the_floor(keypoints, moves, min_score)[:, None]
     shift[..., 0] += _sideways(keypoints, ratios, centre_x_px, min_score)[:, None]
     found = keypoints.score[..., None] > 0
@@ -126,7 +139,23 @@ def _carrier_of(joint: str, group: str) -> tuple[str, str]:
     if name in _CARRIER_OF:
         node, part = _CARRIER_OF[name]
         return f"{side}_{node}", part
-    return "head", "head"
+    return _HEAD, _HEAD
+
+
+def _growth_of_head(
+    keypoints: Keypoints, ratios: Mapping[str, float], min_score: float
+) -> Float64[np.ndarray, "frames 2 2"]:
+    """What a way on the head gains: so much along the face, so much across; upright if not seen."""
+    (chin, has_chin), (forehead, has_forehead) = (
+        middle_of(keypoints, (joint,), min_score=min_score) for joint in _FACE_AXIS
+    )
+    axis = forehead - chin
+    length = np.linalg.norm(axis, axis=1)
+    seen = has_chin & has_forehead & (length > 0)
+    axis = np.where(seen[:, None], axis / np.where(seen, length, 1)[:, None], (0.0, 1.0))
+    along = axis[:, :, None] * axis[:, None, :]
+    height, width = (ratios[part] - 1 for part in _FACE_PARTS)
+    return height * along + width * (np.eye(2) - along)
 
 
 def _on_the_floor(

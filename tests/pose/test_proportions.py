@@ -26,8 +26,16 @@ def test_lengths_are_shares_of_the_height():
     expected = {"hips": 0.2, "trunk": 0.4, "shoulders": 0.3, "neck": 0.16, "upper_arm": 0.2}
     expected |= {"forearm": 0.2, "thigh": 0.3, "shin": 0.3}
     assert found == pytest.approx(expected)
-    assert "head" not in found  # no eyes, no mouth
+    assert not {"head", "face_height", "face_width"} & found.keys()  # no eyes, mouth, forehead
     assert proportions(person(frames=20), height=50)["thigh"] == pytest.approx(0.6)
+
+
+def test_a_face_has_a_height_and_a_width():
+    face = {"face_chin": (100, 52), "face_forehead": (100, 36)}
+    face |= {"left_face_temple": (106, 41), "right_face_temple": (94, 41)}
+    found = proportions(person({**PLACES, **face}, 20))
+    assert found["face_height"] == pytest.approx(0.16)
+    assert found["face_width"] == pytest.approx(0.12)
 
 
 def test_what_points_at_the_camera_most_of_the_time_keeps_its_length():
