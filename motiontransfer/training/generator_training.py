@@ -68,7 +68,7 @@ def train_generator(
     )
     plate = None
     if networks.generator.background == "plate":
-        plate = median_plate(clips, style=networks.style, num_frames=_NUM_PLATE_FRAMES)
+        plate = median_plate(clips, num_frames=_NUM_PLATE_FRAMES)
     pair = _build(networks, fabric, plate=plate)
     key = run_key(
         [networks, settings, schedule, held_out, *arithmetic(fabric)],

@@ -1,8 +1,9 @@
 """The static plate: the room behind the person, as a fixed camera sees it.
 
 A temporal median over frames spread through the clips, at each pixel over those frames only in
-which no stick of the pose is near: where the person mostly stands, a plain median would show them.
-What the person never uncovers is filled in from around it (Telea 2004).
+which the person is far from it: where they mostly stand, a plain median would show them. Where they
+are never far, the frames count in which they are farthest. What is hardly ever uncovered is filled
+in from around it (Bertalmio et al. 2001, which continues edges; a smeared skirting board is seen).
 """
 
 from collections.abc import Sequence
@@ -13,61 +14,62 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import frames_to_tensor
-from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
-from motiontransfer.training.frame_losses import near_pose_weight
+from motiontransfer.pose.body_height import body_height_px
+from motiontransfer.pose.silhouette import distance_to_body
 from motiontransfer.training.target_clips import TargetClip
 
-_BODY_RADIUS_SHARE = 0.05  # how far from a stick the body may reach, share of the image's height
+# How far the person has to be from a pixel that shows the room, shares of the body's height.
+_FAR, _FAR_ENOUGH = 0.05, 0.025
+_FEWEST_FRAMES = 0.05  # share of the frames that have to show it
+_LEVELS = 255  # distances up to _FAR are told apart by so many
+_INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
 
 
 def median_plate(
-    clips: Sequence[TargetClip], *, style: PoseMapStyle, num_frames: int
+    clips: Sequence[TargetClip], *, num_frames: int
 ) -> Float[Tensor, "3 height width"]:
     """Median over about `num_frames` training frames, evenly spread over the clips."""
-    frames, covered = [], []
+    frames, distances = [], []
     for clip in clips:
         count = min(max(num_frames // len(clips), 1), len(clip.training))
         places = np.linspace(0, len(clip.training) - 1, count).round().astype(int)
+        height_px = body_height_px(clip.keypoints)
         with FrameStore(clip.frames) as store:
             for place in places:
                 index = clip.training[int(place)]
                 frames.append(store[index])
-                covered.append(_covered(clip.keypoints, index, style))
-    hidden = np.stack(covered)
-    seen = _median_where_seen(np.stack(frames), hidden)
-    never_seen = np.asarray(hidden.all(axis=0), np.uint8)
-    plate = cv2.inpaint(seen, never_seen, inpaintRadius=3, flags=cv2.INPAINT_TELEA)
+                away = distance_to_body(clip.keypoints, index, height_px=height_px)
+                share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
+                distances.append((share * _LEVELS).astype(np.uint8))
+    shows_room = _showing_room(np.stack(distances))
+    seen = _median_where(np.stack(frames), shows_room)
+    hidden = np.asarray(~shows_room.any(axis=0), np.uint8)
+    plate = cv2.inpaint(seen, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
     return frames_to_tensor([plate])[0]
 
 
-def _median_where_seen(
+def _showing_room(
+    levels: UInt8[np.ndarray, "frames height width"],
+) -> Bool[np.ndarray, "frames height width"]:
+    """Which frames show the room at a pixel: those far away, or the farthest if not too near."""
+    fewest = max(round(_FEWEST_FRAMES * len(levels)), 1)
+    of_farthest = np.partition(levels, len(levels) - fewest, axis=0)[len(levels) - fewest]
+    enough = of_farthest >= _FAR_ENOUGH / _FAR * _LEVELS
+    return (levels >= of_farthest) & enough
+
+
+def _median_where(
     frames: UInt8[np.ndarray, "frames height width 3"],
-    hidden: Bool[np.ndarray, "frames height width"],
+    shows_room: Bool[np.ndarray, "frames height width"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Median over time of what is not hidden; 0 where all is."""
+    """Median over time of the frames that show the room; 0 where none does."""
     median = np.empty(frames.shape[1:], np.uint8)
     for top in range(0, frames.shape[1], _ROWS_AT_ONCE):
         rows = slice(top, top + _ROWS_AT_ONCE)
         levels = torch.from_numpy(frames[:, rows]).float()
-        levels[torch.from_numpy(hidden[:, rows])] = torch.nan
+        levels[torch.from_numpy(~shows_room[:, rows])] = torch.nan
         median[rows] = levels.nanmedian(dim=0).values.nan_to_num(0).byte().numpy()
     return median
-
-
-def _covered(
-    keypoints: Keypoints, index: int, style: PoseMapStyle
-) -> Bool[np.ndarray, "height width"]:
-    """Where the person may be in one frame."""
-    pose_map = draw_poses(
-        torch.from_numpy(keypoints.points[index : index + 1]),
-        torch.from_numpy(keypoints.score[index : index + 1]),
-        skeleton=keypoints.skeleton,
-        size=keypoints.image_size,
-        style=style,
-    )
-    radius = round(_BODY_RADIUS_SHARE * keypoints.image_size[0])
-    return (near_pose_weight(pose_map, radius_px=radius, weight=2.0)[0, 0] > 1).numpy()
