@@ -35,13 +35,14 @@ _Made = Float64[np.ndarray, "made features"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Realism:
-    """How much videos look like real ones."""
+    """How much videos look like real ones; nothing at all without a network."""
 
     metrics: dict[str, object]
-    """`fid` and `kid`, each by region and video, and `skipped_frames`, those without a person."""
+    """`realism`: `fid` and `kid`, each by region and video, and `skipped_frames`, those without a
+    person."""
 
     intervals: dict[str, object]
-    """The same tree of `fid` and `kid`, with [low, high] of each KID at 95 %."""
+    """`realism`: the same tree of `fid` and `kid`, with [low, high] of each KID at 95 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +59,20 @@ class _Seen:
 
 
 def realism(
-    real: Footage, made: Mapping[str, Footage], network: FrameFeatures, *, box_margin: float
+    real: Footage, made: Mapping[str, Footage], network: FrameFeatures | None, *, box_margin: float
 ) -> Realism:
     """Compare videos with real frames, of which none need show the same as the video's.
 
     Args:
         made: name -> a video.
+        network: what the pictures are compared by; None: nothing is measured.
         box_margin: share of a box's longer side by which it grows on every side.
 
     Raises:
         VideoError: a video has another size than its keypoints say.
     """
+    if network is None:
+        return Realism(metrics={}, intervals={})
     seen_in_real = _look(real, network, box_margin, "real frames")
     seen = {name: _look(one, network, box_margin, name) for name, one in made.items()}
     metrics: dict[str, dict[str, dict[str, object]]] = {
@@ -88,7 +92,10 @@ def realism(
                 [rounded(end) for end in kid_interval(of_real, of_made, blocks)] if enough else None
             )
     skipped = {name: one.num_without_person for name, one in seen.items()}
-    return Realism(metrics={**metrics, "skipped_frames": skipped}, intervals={**intervals})
+    return Realism(
+        metrics={"realism": {**metrics, "skipped_frames": skipped}},
+        intervals={"realism": intervals},
+    )
 
 
 def fid(real: _Real, made: _Made) -> float:

@@ -98,20 +98,18 @@ def evaluate_reconstruction(
     scores, columns = _arranged(found, videos)
     _write_table(folder, columns, tails)
     write_picture(folder / "comparison.png", _comparison(videos))
+    made = {name: footage for name, footage in videos.items() if name != "real"}
+    as_a_whole = realism(real, made, networks.features, box_margin=box_margin)
     metrics = {
         "frames": len(real.frames),
         "skipped_frames": count_skipped(all_regions(real.keypoints, margin=box_margin)),
         **means(scores),
+        **as_a_whole.metrics,
     }
     block = block_length(len(real.frames), real.keypoints.frame_rate)
-    bounds = intervals(scores, block_frames=block)
-    if networks.features is not None:
-        made = {name: footage for name, footage in videos.items() if name != "real"}
-        of_videos = realism(real, made, networks.features, box_margin=box_margin)
-        metrics["realism"], bounds["realism"] = of_videos.metrics, of_videos.intervals
     return Findings(
         metrics=metrics,
-        intervals=bounds,
+        intervals={**intervals(scores, block_frames=block), **as_a_whole.intervals},
         skipped=_skipped(real.keypoints, networks),
     )
 

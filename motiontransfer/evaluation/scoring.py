@@ -81,12 +81,12 @@ def score_videos(
     frames = {name: one.frames for name, one in footage.items()}
     scores = _arranged(watch(frames, judges, size=size), footage)
     block = block_length(num_frames, real.frame_rate)
-    metrics, bounds = means(scores), intervals(scores, block_frames=block)
-    if networks.features is not None:
-        made = {name: one for name, one in footage.items() if name != _TRUTH}
-        found = realism(footage[_TRUTH], made, networks.features, box_margin=_BOX_MARGIN)
-        metrics["realism"], bounds["realism"] = found.metrics, found.intervals
-    return ScoredVideos(metrics=metrics, intervals=bounds)
+    made = {name: one for name, one in footage.items() if name != _TRUTH}
+    as_a_whole = realism(footage[_TRUTH], made, networks.features, box_margin=_BOX_MARGIN)
+    return ScoredVideos(
+        metrics={**means(scores), **as_a_whole.metrics},
+        intervals={**intervals(scores, block_frames=block), **as_a_whole.intervals},
+    )
 
 
 def figures(scored: ScoredVideos) -> dict[str, dict[str, str]]:

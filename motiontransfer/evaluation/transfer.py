@@ -111,20 +111,17 @@ def evaluate_transfer(
     if videos.truth is not None:
         rows["truth"] = videos.truth
     write_picture(folder / "worst_frames.png", worst_frames_picture(rows, intended, per_frame))
-    metrics = {"frames": intended.num_frames, **means(scores)}
-    block = block_length(intended.num_frames, intended.frame_rate)
-    bounds = intervals(scores, block_frames=block)
-    if networks.features is not None:
-        poses, frames = training_poses(clips)
-        filmed = Footage(frames=frames, keypoints=poses)
-        found = realism(filmed, footage, networks.features, box_margin=box_margin)
-        metrics["realism"], bounds["realism"] = found.metrics, found.intervals
+    poses, frames = training_poses(clips)
+    filmed = Footage(frames=frames, keypoints=poses)
+    as_a_whole = realism(filmed, footage, networks.features, box_margin=box_margin)
+    metrics = {"frames": intended.num_frames, **means(scores), **as_a_whole.metrics}
     if videos.truth is not None:
         regions = all_regions(footage["truth"].keypoints, margin=box_margin)
         metrics["truth"] = {"skipped_frames": count_skipped(regions), **group(metrics["truth"])}
+    block = block_length(intended.num_frames, intended.frame_rate)
     return Findings(
         metrics=metrics,
-        intervals=bounds,
+        intervals={**intervals(scores, block_frames=block), **as_a_whole.intervals},
         skipped=_skipped(footage, intended, networks),
     )
 

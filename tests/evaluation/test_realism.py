@@ -1,5 +1,7 @@
 """FID and KID by hand, beside the package's own, and over videos."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -106,16 +108,18 @@ _WALK = [(20 + 2 * i, 34) for i in range(8)]
 def test_each_video_is_compared_in_the_whole_frame_and_where_the_person_is(footage):
     real, far = footage("real", _WALK), footage("far", [(44, 34)] * 8)
     found = realism(real, {"same": real, "far": far}, _mean_colour, box_margin=0.1)
-    assert set(found.metrics) == {"fid", "kid", "skipped_frames"}
+    assert set(found.metrics["realism"]) == {"fid", "kid", "skipped_frames"}
     for metric in ("fid", "kid"):
         for region in ("frame", "person"):
-            same, other = (found.metrics[metric][region][name] for name in ("same", "far"))
+            same, other = (
+                found.metrics["realism"][metric][region][name] for name in ("same", "far")
+            )
             assert abs(same) < abs(other) or same < other
-    assert found.metrics["fid"]["frame"]["same"] == pytest.approx(0, abs=1e-6)
-    assert found.metrics["skipped_frames"] == {"same": 0, "far": 0}
-    assert found.intervals["fid"]["person"] == {"same": None, "far": None}
-    low, high = found.intervals["kid"]["person"]["far"]
-    assert low <= found.metrics["kid"]["person"]["far"] <= high
+    assert found.metrics["realism"]["fid"]["frame"]["same"] == pytest.approx(0, abs=1e-6)
+    assert found.metrics["realism"]["skipped_frames"] == {"same": 0, "far": 0}
+    assert found.intervals["realism"]["fid"]["person"] == {"same": None, "far": None}
+    low, high = found.intervals["realism"]["kid"]["person"]["far"]
+    assert low <= found.metrics["realism"]["kid"]["person"]["far"] <= high
 
 
 def test_only_the_persons_box_is_looked_at_in_its_region(footage):
@@ -137,11 +141,11 @@ def test_frames_without_a_person_are_counted_and_too_few_have_no_figure(footage,
     body += ["left_ankle", "right_ankle"]
     real, nobody = footage("real", _WALK), footage("nobody", _WALK, absent=body)
     found = realism(real, {"ours": nobody}, _mean_colour, box_margin=0.1)
-    assert found.metrics["skipped_frames"] == {"ours": 8}
+    assert found.metrics["realism"]["skipped_frames"] == {"ours": 8}
     for metric in ("fid", "kid"):
-        assert found.metrics[metric]["person"]["ours"] is None
-        assert found.metrics[metric]["frame"]["ours"] is not None
-    assert found.intervals["kid"]["person"]["ours"] is None
+        assert found.metrics["realism"][metric]["person"]["ours"] is None
+        assert found.metrics["realism"][metric]["frame"]["ours"] is not None
+    assert found.intervals["realism"]["kid"]["person"]["ours"] is None
 
 
 def test_of_long_videos_frames_from_everywhere_are_looked_at(footage, monkeypatch):
@@ -157,3 +161,11 @@ def test_of_long_videos_frames_from_everywhere_are_looked_at(footage, monkeypatc
     whole = [picture for picture in seen if picture.shape[:2] == (64, 64)]
     assert len(whole) == 3
     assert len({picture.tobytes() for picture in whole}) == 3
+
+
+def test_without_a_network_nothing_is_read_or_said(footage):
+    nowhere = Footage(
+        frames=[(Path("nowhere.mkv"), 0)], keypoints=footage("real", _WALK[:1]).keypoints
+    )
+    found = realism(nowhere, {"ours": nowhere}, None, box_margin=0.1)
+    assert found.metrics == found.intervals == {}
