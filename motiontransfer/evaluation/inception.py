@@ -38,7 +38,7 @@ def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
         name=_FILE,
         url=_URL,
         sha256=_SHA256,
-        needed_by="the metrics fid and kid",
+        needed_by="realism (fid and kid)",
         file_param=option,
         without=f"set {option} to none",
     )

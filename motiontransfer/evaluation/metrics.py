@@ -1,9 +1,10 @@
 """How near a frame is to the real one, on the whole frame, the person, the face and the hands.
 
 Hides which metrics a region has: L1, PSNR and SSIM everywhere, MS-SSIM on the whole frame only (its
-coarsest scale needs 176 pixels), and those of networks for which there are weights everywhere but
-on the hands. A region's SSIM equals that of the region cut out: windows that reach over its edge do
-not count. A region that cannot be measured is counted, with the reason.
+coarsest scale needs 176 pixels), SSIM apart from place everywhere else, and those of networks for
+which there are weights everywhere but on the hands. A region's SSIM equals that of the region cut
+out: windows that reach over its edge do not count. A region that cannot be measured is counted,
+with the reason.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from motiontransfer.evaluation.alignment import best_match
 from motiontransfer.evaluation.regions import Box, Regions
 from motiontransfer.evaluation.series import Series
 from motiontransfer.evaluation.similarity import (
@@ -51,7 +53,8 @@ def frame_metrics(
     """Metrics of each box: `l1` (levels of 0 to 255), `psnr` (dB), `ssim`, and those of networks.
 
     PSNR is at most 100 dB, also where the pictures are identical, so that means stay finite. The
-    box `frame` is the whole frame, and has `ms_ssim` too.
+    box `frame` is the whole frame, and has `ms_ssim` too; the others have `ssim_aligned`, the SSIM
+    with the place nearby that looks most like the box.
 
     Args:
         boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
@@ -73,12 +76,23 @@ def frame_metrics(
             "psnr": psnr(float(np.square(inside).mean())),
             "ssim": float(whole_windows.mean(dtype=np.float64)),
         }
+        if name != "frame":
+            there = best_match(real, fake, (x0, y0, x1, y1))
+            metrics[name]["ssim_aligned"] = _mean_ssim(real[y0:y1, x0:x1], there)
         if name not in _WITHOUT_NETWORKS:
             for metric, distance in distances.items():
                 metrics[name][metric] = distance(real[y0:y1, x0:x1], fake[y0:y1, x0:x1])
     if "frame" in measurable and min(real.shape[:2]) >= SMALLEST_MS_SSIM_PX:
         metrics["frame"]["ms_ssim"] = ms_ssim(real, fake, found)
     return metrics
+
+
+def _mean_ssim(
+    real: UInt8[np.ndarray, "height width 3"], fake: UInt8[np.ndarray, "height width 3"]
+) -> float:
+    reach = WINDOW_PX // 2
+    whole_windows = similarity(real, fake).ssim[reach:-reach, reach:-reach]
+    return float(whole_windows.mean(dtype=np.float64))
 
 
 def why_skipped(box: Box | None) -> str:
@@ -179,7 +193,7 @@ class PictureJudge:
         }
 
     def _metrics_of(self, region: str) -> list[str]:
-        extra = ["ms_ssim"] if region == "frame" else []
+        extra = ["ms_ssim"] if region == "frame" else ["ssim_aligned"]
         return [*METRICS, *extra, *([] if region == "hands" else self._distances)]
 
 

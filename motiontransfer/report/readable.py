@@ -32,6 +32,7 @@ _QUANTITIES = {
     "l1": Quantity(label="L1", unit=_LEVELS, better="lower"),
     "psnr": Quantity(label="PSNR", unit="dB", better="higher"),
     "ssim": Quantity(label="SSIM", better="higher"),
+    "ssim_aligned": Quantity(label="SSIM apart from place", better="higher"),
     "ms_ssim": Quantity(label="MS-SSIM", better="higher"),
     "lpips": Quantity(label="LPIPS", better="lower"),
     "dists": Quantity(label="DISTS", better="lower"),

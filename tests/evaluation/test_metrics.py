@@ -193,13 +193,13 @@ def test_both_hands_count_and_each_by_itself(judged):
     assert hands.mean() == pytest.approx((0 + 0 + 2 + 4) / 4)
 
 
-def test_networks_judge_all_but_hands_and_ms_ssim_the_frame_only(judged):
+def test_networks_judge_all_but_hands_ms_ssim_the_frame_only_and_places_what_has_one(judged):
     ours = judged[0]["ours"]
     assert {region: sorted(metrics) for region, metrics in ours.items()} == {
         "frame": ["brightness", "l1", "ms_ssim", "psnr", "ssim"],
-        "person": ["brightness", "l1", "psnr", "ssim"],
-        "face": ["brightness", "l1", "psnr", "ssim"],
-        "hands": ["l1", "psnr", "ssim"],
+        "person": ["brightness", "l1", "psnr", "ssim", "ssim_aligned"],
+        "face": ["brightness", "l1", "psnr", "ssim", "ssim_aligned"],
+        "hands": ["l1", "psnr", "ssim", "ssim_aligned"],
     }
     assert ours["frame"]["brightness"].mean() == 0
     assert ours["frame"]["ms_ssim"].mean() is None  # the frames are too small
