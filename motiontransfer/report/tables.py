@@ -25,6 +25,7 @@ _TITLES = {
 # What is said first, in this order, as far as it was measured: section, row, label.
 _HEADLINES = (
     ("truth", ("person", "ssim"), "SSIM on the person's box"),
+    ("truth", ("face", "ssim_aligned"), "SSIM on the face, apart from place"),
     ("truth", ("person", "lpips"), "LPIPS on the person's box"),
     ("truth", ("person", "l1"), "L1 on the person's box"),
     ("truth", ("pose_distance_px", "all"), "Pose distance to the truth"),

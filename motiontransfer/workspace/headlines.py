@@ -45,6 +45,7 @@ _HEADLINES: tuple[tuple[str, str, Literal["higher", "lower"]], ...] = (
     ("detection.ours.body_found", "body found again, share of frames", "higher"),
     ("detection.ours.pose_distance_px.all", "pose, px from where it should be", "lower"),
     ("truth.ours.person.ssim", "SSIM of the person to the truth", "higher"),
+    ("truth.ours.face.ssim_aligned", "SSIM of the face, apart from place", "higher"),
     ("truth.ours.person.l1", "L1 of the person to the truth, of 255", "lower"),
     ("ours.person.ssim", "SSIM of the person to held-out frames", "higher"),
     ("ours.person.l1", "L1 of the person to held-out frames, of 255", "lower"),
