@@ -88,7 +88,7 @@ def test_the_tail_is_judged_and_everything_is_where_the_pipeline_looks(project):
     assert project == {"models": Path("artifacts/models/ada"), "face": "residual"}
     metrics = json.loads(Path("artifacts/metrics/evaluate/ada.json").read_text())
     assert metrics["frames"] == 3
-    assert metrics["ours"]["person"] == {"l1": 0, "psnr": 100, "ssim": 1}
+    assert metrics["ours"]["person"] == {"l1": 0, "psnr": 100, "ssim": 1, "ssim_aligned": 1}
     assert metrics["nearest_neighbours"]["person"]["ssim"] < 1
     assert metrics["skipped_frames"]["face"]["not_detected"] == 3
     folder = Path("artifacts/evaluation/ada")
