@@ -17,6 +17,7 @@ from motiontransfer.evaluation.frame_references import read_frames, training_pos
 from motiontransfer.evaluation.pose_distance import selected
 from motiontransfer.evaluation.regions import Regions, person_regions
 from motiontransfer.evaluation.series import series_of
+from motiontransfer.rendering.composition import evenly_spaced
 from motiontransfer.training.target_clips import TargetClip
 
 _LOOK_SIZE = (64, 32)
@@ -36,8 +37,7 @@ def training_looks(
         VideoError: a clip has another size than its keypoints say.
     """
     keypoints, frames = training_poses(clips)
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _MOST_LOOKS)).round())
-    chosen = chosen.astype(np.int64)
+    chosen = np.array(evenly_spaced(len(frames), _MOST_LOOKS), np.int64)
     persons = person_regions(selected(keypoints, chosen), margin=margin)
     pictures = read_frames([frames[index] for index in chosen], keypoints.image_size)
     looks = [look_of(picture, persons, index) for index, picture in enumerate(pictures)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from motiontransfer.evaluation.benchmark import Footage
 from motiontransfer.evaluation.frame_references import read_frames
@@ -22,6 +22,7 @@ from motiontransfer.evaluation.pose_distance import selected
 from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.series import rounded
 from motiontransfer.progress import track
+from motiontransfer.rendering.composition import evenly_spaced
 
 _MOST_FRAMES = 500
 """Frames of a video that are looked at; more would take longer and differ little from these."""
@@ -185,7 +186,7 @@ def _spread(
 
 
 def _look(footage: Footage, network: FrameFeatures, margin: float, label: str) -> _Seen:
-    chosen = _evenly(len(footage.frames))
+    chosen = np.array(evenly_spaced(len(footage.frames), _MOST_FRAMES), np.int64)
     keypoints = selected(footage.keypoints, chosen)
     persons = person_regions(keypoints, margin=margin)
     found: dict[str, list[np.ndarray]] = {region: [] for region in _REGIONS}
@@ -206,8 +207,3 @@ def _look(footage: Footage, network: FrameFeatures, margin: float, label: str) -
         block_frames=block_length(len(chosen), rate),
         num_without_person=len(chosen) - len(found["person"]),
     )
-
-
-def _evenly(num_frames: int) -> Int64[np.ndarray, " chosen"]:
-    spread = np.linspace(0, num_frames - 1, min(num_frames, _MOST_FRAMES))
-    return np.unique(spread.round()).astype(np.int64)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motiontransfer.evaluation.benchmark import Footage
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.skeleton import HOLISTIC
@@ -83,6 +84,18 @@ def film() -> Callable[[Path, Keypoints], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def footage(poses, film, tmp_path) -> Callable[..., Footage]:
+    """A video of the figure, with the poses that it shows."""
+
+    def make(name: str, centres: Sequence[tuple[float, float]], **options) -> Footage:
+        keypoints = poses(centres, **options)
+        path = film(tmp_path / f"{name}.mkv", keypoints)
+        return Footage(frames=[(path, i) for i in range(len(centres))], keypoints=keypoints)
+
+    return make
 
 
 @pytest.fixture

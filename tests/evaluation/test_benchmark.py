@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from motiontransfer.evaluation.benchmark import (
-    Footage,
     Judge,
     Yardsticks,
     frame_table,
@@ -19,16 +18,6 @@ from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 
 _YARDSTICKS = Yardsticks(box_margin=0.1, distances={}, looks=np.zeros((1, 64, 32, 3), np.uint8))
-
-
-@pytest.fixture
-def footage(poses, film, tmp_path):
-    def make(name, centres, **options):
-        keypoints = poses(centres, **options)
-        path = film(tmp_path / f"{name}.mkv", keypoints)
-        return Footage(frames=[(path, i) for i in range(len(centres))], keypoints=keypoints)
-
-    return make
 
 
 @pytest.fixture

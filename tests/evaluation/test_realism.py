@@ -88,16 +88,6 @@ def test_real_and_made_frames_are_drawn_independently():
     assert high - low > 1e-3
 
 
-@pytest.fixture
-def footage(poses, film, tmp_path):
-    def make(name, centres, **options):
-        keypoints = poses(centres, **options)
-        path = film(tmp_path / f"{name}.mkv", keypoints)
-        return Footage(frames=[(path, i) for i in range(len(centres))], keypoints=keypoints)
-
-    return make
-
-
 def _mean_colour(picture):
     return picture.mean(axis=(0, 1), dtype=np.float32)
 
