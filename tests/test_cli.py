@@ -1,6 +1,5 @@
 """The command shows what was made, or says in one line what is missing."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,11 @@ from tests.dancer import add_clip, dance
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """A project whose one video went through the pipeline; Rerun is not installed."""
+    """A project whose one video went through the pipeline."""
     monkeypatch.chdir(tmp_path)
     videos = {"waltz": {"path": "waltz.mp4", "subject": "ben", "crop": "none"}}
     Path("params.yaml").write_text(yaml.safe_dump({"videos": videos}))
     add_clip(Path("artifacts"), "ben", "waltz", dance(3))
-    monkeypatch.setitem(sys.modules, "rerun", None)
 
 
 @pytest.mark.parametrize("output", ["look.png", "looks/look.mp4"])
@@ -28,38 +26,20 @@ def test_the_ending_says_what_is_written(output, monkeypatch, capsys):
     assert Path(output).read_bytes()[:8].find(b"PNG" if output.endswith("png") else b"ftyp") > 0
 
 
-def test_without_a_viewer_and_without_output_a_video_is_written(monkeypatch, capsys):
+def test_without_output_a_video_is_written(monkeypatch, capsys):
     assert not run_command(monkeypatch, "inspect", "waltz")
     assert capsys.readouterr().out == "wrote artifacts/inspection/waltz.mp4\n"
     with FrameStore(Path("artifacts/inspection/waltz.mp4")) as video:
         assert len(video) == 3
 
 
-def test_a_recording_is_written_where_rerun_is_installed(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "rerun")
-    pytest.importorskip("rerun")
-    assert not run_command(monkeypatch, "inspect", "waltz", "--output", "look.rrd")
-    assert Path("look.rrd").stat().st_size > 0
-
-
-def test_with_a_viewer_and_without_output_the_viewer_opens(monkeypatch, capsys):
-    opened = []
-    recording = "motiontransfer.rendering.recording"
-    monkeypatch.setattr(f"{recording}.viewer_opens", lambda: True)
-    monkeypatch.setattr(f"{recording}.show_recording", lambda looked_at: opened.append(looked_at))
-    assert not run_command(monkeypatch, "inspect", "waltz")
-    assert [looked_at.video for looked_at in opened] == ["waltz"]
-    assert not Path("artifacts/inspection").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["polka"], "ERROR: params.yaml: videos.polka: missing; expected this key\n"),
-        (["waltz", "--output", "look.rrd"], "ERROR: the package rerun-sdk is not installed"),
         (
             ["waltz", "--output", "look.gif"],
-            "ERROR: --output: expected a name that ends in .mp4, .png, .rrd, got look.gif\n",
+            "ERROR: --output: expected a name that ends in .mp4 or .png, got look.gif\n",
         ),
     ],
 )

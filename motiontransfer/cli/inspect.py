@@ -15,26 +15,25 @@ def inspect(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="An .mp4 of all frames, a .png of some, or an .rrd for Rerun. Without it: Rerun's "
-            "viewer if it is installed, else artifacts/inspection/VIDEO.mp4."
+            help="An .mp4 of all frames or a .png of some. Without it: "
+            "artifacts/inspection/VIDEO.mp4."
         ),
     ] = None,
 ) -> None:
     """Show a video's frames with the people and joints found in them, and measures over time."""
     # Imported here: they load PyTorch, which takes seconds, and other subcommands do without it.
-    from motiontransfer.rendering.inspection import load_inspection
-    from motiontransfer.rendering.overlay import write_overlay, write_overlay_sheet
-    from motiontransfer.rendering.recording import show_recording, viewer_opens, write_recording
+    from motiontransfer.rendering.inspect import (
+        load_inspection,
+        write_overlay,
+        write_overlay_sheet,
+    )
 
-    writers = {".mp4": write_overlay, ".png": write_overlay_sheet, ".rrd": write_recording}
+    writers = {".mp4": write_overlay, ".png": write_overlay_sheet}
     if output is not None and output.suffix not in writers:
         raise MotionTransferError(
-            f"--output: expected a name that ends in {', '.join(writers)}, got {output}"
+            f"--output: expected a name that ends in {' or '.join(writers)}, got {output}"
         )
     inspection = load_inspection(video, load_section(str, f"videos.{video}.subject"))
-    if output is None and viewer_opens():
-        show_recording(inspection)
-        return
     written = output or Path("artifacts/inspection") / f"{video}.mp4"
     writers[written.suffix](written, inspection)
     typer.echo(f"wrote {written}")

@@ -1,9 +1,11 @@
-"""Keypoints over the frames they were found in: a video to step through, or one picture.
+"""Keypoint overlays for one video: detections, the subject's keypoints and curves over time.
 
-Hides how it looks. The person who is followed is drawn bright, and white rings mark joints that
-were filled in; everyone as detected is drawn dim, in a box with the track's number.
+The subject's limbs are bright and joints that were filled in have white rings; every detected
+person is dim, in a box with the number of the track.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,28 +14,79 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import Frame
 from motiontransfer.media.writing import write_video
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.person_box import enclosing_box
+from motiontransfer.pose.stance import measure_stance
 from motiontransfer.pose.track_colours import track_colour
 from motiontransfer.progress import track
 from motiontransfer.rendering.composition import contact_sheet, evenly_spaced, side_by_side
-from motiontransfer.rendering.inspection import (
-    Inspection,
-    Measures,
-    measures_over_time,
-)
-from motiontransfer.skeleton import Skeleton
+from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
 
-_LOWEST_PX = 480  # a smaller picture is enlarged: sticks would hide what they show
-_LINE_SHARE = 0.008  # width of a body stick, share of the picture's height
-_DIM = 0.45
-_MOMENTS = 8
+ARTIFACTS = Path("artifacts")
+
+_MIN_HEIGHT_PX = 480  # smaller pictures are enlarged: lines would cover them
+_RELATIVE_LINE_WIDTH = 0.008  # line width of a body limb, relative to the picture's height
+_DETECTION_INTENSITY = 0.45
+_NUM_COLUMNS = 8
 _DPI = 100
 _CURSOR = (230, 60, 60)
+
+Measures = Mapping[str, Mapping[str, Float64[np.ndarray, " frames"]]]
+"""Quantity -> label of a curve -> its value in each frame; NaN where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """The frames, keypoints and detections of one video."""
+
+    video: str
+    """Its name in params.yaml."""
+
+    frames: Path
+    """The frame store of the decoded clip."""
+
+    keypoints: Keypoints
+    """Of the subject."""
+
+    detections: Detections | None
+    """Of all people in view; None where they were not kept."""
+
+
+def load_inspection(video: str, subject: str, *, artifacts: Path = ARTIFACTS) -> Inspection:
+    """Read what the pipeline wrote for a video.
+
+    Args:
+        subject: who is in the video.
+
+    Raises:
+        MissingFileError: frames or keypoints were not made yet; the message says how to.
+        KeypointsError: frames and keypoints are of different runs.
+    """
+    frames = artifacts / "frames" / subject / video / "frames.mkv"
+    table = artifacts / "keypoints" / subject / f"{video}.parquet"
+    for path, stage in ((frames, "decode"), (table, "clean_keypoints")):
+        if not path.exists():
+            raise MissingFileError(f"{path}: not made yet; run `dvc repro {stage}@{video}`")
+    detected = artifacts / "detections" / subject / f"{video}.parquet"
+    inspection = Inspection(
+        video=video,
+        frames=frames,
+        keypoints=read_keypoints(table),
+        detections=read_detections(detected) if detected.exists() else None,
+    )
+    with FrameStore(frames) as store:
+        if len(store) != inspection.keypoints.num_frames:
+            raise KeypointsError(
+                f"{table}: expected {len(store)} frames, as {frames} has, got "
+                f"{inspection.keypoints.num_frames}; run `dvc repro clean_keypoints@{video}`"
+            )
+    return inspection
 
 
 def write_overlay(path: Path, inspection: Inspection) -> None:
@@ -59,17 +112,17 @@ def write_overlay(path: Path, inspection: Inspection) -> None:
 
 
 def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
-    """Write moments spread over the clip, above curves over time, as PNG."""
+    """Write frames spread evenly over the clip, above curves over time, as PNG."""
     keypoints = inspection.keypoints
-    moments = evenly_spaced(keypoints.num_frames, _MOMENTS)
+    indices = evenly_spaced(keypoints.num_frames, _NUM_COLUMNS)
     with FrameStore(inspection.frames) as store:
-        frames = [store[index] for index in moments]
+        frames = [store[index] for index in indices]
     overlays = [
-        draw_overlay(frame, inspection, index) for index, frame in zip(moments, frames, strict=True)
+        draw_overlay(frame, inspection, index) for index, frame in zip(indices, frames, strict=True)
     ]
     sheet = contact_sheet(
         {"frame": frames, "keypoints": overlays},
-        [f"{index / float(keypoints.frame_rate):.1f} s" for index in moments],
+        [f"{index / float(keypoints.frame_rate):.1f} s" for index in indices],
     )
     curves, _ = _curves(measures_over_time(keypoints), (480, max(sheet.shape[1], 640)))
     picture = np.full((sheet.shape[0] + 480, curves.shape[1], 3), sheet[0, 0], np.uint8)
@@ -81,25 +134,25 @@ def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
 
 def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.ndarray, "_ _ 3"]:
     """One frame, enlarged where it is small, with the keypoints found in it."""
-    keypoints, everyone = inspection.keypoints, inspection.everyone
+    keypoints, detections = inspection.keypoints, inspection.detections
     size = _shown_size(keypoints.image_size)
     scale = size[0] / keypoints.image_size[0]
     enlarged = Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BICUBIC)
     picture = np.asarray(enlarged)
     boxes: dict[int, tuple[int, int, int, int]] = {}
-    if everyone is not None:
-        for row in np.flatnonzero(everyone.frame_index == index):
-            points, score = _enlarged(everyone.points[row], scale), everyone.score[row]
-            picture = _with_sticks(
-                picture, points, score, skeleton=everyone.skeleton, strength=_DIM
+    if detections is not None:
+        for row in np.flatnonzero(detections.frame_index == index):
+            points, score = _enlarged(detections.points[row], scale), detections.score[row]
+            picture = _draw_limbs(
+                picture, points, score, skeleton=detections.skeleton, intensity=_DETECTION_INTENSITY
             )
             box = enclosing_box(points[score > 0], margin=0.03, image_size=size)
             if box is not None:
-                boxes[int(everyone.person[row])] = box
+                boxes[int(detections.person[row])] = box
     points, score = _enlarged(keypoints.points[index], scale), keypoints.score[index]
-    picture = _with_sticks(picture, points, score, skeleton=keypoints.skeleton, strength=1.0)
+    picture = _draw_limbs(picture, points, score, skeleton=keypoints.skeleton, intensity=1.0)
     filled = points[:0] if keypoints.filled is None else points[keypoints.filled[index]]
-    return _with_marks(picture, boxes, filled)
+    return _draw_boxes_and_rings(picture, boxes, filled)
 
 
 def _caption(inspection: Inspection, index: int) -> str:
@@ -108,7 +161,7 @@ def _caption(inspection: Inspection, index: int) -> str:
 
 
 def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    factor = -(-max(_LOWEST_PX, image_size[0]) // image_size[0])
+    factor = -(-max(_MIN_HEIGHT_PX, image_size[0]) // image_size[0])
     return image_size[0] * factor, image_size[1] * factor
 
 
@@ -119,28 +172,28 @@ def _enlarged(
     return ((points + 0.5) * scale - 0.5).astype(np.float32)
 
 
-def _with_sticks(
+def _draw_limbs(
     picture: Frame,
     points: Float32[np.ndarray, "joints 2"],
     score: Float32[np.ndarray, " joints"],
     *,
     skeleton: Skeleton,
-    strength: float,
+    intensity: float,
 ) -> Frame:
-    """Sticks laid over a picture; their strongest channel is how much they cover."""
+    """Limbs drawn over a picture; their strongest channel is their opacity."""
     height, width, _ = picture.shape
-    sticks = strength * draw_rgb(
+    limbs = intensity * draw_rgb(
         points,
         score,
         skeleton=skeleton,
         size=(height, width),
-        line_width_px=max(2.0, _LINE_SHARE * height),
+        line_width_px=max(2.0, _RELATIVE_LINE_WIDTH * height),
     )
-    covered = sticks.max(axis=2, keepdims=True) / 255
-    return np.round(picture * (1 - covered) + sticks).astype(np.uint8)
+    opacity = limbs.max(axis=2, keepdims=True) / 255
+    return np.round(picture * (1 - opacity) + limbs).astype(np.uint8)
 
 
-def _with_marks(
+def _draw_boxes_and_rings(
     picture: Frame,
     boxes: dict[int, tuple[int, int, int, int]],
     rings: Float32[np.ndarray, "rings 2"],
@@ -186,3 +239,41 @@ def _with_cursor(curves: Frame, column: float) -> Frame:
     picture = curves.copy()
     picture[:, round(column) : round(column) + 2] = _CURSOR  # one alone would lose its colour
     return picture
+
+
+def measures_over_time(keypoints: Keypoints) -> Measures:
+    """Indicators of keypoint quality, for the axes and legends of the curves."""
+    skeleton, found = keypoints.skeleton, keypoints.score > 0
+    groups = {
+        group.replace("_", " "): skeleton.slice(group)
+        for group, _ in skeleton.groups
+        if group in LIMBS_OF_GROUP
+    }
+    stance = measure_stance(keypoints, min_score=0.0)
+    return {
+        "joints found, %": {name: 100 * found[:, at].mean(1) for name, at in groups.items()},
+        "confidence of those found": {
+            name: _mean_where(keypoints.score[:, at], found[:, at]) for name, at in groups.items()
+        },
+        "pixels": {
+            "ankle line": np.where(stance.has_ankles, stance.ankle_y_px, np.nan),
+            "height": np.where(stance.has_height, stance.height_px, np.nan),
+        },
+        "speed of the joints, pixels a second": {
+            name: _speed(keypoints, at) for name, at in groups.items()
+        },
+    }
+
+
+def _speed(keypoints: Keypoints, joints: slice) -> Float64[np.ndarray, " frames"]:
+    """Mean displacement since the previous frame of joints found in both, pixels a second."""
+    distance = np.linalg.norm(np.diff(keypoints.points[:, joints], axis=0), axis=2)
+    found = keypoints.score[:, joints] > 0
+    speed = _mean_where(distance, found[1:] & found[:-1]) * float(keypoints.frame_rate)
+    return np.concatenate([[np.nan], speed])
+
+
+def _mean_where(values: np.ndarray, chosen: np.ndarray) -> Float64[np.ndarray, " frames"]:
+    count = chosen.sum(axis=1)
+    total = np.where(chosen, values, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -1,0 +1,224 @@
+"""Overlays show joints, tracks and filled-in joints; the curves are measured on the keypoints."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.keypoints import Detections, write_detections, write_keypoints
+from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.rendering.inspect import (
+    Inspection,
+    draw_overlay,
+    load_inspection,
+    measures_over_time,
+    write_overlay,
+    write_overlay_sheet,
+)
+from motiontransfer.skeleton import HOLISTIC
+from tests.dancer import RATE, SIZE, add_clip, dance, film
+from tests.pose.stick_person import stick_person
+
+NUM_FRAMES = 6
+SCALE = 10  # 48 px high is shown 480 px high
+
+
+@pytest.fixture
+def inspection(tmp_path):
+    keypoints = dance(NUM_FRAMES, missing=[4])
+    return Inspection(
+        video="waltz",
+        frames=film(tmp_path / "frames.mkv", keypoints),
+        keypoints=keypoints,
+        detections=None,
+    )
+
+
+def two_people(keypoints):
+    """The subject as track 0; track 3 is 12 px to the left, in the first two frames."""
+    aside = np.where(keypoints.score[:2, :, None] > 0, keypoints.points[:2] - (12, 0), 0)
+    frames = np.arange(keypoints.num_frames)
+    frame_index = np.concatenate([frames, [0, 1]]).astype(np.int32)
+    person = np.concatenate([np.zeros_like(frames), [3, 3]]).astype(np.int32)
+    order = np.lexsort((person, frame_index))
+    return Detections(
+        frame_index=frame_index[order],
+        person=person[order],
+        points=np.concatenate([keypoints.points, aside]).astype(np.float32)[order],
+        score=np.concatenate([keypoints.score, keypoints.score[:2]])[order],
+        num_frames=keypoints.num_frames,
+        skeleton=keypoints.skeleton,
+        image_size=keypoints.image_size,
+        frame_rate=keypoints.frame_rate,
+        detector=keypoints.detector,
+    )
+
+
+def shown(inspection, index=0):
+    """One frame's overlay over black."""
+    return draw_overlay(np.zeros((*SIZE, 3), np.uint8), inspection, index)
+
+
+def place(points):
+    """(row, column) in the overlay of a point in the frame."""
+    x, y = np.round((points + 0.5) * SCALE - 0.5).astype(int)
+    return y, x
+
+
+def middle(inspection, *joints, index=0):
+    found = [inspection.keypoints.joint(joint)[0][index] for joint in joints]
+    return np.mean(found, axis=0)
+
+
+def test_small_frames_are_enlarged_and_show_through_where_there_is_no_stick(inspection):
+    grey = np.full((*SIZE, 3), 90, np.uint8)
+    picture = draw_overlay(grey, inspection, 4)
+    assert picture.shape == (480, 400, 3)
+    assert (picture == 90).all(), "nobody was found in frame 4"
+    assert not np.shares_memory(picture, grey)
+
+
+def test_limbs_lie_between_their_joints(inspection):
+    picture = shown(inspection)
+    thigh = picture[place(middle(inspection, "left_hip", "left_knee"))]
+    assert thigh.max() == 255
+    assert not picture[place(middle(inspection, "left_knee", "right_knee"))].any()
+
+
+def test_detections_are_dim_and_in_a_numbered_box(inspection):
+    alone = shown(inspection)
+    both = replace(inspection, detections=two_people(inspection.keypoints))
+    picture = shown(both)
+    hip, knee = (
+        inspection.keypoints.joint(f"left_{name}")[0][0] - (12, 0) for name in ("hip", "knee")
+    )
+    dim = picture[place((hip + knee) / 2)]
+    assert 90 < dim.max() < 140
+    changed = (picture != alone).any(2)
+    later = shown(both, 2)
+    assert (later != shown(inspection, 2)).any(2).sum() < changed.sum(), "track 3 has left"
+    outline = [tuple(colour) for colour in picture.reshape(-1, 3)]
+    assert (255, 75, 75) in outline, "box of track 0"
+    assert (255, 212, 59) in outline, "box of track 3"
+    assert (255, 212, 59) not in [tuple(colour) for colour in later.reshape(-1, 3)]
+
+
+def test_joints_that_were_filled_in_have_a_ring(inspection):
+    filled = np.zeros((NUM_FRAMES, len(HOLISTIC.joints)), bool)
+    filled[0, HOLISTIC.index("left_wrist")] = True
+    ringed = replace(inspection, keypoints=replace(inspection.keypoints, filled=filled))
+    changed = (shown(ringed) != shown(inspection)).any(2)
+    rows, columns = changed.nonzero()
+    y, x = place(middle(inspection, "left_wrist"))
+    assert abs(rows - y).max() <= 5
+    assert abs(columns - x).max() <= 5
+    assert changed.sum() > 20
+    assert (shown(ringed, 1) == shown(inspection, 1)).all()
+
+
+def test_the_video_shows_every_frame_beside_a_cursor_that_moves_on(inspection, tmp_path):
+    path = tmp_path / "out" / "waltz.mp4"
+    write_overlay(path, inspection)
+    with FrameStore(path) as video:
+        assert len(video) == NUM_FRAMES
+        assert video.frame_rate == RATE
+        frames = [frame.astype(int) for frame in video.frames()]
+    red = [(frame[:, 400:, 0] - frame[:, 400:, 1] > 80).sum(0) for frame in frames]
+    cursors = [int(columns.argmax()) for columns in red]
+    assert all(columns.max() > 300 for columns in red)
+    steps = np.diff(cursors)
+    assert steps.min() > 10
+    assert steps.max() - steps.min() <= 2
+
+
+def test_the_sheet_shows_frames_without_and_with_keypoints(inspection, tmp_path):
+    path = tmp_path / "sheet.png"
+    write_overlay_sheet(path, inspection)
+    sheet = np.asarray(Image.open(path))
+    assert sheet.ndim == 3
+    assert sheet.shape[0] > 480
+    write_overlay_sheet(tmp_path / "again.png", inspection)
+    assert path.read_bytes() == (tmp_path / "again.png").read_bytes()
+    without = replace(inspection, detections=two_people(inspection.keypoints))
+    write_overlay_sheet(tmp_path / "everyone.png", without)
+    changed = (np.asarray(Image.open(tmp_path / "everyone.png")) != sheet).any(2)
+    assert changed.any()
+    assert not changed[-480:].any(), "curves are of the subject"
+
+
+@pytest.fixture
+def artifacts(tmp_path):
+    add_clip(tmp_path, "ben", "waltz", dance(5))
+    return tmp_path
+
+
+def test_detections_are_read_where_they_were_kept(artifacts):
+    alone = load_inspection("waltz", "ben", artifacts=artifacts)
+    assert alone.frames == artifacts / "frames/ben/waltz/frames.mkv"
+    assert np.array_equal(alone.keypoints.points, dance(5).points)
+    assert alone.detections is None
+    write_detections(artifacts / "detections/ben/waltz.parquet", two_people(dance(5)))
+    assert load_inspection("waltz", "ben", artifacts=artifacts).detections.people == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("absent", "command"),
+    [
+        ("frames/ben/waltz", "dvc repro decode@waltz"),
+        ("keypoints/ben", "dvc repro clean_keypoints@waltz"),
+    ],
+)
+def test_what_was_not_made_yet_is_named_with_the_command_that_makes_it(artifacts, absent, command):
+    shutil.rmtree(artifacts / absent)
+    with pytest.raises(MissingFileError, match=f"{absent}.*: not made yet; run `{command}`$"):
+        load_inspection("waltz", "ben", artifacts=artifacts)
+
+
+def test_keypoints_of_another_clip_are_refused(artifacts):
+    write_keypoints(artifacts / "keypoints/ben/waltz.parquet", dance(4))
+    with pytest.raises(
+        KeypointsError, match=r"expected 5 frames, .*got 4; run `dvc repro clean_keypoints@waltz`"
+    ):
+        load_inspection("waltz", "ben", artifacts=artifacts)
+
+
+def test_joints_found_are_counted_by_group_and_their_confidence_is_averaged():
+    measures = measures_over_time(stick_person([90.0, 90.0], 50.0, missing=[(1, "left_ankle")]))
+    found = measures["joints found, %"]
+    assert found.keys() == {"body", "left hand", "right hand", "face"}
+    assert found["body"].tolist() == pytest.approx([100 * 11 / 33, 100 * 10 / 33])
+    assert found["left hand"].tolist() == pytest.approx([100 / 21] * 2)
+    assert found["face"].tolist() == [0, 0]
+    confidence = measures["confidence of those found"]
+    assert confidence["body"].tolist() == pytest.approx([0.9, 0.9])
+    assert np.isnan(confidence["face"]).all()
+
+
+def test_ankle_line_and_height_are_measured_where_the_feet_are_seen():
+    measures = measures_over_time(
+        stick_person([90.0, 92.0], [50.0, 52.0], missing=[(1, "right_ankle")])
+    )["pixels"]
+    assert measures["ankle line"].tolist() == pytest.approx([90, np.nan], nan_ok=True)
+    assert measures["height"].tolist() == pytest.approx([50, np.nan], nan_ok=True)
+
+
+def test_speed_is_the_way_from_the_frame_before_of_joints_found_in_both():
+    """Everyone moves 3 px to the right and 4 down a frame; the wrist is new in the last one."""
+    keypoints = stick_person([50.0, 54.0, 58.0], 20.0, x=np.array([20.0, 23.0, 26.0]))
+    points, score = keypoints.points.copy(), keypoints.score.copy()
+    points[2, HOLISTIC.index("left_wrist")], score[2, HOLISTIC.index("left_wrist")] = 1, 1
+    keypoints = type(keypoints)(
+        **{
+            name: getattr(keypoints, name)
+            for name in ("skeleton", "image_size", "frame_rate", "detector")
+        },
+        points=points,
+        score=score,
+    )
+    speed = measures_over_time(keypoints)["speed of the joints, pixels a second"]
+    expected = 5 * float(RATE)
+    assert speed["body"].tolist() == pytest.approx([np.nan, expected, expected], nan_ok=True)
+    assert np.isnan(speed["face"]).all()
