@@ -14,7 +14,7 @@ def add_transfer(
         str, typer.Option(help="A file in data/truth/ of the target really doing it.")
     ] = "none",
 ) -> None:
-    """Add a transfer to params.yaml, and say what it will run."""
+    """Add a transfer to params.yaml, and say whether it needs a training."""
     from motiontransfer.params import load_section
     from motiontransfer.workspace.entries import add_transfer as add
 
@@ -25,4 +25,3 @@ def add_transfer(
         typer.echo(f"{target} is a target already: this needs no training of its own")
     else:
         typer.echo(f"added {target} to targets: `dvc repro` will train a generator of {target}")
-    typer.echo("`motiontransfer run --dry` says what will run and how long it takes")

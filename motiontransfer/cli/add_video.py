@@ -19,16 +19,13 @@ def add_video(
         bool, typer.Option("--target", help="Learn the subject's looks: a training.")
     ] = False,
 ) -> None:
-    """Add a video to the project, look at it, and say what to mend and what to expect."""
+    """Add a video to the project, look at it, and say what to mend."""
     # Imported here: they load MediaPipe and PyTorch, and other subcommands do without.
     from motiontransfer.params import load_section
     from motiontransfer.workspace.entries import add_video as add
     from motiontransfer.workspace.entries import check_new_video
-    from motiontransfer.workspace.machine import find_gpu
-    from motiontransfer.workspace.planning import read_plan
-    from motiontransfer.workspace.run_times import factors, read_run_times
     from motiontransfer.workspace.video_check import check_video
-    from motiontransfer.workspace.video_report import cost_lines, facts_lines, seen_lines
+    from motiontransfer.workspace.video_report import facts_lines, seen_lines
 
     name = name or subject
     role = "target" if target else "source"
@@ -37,17 +34,5 @@ def add_video(
     for line in (*facts_lines(check), *seen_lines(check, role=role)):
         typer.echo(line)
     path = add(file, name=name, subject=subject, crop=crop, role=role)
-    gpu = find_gpu()
-    costs = cost_lines(
-        check,
-        read_plan(Path(), known_frames={name: check.num_frames}),
-        name=name,
-        subject=subject,
-        role=role,
-        run_factors=factors(read_run_times(Path())),
-        gpu=gpu.name if gpu else None,
-    )
-    for line in costs:
-        typer.echo(line)
     typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")

@@ -13,7 +13,6 @@ from motiontransfer.cli.inspect import inspect
 from motiontransfer.cli.join import join
 from motiontransfer.cli.preset import preset
 from motiontransfer.cli.remove_video import remove_video
-from motiontransfer.cli.run import OWN_ARGUMENTS, run
 from motiontransfer.cli.score import score
 from motiontransfer.cli.share import share
 from motiontransfer.cli.study import study
@@ -38,7 +37,6 @@ for subcommand in (
     score,
 ):
     app.command()(subcommand)
-app.command(context_settings=OWN_ARGUMENTS)(run)
 app.add_typer(study, name="study")
 
 

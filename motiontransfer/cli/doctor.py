@@ -1,4 +1,4 @@
-"""`motiontransfer doctor`: what would stop a run, and what it would cost."""
+"""`motiontransfer doctor`: what would stop a run."""
 
 import json
 from dataclasses import asdict

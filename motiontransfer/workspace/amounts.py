@@ -1,19 +1,6 @@
-"""Amounts as a person says them: times, sizes and lists of names."""
+"""Amounts as a person says them: sizes and lists of names."""
 
 from collections.abc import Sequence
-
-
-def time_text(seconds: int | float) -> str:
-    """A time in one unit or two: `40 s`, `14 min`, `3 h 20 min`, `7 days`."""
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, rest = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {rest} min" if rest else f"{hours} h"
-    return f"{round(hours / 24)} days"
 
 
 def clock_text(seconds: int | float) -> str:

@@ -40,13 +40,13 @@ def _project(root: Path) -> Iterator[Finding]:
     try:
         params = load_params(root / PARAMS_FILE)
         yield from check_weights(params)
-        yield from project_checks.check_names(root)
+        yield from project_checks.check_names(root, params)
         with opened(root) as repo:
             yield project_checks.check_git(root, repo)
             yield project_checks.check_remote(repo)
             yield project_checks.check_links(repo)
             yield from check_locks(root)
             yield from check_checkpoints(root)
-            yield from project_checks.check_cost(root, repo)
+            yield project_checks.check_disk(root)
     except MotionTransferError as error:
         yield fault("project", str(error), "run from the project's root, with its params.yaml")

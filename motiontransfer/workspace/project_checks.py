@@ -1,4 +1,4 @@
-"""Whether this project is in order: git, the remote, DVC's links, the disk, and what a run costs.
+"""Whether this project is in order: git, the remote, DVC's links, and the disk.
 
 Hides where each is written down. The remote is asked for once, with patience for a moment.
 """
@@ -13,20 +13,14 @@ from dvc.fs import generic
 from dvc.repo import Repo
 
 from motiontransfer.errors import MotionTransferError
-from motiontransfer.workspace.amounts import names_text, size_text, time_text
-from motiontransfer.workspace.cost import BYTES_A_PIXEL, GPU_KINDS, Plan
+from motiontransfer.workspace.amounts import names_text, size_text
 from motiontransfer.workspace.findings import Finding, fault, fine, warning
 from motiontransfer.workspace.git_state import uncommitted
-from motiontransfer.workspace.machine import find_gpu
-from motiontransfer.workspace.planning import read_plan
 from motiontransfer.workspace.remote import default_remote, remote_url
 from motiontransfer.workspace.remote_errors import told_in_one_line
-from motiontransfer.workspace.run_plan import PlannedStage, planned_stages, with_times
-from motiontransfer.workspace.run_times import factors, read_run_times
 
 _PATIENCE_SECONDS = 15.0
-_MODEL_BYTES = 3e8  # of a target: weights, samples, and the checkpoints of its training
-_RESULT_BYTES = 2e7
+_LITTLE_DISK = 5e9
 
 
 def check_git(root: Path, repo: Repo) -> Finding:
@@ -122,62 +116,19 @@ def check_links(repo: Repo) -> Finding:
     return fine("cache", "each file is on the disk twice: links are not possible here")
 
 
-def check_cost(root: Path, repo: Repo) -> Iterator[Finding]:
-    """What the next run will take, of time and of disk."""
-    try:
-        stages = planned_stages(repo)
-        plan = read_plan(root, kinds={stage.kind for stage in stages})
-    except MotionTransferError as error:
-        yield fault("next run", str(error), "see what `dvc status` says")
-        return
-    yield _time_finding(root, stages, plan)
+def check_disk(root: Path) -> Finding:
+    """How much of the disk is free."""
     free = shutil.disk_usage(root).free
-    copies = 2 if repo.cache.local.cache_types[-1] == "copy" else 1
-    needed = copies * sum(disk_bytes(stage, plan) for stage in stages)
-    told = f"{size_text(free)} free, the next run needs about {size_text(needed)}"
-    if needed > free:
-        mend = "free some, or lower decode.size; `dvc gc` forgets old runs"
-        yield fault("disk", told, mend)
-    elif 2 * needed > free:
-        yield warning("disk", told, "free some before the run after that")
-    else:
-        yield fine("disk", told if stages else f"{size_text(free)} free")
+    told = f"{size_text(free)} free"
+    if free < _LITTLE_DISK:
+        return warning("disk", told, "free some, or lower decode.size; `dvc gc` forgets old runs")
+    return fine("disk", told)
 
 
-def _time_finding(root: Path, stages: list[PlannedStage], plan: Plan) -> Finding:
-    if not stages:
-        return fine("next run", "nothing would run: all is as it was made")
-    gpu = find_gpu() if {stage.kind for stage in stages} & set(GPU_KINDS) else None
-    timed = with_times(
-        stages,
-        plan,
-        run_factors=factors(read_run_times(root)),
-        unknown_kinds=GPU_KINDS if gpu else (),
-    )
-    known = [stage.seconds for stage in timed if stage.seconds is not None]
-    longest = sorted(timed, key=lambda stage: -(stage.seconds or 0.0))[:3]
-    parts = [f"{it.name} {time_text(it.seconds)}" for it in longest if it.seconds]
-    unknown = f" and {len(timed) - len(known)} of unknown length" if len(known) < len(timed) else ""
-    return fine(
-        "next run",
-        f"{len(stages)} stages, about {time_text(sum(known))}{unknown}: {', '.join(parts)}, ...; "
-        "`motiontransfer run --dry` has all and why",
-    )
-
-
-def disk_bytes(stage: PlannedStage, plan: Plan) -> float:
-    """What a stage leaves on the disk, about."""
-    _, _, key = stage.name.partition("@")
-    if stage.kind == "decode":
-        return plan.frames.get(key, 0) * plan.pixels * BYTES_A_PIXEL
-    sizes: Mapping[str, float] = {"train_gan": _MODEL_BYTES, "render": _RESULT_BYTES}
-    return sizes.get(stage.kind, 1e6)
-
-
-def check_names(root: Path) -> Iterator[Finding]:
+def check_names(root: Path, params: Mapping[str, object]) -> Iterator[Finding]:
     """Whether the videos of params.yaml are there."""
-    videos = read_plan(root, kinds=()).section("videos")
-    for name, video in videos.items():
+    videos = params.get("videos")
+    for name, video in videos.items() if isinstance(videos, Mapping) else ():
         path = Path(str(video.get("path"))) if isinstance(video, Mapping) else Path()
         if (root / path).exists() or path.parts[:1] == ("demo",):
             continue

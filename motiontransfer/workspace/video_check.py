@@ -5,7 +5,6 @@ the pipeline would see them (crop, working size, the default detector), and the 
 of `clean_keypoints`, which has all frames.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -79,9 +78,6 @@ class VideoCheck:
     farthest_move: tuple[float, float, float] | None
     """Of the background between two glances: share of the width, and the seconds of both."""
 
-    detection_seconds: float
-    """What looking for the person took, a frame of working size."""
-
 
 def check_video(
     path: Path,
@@ -112,9 +108,7 @@ def check_video(
     boxes = [_boxes(found, facts.size) for found in people]
     framing = fit_framing(facts.size, _crop_box(crop, boxes, facts.size, size), size=size)
     frames = [framing.apply(glance.picture) for glance in glances]
-    began = time.monotonic()
     person = (find_person or _one_person)(frames)
-    detection_seconds = (time.monotonic() - began) / max(len(frames), 1)
     counts = tuple(num_people(found, image_size=facts.size, skeleton=HOLISTIC) for found in people)
     return VideoCheck(
         facts=facts,
@@ -133,7 +127,6 @@ def check_video(
         ),
         picture=look_of(frames, person),
         farthest_move=farthest_move(glances, boxes),
-        detection_seconds=detection_seconds,
     )
 
 

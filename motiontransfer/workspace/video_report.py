@@ -1,17 +1,13 @@
-"""What `add-video` tells of a video: what it is, what was seen in it, what it will cost.
+"""What `add-video` tells of a video: what it is and what was seen in it."""
 
-Hides the layout of the lines; the numbers come from the check and the cost model.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 
 from motiontransfer.pose.quality_verdict import NOTHING_TO_MEND
-from motiontransfer.workspace.amounts import clock_text, size_text, time_text
+from motiontransfer.workspace.amounts import clock_text
 from motiontransfer.workspace.background_motion import STILL_SPEED
-from motiontransfer.workspace.cost import GPU_KINDS, Plan, frames_bytes, stage_seconds
 from motiontransfer.workspace.entries import Role
 from motiontransfer.workspace.video_check import VideoCheck
 from motiontransfer.workspace.video_verdict import picture_faults, video_verdict
@@ -79,61 +75,6 @@ def _camera(check: VideoCheck) -> str:
     if speed <= STILL_SPEED:
         return "still"
     return f"moves, {100 * speed:.0f} % of the picture's width a second"
-
-
-def cost_lines(
-    check: VideoCheck,
-    plan: Plan,
-    *,
-    name: str,
-    subject: str,
-    role: Role,
-    run_factors: Mapping[str, float],
-    gpu: str | None,
-) -> list[str]:
-    """What to expect of the machine: frames, disk, and time by stage.
-
-    Args:
-        plan: with the video in it.
-        run_factors: how much longer stages took here than the model expects.
-        gpu: its name; None: there is none.
-    """
-    framing = check.framing
-    store = frames_bytes(check.num_frames, size=framing.size, content=framing.content)
-    stages = [f"decode@{name}", f"detect_keypoints@{name}", f"clean_keypoints@{name}"]
-    lines = [
-        "to expect:",
-        f"  {'frames':<12} {check.num_frames:,}",
-        f"  {'disk':<12} {size_text(store)} of frames, and as much in DVC's cache if it copies",
-        f"  {'reading':<12} {_time(stages, plan, run_factors, gpu)}: decode, detect, clean",
-    ]
-    if role == "target":
-        training = [f"train_gan@{subject}", f"train_face_gan@{subject}"]
-        lines.append(f"  {'training':<12} {_time(training, plan, run_factors, gpu)}")
-    rendering = {**plan.params, "transfers": {"new": {"source": name}}}
-    as_source = Plan(
-        params=rendering, frames=plan.frames, num_cores=plan.num_cores, gmacs=plan.gmacs
-    )
-    lines.append(
-        f"  {'rendering':<12} {_time(['render@new'], as_source, run_factors, gpu)}"
-        " for each transfer that it is the source of"
-    )
-    return lines
-
-
-def _time(stages: list[str], plan: Plan, factors: Mapping[str, float], gpu: str | None) -> str:
-    kinds = {stage.partition("@")[0] for stage in stages}
-    seconds = sum(
-        stage_seconds(stage, plan) * factors.get(stage.partition("@")[0], 1.0) for stage in stages
-    )
-    known = kinds <= set(factors)
-    on_cpu = f"about {time_text(seconds)}"
-    if known:
-        return f"{on_cpu}, as in the last runs here"
-    cores = f"{plan.num_cores} cores"
-    if gpu is not None and kinds & set(GPU_KINDS):
-        return f"not measured yet on {gpu} ({on_cpu} on {cores} alone)"
-    return f"{on_cpu} on {cores}"
 
 
 def _rate(rate: Fraction) -> str:
