@@ -76,7 +76,17 @@ def _load_preset(name: str, folder: Path) -> CommentedMap:
         raise ParamsError(
             f"no preset {name!r}; there are {', '.join(preset_names(folder)) or 'none'} in {folder}"
         )
-    return _load(path)
+    preset = _load(path)
+    base = preset.pop("base", None)
+    if base is None:
+        return preset
+    merged = _load_preset(base, folder)
+    for section, values in preset.items():
+        if isinstance(values, Mapping) and section in merged:
+            merged[section].update(values)
+        else:
+            merged[section] = values
+    return merged
 
 
 def _apply(params: CommentedMap, preset: CommentedMap, name: str) -> list[Change]:
