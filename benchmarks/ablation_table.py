@@ -17,7 +17,7 @@ from motiontransfer.evaluation.regions import all_regions
 from motiontransfer.evaluation.series import group, means
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.parallel import Compute
-from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
+from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 
 TABLE_FILE = Path("docs/ablation.csv")
 PAGE_FILE = Path("docs/ablation.md")

@@ -44,7 +44,7 @@ from motiontransfer.nets.rollout import roll_out
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
-from motiontransfer.rendering.composition import contact_sheet
+from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.training.device import make_fabric
 from motiontransfer.training.trained import TrainedGenerator, read_generator
 

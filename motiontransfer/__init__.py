@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from motiontransfer.pose.drawing import draw_rgb
     from motiontransfer.pose.pose_statistics import PoseStatistics, fit_statistics, read_statistics
     from motiontransfer.pose.reposing import ReposeSettings, repose
-    from motiontransfer.rendering.rollout import Renderer, load_renderer, render_poses
+    from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
     from motiontransfer.training.device import make_fabric
 
 __all__ = [
@@ -46,7 +46,7 @@ _MODULES = {
     "pose.drawing": ("draw_rgb",),
     "pose.pose_statistics": ("PoseStatistics", "fit_statistics", "read_statistics"),
     "pose.reposing": ("ReposeSettings", "repose"),
-    "rendering.rollout": ("Renderer", "load_renderer", "render_poses"),
+    "rendering.renderer": ("Renderer", "load_renderer", "render_poses"),
     "training.device": ("make_fabric",),
 }
 

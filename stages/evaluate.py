@@ -13,7 +13,7 @@ from motiontransfer.evaluation.networks import NetworkParams, open_networks
 from motiontransfer.evaluation.reconstruction import evaluate_reconstruction
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
-from motiontransfer.rendering.rollout import FaceMode, load_renderer, render_poses
+from motiontransfer.rendering.renderer import FaceMode, load_renderer, render_poses
 from motiontransfer.storage import write_json
 from motiontransfer.training.device import Precision, make_fabric
 from motiontransfer.training.target_clips import read_target_clips

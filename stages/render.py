@@ -14,8 +14,7 @@ from motiontransfer.params import PARAMS_FILE, Section, load_section
 from motiontransfer.pose.pose_statistics import read_statistics
 from motiontransfer.pose.reposing import Centring, Mode, ReposeSettings, repose
 from motiontransfer.rendering.credentials import load_credentials
-from motiontransfer.rendering.face_cycle import load_translated_faces
-from motiontransfer.rendering.face_patches import FaceBlending
+from motiontransfer.rendering.faces import FaceBlending, load_translated_faces
 from motiontransfer.rendering.provenance import (
     Content,
     Statement,
@@ -24,12 +23,11 @@ from motiontransfer.rendering.provenance import (
     sha256_of,
     sign_video,
 )
-from motiontransfer.rendering.rollout import FaceMode, Renderer, load_renderer
-from motiontransfer.rendering.transfer import (
+from motiontransfer.rendering.renderer import FaceMode, Renderer, generate, load_renderer
+from motiontransfer.rendering.videos import (
     Panels,
     VisibleLabel,
     check_truth,
-    generate,
     write_comparison,
     write_contact_sheet,
     write_transfer,

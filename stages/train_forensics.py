@@ -9,7 +9,7 @@ from motiontransfer.forensics.network import DetectorConfig
 from motiontransfer.forensics.project import DetectorPaths, Project, make_detector
 from motiontransfer.forensics.training import DetectorSettings
 from motiontransfer.params import load_section
-from motiontransfer.rendering.rollout import FaceMode
+from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.storage import write_json
 from motiontransfer.training.run_params import RunParams
 from motiontransfer.training.split import HeldOut

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.transfer.film import clip_path
 from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
+from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 
 FOLDER = Path("benchmarks/transfer")
 _COLUMNS = 6

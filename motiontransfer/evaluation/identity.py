@@ -17,7 +17,7 @@ from motiontransfer.evaluation.frame_references import read_frames, training_pos
 from motiontransfer.evaluation.pose_distance import selected
 from motiontransfer.evaluation.regions import Regions, person_regions
 from motiontransfer.evaluation.series import series_of
-from motiontransfer.rendering.composition import evenly_spaced
+from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.training.target_clips import TargetClip
 
 _LOOK_SIZE = (64, 32)

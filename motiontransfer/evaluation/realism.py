@@ -22,7 +22,7 @@ from motiontransfer.evaluation.pose_distance import selected
 from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.series import rounded
 from motiontransfer.progress import track
-from motiontransfer.rendering.composition import evenly_spaced
+from motiontransfer.rendering.videos import evenly_spaced
 
 _MOST_FRAMES = 500
 """Frames of a video that are looked at; more would take longer and differ little from these."""

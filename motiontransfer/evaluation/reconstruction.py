@@ -38,7 +38,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
-from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
+from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.training.target_clips import TargetClip
 
 Render = Callable[[Keypoints], Iterator[UInt8[np.ndarray, "height width 3"]]]

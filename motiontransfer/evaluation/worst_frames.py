@@ -15,7 +15,7 @@ from motiontransfer.evaluation.frame_references import read_frames
 from motiontransfer.evaluation.plots import worst_frames
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.rendering.composition import contact_sheet, evenly_spaced
+from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 
 _PICTURE_COLUMNS = 8
 

@@ -17,7 +17,7 @@ from motiontransfer.forensics.stretches import Stretch, cut, spread
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.media.frame_store import FrameStore, FrameWriter
 from motiontransfer.progress import track
-from motiontransfer.rendering.rollout import FaceMode, Renderer, load_renderer, render_poses
+from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import TargetClip, read_target_clips
 from motiontransfer.transfers import Transfer

@@ -15,7 +15,7 @@ from motiontransfer.forensics.training import DetectorSettings, train_detector
 from motiontransfer.forensics.trial import measures, try_detector
 from motiontransfer.nets.blocks import count_parameters
 from motiontransfer.own_code import code_behind
-from motiontransfer.rendering.rollout import FaceMode
+from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.device import arithmetic
 from motiontransfer.training.processes import wait_for_all

@@ -24,7 +24,7 @@ from motiontransfer.pose.person_box import enclosing_box
 from motiontransfer.pose.stance import measure_stance
 from motiontransfer.pose.track_colours import track_colour
 from motiontransfer.progress import track
-from motiontransfer.rendering.composition import contact_sheet, evenly_spaced, side_by_side
+from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
 

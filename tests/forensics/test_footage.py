@@ -18,7 +18,7 @@ from motiontransfer.forensics.footage import (
 from motiontransfer.forensics.stretches import Stretch
 from motiontransfer.keypoints import read_keypoints, write_keypoints
 from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.rendering.rollout import load_renderer, render_poses
+from motiontransfer.rendering.renderer import load_renderer, render_poses
 from motiontransfer.training.split import HeldOut
 from motiontransfer.transfers import Transfer
 from tests.dancer import add_clip, dance

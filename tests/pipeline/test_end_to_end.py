@@ -71,7 +71,7 @@ def test_a_second_repro_runs_nothing(project):
     ("module", "expected"),
     [
         (
-            "motiontransfer/rendering/composition.py",
+            "motiontransfer/rendering/videos.py",
             {"render@ada_as_ben", "evaluate@ada", "evaluate_transfer@ada_as_ben"},
         ),
         (

@@ -8,19 +8,20 @@ import torch
 from torch import nn
 
 from motiontransfer.errors import KeypointsError, MissingFileError, WeightsError
+from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator
 from motiontransfer.nets.frame_generator import build_generator
 from motiontransfer.pose.face_box import face_boxes
-from motiontransfer.rendering.face_blending import blend_poisson
-from motiontransfer.rendering.face_patches import FacePatch, ResidualFaces
-from motiontransfer.rendering.rollout import Renderer, load_renderer, render_poses
+from motiontransfer.rendering import renderer as module
+from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
+from motiontransfer.rendering.renderer import Renderer, generate, load_renderer, render_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.face_training import write_no_face_generator
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import TrainedGenerator
 from motiontransfer.training.weights import write_weights
-from tests.dancer import SIZE, dance
+from tests.dancer import RATE, SIZE, dance, picture
 from tests.training.small import STYLE, fabric, face_config, generator_config
 
 
@@ -206,3 +207,20 @@ def test_what_is_missing_is_named_and_only_what_is_needed(models):
     (models / "generator.safetensors").write_bytes(b"something else")
     with pytest.raises(WeightsError, match=r"generator\.safetensors: not a safetensors file"):
         load_renderer(models, fabric(), face="none")
+
+
+def test_one_frame_is_written_for_every_pose(tmp_path, monkeypatch):
+    poses = dance(10)
+    shown = []
+
+    def render_poses(renderer, keypoints):
+        shown.append((renderer, keypoints))
+        return (picture(keypoints, index) for index in range(keypoints.num_frames))
+
+    monkeypatch.setattr(module, "render_poses", render_poses)
+    target = renderer()
+    generate(target, poses, tmp_path / "made.mkv")
+    assert shown == [(target, poses)]
+    with FrameStore(tmp_path / "made.mkv") as store:
+        assert (len(store), store.frame_rate, store.size) == (10, RATE, SIZE)
+        assert np.array_equal(store[7], picture(poses, 7))

@@ -1,8 +1,7 @@
-"""Rendering: poses in, finished frames out, one at a time.
+"""Rendering of poses by the trained networks of a target, one frame at a time.
 
-Hides how the two networks work together: the main generator rolls out on its own frames, the better
-face is laid over what is shown, not over what is carried on (Chan et al. 2019, sec. 3.4: the main
-generator is done before).
+The main generator rolls out on its own frames; the face model's face is blended into what is shown,
+not into what is carried on (Chan et al. 2019, sec. 3.4: the main generator is done before).
 """
 
 from collections.abc import Iterator
@@ -14,9 +13,11 @@ from lightning_fabric import Fabric
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.media.tensors import Frame, tensor_to_frames
 from motiontransfer.nets.rollout import roll_out
-from motiontransfer.rendering.face_patches import FaceBlending, FaceModel, ResidualFaces, blend
+from motiontransfer.progress import track
+from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
 from motiontransfer.training.trained import TrainedGenerator, read_face_generator, read_generator
 
 FaceMode = Literal["residual", "none"]
@@ -90,3 +91,11 @@ def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
             yield tensor_to_frames(image)[0]
         else:
             yield blend(image, patch, blending=renderer.face_blending)
+
+
+def generate(renderer: Renderer, poses: Keypoints, path: Path) -> None:
+    """Generate one frame for every pose into a frame store."""
+    frames = track(render_poses(renderer, poses), "render", total=poses.num_frames)
+    with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
+        for frame in frames:
+            writer.write(frame)

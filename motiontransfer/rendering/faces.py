@@ -1,0 +1,256 @@
+"""Face models for generated frames, and blending of their faces into the frames.
+
+A face model yields a patch for each frame: a picture of the whole frame with the face in place, and
+a weight for each pixel. `feather` mixes frame and patch by the weight; `poisson` is Poisson image
+editing (Perez et al. 2003, sec. 2) where the weight is at least a half. The residual is that of
+Chan et al. 2019, sec. 3.4; the translated face that of a CycleGAN (Zhu et al. 2017).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Int, UInt8
+from lightning_fabric import Fabric
+from scipy.sparse import csc_array
+from scipy.sparse.linalg import splu
+from torch import Tensor
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.media.tensors import Frame, frames_to_tensor, tensor_to_frames
+from motiontransfer.nets.aligned_crops import face_ellipse, warp
+from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops, feather
+from motiontransfer.nets.face_generator import FaceGenerator
+from motiontransfer.nets.face_translation import FaceTranslator
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.face_alignment import face_alignments, inverse
+from motiontransfer.pose.face_box import face_boxes
+from motiontransfer.training.face_cycle_weights import read_face_translator
+
+FaceBlending = Literal["feather", "poisson"]
+
+_FEATHER_FRACTION = 0.15
+_KNOWN, _NO_PIXEL = -1, -2  # in place of an unknown pixel's number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacePatch:
+    """A better face for one frame."""
+
+    image: Float[Tensor, "1 3 height width"]
+    """The face where it belongs in the frame; what is far from it counts for nothing."""
+
+    weight: Float[Tensor, "1 1 height width"]
+    """How far a pixel belongs to the face: 1 inside, falling smoothly to 0."""
+
+
+@runtime_checkable
+class FaceModel(Protocol):
+    """What makes better faces for the frames of a clip."""
+
+    def patches(
+        self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
+    ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
+        """Yield each generated frame with its patch, None where no face is to be seen.
+
+        Args:
+            keypoints: the poses that the frames were generated from.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidualFaces:
+    """The face generator of a target: adds a residual to what is in the face box."""
+
+    fabric: Fabric
+    network: FaceGenerator
+    crop_size: int
+    """Of the network's crop, pixels."""
+    style: PoseMapStyle
+    """How poses are drawn for it."""
+
+    def patches(
+        self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
+    ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
+        """Yield each generated frame with its patch, None where no face is to be seen."""
+        boxes, valid = face_boxes(keypoints)
+        for index, image in enumerate(images):
+            box = torch.from_numpy(boxes[index : index + 1]).long()
+            yield image, self._patch(image, keypoints, index, box) if valid[index] else None
+
+    def _patch(
+        self,
+        image: Float[Tensor, "1 3 height width"],
+        keypoints: Keypoints,
+        index: int,
+        box: Tensor,
+    ) -> FacePatch:
+        device = self.fabric.device
+        with torch.inference_mode(), self.fabric.autocast():
+            pose_crop = draw_crops(
+                torch.from_numpy(keypoints.points[index : index + 1]).to(device),
+                torch.from_numpy(keypoints.score[index : index + 1]).to(device),
+                box.to(device),
+                skeleton=keypoints.skeleton,
+                style=self.style,
+                crop_size=self.crop_size,
+            )
+            residual = self.network(pose_crop, crop_boxes(image, box, crop_size=self.crop_size))
+            x0, y0, x1, y1 = box[0].tolist()
+            weight = image.new_zeros((1, 1, *image.shape[2:]))
+            weight[..., y0:y1, x0:x1] = feather(
+                (y1 - y0, x1 - x0), fraction=_FEATHER_FRACTION, device=device
+            )
+            patched = add_residuals(image, residual, box, feather_fraction=0.0)
+            return FacePatch(image=patched, weight=weight)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslatedFaces:
+    """The faces of one source clip, as the target's."""
+
+    fabric: Fabric
+    translator: FaceTranslator
+    crop_size: int
+    """Of the translator's crop, pixels."""
+    frames: Path
+    """Frame store of the source clip."""
+    keypoints: Keypoints
+    """Poses of the source clip, in its own image."""
+
+    def patches(
+        self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
+    ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
+        """Yield each generated frame with its patch, None where no face is to be seen.
+
+        Args:
+            keypoints: the poses that the frames were generated from, one a frame of the source.
+
+        Raises:
+            KeypointsError: there are more or fewer of them.
+        """
+        if keypoints.num_frames != self.keypoints.num_frames:
+            raise KeypointsError(
+                f"expected one pose for each of the {self.keypoints.num_frames} frames of "
+                f"{self.frames}, whose faces are translated, got {keypoints.num_frames}"
+            )
+        cut, is_seen = face_alignments(self.keypoints, crop_size=self.crop_size)
+        placed, is_shown = face_alignments(keypoints, crop_size=self.crop_size)
+        back = inverse(placed)
+        with FrameStore(self.frames) as store:
+            for index, (image, frame) in enumerate(zip(images, store.frames(), strict=True)):
+                patch = None
+                if is_seen[index] and is_shown[index]:
+                    size = (image.shape[2], image.shape[3])
+                    patch = self._patch(frame, cut[index], back[index], size)
+                yield image, patch
+
+    def _patch(
+        self,
+        frame: Frame,
+        cut: Float64[np.ndarray, "2 3"],
+        back: Float64[np.ndarray, "2 3"],
+        size: tuple[int, int],
+    ) -> FacePatch:
+        device = self.fabric.device
+        with torch.inference_mode():
+            real = frames_to_tensor([frame]).to(device)
+            crop = warp(real, cut[None], size=(self.crop_size, self.crop_size))
+            with self.fabric.autocast():
+                face = self.translator(crop)
+            ellipse = face_ellipse(self.crop_size, device=device)
+            return FacePatch(
+                image=warp(face, back[None], size=size),
+                weight=warp(ellipse, back[None], size=size),
+            )
+
+
+def load_translated_faces(
+    weights: Path, fabric: Fabric, *, frames: Path, keypoints: Keypoints
+) -> TranslatedFaces:
+    """Read a transfer's translator.
+
+    Args:
+        weights: the folder that training wrote.
+        frames: frame store of the source clip.
+        keypoints: poses of the source clip, in its own image.
+
+    Raises:
+        MissingFileError: the weights file is not there.
+        WeightsError: it holds no translator, or does not fit.
+    """
+    translator, config = read_face_translator(weights)
+    return TranslatedFaces(
+        fabric=fabric,
+        translator=translator.to(fabric.device),
+        crop_size=config.crop_size,
+        frames=frames,
+        keypoints=keypoints,
+    )
+
+
+def blend(
+    image: Float[Tensor, "1 3 height width"], patch: FacePatch, *, blending: FaceBlending
+) -> Frame:
+    """Return the frame with the patch's face."""
+    if blending == "feather":
+        return tensor_to_frames(image + patch.weight * (patch.image - image))[0]
+    mask = (patch.weight[0, 0] >= 0.5).cpu().numpy()
+    frame, face = tensor_to_frames(torch.cat([image, patch.image]))
+    return blend_poisson(frame, face, mask)
+
+
+def blend_poisson(
+    frame: UInt8[np.ndarray, "height width 3"],
+    patch: UInt8[np.ndarray, "height width 3"],
+    mask: Bool[np.ndarray, "height width"],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Return the frame with the patch's gradients where the mask is; elsewhere it is untouched."""
+    blended = frame.copy()
+    if not mask.any():
+        return blended
+    if mask.all():  # nothing around whose colours it could have
+        return patch.copy()
+    rows, columns = (_around(places) for places in np.nonzero(mask))
+    inside = mask[rows, columns]
+    difference = frame[rows, columns].astype(np.float64) - patch[rows, columns]
+    corrected = patch[rows, columns][inside] + _membrane(difference, inside)
+    blended[mask] = np.clip(np.round(corrected), 0, 255).astype(np.uint8)
+    return blended
+
+
+def _around(places: Int[np.ndarray, " pixels"]) -> slice:
+    """From the first to the last place along an axis, with one more on either side if there is."""
+    return slice(max(int(places.min()) - 1, 0), int(places.max()) + 2)
+
+
+def _membrane(
+    difference: Float64[np.ndarray, "height width 3"], inside: Bool[np.ndarray, "height width"]
+) -> Float64[np.ndarray, "pixels 3"]:
+    """Values inside that are each the mean of their neighbours; around they are the difference."""
+    num_pixels = int(inside.sum())
+    number = np.where(inside, 0, _KNOWN)
+    number[inside] = np.arange(num_pixels)
+    number = np.pad(number, 1, constant_values=_NO_PIXEL)
+    known = np.pad(difference, ((1, 1), (1, 1), (0, 0)))
+    y, x = np.nonzero(inside)
+    num_neighbours, given = np.zeros(num_pixels), np.zeros((num_pixels, 3))
+    links = []
+    for down, right in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        place = y + 1 + down, x + 1 + right
+        neighbour = number[place]
+        num_neighbours += neighbour != _NO_PIXEL
+        given += np.where((neighbour == _KNOWN)[:, None], known[place], 0)
+        links.append((np.flatnonzero(neighbour >= 0), neighbour[neighbour >= 0]))
+    rows, columns = (
+        np.concatenate([np.arange(num_pixels), *ends]) for ends in zip(*links, strict=True)
+    )
+    weights = np.concatenate([num_neighbours, -np.ones(len(rows) - num_pixels)])
+    equations = csc_array((weights, (rows, columns)), shape=(num_pixels, num_pixels))
+    return splu(equations, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(given)

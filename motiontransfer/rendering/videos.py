@@ -1,0 +1,315 @@
+"""The videos of a transfer: the result, the comparison beside its source, the contact sheet.
+
+All are made from the generated frames in their lossless store. Text is drawn by Pillow with the
+font in its wheel, so that the pictures do not depend on the machine's fonts.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from motiontransfer.errors import VideoError
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.media.clip import Clip
+from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.media.tensors import Frame
+from motiontransfer.media.writing import write_video
+from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.storage import replacing
+
+VisibleLabel = Literal["none", "corner"]
+
+_BACKGROUND = (20, 21, 24)
+_TEXT = (236, 238, 242)
+_QUIET_TEXT = (158, 163, 172)
+_PANEL_GAP_PX = 4
+_TILE_GAP_PX = 4
+_MARGIN_PX = 12
+_LARGEST_TILE_PX = 256
+_MIN_FONT_PX = 7
+_LABEL_TEXTS = ("AI-generated", "AI")  # the second where the first does not fit
+_RELATIVE_LABEL_HEIGHT = 0.04  # height of the letters, of the shorter side
+_MIN_LABEL_FONT_PX = 10
+_LABEL_BACKGROUND = (0, 0, 0, 150)
+_LABEL_TEXT = (255, 255, 255, 235)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panels:
+    """The videos of a comparison, frame for frame beside each other."""
+
+    source: Path
+    """Frames of the source subject."""
+
+    poses: Keypoints
+    """Poses as they were rendered."""
+
+    generated: Path
+    """Frames as they were generated."""
+
+    truth: Path | None
+    """The target subject really doing it; None where nobody filmed that."""
+
+    line_width_px: float
+    """Of a body stick in the picture of the pose."""
+
+
+def check_truth(panels: Panels) -> None:
+    """Check what can be checked before anything is generated.
+
+    Raises:
+        MissingFileError: the truth clip is not there.
+        VideoError: the truth clip has another number of frames than the source.
+    """
+    if panels.truth is None:
+        return
+    with FrameStore(panels.truth) as truth:
+        if len(truth) != panels.poses.num_frames:
+            raise VideoError(
+                f"{panels.truth}: expected {panels.poses.num_frames} frames, as the decoded source "
+                f"has, got {len(truth)}; a truth clip shows the same motion frame for frame"
+            )
+
+
+def write_transfer(
+    path: Path, generated: Path, source: Clip, *, crf: int, visible_label: VisibleLabel = "none"
+) -> None:
+    """Write the result with the source's sound."""
+    with FrameStore(generated) as frames:
+        shown = frames.frames(0, len(frames))
+        write_video(
+            path,
+            map(with_label, shown) if visible_label == "corner" else shown,
+            frame_rate=frames.frame_rate,
+            sound=source.sound,
+            sound_offset_seconds=source.sound_offset_seconds,
+            crf=crf,
+        )
+
+
+def write_comparison(path: Path, panels: Panels, source: Clip, *, crf: int) -> None:
+    """Write source | pose | result | truth side by side, with the source's sound.
+
+    Raises:
+        VideoError: the truth clip has another number of frames than the source.
+    """
+    write_video(
+        path,
+        (side_by_side(row) for row in _rows(panels, range(panels.poses.num_frames))),
+        frame_rate=source.frame_rate,
+        sound=source.sound,
+        sound_offset_seconds=source.sound_offset_seconds,
+        crf=crf,
+    )
+
+
+def write_contact_sheet(path: Path, panels: Panels, *, num_columns: int) -> None:
+    """Write a picture with one column a moment: source, pose, result and truth below each other."""
+    moments = evenly_spaced(panels.poses.num_frames, num_columns)
+    columns = list(_rows(panels, moments))
+    rate = float(panels.poses.frame_rate)
+    sheet = contact_sheet(
+        {label: [column[label] for column in columns] for label in columns[0]},
+        [f"{index / rate:.1f} s" for index in moments],
+    )
+    with replacing(path) as temporary:
+        Image.fromarray(sheet).save(temporary)
+
+
+def _rows(panels: Panels, indices: range | tuple[int, ...]) -> Iterator[Mapping[str, Frame]]:
+    """The panels of each frame, by label."""
+    check_truth(panels)
+    paths = {"source": panels.source, "result": panels.generated, "truth": panels.truth}
+    with ExitStack() as stack:
+        stores = {
+            name: stack.enter_context(FrameStore(path))
+            for name, path in paths.items()
+            if path is not None
+        }
+        for index in indices:
+            yield {
+                "source": stores["source"][index],
+                "pose": _draw(panels, index),
+                **{name: stores[name][index] for name in ("result", "truth") if name in stores},
+            }
+
+
+def _draw(panels: Panels, index: int) -> Frame:
+    return draw_rgb(
+        panels.poses.points[index],
+        panels.poses.score[index],
+        skeleton=panels.poses.skeleton,
+        size=panels.poses.image_size,
+        line_width_px=panels.line_width_px,
+    )
+
+
+def side_by_side(panels: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Place panels from left to right, each below its label, all as high as the highest.
+
+    The strip's height is even, so that panels of even height give a picture of even height.
+
+    Raises:
+        ValueError: no panels.
+    """
+    if not panels:
+        raise ValueError("expected at least one panel, got none")
+    height = max(panel.shape[0] for panel in panels.values())
+    strip_height = 2 * max(9, round(height * 0.045))
+    gap = np.full((height + strip_height, _PANEL_GAP_PX, 3), _BACKGROUND, np.uint8)
+    columns: list[np.ndarray] = []
+    for label, panel in panels.items():
+        width = max(1, round(panel.shape[1] * height / panel.shape[0]))
+        strip = _text_on_background(label, (strip_height, width), strip_height * 3 // 5, _TEXT)
+        columns += [gap, np.concatenate([strip, _resized(panel, (height, width))])]
+    return np.concatenate(columns[1:], axis=1)
+
+
+def evenly_spaced(num_frames: int, num_columns: int) -> tuple[int, ...]:
+    """Indices of `num_columns` frames spread evenly over a clip, the first and the last among them.
+
+    A clip with fewer frames gives each of them once; one column gives the middle frame.
+
+    Raises:
+        ValueError: no frames or no columns.
+    """
+    if num_frames < 1 or num_columns < 1:
+        raise ValueError(
+            f"expected at least one frame and one column, got {num_frames} and {num_columns}"
+        )
+    if num_columns == 1:
+        return ((num_frames - 1) // 2,)
+    count = min(num_columns, num_frames)
+    return tuple(round(column * (num_frames - 1) / max(count - 1, 1)) for column in range(count))
+
+
+def contact_sheet(
+    rows: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]],
+    captions: Sequence[str],
+    *,
+    max_width_px: int = 1600,
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Lay out frames as a grid: a label left of each row, a caption above each column.
+
+    Frames are made smaller so that the sheet is at most `max_width_px` wide, and never larger.
+
+    Args:
+        rows: label -> the row's frames, one for each caption.
+
+    Raises:
+        ValueError: nothing to show, or a row has another number of frames than there are captions.
+    """
+    for label, frames in rows.items():
+        if len(frames) != len(captions):
+            raise ValueError(
+                f"row {label!r}: expected {len(captions)} frames, one a caption, got {len(frames)}"
+            )
+    if not rows or not captions:
+        raise ValueError("expected at least one row and one caption")
+    widest = max(frame.shape[1] for frames in rows.values() for frame in frames)
+    font_px = min(max(widest // 9, 11), 17)
+    label_width = max(_text_width(label, font_px) for label in rows) + 2 * _MARGIN_PX
+    room = max_width_px - label_width - _MARGIN_PX - (len(captions) - 1) * _TILE_GAP_PX
+    tile_width = max(1, min(room // len(captions), widest, _LARGEST_TILE_PX))
+    step = tile_width + _TILE_GAP_PX
+    lefts = [label_width + column * step for column in range(len(captions))]
+    size_of_row = {label: _tile_size(frames, tile_width) for label, frames in rows.items()}
+    tops = 2 * font_px + np.cumsum([0, *(h + _TILE_GAP_PX for h, _ in size_of_row.values())])
+    sheet = np.empty(
+        (tops[-1] - _TILE_GAP_PX + _MARGIN_PX, lefts[-1] + tile_width + _MARGIN_PX, 3), np.uint8
+    )
+    sheet[:] = _BACKGROUND
+    for left, caption in zip(lefts, captions, strict=True):
+        text = _text_on_background(caption, (2 * font_px, tile_width), font_px - 2, _QUIET_TEXT)
+        sheet[: 2 * font_px, left : left + tile_width] = text
+    for top, (label, frames) in zip(tops[:-1].tolist(), rows.items(), strict=True):
+        size = size_of_row[label]
+        text = _text_on_background(label, (size[0], label_width), font_px, _TEXT)
+        sheet[top : top + size[0], :label_width] = text
+        for left, frame in zip(lefts, frames, strict=True):
+            _place(sheet, frame, top=top, left=left, size=size)
+    return sheet
+
+
+def _tile_size(frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], tile_width: int) -> tuple[int, int]:
+    """(height, width) of a row's tiles: high enough for each of its frames at full width."""
+    heights = [round(frame.shape[0] * tile_width / frame.shape[1]) for frame in frames]
+    return max(1, *heights), tile_width
+
+
+def _place(
+    sheet: UInt8[np.ndarray, "_ _ 3"],
+    frame: UInt8[np.ndarray, "_ _ 3"],
+    *,
+    top: int,
+    left: int,
+    size: tuple[int, int],
+) -> None:
+    """Put a frame into its tile, as large as fits, centred."""
+    scale = min(size[0] / frame.shape[0], size[1] / frame.shape[1])
+    height = min(max(1, round(frame.shape[0] * scale)), size[0])
+    width = min(max(1, round(frame.shape[1] * scale)), size[1])
+    y, x = top + (size[0] - height) // 2, left + (size[1] - width) // 2
+    sheet[y : y + height, x : x + width] = _resized(frame, (height, width))
+
+
+def _resized(
+    frame: UInt8[np.ndarray, "_ _ 3"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    if frame.shape[:2] == size:
+        return frame
+    picture = Image.fromarray(np.ascontiguousarray(frame))
+    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.LANCZOS))
+
+
+def _text_width(text: str, font_px: int) -> int:
+    return int(np.ceil(ImageFont.load_default(size=font_px).getlength(text)))
+
+
+@lru_cache(maxsize=256)
+def _text_on_background(
+    text: str, size: tuple[int, int], font_px: int, colour: tuple[int, int, int]
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Centred text, made smaller where it would not fit; cached: a video's labels never change."""
+    height, width = size
+    while font_px > _MIN_FONT_PX and _text_width(text, font_px) > width - 2:
+        font_px -= 1
+    picture = Image.new("RGB", (width, height), _BACKGROUND)
+    font = ImageFont.load_default(size=font_px)
+    ImageDraw.Draw(picture).text((width / 2, height / 2), text, colour, font, anchor="mm")
+    return np.asarray(picture)
+
+
+def with_label(
+    frame: UInt8[np.ndarray, "height width 3"],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Return the frame with the label in its lower right corner."""
+    height, width, _ = frame.shape
+    label = _label(height, width)
+    top, left = height - label.height, width - label.width
+    labelled = frame.copy()
+    corner = Image.fromarray(np.ascontiguousarray(frame[top:, left:]))
+    labelled[top:, left:] = Image.alpha_composite(corner.convert("RGBA"), label).convert("RGB")
+    return labelled
+
+
+@lru_cache(maxsize=4)
+def _label(height: int, width: int) -> Image.Image:
+    """The label for frames of this size, on a see-through ground; cached: it never changes."""
+    font_px = max(_MIN_LABEL_FONT_PX, round(_RELATIVE_LABEL_HEIGHT * min(height, width)))
+    font = ImageFont.load_default(size=font_px)
+    padding = font_px // 3
+    sizes = {text: round(font.getlength(text)) + 2 * padding for text in _LABEL_TEXTS}
+    text = next((text for text, size in sizes.items() if size <= width), _LABEL_TEXTS[-1])
+    size = (min(sizes[text], width), min(font_px + 2 * padding, height))
+    picture = Image.new("RGBA", size, _LABEL_BACKGROUND)
+    middle = (size[0] / 2, size[1] / 2)
+    ImageDraw.Draw(picture).text(middle, text, _LABEL_TEXT, font, anchor="mm")
+    return picture

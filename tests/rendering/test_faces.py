@@ -1,0 +1,271 @@
+"""Translated faces lie where the pose says, and patches are blended in where they are faces."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.media.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.nets.aligned_crops import warp
+from motiontransfer.nets.face_translation import FaceTranslator
+from motiontransfer.pose.face_alignment import face_alignments
+from motiontransfer.rendering.faces import (
+    FaceModel,
+    FacePatch,
+    TranslatedFaces,
+    blend,
+    blend_poisson,
+    load_translated_faces,
+)
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.face_cycle_weights import write_face_translator
+from tests.dancer import dance, film, picture
+from tests.training.small import fabric
+from tests.training.small_cycle import CROP_SIZE, translator_config
+
+NUM_FRAMES = 4
+PATCH_SIZE = (16, 12)
+
+
+class Same(FaceTranslator):
+    """Leaves faces as they are; remembers them."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.shown = []
+
+    def forward(self, faces):
+        assert torch.is_inference_mode_enabled()
+        self.shown.append(faces.clone())
+        return faces
+
+
+def without_left_eye(keypoints, frames):
+    eye = HOLISTIC.index("left_eye")
+    keypoints.score[frames, eye], keypoints.points[frames, eye] = 0, 0
+    return keypoints
+
+
+def shifted(keypoints, x, y):
+    points = np.where(keypoints.score[..., None] > 0, keypoints.points + np.float32([x, y]), 0)
+    return replace(keypoints, points=points)
+
+
+@pytest.fixture
+def source():
+    return dance(NUM_FRAMES)
+
+
+@pytest.fixture
+def faces(tmp_path, source):
+    return TranslatedFaces(
+        fabric=fabric(),
+        translator=Same(),
+        crop_size=64,  # several times as large as the face: nothing gets lost on the way
+        frames=film(tmp_path / "source.mkv", source),
+        keypoints=source,
+    )
+
+
+def images(keypoints, num_frames=NUM_FRAMES):
+    """What a main generator made: grey."""
+    return [torch.zeros((1, 3, *keypoints.image_size)) for _ in range(num_frames)]
+
+
+def test_it_is_a_face_model(faces):
+    assert isinstance(faces, FaceModel)
+
+
+def test_the_translator_sees_the_sources_aligned_face(faces, source):
+    list(faces.patches(images(source), shifted(source, 3, 2)))
+    maps, _ = face_alignments(source, crop_size=64)
+    assert len(faces.translator.shown) == NUM_FRAMES
+    for index, shown in enumerate(faces.translator.shown):
+        frame = frames_to_tensor([picture(source, index)])
+        assert torch.equal(shown, warp(frame, maps[index : index + 1], size=(64, 64)))
+
+
+def test_the_face_lies_where_the_pose_has_it(faces, source):
+    made = images(source)
+    patches = list(faces.patches(made, shifted(source, 4, 3)))
+    for index, (image, patch) in enumerate(patches):
+        assert image is made[index]
+        on_face = patch.weight[0, 0] == 1
+        assert on_face.sum() > 10
+        x, y = source.joint("nose")[0][index].round().astype(int) + np.array([4, 3])
+        assert on_face[y, x]
+        frame = frames_to_tensor([picture(source, index)])
+        error_at = {}
+        for right, down in itertools.product((3, 4, 5), (2, 3, 4)):
+            there = torch.roll(frame, (down, right), dims=(2, 3))
+            error_at[right, down] = float((patch.image - there)[0, :, on_face].abs().mean())
+        # The pose's face is the source's, 4 px further right and 3 px further down.
+        assert min(error_at, key=error_at.get) == (4, 3)
+        assert error_at[4, 3] < 0.2  # a drawn face is all edges, and was resampled twice
+
+
+def test_the_face_is_as_large_as_the_pose_has_it(faces, source):
+    doubled = replace(source, points=2 * source.points, image_size=(96, 80))
+    small = list(faces.patches(images(source), source))
+    large = list(faces.patches(images(doubled), doubled))
+    for (_, one), (_, other) in zip(small, large, strict=True):
+        assert other.weight.sum() == pytest.approx(4 * float(one.weight.sum()), rel=0.05)
+
+
+def test_without_a_face_in_source_or_pose_there_is_no_patch(faces, source):
+    poses = without_left_eye(shifted(source, 1, 1), [2])
+    unseen = replace(faces, keypoints=without_left_eye(dance(NUM_FRAMES), [0]))
+    patches = [patch for _, patch in unseen.patches(images(source), poses)]
+    assert [patch is None for patch in patches] == [True, False, True, False]
+    assert len(faces.translator.shown) == 2
+
+
+def test_poses_of_another_clip_are_refused(faces):
+    with pytest.raises(KeypointsError, match=r"each of the 4 frames of .*source\.mkv.*, got 5"):
+        next(faces.patches(images(dance(5), 5), dance(5)))
+
+
+def test_inference_mode_stays_inside(faces, source):
+    for _ in faces.patches(images(source), source):
+        assert not torch.is_inference_mode_enabled()
+
+
+def test_a_transfers_translator_is_loaded(tmp_path, faces, source):
+    torch.manual_seed(0)
+    write_face_translator(tmp_path, FaceTranslator(translator_config()), translator_config())
+    loaded = load_translated_faces(
+        tmp_path, fabric(), frames=faces.frames, keypoints=faces.keypoints
+    )
+    assert loaded.crop_size == CROP_SIZE
+    assert all(patch is not None for _, patch in loaded.patches(images(source), source))
+    with pytest.raises(MissingFileError, match=r"elsewhere/face_cycle\.safetensors"):
+        load_translated_faces(
+            tmp_path / "elsewhere", fabric(), frames=faces.frames, keypoints=faces.keypoints
+        )
+
+
+def noise_tensor(seed):
+    levels = np.random.default_rng(seed).integers(60, 190, (*PATCH_SIZE, 3), dtype=np.uint8)
+    return frames_to_tensor([levels])
+
+
+def weight():
+    """1 in the middle, falling to 0 in three steps."""
+    rows = torch.tensor([0, 0, 0.25, 0.5, 0.75] + [1.0] * 6 + [0.75, 0.5, 0.25, 0, 0])
+    columns = torch.tensor([0, 0.5] + [1.0] * 8 + [0.5, 0])
+    return (rows[:, None] * columns[None, :])[None, None]
+
+
+def test_feathering_mixes_by_the_weight():
+    image, patch = noise_tensor(0), FacePatch(image=noise_tensor(1), weight=weight())
+    blended = blend(image, patch, blending="feather")
+    mixed = image * (1 - patch.weight) + patch.image * patch.weight
+    assert np.abs(blended.astype(int) - tensor_to_frames(mixed)[0]).max() <= 1
+    assert np.array_equal(blended[5, 5], tensor_to_frames(patch.image)[0][5, 5])
+
+
+def test_poisson_takes_the_patch_where_the_weight_is_at_least_a_half():
+    image, patch = noise_tensor(0), FacePatch(image=noise_tensor(1), weight=weight())
+    frame, face = tensor_to_frames(torch.cat([image, patch.image]))
+    mask = weight()[0, 0].numpy() >= 0.5
+    assert 0 < mask.sum() < (weight() > 0).sum()
+    expected = blend_poisson(frame, face, mask)
+    assert np.array_equal(blend(image, patch, blending="poisson"), expected)
+
+
+@pytest.mark.parametrize("blending", ["feather", "poisson"])
+def test_outside_the_face_everything_is_untouched(blending):
+    image, patch = noise_tensor(0), FacePatch(image=noise_tensor(1), weight=weight())
+    blended = blend(image, patch, blending=blending)
+    outside = weight()[0, 0].numpy() == 0
+    frame = tensor_to_frames(image)[0]
+    assert np.array_equal(blended[outside], frame[outside])
+    assert not np.array_equal(blended, frame)
+
+
+def noise(seed, *, low=60, high=190, size=(20, 24)):
+    return np.random.default_rng(seed).integers(low, high, (*size, 3), dtype=np.uint8)
+
+
+def disc(size=(20, 24), *, x=11.0, y=9.0, radius=6.0):
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    return np.hypot(columns - x, rows - y) <= radius
+
+
+def second_differences(picture):
+    """Four times each inner pixel less its four neighbours."""
+    p = picture.astype(float)
+    inner = 4 * p[1:-1, 1:-1]
+    return inner - p[:-2, 1:-1] - p[2:, 1:-1] - p[1:-1, :-2] - p[1:-1, 2:]
+
+
+@pytest.mark.parametrize("x", [11.0, 0.0, 23.0])
+def test_everything_outside_is_untouched_and_no_argument_is_changed(x):
+    frame, patch, mask = noise(0), noise(1), disc(x=x)
+    kept = frame.copy(), patch.copy(), mask.copy()
+    blended = blend_poisson(frame, patch, mask)
+    assert np.array_equal(blended[~mask], frame[~mask])
+    assert not np.array_equal(blended[mask], frame[mask])
+    assert all(np.array_equal(*pair) for pair in zip((frame, patch, mask), kept, strict=True))
+
+
+def test_details_are_the_patchs():
+    frame, mask = np.full((20, 24, 3), 100, np.uint8), disc()
+    patch = noise(1, low=100, high=130)
+    blended = blend_poisson(frame, patch, mask)
+    difference = second_differences(blended) - second_differences(patch)
+    # Rounding to whole levels moves each of the five pixels by at most a half.
+    assert np.abs(difference[mask[1:-1, 1:-1]]).max() <= 4
+
+
+def test_one_pixel_takes_the_mean_difference_of_its_four_neighbours():
+    frame, patch = np.zeros((3, 3, 3), np.uint8), np.zeros((3, 3, 3), np.uint8)
+    mask = np.zeros((3, 3), bool)
+    mask[1, 1] = True
+    patch[1, 1] = 50
+    frame[0, 1], frame[1, 0], frame[2, 1], frame[1, 2] = 10, 20, 30, 100
+    assert blend_poisson(frame, patch, mask)[1, 1].tolist() == [90, 90, 90]
+
+
+@pytest.mark.parametrize("x", [11.0, 0.0, 23.0])
+def test_a_patch_that_differs_by_a_shade_only_disappears(x):
+    """Wherever the mask is: a frame's edge pulls at nothing."""
+    frame = noise(0)
+    shade = np.array([30, -20, 7])
+    patch = (frame + shade).astype(np.uint8)
+    assert np.array_equal(blend_poisson(frame, patch, disc(x=x)), frame)
+
+
+def test_colours_pass_smoothly_from_one_side_to_the_other():
+    frame = np.zeros((9, 11, 3), np.uint8)
+    frame[:, 5:] = 100
+    mask = np.zeros((9, 11), bool)
+    mask[:, 1:-1] = True  # all between the first and the last column
+    blended = blend_poisson(frame, np.full_like(frame, 7), mask)
+    assert np.array_equal(blended[..., 0], np.tile(np.arange(0, 101, 10), (9, 1)))
+
+
+def test_what_would_be_brighter_than_white_is_white():
+    frame, patch = np.full((20, 24, 3), 250, np.uint8), np.full((20, 24, 3), 100, np.uint8)
+    patch[9, 11] = 200
+    blended = blend_poisson(frame, patch, disc())
+    assert blended[9, 11].tolist() == [255] * 3
+    assert (blended >= 250).all()
+
+
+def test_several_places_are_blended_each_for_itself():
+    frame, patch = noise(0), noise(1)
+    left, right = disc(x=5, radius=3), disc(x=17, radius=3)
+    both = blend_poisson(frame, patch, left | right)
+    for mask in (left, right):
+        assert np.array_equal(both[mask], blend_poisson(frame, patch, mask)[mask])
+
+
+def test_nothing_and_everything():
+    frame, patch = noise(0), noise(1)
+    assert np.array_equal(blend_poisson(frame, patch, np.zeros((20, 24), bool)), frame)
+    assert np.array_equal(blend_poisson(frame, patch, np.ones((20, 24), bool)), patch)

@@ -1,0 +1,380 @@
+"""Result, comparison and contact sheet have the source's frames, rate, sound and their texts."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.media.clip import read_clip
+from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.rendering.videos import (
+    Panels,
+    check_truth,
+    contact_sheet,
+    evenly_spaced,
+    side_by_side,
+    with_label,
+    write_comparison,
+    write_contact_sheet,
+    write_transfer,
+)
+from tests.dancer import RATE, SIZE, add_source, dance, film, picture
+
+HEIGHT, WIDTH = SIZE
+NUM_FRAMES = 10
+STRIP = 18  # of labels above the panels of a comparison
+GAP = 4
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A decoded clip with sound."""
+    add_source(tmp_path, "ben", "dance", dance(NUM_FRAMES))
+    return read_clip(tmp_path / "frames/ben/dance")
+
+
+@pytest.fixture
+def panels(tmp_path, source):
+    return Panels(
+        source=source.frames,
+        poses=dance(NUM_FRAMES, seed=1),
+        generated=film(tmp_path / "generated.mkv", dance(NUM_FRAMES, seed=1)),
+        truth=film(tmp_path / "truth.mkv", dance(NUM_FRAMES, seed=2)),
+        line_width_px=3.0,
+    )
+
+
+def facts(path):
+    """(frames, rate, size, seconds of sound) of a video."""
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        sound = container.streams.audio
+        num_frames = sum(1 for _ in container.decode(video))
+        size = (video.codec_context.height, video.codec_context.width)
+        rate = Fraction(video.average_rate)
+    seconds = 0.0
+    if sound:
+        with av.open(str(path)) as container:
+            frames = list(container.decode(container.streams.audio[0]))
+            seconds = sum(frame.samples / frame.sample_rate for frame in frames)
+    return num_frames, rate, size, seconds
+
+
+def test_the_result_has_the_sources_frames_rate_and_sound(tmp_path, panels, source):
+    path = tmp_path / "results/transfer.mp4"
+    write_transfer(path, panels.generated, source, crf=10)
+    num_frames, rate, size, seconds = facts(path)
+    assert (num_frames, rate, size) == (NUM_FRAMES, RATE, SIZE)
+    assert seconds == pytest.approx(NUM_FRAMES / RATE, abs=0.03)
+    with FrameStore(path) as result, FrameStore(panels.generated) as generated:
+        assert np.abs(result[6].astype(int) - generated[6]).mean() < 8
+
+
+def test_a_label_is_drawn_into_the_result_only(tmp_path, panels, source):
+    write_transfer(tmp_path / "plain.mp4", panels.generated, source, crf=4)
+    write_transfer(
+        tmp_path / "labelled.mp4", panels.generated, source, crf=4, visible_label="corner"
+    )
+    assert facts(tmp_path / "labelled.mp4") == facts(tmp_path / "plain.mp4")
+    with FrameStore(tmp_path / "plain.mp4") as plain, FrameStore(tmp_path / "labelled.mp4") as made:
+        assert len(made) == NUM_FRAMES
+        for index in range(NUM_FRAMES):
+            changed = np.abs(made[index].astype(int) - with_label(plain[index]))
+            assert changed.mean() < 4
+    with FrameStore(panels.generated) as generated:
+        assert np.array_equal(generated[6], picture(panels.poses, 6))
+
+
+def test_a_silent_source_gives_a_silent_result(tmp_path, panels):
+    add_source(tmp_path, "ben", "silent", dance(NUM_FRAMES), sound=False)
+    source = read_clip(tmp_path / "frames/ben/silent")
+    write_transfer(tmp_path / "t.mp4", panels.generated, source, crf=18)
+    assert facts(tmp_path / "t.mp4") == (NUM_FRAMES, RATE, SIZE, 0)
+
+
+def test_a_comparison_shows_source_pose_result_and_truth(tmp_path, panels, source):
+    path = tmp_path / "comparison.mp4"
+    write_comparison(path, panels, source, crf=4)
+    num_frames, rate, size, seconds = facts(path)
+    assert (num_frames, rate) == (NUM_FRAMES, RATE)
+    assert size == (HEIGHT + STRIP, 4 * WIDTH + 3 * GAP)
+    assert seconds > 0.3
+    with FrameStore(path) as store:
+        shown = store[7][STRIP:].astype(int)
+    parts = [shown[:, i * (WIDTH + GAP) : i * (WIDTH + GAP) + WIDTH] for i in range(4)]
+    expected = [picture(dance(NUM_FRAMES, seed=seed), 7) for seed in (0, 1, 2)]
+    for part, frame in zip([parts[0], parts[2], parts[3]], expected, strict=True):
+        assert np.abs(part - frame).mean() < 10
+    assert 0 < parts[1].mean() < 60  # sticks on black
+    assert parts[1].max() > 150
+
+
+def test_without_a_truth_there_are_three_panels(tmp_path, panels, source):
+    panels = Panels(
+        source=panels.source,
+        poses=panels.poses,
+        generated=panels.generated,
+        truth=None,
+        line_width_px=3.0,
+    )
+    check_truth(panels)
+    write_comparison(tmp_path / "c.mp4", panels, source, crf=18)
+    assert facts(tmp_path / "c.mp4")[2] == (HEIGHT + STRIP, 3 * WIDTH + 2 * GAP)
+
+
+def test_a_truth_of_another_length_is_refused_and_nothing_is_written(tmp_path, panels, source):
+    film(panels.truth, dance(NUM_FRAMES - 1))
+    text = r"truth\.mkv: expected 10 frames, as the decoded source has, got 9; a truth clip"
+    with pytest.raises(VideoError, match=text):
+        check_truth(panels)
+    with pytest.raises(VideoError, match=text):
+        write_comparison(tmp_path / "c.mp4", panels, source, crf=18)
+    with pytest.raises(VideoError, match=text):
+        write_contact_sheet(tmp_path / "c.png", panels, num_columns=3)
+    assert not list(tmp_path.glob("*c.*"))
+    panels.truth.unlink()
+    with pytest.raises(MissingFileError, match=r"truth\.mkv"):
+        check_truth(panels)
+
+
+def test_a_contact_sheet_has_a_column_a_moment_and_a_row_a_panel(tmp_path, panels):
+    path = tmp_path / "results/sheet.png"
+    write_contact_sheet(path, panels, num_columns=3)
+    with Image.open(path) as image:
+        sheet = np.asarray(image).astype(int)
+    sources = [picture(dance(NUM_FRAMES), index) for index in (0, 4, 9)]
+    results = [picture(dance(NUM_FRAMES, seed=1), index) for index in (0, 4, 9)]
+    truths = [picture(dance(NUM_FRAMES, seed=2), index) for index in (0, 4, 9)]
+    places = [[_place_of(sheet, frame) for frame in row] for row in (sources, results, truths)]
+    tops, lefts = np.array(places)[..., 0], np.array(places)[..., 1]
+    assert (np.ptp(tops, axis=1) == 0).all()
+    assert (np.ptp(lefts, axis=0) == 0).all()
+    assert np.diff(lefts[0]).tolist() == [WIDTH + GAP] * 2
+    # source, then the pose, then result and truth
+    assert np.diff(tops[:, 0]).tolist() == [2 * (HEIGHT + GAP), HEIGHT + GAP]
+
+
+def _place_of(sheet, frame):
+    """(top, left) of the only place where the sheet shows the frame."""
+    windows = np.lib.stride_tricks.sliding_window_view(sheet[..., 0], SIZE)
+    candidates = np.argwhere((windows[:, :, ::7, ::5] == frame[::7, ::5, 0]).all((2, 3)))
+    places = [
+        (top, left)
+        for top, left in candidates.tolist()
+        if np.array_equal(sheet[top : top + HEIGHT, left : left + WIDTH], frame)
+    ]
+    assert len(places) == 1
+    return places[0]
+
+
+def plain(colour, height=64, width=64):
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
+
+
+def bands(image, colour):
+    """Columns in which the whole lower half has the colour."""
+    lower = image[image.shape[0] // 2 :]
+    return np.flatnonzero((lower == colour).all(axis=(0, 2)))
+
+
+def test_panels_stand_from_left_to_right_unchanged_below_their_labels():
+    rng = np.random.default_rng(0)
+    panels = {name: rng.integers(0, 256, (64, 48, 3), np.uint8) for name in ("one", "two")}
+    image = side_by_side(panels)
+    gap = image.shape[1] - 2 * 48
+    assert 0 < gap < 10
+    strip = image.shape[0] - 64
+    np.testing.assert_array_equal(image[strip:, :48], panels["one"])
+    np.testing.assert_array_equal(image[strip:, 48 + gap :], panels["two"])
+
+
+def test_even_panels_give_an_even_height():
+    for height in (64, 100, 250, 256, 512, 720):
+        assert side_by_side({"source": plain(RED, height, 64)}).shape[0] % 2 == 0
+
+
+def test_panels_of_other_sizes_become_as_high_as_the_highest():
+    image = side_by_side({"small": plain(RED, 32, 20), "large": plain(GREEN, 64, 64)})
+    assert len(bands(image, RED)) == 40
+    assert len(bands(image, GREEN)) == 64
+    assert bands(image, RED).max() < bands(image, GREEN).min()
+
+
+def test_labels_differ_and_are_anti_aliased():
+    image = side_by_side({"source": plain(RED), "result": plain(RED)})
+    strip = image[: image.shape[0] - 64].astype(int)
+    left, right = strip[:, :64], strip[:, -64:]
+    assert (left != right).any()
+    for text in (left, right):
+        brightness = text.mean(axis=2)
+        assert brightness.max() > 180
+        assert len(np.unique(brightness)) > 8
+        # the text leaves room on every side, so that nothing of it is cut off
+        border = np.concatenate([text[0], text[-1], text[:, 0], text[:, -1]])
+        assert (border == border[0]).all()
+
+
+def test_a_label_too_long_for_its_panel_is_made_smaller():
+    image = side_by_side({"nearest neighbour": plain(RED, 128, 64)})
+    strip = image[: image.shape[0] - 128]
+    assert (strip[:, 0] == strip[0, 0]).all()
+    assert strip.max() > 150
+
+
+def test_inputs_are_left_alone_and_the_result_can_be_written_to():
+    panel = plain(RED)
+    image = side_by_side({"source": panel})
+    image[:] = 0
+    assert (panel == RED).all()
+    assert side_by_side({"source": panel}).max() > 0
+
+
+def test_no_panels_is_an_error():
+    with pytest.raises(ValueError, match="at least one panel, got none"):
+        side_by_side({})
+
+
+def test_columns_are_spread_evenly_with_first_and_last():
+    assert evenly_spaced(101, 5) == (0, 25, 50, 75, 100)
+    assert evenly_spaced(10, 4) == (0, 3, 6, 9)
+    assert evenly_spaced(3, 8) == (0, 1, 2)
+    assert evenly_spaced(1, 8) == (0,)
+    assert evenly_spaced(9, 1) == (4,)
+
+
+@given(num_frames=st.integers(2, 5000), num_columns=st.integers(2, 20))
+def test_spacing_differs_by_at_most_one(num_frames, num_columns):
+    indices = evenly_spaced(num_frames, num_columns)
+    steps = np.diff(indices)
+    assert (indices[0], indices[-1]) == (0, num_frames - 1)
+    assert len(indices) == min(num_frames, num_columns)
+    assert steps.min() >= 1
+    assert steps.max() - steps.min() <= 1
+
+
+@pytest.mark.parametrize(("num_frames", "num_columns"), [(0, 3), (3, 0)])
+def test_spacing_needs_frames_and_columns(num_frames, num_columns):
+    with pytest.raises(ValueError, match="at least one frame and one column"):
+        evenly_spaced(num_frames, num_columns)
+
+
+def test_a_sheet_has_its_rows_and_columns_in_order():
+    colours = np.array([[RED, GREEN], [BLUE, RED]])
+    rows = {
+        name: [plain(colour) for colour in row]
+        for name, row in zip(("top", "bottom"), colours, strict=True)
+    }
+    sheet = contact_sheet(rows, ["0.0 s", "1.0 s"])
+    for row, y in enumerate((sheet.shape[0] - 12 - 64 - 4 - 32, sheet.shape[0] - 12 - 32)):
+        for column, x in enumerate((sheet.shape[1] - 12 - 64 - 4 - 32, sheet.shape[1] - 12 - 32)):
+            assert tuple(sheet[y, x]) == tuple(colours[row, column])
+
+
+def test_frames_keep_their_pixels_where_there_is_room_and_shrink_where_there_is_not():
+    frames = [plain(RED, 64, 48)] * 4
+    roomy = contact_sheet({"result": frames}, list("abcd"))
+    narrow = contact_sheet({"result": frames}, list("abcd"), max_width_px=200)
+    assert len(bands(roomy[:-12], RED)) == 4 * 48
+    assert narrow.shape[1] <= 200
+    tile_width = len(bands(narrow[:-12], RED)) // 4
+    assert 10 < tile_width < 48
+    tile_height = (narrow == RED).all(axis=2).any(axis=1).sum()
+    assert tile_height == round(64 * tile_width / 48)
+
+
+@pytest.mark.parametrize("num_columns", [1, 6, 10])
+@pytest.mark.parametrize("side", [64, 256, 720])
+def test_a_sheet_is_never_wider_than_asked(num_columns, side):
+    sheet = contact_sheet(
+        {"nearest neighbours": [plain(RED, side, side)] * num_columns},
+        ["12.3 s"] * num_columns,
+    )
+    assert sheet.shape[1] <= 1600
+
+
+def test_rows_and_columns_have_their_texts():
+    rows = {"source": [plain(RED)] * 2, "result": [plain(RED)] * 2}
+    sheet = contact_sheet(rows, ["0.0 s", "9.9 s"]).astype(int)
+    tiles = (sheet == RED).all(axis=2)
+    top, left = np.argwhere(tiles).min(axis=0)
+    captions = sheet[:top, left : left + 64], sheet[:top, left + 68 : left + 132]
+    labels = sheet[top : top + 64, :left], sheet[top + 68 : top + 132, :left]
+    for first, second in (captions, labels):
+        assert (first != second).any()
+        assert len(np.unique(first)) > 8
+        assert len(np.unique(second)) > 8
+
+
+def test_a_frame_of_another_shape_is_fitted_into_its_tile():
+    sheet = contact_sheet({"r": [plain(RED, 64, 64), plain(GREEN, 64, 32)]}, ["a", "b"])
+    red = np.argwhere((sheet == RED).all(axis=2))
+    green = np.argwhere((sheet == GREEN).all(axis=2))
+    assert np.ptp(red, axis=0).tolist() == [127, 63] or np.ptp(red, axis=0).tolist() == [63, 63]
+    height, width = np.ptp(green, axis=0) + 1
+    assert height == 2 * width
+
+
+def test_a_row_that_is_too_short_is_an_error():
+    with pytest.raises(ValueError, match=r"row 'pose': expected 2 frames, one a caption, got 1"):
+        contact_sheet({"source": [plain(RED)] * 2, "pose": [plain(RED)]}, ["a", "b"])
+    with pytest.raises(ValueError, match="at least one row and one caption"):
+        contact_sheet({}, [])
+
+
+def grey(height, width, shade=128):
+    return np.full((height, width, 3), shade, np.uint8)
+
+
+def extent(frame, labelled):
+    """(height, width) of what changed; it reaches into the lower right corner."""
+    rows, columns = np.nonzero((frame != labelled).any(axis=2))
+    assert (rows.max(), columns.max()) == (frame.shape[0] - 1, frame.shape[1] - 1)
+    return frame.shape[0] - int(rows.min()), frame.shape[1] - int(columns.min())
+
+
+@pytest.mark.parametrize("size", [(256, 256), (1280, 720), (720, 1280), (96, 96)])
+def test_a_visible_label_takes_a_small_part_of_the_corner(size):
+    frame = grey(*size)
+    height, width = extent(frame, with_label(frame))
+    assert 14 <= height <= max(18, 0.07 * min(size))
+    assert 60 <= width <= max(90, 0.35 * min(size))
+
+
+def test_a_visible_label_grows_with_the_picture():
+    small, large = (grey(side, side) for side in (256, 1024))
+    one, other = extent(small, with_label(small)), extent(large, with_label(large))
+    assert 3 < other[0] / one[0] < 4.5
+    assert 3 < other[1] / one[1] < 4.5
+
+
+@pytest.mark.parametrize("shade", [0, 90, 255])
+def test_letters_of_the_visible_label_stand_out_from_any_ground(shade):
+    frame = grey(256, 256, shade)
+    labelled = with_label(frame)
+    height, width = extent(grey(256, 256), with_label(grey(256, 256)))
+    label = labelled[-height:, -width:].astype(int)
+    ground = np.median(label)
+    letters = label.mean(axis=2) > ground + 100
+    assert 0.05 < letters.mean() < 0.4
+    assert (np.delete(labelled, slice(256 - height, 256), axis=0) == shade).all()
+
+
+def test_where_there_is_no_room_the_visible_label_is_shorter():
+    frame = grey(48, 40)
+    _, width = extent(frame, with_label(frame))
+    assert width < 30
+    assert with_label(grey(4, 4)).shape == (4, 4, 3)
+
+
+def test_the_frame_under_the_visible_label_is_left_alone():
+    frame = grey(64, 64)
+    with_label(frame)
+    assert (frame == 128).all()
