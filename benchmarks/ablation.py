@@ -1,11 +1,10 @@
 """Variants of the recipe side by side: each an experiment of DVC, at equal training time.
 
-    uv run python -m benchmarks.step_cost         # how long a step of each variant takes
     uv run python -m benchmarks.ablation          # run what lacks, then write the tables
     uv run python -m benchmarks.ablation --table  # only write them
 
-Equal time is counted in steps: the table's number, over what a step of the variant costs beside
-one without its changes (benchmarks/step_costs.json). So a busy machine changes nothing, and a
+Equal time is counted in steps: the table's number, over the CPU time of a step of the variant beside
+one without its changes, both in turns on one core (benchmarks/step_costs.json). So a busy machine changes nothing, and a
 variant that was run is never run again. Variants are in benchmarks/ablation.yaml; `dvc exp show`
 knows the same runs by the same names. Needs the pipeline committed to git, and `uv run dvc repro`
 before.
