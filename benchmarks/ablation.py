@@ -3,11 +3,11 @@
     uv run python -m benchmarks.ablation          # run what lacks, then write the tables
     uv run python -m benchmarks.ablation --table  # only write them
 
-Equal time is counted in steps: the table's number, over the CPU time of a step of the variant beside
-one without its changes, both in turns on one core (benchmarks/step_costs.json). So a busy machine changes nothing, and a
-variant that was run is never run again. Variants are in benchmarks/ablation.yaml; `dvc exp show`
-knows the same runs by the same names. Needs the pipeline committed to git, and `uv run dvc repro`
-before.
+Equal time is counted in steps: the table's number, over the CPU time of a step of the variant
+beside one without its changes, both in turns on one core (benchmarks/step_costs.json). So a busy
+machine changes nothing, and a variant that was run is never run again. Variants are in
+benchmarks/ablation.yaml; `dvc exp show` knows the same runs by the same names. Needs the pipeline
+committed to git, and `uv run dvc repro` before.
 """
 
 import argparse

@@ -56,8 +56,8 @@ _INTRODUCTION = """# Recipes and their parts, compared
 
 Each row is an experiment of DVC on the demo: trained on the target's clip, then asked for the dance
 that the truth clip shows. All rows of a table train for about the same time, counted in steps by
-the CPU time of a step (`benchmarks/step_costs.json`, beside one of the default, both in turns on one
-core); `time` is what came of it, beside the first row's.
+the CPU time of a step (`benchmarks/step_costs.json`: beside one of the default, both in turns on
+one core); `time` is what came of it, beside the first row's.
 One run each; `other_seed` shows how much of a difference is chance. Higher is better for SSIM,
 lower for the others; flicker has the truth's as its aim. Aligned is SSIM apart from place: without
 it a blur gains where the person stands a pixel or two beside the truth.

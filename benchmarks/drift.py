@@ -32,8 +32,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from motiontransfer.actors.choreography import compose
-from motiontransfer.actors.film import film_clip, true_keypoints
+from demo.actors.choreography import compose
+from demo.actors.renderer import film_clip, true_keypoints
 from motiontransfer.evaluation.metrics import frame_metrics
 from motiontransfer.evaluation.plots import write_picture
 from motiontransfer.evaluation.regions import person_regions

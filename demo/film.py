@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from motiontransfer.actors.choreography import Motion, compose
-from motiontransfer.actors.film import film_clip, in_place_of, load_actor, true_keypoints
-from motiontransfer.actors.music import SAMPLE_RATE, compose_music, write_wave
+from demo.actors.choreography import Motion, compose
+from demo.actors.music import SAMPLE_RATE, compose_music, write_wave
+from demo.actors.renderer import film_clip, in_place_of, load_actor, true_keypoints
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.media.writing import write_video

@@ -26,7 +26,7 @@ from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 
 _COPIED = (".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer")
-_DEMO = ("demo/__init__.py", "demo/film.py", "benchmarks/transfer")
+_DEMO = ("demo/__init__.py", "demo/film.py", "demo/actors", "benchmarks/transfer")
 _STAGES = Path("benchmarks/transfer/stages.yaml")
 
 

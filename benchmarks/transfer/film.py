@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from demo.actors.choreography import Motion, compose
+from demo.actors.renderer import in_place_of, load_actor
 from demo.film import CLIPS, FilmParams, film_video
-from motiontransfer.actors.choreography import Motion, compose
-from motiontransfer.actors.film import in_place_of, load_actor
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 

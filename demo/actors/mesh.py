@@ -1,4 +1,4 @@
-"""Triangle surfaces whose points carry coordinates, skinning weights and facial actions."""
+"""Triangle meshes with skinning weights and facial actions; Catmull-Clark subdivision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

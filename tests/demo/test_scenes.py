@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.actors.camera import Camera
+from demo.actors.scenes import Camera
 
 CAMERA = Camera(position=(0.4, 1.5, 6.0), target=(0.0, 0.9, 0.0), focal_length=2.0)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from motiontransfer.actors.steps import Bar, leg_angles, plan_steps
+from demo.actors.footwork import Bar, leg_angles, plan_steps
 
 TIMES = np.arange(0, 4.0, 0.04)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from motiontransfer.actors.choreography import compose
-from motiontransfer.actors.film import load_actor, pose_actor
+from demo.actors.choreography import compose
+from demo.actors.renderer import load_actor, pose_actor
 
 SIZE = (64, 64)
 

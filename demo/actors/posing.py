@@ -1,9 +1,8 @@
-"""Posing a body: joint angles to bone transforms, bone transforms to vertices.
+"""Forward kinematics and linear blend skinning of a body from joint angles.
 
-Hides the rig's bones and its A-shaped rest pose. Angles are measured from a neutral stance in
-which arms and legs hang straight down, so the same angles mean the same pose on every body. A
-bend is shared by the bones that share it in a person: five of the spine, two of the neck,
-clavicle and upper arm, the twist bones of the limbs.
+Angles are measured from a neutral stance in which arms and legs hang straight down, so the same
+angles mean the same pose on every body. A bend is shared by the bones that share it in a person:
+five of the spine, two of the neck, clavicle and upper arm, the twist bones of the limbs.
 """
 
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from jaxtyping import Float
 from scipy import sparse
 from scipy.spatial.transform import Rotation
 
-from motiontransfer.actors.body_data import Body, load_body
+from demo.actors.body import Body, load_body
 
 _SIDES = {"left": ("L", 1.0), "right": ("R", -1.0)}
 _SIDE_ANGLES = (

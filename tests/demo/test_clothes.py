@@ -3,9 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from motiontransfer.actors.appearance import display, linear, surface_colours
-from motiontransfer.actors.cast import OUTFITS, PHENOTYPES, ROOMS
-from motiontransfer.actors.outfit import CLOTH, EYE, SKIN
+from demo.actors.appearance import CLOTH, EYE, SKIN, display, linear, surface_colours
+from demo.actors.scenes import OUTFITS, PHENOTYPES, ROOMS
 
 
 def colours_of(outfit, part, rows):
@@ -58,7 +57,7 @@ def test_clothes_stand_off_the_body_and_nobody_loses_a_point(ada, ben):
 
 
 def test_looser_clothes_are_wider(ada):
-    from motiontransfer.actors.clothes import dress
+    from demo.actors.clothes import dress
 
     rig, outfit = ada.film.dressed.rig, OUTFITS["ada"]
     wide = dress(rig, dataclasses.replace(outfit, looseness=0.03))

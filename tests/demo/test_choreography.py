@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from motiontransfer.actors.body import ANGLES
-from motiontransfer.actors.choreography import ACTIONS, compose
+from demo.actors.choreography import ACTIONS, compose
+from demo.actors.posing import ANGLES
 
 RATE = 25.0
 

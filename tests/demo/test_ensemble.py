@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.actors.ensemble import cross_paths, film_together, gather
-from motiontransfer.actors.film import pose_actor
-from motiontransfer.actors.raycast import shoot
+from demo.actors.renderer import pose_actor, shoot
 from motiontransfer.skeleton import HOLISTIC
+from tests.demo.ensemble import cross_paths, film_together, gather
 
 EVERY_FIFTH = range(0, 130, 5)
 TRUNK = [

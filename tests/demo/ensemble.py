@@ -10,14 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from motiontransfer.actors.camera import Camera
-from motiontransfer.actors.cast import ROOMS
-from motiontransfer.actors.choreography import Motion, perform
-from motiontransfer.actors.clothes import DressedBody
-from motiontransfer.actors.film import Actor, pose_actor
-from motiontransfer.actors.raycast import Film, load_film, shoot
-from motiontransfer.actors.stage_set import draw_plate
-from motiontransfer.actors.steps import Bar
+from demo.actors.choreography import Motion, perform
+from demo.actors.clothes import DressedBody
+from demo.actors.footwork import Bar
+from demo.actors.renderer import Actor, Film, load_film, pose_actor, shoot
+from demo.actors.scenes import ROOMS, Camera, draw_plate
 
 _ROOM = replace(
     ROOMS["ben"],

@@ -2,7 +2,7 @@ import wave
 
 import numpy as np
 
-from motiontransfer.actors.music import SAMPLE_RATE, compose_music, write_wave
+from demo.actors.music import SAMPLE_RATE, compose_music, write_wave
 
 
 def test_a_track_is_as_long_as_asked_and_the_same_for_the_same_seed():

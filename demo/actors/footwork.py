@@ -1,4 +1,4 @@
-"""Footwork: where the feet and hips are, and the leg angles that put them there.
+"""Footwork: trajectories of feet and hips on the beat, and inverse kinematics of the legs.
 
 Lengths are in leg lengths (hip to ankle); x to the actor's left, z towards the camera, y up
 from the ankles' height. Thigh and shank are taken as equally long, which they are within a

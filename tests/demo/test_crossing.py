@@ -5,14 +5,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from motiontransfer.actors.ensemble import cross_paths, film_together, gather
-from motiontransfer.actors.film import load_actor, pose_actor
+from demo.actors.renderer import load_actor, pose_actor
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
 from motiontransfer.pose.everyone import in_rows
 from motiontransfer.pose.people import People
 from motiontransfer.pose.person_choice import choice_metrics, choose_person, keypoints_of
 from motiontransfer.pose.tracking import track_people
 from motiontransfer.skeleton import HOLISTIC
+from tests.demo.ensemble import cross_paths, film_together, gather
 
 # Frames of every second of which there is one, 12.5 a second; the far one is hidden in the middle.
 CROSSING = range(185, 250, 2)

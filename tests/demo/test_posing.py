@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from motiontransfer.actors.body import ANGLES, pose_bones, skin
+from demo.actors.posing import ANGLES, pose_bones, skin
 
 
 def bone_position(rig, pose, name):

@@ -1,0 +1,1 @@
+"""The demo's actors: bodies, clothes, dances, rooms, camera, light."""

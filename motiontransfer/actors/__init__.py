@@ -1,1 +1,0 @@
-"""The demo's actors: bodies, clothes, dances, rooms, camera, light. Only `demo/` imports them."""
