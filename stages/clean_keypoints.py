@@ -8,7 +8,9 @@ from pydantic import BaseModel, Field
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import read_detections, write_keypoints
 from motiontransfer.media.clip import read_clip
+from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.params import Section, load_section
+from motiontransfer.pose.camera_motion import camera_speed, pairs_of_clip
 from motiontransfer.pose.cleaning.repair import CleaningSettings, clean
 from motiontransfer.pose.cleaning.time_filters import TimeFilter
 from motiontransfer.pose.person_choice import (
@@ -17,7 +19,8 @@ from motiontransfer.pose.person_choice import (
     choose_person,
     keypoints_of,
 )
-from motiontransfer.pose.quality_report import report_quality
+from motiontransfer.pose.quality import measure_quality, quality_metrics, verdict
+from motiontransfer.pose.quality_picture import plot_quality
 from motiontransfer.storage import write_json
 
 
@@ -54,14 +57,20 @@ def main(key: str) -> str:
     switches = choice["possible_switches"]
     assert isinstance(switches, int)
     picture = Path("artifacts/quality") / video.subject / f"{key}.png"
-    quality = report_quality(
-        picture,
-        clip,
-        keypoints,
-        repairs,
-        with_others=np.bincount(others, minlength=keypoints.num_frames) > 0,
-        possible_switches=switches,
-    )
+    with FrameStore(clip.frames) as store:
+        quality = measure_quality(
+            keypoints,
+            repairs,
+            content=clip.framing.content,
+            with_others=np.bincount(others, minlength=keypoints.num_frames) > 0,
+            possible_switches=switches,
+            camera_speed=camera_speed(pairs_of_clip(store, keypoints)),
+        )
+        sentences = verdict(quality)
+        plot_quality(picture, store, keypoints, quality, sentences=sentences, title=key)
     write_keypoints(Path("artifacts/keypoints") / video.subject / f"{key}.parquet", keypoints)
-    write_json(Path("artifacts/metrics/clean_keypoints") / f"{key}.json", choice | quality)
+    write_json(
+        Path("artifacts/metrics/clean_keypoints") / f"{key}.json",
+        {**choice, **repairs.counts(), **quality_metrics(quality), "verdict": sentences},
+    )
     return f"{picture} says how good they are, and what to do about it"

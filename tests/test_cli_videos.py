@@ -26,8 +26,8 @@ def project(tmp_path, monkeypatch):
     (root / "params.yaml").write_text(params, encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     monkeypatch.chdir(root)
-    monkeypatch.setattr("motiontransfer.workspace.video_check._everyone", eyes(MIDDLE))
-    monkeypatch.setattr("motiontransfer.workspace.video_check._one_person", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.workspace.video_check._find_everyone", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.workspace.video_check._find_person", eyes(MIDDLE))
     return root
 
 
@@ -40,7 +40,7 @@ def clip(tmp_path):
 def test_adding_says_what_it_is_and_what_was_seen(clip, monkeypatch, capsys):
     assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve", "--name", "me")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "IMG 42.mkv: 0:01, 256x256 px, 25 frames a second, FFV1, without sound"
+    assert lines[0] == "IMG 42.mkv: 00:01, 256x256 px, 25 frames a second, FFV1, without sound"
     assert "  people       1 in each" in lines
     assert "  in view      head 100 %, hands 100 %, feet 100 % of frames" in lines
     assert "  camera       still" in lines

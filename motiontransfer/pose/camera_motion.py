@@ -1,11 +1,12 @@
-"""Whether the camera stood still, by what the background does around the person.
+"""Camera motion from phase correlation of background tiles.
 
-Hides how that is seen cheaply: at moments spread over the clip, tiles of the picture that the
-person does not touch are compared with themselves a fraction of a second later (phase correlation);
-the median tile tells the camera's motion, whatever else moves there.
+Tiles that the person does not touch are compared with themselves a fraction of a second later; the
+median tile tells the camera's motion, whatever else moves there.
 """
 
 import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,41 +16,65 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.pose.person_box import enclosing_box
 
-_STEP_SECONDS = 0.2
+PAIR_SECONDS = 0.2
+"""Time between the frames of a pair."""
+
 _TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile can be told
 _MIN_TEXTURE = 3.0  # standard deviation of grey levels: less is noise on a plain wall
 _MIN_RESPONSE = 0.2  # of the correlation's peak, 1 being a perfect match
 
 
-def camera_speed(store: FrameStore, keypoints: Keypoints, *, num_moments: int = 24) -> float | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramePair:
+    """Two frames a moment apart."""
+
+    before: UInt8[np.ndarray, "height width 3"]
+    """The earlier frame."""
+
+    after: UInt8[np.ndarray, "height width 3"]
+    """The later frame."""
+
+    background: Bool[np.ndarray, "height width"]
+    """Where the person is in neither."""
+
+    seconds: float
+    """Time between them."""
+
+
+def camera_speed(pairs: Iterable[FramePair]) -> float | None:
     """How fast the background moves, in widths of the image a second; None if it is too plain.
 
-    The upper quartile over moments, so that a camera that moves for a quarter of the clip tells.
-
-    Args:
-        num_moments: how many times two frames are compared.
+    The upper quartile over pairs, so that a camera that moves for a quarter of the time tells.
     """
-    step = max(1, round(_STEP_SECONDS * keypoints.frame_rate))
-    if keypoints.num_frames <= step:
-        return None
-    last = keypoints.num_frames - step - 1
-    starts = np.unique(np.linspace(0, last, num_moments).round().astype(int)).tolist()
-    shifts = []
-    for start in starts:
-        background = _background(keypoints, (start, start + step))
-        shift = _background_shift(store[start], store[start + step], background)
+    speeds = []
+    for pair in pairs:
+        shift = _background_shift(pair.before, pair.after, pair.background)
         if shift is not None:
-            shifts.append(shift)
-    if not shifts:
-        return None
-    seconds = step / float(keypoints.frame_rate)
-    return float(np.quantile(shifts, 0.75)) / keypoints.image_size[1] / seconds
+            speeds.append(shift / pair.background.shape[1] / pair.seconds)
+    return float(np.quantile(speeds, 0.75)) if speeds else None
 
 
-def _background(
+def pairs_of_clip(
+    store: FrameStore, keypoints: Keypoints, *, num_pairs: int = 24
+) -> Iterator[FramePair]:
+    """Frame pairs evenly spread over a clip; none if it is shorter than one pair."""
+    step = max(1, round(PAIR_SECONDS * keypoints.frame_rate))
+    if keypoints.num_frames <= step:
+        return
+    last = keypoints.num_frames - step - 1
+    for start in np.unique(np.linspace(0, last, num_pairs).round().astype(int)).tolist():
+        yield FramePair(
+            before=store[start],
+            after=store[start + step],
+            background=without_person(keypoints, (start, start + step)),
+            seconds=step / float(keypoints.frame_rate),
+        )
+
+
+def without_person(
     keypoints: Keypoints, frame_indices: tuple[int, ...]
 ) -> Bool[np.ndarray, "height width"]:
-    """Where the person is at none of some moments."""
+    """Mask of the pixels at which the person is in none of some frames."""
     background = np.ones(keypoints.image_size, np.bool_)
     for index in frame_indices:
         seen = keypoints.points[index][keypoints.score[index] > 0]

@@ -3,13 +3,6 @@
 from collections.abc import Sequence
 
 
-def clock_text(seconds: int | float) -> str:
-    """The length of a video: `0:13`, `2:34`, `1:02:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def size_text(num_bytes: int | float) -> str:
     """A size in decimal units, as disks are sold: `940 kB`, `23 MB`, `1.4 GB`."""
     for unit, step in (("GB", 1e9), ("MB", 1e6)):

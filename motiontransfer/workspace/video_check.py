@@ -1,163 +1,236 @@
-"""What can be said of a video before anything is computed from it.
+"""A first look at a video: what the file says, and the pose quality of 20 sampled frames.
 
-Hides how a few glances stand for the whole: people are counted at full size, one is looked at as
-the pipeline would see them (crop, working size, the default detector), and the sentences are those
-of `clean_keypoints`, which has all frames.
+The frames go through crop, working size and the default detector as the pipeline would do it, and
+are measured by `motiontransfer.pose.quality`, as if they were a clip.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+import av
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
+from tqdm import tqdm
 
+from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.media.framing import Box, Framing, auto_crop, fit_framing
-from motiontransfer.media.reading import DamagedVideoError, VideoFacts, read_facts, read_pictures
+from motiontransfer.media.opening import open_input, seconds_of, video_stream
+from motiontransfer.media.packet_times import cut_of
+from motiontransfer.media.reading import VideoFacts, read_facts, upright
+from motiontransfer.pose.camera_motion import PAIR_SECONDS, FramePair, camera_speed, without_person
 from motiontransfer.pose.cleaning.repair import Repairs
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
 from motiontransfer.pose.detectors.task_bundles import WHEEL
 from motiontransfer.pose.people import People
 from motiontransfer.pose.person_box import enclosing_box
 from motiontransfer.pose.person_boxes import default_detector
-from motiontransfer.pose.quality import Quality, measure_quality
+from motiontransfer.pose.quality import (
+    NOTHING_TO_MEND,
+    STILL_CAMERA,
+    Quality,
+    measure_quality,
+    verdict,
+)
 from motiontransfer.pose.several_people import num_people
 from motiontransfer.progress import track
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.workspace.background_motion import background_speed, farthest_move
-from motiontransfer.workspace.glances import glance_at
-from motiontransfer.workspace.video_picture import Picture, look_of
 
-Crop = Literal["none", "auto"] | Box
-FindPeople = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], list[People]]
-"""Gives everyone, or the most prominent, in each of some pictures."""
+_logger = logging.getLogger(__name__)
 
-_NUM_GLANCES = 20
+_NUM_SAMPLES = 20
 _MARGIN = 0.15  # of a person's extent: hair, hands and clothes
 _CROP_MARGIN = 0.05  # as `decode` has it
 _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
+_LOW_FRAME_RATE = 15
+_SHORT_TARGET_SECONDS = 60.0
+_EARLY = 1e-3  # seconds: times in a file are rounded
+
+_Frame = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoCheck:
-    """What a look at a video tells."""
+    """What a first look at a video finds."""
 
     facts: VideoFacts
     """What the file says."""
 
     seconds: float
-    """How long the good part is."""
-
-    num_frames: int
-    """Good frames."""
-
-    variable_rate: bool
-    """Whether the frames are not evenly spaced in time."""
-
-    damage: str | None
-    """Where the file is damaged, in words; None: it is whole."""
-
-    glances_seconds: tuple[float, ...]
-    """When it was looked at."""
+    """Length of the video."""
 
     people: tuple[int, ...]
-    """How many were seen at each glance."""
+    """How many are found in each sampled frame."""
 
     framing: Framing
-    """How the pictures would sit in the working image."""
+    """How the frames would sit in the working image."""
 
     quality: Quality
-    """Of the person in the glances, as if these were a clip."""
-
-    picture: Picture | None
-    """None where nobody was found."""
-
-    farthest_move: tuple[float, float, float] | None
-    """Of the background between two glances: share of the width, and the seconds of both."""
+    """Of the person in the sampled frames."""
 
 
 def check_video(
-    path: Path,
-    *,
-    size: tuple[int, int],
-    crop: Crop,
-    find_everyone: FindPeople | None = None,
-    find_person: FindPeople | None = None,
+    path: Path, *, size: tuple[int, int], crop: Literal["none", "auto"] | Box
 ) -> VideoCheck:
-    """Look at a video: at the file as a whole, and at people and background in some frames.
+    """Look for people and camera motion in 20 frames of a video; the rest is not decoded.
 
     Args:
         size: working (height, width).
         crop: as in params.yaml; `auto` is found on fewer frames than `decode` takes.
-        find_everyone: in pictures of full size; None: MediaPipe's finder of several bodies.
-        find_person: the most prominent, in working images; None: the default detector.
 
     Raises:
         MissingFileError: no such file.
         VideoError: no video, or none of its pictures can be decoded.
     """
     facts = read_facts(path)
-    starts, end, damage = _read_through(facts)
-    glances = [
-        glance for glance in glance_at(facts, num_glances=_NUM_GLANCES) if glance.seconds < end
-    ] or list(glance_at(facts, num_glances=1))
-    people = (find_everyone or _everyone)([glance.picture for glance in glances])
-    boxes = [_boxes(found, facts.size) for found in people]
-    framing = fit_framing(facts.size, _crop_box(crop, boxes, facts.size, size), size=size)
-    frames = [framing.apply(glance.picture) for glance in glances]
-    person = (find_person or _one_person)(frames)
-    counts = tuple(num_people(found, image_size=facts.size, skeleton=HOLISTIC) for found in people)
-    return VideoCheck(
-        facts=facts,
-        seconds=end,
-        num_frames=len(starts),
-        variable_rate=_is_uneven(starts, facts.frame_rate),
-        damage=damage,
-        glances_seconds=tuple(glance.seconds for glance in glances),
-        people=counts,
-        framing=framing,
-        quality=_quality(
-            _keypoints(person, size, rate=_glance_rate(len(glances), end)),
-            framing,
-            with_others=np.array(counts) > 1,
-            camera_speed=background_speed(glances, boxes),
-        ),
-        picture=look_of(frames, person),
-        farthest_move=farthest_move(glances, boxes),
-    )
-
-
-def _read_through(facts: VideoFacts) -> tuple[list[float], float, str | None]:
-    """When each good frame is shown, when the last one ends, and the damage after it."""
-    starts: list[float] = []
-    end = 0.0
-    pictures = track(
-        read_pictures(facts), f"reading {facts.path.name}", total=facts.num_frames or 0
-    )
-    try:
-        for timed in pictures:
-            starts.append(timed.start_seconds)
-            end = timed.end_seconds
-    except DamagedVideoError as error:
-        return (
-            starts,
-            end - starts[0] if starts else 0.0,
-            error.cause.removeprefix(f"{facts.path}: "),
+    samples = list(_samples(facts))
+    if not samples:
+        raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
+    starts = facts.packet_times.starts_seconds
+    seconds = float(starts[-1] - starts[0] + 1 / facts.frame_rate)
+    everyone = _find_everyone([picture for picture, _, _ in samples])
+    counts = tuple(num_people(it, image_size=facts.size, skeleton=HOLISTIC) for it in everyone)
+    framing = fit_framing(facts.size, _crop_box(crop, everyone, facts.size, size), size=size)
+    frames = [framing.apply(picture) for picture, _, _ in samples]
+    rate = Fraction(len(samples) / seconds).limit_denominator(1000)
+    keypoints = _keypoints(_find_person(frames), size, rate=rate)
+    pairs = (
+        FramePair(
+            before=frames[index],
+            after=framing.apply(after),
+            background=without_person(keypoints, (index,)),
+            seconds=seconds_between,
         )
-    return starts, end - starts[0] if starts else 0.0, None
+        for index, (_, after, seconds_between) in enumerate(samples)
+        if after is not None
+    )
+    nothing = np.zeros(len(frames), np.int64)
+    quality = measure_quality(
+        keypoints,
+        Repairs(sides=nothing > 0, hands=nothing > 0, removed=nothing, filled=nothing),
+        content=framing.content,
+        with_others=np.array(counts) > 1,
+        possible_switches=0,
+        camera_speed=camera_speed(pairs),
+    )
+    return VideoCheck(facts=facts, seconds=seconds, people=counts, framing=framing, quality=quality)
 
 
-def _is_uneven(starts: Sequence[float], frame_rate: Fraction) -> bool:
-    if len(starts) < 2:
-        return False
-    intervals = np.diff(np.array(starts)) * float(frame_rate)
-    return bool((np.abs(intervals - 1) > 0.5).mean() > _UNEVEN)
+def facts_line(check: VideoCheck) -> str:
+    """What the file is: length, size, rate, codec, orientation, sound."""
+    facts = check.facts
+    height, width = facts.size
+    rate = f"{float(facts.frame_rate):.2f}".rstrip("0").rstrip(".")
+    intervals = np.diff(facts.packet_times.starts_seconds) * float(facts.frame_rate)
+    is_variable = (np.abs(intervals - 1) > 0.5).sum() > _UNEVEN * intervals.size
+    turned = 90 * facts.orientation.quarter_turns
+    told = [
+        tqdm.format_interval(check.seconds),
+        f"{width}x{height} px",
+        f"{rate} frames a second" + (", variable: made constant" if is_variable else ""),
+        {"h264": "H.264", "hevc": "H.265"}.get(facts.codec, facts.codec.upper()),
+        *([f"stored turned by {turned}°"] if turned else []),
+        *(["stored mirrored"] if facts.orientation.mirrored else []),
+        "with sound" if facts.has_sound else "without sound",
+    ]
+    return f"{facts.path.name}: {', '.join(told)}"
 
 
-def _everyone(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
+def seen_lines(check: VideoCheck) -> Iterator[str]:
+    """What is found in the sampled frames, one line for each measure."""
+    quality, people = check.quality, np.array(check.people)
+    yield f"seen in {len(people)} frames of it:"
+    if people.min() == people.max():
+        yield f"  people       {f'{people[0]} in each' if people[0] else 'nobody'}"
+    else:
+        yield f"  people       {people.min()} to {people.max()}, {np.median(people):.0f} in most"
+    somebody = quality.somebody
+    if somebody.any():
+        inside = [
+            f"{part} {1 - frames[somebody].mean():.0%}".replace("%", " %")
+            for part, frames in quality.outside.items()
+        ]
+        yield f"  in view      {', '.join(inside)} of frames"
+        height = f"{quality.body_height_px:.0f} px of {check.framing.size[0]}"
+        yield f"  height       {height} in the working image"
+    speed = quality.camera_speed
+    if speed is None:
+        yield "  camera       not known: the background is too plain"
+    elif speed <= STILL_CAMERA:
+        yield "  camera       still"
+    else:
+        yield f"  camera       moves, {100 * speed:.0f} % of the picture's width a second"
+
+
+def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
+    """What to do about the file and about the pose, or `NOTHING_TO_MEND` alone.
+
+    Args:
+        is_target: whether the subject is to be learnt from it.
+    """
+    rate = float(check.facts.frame_rate)
+    sentences = []
+    cut = cut_of(check.facts.packet_times, 1 / rate)
+    if cut is not None:
+        sentences.append(
+            f"{cut}: copy or export it again, or set decode.on_damage: truncate to keep "
+            "what comes before"
+        )
+    if rate < _LOW_FRAME_RATE:
+        sentences.append(
+            f"{rate:g} frames a second are few: fast arms are elsewhere in the next frame; film "
+            "with 25 to 60"
+        )
+    if is_target and check.seconds < _SHORT_TARGET_SECONDS:
+        sentences.append(
+            f"{check.seconds:.0f} s show few poses of someone who is to be learnt; film a few "
+            "minutes, with all that the dancer does in them"
+        )
+    sentences += [it for it in verdict(check.quality) if it != NOTHING_TO_MEND]
+    return sentences or [NOTHING_TO_MEND]
+
+
+def _samples(facts: VideoFacts) -> Iterator[tuple[_Frame, _Frame | None, float]]:
+    """Frames evenly spread over the video, each with one a moment later and the time between.
+
+    Those that cannot be decoded are left out.
+    """
+    starts = facts.packet_times.starts_seconds
+    if not starts.size:
+        return
+    last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
+    wanted = np.unique(np.linspace(0, last, _NUM_SAMPLES).round().astype(int))
+    with open_input(facts.path) as container:
+        stream = video_stream(container, facts.path)
+        for start in starts[wanted].tolist():
+            try:
+                container.seek(int(start * av.time_base))
+                pictures = container.decode(stream)
+                first, second = _at(pictures, start), _at(pictures, start + PAIR_SECONDS)
+            except av.FFmpegError as error:
+                _logger.debug("%s: sample at %.2f s: %s", facts.path, start, error)
+                continue
+            if first is not None and second is not None:
+                between = (seconds_of(second) or 0.0) - (seconds_of(first) or 0.0)
+                yield upright(first, facts), upright(second, facts), between
+            elif first is not None:
+                yield upright(first, facts), None, 0.0
+
+
+def _at(pictures: Iterator[av.VideoFrame], seconds: float) -> av.VideoFrame | None:
+    """The first picture that is not before; None where the video ends before."""
+    for picture in pictures:
+        start = seconds_of(picture)
+        if start is None or start >= seconds - _EARLY:
+            return picture
+    return None
+
+
+def _find_everyone(pictures: Sequence[_Frame]) -> list[People]:
     finder = TasksConfig(
         model=WHEEL,
         max_people=4,
@@ -169,42 +242,40 @@ def _everyone(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
         return detector.detect(pictures)
 
 
-def _boxes(people: People, size: tuple[int, int]) -> list[Box]:
-    found = (
-        enclosing_box(points[score > 0], margin=_MARGIN, image_size=size)
-        for points, score in zip(people.points, people.score, strict=True)
-    )
-    return [box for box in found if box is not None]
+def _find_person(frames: Sequence[_Frame]) -> list[People]:
+    """The most prominent person of each frame."""
+    people = []
+    for frame in track(frames, "looking for the person", total=len(frames)):
+        with default_detector().open() as detector:  # a new one: the frames are unrelated
+            people.extend(detector.detect([frame]))
+    return people
 
 
 def _crop_box(
-    crop: Crop, boxes: Sequence[Sequence[Box]], image_size: tuple[int, int], size: tuple[int, int]
+    crop: Literal["none", "auto"] | Box,
+    everyone: Sequence[People],
+    image_size: tuple[int, int],
+    size: tuple[int, int],
 ) -> Box:
     if isinstance(crop, tuple):
         return crop
     whole = (0, 0, image_size[1], image_size[0])
     if crop == "none":
         return whole
-    largest = [max(found, key=_area, default=None) for found in boxes]
-    return auto_crop(largest, image_size, size[1] / size[0], margin=_CROP_MARGIN) or whole
+    boxes = [_largest_box(people, image_size) for people in everyone]
+    return auto_crop(boxes, image_size, size[1] / size[0], margin=_CROP_MARGIN) or whole
+
+
+def _largest_box(people: People, image_size: tuple[int, int]) -> Box | None:
+    boxes = [
+        enclosing_box(points[score > 0], margin=_MARGIN, image_size=image_size)
+        for points, score in zip(people.points, people.score, strict=True)
+    ]
+    return max(filter(None, boxes), key=_area, default=None)
 
 
 def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _one_person(frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
-    """The person whom the default detector finds in each frame by itself."""
-    config = default_detector()
-    people = []
-    for frame in track(frames, "looking for the person", total=len(frames)):
-        with config.open() as detector:  # a new one each time: the frames do not follow each other
-            people.extend(detector.detect([frame]))
-    return people
-
-
-def _glance_rate(num_glances: int, seconds: float) -> Fraction:
-    return Fraction(max(num_glances, 1) / max(seconds, 0.1)).limit_denominator(1000) or Fraction(1)
 
 
 def _keypoints(people: Sequence[People], size: tuple[int, int], *, rate: Fraction) -> Keypoints:
@@ -220,22 +291,4 @@ def _keypoints(people: Sequence[People], size: tuple[int, int], *, rate: Fractio
         image_size=size,
         frame_rate=rate,
         detector=default_detector().label,
-    )
-
-
-def _quality(
-    keypoints: Keypoints,
-    framing: Framing,
-    *,
-    with_others: Bool[np.ndarray, " frames"],
-    camera_speed: float | None,
-) -> Quality:
-    nothing = np.zeros(keypoints.num_frames, np.int64)
-    return measure_quality(
-        keypoints,
-        Repairs(sides=nothing > 0, hands=nothing > 0, removed=nothing, filled=nothing),
-        content=framing.content,
-        with_others=with_others,
-        possible_switches=0,
-        camera_speed=camera_speed,
     )

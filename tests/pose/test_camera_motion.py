@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.media.frame_store import FrameStore, FrameWriter
-from motiontransfer.pose.camera_motion import camera_speed
+from motiontransfer.pose.camera_motion import camera_speed, pairs_of_clip
 from tests.pose.whole_person import person
 
 SIZE = (256, 256)
@@ -42,15 +42,15 @@ def test_the_background_tells_how_fast_it_is(tmp_path, pixels_a_frame, speed):
         for index, hips in enumerate(HIPS)
     ]
     with filmed(tmp_path / "frames.mkv", frames) as store:
-        assert camera_speed(store, person(HIPS)) == pytest.approx(speed, abs=0.01)
+        assert camera_speed(pairs_of_clip(store, person(HIPS))) == pytest.approx(speed, abs=0.01)
 
 
 def test_a_plain_wall_tells_nothing(tmp_path):
     plain = np.full((*SIZE, 3), 128, np.uint8)
     with filmed(tmp_path / "frames.mkv", [with_dancer(plain, hips) for hips in HIPS]) as store:
-        assert camera_speed(store, person(HIPS)) is None
+        assert camera_speed(pairs_of_clip(store, person(HIPS))) is None
 
 
 def test_a_moment_tells_nothing(tmp_path):
     with filmed(tmp_path / "frames.mkv", [room()[:, :256]] * 3) as store:
-        assert camera_speed(store, person(HIPS[:3])) is None
+        assert camera_speed(pairs_of_clip(store, person(HIPS[:3]))) is None

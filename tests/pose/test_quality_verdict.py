@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from motiontransfer.pose.quality import FILLED, MISSING, PARTS
-from motiontransfer.pose.quality_verdict import NOTHING_TO_MEND, verdict
+from motiontransfer.pose.quality import FILLED, MISSING, NOTHING_TO_MEND, PARTS, verdict
 from tests.pose.judging import NUM_FRAMES, quality, share
 
 
@@ -95,6 +94,11 @@ def test_arms_and_legs_that_are_outside_or_of_nobody_are_told_only_as_that():
     assert [sentence.split(" are ")[0] for sentence in verdict(outside)] == ["hands", "feet"]
     nobody = verdict(quality(everywhere(share(10))))
     assert [sentence.split(" is ")[0] for sentence in nobody] == ["nobody"]
+
+
+def test_a_clip_of_nobody_is_one_sentence():
+    (said,) = verdict(quality(everywhere(share(100)), camera_speed=0.1))
+    assert said.startswith("nobody is found in any of 100 frames: film one person")
 
 
 def test_the_gravest_comes_first():
