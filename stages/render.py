@@ -13,9 +13,8 @@ from motiontransfer.media.clip import Clip, read_clip
 from motiontransfer.params import PARAMS_FILE, Section, load_section
 from motiontransfer.pose.pose_statistics import read_statistics
 from motiontransfer.pose.reposing import Centring, Mode, ReposeSettings, repose
-from motiontransfer.rendering.credentials import load_credentials
-from motiontransfer.rendering.faces import FaceBlending, load_translated_faces
-from motiontransfer.rendering.provenance import (
+from motiontransfer.provenance.credentials import load_credentials
+from motiontransfer.provenance.manifest import (
     Content,
     Statement,
     UsedNetwork,
@@ -23,6 +22,7 @@ from motiontransfer.rendering.provenance import (
     sha256_of,
     sign_video,
 )
+from motiontransfer.rendering.faces import FaceBlending, load_translated_faces
 from motiontransfer.rendering.renderer import FaceMode, Renderer, generate, load_renderer
 from motiontransfer.rendering.videos import (
     Panels,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from motiontransfer.forensics.verdict import Judgement
 
 _DETECTOR = Path("artifacts/forensics/detector.safetensors")
-_STATUS_OF_INTEGRITY = {"unaltered": 0, "altered": 3, "not credible": 3}
+_STATUS_NOT_CREDIBLE = 3
 _STATUS_UNSIGNED = 4
 _BAR_CHARACTERS = 20
 
@@ -36,11 +36,11 @@ def verify(
     """Say where a video comes from: what it says of itself, and what its pictures look like.
 
     Exit status: 0 signed and unaltered, 1 it cannot be checked, 3 altered or
-    signed with a certificate that does not count, 4 not signed. The detector's
-    opinion does not change it.
+    signed with a certificate that does not count, 4 not signed. With --trust,
+    a certificate counts only if one of those authorities issued it. The
+    detector's opinion does not change it.
     """
-    from motiontransfer.rendering.provenance_reading import read_provenance
-    from motiontransfer.rendering.provenance_text import origin_lines
+    from motiontransfer.provenance.verification import provenance_lines, read_provenance
 
     provenance = read_provenance(video, trusted=trust)
     judgement, silence = _judge(video, detector)
@@ -54,9 +54,12 @@ def verify(
         typer.echo(json.dumps(content, indent=2))
     else:
         opinion = _opinion(judgement) if judgement else [f"  detector  no opinion: {silence}"]
-        typer.echo("\n".join([str(video), *origin_lines(provenance), *opinion]))
-    status = _STATUS_OF_INTEGRITY[provenance.integrity] if provenance else _STATUS_UNSIGNED
-    raise typer.Exit(status)
+        typer.echo("\n".join([str(video), *provenance_lines(provenance), *opinion]))
+    if provenance is None:
+        raise typer.Exit(_STATUS_UNSIGNED)
+    is_vouched_for = trust is None or provenance.signer.standing == "trusted"
+    if provenance.integrity != "unaltered" or not is_vouched_for:
+        raise typer.Exit(_STATUS_NOT_CREDIBLE)
 
 
 def _judge(video: Path, weights: Path | None) -> "tuple[Judgement | None, str | None]":

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from motiontransfer.errors import MissingFileError
+from motiontransfer.errors import MissingFileError, MotionTransferError
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 
@@ -57,10 +57,19 @@ def read_metrics(path: Path) -> dict[str, object]:
 
     Raises:
         MissingFileError: no such file.
+        MotionTransferError: not a JSON object.
     """
     if not path.exists():
         raise MissingFileError(f"{path}: no such metrics; `dvc repro` writes them")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise MotionTransferError(f"{path}: expected metrics, a JSON object: {error}") from error
+    if not isinstance(content, dict):
+        raise MotionTransferError(
+            f"{path}: expected metrics, a JSON object, got {type(content).__name__}"
+        )
+    return content
 
 
 def size_text(num_bytes: int) -> str:

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from motiontransfer.errors import MissingFileError
+from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.report.provenance import file_facts, flattened, read_metrics, size_text
 
 
@@ -32,3 +32,11 @@ def test_what_is_missing_is_named(tmp_path):
         file_facts({"result": tmp_path / "gone"})
     with pytest.raises(MissingFileError, match=r"gone: no such metrics; `dvc repro`"):
         read_metrics(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b'{"ssim": 0.', b"\xff", b"[" * 100_000])
+def test_metrics_that_are_no_json_object_are_told_in_one_line(content, tmp_path):
+    (tmp_path / "metrics.json").write_bytes(content)
+    with pytest.raises(MotionTransferError, match=r"metrics\.json: expected metrics, a") as error:
+        read_metrics(tmp_path / "metrics.json")
+    assert "\n" not in str(error.value)

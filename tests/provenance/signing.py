@@ -1,8 +1,9 @@
-"""What the tests of provenance sign: a short video, and what is said of it."""
+"""Short signed videos, and certificates to sign them with."""
 
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+import c2pa
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -10,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from motiontransfer.media.writing import write_video
-from motiontransfer.rendering.credentials import load_credentials
-from motiontransfer.rendering.provenance import Statement, UsedNetwork, sign_video
+from motiontransfer.provenance.credentials import load_credentials
+from motiontransfer.provenance.manifest import Statement, UsedNetwork, sign_video
 from tests.dancer import dance, picture
 
 STATEMENT = Statement(
@@ -34,6 +35,26 @@ def signed_video(path):
     content = "trainedAlgorithmicMedia"
     sign_video(path, unsigned, STATEMENT, load_credentials(), content=content)
     return path
+
+
+def signed_by_an_editor(builder, source, path):
+    """A video with another software's manifest and the certificate of the environment."""
+    credentials = load_credentials()
+    info = c2pa.C2paSignerInfo(
+        credentials.algorithm, credentials.chain, credentials.private_key, None
+    )
+    builder.sign_file(str(source), str(path), c2pa.Signer.from_info(info))
+    return path
+
+
+def use_certificate(monkeypatch, folder, key, chain):
+    """Let this certificate be the environment's."""
+    for variable, name, content in (
+        ("MOTIONTRANSFER_CERTIFICATE", "chain.pem", chain),
+        ("MOTIONTRANSFER_PRIVATE_KEY", "key.pem", key_pem(key)),
+    ):
+        (folder / name).write_bytes(content)
+        monkeypatch.setenv(variable, str(folder / name))
 
 
 def with_byte_changed(path, position):

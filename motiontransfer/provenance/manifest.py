@@ -1,15 +1,11 @@
-"""What a video says of its own origin: a signed C2PA manifest inside the file.
+"""C2PA manifests for finished videos: AI-generated, by which networks, from which inputs.
 
-Hides c2pa. The manifest says that the picture was generated, by which networks, and from which
-source; it names nobody. It follows from the file, the statement and the certificate alone: no time,
-no random numbers, no network (C2PA 2.3; source types: cv.iptc.org/newscodes/digitalsourcetype).
+A manifest names nobody: weights and inputs are stated by their hashes. It is signed by c2pa without
+a network (C2PA 2.3; source types: cv.iptc.org/newscodes/digitalsourcetype).
 """
 
 import hashlib
 import io
-import json
-import mmap
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,12 +16,11 @@ from typing import Literal
 from PIL import Image
 
 from motiontransfer.errors import MissingLibraryError, ProvenanceError
-from motiontransfer.rendering.credentials import Credentials
-from motiontransfer.rendering.manifest_salts import without_chance
+from motiontransfer.provenance.credentials import Credentials
 from motiontransfer.storage import replacing
 
 ASSERTION = "motiontransfer.transfer"
-"""Label of the part of the manifest that only we write."""
+"""Label of the assertion that only this project writes."""
 
 OFFLINE = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
@@ -39,7 +34,7 @@ Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedNetwork:
-    """A network that painted."""
+    """A network that generated pixels."""
 
     role: str
     """generator, or face."""
@@ -50,7 +45,7 @@ class UsedNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """From what a transfer was made."""
+    """The networks and inputs of a transfer."""
 
     networks: Sequence[UsedNetwork]
     source_frames_sha256: str
@@ -66,7 +61,7 @@ def sha256_of(path: Path) -> str:
 
 
 def check_credentials(credentials: Credentials) -> None:
-    """Sign a picture of one pixel, so that a certificate which will not do is known beforehand.
+    """Sign a picture of one pixel, so that an unfit certificate is refused before the work begins.
 
     Raises:
         MissingLibraryError: c2pa cannot be loaded on this machine.
@@ -84,6 +79,9 @@ def sign_video(
 ) -> None:
     """Write the MP4 file `unsigned` to `path`, with a manifest in it.
 
+    The audio and video streams are copied unchanged. The manifest holds random salts:
+    its bytes differ each time.
+
     Args:
         content: `compositeWith…`: there is camera footage in the picture, too.
 
@@ -92,16 +90,12 @@ def sign_video(
         ProvenanceError: the certificate is not one that C2PA accepts.
     """
     definition = _definition(content, statement)
-    inputs = (sha256_of(unsigned), json.dumps(definition), credentials.chain)
-    name = uuid.UUID(bytes=hashlib.sha256("".join(inputs).encode()).digest()[:16], version=4)
-    definition |= {"label": f"urn:c2pa:{name}", "instance_id": f"xmp:iid:{name}"}
-    with replacing(path) as temporary, unsigned.open("rb") as source:
-        with temporary.open("w+b") as file:
-            drawn, settled = _sign(source, file, "video/mp4", definition, credentials)
-        with temporary.open("r+b") as file, mmap.mmap(file.fileno(), 0) as video:
-            start = video.find(drawn)
-            assert start >= 0
-            video[start : start + len(drawn)] = settled
+    with (
+        replacing(path) as temporary,
+        unsigned.open("rb") as source,
+        temporary.open("w+b") as signed,
+    ):
+        _sign(source, signed, "video/mp4", definition, credentials)
 
 
 def load_c2pa() -> ModuleType:
@@ -135,7 +129,7 @@ def _definition(content: Content, statement: Statement | None) -> dict[str, obje
     return {
         "claim_generator_info": [software],
         "assertions": [
-            # created: it is the signer who says so, not somebody whom they quote
+            # created, not gathered: the signer's own statement
             {"label": label, "data": data, "created": True}
             for label, data in assertions.items()
         ],
@@ -166,29 +160,22 @@ def _sign(
     media_type: str,
     definition: dict[str, object],
     credentials: Credentials,
-) -> tuple[bytes, bytes]:
-    """Write a copy with a manifest; return that, and what to write in its place."""
+) -> None:
+    """Write a copy with a manifest."""
     c2pa = load_c2pa()
-    signatures: list[tuple[bytes, bytes]] = []
-
-    def sign(claim: bytes) -> bytes:
-        signatures.append((claim, credentials.sign(claim)))
-        return signatures[-1][1]
-
+    signer_info = c2pa.C2paSignerInfo(
+        credentials.algorithm, credentials.chain, credentials.private_key, None
+    )
     try:
-        algorithm = c2pa.C2paSigningAlg[credentials.algorithm]
         context = c2pa.Context(c2pa.Settings.from_dict(OFFLINE))
         with (
-            c2pa.Signer.from_callback(sign, algorithm, credentials.chain) as signer,
+            c2pa.Signer.from_info(signer_info) as signer,
             c2pa.Builder(definition, context) as builder,
         ):
-            manifest = builder.sign(signer, media_type, source, signed)
+            builder.sign(signer, media_type, source, signed)
     except c2pa.C2paError as error:
         reason = " ".join(str(error).split())
         raise ProvenanceError(
             f"C2PA does not sign with this certificate ({reason}); see sec. 14.5.1 of its"
             " specification for what one must be like"
         ) from error
-    ((claim, signature),) = signatures
-    settled = without_chance(manifest, claim=claim, signature=signature, sign=credentials.sign)
-    return manifest, settled

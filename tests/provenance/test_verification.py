@@ -1,5 +1,6 @@
 """What a video says is read back, and believed only as far as its signature goes."""
 
+import json
 import struct
 
 import av
@@ -8,13 +9,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, ProvenanceError, VideoError
-from motiontransfer.rendering.credentials import load_credentials
-from motiontransfer.rendering.provenance_reading import read_provenance
-from tests.rendering.signing import (
+from motiontransfer.provenance import verification
+from motiontransfer.provenance.verification import provenance_lines, read_provenance
+from tests.provenance.signing import (
     authority_and_signer,
-    key_pem,
+    signed_by_an_editor,
     signed_video,
     unsigned_video,
+    use_certificate,
     with_byte_changed,
 )
 
@@ -113,9 +115,9 @@ def test_muxing_anew_drops_the_manifest(signed, tmp_path):
 def test_the_signer_is_this_machine_or_some_machine(signed, tmp_path, monkeypatch):
     assert read_provenance(signed).signer.standing == "own"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another_machine"))
-    assert read_provenance(signed).signer.standing == "self-made"
+    assert read_provenance(signed).signer.standing == "self-signed"
     signed_video(tmp_path / "theirs.mp4")  # makes the other machine's certificate
-    assert read_provenance(signed).signer.standing == "self-made"
+    assert read_provenance(signed).signer.standing == "self-signed"
     assert read_provenance(tmp_path / "theirs.mp4").signer.standing == "own"
 
 
@@ -123,15 +125,9 @@ def test_an_authority_is_believed_only_if_it_is_trusted(tmp_path, monkeypatch):
     key = ec.generate_private_key(ec.SECP256R1())
     authority, chain = authority_and_signer(key)
     other, _ = authority_and_signer(key)
-    for name, content in {
-        "authority.pem": authority,
-        "other.pem": other,
-        "chain.pem": chain,
-        "key.pem": key_pem(key),
-    }.items():
-        (tmp_path / name).write_bytes(content)
-    monkeypatch.setenv("MOTIONTRANSFER_CERTIFICATE", str(tmp_path / "chain.pem"))
-    monkeypatch.setenv("MOTIONTRANSFER_PRIVATE_KEY", str(tmp_path / "key.pem"))
+    (tmp_path / "authority.pem").write_bytes(authority)
+    (tmp_path / "other.pem").write_bytes(other)
+    use_certificate(monkeypatch, tmp_path, key, chain)
     video = signed_video(tmp_path / "v.mp4")
     signer = read_provenance(video).signer
     assert (signer.name, signer.organisation) == ("Example Studio", "Example Studio")
@@ -141,14 +137,6 @@ def test_an_authority_is_believed_only_if_it_is_trusted(tmp_path, monkeypatch):
     assert (trusted.signer.standing, trusted.integrity) == ("trusted", "unaltered")
     changed = with_byte_changed(video, box(video, "mdat")[0] + 100)
     assert read_provenance(changed, trusted=tmp_path / "authority.pem").integrity == "altered"
-
-
-def signed_by_an_editor(builder, source, path):
-    credentials = load_credentials()
-    algorithm = c2pa.C2paSigningAlg.ED25519
-    signer = c2pa.Signer.from_callback(credentials.sign, algorithm, credentials.chain)
-    builder.sign_file(str(source), str(path), signer)
-    return path
 
 
 def manifest_of_an_editor(**action):
@@ -203,3 +191,53 @@ def test_faults_are_told_in_one_line(signed, tmp_path):
         read_provenance(signed, trusted=tmp_path / "notes.txt")
     with pytest.raises(MissingFileError, match=r"none\.pem: no such file; expected certificates"):
         read_provenance(signed, trusted=tmp_path / "none.pem")
+
+
+def test_control_characters_of_a_manifest_are_replaced(tmp_path):
+    hostile = manifest_of_an_editor(action="c2pa.created", digitalSourceType=CAPTURE)
+    hostile["claim_generator_info"][0]["name"] = "\x1b[2Jnice\n  content   fine"
+    video = unsigned_video(tmp_path / "u.mp4")
+    path = signed_by_an_editor(c2pa.Builder(hostile), video, tmp_path / "h.mp4")
+    lines = provenance_lines(read_provenance(path))
+    assert all(line.isprintable() for line in lines)
+    assert lines[1].endswith("written by ?[2Jnice?  content   fine 2")
+
+
+def test_a_statement_of_another_form_is_left_out(tmp_path):
+    manifest = manifest_of_an_editor(action="c2pa.created", digitalSourceType=CAPTURE)
+    strange = {"networks": [7, {"role": ["x"]}], "source": "here"}
+    manifest["assertions"].append({"label": "motiontransfer.transfer", "data": strange})
+    video = unsigned_video(tmp_path / "u.mp4")
+    path = signed_by_an_editor(c2pa.Builder(manifest), video, tmp_path / "h.mp4")
+    lines = provenance_lines(read_provenance(path))
+    assert lines[3:] == ["  ['x']     None, weights SHA-256 None"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda report: report.pop("active_manifest"),
+        lambda report: report.update(active_manifest="urn:c2pa:another"),
+        lambda report: report.update(manifests=[]),
+        lambda report: report.update(validation_results={"activeManifest": {"failure": [4]}}),
+        lambda report: active(report).update(claim_generator_info=[{"name": ["x"]}]),
+        lambda report: active(report)["assertions"].append({"label": "c2pa.actions", "data": [1]}),
+        lambda report: active(report)["assertions"].append({"data": {}}),
+    ],
+)
+def test_a_report_of_another_form_is_told_in_one_line(spoil, signed, monkeypatch):
+    original = verification._report_text
+
+    def report_text(path, anchors):
+        report = json.loads(original(path, anchors))
+        spoil(report)
+        return json.dumps(report)
+
+    monkeypatch.setattr(verification, "_report_text", report_text)
+    text = r"v\.mp4: altered or damaged: its C2PA manifest is not as C2PA defines it$"
+    with pytest.raises(ProvenanceError, match=text):
+        read_provenance(signed)
+
+
+def active(report):
+    return report["manifests"][report["active_manifest"]]

@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from motiontransfer.errors import MissingFileError, ProvenanceError
-from motiontransfer.rendering import credentials as module
-from motiontransfer.rendering.credentials import load_credentials, own_file
-from tests.rendering.signing import authority_and_signer, key_pem
+from motiontransfer.provenance import credentials as module
+from motiontransfer.provenance.credentials import load_credentials, self_signed_file
+from tests.provenance.signing import authority_and_signer, key_pem, use_certificate
 
 KEYS = {
-    "ED25519": ed25519.Ed25519PrivateKey.generate,
-    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
-    "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
-    "ES512": lambda: ec.generate_private_key(ec.SECP521R1()),
-    "PS256": lambda: rsa.generate_private_key(65537, 2048),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "es256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "es384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "es512": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "ps256": lambda: rsa.generate_private_key(65537, 2048),
 }
 
 
@@ -34,32 +34,28 @@ def _data_folder(tmp_path, monkeypatch):
 def use(monkeypatch, folder, key, **wishes):
     """Give the user a certificate for this key."""
     _, chain = authority_and_signer(key, **wishes)
-    (folder / "chain.pem").write_bytes(chain)
-    (folder / "key.pem").write_bytes(key_pem(key))
-    monkeypatch.setenv("MOTIONTRANSFER_CERTIFICATE", str(folder / "chain.pem"))
-    monkeypatch.setenv("MOTIONTRANSFER_PRIVATE_KEY", str(folder / "key.pem"))
+    use_certificate(monkeypatch, folder, key, chain)
     return chain
 
 
 def test_without_a_certificate_one_is_made_once_and_only_its_owner_can_read_it(tmp_path):
     first, second = load_credentials(), load_credentials()
-    assert first.chain == second.chain
-    assert first.sign(b"claim") == second.sign(b"claim")
+    assert first == second
     file = tmp_path / "data/motiontransfer/signer.pem"
-    assert file == own_file()
+    assert file == self_signed_file()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["signer.pem"]
 
 
 def test_processes_that_make_one_at_once_agree(monkeypatch):
     together = threading.Barrier(4)
-    made = module.self_made_certificate
+    made = module._self_signed
 
     def make():
         together.wait(timeout=10)
         return made()
 
-    monkeypatch.setattr(module, "self_made_certificate", make)
+    monkeypatch.setattr(module, "_self_signed", make)
     ids = iter(range(4))
     monkeypatch.setattr(module.os, "getpid", lambda: next(ids))  # each writes a file of its own
     chains = []
@@ -80,20 +76,10 @@ def test_the_users_own_is_used_whatever_its_kind(algorithm, tmp_path, monkeypatc
     chain = use(monkeypatch, tmp_path, key)
     credentials = load_credentials()
     assert credentials.algorithm == algorithm
-    assert credentials.chain.encode() == chain
-    assert not own_file().exists()
-    again = credentials.sign(b"claim") == credentials.sign(b"claim")
-    assert again is (algorithm != "PS256")
-
-
-@pytest.mark.parametrize(
-    ("curve", "num_bytes"), [(ec.SECP256R1(), 64), (ec.SECP384R1(), 96), (ec.SECP521R1(), 132)]
-)
-def test_curves_sign_as_cose_writes_it_two_numbers_of_full_length(
-    curve, num_bytes, tmp_path, monkeypatch
-):
-    use(monkeypatch, tmp_path, ec.generate_private_key(curve))
-    assert len(load_credentials().sign(b"claim")) == num_bytes
+    assert credentials.chain == chain
+    assert not self_signed_file().exists()
+    assert credentials.private_key == key_pem(key)
+    assert "private_key" not in repr(credentials)
 
 
 def test_one_variable_without_the_other_is_a_fault(monkeypatch):
@@ -104,21 +90,23 @@ def test_one_variable_without_the_other_is_a_fault(monkeypatch):
         load_credentials()
 
 
-@pytest.mark.parametrize("name", ["chain.pem", "key.pem"])
-def test_a_file_that_is_not_there_is_named(name, tmp_path, monkeypatch):
-    use(monkeypatch, tmp_path, KEYS["ES256"]())
+@pytest.mark.parametrize(
+    ("name", "content"), [("chain.pem", "certificates"), ("key.pem", "a private key")]
+)
+def test_a_file_that_is_not_there_is_named(name, content, tmp_path, monkeypatch):
+    use(monkeypatch, tmp_path, KEYS["es256"]())
     (tmp_path / name).unlink()
-    with pytest.raises(MissingFileError, match=rf"{name}: no such file; expected a certificate"):
+    with pytest.raises(MissingFileError, match=rf"{name}: no such file; expected {content}, PEM"):
         load_credentials()
 
 
 def _write_other_key(folder):
-    (folder / "key.pem").write_bytes(key_pem(KEYS["ES256"]()))
+    (folder / "key.pem").write_bytes(key_pem(KEYS["es256"]()))
 
 
 def _write_locked_key(folder):
     locked = BestAvailableEncryption(b"secret")
-    key = KEYS["ES256"]().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
+    key = KEYS["es256"]().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
     (folder / "key.pem").write_bytes(key)
 
 
@@ -135,8 +123,8 @@ def _write_other_curve(folder):
     [
         (_write_other_key, r"key\.pem: not the key of the first certificate in .*chain\.pem"),
         (_write_locked_key, r"key\.pem: expected a private key, PEM, without a passphrase: "),
-        (_write_dsa_key, r"key\.pem: expected an Ed25519, elliptic curve or RSA key, got "),
-        (_write_other_curve, r"key\.pem: expected a key on P-256, P-384 or P-521, got secp256k1"),
+        (_write_dsa_key, r"key\.pem: expected an Ed25519, P-256, .*RSA key, .* got DSAPrivateKey"),
+        (_write_other_curve, r"key\.pem: expected an Ed25519, P-256, .* got secp256k1"),
         (lambda folder: (folder / "key.pem").write_text("my key"), r"key\.pem: expected a private"),
         (lambda folder: (folder / "chain.pem").write_text("me"), r"chain\.pem: expected certifica"),
     ],
@@ -144,7 +132,7 @@ def _write_other_curve(folder):
 def test_files_that_do_not_hold_what_they_should_are_told_in_one_line(
     spoil, text, tmp_path, monkeypatch
 ):
-    use(monkeypatch, tmp_path, KEYS["ES256"]())
+    use(monkeypatch, tmp_path, KEYS["es256"]())
     spoil(tmp_path)
     with pytest.raises(ProvenanceError, match=text) as error:
         load_credentials()
@@ -152,7 +140,7 @@ def test_files_that_do_not_hold_what_they_should_are_told_in_one_line(
 
 
 def test_a_certificate_that_has_expired_is_refused_with_its_dates(tmp_path, monkeypatch):
-    use(monkeypatch, tmp_path, KEYS["ES256"](), days=-1)
+    use(monkeypatch, tmp_path, KEYS["es256"](), days=-1)
     with pytest.raises(ProvenanceError, match=r"valid from \d{4}-\d\d-\d\d to .*get a new one$"):
         load_credentials()
 
@@ -169,8 +157,8 @@ def test_the_certificate_says_nothing_of_user_or_machine():
     load_credentials()
     words = {
         attribute.value
-        for certificate in x509.load_pem_x509_certificates(own_file().read_bytes())
+        for certificate in x509.load_pem_x509_certificates(self_signed_file().read_bytes())
         for name in (certificate.subject, certificate.issuer)
         for attribute in name
     }
-    assert words == {"self-made by motiontransfer", "nobody vouches for this certificate", "root"}
+    assert words == {"self-signed by motiontransfer", "nobody vouches for this certificate", "root"}

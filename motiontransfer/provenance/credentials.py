@@ -1,0 +1,232 @@
+"""Signing credentials for C2PA: the user's certificate and key, or a self-signed one.
+
+The user's are named by environment variables. The self-signed one is made once for each machine, in
+the user's data folder, readable by nobody else. It says nothing of user or machine (C2PA 2.3, sec.
+14.5.1).
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from motiontransfer.errors import MissingFileError, ProvenanceError
+
+CERTIFICATE_VARIABLE = "MOTIONTRANSFER_CERTIFICATE"
+PRIVATE_KEY_VARIABLE = "MOTIONTRANSFER_PRIVATE_KEY"
+SELF_SIGNED = "self-signed by motiontransfer"
+"""The organisation that a self-signed certificate names: readers anywhere show it as the signer."""
+
+_ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
+_VALIDITY = timedelta(days=3650)  # without a time stamp a signature ends with its certificate
+_CLOCK_SKEW = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A certificate chain and the private key of its first certificate."""
+
+    chain: bytes
+    """Certificates, PEM: the signer's first, then each issuer of the one before."""
+    private_key: bytes = field(repr=False)
+    """The signer's, PKCS #8 PEM."""
+    algorithm: str
+    """The signature algorithm of the key, as C2PA names it."""
+
+
+def load_credentials() -> Credentials:
+    """Read the user's certificate and key, or this machine's self-signed ones, made if need be.
+
+    Raises:
+        MissingFileError: a file that an environment variable names is not there.
+        ProvenanceError: only one variable is set, or the files do not hold what they should.
+    """
+    named = {name: os.environ.get(name) for name in (CERTIFICATE_VARIABLE, PRIVATE_KEY_VARIABLE)}
+    certificate, key = named.values()
+    if certificate and key:
+        return _read(Path(certificate), Path(key))
+    if certificate or key:
+        unset = next(name for name, value in named.items() if not value)
+        raise ProvenanceError(
+            f"{unset}: not set; expected both variables, {CERTIFICATE_VARIABLE} (certificates,"
+            f" PEM) and {PRIVATE_KEY_VARIABLE} (their key, PEM), or neither"
+        )
+    own = self_signed_file()
+    if not own.exists():
+        _write_self_signed(own)
+    return _read(own, own)
+
+
+def self_signed_file() -> Path:
+    """Path of this machine's self-signed certificate and its key, in the user's data folder."""
+    data_home = os.environ.get("XDG_DATA_HOME")
+    folder = Path(data_home) if data_home else Path.home() / ".local/share"
+    return folder / "motiontransfer/signer.pem"
+
+
+def read_certificates(path: Path) -> list[x509.Certificate]:
+    """Read the certificates of a PEM file.
+
+    Raises:
+        MissingFileError: no such file.
+        ProvenanceError: there are none in it.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file; expected certificates, PEM")
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except ValueError as error:
+        raise ProvenanceError(f"{path}: expected certificates, PEM: {error}") from error
+
+
+def certificates_pem(certificates: list[x509.Certificate]) -> bytes:
+    """Write certificates as PEM."""
+    return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
+
+
+def _read(certificate: Path, key: Path) -> Credentials:
+    chain = read_certificates(certificate)
+    signer, now = chain[0], datetime.now(UTC)
+    if not signer.not_valid_before_utc <= now <= signer.not_valid_after_utc:
+        raise ProvenanceError(
+            f"{certificate}: valid from {signer.not_valid_before_utc:%Y-%m-%d} to"
+            f" {signer.not_valid_after_utc:%Y-%m-%d}, and today is {now:%Y-%m-%d}; get a new one"
+            + (" by removing this file" if certificate == self_signed_file() else "")
+        )
+    private = _read_key(key)
+    algorithm = _algorithm(private, key)
+    if private.public_key() != signer.public_key():
+        raise ProvenanceError(
+            f"{key}: not the key of the first certificate in {certificate}; expected that one's"
+        )
+    return Credentials(
+        chain=certificates_pem(chain), private_key=_key_pem(private), algorithm=algorithm
+    )
+
+
+def _read_key(path: Path) -> PrivateKeyTypes:
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file; expected a private key, PEM")
+    try:
+        return load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        reason = " ".join(str(error).split())
+        raise ProvenanceError(
+            f"{path}: expected a private key, PEM, without a passphrase: {reason}"
+        ) from error
+
+
+def _algorithm(key: PrivateKeyTypes, path: Path) -> str:
+    match key:
+        case Ed25519PrivateKey():
+            return "ed25519"
+        case EllipticCurvePrivateKey() if key.curve.name in _ALGORITHM_OF_CURVE:
+            return _ALGORITHM_OF_CURVE[key.curve.name]
+        case RSAPrivateKey():
+            return "ps256"
+    raise ProvenanceError(
+        f"{path}: expected an Ed25519, P-256, P-384, P-521 or RSA key, as C2PA allows, got "
+        + (key.curve.name if isinstance(key, EllipticCurvePrivateKey) else type(key).__name__)
+    )
+
+
+def _key_pem(key: PrivateKeyTypes) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _write_self_signed(path: Path) -> None:
+    """Make a key and certificates for it; another process that is quicker wins."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_self_signed())
+            with suppress(FileExistsError):
+                os.link(temporary, path)  # unlike a rename, it never replaces what is there
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ProvenanceError(
+            f"{path}: this machine's own certificate cannot be written ({error.strerror}); choose"
+            " another folder by XDG_DATA_HOME, or set render.provenance: none"
+        ) from error
+
+
+def _self_signed() -> bytes:
+    """A new key, its certificate and that of a root whose own key is discarded, as PEM.
+
+    There is a root because C2PA refuses end-entity certificates that are their own issuer.
+    """
+    key, root_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    root_name, name = _name("root"), _name("nobody vouches for this certificate")
+    root = (
+        _certificate(root_name, root_name, root_key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage("certificates"), critical=True)
+        .sign(root_key, None)
+    )
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
+    certificate = (
+        _certificate(name, root_name, key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage("content"), critical=True)
+        .add_extension(usage, critical=False)
+        .add_extension(issuer, critical=False)
+        .sign(root_key, None)
+    )
+    return _key_pem(key) + certificates_pem([certificate, root])
+
+
+def _name(common_name: str) -> x509.Name:
+    attributes = {NameOID.ORGANIZATION_NAME: SELF_SIGNED, NameOID.COMMON_NAME: common_name}
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes.items()])
+
+
+def _certificate(
+    name: x509.Name, issuer: x509.Name, key: Ed25519PrivateKey
+) -> x509.CertificateBuilder:
+    start = datetime.now(UTC) - _CLOCK_SKEW
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + _VALIDITY)
+        .add_extension(identifier, critical=False)
+    )
+
+
+def _key_usage(signs: Literal["content", "certificates"]) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=signs == "content",
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs == "certificates",
+        crl_sign=signs == "certificates",
+        encipher_only=False,
+        decipher_only=False,
+    )

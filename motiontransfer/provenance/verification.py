@@ -1,0 +1,308 @@
+"""Verification of C2PA manifests: integrity of the content, the signer, and trust in the signer.
+
+Nothing is fetched, neither lists of trusted authorities nor revocations: the caller names whom to
+trust. What a manifest says is anybody's text: its form is validated, and control characters are
+replaced before it is shown.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from motiontransfer.errors import ProvenanceError
+from motiontransfer.media.opening import open_input
+from motiontransfer.provenance.credentials import (
+    SELF_SIGNED,
+    certificates_pem,
+    read_certificates,
+    self_signed_file,
+)
+from motiontransfer.provenance.manifest import ASSERTION, OFFLINE, load_c2pa
+
+Standing = Literal["trusted", "own", "self-signed", "unknown"]
+Integrity = Literal["unaltered", "altered", "not credible"]
+
+_TRUSTED = "signingCredential.trusted"
+_UNTRUSTED = "signingCredential.untrusted"
+_GENERATED = "trainedalgorithmicmedia"  # the end of composite…, too
+_OF_CREDENTIAL = ("signingCredential.", "timeStamp.", "claimSignature.outsideValidity")
+_UNSIGNED = (
+    "unknown: there is no C2PA manifest in it",
+    "which proves nothing: most ways to edit or share a video drop it",
+)
+_INTEGRITY_TEXTS: dict[Integrity, str] = {
+    "unaltered": "unaltered since it was signed",
+    "altered": "ALTERED since it was signed: what it says need not be true of it",
+    "not credible": "as it was signed, but not with a certificate that counts",
+}
+_REASON_TEXTS = {
+    "assertion.bmffHash.mismatch": "pictures, sound or index are not those that were signed",
+    "assertion.hashedURI.mismatch": "what the manifest says is not what was signed",
+    "claimSignature.mismatch": "the signature does not fit the manifest",
+    "claimSignature.outsideValidity": "the certificate was not valid when it signed, or is no more",
+    "signingCredential.expired": "the certificate has expired",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Who signed, as the certificate names them."""
+
+    name: str
+    organisation: str
+    standing: Standing
+    """`trusted`: one of the caller's authorities issued the certificate; `own`: it is this
+    machine's self-signed one; `self-signed`: another machine's; `unknown`: any other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A failed check."""
+
+    code: str
+    """As C2PA names it, e.g. assertion.bmffHash.mismatch."""
+    text: str
+    """In c2pa's words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """A manifest that was found in a file."""
+
+    integrity: Integrity
+    """`altered`: file or manifest are not what was signed; `not credible`: they are, but with a
+    certificate that has expired or was never fit for it."""
+    reasons: tuple[Reason, ...]
+    """Why it is not `unaltered`."""
+    signer: Signer
+    software: str
+    """What wrote the manifest, with its version."""
+    source_type: str | None
+    """How the content came to be, a term of IPTC's, e.g. trainedAlgorithmicMedia."""
+    statement: dict[str, object]
+    """This project's own assertion, networks and source; else empty."""
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether it says that a trained network made it, or part of it."""
+        return self.source_type is not None and _GENERATED in self.source_type.lower()
+
+
+class _Software(BaseModel):
+    name: str = ""
+    version: str | None = None
+
+
+class _Assertion(BaseModel):
+    label: str
+    data: object = None
+
+
+class _Action(BaseModel):
+    source_type: str | None = Field(default=None, alias="digitalSourceType")
+
+
+class _Actions(BaseModel):
+    actions: list[_Action] = []
+
+
+class _SignatureInfo(BaseModel):
+    common_name: str | None = None
+    issuer: str | None = None
+
+
+class _Manifest(BaseModel):
+    claim_generator_info: list[_Software] | None = None
+    assertions: list[_Assertion] = []
+    signature_info: _SignatureInfo | None = None
+
+
+class _Check(BaseModel):
+    code: str
+    explanation: str | None = None
+
+
+class _Checks(BaseModel):
+    success: list[_Check] = []
+    failure: list[_Check] = []
+
+
+class _ValidationResults(BaseModel):
+    active: _Checks = Field(default=_Checks(), alias="activeManifest")
+
+
+class _Report(BaseModel):
+    """c2pa's report on a file, as far as it is used."""
+
+    active_manifest: str
+    manifests: dict[str, _Manifest]
+    validation_results: _ValidationResults = _ValidationResults()
+    validation_state: str | None = None
+
+    @property
+    def is_trusted(self) -> bool:
+        return any(check.code == _TRUSTED for check in self.validation_results.active.success)
+
+
+def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | None:
+    """Read a file's manifest and verify it; None where there is none.
+
+    Args:
+        trusted: certificates of authorities to trust, PEM.
+
+    Raises:
+        MissingFileError: no such file.
+        MissingLibraryError: c2pa cannot be loaded on this machine.
+        VideoError: not a video.
+        ProvenanceError: the manifest cannot be read, or `trusted` holds no certificates.
+    """
+    anchors = None if trusted is None else _anchors(trusted)
+    with open_input(path):  # raises VideoError where it is no video
+        pass
+    text = _report_text(path, anchors)
+    if text is None:
+        return None
+    try:
+        report = _Report.model_validate_json(text)
+        manifest = report.manifests[report.active_manifest]
+        source_type = _source_type(report)
+    except (ValidationError, KeyError) as error:
+        raise ProvenanceError(
+            f"{path}: altered or damaged: its C2PA manifest is not as C2PA defines it"
+        ) from error
+    integrity, reasons = _integrity(report)
+    software = (manifest.claim_generator_info or [_Software()])[0]
+    signature = manifest.signature_info or _SignatureInfo()
+    statements = [item.data for item in manifest.assertions if item.label == ASSERTION]
+    return Provenance(
+        integrity=integrity,
+        reasons=reasons,
+        signer=Signer(
+            name=signature.common_name or "",
+            organisation=signature.issuer or "",
+            standing=_standing(path, report, signature.issuer),
+        ),
+        software=f"{software.name} {software.version or ''}".strip(),
+        source_type=source_type,
+        statement=next((data for data in statements if isinstance(data, dict)), {}),
+    )
+
+
+def provenance_lines(provenance: Provenance | None) -> list[str]:
+    """Describe a file's origin in lines of a table, a word and a sentence each."""
+    if provenance is None:
+        rows = list(zip(("origin", ""), _UNSIGNED, strict=True))
+    else:
+        rows = list(_rows(provenance))
+    return [f"  {word:<10}{_printable(text)}" for word, text in rows]
+
+
+def _report_text(path: Path, anchors: str | None) -> str | None:
+    """c2pa's report on a file, JSON; None where there is no manifest."""
+    c2pa = load_c2pa()
+    settings = {**OFFLINE, **({"trust": {"trust_anchors": anchors}} if anchors else {})}
+    try:
+        context = c2pa.Context(c2pa.Settings.from_dict(settings))
+        with path.open("rb") as file, c2pa.Reader(None, file, context=context) as reader:
+            return reader.json()
+    except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
+        return None
+    except c2pa.C2paError as error:
+        reason = _printable(" ".join(str(error).split()))
+        if reason.startswith("Remote"):
+            raise ProvenanceError(
+                f"{path}: its C2PA manifest is not in the file, and nothing is fetched ({reason})"
+            ) from error
+        raise ProvenanceError(
+            f"{path}: altered or damaged: its C2PA manifest cannot be read ({reason})"
+        ) from error
+
+
+def _anchors(path: Path) -> str:
+    """The certificates of a PEM file, without whatever else is in it."""
+    return certificates_pem(read_certificates(path)).decode("ascii")
+
+
+def _integrity(report: _Report) -> tuple[Integrity, tuple[Reason, ...]]:
+    failures = [
+        check for check in report.validation_results.active.failure if check.code != _UNTRUSTED
+    ]
+    reasons = tuple(Reason(code=each.code, text=each.explanation or "") for each in failures)
+    if any(not check.code.startswith(_OF_CREDENTIAL) for check in failures):
+        return "altered", reasons
+    if failures or report.validation_state not in ("Valid", "Trusted"):
+        return "not credible", reasons
+    return "unaltered", ()
+
+
+def _standing(path: Path, report: _Report, organisation: str | None) -> Standing:
+    if report.is_trusted:
+        return "trusted"
+    own = self_signed_file()
+    if own.exists():
+        text = _report_text(path, _anchors(own))
+        if text is not None and _Report.model_validate_json(text).is_trusted:
+            return "own"
+    return "self-signed" if organisation == SELF_SIGNED else "unknown"
+
+
+def _source_type(report: _Report) -> str | None:
+    """The last part of a source type's address: the first that is generated, else the first.
+
+    Manifests of what a video was edited from are in the report, too, and count as well.
+    """
+    found = [
+        action.source_type.rpartition("/")[2]
+        for manifest in report.manifests.values()
+        for assertion in manifest.assertions
+        if assertion.label.startswith("c2pa.actions")
+        for action in _Actions.model_validate(assertion.data).actions
+        if action.source_type is not None
+    ]
+    generated = (kind for kind in found if _GENERATED in kind.lower())
+    return next(generated, found[0] if found else None)
+
+
+def _rows(provenance: Provenance) -> Iterator[tuple[str, str]]:
+    yield "content", _INTEGRITY_TEXTS[provenance.integrity]
+    for reason in provenance.reasons:
+        yield "", _REASON_TEXTS.get(reason.code, f"{reason.text} ({reason.code})")
+    kind = provenance.source_type or "no word on how it came to be"
+    claim = "AI-generated" if provenance.is_generated else "not said to be AI-generated"
+    yield "origin", f"{claim} ({kind}), says its C2PA manifest, written by {provenance.software}"
+    yield "signed", _signed_by(provenance.signer)
+    yield from _statement_rows(provenance.statement)
+
+
+def _signed_by(signer: Signer) -> str:
+    name = signer.name
+    if signer.organisation not in ("", name):
+        name = f"{name} ({signer.organisation})"
+    match signer.standing:
+        case "trusted":
+            return f"by {name}; an authority that you trust issued the certificate"
+        case "own":
+            return "by this machine's self-signed certificate: nobody else vouches for it"
+        case "self-signed":
+            return "by some machine's self-signed certificate: nobody vouches for it"
+        case "unknown":
+            return f"by {name}, it says; no authority that you trust vouches for it (--trust)"
+
+
+def _statement_rows(statement: dict[str, object]) -> Iterator[tuple[str, str]]:
+    networks, source = statement.get("networks"), statement.get("source")
+    for network in networks if isinstance(networks, list) else []:
+        if isinstance(network, dict):
+            architecture, weights = (network.get(k) for k in ("architecture", "weights_sha256"))
+            yield str(network.get("role")), f"{architecture}, weights SHA-256 {weights}"
+    word = "source"
+    for key, value in source.items() if isinstance(source, dict) else ():
+        yield word, f"{key.removesuffix('_sha256')} SHA-256 {value}"
+        word = ""
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
