@@ -1,8 +1,9 @@
 """Make one of the demo's clips: `python -m demo film target`."""
 
 import sys
+from pathlib import Path
 
-from motiontransfer.entry import run
+from motiontransfer.stage_runner import run
 
 if __name__ == "__main__":
-    sys.exit(run("demo", sys.argv[1:]))
+    sys.exit(run("demo", sys.argv[1:], pipeline=Path("demo/dvc.yaml")))

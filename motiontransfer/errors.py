@@ -42,6 +42,10 @@ class ComputeError(MotionTransferError, RuntimeError):
     """Worker processes cannot be had, or one of them was killed."""
 
 
+class ChangedInputError(MotionTransferError, RuntimeError):
+    """A param or file that a stage depends on was changed while the stage ran."""
+
+
 class MissingFileError(MotionTransferError, FileNotFoundError):
     """A file that a stage needs is not there."""
 

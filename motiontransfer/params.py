@@ -48,7 +48,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
             f"{path}: no such file; run from the project's root, where params.yaml is"
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

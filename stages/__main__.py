@@ -2,7 +2,7 @@
 
 import sys
 
-from motiontransfer.entry import run
+from motiontransfer.stage_runner import run
 
 if __name__ == "__main__":
     sys.exit(run("stages", sys.argv[1:]))

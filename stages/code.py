@@ -1,4 +1,4 @@
-"""Note which code each stage runs: `python -m stages code`.
+"""Source fingerprint of each stage: `python -m stages code`.
 
 An edit then concerns the stages that import what was edited, and no others; and DVC need not look
 at every module again for each video.
@@ -7,7 +7,7 @@ at every module again for each video.
 import pkgutil
 from pathlib import Path
 
-from motiontransfer.own_code import code_digests
+from motiontransfer.source_fingerprint import source_digests
 from motiontransfer.storage import write_json
 
 _FOLDER = Path("artifacts/code")
@@ -16,7 +16,7 @@ _FOLDER = Path("artifacts/code")
 def main() -> None:
     """Write artifacts/code/<stage>.json: path -> SHA-256 of each module that the stage imports."""
     for stage, module in stage_modules().items():
-        write_json(_FOLDER / f"{stage}.json", code_digests(module))
+        write_json(_FOLDER / f"{stage}.json", source_digests(module))
 
 
 def stage_modules() -> dict[str, str]:

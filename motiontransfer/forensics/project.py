@@ -14,8 +14,8 @@ from motiontransfer.forensics.trained import write_detector
 from motiontransfer.forensics.training import DetectorSettings, train_detector
 from motiontransfer.forensics.trial import measures, try_detector
 from motiontransfer.nets.blocks import count_parameters
-from motiontransfer.own_code import code_behind
 from motiontransfer.rendering.renderer import FaceMode
+from motiontransfer.source_fingerprint import source_files
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.device import arithmetic
 from motiontransfer.training.processes import wait_for_all
@@ -71,7 +71,7 @@ def make_detector(
     inputs = input_files(project.root, targets=project.targets, transfers=project.transfers)
     key = run_key(
         [config, settings, schedule, face, share, *arithmetic(fabric)],
-        [*inputs, *code_behind(__name__)],
+        [*inputs, *source_files(__name__)],
     )
     with run_folder(fabric, paths.checkpoints, key) as folder:
         division = divide(_footage(project, fabric, face=face, share=share, folder=folder))

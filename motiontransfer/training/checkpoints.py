@@ -36,7 +36,7 @@ def run_key(settings: Sequence[object], files: Sequence[Path]) -> str:
     """Hash of all that decides a run's result.
 
     Args:
-        files: whose bytes decide: inputs, and the code that trains (`own_code.code_behind`).
+        files: whose bytes decide: inputs, and the code that trains (`source_files`).
     """
     digest = hashlib.sha256(repr(settings).encode())
     for path in files:

@@ -19,7 +19,7 @@ from motiontransfer.nets.face_translation import (
     FaceTranslators,
     Translations,
 )
-from motiontransfer.own_code import code_behind
+from motiontransfer.source_fingerprint import source_files
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.depth import check_depth
 from motiontransfer.training.device import arithmetic
@@ -74,7 +74,7 @@ def train_face_cycle(
     used = [[clip.used for clip in clips] for clips in (source, target)]
     key = run_key(
         [networks, settings, schedule, used, *arithmetic(fabric)],
-        [*inputs, *code_behind(__name__)],
+        [*inputs, *source_files(__name__)],
     )
     dataset = FaceCycleDataset(
         AlignedFaces(source, crop_size=crop_size, person="source subject"),

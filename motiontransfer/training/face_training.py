@@ -16,10 +16,10 @@ from motiontransfer.nets.discriminators import DiscriminatorConfig, MultiscaleDi
 from motiontransfer.nets.face_crops import draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.nets.rollout import roll_out
-from motiontransfer.own_code import code_behind
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.source_fingerprint import source_files
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.depth import check_depth
@@ -67,7 +67,7 @@ def train_face_generator(
     torch.manual_seed(schedule.seed)
     key = run_key(
         [networks, settings, schedule, *arithmetic(fabric)],
-        [*_inputs(clips, paths, perceptual), *code_behind(__name__)],
+        [*_inputs(clips, paths, perceptual), *source_files(__name__)],
     )
     adversaries = _build(networks, fabric, average_decay=settings.average_decay)
     task = FaceGanTask(

@@ -18,7 +18,7 @@ from motiontransfer.nets.frame_generator import (
     HalfSizeGenerator,
     PlateFrameGenerator,
 )
-from motiontransfer.own_code import code_behind
+from motiontransfer.source_fingerprint import source_files
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.dataset import WindowDataset
@@ -72,7 +72,7 @@ def train_generator(
     pair = _build(networks, fabric, plate=plate)
     key = run_key(
         [networks, settings, schedule, held_out, *arithmetic(fabric)],
-        [*_inputs(clips, perceptual), *code_behind(__name__)],
+        [*_inputs(clips, perceptual), *source_files(__name__)],
     )
     training = _Training(
         dataset=dataset,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.own_code import code_digests
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.detector_choice import load_detector
+from motiontransfer.source_fingerprint import source_digests
 from stages import check_params
 from stages.code import stage_modules
 
@@ -58,7 +58,7 @@ def test_the_code_of_every_stage_is_noted_and_that_of_no_other():
 def test_whatever_a_stage_imports_makes_its_code_be_noted_again():
     code = next(definition for _, name, definition in STAGES if name == "code")
     for module in stage_modules().values():
-        for path in code_digests(module):
+        for path in source_digests(module):
             assert any(path == dep or path.startswith(f"{dep}/") for dep in code["deps"]), path
 
 

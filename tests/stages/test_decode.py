@@ -4,9 +4,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from motiontransfer.entry import run
 from motiontransfer.media.clip import read_clip
 from motiontransfer.media.writing import write_video
+from motiontransfer.stage_runner import run
 
 DECODE = "decode: {size: [32, 32], frame_rate: null, on_damage: fail}\n"
 

@@ -146,7 +146,7 @@ def test_other_settings_and_inputs_start_anew(tmp_path, clips, monkeypatch, chan
     if change == "code":
         (tmp_path / "other_code.py").write_text("a = 1")
         monkeypatch.setattr(
-            generator_training, "code_behind", lambda _: [tmp_path / "other_code.py"]
+            generator_training, "source_files", lambda _: [tmp_path / "other_code.py"]
         )
     settings = gan_settings(l1_weight=21.0) if change == "settings" else None
     precision = "bf16-mixed" if change == "precision" else "32-true"

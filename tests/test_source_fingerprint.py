@@ -1,4 +1,4 @@
-"""The code behind a module is what it imports, and what that imports, and nothing else."""
+"""A source fingerprint covers a module's transitive imports and nothing else."""
 
 import hashlib
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import grimp
 import pytest
 
-from motiontransfer import own_code
-from motiontransfer.own_code import code_behind, code_digests
+from motiontransfer import source_fingerprint
+from motiontransfer.source_fingerprint import source_digests, source_files
 from stages.code import stage_modules
 
 ROOT = Path(__file__).parents[1]
@@ -16,13 +16,15 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """An empty package in which to write modules."""
-    monkeypatch.setattr(own_code, "__file__", str(tmp_path / "ours/own_code.py"))
+    monkeypatch.setattr(
+        source_fingerprint, "__file__", str(tmp_path / "ours/source_fingerprint.py")
+    )
     (tmp_path / "ours/nets").mkdir(parents=True)
     return tmp_path / "ours"
 
 
 def names(package, module):
-    return [str(path.relative_to(package)) for path in code_behind(module)]
+    return [str(path.relative_to(package)) for path in source_files(module)]
 
 
 def test_imports_are_followed_wherever_they_stand_and_in_circles(package):
@@ -50,24 +52,24 @@ TRAININGS = [f"motiontransfer.training.{name}_training" for name in ("generator"
 def test_it_is_what_the_import_graph_says(module, imports):
     behind = {module, *imports.find_upstream_modules(module)}
     files = {ROOT / f"{name.replace('.', '/')}.py" for name in behind}
-    assert set(code_behind(module)) == {file for file in files if file.exists()}
+    assert set(source_files(module)) == {file for file in files if file.exists()}
 
 
 def test_a_digest_changes_with_its_file_and_no_other(package):
     (package / "gan.py").write_text("import ours.losses")
     (package / "losses.py").write_text("")
-    before = code_digests("ours.gan")
+    before = source_digests("ours.gan")
     assert before["ours/losses.py"] == hashlib.sha256(b"").hexdigest()
     (package / "losses.py").write_text("L1 = 3")
-    after = code_digests("ours.gan")
+    after = source_digests("ours.gan")
     assert {path for path in before if before[path] != after[path]} == {"ours/losses.py"}
 
 
 def test_what_makes_no_difference_to_a_training_is_not_behind_it():
     parts = {
-        path.relative_to(ROOT).parts[1] for path in code_behind("motiontransfer.training.loop")
+        path.relative_to(ROOT).parts[1] for path in source_files("motiontransfer.training.loop")
     }
     assert not parts & {"rendering", "evaluation", "cli"}
-    face = {path.name for path in code_behind("motiontransfer.training.face_training")}
+    face = {path.name for path in source_files("motiontransfer.training.face_training")}
     assert "gan.py" not in face
     assert {"adversaries.py", "global_generator.py", "drawing.py"} <= face

@@ -1,7 +1,7 @@
-"""Which files of the project decide what a module does: its own and all that it imports.
+"""Source fingerprint: digests of a module and of its transitive imports within the project.
 
-Hides how they are found: in the text, not among what the process has imported, which may be more,
-or less so far. Imports inside functions count; imports are absolute, as everywhere in the project.
+Imports are read from the source text, so that those inside functions count and what else the
+process has loaded does not. They are absolute, as everywhere in the project.
 """
 
 import ast
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def code_behind(module: str) -> list[Path]:
-    """Return a module's file and those of all modules of this project behind it, sorted.
+def source_files(module: str) -> list[Path]:
+    """Return the files of a module and of its transitive imports within the project, sorted.
 
     Args:
         module: its full name, as in `__name__`.
@@ -26,21 +26,21 @@ def code_behind(module: str) -> list[Path]:
     return sorted(found)
 
 
-def code_digests(module: str) -> dict[str, str]:
-    """SHA-256 of each file of `code_behind`, by its path from the project's root."""
+def source_digests(module: str) -> dict[str, str]:
+    """SHA-256 of each file of `source_files`, by its path from the project's root."""
     return {
         path.relative_to(_root()).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in code_behind(module)
+        for path in source_files(module)
     }
 
 
 def _root() -> Path:
-    """Where the project's packages lie; installed packages of others are nowhere below it."""
+    """Folder of the project's packages; installed packages of others are not below it."""
     return Path(__file__).parents[1]
 
 
 def _imported(path: Path) -> Iterator[str]:
-    """Names of what is imported; of `from a import b` both, since b may be a module."""
+    """Names of imported modules; of `from a import b` both, since b may be a module."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,0 +1,230 @@
+"""Stage runner: logging, arguments, one-line errors, and inputs that must not change meanwhile.
+
+DVC records params and dependencies after a stage's command has ended. An edit made while it ran
+would be recorded as what its outputs were made from, so such a stage fails and records nothing.
+"""
+
+import importlib
+import json
+import logging
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from inspect import signature
+from pathlib import Path
+
+import yaml
+
+from motiontransfer.errors import (
+    ChangedInputError,
+    MissingLibraryError,
+    MotionTransferError,
+    ParamsError,
+)
+from motiontransfer.params import PARAMS_FILE, load_params
+
+_logger = logging.getLogger(__name__)
+
+_SYSTEM_PACKAGE_OF = {
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libGLESv2.so.2": "libgles2",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libglib-2.0.so.0": "libglib2.0-0",
+}
+
+
+_NAMED_CHANGES = 3
+
+_ABSENT = object()
+
+_FileState = tuple[int, int, int]
+"""Inode, size in bytes, time of modification in nanoseconds."""
+
+
+def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.yaml")) -> int:
+    """Call `main` of `package.<first argument>` with the other arguments; return the status.
+
+    What main returns, if anything, is what was made and where to look, for people.
+
+    Args:
+        pipeline: where the stage is defined, for when DVC runs it.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if not arguments:
+        print(f"usage: python -m {package} STAGE [NAME]", file=sys.stderr)  # noqa: T201 - an entry point speaks to a person
+        return 2
+    name, *rest = arguments
+    try:
+        with _missing_library_named():
+            main = _import_main(package, name)
+            if not _takes(main, rest):
+                expected = " ".join(parameter.upper() for parameter in signature(main).parameters)
+                print(f"usage: python -m {package} {name} {expected}".rstrip(), file=sys.stderr)  # noqa: T201
+                return 2
+            with _unchanged_inputs(pipeline):
+                made = main(*rest)
+        if made:
+            _logger.info("%s: %s", " ".join(arguments), made)
+    except MotionTransferError as error:
+        for line in str(error).splitlines():
+            print(f"ERROR: {' '.join(arguments)}: {line}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)  # noqa: T201
+        return 130
+    return 0
+
+
+def _import_main(package: str, name: str):  # noqa: ANN202 - a callable whose arguments each stage chooses
+    try:
+        return importlib.import_module(f"{package}.{name}").main
+    except ModuleNotFoundError as error:
+        if error.name != f"{package}.{name}":
+            raise
+        folder = importlib.import_module(package).__path__
+        known = sorted(m.name for m in pkgutil.iter_modules(folder) if m.name != "__main__")
+        raise ParamsError(f"no such stage; there are {', '.join(known)}") from error
+
+
+def _takes(main: Callable[..., object], arguments: Sequence[str]) -> bool:
+    try:
+        signature(main).bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def stage_inputs(pipeline: Path, name: str) -> tuple[list[str | dict], list[str]]:
+    """Return params and dependencies of a stage, e.g. `decode@demo_dance`, as DVC resolves them.
+
+    Of DVC's templating what the project uses: `foreach` over a list or mapping, `${key}`, `${item}`
+    and dotted keys, with params.yaml of the working directory as context.
+    """
+    stages = yaml.load(pipeline.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
+    context: dict[str, object] = load_params() if PARAMS_FILE.exists() else {}
+    group, _, key = name.partition("@")
+    definition = stages[group]
+    if "foreach" in definition:
+        items = _filled(definition["foreach"], context)
+        pairs = items.items() if isinstance(items, dict) else zip(items, items, strict=True)
+        item_of = {str(name): item for name, item in pairs}
+        if key not in item_of:
+            raise ParamsError(f"{PARAMS_FILE}: {key}: missing; it was there when `dvc repro` began")
+        context, definition = {**context, "key": key, "item": item_of[key]}, definition["do"]
+    return tuple(_filled(definition.get(part, []), context) for part in ("params", "deps"))
+
+
+_REFERENCE = re.compile(r"\$\{([^}]+)\}")
+
+
+def _filled(template, context: Mapping[str, object]):  # noqa: ANN001, ANN202 - any YAML value
+    if isinstance(template, dict):
+        return {key: _filled(value, context) for key, value in template.items()}
+    if isinstance(template, list):
+        return [_filled(value, context) for value in template]
+    if not isinstance(template, str):
+        return template
+    if whole := _REFERENCE.fullmatch(template):
+        return _value_at(context, whole[1])
+    return _REFERENCE.sub(lambda reference: str(_value_at(context, reference[1])), template)
+
+
+def _value_at(content: object, key: str) -> object:
+    """What stands under a dotted key; `_ABSENT` where nothing does."""
+    for part in key.split("."):
+        if not isinstance(content, Mapping) or part not in content:
+            return _ABSENT
+        content = content[part]
+    return content
+
+
+@contextmanager
+def _unchanged_inputs(pipeline: Path) -> Generator[None]:
+    """Compare the params and dependencies of the stage that DVC runs, before and after.
+
+    Files are compared by inode, size and time of modification: nobody can hash what is gone.
+
+    Raises:
+        ChangedInputError: one differs.
+    """
+    address = os.environ.get("DVC_STAGE")
+    if address is None:
+        yield
+        return
+    params, dependencies = stage_inputs(pipeline, address.rpartition(":")[2])
+    before = _inputs(params, dependencies)
+    yield
+    after = _inputs(params, dependencies)
+    changes = [
+        f"{name} ({_change(before.get(name), after.get(name))})"
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
+    if changes:
+        more = len(changes) - _NAMED_CHANGES
+        named = [*changes[:_NAMED_CHANGES], *([f"and {more} more"] if more > 0 else [])]
+        raise ChangedInputError(
+            f"changed while this stage ran: {', '.join(named)}; its outputs are of before and are "
+            "not recorded. `dvc repro` makes them anew; to keep them instead, undo the change and "
+            f"run `dvc commit -f {address}`"
+        )
+
+
+def _inputs(params: list[str | dict], dependencies: list[str]) -> dict[str, str | _FileState]:
+    """Params as JSON by `file: dotted.key`, files of dependencies by path."""
+    found: dict[str, str | _FileState] = {}
+    keys_of: dict[str, list[str]] = {}
+    for listed in params:
+        files = listed if isinstance(listed, dict) else {str(PARAMS_FILE): [listed]}
+        for file, keys in files.items():
+            keys_of.setdefault(file, []).extend(keys)
+    for file, keys in keys_of.items():
+        content = load_params(Path(file))
+        for key in keys:
+            found |= _leaves(f"{file}: {key}", _value_at(content, key))
+    for dependency in map(Path, dependencies):
+        paths = dependency.rglob("*") if dependency.is_dir() else [dependency]
+        for path in sorted(paths):
+            if path.is_file() and "__pycache__" not in path.parts:
+                state = path.stat()
+                found[str(path)] = (state.st_ino, state.st_size, state.st_mtime_ns)
+    return found
+
+
+def _change(before: str | _FileState | None, after: str | _FileState | None) -> str:
+    if isinstance(before, str) or isinstance(after, str):
+        return f"{before or 'absent'} → {after or 'absent'}"
+    if before is None or after is None:
+        return "added" if before is None else "removed"
+    return "replaced" if before[0] != after[0] else "written to"
+
+
+def _leaves(name: str, value: object) -> dict[str, str]:
+    if value is _ABSENT:
+        return {}
+    if isinstance(value, dict):
+        return {
+            leaf: text
+            for key, inner in value.items()
+            for leaf, text in _leaves(f"{name}.{key}", inner).items()
+        }
+    return {name: json.dumps(value, default=str, ensure_ascii=False)}
+
+
+@contextmanager
+def _missing_library_named() -> Generator[None]:
+    """Libraries are also loaded while a stage runs: whoever needs OpenCV may import it late."""
+    try:
+        yield
+    except ImportError as error:
+        for library, debian_package in _SYSTEM_PACKAGE_OF.items():
+            if library in str(error):
+                raise MissingLibraryError(
+                    f"{library} is missing on this machine; "
+                    f"install it, e.g. apt-get install {debian_package}"
+                ) from error
+        raise

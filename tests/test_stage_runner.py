@@ -1,0 +1,308 @@
+"""A stage ends with 0, or with one line that says why not."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.parsing import DataResolver
+from dvc.repo import Repo
+
+from motiontransfer.stage_runner import run, stage_inputs
+from tests.tiny_project import ROOT, dvc
+
+_STAGE = """\
+from motiontransfer.errors import ParamsError
+
+def main(key):
+    if key == "bad":
+        raise ParamsError("params.yaml: a: wrong\\nparams.yaml: b: wrong")
+    if key == "bug":
+        raise ZeroDivisionError("our own fault")
+    if key == "stop":
+        raise KeyboardInterrupt
+    if key == "late":
+        raise ImportError("libEGL.so.1: cannot open shared object file")
+    print("done", key)
+"""
+_MODULES = {
+    "__init__": "",
+    "cut": _STAGE,
+    "plain": "def main(): print('done')",
+    "telling": "def main(key): return f'3 frames in {key}.mp4'",
+    "needs_gl": "raise ImportError('libGL.so.1: cannot open shared object file: No such file')",
+    "needs_package": "import a_package_that_is_not_there",
+    "broken": "raise ImportError('cannot import name x')",
+}
+
+
+@pytest.fixture
+def stages(tmp_path, monkeypatch):
+    """A package of stages."""
+    folder = tmp_path / "drawn_stages"
+    folder.mkdir()
+    for name, text in _MODULES.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "drawn_stages"
+    for name in [name for name in sys.modules if name.startswith("drawn_stages")]:
+        del sys.modules[name]
+
+
+def test_a_stage_that_ends_well(stages, capsys):
+    assert run(stages, ["cut", "clip"]) == 0
+    assert run(stages, ["plain"]) == 0
+    assert capsys.readouterr().out.split("\n") == ["done clip", "done", ""]
+
+
+def test_what_was_made_is_told_in_one_line(stages, caplog):
+    with caplog.at_level("INFO"):
+        assert run(stages, ["plain"]) == 0
+        assert run(stages, ["telling", "waltz"]) == 0
+    assert caplog.messages == ["telling waltz: 3 frames in waltz.mp4"]
+
+
+def test_a_fault_of_the_user_is_one_line_each_without_a_traceback(stages, capsys):
+    assert run(stages, ["cut", "bad"]) == 1
+    assert capsys.readouterr().err == (
+        "ERROR: cut bad: params.yaml: a: wrong\nERROR: cut bad: params.yaml: b: wrong\n"
+    )
+
+
+def test_a_fault_of_ours_keeps_its_traceback(stages):
+    with pytest.raises(ZeroDivisionError):
+        run(stages, ["cut", "bug"])
+
+
+def test_an_interruption_is_told_to_the_shell(stages, capsys):
+    assert run(stages, ["cut", "stop"]) == 130
+    assert capsys.readouterr().err == "cut: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        ([], "usage: python -m drawn_stages STAGE [NAME]\n"),
+        (["cut"], "usage: python -m drawn_stages cut KEY\n"),
+        (["cut", "a", "b"], "usage: python -m drawn_stages cut KEY\n"),
+        (["plain", "a"], "usage: python -m drawn_stages plain\n"),
+    ],
+)
+def test_wrong_arguments_are_answered_with_the_right_ones(stages, capsys, arguments, usage):
+    assert run(stages, arguments) == 2
+    assert capsys.readouterr().err == usage
+
+
+def test_an_unknown_stage_is_answered_with_the_known_ones(stages, capsys):
+    assert run(stages, ["ctu", "clip"]) == 1
+    assert capsys.readouterr().err == (
+        "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, plain, "
+        "telling\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "library", "package"),
+    [(["needs_gl", "x"], "libGL.so.1", "libgl1"), (["cut", "late"], "libEGL.so.1", "libegl1")],
+)
+def test_a_missing_system_library_is_named_with_its_package(
+    stages, capsys, arguments, library, package
+):
+    assert run(stages, arguments) == 1
+    assert capsys.readouterr().err == (
+        f"ERROR: {' '.join(arguments)}: {library} is missing on this machine; "
+        f"install it, e.g. apt-get install {package}\n"
+    )
+
+
+@pytest.mark.parametrize("stage", ["needs_package", "broken"])
+def test_other_failing_imports_keep_their_traceback(stages, stage):
+    with pytest.raises(ImportError):
+        run(stages, [stage])
+
+
+_PIPELINE = """\
+stages:
+  learn:
+    foreach: ${videos}
+    do:
+      cmd: python -m toy learn ${key}
+      params: ["videos.${key}", learn]
+      deps: ["${item.path}", "frames/${item.subject}"]
+      outs: ["models/${key}"]
+  watch:
+    foreach: [ada, ben]
+    do:
+      cmd: python -m toy watch ${item}
+      deps: ["frames/${item}"]
+      outs: ["seen/${item}"]
+  other:
+    cmd: python -m toy other
+    params: [{other.yaml: [film.size]}]
+    outs: [other]
+"""
+_PARAMS = """\
+videos: {dance: {path: dance.mp4, subject: ada}, walk: {path: walk.mp4, subject: ada}}
+learn: {steps: 60, rates: [1, 2], limit: null}
+render: {crf: 16}
+"""
+_TOY = """\
+import os
+from pathlib import Path
+
+def edit(name, old, new):
+    text = Path(name).read_text()
+    assert old in text
+    Path(name).write_text(text.replace(old, new))
+
+def main(*key):
+    exec(os.environ.get("MEANWHILE", ""))
+    out = Path("/".join([OUT, *key]))
+    out.parent.mkdir(exist_ok=True)
+    out.write_text("made")
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of stub stages, which do what is in MEANWHILE while they run."""
+    for name, text in {
+        "dvc.yaml": _PIPELINE,
+        "params.yaml": _PARAMS,
+        "other.yaml": "film: {size: 8, samples: 1}\n",
+        "dance.mp4": "dance",
+        "walk.mp4": "walk",
+        "frames/ada/clip/index": "1",
+        "frames/ben/clip/index": "2",
+        "toy/__init__.py": "",
+        "toy/__main__.py": (
+            "import sys\nfrom motiontransfer.stage_runner import run\n"
+            "sys.exit(run('toy', sys.argv[1:]))\n"
+        ),
+        "toy/learn.py": f"OUT = 'models'\n{_TOY}",
+        "toy/watch.py": f"OUT = 'seen'\n{_TOY}",
+        "toy/other.py": f"OUT = 'other'\n{_TOY}",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in [name for name in sys.modules if name.split(".")[0] == "toy"]:
+        del sys.modules[name]
+
+
+def run_meanwhile(monkeypatch, stage, meanwhile):
+    """Run a stage as DVC does, with something done while it runs."""
+    monkeypatch.setenv("DVC_STAGE", stage)
+    monkeypatch.setenv("MEANWHILE", meanwhile)
+    return run("toy", stage.split("@"))
+
+
+_CHANGES = [
+    (
+        "learn@dance",
+        "edit('params.yaml', 'steps: 60', 'steps: 4000')",
+        "params.yaml: learn.steps (60 → 4000)",
+    ),
+    (
+        "learn@dance",
+        "edit('params.yaml', '[1, 2]', '[1]'); edit('params.yaml', 'limit: null', 'top: yes')",
+        "params.yaml: learn.rates ([1, 2] → [1]), params.yaml: learn.limit (null → absent), "
+        "params.yaml: learn.top (absent → true)",
+    ),
+    (
+        "learn@walk",
+        "edit('params.yaml', 'walk.mp4', 'other.mp4')",
+        'params.yaml: videos.walk.path ("walk.mp4" → "other.mp4")',
+    ),
+    ("other", "edit('other.yaml', '8', '9')", "other.yaml: film.size (8 → 9)"),
+    (
+        "learn@dance",
+        "Path('new').write_text('other'); os.replace('new', 'dance.mp4')",
+        "dance.mp4 (replaced)",
+    ),
+    ("learn@dance", "os.utime('dance.mp4', ns=(1, 1))", "dance.mp4 (written to)"),
+    (
+        "learn@dance",
+        "edit('frames/ada/clip/index', '1', '11')",
+        "frames/ada/clip/index (written to)",
+    ),
+    ("watch@ben", "Path('frames/ben/new').touch()", "frames/ben/new (added)"),
+    ("watch@ben", "os.remove('frames/ben/clip/index')", "frames/ben/clip/index (removed)"),
+    (
+        "watch@ben",
+        "[Path(f'frames/ben/{n}').touch() for n in range(5)]",
+        "frames/ben/0 (added), frames/ben/1 (added), frames/ben/2 (added), and 2 more",
+    ),
+]
+
+
+@pytest.mark.parametrize(("stage", "meanwhile", "changed"), _CHANGES)
+def test_an_input_that_changed_meanwhile_fails_the_stage(
+    project, monkeypatch, capsys, stage, meanwhile, changed
+):
+    assert run_meanwhile(monkeypatch, stage, meanwhile) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"ERROR: {stage.replace('@', ' ')}: changed while this stage ran: {changed}; "
+        "its outputs are of before and are not recorded"
+    )
+    assert f"dvc commit -f {stage}" in line
+
+
+@pytest.mark.parametrize(
+    ("stage", "meanwhile"),
+    [
+        ("learn@dance", "edit('params.yaml', 'crf: 16', 'crf: 18')"),
+        ("learn@dance", "edit('params.yaml', 'walk.mp4', 'other.mp4')"),
+        ("learn@dance", "edit('params.yaml', 'learn: {', '# a comment\\nlearn: {')"),
+        ("learn@dance", "Path('walk.mp4').write_text('other')"),
+        ("learn@dance", "Path('frames/ada/clip/index').read_bytes()"),
+        ("watch@ben", "Path('frames/ada/new').touch()"),
+        ("watch@ben", "os.makedirs('frames/ben/__pycache__/x')"),
+        ("other", "edit('other.yaml', 'samples: 1', 'samples: 2')"),
+    ],
+)
+def test_what_is_no_input_of_the_stage_may_change_meanwhile(project, monkeypatch, stage, meanwhile):
+    assert run_meanwhile(monkeypatch, stage, meanwhile) == 0
+
+
+def test_an_entry_that_went_before_its_stage_began_is_named(project, monkeypatch, capsys):
+    assert run_meanwhile(monkeypatch, "learn@waltz", "") == 1
+    assert "params.yaml: waltz: missing; it was there when" in capsys.readouterr().err
+
+
+def test_without_dvc_nothing_is_recorded_and_nothing_compared(project, monkeypatch):
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    monkeypatch.setenv("MEANWHILE", _CHANGES[0][1])
+    assert run("toy", ["learn", "dance"]) == 0
+
+
+@pytest.mark.parametrize("pipeline", ["dvc.yaml", "demo/dvc.yaml"])
+def test_inputs_are_resolved_as_dvc_resolves_them(pipeline, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    content = yaml.safe_load(Path(pipeline).read_text())
+    resolver = DataResolver(Repo(), str(Path(pipeline).parent), content)
+    addresses = list(resolver.get_keys())
+    assert addresses
+    for address in addresses:
+        expected = resolver.resolve_one(address)[address]
+        inputs = (expected.get("params", []), expected.get("deps", []))
+        assert stage_inputs(Path(pipeline), address) == inputs
+
+
+@pytest.mark.slow
+def test_dvc_records_nothing_of_a_stage_whose_params_were_edited_meanwhile(project, monkeypatch):
+    monkeypatch.setenv("MEANWHILE", "edit('params.yaml', 'steps: 60', 'steps: 4000')")
+    dvc(project, "init", "--no-scm", "--quiet")
+    failed = dvc(project, "repro", "learn@dance")
+    assert failed.returncode
+    assert "params.yaml: learn.steps (60 → 4000)" in failed.stderr
+    assert not Path("dvc.lock").exists()
+    # The advice of the message: the old value back, and what was made is recorded as made by it.
+    Path("params.yaml").write_text(_PARAMS)
+    assert not dvc(project, "commit", "-f", "learn@dance").returncode
+    assert "didn't change, skipping" in dvc(project, "repro", "learn@dance").stdout
+    recorded = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["learn@dance"]
+    assert recorded["params"]["params.yaml"]["learn"]["steps"] == 60
