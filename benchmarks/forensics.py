@@ -35,11 +35,10 @@ from motiontransfer.forensics.trained import TrainedDetector, write_detector
 from motiontransfer.forensics.training import DetectorSettings, train_detector
 from motiontransfer.forensics.trial import try_detector
 from motiontransfer.forensics.verdict import judge_video
-from motiontransfer.params import load_section
+from motiontransfer.params import Name, Transfer, load_section
 from motiontransfer.training.device import make_fabric
 from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.split import HeldOut
-from motiontransfer.transfers import Name, Transfer
 from stages.train_forensics import TrainForensicsParams
 
 OTHER_RECIPE = "other_recipe"

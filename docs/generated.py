@@ -75,9 +75,9 @@ def section_models() -> dict[str, Mapping[str, FieldInfo]]:
     The entries of `videos` and `transfers` are under `videos.NAME` and `transfers.NAME`.
     """
     from motiontransfer.parallel import Compute
+    from motiontransfer.params import Transfer
     from motiontransfer.pose.detector_choice import DetectorName, HolisticParams
     from motiontransfer.pose.person_choice import PersonRule
-    from motiontransfer.transfers import Transfer
     from stages import decode, render
 
     shared = {

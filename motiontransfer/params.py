@@ -1,7 +1,8 @@
 """Reading params.yaml: one section, checked by the caller's own model.
 
 Errors name the YAML key. The models themselves live beside the stages that own them: a schema that
-all stages shared would be an input of all of them.
+all stages shared would be an input of all of them. Only `Transfer` is here, since stages, reports
+and detectors read it.
 """
 
 import difflib
@@ -9,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import GenericAlias
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, ParamsError
 
@@ -31,6 +32,26 @@ class Section(BaseModel):
         declared = fields(settings)  # ty: ignore[invalid-argument-type]
         names = [field.name for field in declared if field.name not in others]
         return settings(**{name: getattr(self, name) for name in names}, **others)
+
+
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+
+_NO_TRUTH = "none"
+_TRUTH_FOLDER = Path("data/truth")
+
+
+class Transfer(Section):
+    """A source video, who is in it, and the target who performs its motion."""
+
+    source: Name
+    source_subject: Name
+    target: Name
+    truth: str
+
+    @property
+    def truth_path(self) -> Path | None:
+        """The clip of the target really doing it; None where nobody filmed that."""
+        return None if self.truth == _NO_TRUTH else _TRUTH_FOLDER / self.truth
 
 
 _Value = TypeVar("_Value")

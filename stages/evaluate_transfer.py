@@ -8,12 +8,11 @@ from motiontransfer.evaluation.networks import NetworkParams, open_networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
-from motiontransfer.params import load_section
+from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 from motiontransfer.training.weights import read_description
-from motiontransfer.transfers import Transfer
 
 
 class EvaluateTransferParams(NetworkParams):

@@ -7,13 +7,12 @@ from pydantic import Field, TypeAdapter
 
 from motiontransfer.errors import MissingFileError
 from motiontransfer.keypoints import read_keypoints
-from motiontransfer.params import Section, load_section
+from motiontransfer.params import Section, Transfer, load_section
 from motiontransfer.report.curves import read_per_frame, write_curves
 from motiontransfer.report.transfer_report import TransferRun, write_transfer_report
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import TargetClip, read_target_clips
 from motiontransfer.training.weights import read_description
-from motiontransfer.transfers import Transfer
 
 _ARTIFACTS = Path("artifacts")
 PARAMS_OF_RESULTS = _ARTIFACTS / "params_of_results.json"

@@ -7,7 +7,7 @@ from pydantic import Field
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.nets.blocks import Upsampling
 from motiontransfer.nets.face_translation import FaceTranslatorConfig
-from motiontransfer.params import load_section
+from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.face_cycle import FaceCycleSettings
 from motiontransfer.training.face_cycle_dataset import FaceClip
@@ -17,7 +17,6 @@ from motiontransfer.training.run_params import TrainingParams
 from motiontransfer.training.run_paths import RunPaths
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
-from motiontransfer.transfers import Transfer
 
 
 class TrainFaceCycleParams(TrainingParams):

@@ -8,12 +8,11 @@ from motiontransfer.forensics.footage import Share
 from motiontransfer.forensics.network import DetectorConfig
 from motiontransfer.forensics.project import DetectorPaths, Project, make_detector
 from motiontransfer.forensics.training import DetectorSettings
-from motiontransfer.params import load_section
+from motiontransfer.params import Name, Transfer, load_section
 from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.storage import write_json
 from motiontransfer.training.run_params import RunParams
 from motiontransfer.training.split import HeldOut
-from motiontransfer.transfers import Name, Transfer
 
 
 class TrainForensicsParams(RunParams):

@@ -16,11 +16,11 @@ from motiontransfer.forensics.dataset import Twins
 from motiontransfer.forensics.stretches import Stretch, cut, spread
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.media.frame_store import FrameStore, FrameWriter
+from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import TargetClip, read_target_clips
-from motiontransfer.transfers import Transfer
 
 _LEAD_IN_FRAMES = 2  # the first frame is made from nothing, and looks it
 

@@ -14,6 +14,7 @@ from motiontransfer.forensics.trained import write_detector
 from motiontransfer.forensics.training import DetectorSettings, train_detector
 from motiontransfer.forensics.trial import measures, try_detector
 from motiontransfer.nets.blocks import count_parameters
+from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.training.checkpoints import run_folder, run_key
@@ -21,7 +22,6 @@ from motiontransfer.training.device import arithmetic
 from motiontransfer.training.processes import wait_for_all
 from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.schedule import Schedule
-from motiontransfer.transfers import Transfer
 
 _OTHER_SUBJECT = "{}, who was not trained on"
 _SAME_SUBJECT = (

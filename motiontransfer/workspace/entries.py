@@ -14,9 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.media.framing import Box
-from motiontransfer.params import PARAMS_FILE, load_params
+from motiontransfer.params import PARAMS_FILE, Name, load_params
 from motiontransfer.storage import replacing
-from motiontransfer.transfers import Name
 from motiontransfer.workspace.dvc_command import run_dvc
 from motiontransfer.workspace.params_entries import (
     with_entry,

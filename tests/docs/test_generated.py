@@ -43,7 +43,7 @@ def test_every_key_of_params_yaml_is_on_the_page_and_no_other(generated):
 
 
 def test_the_entries_of_videos_and_transfers_have_the_keys_that_the_checks_know(generated):
-    from motiontransfer.transfers import Transfer
+    from motiontransfer.params import Transfer
     from stages.check_params import Video
 
     page = rows_of(generated.params_reference())

@@ -21,8 +21,8 @@ from playwright.sync_api import Page
 from motiontransfer.media.clip import read_clip
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.media.writing import write_video
+from motiontransfer.params import Transfer
 from motiontransfer.report.transfer_report import TransferRun, write_transfer_report
-from motiontransfer.transfers import Transfer
 from tests.dancer import add_source, dance, training_clip
 
 NUM_FRAMES = 50
