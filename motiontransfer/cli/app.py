@@ -8,7 +8,6 @@ from motiontransfer.cli.add_transfer import add_transfer
 from motiontransfer.cli.add_video import add_video
 from motiontransfer.cli.compare import compare
 from motiontransfer.cli.doctor import doctor
-from motiontransfer.cli.heal import heal
 from motiontransfer.cli.inspect import inspect
 from motiontransfer.cli.join import join
 from motiontransfer.cli.preset import preset
@@ -28,7 +27,6 @@ for subcommand in (
     preset,
     share,
     join,
-    heal,
     add_video,
     add_transfer,
     remove_video,

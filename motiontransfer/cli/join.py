@@ -31,6 +31,11 @@ def join(
     typer.echo(
         f"brought {len(joined.brought)} outs, {size_text(joined.brought_bytes)}, from {joined.url}"
     )
+    if joined.num_refused_runs:
+        typer.echo(
+            f"{joined.num_refused_runs} past runs on {joined.url} were not used: "
+            "they are not what `share` sends"
+        )
     if joined.renewed:
         typer.echo(f"made anew or restored: {', '.join(joined.renewed)}")
         typer.echo(f"for the others: git add {' '.join(joined.to_commit)}, commit, push, and share")

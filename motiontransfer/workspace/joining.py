@@ -23,9 +23,9 @@ from motiontransfer.errors import MissingFileError, MotionTransferError, RemoteE
 from motiontransfer.workspace.changed_stages import has_changed, in_order, is_here, read_by
 from motiontransfer.workspace.git_state import uncommitted
 from motiontransfer.workspace.remote import default_remote, opened, remote_url
-from motiontransfer.workspace.remote_errors import HEAL, told_in_one_line
+from motiontransfer.workspace.remote_errors import told_in_one_line
 from motiontransfer.workspace.run_cache import fetch_runs
-from motiontransfer.workspace.stored_objects import condition, objects_of
+from motiontransfer.workspace.stored_objects import checked_lists, condition, objects_of
 
 if TYPE_CHECKING:
     from dvc.output import Output
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 Brought = Literal["needed", "results", "all"]
 
+_REPAIR = (
+    "whoever has it whole, the owner as a rule, deletes it there and runs `uv run dvc push` "
+    "(docs/sharing.md, A damaged file on the remote); then run this again"
+)
 _logger = logging.getLogger(__name__)
 _RESULTS_FOLDER = "results"
 
@@ -49,6 +53,8 @@ class Joined:
     """Their size."""
     renewed: tuple[str, ...]
     """Stages whose inputs changed: they ran, or an earlier run of the same inputs was restored."""
+    num_refused_runs: int
+    """Entries of the remote's run cache that are not what their name says: they were not used."""
     to_commit: tuple[str, ...]
     """Files that git does not have yet in their present form."""
 
@@ -75,11 +81,12 @@ def join(*, root: Path = Path(), bring: Brought = "results") -> Joined:
             )
         with (
             told_in_one_line(name=name, url=remote_url(repo)),
+            checked_lists(remote_url(repo)),
             lock_repo(repo),
             repo.scm_context(quiet=True),
             _this_python_first(),
         ):
-            fetch_runs(repo)
+            num_refused_runs = fetch_runs(repo)
             walk = _Walk(repo)
             renewed = walk.renew_what_changed()
             if bring != "needed":
@@ -89,6 +96,7 @@ def join(*, root: Path = Path(), bring: Brought = "results") -> Joined:
             brought=tuple(walk.brought),
             brought_bytes=sum(_size(Path(repo.root_dir) / path) for path in walk.brought),
             renewed=tuple(renewed),
+            num_refused_runs=num_refused_runs,
             to_commit=uncommitted(Path(repo.root_dir)),
         )
 
@@ -130,7 +138,7 @@ class _Walk:
                 harm = _harm(self._repo, missing)
                 if harm:
                     url = remote_url(self._repo)
-                    raise RemoteError(f"{url}: {', '.join(harm)} there; {HEAL}") from error
+                    raise RemoteError(f"{url}: {', '.join(harm)}; {_REPAIR}") from error
                 raise
             self.brought += [_path(self._repo, out) for out in missing]
 
@@ -177,7 +185,7 @@ def _harm(repo: Repo, outs: "Iterable[Output]") -> list[str]:
         for item in objects_of(str(out.hash_info.value), _path(repo, out), stores).items()
     ]
     return [
-        f"{path} is {state}"
+        f"{path} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
         for oid, path in objects
         if not repo.cache.local.exists(oid) and (state := condition(remote, oid)) != "whole"
     ]

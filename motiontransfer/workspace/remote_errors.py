@@ -17,10 +17,6 @@ from dvc.progress import Tqdm
 
 from motiontransfer.errors import MotionTransferError, RemoteError
 
-HEAL = (
-    "whoever has it whole, the owner as a rule, runs `uv run motiontransfer heal`; "
-    "then run this again"
-)
 _CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of this machine "
     "(`uv run dvc remote modify --local {name} profile PROFILE`)"

@@ -16,8 +16,8 @@ from motiontransfer.workspace.changed_stages import stale_stages
 from motiontransfer.workspace.git_state import ignored, uncommitted
 from motiontransfer.workspace.remote import default_remote, opened, remote_url, set_remote
 from motiontransfer.workspace.remote_errors import told_in_one_line
-from motiontransfer.workspace.run_cache import runs_there, send_runs
-from motiontransfer.workspace.stored_objects import named_objects, num_bytes, past_runs
+from motiontransfer.workspace.run_cache import past_runs, runs_there, send_runs
+from motiontransfer.workspace.stored_objects import checked_lists, named_objects, num_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,10 @@ def share(
         name = default_remote(repo)
         if not (Path(repo.root_dir) / "dvc.lock").exists():
             raise MissingFileError("dvc.lock: no such file; run `dvc repro` first")
-        with told_in_one_line(name=name, url=remote_url(repo)):
+        with (
+            told_in_one_line(name=name, url=remote_url(repo)),
+            checked_lists(remote_url(repo)),
+        ):
             return _send(repo)
 
 

@@ -1,17 +1,22 @@
-"""Which stored objects a project names, and which of them are whole.
+"""Content-addressed objects that a project names, in DVC's cache and on its remote.
 
-Hides DVC's storage: an object is a file named after its MD5 hash; a folder is a list of its
-members' hashes, stored as an object of its own; a past run is a small file that names the outs it
-had. Source: DVC's documentation, "Internal directories and files".
+An object is a file named after its MD5 hash; a folder is a list of its members' paths and hashes,
+stored as an object of its own. Source: DVC's documentation, "Internal directories and files".
 """
 
 import hashlib
-import json
-from pathlib import Path
+import re
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
+from unittest import mock
 
-import yaml
 from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
+
+from motiontransfer.errors import RemoteError
 
 if TYPE_CHECKING:
     from dvc_data.hashfile.db import HashFileDB
@@ -21,58 +26,71 @@ _CHUNK_BYTES = 1 << 20
 _FOLDER_SUFFIX = ".dir"
 
 
-def named_objects(repo: Repo, *, also_in: "HashFileDB | None" = None) -> dict[str, str]:
+def is_hash(value: object) -> bool:
+    """Whether it names an object: DVC makes a path of whatever stands there."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
+
+
+@contextmanager
+def checked_lists(url: str) -> Generator[None]:
+    """Refuse the list of a folder whose members would lie outside it, before DVC uses it.
+
+    DVC joins what a list says to the folder's path and its hashes to the cache's, and reads lists
+    from the remote before it checks their hash. All of that passes through `Tree.from_list`.
+
+    Raises:
+        RemoteError: inside the context, when DVC reads such a list.
+    """
+    from_list = Tree.from_list
+
+    def checked(members: list[object], hash_name: str | None = None) -> Tree:
+        for member in members:
+            if not (
+                isinstance(member, dict)
+                and _is_inside(member.get("relpath"))
+                and is_hash(member.get("md5"))
+            ):
+                raise RemoteError(
+                    f"{url}: the list of a folder names what lies outside it, {member!r}; "
+                    "it was not used: ask who may write there"
+                )
+        return from_list(members, hash_name)
+
+    with mock.patch.object(Tree, "from_list", checked):
+        yield
+
+
+def _is_inside(path: object) -> bool:
+    """By the rules of Windows, which know every separator."""
+    if not isinstance(path, str):
+        return False
+    read = PureWindowsPath(path)
+    return bool(read.parts) and not read.anchor and ".." not in read.parts
+
+
+def named_objects(repo: Repo) -> dict[str, str]:
     """Hash of each object that dvc.lock and the *.dvc files name: the file it is a version of.
 
-    Args:
-        also_in: where to look for a folder's list that is not in this machine's cache. Without it
-            the members of such a folder are left out.
+    The members of a folder whose list is not in this machine's cache are left out.
     """
     objects: dict[str, str] = {}
     for out in repo.index.outs:
         if out.use_cache and out.hash_info and out.hash_info.value:
             path = str(Path(out.fs_path).relative_to(repo.root_dir))
-            objects |= objects_of(
-                out.hash_info.value,
-                path,
-                [repo.cache.local, *([also_in] if also_in else [])],
-            )
+            objects |= objects_of(out.hash_info.value, path, [repo.cache.local])
     return objects
 
 
-def past_runs(repo: Repo) -> dict[Path, dict[str, str]]:
-    """Each run that this machine's run cache holds, with the objects of its outs, if all are here.
-
-    A run whose outs are gone, by `dvc gc` or because they were never fetched, is left out: nobody
-    could restore it from here.
-    """
-    runs = {}
-    for path in sorted(Path(repo.stage_cache.cache_dir).glob("??/*/*")):
-        objects: dict[str, str] = {}
-        for out in _outs_of_run(path):
-            objects |= objects_of(out["md5"], out["path"], [repo.cache.local])
-        if objects and all(repo.cache.local.exists(oid) for oid in objects):
-            runs[path] = objects
-    return runs
-
-
-def _outs_of_run(path: Path) -> list[dict[str, str]]:
-    try:
-        run = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError:  # cut off when a transfer was killed; DVC ignores it too
-        return []
-    return run.get("outs", []) if isinstance(run, dict) else []
-
-
-def objects_of(oid: str, path: str, stores: "list[HashFileDB]") -> dict[str, str]:
+def objects_of(oid: str, path: str, stores: "Iterable[HashFileDB]") -> dict[str, str]:
     """An object and, of a folder, its members, as the first store that has its list says."""
     objects = {oid: path}
     if oid.endswith(_FOLDER_SUFFIX):
         for store in stores:
             if condition(store, oid) == "whole":
-                with store.fs.open(store.oid_to_path(oid), "rb") as stream:
-                    members = json.load(stream)
-                return objects | {entry["md5"]: f"{path}/{entry['relpath']}" for entry in members}
+                members = Tree.load(store, HashInfo("md5", oid))
+                return objects | {
+                    str(member.value): "/".join((path, *parts)) for parts, _, member in members
+                }
     return objects
 
 

@@ -1,0 +1,175 @@
+"""Whoever writes to the remote can change results, but runs no code and writes nowhere else."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.stage import cache
+from dvc.utils.serialize import dump_yaml, load_yaml
+from dvc_data.hashfile import db, hash_info, tree
+
+from motiontransfer.errors import RemoteError
+from motiontransfer.workspace.stored_objects import checked_lists
+from tests.workspace.machines import Machine
+from tests.workspace.remotes import BUCKET, Remote, s3_client
+
+FRAMES = "results/dance/frames"
+
+pytestmark = pytest.mark.slow
+
+
+class Intruder:
+    """Somebody who may write to a folder that is the remote."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._folder = Path(remote.url)
+
+    def put(self, data: bytes, *, suffix: str = "") -> str:
+        """Store an object under its true hash."""
+        oid = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        self.write(f"files/md5/{oid[:2]}/{oid[2:]}{suffix}", data)
+        return f"{oid}{suffix}"
+
+    def write(self, name: str, data: bytes) -> None:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_bytes(data)
+
+    def forge(self, change) -> None:
+        """Replace the past run of the stage `render` with `crf: 1` by a changed one."""
+        for path in self._folder.glob("runs/*/*/*"):
+            run = load_yaml(path)
+            if run.get("params", {}).get("params.yaml", {}).get("render") == {"crf": 1}:
+                path.unlink()
+                change(run)
+                name = cache._get_cache_hash(run)  # so that the name fits what it holds
+                dump_yaml(path.with_name(name), run)
+
+
+def join_an_old_run(owner: Machine, folder: Path) -> Machine:
+    mate = owner.clone(folder)
+    mate.edit("params.yaml", "crf: 2", "crf: 1")
+    return mate
+
+
+def test_a_forged_run_puts_no_file_into_the_project(owner, folder, tmp_path):
+    owner.share(folder)
+    intruder = Intruder(folder)
+    payload = intruder.put(b"print('owned')\n")
+    out = {"path": "yaml.py", "hash": "md5", "md5": payload, "size": 15}
+    intruder.forge(lambda run: run["outs"].append(out))
+    mate = join_an_old_run(owner, tmp_path / "mate")
+    said = mate.command("join")
+    assert not (mate.root / "yaml.py").exists()
+    assert "Running stage 'render'" in said
+    assert f"1 past runs on {folder.url} were not used: they are not what `share` sends" in said
+    assert not list((mate.root / ".dvc/cache").rglob(payload[2:]))
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        {"md5": "aa/../../../../outside.txt"},
+        {"files": [{"relpath": "../../../../outside.txt", "md5": "0" * 32, "size": 1}]},
+    ],
+)
+def test_a_forged_hash_of_an_out_is_no_path(owner, folder, tmp_path, out):
+    owner.share(folder)
+    Intruder(folder).forge(lambda run: run["outs"][-1].update(out))
+    mate = join_an_old_run(owner, tmp_path / "mate")
+    assert "1 past runs" in mate.command("join")
+    assert not list(tmp_path.rglob("outside.txt"))
+
+
+def test_only_what_is_named_as_a_past_run_is_fetched(owner, folder, tmp_path):
+    owner.share(folder)
+    names = ("config.local", "aa/bb/cc", f"aa/{'b' * 64}/{'c' * 64}", f"aa/{'a' * 64}/x")
+    for name in names:
+        Intruder(folder).write(f"runs/{name}", b"[core]\n    remote = evil\n")
+    mate = owner.clone(tmp_path / "mate")
+    assert "4 past runs" in mate.command("join")
+    assert not [name for name in names if (mate.root / ".dvc/cache/runs" / name).exists()]
+
+
+def test_dots_in_an_object_name_lead_nowhere(owner, s3, tmp_path):
+    remote = Remote(url=f"{s3.url}/{tmp_path.name}", options=s3.options, environment=s3.environment)
+    owner.share(remote)
+    s3_client(s3.options[1], s3.environment).put_object(
+        Bucket=BUCKET,
+        Key=f"dance/{tmp_path.name}/runs/../../config.local",
+        Body=b"[core]\n    remote = evil\n",
+    )
+    mate = owner.clone(tmp_path / "mate")
+    assert "1 past runs" in mate.command("join")
+    assert not (mate.root / ".dvc/config.local").exists()
+
+
+@pytest.fixture(
+    params=[
+        {"relpath": "../../../outside.txt"},
+        {"md5": "aa/{folder}/outside.txt"},
+    ],
+    ids=lambda member: next(iter(member.values())),
+)
+def forged_list(request, owner, folder, tmp_path) -> bytes:
+    """A folder's list whose one member, or the member's object, lies outside."""
+    owner.share(folder)
+    member = {"relpath": "0", "md5": Intruder(folder).put(b"outside\n")}
+    member |= {key: value.format(folder=tmp_path) for key, value in request.param.items()}
+    return json.dumps([member]).encode()
+
+
+def test_the_list_of_a_folder_leads_not_outside(owner, folder, tmp_path, forged_list):
+    """In place of the true one, whose hash git knows: DVC reads it before it checks the hash."""
+    lock = yaml.safe_load((owner.root / "dvc.lock").read_text())
+    (oid,) = [out["md5"] for out in lock["stages"]["render"]["outs"] if out["path"] == FRAMES]
+    Intruder(folder).write(f"files/md5/{oid[:2]}/{oid[2:]}", forged_list)
+    told = owner.clone(tmp_path / "mate").told("join")
+    assert told.startswith(f"{folder.url}: the list of a folder names what lies outside it, {{")
+    assert not list(tmp_path.rglob("outside.txt"))
+
+
+def test_a_past_run_with_such_a_list_is_run_again(owner, folder, tmp_path, forged_list):
+    intruder = Intruder(folder)
+    oid = intruder.put(forged_list, suffix=".dir")
+    intruder.forge(lambda run: run["outs"][-1].update(md5=oid))
+    mate = join_an_old_run(owner, tmp_path / "mate")
+    assert "Running stage 'render'" in mate.command("join")
+    assert not list(tmp_path.rglob("outside.txt"))
+    assert not (mate.root / ".dvc/cache/files/md5" / oid[:2] / oid[2:]).exists()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"relpath": "a/../../outside"},
+        {"relpath": "/outside"},
+        {"relpath": "..\\outside"},
+        {"relpath": "C:outside"},
+        {"relpath": ""},
+        {"relpath": None},
+        {"md5": "../outside"},
+        {"md5": None},
+    ],
+)
+def test_a_member_outside_is_refused_before_dvc_makes_a_path_of_it(member):
+    inside = {"relpath": "a/b.txt", "md5": "0" * 32}
+    with checked_lists("team"):
+        assert len(tree.Tree.from_list([inside])) == 1
+        with pytest.raises(RemoteError, match=r"^team: the list of a folder names what lies"):
+            tree.Tree.from_list([inside, {**inside, **member}])
+    assert len(tree.Tree.from_list([{**inside, "relpath": "../b"}])) == 1  # DVC's own again
+
+
+def test_the_parts_of_dvc_that_are_not_its_public_interface():
+    """What DVC and dvc-data are pinned for."""
+    run = {"cmd": "true", "deps": [], "outs": [{"path": "a", "md5": "0" * 32, "size": 1}]}
+    by_outs = {**run, "outs": [{"path": "a", "md5": "1" * 32, "size": 2}]}
+    assert cache._get_cache_hash(dict(run), key=True) == cache._get_cache_hash(by_outs, key=True)
+    assert callable(tree.Tree.from_list)
+    assert callable(tree.Tree.load)
+    assert db.HashFileDB.oid_to_path
+    assert hash_info.HashInfo("md5", "0" * 32 + ".dir").isdir
