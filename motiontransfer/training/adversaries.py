@@ -8,11 +8,13 @@ parts of a step's batch, which come one after the other, and gradients over the 
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from motiontransfer.errors import MissingLibraryError
 from motiontransfer.nets.blocks import update_average
 from motiontransfer.training.checkpoints import (
     adam_state,
@@ -56,6 +58,7 @@ class Adversaries:
         The discriminator stays as it is: its graph is gone through twice, and by a gradient penalty
         differentiated twice, which compiled code is not made for.
         """
+        require_triton(self._fabric.device)
         self.generator.compile()
 
     def update(
@@ -131,3 +134,15 @@ class Adversaries:
 
 def _sum(total: Sequence[Tensor] | None, more: Sequence[Tensor]) -> Sequence[Tensor]:
     return more if total is None else [a + b for a, b in zip(total, more, strict=True)]
+
+
+def require_triton(device: torch.device) -> None:
+    """Check that `torch.compile` has what it needs on this device.
+
+    Raises:
+        MissingLibraryError: Triton is not installed, which makes the code for GPUs.
+    """
+    if device.type == "cuda" and find_spec("triton") is None:
+        raise MissingLibraryError(
+            "compile: true needs Triton on a GPU; run `uv sync --extra compile`"
+        )

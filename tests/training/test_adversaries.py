@@ -1,10 +1,16 @@
 """Two networks, each moved by its own losses only."""
 
+import tomllib
+from importlib.metadata import requires
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.errors import MissingLibraryError
+from motiontransfer.training import adversaries
+from motiontransfer.training.adversaries import Adversaries, require_triton
 from tests.training.small import fabric
 
 
@@ -194,6 +200,20 @@ def test_a_part_is_asked_for_when_the_one_before_is_freed():
 
     pair.update(parts(), step=0, learning_rate=0.1)
     assert len(freed) == 3
+
+
+def test_compiling_for_a_gpu_without_triton_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(adversaries, "find_spec", lambda name: None)
+    require_triton(torch.device("cpu"))
+    with pytest.raises(MissingLibraryError, match="run `uv sync --extra compile`"):
+        require_triton(torch.device("cuda"))
+
+
+def test_the_extra_has_the_triton_that_torch_asks_for():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    (ours,) = (it for it in project["tool"]["uv"]["override-dependencies"] if "triton" in it)
+    (torchs,) = (it for it in requires("torch") if it.startswith("triton"))
+    assert ours.partition(";")[0] == torchs.partition(";")[0]
 
 
 @pytest.mark.slow
