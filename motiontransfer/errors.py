@@ -22,6 +22,10 @@ class KeypointsError(MotionTransferError, ValueError):
     """A keypoints table is malformed or does not hold what is asked of it."""
 
 
+class DamagedFileError(MotionTransferError, ValueError):
+    """A file of the pipeline is not as it was written; the message says how to get it back."""
+
+
 class StatisticsError(MotionTransferError, ValueError):
     """Pose statistics cannot be fitted or applied."""
 

@@ -6,22 +6,21 @@ joint names, image size, frame rate, number of frames, detector and schema versi
 metadata.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32, Int32, Shaped
 
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.storage import replacing
+from motiontransfer.tables import read_table, write_table
 
 SCHEMA_VERSION = 2
-_METADATA_KEY = b"motiontransfer.keypoints"
+_METADATA_KEY = "motiontransfer.keypoints"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,22 +60,21 @@ class JointRows:
 
 def write_rows(path: Path, rows: JointRows) -> None:
     """Write a keypoints file; the same rows are the same bytes."""
-    columns: dict[str, pa.Array] = {
-        "frame_index": pa.array(rows.frame_index, pa.int32()),
-        "pts_seconds": pa.array(
-            [float(index / rows.frame_rate) for index in rows.frame_index.tolist()], pa.float64()
+    columns: dict[str, np.ndarray] = {
+        "frame_index": rows.frame_index,
+        "pts_seconds": np.array(
+            [float(index / rows.frame_rate) for index in rows.frame_index.tolist()], np.float64
         ),
-        "person": pa.array(rows.person, pa.int32()),
+        "person": rows.person,
     }
     packed = np.concatenate([rows.points, rows.score[..., None]], axis=2)
     for group, joints in rows.skeleton.groups:
-        columns[group] = _lists(packed[:, rows.skeleton.slice(group)], 3 * len(joints))
+        values = packed[:, rows.skeleton.slice(group)]
+        columns[group] = values.reshape(len(values), 3 * len(joints))
     if rows.filled is not None:
-        for group, joints in rows.skeleton.groups:
-            columns[_filled(group)] = _lists(
-                rows.filled[:, rows.skeleton.slice(group)], len(joints)
-            )
-    metadata = {
+        for group, _ in rows.skeleton.groups:
+            columns[_filled(group)] = rows.filled[:, rows.skeleton.slice(group)]
+    description = {
         "schema_version": SCHEMA_VERSION,
         "groups": [[group, list(joints)] for group, joints in rows.skeleton.groups],
         "image_size": list(rows.image_size),
@@ -84,11 +82,7 @@ def write_rows(path: Path, rows: JointRows) -> None:
         "num_frames": rows.num_frames,
         "detector": rows.detector,
     }
-    table = pa.table(columns).replace_schema_metadata(
-        {_METADATA_KEY: json.dumps(metadata).encode()}
-    )
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    write_table(path, columns, key=_METADATA_KEY, description=description)
 
 
 def read_rows(path: Path) -> JointRows:
@@ -96,68 +90,70 @@ def read_rows(path: Path) -> JointRows:
 
     Raises:
         MissingFileError: no such file.
-        KeypointsError: not a keypoints file, another schema version, a column missing.
+        DamagedFileError: it is not as it was written, or not a keypoints file.
+        KeypointsError: another schema version, a column missing.
     """
     if not path.exists():
         raise MissingFileError(f"{path}: no such keypoints file; `dvc repro` makes it")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise KeypointsError(f"{path}: not a Parquet file: {error}") from error
-    metadata = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-    if metadata.get("schema_version") != SCHEMA_VERSION:
+    columns, description = read_table(path, key=_METADATA_KEY)
+    version = description.get("schema_version")
+    if version != SCHEMA_VERSION:
         raise KeypointsError(
             f"{path}: expected keypoints schema version {SCHEMA_VERSION}, "
-            f"got {metadata.get('schema_version')}; `dvc repro` makes it anew"
+            f"got {version}; `dvc repro` makes it anew"
         )
-    skeleton = Skeleton(
-        groups=tuple((group, tuple(joints)) for group, joints in metadata["groups"])
-    )
-    packed = [
-        _column(table, path, group, pa.list_(pa.float32(), 3 * len(joints)))
-        for group, joints in skeleton.groups
-    ]
-    values = np.concatenate(packed, axis=1).reshape(table.num_rows, len(skeleton.joints), 3)
+    try:
+        return _rows(columns, description)
+    except (KeyError, TypeError, ValueError) as error:
+        raise KeypointsError(
+            f"{path}: not a keypoints file ({type(error).__name__}: {error}); `dvc repro` makes it"
+        ) from error
+
+
+def _rows(
+    columns: Mapping[str, Shaped[np.ndarray, "..."]], description: Mapping[str, Any]
+) -> JointRows:
+    groups = tuple((group, tuple(joints)) for group, joints in description["groups"])
+    skeleton = Skeleton(groups=groups)
+    packed = [_column(columns, group, np.float32, 3 * len(joints)) for group, joints in groups]
+    values = np.concatenate(packed, axis=1)
+    values = values.reshape(len(values), len(skeleton.joints), 3)
     filled = None
-    if any(_filled(group) in table.column_names for group, _ in skeleton.groups):
-        filled = np.concatenate(
-            [
-                _column(table, path, _filled(group), pa.list_(pa.bool_(), len(joints)))
-                for group, joints in skeleton.groups
-            ],
-            axis=1,
-        )
+    if any(_filled(group) in columns for group, _ in groups):
+        marks = [_column(columns, _filled(group), bool, len(joints)) for group, joints in groups]
+        filled = np.concatenate(marks, axis=1)
+    height, width = description["image_size"]
     return JointRows(
-        frame_index=_column(table, path, "frame_index", pa.int32()),
-        person=_column(table, path, "person", pa.int32()),
+        frame_index=_column(columns, "frame_index", np.int32),
+        person=_column(columns, "person", np.int32),
         points=np.ascontiguousarray(values[..., :2]),
         score=np.ascontiguousarray(values[..., 2]),
         filled=filled,
-        num_frames=metadata["num_frames"],
+        num_frames=description["num_frames"],
         skeleton=skeleton,
-        image_size=(metadata["image_size"][0], metadata["image_size"][1]),
-        frame_rate=Fraction(metadata["frame_rate"]),
-        detector=metadata["detector"],
+        image_size=(height, width),
+        frame_rate=Fraction(description["frame_rate"]),
+        detector=description["detector"],
     )
+
+
+def _column(
+    columns: Mapping[str, Shaped[np.ndarray, "..."]],
+    name: str,
+    kind: type[np.generic | bool],
+    *lists: int,
+) -> np.ndarray:
+    """One column, of numbers or of lists with so many numbers."""
+    if name not in columns:
+        raise KeyError(f"no column {name}")
+    expected, got = (
+        (np.dtype(kind).name, lists),
+        (columns[name].dtype.name, columns[name].shape[1:]),
+    )
+    if got != expected:
+        raise ValueError(f"column {name}: expected {expected}, got {got}")
+    return columns[name]
 
 
 def _filled(group: str) -> str:
     return f"{group}_filled"
-
-
-def _lists(values: np.ndarray, length: int) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), length)
-
-
-def _column(table: pa.Table, path: Path, name: str, expected: pa.DataType) -> np.ndarray:
-    """One column; a list a row becomes a row of the array."""
-    got = table.schema.field(name).type if name in table.column_names else "no such column"
-    if got != expected:
-        raise KeypointsError(f"{path}: column {name}: expected {expected}, got {got}")
-    column = table.column(name)
-    if column.null_count:
-        raise KeypointsError(f"{path}: column {name}: {column.null_count} rows are empty")
-    if not isinstance(expected, pa.FixedSizeListType):
-        return column.to_numpy()
-    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(table.num_rows, expected.list_size)

@@ -191,7 +191,8 @@ def read_keypoints(path: Path) -> Keypoints:
 
     Raises:
         MissingFileError: no such file.
-        KeypointsError: not a keypoints file, another schema version, rows missing or out of order.
+        DamagedFileError: it is not as it was written, or not a keypoints file.
+        KeypointsError: another schema version, rows missing or out of order.
     """
     rows = read_rows(path)
     if not np.array_equal(rows.frame_index, np.arange(rows.num_frames)):
@@ -213,7 +214,8 @@ def read_detections(path: Path) -> Detections:
 
     Raises:
         MissingFileError: no such file.
-        KeypointsError: not a keypoints file, another schema version, rows repeated, out of order
+        DamagedFileError: it is not as it was written, or not a keypoints file.
+        KeypointsError: another schema version, rows repeated, out of order
             or of no frame, positions that were filled in and not detected.
     """
     rows = read_rows(path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motiontransfer.errors import MissingFileError, VideoError, WeightsError
+from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError, WeightsError
 
 if TYPE_CHECKING:
     from motiontransfer.forensics.verdict import Judgement
@@ -73,7 +73,11 @@ def _judge(video: Path, weights: Path | None) -> "tuple[Judgement | None, str | 
 
     try:
         return judge_video(video, weights or _DETECTOR), None
-    except (VideoError, WeightsError) as error:  # too short, too small, not a detector
+    except (
+        DamagedFileError,
+        VideoError,
+        WeightsError,
+    ) as error:  # too short, too small, not a detector
         return None, str(error)
 
 

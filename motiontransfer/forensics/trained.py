@@ -43,7 +43,8 @@ def read_detector(path: Path) -> TrainedDetector:
 
     Raises:
         MissingFileError: no such file.
-        WeightsError: it is not a weights file, or its tensors do not fit.
+        DamagedFileError: it is not as it was written, or not a weights file.
+        WeightsError: its tensors do not fit.
     """
     description = read_description(path)
     config = described(path, description, "detector", DetectorConfig)

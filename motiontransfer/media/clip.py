@@ -15,13 +15,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int32
 
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.media.framing import Framing
-from motiontransfer.storage import replacing, write_json
+from motiontransfer.storage import write_json
+from motiontransfer.tables import read_table, write_table
 
 FRAMES_FILE = "frames.mkv"
 CLIP_FILE = "clip.json"
@@ -29,6 +28,7 @@ INDEX_FILE = "index.parquet"
 SOUND_FILE = "sound.mka"
 _FORMAT = "motiontransfer clip"
 _VERSION = 1
+_INDEX_KEY = "motiontransfer.index"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,17 +132,28 @@ def write_index(
     source_frame_index: Int[np.ndarray, " frames"],
 ) -> None:
     """Write one row a frame: its index and time, and those of the input frame that it shows."""
-    indices = np.arange(len(source_starts_seconds))
-    table = pa.table(
-        {
-            "frame_index": pa.array(indices, pa.int32()),
-            "pts_seconds": pa.array([float(index / frame_rate) for index in indices.tolist()]),
-            "source_pts_seconds": pa.array(source_starts_seconds, pa.float64()),
-            "source_frame_index": pa.array(source_frame_index, pa.int32()),
-        }
-    )
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary)
+    indices = np.arange(len(source_starts_seconds), dtype=np.int32)
+    columns = {
+        "frame_index": indices,
+        "pts_seconds": np.array([float(index / frame_rate) for index in indices.tolist()]),
+        "source_pts_seconds": np.asarray(source_starts_seconds, np.float64),
+        "source_frame_index": np.asarray(source_frame_index, np.int32),
+    }
+    write_table(path, columns, key=_INDEX_KEY, description={"version": _VERSION})
+
+
+def read_source_frames(folder: Path) -> Int32[np.ndarray, " frames"]:
+    """Which frame of the video, counted from 0, each of a clip's frames shows.
+
+    Raises:
+        MissingFileError: the clip has no index.
+        DamagedFileError: the index is not as it was written.
+    """
+    path = folder / INDEX_FILE
+    if not path.exists():
+        raise MissingFileError(f"{path}: missing; run the stage decode for this video")
+    columns, _ = read_table(path, key=_INDEX_KEY)
+    return columns["source_frame_index"]
 
 
 @contextmanager

@@ -16,10 +16,7 @@ from jaxtyping import UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.media.colour import to_srgb
-from motiontransfer.media.frame_store import FrameStore, FrameWriter
-from motiontransfer.media.opening import open_input, seconds_of, video_stream
-
-_CODEC, _PIXEL_FORMAT = "ffv1", "bgr0"  # a frame store's
+from motiontransfer.media.frame_store import CODEC, PIXEL_FORMAT, FrameStore, FrameWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +44,10 @@ class EncodedFrames:
         Raises:
             VideoError: a frame is damaged.
         """
-        context = av.CodecContext.create(_CODEC, "r")
+        context = av.CodecContext.create(CODEC, "r")
         assert isinstance(context, av.VideoCodecContext)
         context.height, context.width = self.size
-        context.pix_fmt = _PIXEL_FORMAT
+        context.pix_fmt = PIXEL_FORMAT
         context.extradata = self.decoder_settings
         context.thread_count = 1
         for index, packet in zip(self.indices, self.packets, strict=True):
@@ -73,6 +70,7 @@ def encode_frames(video: Path, indices: range) -> EncodedFrames:
 
     Raises:
         MissingFileError: no such file.
+        DamagedFileError: a frame of a frame store is not as it was written.
         VideoError: a frame is missing or, where it must be decoded, damaged.
     """
     with FrameStore(video) as store:
@@ -93,30 +91,24 @@ def encode_frames(video: Path, indices: range) -> EncodedFrames:
 
 def _copied(store: FrameStore, indices: range) -> EncodedFrames | None:
     """The packets as they are; None where the file is not as `FrameWriter` makes it."""
-    with open_input(store.path) as container:
-        stream = video_stream(container, store.path)
-        context = stream.codec_context
-        if (context.name, context.pix_fmt) != (_CODEC, _PIXEL_FORMAT) or not stream.time_base:
+    if store.decoder_settings is None:
+        return None
+    packets: dict[int, bytes] = {}
+    for packet in store.packets(indices.start):
+        index = store.index_of(packet) if packet.size else None
+        if index is None or index > indices[-1]:
+            break
+        if not packet.is_keyframe:
             return None
-        start = int(indices.start / store.frame_rate / stream.time_base)
-        container.seek(start, backward=True, stream=stream)
-        packets: dict[int, bytes] = {}
-        for packet in container.demux(stream):
-            seconds = seconds_of(packet)
-            index = None if seconds is None else round(seconds * store.frame_rate)
-            if index is None or index > indices[-1]:
-                break
-            if not packet.is_keyframe:
-                return None
-            if index in indices:
-                packets[index] = bytes(packet)
-        if len(packets) < len(indices):
-            index = min(set(indices) - set(packets))
-            raise VideoError(f"{store.path}: frame {index}: it is missing; make this file again")
-        return EncodedFrames(
-            video=store.path,
-            indices=indices,
-            size=store.size,
-            decoder_settings=context.extradata or b"",
-            packets=tuple(packets[index] for index in indices),
-        )
+        if index in indices:
+            packets[index] = bytes(packet)
+    if len(packets) < len(indices):
+        index = min(set(indices) - set(packets))
+        raise VideoError(f"{store.path}: frame {index}: it is missing; make this file again")
+    return EncodedFrames(
+        video=store.path,
+        indices=indices,
+        size=store.size,
+        decoder_settings=store.decoder_settings,
+        packets=tuple(packets[index] for index in indices),
+    )

@@ -1,8 +1,8 @@
 """The frame store: a clip's frames in one file that is exact, quick to reach into and playable.
 
 One FFV1 stream in Matroska, every frame a key frame: lossless RGB, one file
-for DVC to hash, any player opens it. The same reader opens the H.264 files that
-`motiontransfer.media.writing` makes.
+for DVC to hash, any player opens it. Its checksums are checked where frames are read. The same
+reader opens the H.264 files that `motiontransfer.media.writing` makes.
 """
 
 import os
@@ -20,9 +20,12 @@ from jaxtyping import UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.media.colour import to_srgb
+from motiontransfer.media.matroska_checksums import MatroskaChecksums
 from motiontransfer.media.opening import BITEXACT, open_input, open_output, seconds_of, video_stream
 from motiontransfer.media.timing import recognise_rate
 from motiontransfer.storage import replacing
+
+CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
 
 # Short clusters: a reader jumps to the one it needs and finds little else in it.
 _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
@@ -49,8 +52,8 @@ class FrameWriter:
             self._container = stack.enter_context(
                 open_output(temporary, container_format="matroska", options=_CONTAINER_OPTIONS)
             )
-            stream = self._container.add_stream("ffv1", rate=self.frame_rate)
-            stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+            stream = self._container.add_stream(CODEC, rate=self.frame_rate)
+            stream.width, stream.height, stream.pix_fmt = width, height, PIXEL_FORMAT
             context = stream.codec_context
             context.gop_size = 1
             context.thread_count = 4
@@ -72,7 +75,7 @@ class FrameWriter:
                 f" got {frame.shape}"
             )
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        picture = picture.reformat(format="bgr0")
+        picture = picture.reformat(format=PIXEL_FORMAT)
         picture.pts = self.num_frames
         picture.time_base = 1 / self.frame_rate
         self._container.mux(self._stream.encode(picture))
@@ -97,16 +100,26 @@ class FrameStore:
     """Reads the frames of a constant-rate file: by index in any order, or a range in order."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file and count its frames; reading a damaged frame raises VideoError.
+        """Open the file and count its frames.
+
+        Reading a damaged frame raises DamagedFileError, or VideoError in a file of another kind
+        than `FrameWriter` writes.
 
         Raises:
             MissingFileError: no such file.
             VideoError: the file holds no frames.
+            DamagedFileError: it was cut, or what it says of itself is damaged.
         """
         self.path = path
         self._stack = ExitStack()
+        self._checksums: MatroskaChecksums | None = None
         self._open()
         context = self._stream.codec_context
+        if "matroska" in self._container.format.name and context.name == CODEC:
+            self._checksums = MatroskaChecksums(path)
+        is_own = self._checksums is not None and context.pix_fmt == PIXEL_FORMAT
+        self.decoder_settings: bytes | None = (context.extradata or b"") if is_own else None
+        """What a decoder must know of a file that `FrameWriter` wrote; None for other files."""
         self.size: tuple[int, int] = (context.height, context.width)
         self.frame_rate: Fraction = _constant_rate(self._stream, path)
         self._num_frames = self._count_frames()
@@ -123,10 +136,13 @@ class FrameStore:
 
     def _count_frames(self) -> int:
         last = -1
-        self._container.seek(self._container.duration or 0, backward=True)
-        for packet in self._container.demux(self._stream):
-            if packet.size:
-                last = max(last, _index_of(packet, self.frame_rate))
+        try:
+            self._container.seek(self._container.duration or 0, backward=True)
+            for packet in self._demuxed():
+                if packet.size:
+                    last = max(last, self.index_of(packet))
+        except av.FFmpegError as error:
+            raise VideoError(f"{self.path}: cannot be read: {error.strerror}; cut short") from error
         if last < 0:
             raise VideoError(f"{self.path}: holds no frames")
         return last + 1
@@ -152,7 +168,7 @@ class FrameStore:
         cause = "the file ends before it"
         try:
             for picture in self._after_key_frame(wanted):
-                index = _index_of(picture, self.frame_rate)
+                index = self.index_of(picture)
                 if index > expected or picture.is_corrupt:
                     cause = "it is missing or damaged"
                     break
@@ -168,14 +184,36 @@ class FrameStore:
     def _after_key_frame(self, wanted: int) -> Iterator[av.VideoFrame]:
         """Jump to a key frame at or before `wanted` and yield all that follows."""
         for earlier in (0, 16, wanted):  # a key frame may be shown later than it is stored
-            start_seconds = max(wanted - earlier, 0) / self.frame_rate
-            pts = int(start_seconds / (self._stream.time_base or 1))
-            self._container.seek(pts, backward=True, stream=self._stream)
-            pictures = self._container.decode(self._stream)
+            packets = self.packets(max(wanted - earlier, 0))
+            pictures = (picture for packet in packets for picture in packet.decode())
             first = next(pictures, None)
-            if first is not None and _index_of(first, self.frame_rate) <= wanted:
+            if first is not None and self.index_of(first) <= wanted:
                 return chain([first], pictures)
         return iter(())
+
+    def packets(self, start: int) -> Iterator[av.Packet]:
+        """Jump to a key frame at or before `start` and yield the packets, the last one empty.
+
+        Raises:
+            DamagedFileError: a packet is not as it was written.
+        """
+        pts = int(start / self.frame_rate / (self._stream.time_base or 1))
+        self._container.seek(pts, backward=True, stream=self._stream)
+        self._next_index = -1
+        return self._demuxed()
+
+    def _demuxed(self) -> Iterator[av.Packet]:
+        for packet in self._container.demux(self._stream):
+            if self._checksums and packet.size:
+                what = "a frame" if packet.pts is None else f"frame {self.index_of(packet)}"
+                self._checksums.check(packet.pos or 0, what)
+            yield packet
+
+    def index_of(self, item: av.Packet | av.VideoFrame) -> int:
+        """Which frame a packet or a picture is."""
+        seconds = seconds_of(item)
+        assert seconds is not None
+        return round(seconds * self.frame_rate)
 
     def frames(
         self, start: int = 0, stop: int | None = None
@@ -208,9 +246,3 @@ def _constant_rate(stream: av.VideoStream, path: Path) -> Fraction:
     if not stream.average_rate:
         raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")
     return recognise_rate(stream.average_rate)
-
-
-def _index_of(item: av.Packet | av.VideoFrame, frame_rate: Fraction) -> int:
-    seconds = seconds_of(item)
-    assert seconds is not None
-    return round(seconds * frame_rate)

@@ -7,7 +7,6 @@ outs, which DVC deletes before each run. Tensors are kept as safetensors; nothin
 
 import fcntl
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -19,12 +18,12 @@ from typing import TextIO
 
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from motiontransfer.errors import CheckpointError
+from motiontransfer.errors import CheckpointError, DamagedFileError
 from motiontransfer.storage import replacing
+from motiontransfer.training.weights import read_tensors, write_tensors
 
 _logger = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     }
     minutes = {"minutes": checkpoint.minutes, "waiting_minutes": checkpoint.waiting_minutes}
     with replacing(folder / f"step_{checkpoint.step:08d}.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"taken": json.dumps(minutes)})
+        write_tensors(temporary, tensors, description=minutes)
         # Its name must not survive a power cut that its bytes do not survive.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -112,17 +111,17 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     path = files[-1]
     try:
-        with safe_open(path, framework="pt") as file:
-            return Checkpoint(
-                step=_step_of(path),
-                **json.loads(file.metadata()["taken"]),
-                state={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118 - no dict
-            )
-    except SafetensorError as error:
+        state, description = read_tensors(path)
+    except DamagedFileError as error:
         before = f"step {_step_of(files[-2])}" if len(files) > 1 else "the start"
-        raise CheckpointError(
-            f"{path}: damaged: {error}; remove it to go on from {before}"
-        ) from error
+        raise CheckpointError(f"{path}: damaged; remove it to go on from {before}") from error
+    taken = TypeAdapter(dict[str, float]).validate_python(description)
+    return Checkpoint(
+        step=_step_of(path),
+        minutes=taken["minutes"],
+        waiting_minutes=taken["waiting_minutes"],
+        state=state,
+    )
 
 
 def module_state(prefix: str, module: nn.Module) -> dict[str, Tensor]:

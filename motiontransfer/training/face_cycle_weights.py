@@ -31,7 +31,8 @@ def read_face_translator(folder: Path) -> tuple[FaceTranslator, FaceTranslatorCo
 
     Raises:
         MissingFileError: no such file.
-        WeightsError: it says that there is none, is not a weights file, or its tensors do not fit.
+        DamagedFileError: it is not as it was written, or not a weights file.
+        WeightsError: it says that there is none, or its tensors do not fit.
     """
     path = folder / WEIGHTS_FILE
     description = read_description(path)

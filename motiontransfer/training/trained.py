@@ -34,7 +34,8 @@ def read_generator(path: Path) -> TrainedGenerator:
 
     Raises:
         MissingFileError: no such file.
-        WeightsError: not a weights file, or its tensors do not fit.
+        DamagedFileError: it is not as it was written, or not a weights file.
+        WeightsError: its tensors do not fit.
     """
     description = read_description(path)
     config = described(path, description, "generator", GeneratorConfig)
@@ -54,7 +55,8 @@ def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig]
 
     Raises:
         MissingFileError: no such file.
-        WeightsError: not a weights file, or its tensors do not fit.
+        DamagedFileError: it is not as it was written, or not a weights file.
+        WeightsError: its tensors do not fit.
     """
     description = read_description(path)
     if description.get("face_generator", ...) is None:

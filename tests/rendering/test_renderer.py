@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.errors import KeypointsError, MissingFileError, WeightsError
+from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator
@@ -205,7 +205,7 @@ def test_what_is_missing_is_named_and_only_what_is_needed(models):
     with pytest.raises(MissingFileError, match=r"face_generator\.safetensors"):
         load_renderer(models, fabric(), face="residual")
     (models / "generator.safetensors").write_bytes(b"something else")
-    with pytest.raises(WeightsError, match=r"generator\.safetensors: not a safetensors file"):
+    with pytest.raises(DamagedFileError, match=r"generator\.safetensors: damaged: not a safe"):
         load_renderer(models, fabric(), face="none")
 
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.errors import DamagedFileError, MissingFileError, WeightsError
 from motiontransfer.training.weights import (
     load_weights,
     read_description,
+    write_tensors,
     write_weights,
 )
 
@@ -57,16 +57,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_a_file_of_another_kind_is_refused(file):
     file.write_bytes(b"PK\x03\x04 a pickled network")
-    with pytest.raises(WeightsError, match=r"net\.safetensors: not a safetensors file: "):
+    with pytest.raises(
+        DamagedFileError, match=r"net\.safetensors: damaged: not a safetensors file: "
+    ):
         read_description(file)
 
 
-@pytest.mark.parametrize(
-    ("metadata", "got"), [(None, "None"), ({"motiontransfer": '{"format_version": 2}'}, "2")]
-)
-def test_another_format_version_is_refused(file, metadata, got):
-    save_file({"a": torch.zeros(1)}, file, metadata=metadata)
-    with pytest.raises(WeightsError, match=f"expected weights format 1, got {got}"):
+def test_another_format_version_is_refused(file):
+    write_tensors(file, {"a": torch.zeros(1)}, description={"format_version": 2})
+    with pytest.raises(WeightsError, match="expected weights format 1, got 2"):
         read_description(file)
 
 

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow.parquet as pq
-from jaxtyping import Int
 
-from motiontransfer.errors import KeypointsError, VideoError
-from motiontransfer.media.clip import INDEX_FILE, read_clip
+from motiontransfer.errors import KeypointsError
+from motiontransfer.media.clip import read_clip, read_source_frames
 from motiontransfer.media.framing import Framing
 from motiontransfer.pose.imports.coco_wholebody import read_coco_wholebody
 from motiontransfer.pose.imports.openpose_json import read_openpose_json
@@ -37,26 +35,13 @@ def import_people(folder: Path, clip: Path, *, layout: ImportedLayout) -> list[P
         MissingFileError: the keypoints or the clip are absent.
         KeypointsError: a frame is missing, the files have another layout, or the coordinates are
             not pixels of the video.
-        VideoError: the clip was decoded by an older version.
+        DamagedFileError: the clip's index is damaged, or of an older version.
     """
     framing = read_clip(clip).framing
-    shown = source_frames(clip)
+    shown = read_source_frames(clip)
     found = _READERS[layout](folder, num_frames=int(shown.max()) + 1)
     _check_pixels(found, size=framing.source_size, source=folder)
     return [_onto(found[index], framing) for index in shown.tolist()]
-
-
-def source_frames(clip: Path) -> Int[np.ndarray, " frames"]:
-    """Which frame of the video, counted from 0, each of the clip's frames shows.
-
-    Raises:
-        VideoError: the clip was decoded by an older version.
-    """
-    path = clip / INDEX_FILE
-    table = pq.read_table(path)
-    if "source_frame_index" not in table.column_names:
-        raise VideoError(f"{path}: expected a column source_frame_index; run decode again")
-    return table.column("source_frame_index").to_numpy()
 
 
 def _check_pixels(frames: Sequence[People], *, size: tuple[int, int], source: Path) -> None:

@@ -4,14 +4,12 @@ import json
 from fractions import Fraction
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from motiontransfer.errors import KeypointsError, MissingFileError, VideoError
-from motiontransfer.media.clip import Clip, write_description
+from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.media.clip import Clip, write_description, write_index
 from motiontransfer.media.framing import fit_framing
-from motiontransfer.pose.imports.onto_clip import import_people, source_frames
+from motiontransfer.pose.imports.onto_clip import import_people
 from motiontransfer.pose.joint_sets import BODY_25, COCO_WHOLEBODY
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.imports.drawn_person import flat, place_of, rows_of
@@ -34,8 +32,12 @@ def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160)):
         num_frames=len(shown),
     )
     write_description(folder, clip, source={})
-    index = pa.table({"source_frame_index": pa.array(shown, pa.int32())})
-    pq.write_table(index, folder / "index.parquet")
+    write_index(
+        folder / "index.parquet",
+        frame_rate=Fraction(25),
+        source_starts_seconds=np.arange(len(shown)) / 25,
+        source_frame_index=np.array(shown),
+    )
     return folder
 
 
@@ -118,15 +120,6 @@ def test_nobody_in_the_whole_video_is_no_error(tmp_path):
     clip = write_clip(tmp_path / "clip", [0, 1])
     frames = import_people(keypoints, clip, layout="openpose_json")
     assert [len(people) for people in frames] == [0, 0]
-
-
-def test_an_older_clip_is_told(tmp_path):
-    clip = write_clip(tmp_path / "clip", [0])
-    pq.write_table(pa.table({"frame_index": [0]}), clip / "index.parquet")
-    with pytest.raises(
-        VideoError, match=r"index\.parquet: .* source_frame_index; run decode again"
-    ):
-        source_frames(clip)
 
 
 def test_an_absent_clip_is_told(tmp_path):

@@ -1,0 +1,89 @@
+"""Matroska's CRC-32 elements (RFC 8794, sec. 11.3.1), which FFmpeg writes but never checks.
+
+One stands in each element below the segment: the description, the index, each cluster of frames.
+What lies outside of them, identifiers and sizes, must fit together up to the last byte of the file.
+"""
+
+import os
+import weakref
+import zlib
+from bisect import bisect_right
+from pathlib import Path
+
+from motiontransfer.checksums import damaged
+
+_EBML, _SEGMENT, _CLUSTER, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xEC
+_CRC_32 = b"\xbf\x84"  # identifier and size; a checksum of four bytes follows, then its subject
+_MAX_HEAD_BYTES = 12
+
+
+class MatroskaChecksums:
+    """Checks a file's description at once, and each cluster of frames before it is used."""
+
+    def __init__(self, path: Path) -> None:
+        """Walk through the elements, whose contents are skipped where they are frames.
+
+        Raises:
+            DamagedFileError: the file was cut, or is damaged elsewhere than in its frames.
+        """
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        self._clusters: list[tuple[int, int]] = []
+        self._checked: set[int] = set()
+        self._walk()
+
+    def _walk(self) -> None:
+        _, _, position = self._element(0, _EBML)
+        _, position, end = self._element(position, _SEGMENT)
+        size = os.fstat(self._descriptor).st_size
+        if size != end:
+            raise damaged(self._path, f"expected {end} bytes, got {size}")
+        while position < end:
+            identifier, start, position = self._element(position)
+            if identifier == _CLUSTER:
+                self._clusters.append((start, position))
+            elif identifier != _VOID:
+                self._check_content(start, position, "its description")
+
+    def _element(self, position: int, expected: int | None = None) -> tuple[int, int, int]:
+        """Identifier of an element, and where its content starts and ends."""
+        head = self._read(position, _MAX_HEAD_BYTES)
+        length = _number_bytes(head)
+        start = length + _number_bytes(head[length:])
+        identifier = int.from_bytes(head[:length])
+        if not 0 < length < start <= len(head) or expected not in {None, identifier}:
+            raise damaged(self._path, f"no Matroska element at byte {position}")
+        size = int.from_bytes(head[length:start]) & ~(1 << 7 * (start - length))
+        return identifier, position + start, position + start + size
+
+    def check(self, position: int, what: str) -> None:
+        """Check the cluster around a position, unless it was checked before.
+
+        Args:
+            position: in bytes, of a packet.
+            what: the packet's content; for messages.
+
+        Raises:
+            DamagedFileError: the cluster is not as it was written.
+        """
+        index = bisect_right(self._clusters, (position, position)) - 1
+        if index not in self._checked:
+            start, end = self._clusters[index] if index >= 0 else (0, 0)
+            self._check_content(start, end, what)
+            self._checked.add(index)
+
+    def _check_content(self, start: int, end: int, what: str) -> None:
+        content = memoryview(self._read(start, end - start))
+        expected = int.from_bytes(content[2:6], "little")
+        if content[:2] != _CRC_32 or zlib.crc32(content[6:]) != expected:
+            raise damaged(self._path, f"the checksum of {what} does not match")
+
+    def _read(self, position: int, size: int) -> bytes:
+        # A forked process reads here too, so that no file position may be shared.
+        return os.pread(self._descriptor, size, position)
+
+
+def _number_bytes(head: bytes) -> int:
+    """Length of a number whose first byte has as many leading zeros as bytes follow (RFC 8794)."""
+    return 9 - head[0].bit_length() if head else 0

@@ -1,0 +1,226 @@
+"""Damaged artifacts are refused in one line, or give what was written: never other numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from motiontransfer.errors import CheckpointError, DamagedFileError, MotionTransferError
+from motiontransfer.keypoints import (
+    Detections,
+    Keypoints,
+    read_detections,
+    read_keypoints,
+    write_detections,
+    write_keypoints,
+)
+from motiontransfer.media.clip import read_source_frames, write_index
+from motiontransfer.media.encoded_frames import encode_frames
+from motiontransfer.media.frame_store import FrameStore, FrameWriter
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from motiontransfer.training.weights import load_weights, read_description, write_weights
+
+RNG = np.random.default_rng(0)
+JOINTS = len(HOLISTIC.joints)
+
+
+def keypoints() -> Keypoints:
+    return Keypoints(
+        points=RNG.uniform(1, 99, (9, JOINTS, 2)).astype(np.float32),
+        score=RNG.uniform(0.1, 1, (9, JOINTS)).astype(np.float32),
+        filled=RNG.random((9, JOINTS)) < 0.1,
+        skeleton=HOLISTIC,
+        image_size=(100, 100),
+        frame_rate=Fraction(25),
+        detector="drawn",
+    )
+
+
+def detections() -> Detections:
+    found = keypoints()
+    return Detections(
+        frame_index=np.arange(9, dtype=np.int32) // 2,
+        person=np.arange(9, dtype=np.int32) % 2,
+        points=found.points,
+        score=found.score,
+        num_frames=6,
+        skeleton=HOLISTIC,
+        image_size=(100, 100),
+        frame_rate=Fraction(25),
+        detector="drawn",
+    )
+
+
+def write_frames(path: Path) -> None:
+    """Smooth frames, so that there is as much description as picture."""
+    ramp = np.linspace(0, 200, 32 * 48 * 3).reshape(32, 48, 3)
+    with FrameWriter(path, size=(32, 48), frame_rate=Fraction(25)) as writer:
+        for index in range(8):
+            writer.write((ramp + 4 * index).astype(np.uint8))
+
+
+def read_frames(path: Path) -> object:
+    with FrameStore(path) as store:
+        return store.size, store.frame_rate, np.stack(list(store.frames()))
+
+
+def read_frames_backwards(path: Path) -> object:
+    with FrameStore(path) as store:
+        return store.size, np.stack([store[index] for index in reversed(range(len(store)))])
+
+
+def read_encoded_frames(path: Path) -> object:
+    return np.stack(list(encode_frames(path, range(1, 8, 3)).decoded()))
+
+
+def write_clip_index(path: Path) -> None:
+    write_index(
+        path,
+        frame_rate=Fraction(25),
+        source_starts_seconds=np.arange(40) / 30,
+        source_frame_index=np.arange(40) * 25 // 30,
+    )
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+def read_weights(path: Path) -> object:
+    description, loaded = read_description(path), network()
+    load_weights(path, loaded)
+    return description, {name: values.numpy() for name, values in loaded.state_dict().items()}
+
+
+def write_one_checkpoint(path: Path) -> None:
+    state = {"step": torch.tensor(3), "half": torch.randn(9).bfloat16(), "whole": torch.randn(5)}
+    checkpoint = Checkpoint(step=7, minutes=1.0, waiting_minutes=0.5, state=state)
+    save_checkpoint(path.parent, checkpoint)
+
+
+def read_one_checkpoint(path: Path) -> object:
+    checkpoint = load_checkpoint(path.parent)
+    assert checkpoint is not None
+    state = {name: values.float().numpy() for name, values in checkpoint.state.items()}
+    return checkpoint.minutes, checkpoint.waiting_minutes, state
+
+
+def as_dict(found: Keypoints | Detections) -> dict[str, object]:
+    return {field.name: getattr(found, field.name) for field in fields(found)}
+
+
+@dataclass(frozen=True)
+class Format:
+    name: str
+    write: Callable[[Path], None]
+    read: Callable[[Path], Any]
+
+
+FORMATS = {
+    "frames": Format("frames.mkv", write_frames, read_frames),
+    "frames by index": Format("frames.mkv", write_frames, read_frames_backwards),
+    "encoded frames": Format("frames.mkv", write_frames, read_encoded_frames),
+    "clip index": Format(
+        "index.parquet", write_clip_index, lambda path: read_source_frames(path.parent)
+    ),
+    "keypoints": Format(
+        "clip.parquet",
+        lambda path: write_keypoints(path, keypoints()),
+        lambda path: as_dict(read_keypoints(path)),
+    ),
+    "detections": Format(
+        "clip.parquet",
+        lambda path: write_detections(path, detections()),
+        lambda path: as_dict(read_detections(path)),
+    ),
+    "weights": Format(
+        "generator.safetensors",
+        lambda path: write_weights(path, network(), description={"size": [3, 4]}),
+        read_weights,
+    ),
+    "checkpoint": Format("step_00000007.safetensors", write_one_checkpoint, read_one_checkpoint),
+}
+
+
+def check_refused_or_equal(kind: Format, path: Path, expected: object) -> None:
+    message, got = None, expected
+    try:
+        got = kind.read(path)
+    except MotionTransferError as error:
+        message = str(error)
+    np.testing.assert_equal(got, expected)
+    assert message is None or (path.name in message and "\n" not in message)
+
+
+@pytest.fixture(params=FORMATS)
+def kind(request):
+    return FORMATS[request.param]
+
+
+@pytest.fixture
+def written(kind, tmp_path):
+    path = tmp_path / kind.name
+    kind.write(path)
+    return path
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(kind, written):
+    expected, content = kind.read(written), written.read_bytes()
+    rng = np.random.default_rng(1)
+    for place in rng.integers(0, len(content), 150).tolist():
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        written.write_bytes(damaged)
+        check_refused_or_equal(kind, written, expected)
+
+
+def test_a_cut_file_is_refused(kind, written):
+    content = written.read_bytes()
+    for length in np.linspace(0, len(content) - 1, 20).astype(int).tolist():
+        written.write_bytes(content[:length])
+        with pytest.raises(MotionTransferError, match=written.name) as info:
+            kind.read(written)
+        assert "\n" not in str(info.value)
+
+
+def test_a_damaged_frame_is_named_and_what_to_do(tmp_path):
+    path = tmp_path / "frames.mkv"
+    write_frames(path)
+    content = bytearray(path.read_bytes())
+    content[1200] ^= 1
+    path.write_bytes(content)
+    text = r"frames\.mkv: damaged: the checksum of frame [0-4] does not match; delete it, then `dvc"
+    with FrameStore(path) as store:
+        with pytest.raises(DamagedFileError, match=text):
+            store[2]
+        with pytest.raises(DamagedFileError, match=text):
+            list(store.frames())
+        assert store[7].shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("name", ["keypoints", "detections", "clip index", "weights", "checkpoint"])
+def test_a_file_without_checksums_is_refused(name, tmp_path):
+    """As earlier versions wrote it."""
+    kind = FORMATS[name]
+    path = tmp_path / kind.name
+    kind.write(path)
+    if path.suffix == ".parquet":
+        table = pq.read_table(path)
+        pq.write_table(table.replace_schema_metadata({}), path)
+    else:
+        save_file(load_file(path), path, metadata={"motiontransfer": '{"format_version": 1}'})
+    with pytest.raises((DamagedFileError, CheckpointError)) as info:
+        kind.read(path)
+    error = info.value.__cause__ if name == "checkpoint" else info.value
+    assert "expected checksums in its metadata, got none" in str(error)
+    assert "make it again with `dvc repro`" in str(error)
