@@ -2,23 +2,24 @@
 
 import json
 
-from motiontransfer.workspace import doctor
-from motiontransfer.workspace.findings import fault, fine, warning
+from motiontransfer.workspace import machine_checks, project_checks
+from motiontransfer.workspace.machine_checks import fault, ok, warning
 from tests.command import run_command
 
-FINDINGS = [
-    fine("disk", "65 GB free"),
+RESULTS = [
+    ok("disk", "65 GB free"),
     warning("remote", "none", "motiontransfer share URL"),
 ]
 
 
-def command(monkeypatch, findings, *arguments):
-    monkeypatch.setattr(doctor, "examine", lambda root: iter(findings))
+def command(monkeypatch, results, *arguments):
+    monkeypatch.setattr(machine_checks, "check_machine", lambda: iter(results[:1]))
+    monkeypatch.setattr(project_checks, "check_project", lambda root: iter(results[1:]))
     return run_command(monkeypatch, "doctor", *arguments)
 
 
-def test_each_finding_is_a_line_and_each_mend_another(monkeypatch, capsys):
-    assert not command(monkeypatch, FINDINGS)
+def test_each_result_is_a_line_and_each_fix_another(monkeypatch, capsys):
+    assert not command(monkeypatch, RESULTS)
     assert capsys.readouterr().out.splitlines() == [
         "ok      disk        65 GB free",
         "warning remote      none",
@@ -27,15 +28,15 @@ def test_each_finding_is_a_line_and_each_mend_another(monkeypatch, capsys):
 
 
 def test_only_a_fault_fails(monkeypatch, capsys):
-    assert command(monkeypatch, [*FINDINGS, fault("git", "no commit", "commit")]) == 1
+    assert command(monkeypatch, [*RESULTS, fault("git", "no commit", "commit")]) == 1
 
 
 def test_json_has_it_all(monkeypatch, capsys):
-    assert not command(monkeypatch, FINDINGS, "--json")
+    assert not command(monkeypatch, RESULTS, "--json")
     assert json.loads(capsys.readouterr().out) == [
-        {"level": "ok", "subject": "disk", "told": "65 GB free", "mend": None},
+        {"level": "ok", "subject": "disk", "message": "65 GB free", "fix": None},
         {
-            **{"level": "warning", "subject": "remote", "told": "none"},
-            "mend": "motiontransfer share URL",
+            **{"level": "warning", "subject": "remote", "message": "none"},
+            "fix": "motiontransfer share URL",
         },
     ]

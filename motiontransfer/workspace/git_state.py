@@ -1,5 +1,6 @@
 """What git knows of a project: changes that others lack yet, and what it never keeps."""
 
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,12 +30,19 @@ def ignored(root: Path, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(filter(None, _git(root, "check-ignore", "-z", "--stdin", told=asked).split("\0")))
 
 
+def has_commit(root: Path) -> bool:
+    """Whether anything was ever committed."""
+    return bool(_git(root, "rev-parse", "--verify", "HEAD"))
+
+
 def _belongs_to_git(path: Path) -> bool:
     return path.name in _NAMES or path.suffix == ".dvc" or path.parts[:2] == _METRICS_FOLDER
 
 
 def _git(root: Path, *arguments: str, told: str = "") -> str:
-    """What git prints; nothing if it fails, as without a repository."""
+    """What git prints; nothing if it fails, as without a repository, or is not installed."""
+    if shutil.which("git") is None:
+        return ""
     done = subprocess.run(
         ["git", "-C", str(root), *arguments],
         input=told,

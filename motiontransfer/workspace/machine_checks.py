@@ -1,21 +1,23 @@
-"""Whether this machine can run the pipeline: Python, packages, memory, GPU, encoders, weights.
+"""Checks of this machine: Python, packages, memory, GPU, encoders, pretrained weights.
 
-Hides what each needs. Everything is tried, nothing is guessed from version numbers alone, and
-nothing is downloaded.
+Everything is tried, nothing is guessed from version numbers alone, and nothing is downloaded.
 """
 
 import importlib
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
+
+import joblib
+from tqdm import tqdm
 
 from motiontransfer.pretrained import cache_folder
-from motiontransfer.workspace.amounts import size_text
-from motiontransfer.workspace.findings import Finding, fault, fine, warning
-from motiontransfer.workspace.machine import find_gpu, memory_bytes, num_cores
 
 _PYTHONS = ((3, 11), (3, 12))
 _MODULES = ("av", "cv2", "mediapipe", "torch", "torchvision", "pyarrow", "dvc")
@@ -24,20 +26,63 @@ _LITTLE_MEMORY = 4e9
 _LITTLE_GPU_MEMORY = 6e9
 
 
-def check_python() -> Finding:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One line of `motiontransfer doctor`."""
+
+    level: Literal["ok", "warning", "fault"]
+    """`fault`: a run would fail; `warning`: it works, but not as well as it could."""
+
+    subject: str
+    """What was looked at: `disk`, `locks`."""
+
+    message: str
+    """What was found."""
+
+    fix: str | None = None
+    """What to do; None where nothing is to be done."""
+
+
+def ok(subject: str, message: str) -> CheckResult:
+    """Nothing to do."""
+    return CheckResult(level="ok", subject=subject, message=message)
+
+
+def warning(subject: str, message: str, fix: str) -> CheckResult:
+    """A run works, but not as well as it could."""
+    return CheckResult(level="warning", subject=subject, message=message, fix=fix)
+
+
+def fault(subject: str, message: str, fix: str) -> CheckResult:
+    """A run would fail."""
+    return CheckResult(level="fault", subject=subject, message=message, fix=fix)
+
+
+def check_machine() -> Iterator[CheckResult]:
+    """Check all of the machine but the weights; without its packages, only those."""
+    yield check_python()
+    packages = list(check_packages())
+    yield from packages
+    yield check_processor()
+    if all(result.level == "ok" for result in packages):
+        yield check_gpu()
+        yield check_encoders()
+
+
+def check_python() -> CheckResult:
     """The version of Python, and where it is."""
     running = ".".join(map(str, sys.version_info[:3]))
     place = Path(sys.prefix)
     if place.is_relative_to(Path.cwd()):
         place = place.relative_to(Path.cwd())
     if sys.version_info[:2] in _PYTHONS:
-        return fine("Python", f"{running} in {place}")
+        return ok("Python", f"{running} in {place}")
     return fault(
         "Python", f"{running}; MediaPipe has wheels for 3.11 and 3.12", "uv sync --python 3.12"
     )
 
 
-def check_packages() -> Iterator[Finding]:
+def check_packages() -> Iterator[CheckResult]:
     """Whether the packages with native code load."""
     loaded = []
     for name in _MODULES:
@@ -49,10 +94,10 @@ def check_packages() -> Iterator[Finding]:
             loaded.append(name)
     if len(loaded) == len(_MODULES):
         versions = [f"PyTorch {version('torch')}", f"DVC {version('dvc')}"]
-        yield fine("packages", f"all load; {', '.join(versions)}")
+        yield ok("packages", f"all load; {', '.join(versions)}")
 
 
-def _not_loaded(name: str, error: ImportError) -> Finding:
+def _not_loaded(name: str, error: ImportError) -> CheckResult:
     library = re.search(r"lib[\w.+-]+\.so[\d.]*", str(error))
     if library is None:
         return fault("packages", f"{name} does not load: {error}", "uv sync")
@@ -63,33 +108,44 @@ def _not_loaded(name: str, error: ImportError) -> Finding:
     )
 
 
-def check_processor() -> Finding:
+def check_processor() -> CheckResult:
     """Cores and memory."""
-    told = f"{num_cores()} cores, {size_text(memory_bytes())} of memory"
-    if memory_bytes() < _LITTLE_MEMORY:
+    memory = _memory_bytes()
+    message = f"{joblib.cpu_count()} cores, {tqdm.format_sizeof(memory, 'B')} of memory"
+    if memory < _LITTLE_MEMORY:
         return warning(
-            "processor", told, "with less than 4 GB set compute.num_workers: 1 in params.yaml"
+            "processor", message, "with less than 4 GB set compute.num_workers: 1 in params.yaml"
         )
-    return fine("processor", told)
+    return ok("processor", message)
 
 
-def check_gpu() -> Finding:
+def _memory_bytes() -> int:
+    """Memory of the machine, or of the container, where that is less."""
+    of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return of_machine
+    return min(of_machine, int(limit)) if limit.isdigit() else of_machine
+
+
+def check_gpu() -> CheckResult:
     """The GPU that PyTorch can use, and why it cannot where there is one."""
     import torch
 
     driver = _driver()
-    gpu = find_gpu()
-    if gpu is not None:
-        told = (
-            f"{gpu.count} x {gpu.name}, {size_text(gpu.free_bytes)} of "
-            f"{size_text(gpu.memory_bytes)} free; driver {driver}, PyTorch for CUDA "
-            f"{torch.version.cuda}"
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info(0)
+        message = (
+            f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}, "
+            f"{tqdm.format_sizeof(free, 'B')} of {tqdm.format_sizeof(total, 'B')} free; "
+            f"driver {driver}, PyTorch for CUDA {torch.version.cuda}"
         )
-        if gpu.free_bytes < _LITTLE_GPU_MEMORY:
-            return warning("GPU", told, "end what else uses it, or use fewer filters or a size")
-        return fine("GPU", told)
+        if free < _LITTLE_GPU_MEMORY:
+            return warning("GPU", message, "end what else uses it, or use fewer filters or a size")
+        return ok("GPU", message)
     if driver is None:
-        return fine("GPU", "none; all runs on the processor")
+        return ok("GPU", "none; all runs on the processor")
     if torch.version.cuda is None:
         return fault(
             "GPU",
@@ -119,14 +175,14 @@ def _driver() -> str | None:
     return done.stdout.split("\n", 1)[0].strip() or None if done.returncode == 0 else None
 
 
-def check_encoders() -> Finding:
+def check_encoders() -> CheckResult:
     """Whether PyAV's FFmpeg can write what the pipeline writes."""
     missing = [f"{name} ({use})" for name, use in _ENCODERS.items() if not _can_encode(name)]
     if missing:
         return fault(
             "encoders", f"PyAV lacks {', '.join(missing)}", "uv sync --reinstall-package av"
         )
-    return fine("encoders", "H.264, FFV1 and AAC")
+    return ok("encoders", "H.264, FFV1 and AAC")
 
 
 def _can_encode(name: str) -> bool:
@@ -139,12 +195,12 @@ def _can_encode(name: str) -> bool:
     return True
 
 
-def check_weights(params: Mapping[str, object]) -> Iterator[Finding]:
+def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
     """Whether the pretrained weights that these params ask for are at hand."""
     needed = list(_needed_weights(params))
     for use, pattern, without in needed:
         if any(cache_folder().glob(pattern)):
-            yield fine("weights", f"those of {use} are in {cache_folder()}")
+            yield ok("weights", f"those of {use} are in {cache_folder()}")
         else:
             yield warning(
                 "weights",
@@ -152,7 +208,7 @@ def check_weights(params: Mapping[str, object]) -> Iterator[Finding]:
                 f"they are downloaded at their first use; to do without, {without}",
             )
     if not needed:
-        yield fine("weights", "these params need none but those in MediaPipe's package")
+        yield ok("weights", "these params need none but those in MediaPipe's package")
 
 
 def _needed_weights(params: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:

@@ -1,29 +1,57 @@
-"""Whether this project is in order: git, the remote, DVC's links, and the disk.
+"""Checks of this project: videos, git, remote, DVC's cache, disk, locks, unfinished trainings.
 
-Hides where each is written down. The remote is asked for once, with patience for a moment.
+A lock of a dead process is in nobody's way: DVC removes its own, and the kernel frees the others.
 """
 
+import fcntl
+import json
 import shutil
-import subprocess
+import textwrap
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dvc.fs import generic
 from dvc.repo import Repo
+from tqdm import tqdm
 
 from motiontransfer.errors import MotionTransferError
-from motiontransfer.workspace.amounts import names_text, size_text
-from motiontransfer.workspace.findings import Finding, fault, fine, warning
-from motiontransfer.workspace.git_state import uncommitted
-from motiontransfer.workspace.remote import default_remote, remote_url
+from motiontransfer.params import PARAMS_FILE, load_params
+from motiontransfer.workspace.git_state import has_commit, uncommitted
+from motiontransfer.workspace.machine_checks import (
+    CheckResult,
+    check_weights,
+    fault,
+    ok,
+    warning,
+)
+from motiontransfer.workspace.remote import default_remote, opened, remote_url
 from motiontransfer.workspace.remote_errors import told_in_one_line
 
-_PATIENCE_SECONDS = 15.0
+_TIMEOUT_SECONDS = 15.0
 _LITTLE_DISK = 5e9
+_DVC_TMP = Path(".dvc/tmp")
+_CHECKPOINTS = Path("checkpoints")
 
 
-def check_git(root: Path, repo: Repo) -> Finding:
+def check_project(root: Path) -> Iterator[CheckResult]:
+    """Check a project, in the order in which it would stop a run."""
+    try:
+        params = load_params(root / PARAMS_FILE)
+        yield from check_weights(params)
+        yield from check_videos(root, params)
+        with opened(root) as repo:
+            yield check_git(root, repo)
+            yield check_remote(repo)
+            yield check_links(repo)
+            yield from check_locks(root)
+            yield from check_checkpoints(root)
+            yield check_disk(root)
+    except MotionTransferError as error:
+        yield fault("project", str(error), "run from the project's root, with its params.yaml")
+
+
+def check_git(root: Path, repo: Repo) -> CheckResult:
     """Whether what a run needs and makes is committed."""
     if repo.config["core"].get("no_scm"):
         return warning(
@@ -31,27 +59,23 @@ def check_git(root: Path, repo: Repo) -> Finding:
             "this project does without; experiments and comparisons need it",
             "git init && dvc config --local --unset core.no_scm && git add -A && git commit",
         )
-    if _git(root, "rev-parse", "--verify", "HEAD") is None:
+    if shutil.which("git") is None:
+        return warning(
+            "git", "it is not installed here", "install it: experiments and comparisons need it"
+        )
+    if not has_commit(root):
         return fault("git", "there is no commit yet", "git add -A && git commit -m start")
     changed = uncommitted(root)
     if changed:
         return warning(
             "git",
-            f"not committed: {names_text(changed)}",
+            f"not committed: {textwrap.shorten(', '.join(changed), 80, placeholder=' ...')}",
             "git add -A && git commit: others, and `dvc metrics diff`, see only what is committed",
         )
-    return fine("git", "all is committed")
+    return ok("git", "all is committed")
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints, or None where it fails."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    return done.stdout.rstrip("\n") if done.returncode == 0 else None
-
-
-def check_remote(repo: Repo) -> Finding:
+def check_remote(repo: Repo) -> CheckResult:
     """Whether there is a remote, whether it answers, and whether downloads are checked."""
     try:
         name = default_remote(repo)
@@ -71,12 +95,12 @@ def check_remote(repo: Repo) -> Finding:
             f"{name} ({url}) answers, but what comes from it is not checked",
             f"dvc remote modify {name} verify true",
         )
-    return fine("remote", f"{name} ({url}) answers, and what comes from it is checked")
+    return ok("remote", f"{name} ({url}) answers, and what comes from it is checked")
 
 
 def _trouble(repo: Repo, name: str, url: str) -> str | None:
     """What is wrong with the remote, in one line."""
-    told: list[str] = []
+    errors: list[str] = []
 
     def ask() -> None:
         try:
@@ -84,19 +108,19 @@ def _trouble(repo: Repo, name: str, url: str) -> str | None:
                 store = repo.cloud.get_remote_odb(name)
                 store.fs.exists(store.path)
         except MotionTransferError as error:
-            told.append(str(error))
+            errors.append(str(error))
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    asking.join(_PATIENCE_SECONDS)
+    asking.join(_TIMEOUT_SECONDS)
     if asking.is_alive():
-        return f"{url}: no answer within {_PATIENCE_SECONDS:.0f} s"
-    if not told and "://" not in url and not Path(url).exists():
+        return f"{url}: no answer within {_TIMEOUT_SECONDS:.0f} s"
+    if not errors and "://" not in url and not Path(url).exists():
         return f"{url}: there is no such folder"
-    return told[0] if told else None
+    return errors[0] if errors else None
 
 
-def check_links(repo: Repo) -> Finding:
+def check_links(repo: Repo) -> CheckResult:
     """Whether DVC's cache doubles what is on the disk."""
     chosen = repo.cache.local.cache_types
     store = repo.cache.local
@@ -106,26 +130,28 @@ def check_links(repo: Repo) -> Finding:
     )
     used = next((link for link in chosen if link == "copy" or link in possible), "copy")
     if used != "copy":
-        return fine("cache", f"linked ({used}): each file takes its place once")
+        return ok("cache", f"linked ({used}): each file takes its place once")
     if "hardlink" in possible:
         return warning(
             "cache",
             "each file is on the disk twice, as a copy in .dvc/cache",
             "where the disk is short: dvc config cache.type hardlink,copy && dvc checkout --relink",
         )
-    return fine("cache", "each file is on the disk twice: links are not possible here")
+    return ok("cache", "each file is on the disk twice: links are not possible here")
 
 
-def check_disk(root: Path) -> Finding:
+def check_disk(root: Path) -> CheckResult:
     """How much of the disk is free."""
     free = shutil.disk_usage(root).free
-    told = f"{size_text(free)} free"
+    message = f"{tqdm.format_sizeof(free, 'B')} free"
     if free < _LITTLE_DISK:
-        return warning("disk", told, "free some, or lower decode.size; `dvc gc` forgets old runs")
-    return fine("disk", told)
+        return warning(
+            "disk", message, "free some, or lower decode.size; `dvc gc` forgets old runs"
+        )
+    return ok("disk", message)
 
 
-def check_names(root: Path, params: Mapping[str, object]) -> Iterator[Finding]:
+def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResult]:
     """Whether the videos of params.yaml are there."""
     videos = params.get("videos")
     for name, video in videos.items() if isinstance(videos, Mapping) else ():
@@ -133,5 +159,94 @@ def check_names(root: Path, params: Mapping[str, object]) -> Iterator[Finding]:
         if (root / path).exists() or path.parts[:1] == ("demo",):
             continue
         pointer = path.with_name(f"{path.name}.dvc")
-        mend = "dvc pull" if (root / pointer).exists() else f"copy it there, or remove-video {name}"
-        yield fault("videos", f"videos.{name}: {path} is not here", mend)
+        fix = "dvc pull" if (root / pointer).exists() else f"copy it there, or remove-video {name}"
+        yield fault("videos", f"videos.{name}: {path} is not here", fix)
+
+
+def check_locks(root: Path) -> Iterator[CheckResult]:
+    """Who holds DVC's lock, its read and write locks, and the folders of trainings."""
+    busy = list(_busy(root))
+    yield from busy
+    dead = sorted(pid for pid in _rwlock_pids(root) if not Path("/proc", str(pid)).exists())
+    if dead and Path("/proc/self").exists():
+        yield ok("locks", f"left by dead processes {dead}; DVC clears them itself")
+    elif not busy:
+        yield ok("locks", "nobody is at work here")
+
+
+def _busy(root: Path) -> Iterator[CheckResult]:
+    lock = root / _DVC_TMP / "lock"
+    if lock.exists() and is_held(lock):
+        yield warning(
+            "locks", f"a dvc command is at work here{_by(lock)}", "wait for it, or end it by its id"
+        )
+    for training in sorted((root / _CHECKPOINTS).glob("*/*/*/lock")):
+        if is_held(training):
+            stage, target, _ = training.parent.relative_to(root / _CHECKPOINTS).parts
+            yield warning(
+                "locks",
+                f"{stage} {target} is being trained{_by(training)}",
+                "wait for it, or end it by its id: dvc, killed alone, leaves its stage running",
+            )
+
+
+def is_held(lock: Path) -> bool:
+    """Whether any process holds a lock on a file."""
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(file, fcntl.LOCK_UN)
+    return _holder(lock) is not None
+
+
+def _by(lock: Path) -> str:
+    pid = _holder(lock)
+    if pid is None:
+        return ""
+    try:
+        command = Path("/proc", str(pid), "cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        command = ""
+    words = " ".join(command.split("\0")).strip()
+    return f", by process {pid}{f' ({words})' if words else ''}"
+
+
+def _holder(lock: Path) -> int | None:
+    """Who holds a lock on the file, of those whom the kernel shows."""
+    inode = lock.stat().st_ino
+    try:
+        rows = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for row in rows:
+        columns = row.replace("->", " ").split()
+        if len(columns) > 5 and columns[5].rpartition(":")[2] == str(inode):
+            return int(columns[4]) if columns[4].isdigit() else None
+    return None
+
+
+def _rwlock_pids(root: Path) -> set[int]:
+    try:
+        content = json.loads((root / _DVC_TMP / "rwlock").read_text(encoding="utf-8"))
+        entries = [*content.get("write", {}).values(), *content.get("read", {}).values()]
+    except (OSError, ValueError, AttributeError):
+        return set()
+    holders = [it for entry in entries for it in (entry if isinstance(entry, list) else [entry])]
+    return {it["pid"] for it in holders if isinstance(it, dict) and isinstance(it.get("pid"), int)}
+
+
+def check_checkpoints(root: Path) -> Iterator[CheckResult]:
+    """Trainings that did not end, and from where they would go on."""
+    runs = sorted({path.parent for path in (root / _CHECKPOINTS).glob("*/*/*/step_*.safetensors")})
+    for run in runs:
+        stage, target, key = run.relative_to(root / _CHECKPOINTS).parts
+        step = max(int(path.stem.removeprefix("step_")) for path in run.glob("step_*.safetensors"))
+        yield ok(
+            "checkpoints",
+            f"{stage}@{target} was stopped after step {step} (run {key}); it goes on from there if "
+            "its inputs, params and code are as they were then",
+        )
+    if not runs:
+        yield ok("checkpoints", "no training was left unfinished")

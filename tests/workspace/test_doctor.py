@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
+from motiontransfer.cli.doctor import check_all
 from motiontransfer.params import load_params
 from motiontransfer.workspace import machine_checks, project_checks
-from motiontransfer.workspace.doctor import examine
-from motiontransfer.workspace.lock_checks import check_checkpoints, check_locks
-from motiontransfer.workspace.machine import Gpu
+from motiontransfer.workspace.project_checks import check_checkpoints, check_locks
 from motiontransfer.workspace.remote import opened, set_remote
 from tests.workspace.stub_pipeline import commit, edit, make, run
 
@@ -39,7 +39,7 @@ def git_finding(project):
 
 
 def test_a_project_in_order_has_no_fault(project):
-    findings = list(examine(project))
+    findings = list(check_all(project))
     assert [it.subject for it in findings if it.level == "fault"] == []
     assert {"Python", "packages", "processor", "GPU", "encoders", "git", "locks", "disk"} <= {
         it.subject for it in findings
@@ -54,8 +54,8 @@ def test_a_missing_system_library_is_named_with_its_package(monkeypatch):
     monkeypatch.setattr(machine_checks.importlib, "import_module", broken)
     (finding,) = machine_checks.check_packages()
     assert finding.level == "fault"
-    assert finding.told == "cv2 does not load: libGL.so.1 is missing on this machine"
-    assert "apt-get install libgl1" in finding.mend
+    assert finding.message == "cv2 does not load: libGL.so.1 is missing on this machine"
+    assert "apt-get install libgl1" in finding.fix
 
 
 def test_another_python_is_a_fault(monkeypatch):
@@ -64,25 +64,27 @@ def test_another_python_is_a_fault(monkeypatch):
 
 
 def test_a_gpu_that_pytorch_cannot_use_is_a_fault_and_none_at_all_is_fine(monkeypatch):
-    monkeypatch.setattr(machine_checks, "find_gpu", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(machine_checks, "_driver", lambda: None)
     assert machine_checks.check_gpu().level == "ok"
     monkeypatch.setattr(machine_checks, "_driver", lambda: "470.57")
     found = machine_checks.check_gpu()
     assert found.level == "fault"
-    assert "470.57" in found.told
-    gpu = Gpu(name="A100", memory_bytes=80 * 10**9, free_bytes=10**9, count=2)
-    monkeypatch.setattr(machine_checks, "find_gpu", lambda: gpu)
+    assert "470.57" in found.message
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10**9, 80 * 10**9))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
     found = machine_checks.check_gpu()
     assert found.level == "warning"
-    assert "2 x A100, 1.0 GB of 80 GB free" in found.told
+    assert "2 x A100, 1.00GB of 80.0GB free" in found.message
 
 
 def test_an_encoder_that_is_not_there_is_a_fault(monkeypatch):
     assert machine_checks.check_encoders().level == "ok"
     monkeypatch.setitem(machine_checks._ENCODERS, "lib_of_nobody", "nothing")
     found = machine_checks.check_encoders()
-    assert found.told == "PyAV lacks lib_of_nobody (nothing)"
+    assert found.message == "PyAV lacks lib_of_nobody (nothing)"
 
 
 def test_weights_are_asked_for_only_where_params_need_them(tmp_path, monkeypatch):
@@ -92,7 +94,7 @@ def test_weights_are_asked_for_only_where_params_need_them(tmp_path, monkeypatch
     params = {"train_gan": {"perceptual_weight": 10.0, "perceptual_file": None}}
     (found,) = machine_checks.check_weights(params)
     assert found.level == "warning"
-    assert "set train_gan.perceptual_weight: 0" in found.mend
+    assert "set train_gan.perceptual_weight: 0" in found.fix
     (tmp_path / "dcbb9e9d_vgg19-dcbb9e9d.pth").write_bytes(b"")
     (found,) = machine_checks.check_weights(params)
     assert found.level == "ok"
@@ -102,35 +104,41 @@ def test_git_without_a_commit_is_a_fault_and_uncommitted_changes_a_warning(proje
     assert git_finding(project).level == "ok"
     edit(project / "params.yaml", "crf: 16", "crf: 17")
     found = git_finding(project)
-    assert (found.level, found.told) == ("warning", "not committed: params.yaml")
+    assert (found.level, found.message) == ("warning", "not committed: params.yaml")
     shutil.rmtree(project / ".git")
     run("git", "init", "--quiet", at=project)
-    assert git_finding(project).told == "there is no commit yet"
+    assert git_finding(project).message == "there is no commit yet"
+
+
+def test_without_git_it_is_a_warning(project, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (found,) = [it for it in check_all(project) if it.subject == "git"]
+    assert (found.level, found.message) == ("warning", "it is not installed here")
 
 
 def test_a_remote_is_asked_and_its_checks_are_looked_at(project, tmp_path):
     found = remote_finding(project)
-    assert (found.level, found.told[:4]) == ("warning", "none")
+    assert (found.level, found.message[:4]) == ("warning", "none")
     shared = tmp_path / "shared"
     with opened(project) as repo:
         set_remote(repo, str(shared), name="team")
-    assert "there is no such folder" in remote_finding(project).told
+    assert "there is no such folder" in remote_finding(project).message
     shared.mkdir()
     assert remote_finding(project).level == "ok"
     edit(project / ".dvc/config", "verify = True", "verify = False")
-    assert "is not checked" in remote_finding(project).told
+    assert "is not checked" in remote_finding(project).message
 
 
 def test_a_video_that_is_not_here_is_a_fault_with_its_mend(project):
     edit(project / "params.yaml", "path: data/walk", "path: data/videos/gone.mp4")
-    (found,) = project_checks.check_names(project, load_params(project / "params.yaml"))
+    (found,) = project_checks.check_videos(project, load_params(project / "params.yaml"))
     assert found.level == "fault"
-    assert found.told == "videos.walk: data/videos/gone.mp4 is not here"
-    assert found.mend == "copy it there, or remove-video walk"
+    assert found.message == "videos.walk: data/videos/gone.mp4 is not here"
+    assert found.fix == "copy it there, or remove-video walk"
     (project / "data/videos").mkdir()
     (project / "data/videos/gone.mp4.dvc").write_text("outs: []\n")
-    (found,) = project_checks.check_names(project, load_params(project / "params.yaml"))
-    assert found.mend == "dvc pull"
+    (found,) = project_checks.check_videos(project, load_params(project / "params.yaml"))
+    assert found.fix == "dvc pull"
 
 
 def test_a_nearly_full_disk_is_a_warning(tmp_path, monkeypatch):
@@ -138,7 +146,7 @@ def test_a_nearly_full_disk_is_a_warning(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
     monkeypatch.setattr(project_checks.shutil, "disk_usage", lambda _: usage)
     found = project_checks.check_disk(tmp_path)
-    assert (found.level, found.told) == ("warning", "1.0 MB free")
+    assert (found.level, found.message) == ("warning", "1.00MB free")
 
 
 def test_a_training_at_work_is_told_with_its_process(tmp_path):
@@ -146,13 +154,13 @@ def test_a_training_at_work_is_told_with_its_process(tmp_path):
     lock.parent.mkdir(parents=True)
     with lock.open("w") as file:
         (free,) = check_locks(tmp_path)
-        assert (free.level, free.told) == ("ok", "nobody is at work here")
+        assert (free.level, free.message) == ("ok", "nobody is at work here")
         fcntl.flock(file, fcntl.LOCK_EX)
         (held,) = check_locks(tmp_path)
     assert held.level == "warning"
-    assert held.told.startswith("train_gan ada is being trained")
+    assert held.message.startswith("train_gan ada is being trained")
     if f" {os.getpid()} " in Path("/proc/locks").read_text():
-        assert f"by process {os.getpid()}" in held.told
+        assert f"by process {os.getpid()}" in held.message
 
 
 def test_looking_at_a_lock_does_not_take_it(tmp_path):
@@ -170,28 +178,28 @@ def test_locks_of_the_dead_are_in_nobodys_way(tmp_path):
     rwlock.write_text(json.dumps({"write": {"model": {"pid": 2**22 + 1, "cmd": "dvc repro"}}}))
     (found,) = check_locks(tmp_path)
     assert found.level == "ok"
-    assert "dead processes" in found.told
+    assert "dead processes" in found.message
 
 
 def test_an_unfinished_training_is_told_with_its_last_step(tmp_path):
     (none,) = check_checkpoints(tmp_path)
-    assert none.told == "no training was left unfinished"
+    assert none.message == "no training was left unfinished"
     folder = tmp_path / "checkpoints/train_gan/ada/0123"
     folder.mkdir(parents=True)
     for step in (200, 400):
         (folder / f"step_{step:08d}.safetensors").touch()
     (found,) = check_checkpoints(tmp_path)
-    assert found.told.startswith("train_gan@ada was stopped after step 400 (run 0123)")
+    assert found.message.startswith("train_gan@ada was stopped after step 400 (run 0123)")
 
 
 def test_outside_of_a_project_it_is_told_where_to_go(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    *_, last = examine(tmp_path)
+    *_, last = check_all(tmp_path)
     assert (last.level, last.subject) == ("fault", "project")
-    assert "run from the project's root" in last.mend
+    assert "run from the project's root" in last.fix
 
 
 def test_once_committed_all_is_committed(project):
     edit(project / "params.yaml", "crf: 16", "crf: 17")
     commit(project)
-    assert git_finding(project).told == "all is committed"
+    assert git_finding(project).message == "all is committed"
