@@ -6,6 +6,7 @@ import typer
 
 from motiontransfer.cli.add_transfer import add_transfer
 from motiontransfer.cli.add_video import add_video
+from motiontransfer.cli.clean import clean
 from motiontransfer.cli.compare import compare
 from motiontransfer.cli.doctor import doctor
 from motiontransfer.cli.inspect import inspect
@@ -15,13 +16,12 @@ from motiontransfer.cli.remove_video import remove_video
 from motiontransfer.cli.score import score
 from motiontransfer.cli.share import share
 from motiontransfer.cli.study import study
-from motiontransfer.cli.tidy import tidy
 from motiontransfer.cli.verify import verify
 from motiontransfer.errors import MotionTransferError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 for subcommand in (
-    tidy,
+    clean,
     compare,
     inspect,
     preset,

@@ -13,8 +13,7 @@ def remove_video(
     delete: Annotated[bool, typer.Option("--delete", help="Delete the file, too.")] = False,
 ) -> None:
     """Take a video out of params.yaml, with the transfers that use it."""
-    from motiontransfer.stale import stale_files
-    from motiontransfer.workspace.amounts import names_text
+    from motiontransfer.workspace.orphaned_outputs import orphaned_outputs
     from motiontransfer.workspace.removal import removal_of
     from motiontransfer.workspace.removal import remove_video as remove
 
@@ -37,6 +36,6 @@ def remove_video(
         typer.echo(f"{removal.path} stays where it is")
     if not Path("dvc.lock").exists():
         return
-    files = [str(file) for file in stale_files(Path())]
-    if files:
-        typer.echo(f"no stage owns any more: {names_text(files)}; `motiontransfer tidy` removes it")
+    paths = orphaned_outputs(Path())
+    if paths:
+        typer.echo(f"orphaned outputs: {len(paths)}; `motiontransfer clean` deletes them")

@@ -1,7 +1,7 @@
 """Taking a video out of a project, with all that makes no sense without it.
 
 Hides which names follow from a video: its subject, if no other video shows them, a target, and the
-transfers that use either. The file stays, and so does what was computed: `tidy` is for that.
+transfers that use either. The file stays, and so does what was computed: `clean` is for that.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,107 @@
+"""What stages made that are gone is found and deleted, and nothing else."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.repo import lock_repo
+
+from motiontransfer.errors import MissingFileError, MotionTransferError
+from motiontransfer.workspace.orphaned_outputs import delete, orphaned_outputs
+from motiontransfer.workspace.remote import opened
+from tests.command import run_command
+
+GONE = Path("artifacts/keypoints/gone")
+PIPELINE = """
+stages:
+  detect:
+    foreach: ${videos}
+    do:
+      cmd: mkdir -p artifacts/keypoints && echo x > artifacts/keypoints/${key}
+      outs: ["artifacts/keypoints/${key}"]
+  train:
+    cmd: mkdir -p artifacts/models/a && echo y > artifacts/models/a/weights
+    outs: [artifacts/models]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A pipeline of two videos that ran, from which one video was then taken out."""
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site"))
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / ".global"))
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    (tmp_path / "params.yaml").write_text("videos: {kept: {}, gone: {}}\n")
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "params.yaml").write_text("videos: {kept: {}}\n")
+    return tmp_path
+
+
+def test_only_what_a_removed_stage_made_is_orphaned(project):
+    for path in (
+        "results/old/notes.txt",
+        "artifacts/models/.weights.12.tmp",
+        "artifacts/page.html",
+    ):
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text("of the user, or of a running stage")
+    assert orphaned_outputs(project) == [GONE]
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=project, check=True)
+    assert orphaned_outputs(project) == [GONE]
+
+
+def test_what_another_stage_makes_now_is_not_orphaned(project):
+    moved = PIPELINE.replace("echo y >", "mkdir -p artifacts/keypoints/gone && echo y >")
+    moved = moved.replace("[artifacts/models]", "[artifacts/models, artifacts/keypoints/gone]")
+    (project / "dvc.yaml").write_text(moved)
+    assert orphaned_outputs(project) == []
+
+
+def test_deleting_leaves_no_empty_folder(project):
+    (project / "params.yaml").write_text("videos: {}\n")
+    paths = orphaned_outputs(project)
+    assert paths == [GONE, Path("artifacts/keypoints/kept")]
+    delete(project, paths)
+    assert not (project / "artifacts/keypoints").exists()
+    assert (project / "artifacts/models/a/weights").exists()
+    assert orphaned_outputs(project) == []
+
+
+def test_while_dvc_is_at_work_nothing_is_deleted(project):
+    with (
+        opened(project) as repo,
+        lock_repo(repo),
+        pytest.raises(MotionTransferError, match="lock"),
+    ):
+        delete(project, [GONE])
+    assert (project / GONE).exists()
+
+
+def test_a_lock_with_conflict_marks_is_one_line(project):
+    with (project / "dvc.lock").open("a") as file:
+        file.write("<<<<<<< HEAD\n")
+    with pytest.raises(MotionTransferError, match=r"dvc\.lock") as raised:
+        orphaned_outputs(project)
+    assert "\n" not in str(raised.value)
+
+
+def test_before_the_first_run_nothing_is_known(tmp_path):
+    with pytest.raises(MissingFileError, match=r"dvc\.lock: no such file; run `dvc repro` first"):
+        orphaned_outputs(tmp_path)
+
+
+def test_the_command_names_first_and_deletes_only_after_a_yes(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert run_command(monkeypatch, "clean") == 1
+    assert capsys.readouterr().out.startswith("artifacts/keypoints/gone\ndelete these 1?")
+    assert (project / GONE).exists()
+    assert not run_command(monkeypatch, "clean", "--yes")
+    assert capsys.readouterr().out == "artifacts/keypoints/gone\ndeleted 1\n"
+    assert not (project / GONE).exists()
+    assert not run_command(monkeypatch, "clean")
+    assert capsys.readouterr().out == "no orphaned outputs\n"
