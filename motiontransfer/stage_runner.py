@@ -20,12 +20,22 @@ import yaml
 
 from motiontransfer.errors import (
     ChangedInputError,
+    MissingLibraryError,
     MotionTransferError,
     ParamsError,
 )
 from motiontransfer.params import PARAMS_FILE, load_params
 
 _logger = logging.getLogger(__name__)
+
+_SYSTEM_PACKAGE_OF = {
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libGLESv2.so.2": "libgles2",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libglib-2.0.so.0": "libglib2.0-0",
+}
+
 
 _NAMED_CHANGES = 3
 
@@ -49,13 +59,14 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
         return 2
     name, *rest = arguments
     try:
-        main = _import_main(package, name)
-        if not _takes(main, rest):
-            expected = " ".join(parameter.upper() for parameter in signature(main).parameters)
-            print(f"usage: python -m {package} {name} {expected}".rstrip(), file=sys.stderr)  # noqa: T201
-            return 2
-        with _unchanged_inputs(pipeline):
-            made = main(*rest)
+        with _missing_library_named():
+            main = _import_main(package, name)
+            if not _takes(main, rest):
+                expected = " ".join(parameter.upper() for parameter in signature(main).parameters)
+                print(f"usage: python -m {package} {name} {expected}".rstrip(), file=sys.stderr)  # noqa: T201
+                return 2
+            with _unchanged_inputs(pipeline):
+                made = main(*rest)
         if made:
             _logger.info("%s: %s", " ".join(arguments), made)
     except MotionTransferError as error:
@@ -202,3 +213,18 @@ def _leaves(name: str, value: object) -> dict[str, str]:
             for leaf, text in _leaves(f"{name}.{key}", inner).items()
         }
     return {name: json.dumps(value, default=str, ensure_ascii=False)}
+
+
+@contextmanager
+def _missing_library_named() -> Generator[None]:
+    """Libraries are also loaded while a stage runs: whoever needs OpenCV may import it late."""
+    try:
+        yield
+    except ImportError as error:
+        for library, debian_package in _SYSTEM_PACKAGE_OF.items():
+            if library in str(error):
+                raise MissingLibraryError(
+                    f"{library} is missing on this machine; "
+                    f"install it, e.g. apt-get install {debian_package}"
+                ) from error
+        raise

@@ -21,6 +21,8 @@ def main(key):
         raise ZeroDivisionError("our own fault")
     if key == "stop":
         raise KeyboardInterrupt
+    if key == "late":
+        raise ImportError("libEGL.so.1: cannot open shared object file")
     print("done", key)
 """
 _MODULES = {
@@ -28,6 +30,7 @@ _MODULES = {
     "cut": _STAGE,
     "plain": "def main(): print('done')",
     "telling": "def main(key): return f'3 frames in {key}.mp4'",
+    "needs_gl": "raise ImportError('libGL.so.1: cannot open shared object file: No such file')",
     "needs_package": "import a_package_that_is_not_there",
     "broken": "raise ImportError('cannot import name x')",
 }
@@ -93,12 +96,27 @@ def test_wrong_arguments_are_answered_with_the_right_ones(stages, capsys, argume
 def test_an_unknown_stage_is_answered_with_the_known_ones(stages, capsys):
     assert run(stages, ["ctu", "clip"]) == 1
     assert capsys.readouterr().err == (
-        "ERROR: ctu clip: no such stage; there are broken, cut, needs_package, plain, telling\n"
+        "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, plain, "
+        "telling\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "library", "package"),
+    [(["needs_gl", "x"], "libGL.so.1", "libgl1"), (["cut", "late"], "libEGL.so.1", "libegl1")],
+)
+def test_a_missing_system_library_is_named_with_its_package(
+    stages, capsys, arguments, library, package
+):
+    assert run(stages, arguments) == 1
+    assert capsys.readouterr().err == (
+        f"ERROR: {' '.join(arguments)}: {library} is missing on this machine; "
+        f"install it, e.g. apt-get install {package}\n"
     )
 
 
 @pytest.mark.parametrize("stage", ["needs_package", "broken"])
-def test_failing_imports_keep_their_traceback(stages, stage):
+def test_other_failing_imports_keep_their_traceback(stages, stage):
     with pytest.raises(ImportError):
         run(stages, [stage])
 
