@@ -25,16 +25,20 @@ from typing import get_args
 
 from lightning_fabric import Fabric
 
-from motiontransfer.forensics.conditions import CONDITIONS, EXACT
-from motiontransfer.forensics.division import Division, divide, seconds_of
-from motiontransfer.forensics.footage import Footage, Share, TargetFootage, project_footage
-from motiontransfer.forensics.measures import Scores, measure
-from motiontransfer.forensics.network import DetectorConfig, Judged
-from motiontransfer.forensics.scoring import score_stretches
-from motiontransfer.forensics.trained import TrainedDetector, write_detector
+from motiontransfer.forensics.corruptions import CONDITIONS, EXACT
+from motiontransfer.forensics.data import (
+    Division,
+    Footage,
+    Share,
+    TargetFootage,
+    divide,
+    project_footage,
+    seconds_of,
+)
+from motiontransfer.forensics.evaluation import Scores, measure, score_stretches, try_detector
+from motiontransfer.forensics.model import DetectorConfig, Judged, TrainedDetector, write_detector
+from motiontransfer.forensics.predict import judge_video
 from motiontransfer.forensics.training import DetectorSettings, train_detector
-from motiontransfer.forensics.trial import try_detector
-from motiontransfer.forensics.verdict import judge_video
 from motiontransfer.params import Name, Transfer, load_section
 from motiontransfer.training.device import make_fabric
 from motiontransfer.training.schedule import Schedule

@@ -4,10 +4,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from motiontransfer.forensics.footage import Share
-from motiontransfer.forensics.network import DetectorConfig
-from motiontransfer.forensics.project import DetectorPaths, Project, make_detector
-from motiontransfer.forensics.training import DetectorSettings
+from motiontransfer.forensics.data import Share
+from motiontransfer.forensics.model import DetectorConfig
+from motiontransfer.forensics.training import (
+    DetectorPaths,
+    DetectorSettings,
+    Project,
+    make_detector,
+)
 from motiontransfer.params import Name, Transfer, load_section
 from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.storage import write_json

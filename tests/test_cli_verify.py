@@ -11,9 +11,13 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from motiontransfer.errors import VideoError, WeightsError
-from motiontransfer.forensics.calibration import Calibration
-from motiontransfer.forensics.network import DetectorConfig, SynthesisDetector
-from motiontransfer.forensics.trained import TrainedDetector, write_detector
+from motiontransfer.forensics.model import (
+    Calibration,
+    DetectorConfig,
+    SynthesisDetector,
+    TrainedDetector,
+    write_detector,
+)
 from tests.command import run_command
 from tests.provenance.signing import (
     authority_and_signer,
@@ -55,7 +59,7 @@ def verify(monkeypatch, capsys, *arguments):
 def with_detector(monkeypatch, judgement, weights="artifacts/forensics/detector.safetensors"):
     """Put a detector where the command looks for it; return what it is asked."""
     asked = []
-    module = ModuleType("motiontransfer.forensics.verdict")
+    module = ModuleType("motiontransfer.forensics.predict")
     module.judge_video = lambda path, weights: asked.append((path, weights)) or judgement
     monkeypatch.setitem(sys.modules, module.__name__, module)
     Path(weights).parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +181,7 @@ def test_a_detector_that_cannot_say_does_not_hide_what_the_manifest_says(
     def judge_video(path, weights):
         raise kind("v.mp4: nothing moves in it")
 
-    monkeypatch.setattr(sys.modules["motiontransfer.forensics.verdict"], "judge_video", judge_video)
+    monkeypatch.setattr(sys.modules["motiontransfer.forensics.predict"], "judge_video", judge_video)
     status, told = verify(monkeypatch, capsys, signed)
     assert status == 0
     assert "unaltered since it was signed" in told

@@ -37,7 +37,7 @@ def make(
     order. Give people the page, and keep the key.
     """
     from motiontransfer.study.page import key_file_of, write_study
-    from motiontransfer.study.records import Comparison
+    from motiontransfer.study.scoring import Comparison
 
     if page.suffix != ".html":
         raise StudyError(f"{page}: expected a name that ends in .html")
@@ -69,8 +69,7 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say how often the first video of each comparison was preferred, and how sure that is."""
-    from motiontransfer.study.records import read_key
-    from motiontransfer.study.scoring import read_answers, score_study
+    from motiontransfer.study.scoring import read_answers, read_key, score_study
 
     known = read_key(key)
     result = score_study(known, read_answers(known, answers), allowed_misses=allowed_misses)

@@ -10,7 +10,7 @@ import typer
 from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError, WeightsError
 
 if TYPE_CHECKING:
-    from motiontransfer.forensics.verdict import Judgement
+    from motiontransfer.forensics.predict import Judgement
 
 _DETECTOR = Path("artifacts/forensics/detector.safetensors")
 _STATUS_NOT_CREDIBLE = 3
@@ -69,7 +69,7 @@ def _judge(video: Path, weights: Path | None) -> "tuple[Judgement | None, str | 
     if not (weights or _DETECTOR).exists():
         return None, f"there is none here: {_DETECTOR}; `detectors` in params.yaml has one trained"
     # Imported here: it loads PyTorch, which takes seconds, and reading a manifest does without it.
-    from motiontransfer.forensics.verdict import judge_video
+    from motiontransfer.forensics.predict import judge_video
 
     try:
         return judge_video(video, weights or _DETECTOR), None

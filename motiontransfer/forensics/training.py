@@ -1,31 +1,124 @@
-"""Training a detector on twins, and calibrating it on seconds that it was not trained on."""
+"""Training of a detector of rendered video on a project's real/fake pairs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
+from torch import Tensor
+from torch.nn import functional
 
-from motiontransfer.forensics.calibration import Calibration, fit_calibration
-from motiontransfer.forensics.conditions import CONDITIONS
-from motiontransfer.forensics.dataset import TwinBatch, TwinDataset, Twins
-from motiontransfer.forensics.division import seconds_of
-from motiontransfer.forensics.measures import Logits
-from motiontransfer.forensics.network import (
+from motiontransfer.forensics.corruptions import CONDITIONS
+from motiontransfer.forensics.data import (
+    Division,
+    Footage,
+    Share,
+    TwinBatch,
+    TwinDataset,
+    Twins,
+    divide,
+    input_files,
+    project_footage,
+    seconds_of,
+)
+from motiontransfer.forensics.evaluation import (
+    Logits,
+    measures,
+    plot_trial,
+    score_stretches,
+    try_detector,
+)
+from motiontransfer.forensics.model import (
+    Calibration,
     DetectorConfig,
     SynthesisDetector,
+    TrainedDetector,
+    fit_calibration,
     initialise_detector,
+    write_detector,
 )
-from motiontransfer.forensics.scoring import score_stretches
-from motiontransfer.forensics.task import DetectorTask
-from motiontransfer.forensics.trained import TrainedDetector
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.tensors import tensor_to_frames
+from motiontransfer.nets.blocks import count_parameters, update_average
+from motiontransfer.params import Transfer
+from motiontransfer.rendering.renderer import FaceMode
+from motiontransfer.source_fingerprint import source_files
+from motiontransfer.training.batches import Part
+from motiontransfer.training.checkpoints import (
+    adam_state,
+    load_adam_state,
+    load_module_state,
+    module_state,
+    run_folder,
+    run_key,
+)
+from motiontransfer.training.device import arithmetic
 from motiontransfer.training.loop import Effort, fit
+from motiontransfer.training.processes import average_over_processes, wait_for_all
+from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.samples import Picture, spread
 from motiontransfer.training.schedule import Schedule
+
+_NETWORKS = ("network", "average")
+
+
+class DetectorTask:
+    """A detector, the moving average of its weights, and its optimiser."""
+
+    def __init__(self, fabric: Fabric, network: SynthesisDetector, *, average_decay: float) -> None:
+        self.network = network.to(fabric.device)
+        self.average = deepcopy(self.network).requires_grad_(False)
+        self._fabric, self._average_decay = fabric, average_decay
+        self._optimizer = torch.optim.Adam(network.parameters(), fused=True)
+
+    def step(
+        self, parts: Iterable[Part[TwinBatch]], *, step: int, learning_rate: float
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Train on one batch; gradients and losses are means over its parts."""
+        parameters = list(self.network.parameters())
+        results = [self._gradients(part, parameters) for part in parts]
+        means = [torch.stack(values).mean(0) for values in zip(*results, strict=True)]
+        cross_entropy, right, *gradients = means
+        for parameter, gradient in zip(
+            parameters, average_over_processes(self._fabric, gradients), strict=True
+        ):
+            parameter.grad = gradient
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        # The average of the first steps would otherwise be mostly the random initial weights.
+        decay = min(self._average_decay, (1 + step) / (10 + step))
+        update_average(self.average, self.network, decay=decay)
+        return {"detector/cross_entropy": cross_entropy, "detector/accuracy": right}
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step."""
+        networks = [module_state(name, getattr(self, name)) for name in _NETWORKS]
+        return {**networks[0], **networks[1], **adam_state("optimizer", self._optimizer)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        for name in _NETWORKS:
+            load_module_state(name, getattr(self, name), state)
+        load_adam_state("optimizer", self._optimizer, state)
+
+    def _gradients(
+        self, part: Part[TwinBatch], parameters: list[torch.nn.Parameter]
+    ) -> tuple[Tensor, ...]:
+        """Cross entropy, share of pairs that are judged right, and the gradients of the first."""
+        batch = part.batch.to(self._fabric.device)
+        with self._fabric.autocast():
+            logits = self.network(torch.cat([batch.real, batch.fake]))
+        is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
+        cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
+        right = ((logits >= 0) == is_fake).float().mean()
+        return cross_entropy.detach(), right, *torch.autograd.grad(cross_entropy, parameters)
+
 
 _NUM_SAMPLES = 4  # items, each of several pairs
 
@@ -118,3 +211,114 @@ def _sample_grid(batch: TwinBatch) -> Picture:
     """What a step is shown: one column a pair, its second frame real above, fake below."""
     rows = [tensor_to_frames(images[:, 1]) for images in (batch.real, batch.fake)]
     return np.concatenate([np.concatenate(row, axis=1) for row in rows])
+
+
+_OTHER_SUBJECT = "{}, who was not trained on"
+_SAME_SUBJECT = (
+    "later frames and the transfers of {}, who was trained on, and filmed people who were not: "
+    "with one target nothing can be said about renders of other subjects"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """Whom a project films and renders."""
+
+    root: Path
+    """Its folder."""
+    targets: Sequence[str]
+    transfers: Mapping[str, Transfer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorPaths:
+    """Where a run keeps things."""
+
+    checkpoints: Path
+    """Runs that are not finished; outside DVC's outs."""
+    weights: Path
+    logs: Path
+    """Curves and pictures."""
+
+
+def make_detector(
+    project: Project,
+    fabric: Fabric,
+    *,
+    config: DetectorConfig,
+    settings: DetectorSettings,
+    schedule: Schedule,
+    face: FaceMode,
+    share: Share,
+    paths: DetectorPaths,
+) -> dict[str, object]:
+    """Render, train, calibrate and test; write weights, curves and a picture; return metrics.
+
+    Raises:
+        MissingFileError: an artifact is not there.
+        TrainingError: there is too little to train, calibrate or test on.
+    """
+    inputs = input_files(project.root, targets=project.targets, transfers=project.transfers)
+    key = run_key(
+        [config, settings, schedule, face, share, *arithmetic(fabric)],
+        [*inputs, *source_files(__name__)],
+    )
+    with run_folder(fabric, paths.checkpoints, key) as folder:
+        division = divide(_footage(project, fabric, face=face, share=share, folder=folder))
+        detector, effort = train_detector(
+            division.training,
+            division.calibration,
+            fabric,
+            config=config,
+            settings=settings,
+            schedule=schedule,
+            folder=folder,
+        )
+        if not fabric.is_global_zero:
+            return {}
+        scores_of = try_detector(detector, division.test)
+        copy_logs(folder, paths.logs)
+        shows = _shows(division)
+        plot_trial(
+            paths.logs / "trial.png",
+            detector,
+            division.test,
+            scores_of,
+            title=f"Detector of rendered video, tested on {shows.split(':')[0]}",
+        )
+        trained_on = seconds_of(division.training).description
+        write_detector(paths.weights, detector, trained_on=trained_on)
+    return {
+        **effort.metrics,
+        "detector_parameters": count_parameters(detector.network),
+        "trained_on": trained_on,
+        "calibrated_on": seconds_of(division.calibration).description,
+        "tested_on": {"what": shows, **division.test.description},
+        **measures(detector, scores_of),
+    }
+
+
+def _footage(
+    project: Project, fabric: Fabric, *, face: FaceMode, share: Share, folder: Path
+) -> Footage:
+    """The first process renders; the others wait, and find all of it."""
+    if not fabric.is_global_zero:
+        wait_for_all(fabric)
+    footage = project_footage(
+        project.root,
+        fabric,
+        targets=project.targets,
+        transfers=project.transfers,
+        face=face,
+        share=share,
+        folder=folder,
+    )
+    if fabric.is_global_zero:
+        wait_for_all(fabric)
+    return footage
+
+
+def _shows(division: Division) -> str:
+    if division.held_out_subject is not None:
+        return _OTHER_SUBJECT.format(division.held_out_subject)
+    return _SAME_SUBJECT.format(division.training[0].real.subject)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from motiontransfer.forensics.trained import write_detector
+from motiontransfer.forensics.model import write_detector
 from motiontransfer.forensics.training import train_detector
 from tests.forensics.planted import CONFIG, SETTINGS, fabric, schedule, twins
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from lightning_fabric import Fabric
 
-from motiontransfer.forensics.dataset import Twins
-from motiontransfer.forensics.network import DetectorConfig
-from motiontransfer.forensics.stretches import Stretch, cut
+from motiontransfer.forensics.corruptions import Stretch, cut
+from motiontransfer.forensics.data import Twins
+from motiontransfer.forensics.model import DetectorConfig
 from motiontransfer.forensics.training import DetectorSettings
 from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.training.schedule import Schedule

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import logit
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.forensics.calibration import Calibration, fit_calibration
+from motiontransfer.forensics.model import Calibration, fit_calibration
 
 DRAWS = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motiontransfer.forensics.dataset import TwinDataset, Twins
+from motiontransfer.forensics.data import TwinDataset, Twins
 from motiontransfer.training.batches import Order, batches_ahead
 from tests.forensics.planted import store, twins, walk
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import MissingFileError, TrainingError
-from motiontransfer.forensics.division import divide
-from motiontransfer.forensics.footage import (
+from motiontransfer.forensics.corruptions import Stretch
+from motiontransfer.forensics.data import (
     Footage,
     Share,
     TargetFootage,
+    divide,
     input_files,
     project_footage,
 )
-from motiontransfer.forensics.stretches import Stretch
 from motiontransfer.keypoints import read_keypoints, write_keypoints
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.params import Transfer

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.forensics.measures import (
+from motiontransfer.forensics.evaluation import (
     Scores,
     accuracy,
     area_under_curve,

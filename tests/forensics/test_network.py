@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motiontransfer.forensics.network import (
+from motiontransfer.forensics.model import (
     SynthesisDetector,
     initialise_detector,
     movement,

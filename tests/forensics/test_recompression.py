@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from motiontransfer.forensics.recompression import Encoding, recompressed
+from motiontransfer.forensics.corruptions import Encoding, recompressed
 from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.media.framing import resize
 from motiontransfer.media.writing import write_video

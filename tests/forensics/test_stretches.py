@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.forensics.stretches import Stretch, cut, spread
+from motiontransfer.forensics.corruptions import Stretch, cut, spread
 from tests.forensics.planted import store, walk
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from motiontransfer.errors import MissingFileError, WeightsError
-from motiontransfer.forensics.scoring import score_frames
-from motiontransfer.forensics.trained import read_detector, write_detector
+from motiontransfer.forensics.evaluation import score_frames
+from motiontransfer.forensics.model import read_detector, write_detector
 from motiontransfer.training.weights import read_description
 from tests.forensics.planted import walk
 

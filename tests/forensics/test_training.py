@@ -5,12 +5,11 @@ import torch
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.forensics import task as task_module
-from motiontransfer.forensics.conditions import CONDITIONS
-from motiontransfer.forensics.division import Seconds, seconds_of
-from motiontransfer.forensics.task import DetectorTask
-from motiontransfer.forensics.training import train_detector
-from motiontransfer.forensics.trial import measures, try_detector
+from motiontransfer.forensics import training as task_module
+from motiontransfer.forensics.corruptions import CONDITIONS
+from motiontransfer.forensics.data import Seconds, seconds_of
+from motiontransfer.forensics.evaluation import measures, try_detector
+from motiontransfer.forensics.training import DetectorTask, train_detector
 from motiontransfer.training.batches import Part
 from motiontransfer.training.checkpoints import load_checkpoint
 from tests.forensics.planted import CONFIG, SETTINGS, fabric, schedule, store, twins, walk
@@ -81,8 +80,8 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monke
 
 
 def test_parts_of_a_batch_give_what_the_whole_batch_gives(tmp_path):
-    from motiontransfer.forensics.dataset import TwinDataset
-    from motiontransfer.forensics.network import SynthesisDetector, initialise_detector
+    from motiontransfer.forensics.data import TwinDataset
+    from motiontransfer.forensics.model import SynthesisDetector, initialise_detector
 
     items = TwinDataset(twins(tmp_path, "a", seed=1), crop_size=32, seed=0)
     ends = []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.forensics.verdict import judge_video
+from motiontransfer.forensics.predict import judge_video
 from motiontransfer.media.writing import write_video
 from tests.forensics.planted import RATE, rendered, walk
 

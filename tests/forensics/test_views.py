@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from motiontransfer.forensics.views import draw_view
+from motiontransfer.forensics.corruptions import draw_view
 from tests.forensics.planted import rendered, walk
 
 REAL = walk(6, seed=4)

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.forensics.trained import read_detector
-from motiontransfer.forensics.verdict import judge_video
+from motiontransfer.forensics.model import read_detector
+from motiontransfer.forensics.predict import judge_video
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.media.writing import write_video
 from motiontransfer.nets.frame_generator import build_generator

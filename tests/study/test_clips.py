@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StudyError
 from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.study.clips import clip_starts, cut, cut_spoilt, duration_seconds, in_blocks
+from motiontransfer.study.page import clip_starts, cut, cut_spoilt, duration_seconds, in_blocks
 from tests.study.videos import BLUE, RED, video
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from motiontransfer.errors import StudyError
 from motiontransfer.study.page import key_file_of, write_study
-from motiontransfer.study.records import Comparison, read_key
+from motiontransfer.study.scoring import Comparison, read_key
 from tests.study.videos import study
 
 

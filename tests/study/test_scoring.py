@@ -6,17 +6,18 @@ from dataclasses import asdict, replace
 import pytest
 
 from motiontransfer.errors import MissingFileError, StudyError
-from motiontransfer.study.records import (
+from motiontransfer.study.scoring import (
     ANSWERS_FORMAT,
     Answer,
     Comparison,
     Key,
     Pair,
     Participant,
+    read_answers,
     read_key,
+    score_study,
     write_key,
 )
-from motiontransfer.study.scoring import read_answers, score_study
 
 
 def pair(number, comparison):

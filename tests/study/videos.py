@@ -7,7 +7,7 @@ import numpy as np
 
 from motiontransfer.media.writing import write_video
 from motiontransfer.study.page import write_study
-from motiontransfer.study.records import Comparison
+from motiontransfer.study.scoring import Comparison
 
 RED, BLUE = (200, 40, 30), (30, 60, 200)
 

@@ -1,26 +1,97 @@
-"""What a project has filmed and can render: for each target the same seconds twice, and transfers.
+"""Real/fake pairs for forensics: footage of a project, splits by frames or by subject."""
 
-Hides where a project keeps its files and how little of it is rendered again: seconds spread over
-each clip, with a few frames of lead-in. Fakes are rendered anew, not read from results: a result is
-already encoded, which a filmed frame of the store is not.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
+from torch import Tensor
 
-from motiontransfer.errors import MissingFileError
-from motiontransfer.forensics.dataset import Twins
-from motiontransfer.forensics.stretches import Stretch, cut, spread
+from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.forensics.corruptions import Frames, Stretch, cut, draw_view, spread
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.media.frame_store import FrameStore, FrameWriter
+from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
+from motiontransfer.training.frame_cache import FrameCache
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import TargetClip, read_target_clips
+
+_DRAWS_OF_EACH = 1000  # before chance repeats itself
+_ENCODED_FRAMES = 6  # some of which are predicted from others, as in any video
+_PAIRS_OF_EACH = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twins:
+    """The same second twice: as it was filmed, and rendered from its poses."""
+
+    real: Stretch
+    fake: Stretch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinBatch:
+    """Pairs of consecutive frames; those at the same place are twins."""
+
+    real: Float[Tensor, "pairs 2 3 crop_size crop_size"]
+    fake: Float[Tensor, "pairs 2 3 crop_size crop_size"]
+
+    def to(self, device: torch.device) -> "TwinBatch":
+        """Copy to a device; from pinned memory it goes on by itself."""
+        return TwinBatch(
+            real=self.real.to(device, non_blocking=True),
+            fake=self.fake.to(device, non_blocking=True),
+        )
+
+
+class TwinDataset:
+    """Every second of the twins many times over, seen differently each time."""
+
+    def __init__(self, twins: Sequence[Twins], *, crop_size: int, seed: int) -> None:
+        self._twins, self._crop_size, self._seed = list(twins), crop_size, seed
+        paths = sorted({each.path for pair in twins for each in (pair.real, pair.fake)})
+        self._store_of = {path: index for index, path in enumerate(paths)}
+        self._frames = FrameCache(paths)
+
+    def __len__(self) -> int:
+        return len(self._twins) * _DRAWS_OF_EACH
+
+    def batch(self, indices: Iterable[int]) -> TwinBatch:
+        """Read the items with these indices; each gives the same number of pairs."""
+        items = [self._item(index) for index in indices]
+        return TwinBatch(
+            real=torch.cat([real for real, _ in items]),
+            fake=torch.cat([fake for _, fake in items]),
+        )
+
+    def _item(self, index: int) -> tuple[Tensor, Tensor]:
+        draws = np.random.default_rng([self._seed, index])
+        twins = self._twins[index % len(self._twins)]
+        num_frames = len(twins.real.frames)
+        count = min(num_frames, _ENCODED_FRAMES)
+        first = int(draws.integers(num_frames - count + 1))
+        real = self._read(twins.real, first, count)
+        fake = self._read(twins.fake, first, count)
+        view = draw_view(real, fake, crop_size=self._crop_size, draws=draws)
+        starts = draws.choice(count - 1, _PAIRS_OF_EACH, replace=count <= _PAIRS_OF_EACH).tolist()
+        return _pairs(view.of(real), starts), _pairs(view.of(fake), starts)
+
+    def _read(self, stretch: Stretch, first: int, count: int) -> Frames:
+        store = self._store_of[stretch.path]
+        chosen = stretch.frames[first : first + count]
+        return np.stack([self._frames[store, index] for index in chosen])
+
+
+def _pairs(frames: Frames, starts: Sequence[int]) -> Float[Tensor, "pairs 2 3 height width"]:
+    tensor = frames_to_tensor(list(frames))
+    return torch.stack([tensor[start : start + 2] for start in starts])
+
 
 _LEAD_IN_FRAMES = 2  # the first frame is made from nothing, and looks it
 
@@ -207,3 +278,79 @@ def _filmed(root: Path, subject: str, clip: str, share: Share) -> list[Stretch]:
         Stretch(subject=subject, clip=clip, path=path, frames=frames)
         for frames in spread(seconds, max_frames=share.max_frames)
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seconds:
+    """Filmed and rendered seconds."""
+
+    real: Sequence[Stretch]
+    fake: Sequence[Stretch]
+
+    @property
+    def description(self) -> dict[str, object]:
+        """For people: whose they are, and how many."""
+        return {
+            "real": sorted({f"{each.subject}/{each.clip}" for each in self.real}),
+            "fake": sorted({f"{each.subject}/{each.clip}" for each in self.fake}),
+            "seconds": {"real": len(self.real), "fake": len(self.fake)},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """What is used for what."""
+
+    training: Sequence[Twins]
+    calibration: Sequence[Twins]
+    test: Seconds
+    held_out_subject: str | None
+    """Tested on and not trained on; None where there is only one target."""
+
+
+def divide(footage: Footage) -> Division:
+    """Hold out the last target if there is another, else the later part of the only one.
+
+    Raises:
+        TrainingError: nothing is left to train on, or to calibrate on.
+    """
+    *known, last = footage.targets
+    if known:
+        return _division(known, [*last.earlier, *last.later], last, footage, last.subject)
+    middle = (len(last.later) + 1) // 2
+    only = TargetFootage(
+        subject=last.subject,
+        earlier=last.earlier,
+        later=last.later[:middle],
+        transfers=last.transfers,
+    )
+    return _division([only], last.later[middle:], last, footage, None)
+
+
+def seconds_of(twins: Sequence[Twins]) -> Seconds:
+    """Both sides of twins."""
+    return Seconds(real=[each.real for each in twins], fake=[each.fake for each in twins])
+
+
+def _division(
+    known: Sequence[TargetFootage],
+    tested: Sequence[Twins],
+    last: TargetFootage,
+    footage: Footage,
+    held_out_subject: str | None,
+) -> Division:
+    training = [twins for target in known for twins in target.earlier]
+    calibration = [twins for target in known for twins in target.later]
+    if not (training and calibration):
+        raise TrainingError(
+            f"expected seconds to train the detector and others to calibrate it on, got "
+            f"{len(training)} and {len(calibration)} of {', '.join(t.subject for t in known)}; use "
+            "longer clips, change train_forensics.held_out_fraction, or take it out of `detectors`"
+        )
+    twins = seconds_of(tested)
+    return Division(
+        training=training,
+        calibration=calibration,
+        test=Seconds(real=[*twins.real, *footage.bystanders], fake=[*twins.fake, *last.transfers]),
+        held_out_subject=held_out_subject,
+    )

@@ -1,9 +1,4 @@
-"""The verdict on a video of which nothing is known but the file: how likely it was rendered.
-
-Seconds are judged by themselves, so that a rendered part of a filmed video shows. The verdict on
-the whole is that of the mean over its seconds, not their product: seconds of one video are far from
-independent, and many of them must not make the detector surer than it was on held-out video.
-"""
+"""Probability that a video was rendered."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from motiontransfer.errors import VideoError
-from motiontransfer.forensics.calibration import Calibration
-from motiontransfer.forensics.scoring import score_frames, shrunk
-from motiontransfer.forensics.stretches import Frames
-from motiontransfer.forensics.trained import read_detector
+from motiontransfer.forensics.corruptions import Frames
+from motiontransfer.forensics.evaluation import score_frames, shrunk
+from motiontransfer.forensics.model import Calibration, read_detector
 from motiontransfer.media.reading import VideoFacts, read_facts, read_pictures, upright
 from motiontransfer.progress import track
 
