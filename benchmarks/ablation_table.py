@@ -15,9 +15,9 @@ from motiontransfer.evaluation.benchmark import Footage, detected_footage, watch
 from motiontransfer.evaluation.metrics import PictureJudge
 from motiontransfer.evaluation.regions import all_regions
 from motiontransfer.evaluation.series import group, means
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.parallel import Compute
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
+from motiontransfer.video.frame_store import FrameStore
 
 TABLE_FILE = Path("docs/ablation.csv")
 PAGE_FILE = Path("docs/ablation.md")

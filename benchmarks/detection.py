@@ -27,12 +27,11 @@ from statistics import median
 import psutil
 
 from motiontransfer.keypoints import write_detections
-from motiontransfer.media.frame_store import FrameStore, FrameWriter
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.detection import run_detector
+from motiontransfer.pose.detection import detect_clip, run_detector
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
-from motiontransfer.pose.everyone import detect_clip
 from motiontransfer.ray_workers import import_ray
+from motiontransfer.video.frame_store import FrameStore, FrameWriter
 
 PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}
 CORES_OF = {

@@ -11,8 +11,8 @@ import pandas as pd
 
 from motiontransfer.evaluation.pose_accuracy import pose_accuracy
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
-from motiontransfer.pose.pose_statistics import read_statistics
-from motiontransfer.pose.reposing import Mode, ReposeSettings, repose
+from motiontransfer.pose.normalization import Mode, ReposeSettings, repose
+from motiontransfer.pose.statistics import read_statistics
 
 CLIPS = {"target": ("ada", "demo_target"), "source": ("ben", "demo_dance")}
 MODES: tuple[Mode, ...] = ("none", "affine", "ankle", "limbs")

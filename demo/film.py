@@ -12,10 +12,10 @@ from demo.actors.music import SAMPLE_RATE, compose_music, write_wave
 from demo.actors.renderer import film_clip, in_place_of, load_actor, true_keypoints
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.media.writing import write_video
 from motiontransfer.parallel import Compute
 from motiontransfer.params import Section, load_section
 from motiontransfer.progress import track
+from motiontransfer.video.writer import write_video
 
 PARAMS = Path("demo/params.yaml")
 CLIPS = Path("demo/clips")

@@ -76,8 +76,8 @@ def section_models() -> dict[str, Mapping[str, FieldInfo]]:
     """
     from motiontransfer.parallel import Compute
     from motiontransfer.params import Transfer
-    from motiontransfer.pose.detector_choice import DetectorName, HolisticParams
-    from motiontransfer.pose.person_choice import PersonRule
+    from motiontransfer.pose.detectors.registry import DetectorName, HolisticParams
+    from motiontransfer.pose.subject import PersonRule
     from stages import decode, render
 
     shared = {

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from motiontransfer.errors import MotionTransferError
     from motiontransfer.joint_table import keypoint_table
     from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
-    from motiontransfer.media.frame_store import FrameStore
-    from motiontransfer.pose.drawing import draw_rgb
-    from motiontransfer.pose.pose_statistics import PoseStatistics, fit_statistics, read_statistics
-    from motiontransfer.pose.reposing import ReposeSettings, repose
+    from motiontransfer.pose.normalization import ReposeSettings, repose
+    from motiontransfer.pose.rendering import draw_rgb
+    from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, read_statistics
     from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
     from motiontransfer.training.device import make_fabric
+    from motiontransfer.video.frame_store import FrameStore
 
 __all__ = [
     "FrameStore",

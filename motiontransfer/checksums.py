@@ -2,7 +2,7 @@
 
 Parquet and safetensors files keep them in a JSON text of their metadata, which has one for each
 array and one for itself; frame stores in Matroska's own CRC-32 elements
-(`motiontransfer.media.matroska_checksums`).
+(`motiontransfer.video.matroska_checksums`).
 """
 
 import json

@@ -11,7 +11,7 @@ from pathlib import Path
 from motiontransfer.errors import ParamsError
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Name, Section, Transfer, load_section
-from motiontransfer.pose.detector_choice import load_detector
+from motiontransfer.pose.detectors.registry import load_detector
 from motiontransfer.storage import write_json
 from stages.clean_keypoints import CleanKeypointsParams
 from stages.decode import DecodeParams

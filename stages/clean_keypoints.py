@@ -7,21 +7,21 @@ from pydantic import BaseModel, Field
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import read_detections, write_keypoints
-from motiontransfer.media.clip import read_clip
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.camera_motion import camera_speed, pairs_of_clip
-from motiontransfer.pose.cleaning.repair import CleaningSettings, clean
-from motiontransfer.pose.cleaning.time_filters import TimeFilter
-from motiontransfer.pose.person_choice import (
+from motiontransfer.pose.cleaning import CleaningSettings, clean
+from motiontransfer.pose.quality import measure_quality, quality_metrics, verdict
+from motiontransfer.pose.quality_picture import plot_quality
+from motiontransfer.pose.subject import (
     PersonRule,
     choice_metrics,
     choose_person,
     keypoints_of,
 )
-from motiontransfer.pose.quality import measure_quality, quality_metrics, verdict
-from motiontransfer.pose.quality_picture import plot_quality
+from motiontransfer.pose.time_series import TimeFilter
 from motiontransfer.storage import write_json
+from motiontransfer.video.clip import read_clip
+from motiontransfer.video.frame_store import FrameStore
 
 
 class Video(BaseModel):

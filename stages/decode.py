@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.media.decoding import decode_video
-from motiontransfer.media.timing import recognise_rate
 from motiontransfer.params import PARAMS_FILE, Section, load_section
-from motiontransfer.pose.person_boxes import person_boxes
+from motiontransfer.pose.detectors.registry import person_boxes
 from motiontransfer.storage import write_json
+from motiontransfer.video.clip import decode_video
+from motiontransfer.video.resampling import recognise_rate
 
 Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
 Box = tuple[int, int, int, int]

@@ -6,9 +6,9 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import write_detections
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
-from motiontransfer.pose.detector_choice import detect_as_chosen, load_detector
-from motiontransfer.pose.everyone import detection_metrics
-from motiontransfer.pose.people_picture import write_people_picture
+from motiontransfer.pose.detection import detection_metrics
+from motiontransfer.pose.detectors.registry import detect_as_chosen, load_detector
+from motiontransfer.pose.plots import write_people_picture
 from motiontransfer.storage import write_json
 
 

@@ -9,10 +9,9 @@ from pydantic import Field
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
-from motiontransfer.media.clip import Clip, read_clip
 from motiontransfer.params import PARAMS_FILE, Section, Transfer, load_section
-from motiontransfer.pose.pose_statistics import read_statistics
-from motiontransfer.pose.reposing import Centring, Mode, ReposeSettings, repose
+from motiontransfer.pose.normalization import Centring, Mode, ReposeSettings, repose
+from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.manifest import (
     Content,
@@ -35,6 +34,7 @@ from motiontransfer.rendering.videos import (
 from motiontransfer.storage import write_json
 from motiontransfer.training.device import Precision, make_fabric
 from motiontransfer.training.face_cycle_weights import WEIGHTS_FILE as FACE_CYCLE_FILE
+from motiontransfer.video.clip import Clip, read_clip
 
 _CONTENT_OF_VIDEO: dict[str, Content] = {
     "transfer.mp4": "trainedAlgorithmicMedia",

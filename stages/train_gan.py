@@ -16,7 +16,7 @@ from motiontransfer.nets.frame_generator import (
 )
 from motiontransfer.nets.window_discriminators import frames_at_once
 from motiontransfer.params import PARAMS_FILE, load_section
-from motiontransfer.pose.drawing import Encoding, PoseMapStyle
+from motiontransfer.pose.rendering import Encoding, PoseMapStyle
 from motiontransfer.storage import write_json
 from motiontransfer.training.conditioning import ConditioningSettings, PreviousFrameGradient
 from motiontransfer.training.frame_losses import FrameLossSettings

@@ -7,11 +7,11 @@ import av
 import numpy as np
 
 from motiontransfer.keypoints import Keypoints, write_keypoints
-from motiontransfer.media.clip import Clip, write_description
-from motiontransfer.media.frame_store import FrameWriter
-from motiontransfer.media.framing import Framing
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.clip import Clip, write_description
+from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.geometry import Framing
 
 SIZE = (48, 40)
 RATE = Fraction(25)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.media.frame_store import FrameStore
+from motiontransfer.video.frame_store import FrameStore
 from tests.command import run_command
 from tests.dancer import add_clip, dance
 

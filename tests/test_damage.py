@@ -22,12 +22,11 @@ from motiontransfer.keypoints import (
     write_detections,
     write_keypoints,
 )
-from motiontransfer.media.clip import read_source_frames, write_index
-from motiontransfer.media.encoded_frames import encode_frames
-from motiontransfer.media.frame_store import FrameStore, FrameWriter
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from motiontransfer.training.weights import load_weights, read_description, write_weights
+from motiontransfer.video.clip import read_source_frames, write_index
+from motiontransfer.video.frame_store import FrameStore, FrameWriter, encode_frames
 
 RNG = np.random.default_rng(0)
 JOINTS = len(HOLISTIC.joints)

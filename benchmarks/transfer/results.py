@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.transfer.film import clip_path
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
+from motiontransfer.video.frame_store import FrameStore
 
 FOLDER = Path("benchmarks/transfer")
 _COLUMNS = 6

@@ -14,8 +14,8 @@ from jaxtyping import UInt8
 from motiontransfer.errors import VideoError
 from motiontransfer.evaluation.pose_distance import concatenated, selected
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.frame_store import FrameStore
 
 FrameReference = tuple[Path, int]
 """A video file and a frame_index in it."""

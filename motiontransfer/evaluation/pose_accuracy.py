@@ -23,8 +23,8 @@ from motiontransfer.evaluation.pose_distance import (
 )
 from motiontransfer.evaluation.series import Series, means
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.proportions import middle_of
-from motiontransfer.pose.smoothing import fill_gaps
+from motiontransfer.pose.statistics import middle_of
+from motiontransfer.pose.time_series import fill_gaps
 
 PCK_SHARES = (0.1, 0.2)
 """How far off a joint may be, in heights of the head."""

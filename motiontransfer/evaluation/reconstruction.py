@@ -35,11 +35,11 @@ from motiontransfer.evaluation.realism import realism
 from motiontransfer.evaluation.regions import all_regions, person_regions
 from motiontransfer.evaluation.series import Scores, Series, group, joined, means
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.frame_store import FrameWriter
 
 Render = Callable[[Keypoints], Iterator[UInt8[np.ndarray, "height width 3"]]]
 """Poses in, as many generated frames out."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import detect_person
-from motiontransfer.pose.person_boxes import default_detector
+from motiontransfer.pose.detectors.registry import default_detector
 
 _SEGMENT_FRAMES = 100
 _WARMUP_FRAMES = 10

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.person_box import enclosing_box
+from motiontransfer.pose.boxes import enclosing_box
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half-open."""

@@ -22,8 +22,8 @@ from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks
 from motiontransfer.evaluation.realism import realism
 from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.series import Scores, group, means
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.parallel import Compute
+from motiontransfer.video.frame_store import FrameStore
 
 _BOX_MARGIN = 0.1
 _TRUTH = "truth"

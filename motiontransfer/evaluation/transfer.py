@@ -42,9 +42,9 @@ from motiontransfer.evaluation.series import Scores, Series, group, means
 from motiontransfer.evaluation.temporal import ChangeJudge
 from motiontransfer.evaluation.worst_frames import worst_frames_picture
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.parallel import Compute
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.frame_store import FrameStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

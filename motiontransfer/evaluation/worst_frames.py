@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from motiontransfer.evaluation.frame_references import read_frames
 from motiontransfer.evaluation.plots import worst_frames
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 
 _PICTURE_COLUMNS = 8

@@ -18,9 +18,9 @@ from av.video.reformatter import (
 )
 from jaxtyping import UInt8
 
-from motiontransfer.media.colour import to_srgb
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.framing import Box, resize
+from motiontransfer.video.color import to_srgb
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import Box, resize
 
 Frames = UInt8[np.ndarray, "_ _ _ 3"]
 """Time, height, width, RGB."""

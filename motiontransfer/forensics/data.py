@@ -13,14 +13,14 @@ from torch import Tensor
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.forensics.corruptions import Frames, Stretch, cut, draw_view, spread
 from motiontransfer.keypoints import Keypoints, read_keypoints
-from motiontransfer.media.frame_store import FrameStore, FrameWriter
-from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
 from motiontransfer.training.frame_cache import FrameCache
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import TargetClip, read_target_clips
+from motiontransfer.video.frame_store import FrameStore, FrameWriter
+from motiontransfer.video.tensors import frames_to_tensor
 
 _DRAWS_OF_EACH = 1000  # before chance repeats itself
 _ENCODED_FRAMES = 6  # some of which are predicted from others, as in any video

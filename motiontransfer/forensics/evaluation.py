@@ -25,10 +25,10 @@ from motiontransfer.forensics.corruptions import (
 )
 from motiontransfer.forensics.data import Seconds
 from motiontransfer.forensics.model import TrainedDetector, moves
-from motiontransfer.media.framing import resize
-from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing
+from motiontransfer.video.geometry import resize
+from motiontransfer.video.tensors import frames_to_tensor
 
 Logits = Float64[np.ndarray, " _"]
 """Of the pairs of one second, or of many."""

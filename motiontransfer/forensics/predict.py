@@ -10,8 +10,8 @@ from motiontransfer.errors import VideoError
 from motiontransfer.forensics.corruptions import Frames
 from motiontransfer.forensics.evaluation import score_frames, shrunk
 from motiontransfer.forensics.model import Calibration, read_detector
-from motiontransfer.media.reading import VideoFacts, read_facts, read_pictures, upright
 from motiontransfer.progress import track
+from motiontransfer.video.reader import VideoFacts, read_facts, read_pictures, upright
 
 _SMALLEST_SIDE_PX = 32
 _NUM_DRAWS = 1000

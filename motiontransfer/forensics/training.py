@@ -41,8 +41,6 @@ from motiontransfer.forensics.model import (
     initialise_detector,
     write_detector,
 )
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import tensor_to_frames
 from motiontransfer.nets.blocks import count_parameters, update_average
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
@@ -62,6 +60,8 @@ from motiontransfer.training.processes import average_over_processes, wait_for_a
 from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.samples import Picture, spread
 from motiontransfer.training.schedule import Schedule
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import tensor_to_frames
 
 _NETWORKS = ("network", "average")
 

@@ -17,7 +17,7 @@ from motiontransfer.nets.frame_generator import (
     HalfSizeGenerator,
     PlateFrameGenerator,
 )
-from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
 
 _CHUNK_FRAMES = 8

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.pose.person_box import enclosing_box
+from motiontransfer.pose.boxes import enclosing_box
+from motiontransfer.video.frame_store import FrameStore
 
 PAIR_SECONDS = 0.2
 """Time between the frames of a pair."""

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.body_height import body_height_px
-from motiontransfer.pose.cleaning.repair import Repairs
-from motiontransfer.pose.runs import longest_run, runs_of
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.cleaning import Repairs
+from motiontransfer.pose.time_series import longest_run, runs_of
 
 MISSING, FILLED, MEASURED = 0, 1, 2
 

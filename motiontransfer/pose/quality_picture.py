@@ -17,10 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, Quality
 from motiontransfer.skeleton import LIMBS_OF_GROUP
 from motiontransfer.storage import replacing
+from motiontransfer.video.frame_store import FrameStore
 
 _COLOURS = {MISSING: "#e03131", FILLED: "#f59f00", MEASURED: "#a5d8ff"}
 _NAMES = {MISSING: "missing", FILLED: "filled in", MEASURED: "found"}

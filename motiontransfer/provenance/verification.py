@@ -13,7 +13,6 @@ from typing import Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from motiontransfer.errors import ProvenanceError
-from motiontransfer.media.opening import open_input
 from motiontransfer.provenance.credentials import (
     SELF_SIGNED,
     certificates_pem,
@@ -21,6 +20,7 @@ from motiontransfer.provenance.credentials import (
     self_signed_file,
 )
 from motiontransfer.provenance.manifest import ASSERTION, OFFLINE, load_c2pa
+from motiontransfer.video.reader import open_input
 
 Standing = Literal["trusted", "own", "self-signed", "unknown"]
 Integrity = Literal["unaltered", "altered", "not credible"]

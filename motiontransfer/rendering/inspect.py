@@ -16,17 +16,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import Frame
-from motiontransfer.media.writing import write_video
-from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.pose.person_box import enclosing_box
-from motiontransfer.pose.stance import measure_stance
-from motiontransfer.pose.track_colours import track_colour
+from motiontransfer.pose.boxes import enclosing_box
+from motiontransfer.pose.plots import track_colour
+from motiontransfer.pose.rendering import draw_rgb
+from motiontransfer.pose.statistics import measure_stance
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import Frame
+from motiontransfer.video.writer import write_video
 
 ARTIFACTS = Path("artifacts")
 

@@ -17,12 +17,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.clip import Clip
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import Frame
-from motiontransfer.media.writing import write_video
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.storage import replacing
+from motiontransfer.video.clip import Clip
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import Frame
+from motiontransfer.video.writer import write_video
 
 VisibleLabel = Literal["none", "corner"]
 

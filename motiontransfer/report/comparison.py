@@ -9,7 +9,6 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.params import Transfer
 from motiontransfer.report.curves import frame_charts, num_open
 from motiontransfer.report.differences import (
@@ -23,6 +22,7 @@ from motiontransfer.report.measurements import OURS
 from motiontransfer.report.page import write_page
 from motiontransfer.report.panels import Panel, PanelSource, has_sound, make_panels
 from motiontransfer.report.revisions import Revision
+from motiontransfer.video.frame_store import FrameStore
 
 _MAX_VIDEO_BYTES = 9_000_000
 _BEFORE, _AFTER = "before", "after"

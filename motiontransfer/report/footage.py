@@ -7,11 +7,11 @@ from motiontransfer.errors import VideoError
 from motiontransfer.evaluation.frame_references import read_frames, training_poses
 from motiontransfer.evaluation.nearest_neighbours import nearest_neighbours
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import Frame
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.report.panels import PanelSource
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import Frame
 
 
 def video_panel(name: str, label: str, description: str, path: Path) -> PanelSource:

@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.opening import open_input, video_stream
-from motiontransfer.media.writing import write_video
 from motiontransfer.progress import track
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.reader import open_input, video_stream
+from motiontransfer.video.writer import write_video
 
 _LARGEST_HEIGHT_PX = 512
 _PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}

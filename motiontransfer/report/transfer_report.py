@@ -10,7 +10,6 @@ from PIL import Image
 
 from motiontransfer.evaluation.plots import worst_frames
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.params import Transfer
 from motiontransfer.report.curves import (
     badness,
@@ -39,6 +38,7 @@ from motiontransfer.report.provenance import file_facts, flattened, read_metrics
 from motiontransfer.report.readable import name_of
 from motiontransfer.report.tables import headlines, metric_tables
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.frame_store import FrameStore
 
 _NUM_WORST = 8
 _THUMBNAIL_PX = 256

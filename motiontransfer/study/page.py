@@ -10,12 +10,12 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from motiontransfer.errors import StudyError
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import Frame
-from motiontransfer.media.writing import write_video
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing
 from motiontransfer.study.scoring import ANSWERS_FORMAT, Comparison, Key, Pair, write_key
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import Frame
+from motiontransfer.video.writer import write_video
 
 _CRF = 16
 _SAME_LENGTH_SECONDS = 0.1

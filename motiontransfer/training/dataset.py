@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.training.frame_cache import FrameCache
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.tensors import frames_to_tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.nets.aligned_crops import warp
-from motiontransfer.pose.face_alignment import face_alignments
+from motiontransfer.pose.face_boxes import face_alignments
 from motiontransfer.training.frame_cache import FrameCache
+from motiontransfer.video.tensors import frames_to_tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

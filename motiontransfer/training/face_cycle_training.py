@@ -11,7 +11,6 @@ import torch
 from lightning_fabric import Fabric
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.media.tensors import tensor_to_frames
 from motiontransfer.nets.blocks import count_parameters, initialise
 from motiontransfer.nets.face_translation import (
     FaceJudges,
@@ -36,6 +35,7 @@ from motiontransfer.training.run_log import Picture, copy_logs
 from motiontransfer.training.run_paths import RunPaths, tell_where_to_look
 from motiontransfer.training.samples import spread
 from motiontransfer.training.schedule import Schedule
+from motiontransfer.video.tensors import tensor_to_frames
 
 _NUM_SAMPLES = 8
 _SECTION = "train_face_cycle"

@@ -14,11 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.nets.face_crops import crop_boxes
-from motiontransfer.pose.face_box import face_boxes
+from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.training.frame_cache import FrameCache
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.tensors import frames_to_tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

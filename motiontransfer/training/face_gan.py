@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from motiontransfer.nets.discriminators import halves
 from motiontransfer.nets.face_crops import draw_crops
-from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.adversaries import Adversaries, LossesOf
 from motiontransfer.training.batches import Part

@@ -9,14 +9,12 @@ from jaxtyping import UInt8
 from lightning_fabric import Fabric
 from torch import nn
 
-from motiontransfer.media.frame_store import FrameWriter
-from motiontransfer.media.tensors import tensor_to_frames
 from motiontransfer.nets.blocks import count_parameters, initialise
 from motiontransfer.nets.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.nets.face_crops import draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.nets.rollout import roll_out
-from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.source_fingerprint import source_files
@@ -36,6 +34,8 @@ from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.target_clips import TargetClip
 from motiontransfer.training.trained import TrainedGenerator
 from motiontransfer.training.weights import write_weights
+from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.tensors import tensor_to_frames
 
 _NUM_SAMPLES = 8
 

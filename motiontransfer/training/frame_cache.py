@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import Frame
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import Frame
 
 _CACHED_BYTES = 1 << 30
 

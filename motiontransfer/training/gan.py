@@ -17,7 +17,7 @@ from motiontransfer.nets.augmentation import draw_augmentation
 from motiontransfer.nets.blocks import halve
 from motiontransfer.nets.frame_generator import global_part
 from motiontransfer.nets.window_discriminators import WindowDiscriminators
-from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.adversaries import Adversaries, LossesOf
 from motiontransfer.training.batches import Part

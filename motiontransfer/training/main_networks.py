@@ -22,7 +22,7 @@ from motiontransfer.nets.window_discriminators import (
     WindowDiscriminators,
     frames_at_once,
 )
-from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.depth import check_depth
 from motiontransfer.training.schedule import Growth
 

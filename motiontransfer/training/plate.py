@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import frames_to_tensor
-from motiontransfer.pose.body_height import body_height_px
+from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.silhouette import distance_to_body
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import frames_to_tensor
 
 # How far the person has to be from a pixel that shows the room, shares of the body's height.
 _FAR, _FAR_ENOUGH = 0.05, 0.025

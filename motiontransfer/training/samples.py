@@ -5,11 +5,11 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.tensors import tensor_to_frames
 from motiontransfer.nets.rollout import roll_out
-from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
+from motiontransfer.pose.rendering import PoseMapStyle, draw_rgb
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import tensor_to_frames
 
 Picture = UInt8[np.ndarray, "height width 3"]
 

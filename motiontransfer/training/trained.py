@@ -12,7 +12,7 @@ from torch import nn
 from motiontransfer.errors import WeightsError
 from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.nets.frame_generator import GeneratorConfig, build_generator
-from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.weights import load_weights, read_description
 

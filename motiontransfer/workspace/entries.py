@@ -13,9 +13,9 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.media.framing import Box
 from motiontransfer.params import PARAMS_FILE, Name, load_params
 from motiontransfer.storage import replacing
+from motiontransfer.video.geometry import Box
 from motiontransfer.workspace.dvc_command import run_dvc
 from motiontransfer.workspace.params_entries import (
     with_entry,

@@ -17,18 +17,13 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from motiontransfer.errors import VideoError
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.media.framing import Box, Framing, auto_crop, fit_framing
-from motiontransfer.media.opening import open_input, seconds_of, video_stream
-from motiontransfer.media.packet_times import cut_of
-from motiontransfer.media.reading import VideoFacts, read_facts, upright
+from motiontransfer.keypoints import Keypoints, People
+from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.camera_motion import PAIR_SECONDS, FramePair, camera_speed, without_person
-from motiontransfer.pose.cleaning.repair import Repairs
-from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
-from motiontransfer.pose.detectors.task_bundles import WHEEL
-from motiontransfer.pose.people import People
-from motiontransfer.pose.person_box import enclosing_box
-from motiontransfer.pose.person_boxes import default_detector
+from motiontransfer.pose.cleaning import Repairs
+from motiontransfer.pose.detection import num_people
+from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
+from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.pose.quality import (
     NOTHING_TO_MEND,
     STILL_CAMERA,
@@ -36,9 +31,18 @@ from motiontransfer.pose.quality import (
     measure_quality,
     verdict,
 )
-from motiontransfer.pose.several_people import num_people
 from motiontransfer.progress import track
 from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.video.geometry import Box, Framing, auto_crop, fit_framing
+from motiontransfer.video.reader import (
+    VideoFacts,
+    cut_of,
+    open_input,
+    read_facts,
+    seconds_of,
+    upright,
+    video_stream,
+)
 
 _logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from demo.actors.renderer import load_actor, pose_actor
+from motiontransfer.keypoints import People
+from motiontransfer.pose.detection import in_rows
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
-from motiontransfer.pose.everyone import in_rows
-from motiontransfer.pose.people import People
-from motiontransfer.pose.person_choice import choice_metrics, choose_person, keypoints_of
+from motiontransfer.pose.subject import choice_metrics, choose_person, keypoints_of
 from motiontransfer.pose.tracking import track_people
 from motiontransfer.skeleton import HOLISTIC
 from tests.demo.ensemble import cross_paths, film_together, gather

@@ -7,8 +7,8 @@ import pytest
 
 from motiontransfer.evaluation.benchmark import Footage
 from motiontransfer.keypoints import Keypoints, write_keypoints
-from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.video.frame_store import FrameWriter
 
 JOINTS = {
     "nose": (0, -20),

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from motiontransfer.evaluation import redetection
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.person_boxes import default_detector
+from motiontransfer.pose.detectors.registry import default_detector
 
 COMPUTE = Compute(backend="local", address=None, num_workers=3)
 

@@ -10,8 +10,8 @@ from motiontransfer.forensics.corruptions import Stretch, cut
 from motiontransfer.forensics.data import Twins
 from motiontransfer.forensics.model import DetectorConfig
 from motiontransfer.forensics.training import DetectorSettings
-from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.training.schedule import Schedule
+from motiontransfer.video.frame_store import FrameWriter
 
 SIZE = (64, 48)
 RATE = Fraction(8)

@@ -17,10 +17,10 @@ from motiontransfer.forensics.data import (
     project_footage,
 )
 from motiontransfer.keypoints import read_keypoints, write_keypoints
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import load_renderer, render_poses
 from motiontransfer.training.split import HeldOut
+from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import add_clip, dance
 from tests.forensics.planted import fabric, twins
 from tests.stages.project import ARTIFACTS, add_everything_to_render

@@ -11,7 +11,7 @@ from motiontransfer.forensics.model import (
     movement,
     moves,
 )
-from motiontransfer.media.tensors import frames_to_tensor
+from motiontransfer.video.tensors import frames_to_tensor
 from tests.forensics.planted import CONFIG, walk
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from motiontransfer.forensics.corruptions import Encoding, recompressed
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.framing import resize
-from motiontransfer.media.writing import write_video
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize
+from motiontransfer.video.writer import write_video
 from tests.forensics.planted import RATE, walk
 
 FRAMES = walk(7, seed=1)

@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.forensics.predict import judge_video
-from motiontransfer.media.writing import write_video
+from motiontransfer.video.writer import write_video
 from tests.forensics.planted import RATE, rendered, walk
 
 

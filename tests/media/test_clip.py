@@ -6,14 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.media.clip import (
+from motiontransfer.video.clip import (
     Clip,
     read_clip,
     replacing_folder,
     write_description,
     write_index,
 )
-from motiontransfer.media.framing import fit_framing
+from motiontransfer.video.geometry import fit_framing
 
 
 def make_clip(folder, *, with_sound=True):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import Colorspace, ColorTrc
 
-from motiontransfer.media.colour import to_srgb, tone_mapped
+from motiontransfer.video.color import to_srgb, tone_mapped
 
 PQ, HLG = ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67
 # BT.709 and BT.601 codes (limited range, 8 bit) of pure sRGB red, worked out from Kr, Kb

@@ -7,11 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from motiontransfer.errors import VideoError
-from motiontransfer.media.clip import read_clip
-from motiontransfer.media.decoding import decode_video
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.reading import DamagedVideoError
-from motiontransfer.media.writing import write_video
+from motiontransfer.video.clip import decode_video, read_clip
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.reader import DamagedVideoError
+from motiontransfer.video.writer import write_video
 from tests.media.conftest import click_starts, grey_frame, index_of
 
 SIZE = (32, 48)

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import VideoError
-from motiontransfer.media.encoded_frames import _copied, encode_frames
-from motiontransfer.media.frame_store import FrameStore, FrameWriter
-from motiontransfer.media.writing import write_video
+from motiontransfer.video.frame_store import FrameStore, FrameWriter, _copied, encode_frames
+from motiontransfer.video.writer import write_video
 
 NUM_FRAMES, SIZE = 12, (32, 48)
 

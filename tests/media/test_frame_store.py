@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
-from motiontransfer.media.frame_store import FrameStore, FrameWriter
+from motiontransfer.video.frame_store import FrameStore, FrameWriter
 
 SIZE = (18, 22)
 RATES = [

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import VideoError
-from motiontransfer.media.framing import Framing, auto_crop, fit_framing, resize
+from motiontransfer.video.geometry import Framing, auto_crop, fit_framing, resize
 
 sides = st.integers(1, 400)
 

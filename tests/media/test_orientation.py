@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from motiontransfer.media.orientation import Orientation, orientation_of, parse_display_matrix
+from motiontransfer.video.geometry import Orientation, orientation_of, parse_display_matrix
 from tests.media.conftest import grey_frame
 
 ONE = 1 << 16

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.media import reading
-from motiontransfer.media.decoder import decoded
-from motiontransfer.media.orientation import Orientation
-from motiontransfer.media.reading import (
+from motiontransfer.video import reader
+from motiontransfer.video.geometry import Orientation
+from motiontransfer.video.reader import (
     DamagedVideoError,
+    decoded,
     read_facts,
     read_pictures,
     sample_pictures,
@@ -225,7 +225,7 @@ def test_time_that_runs_back_goes_on_at_the_rate(tmp_path, write_test_video, mon
             picture.pts = milliseconds
             yield picture
 
-    monkeypatch.setattr(reading, "decoded", running_back)
+    monkeypatch.setattr(reader, "decoded", running_back)
     starts = [timed.start_seconds for timed in read_pictures(facts)]
     np.testing.assert_allclose(starts, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
 

@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from motiontransfer.media.sound import copy_sound
+from motiontransfer.video.audio import copy_sound
 from tests.media.conftest import click_starts, grey_frame
 
 

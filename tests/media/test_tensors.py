@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.media.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 
 
 def test_every_level_comes_back():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.media.timing import Timed, recognise_rate, resample, usual_rate
+from motiontransfer.video.resampling import Timed, recognise_rate, resample, usual_rate
 
 NTSC = Fraction(30000, 1001)
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from motiontransfer.nets.aligned_crops import face_ellipse, warp
-from motiontransfer.pose.face_alignment import inverse
+from motiontransfer.pose.face_boxes import inverse
 
 IDENTITY = np.eye(2, 3)[None]
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops, feather
-from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import HOLISTIC
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)

@@ -7,7 +7,7 @@ from torch import nn
 
 from motiontransfer.nets.frame_generator import FrameGenerator, HalfSizeGenerator
 from motiontransfer.nets.rollout import roll_out
-from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import HOLISTIC
 from tests.dancer import dance
 

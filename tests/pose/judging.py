@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from motiontransfer.pose.cleaning.repair import Repairs
+from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.quality import MEASURED, PARTS, Quality
 
 NUM_FRAMES = 100

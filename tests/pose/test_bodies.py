@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.bodies import (
+from motiontransfer.pose.tracking import (
     difference,
     displacement,
     measure_bodies,

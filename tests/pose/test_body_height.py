@@ -2,7 +2,7 @@
 
 import pytest
 
-from motiontransfer.pose.body_height import body_height_px
+from motiontransfer.pose.boxes import body_height_px
 from tests.pose.whole_person import HEIGHT_PX, lost, person, standing
 
 

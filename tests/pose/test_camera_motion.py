@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from motiontransfer.media.frame_store import FrameStore, FrameWriter
 from motiontransfer.pose.camera_motion import camera_speed, pairs_of_clip
+from motiontransfer.video.frame_store import FrameStore, FrameWriter
 from tests.pose.whole_person import person
 
 SIZE = (256, 256)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import ComputeError, MissingFileError
-from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.keypoints import People, nobody
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import (
     Detector,
@@ -24,9 +24,9 @@ from motiontransfer.pose.detection import (
     run_detector,
     segments_of,
 )
-from motiontransfer.pose.people import People, nobody
-from motiontransfer.pose.person_boxes import default_detector
+from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.video.frame_store import FrameWriter
 
 NUM_FRAMES = 11
 NOSE_AND_ANKLE = Skeleton(groups=(("body", ("nose", "left_ankle")),))

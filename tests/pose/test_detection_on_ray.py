@@ -13,13 +13,12 @@ import pytest
 import skimage.data
 
 from motiontransfer.keypoints import read_detections, write_detections
-from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.detection import detect_people
+from motiontransfer.pose.detection import detect_clip, detect_people
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig, HolisticDetector
-from motiontransfer.pose.everyone import detect_clip
-from motiontransfer.pose.person_boxes import default_detector
+from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.video.frame_store import FrameWriter
 from tests.ray_cluster import needs_ray, ray_cluster
 
 pytestmark = [pytest.mark.slow, needs_ray]

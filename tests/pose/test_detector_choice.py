@@ -8,9 +8,9 @@ import yaml
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.parallel import Compute
-from motiontransfer.pose import detector_choice
-from motiontransfer.pose.detector_choice import detect_as_chosen, load_detector
-from motiontransfer.pose.everyone import in_rows
+from motiontransfer.pose.detection import in_rows
+from motiontransfer.pose.detectors import registry
+from motiontransfer.pose.detectors.registry import detect_as_chosen, load_detector
 from motiontransfer.skeleton import HOLISTIC
 
 COMMON = {
@@ -64,7 +64,7 @@ def asked(monkeypatch):
             calls.append((_name, arguments, settings))
             return NOBODY
 
-        monkeypatch.setattr(detector_choice, name, record)
+        monkeypatch.setattr(registry, name, record)
     return calls
 
 
@@ -154,6 +154,6 @@ def test_a_gpu_has_one_worker_unless_more_are_asked_for(
 ):
     monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
     compute = COMPUTE.model_copy(update={"num_workers": asked_for})
-    config, compute = detector_choice._keypointrcnn(load("keypointrcnn"), compute)
+    config, compute = registry._keypointrcnn(load("keypointrcnn"), compute)
     assert compute.num_workers == given
     assert (config.model, config.max_people) == ("coco_v1", 3)

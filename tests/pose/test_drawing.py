@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.pose.drawing import PoseMapStyle, draw_poses, draw_rgb
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses, draw_rgb
 from motiontransfer.skeleton import HOLISTIC, LIMBS_OF_GROUP, Skeleton, mirrored
 
 SIZE = (24, 32)

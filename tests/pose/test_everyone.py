@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.media.frame_store import FrameWriter
-from motiontransfer.pose.everyone import detection_metrics, in_rows, tracked
-from motiontransfer.pose.people import People
+from motiontransfer.keypoints import People
+from motiontransfer.pose.detection import detection_metrics, in_rows, tracked
 from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.video.frame_store import FrameWriter
 from tests.pose.walkers import frame_of, walker
 
 JOINTS = len(HOLISTIC.joints)

@@ -5,9 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from motiontransfer.pose.bodies import measure_bodies
-from motiontransfer.pose.joining import join_tracklets
-from motiontransfer.pose.tracklets import Tracklet
+from motiontransfer.pose.tracking import Tracklet, join_tracklets, measure_bodies
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.walkers import frame_of, walker
 

@@ -3,22 +3,20 @@
 import numpy as np
 import pytest
 
-from motiontransfer.pose.joint_sets import (
+from motiontransfer.skeleton import (
     BODY_23,
     BODY_25,
     COCO_17,
     COCO_18,
     COCO_WHOLEBODY,
-    IBUG_68,
-    OPENPOSE_FACE_70,
-    moved,
-)
-from motiontransfer.skeleton import (
     FACE_JOINTS,
     HOLISTIC,
+    IBUG_68,
     LEFT_HAND_JOINTS,
+    OPENPOSE_FACE_70,
     RIGHT_HAND_JOINTS,
     mirrored,
+    moved,
 )
 
 SETS = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from motiontransfer.pose.limb_palette import limb_palette
+from motiontransfer.pose.rendering import limb_palette
 from motiontransfer.skeleton import BODY_LIMBS, HOLISTIC, LIMBS_OF_GROUP, Skeleton
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from motiontransfer.errors import StatisticsError
 from motiontransfer.pose.normalization import normalize_pose
-from motiontransfer.pose.pose_statistics import PoseStatistics, fit_statistics
+from motiontransfer.pose.statistics import PoseStatistics, fit_statistics
 from tests.pose.stick_person import stick_person
 
 

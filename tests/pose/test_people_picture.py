@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.media.frame_store import FrameWriter
-from motiontransfer.pose.people_picture import (
+from motiontransfer.pose.plots import (
     frames_worth_a_look,
     longest_first,
     write_people_picture,
 )
+from motiontransfer.video.frame_store import FrameWriter
 from tests.pose.people_in_view import detections_of
 
 ONE, OTHER = (20, 60, 40), (44, 60, 40)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from motiontransfer.pose.person_box import enclosing_box, joint_boxes
+from motiontransfer.pose.boxes import enclosing_box, joint_boxes
 
 
 def test_the_margin_is_a_share_of_the_larger_extent():

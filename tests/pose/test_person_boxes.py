@@ -3,7 +3,7 @@
 import numpy as np
 import skimage.data
 
-from motiontransfer.pose.person_boxes import person_boxes
+from motiontransfer.pose.detectors.registry import person_boxes
 
 
 def test_people_are_boxed_in_frames_that_do_not_belong_together():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.pose.person_choice import choice_metrics, choose_person, keypoints_of
+from motiontransfer.pose.subject import choice_metrics, choose_person, keypoints_of
 from tests.pose.people_in_view import detections_of
 
 LEFT, MIDDLE, RIGHT = (40, 200, 100), (128, 178, 100), (200, 200, 150)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from motiontransfer.pose.people import nobody
-from motiontransfer.pose.person_crops import believed, follow, placed
+from motiontransfer.keypoints import nobody
+from motiontransfer.pose.detection import believed, follow, placed
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.walkers import frame_of, walker
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StatisticsError
-from motiontransfer.pose.pose_statistics import fit_statistics, read_statistics, write_statistics
+from motiontransfer.pose.statistics import fit_statistics, read_statistics, write_statistics
 from tests.pose.stick_person import stick_person
 from tests.pose.test_retargeting import person
 

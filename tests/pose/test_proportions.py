@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.pose.proportions import SPANS_OF_PART, fit_proportions
+from motiontransfer.pose.statistics import SPANS_OF_PART, fit_proportions
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.test_retargeting import PLACES, person
 

@@ -7,10 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from motiontransfer.media.frame_store import FrameStore, FrameWriter
-from motiontransfer.pose.cleaning.repair import Repairs
+from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.pose.quality_picture import plot_quality, worst_frames
+from motiontransfer.video.frame_store import FrameStore, FrameWriter
 from tests.pose.judging import NUM_FRAMES, quality
 from tests.pose.whole_person import lost, standing
 

@@ -8,10 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import ParamsError, StatisticsError
-from motiontransfer.pose.affine import fit_affine
-from motiontransfer.pose.normalization import normalize_pose
-from motiontransfer.pose.pose_statistics import fit_statistics
-from motiontransfer.pose.reposing import ReposeSettings, repose
+from motiontransfer.pose.normalization import ReposeSettings, fit_affine, normalize_pose, repose
+from motiontransfer.pose.statistics import fit_statistics
 from tests.pose.stick_person import stick_person
 from tests.pose.test_retargeting import PLACES, person
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from motiontransfer.pose.returns import with_returns
+from motiontransfer.pose.subject import with_returns
 from tests.pose.people_in_view import detections_of
 
 PLACE = (128, 200, 100)

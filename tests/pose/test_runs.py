@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.pose.runs import alike, inner_gaps, longest_run, runs_of
+from motiontransfer.pose.time_series import alike, inner_gaps, longest_run, runs_of
 
 masks = st.lists(st.booleans(), max_size=30).map(lambda flags: np.array(flags, np.bool_))
 

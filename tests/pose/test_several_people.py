@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import skimage.data
 
-from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.keypoints import People
 from motiontransfer.parallel import Compute
+from motiontransfer.pose.detection import Detectors, detect_clip, detect_several, parts_of
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
-from motiontransfer.pose.everyone import detect_clip
-from motiontransfer.pose.people import People
-from motiontransfer.pose.person_boxes import default_detector
-from motiontransfer.pose.several_people import Detectors, detect_several, parts_of
+from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.video.frame_store import FrameWriter
 from tests.pose.walkers import frame_of, walker
 
 SIZE, WIDTH, HEIGHT, FLOOR = (160, 240), 24, 80, 140

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.pose.smoothing import fill_gaps, running_mean, running_median, window_frames
+from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
 
 windows = st.integers(0, 12).map(lambda half: 2 * half + 1)
 signals = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30).map(np.array)

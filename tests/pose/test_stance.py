@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.pose.stance import floor_line, measure_stance
+from motiontransfer.pose.statistics import floor_line, measure_stance
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from tests.pose.stick_person import stick_person
 

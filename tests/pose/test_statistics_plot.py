@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from motiontransfer.pose.pose_statistics import fit_statistics
-from motiontransfer.pose.statistics_plot import plot_statistics
+from motiontransfer.pose.plots import plot_statistics
+from motiontransfer.pose.statistics import fit_statistics
 from tests.pose.stick_person import stick_person
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from motiontransfer.pose.stick_raster import paint_sticks
+from motiontransfer.pose.rendering import paint_sticks
 
 POSITION = st.floats(-40, 80, allow_nan=False).map(lambda value: round(value, 3))
 FAR = st.one_of(POSITION, st.sampled_from([-3000.0, 3000.0]))

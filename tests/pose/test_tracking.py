@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.people import People
+from motiontransfer.keypoints import People
 from motiontransfer.pose.tracking import NOBODY, track_people
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.walkers import frame_of, walker

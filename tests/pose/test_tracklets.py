@@ -5,8 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from motiontransfer.pose.bodies import measure_bodies
-from motiontransfer.pose.tracklets import find_tracklets
+from motiontransfer.pose.tracking import find_tracklets, measure_bodies
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.walkers import frame_of, walker
 

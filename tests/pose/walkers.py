@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from motiontransfer.pose.people import People, nobody
+from motiontransfer.keypoints import People, nobody
 from motiontransfer.skeleton import HOLISTIC
 
 # (x, y) in heights of the body, from the middle of the ankles; y upward. Left is on the image's

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from motiontransfer.media.writing import write_video
 from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.manifest import Statement, UsedNetwork, sign_video
+from motiontransfer.video.writer import write_video
 from tests.dancer import dance, picture
 
 STATEMENT = Statement(

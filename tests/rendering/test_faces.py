@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.media.tensors import frames_to_tensor, tensor_to_frames
 from motiontransfer.nets.aligned_crops import warp
 from motiontransfer.nets.face_translation import FaceTranslator
-from motiontransfer.pose.face_alignment import face_alignments
+from motiontransfer.pose.face_boxes import face_alignments
 from motiontransfer.rendering.faces import (
     FaceModel,
     FacePatch,
@@ -23,6 +22,7 @@ from motiontransfer.rendering.faces import (
 )
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.face_cycle_weights import write_face_translator
+from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.dancer import dance, film, picture
 from tests.training.small import fabric
 from tests.training.small_cycle import CROP_SIZE, translator_config

@@ -9,7 +9,6 @@ from PIL import Image
 
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import Detections, write_detections, write_keypoints
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.rendering.inspect import (
     Inspection,
     draw_overlay,
@@ -19,6 +18,7 @@ from motiontransfer.rendering.inspect import (
     write_overlay_sheet,
 )
 from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import RATE, SIZE, add_clip, dance, film
 from tests.pose.stick_person import stick_person
 

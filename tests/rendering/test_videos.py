@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.media.clip import read_clip
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.rendering.videos import (
     Panels,
     check_truth,
@@ -23,6 +21,8 @@ from motiontransfer.rendering.videos import (
     write_contact_sheet,
     write_transfer,
 )
+from motiontransfer.video.clip import read_clip
+from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import RATE, SIZE, add_source, dance, film, picture
 
 HEIGHT, WIDTH = SIZE

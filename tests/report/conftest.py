@@ -18,11 +18,11 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
-from motiontransfer.media.clip import read_clip
-from motiontransfer.media.frame_store import FrameWriter
-from motiontransfer.media.writing import write_video
 from motiontransfer.params import Transfer
 from motiontransfer.report.transfer_report import TransferRun, write_transfer_report
+from motiontransfer.video.clip import read_clip
+from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.writer import write_video
 from tests.dancer import add_source, dance, training_clip
 
 NUM_FRAMES = 50

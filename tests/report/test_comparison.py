@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.media.writing import write_video
 from motiontransfer.report.comparison import choose_transfer, write_comparison_page
 from motiontransfer.report.revisions import Revision
+from motiontransfer.video.writer import write_video
 from tests.report.conftest import RATE, coded_frames
 
 

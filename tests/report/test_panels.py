@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.media.frame_store import FrameStore
-from motiontransfer.media.writing import write_video
 from motiontransfer.report.panels import (
     LADDER,
     PanelSource,
@@ -17,6 +15,8 @@ from motiontransfer.report.panels import (
     make_panels,
     plays_everywhere,
 )
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.writer import write_video
 from tests.report.conftest import RATE, SIZE, coded_frames
 
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.media.writing import write_video
 from motiontransfer.params import Transfer
 from motiontransfer.report.transfer_report import write_transfer_report
+from motiontransfer.video.writer import write_video
 from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
 
 PAGE = Path("report.html")

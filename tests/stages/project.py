@@ -9,7 +9,7 @@ import yaml
 from motiontransfer.nets.blocks import initialise
 from motiontransfer.nets.face_generator import FaceGenerator
 from motiontransfer.nets.frame_generator import build_generator
-from motiontransfer.pose.pose_statistics import fit_statistics, write_statistics
+from motiontransfer.pose.statistics import fit_statistics, write_statistics
 from motiontransfer.training.weights import write_weights
 from tests.dancer import add_clip, add_source, dance
 from tests.training.small import STYLE, face_config, generator_config

@@ -4,9 +4,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from motiontransfer.media.clip import read_clip
-from motiontransfer.media.writing import write_video
 from motiontransfer.stage_runner import run
+from motiontransfer.video.clip import read_clip
+from motiontransfer.video.writer import write_video
 
 DECODE = "decode: {size: [32, 32], frame_rate: null, on_damage: fail}\n"
 

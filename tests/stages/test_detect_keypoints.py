@@ -11,7 +11,7 @@ import yaml
 
 from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
 from motiontransfer.keypoints import read_detections
-from motiontransfer.media.frame_store import FrameWriter
+from motiontransfer.video.frame_store import FrameWriter
 from stages.detect_keypoints import main
 
 SECTION = {

@@ -10,9 +10,9 @@ import pytest
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.evaluation import benchmark
 from motiontransfer.keypoints import Keypoints, write_keypoints
-from motiontransfer.media.frame_store import FrameWriter
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.split import HeldOut
+from motiontransfer.video.frame_store import FrameWriter
 from stages import evaluate
 
 _PARAMS = """\

@@ -10,10 +10,10 @@ from torch import nn
 from motiontransfer.errors import MissingFileError, ParamsError, VideoError
 from motiontransfer.evaluation import benchmark
 from motiontransfer.keypoints import Keypoints, write_keypoints
-from motiontransfer.media.frame_store import FrameWriter
-from motiontransfer.media.writing import write_video
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.weights import write_weights
+from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.writer import write_video
 from stages import evaluate_transfer
 
 _PARAMS = """\

@@ -9,7 +9,7 @@ from PIL import Image
 
 from motiontransfer.errors import MissingFileError, ParamsError, StatisticsError
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.pose.pose_statistics import read_statistics
+from motiontransfer.pose.statistics import read_statistics
 from stages.fit_normalization import main
 from tests.pose.stick_person import stick_person
 

@@ -15,11 +15,10 @@ from PIL import Image
 
 from motiontransfer.errors import MissingFileError, ParamsError, VideoError, WeightsError
 from motiontransfer.keypoints import read_keypoints
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.nets.blocks import initialise
 from motiontransfer.nets.face_translation import FaceTranslator
 from motiontransfer.pose.normalization import normalize_pose
-from motiontransfer.pose.pose_statistics import read_statistics
+from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.provenance.manifest import sha256_of
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.training.face_cycle_weights import (
@@ -27,6 +26,7 @@ from motiontransfer.training.face_cycle_weights import (
     write_no_face_translator,
 )
 from motiontransfer.training.face_training import write_no_face_generator
+from motiontransfer.video.frame_store import FrameStore
 from stages.render import main
 from tests.dancer import SIZE, dance, film
 from tests.stages.project import (

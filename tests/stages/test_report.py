@@ -8,8 +8,8 @@ import pytest
 
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.media.writing import write_video
 from motiontransfer.storage import write_json
+from motiontransfer.video.writer import write_video
 from stages.report import main
 from tests.dancer import RATE, add_clip, dance, picture
 from tests.stages.project import (

@@ -14,9 +14,9 @@ from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.forensics.model import read_detector
 from motiontransfer.forensics.predict import judge_video
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.media.writing import write_video
 from motiontransfer.nets.frame_generator import build_generator
 from motiontransfer.training.weights import read_description, write_weights
+from motiontransfer.video.writer import write_video
 from stages.train_forensics import main
 from tests.dancer import RATE, add_clip, dance, picture
 from tests.stages.project import ARTIFACTS, TRANSFER, add_everything_to_render, write_params

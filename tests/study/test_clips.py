@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StudyError
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.study.page import clip_starts, cut, cut_spoilt, duration_seconds, in_blocks
+from motiontransfer.video.frame_store import FrameStore
 from tests.study.videos import BLUE, RED, video
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from motiontransfer.media.writing import write_video
 from motiontransfer.study.page import write_study
 from motiontransfer.study.scoring import Comparison
+from motiontransfer.video.writer import write_video
 
 RED, BLUE = (200, 40, 30), (30, 60, 200)
 

@@ -12,7 +12,7 @@ from motiontransfer.nets.window_discriminators import (
     WindowDiscriminators,
     frames_at_once,
 )
-from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.batches import Part
 from motiontransfer.training.conditioning import ConditioningSettings
 from motiontransfer.training.face_gan import FaceGanSettings

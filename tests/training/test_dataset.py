@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
-from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.training.dataset import WindowDataset
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import add_clip, dance, picture, training_clip
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)

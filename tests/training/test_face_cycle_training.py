@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.media.frame_store import FrameStore
 from motiontransfer.training.face_cycle import FaceCycleTask
 from motiontransfer.training.face_cycle_training import train_face_cycle
 from motiontransfer.training.face_cycle_weights import read_face_translator
+from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import dance
 from tests.training.small import fabric, paths, schedule
 from tests.training.small_cycle import (

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.media.tensors import frames_to_tensor
 from motiontransfer.nets.face_crops import crop_boxes
-from motiontransfer.pose.face_box import face_boxes
+from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.training.face_dataset import FaceDataset
+from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import dance, film, picture, training_clip
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from motiontransfer.nets.blocks import initialise
 from motiontransfer.nets.discriminators import Judgement
 from motiontransfer.nets.frame_generator import build_generator
-from motiontransfer.pose.drawing import draw_poses
+from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.batches import Part

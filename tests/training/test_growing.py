@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from motiontransfer.nets.blocks import halve, initialise
 from motiontransfer.nets.frame_generator import global_part
-from motiontransfer.pose.drawing import draw_poses
+from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import generator_training
 from motiontransfer.training.adversaries import Adversaries

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import torch
 
-from motiontransfer.media.frame_store import FrameWriter
-from motiontransfer.media.tensors import tensor_to_frames
 from motiontransfer.training.plate import median_plate
+from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.tensors import tensor_to_frames
 from tests.dancer import RATE, dance, picture, training_clip
 
 ROOM = picture(dance(1, missing=[0]), 0)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.training.samples import sample_grid, spread
 from tests.dancer import SIZE, dance, picture, training_clip
 from tests.training.small import STYLE

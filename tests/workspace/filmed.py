@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from motiontransfer.media.frame_store import FrameWriter
-from motiontransfer.pose.people import People
+from motiontransfer.keypoints import People
+from motiontransfer.video.frame_store import FrameWriter
 from tests.pose.whole_person import SIZE, person
 
 RATE = Fraction(25)

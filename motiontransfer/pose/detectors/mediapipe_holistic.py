@@ -1,9 +1,4 @@
-"""MediaPipe Holistic as a detector: body, hands and face of the most prominent person.
-
-Hides MediaPipe's landmark lists, its normalised coordinates, its model files and its log lines.
-Version 0.10.21 is the last one whose wheel carries models, so nothing is ever downloaded; of the
-pose models it carries only the middle one.
-"""
+"""MediaPipe Holistic: body, hands and face of the most prominent person."""
 
 import os
 import sys
@@ -18,9 +13,50 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from mediapipe.python.solutions.holistic import Holistic
 
-from motiontransfer.pose.detectors.face_mesh import FACE_MESH_JOINTS, VERTEX_OF_JOINT
-from motiontransfer.pose.people import People, nobody
+from motiontransfer.keypoints import People, nobody
 from motiontransfer.skeleton import HOLISTIC, Skeleton
+
+_MIDLINE = {
+    "face_chin": 152,
+    "face_forehead": 10,
+    "face_nose_bridge": 168,
+    "face_nose_tip": 4,
+    "face_upper_lip_top": 0,
+    "face_upper_lip_bottom": 13,
+    "face_lower_lip_top": 14,
+    "face_lower_lip_bottom": 17,
+}
+
+# part of the name after `right_face_` and `left_face_`: (the person's right, the person's left)
+_PAIRED = {
+    "temple": (21, 251),
+    "cheek": (234, 454),
+    "jaw_upper": (58, 288),
+    "jaw_middle": (136, 365),
+    "jaw_lower": (149, 378),
+    "brow_outer": (70, 300),
+    "brow_middle": (105, 334),
+    "brow_inner": (107, 336),
+    "eye_outer": (33, 263),
+    "eye_top": (159, 386),
+    "eye_inner": (133, 362),
+    "eye_bottom": (145, 374),
+    "nostril": (98, 327),
+    "mouth_corner": (61, 291),
+    "upper_lip": (39, 269),
+    "lower_lip": (181, 405),
+}
+
+FACE_MESH_JOINTS = tuple(f"face_mesh_{vertex}" for vertex in range(468))
+"""Names of all vertices, for those who ask for the full mesh; they have no left and right."""
+
+VERTEX_OF_JOINT: dict[str, int] = {
+    **_MIDLINE,
+    **{f"right_face_{part}": right for part, (right, _) in _PAIRED.items()},
+    **{f"left_face_{part}": left for part, (_, left) in _PAIRED.items()},
+    **{joint: vertex for vertex, joint in enumerate(FACE_MESH_JOINTS)},
+}
+
 
 _FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
-from motiontransfer.pose.cleaning.gaps import fill_body_gaps, fill_carried_gaps
+from motiontransfer.pose.cleaning import fill_body_gaps, fill_carried_gaps
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.whole_person import joints_of, lost, moved, person, standing
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.cleaning.outliers import remove_outliers, remove_stray_hands
+from motiontransfer.pose.cleaning import remove_outliers, remove_stray_hands
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.whole_person import HEIGHT_PX, joints_of, lost, moved, person, standing
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.cleaning.repair import CleaningSettings, clean
-from motiontransfer.pose.cleaning.side_swaps import swap_sides
+from motiontransfer.pose.cleaning import CleaningSettings, clean, swap_sides
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.whole_person import joints_of, lost, moved, person, standing
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.body_height import body_height_px
-from motiontransfer.pose.cleaning.side_swaps import repair_hands, repair_side_swaps, swap_sides
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.cleaning import repair_hands, repair_side_swaps, swap_sides
 from motiontransfer.skeleton import HOLISTIC, mirrored
 from tests.pose.whole_person import HEIGHT_PX, joints_of, lost, moved, person, standing
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.cleaning.time_filters import (
+from motiontransfer.pose.time_series import (
     OneEuroFilter,
     median,
     one_euro,

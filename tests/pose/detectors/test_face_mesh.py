@@ -1,6 +1,6 @@
 """The named face joints are distinct vertices, left and right in pairs."""
 
-from motiontransfer.pose.detectors.face_mesh import FACE_MESH_JOINTS, VERTEX_OF_JOINT
+from motiontransfer.pose.detectors.mediapipe_holistic import FACE_MESH_JOINTS, VERTEX_OF_JOINT
 from motiontransfer.skeleton import FACE_JOINTS, mirrored
 
 

@@ -9,16 +9,15 @@ import skimage.data
 import torch
 
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.pose.detectors.keypointrcnn import (
+from motiontransfer.pose.detectors.keypoint_rcnn import (
     OFFICIAL_WEIGHTS,
     KeypointRcnnConfig,
     KeypointRcnnDetector,
     joint_confidence,
     load_network,
 )
-from motiontransfer.pose.joint_sets import COCO_17
 from motiontransfer.pretrained import cache_folder
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.skeleton import COCO_17, HOLISTIC
 
 CONFIG = KeypointRcnnConfig(
     model=OFFICIAL_WEIGHTS, max_people=2, min_detection_confidence=0.5, min_visibility=0.3

@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 
 from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden, without_outsiders
-from motiontransfer.pose.person_boxes import default_detector
+from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import FACE_JOINTS, mirrored
 
 CONFIG = default_detector()

@@ -12,8 +12,7 @@ import skimage.data
 from mediapipe.python.solutions.pose import Pose
 
 from motiontransfer.errors import ParamsError, WeightsError
-from motiontransfer.pose.detectors.face_mesh import VERTEX_OF_JOINT
-from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden
+from motiontransfer.pose.detectors.mediapipe_holistic import VERTEX_OF_JOINT, native_stderr_hidden
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig, TasksDetector
 from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC
 from tests.pose.detectors.wheel_networks import holistic_bundle, packed, pose_networks

@@ -9,8 +9,12 @@ import pytest
 import skimage.data
 
 from motiontransfer.errors import MissingFileError, WeightsError
-from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
-from motiontransfer.pose.detectors.task_bundles import OFFICIAL_MODELS, is_holistic, read_bundle
+from motiontransfer.pose.detectors.mediapipe_tasks import (
+    OFFICIAL_MODELS,
+    TasksConfig,
+    is_holistic,
+    read_bundle,
+)
 from motiontransfer.pretrained import cache_folder
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.detectors.wheel_networks import holistic_bundle, packed, pose_networks

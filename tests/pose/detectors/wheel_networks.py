@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mediapipe
 
-from motiontransfer.pose.detectors.task_bundles import read_bundle, with_scaling
+from motiontransfer.pose.detectors.mediapipe_tasks import read_bundle, with_scaling
 
 
 def packed(networks):

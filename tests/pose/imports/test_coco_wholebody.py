@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.pose.imports.coco_wholebody import read_coco_wholebody
-from motiontransfer.pose.joint_sets import COCO_WHOLEBODY
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.importers import read_coco_wholebody
+from motiontransfer.skeleton import COCO_WHOLEBODY, HOLISTIC
 from tests.pose.imports.drawn_person import flat, place_of, rows_of
 
 # Whom each frame shows, and where: two people, nobody, one.

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.pose.imports.frames import check_joint_order, frames_in_order, people_of
-from motiontransfer.pose.joint_sets import BODY_23, BODY_25, COCO_17, COCO_18, COCO_WHOLEBODY
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.importers import check_joint_order, frames_in_order, people_of
+from motiontransfer.skeleton import BODY_23, BODY_25, COCO_17, COCO_18, COCO_WHOLEBODY, HOLISTIC
 from tests.pose.imports.drawn_person import place_of, rows_of
 
 SOURCE = Path("keypoints/dance")

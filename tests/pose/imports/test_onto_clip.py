@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.media.clip import Clip, write_description, write_index
-from motiontransfer.media.framing import fit_framing
-from motiontransfer.pose.imports.onto_clip import import_people
-from motiontransfer.pose.joint_sets import BODY_25, COCO_WHOLEBODY
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.importers import import_people
+from motiontransfer.skeleton import BODY_25, COCO_WHOLEBODY, HOLISTIC
+from motiontransfer.video.clip import Clip, write_description, write_index
+from motiontransfer.video.geometry import fit_framing
 from tests.pose.imports.drawn_person import flat, place_of, rows_of
 
 NOSE = HOLISTIC.index("nose")

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.pose.imports.openpose_json import read_openpose_json
-from motiontransfer.pose.joint_sets import (
+from motiontransfer.pose.importers import read_openpose_json
+from motiontransfer.skeleton import (
     BODY_23,
     BODY_25,
     COCO_18,
     COCO_WHOLEBODY,
+    HOLISTIC,
     IBUG_68,
+    LEFT_HAND_JOINTS,
     OPENPOSE_FACE_70,
+    RIGHT_HAND_JOINTS,
 )
-from motiontransfer.skeleton import HOLISTIC, LEFT_HAND_JOINTS, RIGHT_HAND_JOINTS
 from tests.pose.imports.drawn_person import flat, place_of, rows_of
 
 BODIES = {"BODY_25": BODY_25, "BODY_23": BODY_23, "COCO_18": COCO_18}

@@ -1,1 +1,0 @@
-"""Video in, video out, and the store of frames between."""

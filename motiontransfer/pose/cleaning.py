@@ -1,0 +1,466 @@
+"""Keypoint cleaning: outliers, left/right swaps, gap filling, smoothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int8, Int64
+from scipy.interpolate import PchipInterpolator
+
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.time_series import TimeFilter, alike, inner_gaps, smooth
+from motiontransfer.skeleton import Skeleton, mirrored
+
+# In body heights: how far detectors stray without being wrong, and about 100 m/s² for a grown
+# person, several times what a dancer's hand reaches; the demo's true joints stay below a quarter.
+_STRAYING = 0.03
+_ACCELERATION = 60.0  # a second, squared
+_OWN_MOTION_FACTOR = 3.0  # above the median step around
+_OWN_MOTION_SECONDS = 1.0
+_STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
+
+
+def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
+    """Make joints missing that jump and return.
+
+    Args:
+        longest_frames: what lasts longer is taken for real; 0 removes nothing.
+    """
+    tracks, seen, joints_of_track = _tracks(keypoints)
+    height = body_height_px(keypoints)
+    gone = np.zeros(seen.shape, np.bool_)
+    for length in range(1, longest_frames + 1):
+        gone |= _excursions(
+            tracks, seen, length=length, height=height, frame_rate=keypoints.frame_rate
+        )
+    removed = np.zeros(keypoints.score.shape, np.bool_)
+    for index, joints in enumerate(joints_of_track):
+        removed[:, joints] = gone[:, index, None]
+    return without(keypoints, removed)
+
+
+def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
+    """Make a hand missing where it lies far from the body's wrist."""
+    removed = np.zeros(keypoints.score.shape, np.bool_)
+    farthest = _STRAY_HAND * body_height_px(keypoints)
+    for side in ("left", "right"):
+        hand, hand_score = keypoints.joint(f"{side}_hand_wrist")
+        wrist, wrist_score = keypoints.joint(f"{side}_wrist")
+        stray = np.linalg.norm(hand - wrist, axis=1) > farthest
+        stray &= (hand_score > 0) & (wrist_score > 0)
+        removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
+    return without(keypoints, removed)
+
+
+def without(keypoints: Keypoints, removed: Bool[np.ndarray, "frames joints"]) -> Keypoints:
+    """The same keypoints with some of them missing."""
+    filled = keypoints.filled
+    return replace(
+        keypoints,
+        points=np.where(removed[..., None], np.float32(0), keypoints.points),
+        score=np.where(removed, np.float32(0), keypoints.score),
+        filled=None if filled is None else filled & ~removed,
+    )
+
+
+def _tracks(
+    keypoints: Keypoints,
+) -> tuple[Float64[np.ndarray, "frames tracks 2"], Bool[np.ndarray, "frames tracks"], list[slice]]:
+    """What is judged together: each joint of the body, and the middle of each other group."""
+    present = keypoints.score > 0
+    joints_of_track = []
+    for group, _ in keypoints.skeleton.groups:
+        where = keypoints.skeleton.slice(group)
+        alone = [slice(joint, joint + 1) for joint in range(where.start, where.stop)]
+        joints_of_track += alone if group == "body" else [where]
+    count = np.stack([present[:, joints].sum(axis=1) for joints in joints_of_track], axis=1)
+    total = np.stack(  # missing joints are (0, 0) and add nothing
+        [keypoints.points[:, joints].sum(axis=1, dtype=np.float64) for joints in joints_of_track],
+        axis=1,
+    )
+    return total / np.maximum(count, 1)[..., None], count > 0, joints_of_track
+
+
+def _excursions(
+    tracks: Float64[np.ndarray, "frames tracks 2"],
+    seen: Bool[np.ndarray, "frames tracks"],
+    *,
+    length: int,
+    height: float,
+    frame_rate: Fraction,
+) -> Bool[np.ndarray, "frames tracks"]:
+    """Where a track is off the straight line between the frames before and after for `length`."""
+    span = length + 1
+    gone = np.zeros(seen.shape, np.bool_)
+    if len(tracks) <= span:
+        return gone
+    before, after = tracks[:-span], tracks[span:]
+    strays = []
+    for step in range(1, span):
+        here = slice(step, len(tracks) - span + step)
+        line = before + (after - before) * (step / span)
+        distance = np.linalg.norm(tracks[here] - line, axis=2)
+        strays.append(np.where(seen[here], distance, np.inf))
+    least = np.min(strays, axis=0)
+    seconds = span / 2 / float(frame_rate)
+    possible = height * (_STRAYING + _ACCELERATION * seconds**2 / 2)
+    went_on = np.linalg.norm(after - before, axis=2)
+    strayed = np.isfinite(least) & (least > np.maximum(possible, went_on))
+    suspect = strayed & seen[:-span] & seen[span:]
+    for start, track in np.argwhere(suspect).tolist():
+        usual = _usual_step(tracks[:, track], seen[:, track], start, start + span, frame_rate)
+        if least[start, track] > _OWN_MOTION_FACTOR * usual * span / 2:
+            gone[start + 1 : start + span, track] = seen[start + 1 : start + span, track]
+    return gone
+
+
+def _usual_step(
+    track: Float64[np.ndarray, "frames 2"],
+    seen: Bool[np.ndarray, " frames"],
+    before: int,
+    after: int,
+    frame_rate: Fraction,
+) -> float:
+    """Median distance from frame to frame around an excursion, without the excursion itself."""
+    reach = round(_OWN_MOTION_SECONDS / 2 * frame_rate)
+    around = (slice(max(0, before - reach), before + 1), slice(after, after + reach + 1))
+    steps = [
+        np.linalg.norm(np.diff(track[part], axis=0), axis=1)[seen[part][1:] & seen[part][:-1]]
+        for part in around
+    ]
+    every = np.concatenate(steps)
+    return float(np.median(every)) if len(every) else 0.0
+
+
+_ARM = ("left_elbow", "left_wrist", "left_pinky", "left_index", "left_thumb")
+_LEG = ("left_knee", "left_ankle", "left_heel", "left_foot_index")
+
+_TURNS_PER_SECOND = 2.5  # a quick spin
+_WIDTH = 0.26  # of the shoulders, body heights
+_COST_OF_A_SWAPPED_SECOND = 0.1  # body heights
+_WRONG_WRIST = 0.1  # body heights between a hand and its wrist from which it may be the other's
+
+
+def repair_side_swaps(keypoints: Keypoints) -> Keypoints:
+    """Swap left and right back: of the whole body first, then of arms or legs alone."""
+    skeleton = keypoints.skeleton
+    body = tuple(
+        joint
+        for group, joints in skeleton.groups
+        if group == "body"
+        for joint in joints
+        if joint.startswith("left_")
+    )
+    left_hand = _group(skeleton, "left_hand")  # was looked for at the wrist, so goes with it
+    for judged, moved in (
+        (body, (*body, *left_hand)),
+        (_ARM, (*_ARM, *left_hand)),
+        (_LEG, _LEG),
+    ):
+        keypoints = swap_sides(keypoints, swapped_frames(keypoints, judged), joints=moved)
+    return keypoints
+
+
+def repair_hands(keypoints: Keypoints) -> Keypoints:
+    """Give each hand to the wrist it hangs on, where both or the only one found are wrong."""
+    left_wrong, left_seen = _on_the_other_wrist(keypoints, "left")
+    right_wrong, right_seen = _on_the_other_wrist(keypoints, "right")
+    frames = (left_wrong & (right_wrong | ~right_seen)) | (right_wrong & ~left_seen)
+    return swap_sides(keypoints, frames, joints=_group(keypoints.skeleton, "left_hand"))
+
+
+def swap_sides(
+    keypoints: Keypoints, frames: Bool[np.ndarray, " frames"], *, joints: Sequence[str]
+) -> Keypoints:
+    """Exchange joints of the left with those of the right in some frames.
+
+    Args:
+        joints: names of the left ones.
+    """
+    order = np.arange(len(keypoints.skeleton.joints))
+    for joint in joints:
+        left, right = (keypoints.skeleton.index(name) for name in (joint, mirrored(joint)))
+        order[left], order[right] = right, left
+    chosen = frames[:, None]
+    filled = keypoints.filled
+    return replace(
+        keypoints,
+        points=np.where(chosen[..., None], keypoints.points[:, order], keypoints.points),
+        score=np.where(chosen, keypoints.score[:, order], keypoints.score),
+        filled=None if filled is None else np.where(chosen, filled[:, order], filled),
+    )
+
+
+def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Bool[np.ndarray, " frames"]:
+    """Where left and right of these joints are exchanged, by how they move from frame to frame.
+
+    Args:
+        joints: names of the left ones.
+    """
+    indices = [keypoints.skeleton.index(joint) for joint in joints]
+    others = [keypoints.skeleton.index(mirrored(joint)) for joint in joints]
+    points, score = keypoints.points.astype(np.float64), keypoints.score
+    seen = (score[:, indices] > 0) & (score[:, others] > 0)
+    height = body_height_px(keypoints)
+    swapped = np.zeros(keypoints.num_frames, np.bool_)
+    judged = np.flatnonzero(seen.sum(axis=1))
+    if len(judged) < 2 or height == 0:
+        return swapped
+    pairs = np.stack([points[:, indices], points[:, others]], axis=2) / height
+    gains = _gains(pairs[judged], seen[judged])
+    steps = np.diff(judged)
+    changes = np.array([_cost_of_a_change(int(step), keypoints.frame_rate) for step in steps])
+    staying = _COST_OF_A_SWAPPED_SECOND / float(keypoints.frame_rate)
+    swapped[judged] = _cheapest_labels(changes - gains, staying=staying)
+    return swapped
+
+
+def _gains(
+    pairs: Float64[np.ndarray, "frames pairs 2 2"], seen: Bool[np.ndarray, "frames pairs"]
+) -> Float64[np.ndarray, " steps"]:
+    """How much shorter joints move from each frame to the next if sides change there.
+
+    The median over pairs: arms or legs that cross by themselves are not the body. Nothing is gained
+    where joints then still move half as far: a cut, or someone else.
+    """
+    earlier, later = pairs[:-1], pairs[1:]
+    kept = np.linalg.norm(later - earlier, axis=3).sum(axis=2)
+    changed = np.linalg.norm(later[:, :, ::-1] - earlier, axis=3).sum(axis=2)
+    both = seen[:-1] & seen[1:]
+    lands = _median(changed, both) < _median(kept, both) / 2
+    gains = _median(kept - changed, both)
+    return np.where(lands, gains, np.minimum(gains, 0))
+
+
+def _median(
+    values: Float64[np.ndarray, "steps pairs"], counted: Bool[np.ndarray, "steps pairs"]
+) -> Float64[np.ndarray, " steps"]:
+    """Median along the last axis of what is counted; 0 where nothing is."""
+    ordered = np.sort(np.where(counted, values, np.inf), axis=1)
+    count = counted.sum(axis=1)
+    middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[1] - 1)])
+    found = np.take_along_axis(ordered, middle.T, axis=1).mean(axis=1)
+    return np.where(count > 0, found, 0.0)
+
+
+def _cost_of_a_change(num_frames: int, frame_rate: Fraction) -> float:
+    """How far both sides move at most in a turn over some frames, body heights."""
+    turned = min(np.pi * _TURNS_PER_SECOND * num_frames / float(frame_rate), np.pi / 2)
+    return 2 * _WIDTH * float(np.sin(turned))
+
+
+def _cheapest_labels(
+    changes: Float64[np.ndarray, " steps"], *, staying: float
+) -> Int8[np.ndarray, " frames"]:
+    """For each frame 0 as found or 1 swapped, at the least total cost.
+
+    Args:
+        changes: cost of a change between each frame and the next.
+        staying: cost of each swapped frame.
+    """
+    cost = [0.0, staying]
+    came_from = np.zeros((len(changes), 2), np.int8)
+    for step, change in enumerate(changes):
+        ways = [(cost[0], cost[1] + change), (cost[1], cost[0] + change)]
+        for state, (keep, switch) in enumerate(ways):
+            came_from[step, state] = state if keep <= switch else 1 - state
+        cost = [min(ways[0]), min(ways[1]) + staying]
+    labels = np.zeros(len(changes) + 1, np.int8)
+    labels[-1] = int(cost[1] < cost[0])
+    for step in range(len(changes) - 1, -1, -1):
+        labels[step] = came_from[step, labels[step + 1]]
+    return labels
+
+
+def _on_the_other_wrist(
+    keypoints: Keypoints, side: str
+) -> tuple[Bool[np.ndarray, " frames"], Bool[np.ndarray, " frames"]]:
+    """Where a hand clearly hangs on the other side's wrist, and where it is seen at all."""
+    hand, hand_score = keypoints.joint(f"{side}_hand_wrist")
+    own, own_score = keypoints.joint(f"{side}_wrist")
+    other, other_score = keypoints.joint(mirrored(f"{side}_wrist"))
+    to_own, to_other = (np.linalg.norm(hand - wrist, axis=1) for wrist in (own, other))
+    wrong = (to_own > _WRONG_WRIST * body_height_px(keypoints)) & (to_other < to_own / 2)
+    return wrong & (hand_score > 0) & (own_score > 0) & (other_score > 0), hand_score > 0
+
+
+def _group(skeleton: Skeleton, name: str) -> tuple[str, ...]:
+    return dict(skeleton.groups).get(name, ())
+
+
+CARRIER_OF_GROUP = MappingProxyType(
+    {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose", "face_mesh": "nose"}
+)
+"""Joint group that comes and goes as a whole -> the body's joint it moves with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    start: int
+    stop: int
+    joints: Int64[np.ndarray, " some"]
+    seen: Bool[np.ndarray, " frames"]
+
+
+def fill_body_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypoints:
+    """Fill the gaps of each joint of the body.
+
+    Gaps that are longer, or at the clip's ends, stay. What was seen is not touched.
+    """
+    body = keypoints.skeleton.slice("body")
+    gaps = [
+        _Gap(start, stop, body.start + joints, seen)
+        for joints, seen in alike(keypoints.score[:, body] > 0)
+        for start, stop in inner_gaps(seen, longest=longest_gap_frames)
+    ]
+    return _filled(keypoints, gaps, carriers={}, longest_gap_frames=longest_gap_frames)
+
+
+def fill_carried_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypoints:
+    """Fill the gaps of hands and face, each as a whole, carried by the body's joints.
+
+    A gap is where no joint of the group is seen; a joint missing on one side of it stays missing in
+    it. Where the carrying joint is missing too, the group moves by itself.
+    """
+    gaps, carriers = [], {}
+    for group, _ in keypoints.skeleton.groups:
+        if group not in CARRIER_OF_GROUP:
+            continue
+        where = keypoints.skeleton.slice(group)
+        seen = keypoints.score[:, where] > 0
+        for start, stop in inner_gaps(seen.sum(axis=1) > 0, longest=longest_gap_frames):
+            for joints, joint_seen in alike(seen):
+                if joint_seen[start - 1] and joint_seen[stop]:
+                    gaps.append(_Gap(start, stop, where.start + joints, joint_seen))
+        carrier = keypoints.skeleton.index(CARRIER_OF_GROUP[group])
+        carriers |= dict.fromkeys(range(where.start, where.stop), carrier)
+    return _filled(keypoints, gaps, carriers=carriers, longest_gap_frames=longest_gap_frames)
+
+
+def _filled(
+    keypoints: Keypoints, gaps: list[_Gap], *, carriers: dict[int, int], longest_gap_frames: int
+) -> Keypoints:
+    points, score = keypoints.points.copy(), keypoints.score.copy()
+    marked = keypoints.filled
+    filled = np.zeros(score.shape, np.bool_) if marked is None else marked.copy()
+    for gap in gaps:
+        here = np.ix_(np.arange(gap.start, gap.stop), gap.joints)
+        carrier = carriers.get(int(gap.joints[0]))
+        points[here] = _positions(keypoints, gap, carrier, reach=longest_gap_frames + 1)
+        score[here] = _faded(keypoints, gap, longest_gap_frames)
+        filled[here] = True
+    return replace(keypoints, points=points, score=score, filled=filled)
+
+
+def _positions(
+    keypoints: Keypoints, gap: _Gap, carrier: int | None, *, reach: int
+) -> Float64[np.ndarray, "gap some 2"]:
+    """Where the joints are in the gap, by the two nearest frames on either side.
+
+    Args:
+        reach: how many frames away from the gap such a frame may be.
+    """
+    values, seen = keypoints.points[:, gap.joints].astype(np.float64), gap.seen
+    moved = np.zeros((keypoints.num_frames, 1, 2))
+    if carrier is not None:
+        carried = keypoints.score[:, carrier] > 0
+        if carried[gap.start - 1 : gap.stop + 1].all():
+            moved, seen = keypoints.points[:, carrier, None].astype(np.float64), seen & carried
+    first = max(0, gap.start - reach)
+    before = first + np.flatnonzero(seen[first : gap.start])[-2:]
+    after = gap.stop + np.flatnonzero(seen[gap.stop : gap.stop + reach])[:2]
+    known = np.concatenate([before, after])
+    curve = PchipInterpolator(known, values[known] - moved[known], axis=0)
+    return curve(np.arange(gap.start, gap.stop)) + moved[gap.start : gap.stop]
+
+
+def _faded(
+    keypoints: Keypoints, gap: _Gap, longest_gap_frames: int
+) -> Float64[np.ndarray, "gap some"]:
+    """Scores from one side to the other, less with each frame away from what was seen."""
+    length = gap.stop - gap.start
+    after = np.arange(1, length + 1)[:, None]
+    before, behind = (keypoints.score[at, gap.joints] for at in (gap.start - 1, gap.stop))
+    straight = before + (behind - before) * (after / (length + 1))
+    distance = np.minimum(after, length + 1 - after)
+    return straight.astype(np.float64) * (1 - distance / (longest_gap_frames + 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleaningSettings:
+    """What is repaired and how much is smoothed."""
+
+    longest_gap_seconds: float
+    """Gaps up to this long are filled; 0: none."""
+
+    longest_outlier_seconds: float
+    """Jumps away and back within this time are removed; 0: none."""
+
+    smoothing: TimeFilter
+    """Filter over time."""
+
+    smoothing_seconds: float
+    """Width of its window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repairs:
+    """What cleaning did in each frame."""
+
+    sides: Bool[np.ndarray, " frames"]
+    """Left and right were exchanged: of the body, the arms or the legs."""
+
+    hands: Bool[np.ndarray, " frames"]
+    """A hand was given to the other wrist."""
+
+    removed: Int64[np.ndarray, " frames"]
+    """How many joints were taken for outliers."""
+
+    filled: Int64[np.ndarray, " frames"]
+    """How many joints were filled in."""
+
+    def counts(self) -> dict[str, int]:
+        """Sums over the clip."""
+        return {
+            "frames_with_sides_repaired": int(self.sides.sum()),
+            "frames_with_hands_repaired": int(self.hands.sum()),
+            "frames_with_joints_removed": int((self.removed > 0).sum()),
+            "joints_removed": int(self.removed.sum()),
+            "joints_filled": int(self.filled.sum()),
+        }
+
+
+def clean(keypoints: Keypoints, settings: CleaningSettings) -> tuple[Keypoints, Repairs]:
+    """Repair one person's keypoints, and tell what was done; the number of frames never changes."""
+    with_sides = repair_side_swaps(keypoints)
+    with_hands = repair_hands(with_sides)
+    longest = round(settings.longest_outlier_seconds * keypoints.frame_rate)
+    kept = remove_stray_hands(remove_outliers(with_hands, longest_frames=longest))
+    cleaned = _filled_and_smoothed(kept, settings)
+    filled = cleaned.filled if cleaned.filled is not None else np.zeros_like(kept.score, np.bool_)
+    return cleaned, Repairs(
+        sides=_differs(keypoints, with_sides),
+        hands=_differs(with_sides, with_hands),
+        removed=((with_hands.score > 0) & (kept.score == 0)).sum(axis=1),
+        filled=filled.sum(axis=1),
+    )
+
+
+def _filled_and_smoothed(keypoints: Keypoints, settings: CleaningSettings) -> Keypoints:
+    longest = round(settings.longest_gap_seconds * keypoints.frame_rate)
+    others = [group for group, _ in keypoints.skeleton.groups if group != "body"]
+    for fill, groups in ((fill_body_gaps, ["body"]), (fill_carried_gaps, others)):
+        keypoints = smooth(
+            fill(keypoints, longest_gap_frames=longest),
+            settings.smoothing,
+            seconds=settings.smoothing_seconds,
+            groups=groups,
+        )
+    return keypoints
+
+
+def _differs(before: Keypoints, after: Keypoints) -> Bool[np.ndarray, " frames"]:
+    return (before.points != after.points).sum(axis=(1, 2)) > 0

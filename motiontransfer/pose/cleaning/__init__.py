@@ -1,1 +1,0 @@
-"""Cleaning: what a detector found of a person, made fit to be drawn."""

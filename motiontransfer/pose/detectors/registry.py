@@ -1,0 +1,223 @@
+"""Detectors by the name that params.yaml gives them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from pydantic import BaseModel, Field
+
+from motiontransfer.errors import ParamsError
+from motiontransfer.keypoints import Detections
+from motiontransfer.parallel import Compute
+from motiontransfer.params import PARAMS_FILE, Section, load_section
+from motiontransfer.pose.boxes import enclosing_box
+from motiontransfer.pose.detection import (
+    DetectorConfig,
+    Detectors,
+    detect_clip,
+    detect_several,
+    tracked,
+)
+from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
+from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
+from motiontransfer.pose.importers import import_people
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.video.clip import FRAMES_FILE
+
+DetectorName = Literal[
+    "mediapipe_holistic", "mediapipe_tasks", "keypointrcnn", "openpose_json", "coco_wholebody"
+]
+_SECTION = "detect_keypoints"
+
+
+class _FinderParams(Section):
+    """What every detector needs to know that looks at frames."""
+
+    max_people: int = Field(ge=1)
+    min_detection_confidence: float = Field(ge=0, le=1)
+    min_visibility: float = Field(ge=0, le=1)
+    segment_frames: int = Field(ge=1)
+
+
+class HolisticParams(_FinderParams):
+    """The section with `mediapipe_holistic`: body, hands and face."""
+
+    detector: Literal["mediapipe_holistic"]
+    min_tracking_confidence: float = Field(ge=0, le=1)
+    smoothing: Literal["none", "one_euro"]
+    face_mesh: Literal["subset", "full"]
+    warmup_frames: int = Field(ge=0)
+
+
+class TasksParams(_FinderParams):
+    """The section with `mediapipe_tasks`: bodies, or one person if the model is a holistic one."""
+
+    detector: Literal["mediapipe_tasks"]
+    model: str = WHEEL
+    min_tracking_confidence: float = Field(ge=0, le=1)
+
+
+class KeypointRcnnParams(_FinderParams):
+    """The section with `keypointrcnn`: bodies."""
+
+    detector: Literal["keypointrcnn"]
+    model: str | None = None
+    """None: the official weights."""
+
+
+class ImportParams(Section):
+    """The section with keypoints made elsewhere: nothing is left to be set."""
+
+    detector: Literal["openpose_json", "coco_wholebody"]
+
+
+DetectorParams = HolisticParams | TasksParams | KeypointRcnnParams | ImportParams
+
+_PARAMS_OF: dict[str, type[DetectorParams]] = {
+    "mediapipe_holistic": HolisticParams,
+    "mediapipe_tasks": TasksParams,
+    "keypointrcnn": KeypointRcnnParams,
+    "openpose_json": ImportParams,
+    "coco_wholebody": ImportParams,
+}
+
+
+class _Named(BaseModel):
+    detector: DetectorName
+
+
+class _Video(BaseModel):
+    detector: DetectorName | None = None
+
+
+def load_detector(video: str) -> DetectorParams:
+    """The params of a video's detector: its own, or that of the section `detect_keypoints`.
+
+    A video's own detector takes from the section what it knows; its model is the default one.
+
+    Raises:
+        ParamsError: a setting is missing, unknown to the detector or out of range.
+    """
+    name = load_section(_Named, _SECTION).detector
+    params = load_section(_PARAMS_OF[name], _SECTION)
+    own = load_section(_Video, f"videos.{video}").detector
+    if own in (None, name):
+        return params
+    fields = _PARAMS_OF[own].model_fields
+    known = {key: value for key, value in params if key in fields and key != "model"}
+    missing = [key for key, field in fields.items() if field.is_required() and key not in known]
+    if missing:
+        raise ParamsError(
+            f"{PARAMS_FILE}: videos.{video}.detector: {own} needs {', '.join(missing)}, which "
+            f"{_SECTION} does not have with detector: {name}; make {own} the section's detector, "
+            f"and {name} that of the other videos"
+        )
+    return _PARAMS_OF[own].model_validate({**known, "detector": own})
+
+
+def detect_as_chosen(
+    clip: Path, params: DetectorParams, *, video: Path, compute: Compute
+) -> Detections:
+    """Everyone in a decoded clip, by track.
+
+    Args:
+        clip: its folder.
+        video: where the clip comes from: for keypoints made elsewhere, the folder that has them.
+
+    Raises:
+        MissingFileError: the clip, a model or the keypoints to import are not there.
+        VideoError: a frame cannot be read.
+        KeypointsError: the keypoints to import do not belong to this video.
+        WeightsError: a model is not one that the detector can use.
+        ComputeError: workers cannot be had, or one was killed.
+    """
+    frames = clip / FRAMES_FILE
+    if isinstance(params, ImportParams):
+        people = import_people(video, clip, layout=params.detector)
+        return tracked(people, frames, skeleton=HOLISTIC, detector=params.detector)
+    if isinstance(params, HolisticParams):
+        return _detect_holistic(frames, params, compute=compute)
+    if isinstance(params, KeypointRcnnParams):
+        config, compute = _keypointrcnn(params, compute)
+    else:
+        config: DetectorConfig = _tasks(params, model=params.model)
+    with config.open():
+        pass  # fetches the model once, before all workers want it
+    return detect_clip(
+        frames,
+        detector=config,
+        segment_frames=params.segment_frames,
+        warmup_frames=0,  # neither remembers the frames before
+        compute=compute,
+    )
+
+
+def _detect_holistic(frames: Path, params: HolisticParams, *, compute: Compute) -> Detections:
+    """With `max_people: 1` nobody else is looked for."""
+    single = params.fill(HolisticConfig)
+    if params.max_people == 1:
+        return detect_clip(
+            frames,
+            detector=single,
+            segment_frames=params.segment_frames,
+            warmup_frames=params.warmup_frames,
+            compute=compute,
+        )
+    return detect_several(
+        frames,
+        detectors=Detectors(single=single, finder=_tasks(params, model=WHEEL)),
+        segment_frames=params.segment_frames,
+        warmup_frames=params.warmup_frames,
+        compute=compute,
+    )
+
+
+def _tasks(params: HolisticParams | TasksParams, *, model: str) -> TasksConfig:
+    return params.fill(
+        TasksConfig, model=model, min_presence_confidence=params.min_tracking_confidence
+    )
+
+
+def _keypointrcnn(params: KeypointRcnnParams, compute: Compute) -> tuple[DetectorConfig, Compute]:
+    """On a GPU with one worker unless a number is given: one for each core would fill it."""
+    import torch
+
+    from motiontransfer.pose.detectors.keypoint_rcnn import OFFICIAL_WEIGHTS, KeypointRcnnConfig
+
+    if compute.backend == "local" and torch.cuda.is_available():
+        compute = compute.model_copy(update={"num_workers": compute.num_workers or 1})
+    return params.fill(KeypointRcnnConfig, model=params.model or OFFICIAL_WEIGHTS), compute
+
+
+def default_detector() -> HolisticConfig:
+    """The detector for those who ask only where the person is, e.g. to measure a result."""
+    return HolisticConfig(
+        min_detection_confidence=0.5,
+        min_tracking_confidence=0.5,
+        min_visibility=0.3,
+        smoothing="none",
+        face_mesh="subset",
+    )
+
+
+def person_boxes(
+    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, margin: float = 0.15
+) -> list[tuple[int, int, int, int] | None]:
+    """Where the person is in each of some unrelated frames; None where nobody is found.
+
+    Boxes are x0, y0, x1, y1, half-open and inside the frame.
+
+    Args:
+        margin: added on each side, as a share of the larger extent of the joints found.
+    """
+    config = default_detector()
+    boxes: list[tuple[int, int, int, int] | None] = []
+    for frame in frames:
+        with config.open() as detector:  # a new one each time: the frames do not follow each other
+            (people,) = detector.detect([frame])
+        size = (frame.shape[0], frame.shape[1])
+        found = people.points[people.score > 0]
+        boxes.append(enclosing_box(found, margin=margin, image_size=size))
+    return boxes

@@ -1,1 +1,0 @@
-"""Keypoints made elsewhere: read, checked and moved onto a clip's frames."""

@@ -1,0 +1,365 @@
+"""Pose maps: anti-aliased drawing of keypoints as images, in batches on any device."""
+
+import colorsys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
+
+LimbEncoding = Literal["sticks", "limbs"]
+
+# A hand or a face has many short limbs; it is drawn thinner than the body by this factor.
+_THINNING_OF_GROUP = {"body": 1.0, "left_hand": 0.6, "right_hand": 0.6, "face": 0.5}
+
+# Body limbs that share a channel in the `limbs` encoding; left and right never do.
+CHANNELS = (
+    "trunk",
+    *("left_upper_arm", "left_forearm", "left_thigh", "left_shin", "left_foot", "left_palm"),
+    *("right_upper_arm", "right_forearm", "right_thigh", "right_shin", "right_foot", "right_palm"),
+    *("head", "left_hand", "right_hand", "face_outline", "face_eyes", "face_mouth"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Palette:
+    """The limbs that a skeleton lets draw, one entry a limb in each field."""
+
+    start: tuple[int, ...]
+    """Index of the joint at one end."""
+
+    end: tuple[int, ...]
+    """Index of the joint at the other end."""
+
+    thinning: tuple[float, ...]
+    """Width as a share of the body sticks' width."""
+
+    channels: tuple[tuple[int, ...], ...]
+    """Channels in which the limb shows; as many for every limb."""
+
+    shades: tuple[tuple[float, ...], ...]
+    """How strong it is in each of them, in [0, 1]."""
+
+
+@lru_cache(maxsize=16)
+def limb_palette(skeleton: Skeleton, encoding: LimbEncoding) -> Palette:
+    """The looks of all limbs whose two joints the skeleton has.
+
+    Raises:
+        KeypointsError: there is no such limb.
+    """
+    joints = skeleton.joints
+    looks = [
+        (
+            joints.index(limb[0]),
+            joints.index(limb[1]),
+            _THINNING_OF_GROUP[group],
+            *_channels_and_shades(group, index, encoding),
+        )
+        for group, limbs in LIMBS_OF_GROUP.items()
+        for index, limb in enumerate(limbs)
+        if set(limb) <= set(joints)
+    ]
+    if not looks:
+        raise KeypointsError(
+            f"expected a skeleton with one of {list(LIMBS_OF_GROUP)}, and in it both joints of a "
+            f"limb that is drawn, got none: its joints are {', '.join(joints)}"
+        )
+    start, end, thinning, channels, shades = zip(*looks, strict=True)
+    return Palette(start=start, end=end, thinning=thinning, channels=channels, shades=shades)
+
+
+def _channels_and_shades(
+    group: str, index: int, encoding: LimbEncoding
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    limbs = LIMBS_OF_GROUP[group]
+    if encoding == "sticks":
+        return (0, 1, 2), _colour_of_limb(group, index, len(limbs))
+    return (CHANNELS.index(_channel_of_limb(group, limbs[index])),), (1.0,)
+
+
+def _colour_of_limb(group: str, index: int, num_limbs: int) -> tuple[float, float, float]:
+    """A hue of its own for each limb; faces and hands paler, so that they read on top of arms."""
+    saturation = {"body": 1.0, "face": 0.15}.get(group, 0.6)
+    return colorsys.hsv_to_rgb(index / num_limbs, saturation, 1.0)
+
+
+def _channel_of_limb(group: str, limb: Limb) -> str:
+    if group == "face":
+        parts = " ".join(limb)
+        if "lip" in parts or "mouth" in parts:
+            return "face_mouth"
+        return (
+            "face_eyes"
+            if any(name in parts for name in ("eye", "brow", "nose"))
+            else "face_outline"
+        )
+    if group != "body":
+        return group
+    side = limb[1].split("_")[0]
+    if {limb[0], limb[1]} in ({"left_shoulder", "right_shoulder"}, {"left_hip", "right_hip"}):
+        return "trunk"
+    if limb[0].endswith("shoulder") and limb[1].endswith("hip"):
+        return "trunk"
+    for end, part in (
+        *(("elbow", "upper_arm"), ("wrist", "forearm"), ("knee", "thigh")),
+        *(("_ankle", "shin"), ("heel", "foot"), ("foot_index", "foot"), ("pinky", "palm")),
+    ):
+        if limb[1].endswith(end):
+            return f"{side}_{part}"
+    return f"{side}_palm" if limb[0].endswith("wrist") else "head"
+
+
+_TILE_PX = 8
+
+
+def paint_sticks(
+    points: Float[Tensor, "sticks 2 2"],
+    *,
+    radius_px: Float[Tensor, " sticks"],
+    intensity: Float[Tensor, "sticks shades"],
+    plane: Int[Tensor, "sticks shades"],
+    num_planes: int,
+    size: tuple[int, int],
+) -> Float[Tensor, "planes height width"]:
+    """Paint sticks on planes that are zero elsewhere; where they cross, the strongest shows.
+
+    Args:
+        points: both ends of each stick, (x, y).
+        intensity: of a pixel that is covered whole, in each plane on which the stick shows.
+        plane: on which planes these are.
+    """
+    height, width = size
+    rows, columns = -(-height // _TILE_PX), -(-width // _TILE_PX)
+    stick, row, column = _touched_tiles(points.detach(), radius_px + 1, rows, columns)
+    coverage = _coverage(points[stick], radius_px[stick], row * _TILE_PX, column * _TILE_PX)
+    padded = (num_planes, rows * _TILE_PX, columns * _TILE_PX)
+    within = torch.arange(_TILE_PX, device=points.device)
+    first = row * _TILE_PX * padded[2] + column * _TILE_PX
+    pixel = first[:, None, None] + (within[:, None] * padded[2] + within)
+    planes = points.new_zeros(padded).view(-1)
+    # One shade at a time: all at once would be no faster, and need as many times the memory.
+    for shade in range(plane.shape[1]):
+        place = pixel + (plane[stick, shade] * padded[1] * padded[2])[:, None, None]
+        painted = coverage * intensity[stick, shade][:, None, None]
+        # Where a gradient is wanted, the picture of the shade before must stay as it was.
+        before = planes.clone() if painted.requires_grad else planes
+        planes = before.scatter_reduce_(0, place.view(-1), painted.view(-1), "amax")
+    return planes.view(padded)[:, :height, :width]
+
+
+def _coverage(
+    points: Float[Tensor, "tiles 2 2"],
+    radius_px: Float[Tensor, " tiles"],
+    top: Int[Tensor, " tiles"],
+    left: Int[Tensor, " tiles"],
+) -> Float[Tensor, "tiles tile_height tile_width"]:
+    """Share of each pixel of a tile that its stick covers, by the distance of the pixel's centre.
+
+    A stick thinner than a pixel is drawn one pixel wide and as much paler.
+    """
+    share = (2 * radius_px).clamp_max(1)[:, None, None]
+    reach = (radius_px.clamp_min(0.5) + 0.5)[:, None, None]
+    within = torch.arange(_TILE_PX, device=points.device)
+    x = (left[:, None] + within)[:, None, :].to(points)
+    y = (top[:, None] + within)[:, :, None].to(points)
+    (start_x, start_y), (end_x, end_y) = points[..., None, None].permute(1, 2, 0, 3, 4)
+    along_x, along_y = end_x - start_x, end_y - start_y
+    length_squared = (along_x.square() + along_y.square()).clamp_min(1e-6)
+    from_x, from_y = x - start_x, y - start_y
+    position = ((from_x * along_x + from_y * along_y) / length_squared).clamp(0, 1)
+    distance_squared = (from_x - position * along_x).square() + (
+        from_y - position * along_y
+    ).square()
+    # The small constant keeps the gradient of the root finite on the stick's axis.
+    distance = (distance_squared + 1e-6).sqrt()
+    return share * (reach - distance).clamp(0, 1)
+
+
+def _touched_tiles(
+    points: Float[Tensor, "sticks 2 2"], reach: Float[Tensor, " sticks"], rows: int, columns: int
+) -> tuple[Int[Tensor, " tiles"], Int[Tensor, " tiles"], Int[Tensor, " tiles"]]:
+    """(stick, row, column) of every tile within reach of a stick, and of a few more.
+
+    In each row of tiles: the part of the stick that is within reach of the row, and the columns
+    within reach of that part.
+    """
+    y = points[:, :, 1]
+    stick, row = _runs(y.amin(1) - reach, y.amax(1) + reach, rows)
+    ends, reach = points[stick], reach[stick]
+    (start_x, start_y), (end_x, end_y) = ends.permute(1, 2, 0)
+    along_y = end_y - start_y
+    along_y = torch.where(along_y.abs() < 1e-6, along_y.new_tensor(1e-6), along_y)
+    above = (row * _TILE_PX - reach - start_y) / along_y
+    below = (row * _TILE_PX + _TILE_PX + reach - start_y) / along_y
+    enter = torch.minimum(above, below).clamp(0, 1)
+    leave = torch.maximum(above, below).clamp(0, 1)
+    enter_x = start_x + enter * (end_x - start_x)
+    leave_x = start_x + leave * (end_x - start_x)
+    run, column = _runs(
+        torch.minimum(enter_x, leave_x) - reach, torch.maximum(enter_x, leave_x) + reach, columns
+    )
+    return stick[run], row[run], column
+
+
+def _runs(
+    low: Float[Tensor, " runs"], high: Float[Tensor, " runs"], num_tiles: int
+) -> tuple[Int[Tensor, " tiles"], Int[Tensor, " tiles"]]:
+    """Every tile along one axis between two positions in pixels: (which run, which tile)."""
+    first = (low / _TILE_PX).floor().clamp(0, num_tiles).long()
+    last = (high / _TILE_PX).floor().clamp(-1, num_tiles - 1).long()
+    length = (last - first + 1).clamp_min(0)
+    run = torch.repeat_interleave(length)
+    place = torch.arange(len(run), device=low.device) - (length.cumsum(0) - length)[run]
+    return run, first[run] + place
+
+
+Encoding = Literal["sticks", "limbs", "heatmaps"]
+
+# Each is the middle of two joints, mostly of the same one; the neck lies between the shoulders.
+_HEATMAP_JOINTS = (
+    *(("nose", "nose"), ("left_shoulder", "right_shoulder")),
+    *(
+        (f"{side}_{joint}",) * 2
+        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+        for side in ("left", "right")
+    ),
+)
+_HEATMAP_REACH = 4.0  # standard deviations; beyond, a spot would be fainter than 1/2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseMapStyle:
+    """How poses are drawn."""
+
+    encoding: Encoding
+    """`sticks`: RGB; `limbs`: one channel a body part; `heatmaps`: one channel a joint.
+
+    The joints of `heatmaps` are the 18 of OpenPose's COCO model. Feet, fingers and mouth are not
+    among them and so cannot be steered; `sticks` and `limbs` show them.
+    """
+
+    line_width_px: float
+    """Width of a body stick in pixels of the working image; hands and faces are thinner.
+
+    In `heatmaps` it is the standard deviation of a spot: a joint has no length to be found by.
+    """
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the pose map."""
+        return {"sticks": 3, "limbs": len(CHANNELS), "heatmaps": len(_HEATMAP_JOINTS)}[
+            self.encoding
+        ]
+
+
+def draw_poses(
+    points: Float[Tensor, "batch joints 2"],
+    score: Float[Tensor, "batch joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    style: PoseMapStyle,
+) -> Float[Tensor, "batch channels height width"]:
+    """Draw a batch of poses; intensities in [0, 1], zero where nothing is drawn.
+
+    A limb is drawn only where both its joints are present (score above 0), and not at all where the
+    skeleton lacks one of them. Differentiable in the points.
+
+    Raises:
+        KeypointsError: the skeleton has nothing that can be drawn.
+    """
+    if style.encoding == "heatmaps":
+        return _draw_joints(
+            points, score, skeleton=skeleton, size=size, sigma_px=style.line_width_px
+        )
+    palette = limb_palette(skeleton, style.encoding)
+    return _draw_limbs(points, score, palette=palette, size=size, style=style)
+
+
+def draw_rgb(
+    points: Float[np.ndarray, "joints 2"],
+    score: Float[np.ndarray, " joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    line_width_px: float,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw one pose as coloured sticks on black, for people to look at."""
+    pose_map = draw_poses(
+        torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))[None],
+        torch.from_numpy(np.ascontiguousarray(score, dtype=np.float32))[None],
+        skeleton=skeleton,
+        size=size,
+        style=PoseMapStyle(encoding="sticks", line_width_px=line_width_px),
+    )
+    return pose_map[0].permute(1, 2, 0).mul(255).round().byte().numpy()
+
+
+def _draw_limbs(
+    points: Float[Tensor, "batch joints 2"],
+    score: Float[Tensor, "batch joints"],
+    *,
+    palette: Palette,
+    size: tuple[int, int],
+    style: PoseMapStyle,
+) -> Float[Tensor, "batch channels height width"]:
+    """Those limbs of all poses that have both their joints, painted at once."""
+    ends = torch.tensor([palette.start, palette.end], device=points.device)
+    confidence = score[:, ends].amin(1)
+    sample, limb = (confidence > 0).nonzero(as_tuple=True)
+    shades = points.new_tensor(palette.shades)[limb]
+    if style.encoding == "limbs":
+        shades = shades * confidence[sample, limb][:, None]
+    channels = torch.tensor(palette.channels, device=points.device)[limb]
+    planes = paint_sticks(
+        points[sample, ends[:, limb]].transpose(0, 1),
+        radius_px=style.line_width_px / 2 * points.new_tensor(palette.thinning)[limb],
+        intensity=shades,
+        plane=sample[:, None] * style.num_channels + channels,
+        num_planes=len(points) * style.num_channels,
+        size=size,
+    )
+    return planes.unflatten(0, (-1, style.num_channels))
+
+
+def _draw_joints(
+    points: Float[Tensor, "batch joints 2"],
+    score: Float[Tensor, "batch joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    sigma_px: float,
+) -> Float[Tensor, "batch channels height width"]:
+    """One spot a joint; a Gaussian is the product of one along x and one along y."""
+    drawn = [c for c, pair in enumerate(_HEATMAP_JOINTS) if set(pair) <= set(skeleton.joints)]
+    if not drawn:
+        shown = dict.fromkeys(name for pair in _HEATMAP_JOINTS for name in pair)
+        raise KeypointsError(
+            "expected a skeleton with one of the joints that `heatmaps` shows "
+            f"({', '.join(shown)}), got none"
+        )
+    pairs = [[skeleton.index(name) for name in _HEATMAP_JOINTS[channel]] for channel in drawn]
+    pair = torch.tensor(pairs, device=points.device)
+    centre, strength = points[:, pair].mean(2), score[:, pair].amin(2)
+    height, width = size
+    across = _bell(centre[..., 0], width, sigma_px)
+    down = _bell(centre[..., 1], height, sigma_px) * strength[..., None]
+    spots = down[..., :, None] * across[..., None, :]
+    if len(drawn) == len(_HEATMAP_JOINTS):
+        return spots
+    pose_map = points.new_zeros((len(points), len(_HEATMAP_JOINTS), *size))
+    return pose_map.index_copy(1, torch.tensor(drawn, device=points.device), spots)
+
+
+def _bell(
+    centre: Float[Tensor, "batch joints"], length: int, sigma_px: float
+) -> Float[Tensor, "batch joints length"]:
+    away = (torch.arange(length, device=centre.device) - centre[..., None]) / sigma_px
+    return torch.exp(-away.square() / 2) * (away.abs() <= _HEATMAP_REACH)

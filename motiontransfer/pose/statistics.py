@@ -1,0 +1,425 @@
+"""Pose statistics of a subject: ankle lines, body heights and proportions."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from motiontransfer.errors import MissingFileError, StatisticsError
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
+from motiontransfer.storage import write_json
+
+_QUANTILE = 0.8  # of a part's length over all frames; between 0.6 and 0.95 little changes
+_MIN_FRAMES = 10  # a part seen in fewer frames has no known length
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From the middle of some joints to the middle of others."""
+
+    start: tuple[str, ...]
+    end: tuple[str, ...]
+
+
+_HIPS = ("left_hip", "right_hip")
+_SHOULDERS = ("left_shoulder", "right_shoulder")
+_EARS = ("left_ear", "right_ear")
+
+SPANS_OF_PART = MappingProxyType(
+    {
+        "hips": (Span(("right_hip",), ("left_hip",)),),
+        "trunk": (Span(_HIPS, _SHOULDERS),),
+        "shoulders": (Span(("right_shoulder",), ("left_shoulder",)),),
+        "neck": (Span(_SHOULDERS, _EARS),),
+        "head": (Span(("left_eye", "right_eye"), ("left_mouth", "right_mouth")),),
+        "face_height": (Span(("face_chin",), ("face_forehead",)),),
+        "face_width": (Span(("right_face_temple",), ("left_face_temple",)),),
+        **{
+            part: tuple(Span((f"{side}_{near}",), (f"{side}_{far}",)) for side in ("left", "right"))
+            for part, near, far in (
+                ("upper_arm", "shoulder", "elbow"),
+                ("forearm", "elbow", "wrist"),
+                ("thigh", "hip", "knee"),
+                ("shin", "knee", "ankle"),
+            )
+        },
+    }
+)
+"""Part of the body -> where it is measured; the sides of a part are averaged."""
+
+
+def fit_proportions(
+    clips: Sequence[Keypoints],
+    heights_px: Sequence[Float64[np.ndarray, " _"]],
+    *,
+    min_score: float,
+) -> dict[str, float]:
+    """Length of each part of the body as a share of the body's height.
+
+    A part that is hardly ever seen is left out.
+
+    Args:
+        heights_px: for each clip, how tall the body would look standing upright in each frame.
+        min_score: joints with a lower score count as missing.
+    """
+    proportions = {}
+    for part, spans in SPANS_OF_PART.items():
+        sides = [_typical_length(clips, heights_px, span, min_score) for span in spans]
+        known = [length for length in sides if length is not None]
+        if known:
+            proportions[part] = math.fsum(known) / len(known)
+    return proportions
+
+
+def middle_of(
+    keypoints: Keypoints, joints: tuple[str, ...], *, min_score: float
+) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
+    """Mean position of joints, and where all of them were found."""
+    found = [keypoints.joint(joint) for joint in joints]
+    points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
+    weakest = np.stack([score for _, score in found]).min(axis=0)
+    return points, (weakest > 0) & (weakest >= min_score)
+
+
+def _typical_length(
+    clips: Sequence[Keypoints],
+    heights_px: Sequence[Float64[np.ndarray, " _"]],
+    span: Span,
+    min_score: float,
+) -> float | None:
+    shares = []
+    for clip, height_px in zip(clips, heights_px, strict=True):
+        start, has_start = middle_of(clip, span.start, min_score=min_score)
+        end, has_end = middle_of(clip, span.end, min_score=min_score)
+        seen = has_start & has_end
+        shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
+    share = np.concatenate(shares)
+    if len(share) < _MIN_FRAMES:
+        return None
+    length = float(np.quantile(share, _QUANTILE))
+    return length if length > 0 else None
+
+
+_HEAD_JOINTS = (
+    ("nose",),
+    ("left_ear", "right_ear"),
+    ("left_eye", "right_eye"),
+)  # first choice first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stance:
+    """Measures of every frame; 0 where their joints are missing."""
+
+    ankle_x_px: Float64[np.ndarray, " frames"]
+    """Middle of the ankles."""
+
+    ankle_y_px: Float64[np.ndarray, " frames"]
+    """The ankle line: y of the lower ankle in the image."""
+
+    height_px: Float64[np.ndarray, " frames"]
+    """Distance from the head to the middle of the ankles."""
+
+    has_ankles: Bool[np.ndarray, " frames"]
+    """Both ankles were found."""
+
+    has_height: Bool[np.ndarray, " frames"]
+    """Both ankles and the head were found."""
+
+
+def measure_stance(keypoints: Keypoints, *, min_score: float) -> Stance:
+    """Measure each frame.
+
+    Args:
+        min_score: joints with a lower score count as missing.
+
+    Raises:
+        KeypointsError: these keypoints have no ankles or no head at all.
+    """
+    ankles, has_ankles = _middle(keypoints, ("left_ankle", "right_ankle"), min_score)
+    line = np.maximum(keypoints.joint("left_ankle")[0], keypoints.joint("right_ankle")[0])[:, 1]
+    head = np.zeros_like(ankles)
+    has_head = np.zeros_like(has_ankles)
+    for joints in _HEAD_JOINTS:
+        middle, found = _middle(keypoints, joints, min_score)
+        head = np.where((found & ~has_head)[:, None], middle, head)
+        has_head = has_head | found
+    has_height = has_ankles & has_head
+    return Stance(
+        ankle_x_px=np.where(has_ankles, ankles[:, 0], 0.0),
+        ankle_y_px=np.where(has_ankles, line.astype(np.float64), 0.0),
+        height_px=np.where(has_height, np.linalg.norm(head - ankles, axis=1), 0.0),
+        has_ankles=has_ankles,
+        has_height=has_height,
+    )
+
+
+def floor_line(
+    stance: Stance, *, frame_rate: Fraction, seconds: float = 1.0
+) -> Float64[np.ndarray, " frames"]:
+    """The ankle line without steps and jumps: where the feet are when they are on the floor.
+
+    A running median drops what is shorter than half of `seconds`, a running mean takes the corners
+    off; frames without ankles get the line between their neighbours.
+
+    Raises:
+        ValueError: no frame has ankles.
+    """
+    line = fill_gaps(stance.ankle_y_px, stance.has_ankles)
+    line = running_median(line, window=window_frames(seconds, frame_rate))
+    return running_mean(line, window=window_frames(seconds / 2, frame_rate))
+
+
+def _middle(
+    keypoints: Keypoints, joints: tuple[str, ...], min_score: float
+) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
+    """Mean of joints, and where all of them were found."""
+    found = [keypoints.joint(joint) for joint in joints]
+    points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
+    weakest = np.stack([score for _, score in found]).min(axis=0)
+    return points, (weakest > 0) & (weakest >= min_score)
+
+
+_SCHEMA_VERSION = 2
+_MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
+_RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
+_HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
+_ROUNDING_PX = 1e-3  # float32 pixels are not exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseStatistics:
+    """Where a subject stands when nearest and farthest, and how tall they look there."""
+
+    closest_ankle_y_px: float
+    """Ankle line when nearest to the camera: the largest y."""
+
+    farthest_ankle_y_px: float
+    """Ankle line when farthest from the camera."""
+
+    height_at_closest_px: float
+    """Head to ankles, standing at the closest line."""
+
+    height_at_farthest_px: float
+    """Head to ankles, standing at the farthest line."""
+
+    median_ankle_x_px: float
+    """Where the subject stands from left to right."""
+
+    image_size: tuple[int, int]
+    """(height, width) of the image these pixels belong to."""
+
+    min_score: float
+    """Joints with a lower score counted as missing."""
+
+    frames_used: int
+    """Frames the statistics were fitted on."""
+
+    frames_left_out: int
+    """Frames without both ankles and a head."""
+
+    proportions: Mapping[str, float]
+    """Length of each part of the body as a share of the height; parts hardly seen are not there."""
+
+    median_pose_px: Mapping[str, tuple[float, float]]
+    """(x, y) of each joint of the body, median over the frames that show it."""
+
+    def __post_init__(self) -> None:
+        """Check what may come from disk.
+
+        Raises:
+            StatisticsError: a number is not finite, a height is not positive, the lines are in the
+                wrong order.
+        """
+        numbers = [value for value in asdict(self).values() if isinstance(value, int | float)]
+        if not all(math.isfinite(number) for number in numbers):
+            raise StatisticsError(f"expected finite numbers, got {self}")
+        if min(self.height_at_closest_px, self.height_at_farthest_px) <= 0:
+            raise StatisticsError(f"expected heights above 0 px, got {self}")
+        if self.farthest_ankle_y_px > self.closest_ankle_y_px:
+            raise StatisticsError(f"expected the farthest ankle line above the closest, got {self}")
+        if not all(0 < length < math.inf for length in self.proportions.values()):
+            raise StatisticsError(f"expected proportions above 0, got {dict(self.proportions)}")
+
+    def nearness(
+        self, ankle_y_px: Float64[np.ndarray, " frames"]
+    ) -> Float64[np.ndarray, " frames"]:
+        """0 at the farthest line, 1 at the closest; a half throughout for someone who stays."""
+        length = self.closest_ankle_y_px - self.farthest_ankle_y_px
+        if length < _ROUNDING_PX:
+            return np.full_like(ankle_y_px, 0.5)
+        return (ankle_y_px - self.farthest_ankle_y_px) / length
+
+    def height_at(self, nearness: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
+        """How tall the subject looks, standing upright, pixels."""
+        far, close = self.height_at_farthest_px, self.height_at_closest_px
+        return far + nearness * (close - far)
+
+
+def fit_statistics(
+    clips: Sequence[Keypoints],
+    *,
+    min_score: float,
+    cluster_fraction: float | None,
+    outlier_quantile: float,
+) -> PoseStatistics:
+    """Fit a subject's statistics on all frames of their clips.
+
+    The closest line is where the floor under the subject is lowest in the image, the farthest where
+    it is highest. Heights are the largest near each line, because a person can look shorter than
+    they are but not taller.
+
+    Args:
+        min_score: joints with a lower score count as missing.
+        cluster_fraction: None to take the lines from the floor line, which knows no jumps. A number
+            is the paper's alpha, in (0, 1]: the lines are those of the ankles, and only what is
+            no farther above the median than this share of the way from the median to the closest
+            line may be the farthest. That misses all of a short visit to far away.
+        outlier_quantile: taken in place of each maximum, in [0.5, 1]; 1 is the paper's.
+
+    Raises:
+        StatisticsError: no clips, clips of different sizes, or no frame with both ankles and a
+            head.
+    """
+    image_size = _common_size(clips)
+    stances = [measure_stance(clip, min_score=min_score) for clip in clips]
+    used = np.concatenate([stance.has_height for stance in stances])
+    if not used.any():
+        raise StatisticsError(
+            f"none of {len(used)} frames shows both ankles and the head with a score of "
+            f"{min_score} or more; "
+            "film the whole body, or lower fit_normalization.min_score"
+        )
+    height = np.concatenate([stance.height_px for stance in stances])[used]
+    if cluster_fraction is None:
+        floors = [_floor(clip, stance) for clip, stance in zip(clips, stances, strict=True)]
+        line = np.concatenate(floors)[used]
+        farthest = float(np.quantile(line, 1 - outlier_quantile))
+    else:
+        line = np.concatenate([stance.ankle_y_px for stance in stances])[used]
+        farthest = _farthest_cluster(line, outlier_quantile, cluster_fraction)
+    closest = float(np.quantile(line, outlier_quantile))
+    reach = max(_RANGE_SHARE * (closest - farthest), _HEIGHT_SHARE * float(np.median(height)))
+    at_closest, at_farthest = (
+        float(np.quantile(_heights_near(end, line, height, reach), outlier_quantile))
+        for end in (closest, farthest)
+    )
+    statistics = PoseStatistics(
+        closest_ankle_y_px=closest,
+        farthest_ankle_y_px=farthest,
+        # Nearer is never smaller: if it seems so, the person never stood upright there.
+        height_at_closest_px=max(at_closest, at_farthest),
+        height_at_farthest_px=at_farthest,
+        median_ankle_x_px=float(np.median(np.concatenate([s.ankle_x_px for s in stances])[used])),
+        image_size=image_size,
+        min_score=min_score,
+        frames_used=int(used.sum()),
+        frames_left_out=int((~used).sum()),
+        proportions={},
+        median_pose_px=median_pose(clips, min_score=min_score),
+    )
+    heights = [
+        statistics.height_at(np.clip(statistics.nearness(_floor(clip, stance)), 0, 1))
+        for clip, stance in zip(clips, stances, strict=True)
+    ]
+    return replace(statistics, proportions=fit_proportions(clips, heights, min_score=min_score))
+
+
+def _common_size(clips: Sequence[Keypoints]) -> tuple[int, int]:
+    sizes = sorted({clip.image_size for clip in clips})
+    if len(sizes) != 1:
+        raise StatisticsError(
+            f"expected clips of one image size, got {sizes or 'no clips'}; "
+            "decode all videos of a subject alike"
+        )
+    return sizes[0]
+
+
+def _floor(clip: Keypoints, stance: Stance) -> Float64[np.ndarray, " frames"]:
+    if not stance.has_ankles.any():
+        return np.zeros(clip.num_frames)
+    return floor_line(stance, frame_rate=clip.frame_rate)
+
+
+def _farthest_cluster(
+    ankle_y: Float64[np.ndarray, " frames"], outlier_quantile: float, cluster_fraction: float
+) -> float:
+    closest = float(np.quantile(ankle_y, outlier_quantile))
+    median = float(np.median(ankle_y))
+    limit = median - cluster_fraction * (closest - median) - _ROUNDING_PX
+    return float(ankle_y[(ankle_y >= limit) & (ankle_y <= median)].min(initial=median))
+
+
+def _heights_near(
+    end: float,
+    line: Float64[np.ndarray, " frames"],
+    height: Float64[np.ndarray, " frames"],
+    reach: float,
+) -> Float64[np.ndarray, " near"]:
+    distance = np.abs(line - end)
+    enough = np.sort(distance)[math.ceil(_MIN_CLUSTER_SHARE * len(distance)) - 1]
+    return height[distance <= max(reach, float(enough)) + _ROUNDING_PX]
+
+
+def median_pose(clips: Sequence[Keypoints], *, min_score: float) -> dict[str, tuple[float, float]]:
+    """(x, y) of each joint of the body, median over the frames that show it, pixels."""
+    medians = {}
+    for joint in dict(clips[0].skeleton.groups).get("body", ()):
+        found = [clip.joint(joint) for clip in clips]
+        points = np.concatenate([point[(s > 0) & (s >= min_score)] for point, s in found])
+        if len(points):
+            x, y = np.median(points, axis=0).tolist()
+            medians[joint] = (x, y)
+    return medians
+
+
+def write_statistics(path: Path, statistics: PoseStatistics) -> None:
+    """Write statistics as JSON; units stand in the keys."""
+    content = asdict(statistics)
+    height, width = content.pop("image_size")
+    size = {"image_height_px": height, "image_width_px": width}
+    write_json(path, {"schema_version": _SCHEMA_VERSION, **content, **size})
+
+
+def read_statistics(path: Path) -> PoseStatistics:
+    """Read and check a statistics file.
+
+    Raises:
+        MissingFileError: no such file.
+        StatisticsError: not a statistics file, another schema version, or numbers that cannot be.
+    """
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such statistics file; `dvc repro` makes it")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.pop("schema_version")
+        size = (content.pop("image_height_px"), content.pop("image_width_px"))
+        counts = {key: int(content.pop(key)) for key in ("frames_used", "frames_left_out")}
+        proportions = {part: float(share) for part, share in content.pop("proportions").items()}
+        pose = {
+            joint: (float(x), float(y)) for joint, (x, y) in content.pop("median_pose_px").items()
+        }
+        numbers = {key: float(value) for key, value in content.items()}
+        statistics = PoseStatistics(
+            **numbers,  # ty: ignore[invalid-argument-type]
+            **counts,
+            image_size=size,
+            proportions=proportions,
+            median_pose_px=pose,
+        )
+    except StatisticsError as error:
+        raise StatisticsError(f"{path}: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StatisticsError(f"{path}: not a statistics file: {error!r}") from error
+    if version != _SCHEMA_VERSION:
+        raise StatisticsError(
+            f"{path}: expected statistics schema version {_SCHEMA_VERSION}, got {version}"
+        )
+    return statistics

@@ -1,0 +1,226 @@
+"""Choice of the subject's track, with re-entry after an absence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.keypoints import Detections, Keypoints
+from motiontransfer.pose.boxes import joint_boxes
+from motiontransfer.pose.time_series import longest_run
+
+_MAX_GROWTH = 1.6
+_REACH, _SPEED = 0.3, 2.5  # sizes of the person, and sizes a second: how far they can have got
+_MOMENT_SECONDS = 0.2  # what is seen for a shorter time in between is no person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Stay:
+    """A track, as it is met on a walk through the clip."""
+
+    track: int
+
+    frame_index: Int64[np.ndarray, " frames"]
+
+    boxes: Float64[np.ndarray, "frames 4"]
+
+    def backwards(self) -> "_Stay":
+        """As it is met on the way back."""
+        return replace(self, frame_index=-self.frame_index[::-1], boxes=self.boxes[::-1])
+
+    def is_seen(self, first: int, last: int) -> bool:
+        """Whether it has one of these frames."""
+        return bool(((self.frame_index >= first) & (self.frame_index <= last)).any())
+
+
+def with_returns(detections: Detections, track: int) -> tuple[int, ...]:
+    """The track, and those before and after that can only be the same person, in order."""
+    boxes = joint_boxes(detections.points, detections.score)
+    stays = []
+    for number in detections.people:
+        rows = detections.person == number
+        frame_index = detections.frame_index[rows].astype(np.int64)
+        stays.append(_Stay(track=number, frame_index=frame_index, boxes=boxes[rows]))
+    rate = float(detections.frame_rate)
+    after = _returns(track, stays, rate)
+    before = _returns(track, [stay.backwards() for stay in stays], rate)
+    return tuple(sorted({track, *before, *after}))
+
+
+def _returns(track: int, stays: Sequence[_Stay], frame_rate: float) -> list[int]:
+    """Tracks as which someone comes back, one after the other."""
+    moments = [s for s in stays if len(s.frame_index) < _MOMENT_SECONDS * frame_rate]
+    (current,) = (stay for stay in stays if stay.track == track)
+    returns: list[int] = []
+    for stay in sorted(stays, key=lambda stay: int(stay.frame_index[0])):
+        gone, back = int(current.frame_index[-1]), int(stay.frame_index[0])
+        if back <= gone:
+            continue
+        others = [s for s in stays if s not in (current, stay) and s not in moments]
+        if any(other.is_seen(gone, int(stay.frame_index[-1])) for other in others):
+            break
+        if _can_be(current, stay, seconds=(back - gone) / frame_rate):
+            returns.append(stay.track)
+            current = stay
+        elif stay not in moments:
+            break
+    return returns
+
+
+def _can_be(gone: _Stay, back: _Stay, *, seconds: float) -> bool:
+    """Whether one is as tall as the other and could get there."""
+    sizes = [float(np.median(_diagonals(stay.boxes))) for stay in (gone, back)]
+    way = float(np.linalg.norm((back.boxes[0] - gone.boxes[-1]).reshape(2, 2).mean(axis=0)))
+    return max(sizes) <= _MAX_GROWTH * min(sizes) and way <= max(sizes) * (
+        _REACH + _SPEED * seconds
+    )
+
+
+def _diagonals(boxes: Float64[np.ndarray, "frames 4"]) -> Float64[np.ndarray, " frames"]:
+    return np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+
+
+_RuleName = Literal["largest", "most_central", "longest"]
+PersonRule = _RuleName | int | tuple[int, ...]
+"""Whose size (the squared diagonal of their box), nearness to the picture's middle or number of
+frames is the largest, summed over the clip; or track numbers: several for one person whose track is
+broken."""
+
+_NEAR_SECONDS, _NEAR_SIZES = 1.0, 1.0  # within which someone may be taken for another
+
+
+def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
+    """Track numbers of the subject, in order.
+
+    A rule's name chooses one track, and those that can only be the same person (see `returns`).
+
+    Raises:
+        KeypointsError: nobody was found, there is no such track, or two are in view at once.
+    """
+    if not detections.people:
+        raise KeypointsError(
+            f"nobody found in any of {detections.num_frames} frames; expected one whole person"
+        )
+    if isinstance(rule, str):
+        totals = np.bincount(detections.person, weights=_values(detections, rule))
+        return with_returns(detections, int(totals.argmax()))
+    tracks = (rule,) if isinstance(rule, int) else tuple(sorted(set(rule)))
+    missing = sorted(set(tracks) - set(detections.people))
+    if missing or not tracks:
+        raise KeypointsError(
+            f"person: {rule}: expected track numbers of this clip, which are {_census(detections)};"
+            " the picture next to the detections shows who is who"
+        )
+    frames = detections.frame_index[np.isin(detections.person, tracks)]
+    if len(np.unique(frames)) < len(frames):
+        frame_index = int(frames[1:][frames[1:] == frames[:-1]][0])
+        raise KeypointsError(
+            f"person: {rule}: expected tracks of one person, but two of them are in view in frame "
+            f"{frame_index}; see the picture next to the detections"
+        )
+    return tracks
+
+
+def keypoints_of(detections: Detections, tracks: Sequence[int]) -> Keypoints:
+    """One person's keypoints, missing where none of their tracks was seen.
+
+    Raises:
+        KeypointsError: none of these tracks exists, or two are in view at once.
+    """
+    rows = np.isin(detections.person, tracks)
+    return replace(
+        detections,
+        frame_index=detections.frame_index[rows],
+        person=np.full(int(rows.sum()), tracks[0], np.int32),
+        points=detections.points[rows],
+        score=detections.score[rows],
+    ).of_person(tracks[0])
+
+
+def choice_metrics(
+    detections: Detections, chosen: Sequence[int], *, rule: PersonRule
+) -> dict[str, object]:
+    """How sure it is who the subject is.
+
+    `person`: the tracks chosen; `frames_of_each`: of every track; `frames_without_person`,
+    `longest_gap_person_frames`, `frames_with_others`; `frames_rule_prefers_others`: where the rule,
+    applied to that frame alone, names someone else; `possible_switches`: where the person was lost
+    as someone appeared next to them, or came back as someone next to them was lost.
+    """
+    num_frames = detections.num_frames
+    is_chosen = np.isin(detections.person, chosen)
+    in_view = np.zeros(num_frames, bool)
+    in_view[detections.frame_index[is_chosen]] = True
+    with_others = np.unique(detections.frame_index[~is_chosen])
+    return {
+        "person": ", ".join(str(track) for track in chosen),
+        "people": len(detections.people),
+        "frames_of_each": {
+            str(track): int((detections.person == track).sum()) for track in detections.people
+        },
+        "frames_without_person": int((~in_view).sum()),
+        "longest_gap_person_frames": longest_run(~in_view),
+        "frames_with_others": len(with_others),
+        "frames_rule_prefers_others": _preferring_others(detections, chosen, rule),
+        "possible_switches": _possible_switches(detections, chosen),
+    }
+
+
+def _census(detections: Detections) -> str:
+    """Every track with the share of frames it is in."""
+    numbers, counts = np.unique(detections.person, return_counts=True)
+    return ", ".join(
+        f"{number} ({100 * count / detections.num_frames:.0f} % of frames)"
+        for number, count in zip(numbers, counts, strict=True)
+    )
+
+
+def _values(detections: Detections, rule: PersonRule) -> Float64[np.ndarray, " rows"]:
+    """What a rule adds up, for each row; more is better."""
+    boxes = joint_boxes(detections.points, detections.score)
+    height, width = detections.image_size
+    if rule == "largest":
+        return ((boxes[:, 2:] - boxes[:, :2]) ** 2).sum(axis=1)  # an arm held out adds little
+    if rule == "most_central":
+        off_centre = np.linalg.norm(_middles(boxes) - np.array([width, height]) / 2, axis=1)
+        return 1 - off_centre / (np.hypot(width, height) / 2)
+    if rule == "longest":
+        return np.bincount(detections.person)[detections.person].astype(np.float64)
+    return np.isin(detections.person, rule).astype(np.float64)
+
+
+def _middles(boxes: Float64[np.ndarray, "rows 4"]) -> Float64[np.ndarray, "rows 2"]:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def _preferring_others(detections: Detections, chosen: Sequence[int], rule: PersonRule) -> int:
+    values = _values(detections, rule)
+    best = np.full((2, detections.num_frames), -np.inf)
+    is_chosen = np.isin(detections.person, chosen).astype(np.int64)
+    np.maximum.at(best, (is_chosen, detections.frame_index), values)
+    return int((best[0] > best[1]).sum())
+
+
+def _possible_switches(detections: Detections, chosen: Sequence[int]) -> int:
+    boxes = joint_boxes(detections.points, detections.score)
+    rows_of_chosen = np.flatnonzero(np.isin(detections.person, chosen))
+    seen = detections.frame_index[rows_of_chosen]
+    switches = 0
+    for track in set(detections.people) - set(chosen):
+        rows = np.flatnonzero(detections.person == track)
+        for row, direction in ((rows[0], -1), (rows[-1], 1)):
+            frame_index = detections.frame_index[row]
+            position = np.searchsorted(seen, frame_index) + min(direction, 0)
+            if frame_index in seen or not 0 <= position < len(seen):
+                continue
+            seconds = abs(int(seen[position]) - int(frame_index)) / float(detections.frame_rate)
+            box = boxes[rows_of_chosen[position]]
+            size = float(np.hypot(*(box[2:] - box[:2])))
+            apart = float(
+                np.linalg.norm(np.subtract(*_middles(boxes[[row, rows_of_chosen[position]]])))
+            )
+            switches += seconds <= _NEAR_SECONDS and apart <= _NEAR_SIZES * size
+    return switches

@@ -1,0 +1,219 @@
+"""Masked time series: segments, interpolation, zero-phase and One-Euro filters."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+from scipy.signal import savgol_filter
+
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.boxes import body_height_px
+
+
+def runs_of(flags: Bool[np.ndarray, " frames"]) -> list[tuple[int, int]]:
+    """(first frame, one past the last) of each unbroken run of True, in order."""
+    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def longest_run(flags: Bool[np.ndarray, " frames"]) -> int:
+    """Length of the longest unbroken run of True."""
+    return max((stop - start for start, stop in runs_of(flags)), default=0)
+
+
+def inner_gaps(seen: Bool[np.ndarray, " frames"], *, longest: int) -> list[tuple[int, int]]:
+    """Runs of False of at most `longest` frames with True on both sides."""
+    return [
+        (start, stop)
+        for start, stop in runs_of(~seen)
+        if start > 0 and stop < len(seen) and stop - start <= longest
+    ]
+
+
+def alike(
+    seen: Bool[np.ndarray, "frames joints"],
+) -> Iterator[tuple[Int64[np.ndarray, " some"], Bool[np.ndarray, " frames"]]]:
+    """Indices of joints that are seen in the very same frames, with those frames."""
+    if not seen.size:
+        return
+    patterns, of_joint = np.unique(seen, axis=1, return_inverse=True)
+    for index in range(patterns.shape[1]):
+        yield np.flatnonzero(of_joint.reshape(-1) == index), patterns[:, index]
+
+
+def window_frames(seconds: float, frame_rate: Fraction) -> int:
+    """The odd number of frames that lasts about so long; at least 1."""
+    return 2 * round(seconds * float(frame_rate) / 2) + 1
+
+
+def fill_gaps(
+    values: Float64[np.ndarray, " frames"], valid: Bool[np.ndarray, " frames"]
+) -> Float64[np.ndarray, " frames"]:
+    """Draw straight lines over frames that are not valid.
+
+    Before the first and after the last valid frame, its value is held.
+
+    Raises:
+        ValueError: no frame is valid.
+    """
+    if not valid.any():
+        raise ValueError("expected at least one valid frame to fill gaps from")
+    frame_indices = np.arange(len(values))
+    return np.interp(frame_indices, frame_indices[valid], values[valid])
+
+
+def running_median(
+    values: Float64[np.ndarray, " frames"], *, window: int
+) -> Float64[np.ndarray, " frames"]:
+    """Median over `window` frames around each frame (an odd number).
+
+    What is shorter than half a window leaves no trace.
+    """
+    return np.median(_windows(values, window), axis=1)
+
+
+def running_mean(
+    values: Float64[np.ndarray, " frames"], *, window: int
+) -> Float64[np.ndarray, " frames"]:
+    """Mean over `window` frames around each frame (an odd number)."""
+    return _windows(values, window).mean(axis=1)
+
+
+def _windows(
+    values: Float64[np.ndarray, " frames"], window: int
+) -> Float64[np.ndarray, "frames window"]:
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"expected an odd window of at least 1 frame, got {window}")
+    padded = np.pad(values, window // 2, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, window)
+
+
+TimeFilter = Literal["savitzky_golay", "median", "one_euro", "none"]
+
+_Filter = Callable[[Float64[np.ndarray, "run joints 2"]], Float64[np.ndarray, "run joints 2"]]
+
+
+def smooth(
+    keypoints: Keypoints, time_filter: TimeFilter, *, seconds: float, groups: Sequence[str]
+) -> Keypoints:
+    """Smooth joint groups over each unbroken run of frames in which a joint is there.
+
+    Args:
+        seconds: width of the window; `one_euro` and `none` have none.
+    """
+    smoothed = keypoints.points.copy()
+    apply = _filter(time_filter, keypoints, seconds)
+    for group in groups:
+        where = keypoints.skeleton.slice(group)
+        for joints, present in alike(keypoints.score[:, where] > 0):
+            for start, stop in runs_of(present):
+                here = np.ix_(np.arange(start, stop), where.start + joints)
+                smoothed[here] = apply(keypoints.points[here].astype(np.float64))
+    return replace(keypoints, points=smoothed)
+
+
+def _filter(time_filter: TimeFilter, keypoints: Keypoints, seconds: float) -> _Filter:
+    window = window_frames(seconds, keypoints.frame_rate)
+    match time_filter:
+        case "savitzky_golay":
+            return partial(savitzky_golay, window=window)
+        case "median":
+            return partial(median, window=window)
+        case "one_euro":
+            return partial(
+                one_euro, frame_rate=keypoints.frame_rate, unit_px=body_height_px(keypoints)
+            )
+        case "none":
+            return lambda points: points
+
+
+def savitzky_golay(
+    points: Float64[np.ndarray, "frames joints 2"], *, window: int
+) -> Float64[np.ndarray, "frames joints 2"]:
+    """The value in the middle of the parabola that fits best, over `window` frames (odd).
+
+    A shorter run is fitted as a whole; one of three frames or fewer, through which a parabola
+    passes, stays.
+    """
+    window = min(window, len(points) - (len(points) + 1) % 2)
+    return savgol_filter(points, window, 2, axis=0) if window > 3 else points
+
+
+def median(
+    points: Float64[np.ndarray, "frames joints 2"], *, window: int
+) -> Float64[np.ndarray, "frames joints 2"]:
+    """The median of each coordinate over `window` frames (odd); at the ends the window shrinks."""
+    half = np.minimum(window // 2, np.minimum(np.arange(len(points)), np.arange(len(points))[::-1]))
+    windows = (points[at - reach : at + reach + 1] for at, reach in enumerate(half))
+    return np.stack([np.median(values, axis=0) for values in windows])
+
+
+def one_euro(
+    points: Float64[np.ndarray, "frames joints 2"], *, frame_rate: Fraction, unit_px: float
+) -> Float64[np.ndarray, "frames joints 2"]:
+    """What `OneEuroFilter` makes of a run that is already there."""
+    live = OneEuroFilter(frame_rate=frame_rate, unit_px=unit_px)
+    everywhere = np.ones(points.shape[1], np.bool_)
+    return np.stack([live.next(frame, everywhere) for frame in points])
+
+
+class OneEuroFilter:
+    """Smooths frame after frame as they come: calm at rest, with little lag in motion.
+
+    A joint's speed along both axes together sets its cutoff, so that directions are alike.
+    """
+
+    def __init__(
+        self,
+        *,
+        frame_rate: Fraction,
+        unit_px: float,
+        min_cutoff_hz: float = 1.5,
+        speed_factor: float = 40.0,
+        speed_cutoff_hz: float = 1.0,
+    ) -> None:
+        """Start with no memory.
+
+        Args:
+            unit_px: pixels that speed is measured in, e.g. the body's height.
+            min_cutoff_hz: cutoff at rest; lower is calmer.
+            speed_factor: Hz by which the cutoff rises for each unit a second; higher lags less.
+            speed_cutoff_hz: cutoff of the speed itself.
+        """
+        self._rate = float(frame_rate)
+        self._unit_px = unit_px
+        self._min_cutoff_hz = min_cutoff_hz
+        self._speed_factor = speed_factor
+        self._speed_cutoff_hz = speed_cutoff_hz
+        self._known: Bool[np.ndarray, " joints"] | None = None
+
+    def next(
+        self, points: Float64[np.ndarray, "joints 2"], present: Bool[np.ndarray, " joints"]
+    ) -> Float64[np.ndarray, "joints 2"]:
+        """The next frame, smoothed; a joint that was missing begins anew."""
+        if self._known is None:
+            self._known = np.zeros(len(points), np.bool_)
+            self._raw, self._smoothed = points, points
+            self._velocity = np.zeros_like(points)
+        known = (self._known & present)[:, None]
+        velocity = np.where(known, (points - self._raw) * self._rate / self._unit_px, 0.0)
+        mixing = self._mixing(self._speed_cutoff_hz)
+        self._velocity = np.where(known, self._velocity + mixing * (velocity - self._velocity), 0.0)
+        speed = np.linalg.norm(self._velocity, axis=1, keepdims=True)
+        mixing = self._mixing(self._min_cutoff_hz + self._speed_factor * speed)
+        step = np.where(known, mixing * (points - self._smoothed), 0.0)
+        self._smoothed = np.where(known, self._smoothed, points) + step
+        self._raw, self._known = points, present.copy()
+        return np.where(present[:, None], self._smoothed, points)
+
+    def _mixing(
+        self, cutoff_hz: float | Float64[np.ndarray, "joints 1"]
+    ) -> float | Float64[np.ndarray, "joints 1"]:
+        """Share of the new value in a first-order low-pass."""
+        per_frame = 2 * np.pi * cutoff_hz / self._rate
+        return per_frame / (per_frame + 1)

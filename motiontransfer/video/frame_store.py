@@ -1,0 +1,340 @@
+"""Lossless frame storage: FFV1 in Matroska, every frame a key frame, random access."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from jaxtyping import UInt8
+
+from motiontransfer.errors import VideoError
+from motiontransfer.storage import replacing
+from motiontransfer.video.color import to_srgb
+from motiontransfer.video.matroska_checksums import MatroskaChecksums
+from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, video_stream
+from motiontransfer.video.resampling import recognise_rate
+
+CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
+
+# Short clusters: a reader jumps to the one it needs and finds little else in it.
+_CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
+
+
+class FrameWriter:
+    """Writes a frame store; the file appears only when the `with` block ends well."""
+
+    def __init__(self, path: Path, *, size: tuple[int, int], frame_rate: Fraction) -> None:
+        """Prepare; nothing is written before the `with` block begins.
+
+        Args:
+            size: (height, width) of every frame, pixels.
+        """
+        self.path = path
+        self.size = size
+        self.frame_rate = frame_rate
+        self.num_frames = 0
+
+    def __enter__(self) -> "FrameWriter":
+        height, width = self.size
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replacing(self.path))
+            self._container = stack.enter_context(
+                open_output(temporary, container_format="matroska", options=_CONTAINER_OPTIONS)
+            )
+            stream = self._container.add_stream(CODEC, rate=self.frame_rate)
+            stream.width, stream.height, stream.pix_fmt = width, height, PIXEL_FORMAT
+            context = stream.codec_context
+            context.gop_size = 1
+            context.thread_count = 4
+            context.options = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
+            context.flags |= Flags.bitexact
+            self._stream = stream
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Append one frame.
+
+        Raises:
+            VideoError: the frame has another size than the store.
+        """
+        if frame.shape != (*self.size, 3):
+            raise VideoError(
+                f"{self.path}: frame {self.num_frames}: expected {(*self.size, 3)},"
+                f" got {frame.shape}"
+            )
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture = picture.reformat(format=PIXEL_FORMAT)
+        picture.pts = self.num_frames
+        picture.time_base = 1 / self.frame_rate
+        self._container.mux(self._stream.encode(picture))
+        self.num_frames += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            if self.num_frames == 0:
+                raise VideoError(f"{self.path}: no frames to write; expected at least one")
+            self._container.mux(self._stream.encode(None))
+
+
+class FrameStore:
+    """Reads the frames of a constant-rate file: by index in any order, or a range in order."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and count its frames.
+
+        Reading a damaged frame raises DamagedFileError, or VideoError in a file of another kind
+        than `FrameWriter` writes.
+
+        Raises:
+            MissingFileError: no such file.
+            VideoError: the file holds no frames.
+            DamagedFileError: it was cut, or what it says of itself is damaged.
+        """
+        self.path = path
+        self._stack = ExitStack()
+        self._checksums: MatroskaChecksums | None = None
+        self._open()
+        context = self._stream.codec_context
+        if "matroska" in self._container.format.name and context.name == CODEC:
+            self._checksums = MatroskaChecksums(path)
+        is_own = self._checksums is not None and context.pix_fmt == PIXEL_FORMAT
+        self.decoder_settings: bytes | None = (context.extradata or b"") if is_own else None
+        """What a decoder must know of a file that `FrameWriter` wrote; None for other files."""
+        self.size: tuple[int, int] = (context.height, context.width)
+        self.frame_rate: Fraction = _constant_rate(self._stream, path)
+        self._num_frames = self._count_frames()
+
+    def _open(self) -> None:
+        self._stack.close()
+        self._container = self._stack.enter_context(open_input(self.path))
+        self._stream = video_stream(self._container, self.path)
+        # One packet in, one frame out: frame threads would want several packets for each jump.
+        self._stream.thread_type = "NONE"
+        self._process = os.getpid()
+        self._following: Iterator[av.VideoFrame] = iter(())
+        self._next_index = -1
+
+    def _count_frames(self) -> int:
+        last = -1
+        try:
+            self._container.seek(self._container.duration or 0, backward=True)
+            for packet in self._demuxed():
+                if packet.size:
+                    last = max(last, self.index_of(packet))
+        except av.FFmpegError as error:
+            raise VideoError(f"{self.path}: cannot be read: {error.strerror}; cut short") from error
+        if last < 0:
+            raise VideoError(f"{self.path}: holds no frames")
+        return last + 1
+
+    def __len__(self) -> int:
+        return self._num_frames
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
+        wanted = index + self._num_frames if index < 0 else index
+        if not 0 <= wanted < self._num_frames:
+            raise IndexError(f"{self.path}: frame {index} of {self._num_frames}")
+        if os.getpid() != self._process:  # a forked worker must not share the file position
+            self._open()
+        if wanted != self._next_index:
+            self._following = self._decode_from(wanted)
+        picture = next(self._following)
+        self._next_index = wanted + 1
+        return to_srgb(picture)
+
+    def _decode_from(self, wanted: int) -> Iterator[av.VideoFrame]:
+        """Yield every picture from `wanted` to the last, each at its index, or raise."""
+        expected = wanted
+        cause = "the file ends before it"
+        try:
+            for picture in self._after_key_frame(wanted):
+                index = self.index_of(picture)
+                if index > expected or picture.is_corrupt:
+                    cause = "it is missing or damaged"
+                    break
+                if index == expected:
+                    yield picture
+                    expected += 1
+                    if expected == self._num_frames:
+                        return
+        except av.FFmpegError as error:
+            cause = error.strerror or "it cannot be decoded"
+        raise VideoError(f"{self.path}: frame {expected}: {cause}; make this file again")
+
+    def _after_key_frame(self, wanted: int) -> Iterator[av.VideoFrame]:
+        """Jump to a key frame at or before `wanted` and yield all that follows."""
+        for earlier in (0, 16, wanted):  # a key frame may be shown later than it is stored
+            packets = self.packets(max(wanted - earlier, 0))
+            pictures = (picture for packet in packets for picture in packet.decode())
+            first = next(pictures, None)
+            if first is not None and self.index_of(first) <= wanted:
+                return chain([first], pictures)
+        return iter(())
+
+    def packets(self, start: int) -> Iterator[av.Packet]:
+        """Jump to a key frame at or before `start` and yield the packets, the last one empty.
+
+        Raises:
+            DamagedFileError: a packet is not as it was written.
+        """
+        pts = int(start / self.frame_rate / (self._stream.time_base or 1))
+        self._container.seek(pts, backward=True, stream=self._stream)
+        self._next_index = -1
+        return self._demuxed()
+
+    def _demuxed(self) -> Iterator[av.Packet]:
+        for packet in self._container.demux(self._stream):
+            if self._checksums and packet.size:
+                what = "a frame" if packet.pts is None else f"frame {self.index_of(packet)}"
+                self._checksums.check(packet.pos or 0, what)
+            yield packet
+
+    def index_of(self, item: av.Packet | av.VideoFrame) -> int:
+        """Which frame a packet or a picture is."""
+        seconds = seconds_of(item)
+        assert seconds is not None
+        return round(seconds * self.frame_rate)
+
+    def frames(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+        """Yield frames start ≤ index < stop in order, on all cores.
+
+        `[index]` may be used meanwhile.
+        """
+        stop = self._num_frames if stop is None else min(stop, self._num_frames)
+        if start >= stop:
+            return
+        with FrameStore(self.path) as reader:
+            reader._stream.thread_type = "AUTO"
+            reader._num_frames = self._num_frames
+            for picture in islice(reader._decode_from(start), stop - start):
+                yield to_srgb(picture)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
+
+    def __enter__(self) -> "FrameStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _constant_rate(stream: av.VideoStream, path: Path) -> Fraction:
+    if not stream.average_rate:
+        raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")
+    return recognise_rate(stream.average_rate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedFrames:
+    """Frames of a video, each encoded by itself."""
+
+    video: Path
+    """Where they were; for messages."""
+
+    indices: range
+    """Which of its frames they are, ascending."""
+
+    size: tuple[int, int]
+    """(height, width), pixels."""
+
+    decoder_settings: bytes
+    """What FFV1's decoder must know before the first packet (`extradata`)."""
+
+    packets: tuple[bytes, ...]
+    """One a frame."""
+
+    def decoded(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+        """Yield the frames in order.
+
+        Raises:
+            VideoError: a frame is damaged.
+        """
+        context = av.CodecContext.create(CODEC, "r")
+        assert isinstance(context, av.VideoCodecContext)
+        context.height, context.width = self.size
+        context.pix_fmt = PIXEL_FORMAT
+        context.extradata = self.decoder_settings
+        context.thread_count = 1
+        for index, packet in zip(self.indices, self.packets, strict=True):
+            try:
+                pictures = context.decode(av.Packet(packet))
+            except av.FFmpegError:
+                pictures = []
+            if len(pictures) != 1 or pictures[0].is_corrupt:
+                raise VideoError(
+                    f"{self.video}: frame {index}: it is damaged; make this file again"
+                )
+            yield to_srgb(pictures[0])
+
+
+def encode_frames(video: Path, indices: range) -> EncodedFrames:
+    """Some frames of a video.
+
+    Args:
+        indices: ascending; at least one.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: a frame of a frame store is not as it was written.
+        VideoError: a frame is missing or, where it must be decoded, damaged.
+    """
+    with FrameStore(video) as store:
+        copied = _copied(store, indices)
+        if copied is not None:
+            return copied
+        with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+            path = Path(folder) / "frames.mkv"
+            with FrameWriter(path, size=store.size, frame_rate=store.frame_rate) as writer:
+                frames = store.frames(indices.start, indices[-1] + 1)
+                for frame in islice(frames, 0, None, indices.step):
+                    writer.write(frame)
+            with FrameStore(path) as encoded:
+                copied = _copied(encoded, range(len(indices)))
+    assert copied is not None
+    return replace(copied, video=video, indices=indices)
+
+
+def _copied(store: FrameStore, indices: range) -> EncodedFrames | None:
+    """The packets as they are; None where the file is not as `FrameWriter` makes it."""
+    if store.decoder_settings is None:
+        return None
+    packets: dict[int, bytes] = {}
+    for packet in store.packets(indices.start):
+        index = store.index_of(packet) if packet.size else None
+        if index is None or index > indices[-1]:
+            break
+        if not packet.is_keyframe:
+            return None
+        if index in indices:
+            packets[index] = bytes(packet)
+    if len(packets) < len(indices):
+        index = min(set(indices) - set(packets))
+        raise VideoError(f"{store.path}: frame {index}: it is missing; make this file again")
+    return EncodedFrames(
+        video=store.path,
+        indices=indices,
+        size=store.size,
+        decoder_settings=store.decoder_settings,
+        packets=tuple(packets[index] for index in indices),
+    )

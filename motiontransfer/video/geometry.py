@@ -1,0 +1,173 @@
+"""Crop, scale and padding from a video's picture to the working image; display matrices."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import av
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from motiontransfer.errors import VideoError
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels, half-open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """The map between the pixels of the upright input and those of the working picture."""
+
+    source_size: tuple[int, int]
+    """(height, width) of the upright input."""
+    crop: Box
+    """The part of the input that is kept."""
+    size: tuple[int, int]
+    """(height, width) of the working picture."""
+    content: Box
+    """Where the crop lies in the working picture; black around it."""
+
+    def __post_init__(self) -> None:
+        for name, box, size in (
+            ("crop", self.crop, self.source_size),
+            ("content", self.content, self.size),
+        ):
+            if not _lies_inside(box, size):
+                raise VideoError(
+                    f"{name}: expected x0 < x1 and y0 < y1 inside a picture of"
+                    f" {size[1]}x{size[0]} pixels, got {list(box)}"
+                )
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Working pixels for an input pixel, in x and in y; equal but for rounding."""
+        (x0, y0, x1, y1), (u0, v0, u1, v1) = self.crop, self.content
+        return (u1 - u0) / (x1 - x0), (v1 - v0) / (y1 - y0)
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """Where the input's (0, 0) falls: working = input · scale + offset."""
+        scale_x, scale_y = self.scale
+        return self.content[0] - self.crop[0] * scale_x, self.content[1] - self.crop[1] * scale_y
+
+    def to_working(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
+        """Map (x, y) points of the input into the working picture."""
+        return points * np.array(self.scale) + np.array(self.offset)
+
+    def to_source(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
+        """Map (x, y) points of the working picture back into the input."""
+        return (points - np.array(self.offset)) / np.array(self.scale)
+
+    def apply(
+        self, picture: UInt8[np.ndarray, "height width 3"]
+    ) -> UInt8[np.ndarray, "working_height working_width 3"]:
+        """Return the working picture of an input picture."""
+        assert picture.shape[:2] == self.source_size
+        (x0, y0, x1, y1), (u0, v0, u1, v1) = self.crop, self.content
+        working = np.zeros((*self.size, 3), dtype=np.uint8)
+        working[v0:v1, u0:u1] = resize(picture[y0:y1, x0:x1], (v1 - v0, u1 - u0))
+        return working
+
+
+def fit_framing(source_size: tuple[int, int], crop: Box, *, size: tuple[int, int]) -> Framing:
+    """Return the framing that shows the whole crop as large as possible, centred.
+
+    Raises:
+        VideoError: the crop is empty or leaves the picture.
+    """
+    width, height = max(crop[2] - crop[0], 1), max(crop[3] - crop[1], 1)
+    scale = min(size[0] / height, size[1] / width)
+    content_height = min(max(round(height * scale), 1), size[0])
+    content_width = min(max(round(width * scale), 1), size[1])
+    left, top = (size[1] - content_width) // 2, (size[0] - content_height) // 2
+    content = (left, top, left + content_width, top + content_height)
+    return Framing(source_size=source_size, crop=crop, size=size, content=content)
+
+
+def resize(
+    picture: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "new_height new_width 3"]:
+    """Resize without aliasing: areas are averaged when shrinking, cubic when enlarging."""
+    if picture.shape[:2] == size:
+        return picture
+    shrinks = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(np.ascontiguousarray(picture), size[::-1], interpolation=method)
+
+
+def auto_crop(
+    person_boxes: Sequence[Box | None],
+    image_size: tuple[int, int],
+    working_aspect: float,
+    *,
+    margin: float,
+) -> Box | None:
+    """Return one crop that holds the person wherever they were seen; None where nobody was.
+
+    Args:
+        person_boxes: one a sampled frame, in input pixels; None where nobody was found.
+        image_size: (height, width) of the upright input.
+        working_aspect: width / height of the working picture; the crop comes as near to it as the
+            input allows.
+        margin: added on each side, as a part of the person's extent.
+    """
+    boxes = np.array([box for box in person_boxes if box is not None], dtype=float)
+    if boxes.size == 0:
+        return None
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    extent = np.maximum((high - low) * (1 + 2 * margin), 1)
+    extent = np.maximum(extent, (extent[1] * working_aspect, extent[0] / working_aspect))
+    limit = np.array(image_size[::-1], dtype=float)
+    extent = np.minimum(extent, limit)
+    start = np.clip((low + high) / 2 - extent / 2, 0, limit - extent)
+    x0, y0 = np.floor(start).astype(int)
+    x1, y1 = np.minimum(np.ceil(start + extent), limit).astype(int)
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def _lies_inside(box: Box, size: tuple[int, int]) -> bool:
+    x0, y0, x1, y1 = box
+    return 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orientation:
+    """One of the eight ways to put a picture upright: mirror left and right first, then turn."""
+
+    quarter_turns: int = 0
+    """Quarter turns clockwise, 0 to 3."""
+    mirrored: bool = False
+    """Whether left and right are swapped before the turn."""
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.quarter_turns < 4
+
+    def upright_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (height, width) of a stored picture once upright."""
+        return size if self.quarter_turns % 2 == 0 else size[::-1]
+
+    def upright(
+        self, picture: UInt8[np.ndarray, "height width 3"]
+    ) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
+        """Return the picture upright."""
+        flipped = picture[:, ::-1] if self.mirrored else picture
+        return np.ascontiguousarray(np.rot90(flipped, k=-self.quarter_turns))
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Read the orientation from a decoded frame's side data; without any, it is upright."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return Orientation()
+    return parse_display_matrix(tuple(np.frombuffer(bytes(data), dtype=np.int32).tolist()))
+
+
+def parse_display_matrix(matrix: tuple[int, ...]) -> Orientation:
+    """Return the orientation nearest to a display matrix of nine fixed-point numbers."""
+    a, b, _, c, d, *_ = matrix
+    if a * d == b * c:  # no transformation at all: some files leave it zero
+        return Orientation()
+    # A mirror negates the first column only, so the second one tells the turn in both cases.
+    turns = round(math.atan2(-c, d) / (math.pi / 2)) % 4
+    return Orientation(quarter_turns=turns, mirrored=a * d - b * c < 0)

@@ -1,0 +1,119 @@
+"""H.264 encoding with audio, in the profile that browsers play."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    Interpolation,
+)
+from jaxtyping import UInt8
+
+from motiontransfer.errors import VideoError
+from motiontransfer.storage import replacing
+from motiontransfer.video.audio import SoundMuxer
+from motiontransfer.video.reader import BITEXACT, open_input, open_output
+
+_THREADS = 4  # x264's output depends on the number of threads, so it is fixed
+_CONTAINER_OPTIONS = {**BITEXACT, "movflags": "+faststart"}
+_SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[UInt8[np.ndarray, "height width 3"]],
+    *,
+    frame_rate: Fraction,
+    sound: Path | None = None,
+    sound_offset_seconds: float = 0.0,
+    crf: int = 18,
+) -> int:
+    """Write the frames, and the sound if there is one, as MP4; the file appears only when whole.
+
+    An odd height or width grows by one pixel, a copy of the edge. Sound ends with the video; AAC
+    and MP3 are copied, other codecs become AAC.
+
+    Args:
+        sound: any file with a sound track.
+        sound_offset_seconds: what to add to the sound's own timestamps; see `Clip`.
+        crf: x264's quality, 0 (lossless) to 51; 18 looks like the input.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        VideoError: there is no frame, frames differ in size, or the sound cannot be read.
+    """
+    with ExitStack() as stack:
+        temporary = stack.enter_context(replacing(path))
+        sound_file = stack.enter_context(open_input(sound)) if sound else None
+        output = stack.enter_context(
+            open_output(temporary, container_format="mp4", options=_CONTAINER_OPTIONS)
+        )
+        video: av.VideoStream | None = None
+        muxer: SoundMuxer | None = None
+        shape: tuple[int, ...] = ()
+        num_frames = 0
+        for frame in frames:
+            if video is None:
+                shape = frame.shape
+                video = _add_video(output, shape, frame_rate=frame_rate, crf=crf)
+                if sound_file:
+                    muxer = SoundMuxer(output, sound_file, offset_seconds=sound_offset_seconds)
+            if frame.shape != shape:
+                raise VideoError(
+                    f"{path}: frame {num_frames}: expected {shape} as in frame 0, got {frame.shape}"
+                )
+            output.mux(video.encode(_to_yuv(frame, num_frames, frame_rate)))
+            num_frames += 1
+            if muxer:  # sound goes in between, or players would have to seek for it
+                muxer.write_until(num_frames / frame_rate)
+        if video is None:
+            raise VideoError(f"{path}: no frames to write; expected at least one")
+        output.mux(video.encode(None))
+    return num_frames
+
+
+def _add_video(
+    output: av.container.OutputContainer, shape: tuple[int, ...], *, frame_rate: Fraction, crf: int
+) -> av.VideoStream:
+    height, width, _ = shape
+    stream = output.add_stream("libx264", rate=frame_rate)
+    stream.width, stream.height = width + width % 2, height + height % 2
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    # mbtree reads memory that it never wrote: with it, one run in twenty gives other bytes.
+    context.options = {"crf": str(crf), "preset": "medium", "x264-params": "mbtree=0"}
+    context.gop_size = max(1, round(2 * frame_rate))  # players seek to within two seconds
+    context.thread_count = _THREADS
+    context.flags |= Flags.bitexact
+    context.color_primaries = ColorPrimaries.BT709
+    context.color_trc = ColorTrc.BT709
+    context.colorspace = Colorspace.ITU709
+    context.color_range = ColorRange.MPEG
+    return stream
+
+
+def _to_yuv(
+    frame: UInt8[np.ndarray, "height width 3"], index: int, frame_rate: Fraction
+) -> av.VideoFrame:
+    height, width, _ = frame.shape
+    even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+    yuv = picture.reformat(
+        format="yuv420p",
+        interpolation=_SCALING,
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+    )
+    yuv.pts = index
+    yuv.time_base = 1 / frame_rate
+    return yuv
