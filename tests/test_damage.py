@@ -207,6 +207,21 @@ def test_a_damaged_frame_is_named_and_what_to_do(tmp_path):
         assert store[7].shape == (32, 48, 3)
 
 
+@pytest.mark.parametrize(
+    ("mark", "offset", "bit"),
+    [(b"DURATION", 0, 7), (b"\x1f\x43\xb6\x75", 4, 6)],
+    ids=["a tag that is not UTF-8", "a cluster larger than the file"],
+)
+def test_a_damaged_description_of_frames_is_refused(tmp_path, mark, offset, bit):
+    path = tmp_path / "frames.mkv"
+    write_frames(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(mark) + offset] ^= 1 << bit
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"frames\.mkv: damaged: "):
+        read_frames(path)
+
+
 @pytest.mark.parametrize("name", ["keypoints", "detections", "clip index", "weights", "checkpoint"])
 def test_a_file_without_checksums_is_refused(name, tmp_path):
     """As earlier versions wrote it."""

@@ -41,6 +41,8 @@ class MatroskaChecksums:
             raise damaged(self._path, f"expected {end} bytes, got {size}")
         while position < end:
             identifier, start, position = self._element(position)
+            if position > end:
+                raise damaged(self._path, f"an element ends at byte {position} of {end}")
             if identifier == _CLUSTER:
                 self._clusters.append((start, position))
             elif identifier != _VOID:

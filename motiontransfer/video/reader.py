@@ -40,8 +40,8 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes); copy or download it again")
     try:
-        # "file:" because FFmpeg takes "12:30.mp4" for the protocol 12
-        container = av.open(f"file:{path}", options=_input_options())
+        # "file:" because FFmpeg takes "12:30.mp4" for the protocol 12; tags need not be UTF-8
+        container = av.open(f"file:{path}", options=_input_options(), metadata_errors="replace")
     except av.FFmpegError as error:
         raise VideoError(
             f"{path}: cannot be opened: {error.strerror}; not a video or sound file, or cut short"
