@@ -1,22 +1,20 @@
-"""The `motiontransfer` command and its subcommands, one module each."""
+"""The `motiontransfer` command and its subcommands."""
 
 import sys
 
 import typer
 
-from motiontransfer.cli.add_transfer import add_transfer
-from motiontransfer.cli.add_video import add_video
-from motiontransfer.cli.clean import clean
-from motiontransfer.cli.compare import compare
-from motiontransfer.cli.doctor import doctor
-from motiontransfer.cli.inspect import inspect
-from motiontransfer.cli.join import join
-from motiontransfer.cli.preset import preset
-from motiontransfer.cli.remove_video import remove_video
-from motiontransfer.cli.score import score
-from motiontransfer.cli.share import share
+from motiontransfer.cli.project import (
+    add_transfer,
+    add_video,
+    clean,
+    doctor,
+    preset,
+    remove_video,
+)
+from motiontransfer.cli.results import compare, inspect, score, verify
+from motiontransfer.cli.sharing import join, share
 from motiontransfer.cli.study import study
-from motiontransfer.cli.verify import verify
 from motiontransfer.errors import MotionTransferError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)

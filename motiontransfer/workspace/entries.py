@@ -1,12 +1,14 @@
-"""Adding videos and transfers to a project, all of it or nothing.
+"""Adding and removing a project's videos and transfers, all of it or nothing.
 
-Hides that a video is three things: an entry in params.yaml, a file in data/videos/, and the .dvc
-file by which git knows it. params.yaml is written last, so that what fails before leaves no trace.
+A video is three things: an entry in params.yaml, a file in data/videos/, and the .dvc file by which
+git knows it. params.yaml is written last, so that what fails before leaves no trace. With a video
+go its subject and target, if no other video shows them, and the transfers that use either.
 """
 
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +22,8 @@ from motiontransfer.workspace.dvc_command import run_dvc
 from motiontransfer.workspace.params_entries import (
     with_entry,
     with_item,
+    without_entry,
+    without_item,
 )
 
 VIDEOS_FOLDER = Path("data/videos")
@@ -37,7 +41,7 @@ def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
     """
     _check_name("--name", name)
     _check_name("--subject", subject)
-    videos = section_of(root, "videos")
+    videos = _section_of(root, "videos")
     if name in videos:
         raise ParamsError(
             f"{PARAMS_FILE}: videos.{name}: is there; give another name with --name, or first "
@@ -68,7 +72,7 @@ def add_video(
     if not file.is_file():
         raise MissingFileError(f"{file}: no such file; expected a video")
     path = _place_for(file, name, root)
-    text = read_text(root)
+    text = _read_text(root)
     written = list(crop) if isinstance(crop, tuple) else crop
     entry = {"path": path.as_posix(), "subject": subject, "crop": written}
     text = with_item(with_entry(text, "videos", name, entry), "subjects", subject)
@@ -79,7 +83,7 @@ def add_video(
             with replacing(root / path) as temporary:
                 shutil.copyfile(file, temporary)
         run_dvc(root, "add", "--quiet", str(path))
-        write_text(root, text)
+        _write_text(root, text)
     return path
 
 
@@ -102,19 +106,19 @@ def add_transfer(
         ParamsError: a name is unknown, taken or not valid.
         MissingFileError: no params.yaml, or no such truth.
     """
-    videos = section_of(root, "videos")
+    videos = _section_of(root, "videos")
     if source not in videos:
-        raise ParamsError(f"--source: no video {source!r}; videos has {listed(videos)}")
-    subjects = {name: subject_of(video) for name, video in videos.items()}
+        raise ParamsError(f"--source: no video {source!r}; videos has {_listed(videos)}")
+    subjects = {name: _subject_of(video) for name, video in videos.items()}
     if target not in subjects.values():
         raise ParamsError(
-            f"--target: no video shows {target!r}; there are {listed(set(subjects.values()))}"
+            f"--target: no video shows {target!r}; there are {_listed(set(subjects.values()))}"
         )
     if truth != "none" and not (root / "data/truth" / truth).exists():
         raise MissingFileError(f"data/truth/{truth}: no such file; use --truth none")
     name = name or f"{target}_as_{subjects[source]}"
     _check_name("--name", name)
-    if name in section_of(root, "transfers"):
+    if name in _section_of(root, "transfers"):
         raise ParamsError(f"{PARAMS_FILE}: transfers.{name}: is there; give another with --name")
     entry = {
         "source": source,
@@ -122,9 +126,77 @@ def add_transfer(
         "target": target,
         "truth": truth,
     }
-    text = with_item(read_text(root), "targets", target)
-    write_text(root, with_entry(text, "transfers", name, entry))
+    text = with_item(_read_text(root), "targets", target)
+    _write_text(root, with_entry(text, "transfers", name, entry))
     return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What goes with a video."""
+
+    video: str
+    """Its name."""
+
+    path: Path
+    """Its file."""
+
+    transfers: tuple[str, ...]
+    """Transfers that use it, or whose target nobody knows without it."""
+
+    subject: str | None
+    """Its subject, if no other video shows them."""
+
+    target: str | None
+    """The same, if they are a target."""
+
+
+def removal_of(name: str, *, root: Path = Path()) -> Removal:
+    """Say what goes with a video.
+
+    Raises:
+        ParamsError: there is none of this name.
+    """
+    videos = _section_of(root, "videos")
+    if name not in videos:
+        raise ParamsError(f"no video {name!r}; videos has {_listed(videos)}")
+    subject = _subject_of(videos[name])
+    others = {_subject_of(video) for other, video in videos.items() if other != name}
+    gone = None if subject in others else subject
+    targets = load_params(root / PARAMS_FILE).get("targets")
+    video = videos[name]
+    return Removal(
+        video=name,
+        path=Path(str(video.get("path")) if isinstance(video, Mapping) else ""),
+        transfers=tuple(
+            key
+            for key, transfer in _section_of(root, "transfers").items()
+            if isinstance(transfer, Mapping)
+            and (transfer.get("source") == name or (gone and transfer.get("target") == gone))
+        ),
+        subject=gone,
+        target=gone if isinstance(targets, list) and gone in targets else None,
+    )
+
+
+def remove_video(removal: Removal, *, root: Path = Path()) -> None:
+    """Take a video and what goes with it out of params.yaml and from DVC; its file stays.
+
+    Raises:
+        ParamsError: params.yaml has changed since, or cannot be edited.
+        MotionTransferError: DVC cannot let go of the file.
+    """
+    text = without_entry(_read_text(root), "videos", removal.video)
+    for transfer in removal.transfers:
+        text = without_entry(text, "transfers", transfer)
+    if removal.subject is not None:
+        text = without_item(text, "subjects", removal.subject)
+    if removal.target is not None:
+        text = without_item(text, "targets", removal.target)
+    pointer = removal.path.with_name(f"{removal.path.name}.dvc")
+    if (root / pointer).exists():
+        run_dvc(root, "remove", "--quiet", str(pointer))
+    _write_text(root, text)
 
 
 @contextmanager
@@ -175,23 +247,23 @@ def _check_name(option: str, name: str) -> None:
         ) from error
 
 
-def section_of(root: Path, name: str) -> Mapping[str, object]:
+def _section_of(root: Path, name: str) -> Mapping[str, object]:
     """A section of names of params.yaml; empty where there is none."""
     section = load_params(root / PARAMS_FILE).get(name)
     return section if isinstance(section, Mapping) else {}
 
 
-def subject_of(video: object) -> str:
+def _subject_of(video: object) -> str:
     """Who is in a video, by its entry."""
     return str(video.get("subject")) if isinstance(video, Mapping) else ""
 
 
-def listed(names: Mapping[str, object] | set[str]) -> str:
+def _listed(names: Mapping[str, object] | set[str]) -> str:
     """Names for a message."""
     return ", ".join(sorted(map(str, names))) or "none"
 
 
-def read_text(root: Path) -> str:
+def _read_text(root: Path) -> str:
     """params.yaml as it is written, line ends and all.
 
     Raises:
@@ -203,7 +275,7 @@ def read_text(root: Path) -> str:
     return path.read_bytes().decode("utf-8")
 
 
-def write_text(root: Path, text: str) -> None:
+def _write_text(root: Path, text: str) -> None:
     """Put another text in its place."""
     with replacing(root / PARAMS_FILE) as temporary:
         temporary.write_bytes(text.encode("utf-8"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from motiontransfer.cli.doctor import check_all
+from motiontransfer.cli.project import check_all
 from motiontransfer.params import load_params
 from motiontransfer.workspace import machine_checks, project_checks
 from motiontransfer.workspace.project_checks import check_checkpoints, check_locks

@@ -13,8 +13,9 @@ from motiontransfer.workspace.entries import (
     add_transfer,
     add_video,
     check_new_video,
+    removal_of,
+    remove_video,
 )
-from motiontransfer.workspace.removal import removal_of, remove_video
 
 PARAMS = """\
 # mine
@@ -129,7 +130,7 @@ def test_if_params_cannot_be_written_nothing_is_left(project, film, monkeypatch)
     def interrupted(root, text):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(entries, "write_text", interrupted)
+    monkeypatch.setattr(entries, "_write_text", interrupted)
     with pytest.raises(KeyboardInterrupt):
         add(film, project)
     assert files(project) == before

@@ -1,0 +1,176 @@
+"""Commands on a project: its videos and transfers, presets, orphaned outputs, and `doctor`."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from motiontransfer.params_editing import apply_preset, preset_changes
+
+if TYPE_CHECKING:
+    from motiontransfer.workspace.machine_checks import CheckResult
+
+
+def add_video(
+    file: Annotated[Path, typer.Argument(help="The video, wherever it is.")],
+    *,
+    subject: Annotated[str, typer.Option(help="Who is in it.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; else the subject.")] = None,
+    crop: Annotated[
+        Literal["auto", "none"],
+        typer.Option(help="auto: the part around the person; none: the whole picture."),
+    ] = "auto",
+    target: Annotated[
+        bool, typer.Option("--target", help="Learn the subject's looks: a training.")
+    ] = False,
+) -> None:
+    """Add a video to the project, look at it, and say what to mend."""
+    # Imported here: they load MediaPipe and PyTorch, and other subcommands do without.
+    from motiontransfer.params import load_section
+    from motiontransfer.pose.quality import NOTHING_TO_MEND
+    from motiontransfer.workspace.entries import add_video as add
+    from motiontransfer.workspace.entries import check_new_video
+    from motiontransfer.workspace.video_check import advice, check_video, facts_line, seen_lines
+
+    name = name or subject
+    role = "target" if target else "source"
+    check_new_video(name, subject)
+    check = check_video(file, size=load_section(tuple[int, int], "decode.size"), crop=crop)
+    typer.echo(facts_line(check))
+    for line in seen_lines(check):
+        typer.echo(line)
+    sentences = advice(check, is_target=target)
+    if sentences == [NOTHING_TO_MEND]:
+        typer.echo(NOTHING_TO_MEND)
+    else:
+        typer.echo("\n  - ".join(["to mend:", *sentences]))
+    path = add(file, name=name, subject=subject, crop=crop, role=role)
+    typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
+    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
+
+
+def add_transfer(
+    *,
+    source: Annotated[str, typer.Option(help="The video whose motion is copied.")],
+    target: Annotated[str, typer.Option(help="The subject who performs it.")],
+    name: Annotated[str | None, typer.Option(help="Else TARGET_as_SUBJECT.")] = None,
+    truth: Annotated[
+        str, typer.Option(help="A file in data/truth/ of the target really doing it.")
+    ] = "none",
+) -> None:
+    """Add a transfer to params.yaml, and say whether it needs a training."""
+    from motiontransfer.params import load_section
+    from motiontransfer.workspace.entries import add_transfer as add
+
+    learnt = target in load_section(list[str], "targets")
+    name = add(source=source, target=target, name=name, truth=truth)
+    typer.echo(f"added transfers.{name} to params.yaml: {target} performs {source}")
+    if learnt:
+        typer.echo(f"{target} is a target already: this needs no training of its own")
+    else:
+        typer.echo(f"added {target} to targets: `dvc repro` will train a generator of {target}")
+
+
+def remove_video(
+    name: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the file, too.")] = False,
+) -> None:
+    """Take a video out of params.yaml, with the transfers that use it."""
+    from motiontransfer.workspace.entries import removal_of
+    from motiontransfer.workspace.entries import remove_video as remove
+    from motiontransfer.workspace.orphaned_outputs import orphaned_outputs
+
+    removal = removal_of(name)
+    gone = [
+        f"videos.{name}",
+        *(f"transfers.{transfer}" for transfer in removal.transfers),
+        *([f"{removal.subject} in subjects"] if removal.subject else []),
+        *([f"{removal.target} in targets"] if removal.target else []),
+    ]
+    typer.echo(f"goes from params.yaml: {', '.join(gone)}")
+    if delete:
+        typer.echo(f"is deleted: {removal.path}")
+    if not yes:
+        typer.confirm("go on?", abort=True)
+    remove(removal)
+    if delete:
+        removal.path.unlink(missing_ok=True)
+    elif removal.path.exists():
+        typer.echo(f"{removal.path} stays where it is")
+    if not Path("dvc.lock").exists():
+        return
+    paths = orphaned_outputs(Path())
+    if paths:
+        typer.echo(f"orphaned outputs: {len(paths)}; `motiontransfer clean` deletes them")
+
+
+def preset(
+    name: Annotated[str, typer.Argument(help="One of those in presets/.")],
+    *,
+    dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
+) -> None:
+    """Write a preset's values into params.yaml, and show each that changes."""
+    changes = preset_changes(name) if dry_run else apply_preset(name)
+    for change in changes:
+        typer.echo(f"{change.key}: {change.old} -> {change.new}")
+    typer.echo(f"{len(changes)} values {'would change' if dry_run else 'changed'}")
+
+
+def clean(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete what stages made that params.yaml no longer asks for; your own files stay."""
+    from motiontransfer.workspace.orphaned_outputs import delete, orphaned_outputs
+
+    paths = orphaned_outputs(Path())
+    if not paths:
+        typer.echo("no orphaned outputs")
+        return
+    for path in paths:
+        typer.echo(path)
+    if not yes:
+        typer.confirm(f"delete these {len(paths)}?", abort=True)
+    delete(Path(), paths)
+    typer.echo(f"deleted {len(paths)}")
+
+
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Check this machine and this project; the status is 1 if a run would fail."""
+    colours = {"ok": "green", "warning": "yellow", "fault": "red"}
+    results = []
+    for result in check_all(Path()):
+        results.append(result)
+        if as_json:
+            continue
+        level = typer.style(f"{result.level:<8}", fg=colours[result.level])
+        typer.echo(f"{level}{result.subject:<12}{result.message}")
+        if result.fix is not None:
+            typer.echo(f"{'':<20}-> {result.fix}")
+    if as_json:
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2))
+    if any(result.level == "fault" for result in results):
+        raise typer.Exit(1)
+
+
+def check_all(root: Path) -> "Iterator[CheckResult]":
+    """Check the machine, and the project where the machine's packages load."""
+    from motiontransfer.workspace.machine_checks import check_machine
+
+    broken = False
+    for result in check_machine():
+        broken = broken or (result.subject == "packages" and result.level == "fault")
+        yield result
+    if not broken:
+        # Imported here: it loads DVC and OpenCV, and what is broken is told before.
+        from motiontransfer.workspace.project_checks import check_project
+
+        yield from check_project(root)

@@ -1,0 +1,219 @@
+"""Commands on videos and results: `inspect`, `compare`, `score` and `verify`."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from motiontransfer.errors import (
+    DamagedFileError,
+    MissingFileError,
+    MotionTransferError,
+    ParamsError,
+    VideoError,
+    WeightsError,
+)
+from motiontransfer.params import load_section
+
+if TYPE_CHECKING:
+    from motiontransfer.forensics.predict import Judgement
+
+
+def inspect(
+    video: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="An .mp4 of all frames or a .png of some. Without it: "
+            "artifacts/inspection/VIDEO.mp4."
+        ),
+    ] = None,
+) -> None:
+    """Show a video's frames with the people and joints found in them, and measures over time."""
+    # Imported here: they load PyTorch, which takes seconds, and other subcommands do without it.
+    from motiontransfer.rendering.inspect import (
+        load_inspection,
+        write_overlay,
+        write_overlay_sheet,
+    )
+
+    writers = {".mp4": write_overlay, ".png": write_overlay_sheet}
+    if output is not None and output.suffix not in writers:
+        raise MotionTransferError(
+            f"--output: expected a name that ends in {' or '.join(writers)}, got {output}"
+        )
+    inspection = load_inspection(video, load_section(str, f"videos.{video}.subject"))
+    written = output or Path("artifacts/inspection") / f"{video}.mp4"
+    writers[written.suffix](written, inspection)
+    typer.echo(f"wrote {written}")
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="A commit, branch, tag or experiment.")],
+    after: Annotated[
+        str, typer.Argument(help="Another, or `workspace`: the files as they lie here.")
+    ] = "workspace",
+    *,
+    transfer: Annotated[
+        str | None, typer.Option(help="Its name in params.yaml, if there are several.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="The page. Without it: artifacts/comparisons/TRANSFER_BEFORE_AFTER.html."
+        ),
+    ] = None,
+) -> None:
+    """Write a page with both runs' videos in step, and what changed in params and metrics."""
+    # Imported here: they load DVC and PyTorch, which takes seconds.
+    from motiontransfer.report.comparison import choose_transfer, write_comparison_page
+    from motiontransfer.report.revisions import Revision
+
+    if before == after:
+        raise ParamsError(f"expected two different revisions, got {before!r} twice")
+    old, new = Revision(Path(), before), Revision(Path(), after)
+    chosen = choose_transfer(new, transfer)
+    name = re.sub(r"[^\w.-]+", "-", f"{chosen}_{before}_{after}")
+    page = output or Path("artifacts/comparisons") / f"{name}.html"
+    for note in write_comparison_page(page, old, new, transfer=chosen):
+        typer.echo(f"note: {note}")
+    typer.echo(f"wrote {page}")
+
+
+_WEIGHTS = "a file, or `published`: from the cache, or downloaded once"
+
+
+def score(
+    videos: Annotated[list[Path], typer.Argument(help="One or several, made by whatever system.")],
+    *,
+    truth: Annotated[Path, typer.Option(help="What was really filmed, frame for frame.")],
+    lpips_weights: Annotated[str, typer.Option(help=f"AlexNet's, for LPIPS: {_WEIGHTS}.")] = "none",
+    dists_weights: Annotated[str, typer.Option(help=f"VGG16's, for DISTS: {_WEIGHTS}.")] = "none",
+    inception_weights: Annotated[
+        str, typer.Option(help=f"Inception's, for FID and KID: {_WEIGHTS}.")
+    ] = "none",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Compare videos with what was really filmed, by the measures of our own evaluation.
+
+    Each figure is followed by its 95 % interval over time.
+    """
+    # Imported here: it loads MediaPipe, which takes seconds.
+    from motiontransfer.evaluation.networks import NetworkParams, open_networks
+    from motiontransfer.evaluation.scoring import figures, score_videos
+    from motiontransfer.parallel import Compute
+
+    names = [video.stem for video in videos]
+    if len(set(names)) < len(names) or "truth" in names:
+        raise ParamsError(
+            f"expected videos of different names, none of them truth, got {', '.join(names)}; "
+            "rename one"
+        )
+    weights = {"lpips": lpips_weights, "dists": dists_weights, "inception": inception_weights}
+    asked = NetworkParams.model_validate({f"{name}_weights": w for name, w in weights.items()})
+    scored = score_videos(
+        dict(zip(names, videos, strict=True)),
+        truth,
+        compute=Compute(backend="local", address=None, num_workers=0),
+        networks=open_networks(asked, option="--{}-weights"),
+    )
+    if as_json:
+        found = {"metrics": scored.metrics, "intervals": scored.intervals}
+        typer.echo(json.dumps(found, indent=2))
+        return
+    by_video = figures(scored)
+    label_width = max(map(len, by_video))
+    width = 2 + max(len(text) for row in by_video.values() for text in (*names, *row.values()))
+    header = "".join(name.rjust(width) for name in (*names, "truth"))
+    typer.echo(" " * label_width + header)
+    for label, row in by_video.items():
+        cells = "".join(row.get(name, "").rjust(width) for name in (*names, "truth"))
+        typer.echo((label.ljust(label_width) + cells).rstrip())
+
+
+_DETECTOR = Path("artifacts/forensics/detector.safetensors")
+_STATUS_NOT_CREDIBLE = 3
+_STATUS_UNSIGNED = 4
+_BAR_CHARACTERS = 20
+
+
+def verify(
+    video: Annotated[Path, typer.Argument(help="Any video; MP4 can be signed.")],
+    *,
+    trust: Annotated[
+        Path | None,
+        typer.Option(help="Certificates of authorities that you trust, PEM; nothing is fetched."),
+    ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Weights of the forensics detector. Without it: {_DETECTOR}, if there is one."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say where a video comes from: what it says of itself, and what its pictures look like.
+
+    Exit status: 0 signed and unaltered, 1 it cannot be checked, 3 altered or
+    signed with a certificate that does not count, 4 not signed. With --trust,
+    a certificate counts only if one of those authorities issued it. The
+    detector's opinion does not change it.
+    """
+    from motiontransfer.provenance.verification import provenance_lines, read_provenance
+
+    provenance = read_provenance(video, trusted=trust)
+    judgement, silence = _judge(video, detector)
+    if as_json:
+        content = {
+            "video": str(video),
+            "provenance": asdict(provenance) if provenance else None,
+            "detector": asdict(judgement) if judgement else None,
+            "no_opinion": silence,
+        }
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        opinion = _opinion(judgement) if judgement else [f"  detector  no opinion: {silence}"]
+        typer.echo("\n".join([str(video), *provenance_lines(provenance), *opinion]))
+    if provenance is None:
+        raise typer.Exit(_STATUS_UNSIGNED)
+    is_vouched_for = trust is None or provenance.signer.standing == "trusted"
+    if provenance.integrity != "unaltered" or not is_vouched_for:
+        raise typer.Exit(_STATUS_NOT_CREDIBLE)
+
+
+def _judge(video: Path, weights: Path | None) -> "tuple[Judgement | None, str | None]":
+    """What the detector says, or why it says nothing."""
+    if weights is not None and not weights.exists():
+        raise MissingFileError(f"{weights}: no such weights file; expected a forensics detector")
+    if not (weights or _DETECTOR).exists():
+        return None, f"there is none here: {_DETECTOR}; `detectors` in params.yaml has one trained"
+    # Imported here: it loads PyTorch, which takes seconds, and reading a manifest does without it.
+    from motiontransfer.forensics.predict import judge_video
+
+    try:
+        return judge_video(video, weights or _DETECTOR), None
+    except (
+        DamagedFileError,
+        VideoError,
+        WeightsError,
+    ) as error:  # too short, too small, not a detector
+        return None, str(error)
+
+
+def _opinion(judgement: "Judgement") -> list[str]:
+    """Lines of the table: the verdict, how sure, and a bar for each second."""
+    low, high = judgement.interval  # a verdict is one that even odds lie outside of
+    verdict = "synthesised" if low > 0.5 else "real" if high < 0.5 else "undecided"
+    head = (
+        f"  detector  {verdict}: probability {judgement.synthesised:.2f} that it was synthesised,"
+        f" 95 % interval over its seconds {low:.2f} to {high:.2f}, {judgement.frames} frames"
+    )
+    bars = [
+        f"  {second:6.1f} s  {score:.2f}  {'█' * round(score * _BAR_CHARACTERS)}"
+        for second, score in judgement.per_second
+    ]
+    return [head, *bars]

@@ -1,0 +1,86 @@
+"""Commands of a team: `share` and `join` over the team's remote."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+def share(
+    url: Annotated[
+        str | None,
+        typer.Argument(
+            help="The team's remote: a folder, ssh://user@host/folder, s3://bucket/folder. "
+            "Needed once; git keeps it in .dvc/config."
+        ),
+    ] = None,
+    *,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Address of an S3 store that is not Amazon's.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Which credentials of ~/.aws to use, on every machine.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What .dvc/config calls the remote.")] = "team",
+) -> None:
+    """Send what others lack to the team's remote, and say what they need from git."""
+    # Imported here: it loads DVC, and other subcommands do without it.
+    from motiontransfer.workspace.sharing import share as share_project
+
+    shared = share_project(url, name=name, endpoint=endpoint, profile=profile)
+    typer.echo(
+        f"sent {shared.num_sent} files, {_size_text(shared.sent_bytes)}, and "
+        f"{shared.num_runs} past runs to {shared.url}; {shared.num_there} files were there already"
+    )
+    for path in shared.out_of_care:
+        typer.echo(f"nobody else will have {path}: run `uv run dvc add {path}`, then share again")
+    if shared.stale_stages:
+        typer.echo(f"not up to date, others will run it: {', '.join(shared.stale_stages)}")
+    if shared.to_commit:
+        typer.echo(f"others need from git: git add {' '.join(shared.to_commit)}, commit, push")
+    typer.echo("a teammate then types, in a clone: uv run motiontransfer join")
+
+
+class _Brought(StrEnum):
+    NEEDED = "needed"
+    RESULTS = "results"
+    ALL = "all"
+
+
+def join(
+    *,
+    bring: Annotated[
+        _Brought,
+        typer.Option(
+            help="needed: only what the stages that run read; results: also finished videos; "
+            "all: every file.",
+        ),
+    ] = _Brought.RESULTS,
+) -> None:
+    """Run what changed, and bring no more from the team's remote than that takes."""
+    # Imported here: it loads DVC, and other subcommands do without it.
+    from motiontransfer.workspace.joining import join as join_project
+
+    joined = join_project(bring=bring.value)
+    typer.echo(
+        f"brought {len(joined.brought)} outs, {_size_text(joined.brought_bytes)}, from {joined.url}"
+    )
+    if joined.num_refused_runs:
+        typer.echo(
+            f"{joined.num_refused_runs} past runs on {joined.url} were not used: "
+            "they are not what `share` sends"
+        )
+    if joined.renewed:
+        typer.echo(f"made anew or restored: {', '.join(joined.renewed)}")
+        typer.echo(f"for the others: git add {' '.join(joined.to_commit)}, commit, push, and share")
+    else:
+        typer.echo("nothing had to run")
+
+
+def _size_text(num_bytes: int | float) -> str:
+    """A size in decimal units, as disks are sold: `940 kB`, `23 MB`, `1.4 GB`."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6)):
+        if num_bytes >= step:
+            amount = num_bytes / step
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f"{num_bytes / 1e3:.0f} kB"
