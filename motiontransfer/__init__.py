@@ -42,12 +42,12 @@ _MODULES = {
     "errors": ("MotionTransferError",),
     "joint_table": ("keypoint_table",),
     "keypoints": ("Keypoints", "read_keypoints", "write_keypoints"),
-    "media.frame_store": ("FrameStore",),
-    "pose.drawing": ("draw_rgb",),
-    "pose.pose_statistics": ("PoseStatistics", "fit_statistics", "read_statistics"),
-    "pose.reposing": ("ReposeSettings", "repose"),
+    "pose.normalization": ("ReposeSettings", "repose"),
+    "pose.rendering": ("draw_rgb",),
+    "pose.statistics": ("PoseStatistics", "fit_statistics", "read_statistics"),
     "rendering.renderer": ("Renderer", "load_renderer", "render_poses"),
     "training.device": ("make_fabric",),
+    "video.frame_store": ("FrameStore",),
 }
 
 
