@@ -36,7 +36,7 @@ from benchmarks.pix2pixhd_step import (
     make_step,
 )
 from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import MultiscaleDiscriminator, halves
+from motiontransfer.nets.discriminators import MultiscaleDiscriminator, split_real_fake
 from motiontransfer.nets.frame_generator import FrameGenerator
 from motiontransfer.nets.global_generator import GlobalGenerator
 from motiontransfer.nets.perceptual import PerceptualNetwork
@@ -158,7 +158,7 @@ def _make_step(
         for network in (generator, discriminator, look):
             if network is not None:
                 network.to(memory_format=torch.channels_last)
-    adversaries = Adversaries(fabric, generator, discriminator, average_decay=0.999)
+    adversaries = Adversaries(fabric, generator, discriminator, ema_decay=0.999)
 
     def step() -> dict[str, float]:
         with fabric.autocast():
@@ -166,7 +166,7 @@ def _make_step(
             second = generator(poses[:, 1], first)
             fake = torch.stack([first, second], 1)
             shown = torch.cat([frames, fake]).flatten(1, 2)
-            of_real, of_fake = halves(discriminator(poses.flatten(1, 2), shown))
+            of_real, of_fake = split_real_fake(discriminator(poses.flatten(1, 2), shown))
             losses = {
                 # Theirs is the sum over the scales.
                 "fooling": NUM_SCALES * adversarial_generator_loss(of_fake),
@@ -178,7 +178,7 @@ def _make_step(
                 looks = perceptual_loss(look, fake.flatten(0, 1), frames.flatten(0, 1))
                 losses["perceptual"] = 2 * PERCEPTUAL_WEIGHT * looks
         named = adversaries.update(
-            [{"generator": losses, "discriminator": {"telling": telling}}],
+            {"generator": losses, "discriminator": {"telling": telling}},
             step=0,
             learning_rate=LEARNING_RATE,
         )

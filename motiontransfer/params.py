@@ -19,6 +19,24 @@ from motiontransfer.errors import MissingFileError, ParamsError
 
 PARAMS_FILE = Path("params.yaml")
 
+FORMER_KEYS = {
+    "accumulate": "was removed: lower batch_size instead",
+    "augmentation": "was removed: DiffAugment made faces worse",
+    "average_decay": "is now called ema_decay",
+    "constant_fraction": "is now called lr_decay_start",
+    "discriminator_normalization": "was removed: spectral normalisation made no difference",
+    "fixed_global_fraction": "was removed: the global generator is trained throughout",
+    "global_fraction": "is now called global_only_fraction",
+    "near_pose_radius_px": "is now called foreground_radius_px",
+    "near_pose_weight": "is now called foreground_l1_weight",
+    "previous_frame_dropout": "was removed: it made no difference",
+    "previous_frame_gradient": "is now called detach_previous_frame (kept: false, cut: true)",
+    "previous_frame_noise": "was removed: it made no difference",
+    "r1_weight": "was removed: the R1 penalty made faces worse",
+    "temporal_strides": "was removed: temporal discriminators were worse at equal training time",
+}
+"""Keys that sections once had, and what became of them."""
+
 _Settings = TypeVar("_Settings")
 
 
@@ -88,7 +106,8 @@ def load_section(
         schema: a `Section`, or any type pydantic can check, such as `dict[str, Video]`.
 
     Raises:
-        ParamsError: the key is absent or a value under it is wrong; the message names the full key.
+        ParamsError: the key is absent, or a key or value under it is wrong; the message names the
+            full key.
     """
     value: object = load_params(path)
     walked: list[str] = []
@@ -97,6 +116,12 @@ def load_section(
         if not isinstance(value, Mapping) or part not in value:
             raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
         value = value[part]
+    if isinstance(schema, type) and issubclass(schema, Section) and isinstance(value, Mapping):
+        former = [name for name in value if name in FORMER_KEYS]
+        if former:
+            raise ParamsError(
+                "\n".join(f"{path}: {key}.{name}: {FORMER_KEYS[name]}" for name in former)
+            )
     try:
         return TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
     except ValidationError as error:

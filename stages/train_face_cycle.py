@@ -49,11 +49,7 @@ def main(transfer: str) -> str | None:
             [_source(names)],
             _target(names),
             fabric,
-            networks=FaceCycleNetworks(
-                translator=params.fill(FaceTranslatorConfig),
-                judge_filters=params.discriminator_filters,
-                judge_layers=params.discriminator_layers,
-            ),
+            networks=params.fill(FaceCycleNetworks, translator=params.fill(FaceTranslatorConfig)),
             settings=params.fill(FaceCycleSettings),
             schedule=params.schedule,
             paths=paths,

@@ -30,7 +30,7 @@ class TrainForensicsParams(RunParams):
     crop_size: int = Field(ge=32, multiple_of=8)
     num_filters: int = Field(ge=1)
     num_downsamplings: int = Field(ge=1, le=5)
-    average_decay: float = Field(ge=0, lt=1)
+    ema_decay: float = Field(ge=0, lt=1)
 
 
 def main(name: str) -> None:

@@ -1,34 +1,29 @@
 """Train the main generator of one target: `python -m stages train_gan ada`."""
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.nets.blocks import Upsampling
-from motiontransfer.nets.discriminators import DiscriminatorConfig, Normalization
+from motiontransfer.nets.discriminators import DiscriminatorConfig
 from motiontransfer.nets.frame_generator import (
     Architecture,
     Background,
     GeneratorConfig,
     PreviousFrame,
 )
-from motiontransfer.nets.window_discriminators import frames_at_once
 from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.rendering import Encoding, PoseMapStyle
 from motiontransfer.storage import write_json
-from motiontransfer.training.conditioning import ConditioningSettings, PreviousFrameGradient
 from motiontransfer.training.frame_losses import FrameLossSettings
 from motiontransfer.training.gan import GanSettings
 from motiontransfer.training.generator_training import train_generator
-from motiontransfer.training.judging import AugmentationChoice, JudgingSettings
 from motiontransfer.training.losses import Objective
 from motiontransfer.training.main_networks import MainNetworks
 from motiontransfer.training.perceptual_weights import check_perceptual, read_perceptual
 from motiontransfer.training.run_params import TrainingParams
 from motiontransfer.training.run_paths import RunPaths
-from motiontransfer.training.schedule import Growth
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import read_target_clips
 
@@ -44,27 +39,20 @@ class TrainGanParams(TrainingParams):
     window_frames: int = Field(ge=1)
     conditioning_poses: int = Field(ge=1)
     previous_frame: PreviousFrame
-    previous_frame_dropout: float = Field(ge=0, le=1)
-    previous_frame_noise: float = Field(ge=0)
-    previous_frame_gradient: PreviousFrameGradient
+    detach_previous_frame: bool
     limb_dropout: float = Field(ge=0, le=1)
     architecture: Architecture
     background: Background
-    global_fraction: float = Field(ge=0, lt=1)
-    fixed_global_fraction: float = Field(ge=0, lt=1)
+    global_only_fraction: float = Field(ge=0, lt=1)
     max_channels: int = Field(ge=1)
     upsampling: Upsampling
     discriminator_scales: int = Field(ge=1)
-    discriminator_normalization: Normalization
-    temporal_strides: tuple[Annotated[int, Field(ge=1)], ...]
     objective: Objective
     adversarial_weight: float = Field(ge=0)
     feature_matching_weight: float = Field(ge=0)
-    r1_weight: float = Field(ge=0)
-    augmentation: AugmentationChoice
     l1_weight: float = Field(ge=0)
-    near_pose_weight: float = Field(ge=1)
-    near_pose_radius_px: int = Field(ge=0)
+    foreground_l1_weight: float = Field(ge=1)
+    foreground_radius_px: int = Field(ge=0)
     perceptual_weight: float = Field(ge=0)
     perceptual_file: Path | None
 
@@ -86,12 +74,7 @@ def main(target: str) -> None:
             clips,
             fabric,
             networks=networks,
-            settings=params.fill(
-                GanSettings,
-                conditioning=params.fill(ConditioningSettings),
-                judging=params.fill(JudgingSettings),
-                frame_losses=params.fill(FrameLossSettings),
-            ),
+            settings=params.fill(GanSettings, frame_losses=params.fill(FrameLossSettings)),
             perceptual=perceptual,
             schedule=params.schedule,
             held_out=held_out,
@@ -111,60 +94,34 @@ def check_choices(params: TrainGanParams) -> None:
     Raises:
         ParamsError: there is such a value; the message names its key.
     """
-    try:
-        frames_at_once(params.window_frames, temporal_strides=params.temporal_strides)
-    except ValueError as error:
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.temporal_strides: {error}; raise train_gan.window_frames"
-        ) from error
-    if len(set(params.temporal_strides)) < len(params.temporal_strides):
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.temporal_strides: expected each stride once, got "
-            f"{list(params.temporal_strides)}"
-        )
     if params.window_frames == 1 and params.previous_frame != "none":
         raise ParamsError(
             f"{PARAMS_FILE}: train_gan.window_frames: in windows of 1 no frame has one before it, "
             "so nothing is learnt of it; raise this, or set train_gan.previous_frame to none"
         )
-    if params.previous_frame == "none":
-        _expect_neutral(
-            params,
-            ("previous_frame_dropout", 0),
-            ("previous_frame_noise", 0),
-            ("previous_frame_gradient", "kept"),
-            where="previous_frame is none",
+    if params.previous_frame == "none" and params.detach_previous_frame:
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.detach_previous_frame: has no effect where previous_frame "
+            "is none; expected false, got true"
         )
-    _check_growth(params)
+    _check_coarse_to_fine(params)
     check_perceptual("train_gan", weight=params.perceptual_weight, file=params.perceptual_file)
 
 
-def _check_growth(params: TrainGanParams) -> None:
-    if params.global_fraction == 0:
-        _expect_neutral(params, ("fixed_global_fraction", 0), where="global_fraction is 0")
+def _check_coarse_to_fine(params: TrainGanParams) -> None:
+    if params.global_only_fraction == 0:
         return
     if params.architecture != "local":
-        _expect_neutral(params, ("global_fraction", 0), where="architecture is not local")
-    if params.max_minutes is not None and params.fixed_global_fraction > 0:
         raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.fixed_global_fraction: counts steps, and with max_minutes "
-            f"nobody knows how many there are; expected 0, got {params.fixed_global_fraction}"
+            f"{PARAMS_FILE}: train_gan.global_only_fraction: has no effect where architecture is "
+            f"not local; expected 0, got {params.global_only_fraction}"
         )
     for name in ("steps", "discriminator_scales"):
         if (value := getattr(params, name)) < 2:
             raise ParamsError(
-                f"{PARAMS_FILE}: train_gan.{name}: expected at least 2 where global_fraction is "
-                f"not 0, one for the global generator's training and one for the whole one's, "
+                f"{PARAMS_FILE}: train_gan.{name}: expected at least 2 where global_only_fraction "
+                "is not 0, one for the global generator's training and one for the whole one's, "
                 f"got {value}"
-            )
-
-
-def _expect_neutral(params: TrainGanParams, *expected: tuple[str, object], where: str) -> None:
-    for name, neutral in expected:
-        if (value := getattr(params, name)) != neutral:
-            raise ParamsError(
-                f"{PARAMS_FILE}: train_gan.{name}: has no effect where {where}; "
-                f"expected {neutral}, got {value}"
             )
 
 
@@ -177,8 +134,6 @@ def _networks(params: TrainGanParams, size: tuple[int, int]) -> MainNetworks:
             num_filters=params.discriminator_filters,
             num_layers=params.discriminator_layers,
             num_scales=params.discriminator_scales,
-            normalization=params.discriminator_normalization,
         ),
         style=style,
-        growth=params.fill(Growth) if params.global_fraction else None,
     )

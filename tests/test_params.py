@@ -5,10 +5,17 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import yaml
 from pydantic import Field, ValidationError
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params import PARAMS_FILE, Section, load_params, load_section
+from motiontransfer.params import (
+    FORMER_KEYS,
+    PARAMS_FILE,
+    Section,
+    load_params,
+    load_section,
+)
 
 _YAML = """\
 train:
@@ -194,3 +201,32 @@ def test_a_section_fills_settings_of_the_same_names(params):
     assert section.fill(Settings, device="cpu", mode="other").mode == "other"
     with pytest.raises(AttributeError, match="device"):
         section.fill(Settings)
+
+
+@pytest.mark.parametrize("key", FORMER_KEYS)
+def test_a_former_key_is_refused_in_one_line_that_says_what_became_of_it(params, key):
+    params("  steps: 100\n", f"  {key}: 1\n")
+    with pytest.raises(ParamsError) as info:
+        load_section(Train, "train")
+    assert str(info.value) == f"params.yaml: train.{key}: {FORMER_KEYS[key]}"
+
+
+def test_a_renamed_key_is_told_its_new_name(params):
+    params("  mode: fast\n", "  average_decay: 0.9\n  accumulate: 2\n")
+    with pytest.raises(ParamsError) as info:
+        load_section(Train, "train")
+    assert str(info.value).splitlines() == [
+        "params.yaml: train.average_decay: is now called ema_decay",
+        "params.yaml: train.accumulate: was removed: lower batch_size instead",
+    ]
+
+
+def test_no_section_has_a_key_that_is_refused():
+    shipped = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+    sections = [content for content in shipped.values() if isinstance(content, dict)]
+    assert not {key for section in sections for key in section} & set(FORMER_KEYS)
+
+
+def test_names_of_the_users_own_may_be_former_keys(params):
+    params("dance:", "augmentation:")
+    assert load_section(dict[str, Video], "videos").keys() == {"augmentation"}

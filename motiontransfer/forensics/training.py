@@ -1,6 +1,6 @@
 """Training of a detector of rendered video on a project's real/fake pairs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ from motiontransfer.nets.blocks import count_parameters, update_average
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.source_fingerprint import source_files
-from motiontransfer.training.batches import Part
+from motiontransfer.training.batches import RankBatch
 from motiontransfer.training.checkpoints import (
     adam_state,
     load_adam_state,
@@ -55,11 +55,12 @@ from motiontransfer.training.checkpoints import (
     run_key,
 )
 from motiontransfer.training.device import arithmetic
-from motiontransfer.training.loop import Effort, fit
-from motiontransfer.training.processes import average_over_processes, wait_for_all
+from motiontransfer.training.distributed import all_reduce_mean, barrier
+from motiontransfer.training.loop import fit
 from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.samples import Picture, spread
 from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.throughput import Throughput
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 
@@ -67,24 +68,22 @@ _NETWORKS = ("network", "average")
 
 
 class DetectorTask:
-    """A detector, the moving average of its weights, and its optimiser."""
+    """A detector with its EMA and its optimiser."""
 
-    def __init__(self, fabric: Fabric, network: SynthesisDetector, *, average_decay: float) -> None:
+    def __init__(self, fabric: Fabric, network: SynthesisDetector, *, ema_decay: float) -> None:
         self.network = network.to(fabric.device)
         self.average = deepcopy(self.network).requires_grad_(False)
-        self._fabric, self._average_decay = fabric, average_decay
+        self._fabric, self._ema_decay = fabric, ema_decay
         self._optimizer = torch.optim.Adam(network.parameters(), fused=True)
 
     def step(
-        self, parts: Iterable[Part[TwinBatch]], *, step: int, learning_rate: float
+        self, share: RankBatch[TwinBatch], *, step: int, learning_rate: float
     ) -> dict[str, Float[Tensor, ""]]:
-        """Train on one batch; gradients and losses are means over its parts."""
+        """Train on one batch."""
         parameters = list(self.network.parameters())
-        results = [self._gradients(part, parameters) for part in parts]
-        means = [torch.stack(values).mean(0) for values in zip(*results, strict=True)]
-        cross_entropy, right, *gradients = means
+        cross_entropy, right, *gradients = self._gradients(share, parameters)
         for parameter, gradient in zip(
-            parameters, average_over_processes(self._fabric, gradients), strict=True
+            parameters, all_reduce_mean(self._fabric, gradients), strict=True
         ):
             parameter.grad = gradient
         for group in self._optimizer.param_groups:
@@ -92,7 +91,7 @@ class DetectorTask:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         # The average of the first steps would otherwise be mostly the random initial weights.
-        decay = min(self._average_decay, (1 + step) / (10 + step))
+        decay = min(self._ema_decay, (1 + step) / (10 + step))
         update_average(self.average, self.network, decay=decay)
         return {"detector/cross_entropy": cross_entropy, "detector/accuracy": right}
 
@@ -108,10 +107,10 @@ class DetectorTask:
         load_adam_state("optimizer", self._optimizer, state)
 
     def _gradients(
-        self, part: Part[TwinBatch], parameters: list[torch.nn.Parameter]
+        self, share: RankBatch[TwinBatch], parameters: list[torch.nn.Parameter]
     ) -> tuple[Tensor, ...]:
         """Cross entropy, share of pairs that are judged right, and the gradients of the first."""
-        batch = part.batch.to(self._fabric.device)
+        batch = share.batch.to(self._fabric.device)
         with self._fabric.autocast():
             logits = self.network(torch.cat([batch.real, batch.fake]))
         is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
@@ -129,7 +128,7 @@ class DetectorSettings:
 
     crop_size: int
     """Height and width of what a step is shown of a frame, pixels."""
-    average_decay: float
+    ema_decay: float
     """Decay a step of the moving average of the weights, which is what is kept."""
 
 
@@ -142,7 +141,7 @@ def train_detector(
     settings: DetectorSettings,
     schedule: Schedule,
     folder: Path,
-) -> tuple[TrainedDetector, Effort]:
+) -> tuple[TrainedDetector, Throughput]:
     """Train on some twins and calibrate on others; all that is drawn follows from the seed.
 
     Args:
@@ -154,12 +153,10 @@ def train_detector(
     """
     torch.manual_seed(schedule.seed)
     network = SynthesisDetector(config)
-    task = DetectorTask(
-        fabric, network.apply(initialise_detector), average_decay=settings.average_decay
-    )
+    task = DetectorTask(fabric, network.apply(initialise_detector), ema_decay=settings.ema_decay)
     dataset = TwinDataset(twins, crop_size=settings.crop_size, seed=schedule.seed)
     shown = dataset.batch(spread(range(len(twins)), count=_NUM_SAMPLES))
-    effort = fit(
+    throughput = fit(
         task,
         fabric=fabric,
         schedule=schedule,
@@ -176,7 +173,7 @@ def train_detector(
         calibration=_calibrate(average, held_out, max_height),
         max_height=max_height,
     )
-    return detector, effort
+    return detector, throughput
 
 
 def _calibrate(network: SynthesisDetector, twins: Sequence[Twins], max_height: int) -> Calibration:
@@ -265,7 +262,7 @@ def make_detector(
     )
     with run_folder(fabric, paths.checkpoints, key) as folder:
         division = divide(_footage(project, fabric, face=face, share=share, folder=folder))
-        detector, effort = train_detector(
+        detector, throughput = train_detector(
             division.training,
             division.calibration,
             fabric,
@@ -289,7 +286,7 @@ def make_detector(
         trained_on = seconds_of(division.training).description
         write_detector(paths.weights, detector, trained_on=trained_on)
     return {
-        **effort.metrics,
+        **throughput.metrics,
         "detector_parameters": count_parameters(detector.network),
         "trained_on": trained_on,
         "calibrated_on": seconds_of(division.calibration).description,
@@ -303,7 +300,7 @@ def _footage(
 ) -> Footage:
     """The first process renders; the others wait, and find all of it."""
     if not fabric.is_global_zero:
-        wait_for_all(fabric)
+        barrier(fabric)
     footage = project_footage(
         project.root,
         fabric,
@@ -314,7 +311,7 @@ def _footage(
         folder=folder,
     )
     if fabric.is_global_zero:
-        wait_for_all(fabric)
+        barrier(fabric)
     return footage
 
 

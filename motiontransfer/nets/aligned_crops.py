@@ -1,7 +1,6 @@
-"""Cutting aligned faces out of frames, and laying them back.
+"""Similarity-aligned face crops: warping out of a frame and compositing back.
 
-Hides the resampling: bilinear, over as many samples a pixel as the picture is made smaller, so that
-nothing is jagged; past an edge the edge goes on.
+Bilinear with anti-aliasing when the crop is smaller than the face; edge pixels are replicated.
 """
 
 import math

@@ -126,25 +126,22 @@ def initialise(module: nn.Module) -> None:
     seeds.
     """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        for name, parameter in module.named_parameters():
-            # Not by attribute: where a weight is normalised, the parameter is the one behind it.
-            if name == "bias":
-                nn.init.zeros_(parameter)
-            else:
-                nn.init.normal_(parameter, 0.0, 0.02)
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     if isinstance(module, SubpixelConvolution):
         weight = module.convolution.weight
         weight.copy_(weight[::4].repeat_interleave(4, dim=0))
 
 
-def halve(
-    pictures: Float[Tensor, "batch channels height width"],
+def downsample_by_2(
+    images: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch channels half_height half_width"]:
-    """Return pictures of half the size: means of 3x3 pixels around every second one.
+    """3x3 average pooling of stride 2, as between pix2pixHD's scales.
 
-    What lies outside does not count. An odd height or width is rounded up.
+    Pixels outside the image do not count. An odd height or width is rounded up.
     """
-    return functional.avg_pool2d(pictures, 3, stride=2, padding=1, count_include_pad=False)
+    return functional.avg_pool2d(images, 3, stride=2, padding=1, count_include_pad=False)
 
 
 def pad_to_multiple(

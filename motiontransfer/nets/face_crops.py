@@ -1,8 +1,7 @@
-"""Cutting faces out of frames, and putting corrections back.
+"""Face crops of fixed size, and adding residuals back to the frame.
 
-Hides the resampling between a face box of any size and the face generator's fixed crop. Only the
-correction is resampled on its way back, never the frame itself, and it fades to nothing at the
-box's border.
+Only the residual is resampled on its way back, never the frame itself; it is feathered to zero at
+the border of the face box.
 """
 
 import torch

@@ -1,8 +1,8 @@
-"""Networks that translate aligned faces between two people, and judge them (Zhu et al. 2017).
+"""CycleGAN generators and discriminators for aligned faces of two people (Zhu et al. 2017).
 
-Hides their layers. A translator is the CycleGAN paper's residual network, which pix2pixHD's global
-generator took over: the same blocks with two downsamplings and no condition. A judge is its patch
-discriminator, which sees an image and no condition. Deviation: the way back up may be another.
+A translator is the CycleGAN paper's residual network, which pix2pixHD's global generator took over:
+the same blocks with two downsamplings and no condition. A discriminator is its unconditional
+PatchGAN. Deviation: the upsampling layers can be chosen.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from motiontransfer.nets.blocks import InstanceNorm, Upsampling
-from motiontransfer.nets.discriminators import Judgement
+from motiontransfer.nets.discriminators import DiscriminatorOutput
 from motiontransfer.nets.global_generator import GlobalGenerator
 
 
@@ -92,8 +92,8 @@ class FaceTranslators(nn.Module):
         )
 
 
-class FaceJudge(nn.Module):
-    """Judges every patch of a face: does the person look like this?"""
+class FaceDiscriminator(nn.Module):
+    """Unconditional PatchGAN for the faces of one person."""
 
     def __init__(self, *, num_filters: int, num_layers: int) -> None:
         super().__init__()
@@ -104,23 +104,23 @@ class FaceJudge(nn.Module):
             layers += [InstanceNorm(wide), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))
 
-    def forward(self, faces: Float[Tensor, "batch 3 height width"]) -> list[Judgement]:
+    def forward(self, faces: Float[Tensor, "batch 3 height width"]) -> list[DiscriminatorOutput]:
         """Score every patch, at the one scale there is."""
-        return [Judgement(logits=self.layers(faces), features=())]
+        return [DiscriminatorOutput(logits=self.layers(faces), features=())]
 
 
-class FaceJudges(nn.Module):
+class FaceDiscriminators(nn.Module):
     """One for each person."""
 
     def __init__(self, *, num_filters: int, num_layers: int) -> None:
         super().__init__()
-        self.of_source = FaceJudge(num_filters=num_filters, num_layers=num_layers)
-        self.of_target = FaceJudge(num_filters=num_filters, num_layers=num_layers)
+        self.of_source = FaceDiscriminator(num_filters=num_filters, num_layers=num_layers)
+        self.of_target = FaceDiscriminator(num_filters=num_filters, num_layers=num_layers)
 
     def forward(
         self,
         source: Float[Tensor, "batch 3 height width"],
         target: Float[Tensor, "batch 3 height width"],
-    ) -> tuple[list[Judgement], list[Judgement]]:
-        """Judge the faces of each person."""
+    ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
+        """Score the faces of each person."""
         return self.of_source(source), self.of_target(target)

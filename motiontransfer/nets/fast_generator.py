@@ -1,9 +1,8 @@
-"""A small generator that trains in minutes on a CPU: the demo's default.
+"""Small encoder-decoder generator that trains in minutes on a CPU: the demo's default.
 
-Hides its layers. Space-to-depth stem (no full-resolution convolution over many channels), stride-2
-convolutions, residual blocks, resize-convolutions (Odena et al. 2016) with skip connections from
-the same level, so that a limb's place need not squeeze through the bottleneck, and a
-depth-to-space head.
+Space-to-depth stem (no full-resolution convolution over many channels), stride-2 convolutions,
+residual blocks, resize-convolutions (Odena et al. 2016) with skip connections from the same level,
+which keep limb positions out of the bottleneck, and a depth-to-space head.
 """
 
 import itertools

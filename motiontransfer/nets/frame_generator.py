@@ -1,9 +1,8 @@
-"""From a pose map and the previous frame to the next frame.
+"""Frame generators conditioned on the pose and the previous frame (Chan et al. 2018 v1, sec. 3.3).
 
-Hides the conditioning (Chan et al. 2018 v1, sec. 3.3: the pose and the previously generated frame)
-and the two ways to a frame: the network paints all of it, or it paints the person and a mask over a
-static plate of the room, which a fixed camera allows (our deviation; the plate costs nothing and
-never flickers). By choice, the pose before is shown beside each pose, or the previous frame is not.
+The network outputs the whole frame, or foreground and mask that are composited over a static
+background image: a deviation for fixed cameras, whose background then cannot flicker. Optional: the
+preceding pose as further input, or no previous frame.
 """
 
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.nets.blocks import Upsampling, halve
+from motiontransfer.nets.blocks import Upsampling, downsample_by_2
 from motiontransfer.nets.fast_generator import FastGenerator
 from motiontransfer.nets.global_generator import GlobalGenerator
 from motiontransfer.nets.local_enhancer import LocalEnhancer
@@ -33,7 +32,8 @@ class GeneratorConfig:
     size, which the numbers below describe; `fast`: ours, for CPUs and live use."""
 
     background: Background
-    """`plate`: the person is painted over a static picture of the room; `generated`: all is."""
+    """`plate`: the person is composited over a static background image; `generated`: the network
+    outputs the whole frame."""
 
     pose_channels: int
     """Channels of one pose map."""
@@ -54,17 +54,17 @@ class GeneratorConfig:
     """(height, width) of the frames, pixels."""
 
     conditioning_poses: int = 1
-    """Pose maps that are shown for one frame, stacked: those before, oldest first, and its own."""
+    """Pose maps stacked as input for one frame: the preceding ones, oldest first, and its own."""
 
     previous_frame: PreviousFrame = "generated"
-    """`none`: frames are generated each by itself; what is handed over is not looked at."""
+    """`none`: each frame is generated from its pose alone."""
 
     upsampling: Upsampling = "resize"
     """How the size is doubled on the way back up."""
 
 
 class FrameGenerator(nn.Module):
-    """Paints the whole frame."""
+    """Generates the whole frame."""
 
     def __init__(
         self,
@@ -87,15 +87,15 @@ class FrameGenerator(nn.Module):
         return torch.tanh(self.network(seen).float())
 
 
-class PlateFrameGenerator(nn.Module):
-    """Paints the person, and a mask that says where; the plate of the room is behind."""
+class ForegroundGenerator(nn.Module):
+    """Generates the person and a mask, composited over a static background image."""
 
     plate: Tensor
 
     def __init__(
         self,
         network: nn.Module,
-        plate: Float[Tensor, "3 height width"],
+        background_image: Float[Tensor, "3 height width"],
         *,
         previous_frame: PreviousFrame = "generated",
         conditioning_poses: int = 1,
@@ -103,7 +103,7 @@ class PlateFrameGenerator(nn.Module):
         super().__init__()
         self.network, self.previous_frame = network, previous_frame
         self.conditioning_poses = conditioning_poses
-        self.register_buffer("plate", plate)
+        self.register_buffer("plate", background_image)
 
     def forward(
         self,
@@ -112,15 +112,15 @@ class PlateFrameGenerator(nn.Module):
     ) -> Float[Tensor, "batch 3 height width"]:
         """Return the next frame in [-1, 1]; `previous_frame` is zeros at the first frame."""
         seen = _conditioning(pose_map, previous_frame, self.previous_frame)
-        painted = self.network(seen).float()
-        person, mask = torch.tanh(painted[:, :3]), torch.sigmoid(painted[:, 3:])
+        output = self.network(seen).float()
+        person, mask = torch.tanh(output[:, :3]), torch.sigmoid(output[:, 3:])
         return self.plate + mask * (person - self.plate)
 
 
 class HalfSizeGenerator(nn.Module):
-    """A generator of half the size, that is shown and shows pictures of the whole."""
+    """A generator of half the resolution, with input and output of the full one."""
 
-    def __init__(self, generator: FrameGenerator | PlateFrameGenerator) -> None:
+    def __init__(self, generator: FrameGenerator | ForegroundGenerator) -> None:
         super().__init__()
         self.generator, self.conditioning_poses = generator, generator.conditioning_poses
 
@@ -131,7 +131,7 @@ class HalfSizeGenerator(nn.Module):
     ) -> Float[Tensor, "batch 3 height width"]:
         """Return the next frame, each pixel four times; `previous_frame` is one of these."""
         height, width = pose_map.shape[2:]
-        fake = self.generator(halve(pose_map), previous_frame[:, :, ::2, ::2])
+        fake = self.generator(downsample_by_2(pose_map), previous_frame[:, :, ::2, ::2])
         return functional.interpolate(fake, scale_factor=2, mode="nearest")[:, :, :height, :width]
 
 
@@ -140,15 +140,15 @@ def _conditioning(pose_map: Tensor, previous_frame: Tensor, choice: PreviousFram
 
 
 def build_generator(
-    config: GeneratorConfig, *, plate: Float[Tensor, "3 height width"] | None
-) -> FrameGenerator | PlateFrameGenerator:
+    config: GeneratorConfig, *, background_image: Float[Tensor, "3 height width"] | None
+) -> FrameGenerator | ForegroundGenerator:
     """Build a frame generator with untrained weights.
 
     Args:
-        plate: the room without the person, in [-1, 1]; needed where the background is a plate.
+        background_image: the scene without the person, in [-1, 1]; needed with background `plate`.
 
     Raises:
-        ValueError: a plate is missing, superfluous or of another size.
+        ValueError: the background image is missing, superfluous or of another size.
     """
     architectures = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
     frame_channels = 0 if config.previous_frame == "none" else 3
@@ -166,30 +166,23 @@ def build_generator(
         "conditioning_poses": config.conditioning_poses,
     }
     if config.background == "generated":
-        if plate is not None:
-            raise ValueError("background 'generated' takes no plate, got one")
+        if background_image is not None:
+            raise ValueError("background 'generated' takes no background image, got one")
         return FrameGenerator(network, **shown)
-    if plate is None or tuple(plate.shape) != (3, *config.size):
-        got = "none" if plate is None else tuple(plate.shape)
+    if background_image is None or tuple(background_image.shape) != (3, *config.size):
+        got = "none" if background_image is None else tuple(background_image.shape)
         raise ValueError(
-            f"background 'plate' needs a plate of shape {(3, *config.size)}, got {got}"
+            f"background 'plate' needs an image of shape {(3, *config.size)}, got {got}"
         )
-    return PlateFrameGenerator(network, plate, **shown)
-
-
-def global_part(generator: nn.Module) -> nn.Module:
-    """Return the global generator inside a frame generator whose network is a local enhancer."""
-    assert isinstance(generator, FrameGenerator | PlateFrameGenerator)
-    assert isinstance(generator.network, LocalEnhancer)
-    return generator.network.coarse
+    return ForegroundGenerator(network, background_image, **shown)
 
 
 def start_from_global(
-    generator: FrameGenerator | PlateFrameGenerator, trained: FrameGenerator | PlateFrameGenerator
+    generator: FrameGenerator | ForegroundGenerator, trained: FrameGenerator | ForegroundGenerator
 ) -> None:
-    """Put a global generator, trained at half the size, into a local enhancer.
+    """Copy a global generator, trained at half the resolution, into a local enhancer.
 
-    The two may differ in background: head and plate are not taken over.
+    Head and background image are not copied, so the two may differ in background.
 
     Raises:
         ValueError: they are not a local enhancer and a global generator, or do not fit.

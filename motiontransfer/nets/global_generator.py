@@ -1,9 +1,8 @@
-"""The global generator of pix2pixHD (Wang et al. 2018, sec. 3.1), the paper's choice.
+"""Global generator of pix2pixHD (Wang et al. 2018, sec. 3.1), the paper's choice.
 
-Hides its layers: reflection-padded 7x7 convolution, stride-2 convolutions that double the channels,
-residual blocks, transposed convolutions back up, 7x7 convolution. Deviations: channels may be
-capped, the way back up may be another, and any input size is taken (padded to the stride inside,
-cropped after).
+Reflection-padded 7x7 convolution, stride-2 convolutions that double the channels, residual blocks,
+transposed convolutions, 7x7 convolution. Deviations: channels may be capped, the upsampling layers
+can be chosen, and any input size is accepted (padded to the stride, then cropped).
 """
 
 import itertools

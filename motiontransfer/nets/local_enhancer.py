@@ -1,9 +1,8 @@
-"""The local enhancer of pix2pixHD (Wang et al. 2018, sec. 3.1): twice a global generator's size.
+"""Local enhancer of pix2pixHD (Wang et al. 2018, sec. 3.1): twice a global generator's resolution.
 
-Hides how the two go together: the global generator sees the picture at half size and gives its last
-features, without a head; two layers at full size come down to that size; the sum goes through a few
-residual blocks and back up. The numbers are those of the global generator inside, so that one
-trained at half the size can be put there.
+The global generator inside gets the input at half resolution and returns its last features, without
+a head; two layers downsample the full resolution; the sum goes through residual blocks and is
+upsampled. The numbers are those of the global generator, so that a trained one can be copied in.
 """
 
 from jaxtyping import Float
@@ -14,7 +13,7 @@ from motiontransfer.nets.blocks import (
     ReflectionPad,
     ResidualBlock,
     Upsampling,
-    halve,
+    downsample_by_2,
     pad_to_multiple,
     upsample,
 )
@@ -68,7 +67,7 @@ class LocalEnhancer(nn.Module):
         """Return the last convolution's output, before any squashing."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
-        features = self.down(padded) + self.coarse(halve(padded))
+        features = self.down(padded) + self.coarse(downsample_by_2(padded))
         return self.head(self.up(features))[:, :, :height, :width]
 
     def start_from(self, trained: GlobalGenerator) -> None:

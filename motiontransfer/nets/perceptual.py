@@ -1,9 +1,8 @@
-"""The network whose activations the perceptual loss compares: the first layers of VGG19.
+"""VGG19 feature extractor of the perceptual loss, frozen (Simonyan and Zisserman 2015).
 
-Hides its layers (Simonyan and Zisserman 2015; the five slices end at relu1_1 to relu5_1, as
-pix2pixHD has them), what colours it was trained on, and two layouts of its weights. It is never
-trained here. Deviation: images are normalised to ImageNet's mean and deviation, as they were when
-the network was trained; pix2pixHD hands it [-1, 1] as it is.
+The five slices end at relu1_1 to relu5_1, as in pix2pixHD; torchvision's and sliced weight layouts
+are read. Deviation: images are normalised to ImageNet's mean and deviation, as in VGG19's own
+training; pix2pixHD passes [-1, 1].
 """
 
 import itertools

@@ -1,7 +1,7 @@
-"""Rolling a frame generator out: each frame conditioned on the one it made before.
+"""Autoregressive roll-out of a frame generator (Chan et al. 2019, sec. 3.2).
 
-Hides the state that is carried from frame to frame (Chan et al. 2019, sec. 3.2: zeros stand for the
-frame before the first). Poses are drawn a chunk at a time; memory does not grow with the clip.
+Each frame is conditioned on the previous generated one, the first on zeros. Pose maps are drawn in
+chunks, so memory does not grow with the clip.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from motiontransfer.nets.frame_generator import (
+    ForegroundGenerator,
     FrameGenerator,
     HalfSizeGenerator,
-    PlateFrameGenerator,
 )
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
@@ -36,10 +36,10 @@ def roll_out(
 ) -> Iterator[Float[Tensor, "3 height width"]]:
     """Yield one generated frame in [-1, 1] for every pose, in order.
 
-    A generator that is shown the poses before, too, is shown empty maps before the first.
+    With `conditioning_poses` above 1, empty maps stand for the poses before the first.
     """
     previous = torch.zeros((1, 3, *size), device=device)
-    known = isinstance(generator, FrameGenerator | PlateFrameGenerator | HalfSizeGenerator)
+    known = isinstance(generator, FrameGenerator | ForegroundGenerator | HalfSizeGenerator)
     conditioning_poses = generator.conditioning_poses if known else 1
     before = torch.zeros((conditioning_poses - 1, style.num_channels, *size), device=device)
     for start in range(0, len(points), _CHUNK_FRAMES):

@@ -1,16 +1,15 @@
-"""Which items a step sees, in which order, shared among whom, and read ahead of their use.
+"""Reproducible batches and random generators, distributed over ranks and prefetched.
 
-Hides order and chance: both are functions of seed, step and an item's place in its step's batch
-alone. So a resumed run sees exactly what an uninterrupted one would have, and processes that share
-a batch see together what one would have seen.
+Sampling order and random numbers are functions of the seed, the step and an item's index in the
+step's batch alone. So a resumed run continues exactly, and any number of ranks sees the same data.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 Batch = TypeVar("Batch", covariant=True)
+Purpose = Literal["limb_dropout"]
+
+# A purpose keeps its stream, so that a seed keeps its result.
+_STREAMS: dict[Purpose, tuple[int, int]] = {"limb_dropout": (0, 1)}
 
 
 @runtime_checkable
@@ -48,34 +51,29 @@ class PinnedDataset(Generic[Batch]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part(Generic[Batch]):
-    """Some of the items of one step's batch, to be worked off together."""
+class RankBatch(Generic[Batch]):
+    """One rank's share of a step's batch."""
 
     batch: Batch
     """The items."""
 
-    places: range
-    """Their places in the step's batch; whatever is drawn for an item is drawn by its place."""
+    indices: range
+    """Their indices in the step's batch; random numbers for an item depend on its index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What decides the items of a step."""
+    """What determines the items of a step."""
 
     seed: int
     batch_size: int
-    """Items a step, of all processes together."""
+    """Items a step, of all ranks together."""
 
 
-def share_of(batch_size: int, *, process: int, num_processes: int, accumulate: int) -> list[range]:
-    """Places in a step's batch that one process works off, part by part.
-
-    Args:
-        accumulate: number of parts; times the number of processes it divides `batch_size`.
-    """
-    size = batch_size // (num_processes * accumulate)
-    first = process * accumulate * size
-    return [range(start, start + size) for start in range(first, first + accumulate * size, size)]
+def rank_indices(batch_size: int, *, rank: int, world_size: int) -> range:
+    """Indices in a step's batch of one rank's share; `world_size` divides `batch_size`."""
+    size = batch_size // world_size
+    return range(rank * size, (rank + 1) * size)
 
 
 def batches_ahead(
@@ -83,20 +81,21 @@ def batches_ahead(
     order: Order,
     *,
     steps: range,
-    share: Sequence[range],
+    indices: range,
     num_readers: int,
-) -> Iterator[list[Part[Batch]]]:
-    """Yield the parts of each step, with as many steps being read ahead as there are readers."""
+) -> Iterator[RankBatch[Batch]]:
+    """Yield a rank's share of each step, prefetching as many steps as there are readers.
 
-    def read(step: int) -> list[Part[Batch]]:
-        indices = batch_indices(step, num_items=len(dataset), order=order)
-        return [
-            Part(batch=dataset.batch([indices[place] for place in places]), places=places)
-            for places in share
-        ]
+    Args:
+        indices: the rank's, as from `rank_indices`.
+    """
+
+    def read(step: int) -> RankBatch[Batch]:
+        items = batch_indices(step, num_items=len(dataset), order=order)
+        return RankBatch(batch=dataset.batch(items[i] for i in indices), indices=indices)
 
     with ThreadPoolExecutor(num_readers) as readers:
-        pending: deque[Future[list[Part[Batch]]]] = deque()
+        pending: deque[Future[RankBatch[Batch]]] = deque()
         for step in steps:
             pending.append(readers.submit(read, step))
             if len(pending) > num_readers:
@@ -109,16 +108,22 @@ def batch_indices(step: int, *, num_items: int, order: Order) -> list[int]:
     """Items of one step: epoch after epoch, each a permutation drawn from (seed, epoch)."""
     first = step * order.batch_size
     return [
-        int(_permutation(num_items, order.seed, place // num_items)[place % num_items])
-        for place in range(first, first + order.batch_size)
+        int(_permutation(num_items, order.seed, position // num_items)[position % num_items])
+        for position in range(first, first + order.batch_size)
     ]
 
 
-def draw_uniform(places: range, *, seed: int, step: int) -> Float[Tensor, " items"]:
-    """One number in [0, 1) for each place of a step's batch, whoever asks for which of them."""
-    draws = torch.Generator().manual_seed(seed * 1_000_003 + step)
-    # All from the first place on: how many of them are drawn does not change any.
-    return torch.rand(places.stop, generator=draws)[places.start :]
+def make_generator(seed: int, step: int, purpose: Purpose) -> torch.Generator:
+    """Return a reproducible CPU random generator for one purpose in one training step."""
+    entropy = np.random.SeedSequence([seed, step, *_STREAMS[purpose]])
+    return torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+
+
+def draw_uniform(indices: range, *, seed: int, step: int) -> Float[Tensor, " items"]:
+    """One number in [0, 1) for each index in a step's batch, whichever rank asks for it."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    # All from index 0 on: how many of them are drawn does not change any.
+    return torch.rand(indices.stop, generator=generator)[indices.start :]
 
 
 @lru_cache(maxsize=4)

@@ -1,8 +1,8 @@
-"""Checkpoints: everything a run needs to go on to the same bytes, written whole or not at all.
+"""Atomic checkpoints for exact resume.
 
-Hides where they lie, what is in them and how many are kept. The folder's name is a hash of all that
-decides the result, so changed inputs start anew and unchanged ones resume; it lies outside DVC's
-outs, which DVC deletes before each run. Tensors are kept as safetensors; nothing is unpickled.
+The folder's name is a hash of all that determines the result, so changed inputs start anew and
+unchanged ones resume; it lies outside DVC's outs, which DVC deletes before each run. Tensors are
+stored as safetensors; nothing is unpickled.
 """
 
 import fcntl

@@ -1,7 +1,4 @@
-"""What the networks are trained on: windows of consecutive frames of one subject, with their poses.
-
-Hides how a window is found on disk, which windows are left out and why.
-"""
+"""Training data set: windows of consecutive frames of one subject, with their poses."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

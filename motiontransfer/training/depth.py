@@ -1,4 +1,4 @@
-"""How deep a network may be for the images that it is trained on."""
+"""Check of a network's depth against the size of its images."""
 
 from motiontransfer.errors import TrainingError
 

@@ -1,7 +1,6 @@
-"""Which devices, how many processes and which precision a run uses.
+"""Device, precision and data-parallel launch with Lightning Fabric.
 
-Hides who started the processes: torchrun, SLURM's srun, or nobody yet, in which case the stage
-starts the others itself, as in `dvc repro`.
+Processes are started by torchrun, by SLURM's srun, or by the stage itself, as in `dvc repro`.
 """
 
 import os
@@ -24,14 +23,14 @@ from pydantic import Field
 from torch import distributed
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.processes import wait_for_all
+from motiontransfer.training.distributed import barrier
 
 Precision = Literal["auto", "bf16-mixed", "32-true"]
 _Resolved = Literal["bf16-mixed", "32-true"]
 Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
 
 # The others wait while the first rolls out a long clip or writes samples.
-_PATIENCE = timedelta(hours=12)
+_TIMEOUT = timedelta(hours=12)
 
 
 def make_fabric(*, precision: Precision) -> Fabric:
@@ -46,7 +45,7 @@ def make_fabric(*, precision: Precision) -> Fabric:
 
 @contextmanager
 def launched_fabric(
-    *, precision: Precision, devices: Devices, batch_size: int, accumulate: int
+    *, precision: Precision, devices: Devices, batch_size: int
 ) -> Generator[Fabric]:
     """Start the processes that share the batches of a training, or join those that were started.
 
@@ -54,21 +53,20 @@ def launched_fabric(
         devices: how many of this machine's; `auto`: all the GPUs among which a batch can be shared
             evenly, or the CPU. Under torchrun and srun there are as many as were started.
         batch_size: items a step, of all processes together.
-        accumulate: parts in which each process works off its share.
 
     Raises:
         TrainingError: a batch cannot be shared evenly, or there are fewer GPUs than asked for.
     """
     accelerator = _accelerator()
     resolved = _resolved(precision, accelerator)
-    environment, per_node, num_nodes = _started(accelerator, devices, batch_size // accumulate)
-    _check_shares(per_node * num_nodes, batch_size, accumulate)
+    environment, per_node, num_nodes = _started(accelerator, devices, batch_size)
+    _check_batch_size(batch_size, num_processes=per_node * num_nodes)
     if per_node * num_nodes == 1:
         yield _fabric_alone(accelerator, resolved)
         return
     strategy = DDPStrategy(
         process_group_backend="cpu:gloo,cuda:nccl" if accelerator == "cuda" else "gloo",
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
     )
     fabric = Fabric(
         accelerator=accelerator,
@@ -82,7 +80,7 @@ def launched_fabric(
     children: list[subprocess.Popen] = getattr(strategy.launcher, "procs", [])
     try:
         yield fabric
-        wait_for_all(fabric)
+        barrier(fabric)
         for child in children:
             child.wait()
     finally:
@@ -91,19 +89,18 @@ def launched_fabric(
         distributed.destroy_process_group()
 
 
-def choose_devices(devices: Devices, *, present: int | None, num_shares: int) -> int:
+def choose_devices(devices: Devices, *, present: int | None, batch_size: int) -> int:
     """Return how many devices of this machine are used.
 
     Args:
-        present: how many GPUs there are; None: this is about the CPU, on which as many processes
-            may be started as anybody likes.
-        num_shares: into how many shares of equal size a batch can be divided at most.
+        present: number of GPUs; None: on the CPU, where the number of processes is not limited.
+        batch_size: a multiple of what `auto` chooses.
 
     Raises:
         TrainingError: there are fewer GPUs than asked for.
     """
     if devices == "auto":
-        return max(n for n in range(1, (present or 1) + 1) if num_shares % n == 0)
+        return max(n for n in range(1, (present or 1) + 1) if batch_size % n == 0)
     if present is not None and devices > present:
         raise TrainingError(f"devices: expected at most the {present} GPUs here, got {devices}")
     return devices
@@ -141,7 +138,7 @@ def _multiplies_bf16(accelerator: str) -> bool:
 
 
 def _started(
-    accelerator: str, devices: Devices, num_shares: int
+    accelerator: str, devices: Devices, batch_size: int
 ) -> tuple[ClusterEnvironment, int, int]:
     """Return who starts the processes, how many there are on each machine, and on how many."""
     if TorchElasticEnvironment.detect():
@@ -156,14 +153,14 @@ def _started(
     present = torch.cuda.device_count() if accelerator == "cuda" else None
     return (
         LightningEnvironment(),
-        choose_devices(devices, present=present, num_shares=num_shares),
+        choose_devices(devices, present=present, batch_size=batch_size),
         1,
     )
 
 
-def _check_shares(num_processes: int, batch_size: int, accumulate: int) -> None:
-    if batch_size % (num_processes * accumulate):
+def _check_batch_size(batch_size: int, *, num_processes: int) -> None:
+    if batch_size % num_processes:
         raise TrainingError(
-            f"batch_size: {batch_size} items cannot be shared evenly by {num_processes} processes "
-            f"in {accumulate} parts each; expected a multiple of {num_processes * accumulate}"
+            f"batch_size: {batch_size} items cannot be shared evenly by {num_processes} processes; "
+            f"expected a multiple of {num_processes}"
         )

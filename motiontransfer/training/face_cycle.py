@@ -1,12 +1,11 @@
-"""The face cycle's step: a CycleGAN between aligned faces of the source and the target.
+"""CycleGAN training step between aligned faces of source and target (Zhu et al. 2017).
 
-Zhu et al. 2017: each person's faces are translated into the other's and back; a judge of each
-person tells translations, of this step or an earlier one, from real faces. Least squares, cycle and
-identity loss as there. Deviations: no random flips and crops, since the faces are aligned; a moving
-average of the weights is kept, as for the other networks.
+Least-squares, cycle and identity losses and an image pool, as there. Deviations: no random flips
+and crops, since the faces are aligned; an exponential moving average of the weights is kept, as for
+the other networks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +13,10 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from motiontransfer.nets.discriminators import Judgement, halves
-from motiontransfer.nets.face_translation import FaceJudges, FaceTranslators, Translations
-from motiontransfer.training.adversaries import Adversaries, LossesOf
-from motiontransfer.training.batches import Part
+from motiontransfer.nets.discriminators import DiscriminatorOutput, split_real_fake
+from motiontransfer.nets.face_translation import FaceDiscriminators, FaceTranslators, Translations
+from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.batches import RankBatch
 from motiontransfer.training.face_cycle_dataset import FaceCycleBatch
 from motiontransfer.training.face_cycle_pool import ImagePool
 from motiontransfer.training.losses import (
@@ -36,21 +35,21 @@ class FaceCycleSettings:
     identity_weight: float
     """Of L1 between a face and what the translator into faces of the same person makes of it."""
     pool_size: int
-    """Translations of each kind that are kept for the judges; 0: they see the latest only."""
-    average_decay: float
-    """Decay a step of the moving average of the translators' weights."""
+    """Translations kept for each discriminator; 0: it is trained on the latest only."""
+    ema_decay: float
+    """Decay a step of the exponential moving average of the translators' weights."""
     compile: bool
     """Whether `torch.compile` turns the networks into faster code before the first step."""
 
 
 class FaceCycleTask:
-    """One step of both translators and both judges."""
+    """One step of both translators and both discriminators."""
 
     def __init__(
         self,
         fabric: Fabric,
         translators: FaceTranslators,
-        judges: FaceJudges,
+        discriminators: FaceDiscriminators,
         *,
         settings: FaceCycleSettings,
         batch_size: int,
@@ -58,7 +57,7 @@ class FaceCycleTask:
         seed: int,
     ) -> None:
         self.adversaries = Adversaries(
-            fabric, translators, judges, average_decay=settings.average_decay
+            fabric, translators, discriminators, ema_decay=settings.ema_decay
         )
         if settings.compile:
             self.adversaries.compile()
@@ -69,7 +68,7 @@ class FaceCycleTask:
                 pool_size=settings.pool_size,
                 batch_size=batch_size,
                 crop_size=crop_size,
-                seed=2 * seed + number,  # what one judge sees again is not what the other does
+                seed=2 * seed + number,  # the two pools are independent
                 device=fabric.device,
             )
             for number, name in enumerate(("to_source", "to_target"))
@@ -83,17 +82,19 @@ class FaceCycleTask:
         return average
 
     def step(
-        self, parts: Iterable[Part[FaceCycleBatch]], *, step: int, learning_rate: float
+        self, share: RankBatch[FaceCycleBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train all four networks on one batch; return every weighted loss by name."""
-        made: list[Translations] = []
-        losses = self.adversaries.update(
-            (self._losses(part, step, made) for part in parts),
-            step=step,
-            learning_rate=learning_rate,
-        )
+        batch = share.batch.to(self._fabric.device)
+        with self._fabric.autocast():
+            fake: Translations = self.adversaries.generator(batch.source, batch.target)
+        losses_of = {
+            "generator": self._generator_losses(batch, fake),
+            "discriminator": self._discriminator_losses(batch, fake, share.indices, step),
+        }
+        losses = self.adversaries.update(losses_of, step=step, learning_rate=learning_rate)
         for name, pool in self._pools.items():
-            pool.keep(self._of_all([getattr(each, name) for each in made]), step=step)
+            pool.keep(self._all_gather(getattr(fake, name)), step=step)
         return losses
 
     def state(self) -> dict[str, Tensor]:
@@ -109,23 +110,13 @@ class FaceCycleTask:
         for name, pool in self._pools.items():
             pool.load_state({key: state[f"{name}_pool.{key}"] for key in pool.state()})
 
-    def _losses(self, part: Part[FaceCycleBatch], step: int, made: list[Translations]) -> LossesOf:
-        batch = part.batch.to(self._fabric.device)
-        with self._fabric.autocast():
-            fake: Translations = self.adversaries.generator(batch.source, batch.target)
-        made.append(fake)
-        return {
-            "generator": self._generator_losses(batch, fake),
-            "discriminator": self._discriminator_losses(batch, fake, part.places, step),
-        }
-
     def _generator_losses(self, batch: FaceCycleBatch, fake: Translations) -> dict[str, Scalar]:
         settings = self._settings
         with self._fabric.autocast():
-            judged_source, judged_target = self._judge(fake.to_source, fake.to_target)
+            source_outputs, target_outputs = self._discriminate(fake.to_source, fake.to_target)
         losses = {
-            "adversarial_source": adversarial_generator_loss(judged_source),
-            "adversarial_target": adversarial_generator_loss(judged_target),
+            "adversarial_source": adversarial_generator_loss(source_outputs),
+            "adversarial_target": adversarial_generator_loss(target_outputs),
             "cycle_source": settings.cycle_weight * _l1(fake.back_to_source, batch.source),
             "cycle_target": settings.cycle_weight * _l1(fake.back_to_target, batch.target),
         }
@@ -140,35 +131,36 @@ class FaceCycleTask:
         return losses
 
     def _discriminator_losses(
-        self, batch: FaceCycleBatch, fake: Translations, places: range, step: int
+        self, batch: FaceCycleBatch, fake: Translations, indices: range, step: int
     ) -> dict[str, Scalar]:
-        shown = {
-            name: pool.shown(getattr(fake, name), places, step=step)
+        fakes = {
+            name: pool.sample(getattr(fake, name), indices, step=step)
             for name, pool in self._pools.items()
         }
         with self._fabric.autocast():
-            judged_source, judged_target = self._judge(
-                torch.cat([batch.source, shown["to_source"]]),
-                torch.cat([batch.target, shown["to_target"]]),
+            source_outputs, target_outputs = self._discriminate(
+                torch.cat([batch.source, fakes["to_source"]]),
+                torch.cat([batch.target, fakes["to_target"]]),
             )
         return {
-            "adversarial_source": adversarial_discriminator_loss(*halves(judged_source)),
-            "adversarial_target": adversarial_discriminator_loss(*halves(judged_target)),
+            "adversarial_source": adversarial_discriminator_loss(*split_real_fake(source_outputs)),
+            "adversarial_target": adversarial_discriminator_loss(*split_real_fake(target_outputs)),
         }
 
-    def _judge(
+    def _discriminate(
         self,
         source: Float[Tensor, "batch 3 height width"],
         target: Float[Tensor, "batch 3 height width"],
-    ) -> tuple[list[Judgement], list[Judgement]]:
+    ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
         return self.adversaries.discriminator(source, target)
 
-    def _of_all(self, images: list[Tensor]) -> Float[Tensor, "batch 3 height width"]:
-        """What all processes made in this step, so that each knows everything it must keep."""
-        own = torch.cat(images).detach()
-        everyones = self._fabric.all_gather(own)
-        assert isinstance(everyones, Tensor)
-        return everyones.reshape(-1, *own.shape[1:])
+    def _all_gather(
+        self, images: Float[Tensor, "share 3 height width"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Translations of all ranks, so that their pools stay the same."""
+        gathered = self._fabric.all_gather(images.detach())
+        assert isinstance(gathered, Tensor)
+        return gathered.reshape(-1, *images.shape[1:])
 
 
 def _l1(faces: Tensor, wanted: Tensor) -> Scalar:

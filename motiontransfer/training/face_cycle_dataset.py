@@ -1,7 +1,6 @@
-"""What a face cycle is trained on: aligned faces of the source and of the target, not paired.
+"""Unpaired data set of aligned faces of source and target, for the face CycleGAN.
 
-Hides where a face is to be seen and how the longer list of the two sets the pace: an epoch shows
-each of its faces once and spreads the shorter list evenly over them.
+An epoch has each face of the longer list once; the shorter list is spread evenly over it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +39,7 @@ class FaceClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceCycleBatch:
-    """Faces of both people; those at the same place have nothing to do with each other."""
+    """Faces of both people; unpaired."""
 
     source: Float[Tensor, "batch 3 crop_size crop_size"]
     target: Float[Tensor, "batch 3 crop_size crop_size"]
@@ -91,7 +90,7 @@ class AlignedFaces:
         """Cut out the faces with these indices."""
         chosen = [self.frames[index] for index in indices]
         return warp(
-            frames_to_tensor([self._frames[place] for place in chosen]),
+            frames_to_tensor([self._frames[index] for index in chosen]),
             np.stack([self._maps[clip][t] for clip, t in chosen]),
             size=(self._crop_size, self._crop_size),
         )

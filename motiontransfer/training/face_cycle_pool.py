@@ -1,9 +1,8 @@
-"""Translations of earlier steps, which a judge sees half of the time instead of the latest.
+"""Image pool of earlier translations for the discriminator (Shrivastava et al. 2017, sec. 2.3).
 
-Shrivastava et al. 2017, sec. 2.3, as Zhu et al. 2017 use it against oscillation. Hides what is kept
-and what is shown: both are functions of seed, step and a face's place in its step's batch. Each
-place has images of its own, so that processes which share a batch see together what one would have
-seen.
+As Zhu et al. 2017 use it against oscillation: half of the time an earlier translation reindices the
+latest. Each index in a batch has its own images, and all draws follow from seed, step and index, so
+the result does not depend on the number of ranks.
 """
 
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ class ImagePool:
         """Begin without images.
 
         Args:
-            pool_size: how many are kept, rounded up to as many for each place of a batch.
+            pool_size: number of images, rounded up to a multiple of `batch_size`.
         """
         self._num_slots = -(-pool_size // batch_size)
         self._seed = seed
@@ -34,24 +33,24 @@ class ImagePool:
             (batch_size, self._num_slots, 3, crop_size, crop_size), device=device
         )
 
-    def shown(
-        self, images: Float[Tensor, "items 3 height width"], places: range, *, step: int
+    def sample(
+        self, images: Float[Tensor, "items 3 height width"], indices: range, *, step: int
     ) -> Float[Tensor, "items 3 height width"]:
-        """Return for each image itself or, half of the time, one of its place's earlier ones."""
-        slots = self._slots(places, step)
+        """Replace each image, half of the time, by an earlier one of its index."""
+        slots = self._slots(indices, step)
         earlier = step >= self._num_slots
         return torch.stack(
             [
-                image if slot is None or not earlier else self._images[place, slot]
-                for image, place, slot in zip(images.detach(), places, slots, strict=True)
+                image if slot is None or not earlier else self._images[index, slot]
+                for image, index, slot in zip(images.detach(), indices, slots, strict=True)
             ]
         )
 
     def keep(self, images: Float[Tensor, "batch 3 height width"], *, step: int) -> None:
-        """Put the images of a step's whole batch in the places of those that were shown."""
-        for place, slot in enumerate(self._slots(range(len(images)), step)):
+        """Store the images of a step's whole batch in the slots of those that were replaced."""
+        for index, slot in enumerate(self._slots(range(len(images)), step)):
             if slot is not None:
-                self._images[place, slot] = images[place].detach()
+                self._images[index, slot] = images[index].detach()
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
@@ -61,11 +60,11 @@ class ImagePool:
         """Inverse of `state`."""
         self._images.copy_(state["images"])
 
-    def _slots(self, places: range, step: int) -> list[int | None]:
-        """Where the image of each place is kept; None where it is not."""
+    def _slots(self, indices: range, step: int) -> list[int | None]:
+        """Slot of each index's image; None where it is not stored."""
         if step < self._num_slots:
-            return [step] * len(places)
-        draws = draw_uniform(places, seed=self._seed, step=step).tolist()
+            return [step] * len(indices)
+        draws = draw_uniform(indices, seed=self._seed, step=step).tolist()
         return [
             int(draw / _EARLIER_SHARE * self._num_slots)
             if self._num_slots and draw < _EARLIER_SHARE

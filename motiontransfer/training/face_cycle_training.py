@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from motiontransfer.errors import TrainingError
 from motiontransfer.nets.blocks import count_parameters, initialise
 from motiontransfer.nets.face_translation import (
-    FaceJudges,
+    FaceDiscriminators,
     FaceTranslatorConfig,
     FaceTranslators,
     Translations,
@@ -32,7 +32,7 @@ from motiontransfer.training.face_cycle_dataset import (
 from motiontransfer.training.face_cycle_weights import write_face_translator
 from motiontransfer.training.loop import fit
 from motiontransfer.training.run_log import Picture, copy_logs
-from motiontransfer.training.run_paths import RunPaths, tell_where_to_look
+from motiontransfer.training.run_paths import RunPaths, log_results
 from motiontransfer.training.samples import spread
 from motiontransfer.training.schedule import Schedule
 from motiontransfer.video.tensors import tensor_to_frames
@@ -46,10 +46,10 @@ class FaceCycleNetworks:
     """Shapes of what is trained, for each of the two people."""
 
     translator: FaceTranslatorConfig
-    judge_filters: int
-    """Channels of a judge's first layer."""
-    judge_layers: int
-    """Layers of stride 2 in a judge."""
+    discriminator_filters: int
+    """Channels of a discriminator's first layer."""
+    discriminator_layers: int
+    """Layers of stride 2 in a discriminator."""
 
 
 def train_face_cycle(
@@ -81,11 +81,13 @@ def train_face_cycle(
         AlignedFaces(target, crop_size=crop_size, person="target subject"),
     )
     translators = FaceTranslators(networks.translator)
-    judges = FaceJudges(num_filters=networks.judge_filters, num_layers=networks.judge_layers)
+    discriminators = FaceDiscriminators(
+        num_filters=networks.discriminator_filters, num_layers=networks.discriminator_layers
+    )
     task = FaceCycleTask(
         fabric,
         translators.apply(initialise),
-        judges.apply(initialise),
+        discriminators.apply(initialise),
         settings=settings,
         batch_size=schedule.batch_size,
         crop_size=crop_size,
@@ -93,7 +95,7 @@ def train_face_cycle(
     )
     shown = dataset.batch(spread(range(len(dataset)), count=_NUM_SAMPLES)).to(fabric.device)
     with run_folder(fabric, paths.checkpoints, key) as folder:
-        effort = fit(
+        throughput = fit(
             task,
             fabric=fabric,
             schedule=schedule,
@@ -105,9 +107,9 @@ def train_face_cycle(
         if fabric.is_global_zero:
             write_face_translator(paths.models, task.average.to_target, networks.translator)
             copy_logs(folder, paths.logs)
-            tell_where_to_look(effort, paths)
+            log_results(throughput, paths)
     return {
-        **effort.metrics,
+        **throughput.metrics,
         **{"source_faces": len(dataset.source), "target_faces": len(dataset.target)},
         "source_frames_without_face": dataset.source.num_frames_without_face,
         "target_frames_without_face": dataset.target.num_frames_without_face,
@@ -120,11 +122,11 @@ def _check_depths(networks: FaceCycleNetworks) -> None:
     stride = 2**networks.translator.num_downsamplings
     check_depth((crop_size, crop_size), stride=stride, section=_SECTION)
     # The last normalised layer is one patch smaller, and needs neighbours to normalise over.
-    if crop_size // 2**networks.judge_layers < 3:
+    if crop_size // 2**networks.discriminator_layers < 3:
         raise TrainingError(
             f"{_SECTION}.discriminator_layers: faces of {crop_size}x{crop_size} pixels shrink to "
-            f"{crop_size // 2**networks.judge_layers} patches a side; expected at least 3; use "
-            "fewer, or a larger crop_size"
+            f"{crop_size // 2**networks.discriminator_layers} patches a side; expected at least "
+            "3; use fewer, or a larger crop_size"
         )
 
 

@@ -1,7 +1,7 @@
-"""What the face generator is trained on: face crops of real frames and of the main generator's.
+"""Training data set of the face GAN: face crops of real frames and of the main generator's.
 
-The main generator is frozen, so its frames are made once, rolled out as rendering will do it, into
-a frame store beside the checkpoints; training then reads crops only.
+The main generator is frozen, so its frames are generated once, rolled out as in rendering, into a
+frame store beside the checkpoints; training then reads crops only.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,12 +1,11 @@
-"""The face GAN's step (Chan et al. 2019, sec. 3.4).
+"""Face GAN training step (Chan et al. 2019, sec. 3.4).
 
-A residual is predicted on the main generator's face and judged as a crop. The main generator is
-frozen: its crops come ready made. The losses of the paper are the adversarial and the perceptual
-one. Deviations: each frame has a box of its own; by choice also L1 and feature matching, for runs
-without perceptual weights.
+A residual is predicted for the face crop of the main generator's frame, which is frozen: its crops
+are precomputed. The losses of the paper are the adversarial and the perceptual one. Deviations:
+each frame has its own box; optional L1 and feature matching, for runs without perceptual weights.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,12 +13,12 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from motiontransfer.nets.discriminators import halves
+from motiontransfer.nets.discriminators import split_real_fake
 from motiontransfer.nets.face_crops import draw_crops
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.adversaries import Adversaries, LossesOf
-from motiontransfer.training.batches import Part
+from motiontransfer.training.batches import RankBatch
 from motiontransfer.training.face_dataset import FaceBatch
 from motiontransfer.training.losses import (
     Scalar,
@@ -38,8 +37,8 @@ class FaceGanSettings:
     feature_matching_weight: float
     l1_weight: float
     perceptual_weight: float
-    average_decay: float
-    """Decay a step of the moving average of the generator's weights."""
+    ema_decay: float
+    """Decay a step of the exponential moving average of the generator's weights."""
     compile: bool
     """Whether `torch.compile` turns the networks into faster code before the first step."""
 
@@ -70,12 +69,11 @@ class FaceGanTask:
         self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
 
     def step(
-        self, parts: Iterable[Part[FaceBatch]], *, step: int, learning_rate: float
+        self, share: RankBatch[FaceBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
-        return self.adversaries.update(
-            (self._losses(part) for part in parts), step=step, learning_rate=learning_rate
-        )
+        losses = self._losses(share)
+        return self.adversaries.update(losses, step=step, learning_rate=learning_rate)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
@@ -85,8 +83,8 @@ class FaceGanTask:
         """Inverse of `state`."""
         self.adversaries.load_state(state)
 
-    def _losses(self, part: Part[FaceBatch]) -> LossesOf:
-        batch = part.batch.to(self._fabric.device)
+    def _losses(self, share: RankBatch[FaceBatch]) -> LossesOf:
+        batch = share.batch.to(self._fabric.device)
         poses = draw_crops(
             batch.points,
             batch.score,
@@ -97,11 +95,11 @@ class FaceGanTask:
         )
         with self._fabric.autocast():
             fake = batch.generated + self.adversaries.generator(poses, batch.generated)
-            judgements = self.adversaries.discriminator(poses, torch.cat([batch.real, fake]))
-        judged_real, judged_fake = halves(judgements)
+            outputs = self.adversaries.discriminator(poses, torch.cat([batch.real, fake]))
+        of_real, of_fake = split_real_fake(outputs)
         settings = self._settings
-        matching = feature_matching_loss(judged_real, judged_fake)
-        adversarial = adversarial_generator_loss(judged_fake)
+        matching = feature_matching_loss(of_real, of_fake)
+        adversarial = adversarial_generator_loss(of_fake)
         return {
             "generator": {
                 "adversarial": settings.adversarial_weight * adversarial,
@@ -109,9 +107,7 @@ class FaceGanTask:
                 "l1": settings.l1_weight * (fake - batch.real).abs().mean(),
                 **self._perceptual_loss(fake, batch.real),
             },
-            "discriminator": {
-                "adversarial": adversarial_discriminator_loss(judged_real, judged_fake)
-            },
+            "discriminator": {"adversarial": adversarial_discriminator_loss(of_real, of_fake)},
         }
 
     def _perceptual_loss(

@@ -22,13 +22,13 @@ from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.checkpoints import run_folder, run_key
 from motiontransfer.training.depth import check_depth
 from motiontransfer.training.device import arithmetic
+from motiontransfer.training.distributed import barrier
 from motiontransfer.training.face_dataset import FaceBatch, FaceDataset
 from motiontransfer.training.face_gan import FaceGanSettings, FaceGanTask
 from motiontransfer.training.loop import fit
 from motiontransfer.training.perceptual_weights import Perceptual
-from motiontransfer.training.processes import wait_for_all
 from motiontransfer.training.run_log import copy_logs
-from motiontransfer.training.run_paths import RunPaths, tell_where_to_look
+from motiontransfer.training.run_paths import RunPaths, log_results
 from motiontransfer.training.samples import spread
 from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.target_clips import TargetClip
@@ -69,7 +69,7 @@ def train_face_generator(
         [networks, settings, schedule, *arithmetic(fabric)],
         [*_inputs(clips, paths, perceptual), *source_files(__name__)],
     )
-    adversaries = _build(networks, fabric, average_decay=settings.average_decay)
+    adversaries = _build(networks, fabric, ema_decay=settings.ema_decay)
     task = FaceGanTask(
         fabric,
         adversaries,
@@ -82,7 +82,7 @@ def train_face_generator(
         rollouts = _roll_out_clips(clips, main, fabric, folder)
         dataset = FaceDataset(clips, rollouts, crop_size=networks.generator.crop_size)
         shown = dataset.batch(spread(range(len(dataset)), count=_NUM_SAMPLES)).to(fabric.device)
-        effort = fit(
+        throughput = fit(
             task,
             fabric=fabric,
             schedule=schedule,
@@ -100,9 +100,9 @@ def train_face_generator(
                 description={"face_generator": asdict(networks.generator)},
             )
             copy_logs(folder, paths.logs)
-            tell_where_to_look(effort, paths)
+            log_results(throughput, paths)
     return {
-        **effort.metrics,
+        **throughput.metrics,
         "frames": len(dataset),
         "frames_without_face": dataset.num_frames_without_face,
         "face_generator_parameters": count_parameters(adversaries.generator),
@@ -123,7 +123,7 @@ def _inputs(clips: list[TargetClip], paths: RunPaths, perceptual: Perceptual | N
     return files if perceptual is None else [*files, perceptual.file]
 
 
-def _build(networks: FaceNetworks, fabric: Fabric, *, average_decay: float) -> Adversaries:
+def _build(networks: FaceNetworks, fabric: Fabric, *, ema_decay: float) -> Adversaries:
     config = networks.generator
     generator = FaceGenerator(config)
     crop_size = (config.crop_size, config.crop_size)
@@ -136,7 +136,7 @@ def _build(networks: FaceNetworks, fabric: Fabric, *, average_decay: float) -> A
             image_channels=3,
             **asdict(networks.discriminator),
         ).apply(initialise),
-        average_decay=average_decay,
+        ema_decay=ema_decay,
     )
 
 
@@ -147,7 +147,7 @@ def _roll_out_clips(
     paths = [folder / f"rollout_{index}.mkv" for index in range(len(clips))]
     for clip, path in list(zip(clips, paths, strict=True))[fabric.global_rank :: fabric.world_size]:
         _roll_out_clip(clip, main, fabric, path)
-    wait_for_all(fabric)
+    barrier(fabric)
     return paths
 
 

@@ -1,7 +1,7 @@
-"""Frames of several frame stores, for several threads that read here and there.
+"""Thread-safe random access to the frames of several frame stores.
 
-Hides that a store has one position in its file: each thread opens the stores for itself. Short
-clips stay in memory decoded: decoding would take cores from training.
+A store has one position in its file, so each thread opens the stores for itself. Short clips stay
+decoded in memory: decoding would take cores from training.
 """
 
 import threading
@@ -30,8 +30,8 @@ class FrameCache:
         height, width = self._stores()[0].size
         self._frame = lru_cache(_CACHED_BYTES // (height * width * 3))(self._decode)
 
-    def __getitem__(self, place: tuple[int, int]) -> Frame:
-        store, frame_index = place
+    def __getitem__(self, index: tuple[int, int]) -> Frame:
+        store, frame_index = index
         return self._frame(store, frame_index)
 
     def _decode(self, store: int, frame_index: int) -> Frame:

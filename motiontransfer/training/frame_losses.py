@@ -1,8 +1,7 @@
-"""How far generated frames are from the real ones, frame by frame.
+"""Reconstruction losses: foreground-weighted L1 and perceptual (Chan et al. 2019, sec. 3.3).
 
-Hides which differences count: L1 on colours, more near the drawn pose (our deviation, for runs
-without perceptual weights), and the perceptual loss (Chan et al. 2019, sec. 3.3). Both are means
-over the window's frames; the paper's code sums the perceptual loss over its two.
+Deviations: L1, with a higher weight near the drawn pose, for runs without VGG19's weights; both are
+means over the window's frames, where the paper's code sums the perceptual loss over its two.
 """
 
 from collections.abc import Callable
@@ -22,10 +21,10 @@ class FrameLossSettings:
     """Weights; 0 turns a loss off."""
 
     l1_weight: float
-    near_pose_weight: float
-    """How many times more a pixel near the drawn pose counts in L1."""
-    near_pose_radius_px: int
-    """How far from a stick a pixel still is near it."""
+    foreground_l1_weight: float
+    """Weight in L1 of a pixel near the drawn pose; all others have 1."""
+    foreground_radius_px: int
+    """Distance from a limb up to which a pixel counts as foreground."""
     perceptual_weight: float
 
 
@@ -51,10 +50,10 @@ def frame_losses(
     return losses
 
 
-def near_pose_weight(
+def foreground_weight(
     poses: Float[Tensor, "batch channels height width"], *, radius_px: int, weight: float
 ) -> Float[Tensor, "batch 1 height width"]:
-    """`weight` within about `radius_px` of any stick, 1 elsewhere.
+    """`weight` within about `radius_px` of any limb, 1 elsewhere.
 
     Computed at a quarter of the size: its border need not be sharp.
     """
@@ -72,10 +71,10 @@ def _l1_loss(
     poses: Float[Tensor, "batch time channels height width"],
     settings: FrameLossSettings,
 ) -> Scalar:
-    weight = near_pose_weight(
+    weight = foreground_weight(
         poses.flatten(0, 1),
-        radius_px=settings.near_pose_radius_px,
-        weight=settings.near_pose_weight,
+        radius_px=settings.foreground_radius_px,
+        weight=settings.foreground_l1_weight,
     )
     # Each window by itself: a batch that is shared or split up has the same mean as a whole one.
     windows = zip(fake, real, weight.unflatten(0, poses.shape[:2]), strict=True)

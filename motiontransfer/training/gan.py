@@ -1,73 +1,60 @@
-"""The main GAN's step (Chan et al. 2019, sec. 3.2 and 3.3).
+"""Main GAN training step (Chan et al. 2019, sec. 3.2 and 3.3).
 
-A window of consecutive frames is generated, each from the one before; discriminators judge it with
-its poses; each frame is compared with the real one. What the generator is shown is decided in
-`conditioning`, how frames are judged in `judging`, how they are compared in `frame_losses`.
+A window of consecutive frames is generated, each from its pose map and the previous generated frame
+(the first one from zeros). A multiscale discriminator scores every two consecutive frames, real and
+fake, conditioned on their pose maps; reconstruction losses compare each frame with the real one.
+Deviation, optional: a limb is hidden in some windows (`limb_dropout`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from motiontransfer.nets.augmentation import draw_augmentation
-from motiontransfer.nets.blocks import halve
-from motiontransfer.nets.frame_generator import global_part
-from motiontransfer.nets.window_discriminators import WindowDiscriminators
+from motiontransfer.nets.blocks import downsample_by_2
+from motiontransfer.nets.discriminators import split_real_fake
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.adversaries import Adversaries, LossesOf
-from motiontransfer.training.batches import Part
-from motiontransfer.training.chance import draws_for
-from motiontransfer.training.conditioning import (
-    ConditioningSettings,
-    draw_previous_frames,
-    generate_window,
-    stack_poses,
-)
+from motiontransfer.training.batches import RankBatch
 from motiontransfer.training.dataset import WindowBatch
 from motiontransfer.training.frame_losses import FrameLossSettings, frame_losses
-from motiontransfer.training.judging import (
-    JudgingSettings,
-    augment,
-    gradient_penalties,
-    judge,
-)
 from motiontransfer.training.limb_dropout import hide_limbs
-from motiontransfer.training.losses import Scalar
+from motiontransfer.training.losses import (
+    Objective,
+    Scalar,
+    adversarial_discriminator_loss,
+    adversarial_generator_loss,
+    feature_matching_loss,
+)
+
+Resolution = Literal["full", "half"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GanSettings:
-    """Numbers and choices of the step."""
+    """Numbers and choices of the step; a weight of 0 turns a loss off."""
 
-    conditioning: ConditioningSettings
-    judging: JudgingSettings
+    objective: Objective
+    adversarial_weight: float
+    feature_matching_weight: float
     frame_losses: FrameLossSettings
-    average_decay: float
-    """Decay a step of the moving average of the generator's weights."""
+    detach_previous_frame: bool
+    """Whether gradients stop at the previous frame instead of flowing through it."""
+    limb_dropout: float
+    """Share of windows in whose poses one limb is hidden, from generator and discriminator."""
+    ema_decay: float
+    """Decay a step of the exponential moving average of the generator's weights."""
     compile: bool
-    """Whether `torch.compile` turns the networks into faster code before the first step."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """What is special about one part of a training."""
-
-    pictures: Literal["whole", "half"] = "whole"
-    """Whether frames and pose maps are taken as they are, or at half the size."""
-    fixed_global_steps: int = 0
-    """For how many steps the global generator inside a local enhancer stays as it is."""
-
-
-WHOLE = Phase()
+    """Whether `torch.compile` turns the generator into faster code before the first step."""
 
 
 class GanTask:
-    """One step of generator and discriminators on windows of frames, whole or of half the size."""
+    """One step of generator and discriminator on windows of frames."""
 
     def __init__(
         self,
@@ -79,30 +66,27 @@ class GanTask:
         settings: GanSettings,
         seed: int,
         perceptual: nn.Module | None = None,
-        phase: Phase = WHOLE,
+        resolution: Resolution = "full",
     ) -> None:
-        """Take over what is trained, and how.
+        """Set up the step.
 
         Args:
             perceptual: the network of the perceptual loss; None where that has no weight.
+            resolution: `half` downsamples frames and pose maps by 2.
         """
         self.adversaries = adversaries
         if settings.compile:
             adversaries.compile()
         self._fabric, self._style, self._skeleton = fabric, style, skeleton
-        self._settings, self._seed, self._phase = settings, seed, phase
+        self._settings, self._seed, self._resolution = settings, seed, resolution
         self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
 
     def step(
-        self, parts: Iterable[Part[WindowBatch]], *, step: int, learning_rate: float
+        self, share: RankBatch[WindowBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
-        """Train all networks on one batch; return every weighted loss by name."""
-        if self._phase.fixed_global_steps:
-            trained = step >= self._phase.fixed_global_steps
-            global_part(self.adversaries.generator).requires_grad_(trained)
-        return self.adversaries.update(
-            (self._losses(part, step) for part in parts), step=step, learning_rate=learning_rate
-        )
+        """Train both networks on one batch; return every weighted loss by name."""
+        losses = self._losses(share, step)
+        return self.adversaries.update(losses, step=step, learning_rate=learning_rate)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
@@ -112,15 +96,21 @@ class GanTask:
         """Inverse of `state`."""
         self.adversaries.load_state(state)
 
-    def _losses(self, part: Part[WindowBatch], step: int) -> LossesOf:
-        batch = part.batch.to(self._fabric.device)
-        pose_maps, real = self._draw(batch, part.places, step), batch.frames
-        if self._phase.pictures == "half":
-            pose_maps, real = _halved(pose_maps), _halved(real)
-        fake = self._generate(pose_maps, real, part.places, step)
-        poses = pose_maps[:, -real.shape[1] :]
-        judged = self._judge(poses, real, fake, part.places, step)
-        compared = frame_losses(
+    def _losses(self, share: RankBatch[WindowBatch], step: int) -> LossesOf:
+        batch = share.batch.to(self._fabric.device)
+        pose_maps, real = self._draw(batch, share.indices, step), batch.frames
+        if self._resolution == "half":
+            pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
+        num_frames = real.shape[1]
+        with self._fabric.autocast():
+            fake = generate_window(
+                self.adversaries.generator,
+                stack_poses(pose_maps, num_frames=num_frames),
+                detach_previous_frame=self._settings.detach_previous_frame,
+            )
+        poses = pose_maps[:, -num_frames:]
+        gan = self._gan_losses(poses, real, fake)
+        reconstruction = frame_losses(
             fake,
             real,
             poses=poses,
@@ -128,16 +118,16 @@ class GanTask:
             perceptual=self._perceptual,
             autocast=self._fabric.autocast,
         )
-        return {**judged, "generator": {**judged["generator"], **compared}}
+        return {**gan, "generator": {**gan["generator"], **reconstruction}}
 
     def _draw(
-        self, batch: WindowBatch, places: range, step: int
+        self, batch: WindowBatch, indices: range, step: int
     ) -> Float[Tensor, "batch poses channels height width"]:
         score = hide_limbs(
             batch.score,
-            places,
+            indices,
             skeleton=self._skeleton,
-            share=self._settings.conditioning.limb_dropout,
+            share=self._settings.limb_dropout,
             seed=self._seed,
             step=step,
         )
@@ -150,47 +140,73 @@ class GanTask:
         )
         return drawn.unflatten(0, score.shape[:2])
 
-    def _generate(
-        self,
-        pose_maps: Float[Tensor, "batch poses channels height width"],
-        real: Float[Tensor, "batch time 3 height width"],
-        places: range,
-        step: int,
-    ) -> Float[Tensor, "batch time 3 height width"]:
-        previous_frames = draw_previous_frames(
-            places,
-            real.shape,
-            settings=self._settings.conditioning,
-            seed=self._seed,
-            step=step,
-        )
-        shown = stack_poses(pose_maps, num_frames=real.shape[1])
-        with self._fabric.autocast():
-            return generate_window(self.adversaries.generator, shown, previous_frames)
-
-    def _judge(
+    def _gan_losses(
         self,
         poses: Float[Tensor, "batch time channels height width"],
         real: Float[Tensor, "batch time 3 height width"],
         fake: Float[Tensor, "batch time 3 height width"],
-        places: range,
-        step: int,
     ) -> LossesOf:
-        settings, discriminators = self._settings.judging, self.adversaries.discriminator
-        assert isinstance(discriminators, WindowDiscriminators)
-        if settings.augmentation == "diff":
-            size = (real.shape[3], real.shape[4])
-            draws = draws_for("augmentation", seed=self._seed, step=step)
-            drawn = draw_augmentation(places, size, draws=draws)
-            poses, real, fake = augment(poses, real, fake, drawn)
-        losses_of = judge(
-            discriminators, poses, real, fake, settings=settings, autocast=self._fabric.autocast
-        )
-        penalties = gradient_penalties(discriminators, poses, real, step=step, settings=settings)
-        return {**losses_of, "discriminator": {**losses_of["discriminator"], **penalties}}
+        """Weighted adversarial and feature matching losses of both networks."""
+        settings = self._settings
+        # One pass for both networks: instance normalisation treats each sample on its own.
+        with self._fabric.autocast():
+            outputs = self.adversaries.discriminator(
+                consecutive_pairs(poses),
+                torch.cat([consecutive_pairs(real), consecutive_pairs(fake)]),
+            )
+        of_real, of_fake = split_real_fake(outputs)
+        adversarial = adversarial_generator_loss(of_fake, objective=settings.objective)
+        matching = feature_matching_loss(of_real, of_fake)
+        return {
+            "generator": {
+                "adversarial": settings.adversarial_weight * adversarial,
+                "feature_matching": settings.feature_matching_weight * matching,
+            },
+            "discriminator": {
+                "adversarial": adversarial_discriminator_loss(
+                    of_real, of_fake, objective=settings.objective
+                )
+            },
+        }
 
 
-def _halved(
-    pictures: Float[Tensor, "batch time channels height width"],
+def stack_poses(
+    pose_maps: Float[Tensor, "batch poses channels height width"], *, num_frames: int
+) -> Float[Tensor, "batch num_frames stacked_channels height width"]:
+    """Stack each frame's pose map behind the preceding ones, along the channels."""
+    num_preceding = pose_maps.shape[1] - num_frames
+    return torch.cat([pose_maps[:, i : i + num_frames] for i in range(num_preceding + 1)], dim=2)
+
+
+def generate_window(
+    generator: nn.Module,
+    pose_maps: Float[Tensor, "batch time stacked_channels height width"],
+    *,
+    detach_previous_frame: bool = False,
+) -> Float[Tensor, "batch time 3 height width"]:
+    """Generate the frames of each window, each from its pose and the previous generated frame."""
+    batch_size, num_frames, _, height, width = pose_maps.shape
+    previous = pose_maps.new_zeros((batch_size, 3, height, width))
+    frames = []
+    for time in range(num_frames):
+        frames.append(generator(pose_maps[:, time], previous))
+        previous = frames[-1].detach() if detach_previous_frame else frames[-1]
+    return torch.stack(frames, dim=1)
+
+
+def consecutive_pairs(
+    frames: Float[Tensor, "batch time channels height width"],
+) -> Float[Tensor, "pairs stacked_channels height width"]:
+    """Every two consecutive frames, stacked along the channels; windows of one stay single frames.
+
+    Pairs come in the order of their first frame, each for the whole batch.
+    """
+    num_frames = min(frames.shape[1], 2)
+    starts = range(frames.shape[1] - num_frames + 1)
+    return torch.cat([frames[:, start : start + num_frames].flatten(1, 2) for start in starts])
+
+
+def _downsample_windows(
+    images: Float[Tensor, "batch time channels height width"],
 ) -> Float[Tensor, "batch time channels half_height half_width"]:
-    return halve(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+    return downsample_by_2(images.flatten(0, 1)).unflatten(0, images.shape[:2])

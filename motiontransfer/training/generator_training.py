@@ -1,8 +1,4 @@
-"""Training the main generator of one target, from its clips to its weights.
-
-Hides how the pieces are put together: seeded initial weights, plate, task, loop; once, or twice
-where a local enhancer is grown around a global generator.
-"""
+"""Training of one target's main generator: one run, or two coarse-to-fine."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,35 +8,41 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from motiontransfer.nets.blocks import count_parameters, halve
+from motiontransfer.nets.blocks import count_parameters, downsample_by_2
 from motiontransfer.nets.frame_generator import (
+    ForegroundGenerator,
     FrameGenerator,
     HalfSizeGenerator,
-    PlateFrameGenerator,
 )
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.background import median_background
 from motiontransfer.training.checkpoints import run_folder, run_key
+from motiontransfer.training.coarse_to_fine import (
+    global_networks,
+    global_settings,
+    split_schedule,
+    start_from_coarse,
+)
 from motiontransfer.training.dataset import WindowDataset
 from motiontransfer.training.device import arithmetic
-from motiontransfer.training.gan import WHOLE, GanSettings, GanTask, Phase
-from motiontransfer.training.growing import global_networks, global_settings, grow
-from motiontransfer.training.loop import Effort, fit
+from motiontransfer.training.gan import GanSettings, GanTask, Resolution
+from motiontransfer.training.loop import fit
 from motiontransfer.training.main_networks import MainNetworks, Pair, build_pair
 from motiontransfer.training.perceptual_weights import Perceptual
-from motiontransfer.training.plate import median_plate
 from motiontransfer.training.run_log import copy_logs
-from motiontransfer.training.run_paths import RunPaths, tell_where_to_look
+from motiontransfer.training.run_paths import RunPaths, log_results
 from motiontransfer.training.samples import sample_grid, spread
-from motiontransfer.training.schedule import Growth, Schedule
+from motiontransfer.training.schedule import Schedule
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.throughput import Throughput
 from motiontransfer.training.weights import write_weights
 
-_NUM_PLATE_FRAMES = 200
+_NUM_BACKGROUND_FRAMES = 200
 _NUM_SAMPLES = 6
 _GLOBAL = "global"
-"""Where the first of two trainings is kept, in the folders of the run and of the logs."""
+"""Subfolder of the first of two trainings, in the folders of the run and of the logs."""
 
 
 def train_generator(
@@ -66,10 +68,10 @@ def train_generator(
         window_frames=networks.window_frames,
         conditioning_poses=networks.generator.conditioning_poses,
     )
-    plate = None
+    background_image = None
     if networks.generator.background == "plate":
-        plate = median_plate(clips, num_frames=_NUM_PLATE_FRAMES)
-    pair = _build(networks, fabric, plate=plate)
+        background_image = median_background(clips, num_frames=_NUM_BACKGROUND_FRAMES)
+    pair = _build(networks, fabric, background_image=background_image)
     key = run_key(
         [networks, settings, schedule, held_out, *arithmetic(fabric)],
         [*_inputs(clips, perceptual), *source_files(__name__)],
@@ -83,22 +85,22 @@ def train_generator(
         perceptual=perceptual,
     )
     with run_folder(fabric, paths.checkpoints, key) as folder:
-        if networks.growth is None:
-            adversaries, effort = _train(training, pair, folder)
+        if networks.global_only_fraction == 0:
+            adversaries, throughput = _train(training, pair, folder)
         else:
-            adversaries, effort = _train_twice(training, pair, folder, growth=networks.growth)
+            adversaries, throughput = _train_coarse_to_fine(training, pair, folder)
         if fabric.is_global_zero:
             _write(adversaries, networks, held_out, paths)
             copy_logs(folder, paths.logs)
-            if networks.growth is not None:
+            if networks.global_only_fraction > 0:
                 copy_logs(folder / _GLOBAL, paths.logs / _GLOBAL)
-            tell_where_to_look(effort, paths)
-    return {**effort.metrics, **_counts(dataset, adversaries)}
+            log_results(throughput, paths)
+    return {**throughput.metrics, **_counts(dataset, adversaries)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Training:
-    """What decides a training, but for where its networks begin."""
+    """What determines a training, except its initial weights."""
 
     dataset: WindowDataset
     fabric: Fabric
@@ -113,17 +115,17 @@ def _train(
     pair: Pair,
     folder: Path,
     *,
-    phase: Phase = WHOLE,
+    resolution: Resolution = "full",
     description: str = "train generator",
-) -> tuple[Adversaries, Effort]:
+) -> tuple[Adversaries, Throughput]:
     """Train a pair, from the folder's last checkpoint if it has one."""
     fabric, style = training.fabric, training.networks.style
     clip = training.dataset.clips[0]
     adversaries = Adversaries(
         fabric,
         pair.generator,
-        pair.discriminators,
-        average_decay=training.settings.average_decay,
+        pair.discriminator,
+        ema_decay=training.settings.ema_decay,
     )
     task = GanTask(
         fabric,
@@ -133,13 +135,13 @@ def _train(
         settings=training.settings,
         seed=training.schedule.seed,
         perceptual=None if training.perceptual is None else training.perceptual.network,
-        phase=phase,
+        resolution=resolution,
     )
     average = adversaries.generator_average
-    assert isinstance(average, FrameGenerator | PlateFrameGenerator)
-    shown = HalfSizeGenerator(average) if phase.pictures == "half" else average
+    assert isinstance(average, FrameGenerator | ForegroundGenerator)
+    shown = HalfSizeGenerator(average) if resolution == "half" else average
     sampled = spread(clip.training, count=_NUM_SAMPLES)
-    effort = fit(
+    throughput = fit(
         task,
         fabric=fabric,
         schedule=training.schedule,
@@ -150,54 +152,54 @@ def _train(
         folder=folder,
         description=description,
     )
-    return adversaries, effort
+    return adversaries, throughput
 
 
-def _train_twice(
-    training: _Training, pair: Pair, folder: Path, *, growth: Growth
-) -> tuple[Adversaries, Effort]:
-    """Train a global generator, grow the pair's local enhancer around it, train the pair.
+def _train_coarse_to_fine(
+    training: _Training, pair: Pair, folder: Path
+) -> tuple[Adversaries, Throughput]:
+    """Train a global generator, then the pair with its local enhancer around it.
 
-    The first training's last checkpoint stays while the second goes on: taken up, the first has
-    nothing left to do and the second begins, or goes on, from the same weights as before.
+    The last checkpoint of the first training is kept during the second one, so a resumed run skips
+    the first and starts or resumes the second from the same weights.
     """
-    early, late = growth.split(training.schedule)
-    first = _train_global(replace(training, schedule=early), pair, folder / _GLOBAL)
-    adversaries, effort = _train(
-        replace(training, schedule=late),
-        pair,
-        folder,
-        phase=Phase(fixed_global_steps=growth.fixed_global_steps(late)),
+    coarse, fine = split_schedule(
+        training.schedule, global_only_fraction=training.networks.global_only_fraction
     )
-    return adversaries, effort.after(first)
+    first = _train_global(replace(training, schedule=coarse), pair, folder / _GLOBAL)
+    adversaries, throughput = _train(replace(training, schedule=fine), pair, folder)
+    return adversaries, throughput.after(first)
 
 
-def _train_global(training: _Training, pair: Pair, folder: Path) -> Effort:
-    """Train a global generator at half the size and put it, and its judges, into the pair."""
+def _train_global(training: _Training, pair: Pair, folder: Path) -> Throughput:
+    """Train a global generator at half the resolution; copy it and its discriminators to `pair`."""
     networks = global_networks(training.networks)
     settings = global_settings(training.settings, training.networks)
-    plate = None
-    if isinstance(pair.generator, PlateFrameGenerator):
-        plate = halve(pair.generator.plate[None])[0]
-    trained, effort = _train(
+    background_image = None
+    if isinstance(pair.generator, ForegroundGenerator):
+        background_image = downsample_by_2(pair.generator.plate[None])[0]
+    trained, throughput = _train(
         replace(training, networks=networks, settings=settings),
-        _build(networks, training.fabric, plate=plate),
+        _build(networks, training.fabric, background_image=background_image),
         folder,
-        phase=Phase(pictures="half"),
+        resolution="half",
         description="train global generator",
     )
-    grow(pair, trained)
-    return effort
+    start_from_coarse(pair, trained)
+    return throughput
 
 
 def _build(
-    networks: MainNetworks, fabric: Fabric, *, plate: Float[Tensor, "3 height width"] | None
+    networks: MainNetworks,
+    fabric: Fabric,
+    *,
+    background_image: Float[Tensor, "3 height width"] | None,
 ) -> Pair:
-    pair = build_pair(networks, plate=plate)
+    pair = build_pair(networks, background_image=background_image)
     if networks.generator.architecture != "fast" and arithmetic(fabric)[1] == "bf16-mixed":
         # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
         pair.generator.to(memory_format=torch.channels_last)
-        pair.discriminators.to(memory_format=torch.channels_last)
+        pair.discriminator.to(memory_format=torch.channels_last)
     return pair
 
 
@@ -234,6 +236,5 @@ def _write(
         description={
             "discriminator": asdict(networks.discriminator),
             "window_frames": networks.window_frames,
-            "temporal_strides": list(networks.temporal_strides),
         },
     )

@@ -1,7 +1,7 @@
-"""Hiding a limb now and then, so that the generator learns to do without.
+"""Limb dropout: data augmentation against missing limbs in detected poses.
 
-Hides which joints make up a limb. A detector loses an arm, a leg, a hand or the face as a whole;
-a generator that has never seen such a pose makes of it what it likes.
+A detector loses an arm, a leg, a hand or the face as a whole; a generator that was never trained on
+such poses renders artefacts.
 """
 
 import torch
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.chance import draws_for
+from motiontransfer.training.batches import make_generator
 
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
     "leg": ("knee", "ankle", "heel", "foot_index")
@@ -34,7 +34,7 @@ def limb_groups(skeleton: Skeleton) -> list[list[int]]:
 
 def hide_limbs(
     score: Float[Tensor, "batch time joints"],
-    places: range,
+    indices: range,
     *,
     skeleton: Skeleton,
     share: float,
@@ -45,9 +45,9 @@ def hide_limbs(
     if share == 0:
         return score
     groups, hidden = limb_groups(skeleton), score.clone()
-    draws = draws_for("limb_dropout", seed=seed, step=step)
-    # All from the first place on: how many of them are drawn does not change any.
-    numbers = torch.rand((places.stop, 2), generator=draws)[places.start :]
+    generator = make_generator(seed, step, "limb_dropout")
+    # All from index 0 on: how many of them are drawn does not change any.
+    numbers = torch.rand((indices.stop, 2), generator=generator)[indices.start :]
     for sample, (drawn, which) in enumerate(numbers.tolist()):
         if drawn < share:
             hidden[sample][:, groups[int(which * len(groups))]] = 0

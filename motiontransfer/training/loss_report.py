@@ -1,7 +1,7 @@
-"""A step's losses on their way from the device to whoever reads them.
+"""Asynchronous transfer of a step's losses to the CPU.
 
-Hides that reading a number from a GPU waits for all that is queued there: losses are sent off with
-their step and can be read when the next one is queued, without a pause between the two.
+Reading a number from a GPU waits for all that is queued there; losses are copied in the background
+and read when the next step is queued.
 """
 
 import math
@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.processes import tell_all
+from motiontransfer.training.distributed import all_gather
 
 
 class LossReport:
@@ -43,7 +43,7 @@ class LossReport:
         """
         if self._arrived is not None:
             self._arrived.synchronize()
-        means = tell_all(self._fabric, self._values.tolist()).mean(axis=0)
+        means = all_gather(self._fabric, self._values.tolist()).mean(axis=0)
         values = dict(zip(self._names, means.tolist(), strict=True))
         if not all(math.isfinite(value) for value in values.values()):
             listed = ", ".join(f"{name} {value:g}" for name, value in values.items())

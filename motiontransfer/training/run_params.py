@@ -1,8 +1,4 @@
-"""The params that every training stage's section has: how a run goes, whatever is trained.
-
-Hides their bounds, and how they become a schedule and processes. Each stage's own model adds what
-it trains; params.yaml explains each value.
-"""
+"""Base schemas of the training sections of params.yaml, where each value is explained."""
 
 from contextlib import AbstractContextManager
 
@@ -21,9 +17,8 @@ class RunParams(Section):
     steps: int = Field(ge=0)
     max_minutes: float | None = Field(gt=0)
     batch_size: int = Field(ge=1)
-    accumulate: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
-    constant_fraction: float = Field(ge=0, le=1)
+    lr_decay_start: float = Field(ge=0, le=1)
     devices: Devices
     precision: Precision
     log_every_steps: int = Field(ge=1)
@@ -32,7 +27,7 @@ class RunParams(Section):
 
     @property
     def schedule(self) -> Schedule:
-        """How long, how fast, and when to look."""
+        """Steps, learning rate and logging intervals."""
         return self.fill(Schedule, num_steps=self.steps)
 
     def launched(self) -> AbstractContextManager[Fabric]:
@@ -41,7 +36,6 @@ class RunParams(Section):
             precision=self.precision,
             devices=self.devices,
             batch_size=self.batch_size,
-            accumulate=self.accumulate,
         )
 
 
@@ -54,4 +48,4 @@ class TrainingParams(RunParams):
     num_residual_blocks: int = Field(ge=0)
     discriminator_filters: int = Field(ge=1)
     discriminator_layers: int = Field(ge=1)
-    average_decay: float = Field(ge=0, lt=1)
+    ema_decay: float = Field(ge=0, lt=1)

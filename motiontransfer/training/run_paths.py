@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from motiontransfer.training.loop import Effort
+from motiontransfer.training.throughput import Throughput
 
 _logger = logging.getLogger(__name__)
 
@@ -23,11 +23,11 @@ class RunPaths:
     """Curves and sample pictures."""
 
 
-def tell_where_to_look(effort: Effort, paths: RunPaths) -> None:
+def log_results(throughput: Throughput, paths: RunPaths) -> None:
     """Log what a training took and where its results are, in one line."""
     _logger.info(
         "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
         "pictures in %s (`dvc plots show` draws them)",
-        *(effort.steps, effort.minutes, 100 * effort.waiting_minutes / effort.minutes),
+        *(throughput.steps, throughput.minutes, 100 * throughput.loader_share),
         *(paths.models, paths.logs),
     )

@@ -50,5 +50,5 @@ def sample_grid(
 
 def spread(frames: range, *, count: int) -> list[int]:
     """At most `count` frame indices, evenly spread, first and last among them."""
-    places = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    return [frames[int(place)] for place in places]
+    positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[int(position)] for position in positions]

@@ -1,8 +1,7 @@
-"""How long and how fast a network is trained, and when somebody looks.
+"""Training schedule: steps, time limit, learning rate decay, logging intervals.
 
-Hides what decides the learning rate: constant, then linear to zero, as pix2pixHD has it, by steps
-or, where there is a time limit, by whichever of steps and time is further. And how a training is
-split in two, each with its own course.
+The learning rate is constant, then decays linearly to zero, as in pix2pixHD, by steps or, with a
+time limit, by whichever of steps and time is further.
 """
 
 from dataclasses import dataclass, replace
@@ -23,11 +22,9 @@ class Schedule:
     max_minutes: float | None
     """Training ends after this time, all sessions of it together, if not before; None: no limit."""
     batch_size: int
-    """Items a step, of all processes together."""
-    accumulate: int
-    """In how many parts each process works off its share of a batch, one after the other."""
+    """Items a step, of all ranks together."""
     learning_rate: float
-    constant_fraction: float
+    lr_decay_start: float
     """Share of the training at the full learning rate; it then falls linearly to zero."""
     log_every_steps: int
     sample_every_steps: int
@@ -40,13 +37,13 @@ class Schedule:
 
     def learning_rate_at(self, step: int, *, minutes: float = 0.0) -> float:
         """Learning rate of a step, counted from 0, that begins after so many minutes."""
-        constant = self.num_steps * self.constant_fraction
-        place = step
+        constant = self.num_steps * self.lr_decay_start
+        progress = step
         if self.max_minutes is not None:
-            place = max(step, min(minutes / self.max_minutes, 1.0) * self.num_steps)
-        if place < constant or constant == self.num_steps:
+            progress = max(step, min(minutes / self.max_minutes, 1.0) * self.num_steps)
+        if progress < constant or constant == self.num_steps:
             return self.learning_rate
-        return self.learning_rate * (self.num_steps - place) / (self.num_steps - constant)
+        return self.learning_rate * (self.num_steps - progress) / (self.num_steps - constant)
 
     def is_over(self, done: int, *, minutes: float) -> bool:
         """Whether training ends when so many steps are done and took so long."""
@@ -57,28 +54,3 @@ class Schedule:
         """Return the schedule of some of the steps, which has this share of the time."""
         minutes = None if self.max_minutes is None else share * self.max_minutes
         return replace(self, num_steps=num_steps, max_minutes=minutes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
-    """How much of a training each part of the generator has."""
-
-    global_fraction: float
-    """Share of the steps, and of the time if that is limited, for the global generator alone."""
-
-    fixed_global_fraction: float
-    """Share of the steps after these in which it stays as it is inside the local enhancer."""
-
-    def split(self, schedule: Schedule) -> tuple[Schedule, Schedule]:
-        """Return the course of the global generator's training and that of the whole one's."""
-        early = min(
-            max(round(schedule.num_steps * self.global_fraction), 1), schedule.num_steps - 1
-        )
-        return (
-            schedule.part(early, share=self.global_fraction),
-            schedule.part(schedule.num_steps - early, share=1 - self.global_fraction),
-        )
-
-    def fixed_global_steps(self, late: Schedule) -> int:
-        """For how many steps of the whole generator's training the global part stays as it is."""
-        return round(late.num_steps * self.fixed_global_fraction)

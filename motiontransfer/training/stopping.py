@@ -1,8 +1,8 @@
-"""Being asked to stop: Ctrl-C, and SIGTERM, as schedulers send it before a slot ends.
+"""Graceful shutdown on SIGINT and SIGTERM.
 
-Hides the signals. The first one is only noted, so that a step can be finished and kept; a second
-one acts as if nobody had listened. Once everything is kept the noted one is passed on: the process
-then ends as whoever sent it expects, with 130 or 143 in a shell.
+The first signal is only recorded, so that the step can be finished and checkpointed; a second one
+has its usual effect. After the checkpoint the recorded signal is raised again, so that the process
+ends with 130 or 143 in a shell.
 """
 
 import signal

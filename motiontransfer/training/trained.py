@@ -39,8 +39,9 @@ def read_generator(path: Path) -> TrainedGenerator:
     """
     description = read_description(path)
     config = described(path, description, "generator", GeneratorConfig)
-    plate = torch.zeros(3, *config.size) if config.background == "plate" else None
-    network = build_generator(config, plate=plate)
+    # Its pixels are a buffer of the network, read with the weights.
+    background_image = torch.zeros(3, *config.size) if config.background == "plate" else None
+    network = build_generator(config, background_image=background_image)
     load_weights(path, network)
     return TrainedGenerator(
         network=network.eval().requires_grad_(False),

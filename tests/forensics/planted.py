@@ -16,7 +16,7 @@ from motiontransfer.video.frame_store import FrameWriter
 SIZE = (64, 48)
 RATE = Fraction(8)
 CONFIG = DetectorConfig(judged="pair", num_filters=8, num_downsamplings=2)
-SETTINGS = DetectorSettings(crop_size=32, average_decay=0.9)
+SETTINGS = DetectorSettings(crop_size=32, ema_decay=0.9)
 
 
 def walk(num_frames, *, seed, size=SIZE):
@@ -68,8 +68,8 @@ def twins(folder, subject, *, seed, seconds=3):
 
 def schedule(**changes):
     numbers = {
-        **{"seed": 3, "num_steps": 4, "max_minutes": None, "batch_size": 4, "accumulate": 1},
-        **{"learning_rate": 3e-3, "constant_fraction": 0.5},
+        **{"seed": 3, "num_steps": 4, "max_minutes": None, "batch_size": 4},
+        **{"learning_rate": 3e-3, "lr_decay_start": 0.5},
         **{"log_every_steps": 2, "sample_every_steps": 100, "checkpoint_every_steps": 2},
     }
     return Schedule(**{**numbers, **changes})

@@ -43,13 +43,13 @@ def test_who_reads_and_in_which_order_changes_nothing(people):
     few, many = (
         list(
             batches_ahead(
-                dataset(people), order, steps=range(4), share=[range(2)], num_readers=readers
+                dataset(people), order, steps=range(4), indices=range(2), num_readers=readers
             )
         )
         for readers in (1, 4)
     )
     for one, other in zip(few, many, strict=True):
-        assert torch.equal(one[0].batch.real, other[0].batch.real)
+        assert torch.equal(one.batch.real, other.batch.real)
 
 
 def test_a_second_is_seen_differently_each_time(people):

@@ -10,7 +10,6 @@ from motiontransfer.forensics.corruptions import CONDITIONS
 from motiontransfer.forensics.data import Seconds, seconds_of
 from motiontransfer.forensics.evaluation import measures, try_detector
 from motiontransfer.forensics.training import DetectorTask, train_detector
-from motiontransfer.training.batches import Part
 from motiontransfer.training.checkpoints import load_checkpoint
 from tests.forensics.planted import CONFIG, SETTINGS, fabric, schedule, store, twins, walk
 
@@ -79,32 +78,11 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monke
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
-def test_parts_of_a_batch_give_what_the_whole_batch_gives(tmp_path):
-    from motiontransfer.forensics.data import TwinDataset
-    from motiontransfer.forensics.model import SynthesisDetector, initialise_detector
-
-    items = TwinDataset(twins(tmp_path, "a", seed=1), crop_size=32, seed=0)
-    ends = []
-    for parts in ([range(4)], [range(2), range(2, 4)]):
-        torch.manual_seed(0)
-        task = DetectorTask(
-            fabric(), SynthesisDetector(CONFIG).apply(initialise_detector), average_decay=0.9
-        )
-        shown = [Part(batch=items.batch(places), places=places) for places in parts]
-        losses = task.step(shown, step=0, learning_rate=1e-3)
-        ends.append((losses, task.network.state_dict()))
-    (one, weights), (other, weights_of_parts) = ends
-    for name in one:
-        torch.testing.assert_close(one[name], other[name])
-    for name, tensor in weights.items():
-        torch.testing.assert_close(tensor, weights_of_parts[name], rtol=1e-3, atol=1e-4)
-
-
 def test_what_is_kept_is_the_average_and_the_pictures_show_both_kinds(tmp_path):
     people, held_out = twins(tmp_path, "a", seed=1), twins(tmp_path, "b", seed=2)
-    detector, effort = train(people, held_out, tmp_path / "run")
+    detector, throughput = train(people, held_out, tmp_path / "run")
     state = load_checkpoint(tmp_path / "run").state
-    assert effort.steps == 4
+    assert throughput.steps == 4
     for name, tensor in numbers(detector).items():
         assert torch.equal(tensor, state[f"average.{name}"])
     last = "layers.0.weight"

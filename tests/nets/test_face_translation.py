@@ -5,8 +5,8 @@ import torch
 
 from motiontransfer.nets.blocks import count_parameters, initialise
 from motiontransfer.nets.face_translation import (
-    FaceJudge,
-    FaceJudges,
+    FaceDiscriminator,
+    FaceDiscriminators,
     FaceTranslator,
     FaceTranslatorConfig,
     FaceTranslators,
@@ -39,12 +39,12 @@ def test_a_judge_is_as_large_as_its_paper_has_it():
     """C64-C128-C256-C512 and one channel of scores."""
     convolutions = ((3, 64), (64, 128), (128, 256), (256, 512), (512, 1))
     expected = sum(n * m * 16 + m for n, m in convolutions)
-    assert count_parameters(FaceJudge(num_filters=64, num_layers=3)) == expected
+    assert count_parameters(FaceDiscriminator(num_filters=64, num_layers=3)) == expected
 
 
 @pytest.mark.parametrize(("num_layers", "patches"), [(1, 14), (2, 6), (3, 2)])
 def test_a_judge_scores_patches_without_a_condition(num_layers, patches):
-    (judgement,) = FaceJudge(num_filters=4, num_layers=num_layers)(faces(0))
+    (judgement,) = FaceDiscriminator(num_filters=4, num_layers=num_layers)(faces(0))
     assert judgement.logits.shape == (2, 1, patches, patches)
 
 
@@ -64,7 +64,7 @@ def test_translations_go_there_and_back():
 
 
 def test_each_person_has_a_judge():
-    judges = FaceJudges(num_filters=4, num_layers=1)
+    judges = FaceDiscriminators(num_filters=4, num_layers=1)
     source, target = judges(faces(1), faces(2))
     assert torch.equal(source[0].logits, judges.of_source(faces(1))[0].logits)
     assert torch.equal(target[0].logits, judges.of_target(faces(2))[0].logits)
@@ -72,7 +72,7 @@ def test_each_person_has_a_judge():
 
 
 def test_every_parameter_gets_a_gradient():
-    translators, judges = FaceTranslators(config()), FaceJudges(num_filters=4, num_layers=1)
+    translators, judges = FaceTranslators(config()), FaceDiscriminators(num_filters=4, num_layers=1)
     made = translators(faces(1), faces(2))
     judged = judges(made.back_to_source, made.back_to_target)
     sum(judgement.logits.square().mean() for (judgement,) in judged).backward()

@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import ResizeConvolution, SubpixelConvolution, halve
+from motiontransfer.nets.blocks import ResizeConvolution, SubpixelConvolution, downsample_by_2
 from motiontransfer.nets.frame_generator import (
+    ForegroundGenerator,
     FrameGenerator,
     GeneratorConfig,
     HalfSizeGenerator,
-    PlateFrameGenerator,
     build_generator,
-    global_part,
     start_from_global,
 )
 
@@ -45,20 +44,20 @@ def inputs(batch=2):
 
 def test_where_the_mask_is_zero_the_plate_is_untouched():
     plate = torch.rand(3, *SIZE) * 2 - 1
-    generator = PlateFrameGenerator(Painting(5.0, -5.0, 1.0, -200.0), plate)
+    generator = ForegroundGenerator(Painting(5.0, -5.0, 1.0, -200.0), plate)
     assert torch.equal(generator(*inputs()), plate.expand(2, -1, -1, -1))
 
 
 def test_where_the_mask_is_one_there_is_only_the_person():
     plate = torch.rand(3, *SIZE) * 2 - 1
-    generator = PlateFrameGenerator(Painting(0.5, -0.5, 0.0, 200.0), plate)
+    generator = ForegroundGenerator(Painting(0.5, -0.5, 0.0, 200.0), plate)
     person = torch.tensor([0.5, -0.5, 0.0]).tanh()[None, :, None, None].expand(2, 3, *SIZE)
     assert torch.allclose(generator(*inputs()), person, atol=1e-6)
 
 
 def test_a_half_mask_is_half_of_each():
     plate = torch.full((3, *SIZE), 0.2)
-    generator = PlateFrameGenerator(Painting(100.0, 100.0, 100.0, 0.0), plate)
+    generator = ForegroundGenerator(Painting(100.0, 100.0, 100.0, 0.0), plate)
     assert torch.allclose(generator(*inputs()), torch.full((2, 3, *SIZE), 0.6))
 
 
@@ -73,7 +72,7 @@ def test_the_network_is_shown_the_pose_and_the_previous_frame(background):
     pose, previous = inputs()
     network = Painting(*[0.0] * (4 if background == "plate" else 3))
     if background == "plate":
-        PlateFrameGenerator(network, torch.zeros(3, *SIZE))(pose, previous)
+        ForegroundGenerator(network, torch.zeros(3, *SIZE))(pose, previous)
     else:
         FrameGenerator(network)(pose, previous)
     assert torch.equal(network.shown, torch.cat([pose, previous], dim=1))
@@ -84,7 +83,7 @@ def test_the_network_is_shown_the_pose_and_the_previous_frame(background):
 def test_what_is_built_makes_frames(architecture, background):
     plate = torch.rand(3, *SIZE) if background == "plate" else None
     generator = build_generator(
-        config(architecture=architecture, background=background), plate=plate
+        config(architecture=architecture, background=background), background_image=plate
     )
     frames = generator(*inputs())
     assert frames.shape == (2, 3, *SIZE)
@@ -95,7 +94,9 @@ def test_what_is_built_makes_frames(architecture, background):
 
 
 def painting_all(architecture):
-    return build_generator(config(architecture=architecture, background="generated"), plate=None)
+    return build_generator(
+        config(architecture=architecture, background="generated"), background_image=None
+    )
 
 
 def test_architectures_differ():
@@ -107,7 +108,9 @@ def test_architectures_differ():
 def test_a_local_enhancer_of_the_same_numbers_starts_from_a_trained_global_generator(background):
     """Whatever is behind the person in either."""
     plate = torch.rand(3, *SIZE) if background == "plate" else None
-    local = build_generator(config(architecture="local", background=background), plate=plate)
+    local = build_generator(
+        config(architecture="local", background=background), background_image=plate
+    )
     trained = painting_all("global")
     start_from_global(local, trained)
     half = torch.randn(1, 7, 10, 14)
@@ -121,18 +124,20 @@ def test_only_a_local_enhancer_starts_from_only_a_global_generator(of, started_f
 
 
 def test_a_plate_must_be_there_and_fit():
-    with pytest.raises(ValueError, match=r"needs a plate of shape \(3, 20, 28\), got none"):
-        build_generator(config(), plate=None)
+    with pytest.raises(ValueError, match=r"needs an image of shape \(3, 20, 28\), got none"):
+        build_generator(config(), background_image=None)
     with pytest.raises(ValueError, match=r"of shape \(3, 20, 28\), got \(3, 28, 20\)"):
-        build_generator(config(), plate=torch.zeros(3, 28, 20))
-    with pytest.raises(ValueError, match="'generated' takes no plate, got one"):
-        build_generator(config(background="generated"), plate=torch.zeros(3, *SIZE))
+        build_generator(config(), background_image=torch.zeros(3, 28, 20))
+    with pytest.raises(ValueError, match="'generated' takes no background image, got one"):
+        build_generator(config(background="generated"), background_image=torch.zeros(3, *SIZE))
 
 
 @pytest.mark.parametrize("background", ["plate", "generated"])
 def test_without_the_previous_frame_it_is_not_looked_at(background):
     plate = torch.zeros(3, *SIZE) if background == "plate" else None
-    generator = build_generator(config(background=background, previous_frame="none"), plate=plate)
+    generator = build_generator(
+        config(background=background, previous_frame="none"), background_image=plate
+    )
     pose, previous = inputs()
     assert torch.equal(generator(pose, previous), generator(pose, previous + 1))
 
@@ -140,7 +145,9 @@ def test_without_the_previous_frame_it_is_not_looked_at(background):
 @pytest.mark.parametrize("background", ["plate", "generated"])
 def test_two_poses_are_twice_the_channels(background):
     plate = torch.zeros(3, *SIZE) if background == "plate" else None
-    generator = build_generator(config(background=background, conditioning_poses=2), plate=plate)
+    generator = build_generator(
+        config(background=background, conditioning_poses=2), background_image=plate
+    )
     pose, previous = inputs()
     assert generator(torch.cat([pose, pose], dim=1), previous).shape == (2, 3, *SIZE)
     assert generator.conditioning_poses == 2
@@ -155,7 +162,7 @@ def test_the_way_back_up_is_chosen(architecture):
     }
     for upsampling in kinds:
         shapes = config(architecture=architecture, background="generated", upsampling=upsampling)
-        modules = list(build_generator(shapes, plate=None).modules())
+        modules = list(build_generator(shapes, background_image=None).modules())
         there = {name for name, kind in kinds.items() if any(isinstance(m, kind) for m in modules)}
         assert there == {upsampling}
 
@@ -164,16 +171,11 @@ def test_at_half_the_size_it_is_shown_and_shows_whole_pictures():
     generator = painting_all("global")
     halved = HalfSizeGenerator(generator)
     pose, previous = inputs()
-    small = generator(halve(pose), halve(torch.zeros_like(previous)))
+    small = generator(downsample_by_2(pose), downsample_by_2(torch.zeros_like(previous)))
     first = halved(pose, torch.zeros_like(previous))
     assert first.shape == previous.shape
     assert torch.equal(first[:, :, ::2, ::2], small)
     assert torch.equal(first[:, :, 1::2, 1::2], small)
     second = halved(pose, first)  # from the very frame that it made
-    assert torch.equal(second[:, :, ::2, ::2], generator(halve(pose), small))
+    assert torch.equal(second[:, :, ::2, ::2], generator(downsample_by_2(pose), small))
     assert halved.conditioning_poses == generator.conditioning_poses
-
-
-def test_the_global_part_is_what_is_inside_the_local_enhancer():
-    local = painting_all("local")
-    assert global_part(local) is local.network.coarse

@@ -146,5 +146,5 @@ def test_a_generator_of_half_the_size_is_rolled_out_like_one_of_the_whole():
     frames = list(rolled(HalfSizeGenerator(generator), dance(9)))
     assert [frame.unique().tolist() for frame in frames] == [[k + 1] for k in range(9)]
     assert frames[0].shape == (3, *SIZE)
-    halves = {tuple(shown.shape[1:]) for shown in generator.shown}
-    assert halves == {(2 * STYLE.num_channels, SIZE[0] // 2, SIZE[1] // 2)}
+    split_real_fake = {tuple(shown.shape[1:]) for shown in generator.shown}
+    assert split_real_fake == {(2 * STYLE.num_channels, SIZE[0] // 2, SIZE[1] // 2)}

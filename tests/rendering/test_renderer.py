@@ -173,7 +173,7 @@ def models(tmp_path):
         "pose_map": asdict(STYLE),
         "held_out": {"held_out_fraction": 0.1, "gap_frames": 2},
     }
-    network = build_generator(config, plate=None)
+    network = build_generator(config, background_image=None)
     write_weights(tmp_path / "generator.safetensors", network, description=description)
     description = {"face_generator": asdict(face_config())}
     write_weights(

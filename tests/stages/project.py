@@ -18,27 +18,26 @@ ARTIFACTS = Path("artifacts")
 NUM_TARGET_FRAMES, NUM_SOURCE_FRAMES = 12, 9
 
 TRAINING = {
-    **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 1, "accumulate": 1},
-    **{"learning_rate": 1e-3, "constant_fraction": 0.5},
+    **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 1},
+    **{"learning_rate": 1e-3, "lr_decay_start": 0.5},
     **{"devices": "auto", "precision": "32-true", "compile": False},
     **{"num_filters": 4, "num_downsamplings": 1},
     **{"num_residual_blocks": 1, "discriminator_filters": 4, "discriminator_layers": 1},
     **{"adversarial_weight": 1.0, "feature_matching_weight": 10.0, "l1_weight": 20.0},
     **{"perceptual_weight": 0.0, "perceptual_file": None},
-    **{"average_decay": 0.9, "log_every_steps": 1, "sample_every_steps": 2},
+    **{"ema_decay": 0.9, "log_every_steps": 1, "sample_every_steps": 2},
     "checkpoint_every_steps": 1,
 }
 TRAIN_GAN = {
     **TRAINING,
     **{"held_out_fraction": 0.25, "gap_frames": 1, "pose_encoding": "limbs"},
     **{"line_width_px": 3.0, "architecture": "fast", "background": "plate", "max_channels": 8},
-    **{"global_fraction": 0.0, "fixed_global_fraction": 0.0},
-    **{"discriminator_scales": 1, "near_pose_weight": 5.0, "near_pose_radius_px": 4},
+    **{"global_only_fraction": 0.0},
+    **{"discriminator_scales": 1, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     **{"window_frames": 2, "conditioning_poses": 1, "limb_dropout": 0.0},
-    **{"previous_frame": "generated", "previous_frame_dropout": 0.2},
-    **{"previous_frame_noise": 0.0, "previous_frame_gradient": "kept", "upsampling": "resize"},
-    **{"discriminator_normalization": "instance", "temporal_strides": [], "r1_weight": 0.0},
-    **{"objective": "least_squares", "augmentation": "none"},
+    **{"previous_frame": "generated", "detach_previous_frame": False},
+    **{"upsampling": "resize"},
+    **{"objective": "least_squares"},
 }
 TRAIN_FACE_GAN = {**TRAINING, "crop_size": 32}
 TRAIN_FACE_CYCLE = {
@@ -81,7 +80,7 @@ def add_everything_to_render():
     models = ARTIFACTS / "models/ada"
     write_weights(
         models / "generator.safetensors",
-        build_generator(config, plate=None).apply(initialise),
+        build_generator(config, background_image=None).apply(initialise),
         description={
             "generator": asdict(config),
             "pose_map": asdict(STYLE),

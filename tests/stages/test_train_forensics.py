@@ -26,11 +26,11 @@ WEIGHTS = Path("artifacts/forensics/detector.safetensors")
 METRICS = Path("artifacts/metrics/train_forensics/detector.json")
 LOGS = Path("artifacts/training/forensics/detector")
 TRAIN_FORENSICS = {
-    **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 2, "accumulate": 1},
-    **{"learning_rate": 1e-3, "constant_fraction": 0.5},
+    **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 2},
+    **{"learning_rate": 1e-3, "lr_decay_start": 0.5},
     **{"devices": "auto", "precision": "32-true"},
     **{"held_out_fraction": 0.4, "gap_frames": 1, "max_frames": 1000, "face": "none"},
-    **{"crop_size": 32, "num_filters": 4, "num_downsamplings": 2, "average_decay": 0.9},
+    **{"crop_size": 32, "num_filters": 4, "num_downsamplings": 2, "ema_decay": 0.9},
     **{"log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 1},
 }
 
@@ -62,7 +62,7 @@ def draw_visible_weights():
     torch.manual_seed(0)
     path = ARTIFACTS / "models/ada/generator.safetensors"
     description = read_description(path)
-    generator = build_generator(generator_config(background="generated"), plate=None)
+    generator = build_generator(generator_config(background="generated"), background_image=None)
     for parameter in generator.parameters():
         parameter.data *= 3
     write_weights(path, generator, description=description)

@@ -17,12 +17,10 @@ class CountingTask:
     def __init__(self, *, fail_at=None, nan_at=None, stop_at=None, stop_by="SIGKILL"):
         self.value = torch.tensor(0.0, dtype=torch.float64)
         self.fail_at, self.nan_at, self.stop_at, self.stop_by = fail_at, nan_at, stop_at, stop_by
-        self.seen, self.num_parts = [], []
+        self.seen = []
 
-    def step(self, parts, *, step, learning_rate):
-        parts = list(parts)
-        self.num_parts.append(len(parts))
-        batch = [number for part in parts for number in part.batch]
+    def step(self, share, *, step, learning_rate):
+        batch = share.batch
         if step == self.fail_at:
             raise RuntimeError("the machine went down")
         if step == self.stop_at:
@@ -52,8 +50,8 @@ class Numbers:
 
 def schedule(**changes):
     numbers = {
-        **{"seed": 1, "num_steps": 11, "max_minutes": None, "batch_size": 2, "accumulate": 1},
-        **{"learning_rate": 0.5, "constant_fraction": 0.5},
+        **{"seed": 1, "num_steps": 11, "max_minutes": None, "batch_size": 2},
+        **{"learning_rate": 0.5, "lr_decay_start": 0.5},
         **{"log_every_steps": 3, "sample_every_steps": 5, "checkpoint_every_steps": 4},
     }
     return Schedule(**{**numbers, **changes})

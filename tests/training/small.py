@@ -7,19 +7,12 @@ from lightning_fabric import Fabric
 from motiontransfer.nets.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.nets.face_generator import FaceGeneratorConfig
 from motiontransfer.nets.frame_generator import GeneratorConfig
-from motiontransfer.nets.window_discriminators import (
-    WindowDiscriminator,
-    WindowDiscriminators,
-    frames_at_once,
-)
 from motiontransfer.pose.rendering import PoseMapStyle
-from motiontransfer.training.batches import Part
-from motiontransfer.training.conditioning import ConditioningSettings
+from motiontransfer.training.batches import RankBatch
 from motiontransfer.training.face_gan import FaceGanSettings
 from motiontransfer.training.face_training import FaceNetworks
 from motiontransfer.training.frame_losses import FrameLossSettings
 from motiontransfer.training.gan import GanSettings
-from motiontransfer.training.judging import JudgingSettings
 from motiontransfer.training.main_networks import MainNetworks
 from motiontransfer.training.run_paths import RunPaths
 from motiontransfer.training.schedule import Schedule
@@ -50,25 +43,15 @@ def networks(**changes):
     )
 
 
-def discriminators(judge=None, *, window_frames=2, temporal_strides=(), normalization="instance"):
-    """Those of windows, or one stand-in that judges stacked frames."""
-    consecutive, *temporal = (
-        WindowDiscriminator(
-            judge
-            or MultiscaleDiscriminator(
-                condition_channels=num_frames * STYLE.num_channels,
-                image_channels=num_frames * 3,
-                num_filters=4,
-                num_layers=1,
-                num_scales=2,
-                normalization=normalization,
-            ),
-            num_frames=num_frames,
-            stride=stride,
-        )
-        for num_frames, stride in frames_at_once(window_frames, temporal_strides=temporal_strides)
+def discriminator(*, window_frames=2):
+    num_frames = min(window_frames, 2)
+    return MultiscaleDiscriminator(
+        condition_channels=num_frames * STYLE.num_channels,
+        image_channels=num_frames * 3,
+        num_filters=4,
+        num_layers=1,
+        num_scales=2,
     )
-    return WindowDiscriminators(consecutive, temporal)
 
 
 def face_config(**changes):
@@ -88,34 +71,29 @@ def face_networks():
 def gan_settings(**changes):
     numbers = {
         **{"objective": "least_squares", "adversarial_weight": 1.0},
-        **{"feature_matching_weight": 10.0, "r1_weight": 0.0, "augmentation": "none"},
-        **{"l1_weight": 20.0, "near_pose_weight": 5.0, "near_pose_radius_px": 4},
-        **{"perceptual_weight": 0.0, "previous_frame_dropout": 0.2, "previous_frame_noise": 0.0},
-        **{"previous_frame_gradient": "kept", "limb_dropout": 0.0},
-        **{"average_decay": 0.9, "compile": False, **changes},
+        **{
+            "feature_matching_weight": 10.0,
+        },
+        **{"l1_weight": 20.0, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
+        **{"perceptual_weight": 0.0, "detach_previous_frame": False},
+        **{"limb_dropout": 0.0},
+        **{"ema_decay": 0.9, "compile": False, **changes},
     }
 
-    def fill(settings):
-        return settings(**{f.name: numbers.pop(f.name) for f in fields(settings)})
-
-    parts = {
-        "conditioning": fill(ConditioningSettings),
-        "judging": fill(JudgingSettings),
-        "frame_losses": fill(FrameLossSettings),
-    }
-    return GanSettings(**parts, **numbers)
+    of_frames = {f.name: numbers.pop(f.name) for f in fields(FrameLossSettings)}
+    return GanSettings(frame_losses=FrameLossSettings(**of_frames), **numbers)
 
 
 def face_settings(**changes):
     numbers = {"adversarial_weight": 1.0, "feature_matching_weight": 5.0, "l1_weight": 20.0}
     numbers |= {"perceptual_weight": 0.0}
-    return FaceGanSettings(**{**numbers, "average_decay": 0.9, "compile": False, **changes})
+    return FaceGanSettings(**{**numbers, "ema_decay": 0.9, "compile": False, **changes})
 
 
 def schedule(**changes):
     numbers = {
-        **{"seed": 3, "num_steps": 5, "max_minutes": None, "batch_size": 2, "accumulate": 1},
-        **{"learning_rate": 1e-3, "constant_fraction": 0.5},
+        **{"seed": 3, "num_steps": 5, "max_minutes": None, "batch_size": 2},
+        **{"learning_rate": 1e-3, "lr_decay_start": 0.5},
         **{"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2},
     }
     return Schedule(**{**numbers, **changes})
@@ -128,5 +106,5 @@ def paths(folder):
 
 
 def whole(batch):
-    """A batch as the only part of its step."""
-    return [Part(batch=batch, places=range(len(batch.points)))]
+    """A batch as the share of the only rank."""
+    return RankBatch(batch=batch, indices=range(len(batch.points)))

@@ -18,13 +18,18 @@ def translator_config(**changes):
 
 def cycle_networks(**changes):
     return FaceCycleNetworks(
-        **{"translator": translator_config(), "judge_filters": 4, "judge_layers": 1, **changes}
+        **{
+            "translator": translator_config(),
+            "discriminator_filters": 4,
+            "discriminator_layers": 1,
+            **changes,
+        }
     )
 
 
 def cycle_settings(**changes):
     numbers = {"cycle_weight": 10.0, "identity_weight": 5.0, "pool_size": 4}
-    return FaceCycleSettings(**{**numbers, "average_decay": 0.9, "compile": False, **changes})
+    return FaceCycleSettings(**{**numbers, "ema_decay": 0.9, "compile": False, **changes})
 
 
 def face_clip(folder, keypoints, *, used=None):

@@ -24,12 +24,12 @@ class One(nn.Module):
 
 
 def numbers(generator=1.0, discriminator=2.0, decay=0.0):
-    return Adversaries(fabric(), One(generator), One(discriminator), average_decay=decay)
+    return Adversaries(fabric(), One(generator), One(discriminator), ema_decay=decay)
 
 
 def step(pair, generator_loss, discriminator_loss, *, number=0, rate=0.1):
     losses = {"generator": {"a": generator_loss}, "discriminator": {"b": discriminator_loss}}
-    return pair.update([losses], step=number, learning_rate=rate)
+    return pair.update(losses, step=number, learning_rate=rate)
 
 
 def values(pair):
@@ -62,7 +62,7 @@ def test_the_sum_of_the_losses_is_what_counts():
     pair = numbers()
     g, d = pair.generator.value, pair.discriminator.value
     of_both = {"generator": {"a": 3 * g, "b": -5 * g}, "discriminator": {"c": d, "e": -d}}
-    losses = pair.update([of_both], step=0, learning_rate=0.1)
+    losses = pair.update(of_both, step=0, learning_rate=0.1)
     assert values(pair) == (pytest.approx(1.1), 2)
     named = {name: loss.item() for name, loss in losses.items()}
     assert named == {
@@ -109,7 +109,7 @@ def test_the_average_is_never_trained_and_takes_buffers():
 
 def networks():
     torch.manual_seed(0)
-    return Adversaries(fabric(), nn.Linear(3, 2), nn.Linear(2, 1), average_decay=0.9)
+    return Adversaries(fabric(), nn.Linear(3, 2), nn.Linear(2, 1), ema_decay=0.9)
 
 
 def train(pair, steps):
@@ -160,48 +160,6 @@ def test_a_state_of_the_first_step_can_be_put_back():
     assert torch.equal(pair.discriminator.bias, other.discriminator.bias)
 
 
-def test_parts_and_their_sum_move_the_networks_alike():
-    """Gradients 4 and 2, or 3: the parts' mean; Adam is told the sizes by its second moment."""
-    in_parts, at_once = numbers(), numbers()
-    g, d = in_parts.generator.value, in_parts.discriminator.value
-    losses = in_parts.update(
-        [
-            {"generator": {"a": 4 * g}, "discriminator": {"b": 1 * d}},
-            {"generator": {"a": 2 * g}, "discriminator": {"b": -5 * d}},
-        ],
-        step=0,
-        learning_rate=0.1,
-    )
-    step(at_once, 3 * at_once.generator.value, -2 * at_once.discriminator.value)
-    assert in_parts.state().keys() == at_once.state().keys()
-    assert all(
-        torch.equal(value, at_once.state()[name]) for name, value in in_parts.state().items()
-    )
-    assert {name: loss.item() for name, loss in losses.items()} == {
-        **{"generator/a": 3, "discriminator/b": -4},
-    }
-
-
-def test_a_part_is_asked_for_when_the_one_before_is_freed():
-    pair, freed = networks(), []
-    inputs = torch.randn(4, 3)
-
-    def parts():
-        for _ in range(3):
-            made = pair.generator(inputs)
-            judged = pair.discriminator(made)
-            yield {
-                "generator": {"a": (judged - 1).square().mean()},
-                "discriminator": {"b": judged.square().mean()},
-            }
-            with pytest.raises(RuntimeError, match="backward through the graph a second time"):
-                torch.autograd.grad(made.sum() + judged.sum(), list(pair.generator.parameters()))
-            freed.append(True)
-
-    pair.update(parts(), step=0, learning_rate=0.1)
-    assert len(freed) == 3
-
-
 def test_compiling_for_a_gpu_without_triton_says_what_to_install(monkeypatch):
     monkeypatch.setattr(adversaries, "find_spec", lambda name: None)
     require_triton(torch.device("cpu"))
@@ -240,21 +198,17 @@ def test_a_compiled_generator_is_trained_alike_and_its_state_can_be_put_back():
 def convolutions(memory_format):
     torch.manual_seed(0)
     pair = (nn.Conv2d(3, 4, 3).to(memory_format=memory_format) for _ in range(2))
-    return Adversaries(fabric(), *pair, average_decay=0.5)
+    return Adversaries(fabric(), *pair, ema_decay=0.5)
 
 
 def train_convolutions(pair, steps):
-    """Two parts a step: their gradients are added, and the sum is in no memory format of theirs."""
     for number in steps:
-        images = torch.randn(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(number))
-        parts = [
-            {
-                "generator": {"a": pair.generator(image).square().mean()},
-                "discriminator": {"b": pair.discriminator(image.flip(3)).square().mean()},
-            }
-            for image in images
-        ]
-        pair.update(parts, step=number, learning_rate=0.01)
+        images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(number))
+        losses_of = {
+            "generator": {"a": pair.generator(images).square().mean()},
+            "discriminator": {"b": pair.discriminator(images.flip(3)).square().mean()},
+        }
+        pair.update(losses_of, step=number, learning_rate=0.01)
 
 
 def test_the_memory_format_changes_no_step_nor_does_a_state_put_back():

@@ -1,4 +1,4 @@
-"""What a step sees depends on seed, step and place, whoever reads it and whoever shares it."""
+"""Batches and random numbers are functions of seed, step and index."""
 
 import threading
 from collections import Counter
@@ -14,7 +14,8 @@ from motiontransfer.training.batches import (
     batch_indices,
     batches_ahead,
     draw_uniform,
-    share_of,
+    make_generator,
+    rank_indices,
 )
 
 
@@ -43,16 +44,28 @@ def test_the_order_depends_on_step_and_seed_and_nothing_else():
     assert order(1) != order(2)
 
 
-def test_a_batch_is_shared_without_gaps_in_equal_parts():
-    shares = [share_of(12, process=p, num_processes=2, accumulate=3) for p in range(2)]
-    assert shares == [
-        [range(2), range(2, 4), range(4, 6)],
-        [range(6, 8), range(8, 10), range(10, 12)],
-    ]
-    assert share_of(5, process=0, num_processes=1, accumulate=1) == [range(5)]
+def test_ranks_share_a_batch_evenly_without_gaps():
+    assert [rank_indices(12, rank=r, world_size=2) for r in range(2)] == [range(6), range(6, 12)]
+    assert rank_indices(5, rank=0, world_size=1) == range(5)
 
 
-def test_what_is_drawn_for_a_place_does_not_depend_on_who_asks():
+def test_random_generators_depend_on_seed_and_step():
+    drawn = {
+        torch.rand(1, generator=make_generator(seed, step, "limb_dropout")).item()
+        for seed in range(5)
+        for step in range(20)
+    }
+    assert len(drawn) == 100
+    again = torch.rand(3, generator=make_generator(1, 2, "limb_dropout"))
+    assert torch.equal(torch.rand(3, generator=make_generator(1, 2, "limb_dropout")), again)
+
+
+def test_the_random_stream_of_a_purpose_never_changes():
+    numbers = torch.rand(2, generator=make_generator(3, 7, "limb_dropout"))
+    assert numbers.tolist() == pytest.approx([0.63591701, 0.02692521], abs=1e-7)
+
+
+def test_what_is_drawn_for_an_index_does_not_depend_on_the_rank():
     whole = draw_uniform(range(40), seed=3, step=7)
     parts = [draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
     assert torch.equal(torch.cat(parts), whole)
@@ -91,16 +104,16 @@ class Recorded:
 ORDER = Order(seed=3, batch_size=2)
 
 
-def ahead(dataset, *, steps=range(11), share=(range(2),), num_readers=1):
-    return batches_ahead(dataset, ORDER, steps=steps, share=share, num_readers=num_readers)
+def ahead(dataset, *, steps=range(11), indices=range(2), num_readers=1):
+    return batches_ahead(dataset, ORDER, steps=steps, indices=indices, num_readers=num_readers)
 
 
 @pytest.mark.parametrize("num_readers", [1, 3])
 def test_batches_come_in_the_order_of_their_steps(num_readers):
     def read(steps):
-        parts = [part for (part,) in ahead(Recorded(), steps=steps, num_readers=num_readers)]
-        assert all(part.places == range(2) for part in parts)
-        return [part.batch for part in parts]
+        shares = list(ahead(Recorded(), steps=steps, num_readers=num_readers))
+        assert all(share.indices == range(2) for share in shares)
+        return [share.batch for share in shares]
 
     wanted = [batch_indices(step, num_items=5, order=ORDER) for step in range(11)]
     assert read(range(11)) == wanted
@@ -110,11 +123,11 @@ def test_batches_come_in_the_order_of_their_steps(num_readers):
     assert set(counts.values()) == {2}
 
 
-def test_the_parts_of_a_share_are_the_items_at_their_places():
-    indices = batch_indices(0, num_items=5, order=ORDER)
-    first, second = next(ahead(Recorded(), share=[range(1), range(1, 2)]))
-    assert (first.batch, first.places) == (indices[:1], range(1))
-    assert (second.batch, second.places) == (indices[1:], range(1, 2))
+def test_a_share_has_the_items_at_its_indices():
+    items = batch_indices(0, num_items=5, order=ORDER)
+    for indices in (range(1), range(1, 2)):
+        share = next(ahead(Recorded(), indices=indices))
+        assert (share.batch, share.indices) == ([items[indices.start]], indices)
 
 
 def test_the_next_batch_is_read_while_this_one_is_used():

@@ -46,22 +46,22 @@ def test_kind_and_precision_tell_runs_apart(no_cuda):
 
 
 @pytest.mark.parametrize(
-    ("present", "num_shares", "used"),
+    ("present", "batch_size", "used"),
     [(None, 8, 1), (4, 8, 4), (4, 6, 3), (4, 1, 1), (8, 4, 4), (2, 7, 1)],
 )
-def test_auto_is_as_many_gpus_as_can_share_a_batch(present, num_shares, used):
-    assert choose_devices("auto", present=present, num_shares=num_shares) == used
+def test_auto_is_as_many_gpus_as_can_share_a_batch(present, batch_size, used):
+    assert choose_devices("auto", present=present, batch_size=batch_size) == used
 
 
 def test_a_number_of_devices_is_taken_at_its_word():
-    assert choose_devices(2, present=None, num_shares=3) == 2
-    assert choose_devices(2, present=4, num_shares=3) == 2
+    assert choose_devices(2, present=None, batch_size=3) == 2
+    assert choose_devices(2, present=4, batch_size=3) == 2
     with pytest.raises(TrainingError, match="devices: expected at most the 4 GPUs here, got 5"):
-        choose_devices(5, present=4, num_shares=5)
+        choose_devices(5, present=4, batch_size=5)
 
 
 def launched(**changes):
-    options = {"precision": "32-true", "devices": "auto", "batch_size": 1, "accumulate": 1}
+    options = {"precision": "32-true", "devices": "auto", "batch_size": 1}
     return launched_fabric(**{**options, **changes})
 
 
@@ -74,9 +74,7 @@ def test_on_a_cpu_training_has_one_process(no_cuda):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"batch_size": 3, "accumulate": 2}, r"3 items .*by 1 processes in 2 parts.* of 2$"),
-        ({"batch_size": 3, "devices": 2}, r"3 items .*by 2 processes in 1 parts.* of 2$"),
-        ({"batch_size": 6, "accumulate": 2, "devices": 2}, r"expected a multiple of 4$"),
+        ({"batch_size": 3, "devices": 2}, r"3 items .*by 2 processes; expected a multiple of 2$"),
     ],
 )
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(no_cuda, changes, text):

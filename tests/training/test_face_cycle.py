@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import Judgement
-from motiontransfer.nets.face_translation import FaceJudges, FaceTranslators
-from motiontransfer.training.batches import Part
+from motiontransfer.nets.discriminators import DiscriminatorOutput
+from motiontransfer.nets.face_translation import FaceDiscriminators, FaceTranslators
+from motiontransfer.training.batches import RankBatch
 from motiontransfer.training.face_cycle import FaceCycleTask
 from motiontransfer.training.face_cycle_dataset import FaceCycleBatch
 from tests.training.small import fabric
@@ -35,7 +35,11 @@ class Judge(nn.Module):
 
     def forward(self, faces):
         self.shown.append(faces.detach())
-        return [Judgement(logits=faces.mean((1, 2, 3), keepdim=True) + self.number, features=())]
+        return [
+            DiscriminatorOutput(
+                logits=faces.mean((1, 2, 3), keepdim=True) + self.number, features=()
+            )
+        ]
 
 
 class Amounts(FaceTranslators):
@@ -46,7 +50,7 @@ class Amounts(FaceTranslators):
         self.to_target, self.to_source = Brighter(0.25), Brighter(-0.125)
 
 
-class Judges(FaceJudges):
+class Judges(FaceDiscriminators):
     """Judges that are a number each."""
 
     def __init__(self):
@@ -59,7 +63,7 @@ def small_translators():
 
 
 def small_judges():
-    return FaceJudges(num_filters=4, num_layers=1).apply(initialise)
+    return FaceDiscriminators(num_filters=4, num_layers=1).apply(initialise)
 
 
 def task_of(translators, judges, *, batch_size=2, on=None, **changes):
@@ -82,20 +86,7 @@ def batch_of(seed, count=2):
 
 
 def whole(batch):
-    return [Part(batch=batch, places=range(len(batch.source)))]
-
-
-def in_parts(batch):
-    """Each item a part of its own."""
-    return [
-        Part(
-            batch=FaceCycleBatch(
-                source=batch.source[place : place + 1], target=batch.target[place : place + 1]
-            ),
-            places=range(place, place + 1),
-        )
-        for place in range(len(batch.source))
-    ]
+    return RankBatch(batch=batch, indices=range(len(batch.source)))
 
 
 def test_losses_are_what_their_weights_make_of_them():
@@ -167,21 +158,6 @@ def test_a_state_comes_back_with_what_was_kept():
         for each in (task, other):
             each.step(whole(batch_of(step)), step=step, learning_rate=0.01)
     assert all(torch.equal(x, other.state()[name]) for name, x in task.state().items())
-
-
-def test_a_batch_in_parts_trains_as_a_whole_one():
-    tasks = []
-    for split in (whole, in_parts):
-        torch.manual_seed(0)
-        task = task_of(small_translators(), small_judges())
-        for step in range(4):
-            losses = task.step(split(batch_of(step)), step=step, learning_rate=1e-3)
-        tasks.append((task, losses))
-    (one, losses), (other, losses_of_parts) = tasks
-    for name, loss in losses.items():
-        assert losses_of_parts[name].item() == pytest.approx(loss.item(), rel=1e-3), name
-    for name in ("to_source_pool.images", "to_target_pool.images"):
-        assert torch.allclose(one.state()[name], other.state()[name], atol=1e-3)
 
 
 def test_a_process_keeps_what_the_others_made(monkeypatch):

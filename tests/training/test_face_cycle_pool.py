@@ -29,7 +29,7 @@ def run(pool, places, *, steps=range(NUM_STEPS)):
     """What is shown at each step."""
     shown = []
     for step in steps:
-        seen = pool.shown(images(step, places), places, step=step)
+        seen = pool.sample(images(step, places), places, step=step)
         pool.keep(images(step, places), step=step)
         shown.append(seen[:, 0, 0, 0].tolist())
     return shown
@@ -59,7 +59,7 @@ def test_places_keep_to_themselves_and_can_be_shared():
     pool = pool_of(pool_size=6, batch_size=3)
     for step, row in enumerate(together):
         for places in (range(1), range(1, 3)):
-            part = pool.shown(images(step, places), places, step=step)[:, 0, 0, 0].tolist()
+            part = pool.sample(images(step, places), places, step=step)[:, 0, 0, 0].tolist()
             assert part == row[places.start : places.stop]
         pool.keep(images(step, range(3)), step=step)
 
@@ -84,4 +84,4 @@ def test_another_seed_shows_others():
 
 def test_nothing_that_is_shown_carries_a_gradient():
     made = images(0, range(1)).clone().requires_grad_()
-    assert not pool_of(pool_size=5).shown(made, range(1), step=0).requires_grad
+    assert not pool_of(pool_size=5).sample(made, range(1), step=0).requires_grad

@@ -74,11 +74,11 @@ def taken(monkeypatch):
     """Steps as they are taken; the sixth of them all fails."""
     whole_step, steps = FaceCycleTask.step, []
 
-    def step(self, parts, *, step, learning_rate):
+    def step(self, share, *, step, learning_rate):
         steps.append(step)
         if len(steps) == 6:
             raise RuntimeError("the machine went down")
-        return whole_step(self, parts, step=step, learning_rate=learning_rate)
+        return whole_step(self, share, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(FaceCycleTask, "step", step)
     return steps
@@ -130,7 +130,7 @@ def test_what_is_kept_is_the_average(tmp_path, people):
     weights = []
     for decay in (0.0, 0.9):
         folder = tmp_path / str(decay)
-        train(people, folder, settings=cycle_settings(average_decay=decay), num_steps=2)
+        train(people, folder, settings=cycle_settings(ema_decay=decay), num_steps=2)
         weights.append((folder / WEIGHTS).read_bytes())
     assert weights[0] != weights[1]
 
@@ -139,7 +139,7 @@ def test_what_is_kept_is_the_average(tmp_path, people):
     ("networks", "text"),
     [
         ({"translator": translator_config(num_downsamplings=5)}, r"num_downsamplings: .* to 1x1"),
-        ({"judge_layers": 4}, r"discriminator_layers: .*32x32 pixels shrink to 2 patches"),
+        ({"discriminator_layers": 4}, r"discriminator_layers: .*32x32 pixels shrink to 2 patches"),
     ],
 )
 def test_networks_too_deep_for_their_faces_are_refused(tmp_path, people, networks, text):
@@ -148,4 +148,4 @@ def test_networks_too_deep_for_their_faces_are_refused(tmp_path, people, network
 
 
 def test_the_deepest_judge_that_is_not_refused_can_judge(tmp_path, people):
-    train(people, tmp_path / "run", networks=cycle_networks(judge_layers=3), num_steps=1)
+    train(people, tmp_path / "run", networks=cycle_networks(discriminator_layers=3), num_steps=1)

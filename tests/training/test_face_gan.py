@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import Judgement, MultiscaleDiscriminator
+from motiontransfer.nets.discriminators import DiscriminatorOutput, MultiscaleDiscriminator
 from motiontransfer.nets.face_crops import draw_crops
 from motiontransfer.nets.face_generator import FaceGenerator
 from motiontransfer.skeleton import HOLISTIC
@@ -42,7 +42,7 @@ class Judge(nn.Module):
     def forward(self, condition, images):
         self.shown.append((condition, images.detach()))
         features = images.mean((1, 2, 3), keepdim=True)
-        return [Judgement(logits=features + self.number, features=(features,))]
+        return [DiscriminatorOutput(logits=features + self.number, features=(features,))]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ class Look(nn.Module):
 
 def task_of(generator, judge, *, perceptual=None, **changes):
     settings = face_settings(**changes)
-    adversaries = Adversaries(fabric(), generator, judge, average_decay=settings.average_decay)
+    adversaries = Adversaries(fabric(), generator, judge, ema_decay=settings.ema_decay)
     return FaceGanTask(
         fabric(),
         adversaries,

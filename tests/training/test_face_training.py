@@ -110,11 +110,11 @@ def test_the_roll_out_is_of_the_training_frames_and_made_once(tmp_path, clips, m
     monkeypatch.setattr(face_training, "roll_out", counted)
     whole_step, taken = FaceGanTask.step, []
 
-    def step(self, parts, *, step, learning_rate):
+    def step(self, share, *, step, learning_rate):
         taken.append(step)
         if len(taken) == 4:
             raise RuntimeError("the machine went down")
-        return whole_step(self, parts, step=step, learning_rate=learning_rate)
+        return whole_step(self, share, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(FaceGanTask, "step", step)
     with pytest.raises(RuntimeError, match="went down"):
@@ -136,7 +136,7 @@ def test_what_is_kept_is_the_average(tmp_path, clips):
     weights = []
     for decay in (0.0, 0.9):
         torch.manual_seed(0)
-        train(clips, tmp_path / str(decay), settings=face_settings(average_decay=decay))
+        train(clips, tmp_path / str(decay), settings=face_settings(ema_decay=decay))
         path = tmp_path / str(decay) / "models/face_generator.safetensors"
         weights.append(path.read_bytes())
     assert weights[0] != weights[1]

@@ -2,26 +2,26 @@
 
 import torch
 
-from motiontransfer.training.frame_losses import near_pose_weight
+from motiontransfer.training.frame_losses import foreground_weight
 
 
 def test_pixels_near_the_pose_count_more():
     poses = torch.zeros(1, 2, 32, 40)
     poses[0, 1, 9, 18] = 0.01
-    weight = near_pose_weight(poses, radius_px=4, weight=5.0)
+    weight = foreground_weight(poses, radius_px=4, weight=5.0)
     assert weight.shape == (1, 1, 32, 40)
     # cells of 4 pixels: the stick's and one around it
     expected = torch.ones(1, 1, 32, 40)
     expected[:, :, 4:16, 12:24] = 5
     assert torch.equal(weight, expected)
-    assert (near_pose_weight(poses, radius_px=0, weight=5.0) == 5).sum() == 16
-    assert (near_pose_weight(poses, radius_px=4, weight=1.0) == 1).all()
+    assert (foreground_weight(poses, radius_px=0, weight=5.0) == 5).sum() == 16
+    assert (foreground_weight(poses, radius_px=4, weight=1.0) == 1).all()
 
 
 def test_the_weight_covers_sizes_that_do_not_divide():
     poses = torch.zeros(1, 1, 10, 7)
     poses[0, 0, 9, 6] = 1
-    weight = near_pose_weight(poses, radius_px=0, weight=3.0)
+    weight = foreground_weight(poses, radius_px=0, weight=3.0)
     assert weight.shape == (1, 1, 10, 7)
     assert (weight == 3).nonzero()[:, 2:].tolist() == [
         [8, 4],

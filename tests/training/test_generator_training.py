@@ -12,10 +12,10 @@ from PIL import Image
 from motiontransfer.errors import TrainingError
 from motiontransfer.nets.blocks import count_parameters
 from motiontransfer.training import generator_training
+from motiontransfer.training.background import median_background
 from motiontransfer.training.depth import check_depth
 from motiontransfer.training.gan import GanTask
 from motiontransfer.training.generator_training import train_generator
-from motiontransfer.training.plate import median_plate
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import read_generator
 from motiontransfer.training.weights import read_description
@@ -74,20 +74,20 @@ def test_the_weights_say_what_they_are(tmp_path, clips):
     trained = read_generator(path)
     assert trained.config == networks().generator
     assert (trained.style, trained.held_out) == (STYLE, HELD_OUT)
-    plate = median_plate(clips, num_frames=100)
+    plate = median_background(clips, num_frames=100)
     assert torch.equal(trained.network.plate, plate)
     judge = read_description(tmp_path / "run/models/discriminator.safetensors")
     assert judge == {
-        **{"discriminator": asdict(networks().discriminator)},
-        **{"window_frames": 2, "temporal_strides": []},
+        "discriminator": asdict(networks().discriminator),
+        "window_frames": 2,
     }
 
 
 def test_what_is_kept_is_the_average(tmp_path, clips):
     """With almost no decay the average is the last state, with much it is not."""
     last = [
-        gan_settings(average_decay=0.0),
-        gan_settings(average_decay=0.9),
+        gan_settings(ema_decay=0.0),
+        gan_settings(ema_decay=0.9),
     ]
     weights = []
     for index, settings in enumerate(last):
@@ -110,11 +110,11 @@ def test_a_training_that_was_stopped_ends_in_the_same_bytes(
     train(clips, tmp_path / "whole", background=background)
     whole_step, taken = GanTask.step, []
 
-    def step(self, parts, *, step, learning_rate):
+    def step(self, share, *, step, learning_rate):
         taken.append(step)
         if len(taken) == 4:
             raise RuntimeError("the machine went down")
-        return whole_step(self, parts, step=step, learning_rate=learning_rate)
+        return whole_step(self, share, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(GanTask, "step", step)
     with pytest.raises(RuntimeError, match="went down"):
@@ -130,11 +130,11 @@ def test_a_training_that_was_stopped_ends_in_the_same_bytes(
 def test_other_settings_and_inputs_start_anew(tmp_path, clips, monkeypatch, change):
     whole_step, taken = GanTask.step, []
 
-    def step(self, parts, *, step, learning_rate):
+    def step(self, share, *, step, learning_rate):
         taken.append(step)
         if len(taken) == 4:
             raise RuntimeError("the machine went down")
-        return whole_step(self, parts, step=step, learning_rate=learning_rate)
+        return whole_step(self, share, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(GanTask, "step", step)
     with pytest.raises(RuntimeError, match="went down"):
@@ -164,7 +164,7 @@ def test_seed_and_settings_decide_the_weights(tmp_path, clips):
         {"settings": gan_settings(l1_weight=1.0)},
         {"settings": gan_settings(feature_matching_weight=0.0)},
         {"settings": gan_settings(adversarial_weight=0.0)},
-        {"settings": gan_settings(near_pose_weight=1.0)},
+        {"settings": gan_settings(foreground_l1_weight=1.0)},
     ]
     weights = []
     for index, changes in enumerate(variants):

@@ -9,8 +9,8 @@ from tests.dancer import dance, training_clip
 from tests.digests import digests
 from tests.training.together import start
 from tests.training.trainings import (
+    train_coarse_to_fine,
     train_face,
-    train_grown,
     train_main,
     train_until,
     write_main_weights,
@@ -29,7 +29,7 @@ def results(folder):
 
 
 @pytest.mark.parametrize(
-    ("train", "certain"), [(train_main, ()), (train_face, ()), (train_grown, (11, 12, 13))]
+    ("train", "certain"), [(train_main, ()), (train_face, ()), (train_coarse_to_fine, (11, 12, 13))]
 )
 def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, train, certain):
     """And soon after certain steps: where a local enhancer is about to grow, or just has."""

@@ -10,9 +10,9 @@ from motiontransfer.training.limb_dropout import hide_limbs, limb_groups
 JOINTS = len(HOLISTIC.joints)
 
 
-def hidden(places=range(40), *, share=0.5, seed=0, step=0, skeleton=HOLISTIC):
-    score = torch.full((len(places), 3, len(skeleton.joints)), 0.7)
-    left = hide_limbs(score, places, skeleton=skeleton, share=share, seed=seed, step=step)
+def hidden(indices=range(40), *, share=0.5, seed=0, step=0, skeleton=HOLISTIC):
+    score = torch.full((len(indices), 3, len(skeleton.joints)), 0.7)
+    left = hide_limbs(score, indices, skeleton=skeleton, share=share, seed=seed, step=step)
     assert torch.equal(score, torch.full_like(score, 0.7))
     return left == 0
 

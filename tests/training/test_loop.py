@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training import pace
 from motiontransfer.training.batches import batch_indices
 from motiontransfer.training.checkpoints import load_checkpoint, save_checkpoint
 from tests.training.counting import CountingTask, run, schedule
@@ -159,21 +159,16 @@ def test_a_loss_that_is_not_finite_is_found_though_the_next_step_is_due(tmp_path
     assert logged_steps(tmp_path) == [3]
 
 
-def test_batches_are_worked_off_in_parts(tmp_path, whole):
-    task = CountingTask()
-    run(task, tmp_path / "parts", accumulate=2)
-    assert task.num_parts == [2] * 11
-    assert task.seen == whole[0].seen
-
-
 def test_what_a_run_took_is_counted(whole, tmp_path):
-    effort = run(CountingTask(), tmp_path / "again")
-    assert effort.steps == 11
-    assert 0 < effort.waiting_minutes < effort.minutes < 1
-    assert effort.metrics["steps"] == 11
-    assert effort.metrics["steps_per_second"] == pytest.approx(11 / effort.minutes / 60, rel=0.01)
-    assert effort.metrics["loader_share"] == pytest.approx(
-        effort.waiting_minutes / effort.minutes, abs=1e-3
+    throughput = run(CountingTask(), tmp_path / "again")
+    assert throughput.steps == 11
+    assert 0 < throughput.waiting_minutes < throughput.minutes < 1
+    assert throughput.metrics["steps"] == 11
+    assert throughput.metrics["steps_per_second"] == pytest.approx(
+        11 / throughput.minutes / 60, rel=0.01
+    )
+    assert throughput.metrics["loader_share"] == pytest.approx(
+        throughput.waiting_minutes / throughput.minutes, abs=1e-3
     )
 
 
@@ -182,24 +177,24 @@ def test_time_is_counted_over_all_sessions(tmp_path):
         run(CountingTask(fail_at=5), tmp_path)
     kept = load_checkpoint(tmp_path)
     save_checkpoint(tmp_path, replace(kept, minutes=7.0, waiting_minutes=3.0))
-    effort = run(CountingTask(), tmp_path)
-    assert 7 < effort.minutes < 8
-    assert 3 < effort.waiting_minutes < 4
+    throughput = run(CountingTask(), tmp_path)
+    assert 7 < throughput.minutes < 8
+    assert 3 < throughput.waiting_minutes < 4
 
 
 def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch):
     """A step takes half a minute of a clock that the task moves."""
     now = [0.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     class Slow(CountingTask):
-        def step(self, parts, *, step, learning_rate):
+        def step(self, share, *, step, learning_rate):
             now[0] += 30
-            return super().step(parts, step=step, learning_rate=learning_rate)
+            return super().step(share, step=step, learning_rate=learning_rate)
 
     task = Slow()
-    effort = run(task, tmp_path, num_steps=1000, max_minutes=2.0)
-    assert (effort.steps, effort.minutes) == (4, 2)
+    throughput = run(task, tmp_path, num_steps=1000, max_minutes=2.0)
+    assert (throughput.steps, throughput.minutes) == (4, 2)
     assert [rate for _, _, rate in task.seen] == [0.5, 0.5, 0.5, 0.25]
     assert logged_steps(tmp_path) == [3, 4]
     assert load_checkpoint(tmp_path).step == 4

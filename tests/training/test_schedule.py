@@ -12,12 +12,12 @@ def rates(**changes):
 
 def test_the_learning_rate_is_constant_and_then_falls_to_zero():
     expected = [0.5, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]
-    assert rates(num_steps=8, constant_fraction=0.5) == expected
+    assert rates(num_steps=8, lr_decay_start=0.5) == expected
 
 
 def test_the_learning_rate_may_fall_all_the_time_or_never():
-    assert rates(num_steps=4, constant_fraction=0.0) == [0.5, 0.375, 0.25, 0.125]
-    assert set(rates(constant_fraction=1.0)) == {0.5}
+    assert rates(num_steps=4, lr_decay_start=0.0) == [0.5, 0.375, 0.25, 0.125]
+    assert set(rates(lr_decay_start=1.0)) == {0.5}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_learning_rate_may_fall_all_the_time_or_never():
     ],
 )
 def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further(step, minutes, rate):
-    plan = schedule(num_steps=100, max_minutes=10.0, constant_fraction=0.5)
+    plan = schedule(num_steps=100, max_minutes=10.0, lr_decay_start=0.5)
     assert plan.learning_rate_at(step, minutes=minutes) == pytest.approx(rate)
 
 
@@ -45,7 +45,7 @@ def test_time_does_not_count_without_a_limit():
 
 
 def test_a_constant_rate_stays_so_when_time_is_up():
-    plan = schedule(max_minutes=1.0, constant_fraction=1.0)
+    plan = schedule(max_minutes=1.0, lr_decay_start=1.0)
     assert plan.learning_rate_at(3, minutes=2.0) == 0.5
 
 

@@ -32,7 +32,7 @@ def write_generator(path, config, network, **changes):
 def test_a_generator_comes_back_with_what_it_must_be_fed(tmp_path, background, architecture):
     config = generator_config(background=background, architecture=architecture)
     plate = torch.rand(3, *SIZE) if background == "plate" else None
-    network = build_generator(config, plate=plate)
+    network = build_generator(config, background_image=plate)
     trained = read_generator(write_generator(tmp_path / "g.safetensors", config, network))
     assert (trained.config, trained.style, trained.held_out) == (config, STYLE, HELD_OUT)
     inputs = torch.rand(1, STYLE.num_channels, *SIZE), torch.rand(1, 3, *SIZE)
@@ -80,7 +80,7 @@ def test_weights_of_something_else_are_refused(tmp_path, read):
     ],
 )
 def test_a_description_that_does_not_fit_is_told_in_one_line(tmp_path, changes, text):
-    network = build_generator(generator_config(), plate=torch.zeros(3, *SIZE))
+    network = build_generator(generator_config(), background_image=torch.zeros(3, *SIZE))
     path = write_generator(tmp_path / "g.safetensors", generator_config(), network, **changes)
     with pytest.raises(WeightsError, match=text) as info:
         read_generator(path)

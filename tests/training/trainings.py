@@ -19,14 +19,13 @@ from motiontransfer.training.face_training import train_face_generator
 from motiontransfer.training.gan import GanTask
 from motiontransfer.training.generator_training import train_generator
 from motiontransfer.training.loop import fit
-from motiontransfer.training.schedule import Growth
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import TrainedGenerator
 from motiontransfer.training.weights import write_weights
 from tests.dancer import SIZE
 from tests.training.small import (
     STYLE,
-    discriminators,
+    discriminator,
     face_networks,
     face_settings,
     gan_settings,
@@ -61,16 +60,15 @@ def train_main(clips, folder, changes):
         )
 
 
-def train_grown(clips, folder, changes):
-    """Train a local enhancer, grown after a third of the steps, to its outs."""
+def train_coarse_to_fine(clips, folder, changes):
+    """Train a local enhancer coarse-to-fine to its outs."""
     plan = schedule(**changes)
     shapes = networks(architecture="local", background="generated")
-    growth = Growth(global_fraction=1 / 3, fixed_global_fraction=0.25)
     with _launched(plan) as fabric:
         train_generator(
             clips,
             fabric,
-            networks=replace(shapes, growth=growth),
+            networks=replace(shapes, global_only_fraction=1 / 3),
             settings=gan_settings(),
             schedule=plan,
             held_out=HELD_OUT,
@@ -95,7 +93,7 @@ def train_until(step, seconds, train, clips, folder, changes):
 
 
 def _logged(folder):
-    """How many steps a run has logged since it began, in both parts if it has two."""
+    """How many steps a run has logged since it began, in both trainings if it has two."""
     curve = "live/plots/metrics/generator/l1.tsv"
     curves = [*folder.glob(f"checkpoints/*/global/{curve}"), *folder.glob(f"checkpoints/*/{curve}")]
     return sum(curve.read_text().count("\n") - 1 for curve in curves)
@@ -128,12 +126,14 @@ def train_and_keep_the_checkpoint(clips, folder, changes):
     plan = schedule(**changes)
     with _launched(plan) as fabric:
         torch.manual_seed(plan.seed)
-        settings = gan_settings(previous_frame_dropout=0.5)
+        settings = gan_settings(limb_dropout=0.5)
         adversaries = Adversaries(
             fabric,
-            build_generator(generator_config(), plate=torch.zeros(3, *SIZE)).apply(initialise),
-            discriminators().apply(initialise),
-            average_decay=settings.average_decay,
+            build_generator(generator_config(), background_image=torch.zeros(3, *SIZE)).apply(
+                initialise
+            ),
+            discriminator().apply(initialise),
+            ema_decay=settings.ema_decay,
         )
         task = GanTask(
             fabric, adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings, seed=plan.seed
@@ -154,5 +154,4 @@ def _launched(plan):
         precision="32-true",
         devices="auto",
         batch_size=plan.batch_size,
-        accumulate=plan.accumulate,
     )

@@ -1,12 +1,13 @@
-"""How fast training goes, and what a person sees of it: a bar on a terminal, else a line at times.
+"""Training throughput and ETA: a progress bar on a terminal, otherwise log lines.
 
-Hides the clock. Time is counted over all sessions of a run, as checkpoints keep it.
+Time is counted over all sessions of a run, as checkpoints keep it.
 """
 
 import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from torch import Tensor
@@ -21,7 +22,40 @@ _Item = TypeVar("_Item")
 _LOG_EVERY_SECONDS = 20.0
 
 
-class Pace:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """Steps and time of a finished training."""
+
+    steps: int
+    minutes: float
+    waiting_minutes: float
+    """How much of it was waited for frames."""
+
+    def after(self, earlier: "Throughput") -> "Throughput":
+        """What both took together."""
+        return Throughput(
+            steps=earlier.steps + self.steps,
+            minutes=earlier.minutes + self.minutes,
+            waiting_minutes=earlier.waiting_minutes + self.waiting_minutes,
+        )
+
+    @property
+    def loader_share(self) -> float:
+        """Share of the time that was spent waiting for frames."""
+        return self.waiting_minutes / self.minutes
+
+    @property
+    def metrics(self) -> dict[str, int | float]:
+        """For the stage's metrics."""
+        return {
+            "steps": self.steps,
+            "minutes": round(self.minutes, 3),
+            "steps_per_second": round(self.steps / self.minutes / 60, 3),
+            "loader_share": round(self.loader_share, 4),
+        }
+
+
+class ProgressMeter:
     """Clock and progress of one run, from the checkpoint that it goes on from."""
 
     def __init__(self, description: str, schedule: Schedule, start: Checkpoint) -> None:
@@ -54,13 +88,13 @@ class Pace:
         if sys.stderr.isatty():
             if self._bar is None:
                 self._bar = self._open_bar()
-            self._bar.set_postfix_str(self._news(done, losses), refresh=False)
+            self._bar.set_postfix_str(self._status(done, losses), refresh=False)
             self._bar.update(done - self._bar.n)
         elif time.monotonic() - self._told >= _LOG_EVERY_SECONDS:
             self._told = time.monotonic()
             _logger.info(
                 "%s: step %d of %d, %s",
-                *(self._description, done, self._schedule.num_steps, self._news(done, losses)),
+                *(self._description, done, self._schedule.num_steps, self._status(done, losses)),
             )
 
     def checkpoint(self, done: int, state: Mapping[str, Tensor]) -> Checkpoint:
@@ -84,7 +118,7 @@ class Pace:
             leave=False,
         )
 
-    def _news(self, done: int, losses: Mapping[str, float]) -> str:
+    def _status(self, done: int, losses: Mapping[str, float]) -> str:
         minutes = self.minutes
         steps_per_minute = (done - self._start.step) / (minutes - self._start.minutes)
         left = (self._schedule.num_steps - done) / steps_per_minute

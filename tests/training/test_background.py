@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from motiontransfer.training.plate import median_plate
+from motiontransfer.training.background import median_background
 from motiontransfer.video.frame_store import FrameWriter
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.dancer import RATE, dance, picture, training_clip
@@ -15,7 +15,7 @@ ROOM = picture(dance(1, missing=[0]), 0)
 
 
 def plate_of(clips, num_frames=100):
-    plate = median_plate(clips, num_frames=num_frames)
+    plate = median_background(clips, num_frames=num_frames)
     assert plate.dtype == torch.float32
     assert plate.shape == (3, *ROOM.shape[:2])
     return tensor_to_frames(plate[None])[0].astype(int)

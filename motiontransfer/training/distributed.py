@@ -1,8 +1,7 @@
-"""Several processes that train the same networks: how their gradients and their news meet.
+"""Collectives of data-parallel training: gradient all-reduce, all-gather, barrier.
 
-Hides the collectives. Each process differentiates its share of a step's batch; gradients are
-averaged once a step, a bucket at a time. What the hosts tell each other (losses, clocks, signals)
-goes past the devices, so that none of them is waited for. A process alone has nothing to do here.
+Each rank differentiates its share of a step's batch; gradients are averaged once a step, in
+buckets. Losses, clocks and signals are gathered on the CPU, so that no device is synchronised.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +16,8 @@ _BUCKET_NUMBERS = 1 << 24
 """64 MiB of gradients: few messages, and little memory beside the gradients themselves."""
 
 
-def average_over_processes(fabric: Fabric, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return each tensor's mean over the processes, all of which bring the same shapes."""
+def all_reduce_mean(fabric: Fabric, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return each tensor's mean over the ranks, which all have the same shapes."""
     if fabric.world_size == 1:
         return list(tensors)
     averaged: list[Tensor] = []
@@ -31,19 +30,19 @@ def average_over_processes(fabric: Fabric, tensors: Sequence[Tensor]) -> list[Te
     return averaged
 
 
-def tell_all(fabric: Fabric, numbers: Sequence[float]) -> Float64[np.ndarray, "processes numbers"]:
-    """Return what every process said, in the order of the processes."""
-    said = torch.tensor(numbers, dtype=torch.float64)
+def all_gather(fabric: Fabric, numbers: Sequence[float]) -> Float64[np.ndarray, "ranks numbers"]:
+    """Return the numbers of every rank, in the order of the ranks."""
+    own = torch.tensor(numbers, dtype=torch.float64)
     if fabric.world_size == 1:
-        return said[None].numpy()
-    heard = [torch.empty_like(said) for _ in range(fabric.world_size)]
-    distributed.all_gather(heard, said)
-    return torch.stack(heard).numpy()
+        return own[None].numpy()
+    gathered = [torch.empty_like(own) for _ in range(fabric.world_size)]
+    distributed.all_gather(gathered, own)
+    return torch.stack(gathered).numpy()
 
 
-def wait_for_all(fabric: Fabric) -> None:
-    """Go on when every process has come here."""
-    tell_all(fabric, [0.0])
+def barrier(fabric: Fabric) -> None:
+    """Return when every rank has called this."""
+    all_gather(fabric, [0.0])
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -1,4 +1,4 @@
-"""What is shown while training runs: steps a second, what is left, losses."""
+"""Throughput, ETA and losses while training runs."""
 
 import io
 import logging
@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from motiontransfer.training import pace as pace_module
+from motiontransfer.training import throughput
 from motiontransfer.training.checkpoints import Checkpoint
-from motiontransfer.training.pace import Pace
+from motiontransfer.training.throughput import ProgressMeter
 from tests.training.counting import schedule
 
 LOSSES = {"generator/l1": 0.123456, "discriminator/adversarial": 25.0}
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 def clock(monkeypatch):
     """A clock that the test moves."""
     now = [1000.0]
-    monkeypatch.setattr(pace_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(throughput.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -33,10 +33,10 @@ def start(step=0, minutes=0.0, waiting_minutes=0.0):
 
 
 def test_minutes_are_those_of_all_sessions(clock):
-    pace = Pace("train", schedule(), start(minutes=2.0, waiting_minutes=0.5))
+    meter = ProgressMeter("train", schedule(), start(minutes=2.0, waiting_minutes=0.5))
     clock[0] += 90
-    assert pace.minutes == 3.5
-    kept = pace.checkpoint(7, {})
+    assert meter.minutes == 3.5
+    kept = meter.checkpoint(7, {})
     assert (kept.step, kept.minutes, kept.waiting_minutes) == (7, 3.5, 0.5)
 
 
@@ -46,21 +46,21 @@ def test_only_the_time_until_an_item_is_there_is_waited(clock):
             clock[0] += 6
             yield number
 
-    pace, got = Pace("train", schedule(), start()), []
-    for item in pace.waiting_for(items()):
+    meter, got = ProgressMeter("train", schedule(), start()), []
+    for item in meter.waiting_for(items()):
         got.append(item)
         clock[0] += 54
     assert got == [0, 1, 2]
-    assert pace.waiting_minutes == pytest.approx(0.3)
-    assert pace.minutes == pytest.approx(3.0)
+    assert meter.waiting_minutes == pytest.approx(0.3)
+    assert meter.minutes == pytest.approx(3.0)
 
 
 def test_a_log_gets_a_line_now_and_then(clock, caplog):
     caplog.set_level(logging.INFO)
-    pace = Pace("train", schedule(num_steps=110), start(step=10, minutes=5.0))
+    meter = ProgressMeter("train", schedule(num_steps=110), start(step=10, minutes=5.0))
     for done in range(11, 18):
         clock[0] += 10
-        pace.show(done, LOSSES)
+        meter.show(done, LOSSES)
     # after two steps, 20 s: 98 more take 980 s; after four, 40 s: 96 more take 960 s
     losses = "generator/l1 0.123, discriminator/adversarial 25"
     assert [record.message for record in caplog.records] == [
@@ -72,11 +72,11 @@ def test_a_log_gets_a_line_now_and_then(clock, caplog):
 
 def test_what_is_left_is_what_ends_first(clock, caplog):
     caplog.set_level(logging.INFO)
-    pace = Pace("train", schedule(num_steps=110, max_minutes=6.0), start(minutes=5.0))
+    meter = ProgressMeter("train", schedule(num_steps=110, max_minutes=6.0), start(minutes=5.0))
     clock[0] += 24
-    pace.show(3, {})
+    meter.show(3, {})
     clock[0] += 60
-    pace.show(4, {})
+    meter.show(4, {})
     assert "0:36 left" in caplog.records[0].message
     assert "00:00 left" in caplog.records[1].message
 
@@ -85,12 +85,12 @@ def test_a_terminal_gets_a_bar_with_losses_and_no_lines(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(pace_module, "_LOG_EVERY_SECONDS", 0.0)
-    pace = Pace("train", schedule(), start(step=4))
-    pace.show(5, LOSSES)
+    monkeypatch.setattr(throughput, "_LOG_EVERY_SECONDS", 0.0)
+    meter = ProgressMeter("train", schedule(), start(step=4))
+    meter.show(5, LOSSES)
     time.sleep(0.15)  # tqdm draws ten times a second at most
-    pace.show(7, LOSSES)
-    pace.close()
+    meter.show(7, LOSSES)
+    meter.close()
     shown = terminal.getvalue()
     assert "train:  64%" in shown
     assert "7/11" in shown

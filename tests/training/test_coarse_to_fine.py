@@ -1,6 +1,5 @@
-"""A local enhancer is grown around a global generator that was trained first, as two runs."""
+"""Coarse-to-fine training: a global generator first, then a local enhancer around it."""
 
-import itertools
 from dataclasses import replace
 
 import pytest
@@ -8,18 +7,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from motiontransfer.nets.blocks import halve, initialise
-from motiontransfer.nets.frame_generator import global_part
+from motiontransfer.nets.blocks import downsample_by_2, initialise
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import generator_training
 from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.training.coarse_to_fine import (
+    global_networks,
+    global_settings,
+    split_schedule,
+    start_from_coarse,
+)
 from motiontransfer.training.dataset import WindowDataset
-from motiontransfer.training.gan import GanTask, Phase
+from motiontransfer.training.gan import GanTask
 from motiontransfer.training.generator_training import train_generator
-from motiontransfer.training.growing import global_networks, global_settings, grow
 from motiontransfer.training.main_networks import build_pair
-from motiontransfer.training.schedule import Growth
 from motiontransfer.training.split import HeldOut
 from motiontransfer.training.trained import read_generator
 from motiontransfer.training.weights import read_description
@@ -27,7 +29,7 @@ from tests.dancer import SIZE, dance, training_clip
 from tests.digests import digests
 from tests.training.small import (
     STYLE,
-    discriminators,
+    discriminator,
     fabric,
     gan_settings,
     networks,
@@ -36,13 +38,12 @@ from tests.training.small import (
     whole,
 )
 
-GROWTH = Growth(global_fraction=0.5, fixed_global_fraction=0.0)
 HALF = (SIZE[0] // 2, SIZE[1] // 2)
 
 
-def shapes(*, growth=GROWTH, **changes):
+def shapes(*, global_only_fraction=0.5, **changes):
     numbers = {"architecture": "local", "background": "generated", "upsampling": "transposed"}
-    return replace(networks(**{**numbers, **changes}), growth=growth)
+    return replace(networks(**{**numbers, **changes}), global_only_fraction=global_only_fraction)
 
 
 def conv(inputs, outputs, **options):
@@ -100,15 +101,15 @@ def put_weights(network, weights):
 def trained_global(*, seed=7):
     """Networks of a first training, with weights that nothing else has."""
     torch.manual_seed(seed)
-    pair = build_pair(global_networks(shapes()), plate=None)
-    trained = Adversaries(fabric(), pair.generator, pair.discriminators, average_decay=0.9)
+    pair = build_pair(global_networks(shapes()), background_image=None)
+    trained = Adversaries(fabric(), pair.generator, pair.discriminator, ema_decay=0.9)
     trained.generator_average.apply(initialise)
     return trained
 
 
-def test_the_first_frame_of_a_grown_generator_is_what_pix2pixhd_defines():
-    pair, trained = build_pair(shapes(), plate=None), trained_global()
-    grow(pair, trained)
+def test_the_first_frame_of_a_local_enhancer_is_what_pix2pixhd_defines():
+    pair, trained = build_pair(shapes(), background_image=None), trained_global()
+    start_from_coarse(pair, trained)
     channels = STYLE.num_channels + 3
     features, down, up = published_enhancer(channels, ngf=2)
     put_weights(features, [*trained.generator_average.network.features.state_dict().values()])
@@ -123,20 +124,14 @@ def test_the_first_frame_of_a_grown_generator_is_what_pix2pixhd_defines():
     assert not torch.allclose(up(down(shown)), expected, atol=1e-3)  # the global part matters
 
 
-def test_the_judges_go_on_at_the_sizes_they_know_and_the_finest_is_new():
-    pair, trained = build_pair(shapes(), plate=None), trained_global()
-    fresh = build_pair(shapes(), plate=None)
-    pair.discriminators.load_state_dict(fresh.discriminators.state_dict())
-    grow(pair, trained)
-    ours = pair.discriminators.discriminators[0].discriminator.scales
-    untouched = fresh.discriminators.discriminators[0].discriminator.scales
-    theirs = trained.discriminator.discriminators[0].discriminator.scales
-    assert len(ours) == 2
-    assert len(theirs) == 1
-    for name, value in ours[0].state_dict().items():
-        assert torch.equal(value, untouched[0].state_dict()[name])
-    for name, value in ours[1].state_dict().items():
-        assert torch.equal(value, theirs[0].state_dict()[name])
+def test_the_discriminators_keep_their_resolution_and_the_finest_is_new():
+    pair, trained = build_pair(shapes(), background_image=None), trained_global()
+    finest = {k: v.clone() for k, v in pair.discriminator.scales[0].state_dict().items()}
+    start_from_coarse(pair, trained)
+    ours, theirs = pair.discriminator.scales, trained.discriminator.scales
+    assert (len(ours), len(theirs)) == (2, 1)
+    assert same(ours[0].state_dict(), finest)
+    assert same(ours[1].state_dict(), theirs[0].state_dict())
 
 
 def test_the_first_training_is_of_the_global_generator_at_half_the_size():
@@ -148,16 +143,14 @@ def test_the_first_training_is_of_the_global_generator_at_half_the_size():
     assert global_networks(shapes(size=(25, 31))).generator.size == (13, 16)
 
 
-def test_each_judge_counts_alike_in_both_trainings_and_the_perceptual_loss_half_in_the_first():
+def test_each_scale_has_its_weight_in_both_trainings_and_the_perceptual_loss_half_in_the_first():
     settings = gan_settings(
-        adversarial_weight=3.0, perceptual_weight=20.0, near_pose_radius_px=8, l1_weight=2.0
+        adversarial_weight=3.0, perceptual_weight=20.0, foreground_radius_px=8, l1_weight=2.0
     )
     three = replace(shapes(), discriminator=replace(shapes().discriminator, num_scales=3))
     early = global_settings(settings, three)
-    assert early.judging == replace(settings.judging, adversarial_weight=2.0)
-    expected = replace(settings.frame_losses, perceptual_weight=10.0, near_pose_radius_px=4)
-    assert early.frame_losses == expected
-    assert early.conditioning == settings.conditioning
+    expected = replace(settings.frame_losses, perceptual_weight=10.0, foreground_radius_px=4)
+    assert early == replace(settings, adversarial_weight=2.0, frame_losses=expected)
 
 
 @pytest.fixture
@@ -178,14 +171,17 @@ class Remembering(nn.Module):
         return self.colour + 0 * pose_map[:, :1] + 0 * previous_frame
 
 
-def test_in_the_first_training_all_see_the_means_of_half_the_size(clips, monkeypatch):
+def test_in_the_first_training_all_images_are_downsampled_by_2(clips, monkeypatch):
     batch = WindowDataset(clips).batch([1])
-    generator, judges = Remembering(), discriminators()
-    adversaries = Adversaries(fabric(), generator, judges, average_decay=0.0)
-    judged = []
-    monkeypatch.setattr(
-        type(judges), "forward", lambda self, poses, frames: judged.append((poses, frames)) or {}
-    )
+    generator, scored_by = Remembering(), discriminator()
+    adversaries = Adversaries(fabric(), generator, scored_by, ema_decay=0.0)
+    seen, forward = [], type(scored_by).forward
+
+    def remembered(self, poses, frames):
+        seen.append((poses, frames))
+        return forward(self, poses, frames)
+
+    monkeypatch.setattr(type(scored_by), "forward", remembered)
     task = GanTask(
         fabric(),
         adversaries,
@@ -193,74 +189,27 @@ def test_in_the_first_training_all_see_the_means_of_half_the_size(clips, monkeyp
         skeleton=HOLISTIC,
         settings=gan_settings(),
         seed=0,
-        phase=Phase(pictures="half"),
+        resolution="half",
     )
-    with pytest.raises(RuntimeError, match="stack"):  # nobody has judged
-        task.step(whole(batch), step=0, learning_rate=0.0)
+    task.step(whole(batch), step=0, learning_rate=0.0)
     poses = draw_poses(batch.points[0], batch.score[0], skeleton=HOLISTIC, size=SIZE, style=STYLE)
     assert [shown.shape[2:] for shown in generator.shown] == [HALF, HALF]
-    assert torch.equal(torch.cat(generator.shown), halve(poses))
-    ((seen_poses, seen_frames),) = judged
-    assert torch.equal(seen_poses[0], halve(poses))
-    assert torch.equal(seen_frames[0], halve(batch.frames[0]))
-    assert seen_frames.shape == (2, 2, 3, *HALF)
-
-
-def states_of_steps(clips, *, fixed, num_steps):
-    """The global part and the rest of a local enhancer, before each step and at the end."""
-    torch.manual_seed(0)
-    pair = build_pair(shapes(), plate=None)
-    adversaries = Adversaries(fabric(), pair.generator, pair.discriminators, average_decay=0.5)
-    task = GanTask(
-        fabric(),
-        adversaries,
-        style=STYLE,
-        skeleton=HOLISTIC,
-        settings=gan_settings(),
-        seed=0,
-        phase=Phase(fixed_global_steps=fixed),
-    )
-    batch, states = WindowDataset(clips).batch([0]), []
-
-    def look(network):
-        inner = global_part(network).state_dict()
-        outer = {k: v for k, v in network.state_dict().items() if ".coarse." not in k}
-        return [{k: v.clone() for k, v in state.items()} for state in (inner, outer)]
-
-    for step in range(num_steps):
-        states.append([look(adversaries.generator), look(adversaries.generator_average)])
-        task.step(whole(batch), step=step, learning_rate=1e-2)
-    return [*states, [look(adversaries.generator), look(adversaries.generator_average)]]
+    assert torch.equal(torch.cat(generator.shown), downsample_by_2(poses))
+    ((seen_poses, seen_frames),) = seen
+    assert torch.equal(seen_poses[0], downsample_by_2(poses).flatten(0, 1))
+    assert torch.equal(seen_frames[0], downsample_by_2(batch.frames[0]).flatten(0, 1))
+    assert seen_frames.shape == (2, 6, *HALF)
 
 
 def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_while_the_global_part_is_fixed_no_weight_of_it_changes_and_then_all_do(clips):
-    states = states_of_steps(clips, fixed=2, num_steps=4)
-    for which in (0, 1):  # weights, and their average
-        inner = [state[which][0] for state in states]
-        outer = [state[which][1] for state in states]
-        assert same(inner[0], inner[1])
-        assert same(inner[1], inner[2])
-        weights = [name for name in inner[0] if name.endswith("weight")]
-        for before, after in ((2, 3), (3, 4)):
-            assert not any(torch.equal(inner[before][w], inner[after][w]) for w in weights)
-        for before in range(4):
-            assert not same(outer[before], outer[before + 1])
-
-
-def test_unless_it_is_fixed_the_global_part_is_trained_from_the_start(clips):
-    states = states_of_steps(clips, fixed=0, num_steps=1)
-    assert not same(states[0][0][0], states[1][0][0])
-
-
-def train(clips, folder, *, growth=GROWTH, background="generated", **changes):
+def train(clips, folder, *, global_only_fraction=0.5, background="generated", **changes):
     return train_generator(
         clips,
         fabric(),
-        networks=shapes(growth=growth, background=background),
+        networks=shapes(global_only_fraction=global_only_fraction, background=background),
         settings=gan_settings(),
         schedule=schedule(
             **{"num_steps": 7, "batch_size": 1, "log_every_steps": 1, "sample_every_steps": 2},
@@ -272,38 +221,36 @@ def train(clips, folder, *, growth=GROWTH, background="generated", **changes):
 
 
 def recorded_steps(monkeypatch):
-    """(pictures, step, learning rate, global part before the step) of each step from now on."""
+    """(resolution, step, learning rate, global part before the step) of each step from now on."""
     whole_step, taken = GanTask.step, []
 
-    def step(self, parts, *, step, learning_rate):
+    def step(self, share, *, step, learning_rate):
         network = self.adversaries.generator.network
         inner = getattr(network, "coarse", None) or network.features
         copied = {name: value.clone() for name, value in inner.state_dict().items()}
-        taken.append((self._phase.pictures, step, learning_rate, copied))
-        return whole_step(self, parts, step=step, learning_rate=learning_rate)
+        taken.append((self._resolution, step, learning_rate, copied))
+        return whole_step(self, share, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(GanTask, "step", step)
     return taken
 
 
 @pytest.mark.parametrize("background", ["generated", "plate"])
-def test_a_training_grows_and_each_part_has_its_own_course(
-    tmp_path, clips, monkeypatch, background
-):
+def test_each_of_the_two_trainings_has_its_own_schedule(tmp_path, clips, monkeypatch, background):
     taken = recorded_steps(monkeypatch)
     averages = []
-    real_grow = generator_training.grow
+    real_start = generator_training.start_from_coarse
 
     def remembered(pair, trained):
         averages.append(trained.generator_average.network.features.state_dict())
-        real_grow(pair, trained)
+        real_start(pair, trained)
 
-    monkeypatch.setattr(generator_training, "grow", remembered)
+    monkeypatch.setattr(generator_training, "start_from_coarse", remembered)
     metrics = train(clips, tmp_path, background=background)
     # half of 7 steps, rounded to even; each part's rate is constant for half of it, then falls
-    assert [(pictures, step) for pictures, step, _, _ in taken] == [
+    assert [(resolution, step) for resolution, step, _, _ in taken] == [
         *(("half", step) for step in range(4)),
-        *(("whole", step) for step in range(3)),
+        *(("full", step) for step in range(3)),
     ]
     rates = [rate for _, _, rate, _ in taken]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 5e-4, 1e-3, 1e-3, 2e-3 / 3])
@@ -318,7 +265,7 @@ def test_a_training_grows_and_each_part_has_its_own_course(
     assert judge["discriminator"]["num_scales"] == 2
 
 
-def test_both_parts_have_curves_and_pictures(tmp_path, clips):
+def test_both_trainings_have_curves_and_pictures(tmp_path, clips):
     train(clips, tmp_path)
     for logs, steps in ((tmp_path / "logs/global", 4), (tmp_path / "logs", 3)):
         lines = (logs / "metrics/generator/l1.tsv").read_text().splitlines()
@@ -326,102 +273,90 @@ def test_both_parts_have_curves_and_pictures(tmp_path, clips):
         assert (logs / f"images/step_{steps:06d}.png").exists()
 
 
-def test_the_share_of_fixed_steps_is_of_those_after_growing(tmp_path, clips, monkeypatch):
-    taken = recorded_steps(monkeypatch)
-    growth = Growth(global_fraction=0.3, fixed_global_fraction=0.4)
-    train(clips, tmp_path, growth=growth)
-    inner = [state for pictures, _, _, state in taken if pictures == "whole"]
-    assert len(inner) == 5
-    changed = [not same(before, after) for before, after in itertools.pairwise(inner)]
-    assert changed == [False, False, True, True]
-
-
 class WentDownError(Exception):
     pass
 
 
 def go_down(monkeypatch, moment):
-    """Fail at a moment: before the step of this number, or around the growing."""
-    whole_step, real_grow, taken = GanTask.step, generator_training.grow, []
+    """Fail at a moment: before the step of this number, or between the trainings."""
+    whole_step, real_start, taken = GanTask.step, generator_training.start_from_coarse, []
 
-    def step(self, parts, *, step, learning_rate):
+    def step(self, share, *, step, learning_rate):
         taken.append(step)
         if len(taken) - 1 == moment:
             raise WentDownError
-        return whole_step(self, parts, step=step, learning_rate=learning_rate)
+        return whole_step(self, share, step=step, learning_rate=learning_rate)
 
-    def failing_grow(pair, trained):
-        if moment == "before growing":
+    def failing_start(pair, trained):
+        if moment == "between":
             raise WentDownError
-        real_grow(pair, trained)
-        if moment == "after growing":
+        real_start(pair, trained)
+        if moment == "started":
             raise WentDownError
 
     monkeypatch.setattr(GanTask, "step", step)
-    monkeypatch.setattr(generator_training, "grow", failing_grow)
+    monkeypatch.setattr(generator_training, "start_from_coarse", failing_start)
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    growth = Growth(global_fraction=0.5, fixed_global_fraction=0.5)
-    train([training_clip(folder / "clip", dance(8))], folder / "run", growth=growth)
+    train([training_clip(folder / "clip", dance(8))], folder / "run")
     return digests(folder / "run")
 
 
-@pytest.mark.parametrize("moment", [*range(7), "before growing", "after growing"])
+@pytest.mark.parametrize("moment", [*range(7), "between", "started"])
 def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
     tmp_path, clips, monkeypatch, uninterrupted, moment
 ):
-    growth = Growth(global_fraction=0.5, fixed_global_fraction=0.5)
     with monkeypatch.context() as patch:
         go_down(patch, moment)
         with pytest.raises(WentDownError):
-            train(clips, tmp_path / "run", growth=growth)
+            train(clips, tmp_path / "run")
     assert not (tmp_path / "run/models").exists()
     torch.randn(100)  # what else the process drew makes no difference
-    train(clips, tmp_path / "run", growth=growth)
+    train(clips, tmp_path / "run")
     assert digests(tmp_path / "run") == uninterrupted
     assert not list((tmp_path / "run/checkpoints").iterdir())
 
 
-def test_how_it_grows_is_another_run(tmp_path, clips, monkeypatch):
+def test_another_global_only_fraction_is_another_run(tmp_path, clips, monkeypatch):
     with monkeypatch.context() as patch:
         go_down(patch, 5)
         with pytest.raises(WentDownError):
             train(clips, tmp_path)
     taken = recorded_steps(monkeypatch)
-    train(clips, tmp_path, growth=Growth(global_fraction=0.5, fixed_global_fraction=0.3))
+    train(clips, tmp_path, global_only_fraction=0.6)
     assert len(taken) == 7
 
 
 def test_the_time_is_shared_like_the_steps():
     plan = schedule(num_steps=10, max_minutes=8.0)
-    early, late = Growth(global_fraction=0.25, fixed_global_fraction=0.0).split(plan)
-    assert (early.num_steps, early.max_minutes) == (2, 2.0)
-    assert (late.num_steps, late.max_minutes) == (8, 6.0)
-    assert replace(early, num_steps=10, max_minutes=8.0) == plan
+    coarse, fine = split_schedule(plan, global_only_fraction=0.25)
+    assert (coarse.num_steps, coarse.max_minutes) == (2, 2.0)
+    assert (fine.num_steps, fine.max_minutes) == (8, 6.0)
+    assert replace(coarse, num_steps=10, max_minutes=8.0) == plan
 
 
 @pytest.mark.parametrize(("fraction", "steps"), [(0.001, (1, 9)), (0.999, (9, 1)), (0.5, (5, 5))])
-def test_each_part_has_at_least_a_step(fraction, steps):
-    growth = Growth(global_fraction=fraction, fixed_global_fraction=0.0)
-    assert tuple(part.num_steps for part in growth.split(schedule(num_steps=10))) == steps
-    assert all(part.max_minutes is None for part in growth.split(schedule(num_steps=10)))
+def test_each_training_has_at_least_a_step(fraction, steps):
+    split = split_schedule(schedule(num_steps=10), global_only_fraction=fraction)
+    assert tuple(part.num_steps for part in split) == steps
+    assert all(part.max_minutes is None for part in split)
 
 
-def test_a_plate_is_halved_with_the_frames(tmp_path, clips, monkeypatch):
+def test_the_background_image_is_downsampled_with_the_frames(tmp_path, clips, monkeypatch):
     built = []
     real_build = generator_training.build_pair
 
-    def remembered(networks, *, plate):
-        built.append(plate)
-        return real_build(networks, plate=plate)
+    def remembered(networks, *, background_image):
+        built.append(background_image)
+        return real_build(networks, background_image=background_image)
 
     monkeypatch.setattr(generator_training, "build_pair", remembered)
     train(clips, tmp_path, background="plate", checkpoint_every_steps=100)
     full, half = built
     assert full.shape == (3, *SIZE)
-    assert torch.equal(half, halve(full[None])[0])
+    assert torch.equal(half, downsample_by_2(full[None])[0])
     trained = read_generator(tmp_path / "models/generator.safetensors")
     assert torch.equal(trained.network.plate, full)

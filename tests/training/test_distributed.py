@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from motiontransfer.errors import CheckpointError
-from motiontransfer.training import processes
+from motiontransfer.training import distributed
 from motiontransfer.training.checkpoints import load_checkpoint, run_folder
 from motiontransfer.training.device import launched_fabric
-from motiontransfer.training.processes import average_over_processes, tell_all
+from motiontransfer.training.distributed import all_gather, all_reduce_mean
 from tests.dancer import dance, training_clip
 from tests.training.counting import CountingTask, run
 from tests.training.small import fabric
@@ -32,33 +32,31 @@ def clips(tmp_path):
 
 def _meet(folder):
     """Each process brings tensors and numbers of its own, and writes down what it gets."""
-    processes._BUCKET_NUMBERS = 5
-    with launched_fabric(precision="32-true", devices="auto", batch_size=2, accumulate=1) as both:
+    distributed._BUCKET_NUMBERS = 5
+    with launched_fabric(precision="32-true", devices="auto", batch_size=2) as both:
         own = both.global_rank + 1
         tensors = [torch.full((2, 2), 1.0 * own), torch.full((3,), 10.0 * own), torch.ones(7)]
-        averaged = average_over_processes(both, tensors)
+        averaged = all_reduce_mean(both, tensors)
         said = {
             "averaged": [tensor.tolist() for tensor in averaged],
-            "told": tell_all(both, [own, 0.5]).tolist(),
+            "gathered": all_gather(both, [own, 0.5]).tolist(),
         }
         (folder / f"{both.global_rank}.json").write_text(json.dumps(said))
 
 
 @pytest.mark.parametrize("started_by", ["torchrun", "srun"])
-def test_processes_get_means_and_hear_each_other(tmp_path, started_by):
+def test_ranks_get_means_and_gather_numbers(tmp_path, started_by):
     assert run_together(2, _meet, tmp_path, started_by=started_by) == [0, 0]
     for rank in range(2):
         got = json.loads((tmp_path / f"{rank}.json").read_text())
         assert got["averaged"] == [[[1.5, 1.5], [1.5, 1.5]], [15.0] * 3, [1.0] * 7]
-        assert got["told"] == [[1, 0.5], [2, 0.5]]
+        assert got["gathered"] == [[1, 0.5], [2, 0.5]]
 
 
 def test_a_process_alone_has_what_it_brought():
     tensors = [torch.rand(3), torch.rand(2, 2)]
-    assert all(
-        a is b for a, b in zip(average_over_processes(fabric(), tensors), tensors, strict=True)
-    )
-    assert tell_all(fabric(), [3.0, 0.25]).tolist() == [[3.0, 0.25]]
+    assert all(a is b for a, b in zip(all_reduce_mean(fabric(), tensors), tensors, strict=True))
+    assert all_gather(fabric(), [3.0, 0.25]).tolist() == [[3.0, 0.25]]
 
 
 def gradients(state):
@@ -74,31 +72,18 @@ def close(expected, got):
     )
 
 
-@pytest.mark.parametrize(
-    ("num_processes", "accumulate"),
-    [
-        pytest.param(1, 2, id="one_in_two_parts"),
-        pytest.param(2, 1, id="two"),
-        pytest.param(2, 2, id="two_in_two_parts"),
-    ],
-)
-def test_a_batch_that_is_shared_has_the_gradients_of_a_whole_one(
-    tmp_path, clips, num_processes, accumulate
-):
-    batch_size = num_processes * accumulate
-    changes = {"num_steps": 1, "batch_size": batch_size}
+def test_a_batch_that_is_shared_has_the_gradients_of_a_whole_one(tmp_path, clips):
+    changes = {"num_steps": 1, "batch_size": 2}
     train_and_keep_the_checkpoint(clips, tmp_path / "whole", changes)
-    shared = (clips, tmp_path / "shared", {**changes, "accumulate": accumulate})
-    assert (
-        run_together(num_processes, train_and_keep_the_checkpoint, *shared) == [0] * num_processes
-    )
+    shared = (clips, tmp_path / "shared", changes)
+    assert run_together(2, train_and_keep_the_checkpoint, *shared) == [0, 0]
     expected, got = (
         gradients(load_checkpoint(tmp_path / name).state) for name in ("whole", "shared")
     )
     assert expected.keys() == got.keys()
     assert len(expected) > 20
     assert close(expected, got)
-    # and these are not what a part of the batch would have given
+    # and these are not what half of the batch would have given
     train_and_keep_the_checkpoint(clips, tmp_path / "less", {**changes, "batch_size": 1})
     assert not close(expected, gradients(load_checkpoint(tmp_path / "less").state))
 
@@ -135,7 +120,7 @@ def test_two_processes_end_with_the_weights_curves_and_pictures_of_one(
 
 
 def _try_to_hold(root, said):
-    with launched_fabric(precision="32-true", devices="auto", batch_size=2, accumulate=1) as both:
+    with launched_fabric(precision="32-true", devices="auto", batch_size=2) as both:
         try:
             with run_folder(both, root, "run"):
                 answer = "held"
@@ -158,7 +143,7 @@ def test_a_run_is_held_by_all_processes_or_by_none(tmp_path):
 
 def _count(folder, trouble):
     """The second of two processes is in trouble in one of its steps."""
-    with launched_fabric(precision="32-true", devices="auto", batch_size=2, accumulate=1) as both:
+    with launched_fabric(precision="32-true", devices="auto", batch_size=2) as both:
         task = CountingTask(**(trouble if both.global_rank == 1 else {}))
         run(task, folder, on=both)
 
