@@ -38,14 +38,13 @@ from motiontransfer.evaluation.metrics import frame_metrics
 from motiontransfer.evaluation.plots import write_picture
 from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.nets.frame_generator import FrameGenerator
-from motiontransfer.nets.rollout import roll_out
+from motiontransfer.models.generators import FrameGenerator, roll_out
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.training.device import make_fabric
-from motiontransfer.training.trained import TrainedGenerator, read_generator
+from motiontransfer.training.distributed import make_fabric
+from motiontransfer.training.weights import TrainedGenerator, read_generator
 from motiontransfer.video.tensors import Frame, frames_to_tensor, tensor_to_frames
 
 _ACTOR, _FRAME_RATE, _BEATS_PER_MINUTE, _SEED = "ada", 25, 112, 60

@@ -40,9 +40,9 @@ from motiontransfer.forensics.model import DetectorConfig, Judged, TrainedDetect
 from motiontransfer.forensics.predict import judge_video
 from motiontransfer.forensics.training import DetectorSettings, train_detector
 from motiontransfer.params import Name, Transfer, load_section
-from motiontransfer.training.device import make_fabric
-from motiontransfer.training.schedule import Schedule
-from motiontransfer.training.split import HeldOut
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.config import Schedule
+from motiontransfer.training.distributed import make_fabric
 from stages.train_forensics import TrainForensicsParams
 
 OTHER_RECIPE = "other_recipe"

@@ -35,18 +35,17 @@ from benchmarks.pix2pixhd_step import (
     import_networks,
     make_step,
 )
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import MultiscaleDiscriminator, split_real_fake
-from motiontransfer.nets.frame_generator import FrameGenerator
-from motiontransfer.nets.global_generator import GlobalGenerator
-from motiontransfer.nets.perceptual import PerceptualNetwork
-from motiontransfer.training.adversaries import Adversaries
+from motiontransfer.models.discriminators import MultiscaleDiscriminator, split_real_fake
+from motiontransfer.models.generators import FrameGenerator, GlobalGenerator
+from motiontransfer.models.layers import initialise
+from motiontransfer.models.vgg import PerceptualNetwork
 from motiontransfer.training.losses import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
     feature_matching_loss,
     perceptual_loss,
 )
+from motiontransfer.training.optimization import Adversaries
 
 _CONTENDERS = ("theirs 32-true", "ours 32-true", "ours bf16-mixed")
 _AGREEMENT = {"32-true": 1e-3, "bf16-mixed": 2e-2}  # of the losses, relative

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from motiontransfer.pose.rendering import draw_rgb
     from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, read_statistics
     from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
-    from motiontransfer.training.device import make_fabric
+    from motiontransfer.training.distributed import make_fabric
     from motiontransfer.video.frame_store import FrameStore
 
 __all__ = [

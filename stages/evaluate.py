@@ -15,8 +15,8 @@ from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 from motiontransfer.rendering.renderer import FaceMode, load_renderer, render_poses
 from motiontransfer.storage import write_json
-from motiontransfer.training.device import Precision, make_fabric
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import read_target_clips
+from motiontransfer.training.distributed import Precision, make_fabric
 
 
 class EvaluateParams(NetworkParams):

@@ -10,8 +10,7 @@ from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import read_description
 
 

@@ -32,8 +32,8 @@ from motiontransfer.rendering.videos import (
     write_transfer,
 )
 from motiontransfer.storage import write_json
-from motiontransfer.training.device import Precision, make_fabric
-from motiontransfer.training.face_cycle_weights import WEIGHTS_FILE as FACE_CYCLE_FILE
+from motiontransfer.training.distributed import Precision, make_fabric
+from motiontransfer.training.weights import WEIGHTS_FILE as FACE_CYCLE_FILE
 from motiontransfer.video.clip import Clip, read_clip
 
 _CONTENT_OF_VIDEO: dict[str, Content] = {

@@ -10,8 +10,7 @@ from motiontransfer.keypoints import read_keypoints
 from motiontransfer.params import Section, Transfer, load_section
 from motiontransfer.report.curves import read_per_frame, write_curves
 from motiontransfer.report.transfer_report import TransferRun, write_transfer_report
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import TargetClip, read_target_clips
+from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.weights import read_description
 
 _ARTIFACTS = Path("artifacts")

@@ -5,18 +5,20 @@ from pathlib import Path
 from pydantic import Field
 
 from motiontransfer.keypoints import read_keypoints
-from motiontransfer.nets.blocks import Upsampling
-from motiontransfer.nets.face_translation import FaceTranslatorConfig
+from motiontransfer.models.faces import FaceTranslatorConfig
+from motiontransfer.models.layers import Upsampling
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.face_cycle import FaceCycleSettings
-from motiontransfer.training.face_cycle_dataset import FaceClip
-from motiontransfer.training.face_cycle_training import FaceCycleNetworks, train_face_cycle
-from motiontransfer.training.face_cycle_weights import write_no_face_translator
-from motiontransfer.training.run_params import TrainingParams
-from motiontransfer.training.run_paths import RunPaths
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.training.config import TrainingParams
+from motiontransfer.training.face_cycle import (
+    FaceClip,
+    FaceCycleNetworks,
+    FaceCycleSettings,
+    train_face_cycle,
+)
+from motiontransfer.training.run_log import RunPaths
+from motiontransfer.training.weights import write_no_face_translator
 
 
 class TrainFaceCycleParams(TrainingParams):

@@ -4,21 +4,21 @@ from pathlib import Path
 
 from pydantic import Field
 
-from motiontransfer.nets.discriminators import DiscriminatorConfig
-from motiontransfer.nets.face_generator import FaceGeneratorConfig
+from motiontransfer.models.discriminators import DiscriminatorConfig
+from motiontransfer.models.faces import FaceGeneratorConfig
+from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.face_gan import FaceGanSettings
-from motiontransfer.training.face_training import (
+from motiontransfer.training.clips import read_target_clips
+from motiontransfer.training.config import TrainingParams
+from motiontransfer.training.face_gan import (
+    FaceGanSettings,
     FaceNetworks,
     train_face_generator,
     write_no_face_generator,
 )
-from motiontransfer.training.perceptual_weights import check_perceptual, read_perceptual
-from motiontransfer.training.run_params import TrainingParams
-from motiontransfer.training.run_paths import RunPaths
-from motiontransfer.training.target_clips import read_target_clips
-from motiontransfer.training.trained import read_generator
+from motiontransfer.training.run_log import RunPaths
+from motiontransfer.training.weights import read_generator
 
 
 class TrainFaceGanParams(TrainingParams):

@@ -15,8 +15,8 @@ from motiontransfer.forensics.training import (
 from motiontransfer.params import Name, Transfer, load_section
 from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.storage import write_json
-from motiontransfer.training.run_params import RunParams
-from motiontransfer.training.split import HeldOut
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.config import RunParams
 
 
 class TrainForensicsParams(RunParams):

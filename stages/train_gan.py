@@ -5,27 +5,24 @@ from pathlib import Path
 from pydantic import Field
 
 from motiontransfer.errors import ParamsError
-from motiontransfer.nets.blocks import Upsampling
-from motiontransfer.nets.discriminators import DiscriminatorConfig
-from motiontransfer.nets.frame_generator import (
+from motiontransfer.models.discriminators import DiscriminatorConfig
+from motiontransfer.models.generators import (
     Architecture,
     Background,
     GeneratorConfig,
     PreviousFrame,
 )
+from motiontransfer.models.layers import Upsampling
+from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.rendering import Encoding, PoseMapStyle
 from motiontransfer.storage import write_json
-from motiontransfer.training.frame_losses import FrameLossSettings
-from motiontransfer.training.gan import GanSettings
-from motiontransfer.training.generator_training import train_generator
-from motiontransfer.training.losses import Objective
-from motiontransfer.training.main_networks import MainNetworks
-from motiontransfer.training.perceptual_weights import check_perceptual, read_perceptual
-from motiontransfer.training.run_params import TrainingParams
-from motiontransfer.training.run_paths import RunPaths
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.training.config import TrainingParams
+from motiontransfer.training.losses import FrameLossSettings, Objective
+from motiontransfer.training.pose_gan import GanSettings
+from motiontransfer.training.run_log import RunPaths
+from motiontransfer.training.train_pose_gan import MainNetworks, train_generator
 
 
 class TrainGanParams(TrainingParams):

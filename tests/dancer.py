@@ -8,7 +8,7 @@ import numpy as np
 
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import FrameWriter
 from motiontransfer.video.geometry import Framing

@@ -23,7 +23,7 @@ from motiontransfer.keypoints import (
     write_keypoints,
 )
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from motiontransfer.training.weights import load_weights, read_description, write_weights
 from motiontransfer.video.clip import read_source_frames, write_index
 from motiontransfer.video.frame_store import FrameStore, FrameWriter, encode_frames

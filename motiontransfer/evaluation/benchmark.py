@@ -31,7 +31,7 @@ from motiontransfer.evaluation.warping import WarpingJudge
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from motiontransfer.errors import VideoError
 from motiontransfer.evaluation.pose_distance import concatenated, selected
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
 FrameReference = tuple[Path, int]

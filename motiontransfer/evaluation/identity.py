@@ -18,7 +18,7 @@ from motiontransfer.evaluation.pose_distance import selected
 from motiontransfer.evaluation.regions import Regions, person_regions
 from motiontransfer.evaluation.series import series_of
 from motiontransfer.rendering.videos import evenly_spaced
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 
 _LOOK_SIZE = (64, 32)
 _MOST_LOOKS = 500

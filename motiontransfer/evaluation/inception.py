@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.metrics import FrameFeatures
+from motiontransfer.models.vgg import read_tensors
 from motiontransfer.pretrained import Pretrained, pretrained_file
-from motiontransfer.training.perceptual_weights import read_tensors
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"
 _URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_FILE}"

@@ -20,8 +20,8 @@ from torch.nn.functional import interpolate
 
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.metrics import PictureDistance
+from motiontransfer.models.vgg import read_tensors
 from motiontransfer.pretrained import Pretrained, pretrained_file
-from motiontransfer.training.perceptual_weights import read_tensors
 
 DistanceName = Literal["lpips", "dists"]
 

@@ -38,7 +38,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameWriter
 
 Render = Callable[[Keypoints], Iterator[UInt8[np.ndarray, "height width 3"]]]

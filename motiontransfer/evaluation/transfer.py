@@ -43,7 +43,7 @@ from motiontransfer.evaluation.temporal import ChangeJudge
 from motiontransfer.evaluation.worst_frames import worst_frames_picture
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
 

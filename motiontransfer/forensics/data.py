@@ -16,9 +16,8 @@ from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
-from motiontransfer.training.frame_cache import FrameCache
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import TargetClip, read_target_clips
+from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.training.data import FrameCache
 from motiontransfer.video.frame_store import FrameStore, FrameWriter
 from motiontransfer.video.tensors import frames_to_tensor
 

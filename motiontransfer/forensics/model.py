@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.trained import described
-from motiontransfer.training.weights import load_weights, read_description, write_weights
+from motiontransfer.training.weights import described, load_weights, read_description, write_weights
 
 Judged = Literal["pair", "frame"]
 

@@ -41,12 +41,11 @@ from motiontransfer.forensics.model import (
     initialise_detector,
     write_detector,
 )
-from motiontransfer.nets.blocks import count_parameters, update_average
+from motiontransfer.models.layers import count_parameters, update_average
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.source_fingerprint import source_files
-from motiontransfer.training.batches import RankBatch
-from motiontransfer.training.checkpoints import (
+from motiontransfer.training.checkpoint import (
     adam_state,
     load_adam_state,
     load_module_state,
@@ -54,13 +53,11 @@ from motiontransfer.training.checkpoints import (
     run_folder,
     run_key,
 )
-from motiontransfer.training.device import arithmetic
-from motiontransfer.training.distributed import all_reduce_mean, barrier
-from motiontransfer.training.loop import fit
-from motiontransfer.training.run_log import copy_logs
-from motiontransfer.training.samples import Picture, spread
-from motiontransfer.training.schedule import Schedule
-from motiontransfer.training.throughput import Throughput
+from motiontransfer.training.config import Schedule
+from motiontransfer.training.data import RankBatch
+from motiontransfer.training.distributed import all_reduce_mean, arithmetic, barrier
+from motiontransfer.training.run_log import Picture, Throughput, copy_logs, spread
+from motiontransfer.training.trainer import fit
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 

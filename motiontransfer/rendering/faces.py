@@ -21,13 +21,19 @@ from torch import Tensor
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.nets.aligned_crops import face_ellipse, warp
-from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops, feather
-from motiontransfer.nets.face_generator import FaceGenerator
-from motiontransfer.nets.face_translation import FaceTranslator
+from motiontransfer.models.faces import (
+    FaceGenerator,
+    FaceTranslator,
+    add_residuals,
+    crop_boxes,
+    draw_crops,
+    face_ellipse,
+    feather,
+    warp,
+)
 from motiontransfer.pose.face_boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.rendering import PoseMapStyle
-from motiontransfer.training.face_cycle_weights import read_face_translator
+from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import Frame, frames_to_tensor, tensor_to_frames
 

@@ -13,10 +13,10 @@ from lightning_fabric import Fabric
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.nets.rollout import roll_out
+from motiontransfer.models.generators import roll_out
 from motiontransfer.progress import track
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
-from motiontransfer.training.trained import TrainedGenerator, read_face_generator, read_generator
+from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.frame_store import FrameWriter
 from motiontransfer.video.tensors import Frame, tensor_to_frames
 

@@ -9,7 +9,7 @@ from motiontransfer.evaluation.nearest_neighbours import nearest_neighbours
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.report.panels import PanelSource
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import Frame
 

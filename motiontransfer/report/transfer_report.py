@@ -37,7 +37,7 @@ from motiontransfer.report.panels import (
 from motiontransfer.report.provenance import file_facts, flattened, read_metrics
 from motiontransfer.report.readable import name_of
 from motiontransfer.report.tables import headlines, metric_tables
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
 _NUM_WORST = 8

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.silhouette import distance_to_body
-from motiontransfer.training.target_clips import TargetClip
+from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import frames_to_tensor
 

@@ -1,16 +1,27 @@
-"""Collectives of data-parallel training: gradient all-reduce, all-gather, barrier.
+"""Devices, precision and processes: Fabric, gradient averaging, all-gather."""
 
-Each rank differentiates its share of a step's batch; gradients are averaged once a step, in
-buckets. Losses, clocks and signals are gathered on the CPU, so that no device is synchronised.
-"""
-
-from collections.abc import Iterator, Sequence
+import os
+import subprocess
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning_fabric.strategies import DDPStrategy
+from pydantic import Field
 from torch import Tensor, distributed
+
+from motiontransfer.errors import TrainingError
 
 _BUCKET_NUMBERS = 1 << 24
 """64 MiB of gradients: few messages, and little memory beside the gradients themselves."""
@@ -56,3 +67,144 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
         numbers += tensor.numel()
     if bucket:
         yield bucket
+
+
+Precision = Literal["auto", "bf16-mixed", "32-true"]
+_Resolved = Literal["bf16-mixed", "32-true"]
+Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
+
+# The others wait while the first rolls out a long clip or writes samples.
+_TIMEOUT = timedelta(hours=12)
+
+
+def make_fabric(*, precision: Precision) -> Fabric:
+    """One CUDA device if there is one, otherwise the CPU.
+
+    `auto` is bf16 autocast where the hardware multiplies bf16 natively, otherwise fp32: emulated
+    bf16 is slower than fp32.
+    """
+    accelerator = _accelerator()
+    return _fabric_alone(accelerator, _resolved(precision, accelerator))
+
+
+@contextmanager
+def launched_fabric(
+    *, precision: Precision, devices: Devices, batch_size: int
+) -> Generator[Fabric]:
+    """Start the processes that share the batches of a training, or join those that were started.
+
+    Args:
+        devices: how many of this machine's; `auto`: all the GPUs among which a batch can be shared
+            evenly, or the CPU. Under torchrun and srun there are as many as were started.
+        batch_size: items a step, of all processes together.
+
+    Raises:
+        TrainingError: a batch cannot be shared evenly, or there are fewer GPUs than asked for.
+    """
+    accelerator = _accelerator()
+    resolved = _resolved(precision, accelerator)
+    environment, per_node, num_nodes = _started(accelerator, devices, batch_size)
+    _check_batch_size(batch_size, num_processes=per_node * num_nodes)
+    if per_node * num_nodes == 1:
+        yield _fabric_alone(accelerator, resolved)
+        return
+    strategy = DDPStrategy(
+        process_group_backend="cpu:gloo,cuda:nccl" if accelerator == "cuda" else "gloo",
+        timeout=_TIMEOUT,
+    )
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=per_node,
+        num_nodes=num_nodes,
+        precision=resolved,
+        strategy=strategy,
+        plugins=[environment],
+    )
+    fabric.launch()
+    children: list[subprocess.Popen] = getattr(strategy.launcher, "procs", [])
+    try:
+        yield fabric
+        barrier(fabric)
+        for child in children:
+            child.wait()
+    finally:
+        for child in children:
+            child.kill()  # they write nothing, and may wait for a message that will never come
+        distributed.destroy_process_group()
+
+
+def choose_devices(devices: Devices, *, present: int | None, batch_size: int) -> int:
+    """Return how many devices of this machine are used.
+
+    Args:
+        present: number of GPUs; None: on the CPU, where the number of processes is not limited.
+        batch_size: a multiple of what `auto` chooses.
+
+    Raises:
+        TrainingError: there are fewer GPUs than asked for.
+    """
+    if devices == "auto":
+        return max(n for n in range(1, (present or 1) + 1) if batch_size % n == 0)
+    if present is not None and devices > present:
+        raise TrainingError(f"devices: expected at most the {present} GPUs here, got {devices}")
+    return devices
+
+
+def arithmetic(fabric: Fabric) -> tuple[str, str]:
+    """Kind of device and precision: of the machine, what decides more than the last bits.
+
+    How many processes share the work is left out: a run may go on with another number of them.
+    """
+    return fabric.device.type, str(fabric.strategy.precision.precision)
+
+
+def _fabric_alone(accelerator: str, precision: _Resolved) -> Fabric:
+    # Named, or Fabric would look for a cluster's: inside sbatch, for one, it would find SLURM's.
+    environment = LightningEnvironment()
+    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=[environment])
+
+
+def _accelerator() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _resolved(precision: Precision, accelerator: str) -> _Resolved:
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if _multiplies_bf16(accelerator) else "32-true"
+
+
+def _multiplies_bf16(accelerator: str) -> bool:
+    if accelerator == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _started(
+    accelerator: str, devices: Devices, batch_size: int
+) -> tuple[ClusterEnvironment, int, int]:
+    """Return who starts the processes, how many there are on each machine, and on how many."""
+    if TorchElasticEnvironment.detect():
+        per_node = int(os.environ["LOCAL_WORLD_SIZE"])
+        return TorchElasticEnvironment(), per_node, int(os.environ["WORLD_SIZE"]) // per_node
+    # Set by srun, not by sbatch: a script that runs once starts its processes as anybody does.
+    num_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    if num_tasks > 1:
+        num_nodes = int(os.environ["SLURM_STEP_NUM_NODES"])
+        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(num_tasks // num_nodes))
+        return SLURMEnvironment(auto_requeue=False), num_tasks // num_nodes, num_nodes
+    present = torch.cuda.device_count() if accelerator == "cuda" else None
+    return (
+        LightningEnvironment(),
+        choose_devices(devices, present=present, batch_size=batch_size),
+        1,
+    )
+
+
+def _check_batch_size(batch_size: int, *, num_processes: int) -> None:
+    if batch_size % num_processes:
+        raise TrainingError(
+            f"batch_size: {batch_size} items cannot be shared evenly by {num_processes} processes; "
+            f"expected a multiple of {num_processes}"
+        )

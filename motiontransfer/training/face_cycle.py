@@ -1,29 +1,196 @@
-"""CycleGAN training step between aligned faces of source and target (Zhu et al. 2017).
+"""CycleGAN between aligned faces of source and target (Zhu et al. 2017)."""
 
-Least-squares, cycle and identity losses and an image pool, as there. Deviations: no random flips
-and crops, since the faces are aligned; an exponential moving average of the weights is kept, as for
-the other networks.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from motiontransfer.nets.discriminators import DiscriminatorOutput, split_real_fake
-from motiontransfer.nets.face_translation import FaceDiscriminators, FaceTranslators, Translations
-from motiontransfer.training.adversaries import Adversaries
-from motiontransfer.training.batches import RankBatch
-from motiontransfer.training.face_cycle_dataset import FaceCycleBatch
-from motiontransfer.training.face_cycle_pool import ImagePool
+from motiontransfer.errors import TrainingError
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
+from motiontransfer.models.faces import (
+    FaceDiscriminators,
+    FaceTranslatorConfig,
+    FaceTranslators,
+    Translations,
+    warp,
+)
+from motiontransfer.models.layers import check_depth, count_parameters, initialise
+from motiontransfer.pose.face_boxes import face_alignments
+from motiontransfer.source_fingerprint import source_files
+from motiontransfer.training.checkpoint import run_folder, run_key
+from motiontransfer.training.config import Schedule
+from motiontransfer.training.data import FrameCache, RankBatch, draw_uniform
+from motiontransfer.training.distributed import arithmetic
 from motiontransfer.training.losses import (
     Scalar,
     adversarial_discriminator_loss,
     adversarial_generator_loss,
 )
+from motiontransfer.training.optimization import Adversaries
+from motiontransfer.training.run_log import Picture, RunPaths, copy_logs, log_results, spread
+from motiontransfer.training.trainer import fit
+from motiontransfer.training.weights import write_face_translator
+from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+
+_EARLIER_SHARE = 0.5
+
+
+class ImagePool:
+    """Images of one kind, from many steps."""
+
+    def __init__(
+        self, *, pool_size: int, batch_size: int, crop_size: int, seed: int, device: torch.device
+    ) -> None:
+        """Begin without images.
+
+        Args:
+            pool_size: number of images, rounded up to a multiple of `batch_size`.
+        """
+        self._num_slots = -(-pool_size // batch_size)
+        self._seed = seed
+        self._images = torch.zeros(
+            (batch_size, self._num_slots, 3, crop_size, crop_size), device=device
+        )
+
+    def sample(
+        self, images: Float[Tensor, "items 3 height width"], indices: range, *, step: int
+    ) -> Float[Tensor, "items 3 height width"]:
+        """Replace each image, half of the time, by an earlier one of its index."""
+        slots = self._slots(indices, step)
+        earlier = step >= self._num_slots
+        return torch.stack(
+            [
+                image if slot is None or not earlier else self._images[index, slot]
+                for image, index, slot in zip(images.detach(), indices, slots, strict=True)
+            ]
+        )
+
+    def keep(self, images: Float[Tensor, "batch 3 height width"], *, step: int) -> None:
+        """Store the images of a step's whole batch in the slots of those that were replaced."""
+        for index, slot in enumerate(self._slots(range(len(images)), step)):
+            if slot is not None:
+                self._images[index, slot] = images[index].detach()
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step."""
+        return {"images": self._images}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        self._images.copy_(state["images"])
+
+    def _slots(self, indices: range, step: int) -> list[int | None]:
+        """Slot of each index's image; None where it is not stored."""
+        if step < self._num_slots:
+            return [step] * len(indices)
+        draws = draw_uniform(indices, seed=self._seed, step=step).tolist()
+        return [
+            int(draw / _EARLIER_SHARE * self._num_slots)
+            if self._num_slots and draw < _EARLIER_SHARE
+            else None
+            for draw in draws
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceClip:
+    """A clip of someone whose face is learnt."""
+
+    frames: Path
+    """The clip's frame store."""
+
+    keypoints: Keypoints
+    """Poses of every frame."""
+
+    keypoints_file: Path
+    """Where the poses were read from."""
+
+    used: range
+    """Frames that may be learnt from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceCycleBatch:
+    """Faces of both people; unpaired."""
+
+    source: Float[Tensor, "batch 3 crop_size crop_size"]
+    target: Float[Tensor, "batch 3 crop_size crop_size"]
+
+    def to(self, device: torch.device) -> "FaceCycleBatch":
+        """Copy to a device."""
+        return FaceCycleBatch(
+            source=self.source.to(device, non_blocking=True),
+            target=self.target.to(device, non_blocking=True),
+        )
+
+
+class AlignedFaces:
+    """Every usable frame in which one person's face is to be seen."""
+
+    def __init__(self, clips: Sequence[FaceClip], *, crop_size: int, person: str) -> None:
+        """Find the faces; none is cut out yet.
+
+        Args:
+            person: whose they are, for the message where there are none.
+
+        Raises:
+            TrainingError: no frame shows the face.
+        """
+        self._frames = FrameCache([clip.frames for clip in clips])
+        self._crop_size = crop_size
+        self._maps: list[np.ndarray] = []
+        self.frames: list[tuple[int, int]] = []
+        """(clip, frame_index) of each face."""
+        self.num_frames_without_face = 0
+        """Usable frames left out because no face is to be seen."""
+        for index, clip in enumerate(clips):
+            maps, valid = face_alignments(clip.keypoints, crop_size=crop_size)
+            self._maps.append(maps)
+            found = [t for t in clip.used if valid[t]]
+            self.frames += [(index, t) for t in found]
+            self.num_frames_without_face += len(clip.used) - len(found)
+        if not self.frames:
+            raise TrainingError(
+                f"no usable frame shows the face of the {person}, so none can be translated; set "
+                "train_face_cycle.steps to 0, and render.face to residual or none"
+            )
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def crops(self, indices: Iterable[int]) -> Float[Tensor, "batch 3 crop_size crop_size"]:
+        """Cut out the faces with these indices."""
+        chosen = [self.frames[index] for index in indices]
+        return warp(
+            frames_to_tensor([self._frames[index] for index in chosen]),
+            np.stack([self._maps[clip][t] for clip, t in chosen]),
+            size=(self._crop_size, self._crop_size),
+        )
+
+
+class FaceCycleDataset:
+    """As many items as the longer of the two lists has faces."""
+
+    def __init__(self, source: AlignedFaces, target: AlignedFaces) -> None:
+        self.source, self.target = source, target
+
+    def __len__(self) -> int:
+        return max(len(self.source), len(self.target))
+
+    def batch(self, indices: Iterable[int]) -> FaceCycleBatch:
+        """Read the items with these indices."""
+        chosen = list(indices)
+        crops = [
+            faces.crops(index * len(faces) // len(self) for index in chosen)
+            for faces in (self.source, self.target)
+        ]
+        return FaceCycleBatch(source=crops[0], target=crops[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,3 +332,107 @@ class FaceCycleTask:
 
 def _l1(faces: Tensor, wanted: Tensor) -> Scalar:
     return (faces - wanted).abs().mean()
+
+
+_NUM_SAMPLES = 8
+_SECTION = "train_face_cycle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceCycleNetworks:
+    """Shapes of what is trained, for each of the two people."""
+
+    translator: FaceTranslatorConfig
+    discriminator_filters: int
+    """Channels of a discriminator's first layer."""
+    discriminator_layers: int
+    """Layers of stride 2 in a discriminator."""
+
+
+def train_face_cycle(
+    source: Sequence[FaceClip],
+    target: Sequence[FaceClip],
+    fabric: Fabric,
+    *,
+    networks: FaceCycleNetworks,
+    settings: FaceCycleSettings,
+    schedule: Schedule,
+    paths: RunPaths,
+) -> dict[str, int | float]:
+    """Train, write the weights of the translator to the target and the logs; return metrics.
+
+    Raises:
+        TrainingError: a network is too deep for its crops, or somebody's face is never seen.
+    """
+    torch.manual_seed(schedule.seed)
+    crop_size = networks.translator.crop_size
+    _check_depths(networks)
+    inputs = [file for clip in (*source, *target) for file in (clip.frames, clip.keypoints_file)]
+    used = [[clip.used for clip in clips] for clips in (source, target)]
+    key = run_key(
+        [networks, settings, schedule, used, *arithmetic(fabric)],
+        [*inputs, *source_files(__name__)],
+    )
+    dataset = FaceCycleDataset(
+        AlignedFaces(source, crop_size=crop_size, person="source subject"),
+        AlignedFaces(target, crop_size=crop_size, person="target subject"),
+    )
+    translators = FaceTranslators(networks.translator)
+    discriminators = FaceDiscriminators(
+        num_filters=networks.discriminator_filters, num_layers=networks.discriminator_layers
+    )
+    task = FaceCycleTask(
+        fabric,
+        translators.apply(initialise),
+        discriminators.apply(initialise),
+        settings=settings,
+        batch_size=schedule.batch_size,
+        crop_size=crop_size,
+        seed=schedule.seed,
+    )
+    shown = dataset.batch(spread(range(len(dataset)), count=_NUM_SAMPLES)).to(fabric.device)
+    with run_folder(fabric, paths.checkpoints, key) as folder:
+        throughput = fit(
+            task,
+            fabric=fabric,
+            schedule=schedule,
+            dataset=dataset,
+            sample=lambda: _sample_grid(task, shown),
+            folder=folder,
+            description="train face cycle",
+        )
+        if fabric.is_global_zero:
+            write_face_translator(paths.models, task.average.to_target, networks.translator)
+            copy_logs(folder, paths.logs)
+            log_results(throughput, paths)
+    return {
+        **throughput.metrics,
+        **{"source_faces": len(dataset.source), "target_faces": len(dataset.target)},
+        "source_frames_without_face": dataset.source.num_frames_without_face,
+        "target_frames_without_face": dataset.target.num_frames_without_face,
+        "face_translator_parameters": count_parameters(translators.to_target),
+    }
+
+
+def _check_depths(networks: FaceCycleNetworks) -> None:
+    crop_size = networks.translator.crop_size
+    stride = 2**networks.translator.num_downsamplings
+    check_depth((crop_size, crop_size), stride=stride, section=_SECTION)
+    # The last normalised layer is one patch smaller, and needs neighbours to normalise over.
+    if crop_size // 2**networks.discriminator_layers < 3:
+        raise TrainingError(
+            f"{_SECTION}.discriminator_layers: faces of {crop_size}x{crop_size} pixels shrink to "
+            f"{crop_size // 2**networks.discriminator_layers} patches a side; expected at least "
+            "3; use fewer, or a larger crop_size"
+        )
+
+
+def _sample_grid(task: FaceCycleTask, batch: FaceCycleBatch) -> Picture:
+    """One column a pair: source, as the target, back again; target, as the source, back again."""
+    with torch.inference_mode():
+        made: Translations = task.average(batch.source, batch.target)
+    rows = (
+        *(batch.source, made.to_target, made.back_to_source),
+        *(batch.target, made.to_source, made.back_to_target),
+    )
+    return np.concatenate([np.concatenate(tensor_to_frames(row), axis=1) for row in rows])

@@ -1,15 +1,8 @@
-"""Adversarial, feature matching, perceptual and weighted L1 losses.
+"""Adversarial, feature-matching, perceptual and L1 losses (Chan et al. 2019, sec. 3.3)."""
 
-Adversarial: least squares (Mao et al. 2017), as in the released code of Chan et al., or log
-(Goodfellow et al. 2014), as in their paper, though the generator's in its non-saturating form,
--log D(fake) in place of log(1 - D(fake)). Feature matching: Wang et al. 2018, sec. 3.3, with
-pix2pixHD's weights: 4 over the number of compared layers for each layer, 1 over the number of
-scales for each scale. Perceptual: Johnson et al. 2016, with pix2pixHD's slices and weights.
-Deviation: adversarial losses are means over the scales, not sums, so that their weight does not
-depend on how many there are.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -17,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.nets.discriminators import DiscriminatorOutput
+from motiontransfer.models.discriminators import DiscriminatorOutput
 
 Scalar = Float[Tensor, ""]
 Objective = Literal["least_squares", "log"]
@@ -109,3 +102,68 @@ def weighted_l1_loss(
 ) -> Scalar:
     """L1 with a weight a pixel, divided by the mean weight, so that its scale stays that of L1."""
     return ((fake - real).abs() * weight).mean() / weight.mean()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameLossSettings:
+    """Weights; 0 turns a loss off."""
+
+    l1_weight: float
+    foreground_l1_weight: float
+    """Weight in L1 of a pixel near the drawn pose; all others have 1."""
+    foreground_radius_px: int
+    """Distance from a limb up to which a pixel counts as foreground."""
+    perceptual_weight: float
+
+
+def frame_losses(
+    fake: Float[Tensor, "batch time 3 height width"],
+    real: Float[Tensor, "batch time 3 height width"],
+    *,
+    poses: Float[Tensor, "batch time channels height width"],
+    settings: FrameLossSettings,
+    perceptual: nn.Module | None,
+    autocast: Callable[[], AbstractContextManager],
+) -> dict[str, Scalar]:
+    """Weighted losses by name.
+
+    Args:
+        perceptual: the network whose activations are compared; needed where its loss has a weight.
+    """
+    losses = {"l1": settings.l1_weight * _l1_loss(fake, real, poses, settings)}
+    if perceptual is not None:
+        with autocast():
+            loss = perceptual_loss(perceptual, fake.flatten(0, 1), real.flatten(0, 1))
+        losses["perceptual"] = settings.perceptual_weight * loss
+    return losses
+
+
+def foreground_weight(
+    poses: Float[Tensor, "batch channels height width"], *, radius_px: int, weight: float
+) -> Float[Tensor, "batch 1 height width"]:
+    """`weight` within about `radius_px` of any limb, 1 elsewhere.
+
+    Computed at a quarter of the size: its border need not be sharp.
+    """
+    height, width = poses.shape[2:]
+    coarse = functional.max_pool2d(poses.amax(1, keepdim=True), 4, ceil_mode=True)
+    reach = 2 * max(round(radius_px / 4), 0) + 1
+    coarse = functional.max_pool2d((coarse > 0).to(poses), reach, stride=1, padding=reach // 2)
+    near = functional.interpolate(coarse, scale_factor=4, mode="nearest")[:, :, :height, :width]
+    return 1 + (weight - 1) * near
+
+
+def _l1_loss(
+    fake: Float[Tensor, "batch time 3 height width"],
+    real: Float[Tensor, "batch time 3 height width"],
+    poses: Float[Tensor, "batch time channels height width"],
+    settings: FrameLossSettings,
+) -> Scalar:
+    weight = foreground_weight(
+        poses.flatten(0, 1),
+        radius_px=settings.foreground_radius_px,
+        weight=settings.foreground_l1_weight,
+    )
+    # Each window by itself: a batch that is shared or split up has the same mean as a whole one.
+    windows = zip(fake, real, weight.unflatten(0, poses.shape[:2]), strict=True)
+    return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()

@@ -1,21 +1,29 @@
-"""Trained networks on disk: safetensors, with what is needed to build the network in the metadata.
-
-A teammate's weights never execute code, and a generator file alone is enough to render: it says how
-the pose is drawn, which frames were held out, and what the network looks like.
-"""
+"""Trained networks on disk: safetensors with the network's configuration as metadata."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from motiontransfer.checksums import array_checksum, check_arrays, damaged, seal, unseal
 from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.models.faces import (
+    FaceGenerator,
+    FaceGeneratorConfig,
+    FaceTranslator,
+    FaceTranslatorConfig,
+)
+from motiontransfer.models.generators import GeneratorConfig, build_generator
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.storage import replacing
+from motiontransfer.training.clips import HeldOut
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "motiontransfer"
@@ -99,3 +107,111 @@ def _checksum(tensor: Tensor) -> int:
     # numpy has no bfloat16; the bytes of a tensor without axes are viewed through one of one axis
     raw = tensor.reshape(-1).view(torch.uint8).numpy()
     return array_checksum(raw, kind=f"{tensor.dtype} {tuple(tensor.shape)}")
+
+
+_Described = TypeVar("_Described")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedGenerator:
+    """A main generator with what it must be fed."""
+
+    network: nn.Module
+    config: GeneratorConfig
+    style: PoseMapStyle
+    held_out: HeldOut
+
+
+def read_generator(path: Path) -> TrainedGenerator:
+    """Build the generator that a weights file describes, with its weights.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: it is not as it was written, or not a weights file.
+        WeightsError: its tensors do not fit.
+    """
+    description = read_description(path)
+    config = described(path, description, "generator", GeneratorConfig)
+    # Its pixels are a buffer of the network, read with the weights.
+    background_image = torch.zeros(3, *config.size) if config.background == "plate" else None
+    network = build_generator(config, background_image=background_image)
+    load_weights(path, network)
+    return TrainedGenerator(
+        network=network.eval().requires_grad_(False),
+        config=config,
+        style=described(path, description, "pose_map", PoseMapStyle),
+        held_out=described(path, description, "held_out", HeldOut),
+    )
+
+
+def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig] | None:
+    """Build the face generator that a weights file describes; None where it says there is none.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: it is not as it was written, or not a weights file.
+        WeightsError: its tensors do not fit.
+    """
+    description = read_description(path)
+    if description.get("face_generator", ...) is None:
+        return None
+    config = described(path, description, "face_generator", FaceGeneratorConfig)
+    network = FaceGenerator(config)
+    load_weights(path, network)
+    return network.eval().requires_grad_(False), config
+
+
+def described(
+    path: Path, description: Mapping[str, object], key: str, schema: type[_Described]
+) -> _Described:
+    """Check one part of a weights file's description.
+
+    Raises:
+        WeightsError: it is not there, or not what it should be.
+    """
+    if key not in description:
+        raise WeightsError(
+            f"{path}: expected weights that describe a {key}, got {sorted(description)}"
+        )
+    try:
+        return TypeAdapter(schema).validate_python(description[key])
+    except ValidationError as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path}: its description of the {key} is not ours: {reason}") from error
+
+
+WEIGHTS_FILE = "face_cycle.safetensors"
+_KEY = "face_translator"
+
+
+def write_face_translator(
+    folder: Path, translator: nn.Module, config: FaceTranslatorConfig
+) -> None:
+    """Write the translator from the source's faces to the target's."""
+    write_weights(folder / WEIGHTS_FILE, translator, description={_KEY: asdict(config)})
+
+
+def write_no_face_translator(folder: Path) -> None:
+    """Say in the weights file that there is none."""
+    write_weights(folder / WEIGHTS_FILE, nn.Module(), description={_KEY: None})
+
+
+def read_face_translator(folder: Path) -> tuple[FaceTranslator, FaceTranslatorConfig]:
+    """Build the translator that a folder's weights file describes.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: it is not as it was written, or not a weights file.
+        WeightsError: it says that there is none, or its tensors do not fit.
+    """
+    path = folder / WEIGHTS_FILE
+    description = read_description(path)
+    if description.get(_KEY, ...) is None:
+        raise WeightsError(
+            f"{path}: holds no face translator, as none was trained; set train_face_cycle.steps to "
+            "more than 0, or render.face to residual or none"
+        )
+    config = described(path, description, _KEY, FaceTranslatorConfig)
+    translator = FaceTranslator(config)
+    load_weights(path, translator)
+    return translator.eval().requires_grad_(False), config

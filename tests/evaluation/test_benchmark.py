@@ -14,8 +14,7 @@ from motiontransfer.evaluation.benchmark import (
 from motiontransfer.evaluation.frame_references import read_frames
 from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.evaluation.series import means, series_of
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
 
 _YARDSTICKS = Yardsticks(box_margin=0.1, distances={}, looks=np.zeros((1, 64, 32, 3), np.uint8))
 

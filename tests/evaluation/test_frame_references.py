@@ -7,8 +7,7 @@ from motiontransfer.evaluation.frame_references import (
     training_poses,
 )
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from motiontransfer.evaluation import identity as module
 from motiontransfer.evaluation.frame_references import read_frames
 from motiontransfer.evaluation.identity import IdentityJudge, look_of, training_looks
 from motiontransfer.evaluation.regions import Regions, person_regions
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from motiontransfer.evaluation import benchmark, reconstruction
 from motiontransfer.evaluation.metrics import NO_NETWORKS
 from motiontransfer.evaluation.pose_distance import concatenated
 from motiontransfer.parallel import Compute
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
 
 
 @pytest.fixture

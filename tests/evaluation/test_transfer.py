@@ -10,8 +10,7 @@ from motiontransfer.evaluation import benchmark, worst_frames
 from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.parallel import Compute
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
 
 _INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
 

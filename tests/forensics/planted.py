@@ -10,7 +10,7 @@ from motiontransfer.forensics.corruptions import Stretch, cut
 from motiontransfer.forensics.data import Twins
 from motiontransfer.forensics.model import DetectorConfig
 from motiontransfer.forensics.training import DetectorSettings
-from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.config import Schedule
 from motiontransfer.video.frame_store import FrameWriter
 
 SIZE = (64, 48)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motiontransfer.forensics.data import TwinDataset, Twins
-from motiontransfer.training.batches import Order, batches_ahead
+from motiontransfer.training.data import Order, batches_ahead
 from tests.forensics.planted import store, twins, walk
 
 

@@ -19,7 +19,7 @@ from motiontransfer.forensics.data import (
 from motiontransfer.keypoints import read_keypoints, write_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import load_renderer, render_poses
-from motiontransfer.training.split import HeldOut
+from motiontransfer.training.clips import HeldOut
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import add_clip, dance
 from tests.forensics.planted import fabric, twins

@@ -10,7 +10,7 @@ from motiontransfer.forensics.corruptions import CONDITIONS
 from motiontransfer.forensics.data import Seconds, seconds_of
 from motiontransfer.forensics.evaluation import measures, try_detector
 from motiontransfer.forensics.training import DetectorTask, train_detector
-from motiontransfer.training.checkpoints import load_checkpoint
+from motiontransfer.training.checkpoint import load_checkpoint
 from tests.forensics.planted import CONFIG, SETTINGS, fabric, schedule, store, twins, walk
 
 

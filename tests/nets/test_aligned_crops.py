@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from motiontransfer.nets.aligned_crops import face_ellipse, warp
+from motiontransfer.models.faces import face_ellipse, warp
 from motiontransfer.pose.face_boxes import inverse
 
 IDENTITY = np.eye(2, 3)[None]

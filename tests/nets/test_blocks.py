@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import (
+from motiontransfer.models.layers import (
     InstanceNorm,
     ReflectionPad,
     ResidualBlock,

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import (
+from motiontransfer.models.discriminators import (
     MultiscaleDiscriminator,
     split_real_fake,
 )
+from motiontransfer.models.layers import initialise
 
 
 def discriminator(**changes):

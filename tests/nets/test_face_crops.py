@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops, feather
+from motiontransfer.models.faces import add_residuals, crop_boxes, draw_crops, feather
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import HOLISTIC
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from motiontransfer.nets.blocks import count_parameters, initialise
-from motiontransfer.nets.face_translation import (
+from motiontransfer.models.faces import (
     FaceDiscriminator,
     FaceDiscriminators,
     FaceTranslator,
     FaceTranslatorConfig,
     FaceTranslators,
 )
+from motiontransfer.models.layers import count_parameters, initialise
 
 
 def config(**changes):

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import ResizeConvolution, SubpixelConvolution, downsample_by_2
-from motiontransfer.nets.frame_generator import (
+from motiontransfer.models.generators import (
     ForegroundGenerator,
     FrameGenerator,
     GeneratorConfig,
@@ -13,6 +12,7 @@ from motiontransfer.nets.frame_generator import (
     build_generator,
     start_from_global,
 )
+from motiontransfer.models.layers import ResizeConvolution, SubpixelConvolution, downsample_by_2
 
 SIZE = (20, 28)
 

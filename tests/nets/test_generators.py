@@ -6,11 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import ResidualBlock, count_parameters, initialise
-from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
-from motiontransfer.nets.fast_generator import FastGenerator
-from motiontransfer.nets.global_generator import GlobalGenerator
-from motiontransfer.nets.local_enhancer import LocalEnhancer
+from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
+from motiontransfer.models.generators import FastGenerator, GlobalGenerator, LocalEnhancer
+from motiontransfer.models.layers import ResidualBlock, count_parameters, initialise
 
 ARCHITECTURES = [FastGenerator, GlobalGenerator, LocalEnhancer]
 

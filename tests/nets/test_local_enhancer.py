@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.global_generator import GlobalGenerator
-from motiontransfer.nets.local_enhancer import LocalEnhancer
+from motiontransfer.models.generators import GlobalGenerator, LocalEnhancer
+from motiontransfer.models.layers import initialise
 
 NUMBERS = {
     **{"in_channels": 5, "out_channels": 3, "num_filters": 8},

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import vgg19
 
-from motiontransfer.nets.perceptual import SLICES, PerceptualNetwork, perceptual_network
+from motiontransfer.models.vgg import SLICES, PerceptualNetwork, perceptual_network
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 

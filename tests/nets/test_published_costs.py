@@ -11,11 +11,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from motiontransfer.nets.blocks import count_parameters
-from motiontransfer.nets.discriminators import PatchDiscriminator
-from motiontransfer.nets.face_generator import FaceGenerator, FaceGeneratorConfig
-from motiontransfer.nets.global_generator import GlobalGenerator
-from motiontransfer.nets.local_enhancer import LocalEnhancer
+from motiontransfer.models.discriminators import PatchDiscriminator
+from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
+from motiontransfer.models.generators import GlobalGenerator, LocalEnhancer
+from motiontransfer.models.layers import count_parameters
 
 PAPER = {
     **{"in_channels": 6, "out_channels": 3, "num_filters": 64, "num_downsamplings": 4},

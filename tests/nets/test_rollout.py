@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.frame_generator import FrameGenerator, HalfSizeGenerator
-from motiontransfer.nets.rollout import roll_out
+from motiontransfer.models.generators import FrameGenerator, HalfSizeGenerator, roll_out
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import HOLISTIC
 from tests.dancer import dance

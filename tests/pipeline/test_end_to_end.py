@@ -78,7 +78,7 @@ def test_a_second_repro_runs_nothing(project):
             "motiontransfer/training/losses.py",
             {"train_gan@ada", "train_face_gan@ada", "train_face_cycle@ada_as_ben"},
         ),
-        ("motiontransfer/nets/rollout.py", None),
+        ("motiontransfer/models/generators.py", None),
         ("stages/evaluate.py", {"evaluate@ada"}),
     ],
 )

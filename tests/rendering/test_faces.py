@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.nets.aligned_crops import warp
-from motiontransfer.nets.face_translation import FaceTranslator
+from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.face_boxes import face_alignments
 from motiontransfer.rendering.faces import (
     FaceModel,
@@ -21,7 +20,7 @@ from motiontransfer.rendering.faces import (
     load_translated_faces,
 )
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.face_cycle_weights import write_face_translator
+from motiontransfer.training.weights import write_face_translator
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.dancer import dance, film, picture
 from tests.training.small import fabric

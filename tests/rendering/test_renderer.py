@@ -8,18 +8,16 @@ import torch
 from torch import nn
 
 from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError
-from motiontransfer.nets.face_crops import add_residuals, crop_boxes, draw_crops
-from motiontransfer.nets.face_generator import FaceGenerator
-from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
+from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
 from motiontransfer.rendering.renderer import Renderer, generate, load_renderer, render_poses
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.face_training import write_no_face_generator
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.trained import TrainedGenerator
-from motiontransfer.training.weights import write_weights
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.face_gan import write_no_face_generator
+from motiontransfer.training.weights import TrainedGenerator, write_weights
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import RATE, SIZE, dance, picture
 from tests.training.small import STYLE, fabric, face_config, generator_config

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 import yaml
 
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.face_generator import FaceGenerator
-from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.models.faces import FaceGenerator
+from motiontransfer.models.generators import build_generator
+from motiontransfer.models.layers import initialise
 from motiontransfer.pose.statistics import fit_statistics, write_statistics
 from motiontransfer.training.weights import write_weights
 from tests.dancer import add_clip, add_source, dance

@@ -11,7 +11,7 @@ from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.evaluation import benchmark
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.split import HeldOut
+from motiontransfer.training.clips import HeldOut
 from motiontransfer.video.frame_store import FrameWriter
 from stages import evaluate
 

@@ -15,17 +15,17 @@ from PIL import Image
 
 from motiontransfer.errors import MissingFileError, ParamsError, VideoError, WeightsError
 from motiontransfer.keypoints import read_keypoints
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.face_translation import FaceTranslator
+from motiontransfer.models.faces import FaceTranslator
+from motiontransfer.models.layers import initialise
 from motiontransfer.pose.normalization import normalize_pose
 from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.provenance.manifest import sha256_of
 from motiontransfer.provenance.verification import read_provenance
-from motiontransfer.training.face_cycle_weights import (
+from motiontransfer.training.face_gan import write_no_face_generator
+from motiontransfer.training.weights import (
     write_face_translator,
     write_no_face_translator,
 )
-from motiontransfer.training.face_training import write_no_face_generator
 from motiontransfer.video.frame_store import FrameStore
 from stages.render import main
 from tests.dancer import SIZE, dance, film

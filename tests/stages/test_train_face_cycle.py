@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.training.face_cycle_weights import read_face_translator
+from motiontransfer.training.weights import read_face_translator
 from stages.train_face_cycle import main
 from tests.dancer import add_clip, dance
 from tests.stages.project import (

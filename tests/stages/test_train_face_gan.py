@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.training.trained import read_face_generator
+from motiontransfer.training.weights import read_face_generator
 from stages import train_gan
 from stages.train_face_gan import main
 from tests.stages.project import TRAIN_FACE_GAN, TRAIN_GAN, add_target, write_params

@@ -14,7 +14,7 @@ from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.forensics.model import read_detector
 from motiontransfer.forensics.predict import judge_video
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.models.generators import build_generator
 from motiontransfer.training.weights import read_description, write_weights
 from motiontransfer.video.writer import write_video
 from stages.train_forensics import main

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.trained import read_generator
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.weights import read_generator
 from stages.train_gan import main
 from tests.dancer import SIZE
 from tests.digests import digests

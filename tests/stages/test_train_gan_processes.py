@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.training.trained import read_generator
+from motiontransfer.training.weights import read_generator
 from tests.stages.project import TRAIN_GAN, add_target, write_params
 
 ROOT = Path(__file__).parents[2]

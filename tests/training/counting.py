@@ -6,8 +6,8 @@ import signal
 import numpy as np
 import torch
 
-from motiontransfer.training.loop import fit
-from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.config import Schedule
+from motiontransfer.training.trainer import fit
 from tests.training.small import fabric
 
 

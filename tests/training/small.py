@@ -4,18 +4,17 @@ from dataclasses import fields
 
 from lightning_fabric import Fabric
 
-from motiontransfer.nets.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
-from motiontransfer.nets.face_generator import FaceGeneratorConfig
-from motiontransfer.nets.frame_generator import GeneratorConfig
+from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
+from motiontransfer.models.faces import FaceGeneratorConfig
+from motiontransfer.models.generators import GeneratorConfig
 from motiontransfer.pose.rendering import PoseMapStyle
-from motiontransfer.training.batches import RankBatch
-from motiontransfer.training.face_gan import FaceGanSettings
-from motiontransfer.training.face_training import FaceNetworks
-from motiontransfer.training.frame_losses import FrameLossSettings
-from motiontransfer.training.gan import GanSettings
-from motiontransfer.training.main_networks import MainNetworks
-from motiontransfer.training.run_paths import RunPaths
-from motiontransfer.training.schedule import Schedule
+from motiontransfer.training.config import Schedule
+from motiontransfer.training.data import RankBatch
+from motiontransfer.training.face_gan import FaceGanSettings, FaceNetworks
+from motiontransfer.training.losses import FrameLossSettings
+from motiontransfer.training.pose_gan import GanSettings
+from motiontransfer.training.run_log import RunPaths
+from motiontransfer.training.train_pose_gan import MainNetworks
 from tests.dancer import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)

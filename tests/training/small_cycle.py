@@ -1,9 +1,7 @@
 """A face cycle of the smallest size, for tests that train for a few steps."""
 
-from motiontransfer.nets.face_translation import FaceTranslatorConfig
-from motiontransfer.training.face_cycle import FaceCycleSettings
-from motiontransfer.training.face_cycle_dataset import FaceClip
-from motiontransfer.training.face_cycle_training import FaceCycleNetworks
+from motiontransfer.models.faces import FaceTranslatorConfig
+from motiontransfer.training.face_cycle import FaceClip, FaceCycleNetworks, FaceCycleSettings
 from tests.dancer import training_clip
 
 CROP_SIZE = 32

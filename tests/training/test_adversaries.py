@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from motiontransfer.errors import MissingLibraryError
-from motiontransfer.training import adversaries
-from motiontransfer.training.adversaries import Adversaries, require_triton
+from motiontransfer.training import optimization
+from motiontransfer.training.optimization import Adversaries, require_triton
 from tests.training.small import fabric
 
 
@@ -161,7 +161,7 @@ def test_a_state_of_the_first_step_can_be_put_back():
 
 
 def test_compiling_for_a_gpu_without_triton_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(adversaries, "find_spec", lambda name: None)
+    monkeypatch.setattr(optimization, "find_spec", lambda name: None)
     require_triton(torch.device("cpu"))
     with pytest.raises(MissingLibraryError, match="run `uv sync --extra compile`"):
         require_triton(torch.device("cuda"))

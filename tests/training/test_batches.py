@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.batches import (
+from motiontransfer.training.data import (
     Order,
     PinnedDataset,
     batch_indices,

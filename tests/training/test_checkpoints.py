@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from motiontransfer.errors import CheckpointError
-from motiontransfer.training import checkpoints
-from motiontransfer.training.checkpoints import (
+from motiontransfer.training import checkpoint
+from motiontransfer.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
     run_folder,
     run_key,
     save_checkpoint,
 )
-from motiontransfer.training.split import HeldOut
+from motiontransfer.training.clips import HeldOut
 from tests.training.small import fabric
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(4, dtype=torch.int64)}
@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 from lightning_fabric import Fabric
 from motiontransfer.errors import CheckpointError
-from motiontransfer.training.checkpoints import run_folder
+from motiontransfer.training.checkpoint import run_folder
 try:
     with run_folder(Fabric(accelerator="cpu", devices=1), Path(sys.argv[1]), "run"):
         print("held")
@@ -99,7 +99,7 @@ def test_a_checkpoint_that_fails_half_way_leaves_the_last_one(tmp_path, monkeypa
         path.write_bytes(b"half of it")
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoints, "write_tensors", half)
+    monkeypatch.setattr(checkpoint, "write_tensors", half)
     with pytest.raises(OSError, match="disk full"):
         save(tmp_path, 2)
     assert load_checkpoint(tmp_path).step == 1

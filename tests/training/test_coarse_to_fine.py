@@ -7,24 +7,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from motiontransfer.nets.blocks import downsample_by_2, initialise
+from motiontransfer.models.layers import downsample_by_2, initialise
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training import generator_training
-from motiontransfer.training.adversaries import Adversaries
-from motiontransfer.training.coarse_to_fine import (
+from motiontransfer.training import train_pose_gan
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.optimization import Adversaries
+from motiontransfer.training.pose_gan import GanTask, WindowDataset
+from motiontransfer.training.train_pose_gan import (
+    build_pair,
     global_networks,
     global_settings,
     split_schedule,
     start_from_coarse,
+    train_generator,
 )
-from motiontransfer.training.dataset import WindowDataset
-from motiontransfer.training.gan import GanTask
-from motiontransfer.training.generator_training import train_generator
-from motiontransfer.training.main_networks import build_pair
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.trained import read_generator
-from motiontransfer.training.weights import read_description
+from motiontransfer.training.weights import read_description, read_generator
 from tests.dancer import SIZE, dance, training_clip
 from tests.digests import digests
 from tests.training.small import (
@@ -239,13 +237,13 @@ def recorded_steps(monkeypatch):
 def test_each_of_the_two_trainings_has_its_own_schedule(tmp_path, clips, monkeypatch, background):
     taken = recorded_steps(monkeypatch)
     averages = []
-    real_start = generator_training.start_from_coarse
+    real_start = train_pose_gan.start_from_coarse
 
     def remembered(pair, trained):
         averages.append(trained.generator_average.network.features.state_dict())
         real_start(pair, trained)
 
-    monkeypatch.setattr(generator_training, "start_from_coarse", remembered)
+    monkeypatch.setattr(train_pose_gan, "start_from_coarse", remembered)
     metrics = train(clips, tmp_path, background=background)
     # half of 7 steps, rounded to even; each part's rate is constant for half of it, then falls
     assert [(resolution, step) for resolution, step, _, _ in taken] == [
@@ -279,7 +277,7 @@ class WentDownError(Exception):
 
 def go_down(monkeypatch, moment):
     """Fail at a moment: before the step of this number, or between the trainings."""
-    whole_step, real_start, taken = GanTask.step, generator_training.start_from_coarse, []
+    whole_step, real_start, taken = GanTask.step, train_pose_gan.start_from_coarse, []
 
     def step(self, share, *, step, learning_rate):
         taken.append(step)
@@ -295,7 +293,7 @@ def go_down(monkeypatch, moment):
             raise WentDownError
 
     monkeypatch.setattr(GanTask, "step", step)
-    monkeypatch.setattr(generator_training, "start_from_coarse", failing_start)
+    monkeypatch.setattr(train_pose_gan, "start_from_coarse", failing_start)
 
 
 @pytest.fixture(scope="module")
@@ -347,13 +345,13 @@ def test_each_training_has_at_least_a_step(fraction, steps):
 
 def test_the_background_image_is_downsampled_with_the_frames(tmp_path, clips, monkeypatch):
     built = []
-    real_build = generator_training.build_pair
+    real_build = train_pose_gan.build_pair
 
     def remembered(networks, *, background_image):
         built.append(background_image)
         return real_build(networks, background_image=background_image)
 
-    monkeypatch.setattr(generator_training, "build_pair", remembered)
+    monkeypatch.setattr(train_pose_gan, "build_pair", remembered)
     train(clips, tmp_path, background="plate", checkpoint_every_steps=100)
     full, half = built
     assert full.shape == (3, *SIZE)

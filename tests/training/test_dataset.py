@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
-from motiontransfer.training.dataset import WindowDataset
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import read_target_clips
+from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.training.pose_gan import WindowDataset
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import add_clip, dance, picture, training_clip
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.device import (
+from motiontransfer.training.distributed import (
     arithmetic,
     choose_devices,
     launched_fabric,

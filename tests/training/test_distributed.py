@@ -10,9 +10,8 @@ from safetensors.torch import load_file
 
 from motiontransfer.errors import CheckpointError
 from motiontransfer.training import distributed
-from motiontransfer.training.checkpoints import load_checkpoint, run_folder
-from motiontransfer.training.device import launched_fabric
-from motiontransfer.training.distributed import all_gather, all_reduce_mean
+from motiontransfer.training.checkpoint import load_checkpoint, run_folder
+from motiontransfer.training.distributed import all_gather, all_reduce_mean, launched_fabric
 from tests.dancer import dance, training_clip
 from tests.training.counting import CountingTask, run
 from tests.training.small import fabric

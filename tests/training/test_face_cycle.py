@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import DiscriminatorOutput
-from motiontransfer.nets.face_translation import FaceDiscriminators, FaceTranslators
-from motiontransfer.training.batches import RankBatch
-from motiontransfer.training.face_cycle import FaceCycleTask
-from motiontransfer.training.face_cycle_dataset import FaceCycleBatch
+from motiontransfer.models.discriminators import DiscriminatorOutput
+from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators
+from motiontransfer.models.layers import initialise
+from motiontransfer.training.data import RankBatch
+from motiontransfer.training.face_cycle import FaceCycleBatch, FaceCycleTask
 from tests.training.small import fabric
 from tests.training.small_cycle import CROP_SIZE, cycle_settings, translator_config
 

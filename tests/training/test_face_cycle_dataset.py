@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.nets.aligned_crops import warp
+from motiontransfer.models.faces import warp
 from motiontransfer.pose.face_boxes import face_alignments
-from motiontransfer.training.face_cycle_dataset import AlignedFaces, FaceCycleDataset
-from motiontransfer.training.frame_cache import FrameCache
+from motiontransfer.training.data import FrameCache
+from motiontransfer.training.face_cycle import AlignedFaces, FaceCycleDataset
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import dance, picture
 from tests.training.small_cycle import CROP_SIZE, face_clip

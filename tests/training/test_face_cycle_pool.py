@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from motiontransfer.training.face_cycle_pool import ImagePool
+from motiontransfer.training.face_cycle import ImagePool
 
 NUM_STEPS = 60
 

@@ -9,9 +9,8 @@ import torch
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.face_cycle import FaceCycleTask
-from motiontransfer.training.face_cycle_training import train_face_cycle
-from motiontransfer.training.face_cycle_weights import read_face_translator
+from motiontransfer.training.face_cycle import FaceCycleTask, train_face_cycle
+from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import dance
 from tests.training.small import fabric, paths, schedule

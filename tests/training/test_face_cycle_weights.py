@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from motiontransfer.errors import MissingFileError, WeightsError
-from motiontransfer.nets.face_translation import FaceTranslator
-from motiontransfer.training.face_cycle_weights import (
+from motiontransfer.models.faces import FaceTranslator
+from motiontransfer.training.weights import (
     read_face_translator,
     write_face_translator,
     write_no_face_translator,
+    write_weights,
 )
-from motiontransfer.training.weights import write_weights
 from tests.training.small_cycle import CROP_SIZE, translator_config
 
 

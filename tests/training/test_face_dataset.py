@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.nets.face_crops import crop_boxes
+from motiontransfer.models.faces import crop_boxes
 from motiontransfer.pose.face_boxes import face_boxes
-from motiontransfer.training.face_dataset import FaceDataset
+from motiontransfer.training.face_gan import FaceDataset
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import dance, film, picture, training_clip
 

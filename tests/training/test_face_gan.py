@@ -6,14 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import DiscriminatorOutput, MultiscaleDiscriminator
-from motiontransfer.nets.face_crops import draw_crops
-from motiontransfer.nets.face_generator import FaceGenerator
+from motiontransfer.models.discriminators import DiscriminatorOutput, MultiscaleDiscriminator
+from motiontransfer.models.faces import FaceGenerator, draw_crops
+from motiontransfer.models.layers import initialise
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.adversaries import Adversaries
-from motiontransfer.training.face_dataset import FaceDataset
-from motiontransfer.training.face_gan import FaceGanTask
+from motiontransfer.training.face_gan import FaceDataset, FaceGanTask
+from motiontransfer.training.optimization import Adversaries
 from tests.dancer import dance, film, training_clip
 from tests.training.small import STYLE, fabric, face_config, face_settings, whole
 

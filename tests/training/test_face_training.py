@@ -9,12 +9,15 @@ from PIL import Image
 from torch import nn
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training import face_training
-from motiontransfer.training.face_gan import FaceGanTask
-from motiontransfer.training.face_training import train_face_generator
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.trained import TrainedGenerator, read_face_generator
-from motiontransfer.training.weights import read_description, write_weights
+from motiontransfer.training import face_gan
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.face_gan import FaceGanTask, train_face_generator
+from motiontransfer.training.weights import (
+    TrainedGenerator,
+    read_description,
+    read_face_generator,
+    write_weights,
+)
 from tests.dancer import dance, training_clip
 from tests.training.small import (
     STYLE,
@@ -101,13 +104,13 @@ def test_pictures_of_the_training_are_real_main_and_refined(tmp_path, clips):
 
 def test_the_roll_out_is_of_the_training_frames_and_made_once(tmp_path, clips, monkeypatch):
     made = []
-    roll_out = face_training.roll_out
+    roll_out = face_gan.roll_out
 
     def counted(network, points, score, **options):
         made.append(len(points))
         return roll_out(network, points, score, **options)
 
-    monkeypatch.setattr(face_training, "roll_out", counted)
+    monkeypatch.setattr(face_gan, "roll_out", counted)
     whole_step, taken = FaceGanTask.step, []
 
     def step(self, share, *, step, learning_rate):

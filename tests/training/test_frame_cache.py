@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import MissingFileError
-from motiontransfer.training.frame_cache import FrameCache
+from motiontransfer.training.data import FrameCache
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import dance, film, picture
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from motiontransfer.training.frame_losses import foreground_weight
+from motiontransfer.training.losses import foreground_weight
 
 
 def test_pixels_near_the_pose_count_more():

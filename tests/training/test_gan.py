@@ -5,15 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.discriminators import DiscriminatorOutput
-from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.models.discriminators import DiscriminatorOutput
+from motiontransfer.models.generators import build_generator
+from motiontransfer.models.layers import initialise
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.adversaries import Adversaries
-from motiontransfer.training.batches import RankBatch
-from motiontransfer.training.dataset import WindowBatch, WindowDataset
-from motiontransfer.training.gan import GanTask
+from motiontransfer.training.data import RankBatch
+from motiontransfer.training.optimization import Adversaries
+from motiontransfer.training.pose_gan import GanTask, WindowBatch, WindowDataset
 from tests.dancer import SIZE, dance, training_clip
 from tests.training.small import (
     STYLE,

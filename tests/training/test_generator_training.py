@@ -10,15 +10,13 @@ from lightning_fabric import Fabric
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.nets.blocks import count_parameters
-from motiontransfer.training import generator_training
+from motiontransfer.models.layers import check_depth, count_parameters
+from motiontransfer.training import train_pose_gan
 from motiontransfer.training.background import median_background
-from motiontransfer.training.depth import check_depth
-from motiontransfer.training.gan import GanTask
-from motiontransfer.training.generator_training import train_generator
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.trained import read_generator
-from motiontransfer.training.weights import read_description
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.pose_gan import GanTask
+from motiontransfer.training.train_pose_gan import train_generator
+from motiontransfer.training.weights import read_description, read_generator
 from tests.dancer import SIZE, dance, film, training_clip
 from tests.digests import digests
 from tests.training.small import STYLE, gan_settings, networks, paths, schedule
@@ -145,9 +143,7 @@ def test_other_settings_and_inputs_start_anew(tmp_path, clips, monkeypatch, chan
         film(clips[1].frames, dance(4, seed=6))
     if change == "code":
         (tmp_path / "other_code.py").write_text("a = 1")
-        monkeypatch.setattr(
-            generator_training, "source_files", lambda _: [tmp_path / "other_code.py"]
-        )
+        monkeypatch.setattr(train_pose_gan, "source_files", lambda _: [tmp_path / "other_code.py"])
     settings = gan_settings(l1_weight=21.0) if change == "settings" else None
     precision = "bf16-mixed" if change == "precision" else "32-true"
     train(clips, tmp_path, settings=settings, precision=precision)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.training.limb_dropout import hide_limbs, limb_groups
+from motiontransfer.training.pose_gan import hide_limbs, limb_groups
 
 JOINTS = len(HOLISTIC.joints)
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.batches import batch_indices
-from motiontransfer.training.checkpoints import load_checkpoint, save_checkpoint
+from motiontransfer.training.checkpoint import load_checkpoint, save_checkpoint
+from motiontransfer.training.data import batch_indices
 from tests.training.counting import CountingTask, run, schedule
 
 _BE_STOPPED = """

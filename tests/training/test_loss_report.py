@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.loss_report import LossReport
+from motiontransfer.training.run_log import LossReport
 from tests.training.small import fabric
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.nets.discriminators import DiscriminatorOutput
+from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.training.losses import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,

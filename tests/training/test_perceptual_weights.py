@@ -7,8 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from motiontransfer.errors import WeightsError
-from motiontransfer.nets.perceptual import PerceptualNetwork
-from motiontransfer.training.perceptual_weights import read_perceptual_network, vgg19
+from motiontransfer.models.vgg import PerceptualNetwork, read_perceptual_network, vgg19
 
 VGG19 = vgg19("train_face_gan")
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from motiontransfer.pose.rendering import draw_rgb
-from motiontransfer.training.samples import sample_grid, spread
+from motiontransfer.training.run_log import sample_grid, spread
 from tests.dancer import SIZE, dance, picture, training_clip
 from tests.training.small import STYLE
 

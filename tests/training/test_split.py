@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.split import split_clip
+from motiontransfer.training.clips import split_clip
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from motiontransfer.training.stopping import listening, pass_on
+from motiontransfer.training.trainer import listening, pass_on
 
 
 @pytest.fixture

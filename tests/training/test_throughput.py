@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from motiontransfer.training import throughput
-from motiontransfer.training.checkpoints import Checkpoint
-from motiontransfer.training.throughput import ProgressMeter
+from motiontransfer.training import run_log
+from motiontransfer.training.checkpoint import Checkpoint
+from motiontransfer.training.run_log import ProgressMeter
 from tests.training.counting import schedule
 
 LOSSES = {"generator/l1": 0.123456, "discriminator/adversarial": 25.0}
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 def clock(monkeypatch):
     """A clock that the test moves."""
     now = [1000.0]
-    monkeypatch.setattr(throughput.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_log.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -85,7 +85,7 @@ def test_a_terminal_gets_a_bar_with_losses_and_no_lines(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(throughput, "_LOG_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(run_log, "_LOG_EVERY_SECONDS", 0.0)
     meter = ProgressMeter("train", schedule(), start(step=4))
     meter.show(5, LOSSES)
     time.sleep(0.15)  # tqdm draws ten times a second at most

@@ -7,12 +7,11 @@ import torch
 from torch import nn
 
 from motiontransfer.errors import MissingFileError, WeightsError
-from motiontransfer.nets.face_generator import FaceGenerator
-from motiontransfer.nets.frame_generator import build_generator
-from motiontransfer.training.face_training import write_no_face_generator
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.trained import read_face_generator, read_generator
-from motiontransfer.training.weights import write_weights
+from motiontransfer.models.faces import FaceGenerator
+from motiontransfer.models.generators import build_generator
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.face_gan import write_no_face_generator
+from motiontransfer.training.weights import read_face_generator, read_generator, write_weights
 from tests.dancer import SIZE
 from tests.training.small import STYLE, face_config, generator_config
 

@@ -10,7 +10,7 @@ import socket
 import torch
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.training.trainings", "motiontransfer.training.device"])
+_SERVER.set_forkserver_preload(["tests.training.trainings", "motiontransfer.training.distributed"])
 
 
 def start(function, *arguments, environment=()):

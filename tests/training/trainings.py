@@ -9,19 +9,17 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from motiontransfer.nets.blocks import initialise
-from motiontransfer.nets.frame_generator import build_generator
+from motiontransfer.models.generators import build_generator
+from motiontransfer.models.layers import initialise
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.adversaries import Adversaries
-from motiontransfer.training.dataset import WindowDataset
-from motiontransfer.training.device import launched_fabric
-from motiontransfer.training.face_training import train_face_generator
-from motiontransfer.training.gan import GanTask
-from motiontransfer.training.generator_training import train_generator
-from motiontransfer.training.loop import fit
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.trained import TrainedGenerator
-from motiontransfer.training.weights import write_weights
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.distributed import launched_fabric
+from motiontransfer.training.face_gan import train_face_generator
+from motiontransfer.training.optimization import Adversaries
+from motiontransfer.training.pose_gan import GanTask, WindowDataset
+from motiontransfer.training.train_pose_gan import train_generator
+from motiontransfer.training.trainer import fit
+from motiontransfer.training.weights import TrainedGenerator, write_weights
 from tests.dancer import SIZE
 from tests.training.small import (
     STYLE,

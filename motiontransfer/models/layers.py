@@ -1,10 +1,4 @@
-"""Blocks that the generators and discriminators are made of, and their initialisation.
-
-pix2pixHD (Wang et al. 2018, sec. 3 and its supplement): reflection padding, instance normalisation
-without affine weights, residual blocks without an activation after the sum, N(0, 0.02) weights.
-Deviation: instead of a transposed convolution, two other ways to double the size may be chosen.
-Contiguous features are padded and normalised as torch does it, channels-last ones faster.
-"""
+"""Layers shared by generators and discriminators, and their initialisation."""
 
 from typing import Literal
 
@@ -12,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from motiontransfer.errors import TrainingError
 
 Upsampling = Literal["transposed", "resize", "subpixel"]
 
@@ -167,3 +163,17 @@ def update_average(average: nn.Module, current: nn.Module, *, decay: float) -> N
         kept.lerp_(new.to(kept.dtype), 1 - decay)
     for kept, new in zip(average.buffers(), current.buffers(), strict=True):
         kept.copy_(new)
+
+
+def check_depth(size: tuple[int, int], *, stride: int, section: str) -> None:
+    """Refuse a network whose coarsest level has no neighbours to normalise over.
+
+    Raises:
+        TrainingError: the images shrink to fewer than 2x2 cells.
+    """
+    height, width = -(-size[0] // stride), -(-size[1] // stride)
+    if min(height, width) < 2:
+        raise TrainingError(
+            f"{section}.num_downsamplings: images of {size[0]}x{size[1]} pixels shrink to "
+            f"{height}x{width}; expected at least 2x2; use fewer, or larger images"
+        )

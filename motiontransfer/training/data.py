@@ -1,20 +1,52 @@
-"""Reproducible batches and random generators, distributed over ranks and prefetched.
+"""Batches as a function of seed and step, read ahead, shared among processes."""
 
-Sampling order and random numbers are functions of the seed, the step and an item's index in the
-step's batch alone. So a resumed run continues exactly, and any number of ranks sees the same data.
-"""
-
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import Frame
+
+_CACHED_BYTES = 1 << 30
+
+
+class FrameCache:
+    """Frames by (store, frame_index)."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """Open the stores, which should hold frames of one size.
+
+        Raises:
+            MissingFileError: a file is not there.
+            VideoError: a file holds no frames.
+        """
+        self._paths = list(paths)
+        self._own = threading.local()
+        height, width = self._stores()[0].size
+        self._frame = lru_cache(_CACHED_BYTES // (height * width * 3))(self._decode)
+
+    def __getitem__(self, index: tuple[int, int]) -> Frame:
+        store, frame_index = index
+        return self._frame(store, frame_index)
+
+    def _decode(self, store: int, frame_index: int) -> Frame:
+        return self._stores()[store][frame_index]
+
+    def _stores(self) -> list[FrameStore]:
+        if not hasattr(self._own, "stores"):
+            self._own.stores = [FrameStore(path) for path in self._paths]
+        return self._own.stores
+
 
 Batch = TypeVar("Batch", covariant=True)
 Purpose = Literal["limb_dropout"]

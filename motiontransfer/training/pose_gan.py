@@ -1,36 +1,156 @@
-"""Main GAN training step (Chan et al. 2019, sec. 3.2 and 3.3).
+"""Pose-to-frame GAN: data, conditioning and training step (Chan et al. 2019, sec. 3.2, 3.3)."""
 
-A window of consecutive frames is generated, each from its pose map and the previous generated frame
-(the first one from zeros). A multiscale discriminator scores every two consecutive frames, real and
-fake, conditioned on their pose maps; reconstruction losses compare each frame with the real one.
-Deviation, optional: a limb is hidden in some windows (`limb_dropout`).
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from motiontransfer.nets.blocks import downsample_by_2
-from motiontransfer.nets.discriminators import split_real_fake
+from motiontransfer.errors import TrainingError
+from motiontransfer.models.discriminators import split_real_fake
+from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.adversaries import Adversaries, LossesOf
-from motiontransfer.training.batches import RankBatch
-from motiontransfer.training.dataset import WindowBatch
-from motiontransfer.training.frame_losses import FrameLossSettings, frame_losses
-from motiontransfer.training.limb_dropout import hide_limbs
+from motiontransfer.training.clips import TargetClip
+from motiontransfer.training.data import FrameCache, RankBatch, make_generator
 from motiontransfer.training.losses import (
+    FrameLossSettings,
     Objective,
     Scalar,
     adversarial_discriminator_loss,
     adversarial_generator_loss,
     feature_matching_loss,
+    frame_losses,
 )
+from motiontransfer.training.optimization import Adversaries, LossesOf
+from motiontransfer.video.tensors import frames_to_tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowBatch:
+    """Consecutive frames with their poses, and maybe poses before the first; axis 1 is time."""
+
+    points: Float[Tensor, "batch poses joints 2"]
+    score: Float[Tensor, "batch poses joints"]
+    frames: Float[Tensor, "batch time 3 height width"]
+
+    def to(self, device: torch.device) -> "WindowBatch":
+        """Copy to a device."""
+        return WindowBatch(
+            points=self.points.to(device, non_blocking=True),
+            score=self.score.to(device, non_blocking=True),
+            frames=self.frames.to(device, non_blocking=True),
+        )
+
+
+class WindowDataset:
+    """Every window of consecutive training frames in all of which a body was found."""
+
+    def __init__(
+        self, clips: Sequence[TargetClip], *, window_frames: int = 2, conditioning_poses: int = 1
+    ) -> None:
+        """Find the windows.
+
+        Args:
+            conditioning_poses: poses that the generator is shown for one frame, its own and those
+                before; before the first training frame there are none, and they come as missing.
+        """
+        self.clips = list(clips)
+        self._window_frames, self._poses_before = window_frames, conditioning_poses - 1
+        self.windows: list[tuple[int, int]] = []
+        """(clip, frame_index of the window's first frame)."""
+        self.num_windows_without_body = 0
+        """Windows left out because no body was found in one of their frames."""
+        for index, clip in enumerate(self.clips):
+            body = clip.keypoints.score[:, clip.keypoints.skeleton.slice("body")]
+            found: np.ndarray = np.any(body > 0, axis=1)
+            for first in clip.training[: max(len(clip.training) - window_frames + 1, 0)]:
+                if found[first : first + window_frames].all():
+                    self.windows.append((index, first))
+                else:
+                    self.num_windows_without_body += 1
+        if not self.windows:
+            raise TrainingError(
+                f"no {window_frames} consecutive frames with a body among {len(self.clips)} clips; "
+                "see the coverage in artifacts/metrics/detect_keypoints"
+            )
+        self._frames = FrameCache([clip.frames for clip in self.clips])
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def batch(self, indices: Iterable[int]) -> WindowBatch:
+        """Read the windows with these indices."""
+        chosen = [self.windows[index] for index in indices]
+        poses = [self._poses(clip, first) for clip, first in chosen]
+        frames = [
+            frames_to_tensor([self._frames[clip, first + t] for t in range(self._window_frames)])
+            for clip, first in chosen
+        ]
+        return WindowBatch(
+            points=torch.from_numpy(np.stack([points for points, _ in poses])),
+            score=torch.from_numpy(np.stack([score for _, score in poses])),
+            frames=torch.stack(frames),
+        )
+
+    def _poses(self, clip_index: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+        clip = self.clips[clip_index]
+        start = max(first - self._poses_before, clip.training.start)
+        lacking = self._poses_before - (first - start)
+        poses = slice(start, first + self._window_frames)
+        padded = [
+            np.concatenate([np.zeros((lacking, *values.shape[1:]), values.dtype), values[poses]])
+            for values in (clip.keypoints.points, clip.keypoints.score)
+        ]
+        return padded[0], padded[1]
+
+
+_JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
+    "leg": ("knee", "ankle", "heel", "foot_index")
+}
+
+
+def limb_groups(skeleton: Skeleton) -> list[list[int]]:
+    """Joints of each limb that is hidden as a whole: arms (with hands), legs, hands, face."""
+    joints, groups = skeleton.joints, []
+    for side in ("left", "right"):
+        hand = f"{side}_hand"
+        hand_joints = [joint for name, names in skeleton.groups if name == hand for joint in names]
+        for limb, parts in _JOINTS_OF_LIMB.items():
+            groups.append([f"{side}_{part}" for part in parts])
+            if limb == "arm":
+                groups[-1] += hand_joints
+        groups.append(hand_joints)
+    groups.append([j for name, names in skeleton.groups if name.startswith("face") for j in names])
+    known = [[joints.index(joint) for joint in group if joint in joints] for group in groups]
+    return [group for group in known if group]
+
+
+def hide_limbs(
+    score: Float[Tensor, "batch time joints"],
+    indices: range,
+    *,
+    skeleton: Skeleton,
+    share: float,
+    seed: int,
+    step: int,
+) -> Float[Tensor, "batch time joints"]:
+    """Set one limb's scores to 0, in all poses of a window alike, in a share of the windows."""
+    if share == 0:
+        return score
+    groups, hidden = limb_groups(skeleton), score.clone()
+    generator = make_generator(seed, step, "limb_dropout")
+    # All from index 0 on: how many of them are drawn does not change any.
+    numbers = torch.rand((indices.stop, 2), generator=generator)[indices.start :]
+    for sample, (drawn, which) in enumerate(numbers.tolist()):
+        if drawn < share:
+            hidden[sample][:, groups[int(which * len(groups))]] = 0
+    return hidden
+
 
 Resolution = Literal["full", "half"]
 

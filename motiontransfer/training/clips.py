@@ -1,11 +1,41 @@
-"""A target's clips on disk, and how each is split into training frames and a held-out tail."""
+"""A target's clips, each split into training frames and a held-out tail."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.keypoints import Keypoints, read_keypoints
-from motiontransfer.training.split import HeldOut, split_clip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """How a target's clips are split; kept with the weights, for whoever evaluates them."""
+
+    held_out_fraction: float
+    """Share of each clip's end that is never trained on."""
+
+    gap_frames: int
+    """Frames left out between the two."""
+
+
+def split_clip(
+    num_frames: int, *, held_out_fraction: float, gap_frames: int
+) -> tuple[range, range]:
+    """Return (training frames, held-out frames); the gap between them belongs to neither.
+
+    Raises:
+        TrainingError: fewer than two frames would be left to train on.
+    """
+    num_held_out = round(num_frames * held_out_fraction)
+    gap = gap_frames if num_held_out else 0
+    num_training = num_frames - num_held_out - gap
+    if num_training < 2:
+        raise TrainingError(
+            f"a clip of {num_frames} frames leaves {max(num_training, 0)} to train on after "
+            f"holding out {num_held_out} and a gap of {gap}; expected at least 2; use a longer "
+            "clip, or lower train_gan.held_out_fraction or train_gan.gap_frames"
+        )
+    return range(num_training), range(num_frames - num_held_out, num_frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.nets.blocks import InstanceNorm, downsample_by_2
+from motiontransfer.models.layers import InstanceNorm, downsample_by_2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

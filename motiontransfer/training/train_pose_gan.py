@@ -1,4 +1,4 @@
-"""Training of one target's main generator: one run, or two coarse-to-fine."""
+"""Training of the main generator, coarse to fine where the architecture is local."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,36 +8,144 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from motiontransfer.nets.blocks import count_parameters, downsample_by_2
-from motiontransfer.nets.frame_generator import (
+from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
+from motiontransfer.models.generators import (
     ForegroundGenerator,
     FrameGenerator,
+    GeneratorConfig,
     HalfSizeGenerator,
+    build_generator,
+    start_from_global,
 )
+from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialise
+from motiontransfer.models.vgg import Perceptual
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.source_fingerprint import source_files
-from motiontransfer.training.adversaries import Adversaries
 from motiontransfer.training.background import median_background
-from motiontransfer.training.checkpoints import run_folder, run_key
-from motiontransfer.training.coarse_to_fine import (
-    global_networks,
-    global_settings,
-    split_schedule,
-    start_from_coarse,
+from motiontransfer.training.checkpoint import run_folder, run_key
+from motiontransfer.training.clips import HeldOut, TargetClip
+from motiontransfer.training.config import Schedule
+from motiontransfer.training.distributed import arithmetic
+from motiontransfer.training.optimization import Adversaries
+from motiontransfer.training.pose_gan import GanSettings, GanTask, Resolution, WindowDataset
+from motiontransfer.training.run_log import (
+    RunPaths,
+    Throughput,
+    copy_logs,
+    log_results,
+    sample_grid,
+    spread,
 )
-from motiontransfer.training.dataset import WindowDataset
-from motiontransfer.training.device import arithmetic
-from motiontransfer.training.gan import GanSettings, GanTask, Resolution
-from motiontransfer.training.loop import fit
-from motiontransfer.training.main_networks import MainNetworks, Pair, build_pair
-from motiontransfer.training.perceptual_weights import Perceptual
-from motiontransfer.training.run_log import copy_logs
-from motiontransfer.training.run_paths import RunPaths, log_results
-from motiontransfer.training.samples import sample_grid, spread
-from motiontransfer.training.schedule import Schedule
-from motiontransfer.training.split import HeldOut
-from motiontransfer.training.target_clips import TargetClip
-from motiontransfer.training.throughput import Throughput
+from motiontransfer.training.trainer import fit
 from motiontransfer.training.weights import write_weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainNetworks:
+    """What is trained, on which pose maps, in windows of how many frames."""
+
+    generator: GeneratorConfig
+    discriminator: DiscriminatorConfig
+    style: PoseMapStyle
+    window_frames: int = 2
+    """Consecutive frames that are generated one from the other."""
+    global_only_fraction: float = 0.0
+    """Share of the steps that first train a local enhancer's global generator alone; 0: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A generator and the discriminator it is trained against."""
+
+    generator: FrameGenerator | ForegroundGenerator
+    discriminator: MultiscaleDiscriminator
+
+
+def build_pair(
+    networks: MainNetworks,
+    *,
+    background_image: Float[Tensor, "3 height width"] | None,
+) -> Pair:
+    """Build both with initial weights, drawn from torch's global random numbers.
+
+    Args:
+        background_image: the scene without the person, in [-1, 1]; needed with background `plate`.
+
+    Raises:
+        TrainingError: the generator is too deep for its frames.
+    """
+    generator = build_generator(networks.generator, background_image=background_image)
+    stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
+    check_depth(networks.generator.size, stride=stride, section="train_gan")
+    return Pair(
+        generator=generator.apply(initialise),
+        discriminator=_build_discriminator(networks).apply(initialise),
+    )
+
+
+def _build_discriminator(networks: MainNetworks) -> MultiscaleDiscriminator:
+    num_frames = min(networks.window_frames, 2)
+    return MultiscaleDiscriminator(
+        condition_channels=num_frames * networks.style.num_channels,
+        image_channels=num_frames * 3,
+        **asdict(networks.discriminator),
+    )
+
+
+_GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
+
+
+def split_schedule(schedule: Schedule, *, global_only_fraction: float) -> tuple[Schedule, Schedule]:
+    """Schedules of the global generator's training and of the local enhancer's.
+
+    Args:
+        global_only_fraction: share of the steps, and of `max_minutes`, of the first.
+    """
+    num_coarse = round(schedule.num_steps * global_only_fraction)
+    num_coarse = min(max(num_coarse, 1), schedule.num_steps - 1)
+    return (
+        schedule.part(num_coarse, share=global_only_fraction),
+        schedule.part(schedule.num_steps - num_coarse, share=1 - global_only_fraction),
+    )
+
+
+def global_networks(networks: MainNetworks) -> MainNetworks:
+    """Networks of the first training: the global generator, one discriminator scale fewer."""
+    height, width = networks.generator.size
+    return replace(
+        networks,
+        generator=replace(
+            networks.generator, architecture="global", size=(-(-height // 2), -(-width // 2))
+        ),
+        discriminator=replace(
+            networks.discriminator, num_scales=networks.discriminator.num_scales - 1
+        ),
+    )
+
+
+def global_settings(settings: GanSettings, networks: MainNetworks) -> GanSettings:
+    """Settings of the first training, for half the resolution and one discriminator scale fewer."""
+    num_scales = networks.discriminator.num_scales
+    losses = settings.frame_losses
+    return replace(
+        settings,
+        adversarial_weight=settings.adversarial_weight * (num_scales - 1) / num_scales,
+        frame_losses=replace(
+            losses,
+            foreground_radius_px=round(losses.foreground_radius_px / 2),
+            perceptual_weight=losses.perceptual_weight * _GLOBAL_PERCEPTUAL_SHARE,
+        ),
+    )
+
+
+def start_from_coarse(pair: Pair, trained: Adversaries) -> None:
+    """Initialise the networks of the second training with what the first one trained."""
+    average, discriminator = trained.generator_average, trained.discriminator
+    assert isinstance(average, type(pair.generator))
+    assert isinstance(discriminator, MultiscaleDiscriminator)
+    start_from_global(pair.generator, average)
+    pair.discriminator.start_from(discriminator)
+
 
 _NUM_BACKGROUND_FRAMES = 200
 _NUM_SAMPLES = 6

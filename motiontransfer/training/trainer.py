@@ -1,36 +1,86 @@
-"""Training loop: resume, step, log, sample, checkpoint.
-
-A task has networks and a step; the loop knows nothing of them. There is no best checkpoint: the
-frames that would choose it would no longer be held out.
-"""
+"""Training loop: resume, step, log, sample, checkpoint, stop on a signal."""
 
 import logging
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from types import FrameType
+from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from motiontransfer.training.batches import (
+from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from motiontransfer.training.config import Schedule
+from motiontransfer.training.data import (
     Dataset,
     PinnedDataset,
     RankBatch,
     batches_ahead,
     rank_indices,
 )
-from motiontransfer.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from motiontransfer.training.distributed import all_gather, barrier
-from motiontransfer.training.loss_report import LossReport
-from motiontransfer.training.run_log import RunLog, open_log, silent_log
-from motiontransfer.training.samples import Picture
-from motiontransfer.training.schedule import Schedule
-from motiontransfer.training.stopping import StopRequest, listening, pass_on
-from motiontransfer.training.throughput import ProgressMeter, Throughput
+from motiontransfer.training.run_log import (
+    LossReport,
+    Picture,
+    ProgressMeter,
+    RunLog,
+    Throughput,
+    open_log,
+    silent_log,
+)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Which signal has come, if any."""
+
+    def __init__(self) -> None:
+        self.signal_number = 0
+        """0: none."""
+
+
+@contextmanager
+def listening() -> Generator[StopRequest]:
+    """Note the first signal to stop instead of obeying it."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request  # signals come to the main thread, and only it may say who gets them
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def put_back() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        request.signal_number = number
+        put_back()
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup, for example
+            signal.signal(number, note)
+    try:
+        yield request
+    finally:
+        put_back()
+
+
+def pass_on(signal_number: int) -> NoReturn:
+    """End as the signal would have ended the process.
+
+    Raises:
+        KeyboardInterrupt: it was Ctrl-C, or whoever handles the signal returns.
+    """
+    signal.raise_signal(signal_number)
+    raise KeyboardInterrupt
+
 
 _logger = logging.getLogger(__name__)
 

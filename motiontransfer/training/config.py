@@ -1,12 +1,14 @@
-"""Training schedule: steps, time limit, learning rate decay, logging intervals.
+"""Params that every training stage has: length, learning rate, devices, logging."""
 
-The learning rate is constant, then decays linearly to zero, as in pix2pixHD, by steps or, with a
-time limit, by whichever of steps and time is further.
-"""
-
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from motiontransfer.training.batches import Order
+from lightning_fabric import Fabric
+from pydantic import Field
+
+from motiontransfer.params import Section
+from motiontransfer.training.data import Order
+from motiontransfer.training.distributed import Devices, Precision, launched_fabric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +56,44 @@ class Schedule:
         """Return the schedule of some of the steps, which has this share of the time."""
         minutes = None if self.max_minutes is None else share * self.max_minutes
         return replace(self, num_steps=num_steps, max_minutes=minutes)
+
+
+class RunParams(Section):
+    """Base of every training stage's section."""
+
+    seed: int = Field(ge=0)
+    steps: int = Field(ge=0)
+    max_minutes: float | None = Field(gt=0)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    lr_decay_start: float = Field(ge=0, le=1)
+    devices: Devices
+    precision: Precision
+    log_every_steps: int = Field(ge=1)
+    sample_every_steps: int = Field(ge=1)
+    checkpoint_every_steps: int = Field(ge=1)
+
+    @property
+    def schedule(self) -> Schedule:
+        """Steps, learning rate and logging intervals."""
+        return self.fill(Schedule, num_steps=self.steps)
+
+    def launched(self) -> AbstractContextManager[Fabric]:
+        """The processes that train together, ended with the block."""
+        return launched_fabric(
+            precision=self.precision,
+            devices=self.devices,
+            batch_size=self.batch_size,
+        )
+
+
+class TrainingParams(RunParams):
+    """Base of the sections that train generators against discriminators."""
+
+    compile: bool
+    num_filters: int = Field(ge=1)
+    num_downsamplings: int = Field(ge=1)
+    num_residual_blocks: int = Field(ge=0)
+    discriminator_filters: int = Field(ge=1)
+    discriminator_layers: int = Field(ge=1)
+    ema_decay: float = Field(ge=0, lt=1)

@@ -14,8 +14,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from motiontransfer.errors import MissingLibraryError
-from motiontransfer.nets.blocks import update_average
-from motiontransfer.training.checkpoints import (
+from motiontransfer.models.layers import update_average
+from motiontransfer.training.checkpoint import (
     adam_state,
     laid_out_like,
     load_adam_state,

@@ -1,0 +1,1 @@
+"""Networks: generators, discriminators, face networks, VGG19."""
