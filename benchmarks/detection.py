@@ -27,10 +27,9 @@ from statistics import median
 import psutil
 
 from motiontransfer.keypoints import write_detections
-from motiontransfer.parallel import Compute
+from motiontransfer.parallel import Compute, import_ray
 from motiontransfer.pose.detection import detect_clip, run_detector
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
-from motiontransfer.ray_workers import import_ray
 from motiontransfer.video.frame_store import FrameStore, FrameWriter
 
 PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}

@@ -1,30 +1,39 @@
-"""Work shared out among processes: on this machine, or on a Ray cluster.
+"""Ordered parallel map over processes of this machine (loky) or of a Ray cluster.
 
-Hides who the workers are and how they are reached. What they are given and what they return travels
-by value, so they need no common disk; results come in the order of the items, however many workers
-there are. A worker computes with one thread, because a sum depends on how it is split up.
+Items and results travel by value, so a cluster needs no common disk. Each worker computes with one
+thread, because a floating-point sum depends on how it is split up: the same bytes come out with any
+number of workers.
 """
 
+import importlib
+import os
+import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from itertools import chain, islice
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from types import ModuleType
+from typing import Literal, TypeVar
+from weakref import WeakKeyDictionary
 
+import loky
+from loky import process_executor
+from loky.process_executor import TerminatedWorkerError
 from pydantic import Field, model_validator
 
 from motiontransfer.errors import ComputeError, MotionTransferError
-from motiontransfer.local_workers import LocalWorkers
 from motiontransfer.params import Section
-from motiontransfer.ray_workers import RayWorkers
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_IDLE_SECONDS = 60  # workers outlive a call: loading MediaPipe takes seconds
+_CONNECT_SECONDS = 10
+_MAX_RETRIES = 2  # of a Ray task whose worker or machine is lost
+
 
 class Compute(Section):
-    """Section `compute` of params.yaml: who does the work. It changes nothing but the time."""
+    """Section `compute` of params.yaml: where the work is done. It changes nothing but the time."""
 
     backend: Literal["local", "ray"]
     """Processes on this machine, or tasks on a Ray cluster (extra `ray`)."""
@@ -48,99 +57,140 @@ def run_parallel(
 ) -> Iterator[_Result]:
     """Yield function(item) for each item, in order and as they come.
 
-    Items are taken when a worker is about to be free, and no more than two results a worker wait
-    for whoever takes them.
+    At most two items a worker are taken before the first of them is yielded.
 
     Args:
         function: can be imported by the workers.
         items: `str(item)` names it in errors.
 
     Raises:
-        ComputeError: no workers can be had, or one was killed.
-        MotionTransferError: what the function raises; no result comes after it.
+        ComputeError: no workers are available, or one was killed.
+        MotionTransferError: raised by the function; no result comes after it.
     """
-    remaining, call = iter(items), partial(_call, function)
-    workers: _Workers = (
-        RayWorkers(compute.address, compute.num_workers)
-        if compute.backend == "ray"
-        else LocalWorkers(compute.num_workers)
-    )
-    first = list(islice(remaining, workers.num_workers))
+    remaining = iter(items)
+    first = list(islice(remaining, compute.num_workers or loky.cpu_count()))
     if not first:
         return
-    workers.start(len(first))
+    pool = _RayPool(compute) if compute.backend == "ray" else _LocalPool(len(first))
     waiting: deque[tuple[str, Future[_Result | MotionTransferError]]] = deque()
     try:
         for item in chain(first, remaining):
-            waiting.append((str(item), workers.submit(call, item)))
-            while waiting and not _has_room(waiting, workers):
-                if waiting[0][1].done():
-                    yield _outcome(waiting, workers)
-                else:
-                    wait(_unfinished(waiting), return_when=FIRST_COMPLETED)
+            if len(waiting) == pool.max_waiting:
+                yield _next_result(waiting)
+            waiting.append((str(item), pool.submit(function, item)))
         while waiting:
-            yield _outcome(waiting, workers)
-    finally:
-        workers.drop(_unfinished(waiting))
-
-
-def _unfinished(waiting: Iterable[tuple[str, Future]]) -> list[Future]:
-    return [future for _, future in waiting if not future.done()]
-
-
-def _has_room(waiting: deque[tuple[str, Future]], workers: "_Workers") -> bool:
-    """Whether one more item may be handed out."""
-    running = len(_unfinished(waiting))
-    return running < workers.max_running and len(waiting) <= 2 * workers.num_workers
-
-
-@runtime_checkable
-class _Workers(Protocol):
-    num_workers: int
-    """How many work at once."""
-
-    max_running: int
-    """How many items may be with the workers at once."""
-
-    killed: tuple[type[Exception], ...]
-    """What a killed worker's future raises."""
-
-    def start(self, num_items: int) -> None:
-        """Get ready for items of which there are at least so many."""
-        ...
-
-    def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future[_Result]: ...
-
-    def drop(self, futures: Sequence[Future]) -> None:
-        """Stop working on what nobody will take any more."""
-        ...
-
-
-def _outcome(
-    waiting: deque[tuple[str, Future[_Result | MotionTransferError]]], workers: _Workers
-) -> _Result:
-    """Take the first result, waiting for it."""
-    suspects = [name for name, future in waiting if not _ended_well(future)][: workers.num_workers]
-    _, future = waiting.popleft()
-    try:
-        outcome = future.result()
-    except workers.killed as error:
+            yield _next_result(waiting)
+    except pool.killed as error:
+        unfinished = [name for name, future in waiting if not future.done() or future.exception()]
         raise ComputeError(
-            f"a worker was killed, perhaps out of memory, at {' or '.join(suspects)}; lower "
-            "compute.num_workers, or free memory"
+            "a worker was killed, perhaps out of memory, at "
+            f"{' or '.join(unfinished[: pool.num_workers])}; lower compute.num_workers, or free "
+            "memory"
         ) from error
+    finally:
+        if waiting:
+            pool.stop([future for _, future in waiting])
+
+
+def _call(function: Callable[[_Item], _Result], item: _Item) -> _Result | MotionTransferError:
+    """Run in a worker; an error of the user's comes back as a value, without a remote traceback."""
+    try:
+        return function(item)
+    except MotionTransferError as error:
+        return error
+
+
+def _next_result(
+    waiting: deque[tuple[str, Future[_Result | MotionTransferError]]],
+) -> _Result:
+    outcome = waiting[0][1].result()
+    waiting.popleft()
     if isinstance(outcome, MotionTransferError):
         raise outcome
     return outcome
 
 
-def _ended_well(future: Future) -> bool:
-    return future.done() and not future.cancelled() and future.exception() is None
+class _LocalPool:
+    """Processes of this machine, kept for the next call."""
+
+    def __init__(self, num_workers: int) -> None:
+        self.num_workers, self.max_waiting = num_workers, 2 * num_workers
+        self.killed: tuple[type[Exception], ...] = (TerminatedWorkerError,)
+        self._executor = loky.get_reusable_executor(
+            max_workers=num_workers,
+            timeout=_IDLE_SECONDS,
+            initializer=_allow_growth,
+            env={"OMP_NUM_THREADS": "1"},
+        )
+
+    def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future:
+        return self._executor.submit(_call, function, item)
+
+    def stop(self, futures: Iterable[Future]) -> None:
+        wait([future for future in futures if not future.cancel()])
+        self._executor.shutdown()  # cancelled items would count as running for a while
 
 
-def _call(function: Callable[[_Item], _Result], item: _Item) -> _Result | MotionTransferError:
-    """Run in a worker: a fault of the user's comes back as a value, without the way it took."""
+def _allow_growth() -> None:
+    """In a worker: loky takes 300 MB more than the first item needed for a leak, and ends it."""
+    process_executor._USE_PSUTIL = False
+
+
+class _RayPool:
+    """Ray tasks of one thread each; Ray repeats those whose worker or machine was lost."""
+
+    def __init__(self, compute: Compute) -> None:
+        self._ray = import_ray()
+        if not self._ray.is_initialized():
+            _connect(self._ray, compute.address)
+        num_cores = int(self._ray.cluster_resources().get("CPU", 1))
+        self.num_workers = compute.num_workers or num_cores
+        self.max_waiting = compute.num_workers or 2 * num_cores
+        errors = self._ray.exceptions
+        self.killed: tuple[type[Exception], ...] = (
+            *(errors.WorkerCrashedError, errors.OutOfMemoryError),
+            *(errors.NodeDiedError, errors.ObjectLostError),
+        )
+        self._call = self._ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(_call)
+        self._tasks: WeakKeyDictionary[Future, object] = WeakKeyDictionary()
+
+    def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future:
+        task = self._call.options(name=str(item)).remote(function, item)
+        future = task.future()
+        self._tasks[future] = task
+        return future
+
+    def stop(self, futures: Iterable[Future]) -> None:
+        for future in futures:
+            self._ray.cancel(self._tasks[future])
+
+
+def _connect(ray: ModuleType, address: str | None) -> None:
     try:
-        return function(item)
-    except MotionTransferError as error:
-        return error
+        if address is not None:  # a cluster that does not answer: Ray itself would try for minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+        ray.init(address, log_to_driver=False, configure_logging=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ComputeError(
+            f"compute.address: no Ray cluster at {address}: {' '.join(str(error).split())}; "
+            "expected ray://host:10001 or host:6379 of one that runs, or null; if it wants a "
+            "token, set RAY_AUTH_MODE=token here too"
+        ) from error
+
+
+def import_ray() -> ModuleType:
+    """Import Ray.
+
+    Raises:
+        ComputeError: it is not installed.
+    """
+    # Below `uv run`, Ray would make an environment for its workers; they have the one they are in.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    try:
+        return importlib.import_module("ray")
+    except ModuleNotFoundError as error:
+        raise ComputeError(
+            "compute.backend: ray: the package ray is not installed; `uv sync --extra ray` "
+            "installs it, or set backend: local"
+        ) from error

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from motiontransfer.ray_workers import import_ray
+from motiontransfer.parallel import import_ray
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"

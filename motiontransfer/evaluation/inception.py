@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
+from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.metrics import FrameFeatures
 from motiontransfer.models.vgg import read_tensors
-from motiontransfer.pretrained import Pretrained, pretrained_file
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"
 _URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_FILE}"

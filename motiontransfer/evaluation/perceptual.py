@@ -18,10 +18,10 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.metrics import PictureDistance
 from motiontransfer.models.vgg import read_tensors
-from motiontransfer.pretrained import Pretrained, pretrained_file
 
 DistanceName = Literal["lpips", "dists"]
 

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import ParamsError, WeightsError
 from motiontransfer.params import PARAMS_FILE
-from motiontransfer.pretrained import Pretrained, pretrained_file
 
 SLICES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 

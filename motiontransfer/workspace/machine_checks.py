@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-import joblib
+import loky
 from tqdm import tqdm
 
-from motiontransfer.pretrained import cache_folder
+from motiontransfer.downloads import cache_folder
 
 _PYTHONS = ((3, 11), (3, 12))
 _MODULES = ("av", "cv2", "mediapipe", "torch", "torchvision", "pyarrow", "dvc")
@@ -111,7 +111,7 @@ def _not_loaded(name: str, error: ImportError) -> CheckResult:
 def check_processor() -> CheckResult:
     """Cores and memory."""
     memory = _memory_bytes()
-    message = f"{joblib.cpu_count()} cores, {tqdm.format_sizeof(memory, 'B')} of memory"
+    message = f"{loky.cpu_count()} cores, {tqdm.format_sizeof(memory, 'B')} of memory"
     if memory < _LITTLE_MEMORY:
         return warning(
             "processor", message, "with less than 4 GB set compute.num_workers: 1 in params.yaml"

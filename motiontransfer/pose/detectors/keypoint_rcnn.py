@@ -15,9 +15,9 @@ from torchvision.models.detection import KeypointRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
+from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import ParamsError, WeightsError
 from motiontransfer.keypoints import People
-from motiontransfer.pretrained import Pretrained, pretrained_file
 from motiontransfer.skeleton import COCO_17, HOLISTIC, Skeleton, moved
 from motiontransfer.video.tensors import frames_to_tensor
 

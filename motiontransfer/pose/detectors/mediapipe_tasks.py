@@ -20,6 +20,7 @@ from mediapipe.tasks.metadata import schema_py_generated as tflite_schema
 from mediapipe.tasks.python import BaseOptions, vision
 from mediapipe.tasks.python.core.task_info import TaskInfo
 
+from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.keypoints import People, nobody
 from motiontransfer.pose.detectors.mediapipe_holistic import (
@@ -27,7 +28,6 @@ from motiontransfer.pose.detectors.mediapipe_holistic import (
     native_stderr_hidden,
     without_outsiders,
 )
-from motiontransfer.pretrained import Pretrained, pretrained_file
 from motiontransfer.skeleton import FACE_JOINTS, HOLISTIC, Skeleton
 
 WHEEL = "wheel"

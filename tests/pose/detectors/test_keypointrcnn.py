@@ -8,6 +8,7 @@ import pytest
 import skimage.data
 import torch
 
+from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.pose.detectors.keypoint_rcnn import (
     OFFICIAL_WEIGHTS,
@@ -16,7 +17,6 @@ from motiontransfer.pose.detectors.keypoint_rcnn import (
     joint_confidence,
     load_network,
 )
-from motiontransfer.pretrained import cache_folder
 from motiontransfer.skeleton import COCO_17, HOLISTIC
 
 CONFIG = KeypointRcnnConfig(

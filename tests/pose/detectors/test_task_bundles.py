@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.pose.detectors.mediapipe_tasks import (
     OFFICIAL_MODELS,
@@ -15,7 +16,6 @@ from motiontransfer.pose.detectors.mediapipe_tasks import (
     is_holistic,
     read_bundle,
 )
-from motiontransfer.pretrained import cache_folder
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.detectors.wheel_networks import holistic_bundle, packed, pose_networks
 

@@ -1,0 +1,122 @@
+"""Weights of pretrained networks: the user's own file, or one downloaded once and verified (pooch).
+
+Every published file is pinned by its SHA-256 in the code.
+"""
+
+import fcntl
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+
+from motiontransfer.errors import MissingFileError, WeightsError
+
+CACHE_VARIABLE = "MOTIONTRANSFER_CACHE"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pretrained:
+    """A published file, and what its absence means to a user."""
+
+    name: str
+    """The file's name, e.g. pose_landmarker_full.task."""
+
+    url: str
+    """A versioned address, whose content does not change."""
+
+    sha256: str
+    """Of its bytes, 64 hexadecimal digits."""
+
+    needed_by: str
+    """What does not work without it: `the detector mediapipe_tasks`."""
+
+    file_param: str
+    """The param that takes a file of the user's own, e.g. `detect_keypoints.model`."""
+
+    without: str
+    """How to go on without it, as an order: `set detect_keypoints.model: wheel`."""
+
+    @property
+    def remedies(self) -> str:
+        """What to do where the file is not available: the end of every error message."""
+        return (
+            f"put {self.url} (SHA-256 {self.sha256}) on this machine and name it in"
+            f" {self.file_param}, or {self.without}"
+        )
+
+
+def cache_folder() -> Path:
+    """Folder of the downloads: `$MOTIONTRANSFER_CACHE`, or one in the user's cache."""
+    return Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("motiontransfer"))
+
+
+def pretrained_file(pretrained: Pretrained, *, file: Path | None) -> Path:
+    """Return the path of the file, downloaded if necessary.
+
+    Args:
+        file: the user's own; used as it is, with a warning where it has the published file's name
+            but not its bytes.
+
+    Raises:
+        MissingFileError: the user's file is absent, or the download failed.
+        WeightsError: what was downloaded is not the published file.
+    """
+    if file is not None:
+        return _own_file(pretrained, file)
+    # Two versions of a file may have the same name.
+    cached = cache_folder() / f"{pretrained.sha256[:8]}_{pretrained.name}"
+    if not cached.exists():  # it gets this name only after its bytes were verified
+        _download(pretrained, cached)
+    return cached
+
+
+def _own_file(pretrained: Pretrained, file: Path) -> Path:
+    if not file.is_file():
+        raise MissingFileError(
+            f"{file}: no such file, asked for by {pretrained.file_param}; {pretrained.remedies}"
+        )
+    if file.name == pretrained.name and (got := pooch.file_hash(str(file))) != pretrained.sha256:
+        _logger.warning(
+            "%s: not the published %s: expected SHA-256 %s, got %s; used all the same",
+            file,
+            pretrained.name,
+            pretrained.sha256,
+            got,
+        )
+    return file
+
+
+def _download(pretrained: Pretrained, cached: Path) -> None:
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        lock = cached.with_name(f".{cached.name}.lock").open("w")
+    except OSError as error:
+        raise MissingFileError(
+            f"{pretrained.name}: missing, {pretrained.needed_by} needs it, and {cached.parent}"
+            f" cannot keep it ({error}); set ${CACHE_VARIABLE} to a folder that can,"
+            f" {pretrained.remedies}"
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start together download it once
+        try:
+            pooch.retrieve(
+                pretrained.url,
+                pretrained.sha256,
+                fname=cached.name,
+                path=cached.parent,
+                progressbar=sys.stderr.isatty(),
+            )
+        except OSError as error:
+            raise MissingFileError(
+                f"{pretrained.name}: missing, {pretrained.needed_by} needs it, and the download"
+                f" failed ({error}); {pretrained.remedies}"
+            ) from error
+        except ValueError as error:
+            reason = str(error).rstrip(".")
+            raise WeightsError(f"{pretrained.name}: {reason}; {pretrained.remedies}") from error
+        cached.chmod(0o644)  # pooch leaves its temporary file's 0600, and caches may be shared
