@@ -1,17 +1,32 @@
-"""Files that are either whole or absent: write beside the destination, then rename."""
+"""Atomic file replacement, JSON files, and CRC-32 checksums of artifacts.
+
+Parquet and safetensors files keep their checksums in a JSON text of their metadata, which has one
+for each array and one for itself; frame stores in Matroska's own CRC-32 elements
+(`motiontransfer.video.matroska_checksums`).
+"""
 
 import json
 import os
+import shutil
+import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from motiontransfer.errors import DamagedFileError
+
+_OWN = "crc32"
+_OF_ARRAYS = "array_crc32"
 
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """Yield a temporary path in the same folder, with the same suffix.
 
-    On success it becomes `path`; on an error it goes.
+    On success it becomes `path`; on an error it is deleted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
@@ -22,8 +37,24 @@ def replacing(path: Path) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(folder: Path) -> Generator[Path]:
+    """Yield an empty folder; on success it replaces `folder`, on an error it is deleted."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write JSON that a person can read and git can compare.
+    """Write indented JSON.
 
     Raises:
         ValueError: a number is not finite (JSON has no such numbers).
@@ -32,3 +63,66 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
         temporary.write_text(
             json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8"
         )
+
+
+def damaged(path: Path, cause: str) -> DamagedFileError:
+    """The error for a file that is not as it was written."""
+    return DamagedFileError(
+        f"{path}: damaged: {cause}; delete it, then `dvc checkout` or `dvc repro` brings it back"
+    )
+
+
+def array_checksum(array: Shaped[np.ndarray, "..."], *, kind: str | None = None) -> int:
+    """CRC-32 of an array's type, shape and bytes.
+
+    Args:
+        kind: name of the type, where the array is a view of another library's.
+    """
+    header = f"{kind or array.dtype.name} {array.shape}".encode()
+    return zlib.crc32(np.ascontiguousarray(array).data, zlib.crc32(header))
+
+
+def seal(content: Mapping[str, object], arrays: Mapping[str, int]) -> str:
+    """JSON text of a description and the checksums of the arrays that it comes with."""
+    whole = {**content, _OF_ARRAYS: dict(arrays)}
+    return json.dumps({**whole, _OWN: _json_checksum(whole)}, sort_keys=True)
+
+
+def unseal(path: Path, text: str | bytes | None) -> tuple[dict[str, object], dict[str, int]]:
+    """Inverse of `seal`: the description, and the checksums to compare with `check_arrays`.
+
+    Args:
+        path: for messages.
+        text: None where the file has none.
+
+    Raises:
+        DamagedFileError: the text is not as it was written, or holds no checksums.
+    """
+    try:
+        content = json.loads(text or "{}")
+    except ValueError as error:
+        raise damaged(path, "its metadata is not JSON") from error
+    if not isinstance(content, dict) or _OWN not in content:
+        raise DamagedFileError(
+            f"{path}: expected checksums in its metadata, got none: written by an older version or "
+            "another program, or damaged; delete it and make it again with `dvc repro`"
+        )
+    if content.pop(_OWN) != _json_checksum(content):
+        raise damaged(path, "the checksum of its metadata does not match")
+    arrays = content.pop(_OF_ARRAYS)
+    return content, arrays
+
+
+def check_arrays(path: Path, got: Mapping[str, int], expected: Mapping[str, int]) -> None:
+    """Compare checksums of the arrays that were read with those that were written.
+
+    Raises:
+        DamagedFileError: an array is missing, unknown or has other bytes; the message names it.
+    """
+    for name in sorted(got.keys() | expected.keys()):
+        if got.get(name) != expected.get(name):
+            raise damaged(path, f"the checksum of {name} does not match")
+
+
+def _json_checksum(content: Mapping[str, object]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())

@@ -8,8 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Shaped
 
-from motiontransfer.checksums import array_checksum, check_arrays, damaged, seal, unseal
-from motiontransfer.storage import replacing
+from motiontransfer.storage import (
+    array_checksum,
+    check_arrays,
+    damaged,
+    replacing,
+    seal,
+    unseal,
+)
 
 
 def write_table(

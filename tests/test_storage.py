@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from motiontransfer.storage import replacing, write_json
+from motiontransfer.storage import replacing, replacing_folder, write_json
 
 _BE_KILLED = """
 import os, signal, sys
@@ -76,3 +76,22 @@ def test_json_has_no_numbers_that_are_not_finite(tmp_path, number):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"loss": number})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_takes_the_place_of_the_old_one_as_a_whole(tmp_path):
+    folder = tmp_path / "subject" / "clip"
+    for name in ("old", "new"):
+        with replacing_folder(folder) as work:
+            (work / name).write_text(name)
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert [path.name for path in folder.parent.iterdir()] == ["clip"]
+
+
+def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path):
+    folder = tmp_path / "clip"
+    with replacing_folder(folder) as work:
+        (work / "old").touch()
+    with pytest.raises(FileNotFoundError), replacing_folder(folder) as work:
+        (work / "new").rename(work / "nowhere" / "new")
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"]

@@ -11,7 +11,7 @@ from motiontransfer.forensics.corruptions import Frames
 from motiontransfer.forensics.evaluation import score_frames, shrunk
 from motiontransfer.forensics.model import Calibration, read_detector
 from motiontransfer.progress import track
-from motiontransfer.video.reader import VideoFacts, read_facts, read_pictures, upright
+from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
 
 _SMALLEST_SIDE_PX = 32
 _NUM_DRAWS = 1000
@@ -49,7 +49,7 @@ def judge_video(path: Path, weights: Path) -> Judgement:
         VideoError: it cannot be read, is too small or short, or nothing moves in it.
     """
     detector = read_detector(weights)
-    facts = read_facts(path)
+    facts = read_metadata(path)
     if min(facts.size) < _SMALLEST_SIDE_PX:
         raise VideoError(
             f"{path}: expected pictures of at least {_SMALLEST_SIDE_PX} pixels a side, got "
@@ -88,11 +88,11 @@ def _judgement(
     )
 
 
-def _seconds(facts: VideoFacts, *, max_height: int) -> Iterator[tuple[float, Frames]]:
+def _seconds(facts: VideoMetadata, *, max_height: int) -> Iterator[tuple[float, Frames]]:
     """Yield each second's start and frames, and with them the first frame after it."""
     frames: list[np.ndarray] = []
     origin, second = 0.0, 0
-    pictures = read_pictures(facts)
+    pictures = read_frames(facts)
     name = f"judge {facts.path.name}"
     for timed in track(pictures, name, total=facts.num_frames or 0):
         if not frames:

@@ -12,7 +12,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from motiontransfer.checksums import array_checksum, check_arrays, damaged, seal, unseal
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.models.faces import (
     FaceGenerator,
@@ -22,7 +21,14 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.pose.rendering import PoseMapStyle
-from motiontransfer.storage import replacing
+from motiontransfer.storage import (
+    array_checksum,
+    check_arrays,
+    damaged,
+    replacing,
+    seal,
+    unseal,
+)
 from motiontransfer.training.clips import HeldOut
 
 FORMAT_VERSION = 1

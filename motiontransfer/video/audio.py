@@ -17,7 +17,7 @@ _MP3_IN_MP4_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
 
 
 class SoundMuxer:
-    """Adds a sound file's first track to an MP4 under construction, as far as it is asked to."""
+    """Interleaves a sound file's audio track with the frames of an MP4."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class SoundMuxer:
         *,
         offset_seconds: float,
     ) -> None:
-        """Add the stream; packets follow with `write_until`.
+        """Add the audio stream.
 
         Args:
             output: nothing may have been written to it yet.
@@ -38,7 +38,7 @@ class SoundMuxer:
         if source is None:
             raise VideoError(f"{container.name}: holds no sound; expected an audio stream")
         offset = Fraction(offset_seconds).limit_denominator(1_000_000)
-        if can_be_copied(source):
+        if _can_be_copied(source):
             stream = output.add_stream_from_template(source)
             self._packets = _copied(container, source, stream, offset)
         else:
@@ -52,22 +52,19 @@ class SoundMuxer:
 
     def write_until(self, end_seconds: Fraction) -> None:
         """Write the packets that start before this time."""
-        while self._pending is not None:
-            packet = self._pending
-            if _start_of(packet) >= end_seconds:
-                return
-            self._output.mux_one(packet)
+        while self._pending is not None and _start_of(self._pending) < end_seconds:
+            self._output.mux_one(self._pending)
             self._pending = next(self._packets, None)
 
 
 def copy_sound(source: Path, path: Path, *, origin_seconds: float) -> float | None:
-    """Copy a file's sound packets, untouched, into a Matroska file of their own.
+    """Stream-copy a file's audio into a Matroska file.
 
     Args:
-        origin_seconds: the first picture's time on the source's clock.
+        origin_seconds: the first frame's time on the source's clock.
 
     Returns:
-        What to add to the new file's timestamps so that 0 is the first picture; None where the
+        Offset that, added to the new file's timestamps, makes 0 the first frame; None where the
         track holds no packet (then no file is written).
 
     Raises:
@@ -80,28 +77,23 @@ def copy_sound(source: Path, path: Path, *, origin_seconds: float) -> float | No
         first = next(packets, None)
         if first is None:
             return None
-        start = _start_of(first)
+        start, first_pts = _start_of(first), first.pts or 0
         try:
-            with replacing(path) as temporary:
-                _write_packets(temporary, stream, chain([first], packets))
+            with (
+                replacing(path) as temporary,
+                open_output(temporary, container_format="matroska", options=BITEXACT) as output,
+            ):
+                copy = output.add_stream_from_template(stream)
+                for packet in chain([first], packets):
+                    packet.pts = packet.dts = (packet.pts or 0) - first_pts
+                    packet.stream = copy
+                    output.mux_one(packet)
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
                 f"{source}: its sound ({stream.codec_context.name}) cannot be stored: {error};"
                 " convert it to AAC, or remove it"
             ) from error
     return round(start - origin_seconds, 6)
-
-
-def _write_packets(path: Path, source: av.AudioStream, packets: Iterator[av.Packet]) -> None:
-    first_pts: int | None = None
-    with open_output(path, container_format="matroska", options=BITEXACT) as output:
-        stream = output.add_stream_from_template(source)
-        for packet in packets:
-            assert packet.pts is not None
-            first_pts = packet.pts if first_pts is None else first_pts
-            packet.pts = packet.dts = packet.pts - first_pts
-            packet.stream = stream
-            output.mux_one(packet)
 
 
 def _start_of(packet: av.Packet) -> float:
@@ -111,10 +103,7 @@ def _start_of(packet: av.Packet) -> float:
 
 
 def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
-    """Yield packets that have a time, up to the first that cannot be read.
-
-    Damage is the pictures' affair.
-    """
+    """Packets with a timestamp, up to the first that cannot be read; frames tell of damage."""
     while True:
         try:
             packet = next(packets)
@@ -124,8 +113,8 @@ def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
             yield packet
 
 
-def can_be_copied(source: av.AudioStream) -> bool:
-    """Tell whether an MP4 takes the packets as they are."""
+def _can_be_copied(source: av.AudioStream) -> bool:
+    """MP4 takes the packets without re-encoding."""
     context = source.codec_context
     if context.name.startswith("aac"):
         return bool(context.extradata)  # ADTS carries its header in each packet instead
@@ -174,17 +163,12 @@ def _encoded(
                 start = round((Fraction(seconds_of(block) or 0) + offset) * rate)
                 samples = block.to_ndarray()[:, max(-start, 0) :]
                 if samples.shape[1]:
-                    yield from stream.encode(_audio_frame(samples, max(start, 0), stream))
+                    frame = av.AudioFrame.from_ndarray(
+                        np.ascontiguousarray(samples, np.float32), format="fltp", layout=layout
+                    )
+                    frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+                    frame.pts = max(start, 0)
+                    yield from stream.encode(frame)
     except av.FFmpegError as error:
         raise VideoError(f"{container.name}: sound cannot be decoded: {error.strerror}") from error
     yield from stream.encode(None)
-
-
-def _audio_frame(samples: np.ndarray, start: int, stream: av.AudioStream) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(
-        np.ascontiguousarray(samples), format="fltp", layout=stream.codec_context.layout.name
-    )
-    frame.sample_rate = stream.codec_context.sample_rate
-    frame.time_base = Fraction(1, frame.sample_rate)
-    frame.pts = start
-    return frame

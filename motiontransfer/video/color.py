@@ -27,8 +27,10 @@ _TABLE_SIZE = 4096
 
 
 def to_srgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
-    """Return a decoded frame as 8-bit sRGB."""
-    matrix = _assumed_matrix(frame)
+    """Convert a decoded frame to 8-bit sRGB; untagged HD counts as BT.709, as in players."""
+    is_hd = frame.height > _SD_HEIGHT or frame.width > _SD_WIDTH
+    is_untagged = frame.colorspace == _UNTAGGED and not frame.format.is_rgb
+    matrix = Colorspace.ITU709 if is_hd and is_untagged else None
     if frame.color_trc in _HDR:
         wide = frame.to_ndarray(
             format="rgb48le", interpolation=_SCALING, src_colorspace=matrix, threads=1
@@ -42,7 +44,7 @@ def to_srgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
 def tone_mapped(
     signal: UInt16[np.ndarray, "height width 3"], *, transfer: ColorTrc
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Return the sRGB picture of a BT.2020 signal in PQ or HLG.
+    """Tone-map a BT.2020 signal in PQ or HLG to sRGB.
 
     Args:
         signal: full range, 65535 is 1.0.
@@ -58,13 +60,6 @@ def tone_mapped(
     return _srgb_table()[steps.astype(np.int32)]
 
 
-def _assumed_matrix(frame: av.VideoFrame) -> Colorspace | None:
-    """Return BT.709 for untagged HD, as players do; None leaves it to the tags, or to BT.601."""
-    is_hd = frame.height > _SD_HEIGHT or frame.width > _SD_WIDTH
-    is_tagged = frame.colorspace != _UNTAGGED
-    return Colorspace.ITU709 if is_hd and not is_tagged and not frame.format.is_rgb else None
-
-
 def _rolled_off(light: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Compress light (1 = diffuse white) into [0, 1]: the same up to the knee, peak becomes 1."""
     end = (_PEAK / _DIFFUSE_WHITE - _KNEE) / (1 - _KNEE)
@@ -75,10 +70,7 @@ def _rolled_off(light: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 
 @lru_cache(maxsize=2)
 def _light_table(transfer: ColorTrc) -> Float[np.ndarray, " codes"]:
-    """Return linear light for each 12-bit code.
-
-    PQ in units of diffuse white, HLG as scene light in [0, 1].
-    """
+    """Linear light of 12-bit codes; PQ in units of diffuse white, HLG as scene light in [0, 1]."""
     signal = np.arange(_TABLE_SIZE) / (_TABLE_SIZE - 1)
     if transfer == ColorTrc.SMPTE2084:
         power = signal ** (32 / 2523)

@@ -1,14 +1,14 @@
 """Lossless frame storage: FFV1 in Matroska, every frame a key frame, random access."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import av
 import numpy as np
@@ -23,7 +23,7 @@ from motiontransfer.video.reader import BITEXACT, open_input, open_output, secon
 from motiontransfer.video.resampling import recognise_rate
 
 CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
-
+_ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
 # Short clusters: a reader jumps to the one it needs and finds little else in it.
 _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
 
@@ -32,7 +32,7 @@ class FrameWriter:
     """Writes a frame store; the file appears only when the `with` block ends well."""
 
     def __init__(self, path: Path, *, size: tuple[int, int], frame_rate: Fraction) -> None:
-        """Prepare; nothing is written before the `with` block begins.
+        """Prepare to write in a `with` block.
 
         Args:
             size: (height, width) of every frame, pixels.
@@ -51,11 +51,10 @@ class FrameWriter:
             )
             stream = self._container.add_stream(CODEC, rate=self.frame_rate)
             stream.width, stream.height, stream.pix_fmt = width, height, PIXEL_FORMAT
-            context = stream.codec_context
-            context.gop_size = 1
-            context.thread_count = 4
-            context.options = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
-            context.flags |= Flags.bitexact
+            stream.codec_context.gop_size = 1
+            stream.codec_context.thread_count = 4
+            stream.codec_context.options = _ENCODER_OPTIONS
+            stream.codec_context.flags |= Flags.bitexact
             self._stream = stream
             self._stack = stack.pop_all()
         return self
@@ -71,8 +70,7 @@ class FrameWriter:
                 f"{self.path}: frame {self.num_frames}: expected {(*self.size, 3)},"
                 f" got {frame.shape}"
             )
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        picture = picture.reformat(format=PIXEL_FORMAT)
+        picture = _to_bgr0(frame)
         picture.pts = self.num_frames
         picture.time_base = 1 / self.frame_rate
         self._container.mux(self._stream.encode(picture))
@@ -93,6 +91,11 @@ class FrameWriter:
             self._container.mux(self._stream.encode(None))
 
 
+def _to_bgr0(frame: UInt8[np.ndarray, "height width 3"]) -> av.VideoFrame:
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    return picture.reformat(format=PIXEL_FORMAT)
+
+
 class FrameStore:
     """Reads the frames of a constant-rate file: by index in any order, or a range in order."""
 
@@ -105,7 +108,7 @@ class FrameStore:
         Raises:
             MissingFileError: no such file.
             VideoError: the file holds no frames.
-            DamagedFileError: it was cut, or what it says of itself is damaged.
+            DamagedFileError: it was cut, or its header or index is damaged.
         """
         self.path = path
         self._stack = ExitStack()
@@ -116,9 +119,11 @@ class FrameStore:
             self._checksums = MatroskaChecksums(path)
         is_own = self._checksums is not None and context.pix_fmt == PIXEL_FORMAT
         self.decoder_settings: bytes | None = (context.extradata or b"") if is_own else None
-        """What a decoder must know of a file that `FrameWriter` wrote; None for other files."""
+        """Codec extradata of a file that `FrameWriter` wrote; None for other files."""
         self.size: tuple[int, int] = (context.height, context.width)
-        self.frame_rate: Fraction = _constant_rate(self._stream, path)
+        if not self._stream.average_rate:
+            raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")
+        self.frame_rate: Fraction = recognise_rate(self._stream.average_rate)
         self._num_frames = self._count_frames()
 
     def _open(self) -> None:
@@ -239,30 +244,24 @@ class FrameStore:
         self.close()
 
 
-def _constant_rate(stream: av.VideoStream, path: Path) -> Fraction:
-    if not stream.average_rate:
-        raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")
-    return recognise_rate(stream.average_rate)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedFrames:
-    """Frames of a video, each encoded by itself."""
+    """FFV1 packets of a video's frames, to send to a worker that has not the file."""
 
     video: Path
-    """Where they were; for messages."""
+    """The file; for messages."""
 
     indices: range
-    """Which of its frames they are, ascending."""
+    """Frame index of each packet, ascending."""
 
     size: tuple[int, int]
     """(height, width), pixels."""
 
     decoder_settings: bytes
-    """What FFV1's decoder must know before the first packet (`extradata`)."""
+    """Codec extradata."""
 
     packets: tuple[bytes, ...]
-    """One a frame."""
+    """One packet a frame."""
 
     def decoded(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
         """Yield the frames in order.
@@ -270,12 +269,8 @@ class EncodedFrames:
         Raises:
             VideoError: a frame is damaged.
         """
-        context = av.CodecContext.create(CODEC, "r")
-        assert isinstance(context, av.VideoCodecContext)
-        context.height, context.width = self.size
-        context.pix_fmt = PIXEL_FORMAT
+        context = _ffv1_context("r", self.size)
         context.extradata = self.decoder_settings
-        context.thread_count = 1
         for index, packet in zip(self.indices, self.packets, strict=True):
             try:
                 pictures = context.decode(av.Packet(packet))
@@ -289,7 +284,7 @@ class EncodedFrames:
 
 
 def encode_frames(video: Path, indices: range) -> EncodedFrames:
-    """Some frames of a video.
+    """Copy the packets of a frame store; frames of other videos are encoded losslessly.
 
     Args:
         indices: ascending; at least one.
@@ -300,25 +295,31 @@ def encode_frames(video: Path, indices: range) -> EncodedFrames:
         VideoError: a frame is missing or, where it must be decoded, damaged.
     """
     with FrameStore(video) as store:
-        copied = _copied(store, indices)
-        if copied is not None:
-            return copied
-        with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-            path = Path(folder) / "frames.mkv"
-            with FrameWriter(path, size=store.size, frame_rate=store.frame_rate) as writer:
-                frames = store.frames(indices.start, indices[-1] + 1)
-                for frame in islice(frames, 0, None, indices.step):
-                    writer.write(frame)
-            with FrameStore(path) as encoded:
-                copied = _copied(encoded, range(len(indices)))
-    assert copied is not None
-    return replace(copied, video=video, indices=indices)
+        size, settings = store.size, store.decoder_settings
+        packets = None if settings is None else _copied(store, indices)
+        if settings is None or packets is None:
+            encoder = _ffv1_context("w", size)
+            encoder.time_base, encoder.options = 1 / store.frame_rate, _ENCODER_OPTIONS
+            encoder.gop_size = 1
+            frames = islice(store.frames(indices.start, indices[-1] + 1), 0, None, indices.step)
+            packets = [bytes(encoder.encode(_to_bgr0(frame))[0]) for frame in frames]
+            settings = encoder.extradata or b""
+    return EncodedFrames(
+        video=video, indices=indices, size=size, decoder_settings=settings, packets=tuple(packets)
+    )
 
 
-def _copied(store: FrameStore, indices: range) -> EncodedFrames | None:
-    """The packets as they are; None where the file is not as `FrameWriter` makes it."""
-    if store.decoder_settings is None:
-        return None
+def _ffv1_context(mode: Literal["r", "w"], size: tuple[int, int]) -> av.VideoCodecContext:
+    context = av.CodecContext.create(CODEC, mode)
+    assert isinstance(context, av.VideoCodecContext)
+    context.height, context.width = size
+    context.pix_fmt = PIXEL_FORMAT
+    context.thread_count = 1
+    return context
+
+
+def _copied(store: FrameStore, indices: range) -> list[bytes] | None:
+    """Packets of a frame store; None where they do not stand for themselves."""
     packets: dict[int, bytes] = {}
     for packet in store.packets(indices.start):
         index = store.index_of(packet) if packet.size else None
@@ -331,10 +332,4 @@ def _copied(store: FrameStore, indices: range) -> EncodedFrames | None:
     if len(packets) < len(indices):
         index = min(set(indices) - set(packets))
         raise VideoError(f"{store.path}: frame {index}: it is missing; make this file again")
-    return EncodedFrames(
-        video=store.path,
-        indices=indices,
-        size=store.size,
-        decoder_settings=store.decoder_settings,
-        packets=tuple(packets[index] for index in indices),
-    )
+    return [packets[index] for index in indices]

@@ -17,52 +17,50 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
-    """The map between the pixels of the upright input and those of the working picture."""
+    """Crop, scale and letterbox between the upright input and the working image."""
 
     source_size: tuple[int, int]
     """(height, width) of the upright input."""
     crop: Box
-    """The part of the input that is kept."""
+    """Kept part of the input."""
     size: tuple[int, int]
-    """(height, width) of the working picture."""
+    """(height, width) of the working image."""
     content: Box
-    """Where the crop lies in the working picture; black around it."""
+    """The crop's place in the working image; the rest is black."""
 
     def __post_init__(self) -> None:
-        for name, box, size in (
-            ("crop", self.crop, self.source_size),
-            ("content", self.content, self.size),
-        ):
-            if not _lies_inside(box, size):
+        boxes = (("crop", self.crop, self.source_size), ("content", self.content, self.size))
+        for name, (x0, y0, x1, y1), (height, width) in boxes:
+            if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
                 raise VideoError(
                     f"{name}: expected x0 < x1 and y0 < y1 inside a picture of"
-                    f" {size[1]}x{size[0]} pixels, got {list(box)}"
+                    f" {width}x{height} pixels, got {[x0, y0, x1, y1]}"
                 )
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Working pixels for an input pixel, in x and in y; equal but for rounding."""
+        """Working pixels per input pixel, in x and in y; equal but for rounding."""
         (x0, y0, x1, y1), (u0, v0, u1, v1) = self.crop, self.content
         return (u1 - u0) / (x1 - x0), (v1 - v0) / (y1 - y0)
 
     @property
     def offset(self) -> tuple[float, float]:
-        """Where the input's (0, 0) falls: working = input · scale + offset."""
+        """Image of the input's (0, 0): working = input · scale + offset."""
         scale_x, scale_y = self.scale
         return self.content[0] - self.crop[0] * scale_x, self.content[1] - self.crop[1] * scale_y
 
     def to_working(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
-        """Map (x, y) points of the input into the working picture."""
+        """Map (x, y) points of the input into the working image."""
         return points * np.array(self.scale) + np.array(self.offset)
 
     def to_source(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
-        """Map (x, y) points of the working picture back into the input."""
+        """Map (x, y) points of the working image into the input."""
         return (points - np.array(self.offset)) / np.array(self.scale)
 
     def apply(
         self, picture: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "working_height working_width 3"]:
-        """Return the working picture of an input picture."""
+        """Crop, scale and letterbox one upright picture."""
         assert picture.shape[:2] == self.source_size
         (x0, y0, x1, y1), (u0, v0, u1, v1) = self.crop, self.content
         working = np.zeros((*self.size, 3), dtype=np.uint8)
@@ -71,7 +69,7 @@ class Framing:
 
 
 def fit_framing(source_size: tuple[int, int], crop: Box, *, size: tuple[int, int]) -> Framing:
-    """Return the framing that shows the whole crop as large as possible, centred.
+    """Letterbox: the whole crop as large as possible, centred.
 
     Raises:
         VideoError: the crop is empty or leaves the picture.
@@ -103,14 +101,13 @@ def auto_crop(
     *,
     margin: float,
 ) -> Box | None:
-    """Return one crop that holds the person wherever they were seen; None where nobody was.
+    """The union of all boxes, with a margin, extended to the working aspect; None without boxes.
 
     Args:
         person_boxes: one a sampled frame, in input pixels; None where nobody was found.
         image_size: (height, width) of the upright input.
-        working_aspect: width / height of the working picture; the crop comes as near to it as the
-            input allows.
-        margin: added on each side, as a part of the person's extent.
+        working_aspect: width / height of the working image, kept as far as the input allows.
+        margin: added on each side, as a share of the union's extent.
     """
     boxes = np.array([box for box in person_boxes if box is not None], dtype=float)
     if boxes.size == 0:
@@ -126,37 +123,32 @@ def auto_crop(
     return int(x0), int(y0), int(x1), int(y1)
 
 
-def _lies_inside(box: Box, size: tuple[int, int]) -> bool:
-    x0, y0, x1, y1 = box
-    return 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orientation:
-    """One of the eight ways to put a picture upright: mirror left and right first, then turn."""
+    """Mirroring, then rotation by quarter turns, that puts a picture upright."""
 
     quarter_turns: int = 0
     """Quarter turns clockwise, 0 to 3."""
     mirrored: bool = False
-    """Whether left and right are swapped before the turn."""
+    """Left and right are swapped before the rotation."""
 
     def __post_init__(self) -> None:
         assert 0 <= self.quarter_turns < 4
 
     def upright_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the (height, width) of a stored picture once upright."""
+        """(height, width) of a stored picture once upright."""
         return size if self.quarter_turns % 2 == 0 else size[::-1]
 
     def upright(
         self, picture: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
-        """Return the picture upright."""
+        """Mirror and rotate."""
         flipped = picture[:, ::-1] if self.mirrored else picture
         return np.ascontiguousarray(np.rot90(flipped, k=-self.quarter_turns))
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """Read the orientation from a decoded frame's side data; without any, it is upright."""
+    """Orientation in a decoded frame's display matrix; upright without one."""
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation()
@@ -164,7 +156,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
 
 def parse_display_matrix(matrix: tuple[int, ...]) -> Orientation:
-    """Return the orientation nearest to a display matrix of nine fixed-point numbers."""
+    """The orientation nearest to a display matrix of nine fixed-point numbers."""
     a, b, _, c, d, *_ = matrix
     if a * d == b * c:  # no transformation at all: some files leave it zero
         return Orientation()

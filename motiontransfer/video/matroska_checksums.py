@@ -10,7 +10,7 @@ import zlib
 from bisect import bisect_right
 from pathlib import Path
 
-from motiontransfer.checksums import damaged
+from motiontransfer.storage import damaged
 
 _EBML, _SEGMENT, _CLUSTER, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xEC
 _CRC_32 = b"\xbf\x84"  # identifier and size; a checksum of four bytes follows, then its subject
@@ -21,7 +21,7 @@ class MatroskaChecksums:
     """Checks a file's description at once, and each cluster of frames before it is used."""
 
     def __init__(self, path: Path) -> None:
-        """Walk through the elements, whose contents are skipped where they are frames.
+        """Read the elements' headers, and check all but the clusters.
 
         Raises:
             DamagedFileError: the file was cut, or is damaged elsewhere than in its frames.

@@ -19,21 +19,18 @@ _COMMON_RATES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed(Generic[_Item]):
-    """Something that is on the screen for a while."""
+    """An item with its presentation time."""
 
     start_seconds: float
-    """When it appears, on the file's clock."""
+    """Start on the file's clock."""
     end_seconds: float
-    """When it goes if nothing replaces it before."""
+    """End, if no other item starts before."""
     item: _Item
-    """What is shown."""
+    """The item, mostly a frame."""
 
 
 def recognise_rate(rate: Fraction) -> Fraction:
-    """Return the rate that a container's rounded one stands for.
-
-    That is n, n·1000/1001, or a small fraction.
-    """
+    """The exact rate behind a container's rounded one: n, n·1000/1001, or a small fraction."""
     for family in (Fraction(1), _NTSC):
         nearest = round(rate / family) * family
         if nearest and abs(nearest - rate) <= rate / 20_000:
@@ -41,11 +38,11 @@ def recognise_rate(rate: Fraction) -> Fraction:
     return rate.limit_denominator(1001)
 
 
-def usual_rate(starts_seconds: Float[np.ndarray, " frames"]) -> Fraction | None:
-    """Return the constant rate that suits frames shown at these times; None for a single frame.
+def estimate_frame_rate(starts_seconds: Float[np.ndarray, " frames"]) -> Fraction | None:
+    """Estimate the constant rate behind timestamps; None for a single frame.
 
-    Jitter is averaged out and a few pauses are ignored; a rate within 1 % of a common one becomes
-    that.
+    Jitter is averaged out and up to 10 % of pauses are ignored; a rate within 1 % of a common one
+    becomes that.
 
     Args:
         starts_seconds: sorted.
@@ -70,14 +67,12 @@ def usual_rate(starts_seconds: Float[np.ndarray, " frames"]) -> Fraction | None:
 def resample(
     shown: Iterable[Timed[_Item]], *, frame_rate: Fraction, tolerance_seconds: float
 ) -> Iterator[Timed[_Item]]:
-    """Yield, for each tick k / frame_rate, the item that is on the screen then.
-
-    The first tick is the first item's start.
+    """Yield the item shown at each tick k / frame_rate after the first item's start.
 
     Args:
         shown: in the order of their start.
-        tolerance_seconds: an item that appears this much after a tick counts as there already, so
-            that timestamps that a container rounded, or a camera shook, repeat and drop nothing.
+        tolerance_seconds: an item that starts this much after a tick counts as shown already, so
+            that rounded or jittering timestamps neither repeat nor drop frames.
     """
     num_ticks = 0
     origin = 0.0

@@ -8,13 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.codec.context import Flags
-from av.video.reformatter import (
-    ColorPrimaries,
-    ColorRange,
-    Colorspace,
-    ColorTrc,
-    Interpolation,
-)
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from jaxtyping import UInt8
 
 from motiontransfer.errors import VideoError
@@ -36,14 +30,14 @@ def write_video(
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
 ) -> int:
-    """Write the frames, and the sound if there is one, as MP4; the file appears only when whole.
+    """Encode frames, and sound if there is any, as MP4; the file appears only when complete.
 
-    An odd height or width grows by one pixel, a copy of the edge. Sound ends with the video; AAC
-    and MP3 are copied, other codecs become AAC.
+    Odd sizes are padded by a copy of the edge. Sound ends with the video; AAC and MP3 are copied,
+    other codecs become AAC.
 
     Args:
         sound: any file with a sound track.
-        sound_offset_seconds: what to add to the sound's own timestamps; see `Clip`.
+        sound_offset_seconds: added to the sound's own timestamps; see `Clip`.
         crf: x264's quality, 0 (lossless) to 51; 18 looks like the input.
 
     Returns:

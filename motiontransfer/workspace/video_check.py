@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-import av
 import numpy as np
 from jaxtyping import UInt8
 from tqdm import tqdm
@@ -35,13 +34,12 @@ from motiontransfer.progress import track
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.geometry import Box, Framing, auto_crop, fit_framing
 from motiontransfer.video.reader import (
-    VideoFacts,
-    cut_of,
-    open_input,
-    read_facts,
+    VideoMetadata,
+    decode_at,
+    read_metadata,
     seconds_of,
+    truncation,
     upright,
-    video_stream,
 )
 
 _logger = logging.getLogger(__name__)
@@ -61,7 +59,7 @@ _Frame = UInt8[np.ndarray, "_ _ 3"]
 class VideoCheck:
     """What a first look at a video finds."""
 
-    facts: VideoFacts
+    facts: VideoMetadata
     """What the file says."""
 
     seconds: float
@@ -90,7 +88,7 @@ def check_video(
         MissingFileError: no such file.
         VideoError: no video, or none of its pictures can be decoded.
     """
-    facts = read_facts(path)
+    facts = read_metadata(path)
     samples = list(_samples(facts))
     if not samples:
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
@@ -178,7 +176,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     """
     rate = float(check.facts.frame_rate)
     sentences = []
-    cut = cut_of(check.facts.packet_times, 1 / rate)
+    cut = truncation(check.facts)
     if cut is not None:
         sentences.append(
             f"{cut}: copy or export it again, or set decode.on_damage: truncate to keep "
@@ -198,7 +196,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     return sentences or [NOTHING_TO_MEND]
 
 
-def _samples(facts: VideoFacts) -> Iterator[tuple[_Frame, _Frame | None, float]]:
+def _samples(facts: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, float]]:
     """Frames evenly spread over the video, each with one a moment later and the time between.
 
     Those that cannot be decoded are left out.
@@ -208,30 +206,13 @@ def _samples(facts: VideoFacts) -> Iterator[tuple[_Frame, _Frame | None, float]]
         return
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
     wanted = np.unique(np.linspace(0, last, _NUM_SAMPLES).round().astype(int))
-    with open_input(facts.path) as container:
-        stream = video_stream(container, facts.path)
-        for start in starts[wanted].tolist():
-            try:
-                container.seek(int(start * av.time_base))
-                pictures = container.decode(stream)
-                first, second = _at(pictures, start), _at(pictures, start + PAIR_SECONDS)
-            except av.FFmpegError as error:
-                _logger.debug("%s: sample at %.2f s: %s", facts.path, start, error)
-                continue
-            if first is not None and second is not None:
-                between = (seconds_of(second) or 0.0) - (seconds_of(first) or 0.0)
-                yield upright(first, facts), upright(second, facts), between
-            elif first is not None:
-                yield upright(first, facts), None, 0.0
-
-
-def _at(pictures: Iterator[av.VideoFrame], seconds: float) -> av.VideoFrame | None:
-    """The first picture that is not before; None where the video ends before."""
-    for picture in pictures:
-        start = seconds_of(picture)
-        if start is None or start >= seconds - _EARLY:
-            return picture
-    return None
+    pairs = [(start, start + PAIR_SECONDS) for start in starts[wanted].tolist()]
+    for first, second in decode_at(facts, pairs):
+        if first is not None and second is not None:
+            between = (seconds_of(second) or 0.0) - (seconds_of(first) or 0.0)
+            yield upright(first, facts), upright(second, facts), between
+        elif first is not None:
+            yield upright(first, facts), None, 0.0
 
 
 def _find_everyone(pictures: Sequence[_Frame]) -> list[People]:

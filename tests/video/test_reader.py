@@ -9,13 +9,13 @@ from motiontransfer.video import reader
 from motiontransfer.video.geometry import Orientation
 from motiontransfer.video.reader import (
     DamagedVideoError,
-    decoded,
-    read_facts,
-    read_pictures,
-    sample_pictures,
+    _decoded,
+    read_frames,
+    read_metadata,
+    sample_frames,
     upright,
 )
-from tests.media.conftest import grey_frame, index_of
+from tests.video.conftest import grey_frame, index_of
 
 CLOCKWISE = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
 
@@ -29,16 +29,16 @@ def greys(num_frames, size=(32, 48)):
 
 
 def read_all(path):
-    facts = read_facts(path)
-    timed = list(read_pictures(facts))
+    facts = read_metadata(path)
+    timed = list(read_frames(facts))
     return facts, timed, [upright(each.item, facts) for each in timed]
 
 
 def read_until_damage(path):
-    facts = read_facts(path)
+    facts = read_metadata(path)
     kept = []
     with pytest.raises(DamagedVideoError) as caught:
-        kept.extend(upright(timed.item, facts) for timed in read_pictures(facts))
+        kept.extend(upright(timed.item, facts) for timed in read_frames(facts))
     return kept, str(caught.value)
 
 
@@ -125,7 +125,7 @@ def test_pixels_become_square(tmp_path, write_test_video, aspect, matrix, size):
 
 def test_samples_come_from_all_over(tmp_path, write_test_video):
     path = write_test_video(tmp_path / "video.mp4", greys(11))
-    samples = list(sample_pictures(read_facts(path), num_samples=3))
+    samples = list(sample_frames(read_metadata(path), num_samples=3))
     assert [index_of(sample) for sample in samples] == [0, 5, 10]
 
 
@@ -171,7 +171,7 @@ def test_a_cut_leaves_no_holes_between_reordered_pictures(tmp_path, write_test_v
         path.write_bytes(content[: packet.pos])
         starts = []
         with pytest.raises(DamagedVideoError):
-            starts.extend(timed.start_seconds for timed in read_pictures(read_facts(path)))
+            starts.extend(timed.start_seconds for timed in read_frames(read_metadata(path)))
         np.testing.assert_allclose(starts, np.arange(len(starts)) / 10, atol=1e-6)
 
 
@@ -218,15 +218,15 @@ def test_packets_before_the_first_key_frame_are_passed_over(tmp_path, write_test
 
 def test_time_that_runs_back_goes_on_at_the_rate(tmp_path, write_test_video, monkeypatch):
     path = write_test_video(tmp_path / "v.mkv", greys(6))
-    facts = read_facts(path)
+    facts = read_metadata(path)
 
     def running_back(path):
-        for picture, milliseconds in zip(decoded(path), [0, 100, 0, 100, 400, 500], strict=True):
+        for picture, milliseconds in zip(_decoded(path), [0, 100, 0, 100, 400, 500], strict=True):
             picture.pts = milliseconds
             yield picture
 
-    monkeypatch.setattr(reader, "decoded", running_back)
-    starts = [timed.start_seconds for timed in read_pictures(facts)]
+    monkeypatch.setattr(reader, "_decoded", running_back)
+    starts = [timed.start_seconds for timed in read_frames(facts)]
     np.testing.assert_allclose(starts, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
 
@@ -266,7 +266,7 @@ def test_a_picture_that_ffmpeg_patched_is_damage(tmp_path, write_test_video):
 def test_files_without_video_are_refused_in_one_line(tmp_path, write_test_sound):
     sound = write_test_sound(tmp_path / "sound.m4a")
     with pytest.raises(VideoError, match=r"sound\.m4a: holds no video stream; .* got audio"):
-        read_facts(sound)
+        read_metadata(sound)
     png = av.VideoFrame.from_ndarray(grey_frame(0), format="rgb24").to_image()
     png.save(tmp_path / "cover.png")
     with av.open(str(sound)) as source, av.open(str(tmp_path / "song.mka"), "w") as song:
@@ -279,19 +279,19 @@ def test_files_without_video_are_refused_in_one_line(tmp_path, write_test_sound)
     with av.open(str(tmp_path / "song.mka")) as song:
         assert len(song.streams.video) == 1
     with pytest.raises(VideoError, match=r"song\.mka: holds no video stream"):
-        read_facts(tmp_path / "song.mka")
+        read_metadata(tmp_path / "song.mka")
     empty = tmp_path / "empty.mp4"
     empty.touch()
     with pytest.raises(VideoError, match=r"empty\.mp4: the file is empty"):
-        read_facts(empty)
+        read_metadata(empty)
     text = tmp_path / "text.mp4"
     text.write_text("hello " * 100)
     with pytest.raises(VideoError, match=r"text\.mp4: cannot be opened: Invalid data"):
-        read_facts(text)
+        read_metadata(text)
     with pytest.raises(VideoError, match="is a folder"):
-        read_facts(tmp_path)
+        read_metadata(tmp_path)
     with pytest.raises(MissingFileError, match=r"nowhere\.mp4: no such file"):
-        read_facts(tmp_path / "nowhere.mp4")
+        read_metadata(tmp_path / "nowhere.mp4")
 
 
 def test_a_video_without_one_good_picture_is_refused(tmp_path, write_test_video):
@@ -303,7 +303,7 @@ def test_a_video_without_one_good_picture_is_refused(tmp_path, write_test_video)
         content = content.replace(data, b"\xff" * size)
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"video\.webm: frame 0: no picture can be decoded: "):
-        read_facts(path)
+        read_metadata(path)
 
 
 def test_colons_in_names_are_no_protocols(tmp_path, write_test_video):
@@ -315,4 +315,4 @@ def test_a_playlist_may_not_reach_out(tmp_path):
     path = tmp_path / "list.m3u8"
     path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
     with pytest.raises(VideoError, match=r"list\.m3u8: cannot be opened"):
-        read_facts(path)
+        read_metadata(path)

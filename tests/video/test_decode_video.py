@@ -11,7 +11,7 @@ from motiontransfer.video.clip import decode_video, read_clip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import DamagedVideoError
 from motiontransfer.video.writer import write_video
-from tests.media.conftest import click_starts, grey_frame, index_of
+from tests.video.conftest import click_starts, grey_frame, index_of
 
 SIZE = (32, 48)
 

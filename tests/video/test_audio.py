@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.video.audio import copy_sound
-from tests.media.conftest import click_starts, grey_frame
+from tests.video.conftest import click_starts, grey_frame
 
 
 def packets_of(path):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.video.geometry import Orientation, orientation_of, parse_display_matrix
-from tests.media.conftest import grey_frame
+from tests.video.conftest import grey_frame
 
 ONE = 1 << 16
 # a, b, c, d of the matrix; a 2 x 3 picture [[0, 1, 2], [3, 4, 5]] as it must be shown

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.video.resampling import Timed, recognise_rate, resample, usual_rate
+from motiontransfer.video.resampling import Timed, estimate_frame_rate, recognise_rate, resample
 
 NTSC = Fraction(30000, 1001)
 
@@ -97,22 +97,22 @@ def test_rates_are_recognised(measured, rate):
 
 
 @pytest.mark.parametrize("rate", [Fraction(5), Fraction(20), Fraction(24), NTSC, Fraction(60)])
-def test_usual_rate_sees_through_milliseconds(rate):
+def test_estimated_rate_sees_through_milliseconds(rate):
     starts = np.round(np.arange(300) / float(rate), 3)
-    assert usual_rate(starts) == rate
+    assert estimate_frame_rate(starts) == rate
 
 
-def test_usual_rate_ignores_pauses_and_jitter():
+def test_estimated_rate_ignores_pauses_and_jitter():
     starts = np.arange(300) / 30 + np.random.default_rng(0).uniform(-0.002, 0.002, 300)
     starts[50:] += 1.0
     starts[90:] += 2.0
-    assert usual_rate(starts) == 30
+    assert estimate_frame_rate(starts) == 30
 
 
-def test_usual_rate_of_a_rate_that_nobody_uses_is_kept():
-    assert usual_rate(np.arange(200) / 18.5) == Fraction(37, 2)
+def test_estimated_rate_of_a_rate_that_nobody_uses_is_kept():
+    assert estimate_frame_rate(np.arange(200) / 18.5) == Fraction(37, 2)
 
 
-def test_usual_rate_needs_two_frames():
-    assert usual_rate(np.array([0.0])) is None
-    assert usual_rate(np.array([])) is None
+def test_estimated_rate_needs_two_frames():
+    assert estimate_frame_rate(np.array([0.0])) is None
+    assert estimate_frame_rate(np.array([])) is None

@@ -9,7 +9,6 @@ from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.video.clip import (
     Clip,
     read_clip,
-    replacing_folder,
     write_description,
     write_index,
 )
@@ -98,22 +97,3 @@ def test_index_has_a_row_a_frame(tmp_path):
         "source_pts_seconds": [1.0, 1.0, 1.21],
         "source_frame_index": [0, 0, 2],
     }
-
-
-def test_a_folder_takes_the_place_of_the_old_one_as_a_whole(tmp_path):
-    folder = tmp_path / "subject" / "clip"
-    for name in ("old", "new"):
-        with replacing_folder(folder) as work:
-            (work / name).write_text(name)
-    assert [path.name for path in folder.iterdir()] == ["new"]
-    assert [path.name for path in folder.parent.iterdir()] == ["clip"]
-
-
-def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path):
-    folder = tmp_path / "clip"
-    with replacing_folder(folder) as work:
-        (work / "old").touch()
-    with pytest.raises(FileNotFoundError), replacing_folder(folder) as work:
-        (work / "new").rename(work / "nowhere" / "new")
-    assert [path.name for path in folder.iterdir()] == ["old"]
-    assert [path.name for path in tmp_path.iterdir()] == ["clip"]

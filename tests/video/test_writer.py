@@ -7,7 +7,7 @@ import pytest
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
-from tests.media.conftest import click_starts
+from tests.video.conftest import click_starts
 
 COLOURS = [(200, 30, 60), (10, 220, 90), (20, 40, 230), (255, 255, 255), (0, 0, 0), (128, 128, 128)]
 
