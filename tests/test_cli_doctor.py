@@ -2,8 +2,8 @@
 
 import json
 
-from motiontransfer.workspace import machine_checks, project_checks
-from motiontransfer.workspace.machine_checks import fault, ok, warning
+from motiontransfer.project import doctor
+from motiontransfer.project.doctor import fault, ok, warning
 from tests.command import run_command
 
 RESULTS = [
@@ -13,8 +13,8 @@ RESULTS = [
 
 
 def command(monkeypatch, results, *arguments):
-    monkeypatch.setattr(machine_checks, "check_machine", lambda: iter(results[:1]))
-    monkeypatch.setattr(project_checks, "check_project", lambda root: iter(results[1:]))
+    monkeypatch.setattr(doctor, "check_machine", lambda: iter(results[:1]))
+    monkeypatch.setattr(doctor, "check_project", lambda root: iter(results[1:]))
     return run_command(monkeypatch, "doctor", *arguments)
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.command import run_command
-from tests.workspace.filmed import dressed, eyes, film, room, views
+from tests.project.filmed import dressed, eyes, film, room, views
 
 MIDDLE = (128.0, 128.0)
 
@@ -26,8 +26,8 @@ def project(tmp_path, monkeypatch):
     (root / "params.yaml").write_text(params, encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     monkeypatch.chdir(root)
-    monkeypatch.setattr("motiontransfer.workspace.video_check._find_everyone", eyes(MIDDLE))
-    monkeypatch.setattr("motiontransfer.workspace.video_check._find_person", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.project.video_check._find_everyone", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.project.video_check._find_person", eyes(MIDDLE))
     return root
 
 

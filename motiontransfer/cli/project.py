@@ -1,17 +1,13 @@
 """Commands on a project: its videos and transfers, presets, orphaned outputs, and `doctor`."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from motiontransfer.params_editing import apply_preset, preset_changes
-
-if TYPE_CHECKING:
-    from motiontransfer.workspace.machine_checks import CheckResult
+from motiontransfer.project.params_editing import apply_preset, preset_changes
 
 
 def add_video(
@@ -31,9 +27,9 @@ def add_video(
     # Imported here: they load MediaPipe and PyTorch, and other subcommands do without.
     from motiontransfer.params import load_section
     from motiontransfer.pose.quality import NOTHING_TO_MEND
-    from motiontransfer.workspace.entries import add_video as add
-    from motiontransfer.workspace.entries import check_new_video
-    from motiontransfer.workspace.video_check import advice, check_video, facts_line, seen_lines
+    from motiontransfer.project.entries import add_video as add
+    from motiontransfer.project.entries import check_new_video
+    from motiontransfer.project.video_check import advice, check_video, facts_line, seen_lines
 
     name = name or subject
     role = "target" if target else "source"
@@ -63,7 +59,7 @@ def add_transfer(
 ) -> None:
     """Add a transfer to params.yaml, and say whether it needs a training."""
     from motiontransfer.params import load_section
-    from motiontransfer.workspace.entries import add_transfer as add
+    from motiontransfer.project.entries import add_transfer as add
 
     learnt = target in load_section(list[str], "targets")
     name = add(source=source, target=target, name=name, truth=truth)
@@ -81,9 +77,8 @@ def remove_video(
     delete: Annotated[bool, typer.Option("--delete", help="Delete the file, too.")] = False,
 ) -> None:
     """Take a video out of params.yaml, with the transfers that use it."""
-    from motiontransfer.workspace.entries import removal_of
-    from motiontransfer.workspace.entries import remove_video as remove
-    from motiontransfer.workspace.orphaned_outputs import orphaned_outputs
+    from motiontransfer.project.entries import orphaned_outputs, removal_of
+    from motiontransfer.project.entries import remove_video as remove
 
     removal = removal_of(name)
     gone = [
@@ -126,7 +121,7 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete what stages made that params.yaml no longer asks for; your own files stay."""
-    from motiontransfer.workspace.orphaned_outputs import delete, orphaned_outputs
+    from motiontransfer.project.entries import delete, orphaned_outputs
 
     paths = orphaned_outputs(Path())
     if not paths:
@@ -145,6 +140,8 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Check this machine and this project; the status is 1 if a run would fail."""
+    from motiontransfer.project.doctor import check_all
+
     colours = {"ok": "green", "warning": "yellow", "fault": "red"}
     results = []
     for result in check_all(Path()):
@@ -159,18 +156,3 @@ def doctor(
         typer.echo(json.dumps([asdict(result) for result in results], indent=2))
     if any(result.level == "fault" for result in results):
         raise typer.Exit(1)
-
-
-def check_all(root: Path) -> "Iterator[CheckResult]":
-    """Check the machine, and the project where the machine's packages load."""
-    from motiontransfer.workspace.machine_checks import check_machine
-
-    broken = False
-    for result in check_machine():
-        broken = broken or (result.subject == "packages" and result.level == "fault")
-        yield result
-    if not broken:
-        # Imported here: it loads DVC and OpenCV, and what is broken is told before.
-        from motiontransfer.workspace.project_checks import check_project
-
-        yield from check_project(root)

@@ -25,7 +25,7 @@ def share(
 ) -> None:
     """Send what others lack to the team's remote, and say what they need from git."""
     # Imported here: it loads DVC, and other subcommands do without it.
-    from motiontransfer.workspace.sharing import share as share_project
+    from motiontransfer.project.sharing import share as share_project
 
     shared = share_project(url, name=name, endpoint=endpoint, profile=profile)
     typer.echo(
@@ -59,7 +59,7 @@ def join(
 ) -> None:
     """Run what changed, and bring no more from the team's remote than that takes."""
     # Imported here: it loads DVC, and other subcommands do without it.
-    from motiontransfer.workspace.joining import join as join_project
+    from motiontransfer.project.sharing import join as join_project
 
     joined = join_project(bring=bring.value)
     typer.echo(

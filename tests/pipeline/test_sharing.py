@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.project.machines import Machine
+from tests.project.remotes import s3_store
+from tests.project.warm_commands import WarmCommands
 from tests.tiny_project import ROOT, add_dancer, edit_yaml
-from tests.workspace.machines import Machine
-from tests.workspace.remotes import s3_store
-from tests.workspace.warm_commands import WarmCommands
 
 pytestmark = pytest.mark.slow
 

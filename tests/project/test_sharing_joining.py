@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.workspace.remotes import s3_client, wait_for
+from tests.project.remotes import s3_client, wait_for
 
 VIDEOS = ("ada_1", "ada_2", "ben_1")
 RESULT = ("results/dance/frames/0", "results/dance/frames/1")

@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from motiontransfer.errors import MissingLibraryError, RemoteError
-from motiontransfer.workspace import remote as remotes
-from motiontransfer.workspace.remote_errors import explained
-from tests.workspace.remotes import free_port, ssh_home
+from motiontransfer.project import remote as remotes
+from motiontransfer.project.remote import explained
+from tests.project.remotes import free_port, ssh_home
 
 pytestmark = pytest.mark.slow
 

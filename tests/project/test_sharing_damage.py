@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workspace.machines import Machine
-from tests.workspace.remotes import BUCKET, Remote, s3_client
+from tests.project.machines import Machine
+from tests.project.remotes import BUCKET, Remote, s3_client
 
 MODEL = "artifacts/models/ada"
 FRAME = "results/dance/frames/0"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace.machines import Machine
-from tests.workspace.remotes import Remote, s3_store, ssh_host
-from tests.workspace.warm_commands import WarmCommands
+from tests.project.machines import Machine
+from tests.project.remotes import Remote, s3_store, ssh_host
+from tests.project.warm_commands import WarmCommands
 
 TOY = """
 stages:

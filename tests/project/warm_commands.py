@@ -44,7 +44,7 @@ def _serve() -> None:
     import s3fs  # noqa: F401 - loaded for the forks
 
     from motiontransfer.cli.app import main
-    from motiontransfer.workspace import joining, sharing  # noqa: F401 - for the forks
+    from motiontransfer.project import sharing  # noqa: F401 - for the forks
 
     mains = {"motiontransfer": main, "dvc": dvc.cli.main}
     for line in sys.stdin:

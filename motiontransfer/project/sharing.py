@@ -1,13 +1,13 @@
-"""Joining a shared project: bring what the stages that must run read, run those, bring the results.
+"""Sharing a project's results: what is sent to the remote, and in which order.
 
-This is `dvc repro`'s own walk through the graph with one step put in: before a stage runs, all
-that it reads is brought. `dvc repro --pull --allow-missing` alone fails where a stage reads a
-folder that other stages fill (all keypoints of a target) and nothing of it is here; where a part is
-here, it trains on that part without a word (tests/workspace/test_sharing_joining.py shows both).
+First the outs that dvc.lock names and the outs of every past run that is still whole here, then the
+run cache's entries: whatever was cut off, what the remote lists it also has.
 """
 
 import logging
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -15,21 +15,124 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dvc.exceptions import CheckoutError, DownloadError, DvcException
+from dvc.exceptions import CheckoutError, DownloadError, DvcException, UploadError
 from dvc.repo import Repo, lock_repo
+from dvc.repo.reproduce import plan_repro
 from dvc.stage.exceptions import StageCmdFailedError
+from dvc_data.hashfile.hash_info import HashInfo
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, RemoteError
-from motiontransfer.workspace.changed_stages import has_changed, in_order, is_here, read_by
-from motiontransfer.workspace.git_state import uncommitted
-from motiontransfer.workspace.remote import default_remote, opened, remote_url
-from motiontransfer.workspace.remote_errors import told_in_one_line
-from motiontransfer.workspace.run_cache import fetch_runs
-from motiontransfer.workspace.stored_objects import checked_lists, condition, objects_of
+from motiontransfer.project.remote import (
+    default_remote,
+    opened,
+    remote_url,
+    set_remote,
+    told_in_one_line,
+)
+from motiontransfer.project.run_cache import (
+    checked_lists,
+    condition,
+    fetch_runs,
+    named_objects,
+    num_bytes,
+    objects_of,
+    past_runs,
+    runs_there,
+    send_runs,
+)
 
 if TYPE_CHECKING:
     from dvc.output import Output
     from dvc.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What one `share` did."""
+
+    url: str
+    """Where everything lies."""
+    num_sent: int
+    """Files that the remote did not have yet."""
+    sent_bytes: int
+    """Their size."""
+    num_there: int
+    """Files that it had already."""
+    num_runs: int
+    """Entries of the run cache that it did not have yet."""
+    stale_stages: tuple[str, ...]
+    """Stages whose inputs changed since they ran: whoever joins runs them."""
+    out_of_care: tuple[str, ...]
+    """Files that a stage reads and that neither git nor DVC keeps: `dvc add` them."""
+    to_commit: tuple[str, ...]
+    """Files that git does not have yet in their present form, and that others need."""
+
+
+def share(
+    url: str | None = None,
+    *,
+    root: Path = Path(),
+    name: str = "team",
+    endpoint: str | None = None,
+    profile: str | None = None,
+) -> Shared:
+    """Send everything that others lack; with `url`, make that the project's remote first.
+
+    Raises:
+        MissingFileError: nothing was run yet, so there is nothing to share.
+        RemoteError: no remote is set, the URL holds a secret, or the remote refuses.
+        MissingLibraryError: the package for this kind of remote is not installed.
+    """
+    with opened(root) as repo:
+        if url is not None:
+            set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
+        elif endpoint or profile:
+            raise RemoteError("--endpoint and --profile belong to a URL: give it too")
+        name = default_remote(repo)
+        if not (Path(repo.root_dir) / "dvc.lock").exists():
+            raise MissingFileError("dvc.lock: no such file; run `dvc repro` first")
+        with (
+            told_in_one_line(name=name, url=remote_url(repo)),
+            checked_lists(remote_url(repo)),
+        ):
+            return _send(repo)
+
+
+def _send(repo: Repo) -> Shared:
+    # Asked first: to a list S3 answers why it refuses; to a look at one object only that it does.
+    there = runs_there(repo)
+    runs = past_runs(repo)
+    objects = named_objects(repo)
+    for outs in runs.values():
+        objects |= outs
+    here = {oid for oid in objects if repo.cache.local.exists(oid)}
+    result = repo.cloud.push([HashInfo("md5", oid) for oid in sorted(here)])
+    if result.failed:
+        raise UploadError(len(result.failed))  # why, of each, is in DVC's log
+    sent = {str(info.value) for info in result.transferred}
+    return Shared(
+        url=remote_url(repo),
+        num_sent=len(sent),
+        sent_bytes=sum(num_bytes(repo, oid) for oid in sent),
+        num_there=len(here) - len(sent),
+        num_runs=send_runs(repo, runs, there=there),
+        stale_stages=stale_stages(repo),
+        out_of_care=_out_of_care(repo),
+        to_commit=uncommitted(Path(repo.root_dir)),
+    )
+
+
+def _out_of_care(repo: Repo) -> tuple[str, ...]:
+    """Files that a stage reads, that git ignores and that DVC was not told of."""
+    outs = [Path(out.fs_path) for out in repo.index.outs]
+    read = {Path(dep.fs_path) for dep in repo.index.deps if dep.protocol == "local" and dep.exists}
+    strangers = [
+        path.relative_to(repo.root_dir).as_posix()
+        for path in sorted(read)
+        if not any(path == out or path in out.parents or out in path.parents for out in outs)
+    ]
+    return ignored(Path(repo.root_dir), strangers)
+
 
 Brought = Literal["needed", "results", "all"]
 
@@ -206,3 +309,95 @@ def _path(repo: Repo, out: "Output") -> str:
 def _size(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+_PIPELINE = "dvc.yaml"
+
+
+def in_order(repo: Repo) -> "list[Stage]":
+    """The pipeline's stages and what they depend on, inputs before those who read them."""
+    wanted = [stage for stage in repo.index.stages if stage.path_in_repo == _PIPELINE]
+    return plan_repro(repo.index.graph, wanted)
+
+
+def has_changed(repo: Repo, stage: "Stage") -> bool:
+    """Whether DVC holds that it must run. The caller has locked the project."""
+    upstream = list(repo.index.graph.successors(stage))
+    return stage.changed(allow_missing=True, upstream=upstream)
+
+
+def read_by(repo: Repo, stage: "Stage") -> "list[Output]":
+    """Outs of others that a stage reads: a file, a folder, or all that lies in a folder."""
+    paths = [Path(dep.fs_path) for dep in stage.deps if dep.protocol == "local"]
+    return [
+        out
+        for out in repo.index.outs
+        if out.use_cache and any(_overlap(path, Path(out.fs_path)) for path in paths)
+    ]
+
+
+def stale_stages(repo: Repo) -> tuple[str, ...]:
+    """Names of the stages whose inputs, or outs, are not those of their last run."""
+    with lock_repo(repo):
+        return tuple(
+            stage.addressing
+            for stage in in_order(repo)
+            if has_changed(repo, stage) and all(is_here(out) for out in read_by(repo, stage))
+        )
+
+
+def is_here(out: "Output") -> bool:
+    """Whether it is on this machine, whole and as the lock says."""
+    return out.exists and not out.changed_checksum()
+
+
+def _overlap(path: Path, out: Path) -> bool:
+    return path == out or path in out.parents or out in path.parents
+
+
+_NAMES = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
+_METRICS_FOLDER = ("artifacts", "metrics")
+
+
+def uncommitted(root: Path) -> tuple[str, ...]:
+    """Changed files of git's, and new ones that belong there: locks, params, metrics, `*.dvc`.
+
+    Nothing where there is no git.
+    """
+    lines = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all").split("\0")
+    return tuple(
+        sorted(
+            line[3:]
+            for line in lines
+            if line and (not line.startswith("??") or _belongs_to_git(Path(line[3:])))
+        )
+    )
+
+
+def ignored(root: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Those of the paths that git is told to ignore; nothing where there is no git."""
+    asked = "\0".join(paths)
+    return tuple(filter(None, _git(root, "check-ignore", "-z", "--stdin", told=asked).split("\0")))
+
+
+def has_commit(root: Path) -> bool:
+    """Whether anything was ever committed."""
+    return bool(_git(root, "rev-parse", "--verify", "HEAD"))
+
+
+def _belongs_to_git(path: Path) -> bool:
+    return path.name in _NAMES or path.suffix == ".dvc" or path.parts[:2] == _METRICS_FOLDER
+
+
+def _git(root: Path, *arguments: str, told: str = "") -> str:
+    """What git prints; nothing if it fails, as without a repository, or is not installed."""
+    if shutil.which("git") is None:
+        return ""
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments],
+        input=told,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return "" if done.returncode else done.stdout

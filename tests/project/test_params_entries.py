@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import ParamsError
-from motiontransfer.workspace.params_entries import (
+from motiontransfer.project.params_entries import (
     with_entry,
     with_item,
     without_entry,

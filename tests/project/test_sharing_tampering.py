@@ -11,9 +11,9 @@ from dvc.utils.serialize import dump_yaml, load_yaml
 from dvc_data.hashfile import db, hash_info, tree
 
 from motiontransfer.errors import RemoteError
-from motiontransfer.workspace.stored_objects import checked_lists
-from tests.workspace.machines import Machine
-from tests.workspace.remotes import BUCKET, Remote, s3_client
+from motiontransfer.project.run_cache import checked_lists
+from tests.project.machines import Machine
+from tests.project.remotes import BUCKET, Remote, s3_client
 
 FRAMES = "results/dance/frames"
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
-from motiontransfer.workspace import entries
-from motiontransfer.workspace.entries import (
+from motiontransfer.project import entries
+from motiontransfer.project.entries import (
     add_transfer,
     add_video,
     check_new_video,

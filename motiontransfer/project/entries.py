@@ -5,26 +5,32 @@ git knows it. params.yaml is written last, so that what fails before leaves no t
 go its subject and target, if no other video shows them, and the transfers that use either.
 """
 
+import os
 import shutil
-from collections.abc import Generator, Mapping
+import subprocess
+import sys
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import yaml
+from dvc.exceptions import DvcException
+from dvc.repo import lock_repo
 from pydantic import TypeAdapter, ValidationError
 
-from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.params import PARAMS_FILE, Name, load_params
-from motiontransfer.storage import replacing
-from motiontransfer.video.geometry import Box
-from motiontransfer.workspace.dvc_command import run_dvc
-from motiontransfer.workspace.params_entries import (
+from motiontransfer.project.params_entries import (
     with_entry,
     with_item,
     without_entry,
     without_item,
 )
+from motiontransfer.project.remote import opened
+from motiontransfer.storage import replacing
+from motiontransfer.video.geometry import Box
 
 VIDEOS_FOLDER = Path("data/videos")
 
@@ -279,3 +285,92 @@ def _write_text(root: Path, text: str) -> None:
     """Put another text in its place."""
     with replacing(root / PARAMS_FILE) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
+
+
+def orphaned_outputs(root: Path) -> list[Path]:
+    """Files and folders that no stage makes any more, relative to `root`, sorted.
+
+    Raises:
+        MissingFileError: there is no dvc.lock, so nothing is known of what was made.
+        MotionTransferError: DVC cannot list the stages, or dvc.lock cannot be read.
+    """
+    lock = root / "dvc.lock"
+    if not lock.exists():
+        raise MissingFileError(f"{lock}: no such file; run `dvc repro` first")
+    try:
+        with opened(root) as repo:
+            stages = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
+            names = {stage.addressing for stage in stages}
+            owned = {Path(out.fs_path).resolve() for out in repo.index.outs}
+        recorded = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+    except (DvcException, yaml.YAMLError) as error:
+        raise MotionTransferError(f"{lock}: {' '.join(str(error).split())}") from error
+    made = {
+        Path(out["path"])
+        for name, stage in recorded.items()
+        if name not in names
+        for out in stage.get("outs", [])
+    }
+    return sorted(
+        path
+        for path in made
+        if ((root / path).exists() or (root / path).is_symlink())
+        and not any(_overlap((root / path).resolve(), out) for out in owned)
+    )
+
+
+def delete(root: Path, paths: Iterable[Path]) -> None:
+    """Delete outputs while no DVC command is at work, and folders that this leaves empty.
+
+    Raises:
+        MotionTransferError: a DVC command is at work.
+    """
+    try:
+        with opened(root) as repo, lock_repo(repo):
+            for path in paths:
+                if (root / path).is_dir() and not (root / path).is_symlink():
+                    shutil.rmtree(root / path)
+                else:
+                    (root / path).unlink()
+                for folder in list(path.parents)[:-2]:  # artifacts/ and results/ stay
+                    if any((root / folder).iterdir()):
+                        break
+                    (root / folder).rmdir()
+    except DvcException as error:
+        raise MotionTransferError(" ".join(str(error).split())) from error
+
+
+def _overlap(path: Path, out: Path) -> bool:
+    return path == out or path in out.parents or out in path.parents
+
+
+def dvc_program() -> list[str]:
+    """DVC as this Python has it, whatever is in the PATH."""
+    return [sys.executable, "-m", "dvc"]
+
+
+def dvc_environment() -> dict[str, str]:
+    """The environment, with this Python's folder first: stages call `python`."""
+    here = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def run_dvc(root: Path, *arguments: str) -> str:
+    """Run a DVC command in a project and return what it prints.
+
+    Raises:
+        MotionTransferError: it failed; the message is DVC's.
+    """
+    done = subprocess.run(
+        [*dvc_program(), *arguments],
+        cwd=root,
+        env=dvc_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        cause = told[-1].removeprefix("ERROR: ") if told else f"status {done.returncode}"
+        raise MotionTransferError(f"dvc {arguments[0]} failed: {cause}")
+    return done.stdout

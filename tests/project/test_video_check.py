@@ -7,9 +7,9 @@ import pytest
 
 from motiontransfer.errors import VideoError
 from motiontransfer.pose.quality import NOTHING_TO_MEND
-from motiontransfer.workspace import video_check
-from motiontransfer.workspace.video_check import advice, check_video, facts_line
-from tests.workspace.filmed import dressed, eyes, film, plain_wall, room, views
+from motiontransfer.project import video_check
+from motiontransfer.project.video_check import advice, check_video, facts_line
+from tests.project.filmed import dressed, eyes, film, plain_wall, room, views
 
 MIDDLE = (128.0, 128.0)
 STILL = [(50, 40)] * 25

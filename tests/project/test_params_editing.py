@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params_editing import Change, apply_preset, preset_changes, preset_names
+from motiontransfer.project.params_editing import Change, apply_preset, preset_changes, preset_names
 
 PARAMS = """\
 # The only truth.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.digests import digests
-from tests.workspace.remotes import Remote
-from tests.workspace.warm_commands import PROGRAMS, WarmCommands
+from tests.project.remotes import Remote
+from tests.project.warm_commands import PROGRAMS, WarmCommands
 
 _BIN = Path(sys.executable).parent
 

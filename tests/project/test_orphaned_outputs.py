@@ -9,8 +9,8 @@ import pytest
 from dvc.repo import lock_repo
 
 from motiontransfer.errors import MissingFileError, MotionTransferError
-from motiontransfer.workspace.orphaned_outputs import delete, orphaned_outputs
-from motiontransfer.workspace.remote import opened
+from motiontransfer.project.entries import delete, orphaned_outputs
+from motiontransfer.project.remote import opened
 from tests.command import run_command
 
 GONE = Path("artifacts/keypoints/gone")

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from motiontransfer.cli.project import check_all
 from motiontransfer.params import load_params
-from motiontransfer.workspace import machine_checks, project_checks
-from motiontransfer.workspace.project_checks import check_checkpoints, check_locks
-from motiontransfer.workspace.remote import opened, set_remote
-from tests.workspace.stub_pipeline import commit, edit, make, run
+from motiontransfer.project import doctor
+from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
+from motiontransfer.project.remote import opened, set_remote
+from tests.project.stub_pipeline import commit, edit, make, run
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
 
@@ -30,12 +29,12 @@ def project(tmp_path, monkeypatch) -> Path:
 
 def remote_finding(project):
     with opened(project) as repo:
-        return project_checks.check_remote(repo)
+        return doctor.check_remote(repo)
 
 
 def git_finding(project):
     with opened(project) as repo:
-        return project_checks.check_git(project, repo)
+        return doctor.check_git(project, repo)
 
 
 def test_a_project_in_order_has_no_fault(project):
@@ -51,52 +50,52 @@ def test_a_missing_system_library_is_named_with_its_package(monkeypatch):
         if name == "cv2":
             raise ImportError("libGL.so.1: cannot open shared object file")
 
-    monkeypatch.setattr(machine_checks.importlib, "import_module", broken)
-    (finding,) = machine_checks.check_packages()
+    monkeypatch.setattr(doctor.importlib, "import_module", broken)
+    (finding,) = doctor.check_packages()
     assert finding.level == "fault"
     assert finding.message == "cv2 does not load: libGL.so.1 is missing on this machine"
     assert "apt-get install libgl1" in finding.fix
 
 
 def test_another_python_is_a_fault(monkeypatch):
-    monkeypatch.setattr(machine_checks.sys, "version_info", (3, 14, 0))
-    assert machine_checks.check_python().level == "fault"
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 14, 0))
+    assert doctor.check_python().level == "fault"
 
 
 def test_a_gpu_that_pytorch_cannot_use_is_a_fault_and_none_at_all_is_fine(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(machine_checks, "_driver", lambda: None)
-    assert machine_checks.check_gpu().level == "ok"
-    monkeypatch.setattr(machine_checks, "_driver", lambda: "470.57")
-    found = machine_checks.check_gpu()
+    monkeypatch.setattr(doctor, "_driver", lambda: None)
+    assert doctor.check_gpu().level == "ok"
+    monkeypatch.setattr(doctor, "_driver", lambda: "470.57")
+    found = doctor.check_gpu()
     assert found.level == "fault"
     assert "470.57" in found.message
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10**9, 80 * 10**9))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
-    found = machine_checks.check_gpu()
+    found = doctor.check_gpu()
     assert found.level == "warning"
     assert "2 x A100, 1.00GB of 80.0GB free" in found.message
 
 
 def test_an_encoder_that_is_not_there_is_a_fault(monkeypatch):
-    assert machine_checks.check_encoders().level == "ok"
-    monkeypatch.setitem(machine_checks._ENCODERS, "lib_of_nobody", "nothing")
-    found = machine_checks.check_encoders()
+    assert doctor.check_encoders().level == "ok"
+    monkeypatch.setitem(doctor._ENCODERS, "lib_of_nobody", "nothing")
+    found = doctor.check_encoders()
     assert found.message == "PyAV lacks lib_of_nobody (nothing)"
 
 
 def test_weights_are_asked_for_only_where_params_need_them(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
-    (found,) = machine_checks.check_weights({"train_gan": {"perceptual_weight": 0.0}})
+    (found,) = doctor.check_weights({"train_gan": {"perceptual_weight": 0.0}})
     assert found.level == "ok"
     params = {"train_gan": {"perceptual_weight": 10.0, "perceptual_file": None}}
-    (found,) = machine_checks.check_weights(params)
+    (found,) = doctor.check_weights(params)
     assert found.level == "warning"
     assert "set train_gan.perceptual_weight: 0" in found.fix
     (tmp_path / "dcbb9e9d_vgg19-dcbb9e9d.pth").write_bytes(b"")
-    (found,) = machine_checks.check_weights(params)
+    (found,) = doctor.check_weights(params)
     assert found.level == "ok"
 
 
@@ -131,21 +130,21 @@ def test_a_remote_is_asked_and_its_checks_are_looked_at(project, tmp_path):
 
 def test_a_video_that_is_not_here_is_a_fault_with_its_mend(project):
     edit(project / "params.yaml", "path: data/walk", "path: data/videos/gone.mp4")
-    (found,) = project_checks.check_videos(project, load_params(project / "params.yaml"))
+    (found,) = doctor.check_videos(project, load_params(project / "params.yaml"))
     assert found.level == "fault"
     assert found.message == "videos.walk: data/videos/gone.mp4 is not here"
     assert found.fix == "copy it there, or remove-video walk"
     (project / "data/videos").mkdir()
     (project / "data/videos/gone.mp4.dvc").write_text("outs: []\n")
-    (found,) = project_checks.check_videos(project, load_params(project / "params.yaml"))
+    (found,) = doctor.check_videos(project, load_params(project / "params.yaml"))
     assert found.fix == "dvc pull"
 
 
 def test_a_nearly_full_disk_is_a_warning(tmp_path, monkeypatch):
-    assert project_checks.check_disk(tmp_path).level == "ok"
+    assert doctor.check_disk(tmp_path).level == "ok"
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
-    monkeypatch.setattr(project_checks.shutil, "disk_usage", lambda _: usage)
-    found = project_checks.check_disk(tmp_path)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    found = doctor.check_disk(tmp_path)
     assert (found.level, found.message) == ("warning", "1.00MB free")
 
 

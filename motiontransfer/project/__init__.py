@@ -1,0 +1,1 @@
+"""A user's project: its params.yaml and videos, its remote, its state."""

@@ -1,0 +1,488 @@
+"""Checks before a run: Python, packages, GPU, encoders; videos, git, remote, cache, disk, locks.
+
+Everything is tried, nothing is guessed from version numbers alone, and nothing is downloaded. DVC
+is imported late: whether it loads is one of the checks. Locks of dead processes do no harm: DVC
+removes its own, and the kernel frees the others.
+"""
+
+import fcntl
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import loky
+from tqdm import tqdm
+
+from motiontransfer.downloads import cache_folder
+from motiontransfer.errors import MotionTransferError
+from motiontransfer.params import PARAMS_FILE, load_params
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+_PYTHONS = ((3, 11), (3, 12))
+_MODULES = ("av", "cv2", "mediapipe", "torch", "torchvision", "pyarrow", "dvc")
+_ENCODERS = {"libx264": "H.264, of the results", "ffv1": "the frame store", "aac": "their sound"}
+_LITTLE_MEMORY = 4e9
+_LITTLE_GPU_MEMORY = 6e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One line of `motiontransfer doctor`."""
+
+    level: Literal["ok", "warning", "fault"]
+    """`fault`: a run would fail; `warning`: it works, but not as well as it could."""
+
+    subject: str
+    """What was looked at: `disk`, `locks`."""
+
+    message: str
+    """What was found."""
+
+    fix: str | None = None
+    """What to do; None where nothing is to be done."""
+
+
+def ok(subject: str, message: str) -> CheckResult:
+    """Nothing to do."""
+    return CheckResult(level="ok", subject=subject, message=message)
+
+
+def warning(subject: str, message: str, fix: str) -> CheckResult:
+    """A run works, but not as well as it could."""
+    return CheckResult(level="warning", subject=subject, message=message, fix=fix)
+
+
+def fault(subject: str, message: str, fix: str) -> CheckResult:
+    """A run would fail."""
+    return CheckResult(level="fault", subject=subject, message=message, fix=fix)
+
+
+def check_all(root: Path) -> Iterator[CheckResult]:
+    """Check the machine, and the project if the machine's packages load."""
+    loads = True
+    for result in check_machine():
+        loads = loads and not (result.subject == "packages" and result.level == "fault")
+        yield result
+    if loads:
+        yield from check_project(root)
+
+
+def check_machine() -> Iterator[CheckResult]:
+    """Check all of the machine but the weights; without its packages, only those."""
+    yield check_python()
+    packages = list(check_packages())
+    yield from packages
+    yield check_processor()
+    if all(result.level == "ok" for result in packages):
+        yield check_gpu()
+        yield check_encoders()
+
+
+def check_python() -> CheckResult:
+    """The version of Python, and where it is."""
+    running = ".".join(map(str, sys.version_info[:3]))
+    place = Path(sys.prefix)
+    if place.is_relative_to(Path.cwd()):
+        place = place.relative_to(Path.cwd())
+    if sys.version_info[:2] in _PYTHONS:
+        return ok("Python", f"{running} in {place}")
+    return fault(
+        "Python", f"{running}; MediaPipe has wheels for 3.11 and 3.12", "uv sync --python 3.12"
+    )
+
+
+def check_packages() -> Iterator[CheckResult]:
+    """Whether the packages with native code load."""
+    loaded = []
+    for name in _MODULES:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            yield _not_loaded(name, error)
+        else:
+            loaded.append(name)
+    if len(loaded) == len(_MODULES):
+        versions = [f"PyTorch {version('torch')}", f"DVC {version('dvc')}"]
+        yield ok("packages", f"all load; {', '.join(versions)}")
+
+
+def _not_loaded(name: str, error: ImportError) -> CheckResult:
+    library = re.search(r"lib[\w.+-]+\.so[\d.]*", str(error))
+    if library is None:
+        return fault("packages", f"{name} does not load: {error}", "uv sync")
+    return fault(
+        "packages",
+        f"{name} does not load: {library[0]} is missing on this machine",
+        "apt-get install libgl1 libegl1 libgles2 libglib2.0-0",
+    )
+
+
+def check_processor() -> CheckResult:
+    """Cores and memory."""
+    memory = _memory_bytes()
+    message = f"{loky.cpu_count()} cores, {tqdm.format_sizeof(memory, 'B')} of memory"
+    if memory < _LITTLE_MEMORY:
+        return warning(
+            "processor", message, "with less than 4 GB set compute.num_workers: 1 in params.yaml"
+        )
+    return ok("processor", message)
+
+
+def _memory_bytes() -> int:
+    """Memory of the machine, or of the container, where that is less."""
+    of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return of_machine
+    return min(of_machine, int(limit)) if limit.isdigit() else of_machine
+
+
+def check_gpu() -> CheckResult:
+    """The GPU that PyTorch can use, and why it cannot where there is one."""
+    import torch
+
+    driver = _driver()
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info(0)
+        message = (
+            f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}, "
+            f"{tqdm.format_sizeof(free, 'B')} of {tqdm.format_sizeof(total, 'B')} free; "
+            f"driver {driver}, PyTorch for CUDA {torch.version.cuda}"
+        )
+        if free < _LITTLE_GPU_MEMORY:
+            return warning("GPU", message, "end what else uses it, or use fewer filters or a size")
+        return ok("GPU", message)
+    if driver is None:
+        return ok("GPU", "none; all runs on the processor")
+    if torch.version.cuda is None:
+        return fault(
+            "GPU",
+            f"there is one (driver {driver}), and this PyTorch is built without CUDA",
+            "install PyTorch with CUDA: https://pytorch.org/get-started/locally",
+        )
+    return fault(
+        "GPU",
+        f"there is one, and PyTorch for CUDA {torch.version.cuda} cannot use it with driver "
+        f"{driver}",
+        "update the driver, or hide the GPU: CUDA_VISIBLE_DEVICES=",
+    )
+
+
+def _driver() -> str | None:
+    """Version of NVIDIA's driver; None where there is none."""
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.split("\n", 1)[0].strip() or None if done.returncode == 0 else None
+
+
+def check_encoders() -> CheckResult:
+    """Whether PyAV's FFmpeg can write what the pipeline writes."""
+    missing = [f"{name} ({use})" for name, use in _ENCODERS.items() if not _can_encode(name)]
+    if missing:
+        return fault(
+            "encoders", f"PyAV lacks {', '.join(missing)}", "uv sync --reinstall-package av"
+        )
+    return ok("encoders", "H.264, FFV1 and AAC")
+
+
+def _can_encode(name: str) -> bool:
+    from av.codec import Codec
+
+    try:
+        Codec(name, "w")
+    except ValueError:
+        return False
+    return True
+
+
+def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
+    """Whether the pretrained weights that these params ask for are at hand."""
+    needed = list(_needed_weights(params))
+    for use, pattern, without in needed:
+        if any(cache_folder().glob(pattern)):
+            yield ok("weights", f"those of {use} are in {cache_folder()}")
+        else:
+            yield warning(
+                "weights",
+                f"those of {use} are not in {cache_folder()}",
+                f"they are downloaded at their first use; to do without, {without}",
+            )
+    if not needed:
+        yield ok("weights", "these params need none but those in MediaPipe's package")
+
+
+def _needed_weights(params: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+    """Use, pattern of the file in the cache, and how to do without."""
+    for stage in ("train_gan", "train_face_gan"):
+        training = _section(params, stage)
+        if training.get("perceptual_weight") and training.get("perceptual_file") is None:
+            without = f"set {stage}.perceptual_weight: 0"
+            yield f"the perceptual loss of {stage}", "*_vgg19-*.pth", without
+    detecting = _section(params, "detect_keypoints")
+    if detecting.get("detector") == "keypointrcnn" and detecting.get("model") is None:
+        yield (
+            "the detector keypointrcnn",
+            "*_keypointrcnn_*.pth",
+            "set detect_keypoints.detector: mediapipe_tasks",
+        )
+
+
+def _section(params: Mapping[str, object], name: str) -> Mapping[str, object]:
+    section = params.get(name)
+    return section if isinstance(section, Mapping) else {}
+
+
+_TIMEOUT_SECONDS = 15.0
+_LITTLE_DISK = 5e9
+_DVC_TMP = Path(".dvc/tmp")
+_CHECKPOINTS = Path("checkpoints")
+
+
+def check_project(root: Path) -> Iterator[CheckResult]:
+    """Check a project, in the order in which it would stop a run."""
+    from motiontransfer.project.remote import opened
+
+    try:
+        params = load_params(root / PARAMS_FILE)
+        yield from check_weights(params)
+        yield from check_videos(root, params)
+        with opened(root) as repo:
+            yield check_git(root, repo)
+            yield check_remote(repo)
+            yield check_links(repo)
+            yield from check_locks(root)
+            yield from check_checkpoints(root)
+            yield check_disk(root)
+    except MotionTransferError as error:
+        yield fault("project", str(error), "run from the project's root, with its params.yaml")
+
+
+def check_git(root: Path, repo: "Repo") -> CheckResult:
+    """Whether what a run needs and makes is committed."""
+    from motiontransfer.project.sharing import has_commit, uncommitted
+
+    if repo.config["core"].get("no_scm"):
+        return warning(
+            "git",
+            "this project does without; experiments and comparisons need it",
+            "git init && dvc config --local --unset core.no_scm && git add -A && git commit",
+        )
+    if shutil.which("git") is None:
+        return warning(
+            "git", "it is not installed here", "install it: experiments and comparisons need it"
+        )
+    if not has_commit(root):
+        return fault("git", "there is no commit yet", "git add -A && git commit -m start")
+    changed = uncommitted(root)
+    if changed:
+        return warning(
+            "git",
+            f"not committed: {textwrap.shorten(', '.join(changed), 80, placeholder=' ...')}",
+            "git add -A && git commit: others, and `dvc metrics diff`, see only what is committed",
+        )
+    return ok("git", "all is committed")
+
+
+def check_remote(repo: "Repo") -> CheckResult:
+    """Whether there is a remote, whether it answers, and whether downloads are checked."""
+    from motiontransfer.project.remote import default_remote, remote_url
+
+    try:
+        name = default_remote(repo)
+    except MotionTransferError:
+        return warning(
+            "remote",
+            "none: what you compute is on this disk alone",
+            "motiontransfer share URL (a folder, ssh:// or s3://)",
+        )
+    url = remote_url(repo)
+    trouble = _trouble(repo, name, url)
+    if trouble is not None:
+        return warning("remote", trouble, "runs do without it; sharing does not")
+    if not repo.config["remote"][name].get("verify"):
+        return warning(
+            "remote",
+            f"{name} ({url}) answers, but what comes from it is not checked",
+            f"dvc remote modify {name} verify true",
+        )
+    return ok("remote", f"{name} ({url}) answers, and what comes from it is checked")
+
+
+def _trouble(repo: "Repo", name: str, url: str) -> str | None:
+    """What is wrong with the remote, in one line."""
+    from motiontransfer.project.remote import told_in_one_line
+
+    errors: list[str] = []
+
+    def ask() -> None:
+        try:
+            with told_in_one_line(name=name, url=url):
+                store = repo.cloud.get_remote_odb(name)
+                store.fs.exists(store.path)
+        except MotionTransferError as error:
+            errors.append(str(error))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_TIMEOUT_SECONDS)
+    if asking.is_alive():
+        return f"{url}: no answer within {_TIMEOUT_SECONDS:.0f} s"
+    if not errors and "://" not in url and not Path(url).exists():
+        return f"{url}: there is no such folder"
+    return errors[0] if errors else None
+
+
+def check_links(repo: "Repo") -> CheckResult:
+    """Whether DVC's cache doubles what is on the disk."""
+    from dvc.fs import generic
+
+    chosen = repo.cache.local.cache_types
+    store = repo.cache.local
+    Path(store.path).mkdir(parents=True, exist_ok=True)
+    possible = generic.test_links(
+        ["reflink", "hardlink", "symlink"], store.fs, store.path, repo.fs, repo.root_dir
+    )
+    used = next((link for link in chosen if link == "copy" or link in possible), "copy")
+    if used != "copy":
+        return ok("cache", f"linked ({used}): each file takes its place once")
+    if "hardlink" in possible:
+        return warning(
+            "cache",
+            "each file is on the disk twice, as a copy in .dvc/cache",
+            "where the disk is short: dvc config cache.type hardlink,copy && dvc checkout --relink",
+        )
+    return ok("cache", "each file is on the disk twice: links are not possible here")
+
+
+def check_disk(root: Path) -> CheckResult:
+    """How much of the disk is free."""
+    free = shutil.disk_usage(root).free
+    message = f"{tqdm.format_sizeof(free, 'B')} free"
+    if free < _LITTLE_DISK:
+        return warning(
+            "disk", message, "free some, or lower decode.size; `dvc gc` forgets old runs"
+        )
+    return ok("disk", message)
+
+
+def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResult]:
+    """Whether the videos of params.yaml are there."""
+    videos = params.get("videos")
+    for name, video in videos.items() if isinstance(videos, Mapping) else ():
+        path = Path(str(video.get("path"))) if isinstance(video, Mapping) else Path()
+        if (root / path).exists() or path.parts[:1] == ("demo",):
+            continue
+        pointer = path.with_name(f"{path.name}.dvc")
+        fix = "dvc pull" if (root / pointer).exists() else f"copy it there, or remove-video {name}"
+        yield fault("videos", f"videos.{name}: {path} is not here", fix)
+
+
+def check_locks(root: Path) -> Iterator[CheckResult]:
+    """Who holds DVC's lock, its read and write locks, and the folders of trainings."""
+    busy = list(_busy(root))
+    yield from busy
+    dead = sorted(pid for pid in _rwlock_pids(root) if not Path("/proc", str(pid)).exists())
+    if dead and Path("/proc/self").exists():
+        yield ok("locks", f"left by dead processes {dead}; DVC clears them itself")
+    elif not busy:
+        yield ok("locks", "nobody is at work here")
+
+
+def _busy(root: Path) -> Iterator[CheckResult]:
+    lock = root / _DVC_TMP / "lock"
+    if lock.exists() and is_held(lock):
+        yield warning(
+            "locks", f"a dvc command is at work here{_by(lock)}", "wait for it, or end it by its id"
+        )
+    for training in sorted((root / _CHECKPOINTS).glob("*/*/*/lock")):
+        if is_held(training):
+            stage, target, _ = training.parent.relative_to(root / _CHECKPOINTS).parts
+            yield warning(
+                "locks",
+                f"{stage} {target} is being trained{_by(training)}",
+                "wait for it, or end it by its id: dvc, killed alone, leaves its stage running",
+            )
+
+
+def is_held(lock: Path) -> bool:
+    """Whether any process holds a lock on a file."""
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(file, fcntl.LOCK_UN)
+    return _holder(lock) is not None
+
+
+def _by(lock: Path) -> str:
+    pid = _holder(lock)
+    if pid is None:
+        return ""
+    try:
+        command = Path("/proc", str(pid), "cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        command = ""
+    words = " ".join(command.split("\0")).strip()
+    return f", by process {pid}{f' ({words})' if words else ''}"
+
+
+def _holder(lock: Path) -> int | None:
+    """Who holds a lock on the file, of those whom the kernel shows."""
+    inode = lock.stat().st_ino
+    try:
+        rows = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for row in rows:
+        columns = row.replace("->", " ").split()
+        if len(columns) > 5 and columns[5].rpartition(":")[2] == str(inode):
+            return int(columns[4]) if columns[4].isdigit() else None
+    return None
+
+
+def _rwlock_pids(root: Path) -> set[int]:
+    try:
+        content = json.loads((root / _DVC_TMP / "rwlock").read_text(encoding="utf-8"))
+        entries = [*content.get("write", {}).values(), *content.get("read", {}).values()]
+    except (OSError, ValueError, AttributeError):
+        return set()
+    holders = [it for entry in entries for it in (entry if isinstance(entry, list) else [entry])]
+    return {it["pid"] for it in holders if isinstance(it, dict) and isinstance(it.get("pid"), int)}
+
+
+def check_checkpoints(root: Path) -> Iterator[CheckResult]:
+    """Trainings that did not end, and from where they would go on."""
+    runs = sorted({path.parent for path in (root / _CHECKPOINTS).glob("*/*/*/step_*.safetensors")})
+    for run in runs:
+        stage, target, key = run.relative_to(root / _CHECKPOINTS).parts
+        step = max(int(path.stem.removeprefix("step_")) for path in run.glob("step_*.safetensors"))
+        yield ok(
+            "checkpoints",
+            f"{stage}@{target} was stopped after step {step} (run {key}); it goes on from there if "
+            "its inputs, params and code are as they were then",
+        )
+    if not runs:
+        yield ok("checkpoints", "no training was left unfinished")

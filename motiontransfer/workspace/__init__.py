@@ -1,1 +1,0 @@
-"""Working on a project with others and over time: sharing, own videos, experiments."""
