@@ -34,9 +34,9 @@ from torch import Tensor, nn
 
 from demo.actors.choreography import compose
 from demo.actors.renderer import film_clip, true_keypoints
-from motiontransfer.evaluation.metrics import frame_metrics
+from motiontransfer.evaluation.frames import person_regions
+from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.plots import write_picture
-from motiontransfer.evaluation.regions import person_regions
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import FrameGenerator, roll_out
 from motiontransfer.parallel import Compute

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from motiontransfer.evaluation.pose_accuracy import pose_accuracy
+from motiontransfer.evaluation.bootstrap import rounded
+from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.normalization import Mode, ReposeSettings, repose
 from motiontransfer.pose.statistics import read_statistics
@@ -26,21 +27,21 @@ def main() -> None:
     print(_table(reposing_accuracy()))  # noqa: T201
 
 
-def detection_accuracy() -> dict[str, dict[str, dict[str, float | None]]]:
-    """Clip and step -> metric -> joint group."""
+def detection_accuracy() -> dict[str, dict[str, float | None]]:
+    """Clip and step -> metric and joint group -> value."""
     rows = {}
     for clip, (subject, video) in CLIPS.items():
         truth = _truth(clip)
         detections = read_detections(Path(f"artifacts/detections/{subject}/{video}.parquet"))
         detected = detections.of_person(detections.people[0])
-        rows[f"{clip}, as detected"] = pose_accuracy(detected, truth)
+        rows[f"{clip}, as detected"] = _accuracy(detected, truth)
         cleaned = read_keypoints(Path(f"artifacts/keypoints/{subject}/{video}.parquet"))
-        rows[f"{clip}, cleaned"] = pose_accuracy(cleaned, truth)
+        rows[f"{clip}, cleaned"] = _accuracy(cleaned, truth)
     return rows
 
 
-def reposing_accuracy() -> dict[str, dict[str, dict[str, float | None]]]:
-    """Mode -> metric -> joint group."""
+def reposing_accuracy() -> dict[str, dict[str, float | None]]:
+    """Mode -> metric and joint group -> value."""
     source = read_keypoints(Path("artifacts/keypoints/ben/demo_dance.parquet"))
     statistics = {
         role: read_statistics(Path(f"artifacts/statistics/{subject}.json"))
@@ -50,7 +51,7 @@ def reposing_accuracy() -> dict[str, dict[str, dict[str, float | None]]]:
     for mode in MODES:
         centring = "median" if mode in ("ankle", "limbs") else None
         settings = ReposeSettings(mode=mode, centring=centring)
-        rows[mode] = pose_accuracy(repose(source, settings, **statistics), _truth("truth"))
+        rows[mode] = _accuracy(repose(source, settings, **statistics), _truth("truth"))
     return rows
 
 
@@ -58,16 +59,17 @@ def _truth(clip: str) -> Keypoints:
     return read_keypoints(Path(f"demo/clips/{clip}_joints.parquet"))
 
 
-def _table(rows: dict[str, dict[str, dict[str, float | None]]]) -> str:
-    flat = {
-        name: {
-            f"{metric} {group}": value
-            for metric, groups in metrics.items()
-            for group, value in groups.items()
-        }
-        for name, metrics in rows.items()
+def _accuracy(result: Keypoints, truth: Keypoints) -> dict[str, float | None]:
+    """Mean pixel error and PCK."""
+    return {
+        f"{key.metric} {key.region}": None if (mean := score.mean()) is None else rounded(mean)
+        for key, score in pose_scores(result, truth, system="").items()
+        if key.metric == "pose_distance_px" or key.metric.startswith("pck_")
     }
-    frame = pd.DataFrame(flat).T.astype(float).round(3)
+
+
+def _table(rows: dict[str, dict[str, float | None]]) -> str:
+    frame = pd.DataFrame(rows).T.astype(float).round(3)
     header = ["", *frame.columns]
     lines = [header, ["---"] * len(header)]
     lines += [[str(name), *map(str, frame.loc[name])] for name in frame.index]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from motiontransfer.evaluation.networks import NetworkParams, open_networks
-from motiontransfer.evaluation.reconstruction import evaluate_reconstruction
+from motiontransfer.evaluation.measurements import nested, write_measurements
+from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
+from motiontransfer.evaluation.self_reconstruction import evaluate_reconstruction
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 from motiontransfer.rendering.renderer import FaceMode, load_renderer, render_poses
@@ -48,7 +49,7 @@ def main(target: str) -> str:
     )
     folder = Path("artifacts/evaluation") / target
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        findings = evaluate_reconstruction(
+        found = evaluate_reconstruction(
             clips,
             partial(render_poses, renderer),
             box_margin=params.box_margin,
@@ -57,9 +58,7 @@ def main(target: str) -> str:
             scratch=Path(scratch),
             networks=networks,
         )
-    beside = Path("artifacts/findings/evaluate") / target  # `dvc plots` draws all that is in folder
-    write_json(beside / "intervals.json", findings.intervals)
-    write_json(beside / "skipped.json", findings.skipped)
+    write_measurements(Path("artifacts/measurements/evaluate") / f"{target}.parquet", found)
     metrics_file = Path("artifacts/metrics/evaluate") / f"{target}.json"
-    write_json(metrics_file, findings.metrics)
+    write_json(metrics_file, nested(found))
     return f"{metrics_file}; pictures in {folder}"

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
-from motiontransfer.evaluation.networks import NetworkParams, open_networks
+from motiontransfer.evaluation.measurements import nested, write_measurements
+from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
+from motiontransfer.evaluation.plots import write_headline_curves
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
@@ -22,7 +24,7 @@ class EvaluateTransferParams(NetworkParams):
 
 
 def main(transfer: str) -> str:
-    """Write results/<transfer>/metrics.json and artifacts/evaluation_transfer/<transfer>/."""
+    """Write results/<transfer>/metrics.json, the table that it is of, pictures and curves."""
     params = load_section(EvaluateTransferParams, "evaluate_transfer")
     networks = open_networks(params, option="evaluate_transfer.{}_weights")
     names = load_section(Transfer, f"transfers.{transfer}")
@@ -33,7 +35,7 @@ def main(transfer: str) -> str:
         TypeAdapter(HeldOut).validate_python(read_description(weights)["held_out"]),
     )
     folder = Path("artifacts/evaluation_transfer") / transfer
-    findings = evaluate_transfer(
+    found = evaluate_transfer(
         TransferVideos(
             result=Path("results") / transfer / "transfer.mp4",
             source=Path("artifacts/frames", names.source_subject, names.source, "frames.mkv"),
@@ -46,9 +48,10 @@ def main(transfer: str) -> str:
         folder=folder,
         networks=networks,
     )
-    beside = Path("artifacts/findings/evaluate_transfer") / transfer  # `dvc plots` draws folder
-    write_json(beside / "intervals.json", findings.intervals)
-    write_json(beside / "skipped.json", findings.skipped)
+    write_headline_curves(Path("artifacts/curves") / transfer, found)
+    write_measurements(
+        Path("artifacts/measurements/evaluate_transfer") / f"{transfer}.parquet", found
+    )
     metrics_file = Path("results") / transfer / "metrics.json"
-    write_json(metrics_file, findings.metrics)
+    write_json(metrics_file, nested(found))
     return f"{metrics_file}; pictures in {folder}"

@@ -8,15 +8,13 @@ from pydantic import Field, TypeAdapter
 from motiontransfer.errors import MissingFileError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.params import Section, Transfer, load_section
-from motiontransfer.report.curves import read_per_frame, write_curves
-from motiontransfer.report.transfer_report import TransferRun, write_transfer_report
+from motiontransfer.report.report import TransferRun, write_transfer_report
 from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.weights import read_description
 
 _ARTIFACTS = Path("artifacts")
 PARAMS_OF_RESULTS = _ARTIFACTS / "params_of_results.json"
 """The sections that results depend on, as `check_params` found them."""
-_PLOTTED = ("ours", "nearest_neighbours")  # as dvc.yaml has them for `dvc plots`
 
 
 class ReportParams(Section):
@@ -27,7 +25,7 @@ class ReportParams(Section):
 
 
 def main(transfer: str) -> str:
-    """Write results/<transfer>/report.html and artifacts/curves/<transfer>/."""
+    """Write results/<transfer>/report.html."""
     params = load_section(ReportParams, "report")
     names = load_section(Transfer, f"transfers.{transfer}")
     clips = read_target_clips(
@@ -47,17 +45,12 @@ def main(transfer: str) -> str:
         source=_ARTIFACTS / "frames" / names.source_subject / names.source / "frames.mkv",
         poses=read_keypoints(_ARTIFACTS / "poses" / f"{transfer}.parquet"),
         clips=clips,
-        metrics=results / "metrics.json",
-        evaluation=_ARTIFACTS / "evaluation_transfer" / transfer,
-        findings=_ARTIFACTS / "findings/evaluate_transfer" / transfer,
-        held_out_findings=_ARTIFACTS / "findings/evaluate" / names.target,
+        measurements=_ARTIFACTS / "measurements/evaluate_transfer" / f"{transfer}.parquet",
+        held_out_measurements=_ARTIFACTS / "measurements/evaluate" / f"{names.target}.parquet",
         training=_ARTIFACTS / "training" / names.target,
         stage_metrics=_stage_metrics(transfer, names),
         files=_files(results / "transfer.mp4", names, clips),
         params=_params(transfer, names),
-    )
-    write_curves(
-        _ARTIFACTS / "curves" / transfer, read_per_frame(run.evaluation / "per_frame.csv"), _PLOTTED
     )
     write_transfer_report(results / "report.html", run, max_bytes=round(params.max_megabytes * 1e6))
     return f"open {results / 'report.html'} in a browser"
@@ -67,7 +60,7 @@ def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:
     """Where stages upstream say what they counted."""
     name_of = {
         **dict.fromkeys(("decode", "clean_keypoints"), names.source),
-        **dict.fromkeys(("train_gan", "train_face_gan", "evaluate"), names.target),
+        **dict.fromkeys(("train_gan", "train_face_gan"), names.target),
         "render": transfer,
     }
     return {

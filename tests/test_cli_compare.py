@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.errors import MissingFileError
-from motiontransfer.report import comparison, revisions
+from motiontransfer.report import compare
 from tests.command import run_command
 
 
@@ -19,9 +19,9 @@ def written(tmp_path, monkeypatch):
         asked.append((before, after, transfer, path))
         return ("truth is not shown",)
 
-    monkeypatch.setattr(revisions, "Revision", lambda root, name: name)
-    monkeypatch.setattr(comparison, "choose_transfer", lambda revision, name: name or "only")
-    monkeypatch.setattr(comparison, "write_comparison_page", write)
+    monkeypatch.setattr(compare, "Revision", lambda root, name: name)
+    monkeypatch.setattr(compare, "choose_transfer", lambda revision, name: name or "only")
+    monkeypatch.setattr(compare, "write_comparison_page", write)
     return asked
 
 
@@ -58,6 +58,6 @@ def test_what_is_not_in_the_cache_is_told_in_one_line(written, monkeypatch, caps
     def fail(*_, **__):
         raise MissingFileError("x.mp4 of revision 'a': not in DVC's cache; `dvc fetch`")
 
-    monkeypatch.setattr(comparison, "write_comparison_page", fail)
+    monkeypatch.setattr(compare, "write_comparison_page", fail)
     assert _command(monkeypatch, "a") == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.evaluation import scoring
-from motiontransfer.evaluation.scoring import ScoredVideos
+from motiontransfer.evaluation import score as module
+from motiontransfer.evaluation.measurements import Key, of_values
 from tests.command import run_command
 
 
@@ -15,16 +15,17 @@ def scored(monkeypatch):
     """Videos are not looked at: each has the SSIM that is asked for, by its name."""
 
     def score(videos, truth, *, compute, networks):
-        ssim = {name: {"person": {"ssim": 0.5 + 0.1 * len(name)}} for name in videos}
-        bounds = {name: {"person": {"ssim": [0.1, 0.9]}} for name in videos}
-        flicker = {"background_flicker": {**dict.fromkeys(videos, 2.0), "truth": 1.0}}
-        no_bounds = {"background_flicker": dict.fromkeys([*videos, "truth"])}
-        return ScoredVideos(
-            metrics={"truth": ssim, "temporal": flicker},
-            intervals={"truth": bounds, "temporal": no_bounds},
-        )
+        ssim = {
+            Key("ssim", "person", name, "truth"): (0.5 + 0.1 * len(name), (0.1, 0.9))
+            for name in videos
+        }
+        flicker = {
+            Key("background_flicker", "", name, "temporal"): (value, None)
+            for name, value in {**dict.fromkeys(videos, 2.0), "truth": 1.0}.items()
+        }
+        return of_values({**ssim, **flicker})
 
-    monkeypatch.setattr(scoring, "score_videos", score)
+    monkeypatch.setattr(module, "score_videos", score)
 
 
 def test_videos_stand_beside_each_other_with_intervals(scored, monkeypatch, capsys):

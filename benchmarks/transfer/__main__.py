@@ -21,7 +21,8 @@ import yaml
 
 from benchmarks.transfer.film import SET_FILE, clip_path
 from benchmarks.transfer.results import write_results
-from motiontransfer.evaluation.scoring import score_videos
+from motiontransfer.evaluation.measurements import nested
+from motiontransfer.evaluation.score import score_videos
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 
@@ -49,7 +50,7 @@ def main() -> None:
     for pair in pairs:
         videos = {"ours": arguments.videos / f"{pair}.mp4"}
         truth = arguments.folder / clip_path(pair, "truth")
-        scored[pair] = score_videos(videos, truth, compute=compute).metrics
+        scored[pair] = nested(score_videos(videos, truth, compute=compute))
     write_results(scored, folder=arguments.folder, name=arguments.name)
 
 

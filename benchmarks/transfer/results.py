@@ -20,8 +20,8 @@ _COLUMNS = 6
 _FIGURES = {
     "person SSIM": "truth.{}.person.ssim",
     "person L1": "truth.{}.person.l1",
-    "person SSIM, aligned": "truth.{}.person.ssim_aligned",
-    "face SSIM, aligned": "truth.{}.face.ssim_aligned",
+    "person shift-tolerant SSIM": "truth.{}.person.shift_tolerant_ssim",
+    "face shift-tolerant SSIM": "truth.{}.face.shift_tolerant_ssim",
     "pose px": "truth.{}.pose_distance_px.all",
     "hands missed": "detection.{}.missed_detections.hands",
     "face missed": "detection.{}.missed_detections.face",

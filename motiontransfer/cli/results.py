@@ -70,8 +70,7 @@ def compare(
 ) -> None:
     """Write a page with both runs' videos in step, and what changed in params and metrics."""
     # Imported here: they load DVC and PyTorch, which takes seconds.
-    from motiontransfer.report.comparison import choose_transfer, write_comparison_page
-    from motiontransfer.report.revisions import Revision
+    from motiontransfer.report.compare import Revision, choose_transfer, write_comparison_page
 
     if before == after:
         raise ParamsError(f"expected two different revisions, got {before!r} twice")
@@ -103,8 +102,9 @@ def score(
     Each figure is followed by its 95 % interval over time.
     """
     # Imported here: it loads MediaPipe, which takes seconds.
-    from motiontransfer.evaluation.networks import NetworkParams, open_networks
-    from motiontransfer.evaluation.scoring import figures, score_videos
+    from motiontransfer.evaluation.measurements import nested
+    from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
+    from motiontransfer.evaluation.score import as_text, score_videos
     from motiontransfer.parallel import Compute
 
     names = [video.stem for video in videos]
@@ -122,10 +122,10 @@ def score(
         networks=open_networks(asked, option="--{}-weights"),
     )
     if as_json:
-        found = {"metrics": scored.metrics, "intervals": scored.intervals}
-        typer.echo(json.dumps(found, indent=2))
+        intervals = nested(scored, lambda one: one.interval)
+        typer.echo(json.dumps({"metrics": nested(scored), "intervals": intervals}, indent=2))
         return
-    by_video = figures(scored)
+    by_video = as_text(scored)
     label_width = max(map(len, by_video))
     width = 2 + max(len(text) for row in by_video.values() for text in (*names, *row.values()))
     header = "".join(name.rjust(width) for name in (*names, "truth"))

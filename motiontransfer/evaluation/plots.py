@@ -1,10 +1,8 @@
-"""Per-frame values for people and for `dvc plots`: a CSV, and curves over time as a picture.
-
-Hides matplotlib, used without its global state, and the choice of frames worth a look.
-"""
+"""Figures of an evaluation: CSV for `dvc plots`, curves over time, and the worst frames."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,9 +11,25 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from motiontransfer.evaluation.frames import read_frames
+from motiontransfer.evaluation.measurements import (
+    HEADLINES,
+    NEAREST_NEIGHBOURS,
+    OURS,
+    Key,
+    Measurements,
+    badness,
+)
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.rendering import draw_rgb
+from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.storage import replacing
 
 _COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e")
+_PICTURE_COLUMNS = 8
+
+Panels = Mapping[str, Mapping[str, Key]]
+"""What a panel of curves shows -> label of each curve -> whose values it shows."""
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -27,8 +41,17 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, float_format=_number, lineterminator="\n")
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"
+def write_headline_curves(folder: Path, found: Measurements) -> None:
+    """Write a CSV for each headline metric of both systems, with a row a frame.
+
+    `dvc plots` draws one plot a file and wants the same columns in all: what only one of the
+    systems has is left out.
+    """
+    for quantity, of_system in found.curves().items():
+        if quantity in HEADLINES and {OURS, NEAREST_NEIGHBOURS} <= of_system.keys():
+            columns = {name: of_system[name] for name in (OURS, NEAREST_NEIGHBOURS)}
+            table = pd.DataFrame({"frame_index": np.arange(len(columns[OURS])), **columns})
+            write_csv(folder / f"{'_'.join(filter(None, quantity))}.csv", table)
 
 
 def write_picture(path: Path, picture: UInt8[np.ndarray, "height width 3"]) -> None:
@@ -37,23 +60,17 @@ def write_picture(path: Path, picture: UInt8[np.ndarray, "height width 3"]) -> N
         Image.fromarray(picture).save(temporary)
 
 
-def plot_curves(
-    path: Path, table: pd.DataFrame, panels: Mapping[str, Mapping[str, str]], *, title: str
-) -> None:
-    """Draw one panel a quantity over `frame_index`; gaps where a frame was skipped.
-
-    Args:
-        panels: what the panel shows -> label of each curve -> its column.
-    """
+def plot_curves(path: Path, found: Measurements, panels: Panels, *, title: str) -> None:
+    """Draw one panel a quantity over the frames; gaps where a frame was skipped."""
     figure = Figure(figsize=(9, 0.6 + 1.9 * len(panels)), layout="constrained", dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axis, (quantity, column_of) in zip(axes, panels.items(), strict=True):
-        for colour, (label, column) in zip(_COLOURS, column_of.items(), strict=False):
-            values = table[column].to_numpy(np.float64)
+    for axis, (quantity, curves) in zip(axes, panels.items(), strict=True):
+        for colour, (label, key) in zip(_COLOURS, curves.items(), strict=False):
+            values = found.per_frame[key]
             mean = f"mean {np.nanmean(values):.3g}" if np.isfinite(values).any() else "never"
             axis.plot(
-                table["frame_index"],
+                np.arange(len(values)),
                 values,
                 color=colour,
                 linewidth=1.4,
@@ -71,20 +88,23 @@ def plot_curves(
         figure.savefig(temporary, metadata={"Software": None})
 
 
-def benchmark_panels(regions: Sequence[str]) -> dict[str, dict[str, str]]:
-    """What `plot_curves` shows of a benchmark's table: SSIM and L1 by region, and pose distance."""
-    quantity = {"ssim": "SSIM", "l1": "L1 (levels of 0 to 255)"}
-    of_region = {"frame": "whole frame", "person": "person's box", "face": "face box"}
+def likeness_panels(section: Literal["", "truth"]) -> dict[str, dict[str, Key]]:
+    """SSIM and L1 of person and face, and the pose distance, of ours and of the baseline."""
     panels = {
-        f"{quantity[metric]}, {of_region[region]}": _both(f"{region}_{metric}")
-        for region in regions
-        for metric in ("ssim", "l1")
+        f"{label}, {place}": systems(metric, region, section)
+        for region, place in (("person", "person's box"), ("face", "face box"))
+        for metric, label in (("ssim", "SSIM"), ("l1", "L1 (levels of 0 to 255)"))
     }
-    return {**panels, "Pose distance to the real frame (pixels)": _both("pose_distance_px")}
+    distance = "Pose distance to the real frame (pixels)"
+    return {**panels, distance: systems("pose_distance_px", "all", section)}
 
 
-def _both(column: str) -> dict[str, str]:
-    return {"ours": f"ours_{column}", "nearest neighbours": f"nearest_neighbours_{column}"}
+def systems(metric: str, region: str, section: str) -> dict[str, Key]:
+    """Curves of ours and of the baseline."""
+    return {
+        "ours": Key(metric, region, OURS, section),
+        "nearest neighbours": Key(metric, region, NEAREST_NEIGHBOURS, section),
+    }
 
 
 def worst_frames(
@@ -101,3 +121,40 @@ def worst_frames(
         if all(abs(index - other) >= apart for other in chosen):
             chosen.append(index)
     return tuple(chosen)
+
+
+def worst_frames_picture(
+    videos: Mapping[str, Path], intended: Keypoints, found: Measurements
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The worst moments side by side: the source, the intended pose, then the other videos.
+
+    Args:
+        videos: label -> a video, the source first.
+        found: of the result.
+    """
+    bad, words = badness(found)
+    apart = max(1, intended.num_frames // (3 * _PICTURE_COLUMNS))
+    chosen: Sequence[int] = worst_frames(bad, _PICTURE_COLUMNS, apart=apart)
+    chosen = chosen or evenly_spaced(intended.num_frames, _PICTURE_COLUMNS)
+    size = intended.image_size
+    rows = {
+        label: list(read_frames([(video, index) for index in chosen], size))
+        for label, video in videos.items()
+    }
+    poses = [
+        draw_rgb(
+            intended.points[index],
+            intended.score[index],
+            skeleton=intended.skeleton,
+            size=size,
+            line_width_px=max(2.0, size[0] / 80),
+        )
+        for index in chosen
+    ]
+    source, *others = rows
+    rows = {source: rows[source], "pose": poses, **{label: rows[label] for label in others}}
+    return contact_sheet(rows, [f"frame {index}, {words[index]}" for index in chosen])
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"

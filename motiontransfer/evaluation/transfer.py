@@ -1,7 +1,7 @@
-"""A finished transfer judged: is the intended pose there, is it steady, is it near the truth.
+"""Evaluation of a transfer: intended pose, temporal stability, likeness, and the ground truth.
 
-Without a truth clip only the first two can be known. The truth clip shows the target performing the
-source's motion, filmed for real, frame for frame beside the result.
+Image metrics need a ground truth: the target performing the source's motion, filmed for real, frame
+for frame beside the result.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,42 +9,61 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from motiontransfer.errors import VideoError
-from motiontransfer.evaluation.benchmark import (
-    Footage,
-    Yardsticks,
+from motiontransfer.evaluation.baselines import nearest_footage, training_pictures
+from motiontransfer.evaluation.bootstrap import block_length
+from motiontransfer.evaluation.comparison import (
+    MetricConfig,
     against_real,
     detected_footage,
-    frame_table,
-    judges_of,
-    method_columns,
-    nearest_footage,
-    quantity_columns,
-    watch,
+    measure,
+    streaming_metrics,
 )
-from motiontransfer.evaluation.findings import Findings
-from motiontransfer.evaluation.frame_references import check_size, training_poses
-from motiontransfer.evaluation.identity import training_looks
-from motiontransfer.evaluation.intervals import block_length, intervals
-from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks, count_skipped, not_measured
+from motiontransfer.evaluation.frames import (
+    Footage,
+    all_regions,
+    check_size,
+    person_regions,
+    training_footage,
+)
+from motiontransfer.evaluation.image_metrics import count_skipped
+from motiontransfer.evaluation.measurements import (
+    FRAMES,
+    NEAREST_NEIGHBOURS,
+    OURS,
+    Key,
+    Measurements,
+    Scores,
+    in_section,
+    joined,
+    of_counts,
+    of_notes,
+    of_scores,
+    wide,
+)
+from motiontransfer.evaluation.network_metrics import (
+    NO_NETWORKS,
+    Networks,
+    fid_and_kid,
+    not_measured,
+)
 from motiontransfer.evaluation.plots import (
-    benchmark_panels,
+    likeness_panels,
     plot_curves,
+    systems,
+    worst_frames_picture,
     write_csv,
     write_picture,
 )
-from motiontransfer.evaluation.pose_accuracy import pose_scores, shows_a_head
-from motiontransfer.evaluation.realism import realism
-from motiontransfer.evaluation.regions import all_regions, person_regions
-from motiontransfer.evaluation.series import Scores, Series, group, means
-from motiontransfer.evaluation.temporal import ChangeJudge
-from motiontransfer.evaluation.worst_frames import worst_frames_picture
+from motiontransfer.evaluation.pose_metrics import REPORTED_GROUPS, pose_scores, shows_a_head
+from motiontransfer.evaluation.temporal_metrics import FrameChange
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
+
+_TRUTH = "truth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +89,8 @@ def evaluate_transfer(
     compute: Compute,
     folder: Path,
     networks: Networks = NO_NETWORKS,
-) -> Findings:
-    """Judge a transfer, and write its table and pictures.
+) -> Measurements:
+    """Evaluate a transfer, and write its per-frame table and pictures.
 
     Args:
         intended: the normalised poses that the result should show.
@@ -81,7 +100,7 @@ def evaluate_transfer(
         networks: what needs weights.
 
     Returns:
-        Metrics `detection`, `temporal` and `identity`, `realism` where there is a network for it,
+        Sections `detection`, `temporal` and `identity`, `realism` where there is a network for it,
         and `truth` where there is one.
 
     Raises:
@@ -90,40 +109,39 @@ def evaluate_transfer(
     """
     size = intended.image_size
     check_video(videos.result, intended, "render this transfer again")
+    footage = {
+        OURS: detected_footage(videos.result, size=size, compute=compute),
+        NEAREST_NEIGHBOURS: nearest_footage(intended, clips),
+    }
+    rows = {"source": videos.source, "result": videos.result}
+    counts = {Key(FRAMES, "", ""): intended.num_frames}
     if videos.truth is not None:
         check_video(
             videos.truth, intended, "film or cut it to match, or set this transfer's truth to none"
         )
-    footage = {
-        "ours": detected_footage(videos.result, size=size, compute=compute),
-        "nearest_neighbours": nearest_footage(intended, clips),
-    }
-    if videos.truth is not None:
-        footage["truth"] = detected_footage(videos.truth, size=size, compute=compute)
-    yardsticks = Yardsticks(
+        footage[_TRUTH] = detected_footage(videos.truth, size=size, compute=compute)
+        rows[_TRUTH] = videos.truth
+        regions = all_regions(footage[_TRUTH].keypoints, margin=box_margin)
+        counts |= count_skipped(regions, section=_TRUTH)
+    config = MetricConfig(
         box_margin=box_margin,
         distances=networks.distances,
-        looks=training_looks(clips, margin=box_margin),
+        training_pictures=training_pictures(clips, margin=box_margin),
     )
-    scores, columns = _arranged(_judge(videos, footage, intended, yardsticks), footage, intended)
-    per_frame = _write_table(folder, columns, intended)
-    rows = {"source": videos.source, "result": videos.result}
-    if videos.truth is not None:
-        rows["truth"] = videos.truth
-    write_picture(folder / "worst_frames.png", worst_frames_picture(rows, intended, per_frame))
-    poses, frames = training_poses(clips)
-    filmed = Footage(frames=frames, keypoints=poses)
-    as_a_whole = realism(filmed, footage, networks.features, box_margin=box_margin)
-    metrics = {"frames": intended.num_frames, **means(scores), **as_a_whole.metrics}
-    if videos.truth is not None:
-        regions = all_regions(footage["truth"].keypoints, margin=box_margin)
-        metrics["truth"] = {"skipped_frames": count_skipped(regions), **group(metrics["truth"])}
+    scores = _scores(videos.source, footage, intended, config)
     block = block_length(intended.num_frames, intended.frame_rate)
-    return Findings(
-        metrics=metrics,
-        intervals={**intervals(scores, block_frames=block), **as_a_whole.intervals},
-        skipped=_skipped(footage, intended, networks),
+    filmed = training_footage(clips)
+    found = joined(
+        [
+            of_counts(counts),
+            of_scores(scores, block_frames=block),
+            fid_and_kid(filmed, footage, networks.features, box_margin=box_margin),
+            of_notes(_skipped(footage, intended, networks)),
+        ]
     )
+    _write_table(folder, found, intended)
+    write_picture(folder / "worst_frames.png", worst_frames_picture(rows, intended, found))
+    return found
 
 
 def check_video(path: Path, intended: Keypoints, advice: str) -> None:
@@ -142,104 +160,82 @@ def check_video(path: Path, intended: Keypoints, advice: str) -> None:
             )
 
 
-def _judge(
-    videos: TransferVideos,
-    footage: Mapping[str, Footage],
-    intended: Keypoints,
-    yardsticks: Yardsticks,
-) -> dict[str, object]:
-    """Let all videos pass by those who judge frames; the source for how much it changes."""
-    judges = judges_of(
+def _scores(
+    source: Path, footage: Mapping[str, Footage], intended: Keypoints, config: MetricConfig
+) -> Scores:
+    """Every metric of all videos; the source is needed for how much it changes."""
+    metrics = streaming_metrics(
         footage,
-        real="truth" if "truth" in footage else None,
+        real=_TRUTH if _TRUTH in footage else None,
         late=None,
-        background=person_regions(intended, margin=yardsticks.box_margin),
-        yardsticks=yardsticks,
+        background=person_regions(intended, margin=config.box_margin),
+        config=config,
     )
-    judges["change_to_source"] = ChangeJudge(("ours",), real="source")
+    metrics["change_to_source"] = FrameChange((OURS,), real="source")
     frames = {name: one.frames for name, one in footage.items()}
-    frames["source"] = [(videos.source, index) for index in range(intended.num_frames)]
-    return watch(frames, judges, size=intended.image_size)
-
-
-def _arranged(
-    found: Scores, footage: Mapping[str, Footage], intended: Keypoints
-) -> tuple[dict[str, object], dict[str, Series]]:
-    """What was found as the metrics' file has it, and as columns of the table."""
+    frames["source"] = [(source, index) for index in range(intended.num_frames)]
+    found = measure(frames, metrics, size=intended.image_size)
     detection = {
-        name: pose_scores(footage[name].keypoints, intended)
-        for name in ("ours", "nearest_neighbours")
+        **pose_scores(footage[OURS].keypoints, intended, system=OURS),
+        **pose_scores(footage[NEAREST_NEIGHBOURS].keypoints, intended, system=NEAREST_NEIGHBOURS),
     }
-    along = "" if "truth" in footage else "_own_flow"
     temporal = {
-        "background_flicker": found["flicker"],
-        f"warping_error{along}": group(found["warping"])["frame"],
-        f"warping_error_person{along}": group(found["warping"])["person"],
+        **found["flicker"],
+        **found["warping"],
+        **found.get("change", {}),
+        **found["change_to_source"],
     }
-    identity = {"distance_to_training": found["identity"]}
-    scores: dict[str, object] = {"detection": detection, "temporal": temporal, "identity": identity}
-    columns = {
-        name.replace("_pose_distance_px", "_intended_distance_px"): one
-        for name, one in method_columns(detection).items()
+    scores = {
+        **in_section("detection", detection),
+        **in_section("temporal", temporal),
+        **in_section("identity", found["identity"]),
     }
-    if "truth" in footage:
-        temporal["frame_change_to_truth"] = found["change"]
-        scores["truth"] = against_real(group(found["pictures"]), footage, "truth")
-        # What was missed and found against the intended pose stands in the table already.
-        columns = method_columns(group(scores["truth"])) | columns
-    quantities = {"frame_change_to_source": found["change_to_source"], **temporal, **identity}
-    columns |= quantity_columns(quantities)
-    temporal["frame_change_to_source"] = group(found["change_to_source"])["ours"]
-    return scores, columns
+    if _TRUTH in footage:
+        scores |= against_real(found["images"], footage, _TRUTH, section=_TRUTH)
+    return scores
 
 
 def _skipped(
     footage: Mapping[str, Footage], intended: Keypoints, networks: Networks
 ) -> dict[str, str]:
-    """Metric, or group of them -> why it is not there."""
-    truth_poses = footage["truth"].keypoints if "truth" in footage else None
+    """What was not measured -> why."""
+    truth_poses = footage[_TRUTH].keypoints if _TRUTH in footage else None
     skipped = not_measured(intended.image_size, networks)
-    if "truth" not in footage:
-        skipped["truth"] = "nobody filmed the target doing this: there are no frames to compare"
+    if truth_poses is None:
+        skipped[_TRUTH] = "nobody filmed the target doing this: there are no frames to compare"
         skipped["warping_error"] = (
             "no real frames to take the flow from; warping_error_own_flow is along the video's own"
         )
-    for section, poses in (("detection", intended), ("truth", truth_poses)):
+    for section, poses in (("detection", intended), (_TRUTH, truth_poses)):
         if poses is not None and not shows_a_head(poses):
             skipped[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
     return skipped
 
 
-def _write_table(folder: Path, columns: Mapping[str, Series], intended: Keypoints) -> pd.DataFrame:
+def _write_table(folder: Path, found: Measurements, intended: Keypoints) -> None:
     """Write what was measured frame by frame, and the curves of some of it."""
-    per_frame = frame_table(columns)
+    per_frame = wide(found)
     frame_index = np.arange(intended.num_frames)
     per_frame.insert(0, "frame_index", frame_index)
     per_frame.insert(1, "pts_seconds", frame_index / float(intended.frame_rate))
     write_csv(folder / "per_frame.csv", per_frame)
-    plot_curves(
-        folder / "curves.png", per_frame, _panels(columns), title="The result, frame by frame"
-    )
-    return per_frame
+    plot_curves(folder / "curves.png", found, _panels(found), title="The result, frame by frame")
 
 
-def _panels(columns: Mapping[str, Series]) -> dict[str, dict[str, str]]:
-    """What the curves show: likeness to the truth where there is one, poses, steadiness."""
-    panels = benchmark_panels(("person", "face")) if "ours_person_ssim" in columns else {}
-    groups = ("body", "hands", "face")
-    names = {"ours": "ours", "nearest neighbours": "nearest_neighbours", "truth": "truth"}
-    (along,) = {name[len("ours_") :] for name in columns if name.startswith("ours_warping_error_p")}
+def _panels(found: Measurements) -> dict[str, dict[str, Key]]:
+    """What the curves show: likeness to the ground truth where there is one, poses, stability."""
+    has_truth = any(key.section == _TRUTH for key in found.per_frame)
+    warping = "warping_error_person" if has_truth else "warping_error_person_own_flow"
+    of_warping = systems(warping, "", "temporal")
+    if has_truth:
+        of_warping["truth"] = Key(warping, "", _TRUTH, "temporal")
     return {
-        **panels,
-        "Pose distance to the intended pose (pixels)": {
-            label: f"{name}_intended_distance_px"
-            for label, name in names.items()
-            if name != "truth"
+        **(likeness_panels("truth") if has_truth else {}),
+        "Pose distance to the intended pose (pixels)": systems(
+            "pose_distance_px", "all", "detection"
+        ),
+        "Share of detections missed in the result": {
+            group: Key("missed_detections", group, OURS, "detection") for group in REPORTED_GROUPS
         },
-        "Detections missed in the result": {group: f"ours_missed_{group}" for group in groups},
-        "Warping error in the person's box": {
-            label: f"{name}_{along}"
-            for label, name in names.items()
-            if f"{name}_{along}" in columns
-        },
+        "Warping error in the person's box": of_warping,
     }

@@ -5,6 +5,7 @@ its content security policy, to load nothing else and to run no script but its o
 """
 
 import hashlib
+import json
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,16 @@ def write_page(path: Path, template: str, content: Mapping[str, object]) -> None
     )
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
+
+
+def flattened(tree: object, prefix: str = "") -> dict[str, str]:
+    """Every leaf of nested params or metrics, by its dotted key, as it would stand in YAML."""
+    if isinstance(tree, Mapping) and tree:
+        leaves: dict[str, str] = {}
+        for key, child in tree.items():
+            leaves |= flattened(child, f"{prefix}.{key}" if prefix else str(key))
+        return leaves
+    return {prefix: tree if isinstance(tree, str) else json.dumps(tree, default=str)}
 
 
 def data_uri(data: bytes, media_type: str) -> str:

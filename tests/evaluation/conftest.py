@@ -1,13 +1,14 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from motiontransfer.evaluation.benchmark import Footage
+from motiontransfer.evaluation.frames import Footage, Regions
 from motiontransfer.keypoints import Keypoints, write_keypoints
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.frame_store import FrameWriter
 
 JOINTS = {
@@ -25,6 +26,39 @@ JOINTS = {
     "left_face_temple": (6, -22),
     "right_face_temple": (-6, -22),
 }
+
+
+BODY = tuple(HOLISTIC.joints[HOLISTIC.slice("body")])
+
+
+def regions(*boxes: tuple[int, int, int, int] | None) -> Regions:
+    """One box a frame; None where there is none."""
+    found = np.array([box is not None for box in boxes])
+    return Regions(boxes=np.array([box or (0, 0, 0, 0) for box in boxes], np.int64), found=found)
+
+
+def without(
+    keypoints: Keypoints, joints: Sequence[str], frames: slice | list[int] = slice(None)
+) -> Keypoints:
+    """The same poses without some joints."""
+    points, score = keypoints.points.copy(), keypoints.score.copy()
+    for joint in joints:
+        points[frames, HOLISTIC.index(joint)] = 0
+        score[frames, HOLISTIC.index(joint)] = 0
+    return replace(keypoints, points=points, score=score)
+
+
+def reordered(keypoints: Keypoints) -> Keypoints:
+    """The same joints under the same names, stored in another order."""
+    groups = tuple((group, tuple(reversed(names))) for group, names in reversed(HOLISTIC.groups))
+    skeleton = Skeleton(groups=groups)
+    order = [HOLISTIC.index(name) for name in skeleton.joints]
+    return replace(
+        keypoints,
+        skeleton=skeleton,
+        points=keypoints.points[:, order],
+        score=keypoints.score[:, order],
+    )
 
 
 @pytest.fixture

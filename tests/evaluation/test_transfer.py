@@ -6,11 +6,13 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.evaluation import benchmark, worst_frames
-from motiontransfer.evaluation.metrics import NO_NETWORKS, Networks
+from motiontransfer.evaluation import comparison, plots
+from motiontransfer.evaluation.measurements import nested
+from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
 from motiontransfer.parallel import Compute
 from motiontransfer.training.clips import HeldOut, read_target_clips
+from tests.evaluation.conftest import BODY
 
 _INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
 
@@ -27,7 +29,7 @@ def clips(subject, poses, tmp_path):
 def find(clips, poses, film, monkeypatch, tmp_path):
     """Evaluate videos of figures at the given centres; the detector knows where they are."""
     known = {}
-    monkeypatch.setattr(benchmark, "redetect", lambda video, **_: known[video])
+    monkeypatch.setattr(comparison, "detect_again", lambda video, **_: known[video])
 
     def find(result, truth=None, *, absent=(), **options):
         videos = {}
@@ -52,14 +54,14 @@ def find(clips, poses, film, monkeypatch, tmp_path):
 @pytest.fixture
 def run(find):
     """The same, of which only the metrics are wanted."""
-    return lambda *args, **options: find(*args, **options).metrics
+    return lambda *args, **options: nested(find(*args, **options))
 
 
 def _moved(dx, dy):
     return [(x + dx, y + dy) for x, y in _INTENDED]
 
 
-def test_against_the_truth_both_methods_are_judged(run):
+def test_both_systems_are_compared_with_the_truth(run):
     metrics = run(_moved(1, 0), truth=_moved(0, 0))
     ours, nearest = metrics["truth"]["ours"], metrics["truth"]["nearest_neighbours"]
     assert ours["person"]["ssim"] > nearest["person"]["ssim"]
@@ -73,8 +75,8 @@ def test_distance_to_the_intended_pose_and_to_the_truth_are_two_things(run, tmp_
     assert metrics["detection"]["ours"]["pose_distance_px"]["all"] == 0
     assert metrics["truth"]["ours"]["pose_distance_px"]["all"] == 5
     table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
-    assert (table["ours_intended_distance_px"] == 0).all()
-    assert (table["ours_pose_distance_px"] == 5).all()
+    assert (table["detection_ours_pose_distance_px_all"] == 0).all()
+    assert (table["truth_ours_pose_distance_px_all"] == 5).all()
 
 
 def test_without_a_truth_pose_and_steadiness_remain(run, tmp_path):
@@ -87,7 +89,7 @@ def test_without_a_truth_pose_and_steadiness_remain(run, tmp_path):
     table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
     assert len(table) == 6
     assert table["pts_seconds"].tolist() == pytest.approx([index / 25 for index in range(6)])
-    assert (table["ours_missed_hands"] == 1).all()
+    assert (table["detection_ours_missed_detections_hands"] == 1).all()
     assert table.columns.is_unique
     assert not any("ssim" in name for name in table.columns)
 
@@ -101,11 +103,11 @@ def test_a_result_that_moves_as_the_source_changes_as_much(run):
     assert frozen["frame_change_to_source"] == frozen["frame_change_to_truth"]["ours"] == 0
 
 
-def test_motion_is_judged_along_the_truths_and_else_along_its_own(find, run):
+def test_the_warping_error_is_along_the_truths_flow_and_else_along_its_own(find, run):
     along_truth = run(_moved(0, 0), truth=_moved(0, 0))["temporal"]
     assert along_truth["warping_error"]["ours"] == along_truth["warping_error"]["truth"]
-    findings = find(_moved(0, 0))
-    own, skipped = findings.metrics["temporal"], findings.skipped
+    found = find(_moved(0, 0))
+    own, skipped = nested(found)["temporal"], _notes(found)
     assert "warping_error" not in own
     assert set(own["warping_error_own_flow"]) == {"ours", "nearest_neighbours"}
     assert own["warping_error_own_flow"]["ours"] == along_truth["warping_error"]["ours"]
@@ -119,51 +121,39 @@ def test_the_likeness_of_the_baseline_is_perfect_and_ours_is_measured(run):
     assert distance["ours"] == distance["truth"] > 0
 
 
-def test_intervals_have_the_tree_of_the_metrics(find):
+def _notes(found):
+    return {one.key.metric: one.note for one in found.summary if one.note}
+
+
+def test_every_metric_of_frames_has_its_interval(find):
     for truth in (None, _moved(2, 0)):
-        findings = find(_moved(1, 0), truth=truth)
-        counted = _without_counts(findings.metrics)
-        assert _names(findings.intervals) == _names(counted)
-        low, high = findings.intervals["detection"]["ours"]["pose_distance_px"]["body"]
-        assert low == high == 1
-
-
-def _without_counts(metrics):
-    truth = {"truth": dict(metrics["truth"])} if "truth" in metrics else {}
-    for figures in truth.values():
-        del figures["skipped_frames"]
-    return {name: value for name, value in (metrics | truth).items() if name != "frames"}
-
-
-def _names(tree):
-    if isinstance(tree, dict):
-        return {name: _names(value) for name, value in tree.items()}
-    return None
+        found = find(_moved(1, 0), truth=truth)
+        for one in found.summary:
+            measured = one.value is not None and not one.is_count
+            assert (one.interval is not None) == measured
+        intervals = nested(found, lambda one: one.interval)
+        assert intervals["detection"]["ours"]["pose_distance_px"]["body"] == (1, 1)
 
 
 def test_networks_are_asked_and_named(find, tmp_path):
     distances = {"lpips": lambda first, second: 0.5}
     networks = Networks(distances=distances, features=None, skipped={"dists": "why"})
-    findings = find(_moved(1, 0), truth=_moved(0, 0), networks=networks)
-    assert findings.metrics["truth"]["ours"]["face"]["lpips"] == 0.5
-    assert findings.skipped["dists"] == "why"
+    found = find(_moved(1, 0), truth=_moved(0, 0), networks=networks)
+    assert nested(found)["truth"]["ours"]["face"]["lpips"] == 0.5
+    assert _notes(found)["dists"] == "why"
     table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
-    assert (table["nearest_neighbours_person_lpips"] == 0.5).all()
+    assert (table["truth_nearest_neighbours_person_lpips"] == 0.5).all()
 
 
-def test_realism_is_against_the_training_frames_with_and_without_a_truth(find):
+def test_fid_and_kid_are_against_the_training_frames_with_and_without_a_truth(run):
     networks = replace(NO_NETWORKS, features=lambda picture: picture.mean(axis=(0, 1)))
     for truth in (None, _moved(0, 0)):
-        findings = find(_moved(9, 0), truth=truth, networks=networks)
-        found = findings.metrics["realism"]
+        found = run(_moved(9, 0), truth=truth, networks=networks)["realism"]
         videos = {"ours", "nearest_neighbours", *(["truth"] if truth else [])}
-        for metric in ("fid", "kid"):
-            assert set(found[metric]["person"]) == videos
-            assert set(findings.intervals["realism"][metric]["frame"]) == videos
+        assert set(found["fid"]["person"]) == set(found["kid"]["frame"]) == videos
         assert found["skipped_frames"] == dict.fromkeys(found["fid"]["frame"], 0)
-        # Its frames are training frames.
-        fid = found["fid"]["person"]
-        assert fid["nearest_neighbours"] < fid["ours"]
+        # The baseline's frames are training frames.
+        assert found["fid"]["person"]["nearest_neighbours"] < found["fid"]["person"]["ours"]
 
 
 def test_tables_and_pictures_are_written_for_both_kinds(run, tmp_path):
@@ -187,7 +177,7 @@ def test_the_worst_frame_is_the_one_that_went_wrong(run, monkeypatch):
         shown.update(rows=rows, captions=captions)
         return np.zeros((4, 4, 3), np.uint8)
 
-    monkeypatch.setattr(worst_frames, "contact_sheet", contact_sheet)
+    monkeypatch.setattr(plots, "contact_sheet", contact_sheet)
     result = _moved(0, 0)
     result[3] = (20, 40)
     run(result, truth=_moved(0, 0))
@@ -197,10 +187,8 @@ def test_the_worst_frame_is_the_one_that_went_wrong(run, monkeypatch):
     assert shown["captions"][0] == f"frame 3, {np.hypot(16, 8):.1f} px"
 
 
-def test_a_result_without_a_body_is_worst_of_all(run, poses, monkeypatch):
-    body = ["nose", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
-    body += ["left_ankle", "right_ankle"]
-    metrics = run(_moved(0, 0), absent=body)
+def test_a_result_without_a_body_is_worst_of_all(run):
+    metrics = run(_moved(0, 0), absent=BODY)
     assert metrics["detection"]["ours"]["body_found"] == 0
     assert metrics["detection"]["ours"]["missed_detections"]["body"] == 1
     assert metrics["detection"]["ours"]["pose_distance_px"]["body"] is None

@@ -102,7 +102,7 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
             "statistics",
             "training",
         ),  # brought
-        *("poses", "evaluation_transfer", "findings", "curves", "metrics"),  # made
+        *("poses", "evaluation_transfer", "measurements", "curves", "metrics"),  # made
         *("params_checked.json", "params_of_results.json"),
     }
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()

@@ -5,7 +5,6 @@ pixels, whatever its clock says.
 """
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -14,12 +13,21 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
+from motiontransfer.evaluation.measurements import (
+    Key,
+    Measurements,
+    joined,
+    of_counts,
+    of_notes,
+    of_values,
+    write_measurements,
+)
 from motiontransfer.params import Transfer
-from motiontransfer.report.transfer_report import TransferRun, write_transfer_report
+from motiontransfer.report.report import TransferRun, write_transfer_report
+from motiontransfer.storage import write_json
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameWriter
 from motiontransfer.video.writer import write_video
@@ -123,36 +131,52 @@ def open_page(browser) -> Iterator[Callable[..., Opened]]:
         context.close()
 
 
-METRICS = {
-    "frames": NUM_FRAMES,
-    "detection": {
-        "ours": {"body_found": 1.0, "pose_distance_px": {"body": 1.5, "all": 2.0}},
-        "nearest_neighbours": {"body_found": 1.0, "pose_distance_px": {"body": 9.0, "all": 8.0}},
-    },
-    "temporal": {"background_flicker": {"ours": 0.9, "truth": 0.8}},
-    "truth": {
-        "skipped_frames": {"face": {"not_detected": 3, "smaller_than_11_pixels": 0}},
-        "ours": {"person": {"l1": 11.25, "ssim": 0.6923}},
-        "nearest_neighbours": {"person": {"l1": 23.7, "ssim": 0.5279}},
-        "previous_real_frame": {"person": {"l1": 4.5, "ssim": 0.9}},
-        "frame_by_frame": {"person": {"l1": 10.5, "ssim": 0.6}},
-    },
-}
-INTERVALS = {"truth": {"ours": {"person": {"ssim": [0.65, 0.73]}}}}
+def measured(ssim: float = 0.6923, *, count: int = NUM_FRAMES, shift: float = 0.0) -> Measurements:
+    """SSIM of ours falls to its lowest at frame 20; the baseline's stays.
 
-
-def per_frame_table(count: int = NUM_FRAMES) -> pd.DataFrame:
-    """SSIM of ours falls to its lowest at frame 20; the baseline's stays."""
+    Args:
+        shift: added to ours in each frame.
+    """
     frames = np.arange(count)
-    return pd.DataFrame(
-        {
-            "frame_index": frames,
-            "pts_seconds": frames / 25,
-            "ours_person_ssim": 0.4 + 0.01 * np.abs(frames - 20),
-            "nearest_neighbours_person_ssim": np.where(frames < 5, np.nan, 0.3),
-            "ours_missed_body": 0,
-        }
+    return joined(
+        [
+            of_counts({Key("frames", "", ""): count, Key("not_detected", "face", "", "truth"): 3}),
+            of_values(
+                {
+                    Key("body_found", "", "ours", "detection"): (1.0, None),
+                    Key("pose_distance_px", "body", "ours", "detection"): (1.5, None),
+                    Key("pose_distance_px", "all", "ours", "detection"): (2.0, None),
+                    Key("pose_distance_px", "all", "nearest_neighbours", "detection"): (8.0, None),
+                    Key("background_flicker", "", "ours", "temporal"): (0.9, None),
+                    Key("background_flicker", "", "truth", "temporal"): (0.8, None),
+                    Key("l1", "person", "ours", "truth"): (11.25, None),
+                    Key("ssim", "person", "ours", "truth"): (ssim, (0.65, 0.73)),
+                    Key("l1", "person", "nearest_neighbours", "truth"): (23.7, None),
+                    Key("ssim", "person", "nearest_neighbours", "truth"): (0.5279, None),
+                    Key("l1", "person", "previous_real_frame", "truth"): (4.5, None),
+                    Key("ssim", "person", "previous_real_frame", "truth"): (0.9, None),
+                    Key("l1", "person", "frame_by_frame", "truth"): (10.5, None),
+                    Key("ssim", "person", "frame_by_frame", "truth"): (0.6, None),
+                }
+            ),
+            of_notes({"lpips": "no weights", "face_identity": "needs a network"}),
+            Measurements(
+                summary=(),
+                per_frame={
+                    Key("missed_detections", "body", "ours", "detection"): np.zeros(count),
+                    Key("ssim", "person", "ours", "truth"): (
+                        0.4 + 0.01 * np.abs(frames - 20) + shift
+                    ),
+                    Key("ssim", "person", "nearest_neighbours", "truth"): np.where(
+                        frames < 5, np.nan, 0.3
+                    ),
+                },
+            ),
+        ]
     )
+
+
+TABLE = Path("artifacts/measurements/evaluate_transfer/ada_as_ben.parquet")
 
 
 @pytest.fixture
@@ -179,19 +203,12 @@ def make_transfer() -> TransferRun:
         with FrameWriter(path, size=SIZE, frame_rate=RATE) as writer:
             for frame in coded_frames():
                 writer.write(frame)
-    results, evaluation = Path("results/ada_as_ben"), Path("artifacts/evaluation_transfer")
-    findings = Path("artifacts/findings")
+    results = Path("results/ada_as_ben")
     sound = read_clip(source.parent).sound
     write_video(results / "transfer.mp4", coded_frames(), frame_rate=RATE, sound=sound, crf=18)
-    for path, content in (
-        (results / "metrics.json", METRICS),
-        (findings / "evaluate_transfer/ada_as_ben/intervals.json", INTERVALS),
-        (Path("artifacts/metrics/render/ada_as_ben.json"), {"frames": NUM_FRAMES}),
-    ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
-    (evaluation / "ada_as_ben").mkdir(parents=True)
-    per_frame_table().to_csv(evaluation / "ada_as_ben/per_frame.csv", index=False)
+    counted = Path("artifacts/metrics/render/ada_as_ben.json")
+    write_json(counted, {"frames": NUM_FRAMES})
+    write_measurements(TABLE, measured())
     return TransferRun(
         name="ada_as_ben",
         names=Transfer(source="dance", source_subject="ben", target="ada", truth="real.mkv"),
@@ -199,12 +216,10 @@ def make_transfer() -> TransferRun:
         source=source,
         poses=dance(NUM_FRAMES, size=SIZE),
         clips=[training_clip(Path("target"), dance(12, size=SIZE))],
-        metrics=results / "metrics.json",
-        evaluation=evaluation / "ada_as_ben",
-        findings=findings / "evaluate_transfer/ada_as_ben",
-        held_out_findings=findings / "evaluate/ada",
+        measurements=TABLE,
+        held_out_measurements=Path("artifacts/measurements/evaluate/ada.parquet"),
         training=Path("artifacts/training/ada"),
-        stage_metrics={"render": Path("artifacts/metrics/render/ada_as_ben.json")},
+        stage_metrics={"render": counted},
         files={"result": results / "transfer.mp4", "frames of dance": source},
         params={"render": {"crf": 16, "face": "residual"}},
     )
@@ -245,18 +260,13 @@ def two_runs(tmp_path_factory) -> Iterator[Path]:
 def _record(root: Path, *, steps: int, ssim: float) -> None:
     """Change the run in the workspace, and let DVC and git know its files."""
     (root / "params.yaml").write_text(PARAMS.replace("STEPS", str(steps)))
-    metrics = {**METRICS, "truth": {"ours": {"person": {"ssim": ssim}}}}
-    (root / "results/ada_as_ben/metrics.json").write_text(json.dumps(metrics))
-    table = per_frame_table()
-    table["ours_person_ssim"] += ssim
-    table.to_csv(root / "artifacts/evaluation_transfer/ada_as_ben/per_frame.csv", index=False)
+    write_measurements(root / TABLE, measured(ssim, shift=ssim))
     _dvc(
         root,
         "add",
         "results/ada_as_ben/transfer.mp4",
-        "artifacts/evaluation_transfer/ada_as_ben",
-        "artifacts/findings/evaluate_transfer/ada_as_ben",
-        "artifacts/frames/ben/dance/frames.mkv",
+        str(TABLE),
+        "artifacts/frames/ben/dance",
         "data/truth/real.mkv",
     )
     _run(root, "git", "add", "-A")

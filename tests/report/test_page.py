@@ -5,7 +5,7 @@ import re
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
-from motiontransfer.report.page import content_policy, data_uri, write_page
+from motiontransfer.report.page import content_policy, data_uri, flattened, write_page
 
 EMPTY = {
     **{"title": "A & B", "transfer": "a", "panels": (), "master": "x", "hidden": ()},
@@ -65,3 +65,8 @@ def test_data_uris_hold_the_bytes():
     head, tail = data_uri(b"\x00\xff", "image/png").split(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(tail) == b"\x00\xff"
+
+
+def test_nested_values_have_dotted_keys_as_in_params_yaml():
+    tree = {"a": {"b": [1, 2], "c": None}, "d": True, "e": "word", "f": {}}
+    assert flattened(tree) == {"a.b": "[1, 2]", "a.c": "null", "d": "true", "e": "word", "f": "{}"}

@@ -111,18 +111,18 @@ def test_speed_and_sound(report, open_page):
 
 def test_a_click_on_a_curve_seeks_and_the_pointer_reads_its_values(report, open_page):
     opened = open_page(report)
-    chart = opened.page.locator('[data-chart="person_ssim"] > svg')
+    chart = opened.page.locator('[data-chart="truth_ssim_person"] > svg')
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     left, right = 40, 8  # the margins beside the curves
     x = left + 30 / (NUM_FRAMES - 1) * (box["width"] - left - right)
     chart.hover(position={"x": x, "y": 60})
-    readout = opened.page.locator('[data-chart="person_ssim"] .key b')
+    readout = opened.page.locator('[data-chart="truth_ssim_person"] .key b')
     assert readout.all_inner_texts() == ["0.5", "0.3"]
     chart.click(position={"x": x, "y": 60})
     opened.wait_for_codes(30, CODED)
-    assert opened.page.locator('[data-chart="person_ssim"] line.now').count() == 1
-    box_of_line = opened.page.locator('[data-chart="person_ssim"] line.now').bounding_box()
+    assert opened.page.locator('[data-chart="truth_ssim_person"] line.now').count() == 1
+    box_of_line = opened.page.locator('[data-chart="truth_ssim_person"] line.now').bounding_box()
     assert box_of_line["x"] - box["x"] == pytest.approx(x, abs=1.5)
 
 

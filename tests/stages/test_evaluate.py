@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.evaluation import benchmark
+from motiontransfer.evaluation import comparison
+from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
@@ -69,8 +70,8 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "render_poses", render_poses)
     tail = slice(7, 10)
     monkeypatch.setattr(
-        benchmark,
-        "redetect",
+        comparison,
+        "detect_again",
         lambda video, **_: Keypoints(
             points=walk.points[tail],
             score=walk.score[tail],
@@ -88,7 +89,7 @@ def test_the_tail_is_judged_and_everything_is_where_the_pipeline_looks(project):
     assert project == {"models": Path("artifacts/models/ada"), "face": "residual"}
     metrics = json.loads(Path("artifacts/metrics/evaluate/ada.json").read_text())
     assert metrics["frames"] == 3
-    assert metrics["ours"]["person"] == {"l1": 0, "psnr": 100, "ssim": 1, "ssim_aligned": 1}
+    assert metrics["ours"]["person"] == {"l1": 0, "psnr": 100, "ssim": 1, "shift_tolerant_ssim": 1}
     assert metrics["nearest_neighbours"]["person"]["ssim"] < 1
     assert metrics["skipped_frames"]["face"]["not_detected"] == 3
     folder = Path("artifacts/evaluation/ada")
@@ -98,8 +99,7 @@ def test_the_tail_is_judged_and_everything_is_where_the_pipeline_looks(project):
         "curves.png",
         "comparison.png",
     }
-    findings = Path("artifacts/findings/evaluate/ada")
-    assert {path.name for path in findings.iterdir()} == {"intervals.json", "skipped.json"}
+    assert nested(read_measurements(Path("artifacts/measurements/evaluate/ada.parquet"))) == metrics
 
 
 @pytest.mark.parametrize(

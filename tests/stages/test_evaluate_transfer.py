@@ -8,7 +8,8 @@ import pytest
 from torch import nn
 
 from motiontransfer.errors import MissingFileError, ParamsError, VideoError
-from motiontransfer.evaluation import benchmark
+from motiontransfer.evaluation import comparison
+from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.weights import write_weights
@@ -23,6 +24,7 @@ transfers:
 evaluate_transfer: {box_margin: 0.1}
 compute: {backend: local, address: null, num_workers: 1}
 """
+TABLE = Path("artifacts/measurements/evaluate_transfer/with_truth.parquet")
 _SIZE = (48, 63)  # odd: the finished video is one pixel wider
 
 
@@ -77,7 +79,7 @@ def project(tmp_path, monkeypatch):
         write_video(
             Path(f"results/{name}/transfer.mp4"), _frames(6), frame_rate=rate, sound=None, crf=18
         )
-    monkeypatch.setattr(benchmark, "redetect", lambda video, **_: _walk(6))
+    monkeypatch.setattr(comparison, "detect_again", lambda video, **_: _walk(6))
 
 
 def _metrics(name):
@@ -99,8 +101,9 @@ def test_a_transfer_with_a_truth(project):
         "curves.png",
         "worst_frames.png",
     }
-    findings = Path("artifacts/findings/evaluate_transfer/with_truth")
-    assert {path.name for path in findings.iterdir()} == {"intervals.json", "skipped.json"}
+    assert nested(read_measurements(TABLE)) == metrics
+    curve = pd.read_csv("artifacts/curves/with_truth/truth_ssim_person.csv")
+    assert list(curve) == ["frame_index", "ours", "nearest_neighbours"]
 
 
 def test_a_transfer_without_a_truth(project):
@@ -113,7 +116,7 @@ def test_the_baseline_never_shows_held_out_frames(project):
     evaluate_transfer.main("without")
     table = pd.read_csv("artifacts/evaluation_transfer/without/per_frame.csv")
     # training frames are 0 to 3, with the figure at 16 to 22; the poses go from 20 to 30
-    assert table["nearest_neighbours_intended_distance_px"].tolist() == [0, 0, 2, 4, 6, 8]
+    assert table["detection_nearest_neighbours_pose_distance_px_all"].tolist() == [0, 0, 2, 4, 6, 8]
 
 
 def test_the_same_inputs_give_the_same_bytes(project):
@@ -123,7 +126,7 @@ def test_the_same_inputs_give_the_same_bytes(project):
             Path("artifacts/evaluation_transfer/with_truth") / name
             for name in ("per_frame.csv", "curves.png", "worst_frames.png")
         ),
-        Path("artifacts/findings/evaluate_transfer/with_truth/intervals.json"),
+        TABLE,
     ]
     contents = []
     for _ in range(2):

@@ -1,12 +1,12 @@
 """The stage finds everything that a report shows where the pipeline keeps it."""
 
-import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.evaluation.bootstrap import RatioMetric
+from motiontransfer.evaluation.measurements import Key, of_scores, write_measurements
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.storage import write_json
 from motiontransfer.video.writer import write_video
@@ -21,6 +21,7 @@ from tests.stages.project import (
     write_params,
 )
 
+TABLE = ARTIFACTS / "measurements/evaluate_transfer/ada_as_ben.parquet"
 PAGE = Path("results/ada_as_ben/report.html")
 
 
@@ -51,21 +52,20 @@ def _configure(**others):
 
 
 def _write_figures():
-    evaluation = ARTIFACTS / "evaluation_transfer/ada_as_ben"
-    evaluation.mkdir(parents=True)
-    table = pd.DataFrame({"frame_index": range(NUM_SOURCE_FRAMES)})
-    for method, distance in (("ours", 1.0), ("nearest_neighbours", 5.0)):
-        table[f"{method}_intended_distance_px"] = distance
-    table.to_csv(evaluation / "per_frame.csv", index=False)
+    name = Key("pose_distance_px", "all", "ours", "detection")
+    missed = name._replace(metric="missed_detections", region="body")
+    values = {name: 1.0, name._replace(system="nearest_neighbours"): 5.0, missed: 0.0}
+    scores = {
+        key: RatioMetric.of_frames([value] * NUM_SOURCE_FRAMES) for key, value in values.items()
+    }
+    write_measurements(TABLE, of_scores(scores, block_frames=1))
     of_stage = {
         **dict.fromkeys(("decode", "clean_keypoints"), "dance"),
-        **dict.fromkeys(("train_gan", "train_face_gan", "evaluate"), "ada"),
+        **dict.fromkeys(("train_gan", "train_face_gan"), "ada"),
         "render": "ada_as_ben",
     }
-    files = [ARTIFACTS / f"metrics/{stage}/{name}.json" for stage, name in of_stage.items()]
-    for path in (*files, Path("results/ada_as_ben/metrics.json")):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"frames": NUM_SOURCE_FRAMES}))
+    for stage, of in of_stage.items():
+        write_json(ARTIFACTS / f"metrics/{stage}/{of}.json", {"frames": NUM_SOURCE_FRAMES})
 
 
 def test_the_report_is_where_the_pipeline_looks():
@@ -73,13 +73,6 @@ def test_the_report_is_where_the_pipeline_looks():
     html = PAGE.read_text()
     assert "<title>ada performs ben&#39;s motion</title>" in html
     assert 'id="video-nearest_neighbours"' in html
-
-
-def test_curves_are_where_dvc_plots_looks():
-    main("ada_as_ben")
-    table = pd.read_csv(ARTIFACTS / "curves/ada_as_ben/intended_distance_px.csv")
-    assert table["ours"].tolist() == [1.0] * NUM_SOURCE_FRAMES
-    assert table["nearest_neighbours"].tolist() == [5.0] * NUM_SOURCE_FRAMES
 
 
 def test_it_shows_the_params_of_this_transfer_and_of_no_other():
@@ -110,8 +103,7 @@ def test_the_truth_is_shown_where_there_is_one():
 @pytest.mark.parametrize(
     "file",
     [
-        "results/ada_as_ben/metrics.json",
-        "artifacts/evaluation_transfer/ada_as_ben/per_frame.csv",
+        str(TABLE),
         "artifacts/metrics/train_gan/ada.json",
         "artifacts/params_of_results.json",
         "artifacts/models/ada/face_generator.safetensors",

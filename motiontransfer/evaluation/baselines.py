@@ -1,0 +1,228 @@
+"""Nearest training frames: the baseline by pose, and the distance of pictures to training frames.
+
+The baseline shows, for each pose, the real training frame of the target whose pose is nearest.
+Chan et al. 2019, sec. 5, name it and leave the measure open. Distances between joints of the same
+name are in body sizes of the target, so that the cost of a joint that the candidate lacks means the
+same at every resolution. The body's joints count as much as those of both hands and the face
+together: arms and legs decide, hands and face break ties.
+
+The distance to training measures likeness and memorisation without a network: the person's box,
+resized to a small picture, against that of every training frame; the root of the mean squared
+difference, in levels of 0 to 255, to the nearest. A result that does not look like the target is
+far from all of them; one that repeats training frames is nearer than the target's own unseen frames
+are. It knows clothes, build and light better than it knows faces.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.evaluation.bootstrap import RatioMetric
+from motiontransfer.evaluation.frames import (
+    Footage,
+    Regions,
+    person_regions,
+    read_frames,
+    selected,
+    training_footage,
+)
+from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.pose_metrics import shared_joints
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.rendering.videos import evenly_spaced
+from motiontransfer.skeleton import Skeleton
+from motiontransfer.training.clips import TargetClip
+
+MISSING_COST = 0.25
+"""Distance, in body sizes, of a joint that the pose has and the candidate lacks."""
+
+_WEIGHT_OF_GROUP = {"body": 3.0, "left_hand": 1.0, "right_hand": 1.0, "face": 1.0}
+_VALUES_AT_ONCE = 4_000_000
+
+_PICTURE_SIZE = (64, 32)
+_MAX_PICTURES = 500
+"""Training frames compared with; more would take longer and differ little from these."""
+
+
+def nearest_footage(poses: Keypoints, clips: Sequence[TargetClip]) -> Footage:
+    """The baseline's footage: for each pose the target's training frame with the nearest pose.
+
+    Raises:
+        KeypointsError: no training frame has a body.
+    """
+    training = training_footage(clips)
+    choice = nearest_neighbours(poses, training.keypoints)
+    return Footage(
+        frames=[training.frames[index] for index in choice],
+        keypoints=selected(training.keypoints, choice),
+    )
+
+
+def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarray, " frames"]:
+    """For each pose the index of the nearest candidate frame; the earliest of equals.
+
+    A pose without joints takes what the pose before it took, as if the picture stood still; the
+    first pose then takes the first candidate with a body.
+
+    Raises:
+        KeypointsError: no candidate has a body, or no joint in common.
+    """
+    in_poses, in_candidates = shared_joints(poses.skeleton, candidates.skeleton)
+    body = candidates.skeleton.slice("body")
+    usable = np.flatnonzero(np.any(candidates.score[:, body] > 0, axis=1))
+    if usable.size == 0:
+        raise KeypointsError(
+            f"expected a training frame in which a body was found, got none in "
+            f"{candidates.num_frames} frames; look at the target's video and its detection"
+        )
+    size_px = body_size_px(candidates)
+    weight = _joint_weights(poses.skeleton)[in_poses]
+    points = candidates.points[usable][:, in_candidates]
+    present = candidates.score[usable][:, in_candidates] > 0
+    choice = np.empty(poses.num_frames, np.int64)
+    chunk = max(1, _VALUES_AT_ONCE // usable.size)
+    for start in range(0, poses.num_frames, chunk):
+        part = slice(start, start + chunk)
+        pose_weight = weight * (poses.score[part][:, in_poses] > 0)
+        distances = _distances(
+            poses.points[part][:, in_poses], pose_weight, points, present, size_px
+        )
+        choice[part] = usable[distances.argmin(axis=1)]
+        for index in np.flatnonzero(~pose_weight.any(axis=1)) + start:
+            choice[index] = choice[index - 1] if index else usable[0]
+    return choice
+
+
+def body_size_px(keypoints: Keypoints) -> float:
+    """Median over frames of the longer side of the box around the body's joints, in pixels.
+
+    Frames without a body do not count; at least one pixel.
+    """
+    body = keypoints.skeleton.slice("body")
+    present = keypoints.score[:, body] > 0
+    points = keypoints.points[:, body][present.any(axis=1)]
+    present = present[present.any(axis=1)]
+    if not len(points):
+        return 1.0
+    low = np.where(present[..., None], points, np.inf).min(axis=1)
+    high = np.where(present[..., None], points, -np.inf).max(axis=1)
+    return max(1.0, float(np.median((high - low).max(axis=1))))
+
+
+def _distances(
+    pose_points: Float32[np.ndarray, "poses joints 2"],
+    pose_weight: Float32[np.ndarray, "poses joints"],
+    points: Float32[np.ndarray, "candidates joints 2"],
+    present: np.ndarray,
+    size_px: float,
+) -> Float32[np.ndarray, "poses candidates"]:
+    """Weighted sum over the pose's joints; joint after joint, so that memory stays small.
+
+    Not divided by the pose's total weight: that is the same for all candidates.
+    """
+    total = np.zeros((len(pose_points), len(points)), np.float32)
+    for joint in np.flatnonzero(pose_weight.any(axis=0)):
+        apart_x = pose_points[:, None, joint, 0] - points[None, :, joint, 0]
+        apart_y = pose_points[:, None, joint, 1] - points[None, :, joint, 1]
+        distance = np.hypot(apart_x, apart_y) / np.float32(size_px)
+        distance = np.where(present[None, :, joint], distance, np.float32(MISSING_COST))
+        total += pose_weight[:, None, joint] * distance
+    return total
+
+
+def _joint_weights(skeleton: Skeleton) -> Float32[np.ndarray, " joints"]:
+    """Each group's weight shared out among its joints; an extra group, such as a mesh, has none."""
+    return np.concatenate(
+        [
+            np.full(len(joints), _WEIGHT_OF_GROUP.get(group, 0.0) / len(joints), np.float32)
+            for group, joints in skeleton.groups
+        ]
+    )
+
+
+def training_pictures(
+    clips: Sequence[TargetClip], *, margin: float
+) -> UInt8[np.ndarray, "pictures 64 32 3"]:
+    """The person in training frames, at most 500, evenly spread, each resized to one small picture.
+
+    Args:
+        margin: share of a box's longer side by which it grows on every side.
+
+    Raises:
+        VideoError: a clip has another size than its keypoints say.
+    """
+    training = training_footage(clips)
+    chosen = np.array(evenly_spaced(len(training.frames), _MAX_PICTURES), np.int64)
+    persons = person_regions(selected(training.keypoints, chosen), margin=margin)
+    frames = read_frames(
+        [training.frames[index] for index in chosen], training.keypoints.image_size
+    )
+    found = [
+        picture
+        for index, frame in enumerate(frames)
+        if (picture := person_picture(frame, persons, index)) is not None
+    ]
+    return np.stack(found) if found else np.zeros((0, *_PICTURE_SIZE, 3), np.uint8)
+
+
+def person_picture(
+    frame: UInt8[np.ndarray, "height width 3"], persons: Regions, frame_index: int
+) -> UInt8[np.ndarray, "64 32 3"] | None:
+    """The person's box brought to one size; None where nobody was found."""
+    box = persons.at(frame_index)
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return cv2.resize(frame[y0:y1, x0:x1], _PICTURE_SIZE[::-1], interpolation=cv2.INTER_AREA)
+
+
+class TrainingDistance:
+    """Distances of several videos' frames to the nearest training frame, as they stream past."""
+
+    def __init__(
+        self, pictures: UInt8[np.ndarray, "pictures 64 32 3"], persons: Mapping[str, Regions]
+    ) -> None:
+        """Compare with pictures of the person in training frames.
+
+        Args:
+            persons: system -> the boxes around the person found in its own frames.
+        """
+        self._pictures, self._persons = pictures, persons
+        self._flat: Float32[np.ndarray, "pictures values"] = _flat(pictures)
+        self._squares = np.square(self._flat).sum(axis=1)
+        self._index = 0
+        self._distances: dict[str, list[float]] = {system: [] for system in persons}
+
+    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+        """Take the next frame of every video, by name."""
+        for system, persons in self._persons.items():
+            picture = person_picture(frames[system], persons, self._index)
+            distance = float("nan") if picture is None else self._distance(picture)
+            self._distances[system].append(distance)
+        self._index += 1
+
+    def compute(self) -> dict[Key, RatioMetric]:
+        """Each system's distance."""
+        return {
+            Key("distance_to_training", "", system): RatioMetric.of_frames(found)
+            for system, found in self._distances.items()
+        }
+
+    def _distance(self, picture: UInt8[np.ndarray, "64 32 3"]) -> float:
+        if not len(self._pictures):
+            return float("nan")
+        # The nearest by the quick formula, whose rounding would not let equal pictures be at 0.
+        nearest = int(np.argmin(self._squares - 2 * (self._flat @ _flat(picture[None])[0])))
+        apart = picture.astype(np.float64) - self._pictures[nearest]
+        return float(np.sqrt(np.square(apart).mean()))
+
+
+def _flat(
+    pictures: UInt8[np.ndarray, "pictures 64 32 3"],
+) -> Float32[np.ndarray, "pictures values"]:
+    return (
+        pictures.reshape(len(pictures), int(np.prod(pictures.shape[1:]))).astype(np.float32) - 128
+    )

@@ -1,0 +1,144 @@
+"""Frame-by-frame comparison of videos: which metrics there are with and without real frames.
+
+The videos are read once, side by side, and every metric is updated with each frame.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import UInt8
+
+from motiontransfer.evaluation.baselines import TrainingDistance
+from motiontransfer.evaluation.bootstrap import RatioMetric
+from motiontransfer.evaluation.frames import (
+    Footage,
+    FrameReference,
+    Regions,
+    all_regions,
+    person_regions,
+    read_frames,
+)
+from motiontransfer.evaluation.image_metrics import ImageMetrics, PictureDistance
+from motiontransfer.evaluation.measurements import Key, Scores, in_section
+from motiontransfer.evaluation.pose_metrics import detect_again, pose_scores
+from motiontransfer.evaluation.temporal_metrics import BackgroundFlicker, FrameChange, WarpingError
+from motiontransfer.parallel import Compute
+from motiontransfer.progress import track
+
+
+@runtime_checkable
+class StreamingMetric(Protocol):
+    """Metric of videos that is computed as their frames stream past, and keeps little of them."""
+
+    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+        """Take the next frame of every video, by name."""
+        ...
+
+    def compute(self) -> Scores:
+        """What was measured."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricConfig:
+    """How pictures are measured, whatever they show."""
+
+    box_margin: float
+    """Share of a box's longer side by which it grows on every side."""
+
+    distances: Mapping[str, PictureDistance]
+    """Metric -> a network's distance."""
+
+    training_pictures: UInt8[np.ndarray, "pictures rows columns 3"] | None
+    """The target in training, from `baselines.training_pictures`; None: unknown, and so is the
+    distance to them."""
+
+
+def streaming_metrics(
+    videos: Mapping[str, Footage],
+    *,
+    real: str | None,
+    late: str | None,
+    background: Regions,
+    config: MetricConfig,
+) -> dict[str, StreamingMetric]:
+    """The metrics of videos: `images`, `change`, `warping`, `flicker` and `identity`.
+
+    Args:
+        real: the video that the others are compared with; None: there is none, so neither are
+            `images` and `change`, and the warping error is along each video's own flow.
+        late: a video that is the real one, late: its pictures are measured, its motion is not.
+        background: boxes outside which nothing should move.
+    """
+    moving = [name for name in videos if name not in (real, late)]
+    persons = {
+        name: person_regions(footage.keypoints, margin=config.box_margin)
+        for name, footage in videos.items()
+        if name != late
+    }
+    metrics: dict[str, StreamingMetric] = {
+        "flicker": BackgroundFlicker(list(persons), persons=background),
+    }
+    if config.training_pictures is not None:
+        metrics["identity"] = TrainingDistance(config.training_pictures, persons)
+    if real is None:
+        metrics["warping"] = WarpingError(moving, guide=None, persons=background)
+        return metrics
+    metrics["images"] = ImageMetrics(
+        real,
+        [name for name in videos if name != real],
+        regions=all_regions(videos[real].keypoints, margin=config.box_margin),
+        distances=config.distances,
+    )
+    metrics["warping"] = WarpingError([real, *moving], guide=real, persons=persons[real])
+    metrics["change"] = FrameChange(moving, real=real, persons=persons[real])
+    return metrics
+
+
+def measure(
+    videos: Mapping[str, Sequence[FrameReference]],
+    metrics: Mapping[str, StreamingMetric],
+    *,
+    size: tuple[int, int],
+) -> dict[str, Scores]:
+    """Update the metrics with every frame of the videos, which have equally many.
+
+    Args:
+        size: (height, width) of the working image.
+
+    Returns:
+        What each has measured, under its name.
+
+    Raises:
+        VideoError: a video has another size.
+    """
+    readers = [read_frames(references, size) for references in videos.values()]
+    total = max(len(references) for references in videos.values())
+    for pictures in track(zip(*readers, strict=True), "compare frames", total=total):
+        frames = dict(zip(videos, pictures, strict=True))
+        for metric in metrics.values():
+            metric.update(frames)
+    return {name: metric.compute() for name, metric in metrics.items()}
+
+
+def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) -> Footage:
+    """A finished video, with the pose detected again in each of its frames.
+
+    Args:
+        size: (height, width) of the working image.
+    """
+    found = detect_again(video, size=size, compute=compute)
+    return Footage(frames=[(video, i) for i in range(found.num_frames)], keypoints=found)
+
+
+def against_real(
+    images: Scores, videos: Mapping[str, Footage], real: str, *, section: str = ""
+) -> dict[Key, RatioMetric]:
+    """Image and pose metrics of each video that was compared with the real one."""
+    scores = dict(images)
+    for system in dict.fromkeys(key.system for key in images):
+        scores |= pose_scores(videos[system].keypoints, videos[real].keypoints, system=system)
+    return in_section(section, scores)

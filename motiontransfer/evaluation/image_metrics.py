@@ -1,0 +1,298 @@
+"""Image metrics: L1, PSNR, SSIM, shift-tolerant SSIM and MS-SSIM, on frames and regions of them.
+
+SSIM is set as in Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
+covariance, range 255, each channel by itself and then the mean. MS-SSIM (Wang et al. 2003) takes
+contrast at five scales, and luminance at the coarsest. Both are computed here, with OpenCV and at
+once, because evaluation spends most of its own time on them: a tenth of what scikit-image and
+torchmetrics take, and the same numbers, which the tests hold against theirs. A region's SSIM equals
+that of the region cut out: windows that reach over its edge do not count.
+
+Where the person is cannot be known to the pixel, and two pixels beside its place a sharp face has a
+lower SSIM than a blur. Shift-tolerant SSIM therefore compares a box with where the other picture
+correlates best with it nearby.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from motiontransfer.evaluation.bootstrap import RatioMetric
+from motiontransfer.evaluation.frames import Box, Regions
+from motiontransfer.evaluation.measurements import Key
+
+WINDOW_PX = 11
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+SMALLEST_MS_SSIM_PX = WINDOW_PX * 2 ** (len(SCALE_WEIGHTS) - 1)
+"""A side of the picture below which MS-SSIM's coarsest scale is smaller than its window."""
+
+_SIGMA = 1.5
+_LUMINANCE_CONSTANT = (0.01 * 255) ** 2
+_CONTRAST_CONSTANT = (0.03 * 255) ** 2
+_MIDDLE_GREY = 128.0
+
+_REACH_SHARE = 0.02  # largest shift, share of the picture's height
+_EQUALLY_GOOD = 1e-4  # correlations that differ by less are not worth a move
+
+PSNR_CAP_DB = 100.0
+NOT_DETECTED = "not_detected"
+TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
+
+PictureDistance = Callable[[UInt8[np.ndarray, "_ _ 3"], UInt8[np.ndarray, "_ _ 3"]], float]
+"""How far the second picture is from the first, by a network; 0 where they are equal."""
+
+_BoxMetrics = Mapping[str, Mapping[str, float]]
+_REGION_OF_BOX = {"left_hand": "hands", "right_hand": "hands"}
+_WITHOUT_NETWORKS = ("left_hand", "right_hand")
+
+
+def frame_metrics(
+    real: UInt8[np.ndarray, "height width 3"],
+    fake: UInt8[np.ndarray, "height width 3"],
+    *,
+    boxes: Mapping[str, Box | None],
+    distances: Mapping[str, PictureDistance] = MappingProxyType({}),
+) -> dict[str, dict[str, float]]:
+    """Metrics of each box: `l1` (levels of 0 to 255), `psnr` (dB), `ssim`, and those of networks.
+
+    PSNR is at most 100 dB, also where the pictures are identical, so that means stay finite. The
+    box `frame` is the whole frame, and has `ms_ssim` too (where its sides have the 176 pixels that
+    this needs); the others have `shift_tolerant_ssim`.
+
+    Args:
+        boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
+        distances: metric -> a network's distance.
+    """
+    error = real.astype(np.float64) - fake.astype(np.float64)
+    measurable = {name: box for name, box in boxes.items() if box and not why_skipped(box)}
+    if not measurable:
+        return {name: {} for name in boxes}
+    found = similarity(real, fake)
+    of_pixel = found.ssim.mean(axis=-1)
+    reach = WINDOW_PX // 2
+    metrics: dict[str, dict[str, float]] = {name: {} for name in boxes}
+    for name, (x0, y0, x1, y1) in measurable.items():
+        inside = error[y0:y1, x0:x1]
+        whole_windows = of_pixel[y0 + reach : y1 - reach, x0 + reach : x1 - reach]
+        metrics[name] = {
+            "l1": float(np.abs(inside).mean()),
+            "psnr": psnr(float(np.square(inside).mean())),
+            "ssim": float(whole_windows.mean(dtype=np.float64)),
+        }
+        if name != "frame":
+            there = best_match(real, fake, (x0, y0, x1, y1))
+            metrics[name]["shift_tolerant_ssim"] = _mean_ssim(real[y0:y1, x0:x1], there)
+        if name not in _WITHOUT_NETWORKS:
+            for metric, distance in distances.items():
+                metrics[name][metric] = distance(real[y0:y1, x0:x1], fake[y0:y1, x0:x1])
+    if "frame" in measurable and min(real.shape[:2]) >= SMALLEST_MS_SSIM_PX:
+        metrics["frame"]["ms_ssim"] = ms_ssim(real, fake, found)
+    return metrics
+
+
+def _mean_ssim(
+    real: UInt8[np.ndarray, "height width 3"], fake: UInt8[np.ndarray, "height width 3"]
+) -> float:
+    reach = WINDOW_PX // 2
+    whole_windows = similarity(real, fake).ssim[reach:-reach, reach:-reach]
+    return float(whole_windows.mean(dtype=np.float64))
+
+
+def why_skipped(box: Box | None) -> str:
+    """Why a box has no metrics; empty where it has."""
+    if box is None:
+        return NOT_DETECTED
+    x0, y0, x1, y1 = box
+    return TOO_SMALL if min(x1 - x0, y1 - y0) < WINDOW_PX else ""
+
+
+def psnr(mean_square: float) -> float:
+    """Peak signal-to-noise ratio in dB, at most 100, of a mean squared error in levels."""
+    if mean_square == 0:
+        return PSNR_CAP_DB
+    return min(float(10 * np.log10(255**2 / mean_square)), PSNR_CAP_DB)
+
+
+class ImageMetrics:
+    """Compares systems' frames with the real ones as they stream past; keeps only numbers."""
+
+    def __init__(
+        self,
+        real: str,
+        systems: Sequence[str],
+        *,
+        regions: Mapping[str, Regions],
+        distances: Mapping[str, PictureDistance],
+    ) -> None:
+        """Measure each system's frames beside those called `real`.
+
+        Args:
+            regions: boxes by name, found on the real frames; `left_hand` and `right_hand` are
+                reported together as `hands`.
+            distances: metric -> a network's distance.
+        """
+        self._real = real
+        self._regions, self._distances = regions, distances
+        self._index = 0
+        self._measured: dict[str, list[_BoxMetrics]] = {system: [] for system in systems}
+
+    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+        """Take the next frame of every video, by name."""
+        real = frames[self._real]
+        height, width = real.shape[:2]
+        boxes: dict[str, Box | None] = {"frame": (0, 0, width, height)}
+        boxes |= {name: found.at(self._index) for name, found in self._regions.items()}
+        self._index += 1
+        for system, measured in self._measured.items():
+            found = frame_metrics(real, frames[system], boxes=boxes, distances=self._distances)
+            measured.append(found)
+
+    def compute(self) -> dict[Key, RatioMetric]:
+        """Every system's metrics, by region."""
+        boxes_of: dict[str, list[str]] = {"frame": ["frame"]}
+        for name in self._regions:
+            boxes_of.setdefault(_region(name), []).append(name)
+        return {
+            Key(metric, region, system): _pooled(measured, boxes, metric)
+            for system, measured in self._measured.items()
+            for region, boxes in boxes_of.items()
+            for metric in self._metrics_of(region)
+        }
+
+    def _metrics_of(self, region: str) -> list[str]:
+        own = "ms_ssim" if region == "frame" else "shift_tolerant_ssim"
+        return ["l1", "psnr", "ssim", own, *([] if region == "hands" else self._distances)]
+
+
+def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[Key, int]:
+    """How many boxes cannot be measured, by region and reason; the reasons are there even if 0.
+
+    Regions are found on the real frames, so the counts are the same for every system. Each hand is
+    counted by itself.
+    """
+    counts = {
+        Key(reason, _region(name), "", section): 0
+        for name in regions
+        for reason in (NOT_DETECTED, TOO_SMALL)
+    }
+    for name, found in regions.items():
+        for index in range(len(found.found)):
+            if reason := why_skipped(found.at(index)):
+                counts[Key(reason, _region(name), "", section)] += 1
+    return counts
+
+
+def _region(name: str) -> str:
+    return _REGION_OF_BOX.get(name, name)
+
+
+def _pooled(frames: Sequence[_BoxMetrics], boxes: Sequence[str], metric: str) -> RatioMetric:
+    values = [[f[box][metric] for box in boxes if metric in f[box]] for f in frames]
+    return RatioMetric(
+        total=np.array([sum(measured) for measured in values], np.float64),
+        weight=np.array([len(measured) for measured in values], np.float64),
+    )
+
+
+def best_match(
+    real: UInt8[np.ndarray, "height width 3"], fake: UInt8[np.ndarray, "height width 3"], box: Box
+) -> UInt8[np.ndarray, "box_height box_width 3"]:
+    """The part of `fake`, shifted by at most 2 % of its height, that correlates best with the box.
+
+    Correlation is normalised, so brightness does not count; no shift where none is better.
+    """
+    x0, y0, x1, y1 = box
+    height, width = real.shape[:2]
+    reach = max(round(_REACH_SHARE * height), 1)
+    left, top = max(x0 - reach, 0), max(y0 - reach, 0)
+    around = fake[top : min(y1 + reach, height), left : min(x1 + reach, width)]
+    alike = cv2.matchTemplate(around, real[y0:y1, x0:x1], cv2.TM_CCOEFF_NORMED)
+    alike = np.nan_to_num(alike, nan=-1.0, posinf=-1.0, neginf=-1.0)
+    row, column = np.unravel_index(int(alike.argmax()), alike.shape)
+    if alike[row, column] - alike[y0 - top, x0 - left] < _EQUALLY_GOOD:
+        row, column = y0 - top, x0 - left
+    return around[row : row + y1 - y0, column : column + x1 - x0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Similarity:
+    """How alike two pictures are around each pixel, channel by channel; 1 where they are equal."""
+
+    ssim: Float32[np.ndarray, "height width 3"]
+    """Luminance, contrast and structure."""
+
+    contrast: Float32[np.ndarray, "height width 3"]
+    """Contrast and structure alone."""
+
+
+def similarity(
+    real: UInt8[np.ndarray, "height width 3"], fake: UInt8[np.ndarray, "height width 3"]
+) -> Similarity:
+    """Compare the windows around each pixel; beyond the edges pictures are mirrored."""
+    return _compare(_centred(real), _centred(fake))
+
+
+def ms_ssim(
+    real: UInt8[np.ndarray, "height width 3"],
+    fake: UInt8[np.ndarray, "height width 3"],
+    finest: Similarity,
+) -> float:
+    """MS-SSIM of two pictures, 1 where they are equal; torchmetrics' conventions at the edges.
+
+    Args:
+        finest: their `similarity`, which is the first scale.
+
+    Raises:
+        ValueError: a side is shorter than `SMALLEST_MS_SSIM_PX`.
+    """
+    if min(real.shape[:2]) < SMALLEST_MS_SSIM_PX:
+        raise ValueError(f"expected sides of at least {SMALLEST_MS_SSIM_PX}, got {real.shape[:2]}")
+    first, second, found = _centred(real), _centred(fake), finest
+    product = 1.0
+    reach = WINDOW_PX // 2
+    for weight in SCALE_WEIGHTS[:-1]:
+        contrast = float(found.contrast[reach:-reach, reach:-reach].mean(dtype=np.float64))
+        product *= max(contrast, 0.0) ** weight
+        first, second = _halved(first), _halved(second)
+        found = _compare(first, second)
+    return product * max(float(found.ssim.mean(dtype=np.float64)), 0.0) ** SCALE_WEIGHTS[-1]
+
+
+def _centred(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "height width 3"]:
+    """Colours around zero: variances are the same, and single precision is enough for them."""
+    return picture.astype(np.float32) - np.float32(_MIDDLE_GREY)
+
+
+def _compare(
+    first: Float32[np.ndarray, "height width 3"], second: Float32[np.ndarray, "height width 3"]
+) -> Similarity:
+    mean_first, mean_second = _windowed(first), _windowed(second)
+    variances = (
+        _windowed(first * first) - mean_first**2 + (_windowed(second * second) - mean_second**2)
+    )
+    covariance = _windowed(first * second) - mean_first * mean_second
+    contrast = (2 * covariance + _CONTRAST_CONSTANT) / (variances + _CONTRAST_CONSTANT)
+    mean_first, mean_second = mean_first + _MIDDLE_GREY, mean_second + _MIDDLE_GREY
+    luminance = (2 * mean_first * mean_second + _LUMINANCE_CONSTANT) / (
+        mean_first**2 + mean_second**2 + _LUMINANCE_CONSTANT
+    )
+    return Similarity(ssim=luminance * contrast, contrast=contrast)
+
+
+def _windowed(
+    picture: Float32[np.ndarray, "height width 3"],
+) -> Float32[np.ndarray, "height width 3"]:
+    """The mean of each pixel's window."""
+    return cv2.GaussianBlur(
+        picture, (WINDOW_PX, WINDOW_PX), _SIGMA, borderType=cv2.BORDER_REFLECT_101
+    )
+
+
+def _halved(picture: Float32[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "_ _ 3"]:
+    """The mean of each 2x2 pixels; an odd last row or column is left out."""
+    height, width = (side // 2 * 2 for side in picture.shape[:2])
+    even = picture[:height, :width]
+    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / np.float32(4)

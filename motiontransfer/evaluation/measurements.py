@@ -1,0 +1,362 @@
+"""The tidy table of measurements, the definition of every metric, and the table's pivots.
+
+A row is one value: of a metric, in a region, of a system, in one frame or (`frame` is null) in all
+of them, then with its 95 % interval. A metric that could not be measured has a row with a note that
+says why. `metrics.json`, `per_frame.csv` and every page are pivots of this table.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from motiontransfer.errors import MissingFileError
+from motiontransfer.evaluation.bootstrap import RatioMetric, bootstrap, rounded
+from motiontransfer.storage import replacing
+
+OURS = "ours"
+NEAREST_NEIGHBOURS = "nearest_neighbours"
+FRAMES = "frames"
+"""Unit of what is counted, and the metric that says how many frames there are."""
+
+Better = Literal["higher", "lower", "near one", "unknown"]
+
+# The keys of a value in metrics.json, in their order; empty ones are left out.
+_IMAGE = "{section}.{system}.{region}.{metric}"
+_POSE = "{section}.{system}.{metric}.{region}"
+_VIDEO = "{section}.{metric}.{region}.{system}"
+_SKIPPED = "{section}.skipped_frames.{region}.{metric}"
+
+_LEVELS = "of 255"
+
+
+class Metric(NamedTuple):
+    """Definition of a metric."""
+
+    label: str
+    """What people call it."""
+
+    unit: str
+    """Empty for a plain number."""
+
+    better: Better
+    """Which values are good."""
+
+    path: str
+    """Where its values stand in metrics.json."""
+
+    @property
+    def is_of_pose(self) -> bool:
+        """Whether it compares poses, and not pictures."""
+        return self.path == _POSE
+
+
+METRICS: Mapping[str, Metric] = {
+    "l1": Metric("L1", _LEVELS, "lower", _IMAGE),
+    "psnr": Metric("PSNR", "dB", "higher", _IMAGE),
+    "ssim": Metric("SSIM", "", "higher", _IMAGE),
+    "shift_tolerant_ssim": Metric("Shift-tolerant SSIM", "", "higher", _IMAGE),
+    "ms_ssim": Metric("MS-SSIM", "", "higher", _IMAGE),
+    "lpips": Metric("LPIPS", "", "lower", _IMAGE),
+    "dists": Metric("DISTS", "", "lower", _IMAGE),
+    "body_found": Metric("Share of frames with a body", "", "higher", _POSE),
+    "missed_detections": Metric("Missed detections, share", "", "lower", _POSE),
+    "missed_joints_per_frame": Metric("Missed joints", "a frame", "lower", _POSE),
+    "pose_distance_px": Metric("Pose distance", "px", "lower", _POSE),
+    "pck_10_percent": Metric("PCK at 10 % of the head's height", "", "higher", _POSE),
+    "pck_20_percent": Metric("PCK at 20 % of the head's height", "", "higher", _POSE),
+    "background_flicker": Metric("Background flicker", _LEVELS, "lower", _VIDEO),
+    "warping_error": Metric("Warping error, whole frame", "", "lower", _VIDEO),
+    "warping_error_person": Metric("Warping error, person's box", "", "lower", _VIDEO),
+    "warping_error_own_flow": Metric("Warping error along its own flow", "", "lower", _VIDEO),
+    "warping_error_person_own_flow": Metric(
+        "Warping error along its own flow, person's box", "", "lower", _VIDEO
+    ),
+    "frame_change_to_source": Metric(
+        "Frame change relative to the source", "", "near one", "{section}.{metric}"
+    ),
+    "frame_change_to_truth": Metric(
+        "Frame change relative to the ground truth", "", "near one", _VIDEO
+    ),
+    "frame_change_to_real": Metric(
+        "Frame change relative to the real frames", "", "near one", _VIDEO
+    ),
+    "distance_to_training": Metric(
+        "Distance to the nearest real frame", _LEVELS, "unknown", _VIDEO
+    ),
+    "fid": Metric("FID", "", "lower", _VIDEO),
+    "kid": Metric("KID", "", "lower", _VIDEO),
+    FRAMES: Metric("Frames", FRAMES, "unknown", "{section}.{metric}"),
+    "skipped_frames": Metric("Without a person", FRAMES, "unknown", _VIDEO),
+    "not_detected": Metric("Not detected", FRAMES, "unknown", _SKIPPED),
+    "smaller_than_11_pixels": Metric("Smaller than 11 pixels", FRAMES, "unknown", _SKIPPED),
+}
+
+
+class Quantity(NamedTuple):
+    """A metric in a region, of any system."""
+
+    section: str
+    """What the systems are compared with or asked: a first key of metrics.json, or empty."""
+
+    metric: str
+    """A key of `METRICS`."""
+
+    region: str
+    """A box, or a group of joints; empty for a metric that has none."""
+
+
+HEADLINES = (
+    Quantity("truth", "ssim", "person"),
+    Quantity("truth", "shift_tolerant_ssim", "face"),
+    Quantity("truth", "lpips", "person"),
+    Quantity("truth", "l1", "person"),
+    Quantity("truth", "pose_distance_px", "all"),
+    Quantity("detection", "pose_distance_px", "all"),
+    Quantity("detection", "body_found", ""),
+    Quantity("detection", "missed_detections", "hands"),
+    Quantity("temporal", "background_flicker", ""),
+    Quantity("temporal", "frame_change_to_source", ""),
+    Quantity("temporal", "warping_error_person", ""),
+    Quantity("temporal", "warping_error_person_own_flow", ""),
+)
+"""The quantities to look at first, as far as they were measured."""
+
+
+class Key(NamedTuple):
+    """What a value is of."""
+
+    metric: str
+    region: str
+    system: str
+    section: str = ""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Its keys in metrics.json."""
+        keys = METRICS[self.metric].path.format_map(self._asdict()).split(".")
+        return tuple(key for key in keys if key)
+
+    @property
+    def quantity(self) -> Quantity:
+        """Its quantity."""
+        return Quantity(self.section, self.metric, self.region)
+
+
+Scores = Mapping[Key, RatioMetric]
+
+
+def in_section(section: str, scores: Scores) -> dict[Key, RatioMetric]:
+    """The same scores, of another section."""
+    return {key._replace(section=section): score for key, score in scores.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A value over all frames."""
+
+    key: Key
+    """What it is of."""
+
+    value: float | None = None
+    """None where nothing was measured."""
+
+    interval: tuple[float, float] | None = None
+    """95 %, where it is known."""
+
+    note: str = ""
+    """Why it was not measured at all; empty where it was."""
+
+    @property
+    def quantity(self) -> Quantity:
+        """What it is of, but for the system."""
+        return self.key.quantity
+
+    @property
+    def is_count(self) -> bool:
+        """Whether frames were counted, and nothing was measured."""
+        return not self.note and METRICS[self.key.metric].unit == FRAMES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurements:
+    """All that an evaluation found."""
+
+    summary: tuple[Measurement, ...]
+    """The values over all frames, in the order of metrics.json."""
+
+    per_frame: Mapping[Key, Float64[np.ndarray, " frames"]]
+    """The values in each frame, of metrics that have some; NaN where nothing was measured."""
+
+    def curves(self) -> dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]]:
+        """Quantity -> system -> its values in each frame; the headline metrics first."""
+        found: dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]] = {}
+        for key, values in self.per_frame.items():
+            found.setdefault(key.quantity, {})[key.system] = values
+        first = [quantity for quantity in HEADLINES if quantity in found]
+        return {quantity: found[quantity] for quantity in dict.fromkeys([*first, *found])}
+
+
+def of_scores(scores: Scores, *, block_frames: int) -> Measurements:
+    """Means of metrics of frames, with their intervals, and their values in each frame.
+
+    Args:
+        block_frames: of the bootstrap.
+    """
+    bounds = bootstrap(list(scores.values()), block_frames=block_frames).tolist()
+    summary = tuple(
+        _rounded(key, metric.mean(), None if np.isnan(low) else (low, high))
+        for (key, metric), (low, high) in zip(scores.items(), bounds, strict=True)
+    )
+    frames = {key: metric.per_frame() for key, metric in scores.items()}
+    return Measurements(summary=summary, per_frame=frames)
+
+
+def of_values(
+    values: Mapping[Key, tuple[float | None, tuple[float, float] | None]],
+) -> Measurements:
+    """Values that no frame has by itself, each with its interval if that is known."""
+    summary = tuple(_rounded(key, *value) for key, value in values.items())
+    return Measurements(summary=summary, per_frame={})
+
+
+def of_counts(counts: Mapping[Key, int]) -> Measurements:
+    """Numbers of frames."""
+    return of_values({key: (float(count), None) for key, count in counts.items()})
+
+
+def of_notes(notes: Mapping[str, str]) -> Measurements:
+    """What was not measured: metric, or `section metric` -> why."""
+    keys = {name: name.rpartition(" ") for name in notes}
+    return Measurements(
+        summary=tuple(
+            Measurement(key=Key(metric, "", "", section), note=notes[name])
+            for name, (section, _, metric) in keys.items()
+        ),
+        per_frame={},
+    )
+
+
+def joined(parts: Iterable[Measurements]) -> Measurements:
+    """Several measurements as one."""
+    summary: list[Measurement] = []
+    per_frame: dict[Key, Float64[np.ndarray, " frames"]] = {}
+    for part in parts:
+        summary.extend(part.summary)
+        per_frame.update(part.per_frame)
+    return Measurements(summary=tuple(summary), per_frame=per_frame)
+
+
+def write_measurements(path: Path, found: Measurements) -> None:
+    """Write the tidy table, as Parquet."""
+    over_all = pd.DataFrame(
+        [
+            (*one.key, None, one.value, *(one.interval or (None, None)), one.note)
+            for one in found.summary
+        ],
+        columns=_COLUMNS,
+    )
+    frames = [
+        pd.DataFrame(
+            {**key._asdict(), "frame": np.arange(len(values)), "value": values, "note": ""}
+        )
+        for key, values in found.per_frame.items()
+    ]
+    table = pd.concat([over_all.astype(_TYPES), *frames], ignore_index=True)
+    with replacing(path) as temporary:
+        table.astype(_TYPES).to_parquet(temporary, index=False)
+
+
+def read_measurements(path: Path) -> Measurements:
+    """Read the table that an evaluation wrote.
+
+    Raises:
+        MissingFileError: no such file.
+    """
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such table; `dvc repro` evaluates the transfer")
+    table = pd.read_parquet(path)
+    over_all, of_frames = table[table["frame"].isna()], table[table["frame"].notna()]
+    keys = [*Key._fields]
+    return Measurements(
+        summary=tuple(
+            Measurement(
+                key=Key(*row[: len(keys)]),
+                value=None if np.isnan(value) else value,
+                interval=None if np.isnan(low) else (low, high),
+                note=note,
+            )
+            for *row, _, value, low, high, note in over_all.itertuples(index=False, name=None)
+        ),
+        per_frame={
+            Key(*key): rows["value"].to_numpy()
+            for key, rows in of_frames.groupby(keys, sort=False, observed=True)
+        },
+    )
+
+
+def nested(
+    found: Measurements, cell: Callable[[Measurement], object] | None = None
+) -> dict[str, object]:
+    """The pivot for JSON: values over all frames under their `Key.path`.
+
+    Args:
+        cell: what is put at each path; None: the value, whole where frames were counted.
+    """
+    tree: dict[str, object] = {}
+    for one in found.summary:
+        if one.note:
+            continue
+        *groups, name = one.key.path
+        node = tree
+        for group in groups:
+            node = node.setdefault(group, {})
+            assert isinstance(node, dict)
+        node[name] = cell(one) if cell else _plain(one)
+    return tree
+
+
+def wide(found: Measurements) -> pd.DataFrame:
+    """The pivot with a row a frame and a column a metric, called as its keys in metrics.json."""
+    return pd.DataFrame({"_".join(key.path): one for key, one in found.per_frame.items()})
+
+
+def badness(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:
+    """How bad each frame of our system is, and in words: by the ground truth where there is one.
+
+    Without one by the distance to the intended pose, where a frame without a body is the worst
+    there is. NaN where nothing is known.
+    """
+    ssim = found.per_frame.get(Key("ssim", "person", OURS, "truth"))
+    if ssim is not None:
+        return -ssim, [f"SSIM {value:.2f}" for value in ssim]
+    distance = found.per_frame[Key("pose_distance_px", "all", OURS, "detection")]
+    missed = found.per_frame[Key("missed_detections", "body", OURS, "detection")]
+    words = [
+        "no body" if gone else f"{px:.1f} px" for gone, px in zip(missed > 0, distance, strict=True)
+    ]
+    return np.where(missed > 0, np.inf, distance), words
+
+
+def _rounded(key: Key, value: float | None, interval: tuple[float, float] | None) -> Measurement:
+    return Measurement(
+        key=key,
+        value=None if value is None else rounded(value),
+        interval=None if interval is None else (rounded(interval[0]), rounded(interval[1])),
+    )
+
+
+def _plain(one: Measurement) -> float | int | None:
+    return int(one.value) if one.is_count and one.value is not None else one.value
+
+
+_COLUMNS = (*Key._fields, "frame", "value", "low", "high", "note")
+_TYPES = {
+    **dict.fromkeys((*Key._fields, "note"), "category"),
+    "frame": "Int32",
+    **dict.fromkeys(("value", "low", "high"), "float64"),
+}

@@ -1,0 +1,475 @@
+"""Network-based metrics: LPIPS, DISTS, FID and KID, with torchmetrics' networks.
+
+LPIPS (Zhang et al. 2018; AlexNet, as in the paper's tables) and DISTS (Ding et al. 2020; VGG16)
+compare a frame with the real one. Pictures with a side shorter than 64 pixels are enlarged, both
+alike, or the backbone's last layers would see nothing. FID (Heusel et al. 2017) and KID (Binkowski
+et al. 2018) compare the Inception features of all frames of a video with those of real frames, so
+no frame needs a ground truth of its own. FID is biased upwards by as few frames as a clip has: it
+compares videos of one table, and no more; it has no interval, since frames drawn twice raise it
+further. KID is unbiased, and its interval leaves out pairs of a frame with itself.
+
+The backbones' weights are not part of torchmetrics, whose classes would download and unpickle them.
+Here they come from a file of the user's own, or from the checked cache, are read as plain tensors,
+and are handed to the classes where those look for their download.
+"""
+
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, UInt8
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from motiontransfer.downloads import Pretrained, pretrained_file
+from motiontransfer.errors import WeightsError
+from motiontransfer.evaluation.bootstrap import TAILS, block_length, resamples
+from motiontransfer.evaluation.frames import Footage, person_regions, read_frames, selected
+from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, PictureDistance
+from motiontransfer.evaluation.measurements import Key, Measurements, joined, of_counts, of_values
+from motiontransfer.models.vgg import read_tensors
+from motiontransfer.params import Section
+from motiontransfer.progress import track
+from motiontransfer.rendering.videos import evenly_spaced
+
+PretrainedWeights = Literal["none", "published"] | Path
+"""`none`: skipped; `published`: from the cache, or downloaded once; or a file of the user's."""
+
+FrameFeatures = Callable[[UInt8[np.ndarray, "_ _ 3"]], Float32[np.ndarray, " features"]]
+"""A network's features of a picture of any size."""
+
+_SMALLEST_SIDE_PX = 64
+_MAX_FRAMES = 500
+"""Frames of a video of which features are taken; more would take longer and change little."""
+
+_MIN_FRAMES = 2
+_REGIONS = ("frame", "person")
+
+_Real = Float64[np.ndarray, "real features"]
+_Made = Float64[np.ndarray, "made features"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Network:
+    """Published weights of a backbone."""
+
+    backbone: str
+    """What people call it."""
+
+    metrics: tuple[str, ...]
+    """What needs it."""
+
+    url: str
+    """Where the file is published; its name ends with the first eight digits of its hash."""
+
+    sha256: str
+    """Of its bytes."""
+
+
+_NETWORKS: Mapping[str, _Network] = {
+    "lpips": _Network(
+        backbone="AlexNet",
+        metrics=("lpips",),
+        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    ),
+    "dists": _Network(
+        backbone="VGG16",
+        metrics=("dists",),
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+        sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    ),
+    "inception": _Network(
+        backbone="Inception",
+        metrics=("fid", "kid"),
+        url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+        "weights-inception-2015-12-05-6726825d.pth",
+        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    ),
+}
+
+
+class NetworkParams(Section):
+    """Which weights there are; part of every section that evaluates pictures."""
+
+    lpips_weights: PretrainedWeights = "none"
+    """AlexNet's, for LPIPS."""
+
+    dists_weights: PretrainedWeights = "none"
+    """VGG16's, for DISTS."""
+
+    inception_weights: PretrainedWeights = "none"
+    """Inception's, for FID and KID."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Networks:
+    """Pretrained networks, as far as there are weights."""
+
+    distances: Mapping[str, PictureDistance]
+    """Metric -> its distance."""
+
+    features: FrameFeatures | None
+    """What FID and KID compare; None: they are skipped."""
+
+    skipped: Mapping[str, str]
+    """Metric -> why there is none."""
+
+
+NO_NETWORKS = Networks(
+    distances={},
+    features=None,
+    skipped=dict.fromkeys(("lpips", "dists", "fid", "kid"), "no weights were given"),
+)
+
+
+def open_networks(params: NetworkParams, *, option: str) -> Networks:
+    """The networks that are asked for, and why the others are skipped.
+
+    Args:
+        option: what the user writes to ask for one, such as `evaluate.{}_weights`.
+
+    Raises:
+        MissingFileError: a file is not there, or the download failed.
+        WeightsError: not a file of tensors, or not this network's.
+    """
+    distances: dict[str, PictureDistance] = {}
+    features, skipped = None, {}
+    for name, network in _NETWORKS.items():
+        source, asked = getattr(params, f"{name}_weights"), option.format(name)
+        if source == "none":
+            reason = f"no weights of {network.backbone} were asked for: {asked} is none"
+            skipped |= dict.fromkeys(network.metrics, reason)
+            continue
+        file = source if isinstance(source, Path) else None
+        if name == "inception":
+            features = open_inception(file, option=asked)
+        else:
+            distances[name] = open_distance(name, file, option=asked)
+    return Networks(distances=distances, features=features, skipped=skipped)
+
+
+def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
+    """Metric that others report -> why it is not here.
+
+    Args:
+        size: (height, width) of the frames.
+    """
+    skipped = {
+        "face_identity": "needs a network that recognises faces; identity compares colours instead",
+        **networks.skipped,
+    }
+    if min(size) < SMALLEST_MS_SSIM_PX:
+        skipped["ms_ssim"] = f"needs frames of {SMALLEST_MS_SSIM_PX} pixels on each side"
+    return skipped
+
+
+def open_distance(metric: str, file: Path | None, *, option: str) -> PictureDistance:
+    """`lpips` or `dists`, with the backbone's weights from a file or as they are published.
+
+    Args:
+        file: the user's own; None: the published one, from the cache or downloaded.
+        option: where it was asked for, such as `evaluate.lpips_weights`.
+
+    Raises:
+        MissingFileError: the file is not there, or the download failed.
+        WeightsError: not a file of tensors, or not the backbone's.
+    """
+    # The metric class would build this network anew for every pair.
+    from torchmetrics.functional.image.dists import DISTSNetwork
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+    published = _published(metric, option)
+    path = pretrained_file(published, file=file)
+    tensors = read_tensors(path, published)
+    try:
+        with _in_torch_hub(tensors, "alexnet" if metric == "lpips" else "vgg16", published.name):
+            network = (
+                LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+                if metric == "lpips"
+                else DISTSNetwork().eval()
+            )
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}; {published.remedies}") from error
+
+    def distance(
+        first: UInt8[np.ndarray, "height width 3"], second: UInt8[np.ndarray, "height width 3"]
+    ) -> float:
+        with torch.inference_mode():
+            found = float(network(_tensor(first), _tensor(second)))
+        if isinstance(network, LearnedPerceptualImagePatchSimilarity):
+            network.reset()  # it would keep every value for a mean
+        return found
+
+    return distance
+
+
+def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
+    """Inception's last features before its classes, 2048 of them, of a picture of any size.
+
+    Args:
+        file: the user's own weights; None: the published ones, from the cache or downloaded.
+        option: where they were asked for, such as `evaluate.inception_weights`.
+
+    Raises:
+        MissingFileError: the file is not there, or the download failed.
+        WeightsError: not a file of tensors, or not this network's.
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    published = _published("inception", option)
+    path = pretrained_file(published, file=file)
+    tensors = read_tensors(path, published)
+    try:
+        with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+            plain = Path(folder) / published.name
+            torch.save(dict(tensors), plain)
+            network = FrechetInceptionDistance(
+                2048, antialias=False, feature_extractor_weights_path=str(plain)
+            )
+    except RuntimeError as error:
+        first_fault = str(error).splitlines()[1:2] or [str(error)]
+        raise WeightsError(
+            f"{path}: not the weights of FID's Inception: {first_fault[0].strip():.200}; "
+            f"{published.remedies}"
+        ) from error
+
+    def features(
+        picture: UInt8[np.ndarray, "height width 3"],
+    ) -> Float32[np.ndarray, " features"]:
+        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+        with torch.inference_mode():
+            return network.inception(pixels)[0].numpy()
+
+    return features
+
+
+def _published(name: str, option: str) -> Pretrained:
+    network = _NETWORKS[name]
+    return Pretrained(
+        name=network.url.rpartition("/")[2],
+        url=network.url,
+        sha256=network.sha256,
+        needed_by=" and ".join(metric.upper() for metric in network.metrics),
+        file_param=option,
+        without=f"set {option} to none",
+    )
+
+
+@contextmanager
+def _in_torch_hub(
+    tensors: Mapping[str, Tensor], architecture: str, file_name: str
+) -> Generator[None]:
+    """Let torchvision find convolutions' weights where it looks for its download of a backbone.
+
+    Raises:
+        ValueError: some are missing, or have another shape.
+    """
+    import torchvision
+
+    with torch.device("meta"):
+        wanted = torchvision.models.get_model(architecture).state_dict()
+    state: dict[str, Tensor] = {}
+    for name, value in wanted.items():
+        if not name.startswith(
+            "features."
+        ):  # the classifier, which is dropped: one number repeated
+            state[name] = torch.zeros(()).expand(value.shape)
+            continue
+        given = tensors.get(name)
+        if given is None or given.shape != value.shape:
+            got = "none" if given is None else tuple(given.shape)
+            raise ValueError(f"expected {name} of {tuple(value.shape)}, got {got}")
+        state[name] = given
+    previous = torch.hub.get_dir()
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        checkpoints = Path(folder) / "checkpoints"
+        checkpoints.mkdir()
+        torch.save(state, checkpoints / file_name)
+        torch.hub.set_dir(folder)
+        try:
+            yield
+        finally:
+            torch.hub.set_dir(previous)
+
+
+def _tensor(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[Tensor, "1 3 _ _"]:
+    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
+    height, width = picture.shape[:2]
+    enlarged = _SMALLEST_SIDE_PX / min(height, width)
+    if enlarged <= 1:
+        return pixels
+    size = (round(height * enlarged), round(width * enlarged))
+    return interpolate(pixels, size, mode="bilinear", align_corners=False).clamp(0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Features:
+    """A network's features of a video."""
+
+    of_region: Mapping[str, Float64[np.ndarray, "_ features"]]
+    """Region -> those of each frame that has it."""
+
+    block_frames: int
+    """How many of these frames are about a second."""
+
+    num_without_person: int
+
+
+def fid_and_kid(
+    real: Footage, made: Mapping[str, Footage], network: FrameFeatures | None, *, box_margin: float
+) -> Measurements:
+    """FID and KID of videos against real frames, none of which need show the same as the video's.
+
+    Also counts frames without a person. Nothing is measured without a network.
+
+    Args:
+        made: name -> a video.
+        network: whose features are compared.
+        box_margin: share of a box's longer side by which it grows on every side.
+
+    Raises:
+        VideoError: a video has another size than its keypoints say.
+    """
+    if network is None:
+        return joined([])
+    of_real = _features(real, network, box_margin, "real frames")
+    of_made = {name: _features(one, network, box_margin, name) for name, one in made.items()}
+    fids: dict[Key, tuple[float | None, None]] = {}
+    kids: dict[Key, tuple[float | None, tuple[float, float] | None]] = {}
+    for region in _REGIONS:
+        first = of_real.of_region[region]
+        for name, features in of_made.items():
+            second = features.of_region[region]
+            enough = min(len(first), len(second)) >= _MIN_FRAMES
+            blocks = (of_real.block_frames, features.block_frames)
+            fids[Key("fid", region, name, "realism")] = (
+                (fid(first, second), None) if enough else (None, None)
+            )
+            kids[Key("kid", region, name, "realism")] = (
+                (kid(first, second), kid_interval(first, second, blocks))
+                if enough
+                else (None, None)
+            )
+    skipped = {
+        Key("skipped_frames", "", name, "realism"): features.num_without_person
+        for name, features in of_made.items()
+    }
+    return joined([of_values({**fids, **kids}), of_counts(skipped)])
+
+
+def fid(real: _Real, made: _Made) -> float:
+    """Fréchet distance of the Gaussians that have the features' means and covariances.
+
+    With C = AᵀA and D = BᵀB the trace of (CD)^½ is the sum of the singular values of ABᵀ, which has
+    a row for each real frame and a column for each generated one: the root of a 2048 x 2048 matrix,
+    as torchmetrics' FID takes it, is not needed, and a clip's few frames would not determine it.
+    """
+    apart = np.square(real.mean(axis=0) - made.mean(axis=0)).sum()
+    a, b = _spread(real), _spread(made)
+    common = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    return float(apart + np.square(a).sum() + np.square(b).sum() - 2 * common)
+
+
+def kid(real: _Real, made: _Made) -> float:
+    """Maximum mean discrepancy under the cubic kernel of the paper, squared; unbiased.
+
+    Over all frames at once, where torchmetrics' KID averages random subsets of them.
+    """
+    ones = np.ones((1, len(real))), np.ones((1, len(made)))
+    return float(_discrepancies(_Kernels.of(real, made), *ones)[0])
+
+
+def kid_interval(real: _Real, made: _Made, block_frames: tuple[int, int]) -> tuple[float, float]:
+    """95 % interval of KID by the moving-block bootstrap over time of both videos.
+
+    Args:
+        block_frames: about a second's, in the real video and in the made one.
+    """
+    kernels = _Kernels.of(real, made)
+    of_real, of_made = (
+        np.concatenate(list(resamples(num_frames, min(block, num_frames), seed)))
+        for num_frames, block, seed in zip(
+            (len(real), len(made)), block_frames, (0, 1), strict=True
+        )
+    )
+    low, high = np.nanpercentile(_discrepancies(kernels, of_real, of_made), TAILS)
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kernels:
+    """How alike two frames are, for each pair."""
+
+    within_real: Float64[np.ndarray, "real real"]
+    within_made: Float64[np.ndarray, "made made"]
+    across: Float64[np.ndarray, "real made"]
+
+    @classmethod
+    def of(cls, real: _Real, made: _Made) -> "_Kernels":
+        from torchmetrics.image.kid import poly_kernel
+
+        first, second = torch.from_numpy(real), torch.from_numpy(made)
+        return cls(
+            within_real=poly_kernel(first, first).numpy(),
+            within_made=poly_kernel(second, second).numpy(),
+            across=poly_kernel(first, second).numpy(),
+        )
+
+
+def _discrepancies(
+    kernels: _Kernels,
+    of_real: Float64[np.ndarray, "resamples real"],
+    of_made: Float64[np.ndarray, "resamples made"],
+) -> Float64[np.ndarray, " resamples"]:
+    """KID of each resample, which has each frame so many times."""
+    across = ((of_real @ kernels.across) * of_made).sum(axis=1)
+    across /= of_real.sum(axis=1) * of_made.sum(axis=1)
+    within = _mean_of_pairs(kernels.within_real, of_real)
+    return within + _mean_of_pairs(kernels.within_made, of_made) - 2 * across
+
+
+def _mean_of_pairs(
+    kernel: Float64[np.ndarray, "frames frames"], counts: Float64[np.ndarray, "resamples frames"]
+) -> Float64[np.ndarray, " resamples"]:
+    """Mean over pairs of different frames; NaN where a resample has only one."""
+    squares = np.square(counts)
+    total = ((counts @ kernel) * counts).sum(axis=1) - squares @ np.diagonal(kernel)
+    pairs = np.square(counts.sum(axis=1)) - squares.sum(axis=1)
+    return np.divide(total, pairs, out=np.full(len(total), np.nan), where=pairs > 0)
+
+
+def _spread(
+    features: Float64[np.ndarray, "frames features"],
+) -> Float64[np.ndarray, "frames features"]:
+    """A, such that AᵀA is the features' covariance."""
+    return (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
+
+
+def _features(footage: Footage, network: FrameFeatures, margin: float, label: str) -> _Features:
+    chosen = np.array(evenly_spaced(len(footage.frames), _MAX_FRAMES), np.int64)
+    keypoints = selected(footage.keypoints, chosen)
+    persons = person_regions(keypoints, margin=margin)
+    found: dict[str, list[np.ndarray]] = {region: [] for region in _REGIONS}
+    pictures = read_frames([footage.frames[index] for index in chosen], keypoints.image_size)
+    shown = track(pictures, f"Inception features of {label}", total=len(chosen))
+    for index, picture in enumerate(shown):
+        found["frame"].append(network(picture))
+        if box := persons.at(index):
+            x0, y0, x1, y1 = box
+            found["person"].append(network(picture[y0:y1, x0:x1]))
+    rate = keypoints.frame_rate * len(chosen) / len(footage.frames)
+    num_features = len(found["frame"][0])
+    return _Features(
+        of_region={
+            region: np.array(ones, np.float64).reshape(-1, num_features)
+            for region, ones in found.items()
+        },
+        block_frames=block_length(len(chosen), rate),
+        num_without_person=len(chosen) - len(found["person"]),
+    )

@@ -1,0 +1,268 @@
+"""Pose metrics: distance, missed detections (Chan et al. 2018, tables 3-4) and PCK.
+
+Joints are matched by name, frames by index. Distances are mean pixels over the joints that both
+poses have; what one lacks is counted as a missed detection: as a share of groups, and in joints a
+frame, as the paper counts. Both hands are reported as one group, as in the paper.
+
+PCK is the percentage of correct keypoints (Yang and Ramanan 2013), relative to the size of the head
+as in MPII's PCKh (Andriluka et al. 2014): a joint is correct if it is no farther from its true
+place than a share of the head's height, here from chin to forehead. What was not found is not
+correct.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.evaluation.bootstrap import RatioMetric
+from motiontransfer.evaluation.measurements import Key
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.parallel import Compute
+from motiontransfer.pose.detection import detect_person
+from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.pose.statistics import middle_of
+from motiontransfer.pose.time_series import fill_gaps
+from motiontransfer.skeleton import Skeleton
+
+REPORTED_GROUPS = {
+    "body": ("body",),
+    "hands": ("left_hand", "right_hand"),
+    "face": ("face",),
+}
+"""Reported group -> the skeleton's groups in it."""
+
+PCK_SHARES = (0.1, 0.2)
+"""How far off a joint may be, in heights of the head."""
+
+_HEAD = ("face_forehead", "face_chin")
+_SEGMENT_FRAMES = 100
+_WARMUP_FRAMES = 10
+
+
+def detect_again(video: Path, *, size: tuple[int, int], compute: Compute) -> Keypoints:
+    """Detect the pose in every frame of a finished video.
+
+    By the pipeline's own detector with its default settings, whatever the section
+    `detect_keypoints` says, so that runs with different detection settings can be compared. It may
+    favour what it was trained to see in the generator's mistakes.
+
+    Args:
+        size: (height, width) of the working image, which a video for players may exceed by a pixel.
+    """
+    found = detect_person(
+        video,
+        detector=default_detector(),
+        segment_frames=_SEGMENT_FRAMES,
+        warmup_frames=_WARMUP_FRAMES,
+        compute=compute,
+    )
+    return replace(found, image_size=size)
+
+
+def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict[Key, RatioMetric]:
+    """Every pose metric of a result, by reported group.
+
+    Without PCK where the reference never shows a head.
+
+    Raises:
+        KeypointsError: another number of frames, another image size, or no joint in common.
+    """
+    found = _has_group(result, "body").astype(float)
+    scores = {
+        ("body_found", ""): RatioMetric(total=found, weight=np.ones(result.num_frames)),
+        **_named("missed_detections", missed_detections(result, reference)),
+        **_named("missed_joints_per_frame", missed_joints(result, reference)),
+        **_named("pose_distance_px", pose_distance(result, reference)),
+    }
+    if shows_a_head(reference):
+        for share in PCK_SHARES:
+            # A name without a dot: DVC takes dots for levels.
+            name = f"pck_{round(100 * share)}_percent"
+            scores |= _named(name, correct_keypoints(result, reference, head_share=share))
+    return {Key(metric, group, system): score for (metric, group), score in scores.items()}
+
+
+def pose_distance(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
+    """Mean pixels over the joints that both have, for `body`, `hands`, `face` and `all`.
+
+    Raises:
+        KeypointsError: another number of frames, another image size, or no joint in common.
+    """
+    distances = joint_distances(result, reference)
+    shared = ~np.isnan(distances)
+    return _pooled(np.where(shared, distances, 0.0), shared, joints_of_groups(reference))
+
+
+def missed_detections(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
+    """Share of the reference's detections that the result lacks, for `body`, `hands` and `face`.
+
+    A detection is a group with at least one joint in one frame; each hand counts by itself.
+
+    Raises:
+        KeypointsError: another number of frames.
+    """
+    _check_same_length(result, reference)
+    missed: dict[str, RatioMetric] = {}
+    for name, groups in REPORTED_GROUPS.items():
+        expected = np.stack([_has_group(reference, group) for group in groups], axis=1)
+        found = np.stack([_has_group(result, group) for group in groups], axis=1)
+        missed[name] = RatioMetric(
+            total=(expected & ~found).sum(axis=1, dtype=float),
+            weight=expected.sum(axis=1, dtype=float),
+        )
+    return missed
+
+
+def missed_joints(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
+    """Joints a frame that the reference has and the result lacks, by group and in `all`.
+
+    Joints that the result's skeleton does not know are left out.
+
+    Raises:
+        KeypointsError: another number of frames, or no joint in common.
+    """
+    _check_same_length(result, reference)
+    in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
+    missed = np.zeros(reference.score.shape, bool)
+    missed[:, in_reference] = (reference.score[:, in_reference] > 0) & (
+        result.score[:, in_result] == 0
+    )
+    return {
+        name: RatioMetric(
+            total=missed[:, joints].sum(axis=1, dtype=float), weight=np.ones(reference.num_frames)
+        )
+        for name, joints in joints_of_groups(reference).items()
+    }
+
+
+def correct_keypoints(
+    result: Keypoints, truth: Keypoints, *, head_share: float
+) -> dict[str, RatioMetric]:
+    """PCK: share of the true joints that the result has in their place, by reported group.
+
+    Joints that the result's skeleton does not know are left out.
+
+    Args:
+        head_share: how far off a joint may be, in heights of the head.
+
+    Raises:
+        KeypointsError: another number of frames or image size, no joint in common, or no head.
+    """
+    _check_same_length(result, truth)
+    known, _ = shared_joints(truth.skeleton, result.skeleton)
+    there = np.zeros(truth.score.shape, bool)
+    there[:, known] = truth.score[:, known] > 0
+    distances = joint_distances(result, truth)
+    correct = there & (distances <= head_share * head_heights_px(truth)[:, None])
+    joints_of = joints_of_groups(truth)
+    return _pooled(correct, there, {name: joints_of[name] for name in REPORTED_GROUPS})
+
+
+def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"]:
+    """Chin to forehead in each frame, interpolated where one of them is not to be seen.
+
+    Raises:
+        KeypointsError: no frame shows both.
+    """
+    (top, has_top), (chin, has_chin) = (
+        middle_of(keypoints, (joint,), min_score=0.0) for joint in _HEAD
+    )
+    found = has_top & has_chin
+    if not found.any():
+        raise KeypointsError(f"expected {' and '.join(_HEAD)} in at least one frame, got none")
+    return fill_gaps(np.linalg.norm(top - chin, axis=1), found)
+
+
+def shows_a_head(keypoints: Keypoints) -> bool:
+    """Whether any frame shows both ends of the head, without which there is no PCK."""
+    if not set(_HEAD) <= set(keypoints.skeleton.joints):
+        return False
+    (_, top), (_, chin) = (keypoints.joint(joint) for joint in _HEAD)
+    return bool(((top > 0) & (chin > 0)).any())
+
+
+def shared_joints(
+    first: Skeleton, second: Skeleton
+) -> tuple[Int64[np.ndarray, " joints"], Int64[np.ndarray, " joints"]]:
+    """Positions, in each of two skeletons, of the joints that both have, in the first's order.
+
+    Raises:
+        KeypointsError: they share none.
+    """
+    position = {joint: index for index, joint in enumerate(second.joints)}
+    pairs = [
+        (index, position[joint]) for index, joint in enumerate(first.joints) if joint in position
+    ]
+    if not pairs:
+        raise KeypointsError("expected two skeletons with joints of the same name, found none")
+    matched = np.array(pairs, np.int64)
+    return matched[:, 0], matched[:, 1]
+
+
+def joint_distances(
+    result: Keypoints, reference: Keypoints
+) -> Float64[np.ndarray, "frames reference_joints"]:
+    """Pixels between the two positions of each joint of the reference; NaN where one lacks it.
+
+    Raises:
+        KeypointsError: another number of frames, another image size, or no joint in common.
+    """
+    if result.num_frames != reference.num_frames or result.image_size != reference.image_size:
+        raise KeypointsError(
+            f"poses to compare: expected {reference.num_frames} frames of {reference.image_size}, "
+            f"got {result.num_frames} of {result.image_size}"
+        )
+    in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
+    apart = result.points[:, in_result].astype(np.float64) - reference.points[:, in_reference]
+    both = (result.score[:, in_result] > 0) & (reference.score[:, in_reference] > 0)
+    distances = np.full(reference.score.shape, np.nan)
+    distances[:, in_reference] = np.where(both, np.linalg.norm(apart, axis=2), np.nan)
+    return distances
+
+
+def joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " joints"]]:
+    """Reported group, and `all` -> positions of its joints along the joint axis."""
+    known = dict(keypoints.skeleton.groups)
+    positions = np.arange(len(keypoints.skeleton.joints))
+    of_group = {
+        name: np.concatenate(
+            [positions[keypoints.skeleton.slice(group)] for group in groups if group in known]
+            or [positions[:0]]
+        )
+        for name, groups in REPORTED_GROUPS.items()
+    }
+    return {**of_group, "all": positions}
+
+
+def _named(metric: str, of_group: dict[str, RatioMetric]) -> dict[tuple[str, str], RatioMetric]:
+    return {(metric, group): score for group, score in of_group.items()}
+
+
+def _pooled(
+    total: Float64[np.ndarray, "frames joints"] | Bool[np.ndarray, "frames joints"],
+    weight: Bool[np.ndarray, "frames joints"],
+    joints_of: dict[str, Int64[np.ndarray, " of_group"]],
+) -> dict[str, RatioMetric]:
+    return {
+        group: RatioMetric(
+            total=total[:, joints].sum(axis=1, dtype=float),
+            weight=weight[:, joints].sum(axis=1, dtype=float),
+        )
+        for group, joints in joints_of.items()
+    }
+
+
+def _check_same_length(result: Keypoints, reference: Keypoints) -> None:
+    if result.num_frames != reference.num_frames:
+        raise KeypointsError(
+            f"poses to compare: expected {reference.num_frames} frames, got {result.num_frames}"
+        )
+
+
+def _has_group(keypoints: Keypoints, group: str) -> Bool[np.ndarray, " frames"]:
+    if group not in dict(keypoints.skeleton.groups):
+        return np.zeros(keypoints.num_frames, bool)
+    return np.any(keypoints.score[:, keypoints.skeleton.slice(group)] > 0, axis=1)

@@ -1,0 +1,99 @@
+"""Scores of any system's videos against the ground truth, from the videos alone.
+
+The metrics are those of our own results, but for the ones that need an intended pose, a baseline or
+a training frame.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from motiontransfer.errors import VideoError
+from motiontransfer.evaluation.bootstrap import block_length
+from motiontransfer.evaluation.comparison import (
+    MetricConfig,
+    against_real,
+    detected_footage,
+    measure,
+    streaming_metrics,
+)
+from motiontransfer.evaluation.frames import person_regions
+from motiontransfer.evaluation.measurements import Measurements, in_section, joined, of_scores
+from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks, fid_and_kid
+from motiontransfer.parallel import Compute
+from motiontransfer.video.frame_store import FrameStore
+
+_BOX_MARGIN = 0.1
+_TRUTH = "truth"
+
+
+def score_videos(
+    videos: Mapping[str, Path],
+    truth: Path,
+    *,
+    compute: Compute,
+    networks: Networks = NO_NETWORKS,
+) -> Measurements:
+    """Compare videos with what was really filmed, frame for frame.
+
+    Args:
+        videos: name -> a video of as many frames, and of the same size, as the ground truth.
+        networks: what needs weights.
+
+    Returns:
+        Sections `truth` and `temporal`, as a transfer's metrics have them, and `realism`.
+
+    Raises:
+        MissingFileError: a video is not there.
+        VideoError: a video differs from the ground truth in size or in number of frames.
+    """
+    num_frames, size = _extent(truth)
+    for video in videos.values():
+        if _extent(video) != (num_frames, size):
+            other_frames, (height, width) = _extent(video)
+            raise VideoError(
+                f"{video}: expected {num_frames} frames of {size[1]}x{size[0]} as in {truth}, got "
+                f"{other_frames} of {width}x{height}; scale and cut it to match"
+            )
+    made = {
+        name: detected_footage(video, size=size, compute=compute) for name, video in videos.items()
+    }
+    real = detected_footage(truth, size=size, compute=compute)
+    footage = {**made, _TRUTH: real}
+    metrics = streaming_metrics(
+        footage,
+        real=_TRUTH,
+        late=None,
+        background=person_regions(real.keypoints, margin=_BOX_MARGIN),
+        config=MetricConfig(
+            box_margin=_BOX_MARGIN, distances=networks.distances, training_pictures=None
+        ),
+    )
+    found = measure({name: one.frames for name, one in footage.items()}, metrics, size=size)
+    scores = {
+        **against_real(found["images"], footage, _TRUTH, section="truth"),
+        **in_section("temporal", {**found["flicker"], **found["warping"], **found["change"]}),
+    }
+    block = block_length(num_frames, real.keypoints.frame_rate)
+    return joined(
+        [
+            of_scores(scores, block_frames=block),
+            fid_and_kid(real, made, networks.features, box_margin=_BOX_MARGIN),
+        ]
+    )
+
+
+def as_text(found: Measurements) -> dict[str, dict[str, str]]:
+    """Name of a value, as `person ssim` -> video -> the value with its interval, as text."""
+    texts: dict[str, dict[str, str]] = {}
+    for one in found.summary:
+        name = " ".join(one.key._replace(section="", system="").path).replace("_", " ")
+        text = "not measured" if one.value is None else f"{one.value:.4g}"
+        if one.value is not None and one.interval is not None:
+            text += f" ({one.interval[0]:.4g} to {one.interval[1]:.4g})"
+        texts.setdefault(name, {})[one.key.system] = text
+    return texts
+
+
+def _extent(video: Path) -> tuple[int, tuple[int, int]]:
+    with FrameStore(video) as store:
+        return len(store), store.size

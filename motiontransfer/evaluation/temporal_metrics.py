@@ -1,0 +1,332 @@
+"""Temporal metrics: background flicker, frame-to-frame change and the warping error.
+
+Background flicker is the standard deviation of background pixels over time. Frame change is the
+mean change from frame to frame relative to real frames': above 1 is flicker, below 1 is smearing.
+The warping error (Lai et al. 2018, sec. 4) lays each frame over the one before it along the optical
+flow of the real frames and takes the mean squared difference, colours from 0 to 1, over pixels
+visible in both: neither occluded nor on a boundary of motion (Ruder et al. 2016, sec. 3.2).
+Deviations: OpenCV's DIS flow (Kroeger et al. 2016) in place of a network's; means over the three
+colours; where there are no real frames the flow is the video's own, which forgives what that can
+explain. Frames are seen once, and a few images are kept.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, UInt8
+
+from motiontransfer.evaluation.bootstrap import RatioMetric
+from motiontransfer.evaluation.frames import Box, Regions
+from motiontransfer.evaluation.measurements import Key
+
+_Frame = UInt8[np.ndarray, "height width 3"]
+
+_SAMPLED_SIDE = 32
+"""Rows and columns of the grid of pixels that tells how much each frame adds to the flicker."""
+
+
+class BackgroundFlicker:
+    """Flicker of several videos' backgrounds, as their frames stream past.
+
+    Mean over background pixels of their standard deviation over time, in levels of 0 to 255. A
+    pixel is background in a frame where it lies outside the person's box; frames without a box do
+    not count, nor pixels that are background in fewer than two frames.
+    """
+
+    def __init__(self, systems: Sequence[str], *, persons: Regions) -> None:
+        self._persons = persons
+        self._index = 0
+        self._pixels = {system: _PixelStatistics(len(persons.found)) for system in systems}
+
+    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+        """Take the next frame of every video, by name."""
+        box = self._persons.at(self._index)
+        for system, pixels in self._pixels.items():
+            pixels.add(self._index, frames[system], box)
+        self._index += 1
+
+    def compute(self) -> dict[Key, RatioMetric]:
+        """The flicker of each system's video."""
+        return {
+            Key("background_flicker", "", system): pixels.flicker()
+            for system, pixels in self._pixels.items()
+        }
+
+
+class _PixelStatistics:
+    """Sums over time at each pixel, and the values over time at a few."""
+
+    def __init__(self, num_frames: int) -> None:
+        self._count = self._total = self._squares = np.zeros(())
+        # In one piece: many small arrays among the frames would tear the memory apart.
+        self._samples = np.zeros((num_frames, 0, 0, 3), np.uint8)
+        self._sampled = np.zeros((num_frames, 0, 0, 1), bool)
+
+    def add(self, index: int, frame: UInt8[np.ndarray, "height width 3"], box: Box | None) -> None:
+        step_y, step_x = (-(-side // _SAMPLED_SIDE) for side in frame.shape[:2])
+        if not self._count.ndim:
+            self._count = np.zeros((*frame.shape[:2], 1))
+            self._total, self._squares = np.zeros(frame.shape), np.zeros(frame.shape)
+            grid = frame[::step_y, ::step_x].shape[:2]
+            self._samples = np.zeros((len(self._samples), *grid, 3), np.uint8)
+            self._sampled = np.zeros((len(self._sampled), *grid, 1), bool)
+        outside = np.zeros((*frame.shape[:2], 1), np.uint8)
+        if box is not None:
+            x0, y0, x1, y1 = box
+            outside[:] = 1
+            outside[y0:y1, x0:x1] = 0
+            values = frame * outside
+            self._count += outside
+            self._total += values
+            self._squares += np.square(values, dtype=np.uint16)
+        self._samples[index] = frame[::step_y, ::step_x]
+        self._sampled[index] = outside[::step_y, ::step_x]
+
+    def flicker(self) -> RatioMetric:
+        """The clip's flicker, shared out among its frames.
+
+        A frame's share is its influence on the standard deviation s of a pixel with mean m,
+        ((x - m)^2 / s + s) / 2, so that steady frames add less than others and the mean over
+        frames is the flicker.
+        """
+        none = np.zeros(len(self._samples))
+        if not self._count.ndim or not (self._count >= 2).any():
+            return RatioMetric(total=none, weight=none)
+        deviation = self._deviation()
+        total, weight = self._shares()
+        if not total.any():  # the grid misses what little flicker or background there is
+            weight = weight if weight.any() else none + 1
+            return RatioMetric(total=weight * deviation, weight=weight)
+        return RatioMetric(total=total * (deviation * weight.sum() / total.sum()), weight=weight)
+
+    def _deviation(self) -> float:
+        seen = self._count[..., 0] >= 2
+        mean = self._total[seen] / self._count[seen]
+        variance = np.maximum(self._squares[seen] / self._count[seen] - np.square(mean), 0)
+        return float(np.sqrt(variance).mean())
+
+    def _shares(self) -> tuple[Float64[np.ndarray, " frames"], Float64[np.ndarray, " frames"]]:
+        count = self._sampled.sum(axis=0)
+        weights = (self._sampled & (count >= 2)) / np.maximum(count, 1)
+        mean = _weighted(self._samples, weights)
+        squares = _weighted((np.square(s, dtype=np.float64) for s in self._samples), weights)
+        deviation = np.sqrt(np.maximum(squares - mean**2, 0))
+        total = np.zeros(len(self._samples))
+        for index, values in enumerate(self._samples):
+            apart = np.square(values - mean)
+            quotient = np.divide(apart, deviation, out=np.zeros(apart.shape), where=deviation > 0)
+            total[index] = (weights[index] * (quotient + deviation) / 2).mean()
+        return total, weights.mean(axis=(1, 2, 3))
+
+
+def _weighted(
+    values: Iterable[np.ndarray], weights: Float64[np.ndarray, "frames rows columns 1"]
+) -> Float64[np.ndarray, "rows columns 3"]:
+    total = np.zeros((*weights.shape[1:3], 3))
+    for value, weight in zip(values, weights, strict=True):
+        total += weight * value
+    return total
+
+
+class FrameChange:
+    """How much videos change from frame to frame, as a share of how much the real one does."""
+
+    def __init__(
+        self, systems: Sequence[str], *, real: str, persons: Regions | None = None
+    ) -> None:
+        """Compare each system's change with that of the frames called `real`.
+
+        Args:
+            persons: changes count in the smallest box around the person in both frames; None: in
+                the whole frame.
+        """
+        self._names = (real, *systems)
+        self._real, self._systems, self._persons = real, tuple(systems), persons
+        self._previous: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = {}
+        self._index = 0
+        self._changes: dict[str, list[float]] = {name: [] for name in self._names}
+
+    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+        """Take the next frame of every video, by name."""
+        box = self._box(frames[self._real].shape[:2]) if self._index else None
+        for name in self._names:
+            change = frame_change(self._previous[name], frames[name], box) if box else float("nan")
+            self._changes[name].append(change)
+        self._previous = frames
+        self._index += 1
+
+    def compute(self) -> dict[Key, RatioMetric]:
+        """Each system's change; a frame's is the one from the frame before it."""
+        real = RatioMetric.of_frames(self._changes[self._real])
+        changes = {system: RatioMetric.of_frames(self._changes[system]) for system in self._systems}
+        return {
+            Key(f"frame_change_to_{self._real}", "", system): RatioMetric(
+                total=change.total, weight=real.total
+            )
+            for system, change in changes.items()
+        }
+
+    def _box(self, size: tuple[int, ...]) -> Box | None:
+        if self._persons is None:
+            return 0, 0, size[1], size[0]
+        boxes = [self._persons.at(index) for index in (self._index - 1, self._index)]
+        if None in boxes:
+            return None
+        corners = np.array(boxes)
+        x0, y0 = corners[:, :2].min(axis=0).tolist()
+        x1, y1 = corners[:, 2:].max(axis=0).tolist()
+        return x0, y0, x1, y1
+
+
+def frame_change(
+    first: UInt8[np.ndarray, "height width 3"],
+    second: UInt8[np.ndarray, "height width 3"],
+    box: Box,
+) -> float:
+    """Mean absolute change from one frame to the next in a box, in levels of 0 to 255."""
+    x0, y0, x1, y1 = box
+    before, after = (frame[y0:y1, x0:x1].astype(np.int16) for frame in (first, second))
+    return float(np.abs(after - before).mean())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Motion:
+    """How one frame's pixels moved to the next frame."""
+
+    flow: Float32[np.ndarray, "height width 2"]
+    """(x, y) in pixels from a pixel of the first frame to where it is in the second."""
+
+    visible: Bool[np.ndarray, "height width"]
+    """Whether the pixel of the first frame is to be seen in the second, as far as flow tells."""
+
+
+def motion_between(
+    first: UInt8[np.ndarray, "height width 3"], second: UInt8[np.ndarray, "height width 3"]
+) -> Motion:
+    """Estimate the motion from one frame to the next."""
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    grey_first, grey_second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
+    still = np.zeros((*grey_first.shape, 2), np.float32)
+    there = dis.calc(grey_first, grey_second, still.copy())
+    back = dis.calc(grey_second, grey_first, still)
+    return Motion(flow=there, visible=visible_pixels(there, back))
+
+
+def visible_pixels(
+    there: Float32[np.ndarray, "height width 2"], back: Float32[np.ndarray, "height width 2"]
+) -> Bool[np.ndarray, "height width"]:
+    """Pixels of the first frame that are neither occluded in the second nor on a boundary.
+
+    Source: Ruder et al. 2016, equations 5 and 6.
+    """
+    height, width = there.shape[:2]
+    there_squared = _squared_length(there)
+    returning = warped(back, there)
+    allowed = 0.01 * (there_squared + _squared_length(returning)) + 0.5
+    occluded = _squared_length(there + returning) > allowed
+    down, across = np.gradient(there, axis=(0, 1))
+    steepness = _squared_length(down) + _squared_length(across)
+    boundary = steepness > 0.01 * there_squared + 0.002
+    y, x = np.mgrid[:height, :width]
+    x, y = x + there[..., 0], y + there[..., 1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return inside & ~occluded & ~boundary
+
+
+def _squared_length(
+    vectors: Float32[np.ndarray, "height width 2"],
+) -> Float32[np.ndarray, "height width"]:
+    return vectors[..., 0] ** 2 + vectors[..., 1] ** 2
+
+
+def warped(
+    picture: Float32[np.ndarray, "height width channels"],
+    flow: Float32[np.ndarray, "height width 2"],
+) -> Float32[np.ndarray, "height width channels"]:
+    """At each pixel what the picture shows where the flow leads from there."""
+    height, width = flow.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return cv2.remap(
+        picture,
+        x + flow[..., 0],
+        y + flow[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def warping_error(
+    first: UInt8[np.ndarray, "height width 3"],
+    second: UInt8[np.ndarray, "height width 3"],
+    motion: Motion,
+) -> Float32[np.ndarray, "height width"]:
+    """At each pixel the squared difference of the first frame and the second laid over it.
+
+    Colours are from 0 to 1; the mean over the three is taken. Pixels that are not visible have a
+    value, too.
+    """
+    laid_over = warped(second.astype(np.float32), motion.flow)
+    return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
+
+
+def mean_visible(
+    error: Float32[np.ndarray, "height width"], motion: Motion, box: Box | None
+) -> float:
+    """Mean over the visible pixels in a box; NaN where there are none, or no box."""
+    if box is None:
+        return float("nan")
+    x0, y0, x1, y1 = box
+    visible = motion.visible[y0:y1, x0:x1]
+    if not visible.any():
+        return float("nan")
+    return float(error[y0:y1, x0:x1][visible].mean(dtype=np.float64))
+
+
+class WarpingError:
+    """Warping errors of several videos, as their frames stream past."""
+
+    def __init__(self, systems: Sequence[str], *, guide: str | None, persons: Regions) -> None:
+        """Measure each system's video.
+
+        Args:
+            guide: whose frames the flow is taken from; None: from each video's own.
+            persons: boxes in which the error is measured too.
+        """
+        self._systems, self._guide, self._persons = tuple(systems), guide, persons
+        self._previous: Mapping[str, _Frame] = {}
+        self._index = 0
+        self._errors: dict[str, list[float]] = {system: [] for system in systems}
+        self._person_errors: dict[str, list[float]] = {system: [] for system in systems}
+
+    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+        """Take the next frame of every video, by name."""
+        guided = self._motion(self._guide, frames) if self._guide and self._previous else None
+        for system in self._systems:
+            whole = in_person = float("nan")
+            if self._previous:
+                motion = guided or self._motion(system, frames)
+                error = warping_error(self._previous[system], frames[system], motion)
+                height, width = error.shape
+                whole = mean_visible(error, motion, (0, 0, width, height))
+                in_person = mean_visible(error, motion, self._persons.at(self._index - 1))
+            self._errors[system].append(whole)
+            self._person_errors[system].append(in_person)
+        self._previous = frames
+        self._index += 1
+
+    def compute(self) -> dict[Key, RatioMetric]:
+        """Each system's errors; a frame's error is the one to the frame before it."""
+        flow = "" if self._guide else "_own_flow"
+        return {
+            Key(f"{name}{flow}", "", system): RatioMetric.of_frames(found)
+            for name, errors in (
+                ("warping_error", self._errors),
+                ("warping_error_person", self._person_errors),
+            )
+            for system, found in errors.items()
+        }
+
+    def _motion(self, name: str, frames: Mapping[str, _Frame]) -> Motion:
+        return motion_between(self._previous[name], frames[name])

@@ -1,0 +1,148 @@
+"""Charts of values over frames or training steps, with a curve a system."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from motiontransfer.evaluation.bootstrap import rounded
+from motiontransfer.evaluation.measurements import METRICS, Better, Metric, Quantity
+from motiontransfer.report.metrics_table import number_text, title_of
+
+_NUM_OPEN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One method's values."""
+
+    label: str
+    """Whose."""
+
+    values: tuple[float | None, ...]
+    """One a frame, or one a logged step; None where nothing was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One quantity over frames or training steps."""
+
+    key: str
+    """Unique on its page."""
+
+    title: str
+    """What is measured."""
+
+    unit: str
+    """Its unit."""
+
+    better: Better
+    """Which way is up."""
+
+    positions: tuple[int, ...]
+    """Where on the horizontal axis the values stand."""
+
+    curves: tuple[Curve, ...]
+    """The curves, ours first."""
+
+    summary: str
+    """The chart in words, for those who cannot see it."""
+
+    def as_json(self) -> dict[str, object]:
+        """What the page's script draws."""
+        return asdict(self)
+
+
+def frame_charts(
+    curves: Mapping[Quantity, Mapping[str, Float64[np.ndarray, " frames"]]],
+) -> tuple[Chart, ...]:
+    """One chart for every quantity; what never changes comes last.
+
+    Args:
+        curves: quantity -> label -> its values in each frame.
+    """
+    charts = [
+        make_chart(
+            "_".join(filter(None, quantity)),
+            title_of(quantity),
+            range(len(next(iter(of_label.values())))),
+            {label: values.tolist() for label, values in of_label.items()},
+            METRICS[quantity.metric],
+        )
+        for quantity, of_label in curves.items()
+    ]
+    return tuple(sorted(charts, key=_is_flat))
+
+
+def make_chart(
+    key: str,
+    title: str,
+    positions: Sequence[int],
+    curves: Mapping[str, Sequence[float]],
+    metric: Metric | None = None,
+) -> Chart:
+    """Describe curves of one quantity, in numbers and in words.
+
+    Args:
+        curves: label -> its values, one a position; NaN where nothing was measured.
+        metric: what is measured; None: a loss, which has no unit and no direction.
+    """
+    found = {label: _known(values) for label, values in curves.items()}
+    return Chart(
+        key=key,
+        title=title,
+        unit=metric.unit if metric else "",
+        better=metric.better if metric else "unknown",
+        positions=tuple(positions),
+        curves=tuple(Curve(label=label, values=values) for label, values in found.items()),
+        summary=f"{title}. "
+        + " ".join(_in_words(label, positions, values) for label, values in found.items()),
+    )
+
+
+def num_open(charts: Sequence[Chart]) -> int:
+    """How many of the charts are shown before one asks for more."""
+    return min(_NUM_OPEN, len(charts))
+
+
+def training_charts(folder: Path) -> tuple[Chart, ...]:
+    """The curves that a training run logged: <folder>/metrics/<network>/<loss>.tsv.
+
+    No folder, no charts: a network that was not trained has none.
+    """
+    charts = []
+    for path in sorted((folder / "metrics").rglob("[!.]*.tsv")):
+        table = pd.read_csv(path, sep="\t")
+        loss = path.stem.replace("_", " ")
+        chart = make_chart(
+            f"{folder.name}_{path.parent.name}_{path.stem}",
+            f"{path.parent.name}: {loss}",
+            [int(step) for step in table["step"]],
+            {loss: table[table.columns[-1]].tolist()},
+        )
+        charts.append(chart)
+    return tuple(charts)
+
+
+def _is_flat(chart: Chart) -> bool:
+    """Whether no curve ever moves: there is little to see."""
+    return all(len({*curve.values} - {None}) < 2 for curve in chart.curves)
+
+
+def _known(values: Sequence[float]) -> tuple[float | None, ...]:
+    return tuple(rounded(value) if np.isfinite(value) else None for value in values)
+
+
+def _in_words(label: str, positions: Sequence[int], values: Sequence[float | None]) -> str:
+    known = [(v, at) for v, at in zip(values, positions, strict=True) if v is not None]
+    if not known:
+        return f"{label}: never measured."
+    mean = number_text(float(np.mean([value for value, _ in known])), digits=3)
+    low, high = min(known), max(known, key=lambda pair: pair[0])  # the earliest of equals
+    return (
+        f"{label}: mean {mean}, lowest {number_text(low[0], digits=3)} at {low[1]}, "
+        f"highest {number_text(high[0], digits=3)} at {high[1]}."
+    )

@@ -1,0 +1,377 @@
+"""Tables of measurements: a section, a row a quantity, a column a system; and of two runs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from motiontransfer.evaluation.measurements import (
+    FRAMES,
+    HEADLINES,
+    METRICS,
+    OURS,
+    Better,
+    Measurement,
+    Measurements,
+    Metric,
+    Quantity,
+)
+
+_TITLES = {
+    "": "Against what was filmed",
+    "detection": "Is the intended pose there?",
+    "temporal": "Is it steady?",
+    "truth": "Against the ground truth",
+    "identity": "Is it the target?",
+    "realism": "Does it look filmed?",
+}
+_NAMES = {
+    OURS: "this run",
+    "nearest_neighbours": "nearest neighbours",
+    "previous_real_frame": "the real frame before",
+    "truth": "ground truth",
+    "frame": "whole frame",
+    "person": "person's box",
+    "all": "all joints",
+}
+_POSES_OF = {"detection": "intended pose", "truth": "ground truth"}
+_REFERENCES = frozenset({"truth", "source", "real", "previous_real_frame"})
+"""Systems that are no rivals: they show what was really filmed there and then."""
+
+_NUM_TILES = 4
+_DASH = "\N{EN DASH}"
+_MINUS = "\N{MINUS SIGN}"
+
+Verdict = Literal["better", "worse", "same", "changed", "only before", "only after"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One number as it is printed."""
+
+    text: str
+    """The number; a dash where it could not be measured."""
+
+    interval: str = ""
+    """Low to high, if known."""
+
+    best: bool = False
+    """Whether no other system is better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One quantity of every system."""
+
+    label: str
+    """What is measured, or where."""
+
+    metric: Metric
+    """Its unit and which way is up."""
+
+    cells: tuple[Cell | None, ...]
+    """One a column; None where the system was not measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Rows under one heading."""
+
+    title: str
+    """The heading; empty for rows that have none."""
+
+    metric: Metric | None
+    """What all of its rows measure, where the heading says it."""
+
+    rows: tuple[Row, ...]
+    """The rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricTable:
+    """One section of the measurements."""
+
+    title: str
+    """What the section answers."""
+
+    columns: tuple[str, ...]
+    """Names of the systems."""
+
+    groups: tuple[Group, ...]
+    """The rows."""
+
+    has_intervals: bool
+    """Whether any number has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A headline metric, said first and large."""
+
+    label: str
+    """What it is."""
+
+    metric: Metric
+    """Its unit and which way is up."""
+
+    cell: Cell
+    """Ours."""
+
+    others: tuple[tuple[str, str], ...]
+    """(name, number) of every other system."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricDifference:
+    """One quantity of two runs."""
+
+    label: str
+    """What is measured, and where."""
+
+    metric: Metric
+    """Its unit and which way is up."""
+
+    before: str
+    """The number; empty where it was not measured."""
+
+    after: str
+    """The number; empty where it was not measured."""
+
+    change: str
+    """After minus before, with its sign; empty where one is missing."""
+
+    verdict: Verdict
+    """What the change means."""
+
+    unsure: bool
+    """Whether the intervals of the two overlap, so that the change may be chance."""
+
+
+def metric_tables(found: Measurements) -> tuple[MetricTable, ...]:
+    """Lay out measurements, section by section; what was only counted is left out."""
+    items = _measured(found)
+    return tuple(
+        _table(section, [item for item in items if item.key.section == section])
+        for section in dict.fromkeys(item.key.section for item in items)
+    )
+
+
+def tiles(found: Measurements) -> tuple[Tile, ...]:
+    """The first of the headline metrics."""
+    chosen: list[Tile] = []
+    for quantity in HEADLINES:
+        of_system = {item.key.system: item for item in found.summary if item.quantity == quantity}
+        ours = of_system.pop(OURS, None)
+        if ours is None or ours.value is None or len(chosen) == _NUM_TILES:
+            continue
+        chosen.append(
+            Tile(
+                label=title_of(quantity),
+                metric=METRICS[quantity.metric],
+                cell=_cell(ours, best=False, digits=3),
+                others=tuple(
+                    (name_of(name), number_text(item.value, digits=3))
+                    for name, item in of_system.items()
+                    if item.value is not None
+                ),
+            )
+        )
+    return tuple(chosen)
+
+
+def not_measured(found: Measurements) -> tuple[str, ...]:
+    """What was skipped, and why or in how many frames, one line each; zeros are left out."""
+    lines: list[str] = []
+    for item in found.summary:
+        key = item.key
+        where = [name_of(name) for name in (key.section, key.system, key.region) if name]
+        if item.note:
+            reason = item.note
+        elif item.is_count and item.value and key.metric != FRAMES:
+            reason = f"{number_text(item.value)} frames"
+        else:
+            continue
+        label = METRICS[key.metric].label if key.metric in METRICS else name_of(key.metric)
+        lines.append(f"{', '.join([*where, label if item.note else label.lower()])}: {reason}")
+    return tuple(lines)
+
+
+def systems_of(found: Measurements) -> tuple[str, ...]:
+    """Every system there is: ours first, what was filmed last."""
+    return _systems(_measured(found))
+
+
+def metric_differences(
+    before: Measurements, after: Measurements
+) -> dict[str, tuple[MetricDifference, ...]]:
+    """Title of a section -> what changed of ours, in the order of the newer run."""
+    old, new = _ours(before), _ours(after)
+    found: dict[str, list[MetricDifference]] = {}
+    for quantity in dict.fromkeys([*new, *old]):
+        difference = _difference(quantity, old.get(quantity), new.get(quantity))
+        found.setdefault(_TITLES[quantity.section], []).append(difference)
+    return {title: tuple(items) for title, items in found.items()}
+
+
+def count_verdicts(differences: Iterable[MetricDifference]) -> dict[str, int]:
+    """How many metrics got better, got worse and stayed."""
+    verdicts = [difference.verdict for difference in differences]
+    return {name: verdicts.count(name) for name in ("better", "worse", "same")}
+
+
+def verdict_of(before: float, after: float, better: Better) -> Verdict:
+    """What a change means."""
+    if before == after:
+        return "same"
+    if better == "unknown":
+        return "changed"
+    change = _cost(after, better) - _cost(before, better)
+    return "changed" if change == 0 else "better" if change < 0 else "worse"
+
+
+def best_of(values: Mapping[str, float | None], better: Better) -> frozenset[str]:
+    """Names of the systems that no rival beats; none where there is no rival or no direction."""
+    rivals = {
+        name: value
+        for name, value in values.items()
+        if value is not None and name not in _REFERENCES
+    }
+    if better == "unknown" or len(rivals) < 2:
+        return frozenset()
+    best = min(_cost(value, better) for value in rivals.values())
+    return frozenset(name for name, value in rivals.items() if _cost(value, better) == best)
+
+
+def name_of(key: str) -> str:
+    """What people call a system, a region or a group of joints."""
+    return _NAMES.get(key, key.replace("_", " "))
+
+
+def title_of(quantity: Quantity) -> str:
+    """The quantity in words: `SSIM, person's box`; of poses also with what they are compared."""
+    metric = METRICS[quantity.metric]
+    if not quantity.region:
+        return metric.label
+    is_ambiguous = metric.is_of_pose and quantity.section in _POSES_OF
+    reference = f" ({_POSES_OF[quantity.section]})" if is_ambiguous else ""
+    return f"{metric.label}, {name_of(quantity.region)}{reference}"
+
+
+def number_text(value: float, *, digits: int = 4) -> str:
+    """Write a number with so many significant digits; a whole one without a point."""
+    if float(value).is_integer() and abs(value) < 1e15:
+        text = str(int(value))
+    else:
+        text = f"{value:#.{digits}g}".rstrip(".")
+    return text.replace("-", _MINUS, 1) if value < 0 else text
+
+
+def _measured(found: Measurements) -> list[Measurement]:
+    return [item for item in found.summary if not item.note and not item.is_count]
+
+
+def _systems(items: Sequence[Measurement]) -> tuple[str, ...]:
+    names = dict.fromkeys(item.key.system for item in items)
+    return tuple(sorted(names, key=lambda name: (name != OURS, name in _REFERENCES)))
+
+
+def _ours(found: Measurements) -> dict[Quantity, Measurement]:
+    return {
+        item.quantity: item
+        for item in _measured(found)
+        if item.key.system == OURS and item.value is not None
+    }
+
+
+def _heading_and_label(item: Measurement) -> tuple[str, str]:
+    """(`person`, `ssim`) stands under "Person's box" as "SSIM", a pose distance the other way."""
+    keys = item.key._replace(section="", system="").path
+    words = [METRICS[key].label if key in METRICS else _sentence(name_of(key)) for key in keys]
+    return ("", words[0]) if len(words) == 1 else (words[0], words[1])
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _table(section: str, items: Sequence[Measurement]) -> MetricTable:
+    columns = _systems(items)
+    rows: dict[str, list[Row]] = {}
+    for quantity in dict.fromkeys(item.quantity for item in items):
+        of_system = {item.key.system: item for item in items if item.quantity == quantity}
+        metric = METRICS[quantity.metric]
+        best = best_of({name: item.value for name, item in of_system.items()}, metric.better)
+        heading, label = _heading_and_label(next(iter(of_system.values())))
+        cells = tuple(
+            _cell(of_system[name], best=name in best) if name in of_system else None
+            for name in columns
+        )
+        rows.setdefault(heading, []).append(Row(label=label, metric=metric, cells=cells))
+    return MetricTable(
+        title=_TITLES[section],
+        columns=tuple(name_of(name) for name in columns),
+        groups=tuple(
+            Group(
+                title=heading,
+                metric=of_group[0].metric if of_group[0].metric.label == heading else None,
+                rows=tuple(of_group),
+            )
+            for heading, of_group in rows.items()
+        ),
+        has_intervals=any(item.interval for item in items),
+    )
+
+
+def _cell(item: Measurement, *, best: bool, digits: int = 4) -> Cell:
+    if item.value is None:
+        return Cell(text=_DASH)
+    low_high = [number_text(end, digits=3) for end in item.interval or ()]
+    return Cell(
+        text=number_text(item.value, digits=digits),
+        interval=f" {_DASH} ".join(low_high) if len({*low_high}) > 1 else "",
+        best=best,
+    )
+
+
+def _difference(
+    quantity: Quantity, old: Measurement | None, new: Measurement | None
+) -> MetricDifference:
+    metric = METRICS[quantity.metric]
+    one = new or old
+    assert one is not None
+    heading, label = _heading_and_label(one)
+    verdict: Verdict = "only after" if old is None else "only before"
+    change, unsure = "", False
+    if old is not None and new is not None and old.value is not None and new.value is not None:
+        verdict = verdict_of(old.value, new.value, metric.better)
+        difference = new.value - old.value
+        change = "0" if difference == 0 else f"{difference:+.3g}".replace("-", _MINUS)
+        unsure = difference != 0 and _overlap(old.interval, new.interval)
+    return MetricDifference(
+        label=f"{heading}: {label}" if heading else label,
+        metric=metric,
+        before=_text(old),
+        after=_text(new),
+        change=change,
+        verdict=verdict,
+        unsure=unsure,
+    )
+
+
+def _text(item: Measurement | None) -> str:
+    return "" if item is None or item.value is None else number_text(item.value)
+
+
+def _cost(value: float, better: Better) -> float:
+    """How bad a value is; only comparable with others of the same metric."""
+    match better:
+        case "higher":
+            return -value
+        case "near one":
+            return abs(value - 1)
+    return value
+
+
+def _overlap(first: tuple[float, float] | None, second: tuple[float, float] | None) -> bool:
+    if first is None or second is None:
+        return False
+    return first[0] <= second[1] and second[0] <= first[1]

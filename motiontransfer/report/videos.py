@@ -1,0 +1,283 @@
+"""Videos of a page: small copies that every browser plays, within a budget of bytes.
+
+Where a page would grow too large to mail, quality and then size are reduced in steps.
+"""
+
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from motiontransfer.errors import VideoError
+from motiontransfer.evaluation.baselines import nearest_footage
+from motiontransfer.evaluation.frames import read_frames
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.rendering import draw_rgb
+from motiontransfer.progress import track
+from motiontransfer.training.clips import TargetClip
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.reader import open_input, video_stream
+from motiontransfer.video.tensors import Frame
+from motiontransfer.video.writer import write_video
+
+_LARGEST_HEIGHT_PX = 512
+_PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
+_VERBATIM_SHARE = 0.4  # of the budget, up to which the result is not encoded again
+_JPEG_QUALITY = 82
+
+_Frames = Iterable[UInt8[np.ndarray, "height width 3"]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelSource:
+    """What one panel of the page shows."""
+
+    name: str
+    """Unique on the page."""
+
+    label: str
+    """What stands above it."""
+
+    description: str
+    """What it shows, for those who cannot see it."""
+
+    frames: Callable[[], _Frames]
+    """Its frames, from the first; called once for each time it is encoded."""
+
+    verbatim: Path | None = None
+    """A finished video of these frames, to be shown as it is if it is small, and for its sound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """A video as the page holds it."""
+
+    name: str
+    """Unique on the page."""
+
+    label: str
+    """What stands above it."""
+
+    description: str
+    """What it shows."""
+
+    video: bytes
+    """MP4."""
+
+    size: tuple[int, int]
+    """(height, width) in which it was encoded."""
+
+    is_copy: bool
+    """False where it is the finished video itself, byte for byte."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """One rung of the ladder."""
+
+    crf: int
+    """x264's quality."""
+
+    scale: float
+    """Of the working size."""
+
+    share: float
+    """About how many bytes are left of what the first rung takes."""
+
+
+LADDER = (
+    Quality(crf=20, scale=1.0, share=1.0),
+    Quality(crf=26, scale=1.0, share=0.5),
+    Quality(crf=30, scale=0.75, share=0.2),
+    Quality(crf=34, scale=0.5, share=0.07),
+)
+
+
+def video_panel(name: str, label: str, description: str, path: Path) -> PanelSource:
+    """Show a video or frame store, encoded again."""
+    return PanelSource(
+        name=name, label=label, description=description, frames=lambda: _all_frames(path)
+    )
+
+
+def finished_panel(name: str, label: str, description: str, path: Path) -> PanelSource:
+    """Show a finished video, as it is if it is small, and be heard with its sound."""
+    return PanelSource(
+        name=name,
+        label=label,
+        description=description,
+        frames=lambda: _all_frames(path),
+        verbatim=path,
+    )
+
+
+def pose_panel(poses: Keypoints, *, description: str) -> PanelSource:
+    """Show poses as coloured sticks."""
+    return PanelSource(
+        name="pose", label="pose", description=description, frames=lambda: _drawn(poses)
+    )
+
+
+def nearest_panel(
+    poses: Keypoints, clips: Sequence[TargetClip], *, description: str
+) -> PanelSource:
+    """Show the baseline: for each pose the target's training frame of the nearest pose.
+
+    Raises:
+        KeypointsError: no training frame has a body.
+    """
+    nearest = nearest_footage(poses, clips)
+    return PanelSource(
+        name="nearest_neighbours",
+        label="nearest neighbour",
+        description=description,
+        frames=lambda: read_frames(nearest.frames, poses.image_size),
+    )
+
+
+def make_panels(
+    sources: Sequence[PanelSource], *, frame_rate: Fraction, num_frames: int, max_bytes: int
+) -> tuple[tuple[Panel, ...], Quality]:
+    """Encode every panel at the best quality at which all of them fit; the last rung always does.
+
+    Args:
+        max_bytes: of all videos together.
+
+    Returns:
+        The panels, and the quality of those that are copies.
+    """
+    rung = 0
+    while True:
+        panels = tuple(
+            _panel(
+                source,
+                LADDER[rung],
+                frame_rate=frame_rate,
+                num_frames=num_frames,
+                largest_verbatim=int(_VERBATIM_SHARE * max_bytes),
+            )
+            for source in sources
+        )
+        total = sum(len(panel.video) for panel in panels)
+        if total <= max_bytes or rung == len(LADDER) - 1:
+            return panels, LADDER[rung]
+        rung = _next_rung(rung, total / max_bytes)
+
+
+def jpeg(picture: UInt8[np.ndarray, "height width 3"], *, largest_px: int) -> bytes:
+    """Encode a picture for the page, made smaller where a side is longer than `largest_px`."""
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    image.thumbnail((largest_px, largest_px), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+def _next_rung(rung: int, too_large: float) -> int:
+    """The first rung below that should fit, by what the rungs are expected to save."""
+    wanted = LADDER[rung].share / too_large
+    below = range(rung + 1, len(LADDER))
+    return next((index for index in below if LADDER[index].share <= wanted), len(LADDER) - 1)
+
+
+def _panel(
+    source: PanelSource,
+    quality: Quality,
+    *,
+    frame_rate: Fraction,
+    num_frames: int,
+    largest_verbatim: int,
+) -> Panel:
+    finished = source.verbatim
+    as_it_is = (
+        finished is not None
+        and finished.stat().st_size <= largest_verbatim
+        and plays_everywhere(finished)
+    )
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        path = finished if finished is not None and as_it_is else Path(scratch) / "panel.mp4"
+        if not as_it_is:
+            frames = track(source.frames(), f"encode {source.name}", total=num_frames)
+            write_video(
+                path,
+                (_resized(frame, quality.scale) for frame in frames),
+                frame_rate=frame_rate,
+                sound=finished if finished is not None and has_sound(finished) else None,
+                crf=quality.crf,
+            )
+        with FrameStore(path) as store:
+            size = store.size
+        return Panel(
+            name=source.name,
+            label=source.label,
+            description=source.description,
+            video=path.read_bytes(),
+            size=size,
+            is_copy=not as_it_is,
+        )
+
+
+def plays_everywhere(path: Path) -> bool:
+    """Whether every browser plays the video: H.264 with 8 bits and 4:2:0, not lossless."""
+    with open_input(path) as container:
+        context = video_stream(container, path).codec_context
+        return (
+            context.codec.canonical_name == "h264"
+            and context.pix_fmt == "yuv420p"
+            and context.profile in _PLAYABLE_PROFILES
+            and "mp4" in container.format.name.split(",")
+        )
+
+
+def has_sound(path: Path) -> bool:
+    """Whether a finished video has a sound track."""
+    with open_input(path) as container:
+        return bool(container.streams.audio)
+
+
+def _resized(
+    frame: UInt8[np.ndarray, "height width 3"], scale: float
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    height, width, _ = frame.shape
+    factor = scale * min(1.0, _LARGEST_HEIGHT_PX / height)
+    if factor == 1:
+        return frame
+    size = (max(2, round(width * factor)), max(2, round(height * factor)))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+
+
+def check_length(path: Path, num_frames: int) -> None:
+    """Accept a video that has a frame for each of the result's.
+
+    Raises:
+        MissingFileError: no such video.
+        VideoError: another number of frames.
+    """
+    with FrameStore(path) as store:
+        if len(store) != num_frames:
+            raise VideoError(
+                f"{path}: expected {num_frames} frames, as the result has, got {len(store)}; "
+                "run `dvc repro` so that all of them are of one run"
+            )
+
+
+def _all_frames(path: Path) -> Iterator[Frame]:
+    with FrameStore(path) as store:
+        yield from store.frames()
+
+
+def _drawn(poses: Keypoints) -> Iterator[Frame]:
+    for index in range(poses.num_frames):
+        yield draw_rgb(
+            poses.points[index],
+            poses.score[index],
+            skeleton=poses.skeleton,
+            size=poses.image_size,
+            line_width_px=max(2.0, poses.image_size[0] / 80),
+        )

@@ -1,0 +1,189 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.evaluation import baselines as module
+from motiontransfer.evaluation.baselines import (
+    TrainingDistance,
+    body_size_px,
+    nearest_footage,
+    nearest_neighbours,
+    person_picture,
+    training_pictures,
+)
+from motiontransfer.evaluation.frames import concatenated, person_regions, read_frames, selected
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.clips import HeldOut, read_target_clips
+from tests.evaluation.conftest import BODY, regions, reordered, without
+
+_HAND = ("left_hand_wrist", "left_hand_index_tip")
+
+
+@pytest.fixture
+def candidates(poses):
+    """Frames of one figure in many places, its arms and head a little different in each."""
+    rng = np.random.default_rng(0)
+    keypoints = poses([tuple(centre) for centre in rng.uniform(20, 44, (40, 2))])
+    wobble = rng.normal(0, 2, keypoints.points.shape).astype(np.float32)
+    points = np.where(keypoints.score[..., None] > 0, keypoints.points + wobble, 0)
+    return replace(keypoints, points=points.astype(np.float32))
+
+
+def test_the_exact_pose_is_found(candidates):
+    wanted = np.array([7, 0, 39, 7, 21])
+    np.testing.assert_array_equal(
+        nearest_neighbours(selected(candidates, wanted), candidates), wanted
+    )
+
+
+def test_agrees_with_the_definition_written_out(candidates, poses):
+    queries = poses([(30, 30), (22, 40), (41, 25)])
+    size = body_size_px(candidates)
+    weight = {"body": 3 / 33, "left_hand": 1 / 21, "right_hand": 1 / 21, "face": 1 / 40}
+    expected = []
+    for query in range(3):
+        totals = np.zeros(candidates.num_frames)
+        for group, names in HOLISTIC.groups:
+            for joint in map(HOLISTIC.index, names):
+                if queries.score[query, joint] > 0:
+                    apart = candidates.points[:, joint] - queries.points[query, joint]
+                    totals += weight[group] * np.linalg.norm(apart, axis=1) / size
+        expected.append(int(totals.argmin()))
+    assert nearest_neighbours(queries, candidates).tolist() == expected
+
+
+def test_joint_order_makes_no_difference(candidates):
+    wanted, shuffled = np.array([3, 17]), reordered(candidates)
+    for first, second in ((candidates, shuffled), (shuffled, candidates)):
+        np.testing.assert_array_equal(nearest_neighbours(selected(first, wanted), second), wanted)
+
+
+def test_joints_missing_in_the_pose_do_not_matter(candidates):
+    wanted = np.array([5, 30])
+    queries = without(selected(candidates, wanted), [*_HAND, "nose", "left_hip"])
+    np.testing.assert_array_equal(nearest_neighbours(queries, candidates), wanted)
+
+
+def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_lacking_them(poses):
+    query = poses([(30, 30)])
+    nearly_all_missing = without(poses([(30, 30)]), BODY[1:])  # only the nose, exactly there
+    a_little_off = poses([(32, 30)])
+    far_off = poses([(50, 45)])
+    without_hand = without(poses([(30, 30)]), _HAND)
+    pool = concatenated([nearly_all_missing, a_little_off, far_off])
+    assert nearest_neighbours(query, pool).tolist() == [1]
+    assert nearest_neighbours(query, concatenated([far_off, without_hand])).tolist() == [1]
+
+
+def test_body_joints_decide_over_the_hand(poses):
+    query = poses([(30, 30)])
+    body_right = poses([(30, 30)])
+    points = body_right.points.copy()
+    for joint in _HAND:
+        points[:, HOLISTIC.index(joint)] += 12
+    body_right = replace(body_right, points=points)
+    body_wrong = poses([(42, 42)])
+    points = body_wrong.points.copy()
+    for joint in _HAND:
+        points[:, HOLISTIC.index(joint)] -= 12
+    body_wrong = replace(body_wrong, points=points)
+    assert nearest_neighbours(query, concatenated([body_wrong, body_right])).tolist() == [1]
+
+
+def test_frames_without_a_body_are_never_chosen(poses):
+    empty = without(poses([(30, 30)]), BODY)
+    pool = concatenated([empty, poses([(20, 20)]), empty])
+    assert nearest_neighbours(poses([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
+
+
+def test_without_a_pose_the_picture_stands_still(poses, candidates):
+    empty = replace(
+        selected(candidates, np.array([0])),
+        points=np.zeros((1, 115, 2), np.float32),
+        score=np.zeros((1, 115), np.float32),
+    )
+    queries = concatenated([empty, selected(candidates, np.array([9])), empty, empty])
+    assert nearest_neighbours(queries, candidates).tolist() == [0, 9, 9, 9]
+
+
+def test_chunks_make_no_difference(candidates, monkeypatch):
+    queries = selected(candidates, np.arange(40)[::-1].copy())
+    whole = nearest_neighbours(queries, candidates)
+    monkeypatch.setattr(module, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
+    np.testing.assert_array_equal(nearest_neighbours(queries, candidates), whole)
+    np.testing.assert_array_equal(whole, np.arange(40)[::-1])
+
+
+def test_equal_candidates_give_the_earliest(poses):
+    assert nearest_neighbours(poses([(30, 30)]), poses([(31, 30)] * 3)).tolist() == [0]
+
+
+def test_body_size_is_the_median_height(poses):
+    assert body_size_px(poses([(30, 30)])) == 42
+    assert body_size_px(without(poses([(30, 30)]), BODY)) == 1
+    mixed = concatenated([poses([(30, 30)]), without(poses([(30, 30)]), BODY)])
+    assert body_size_px(mixed) == 42
+
+
+def test_no_body_to_choose_from_is_an_error(poses):
+    pool = without(poses([(30, 30)] * 3), BODY)
+    with pytest.raises(KeypointsError, match="got none in 3 frames"):
+        nearest_neighbours(poses([(30, 30)]), pool)
+
+
+@pytest.fixture
+def clips(subject, poses, tmp_path):
+    subject("walk", poses([(20 + 3 * i, 30) for i in range(8)]))
+    return read_target_clips(
+        tmp_path / "frames", tmp_path / "keypoints", HeldOut(held_out_fraction=0.25, gap_frames=1)
+    )
+
+
+def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips, poses):
+    wanted = poses([(26.4, 30), (20, 31), (41, 30)])  # the last one is nearest to held-out frame 7
+    nearest = nearest_footage(wanted, clips)
+    assert nearest.frames == [(clips[0].frames, index) for index in (2, 0, 4)]
+    assert (nearest.keypoints.points == clips[0].keypoints.points[[2, 0, 4]]).all()
+
+
+def _distances(pictures, persons, frames):
+    metric = TrainingDistance(pictures, {"ours": persons})
+    for frame in frames:
+        metric.update({"ours": frame})
+    (found,) = metric.compute().values()
+    return found
+
+
+def _flat(level, size=(64, 64)):
+    return np.full((*size, 3), level, np.uint8)
+
+
+def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips):
+    clip = clips[0]
+    pictures = training_pictures(clips, margin=0.1)
+    assert pictures.shape == (len(clip.training), 64, 32, 3)
+    frames = read_frames([(clip.frames, index) for index in clip.training], (64, 64))
+    found = _distances(pictures, person_regions(clip.keypoints, margin=0.1), frames)
+    assert found.per_frame().tolist() == [0] * len(clip.training)
+
+
+def test_the_distance_is_that_to_the_nearest_in_levels():
+    pictures = np.stack([_flat(level, (64, 32)) for level in (40, 100, 200)])
+    persons = regions((10, 10, 42, 42), (10, 10, 42, 42), None, (10, 10, 42, 42))
+    found = _distances(pictures, persons, map(_flat, (93, 45, 40, 255)))
+    assert found.mean() == (7 + 5 + 55) / 3  # one frame shows nobody
+    assert _distances(pictures[:0], persons, [_flat(53)]).mean() is None
+
+
+def test_only_the_persons_box_counts():
+    frame = _flat(0)
+    frame[10:42, 20:40] = 77
+    assert (person_picture(frame, regions((20, 10, 40, 42)), 0) == 77).all()
+
+
+def test_long_clips_are_thinned_out_evenly(clips, monkeypatch):
+    whole = training_pictures(clips, margin=0.1)
+    monkeypatch.setattr(module, "_MAX_PICTURES", 3)
+    np.testing.assert_array_equal(training_pictures(clips, margin=0.1), whole[[0, 2, 4]])

@@ -1,0 +1,150 @@
+"""Ratio metrics, and intervals against cases whose distribution is known."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from motiontransfer.evaluation import bootstrap as module
+from motiontransfer.evaluation.bootstrap import RatioMetric, block_length, bootstrap, rounded
+
+
+def _bounds(values, block_frames, seed=0):
+    metric = RatioMetric.of_frames(values)
+    ((low, high),) = bootstrap([metric], block_frames=block_frames, seed=seed)
+    return float(low), float(high)
+
+
+def _ratio(total, weight):
+    return RatioMetric(total=np.array(total, float), weight=np.array(weight, float))
+
+
+def test_the_mean_is_one_sum_over_the_other():
+    metric = _ratio([6, 0, 4], [3, 0, 1])
+    assert metric.mean() == 2.5  # not the mean of 2 and 4
+    assert metric.per_frame()[[0, 2]].tolist() == [2, 4]
+    assert np.isnan(metric.per_frame()[1])
+    assert _ratio([0, 0], [0, 0]).mean() is None
+    some = RatioMetric.of_frames([1.0, math.nan, 4.0])
+    assert some.mean() == 2.5
+    assert some.weight.tolist() == [1, 0, 1]
+    assert RatioMetric.concatenated([metric, some]).mean() == (10 + 5) / (4 + 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (23.948512, 23.9485),
+        (0.69231, 0.6923),
+        (0.00019223, 0.0001922),
+        (-0.00019227, -0.0001923),
+        (0.0, 0.0),
+    ],
+)
+def test_small_numbers_keep_four_digits(value, expected):
+    assert rounded(value) == expected
+
+
+def test_two_independent_frames_have_the_distribution_on_paper():
+    # The mean of a resample of (0, 1) is 0, 1/2 or 1 with chances 1/4, 1/2 and 1/4.
+    assert _bounds(np.array([0.0, 1.0]), 1) == (0, 1)
+
+
+def test_blocks_are_stretches_of_the_clip():
+    # Blocks of two are (0, 1), (1, 5) or (5, 9); four frames are two of them.
+    values = np.array([0.0, 1.0, 5.0, 9.0])
+    possible = {(a + b) / 4 for a in (1, 6, 14) for b in (1, 6, 14)}
+    low, high = _bounds(values, 2)
+    assert (low, high) == (min(possible), max(possible))
+
+
+def test_the_last_block_is_cut_to_the_length_of_the_clip():
+    # Two frames, (0, 0) or (0, 9), and the first one of such a block, which is 0.
+    assert _bounds(np.array([0.0, 0.0, 9.0]), 2) == (0, 3)
+
+
+def test_a_constant_has_no_spread_and_one_block_is_the_clip():
+    assert _bounds(np.full(50, 3.0), 5) == (3, 3)
+    assert _bounds(np.arange(8.0), 8) == (3.5, 3.5)
+
+
+def test_independent_frames_spread_as_the_normal_distribution_says():
+    values = np.random.default_rng(0).normal(10, 2, 400)
+    low, high = _bounds(values, 1)
+    expected = 2 * 1.96 * values.std() / np.sqrt(400)
+    assert high - low == pytest.approx(expected, rel=0.1)
+    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.03)
+
+
+def _correlated(rng, num_frames, correlation):
+    values = np.empty(num_frames)
+    values[0] = rng.normal()
+    for i in range(1, num_frames):
+        step = rng.normal(0, np.sqrt(1 - correlation**2))
+        values[i] = correlation * values[i - 1] + step
+    return values
+
+
+def test_blocks_see_that_neighbours_err_alike():
+    # The mean of frames correlated by 0.8 has 9 times the variance, (1 + 0.8) / (1 - 0.8). Blocks
+    # of 25 miss what reaches beyond them: 2 * 0.8 / 0.2**2 / 25 of the 9. Single frames miss all.
+    rng = np.random.default_rng(1)
+    clips = [_correlated(rng, 1000, 0.8) for _ in range(40)]
+    in_blocks, single = (
+        np.mean([np.subtract(*_bounds(values, block)[::-1]) for values in clips])
+        / (2 * 1.96 * np.sqrt(9 / 1000))
+        for block in (25, 1)
+    )
+    assert in_blocks == pytest.approx(np.sqrt(1 - 1.6 / 9), abs=0.06)
+    assert single == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_intervals_hold_the_true_mean_about_as_often_as_they_say():
+    rng = np.random.default_rng(2)
+    held = 0
+    for seed in range(100):
+        low, high = _bounds(_correlated(rng, 500, 0.8), 25, seed)
+        held += low <= 0 <= high
+    assert 87 <= held <= 99
+
+
+def test_a_ratio_is_resampled_as_a_whole():
+    # Twice as much in every frame, however different the frames are.
+    weight = np.array([1.0, 5.0, 0.0, 2.0])
+    found = bootstrap([RatioMetric(total=2 * weight, weight=weight)], block_frames=1)
+    assert found.tolist() == [[2, 2]]
+
+
+def test_what_was_never_measured_has_no_bounds():
+    never = RatioMetric.of_frames([np.nan, np.nan])
+    bounds = bootstrap([never, RatioMetric.of_frames([0.0, 1.0])], block_frames=1)
+    assert np.isnan(bounds[0]).all()
+    assert bounds[1].tolist() == [0, 1]
+    assert bootstrap([], block_frames=1).shape == (0, 2)
+
+
+def test_the_same_seed_gives_the_same_and_metrics_do_not_disturb_each_other(monkeypatch):
+    rng = np.random.default_rng(3)
+    first, second = (RatioMetric.of_frames(rng.normal(size=60)) for _ in range(2))
+    both = bootstrap([first, second], block_frames=15, seed=4)
+    alone = bootstrap([second], block_frames=15, seed=4)
+    np.testing.assert_allclose(both[1], alone[0])
+    np.testing.assert_array_equal(both, bootstrap([first, second], block_frames=15, seed=4))
+    assert bootstrap([second], block_frames=15, seed=5)[0, 0] != alone[0, 0]
+    monkeypatch.setattr(module, "_COUNTS_AT_ONCE", 1000)
+    np.testing.assert_allclose(bootstrap([second], block_frames=15, seed=4), alone)
+
+
+def test_draws_without_anything_measured_do_not_count():
+    values = np.full(40, np.nan)
+    values[3] = 7
+    assert _bounds(values, 2) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "rate", "expected"),
+    [(1000, 25, 25), (160, 25, 25), (60, 25, 15), (3, 25, 1), (1, 25, 1), (1000, 60, 60)],
+)
+def test_a_block_is_a_second_or_a_quarter_of_the_clip(num_frames, rate, expected):
+    assert block_length(num_frames, Fraction(rate)) == expected

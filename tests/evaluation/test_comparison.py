@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from motiontransfer.evaluation.bootstrap import RatioMetric
+from motiontransfer.evaluation.comparison import (
+    MetricConfig,
+    against_real,
+    measure,
+    streaming_metrics,
+)
+from motiontransfer.evaluation.frames import person_regions
+from motiontransfer.evaluation.measurements import Key, in_section
+
+_CONFIG = MetricConfig(
+    box_margin=0.1, distances={}, training_pictures=np.zeros((1, 64, 32, 3), np.uint8)
+)
+_REAL = [(30, 30), (32, 32), (34, 30)]
+
+
+@pytest.fixture
+def compare(footage):
+    def compare(videos, *, real="real", late=None):
+        made = {name: footage(name, centres) for name, centres in videos.items()}
+        any_video = next(iter(made.values())).keypoints
+        metrics = streaming_metrics(
+            made,
+            real=real,
+            late=late,
+            background=person_regions(any_video, margin=0.1),
+            config=_CONFIG,
+        )
+        frames = {name: one.frames for name, one in made.items()}
+        return measure(frames, metrics, size=(64, 64))
+
+    return compare
+
+
+def _systems(scores):
+    return list(dict.fromkeys(key.system for key in scores))
+
+
+def test_the_nearer_system_has_the_better_values(compare):
+    found = compare(
+        {
+            "real": _REAL,
+            "same": _REAL,
+            "near": [(x + 1, y) for x, y in _REAL],
+            "far": [(40, 36), (22, 36), (44, 36)],
+        }
+    )
+    images = {key[:3]: score.mean() for key, score in found["images"].items()}
+    for metric, perfect in (("l1", 0), ("psnr", 100), ("ssim", 1), ("shift_tolerant_ssim", 1)):
+        assert images[metric, "person", "same"] == perfect
+    for region in ("frame", "person", "face", "hands"):
+        same, near, far = (images["ssim", region, name] for name in ("same", "near", "far"))
+        assert same > near > far
+        same, near, far = (images["l1", region, name] for name in ("same", "near", "far"))
+        assert same < near < far
+    warping = {
+        key.system: one.mean() for key, one in found["warping"].items() if "_p" in key.metric
+    }
+    assert warping["same"] == warping["real"] <= warping["near"] < warping["far"]
+    assert found["change"][Key("frame_change_to_real", "", "same")].mean() == 1
+    assert (
+        _systems(found["flicker"])
+        == _systems(found["identity"])
+        == [*("real", "same", "near", "far")]
+    )
+
+
+def test_of_a_late_video_only_pictures_are_measured(compare):
+    found = compare({"real": _REAL, "ours": _REAL, "late": [_REAL[0], *_REAL[:2]]}, late="late")
+    assert {name: _systems(scores) for name, scores in found.items()} == {
+        "images": ["ours", "late"],
+        "change": ["ours"],
+        **{name: ["real", "ours"] for name in ("warping", "identity", "flicker")},
+    }
+
+
+def test_without_real_frames_nothing_is_compared_with_them(compare):
+    found = compare({"ours": _REAL, "other": _REAL}, real=None)
+    assert set(found) == {"flicker", "identity", "warping"}
+    assert {key.metric for key in found["warping"]} == {
+        "warping_error_own_flow",
+        "warping_error_person_own_flow",
+    }
+
+
+def test_videos_of_different_lengths_are_an_error(compare):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        compare({"real": _REAL, "ours": _REAL[:2]})
+
+
+def test_every_metric_sees_the_frames_of_all_videos_together(footage):
+    videos = {name: footage(name, _REAL).frames for name in ("a", "b")}
+    order = []
+
+    class Counter:
+        def update(self, frames):
+            order.append(tuple(frames))
+
+        def compute(self):
+            return {Key("frames", "", "a"): RatioMetric.of_frames(np.ones(len(order)))}
+
+    found = measure(videos, {"counter": Counter()}, size=(64, 64))
+    assert order == [("a", "b")] * 3
+    assert found["counter"][Key("frames", "", "a")].mean() == 1
+
+
+def test_image_and_pose_metrics_stand_in_one_section(footage):
+    videos = {"real": footage("real", _REAL), "ours": footage("ours", _REAL[::-1])}
+    images = {Key("ssim", "frame", "ours"): RatioMetric.of_frames([0.5])}
+    scores = against_real(images, videos, "real", section="truth")
+    assert {key.section for key in scores} == {"truth"}
+    assert in_section("truth", images).items() <= scores.items()
+    assert Key("pose_distance_px", "all", "ours", "truth") in scores

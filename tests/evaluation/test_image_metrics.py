@@ -1,0 +1,318 @@
+"""Image metrics by hand, and against what scikit-image and torchmetrics compute."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import structural_similarity
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+from motiontransfer.evaluation.image_metrics import (
+    PSNR_CAP_DB,
+    SMALLEST_MS_SSIM_PX,
+    ImageMetrics,
+    best_match,
+    count_skipped,
+    frame_metrics,
+    ms_ssim,
+    similarity,
+    why_skipped,
+)
+from motiontransfer.evaluation.measurements import Key
+from tests.evaluation.conftest import regions
+
+_BOX = (40, 50, 70, 100)
+
+
+def _picture(seed, size, contrast=5):
+    rng = np.random.default_rng(seed)
+    smooth = gaussian_filter(rng.uniform(0, 255, (*size, 3)), (2, 2, 0))
+    return np.clip((smooth - 127) * contrast + 127, 0, 255).astype(np.uint8)
+
+
+def _noisy(picture, deviation, seed=9):
+    noise = np.random.default_rng(seed).normal(0, deviation, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def _flat(level, size=(40, 48)):
+    return np.full((*size, 3), level, np.uint8)
+
+
+def _whole(real, fake):
+    height, width = real.shape[:2]
+    return frame_metrics(real, fake, boxes={"frame": (0, 0, width, height)})["frame"]
+
+
+def _cut(picture, box=_BOX):
+    x0, y0, x1, y1 = box
+    return picture[y0:y1, x0:x1]
+
+
+def _moved(picture, dx, dy):
+    return np.roll(picture, (dy, dx), (0, 1))
+
+
+@pytest.fixture
+def real():
+    return _picture(1, (40, 48), contrast=4)
+
+
+@pytest.fixture
+def tall():
+    return _picture(1, (200, 120), contrast=6)
+
+
+def test_identical_frames_are_perfect_and_finite(real):
+    row = _whole(real, real)
+    assert (row["l1"], row["psnr"]) == (0, PSNR_CAP_DB)
+    assert row["ssim"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("low", "high"), [(100, 101), (100, 110), (84, 100), (3, 250), (0, 255)])
+def test_of_two_flat_frames_all_metrics_are_known(low, high):
+    constant = (0.01 * 255) ** 2
+    for first, second in ((low, high), (high, low)):  # colours do not wrap around
+        row = _whole(_flat(first), _flat(second))
+        assert row["l1"] == high - low
+        assert row["psnr"] == pytest.approx(20 * math.log10(255 / (high - low)))
+        luminance = (2 * low * high + constant) / (low**2 + high**2 + constant)
+        assert row["ssim"] == pytest.approx(luminance, rel=1e-4)
+
+
+def test_noise_is_worse_than_blur_is_worse_than_the_same(real):
+    blurred = gaussian_filter(real.astype(float), (1, 1, 0)).astype(np.uint8)
+    same, blur, noise = (_whole(real, fake) for fake in (real, blurred, _noisy(real, 60)))
+    assert same["ssim"] > blur["ssim"] > noise["ssim"]
+    assert same["psnr"] > blur["psnr"] > noise["psnr"]
+    assert same["l1"] < blur["l1"] < noise["l1"]
+
+
+def test_boxes_are_half_open(real):
+    fake = real.copy()
+    fake[10:25, 12:30] = 255 - fake[10:25, 12:30]
+    found = frame_metrics(
+        real,
+        fake,
+        boxes={
+            "inside": (12, 10, 30, 25),
+            "above": (0, 0, 48, 10 + 1),
+            "left": (0, 0, 12, 40),
+            "below": (0, 25, 48, 40),
+            "right": (30, 0, 48, 40),
+        },
+    )
+    inside, above, left, below, right = found.values()
+    direct = np.abs(real[10:25, 12:30].astype(int) - fake[10:25, 12:30]).mean()
+    assert inside["l1"] == pytest.approx(direct)
+    assert left["l1"] == below["l1"] == right["l1"] == 0
+    assert above["l1"] > 0
+
+
+def test_ssim_in_a_box_is_that_of_the_box_cut_out(real):
+    fake, box = _noisy(real, 30), (5, 9, 24, 31)
+    row = frame_metrics(real, fake, boxes={"person": box})["person"]
+    direct = structural_similarity(
+        *(_cut(real, box), _cut(fake, box)),
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        channel_axis=-1,
+    )
+    assert row["ssim"] == pytest.approx(direct, abs=1e-5)
+
+
+def test_a_box_is_measured_from_eleven_pixels_on(real):
+    boxes = {"large": (3, 3, 14, 14), "small": (3, 3, 14, 13), "none": None}
+    found = frame_metrics(real, real, boxes=boxes)
+    assert found["large"]["ssim"] == 1
+    assert found["small"] == found["none"] == {}
+    assert [why_skipped(box) for box in boxes.values()] == [
+        *("", "smaller_than_11_pixels"),
+        "not_detected",
+    ]
+    assert _whole(_flat(0, (8, 20)), _flat(0, (8, 20))) == {}
+
+
+@pytest.fixture
+def measured(real):
+    """Three frames, two systems; the person is missing in one, the face is never measurable."""
+    brighter = np.clip(real, 0, 245)
+    boxes = {
+        "person": regions((0, 0, 20, 20), None, (4, 4, 30, 30)),
+        "face": regions(None, (0, 0, 5, 5), (0, 0, 6, 6)),
+        "left_hand": regions((0, 0, 16, 16), None, (0, 0, 16, 16)),
+        "right_hand": regions((20, 20, 36, 36), (20, 20, 36, 36), None),
+    }
+    metrics = ImageMetrics(
+        "real",
+        ("ours", "nearest_neighbours"),
+        regions=boxes,
+        distances={"lpips": lambda first, second: float(np.ptp(second - first + 0.0))},
+    )
+    for shift in (0, 2, 4):
+        ours, others = brighter + np.uint8(shift), brighter + np.uint8(10)
+        metrics.update({"real": brighter, "ours": ours, "nearest_neighbours": others})
+    return metrics.compute(), boxes
+
+
+def test_means_are_over_measured_boxes_only(measured):
+    scores, boxes = measured
+    assert scores[Key("l1", "frame", "ours")].mean() == 2
+    assert scores[Key("l1", "person", "ours")].mean() == 2  # frames 0 and 2
+    assert scores[Key("l1", "person", "nearest_neighbours")].mean() == 10
+    assert scores[Key("l1", "face", "ours")].mean() is None
+    assert count_skipped(boxes, section="truth") == {
+        Key("not_detected", "person", "", "truth"): 1,
+        Key("smaller_than_11_pixels", "person", "", "truth"): 0,
+        Key("not_detected", "face", "", "truth"): 1,
+        Key("smaller_than_11_pixels", "face", "", "truth"): 2,
+        Key("not_detected", "hands", "", "truth"): 2,
+        Key("smaller_than_11_pixels", "hands", "", "truth"): 0,
+    }
+
+
+def test_both_hands_count_and_each_by_itself(measured):
+    hands = measured[0][Key("l1", "hands", "ours")]
+    assert hands.weight.tolist() == [2, 1, 1]
+    assert hands.per_frame().tolist() == [0, 2, 4]
+    assert hands.mean() == pytest.approx((0 + 0 + 2 + 4) / 4)
+
+
+def test_hands_have_no_networks_the_frame_ms_ssim_and_boxes_may_be_shifted(measured):
+    of_region = {}
+    for key in measured[0]:
+        of_region.setdefault(key.region, set()).add(key.metric)
+    assert of_region == {
+        "frame": {"lpips", "l1", "ms_ssim", "psnr", "ssim"},
+        "person": {"lpips", "l1", "psnr", "ssim", "shift_tolerant_ssim"},
+        "face": {"lpips", "l1", "psnr", "ssim", "shift_tolerant_ssim"},
+        "hands": {"l1", "psnr", "ssim", "shift_tolerant_ssim"},
+    }
+    assert measured[0][Key("lpips", "frame", "ours")].mean() == 0
+    assert measured[0][Key("ms_ssim", "frame", "ours")].mean() is None  # too small for it
+
+
+def test_networks_see_the_box_cut_out(real):
+    seen = []
+
+    def distance(first, second):
+        seen.append((first, second))
+        return 0.25
+
+    fake = 255 - real
+    box = (5, 9, 24, 31)
+    found = frame_metrics(real, fake, boxes={"person": box}, distances={"lpips": distance})
+    assert found["person"]["lpips"] == 0.25
+    np.testing.assert_array_equal(seen[0][0], real[9:31, 5:24])
+    np.testing.assert_array_equal(seen[0][1], fake[9:31, 5:24])
+
+
+@pytest.mark.parametrize("deviation", [0, 3, 40])
+def test_ssim_is_that_of_scikit_image(deviation):
+    real = _picture(0, (50, 61))
+    fake = _noisy(real, deviation)
+    _, expected = structural_similarity(
+        *(real, fake),
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        channel_axis=-1,
+        full=True,
+    )
+    inside = (slice(5, -5), slice(5, -5))
+    ours = similarity(real, fake).ssim
+    np.testing.assert_allclose(ours[inside], expected[inside], atol=2e-4)
+    assert ours[inside].mean() == pytest.approx(expected[inside].mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(176, 180), (256, 200), (203, 187)])
+@pytest.mark.parametrize("deviation", [5, 60])
+def test_ms_ssim_is_that_of_torchmetrics(size, deviation):
+    real = _picture(1, size)
+    fake = _noisy(np.roll(real, 2, axis=1), deviation)
+    tensors = [torch.from_numpy(p.copy()).permute(2, 0, 1)[None].double() for p in (real, fake)]
+    expected = multiscale_structural_similarity_index_measure(*tensors, data_range=255.0)
+    assert ms_ssim(real, fake, similarity(real, fake)) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_two_flat_pictures_differ_in_luminance_only():
+    dark, bright = (np.full((180, 180, 3), level, np.uint8) for level in (100, 150))
+    constant = (0.01 * 255) ** 2
+    luminance = (2 * 100 * 150 + constant) / (100**2 + 150**2 + constant)
+    found = similarity(dark, bright)
+    np.testing.assert_allclose(found.ssim, luminance, rtol=1e-5)
+    np.testing.assert_allclose(found.contrast, 1, rtol=1e-5)
+    assert ms_ssim(dark, bright, found) == pytest.approx(luminance**0.1333, rel=1e-5)
+
+
+def test_a_negative_of_the_picture_has_no_structure_in_common():
+    picture = _picture(3, (180, 180))
+    negative = 255 - picture
+    found = similarity(picture, negative)
+    assert found.contrast.mean() < 0
+    assert ms_ssim(picture, negative, found) == 0
+
+
+def test_ms_ssim_looks_at_coarse_scales():
+    """Fine noise costs less than a shift by the width of what is to be seen."""
+    picture = _picture(4, (180, 180))
+    noise, shift = _noisy(picture, 30), np.roll(picture, 8, axis=1)
+    by_noise, by_shift = (ms_ssim(picture, f, similarity(picture, f)) for f in (noise, shift))
+    assert by_noise > by_shift + 0.3
+
+
+def test_five_scales_need_176_pixels():
+    assert SMALLEST_MS_SSIM_PX == 176
+    small = _picture(5, (175, 300))
+    with pytest.raises(ValueError, match=r"at least 176, got \(175, 300\)"):
+        ms_ssim(small, small, similarity(small, small))
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-4, 4), (4, 0)])
+def test_what_was_moved_by_up_to_two_percent_of_the_height_is_found(tall, shift):
+    np.testing.assert_array_equal(best_match(tall, _moved(tall, *shift), _BOX), _cut(tall))
+
+
+def test_what_was_moved_farther_is_not(tall):
+    assert (best_match(tall, _moved(tall, 5, 0), _BOX) != _cut(tall)).any()
+
+
+def test_other_light_and_noise_do_not_matter(tall):
+    rng = np.random.default_rng(2)
+    darker = (_moved(tall, 2, 3) * 0.6).astype(np.uint8) + rng.integers(0, 20, tall.shape, np.uint8)
+    np.testing.assert_array_equal(best_match(tall, darker, _BOX), _cut(_moved(darker, -2, -3)))
+
+
+@pytest.mark.parametrize("box", [(0, 0, 30, 30), (95, 170, 120, 200), (0, 0, 120, 200)])
+def test_at_the_edges_less_is_looked_at(tall, box):
+    np.testing.assert_array_equal(best_match(tall, tall, box), _cut(tall, box))
+    assert best_match(tall, _moved(tall, 2, 2), box).shape == _cut(tall, box).shape
+
+
+def test_where_nothing_is_better_the_place_stays(tall):
+    flat = np.full_like(tall, 90)
+    flat[_BOX[1], _BOX[0]] = 91
+    np.testing.assert_array_equal(best_match(flat, flat, _BOX), _cut(flat))
+    stripes = np.zeros_like(tall)
+    stripes[:, ::2] = 255  # every second place is as good
+    stripes[_BOX[1], _BOX[0]] = 128
+    np.testing.assert_array_equal(best_match(stripes, stripes, _BOX), _cut(stripes))
+    np.testing.assert_array_equal(best_match(np.full_like(tall, 9), tall, _BOX), _cut(tall))
+
+
+def test_a_sharp_picture_beside_its_place_beats_a_blur_only_by_shift_tolerant_ssim(tall):
+    sharp = _moved(tall, 2, 1)
+    blurred = gaussian_filter(tall.astype(float), (2.5, 2.5, 0)).astype(np.uint8)
+    beside, blur = (
+        frame_metrics(tall, fake, boxes={"face": _BOX, "frame": (0, 0, 120, 200)})
+        for fake in (sharp, blurred)
+    )
+    assert beside["face"]["ssim"] < blur["face"]["ssim"] < 0.95
+    assert beside["face"]["shift_tolerant_ssim"] == pytest.approx(1)
+    assert blur["face"]["shift_tolerant_ssim"] == pytest.approx(blur["face"]["ssim"], abs=0.02)
+    assert "shift_tolerant_ssim" not in beside["frame"]

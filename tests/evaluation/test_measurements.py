@@ -1,0 +1,117 @@
+"""One tidy table, and its pivots."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from motiontransfer.errors import MissingFileError
+from motiontransfer.evaluation.bootstrap import RatioMetric
+from motiontransfer.evaluation.measurements import (
+    HEADLINES,
+    METRICS,
+    Key,
+    Quantity,
+    badness,
+    joined,
+    nested,
+    of_counts,
+    of_notes,
+    of_scores,
+    of_values,
+    read_measurements,
+    wide,
+    write_measurements,
+)
+
+
+@pytest.fixture
+def found():
+    scores = {
+        Key("pose_distance_px", "all", "ours", "detection"): [1.0, 3.0],
+        Key("missed_detections", "body", "ours", "detection"): [0.0, 1.0],
+        Key("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
+        Key("ssim", "face", "ours", "truth"): [np.nan, np.nan],
+    }
+    return joined(
+        [
+            of_counts({Key("frames", "", ""): 2, Key("not_detected", "face", "", "truth"): 1}),
+            of_scores(
+                {key: RatioMetric.of_frames(values) for key, values in scores.items()},
+                block_frames=1,
+            ),
+            of_values({Key("fid", "frame", "ours", "realism"): (0.123456, None)}),
+            of_notes({"lpips": "no weights", "dists": "no weights", "truth pck": "no head"}),
+        ]
+    )
+
+
+def test_metrics_json_is_a_pivot(found):
+    assert nested(found) == {
+        "frames": 2,
+        "truth": {
+            "skipped_frames": {"face": {"not_detected": 1}},
+            "ours": {"face": {"ssim": None}},
+        },
+        "detection": {
+            "ours": {"pose_distance_px": {"all": 2.0}, "missed_detections": {"body": 0.5}}
+        },
+        "temporal": {"warping_error": {"ours": 0.5}},
+        "realism": {"fid": {"frame": {"ours": 0.1235}}},
+    }
+    intervals = nested(found, lambda one: one.interval)
+    assert intervals["detection"]["ours"]["pose_distance_px"]["all"] == (1, 3)
+    assert intervals["truth"]["ours"]["face"]["ssim"] is None
+
+
+def test_the_table_of_frames_is_a_pivot(found):
+    table = wide(found)
+    assert table["detection_ours_pose_distance_px_all"].tolist() == [1, 3]
+    assert table["temporal_warping_error_ours"].isna().tolist() == [True, False]
+    assert list(table)[-1] == "truth_ours_face_ssim"
+
+
+def test_the_file_is_tidy_and_is_read_back_whole(found, tmp_path):
+    write_measurements(tmp_path / "one.parquet", found)
+    write_measurements(tmp_path / "two.parquet", found)
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+    table = pd.read_parquet(tmp_path / "one.parquet")
+    assert list(table) == [
+        *("metric", "region", "system", "section"),
+        *("frame", "value", "low", "high", "note"),
+    ]
+    distance = table[(table["metric"] == "pose_distance_px") & table["frame"].notna()]
+    assert distance[["frame", "value"]].to_numpy().tolist() == [[0, 1], [1, 3]]
+    again = read_measurements(tmp_path / "one.parquet")
+    assert again.summary == found.summary
+    assert list(again.per_frame) == list(found.per_frame)
+    for key, values in found.per_frame.items():
+        np.testing.assert_array_equal(again.per_frame[key], values)
+    with pytest.raises(MissingFileError, match=r"gone\.parquet: no such table; `dvc repro`"):
+        read_measurements(tmp_path / "gone.parquet")
+
+
+def test_notes_have_their_section_and_no_value(found):
+    notes = {(one.key.section, one.key.metric): one.note for one in found.summary if one.note}
+    assert notes == {
+        ("", "lpips"): "no weights",
+        ("", "dists"): "no weights",
+        ("truth", "pck"): "no head",
+    }
+
+
+def test_curves_begin_with_the_headline_metrics(found):
+    assert list(found.curves())[:1] == [Quantity("detection", "pose_distance_px", "all")]
+    assert {quantity.metric for quantity in HEADLINES} <= METRICS.keys()
+
+
+def test_without_a_truth_a_lost_body_is_the_worst_and_then_the_distance(found):
+    bad, words = badness(found)
+    assert bad.tolist() == [1, np.inf]
+    assert words == ["1.0 px", "no body"]
+
+
+def test_with_a_truth_the_least_like_it_is_the_worst(found):
+    ssim = {Key("ssim", "person", "ours", "truth"): RatioMetric.of_frames([0.9, np.nan])}
+    bad, words = badness(joined([found, of_scores(ssim, block_frames=1)]))
+    np.testing.assert_array_equal(bad, [-0.9, np.nan])
+    assert words[0] == "SSIM 0.90"

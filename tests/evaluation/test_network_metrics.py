@@ -1,0 +1,512 @@
+"""Networks with random weights, really loaded; FID and KID by hand and beside torchmetrics' own."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torchmetrics.image.fid import _compute_fid
+from torchmetrics.image.kid import poly_mmd
+from torchvision.models.vgg import cfgs, make_layers
+
+from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.evaluation import network_metrics as module
+from motiontransfer.evaluation.frames import Footage
+from motiontransfer.evaluation.measurements import nested
+from motiontransfer.evaluation.network_metrics import (
+    NO_NETWORKS,
+    NetworkParams,
+    Networks,
+    fid,
+    fid_and_kid,
+    kid,
+    kid_interval,
+    not_measured,
+    open_distance,
+    open_inception,
+    open_networks,
+)
+from tests.evaluation.conftest import BODY
+
+
+def _alexnet():
+    layers = {
+        0: (64, 3, 11),
+        3: (192, 64, 5),
+        6: (384, 192, 3),
+        8: (256, 384, 3),
+        10: (256, 256, 3),
+    }
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for number, (out, into, side) in layers.items():
+        scale = (2 / (into * side**2)) ** 0.5
+        weight = torch.randn(out, into, side, side, generator=generator) * scale
+        tensors[f"features.{number}.weight"] = weight
+        tensors[f"features.{number}.bias"] = torch.zeros(out)
+    return tensors
+
+
+def _vgg16():
+    torch.manual_seed(0)
+    layers = make_layers(cfgs["D"])
+    return {f"features.{name}": value for name, value in layers.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    save_file(_alexnet(), folder / "alexnet.safetensors")
+    torch.save(_alexnet(), folder / "alexnet.pth")
+    save_file(_vgg16(), folder / "vgg16.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def distances(files):
+    weights = {"lpips": files / "alexnet.safetensors", "dists": files / "vgg16.safetensors"}
+    return {name: _opened(name, file) for name, file in weights.items()}
+
+
+def _opened(name, file):
+    return open_distance(name, file, option=f"evaluate.{name}_weights")
+
+
+def _picture(size=(80, 72)):
+    return np.random.default_rng(0).integers(40, 200, (*size, 3), np.uint8)
+
+
+def _noisy(picture, deviation):
+    noise = np.random.default_rng(1).normal(0, deviation, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", ["lpips", "dists"])
+@pytest.mark.parametrize("size", [(80, 72), (20, 31)])
+def test_equal_pictures_are_at_zero_and_more_noise_is_farther(distances, name, size):
+    picture, distance = _picture(size), distances[name]
+    assert distance(picture, picture) == pytest.approx(0, abs=1e-5)
+    near, far = (distance(picture, _noisy(picture, deviation)) for deviation in (10, 60))
+    assert 1e-4 < near < far
+
+
+def test_lpips_is_the_definition_written_out(distances):
+    """Normalised activations after each of AlexNet's five ReLUs, weighted, averaged, added up."""
+    import inspect
+
+    from torchmetrics.functional.image import lpips
+
+    first, second = _picture(), _noisy(_picture(), 40)
+    tensors = _alexnet()
+    heads = torch.load(
+        Path(inspect.getfile(lpips)).parent / "lpips_models" / "alex.pth",
+        map_location="cpu",
+        weights_only=True,
+    )
+    shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
+    activations = []
+    for picture in (first, second):
+        x = torch.from_numpy(picture).float() / 127.5 - 1
+        x = ((x - shift) / scale).permute(2, 0, 1)[None]
+        found = []
+        for number, stride, padding in ((0, 4, 2), (3, 1, 2), (6, 1, 1), (8, 1, 1), (10, 1, 1)):
+            if number in (3, 6):
+                x = torch.nn.functional.max_pool2d(x, 3, 2)
+            weight, bias = (tensors[f"features.{number}.{kind}"] for kind in ("weight", "bias"))
+            x = torch.relu(torch.nn.functional.conv2d(x, weight, bias, stride, padding))
+            found.append(x / torch.sqrt(1e-8 + x.square().sum(1, keepdim=True)))
+        activations.append(found)
+    expected = sum(
+        (head * (a - b).square()).sum(1).mean()
+        for head, a, b in zip(heads.values(), *activations, strict=True)
+    )
+    assert distances["lpips"](first, second) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_dists_is_the_definition_written_out(distances):
+    """Means, variances and covariances of six stages of VGG16, the picture included."""
+    from torchmetrics.functional.image import dists
+
+    first, second = _picture(), _noisy(_picture(), 40)
+    learnt = torch.load(dists._PATH_WEIGHT_DISTS, map_location="cpu", weights_only=True)
+    alpha, beta = (learnt[name].double().flatten() for name in ("alpha", "beta"))
+    layers = make_layers(cfgs["D"])
+    state = {name.removeprefix("features."): value for name, value in _vgg16().items()}
+    layers.load_state_dict(state)
+    mean, std = (
+        torch.tensor(x)[:, None, None] for x in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    )
+    stages = []
+    for picture in (first, second):
+        x = torch.from_numpy(picture).permute(2, 0, 1) / 255
+        found = [x]
+        x = ((x - mean) / std)[None]
+        for number, layer in enumerate(layers[:30]):
+            pool = isinstance(layer, torch.nn.MaxPool2d)
+            x = dists.L2pooling(channels=x.shape[1])(x) if pool else layer(x)
+            if number in (3, 8, 15, 22, 29):
+                found.append(x[0])
+        stages.append([stage.detach().double().flatten(1) for stage in found])
+    structure, texture = [], []
+    for a, b in zip(*stages, strict=True):
+        mean_a, mean_b = a.mean(1), b.mean(1)
+        texture.append((2 * mean_a * mean_b + 1e-6) / (mean_a**2 + mean_b**2 + 1e-6))
+        both = (a * b).mean(1) - mean_a * mean_b
+        spread = a.var(1, correction=0) + b.var(1, correction=0)
+        structure.append((2 * both + 1e-6) / (spread + 1e-6))
+    total = alpha.sum() + beta.sum()
+    expected = 1 - (alpha @ torch.cat(texture) + beta @ torch.cat(structure)) / total
+    assert distances["dists"](first, second) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_safetensors_and_torch_files_are_alike_and_values_are_of_one_pair(files, distances):
+    other = _opened("lpips", files / "alexnet.pth")
+    first, second = _picture(), _noisy(_picture(), 40)
+    expected = distances["lpips"](first, second)
+    assert [other(first, first), other(first, second)] == [pytest.approx(0, abs=1e-5), expected]
+
+
+def test_torch_hub_is_as_before(distances):
+    assert torch.hub.get_dir() == str(Path(torch.hub._get_torch_home()) / "hub")
+
+
+@pytest.fixture(scope="module")
+def tensors(tmp_path_factory):
+    """Of a random network; the package's constructor has to be kept from filling it."""
+    torch.manual_seed(0)
+    empty = tmp_path_factory.mktemp("empty") / "empty.pth"
+    torch.save({}, empty)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+        network = FeatureExtractorInceptionV3("random", ["2048"], str(empty))
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight)  # or the features would vanish
+    return network.state_dict()
+
+
+@pytest.fixture(scope="module")
+def inception_file(tensors, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "inception.pth"
+    torch.save(tensors, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def features(inception_file):
+    return open_inception(inception_file, option="evaluate.inception_weights")
+
+
+def test_features_are_the_packages_own(inception_file, features):
+    network = FeatureExtractorInceptionV3("same", ["2048"], str(inception_file)).eval()
+    picture = _picture((40, 70))
+    (expected,) = network(torch.from_numpy(picture).permute(2, 0, 1)[None])
+    assert expected.shape == (1, 2048)
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(features(picture), expected[0].numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_part_of_a_frame_is_a_picture_too(features):
+    frame = _picture((64, 64))
+    part = frame[8:40, 4:20]
+    assert not part.flags["C_CONTIGUOUS"]
+    np.testing.assert_array_equal(features(part), features(part.copy()))
+
+
+def test_inception_may_be_safetensors(tensors, features, tmp_path):
+    save_file(tensors, tmp_path / "inception.safetensors")
+    other = open_inception(tmp_path / "inception.safetensors", option="x")
+    np.testing.assert_array_equal(other(_picture()), features(_picture()))
+
+
+class _Harm:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("name", ["lpips", "dists", "inception"])
+def test_what_is_in_a_file_is_not_executed(name, tmp_path):
+    torch.save({"features.0.bias": _Harm(tmp_path / "harm")}, tmp_path / "bad.pth")
+    params = NetworkParams.model_validate({f"{name}_weights": tmp_path / "bad.pth"})
+    with pytest.raises(WeightsError, match=r"bad\.pth: not a file of plain tensors"):
+        open_networks(params, option="{}")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_another_backbone_is_refused_by_what_lacks(files, tmp_path):
+    wrong = tmp_path / "wrong.safetensors"
+    save_file({**_alexnet(), "features.3.weight": torch.zeros(2, 2)}, wrong)
+    with pytest.raises(
+        WeightsError,
+        match=r"wrong\.safetensors: expected features\.3\.weight of \(192, 64, 5, 5\), got \(2, 2\)"
+        r".*set evaluate\.lpips_weights to none",
+    ):
+        _opened("lpips", wrong)
+    with pytest.raises(WeightsError, match=r"features\.0\.weight of \(64, 3, 3, 3\)"):
+        _opened("dists", files / "alexnet.safetensors")
+    torch.save(torch.zeros(2), tmp_path / "single.pth")
+    with pytest.raises(WeightsError, match="expected tensors by name, got Tensor"):
+        _opened("lpips", tmp_path / "single.pth")
+
+
+def test_another_inception_is_refused_by_what_lacks(tensors, tmp_path):
+    others = {name: value for name, value in tensors.items() if name != "fc.bias"}
+    torch.save(others, tmp_path / "others.pth")
+    with pytest.raises(
+        WeightsError,
+        match=r"others\.pth: not the weights of FID's Inception: Missing key\(s\) in state_dict: "
+        r'"fc\.bias"\. ?; .*set evaluate\.inception_weights to none',
+    ):
+        open_inception(tmp_path / "others.pth", option="evaluate.inception_weights")
+    torch.save({**tensors, "fc.bias": torch.zeros(3)}, tmp_path / "shape.pth")
+    with pytest.raises(WeightsError, match=r"size mismatch for fc\.bias"):
+        open_inception(tmp_path / "shape.pth", option="x")
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("lpips", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"),
+        ("dists", "https://download.pytorch.org/models/vgg16-397923af.pth"),
+        (
+            "inception",
+            "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+            "weights-inception-2015-12-05-6726825d.pth",
+        ),
+    ],
+)
+def test_published_weights_are_pinned_by_the_hash_in_their_names(monkeypatch, name, url):
+    asked = []
+
+    def pretrained_file(pretrained, *, file):
+        asked.append((pretrained, file))
+        raise MissingFileError("no network")
+
+    monkeypatch.setattr(module, "pretrained_file", pretrained_file)
+    params = NetworkParams.model_validate({f"{name}_weights": "published"})
+    with pytest.raises(MissingFileError):
+        open_networks(params, option="--{}-weights")
+    ((published, file),) = asked
+    assert file is None
+    assert (published.url, published.file_param) == (url, f"--{name}-weights")
+    assert len(published.sha256) == 64
+    assert published.sha256.startswith(url.removesuffix(".pth").rpartition("-")[2])
+
+
+def _distance(first, second):
+    return 0.0
+
+
+def _features(picture):
+    return np.zeros(2, np.float32)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """What would be opened, instead of opening it."""
+    asked = {}
+
+    def open_distance(name, file, *, option):
+        asked[name] = (file, option)
+        return _distance
+
+    def open_inception(file, *, option):
+        asked["inception"] = (file, option)
+        return _features
+
+    monkeypatch.setattr(module, "open_distance", open_distance)
+    monkeypatch.setattr(module, "open_inception", open_inception)
+    return asked
+
+
+def test_no_network_is_opened_unless_asked_for_and_each_has_its_reason(opened):
+    found = open_networks(NetworkParams(), option="evaluate.{}_weights")
+    assert not opened
+    assert not found.distances
+    assert found.features is None
+    inception = "no weights of Inception were asked for: evaluate.inception_weights is none"
+    assert found.skipped == {
+        "lpips": "no weights of AlexNet were asked for: evaluate.lpips_weights is none",
+        "dists": "no weights of VGG16 were asked for: evaluate.dists_weights is none",
+        "fid": inception,
+        "kid": inception,
+    }
+
+
+def test_published_weights_and_files_are_opened_and_no_longer_skipped(opened):
+    asked = NetworkParams(dists_weights="published", inception_weights=Path("own.pth"))
+    found = open_networks(asked, option="--{}-weights")
+    assert opened == {
+        "dists": (None, "--dists-weights"),
+        "inception": (Path("own.pth"), "--inception-weights"),
+    }
+    assert found.distances == {"dists": _distance}
+    assert found.features is _features
+    assert set(found.skipped) == {"lpips"}
+
+
+def test_a_file_may_be_called_as_it_likes(opened):
+    """Only the two words are not files."""
+    asked = NetworkParams.model_validate({"lpips_weights": "publishd", "dists_weights": "none"})
+    open_networks(asked, option="{}")
+    assert opened == {"lpips": (Path("publishd"), "lpips")}
+    with pytest.raises(ValidationError):
+        NetworkParams.model_validate({"fid_weights": "none"})
+
+
+def test_what_is_not_measured_has_a_reason():
+    networks = Networks(distances={}, features=None, skipped={"lpips": "no weights"})
+    small, large = (not_measured((side, 300), networks) for side in (175, 176))
+    assert set(large) == {"face_identity", "lpips"}
+    assert small == {**large, "ms_ssim": "needs frames of 176 pixels on each side"}
+    assert set(NO_NETWORKS.skipped) == {"lpips", "dists", "fid", "kid"}
+
+
+def _normal(seed, num_frames=60, *, mean=0.0, scale=1.0, num_features=8):
+    return np.random.default_rng(seed).normal(mean, scale, (num_frames, num_features))
+
+
+def _column(*values):
+    return np.array(values, np.float64)[:, None]
+
+
+def test_fid_of_one_feature_is_the_squared_difference_of_means_and_of_deviations():
+    """0, 2 has mean 1 and deviation sqrt 2; 3, 9 has 6 and sqrt 18, three times that."""
+    assert fid(_column(0, 2), _column(3, 9)) == pytest.approx(25 + (3 - 1) ** 2 * 2)
+
+
+def test_fid_is_the_packages_own_and_zero_to_itself():
+    first, second = _normal(0), _normal(1, 90, mean=0.4, scale=1.7)
+    one, other = torch.from_numpy(first), torch.from_numpy(second)
+    expected = _compute_fid(one.mean(0), one.T.cov(), other.mean(0), other.T.cov())
+    assert fid(first, second) == pytest.approx(float(expected), rel=1e-9)
+    assert fid(first, first) == pytest.approx(0, abs=1e-9)
+
+
+def test_fid_with_fewer_frames_than_features_is_still_exact():
+    """Two frames each: spreads along one direction each, at right angles to each other."""
+    first, second = np.zeros((2, 40)), np.zeros((2, 40))
+    first[1, 0], second[1, 1] = 2, 4
+    # Means 1 and 2 along their axes, variances 2 and 8, nothing in common.
+    assert fid(first, second) == pytest.approx(1 + 4 + 2 + 8)
+
+
+def test_kid_by_hand():
+    """Kernel (xy + 1)^3: within 0, 1 it is 1; within 2, 3 it is 343; across 1, 1, 27, 64."""
+    assert kid(_column(0, 1), _column(2, 3)) == pytest.approx(1 + 343 - 2 * (1 + 1 + 27 + 64) / 4)
+
+
+def test_kid_is_the_packages_own_where_that_can_be_asked():
+    first, second = _normal(0), _normal(1, mean=0.4)
+    expected = poly_mmd(torch.from_numpy(first), torch.from_numpy(second))
+    assert kid(first, second) == pytest.approx(float(expected))
+
+
+def test_kid_has_no_bias_from_few_frames_and_fid_has():
+    few = [(_normal(2 * i, 6), _normal(2 * i + 1, 6)) for i in range(200)]
+    kids = [kid(*pair) for pair in few]
+    spread = np.std(kids) / np.sqrt(len(kids))
+    assert abs(np.mean(kids)) < 3 * spread
+    assert np.mean([fid(*pair) for pair in few]) > 1
+
+
+def test_the_interval_holds_the_figure_and_is_narrower_with_more_frames():
+    def width(num_frames):
+        widths = []
+        for seed in range(8):
+            first = _normal(2 * seed, num_frames)
+            second = _normal(2 * seed + 1, num_frames, mean=0.5)
+            low, high = kid_interval(first, second, (2, 2))
+            assert low < kid(first, second) < high
+            widths.append(high - low)
+        return np.mean(widths)
+
+    # Nine times the frames, a third of the width.
+    assert width(360) == pytest.approx(width(40) / 3, rel=0.25)
+
+
+def test_the_interval_of_what_never_changes_is_a_point():
+    low, high = kid_interval(_column(1, 1, 1, 1), _column(2, 2, 2, 2), (1, 1))
+    assert low == high == pytest.approx(8 + 125 - 2 * 27)
+
+
+def test_real_and_made_frames_are_drawn_independently():
+    """The same frames in both: drawn alike they would never differ."""
+    same = _normal(0, 40)
+    low, high = kid_interval(same, same, (1, 1))
+    assert high - low > 1e-3
+
+
+def _mean_colour(picture):
+    return picture.mean(axis=(0, 1), dtype=np.float32)
+
+
+_WALK = [(20 + 2 * i, 34) for i in range(8)]
+
+
+def _realism(real, made, network=_mean_colour, margin=0.1):
+    found = fid_and_kid(real, made, network, box_margin=margin)
+    return nested(found).get("realism"), nested(found, lambda one: one.interval).get("realism")
+
+
+def test_each_video_is_compared_in_the_whole_frame_and_where_the_person_is(footage):
+    real, far = footage("real", _WALK), footage("far", [(44, 34)] * 8)
+    values, intervals = _realism(real, {"same": real, "far": far})
+    assert set(values) == {"fid", "kid", "skipped_frames"}
+    for metric in ("fid", "kid"):
+        for region in ("frame", "person"):
+            assert values[metric][region]["same"] < values[metric][region]["far"]
+    assert values["fid"]["frame"]["same"] == pytest.approx(0, abs=1e-6)
+    assert values["skipped_frames"] == {"same": 0, "far": 0}
+    assert intervals["fid"]["person"] == {"same": None, "far": None}
+    low, high = intervals["kid"]["person"]["far"]
+    assert low <= values["kid"]["person"]["far"] <= high
+
+
+def test_only_the_persons_box_counts_in_its_region(footage):
+    shapes = []
+
+    def network(picture):
+        shapes.append(picture.shape[:2])
+        return np.zeros(2, np.float32)
+
+    _realism(footage("one", _WALK[:2]), {}, network, margin=0.0)
+    # From the temple to the index finger's tip, from the forehead to the ankles.
+    assert shapes[0] == (64, 64)
+    assert all(width < 30 and 45 < height < 60 for height, width in (shapes[1], shapes[3]))
+
+
+def test_frames_without_a_person_are_counted_and_too_few_have_no_value(footage):
+    real, empty = footage("real", _WALK), footage("empty", _WALK, absent=BODY)
+    values, intervals = _realism(real, {"ours": empty})
+    assert values["skipped_frames"] == {"ours": 8}
+    for metric in ("fid", "kid"):
+        assert values[metric]["person"]["ours"] is None
+        assert values[metric]["frame"]["ours"] is not None
+    assert intervals["kid"]["person"]["ours"] is None
+
+
+def test_of_long_videos_frames_from_everywhere_are_compared(footage, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_FRAMES", 3)
+    seen = []
+
+    def network(picture):
+        seen.append(picture)
+        return np.zeros(2, np.float32)
+
+    _realism(footage("real", _WALK[:7]), {}, network)
+    whole = [picture for picture in seen if picture.shape[:2] == (64, 64)]
+    assert len({picture.tobytes() for picture in whole}) == len(whole) == 3
+
+
+def test_without_a_network_nothing_is_read_or_said(footage):
+    keypoints = footage("real", _WALK[:1]).keypoints
+    nowhere = Footage(frames=[(Path("nowhere.mkv"), 0)], keypoints=keypoints)
+    assert _realism(nowhere, {"ours": nowhere}, None) == (None, None)

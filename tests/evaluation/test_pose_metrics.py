@@ -1,0 +1,234 @@
+"""Pose distance, missed detections and PCK of poses whose errors are known."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.evaluation import pose_metrics as module
+from motiontransfer.evaluation.pose_metrics import (
+    correct_keypoints,
+    head_heights_px,
+    joint_distances,
+    missed_detections,
+    missed_joints,
+    pose_distance,
+    pose_scores,
+    shared_joints,
+    shows_a_head,
+)
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.parallel import Compute
+from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.skeleton import HOLISTIC, Skeleton
+from tests.evaluation.conftest import reordered, without
+
+_STILL = [(32, 36)] * 4
+_HAND = ("left_hand_wrist", "left_hand_index_tip")
+_FACE = ("face_chin", "face_forehead", "left_face_temple", "right_face_temple")
+_GROUPS = ("body", "hands", "face", "all")
+
+
+def _means(scores):
+    return {name: score.mean() for name, score in scores.items()}
+
+
+@pytest.mark.parametrize(("centre", "distance"), [((32, 36), 0.0), ((35, 40), 5.0)])
+def test_a_shift_is_its_length_in_every_group(poses, centre, distance):
+    found = _means(pose_distance(poses([centre] * 4), poses(_STILL)))
+    assert found == dict.fromkeys(_GROUPS, distance)
+
+
+def test_groups_are_told_apart_and_all_is_the_mean_over_joints(poses):
+    reference = poses(_STILL)
+    points = reference.points.copy()
+    for joint in _HAND:
+        points[:, HOLISTIC.index(joint)] += (0, 13)
+    distance = _means(pose_distance(replace(reference, points=points), reference))
+    assert distance == {"body": 0, "hands": 13, "face": 0, "all": pytest.approx(2 * 13 / 13)}
+
+
+def test_joint_order_makes_no_difference(poses):
+    result, reference = poses([(33, 36)] * 4, absent=_HAND), poses(_STILL)
+    for metric in (pose_distance, missed_joints):
+        expected = _means(metric(result, reference))
+        assert _means(metric(reordered(result), reference)) == expected
+        assert _means(metric(result, reordered(reference))) == expected
+
+
+def test_joints_missing_on_either_side_do_not_count(poses):
+    reference = poses(_STILL)
+    result = without(poses([(35, 40)] * 4), ["nose"], [0, 1])
+    assert pose_distance(result, reference)["body"].mean() == 5
+    assert pose_distance(reference, result)["body"].mean() == 5
+    assert np.isnan(joint_distances(result, reference)[0, HOLISTIC.index("nose")])
+    assert joint_distances(result, reference)[2, HOLISTIC.index("nose")] == 5
+
+
+def test_a_group_that_is_never_shared_has_no_distance_and_cannot_be_missed(poses):
+    faceless = poses(_STILL, absent=_FACE)
+    distance = pose_distance(faceless, poses(_STILL))
+    assert distance["face"].mean() is None
+    assert distance["body"].mean() == 0
+    assert missed_detections(poses(_STILL), faceless)["face"].mean() is None
+
+
+def test_missed_detections_are_shares_of_what_the_reference_has(poses):
+    reference = without(poses(_STILL), _FACE, [3])
+    result = without(without(poses(_STILL), _FACE, [0, 1, 3]), _HAND, [2])
+    assert _means(missed_detections(result, reference)) == {
+        "body": 0.0,
+        "hands": 0.25,
+        "face": pytest.approx(2 / 3),
+    }
+    one_joint_left = without(poses(_STILL), _HAND[:1])
+    assert missed_detections(one_joint_left, poses(_STILL))["hands"].mean() == 0
+
+
+def test_each_hand_counts_by_itself(poses):
+    reference = poses(_STILL)
+    score, points = reference.score.copy(), reference.points.copy()
+    right = HOLISTIC.index("right_hand_wrist")
+    score[:, right], points[:, right] = 1, (20, 30)
+    both = replace(reference, score=score, points=points)
+    assert missed_detections(reference, both)["hands"].mean() == 0.5
+    assert missed_detections(both, reference)["hands"].mean() == 0
+
+
+def test_missed_joints_are_counted_by_frame_as_in_the_paper(poses):
+    reference = without(poses(_STILL), ["nose"], [0])
+    result = without(without(poses(_STILL), _HAND, [0, 1]), ["nose"])
+    missed = missed_joints(result, reference)
+    assert missed["hands"].per_frame().tolist() == [2, 2, 0, 0]
+    assert missed["body"].per_frame().tolist() == [0, 1, 1, 1]  # the first frame expects no nose
+    assert _means(missed) == {"body": 0.75, "hands": 1, "face": 0, "all": 1.75}
+
+
+def test_joints_that_a_skeleton_does_not_know_are_not_missed(poses):
+    body = Skeleton(groups=(("body", HOLISTIC.joints[HOLISTIC.slice("body")]),))
+    whole = poses(_STILL)
+    only_body = replace(
+        whole,
+        skeleton=body,
+        points=whole.points[:, HOLISTIC.slice("body")],
+        score=whole.score[:, HOLISTIC.slice("body")],
+    )
+    assert missed_joints(only_body, whole)["all"].mean() == 0
+    assert _means(missed_joints(whole, only_body)) == dict.fromkeys(_GROUPS, 0)
+
+
+def test_each_frame_has_its_distances_and_misses(poses):
+    result = without(poses([(32, 36), (32, 39), (32, 36), (32, 36)]), [*_HAND, *_FACE], [3])
+    distances = pose_distance(result, poses(_STILL))
+    assert distances["all"].per_frame().tolist() == [0, 3, 0, 0]
+    assert np.isnan(distances["hands"].per_frame()).tolist() == [False, False, False, True]
+    missed = missed_detections(result, poses(_STILL))
+    assert {name: one.total.tolist() for name, one in missed.items()} == {
+        "body": [0, 0, 0, 0],
+        "hands": [0, 0, 0, 1],
+        "face": [0, 0, 0, 1],
+    }
+
+
+def test_what_cannot_be_compared_is_an_error(poses):
+    with pytest.raises(KeypointsError, match=r"expected 4 frames of .*, got 3"):
+        pose_distance(poses(_STILL[:3]), poses(_STILL))
+    with pytest.raises(KeypointsError, match=r"\(64, 64\), got 4 of \(32, 64\)"):
+        pose_distance(poses(_STILL, size=(32, 64)), poses(_STILL))
+    with pytest.raises(KeypointsError, match="expected 4 frames, got 3"):
+        missed_detections(poses(_STILL[:3]), poses(_STILL))
+    with pytest.raises(KeypointsError, match="same name, found none"):
+        shared_joints(HOLISTIC, Skeleton(groups=(("tail", ("tip",)),)))
+
+
+@pytest.fixture
+def truth():
+    """All joints at one place a joint, with a head of 20 px."""
+    points = np.full((4, len(HOLISTIC.joints), 2), 50, np.float32)
+    points[:, HOLISTIC.index("face_forehead")] = (50, 30)
+    points[:, HOLISTIC.index("face_chin")] = (50, 50)
+    return Keypoints(
+        points=points,
+        score=np.ones(points.shape[:2], np.float32),
+        skeleton=HOLISTIC,
+        image_size=(100, 100),
+        frame_rate=Fraction(25),
+        detector="truth",
+    )
+
+
+def shifted(keypoints, joints, right):
+    points = keypoints.points.copy()
+    points[:, [HOLISTIC.index(joint) for joint in joints]] += np.float32([right, 0])
+    return replace(keypoints, points=points)
+
+
+@pytest.mark.parametrize(
+    ("share", "right", "body"), [(0.1, 1.99, 1), (0.1, 2.01, 30 / 33), (0.2, 3.9, 1)]
+)
+def test_a_share_of_the_head_is_the_limit(truth, share, right, body):
+    # a tenth of 20 px is 2 px; 3 of the 33 joints of the body are moved
+    moved = shifted(truth, ["left_knee", "right_knee", "nose"], right)
+    found = _means(correct_keypoints(moved, truth, head_share=share))
+    assert found == {"body": pytest.approx(body), "hands": 1, "face": 1}
+
+
+def test_what_is_not_found_is_not_correct(truth):
+    half = without(truth, HOLISTIC.joints[HOLISTIC.slice("left_hand")], slice(0, 2))
+    assert correct_keypoints(half, truth, head_share=0.2)["hands"].mean() == 0.75
+
+
+def test_what_the_truth_does_not_show_does_not_count(truth):
+    hidden = without(truth, HOLISTIC.joints[HOLISTIC.slice("right_hand")])
+    wrong = shifted(truth, HOLISTIC.joints[HOLISTIC.slice("right_hand")], 30)
+    assert correct_keypoints(wrong, hidden, head_share=0.1)["hands"].mean() == 1
+    both = without(hidden, HOLISTIC.joints[HOLISTIC.slice("left_hand")])
+    assert correct_keypoints(wrong, both, head_share=0.1)["hands"].mean() is None
+
+
+def test_a_hidden_head_is_as_tall_as_before_and_after(truth):
+    hidden = without(truth, ["face_chin"], slice(1, 3))
+    np.testing.assert_array_equal(head_heights_px(hidden), [20] * 4)
+    with pytest.raises(KeypointsError, match="face_forehead and face_chin"):
+        head_heights_px(without(truth, ["face_chin"]))
+
+
+def test_all_pose_metrics_stand_together(truth):
+    joints = ["left_knee", "right_knee", "nose"]
+    moved = without(shifted(truth, joints, 3.9), ["right_ankle"], slice(0, 2))
+    scores = pose_scores(moved, truth, system="ours")
+    assert {key.system for key in scores} == {"ours"}
+    found = {(key.metric, key.region): score.mean() for key, score in scores.items()}
+    assert found["body_found", ""] == 1
+    assert [found["missed_detections", group] for group in _GROUPS[:3]] == [0, 0, 0]
+    assert found["missed_joints_per_frame", "body"] == 0.5
+    assert found["pck_10_percent", "body"] == pytest.approx((29 + 29 + 30 + 30) / 4 / 33)
+    assert found["pck_20_percent", "body"] == pytest.approx(32.5 / 33)
+    assert found["pose_distance_px", "body"] == pytest.approx(3 * 3.9 * 4 / (33 * 4 - 2))
+
+
+def test_without_a_head_there_is_no_pck(truth):
+    headless = without(truth, ["face_chin"])
+    apart = without(without(truth, ["face_chin"], slice(0, 2)), ["face_forehead"], slice(2, 4))
+    assert [shows_a_head(poses) for poses in (truth, headless, apart)] == [True, False, False]
+    metrics = {key.metric for key in pose_scores(truth, headless, system="ours")}
+    assert metrics.isdisjoint({"pck_10_percent", "pck_20_percent"})
+
+
+def test_the_default_detector_is_asked_and_the_working_size_is_kept(poses, monkeypatch):
+    asked = {}
+
+    def detect(video, **settings):
+        asked.update(settings, video=video)
+        return poses([(30, 30)] * 2, size=(64, 64))
+
+    monkeypatch.setattr(module, "detect_person", detect)
+    compute = Compute(backend="local", address=None, num_workers=3)
+    found = module.detect_again(Path("result.mp4"), size=(63, 64), compute=compute)
+    assert asked["video"] == Path("result.mp4")
+    assert asked["detector"] == default_detector()
+    assert asked["compute"] == compute
+    assert found.image_size == (63, 64)

@@ -1,0 +1,276 @@
+"""Flicker, change and warping errors of videos whose motion is known."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.temporal_metrics import (
+    BackgroundFlicker,
+    FrameChange,
+    Motion,
+    WarpingError,
+    frame_change,
+    mean_visible,
+    motion_between,
+    visible_pixels,
+    warped,
+    warping_error,
+)
+from tests.evaluation.conftest import regions
+
+_BOX = (2, 2, 6, 8)
+_SIZE = (72, 96)
+
+
+def _flat(*levels):
+    return [np.full((10, 12, 3), level, np.uint8) for level in levels]
+
+
+def _measured(metric, videos):
+    for frames in zip(*videos.values(), strict=True):
+        metric.update(dict(zip(videos, frames, strict=True)))
+    return metric.compute()
+
+
+def _flicker(frames, persons):
+    found = _measured(BackgroundFlicker(("ours",), persons=persons), {"ours": frames})
+    return found[Key("background_flicker", "", "ours")]
+
+
+def test_a_still_background_does_not_flicker_whatever_the_person_does():
+    frames = _flat(90, 90, 90)
+    rng = np.random.default_rng(0)
+    for frame in frames:
+        frame[2:8, 2:6] = rng.integers(0, 256, (6, 4, 3))
+    assert _flicker(frames, regions(_BOX, _BOX, _BOX)).mean() == 0
+
+
+def test_flicker_is_the_standard_deviation_over_time():
+    levels = [100, 104, 98, 110]
+    assert _flicker(_flat(*levels), regions(*[_BOX] * 4)).mean() == pytest.approx(np.std(levels))
+
+
+def test_a_frame_adds_as_much_as_it_is_off():
+    levels = np.array([100, 104, 98, 110])
+    shares = _flicker(_flat(*levels), regions(*[_BOX] * 4)).per_frame()
+    mean, deviation = levels.mean(), levels.std()
+    expected = (np.square(levels - mean) / deviation + deviation) / 2
+    np.testing.assert_allclose(shares, expected)
+
+
+def test_large_pictures_have_the_flicker_of_all_their_pixels():
+    """The grid of pixels that shares it out must not change it."""
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(0, 256, (70, 90, 3), np.uint8) for _ in range(5)]
+    frames[2][:40] = 255
+    persons = regions(*[(3, 4, 40, 50)] * 5)
+    outside = np.ones((70, 90), bool)
+    outside[4:50, 3:40] = False
+    expected = np.stack(frames)[:, outside].std(axis=0).mean()
+    metric = _flicker(frames, persons)
+    assert metric.mean() == pytest.approx(expected)
+    assert metric.per_frame().argmax() == 2
+
+
+def test_pixels_count_only_in_frames_where_they_are_background():
+    frames = _flat(50, 50, 50, 50)
+    frames[0][:, :6] = 200  # the person: left in frame 0, right in frame 1
+    frames[1][:, 6:] = 200
+    moving = regions((0, 0, 6, 10), (6, 0, 12, 10), (0, 0, 1, 1), (0, 0, 1, 1))
+    assert _flicker(frames, moving).mean() == 0
+    assert _flicker(frames, regions(*[(0, 0, 1, 1)] * 4)).mean() > 10
+
+
+def test_pixels_that_are_background_only_once_do_not_count():
+    """They cannot flicker, and would thin out the others."""
+    right_half, corner = (6, 0, 12, 10), (0, 0, 1, 1)
+    metric = _flicker(_flat(10, 30, 20), regions(right_half, right_half, corner))
+    left = np.full((10, 6), np.std([10, 30, 20]))
+    left[0, 0] = np.std([10, 30])
+    assert metric.mean() == pytest.approx(left.mean())
+    shares = metric.per_frame()
+    assert shares[1] == pytest.approx(shares[0])
+    assert shares[2] == pytest.approx(np.std([10, 30, 20]) / 2, rel=0.03)
+
+
+def test_flicker_that_the_grid_misses_is_not_lost():
+    frames = [np.full((70, 90, 3), 50, np.uint8) for _ in range(2)]
+    frames[1][1, 1] = 70  # every third row and column is sampled
+    metric = _flicker(frames, regions(*[(80, 60, 90, 70)] * 2))
+    assert metric.mean() == pytest.approx(10 / (70 * 90 - 100))
+
+
+def test_background_that_the_grid_misses_is_not_lost():
+    frames = [np.full((71, 90, 3), level, np.uint8) for level in (50, 70)]
+    below = regions(*[(0, 0, 90, 70)] * 2)  # all but row 70, which is no third one
+    assert _flicker(frames, below).mean() == 10
+
+
+def test_frames_without_a_person_are_left_out():
+    metric = _flicker(_flat(10, 200, 10), regions(_BOX, None, _BOX))
+    assert metric.mean() == 0
+    assert metric.weight[1] == 0
+
+
+def test_nothing_to_measure_is_none():
+    assert _flicker(_flat(10, 20), regions(_BOX, None)).mean() is None
+    assert _flicker(_flat(10, 20), regions((0, 0, 12, 10), (0, 0, 12, 10))).mean() is None
+
+
+def test_frame_change_is_the_mean_absolute_step_in_the_box():
+    first, second = _flat(10, 250)
+    second[:5] = 10
+    assert frame_change(first, second, (0, 0, 12, 10)) == 120
+    assert frame_change(second, first, (0, 5, 3, 10)) == 240
+
+
+def test_change_is_relative_to_the_real_videos():
+    videos = {
+        "real": _flat(10, 20, 0),
+        "half": _flat(10, 15, 5),
+        "same": _flat(110, 120, 100),
+        "frozen": _flat(10, 10, 10),
+    }
+    scores = _measured(FrameChange(("half", "same", "frozen"), real="real"), videos)
+    assert {key: one.mean() for key, one in scores.items()} == {
+        Key("frame_change_to_real", "", "half"): 0.5,
+        Key("frame_change_to_real", "", "same"): 1,
+        Key("frame_change_to_real", "", "frozen"): 0,
+    }
+    half = next(iter(scores.values())).per_frame()
+    assert np.isnan(half[0])
+    assert half[1:].tolist() == [0.5, 0.5]
+
+
+def _change(real, ours, persons=None):
+    metric = FrameChange(("ours",), real="real", persons=persons)
+    (change,) = _measured(metric, {"real": real, "ours": ours}).values()
+    return change
+
+
+def test_change_counts_where_the_person_is_in_either_frame():
+    frames, other = _flat(10, 10), _flat(10, 10)
+    frames[1][0:2, 0:2] = 20  # in the first frame's box
+    frames[1][8:10, 10:12] = 20  # in the second's
+    other[1][0:2, 0:2] = 20
+    change = _change(frames, other, regions((0, 0, 2, 2), (8, 8, 12, 10)))
+    assert change.mean() == pytest.approx(0.5)
+    assert change.weight[1] == pytest.approx(10 * 8 / (12 * 10))
+
+
+def test_a_real_video_that_stands_still_tells_nothing():
+    assert _change(_flat(10, 10), _flat(10, 20)).mean() is None
+    assert _change(_flat(10, 20), _flat(10, 20), regions(_BOX, None)).mean() is None
+
+
+@pytest.fixture
+def texture():
+    smooth = gaussian_filter(np.random.default_rng(0).uniform(0, 255, (90, 120, 3)), (2, 2, 0))
+    return np.clip((smooth - 127) * 6 + 127, 0, 255).astype(np.uint8)
+
+
+def _pan(texture, num_frames, step=2):
+    """A camera that moves over the texture to the right."""
+    height, width = _SIZE
+    return [texture[5 : 5 + height, step * i : step * i + width].copy() for i in range(num_frames)]
+
+
+def _flow(right, down):
+    return np.tile(np.float32([right, down]), (*_SIZE, 1))
+
+
+def test_the_flow_of_a_pan_is_found(texture):
+    first, second = _pan(texture, 2)
+    motion = motion_between(first, second)
+    inside = motion.flow[10:-10, 10:-10]
+    np.testing.assert_allclose(np.median(inside, axis=(0, 1)), (-2, 0), atol=0.1)
+    assert motion.visible[10:-10, 10:-10].mean() > 0.95
+
+
+def test_what_leaves_the_picture_is_not_visible():
+    visible = visible_pixels(_flow(-2, 0), _flow(2, 0))
+    assert not visible[:, :2].any()
+    assert visible[:, 2:].all()
+
+
+def test_where_the_way_back_leads_elsewhere_is_occluded():
+    back = _flow(2, 0)
+    back[20:30, 40:50] = (10, 0)  # reached from x = 42 to 51
+    visible = visible_pixels(_flow(-2, 0), back)
+    assert not visible[20:30, 43:51].any()
+    assert visible[40:, 10:].all()
+
+
+def test_a_step_of_the_flow_is_a_boundary():
+    there, back = _flow(0, 0), _flow(0, 0)
+    there[:, 50:] = (6, 0)
+    back[:, 56:] = (-6, 0)
+    visible = visible_pixels(there, back)
+    assert not visible[:, 49:51].any()
+    assert visible[:, :48].all()
+    assert visible[:, 57:89].all()
+
+
+def test_warping_looks_where_the_flow_leads():
+    ramp = np.arange(_SIZE[1], dtype=np.float32)[None, :, None]
+    ramp = np.tile(ramp, (_SIZE[0], 1, 3))
+    moved = warped(ramp, _flow(1.5, 0))
+    np.testing.assert_allclose(moved[:, :-2, 0], ramp[:, :-2, 0] + 1.5, atol=0.05)
+
+
+def test_the_error_is_the_mean_square_over_visible_pixels():
+    first, second = (np.full((*_SIZE, 3), level, np.uint8) for level in (100, 151))
+    second[:, :48] = 100
+    visible = np.ones(_SIZE, bool)
+    visible[:36] = False
+    motion = Motion(flow=_flow(0, 0), visible=visible)
+    error = warping_error(first, second, motion)
+    assert mean_visible(error, motion, (0, 0, 96, 72)) == pytest.approx(0.2**2 / 2, rel=1e-4)
+    assert mean_visible(error, motion, (48, 40, 60, 50)) == pytest.approx(0.04, rel=1e-4)
+    assert np.isnan(mean_visible(error, motion, (0, 0, 96, 36)))
+    assert np.isnan(mean_visible(error, motion, None))
+
+
+def _means(videos, systems, *, guide, persons):
+    found = _measured(WarpingError(systems, guide=guide, persons=persons), videos)
+    return {(key.metric, key.system): one.mean() for key, one in found.items()}
+
+
+def test_flicker_and_wrong_motion_cost_but_the_motion_itself_does_not(texture):
+    real = _pan(texture, 6)
+    rng = np.random.default_rng(1)
+    videos = {
+        "real": real,
+        "flickering": [np.clip(f + rng.normal(0, 12), 0, 255).astype(np.uint8) for f in real],
+        "frozen": [real[0]] * 6,
+        "jumping": [real[i] for i in (0, 3, 1, 5, 2, 4)],
+        "noise": [rng.integers(0, 256, (*_SIZE, 3), np.uint8) for _ in real],
+    }
+    box = regions(*[(20, 20, 60, 60)] * 6)
+    found = _means(videos, tuple(videos), guide="real", persons=box)
+    for metric in ("warping_error", "warping_error_person"):
+        errors = {name: found[metric, name] for name in videos}
+        assert errors["real"] < 0.0005 < errors["flickering"] < errors["noise"]
+        assert errors["real"] < errors["frozen"] < errors["jumping"] < errors["noise"]
+
+
+def test_the_person_is_where_they_were_in_the_frame_before(texture):
+    """Whose pixels the next frame is laid over."""
+    still = texture[:72, :96]
+    changed = still.copy()
+    changed[10:30, 10:30] = 255 - changed[10:30, 10:30]
+    persons = regions((10, 10, 30, 30), (50, 40, 80, 60))
+    videos = {"real": [still, still], "ours": [still, changed]}
+    found = _means(videos, ("real", "ours"), guide="real", persons=persons)
+    assert found["warping_error", "real"] == 0
+    assert found["warping_error_person", "ours"] > 0.01
+
+
+def test_along_its_own_flow_any_smooth_motion_is_steady(texture):
+    metric = WarpingError(("ours",), guide=None, persons=regions(*[None] * 5))
+    found = _measured(metric, {"ours": _pan(texture, 5, step=1)})
+    whole = found[Key("warping_error_own_flow", "", "ours")]
+    assert whole.mean() < 0.0005
+    assert whole.weight.tolist() == [0, 1, 1, 1, 1]
+    assert found[Key("warping_error_person_own_flow", "", "ours")].mean() is None

@@ -1,0 +1,202 @@
+"""Two runs on one page; files of commits, experiments and the workspace."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.report.compare import (
+    Revision,
+    choose_transfer,
+    param_differences,
+    write_comparison_page,
+)
+from motiontransfer.video.writer import write_video
+from tests.report.conftest import RATE, coded_frames
+
+RESULT = Path("results/ada_as_ben/transfer.mp4")
+
+
+@pytest.fixture(scope="module")
+def page(two_runs, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "comparison.html"
+    old, new = Revision(two_runs, "HEAD~1"), Revision(two_runs, "HEAD")
+    assert write_comparison_page(path, old, new, transfer="ada_as_ben") == ()
+    return path
+
+
+def test_both_runs_and_what_else_there_is_move_together(page, open_page):
+    opened = open_page(page)
+    assert opened.panels == ["source", "before", "after", "truth"]
+    opened.wait_for_codes(0, opened.panels)
+    opened.page.locator("#scrubber").fill("31")
+    opened.wait_for_codes(31, opened.panels)
+    assert opened.complaints == []
+
+
+def test_it_says_what_changed_with_a_word_and_a_sign(page, open_page):
+    opened = open_page(page)
+    rows = opened.page.locator("table.metrics tr").all_inner_texts()
+    ssim = next(row for row in rows if "SSIM" in row)
+    verdict, *numbers = ssim.split("\t")[1:]
+    assert verdict.split("\n")[:2] == ["▲ better", "the intervals overlap"]
+    assert numbers == ["0.5000", "0.7500", "+0.25"]
+    assert "same" in next(row for row in rows if "flicker" in row)
+    params = opened.page.locator("table.files tbody tr").all_inner_texts()
+    assert params == ["train.steps\t5\t9"]
+    lead = opened.page.locator(".lead").inner_text()
+    assert lead.startswith("HEAD is better in 1 of 6 metrics, worse in 0, the same in 5.")
+    assert "1 param differs" in lead
+    assert "Five steps" in opened.page.locator(".runs").inner_text()
+
+
+def test_the_curves_are_of_both_runs(page, open_page):
+    opened = open_page(page, fragment="#frame=20")
+    key = opened.page.locator('[data-chart="truth_ssim_person"] .key')
+    assert [" ".join(text.split()) for text in key.all_inner_texts()] == [
+        "HEAD 1.15",
+        "HEAD~1 0.9",
+    ]
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_it_fits_the_screen(page, open_page, width):
+    opened = open_page(page, width=width)
+    assert opened.page.evaluate("() => document.documentElement.scrollWidth") == width
+
+
+def test_the_workspace_can_be_one_of_the_two(two_runs, tmp_path):
+    path = tmp_path / "page.html"
+    old, new = Revision(two_runs, "HEAD"), Revision(two_runs, "workspace")
+    write_comparison_page(path, old, new, transfer="ada_as_ben")
+    assert "the files as they lie here" in path.read_text()
+
+
+def test_the_only_transfer_need_not_be_named(two_runs):
+    revision = Revision(two_runs, "HEAD")
+    assert choose_transfer(revision, None) == "ada_as_ben"
+    assert choose_transfer(revision, "ada_as_ben") == "ada_as_ben"
+    with pytest.raises(ParamsError, match=r"revision 'HEAD': no transfer 'x'; it has ada_as_ben"):
+        choose_transfer(revision, "x")
+
+
+def test_of_several_transfers_one_must_be_named(two_runs, tmp_path):
+    copy = tmp_path / "project"
+    shutil.copytree(two_runs, copy, symlinks=True)
+    params = (copy / "params.yaml").read_text()
+    line = next(line for line in params.splitlines() if "ada_as_ben" in line)
+    (copy / "params.yaml").write_text(params.replace(line, f"{line}\n{line.replace('ada_', 'b_')}"))
+    with pytest.raises(ParamsError, match=r"name one with --transfer: ada_as_ben, b_as_ben"):
+        choose_transfer(Revision(copy, "workspace"), None)
+
+
+def test_a_panel_that_is_gone_is_left_out_and_said_so(two_runs, tmp_path):
+    copy = tmp_path / "project"
+    shutil.copytree(two_runs, copy, symlinks=True)
+    (copy / "data/truth/real.mkv.dvc").unlink()
+    (copy / "data/truth/real.mkv").unlink()
+    notes = write_comparison_page(
+        tmp_path / "page.html",
+        Revision(copy, "HEAD"),
+        Revision(copy, "workspace"),
+        transfer="ada_as_ben",
+    )
+    assert len(notes) == 1
+    assert notes[0].startswith("truth is not shown: data/truth/real.mkv: not in revision")
+
+
+def test_of_runs_of_different_length_the_shorter_counts_and_it_is_said(two_runs, tmp_path):
+    copy, page = tmp_path / "project", tmp_path / "page.html"
+    shutil.copytree(two_runs, copy, symlinks=True)
+    write_video(copy / "results/ada_as_ben/transfer.mp4", coded_frames(30), frame_rate=RATE)
+    old, new = Revision(copy, "HEAD"), Revision(copy, "workspace")
+    notes = write_comparison_page(page, old, new, transfer="ada_as_ben")
+    assert notes == ("the runs have 50 and 30 frames; the shorter counts",)
+    assert '"frames": 30' in page.read_text()
+
+
+def test_a_result_that_is_gone_is_an_error(two_runs, tmp_path):
+    copy = tmp_path / "project"
+    shutil.copytree(two_runs, copy, symlinks=True)
+    shutil.rmtree(copy / ".dvc/cache")
+    with pytest.raises(MissingFileError, match="dvc fetch"):
+        write_comparison_page(
+            tmp_path / "page.html",
+            Revision(copy, "HEAD"),
+            Revision(copy, "workspace"),
+            transfer="ada_as_ben",
+        )
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_params_that_differ_are_listed_with_those_that_came_and_went():
+    differences = param_differences(
+        {"train": {"steps": 5, "rate": 1.0}, "gone": 1},
+        {"train": {"steps": 7, "rate": 1.0}, "new": [1, 2]},
+    )
+    assert [(d.key, d.before, d.after) for d in differences] == [
+        ("train.steps", "5", "7"),
+        ("new", None, "[1, 2]"),
+        ("gone", "1", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"), [("HEAD~1", 5), ("HEAD", 9), ("main", 9), ("trial", 11), ("workspace", 7)]
+)
+def test_params_are_those_of_the_revision(two_runs, name, steps):
+    assert Revision(two_runs, name).read_params()["train"] == {"steps": steps, "rate": 0.5}
+
+
+@pytest.mark.parametrize("name", ["HEAD~1", "trial", "workspace"])
+def test_files_of_dvcs_cache_are_read_without_touching_the_workspace(two_runs, name, tmp_path):
+    before = _files(two_runs)
+    copy = Revision(two_runs, name).copy(RESULT, tmp_path / "copy.mp4")
+    assert copy.read_bytes() == (two_runs / RESULT).read_bytes()
+    assert _files(two_runs) == before
+
+
+def _files(root):
+    return {
+        path: (path.stat().st_mtime_ns, path.stat().st_size, path.stat().st_ino)
+        for path in sorted((root / "results").rglob("*"))
+    }
+
+
+def test_a_commit_says_its_hash_and_the_first_line_of_its_message(two_runs):
+    facts = Revision(two_runs, "HEAD~1").facts
+    assert (len(facts.commit), facts.message) == (7, "Five steps")
+    assert Revision(two_runs, "workspace").facts.commit == ""
+
+
+def test_an_unknown_revision_is_one_line_that_says_what_would_do(two_runs):
+    with pytest.raises(ParamsError, match=r"^revision 'nope': unknown Git revision .*experiment"):
+        Revision(two_runs, "nope")
+
+
+def test_without_git_there_are_no_revisions(tmp_path):
+    with pytest.raises(ParamsError, match=r"revision 'HEAD': .* not a git repository"):
+        Revision(tmp_path, "HEAD")
+
+
+def test_a_file_that_the_revision_never_had_is_named(two_runs):
+    with pytest.raises(MissingFileError, match=r"results/x/transfer\.mp4: not in revision 'HEAD'"):
+        Revision(two_runs, "HEAD").read(Path("results/x/transfer.mp4"))
+
+
+def test_a_file_that_left_the_cache_is_told_how_to_get_back(two_runs, tmp_path):
+    copy = tmp_path / "clone"
+    shutil.copytree(two_runs, copy, symlinks=True)
+    shutil.rmtree(copy / ".dvc/cache")
+    revision = Revision(copy, "HEAD~1")
+    assert revision.has(RESULT)
+    with pytest.raises(
+        MissingFileError, match=r"of revision 'HEAD~1': .*`dvc fetch --all-commits`"
+    ):
+        revision.read(RESULT)
+    frames = Path("artifacts/frames/ben/dance/frames.mkv")  # in a folder of DVC's
+    with pytest.raises(
+        MissingFileError, match=r"of revision 'HEAD~1': .*`dvc fetch --all-commits`"
+    ):
+        revision.read(frames)

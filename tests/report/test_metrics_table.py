@@ -1,0 +1,199 @@
+import pytest
+
+from motiontransfer.evaluation.measurements import (
+    METRICS,
+    Key,
+    Quantity,
+    joined,
+    of_counts,
+    of_notes,
+    of_values,
+)
+from motiontransfer.report.metrics_table import (
+    best_of,
+    count_verdicts,
+    metric_differences,
+    metric_tables,
+    not_measured,
+    number_text,
+    systems_of,
+    tiles,
+    title_of,
+    verdict_of,
+)
+from tests.report.conftest import measured
+
+
+def test_a_table_has_a_row_a_metric_and_a_column_a_system():
+    table = next(t for t in metric_tables(measured()) if t.title == "Against the ground truth")
+    assert table.columns == (
+        *("this run", "nearest neighbours", "frame by frame"),
+        "the real frame before",
+    )
+    (group,) = table.groups
+    assert (group.title, group.metric) == ("Person's box", None)
+    l1, ssim = group.rows
+    assert [row.label for row in group.rows] == ["L1", "SSIM"]
+    assert [cell.text for cell in l1.cells] == ["11.25", "23.70", "10.50", "4.500"]
+    assert [cell.best for cell in l1.cells] == [False, False, True, False]  # less is better
+    assert [cell.best for cell in ssim.cells] == [True, False, False, False]  # more is better
+    assert ssim.cells[0].interval == "0.650 \N{EN DASH} 0.730"
+    assert l1.cells[0].interval == ""
+    assert table.has_intervals
+
+
+def test_rows_stand_under_where_or_what():
+    detection, temporal, _ = metric_tables(measured())
+    assert [(group.title, [row.label for row in group.rows]) for group in detection.groups] == [
+        ("", ["Share of frames with a body"]),
+        ("Pose distance", ["Body", "All joints"]),
+    ]
+    assert detection.groups[1].metric == METRICS["pose_distance_px"]
+    assert detection.groups[0].rows[0].cells[1] is None  # of the baseline it is not known
+    assert [group.title for group in temporal.groups] == [""]
+
+
+def test_counts_and_notes_make_no_table_but_lines():
+    found = measured()
+    counted = joined([of_counts({Key("frames", "", ""): 60}), of_notes({"truth": "not filmed"})])
+    assert metric_tables(counted) == ()
+    assert not_measured(counted) == ("ground truth: not filmed",)
+    assert not_measured(found) == (
+        "ground truth, face, not detected: 3 frames",
+        "LPIPS: no weights",
+        "face identity: needs a network",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "text"), [(None, None, "\N{EN DASH}"), (0.0, (0.0, 0.0), "0")]
+)
+def test_what_has_no_value_is_a_dash_and_what_has_no_width_no_interval(value, interval, text):
+    key = Key("l1", "face", "ours", "truth")
+    (table,) = metric_tables(of_values({key: (value, interval)}))
+    (cell,) = table.groups[0].rows[0].cells
+    assert (cell.text, cell.interval) == (text, "")
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "best"),
+    [
+        ({"ours": 1.0, "other": 2.0}, "lower", {"ours"}),
+        ({"ours": 1.0, "other": 2.0}, "higher", {"other"}),
+        ({"ours": 1.0, "other": 1.0}, "higher", {"ours", "other"}),
+        ({"ours": 1.0, "other": 2.0}, "unknown", set()),
+        ({"ours": 0.9, "other": 1.2}, "near one", {"ours"}),
+        ({"ours": 1.0, "truth": 0.5}, "lower", set()),  # what was filmed is no rival
+        ({"ours": 1.0, "other": None}, "lower", set()),
+    ],
+)
+def test_the_best_is_the_one_that_no_rival_beats(values, better, best):
+    assert best_of(values, better) == best
+
+
+def test_the_first_headline_metrics_are_tiles():
+    found = tiles(measured())
+    assert [tile.label for tile in found] == [
+        "SSIM, person's box",
+        "L1, person's box",
+        "Pose distance, all joints (intended pose)",
+        "Share of frames with a body",
+    ]
+    assert found[0].cell.text == "0.692"
+    assert found[0].others[0] == ("nearest neighbours", "0.528")
+
+
+def test_ours_comes_first_and_what_was_filmed_last():
+    keys = (Key("ssim", "face", name) for name in ("truth", "nearest", "ours", "copy"))
+    found = of_values(dict.fromkeys(keys, (1.0, None)))
+    assert systems_of(found) == ("ours", "nearest", "copy", "truth")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "title"),
+    [
+        (Quantity("truth", "ms_ssim", "frame"), "MS-SSIM, whole frame"),
+        (Quantity("truth", "pose_distance_px", "all"), "Pose distance, all joints (ground truth)"),
+        (Quantity("", "pose_distance_px", "hands"), "Pose distance, hands"),
+        (Quantity("temporal", "background_flicker", ""), "Background flicker"),
+    ],
+)
+def test_a_quantity_says_what_and_where(quantity, title):
+    assert title_of(quantity) == title
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.69231, "0.6923"),
+        (23.9485, "23.95"),
+        (27.0984, "27.10"),
+        (1.0, "1"),
+        (160.0, "160"),
+        (1234.4, "1234"),
+        (0.0001234, "0.0001234"),
+        (-0.05, "\N{MINUS SIGN}0.05000"),
+        (0.00001, "1.000e-05"),
+    ],
+)
+def test_numbers_have_four_significant_digits(value, text):
+    assert number_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "better", "verdict"),
+    [
+        (1.0, 2.0, "higher", "better"),
+        (2.0, 1.0, "higher", "worse"),
+        (1.0, 2.0, "lower", "worse"),
+        (2.0, 1.0, "lower", "better"),
+        (1.0, 1.0, "lower", "same"),
+        (1.0, 2.0, "unknown", "changed"),
+        (1.0, 1.0, "unknown", "same"),
+        (0.5, 0.9, "near one", "better"),
+        (0.9, 1.5, "near one", "worse"),
+        (0.75, 1.25, "near one", "changed"),
+    ],
+)
+def test_a_verdict_depends_on_which_way_is_up(before, after, better, verdict):
+    assert verdict_of(before, after, better) == verdict
+
+
+def _run(interval=None, **metrics):
+    keys = {name: Key(name, "person", "ours", "truth") for name in metrics}
+    other = {Key("ssim", "person", "nearest_neighbours", "truth"): (0.1, None)}
+    return of_values({**{keys[name]: (v, interval) for name, v in metrics.items()}, **other})
+
+
+def _compare(before, after):
+    ((title, items),) = metric_differences(before, after).items()
+    assert title == "Against the ground truth"
+    return items
+
+
+def test_metrics_of_ours_are_compared_one_by_one():
+    (up,) = _compare(_run(ssim=0.5), _run(ssim=0.75))
+    (down,) = _compare(_run(ssim=0.75), _run(ssim=0.5))
+    assert (up.label, up.before, up.after, up.change) == (
+        *("Person's box: SSIM", "0.5000", "0.7500", "+0.25"),
+    )
+    assert (up.verdict, up.unsure, down.change) == ("better", False, "\N{MINUS SIGN}0.25")
+
+
+def test_a_metric_of_one_run_alone_is_said_to_be():
+    items = _compare(_run(ssim=0.5, psnr=20.0), _run(ssim=0.5, l1=3.0))
+    assert [(one.verdict, one.before, one.after, one.change) for one in items] == [
+        ("same", "0.5000", "0.5000", "0"),
+        ("only after", "", "3", ""),
+        ("only before", "20", "", ""),
+    ]
+    assert count_verdicts(items) == {"better": 0, "worse": 0, "same": 1}
+
+
+@pytest.mark.parametrize(
+    ("after", "interval", "unsure"),
+    [(0.7, (0.4, 0.55), False), (0.7, (0.4, 0.65), True), (0.5, (0.4, 0.65), False)],
+)
+def test_overlapping_intervals_make_a_change_unsure(after, interval, unsure):
+    (item,) = _compare(_run(interval, ssim=0.5), _run((0.6, 0.8), ssim=after))
+    assert item.unsure == unsure

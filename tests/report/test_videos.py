@@ -1,0 +1,128 @@
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from motiontransfer.report.videos import (
+    LADDER,
+    PanelSource,
+    has_sound,
+    jpeg,
+    make_panels,
+    plays_everywhere,
+)
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.writer import write_video
+from tests.report.conftest import RATE, SIZE, coded_frames
+
+
+def _noise(count, size=(96, 128)):
+    random = np.random.default_rng(0)
+    return [random.integers(0, 255, (*size, 3), np.uint8) for _ in range(count)]
+
+
+def _source(name, frames, verbatim=None):
+    return PanelSource(
+        name=name, label=name, description=name, frames=lambda: iter(frames), verbatim=verbatim
+    )
+
+
+def _make(sources, max_bytes, num_frames):
+    return make_panels(sources, frame_rate=RATE, num_frames=num_frames, max_bytes=max_bytes)
+
+
+def _decoded(video: bytes, folder: Path):
+    path = folder / "video.mp4"
+    path.write_bytes(video)
+    with FrameStore(path) as store:
+        return [store[index] for index in range(len(store))]
+
+
+def test_a_copy_shows_the_same_frames(tmp_path):
+    frames = list(coded_frames(6))
+    (panel,), quality = _make([_source("a", frames)], 10_000_000, 6)
+    assert quality == LADDER[0]
+    assert panel.is_copy
+    for shown, frame in zip(_decoded(panel.video, tmp_path), frames, strict=True):
+        assert np.abs(shown.astype(int) - frame).mean() < 6
+
+
+def test_the_finished_video_is_shown_as_it_is(tmp_path):
+    frames, finished = list(coded_frames(6)), tmp_path / "finished.mp4"
+    write_video(finished, frames, frame_rate=RATE, crf=18)
+    (panel,), _ = _make([_source("a", frames, finished)], 10_000_000, 6)
+    assert panel.video == finished.read_bytes()
+    assert not panel.is_copy
+    assert panel.size == SIZE
+
+
+def test_a_finished_video_that_is_too_large_is_copied(tmp_path):
+    frames, finished = _noise(10), tmp_path / "finished.mp4"
+    write_video(finished, frames, frame_rate=RATE, crf=4)
+    (panel,), _ = _make([_source("a", frames, finished)], finished.stat().st_size, 10)
+    assert panel.is_copy
+
+
+def test_lossless_video_is_copied_because_browsers_do_not_play_it(tmp_path):
+    frames = list(coded_frames(6))
+    for crf, plays in ((0, False), (18, True)):
+        finished = tmp_path / f"{crf}.mp4"
+        write_video(finished, frames, frame_rate=RATE, crf=crf)
+        assert plays_everywhere(finished) is plays
+        (panel,), _ = _make([_source("a", frames, finished)], 10_000_000, 6)
+        assert panel.is_copy is not plays
+
+
+def test_a_smaller_budget_gives_smaller_videos_and_says_so():
+    frames = _noise(10)
+    (best,), _ = _make([_source("a", frames)], 100_000_000, 10)
+    budget = len(best.video) // 4
+    (panel,), quality = _make([_source("a", frames)], budget, 10)
+    assert len(panel.video) < budget
+    assert quality.crf > LADDER[0].crf
+
+
+def test_where_nothing_fits_the_last_rung_is_taken():
+    (panel,), quality = _make([_source("a", _noise(4))], 10, 4)
+    assert quality == LADDER[-1]
+    assert panel.size == (48, 64)
+
+
+def test_large_frames_are_made_smaller():
+    (panel,), _ = _make([_source("a", _noise(2, (1024, 600)))], 100_000_000, 2)
+    assert panel.size == (512, 300)
+
+
+def test_sound_survives_a_copy(tmp_path):
+    sound = tmp_path / "tone.mka"
+    with av.open(str(sound), "w") as container:
+        stream = container.add_stream("aac", rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 24000), np.int16), format="s16", layout="mono"
+        )
+        frame.sample_rate, frame.time_base, frame.pts = 48000, Fraction(1, 48000), 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    frames, finished = _noise(10), tmp_path / "finished.mp4"
+    write_video(finished, frames, frame_rate=RATE, sound=sound, crf=4)
+    (panel,), _ = _make([_source("a", frames, finished)], 1000, 10)
+    (tmp_path / "copy.mp4").write_bytes(panel.video)
+    assert panel.is_copy
+    assert has_sound(tmp_path / "copy.mp4")
+
+
+def test_the_same_frames_give_the_same_bytes():
+    sources = [_source("a", list(coded_frames(6)))]
+    assert _make(sources, 10_000_000, 6) == _make(sources, 10_000_000, 6)
+
+
+@pytest.mark.parametrize(("size", "expected"), [((100, 400), (64, 256)), ((20, 30), (20, 30))])
+def test_pictures_are_only_made_smaller(size, expected):
+    picture = np.zeros((*size, 3), np.uint8)
+    with Image.open(io.BytesIO(jpeg(picture, largest_px=256))) as image:
+        assert (image.height, image.width) == expected
+        assert image.format == "JPEG"
