@@ -12,7 +12,7 @@ import pandas as pd
 from motiontransfer.evaluation.bootstrap import rounded
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
-from motiontransfer.pose.normalization import Mode, ReposeSettings, repose
+from motiontransfer.pose.normalization import Mode, normalize_poses
 from motiontransfer.pose.statistics import read_statistics
 
 CLIPS = {"target": ("ada", "demo_target"), "source": ("ben", "demo_dance")}
@@ -23,8 +23,8 @@ def main() -> None:
     """Print both tables as Markdown."""
     print("Keypoints of the demo's clips against the true joints\n")  # noqa: T201
     print(_table(detection_accuracy()))  # noqa: T201
-    print("\nThe dancer's poses, re-posed, against the true joints of the truth clip\n")  # noqa: T201
-    print(_table(reposing_accuracy()))  # noqa: T201
+    print("\nThe dancer's normalized poses against the true joints of the truth clip\n")  # noqa: T201
+    print(_table(normalization_accuracy()))  # noqa: T201
 
 
 def detection_accuracy() -> dict[str, dict[str, float | None]]:
@@ -40,7 +40,7 @@ def detection_accuracy() -> dict[str, dict[str, float | None]]:
     return rows
 
 
-def reposing_accuracy() -> dict[str, dict[str, float | None]]:
+def normalization_accuracy() -> dict[str, dict[str, float | None]]:
     """Mode -> metric and joint group -> value."""
     source = read_keypoints(Path("artifacts/keypoints/ben/demo_dance.parquet"))
     statistics = {
@@ -50,8 +50,8 @@ def reposing_accuracy() -> dict[str, dict[str, float | None]]:
     rows = {}
     for mode in MODES:
         centring = "median" if mode in ("ankle", "limbs") else None
-        settings = ReposeSettings(mode=mode, centring=centring)
-        rows[mode] = _accuracy(repose(source, settings, **statistics), _truth("truth"))
+        poses = normalize_poses(source, mode=mode, centring=centring, **statistics)
+        rows[mode] = _accuracy(poses, _truth("truth"))
     return rows
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from motiontransfer.errors import MotionTransferError
     from motiontransfer.joint_table import keypoint_table
     from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
-    from motiontransfer.pose.normalization import ReposeSettings, repose
+    from motiontransfer.pose.normalization import normalize_poses
     from motiontransfer.pose.rendering import draw_rgb
     from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, read_statistics
     from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
@@ -25,16 +25,15 @@ __all__ = [
     "MotionTransferError",
     "PoseStatistics",
     "Renderer",
-    "ReposeSettings",
     "draw_rgb",
     "fit_statistics",
     "keypoint_table",
     "load_renderer",
     "make_fabric",
+    "normalize_poses",
     "read_keypoints",
     "read_statistics",
     "render_poses",
-    "repose",
     "write_keypoints",
 ]
 
@@ -42,11 +41,11 @@ _MODULES = {
     "errors": ("MotionTransferError",),
     "joint_table": ("keypoint_table",),
     "keypoints": ("Keypoints", "read_keypoints", "write_keypoints"),
-    "pose.normalization": ("ReposeSettings", "repose"),
+    "pose.normalization": ("normalize_poses",),
     "pose.rendering": ("draw_rgb",),
     "pose.statistics": ("PoseStatistics", "fit_statistics", "read_statistics"),
     "rendering.renderer": ("Renderer", "load_renderer", "render_poses"),
-    "training.device": ("make_fabric",),
+    "training.distributed": ("make_fabric",),
     "video.frame_store": ("FrameStore",),
 }
 

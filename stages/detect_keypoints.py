@@ -8,7 +8,7 @@ from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 from motiontransfer.pose.detection import detection_metrics
 from motiontransfer.pose.detectors.registry import detect_as_chosen, load_detector
-from motiontransfer.pose.plots import write_people_picture
+from motiontransfer.pose.plots import plot_tracks
 from motiontransfer.storage import write_json
 
 
@@ -29,7 +29,7 @@ def main(video: str) -> str:
             "detect_keypoints.min_detection_confidence"
         )
     folder = Path("artifacts/detections") / subject
-    write_people_picture(folder / f"{video}.png", clip / "frames.mkv", detections)
+    plot_tracks(folder / f"{video}.png", clip / "frames.mkv", detections)
     write_detections(folder / f"{video}.parquet", detections)
     write_json(
         Path("artifacts/metrics/detect_keypoints") / f"{video}.json", detection_metrics(detections)

@@ -10,7 +10,7 @@ from pydantic import Field
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.params import PARAMS_FILE, Section, Transfer, load_section
-from motiontransfer.pose.normalization import Centring, Mode, ReposeSettings, repose
+from motiontransfer.pose.normalization import Centring, Mode, normalize_poses
 from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.manifest import (
@@ -69,14 +69,21 @@ def main(transfer: str) -> str:
             f"{PARAMS_FILE}: render.face_blending: has no effect where face is none; "
             f"expected feather, got {params.face_blending}"
         )
-    normalization = load_section(NormalizationParams, "normalization").fill(ReposeSettings)
+    normalization = load_section(NormalizationParams, "normalization")
     names = load_section(Transfer, f"transfers.{transfer}")
     credentials = load_credentials() if params.provenance == "c2pa" else None
     if credentials:
         check_credentials(credentials)
     source = read_clip(Path("artifacts/frames") / names.source_subject / names.source)
     source_poses = read_keypoints(_keypoints_file(names))
-    poses = _reposed(source_poses, names, normalization)
+    statistics = Path("artifacts/statistics")
+    poses = normalize_poses(
+        source_poses,
+        mode=normalization.mode,
+        centring=normalization.centring,
+        source=read_statistics(statistics / f"{names.source_subject}.json"),
+        target=read_statistics(statistics / f"{names.target}.json"),
+    )
     renderer = _load_renderer(transfer, names, params, source=source, source_poses=source_poses)
     results = Path("results") / transfer
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
@@ -105,16 +112,6 @@ def main(transfer: str) -> str:
     )
     videos_made = " and ".join(_CONTENT_OF_VIDEO)
     return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"
-
-
-def _reposed(source_poses: Keypoints, names: Transfer, settings: ReposeSettings) -> Keypoints:
-    statistics = Path("artifacts/statistics")
-    return repose(
-        source_poses,
-        settings,
-        source=read_statistics(statistics / f"{names.source_subject}.json"),
-        target=read_statistics(statistics / f"{names.target}.json"),
-    )
 
 
 def _load_renderer(

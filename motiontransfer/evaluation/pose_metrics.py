@@ -23,7 +23,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors.registry import default_detector
-from motiontransfer.pose.statistics import middle_of
+from motiontransfer.pose.statistics import midpoint_of
 from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.skeleton import Skeleton
 
@@ -168,7 +168,7 @@ def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"]:
         KeypointsError: no frame shows both.
     """
     (top, has_top), (chin, has_chin) = (
-        middle_of(keypoints, (joint,), min_score=0.0) for joint in _HEAD
+        midpoint_of(keypoints, (joint,), min_score=0.0) for joint in _HEAD
     )
     found = has_top & has_chin
     if not found.any():

@@ -11,7 +11,7 @@ from motiontransfer.keypoints import Keypoints
 def enclosing_box(
     points: Float32[np.ndarray, "joints 2"], *, margin: float, image_size: tuple[int, int]
 ) -> tuple[int, int, int, int] | None:
-    """The box around points, cut at the image's edges; None where nothing of it is inside.
+    """Bounding box of points, clipped to the image; None where it lies outside.
 
     Args:
         margin: added on each side, as a share of the points' larger extent.
@@ -32,10 +32,7 @@ def enclosing_box(
 def joint_boxes(
     points: Float32[np.ndarray, "rows joints 2"], score: Float32[np.ndarray, "rows joints"]
 ) -> Float64[np.ndarray, "rows 4"]:
-    """The box around each row's joints, x0, y0, x1, y1 in pixels, without margin and not cut.
-
-    Zeros where a row has no joint.
-    """
+    """Bounding box of each row's joints, x0, y0, x1, y1 in pixels; zeros where it has none."""
     found = score[..., None] > 0
     low = np.where(found, points, np.inf).min(axis=1, initial=np.inf)
     high = np.where(found, points, -np.inf).max(axis=1, initial=-np.inf)
@@ -49,9 +46,9 @@ _UPRIGHT_QUANTILE = 0.9
 
 
 def body_height_px(keypoints: Keypoints) -> float:
-    """Height of the upright body in pixels, one number a clip; 0 where nothing is seen.
+    """Apparent height of the upright body, one number a clip; 0 where nothing is seen.
 
-    Taken from trunk or shoulders; without them, the extent of what is seen.
+    Estimated from the trunk, else from the shoulders, else from the extent of all joints.
     """
     shoulders, has_shoulders = _pair(keypoints, "shoulder")
     hips, has_hips = _pair(keypoints, "hip")

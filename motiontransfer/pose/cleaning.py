@@ -11,7 +11,7 @@ from scipy.interpolate import PchipInterpolator
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.time_series import TimeFilter, alike, inner_gaps, smooth
+from motiontransfer.pose.time_series import TimeFilter, inner_gaps, joints_by_presence, smooth
 from motiontransfer.skeleton import Skeleton, mirrored
 
 # In body heights: how far detectors stray without being wrong, and about 100 m/s² for a grown
@@ -313,7 +313,7 @@ def fill_body_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypoint
     body = keypoints.skeleton.slice("body")
     gaps = [
         _Gap(start, stop, body.start + joints, seen)
-        for joints, seen in alike(keypoints.score[:, body] > 0)
+        for joints, seen in joints_by_presence(keypoints.score[:, body] > 0)
         for start, stop in inner_gaps(seen, longest=longest_gap_frames)
     ]
     return _filled(keypoints, gaps, carriers={}, longest_gap_frames=longest_gap_frames)
@@ -332,7 +332,7 @@ def fill_carried_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypo
         where = keypoints.skeleton.slice(group)
         seen = keypoints.score[:, where] > 0
         for start, stop in inner_gaps(seen.sum(axis=1) > 0, longest=longest_gap_frames):
-            for joints, joint_seen in alike(seen):
+            for joints, joint_seen in joints_by_presence(seen):
                 if joint_seen[start - 1] and joint_seen[stop]:
                     gaps.append(_Gap(start, stop, where.start + joints, joint_seen))
         carrier = keypoints.skeleton.index(CARRIER_OF_GROUP[group])

@@ -27,14 +27,13 @@ def face_boxes(
     centre_seconds: float = 0.1,
     size_seconds: float = 1.0,
 ) -> tuple[Int[np.ndarray, "frames 4"], Bool[np.ndarray, " frames"]]:
-    """Square boxes around the face, and whether a face is to be seen there.
+    """Square boxes around the face (x0, y0, x1, y1, inside the image), and where a face is visible.
 
-    Boxes are x0, y0, x1, y1, half-open and inside the image. A face is not valid where a joint of
-    the head is missing, where the person shows the back of the head, and where the head's centre is
-    outside the image; the box is then interpolated, or a square in the middle if none is valid.
+    Not visible: a joint of the head is missing, the person faces away, or the head's centre is
+    outside the image. The box is then interpolated, or a square in the middle if none is visible.
 
     Args:
-        side_in_faces: side of the box in heights of the face, forehead to chin.
+        side_in_faces: side of the box relative to the face's height, forehead to chin.
         min_score: joints with a lower score count as missing.
         centre_seconds: window over which the centre is averaged.
         size_seconds: window of the median over the size.
@@ -65,7 +64,7 @@ def _heads(
 ) -> tuple[
     Float64[np.ndarray, "frames 2"], Float64[np.ndarray, " frames"], Bool[np.ndarray, " frames"]
 ]:
-    """Centre of the head, height of the face, and whether the face is to be seen."""
+    """Centre of the head, height of the face, and where it is visible."""
     found = {name: keypoints.joint(name) for name in _HEAD_JOINTS}
     points = {name: point.astype(np.float64) for name, (point, _) in found.items()}
     weakest = np.stack([score for _, score in found.values()]).min(axis=0)
@@ -92,9 +91,9 @@ _SIZE_SECONDS = 1.0
 def face_alignments(
     keypoints: Keypoints, *, crop_size: int
 ) -> tuple[Float64[np.ndarray, "frames 2 3"], Bool[np.ndarray, " frames"]]:
-    """Maps from points of each frame to points of its aligned face, and whether a face is seen.
+    """Similarity transform from each frame to its aligned face, and where a face is visible.
 
-    A face is seen where `face_boxes` says so; elsewhere the map is the identity.
+    Where no face is visible (`face_boxes`), the map is the identity.
 
     Args:
         crop_size: height and width of the aligned face, pixels.
@@ -123,6 +122,6 @@ def face_alignments(
 
 
 def inverse(maps: Float64[np.ndarray, "*batch 2 3"]) -> Float64[np.ndarray, "*batch 2 3"]:
-    """The maps that lead back."""
+    """Invert affine maps."""
     back = np.linalg.inv(maps[..., :2])
     return np.concatenate([back, -back @ maps[..., 2:]], axis=-1)

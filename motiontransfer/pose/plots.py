@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import joint_boxes
-from motiontransfer.pose.statistics import PoseStatistics, measure_stance
-from motiontransfer.pose.time_series import runs_of
+from motiontransfer.pose.statistics import PoseStatistics, measure_ground_contact
+from motiontransfer.pose.time_series import segments
 from motiontransfer.skeleton import LIMBS_OF_GROUP
 from motiontransfer.storage import replacing
 from motiontransfer.video.frame_store import FrameStore
@@ -35,7 +35,7 @@ _MAX_TRACKS = 12
 _TILE_INCHES, _TITLE_INCHES, _BAR_INCHES, _AXIS_INCHES = 3.0, 0.35, 0.28, 0.8
 
 
-def write_people_picture(
+def plot_tracks(
     path: Path, video: Path, detections: Detections, *, chosen: Sequence[int] = ()
 ) -> None:
     """Write the picture as PNG.
@@ -167,7 +167,7 @@ def _draw_bars(
     for line, track in enumerate(tracks):
         seen = np.zeros(detections.num_frames, bool)
         seen[detections.frame_index[detections.person == track]] = True
-        spans = [(start / rate, (stop - start) / rate) for start, stop in runs_of(seen)]
+        spans = [(start / rate, (stop - start) / rate) for start, stop in segments(seen)]
         axes.broken_barh(spans, (line - 0.35, 0.7), facecolors=_colour(track))
         subject = "subject  " if track in chosen else ""
         labels.append(f"{subject}{track}   {seen.mean():.0%}")
@@ -200,7 +200,7 @@ def plot_statistics(
     over_time, heights = figure.subplots(1, 2, width_ratios=(2, 1))
     start = 0
     for name, clip in clips.items():
-        stance = measure_stance(clip, min_score=statistics.min_score)
+        stance = measure_ground_contact(clip, min_score=statistics.min_score)
         used = stance.has_height
         frame_indices = start + np.flatnonzero(used)
         over_time.plot(frame_indices, stance.ankle_y_px[used], ".", markersize=3, label=name)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64, Int8, Int64
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.time_series import longest_run, runs_of
+from motiontransfer.pose.time_series import longest_segment, segments
 
 MISSING, FILLED, MEASURED = 0, 1, 2
 
@@ -195,7 +195,7 @@ def quality_metrics(quality: Quality) -> dict[str, int | float | None]:
         state, name = quality.of_part(part), part.replace(" ", "_")
         metrics[f"coverage_{name}"] = _share(state != MISSING)
         metrics[f"filled_{name}"] = _share(state == FILLED)
-        metrics[f"longest_gap_{name}_frames"] = longest_run(state == MISSING)
+        metrics[f"longest_gap_{name}_frames"] = longest_segment(state == MISSING)
     for end, frames in quality.outside.items():
         metrics[f"frames_with_{end}_outside"] = int(frames.sum())
     return metrics | {
@@ -231,7 +231,7 @@ def verdict(quality: Quality) -> list[str]:
 def _frames_without_person(quality: Quality) -> Iterator[str]:
     nobody = ~quality.somebody
     if nobody.mean() > _RARE:
-        start, stop = max(runs_of(nobody), key=lambda run: run[1] - run[0])
+        start, stop = max(segments(nobody), key=lambda run: run[1] - run[0])
         yield (
             f"nobody is found in {_percent(nobody)} of frames, the longest time from "
             f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s: cut that "

@@ -14,9 +14,9 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 
 LimbEncoding = Literal["sticks", "limbs"]
+Encoding = Literal["sticks", "limbs", "heatmaps"]
 
-# A hand or a face has many short limbs; it is drawn thinner than the body by this factor.
-_THINNING_OF_GROUP = {"body": 1.0, "left_hand": 0.6, "right_hand": 0.6, "face": 0.5}
+_RELATIVE_WIDTH = {"body": 1.0, "left_hand": 0.6, "right_hand": 0.6, "face": 0.5}
 
 # Body limbs that share a channel in the `limbs` encoding; left and right never do.
 CHANNELS = (
@@ -26,10 +26,104 @@ CHANNELS = (
     *("head", "left_hand", "right_hand", "face_outline", "face_eyes", "face_mouth"),
 )
 
+# Each is the middle of two joints, mostly of the same one; the neck lies between the shoulders.
+_HEATMAP_JOINTS = (
+    *(("nose", "nose"), ("left_shoulder", "right_shoulder")),
+    *(
+        (f"{side}_{joint}",) * 2
+        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+        for side in ("left", "right")
+    ),
+)
+_HEATMAP_REACH = 4.0  # standard deviations; beyond, a Gaussian is below 1/2000
+
+_TILE_PX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseMapStyle:
+    """Encoding and line width of pose maps."""
+
+    encoding: Encoding
+    """`sticks`: RGB; `limbs`: one channel a body part; `heatmaps`: one channel a joint.
+
+    The joints of `heatmaps` are the 18 of OpenPose's COCO model, without feet, fingers and mouth.
+    """
+
+    line_width_px: float
+    """Width of a body limb in pixels of the working image; hands and faces are thinner.
+
+    In `heatmaps`, the standard deviation of the Gaussians.
+    """
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the pose map."""
+        num_channels = {"sticks": 3, "limbs": len(CHANNELS), "heatmaps": len(_HEATMAP_JOINTS)}
+        return num_channels[self.encoding]
+
+
+def draw_poses(
+    points: Float[Tensor, "batch joints 2"],
+    score: Float[Tensor, "batch joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    style: PoseMapStyle,
+) -> Float[Tensor, "batch channels height width"]:
+    """Draw a batch of poses; intensities in [0, 1], zero where nothing is drawn.
+
+    A limb is drawn only where both its joints are present (score above 0), and not at all where the
+    skeleton lacks one of them. Differentiable in the points.
+
+    Raises:
+        KeypointsError: the skeleton has nothing that can be drawn.
+    """
+    if style.encoding == "heatmaps":
+        return _draw_heatmaps(
+            points, score, skeleton=skeleton, size=size, sigma_px=style.line_width_px
+        )
+    palette = limb_palette(skeleton, style.encoding)
+    ends = torch.tensor([palette.start, palette.end], device=points.device)
+    confidence = score[:, ends].amin(1)
+    sample, limb = (confidence > 0).nonzero(as_tuple=True)
+    intensities = points.new_tensor(palette.intensities)[limb]
+    if style.encoding == "limbs":
+        intensities = intensities * confidence[sample, limb][:, None]
+    channels = torch.tensor(palette.channels, device=points.device)[limb]
+    planes = draw_lines(
+        points[sample, ends[:, limb]].transpose(0, 1),
+        radius_px=style.line_width_px / 2 * points.new_tensor(palette.relative_width)[limb],
+        intensity=intensities,
+        plane=sample[:, None] * style.num_channels + channels,
+        num_planes=len(points) * style.num_channels,
+        size=size,
+    )
+    return planes.unflatten(0, (-1, style.num_channels))
+
+
+def draw_rgb(
+    points: Float[np.ndarray, "joints 2"],
+    score: Float[np.ndarray, " joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    line_width_px: float,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw one pose as coloured lines on black, for display."""
+    pose_map = draw_poses(
+        torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))[None],
+        torch.from_numpy(np.ascontiguousarray(score, dtype=np.float32))[None],
+        skeleton=skeleton,
+        size=size,
+        style=PoseMapStyle(encoding="sticks", line_width_px=line_width_px),
+    )
+    return pose_map[0].permute(1, 2, 0).mul(255).round().byte().numpy()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Palette:
-    """The limbs that a skeleton lets draw, one entry a limb in each field."""
+    """Joints, width and channels of each limb that is drawn; one entry a limb in each field."""
 
     start: tuple[int, ...]
     """Index of the joint at one end."""
@@ -37,57 +131,49 @@ class Palette:
     end: tuple[int, ...]
     """Index of the joint at the other end."""
 
-    thinning: tuple[float, ...]
-    """Width as a share of the body sticks' width."""
+    relative_width: tuple[float, ...]
+    """Width as a share of the body limbs' width."""
 
     channels: tuple[tuple[int, ...], ...]
-    """Channels in which the limb shows; as many for every limb."""
+    """Channels in which the limb is drawn; as many for every limb."""
 
-    shades: tuple[tuple[float, ...], ...]
-    """How strong it is in each of them, in [0, 1]."""
+    intensities: tuple[tuple[float, ...], ...]
+    """Its intensity in each of them, in [0, 1]."""
 
 
 @lru_cache(maxsize=16)
 def limb_palette(skeleton: Skeleton, encoding: LimbEncoding) -> Palette:
-    """The looks of all limbs whose two joints the skeleton has.
+    """The limbs of which the skeleton has both joints.
 
     Raises:
         KeypointsError: there is no such limb.
     """
     joints = skeleton.joints
-    looks = [
-        (
-            joints.index(limb[0]),
-            joints.index(limb[1]),
-            _THINNING_OF_GROUP[group],
-            *_channels_and_shades(group, index, encoding),
-        )
-        for group, limbs in LIMBS_OF_GROUP.items()
-        for index, limb in enumerate(limbs)
-        if set(limb) <= set(joints)
-    ]
-    if not looks:
+    entries = []
+    for group, limbs in LIMBS_OF_GROUP.items():
+        for index, limb in enumerate(limbs):
+            if encoding == "sticks":
+                channels, intensities = (0, 1, 2), _color_of_limb(group, index / len(limbs))
+            else:
+                channels, intensities = (CHANNELS.index(_channel_of_limb(group, limb)),), (1.0,)
+            if set(limb) <= set(joints):
+                start, end = map(joints.index, limb)
+                entries.append((start, end, _RELATIVE_WIDTH[group], channels, intensities))
+    if not entries:
         raise KeypointsError(
             f"expected a skeleton with one of {list(LIMBS_OF_GROUP)}, and in it both joints of a "
             f"limb that is drawn, got none: its joints are {', '.join(joints)}"
         )
-    start, end, thinning, channels, shades = zip(*looks, strict=True)
-    return Palette(start=start, end=end, thinning=thinning, channels=channels, shades=shades)
+    start, end, width, channels, intensities = zip(*entries, strict=True)
+    return Palette(
+        start=start, end=end, relative_width=width, channels=channels, intensities=intensities
+    )
 
 
-def _channels_and_shades(
-    group: str, index: int, encoding: LimbEncoding
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    limbs = LIMBS_OF_GROUP[group]
-    if encoding == "sticks":
-        return (0, 1, 2), _colour_of_limb(group, index, len(limbs))
-    return (CHANNELS.index(_channel_of_limb(group, limbs[index])),), (1.0,)
-
-
-def _colour_of_limb(group: str, index: int, num_limbs: int) -> tuple[float, float, float]:
+def _color_of_limb(group: str, hue: float) -> tuple[float, float, float]:
     """A hue of its own for each limb; faces and hands paler, so that they read on top of arms."""
     saturation = {"body": 1.0, "face": 0.15}.get(group, 0.6)
-    return colorsys.hsv_to_rgb(index / num_limbs, saturation, 1.0)
+    return colorsys.hsv_to_rgb(hue, saturation, 1.0)
 
 
 def _channel_of_limb(group: str, limb: Limb) -> str:
@@ -116,41 +202,38 @@ def _channel_of_limb(group: str, limb: Limb) -> str:
     return f"{side}_palm" if limb[0].endswith("wrist") else "head"
 
 
-_TILE_PX = 8
-
-
-def paint_sticks(
-    points: Float[Tensor, "sticks 2 2"],
+def draw_lines(
+    points: Float[Tensor, "lines 2 2"],
     *,
-    radius_px: Float[Tensor, " sticks"],
-    intensity: Float[Tensor, "sticks shades"],
-    plane: Int[Tensor, "sticks shades"],
+    radius_px: Float[Tensor, " lines"],
+    intensity: Float[Tensor, "lines channels"],
+    plane: Int[Tensor, "lines channels"],
     num_planes: int,
     size: tuple[int, int],
 ) -> Float[Tensor, "planes height width"]:
-    """Paint sticks on planes that are zero elsewhere; where they cross, the strongest shows.
+    """Draw anti-aliased lines with round caps; where they cross, the maximum is kept.
 
     Args:
-        points: both ends of each stick, (x, y).
-        intensity: of a pixel that is covered whole, in each plane on which the stick shows.
-        plane: on which planes these are.
+        points: both ends of each line, (x, y).
+        intensity: of a fully covered pixel, in each plane on which the line is drawn.
+        plane: index of each of these planes.
     """
     height, width = size
     rows, columns = -(-height // _TILE_PX), -(-width // _TILE_PX)
-    stick, row, column = _touched_tiles(points.detach(), radius_px + 1, rows, columns)
-    coverage = _coverage(points[stick], radius_px[stick], row * _TILE_PX, column * _TILE_PX)
+    line, row, column = _touched_tiles(points.detach(), radius_px + 1, rows, columns)
+    coverage = _coverage(points[line], radius_px[line], row * _TILE_PX, column * _TILE_PX)
     padded = (num_planes, rows * _TILE_PX, columns * _TILE_PX)
     within = torch.arange(_TILE_PX, device=points.device)
     first = row * _TILE_PX * padded[2] + column * _TILE_PX
     pixel = first[:, None, None] + (within[:, None] * padded[2] + within)
     planes = points.new_zeros(padded).view(-1)
-    # One shade at a time: all at once would be no faster, and need as many times the memory.
-    for shade in range(plane.shape[1]):
-        place = pixel + (plane[stick, shade] * padded[1] * padded[2])[:, None, None]
-        painted = coverage * intensity[stick, shade][:, None, None]
-        # Where a gradient is wanted, the picture of the shade before must stay as it was.
-        before = planes.clone() if painted.requires_grad else planes
-        planes = before.scatter_reduce_(0, place.view(-1), painted.view(-1), "amax")
+    # One channel at a time: all at once would be no faster, and need as many times the memory.
+    for channel in range(plane.shape[1]):
+        place = pixel + (plane[line, channel] * padded[1] * padded[2])[:, None, None]
+        drawn = coverage * intensity[line, channel][:, None, None]
+        # Autograd needs the planes as they were before this channel.
+        before = planes.clone() if drawn.requires_grad else planes
+        planes = before.scatter_reduce_(0, place.view(-1), drawn.view(-1), "amax")
     return planes.view(padded)[:, :height, :width]
 
 
@@ -160,9 +243,9 @@ def _coverage(
     top: Int[Tensor, " tiles"],
     left: Int[Tensor, " tiles"],
 ) -> Float[Tensor, "tiles tile_height tile_width"]:
-    """Share of each pixel of a tile that its stick covers, by the distance of the pixel's centre.
+    """Share of each pixel of a tile that its line covers, by the distance of the pixel's centre.
 
-    A stick thinner than a pixel is drawn one pixel wide and as much paler.
+    A line thinner than a pixel is drawn one pixel wide and as much paler.
     """
     share = (2 * radius_px).clamp_max(1)[:, None, None]
     reach = (radius_px.clamp_min(0.5) + 0.5)[:, None, None]
@@ -177,22 +260,22 @@ def _coverage(
     distance_squared = (from_x - position * along_x).square() + (
         from_y - position * along_y
     ).square()
-    # The small constant keeps the gradient of the root finite on the stick's axis.
+    # The small constant keeps the gradient of the root finite on the line's axis.
     distance = (distance_squared + 1e-6).sqrt()
     return share * (reach - distance).clamp(0, 1)
 
 
 def _touched_tiles(
-    points: Float[Tensor, "sticks 2 2"], reach: Float[Tensor, " sticks"], rows: int, columns: int
+    points: Float[Tensor, "lines 2 2"], reach: Float[Tensor, " lines"], rows: int, columns: int
 ) -> tuple[Int[Tensor, " tiles"], Int[Tensor, " tiles"], Int[Tensor, " tiles"]]:
-    """(stick, row, column) of every tile within reach of a stick, and of a few more.
+    """(line, row, column) of every tile within reach of a line, and of a few more.
 
-    In each row of tiles: the part of the stick that is within reach of the row, and the columns
-    within reach of that part.
+    For each row of tiles: the part of the line within reach of the row, and the columns within
+    reach of that part.
     """
     y = points[:, :, 1]
-    stick, row = _runs(y.amin(1) - reach, y.amax(1) + reach, rows)
-    ends, reach = points[stick], reach[stick]
+    line, row = _tile_ranges(y.amin(1) - reach, y.amax(1) + reach, rows)
+    ends, reach = points[line], reach[line]
     (start_x, start_y), (end_x, end_y) = ends.permute(1, 2, 0)
     along_y = end_y - start_y
     along_y = torch.where(along_y.abs() < 1e-6, along_y.new_tensor(1e-6), along_y)
@@ -202,134 +285,25 @@ def _touched_tiles(
     leave = torch.maximum(above, below).clamp(0, 1)
     enter_x = start_x + enter * (end_x - start_x)
     leave_x = start_x + leave * (end_x - start_x)
-    run, column = _runs(
+    index, column = _tile_ranges(
         torch.minimum(enter_x, leave_x) - reach, torch.maximum(enter_x, leave_x) + reach, columns
     )
-    return stick[run], row[run], column
+    return line[index], row[index], column
 
 
-def _runs(
-    low: Float[Tensor, " runs"], high: Float[Tensor, " runs"], num_tiles: int
+def _tile_ranges(
+    low: Float[Tensor, " ranges"], high: Float[Tensor, " ranges"], num_tiles: int
 ) -> tuple[Int[Tensor, " tiles"], Int[Tensor, " tiles"]]:
-    """Every tile along one axis between two positions in pixels: (which run, which tile)."""
+    """(range, tile) of every tile along one axis between two positions in pixels."""
     first = (low / _TILE_PX).floor().clamp(0, num_tiles).long()
     last = (high / _TILE_PX).floor().clamp(-1, num_tiles - 1).long()
     length = (last - first + 1).clamp_min(0)
-    run = torch.repeat_interleave(length)
-    place = torch.arange(len(run), device=low.device) - (length.cumsum(0) - length)[run]
-    return run, first[run] + place
+    index = torch.repeat_interleave(length)
+    place = torch.arange(len(index), device=low.device) - (length.cumsum(0) - length)[index]
+    return index, first[index] + place
 
 
-Encoding = Literal["sticks", "limbs", "heatmaps"]
-
-# Each is the middle of two joints, mostly of the same one; the neck lies between the shoulders.
-_HEATMAP_JOINTS = (
-    *(("nose", "nose"), ("left_shoulder", "right_shoulder")),
-    *(
-        (f"{side}_{joint}",) * 2
-        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
-        for side in ("left", "right")
-    ),
-)
-_HEATMAP_REACH = 4.0  # standard deviations; beyond, a spot would be fainter than 1/2000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoseMapStyle:
-    """How poses are drawn."""
-
-    encoding: Encoding
-    """`sticks`: RGB; `limbs`: one channel a body part; `heatmaps`: one channel a joint.
-
-    The joints of `heatmaps` are the 18 of OpenPose's COCO model. Feet, fingers and mouth are not
-    among them and so cannot be steered; `sticks` and `limbs` show them.
-    """
-
-    line_width_px: float
-    """Width of a body stick in pixels of the working image; hands and faces are thinner.
-
-    In `heatmaps` it is the standard deviation of a spot: a joint has no length to be found by.
-    """
-
-    @property
-    def num_channels(self) -> int:
-        """Channels of the pose map."""
-        return {"sticks": 3, "limbs": len(CHANNELS), "heatmaps": len(_HEATMAP_JOINTS)}[
-            self.encoding
-        ]
-
-
-def draw_poses(
-    points: Float[Tensor, "batch joints 2"],
-    score: Float[Tensor, "batch joints"],
-    *,
-    skeleton: Skeleton,
-    size: tuple[int, int],
-    style: PoseMapStyle,
-) -> Float[Tensor, "batch channels height width"]:
-    """Draw a batch of poses; intensities in [0, 1], zero where nothing is drawn.
-
-    A limb is drawn only where both its joints are present (score above 0), and not at all where the
-    skeleton lacks one of them. Differentiable in the points.
-
-    Raises:
-        KeypointsError: the skeleton has nothing that can be drawn.
-    """
-    if style.encoding == "heatmaps":
-        return _draw_joints(
-            points, score, skeleton=skeleton, size=size, sigma_px=style.line_width_px
-        )
-    palette = limb_palette(skeleton, style.encoding)
-    return _draw_limbs(points, score, palette=palette, size=size, style=style)
-
-
-def draw_rgb(
-    points: Float[np.ndarray, "joints 2"],
-    score: Float[np.ndarray, " joints"],
-    *,
-    skeleton: Skeleton,
-    size: tuple[int, int],
-    line_width_px: float,
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw one pose as coloured sticks on black, for people to look at."""
-    pose_map = draw_poses(
-        torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))[None],
-        torch.from_numpy(np.ascontiguousarray(score, dtype=np.float32))[None],
-        skeleton=skeleton,
-        size=size,
-        style=PoseMapStyle(encoding="sticks", line_width_px=line_width_px),
-    )
-    return pose_map[0].permute(1, 2, 0).mul(255).round().byte().numpy()
-
-
-def _draw_limbs(
-    points: Float[Tensor, "batch joints 2"],
-    score: Float[Tensor, "batch joints"],
-    *,
-    palette: Palette,
-    size: tuple[int, int],
-    style: PoseMapStyle,
-) -> Float[Tensor, "batch channels height width"]:
-    """Those limbs of all poses that have both their joints, painted at once."""
-    ends = torch.tensor([palette.start, palette.end], device=points.device)
-    confidence = score[:, ends].amin(1)
-    sample, limb = (confidence > 0).nonzero(as_tuple=True)
-    shades = points.new_tensor(palette.shades)[limb]
-    if style.encoding == "limbs":
-        shades = shades * confidence[sample, limb][:, None]
-    channels = torch.tensor(palette.channels, device=points.device)[limb]
-    planes = paint_sticks(
-        points[sample, ends[:, limb]].transpose(0, 1),
-        radius_px=style.line_width_px / 2 * points.new_tensor(palette.thinning)[limb],
-        intensity=shades,
-        plane=sample[:, None] * style.num_channels + channels,
-        num_planes=len(points) * style.num_channels,
-        size=size,
-    )
-    return planes.unflatten(0, (-1, style.num_channels))
-
-
-def _draw_joints(
+def _draw_heatmaps(
     points: Float[Tensor, "batch joints 2"],
     score: Float[Tensor, "batch joints"],
     *,
@@ -337,7 +311,7 @@ def _draw_joints(
     size: tuple[int, int],
     sigma_px: float,
 ) -> Float[Tensor, "batch channels height width"]:
-    """One spot a joint; a Gaussian is the product of one along x and one along y."""
+    """One Gaussian a joint, the product of one along x and one along y."""
     drawn = [c for c, pair in enumerate(_HEATMAP_JOINTS) if set(pair) <= set(skeleton.joints)]
     if not drawn:
         shown = dict.fromkeys(name for pair in _HEATMAP_JOINTS for name in pair)
@@ -349,8 +323,8 @@ def _draw_joints(
     pair = torch.tensor(pairs, device=points.device)
     centre, strength = points[:, pair].mean(2), score[:, pair].amin(2)
     height, width = size
-    across = _bell(centre[..., 0], width, sigma_px)
-    down = _bell(centre[..., 1], height, sigma_px) * strength[..., None]
+    across = _gaussian(centre[..., 0], width, sigma_px)
+    down = _gaussian(centre[..., 1], height, sigma_px) * strength[..., None]
     spots = down[..., :, None] * across[..., None, :]
     if len(drawn) == len(_HEATMAP_JOINTS):
         return spots
@@ -358,7 +332,7 @@ def _draw_joints(
     return pose_map.index_copy(1, torch.tensor(drawn, device=points.device), spots)
 
 
-def _bell(
+def _gaussian(
     centre: Float[Tensor, "batch joints"], length: int, sigma_px: float
 ) -> Float[Tensor, "batch joints length"]:
     away = (torch.arange(length, device=centre.device) - centre[..., None]) / sigma_px

@@ -16,13 +16,21 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
 from motiontransfer.storage import write_json
 
+_SCHEMA_VERSION = 2
+_MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
+_RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
+_HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
+_ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # of a part's length over all frames; between 0.6 and 0.95 little changes
 _MIN_FRAMES = 10  # a part seen in fewer frames has no known length
+
+# In order of preference.
+_HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From the middle of some joints to the middle of others."""
+    """The way from the midpoint of some joints to the midpoint of others."""
 
     start: tuple[str, ...]
     end: tuple[str, ...]
@@ -52,151 +60,12 @@ SPANS_OF_PART = MappingProxyType(
         },
     }
 )
-"""Part of the body -> where it is measured; the sides of a part are averaged."""
-
-
-def fit_proportions(
-    clips: Sequence[Keypoints],
-    heights_px: Sequence[Float64[np.ndarray, " _"]],
-    *,
-    min_score: float,
-) -> dict[str, float]:
-    """Length of each part of the body as a share of the body's height.
-
-    A part that is hardly ever seen is left out.
-
-    Args:
-        heights_px: for each clip, how tall the body would look standing upright in each frame.
-        min_score: joints with a lower score count as missing.
-    """
-    proportions = {}
-    for part, spans in SPANS_OF_PART.items():
-        sides = [_typical_length(clips, heights_px, span, min_score) for span in spans]
-        known = [length for length in sides if length is not None]
-        if known:
-            proportions[part] = math.fsum(known) / len(known)
-    return proportions
-
-
-def middle_of(
-    keypoints: Keypoints, joints: tuple[str, ...], *, min_score: float
-) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
-    """Mean position of joints, and where all of them were found."""
-    found = [keypoints.joint(joint) for joint in joints]
-    points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
-    weakest = np.stack([score for _, score in found]).min(axis=0)
-    return points, (weakest > 0) & (weakest >= min_score)
-
-
-def _typical_length(
-    clips: Sequence[Keypoints],
-    heights_px: Sequence[Float64[np.ndarray, " _"]],
-    span: Span,
-    min_score: float,
-) -> float | None:
-    shares = []
-    for clip, height_px in zip(clips, heights_px, strict=True):
-        start, has_start = middle_of(clip, span.start, min_score=min_score)
-        end, has_end = middle_of(clip, span.end, min_score=min_score)
-        seen = has_start & has_end
-        shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
-    share = np.concatenate(shares)
-    if len(share) < _MIN_FRAMES:
-        return None
-    length = float(np.quantile(share, _QUANTILE))
-    return length if length > 0 else None
-
-
-_HEAD_JOINTS = (
-    ("nose",),
-    ("left_ear", "right_ear"),
-    ("left_eye", "right_eye"),
-)  # first choice first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stance:
-    """Measures of every frame; 0 where their joints are missing."""
-
-    ankle_x_px: Float64[np.ndarray, " frames"]
-    """Middle of the ankles."""
-
-    ankle_y_px: Float64[np.ndarray, " frames"]
-    """The ankle line: y of the lower ankle in the image."""
-
-    height_px: Float64[np.ndarray, " frames"]
-    """Distance from the head to the middle of the ankles."""
-
-    has_ankles: Bool[np.ndarray, " frames"]
-    """Both ankles were found."""
-
-    has_height: Bool[np.ndarray, " frames"]
-    """Both ankles and the head were found."""
-
-
-def measure_stance(keypoints: Keypoints, *, min_score: float) -> Stance:
-    """Measure each frame.
-
-    Args:
-        min_score: joints with a lower score count as missing.
-
-    Raises:
-        KeypointsError: these keypoints have no ankles or no head at all.
-    """
-    ankles, has_ankles = _middle(keypoints, ("left_ankle", "right_ankle"), min_score)
-    line = np.maximum(keypoints.joint("left_ankle")[0], keypoints.joint("right_ankle")[0])[:, 1]
-    head = np.zeros_like(ankles)
-    has_head = np.zeros_like(has_ankles)
-    for joints in _HEAD_JOINTS:
-        middle, found = _middle(keypoints, joints, min_score)
-        head = np.where((found & ~has_head)[:, None], middle, head)
-        has_head = has_head | found
-    has_height = has_ankles & has_head
-    return Stance(
-        ankle_x_px=np.where(has_ankles, ankles[:, 0], 0.0),
-        ankle_y_px=np.where(has_ankles, line.astype(np.float64), 0.0),
-        height_px=np.where(has_height, np.linalg.norm(head - ankles, axis=1), 0.0),
-        has_ankles=has_ankles,
-        has_height=has_height,
-    )
-
-
-def floor_line(
-    stance: Stance, *, frame_rate: Fraction, seconds: float = 1.0
-) -> Float64[np.ndarray, " frames"]:
-    """The ankle line without steps and jumps: where the feet are when they are on the floor.
-
-    A running median drops what is shorter than half of `seconds`, a running mean takes the corners
-    off; frames without ankles get the line between their neighbours.
-
-    Raises:
-        ValueError: no frame has ankles.
-    """
-    line = fill_gaps(stance.ankle_y_px, stance.has_ankles)
-    line = running_median(line, window=window_frames(seconds, frame_rate))
-    return running_mean(line, window=window_frames(seconds / 2, frame_rate))
-
-
-def _middle(
-    keypoints: Keypoints, joints: tuple[str, ...], min_score: float
-) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
-    """Mean of joints, and where all of them were found."""
-    found = [keypoints.joint(joint) for joint in joints]
-    points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
-    weakest = np.stack([score for _, score in found]).min(axis=0)
-    return points, (weakest > 0) & (weakest >= min_score)
-
-
-_SCHEMA_VERSION = 2
-_MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
-_RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
-_HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
-_ROUNDING_PX = 1e-3  # float32 pixels are not exact
+"""Part of the body -> where its length is measured; the sides of a part are averaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseStatistics:
-    """Where a subject stands when nearest and farthest, and how tall they look there."""
+    """Ankle lines and apparent heights of a subject nearest to and farthest from the camera."""
 
     closest_ankle_y_px: float
     """Ankle line when nearest to the camera: the largest y."""
@@ -211,7 +80,7 @@ class PoseStatistics:
     """Head to ankles, standing at the farthest line."""
 
     median_ankle_x_px: float
-    """Where the subject stands from left to right."""
+    """Median position from left to right."""
 
     image_size: tuple[int, int]
     """(height, width) of the image these pixels belong to."""
@@ -248,19 +117,94 @@ class PoseStatistics:
         if not all(0 < length < math.inf for length in self.proportions.values()):
             raise StatisticsError(f"expected proportions above 0, got {dict(self.proportions)}")
 
-    def nearness(
+    def depth_fraction(
         self, ankle_y_px: Float64[np.ndarray, " frames"]
     ) -> Float64[np.ndarray, " frames"]:
-        """0 at the farthest line, 1 at the closest; a half throughout for someone who stays."""
+        """0 at the farthest line, 1 at the closest; 0.5 where the two lines coincide."""
         length = self.closest_ankle_y_px - self.farthest_ankle_y_px
         if length < _ROUNDING_PX:
             return np.full_like(ankle_y_px, 0.5)
         return (ankle_y_px - self.farthest_ankle_y_px) / length
 
-    def height_at(self, nearness: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
-        """How tall the subject looks, standing upright, pixels."""
+    def height_at(self, depth: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
+        """Apparent height standing upright at a depth fraction, pixels."""
         far, close = self.height_at_farthest_px, self.height_at_closest_px
-        return far + nearness * (close - far)
+        return far + depth * (close - far)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundContact:
+    """Ankle position and apparent height in each frame; 0 where their joints are missing."""
+
+    ankle_x_px: Float64[np.ndarray, " frames"]
+    """Midpoint of the ankles."""
+
+    ankle_y_px: Float64[np.ndarray, " frames"]
+    """The ankle line: y of the lower ankle in the image."""
+
+    height_px: Float64[np.ndarray, " frames"]
+    """Distance from the head to the midpoint of the ankles."""
+
+    has_ankles: Bool[np.ndarray, " frames"]
+    """Both ankles were found."""
+
+    has_height: Bool[np.ndarray, " frames"]
+    """Both ankles and the head were found."""
+
+
+def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundContact:
+    """Measure ankles and height in each frame.
+
+    Args:
+        min_score: joints with a lower score count as missing.
+
+    Raises:
+        KeypointsError: the skeleton has no ankles or no head.
+    """
+    sides = ("left_ankle", "right_ankle")
+    ankles, has_ankles = midpoint_of(keypoints, sides, min_score=min_score)
+    line = np.maximum(*(keypoints.joint(side)[0][:, 1] for side in sides))
+    head = np.zeros_like(ankles)
+    has_head = np.zeros_like(has_ankles)
+    for joints in _HEAD_JOINTS:
+        midpoint, found = midpoint_of(keypoints, joints, min_score=min_score)
+        head = np.where((found & ~has_head)[:, None], midpoint, head)
+        has_head = has_head | found
+    has_height = has_ankles & has_head
+    return GroundContact(
+        ankle_x_px=np.where(has_ankles, ankles[:, 0], 0.0),
+        ankle_y_px=np.where(has_ankles, line.astype(np.float64), 0.0),
+        height_px=np.where(has_height, np.linalg.norm(head - ankles, axis=1), 0.0),
+        has_ankles=has_ankles,
+        has_height=has_height,
+    )
+
+
+def midpoint_of(
+    keypoints: Keypoints, joints: tuple[str, ...], *, min_score: float
+) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
+    """Mean position of joints, and where all of them were found."""
+    found = [keypoints.joint(joint) for joint in joints]
+    points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
+    weakest = np.stack([score for _, score in found]).min(axis=0)
+    return points, (weakest > 0) & (weakest >= min_score)
+
+
+def floor_line(
+    contact: GroundContact, *, frame_rate: Fraction, seconds: float = 1.0
+) -> Float64[np.ndarray, " frames"]:
+    """The ankle line without steps and jumps: a running median, then a running mean.
+
+    Frames without ankles get the line between their neighbours; zeros if there are no others.
+
+    Args:
+        seconds: window of the median; what is shorter than half of it leaves no trace.
+    """
+    if not contact.has_ankles.any():
+        return np.zeros_like(contact.ankle_y_px)
+    line = fill_gaps(contact.ankle_y_px, contact.has_ankles)
+    line = running_median(line, window=window_frames(seconds, frame_rate))
+    return running_mean(line, window=window_frames(seconds / 2, frame_rate))
 
 
 def fit_statistics(
@@ -289,21 +233,23 @@ def fit_statistics(
             head.
     """
     image_size = _common_size(clips)
-    stances = [measure_stance(clip, min_score=min_score) for clip in clips]
-    used = np.concatenate([stance.has_height for stance in stances])
+    contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
+    used = np.concatenate([contact.has_height for contact in contacts])
     if not used.any():
         raise StatisticsError(
             f"none of {len(used)} frames shows both ankles and the head with a score of "
-            f"{min_score} or more; "
-            "film the whole body, or lower fit_normalization.min_score"
+            f"{min_score} or more; film the whole body, or lower fit_normalization.min_score"
         )
-    height = np.concatenate([stance.height_px for stance in stances])[used]
+    height = np.concatenate([contact.height_px for contact in contacts])[used]
+    floors = [
+        floor_line(contact, frame_rate=clip.frame_rate)
+        for clip, contact in zip(clips, contacts, strict=True)
+    ]
     if cluster_fraction is None:
-        floors = [_floor(clip, stance) for clip, stance in zip(clips, stances, strict=True)]
         line = np.concatenate(floors)[used]
         farthest = float(np.quantile(line, 1 - outlier_quantile))
     else:
-        line = np.concatenate([stance.ankle_y_px for stance in stances])[used]
+        line = np.concatenate([contact.ankle_y_px for contact in contacts])[used]
         farthest = _farthest_cluster(line, outlier_quantile, cluster_fraction)
     closest = float(np.quantile(line, outlier_quantile))
     reach = max(_RANGE_SHARE * (closest - farthest), _HEIGHT_SHARE * float(np.median(height)))
@@ -317,7 +263,7 @@ def fit_statistics(
         # Nearer is never smaller: if it seems so, the person never stood upright there.
         height_at_closest_px=max(at_closest, at_farthest),
         height_at_farthest_px=at_farthest,
-        median_ankle_x_px=float(np.median(np.concatenate([s.ankle_x_px for s in stances])[used])),
+        median_ankle_x_px=float(np.median(np.concatenate([c.ankle_x_px for c in contacts])[used])),
         image_size=image_size,
         min_score=min_score,
         frames_used=int(used.sum()),
@@ -326,8 +272,7 @@ def fit_statistics(
         median_pose_px=median_pose(clips, min_score=min_score),
     )
     heights = [
-        statistics.height_at(np.clip(statistics.nearness(_floor(clip, stance)), 0, 1))
-        for clip, stance in zip(clips, stances, strict=True)
+        statistics.height_at(np.clip(statistics.depth_fraction(floor), 0, 1)) for floor in floors
     ]
     return replace(statistics, proportions=fit_proportions(clips, heights, min_score=min_score))
 
@@ -340,12 +285,6 @@ def _common_size(clips: Sequence[Keypoints]) -> tuple[int, int]:
             "decode all videos of a subject alike"
         )
     return sizes[0]
-
-
-def _floor(clip: Keypoints, stance: Stance) -> Float64[np.ndarray, " frames"]:
-    if not stance.has_ankles.any():
-        return np.zeros(clip.num_frames)
-    return floor_line(stance, frame_rate=clip.frame_rate)
 
 
 def _farthest_cluster(
@@ -380,8 +319,41 @@ def median_pose(clips: Sequence[Keypoints], *, min_score: float) -> dict[str, tu
     return medians
 
 
+def fit_proportions(
+    clips: Sequence[Keypoints],
+    heights_px: Sequence[Float64[np.ndarray, " _"]],
+    *,
+    min_score: float,
+) -> dict[str, float]:
+    """Length of each part of the body as a share of the body's height.
+
+    A quantile over all frames that show a part, so that foreshortening does not count; parts seen
+    in fewer than 10 frames are left out.
+
+    Args:
+        heights_px: for each clip, the apparent height standing upright in each frame.
+        min_score: joints with a lower score count as missing.
+    """
+    proportions = {}
+    for part, spans in SPANS_OF_PART.items():
+        lengths = []
+        for span in spans:
+            shares = []
+            for clip, height_px in zip(clips, heights_px, strict=True):
+                start, has_start = midpoint_of(clip, span.start, min_score=min_score)
+                end, has_end = midpoint_of(clip, span.end, min_score=min_score)
+                seen = has_start & has_end
+                shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
+            share = np.concatenate(shares)
+            length = float(np.quantile(share, _QUANTILE)) if len(share) >= _MIN_FRAMES else 0.0
+            lengths += [length] if length > 0 else []
+        if lengths:
+            proportions[part] = math.fsum(lengths) / len(lengths)
+    return proportions
+
+
 def write_statistics(path: Path, statistics: PoseStatistics) -> None:
-    """Write statistics as JSON; units stand in the keys."""
+    """Write statistics as JSON."""
     content = asdict(statistics)
     height, width = content.pop("image_size")
     size = {"image_height_px": height, "image_width_px": width}
@@ -402,17 +374,14 @@ def read_statistics(path: Path) -> PoseStatistics:
         version = content.pop("schema_version")
         size = (content.pop("image_height_px"), content.pop("image_width_px"))
         counts = {key: int(content.pop(key)) for key in ("frames_used", "frames_left_out")}
-        proportions = {part: float(share) for part, share in content.pop("proportions").items()}
-        pose = {
-            joint: (float(x), float(y)) for joint, (x, y) in content.pop("median_pose_px").items()
-        }
+        proportions, pose = content.pop("proportions"), content.pop("median_pose_px")
         numbers = {key: float(value) for key, value in content.items()}
         statistics = PoseStatistics(
             **numbers,  # ty: ignore[invalid-argument-type]
             **counts,
             image_size=size,
-            proportions=proportions,
-            median_pose_px=pose,
+            proportions={part: float(share) for part, share in proportions.items()},
+            median_pose_px={joint: (float(x), float(y)) for joint, (x, y) in pose.items()},
         )
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error

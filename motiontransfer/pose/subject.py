@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import joint_boxes
-from motiontransfer.pose.time_series import longest_run
+from motiontransfer.pose.time_series import longest_segment
 
 _MAX_GROWTH = 1.6
 _REACH, _SPEED = 0.3, 2.5  # sizes of the person, and sizes a second: how far they can have got
@@ -162,7 +162,7 @@ def choice_metrics(
             str(track): int((detections.person == track).sum()) for track in detections.people
         },
         "frames_without_person": int((~in_view).sum()),
-        "longest_gap_person_frames": longest_run(~in_view),
+        "longest_gap_person_frames": longest_segment(~in_view),
         "frames_with_others": len(with_others),
         "frames_rule_prefers_others": _preferring_others(detections, chosen, rule),
         "possible_switches": _possible_switches(detections, chosen),

@@ -1,4 +1,4 @@
-"""Masked time series: segments, interpolation, zero-phase and One-Euro filters."""
+"""Time series with gaps: segments, interpolation, zero-phase and One-Euro filters."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,31 +14,31 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
 
 
-def runs_of(flags: Bool[np.ndarray, " frames"]) -> list[tuple[int, int]]:
-    """(first frame, one past the last) of each unbroken run of True, in order."""
+def segments(flags: Bool[np.ndarray, " frames"]) -> list[tuple[int, int]]:
+    """(first frame, one past the last) of each contiguous segment of True, in order."""
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
-def longest_run(flags: Bool[np.ndarray, " frames"]) -> int:
-    """Length of the longest unbroken run of True."""
-    return max((stop - start for start, stop in runs_of(flags)), default=0)
+def longest_segment(flags: Bool[np.ndarray, " frames"]) -> int:
+    """Length of the longest contiguous segment of True."""
+    return max((stop - start for start, stop in segments(flags)), default=0)
 
 
 def inner_gaps(seen: Bool[np.ndarray, " frames"], *, longest: int) -> list[tuple[int, int]]:
-    """Runs of False of at most `longest` frames with True on both sides."""
+    """Segments of False of at most `longest` frames with True on both sides."""
     return [
         (start, stop)
-        for start, stop in runs_of(~seen)
+        for start, stop in segments(~seen)
         if start > 0 and stop < len(seen) and stop - start <= longest
     ]
 
 
-def alike(
+def joints_by_presence(
     seen: Bool[np.ndarray, "frames joints"],
 ) -> Iterator[tuple[Int64[np.ndarray, " some"], Bool[np.ndarray, " frames"]]]:
-    """Indices of joints that are seen in the very same frames, with those frames."""
+    """Indices of joints that are present in the same frames, with a mask of those frames."""
     if not seen.size:
         return
     patterns, of_joint = np.unique(seen, axis=1, return_inverse=True)
@@ -47,16 +47,14 @@ def alike(
 
 
 def window_frames(seconds: float, frame_rate: Fraction) -> int:
-    """The odd number of frames that lasts about so long; at least 1."""
+    """Odd window length nearest to a duration; at least 1."""
     return 2 * round(seconds * float(frame_rate) / 2) + 1
 
 
 def fill_gaps(
     values: Float64[np.ndarray, " frames"], valid: Bool[np.ndarray, " frames"]
 ) -> Float64[np.ndarray, " frames"]:
-    """Draw straight lines over frames that are not valid.
-
-    Before the first and after the last valid frame, its value is held.
+    """Interpolate linearly over invalid frames; hold the first and the last valid value.
 
     Raises:
         ValueError: no frame is valid.
@@ -70,17 +68,14 @@ def fill_gaps(
 def running_median(
     values: Float64[np.ndarray, " frames"], *, window: int
 ) -> Float64[np.ndarray, " frames"]:
-    """Median over `window` frames around each frame (an odd number).
-
-    What is shorter than half a window leaves no trace.
-    """
+    """Median over `window` frames (odd) around each frame."""
     return np.median(_windows(values, window), axis=1)
 
 
 def running_mean(
     values: Float64[np.ndarray, " frames"], *, window: int
 ) -> Float64[np.ndarray, " frames"]:
-    """Mean over `window` frames around each frame (an odd number)."""
+    """Mean over `window` frames (odd) around each frame."""
     return _windows(values, window).mean(axis=1)
 
 
@@ -95,13 +90,13 @@ def _windows(
 
 TimeFilter = Literal["savitzky_golay", "median", "one_euro", "none"]
 
-_Filter = Callable[[Float64[np.ndarray, "run joints 2"]], Float64[np.ndarray, "run joints 2"]]
+_Points = Float64[np.ndarray, "frames joints 2"]
 
 
 def smooth(
     keypoints: Keypoints, time_filter: TimeFilter, *, seconds: float, groups: Sequence[str]
 ) -> Keypoints:
-    """Smooth joint groups over each unbroken run of frames in which a joint is there.
+    """Smooth joint groups over each segment of frames in which a joint is present.
 
     Args:
         seconds: width of the window; `one_euro` and `none` have none.
@@ -110,14 +105,16 @@ def smooth(
     apply = _filter(time_filter, keypoints, seconds)
     for group in groups:
         where = keypoints.skeleton.slice(group)
-        for joints, present in alike(keypoints.score[:, where] > 0):
-            for start, stop in runs_of(present):
+        for joints, present in joints_by_presence(keypoints.score[:, where] > 0):
+            for start, stop in segments(present):
                 here = np.ix_(np.arange(start, stop), where.start + joints)
                 smoothed[here] = apply(keypoints.points[here].astype(np.float64))
     return replace(keypoints, points=smoothed)
 
 
-def _filter(time_filter: TimeFilter, keypoints: Keypoints, seconds: float) -> _Filter:
+def _filter(
+    time_filter: TimeFilter, keypoints: Keypoints, seconds: float
+) -> Callable[[_Points], _Points]:
     window = window_frames(seconds, keypoints.frame_rate)
     match time_filter:
         case "savitzky_golay":
@@ -135,10 +132,10 @@ def _filter(time_filter: TimeFilter, keypoints: Keypoints, seconds: float) -> _F
 def savitzky_golay(
     points: Float64[np.ndarray, "frames joints 2"], *, window: int
 ) -> Float64[np.ndarray, "frames joints 2"]:
-    """The value in the middle of the parabola that fits best, over `window` frames (odd).
+    """Quadratic Savitzky-Golay filter over `window` frames (odd).
 
-    A shorter run is fitted as a whole; one of three frames or fewer, through which a parabola
-    passes, stays.
+    A shorter segment is fitted as a whole; one of up to three frames, which a parabola passes
+    through, stays.
     """
     window = min(window, len(points) - (len(points) + 1) % 2)
     return savgol_filter(points, window, 2, axis=0) if window > 3 else points
@@ -156,16 +153,16 @@ def median(
 def one_euro(
     points: Float64[np.ndarray, "frames joints 2"], *, frame_rate: Fraction, unit_px: float
 ) -> Float64[np.ndarray, "frames joints 2"]:
-    """What `OneEuroFilter` makes of a run that is already there."""
+    """Apply a `OneEuroFilter` to a recorded segment."""
     live = OneEuroFilter(frame_rate=frame_rate, unit_px=unit_px)
     everywhere = np.ones(points.shape[1], np.bool_)
     return np.stack([live.next(frame, everywhere) for frame in points])
 
 
 class OneEuroFilter:
-    """Smooths frame after frame as they come: calm at rest, with little lag in motion.
+    """Causal low-pass filter whose cutoff rises with speed (Casiez et al. 2012).
 
-    A joint's speed along both axes together sets its cutoff, so that directions are alike.
+    Both axes share the cutoff, so that the filter is isotropic.
     """
 
     def __init__(
@@ -177,13 +174,13 @@ class OneEuroFilter:
         speed_factor: float = 40.0,
         speed_cutoff_hz: float = 1.0,
     ) -> None:
-        """Start with no memory.
+        """Start without history.
 
         Args:
-            unit_px: pixels that speed is measured in, e.g. the body's height.
-            min_cutoff_hz: cutoff at rest; lower is calmer.
+            unit_px: unit of length for speeds, e.g. the body's height.
+            min_cutoff_hz: cutoff at rest; lower is smoother.
             speed_factor: Hz by which the cutoff rises for each unit a second; higher lags less.
-            speed_cutoff_hz: cutoff of the speed itself.
+            speed_cutoff_hz: cutoff of the speed estimate.
         """
         self._rate = float(frame_rate)
         self._unit_px = unit_px
@@ -195,25 +192,25 @@ class OneEuroFilter:
     def next(
         self, points: Float64[np.ndarray, "joints 2"], present: Bool[np.ndarray, " joints"]
     ) -> Float64[np.ndarray, "joints 2"]:
-        """The next frame, smoothed; a joint that was missing begins anew."""
+        """Filter the next frame; a joint that was missing restarts."""
         if self._known is None:
             self._known = np.zeros(len(points), np.bool_)
             self._raw, self._smoothed = points, points
             self._velocity = np.zeros_like(points)
         known = (self._known & present)[:, None]
         velocity = np.where(known, (points - self._raw) * self._rate / self._unit_px, 0.0)
-        mixing = self._mixing(self._speed_cutoff_hz)
-        self._velocity = np.where(known, self._velocity + mixing * (velocity - self._velocity), 0.0)
+        weight = self._weight(self._speed_cutoff_hz)
+        self._velocity = np.where(known, self._velocity + weight * (velocity - self._velocity), 0.0)
         speed = np.linalg.norm(self._velocity, axis=1, keepdims=True)
-        mixing = self._mixing(self._min_cutoff_hz + self._speed_factor * speed)
-        step = np.where(known, mixing * (points - self._smoothed), 0.0)
+        weight = self._weight(self._min_cutoff_hz + self._speed_factor * speed)
+        step = np.where(known, weight * (points - self._smoothed), 0.0)
         self._smoothed = np.where(known, self._smoothed, points) + step
         self._raw, self._known = points, present.copy()
         return np.where(present[:, None], self._smoothed, points)
 
-    def _mixing(
+    def _weight(
         self, cutoff_hz: float | Float64[np.ndarray, "joints 1"]
     ) -> float | Float64[np.ndarray, "joints 1"]:
-        """Share of the new value in a first-order low-pass."""
+        """Weight of the new value in a first-order low-pass."""
         per_frame = 2 * np.pi * cutoff_hz / self._rate
         return per_frame / (per_frame + 1)

@@ -19,7 +19,7 @@ from motiontransfer.keypoints import Detections, Keypoints, read_detections, rea
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.plots import track_colour
 from motiontransfer.pose.rendering import draw_rgb
-from motiontransfer.pose.statistics import measure_stance
+from motiontransfer.pose.statistics import measure_ground_contact
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
@@ -249,15 +249,15 @@ def measures_over_time(keypoints: Keypoints) -> Measures:
         for group, _ in skeleton.groups
         if group in LIMBS_OF_GROUP
     }
-    stance = measure_stance(keypoints, min_score=0.0)
+    contact = measure_ground_contact(keypoints, min_score=0.0)
     return {
         "joints found, %": {name: 100 * found[:, at].mean(1) for name, at in groups.items()},
         "confidence of those found": {
             name: _mean_where(keypoints.score[:, at], found[:, at]) for name, at in groups.items()
         },
         "pixels": {
-            "ankle line": np.where(stance.has_ankles, stance.ankle_y_px, np.nan),
-            "height": np.where(stance.has_height, stance.height_px, np.nan),
+            "ankle line": np.where(contact.has_ankles, contact.ankle_y_px, np.nan),
+            "height": np.where(contact.has_height, contact.height_px, np.nan),
         },
         "speed of the joints, pixels a second": {
             name: _speed(keypoints, at) for name, at in groups.items()

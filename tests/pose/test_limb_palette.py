@@ -13,7 +13,13 @@ def looks(skeleton, encoding):
     return {
         (names[start], names[end]): look
         for start, end, *look in zip(
-            *(palette.start, palette.end, palette.thinning, palette.channels, palette.shades),
+            *(
+                palette.start,
+                palette.end,
+                palette.relative_width,
+                palette.channels,
+                palette.intensities,
+            ),
             strict=True,
         )
     }
@@ -33,5 +39,5 @@ def test_every_limb_has_a_look_and_keeps_it_where_other_joints_are_unknown(encod
 def test_shades_of_all_limbs_are_within_what_a_channel_holds():
     for encoding, num_channels in (("sticks", 3), ("limbs", 1)):
         palette = limb_palette(HOLISTIC, encoding)
-        assert {len(shades) for shades in palette.shades} == {num_channels}
-        assert all(0 <= shade <= 1 for shades in palette.shades for shade in shades)
+        assert {len(intensities) for intensities in palette.intensities} == {num_channels}
+        assert all(0 <= shade <= 1 for intensities in palette.intensities for shade in intensities)

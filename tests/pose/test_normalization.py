@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import StatisticsError
-from motiontransfer.pose.normalization import normalize_pose
+from motiontransfer.pose.normalization import normalize_by_ankles
 from motiontransfer.pose.statistics import PoseStatistics, fit_statistics
 from tests.pose.stick_person import stick_person
 
@@ -58,7 +58,7 @@ walks = st.lists(
 def test_a_subject_normalised_to_themselves_does_not_move(walk, cluster_fraction):
     person = stick_person(*map(np.array, zip(*[(y, h) for y, h, _ in walk], strict=True)))
     same = fitted(person, cluster_fraction)
-    moved = normalize_pose(person, source=same, target=same)
+    moved = normalize_by_ankles(person, source=same, target=same)
     np.testing.assert_allclose(moved.points, person.points, atol=1e-3)
     np.testing.assert_array_equal(moved.score, person.score)
 
@@ -79,7 +79,7 @@ def test_another_size_and_place_of_the_same_motion_is_undone(
     source = stick_person(
         y * scale + down, tall * scale, x=x * scale + right, image_size=(400, 300)
     )
-    moved = normalize_pose(
+    moved = normalize_by_ankles(
         source, source=fitted(source, cluster_fraction), target=fitted(target, cluster_fraction)
     )
     np.testing.assert_allclose(moved.points, target.points, atol=0.02)
@@ -97,7 +97,7 @@ def test_lines_go_to_lines_and_heights_to_heights(source_y, target_y, target_hei
     target = statistics(70, 90, heights=(20, 60), x=10)
     source_height = np.interp(source_y, [60, 100], [30, 50])
     person = stick_person([source_y] * 30, source_height)
-    moved = normalize_pose(person, source=source, target=target)
+    moved = normalize_by_ankles(person, source=source, target=target)
     np.testing.assert_allclose(ankle(moved), target_y, rtol=1e-5)
     np.testing.assert_allclose(height(moved), target_height, rtol=1e-5)
     np.testing.assert_allclose(nose(moved)[:, 0], 10, atol=1e-4)
@@ -107,7 +107,8 @@ def test_a_short_way_stays_short_around_the_middle_of_the_targets():
     source = statistics(80, 84, heights=(40, 40))
     target = statistics(50, 90, heights=(60, 100))  # twice the size: 4 px become 8 of its 40
     ends = [
-        normalize_pose(stick_person([y] * 9, 40), source=source, target=target) for y in (80, 84)
+        normalize_by_ankles(stick_person([y] * 9, 40), source=source, target=target)
+        for y in (80, 84)
     ]
     np.testing.assert_allclose([ankle(end)[0] for end in ends], [66, 74], rtol=1e-5)
     np.testing.assert_allclose([height(end)[0] for end in ends], [76, 84], rtol=1e-5)
@@ -115,7 +116,7 @@ def test_a_short_way_stays_short_around_the_middle_of_the_targets():
 
 def test_someone_who_never_moves_stands_in_the_middle_of_the_targets_range():
     source = statistics(80, 80, heights=(40, 40))
-    moved = normalize_pose(
+    moved = normalize_by_ankles(
         stick_person([80, 80.5, 79.5], 40),
         source=source,
         target=statistics(50, 90, heights=(60, 100)),
@@ -126,7 +127,7 @@ def test_someone_who_never_moves_stands_in_the_middle_of_the_targets_range():
 
 def test_sideways_steps_are_scaled_and_centred():
     person = stick_person([80] * 3, 40, x=[20, 32, 40])
-    moved = normalize_pose(
+    moved = normalize_by_ankles(
         person,
         source=statistics(80, 80, heights=(40, 40), x=32),
         target=statistics(90, 90, heights=(20, 20), x=50),
@@ -141,7 +142,7 @@ TARGET = statistics(70, 95, heights=(30, 75))
 def test_a_jump_goes_up_and_does_not_walk_away():
     ankles = np.full(50, 90.0)
     ankles[20:30] = 80  # 0.4 s at 25 frames a second
-    moved = normalize_pose(stick_person(ankles, 45), source=SOURCE, target=TARGET)
+    moved = normalize_by_ankles(stick_person(ankles, 45), source=SOURCE, target=TARGET)
     assert np.ptp(height(moved)) < 1e-3
     scale = height(moved)[0] / 45
     assert scale != pytest.approx(1)
@@ -151,14 +152,14 @@ def test_a_jump_goes_up_and_does_not_walk_away():
 def test_a_crouch_only_lowers_the_head():
     tall = np.full(50, 45.0)
     tall[10:40] = 25
-    moved = normalize_pose(stick_person([90.0] * 50, tall), source=SOURCE, target=TARGET)
+    moved = normalize_by_ankles(stick_person([90.0] * 50, tall), source=SOURCE, target=TARGET)
     assert np.ptp(ankle(moved)) < 1e-3
     np.testing.assert_allclose(height(moved)[25] / height(moved)[0], 25 / 45, rtol=1e-4)
 
 
 def test_a_walk_changes_size_without_jumps():
     walk = np.linspace(60, 100, 100)
-    moved = normalize_pose(stick_person(walk, 0.5 * walk), source=SOURCE, target=TARGET)
+    moved = normalize_by_ankles(stick_person(walk, 0.5 * walk), source=SOURCE, target=TARGET)
     steps = np.diff(height(moved))
     assert steps.min() > 0
     assert steps.max() < 3 * np.median(steps)
@@ -167,8 +168,8 @@ def test_a_walk_changes_size_without_jumps():
 def test_frames_without_ankles_are_moved_like_their_neighbours():
     walk = np.linspace(70, 90, 40)
     gap = [(frame, "left_ankle") for frame in range(15, 25)]
-    whole = normalize_pose(stick_person(walk, 0.5 * walk), source=SOURCE, target=TARGET)
-    holed = normalize_pose(
+    whole = normalize_by_ankles(stick_person(walk, 0.5 * walk), source=SOURCE, target=TARGET)
+    holed = normalize_by_ankles(
         stick_person(walk, 0.5 * walk, missing=gap), source=SOURCE, target=TARGET
     )
     np.testing.assert_allclose(nose(holed), nose(whole), atol=0.01)
@@ -178,7 +179,7 @@ def test_frames_without_ankles_are_moved_like_their_neighbours():
 
 def test_far_outside_the_range_the_size_stops_changing():
     heights = [
-        height(normalize_pose(stick_person([y] * 9, 20), source=SOURCE, target=TARGET))[0]
+        height(normalize_by_ankles(stick_person([y] * 9, 20), source=SOURCE, target=TARGET))[0]
         for y in (64, 56, 50, 40)
     ]
     assert heights[0] > heights[1] + 0.1
@@ -188,7 +189,7 @@ def test_far_outside_the_range_the_size_stops_changing():
 def test_missing_joints_stay_missing_and_the_input_is_not_changed():
     person = stick_person([80.0] * 3, 40, missing=[(1, "nose"), (2, "left_ankle")])
     before = person.points.copy()
-    moved = normalize_pose(person, source=SOURCE, target=TARGET)
+    moved = normalize_by_ankles(person, source=SOURCE, target=TARGET)
     assert not moved.points[moved.score == 0].any()
     np.testing.assert_array_equal(moved.score, person.score)
     np.testing.assert_array_equal(person.points, before)
@@ -198,11 +199,11 @@ def test_missing_joints_stay_missing_and_the_input_is_not_changed():
 def test_a_clip_without_feet_is_told():
     person = stick_person([80.0, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
     with pytest.raises(StatisticsError, match="none of 2 source frames shows both ankles"):
-        normalize_pose(person, source=SOURCE, target=TARGET)
+        normalize_by_ankles(person, source=SOURCE, target=TARGET)
 
 
 def test_statistics_of_another_image_size_are_told():
     person = stick_person(80, 40)
     other = replace(SOURCE, image_size=(512, 512))
     with pytest.raises(StatisticsError, match=r"images of \(512, 512\), its keypoints for \(100"):
-        normalize_pose(person, source=other, target=TARGET)
+        normalize_by_ankles(person, source=other, target=TARGET)

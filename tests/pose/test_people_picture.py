@@ -12,7 +12,7 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.pose.plots import (
     frames_worth_a_look,
     longest_first,
-    write_people_picture,
+    plot_tracks,
 )
 from motiontransfer.video.frame_store import FrameWriter
 from tests.pose.people_in_view import detections_of
@@ -46,7 +46,7 @@ def two_people():
 
 
 def test_each_track_has_its_box_with_its_number_in_its_colour(tmp_path, video, drawn):
-    write_people_picture(tmp_path / "people.png", video, two_people())
+    plot_tracks(tmp_path / "people.png", video, two_people())
     tiles = [axes for axes in drawn[0].axes if axes.images]
     (tile,) = (axes for axes in tiles if axes.get_title(loc="left") == "frame 8, 0.32 s")
     assert tile.images[0].get_array()[0, 0].tolist() == [160, 160, 160]
@@ -62,7 +62,7 @@ def test_each_track_has_its_box_with_its_number_in_its_colour(tmp_path, video, d
 
 
 def test_the_bars_show_when_each_track_was_seen(tmp_path, video, drawn):
-    write_people_picture(tmp_path / "people.png", video, two_people(), chosen=(1,))
+    plot_tracks(tmp_path / "people.png", video, two_people(), chosen=(1,))
     bars = drawn[0].axes[-1]
     assert [label.get_text() for label in bars.get_yticklabels()] == [
         "0   100%",
@@ -86,15 +86,15 @@ def test_of_many_tracks_the_longest_are_shown_and_the_rest_is_counted(tmp_path, 
         image_size=(64, 64),
     )
     assert longest_first(many) == [*range(0, 15, 3), *range(1, 15, 3), *range(2, 15, 3)]
-    write_people_picture(tmp_path / "people.png", video, many)
+    plot_tracks(tmp_path / "people.png", video, many)
     assert len(drawn[0].axes[-1].get_yticklabels()) == 12
     assert [text.get_text() for text in drawn[0].subfigs[1].texts] == ["and 3 shorter tracks"]
 
 
 def test_a_clip_without_people_is_shown_all_the_same(tmp_path, video):
     nobody = detections_of({}, num_frames=12, image_size=(64, 64))
-    write_people_picture(tmp_path / "one.png", video, nobody)
-    write_people_picture(tmp_path / "two.png", video, nobody)
+    plot_tracks(tmp_path / "one.png", video, nobody)
+    plot_tracks(tmp_path / "two.png", video, nobody)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
 
@@ -103,7 +103,7 @@ def test_another_video_is_refused(tmp_path, video):
     for changed in ({"num_frames": 13}, {"image_size": (64, 66)}):
         detections = detections_of({}, **{"num_frames": 12, "image_size": (64, 64), **changed})
         with pytest.raises(KeypointsError, match=r"expected 1[23] frames of \(64, 6[46]\) px"):
-            write_people_picture(tmp_path / "people.png", video, detections)
+            plot_tracks(tmp_path / "people.png", video, detections)
     assert not (tmp_path / "people.png").exists()
 
 

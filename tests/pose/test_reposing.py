@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import ParamsError, StatisticsError
-from motiontransfer.pose.normalization import ReposeSettings, fit_affine, normalize_pose, repose
+from motiontransfer.pose.normalization import fit_affine, normalize_by_ankles, normalize_poses
 from motiontransfer.pose.statistics import fit_statistics
 from tests.pose.stick_person import stick_person
 from tests.pose.test_retargeting import PLACES, person
@@ -16,8 +16,9 @@ from tests.pose.test_retargeting import PLACES, person
 SHAPE = {"nose": (0.0, 0.0), "left_hip": (4.0, 9.0), "right_hip": (-3.0, 8.0), "left_ear": (2, -1)}
 
 
-def settings_of(mode):
-    return ReposeSettings(mode=mode, centring="median" if mode in ("limbs", "ankle") else None)
+def normalized(clip, mode, *, source, target):
+    centring = "median" if mode in ("limbs", "ankle") else None
+    return normalize_poses(clip, mode=mode, centring=centring, source=source, target=target)
 
 
 def fitted(*clips):
@@ -41,7 +42,7 @@ def dancer():
 @pytest.mark.parametrize("mode", ["limbs", "ankle", "affine", "none"])
 def test_a_subject_reposed_as_themselves_does_not_move(dancer, mode):
     same = fitted(dancer)
-    moved = repose(dancer, settings_of(mode), source=same, target=same)
+    moved = normalized(dancer, mode, source=same, target=same)
     np.testing.assert_allclose(moved.points, dancer.points, atol=1e-3)
 
 
@@ -51,7 +52,7 @@ def test_a_subject_reposed_as_themselves_does_not_move(dancer, mode):
 def test_size_and_place_of_the_source_are_undone(mode, scale, right, down):
     target = person(frames=12)
     source = scaled(target, scale, right, down, (500, 500))
-    moved = repose(source, settings_of(mode), source=fitted(source), target=fitted(target))
+    moved = normalized(source, mode, source=fitted(source), target=fitted(target))
     np.testing.assert_allclose(moved.points, target.points, atol=0.05)
     assert moved.image_size == target.image_size
 
@@ -63,7 +64,7 @@ def test_limbs_takes_the_targets_proportions_where_ankle_keeps_the_sources(dance
     }
     target = fitted(person(long_legs, 30))
     results = {
-        mode: repose(dancer, settings_of(mode), source=fitted(dancer), target=target)
+        mode: normalized(dancer, mode, source=fitted(dancer), target=target)
         for mode in ("ankle", "limbs")
     }
 
@@ -86,7 +87,7 @@ def test_centring_on_the_picture_keeps_the_place_in_the_picture():
     target = stick_person([80] * 5, 40, x=50, image_size=(100, 64))
     statistics = {"source": fitted(source), "target": fitted(target)}
     nose = {
-        centring: repose(source, ReposeSettings(mode="ankle", centring=centring), **statistics)
+        centring: normalize_poses(source, mode="ankle", centring=centring, **statistics)
         .joint("nose")[0][0, 0]
         .item()
         for centring in ("median", "picture")
@@ -97,21 +98,22 @@ def test_centring_on_the_picture_keeps_the_place_in_the_picture():
 @pytest.mark.parametrize(
     ("mode", "centring"), [("affine", "median"), ("none", "picture"), ("limbs", None)]
 )
-def test_a_centring_without_effect_is_refused(mode, centring):
+def test_a_centring_without_effect_is_refused(dancer, mode, centring):
+    same = fitted(dancer)
     with pytest.raises(ParamsError, match=rf"normalization\.centring: expected .* mode {mode}"):
-        ReposeSettings(mode=mode, centring=centring)
+        normalize_poses(dancer, mode=mode, centring=centring, source=same, target=same)
 
 
 def test_poses_cannot_stay_as_they_are_in_an_image_of_another_size(dancer):
     target = replace(fitted(dancer), image_size=(64, 64))
     with pytest.raises(ParamsError, match=r"mode none: .*\(200, 200\) and \(64, 64\)"):
-        repose(dancer, settings_of("none"), source=fitted(dancer), target=target)
+        normalized(dancer, "none", source=fitted(dancer), target=target)
 
 
 def test_limbs_needs_limbs():
     sparse = stick_person([80] * 5, 40)
     with pytest.raises(StatisticsError, match=r"limbs.*set normalization\.mode to ankle"):
-        repose(sparse, settings_of("limbs"), source=fitted(sparse), target=fitted(sparse))
+        normalized(sparse, "limbs", source=fitted(sparse), target=fitted(sparse))
 
 
 @given(*[st.floats(-3, 3)] * 4, st.floats(-50, 50), st.floats(-50, 50))
@@ -147,6 +149,6 @@ def test_joints_on_one_line_are_refused():
 def test_ankle_is_the_papers_map(dancer):
     target = fitted(stick_person([80] * 30, 40, image_size=(100, 64)))
     source = fitted(dancer)
-    moved = repose(dancer, settings_of("ankle"), source=source, target=target)
-    expected = normalize_pose(dancer, source=source, target=target)
+    moved = normalized(dancer, "ankle", source=source, target=target)
+    expected = normalize_by_ankles(dancer, source=source, target=target)
     np.testing.assert_array_equal(moved.points, expected.points)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.pose.statistics import floor_line, measure_stance
+from motiontransfer.pose.statistics import floor_line, measure_ground_contact
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from tests.pose.stick_person import stick_person
 
@@ -19,7 +19,7 @@ def moved(keypoints, joint, *, by):
 
 
 def test_a_standing_person_is_measured():
-    stance = measure_stance(stick_person([80, 90], [50, 60], x=20), min_score=0.5)
+    stance = measure_ground_contact(stick_person([80, 90], [50, 60], x=20), min_score=0.5)
     np.testing.assert_allclose(stance.ankle_y_px, [80, 90])
     np.testing.assert_allclose(stance.ankle_x_px, [20, 20])
     np.testing.assert_allclose(stance.height_px, [50, 60], rtol=1e-6)
@@ -27,14 +27,16 @@ def test_a_standing_person_is_measured():
 
 
 def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_them():
-    stance = measure_stance(moved(stick_person(80, 50), "left_ankle", by=(0, -10)), min_score=0.5)
+    stance = measure_ground_contact(
+        moved(stick_person(80, 50), "left_ankle", by=(0, -10)), min_score=0.5
+    )
     assert stance.ankle_y_px[0] == 80
     assert stance.height_px[0] == pytest.approx(45)
 
 
 def test_without_an_ankle_there_is_no_line():
     person = stick_person([80, 80], 50, missing=[(1, "right_ankle")])
-    stance = measure_stance(person, min_score=0.5)
+    stance = measure_ground_contact(person, min_score=0.5)
     assert stance.has_ankles.tolist() == stance.has_height.tolist() == [True, False]
     assert stance.ankle_y_px[1] == stance.ankle_x_px[1] == stance.height_px[1] == 0
 
@@ -49,7 +51,7 @@ def test_without_an_ankle_there_is_no_line():
 )
 def test_ears_then_eyes_stand_in_for_the_nose(missing, height):
     person = stick_person(80, 50, missing=[(0, joint) for joint in missing])
-    stance = measure_stance(person, min_score=0.5)
+    stance = measure_ground_contact(person, min_score=0.5)
     assert stance.has_ankles[0]
     assert stance.has_height[0] == (height is not None)
     assert stance.height_px[0] == pytest.approx(height or 0)
@@ -57,10 +59,10 @@ def test_ears_then_eyes_stand_in_for_the_nose(missing, height):
 
 def test_scores_below_the_threshold_count_as_missing():
     person = stick_person(80, 50, score=0.5)
-    assert measure_stance(person, min_score=0.5).has_ankles[0]
-    assert not measure_stance(person, min_score=0.51).has_ankles[0]
+    assert measure_ground_contact(person, min_score=0.5).has_ankles[0]
+    assert not measure_ground_contact(person, min_score=0.51).has_ankles[0]
     absent = stick_person(80, 50, missing=[(0, "left_ankle")])
-    assert not measure_stance(absent, min_score=0.0).has_ankles[0]
+    assert not measure_ground_contact(absent, min_score=0.0).has_ankles[0]
 
 
 def test_keypoints_without_ankles_at_all_are_refused():
@@ -72,11 +74,11 @@ def test_keypoints_without_ankles_at_all_are_refused():
         score=person.score[:, :1],
     )
     with pytest.raises(KeypointsError, match="no joint 'left_ankle'"):
-        measure_stance(other, min_score=0.5)
+        measure_ground_contact(other, min_score=0.5)
 
 
 def floor(ankles, **more):
-    stance = measure_stance(stick_person(ankles, 30, **more), min_score=0.5)
+    stance = measure_ground_contact(stick_person(ankles, 30, **more), min_score=0.5)
     return floor_line(stance, frame_rate=Fraction(25))
 
 

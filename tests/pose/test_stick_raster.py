@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from motiontransfer.pose.rendering import paint_sticks
+from motiontransfer.pose.rendering import draw_lines
 
 POSITION = st.floats(-40, 80, allow_nan=False).map(lambda value: round(value, 3))
 FAR = st.one_of(POSITION, st.sampled_from([-3000.0, 3000.0]))
@@ -16,7 +16,7 @@ SIZES = st.sampled_from([(24, 32), (23, 41), (1, 9), (40, 5)])
 def paint(sticks, *, radius, size, intensity=None, plane=None, num_planes=1):
     """Sticks given as ((x, y), (x, y)), painted on one plane unless told otherwise."""
     number = len(sticks)
-    return paint_sticks(
+    return draw_lines(
         torch.tensor(sticks, dtype=torch.float64).reshape(number, 2, 2),
         radius_px=torch.full((number,), radius, dtype=torch.float64),
         intensity=torch.ones(number, 1).double() if intensity is None else intensity.double(),

@@ -17,7 +17,7 @@ from motiontransfer.errors import MissingFileError, ParamsError, VideoError, Wei
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialise
-from motiontransfer.pose.normalization import normalize_pose
+from motiontransfer.pose.normalization import normalize_by_ankles
 from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.provenance.manifest import sha256_of
 from motiontransfer.provenance.verification import read_provenance
@@ -104,7 +104,7 @@ def test_the_poses_are_the_sources_in_the_targets_place():
     ben, ada = (
         read_statistics(Path(f"artifacts/statistics/{name}.json")) for name in ("ben", "ada")
     )
-    expected = normalize_pose(source, source=ben, target=ada)
+    expected = normalize_by_ankles(source, source=ben, target=ada)
     assert np.array_equal(read_keypoints(POSES).points, expected.points)
     assert not np.array_equal(expected.points, source.points)
 
