@@ -21,31 +21,29 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal
 
 from lightning_fabric import Fabric
 
-from motiontransfer.forensics.corruptions import CONDITIONS, EXACT
+from motiontransfer.forensics.corruptions import CORRUPTIONS, EXACT
 from motiontransfer.forensics.data import (
-    Division,
-    Footage,
-    Share,
-    TargetFootage,
-    divide,
-    project_footage,
-    seconds_of,
+    ProjectClips,
+    Split,
+    TargetClips,
+    both_sides,
+    project_clips,
+    split_clips,
 )
-from motiontransfer.forensics.evaluation import Scores, measure, score_stretches, try_detector
-from motiontransfer.forensics.model import DetectorConfig, Judged, TrainedDetector, write_detector
-from motiontransfer.forensics.predict import judge_video
-from motiontransfer.forensics.training import DetectorSettings, train_detector
+from motiontransfer.forensics.evaluation import Scores, evaluate, metrics, score_clips
+from motiontransfer.forensics.model import DetectorConfig, TrainedDetector, write_detector
+from motiontransfer.forensics.predict import predict_video
+from motiontransfer.forensics.training import TrainForensicsParams, train_detector
 from motiontransfer.params import Name, Transfer, load_section
 from motiontransfer.training.clips import HeldOut
-from motiontransfer.training.config import Schedule
 from motiontransfer.training.distributed import make_fabric
-from stages.train_forensics import TrainForensicsParams
 
 OTHER_RECIPE = "other_recipe"
+_DETECTORS: dict[str, Literal[1, 2]] = {"pair": 2, "frame": 1}
 
 _logger = logging.getLogger(__name__)
 
@@ -72,13 +70,15 @@ def main() -> None:
     fabric = make_fabric(precision=params.precision)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
         scratch = Path(folder)
-        footage = _footage(arguments.folders, params, fabric, scratch / "footage")
-        others = _footage(arguments.other_recipe, params, fabric, scratch / "other")
+        clips = _clips(arguments.folders, params, fabric, scratch / "clips")
+        others = _clips(arguments.other_recipe, params, fabric, scratch / "other")
         folds_of: dict[str, list[Fold]] = {}
-        for judged in get_args(Judged):
-            folds_of[judged] = [
-                _fold(footage, others, subject, judged, params, fabric, scratch / judged / subject)
-                for subject in [target.subject for target in footage.targets]
+        for name, input_frames in _DETECTORS.items():
+            folds_of[name] = [
+                _fold(
+                    clips, others, subject, input_frames, params, fabric, scratch / name / subject
+                )
+                for subject in [target.subject for target in clips.targets]
             ]
         print(_table(folds_of))  # noqa: T201
         print(_by_subject(folds_of))  # noqa: T201
@@ -86,87 +86,90 @@ def main() -> None:
             print(_false_alarms(folds_of["pair"], arguments.real, scratch))  # noqa: T201
 
 
-def _footage(
+def _clips(
     roots: Sequence[Path], params: TrainForensicsParams, fabric: Fabric, folder: Path
-) -> Footage:
+) -> ProjectClips:
     """Of several projects, those of one subject together."""
     parts = [
-        project_footage(
+        project_clips(
             root,
             fabric,
             targets=load_section(list[Name], "targets", path=root / "params.yaml"),
             transfers=load_section(dict[Name, Transfer], "transfers", path=root / "params.yaml"),
             face=params.face,
-            share=params.fill(Share, held_out=params.fill(HeldOut)),
+            held_out=params.fill(HeldOut),
+            max_frames=params.max_frames,
             folder=folder / str(index),
         )
         for index, root in enumerate(roots)
     ]
-    by_subject: dict[str, TargetFootage] = {}
+    by_subject: dict[str, TargetClips] = {}
     for target in (target for part in parts for target in part.targets):
         known = by_subject.get(target.subject)
-        by_subject[target.subject] = target if known is None else _together(known, target)
-    bystanders = {
-        (each.subject, each.clip, each.frames.start): each
+        by_subject[target.subject] = target if known is None else _merged(known, target)
+    unseen = {
+        (clip.subject, clip.video, clip.frames.start): clip
         for part in parts
-        for each in part.bystanders
-        if each.subject not in by_subject
+        for clip in part.unseen
+        if clip.subject not in by_subject
     }
-    return Footage(targets=list(by_subject.values()), bystanders=list(bystanders.values()))
+    return ProjectClips(targets=list(by_subject.values()), unseen=list(unseen.values()))
 
 
-def _together(one: TargetFootage, other: TargetFootage) -> TargetFootage:
-    return TargetFootage(
+def _merged(one: TargetClips, other: TargetClips) -> TargetClips:
+    return TargetClips(
         subject=one.subject,
-        earlier=[*one.earlier, *other.earlier],
-        later=[*one.later, *other.later],
+        training=[*one.training, *other.training],
+        held_out=[*one.held_out, *other.held_out],
         transfers=[*one.transfers, *other.transfers],
     )
 
 
 def _fold(
-    footage: Footage,
-    others: Footage,
+    clips: ProjectClips,
+    others: ProjectClips,
     subject: str,
-    judged: Judged,
+    input_frames: Literal[1, 2],
     params: TrainForensicsParams,
     fabric: Fabric,
     folder: Path,
 ) -> Fold:
-    division = _held_out(footage, subject)
+    split = _held_out(clips, subject)
     detector, _ = train_detector(
-        division.training,
-        division.calibration,
+        split.training,
+        split.calibration,
         fabric,
-        config=params.fill(DetectorConfig, judged=judged),
-        settings=params.fill(DetectorSettings),
-        schedule=params.fill(Schedule, num_steps=params.steps),
+        config=params.fill(DetectorConfig, input_frames=input_frames),
+        schedule=params.schedule,
+        crop_size=params.crop_size,
+        ema_decay=params.ema_decay,
         folder=folder,
     )
-    raw = try_detector(detector, division.test)
+    raw = evaluate(detector, split.test)
     for target in others.targets:
         if target.subject == subject:
-            fake = score_stretches(
-                detector.network,
-                [*seconds_of([*target.earlier, *target.later]).fake, *target.transfers],
-                encoding=CONDITIONS[EXACT],
-                max_height=detector.max_height,
+            fake = score_clips(
+                detector,
+                [*both_sides([*target.training, *target.held_out]).fake, *target.transfers],
+                corruption=CORRUPTIONS[EXACT],
                 description=f"test {OTHER_RECIPE}",
             )
             raw[OTHER_RECIPE] = Scores(real=raw[EXACT].real, fake=fake)
     scores_of = {name: _calibrated(detector, scores) for name, scores in raw.items()}
     for name, scores in scores_of.items():
-        row = measure(scores, threshold=0.0)
-        _logger.info("%s, %s held out, %s: %s", judged, subject, name, _cell(row, "auc"))
+        row = metrics(scores, threshold=0.0)
+        _logger.info(
+            "%d frames, %s held out, %s: %s", input_frames, subject, name, _cell(row, "auc")
+        )
     return Fold(subject=subject, detector=detector, scores_of=scores_of)
 
 
-def _held_out(footage: Footage, subject: str) -> Division:
-    last = [target for target in footage.targets if target.subject == subject]
-    known = [target for target in footage.targets if target.subject != subject]
+def _held_out(clips: ProjectClips, subject: str) -> Split:
+    last = [target for target in clips.targets if target.subject == subject]
+    known = [target for target in clips.targets if target.subject != subject]
     if not known:
         raise SystemExit(f"expected at least two subjects who are targets, got only {subject}")
-    return divide(replace(footage, targets=[*known, *last]))
+    return split_clips(replace(clips, targets=[*known, *last]))
 
 
 def _calibrated(detector: TrainedDetector, scores: Scores) -> Scores:
@@ -177,8 +180,8 @@ def _calibrated(detector: TrainedDetector, scores: Scores) -> Scores:
     return Scores(real=real, fake=fake)
 
 
-def _pooled(folds: Sequence[Fold], condition: str) -> Scores:
-    tested = [fold.scores_of[condition] for fold in folds if condition in fold.scores_of]
+def _pooled(folds: Sequence[Fold], corruption: str) -> Scores:
+    tested = [fold.scores_of[corruption] for fold in folds if corruption in fold.scores_of]
     return Scores(
         real=[second for scores in tested for second in scores.real],
         fake=[second for scores in tested for second in scores.fake],
@@ -187,26 +190,25 @@ def _pooled(folds: Sequence[Fold], condition: str) -> Scores:
 
 def _table(folds_of: dict[str, list[Fold]]) -> str:
     lines = [
-        "| condition | AUC, pair | AUC, frame | accuracy, pair | accuracy, frame "
+        "| corruption | AUC, pair | AUC, frame | accuracy, pair | accuracy, frame "
         "| pair: real called rendered | pair: rendered called real | seconds, real / rendered |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for condition in [*CONDITIONS, OTHER_RECIPE]:
-        if not any(condition in fold.scores_of for fold in folds_of["pair"]):
+    for corruption in [*CORRUPTIONS, OTHER_RECIPE]:
+        if not any(corruption in fold.scores_of for fold in folds_of["pair"]):
             continue
         rows = {
-            judged: measure(_pooled(folds, condition), threshold=0.0)
-            for judged, folds in folds_of.items()
+            name: metrics(_pooled(folds, corruption), threshold=0.0)
+            for name, folds in folds_of.items()
         }
         confusion, seconds = rows["pair"]["confusion"], rows["pair"]["seconds"]
-        cells = [_cell(rows[judged], name) for name in ("auc", "accuracy") for judged in rows]
+        cells = [_cell(row, name) for name in ("auc", "accuracy") for row in rows.values()]
         wrong = [
             f"{confusion[kind][error]} of {sum(confusion[kind].values())}"
-            for kind, error in (("real", "judged_fake"), ("fake", "judged_real"))
+            for kind, error in (("real", "predicted_fake"), ("fake", "predicted_real"))
         ]
-        lines.append(
-            f"| {' | '.join([condition, *cells, *wrong])} | {seconds['real']} / {seconds['fake']} |"
-        )
+        cells = [corruption, *cells, *wrong, f"{seconds['real']} / {seconds['fake']}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -221,7 +223,7 @@ def _by_subject(folds_of: dict[str, list[Fold]]) -> str:
         "|---|---|---|---|---|",
     ]
     for folds in zip(*folds_of.values(), strict=True):
-        rows = [measure(fold.scores_of[EXACT], threshold=0.0) for fold in folds]
+        rows = [metrics(fold.scores_of[EXACT], threshold=0.0) for fold in folds]
         cells = [f"{row[name]:.3f}" for name in ("auc", "accuracy") for row in rows]
         lines.append(f"| {' | '.join([folds[0].subject, *cells])} |")
     return "\n".join(lines)
@@ -238,7 +240,7 @@ def _false_alarms(folds: Sequence[Fold], clips: Sequence[Path], scratch: Path) -
         for fold in folds:
             weights = scratch / f"{fold.subject}.safetensors"
             write_detector(weights, fold.detector, trained_on={})
-            said = judge_video(clip, weights)
+            said = predict_video(clip, weights)
             alarms = sum(probability >= 0.5 for _, probability in said.per_second)
             low, high = said.interval
             cells.append(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from motiontransfer.errors import ParamsError
+from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Name, Section, Transfer, load_section
 from motiontransfer.pose.detectors.registry import load_detector
@@ -22,7 +23,6 @@ from stages.render import NormalizationParams, RenderParams
 from stages.report import PARAMS_OF_RESULTS, ReportParams
 from stages.train_face_cycle import TrainFaceCycleParams
 from stages.train_face_gan import TrainFaceGanParams
-from stages.train_forensics import TrainForensicsParams
 from stages.train_gan import TrainGanParams
 
 SECTIONS = {

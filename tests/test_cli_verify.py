@@ -14,7 +14,7 @@ from motiontransfer.errors import VideoError, WeightsError
 from motiontransfer.forensics.model import (
     Calibration,
     DetectorConfig,
-    SynthesisDetector,
+    FramePairDetector,
     TrainedDetector,
     write_detector,
 )
@@ -29,7 +29,7 @@ from tests.provenance.signing import (
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Prediction:
     """Stands in for the detector's."""
 
     synthesised: float
@@ -56,11 +56,11 @@ def verify(monkeypatch, capsys, *arguments):
     return status, told.out + told.err
 
 
-def with_detector(monkeypatch, judgement, weights="artifacts/forensics/detector.safetensors"):
+def with_detector(monkeypatch, prediction, weights="artifacts/forensics/detector.safetensors"):
     """Put a detector where the command looks for it; return what it is asked."""
     asked = []
     module = ModuleType("motiontransfer.forensics.predict")
-    module.judge_video = lambda path, weights: asked.append((path, weights)) or judgement
+    module.predict_video = lambda path, weights: asked.append((path, weights)) or prediction
     monkeypatch.setitem(sys.modules, module.__name__, module)
     Path(weights).parent.mkdir(parents=True, exist_ok=True)
     Path(weights).touch()
@@ -146,10 +146,10 @@ def test_faults_are_told_in_one_line(arguments, message, signed, monkeypatch, ca
 def test_a_detectors_opinion_is_told_with_how_sure_it_is(
     interval, verdict, signed, monkeypatch, capsys
 ):
-    judgement = Judgement(
+    prediction = Prediction(
         synthesised=0.75, interval=interval, per_second=[(0.0, 0.5), (1.0, 1.0)], frames=31
     )
-    asked = with_detector(monkeypatch, judgement)
+    asked = with_detector(monkeypatch, prediction)
     status, told = verify(monkeypatch, capsys, signed)
     assert status == 0
     assert asked == [(Path("v.mp4"), Path("artifacts/forensics/detector.safetensors"))]
@@ -161,8 +161,8 @@ def test_a_detectors_opinion_is_told_with_how_sure_it_is(
 
 
 def test_a_detector_can_be_named_and_changes_no_status(signed, monkeypatch, capsys):
-    judgement = Judgement(synthesised=0.9, interval=(0.8, 1.0), per_second=[], frames=8)
-    asked = with_detector(monkeypatch, judgement, "mine.safetensors")
+    prediction = Prediction(synthesised=0.9, interval=(0.8, 1.0), per_second=[], frames=8)
+    asked = with_detector(monkeypatch, prediction, "mine.safetensors")
     assert "detector  no opinion: there is none here" in verify(monkeypatch, capsys, signed)[1]
     assert not asked
     unsigned = unsigned_video(Path("u.mp4"))
@@ -178,10 +178,12 @@ def test_a_detector_that_cannot_say_does_not_hide_what_the_manifest_says(
 ):
     with_detector(monkeypatch, None)
 
-    def judge_video(path, weights):
+    def predict_video(path, weights):
         raise kind("v.mp4: nothing moves in it")
 
-    monkeypatch.setattr(sys.modules["motiontransfer.forensics.predict"], "judge_video", judge_video)
+    monkeypatch.setattr(
+        sys.modules["motiontransfer.forensics.predict"], "predict_video", predict_video
+    )
     status, told = verify(monkeypatch, capsys, signed)
     assert status == 0
     assert "unaltered since it was signed" in told
@@ -194,9 +196,9 @@ def test_a_detector_that_cannot_say_does_not_hide_what_the_manifest_says(
 def test_the_real_detector_is_asked(signed, monkeypatch, capsys):
     """Untrained: what it says is nothing, but how it is asked and told is all there."""
     torch.manual_seed(0)
-    config = DetectorConfig(judged="pair", num_filters=4, num_downsamplings=2)
+    config = DetectorConfig(input_frames=2, num_filters=4, num_downsamplings=2)
     detector = TrainedDetector(
-        network=SynthesisDetector(config),
+        network=FramePairDetector(config),
         config=config,
         calibration=Calibration(slope=0.0, offset=0.0),
         max_height=48,
@@ -210,8 +212,8 @@ def test_the_real_detector_is_asked(signed, monkeypatch, capsys):
 
 
 def test_programs_get_json(signed, monkeypatch, capsys):
-    judgement = Judgement(synthesised=0.9, interval=(0.8, 1.0), per_second=[(0.0, 0.9)], frames=8)
-    with_detector(monkeypatch, judgement)
+    prediction = Prediction(synthesised=0.9, interval=(0.8, 1.0), per_second=[(0.0, 0.9)], frames=8)
+    with_detector(monkeypatch, prediction)
     status, told = verify(monkeypatch, capsys, signed, "--json")
     content = json.loads(told)
     assert status == 0

@@ -19,7 +19,7 @@ from motiontransfer.errors import (
 from motiontransfer.params import load_section
 
 if TYPE_CHECKING:
-    from motiontransfer.forensics.predict import Judgement
+    from motiontransfer.forensics.predict import Prediction
 
 
 def inspect(
@@ -166,17 +166,17 @@ def verify(
     from motiontransfer.provenance.verification import provenance_lines, read_provenance
 
     provenance = read_provenance(video, trusted=trust)
-    judgement, silence = _judge(video, detector)
+    prediction, silence = _judge(video, detector)
     if as_json:
         content = {
             "video": str(video),
             "provenance": asdict(provenance) if provenance else None,
-            "detector": asdict(judgement) if judgement else None,
+            "detector": asdict(prediction) if prediction else None,
             "no_opinion": silence,
         }
         typer.echo(json.dumps(content, indent=2))
     else:
-        opinion = _opinion(judgement) if judgement else [f"  detector  no opinion: {silence}"]
+        opinion = _opinion(prediction) if prediction else [f"  detector  no opinion: {silence}"]
         typer.echo("\n".join([str(video), *provenance_lines(provenance), *opinion]))
     if provenance is None:
         raise typer.Exit(_STATUS_UNSIGNED)
@@ -185,17 +185,17 @@ def verify(
         raise typer.Exit(_STATUS_NOT_CREDIBLE)
 
 
-def _judge(video: Path, weights: Path | None) -> "tuple[Judgement | None, str | None]":
+def _judge(video: Path, weights: Path | None) -> "tuple[Prediction | None, str | None]":
     """What the detector says, or why it says nothing."""
     if weights is not None and not weights.exists():
         raise MissingFileError(f"{weights}: no such weights file; expected a forensics detector")
     if not (weights or _DETECTOR).exists():
         return None, f"there is none here: {_DETECTOR}; `detectors` in params.yaml has one trained"
     # Imported here: it loads PyTorch, which takes seconds, and reading a manifest does without it.
-    from motiontransfer.forensics.predict import judge_video
+    from motiontransfer.forensics.predict import predict_video
 
     try:
-        return judge_video(video, weights or _DETECTOR), None
+        return predict_video(video, weights or _DETECTOR), None
     except (
         DamagedFileError,
         VideoError,
@@ -204,16 +204,16 @@ def _judge(video: Path, weights: Path | None) -> "tuple[Judgement | None, str | 
         return None, str(error)
 
 
-def _opinion(judgement: "Judgement") -> list[str]:
+def _opinion(prediction: "Prediction") -> list[str]:
     """Lines of the table: the verdict, how sure, and a bar for each second."""
-    low, high = judgement.interval  # a verdict is one that even odds lie outside of
+    low, high = prediction.interval  # a verdict is one that even odds lie outside of
     verdict = "synthesised" if low > 0.5 else "real" if high < 0.5 else "undecided"
     head = (
-        f"  detector  {verdict}: probability {judgement.synthesised:.2f} that it was synthesised,"
-        f" 95 % interval over its seconds {low:.2f} to {high:.2f}, {judgement.frames} frames"
+        f"  detector  {verdict}: probability {prediction.synthesised:.2f} that it was synthesised,"
+        f" 95 % interval over its seconds {low:.2f} to {high:.2f}, {prediction.frames} frames"
     )
     bars = [
         f"  {second:6.1f} s  {score:.2f}  {'█' * round(score * _BAR_CHARACTERS)}"
-        for second, score in judgement.per_second
+        for second, score in prediction.per_second
     ]
     return [head, *bars]

@@ -1,7 +1,11 @@
-"""Real/fake pairs for forensics: footage of a project, splits by frames or by subject."""
+"""Real/fake pairs of one-second clips: a project's videos, rendered again, and their split.
+
+A fake clip is rendered from the poses of its real one, so that both show the same motion.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from motiontransfer.errors import MissingFileError, TrainingError
-from motiontransfer.forensics.corruptions import Frames, Stretch, cut, draw_view, spread
+from motiontransfer.forensics.corruptions import Frames, draw_augmentation
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
@@ -21,335 +25,314 @@ from motiontransfer.training.data import FrameCache
 from motiontransfer.video.frame_store import FrameStore, FrameWriter
 from motiontransfer.video.tensors import frames_to_tensor
 
-_DRAWS_OF_EACH = 1000  # before chance repeats itself
+_ITEMS_PER_CLIP = 1000  # augmentations before they repeat
 _ENCODED_FRAMES = 6  # some of which are predicted from others, as in any video
-_PAIRS_OF_EACH = 2
+_FRAME_PAIRS_PER_ITEM = 2
+_WARMUP_FRAMES = 2  # the first frame has no previous one to be rendered from, and looks it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Twins:
-    """The same second twice: as it was filmed, and rendered from its poses."""
+class Clip:
+    """About a second of consecutive frames of a video."""
 
-    real: Stretch
-    fake: Stretch
+    subject: str
+    """Whose appearance it shows."""
+
+    video: str
+    """Name of the video, unique for a subject."""
+
+    path: Path
+    """The video file or frame store."""
+
+    frames: range
+    """Indices; at least two."""
+
+    def read(self) -> Frames:
+        """Read the frames.
+
+        Raises:
+            MissingFileError: no such video.
+            VideoError: a frame is missing or damaged.
+        """
+        with FrameStore(self.path) as store:
+            return np.stack(list(store.frames(self.frames.start, self.frames.stop)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TwinBatch:
-    """Pairs of consecutive frames; those at the same place are twins."""
+class ClipPair:
+    """The same second as it was filmed, and rendered from its poses."""
+
+    real: Clip
+    fake: Clip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSet:
+    """Real and fake clips."""
+
+    real: Sequence[Clip]
+    fake: Sequence[Clip]
+
+    @property
+    def description(self) -> dict[str, object]:
+        """Names of the videos and numbers of clips, for the metrics."""
+        return {
+            "real": sorted({f"{clip.subject}/{clip.video}" for clip in self.real}),
+            "fake": sorted({f"{clip.subject}/{clip.video}" for clip in self.fake}),
+            "seconds": {"real": len(self.real), "fake": len(self.fake)},
+        }
+
+
+def both_sides(pairs: Sequence[ClipPair]) -> ClipSet:
+    """Return the real and the fake clips of pairs."""
+    return ClipSet(real=[pair.real for pair in pairs], fake=[pair.fake for pair in pairs])
+
+
+def one_second_ranges(frames: range, *, frame_rate: Fraction) -> list[range]:
+    """Cut frames into seconds, each with the first frame of the next; the last may be shorter."""
+    step = max(1, round(frame_rate))
+    starts = range(frames.start, frames.stop - 1, step)
+    return [range(start, min(start + step + 1, frames.stop)) for start in starts]
+
+
+def subsample(ranges: Sequence[range], *, max_frames: int) -> list[range]:
+    """Choose evenly spaced ranges with about so many frames; all where they have no more."""
+    total = sum(len(frames) for frames in ranges)
+    count = max(1, len(ranges) * max_frames // max(total, 1))
+    if count >= len(ranges):
+        return list(ranges)
+    indices = np.linspace(0, len(ranges) - 1, count).round().astype(int)
+    return [ranges[int(index)] for index in indices]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramePairBatch:
+    """Pairs of consecutive frames, as many real as fake, in the same order."""
 
     real: Float[Tensor, "pairs 2 3 crop_size crop_size"]
     fake: Float[Tensor, "pairs 2 3 crop_size crop_size"]
 
-    def to(self, device: torch.device) -> "TwinBatch":
-        """Copy to a device; from pinned memory it goes on by itself."""
-        return TwinBatch(
-            real=self.real.to(device, non_blocking=True),
-            fake=self.fake.to(device, non_blocking=True),
-        )
 
+class RealFakeDataset:
+    """Frame pairs of every clip pair many times over, augmented differently each time."""
 
-class TwinDataset:
-    """Every second of the twins many times over, seen differently each time."""
-
-    def __init__(self, twins: Sequence[Twins], *, crop_size: int, seed: int) -> None:
-        self._twins, self._crop_size, self._seed = list(twins), crop_size, seed
-        paths = sorted({each.path for pair in twins for each in (pair.real, pair.fake)})
+    def __init__(self, pairs: Sequence[ClipPair], *, crop_size: int, seed: int) -> None:
+        self._pairs, self._crop_size, self._seed = list(pairs), crop_size, seed
+        paths = sorted({clip.path for pair in pairs for clip in (pair.real, pair.fake)})
         self._store_of = {path: index for index, path in enumerate(paths)}
         self._frames = FrameCache(paths)
 
     def __len__(self) -> int:
-        return len(self._twins) * _DRAWS_OF_EACH
+        return len(self._pairs) * _ITEMS_PER_CLIP
 
-    def batch(self, indices: Iterable[int]) -> TwinBatch:
-        """Read the items with these indices; each gives the same number of pairs."""
+    def batch(self, indices: Iterable[int]) -> FramePairBatch:
+        """Read the items with these indices; each has the same number of frame pairs."""
         items = [self._item(index) for index in indices]
-        return TwinBatch(
+        return FramePairBatch(
             real=torch.cat([real for real, _ in items]),
             fake=torch.cat([fake for _, fake in items]),
         )
 
     def _item(self, index: int) -> tuple[Tensor, Tensor]:
-        draws = np.random.default_rng([self._seed, index])
-        twins = self._twins[index % len(self._twins)]
-        num_frames = len(twins.real.frames)
+        rng = np.random.default_rng([self._seed, index])
+        pair = self._pairs[index % len(self._pairs)]
+        num_frames = len(pair.real.frames)
         count = min(num_frames, _ENCODED_FRAMES)
-        first = int(draws.integers(num_frames - count + 1))
-        real = self._read(twins.real, first, count)
-        fake = self._read(twins.fake, first, count)
-        view = draw_view(real, fake, crop_size=self._crop_size, draws=draws)
-        starts = draws.choice(count - 1, _PAIRS_OF_EACH, replace=count <= _PAIRS_OF_EACH).tolist()
-        return _pairs(view.of(real), starts), _pairs(view.of(fake), starts)
+        first = int(rng.integers(num_frames - count + 1))
+        real, fake = (self._read(clip, first, count) for clip in (pair.real, pair.fake))
+        augmentation = draw_augmentation(real, fake, crop_size=self._crop_size, rng=rng)
+        has_too_few = count <= _FRAME_PAIRS_PER_ITEM
+        starts = rng.choice(count - 1, _FRAME_PAIRS_PER_ITEM, replace=has_too_few).tolist()
+        real, fake = (frames_to_tensor(list(augmentation.apply(each))) for each in (real, fake))
+        return (
+            torch.stack([real[start : start + 2] for start in starts]),
+            torch.stack([fake[start : start + 2] for start in starts]),
+        )
 
-    def _read(self, stretch: Stretch, first: int, count: int) -> Frames:
-        store = self._store_of[stretch.path]
-        chosen = stretch.frames[first : first + count]
-        return np.stack([self._frames[store, index] for index in chosen])
-
-
-def _pairs(frames: Frames, starts: Sequence[int]) -> Float[Tensor, "pairs 2 3 height width"]:
-    tensor = frames_to_tensor(list(frames))
-    return torch.stack([tensor[start : start + 2] for start in starts])
-
-
-_LEAD_IN_FRAMES = 2  # the first frame is made from nothing, and looks it
+    def _read(self, clip: Clip, first: int, count: int) -> Frames:
+        store = self._store_of[clip.path]
+        return np.stack([self._frames[store, k] for k in clip.frames[first : first + count]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """Which frames of a clip are used, and for what."""
-
-    held_out: HeldOut
-    """How a clip's later part, for calibration and tests, is cut off."""
-
-    max_frames: int
-    """About how many frames of a clip are used, of both parts together."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetFootage:
-    """Someone whose appearance was learnt, filmed and rendered."""
+class TargetClips:
+    """Clips of a subject whose appearance was learnt."""
 
     subject: str
-    earlier: Sequence[Twins]
-    """Of the part of each clip that may be trained on."""
-    later: Sequence[Twins]
-    """Of the part that is held out."""
-    transfers: Sequence[Stretch]
-    """Rendered with somebody else's motion."""
+    training: Sequence[ClipPair]
+    """Of the part of each video that may be trained on."""
+    held_out: Sequence[ClipPair]
+    transfers: Sequence[Clip]
+    """Rendered with another subject's motion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Footage:
-    """All of a project."""
+class ProjectClips:
+    """All clips of a project."""
 
-    targets: Sequence[TargetFootage]
-    bystanders: Sequence[Stretch]
-    """Filmed; of subjects whose appearance nobody learnt."""
+    targets: Sequence[TargetClips]
+    unseen: Sequence[Clip]
+    """Filmed; of subjects whose appearance no network has learnt."""
 
 
-def project_footage(
+def project_clips(
     root: Path,
     fabric: Fabric,
     *,
     targets: Sequence[str],
     transfers: Mapping[str, Transfer],
     face: FaceMode,
-    share: Share,
+    held_out: HeldOut,
+    max_frames: int,
     folder: Path,
-) -> Footage:
-    """Render what is missing in `folder`, and say what there is.
+) -> ProjectClips:
+    """List a project's clips, and render those that are missing in `folder`.
 
     Args:
         root: the project, with its artifacts.
-        folder: where rendered frames are kept; a file that is there is whole and is kept.
+        max_frames: about how many frames of a video are used, of both parts together.
+        folder: of the rendered frames; a file that is there is complete and is kept.
 
     Raises:
         MissingFileError: an artifact is not there.
     """
-    sources = {(names.source_subject, names.source) for names in transfers.values()}
-    bystanders = [
-        stretch
-        for subject, clip in sorted(sources)
-        if subject not in targets
-        for stretch in _filmed(root, subject, clip, share)
-    ]
-    return Footage(
-        targets=[
-            _target_footage(
-                root,
-                load_renderer(root / "artifacts/models" / target, fabric, face=face),
-                target,
-                [name for name, names in sorted(transfers.items()) if names.target == target],
-                share=share,
-                folder=folder,
-            )
-            for target in targets
-        ],
-        bystanders=bystanders,
+    artifacts = root / "artifacts"
+    unseen = []
+    for subject, video in sorted(
+        {(each.source_subject, each.source) for each in transfers.values()}
+    ):
+        if subject not in targets:
+            path = artifacts / "frames" / subject / video / "frames.mkv"
+            with FrameStore(path) as store:
+                seconds = one_second_ranges(range(len(store)), frame_rate=store.frame_rate)
+            unseen += _clips(subject, video, path, subsample(seconds, max_frames=max_frames))
+    target_clips = []
+    for target in targets:
+        renderer = load_renderer(artifacts / "models" / target, fabric, face=face)
+        training, later = [], []
+        for video in read_target_clips(
+            artifacts / "frames" / target, artifacts / "keypoints" / target, held_out
+        ):
+            path = folder / f"{target}_{video.name}.mkv"
+            pairs = _clip_pairs(video, target, renderer, path, max_frames=max_frames)
+            training += pairs[0]
+            later += pairs[1]
+        rendered = []
+        for name in sorted(name for name, each in transfers.items() if each.target == target):
+            poses = read_keypoints(artifacts / f"poses/{name}.parquet")
+            seconds = one_second_ranges(range(poses.num_frames), frame_rate=poses.frame_rate)
+            path = folder / f"{name}.mkv"
+            ranges = _render(renderer, poses, subsample(seconds, max_frames=max_frames), path)
+            rendered += _clips(target, name, path, ranges)
+        target_clips.append(
+            TargetClips(subject=target, training=training, held_out=later, transfers=rendered)
+        )
+    return ProjectClips(targets=target_clips, unseen=unseen)
+
+
+def _clip_pairs(
+    video: TargetClip, target: str, renderer: Renderer, path: Path, *, max_frames: int
+) -> tuple[list[ClipPair], list[ClipPair]]:
+    """Pairs of the video's training part and of its held-out part, rendered to `path`."""
+    total = len(video.training) + len(video.held_out)
+    training, held_out = (
+        subsample(
+            one_second_ranges(part, frame_rate=video.keypoints.frame_rate),
+            max_frames=max_frames * len(part) // total,
+        )
+        for part in (video.training, video.held_out)
     )
+    ranges = [*training, *held_out]
+    real = _clips(target, video.name, video.frames, ranges)
+    fake = _clips(target, video.name, path, _render(renderer, video.keypoints, ranges, path))
+    pairs = [ClipPair(real=one, fake=other) for one, other in zip(real, fake, strict=True)]
+    return pairs[: len(training)], pairs[len(training) :]
 
 
-def input_files(
-    root: Path, *, targets: Sequence[str], transfers: Mapping[str, Transfer]
-) -> list[Path]:
-    """Every file whose bytes decide what `project_footage` gives.
+def _clips(subject: str, video: str, path: Path, ranges: Sequence[range]) -> list[Clip]:
+    return [Clip(subject=subject, video=video, path=path, frames=frames) for frames in ranges]
+
+
+def _render(
+    renderer: Renderer, poses: Keypoints, ranges: Sequence[range], path: Path
+) -> list[range]:
+    """Render ranges of frames one after the other; return the indices of each in the file."""
+    stops = np.cumsum([len(frames) for frames in ranges]).tolist()
+    rendered = [range(stop - len(frames), stop) for frames, stop in zip(ranges, stops, strict=True)]
+    if path.exists():
+        return rendered
+    with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
+        for frames in track(ranges, f"render {path.stem}", total=len(ranges)):
+            start = max(frames.start - _WARMUP_FRAMES, 0)
+            part = slice(start, frames.stop)
+            shown = replace(poses, points=poses.points[part], score=poses.score[part], filled=None)
+            for index, frame in enumerate(render_poses(renderer, shown), start):
+                if index >= frames.start:
+                    writer.write(frame)
+    return rendered
+
+
+def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) -> list[Path]:
+    """Return every file of this project whose bytes decide what `project_clips` gives.
 
     Raises:
         MissingFileError: the poses of a transfer are not there.
     """
-    artifacts = root / "artifacts"
-    subjects = sorted({*targets, *(names.source_subject for names in transfers.values())})
+    artifacts = Path("artifacts")
+    subjects = sorted({*targets, *(each.source_subject for each in transfers.values())})
     poses = [artifacts / f"poses/{name}.parquet" for name in sorted(transfers)]
     for path in poses:
         if not path.exists():
             raise MissingFileError(f"{path}: missing; `dvc repro` renders the transfer")
+    folders = [artifacts / kind / name for kind in ("keypoints", "models") for name in targets]
     return [
         *(
             path
             for name in subjects
             for path in sorted((artifacts / "frames" / name).rglob("*.mkv"))
         ),
-        *(path for name in targets for path in sorted((artifacts / "keypoints" / name).glob("*"))),
-        *(path for name in targets for path in sorted((artifacts / "models" / name).glob("*"))),
+        *(path for folder in folders for path in sorted(folder.glob("*"))),
         *poses,
     ]
 
 
-def _target_footage(
-    root: Path,
-    renderer: Renderer,
-    target: str,
-    transfers: Sequence[str],
-    *,
-    share: Share,
-    folder: Path,
-) -> TargetFootage:
-    clips = read_target_clips(
-        root / "artifacts/frames" / target, root / "artifacts/keypoints" / target, share.held_out
-    )
-    parts: list[list[Twins]] = [[], []]
-    for clip in clips:
-        for part, twins in zip(parts, _twins(clip, target, renderer, share, folder), strict=True):
-            part += twins
-    rendered = []
-    for name in transfers:
-        poses = read_keypoints(root / f"artifacts/poses/{name}.parquet")
-        chosen = spread(
-            cut(range(poses.num_frames), frame_rate=poses.frame_rate), max_frames=share.max_frames
-        )
-        path = folder / f"{name}.mkv"
-        rendered += [
-            Stretch(subject=target, clip=name, path=path, frames=frames)
-            for frames in _rendered(renderer, poses, chosen, path)
-        ]
-    earlier, later = parts
-    return TargetFootage(subject=target, earlier=earlier, later=later, transfers=rendered)
-
-
-def _twins(
-    clip: TargetClip, target: str, renderer: Renderer, share: Share, folder: Path
-) -> tuple[list[Twins], list[Twins]]:
-    """Twins of the part that may be trained on, and of the later part."""
-    rate, total = clip.keypoints.frame_rate, len(clip.training) + len(clip.held_out)
-    chosen = [
-        spread(cut(part, frame_rate=rate), max_frames=share.max_frames * len(part) // total)
-        for part in (clip.training, clip.held_out)
-    ]
-    path = folder / f"{target}_{clip.name}.mkv"
-    seconds = [*chosen[0], *chosen[1]]
-    twins = [
-        Twins(
-            real=Stretch(subject=target, clip=clip.name, path=clip.frames, frames=filmed),
-            fake=Stretch(subject=target, clip=clip.name, path=path, frames=made),
-        )
-        for filmed, made in zip(
-            seconds, _rendered(renderer, clip.keypoints, seconds, path), strict=True
-        )
-    ]
-    return twins[: len(chosen[0])], twins[len(chosen[0]) :]
-
-
-def _rendered(
-    renderer: Renderer, poses: Keypoints, chosen: Sequence[range], path: Path
-) -> list[range]:
-    """Render stretches one after the other into a frame store; return where each lies in it."""
-    lengths = [len(frames) for frames in chosen]
-    places = [range(sum(lengths[:k]), sum(lengths[: k + 1])) for k in range(len(lengths))]
-    if path.exists():
-        return places
-    with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
-        for frames in track(chosen, f"render {path.stem}", total=len(chosen)):
-            start = max(frames.start - _LEAD_IN_FRAMES, 0)
-            shown = slice(start, frames.stop)
-            part = replace(poses, points=poses.points[shown], score=poses.score[shown], filled=None)
-            for index, frame in enumerate(render_poses(renderer, part), start):
-                if index >= frames.start:
-                    writer.write(frame)
-    return places
-
-
-def _filmed(root: Path, subject: str, clip: str, share: Share) -> list[Stretch]:
-    path = root / "artifacts/frames" / subject / clip / "frames.mkv"
-    with FrameStore(path) as store:
-        seconds = cut(range(len(store)), frame_rate=store.frame_rate)
-    return [
-        Stretch(subject=subject, clip=clip, path=path, frames=frames)
-        for frames in spread(seconds, max_frames=share.max_frames)
-    ]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seconds:
-    """Filmed and rendered seconds."""
+class Split:
+    """Disjoint clips for training, calibration and test."""
 
-    real: Sequence[Stretch]
-    fake: Sequence[Stretch]
-
-    @property
-    def description(self) -> dict[str, object]:
-        """For people: whose they are, and how many."""
-        return {
-            "real": sorted({f"{each.subject}/{each.clip}" for each in self.real}),
-            "fake": sorted({f"{each.subject}/{each.clip}" for each in self.fake}),
-            "seconds": {"real": len(self.real), "fake": len(self.fake)},
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Division:
-    """What is used for what."""
-
-    training: Sequence[Twins]
-    calibration: Sequence[Twins]
-    test: Seconds
+    training: Sequence[ClipPair]
+    calibration: Sequence[ClipPair]
+    test: ClipSet
     held_out_subject: str | None
-    """Tested on and not trained on; None where there is only one target."""
+    """In the test set only; None where there is only one target."""
 
 
-def divide(footage: Footage) -> Division:
+def split_clips(project: ProjectClips) -> Split:
     """Hold out the last target if there is another, else the later part of the only one.
 
     Raises:
         TrainingError: nothing is left to train on, or to calibrate on.
     """
-    *known, last = footage.targets
+    *known, last = project.targets
     if known:
-        return _division(known, [*last.earlier, *last.later], last, footage, last.subject)
-    middle = (len(last.later) + 1) // 2
-    only = TargetFootage(
-        subject=last.subject,
-        earlier=last.earlier,
-        later=last.later[:middle],
-        transfers=last.transfers,
-    )
-    return _division([only], last.later[middle:], last, footage, None)
-
-
-def seconds_of(twins: Sequence[Twins]) -> Seconds:
-    """Both sides of twins."""
-    return Seconds(real=[each.real for each in twins], fake=[each.fake for each in twins])
-
-
-def _division(
-    known: Sequence[TargetFootage],
-    tested: Sequence[Twins],
-    last: TargetFootage,
-    footage: Footage,
-    held_out_subject: str | None,
-) -> Division:
-    training = [twins for target in known for twins in target.earlier]
-    calibration = [twins for target in known for twins in target.later]
+        training = [pair for target in known for pair in target.training]
+        calibration = [pair for target in known for pair in target.held_out]
+        tested = [*last.training, *last.held_out]
+    else:
+        middle = (len(last.held_out) + 1) // 2
+        training, calibration = last.training, last.held_out[:middle]
+        tested = last.held_out[middle:]
     if not (training and calibration):
+        subjects = ", ".join(target.subject for target in known or [last])
         raise TrainingError(
             f"expected seconds to train the detector and others to calibrate it on, got "
-            f"{len(training)} and {len(calibration)} of {', '.join(t.subject for t in known)}; use "
-            "longer clips, change train_forensics.held_out_fraction, or take it out of `detectors`"
+            f"{len(training)} and {len(calibration)} of {subjects}; use longer clips, change "
+            "train_forensics.held_out_fraction, or take it out of `detectors`"
         )
-    twins = seconds_of(tested)
-    return Division(
+    test = both_sides(tested)
+    return Split(
         training=training,
         calibration=calibration,
-        test=Seconds(real=[*twins.real, *footage.bystanders], fake=[*twins.fake, *last.transfers]),
-        held_out_subject=held_out_subject,
+        test=ClipSet(real=[*test.real, *project.unseen], fake=[*test.fake, *last.transfers]),
+        held_out_subject=last.subject if known else None,
     )

@@ -17,19 +17,17 @@ from torch.nn import functional
 from motiontransfer.errors import TrainingError
 from motiontransfer.training.weights import described, load_weights, read_description, write_weights
 
-Judged = Literal["pair", "frame"]
-
-_RESIDUAL_GAIN = 8.0  # of what a blur takes away, which is small
-_STILL = 2 / 127.5  # two levels of 255: noise and compression change that much anyway
-_STILL_WEIGHT = 1e-6  # only where nothing moves anywhere does it count
+_RESIDUAL_GAIN = 8.0  # the high frequencies of a frame are small
+_MOTION_THRESHOLD = 2 / 127.5  # two levels of 255: noise and compression change that much anyway
+_MIN_WEIGHT = 1e-6  # matters only where nothing moves anywhere
 _BLUR = (1.0, 4.0, 6.0, 4.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorConfig:
-    """All that decides the shapes of a detector."""
+    """All that determines the shapes of a detector."""
 
-    judged: Judged
+    input_frames: Literal[1, 2]
     """Both frames of a pair, or, as a baseline, only the second."""
 
     num_filters: int
@@ -39,38 +37,37 @@ class DetectorConfig:
     """Layers of stride 2; each is followed by one of stride 1."""
 
 
-class SynthesisDetector(nn.Module):
-    """Judges pairs of consecutive frames of any size."""
+class FramePairDetector(nn.Module):
+    """CNN on the high frequencies of two consecutive frames of any size."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
-        self.judged = config.judged
+        self.input_frames = config.input_frames
         widths = [config.num_filters * 2**level for level in range(config.num_downsamplings)]
-        in_channels = {"pair": 6, "frame": 3}[config.judged]
         layers: list[nn.Module] = []
-        for narrow, wide in pairwise((in_channels, *widths)):
-            layers += [nn.Conv2d(narrow, wide, 3, 2, 1), nn.LeakyReLU(0.2)]
-            layers += [nn.Conv2d(wide, wide, 3, 1, 1), nn.LeakyReLU(0.2)]
+        for in_channels, channels in pairwise((3 * config.input_frames, *widths)):
+            layers += [nn.Conv2d(in_channels, channels, 3, 2, 1), nn.LeakyReLU(0.2)]
+            layers += [nn.Conv2d(channels, channels, 3, 1, 1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 1))
         blur = torch.tensor(_BLUR) / sum(_BLUR)
         self.blur: Tensor
         self.register_buffer("blur", torch.outer(blur, blur).repeat(3, 1, 1, 1), persistent=False)
 
     def forward(self, pairs: Float[Tensor, "batch 2 3 height width"]) -> Float[Tensor, " batch"]:
-        """Score each pair: the mean over its places, weighted by how much they move."""
-        logits = self.places(pairs)
-        weights = movement(pairs, (logits.shape[1], logits.shape[2])) + _STILL_WEIGHT
+        """Logit of each pair: the mean of its logit map, weighted by motion."""
+        logits = self.logit_map(pairs)
+        weights = motion_map(pairs, (logits.shape[1], logits.shape[2])) + _MIN_WEIGHT
         return (logits.float() * weights).sum((1, 2)) / weights.sum((1, 2))
 
-    def places(
+    def logit_map(
         self, pairs: Float[Tensor, "batch 2 3 height width"]
     ) -> Float[Tensor, "batch rows columns"]:
-        """Score each place of each pair."""
-        times = {"pair": (0, 1), "frame": (1,)}[self.judged]
-        seen = torch.cat([self._residual(pairs[:, time]) for time in times], dim=1)
-        return self.layers(seen)[:, 0]
+        """Logits of the receptive fields of each pair."""
+        frames = range(2 - self.input_frames, 2)
+        residuals = [self._high_frequencies(pairs[:, index]) for index in frames]
+        return self.layers(torch.cat(residuals, dim=1))[:, 0]
 
-    def _residual(
+    def _high_frequencies(
         self, frames: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch 3 height width"]:
         padded = functional.pad(frames, (2, 2, 2, 2), mode="replicate")
@@ -79,40 +76,39 @@ class SynthesisDetector(nn.Module):
 
 @torch.no_grad()
 def initialise_detector(module: nn.Module) -> None:
-    """Draw convolution weights by He et al. 2015; nothing in between normalises."""
+    """Draw convolution weights by He et al. 2015; there are no normalisation layers."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, 0.2)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
 
-def movement(
+def motion_map(
     pairs: Float[Tensor, "batch 2 3 height width"], size: tuple[int, int]
 ) -> Float[Tensor, "batch rows columns"]:
-    """How much each of rows x columns places changes from frame to frame; 0 where it is still."""
+    """Mean change of brightness in each of rows x columns cells; 0 below noise."""
     change = (pairs[:, 1] - pairs[:, 0]).mean(1).abs().float()
-    return functional.adaptive_avg_pool2d(change, size).sub(_STILL).clamp(min=0)
+    return functional.adaptive_avg_pool2d(change, size).sub(_MOTION_THRESHOLD).clamp(min=0)
 
 
-def moves(pairs: Float[Tensor, "batch 2 3 height width"]) -> Bool[Tensor, " batch"]:
+def has_motion(pairs: Float[Tensor, "batch 2 3 height width"]) -> Bool[Tensor, " batch"]:
     """Whether anything moves between the frames of each pair."""
     height, width = pairs.shape[3:]
-    places = movement(pairs, (-(-height // 8), -(-width // 8)))
-    return places.flatten(1).amax(1) > 0
+    return motion_map(pairs, (-(-height // 8), -(-width // 8))).flatten(1).amax(1) > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The probability that a second was rendered: expit(slope * logit + offset)."""
+    """Platt scaling: the probability of a rendered second is expit(slope * logit + offset)."""
 
     slope: float
-    """At least 0; 0: the detector knows nothing, and every probability is a half."""
+    """At least 0; 0 where logits tell nothing, and every probability is a half."""
 
     offset: float
 
     @property
     def threshold(self) -> float:
-        """The logit from which on something is rather rendered than not."""
+        """The logit of probability one half."""
         return -self.offset / self.slope if self.slope else float("inf")
 
     def probability(
@@ -128,11 +124,11 @@ def fit_calibration(
     *,
     num_seconds: int,
 ) -> Calibration:
-    """Fit to mean logits of real and of fake seconds.
+    """Fit to the mean logits of real and of fake seconds (Platt 1999).
 
     Args:
-        num_seconds: how many different ones of each kind there are; the same second encoded in
-            several ways says little more than once.
+        num_seconds: how many different ones of each kind there are, on which Platt's targets
+            depend; the corruptions of a second are not independent.
 
     Raises:
         TrainingError: there are none of one kind.
@@ -143,7 +139,7 @@ def fit_calibration(
             f"and {len(fake)} rendered in which something moves; use longer clips, or raise "
             "train_forensics.held_out_fraction"
         )
-    sure = (num_seconds + 1) / (num_seconds + 2)
+    target = (num_seconds + 1) / (num_seconds + 2)
     centre = (np.median(real) + np.median(fake)) / 2
     spread = max(float(np.std([*real, *fake])), 1e-6)
 
@@ -152,8 +148,8 @@ def fit_calibration(
             curve[0] * (logits - centre) / spread + curve[1] for logits in (real, fake)
         )
         return float(
-            -(sure * log_expit(-scaled_real) + (1 - sure) * log_expit(scaled_real)).mean()
-            - (sure * log_expit(scaled_fake) + (1 - sure) * log_expit(-scaled_fake)).mean()
+            -(target * log_expit(-scaled_real) + (1 - target) * log_expit(scaled_real)).mean()
+            - (target * log_expit(scaled_fake) + (1 - target) * log_expit(-scaled_fake)).mean()
         )
 
     slope, offset = minimize(loss, [1.0, 0.0], bounds=[(0, None), (None, None)]).x.tolist()
@@ -164,22 +160,22 @@ def fit_calibration(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedDetector:
-    """A detector with what it must be fed and how it is understood."""
+    """A detector with its calibration and the size of its input."""
 
-    network: SynthesisDetector
+    network: FramePairDetector
     config: DetectorConfig
     calibration: Calibration
     max_height: int
-    """Height of the highest frames that it was trained on; higher ones are shrunk to it."""
+    """Of the frames that it was trained on; higher ones are downscaled to it."""
 
 
 def write_detector(
     path: Path, detector: TrainedDetector, *, trained_on: Mapping[str, object]
 ) -> None:
-    """Write weights and description.
+    """Write weights with their description.
 
     Args:
-        trained_on: what it knows, for people.
+        trained_on: names of its data, for readers of the file.
     """
     description = {
         "detector": asdict(detector.config),
@@ -200,7 +196,7 @@ def read_detector(path: Path) -> TrainedDetector:
     """
     description = read_description(path)
     config = described(path, description, "detector", DetectorConfig)
-    network = SynthesisDetector(config)
+    network = FramePairDetector(config)
     load_weights(path, network)
     return TrainedDetector(
         network=network.eval().requires_grad_(False),

@@ -1,4 +1,4 @@
-"""Probability that a video was rendered."""
+"""Probability that a video was rendered, second by second."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,97 +8,91 @@ import numpy as np
 
 from motiontransfer.errors import VideoError
 from motiontransfer.forensics.corruptions import Frames
-from motiontransfer.forensics.evaluation import score_frames, shrunk
-from motiontransfer.forensics.model import Calibration, read_detector
+from motiontransfer.forensics.evaluation import bootstrap_interval, limit_height, score_frames
+from motiontransfer.forensics.model import read_detector
 from motiontransfer.progress import track
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
 
-_SMALLEST_SIDE_PX = 32
-_NUM_DRAWS = 1000
-_QUANTILES = (0.025, 0.975)
+_MIN_SIDE_PX = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What the detector says of a video."""
+class Prediction:
+    """The detector's output for a video."""
 
     synthesised: float
-    """Probability that it was rendered, for a video that is as likely real as not."""
+    """Probability that it was rendered, where real and rendered videos are equally likely."""
 
     interval: tuple[float, float]
-    """95 % of what other seconds of this video would have given; (0, 1) where there is only one.
+    """95 % interval over the seconds of this video; (0, 1) where there is only one.
 
-    It does not hold what the detector gets wrong on people and cameras that it does not know."""
+    Errors of the detector on unknown people and cameras are not in it."""
 
     per_second: list[tuple[float, float]]
     """(start in seconds, probability) of each second in which something moves."""
 
     frames: int
-    """How many frames the video has."""
+    """Number of frames of the video."""
 
 
-def judge_video(path: Path, weights: Path) -> Judgement:
-    """Judge a video file from its pictures alone.
+def predict_video(path: Path, weights: Path) -> Prediction:
+    """Predict from the pictures of a video file alone.
 
     Args:
         weights: of the detector, as `train_forensics` wrote them.
 
     Raises:
         MissingFileError: no such video, or no such weights.
-        WeightsError: no detector was trained, or the file is not one.
-        VideoError: it cannot be read, is too small or short, or nothing moves in it.
+        WeightsError: the weights are not a detector's.
+        VideoError: the video cannot be read, is too small or short, or nothing moves in it.
     """
     detector = read_detector(weights)
-    facts = read_metadata(path)
-    if min(facts.size) < _SMALLEST_SIDE_PX:
+    metadata = read_metadata(path)
+    if min(metadata.size) < _MIN_SIDE_PX:
         raise VideoError(
-            f"{path}: expected pictures of at least {_SMALLEST_SIDE_PX} pixels a side, got "
-            f"{facts.size[1]}x{facts.size[0]}; nothing can be told from fewer"
+            f"{path}: expected pictures of at least {_MIN_SIDE_PX} pixels a side, got "
+            f"{metadata.size[1]}x{metadata.size[0]}; nothing can be told from fewer"
         )
     num_frames = 1
-    seconds: list[tuple[float, float]] = []
-    for start, frames in _seconds(facts, max_height=detector.max_height):
+    starts: list[float] = []
+    means: list[np.ndarray] = []
+    for start, frames in _seconds(metadata, max_height=detector.max_height):
         num_frames += len(frames) - 1
         logits = score_frames(detector.network, frames, max_height=detector.max_height)
         if len(logits):
-            seconds.append((start, float(logits.mean())))
-    if not seconds:
+            starts.append(start)
+            means.append(logits.mean(keepdims=True))
+    if not means:
         raise VideoError(
             f"{path}: expected a video in which somebody moves, got {num_frames} frames in which "
             "nothing does; the detector judges movement, so it cannot say anything of this one"
         )
-    return _judgement(detector.calibration, seconds, num_frames)
-
-
-def _judgement(
-    calibration: Calibration, seconds: list[tuple[float, float]], num_frames: int
-) -> Judgement:
-    logits = np.array([logit for _, logit in seconds])
+    probability = detector.calibration.probability
+    logits = np.concatenate(means)
     low, high = 0.0, 1.0
-    if len(logits) > 1:
-        draws = np.random.default_rng(0)
-        drawn = logits[draws.integers(len(logits), size=(_NUM_DRAWS, len(logits)))].mean(axis=1)
-        low, high = calibration.probability(np.quantile(drawn, _QUANTILES)).tolist()
-    starts = [start for start, _ in seconds]
-    return Judgement(
-        synthesised=float(calibration.probability(logits.mean(keepdims=True))[0]),
+    if len(means) > 1:
+        bounds = bootstrap_interval(lambda drawn: float(drawn.mean()), means)
+        low, high = probability(np.array(bounds)).tolist()
+    return Prediction(
+        synthesised=float(probability(logits.mean(keepdims=True))[0]),
         interval=(low, high),
-        per_second=list(zip(starts, calibration.probability(logits).tolist(), strict=True)),
+        per_second=list(zip(starts, probability(logits).tolist(), strict=True)),
         frames=num_frames,
     )
 
 
-def _seconds(facts: VideoMetadata, *, max_height: int) -> Iterator[tuple[float, Frames]]:
-    """Yield each second's start and frames, and with them the first frame after it."""
+def _seconds(metadata: VideoMetadata, *, max_height: int) -> Iterator[tuple[float, Frames]]:
+    """Yield each second's start and frames, and with them the first frame of the next."""
     frames: list[np.ndarray] = []
     origin, second = 0.0, 0
-    pictures = read_frames(facts)
-    name = f"judge {facts.path.name}"
-    for timed in track(pictures, name, total=facts.num_frames or 0):
+    pictures = track(
+        read_frames(metadata), f"detect {metadata.path.name}", total=metadata.num_frames or 0
+    )
+    for timed in pictures:
         if not frames:
             origin = timed.start_seconds
         now = int(timed.start_seconds - origin + 1e-6)
-        frames.append(shrunk(upright(timed.item, facts), max_height=max_height))
+        frames.append(limit_height(upright(timed.item, metadata), max_height=max_height))
         if now != second:
             yield float(second), np.stack(frames)
             second, frames = now, frames[-1:]

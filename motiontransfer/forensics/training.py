@@ -1,41 +1,32 @@
-"""Training of a detector of rendered video on a project's real/fake pairs."""
+"""Training, calibration and test of a detector on a project's real/fake pairs."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from motiontransfer.forensics.corruptions import CONDITIONS
 from motiontransfer.forensics.data import (
-    Division,
-    Footage,
-    Share,
-    TwinBatch,
-    TwinDataset,
-    Twins,
-    divide,
+    ClipPair,
+    FramePairBatch,
+    RealFakeDataset,
+    both_sides,
     input_files,
-    project_footage,
-    seconds_of,
+    project_clips,
+    split_clips,
 )
-from motiontransfer.forensics.evaluation import (
-    Logits,
-    measures,
-    plot_trial,
-    score_stretches,
-    try_detector,
-)
+from motiontransfer.forensics.evaluation import Logits, evaluate, metrics, plot_evaluation
 from motiontransfer.forensics.model import (
     Calibration,
     DetectorConfig,
-    SynthesisDetector,
+    FramePairDetector,
     TrainedDetector,
     fit_calibration,
     initialise_detector,
@@ -53,7 +44,8 @@ from motiontransfer.training.checkpoint import (
     run_folder,
     run_key,
 )
-from motiontransfer.training.config import Schedule
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.config import RunParams, Schedule
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.distributed import all_reduce_mean, arithmetic, barrier
 from motiontransfer.training.run_log import Picture, Throughput, copy_logs, spread
@@ -62,23 +54,44 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 
 _NETWORKS = ("network", "average")
+_NUM_SAMPLES = 4  # items, each of several frame pairs
+_UNCALIBRATED = Calibration(slope=1.0, offset=0.0)
+_OTHER_SUBJECT = "{}, who was not trained on"
+_SAME_SUBJECT = (
+    "later frames and the transfers of {}, who was trained on, and filmed people who were not: "
+    "with one target nothing can be said about renders of other subjects"
+)
+
+
+class TrainForensicsParams(RunParams):
+    """Section `train_forensics` of params.yaml, where each value is explained."""
+
+    steps: int = Field(ge=1)
+    held_out_fraction: float = Field(gt=0, lt=1)
+    gap_frames: int = Field(ge=0)
+    max_frames: int = Field(ge=50)
+    face: FaceMode
+    crop_size: int = Field(ge=32, multiple_of=8)
+    num_filters: int = Field(ge=1)
+    num_downsamplings: int = Field(ge=1, le=5)
+    ema_decay: float = Field(ge=0, lt=1)
 
 
 class DetectorTask:
     """A detector with its EMA and its optimiser."""
 
-    def __init__(self, fabric: Fabric, network: SynthesisDetector, *, ema_decay: float) -> None:
+    def __init__(self, fabric: Fabric, network: FramePairDetector, *, ema_decay: float) -> None:
         self.network = network.to(fabric.device)
         self.average = deepcopy(self.network).requires_grad_(False)
         self._fabric, self._ema_decay = fabric, ema_decay
         self._optimizer = torch.optim.Adam(network.parameters(), fused=True)
 
     def step(
-        self, share: RankBatch[TwinBatch], *, step: int, learning_rate: float
+        self, share: RankBatch[FramePairBatch], *, step: int, learning_rate: float
     ) -> dict[str, Float[Tensor, ""]]:
         """Train on one batch."""
         parameters = list(self.network.parameters())
-        cross_entropy, right, *gradients = self._gradients(share, parameters)
+        cross_entropy, accuracy, *gradients = self._gradients(share, parameters)
         for parameter, gradient in zip(
             parameters, all_reduce_mean(self._fabric, gradients), strict=True
         ):
@@ -90,7 +103,7 @@ class DetectorTask:
         # The average of the first steps would otherwise be mostly the random initial weights.
         decay = min(self._ema_decay, (1 + step) / (10 + step))
         update_average(self.average, self.network, decay=decay)
-        return {"detector/cross_entropy": cross_entropy, "detector/accuracy": right}
+        return {"detector/cross_entropy": cross_entropy, "detector/accuracy": accuracy}
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
@@ -104,96 +117,73 @@ class DetectorTask:
         load_adam_state("optimizer", self._optimizer, state)
 
     def _gradients(
-        self, share: RankBatch[TwinBatch], parameters: list[torch.nn.Parameter]
+        self, share: RankBatch[FramePairBatch], parameters: list[torch.nn.Parameter]
     ) -> tuple[Tensor, ...]:
-        """Cross entropy, share of pairs that are judged right, and the gradients of the first."""
-        batch = share.batch.to(self._fabric.device)
+        """Cross entropy, accuracy, and the gradients of the former."""
+        device = self._fabric.device
+        real, fake = (
+            pairs.to(device, non_blocking=True) for pairs in (share.batch.real, share.batch.fake)
+        )
         with self._fabric.autocast():
-            logits = self.network(torch.cat([batch.real, batch.fake]))
-        is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
+            logits = self.network(torch.cat([real, fake]))
+        is_fake = torch.arange(len(logits), device=device) >= len(real)
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
-        right = ((logits >= 0) == is_fake).float().mean()
-        return cross_entropy.detach(), right, *torch.autograd.grad(cross_entropy, parameters)
-
-
-_NUM_SAMPLES = 4  # items, each of several pairs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorSettings:
-    """Numbers of the training."""
-
-    crop_size: int
-    """Height and width of what a step is shown of a frame, pixels."""
-    ema_decay: float
-    """Decay a step of the moving average of the weights, which is what is kept."""
+        accuracy = ((logits >= 0) == is_fake).float().mean()
+        return cross_entropy.detach(), accuracy, *torch.autograd.grad(cross_entropy, parameters)
 
 
 def train_detector(
-    twins: Sequence[Twins],
-    held_out: Sequence[Twins],
+    training: Sequence[ClipPair],
+    calibration: Sequence[ClipPair],
     fabric: Fabric,
     *,
     config: DetectorConfig,
-    settings: DetectorSettings,
     schedule: Schedule,
+    crop_size: int,
+    ema_decay: float,
     folder: Path,
 ) -> tuple[TrainedDetector, Throughput]:
-    """Train on some twins and calibrate on others; all that is drawn follows from the seed.
+    """Train on some clip pairs and calibrate on others; the result depends on the seed alone.
 
     Args:
-        held_out: what the scores are calibrated on.
-        folder: where checkpoints and logs of this run lie.
+        crop_size: height and width of the training crops, pixels.
+        ema_decay: per step, of the EMA of the weights, which is what is kept.
+        folder: checkpoints and logs of this run.
 
     Raises:
-        TrainingError: a loss is not finite, or nothing moves in what is to be calibrated on.
+        TrainingError: a loss is not finite, or nothing moves in the clips for calibration.
     """
     torch.manual_seed(schedule.seed)
-    network = SynthesisDetector(config)
-    task = DetectorTask(fabric, network.apply(initialise_detector), ema_decay=settings.ema_decay)
-    dataset = TwinDataset(twins, crop_size=settings.crop_size, seed=schedule.seed)
-    shown = dataset.batch(spread(range(len(twins)), count=_NUM_SAMPLES))
+    network = FramePairDetector(config).apply(initialise_detector)
+    task = DetectorTask(fabric, network, ema_decay=ema_decay)
+    dataset = RealFakeDataset(training, crop_size=crop_size, seed=schedule.seed)
+    sample = dataset.batch(spread(range(len(training)), count=_NUM_SAMPLES))
     throughput = fit(
         task,
         fabric=fabric,
         schedule=schedule,
         dataset=dataset,
-        sample=lambda: _sample_grid(shown),
+        sample=lambda: _sample_grid(sample),
         folder=folder,
         description="train detector",
     )
-    average = task.average.eval()
-    max_height = max(_height(each.real.path) for each in twins)
     detector = TrainedDetector(
-        network=average,
+        network=task.average.eval(),
         config=config,
-        calibration=_calibrate(average, held_out, max_height),
-        max_height=max_height,
+        calibration=_UNCALIBRATED,
+        max_height=max(_height(pair.real.path) for pair in training),
     )
-    return detector, throughput
-
-
-def _calibrate(network: SynthesisDetector, twins: Sequence[Twins], max_height: int) -> Calibration:
-    seconds = seconds_of(twins)
-    real, fake = (
-        [
-            logits
-            for name, encoding in CONDITIONS.items()
-            for logits in score_stretches(
-                network,
-                stretches,
-                encoding=encoding,
-                max_height=max_height,
-                description=f"calibrate {name}",
-            )
-        ]
-        for stretches in (seconds.real, seconds.fake)
+    scores = evaluate(detector, both_sides(calibration), description="calibrate").values()
+    fitted = fit_calibration(
+        _means([clip for each in scores for clip in each.real]),
+        _means([clip for each in scores for clip in each.fake]),
+        num_seconds=len(calibration),
     )
-    return fit_calibration(_means(real), _means(fake), num_seconds=len(twins))
+    return replace(detector, calibration=fitted), throughput
 
 
-def _means(seconds: Sequence[Logits]) -> np.ndarray:
-    return np.array([logits.mean() for logits in seconds if len(logits)], np.float64)
+def _means(clips: Sequence[Logits]) -> np.ndarray:
+    return np.array([logits.mean() for logits in clips if len(logits)], np.float64)
 
 
 def _height(path: Path) -> int:
@@ -201,118 +191,80 @@ def _height(path: Path) -> int:
         return store.size[0]
 
 
-def _sample_grid(batch: TwinBatch) -> Picture:
-    """What a step is shown: one column a pair, its second frame real above, fake below."""
+def _sample_grid(batch: FramePairBatch) -> Picture:
+    """Second frames of a batch, one column a pair: real above, fake below."""
     rows = [tensor_to_frames(images[:, 1]) for images in (batch.real, batch.fake)]
     return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 
-_OTHER_SUBJECT = "{}, who was not trained on"
-_SAME_SUBJECT = (
-    "later frames and the transfers of {}, who was trained on, and filmed people who were not: "
-    "with one target nothing can be said about renders of other subjects"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
-    """Whom a project films and renders."""
-
-    root: Path
-    """Its folder."""
-    targets: Sequence[str]
-    transfers: Mapping[str, Transfer]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorPaths:
-    """Where a run keeps things."""
-
-    checkpoints: Path
-    """Runs that are not finished; outside DVC's outs."""
-    weights: Path
-    logs: Path
-    """Curves and pictures."""
-
-
-def make_detector(
-    project: Project,
+def train_on_project(
     fabric: Fabric,
+    params: TrainForensicsParams,
     *,
-    config: DetectorConfig,
-    settings: DetectorSettings,
-    schedule: Schedule,
-    face: FaceMode,
-    share: Share,
-    paths: DetectorPaths,
+    targets: Sequence[str],
+    transfers: Mapping[str, Transfer],
+    checkpoints: Path,
+    weights: Path,
+    logs: Path,
 ) -> dict[str, object]:
-    """Render, train, calibrate and test; write weights, curves and a picture; return metrics.
+    """Train, calibrate and test on the project in the current folder; return the metrics.
+
+    Args:
+        checkpoints: folder of runs that are not finished.
+        weights: the file to write.
+        logs: folder of the learning curves and pictures.
 
     Raises:
         MissingFileError: an artifact is not there.
         TrainingError: there is too little to train, calibrate or test on.
     """
-    inputs = input_files(project.root, targets=project.targets, transfers=project.transfers)
-    key = run_key(
-        [config, settings, schedule, face, share, *arithmetic(fabric)],
-        [*inputs, *source_files(__name__)],
-    )
-    with run_folder(fabric, paths.checkpoints, key) as folder:
-        division = divide(_footage(project, fabric, face=face, share=share, folder=folder))
-        detector, throughput = train_detector(
-            division.training,
-            division.calibration,
+    inputs = input_files(targets=targets, transfers=transfers)
+    key = run_key([params, *arithmetic(fabric)], [*inputs, *source_files(__name__)])
+    with run_folder(fabric, checkpoints, key) as folder:
+        if not fabric.is_global_zero:
+            barrier(fabric)  # the first process renders what the others then find
+        project = project_clips(
+            Path(),
             fabric,
-            config=config,
-            settings=settings,
-            schedule=schedule,
+            targets=targets,
+            transfers=transfers,
+            face=params.face,
+            held_out=params.fill(HeldOut),
+            max_frames=params.max_frames,
+            folder=folder,
+        )
+        if fabric.is_global_zero:
+            barrier(fabric)
+        split = split_clips(project)
+        detector, throughput = train_detector(
+            split.training,
+            split.calibration,
+            fabric,
+            config=params.fill(DetectorConfig, input_frames=2),
+            schedule=params.schedule,
+            crop_size=params.crop_size,
+            ema_decay=params.ema_decay,
             folder=folder,
         )
         if not fabric.is_global_zero:
             return {}
-        scores_of = try_detector(detector, division.test)
-        copy_logs(folder, paths.logs)
-        shows = _shows(division)
-        plot_trial(
-            paths.logs / "trial.png",
-            detector,
-            division.test,
-            scores_of,
-            title=f"Detector of rendered video, tested on {shows.split(':')[0]}",
+        scores_of = evaluate(detector, split.test)
+        copy_logs(folder, logs)
+        tested_on = (
+            _OTHER_SUBJECT.format(split.held_out_subject)
+            if split.held_out_subject is not None
+            else _SAME_SUBJECT.format(split.training[0].real.subject)
         )
-        trained_on = seconds_of(division.training).description
-        write_detector(paths.weights, detector, trained_on=trained_on)
+        title = f"Detector of rendered video, tested on {tested_on.split(':')[0]}"
+        plot_evaluation(logs / "evaluation.png", detector, split.test, scores_of, title=title)
+        trained_on = both_sides(split.training).description
+        write_detector(weights, detector, trained_on=trained_on)
+    threshold = detector.calibration.threshold
     return {
         **throughput.metrics,
         "detector_parameters": count_parameters(detector.network),
         "trained_on": trained_on,
-        "calibrated_on": seconds_of(division.calibration).description,
-        "tested_on": {"what": shows, **division.test.description},
-        **measures(detector, scores_of),
+        "calibrated_on": both_sides(split.calibration).description,
+        "tested_on": {"what": tested_on, **split.test.description},
+        **{name: metrics(scores, threshold=threshold) for name, scores in scores_of.items()},
     }
-
-
-def _footage(
-    project: Project, fabric: Fabric, *, face: FaceMode, share: Share, folder: Path
-) -> Footage:
-    """The first process renders; the others wait, and find all of it."""
-    if not fabric.is_global_zero:
-        barrier(fabric)
-    footage = project_footage(
-        project.root,
-        fabric,
-        targets=project.targets,
-        transfers=project.transfers,
-        face=face,
-        share=share,
-        folder=folder,
-    )
-    if fabric.is_global_zero:
-        barrier(fabric)
-    return footage
-
-
-def _shows(division: Division) -> str:
-    if division.held_out_subject is not None:
-        return _OTHER_SUBJECT.format(division.held_out_subject)
-    return _SAME_SUBJECT.format(division.training[0].real.subject)

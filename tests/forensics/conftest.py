@@ -1,26 +1,18 @@
-"""One detector for all tests that ask what a trained one says."""
+"""One trained detector for all tests of its output."""
 
 import pytest
 
 from motiontransfer.forensics.model import write_detector
-from motiontransfer.forensics.training import train_detector
-from tests.forensics.planted import CONFIG, SETTINGS, fabric, schedule, twins
+from tests.forensics.planted import clip_pairs, train
 
 
 @pytest.fixture(scope="session")
 def detector(tmp_path_factory):
     """Trained on four drawn people, calibrated on a fifth."""
     folder = tmp_path_factory.mktemp("detector")
-    trained, _ = train_detector(
-        [each for seed in range(4) for each in twins(folder, f"person{seed}", seed=seed)],
-        twins(folder, "another", seed=50),
-        fabric(),
-        config=CONFIG,
-        settings=SETTINGS,
-        schedule=schedule(num_steps=80),
-        folder=folder / "run",
-    )
-    return trained
+    training = [pair for seed in range(4) for pair in clip_pairs(folder, f"p{seed}", seed=seed)]
+    calibration = clip_pairs(folder, "another", seed=50)
+    return train(training, calibration, folder / "run", num_steps=80)[0]
 
 
 @pytest.fixture(scope="session")

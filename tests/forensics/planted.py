@@ -1,4 +1,4 @@
-"""People drawn in code who are told apart by one thing only: who is rendered is blurred."""
+"""Real/fake pairs drawn in code that differ in one thing only: what moves in a fake is blurred."""
 
 from fractions import Fraction
 
@@ -6,17 +6,15 @@ import cv2
 import numpy as np
 from lightning_fabric import Fabric
 
-from motiontransfer.forensics.corruptions import Stretch, cut
-from motiontransfer.forensics.data import Twins
+from motiontransfer.forensics.data import Clip, ClipPair, one_second_ranges
 from motiontransfer.forensics.model import DetectorConfig
-from motiontransfer.forensics.training import DetectorSettings
+from motiontransfer.forensics.training import train_detector
 from motiontransfer.training.config import Schedule
 from motiontransfer.video.frame_store import FrameWriter
 
 SIZE = (64, 48)
 RATE = Fraction(8)
-CONFIG = DetectorConfig(judged="pair", num_filters=8, num_downsamplings=2)
-SETTINGS = DetectorSettings(crop_size=32, ema_decay=0.9)
+CONFIG = DetectorConfig(input_frames=2, num_filters=8, num_downsamplings=2)
 
 
 def walk(num_frames, *, seed, size=SIZE):
@@ -52,17 +50,17 @@ def store(path, frames, *, rate=RATE):
     return path
 
 
-def twins(folder, subject, *, seed, seconds=3):
-    """Seconds of one subject, filmed and rendered."""
+def clip_pairs(folder, subject, *, seed, seconds=3):
+    """Clip pairs of one subject."""
     frames = walk(seconds * int(RATE) + 1, seed=seed)
     real = store(folder / f"{subject}_real.mkv", frames)
     fake = store(folder / f"{subject}_fake.mkv", rendered(frames))
     return [
-        Twins(
-            real=Stretch(subject=subject, clip="walk", path=real, frames=each),
-            fake=Stretch(subject=subject, clip="walk", path=fake, frames=each),
+        ClipPair(
+            real=Clip(subject=subject, video="walk", path=real, frames=each),
+            fake=Clip(subject=subject, video="walk", path=fake, frames=each),
         )
-        for each in cut(range(len(frames)), frame_rate=RATE)
+        for each in one_second_ranges(range(len(frames)), frame_rate=RATE)
     ]
 
 
@@ -77,3 +75,17 @@ def schedule(**changes):
 
 def fabric():
     return Fabric(accelerator="cpu", devices=1, precision="32-true")
+
+
+def train(training, calibration, folder, **changes):
+    """(the detector, its throughput)."""
+    return train_detector(
+        training,
+        calibration,
+        fabric(),
+        config=CONFIG,
+        schedule=schedule(**changes),
+        crop_size=32,
+        ema_decay=0.9,
+        folder=folder,
+    )

@@ -12,7 +12,7 @@ from PIL import Image
 
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.forensics.model import read_detector
-from motiontransfer.forensics.predict import judge_video
+from motiontransfer.forensics.predict import predict_video
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.generators import build_generator
 from motiontransfer.training.weights import read_description, write_weights
@@ -72,14 +72,14 @@ def write(section):
     write_params(targets=["ada"], transfers={"ada_as_ben": TRANSFER}, train_forensics=section)
 
 
-def test_weights_curves_picture_and_metrics_are_where_the_pipeline_looks():
+def test_outputs_are_where_the_pipeline_looks_and_the_same_bytes_again(tmp_path):
     main("detector")
     detector = read_detector(WEIGHTS)
-    assert (detector.config.judged, detector.config.num_filters) == ("pair", 4)
+    assert (detector.config.input_frames, detector.config.num_filters) == (2, 4)
     assert detector.max_height == 48
     assert (LOGS / "metrics/detector/cross_entropy.tsv").exists()
     assert (LOGS / "images/step_000002.png").exists()
-    with Image.open(LOGS / "trial.png") as drawn:
+    with Image.open(LOGS / "evaluation.png") as drawn:
         assert drawn.size > (800, 600)
     assert not list(Path("checkpoints/train_forensics/detector").iterdir())
     metrics = json.loads(METRICS.read_text())
@@ -90,29 +90,21 @@ def test_weights_curves_picture_and_metrics_are_where_the_pipeline_looks():
     assert metrics["tested_on"]["real"] == ["ada/walk", "ben/dance"]
     assert metrics["tested_on"]["fake"] == ["ada/ada_as_ben", "ada/walk"]
     assert "nothing can be said about renders of other subjects" in metrics["tested_on"]["what"]
-    for condition in ("exact", "crf_18", "crf_28", "crf_35", "half_size"):
-        assert 0 <= metrics[condition]["auc"] <= 1
-        confusion = metrics[condition]["confusion"]
+    for corruption in ("exact", "crf_18", "crf_28", "crf_35", "half_size"):
+        assert 0 <= metrics[corruption]["auc"] <= 1
+        confusion = metrics[corruption]["confusion"]
         assert set(confusion) == {"real", "fake"}
     assert read_description(WEIGHTS)["trained_on"]["fake"] == ["ada/walk"]
-
-
-def test_the_same_inputs_give_the_same_bytes():
-    main("detector")
+    keypoints = pacing(30, seed=3)
+    frames = [picture(keypoints, index) for index in range(30)]
+    write_video(tmp_path / "a.mp4", frames, frame_rate=RATE)
+    prediction = predict_video(tmp_path / "a.mp4", WEIGHTS)
+    assert 0 <= prediction.synthesised <= 1
+    assert prediction.frames == 30
     first = WEIGHTS.read_bytes()
     WEIGHTS.unlink()
     main("detector")
     assert WEIGHTS.read_bytes() == first
-
-
-def test_a_video_can_be_judged_by_what_was_trained(tmp_path):
-    main("detector")
-    keypoints = pacing(30, seed=3)
-    frames = [picture(keypoints, index) for index in range(30)]
-    write_video(tmp_path / "a.mp4", frames, frame_rate=RATE)
-    judgement = judge_video(tmp_path / "a.mp4", WEIGHTS)
-    assert 0 <= judgement.synthesised <= 1
-    assert judgement.frames == 30
 
 
 def test_a_missing_transfer_is_named():

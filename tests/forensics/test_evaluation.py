@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from motiontransfer.forensics.evaluation import (
     Scores,
-    accuracy,
     area_under_curve,
-    interval,
-    measure,
+    balanced_accuracy,
+    bootstrap_interval,
+    metrics,
     roc_curve,
 )
 
@@ -42,45 +42,37 @@ def test_area_is_what_lies_under_the_curve(real, fake):
 
 def test_accuracy_weighs_both_kinds_alike():
     # all three real pairs are below 4; one of two fake ones is not
-    assert accuracy(REAL, FAKE, threshold=4.0) == pytest.approx((1 + 1 / 2) / 2)
+    assert balanced_accuracy(REAL, FAKE, threshold=4.0) == pytest.approx((1 + 1 / 2) / 2)
 
 
-def seconds(*means, pairs=4):
+def clips(*means, pairs=4):
     return [np.full(pairs, float(mean)) for mean in means]
 
 
-def test_the_table_counts_pairs():
-    table = measure(Scores(real=seconds(-2, -1, 1), fake=seconds(0, 2)), threshold=0.0)
+def test_pairs_are_counted_and_clips_without_motion_left_out():
+    scores = Scores(real=[*clips(-2, -1, 1), np.zeros(0)], fake=clips(0, 2))
+    table = metrics(scores, threshold=0.0)
     assert table["confusion"] == {
-        "real": {"judged_real": 8, "judged_fake": 4},
-        "fake": {"judged_real": 0, "judged_fake": 8},
+        "real": {"predicted_real": 8, "predicted_fake": 4},
+        "fake": {"predicted_real": 0, "predicted_fake": 8},
     }
     assert table["auc"] == pytest.approx(5 / 6, abs=1e-4)
     assert table["accuracy"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-4)
-    assert table["seconds"] == {"real": 3, "fake": 2}
+    assert (table["seconds"], table["seconds_without_movement"]) == ({"real": 3, "fake": 2}, 1)
     assert 0 <= table["auc_low"] <= table["auc"] <= table["auc_high"] <= 1
+    nothing = metrics(Scores(real=[np.zeros(0)], fake=clips(1)), threshold=0.0)
+    assert nothing == {"seconds": {"real": 0, "fake": 1}, "seconds_without_movement": 1}
 
 
-def test_seconds_without_movement_are_counted_and_left_out():
-    still = [np.zeros(0)]
-    table = measure(Scores(real=seconds(-1) + still, fake=seconds(1)), threshold=0.0)
-    assert (table["auc"], table["seconds_without_movement"]) == (1.0, 1)
-    assert table["seconds"] == {"real": 1, "fake": 1}
-    nothing = measure(Scores(real=still, fake=seconds(1)), threshold=0.0)
-    assert "auc" not in nothing
-    assert nothing["seconds_without_movement"] == 1
-
-
-def test_an_interval_holds_the_value_and_draws_whole_seconds():
-    scores = Scores(real=seconds(-2, -1, 1, 3), fake=seconds(0, 2, 2.5, 4))
-    value = area_under_curve(np.concatenate(scores.real), np.concatenate(scores.fake))
-    low, high = interval(scores, area_under_curve)
+def test_an_interval_holds_the_value_and_resamples_whole_clips():
+    real, fake = (-2, -1, 1, 3), (0, 2, 2.5, 4)
+    value = area_under_curve(np.array(real, float), np.array(fake, float))
+    low, high = bootstrap_interval(area_under_curve, clips(*real), clips(*fake))
     assert 0 <= low < value < high <= 1
-    # more pairs of the same seconds are no more evidence
-    many = Scores(real=seconds(-2, -1, 1, 3, pairs=40), fake=seconds(0, 2, 2.5, 4, pairs=40))
-    assert interval(many, area_under_curve) == (low, high)
+    # more pairs of the same clips are no more evidence
+    many = [clips(*means, pairs=40) for means in (real, fake)]
+    assert bootstrap_interval(area_under_curve, *many) == (low, high)
 
 
-def test_one_second_has_no_interval():
-    scores = Scores(real=seconds(-1), fake=seconds(1, 2))
-    assert interval(scores, area_under_curve) == (0.0, 1.0)
+def test_one_clip_has_no_interval():
+    assert bootstrap_interval(area_under_curve, clips(-1), clips(1, 2)) == (0.0, 1.0)

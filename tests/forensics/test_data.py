@@ -1,0 +1,239 @@
+"""Clip pairs show the same moments, splits are disjoint, items depend on their index alone."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.forensics.data import (
+    Clip,
+    ClipPair,
+    ProjectClips,
+    RealFakeDataset,
+    TargetClips,
+    input_files,
+    one_second_ranges,
+    project_clips,
+    split_clips,
+    subsample,
+)
+from motiontransfer.keypoints import read_keypoints, write_keypoints
+from motiontransfer.params import Transfer
+from motiontransfer.rendering.renderer import load_renderer, render_poses
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.data import Order, batches_ahead
+from motiontransfer.video.frame_store import FrameStore
+from tests.dancer import add_clip, dance
+from tests.forensics.planted import clip_pairs, fabric, store, walk
+from tests.stages.project import ARTIFACTS, add_everything_to_render
+
+
+@given(
+    start=st.integers(0, 20),
+    length=st.integers(0, 90),
+    rate=st.fractions(min_value="1/2", max_value=60),
+)
+def test_every_frame_pair_is_in_exactly_one_second(start, length, rate):
+    frames = range(start, start + length)
+    seconds = one_second_ranges(frames, frame_rate=rate)
+    assert [(t, t + 1) for each in seconds for t in each[:-1]] == [(t, t + 1) for t in frames[:-1]]
+    assert all(2 <= len(each) <= round(rate) + 1 or len(each) == 2 for each in seconds)
+
+
+def test_a_second_has_as_many_pairs_as_frames():
+    seconds = one_second_ranges(range(10, 71), frame_rate=Fraction(30000, 1001))
+    assert seconds == [range(10, 41), range(40, 71)]
+
+
+@pytest.mark.parametrize("max_frames", [1, 30, 59, 60, 1000])
+def test_chosen_seconds_are_evenly_spaced_and_few_enough(max_frames):
+    seconds = one_second_ranges(range(100), frame_rate=Fraction(10))
+    chosen = subsample(seconds, max_frames=max_frames)
+    assert chosen == sorted(set(chosen), key=lambda each: each.start)
+    assert sum(map(len, chosen)) <= max(max_frames, 11)
+    if len(chosen) > 1:
+        assert (chosen[0], chosen[-1]) == (seconds[0], seconds[-1])
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    return [pair for seed in range(2) for pair in clip_pairs(tmp_path, f"p{seed}", seed=seed)]
+
+
+def dataset(pairs, **changes):
+    return RealFakeDataset(pairs, **{"crop_size": 32, "seed": 5, **changes})
+
+
+def test_an_item_is_frame_pairs_of_both_kinds_augmented_alike(pairs):
+    batch = dataset(pairs).batch([0, 3, 7])
+    assert batch.real.shape == batch.fake.shape == (6, 2, 3, 32, 32)
+    assert not torch.equal(batch.real, batch.fake)
+    # the same frames as real and as fake: there is no codec to be learnt
+    batch = dataset([ClipPair(real=each.real, fake=each.real) for each in pairs]).batch(range(30))
+    assert torch.equal(batch.real, batch.fake)
+
+
+def test_items_depend_on_their_index_alone(pairs):
+    whole, turned = dataset(pairs).batch([2, 9, 4]), dataset(pairs).batch([4, 9, 2])
+    for place, other in ((0, 2), (1, 1), (2, 0)):
+        kept, moved = slice(2 * place, 2 * place + 2), slice(2 * other, 2 * other + 2)
+        assert torch.equal(whole.real[kept], turned.real[moved])
+        assert torch.equal(whole.fake[kept], turned.fake[moved])
+    order = Order(seed=1, batch_size=2)
+    few, many = (
+        list(
+            batches_ahead(
+                dataset(pairs), order, steps=range(2), indices=range(2), num_readers=readers
+            )
+        )
+        for readers in (1, 4)
+    )
+    for one, other in zip(few, many, strict=True):
+        assert torch.equal(one.batch.real, other.batch.real)
+
+
+def test_a_clip_is_augmented_differently_each_time(pairs):
+    items = dataset(pairs)
+    first, again = items.batch([1]), items.batch([1 + len(pairs)])
+    assert not torch.equal(first.real, again.real)
+    assert len(items) >= 100 * len(pairs)
+    assert not torch.equal(first.real, dataset(pairs, seed=6).batch([1]).real)
+
+
+@pytest.mark.parametrize("length", [2, 3])
+def test_a_short_clip_gives_as_many_pairs_as_any(tmp_path, length):
+    path = store(tmp_path / "a.mkv", walk(length, seed=1))
+    short = Clip(subject="a", video="walk", path=path, frames=range(length))
+    batch = dataset([ClipPair(real=short, fake=short)]).batch([0])
+    assert batch.real.shape == (2, 2, 3, 32, 32)
+
+
+TRANSFERS = {
+    "ada_as_ben": Transfer(source="dance", source_subject="ben", target="ada", truth="none")
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Ada's clip of three seconds and Ben's of two, at 25 frames a second."""
+    monkeypatch.chdir(tmp_path)
+    add_everything_to_render()
+    add_clip(ARTIFACTS, "ada", "walk", dance(75))
+    add_clip(ARTIFACTS, "ben", "dance", dance(50, seed=7))
+    poses = replace(dance(50, seed=7), detector="normalised")
+    write_keypoints(ARTIFACTS / "poses/ada_as_ben.parquet", poses)
+
+
+def clips_of_project(max_frames=1000):
+    return project_clips(
+        Path(),
+        fabric(),
+        targets=["ada"],
+        transfers=TRANSFERS,
+        face="none",
+        held_out=HeldOut(held_out_fraction=0.3, gap_frames=2),
+        max_frames=max_frames,
+        folder=Path("scratch"),
+    )
+
+
+def test_the_clips_of_a_project(project):
+    found = clips_of_project()
+    (ada,) = found.targets
+    assert ada.subject == "ada"
+    # 75 frames: the first 51 (a gap of 2 before the last 22 is nobody's)
+    assert [pair.real.frames for pair in ada.training] == [range(26), range(25, 51)]
+    assert [pair.real.frames for pair in ada.held_out] == [range(53, 75)]
+    for pair in (*ada.training, *ada.held_out):
+        assert pair.real.path == Path("artifacts/frames/ada/walk/frames.mkv")
+        assert len(pair.real.frames) == len(pair.fake.frames) == len(pair.fake.read())
+    assert [clip.frames for clip in ada.transfers] == [range(26), range(26, 51)]
+    assert {(clip.subject, clip.video) for clip in ada.transfers} == {("ada", "ada_as_ben")}
+    assert {(clip.subject, clip.video) for clip in found.unseen} == {("ben", "dance")}
+    with FrameStore(Path("artifacts/frames/ben/dance/frames.mkv")) as frames:
+        np.testing.assert_array_equal(found.unseen[0].read()[3], frames[3])
+    # a second is rendered as the whole video would be but for its start
+    renderer = load_renderer(Path("artifacts/models/ada"), fabric(), face="none")
+    poses = read_keypoints(Path("artifacts/keypoints/ada/walk.parquet"))
+    part = replace(poses, points=poses.points[51:75], score=poses.score[51:75])
+    expected = list(render_poses(renderer, part))[2:]
+    np.testing.assert_array_equal(ada.held_out[0].fake.read(), np.stack(expected))
+    # what was rendered is kept
+    before = {path.name: path.stat().st_mtime_ns for path in Path("scratch").iterdir()}
+    assert before.keys() == {"ada_walk.mkv", "ada_as_ben.mkv"}
+    assert clips_of_project() == found
+    assert {path.name: path.stat().st_mtime_ns for path in Path("scratch").iterdir()} == before
+
+
+def test_only_some_seconds_of_long_videos_are_rendered(project):
+    (ada,) = clips_of_project(max_frames=40).targets
+    assert [len(part) for part in (ada.training, ada.held_out, ada.transfers)] == [1, 1, 1]
+
+
+def test_input_files_are_complete_and_missing_ones_named(project):
+    named = input_files(targets=["ada"], transfers=TRANSFERS)
+    assert {str(path).removeprefix("artifacts/") for path in named} == {
+        *("frames/ada/walk/frames.mkv", "frames/ben/dance/frames.mkv"),
+        *("keypoints/ada/walk.parquet", "poses/ada_as_ben.parquet"),
+        *("models/ada/generator.safetensors", "models/ada/face_generator.safetensors"),
+    }
+    Path("artifacts/models/ada/generator.safetensors").unlink()
+    with pytest.raises(MissingFileError, match=r"generator\.safetensors: no such"):
+        clips_of_project()
+    Path("artifacts/poses/ada_as_ben.parquet").unlink()
+    with pytest.raises(MissingFileError, match=r"poses/ada_as_ben\.parquet"):
+        input_files(targets=["ada"], transfers=TRANSFERS)
+
+
+def clip(subject, start=0):
+    return Clip(
+        subject=subject, video="v", path=Path(f"{subject}.mkv"), frames=range(start, start + 9)
+    )
+
+
+def target(subject, *, training=2, held_out=2):
+    clips = [clip(subject, 8 * second) for second in range(training + held_out)]
+    made = [ClipPair(real=each, fake=replace(each, path=Path("fake.mkv"))) for each in clips]
+    return TargetClips(
+        subject=subject,
+        training=made[:training],
+        held_out=made[training:],
+        transfers=[replace(clip(subject), video="transfer")],
+    )
+
+
+def subjects(clips):
+    return {each.subject for each in clips}
+
+
+def test_of_several_targets_the_last_is_only_tested_on():
+    known, last = [target("ada"), target("ben")], target("dan")
+    split = split_clips(ProjectClips(targets=[*known, last], unseen=[clip("cleo")]))
+    assert split.held_out_subject == "dan"
+    assert split.training == [pair for each in known for pair in each.training]
+    assert split.calibration == [pair for each in known for pair in each.held_out]
+    assert subjects(split.test.fake) == {"dan"}
+    assert subjects(split.test.real) == {"dan", "cleo"}
+    assert len(split.test.fake) == 4 + 1
+
+
+def test_the_only_target_is_tested_on_its_later_part():
+    ada = target("ada", held_out=3)
+    split = split_clips(ProjectClips(targets=[ada], unseen=[clip("cleo")]))
+    assert split.held_out_subject is None
+    assert split.training == ada.training
+    assert split.calibration == ada.held_out[:2]
+    assert split.test.real == [ada.held_out[2].real, clip("cleo")]
+    assert split.test.fake == [ada.held_out[2].fake, *ada.transfers]
+
+
+@pytest.mark.parametrize("parts", [{"training": 0}, {"held_out": 0}])
+def test_too_few_clips_are_refused(parts):
+    with pytest.raises(TrainingError, match=r"of ada; use longer clips"):
+        split_clips(ProjectClips(targets=[target("ada", **parts)], unseen=[]))

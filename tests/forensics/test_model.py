@@ -1,0 +1,143 @@
+"""The network sees motion and detail only; Platt scaling is as certain as its data allow."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logit
+
+from motiontransfer.errors import MissingFileError, TrainingError, WeightsError
+from motiontransfer.forensics.evaluation import score_frames
+from motiontransfer.forensics.model import (
+    Calibration,
+    FramePairDetector,
+    fit_calibration,
+    has_motion,
+    initialise_detector,
+    motion_map,
+    read_detector,
+    write_detector,
+)
+from motiontransfer.training.weights import read_description, write_weights
+from motiontransfer.video.tensors import frames_to_tensor
+from tests.forensics.planted import CONFIG, walk
+
+
+def network(**changes):
+    torch.manual_seed(0)
+    return FramePairDetector(replace(CONFIG, **changes)).apply(initialise_detector).eval()
+
+
+def frame_pairs(num_frames=4, **changes):
+    tensor = frames_to_tensor(list(walk(num_frames, seed=1, **changes)))
+    return torch.stack([tensor[:-1], tensor[1:]], dim=1)
+
+
+@pytest.mark.parametrize("input_frames", [1, 2])
+def test_every_weight_gets_a_gradient(input_frames):
+    detector = network(input_frames=input_frames)
+    detector(frame_pairs()).sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in detector.parameters())
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (64, 40)])
+def test_any_size_gives_one_logit_a_pair(size):
+    assert network()(frame_pairs(size=size)).shape == (3,)
+
+
+def test_a_batch_is_its_pairs_one_by_one():
+    detector, batch = network(), frame_pairs()
+    alone = torch.cat([detector(each[None]) for each in batch])
+    torch.testing.assert_close(detector(batch), alone, rtol=1e-4, atol=1e-4)
+
+
+def test_brightness_has_no_effect():
+    detector, batch = network(), frame_pairs() * 0.5
+    torch.testing.assert_close(detector(batch), detector(batch + 0.3), rtol=1e-3, atol=1e-3)
+
+
+def test_what_stands_still_has_no_effect():
+    detector, batch = network(), frame_pairs()
+    batch[..., :16] = batch[:1, :1, ..., :16]  # still now
+    other = batch.clone()
+    other[..., :8] = torch.rand(3, 64, 8) * 2 - 1  # still, too, but something else
+    with torch.inference_mode():
+        scores, others = detector(batch), detector(other)
+    torch.testing.assert_close(scores, others, rtol=0, atol=0.01 * float(scores.abs().max()))
+
+
+@pytest.mark.parametrize(("input_frames", "is_same"), [(1, True), (2, False)])
+def test_the_baseline_sees_only_the_second_frame(input_frames, is_same):
+    batch = frame_pairs()
+    other = batch.clone()
+    other[:, 0] = other[:, 0].flip(-1)
+    detector = network(input_frames=input_frames)
+    assert torch.equal(detector.logit_map(batch), detector.logit_map(other)) is is_same
+
+
+def test_motion_is_where_frames_differ_by_more_than_noise():
+    batch = torch.zeros(1, 2, 3, 32, 32)
+    batch[0, 1, :, 8:16, 16:24] = 0.5
+    cells = motion_map(batch, (4, 4))
+    assert cells.nonzero().tolist() == [[0, 1, 2]]
+    assert cells[0, 1, 2] == pytest.approx(0.5 - 2 / 127.5)
+    noise = 2 / 127.5 * (torch.rand(1, 2, 3, 32, 32) - 0.5)
+    assert has_motion(torch.cat([noise, batch])).tolist() == [False, True]
+
+
+def test_separated_seconds_reach_platts_targets():
+    for count in (1, 3, 20):
+        fitted = fit_calibration(np.full(4, -2.0), np.full(4, 6.0), num_seconds=count)
+        low, middle, high = fitted.probability(np.array([-2.0, 2.0, 6.0]))
+        assert (low, middle) == (pytest.approx(1 / (count + 2), abs=1e-3), pytest.approx(0.5))
+        assert high == pytest.approx((count + 1) / (count + 2), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("centre", "half", "num_fake"), [(0, 1, 20_000), (3, 2, 20_000), (0, 1, 2_000)]
+)
+def test_the_odds_of_the_distributions_are_found(centre, half, num_fake):
+    # log odds of N(1, 1) against N(-1, 1) are 2x; of N(5, 1) against N(1, 1) 4x - 12
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(centre - half, 1, 20_000), rng.normal(centre + half, 1, num_fake)
+    fitted = fit_calibration(real, fake, num_seconds=num_fake)
+    assert fitted.slope == pytest.approx(2 * half, rel=0.1)
+    assert fitted.threshold == pytest.approx(centre, abs=0.1)
+
+
+def test_scores_the_wrong_way_round_tell_nothing():
+    fitted = fit_calibration(np.array([2.0, 3.0]), np.array([-1.0, 0.0]), num_seconds=2)
+    assert fitted.probability(np.array([-9.0, 9.0])).tolist() == [0.5, 0.5]
+    assert fitted.threshold == float("inf")
+
+
+def test_the_threshold_is_the_logit_of_one_half():
+    calibration = Calibration(slope=2.0, offset=-3.0)
+    assert logit(calibration.probability(np.array([calibration.threshold])))[0] == pytest.approx(0)
+
+
+def test_one_kind_alone_is_refused():
+    with pytest.raises(TrainingError, match=r"got 0 real and 1 rendered .*held_out_fraction"):
+        fit_calibration(np.zeros(0), np.ones(1), num_seconds=1)
+
+
+def test_a_detector_on_disk_gives_the_same_scores_and_bytes(detector, weights, tmp_path):
+    read = read_detector(weights)
+    assert (read.config, read.calibration) == (detector.config, detector.calibration)
+    assert read.max_height == detector.max_height == 64
+    frames = walk(9, seed=7)
+    one, other = (score_frames(each.network, frames, max_height=64) for each in (detector, read))
+    assert one.tolist() == other.tolist()
+    assert read_description(weights)["trained_on"] == {"subjects": ["drawn"]}
+    write_detector(tmp_path / "again.safetensors", read, trained_on={"subjects": ["drawn"]})
+    assert (tmp_path / "again.safetensors").read_bytes() == weights.read_bytes()
+
+
+def test_missing_and_other_weights_are_refused(tmp_path):
+    path = tmp_path / "detector.safetensors"
+    with pytest.raises(MissingFileError, match=r"detector\.safetensors: no such weights file"):
+        read_detector(path)
+    write_weights(path, torch.nn.Linear(2, 2), description={"generator": {}})
+    with pytest.raises(WeightsError, match=r"expected weights that describe a detector, got"):
+        read_detector(path)
