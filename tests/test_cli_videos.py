@@ -73,6 +73,18 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
     assert list(Path("data/videos").iterdir()) == []
 
 
+def test_a_file_that_another_video_uses_is_not_deleted(clip, monkeypatch, capsys):
+    assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve")
+    text = Path("params.yaml").read_text()
+    copy = "  again: {path: data/videos/eve.mkv, subject: eve}\n"
+    Path("params.yaml").write_text(text.replace("videos:\n", f"videos:\n{copy}", 1))
+    assert not run_command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
+    told = capsys.readouterr().out
+    assert "data/videos/eve.mkv stays where it is; videos.again uses it\n" in told
+    assert Path("data/videos/eve.mkv").exists()
+    assert Path("data/videos/eve.mkv.dvc").exists()
+
+
 def test_a_known_target_is_not_trained_again(monkeypatch, capsys):
     arguments = ("--source", "demo_target", "--target", "ada", "--name", "ada_again")
     assert not run_command(monkeypatch, "add-transfer", *arguments)

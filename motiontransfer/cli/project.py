@@ -88,6 +88,7 @@ def remove_video(
         *([f"{removal.target} in targets"] if removal.target else []),
     ]
     typer.echo(f"goes from params.yaml: {', '.join(gone)}")
+    delete = delete and not removal.users_of_file
     if delete:
         typer.echo(f"is deleted: {removal.path}")
     if not yes:
@@ -96,7 +97,8 @@ def remove_video(
     if delete:
         removal.path.unlink(missing_ok=True)
     elif removal.path.exists():
-        typer.echo(f"{removal.path} stays where it is")
+        reason = "".join(f"; {user} uses it" for user in removal.users_of_file)
+        typer.echo(f"{removal.path} stays where it is{reason}")
     if not Path("dvc.lock").exists():
         return
     paths = orphaned_outputs(Path())

@@ -1,6 +1,7 @@
-"""Editing params.yaml as a person would: values change, comments and layout stay.
+"""Comment-preserving edits of params.yaml: presets, entries of a section, items of a list.
 
-Hides how YAML is kept as it was written. Used by commands only: no stage imports it.
+ruamel.yaml keeps comments with the value before them, also those that introduce what follows. They
+are moved here when that value is no longer the last before what they introduce.
 """
 
 import io
@@ -8,11 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import CommentMark, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.scalarstring import SingleQuotedScalarString
+from ruamel.yaml.tokens import CommentToken
+from yaml.resolver import Resolver
 
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.params import PARAMS_FILE
@@ -21,6 +26,8 @@ from motiontransfer.storage import replacing
 PRESETS_FOLDER = Path("presets")
 
 _UNBROKEN = 1 << 20  # longer than any line: nothing is wrapped
+_YAML_1_1 = Resolver()
+_YAML_1_1_TEXT = _YAML_1_1.DEFAULT_SCALAR_TAG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +37,13 @@ class Change:
     key: str
     """Dotted, as `train_gan.steps`."""
     old: str
-    """As it stood in the file."""
+    """As it was written in the file."""
     new: str
-    """As it stands there now."""
+    """As it is written now."""
 
 
 def preset_names(folder: Path = PRESETS_FOLDER) -> list[str]:
-    """Names of the presets there are."""
+    """Names of the presets in a folder."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
@@ -49,8 +56,7 @@ def preset_changes(
         ParamsError: no such preset, or it names a key that params.yaml lacks.
         MissingFileError: no params.yaml.
     """
-    params = _load(params_file)
-    return _apply(params, _load_preset(name, folder), name)
+    return _apply(read_document(params_file), _load_preset(name, folder), name)
 
 
 def apply_preset(
@@ -62,12 +68,179 @@ def apply_preset(
         ParamsError: no such preset, or it names a key that params.yaml lacks.
         MissingFileError: no params.yaml.
     """
-    params = _load(params_file)
+    params = read_document(params_file)
     changes = _apply(params, _load_preset(name, folder), name)
     if changes:
-        with replacing(params_file) as temporary:
-            temporary.write_text(_dumped(params), encoding="utf-8")
+        write_document(params, params_file)
     return changes
+
+
+def read_document(path: Path = PARAMS_FILE) -> CommentedMap:
+    """Read a file of sections with its comments and order.
+
+    Raises:
+        MissingFileError: no such file.
+        ParamsError: not YAML, or not sections.
+    """
+    if not path.exists():
+        raise MissingFileError(
+            f"{path}: no such file; run from the project's root, where params.yaml is"
+        )
+    try:
+        content = _yaml().load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, CommentedMap):
+        raise ParamsError(f"{path}: expected sections (name: …) at the top")
+    return content
+
+
+def write_document(content: CommentedMap, path: Path = PARAMS_FILE) -> None:
+    """Replace a file atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(_dumped(content), encoding="utf-8")
+
+
+def add_entry(document: CommentedMap, section: str, name: str, entry: Mapping[str, object]) -> None:
+    """Add `name: {…}` at the end of a section of names.
+
+    Raises:
+        ParamsError: there is no such section, or it has the name.
+    """
+    entries = _entries(document, section)
+    if name in entries:
+        raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: is there; take another name")
+    following = _take_following(document, section)
+    entries.fa.set_block_style()
+    written = CommentedMap({key: _quoted(value) for key, value in entry.items()})
+    written.fa.set_flow_style()
+    entries[_quoted(name)] = written
+    _put_following(document, section, following)
+
+
+def remove_entry(document: CommentedMap, section: str, name: str) -> None:
+    """Remove an entry of a section of names, with the comment in its line.
+
+    Raises:
+        ParamsError: there is no such section, or it lacks the name.
+    """
+    entries = _entries(document, section)
+    if name not in entries:
+        known = ", ".join(map(str, entries)) or "none"
+        raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: missing; {section} has {known}")
+    _remove(document, section, name)
+
+
+def add_item(document: CommentedMap, section: str, item: str) -> None:
+    """Add an item at the end of a list that lacks it.
+
+    Raises:
+        ParamsError: there is no such list.
+    """
+    items = _items(document, section)
+    if item not in items:
+        following = _take_following(document, section)
+        items.append(_quoted(item))
+        _put_following(document, section, following)
+
+
+def remove_item(document: CommentedMap, section: str, item: str) -> None:
+    """Remove an item of a list, if it is there.
+
+    Raises:
+        ParamsError: there is no such list.
+    """
+    items = _items(document, section)
+    if item in items:
+        _remove(document, section, items.index(item))
+
+
+def _entries(document: CommentedMap, section: str) -> CommentedMap:
+    if document.get(section, "") is None:
+        document[section] = CommentedMap()
+    entries = document.get(section)
+    if not isinstance(entries, CommentedMap):
+        raise ParamsError(f"{PARAMS_FILE}: {section}: expected names and entries, got {entries!r}")
+    return entries
+
+
+def _items(document: CommentedMap, section: str) -> CommentedSeq:
+    items = document.get(section)
+    if not isinstance(items, CommentedSeq):
+        raise ParamsError(f"{PARAMS_FILE}: {section}: expected a list of names, got {items!r}")
+    return items
+
+
+def _remove(document: CommentedMap, section: str, key: str | int) -> None:
+    """Delete a value; the lines below its own stay."""
+    values = document[section]
+    following = _take_following(values, key)
+    keys: list = list(values if isinstance(values, CommentedMap) else range(len(values)))
+    index = keys.index(key)
+    values.ca.items.pop(key, None)
+    del values[key]
+    if not values:
+        values.fa.set_flow_style()
+    if values.fa.flow_style():
+        _put_following(document, section, following)
+    elif index:
+        _put_following(values, keys[index - 1], following)
+    else:
+        _put_before_first(values, following)
+
+
+def _take_following(parent: CommentedMap | CommentedSeq, key: str | int) -> str:
+    """Remove and return the lines that are attached to a value but stand below its own."""
+    parent, key = _last_leaf(parent, key)
+    slot = parent.ca.items.get(key)
+    token = slot[_slot_of(parent)] if slot else None
+    if token is None:
+        return ""
+    own, _, following = token.value.partition("\n")
+    token.value = f"{own}\n"
+    if not own:
+        slot[_slot_of(parent)] = None
+    return following
+
+
+def _put_following(parent: CommentedMap | CommentedSeq, key: str | int, following: str) -> None:
+    """Attach lines below a value."""
+    if not following:
+        return
+    parent, key = _last_leaf(parent, key)
+    slot = parent.ca.items.setdefault(key, [None] * 4)
+    token = slot[_slot_of(parent)]
+    if token is None:
+        slot[_slot_of(parent)] = CommentToken(f"\n{following}", CommentMark(0), None)
+    else:
+        token.value += following
+
+
+def _put_before_first(values: CommentedMap | CommentedSeq, lines: str) -> None:
+    key = next(iter(values)) if isinstance(values, CommentedMap) else 0
+    slot = values.ca.items.setdefault(key, [None] * 4)
+    tokens = [
+        CommentToken(f"{line.lstrip()}\n", CommentMark(len(line) - len(line.lstrip())), None)
+        for line in lines.splitlines()
+    ]
+    slot[1] = [*tokens, *(slot[1] or [])] or None
+
+
+def _last_leaf(
+    parent: CommentedMap | CommentedSeq, key: str | int
+) -> tuple[CommentedMap | CommentedSeq, str | int]:
+    """Where ruamel.yaml keeps the comment after a value: with its last part, unless in brackets."""
+    value = parent[key]
+    while isinstance(value, CommentedMap | CommentedSeq) and value and not value.fa.flow_style():
+        parent = value
+        key = next(reversed(value)) if isinstance(value, CommentedMap) else len(value) - 1
+        value = parent[key]
+    return parent, key
+
+
+def _slot_of(parent: CommentedMap | CommentedSeq) -> int:
+    """Index of the comment after a value, in ruamel.yaml's lists of comments."""
+    return 2 if isinstance(parent, CommentedMap) else 0
 
 
 def _load_preset(name: str, folder: Path) -> CommentedMap:
@@ -76,7 +249,7 @@ def _load_preset(name: str, folder: Path) -> CommentedMap:
         raise ParamsError(
             f"no preset {name!r}; there are {', '.join(preset_names(folder)) or 'none'} in {folder}"
         )
-    preset = _load(path)
+    preset = read_document(path)
     base = preset.pop("base", None)
     if base is None:
         return preset
@@ -105,6 +278,14 @@ def _apply(params: CommentedMap, preset: CommentedMap, name: str) -> list[Change
     return changes
 
 
+def _quoted(value: object) -> object:
+    """In quotes, if stages, which read YAML 1.1, would take it for another type: `no`, `2024`."""
+    is_text = isinstance(value, str)
+    if is_text and _YAML_1_1.resolve(yaml.ScalarNode, value, (True, False)) != _YAML_1_1_TEXT:
+        return SingleQuotedScalarString(value)
+    return value
+
+
 def _in_one_line(value: object) -> object:
     if not isinstance(value, list):
         return value
@@ -115,20 +296,6 @@ def _in_one_line(value: object) -> object:
 
 def _written(value: object) -> str:
     return _dumped(CommentedMap({"value": _in_one_line(value)})).removeprefix("value:").strip()
-
-
-def _load(path: Path) -> CommentedMap:
-    if not path.exists():
-        raise MissingFileError(
-            f"{path}: no such file; run from the project's root, where params.yaml is"
-        )
-    try:
-        content = _yaml().load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, CommentedMap):
-        raise ParamsError(f"{path}: expected sections (name: …) at the top")
-    return content
 
 
 def _dumped(content: CommentedMap) -> str:
@@ -149,8 +316,9 @@ _Representer.add_representer(type(None), _null)
 
 
 def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.Representer = _Representer
-    yaml.preserve_quotes = True
-    yaml.width = _UNBROKEN
-    return yaml
+    editor = YAML()
+    editor.Representer = _Representer
+    editor.preserve_quotes = True
+    editor.width = _UNBROKEN
+    editor.indent(mapping=2, sequence=4, offset=2)
+    return editor

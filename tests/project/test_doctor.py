@@ -15,8 +15,6 @@ from motiontransfer.project.doctor import check_all, check_checkpoints, check_lo
 from motiontransfer.project.remote import opened, set_remote
 from tests.project.stub_pipeline import commit, edit, make, run
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
-
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:

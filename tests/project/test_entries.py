@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.exceptions import DvcException
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.project import entries
@@ -113,12 +114,12 @@ def test_added_and_removed_leaves_every_file_as_it_was(project, film):
 def test_if_dvc_cannot_take_it_nothing_is_left(project, film, monkeypatch):
     before = files(project)
 
-    def fail(root, *arguments):
-        (root / "data/videos/.gitignore").write_text("/solo.mp4\n")
-        raise MotionTransferError("dvc add failed: no space left")
+    def fail(repo, paths):
+        Path(paths[0]).with_name(".gitignore").write_text("/solo.mp4\n")
+        raise DvcException("no space left")
 
-    monkeypatch.setattr(entries, "run_dvc", fail)
-    with pytest.raises(MotionTransferError, match="no space left"):
+    monkeypatch.setattr("dvc.repo.Repo.add", fail)
+    with pytest.raises(MotionTransferError, match="dvc add: no space left"):
         add(film, project)
     assert files(project) == before
     assert not (project / "data").exists()
@@ -127,10 +128,10 @@ def test_if_dvc_cannot_take_it_nothing_is_left(project, film, monkeypatch):
 def test_if_params_cannot_be_written_nothing_is_left(project, film, monkeypatch):
     before = files(project)
 
-    def interrupted(root, text):
+    def interrupted(params, path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(entries, "_write_text", interrupted)
+    monkeypatch.setattr(entries, "write_document", interrupted)
     with pytest.raises(KeyboardInterrupt):
         add(film, project)
     assert files(project) == before
@@ -225,3 +226,25 @@ def test_a_subject_of_another_video_stays(project, film):
 def test_an_unknown_video_is_told_with_those_there_are(project):
     with pytest.raises(ParamsError, match="no video 'no'; videos has dance, walk"):
         removal_of("no", root=project)
+
+
+@pytest.mark.parametrize(
+    ("entry", "user"),
+    [
+        ("  copy: {path: data/./videos/walk.mp4, subject: ada}\n", "videos.copy"),
+        ("", "transfers.kept"),
+    ],
+)
+def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(project, entry, user):
+    text = PARAMS.replace("subjects:", f"{entry}subjects:", 1)
+    kept = "{source: dance, source_subject: ben, target: ben, truth: ../videos/walk.mp4}"
+    (project / "params.yaml").write_text(f"{text}  kept: {kept}\n")
+    pointer = project / "data/videos/walk.mp4.dvc"
+    (project / "data/truth").mkdir(parents=True)
+    pointer.parent.mkdir()
+    pointer.write_text("outs: []\n")
+    removal = removal_of("walk", root=project)
+    assert user in removal.users_of_file
+    remove_video(removal, root=project)
+    assert pointer.exists()
+    assert "walk" not in params(project)["videos"]

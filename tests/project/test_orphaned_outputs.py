@@ -1,8 +1,7 @@
 """What stages made that are gone is found and deleted, and nothing else."""
 
 import io
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,18 +26,28 @@ stages:
 """
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory) -> Path:
+    """A pipeline of two videos after one run. Read only."""
+    root = tmp_path_factory.mktemp("template")
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    (root / "dvc.yaml").write_text(PIPELINE)
+    (root / "params.yaml").write_text("videos: {kept: {}, gone: {}}\n")
+    with opened(root) as repo:
+        repo.reproduce(all_pipelines=True)
+    return root
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
-    """A pipeline of two videos that ran, from which one video was then taken out."""
+def project(template, tmp_path, monkeypatch) -> Path:
+    """The same after one video was removed."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site"))
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / ".global"))
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    (tmp_path / "dvc.yaml").write_text(PIPELINE)
-    (tmp_path / "params.yaml").write_text("videos: {kept: {}, gone: {}}\n")
-    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=tmp_path, check=True)
-    (tmp_path / "params.yaml").write_text("videos: {kept: {}}\n")
-    return tmp_path
+    root = tmp_path / "project"
+    shutil.copytree(template, root)
+    (root / "params.yaml").write_text("videos: {kept: {}}\n")
+    return root
 
 
 def test_only_what_a_removed_stage_made_is_orphaned(project):
@@ -50,7 +59,8 @@ def test_only_what_a_removed_stage_made_is_orphaned(project):
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text("of the user, or of a running stage")
     assert orphaned_outputs(project) == [GONE]
-    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=project, check=True)
+    with opened(project) as repo:
+        repo.reproduce(all_pipelines=True)
     assert orphaned_outputs(project) == [GONE]
 
 

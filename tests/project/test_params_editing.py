@@ -1,13 +1,26 @@
-"""A preset changes the values it names and not a character more."""
+"""Presets, entries and items change what they name; comments and order stay."""
 
 import difflib
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.project.params_editing import Change, apply_preset, preset_changes, preset_names
+from motiontransfer.project.params_editing import (
+    Change,
+    add_entry,
+    add_item,
+    apply_preset,
+    preset_changes,
+    preset_names,
+    read_document,
+    remove_entry,
+    remove_item,
+    write_document,
+)
 
 PARAMS = """\
 # The only truth.
@@ -140,3 +153,152 @@ def test_the_projects_params_survive_being_edited(tmp_path):
     (tmp_path / "one.yaml").write_text("train_gan: {seed: 41}\n")
     apply_preset("one", params_file=params, folder=tmp_path)
     assert params.read_text() == text.replace("train_gan:\n  seed: 0", "train_gan:\n  seed: 41")
+
+
+ENTRY = {"path": "data/videos/me.mp4", "subject": "eve", "crop": "auto"}
+WRITTEN = "{path: data/videos/me.mp4, subject: eve, crop: auto}"
+
+BLOCK = """\
+# All that is computed.
+videos:   # yours
+  demo: {path: a.mp4, subject: ada}   # hers
+  # the dancer
+  dance: {path: b.mp4, subject: ben}  # his
+
+# Everyone.
+subjects: [ada, ben]
+
+# Trained on.
+targets:
+  - ada   # one training each
+
+# Motion to target.
+transfers: {}   # none yet
+
+# The rest.
+decode:
+  size: 8
+"""
+LAYOUTS = [
+    BLOCK,
+    BLOCK.replace("  # his", ""),
+    "videos: {} # nobody\nsubjects: []\n# end\n",
+    "videos:\n  a:\n    path: a\n    subject: x # X\n\n# them\nsubjects:\n  - x\n\n# last\nw: 1\n",
+    "subjects: ['1', x]\nvideos:\n  a: {path: a, subject: x}\n\n\n# the end\n",
+]
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Apply an edit to a text of params.yaml; return the new text."""
+
+    def edit(text, *changes):
+        path = tmp_path / "params.yaml"
+        path.write_text(text)
+        document = read_document(path)
+        for change, *arguments in changes:
+            change(document, *arguments)
+        write_document(document, path)
+        return path.read_text()
+
+    return edit
+
+
+names = st.from_regex(r"[a-z][\w-]{0,8}", fullmatch=True)
+
+
+@pytest.mark.parametrize("text", LAYOUTS)
+@settings(deadline=None, max_examples=10)
+@given(added=st.lists(names, unique=True, min_size=1, max_size=3), data=st.data())
+def test_what_is_added_and_removed_in_any_order_leaves_the_text_of_before(
+    text, added, data, tmp_path_factory
+):
+    path = tmp_path_factory.getbasetemp() / "params.yaml"
+    path.write_text(text)
+    document = read_document(path)
+    added = [name for name in added if name not in {*document["videos"], *document["subjects"]}]
+    for name in added:
+        add_entry(document, "videos", name, ENTRY)
+        add_item(document, "subjects", name)
+    write_document(document, path)
+    document = read_document(path)
+    assert [*document["videos"]][len(document["videos"]) - len(added) :] == added
+    for name in data.draw(st.permutations(added)):
+        remove_entry(document, "videos", name)
+        remove_item(document, "subjects", name)
+    write_document(document, path)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "old", "new"),
+    [
+        (
+            [(add_entry, "videos", "me", ENTRY)],
+            "ben}  # his\n",
+            f"ben}}  # his\n  me: {WRITTEN}\n",
+        ),
+        (
+            [(remove_entry, "videos", "dance")],
+            "  dance: {path: b.mp4, subject: ben}  # his\n",
+            "",
+        ),
+        ([(remove_entry, "videos", "demo")], "  demo: {path: a.mp4, subject: ada}   # hers\n", ""),
+        (
+            [(add_entry, "transfers", "2024", {"source": "yes"})],
+            "transfers: {}   # none yet\n",
+            "transfers:      # none yet\n  '2024': {source: 'yes'}\n",
+        ),
+        ([(add_item, "subjects", "eve")], "[ada, ben]", "[ada, ben, eve]"),
+        ([(remove_item, "subjects", "ada")], "[ada, ben]", "[ben]"),
+        ([(add_item, "targets", "ben")], "training each\n", "training each\n  - ben\n"),
+        ([(remove_item, "targets", "ada")], ":\n  - ada   # one training each\n", ": []\n"),
+        ([(add_item, "subjects", "ada"), (remove_item, "subjects", "nobody")], "", ""),
+        (
+            [(remove_entry, "videos", "dance"), (remove_entry, "videos", "demo")],
+            BLOCK[BLOCK.index("videos:") : BLOCK.index("\n# Everyone")],
+            "videos: {} # yours\n  # the dancer\n",
+        ),
+    ],
+)
+def test_one_line_changes_and_the_comments_of_what_follows_stay(edited, changes, old, new):
+    assert edited(BLOCK, *changes) == BLOCK.replace(old, new, 1)
+
+
+def test_the_projects_own_params_take_an_entry_of_each_kind(edited):
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    lists = [("subjects", "eve"), ("targets", "eve")]
+    entries = [("videos", "me", ENTRY), ("transfers", "eve_as_ben", {"source": "demo_dance"})]
+    added = edited(
+        text,
+        *((add_item, *item) for item in lists),
+        *((add_entry, *entry) for entry in entries),
+    )
+    assert len(added.splitlines()) == len(text.splitlines()) + 2
+    removed = edited(
+        added,
+        *((remove_item, *item) for item in lists),
+        *((remove_entry, *entry[:2]) for entry in entries),
+    )
+    assert removed == text
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "message"),
+    [
+        (BLOCK, (add_entry, "videos", "demo", ENTRY), r"videos\.demo: is there; take"),
+        (BLOCK, (remove_entry, "videos", "no"), r"videos\.no: missing; videos has demo, d"),
+        (
+            "a: 1\n",
+            (add_entry, "videos", "me", ENTRY),
+            r"videos: expected names and entries, got",
+        ),
+        ("videos: [1]\n", (add_entry, "videos", "me", ENTRY), r"videos: expected names and"),
+        ("targets: 3\n", (add_item, "targets", "me"), r"targets: expected a list of names"),
+        ("videos: [\n", (add_entry, "videos", "me", ENTRY), r"params\.yaml: not valid YAML"),
+        ("7\n", (add_entry, "videos", "me", ENTRY), r"expected sections"),
+    ],
+)
+def test_what_cannot_be_edited_is_refused(edited, text, change, message):
+    with pytest.raises(ParamsError, match=message):
+        edited(text, change)
