@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,11 @@ from motiontransfer.video.writer import write_video
 _CRF = 16
 _SAME_LENGTH_SECONDS = 0.1
 _BLOCKS_ACROSS = 12
+_ID_BYTES = 8
 
 
 def duration_seconds(a: Path, b: Path) -> float:
-    """How long two videos of the same motion are: the shorter one's length.
+    """Return the length of two videos of the same motion, the shorter one's.
 
     Raises:
         MissingFileError: a video is not there.
@@ -43,9 +44,7 @@ def duration_seconds(a: Path, b: Path) -> float:
 
 
 def clip_starts(duration: float, *, seconds: float, num_clips: int) -> list[float]:
-    """Where clips begin, evenly spread from the first to the last that fits, in seconds.
-
-    A single one is in the middle.
+    """Return where clips begin, evenly spaced, in seconds; a single one is in the middle.
 
     Args:
         duration: of the video, seconds.
@@ -65,19 +64,25 @@ def clip_starts(duration: float, *, seconds: float, num_clips: int) -> list[floa
     return [room * index / (num_clips - 1) for index in range(num_clips)]
 
 
-def cut(path: Path, *, start: float, seconds: float) -> bytes:
-    """Return a part of a video as an MP4 file of its own, without sound."""
-    with FrameStore(path) as video:
-        return _encoded(video, _part(video, start, seconds))
+def cut(
+    path: Path, *, start: float, seconds: float, change: Callable[[Frame], Frame] | None = None
+) -> bytes:
+    """Return a part of a video, its frames perhaps changed, as an MP4 file without sound."""
+    with (
+        FrameStore(path) as video,
+        tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch,
+    ):
+        rate = float(video.frame_rate)
+        num_frames = max(1, min(round(seconds * rate), len(video)))
+        first = min(round(start * rate), len(video) - num_frames)
+        frames = video.frames(first, first + num_frames)
+        clip = Path(scratch) / "clip.mp4"
+        shown = map(change, frames) if change else frames
+        write_video(clip, shown, frame_rate=video.frame_rate, crf=_CRF)
+        return clip.read_bytes()
 
 
-def cut_spoilt(path: Path, *, start: float, seconds: float) -> bytes:
-    """Return the same part in coarse blocks: nobody who looks takes it for the better one."""
-    with FrameStore(path) as video:
-        return _encoded(video, map(in_blocks, _part(video, start, seconds)))
-
-
-def in_blocks(frame: Frame) -> Frame:
+def pixelate(frame: Frame) -> Frame:
     """Return the frame in squares, each in the colour of its middle."""
     height, width, _ = frame.shape
     block = max(2, width // _BLOCKS_ACROSS)
@@ -86,23 +91,6 @@ def in_blocks(frame: Frame) -> Frame:
         for size in (height, width)
     )
     return frame[np.ix_(rows, columns)]
-
-
-def _part(video: FrameStore, start: float, seconds: float) -> Iterator[Frame]:
-    rate = float(video.frame_rate)
-    num_frames = max(1, min(round(seconds * rate), len(video)))
-    first = min(round(start * rate), len(video) - num_frames)
-    return video.frames(first, first + num_frames)
-
-
-def _encoded(video: FrameStore, frames: Iterable[Frame]) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        path = Path(scratch) / "clip.mp4"
-        write_video(path, frames, frame_rate=video.frame_rate, crf=_CRF)
-        return path.read_bytes()
-
-
-_NUMBER_BYTES = 8
 
 
 def write_study(
@@ -119,9 +107,9 @@ def write_study(
 
     Args:
         seconds: length of a clip.
-        clips_each: how many moments of each comparison are shown.
-        num_checks: attention checks: a clip beside itself in coarse blocks.
-        seed: whoever knows it can tell which clip is which.
+        clips_each: clips of each comparison.
+        num_checks: attention checks: a clip beside itself pixelated.
+        seed: of the ids on the page, which reveal the sides to whoever knows it.
 
     Raises:
         MissingFileError: a video is not there.
@@ -137,23 +125,24 @@ def write_study(
         )
     if not comparisons:
         raise StudyError("expected at least one comparison, got none")
-    numbers = _Numbers(seed)
+    rng = np.random.default_rng(seed)
     clips: dict[str, bytes] = {}
     pairs: dict[str, Pair] = {}
     planned = _plan(comparisons, seconds=seconds, clips_each=clips_each, num_checks=num_checks)
     for index, start, is_check in track(planned, "cut clips", total=len(planned)):
-        cut_pair = _cut_check if is_check else _cut_comparison
-        one, other = cut_pair(comparisons[index], start, seconds)
-        pair = Pair(
-            a=numbers.draw(),
-            b=numbers.draw(),
-            comparison=None if is_check else index,
-            start_seconds=start,
+        a, b = Path(comparisons[index].a), Path(comparisons[index].b)
+        clip_a = cut(a, start=start, seconds=seconds)
+        clip_b = (
+            cut(a, start=start, seconds=seconds, change=pixelate)
+            if is_check
+            else cut(b, start=start, seconds=seconds)
         )
-        pairs[numbers.draw()] = pair
-        clips |= {pair.a: one, pair.b: other}
+        id_a, id_b, id_pair = (rng.bytes(_ID_BYTES).hex() for _ in range(3))
+        comparison = None if is_check else index
+        pairs[id_pair] = Pair(a=id_a, b=id_b, comparison=comparison, start_seconds=start)
+        clips |= {id_a: clip_a, id_b: clip_b}
     key = Key(
-        study=_study_number(clips, question),
+        study=_study_id(clips, question),
         question=question,
         seed=seed,
         comparisons=tuple(comparisons),
@@ -165,24 +154,14 @@ def write_study(
 
 
 def key_file_of(page: Path) -> Path:
-    """Where the key to a page is: beside it."""
+    """Return the path of the key to a page: beside it."""
     return page.with_suffix(".key.json")
-
-
-class _Numbers:
-    """Numbers that say nothing of what they stand for."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
-
-    def draw(self) -> str:
-        return self._random.bytes(_NUMBER_BYTES).hex()
 
 
 def _plan(
     comparisons: Sequence[Comparison], *, seconds: float, clips_each: int, num_checks: int
 ) -> list[tuple[int, float, bool]]:
-    """(comparison, where the clips begin, whether it is an attention check) of each pair."""
+    """(comparison, start in seconds, whether it is an attention check) of each pair."""
     starts_of = [
         clip_starts(
             duration_seconds(Path(comparison.a), Path(comparison.b)),
@@ -199,25 +178,12 @@ def _plan(
     return compared + checks
 
 
-def _cut_comparison(comparison: Comparison, start: float, seconds: float) -> tuple[bytes, bytes]:
-    one, other = (
-        cut(Path(path), start=start, seconds=seconds) for path in (comparison.a, comparison.b)
-    )
-    return one, other
-
-
-def _cut_check(comparison: Comparison, start: float, seconds: float) -> tuple[bytes, bytes]:
-    path = Path(comparison.a)
-    spoilt = cut_spoilt(path, start=start, seconds=seconds)
-    return cut(path, start=start, seconds=seconds), spoilt
-
-
-def _study_number(clips: dict[str, bytes], question: str) -> str:
-    """Answers to one page are told from answers to another by what was seen and asked."""
+def _study_id(clips: dict[str, bytes], question: str) -> str:
+    """Hash of what was shown and asked; it tells answers to one page from those to another."""
     digest = hashlib.sha256(question.encode())
-    for number, clip in sorted(clips.items()):
-        digest.update(number.encode() + clip)
-    return digest.hexdigest()[: 2 * _NUMBER_BYTES]
+    for clip_id, clip in sorted(clips.items()):
+        digest.update(clip_id.encode() + clip)
+    return digest.hexdigest()[: 2 * _ID_BYTES]
 
 
 def _write_page(page: Path, key: Key, clips: dict[str, bytes]) -> None:
@@ -231,10 +197,11 @@ def _write_page(page: Path, key: Key, clips: dict[str, bytes]) -> None:
     content = {
         "study": key.study,
         "format": ANSWERS_FORMAT,
-        # In the order of their numbers, which says nothing: the two of a pair here, and all that
-        # has a number as its key when it is written as JSON.
-        "pairs": {number: sorted((pair.a, pair.b)) for number, pair in key.pairs.items()},
-        "clips": {number: base64.b64encode(clip).decode("ascii") for number, clip in clips.items()},
+        # Sorted by random ids, here and in JSON, so that the order does not reveal the sides.
+        "pairs": {pair_id: sorted((pair.a, pair.b)) for pair_id, pair in key.pairs.items()},
+        "clips": {
+            clip_id: base64.b64encode(clip).decode("ascii") for clip_id, clip in clips.items()
+        },
     }
     text = environment.get_template("study.html.j2").render(
         question=key.question, num_pairs=len(key.pairs), content=content

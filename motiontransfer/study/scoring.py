@@ -1,7 +1,7 @@
 """Answers of a forced-choice study: preferences with confidence intervals."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -15,6 +15,7 @@ from motiontransfer.storage import write_json
 
 ANSWERS_FORMAT = "motiontransfer study answers 1"
 _KEY_FORMAT = "motiontransfer study key 1"
+_CONFIDENCE = 0.95
 _Content = TypeVar("_Content")
 
 
@@ -33,9 +34,9 @@ class Pair:
     """Two clips that are shown together."""
 
     a: str
-    """Number of the clip from video a; in an attention check of the intact one."""
+    """Id of the clip from video a; in an attention check of the intact one."""
     b: str
-    """Number of the other clip."""
+    """Id of the other clip."""
     comparison: int | None
     """Which of the study's comparisons; None for an attention check."""
     start_seconds: float
@@ -44,28 +45,28 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """All that the page does not say."""
+    """Which clip is which; the page does not reveal it."""
 
     study: str
-    """Number of the study; answers bear it, too."""
+    """Id of the study, also in its answers."""
     question: str
     seed: int
-    """Of the numbers and the order on the page."""
+    """Of the ids on the page."""
     comparisons: tuple[Comparison, ...]
     pairs: dict[str, Pair]
-    """By the number under which the page knows them."""
+    """By their ids on the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a participant chose of one pair."""
+    """A participant's choice in one pair."""
 
     pair: str
     first: str
-    """Number of the clip that was shown on the left, or above."""
+    """Id of the clip on the left, or above."""
     second: str
     chosen: str
-    """Number of one of the two."""
+    """Id of one of the two."""
     seconds: float
     """From the start of the clips to the choice."""
     replays: int
@@ -78,7 +79,7 @@ class Participant:
 
     study: str
     participant: str
-    """A number drawn by the page, or given in its address."""
+    """An id drawn by the page, or given in its address."""
     window: tuple[int, int]
     """(width, height) in which the clips were seen, pixels."""
     answers: tuple[Answer, ...]
@@ -99,16 +100,6 @@ def read_key(path: Path) -> Key:
     return _read(path, Key, expected_format=_KEY_FORMAT)
 
 
-def read_participant(path: Path) -> Participant:
-    """Read the file that the page gave to a participant.
-
-    Raises:
-        MissingFileError: no such file.
-        StudyError: not such a file.
-    """
-    return _read(path, Participant, expected_format=ANSWERS_FORMAT)
-
-
 def _read(path: Path, schema: type[_Content], *, expected_format: str) -> _Content:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; expected a {expected_format}")
@@ -127,9 +118,6 @@ def _read(path: Path, schema: type[_Content], *, expected_format: str) -> _Conte
         raise StudyError(f"{path}: {where}: {first['msg']}; the file was changed") from error
 
 
-_CONFIDENCE = 0.95
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
     """How often one video was preferred to another."""
@@ -146,7 +134,7 @@ class Preference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantCount:
-    """One person's part in it."""
+    """One participant's answers, counted."""
 
     participant: str
     preferred: int
@@ -165,7 +153,7 @@ class Score:
 
     question: str
     preferences: tuple[Preference, ...]
-    """Empty where nobody's answers count."""
+    """Empty where no participant counts."""
     participants: tuple[ParticipantCount, ...]
     num_checks: int
     """Attention checks that each participant was given."""
@@ -183,7 +171,7 @@ def read_answers(key: Key, files: Sequence[Path]) -> list[Participant]:
     file_of: dict[str, Path] = {}
     participants = []
     for file in files:
-        participant = read_participant(file)
+        participant = _read(file, Participant, expected_format=ANSWERS_FORMAT)
         if participant.study != key.study:
             raise StudyError(
                 f"{file}: answers to study {participant.study}; expected {key.study}, as the key"
@@ -207,19 +195,16 @@ def _check_complete(file: Path, participant: Participant, key: Key) -> None:
             f" to {len(set(answered) & set(key.pairs))} of them; the file was changed"
         )
     for answer in participant.answers:
-        pair = key.pairs[answer.pair]
-        if {answer.first, answer.second} != {pair.a, pair.b} or answer.chosen not in (
-            pair.a,
-            pair.b,
-        ):
+        clips = (key.pairs[answer.pair].a, key.pairs[answer.pair].b)
+        if {answer.first, answer.second} != {*clips} or answer.chosen not in clips:
             raise StudyError(
-                f"{file}: pair {answer.pair}: expected clips {pair.a} and {pair.b}, got"
+                f"{file}: pair {answer.pair}: expected clips {clips[0]} and {clips[1]}, got"
                 f" {answer.first} and {answer.second}, chosen {answer.chosen}; the file was changed"
             )
 
 
 def score_study(key: Key, participants: Sequence[Participant], *, allowed_misses: int = 0) -> Score:
-    """Count whose clips were chosen.
+    """Count how often each side was chosen.
 
     Args:
         allowed_misses: attention checks that a participant may miss and still count.
@@ -233,17 +218,21 @@ def score_study(key: Key, participants: Sequence[Participant], *, allowed_misses
         ),
         participants=counts,
         num_checks=sum(pair.comparison is None for pair in key.pairs.values()),
-        excluded=sum(not count.is_counted for count in counts),
+        excluded=len(participants) - len(attentive),
     )
 
 
-def _preference(key: Key, comparison: int, participants: Sequence[Participant]) -> Preference:
-    chosen_a = [
+def _chose_a(key: Key, participant: Participant, comparisons: Container[int | None]) -> list[bool]:
+    """Whether a was chosen, of each answer to these comparisons; None: the attention checks."""
+    return [
         answer.chosen == key.pairs[answer.pair].a
-        for participant in participants
         for answer in participant.answers
-        if key.pairs[answer.pair].comparison == comparison
+        if key.pairs[answer.pair].comparison in comparisons
     ]
+
+
+def _preference(key: Key, comparison: int, participants: Sequence[Participant]) -> Preference:
+    chosen_a = [chose for each in participants for chose in _chose_a(key, each, [comparison])]
     result = binomtest(sum(chosen_a), len(chosen_a))
     low, high = result.proportion_ci(_CONFIDENCE, method="wilson")
     return Preference(
@@ -256,16 +245,12 @@ def _preference(key: Key, comparison: int, participants: Sequence[Participant]) 
 
 
 def _count(key: Key, participant: Participant, *, allowed_misses: int) -> ParticipantCount:
-    is_right_of: dict[str, list[bool]] = {"check": [], "comparison": []}
-    for answer in participant.answers:
-        pair = key.pairs[answer.pair]
-        kind = "check" if pair.comparison is None else "comparison"
-        is_right_of[kind].append(answer.chosen == pair.a)
-    missed = is_right_of["check"].count(False)
+    chosen_a = _chose_a(key, participant, range(len(key.comparisons)))
+    missed = _chose_a(key, participant, [None]).count(False)
     return ParticipantCount(
         participant=participant.participant,
-        preferred=sum(is_right_of["comparison"]),
-        answers=len(is_right_of["comparison"]),
+        preferred=sum(chosen_a),
+        answers=len(chosen_a),
         missed_checks=missed,
         is_counted=missed <= allowed_misses,
         median_seconds=median(answer.seconds for answer in participant.answers),
