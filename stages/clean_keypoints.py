@@ -10,8 +10,8 @@ from motiontransfer.keypoints import read_detections, write_keypoints
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.camera_motion import camera_speed, pairs_of_clip
 from motiontransfer.pose.cleaning import CleaningSettings, clean
+from motiontransfer.pose.plots import plot_quality
 from motiontransfer.pose.quality import measure_quality, quality_metrics, verdict
-from motiontransfer.pose.quality_picture import plot_quality
 from motiontransfer.pose.subject import (
     PersonRule,
     choice_metrics,

@@ -44,7 +44,7 @@ def test_adding_says_what_it_is_and_what_was_seen(clip, monkeypatch, capsys):
     assert "  people       1 in each" in lines
     assert "  in view      head 100 %, hands 100 %, feet 100 % of frames" in lines
     assert "  camera       still" in lines
-    assert "nothing to mend" in lines
+    assert "nothing to fix" in lines
     assert "added videos.me to params.yaml; the file is data/videos/me.mkv" in lines[-2]
     assert Path("data/videos/me.mkv.dvc").exists()
     assert yaml.safe_load(Path("params.yaml").read_text())["videos"]["me"] == {

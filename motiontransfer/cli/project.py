@@ -26,7 +26,7 @@ def add_video(
     """Add a video to the project, look at it, and say what to mend."""
     # Imported here: they load MediaPipe and PyTorch, and other subcommands do without.
     from motiontransfer.params import load_section
-    from motiontransfer.pose.quality import NOTHING_TO_MEND
+    from motiontransfer.pose.quality import NOTHING_TO_FIX
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video
     from motiontransfer.project.video_check import advice, check_video, facts_line, seen_lines
@@ -39,8 +39,8 @@ def add_video(
     for line in seen_lines(check):
         typer.echo(line)
     sentences = advice(check, is_target=target)
-    if sentences == [NOTHING_TO_MEND]:
-        typer.echo(NOTHING_TO_MEND)
+    if sentences == [NOTHING_TO_FIX]:
+        typer.echo(NOTHING_TO_FIX)
     else:
         typer.echo("\n  - ".join(["to mend:", *sentences]))
     path = add(file, name=name, subject=subject, crop=crop, role=role)

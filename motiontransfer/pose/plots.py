@@ -1,54 +1,62 @@
-"""Plots of tracks and of fitted pose statistics."""
+"""Plots of tracks, of keypoint quality and of fitted pose statistics."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int8, UInt8
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import joint_boxes
+from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, Quality
 from motiontransfer.pose.statistics import PoseStatistics, measure_ground_contact
 from motiontransfer.pose.time_series import segments
-from motiontransfer.skeleton import LIMBS_OF_GROUP
+from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
 from motiontransfer.video.frame_store import FrameStore
 
-_COLOURS = (
+_TRACK_COLORS = (
     *((255, 75, 75), (77, 171, 247), (81, 207, 102), (255, 212, 59), (204, 93, 232)),
     *((255, 146, 43), (34, 184, 207), (247, 131, 172), (148, 216, 45), (177, 151, 252)),
 )
-
-
-def track_colour(track: int) -> tuple[int, int, int]:
-    """RGB, 0 to 255; every tenth track has the same."""
-    return _COLOURS[track % len(_COLOURS)]
-
+_STATE_COLORS = {MISSING: "#e03131", FILLED: "#f59f00", MEASURED: "#a5d8ff"}
+_STATE_NAMES = {MISSING: "missing", FILLED: "filled in", MEASURED: "found"}
 
 _COLUMNS, _ROWS = 4, 2
 _MAX_TRACKS = 12
 _TILE_INCHES, _TITLE_INCHES, _BAR_INCHES, _AXIS_INCHES = 3.0, 0.35, 0.28, 0.8
+_MAX_COVERAGE_COLUMNS = 1200
+_NUM_WORST = 4
+_WORST_SECONDS_APART = 0.5
+
+
+def track_color(track: int) -> tuple[int, int, int]:
+    """RGB, 0 to 255; every tenth track has the same."""
+    return _TRACK_COLORS[track % len(_TRACK_COLORS)]
 
 
 def plot_tracks(
     path: Path, video: Path, detections: Detections, *, chosen: Sequence[int] = ()
 ) -> None:
-    """Write the picture as PNG.
+    """Write sampled frames with each track's box and pose, and a timeline of all tracks, as PNG.
 
     Args:
-        video: the frames in which the people were found.
-        chosen: tracks to name as the subject.
+        video: the frames of the detections.
+        chosen: tracks of the subject.
 
     Raises:
         KeypointsError: the video has another number or size of frames than the detections.
     """
     tracks = longest_first(detections)
-    shown = frames_worth_a_look(detections, count=_COLUMNS * _ROWS)
+    shown = representative_frames(detections, count=_COLUMNS * _ROWS)
     with FrameStore(video) as store:
         if (len(store), store.size) != (detections.num_frames, detections.image_size):
             raise KeypointsError(
@@ -64,18 +72,20 @@ def plot_tracks(
     )
     figure = Figure(figsize=(_COLUMNS * _TILE_INCHES, sum(inches)), layout="constrained")
     sheet, bars = figure.subfigures(2, 1, squeeze=False, height_ratios=inches)[:, 0]
-    sheet.suptitle(_headline(detections, chosen), x=0.01, ha="left", weight="bold")
+    found = {0: "nobody found", 1: "1 track"}.get(len(tracks), f"{len(tracks)} tracks")
+    subject = f"; subject: {', '.join(map(str, chosen))}" if chosen else ""
+    title = f"{found} in {detections.num_frames} frames{subject}  ({detections.detector})"
+    sheet.suptitle(title, x=0.01, ha="left", weight="bold")
     tiles = sheet.subplots(rows, _COLUMNS, squeeze=False).reshape(-1)
     for axes in tiles:
         axes.set_axis_off()
     for axes, index, frame in zip(tiles, shown, frames, strict=False):
-        _draw_frame(axes, frame, detections, index)
+        _draw_people(axes, frame, detections, index)
     _draw_bars(bars.subplots(), detections, tracks[:_MAX_TRACKS], chosen, shown)
     if len(tracks) > _MAX_TRACKS:
         rest = f"and {len(tracks) - _MAX_TRACKS} shorter tracks"
         bars.text(0.99, 0.99, rest, ha="right", va="top", fontsize="small")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=100, metadata={"Software": None})
+    _save(figure, path, dpi=100)
 
 
 def longest_first(detections: Detections) -> list[int]:
@@ -84,8 +94,8 @@ def longest_first(detections: Detections) -> list[int]:
     return tracks[np.argsort(-counts, kind="stable")].tolist()
 
 
-def frames_worth_a_look(detections: Detections, *, count: int) -> list[int]:
-    """Indices of some frames, in order.
+def representative_frames(detections: Detections, *, count: int) -> list[int]:
+    """Indices of frames that together show the longest tracks and most people, in order.
 
     For each track, the longest first, the frame of its first second with most people; then those
     with most people, and of these the farthest from all others.
@@ -109,18 +119,7 @@ def frames_worth_a_look(detections: Detections, *, count: int) -> list[int]:
     return sorted(set(chosen))
 
 
-def _headline(detections: Detections, chosen: Sequence[int]) -> str:
-    people = len(detections.people)
-    found = "nobody found" if not people else "1 track" if people == 1 else f"{people} tracks"
-    subject = f"; subject: {', '.join(map(str, chosen))}" if chosen else ""
-    return f"{found} in {detections.num_frames} frames{subject}  ({detections.detector})"
-
-
-def _colour(track: int) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*track_colour(track))
-
-
-def _draw_frame(
+def _draw_people(
     axes: Axes, frame: UInt8[np.ndarray, "height width 3"], detections: Detections, index: int
 ) -> None:
     height, width = detections.image_size
@@ -128,22 +127,19 @@ def _draw_frame(
     axes.set_title(
         f"frame {index}, {index / float(detections.frame_rate):.2f} s", fontsize="small", loc="left"
     )
-    skeleton = detections.skeleton
-    limbs = [
-        (skeleton.index(start), skeleton.index(end), 1.2 if group == "body" else 0.4)
-        for group, _ in skeleton.groups
-        for start, end in LIMBS_OF_GROUP.get(group, ())
-    ]
+    limbs = _limbs(detections.skeleton)
     rows = np.flatnonzero(detections.frame_index == index)
     boxes = joint_boxes(detections.points[rows], detections.score[rows])
     for row, (x0, y0, x1, y1) in zip(rows, boxes, strict=True):
-        track, score = int(detections.person[row]), detections.score[row]
-        drawn = [limb for limb in limbs if min(score[limb[0]], score[limb[1]]) > 0]
-        lines = [detections.points[row][[start, end]] for start, end, _ in drawn]
-        widths = [width for _, _, width in drawn]
-        axes.add_collection(LineCollection(lines, colors=_colour(track), linewidths=widths))
+        track = int(detections.person[row])
+        points, score = detections.points[row], detections.score[row]
+        drawn = [(ends, group) for ends, group in limbs if score[ends].min() > 0]
+        lines = [points[ends] for ends, _ in drawn]
+        widths = [1.2 if group == "body" else 0.4 for _, group in drawn]
+        color = _hex(track)
+        axes.add_collection(LineCollection(lines, colors=color, linewidths=widths))
         axes.add_patch(
-            Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=_colour(track), linewidth=2)
+            Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=color, linewidth=2)
         )
         axes.text(
             *(x0, max(y0, 0.06 * height), f" {track} "),
@@ -151,7 +147,7 @@ def _draw_frame(
             weight="bold",
             fontsize="small",
             va="bottom",
-            bbox={"facecolor": _colour(track), "edgecolor": "none", "pad": 1.0},
+            bbox={"facecolor": color, "edgecolor": "none", "pad": 1.0},
         )
 
 
@@ -168,7 +164,7 @@ def _draw_bars(
         seen = np.zeros(detections.num_frames, bool)
         seen[detections.frame_index[detections.person == track]] = True
         spans = [(start / rate, (stop - start) / rate) for start, stop in segments(seen)]
-        axes.broken_barh(spans, (line - 0.35, 0.7), facecolors=_colour(track))
+        axes.broken_barh(spans, (line - 0.35, 0.7), facecolors=_hex(track))
         subject = "subject  " if track in chosen else ""
         labels.append(f"{subject}{track}   {seen.mean():.0%}")
     axes.set_yticks(range(len(tracks)), labels)
@@ -189,32 +185,169 @@ def _draw_bars(
     axes.tick_params(axis="y", length=0)
 
 
-_CLOSEST, _FARTHEST = "tab:red", "tab:blue"
+def plot_quality(
+    path: Path,
+    store: FrameStore,
+    keypoints: Keypoints,
+    quality: Quality,
+    *,
+    sentences: Sequence[str],
+    title: str,
+) -> None:
+    """Write coverage of each part over time, speed, scores, the worst frames and advice as PNG.
+
+    Args:
+        sentences: the advice.
+        title: the clip's name.
+    """
+    lines = [textwrap.fill(f"•  {line}", 150, subsequent_indent="    ") for line in sentences]
+    heights = (0.7 + 0.21 * "\n".join(lines).count("\n"), 5.0, 3.7)
+    figure = Figure(figsize=(12, sum(heights)), layout="constrained")
+    words, over_time, strip = figure.subfigures(3, 1, squeeze=False, height_ratios=heights)[:, 0]
+    title = f"{title}: {keypoints.num_frames} frames, {keypoints.detector}"
+    words.text(0.01, 0.95, title, va="top", fontsize="large", weight="bold")
+    words.text(0.01, 0.95, "\n" + "\n".join(lines), va="top", linespacing=1.4)
+    panels = over_time.subplots(2, 2, width_ratios=(5, 1), height_ratios=(3, 2))
+    worst = worst_frames(quality)
+    _draw_coverage(panels[0, 0], quality)
+    marked = [(index + 0.5) / quality.frame_rate for index in worst]
+    panels[0, 0].plot(marked, [-0.8] * len(marked), "v", color="black", clip_on=False)
+    panels[0, 1].set_axis_off()
+    patches = [Patch(color=_STATE_COLORS[state], label=_STATE_NAMES[state]) for state in (2, 1, 0)]
+    marker = Line2D([], [], color="black", marker="v", linestyle="", label="the worst frames")
+    panels[0, 1].legend(handles=[*patches, marker], loc="upper left", frameon=False)
+    _draw_speed(panels[1, 0], quality)
+    _draw_scores(panels[1, 1], quality)
+    panels[1, 0].sharex(panels[0, 0])
+    pictures = strip.subplots(1, _NUM_WORST, squeeze=False)[0]
+    for axes in pictures:
+        axes.set_axis_off()
+    for axes, index in zip(pictures, worst, strict=False):
+        _draw_pose(axes, store[index], keypoints, index)
+        axes.set_title(_faults(quality, index), fontsize="small")
+    _save(figure, path, dpi=90)
+
+
+def worst_frames(quality: Quality, *, count: int = _NUM_WORST) -> list[int]:
+    """Indices of the frames with most faults, in order of time and spread over the clip."""
+    parts = len(PARTS)
+    badness = (
+        (quality.state == MISSING).sum(axis=0)
+        + (quality.state == FILLED).sum(axis=0) / 3
+        + parts * quality.too_fast
+        + (quality.repairs.removed > 0)
+    ).astype(np.float64)
+    apart = max(1, round(_WORST_SECONDS_APART * quality.frame_rate), len(badness) // (2 * count))
+    left = np.ones(len(badness), np.bool_)
+    chosen: list[int] = []
+    while left.any() and len(chosen) < count:
+        worst = int(np.argmax(np.where(left, badness, -1)))
+        chosen.append(worst)
+        left[max(0, worst - apart + 1) : worst + apart] = False
+    return sorted(chosen)
+
+
+def _draw_coverage(axes: Axes, quality: Quality) -> None:
+    frames = quality.state.shape[1]
+    axes.imshow(
+        _columns(quality.state),
+        aspect="auto",
+        interpolation="nearest",
+        cmap=ListedColormap([_STATE_COLORS[state] for state in sorted(_STATE_COLORS)]),
+        vmin=0,
+        vmax=2,
+        extent=(0, frames / quality.frame_rate, len(PARTS) - 0.5, -0.5),
+    )
+    known = (quality.state != MISSING).mean(axis=1)
+    labels = [f"{part}  {share:.0%}" for part, share in zip(PARTS, known, strict=True)]
+    axes.set_yticks(range(len(PARTS)), labels)
+    for border in np.arange(0.5, len(PARTS) - 1):
+        axes.axhline(border, color="white", linewidth=2)
+    title = "what is known of the person"
+    if quality.with_others.any():
+        title += f"; others are in view in {quality.with_others.mean():.0%} of frames"
+    axes.set_title(title, loc="left", fontsize="medium", pad=12)
+
+
+def _columns(state: Int8[np.ndarray, "parts frames"]) -> Int8[np.ndarray, "parts columns"]:
+    """Frames gathered so that each column can be seen; each shows the worst of its frames."""
+    frames = state.shape[1]
+    if frames <= _MAX_COVERAGE_COLUMNS:
+        return state
+    starts = np.linspace(0, frames, _MAX_COVERAGE_COLUMNS, endpoint=False).astype(int)
+    return np.minimum.reduceat(state, starts, axis=1)
+
+
+def _draw_speed(axes: Axes, quality: Quality) -> None:
+    seconds = np.arange(len(quality.speed)) / quality.frame_rate
+    axes.plot(seconds, quality.speed, color="#1c7ed6", linewidth=0.8)
+    for frames, colour, label in (
+        (quality.too_fast, _STATE_COLORS[MISSING], "faster than a person can"),
+        (quality.repairs.removed > 0, _STATE_COLORS[FILLED], "a joint that jumped was removed"),
+        (quality.repairs.sides, "#ae3ec9", "left and right were exchanged"),
+    ):
+        if frames.any():
+            axes.plot(seconds[frames], quality.speed[frames], "o", color=colour, label=label)
+            axes.legend(fontsize="small", loc="upper right")
+    axes.set(xlabel="seconds", ylabel="body heights a second", xlim=(0, seconds[-1] or 1))
+    axes.set_ylim(bottom=0)
+    axes.set_title("the fastest joint", loc="left", fontsize="medium")
+
+
+def _draw_scores(axes: Axes, quality: Quality) -> None:
+    shares = quality.score_histogram / max(1, quality.score_histogram.sum())
+    axes.bar(np.arange(10) / 10 + 0.05, shares, width=0.09, color="#1c7ed6")
+    axes.set(xlabel="score", ylabel="share of joints", xlim=(0, 1), ylim=(0, 1))
+    axes.set_title("detection scores", loc="left", fontsize="medium")
+
+
+def _draw_pose(
+    axes: Axes, frame: UInt8[np.ndarray, "height width 3"], keypoints: Keypoints, index: int
+) -> None:
+    axes.imshow(frame)
+    points, score = keypoints.points[index], keypoints.score[index]
+    filled = np.zeros(len(score), np.bool_) if keypoints.filled is None else keypoints.filled[index]
+    for ends, group in _limbs(keypoints.skeleton):
+        if score[ends].min() > 0:
+            color = _STATE_COLORS[FILLED] if filled[ends].any() else "#37b24d"
+            line = points[ends].T - 0.5  # imshow puts pixel centres at whole numbers
+            axes.plot(*line, color=color, linewidth=1.6 if group == "body" else 0.7)
+    axes.set(xlim=(0, frame.shape[1]), ylim=(frame.shape[0], 0))
+
+
+def _faults(quality: Quality, index: int) -> str:
+    """Time of a frame, and its missing, filled and implausible parts."""
+    wrong = [f"{index / quality.frame_rate:.1f} s, frame {index}"]
+    for state in (MISSING, FILLED):
+        parts = [part for part in PARTS if quality.of_part(part)[index] == state]
+        if parts:
+            names = "everything" if len(parts) == len(PARTS) else ", ".join(parts)
+            wrong.append(textwrap.fill(f"{_STATE_NAMES[state]}: {names}", 44))
+    if quality.too_fast[index]:
+        wrong.append("faster than a person can")
+    return "\n".join(wrong)
 
 
 def plot_statistics(
     path: Path, clips: Mapping[str, Keypoints], statistics: PoseStatistics, *, title: str
 ) -> None:
-    """Draw the clips a subject's statistics were fitted on, one after another, as a PNG."""
+    """Write ankle lines and heights of the fitted clips, one after another, as PNG."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     over_time, heights = figure.subplots(1, 2, width_ratios=(2, 1))
     start = 0
     for name, clip in clips.items():
-        stance = measure_ground_contact(clip, min_score=statistics.min_score)
-        used = stance.has_height
+        contact = measure_ground_contact(clip, min_score=statistics.min_score)
+        used = contact.has_height
         frame_indices = start + np.flatnonzero(used)
-        over_time.plot(frame_indices, stance.ankle_y_px[used], ".", markersize=3, label=name)
-        heights.plot(stance.ankle_y_px[used], stance.height_px[used], ".", markersize=3)
+        over_time.plot(frame_indices, contact.ankle_y_px[used], ".", markersize=3, label=name)
+        heights.plot(contact.ankle_y_px[used], contact.height_px[used], ".", markersize=3)
         start += clip.num_frames
-    lines = (
-        ("closest", _CLOSEST, statistics.closest_ankle_y_px, statistics.height_at_closest_px),
-        ("farthest", _FARTHEST, statistics.farthest_ankle_y_px, statistics.height_at_farthest_px),
-    )
-    for name, colour, ankle_y_px, height_px in lines:
-        over_time.axhline(
-            ankle_y_px, color=colour, linewidth=1, label=f"{name}: {ankle_y_px:.1f} px"
-        )
-        heights.plot(ankle_y_px, height_px, "o", color=colour, label=f"{name}: {height_px:.1f} px")
+    for name, color, y, height_px in (
+        ("closest", "tab:red", statistics.closest_ankle_y_px, statistics.height_at_closest_px),
+        ("farthest", "tab:blue", statistics.farthest_ankle_y_px, statistics.height_at_farthest_px),
+    ):
+        over_time.axhline(y, color=color, linewidth=1, label=f"{name}: {y:.1f} px")
+        heights.plot(y, height_px, "o", color=color, label=f"{name}: {height_px:.1f} px")
     over_time.invert_yaxis()  # as in the image: y grows downward
     left_out = statistics.frames_left_out
     over_time.set(
@@ -223,5 +356,22 @@ def plot_statistics(
     heights.set(xlabel="ankle line y, px", ylabel="head to ankles, px", title="height")
     for axes in (over_time, heights):
         axes.legend(fontsize="small")
+    _save(figure, path, dpi=100)
+
+
+def _hex(track: int) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*track_color(track))
+
+
+def _limbs(skeleton: Skeleton) -> list[tuple[list[int], str]]:
+    """Indices of both joints of each limb, and the limb's group."""
+    return [
+        ([skeleton.index(joint) for joint in limb], group)
+        for group, _ in skeleton.groups
+        for limb in LIMBS_OF_GROUP.get(group, ())
+    ]
+
+
+def _save(figure: Figure, path: Path, *, dpi: int) -> None:
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=100, metadata={"Software": None})
+        figure.savefig(temporary, dpi=dpi, metadata={"Software": None})

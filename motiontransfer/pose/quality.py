@@ -51,7 +51,7 @@ _ENOUGH_OF_FACE = 0.5  # dancers turn round
 _TALL_ENOUGH_PX = 140
 STILL_CAMERA = 0.015  # widths of the image a second; noise alone reaches half of it
 
-NOTHING_TO_MEND = "nothing to mend"
+NOTHING_TO_FIX = "nothing to fix"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +210,7 @@ def _share(frames: Bool[np.ndarray, " frames"]) -> float:
 
 
 def verdict(quality: Quality) -> list[str]:
-    """Sentences to act on, the gravest first; `NOTHING_TO_MEND` alone if there are none."""
+    """Sentences to act on, the gravest first; `NOTHING_TO_FIX` alone if there are none."""
     if not quality.somebody.any():
         return [
             f"nobody is found in any of {len(quality.speed)} frames: film one person from head to "
@@ -225,7 +225,7 @@ def verdict(quality: Quality) -> list[str]:
         *_limbs(quality),
         *_jumps(quality),
         *_camera(quality),
-    ] or [NOTHING_TO_MEND]
+    ] or [NOTHING_TO_FIX]
 
 
 def _frames_without_person(quality: Quality) -> Iterator[str]:

@@ -24,7 +24,7 @@ from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.pose.quality import (
-    NOTHING_TO_MEND,
+    NOTHING_TO_FIX,
     STILL_CAMERA,
     Quality,
     measure_quality,
@@ -169,7 +169,7 @@ def seen_lines(check: VideoCheck) -> Iterator[str]:
 
 
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
-    """What to do about the file and about the pose, or `NOTHING_TO_MEND` alone.
+    """What to do about the file and about the pose, or `NOTHING_TO_FIX` alone.
 
     Args:
         is_target: whether the subject is to be learnt from it.
@@ -192,8 +192,8 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
             f"{check.seconds:.0f} s show few poses of someone who is to be learnt; film a few "
             "minutes, with all that the dancer does in them"
         )
-    sentences += [it for it in verdict(check.quality) if it != NOTHING_TO_MEND]
-    return sentences or [NOTHING_TO_MEND]
+    sentences += [it for it in verdict(check.quality) if it != NOTHING_TO_FIX]
+    return sentences or [NOTHING_TO_FIX]
 
 
 def _samples(facts: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, float]]:

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.boxes import enclosing_box
-from motiontransfer.pose.plots import track_colour
+from motiontransfer.pose.plots import track_color
 from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.pose.statistics import measure_ground_contact
 from motiontransfer.progress import track
@@ -203,7 +203,7 @@ def _draw_boxes_and_rings(
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=max(12, picture.shape[0] // 28))
     for person, (x0, y0, x1, y1) in boxes.items():
-        colour = track_colour(person)
+        colour = track_color(person)
         draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=colour, width=2)
         label = draw.textbbox((x0 + 4, y0 + 3), str(person), font)
         draw.rectangle((x0, y0, label[2] + 4, label[3] + 4), fill=colour)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.pose.silhouette import distance_to_body
-from tests.pose.test_retargeting import PLACES, person
+from tests.pose.test_limb_retargeting import PLACES, person
 
 HEIGHT_PX = 100.0
 

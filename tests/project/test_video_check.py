@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import VideoError
-from motiontransfer.pose.quality import NOTHING_TO_MEND
+from motiontransfer.pose.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import advice, check_video, facts_line
 from tests.project.filmed import dressed, eyes, film, plain_wall, room, views
@@ -39,7 +39,7 @@ def complaints(check, word, *, is_target=False):
 
 def test_a_good_video_has_nothing_to_mend(tmp_path, look):
     check = look(filmed(tmp_path))
-    assert advice(check, is_target=False) == [NOTHING_TO_MEND]
+    assert advice(check, is_target=False) == [NOTHING_TO_FIX]
     assert check.seconds == pytest.approx(1.0, abs=0.002)
     assert set(check.people) == {1}
     assert facts_line(check) == (

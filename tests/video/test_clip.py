@@ -1,6 +1,10 @@
+"""Decoding writes a clip that reads back, whole or not at all."""
+
 import json
 from fractions import Fraction
+from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -8,11 +12,16 @@ import pytest
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.video.clip import (
     Clip,
+    decode_video,
     read_clip,
     write_description,
     write_index,
 )
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
+from motiontransfer.video.reader import DamagedVideoError
+from motiontransfer.video.writer import write_video
+from tests.video.conftest import click_starts, grey_frame, index_of
 
 
 def make_clip(folder, *, with_sound=True):
@@ -97,3 +106,248 @@ def test_index_has_a_row_a_frame(tmp_path):
         "source_pts_seconds": [1.0, 1.0, 1.21],
         "source_frame_index": [0, 0, 2],
     }
+
+
+SIZE = (32, 48)
+
+
+def greys(num_frames):
+    return [grey_frame(index, SIZE) for index in range(num_frames)]
+
+
+def decode(path, folder, **options):
+    defaults = {"size": SIZE, "frame_rate": None, "crop": "none", "on_damage": "fail"}
+    return decode_video(path, folder, **(defaults | options))
+
+
+def frames_of(folder):
+    with FrameStore(read_clip(folder).frames) as store:
+        return list(store.frames())
+
+
+def damaged(tmp_path, write_test_video):
+    noise = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+    path = write_test_video(tmp_path / "damaged.mkv", list(noise), codec="ffv1", pix_fmt="bgr0")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def test_a_constant_video_comes_through_frame_by_frame(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "v.mp4", greys(9), sound_seconds=0.9)
+    metrics = decode(path, tmp_path / "clip")
+    clip = read_clip(tmp_path / "clip")
+    assert (clip.num_frames, clip.frame_rate, clip.size) == (9, Fraction(10), SIZE)
+    assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == list(range(9))
+    counted = {
+        name: metrics[name]
+        for name in (
+            "frames",
+            "seconds",
+            "frame_rate",
+            "source_frames",
+            "frames_duplicated",
+            "frames_dropped",
+            "frames_lost_to_damage",
+            "has_sound",
+        )
+    }
+    assert counted == {
+        "frames": 9,
+        "seconds": 0.9,
+        "frame_rate": 10.0,
+        "source_frames": 9,
+        "frames_duplicated": 0,
+        "frames_dropped": 0,
+        "frames_lost_to_damage": 0,
+        "has_sound": True,
+    }
+
+
+def test_variable_rate_becomes_constant_by_time(tmp_path, write_test_video):
+    # ticks at 0, 100 … 900 ms; 520 and 550 are within one tick, 100 stays for long
+    pts = [0, 100, 430, 530, 560, 640, 700, 800, 900]
+    path = write_test_video(tmp_path / "v.mkv", greys(9), pts_ms=pts)
+    metrics = decode(path, tmp_path / "clip", frame_rate=Fraction(10))
+    assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == [
+        *[0, 1, 1, 1, 1],
+        *[2, 4, 6, 7, 8],
+    ]
+    assert (metrics["frames_duplicated"], metrics["frames_dropped"]) == (3, 2)
+    table = pq.read_table(tmp_path / "clip" / "index.parquet").to_pydict()
+    assert table["frame_index"] == list(range(10))
+    np.testing.assert_allclose(table["pts_seconds"], np.arange(10) / 10)
+    np.testing.assert_allclose(
+        table["source_pts_seconds"], [0, 0.1, 0.1, 0.1, 0.1, 0.43, 0.56, 0.7, 0.8, 0.9]
+    )
+    assert table["source_frame_index"] == [0, 1, 1, 1, 1, 2, 4, 6, 7, 8]
+
+
+def test_times_rounded_to_milliseconds_repeat_and_drop_nothing(tmp_path, write_test_video):
+    pts = [round(index * 1001 / 30) for index in range(100)]
+    frames = [grey_frame(index % 10, SIZE) for index in range(100)]
+    path = write_test_video(tmp_path / "v.mkv", frames, pts_ms=pts, rate=30)
+    metrics = decode(path, tmp_path / "clip")
+    assert metrics["source"]["frame_rate"] == "30000/1001"
+    assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == [
+        index % 10 for index in range(100)
+    ]
+    assert (metrics["frames_duplicated"], metrics["frames_dropped"]) == (0, 0)
+
+
+def test_another_rate_repeats_by_time(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "v.mp4", greys(4))
+    decode(path, tmp_path / "clip", frame_rate=Fraction(20))
+    indices = [index_of(frame) for frame in frames_of(tmp_path / "clip")]
+    assert indices == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_letterbox_and_crop_are_described_as_they_are(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "v.mp4", greys(2))
+    decode(path, tmp_path / "clip", size=(64, 64), crop=(0, 0, 24, 32))
+    framing = read_clip(tmp_path / "clip").framing
+    assert (framing.source_size, framing.crop) == ((32, 48), (0, 0, 24, 32))
+    assert framing.content == (8, 0, 56, 64)
+    frame = frames_of(tmp_path / "clip")[0]
+    assert (frame[:, :8] == 0).all()
+    assert (frame[:, 56:] == 0).all()
+    assert frame[4:12, 12:28].min() > 200  # the white corner, twice as large
+
+
+def test_crop_follows_the_people_that_a_function_finds(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "v.mp4", greys(9))
+    seen = []
+
+    def find(frames):
+        seen.extend(index_of(frame) for frame in frames)
+        return [(10, 8, 20, 20) if index_of(frame) > 3 else None for frame in frames]
+
+    decode(path, tmp_path / "clip", size=(16, 16), crop=find)
+    assert seen == list(range(9))
+    x0, y0, x1, y1 = read_clip(tmp_path / "clip").framing.crop
+    assert (x1 - x0) == (y1 - y0)
+    assert x0 <= 10 < 20 <= x1 <= 25
+    assert y0 <= 8 < 20 <= y1 <= 25
+
+
+def test_nobody_to_crop_around_is_told_with_a_way_on(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "v.mp4", greys(5))
+    with pytest.raises(VideoError, match=r"v\.mp4: crop: auto found nobody in 5 .* crop: none"):
+        decode(path, tmp_path / "clip", crop=lambda frames: [None] * len(frames))
+    assert not (tmp_path / "clip").exists()
+
+
+@pytest.mark.parametrize("sound_start", [0.0, 0.3])
+def test_sound_goes_round_in_sync(tmp_path, write_test_video, sound_start):
+    path = write_test_video(
+        tmp_path / "v.mkv", greys(11), sound_seconds=1.1, sound_start_seconds=sound_start
+    )
+    decode(path, tmp_path / "clip")
+    clip = read_clip(tmp_path / "clip")
+    made = tmp_path / "made.mp4"
+    with FrameStore(clip.frames) as store:
+        write_video(
+            made,
+            store.frames(),
+            frame_rate=clip.frame_rate,
+            sound=clip.sound,
+            sound_offset_seconds=clip.sound_offset_seconds,
+            crf=18,
+        )
+    expected = sound_start + np.array([0.0, 0.5, 1.0])
+    np.testing.assert_allclose(click_starts(made), expected[expected < 1.1], atol=0.004)
+
+
+def test_pictures_that_start_late_shift_the_sound(tmp_path, write_test_video):
+    pts = [300 + 100 * index for index in range(8)]
+    path = write_test_video(tmp_path / "v.mkv", greys(8), pts_ms=pts, sound_seconds=1.1)
+    decode(path, tmp_path / "clip")
+    clip = read_clip(tmp_path / "clip")
+    np.testing.assert_allclose(
+        click_starts(clip.sound)[1:] + clip.sound_offset_seconds, [0.2, 0.7], atol=0.004
+    )
+
+
+def test_damage_fails_and_leaves_nothing(tmp_path, write_test_video):
+    path = damaged(tmp_path, write_test_video)
+    with pytest.raises(DamagedVideoError, match=r"damaged\.mkv: frame \d: the file ends"):
+        decode(path, tmp_path / "out" / "clip", size=(64, 64))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_damage_can_be_cut_off_and_is_counted(tmp_path, write_test_video):
+    path = damaged(tmp_path, write_test_video)
+    metrics = decode(path, tmp_path / "clip", size=(64, 64), on_damage="truncate")
+    kept = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+    frames = frames_of(tmp_path / "clip")
+    assert 3 <= len(frames) <= 6
+    for frame, expected in zip(frames, kept, strict=False):
+        np.testing.assert_array_equal(frame, expected)
+    assert metrics["frames"] == len(frames)
+    assert metrics["frames_lost_to_damage"] == 12 - len(frames)
+
+
+def test_same_video_gives_the_same_bytes(tmp_path, write_test_video):
+    path = write_test_video(tmp_path / "v.mp4", greys(5), sound_seconds=0.5)
+    written = []
+    for name in ("a", "b"):
+        decode(path, tmp_path / name)
+        files = sorted((tmp_path / name).iterdir())
+        written.append({file.name: file.read_bytes() for file in files})
+    assert sorted(written[0]) == ["clip.json", "frames.mkv", "index.parquet", "sound.mka"]
+    assert written[0] == written[1]
+
+
+def _real_media():
+    for folder in Path(__file__).resolve().parents:
+        media = folder.parent / "shared" / "media"
+        if media.is_dir():
+            return media
+    return None
+
+
+# file: frames, rate, size upright, (quarter turns, mirrored); or how the refusal begins
+REAL = {
+    "clips/tfjs_pose_squats.mp4": (65, Fraction(5), (1280, 720), (0, False)),
+    "odd/androidx_bear-vp9-odd-dimensions.webm": (
+        30,
+        Fraction(30000, 1001),
+        (121, 161),
+        (0, False),
+    ),
+    "odd/androidx_sample_rotate_and_reflect.mp4": (
+        30,
+        Fraction(30000, 1001),
+        (1080, 720),
+        (3, True),
+    ),
+    "odd/decord_video_90.mov": (3, Fraction(30), (568, 320), (1, False)),
+    "odd/torchcodec_h264_10bits.mp4": (30, Fraction(30), (200, 200), (0, False)),
+    "odd/torchcodec_av1_video.mkv": (125, Fraction(25), (360, 640), (0, False)),
+    "odd/androidx_invalid-bitstream.webm": "frame 0: no picture can be decoded",
+    "odd/androidx_sample_audio_only.mp4": "holds no video stream",
+    "odd/decord_corrupted.mp4": "frame 29: cannot be decoded",
+    "odd/zero_length.mp4": "the file is empty",
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_odd_files_are_decoded_rightly_or_refused(tmp_path, name):
+    media = _real_media()
+    if media is None or not (media / name).exists():
+        pytest.skip(f"shared/media/{name} is not here; this test needs the real file")
+    expected = REAL[name]
+    if isinstance(expected, str):
+        with pytest.raises(VideoError, match=expected) as caught:
+            decode(media / name, tmp_path / "clip")
+        assert name in str(caught.value)
+        assert not (tmp_path / "clip").exists()
+        return
+    num_frames, rate, size, (turns, mirrored) = expected
+    metrics = decode(media / name, tmp_path / "clip", size=(64, 64))
+    clip = read_clip(tmp_path / "clip")
+    assert (clip.num_frames, clip.frame_rate, clip.framing.source_size) == (num_frames, rate, size)
+    assert (metrics["frames_duplicated"], metrics["frames_dropped"]) == (0, 0)
+    assert metrics["source"]["rotation_degrees"] == 90 * turns
+    assert metrics["source"]["mirrored"] == mirrored
+    with av.open(str(clip.frames)) as container:
+        assert sum(1 for packet in container.demux(video=0) if packet.size) == num_frames

@@ -1,10 +1,22 @@
+"""Framing maps invert each other; display matrices put pixels where they say."""
+
+import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import VideoError
-from motiontransfer.video.geometry import Framing, auto_crop, fit_framing, resize
+from motiontransfer.video.geometry import (
+    Framing,
+    Orientation,
+    auto_crop,
+    fit_framing,
+    orientation_of,
+    parse_display_matrix,
+    resize,
+)
+from tests.video.conftest import grey_frame
 
 sides = st.integers(1, 400)
 
@@ -90,24 +102,22 @@ def test_resizing_leaves_flat_pictures_flat_and_the_input_alone():
     assert (flat == 77).all()
 
 
-def test_auto_crop_holds_the_union_with_its_margin_at_the_working_aspect():
-    boxes = [(100, 50, 140, 150), None, (120, 60, 160, 150)]  # union 100, 50, 160, 150
-    # extent 60 x 100 grows to 72 x 120, then to 120 x 120 for a square picture
-    assert auto_crop(boxes, (400, 400), 1.0, margin=0.1) == (70, 40, 190, 160)
-
-
-def test_auto_crop_rounds_outwards():
-    # extent 11 * 1.2 = 13.2 around 15.5: 8.9 to 22.1
-    assert auto_crop([(10, 10, 21, 21)], (400, 400), 1.0, margin=0.1) == (8, 8, 23, 23)
-
-
-def test_auto_crop_moves_into_the_picture_rather_than_shrink():
-    assert auto_crop([(0, 0, 40, 100)], (200, 300), 1.0, margin=0.0) == (0, 0, 100, 100)
-    assert auto_crop([(260, 100, 300, 200)], (200, 300), 1.0, margin=0.0) == (200, 100, 300, 200)
-
-
-def test_auto_crop_takes_what_the_picture_has():
-    assert auto_crop([(0, 0, 300, 200)], (200, 300), 1.0, margin=0.5) == (0, 0, 300, 200)
+@pytest.mark.parametrize(
+    ("boxes", "size", "margin", "crop"),
+    [
+        # union 100, 50, 160, 150; its 60 x 100 grow to 72 x 120, then to a square
+        ([(100, 50, 140, 150), None, (120, 60, 160, 150)], (400, 400), 0.1, (70, 40, 190, 160)),
+        # 11 * 1.2 = 13.2 around 15.5: 8.9 to 22.1, rounded outwards
+        ([(10, 10, 21, 21)], (400, 400), 0.1, (8, 8, 23, 23)),
+        # moved into the picture rather than shrunk
+        ([(0, 0, 40, 100)], (200, 300), 0.0, (0, 0, 100, 100)),
+        ([(260, 100, 300, 200)], (200, 300), 0.0, (200, 100, 300, 200)),
+        ([(0, 0, 300, 200)], (200, 300), 0.5, (0, 0, 300, 200)),
+        ([None, None], (80, 100), 0.1, None),
+    ],
+)
+def test_auto_crop_holds_the_union_with_its_margin_at_the_working_aspect(boxes, size, margin, crop):
+    assert auto_crop(boxes, size, 1.0, margin=margin) == crop
 
 
 @given(
@@ -131,5 +141,54 @@ def test_auto_crop_lies_inside_and_holds_everybody(boxes, aspect, margin):
         assert bottom <= y1
 
 
-def test_auto_crop_of_nobody_is_none():
-    assert auto_crop([None, None], (80, 100), 1.0, margin=0.1) is None
+ONE = 1 << 16
+# a, b, c, d of the matrix; a 2 x 3 picture [[0, 1, 2], [3, 4, 5]] as it must be shown
+CASES = {
+    "upright": ((1, 0, 0, 1), [[0, 1, 2], [3, 4, 5]]),
+    "clockwise": ((0, 1, -1, 0), [[3, 0], [4, 1], [5, 2]]),
+    "upside down": ((-1, 0, 0, -1), [[5, 4, 3], [2, 1, 0]]),
+    "counterclockwise": ((0, -1, 1, 0), [[2, 5], [1, 4], [0, 3]]),
+    "mirrored": ((-1, 0, 0, 1), [[2, 1, 0], [5, 4, 3]]),
+    "upside down mirrored": ((1, 0, 0, -1), [[3, 4, 5], [0, 1, 2]]),
+    "transposed": ((0, 1, 1, 0), [[0, 3], [1, 4], [2, 5]]),
+    "transposed across": ((0, -1, -1, 0), [[5, 2], [4, 1], [3, 0]]),
+}
+
+
+def matrix_of(a, b, c, d, scale=ONE):
+    return (a * scale, b * scale, 0, c * scale, d * scale, 0, 0, 0, 1 << 30)
+
+
+@pytest.mark.parametrize(("numbers", "expected"), CASES.values(), ids=CASES.keys())
+def test_all_eight_matrices_put_pixels_where_they_say(numbers, expected):
+    picture = np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), 3, axis=2)
+    orientation = parse_display_matrix(matrix_of(*numbers))
+    shown = orientation.upright(picture)
+    np.testing.assert_array_equal(shown[..., 0], expected)
+    assert orientation.upright_size((2, 3)) == shown.shape[:2]
+    # the definition itself: pixel (p, q) is shown at (a p + c q, b p + d q), up to a shift
+    a, b, c, d = numbers
+    positions = {
+        int(picture[q, p, 0]): (a * p + c * q, b * p + d * q) for q in range(2) for p in range(3)
+    }
+    left = min(x for x, _ in positions.values())
+    top = min(y for _, y in positions.values())
+    for value, (x, y) in positions.items():
+        assert shown[y - top, x - left, 0] == value
+
+
+@pytest.mark.parametrize("scale", [ONE, ONE // 2, 3])
+def test_scale_does_not_matter(scale):
+    assert parse_display_matrix(matrix_of(0, 1, -1, 0, scale)) == Orientation(quarter_turns=1)
+
+
+def test_an_empty_matrix_is_upright():
+    assert parse_display_matrix((0,) * 9) == Orientation()
+
+
+@pytest.mark.parametrize(("numbers", "expected"), CASES.values(), ids=CASES.keys())
+def test_a_file_says_its_orientation(tmp_path, write_test_video, numbers, expected):
+    path = write_test_video(tmp_path / "video.mp4", [grey_frame(0)] * 2, matrix=matrix_of(*numbers))
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    assert orientation_of(frame) == parse_display_matrix(matrix_of(*numbers))

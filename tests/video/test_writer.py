@@ -71,13 +71,12 @@ def test_index_stands_before_the_frames_for_the_web(tmp_path):
     assert 0 < content.index(b"moov") < content.index(b"mdat")
 
 
-@pytest.mark.parametrize("size", [(32, 48), (40, 72)])
-def test_same_frames_give_the_same_bytes(tmp_path, write_test_sound, size):
+def test_same_frames_give_the_same_bytes(tmp_path, write_test_sound):
     sound = write_test_sound(tmp_path / "sound.wav", codec="pcm_s16le")
     written = set()
     for _ in range(12):  # x264 has settings with which one run in twenty differs
         path = tmp_path / "video.mp4"
-        write_video(path, moving(40, size), frame_rate=Fraction(25), sound=sound, crf=18)
+        write_video(path, moving(40, (40, 72)), frame_rate=Fraction(25), sound=sound, crf=18)
         written.add(path.read_bytes())
     assert len(written) == 1
 

@@ -1,11 +1,13 @@
-"""The person's box holds every joint found and stays inside the image."""
+"""Boxes hold the joints that were found; the body's height comes from whatever is seen."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from motiontransfer.pose.boxes import enclosing_box, joint_boxes
+from motiontransfer.pose.boxes import body_height_px, enclosing_box, joint_boxes
+from tests.pose.whole_person import HEIGHT_PX, lost, standing
 
 
 def test_the_margin_is_a_share_of_the_larger_extent():
@@ -44,3 +46,25 @@ def test_boxes_of_joints_hold_those_that_were_found_and_nothing_else():
     np.testing.assert_array_equal(joint_boxes(points, score), [[10, 30, 20, 50], [0, 0, 0, 0]])
     assert joint_boxes(points[:0], score[:0]).shape == (0, 4)
     assert joint_boxes(points[:, :0], score[:, :0]).tolist() == [[0] * 4] * 2
+
+
+@pytest.mark.parametrize(
+    ("missing", "height"),
+    [
+        ([], HEIGHT_PX),
+        (["left_hip"], 4 * 40),  # from the shoulders
+        (["left_shoulder"], 80 + 76),  # the extent of all joints
+        (["body", "face", "left_hand", "right_hand"], 0),
+    ],
+)
+def test_the_height_comes_from_trunk_then_shoulders_then_extent(missing, height):
+    keypoints = standing(3)
+    for group in missing:
+        keypoints = lost(keypoints, group, range(3))
+    assert body_height_px(keypoints) == pytest.approx(height)
+
+
+def test_bending_down_now_and_then_does_not_change_the_height():
+    keypoints = standing(20)
+    keypoints.points[:8, :, 1] = 128 + (keypoints.points[:8, :, 1] - 128) / 3
+    assert body_height_px(keypoints) == pytest.approx(HEIGHT_PX)

@@ -2,15 +2,26 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.errors import MissingFileError, StatisticsError
-from motiontransfer.pose.statistics import fit_statistics, read_statistics, write_statistics
+from motiontransfer.errors import KeypointsError, MissingFileError, StatisticsError
+from motiontransfer.pose.statistics import (
+    SPANS_OF_PART,
+    fit_proportions,
+    fit_statistics,
+    floor_line,
+    measure_ground_contact,
+    read_statistics,
+    write_statistics,
+)
+from motiontransfer.skeleton import HOLISTIC, Skeleton
 from tests.pose.stick_person import stick_person
-from tests.pose.test_retargeting import person
+from tests.pose.test_limb_retargeting import PLACES, person
 
 PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
 # Median 70, closest 100, so nothing above 70 - 0.7 * 30 = 49 counts: 60 is the farthest.
@@ -133,7 +144,7 @@ def test_a_clip_without_feet_adds_nothing_to_the_floor():
     assert (both.frames_used, both.frames_left_out) == (60, 1)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(
     ankles=st.lists(st.floats(60, 100), min_size=1, max_size=12),
     fraction=st.none() | st.floats(0.05, 1),
@@ -213,3 +224,155 @@ def test_statistics_are_checked_when_made():
     statistics = fit_statistics([WALK], **PAPER)
     with pytest.raises(StatisticsError, match="heights above 0"):
         replace(statistics, height_at_farthest_px=-1.0)
+
+
+def moved(keypoints, joint, *, by):
+    points = keypoints.points.copy()
+    points[:, HOLISTIC.index(joint)] += np.array(by, np.float32)
+    return replace(keypoints, points=points)
+
+
+def test_a_standing_person_is_measured():
+    stance = measure_ground_contact(stick_person([80, 90], [50, 60], x=20), min_score=0.5)
+    np.testing.assert_allclose(stance.ankle_y_px, [80, 90])
+    np.testing.assert_allclose(stance.ankle_x_px, [20, 20])
+    np.testing.assert_allclose(stance.height_px, [50, 60], rtol=1e-6)
+    assert stance.has_height.all()
+
+
+def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_them():
+    stance = measure_ground_contact(
+        moved(stick_person(80, 50), "left_ankle", by=(0, -10)), min_score=0.5
+    )
+    assert stance.ankle_y_px[0] == 80
+    assert stance.height_px[0] == pytest.approx(45)
+
+
+def test_without_an_ankle_there_is_no_line():
+    person = stick_person([80, 80], 50, missing=[(1, "right_ankle")])
+    stance = measure_ground_contact(person, min_score=0.5)
+    assert stance.has_ankles.tolist() == stance.has_height.tolist() == [True, False]
+    assert stance.ankle_y_px[1] == stance.ankle_x_px[1] == stance.height_px[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "height"),
+    [
+        (["nose"], 50),  # the ears lie level with the nose
+        (["nose", "left_ear"], 51.5),
+        (["nose", "right_ear", "right_eye"], None),
+    ],
+)
+def test_ears_then_eyes_stand_in_for_the_nose(missing, height):
+    person = stick_person(80, 50, missing=[(0, joint) for joint in missing])
+    stance = measure_ground_contact(person, min_score=0.5)
+    assert stance.has_ankles[0]
+    assert stance.has_height[0] == (height is not None)
+    assert stance.height_px[0] == pytest.approx(height or 0)
+
+
+def test_scores_below_the_threshold_count_as_missing():
+    person = stick_person(80, 50, score=0.5)
+    assert measure_ground_contact(person, min_score=0.5).has_ankles[0]
+    assert not measure_ground_contact(person, min_score=0.51).has_ankles[0]
+    absent = stick_person(80, 50, missing=[(0, "left_ankle")])
+    assert not measure_ground_contact(absent, min_score=0.0).has_ankles[0]
+
+
+def test_keypoints_without_ankles_at_all_are_refused():
+    person = stick_person(80, 50)
+    other = replace(
+        person,
+        skeleton=Skeleton(groups=(("body", ("nose",)),)),
+        points=person.points[:, :1],
+        score=person.score[:, :1],
+    )
+    with pytest.raises(KeypointsError, match="no joint 'left_ankle'"):
+        measure_ground_contact(other, min_score=0.5)
+
+
+def floor(ankles, **more):
+    stance = measure_ground_contact(stick_person(ankles, 30, **more), min_score=0.5)
+    return floor_line(stance, frame_rate=Fraction(25))
+
+
+def test_the_floor_stays_where_it_is_in_a_jump_and_in_a_gap():
+    ankles = np.full(60, 90.0)
+    ankles[20:30] = 70
+    gap = [(frame, "right_ankle") for frame in range(40, 50)]
+    np.testing.assert_allclose(floor(ankles, missing=gap), 90)
+
+
+def test_the_floor_follows_a_walk_without_delay():
+    walk = np.linspace(60, 100, 101)
+    np.testing.assert_allclose(floor(walk)[20:-20], walk[20:-20], atol=1e-4)
+
+
+def proportions(*clips, height=100.0):
+    heights = [np.full(clip.num_frames, float(height)) for clip in clips]
+    return fit_proportions(clips, heights, min_score=0.5)
+
+
+def with_joint(clip, joint, points):
+    changed = clip.points.copy()
+    changed[:, HOLISTIC.index(joint)] = points
+    return replace(clip, points=changed)
+
+
+def test_lengths_are_shares_of_the_height():
+    found = proportions(person(frames=20))
+    expected = {"hips": 0.2, "trunk": 0.4, "shoulders": 0.3, "neck": 0.16, "upper_arm": 0.2}
+    expected |= {"forearm": 0.2, "thigh": 0.3, "shin": 0.3}
+    assert found == pytest.approx(expected)
+    assert not {"head", "face_height", "face_width"} & found.keys()  # no eyes, mouth, forehead
+    assert proportions(person(frames=20), height=50)["thigh"] == pytest.approx(0.6)
+
+
+def test_a_face_has_a_height_and_a_width():
+    face = {"face_chin": (100, 52), "face_forehead": (100, 36)}
+    face |= {"left_face_temple": (106, 41), "right_face_temple": (94, 41)}
+    found = proportions(person({**PLACES, **face}, 20))
+    assert found["face_height"] == pytest.approx(0.16)
+    assert found["face_width"] == pytest.approx(0.12)
+
+
+def test_what_points_at_the_camera_most_of_the_time_keeps_its_length():
+    clip = person(frames=100)
+    elbow = np.tile(PLACES["left_elbow"], (100, 1)).astype(float)
+    elbow[:70, 0] = 118  # 3 px instead of 20
+    clip = with_joint(clip, "left_elbow", elbow)
+    assert proportions(clip)["upper_arm"] == pytest.approx(0.2)
+
+
+def test_a_few_wild_frames_do_not_lengthen_a_limb():
+    clip = person(frames=100)
+    knee = np.tile(PLACES["left_knee"], (100, 1)).astype(float)
+    knee[:10, 1] = 190
+    assert proportions(with_joint(clip, "left_knee", knee))["thigh"] == pytest.approx(0.3)
+
+
+def test_both_sides_make_one_length():
+    clip = with_joint(person(frames=20), "right_knee", (90, 140))
+    assert proportions(clip)["thigh"] == pytest.approx(0.35)
+
+
+def test_clips_are_pooled_each_at_its_own_scale():
+    near = person({joint: (2 * x - 100, 2 * y - 100) for joint, (x, y) in PLACES.items()}, 20)
+    heights = [np.full(20, 100.0), np.full(20, 200.0)]
+    found = fit_proportions([person(frames=20), near], heights, min_score=0.5)
+    assert found == pytest.approx(proportions(person(frames=20)))
+
+
+def test_a_part_hardly_seen_is_unknown():
+    clip = person(frames=20)
+    score = clip.score.copy()
+    score[9:, [HOLISTIC.index("left_wrist"), HOLISTIC.index("right_wrist")]] = 0.4
+    found = proportions(replace(clip, score=score))
+    assert "forearm" not in found
+    assert "upper_arm" in found
+
+
+def test_every_part_names_joints_of_the_skeleton():
+    for spans in SPANS_OF_PART.values():
+        for span in spans:
+            assert set(span.start + span.end) <= set(HOLISTIC.joints)

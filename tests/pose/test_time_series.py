@@ -1,4 +1,4 @@
-"""Filters calm what trembles, and neither move nor delay what is smooth."""
+"""Segments, interpolation and filters of time series with gaps."""
 
 from fractions import Fraction
 
@@ -9,22 +9,135 @@ from hypothesis import strategies as st
 
 from motiontransfer.pose.time_series import (
     OneEuroFilter,
+    fill_gaps,
+    inner_gaps,
+    joints_by_presence,
+    longest_segment,
     median,
     one_euro,
+    running_mean,
+    running_median,
     savitzky_golay,
+    segments,
     smooth,
+    window_frames,
 )
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.whole_person import joints_of, lost, moved, person, standing
 
-GROUPS = [group for group, _ in HOLISTIC.groups]
-FILTERS = ("savitzky_golay", "median", "one_euro", "none")
-runs = st.integers(1, 15).flatmap(
+masks = st.lists(st.booleans(), max_size=30).map(lambda flags: np.array(flags, np.bool_))
+
+
+def flags(text):
+    return np.array([letter == "x" for letter in text], np.bool_)
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [("", []), ("...", []), ("xxx", [(0, 3)]), ("x..xx.", [(0, 1), (3, 5)]), (".x", [(1, 2)])],
+)
+def test_runs_are_found_in_order(text, runs):
+    assert segments(flags(text)) == runs
+
+
+@given(masks)
+def test_runs_drawn_again_are_the_mask(mask):
+    drawn = np.zeros_like(mask)
+    for start, stop in segments(mask):
+        assert start < stop
+        drawn[start:stop] = True
+    assert (drawn == mask).all()
+
+
+def test_the_longest_run_counts_its_frames():
+    assert longest_segment(flags("x..xxx.xx")) == 3
+    assert longest_segment(flags("...")) == 0
+
+
+def test_gaps_lie_between_what_is_seen_and_are_short():
+    seen = flags("..x.xx..x...x.")
+    assert inner_gaps(seen, longest=2) == [(3, 4), (6, 8)]
+    assert inner_gaps(seen, longest=3) == [(3, 4), (6, 8), (9, 12)]
+
+
+@given(st.integers(1, 5), st.integers(0, 6), st.integers(0, 2**32 - 1))
+def test_each_joint_is_with_those_seen_in_the_same_frames(frames, joints, seed):
+    seen = np.random.default_rng(seed).uniform(size=(frames, joints)) < 0.5
+    told = [joint for some, _ in joints_by_presence(seen) for joint in some.tolist()]
+    assert sorted(told) == list(range(joints))
+    for some, pattern in joints_by_presence(seen):
+        assert (seen[:, some] == pattern[:, None]).all()
+    patterns = [tuple(pattern) for _, pattern in joints_by_presence(seen)]
+    assert len(set(patterns)) == len(patterns)
+
+
+paths = st.integers(1, 15).flatmap(
     lambda frames: st.lists(
         st.tuples(st.floats(-500, 500), st.floats(-500, 500)), min_size=frames, max_size=frames
     ).map(lambda path: np.array(path)[:, None])
 )
-windows = st.sampled_from([1, 3, 5, 7, 11])
+windows = st.integers(0, 12).map(lambda half: 2 * half + 1)
+signals = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30).map(np.array)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate", "frames"),
+    [(1.0, 25, 25), (1.0, 30, 31), (0.1, 25, 3), (0.0, 25, 1), (1.0, 5, 5)],
+)
+def test_a_window_is_an_odd_number_of_frames(seconds, rate, frames):
+    assert window_frames(seconds, Fraction(rate)) == frames
+
+
+@settings(deadline=None, max_examples=50)
+@given(signals, windows)
+def test_running_filters_are_symmetric_in_time_and_stay_within_the_range(values, window):
+    for running in (running_median, running_mean):
+        result = running(values, window=window)
+        reverse = running(values[::-1], window=window)[::-1]
+        np.testing.assert_allclose(result, reverse, atol=1e-9)
+        assert values.min() - 1e-9 <= result.min() <= result.max() <= values.max() + 1e-9
+
+
+@settings(deadline=None, max_examples=50)
+@given(paths, windows)
+def test_zero_phase_filters_are_symmetric_in_time(points, window):
+    for apply in (savitzky_golay, median):
+        there, back = apply(points, window=window), apply(points[::-1], window=window)[::-1]
+        assert there.shape == points.shape
+        np.testing.assert_allclose(there, back, atol=1e-6)
+
+
+def test_the_median_forgets_what_is_shorter_than_half_a_window():
+    values = np.zeros(20)
+    values[8:10] = 5
+    assert not running_median(values, window=5).any()
+    values[8:11] = 5
+    assert running_median(values, window=5).max() == 5
+
+
+def test_the_mean_is_of_the_frames_around():
+    values = np.array([0.0, 0, 3, 0, 6])
+    np.testing.assert_allclose(running_mean(values, window=3), [0, 1, 1, 3, 4])
+
+
+def test_even_windows_are_refused():
+    with pytest.raises(ValueError, match="odd window of at least 1 frame, got 4"):
+        running_mean(np.zeros(3), window=4)
+
+
+def test_gaps_are_bridged_straight_and_ends_held():
+    values = np.array([9.0, 2, 9, 9, 8, 9])
+    valid = np.array([False, True, False, False, True, False])
+    np.testing.assert_allclose(fill_gaps(values, valid), [2, 2, 4, 6, 8, 8])
+
+
+def test_nothing_valid_is_an_error():
+    with pytest.raises(ValueError, match="at least one valid frame"):
+        fill_gaps(np.zeros(2), np.array([False, False]))
+
+
+GROUPS = [group for group, _ in HOLISTIC.groups]
+FILTERS = ("savitzky_golay", "median", "one_euro", "none")
 
 
 @pytest.mark.parametrize("time_filter", FILTERS)
@@ -34,15 +147,6 @@ def test_whoever_stands_still_stays(time_filter, place, frames):
     keypoints = person([place] * frames)
     smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=GROUPS)
     np.testing.assert_array_equal(smoothed.points, keypoints.points)
-
-
-@given(runs, windows)
-@settings(deadline=None)
-def test_time_reversed_is_the_same_reversed(points, window):
-    for apply in (savitzky_golay, median):
-        there, back = apply(points, window=window), apply(points[::-1], window=window)[::-1]
-        assert there.shape == points.shape
-        np.testing.assert_allclose(there, back, atol=1e-6)
 
 
 def test_a_parabola_passes_unchanged_and_noise_does_not():

@@ -1,0 +1,276 @@
+"""Plots show the tracks, the quality and the statistics that they are given."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.pose.cleaning import Repairs
+from motiontransfer.pose.plots import (
+    longest_first,
+    plot_quality,
+    plot_statistics,
+    plot_tracks,
+    representative_frames,
+    worst_frames,
+)
+from motiontransfer.pose.quality import FILLED, MISSING
+from motiontransfer.pose.statistics import fit_statistics
+from motiontransfer.video.frame_store import FrameStore, FrameWriter
+from tests.pose.flawless import NUM_FRAMES, quality
+from tests.pose.people_in_view import detections_of
+from tests.pose.stick_person import stick_person
+from tests.pose.whole_person import lost, standing
+
+ONE, OTHER = (20, 60, 40), (44, 60, 40)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """Twelve frames, and a hundred; frame i is of the grey 2 i."""
+    folder = tmp_path_factory.mktemp("frames")
+    for num_frames in (12, NUM_FRAMES):
+        path = folder / f"{num_frames}.mkv"
+        with FrameWriter(path, size=(64, 64), frame_rate=Fraction(25)) as writer:
+            for index in range(num_frames):
+                writer.write(np.full((64, 64, 3), 2 * index, np.uint8))
+    return folder
+
+
+@pytest.fixture
+def video(frames):
+    return frames / "12.mkv"
+
+
+@pytest.fixture
+def store(frames):
+    with FrameStore(frames / f"{NUM_FRAMES}.mkv") as store:
+        yield store
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    figures = []
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, path, **_: figures.append(figure) or path.touch()
+    )
+    return figures
+
+
+def two_people():
+    return detections_of(
+        {0: (range(12), ONE), 1: ([*range(3, 5), *range(8, 10)], OTHER)},
+        num_frames=12,
+        image_size=(64, 64),
+    )
+
+
+def test_each_track_has_its_box_with_its_number_in_its_colour(tmp_path, video, drawn):
+    plot_tracks(tmp_path / "people.png", video, two_people())
+    tiles = [axes for axes in drawn[0].axes if axes.images]
+    (tile,) = (axes for axes in tiles if axes.get_title(loc="left") == "frame 8, 0.32 s")
+    assert tile.images[0].get_array()[0, 0].tolist() == [16, 16, 16]
+    labels = {text.get_text().strip(): text for text in tile.texts}
+    assert set(labels) == {"0", "1"}
+    box, other_box = (patch for patch in tile.patches if isinstance(patch, Rectangle))
+    assert box.get_bbox().extents == pytest.approx([12.8, 18.8, 27.2, 61.2], abs=0.01)
+    assert other_box.get_bbox().extents == pytest.approx([36.8, 18.8, 51.2, 61.2], abs=0.01)
+    colours = [to_hex(patch.get_edgecolor()) for patch in (box, other_box)]
+    assert colours == [to_hex(labels[n].get_bbox_patch().get_facecolor()) for n in "01"]
+    assert colours == [to_hex(lines.get_color()[0]) for lines in tile.collections]
+    assert len(set(colours)) == 2
+
+
+def test_the_bars_show_when_each_track_was_seen(tmp_path, video, drawn):
+    plot_tracks(tmp_path / "people.png", video, two_people(), chosen=(1,))
+    bars = drawn[0].axes[-1]
+    assert [label.get_text() for label in bars.get_yticklabels()] == [
+        "0   100%",
+        "subject  1   33%",
+    ]
+    spans = [
+        [tuple(path.vertices[:, 0][[0, 2]].round(3)) for path in collection.get_paths()]
+        for collection in bars.collections[:2]
+    ]
+    assert [sorted(sorted(span) for span in of_track) for of_track in spans] == [
+        [[0, 0.48]],
+        [[0.12, 0.2], [0.32, 0.4]],
+    ]
+    assert "2 tracks in 12 frames; subject: 1" in drawn[0].subfigs[0]._suptitle.get_text()
+
+
+def test_of_many_tracks_the_longest_are_shown_and_the_rest_is_counted(tmp_path, video, drawn):
+    many = detections_of(
+        {track: (range(12 - track % 3), ONE) for track in range(15)},
+        num_frames=12,
+        image_size=(64, 64),
+    )
+    assert longest_first(many) == [*range(0, 15, 3), *range(1, 15, 3), *range(2, 15, 3)]
+    plot_tracks(tmp_path / "people.png", video, many)
+    assert len(drawn[0].axes[-1].get_yticklabels()) == 12
+    assert [text.get_text() for text in drawn[0].subfigs[1].texts] == ["and 3 shorter tracks"]
+
+
+def test_a_clip_without_people_is_shown_all_the_same(tmp_path, video):
+    nobody = detections_of({}, num_frames=12, image_size=(64, 64))
+    plot_tracks(tmp_path / "one.png", video, nobody)
+    plot_tracks(tmp_path / "two.png", video, nobody)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_another_video_is_refused(tmp_path, video):
+    for changed in ({"num_frames": 13}, {"image_size": (64, 66)}):
+        detections = detections_of({}, **{"num_frames": 12, "image_size": (64, 64), **changed})
+        with pytest.raises(KeypointsError, match=r"expected 1[23] frames of \(64, 6[46]\) px"):
+            plot_tracks(tmp_path / "people.png", video, detections)
+    assert not (tmp_path / "people.png").exists()
+
+
+def test_new_tracks_are_shown_where_most_people_are_with_them():
+    detections = detections_of(
+        {
+            0: (range(200), ONE),
+            1: (range(60, 70), OTHER),
+            2: (range(66, 70), OTHER),
+            3: (range(150, 200), OTHER),
+        },
+        num_frames=200,
+    )
+    shown = representative_frames(detections, count=8)
+    assert {24, 69, 174} <= set(shown)
+    assert shown == sorted(set(shown))
+    assert len(shown) == 8
+    apart = np.diff(shown)
+    assert apart.min() >= 200 // 16
+
+
+def test_who_is_never_among_most_people_is_shown_too():
+    detections = detections_of(
+        {0: (range(150), ONE), 1: (range(150), OTHER), 2: (range(160, 170), ONE)}, num_frames=200
+    )
+    assert 169 in representative_frames(detections, count=8)
+
+
+def test_where_nobody_is_frames_are_far_from_each_other():
+    shown = representative_frames(detections_of({}, num_frames=100), count=4)
+    assert len(shown) == 4
+    assert np.diff(shown).min() > 20
+    assert representative_frames(detections_of({}, num_frames=3), count=8) == [0, 1, 2]
+
+
+def test_the_lines_are_drawn_at_the_fitted_heights(tmp_path, drawn):
+    clips = {"one": stick_person([60, 80], 40), "two": stick_person([100, 80], 40)}
+    statistics = fit_statistics(
+        list(clips.values()), min_score=0.5, cluster_fraction=0.7, outlier_quantile=1.0
+    )
+    plot_statistics(tmp_path / "ada.png", clips, statistics, title="ada")
+    over_time, heights = drawn[0].axes
+    assert over_time.yaxis_inverted()
+    assert {line.get_ydata()[0] for line in over_time.lines[-2:]} == {100, 80}
+    assert over_time.lines[1].get_xdata().tolist() == [2, 3]  # the second clip follows the first
+    assert [text.get_text() for text in over_time.get_legend().get_texts()] == [
+        "one",
+        "two",
+        "closest: 100.0 px",
+        "farthest: 80.0 px",
+    ]
+    assert len(heights.lines) == 4
+
+
+def texts(figure):
+    return [text.get_text() for part in figure.subfigs for text in part.texts]
+
+
+def test_it_shows_what_it_says(tmp_path, store, drawn):
+    keypoints = lost(standing(NUM_FRAMES), "left_hand", [40])
+    clip = quality([("left hand", MISSING, [40]), ("right hand", FILLED, [40, 70])])
+    sentences = ["hands are blurred", "nothing else"]
+    plot_quality(tmp_path / "q.png", store, keypoints, clip, sentences=sentences, title="dance")
+    coverage, legend, speed, scores, *pictures = drawn[0].axes
+    words = "\n".join(texts(drawn[0]))
+    assert "dance: 100 frames, drawn" in words
+    assert "hands are blurred" in words
+    assert "nothing else" in words
+    np.testing.assert_array_equal(coverage.images[0].get_array(), clip.state)
+    labels = [label.get_text() for label in coverage.get_yticklabels()]
+    assert labels[0] == "head  100%"
+    assert labels[4] == "left hand  99%"
+    assert [text.get_text() for text in legend.get_legend().get_texts()][2] == "missing"
+    np.testing.assert_array_equal(speed.lines[0].get_ydata(), clip.speed)
+    assert [bar.get_height() for bar in scores.patches] == [0] * 9 + [1]
+    shown = [picture for picture in pictures if picture.images]
+    titles = [picture.get_title().split("\n") for picture in shown]
+    at = [title[0] for title in titles].index("1.6 s, frame 40")
+    assert titles[at][1:] == ["missing: left hand", "filled in: right hand"]
+    assert (shown[at].images[0].get_array() == 80).all()
+    assert shown[at].lines  # the pose is drawn on it
+
+
+def test_speeding_removed_and_exchanged_joints_are_marked(tmp_path, store, drawn):
+    nowhere, none = np.zeros(NUM_FRAMES, np.bool_), np.zeros(NUM_FRAMES, np.int64)
+    repairs = Repairs(
+        sides=np.arange(NUM_FRAMES) == 30,
+        hands=nowhere,
+        removed=np.where(np.arange(NUM_FRAMES) == 20, 2, 0),
+        filled=none,
+    )
+    fast = np.where(np.arange(NUM_FRAMES) == 10, 9.0, 1.0)
+    clip = quality(repairs=repairs, speed=fast)
+    plot_quality(
+        tmp_path / "q.png", store, standing(NUM_FRAMES), clip, sentences=["x"], title="dance"
+    )
+    speed = drawn[0].axes[2]
+    marks = {line.get_label(): line.get_xdata().tolist() for line in speed.lines[1:]}
+    assert marks == {
+        "faster than a person can": [0.4],
+        "a joint that jumped was removed": [0.8],
+        "left and right were exchanged": [1.2],
+    }
+
+
+def test_the_worst_frames_are_apart_and_in_order():
+    clip = quality(
+        [("face", MISSING, [60, 61, 62]), ("feet", MISSING, [61]), ("head", FILLED, [5])],
+        speed=np.where(np.arange(NUM_FRAMES) == 90, 9.0, 1.0),
+    )
+    worst = worst_frames(clip, count=3)
+    assert worst == [5, 61, 90]
+    always = quality([("face", MISSING, np.arange(NUM_FRAMES))])
+    assert worst_frames(always, count=2) == [0, 25]  # half the clip, whatever lies there
+    assert len(worst_frames(clip, count=50)) < 10
+    assert np.diff(worst_frames(clip, count=50)).min() >= 12  # half a second
+
+
+def test_a_gap_of_one_frame_shows_in_a_clip_with_more_frames_than_pixels(
+    tmp_path, store, drawn, monkeypatch
+):
+    monkeypatch.setattr("motiontransfer.pose.plots._MAX_COVERAGE_COLUMNS", 30)
+    clip = quality([("feet", MISSING, [51])])
+    plot_quality(
+        tmp_path / "q.png", store, standing(NUM_FRAMES), clip, sentences=["x"], title="dance"
+    )
+    columns = drawn[0].axes[0].images[0].get_array()
+    assert columns.shape[1] == 30
+    assert (columns == MISSING).sum() == 1
+
+
+def test_the_same_clip_is_the_same_png(tmp_path, store):
+    clip = quality([("face", MISSING, [3])], with_others=np.arange(NUM_FRAMES) < 50)
+    for name in ("a.png", "b.png"):
+        plot_quality(
+            tmp_path / name,
+            store,
+            standing(NUM_FRAMES),
+            clip,
+            sentences=["a long sentence " * 20],
+            title="x",
+        )
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.width > 1000
