@@ -1,7 +1,6 @@
-"""Where a person may be in a frame, judged by the joints: limbs as thick as people's.
+"""Body silhouette: distance of each pixel from capsules around the limbs.
 
-Hides how thick: how far each part reaches beyond its joints, as a share of the body's height.
-Clothes and hair may reach farther.
+The radii are shares of the body's height; clothes and hair may reach farther.
 """
 
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from motiontransfer.keypoints import Keypoints
 _HIPS, _SHOULDERS, _EARS, _KNEES = (
     (f"left_{joint}", f"right_{joint}") for joint in ("hip", "shoulder", "ear", "knee")
 )
-# All of a part's joints have to be found.
+# Drawn where all of a part's joints are found.
 _REACH_OF_PART: dict[tuple[str, ...], float] = {
     (*_SHOULDERS, *_HIPS): 0.04,
     (*_HIPS, *_KNEES): 0.01,  # skirts
@@ -31,7 +30,7 @@ _REACH_OF_PART: dict[tuple[str, ...], float] = {
         )
     },
 }
-# Any of them is enough: the others are near.
+# Drawn where any of the joints is found.
 _REACH_OF_CLUSTER: dict[tuple[str, ...], float] = {
     ("nose", *_EARS): 0.04,
     **{
@@ -45,7 +44,7 @@ _REACH_OF_GROUP = {"face": 0.04, "left_hand": 0.02, "right_hand": 0.02}
 def distance_to_body(
     keypoints: Keypoints, frame_index: int, *, height_px: float
 ) -> Float32[np.ndarray, "height width"]:
-    """How far each pixel is from the person, pixels; 0 or less on them, infinite without joints.
+    """Signed distance of each pixel from the body, pixels; infinite without joints.
 
     Args:
         height_px: of the upright body.
@@ -64,7 +63,7 @@ def distance_to_body(
 def _parts(
     keypoints: Keypoints, frame_index: int
 ) -> Iterator[tuple[Int32[np.ndarray, "corners 2"], float]]:
-    """Corners of each part that was found, and its reach."""
+    """Corners and radius of each part that was found."""
     skeleton, score = keypoints.skeleton, keypoints.score[frame_index]
     groups = dict(skeleton.groups)
     clusters = {groups[name]: reach for name, reach in _REACH_OF_GROUP.items() if name in groups}
