@@ -1,4 +1,4 @@
-"""Progress that suits its reader: a bar on a terminal, a line now and then in a log."""
+"""Progress of a loop: a tqdm bar on a terminal, a line with the ETA every 20 seconds in a log."""
 
 import logging
 import sys
@@ -15,10 +15,9 @@ _Item = TypeVar("_Item")
 def track(
     items: Iterable[_Item], description: str, *, total: int, log_every_seconds: float = 20.0
 ) -> Iterator[_Item]:
-    """Yield the items, showing how many are done, how fast, and how long the rest will take."""
-    bar = tqdm(items, desc=description, total=total, disable=None, dynamic_ncols=True, leave=False)
+    """Yield the items, showing how many are done and the ETA."""
     if sys.stderr.isatty():
-        yield from bar
+        yield from tqdm(items, desc=description, total=total, dynamic_ncols=True, leave=False)
         return
     start = last = time.monotonic()
     for done, item in enumerate(items):
