@@ -35,10 +35,18 @@ from benchmarks.pix2pixhd_step import (
     import_networks,
     make_step,
 )
-from motiontransfer.models.discriminators import MultiscaleDiscriminator, split_real_fake
-from motiontransfer.models.generators import FrameGenerator, GlobalGenerator
+from motiontransfer.models.discriminators import (
+    DiscriminatorConfig,
+    MultiscaleDiscriminator,
+    split_real_fake,
+)
+from motiontransfer.models.generators import (
+    EncoderDecoderConfig,
+    FrameGenerator,
+    GlobalGenerator,
+)
 from motiontransfer.models.layers import initialise
-from motiontransfer.models.vgg import PerceptualNetwork
+from motiontransfer.models.vgg import VGG19Features
 from motiontransfer.training.losses import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
@@ -122,24 +130,18 @@ def _turn(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _build(*, num_filters: int) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
-    generator = FrameGenerator(
-        GlobalGenerator(
-            in_channels=6,
-            out_channels=3,
-            num_filters=num_filters,
-            num_downsamplings=NUM_DOWNSAMPLINGS,
-            num_residual_blocks=NUM_BLOCKS,
-            max_channels=num_filters * 2**NUM_DOWNSAMPLINGS,
-        )
-    )
-    discriminator = MultiscaleDiscriminator(
-        condition_channels=6,
-        image_channels=6,
+    generator = EncoderDecoderConfig(
         num_filters=num_filters,
-        num_layers=NUM_LAYERS,
-        num_scales=NUM_SCALES,
+        num_downsamplings=NUM_DOWNSAMPLINGS,
+        num_residual_blocks=NUM_BLOCKS,
     )
-    return generator, discriminator
+    discriminator = DiscriminatorConfig(
+        num_filters=num_filters, num_layers=NUM_LAYERS, num_scales=NUM_SCALES
+    )
+    return (
+        FrameGenerator(GlobalGenerator(6, 3, generator)),
+        MultiscaleDiscriminator(discriminator, condition_channels=6, image_channels=6),
+    )
 
 
 def _make_step(
@@ -152,7 +154,7 @@ def _make_step(
 ) -> Step:
     """As `GanTask` takes it, but for the drawing of the poses and L1."""
     generator, discriminator = pair
-    look = PerceptualNetwork(5).apply(initialise) if perceptual else None
+    look = VGG19Features(5).apply(initialise) if perceptual else None
     if fabric.strategy.precision.precision == "bf16-mixed":
         for network in (generator, discriminator, look):
             if network is not None:

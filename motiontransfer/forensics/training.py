@@ -32,7 +32,7 @@ from motiontransfer.forensics.model import (
     initialise_detector,
     write_detector,
 )
-from motiontransfer.models.layers import count_parameters, update_average
+from motiontransfer.models.layers import count_parameters, update_ema
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.source_fingerprint import source_files
@@ -102,7 +102,7 @@ class DetectorTask:
         self._optimizer.zero_grad(set_to_none=True)
         # The average of the first steps would otherwise be mostly the random initial weights.
         decay = min(self._ema_decay, (1 + step) / (10 + step))
-        update_average(self.average, self.network, decay=decay)
+        update_ema(self.average, self.network, decay=decay)
         return {"detector/cross_entropy": cross_entropy, "detector/accuracy": accuracy}
 
     def state(self) -> dict[str, Tensor]:

@@ -1,8 +1,7 @@
 """Conditional multiscale PatchGAN discriminators of pix2pixHD (Wang et al. 2018, sec. 3.2).
 
 Per scale: 4x4 convolutions (stride 2 until the last two), leaky ReLU 0.2, instance normalisation
-after the first layer; average pooling between scales. The activations of every layer are returned
-for the feature matching loss.
+after the first layer. The input of each further scale is average-pooled by 2.
 """
 
 import itertools
@@ -18,14 +17,12 @@ from motiontransfer.models.layers import InstanceNorm, downsample_by_2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscriminatorConfig:
-    """Shape of a multiscale discriminator, except its input channels."""
+    """Architecture of a multiscale discriminator."""
 
     num_filters: int
     """Channels of the first layer."""
-
     num_layers: int
     """Layers of stride 2."""
-
     num_scales: int
     """Discriminators, at full resolution, half of it and so on."""
 
@@ -34,74 +31,64 @@ class DiscriminatorOutput(NamedTuple):
     """Patch logits and intermediate features of one discriminator."""
 
     logits: Float[Tensor, "batch 1 rows columns"]
-    """One score a patch, before any sigmoid."""
-
+    """One score per patch, before any sigmoid."""
     features: tuple[Tensor, ...]
-    """Activations of the layers before the last, from image to logits."""
+    """Activations of all layers but the last, for feature matching."""
+
+
+def layer_channels(num_filters: int, num_layers: int) -> list[int]:
+    """Channels of the layers before the logits: doubled by each, at most eightfold."""
+    return [min(num_filters * 2**level, num_filters * 8) for level in range(num_layers + 1)]
 
 
 class PatchDiscriminator(nn.Module):
-    """Scores every patch of an image, conditioned on a pose map."""
+    """PatchGAN conditioned on pose maps (Isola et al. 2017)."""
 
     def __init__(
-        self,
-        *,
-        condition_channels: int,
-        image_channels: int,
-        num_filters: int,
-        num_layers: int,
+        self, config: DiscriminatorConfig, *, condition_channels: int, image_channels: int
     ) -> None:
         super().__init__()
-        widths = [min(num_filters * 2**level, num_filters * 8) for level in range(num_layers + 1)]
+        channels = layer_channels(config.num_filters, config.num_layers)
         # One convolution over condition and images together, written as the sum of two: the
         # condition's term is the same for real and fake, and needs no gradient of its input.
-        self.on_condition = nn.Conv2d(condition_channels, widths[0], 4, 2, 2, bias=False)
-        self.on_images = nn.Conv2d(image_channels, widths[0], 4, 2, 2)
+        self.on_condition = nn.Conv2d(condition_channels, channels[0], 4, 2, 2, bias=False)
+        self.on_images = nn.Conv2d(image_channels, channels[0], 4, 2, 2)
         self.layers = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(narrow, wide, 4, 2 if level < num_layers else 1, 2),
+                nn.Conv2d(narrow, wide, 4, 2 if level < config.num_layers else 1, 2),
                 InstanceNorm(wide),
                 nn.LeakyReLU(0.2),
             )
-            for level, (narrow, wide) in enumerate(itertools.pairwise(widths), 1)
+            for level, (narrow, wide) in enumerate(itertools.pairwise(channels), 1)
         )
-        self.last = nn.Conv2d(widths[-1], 1, 4, 1, 2)
+        self.last = nn.Conv2d(channels[-1], 1, 4, 1, 2)
 
     def forward(
         self,
         condition: Float[Tensor, "batch condition_channels height width"],
         images: Float[Tensor, "images image_channels height width"],
     ) -> DiscriminatorOutput:
-        """Score every patch; `images` holds one or more batches in turn for the one condition."""
+        """Score every patch; `images` is one or more batches, all for the same condition."""
         num_batches = images.shape[0] // condition.shape[0]
-        seen = self.on_condition(condition).repeat(num_batches, 1, 1, 1) + self.on_images(images)
-        features = [functional.leaky_relu(seen, 0.2)]
+        first = self.on_condition(condition).repeat(num_batches, 1, 1, 1) + self.on_images(images)
+        features = [functional.leaky_relu(first, 0.2)]
         for layer in self.layers:
             features.append(layer(features[-1]))
         return DiscriminatorOutput(logits=self.last(features[-1]), features=tuple(features))
 
 
 class MultiscaleDiscriminator(nn.Module):
-    """The same architecture at full resolution, half of it and so on."""
+    """PatchGANs of one architecture at full resolution, half of it and so on."""
 
     def __init__(
-        self,
-        *,
-        condition_channels: int,
-        image_channels: int,
-        num_filters: int,
-        num_layers: int,
-        num_scales: int,
+        self, config: DiscriminatorConfig, *, condition_channels: int, image_channels: int
     ) -> None:
         super().__init__()
         self.scales = nn.ModuleList(
             PatchDiscriminator(
-                condition_channels=condition_channels,
-                image_channels=image_channels,
-                num_filters=num_filters,
-                num_layers=num_layers,
+                config, condition_channels=condition_channels, image_channels=image_channels
             )
-            for _ in range(num_scales)
+            for _ in range(config.num_scales)
         )
 
     def forward(
@@ -109,7 +96,7 @@ class MultiscaleDiscriminator(nn.Module):
         condition: Float[Tensor, "batch condition_channels height width"],
         images: Float[Tensor, "images image_channels height width"],
     ) -> list[DiscriminatorOutput]:
-        """Score at every scale, finest first."""
+        """Score every patch at every scale, finest first."""
         outputs = []
         for index, scale in enumerate(self.scales):
             if index:
@@ -118,38 +105,21 @@ class MultiscaleDiscriminator(nn.Module):
         return outputs
 
     def start_from(self, trained: "MultiscaleDiscriminator") -> None:
-        """Copy the discriminators of a training at half the resolution; the finest one stays.
+        """Copy discriminators that were trained at half the resolution to all but the finest scale.
 
-        Each keeps the resolution that it was trained at, as in pix2pixHD, whose scales are numbered
+        Each keeps the resolution it was trained at, as in pix2pixHD, whose scales are numbered
         from the coarsest.
-
-        Raises:
-            ValueError: there is not exactly one scale more here, or the layers differ.
         """
-        if len(self.scales) != len(trained.scales) + 1:
-            raise ValueError(
-                f"expected discriminators at {len(self.scales) - 1} scales, one fewer than here, "
-                f"got {len(trained.scales)}"
-            )
-        mine, theirs = self.scales[1:].state_dict(), trained.scales.state_dict()
-        if {k: v.shape for k, v in mine.items()} != {k: v.shape for k, v in theirs.items()}:
-            raise ValueError(
-                "the trained discriminators differ from the ones here; expected the same layers"
-            )
-        self.scales[1:].load_state_dict(theirs)
+        self.scales[1:].load_state_dict(trained.scales.state_dict())
 
 
 def split_real_fake(
     outputs: list[DiscriminatorOutput],
 ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
-    """Split the outputs of one pass over a real batch followed by a fake one."""
+    """Split the outputs for a real batch followed by a fake one."""
     real, fake = [], []
-    for output in outputs:
-        middle = output.logits.shape[0] // 2
-        real.append(
-            DiscriminatorOutput(output.logits[:middle], tuple(f[:middle] for f in output.features))
-        )
-        fake.append(
-            DiscriminatorOutput(output.logits[middle:], tuple(f[middle:] for f in output.features))
-        )
+    for logits, features in outputs:
+        middle = len(logits) // 2
+        real.append(DiscriminatorOutput(logits[:middle], tuple(f[:middle] for f in features)))
+        fake.append(DiscriminatorOutput(logits[middle:], tuple(f[middle:] for f in features)))
     return real, fake

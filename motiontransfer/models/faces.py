@@ -1,4 +1,7 @@
-"""Face networks: crops, the residual generator and the CycleGAN translators."""
+"""Face networks: residual generator (Chan et al. 2019, sec. 3.4) and CycleGAN (Zhu et al. 2017).
+
+The residual's crops are boxes; the CycleGAN's are aligned by a similarity transform.
+"""
 
 import itertools
 import math
@@ -11,8 +14,8 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.models.discriminators import DiscriminatorOutput
-from motiontransfer.models.generators import GlobalGenerator
+from motiontransfer.models.discriminators import DiscriminatorOutput, layer_channels
+from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerator
 from motiontransfer.models.layers import InstanceNorm, Upsampling
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
@@ -24,7 +27,7 @@ def crop_boxes(
     *,
     crop_size: int,
 ) -> Float[Tensor, "batch channels crop_size crop_size"]:
-    """Cut one box (x0, y0, x1, y1; half-open pixels) from each image and resize it."""
+    """Crop one box (x0, y0, x1, y1; half-open pixels) of each image and resize it."""
     crops = [
         functional.interpolate(
             image[None, :, y0:y1, x0:x1],
@@ -47,26 +50,85 @@ def draw_crops(
     style: PoseMapStyle,
     crop_size: int,
 ) -> Float[Tensor, "batch channels crop_size crop_size"]:
-    """Draw the poses as the boxes show them: at the crop's own resolution, not resampled.
-
-    A pixel's centre lies half a pixel from its corner on either side of the map.
-    """
+    """Draw pose maps of the boxes at the crops' own resolution, instead of resampling."""
     corner = boxes[:, None, :2].to(points)
     scale = crop_size / (boxes[:, None, 2:] - boxes[:, None, :2]).to(points)
-    moved = (points + 0.5 - corner) * scale - 0.5
-    return draw_poses(moved, score, skeleton=skeleton, size=(crop_size, crop_size), style=style)
+    in_crop = (points + 0.5 - corner) * scale - 0.5  # centres of pixels are whole numbers
+    return draw_poses(in_crop, score, skeleton=skeleton, size=(crop_size, crop_size), style=style)
+
+
+def warp(
+    images: Float[Tensor, "batch channels height width"],
+    maps: Float64[np.ndarray, "batch 2 3"],
+    *,
+    size: tuple[int, int],
+) -> Float[Tensor, "batch channels warped_height warped_width"]:
+    """Resample each image under its similarity transform, without aliasing.
+
+    Args:
+        maps: from points of the image to points of the result; centres of pixels are whole numbers.
+        size: (height, width) of the result, pixels.
+    """
+    pairs = zip(images.split(1), maps, strict=True)
+    return torch.cat([_warp(image, to_result, size) for image, to_result in pairs])
+
+
+def _warp(
+    image: Float[Tensor, "1 channels height width"],
+    to_result: Float64[np.ndarray, "2 3"],
+    size: tuple[int, int],
+) -> Float[Tensor, "1 channels warped_height warped_width"]:
+    to_image = np.linalg.inv(to_result[:, :2])
+    scale = math.sqrt(abs(np.linalg.det(to_image)))  # pixels of the image per pixel of the result
+    per_side = max(math.ceil(round(scale, 3)), 1)  # supersampling
+    ys, xs = (
+        (torch.arange(length * per_side, device=image.device) + 0.5) / per_side - 0.5
+        for length in size
+    )
+    x, y = (xs - to_result[0, 2])[None, :], (ys - to_result[1, 2])[:, None]
+    height, width = image.shape[2:]
+    # grid_sample counts from -1 at the outer edge of the first pixel to 1 at that of the last.
+    grid = torch.stack(
+        [
+            (to_image[0, 0] * x + to_image[0, 1] * y + 0.5) * (2 / width) - 1,
+            (to_image[1, 0] * x + to_image[1, 1] * y + 0.5) * (2 / height) - 1,
+        ],
+        dim=-1,
+    )
+    samples = functional.grid_sample(
+        image, grid[None].to(image), mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return functional.avg_pool2d(samples, per_side)
 
 
 def feather(
     size: tuple[int, int], *, fraction: float, device: torch.device
 ) -> Float[Tensor, "height width"]:
-    """1 inside, falling smoothly to 0 at the border over `fraction` of each side."""
+    """Blending weight: 1 inside, a cosine ramp to 0 at the border over `fraction` of each side."""
     ramps = []
     for length in size:
-        place = (torch.arange(length, device=device) + 0.5) / length
-        inward = torch.minimum(place, 1 - place) / max(fraction, 1e-6)
-        ramps.append(0.5 - 0.5 * torch.cos(torch.pi * inward.clamp(0, 1)))
+        position = (torch.arange(length, device=device) + 0.5) / length
+        ramps.append(_cosine_ramp(torch.minimum(position, 1 - position) / max(fraction, 1e-6)))
     return ramps[0][:, None] * ramps[1][None, :]
+
+
+_ELLIPSE_HEIGHT, _ELLIPSE_WIDTH = 0.86, 0.68
+"""Share of the crop: forehead to chin and cheek to cheek, without hair and background."""
+_ELLIPSE_RAMP = 0.3
+"""Share of the ellipse's radius over which the weight falls to 0."""
+
+
+def face_ellipse(crop_size: int, *, device: torch.device) -> Float[Tensor, "1 1 height width"]:
+    """Blending weight: 1 on the face of an aligned crop, a cosine ramp to 0 around it."""
+    position = (torch.arange(crop_size, device=device) + 0.5) / crop_size - 0.5
+    radius = torch.hypot(
+        position[:, None] / (_ELLIPSE_HEIGHT / 2), position[None, :] / (_ELLIPSE_WIDTH / 2)
+    )
+    return _cosine_ramp((1 - radius) / _ELLIPSE_RAMP)[None, None]
+
+
+def _cosine_ramp(fraction: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    return 0.5 - 0.5 * torch.cos(torch.pi * fraction.clamp(0, 1))
 
 
 def add_residuals(
@@ -80,7 +142,7 @@ def add_residuals(
     corrected = images.clone()
     for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
         size = (y1 - y0, x1 - x0)
-        correction = functional.interpolate(
+        residual = functional.interpolate(
             residuals[index : index + 1],
             size=size,
             mode="bilinear",
@@ -88,148 +150,52 @@ def add_residuals(
             antialias=True,
         )[0]
         weight = feather(size, fraction=feather_fraction, device=images.device)
-        corrected[index, :, y0:y1, x0:x1] += weight * correction
+        corrected[index, :, y0:y1, x0:x1] += weight * residual
     return corrected.clamp(-1, 1)
 
 
-_ELLIPSE_HEIGHT, _ELLIPSE_WIDTH = 0.86, 0.68
-"""Of the crop: forehead to chin and cheek to cheek, without hair and background."""
-_ELLIPSE_FADE = 0.3
-"""Share of the ellipse's radius over which it fades."""
-
-
-def warp(
-    images: Float[Tensor, "batch channels height width"],
-    maps: Float64[np.ndarray, "batch 2 3"],
-    *,
-    size: tuple[int, int],
-) -> Float[Tensor, "batch channels warped_height warped_width"]:
-    """Move each image by its similarity map into an image of another size.
-
-    Args:
-        maps: from points of the image to points of the result; a pixel's centre is a whole number.
-        size: (height, width) of the result, pixels.
-    """
-    return torch.cat(
-        [_warp(image, one, size) for image, one in zip(images.split(1), maps, strict=True)]
-    )
-
-
-def _warp(
-    image: Float[Tensor, "1 channels height width"],
-    to_result: Float64[np.ndarray, "2 3"],
-    size: tuple[int, int],
-) -> Float[Tensor, "1 channels warped_height warped_width"]:
-    linear = np.linalg.inv(to_result[:, :2])
-    scale = math.sqrt(abs(np.linalg.det(linear)))  # pixels of the image in one of the result
-    per_side = max(math.ceil(round(scale, 3)), 1)
-    ys, xs = (
-        (torch.arange(length * per_side, device=image.device) + 0.5) / per_side - 0.5
-        for length in size
-    )
-    x, y = (xs - to_result[0, 2])[None, :], (ys - to_result[1, 2])[:, None]
-    height, width = image.shape[2:]
-    # grid_sample counts from -1 at the outer edge of the first pixel to 1 at that of the last.
-    grid = torch.stack(
-        [
-            (linear[0, 0] * x + linear[0, 1] * y + 0.5) * (2 / width) - 1,
-            (linear[1, 0] * x + linear[1, 1] * y + 0.5) * (2 / height) - 1,
-        ],
-        dim=-1,
-    )
-    samples = functional.grid_sample(
-        image, grid[None].to(image), mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return functional.avg_pool2d(samples, per_side)
-
-
-def face_ellipse(crop_size: int, *, device: torch.device) -> Float[Tensor, "1 1 height width"]:
-    """1 on the face of an aligned crop, falling smoothly to 0 towards hair and background."""
-    place = (torch.arange(crop_size, device=device) + 0.5) / crop_size - 0.5
-    radius = torch.hypot(
-        place[:, None] / (_ELLIPSE_HEIGHT / 2), place[None, :] / (_ELLIPSE_WIDTH / 2)
-    )
-    inward = ((1 - radius) / _ELLIPSE_FADE).clamp(0, 1)
-    return (0.5 - 0.5 * torch.cos(torch.pi * inward))[None, None]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaceGeneratorConfig:
-    """All that decides the shapes of a face generator."""
+class FaceGeneratorConfig(EncoderDecoderConfig):
+    """Architecture of a face generator."""
 
     pose_channels: int
     """Channels of the pose map."""
-
     crop_size: int
     """Height and width of the crop, pixels."""
 
-    num_filters: int
-    """Channels at the finest level."""
-
-    num_downsamplings: int
-    """Stride-2 convolutions."""
-
-    num_residual_blocks: int
-    """Residual blocks at the coarsest level."""
-
 
 class FaceGenerator(nn.Module):
-    """Predicts a face's residual from its pose and its first version."""
+    """Predicts the residual of a generated face from its pose."""
 
     def __init__(self, config: FaceGeneratorConfig) -> None:
         super().__init__()
-        self.network = GlobalGenerator(
-            in_channels=config.pose_channels + 3,
-            out_channels=3,
-            num_filters=config.num_filters,
-            num_downsamplings=config.num_downsamplings,
-            num_residual_blocks=config.num_residual_blocks,
-            max_channels=config.num_filters * 2**config.num_downsamplings,
-        )
+        self.network = GlobalGenerator(config.pose_channels + 3, 3, config)
 
     def forward(
         self,
         pose_crop: Float[Tensor, "batch pose_channels crop_size crop_size"],
         face_crop: Float[Tensor, "batch 3 crop_size crop_size"],
     ) -> Float[Tensor, "batch 3 crop_size crop_size"]:
-        """Return the residual in [-1, 1]; the face is `face_crop` plus it."""
+        """Return the residual in [-1, 1], to be added to `face_crop`."""
         return torch.tanh(self.network(torch.cat([pose_crop, face_crop], dim=1)).float())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaceTranslatorConfig:
-    """All that decides the shapes of a translator, and which crops it takes."""
+class FaceTranslatorConfig(EncoderDecoderConfig):
+    """Architecture of a face translator, and its crops' size."""
 
     crop_size: int
     """Height and width of an aligned face, pixels."""
-
-    num_filters: int
-    """Channels at the finest level."""
-
-    num_downsamplings: int
-    """Stride-2 convolutions."""
-
-    num_residual_blocks: int
-    """Residual blocks at the coarsest level."""
-
     upsampling: Upsampling
-    """How the size is doubled on the way back up."""
+    """Layer that doubles height and width in the decoder."""
 
 
 class FaceTranslator(nn.Module):
-    """Shows one person's face as the other's."""
+    """CycleGAN generator from the faces of one person to those of another."""
 
     def __init__(self, config: FaceTranslatorConfig) -> None:
         super().__init__()
-        self.network = GlobalGenerator(
-            in_channels=3,
-            out_channels=3,
-            num_filters=config.num_filters,
-            num_downsamplings=config.num_downsamplings,
-            num_residual_blocks=config.num_residual_blocks,
-            max_channels=config.num_filters * 2**config.num_downsamplings,
-            upsampling=config.upsampling,
-        )
+        self.network = GlobalGenerator(3, 3, config, upsampling=config.upsampling)
 
     def forward(
         self, faces: Float[Tensor, "batch 3 crop_size crop_size"]
@@ -239,7 +205,7 @@ class FaceTranslator(nn.Module):
 
 
 class Translations(NamedTuple):
-    """Faces of both people as the other's, and translated back."""
+    """Translated faces of source and target, and their reconstructions."""
 
     to_target: Float[Tensor, "batch 3 crop_size crop_size"]
     to_source: Float[Tensor, "batch 3 crop_size crop_size"]
@@ -248,7 +214,7 @@ class Translations(NamedTuple):
 
 
 class FaceTranslators(nn.Module):
-    """Both ways, there and back."""
+    """CycleGAN generators of both directions."""
 
     def __init__(self, config: FaceTranslatorConfig) -> None:
         super().__init__()
@@ -260,7 +226,7 @@ class FaceTranslators(nn.Module):
         source: Float[Tensor, "batch 3 crop_size crop_size"],
         target: Float[Tensor, "batch 3 crop_size crop_size"],
     ) -> Translations:
-        """Translate real faces of both people and each translation back."""
+        """Translate real faces of both people, and each translation back."""
         to_target, to_source = self.to_target(source), self.to_source(target)
         return Translations(
             to_target=to_target,
@@ -271,24 +237,24 @@ class FaceTranslators(nn.Module):
 
 
 class FaceDiscriminator(nn.Module):
-    """Unconditional PatchGAN for the faces of one person."""
+    """Unconditional PatchGAN (Zhu et al. 2017, sec. 7.2)."""
 
     def __init__(self, *, num_filters: int, num_layers: int) -> None:
         super().__init__()
-        widths = [min(num_filters * 2**level, num_filters * 8) for level in range(num_layers + 1)]
-        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
-        for level, (narrow, wide) in enumerate(itertools.pairwise(widths), 1):
+        channels = layer_channels(num_filters, num_layers)
+        layers: list[nn.Module] = [nn.Conv2d(3, channels[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+        for level, (narrow, wide) in enumerate(itertools.pairwise(channels), 1):
             layers += [nn.Conv2d(narrow, wide, 4, 2 if level < num_layers else 1, 1)]
             layers += [InstanceNorm(wide), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 4, 1, 1))
 
     def forward(self, faces: Float[Tensor, "batch 3 height width"]) -> list[DiscriminatorOutput]:
-        """Score every patch, at the one scale there is."""
+        """Score every patch, at one scale."""
         return [DiscriminatorOutput(logits=self.layers(faces), features=())]
 
 
 class FaceDiscriminators(nn.Module):
-    """One for each person."""
+    """CycleGAN discriminators of source and target."""
 
     def __init__(self, *, num_filters: int, num_layers: int) -> None:
         super().__init__()
@@ -300,5 +266,5 @@ class FaceDiscriminators(nn.Module):
         source: Float[Tensor, "batch 3 height width"],
         target: Float[Tensor, "batch 3 height width"],
     ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
-        """Score the faces of each person."""
+        """Score every patch of each person's faces."""
         return self.of_source(source), self.of_target(target)

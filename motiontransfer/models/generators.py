@@ -1,4 +1,8 @@
-"""Frame generators: pix2pixHD's global and local (Wang et al. 2018, sec. 3.1), and a fast one."""
+"""Frame generators: pix2pixHD's global and local networks (Wang et al. 2018, sec. 3.1) and a U-Net.
+
+A frame generator maps a pose map and the previous output to the next frame (Chan et al. 2019, sec.
+3.3). With a background image, the network predicts only a foreground and its alpha mask.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -19,61 +23,102 @@ from motiontransfer.models.layers import (
     Upsampling,
     downsample_by_2,
     pad_to_multiple,
-    upsample,
+    upsampling_layer,
 )
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
 
+Architecture = Literal["fast", "global", "local"]
+Background = Literal["plate", "generated"]
+PreviousFrame = Literal["generated", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderDecoderConfig:
+    """Width and depth of an encoder-decoder with a residual bottleneck."""
+
+    num_filters: int
+    """Channels at the finest level; they double with each downsampling."""
+    num_downsamplings: int
+    """Stride-2 convolutions between the finest level and the residual blocks."""
+    num_residual_blocks: int
+    """Residual blocks at the coarsest level."""
+
+    def level_channels(self, max_channels: int | None = None) -> list[int]:
+        """Channels of each level, finest first."""
+        channels = [self.num_filters * 2**level for level in range(self.num_downsamplings + 1)]
+        return [min(width, max_channels or width) for width in channels]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorConfig(EncoderDecoderConfig):
+    """Architecture of a frame generator."""
+
+    architecture: Architecture
+    """`global`: pix2pixHD's; `local`: pix2pixHD's local enhancer around a `global` of half the
+    size, which widths and depth describe; `fast`: ours, for CPUs and live use."""
+    background: Background
+    """`plate`: the person is composited over a static background image; `generated`: the network
+    outputs the whole frame."""
+    pose_channels: int
+    """Channels of one pose map."""
+    max_channels: int
+    """Cap on the channels of any level."""
+    size: tuple[int, int]
+    """(height, width) of the frames, pixels."""
+    conditioning_poses: int = 1
+    """Pose maps stacked as input for one frame: the preceding ones, oldest first, and its own."""
+    previous_frame: PreviousFrame = "generated"
+    """`none`: each frame is generated from its pose alone."""
+    upsampling: Upsampling = "resize"
+    """Layer that doubles height and width in the decoder."""
+
 
 class FastGenerator(nn.Module):
-    """U-shaped network between a space-to-depth stem and a depth-to-space head."""
+    """U-Net between a space-to-depth stem and a depth-to-space head."""
 
     def __init__(
         self,
-        *,
         in_channels: int,
         out_channels: int,
-        num_filters: int,
-        num_downsamplings: int,
-        num_residual_blocks: int,
-        max_channels: int,
+        config: EncoderDecoderConfig,
+        *,
+        max_channels: int | None = None,
         upsampling: Upsampling = "resize",
     ) -> None:
         super().__init__()
-        self.stride = 2 * 2**num_downsamplings
-        widths = [
-            min(num_filters * 2**level, max_channels) for level in range(num_downsamplings + 1)
-        ]
-        self.stem = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
+        self.stride = 2 * 2**config.num_downsamplings
+        channels = config.level_channels(max_channels)
+        self.stem = nn.Conv2d(4 * in_channels, channels[0], 3, padding=1)
         self.down = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(narrow, wide, 4, stride=2, padding=1),
                 InstanceNorm(wide, affine=True),
                 nn.ReLU(inplace=True),
             )
-            for narrow, wide in itertools.pairwise(widths)
+            for narrow, wide in itertools.pairwise(channels)
         )
         self.bottleneck = nn.Sequential(
-            *(ResidualBlock(widths[-1]) for _ in range(num_residual_blocks))
+            *(ResidualBlock(channels[-1]) for _ in range(config.num_residual_blocks))
         )
         self.up = nn.ModuleList(
             nn.Sequential(
-                upsample(wide, narrow, upsampling=upsampling),
+                upsampling_layer(wide, narrow, upsampling),
                 InstanceNorm(narrow, affine=True),
                 nn.ReLU(inplace=True),
             )
-            for wide, narrow in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            for wide, narrow in itertools.pairwise(reversed(channels))
         )
         self.merge = nn.ModuleList(
             nn.Sequential(nn.Conv2d(2 * width, width, 3, padding=1), nn.ReLU(inplace=True))
-            for width in widths[-2::-1]
+            for width in channels[-2::-1]
         )
-        self.head = nn.Conv2d(widths[0], 4 * out_channels, 3, padding=1)
+        self.head = nn.Conv2d(channels[0], 4 * out_channels, 3, padding=1)
 
     def forward(
         self, conditioning: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels height width"]:
-        """Return the head's output, before any squashing."""
+        """Return the head's output, before any activation."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
         features = functional.relu(self.stem(functional.pixel_unshuffle(padded, 2)))
@@ -87,99 +132,78 @@ class FastGenerator(nn.Module):
         return functional.pixel_shuffle(self.head(features), 2)[:, :, :height, :width]
 
 
+def global_features(
+    in_channels: int,
+    config: EncoderDecoderConfig,
+    *,
+    max_channels: int | None,
+    upsampling: Upsampling,
+) -> nn.Sequential:
+    """Build a global generator without its head; height and width in must divide by its stride."""
+    channels = config.level_channels(max_channels)
+    layers: list[nn.Module] = [
+        *(ReflectionPad(3), nn.Conv2d(in_channels, channels[0], 7)),
+        *(InstanceNorm(channels[0]), nn.ReLU(inplace=True)),
+    ]
+    for narrow, wide in itertools.pairwise(channels):
+        layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1)]
+        layers += [InstanceNorm(wide), nn.ReLU(inplace=True)]
+    layers += [ResidualBlock(channels[-1]) for _ in range(config.num_residual_blocks)]
+    for wide, narrow in itertools.pairwise(reversed(channels)):
+        layers += [upsampling_layer(wide, narrow, upsampling)]
+        layers += [InstanceNorm(narrow), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
 class GlobalGenerator(nn.Module):
-    """Image-to-image network with a bottleneck of residual blocks."""
+    """Encoder, residual blocks and decoder (Johnson et al. 2016; pix2pixHD's G1)."""
 
     def __init__(
         self,
-        *,
         in_channels: int,
         out_channels: int,
-        num_filters: int,
-        num_downsamplings: int,
-        num_residual_blocks: int,
-        max_channels: int,
+        config: EncoderDecoderConfig,
+        *,
+        max_channels: int | None = None,
         upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        self.stride = 2**num_downsamplings
+        self.stride = 2**config.num_downsamplings
         self.features = global_features(
-            in_channels=in_channels,
-            num_filters=num_filters,
-            num_downsamplings=num_downsamplings,
-            num_residual_blocks=num_residual_blocks,
-            max_channels=max_channels,
-            upsampling=upsampling,
+            in_channels, config, max_channels=max_channels, upsampling=upsampling
         )
-        self.head = nn.Sequential(
-            ReflectionPad(3), nn.Conv2d(min(num_filters, max_channels), out_channels, 7)
-        )
+        width = config.level_channels(max_channels)[0]
+        self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(width, out_channels, 7))
 
     def forward(
         self, conditioning: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels height width"]:
-        """Return the last convolution's output, before any squashing."""
+        """Return the head's output, before any activation."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
         return self.head(self.features(padded))[:, :, :height, :width]
 
 
-def global_features(
-    *,
-    in_channels: int,
-    num_filters: int,
-    num_downsamplings: int,
-    num_residual_blocks: int,
-    max_channels: int,
-    upsampling: Upsampling,
-) -> nn.Sequential:
-    """Build all of a global generator but its head: `num_filters` channels at its input's size.
-
-    Height and width of what it is given must divide by 2 to the power of `num_downsamplings`.
-    """
-    widths = [min(num_filters * 2**level, max_channels) for level in range(num_downsamplings + 1)]
-    layers: list[nn.Module] = [
-        *(ReflectionPad(3), nn.Conv2d(in_channels, widths[0], 7)),
-        *(InstanceNorm(widths[0]), nn.ReLU(inplace=True)),
-    ]
-    for narrow, wide in itertools.pairwise(widths):
-        layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1)]
-        layers += [InstanceNorm(wide), nn.ReLU(inplace=True)]
-    layers += [ResidualBlock(widths[-1]) for _ in range(num_residual_blocks)]
-    for wide, narrow in zip(widths[:0:-1], widths[-2::-1], strict=True):
-        layers += [upsample(wide, narrow, upsampling=upsampling)]
-        layers += [InstanceNorm(narrow), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
-_NUM_RESIDUAL_BLOCKS = 3
-
-
 class LocalEnhancer(nn.Module):
-    """Image-to-image network of twice the size of the global generator inside it."""
+    """Global generator of half the size inside two further layers (pix2pixHD's G2)."""
+
+    num_residual_blocks = 3
 
     def __init__(
         self,
-        *,
         in_channels: int,
         out_channels: int,
-        num_filters: int,
-        num_downsamplings: int,
-        num_residual_blocks: int,
-        max_channels: int,
+        config: EncoderDecoderConfig,
+        *,
+        max_channels: int | None = None,
         upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        wide = min(num_filters, max_channels)
+        wide = config.level_channels(max_channels)[0]
         narrow = max(wide // 2, 1)
-        self.stride = 2 * 2**num_downsamplings
+        self.stride = 2 * 2**config.num_downsamplings
         self.coarse = global_features(
-            in_channels=in_channels,
-            num_filters=num_filters,
-            num_downsamplings=num_downsamplings,
-            num_residual_blocks=num_residual_blocks,
-            max_channels=max_channels,
-            upsampling=upsampling,
+            in_channels, config, max_channels=max_channels, upsampling=upsampling
         )
         self.down = nn.Sequential(
             *(ReflectionPad(3), nn.Conv2d(in_channels, narrow, 7)),
@@ -188,8 +212,8 @@ class LocalEnhancer(nn.Module):
             *(InstanceNorm(wide), nn.ReLU(inplace=True)),
         )
         self.up = nn.Sequential(
-            *(ResidualBlock(wide) for _ in range(_NUM_RESIDUAL_BLOCKS)),
-            upsample(wide, narrow, upsampling=upsampling),
+            *(ResidualBlock(wide) for _ in range(self.num_residual_blocks)),
+            upsampling_layer(wide, narrow, upsampling),
             *(InstanceNorm(narrow), nn.ReLU(inplace=True)),
         )
         self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(narrow, out_channels, 7))
@@ -197,111 +221,25 @@ class LocalEnhancer(nn.Module):
     def forward(
         self, conditioning: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels height width"]:
-        """Return the last convolution's output, before any squashing."""
+        """Return the head's output, before any activation."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
         features = self.down(padded) + self.coarse(downsample_by_2(padded))
         return self.head(self.up(features))[:, :, :height, :width]
 
-    def start_from(self, trained: GlobalGenerator) -> None:
-        """Take over the weights of a global generator that was trained at half the size.
-
-        Raises:
-            ValueError: it has other layers than the one inside.
-        """
-        mine, theirs = self.coarse.state_dict(), trained.features.state_dict()
-        if {k: v.shape for k, v in mine.items()} != {k: v.shape for k, v in theirs.items()}:
-            raise ValueError(
-                "the trained global generator differs from the one inside the local enhancer; "
-                "expected the same channels, downsamplings, residual blocks and upsampling, got "
-                f"{_sizes(theirs)} for {_sizes(mine)}"
-            )
-        self.coarse.load_state_dict(theirs)
-
-
-def _sizes(weights: dict[str, Tensor]) -> str:
-    numbers = sum(weight.numel() for weight in weights.values())
-    return f"{len(weights)} tensors with {numbers} numbers"
-
-
-Architecture = Literal["fast", "global", "local"]
-Background = Literal["plate", "generated"]
-PreviousFrame = Literal["generated", "none"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratorConfig:
-    """All that decides the shapes of a frame generator."""
-
-    architecture: Architecture
-    """`global`: pix2pixHD's; `local`: pix2pixHD's local enhancer around a `global` of half the
-    size, which the numbers below describe; `fast`: ours, for CPUs and live use."""
-
-    background: Background
-    """`plate`: the person is composited over a static background image; `generated`: the network
-    outputs the whole frame."""
-
-    pose_channels: int
-    """Channels of one pose map."""
-
-    num_filters: int
-    """Channels at the finest level; they double with each downsampling."""
-
-    num_downsamplings: int
-    """Stride-2 convolutions between the finest level and the residual blocks."""
-
-    num_residual_blocks: int
-    """Residual blocks at the coarsest level."""
-
-    max_channels: int
-    """Cap on the channels of any level."""
-
-    size: tuple[int, int]
-    """(height, width) of the frames, pixels."""
-
-    conditioning_poses: int = 1
-    """Pose maps stacked as input for one frame: the preceding ones, oldest first, and its own."""
-
-    previous_frame: PreviousFrame = "generated"
-    """`none`: each frame is generated from its pose alone."""
-
-    upsampling: Upsampling = "resize"
-    """How the size is doubled on the way back up."""
-
 
 class FrameGenerator(nn.Module):
-    """Generates the whole frame."""
+    """Generates a frame from its pose map and the previous frame.
+
+    With a background image, the network's output is a foreground and its alpha mask, composited.
+    """
+
+    plate: Tensor | None
 
     def __init__(
         self,
         network: nn.Module,
-        *,
-        previous_frame: PreviousFrame = "generated",
-        conditioning_poses: int = 1,
-    ) -> None:
-        super().__init__()
-        self.network, self.previous_frame = network, previous_frame
-        self.conditioning_poses = conditioning_poses
-
-    def forward(
-        self,
-        pose_map: Float[Tensor, "batch pose_channels height width"],
-        previous_frame: Float[Tensor, "batch 3 height width"],
-    ) -> Float[Tensor, "batch 3 height width"]:
-        """Return the next frame in [-1, 1]; `previous_frame` is zeros at the first frame."""
-        seen = _conditioning(pose_map, previous_frame, self.previous_frame)
-        return torch.tanh(self.network(seen).float())
-
-
-class ForegroundGenerator(nn.Module):
-    """Generates the person and a mask, composited over a static background image."""
-
-    plate: Tensor
-
-    def __init__(
-        self,
-        network: nn.Module,
-        background_image: Float[Tensor, "3 height width"],
+        background_image: Float[Tensor, "3 height width"] | None = None,
         *,
         previous_frame: PreviousFrame = "generated",
         conditioning_poses: int = 1,
@@ -317,16 +255,18 @@ class ForegroundGenerator(nn.Module):
         previous_frame: Float[Tensor, "batch 3 height width"],
     ) -> Float[Tensor, "batch 3 height width"]:
         """Return the next frame in [-1, 1]; `previous_frame` is zeros at the first frame."""
-        seen = _conditioning(pose_map, previous_frame, self.previous_frame)
-        output = self.network(seen).float()
-        person, mask = torch.tanh(output[:, :3]), torch.sigmoid(output[:, 3:])
-        return self.plate + mask * (person - self.plate)
+        inputs = [pose_map] if self.previous_frame == "none" else [pose_map, previous_frame]
+        output = self.network(torch.cat(inputs, dim=1)).float()
+        if self.plate is None:
+            return torch.tanh(output)
+        foreground, mask = torch.tanh(output[:, :3]), torch.sigmoid(output[:, 3:])
+        return self.plate + mask * (foreground - self.plate)
 
 
-class HalfSizeGenerator(nn.Module):
+class HalfResolutionGenerator(nn.Module):
     """A generator of half the resolution, with input and output of the full one."""
 
-    def __init__(self, generator: FrameGenerator | ForegroundGenerator) -> None:
+    def __init__(self, generator: FrameGenerator) -> None:
         super().__init__()
         self.generator, self.conditioning_poses = generator, generator.conditioning_poses
 
@@ -335,19 +275,15 @@ class HalfSizeGenerator(nn.Module):
         pose_map: Float[Tensor, "batch pose_channels height width"],
         previous_frame: Float[Tensor, "batch 3 height width"],
     ) -> Float[Tensor, "batch 3 height width"]:
-        """Return the next frame, each pixel four times; `previous_frame` is one of these."""
+        """Return the next frame, upsampled by nearest neighbour, as `previous_frame` was."""
         height, width = pose_map.shape[2:]
         fake = self.generator(downsample_by_2(pose_map), previous_frame[:, :, ::2, ::2])
         return functional.interpolate(fake, scale_factor=2, mode="nearest")[:, :, :height, :width]
 
 
-def _conditioning(pose_map: Tensor, previous_frame: Tensor, choice: PreviousFrame) -> Tensor:
-    return pose_map if choice == "none" else torch.cat([pose_map, previous_frame], dim=1)
-
-
 def build_generator(
     config: GeneratorConfig, *, background_image: Float[Tensor, "3 height width"] | None
-) -> FrameGenerator | ForegroundGenerator:
+) -> FrameGenerator:
     """Build a frame generator with untrained weights.
 
     Args:
@@ -356,58 +292,45 @@ def build_generator(
     Raises:
         ValueError: the background image is missing, superfluous or of another size.
     """
+    expected = (3, *config.size) if config.background == "plate" else None
+    got = None if background_image is None else tuple(background_image.shape)
+    if got != expected:
+        raise ValueError(
+            f"background {config.background!r}: expected a background image of shape {expected}, "
+            f"got {got}"
+        )
     architectures = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
     frame_channels = 0 if config.previous_frame == "none" else 3
     network = architectures[config.architecture](
-        in_channels=config.conditioning_poses * config.pose_channels + frame_channels,
-        out_channels=4 if config.background == "plate" else 3,
-        num_filters=config.num_filters,
-        num_downsamplings=config.num_downsamplings,
-        num_residual_blocks=config.num_residual_blocks,
+        config.conditioning_poses * config.pose_channels + frame_channels,
+        3 if background_image is None else 4,
+        config,
         max_channels=config.max_channels,
         upsampling=config.upsampling,
     )
-    shown = {
-        "previous_frame": config.previous_frame,
-        "conditioning_poses": config.conditioning_poses,
-    }
-    if config.background == "generated":
-        if background_image is not None:
-            raise ValueError("background 'generated' takes no background image, got one")
-        return FrameGenerator(network, **shown)
-    if background_image is None or tuple(background_image.shape) != (3, *config.size):
-        got = "none" if background_image is None else tuple(background_image.shape)
-        raise ValueError(
-            f"background 'plate' needs an image of shape {(3, *config.size)}, got {got}"
-        )
-    return ForegroundGenerator(network, background_image, **shown)
+    return FrameGenerator(
+        network,
+        background_image,
+        previous_frame=config.previous_frame,
+        conditioning_poses=config.conditioning_poses,
+    )
 
 
-def start_from_global(
-    generator: FrameGenerator | ForegroundGenerator, trained: FrameGenerator | ForegroundGenerator
-) -> None:
+def start_from_global(generator: FrameGenerator, trained: FrameGenerator) -> None:
     """Copy a global generator, trained at half the resolution, into a local enhancer.
 
-    Head and background image are not copied, so the two may differ in background.
-
-    Raises:
-        ValueError: they are not a local enhancer and a global generator, or do not fit.
+    Its head is not copied, so the two may differ in background.
     """
-    match generator.network, trained.network:
-        case LocalEnhancer() as enhancer, GlobalGenerator() as inner:
-            enhancer.start_from(inner)
-        case other, inner:
-            raise ValueError(
-                "expected a local enhancer and a trained global generator, got "
-                f"{type(other).__name__} and {type(inner).__name__}"
-            )
+    assert isinstance(generator.network, LocalEnhancer)
+    assert isinstance(trained.network, GlobalGenerator)
+    generator.network.coarse.load_state_dict(trained.network.features.state_dict())
 
 
 _CHUNK_FRAMES = 8
 
 
 def roll_out(
-    generator: nn.Module,
+    generator: FrameGenerator | HalfResolutionGenerator,
     points: Float[np.ndarray, "frames joints 2"],
     score: Float[np.ndarray, "frames joints"],
     *,
@@ -417,14 +340,13 @@ def roll_out(
     device: torch.device,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Iterator[Float[Tensor, "3 height width"]]:
-    """Yield one generated frame in [-1, 1] for every pose, in order.
+    """Generate frames autoregressively: yield one in [-1, 1] for every pose, in order.
 
     With `conditioning_poses` above 1, empty maps stand for the poses before the first.
     """
     previous = torch.zeros((1, 3, *size), device=device)
-    known = isinstance(generator, FrameGenerator | ForegroundGenerator | HalfSizeGenerator)
-    conditioning_poses = generator.conditioning_poses if known else 1
-    before = torch.zeros((conditioning_poses - 1, style.num_channels, *size), device=device)
+    num_before = generator.conditioning_poses - 1
+    before = torch.zeros((num_before, style.num_channels, *size), device=device)
     for start in range(0, len(points), _CHUNK_FRAMES):
         chunk = slice(start, start + _CHUNK_FRAMES)
         # No context is held across a yield: it would leak into the caller's code.
@@ -440,6 +362,6 @@ def roll_out(
             before = pose_maps[len(drawn) :]
         for index in range(len(drawn)):
             with torch.inference_mode(), autocast():
-                shown = pose_maps[index : index + conditioning_poses].flatten(0, 1)
-                previous = generator(shown[None], previous)
+                conditioning = pose_maps[index : index + num_before + 1].flatten(0, 1)
+                previous = generator(conditioning[None], previous)
             yield previous[0]

@@ -1,4 +1,4 @@
-"""Layers shared by generators and discriminators, and their initialisation."""
+"""Residual, normalisation, padding and upsampling layers; weight initialisation and EMA."""
 
 from typing import Literal
 
@@ -13,9 +13,9 @@ Upsampling = Literal["transposed", "resize", "subpixel"]
 
 
 class ReflectionPad(nn.Module):
-    """Reflection padding that keeps the precision of channels-last features.
+    """Reflection padding that keeps the dtype of channels-last features.
 
-    Autocast on a CPU would widen them to float32, only for the next convolution to narrow them.
+    CPU autocast would cast them to float32, and the next convolution back.
     """
 
     def __init__(self, width_px: int) -> None:
@@ -25,7 +25,7 @@ class ReflectionPad(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels padded_height padded_width"]:
-        """Return features with their borders mirrored outwards."""
+        """Mirror the borders outwards."""
         if features.is_contiguous():
             return functional.pad(features, self.padding, mode="reflect")
         with torch.autocast(features.device.type, enabled=False):
@@ -33,16 +33,16 @@ class ReflectionPad(nn.Module):
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Instance normalisation that leaves channels-last features channels-last on a CPU.
+    """Instance normalisation that keeps channels-last memory on a CPU.
 
-    torch's own copies them to contiguous memory. Batch normalisation of one sample is the same
-    sum, and has a channels-last kernel.
+    torch's own copies to contiguous memory. Batch normalisation of a single sample is the same
+    formula and has a channels-last kernel.
     """
 
     def forward(  # ty: ignore[lost-keyword-for-regular-parameter] - torch's own name hides a builtin
         self, features: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        """Return features with mean 0 and variance 1 over each sample's height and width."""
+        """Normalise each sample's channels to mean 0 and variance 1 over height and width."""
         if features.is_contiguous() or features.device.type != "cpu":
             return super().forward(features)
         samples = [
@@ -55,7 +55,7 @@ class InstanceNorm(nn.InstanceNorm2d):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with instance normalisation, added to the input."""
+    """Two 3x3 convolutions with instance normalisation and a skip connection (He et al. 2016)."""
 
     def __init__(self, num_channels: int) -> None:
         super().__init__()
@@ -69,12 +69,12 @@ class ResidualBlock(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        """Return the input plus the block's correction."""
+        """Return the input plus the block's residual."""
         return features + self.body(features)
 
 
 class ResizeConvolution(nn.Module):
-    """Double the size by nearest neighbour, then convolve: no checkerboard (Odena et al. 2016)."""
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution (Odena et al. 2016)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -84,13 +84,13 @@ class ResizeConvolution(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels height2 width2"]:
-        """Return features of twice the height and width."""
+        """Double height and width."""
         doubled = functional.interpolate(features, scale_factor=2, mode="nearest")
         return self.convolution(self.pad(doubled))
 
 
 class SubpixelConvolution(nn.Module):
-    """Convolve to four times the channels, then lay them out as 2x2 pixels (Shi et al. 2016)."""
+    """3x3 convolution to four times the channels, then pixel shuffle (Shi et al. 2016)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -100,11 +100,11 @@ class SubpixelConvolution(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels height2 width2"]:
-        """Return features of twice the height and width."""
+        """Double height and width."""
         return functional.pixel_shuffle(self.convolution(self.pad(features)), 2)
 
 
-def upsample(in_channels: int, out_channels: int, *, upsampling: Upsampling) -> nn.Module:
+def upsampling_layer(in_channels: int, out_channels: int, upsampling: Upsampling) -> nn.Module:
     """Build a layer that doubles height and width."""
     if upsampling == "resize":
         return ResizeConvolution(in_channels, out_channels)
@@ -117,9 +117,8 @@ def upsample(in_channels: int, out_channels: int, *, upsampling: Upsampling) -> 
 def initialise(module: nn.Module) -> None:
     """Draw convolution weights from N(0, 0.02), as pix2pixHD does, and set biases to zero.
 
-    The four pixels of a subpixel convolution start alike, so that nothing is chequered (Aitken et
-    al. 2017). Meant for `net.apply(initialise)`; uses torch's global generator, which the caller
-    seeds.
+    The four sub-filters of a subpixel convolution start equal, which avoids checkerboard artefacts
+    (ICNR, Aitken et al. 2017). For `network.apply(initialise)`; draws from torch's global RNG.
     """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -133,9 +132,9 @@ def initialise(module: nn.Module) -> None:
 def downsample_by_2(
     images: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch channels half_height half_width"]:
-    """3x3 average pooling of stride 2, as between pix2pixHD's scales.
+    """3x3 average pooling of stride 2 without padding's zeros, as between pix2pixHD's scales.
 
-    Pixels outside the image do not count. An odd height or width is rounded up.
+    An odd height or width is rounded up.
     """
     return functional.avg_pool2d(images, 3, stride=2, padding=1, count_include_pad=False)
 
@@ -143,33 +142,33 @@ def downsample_by_2(
 def pad_to_multiple(
     images: Float[Tensor, "batch channels height width"], multiple: int
 ) -> Float[Tensor, "batch channels padded_height padded_width"]:
-    """Repeat the right and lower edge until height and width divide by `multiple`."""
+    """Replicate the right and lower edge until `multiple` divides height and width."""
     height, width = images.shape[2:]
-    right, below = -width % multiple, -height % multiple
-    if right == 0 and below == 0:
+    right, bottom = -width % multiple, -height % multiple
+    if right == 0 and bottom == 0:
         return images
-    return functional.pad(images, (0, right, 0, below), mode="replicate")
+    return functional.pad(images, (0, right, 0, bottom), mode="replicate")
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of trainable numbers."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, current: nn.Module, *, decay: float) -> None:
-    """Move a moving average of weights towards the current ones (Yazici et al. 2019)."""
-    for kept, new in zip(average.parameters(), current.parameters(), strict=True):
-        kept.lerp_(new.to(kept.dtype), 1 - decay)
-    for kept, new in zip(average.buffers(), current.buffers(), strict=True):
-        kept.copy_(new)
+def update_ema(ema: nn.Module, network: nn.Module, *, decay: float) -> None:
+    """Update an exponential moving average of a network's weights (Yazici et al. 2019)."""
+    for average, parameter in zip(ema.parameters(), network.parameters(), strict=True):
+        average.lerp_(parameter.to(average.dtype), 1 - decay)
+    for average, buffer in zip(ema.buffers(), network.buffers(), strict=True):
+        average.copy_(buffer)
 
 
 def check_depth(size: tuple[int, int], *, stride: int, section: str) -> None:
-    """Refuse a network whose coarsest level has no neighbours to normalise over.
+    """Check that a network's coarsest level has pixels to normalise over.
 
     Raises:
-        TrainingError: the images shrink to fewer than 2x2 cells.
+        TrainingError: it has fewer than 2x2.
     """
     height, width = -(-size[0] // stride), -(-size[1] // stride)
     if min(height, width) < 2:

@@ -1,4 +1,4 @@
-"""VGG19 features for the perceptual loss (Johnson et al. 2016), and their weights."""
+"""VGG19 features for the perceptual loss (Johnson et al. 2016), and pretrained weights."""
 
 import itertools
 import logging
@@ -17,55 +17,44 @@ from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import ParamsError, WeightsError
 from motiontransfer.params import PARAMS_FILE
 
-SLICES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+_logger = logging.getLogger(__name__)
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
-# Of each slice: the output channels of its convolutions; None where the size is halved.
-_WIDTHS = (
-    (64,),
-    (64, None, 128),
-    (128, None, 256),
-    (256, 256, 256, None, 512),
-    (512, 512, 512, None, 512),
-)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+# Per slice: end among torchvision's layers, convolutions up to there.
+_SLICE_ENDS = {"relu1_1": 2, "relu2_1": 7, "relu3_1": 12, "relu4_1": 21, "relu5_1": 30}
+_NUM_CONVOLUTIONS = (1, 3, 5, 9, 13)
 
 
-class PerceptualNetwork(nn.Module):
-    """The slices of VGG19 for which there are weights."""
+class VGG19Features(nn.Module):
+    """Activations relu1_1 to relu5_1 of VGG19, or the first of them."""
 
     mean: Tensor
     deviation: Tensor
 
     def __init__(self, num_slices: int) -> None:
+        from torchvision.models.vgg import cfgs, make_layers  # seconds to import
+
         super().__init__()
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None])
-        self.register_buffer("deviation", torch.tensor(_IMAGENET_DEVIATION)[:, None, None])
-        self.slices = nn.ModuleList()
-        in_channels = 3
-        for widths in _WIDTHS[:num_slices]:
-            layers: list[nn.Module] = []
-            for width in widths:
-                if width is None:
-                    layers += [nn.MaxPool2d(2)]
-                    continue
-                layers += [nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(inplace=True)]
-                in_channels = width
-            self.slices.append(nn.Sequential(*layers))
+        self.register_buffer("deviation", torch.tensor(_IMAGENET_STD)[:, None, None])
+        layers = make_layers(cfgs["E"])
+        ends = itertools.pairwise([0, *_SLICE_ENDS.values()][: num_slices + 1])
+        self.slices = nn.ModuleList(layers[start:end] for start, end in ends)
         self.requires_grad_(False).eval()
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
         """Return the activations at the end of each slice; images are in [-1, 1]."""
         features = ((images + 1) / 2 - self.mean) / self.deviation
         activations = []
-        for part in self.slices:
-            features = part(features)
+        for layers in self.slices:
+            features = layers(features)
             activations.append(features)
         return activations
 
 
-def perceptual_network(weights: Mapping[str, Tensor]) -> PerceptualNetwork:
-    """Build the network from the tensors of a VGG19, or of its first layers.
+def vgg19_features(weights: Mapping[str, Tensor]) -> VGG19Features:
+    """Build the slices for which there are weights.
 
     Two layouts are known. torchvision's: convolutions are named `features.0`, `features.2`, ….
     The rescaled one of style transfer (Gatys et al. 2016: each channel's mean activation is 1, so
@@ -74,15 +63,14 @@ def perceptual_network(weights: Mapping[str, Tensor]) -> PerceptualNetwork:
     Raises:
         ValueError: not even the first slice is there, or a tensor has another shape.
     """
-    given = _numbered(weights, "features.") or _without_first(_numbered(weights, ""))
-    lengths = [sum(width is not None for width in widths) for widths in _WIDTHS]
-    num_slices = sum(end <= len(given) for end in itertools.accumulate(lengths))
+    given = _convolutions(weights, "features.") or _fold_first(_convolutions(weights, ""))
+    num_slices = sum(num_needed <= len(given) for num_needed in _NUM_CONVOLUTIONS)
     if num_slices == 0:
         raise ValueError(
             "expected the tensors of a VGG19 (features.0.weight, features.0.bias, …), got "
             f"{', '.join(list(weights)[:4]) or 'none'}"
         )
-    network = PerceptualNetwork(num_slices)
+    network = VGG19Features(num_slices)
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     for index, (layer, (weight, bias)) in enumerate(zip(layers, given, strict=False)):
         if weight.shape != layer.weight.shape:
@@ -94,8 +82,8 @@ def perceptual_network(weights: Mapping[str, Tensor]) -> PerceptualNetwork:
     return network
 
 
-def _numbered(weights: Mapping[str, Tensor], prefix: str) -> list[tuple[Tensor, Tensor]]:
-    """Weight and bias of each convolution, in the order of the numbers in their names."""
+def _convolutions(weights: Mapping[str, Tensor], prefix: str) -> list[tuple[Tensor, Tensor]]:
+    """Weight and bias of each convolution, in the order of their numbers."""
     numbers = sorted(
         int(name)
         for key in weights
@@ -105,31 +93,28 @@ def _numbered(weights: Mapping[str, Tensor], prefix: str) -> list[tuple[Tensor, 
     return [(weights[f"{prefix}{n}.weight"], weights[f"{prefix}{n}.bias"]) for n in numbers]
 
 
-def _without_first(convolutions: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
-    """Fold a leading 1x1 convolution, and the normalisation it does not know, into the next."""
+def _fold_first(convolutions: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """Fold a leading 1x1 convolution, and the inverse of our normalisation, into the next."""
     if len(convolutions) < 2 or convolutions[0][0].shape[2:] != (1, 1):
         return []
     (mix, shift), (weight, bias), *others = convolutions
-    # What the 1x1 convolution makes of normalised colours: mix @ (deviation * x + mean) + shift.
-    matrix = mix[:, :, 0, 0] * torch.tensor(_IMAGENET_DEVIATION)
+    # The 1x1 convolution of normalised colours x: mix @ (std * x + mean) + shift.
+    matrix = mix[:, :, 0, 0] * torch.tensor(_IMAGENET_STD)
     offset = mix[:, :, 0, 0] @ torch.tensor(_IMAGENET_MEAN) + shift
     folded = torch.einsum("omhw,mi->oihw", weight, matrix)
     return [(folded, bias + torch.einsum("omhw,m->o", weight, offset)), *others]
 
 
-_logger = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perceptual:
-    """The network of the perceptual loss, and where its weights were read from."""
+    """Network of the perceptual loss and the file of its weights."""
 
-    network: PerceptualNetwork
+    network: VGG19Features
     file: Path
 
 
-def vgg19(section: str) -> Pretrained:
-    """Return the file that torchvision publishes, as needed by a section of params.yaml."""
+def vgg19_weights(section: str) -> Pretrained:
+    """Describe torchvision's file, for the messages of a section of params.yaml."""
     return Pretrained(
         name="vgg19-dcbb9e9d.pth",
         url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
@@ -141,10 +126,10 @@ def vgg19(section: str) -> Pretrained:
 
 
 def check_perceptual(section: str, *, weight: float, file: Path | None) -> None:
-    """Refuse a file of weights for a loss that has none.
+    """Check that a weights file is only given for a loss with a weight.
 
     Raises:
-        ParamsError: there is one; the message names its key.
+        ParamsError: it has no effect.
     """
     if weight == 0 and file is not None:
         raise ParamsError(
@@ -154,54 +139,50 @@ def check_perceptual(section: str, *, weight: float, file: Path | None) -> None:
 
 
 def read_perceptual(section: str, *, weight: float, file: Path | None) -> Perceptual | None:
-    """Read what a section's perceptual loss compares; None where that has no weight.
+    """Read the network of a section's perceptual loss; None where that has weight 0.
 
     Args:
         file: the user's own; None: from the cache, or downloaded once.
 
     Raises:
-        MissingFileError: the weights cannot be had.
-        WeightsError: the file is not one of tensors, or not of those of a VGG19.
+        MissingFileError: it is not there, or the download failed.
+        WeightsError: it does not hold the tensors of a VGG19.
     """
     if weight == 0:
         return None
-    pretrained = vgg19(section)
+    pretrained = vgg19_weights(section)
     path = pretrained_file(pretrained, file=file)
-    return Perceptual(network=read_perceptual_network(path, pretrained), file=path)
+    return Perceptual(network=read_vgg19_features(path, pretrained), file=path)
 
 
-def read_perceptual_network(path: Path, pretrained: Pretrained) -> PerceptualNetwork:
-    """Build the network with the weights of a file, which may hold its first slices only.
+def read_vgg19_features(path: Path, pretrained: Pretrained) -> VGG19Features:
+    """Read a VGG19, or its first slices, from `.safetensors` or what torch saved.
 
     Args:
-        path: `.safetensors`, or what torch saved.
-        pretrained: what to tell someone whose file is something else.
+        pretrained: the expected file, for the messages.
 
     Raises:
         WeightsError: not a file of tensors, or not those of a VGG19.
     """
     tensors = read_tensors(path, pretrained)
     try:
-        network = perceptual_network(tensors)
+        network = vgg19_features(tensors)
     except ValueError as error:
         raise WeightsError(f"{path}: {error}; {pretrained.remedies}") from error
-    if len(network.slices) < len(SLICES):
+    num_slices = len(network.slices)
+    if num_slices < len(_SLICE_ENDS):
         _logger.warning(
             "%s: the perceptual loss uses %d of %d slices, up to %s: there are no weights for more",
-            path,
-            len(network.slices),
-            len(SLICES),
-            SLICES[len(network.slices) - 1],
+            *(path, num_slices, len(_SLICE_ENDS), list(_SLICE_ENDS)[num_slices - 1]),
         )
     return network
 
 
 def read_tensors(path: Path, pretrained: Pretrained) -> Mapping[str, Tensor]:
-    """Read somebody else's tensors, by name, without executing what else the file may hold.
+    """Read third-party tensors from `.safetensors` or what torch saved, without executing code.
 
     Args:
-        path: `.safetensors`, or what torch saved.
-        pretrained: what to tell someone whose file is something else.
+        pretrained: the expected file, for the messages.
 
     Raises:
         WeightsError: not a file of plain tensors.
@@ -211,7 +192,7 @@ def read_tensors(path: Path, pretrained: Pretrained) -> Mapping[str, Tensor]:
             return load_file(path)
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
-        # torch's own text would recommend to execute what is in the file.
+        # torch's own message recommends `weights_only=False`, which executes code in the file.
         raise WeightsError(
             f"{path}: not a file of plain tensors, as torch.save and safetensors write them; "
             f"{pretrained.remedies}"

@@ -303,9 +303,9 @@ def _build(networks: FaceNetworks, fabric: Fabric, *, ema_decay: float) -> Adver
         fabric,
         generator.apply(initialise),
         MultiscaleDiscriminator(
+            networks.discriminator,
             condition_channels=config.pose_channels,
             image_channels=3,
-            **asdict(networks.discriminator),
         ).apply(initialise),
         ema_decay=ema_decay,
     )

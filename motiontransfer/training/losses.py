@@ -81,7 +81,7 @@ def perceptual_loss(
     """L1 between activations of fake and real (not differentiated), weighted slice by slice.
 
     Args:
-        network: gives one tensor a slice, first slices first, as `nets.perceptual` does; slices
+        network: returns one tensor per slice, as `VGG19Features` does; slices
             that it lacks are left out, and the weights of the others stay what they are.
     """
     with torch.no_grad():

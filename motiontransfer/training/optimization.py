@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from motiontransfer.errors import MissingLibraryError
-from motiontransfer.models.layers import update_average
+from motiontransfer.models.layers import update_ema
 from motiontransfer.training.checkpoint import (
     adam_state,
     laid_out_like,
@@ -66,7 +66,7 @@ class Adversaries:
             self._descend(network, mean, learning_rate=learning_rate)
         # The EMA of the first steps would otherwise be mostly the random initial weights.
         decay = min(self._ema_decay, (1 + step) / (10 + step))
-        update_average(self.generator_average, self.generator, decay=decay)
+        update_ema(self.generator_average, self.generator, decay=decay)
         return {
             f"{network}/{name}": loss.detach()
             for network in ("generator", "discriminator")

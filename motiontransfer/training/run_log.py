@@ -17,11 +17,11 @@ from dvclive import Live
 from jaxtyping import Float, UInt8
 from lightning_fabric import Fabric
 from scmrepo.exceptions import SCMError
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.models.generators import roll_out
+from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, roll_out
 from motiontransfer.pose.rendering import PoseMapStyle, draw_rgb
 from motiontransfer.storage import replacing
 from motiontransfer.training.checkpoint import Checkpoint
@@ -211,7 +211,7 @@ Picture = UInt8[np.ndarray, "height width 3"]
 
 
 def sample_grid(
-    generator: nn.Module,
+    generator: FrameGenerator | HalfResolutionGenerator,
     clip: TargetClip,
     *,
     frame_indices: list[int],

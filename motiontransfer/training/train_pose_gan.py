@@ -10,10 +10,9 @@ from torch import Tensor
 
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.generators import (
-    ForegroundGenerator,
     FrameGenerator,
     GeneratorConfig,
-    HalfSizeGenerator,
+    HalfResolutionGenerator,
     build_generator,
     start_from_global,
 )
@@ -57,7 +56,7 @@ class MainNetworks:
 class Pair:
     """A generator and the discriminator it is trained against."""
 
-    generator: FrameGenerator | ForegroundGenerator
+    generator: FrameGenerator
     discriminator: MultiscaleDiscriminator
 
 
@@ -86,9 +85,9 @@ def build_pair(
 def _build_discriminator(networks: MainNetworks) -> MultiscaleDiscriminator:
     num_frames = min(networks.window_frames, 2)
     return MultiscaleDiscriminator(
+        networks.discriminator,
         condition_channels=num_frames * networks.style.num_channels,
         image_channels=num_frames * 3,
-        **asdict(networks.discriminator),
     )
 
 
@@ -141,7 +140,7 @@ def global_settings(settings: GanSettings, networks: MainNetworks) -> GanSetting
 def start_from_coarse(pair: Pair, trained: Adversaries) -> None:
     """Initialise the networks of the second training with what the first one trained."""
     average, discriminator = trained.generator_average, trained.discriminator
-    assert isinstance(average, type(pair.generator))
+    assert isinstance(average, FrameGenerator)
     assert isinstance(discriminator, MultiscaleDiscriminator)
     start_from_global(pair.generator, average)
     pair.discriminator.start_from(discriminator)
@@ -246,8 +245,8 @@ def _train(
         resolution=resolution,
     )
     average = adversaries.generator_average
-    assert isinstance(average, FrameGenerator | ForegroundGenerator)
-    shown = HalfSizeGenerator(average) if resolution == "half" else average
+    assert isinstance(average, FrameGenerator)
+    shown = HalfResolutionGenerator(average) if resolution == "half" else average
     sampled = spread(clip.training, count=_NUM_SAMPLES)
     throughput = fit(
         task,
@@ -284,7 +283,7 @@ def _train_global(training: _Training, pair: Pair, folder: Path) -> Throughput:
     networks = global_networks(training.networks)
     settings = global_settings(training.settings, training.networks)
     background_image = None
-    if isinstance(pair.generator, ForegroundGenerator):
+    if pair.generator.plate is not None:
         background_image = downsample_by_2(pair.generator.plate[None])[0]
     trained, throughput = _train(
         replace(training, networks=networks, settings=settings),

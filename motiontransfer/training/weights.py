@@ -19,7 +19,7 @@ from motiontransfer.models.faces import (
     FaceTranslator,
     FaceTranslatorConfig,
 )
-from motiontransfer.models.generators import GeneratorConfig, build_generator
+from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.storage import (
     array_checksum,
@@ -122,7 +122,7 @@ _Described = TypeVar("_Described")
 class TrainedGenerator:
     """A main generator with what it must be fed."""
 
-    network: nn.Module
+    network: FrameGenerator
     config: GeneratorConfig
     style: PoseMapStyle
     held_out: HeldOut

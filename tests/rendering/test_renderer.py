@@ -9,7 +9,7 @@ from torch import nn
 
 from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError
 from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
-from motiontransfer.models.generators import build_generator
+from motiontransfer.models.generators import FrameGenerator, build_generator
 from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
@@ -23,8 +23,11 @@ from tests.dancer import RATE, SIZE, dance, picture
 from tests.training.small import STYLE, fabric, face_config, generator_config
 
 
-class Brighter(nn.Module):
+class Brighter(FrameGenerator):
     """Each frame is a tenth brighter than the one before; black and white are -1 and 1."""
+
+    def __init__(self):
+        super().__init__(nn.Identity())
 
     def forward(self, pose_map, previous_frame):
         return previous_frame + 0.1

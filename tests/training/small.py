@@ -45,11 +45,9 @@ def networks(**changes):
 def discriminator(*, window_frames=2):
     num_frames = min(window_frames, 2)
     return MultiscaleDiscriminator(
+        DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=2),
         condition_channels=num_frames * STYLE.num_channels,
         image_channels=num_frames * 3,
-        num_filters=4,
-        num_layers=1,
-        num_scales=2,
     )
 
 

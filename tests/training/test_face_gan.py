@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.models.discriminators import DiscriminatorOutput, MultiscaleDiscriminator
+from motiontransfer.models.discriminators import (
+    DiscriminatorConfig,
+    DiscriminatorOutput,
+    MultiscaleDiscriminator,
+)
 from motiontransfer.models.faces import FaceGenerator, draw_crops
 from motiontransfer.models.layers import initialise
 from motiontransfer.skeleton import HOLISTIC
@@ -136,11 +140,9 @@ def test_two_faces_are_learnt_by_heart(batch):
     """L1 falls to half of what the main generator's faces have."""
     torch.manual_seed(0)
     judge = MultiscaleDiscriminator(
+        DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1),
         condition_channels=STYLE.num_channels,
         image_channels=3,
-        num_filters=4,
-        num_layers=1,
-        num_scales=1,
     ).apply(initialise)
     config = face_config(num_filters=8)
     task = task_of(FaceGenerator(config).apply(initialise), judge)

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.training import face_gan
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.face_gan import FaceGanTask, train_face_generator
@@ -31,8 +32,11 @@ from tests.training.small import (
 )
 
 
-class Brighter(nn.Module):
+class Brighter(FrameGenerator):
     """Stands for a main generator: each frame a little brighter than the one before."""
+
+    def __init__(self):
+        super().__init__(nn.Identity())
 
     def forward(self, pose_map, previous_frame):
         return previous_frame + 0.1

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from motiontransfer.models.generators import build_generator
+from motiontransfer.models.generators import FrameGenerator, build_generator
 from motiontransfer.models.layers import initialise
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
@@ -36,8 +36,11 @@ from tests.training.small import (
 HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
 
 
-class Drawing(nn.Module):
+class Drawing(FrameGenerator):
     """Stands for a main generator: shows the pose, and a shade of the frame before."""
+
+    def __init__(self):
+        super().__init__(nn.Identity())
 
     def forward(self, pose_map, previous_frame):
         return torch.tanh(pose_map.sum(1, keepdim=True) - 0.5 + 0.3 * previous_frame)

@@ -1,4 +1,4 @@
-"""Blocks do what their names say, worked out on small numbers."""
+"""Layers, initialisation and EMA against hand-computed small cases."""
 
 import pytest
 import torch
@@ -14,12 +14,12 @@ from motiontransfer.models.layers import (
     downsample_by_2,
     initialise,
     pad_to_multiple,
-    update_average,
-    upsample,
+    update_ema,
+    upsampling_layer,
 )
 
 
-def test_a_residual_block_without_weights_changes_nothing():
+def test_a_residual_block_with_zero_weights_is_the_identity():
     block = ResidualBlock(4).apply(initialise)
     for module in block.modules():
         if isinstance(module, nn.Conv2d):
@@ -28,24 +28,22 @@ def test_a_residual_block_without_weights_changes_nothing():
     assert torch.equal(block(features), features)
 
 
-def test_a_residual_block_sees_no_border():
-    """Reflected, a flat input stays flat, and normalised it is nothing; zeros would show."""
+def test_a_residual_block_leaves_a_constant_unchanged_at_its_border():
     block = ResidualBlock(4).apply(initialise)
     features = torch.full((1, 4, 6, 7), 3.0)
     assert torch.allclose(block(features), features, atol=1e-4)
 
 
-def test_a_residual_block_corrects_its_input():
+def test_the_residual_is_normalised():
     block = ResidualBlock(4).apply(initialise)
     features = torch.randn(1, 4, 6, 7)
-    correction = block(features) - features
-    # the last normalisation leaves each channel with mean 0 and variance 1
-    assert correction.mean((2, 3)).abs().max() < 1e-4
-    assert torch.allclose(correction.var((2, 3), unbiased=False), torch.ones(1, 4), atol=1e-1)
+    residual = block(features) - features
+    assert residual.mean((2, 3)).abs().max() < 1e-4
+    assert torch.allclose(residual.var((2, 3), unbiased=False), torch.ones(1, 4), atol=1e-1)
 
 
-def _picking(row, column):
-    """A resize-convolution that shows, at each place, one neighbour in the 3x3 around it."""
+def _selecting(row, column):
+    """A resize-convolution that returns one neighbour of each pixel's 3x3."""
     layer = ResizeConvolution(1, 1)
     nn.init.zeros_(layer.convolution.weight)
     nn.init.zeros_(layer.convolution.bias)
@@ -53,15 +51,15 @@ def _picking(row, column):
     return layer
 
 
-def test_resizing_repeats_each_pixel_and_reflects_at_the_border():
+def test_resize_convolution_upsamples_by_nearest_neighbour_and_reflects_at_the_border():
     features = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, None]
     doubled = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
-    assert _picking(1, 1)(features)[0, 0].tolist() == doubled
+    assert _selecting(1, 1)(features)[0, 0].tolist() == doubled
     above_left = [[1, 1, 1, 2], [1, 1, 1, 2], [1, 1, 1, 2], [3, 3, 3, 4]]
-    assert _picking(0, 0)(features)[0, 0].tolist() == above_left
+    assert _selecting(0, 0)(features)[0, 0].tolist() == above_left
 
 
-def test_subpixels_are_four_channels_laid_out_as_two_by_two():
+def test_subpixel_convolution_shuffles_four_channels_to_two_by_two():
     layer = SubpixelConvolution(1, 1)
     nn.init.zeros_(layer.convolution.weight)
     with torch.no_grad():
@@ -72,7 +70,7 @@ def test_subpixels_are_four_channels_laid_out_as_two_by_two():
     ]
 
 
-def test_subpixels_start_as_a_picture_without_a_chequerboard():
+def test_subpixel_convolution_starts_as_nearest_neighbour_upsampling():
     layer = SubpixelConvolution(3, 2).apply(initialise)
     doubled = layer(torch.randn(1, 3, 5, 6))
     assert torch.equal(
@@ -82,19 +80,19 @@ def test_subpixels_start_as_a_picture_without_a_chequerboard():
 
 
 @pytest.mark.parametrize("upsampling", ["transposed", "resize", "subpixel"])
-def test_every_way_of_upsampling_doubles_height_and_width(upsampling):
-    layer = upsample(3, 2, upsampling=upsampling)
+def test_upsampling_layers_double_height_and_width(upsampling):
+    layer = upsampling_layer(3, 2, upsampling)
     assert layer(torch.randn(1, 3, 5, 6)).shape == (1, 2, 10, 12)
 
 
-def test_padding_mirrors_the_border_without_repeating_it():
+def test_reflection_padding_does_not_repeat_the_border():
     image = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])[None, None]
     padded = [[5, 4, 5, 6, 5], [2, 1, 2, 3, 2], [5, 4, 5, 6, 5], [2, 1, 2, 3, 2]]
     assert ReflectionPad(1)(image)[0, 0].tolist() == padded
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_memory_format_changes_no_normalisation(affine):
+def test_instance_norm_equals_torch_in_any_memory_format(affine):
     features = torch.randn(3, 4, 6, 7) * 5 + 2
     norm = InstanceNorm(4, affine=affine)
     if affine:
@@ -109,8 +107,7 @@ def test_memory_format_changes_no_normalisation(affine):
     assert normalised.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_channels_last_features_stay_narrow_under_autocast():
-    """Widened and narrowed again they are the same; nothing else is saved but time."""
+def test_channels_last_reflection_padding_keeps_bfloat16_under_autocast():
     features = torch.randn(1, 4, 6, 7, dtype=torch.bfloat16)
     last = features.to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
@@ -120,7 +117,7 @@ def test_channels_last_features_stay_narrow_under_autocast():
 
 
 @pytest.mark.parametrize("layer", [nn.Conv2d(32, 64, 5), nn.ConvTranspose2d(32, 64, 5)])
-def test_initial_weights_are_normal_with_deviation_one_fiftieth(layer):
+def test_initial_weights_are_normal_with_deviation_0_02(layer):
     torch.manual_seed(0)
     nn.init.ones_(layer.bias)
     layer.apply(initialise)
@@ -131,7 +128,7 @@ def test_initial_weights_are_normal_with_deviation_one_fiftieth(layer):
     assert not layer.bias.any()
 
 
-def test_initialising_follows_the_seed_and_leaves_normalisation_alone():
+def test_initialisation_follows_the_seed_and_skips_normalisation():
     network = nn.Sequential(nn.Conv2d(2, 3, 3, bias=False), nn.InstanceNorm2d(3, affine=True))
     weights = []
     for _ in range(2):
@@ -141,14 +138,13 @@ def test_initialising_follows_the_seed_and_leaves_normalisation_alone():
     assert (network[1].weight == 1).all()
 
 
-def test_half_the_size_is_means_of_three_by_three_around_every_second_pixel():
-    """At the border, of those that are there; an odd size is rounded up."""
+def test_downsampling_is_3x3_means_that_leave_out_padding():
     picture = torch.arange(15.0).reshape(1, 1, 3, 5)
     expected = [[(0 + 1 + 5 + 6) / 4, 4.5, 6], [(5 + 6 + 10 + 11) / 4, 9.5, 11]]
     assert downsample_by_2(picture)[0, 0].tolist() == expected
 
 
-def test_padding_repeats_the_right_and_lower_edge():
+def test_padding_to_a_multiple_replicates_the_right_and_lower_edge():
     images = torch.arange(6.0).reshape(1, 1, 2, 3)
     padded = [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
     assert pad_to_multiple(images, 4)[0, 0].tolist() == padded
@@ -156,19 +152,19 @@ def test_padding_repeats_the_right_and_lower_edge():
     assert pad_to_multiple(images[..., :2], 2).shape == (1, 1, 2, 2)
 
 
-def test_only_trainable_numbers_are_counted():
+def test_only_trainable_parameters_are_counted():
     network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
     assert count_parameters(network) == 3 * 4 + 4 + 4 * 5 + 5
     network[0].requires_grad_(requires_grad=False)
     assert count_parameters(network) == 4 * 5 + 5
 
 
-def test_an_average_moves_by_one_minus_its_decay_and_copies_buffers():
+def test_ema_moves_by_one_minus_its_decay_and_copies_buffers():
     average, current = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
     nn.init.constant_(average.weight, 2.0)
     nn.init.constant_(current.weight, 10.0)
     current.running_mean.fill_(7.0)
-    update_average(average, current, decay=0.75)
+    update_ema(average, current, decay=0.75)
     assert average.weight.tolist() == [0.75 * 2 + 0.25 * 10]
     assert float(average.running_mean) == 7
     assert current.weight.tolist() == [10]

@@ -1,0 +1,155 @@
+"""Multiscale discriminators: sizes of feature maps, scales, real and fake in one pass, weights."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from motiontransfer.models.discriminators import (
+    DiscriminatorConfig,
+    MultiscaleDiscriminator,
+    split_real_fake,
+)
+from motiontransfer.models.layers import count_parameters, downsample_by_2, initialise
+from tests.models.published import giga_macs
+
+
+def discriminator(*, num_filters=4, num_layers=2, num_scales=2):
+    torch.manual_seed(3)
+    config = DiscriminatorConfig(
+        num_filters=num_filters, num_layers=num_layers, num_scales=num_scales
+    )
+    network = MultiscaleDiscriminator(config, condition_channels=4, image_channels=3)
+    return network.apply(initialise)
+
+
+def inputs(batch=1, size=(64, 48)):
+    torch.manual_seed(4)
+    return torch.randn(batch, 4, *size), torch.randn(batch, 3, *size)
+
+
+def test_feature_maps_have_the_sizes_that_the_layers_give():
+    """Kernel 4, padding 2: stride 2 takes n to n // 2 + 1, stride 1 to n + 1; scales halve n."""
+    fine, coarse = discriminator()(*inputs())
+    assert [tuple(f.shape[1:]) for f in fine.features] == [(4, 33, 25), (8, 17, 13), (16, 18, 14)]
+    assert fine.logits.shape == (1, 1, 19, 15)
+    assert [tuple(f.shape[1:]) for f in coarse.features] == [(4, 17, 13), (8, 9, 7), (16, 10, 8)]
+    assert coarse.logits.shape == (1, 1, 11, 9)
+
+
+@pytest.mark.parametrize("num_layers", [1, 3, 5])
+def test_features_are_those_of_all_layers_but_the_last_and_channels_stop_at_eightfold(num_layers):
+    (output,) = discriminator(num_layers=num_layers, num_scales=1)(*inputs())
+    channels = [4, 8, 16, 32, 32, 32]
+    assert [f.shape[1] for f in output.features] == channels[: num_layers + 1]
+
+
+def test_the_coarse_scale_gets_downsampled_inputs():
+    network = discriminator()
+    condition, images = inputs()
+    alone = network.scales[1](downsample_by_2(condition), downsample_by_2(images))
+    assert torch.equal(network(condition, images)[1].logits, alone.logits)
+
+
+def test_real_and_fake_in_one_pass_equal_two_passes():
+    network = discriminator()
+    condition, real = inputs(batch=2)
+    fake = torch.randn_like(real)
+    for together, alone in zip(
+        split_real_fake(network(condition, torch.cat([real, fake]))),
+        (network(condition, real), network(condition, fake)),
+        strict=True,
+    ):
+        for a, b in zip(together, alone, strict=True):
+            assert torch.allclose(a.logits, b.logits, atol=1e-5)
+            for x, y in zip(a.features, b.features, strict=True):
+                assert torch.allclose(x, y, atol=1e-4)
+
+
+def test_scales_trained_at_half_resolution_keep_it_and_the_finest_is_left_as_it_was():
+    network, trained = discriminator(num_scales=3), discriminator()
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(1)
+    finest = network.scales[0].last.weight.clone()
+    network.start_from(trained)
+    condition, images = inputs(size=(128, 96))
+    expected = trained(downsample_by_2(condition), downsample_by_2(images))
+    for output, other in zip(network(condition, images)[1:], expected, strict=True):
+        assert torch.equal(output.logits, other.logits)
+    assert torch.equal(network.scales[0].last.weight, finest)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"num_scales": 3}, {"num_scales": 1}, {"num_filters": 8}, {"num_layers": 1}]
+)
+def test_discriminators_of_other_shapes_are_refused(changes):
+    with pytest.raises(RuntimeError, match="loading state_dict"):
+        discriminator(num_scales=3).start_from(discriminator(**changes))
+
+
+def test_logits_depend_on_the_condition():
+    network = discriminator()
+    condition, images = inputs()
+    before, after = network(condition, images)[0], network(condition.flip(3), images)[0]
+    assert not torch.allclose(before.logits, after.logits, atol=1e-4)
+
+
+def test_the_first_layer_is_local():
+    network = discriminator(num_scales=1)
+    condition, images = inputs()
+    changed = images.clone()
+    changed[:, :, :8, :8] += 1
+    before, after = (network(condition, x)[0].features[0] for x in (images, changed))
+    differs = (before != after).any(1)[0]
+    # patch k covers pixels 2k - 2 to 2k + 1
+    assert differs[:5, :5].all()
+    assert not differs[5:].any()
+    assert not differs[:, 5:].any()
+
+
+def test_every_weight_gets_a_gradient():
+    network = discriminator()
+    outputs = network(*inputs())
+    sum((j.logits * torch.randn_like(j.logits)).sum() for j in outputs).backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert all(p.grad.any() for n, p in network.named_parameters() if n.endswith("weight"))
+
+
+def test_channels_last_memory_changes_no_output():
+    network = discriminator()
+    condition, images = inputs(batch=2)
+    expected = network(condition, images)
+    network.to(memory_format=torch.channels_last)
+    for output, other in zip(network(condition, images), expected, strict=True):
+        assert torch.allclose(output.logits, other.logits, atol=1e-5)
+
+
+def test_it_overfits_one_real_and_one_fake_image():
+    network = discriminator(num_filters=8)
+    condition, real = inputs(size=(32, 32))
+    both = torch.cat([real, real.flip(1)])
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3, betas=(0.5, 0.999))
+    losses = []
+    for _ in range(30):
+        loss = sum(
+            (real.logits - 1).square().mean() + fake.logits.square().mean()
+            for real, fake in zip(*split_real_fake(network(condition, both)), strict=True)
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_parameters_and_cost_of_one_scale_are_the_published_ones():
+    """Kernels of 4 padded by 2 make maps one larger at each layer: 5 % above the round figure."""
+    config = DiscriminatorConfig(num_filters=64, num_layers=3, num_scales=1)
+    with torch.device("meta"):
+        network = MultiscaleDiscriminator(config, condition_channels=6, image_channels=6)
+    channels = [12, 64, 128, 256, 512, 1]
+    expected = sum((narrow * 16 + 1) * wide for narrow, wide in pairwise(channels))
+    assert count_parameters(network) == expected
+    assert expected / 1e6 == pytest.approx(2.8, abs=0.05)
+    assert giga_macs(network, (6, 512, 1024), (6, 512, 1024)) == pytest.approx(27, rel=0.06)

@@ -1,0 +1,312 @@
+"""Face crops, aligned warps, blending weights and face networks."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from motiontransfer.models.faces import (
+    FaceDiscriminator,
+    FaceDiscriminators,
+    FaceGenerator,
+    FaceGeneratorConfig,
+    FaceTranslator,
+    FaceTranslatorConfig,
+    FaceTranslators,
+    add_residuals,
+    crop_boxes,
+    draw_crops,
+    face_ellipse,
+    feather,
+    warp,
+)
+from motiontransfer.models.layers import count_parameters, initialise
+from motiontransfer.pose.face_boxes import inverse
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.skeleton import HOLISTIC
+from tests.models.published import giga_macs
+
+STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
+CPU = torch.device("cpu")
+
+
+def noise(*shape, seed=0):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+# Boxes
+
+
+def test_a_box_of_the_crops_size_is_copied():
+    images = noise(2, 3, 24, 32)
+    crops = crop_boxes(images, torch.tensor([[4, 2, 20, 18], [15, 8, 31, 24]]), crop_size=16)
+    assert torch.equal(crops[0], images[0, :, 2:18, 4:20])
+    assert torch.equal(crops[1], images[1, :, 8:24, 15:31])
+
+
+def test_a_smaller_crop_is_averaged_and_a_larger_one_stays_within_its_box():
+    ramp = torch.arange(32.0).expand(1, 3, 24, 32) / 32
+    box = torch.tensor([[8, 4, 24, 20]])
+    small = crop_boxes(ramp, box, crop_size=8)[0, 0, 4]
+    assert small[1:-1].tolist() == pytest.approx([(8.5 + 2 * i) / 32 for i in range(1, 7)])
+    large = crop_boxes(ramp, box, crop_size=32)
+    assert (float(large.min()), float(large.max())) == (8 / 32, 23 / 32)
+    checkerboard = torch.from_numpy(np.indices((24, 32)).sum(0) % 2 * 2.0 - 1).float()
+    half = crop_boxes(
+        checkerboard.expand(1, 3, -1, -1), torch.tensor([[0, 0, 24, 24]]), crop_size=12
+    )
+    assert half[:, :, 1:-1, 1:-1].abs().max() < 1e-5  # no aliasing
+
+
+def test_poses_drawn_in_a_box_of_the_crops_size_are_the_crop_of_the_whole_map():
+    points = 12 * (noise(2, len(HOLISTIC.joints), 2, seed=7) + 1)
+    score = torch.ones(2, len(HOLISTIC.joints))
+    boxes = torch.tensor([[4, 2, 20, 18], [8, 8, 24, 24]])
+    drawn = draw_crops(points, score, boxes, skeleton=HOLISTIC, style=STYLE, crop_size=16)
+    whole = draw_poses(points, score, skeleton=HOLISTIC, size=(24, 32), style=STYLE)
+    for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+        assert torch.allclose(drawn[index], whole[index, :, y0:y1, x0:x1], atol=1e-4)
+
+
+def test_pose_and_image_coincide_in_an_enlarged_crop():
+    points = torch.zeros(1, len(HOLISTIC.joints), 2)
+    score = torch.zeros(1, len(HOLISTIC.joints))
+    for name in ("left_hip", "left_knee"):
+        points[0, HOLISTIC.index(name)] = torch.tensor([14.0, 9.0])
+        score[0, HOLISTIC.index(name)] = 1
+    image = torch.zeros(1, 3, 24, 32)
+    image[:, :, 9, 14] = 1
+    box = torch.tensor([[10, 4, 22, 16]])
+    pose = draw_crops(points, score, box, skeleton=HOLISTIC, style=STYLE, crop_size=48)[0].sum(0)
+    dot = crop_boxes(image, box, crop_size=48)[0, 0]
+    y, x = np.mgrid[:48, :48]
+    # the centre of pixel (14, 9) is 4.5 and 5.5 pixels from the box's corner, each 4 in the crop
+    for shown in (pose.numpy(), dot.numpy()):
+        centroid = (x * shown).sum() / shown.sum(), (y * shown).sum() / shown.sum()
+        assert centroid == pytest.approx((4.5 * 4 - 0.5, 5.5 * 4 - 0.5), abs=0.02)
+
+
+# Similarity transforms
+
+
+@pytest.mark.parametrize(
+    ("to_result", "size", "expected"),
+    [
+        (np.eye(2, 3), (6, 6), lambda image: image),
+        # 3 to the left, 2 down, edges replicated
+        (
+            np.array([[1.0, 0, -3], [0, 1, 2]]),
+            (6, 6),
+            lambda image: functional.pad(image[..., :4, 3:], (0, 3, 2, 0), mode="replicate"),
+        ),
+        # centres of pixels are whole numbers
+        (
+            np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]]),
+            (3, 3),
+            lambda image: functional.avg_pool2d(image, 2),
+        ),
+        # (x, y) -> (5 - y, x)
+        (np.array([[0.0, -1, 5], [1, 0, 0]]), (6, 6), lambda image: image.rot90(-1, (2, 3))),
+    ],
+    ids=["identity", "shift", "half size", "quarter turn"],
+)
+def test_a_warp_is_the_transform_of_pixel_centres(to_result, size, expected):
+    image = noise(1, 3, 6, 6)
+    before = image.clone()
+    warped = warp(image, to_result[None], size=size)
+    assert torch.allclose(warped, expected(image), atol=1e-5)
+    assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 2.3])
+def test_the_inverse_transform_restores_a_smooth_image(scale):
+    turn = np.radians(20)
+    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    there = np.concatenate([linear, 40 - linear @ [[20], [20]]], axis=1)[None]  # about the middle
+    y, x = torch.meshgrid(torch.linspace(0, 3, 41), torch.linspace(0, 3, 41), indexing="ij")
+    image = torch.stack([torch.sin(x), torch.cos(y), torch.sin(x + y)])[None]
+    back = warp(warp(image, there, size=(81, 81)), inverse(there), size=(41, 41))
+    assert (back - image)[..., 10:31, 10:31].abs().max() < 0.02
+
+
+def test_a_warped_batch_equals_its_warped_images():
+    images, maps = noise(3, 3, 12, 10), np.tile(np.eye(2, 3), (3, 1, 1))
+    maps[:, 0, 0] = maps[:, 1, 1] = (0.3, 1.0, 1.7)
+    maps[:, 0, 2] = (0.5, -2.0, 1.25)
+    alone = [warp(images[i : i + 1], maps[i : i + 1], size=(7, 9)) for i in range(3)]
+    assert torch.equal(warp(images, maps, size=(7, 9)), torch.cat(alone))
+
+
+# Blending
+
+
+def test_feathering_rises_from_0_at_the_border_to_1_inside():
+    weight = feather((40, 20), fraction=0.25, device=CPU)
+    assert weight.shape == (40, 20)
+    assert (weight[10:30, 5:15] == 1).all()
+    assert weight[0].max() < 0.01
+    assert weight[:, 0].max() < 0.03
+    assert torch.allclose(weight, weight.flip(0), atol=1e-6)
+    assert torch.allclose(weight, weight.flip(1), atol=1e-6)
+    assert (weight[:11, 10].diff() >= 0).all()
+    # half way along the ramp of 5 pixels, whose centres are at .5
+    assert float(weight[20, 2]) == pytest.approx(0.5)
+    assert float(weight[2, 2]) == pytest.approx(float(weight[2, 10]) * float(weight[20, 2]))
+    assert (feather((6, 5), fraction=0.0, device=CPU) == 1).all()
+
+
+def test_the_ellipse_is_1_on_the_face_and_0_at_the_crops_border():
+    ellipse = face_ellipse(64, device=CPU)[0, 0]
+    assert ellipse[24:40, 26:38].min() == 1
+    border = torch.cat([ellipse[0], ellipse[-1], ellipse[:, 0], ellipse[:, -1]])
+    assert border.abs().max() == 0
+    assert torch.allclose(ellipse, ellipse.flip(0))
+    assert torch.allclose(ellipse, ellipse.flip(1))
+    assert (ellipse[:32].diff(dim=0) >= 0).all()
+    assert ellipse.sum(dim=0).count_nonzero() < ellipse.sum(dim=1).count_nonzero()  # upright
+
+
+def test_residuals_are_added_inside_their_own_boxes_only():
+    images = noise(2, 3, 24, 32) * 0.2
+    before = images.clone()
+    residuals = torch.stack([torch.full((3, 16, 16), 0.25), torch.full((3, 16, 16), -0.5)])
+    boxes = torch.tensor([[4, 2, 14, 12], [12, 4, 32, 24]])
+    added = add_residuals(images, residuals, boxes, feather_fraction=0.2) - images
+    assert torch.equal(images, before)
+    inside = torch.zeros(2, 24, 32, dtype=torch.bool)
+    inside[0, 2:12, 4:14], inside[1, 4:24, 12:32] = True, True
+    assert not added.abs().amax(1)[~inside].any()
+    # boxes are 10 and 20 wide, with ramps over a fifth of each side
+    assert added[0, :, 4:10, 6:12].numpy() == pytest.approx(np.full((3, 6, 6), 0.25), abs=1e-6)
+    assert added[1, :, 8:20, 16:28].numpy() == pytest.approx(np.full((3, 12, 12), -0.5), abs=1e-6)
+    assert added[0, 0, 2, 4:14].abs().max() < 0.25 * 0.2
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_sum_stays_in_range(sign):
+    images, residuals = torch.full((1, 3, 24, 32), 0.9), torch.full((1, 3, 16, 16), 0.5)
+    box = torch.tensor([[4, 2, 20, 18]])
+    corrected = add_residuals(sign * images, sign * residuals, box, feather_fraction=0.2)
+    assert corrected.abs().max() == 1
+
+
+def test_the_difference_of_two_crops_turns_one_image_into_the_other():
+    old, new = noise(1, 3, 24, 32, seed=1), noise(1, 3, 24, 32, seed=2)
+    box = torch.tensor([[4, 2, 20, 18]])
+    difference = crop_boxes(new, box, crop_size=16) - crop_boxes(old, box, crop_size=16)
+    sums = add_residuals(old, difference, box, feather_fraction=0.0)
+    assert torch.allclose(sums[0, :, 2:18, 4:20], new[0, :, 2:18, 4:20], atol=1e-6)
+    same = add_residuals(old, torch.zeros_like(difference), box, feather_fraction=0.2)
+    assert torch.equal(same, old)
+
+
+# Networks
+
+
+def face_generator(*, num_filters=4):
+    torch.manual_seed(2)
+    config = FaceGeneratorConfig(
+        **{"pose_channels": 4, "crop_size": 32, "num_filters": num_filters},
+        **{"num_downsamplings": 2, "num_residual_blocks": 1},
+    )
+    return FaceGenerator(config).apply(initialise)
+
+
+def translator_config(**changes):
+    values = {"crop_size": 32, "num_filters": 4, "num_downsamplings": 1, "num_residual_blocks": 1}
+    return FaceTranslatorConfig(**{**values, "upsampling": "resize", **changes})
+
+
+def test_a_residual_depends_on_pose_and_face_and_is_in_range():
+    network = face_generator()
+    pose, face = noise(2, 4, 32, 32), noise(2, 3, 32, 32)
+    residual = network(pose, face)
+    assert residual.shape == (2, 3, 32, 32)
+    assert not torch.equal(residual, network(pose.flip(2), face))
+    assert not torch.equal(residual, network(pose, face.flip(2)))
+    (residual * torch.randn_like(residual)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    torch.nn.init.constant_(list(network.parameters())[-1], 50.0)
+    assert (network(pose, face) == 1).all()
+
+
+def test_the_face_generator_overfits_one_residual():
+    network = face_generator(num_filters=16)
+    pose, face = noise(1, 4, 32, 32), noise(1, 3, 32, 32, seed=1)
+    target = functional.interpolate(noise(1, 3, 4, 4, seed=2), scale_factor=8, mode="bilinear")
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3, betas=(0.5, 0.999))
+    losses = []
+    for _ in range(60):
+        loss = (network(pose, face) - target).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-5:]) < 0.35 * np.mean(losses[:5])
+
+
+def test_parameters_and_cost_of_the_face_generator_are_the_published_ones():
+    config = FaceGeneratorConfig(
+        **{"pose_channels": 3, "crop_size": 128, "num_filters": 64},
+        **{"num_downsamplings": 3, "num_residual_blocks": 5},
+    )
+    with torch.device("meta"):
+        network = FaceGenerator(config)
+    assert count_parameters(network) / 1e6 == pytest.approx(26.7, abs=0.05)
+    crop = (3, 128, 128)
+    assert giga_macs(network, crop, crop) == pytest.approx(8.3, abs=0.05)
+
+
+def test_parameters_of_the_cycle_networks_are_the_published_ones():
+    """c7s1-64, d128, d256, nine R256, u128, u64, c7s1-3; C64-C128-C256-C512 and the scores."""
+    config = translator_config(
+        num_filters=64, num_downsamplings=2, num_residual_blocks=9, upsampling="transposed"
+    )
+    translator = (
+        *((3, 64, 7), (64, 128, 3), (128, 256, 3)),
+        *[(256, 256, 3)] * 18,
+        *((256, 128, 3), (128, 64, 3), (64, 3, 7)),
+    )
+    discriminator = ((3, 64, 4), (64, 128, 4), (128, 256, 4), (256, 512, 4), (512, 1, 4))
+    with torch.device("meta"):
+        networks = FaceTranslator(config), FaceDiscriminator(num_filters=64, num_layers=3)
+    for network, convolutions in zip(networks, (translator, discriminator), strict=True):
+        assert count_parameters(network) == sum(n * m * k * k + m for n, m, k in convolutions)
+
+
+@pytest.mark.parametrize(("num_layers", "patches"), [(1, 14), (2, 6), (3, 2)])
+def test_the_face_discriminator_scores_patches(num_layers, patches):
+    (output,) = FaceDiscriminator(num_filters=4, num_layers=num_layers)(noise(2, 3, 32, 32))
+    assert output.logits.shape == (2, 1, patches, patches)
+
+
+def test_faces_are_translated_there_and_back():
+    torch.manual_seed(0)
+    translators = FaceTranslators(translator_config()).apply(initialise)
+    source, target = noise(2, 3, 32, 32, seed=1), noise(2, 3, 32, 32, seed=2)
+    translations = translators(source, target)
+    assert torch.equal(translations.to_target, translators.to_target(source))
+    assert torch.equal(translations.to_source, translators.to_source(target))
+    assert torch.equal(translations.back_to_source, translators.to_source(translations.to_target))
+    assert torch.equal(translations.back_to_target, translators.to_target(translations.to_source))
+    assert not torch.equal(translations.to_target, translators.to_source(source))
+    for images in translations:
+        assert images.shape == source.shape
+        assert images.abs().max() < 1
+
+
+def test_each_person_has_a_discriminator_and_every_weight_gets_a_gradient():
+    translators = FaceTranslators(translator_config())
+    discriminators = FaceDiscriminators(num_filters=4, num_layers=1)
+    source, target = noise(2, 3, 32, 32, seed=1), noise(2, 3, 32, 32, seed=2)
+    (of_source,), (of_target,) = discriminators(source, target)
+    assert torch.equal(of_source.logits, discriminators.of_source(source)[0].logits)
+    assert torch.equal(of_target.logits, discriminators.of_target(target)[0].logits)
+    assert not torch.equal(discriminators.of_target(source)[0].logits, of_source.logits)
+    translations = translators(source, target)
+    outputs = discriminators(translations.back_to_source, translations.back_to_target)
+    sum(output.logits.square().mean() for (output,) in outputs).backward()
+    for module in (translators, discriminators):
+        for name, parameter in module.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.any() or name.endswith("bias"), name

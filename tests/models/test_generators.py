@@ -1,0 +1,476 @@
+"""Generators: sizes, gradients, published costs; compositing; coarse-to-fine; roll-out."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.models.generators import (
+    EncoderDecoderConfig,
+    FastGenerator,
+    FrameGenerator,
+    GeneratorConfig,
+    GlobalGenerator,
+    HalfResolutionGenerator,
+    LocalEnhancer,
+    build_generator,
+    roll_out,
+    start_from_global,
+)
+from motiontransfer.models.layers import (
+    ResidualBlock,
+    ResizeConvolution,
+    SubpixelConvolution,
+    count_parameters,
+    downsample_by_2,
+    initialise,
+)
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.skeleton import HOLISTIC
+from tests.dancer import dance
+from tests.models.published import giga_macs
+
+ARCHITECTURES = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
+UPSAMPLING = {
+    "resize": ResizeConvolution,
+    "transposed": nn.ConvTranspose2d,
+    "subpixel": SubpixelConvolution,
+}
+SIZE = (20, 28)
+
+every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
+every_background = pytest.mark.parametrize("background", ["plate", "generated"])
+
+
+def small(architecture, *, seed=1, num_filters=4, num_downsamplings=2, num_blocks=1, **options):
+    torch.manual_seed(seed)
+    config = EncoderDecoderConfig(
+        num_filters=num_filters,
+        num_downsamplings=num_downsamplings,
+        num_residual_blocks=num_blocks,
+    )
+    return ARCHITECTURES[architecture](5, 4, config, **{"max_channels": 8, **options}).apply(
+        initialise
+    )
+
+
+def weights_without_gradient(network):
+    named = network.named_parameters()
+    return [name for name, p in named if name.endswith("weight") and not p.grad.any()]
+
+
+@every_architecture
+@pytest.mark.parametrize("upsampling", UPSAMPLING)
+@pytest.mark.parametrize(
+    ("size", "num_blocks"), [((32, 32), 0), ((37, 50), 1), ((33, 17), 1)], ids=str
+)
+def test_any_size_is_kept_and_every_weight_gets_a_gradient(
+    architecture, upsampling, size, num_blocks
+):
+    network = small(architecture, upsampling=upsampling, num_blocks=num_blocks)
+    output = network(torch.randn(2, 5, *size))
+    assert output.shape == (2, 4, *size)
+    (output * torch.randn_like(output)).sum().backward()
+    assert weights_without_gradient(network) == []
+    kinds = {
+        name for name, kind in UPSAMPLING.items() for m in network.modules() if type(m) is kind
+    }
+    assert kinds == {upsampling}
+
+
+@pytest.mark.parametrize(("architecture", "width"), [("fast", 40), ("global", 36), ("local", 40)])
+def test_padding_replicates_the_right_and_lower_edge(architecture, width):
+    network = small(architecture)
+    padded = torch.randn(1, 5, 32, width)
+    padded[:, :, 29:], padded[:, :, :, 33:] = padded[:, :, 28:29], padded[:, :, :, 32:33]
+    output = network(padded[:, :, :29, :33])
+    assert torch.allclose(output, network(padded)[:, :, :29, :33], atol=1e-6)
+
+
+@every_architecture
+def test_neither_batch_nor_memory_format_changes_the_output(architecture):
+    network = small(architecture)
+    batch = torch.randn(2, 5, 32, 40)
+    expected = torch.cat([network(sample[None]) for sample in batch])
+    assert torch.allclose(network(batch), expected, atol=1e-5)
+    network.to(memory_format=torch.channels_last)
+    assert torch.allclose(network(batch), expected, atol=1e-5)
+
+
+@every_architecture
+@pytest.mark.parametrize(("max_channels", "expected"), [(None, 4 * 2**3), (12, 12)])
+def test_channels_double_up_to_their_cap(architecture, max_channels, expected):
+    network = small(architecture, num_downsamplings=3, max_channels=max_channels)
+    blocks = [m for m in network.modules() if isinstance(m, ResidualBlock)]
+    assert max(block.body[1].out_channels for block in blocks) == expected
+
+
+@every_architecture
+def test_each_residual_block_adds_its_weights(architecture):
+    counts = [count_parameters(small(architecture, num_blocks=n)) for n in (0, 1, 3)]
+    block = 2 * (8 * 8 * 9 + 8)
+    assert [count - counts[0] for count in counts] == [0, block, 3 * block]
+
+
+@every_architecture
+def test_downsampling_widens_the_receptive_field(architecture):
+    inputs = torch.randn(1, 5, 64, 64, requires_grad=True)
+    small(architecture, num_downsamplings=3)(inputs)[0, :, 0, 0].sum().backward()
+    assert inputs.grad[0, :, 8, 8].any()
+
+
+def test_the_fast_generator_has_skip_connections():
+    """With a zero decoder its output still follows its input."""
+    network = small("fast")
+    for parameter in network.up.parameters():
+        nn.init.zeros_(parameter)
+    inputs = torch.randn(1, 5, 32, 32)
+    changed = inputs.clone()
+    changed[:, :, 16, 16] += 5
+    differs = (network(inputs) != network(changed)).any(1)[0]
+    assert differs[16, 16]
+    assert not differs[:4].any()
+
+
+def test_the_global_generator_equals_pix2pixhds_sequence_of_layers():
+    network = small("global")
+    torch.manual_seed(1)
+    reference = nn.Sequential(
+        *(nn.ReflectionPad2d(3), nn.Conv2d(5, 4, 7), nn.InstanceNorm2d(4), nn.ReLU()),
+        *(nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.InstanceNorm2d(8), nn.ReLU()),
+        *(nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.InstanceNorm2d(8), nn.ReLU()),
+        ResidualBlock(8),
+        nn.ConvTranspose2d(8, 8, 3, stride=2, padding=1, output_padding=1),
+        *(nn.InstanceNorm2d(8), nn.ReLU()),
+        nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1, output_padding=1),
+        *(nn.InstanceNorm2d(4), nn.ReLU()),
+        *(nn.ReflectionPad2d(3), nn.Conv2d(4, 4, 7)),
+    ).apply(initialise)
+    for a, b in zip(network.parameters(), reference.parameters(), strict=True):
+        assert torch.equal(a, b)
+    conditioning = torch.randn(2, 5, 32, 36)
+    assert torch.equal(network(conditioning), reference(conditioning))
+
+
+class Recorder(nn.Module):
+    """Stands for a network: returns a fixed output and records its input."""
+
+    def __init__(self, output):
+        super().__init__()
+        self.output = output
+
+    def forward(self, features):
+        self.input = features
+        return self.output
+
+
+def test_the_local_enhancer_adds_the_features_of_both_resolutions():
+    network, image = small("local"), torch.randn(1, 5, 24, 32)
+    fine, coarse = torch.randn(2, 1, 4, 12, 16)
+    network.down, network.coarse = Recorder(fine), Recorder(coarse)
+    network.up = Recorder(torch.zeros(1, 2, 24, 32))
+    network(image)
+    assert torch.equal(network.coarse.input, downsample_by_2(image))
+    assert torch.equal(network.up.input, fine + coarse)
+    assert network.head[1].in_channels == 2  # half as many channels at twice the size
+
+
+PAPER = EncoderDecoderConfig(num_filters=64, num_downsamplings=4, num_residual_blocks=9)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "max_channels", "size", "millions", "macs"),
+    [
+        ("global", 1024, (256, 512), 182.46, 110),
+        ("global", 512, (256, 512), 50.3, 42.4),
+        ("local", 1024, (512, 1024), 182.7, 150),
+    ],
+)
+def test_parameters_and_cost_are_the_published_ones(
+    architecture, max_channels, size, millions, macs
+):
+    with torch.device("meta"):
+        network = ARCHITECTURES[architecture](6, 3, PAPER, max_channels=max_channels)
+    assert count_parameters(network) / 1e6 == pytest.approx(millions, abs=0.05)
+    assert giga_macs(network, (6, *size)) == pytest.approx(macs, rel=0.005)
+
+
+def test_parameters_of_the_global_generator_are_those_of_its_layers():
+    with torch.device("meta"):
+        network = GlobalGenerator(6, 3, PAPER)
+    steps = list(pairwise([64, 128, 256, 512, 1024]))
+    features = (
+        (6 * 49 + 1) * 64
+        + sum((narrow * 9 + 1) * wide for narrow, wide in steps)
+        + 9 * 2 * (1024 * 9 + 1) * 1024
+        + sum((wide * 9 + 1) * narrow for narrow, wide in steps)
+    )
+    assert count_parameters(network.features) == features
+    assert count_parameters(network) == features + (64 * 49 + 1) * 3
+
+
+@every_architecture
+def test_it_overfits_one_pair(architecture):
+    network = small(architecture, num_filters=16, max_channels=32)
+    random = torch.Generator().manual_seed(9)
+    conditioning = torch.rand((1, 5, 32, 32), generator=random)
+    patches = torch.rand((1, 4, 4, 4), generator=random) * 2 - 1
+    target = nn.functional.interpolate(patches, scale_factor=8, mode="bilinear")
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3, betas=(0.5, 0.999))
+    losses = []
+    for _ in range(60):
+        loss = (torch.tanh(network(conditioning)) - target).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-5:]) < 0.35 * np.mean(losses[:5])
+
+
+class Constant(nn.Module):
+    """Stands for a network: returns the same values everywhere and records its input."""
+
+    def __init__(self, *values):
+        super().__init__()
+        self.values = torch.tensor(values)[None, :, None, None]
+
+    def forward(self, conditioning):
+        self.input = conditioning
+        batch, _, height, width = conditioning.shape
+        return self.values.expand(batch, -1, height, width)
+
+
+def inputs(batch=2):
+    return torch.rand(batch, 4, *SIZE), torch.rand(batch, 3, *SIZE)
+
+
+def colour(*values):
+    return torch.tensor(values)[None, :, None, None].expand(2, 3, *SIZE)
+
+
+BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(3)) * 2 - 1
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ((5.0, -5.0, 1.0, -200.0), BACKGROUND_IMAGE.expand(2, -1, -1, -1)),
+        ((0.5, -0.5, 0.0, 200.0), colour(0.5, -0.5, 0.0).tanh()),
+        ((100.0, 100.0, 100.0, 0.0), (BACKGROUND_IMAGE + 1).expand(2, -1, -1, -1) / 2),
+    ],
+    ids=["mask 0", "mask 1", "mask one half"],
+)
+def test_the_foreground_is_composited_over_the_background_image(output, expected):
+    generator = FrameGenerator(Constant(*output), BACKGROUND_IMAGE)
+    assert torch.allclose(generator(*inputs()), expected, atol=1e-6)
+
+
+def test_without_a_background_image_the_output_is_squashed():
+    generator = FrameGenerator(Constant(0.5, 100.0, -100.0))
+    assert torch.equal(generator(*inputs()), colour(0.5, 100.0, -100.0).tanh())
+
+
+def config(**changes):
+    values = {
+        **{"architecture": "fast", "background": "plate", "pose_channels": 4, "num_filters": 4},
+        **{"num_downsamplings": 1, "num_residual_blocks": 1, "max_channels": 8, "size": SIZE},
+    }
+    return GeneratorConfig(**{**values, **changes})
+
+
+def built(**changes):
+    shape = config(**changes)
+    image = BACKGROUND_IMAGE if shape.background == "plate" else None
+    return build_generator(shape, background_image=image)
+
+
+@every_architecture
+@every_background
+@pytest.mark.parametrize("previous_frame", ["generated", "none"])
+def test_frames_are_generated_from_poses_and_the_previous_frame(
+    architecture, background, previous_frame
+):
+    generator = built(
+        architecture=architecture,
+        background=background,
+        previous_frame=previous_frame,
+        conditioning_poses=2,
+    )
+    pose_map, previous = torch.rand(2, 8, *SIZE), torch.rand(2, 3, *SIZE)
+    frames = generator(pose_map, previous)
+    assert frames.shape == (2, 3, *SIZE)
+    assert frames.abs().max() <= 1
+    frames.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in generator.parameters())
+    assert isinstance(generator.network, ARCHITECTURES[architecture])
+    assert ("plate" in generator.state_dict()) == (background == "plate")
+    assert not torch.equal(frames, generator(pose_map.flip(1), previous))
+    changed = generator(pose_map, previous.flip(1))
+    assert torch.equal(frames, changed) == (previous_frame == "none")
+
+
+@every_background
+def test_the_networks_input_is_the_pose_map_then_the_previous_frame(background):
+    network = Constant(*[0.0] * (4 if background == "plate" else 3))
+    image = BACKGROUND_IMAGE if background == "plate" else None
+    pose_map, previous = inputs()
+    FrameGenerator(network, image)(pose_map, previous)
+    assert torch.equal(network.input, torch.cat([pose_map, previous], dim=1))
+
+
+@pytest.mark.parametrize(
+    ("background", "image", "message"),
+    [
+        ("plate", None, r"'plate': expected .* of shape \(3, 20, 28\), got None"),
+        ("plate", torch.zeros(3, 28, 20), r"\(3, 20, 28\), got \(3, 28, 20\)"),
+        ("generated", BACKGROUND_IMAGE, r"'generated': .* None, got \(3, 20, 28\)"),
+    ],
+)
+def test_the_background_image_must_fit(background, image, message):
+    with pytest.raises(ValueError, match=message):
+        build_generator(config(background=background), background_image=image)
+
+
+@every_background
+def test_a_local_enhancer_starts_from_a_trained_global_generator(background):
+    local = built(architecture="local", background=background)
+    trained = built(architecture="global", background="generated")
+    head = local.network.head[1].weight.clone()
+    start_from_global(local, trained)
+    half = torch.randn(1, 7, 10, 14)
+    expected = trained.network.features(half)
+    assert torch.equal(local.network.coarse(half), expected)
+    assert torch.equal(local.network.head[1].weight, head)
+    with torch.no_grad():
+        for parameter in local.parameters():
+            parameter.add_(1)
+    assert torch.equal(trained.network.features(half), expected)  # copied, not shared
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_filters": 2},
+        {"pose_channels": 5},
+        {"num_residual_blocks": 2},
+        {"num_downsamplings": 2},
+        {"upsampling": "transposed"},
+    ],
+)
+def test_a_global_generator_of_other_layers_is_refused(changes):
+    local = built(architecture="local")
+    with pytest.raises(RuntimeError, match="loading state_dict"):
+        start_from_global(local, built(architecture="global", **changes))
+
+
+def test_half_resolution_downsamples_the_input_and_upsamples_the_output():
+    generator = built(architecture="global", background="generated", conditioning_poses=1)
+    half = HalfResolutionGenerator(generator)
+    pose_map, previous = inputs()
+    small_frame = generator(downsample_by_2(pose_map), torch.zeros(2, 3, 10, 14))
+    first = half(pose_map, torch.zeros_like(previous))
+    assert first.shape == previous.shape
+    assert torch.equal(first[:, :, ::2, ::2], small_frame)
+    assert torch.equal(first[:, :, 1::2, 1::2], small_frame)
+    second = half(pose_map, first)
+    assert torch.equal(second[:, :, ::2, ::2], generator(downsample_by_2(pose_map), small_frame))
+
+
+FRAME_SIZE = (48, 40)
+STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
+
+
+class Counter(FrameGenerator):
+    """Adds one to the previous frame and records its inputs."""
+
+    def __init__(self, conditioning_poses=1):
+        super().__init__(nn.Identity(), conditioning_poses=conditioning_poses)
+        self.pose_maps, self.previous, self.inference = [], [], []
+
+    def forward(self, pose_map, previous_frame):
+        self.pose_maps.append(pose_map.clone())
+        self.previous.append(previous_frame.clone())
+        self.inference.append(torch.is_inference_mode_enabled())
+        return previous_frame + 1
+
+
+def rolled_out(generator, keypoints, **options):
+    return roll_out(
+        generator,
+        keypoints.points,
+        keypoints.score,
+        skeleton=HOLISTIC,
+        size=FRAME_SIZE,
+        style=STYLE,
+        device=torch.device("cpu"),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("num_frames", [0, 1, 7, 8, 9, 19])
+def test_each_frame_is_generated_from_the_one_before_and_the_first_from_zeros(num_frames):
+    generator = Counter()
+    frames = list(rolled_out(generator, dance(num_frames)))
+    assert [frame.unique().tolist() for frame in frames] == [[k + 1] for k in range(num_frames)]
+    assert all(frame.shape == (3, *FRAME_SIZE) for frame in frames)
+    assert [p.unique().tolist() for p in generator.previous] == [[k] for k in range(num_frames)]
+
+
+@pytest.mark.parametrize("num_poses", [1, 2, 3])
+def test_each_frame_is_conditioned_on_its_own_pose_and_those_before(num_poses):
+    """Also beyond the first chunk; before the first pose there are empty maps."""
+    generator, keypoints = Counter(num_poses), dance(19)
+    points = keypoints.points.copy()
+    list(rolled_out(generator, keypoints))
+    assert np.array_equal(keypoints.points, points)
+    drawn = draw_poses(
+        torch.from_numpy(keypoints.points),
+        torch.from_numpy(keypoints.score),
+        skeleton=HOLISTIC,
+        size=FRAME_SIZE,
+        style=STYLE,
+    )
+    empty = torch.zeros_like(drawn[0])
+    assert len(generator.pose_maps) == 19
+    for time, pose_map in enumerate(generator.pose_maps):
+        past = range(time - num_poses + 1, time + 1)
+        assert torch.equal(pose_map[0], torch.cat([drawn[t] if t >= 0 else empty for t in past]))
+
+
+def test_roll_out_is_causal_and_lazy():
+    generator = Counter()
+    frames = rolled_out(generator, dance(12))
+    next(frames)
+    next(frames)
+    assert len(generator.pose_maps) == 2
+    short, long = (list(rolled_out(Counter(), dance(n))) for n in (3, 12))
+    assert all(torch.equal(a, b) for a, b in zip(short, long, strict=False))
+
+
+def test_inference_mode_and_autocast_do_not_leak_into_the_caller():
+    generator = Counter()
+    entered = []
+
+    class Autocast:
+        def __enter__(self):
+            entered.append(True)
+
+        def __exit__(self, *_):
+            entered.append(False)
+
+    for index, _ in enumerate(rolled_out(generator, dance(10), autocast=Autocast)):
+        assert not torch.is_inference_mode_enabled()
+        assert entered == [True, False] * (index + 1)
+        assert torch.ones(1, requires_grad=True).mul(2).requires_grad
+    assert all(generator.inference)
+
+
+def test_a_half_resolution_generator_is_rolled_out_at_full_resolution():
+    generator = Counter(2)
+    frames = list(rolled_out(HalfResolutionGenerator(generator), dance(9)))
+    assert [frame.unique().tolist() for frame in frames] == [[k + 1] for k in range(9)]
+    assert frames[0].shape == (3, *FRAME_SIZE)
+    shapes = {tuple(pose_map.shape[1:]) for pose_map in generator.pose_maps}
+    assert shapes == {(2 * STYLE.num_channels, FRAME_SIZE[0] // 2, FRAME_SIZE[1] // 2)}

@@ -1,0 +1,180 @@
+"""VGG19 features against torchvision's network, and their weights files."""
+
+import logging
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from motiontransfer.errors import WeightsError
+from motiontransfer.models.vgg import (
+    read_vgg19_features,
+    vgg19_features,
+    vgg19_weights,
+)
+
+MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+
+
+@pytest.fixture(scope="module")
+def torchvision_network():
+    """With random weights: the layers are what is compared."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.device("meta"):
+        network = torchvision.models.vgg19().features[:30]
+    network = network.to_empty(device="cpu")
+    for parameter in network.parameters():
+        fan_in = parameter[0].numel() if parameter.ndim == 4 else 1
+        parameter.data = torch.randn(parameter.shape, generator=generator) / fan_in**0.5
+    return network.requires_grad_(False)
+
+
+def named(network):
+    return {f"features.{name}": value for name, value in network.state_dict().items()}
+
+
+def test_activations_are_torchvisions(torchvision_network):
+    images = torch.rand(2, 3, 32, 48) * 2 - 1
+    normalised = ((images + 1) / 2 - MEAN[:, None, None]) / DEVIATION[:, None, None]
+    ends = [2, 7, 12, 21, 30]
+    expected = [torchvision_network[:end](normalised) for end in ends]
+    network = vgg19_features(named(torchvision_network))
+    activations = network(images)
+    assert len(activations) == 5
+    for a, b in zip(activations, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_layers_after_the_last_slice_are_ignored(torchvision_network):
+    behind = {"features.34.weight": torch.zeros(1), "features.34.bias": torch.zeros(1)}
+    others = {"classifier.0.weight": torch.zeros(1), "classifier.0.bias": torch.zeros(1)}
+    network = vgg19_features(named(torchvision_network) | behind | others)
+    assert sum(isinstance(module, nn.Conv2d) for module in network.modules()) == 13
+
+
+@pytest.mark.parametrize(("num_layers", "num_slices"), [(1, 1), (6, 2), (10, 2), (12, 3), (29, 5)])
+def test_only_slices_with_all_their_weights_are_built(torchvision_network, num_layers, num_slices):
+    network = vgg19_features(named(torchvision_network[:num_layers]))
+    assert len(network.slices) == num_slices
+    assert len(network(torch.zeros(1, 3, 32, 32))) == num_slices
+
+
+def test_the_order_of_the_tensors_does_not_matter(torchvision_network):
+    weights = named(torchvision_network[:12])
+    backwards = vgg19_features(dict(reversed(weights.items())))
+    images = torch.rand(1, 3, 16, 16)
+    for a, b in zip(backwards(images), vgg19_features(weights)(images), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_it_is_frozen_but_differentiable(torchvision_network):
+    network = vgg19_features(named(torchvision_network[:12]))
+    images = torch.zeros(1, 3, 16, 16, requires_grad=True)
+    sum(features.sum() for features in network(images)).backward()
+    assert images.grad.any()
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert not network.training
+
+
+def rescaled(torchvision_network):
+    """The same network in the other layout: a 1x1 convolution in front, other numbers."""
+    mix = torch.tensor([[0.0, 0.0, 255.0], [0.0, 255.0, 0.0], [255.0, 0.0, 0.0]])
+    mean = torch.tensor([103.939, 116.779, 123.68])
+    weights = {"0.weight": mix[:, :, None, None], "0.bias": -mean}
+    for name, value in torchvision_network[:12].state_dict().items():
+        number, kind = name.split(".")
+        weights[f"{int(number) + 2}.{kind}"] = value
+    return weights
+
+
+def test_a_leading_1x1_convolution_is_folded_into_the_first(torchvision_network):
+    """Only the border differs, where one pads with a colour and one with 0."""
+    weights = rescaled(torchvision_network)
+    images = torch.rand(1, 3, 12, 12) * 2 - 1
+    in_front = nn.functional.conv2d((images + 1) / 2, weights["0.weight"], weights["0.bias"])
+    expected = torchvision_network[:2](in_front)
+    first, *others = vgg19_features(weights)(images)
+    assert torch.allclose(first[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1], rtol=1e-3, atol=1e-2)
+    assert len(others) == 2
+
+
+def test_other_tensors_are_refused():
+    with pytest.raises(ValueError, match=r"expected the tensors of a VGG19.*got head.weight"):
+        vgg19_features({"head.weight": torch.zeros(3)})
+    with pytest.raises(ValueError, match="got none"):
+        vgg19_features({})
+    wrong = {"features.0.weight": torch.zeros(64, 3, 5, 5), "features.0.bias": torch.zeros(64)}
+    with pytest.raises(ValueError, match=r"convolution 0.*\(64, 3, 3, 3\), got \(64, 3, 5, 5\)"):
+        vgg19_features(wrong)
+
+
+PUBLISHED = vgg19_weights("train_face_gan")
+
+
+@pytest.mark.parametrize("name", ["vgg.pth", "vgg.safetensors"])
+def test_a_file_of_the_first_slices_is_enough_with_a_warning(
+    tmp_path, caplog, torchvision_network, name
+):
+    path, tensors = tmp_path / name, named(torchvision_network[:7])
+    save_file(tensors, path) if path.suffix == ".safetensors" else torch.save(tensors, path)
+    with caplog.at_level(logging.WARNING):
+        network = read_vgg19_features(path, PUBLISHED)
+    assert torch.equal(network.slices[0][0].weight, tensors["features.0.weight"])
+    assert len(network.slices) == 2
+    assert "uses 2 of 5 slices, up to relu2_1" in caplog.text
+
+
+def test_a_complete_file_gives_no_warning(tmp_path, caplog, torchvision_network):
+    torch.save(named(torchvision_network), tmp_path / "vgg.pth")
+    with caplog.at_level(logging.WARNING):
+        assert len(read_vgg19_features(tmp_path / "vgg.pth", PUBLISHED).slices) == 5
+    assert not caplog.records
+
+
+class Malicious:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return print, ("boo",)
+
+
+def test_code_in_a_file_is_not_executed(tmp_path, capsys):
+    torch.save({"features.0.weight": Malicious()}, tmp_path / "vgg.pth")
+    with pytest.raises(WeightsError, match=r"vgg\.pth: not a file of plain tensors"):
+        read_vgg19_features(tmp_path / "vgg.pth", PUBLISHED)
+    assert "boo" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["vgg.pth", "vgg.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"no tensors at all"])
+def test_a_file_of_something_else_is_refused_in_one_line_with_remedies(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=r"not a file of plain tensors") as caught:
+        read_vgg19_features(tmp_path / name, PUBLISHED)
+    message = str(caught.value)
+    assert "\n" not in message
+    for wanted in (
+        PUBLISHED.url,
+        PUBLISHED.sha256,
+        "train_face_gan.perceptual_file",
+        "train_face_gan.perceptual_weight to 0",
+    ):
+        assert message.count(wanted) == 1
+
+
+def test_tensors_of_another_network_are_refused_with_the_files_name(tmp_path):
+    torch.save({"layer.weight": torch.zeros(2)}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"other\.pth: expected the tensors of a VGG19"):
+        read_vgg19_features(tmp_path / "other.pth", PUBLISHED)
+    torch.save(torch.zeros(2), tmp_path / "one.pth")
+    with pytest.raises(WeightsError, match=r"one\.pth: expected tensors by name, got Tensor"):
+        read_vgg19_features(tmp_path / "one.pth", PUBLISHED)
+
+
+def test_the_published_files_name_ends_in_the_first_digits_of_its_checksum():
+    assert PUBLISHED.name == "vgg19-dcbb9e9d.pth"
+    assert PUBLISHED.url.endswith(PUBLISHED.name)
+    assert PUBLISHED.sha256.startswith("dcbb9e9d")
+    assert len(bytes.fromhex(PUBLISHED.sha256)) == 32
