@@ -1,7 +1,7 @@
 """Camera motion from phase correlation of background tiles.
 
 Tiles that the person does not touch are compared with themselves a fraction of a second later; the
-median tile tells the camera's motion, whatever else moves there.
+median over tiles is the camera's motion, whatever else moves in view.
 """
 
 import math
@@ -35,16 +35,16 @@ class FramePair:
     """The later frame."""
 
     background: Bool[np.ndarray, "height width"]
-    """Where the person is in neither."""
+    """Pixels that the person covers in neither."""
 
     seconds: float
     """Time between them."""
 
 
 def camera_speed(pairs: Iterable[FramePair]) -> float | None:
-    """How fast the background moves, in widths of the image a second; None if it is too plain.
+    """Background motion in widths of the image a second; None without texture.
 
-    The upper quartile over pairs, so that a camera that moves for a quarter of the time tells.
+    The upper quartile over pairs: a camera that moves a quarter of the time counts as moving.
     """
     speeds = []
     for pair in pairs:
@@ -74,7 +74,7 @@ def pairs_of_clip(
 def without_person(
     keypoints: Keypoints, frame_indices: tuple[int, ...]
 ) -> Bool[np.ndarray, "height width"]:
-    """Mask of the pixels at which the person is in none of some frames."""
+    """Mask of the pixels outside the person's box in all of some frames."""
     background = np.ones(keypoints.image_size, np.bool_)
     for index in frame_indices:
         seen = keypoints.points[index][keypoints.score[index] > 0]
@@ -90,7 +90,7 @@ def _background_shift(
     after: UInt8[np.ndarray, "height width 3"],
     background: Bool[np.ndarray, "height width"],
 ) -> float | None:
-    """Median distance in pixels that tiles of the background move; None if all are too plain."""
+    """Median shift of the background's tiles, pixels; None if none has texture."""
     greys = [
         cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in (before, after)
     ]

@@ -42,7 +42,7 @@ _REACH_OF_END = MappingProxyType(
 
 _IMPLAUSIBLE_SPEED = 6.0  # body heights a second: 10 m/s for a grown person
 
-# From where on a fault is worth a sentence:
+# Thresholds for advice:
 _RARE = 0.02  # of the frames
 _ENOUGH_OF_HANDS = 0.8  # of the frames; they are hidden now and then in any dance
 _ENOUGH_OF_FACE = 0.5  # dancers turn round
@@ -56,7 +56,7 @@ NOTHING_TO_FIX = "nothing to fix"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """What can be said of a clip's keypoints, frame by frame."""
+    """Measures of a clip's keypoints, frame by frame."""
 
     state: Int8[np.ndarray, "parts frames"]
     """MISSING, FILLED or MEASURED, for each of `PARTS`: the worst of its joints."""
@@ -68,34 +68,34 @@ class Quality:
     """Body heights a second that the fastest joint of the body moves from the frame before."""
 
     repairs: Repairs
-    """What cleaning did."""
+    """Repairs made by cleaning."""
 
     outside: Mapping[str, Bool[np.ndarray, " frames"]]
-    """Where head, hands or feet are beyond the frame's edge."""
+    """Head, hands or feet are beyond the frame's edge."""
 
     with_others: Bool[np.ndarray, " frames"]
-    """Where someone else is in view."""
+    """Other people are in view."""
 
     possible_switches: int
-    """How often it may have changed who was followed."""
+    """Possible changes of the tracked person."""
 
     body_height_px: float
-    """How tall the person appears upright, pixels of the working image."""
+    """Apparent height of the upright person, pixels of the working image."""
 
     camera_speed: float | None
-    """Widths of the image that the background moves a second; None: not known."""
+    """Background motion, widths of the image a second; None: not known."""
 
     frame_rate: float
     """Frames a second."""
 
     @property
     def somebody(self) -> Bool[np.ndarray, " frames"]:
-        """Where any part of the person is known."""
+        """Some part of the person is known."""
         return self.state.max(axis=0) > MISSING
 
     @property
     def too_fast(self) -> Bool[np.ndarray, " frames"]:
-        """Where a joint still moves faster than a person can."""
+        """A joint moves faster than a person can."""
         return self.speed > _IMPLAUSIBLE_SPEED
 
     def of_part(self, part: str) -> Int8[np.ndarray, " frames"]:
@@ -112,11 +112,10 @@ def measure_quality(
     possible_switches: int,
     camera_speed: float | None,
 ) -> Quality:
-    """Measure one person's keypoints after cleaning.
+    """Measure one person's cleaned keypoints.
 
     Args:
-        content: where the video lies in the working image; there are black bars around it. x0, y0,
-            x1, y1, half-open.
+        content: the video's part of the working image, x0, y0, x1, y1; around it are black bars.
     """
     height = body_height_px(keypoints)
     scores = keypoints.score[:, keypoints.skeleton.slice("body")]
@@ -162,18 +161,18 @@ def _speed(keypoints: Keypoints, height: float) -> Float64[np.ndarray, " frames"
 def _outside(
     keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
 ) -> Bool[np.ndarray, " frames"]:
-    """Where a joint of an end is in the black bars, or missing with its neighbour near the edge."""
+    """A joint of an end is in the black bars, or missing with its neighbour near the edge."""
     joints, neighbours = _REACH_OF_END[end]
     outside = np.zeros(keypoints.num_frames, np.bool_)
     for joint in joints:
         room, seen = _room(keypoints, joint, content)
         outside |= seen & (room < 0)
         sides = ("left", "right") if joint == "nose" else (joint.split("_")[0],)
-        for neighbour, reach in neighbours:  # the nearest that is seen tells
-            told = seen
+        for neighbour, reach in neighbours:  # the nearest one seen decides
+            known = seen
             for side in sides:
                 room, found = _room(keypoints, f"{side}_{neighbour}", content)
-                outside |= ~told & found & (room < reach * height)
+                outside |= ~known & found & (room < reach * height)
                 seen = seen | found
     return outside
 
@@ -189,7 +188,7 @@ def _room(
 
 
 def quality_metrics(quality: Quality) -> dict[str, int | float | None]:
-    """The measures in numbers: shares of frames, counts, the longest gaps in frames."""
+    """Shares of frames, counts, and the longest gaps in frames."""
     metrics: dict[str, int | float | None] = {"frames": len(quality.speed)}
     for part in PARTS:
         state, name = quality.of_part(part), part.replace(" ", "_")
@@ -210,50 +209,37 @@ def _share(frames: Bool[np.ndarray, " frames"]) -> float:
 
 
 def verdict(quality: Quality) -> list[str]:
-    """Sentences to act on, the gravest first; `NOTHING_TO_FIX` alone if there are none."""
+    """Advice in sentences, the gravest fault first; `NOTHING_TO_FIX` alone if there is none."""
     if not quality.somebody.any():
         return [
             f"nobody is found in any of {len(quality.speed)} frames: film one person from head to "
             "feet, more than half as tall as the picture"
         ]
-    return [
-        *_frames_without_person(quality),
-        *_ends_outside(quality),
-        *_other_people(quality),
-        *_too_small(quality),
-        *_hands_and_face(quality),
-        *_limbs(quality),
-        *_jumps(quality),
-        *_camera(quality),
-    ] or [NOTHING_TO_FIX]
+    return [*_visibility(quality), *_detection(quality), *_motion(quality)] or [NOTHING_TO_FIX]
 
 
-def _frames_without_person(quality: Quality) -> Iterator[str]:
-    nobody = ~quality.somebody
-    if nobody.mean() > _RARE:
-        start, stop = max(segments(nobody), key=lambda run: run[1] - run[0])
+def _visibility(quality: Quality) -> Iterator[str]:
+    absent = ~quality.somebody
+    if absent.mean() > _RARE:
+        start, stop = max(segments(absent), key=lambda segment: segment[1] - segment[0])
         yield (
-            f"nobody is found in {_percent(nobody)} of frames, the longest time from "
+            f"nobody is found in {_percent(absent)} of frames, the longest time from "
             f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s: cut that "
             "out of the video if nobody dances there"
         )
-
-
-def _ends_outside(quality: Quality) -> Iterator[str]:
     for end, frames in quality.outside.items():
         if frames.mean() > _RARE:
-            verb = "is" if end == "head" else "are"
             yield (
-                f"{end} {verb} beyond the frame's edge in {_percent(frames)} of frames: film from "
-                "farther away, or give the video a wider crop (none: the whole picture)"
+                f"{end} {'is' if end == 'head' else 'are'} beyond the frame's edge in "
+                f"{_percent(frames)} of frames: film from farther away, or give the video a wider "
+                "crop (none: the whole picture)"
             )
-
-
-def _other_people(quality: Quality) -> Iterator[str]:
-    if quality.possible_switches:
+    switches = quality.possible_switches
+    if switches:
         yield (
-            f"who was followed may have changed {_times(quality.possible_switches)}: look at the "
-            "preview of detect_keypoints, and set the video's person to the numbers of one person"
+            f"who was followed may have changed {'once' if switches == 1 else f'{switches} times'}:"
+            " look at the preview of detect_keypoints, and set the video's person to the numbers "
+            "of one person"
         )
     elif quality.with_others.mean() > _RARE:
         yield (
@@ -263,31 +249,26 @@ def _other_people(quality: Quality) -> Iterator[str]:
         )
 
 
-def _too_small(quality: Quality) -> Iterator[str]:
+def _detection(quality: Quality) -> Iterator[str]:
     if 0 < quality.body_height_px < _TALL_ENOUGH_PX:
         yield (
             f"the person is about {quality.body_height_px:.0f} px tall; below "
             f"{_TALL_ENOUGH_PX} px hands and face are often not found: set the video's crop: auto, "
             "or raise decode.size"
         )
-
-
-def _hands_and_face(quality: Quality) -> Iterator[str]:
-    left, right = (quality.of_part(f"{side} hand") != MISSING for side in ("left", "right"))
+    left, right, face = (
+        quality.of_part(part) != MISSING for part in ("left hand", "right hand", "face")
+    )
     if min(left.mean(), right.mean()) < _ENOUGH_OF_HANDS:
         yield (
             f"the left hand is known in {_percent(left)}, the right in {_percent(right)} of "
             "frames: fast hands blur; film with more light and a shorter exposure, and nearer"
         )
-    face = quality.of_part("face") != MISSING
     if face.mean() < _ENOUGH_OF_FACE:
         yield (
             f"the face is known in {_percent(face)} of frames: only those teach the face "
             "generator; film with light from the front, and nearer, looking at the camera"
         )
-
-
-def _limbs(quality: Quality) -> Iterator[str]:
     for limb, end in (("arm", "hands"), ("leg", "feet")):
         left, right = (quality.of_part(f"{side} {limb}") == MISSING for side in ("left", "right"))
         lost = quality.somebody & (left | right) & ~quality.outside[end]
@@ -298,7 +279,7 @@ def _limbs(quality: Quality) -> Iterator[str]:
             )
 
 
-def _jumps(quality: Quality) -> Iterator[str]:
+def _motion(quality: Quality) -> Iterator[str]:
     if quality.too_fast.mean() > _RARE:
         first = int(np.argmax(quality.too_fast))
         yield (
@@ -306,9 +287,6 @@ def _jumps(quality: Quality) -> Iterator[str]:
             f"{first / quality.frame_rate:.1f} s: look there for a cut, for someone else, or for "
             "blur, and cut it out of the video"
         )
-
-
-def _camera(quality: Quality) -> Iterator[str]:
     if quality.camera_speed is not None and quality.camera_speed > STILL_CAMERA:
         yield (
             f"the camera moves, by {100 * quality.camera_speed:.1f} % of the picture's width a "
@@ -318,7 +296,3 @@ def _camera(quality: Quality) -> Iterator[str]:
 
 def _percent(frames: Bool[np.ndarray, " frames"]) -> str:
     return f"{100 * frames.mean():.0f} %"
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

@@ -55,16 +55,6 @@ walks = st.lists(
 
 
 @settings(deadline=None, max_examples=25)
-@given(walks, st.sampled_from([None, 0.7]))
-def test_a_subject_normalised_to_themselves_does_not_move(walk, cluster_fraction):
-    person = stick_person(*map(np.array, zip(*[(y, h) for y, h, _ in walk], strict=True)))
-    same = fitted(person, cluster_fraction=cluster_fraction)
-    moved = normalize_by_ankles(person, source=same, target=same)
-    np.testing.assert_allclose(moved.points, person.points, atol=1e-3)
-    np.testing.assert_array_equal(moved.score, person.score)
-
-
-@settings(deadline=None, max_examples=25)
 @given(
     walks,
     st.floats(0.25, 4),
@@ -115,17 +105,6 @@ def test_a_short_way_stays_short_around_the_middle_of_the_targets():
     ]
     np.testing.assert_allclose([ankle(end)[0] for end in ends], [66, 74], rtol=1e-5)
     np.testing.assert_allclose([height(end)[0] for end in ends], [76, 84], rtol=1e-5)
-
-
-def test_someone_who_never_moves_stands_in_the_middle_of_the_targets_range():
-    source = statistics(80, 80, heights=(40, 40))
-    moved = normalize_by_ankles(
-        stick_person([80, 80.5, 79.5], 40),
-        source=source,
-        target=statistics(50, 90, heights=(60, 100)),
-    )
-    np.testing.assert_allclose(ankle(moved), [70, 71, 69], rtol=1e-5)
-    np.testing.assert_allclose(height(moved), 80, rtol=1e-5)
 
 
 def test_sideways_steps_are_scaled_and_centred():
@@ -197,19 +176,6 @@ def test_missing_joints_stay_missing_and_the_input_is_not_changed():
     np.testing.assert_array_equal(moved.score, person.score)
     np.testing.assert_array_equal(person.points, before)
     assert moved.points.dtype == np.float32
-
-
-def test_a_clip_without_feet_is_told():
-    person = stick_person([80.0, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
-    with pytest.raises(StatisticsError, match="none of 2 source frames shows both ankles"):
-        normalize_by_ankles(person, source=SOURCE, target=TARGET)
-
-
-def test_statistics_of_another_image_size_are_told():
-    person = stick_person(80, 40)
-    other = replace(SOURCE, image_size=(512, 512))
-    with pytest.raises(StatisticsError, match=r"images of \(512, 512\), its keypoints for \(100"):
-        normalize_by_ankles(person, source=other, target=TARGET)
 
 
 SHAPE = {"nose": (0.0, 0.0), "left_hip": (4.0, 9.0), "right_hip": (-3.0, 8.0), "left_ear": (2, -1)}
@@ -299,22 +265,10 @@ def test_a_centring_without_effect_is_refused(dancer, mode, centring):
         normalize_poses(dancer, mode=mode, centring=centring, source=same, target=same)
 
 
-def test_poses_cannot_stay_as_they_are_in_an_image_of_another_size(dancer):
-    target = replace(fitted(dancer), image_size=(64, 64))
-    with pytest.raises(ParamsError, match=r"mode none: .*\(200, 200\) and \(64, 64\)"):
-        normalized(dancer, "none", source=fitted(dancer), target=target)
-
-
-def test_limbs_needs_limbs():
-    sparse = stick_person([80] * 5, 40)
-    with pytest.raises(StatisticsError, match=r"limbs.*set normalization\.mode to ankle"):
-        normalized(sparse, "limbs", source=fitted(sparse), target=fitted(sparse))
-
-
 @given(*[st.floats(-3, 3)] * 4, st.floats(-50, 50), st.floats(-50, 50))
 def test_a_known_affine_map_is_found_again(a, b, c, d, right, down):
     known = np.array([[a, b, right], [c, d, down]])
-    if np.linalg.det(known[:, :2]) <= 0.05:
+    if a * d - b * c <= 0.05:
         return
     target = {
         joint: tuple((known @ np.array([*place, 1.0])).tolist()) for joint, place in SHAPE.items()
@@ -322,23 +276,42 @@ def test_a_known_affine_map_is_found_again(a, b, c, d, right, down):
     np.testing.assert_allclose(fit_affine(SHAPE, target), known, atol=1e-6)
 
 
-def test_a_mirror_image_is_refused():
-    mirrored = {joint: (-x, y) for joint, (x, y) in SHAPE.items()}
-    with pytest.raises(StatisticsError, match=r"mirror image.*set normalization.mode to ankle"):
-        fit_affine(SHAPE, mirrored)
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({joint: (-x, y) for joint, (x, y) in SHAPE.items()}, "mirror image.*to ankle"),
+        ({}, "3 joints .* got 0"),
+        ({joint: SHAPE[joint] for joint in ("nose", "left_hip")}, "3 joints .* got 2"),
+        ({joint: (float(i), 2.0 * i) for i, joint in enumerate(SHAPE)}, "not on one line"),
+    ],
+)
+def test_a_degenerate_affine_map_is_refused(source, message):
+    with pytest.raises(StatisticsError, match=message):
+        fit_affine(source, SHAPE)
 
 
-@pytest.mark.parametrize("joints", [(), ("nose", "left_hip")])
-def test_too_few_joints_are_refused(joints):
-    few = {joint: SHAPE[joint] for joint in joints}
-    with pytest.raises(StatisticsError, match=f"3 joints .* got {len(joints)}"):
-        fit_affine(few, SHAPE)
+SPARSE = stick_person([80.0, 80], 40)
+FEETLESS = stick_person([80.0, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
 
 
-def test_joints_on_one_line_are_refused():
-    line = {joint: (float(i), 2.0 * i) for i, joint in enumerate(SHAPE)}
-    with pytest.raises(StatisticsError, match="not on one line"):
-        fit_affine(line, SHAPE)
+@pytest.mark.parametrize(
+    ("clip", "mode", "source", "target", "message"),
+    [
+        (SPARSE, "limbs", SOURCE, TARGET, r"limbs.*set normalization\.mode to ankle"),
+        (FEETLESS, "ankle", SOURCE, TARGET, "none of 2 source frames shows both ankles"),
+        (
+            *(SPARSE, "ankle", replace(SOURCE, image_size=(512, 512)), TARGET),
+            r"images of \(512, 512\), its keypoints for \(100",
+        ),
+        (
+            *(SPARSE, "none", SOURCE, replace(TARGET, image_size=(64, 64))),
+            r"mode none: .*\(100, 64\) and \(64, 64\)",
+        ),
+    ],
+)
+def test_poses_that_cannot_be_normalized_are_refused(clip, mode, source, target, message):
+    with pytest.raises((StatisticsError, ParamsError), match=message):
+        normalized(clip, mode, source=source, target=target)
 
 
 def test_ankle_is_the_papers_map(dancer):
@@ -347,3 +320,14 @@ def test_ankle_is_the_papers_map(dancer):
     moved = normalized(dancer, "ankle", source=source, target=target)
     expected = normalize_by_ankles(dancer, source=source, target=target)
     np.testing.assert_array_equal(moved.points, expected.points)
+
+
+def test_someone_who_never_moves_stands_in_the_middle_of_the_targets_range():
+    source = statistics(80, 80, heights=(40, 40))
+    moved = normalize_by_ankles(
+        stick_person([80, 80.5, 79.5], 40),
+        source=source,
+        target=statistics(50, 90, heights=(60, 100)),
+    )
+    np.testing.assert_allclose(ankle(moved), [70, 71, 69], rtol=1e-5)
+    np.testing.assert_allclose(height(moved), 80, rtol=1e-5)

@@ -106,36 +106,12 @@ def channels_of(limbs):
     return [frozenset(row.nonzero().flatten().tolist()) for row in shown]
 
 
-@pytest.mark.parametrize("width", [0.5, 1.0, 2.0, 3.7, 5.0])
-@pytest.mark.parametrize("x", [12.0, 12.3, 12.5, 12.9])
-def test_the_coverage_of_a_row_adds_up_to_the_width(x, width):
-    drawn = stick((x, 2.0), (x, 22.0), width=width)
-    assert drawn[6:18].sum(1).numpy() == pytest.approx(np.full(12, width), abs=3e-3)
-
-
-@pytest.mark.parametrize("width", [2.0, 5.0])
-def test_a_quarter_of_a_pixel_shows(width):
-    def centre(x):
-        row = stick((x, 2.0), (x, 22.0), width=width)[12]
-        return float((row * torch.arange(SIZE[1])).sum() / row.sum())
-
-    assert centre(12.0) == pytest.approx(12, abs=1e-3)
-    assert centre(12.25) - centre(12.0) == pytest.approx(0.25, abs=2e-3)
-
-
 def test_x_is_to_the_right_and_y_is_down():
     drawn = stick((20.0, 4.0), (20.0, 10.0), width=2.0)
     assert drawn[7, 20] > 0.99
     rows, columns = drawn.nonzero(as_tuple=True)
     assert (rows.min(), rows.max()) == (3, 11)
     assert (columns.min(), columns.max()) == (19, 21)
-
-
-def test_a_stick_of_no_length_is_a_dot():
-    drawn = stick((12.0, 12.0), (12.0, 12.0), width=3.0)
-    assert float(drawn[12, 12]) == pytest.approx(1, abs=2e-3)
-    assert float(drawn[12, 13]) == pytest.approx(1, abs=2e-3)
-    assert float(drawn[12, 14]) == 0
 
 
 def test_hands_and_faces_are_thinner():
@@ -186,14 +162,6 @@ def test_intensities_stay_in_their_range_and_inputs_as_they_are(encoding):
     assert drawn.shape == (4, style(encoding).num_channels, *SIZE)
     assert torch.equal(points, before[0])
     assert torch.equal(score, before[1])
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("shift", [(-90.0, 0.0), (90.0, 0.0), (0.0, -90.0), (0.0, 90.0)])
-def test_beyond_the_edges_there_is_nothing(encoding, shift):
-    points, score = pose({"left_hip": (10.0, 5.0), "left_knee": (20.0, 15.0)})
-    assert draw(points, score, encoding=encoding).any()
-    assert not draw(points + torch.tensor(shift), score, encoding=encoding).any()
 
 
 def test_what_reaches_over_an_edge_is_the_part_of_a_larger_map():
@@ -260,12 +228,6 @@ def test_left_and_right_limbs_never_share_a_channel():
     right = frozenset().union(*channels_of([(mirrored(a), mirrored(b)) for a, b in sided]))
     assert len(left) == len(right) == 7
     assert not left & right
-
-
-def test_every_limb_of_the_skeleton_is_drawn():
-    for encoding in ("sticks", "limbs"):
-        drawn = draw(*one_limb_each([limb for _, limb in ALL_LIMBS]), encoding=encoding)
-        assert (drawn.amax((1, 2, 3)) > 0.99).all()
 
 
 def test_sticks_have_colours_of_their_own_and_hands_and_faces_are_paler():
@@ -348,28 +310,27 @@ def test_the_gradient_in_the_points_is_right(encoding):
     assert moving.grad.abs().min() > 0
 
 
-def test_a_skeleton_with_nothing_to_draw_is_refused():
-    skeleton = Skeleton(groups=(("tail", ("root", "tip")),))
-    with pytest.raises(
-        KeypointsError, match=r"expected a skeleton with one of \['body', .*got none"
-    ):
-        draw_poses(
-            torch.zeros(1, 2, 2), torch.ones(1, 2), skeleton=skeleton, size=SIZE, style=style()
-        )
+TAIL = Skeleton(groups=(("tail", ("root", "tip")),))
+HAND = Skeleton(groups=(HOLISTIC.groups[1],))
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "encoding", "message"),
+    [
+        (TAIL, "limbs", r"expected a skeleton with one of \['body', .*got none"),
+        (HAND, "heatmaps", r"one of the joints that `heatmaps` shows \(nose, .*"),
+    ],
+)
+def test_a_skeleton_with_nothing_to_draw_is_refused(skeleton, encoding, message):
+    points, score = torch.zeros(1, len(skeleton.joints), 2), torch.ones(1, len(skeleton.joints))
+    with pytest.raises(KeypointsError, match=message):
+        draw_poses(points, score, skeleton=skeleton, size=SIZE, style=style(encoding))
 
 
 def part_of(skeleton, points, score):
     """What is left of holistic poses when only another skeleton's joints are known."""
     indices = [HOLISTIC.index(name) for name in skeleton.joints]
     return points[:, indices], score[:, indices]
-
-
-def test_a_skeleton_with_none_of_the_joints_of_heatmaps_is_refused():
-    hand = Skeleton(groups=(HOLISTIC.groups[1],))
-    with pytest.raises(KeypointsError, match=r"one of the joints that `heatmaps` shows \(nose, .*"):
-        draw_poses(
-            *part_of(hand, *random_poses(1)), skeleton=hand, size=SIZE, style=style("heatmaps")
-        )
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -444,6 +405,7 @@ def by_distance(stick, *, radius, size):
 @example(ends=((3.0, 11.0), (60.0, 11.0)), radius=2.5, size=(24, 32))
 @example(ends=((3.0, 6.0), (20.0, 6.0)), radius=1.0, size=(24, 32))
 @example(ends=((3.0, -50.0), (3.0, 60.0)), radius=2.5, size=(24, 32))
+@example(ends=((12.0, 12.0), (12.0, 12.0)), radius=1.5, size=(24, 32))
 @example(ends=((-3000.0, -3000.0), (3000.0, 3000.0)), radius=1.0, size=(24, 32))
 def test_no_pixel_that_a_stick_touches_is_left_out(ends, radius, size):
     drawn = lines_on([ends], radius=radius, size=size)

@@ -63,12 +63,6 @@ def test_someone_who_only_crouches_up_front_is_not_taken_for_small_there():
     assert statistics.height_at_closest_px == statistics.height_at_farthest_px
 
 
-def test_someone_who_stays_has_one_height():
-    statistics = fit_statistics([stick_person([80, 80.2, 79.9, 80.1], [50, 30, 51, 40])], **PAPER)
-    assert statistics.height_at_closest_px == pytest.approx(51)
-    assert statistics.height_at_farthest_px == pytest.approx(51)
-
-
 def test_a_quantile_leaves_single_wrong_frames_out():
     frames = [70.0] * 60 + [80.0] * 40 + [99.0]
     robust = fit_statistics(
@@ -91,19 +85,6 @@ def test_frames_without_ankles_or_head_are_counted_out():
     statistics = fit_statistics([person], **PAPER)
     assert (statistics.frames_used, statistics.frames_left_out) == (2, 2)
     assert statistics.farthest_ankle_y_px == 90  # the median of 80 and 100
-
-
-def test_no_usable_frame_is_told():
-    hidden = stick_person([60, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
-    with pytest.raises(StatisticsError, match="none of 2 frames shows both ankles and the head"):
-        fit_statistics([hidden], **PAPER)
-
-
-def test_clips_of_two_sizes_are_told():
-    with pytest.raises(StatisticsError, match=r"one image size, got \[\(10, 10\), \(100, 64\)\]"):
-        fit_statistics([WALK, stick_person(5, 3, image_size=(10, 10))], **PAPER)
-    with pytest.raises(StatisticsError, match="got no clips"):
-        fit_statistics([], **PAPER)
 
 
 def floor_of(ankles, heights, quantile=1.0, **more):
@@ -163,18 +144,7 @@ def test_the_lines_are_in_order_and_within_what_was_seen(ankles, fraction, quant
     assert 0 < statistics.height_at_farthest_px <= statistics.height_at_closest_px
 
 
-def test_what_is_written_is_what_is_read_and_names_its_units(tmp_path):
-    path = tmp_path / "a" / "ada.json"
-    statistics = fit_statistics([WALK], **PAPER)
-    write_statistics(path, statistics)
-    assert read_statistics(path) == statistics
-    content = json.loads(path.read_text())
-    assert (content["image_height_px"], content["image_width_px"]) == (100, 64)
-    assert content["closest_ankle_y_px"] == pytest.approx(100)
-    assert content["schema_version"] == 2
-
-
-def test_proportions_and_the_median_pose_are_kept(tmp_path):
+def test_proportions_and_the_median_pose_are_fitted_and_kept(tmp_path):
     statistics = fit_statistics([person(frames=30)], **PAPER)
     # nose to ankles 114 px; a thigh 30 px, a trunk 40 px
     assert statistics.proportions["thigh"] == pytest.approx(30 / 114, rel=1e-3)
@@ -184,11 +154,38 @@ def test_proportions_and_the_median_pose_are_kept(tmp_path):
     assert "face_chin" not in statistics.median_pose_px
     write_statistics(tmp_path / "ada.json", statistics)
     assert read_statistics(tmp_path / "ada.json") == statistics
+    content = json.loads((tmp_path / "ada.json").read_text())
+    assert (content["image_height_px"], content["image_width_px"]) == (200, 200)
+    assert content["schema_version"] == 2
 
 
 def test_an_absent_file_is_told(tmp_path):
     with pytest.raises(MissingFileError, match=r"ada\.json: no such statistics file"):
         read_statistics(tmp_path / "ada.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no json"])
+def test_another_file_is_refused(tmp_path, text):
+    (tmp_path / "ada.json").write_text(text)
+    with pytest.raises(StatisticsError, match=r"ada\.json: not a statistics file"):
+        read_statistics(tmp_path / "ada.json")
+
+
+HIDDEN = stick_person([60, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
+SMALL = stick_person(5, 3, image_size=(10, 10))
+
+
+@pytest.mark.parametrize(
+    ("clips", "message"),
+    [
+        ([HIDDEN], "none of 2 frames shows both ankles and the head"),
+        ([WALK, SMALL], r"one image size, got \[\(10, 10\), \(100, 64\)\]"),
+        ([], "got no clips"),
+    ],
+)
+def test_clips_without_statistics_are_refused(clips, message):
+    with pytest.raises(StatisticsError, match=message):
+        fit_statistics(clips, **PAPER)
 
 
 @pytest.mark.parametrize(
@@ -212,32 +209,10 @@ def test_a_file_that_cannot_be_right_is_refused(tmp_path, change, message):
         read_statistics(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "no json"])
-def test_something_else_is_refused(tmp_path, text):
-    path = tmp_path / "ada.json"
-    path.write_text(text)
-    with pytest.raises(StatisticsError, match=r"ada\.json: not a statistics file"):
-        read_statistics(path)
-
-
-def test_statistics_are_checked_when_made():
-    statistics = fit_statistics([WALK], **PAPER)
-    with pytest.raises(StatisticsError, match="heights above 0"):
-        replace(statistics, height_at_farthest_px=-1.0)
-
-
 def moved(keypoints, joint, *, by):
     points = keypoints.points.copy()
     points[:, HOLISTIC.index(joint)] += np.array(by, np.float32)
     return replace(keypoints, points=points)
-
-
-def test_a_standing_person_is_measured():
-    stance = measure_ground_contact(stick_person([80, 90], [50, 60], x=20), min_score=0.5)
-    np.testing.assert_allclose(stance.ankle_y_px, [80, 90])
-    np.testing.assert_allclose(stance.ankle_x_px, [20, 20])
-    np.testing.assert_allclose(stance.height_px, [50, 60], rtol=1e-6)
-    assert stance.has_height.all()
 
 
 def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_them():
@@ -376,3 +351,9 @@ def test_every_part_names_joints_of_the_skeleton():
     for spans in SPANS_OF_PART.values():
         for span in spans:
             assert set(span.start + span.end) <= set(HOLISTIC.joints)
+
+
+def test_someone_who_stays_has_one_height():
+    statistics = fit_statistics([stick_person([80, 80.2, 79.9, 80.1], [50, 30, 51, 40])], **PAPER)
+    assert statistics.height_at_closest_px == pytest.approx(51)
+    assert statistics.height_at_farthest_px == pytest.approx(51)

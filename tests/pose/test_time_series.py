@@ -38,6 +38,7 @@ def flags(text):
 )
 def test_runs_are_found_in_order(text, runs):
     assert segments(flags(text)) == runs
+    assert longest_segment(flags(text)) == max((stop - start for start, stop in runs), default=0)
 
 
 @given(masks)
@@ -47,11 +48,6 @@ def test_runs_drawn_again_are_the_mask(mask):
         assert start < stop
         drawn[start:stop] = True
     assert (drawn == mask).all()
-
-
-def test_the_longest_run_counts_its_frames():
-    assert longest_segment(flags("x..xxx.xx")) == 3
-    assert longest_segment(flags("...")) == 0
 
 
 def test_gaps_lie_between_what_is_seen_and_are_short():
@@ -120,20 +116,10 @@ def test_the_mean_is_of_the_frames_around():
     np.testing.assert_allclose(running_mean(values, window=3), [0, 1, 1, 3, 4])
 
 
-def test_even_windows_are_refused():
-    with pytest.raises(ValueError, match="odd window of at least 1 frame, got 4"):
-        running_mean(np.zeros(3), window=4)
-
-
 def test_gaps_are_bridged_straight_and_ends_held():
     values = np.array([9.0, 2, 9, 9, 8, 9])
     valid = np.array([False, True, False, False, True, False])
     np.testing.assert_allclose(fill_gaps(values, valid), [2, 2, 4, 6, 8, 8])
-
-
-def test_nothing_valid_is_an_error():
-    with pytest.raises(ValueError, match="at least one valid frame"):
-        fill_gaps(np.zeros(2), np.array([False, False]))
 
 
 GROUPS = [group for group, _ in HOLISTIC.groups]
@@ -246,3 +232,10 @@ def test_a_joint_that_was_missing_begins_anew():
     found = live.next(there, np.array([True, True]))
     np.testing.assert_array_equal(found[1], there[1])
     assert (found[0] < there[0]).all()
+
+
+def test_even_windows_and_no_valid_frame_are_refused():
+    with pytest.raises(ValueError, match="odd window of at least 1 frame, got 4"):
+        running_mean(np.zeros(3), window=4)
+    with pytest.raises(ValueError, match="at least one valid frame"):
+        fill_gaps(np.zeros(2), np.array([False, False]))

@@ -64,9 +64,6 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path, name):
     (tmp_path / name).unlink()
     with pytest.raises(MissingFileError, match=rf"{name}: missing; run the stage decode"):
         read_clip(tmp_path)
-
-
-def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(MissingFileError, match="nowhere: missing; run the stage decode"):
         read_clip(tmp_path / "nowhere")
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from motiontransfer.errors import VideoError
 from motiontransfer.video.geometry import (
-    Framing,
     Orientation,
     auto_crop,
     fit_framing,
@@ -82,11 +81,6 @@ def test_crop_outside_the_picture_is_refused(crop):
         VideoError, match=r"crop: expected .* inside a picture of 30x20 pixels, got"
     ):
         fit_framing((20, 30), crop, size=(8, 8))
-
-
-def test_framing_checks_its_content():
-    with pytest.raises(VideoError, match="content: expected"):
-        Framing(source_size=(20, 30), crop=(0, 0, 30, 20), size=(8, 8), content=(0, 0, 9, 8))
 
 
 def test_shrinking_averages_areas():
@@ -177,18 +171,22 @@ def test_all_eight_matrices_put_pixels_where_they_say(numbers, expected):
         assert shown[y - top, x - left, 0] == value
 
 
-@pytest.mark.parametrize("scale", [ONE, ONE // 2, 3])
-def test_scale_does_not_matter(scale):
-    assert parse_display_matrix(matrix_of(0, 1, -1, 0, scale)) == Orientation(quarter_turns=1)
-
-
-def test_an_empty_matrix_is_upright():
-    assert parse_display_matrix((0,) * 9) == Orientation()
-
-
 @pytest.mark.parametrize(("numbers", "expected"), CASES.values(), ids=CASES.keys())
 def test_a_file_says_its_orientation(tmp_path, write_test_video, numbers, expected):
     path = write_test_video(tmp_path / "video.mp4", [grey_frame(0)] * 2, matrix=matrix_of(*numbers))
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
     assert orientation_of(frame) == parse_display_matrix(matrix_of(*numbers))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turns"),
+    [((0,) * 9, 0), *((matrix_of(0, 1, -1, 0, scale), 1) for scale in (ONE, ONE // 2, 3))],
+)
+def test_the_scale_of_a_matrix_does_not_matter(matrix, turns):
+    assert parse_display_matrix(matrix) == Orientation(quarter_turns=turns)
+
+
+def test_framing_checks_its_content():
+    with pytest.raises(VideoError, match="content: expected"):
+        Framing(source_size=(20, 30), crop=(0, 0, 30, 20), size=(8, 8), content=(0, 0, 9, 8))

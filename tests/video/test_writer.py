@@ -9,7 +9,7 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
 from tests.video.conftest import click_starts
 
-COLOURS = [(200, 30, 60), (10, 220, 90), (20, 40, 230), (255, 255, 255), (0, 0, 0), (128, 128, 128)]
+COLOURS = [(200, 30, 60), (10, 220, 90), (20, 40, 230), (255, 255, 255)]
 
 
 def flat(colour, size=(32, 48)):
@@ -34,6 +34,8 @@ def test_frame_count_rate_and_order_are_kept(tmp_path, rate):
             np.testing.assert_array_equal(store[int(index)], read[index])
     for frame, expected in zip(read, moving(31), strict=True):
         assert np.abs(frame.astype(int) - expected).mean() < 5
+    content = path.read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")  # the index first, for the web
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         assert (video.frames, video.start_time, video.average_rate) == (31, 0, rate)
@@ -62,13 +64,6 @@ def test_odd_sizes_grow_by_a_copy_of_the_edge(tmp_path):
     assert read.shape == (34, 48, 3)
     np.testing.assert_allclose(read[:33, :47], frame, atol=8)
     np.testing.assert_allclose(read[:, 46:], 255, atol=8)
-
-
-def test_index_stands_before_the_frames_for_the_web(tmp_path):
-    path = tmp_path / "video.mp4"
-    write_video(path, moving(3), frame_rate=Fraction(25), sound=None, crf=18)
-    content = path.read_bytes()
-    assert 0 < content.index(b"moov") < content.index(b"mdat")
 
 
 def test_same_frames_give_the_same_bytes(tmp_path, write_test_sound):
