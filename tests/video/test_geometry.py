@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from motiontransfer.errors import VideoError
 from motiontransfer.video.geometry import (
+    Framing,
     Orientation,
     auto_crop,
     fit_framing,
