@@ -53,20 +53,13 @@ BASELINE = {
 }
 """The same of the nearest neighbours, which are the same in all experiments."""
 
-_INTRODUCTION = """# Recipes and their parts, compared
+_INTRODUCTION = """# Ablation
 
-Each row is an experiment of DVC on the demo: trained on the target's clip, then asked for the dance
-that the truth clip shows. All rows of a table train for about the same time, counted in steps by
-the CPU time of a step (`benchmarks/step_costs.json`: beside one of the default, both in turns on
-one core); `time` is what came of it, beside the first row's.
-One run each; `other_seed` shows how much of a difference is chance. Higher is better for SSIM,
-lower for the others; flicker has the ground truth's as its aim. Shift-tolerant SSIM does not reward
-a blur where the person stands a pixel or two beside the ground truth.
-
-```
-uv run dvc repro
-uv run python -m benchmarks.ablation
-```
+Each row is a DVC experiment on the demo: trained on the target's clip, then evaluated on the dance of
+the ground-truth clip. All rows of a table train for about the same time, counted in steps by the CPU
+time of a step (`benchmarks/step_costs.json`, relative to the default); `time` is relative to the first row.
+One run each; `other_seed` shows the noise. Higher is better for SSIM, lower for the others; flicker
+should equal the ground truth's. Command: `uv run dvc repro`, then `uv run python -m benchmarks.ablation`.
 """
 
 
@@ -108,7 +101,7 @@ def write_tables(wanted: Sequence[Row]) -> None:
         f"\n## {group.capitalize()}\n\n{_markdown(of_group.drop(columns='group'))}"
         for group, of_group in table.groupby("group", sort=False)
     ]
-    picture = "\n![The recipes at the same moments, and the truth](recipes.jpg)\n"
+    picture = "\n![The recipes and the ground truth at the same frames](recipes.jpg)\n"
     PAGE_FILE.write_text(_INTRODUCTION + picture + "".join(sections), encoding="utf-8")
     _write_picture({row.name: videos[row.experiment] for row in wanted if row.group == "recipes"})
 
