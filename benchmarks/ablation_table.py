@@ -55,11 +55,12 @@ BASELINE = {
 
 _INTRODUCTION = """# Ablation
 
-Each row is a DVC experiment on the demo: trained on the target's clip, then evaluated on the dance of
-the ground-truth clip. All rows of a table train for about the same time, counted in steps by the CPU
-time of a step (`benchmarks/step_costs.json`, relative to the default); `time` is relative to the first row.
-One run each; `other_seed` shows the noise. Higher is better for SSIM, lower for the others; flicker
-should equal the ground truth's. Command: `uv run dvc repro`, then `uv run python -m benchmarks.ablation`.
+Each row is a DVC experiment on the demo: trained on the target's clip, evaluated on the dance of
+the ground-truth clip. All rows of a table train for about the same time, counted in steps by the
+CPU time of a step relative to the default (`benchmarks/step_costs.json`); `time` is relative to the
+first row. One run each; `other_seed` shows the noise. Higher is better for SSIM, lower for the
+others; flicker should equal the ground truth's. Command, after `uv run dvc repro`:
+`uv run python -m benchmarks.ablation`.
 """
 
 
