@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from motiontransfer.errors import MotionTransferError
-    from motiontransfer.joint_table import keypoint_table
-    from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
+    from motiontransfer.keypoints import (
+        Keypoints,
+        keypoint_table,
+        read_keypoints,
+        write_keypoints,
+    )
     from motiontransfer.pose.normalization import normalize_poses
     from motiontransfer.pose.rendering import draw_rgb
     from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, read_statistics
@@ -39,8 +43,7 @@ __all__ = [
 
 _MODULES = {
     "errors": ("MotionTransferError",),
-    "joint_table": ("keypoint_table",),
-    "keypoints": ("Keypoints", "read_keypoints", "write_keypoints"),
+    "keypoints": ("Keypoints", "keypoint_table", "read_keypoints", "write_keypoints"),
     "pose.normalization": ("normalize_poses",),
     "pose.rendering": ("draw_rgb",),
     "pose.statistics": ("PoseStatistics", "fit_statistics", "read_statistics"),

@@ -1,32 +1,37 @@
-"""Keypoints in a clip: of one person, or of everyone.
+"""2-D keypoints over a clip: of one subject, or multi-person by track; stored as Parquet."""
 
-Hides how they are checked when they come from disk, and that both are kept as rows of one and the
-same Parquet schema (`motiontransfer.joint_rows`).
-"""
-
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32, Int32, Shaped
 
-from motiontransfer.errors import KeypointsError
-from motiontransfer.joint_rows import JointRows, read_rows, write_rows
+from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.tables import read_table, write_table
+
+if TYPE_CHECKING:
+    import pandas
+
+People = Float32[np.ndarray, "_ joints 3"]
+"""Everyone in one frame: x, y (pixels) and score of each joint; zeros where a joint is missing."""
+
+SCHEMA_VERSION = 2
+_METADATA_KEY = "motiontransfer.keypoints"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keypoints:
-    """Where the joints of one person are in every frame of a clip."""
+class _Joints:
+    """Joint positions, one row a (frame, person), and what they were found in."""
 
-    points: Float32[np.ndarray, "frames joints 2"]
+    points: Float32[np.ndarray, "rows joints 2"]
     """(x, y) in pixels of the working image, origin top-left; (0, 0) where the joint is missing."""
 
-    score: Float32[np.ndarray, "frames joints"]
+    score: Float32[np.ndarray, "rows joints"]
     """Confidence in [0, 1]; 0 exactly where the joint is missing."""
 
     skeleton: Skeleton
@@ -39,19 +44,42 @@ class Keypoints:
     """Frames a second, constant over the clip."""
 
     detector: str
-    """What found the joints, with its version."""
-
-    filled: Bool[np.ndarray, "frames joints"] | None = None
-    """Where a position was filled in by cleaning, not found; None: nowhere."""
+    """Detector or layout that the joints come from, with its version."""
 
     def __post_init__(self) -> None:
         """Check what may come from disk.
 
         Raises:
-            KeypointsError: shapes disagree, a number is not finite, a score is out of range, a
-                position is given or marked as filled in where the joint is missing.
+            KeypointsError: shapes disagree, a number is not finite, a score is out of range, or a
+                missing joint has a position.
         """
-        _check_joints(self.points, self.score, self.skeleton)
+        points, score = self.points, self.score
+        rows, joints = points.shape[0], len(self.skeleton.joints)
+        if points.shape != (rows, joints, 2) or score.shape != (rows, joints):
+            raise KeypointsError(
+                f"expected points ({rows}, {joints}, 2) and score ({rows}, {joints}) for this "
+                f"skeleton, got {points.shape} and {score.shape}"
+            )
+        if not (np.isfinite(points).all() and np.isfinite(score).all()):
+            raise KeypointsError("expected finite numbers in points and score")
+        if score.size and not (score.min() >= 0 and score.max() <= 1):
+            raise KeypointsError(f"expected scores in [0, 1], got {score.min()} to {score.max()}")
+        if points[score == 0].any():
+            raise KeypointsError(
+                "expected (0, 0) for each missing joint (score 0): a position there is made up"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keypoints(_Joints):
+    """The joints of one subject: a row for every frame of the clip."""
+
+    filled: Bool[np.ndarray, "rows joints"] | None = None
+    """Positions interpolated by cleaning, not detected; None: nowhere."""
+
+    def __post_init__(self) -> None:
+        """Check the joints, and that no missing one is marked as filled in."""
+        _Joints.__post_init__(self)
         if self.filled is not None and (self.filled & (self.score == 0)).any():
             raise KeypointsError(
                 "expected a position at each joint marked as filled in, got a missing joint"
@@ -77,43 +105,21 @@ class Keypoints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Detections:
-    """The joints of everyone in a clip, as detected: one row a (frame, person)."""
+class Detections(_Joints):
+    """Multi-person keypoints by track: a row for every (frame, person), in this order."""
 
     frame_index: Int32[np.ndarray, " rows"]
-    """Which frame each row belongs to; rows are in order of frame, then person."""
+    """Frame of each row."""
 
     person: Int32[np.ndarray, " rows"]
     """Track number from 0; the same number is the same person."""
 
-    points: Float32[np.ndarray, "rows joints 2"]
-    """(x, y) in pixels of the working image, origin top-left; (0, 0) where the joint is missing."""
-
-    score: Float32[np.ndarray, "rows joints"]
-    """Confidence in [0, 1]; 0 exactly where the joint is missing."""
-
     num_frames: int
-    """Number of frames of the clip, with anyone in them or without."""
-
-    skeleton: Skeleton
-    """Names of the joints along the joint axis."""
-
-    image_size: tuple[int, int]
-    """(height, width) of the working image, pixels."""
-
-    frame_rate: Fraction
-    """Frames a second, constant over the clip."""
-
-    detector: str
-    """What found the joints, with its version."""
+    """Number of frames of the clip, with people or without."""
 
     def __post_init__(self) -> None:
-        """Check what may come from disk.
-
-        Raises:
-            KeypointsError: as for `Keypoints`, or rows of no frame, repeated or out of order.
-        """
-        _check_joints(self.points, self.score, self.skeleton)
+        """Check the joints, and that rows are of the clip's frames, each once and in order."""
+        _Joints.__post_init__(self)
         rows = len(self.points)
         if rows and not (self.frame_index.min() >= 0 and self.frame_index.max() < self.num_frames):
             raise KeypointsError(
@@ -132,20 +138,58 @@ class Detections:
                 f"{self.frame_index[row - 1]}, person {self.person[row - 1]}"
             )
 
+    @classmethod
+    def from_frames(
+        cls,
+        frames: Sequence[People],
+        tracks: Sequence[Int32[np.ndarray, " _"]],
+        *,
+        skeleton: Skeleton,
+        image_size: tuple[int, int],
+        frame_rate: Fraction,
+        detector: str,
+    ) -> "Detections":
+        """Everyone in every frame.
+
+        Args:
+            tracks: track number of each person; those with a negative one are left out.
+        """
+        empty = np.zeros((0, len(skeleton.joints), 3), np.float32)
+        joints = np.concatenate([empty, *frames])
+        person = np.concatenate([np.zeros(0, np.int32), *tracks])
+        frame_index = np.repeat(np.arange(len(frames), dtype=np.int32), [len(it) for it in frames])
+        order = np.lexsort([person, frame_index])
+        order = order[person[order] >= 0]
+        return cls(
+            frame_index=frame_index[order],
+            person=person[order],
+            points=np.ascontiguousarray(joints[order][..., :2]),
+            score=np.ascontiguousarray(joints[order][..., 2]),
+            num_frames=len(frames),
+            skeleton=skeleton,
+            image_size=image_size,
+            frame_rate=frame_rate,
+            detector=detector,
+        )
+
     @property
     def people(self) -> tuple[int, ...]:
-        """Everyone's track numbers, in order."""
+        """All track numbers, in order."""
         return tuple(np.unique(self.person).tolist())
 
-    def of_person(self, person: int) -> Keypoints:
+    def of_person(self, *tracks: int) -> Keypoints:
         """One person in every frame; all joints are missing where they were not seen.
 
+        Args:
+            tracks: of which at most one is in view at once.
+
         Raises:
-            KeypointsError: nobody has this track number.
+            KeypointsError: there is no such track.
         """
-        rows = self.person == person
-        if not rows.any():
-            raise KeypointsError(f"no person {person} in this clip; there are {self.people}")
+        for track in tracks:
+            if track not in self.people:
+                raise KeypointsError(f"no person {track} in this clip; there are {self.people}")
+        rows = np.isin(self.person, tracks)
         joints = len(self.skeleton.joints)
         points = np.zeros((self.num_frames, joints, 2), np.float32)
         score = np.zeros((self.num_frames, joints), np.float32)
@@ -161,56 +205,39 @@ class Detections:
         )
 
 
-def _check_joints(
-    points: Float32[np.ndarray, "..."], score: Float32[np.ndarray, "..."], skeleton: Skeleton
-) -> None:
-    rows, joints = points.shape[0], len(skeleton.joints)
-    if points.shape != (rows, joints, 2) or score.shape != (rows, joints):
-        raise KeypointsError(
-            f"expected points ({rows}, {joints}, 2) and score ({rows}, {joints}) for this "
-            f"skeleton, got {points.shape} and {score.shape}"
-        )
-    if not (np.isfinite(points).all() and np.isfinite(score).all()):
-        raise KeypointsError("expected finite numbers in points and score")
-    if score.size and not (score.min() >= 0 and score.max() <= 1):
-        raise KeypointsError(f"expected scores in [0, 1], got {score.min()} to {score.max()}")
-    if points[score == 0].any():
-        raise KeypointsError(
-            "expected (0, 0) for each missing joint (score 0): a position there is made up"
-        )
-
-
 def write_keypoints(path: Path, keypoints: Keypoints) -> None:
-    """Write one person's keypoints as Parquet: a row for every frame, person 0 in each."""
-    frames = np.arange(keypoints.num_frames, dtype=np.int32)
-    write_rows(path, _like(JointRows, keypoints, frame_index=frames, person=np.zeros_like(frames)))
+    """Write one subject's keypoints as Parquet: a row for every frame, person 0 in each."""
+    frame_index = np.arange(keypoints.num_frames, dtype=np.int32)
+    _write(path, keypoints, frame_index, np.zeros_like(frame_index), filled=keypoints.filled)
+
+
+def write_detections(path: Path, detections: Detections) -> None:
+    """Write multi-person keypoints as Parquet: no row where a person was not seen."""
+    _write(path, detections, detections.frame_index, detections.person, filled=None)
 
 
 def read_keypoints(path: Path) -> Keypoints:
-    """Read and check one person's keypoints.
+    """Read and check one subject's keypoints.
 
     Raises:
         MissingFileError: no such file.
         DamagedFileError: it is not as it was written, or not a keypoints file.
         KeypointsError: another schema version, rows missing or out of order.
     """
-    rows = read_rows(path)
-    if not np.array_equal(rows.frame_index, np.arange(rows.num_frames)):
+    values = _read(path)
+    num_frames, frame_index = values.pop("num_frames"), values.pop("frame_index")
+    if not np.array_equal(frame_index, np.arange(num_frames)):
         raise KeypointsError(
-            f"{path}: expected one row for each of {rows.num_frames} frames, frame_index 0, 1, 2 "
-            f"…, got {len(rows.frame_index)} rows; some are missing, too many or out of order"
+            f"{path}: expected one row for each of {num_frames} frames, frame_index 0, 1, 2 "
+            f"…, got {len(frame_index)} rows; some are missing, too many or out of order"
         )
+    del values["person"]
     with _named(path):
-        return _like(Keypoints, rows)
-
-
-def write_detections(path: Path, detections: Detections) -> None:
-    """Write everyone's keypoints as Parquet: no row where a person was not seen."""
-    write_rows(path, _like(JointRows, detections, filled=None))
+        return Keypoints(**values)
 
 
 def read_detections(path: Path) -> Detections:
-    """Read and check everyone's keypoints.
+    """Read and check multi-person keypoints.
 
     Raises:
         MissingFileError: no such file.
@@ -218,23 +245,14 @@ def read_detections(path: Path) -> Detections:
         KeypointsError: another schema version, rows repeated, out of order
             or of no frame, positions that were filled in and not detected.
     """
-    rows = read_rows(path)
-    if rows.filled is not None:
+    values = _read(path)
+    if values.pop("filled") is not None:
         raise KeypointsError(
             f"{path}: holds positions that were filled in; expected detections, as they are in "
             "artifacts/detections"
         )
     with _named(path):
-        return _like(Detections, rows)
-
-
-_Kind = TypeVar("_Kind", Keypoints, Detections, JointRows)
-
-
-def _like(kind: type[_Kind], other: object, **changes: object) -> _Kind:
-    """Build a dataclass from another's values of the same names, and others."""
-    names = [field.name for field in fields(kind) if field.name not in changes]
-    return kind(**{name: getattr(other, name) for name in names}, **changes)
+        return Detections(**values)
 
 
 @contextmanager
@@ -245,23 +263,132 @@ def _named(path: Path) -> Generator[None]:
         raise KeypointsError(f"{path}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class People:
-    """The joints of everyone in one frame, in no particular order."""
+def _write(
+    path: Path,
+    joints: Keypoints | Detections,
+    frame_index: Int32[np.ndarray, " rows"],
+    person: Int32[np.ndarray, " rows"],
+    *,
+    filled: Bool[np.ndarray, "rows joints"] | None,
+) -> None:
+    """Write a keypoints file; the same values are the same bytes."""
+    skeleton, rate = joints.skeleton, joints.frame_rate
+    columns: dict[str, np.ndarray] = {
+        "frame_index": frame_index,
+        "pts_seconds": np.array(
+            [float(index / rate) for index in frame_index.tolist()], np.float64
+        ),
+        "person": person,
+    }
+    packed = np.concatenate([joints.points, joints.score[..., None]], axis=2)
+    for group, names in skeleton.groups:
+        columns[group] = packed[:, skeleton.slice(group)].reshape(len(packed), 3 * len(names))
+    if filled is not None:
+        columns |= {
+            _filled(group): filled[:, skeleton.slice(group)] for group, _ in skeleton.groups
+        }
+    description = {
+        "schema_version": SCHEMA_VERSION,
+        "groups": [[group, list(names)] for group, names in skeleton.groups],
+        "image_size": list(joints.image_size),
+        "frame_rate": str(rate),
+        "num_frames": joints.num_frames,
+        "detector": joints.detector,
+    }
+    write_table(path, columns, key=_METADATA_KEY, description=description)
 
-    points: Float32[np.ndarray, "people joints 2"]
-    """(x, y) in pixels of the working image, origin top-left; (0, 0) where the joint is missing."""
 
-    score: Float32[np.ndarray, "people joints"]
-    """Confidence in [0, 1]; 0 exactly where the joint is missing."""
+def _read(path: Path) -> dict[str, Any]:
+    """Values of a keypoints file by field: those of Keypoints and of Detections."""
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such keypoints file; `dvc repro` makes it")
+    columns, description = read_table(path, key=_METADATA_KEY)
+    version = description.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise KeypointsError(
+            f"{path}: expected keypoints schema version {SCHEMA_VERSION}, "
+            f"got {version}; `dvc repro` makes it anew"
+        )
+    try:
+        return _values(columns, description)
+    except (KeyError, TypeError, ValueError) as error:
+        raise KeypointsError(
+            f"{path}: not a keypoints file ({type(error).__name__}: {error}); `dvc repro` makes it"
+        ) from error
 
-    def __len__(self) -> int:
-        """How many people."""
-        return len(self.points)
+
+def _values(
+    columns: Mapping[str, Shaped[np.ndarray, "..."]], description: Mapping[str, Any]
+) -> dict[str, Any]:
+    groups = tuple((group, tuple(names)) for group, names in description["groups"])
+    skeleton = Skeleton(groups=groups)
+    packed = [_column(columns, group, np.float32, 3 * len(names)) for group, names in groups]
+    joints = np.concatenate(packed, axis=1)
+    joints = joints.reshape(len(joints), len(skeleton.joints), 3)
+    filled = None
+    if any(_filled(group) in columns for group, _ in groups):
+        marks = [_column(columns, _filled(group), bool, len(names)) for group, names in groups]
+        filled = np.concatenate(marks, axis=1)
+    height, width = description["image_size"]
+    return {
+        "frame_index": _column(columns, "frame_index", np.int32),
+        "person": _column(columns, "person", np.int32),
+        "points": np.ascontiguousarray(joints[..., :2]),
+        "score": np.ascontiguousarray(joints[..., 2]),
+        "filled": filled,
+        "num_frames": description["num_frames"],
+        "skeleton": skeleton,
+        "image_size": (height, width),
+        "frame_rate": Fraction(description["frame_rate"]),
+        "detector": description["detector"],
+    }
 
 
-def nobody(num_joints: int) -> People:
-    """A frame in which nobody was found."""
-    return People(
-        points=np.zeros((0, num_joints, 2), np.float32), score=np.zeros((0, num_joints), np.float32)
+def _column(
+    columns: Mapping[str, Shaped[np.ndarray, "..."]],
+    name: str,
+    kind: type[np.generic | bool],
+    *lists: int,
+) -> np.ndarray:
+    """One column, of numbers or of lists with so many numbers."""
+    if name not in columns:
+        raise KeyError(f"no column {name}")
+    expected = (np.dtype(kind).name, lists)
+    got = (columns[name].dtype.name, columns[name].shape[1:])
+    if got != expected:
+        raise ValueError(f"column {name}: expected {expected}, got {got}")
+    return columns[name]
+
+
+def _filled(group: str) -> str:
+    return f"{group}_filled"
+
+
+def keypoint_table(keypoints: Keypoints) -> "pandas.DataFrame":
+    """Long (tidy) table: one row a (frame, joint), in that order; x and y are NaN where missing.
+
+    Columns: frame_index, seconds, group, joint, x and y (pixels of the working image), score (0 to
+    1) and filled (whether cleaning filled the position in).
+    """
+    import pandas  # takes as long as everything else here, and stages do without it
+
+    frames, joints = keypoints.score.shape
+    groups = [group for group, names in keypoints.skeleton.groups for _ in names]
+    missing = (keypoints.score == 0)[..., None]
+    points = np.where(missing, np.float32(np.nan), keypoints.points).reshape(-1, 2)
+    filled = np.zeros((frames, joints), bool) if keypoints.filled is None else keypoints.filled
+    frame_index = np.repeat(np.arange(frames, dtype=np.int32), joints)
+    return pandas.DataFrame(
+        {
+            "frame_index": frame_index,
+            "seconds": frame_index / float(keypoints.frame_rate),
+            "group": pandas.Categorical(groups * frames, categories=dict.fromkeys(groups)),
+            "joint": pandas.Categorical(
+                keypoints.skeleton.joints * frames, categories=keypoints.skeleton.joints
+            ),
+            "x": points[:, 0],
+            "y": points[:, 1],
+            "score": keypoints.score.reshape(-1),
+            "filled": filled.reshape(-1),
+        }
     )

@@ -1,9 +1,7 @@
-"""Joints, limbs and joint groups, by name.
+"""Skeleton definitions: joint names and limbs, and the joint sets of COCO, OpenPose and 300-W.
 
-Hides how many joints there are and in which order they are stored: the rest of the code asks by
-name. The body's joints are MediaPipe's 33, the hands' its 21 each, the face's a subset of its mesh
-that the drawing needs. Left and right are the person's own, and stand first in the name, so that
-mirroring is a matter of names.
+The holistic skeleton has MediaPipe's 33 body joints, its 21 joints of each hand, and the subset of
+its face mesh that is drawn. Left and right are the person's own, and begin the name.
 """
 
 import itertools
@@ -288,19 +286,16 @@ each from the palm to the tip.
 """
 
 
-def moved(
-    points: Float32[np.ndarray, "*people source 2"],
-    score: Float32[np.ndarray, "*people source"],
+def remap_joints(
+    joints: Float32[np.ndarray, "*people source 3"],
     *,
     source: Sequence[str],
     target: Sequence[str],
-) -> tuple[Float32[np.ndarray, "*people target 2"], Float32[np.ndarray, "*people target"]]:
-    """Move joints from one set to another by name; those that the source lacks are missing."""
+) -> Float32[np.ndarray, "*people target 3"]:
+    """Reorder joints from one set to another by name; those that the source lacks are zero."""
     index_of = {name: index for index, name in enumerate(source)}
     shared = [(index_of[name], index) for index, name in enumerate(target) if name in index_of]
-    taken, placed = [pair[0] for pair in shared], [pair[1] for pair in shared]
-    moved_points = np.zeros((*score.shape[:-1], len(target), 2), np.float32)
-    moved_score = np.zeros((*score.shape[:-1], len(target)), np.float32)
-    moved_points[..., placed, :] = points[..., taken, :]
-    moved_score[..., placed] = score[..., taken]
-    return moved_points, moved_score
+    from_indices, to_indices = [pair[0] for pair in shared], [pair[1] for pair in shared]
+    remapped = np.zeros((*joints.shape[:-2], len(target), 3), np.float32)
+    remapped[..., to_indices, :] = joints[..., from_indices, :]
+    return remapped

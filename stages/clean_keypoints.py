@@ -1,4 +1,4 @@
-"""Choose the person and repair their keypoints: `python -m stages clean_keypoints demo_dance`."""
+"""Subject choice and keypoint cleaning: `python -m stages clean_keypoints demo_dance`."""
 
 from pathlib import Path
 
@@ -12,12 +12,7 @@ from motiontransfer.pose.camera_motion import camera_speed, pairs_of_clip
 from motiontransfer.pose.cleaning import CleaningSettings, clean
 from motiontransfer.pose.plots import plot_quality
 from motiontransfer.pose.quality import measure_quality, quality_metrics, verdict
-from motiontransfer.pose.subject import (
-    PersonRule,
-    choice_metrics,
-    choose_person,
-    keypoints_of,
-)
+from motiontransfer.pose.subject import PersonRule, choice_metrics, choose_person
 from motiontransfer.pose.time_series import TimeFilter
 from motiontransfer.storage import write_json
 from motiontransfer.video.clip import read_clip
@@ -25,7 +20,7 @@ from motiontransfer.video.frame_store import FrameStore
 
 
 class Video(BaseModel):
-    """What is asked here of an entry of `videos`; `check_params` tells keys that nobody knows."""
+    """The keys of an entry of `videos` that are used here; `check_params` tells unknown ones."""
 
     subject: str
     person: PersonRule = "largest"
@@ -41,7 +36,7 @@ class CleanKeypointsParams(Section):
 
 
 def main(key: str) -> str:
-    """Write the subject's keypoints and a report on how good they are."""
+    """Write the subject's keypoints and a report on their quality."""
     params = load_section(CleanKeypointsParams, "clean_keypoints")
     video = load_section(Video, f"videos.{key}")
     clip = read_clip(Path("artifacts/frames") / video.subject / key)
@@ -51,7 +46,7 @@ def main(key: str) -> str:
         tracks = choose_person(detections, video.person)
     except KeypointsError as error:
         raise KeypointsError(f"{path}: videos.{key}: {error}") from error
-    keypoints, repairs = clean(keypoints_of(detections, tracks), params.fill(CleaningSettings))
+    keypoints, repairs = clean(detections.of_person(*tracks), params.fill(CleaningSettings))
     others = detections.frame_index[~np.isin(detections.person, tracks)]
     choice = choice_metrics(detections, tracks, rule=video.person)
     switches = choice["possible_switches"]

@@ -1,4 +1,4 @@
-"""Find everyone in a decoded clip: `python -m stages detect_keypoints demo_dance`."""
+"""Keypoint detection and tracking: `python -m stages detect_keypoints demo_dance`."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from motiontransfer.keypoints import write_detections
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 from motiontransfer.pose.detection import detection_metrics
-from motiontransfer.pose.detectors.registry import detect_as_chosen, load_detector
+from motiontransfer.pose.detectors.registry import detect_keypoints, load_detector
 from motiontransfer.pose.plots import plot_tracks
 from motiontransfer.storage import write_json
 
 
 def main(video: str) -> str:
-    """Write everyone's keypoints, a picture of who is who, and for how long each was seen."""
+    """Write the keypoints by track, a picture that numbers the tracks, and detection metrics."""
     subject = load_section(str, f"videos.{video}.subject")
     clip = Path("artifacts/frames") / subject / video
-    detections = detect_as_chosen(
+    detections = detect_keypoints(
         clip,
         load_detector(video),
         video=load_section(Path, f"videos.{video}.path"),

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ValidationError
 
 from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.keypoints import People, nobody
+from motiontransfer.keypoints import People
 from motiontransfer.skeleton import (
     BODY_23,
     BODY_25,
@@ -25,7 +25,7 @@ from motiontransfer.skeleton import (
     OPENPOSE_FACE_70,
     RIGHT_HAND_JOINTS,
     JointSet,
-    moved,
+    remap_joints,
 )
 from motiontransfer.video.clip import read_clip, read_source_frames
 from motiontransfer.video.geometry import Framing
@@ -85,37 +85,32 @@ def frames_in_order(
     return [frame_of_number[number] for number in wanted]
 
 
-def people_of(
-    points: Float[np.ndarray, "people joints 2"],
-    score: Float[np.ndarray, "people joints"],
-    *,
-    joints: Sequence[str],
-    where: str,
+def to_holistic(
+    people: Float[np.ndarray, "found source 3"], *, joints: Sequence[str], where: str
 ) -> People:
-    """People with HOLISTIC joints; scores are clipped to [0, 1], and someone without joints goes.
+    """HOLISTIC joints of a frame's people; scores are clipped to [0, 1], empty people left out.
 
     Args:
-        points: pixels of the picture in which they were found.
+        people: x, y in pixels of the picture in which they were found, and confidence.
         joints: names along the joint axis.
         where: file and frame, for the message.
 
     Raises:
         KeypointsError: a number is not finite.
     """
-    if not (np.isfinite(points).all() and np.isfinite(score).all()):
+    if not np.isfinite(people).all():
         raise KeypointsError(f"{where}: expected finite numbers, got NaN or infinity")
-    clipped = np.clip(score, 0, 1).astype(np.float32)
-    placed = np.where(clipped[..., None] > 0, points, 0).astype(np.float32)
-    points, score = moved(placed, clipped, source=joints, target=HOLISTIC.joints)
-    seen = score.any(axis=1)
-    return People(points=points[seen], score=score[seen])
+    score = np.clip(people[..., 2:], 0, 1).astype(np.float32)
+    clipped = np.concatenate([people[..., :2], score], axis=2)
+    found = np.where(score > 0, clipped, 0).astype(np.float32)
+    remapped = remap_joints(found, source=joints, target=HOLISTIC.joints)
+    return remapped[remapped[..., 2].any(axis=1)]
 
 
 def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path) -> None:
-    """Check that arms and legs are about as long on the left as on the right.
+    """Left/right bone length check, which catches joints in another order than assumed.
 
-    They are not where joints come in another order than was taken for granted: there are several
-    sets of 18 and of 23 joints.
+    There are several sets of 18 and of 23 joints.
 
     Args:
         joint_set: its name, for the message.
@@ -125,16 +120,15 @@ def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path)
     """
     if not frames:
         return
-    points = np.concatenate([people.points for people in frames])
-    score = np.concatenate([people.score for people in frames])
+    people = np.concatenate(frames)
     ratios: dict[str, float] = {}
     for bone in _BONES:
         medians = []
         for side in ("left", "right"):
             a, b = (HOLISTIC.index(f"{side}_{joint}") for joint in bone)
-            seen = (score[:, a] > 0) & (score[:, b] > 0)
+            seen = (people[:, [a, b], 2] > 0).all(axis=1)
             if seen.sum() >= _MIN_SAMPLES:
-                lengths = np.linalg.norm(points[seen, a] - points[seen, b], axis=1)
+                lengths = np.linalg.norm(people[seen, a, :2] - people[seen, b, :2], axis=1)
                 medians.append(float(np.median(lengths)))
         if len(medians) == len(("left", "right")):
             ratios[" to ".join(bone)] = max(medians) / max(min(medians), 1e-6)
@@ -147,7 +141,6 @@ def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path)
         )
 
 
-_NUM_JOINTS = len(COCO_WHOLEBODY)
 _LAYOUTS = (
     "MMPose's predictions (frame_id, instances), rtmlib's arrays (keypoints, scores), or COCO"
     " results (image_id, keypoints)"
@@ -177,12 +170,18 @@ class _CocoResult(BaseModel):
     lefthand_kpts: list[float] = []
     righthand_kpts: list[float] = []
 
+    @property
+    def row(self) -> list[float]:
+        """x, y and confidence, joint after joint."""
+        hands = [*self.lefthand_kpts, *self.righthand_kpts]
+        return [*self.keypoints, *self.foot_kpts, *self.face_kpts, *hands]
+
 
 _Item = TypeVar("_Item", bound=BaseModel)
 
 
 def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
-    """Everyone in each of the video's frames, in pixels of the video.
+    """COCO-WholeBody keypoints of each of the video's frames, in pixels of the video.
 
     Args:
         folder: holds one JSON file.
@@ -196,13 +195,27 @@ def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
     items = _items_of(path)
     keys = items[0].keys()
     if "instances" in keys:
-        frames = _from_mmpose(_checked(items, _MmposeFrame, path), num_frames, path)
+        numbered = [
+            (
+                frame.frame_id,
+                _coco_people(
+                    [person.keypoints for person in frame.instances],
+                    [person.keypoint_scores for person in frame.instances],
+                    where=f"{path}: frame_id {frame.frame_id}",
+                ),
+            )
+            for frame in _validated(items, _MmposeFrame, path)
+        ]
     elif "image_id" in keys:
-        frames = _from_coco_results(_checked(items, _CocoResult, path), num_frames, path)
+        numbered = _coco_results(_validated(items, _CocoResult, path), num_frames, path)
     elif {"keypoints", "scores"} <= keys:
-        frames = _from_rtmlib(_checked(items, _RtmlibFrame, path), num_frames, path)
+        numbered = [
+            (index, _coco_people(frame.keypoints, frame.scores, where=f"{path}: frame {index}"))
+            for index, frame in enumerate(_validated(items, _RtmlibFrame, path))
+        ]
     else:
         raise KeypointsError(f"{path}: expected {_LAYOUTS}, got entries with {', '.join(keys)}")
+    frames = frames_in_order(numbered, num_frames=num_frames, source=path)
     check_joint_order(frames, joint_set="COCO-WholeBody", source=path)
     return frames
 
@@ -230,95 +243,72 @@ def _items_of(path: Path) -> list[dict[str, object]]:
     return content
 
 
-def _checked(items: list[dict[str, object]], kind: type[_Item], path: Path) -> list[_Item]:
+def _validated(items: list[dict[str, object]], kind: type[_Item], path: Path) -> list[_Item]:
     checked = []
-    for index, item in enumerate(items):
+    for item in items:
         try:
             checked.append(kind.model_validate(item))
         except ValidationError as error:
-            detail = error.errors()[0]
-            place = ".".join(str(part) for part in detail["loc"])
             raise KeypointsError(
-                f"{path}: entry {index}: {place}: {detail['msg'].lower()}; expected {_LAYOUTS}"
+                f"{path}: entry {len(checked)}: {_first(error)}; expected {_LAYOUTS}"
             ) from error
     return checked
 
 
-def _from_mmpose(frames: list[_MmposeFrame], num_frames: int, path: Path) -> list[People]:
-    numbered = [
-        (
-            frame.frame_id,
-            _people(
-                [person.keypoints for person in frame.instances],
-                [person.keypoint_scores for person in frame.instances],
-                where=f"{path}: frame_id {frame.frame_id}",
-            ),
-        )
-        for frame in frames
-    ]
-    return frames_in_order(numbered, num_frames=num_frames, source=path)
+def _first(error: ValidationError) -> str:
+    """Place and reason of the first error."""
+    detail = error.errors()[0]
+    place = ".".join(str(part) for part in detail["loc"])
+    return f"{place}: {detail['msg'].lower()}" if place else detail["msg"].lower()
 
 
-def _from_rtmlib(frames: list[_RtmlibFrame], num_frames: int, path: Path) -> list[People]:
-    numbered = [
-        (index, _people(frame.keypoints, frame.scores, where=f"{path}: frame {index}"))
-        for index, frame in enumerate(frames)
-    ]
-    return frames_in_order(numbered, num_frames=num_frames, source=path)
-
-
-def _from_coco_results(results: list[_CocoResult], num_frames: int, path: Path) -> list[People]:
+def _coco_results(
+    results: list[_CocoResult], num_frames: int, path: Path
+) -> list[tuple[int, People]]:
     rows_of_frame: defaultdict[int, list[list[float]]] = defaultdict(list)
     for result in results:
-        rows_of_frame[_frame_of(result.image_id, path)].append(
-            [
-                *result.keypoints,
-                *result.foot_kpts,
-                *result.face_kpts,
-                *result.lefthand_kpts,
-                *result.righthand_kpts,
-            ]
-        )
+        digits = re.search(r"(\d+)(\.\w+)?$", str(result.image_id))
+        if digits is None:
+            raise KeypointsError(
+                f"{path}: image_id: expected a frame's number, got {result.image_id!r}"
+            )
+        rows_of_frame[int(digits[1])].append(result.row)
     if max(rows_of_frame) >= num_frames:
         raise KeypointsError(
             f"{path}: expected image_id from 0 to {num_frames - 1}, got {max(rows_of_frame)};"
             " number the frames of this video from 0"
         )
     return [
-        _people(
-            [list(zip(row[::3], row[1::3], strict=False)) for row in rows_of_frame[index]],
-            [row[2::3] for row in rows_of_frame[index]],
-            where=f"{path}: image_id {index}",
+        (
+            index,
+            _coco_people(
+                [list(zip(row[::3], row[1::3], strict=False)) for row in rows_of_frame[index]],
+                [row[2::3] for row in rows_of_frame[index]],
+                where=f"{path}: image_id {index}",
+            ),
         )
         for index in range(num_frames)
     ]
 
 
-def _frame_of(image_id: int | str, path: Path) -> int:
-    digits = re.search(r"(\d+)(\.\w+)?$", str(image_id))
-    if digits is None:
-        raise KeypointsError(f"{path}: image_id: expected a frame's number, got {image_id!r}")
-    return int(digits[1])
-
-
-def _people(
+def _coco_people(
     keypoints: Sequence[Sequence[tuple[float, float]]],
     scores: Sequence[Sequence[float]],
     *,
     where: str,
 ) -> People:
+    num_joints = len(COCO_WHOLEBODY)
     counts = {len(person) for person in (*keypoints, *scores)}
-    if counts - {_NUM_JOINTS} or len(keypoints) != len(scores):
+    if counts - {num_joints} or len(keypoints) != len(scores):
         got = ", ".join(str(count) for count in sorted(counts))
         raise KeypointsError(
-            f"{where}: expected {_NUM_JOINTS} keypoints and as many scores a person, got {got};"
+            f"{where}: expected {num_joints} keypoints and as many scores a person, got {got};"
             " use a whole-body model (and with rtmlib to_openpose=False)"
         )
-    if not keypoints:
-        return nobody(len(HOLISTIC.joints))
-    return people_of(
-        np.array(keypoints, float), np.array(scores, float), joints=COCO_WHOLEBODY, where=where
-    )
+    points = np.array(keypoints, float).reshape(-1, num_joints, 2)
+    score = np.array(scores, float).reshape(-1, num_joints, 1)
+    people = np.concatenate([points, score], axis=2)
+    return to_holistic(people, joints=COCO_WHOLEBODY, where=where)
 
 
 _FILE_NAME = re.compile(r"(\d+)_keypoints\.json$")
@@ -341,7 +331,7 @@ class _OpenPoseFrame(BaseModel):
 
 
 def read_openpose_json(folder: Path, *, num_frames: int) -> list[People]:
-    """Everyone in each of the video's frames, in pixels of the video.
+    """OpenPose keypoints of each of the video's frames, in pixels of the video.
 
     Args:
         num_frames: how many the video has at least; what is there beyond is left out.
@@ -373,11 +363,8 @@ def _read(path: Path) -> list[_Person]:
     try:
         return _OpenPoseFrame.model_validate_json(path.read_bytes()).people
     except ValidationError as error:
-        detail = error.errors()[0]
-        place = ".".join(str(part) for part in detail["loc"])
         raise KeypointsError(
-            f"{path}: not OpenPose's JSON: {f'{place}: ' if place else ''}{detail['msg'].lower()};"
-            " run OpenPose again for this frame"
+            f"{path}: not OpenPose's JSON: {_first(error)}; run OpenPose again for this frame"
         ) from error
 
 
@@ -401,27 +388,20 @@ def _body_of(read: dict[Path, list[_Person]]) -> str:
 
 
 def _openpose_people(people: list[_Person], *, body: str, where: str) -> People:
-    if not people:
-        return nobody(len(HOLISTIC.joints))
     parts = {
         "pose_keypoints_2d": _BODIES[body],
         "face_keypoints_2d": OPENPOSE_FACE_70,
         "hand_left_keypoints_2d": LEFT_HAND_JOINTS,
         "hand_right_keypoints_2d": RIGHT_HAND_JOINTS,
     }
-    rows = np.stack(
-        [
-            np.concatenate(
-                [
-                    _part(getattr(person, key), joints, f"{where}: {key}")
-                    for key, joints in parts.items()
-                ]
-            )
-            for person in people
-        ]
-    )
     names = [name for joints in parts.values() for name in joints]
-    return people_of(rows[..., :2], rows[..., 2], joints=names, where=where)
+    rows = [
+        _part(getattr(person, key), joints, f"{where}: {key}")
+        for person in people
+        for key, joints in parts.items()
+    ]
+    joints = np.concatenate([np.zeros((0, 3)), *rows]).reshape(len(people), len(names), 3)
+    return to_holistic(joints, joints=names, where=where)
 
 
 def _part(values: list[float], joints: JointSet, where: str) -> Float[np.ndarray, "joints 3"]:
@@ -442,7 +422,7 @@ _MIN_SHARE_INSIDE = 0.5
 
 
 def import_people(folder: Path, clip: Path, *, layout: ImportedLayout) -> list[People]:
-    """Everyone in each of a clip's frames, with HOLISTIC joints, from keypoints made elsewhere.
+    """HOLISTIC joints in each of a clip's frames, from keypoints of its video made elsewhere.
 
     Args:
         folder: the keypoints of the clip's video.
@@ -458,12 +438,12 @@ def import_people(folder: Path, clip: Path, *, layout: ImportedLayout) -> list[P
     shown = read_source_frames(clip)
     found = _READERS[layout](folder, num_frames=int(shown.max()) + 1)
     _check_pixels(found, size=framing.source_size, source=folder)
-    return [_onto(found[index], framing) for index in shown.tolist()]
+    return [_to_working(found[index], framing) for index in shown.tolist()]
 
 
 def _check_pixels(frames: Sequence[People], *, size: tuple[int, int], source: Path) -> None:
     """Catch keypoints of a resized picture, or fractions of it."""
-    points = np.concatenate([people.points[people.score > 0] for people in frames])
+    points = np.concatenate([people[people[..., 2] > 0, :2] for people in frames])
     if not len(points):
         return
     height, width = size
@@ -477,13 +457,10 @@ def _check_pixels(frames: Sequence[People], *, size: tuple[int, int], source: Pa
         )
 
 
-def _onto(people: People, framing: Framing) -> People:
+def _to_working(people: People, framing: Framing) -> People:
     """In pixels of the working picture; what the crop leaves out is missing."""
-    points = framing.to_working(people.points).astype(np.float32)
+    points = framing.to_working(people[..., :2]).astype(np.float32)
     x0, y0, x1, y1 = framing.content
-    inside = ((points >= (x0, y0)) & (points < (x1, y1))).all(axis=2) & (people.score > 0)
-    seen = inside.any(axis=1)
-    return People(
-        points=np.where(inside[..., None], points, np.float32(0))[seen],
-        score=np.where(inside, people.score, np.float32(0))[seen],
-    )
+    inside = ((points >= (x0, y0)) & (points < (x1, y1))).all(axis=2) & (people[..., 2] > 0)
+    placed = np.concatenate([points, people[..., 2:]], axis=2)
+    return np.where(inside[..., None], placed, np.float32(0))[inside.any(axis=1)]

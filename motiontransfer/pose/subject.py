@@ -8,80 +8,14 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import Detections, Keypoints
+from motiontransfer.keypoints import Detections
 from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.time_series import longest_segment
 
 _MAX_GROWTH = 1.6
 _REACH, _SPEED = 0.3, 2.5  # sizes of the person, and sizes a second: how far they can have got
-_MOMENT_SECONDS = 0.2  # what is seen for a shorter time in between is no person
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Stay:
-    """A track, as it is met on a walk through the clip."""
-
-    track: int
-
-    frame_index: Int64[np.ndarray, " frames"]
-
-    boxes: Float64[np.ndarray, "frames 4"]
-
-    def backwards(self) -> "_Stay":
-        """As it is met on the way back."""
-        return replace(self, frame_index=-self.frame_index[::-1], boxes=self.boxes[::-1])
-
-    def is_seen(self, first: int, last: int) -> bool:
-        """Whether it has one of these frames."""
-        return bool(((self.frame_index >= first) & (self.frame_index <= last)).any())
-
-
-def with_returns(detections: Detections, track: int) -> tuple[int, ...]:
-    """The track, and those before and after that can only be the same person, in order."""
-    boxes = joint_boxes(detections.points, detections.score)
-    stays = []
-    for number in detections.people:
-        rows = detections.person == number
-        frame_index = detections.frame_index[rows].astype(np.int64)
-        stays.append(_Stay(track=number, frame_index=frame_index, boxes=boxes[rows]))
-    rate = float(detections.frame_rate)
-    after = _returns(track, stays, rate)
-    before = _returns(track, [stay.backwards() for stay in stays], rate)
-    return tuple(sorted({track, *before, *after}))
-
-
-def _returns(track: int, stays: Sequence[_Stay], frame_rate: float) -> list[int]:
-    """Tracks as which someone comes back, one after the other."""
-    moments = [s for s in stays if len(s.frame_index) < _MOMENT_SECONDS * frame_rate]
-    (current,) = (stay for stay in stays if stay.track == track)
-    returns: list[int] = []
-    for stay in sorted(stays, key=lambda stay: int(stay.frame_index[0])):
-        gone, back = int(current.frame_index[-1]), int(stay.frame_index[0])
-        if back <= gone:
-            continue
-        others = [s for s in stays if s not in (current, stay) and s not in moments]
-        if any(other.is_seen(gone, int(stay.frame_index[-1])) for other in others):
-            break
-        if _can_be(current, stay, seconds=(back - gone) / frame_rate):
-            returns.append(stay.track)
-            current = stay
-        elif stay not in moments:
-            break
-    return returns
-
-
-def _can_be(gone: _Stay, back: _Stay, *, seconds: float) -> bool:
-    """Whether one is as tall as the other and could get there."""
-    sizes = [float(np.median(_diagonals(stay.boxes))) for stay in (gone, back)]
-    way = float(np.linalg.norm((back.boxes[0] - gone.boxes[-1]).reshape(2, 2).mean(axis=0)))
-    return max(sizes) <= _MAX_GROWTH * min(sizes) and way <= max(sizes) * (
-        _REACH + _SPEED * seconds
-    )
-
-
-def _diagonals(boxes: Float64[np.ndarray, "frames 4"]) -> Float64[np.ndarray, " frames"]:
-    return np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-
+_SHORT_SECONDS = 0.2  # a shorter track in between is no person
+_NEAR_SECONDS, _NEAR_SIZES = 1.0, 1.0  # within which tracks may have been exchanged
 
 _RuleName = Literal["largest", "most_central", "longest"]
 PersonRule = _RuleName | int | tuple[int, ...]
@@ -89,13 +23,11 @@ PersonRule = _RuleName | int | tuple[int, ...]
 frames is the largest, summed over the clip; or track numbers: several for one person whose track is
 broken."""
 
-_NEAR_SECONDS, _NEAR_SIZES = 1.0, 1.0  # within which someone may be taken for another
-
 
 def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
     """Track numbers of the subject, in order.
 
-    A rule's name chooses one track, and those that can only be the same person (see `returns`).
+    A rule's name chooses one track and its re-entries.
 
     Raises:
         KeypointsError: nobody was found, there is no such track, or two are in view at once.
@@ -106,7 +38,7 @@ def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
         )
     if isinstance(rule, str):
         totals = np.bincount(detections.person, weights=_values(detections, rule))
-        return with_returns(detections, int(totals.argmax()))
+        return with_re_entries(detections, int(totals.argmax()))
     tracks = (rule,) if isinstance(rule, int) else tuple(sorted(set(rule)))
     missing = sorted(set(tracks) - set(detections.people))
     if missing or not tracks:
@@ -124,26 +56,10 @@ def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
     return tracks
 
 
-def keypoints_of(detections: Detections, tracks: Sequence[int]) -> Keypoints:
-    """One person's keypoints, missing where none of their tracks was seen.
-
-    Raises:
-        KeypointsError: none of these tracks exists, or two are in view at once.
-    """
-    rows = np.isin(detections.person, tracks)
-    return replace(
-        detections,
-        frame_index=detections.frame_index[rows],
-        person=np.full(int(rows.sum()), tracks[0], np.int32),
-        points=detections.points[rows],
-        score=detections.score[rows],
-    ).of_person(tracks[0])
-
-
 def choice_metrics(
     detections: Detections, chosen: Sequence[int], *, rule: PersonRule
 ) -> dict[str, object]:
-    """How sure it is who the subject is.
+    """Confidence of the subject's choice.
 
     `person`: the tracks chosen; `frames_of_each`: of every track; `frames_without_person`,
     `longest_gap_person_frames`, `frames_with_others`; `frames_rule_prefers_others`: where the rule,
@@ -224,3 +140,67 @@ def _possible_switches(detections: Detections, chosen: Sequence[int]) -> int:
             )
             switches += seconds <= _NEAR_SECONDS and apart <= _NEAR_SIZES * size
     return switches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Track:
+    """A track in order of a walk through the clip, forwards or backwards."""
+
+    number: int
+
+    frame_index: Int64[np.ndarray, " frames"]
+
+    boxes: Float64[np.ndarray, "frames 4"]
+
+    def backwards(self) -> "_Track":
+        """The same on the way back."""
+        return replace(self, frame_index=-self.frame_index[::-1], boxes=self.boxes[::-1])
+
+    def is_seen(self, first: int, last: int) -> bool:
+        """Whether it has one of these frames."""
+        return bool(((self.frame_index >= first) & (self.frame_index <= last)).any())
+
+
+def with_re_entries(detections: Detections, track: int) -> tuple[int, ...]:
+    """The track, and those before and after that can only be the same person, in order."""
+    boxes = joint_boxes(detections.points, detections.score)
+    tracks = []
+    for number in detections.people:
+        rows = detections.person == number
+        frame_index = detections.frame_index[rows].astype(np.int64)
+        tracks.append(_Track(number=number, frame_index=frame_index, boxes=boxes[rows]))
+    rate = float(detections.frame_rate)
+    after = _re_entries(track, tracks, rate)
+    before = _re_entries(track, [it.backwards() for it in tracks], rate)
+    return tuple(sorted({track, *before, *after}))
+
+
+def _re_entries(number: int, tracks: Sequence[_Track], frame_rate: float) -> list[int]:
+    """Numbers of the tracks that continue one, in order."""
+    short = [it for it in tracks if len(it.frame_index) < _SHORT_SECONDS * frame_rate]
+    (current,) = (it for it in tracks if it.number == number)
+    re_entries: list[int] = []
+    for track in sorted(tracks, key=lambda it: int(it.frame_index[0])):
+        exit_frame, entry_frame = int(current.frame_index[-1]), int(track.frame_index[0])
+        if entry_frame <= exit_frame:
+            continue
+        others = [it for it in tracks if it not in (current, track) and it not in short]
+        if any(other.is_seen(exit_frame, int(track.frame_index[-1])) for other in others):
+            break
+        if _is_plausible(current, track, seconds=(entry_frame - exit_frame) / frame_rate):
+            re_entries.append(track.number)
+            current = track
+        elif track not in short:
+            break
+    return re_entries
+
+
+def _is_plausible(before: _Track, after: _Track, *, seconds: float) -> bool:
+    """Whether sizes agree, and the distance can be covered in the time."""
+    sizes = [
+        float(np.median(np.hypot(*(it.boxes[:, 2:] - it.boxes[:, :2]).T))) for it in (before, after)
+    ]
+    way = float(np.linalg.norm((after.boxes[0] - before.boxes[-1]).reshape(2, 2).mean(axis=0)))
+    return max(sizes) <= _MAX_GROWTH * min(sizes) and way <= max(sizes) * (
+        _REACH + _SPEED * seconds
+    )

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
@@ -14,18 +15,39 @@ from scipy.optimize import linear_sum_assignment
 from motiontransfer.keypoints import People
 from motiontransfer.skeleton import HOLISTIC, Skeleton, mirrored
 
+UNASSIGNED = -1
+"""Track number of a detection in no track: a duplicate, a mixture of two people, or no body."""
+
 _TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _MIN_SIZE = 0.02  # of the image's diagonal: two joints side by side do not make a tiny person
 _MIN_SHARED_JOINTS = 3  # with fewer, people are compared by their boxes
-_SAME_PLACE = 0.05  # sizes of the person: two people's joints are rarely as near as that
+_COINCIDENT = 0.05  # sizes of the person: two people's joints are rarely as near as that
+
+_JITTER = 0.03  # sizes of the person: how exact detectors are
+_MAX_CHANGE = 3.0  # sizes a second: how far the mean joint may be from constant velocity
+_MAX_CHANGE_IN_CROWD = 0.75  # where people overlap, detectors mix them up
+_MAX_MISSED_SECONDS = 0.2
+_CROWD_SECONDS = 1.5  # for how long someone who is lost may still be there
+_SHORT_SECONDS, _SHORT_IN_CROWD_SECONDS = 0.2, 0.5
+_VELOCITY_MEMORY = 0.5  # share of the velocity that stays at each step
+_MAX_COINCIDENT = 1 / 3  # of the joints: with more of them coinciding, one of two is a duplicate
+
+_MAX_GAP_SECONDS = 1.5
+_SIDE_SECONDS = 0.4  # over which velocity and size on a side of a gap are measured
+_LINK_JITTER = 0.1  # sizes of the person: how exact an extrapolated place is
+_DRIFT = 0.6  # sizes a second: how fast an extrapolated place gets inexact
+_MAX_GROWTH = 1.6
+_MARGIN = 0.5  # any other link must cost at least twice as much,
+_MARGIN_SPEED = 0.1  # and, for each second of the gap, at least so many sizes more
+_GAP_COST = 0.3  # sizes a second: so that no tracklet is left out in between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Body:
-    """One person in one frame."""
+    """One person's body joints in one frame."""
 
     row: int
-    """Where they stand in the frame's `People`."""
+    """Index among the frame's people."""
 
     points: Float64[np.ndarray, "2 joints 2"]
     """The body's joints, px; as found, and with left and right swapped."""
@@ -45,21 +67,29 @@ class Body:
     mean_score: float
     """Over all joints of the body, missing ones too."""
 
+    def shifted(self, by: Float64[np.ndarray, " 2"]) -> "Body":
+        """The same body elsewhere, px."""
+        return replace(self, points=self.points + by, box=self.box + by, centre=self.centre + by)
+
+    def overlaps(self, other: "Body") -> bool:
+        """Whether the boxes have an area in common."""
+        low, high = np.maximum(self.box[0], other.box[0]), np.minimum(self.box[1], other.box[1])
+        return bool((low < high).all())
+
 
 def measure_bodies(
     people: People, *, skeleton: Skeleton, image_size: tuple[int, int]
 ) -> list[Body]:
-    """Measure everyone in a frame, from left to right in whatever order they were found.
+    """Bodies in a frame from left to right, independent of the order of detections.
 
-    Whoever has no joint of the body is left out.
+    People without a joint of the body are left out.
     """
     names = dict(skeleton.groups)["body"]
     other_side = [names.index(mirrored(name)) for name in names]
     trunk = np.isin(names, _TRUNK)
     bodies = []
-    for row in range(len(people)):
-        points = people.points[row, skeleton.slice("body")].astype(np.float64)
-        score = people.score[row, skeleton.slice("body")]
+    for row, joints in enumerate(people[:, skeleton.slice("body")]):
+        points, score = joints[:, :2].astype(np.float64), joints[:, 2]
         found = score > 0
         if not found.any():
             continue
@@ -73,44 +103,29 @@ def measure_bodies(
                 box=box,
                 centre=(points[found & trunk] if (found & trunk).any() else box).mean(axis=0),
                 size=max(size, _MIN_SIZE * float(np.hypot(*image_size))),
-                mean_score=float(score.mean()),
+                mean_score=float(np.ascontiguousarray(score).mean()),
             )
         )
-    return sorted(bodies, key=_from_left)
+    return sorted(bodies, key=lambda it: (*it.centre, it.mean_score, *it.points[0].reshape(-1)))
 
 
-def _from_left(body: Body) -> tuple[float, ...]:
-    return (*body.centre.tolist(), body.mean_score, *body.points[0].reshape(-1).tolist())
-
-
-def moved(body: Body, by: Float64[np.ndarray, " 2"]) -> Body:
-    """The same person elsewhere."""
-    return replace(body, points=body.points + by, box=body.box + by, centre=body.centre + by)
-
-
-def difference(expected: Body, found: Body) -> float:
-    """How far the joints of two people are from each other on average, in sizes of the larger."""
-    steps, shared = _steps(expected, found)
-    return float(_mean_length(steps, shared).min()) / max(expected.size, found.size)
+def pose_distance(a: Body, b: Body) -> float:
+    """Mean distance of corresponding joints, in sizes of the larger body, left/right invariant."""
+    steps, shared = _steps(a, b)
+    return float(_mean_length(steps, shared).min()) / max(a.size, b.size)
 
 
 def displacement(before: Body, after: Body) -> Float64[np.ndarray, " 2"]:
-    """How far a person moved, px: the median over the joints."""
+    """Motion of a body, px: the median over the joints."""
     steps, shared = _steps(before, after)
     side = int(_mean_length(steps, shared).argmin())
     return np.median(steps[side, shared[side]], axis=0)
 
 
-def overlap(a: Body, b: Body) -> bool:
-    """Whether the boxes of two people overlap."""
-    low, high = np.maximum(a.box[0], b.box[0]), np.minimum(a.box[1], b.box[1])
-    return bool((low < high).all())
-
-
-def share_in_place(a: Body, b: Body) -> float:
-    """Which share of the joints that both have is in the same places."""
+def coincident_share(a: Body, b: Body) -> float:
+    """Share of the joints that both have which coincide."""
     steps, shared = _steps(a, b)
-    near = np.linalg.norm(steps, axis=2) < _SAME_PLACE * min(a.size, b.size)
+    near = np.linalg.norm(steps, axis=2) < _COINCIDENT * min(a.size, b.size)
     return float(((near & shared).sum(axis=1) / shared.sum(axis=1)).max())
 
 
@@ -133,25 +148,15 @@ def _mean_length(
     return (np.linalg.norm(steps, axis=2) * shared).sum(axis=1) / shared.sum(axis=1)
 
 
-_JITTER = 0.03  # sizes of the person: how exact detectors are
-_MAX_CHANGE = 3.0  # sizes a second: how much the mean joint may depart from going on as before
-_MAX_CHANGE_IN_CROWD = 0.75  # where people overlap, detectors mix them up
-_MAX_MISSED_SECONDS = 0.2
-_CROWD_SECONDS = 1.5  # for how long someone who is lost may still be there
-_MOMENT_SECONDS, _MOMENT_IN_CROWD_SECONDS = 0.2, 0.5
-_VELOCITY_MEMORY = 0.5  # share of the velocity that stays at each step
-_MAX_SHARED = 1 / 3  # of the joints: of two people with more of them in the same places one is not
-
-
 @dataclass(slots=True, kw_only=True, eq=False)
 class Tracklet:
-    """One person for some time; grows while it is followed."""
+    """One person over consecutive detections; grows while it is followed."""
 
     frame_indices: list[int] = field(default_factory=list)
-    """Where they were found, in order."""
+    """In order."""
 
     bodies: list[Body] = field(default_factory=list)
-    """As they were found there."""
+    """One for each of the frames."""
 
     frames_in_crowd: int = 0
     """In how many of them someone else was, or may have been, in the same place."""
@@ -160,7 +165,7 @@ class Tracklet:
     """At the end, smoothed, px a frame."""
 
     def add(self, frame_index: int, body: Body, *, in_crowd: bool) -> None:
-        """Go on with what was found in a later frame."""
+        """Append a detection in a later frame."""
         self.frames_in_crowd += in_crowd
         if self.bodies:
             step = displacement(self.bodies[-1], body) / (frame_index - self.end)
@@ -178,181 +183,125 @@ class Tracklet:
         """Its last frame."""
         return self.frame_indices[-1]
 
-    def meets(self, other: "Tracklet") -> bool:
-        """Whether both are seen at the same time, so that they are two people."""
-        return self.start <= other.end and other.start <= self.end
-
-    def is_moment(self, frame_rate: Fraction) -> bool:
+    def is_short(self, frame_rate: Fraction) -> bool:
         """Whether it is so short that it may be a mixture of others, and no person."""
-        in_the_open = len(self.bodies) - self.frames_in_crowd
-        return (
-            in_the_open < _MOMENT_SECONDS * frame_rate
-            and len(self.bodies) < _MOMENT_IN_CROWD_SECONDS * frame_rate
-        )
+        frames, alone = len(self.bodies), len(self.bodies) - self.frames_in_crowd
+        return alone < _SHORT_SECONDS * frame_rate and frames < _SHORT_IN_CROWD_SECONDS * frame_rate
 
     def missed(self, frame_index: int) -> int:
-        """How many frames there are between the last one and a later one."""
+        """Number of frames between the last one and a later one."""
         return frame_index - self.end - 1
 
-    def expected(self, frame_index: int) -> Body:
-        """Where the person is in a later frame if they go on as they went."""
-        return moved(self.bodies[-1], (frame_index - self.end) * self.velocity)
+    def predicted(self, frame_index: int) -> Body:
+        """Body in a later frame at constant velocity."""
+        return self.bodies[-1].shifted((frame_index - self.end) * self.velocity)
 
 
 def find_tracklets(frames: Sequence[Sequence[Body]], *, frame_rate: Fraction) -> list[Tracklet]:
-    """Follow everyone as far as there is no doubt.
+    """Frame-to-frame association while it is unambiguous.
 
-    Where two detections share joints, one is taken for a double of the other and is in no tracklet.
-    Tracklets are in order of their first frame, then of the people in that frame.
+    Of duplicate detections only one is in a tracklet. Tracklets are in order of their first frame,
+    then of the people in that frame.
     """
     tracklets: list[Tracklet] = []
-    followed: list[Tracklet] = []
+    active: list[Tracklet] = []
     for frame_index, bodies in enumerate(frames):
-        followed = [t for t in followed if t.missed(frame_index) <= _CROWD_SECONDS * frame_rate]
-        expected = [tracklet.expected(frame_index) for tracklet in followed]
-        crowd = _Crowd(followed=followed, expected=expected, bodies=bodies)
-        change = [
-            _MAX_CHANGE_IN_CROWD if crowd.is_around(person) else _MAX_CHANGE for person in expected
-        ]
-        lost = [t.missed(frame_index) > _MAX_MISSED_SECONDS * frame_rate for t in followed]
-        allowed = np.where(lost, -np.inf, _JITTER + np.array(change) / float(frame_rate))
-        matches = _match(expected, bodies, allowed=allowed)
-        in_crowd = [crowd.is_around(body) for body in bodies]
-        found: list[Tracklet] = []
-        for index in _believed(bodies, {body: match[1] for body, match in matches.items()}):
-            tracklet = followed[matches[index][0]] if index in matches else Tracklet()
+        active = [t for t in active if t.missed(frame_index) <= _CROWD_SECONDS * frame_rate]
+        predicted = [tracklet.predicted(frame_index) for tracklet in active]
+        crowded = [_is_crowded(body, bodies, active, predicted) for body in predicted]
+        change = np.where(crowded, _MAX_CHANGE_IN_CROWD, _MAX_CHANGE)
+        lost = [t.missed(frame_index) > _MAX_MISSED_SECONDS * frame_rate for t in active]
+        allowed = np.where(lost, -np.inf, _JITTER + change / float(frame_rate))
+        matches = _match(predicted, bodies, allowed=allowed)
+        in_crowd = [_is_crowded(body, bodies, active, predicted) for body in bodies]
+        for index in _without_duplicates(bodies, {i: match[1] for i, match in matches.items()}):
+            tracklet = active[matches[index][0]] if index in matches else Tracklet()
             tracklet.add(frame_index, bodies[index], in_crowd=in_crowd[index])
-            found.append(tracklet)
-        new = [tracklet for tracklet in found if tracklet.start == frame_index]
-        tracklets += new
-        followed += new
+            if tracklet.start == frame_index:
+                tracklets.append(tracklet)
+                active.append(tracklet)
     return tracklets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Crowd:
-    """Who is in a frame, and who may be."""
+def _is_crowded(
+    body: Body, bodies: Sequence[Body], active: Sequence[Tracklet], predicted: Sequence[Body]
+) -> bool:
+    """Whether two are detected, or predicted, where a body is.
 
-    followed: Sequence[Tracklet]
-    """Up to the frame before."""
-
-    expected: Sequence[Body]
-    """Each of them in this frame."""
-
-    bodies: Sequence[Body]
-    """Who was found."""
-
-    def is_around(self, person: Body) -> bool:
-        """Whether two are found, or known to be, where this person is.
-
-        Of those followed, two who were seen at the same time are not the same person.
-        """
-        here = [
-            tracklet
-            for tracklet, body in zip(self.followed, self.expected, strict=True)
-            if overlap(person, body)
-        ]
-        return sum(overlap(person, body) for body in self.bodies) > 1 or any(
-            one.meets(other) for one, other in itertools.combinations(here, 2)
-        )
+    Of those predicted, two who were seen at the same time are not the same person.
+    """
+    here = [t for t, other in zip(active, predicted, strict=True) if body.overlaps(other)]
+    return sum(body.overlaps(other) for other in bodies) > 1 or any(
+        a.start <= b.end and b.start <= a.end for a, b in itertools.combinations(here, 2)
+    )
 
 
 def _match(
-    expected: Sequence[Body], bodies: Sequence[Body], *, allowed: Float64[np.ndarray, " expected"]
+    predicted: Sequence[Body], bodies: Sequence[Body], *, allowed: Float64[np.ndarray, " predicted"]
 ) -> dict[int, tuple[int, float]]:
-    """Which expected person each body is, and how different it is."""
-    if not (expected and bodies):
+    """Index of a matched body -> (index of the prediction, pose distance)."""
+    if not (predicted and bodies):
         return {}
-    table = np.array([[difference(a, b) for b in bodies] for a in expected])
-    # Who differs too much is as good as nobody, so that no match is bent to make another.
-    gain = np.where(table <= allowed[:, None], allowed.max() - table, 0.0)
+    distance = np.array([[pose_distance(a, b) for b in bodies] for a in predicted])
+    # What is too far apart gains nothing, so that no match is bent to make another.
+    gain = np.where(distance <= allowed[:, None], allowed.max() - distance, 0.0)
     rows, columns = linear_sum_assignment(gain, maximize=True)
     return {
-        int(column): (int(row), float(table[row, column]))
+        int(column): (int(row), float(distance[row, column]))
         for row, column in zip(rows, columns, strict=True)
-        if table[row, column] <= allowed[row]
+        if distance[row, column] <= allowed[row]
     }
 
 
-def _believed(bodies: Sequence[Body], difference_of: dict[int, float]) -> list[int]:
-    """Indices of the bodies that are no doubles, in order.
+def _without_duplicates(bodies: Sequence[Body], distance_of: dict[int, float]) -> list[int]:
+    """Pose non-maximum suppression: indices of the bodies that are kept, in order.
 
-    Of two that share joints, the one that is more like what was expected is believed, then the one
-    with the higher score.
+    Of two that coincide, the one nearer to a prediction is kept, then the one of higher score.
     """
-    order = sorted(
-        range(len(bodies)),
-        key=lambda index: (difference_of.get(index, math.inf), -bodies[index].mean_score, index),
-    )
-    believed: list[int] = []
-    for index in order:
-        if all(share_in_place(bodies[index], bodies[i]) <= _MAX_SHARED for i in believed):
-            believed.append(index)
-    return sorted(believed)
+    ranks = [(distance_of.get(i, math.inf), -body.mean_score, i) for i, body in enumerate(bodies)]
+    kept: list[int] = []
+    for *_, index in sorted(ranks):
+        if all(coincident_share(bodies[index], bodies[i]) <= _MAX_COINCIDENT for i in kept):
+            kept.append(index)
+    return sorted(kept)
 
 
-_MAX_GAP_SECONDS = 1.5
-_SIDE_SECONDS = 0.4  # over which velocity and size on a side of a gap are measured
-_JITTER_OF_LINK = 0.1  # sizes of the person: how exact an expected place is
-_DRIFT = 0.6  # sizes a second: how fast an expected place gets inexact
-_MAX_GROWTH = 1.6
-_MARGIN = 0.5  # any other way to join must depart at least twice as far,
-_MARGIN_SPEED = 0.1  # and, for each second of the gap, at least so many sizes farther
-_WAITING = 0.3  # sizes a second: what a longer gap costs, so that no piece is left out in between
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Side:
-    """A piece on one side of a gap."""
+class _Side(NamedTuple):
+    """A tracklet on one side of a gap: px, px a frame."""
 
     frame_index: int
     centre: Float64[np.ndarray, " 2"]
-    """px."""
-
     velocity: Float64[np.ndarray, " 2"]
-    """px a frame."""
-
     size: float
-    """px."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Link:
-    """A gap over which someone may have gone."""
+class _Link(NamedTuple):
+    """A gap between two tracklets, by index, that may be one person."""
 
     end: int
-    """The piece before it."""
-
     start: int
-    """The piece after it."""
-
-    departure: float
-    """How far from where they were expected the person is found again, sizes."""
-
+    cost: float
     seconds: float
-    """How long the gap is."""
 
 
-def join_tracklets(tracklets: Sequence[Tracklet], *, frame_rate: Fraction) -> list[list[Tracklet]]:
-    """The pieces of each track in order of time; tracks are in the order of their first pieces.
+def link_tracklets(tracklets: Sequence[Tracklet], *, frame_rate: Fraction) -> list[list[Tracklet]]:
+    """Tracks over gaps: the tracklets of each in order of time, tracks in order of their first.
 
-    What is seen for a moment only is joined to nothing: most of it is nobody.
+    Short tracklets are linked to nothing: most of them are mixtures.
     """
-    before = _clear_links(_possible_links(tracklets, frame_rate))
+    before = _unambiguous_links(_candidate_links(tracklets, frame_rate))
     tracks: list[list[Tracklet]] = []
     track_of: dict[int, list[Tracklet]] = {}
     for index, tracklet in enumerate(tracklets):
-        if index in before:
-            track_of[index] = track_of[before[index]]
-        else:
-            track_of[index] = []
-            tracks.append(track_of[index])
+        if index not in before:
+            tracks.append([])
+        track_of[index] = track_of[before[index]] if index in before else tracks[-1]
         track_of[index].append(tracklet)
     return tracks
 
 
-def _possible_links(tracklets: Sequence[Tracklet], frame_rate: Fraction) -> list[_Link]:
-    lasting = [i for i, piece in enumerate(tracklets) if not piece.is_moment(frame_rate)]
+def _candidate_links(tracklets: Sequence[Tracklet], frame_rate: Fraction) -> list[_Link]:
+    lasting = [i for i, tracklet in enumerate(tracklets) if not tracklet.is_short(frame_rate)]
     window = max(1, round(_SIDE_SECONDS * frame_rate))
     ends = [_side(tracklets[i], slice(-window, None), at=-1) for i in lasting]
     starts = [_side(tracklets[i], slice(None, window), at=0) for i in lasting]
@@ -360,10 +309,9 @@ def _possible_links(tracklets: Sequence[Tracklet], frame_rate: Fraction) -> list
     gaps = (first - last[:, None]) / float(frame_rate)
     links = []
     for end, start in np.argwhere((gaps > 0) & (gaps <= _MAX_GAP_SECONDS)).tolist():
-        departure, seconds = _departure(ends[end], starts[start]), float(gaps[end, start])
-        if departure <= _JITTER_OF_LINK + _DRIFT * seconds:
-            indices = {"end": lasting[end], "start": lasting[start]}
-            links.append(_Link(**indices, departure=departure, seconds=seconds))
+        cost, seconds = _link_cost(ends[end], starts[start]), float(gaps[end, start])
+        if cost <= _LINK_JITTER + _DRIFT * seconds:
+            links.append(_Link(lasting[end], lasting[start], cost, seconds))
     return links
 
 
@@ -379,23 +327,23 @@ def _side(tracklet: Tracklet, part: slice, *, at: int) -> _Side:
     )
 
 
-def _departure(end: _Side, start: _Side) -> float:
-    """How far from where they were expected someone is found again, sizes; inf: another person."""
+def _link_cost(end: _Side, start: _Side) -> float:
+    """Distance from the extrapolated place, sizes; inf for another size."""
     size = max(end.size, start.size)
     if size > _MAX_GROWTH * min(end.size, start.size):
         return math.inf
     gap = start.frame_index - end.frame_index
     expected = end.centre + gap * (end.velocity + start.velocity) / 2
-    turned = gap * (start.velocity - end.velocity) / 4  # who turned back was expected less
+    turned = gap * (start.velocity - end.velocity) / 4  # turning back is less likely
     return float(np.linalg.norm(start.centre - expected) + np.linalg.norm(turned)) / size
 
 
-def _clear_links(links: Sequence[_Link]) -> dict[int, int]:
-    """For each piece that goes on an earlier one, which one that is.
+def _unambiguous_links(links: Sequence[_Link]) -> dict[int, int]:
+    """Index of a tracklet -> index of the one that it continues.
 
-    The likeliest link is made first, and only if those that it excludes depart clearly more: from
-    the same end to another person's start, or to the same start from another person's end. Pieces
-    without a possible link between them are two people.
+    Links are made in order of cost, and only if those that they exclude cost clearly more: from
+    the same end to another person's start, or to the same start from another person's end.
+    Tracklets without a candidate link between them are two people.
     """
     links_of: dict[tuple[str, int], list[_Link]] = defaultdict(list)
     for link in links:
@@ -404,26 +352,22 @@ def _clear_links(links: Sequence[_Link]) -> dict[int, int]:
     linked = {frozenset((link.end, link.start)) for link in links}
     before: dict[int, int] = {}
     continued: set[int] = set()
-    for link in sorted(links, key=lambda link: link.departure + _WAITING * link.seconds):
+    for link in sorted(links, key=lambda link: link.cost + _GAP_COST * link.seconds):
         if link.end in continued or link.start in before:
             continue
         rivals = [
-            rival.departure
+            rival.cost
             for rival in links_of["end", link.end] + links_of["start", link.start]
             if rival.end not in continued and rival.start not in before
             if rival is not link
             and frozenset((rival.end, link.end)) not in linked
             and frozenset((rival.start, link.start)) not in linked
         ]
-        nearest = min(rivals, default=math.inf)
-        if link.departure <= min(_MARGIN * nearest, nearest - _MARGIN_SPEED * link.seconds):
+        cheapest = min(rivals, default=math.inf)
+        if link.cost <= min(_MARGIN * cheapest, cheapest - _MARGIN_SPEED * link.seconds):
             before[link.start] = link.end
             continued.add(link.end)
     return before
-
-
-NOBODY = -1
-"""Track number of a detection that is no person: a double or a mixture of others, or no body."""
 
 
 def track_people(
@@ -433,7 +377,7 @@ def track_people(
     image_size: tuple[int, int],
     skeleton: Skeleton = HOLISTIC,
 ) -> list[Int32[np.ndarray, " people"]]:
-    """The track number of everyone in each frame, or NOBODY.
+    """Track number of each person in each frame, or UNASSIGNED.
 
     Numbers count from 0 in order of first appearance, in one frame from left to right. A track goes
     on after a gap of up to 1.5 s; no two people of a frame are in one track.
@@ -442,26 +386,16 @@ def track_people(
         people: everyone found in each frame of a clip, in any order.
     """
     frames = [measure_bodies(found, skeleton=skeleton, image_size=image_size) for found in people]
-    tracks = join_tracklets(find_tracklets(frames, frame_rate=frame_rate), frame_rate=frame_rate)
-    numbers = [np.full(len(found), NOBODY, np.int32) for found in people]
-    tracks = _without_moments(tracks, frame_rate)
+    tracks = link_tracklets(find_tracklets(frames, frame_rate=frame_rate), frame_rate=frame_rate)
+    spans = [(t[0].start, t[-1].end) for t in tracks if not t[0].is_short(frame_rate)]
+    tracks = [  # without short tracks between first and last frame of a longer one
+        t
+        for t in tracks
+        if not (t[0].is_short(frame_rate) and any(a <= t[0].start <= b for a, b in spans))
+    ]
+    numbers = [np.full(len(found), UNASSIGNED, np.int32) for found in people]
     for number, track in enumerate(tracks):
         for tracklet in track:
             for frame_index, body in zip(tracklet.frame_indices, tracklet.bodies, strict=True):
                 numbers[frame_index][body.row] = number
     return numbers
-
-
-def _without_moments(
-    tracks: Sequence[Sequence[Tracklet]], frame_rate: Fraction
-) -> list[Sequence[Tracklet]]:
-    """Leave out what is seen for a moment only, between first and last frame of a longer track."""
-    spans = [
-        (track[0].start, track[-1].end) for track in tracks if not track[0].is_moment(frame_rate)
-    ]
-    return [
-        track
-        for track in tracks
-        if not track[0].is_moment(frame_rate)
-        or not any(start <= track[0].start <= end for start, end in spans)
-    ]

@@ -253,8 +253,8 @@ def _crop_box(
 
 def _largest_box(people: People, image_size: tuple[int, int]) -> Box | None:
     boxes = [
-        enclosing_box(points[score > 0], margin=_MARGIN, image_size=image_size)
-        for points, score in zip(people.points, people.score, strict=True)
+        enclosing_box(joints[joints[:, 2] > 0, :2], margin=_MARGIN, image_size=image_size)
+        for joints in people
     ]
     return max(filter(None, boxes), key=_area, default=None)
 
@@ -264,14 +264,13 @@ def _area(box: Box) -> int:
 
 
 def _keypoints(people: Sequence[People], size: tuple[int, int], *, rate: Fraction) -> Keypoints:
-    points = np.zeros((len(people), len(HOLISTIC.joints), 2), np.float32)
-    score = np.zeros(points.shape[:2], np.float32)
+    joints = np.zeros((len(people), len(HOLISTIC.joints), 3), np.float32)
     for index, found in enumerate(people):
         if len(found):
-            points[index], score[index] = found.points[0], found.score[0]
+            joints[index] = found[0]
     return Keypoints(
-        points=points,
-        score=score,
+        points=joints[..., :2],
+        score=joints[..., 2],
         skeleton=HOLISTIC,
         image_size=size,
         frame_rate=rate,

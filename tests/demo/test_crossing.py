@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from demo.actors.renderer import load_actor, pose_actor
-from motiontransfer.keypoints import People
-from motiontransfer.pose.detection import in_rows
+from motiontransfer.keypoints import Detections
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
-from motiontransfer.pose.subject import choice_metrics, choose_person, keypoints_of
+from motiontransfer.pose.subject import choice_metrics, choose_person
 from motiontransfer.pose.tracking import track_people
 from motiontransfer.skeleton import HOLISTIC
 from tests.demo.ensemble import cross_paths, film_together, gather
@@ -30,7 +29,7 @@ def motions():
 
 def detections_of(people, size):
     tracks = track_people(people, frame_rate=RATE, image_size=size)
-    return in_rows(
+    return Detections.from_frames(
         people, tracks, skeleton=HOLISTIC, image_size=size, frame_rate=RATE, detector="test"
     )
 
@@ -48,7 +47,7 @@ def assert_each_is_followed(detections, joints, *, min_frames, max_error_px):
     followed = []
     for track in detections.people:
         assert choose_person(detections, track) == (track,)
-        off = errors(keypoints_of(detections, (track,)), joints)
+        off = errors(detections.of_person(track), joints)
         off = off[np.isfinite(off[:, 0])]
         assert len(off) >= min_frames
         assert (off.argmin(axis=1) == off[0].argmin()).all()
@@ -75,7 +74,7 @@ def test_true_joints_that_are_lost_while_hidden_are_followed(ada, ben, motions):
         hidden = abs(np.diff(pair[:, TRUNK, 0].mean(axis=1))[0]) < 20
         found = rng.permutation([0] if hidden else [0, 1])
         points = (pair[found] + rng.normal(0, 2, pair[found].shape)).astype(np.float32)
-        people.append(People(points=points, score=np.ones(points.shape[:2], np.float32)))
+        people.append(np.pad(points, ((0, 0), (0, 0), (0, 1)), constant_values=1))
     assert 5 < sum(len(found) == 1 for found in people) < 20
     detections = detections_of(people, size)
     assert_each_is_followed(detections, joints, min_frames=15, max_error_px=4)

@@ -1,10 +1,10 @@
-"""A clip's keypoints depend on the segments, never on who runs them."""
+"""Detection depends on the segments, never on the workers; nobody is given another's joints."""
 
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,21 +12,30 @@ import pytest
 import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from motiontransfer.errors import ComputeError, MissingFileError
-from motiontransfer.keypoints import People, nobody
+from motiontransfer.keypoints import Detections
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import (
     Detector,
     DetectorConfig,
+    crop_boxes,
+    detect_clip,
     detect_people,
     detect_person,
+    detection_metrics,
+    is_same_person,
     run_detector,
     segments_of,
+    smooth_crops,
+    track_detections,
 )
+from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
 from motiontransfer.pose.detectors.registry import default_detector
-from motiontransfer.skeleton import Skeleton
+from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.frame_store import FrameWriter
+from tests.pose.walkers import detections_of, frame_of, walker
 
 NUM_FRAMES = 11
 NOSE_AND_ANKLE = Skeleton(groups=(("body", ("nose", "left_ankle")),))
@@ -49,11 +58,8 @@ class CountingDetector:
         self.seen += 1
         brightness = int(frame[0, 0, 0])
         count = min(0 if brightness == 0 else 2 if brightness % 5 == 0 else 1, self.max_people)
-        points = [[[brightness, self.seen], [at_once, person]] for person in range(count)]
-        return People(
-            points=np.array(points, np.float32).reshape(-1, 2, 2),
-            score=np.ones((count, 2), np.float32),
-        )
+        people = [[[brightness, self.seen, 1], [at_once, who, 1]] for who in range(count)]
+        return np.array(people, np.float32).reshape(-1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -72,14 +78,18 @@ class CountingConfig:
         yield CountingDetector(self.max_people)
 
 
+def write_clip(path, frames):
+    with FrameWriter(path, size=frames[0].shape[:2], frame_rate=Fraction(25)) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """Frames that are as bright as their index."""
-    path = tmp_path_factory.mktemp("clip") / "frames.mkv"
-    with FrameWriter(path, size=(16, 32), frame_rate=Fraction(25)) as writer:
-        for frame_index in range(NUM_FRAMES):
-            writer.write(np.full((16, 32, 3), frame_index, np.uint8))
-    return path
+    frames = [np.full((16, 32, 3), index, np.uint8) for index in range(NUM_FRAMES)]
+    return write_clip(tmp_path_factory.mktemp("clip") / "frames.mkv", frames)
 
 
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(0, 50))
@@ -96,7 +106,12 @@ def local(num_workers):
     return Compute(backend="local", address=None, num_workers=num_workers)
 
 
-def test_configs_and_detectors_are_what_they_are_taken_for():
+def detect(path, detector=None, *, function=detect_people, **settings):
+    settings = {"segment_frames": 4, "warmup_frames": 0, "compute": local(1), **settings}
+    return function(path, detector=detector or CountingConfig(), **settings)
+
+
+def test_configs_and_detectors_implement_the_protocols():
     assert isinstance(CountingConfig(), DetectorConfig)
     assert isinstance(CountingDetector(), Detector)
     assert isinstance(default_detector(), DetectorConfig)
@@ -104,47 +119,28 @@ def test_configs_and_detectors_are_what_they_are_taken_for():
 
 @pytest.mark.parametrize("num_workers", [1, 2, 0])
 def test_each_frame_is_seen_in_order_after_its_warm_up(clip, num_workers):
-    found = detect_people(
-        clip,
-        detector=CountingConfig(),
-        segment_frames=4,
-        warmup_frames=2,
-        compute=local(num_workers),
-    )
+    found = detect(clip, segment_frames=4, warmup_frames=2, compute=local(num_workers))
     assert [len(people) for people in found] == [0, 1, 1, 1, 1, 2, 1, 1, 1, 1, 2]
-    assert [people.points[0, 0, 0] for people in found[1:]] == list(range(1, NUM_FRAMES))
-    seen = [people.points[0, 0, 1] for people in found[1:]]
+    assert [people[0, 0, 0] for people in found[1:]] == list(range(1, NUM_FRAMES))
+    seen = [people[0, 0, 1] for people in found[1:]]
     assert seen == [2, 3, 4, 3, 4, 5, 6, 3, 4, 5]
 
 
 def test_some_frames_may_be_looked_at_as_if_there_were_no_others(clip):
-    found = detect_people(
-        clip,
-        detector=CountingConfig(),
-        segment_frames=2,
-        warmup_frames=1,
-        compute=local(1),
-        every=3,
-    )
-    assert [people.points[0, 0].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]
+    found = detect(clip, segment_frames=2, warmup_frames=1, every=3)
+    assert [people[0, 0, :2].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]
     assert len(found[0]) == 0
 
 
 def test_a_detector_is_given_as_many_frames_at_once_as_it_likes():
     frames = [np.full((4, 4, 3), index + 1, np.uint8) for index in range(7)]
     found = run_detector(CountingConfig(batch_frames=3), iter(frames))
-    assert [people.points[0, 1, 0] for people in found] == [3, 3, 3, 3, 3, 3, 1]
-    assert [people.points[0, 0, 1] for people in found] == list(range(1, 8))
+    assert [people[0, 1, 0] for people in found] == [3, 3, 3, 3, 3, 3, 1]
+    assert [people[0, 0, 1] for people in found] == list(range(1, 8))
 
 
 def test_one_person_is_missing_where_nobody_is_found(clip):
-    found = detect_person(
-        clip,
-        detector=CountingConfig(max_people=1),
-        segment_frames=4,
-        warmup_frames=0,
-        compute=local(2),
-    )
+    found = detect(clip, CountingConfig(max_people=1), function=detect_person, compute=local(2))
     nose, score = found.joint("nose")
     assert nose[:, 0].tolist() == list(range(NUM_FRAMES))
     assert score.tolist() == [0, *[1] * (NUM_FRAMES - 1)]
@@ -154,24 +150,12 @@ def test_one_person_is_missing_where_nobody_is_found(clip):
 
 def test_a_worker_with_another_version_is_told(clip):
     with pytest.raises(ComputeError, match=r"workers with counting, as here, .* counting 2;"):
-        detect_people(
-            clip,
-            detector=CountingConfig(home=os.getpid()),
-            segment_frames=4,
-            warmup_frames=0,
-            compute=local(1),
-        )
+        detect(clip, CountingConfig(home=os.getpid()))
 
 
 def test_an_absent_clip_is_told(tmp_path):
     with pytest.raises(MissingFileError, match=r"absent\.mkv"):
-        detect_people(
-            tmp_path / "absent.mkv",
-            detector=CountingConfig(),
-            segment_frames=4,
-            warmup_frames=0,
-            compute=local(1),
-        )
+        detect(tmp_path / "absent.mkv")
 
 
 class DyingDetector:
@@ -180,7 +164,7 @@ class DyingDetector:
     def detect(self, frames):
         if frames[0][0, 0, 0] == 6:
             os.kill(os.getpid(), signal.SIGKILL)
-        return [nobody(2) for _ in frames]
+        return [np.zeros((0, 2, 3), np.float32) for _ in frames]
 
 
 @dataclass(frozen=True)
@@ -193,33 +177,340 @@ class DyingConfig(CountingConfig):
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_a_worker_killed_in_the_middle_is_told_with_its_frames(clip, num_workers):
     with pytest.raises(ComputeError, match=rf"killed, .*frames 4 to 7 of {clip}.*; lower"):
-        detect_people(
-            clip,
-            detector=DyingConfig(),
-            segment_frames=4,
-            warmup_frames=2,
-            compute=local(num_workers),
-        )
+        detect(clip, DyingConfig(), warmup_frames=2, compute=local(num_workers))
 
 
 @pytest.mark.slow
 def test_mediapipe_gives_the_same_for_any_number_of_workers(tmp_path):
     astronaut = skimage.data.astronaut()[::2, ::2]
-    path = tmp_path / "frames.mkv"
-    with FrameWriter(path, size=(256, 256), frame_rate=Fraction(25)) as writer:
-        for shift in range(0, 24, 2):
-            writer.write(np.roll(astronaut, shift, axis=1))
+    frames = [np.roll(astronaut, shift, axis=1) for shift in range(0, 24, 2)]
+    path = write_clip(tmp_path / "frames.mkv", frames)
+    settings = {"function": detect_person, "segment_frames": 5, "warmup_frames": 2}
     one, two = (
-        detect_person(
-            path,
-            detector=default_detector(),
-            segment_frames=5,
-            warmup_frames=2,
-            compute=local(num_workers),
-        )
+        detect(path, default_detector(), compute=local(num_workers), **settings)
         for num_workers in (1, 2)
     )
     np.testing.assert_array_equal(one.points, two.points)
     np.testing.assert_array_equal(one.score, two.score)
     nose = one.joint("nose")[0]
     np.testing.assert_allclose(nose[:, 0], 112 + np.arange(0, 24, 2), atol=6)
+
+
+def rows_of(frames):
+    """Detections of frames, each a dict of track number to a value that tells people apart."""
+    joints = len(HOLISTIC.joints)
+    people = [[np.full((joints, 3), (value, value, 1)) for value in it.values()] for it in frames]
+    return Detections.from_frames(
+        [frame_of(*found) for found in people],
+        [np.array(list(frame), np.int32) for frame in frames],
+        skeleton=HOLISTIC,
+        image_size=(64, 64),
+        frame_rate=Fraction(25),
+        detector="by hand",
+    )
+
+
+FRAMES = st.lists(st.dictionaries(st.integers(-1, 4), st.integers(0, 63), max_size=4), max_size=6)
+
+
+@given(FRAMES)
+def test_each_person_has_a_row_in_each_frame_and_nobody_has_none(frames):
+    detections = rows_of(frames)
+    found = {
+        (int(frame), int(person)): points[0, 0]
+        for frame, person, points in zip(
+            detections.frame_index, detections.person, detections.points, strict=True
+        )
+    }
+    assert found == {
+        (index, track): value
+        for index, frame in enumerate(frames)
+        for track, value in frame.items()
+        if track >= 0
+    }
+    assert detections.num_frames == len(frames)
+
+
+def test_a_detector_that_jumps_to_someone_else_begins_a_new_track(tmp_path):
+    people = [frame_of(walker(60 if index < 20 else 220, 150, 90)) for index in range(40)]
+    path = write_clip(tmp_path / "frames.mkv", [np.zeros((160, 288, 3), np.uint8)] * 40)
+    detections = track_detections(people, path, skeleton=HOLISTIC, detector="jumping")
+    assert detections.people == (0, 1)
+    assert detections.person.tolist() == [0] * 20 + [1] * 20
+    assert (detections.image_size, detections.frame_rate) == ((160, 288), 25)
+    assert detections.detector == "jumping"
+
+
+def test_metrics_say_who_was_seen_for_how_long():
+    detections = rows_of([{0: 1}, {0: 1, 1: 2}, {1: 2}, {}, {1: 2}])
+    score = detections.score.copy()
+    score[-1, HOLISTIC.slice("face")] = 0
+    points = np.where(score[..., None] > 0, detections.points, np.float32(0))
+    everyone = replace(detections, points=points, score=score)
+    metrics = detection_metrics(everyone)
+    assert metrics["frames"] == 5
+    assert metrics["frames_without_anyone"] == 1
+    assert metrics["frames_with_several"] == 1
+    assert metrics["people_at_once"] == 2
+    assert metrics["tracks"]["0"] == {
+        "first_frame": 0,
+        "last_frame": 1,
+        "coverage": {"body": 0.4, "left_hand": 0.4, "right_hand": 0.4, "face": 0.4},
+    }
+    assert metrics["tracks"]["1"]["coverage"]["body"] == pytest.approx(0.6)
+    assert metrics["tracks"]["1"]["coverage"]["face"] == pytest.approx(0.4)
+
+
+def test_metrics_of_an_empty_room_are_zero():
+    metrics = detection_metrics(rows_of([{}, {}]))
+    assert metrics["frames_without_anyone"] == 2
+    assert (metrics["people_at_once"], metrics["tracks"]) == (0, {})
+
+
+CROP_SIZE = (200, 300)
+
+
+def crops_of(boxes, frame_index, num_frames):
+    return smooth_crops(
+        boxes, frame_index, num_frames=num_frames, frame_rate=Fraction(25), image_size=CROP_SIZE
+    )
+
+
+@given(st.data(), st.integers(1, 60))
+def test_a_crop_holds_the_person_and_lies_in_the_frame(data, num_frames):
+    seen = data.draw(hnp.arrays(bool, num_frames))
+    seen[data.draw(st.integers(0, num_frames - 1))] = True
+    frame_index = np.flatnonzero(seen).astype(np.int32)
+    elements = st.floats(0, 1, width=32)
+    corners = data.draw(hnp.arrays(np.float64, (len(frame_index), 2, 2), elements=elements))
+    boxes = (np.sort(corners, axis=1) * [CROP_SIZE[1] - 1, CROP_SIZE[0] - 1]).reshape(-1, 4)
+    crops = crops_of(boxes, frame_index, num_frames)
+    assert (crops[:, :2] >= 0).all()
+    assert (crops[:, 2:] <= [CROP_SIZE[1], CROP_SIZE[0]]).all()
+    assert (crops[:, :2] <= boxes[:, :2]).all()
+    assert (crops[:, 2:] > boxes[:, 2:]).all()
+
+
+def test_a_person_who_stands_still_has_a_margin_of_a_quarter_on_all_sides():
+    boxes = np.tile([100.0, 60.0, 120.0, 140.0], (9, 1))
+    crops = crops_of(boxes, np.arange(9, dtype=np.int32), 9)
+    assert crops.tolist() == [[80, 40, 141, 161]] * 9
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_step_aside_moves_the_crop_gradually(step):
+    x = np.where(np.arange(100) < 50, 100.0, 150.0)
+    boxes = np.stack([x, np.full(100, 60.0), x + 20, np.full(100, 140.0)], axis=1)
+    crops = crops_of(boxes[::step], np.arange(0, 100, step, dtype=np.int32), 100)
+    assert crops[0].tolist() == [80, 40, 141, 161]
+    assert crops[-1].tolist() == [130, 40, 191, 161]
+    assert np.abs(np.diff(crops, axis=0)).max() <= 5 * step  # pixels a frame; the step is 50
+
+
+def is_same(found, index, *known):
+    """Whether a detection is taken for one of those known in its frame; frame 0 has another."""
+    tracks = {number: ([0, 1], place) for number, place in enumerate(known)}
+    bodies = detections_of(tracks, num_frames=2, image_size=CROP_SIZE)
+    return is_same_person(found, bodies, len(known) + index)
+
+
+@pytest.mark.parametrize(
+    ("shift", "expected"), [(0, True), (4, True), (20, False), (60, False), (-20, False)]
+)
+def test_only_a_detection_at_the_persons_place_is_theirs(shift, expected):
+    assert is_same(frame_of(walker(100 + shift, jitter=1.0)), 0, (100,)) == expected
+
+
+@given(st.integers(-12, 12), st.integers(-12, 12), st.integers(-12, 12))
+def test_of_people_side_by_side_only_the_nearest_is_the_same(one, other, found):
+    people = frame_of(walker(100 + found))
+    same = [is_same(people, index, (100 + one,), (100 + other,)) for index in (0, 1)]
+    if abs(one - found) != abs(other - found):
+        near = min(abs(one - found), abs(other - found)) < 0.09 * 100
+        assert sum(same) <= 1
+        assert not near or same[int(abs(other - found) < abs(one - found))]
+
+
+def test_nobody_in_a_crop_is_not_the_person():
+    assert not is_same(frame_of(), 1, (50,), (100,))
+
+
+SIZE, WIDTH, HEIGHT, FLOOR = (160, 240), 24, 80, 140
+RED, BLUE = 200, 100  # of the first channel: who it is; the second is where they stand
+NUM_CROSSING = 60
+ONE_GROUP_MORE = Skeleton(groups=(*HOLISTIC.groups, ("face_mesh", ("face_mesh_0",))))
+
+
+def picture(places):
+    """People as blocks; who comes later stands in front."""
+    frame = np.zeros((*SIZE, 3), np.uint8)
+    for who, x in places.items():
+        left = x - WIDTH // 2
+        frame[FLOOR - HEIGHT : FLOOR + 4, left : left + WIDTH] = (who, x, 0)
+    return frame
+
+
+def standing(x, bottom):
+    return walker(x, bottom, HEIGHT * 0.95, without=["left_heel"])
+
+
+class BodyDetector:
+    """Sees everyone of whom a bit can be seen, twice those at the left edge."""
+
+    def detect(self, frames):
+        return [self.people(frame) for frame in frames]
+
+    def people(self, frame):
+        seen = sorted({tuple(colour) for colour in frame.reshape(-1, 3).tolist()} - {(0, 0, 0)})
+        places = [x for _, x, _ in seen for _ in range(2 if x < 30 else 1)]
+        return frame_of(*(standing(x, FLOOR) for x in places))
+
+
+class Single:
+    """Sees whoever takes up most of what it is shown, with hands and face.
+
+    The last joint's score is the number of frames seen so far, in hundredths.
+    """
+
+    def __init__(self):
+        self.seen = 0
+
+    def detect(self, frames):
+        return [self.person(frame) for frame in frames]
+
+    def person(self, frame):
+        self.seen += 1
+        whos = frame[..., 0]
+        counts = np.bincount(whos[whos > 0], minlength=256)
+        if not counts.any():
+            return np.zeros((0, 116, 3), np.float32)
+        rows, columns = np.nonzero(whos == counts.argmax())
+        x, bottom = columns.mean() + 0.5, rows.max() - 3
+        joints = standing(x, bottom)
+        for group in ("left_hand", "right_hand", "face"):
+            joints[HOLISTIC.slice(group)] = (x, bottom, 1)
+        return np.concatenate([joints, [[x, bottom, self.seen / 100]]])[None].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class StubConfig:
+    label: str
+    batch_frames: int = 7
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return HOLISTIC if self.label == "bodies" else ONE_GROUP_MORE
+
+    @contextmanager
+    def open(self) -> Iterator[BodyDetector | Single]:
+        yield BodyDetector() if self.label == "bodies" else Single()
+
+
+DETECTORS = {"detector": StubConfig("single"), "body_detector": StubConfig("bodies")}
+
+
+def detect_each(path, frames, *, num_workers=1, **detectors):
+    settings = {"segment_frames": 17, "warmup_frames": 3, "compute": local(num_workers)}
+    return detect_clip(write_clip(path, frames), **settings, **(detectors or DETECTORS))
+
+
+def crossing(frame_index):
+    """Red walks to the right, behind blue who walks to the left; they meet in frame 30."""
+    return {RED: 60 + 2 * frame_index, BLUE: 180 - 2 * frame_index}
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory):
+    frames = [picture(crossing(index)) for index in range(NUM_CROSSING)]
+    return detect_each(tmp_path_factory.mktemp("crossing") / "frames.mkv", frames)
+
+
+APART = np.array([abs(30 - index) > 1 for index in range(NUM_CROSSING)])  # not as good as one
+
+
+@pytest.mark.parametrize(("person", "who"), [(0, RED), (1, BLUE)])
+def test_two_who_cross_stay_two_and_themselves(crossed, person, who):
+    assert crossed.people == (0, 1)
+    expected = np.array([crossing(index)[who] for index in range(NUM_CROSSING)])
+    nose, score = crossed.of_person(person).joint("nose")
+    assert score[APART].all()
+    np.testing.assert_allclose(nose[APART, 0], expected[APART], atol=1)
+
+
+@pytest.mark.parametrize(("person", "who"), [(0, RED), (1, BLUE)])
+def test_everyone_has_their_own_hands_and_face(crossed, person, who):
+    expected = np.array([crossing(index)[who] for index in range(NUM_CROSSING)])
+    for joint in ("left_hand_wrist", "face_chin", "face_mesh_0"):
+        points, score = crossed.of_person(person).joint(joint)
+        seen = APART & (score > 0)
+        np.testing.assert_allclose(points[seen, 0], expected[seen], atol=6)
+        # Where the blocks touch, 24 px apart, more is seen of blue, who is in front.
+        touching = np.array([4 * abs(30 - index) <= WIDTH for index in range(NUM_CROSSING)])
+        np.testing.assert_array_equal(score[APART] == 0, touching[APART] & (who == RED))
+
+
+@pytest.mark.parametrize("person", [0, 1])
+def test_everyone_has_a_detector_of_their_own_and_a_warm_up(crossed, person):
+    _, score = crossed.of_person(person).joint("face_mesh_0")
+    seen = np.round(100 * score[:24]).tolist()
+    assert seen == [*range(1, 18), *range(4, 11)]
+
+
+def test_the_label_names_both_detectors(crossed):
+    assert crossed.detector == "single, each person by bodies"
+    assert crossed.skeleton == ONE_GROUP_MORE
+
+
+def test_the_number_of_workers_changes_nothing(crossed, tmp_path):
+    frames = [picture(crossing(index)) for index in range(NUM_CROSSING)]
+    again = detect_each(tmp_path / "frames.mkv", frames, num_workers=2)
+    for name in ("frame_index", "person", "points", "score"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(crossed, name))
+
+
+def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path):
+    frames = [picture({BLUE: 20 + index // 4}) for index in range(25)]
+    found = detect_each(tmp_path / "frames.mkv", frames)
+    alone = detect_each(tmp_path / "frames.mkv", frames, detector=DETECTORS["detector"])
+    assert found.detector == alone.detector == "single"
+    np.testing.assert_array_equal(found.points, alone.points)
+    np.testing.assert_array_equal(found.frame_index, np.arange(25))
+
+
+def test_an_empty_room_has_nobody(tmp_path):
+    assert detect_each(tmp_path / "frames.mkv", [picture({})] * 12).people == ()
+
+
+def test_each_row_has_a_crop_around_its_own_person(crossed):
+    crops = crop_boxes(crossed)
+    for row, (frame_index, person) in enumerate(
+        zip(crossed.frame_index, crossed.person, strict=True)
+    ):
+        x = crossing(int(frame_index))[(RED, BLUE)[person]]
+        assert crops[row, 0] <= x - WIDTH / 2
+        assert crops[row, 2] >= x + WIDTH / 2
+
+
+@pytest.mark.slow
+def test_two_astronauts_have_a_face_each(tmp_path):
+    one = skimage.data.astronaut()[::2, ::2]
+    frames = [
+        np.concatenate([one, np.roll(one[:, ::-1], shift, axis=1)], axis=1) for shift in range(12)
+    ]
+    body_detector = TasksConfig(
+        model="wheel",
+        max_people=3,
+        min_detection_confidence=0.3,
+        min_presence_confidence=0.5,
+        min_visibility=0.3,
+    )
+    detectors = {"detector": default_detector(), "body_detector": body_detector}
+    found = detect_each(tmp_path / "frames.mkv", frames, **detectors)
+    assert found.people == (0, 1)
+    left, right = (found.of_person(person) for person in found.people)
+    chin, score = left.joint("face_chin")
+    assert score.all()
+    np.testing.assert_allclose(chin, np.tile([110, 92], (12, 1)), atol=6)
+    chin, score = right.joint("face_chin")
+    assert score.all()
+    np.testing.assert_allclose(chin[:, 0], 512 - 110 + np.arange(12), atol=6)

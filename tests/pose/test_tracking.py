@@ -1,5 +1,6 @@
 """Tracks follow people: through gaps and crossings, never two in one, in no order but their own."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -7,19 +8,281 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.keypoints import People
-from motiontransfer.pose.tracking import NOBODY, track_people
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.tracking import (
+    UNASSIGNED,
+    Tracklet,
+    coincident_share,
+    displacement,
+    find_tracklets,
+    link_tracklets,
+    measure_bodies,
+    pose_distance,
+    track_people,
+)
+from motiontransfer.skeleton import HOLISTIC, mirrored
 from tests.pose.walkers import frame_of, walker
 
-SIZE = (256, 256)
+IMAGE_SIZE = (256, 256)
+SIZE = 111.8  # px, of a walker of height 100: the diagonal of 36 by 106
+OTHER_SIDE = [HOLISTIC.index(mirrored(name)) for name in HOLISTIC.joints]
+
+
+def bodies_of(*walkers, image_size=IMAGE_SIZE):
+    return measure_bodies(frame_of(*walkers), skeleton=HOLISTIC, image_size=image_size)
+
+
+def body_of(*args, **kwargs):
+    (body,) = bodies_of(walker(*args, **kwargs))
+    return body
+
+
+def test_bodies_are_measured_from_left_to_right():
+    bodies = bodies_of(walker(150), walker(50, height=80))
+    assert [body.row for body in bodies] == [1, 0]
+    body = bodies[1]
+    assert body.centre == pytest.approx([150, 131], abs=0.01)  # between shoulders and hips
+    assert body.box == pytest.approx(np.array([[132, 97], [168, 203]]), abs=0.01)
+    assert body.size == pytest.approx(np.hypot(36, 106), abs=0.01)
+    assert body.mean_score == pytest.approx(0.9)
+
+
+def test_people_without_a_joint_of_the_body_are_left_out():
+    hand = np.zeros_like(walker(50))
+    hand[HOLISTIC.slice("left_hand")] = 1
+    assert [body.row for body in bodies_of(hand, walker(50))] == [1]
+    assert bodies_of() == []
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(-40, 40), st.floats(-40, 40), st.floats(0.3, 3))
+def test_pose_distance_is_the_displacement_in_sizes(dx, dy, scale):
+    here, there = body_of(100, height=100 * scale), body_of(100 + dx, 200 + dy, 100 * scale)
+    assert pose_distance(here, there) == pytest.approx(np.hypot(dx, dy) / here.size, abs=1e-4)
+    assert displacement(here, there) == pytest.approx([dx, dy], abs=1e-3)
+    assert pose_distance(here.shifted(np.array([dx, dy])), there) == pytest.approx(0, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(-20, 20), st.floats(0, 3), st.integers(0, 99))
+def test_comparisons_ignore_swapped_sides(dx, jitter, seed):
+    first = body_of(100)
+    found = walker(100 + dx, jitter=jitter, seed=seed)
+    (second,), (swapped,) = bodies_of(found), bodies_of(found[OTHER_SIDE])
+    assert pose_distance(first, swapped) == pytest.approx(pose_distance(first, second))
+    assert displacement(first, swapped) == pytest.approx(displacement(first, second))
+    assert coincident_share(first, swapped) == coincident_share(first, second)
+    assert swapped.centre == pytest.approx(second.centre)
+
+
+def test_only_joints_that_both_have_are_compared():
+    below = [name for name in HOLISTIC.joints if "hip" in name or "knee" in name or "ankle" in name]
+    assert pose_distance(body_of(100), body_of(100, without=below)) == 0
+    assert pose_distance(body_of(100), body_of(110, without=below)) > 0.05
+
+
+def test_with_too_few_joints_in_common_boxes_are_compared():
+    legs = ("left_ankle", "right_ankle", "left_knee", "right_knee")
+    upper = body_of(100, without=[n for n in HOLISTIC.joints if n in legs or "heel" in n])
+    lower = body_of(100, without=[n for n in HOLISTIC.joints if n not in legs])
+    corners = np.linalg.norm(upper.box - lower.box, axis=1).mean()
+    assert pose_distance(upper, lower) == pytest.approx(corners / upper.size)
+
+
+def test_joints_coincide_within_a_twentieth_of_the_size():
+    body = body_of(100)
+    assert coincident_share(body, body) == 1
+    assert coincident_share(body, body_of(100 + 0.049 * body.size)) == 1
+    assert coincident_share(body, body_of(100, 200 + 0.06 * body.size)) < 0.5
+    half = body.points.copy()
+    half[:, ::2] += 50
+    assert coincident_share(body, replace(body, points=half)) == pytest.approx(16 / 33)
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"), [((135,), True), ((140,), False), ((100, 90), False)]
+)
+def test_boxes_overlap_where_they_have_an_area_in_common(place, expected):
+    assert body_of(100).overlaps(body_of(*place)) == expected
+
+
+def tracklets_of(frames, rate=25):
+    return find_tracklets([bodies_of(*people) for people in frames], frame_rate=Fraction(rate))
+
+
+def test_a_walk_is_one_tracklet_with_its_velocity():
+    (walk,) = tracklets_of([[walker(50 + 2 * i, 200 - i)] for i in range(12)])
+    assert (walk.start, walk.end, len(walk.bodies)) == (0, 11, 12)
+    assert walk.velocity == pytest.approx([2, -1], abs=0.01)
+    predicted = walk.predicted(14)
+    assert predicted.centre == pytest.approx(walk.bodies[-1].centre + 3 * walk.velocity)
+
+
+JUMP, ALONE, BESIDE = 0.1 * SIZE, [walker(50)], [walker(50), walker(80)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "num_tracklets"),
+    [
+        # a fifth of a second may be missed
+        *(([*[ALONE] * 5, *[[]] * 0, *[ALONE] * 5], 1), ([*[ALONE] * 5, *[[]] * 5, ALONE], 1)),
+        ([*[ALONE] * 5, *[[]] * 6, ALONE], 2),
+        # 3 sizes a second, a frame is 0.04 s, and detectors are exact to 0.03 sizes
+        ([*[ALONE] * 5, [walker(50 + 0.14 * SIZE)]], 1),
+        ([*[ALONE] * 5, [walker(50 + 0.16 * SIZE)]], 2),
+        # a quarter of that where people overlap
+        ([*[BESIDE] * 5, [walker(50 - 0.05 * SIZE), walker(80)]], 2),
+        ([*[BESIDE] * 5, [walker(50 - 0.07 * SIZE), walker(80)]], 3),
+        # one who was lost next to another may still be there
+        ([*[BESIDE] * 5, *[[walker(80)]] * 20, [walker(80 - JUMP)]], 3),
+        ([*[[walker(80)]] * 20, [walker(80 - JUMP)]], 1),
+        # a new one is a crowd too
+        ([*[ALONE] * 5, [walker(50 - JUMP)]], 1),
+        ([*[ALONE] * 5, [walker(50 - JUMP), walker(80)]], 3),
+    ],
+)
+def test_a_tracklet_ends_where_association_is_in_doubt(frames, num_tracklets):
+    assert len(tracklets_of(frames)) == num_tracklets
+
+
+def test_velocity_of_a_jump_back_and_forth_is_no_crowd():
+    """Too fast once, and at the same place, the person is still alone."""
+    away = 50 + 0.2 * SIZE
+    fast = [[walker(50)], *[[walker(away + 0.1 * SIZE * (i % 2))] for i in range(8)]]
+    first, second = tracklets_of(fast)
+    assert first.frames_in_crowd == second.frames_in_crowd == 0
+
+
+def test_assignment_is_of_least_total_distance():
+    """The one on the right is as near to the other's place; both are followed all the same."""
+    frames = [[walker(100), walker(106, 150)], [walker(103), walker(109, 150)]]
+    first, second = tracklets_of(frames)
+    assert [body.row for body in first.bodies] == [0, 0]
+    assert [body.row for body in second.bodies] == [1, 1]
+
+
+@pytest.mark.parametrize("other", [97, 103])
+def test_of_duplicates_the_one_near_the_prediction_is_kept(other):
+    (one,) = tracklets_of([*[[walker(100)]] * 5, [walker(other), walker(100)]])
+    assert [body.row for body in one.bodies] == [0, 0, 0, 0, 0, 1]
+
+
+def test_of_new_duplicates_the_one_with_the_higher_score_is_kept():
+    (one,) = tracklets_of([[walker(100) * [1, 1, 0.5], walker(101)]])
+    assert one.bodies[0].row == 1
+
+
+@pytest.mark.parametrize(("rate", "frames"), [(10, 2), (25, 5), (60, 12)])
+def test_short_is_below_a_fifth_of_a_second_or_half_of_one_in_a_crowd(rate, frames):
+    def is_short(num_frames, *others):
+        person, *_ = tracklets_of([[walker(50), *others]] * num_frames, rate)
+        return person.is_short(Fraction(rate))
+
+    assert is_short(frames - 1)
+    assert not is_short(frames)
+    assert not is_short(frames, walker(150))
+    assert is_short(-(-rate // 2) - 1, walker(80))
+    assert not is_short(-(-rate // 2), walker(80))
+
+
+def test_frames_with_others_in_the_same_place_are_counted():
+    frames = [*[[walker(50), walker(150)]] * 3, *[BESIDE] * 2]
+    assert tracklets_of(frames)[0].frames_in_crowd == 2
+
+
+def piece(start, stop, x, velocity=0.0, *, height=100.0, in_crowd=False):
+    """A tracklet of someone who is at x in frame `start` and walks."""
+    tracklet = Tracklet()
+    for index in range(start, stop):
+        people = walker(x + velocity * (index - start), height=height)
+        (body,) = bodies_of(people, image_size=(1000, 1000))
+        tracklet.add(index, body, in_crowd=in_crowd)
+    return tracklet
+
+
+# Pieces as arguments of `piece`, and which of them are linked.
+LINKS = {
+    "constant velocity": ([(0, 20, 100, 2.0), (30, 50, 160, 2.0)], [[0, 1]]),
+    # 11 frames are 0.44 s: 0.1 + 0.6 * 0.44 sizes
+    "within reach": ([(0, 20, 100, 2.0), (30, 50, 160 + 0.31 * SIZE, 2.0)], [[0, 1]]),
+    "out of reach": ([(0, 20, 100, 2.0), (30, 50, 160 + 0.37 * SIZE, 2.0)], [[0], [1]]),
+    # slowing down behind someone gets half as far as going on
+    "slowed down": ([(0, 20, 100, 8.0), (30, 50, 252 + 11 * 4, 0.0)], [[0, 1]]),
+    "too far for that": ([(0, 20, 100, 8.0), (30, 50, 252 + 11 * 8, 0.0)], [[0], [1]]),
+    "turned back alone": ([(0, 20, 100, 2.0), (30, 50, 138, -2.0)], [[0, 1]]),
+    # the third would go on the first a little better than on the second
+    "no piece is skipped": ([(0, 20, 100), (25, 31, 103), (36, 60, 100)], [[0, 1, 2]]),
+    "nor in a shorter gap": ([(0, 20, 100), (25, 31, 103), (33, 60, 100)], [[0, 1, 2]]),
+    "two ends, one start": ([(0, 20, 100), (0, 20, 130), (25, 40, 115)], [[0], [1], [2]]),
+    "one end is clearer": ([(0, 20, 100), (0, 20, 130), (25, 40, 102)], [[0, 2], [1]]),
+    "one end, two starts": ([(0, 20, 115), (25, 40, 100), (25, 40, 130)], [[0], [1], [2]]),
+    "twice as near": (
+        [(0, 20, 100), (0, 20, 100 + 0.15 * SIZE), (22, 40, 100 + 0.045 * SIZE)],
+        [[0, 2], [1]],
+    ),
+    "not twice as near": (
+        [(0, 20, 100), (0, 20, 100 + 0.15 * SIZE), (22, 40, 100 + 0.06 * SIZE)],
+        [[0], [1], [2]],
+    ),
+    "a rival that": (
+        [(0, 20, 100), (0, 20, 100 + 0.15 * SIZE), (22, 40, 100 + 0.09 * SIZE)],
+        [[0], [1], [2]],
+    ),
+    "is linked elsewhere": (
+        [(0, 20, 100), (0, 20, 100 + 0.15 * SIZE), (22, 40, 100), (22, 40, 100 + 0.09 * SIZE)],
+        [[0, 2], [1, 3]],
+    ),
+    "a later rival": ([(0, 20, 100), (22, 30, 122), (50, 70, 111)], [[0], [1], [2]]),
+    "that can be the same": ([(0, 20, 100), (22, 30, 102), (50, 70, 111)], [[0, 1, 2]]),
+    "a short gap": (
+        [(0, 20, 100), (0, 20, 110), (25, 40, 100), (25, 40, 110)],
+        [[0, 2], [1, 3]],
+    ),
+    "a long gap": (
+        [(0, 20, 100), (0, 20, 110), (50, 70, 100), (50, 70, 110)],
+        [[0], [1], [2], [3]],
+    ),
+    "still seen, no rival": ([(0, 20, 100), (0, 60, 104), (30, 60, 100)], [[0, 2], [1]]),
+    "two who pass": (
+        [(0, 20, 100, 3.0), (0, 20, 214, -3.0), (30, 50, 124, -3.0), (30, 50, 190, 3.0)],
+        [[0, 3], [1, 2]],
+    ),
+    "order of tracks": ([(0, 10, 100), (0, 30, 400), (15, 30, 100)], [[0, 2], [1]]),
+}
+
+
+def linked(*pieces):
+    """Indices of the pieces of each track."""
+    tracks = link_tracklets(pieces, frame_rate=Fraction(25))
+    return [[pieces.index(part) for part in track] for track in tracks]
+
+
+@pytest.mark.parametrize(("pieces", "tracks"), LINKS.values(), ids=LINKS)
+def test_tracklets_are_linked_where_it_is_clear(pieces, tracks):
+    assert linked(*(piece(*arguments) for arguments in pieces)) == tracks
+
+
+@pytest.mark.parametrize(("height", "tracks"), [(158, 1), (162, 2)])
+def test_someone_who_has_grown_too_much_is_another_person(height, tracks):
+    assert len(linked(piece(0, 20, 100), piece(40, 60, 100, height=height))) == tracks
+
+
+@pytest.mark.parametrize(("length", "in_crowd"), [(5, False), (13, True)])
+def test_a_short_tracklet_is_linked_to_nothing(length, in_crowd):
+    """A fifth of a second, or half a second in a crowd."""
+
+    def with_piece_of(length):
+        between = piece(22, 22 + length, 100, in_crowd=in_crowd)
+        return linked(piece(0, 20, 100), between, piece(40, 60, 100))
+
+    assert with_piece_of(length) == [[0, 1, 2]]
+    assert with_piece_of(length - 1) == [[0, 2], [1]]
 
 
 def track(frames, rate=25):
     people = [frame_of(*walkers) for walkers in frames]
     return [
         numbers.tolist()
-        for numbers in track_people(people, frame_rate=Fraction(rate), image_size=SIZE)
+        for numbers in track_people(people, frame_rate=Fraction(rate), image_size=IMAGE_SIZE)
     ]
 
 
@@ -61,12 +324,12 @@ def test_clips_without_people_have_no_tracks():
 @pytest.mark.parametrize("speed", [1.0, 2.0, 4.0])
 def test_two_who_pass_are_followed_while_both_are_found(speed):
     for index, numbers in enumerate(track(crossing(60, speed=speed))):
-        assert numbers in ([0, 1], [0, NOBODY], [NOBODY, 1]), index
+        assert numbers in ([0, 1], [0, UNASSIGNED], [UNASSIGNED, 1]), index
 
 
 @pytest.mark.parametrize("hidden", [10, 25, 35])
 @pytest.mark.parametrize("speed", [1.5, 3.0])
-def test_who_passes_behind_the_other_keeps_their_number(hidden, speed):
+def test_someone_who_passes_behind_another_keeps_their_number(hidden, speed):
     num_frames = 80
     middle = range((num_frames - hidden) // 2, (num_frames + hidden) // 2)
     numbers = track(crossing(num_frames, speed=speed, hidden=middle))
@@ -97,31 +360,31 @@ def test_a_gap_is_bridged_up_to_a_second_and_a_half():
 
 
 @pytest.mark.parametrize("rate", [10, 25, 60])
-def test_who_jumps_farther_than_a_person_can_is_someone_else(rate):
+def test_a_jump_farther_than_a_person_can_begins_a_new_track(rate):
     there = [[walker(60)]] * rate
     assert track([*there, *[[walker(64)]] * rate], rate)[-1] == [0]
     assert track([*there, *[[walker(180)]] * rate], rate)[-1] == [1]
 
 
-def test_who_comes_back_much_taller_is_someone_else():
+def test_coming_back_much_taller_begins_a_new_track():
     short, tall = walker(128, height=60), walker(128, height=110)
     assert track([*[[short]] * 20, *[[tall]] * 20])[-1] == [1]
 
 
-def test_of_two_detections_of_one_person_one_is_nobody():
+def test_a_duplicate_detection_is_unassigned():
     first = [[walker(100), walker(180)]] * 10
     doubled = [[walker(103, jitter=1), walker(100), walker(180)]] * 10
-    assert track([*first, *doubled])[10:] == [[NOBODY, 0, 1]] * 10
+    assert track([*first, *doubled])[10:] == [[UNASSIGNED, 0, 1]] * 10
 
 
-def test_a_mixture_of_two_people_for_a_moment_is_nobody():
+def test_a_short_mixture_of_two_people_is_unassigned():
     one, other, mixture = walker(100), walker(125), walker(112)
     numbers = track([*[[one, other]] * 10, *[[one, mixture]] * 3, *[[one, other]] * 10])
-    assert numbers[10:13] == [[0, NOBODY]] * 3
+    assert numbers[10:13] == [[0, UNASSIGNED]] * 3
     assert numbers[13:] == [[0, 1]] * 10
 
 
-def test_a_moment_is_a_track_while_nobody_else_is_followed():
+def test_a_short_track_counts_while_there_is_no_other():
     assert track([[walker(50)], [], [], [], [], *[[walker(200)]] * 9]) == [
         [0],
         *[[]] * 4,
@@ -132,23 +395,15 @@ def test_a_moment_is_a_track_while_nobody_else_is_followed():
 def test_swapped_sides_do_not_break_a_track():
     frames = []
     for index in range(20):
-        points, score = walker(60 + 2 * index)
-        left, right = (
-            [HOLISTIC.index(n) for n in HOLISTIC.joints[:33] if n.startswith(side)]
-            for side in ("left", "right")
-        )
-        if index in (5, 6, 11):
-            points = points.copy()
-            points[left + right] = points[right + left]
-        frames.append([(points, score)])
+        person = walker(60 + 2 * index)
+        frames.append([person[OTHER_SIDE] if index in (5, 6, 11) else person])
     assert track(frames) == [[0]] * 20
 
 
 def test_hands_and_face_do_not_matter():
-    points, score = walker(50)
-    waving, shown = points.copy(), score.copy()
-    waving[33:], shown[33:] = (200, 20), 1
-    assert track([[(points, score)], [(waving, shown)]] * 5) == [[0]] * 10
+    waving = walker(50)
+    waving[33:] = (200, 20, 1)
+    assert track([[walker(50)], [waving]] * 5) == [[0]] * 10
 
 
 @settings(deadline=None, max_examples=15)
@@ -178,9 +433,9 @@ def test_whatever_is_found_no_two_in_a_frame_are_one_person(frames, rate):
     numbers = track([[walker(*place) for place in people] for people in frames], rate)
     assert [len(n) for n in numbers] == [len(people) for people in frames]
     for of_frame in numbers:
-        people = [number for number in of_frame if number != NOBODY]
+        people = [number for number in of_frame if number != UNASSIGNED]
         assert len(set(people)) == len(people)
-    every = sorted({number for of_frame in numbers for number in of_frame} - {NOBODY})
+    every = sorted({number for of_frame in numbers for number in of_frame} - {UNASSIGNED})
     assert every == list(range(len(every)))
     firsts = [next(i for i, n in enumerate(numbers) if track in n) for track in every]
     assert firsts == sorted(firsts)
@@ -188,7 +443,6 @@ def test_whatever_is_found_no_two_in_a_frame_are_one_person(frames, rate):
 
 def test_points_are_not_modified():
     people = [frame_of(walker(50), walker(51)) for _ in range(6)]
-    before = [People(points=p.points.copy(), score=p.score.copy()) for p in people]
-    track_people(people, frame_rate=Fraction(25), image_size=SIZE)
-    for p, b in zip(people, before, strict=True):
-        np.testing.assert_array_equal(p.points, b.points)
+    before = np.stack(people)
+    track_people(people, frame_rate=Fraction(25), image_size=IMAGE_SIZE)
+    np.testing.assert_array_equal(people, before)

@@ -1,8 +1,10 @@
-"""People who walk through a frame as detectors would find them: the body's joints, nothing else."""
+"""Multi-person detections drawn in code: people who walk, the body's joints only."""
+
+from fractions import Fraction
 
 import numpy as np
 
-from motiontransfer.keypoints import People, nobody
+from motiontransfer.keypoints import Detections
 from motiontransfer.skeleton import HOLISTIC
 
 # (x, y) in heights of the body, from the middle of the ankles; y upward. Left is on the image's
@@ -28,30 +30,47 @@ _LEFT = {
 
 
 def walker(x, y=200.0, height=100.0, *, jitter=0.0, without=(), seed=0):
-    """(points, score) of someone whose ankles are at x, y.
+    """x, y, score of each joint of someone whose ankles are at x, y.
 
     Args:
         jitter: standard deviation of a detector's error, px.
         without: joints that are missing.
     """
-    points = np.zeros((len(HOLISTIC.joints), 2), np.float32)
-    score = np.zeros(len(HOLISTIC.joints), np.float32)
+    joints = np.zeros((len(HOLISTIC.joints), 3), np.float32)
     offsets = {"nose": (0.0, 1.0)}
     for name, (right, up) in _LEFT.items():
         offsets |= {f"left_{name}": (right, up), f"right_{name}": (-right, up)}
     noise = np.random.default_rng(seed).normal(0, jitter, (len(offsets), 2))
-    for (name, (right, up)), error in zip(offsets.items(), noise, strict=True):
+    for (name, (right, up)), (dx, dy) in zip(offsets.items(), noise, strict=True):
         if name not in without:
-            points[HOLISTIC.index(name)] = np.array([x + right * height, y - up * height]) + error
-            score[HOLISTIC.index(name)] = 0.9
-    return points, score
+            place = (x + right * height + dx, y - up * height + dy, 0.9)
+            joints[HOLISTIC.index(name)] = place
+    return joints
 
 
 def frame_of(*walkers):
     """Everyone in one frame, in this order."""
-    if not walkers:
-        return nobody(len(HOLISTIC.joints))
-    return People(
-        points=np.stack([points for points, _ in walkers]),
-        score=np.stack([score for _, score in walkers]),
+    joints = np.array(walkers, np.float32)
+    return joints.reshape(len(walkers), len(HOLISTIC.joints), 3)
+
+
+def detections_of(tracks, *, num_frames, frame_rate=25, image_size=(256, 256)):
+    """Everyone in a clip.
+
+    Args:
+        tracks: for each track number, its frames and a function from the frame to `walker`'s
+            arguments, or those arguments.
+    """
+    people, numbers = [[] for _ in range(num_frames)], [[] for _ in range(num_frames)]
+    for track, (frames, place) in tracks.items():
+        for index in frames:
+            people[index].append(walker(*(place(index) if callable(place) else place)))
+            numbers[index].append(track)
+    return Detections.from_frames(
+        [frame_of(*found) for found in people],
+        [np.array(found, np.int32) for found in numbers],
+        skeleton=HOLISTIC,
+        image_size=image_size,
+        frame_rate=Fraction(frame_rate),
+        detector="drawn",
     )

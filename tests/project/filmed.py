@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from motiontransfer.keypoints import People
 from motiontransfer.video.frame_store import FrameWriter
 from tests.pose.whole_person import SIZE, person
 
@@ -68,11 +67,8 @@ def eyes(*centres):
 
 def _people(centres, size):
     found = [person([centre]) for centre in centres]
-    points = np.concatenate([it.points for it in found]) if found else np.zeros((0, 1, 2))
-    score = np.concatenate([it.score for it in found]) if found else np.zeros((0, 1))
-    inside = ((points >= 0) & (points < np.array(size[::-1]))).all(axis=2)
-    points, score = np.where(inside[..., None], points, 0), np.where(inside, score, 0)
-    if not found:
-        joints = len(person().skeleton.joints)
-        points, score = np.zeros((0, joints, 2)), np.zeros((0, joints))
-    return People(points=points.astype(np.float32), score=score.astype(np.float32))
+    joints = len(person().skeleton.joints)
+    people = np.array([np.dstack([it.points, it.score])[0] for it in found], np.float32)
+    people = people.reshape(-1, joints, 3)
+    inside = ((people[..., :2] >= 0) & (people[..., :2] < np.array(size[::-1]))).all(axis=2)
+    return np.where(inside[..., None], people, np.float32(0))

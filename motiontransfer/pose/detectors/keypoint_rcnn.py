@@ -18,7 +18,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import ParamsError, WeightsError
 from motiontransfer.keypoints import People
-from motiontransfer.skeleton import COCO_17, HOLISTIC, Skeleton, moved
+from motiontransfer.skeleton import COCO_17, HOLISTIC, Skeleton, remap_joints
 from motiontransfer.video.tensors import frames_to_tensor
 
 OFFICIAL_WEIGHTS = "coco_v1"
@@ -145,14 +145,9 @@ class KeypointRcnnDetector:
         height, width = image_size
         inside = ((points >= 0) & (points < (width, height))).all(axis=2)
         kept = inside & (score >= config.min_visibility)
-        points, score = moved(
-            np.where(kept[..., None], points, np.float32(0)),
-            np.where(kept, score, np.float32(0)),
-            source=COCO_17,
-            target=HOLISTIC.joints,
-        )
-        seen = score.any(axis=1)
-        return People(points=points[seen], score=score[seen])
+        joints = np.where(kept, np.stack([*points.transpose(2, 0, 1), score]), np.float32(0))
+        people = remap_joints(joints.transpose(1, 2, 0), source=COCO_17, target=HOLISTIC.joints)
+        return people[people[..., 2].any(axis=1)]
 
 
 def joint_confidence(

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from mediapipe.python.solutions.holistic import Holistic
 
-from motiontransfer.keypoints import People, nobody
+from motiontransfer.keypoints import People
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 
 _MIDLINE = {
@@ -135,54 +135,59 @@ class HolisticDetector:
 
     def _person(self, frame: UInt8[np.ndarray, "height width 3"]) -> People:
         found: Any = self._graph.process(np.ascontiguousarray(frame))
-        skeleton = self._skeleton
-        points = np.zeros((len(skeleton.joints), 2), np.float32)
-        score = np.zeros(len(skeleton.joints), np.float32)
-        if found.pose_landmarks:
-            body = skeleton.slice("body")
-            points[body], visibility = _unpack(found.pose_landmarks)
-            score[body] = np.where(visibility >= self._min_visibility, visibility, 0)
-        for group in ("left_hand", "right_hand"):
-            landmarks = getattr(found, f"{group}_landmarks")
-            if landmarks:  # hands and face come without a score per joint
-                points[skeleton.slice(group)], _ = _unpack(landmarks)
-                score[skeleton.slice(group)] = 1
-        if found.face_landmarks:
-            mesh, _ = _unpack(found.face_landmarks)
-            for group, names in skeleton.groups:
-                if group in ("face", "face_mesh"):
-                    points[skeleton.slice(group)] = mesh[[VERTEX_OF_JOINT[name] for name in names]]
-                    score[skeleton.slice(group)] = 1
-        points, score = without_outsiders(
-            points, score, image_size=(frame.shape[0], frame.shape[1])
+        person = {
+            group: unpack(landmarks.landmark)
+            for group in ("pose", "left_hand", "right_hand", "face")
+            if (landmarks := getattr(found, f"{group}_landmarks"))
+        }
+        return people_in_pixels(
+            [person] if person else [],
+            skeleton=self._skeleton,
+            min_visibility=self._min_visibility,
+            image_size=(frame.shape[0], frame.shape[1]),
         )
-        if not score.any():
-            return nobody(len(skeleton.joints))
-        return People(points=points[None], score=score[None])
 
 
-def _unpack(
-    landmarks: Any,  # noqa: ANN401 - a protobuf message without type hints
-) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
-    values = [(point.x, point.y, point.visibility) for point in landmarks.landmark]
-    array = np.array(values, np.float32)
-    return array[:, :2], array[:, 2]
+Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
+"""Of one person, by MediaPipe's name (`pose`, `left_hand`, `right_hand`, `face`) and in its order:
+x, y as fractions of the image, visibility."""
 
 
-def without_outsiders(
-    points: Float32[np.ndarray, "joints 2"],
-    score: Float32[np.ndarray, " joints"],
+def unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
+    """MediaPipe's landmark objects as an array."""
+    return np.array([(point.x, point.y, point.visibility) for point in landmarks], np.float32)
+
+
+def people_in_pixels(
+    people: Sequence[Landmarks],
     *,
+    skeleton: Skeleton,
+    min_visibility: float,
     image_size: tuple[int, int],
-) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
-    """Scale fractions of the image to pixels; what lies outside is a guess: make it missing."""
+) -> People:
+    """Landmarks as joints of the skeleton; someone without any joint is left out.
+
+    Body joints below the minimum visibility, and joints outside the image, are missing: MediaPipe
+    extrapolates them. Hands and face come without a score per joint: it is 1.
+    """
+    joints = np.zeros((len(people), len(skeleton.joints), 3), np.float32)
+    for row, landmarks in zip(joints, people, strict=True):
+        for group, names in skeleton.groups:
+            source = {"body": "pose", "face_mesh": "face"}.get(group, group)
+            if source in landmarks:
+                vertices = [VERTEX_OF_JOINT[name] for name in names] if source == "face" else ...
+                row[skeleton.slice(group)] = landmarks[source][vertices]
+                if source != "pose":
+                    row[skeleton.slice(group), 2] = 1
+    body = joints[:, skeleton.slice("body")]
+    body[body[..., 2] < min_visibility] = 0
     height, width = image_size
-    inside = ((points >= 0) & (points < 1)).all(axis=1) & (score > 0)
-    pixels = points * np.array([width, height], np.float32)
-    return (
-        np.where(inside[:, None], pixels, np.float32(0)),
-        np.where(inside, np.clip(score, 0, 1), np.float32(0)),
-    )
+    points, score = joints[..., :2], joints[..., 2]
+    inside = ((points >= 0) & (points < 1)).all(axis=2) & (score > 0)
+    pixels = joints * np.array([width, height, 1], np.float32)
+    pixels[..., 2] = np.clip(score, 0, 1)
+    found = np.where(inside[..., None], pixels, np.float32(0))
+    return found[inside.any(axis=1)]
 
 
 @contextmanager

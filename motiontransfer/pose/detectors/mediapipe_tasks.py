@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import flatbuffers
 import mediapipe
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from mediapipe.python import packet_creator, packet_getter
 from mediapipe.python._framework_bindings.task_runner import TaskRunner  # ty: ignore[import-not-found]
 from mediapipe.tasks.metadata import metadata_schema_py_generated as tasks_schema
@@ -22,13 +22,14 @@ from mediapipe.tasks.python.core.task_info import TaskInfo
 
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.keypoints import People, nobody
+from motiontransfer.keypoints import People
 from motiontransfer.pose.detectors.mediapipe_holistic import (
-    VERTEX_OF_JOINT,
+    Landmarks,
     native_stderr_hidden,
-    without_outsiders,
+    people_in_pixels,
+    unpack,
 )
-from motiontransfer.skeleton import FACE_JOINTS, HOLISTIC, Skeleton
+from motiontransfer.skeleton import HOLISTIC, Skeleton
 
 WHEEL = "wheel"
 """The model that needs no file: a bundle made of the networks in MediaPipe's own package."""
@@ -260,11 +261,6 @@ class TasksConfig:
                 yield TasksDetector(graph, min_visibility=self.min_visibility)
 
 
-Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
-"""Of one person, by joint group, in MediaPipe's order: x, y as fractions of the image, visibility.
-"""
-
-
 @runtime_checkable
 class LandmarkGraph(Protocol):
     """A running MediaPipe graph."""
@@ -294,19 +290,11 @@ class TasksDetector:
         image = mediapipe.Image(
             image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame)
         )
-        found = [
-            without_outsiders(
-                *_holistic_joints(landmarks, min_visibility=self._min_visibility),
-                image_size=(frame.shape[0], frame.shape[1]),
-            )
-            for landmarks in self._graph.people(image)
-        ]
-        found = [(points, score) for points, score in found if score.any()]
-        if not found:
-            return nobody(len(HOLISTIC.joints))
-        return People(
-            points=np.stack([points for points, _ in found]),
-            score=np.stack([score for _, score in found]),
+        return people_in_pixels(
+            self._graph.people(image),
+            skeleton=HOLISTIC,
+            min_visibility=self._min_visibility,
+            image_size=(frame.shape[0], frame.shape[1]),
         )
 
 
@@ -325,7 +313,7 @@ class _PoseGraph:
         )
 
     def people(self, image: mediapipe.Image) -> list[Landmarks]:
-        return [{"body": _unpack(person)} for person in self._task.detect(image).pose_landmarks]
+        return [{"pose": unpack(person)} for person in self._task.detect(image).pose_landmarks]
 
     def close(self) -> None:
         self._task.close()
@@ -361,31 +349,8 @@ class _HolisticGraph:
         for stream in self._STREAMS:
             if not packets[stream].is_empty():
                 found: Any = packet_getter.get_proto(packets[stream])
-                person["body" if stream == "pose" else stream] = _unpack(found.landmark)
+                person[stream] = unpack(found.landmark)
         return [person] if person else []
 
     def close(self) -> None:
         self._runner.close()
-
-
-def _unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
-    return np.array([(point.x, point.y, point.visibility) for point in landmarks], np.float32)
-
-
-def _holistic_joints(
-    landmarks: Landmarks, *, min_visibility: float
-) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, " joints"]]:
-    """Points as fractions of the image, and scores, of one person's joints."""
-    points = np.zeros((len(HOLISTIC.joints), 2), np.float32)
-    score = np.zeros(len(HOLISTIC.joints), np.float32)
-    for group, values in landmarks.items():
-        joints = HOLISTIC.slice(group)
-        if group == "body":
-            points[joints], visibility = values[:, :2], values[:, 2]
-            score[joints] = np.where(visibility >= min_visibility, visibility, 0)
-        else:  # hands and face come without a score per joint
-            chosen = (
-                [VERTEX_OF_JOINT[name] for name in FACE_JOINTS] if group == "face" else slice(None)
-            )
-            points[joints], score[joints] = values[chosen, :2], 1
-    return points, score

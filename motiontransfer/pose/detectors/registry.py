@@ -13,13 +13,7 @@ from motiontransfer.keypoints import Detections
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Section, load_section
 from motiontransfer.pose.boxes import enclosing_box
-from motiontransfer.pose.detection import (
-    DetectorConfig,
-    Detectors,
-    detect_clip,
-    detect_several,
-    tracked,
-)
+from motiontransfer.pose.detection import DetectorConfig, detect_clip, track_detections
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
 from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
 from motiontransfer.pose.importers import import_people
@@ -32,8 +26,8 @@ DetectorName = Literal[
 _SECTION = "detect_keypoints"
 
 
-class _FinderParams(Section):
-    """What every detector needs to know that looks at frames."""
+class _FrameDetectorParams(Section):
+    """Settings that all detectors of frames share."""
 
     max_people: int = Field(ge=1)
     min_detection_confidence: float = Field(ge=0, le=1)
@@ -41,7 +35,7 @@ class _FinderParams(Section):
     segment_frames: int = Field(ge=1)
 
 
-class HolisticParams(_FinderParams):
+class HolisticParams(_FrameDetectorParams):
     """The section with `mediapipe_holistic`: body, hands and face."""
 
     detector: Literal["mediapipe_holistic"]
@@ -51,7 +45,7 @@ class HolisticParams(_FinderParams):
     warmup_frames: int = Field(ge=0)
 
 
-class TasksParams(_FinderParams):
+class TasksParams(_FrameDetectorParams):
     """The section with `mediapipe_tasks`: bodies, or one person if the model is a holistic one."""
 
     detector: Literal["mediapipe_tasks"]
@@ -59,7 +53,7 @@ class TasksParams(_FinderParams):
     min_tracking_confidence: float = Field(ge=0, le=1)
 
 
-class KeypointRcnnParams(_FinderParams):
+class KeypointRcnnParams(_FrameDetectorParams):
     """The section with `keypointrcnn`: bodies."""
 
     detector: Literal["keypointrcnn"]
@@ -68,7 +62,7 @@ class KeypointRcnnParams(_FinderParams):
 
 
 class ImportParams(Section):
-    """The section with keypoints made elsewhere: nothing is left to be set."""
+    """The section with imported keypoints: nothing is left to be set."""
 
     detector: Literal["openpose_json", "coco_wholebody"]
 
@@ -117,14 +111,14 @@ def load_detector(video: str) -> DetectorParams:
     return _PARAMS_OF[own].model_validate({**known, "detector": own})
 
 
-def detect_as_chosen(
+def detect_keypoints(
     clip: Path, params: DetectorParams, *, video: Path, compute: Compute
 ) -> Detections:
-    """Everyone in a decoded clip, by track.
+    """Multi-person keypoints of a decoded clip, detected or imported, by track.
 
     Args:
         clip: its folder.
-        video: where the clip comes from: for keypoints made elsewhere, the folder that has them.
+        video: where the clip comes from; for imports, the folder of the keypoints.
 
     Raises:
         MissingFileError: the clip, a model or the keypoints to import are not there.
@@ -136,9 +130,16 @@ def detect_as_chosen(
     frames = clip / FRAMES_FILE
     if isinstance(params, ImportParams):
         people = import_people(video, clip, layout=params.detector)
-        return tracked(people, frames, skeleton=HOLISTIC, detector=params.detector)
+        return track_detections(people, frames, skeleton=HOLISTIC, detector=params.detector)
     if isinstance(params, HolisticParams):
-        return _detect_holistic(frames, params, compute=compute)
+        return detect_clip(
+            frames,
+            detector=params.fill(HolisticConfig),
+            body_detector=_tasks(params, model=WHEEL) if params.max_people > 1 else None,
+            segment_frames=params.segment_frames,
+            warmup_frames=params.warmup_frames,
+            compute=compute,
+        )
     if isinstance(params, KeypointRcnnParams):
         config, compute = _keypointrcnn(params, compute)
     else:
@@ -150,26 +151,6 @@ def detect_as_chosen(
         detector=config,
         segment_frames=params.segment_frames,
         warmup_frames=0,  # neither remembers the frames before
-        compute=compute,
-    )
-
-
-def _detect_holistic(frames: Path, params: HolisticParams, *, compute: Compute) -> Detections:
-    """With `max_people: 1` nobody else is looked for."""
-    single = params.fill(HolisticConfig)
-    if params.max_people == 1:
-        return detect_clip(
-            frames,
-            detector=single,
-            segment_frames=params.segment_frames,
-            warmup_frames=params.warmup_frames,
-            compute=compute,
-        )
-    return detect_several(
-        frames,
-        detectors=Detectors(single=single, finder=_tasks(params, model=WHEEL)),
-        segment_frames=params.segment_frames,
-        warmup_frames=params.warmup_frames,
         compute=compute,
     )
 
@@ -192,7 +173,7 @@ def _keypointrcnn(params: KeypointRcnnParams, compute: Compute) -> tuple[Detecto
 
 
 def default_detector() -> HolisticConfig:
-    """The detector for those who ask only where the person is, e.g. to measure a result."""
+    """MediaPipe Holistic with fixed settings, e.g. to measure a result."""
     return HolisticConfig(
         min_detection_confidence=0.5,
         min_tracking_confidence=0.5,
@@ -205,9 +186,9 @@ def default_detector() -> HolisticConfig:
 def person_boxes(
     frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, margin: float = 0.15
 ) -> list[tuple[int, int, int, int] | None]:
-    """Where the person is in each of some unrelated frames; None where nobody is found.
+    """Person box x0, y0, x1, y1 in each of some unrelated frames; None where nobody is found.
 
-    Boxes are x0, y0, x1, y1, half-open and inside the frame.
+    Boxes are half-open and inside the frame.
 
     Args:
         margin: added on each side, as a share of the larger extent of the joints found.
@@ -218,6 +199,6 @@ def person_boxes(
         with config.open() as detector:  # a new one each time: the frames do not follow each other
             (people,) = detector.detect([frame])
         size = (frame.shape[0], frame.shape[1])
-        found = people.points[people.score > 0]
+        found = people[people[..., 2] > 0, :2]
         boxes.append(enclosing_box(found, margin=margin, image_size=size))
     return boxes

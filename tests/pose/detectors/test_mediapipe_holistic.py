@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 import skimage.data
 
-from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden, without_outsiders
+from motiontransfer.pose.detectors.mediapipe_holistic import (
+    FACE_MESH_JOINTS,
+    VERTEX_OF_JOINT,
+    native_stderr_hidden,
+    people_in_pixels,
+)
 from motiontransfer.pose.detectors.registry import default_detector
-from motiontransfer.skeleton import FACE_JOINTS, mirrored
+from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, Skeleton, mirrored
 
 CONFIG = default_detector()
 
@@ -19,7 +24,7 @@ def detect_one(config, picture):
     with config.open() as detector:
         (people,) = detector.detect([picture])
     assert len(people) == 1
-    return people.points[0], people.score[0]
+    return people[0, :, :2], people[0, :, 2]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +103,7 @@ def test_nobody_is_found_on_an_empty_picture():
     with CONFIG.open() as detector:
         found = detector.detect([np.full((64, 48, 3), 127, np.uint8)] * 2)
     assert [len(people) for people in found] == [0, 0]
-    assert found[0].points.shape == (0, len(CONFIG.skeleton.joints), 2)
+    assert found[0].shape == (0, len(CONFIG.skeleton.joints), 3)
 
 
 def test_frames_are_found_in_the_order_in_which_they_are_given(astronaut):
@@ -113,11 +118,14 @@ def test_the_label_names_version_and_model():
 
 
 def test_outsiders_are_missing_and_the_rest_is_in_pixels():
-    points = np.array([[0, 0], [0.5, 0.25], [1, 0.5], [-0.01, 0.5], [0.5, 0.5]], np.float32)
-    score = np.array([0.5, 1.5, 1, 1, 0], np.float32)
-    pixels, scores = without_outsiders(points, score, image_size=(100, 64))
-    assert pixels.tolist() == [[0, 0], [32, 25], [0, 0], [0, 0], [0, 0]]
-    assert scores.tolist() == [0.5, 1, 0, 0, 0]
+    landmarks = [[0, 0, 0.5], [0.5, 0.25, 1.5], [1, 0.5, 1], [-0.01, 0.5, 1], [0.5, 0.5, 0]]
+    (found,) = people_in_pixels(
+        [{"pose": np.array(landmarks, np.float32)}],
+        skeleton=Skeleton(groups=(("body", BODY_JOINTS[:5]),)),
+        min_visibility=0.0,
+        image_size=(100, 64),
+    )
+    assert found.tolist() == [[0, 0, 0.5], [32, 25, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_native_log_lines_are_hidden(capfd):
@@ -138,3 +146,21 @@ def test_mediapipe_runs_in_silence(astronaut, capfd):
     with CONFIG.open() as detector:
         detector.detect([astronaut])
     assert capfd.readouterr().err == ""
+
+
+def test_every_face_joint_has_a_vertex_of_its_own():
+    vertices = [VERTEX_OF_JOINT[joint] for joint in FACE_JOINTS]
+    assert len(set(vertices)) == len(vertices)
+    assert all(0 <= vertex < 468 for vertex in vertices)
+    assert not set(VERTEX_OF_JOINT) - set(FACE_JOINTS) - set(FACE_MESH_JOINTS)
+
+
+def test_the_persons_right_has_the_meshs_low_numbers():
+    for joint in FACE_JOINTS:
+        if joint.startswith("right_"):
+            assert VERTEX_OF_JOINT[joint] < 248 <= VERTEX_OF_JOINT[mirrored(joint)]
+
+
+def test_the_full_mesh_is_numbered_like_mediapipes():
+    assert len(FACE_MESH_JOINTS) == 468
+    assert VERTEX_OF_JOINT[FACE_MESH_JOINTS[152]] == VERTEX_OF_JOINT["face_chin"] == 152

@@ -49,10 +49,10 @@ def holistic_file(tmp_path_factory):
 def test_everyone_in_view_is_found(two_astronauts):
     with CONFIG.open() as detector:
         (people,) = detector.detect([two_astronauts])
-    noses = people.points[np.argsort(people.points[:, NOSE, 0]), NOSE]
+    noses = people[np.argsort(people[:, NOSE, 0]), NOSE, :2]
     np.testing.assert_allclose(noses, [(222, 124), (1280 - 222, 124)], atol=12)
     left, right = HOLISTIC.index("left_shoulder"), HOLISTIC.index("right_shoulder")
-    assert (people.points[:, left, 0] > people.points[:, right, 0]).all()
+    assert (people[:, left, 0] > people[:, right, 0]).all()
 
 
 def test_the_packages_networks_find_what_its_own_solution_finds(astronaut):
@@ -62,8 +62,8 @@ def test_the_packages_networks_find_what_its_own_solution_finds(astronaut):
     with CONFIG.open() as detector:
         (people,) = detector.detect([astronaut])
     body = HOLISTIC.slice("body")
-    certain = people.score[0, body] > 0.5
-    distances = np.linalg.norm(people.points[0, body] - theirs, axis=1)[certain]
+    certain = people[0, body, 2] > 0.5
+    distances = np.linalg.norm(people[0, body, :2] - theirs, axis=1)[certain]
     assert certain.sum() >= 10
     assert distances.mean() < 1
 
@@ -91,25 +91,24 @@ def test_what_is_found_does_not_depend_on_the_frames_before(two_astronauts):
         (mirrored,) = detector.detect([two_astronauts[:, ::-1]])
     assert len(found[0]) == 0
     for people, alone in ((found[1], again), (found[2], mirrored)):
-        np.testing.assert_array_equal(people.points, alone.points)
-        np.testing.assert_array_equal(people.score, alone.score)
+        np.testing.assert_array_equal(people, alone)
 
 
 def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
     with CONFIG.open() as detector:
         (people,) = detector.detect([astronaut])
     body = HOLISTIC.slice("body")
-    assert people.score[0, NOSE] > 0.9
-    assert not people.score[:, body.stop :].any()
-    assert people.score[0, body][people.score[0, body] > 0].min() >= 0.3
-    assert people.score[0, HOLISTIC.index("left_ankle")] == 0
-    assert not people.points[people.score == 0].any()
+    assert people[0, NOSE, 2] > 0.9
+    assert not people[:, body.stop :, 2].any()
+    assert people[0, body, 2][people[0, body, 2] > 0].min() >= 0.3
+    assert people[0, HOLISTIC.index("left_ankle"), 2] == 0
+    assert not people[people[..., 2] == 0, :2].any()
 
 
 def test_a_higher_threshold_leaves_joints_out(astronaut):
     with CONFIG.open() as loose, replace(CONFIG, min_visibility=0.99).open() as strict:
         (all_joints,), (sure_joints,) = loose.detect([astronaut]), strict.detect([astronaut])
-    assert 0 < (sure_joints.score > 0).sum() < (all_joints.score > 0).sum()
+    assert 0 < (sure_joints[..., 2] > 0).sum() < (all_joints[..., 2] > 0).sum()
 
 
 def test_a_holistic_bundle_outlives_hands_that_are_not_there(astronaut, holistic_file):
@@ -118,9 +117,9 @@ def test_a_holistic_bundle_outlives_hands_that_are_not_there(astronaut, holistic
         people, nobody = detector.detect([astronaut, np.full_like(astronaut, 127)])
         (by_pose,) = pose_detector.detect([astronaut])
     assert (len(people), len(nobody)) == (1, 0)
-    np.testing.assert_allclose(people.points[0, NOSE], by_pose.points[0, NOSE], atol=2)
-    assert not people.score[:, HOLISTIC.slice("left_hand")].any()
-    assert people.score[:, HOLISTIC.slice("face")].any()
+    np.testing.assert_allclose(people[0, NOSE, :2], by_pose[0, NOSE, :2], atol=2)
+    assert not people[:, HOLISTIC.slice("left_hand"), 2].any()
+    assert people[:, HOLISTIC.slice("face"), 2].any()
 
 
 def test_hands_are_at_the_end_of_their_own_arms(holistic_file):
@@ -136,8 +135,8 @@ def test_hands_are_at_the_end_of_their_own_arms(holistic_file):
         (people,) = detector.detect([np.ascontiguousarray(picture.to_ndarray(format="rgb24"))])
     for side in ("left", "right"):
         wrist, hand = (HOLISTIC.index(f"{side}_{joint}") for joint in ("wrist", "hand_wrist"))
-        assert people.score[0, hand] == 1
-        np.testing.assert_allclose(people.points[0, hand], people.points[0, wrist], atol=15)
+        assert people[0, hand, 2] == 1
+        np.testing.assert_allclose(people[0, hand, :2], people[0, wrist, :2], atol=15)
 
 
 class DrawnGraph:
@@ -149,9 +148,9 @@ class DrawnGraph:
             visibility = np.where(np.arange(num_landmarks) == 3, 0.2, 0.8)
             return np.stack([x, np.full(num_landmarks, y / image.height), visibility], axis=1)
 
-        drawn = {"body": row(33, 1), "left_hand": row(21, 2), "right_hand": row(21, 3)}
+        drawn = {"pose": row(33, 1), "left_hand": row(21, 2), "right_hand": row(21, 3)}
         found = {group: values.astype(np.float32) for group, values in drawn.items()}
-        outside = {"body": found["body"] + np.float32([0, 2, 0])}
+        outside = {"pose": found["pose"] + np.float32([0, 2, 0])}
         return [found | {"face": row(478, 4).astype(np.float32)}, outside]
 
     def close(self):
@@ -162,7 +161,7 @@ def test_landmarks_land_on_their_names():
     frame = np.zeros((8, 512, 3), np.uint8)
     ((people),) = TasksDetector(DrawnGraph(), min_visibility=0.3).detect([frame])
     assert len(people) == 1  # the other one has no joint inside the image
-    points = dict(zip(HOLISTIC.joints, people.points[0].tolist(), strict=True))
+    points = dict(zip(HOLISTIC.joints, people[0, :, :2].tolist(), strict=True))
     assert points["left_eye_outer"] == [0, 0]  # not visible enough
     for index, joint in enumerate(BODY_JOINTS):
         assert points[joint] == [index, 1] or index == 3
@@ -170,7 +169,7 @@ def test_landmarks_land_on_their_names():
     assert points["right_hand_thumb_tip"] == pytest.approx([4, 3])
     for joint in FACE_JOINTS:
         assert points[joint] == pytest.approx([VERTEX_OF_JOINT[joint], 4])
-    assert people.score[0, HOLISTIC.index("left_hand_wrist")] == 1
+    assert people[0, HOLISTIC.index("left_hand_wrist"), 2] == 1
 
 
 def test_several_people_are_not_asked_of_a_holistic_bundle(holistic_file):

@@ -100,6 +100,6 @@ def test_the_published_bundle_finds_a_face_in_a_portrait(name):
         (people,) = detector.detect([skimage.data.astronaut()])
     for joint, place in {"nose": (222, 124), "face_chin": (219, 184)}.items():
         index = HOLISTIC.index(joint)
-        if people.score[0, index]:  # a pose bundle has no chin
-            np.testing.assert_allclose(people.points[0, index], place, atol=15)
-    assert (people.score[0, HOLISTIC.slice("face")] > 0).any() == (name == "holistic_landmarker")
+        if people[0, index, 2]:  # a pose bundle has no chin
+            np.testing.assert_allclose(people[0, index, :2], place, atol=15)
+    assert (people[0, HOLISTIC.slice("face"), 2] > 0).any() == (name == "holistic_landmarker")

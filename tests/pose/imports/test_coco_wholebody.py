@@ -85,10 +85,10 @@ def test_each_layout_says_the_same(tmp_path, content):
         for person, x in enumerate(places):
             for index, joint in enumerate(HOLISTIC.joints):
                 known = joint in COCO_WHOLEBODY
-                assert people.score[person, index] == np.float32(0.9 if known else 0), joint
+                assert people[person, index, 2] == np.float32(0.9 if known else 0), joint
                 if known:
                     np.testing.assert_allclose(
-                        people.points[person, index], place_of(joint, x=x), rtol=1e-6
+                        people[person, index, :2], place_of(joint, x=x), rtol=1e-6
                     )
 
 
@@ -97,7 +97,7 @@ def test_scores_above_1_count_as_1(tmp_path):
     frames = rtmlib_frames()
     frames[0]["scores"][0][0] = 1.4
     (people, *_) = read_coco_wholebody(write(tmp_path / "json", frames), num_frames=3)
-    assert people.score[0, HOLISTIC.index("nose")] == 1
+    assert people[0, HOLISTIC.index("nose"), 2] == 1
 
 
 def test_missing_frames_are_named(tmp_path):

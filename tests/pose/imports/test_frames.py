@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.pose.importers import check_joint_order, frames_in_order, people_of
+from motiontransfer.pose.importers import check_joint_order, frames_in_order, to_holistic
 from motiontransfer.skeleton import BODY_23, BODY_25, COCO_17, COCO_18, COCO_WHOLEBODY, HOLISTIC
 from tests.pose.imports.drawn_person import place_of, rows_of
 
@@ -54,27 +54,27 @@ def test_frames_beyond_the_clip_are_left_out_and_counted(caplog):
 def test_scores_are_clipped_and_joints_without_one_are_missing():
     points = np.full((2, 3, 2), 7.0)
     score = np.array([[1.3, 0.5, -0.2], [0.0, 0.0, -1.0]])
-    people = people_of(points, score, joints=("nose", "left_eye", "neck"), where="here")
+    people = to_holistic(
+        np.dstack([points, score]), joints=("nose", "left_eye", "neck"), where="here"
+    )
     assert len(people) == 1  # the second has no joint
     index = [HOLISTIC.index("nose"), HOLISTIC.index("left_eye")]
-    assert people.score[0, index].tolist() == [1, 0.5]
-    assert people.score.sum() == 1.5
-    assert people.points[0, index].tolist() == [[7, 7], [7, 7]]
-    assert people.points.sum() == 28
+    assert people[0, index, 2].tolist() == [1, 0.5]
+    assert people[..., 2].sum() == 1.5
+    assert people[0, index, :2].tolist() == [[7, 7], [7, 7]]
+    assert people[..., :2].sum() == 28
 
 
 def test_numbers_that_are_none_are_told():
     points = np.array([[[np.nan, 1.0]]])
     with pytest.raises(KeypointsError, match="frame 3: expected finite numbers"):
-        people_of(points, np.ones((1, 1)), joints=("nose",), where="frame 3")
+        to_holistic(np.dstack([points, np.ones((1, 1))]), joints=("nose",), where="frame 3")
 
 
 def read_as(taken_for, written_as):
     """Frames of someone whose joints are written in one order and read in another."""
     rows = np.array(rows_of(written_as))
-    return [
-        people_of(rows[None, :, :2], rows[None, :, 2], joints=taken_for, where="") for _ in range(6)
-    ]
+    return [to_holistic(rows[None], joints=taken_for, where="")] * 6
 
 
 @pytest.mark.parametrize("joints", [COCO_17, COCO_18, BODY_23, BODY_25, COCO_WHOLEBODY])
@@ -103,5 +103,5 @@ def test_a_few_frames_prove_nothing():
 def test_one_arm_towards_the_camera_is_no_other_order():
     rows = np.array(rows_of(COCO_17))
     rows[COCO_17.index("left_elbow"), :2] = place_of("left_shoulder")
-    frames = [people_of(rows[None, :, :2], rows[None, :, 2], joints=COCO_17, where="")] * 6
+    frames = [to_holistic(rows[None], joints=COCO_17, where="")] * 6
     check_joint_order(frames, joint_set="COCO_17", source=SOURCE)

@@ -57,7 +57,7 @@ def test_each_frame_shows_the_people_of_the_frame_that_it_shows(tmp_path):
     keypoints = write_openpose(tmp_path / "json", *[[{"x": 40 + 10 * n}] for n in range(6)])
     clip = write_clip(tmp_path / "clip", [0, 1, 1, 1, 3, 5])
     frames = import_people(keypoints, clip, layout="openpose_json")
-    noses = [people.points[0, NOSE, 0] for people in frames]
+    noses = [people[0, NOSE, 0] for people in frames]
     np.testing.assert_allclose(noses, [20, 25, 25, 25, 35, 45], rtol=1e-6)
 
 
@@ -66,11 +66,11 @@ def test_people_move_through_the_crop(tmp_path):
     clip = write_clip(tmp_path / "clip", [0], crop=(60, 40, 140, 240), size=(100, 100))
     (people,) = import_people(keypoints, clip, layout="openpose_json")
     for index, joint in enumerate(HOLISTIC.joints):
-        if people.score[0, index]:
+        if people[0, index, 2]:
             x, y = place_of(joint, x=100, floor=200, height=150)
             expected = ((x - 60) / 2 + 30, (y - 40) / 2)  # 80x200 becomes 40x100, centred
-            np.testing.assert_allclose(people.points[0, index], expected, rtol=1e-5)
-    assert (people.score > 0).sum() == len(set(BODY_25) & set(HOLISTIC.joints))
+            np.testing.assert_allclose(people[0, index, :2], expected, rtol=1e-5)
+    assert (people[..., 2] > 0).sum() == len(set(BODY_25) & set(HOLISTIC.joints))
 
 
 def test_what_the_crop_leaves_out_is_missing(tmp_path):
@@ -80,10 +80,10 @@ def test_what_the_crop_leaves_out_is_missing(tmp_path):
     clip = write_clip(tmp_path / "clip", [0], crop=(0, 0, 160, 120), size=(160, 160))
     (people,) = import_people(keypoints, clip, layout="openpose_json")
     assert len(people) == 1  # of the other, nothing is left
-    assert people.score[0, NOSE] > 0
+    assert people[0, NOSE, 2] > 0
     ankle = HOLISTIC.index("left_ankle")
-    assert people.score[0, ankle] == 0
-    assert not people.points[0, ankle].any()
+    assert people[0, ankle, 2] == 0
+    assert not people[0, ankle, :2].any()
 
 
 def test_frames_that_the_clip_needs_must_be_there(tmp_path):
@@ -102,7 +102,7 @@ def test_whole_bodies_come_the_same_way(tmp_path):
     clip = write_clip(tmp_path / "clip", [0, 1, 1])
     frames = import_people(folder, clip, layout="coco_wholebody")
     assert len(frames) == 3
-    np.testing.assert_allclose(frames[2].points[0, NOSE], np.array(place_of("nose")) / 2, rtol=1e-6)
+    np.testing.assert_allclose(frames[2][0, NOSE, :2], np.array(place_of("nose")) / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1 / 400, 3.0])

@@ -52,18 +52,18 @@ def test_each_body_format_lands_on_its_names(tmp_path, body):
         for index, joint in enumerate(HOLISTIC.joints):
             if joint in known:
                 expected = place_of(joint, x=50 + frame_index)
-                np.testing.assert_allclose(people.points[0, index], expected, rtol=1e-6)
-                assert people.score[0, index] == np.float32(0.9)
+                np.testing.assert_allclose(people[0, index, :2], expected, rtol=1e-6)
+                assert people[0, index, 2] == np.float32(0.9)
             else:
-                assert people.score[0, index] == 0
+                assert people[0, index, 2] == 0
 
 
 def test_several_people_stay_apart(tmp_path):
     two = [openpose_person(x=50), openpose_person(x=150, score=0.4)]
     (people,) = read_openpose_json(write(tmp_path / "json", two), num_frames=1)
     nose = HOLISTIC.index("nose")
-    assert people.points[:, nose, 0].tolist() == [50, 150]
-    assert people.score[:, nose].tolist() == pytest.approx([0.9, 0.4])
+    assert people[:, nose, 0].tolist() == [50, 150]
+    assert people[:, nose, 2].tolist() == pytest.approx([0.9, 0.4])
 
 
 def test_nobody_in_a_frame_is_nobody(tmp_path):
@@ -75,23 +75,23 @@ def test_joints_not_found_are_missing(tmp_path):
     person = openpose_person()
     person["pose_keypoints_2d"][:3] = [0, 0, 0]
     (people,) = read_openpose_json(write(tmp_path / "json", [person]), num_frames=1)
-    assert people.score[0, HOLISTIC.index("nose")] == 0
-    assert people.score[0, HOLISTIC.index("left_eye")] > 0
+    assert people[0, HOLISTIC.index("nose"), 2] == 0
+    assert people[0, HOLISTIC.index("left_eye"), 2] > 0
 
 
 def test_face_and_hands_may_be_left_out(tmp_path):
     person = {"pose_keypoints_2d": flat(rows_of(BODY_25)), "face_keypoints_2d": []}
     (people,) = read_openpose_json(write(tmp_path / "json", [person]), num_frames=1)
-    assert people.score[0, HOLISTIC.index("left_heel")] > 0
-    assert not people.score[0, HOLISTIC.slice("face")].any()
-    assert not people.score[0, HOLISTIC.slice("left_hand")].any()
+    assert people[0, HOLISTIC.index("left_heel"), 2] > 0
+    assert not people[0, HOLISTIC.slice("face"), 2].any()
+    assert not people[0, HOLISTIC.slice("left_hand"), 2].any()
 
 
 def test_a_face_without_pupils_is_taken(tmp_path):
     (people,) = read_openpose_json(
         write(tmp_path / "json", [openpose_person(face=IBUG_68)]), num_frames=1
     )
-    chin = people.points[0, HOLISTIC.index("face_chin")]
+    chin = people[0, HOLISTIC.index("face_chin"), :2]
     np.testing.assert_allclose(chin, place_of("face_chin"), rtol=1e-6)
 
 
@@ -103,7 +103,7 @@ def test_the_papers_file_names_are_read(tmp_path):
         content = {"people": [openpose_person(BODY_23, x=10 * number)]}
         (folder / f"frame{number:06d}_keypoints.json").write_text(json.dumps(content))
     frames = read_openpose_json(folder, num_frames=2)
-    noses = [people.points[0, HOLISTIC.index("nose"), 0] for people in frames]
+    noses = [people[0, HOLISTIC.index("nose"), 0] for people in frames]
     assert noses == [10, 20]
 
 

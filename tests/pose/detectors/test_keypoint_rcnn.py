@@ -47,17 +47,17 @@ def detector(*answers, config=CONFIG):
 
 
 def x_of_noses(people):
-    return people.points[:, HOLISTIC.index("nose"), 0].tolist()
+    return people[:, HOLISTIC.index("nose"), 0].tolist()
 
 
 def test_every_joint_gets_its_name():
     (people,) = detector(found((0.9, 1, 5))).detect([FRAME])
     for index, joint in enumerate(COCO_17):
         position = HOLISTIC.index(joint)
-        assert people.points[0, position].tolist() == [5 + index, 2 * index]
-        assert people.score[0, position] > 0.99
-    assert (people.score > 0).sum() == 17
-    assert not people.points[people.score == 0].any()
+        assert people[0, position, :2].tolist() == [5 + index, 2 * index]
+        assert people[0, position, 2] > 0.99
+    assert (people[..., 2] > 0).sum() == 17
+    assert not people[people[..., 2] == 0, :2].any()
 
 
 def test_the_most_certain_people_come_first_and_the_rest_is_cut():
@@ -74,7 +74,7 @@ def test_only_people_and_only_certain_ones_count():
 def test_nobody_may_be_there():
     (people,) = detector(found()).detect([FRAME])
     assert len(people) == 0
-    assert people.points.shape == (0, len(HOLISTIC.joints), 2)
+    assert people.shape == (0, len(HOLISTIC.joints), 3)
 
 
 def test_a_batch_keeps_the_order_of_its_frames():
@@ -85,8 +85,8 @@ def test_a_batch_keeps_the_order_of_its_frames():
 def test_frames_may_differ_in_size():
     frames = [FRAME, np.zeros((20, 10, 3), np.uint8)]
     large, small = detector(found((0.9, 1, 1)), found((0.9, 1, 1))).detect(frames)
-    assert (large.score > 0).sum() == 17
-    assert (small.score > 0).sum() == 9  # x from 1 to 9, y from 0 to 16
+    assert (large[..., 2] > 0).sum() == 17
+    assert (small[..., 2] > 0).sum() == 9  # x from 1 to 9, y from 0 to 16
 
 
 def test_the_network_sees_rgb_from_0_to_1():
@@ -107,16 +107,16 @@ def test_doubtful_joints_are_missing():
     answer = found((0.9, 1, 5))
     answer["keypoints_scores"][0, 3] = 1.0
     (people,) = detector(answer).detect([FRAME])
-    assert people.score[0, HOLISTIC.index("left_ear")] == 0
+    assert people[0, HOLISTIC.index("left_ear"), 2] == 0
     (loose,) = detector(answer, config=replace(CONFIG, min_visibility=0.2)).detect([FRAME])
-    assert loose.score[0, HOLISTIC.index("left_ear")] == pytest.approx(0.269, abs=1e-3)
+    assert loose[0, HOLISTIC.index("left_ear"), 2] == pytest.approx(0.269, abs=1e-3)
 
 
 def test_joints_outside_the_image_are_missing():
     answer = found((0.9, 1, 50))
     (people,) = detector(answer).detect([FRAME])
-    assert people.score[0, HOLISTIC.index("left_knee")] > 0  # x = 63 of 64
-    assert people.score[0, HOLISTIC.index("right_knee")] == 0
+    assert people[0, HOLISTIC.index("left_knee"), 2] > 0  # x = 63 of 64
+    assert people[0, HOLISTIC.index("right_knee"), 2] == 0
 
 
 def test_someone_without_any_joint_is_nobody():
@@ -162,10 +162,9 @@ def test_a_file_of_ones_own_is_loaded_and_run(weights):
         random_detector.network.transform.min_size = (64,)  # not 800: quick
         people, again = random_detector.detect(frames), random_detector.detect(frames)
     for one, other in zip(people, again, strict=True):
-        np.testing.assert_array_equal(one.points, other.points)
-        np.testing.assert_array_equal(one.score, other.score)
+        np.testing.assert_array_equal(one, other)
         assert 1 <= len(one) <= 20
-        assert set(np.flatnonzero(one.score.any(axis=0))) <= {
+        assert set(np.flatnonzero(one[..., 2].any(axis=0))) <= {
             HOLISTIC.index(joint) for joint in COCO_17
         }
 
@@ -238,5 +237,5 @@ def test_the_published_weights_find_a_face_in_a_portrait():
         pytest.skip(f"{cached} is not there; tests download nothing")
     with CONFIG.open() as portrait_detector:
         (people,) = portrait_detector.detect([skimage.data.astronaut()])
-    nose = people.points[0, HOLISTIC.index("nose")]
+    nose = people[0, HOLISTIC.index("nose"), :2]
     np.testing.assert_allclose(nose, (222, 124), atol=15)

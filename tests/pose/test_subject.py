@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.pose.subject import choice_metrics, choose_person, keypoints_of
-from tests.pose.people_in_view import detections_of
+from motiontransfer.pose.subject import choice_metrics, choose_person, with_re_entries
+from tests.pose.walkers import detections_of
 
 LEFT, MIDDLE, RIGHT = (40, 200, 100), (128, 178, 100), (200, 200, 150)
 
@@ -47,7 +47,7 @@ def test_tracks_of_one_person_are_joined_in_order():
         {0: (range(10), LEFT), 1: (range(30), MIDDLE), 3: (range(20, 30), RIGHT)}, num_frames=30
     )
     assert choose_person(broken, (3, 0, 3)) == (0, 3)
-    joined = keypoints_of(broken, (0, 3))
+    joined = broken.of_person(0, 3)
     assert joined.num_frames == 30
     seen = joined.score.any(axis=1)
     assert seen.tolist() == [True] * 10 + [False] * 10 + [True] * 10
@@ -113,3 +113,47 @@ def test_places_where_the_person_may_have_become_another_are_counted(other, swit
         {0: ([*range(20), *range(50, 60)], MIDDLE), 1: other}, num_frames=60, frame_rate=12
     )
     assert choice_metrics(detections, (0,), rule=0)["possible_switches"] == switches
+
+
+PLACE = (128, 200, 100)
+
+
+def re_entries(tracks, track=0, *, num_frames=200):
+    return with_re_entries(detections_of(tracks, num_frames=num_frames), track)
+
+
+def test_who_was_alone_and_comes_back_alone_is_the_same():
+    stays = {
+        0: (range(50), PLACE),
+        1: (range(100, 150), (40, 200, 90)),
+        2: (range(170, 200), PLACE),
+    }
+    for track in stays:
+        assert re_entries(stays, track) == (0, 1, 2)
+
+
+def test_with_company_at_either_side_or_in_between_nobody_knows():
+    gone, back = (range(50), PLACE), (range(100, 150), PLACE)
+    assert re_entries({0: gone, 1: back, 2: (range(40, 60), (40, 200, 100))}) == (0,)
+    assert re_entries({0: gone, 1: back, 2: (range(70, 80), (40, 200, 20))}) == (0,)
+    assert re_entries({0: gone, 1: back, 2: (range(120, 130), (40, 200, 100))}) == (0,)
+    assert re_entries({0: gone, 1: back, 2: (range(160, 170), (40, 200, 20))}) == (0, 1)
+    assert re_entries({0: gone, 1: back, 2: (range(30), (40, 200, 100))}) == (0, 1)
+
+
+@pytest.mark.parametrize(("height", "same"), [(159, (0, 1)), (161, (0,)), (63, (0, 1)), (62, (0,))])
+def test_who_comes_back_much_larger_or_smaller_is_someone_else(height, same):
+    assert re_entries({0: (range(50), PLACE), 1: (range(100, 150), (128, 200, height))}) == same
+
+
+def test_nobody_is_farther_away_than_they_can_get():
+    """3 frames of 0.04 s: 0.3 + 2.5 * 0.12 sizes of 112 px."""
+    assert re_entries({0: (range(50), PLACE), 1: (range(52, 90), (128 + 64, 200, 100))}) == (0, 1)
+    assert re_entries({0: (range(50), PLACE), 1: (range(52, 90), (128 + 70, 200, 100))}) == (0,)
+
+
+def test_a_moment_in_between_is_nobody():
+    stays = {0: (range(50), PLACE), 1: (range(60, 64), (40, 60, 20)), 2: (range(100, 150), PLACE)}
+    assert re_entries(stays) == re_entries(stays, 2) == (0, 2)
+    longer = {**stays, 1: (range(60, 65), (40, 60, 20))}
+    assert re_entries(longer) == (0,)

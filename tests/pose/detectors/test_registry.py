@@ -1,17 +1,17 @@
 """Each detector has its own settings, all of them with effect, and is given what it needs."""
 
-from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
+import skimage.data
 import yaml
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.detection import in_rows
 from motiontransfer.pose.detectors import registry
-from motiontransfer.pose.detectors.registry import detect_as_chosen, load_detector
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.detectors.registry import detect_keypoints, load_detector, person_boxes
+from tests.pose.walkers import detections_of
 
 COMMON = {
     "max_people": 3,
@@ -30,9 +30,7 @@ SETTINGS = {
     "openpose_json": {},
     "coco_wholebody": {},
 }
-NOBODY = in_rows(
-    [], [], skeleton=HOLISTIC, image_size=(8, 8), frame_rate=Fraction(25), detector="none"
-)
+NOBODY = detections_of({}, num_frames=0)
 COMPUTE = Compute(backend="local", address=None, num_workers=2)
 
 
@@ -58,7 +56,7 @@ def load(tmp_path, monkeypatch):
 def asked(monkeypatch):
     """What the functions that would do the work are asked for."""
     calls = []
-    for name in ("detect_clip", "detect_several", "import_people", "tracked"):
+    for name in ("detect_clip", "import_people", "track_detections"):
 
         def record(*arguments, _name=name, **settings):
             calls.append((_name, arguments, settings))
@@ -109,41 +107,43 @@ def test_what_a_videos_own_detector_lacks_is_told(load):
 
 def test_with_one_person_nobody_else_is_sought(load, asked):
     params = load("mediapipe_holistic", max_people=1)
-    detect_as_chosen(Path("clip"), params, video=Path("v"), compute=COMPUTE)
+    detect_keypoints(Path("clip"), params, video=Path("v"), compute=COMPUTE)
     ((name, arguments, settings),) = asked
     assert (name, arguments) == ("detect_clip", (Path("clip/frames.mkv"),))
     assert (settings["segment_frames"], settings["warmup_frames"]) == (50, 7)
     assert settings["compute"] == COMPUTE
+    assert settings["body_detector"] is None
     config = settings["detector"]
     assert (config.min_detection_confidence, config.min_tracking_confidence) == (0.6, 0.4)
     assert (config.min_visibility, config.smoothing, config.face_mesh) == (0.2, "none", "subset")
 
 
 def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, asked):
-    detect_as_chosen(Path("c"), load("mediapipe_holistic"), video=Path("v"), compute=COMPUTE)
+    detect_keypoints(Path("c"), load("mediapipe_holistic"), video=Path("v"), compute=COMPUTE)
     ((name, _, settings),) = asked
-    assert name == "detect_several"
-    finder = settings["detectors"].finder
-    assert (finder.model, finder.max_people, finder.min_visibility) == ("wheel", 3, 0.2)
-    assert (finder.min_detection_confidence, finder.min_presence_confidence) == (0.6, 0.4)
+    assert (name, settings["warmup_frames"]) == ("detect_clip", 7)
+    bodies = settings["body_detector"]
+    assert (bodies.model, bodies.max_people, bodies.min_visibility) == ("wheel", 3, 0.2)
+    assert (bodies.min_detection_confidence, bodies.min_presence_confidence) == (0.6, 0.4)
 
 
 def test_a_detector_without_memory_needs_no_warm_up(load, asked):
-    detect_as_chosen(Path("c"), load("mediapipe_tasks"), video=Path("v"), compute=COMPUTE)
+    detect_keypoints(Path("c"), load("mediapipe_tasks"), video=Path("v"), compute=COMPUTE)
     ((name, _, settings),) = asked
     assert (name, settings["warmup_frames"]) == ("detect_clip", 0)
     assert settings["detector"].label.startswith("mediapipe_tasks")
+    assert "body_detector" not in settings
 
 
 def test_keypoints_made_elsewhere_are_taken_from_where_the_video_is(load, asked):
-    detect_as_chosen(Path("c"), load("openpose_json"), video=Path("v"), compute=COMPUTE)
+    detect_keypoints(Path("c"), load("openpose_json"), video=Path("v"), compute=COMPUTE)
     (name, arguments, settings), (then, _, others) = asked
     assert (name, arguments, settings["layout"]) == (
         "import_people",
         (Path("v"), Path("c")),
         "openpose_json",
     )
-    assert (then, others["detector"]) == ("tracked", "openpose_json")
+    assert (then, others["detector"]) == ("track_detections", "openpose_json")
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,16 @@ def test_a_gpu_has_one_worker_unless_more_are_asked_for(
     config, compute = registry._keypointrcnn(load("keypointrcnn"), compute)
     assert compute.num_workers == given
     assert (config.model, config.max_people) == ("coco_v1", 3)
+
+
+def test_people_are_boxed_in_frames_that_do_not_belong_together():
+    astronaut = skimage.data.astronaut()
+    empty = np.full((64, 48, 3), 200, np.uint8)
+    boxes = person_boxes([astronaut, empty, astronaut])
+    assert boxes[1] is None
+    assert boxes[0] == boxes[2]
+    x0, y0, x1, y1 = boxes[0]
+    assert 0 <= x0 < 150
+    assert 310 < x1 <= 512
+    assert y0 < 100
+    assert y1 == 512
