@@ -9,7 +9,7 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import read_detections, write_keypoints
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.camera_motion import camera_speed, pairs_of_clip
-from motiontransfer.pose.cleaning import CleaningSettings, clean
+from motiontransfer.pose.cleaning import clean
 from motiontransfer.pose.plots import plot_quality
 from motiontransfer.pose.quality import measure_quality, quality_metrics, verdict
 from motiontransfer.pose.subject import PersonRule, choice_metrics, choose_person
@@ -46,7 +46,7 @@ def main(key: str) -> str:
         tracks = choose_person(detections, video.person)
     except KeypointsError as error:
         raise KeypointsError(f"{path}: videos.{key}: {error}") from error
-    keypoints, repairs = clean(detections.of_person(*tracks), params.fill(CleaningSettings))
+    keypoints, repairs = clean(detections.of_person(*tracks), **params.model_dump())
     others = detections.frame_index[~np.isin(detections.person, tracks)]
     choice = choice_metrics(detections, tracks, rule=video.person)
     switches = choice["possible_switches"]

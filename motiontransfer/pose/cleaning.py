@@ -12,7 +12,7 @@ from scipy.interpolate import PchipInterpolator
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.time_series import TimeFilter, inner_gaps, joints_by_presence, smooth
-from motiontransfer.skeleton import Skeleton, mirrored
+from motiontransfer.skeleton import mirrored
 
 # In body heights: how far detectors stray without being wrong, and about 100 m/s² for a grown
 # person, several times what a dancer's hand reaches; the demo's true joints stay below a quarter.
@@ -39,7 +39,7 @@ def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
     removed = np.zeros(keypoints.score.shape, np.bool_)
     for index, joints in enumerate(joints_of_track):
         removed[:, joints] = gone[:, index, None]
-    return without(keypoints, removed)
+    return _without(keypoints, removed)
 
 
 def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
@@ -52,10 +52,10 @@ def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
         stray = np.linalg.norm(hand - wrist, axis=1) > farthest
         stray &= (hand_score > 0) & (wrist_score > 0)
         removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
-    return without(keypoints, removed)
+    return _without(keypoints, removed)
 
 
-def without(keypoints: Keypoints, removed: Bool[np.ndarray, "frames joints"]) -> Keypoints:
+def _without(keypoints: Keypoints, removed: Bool[np.ndarray, "frames joints"]) -> Keypoints:
     """The same keypoints with some of them missing."""
     filled = keypoints.filled
     return replace(
@@ -146,21 +146,11 @@ _WRONG_WRIST = 0.1  # body heights between a hand and its wrist from which it ma
 
 def repair_side_swaps(keypoints: Keypoints) -> Keypoints:
     """Swap left and right back: of the whole body first, then of arms or legs alone."""
-    skeleton = keypoints.skeleton
-    body = tuple(
-        joint
-        for group, joints in skeleton.groups
-        if group == "body"
-        for joint in joints
-        if joint.startswith("left_")
-    )
-    left_hand = _group(skeleton, "left_hand")  # was looked for at the wrist, so goes with it
-    for judged, moved in (
-        (body, (*body, *left_hand)),
-        (_ARM, (*_ARM, *left_hand)),
-        (_LEG, _LEG),
-    ):
-        keypoints = swap_sides(keypoints, swapped_frames(keypoints, judged), joints=moved)
+    groups = dict(keypoints.skeleton.groups)
+    body = tuple(joint for joint in groups["body"] if joint.startswith("left_"))
+    hand = groups.get("left_hand", ())  # detected at the wrist, so it goes with it
+    for joints, moved in ((body, (*body, *hand)), (_ARM, (*_ARM, *hand)), (_LEG, _LEG)):
+        keypoints = swap_sides(keypoints, swapped_frames(keypoints, joints), joints=moved)
     return keypoints
 
 
@@ -169,7 +159,8 @@ def repair_hands(keypoints: Keypoints) -> Keypoints:
     left_wrong, left_seen = _on_the_other_wrist(keypoints, "left")
     right_wrong, right_seen = _on_the_other_wrist(keypoints, "right")
     frames = (left_wrong & (right_wrong | ~right_seen)) | (right_wrong & ~left_seen)
-    return swap_sides(keypoints, frames, joints=_group(keypoints.skeleton, "left_hand"))
+    hand = dict(keypoints.skeleton.groups).get("left_hand", ())
+    return swap_sides(keypoints, frames, joints=hand)
 
 
 def swap_sides(
@@ -239,11 +230,7 @@ def _median(
     values: Float64[np.ndarray, "steps pairs"], counted: Bool[np.ndarray, "steps pairs"]
 ) -> Float64[np.ndarray, " steps"]:
     """Median along the last axis of what is counted; 0 where nothing is."""
-    ordered = np.sort(np.where(counted, values, np.inf), axis=1)
-    count = counted.sum(axis=1)
-    middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[1] - 1)])
-    found = np.take_along_axis(ordered, middle.T, axis=1).mean(axis=1)
-    return np.where(count > 0, found, 0.0)
+    return np.ma.median(np.ma.array(values, mask=~counted), axis=1).filled(0.0)
 
 
 def _cost_of_a_change(num_frames: int, frame_rate: Fraction) -> float:
@@ -285,10 +272,6 @@ def _on_the_other_wrist(
     to_own, to_other = (np.linalg.norm(hand - wrist, axis=1) for wrist in (own, other))
     wrong = (to_own > _WRONG_WRIST * body_height_px(keypoints)) & (to_other < to_own / 2)
     return wrong & (hand_score > 0) & (own_score > 0) & (other_score > 0), hand_score > 0
-
-
-def _group(skeleton: Skeleton, name: str) -> tuple[str, ...]:
-    return dict(skeleton.groups).get(name, ())
 
 
 CARRIER_OF_GROUP = MappingProxyType(
@@ -390,23 +373,6 @@ def _faded(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CleaningSettings:
-    """What is repaired and how much is smoothed."""
-
-    longest_gap_seconds: float
-    """Gaps up to this long are filled; 0: none."""
-
-    longest_outlier_seconds: float
-    """Jumps away and back within this time are removed; 0: none."""
-
-    smoothing: TimeFilter
-    """Filter over time."""
-
-    smoothing_seconds: float
-    """Width of its window."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Repairs:
     """What cleaning did in each frame."""
 
@@ -433,34 +399,35 @@ class Repairs:
         }
 
 
-def clean(keypoints: Keypoints, settings: CleaningSettings) -> tuple[Keypoints, Repairs]:
-    """Repair one person's keypoints, and tell what was done; the number of frames never changes."""
+def clean(
+    keypoints: Keypoints,
+    *,
+    longest_gap_seconds: float,
+    longest_outlier_seconds: float,
+    smoothing: TimeFilter,
+    smoothing_seconds: float,
+) -> tuple[Keypoints, Repairs]:
+    """Side swaps, outliers, gaps, smoothing; the number of frames never changes.
+
+    Args:
+        longest_gap_seconds: gaps up to this long are filled; 0: none.
+        longest_outlier_seconds: jumps away and back within this time are removed; 0: none.
+        smoothing_seconds: width of the filter's window.
+    """
     with_sides = repair_side_swaps(keypoints)
     with_hands = repair_hands(with_sides)
-    longest = round(settings.longest_outlier_seconds * keypoints.frame_rate)
-    kept = remove_stray_hands(remove_outliers(with_hands, longest_frames=longest))
-    cleaned = _filled_and_smoothed(kept, settings)
-    filled = cleaned.filled if cleaned.filled is not None else np.zeros_like(kept.score, np.bool_)
-    return cleaned, Repairs(
-        sides=_differs(keypoints, with_sides),
-        hands=_differs(with_sides, with_hands),
-        removed=((with_hands.score > 0) & (kept.score == 0)).sum(axis=1),
-        filled=filled.sum(axis=1),
-    )
-
-
-def _filled_and_smoothed(keypoints: Keypoints, settings: CleaningSettings) -> Keypoints:
-    longest = round(settings.longest_gap_seconds * keypoints.frame_rate)
+    longest_outlier = round(longest_outlier_seconds * keypoints.frame_rate)
+    kept = remove_stray_hands(remove_outliers(with_hands, longest_frames=longest_outlier))
+    longest_gap = round(longest_gap_seconds * keypoints.frame_rate)
     others = [group for group, _ in keypoints.skeleton.groups if group != "body"]
+    cleaned = kept
     for fill, groups in ((fill_body_gaps, ["body"]), (fill_carried_gaps, others)):
-        keypoints = smooth(
-            fill(keypoints, longest_gap_frames=longest),
-            settings.smoothing,
-            seconds=settings.smoothing_seconds,
-            groups=groups,
-        )
-    return keypoints
-
-
-def _differs(before: Keypoints, after: Keypoints) -> Bool[np.ndarray, " frames"]:
-    return (before.points != after.points).sum(axis=(1, 2)) > 0
+        filled = fill(cleaned, longest_gap_frames=longest_gap)
+        cleaned = smooth(filled, smoothing, seconds=smoothing_seconds, groups=groups)
+    assert cleaned.filled is not None
+    return cleaned, Repairs(
+        sides=(keypoints.points != with_sides.points).any(axis=(1, 2)),
+        hands=(with_sides.points != with_hands.points).any(axis=(1, 2)),
+        removed=((with_hands.score > 0) & (kept.score == 0)).sum(axis=1),
+        filled=cleaned.filled.sum(axis=1),
+    )

@@ -23,8 +23,8 @@ from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.pose.statistics import fit_statistics
 from motiontransfer.video.frame_store import FrameStore, FrameWriter
 from tests.pose.flawless import NUM_FRAMES, quality
-from tests.pose.walkers import detections_of
 from tests.pose.stick_person import stick_person
+from tests.pose.walkers import detections_of
 from tests.pose.whole_person import lost, standing
 
 ONE, OTHER = (20, 60, 40), (44, 60, 40)

@@ -1,0 +1,542 @@
+"""Cleaning undoes what detectors do wrong, and leaves alone what was right."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.interpolate import PchipInterpolator
+
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.cleaning import (
+    clean,
+    fill_body_gaps,
+    fill_carried_gaps,
+    remove_outliers,
+    remove_stray_hands,
+    repair_hands,
+    repair_side_swaps,
+    swap_sides,
+)
+from motiontransfer.skeleton import HOLISTIC, mirrored
+from tests.pose.whole_person import HEIGHT_PX, joints_of, lost, moved, person, standing
+
+
+def gone(before, after):
+    """{(frame_index, joint)} that are missing now and were not."""
+    removed = np.argwhere((before.score > 0) & (after.score == 0))
+    return {(frame, HOLISTIC.joints[joint]) for frame, joint in removed.tolist()}
+
+
+@pytest.mark.parametrize(("length", "away"), [(1, 0.12), (2, 0.2), (3, 0.35)])
+def test_a_jump_and_return_is_removed_and_nothing_else(length, away):
+    shift = (0.0, -away * HEIGHT_PX)
+    keypoints = moved(standing(12), "left_knee", dict.fromkeys(range(5, 5 + length), shift))
+    cleaned = remove_outliers(keypoints, longest_frames=3)
+    assert gone(keypoints, cleaned) == {(frame, "left_knee") for frame in range(5, 5 + length)}
+
+
+def test_what_lasts_longer_than_asked_stays():
+    keypoints = moved(standing(12), "left_knee", dict.fromkeys(range(5, 8), (0, -60)))
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=2)) == set()
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=0)) == set()
+
+
+def test_what_jumps_and_stays_is_kept():
+    keypoints = moved(standing(12), "left_knee", dict.fromkeys(range(5, 12), (0, -60)))
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
+
+
+@given(
+    amplitude=st.floats(0, 80),
+    period=st.floats(5, 40),
+    phase=st.floats(0, 6.3),
+    still=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_fast_motion_is_kept(amplitude, period, phase, still):
+    """A hand that swings by up to its own arm's length, five times a second, and may stop."""
+    frames = np.arange(40)
+    swing = amplitude * np.sin(2 * np.pi * frames / period + phase)
+    if still:
+        swing[:20] = swing[20]
+    keypoints = moved(standing(40), "left_wrist", {f: (swing[f], 0) for f in range(40)})
+    if still and period < 12:  # out of rest in no time: not what a body does
+        return
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
+
+
+def test_a_trembling_joint_is_not_all_outliers():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.05 * HEIGHT_PX, (60, 2))
+    keypoints = moved(standing(60), "left_wrist", dict(enumerate(noise)))
+    assert len(gone(keypoints, remove_outliers(keypoints, longest_frames=1))) <= 1
+
+
+def test_at_a_low_frame_rate_nobody_can_tell():
+    keypoints = moved(standing(12, frame_rate=5), "left_knee", {5: (0, -60)})
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=1)) == set()
+
+
+def test_distances_are_relative_to_the_body():
+    """The same jump in pixels is an outlier of someone small, and not of someone near."""
+    keypoints = moved(standing(9), "left_knee", {4: (0, -12)})
+    assert len(gone(keypoints, remove_outliers(keypoints, longest_frames=1))) == 1
+    keypoints.points[:] = keypoints.points * 2
+    keypoints.points[4, HOLISTIC.index("left_knee"), 1] += 12
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=1)) == set()
+
+
+def test_hands_are_judged_as_a_whole():
+    keypoints = moved(standing(9), "left_hand", {4: (0, -40)})
+    cleaned = remove_outliers(keypoints, longest_frames=1)
+    assert gone(keypoints, cleaned) == {(4, joint) for joint in dict(HOLISTIC.groups)["left_hand"]}
+    one_finger = moved(standing(9), "left_hand_thumb_tip", {4: (0, -40)})
+    assert gone(one_finger, remove_outliers(one_finger, longest_frames=1)) == set()
+
+
+def test_a_jump_next_to_a_gap_is_judged_by_what_is_seen():
+    in_the_corner = person([(0.0, 72.0)] * 9)  # where (0, 0), of a missing joint, is on the path
+    keypoints = lost(moved(in_the_corner, "nose", {4: (0, -60)}), "nose", [5])
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=2)) == {(4, "nose")}
+
+
+def test_one_frame_and_nobody_have_no_outliers():
+    keypoints = person()
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
+    for group, _ in keypoints.skeleton.groups:
+        keypoints = lost(keypoints, group, [0])
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
+
+
+def test_a_hand_far_from_its_wrist_is_removed():
+    keypoints = moved(standing(4), "right_hand", {2: (0, -0.16 * HEIGHT_PX)})
+    hand = dict(HOLISTIC.groups)["right_hand"]
+    assert gone(keypoints, remove_stray_hands(keypoints)) == {(2, joint) for joint in hand}
+
+
+@pytest.mark.parametrize("away", [0.0, 0.14])
+def test_a_hand_at_its_wrist_stays(away):
+    keypoints = moved(standing(4), "right_hand", {2: (0, -away * HEIGHT_PX)})
+    assert gone(keypoints, remove_stray_hands(keypoints)) == set()
+
+
+def test_a_hand_is_kept_where_its_wrist_is_not_known():
+    keypoints = lost(standing(4), "right_wrist", [2])
+    assert gone(keypoints, remove_stray_hands(keypoints)) == set()
+    assert keypoints.score[2, joints_of("right_hand")].all()
+
+
+WALK = [(80 + 2.0 * frame, 128 + 4 * np.sin(frame / 3)) for frame in range(40)]
+BODY = tuple(joint for joint in HOLISTIC.joints[:33] if joint.startswith("left_"))
+HAND = dict(HOLISTIC.groups)["left_hand"]
+ARMS = ("left_elbow", "left_wrist", "left_pinky", "left_index", "left_thumb", *HAND)
+LEGS = ("left_knee", "left_ankle", "left_heel", "left_foot_index")
+EVERYTHING = (*BODY, *HAND)
+
+
+def frames_from(start, stop, num_frames=40):
+    return (np.arange(num_frames) >= start) & (np.arange(num_frames) < stop)
+
+
+def wide_steps(keypoints):
+    """Legs apart: those that touch could as well be the other one."""
+    for joint in LEGS:
+        keypoints = moved(
+            moved(keypoints, joint, dict.fromkeys(range(keypoints.num_frames), (15, 0))),
+            mirrored(joint),
+            dict.fromkeys(range(keypoints.num_frames), (-15, 0)),
+        )
+    return keypoints
+
+
+@given(st.lists(st.booleans(), min_size=4, max_size=4), st.lists(st.sampled_from(EVERYTHING)))
+@settings(deadline=None)
+def test_swapping_twice_is_the_identity(frames, joints):
+    keypoints = person(WALK[:4], score=0.5)
+    marked = np.zeros(keypoints.score.shape, np.bool_)
+    marked[1, :40] = True
+    keypoints = replace(lost(keypoints, "left_ankle", [0]), filled=marked)
+    frames, joints = np.array(frames), sorted(set(joints))
+    twice = swap_sides(swap_sides(keypoints, frames, joints=joints), frames, joints=joints)
+    np.testing.assert_array_equal(twice.points, keypoints.points)
+    np.testing.assert_array_equal(twice.score, keypoints.score)
+    np.testing.assert_array_equal(twice.filled, keypoints.filled)
+
+
+def test_a_swap_exchanges_positions_scores_and_marks():
+    keypoints = lost(person(WALK[:2]), "left_ankle", [0])
+    swapped = swap_sides(keypoints, np.array([True, False]), joints=["left_ankle"])
+    left, right = HOLISTIC.index("left_ankle"), HOLISTIC.index("right_ankle")
+    np.testing.assert_array_equal(swapped.points[0, left], keypoints.points[0, right])
+    assert (swapped.score[0, left], swapped.score[0, right]) == (np.float32(0.9), 0)
+    np.testing.assert_array_equal(swapped.points[1], keypoints.points[1])
+
+
+@pytest.mark.parametrize("joints", [EVERYTHING, ARMS, LEGS], ids=["body", "arms", "legs"])
+@pytest.mark.parametrize(
+    ("start", "stop"), [(10, 11), (10, 13), (5, 22), (0, 6), (33, 40)], ids=str
+)
+def test_a_swap_is_put_back(joints, start, stop):
+    truth = wide_steps(person(WALK))
+    swapped = swap_sides(truth, frames_from(start, stop), joints=joints)
+    assert (swapped.points != truth.points).any()
+    np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
+
+
+def test_several_swaps_are_put_back():
+    truth = person(WALK)
+    frames = frames_from(3, 5) | frames_from(12, 13) | frames_from(20, 28)
+    swapped = swap_sides(truth, frames, joints=EVERYTHING)
+    np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
+
+
+def test_a_swap_beside_missing_joints_is_put_back():
+    truth = lost(person(WALK), "left_knee", range(10, 14))
+    swapped = swap_sides(truth, frames_from(12, 20), joints=EVERYTHING)
+    np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
+
+
+@pytest.mark.parametrize("turns_per_second", [0.2, 0.5, 1.0, 2.0, -2.0])
+@pytest.mark.parametrize("phase", [0.0, 0.1, 0.2])
+def test_a_turn_round_is_real(turns_per_second, phase):
+    keypoints = standing(60)
+    turned = np.cos(2 * np.pi * (np.arange(60) / 25 * turns_per_second + phase))
+    keypoints.points[..., 0] = 128 + (keypoints.points[..., 0] - 128) * turned[:, None]
+    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
+
+
+@pytest.mark.parametrize(("half_width", "repaired"), [(5.5, False), (6.8, True)])
+def test_sides_change_from_where_no_turn_is_quick_enough(half_width, repaired):
+    """2.5 turns a second are 36 degrees a frame: 2 x 0.26 x sin 18 degrees = 0.16 body heights.
+
+    Both sides together move by four times the half width when they change places.
+    """
+    truth = standing(20)
+    for joint in EVERYTHING:
+        for name, side in ((joint, 1), (mirrored(joint), -1)):
+            truth.points[:, HOLISTIC.index(name), 0] = 128 + side * half_width
+    assert 4 * 5.5 < 0.16 * HEIGHT_PX < 4 * 6.8
+    assert body_height_px(truth) == HEIGHT_PX
+    swapped = swap_sides(truth, frames_from(8, 9, 20), joints=EVERYTHING)
+    back = (repair_side_swaps(swapped).points == truth.points).all()
+    assert back == repaired
+
+
+def test_arms_that_cross_are_real():
+    keypoints = standing(40)
+    across = 32 * np.cos(2 * np.pi * np.arange(40) / 12)  # twice a second
+    for joint in ARMS[1:]:
+        for name, sign in ((joint, 1), (mirrored(joint), -1)):
+            keypoints.points[:, HOLISTIC.index(name), 0] = 128 + sign * across
+    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
+
+
+def test_a_cut_to_another_place_is_no_swap():
+    keypoints = person([(60.0, 128.0)] * 20 + [(190.0, 128.0)] * 20)
+    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
+
+
+def test_a_cut_to_someone_turned_away_elsewhere_is_no_swap():
+    keypoints = person([(80.0, 128.0)] * 20 + [(120.0, 128.0)] * 20)
+    keypoints = swap_sides(keypoints, frames_from(20, 40), joints=EVERYTHING)
+    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
+
+
+def test_what_lasts_too_long_to_be_told_stays():
+    keypoints = standing(1000)
+    swapped = swap_sides(keypoints, frames_from(300, 700, 1000), joints=EVERYTHING)
+    np.testing.assert_array_equal(repair_side_swaps(swapped).points, swapped.points)
+
+
+def test_what_most_frames_say_is_believed():
+    truth = person(WALK)
+    swapped = swap_sides(truth, frames_from(3, 37), joints=EVERYTHING)
+    whole = swap_sides(truth, frames_from(0, 40), joints=EVERYTHING)
+    np.testing.assert_array_equal(repair_side_swaps(swapped).points, whole.points)
+
+
+def test_sides_of_one_frame_and_of_nobody_stay():
+    keypoints = person()
+    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
+    for group, _ in keypoints.skeleton.groups:
+        keypoints = lost(keypoints, group, [0])
+    assert not repair_side_swaps(keypoints).score.any()
+    assert not repair_hands(keypoints).score.any()
+
+
+def test_hands_on_each_others_wrists_are_exchanged():
+    truth = standing(3)
+    swapped = swap_sides(truth, np.array([False, True, False]), joints=HAND)
+    np.testing.assert_array_equal(repair_hands(swapped).points, truth.points)
+
+
+def test_the_only_hand_goes_to_the_wrist_it_hangs_on():
+    truth = lost(standing(3), "left_hand", [1])
+    swapped = swap_sides(truth, np.array([False, True, False]), joints=HAND)
+    assert swapped.score[1, joints_of("left_hand")].all()
+    repaired = repair_hands(swapped)
+    np.testing.assert_array_equal(repaired.points, truth.points)
+    np.testing.assert_array_equal(repaired.score, truth.score)
+
+
+def test_a_hand_found_twice_is_not_exchanged():
+    keypoints = standing(2)
+    keypoints.points[1, joints_of("left_hand")] = keypoints.points[1, joints_of("right_hand")] + 1
+    np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
+
+
+def test_a_hand_between_the_wrists_stays():
+    """Nearer to the other one, and too far from its own, but not clearly."""
+    keypoints = lost(standing(2), "right_hand", [1])
+    keypoints.points[1, joints_of("left_hand")] -= (36, 0)  # the wrists are 64 px apart
+    np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
+
+
+def test_hands_that_touch_stay_as_they_are():
+    keypoints = standing(2)
+    for side, x in (("left", 129), ("right", 127)):
+        keypoints.points[:, HOLISTIC.index(f"{side}_wrist")] = (x, 128)
+        keypoints.points[:, joints_of(f"{side}_hand")] = (256 - x, 128)
+    np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
+
+
+STRAIGHT = [(100 + 3 * frame, 120 + frame) for frame in range(12)]
+FILLS = (fill_body_gaps, fill_carried_gaps)
+
+
+def fill(keypoints, longest):
+    return fill_carried_gaps(
+        fill_body_gaps(keypoints, longest_gap_frames=longest), longest_gap_frames=longest
+    )
+
+
+def wandering(seed, *, num_frames=14, chance=0.3):
+    """Someone moving at random, with joints and whole groups missing at random."""
+    rng = np.random.default_rng(seed)
+    keypoints = person(rng.uniform(60, 190, (num_frames, 2)))
+    for group in (*HOLISTIC.joints[:33], "left_hand", "right_hand", "face"):
+        keypoints = lost(keypoints, group, np.flatnonzero(rng.uniform(size=num_frames) < chance))
+    return keypoints
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6))
+@settings(max_examples=40, deadline=None)
+def test_what_was_seen_is_not_touched(seed, longest):
+    keypoints = wandering(seed)
+    seen = keypoints.score > 0
+    filled = fill(keypoints, longest)
+    assert filled.num_frames == keypoints.num_frames
+    np.testing.assert_array_equal(filled.points[seen], keypoints.points[seen])
+    np.testing.assert_array_equal(filled.score[seen], keypoints.score[seen])
+    np.testing.assert_array_equal(filled.filled, ~seen & (filled.score > 0))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6))
+@settings(max_examples=40, deadline=None)
+def test_a_joint_stays_between_its_neighbours_and_its_score_below_theirs(seed, longest):
+    keypoints = wandering(seed)
+    filled = fill_body_gaps(keypoints, longest_gap_frames=longest)
+    for frame, joint in np.argwhere(filled.filled):
+        seen = np.flatnonzero(keypoints.score[:, joint])
+        ends = [seen[seen < frame].max(), seen[seen > frame].min()]
+        assert ends[1] - ends[0] - 1 <= longest
+        low, high = keypoints.points[ends, joint].min(axis=0), keypoints.points[ends, joint].max(0)
+        assert (low - 1e-3 <= filled.points[frame, joint]).all()
+        assert (filled.points[frame, joint] <= high + 1e-3).all()
+        assert 0 < filled.score[frame, joint] < keypoints.score[ends, joint].max()
+
+
+@pytest.mark.parametrize("group", ["left_wrist", "left_hand", "face"])
+def test_straight_motion_is_filled_exactly(group):
+    truth = person(STRAIGHT)
+    filled = fill(lost(truth, group, range(3, 8)), 5)
+    np.testing.assert_allclose(filled.points, truth.points, atol=1e-3)
+
+
+def test_a_bend_is_rounded_and_not_cut_off():
+    hips = [(128.0 + min(frame, 7), 128.0) for frame in range(12)]
+    filled = fill_body_gaps(lost(person(hips), "nose", range(5, 9)), longest_gap_frames=4)
+    x = filled.joint("nose")[0][4:10, 0] - 128
+    straight = np.linspace(4, 7, 6)
+    assert (x[1:-1] > straight[1:-1] + 0.1).all()  # slope of before goes on, as in 4, 5, 6, 7, 7, 7
+    assert (np.diff(x) >= 0).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_a_gap_is_filled_as_if_all_that_was_seen_were_known(seed):
+    """Two frames on either side say all that a monotone cubic can make use of."""
+    rng = np.random.default_rng(seed)
+    truth = person(rng.uniform(60, 190, (14, 2)))
+    filled = fill_body_gaps(lost(truth, "nose", range(5, 8)), longest_gap_frames=3)
+    seen = [frame for frame in range(14) if not 5 <= frame < 8]
+    whole = PchipInterpolator(seen, truth.joint("nose")[0][seen].astype(float), axis=0)
+    np.testing.assert_allclose(filled.joint("nose")[0][5:8], whole([5, 6, 7]), atol=1e-3)
+
+
+@pytest.mark.parametrize("fill_some", FILLS)
+@pytest.mark.parametrize(
+    "frames", [range(4), range(8, 12), range(2, 8)], ids=["start", "end", "too long"]
+)
+def test_gaps_that_are_longer_or_at_the_ends_stay(fill_some, frames):
+    keypoints = lost(lost(person(STRAIGHT), "left_hand", frames), "nose", frames)
+    filled = fill_some(keypoints, longest_gap_frames=5)
+    np.testing.assert_array_equal(filled.points, keypoints.points)
+    np.testing.assert_array_equal(filled.score, keypoints.score)
+    assert not filled.filled.any()
+
+
+def test_scores_fade_towards_the_middle():
+    filled = fill(lost(standing(7), "nose", range(1, 6)), 5)
+    expected = np.array([0.9, 0.75, 0.6, 0.45, 0.6, 0.75, 0.9])  # one sixth less a frame away
+    np.testing.assert_allclose(filled.joint("nose")[1], expected, rtol=1e-6)
+
+
+def test_scores_go_from_one_side_to_the_other():
+    keypoints = standing(3)
+    keypoints.score[2] = 0.5
+    filled = fill(lost(keypoints, "nose", [1]), 1)
+    np.testing.assert_allclose(filled.joint("nose")[1][1], 0.7 / 2, rtol=1e-6)
+
+
+def test_a_hand_goes_with_its_wrist():
+    away = {3: (0, -30), 4: (0, -60), 5: (0, -30)}
+    keypoints = moved(standing(9), "left_wrist", away)
+    truth = moved(keypoints, "left_hand", away)
+    filled = fill_carried_gaps(lost(keypoints, "left_hand", range(3, 6)), longest_gap_frames=3)
+    np.testing.assert_allclose(filled.points, truth.points, atol=1e-3)
+
+
+def test_without_its_wrist_a_hand_goes_by_itself():
+    keypoints = moved(standing(9), "left_wrist", {3: (0, -30), 5: (0, -30)})
+    gone = lost(lost(keypoints, "left_hand", range(3, 6)), "left_wrist", [4])
+    filled = fill_carried_gaps(gone, longest_gap_frames=3)
+    hand = joints_of("left_hand")
+    np.testing.assert_allclose(filled.points[:, hand], keypoints.points[:, hand], atol=1e-3)
+
+
+def test_a_wrist_missing_beside_the_gap_carries_nothing_there():
+    """Without it the hand seems to come from far away, and the gap is bent towards there."""
+    truth = moved(person(STRAIGHT), "left_wrist", {frame: (2 * frame, 0) for frame in range(12)})
+    keypoints = lost(lost(truth, "left_hand", range(4, 7)), "left_wrist", [2])
+    filled = fill_carried_gaps(keypoints, longest_gap_frames=3)
+    hand = joints_of("left_hand")
+    np.testing.assert_allclose(filled.points[:, hand], truth.points[:, hand], atol=1e-3)
+
+
+def test_one_finger_out_of_sight_is_no_gap():
+    keypoints = lost(standing(5), "left_hand_thumb_tip", [2])
+    assert not fill(keypoints, 3).filled.any()
+
+
+def test_a_finger_missing_beside_a_gap_stays_missing_in_it():
+    keypoints = lost(lost(standing(6), "left_hand", [2, 3]), "left_hand_thumb_tip", [1])
+    filled = fill(keypoints, 3)
+    thumb = HOLISTIC.index("left_hand_thumb_tip")
+    assert not filled.filled[:, thumb].any()
+    assert filled.filled[2:4, joints_of("left_hand")].sum() == 2 * 20
+
+
+def test_what_was_filled_before_stays_marked():
+    before = np.zeros((5, len(HOLISTIC.joints)), np.bool_)
+    before[0, 0] = True
+    keypoints = replace(lost(standing(5), "left_knee", [2]), filled=before)
+    filled = fill(keypoints, 2).filled
+    assert filled[0, 0]
+    assert filled[2, HOLISTIC.index("left_knee")]
+    assert filled.sum() == 2
+    assert before.sum() == 1  # and the array given is as it was
+
+
+SETTINGS = {
+    "longest_gap_seconds": 0.2,
+    "longest_outlier_seconds": 0.12,
+    "smoothing": "savitzky_golay",
+    "smoothing_seconds": 0.25,
+}
+PATH = [(80 + 1.5 * frame, 120 + 0.5 * frame) for frame in range(40)]
+
+
+def broken():
+    """Someone walking straight, broken in every way, and the frames it was done in."""
+    keypoints = moved(person(PATH), "left_knee", {20: (0, -50)})
+    keypoints = lost(keypoints, "right_elbow", range(5, 9))
+    keypoints = lost(keypoints, "left_hand", range(30, 35))
+    keypoints = moved(keypoints, "right_hand", dict.fromkeys(range(30, 34), (0, -30)))
+    hands_exchanged = np.isin(np.arange(40), [25, 26])
+    keypoints = swap_sides(keypoints, hands_exchanged, joints=dict(HOLISTIC.groups)["left_hand"])
+    swapped = (np.arange(40) >= 12) & (np.arange(40) < 15)
+    body = [joint for joint in HOLISTIC.joints if joint.startswith("left_")][:16]
+    hands = dict(HOLISTIC.groups)["left_hand"]
+    return swap_sides(keypoints, swapped, joints=(*body, *hands))
+
+
+def test_everything_comes_back_to_where_it_was():
+    cleaned, repairs = clean(broken(), **SETTINGS)
+    np.testing.assert_allclose(cleaned.points, person(PATH).points, atol=0.02)
+    assert repairs.counts() == {
+        "frames_with_sides_repaired": 3,
+        "frames_with_hands_repaired": 2,
+        "frames_with_joints_removed": 1 + 4,
+        "joints_removed": 1 + 4 * 21,
+        "joints_filled": 1 + 4 + (5 + 4) * 21,
+    }
+    assert np.flatnonzero(repairs.sides).tolist() == [12, 13, 14]
+    assert np.flatnonzero(repairs.hands).tolist() == [25, 26]
+    assert np.flatnonzero(repairs.removed).tolist() == [20, 30, 31, 32, 33]
+    assert repairs.filled[[5, 32]].tolist() == [1, 42]
+
+
+def test_a_hand_is_carried_by_a_wrist_that_was_filled():
+    away = {3: (0, -10), 4: (0, -20), 5: (0, -30), 6: (0, -20), 7: (0, -10)}
+    truth = moved(moved(standing(12), "left_wrist", away), "left_hand", away)
+    keypoints = lost(lost(truth, "left_hand", range(3, 8)), "left_wrist", [4])
+    cleaned, _ = clean(keypoints, **SETTINGS | {"smoothing": "none"})
+    np.testing.assert_allclose(cleaned.points, truth.points, atol=3)  # and not 30 px away
+
+
+def test_nothing_is_done_where_nothing_is_asked():
+    nothing = {"longest_gap_seconds": 0.0, "longest_outlier_seconds": 0.0, "smoothing": "none"}
+    keypoints = lost(moved(person(PATH), "left_knee", {20: (0, -50)}), "right_elbow", [7])
+    cleaned, repairs = clean(keypoints, **SETTINGS | nothing)
+    np.testing.assert_array_equal(cleaned.points, keypoints.points)
+    np.testing.assert_array_equal(cleaned.score, keypoints.score)
+    assert not any(repairs.counts().values())
+
+
+def test_cleaning_what_was_cleaned_moves_it_by_less_than_the_first_time():
+    noise = np.random.default_rng(0).normal(0, 1, (40, len(HOLISTIC.joints), 2))
+    trembling = person(PATH)
+    trembling = replace(trembling, points=(trembling.points + noise).astype(np.float32))
+    once, _ = clean(trembling, **SETTINGS)
+    twice, repairs = clean(once, **SETTINGS)
+    assert repairs.removed.sum() == 0
+    first, second = (
+        np.abs(b.points - a.points).mean() for a, b in ((trembling, once), (once, twice))
+    )
+    assert second < first / 3
+
+
+@given(st.integers(1, 30), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_frames_stay_and_nothing_becomes_impossible(num_frames, seed):
+    """Whatever comes in, `Keypoints` comes out: finite, in range, (0, 0) where missing."""
+    rng = np.random.default_rng(seed)
+    score = rng.uniform(0, 1, (num_frames, len(HOLISTIC.joints))).astype(np.float32)
+    score[rng.uniform(size=score.shape) < 0.4] = 0
+    points = rng.uniform(0, 256, (*score.shape, 2)).astype(np.float32) * (score > 0)[..., None]
+    keypoints = replace(standing(num_frames), points=points, score=score)
+    cleaned, repairs = clean(keypoints, **SETTINGS)
+    assert cleaned.num_frames == num_frames
+    assert (cleaned.frame_rate, cleaned.detector) == (keypoints.frame_rate, keypoints.detector)
+    assert repairs.filled.sum() == cleaned.filled.sum()
+    assert not cleaned.points[cleaned.score == 0].any()
+
+
+@pytest.mark.parametrize(("frame_rate", "filled"), [(25, 5), (50, 5), (10, 0)])
+def test_times_are_seconds_whatever_the_frame_rate(frame_rate, filled):
+    keypoints = lost(standing(30, frame_rate=frame_rate), "nose", range(10, 15))
+    cleaned, _ = clean(keypoints, **SETTINGS)
+    assert cleaned.filled[:, joints_of("nose")].sum() == filled
