@@ -1,7 +1,7 @@
 """How right poses are, on the demo, where every joint's true place is known.
 
 `uv run python -m benchmarks.poses` after `uv run dvc repro`. Two tables: what detection and
-cleaning make of the clips against the true joints, and the dancer's poses re-posed by each mode
+cleaning make of the clips against the true joints, and the dancer's poses normalized by each mode
 against the true joints of the target really dancing it.
 """
 

@@ -56,7 +56,7 @@ class Clip:
     sound_offset_seconds: float
     """Added to the sound file's timestamps, it makes 0 the first frame."""
     framing: Framing
-    """How the input's picture sits in the frames."""
+    """Crop, scale and letterbox of the input."""
     frame_rate: Fraction
     """Frames a second, constant."""
     size: tuple[int, int]

@@ -230,7 +230,7 @@ def _announced_end(container: av.container.InputContainer, stream: av.VideoStrea
 
 
 def truncation(video: VideoMetadata) -> str | None:
-    """Where the file was cut off, in words; None for a complete file."""
+    """Description of where the file was cut off; None for a complete file."""
     times = video.packet_times
     if times.num_missing:
         return f"the file ends {times.num_missing} frames before the end of its index"

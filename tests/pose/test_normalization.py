@@ -201,7 +201,7 @@ def dancer():
 
 
 @pytest.mark.parametrize("mode", ["limbs", "ankle", "affine", "none"])
-def test_a_subject_reposed_as_themselves_does_not_move(dancer, mode):
+def test_a_subject_normalized_to_themselves_does_not_move(dancer, mode):
     same = fitted(dancer)
     moved = normalized(dancer, mode, source=same, target=same)
     np.testing.assert_allclose(moved.points, dancer.points, atol=1e-3)
