@@ -1,5 +1,6 @@
 """Commands of a team: `share` and `join` over the team's remote."""
 
+import shlex
 from enum import StrEnum
 from typing import Annotated
 
@@ -32,12 +33,13 @@ def share(
         f"sent {shared.num_sent} files, {_size_text(shared.sent_bytes)}, and "
         f"{shared.num_runs} past runs to {shared.url}; {shared.num_there} files were there already"
     )
-    for path in shared.out_of_care:
-        typer.echo(f"nobody else will have {path}: run `uv run dvc add {path}`, then share again")
+    for path in shared.untracked:
+        command = shlex.join(["uv", "run", "dvc", "add", path])
+        typer.echo(f"nobody else will have {path}: run `{command}`, then share again")
     if shared.stale_stages:
         typer.echo(f"not up to date, others will run it: {', '.join(shared.stale_stages)}")
     if shared.to_commit:
-        typer.echo(f"others need from git: git add {' '.join(shared.to_commit)}, commit, push")
+        typer.echo(f"others need from git: git add {shlex.join(shared.to_commit)}, commit, push")
     typer.echo("a teammate then types, in a clone: uv run motiontransfer join")
 
 
@@ -72,7 +74,9 @@ def join(
         )
     if joined.renewed:
         typer.echo(f"made anew or restored: {', '.join(joined.renewed)}")
-        typer.echo(f"for the others: git add {' '.join(joined.to_commit)}, commit, push, and share")
+        typer.echo(
+            f"for the others: git add {shlex.join(joined.to_commit)}, commit, push, and share"
+        )
     else:
         typer.echo("nothing had to run")
 

@@ -332,13 +332,13 @@ def check_remote(repo: "Repo") -> CheckResult:
 
 def _trouble(repo: "Repo", name: str, url: str) -> str | None:
     """What is wrong with the remote, in one line."""
-    from motiontransfer.project.remote import told_in_one_line
+    from motiontransfer.project.remote import errors_in_one_line
 
     errors: list[str] = []
 
     def ask() -> None:
         try:
-            with told_in_one_line(name=name, url=url):
+            with errors_in_one_line(name=name, url=url):
                 store = repo.cloud.get_remote_odb(name)
                 store.fs.exists(store.path)
         except MotionTransferError as error:

@@ -1,7 +1,7 @@
-"""The remote of a project: where it is written down, and what must not be written there.
+"""Remote of a project: its address in .dvc/config, and its errors in one line.
 
-Hides DVC's config. What git keeps (.dvc/config) says where the data lies and that every download
-is checked; secrets live in .dvc/config.local, which git ignores, or in the environment.
+git keeps .dvc/config; credentials belong in .dvc/config.local or the environment. The causes and
+fixes of errors are in remote_errors.yaml.
 """
 
 import errno
@@ -11,10 +11,12 @@ import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
+import yaml
 from dvc.config import ConfigError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.progress import Tqdm
@@ -38,13 +40,13 @@ _KEPT_OUT_OF_GIT = (
 
 @contextmanager
 def opened(root: Path) -> Generator[Repo]:
-    """The project at `root`, as DVC sees it.
+    """DVC's view of the project at `root`.
 
     Raises:
         MissingFileError: DVC finds no project there.
     """
     try:
-        with _config_told():
+        with _config_errors():
             repo = Repo(str(root))
     except NotDvcRepoError as error:
         raise MissingFileError(
@@ -58,16 +60,16 @@ def opened(root: Path) -> Generator[Repo]:
 def set_remote(
     repo: Repo, url: str, *, name: str, endpoint: str | None = None, profile: str | None = None
 ) -> None:
-    """Make `url` the default remote in .dvc/config, with every download checked by its hash.
+    """Make `url` the default remote in .dvc/config, with downloads checked by their hashes.
 
-    What else is set for a remote of that name stays.
+    Other settings of a remote of that name and kind stay.
 
     Args:
-        endpoint: the address of an S3 store that is not Amazon's.
-        profile: which of the credentials that this machine's ~/.aws knows.
+        endpoint: address of an S3 store that is not Amazon's.
+        profile: which credentials of ~/.aws to use.
 
     Raises:
-        RemoteError: the URL or the endpoint holds a secret, or is no address.
+        RemoteError: the URL or the endpoint holds a secret, or is malformed.
         MissingLibraryError: the package for this kind of remote is not installed.
     """
     scheme = _scheme(url)
@@ -77,13 +79,24 @@ def set_remote(
         raise RemoteError(f"--endpoint: only s3:// remotes have one, got {url}")
     require_package(url)
     settings = {"url": url, "verify": True, "endpointurl": endpoint, "profile": profile}
-    with _config_told(), repo.config.edit("repo") as config:
+    with _config_errors(), repo.config.edit("repo") as config:
         before = config["remote"].get(name, {})
-        # What was set for another kind of remote would not even be valid for this one.
+        # Settings of another kind of remote would be invalid for this one.
         kept = before if _scheme(str(before.get("url", url))) == scheme else {}
         given = {key: value for key, value in settings.items() if value is not None}
         config["remote"][name] = {**kept, **given}
         config["core"]["remote"] = name
+
+
+@contextmanager
+def unchanged_on_error(config: Path) -> Generator[None]:
+    """Restore a file if an error is raised inside."""
+    before = config.read_bytes()
+    try:
+        yield
+    except BaseException:
+        config.write_bytes(before)
+        raise
 
 
 def default_remote(repo: Repo) -> str:
@@ -104,18 +117,8 @@ def default_remote(repo: Repo) -> str:
 
 
 def remote_url(repo: Repo) -> str:
-    """Address of the default remote, as a person reads it."""
+    """Address of the default remote as it was given."""
     return str(repo.config["remote"][repo.config["core"]["remote"]]["url"])
-
-
-@contextmanager
-def _config_told() -> Generator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        raise RemoteError(
-            f".dvc/config or .dvc/config.local: {' '.join(str(error).split())}; correct it there"
-        ) from error
 
 
 def require_package(url: str) -> None:
@@ -132,15 +135,37 @@ def require_package(url: str) -> None:
         )
 
 
+@contextmanager
+def _config_errors() -> Generator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        raise RemoteError(
+            f".dvc/config or .dvc/config.local: {' '.join(str(error).split())}; correct it there"
+        ) from error
+
+
 def _scheme(url: str) -> str:
-    """Empty for a folder; a Windows drive letter is none."""
-    match = re.match(r"([a-z0-9+]{2,})://", url, re.IGNORECASE)
-    return match[1].lower() if match else ""
+    """Scheme of a URL; empty for a folder, also behind a Windows drive letter.
+
+    Raises:
+        RemoteError: `//` is missing: DVC would take it for a folder.
+    """
+    match = re.match(r"([a-z][a-z0-9+]+):(/*)", url, re.IGNORECASE)
+    if match is None:
+        return ""
+    scheme = match[1].lower()
+    if match[2] != "//":
+        raise RemoteError(
+            f"{url}: not a URL; expected {scheme}://{url[match.end() :]} "
+            f"(or ./{url} for a folder of that name)"
+        )
+    return scheme
 
 
 def _refuse_secrets(address: str, name: str) -> None:
     parts = urlsplit(address)
-    told = address.replace(parts.netloc, parts.netloc.rsplit("@", 1)[-1]).split("?")[0]
+    shown = address.replace(parts.netloc, parts.netloc.rsplit("@", 1)[-1]).split("?")[0]
     # A user's name alone is no secret for ssh; before an @ in s3:// nothing but a key can stand.
     is_key = parts.scheme == "s3" and "@" in parts.netloc
     queried = [key for key, _ in parse_qsl(parts.query, keep_blank_values=True)]
@@ -149,110 +174,21 @@ def _refuse_secrets(address: str, name: str) -> None:
         or parts.password is not None
         or any(word in key.lower() for key in queried for word in _SECRET_WORDS)
     ):
-        raise RemoteError(f"{told}: {_KEPT_OUT_OF_GIT.format(name=name)}")
+        raise RemoteError(f"{shown}: {_KEPT_OUT_OF_GIT.format(name=name)}")
 
 
-_CREDENTIALS = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of this machine "
-    "(`uv run dvc remote modify --local {name} profile PROFILE`)"
-)
-_URL = "correct the URL: `uv run motiontransfer share URL`"
-_WRITE = (
-    "ask its owner for the right to write; `uv run motiontransfer join` needs no more than to read"
-)
-
-
-class _Row(NamedTuple):
-    names: tuple[str, ...]
+class _KnownError(TypedDict):
+    names: list[str]
     cause: str
-    mend: str
-
-
-# The first row that has one of an error's names is it: the more telling names stand first.
-_TABLE = (
-    _Row(
-        ("ENOSPC", "EDQUOT", "SFTPNoSpaceOnFilesystem", "SFTPQuotaExceeded"),
-        "the disk is full, there or here",
-        "free some space, then run this again: it goes on where it stopped",
-    ),
-    _Row(("LockError",), "another dvc is at work in this project", "wait until it is done"),
-    _Row(("NoCredentialsError", "PartialCredentialsError"), "no credentials", _CREDENTIALS),
-    _Row(("ProfileNotFound",), "this machine's ~/.aws has no such profile", _CREDENTIALS),
-    _Row(("InvalidAccessKeyId",), "the store does not know this access key", _CREDENTIALS),
-    _Row(("SignatureDoesNotMatch",), "the secret key is wrong", _CREDENTIALS),
-    _Row(("ExpiredToken",), "the credentials have expired", _CREDENTIALS),
-    _Row(("NoSuchBucket",), "no such bucket", f"create it, or {_URL}"),
-    _Row(("InvalidBucketName", "ParamValidationError"), "not a bucket's name", _URL),
-    _Row(("RequestTimeTooSkewed",), "this machine's clock is wrong", "set it"),
-    _Row(
-        ("PermanentRedirect", "AuthorizationHeaderMalformed"),
-        "the bucket is in another region",
-        "`uv run dvc remote modify {name} region REGION`",
-    ),
-    _Row(
-        ("AccessDenied", "EROFS", "SFTPPermissionDenied", "SFTPWriteProtect", "EACCES"),
-        "you may not do this there",
-        _WRITE,
-    ),
-    _Row(("403",), "wrong credentials, or they may not use this bucket", _CREDENTIALS),
-    _Row(
-        ("PermissionDenied",),
-        "ssh did not let this user in",
-        "add your key there (`ssh-copy-id`), or name it (`uv run dvc remote modify --local {name} "
-        "keyfile PATH`); the user stands in the URL: ssh://user@host/folder",
-    ),
-    _Row(("gaierror",), "no such host", _URL),
-    _Row(
-        ("SSLError", "SSLCertVerificationError"),
-        "no secure connection, or its certificate is not known",
-        "`uv run dvc remote modify {name} ssl_verify CA_BUNDLE`, or an http:// --endpoint",
-    ),
-    _Row(
-        (
-            "EndpointConnectionError",
-            "ConnectTimeoutError",
-            "ReadTimeoutError",
-            "ConnectionClosedError",
-            "ECONNREFUSED",
-            "ECONNRESET",
-            "EHOSTUNREACH",
-            "ENETUNREACH",
-            "ETIMEDOUT",
-            "ConnectionLost",
-        ),
-        "no answer",
-        "is it up, is the network, and is the address in .dvc/config right "
-        "(`uv run dvc remote list`, --endpoint)?",
-    ),
-    _Row(
-        ("RemoteMissingDepsError",),
-        "DVC lacks the package for this kind of remote",
-        "install it, e.g. `uv pip install dvc-gs`",
-    ),
-    _Row(
-        ("NotADirectoryError", "SFTPNoSuchFile"),
-        "no such folder, and it cannot be made: {said}",
-        _URL,
-    ),
-    _Row(("DownloadError",), "not everything arrived", "run this again; it goes on from here"),
-    _Row(
-        ("CheckoutError",),
-        "files could not be laid out here: {said}",
-        "is the disk full, or is one of them open in another program?",
-    ),
-)
-
-# What is missing is named by file, not by hash, in the error that follows.
-_SAID_BETTER = "Some of the cache files do not exist neither locally nor on remote"
-_LOGGERS = ("dvc", "dvc_data", "dvc_objects")
+    fix: str
 
 
 @contextmanager
-def told_in_one_line(*, name: str, url: str) -> Generator[None]:
-    """Pass on DVC's own words and progress, but turn its errors into one with cause and mend.
+def errors_in_one_line(*, name: str, url: str) -> Generator[None]:
+    """Show DVC's messages and progress, but turn its errors into one with cause and fix.
 
     Raises:
-        RemoteError: anything that the remote, the network or the disk did.
+        RemoteError: an error of the remote, the network or the disk.
     """
     log = _DvcLog()
     with log.attached():
@@ -261,35 +197,41 @@ def told_in_one_line(*, name: str, url: str) -> Generator[None]:
         except MotionTransferError:
             raise
         except Exception as error:
-            line = explained([*log.errors, error], name=name, url=url)
+            line = explain([*log.errors, error], name=name, url=url)
             if line is None:
                 raise
             raise RemoteError(line) from error
 
 
-def explained(errors: Iterable[BaseException], *, name: str, url: str) -> str | None:
-    """One line: the remote, the cause, in brackets its name in the library, then the mend.
+def explain(errors: Iterable[BaseException], *, name: str, url: str) -> str | None:
+    """Remote, cause, in brackets the library's name of the error, and fix in one line.
 
-    Errors of DVC and of the system that no row of the table knows are told as they are; others are
-    nobody's fault but ours: None.
+    Errors of DVC and of the system that are not in the table keep their own text. None: others,
+    which are bugs.
     """
-    chain = [link for error in errors for link in _links(error)]
+    chain = [link for error in errors for link in _chain(error)]
     named = {name_: link for link in reversed(chain) for name_ in _names(link)}
-    for row in _TABLE:
-        for found in (name_ for name_ in row.names if name_ in named):
-            cause = row.cause.format(said=_one_line(named[found]))
-            return f"{url}: {cause} ({found}); {row.mend.format(name=name)}"
-    told = dict.fromkeys(
+    for known in _known_errors():
+        for found in (name_ for name_ in known["names"] if name_ in named):
+            cause = known["cause"].format(message=_one_line(named[found]))
+            return f"{url}: {cause} ({found}); {known['fix'].format(name=name)}"
+    texts = dict.fromkeys(
         _one_line(link) for link in chain if isinstance(link, (DvcException, OSError))
     )
-    return f"{url}: {'; '.join(told)}" if told else None
+    return f"{url}: {'; '.join(texts)}" if texts else None
+
+
+@cache
+def _known_errors() -> list[_KnownError]:
+    path = Path(__file__).with_name("remote_errors.yaml")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _links(error: BaseException) -> Iterator[BaseException]:
+def _chain(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -300,13 +242,18 @@ def _names(error: BaseException) -> Iterator[str]:
     yield from (kind.__name__ for kind in type(error).__mro__)
     if isinstance(error, OSError) and error.errno:
         yield errno.errorcode.get(error.errno, "")
-    response = getattr(error, "response", None)  # what S3 answered, on errors of its client
+    response = getattr(error, "response", None)  # of S3, on errors of its client
     if isinstance(response, dict):
         yield str(response.get("Error", {}).get("Code", ""))
 
 
+# Missing files are named by path, not by hash, in the error that follows.
+_REPEATED = "Some of the cache files do not exist neither locally nor on remote"
+_LOGGERS = ("dvc", "dvc_data", "dvc_objects")
+
+
 class _DvcLog(logging.Handler):
-    """DVC's log: shown as the dvc command does, but for errors, which are kept."""
+    """DVC's log: shown as the dvc command does, except errors, which are kept."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -314,7 +261,7 @@ class _DvcLog(logging.Handler):
 
     @contextmanager
     def attached(self) -> Generator[None]:
-        """Stand in for the handlers that DVC installs when it is imported."""
+        """Replace the handlers that DVC installs when it is imported."""
         loggers = [logging.getLogger(name) for name in _LOGGERS]
         before = [(logger, logger.handlers, logger.level) for logger in loggers]
         for logger in loggers:
@@ -330,7 +277,7 @@ class _DvcLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1] is not None:
             self.errors.append(record.exc_info[1])
-        elif record.levelno >= logging.WARNING and not record.msg.startswith(_SAID_BETTER):
+        elif record.levelno >= logging.WARNING and not record.msg.startswith(_REPEATED):
             Tqdm.write(f"{record.levelname}: {record.getMessage()}", file=sys.stderr)
         elif record.levelno < logging.WARNING:
             Tqdm.write(record.getMessage(), file=sys.stdout)

@@ -1,16 +1,21 @@
-"""Sharing a project's results: what is sent to the remote, and in which order.
+"""Share results over a DVC remote, and join: `dvc push`, and `dvc repro --pull` with its inputs.
 
-First the outs that dvc.lock names and the outs of every past run that is still whole here, then the
-run cache's entries: whatever was cut off, what the remote lists it also has.
+`share` sends the outputs of dvc.lock and of every past run that is whole here, then the run cache's
+entries; so an interrupted transfer leaves no entry without its outputs.
+
+`join` walks the graph as `dvc repro` does, but pulls all that a stage reads before it runs. `dvc
+repro --pull --allow-missing` fails where a stage reads a folder that other stages fill and nothing
+of it is here; where a part is here, it runs on that part (tests/project/test_sharing_joining.py).
 """
 
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -24,10 +29,11 @@ from dvc_data.hashfile.hash_info import HashInfo
 from motiontransfer.errors import MissingFileError, MotionTransferError, RemoteError
 from motiontransfer.project.remote import (
     default_remote,
+    errors_in_one_line,
     opened,
     remote_url,
     set_remote,
-    told_in_one_line,
+    unchanged_on_error,
 )
 from motiontransfer.project.run_cache import (
     checked_lists,
@@ -45,27 +51,39 @@ if TYPE_CHECKING:
     from dvc.output import Output
     from dvc.stage import Stage
 
+Brought = Literal["needed", "results", "all"]
+
+_logger = logging.getLogger(__name__)
+
+_REPAIR = (
+    "whoever has it whole, the owner as a rule, deletes it there and runs `uv run dvc push` "
+    "(docs/sharing.md, A damaged file on the remote); then run this again"
+)
+_RESULTS_FOLDER = "results"
+_NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
+_METRICS_FOLDER = ("artifacts", "metrics")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What one `share` did."""
+    """Result of `share`."""
 
     url: str
-    """Where everything lies."""
+    """The remote."""
     num_sent: int
-    """Files that the remote did not have yet."""
+    """Files that the remote did not have."""
     sent_bytes: int
     """Their size."""
     num_there: int
-    """Files that it had already."""
+    """Files that it had."""
     num_runs: int
-    """Entries of the run cache that it did not have yet."""
+    """Entries of the run cache that it did not have."""
     stale_stages: tuple[str, ...]
-    """Stages whose inputs changed since they ran: whoever joins runs them."""
-    out_of_care: tuple[str, ...]
-    """Files that a stage reads and that neither git nor DVC keeps: `dvc add` them."""
+    """Stages whose inputs changed since they ran: others will run them."""
+    untracked: tuple[str, ...]
+    """Files that a stage reads and that neither git nor DVC tracks: `dvc add` them."""
     to_commit: tuple[str, ...]
-    """Files that git does not have yet in their present form, and that others need."""
+    """Files that others need and that are not committed in their present form."""
 
 
 def share(
@@ -78,96 +96,93 @@ def share(
 ) -> Shared:
     """Send everything that others lack; with `url`, make that the project's remote first.
 
+    On an error .dvc/config stays as it was.
+
     Raises:
-        MissingFileError: nothing was run yet, so there is nothing to share.
-        RemoteError: no remote is set, the URL holds a secret, or the remote refuses.
+        MissingFileError: there is no dvc.lock.
+        RemoteError: no remote is set, the URL is malformed or holds a secret, or the remote
+            refuses.
         MissingLibraryError: the package for this kind of remote is not installed.
     """
-    with opened(root) as repo:
+    with opened(root) as repo, unchanged_on_error(Path(repo.root_dir) / ".dvc/config"):
         if url is not None:
             set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
         elif endpoint or profile:
             raise RemoteError("--endpoint and --profile belong to a URL: give it too")
-        name = default_remote(repo)
-        if not (Path(repo.root_dir) / "dvc.lock").exists():
-            raise MissingFileError("dvc.lock: no such file; run `dvc repro` first")
-        with (
-            told_in_one_line(name=name, url=remote_url(repo)),
-            checked_lists(remote_url(repo)),
-        ):
-            return _send(repo)
+        with _transfer(repo, "; run `dvc repro` first") as url:
+            return _send(repo, url)
 
 
-def _send(repo: Repo) -> Shared:
-    # Asked first: to a list S3 answers why it refuses; to a look at one object only that it does.
+@contextmanager
+def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
+    """Check that remote and dvc.lock are there; errors inside are one line. Yields the URL."""
+    name = default_remote(repo)
+    if not (Path(repo.root_dir) / "dvc.lock").exists():
+        raise MissingFileError(f"dvc.lock: no such file{without_lock}")
+    url = remote_url(repo)
+    with errors_in_one_line(name=name, url=url), checked_lists(url):
+        yield url
+
+
+def _send(repo: Repo, url: str) -> Shared:
+    # First, since to a list S3 answers why it refuses, and to a look at one object only that.
     there = runs_there(repo)
     runs = past_runs(repo)
-    objects = named_objects(repo)
-    for outs in runs.values():
-        objects |= outs
+    objects = named_objects(repo).keys() | {oid for outs in runs.values() for oid in outs}
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
     result = repo.cloud.push([HashInfo("md5", oid) for oid in sorted(here)])
     if result.failed:
-        raise UploadError(len(result.failed))  # why, of each, is in DVC's log
+        raise UploadError(len(result.failed))  # the causes are in DVC's log
     sent = {str(info.value) for info in result.transferred}
     return Shared(
-        url=remote_url(repo),
+        url=url,
         num_sent=len(sent),
         sent_bytes=sum(num_bytes(repo, oid) for oid in sent),
         num_there=len(here) - len(sent),
         num_runs=send_runs(repo, runs, there=there),
-        stale_stages=stale_stages(repo),
-        out_of_care=_out_of_care(repo),
+        stale_stages=_stale_stages(repo),
+        untracked=_untracked(repo),
         to_commit=uncommitted(Path(repo.root_dir)),
     )
 
 
-def _out_of_care(repo: Repo) -> tuple[str, ...]:
-    """Files that a stage reads, that git ignores and that DVC was not told of."""
+def _untracked(repo: Repo) -> tuple[str, ...]:
+    """Files that a stage reads, that git ignores and that are no output or `*.dvc` of DVC."""
     outs = [Path(out.fs_path) for out in repo.index.outs]
     read = {Path(dep.fs_path) for dep in repo.index.deps if dep.protocol == "local" and dep.exists}
-    strangers = [
+    paths = [
         path.relative_to(repo.root_dir).as_posix()
         for path in sorted(read)
-        if not any(path == out or path in out.parents or out in path.parents for out in outs)
+        if not any(_overlap(path, out) for out in outs)
     ]
-    return ignored(Path(repo.root_dir), strangers)
-
-
-Brought = Literal["needed", "results", "all"]
-
-_REPAIR = (
-    "whoever has it whole, the owner as a rule, deletes it there and runs `uv run dvc push` "
-    "(docs/sharing.md, A damaged file on the remote); then run this again"
-)
-_logger = logging.getLogger(__name__)
-_RESULTS_FOLDER = "results"
+    ignored = _git(Path(repo.root_dir), "check-ignore", "-z", "--stdin", stdin="\0".join(paths))
+    return tuple(filter(None, ignored.split("\0")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """What one `join` did."""
+    """Result of `join`."""
 
     url: str
-    """Where everything came from."""
+    """The remote."""
     brought: tuple[str, ...]
-    """Outs that were brought, in the order in which they came."""
+    """Outputs that were pulled, in order."""
     brought_bytes: int
     """Their size."""
     renewed: tuple[str, ...]
-    """Stages whose inputs changed: they ran, or an earlier run of the same inputs was restored."""
+    """Stages whose inputs changed: they ran, or an earlier run was restored."""
     num_refused_runs: int
-    """Entries of the remote's run cache that are not what their name says: they were not used."""
+    """Entries of the remote's run cache whose name is not the hash of their content: not used."""
     to_commit: tuple[str, ...]
-    """Files that git does not have yet in their present form."""
+    """Files that are not committed in their present form."""
 
 
 def join(*, root: Path = Path(), bring: Brought = "results") -> Joined:
-    """Run what changed since dvc.lock was committed, with no more from the remote than that takes.
+    """Run what changed since dvc.lock was committed, and pull no more than that takes.
 
     Args:
-        bring: `needed`: only what the stages that run read; `results`: also what lies in results/;
-            `all`: every out.
+        bring: `needed`: what the stages that run read; `results`: also results/; `all`: every
+            output.
 
     Raises:
         MissingFileError: no project here, or its dvc.lock was not committed.
@@ -175,27 +190,24 @@ def join(*, root: Path = Path(), bring: Brought = "results") -> Joined:
         MissingLibraryError: the package for this kind of remote is not installed.
         MotionTransferError: a stage failed.
     """
-    with opened(root) as repo:
-        name = default_remote(repo)
-        if not (Path(repo.root_dir) / "dvc.lock").exists():
-            raise MissingFileError(
-                "dvc.lock: no such file, so nothing is known of what was run; "
-                "its owner commits it to git"
+    without_lock = ", so nothing is known of what was run; its owner commits it to git"
+    with opened(root) as repo, ExitStack() as stack:
+        url = stack.enter_context(_transfer(repo, without_lock))
+        stack.enter_context(lock_repo(repo))
+        stack.enter_context(repo.scm_context(quiet=True))
+        stack.enter_context(_this_python_first())
+        num_refused_runs = fetch_runs(repo)
+        walk = _Walk(repo)
+        renewed = walk.renew_what_changed()
+        if bring != "needed":
+            walk.pull(
+                out
+                for out in repo.index.outs
+                if out.use_cache
+                and (bring == "all" or Path(_path(repo, out)).parts[0] == _RESULTS_FOLDER)
             )
-        with (
-            told_in_one_line(name=name, url=remote_url(repo)),
-            checked_lists(remote_url(repo)),
-            lock_repo(repo),
-            repo.scm_context(quiet=True),
-            _this_python_first(),
-        ):
-            num_refused_runs = fetch_runs(repo)
-            walk = _Walk(repo)
-            renewed = walk.renew_what_changed()
-            if bring != "needed":
-                walk.bring(_finished(repo, bring))
         return Joined(
-            url=remote_url(repo),
+            url=url,
             brought=tuple(walk.brought),
             brought_bytes=sum(_size(Path(repo.root_dir) / path) for path in walk.brought),
             renewed=tuple(renewed),
@@ -216,7 +228,7 @@ def _this_python_first() -> Generator[None]:
 
 
 class _Walk:
-    """Through the stages in the order of their dependencies, inputs before those who read them."""
+    """Topological walk of the stages that pulls a stage's inputs before it runs."""
 
     def __init__(self, repo: Repo) -> None:
         self.brought: list[str] = []
@@ -226,38 +238,42 @@ class _Walk:
         """Names of the stages that ran or were restored."""
         return [
             stage.addressing
-            for stage in in_order(self._repo)
-            if has_changed(self._repo, stage) and self._renew(stage)
+            for stage in _in_order(self._repo)
+            if _has_changed(self._repo, stage) and self._renew(stage)
         ]
 
-    def bring(self, outs: "Iterable[Output]") -> None:
-        """Those that are not here yet; a folder that is here in part is completed."""
-        missing = [out for out in outs if out.hash_info and not is_here(out)]
-        if missing:
-            try:
-                self._repo.pull([out.fs_path for out in missing])
-            except (CheckoutError, DownloadError, FileNotFoundError) as error:
-                # Each file that could come did; DVC has all three ways to say that others did not.
-                harm = _harm(self._repo, missing)
-                if harm:
-                    url = remote_url(self._repo)
-                    raise RemoteError(f"{url}: {', '.join(harm)}; {_REPAIR}") from error
-                raise
-            self.brought += [_path(self._repo, out) for out in missing]
+    def pull(self, outs: "Iterable[Output]") -> None:
+        """Outputs that are not here yet; a folder that is here in part is completed."""
+        missing = [out for out in outs if out.hash_info and not _is_here(out)]
+        if not missing:
+            return
+        try:
+            self._repo.pull([out.fs_path for out in missing])
+        except (CheckoutError, DownloadError, FileNotFoundError) as error:
+            # DVC pulled what it could; it has all three ways to report the rest.
+            faults = _faults(self._repo, missing)
+            if faults:
+                url = remote_url(self._repo)
+                raise RemoteError(f"{url}: {', '.join(faults)}; {_REPAIR}") from error
+            raise
+        self.brought += [_path(self._repo, out) for out in missing]
 
     def _renew(self, stage: "Stage") -> bool:
-        """Whether it had to run, once everything it reads was here."""
+        """Whether it had to run, once all its inputs were here."""
         upstream = list(self._repo.index.graph.successors(stage))
-        self.bring(read_by(self._repo, stage))
+        self.pull(_read_by(self._repo, stage))
         for dep in stage.deps:
             if dep.protocol == "local" and not dep.exists:
                 raise RemoteError(
                     f"stage {stage.addressing} reads {dep.def_path}, which nobody shared; whoever "
-                    f"has it runs `uv run dvc add {dep.def_path}`, commits {dep.def_path}.dvc, and "
-                    "shares again"
+                    f"has it runs `uv run dvc add {shlex.quote(dep.def_path)}`, commits "
+                    f"{dep.def_path}.dvc, and shares again"
                 )
         if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=upstream)):
-            self._complete(stage)
+            try:  # its own outputs, of which an interrupted join pulled a part
+                self.pull(out for out in stage.outs if out.use_cache)
+            except DvcException as error:  # other files are in the way: DVC decides
+                _logger.debug("not completed: %s", error)
         try:
             done = stage.reproduce(allow_missing=True, pull=True, upstream=upstream)
         except StageCmdFailedError as error:
@@ -269,37 +285,58 @@ class _Walk:
             done.dump(update_pipeline=False)
         return bool(done)
 
-    def _complete(self, stage: "Stage") -> None:
-        """Its own outs, of which an earlier join that was killed brought a part."""
-        try:
-            self.bring(out for out in stage.outs if out.use_cache)
-        except DvcException as error:  # what lies there is somebody's own: DVC decides
-            _logger.debug("not completed: %s", error)
 
-
-def _harm(repo: Repo, outs: "Iterable[Output]") -> list[str]:
-    """What is damaged or missing on the remote of outs that could not be brought, by file."""
+def _faults(repo: Repo, outs: "Iterable[Output]") -> list[str]:
+    """What is damaged or missing on the remote of outputs that could not be pulled, by file."""
     remote = repo.cloud.get_remote_odb(command="pull")
     stores = [repo.cache.local, remote]
-    objects = [
-        item
-        for out in outs
-        if out.hash_info and not is_here(out)
-        for item in objects_of(str(out.hash_info.value), _path(repo, out), stores).items()
-    ]
     return [
         f"{path} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
-        for oid, path in objects
+        for out in outs
+        if out.hash_info and not _is_here(out)
+        for oid, path in objects_of(str(out.hash_info.value), _path(repo, out), stores).items()
         if not repo.cache.local.exists(oid) and (state := condition(remote, oid)) != "whole"
     ]
 
 
-def _finished(repo: Repo, bring: Brought) -> "list[Output]":
+def _in_order(repo: Repo) -> "list[Stage]":
+    """The pipeline's stages and their dependencies in topological order."""
+    wanted = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
+    return plan_repro(repo.index.graph, wanted)
+
+
+def _has_changed(repo: Repo, stage: "Stage") -> bool:
+    """Whether DVC would run it, with what is missing here taken as unchanged."""
+    upstream = list(repo.index.graph.successors(stage))
+    return stage.changed(allow_missing=True, upstream=upstream)
+
+
+def _stale_stages(repo: Repo) -> tuple[str, ...]:
+    with lock_repo(repo):
+        return tuple(
+            stage.addressing
+            for stage in _in_order(repo)
+            if _has_changed(repo, stage) and all(_is_here(out) for out in _read_by(repo, stage))
+        )
+
+
+def _read_by(repo: Repo, stage: "Stage") -> "list[Output]":
+    """Outputs that a stage reads: a file, a folder, or all in a folder that others fill."""
+    paths = [Path(dep.fs_path) for dep in stage.deps if dep.protocol == "local"]
     return [
         out
         for out in repo.index.outs
-        if out.use_cache and (bring == "all" or Path(_path(repo, out)).parts[0] == _RESULTS_FOLDER)
+        if out.use_cache and any(_overlap(path, Path(out.fs_path)) for path in paths)
     ]
+
+
+def _overlap(path: Path, out: Path) -> bool:
+    return path == out or path in out.parents or out in path.parents
+
+
+def _is_here(out: "Output") -> bool:
+    """Whether it is on this machine, whole and as in dvc.lock."""
+    return out.exists and not out.changed_checksum()
 
 
 def _path(repo: Repo, out: "Output") -> str:
@@ -311,58 +348,10 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-_PIPELINE = "dvc.yaml"
-
-
-def in_order(repo: Repo) -> "list[Stage]":
-    """The pipeline's stages and what they depend on, inputs before those who read them."""
-    wanted = [stage for stage in repo.index.stages if stage.path_in_repo == _PIPELINE]
-    return plan_repro(repo.index.graph, wanted)
-
-
-def has_changed(repo: Repo, stage: "Stage") -> bool:
-    """Whether DVC holds that it must run. The caller has locked the project."""
-    upstream = list(repo.index.graph.successors(stage))
-    return stage.changed(allow_missing=True, upstream=upstream)
-
-
-def read_by(repo: Repo, stage: "Stage") -> "list[Output]":
-    """Outs of others that a stage reads: a file, a folder, or all that lies in a folder."""
-    paths = [Path(dep.fs_path) for dep in stage.deps if dep.protocol == "local"]
-    return [
-        out
-        for out in repo.index.outs
-        if out.use_cache and any(_overlap(path, Path(out.fs_path)) for path in paths)
-    ]
-
-
-def stale_stages(repo: Repo) -> tuple[str, ...]:
-    """Names of the stages whose inputs, or outs, are not those of their last run."""
-    with lock_repo(repo):
-        return tuple(
-            stage.addressing
-            for stage in in_order(repo)
-            if has_changed(repo, stage) and all(is_here(out) for out in read_by(repo, stage))
-        )
-
-
-def is_here(out: "Output") -> bool:
-    """Whether it is on this machine, whole and as the lock says."""
-    return out.exists and not out.changed_checksum()
-
-
-def _overlap(path: Path, out: Path) -> bool:
-    return path == out or path in out.parents or out in path.parents
-
-
-_NAMES = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
-_METRICS_FOLDER = ("artifacts", "metrics")
-
-
 def uncommitted(root: Path) -> tuple[str, ...]:
     """Changed files of git's, and new ones that belong there: locks, params, metrics, `*.dvc`.
 
-    Nothing where there is no git.
+    Nothing without git.
     """
     lines = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all").split("\0")
     return tuple(
@@ -374,28 +363,22 @@ def uncommitted(root: Path) -> tuple[str, ...]:
     )
 
 
-def ignored(root: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Those of the paths that git is told to ignore; nothing where there is no git."""
-    asked = "\0".join(paths)
-    return tuple(filter(None, _git(root, "check-ignore", "-z", "--stdin", told=asked).split("\0")))
-
-
 def has_commit(root: Path) -> bool:
-    """Whether anything was ever committed."""
+    """Whether git has a commit of the project."""
     return bool(_git(root, "rev-parse", "--verify", "HEAD"))
 
 
 def _belongs_to_git(path: Path) -> bool:
-    return path.name in _NAMES or path.suffix == ".dvc" or path.parts[:2] == _METRICS_FOLDER
+    return path.name in _NAMES_IN_GIT or path.suffix == ".dvc" or path.parts[:2] == _METRICS_FOLDER
 
 
-def _git(root: Path, *arguments: str, told: str = "") -> str:
-    """What git prints; nothing if it fails, as without a repository, or is not installed."""
+def _git(root: Path, *arguments: str, stdin: str = "") -> str:
+    """Output of git; empty if it fails, as without a repository, or is not installed."""
     if shutil.which("git") is None:
         return ""
     done = subprocess.run(
         ["git", "-C", str(root), *arguments],
-        input=told,
+        input=stdin,
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -98,7 +98,9 @@ def folder(tmp_path) -> "Remote":
     return Remote(url=str(tmp_path / "remote"))
 
 
-@pytest.fixture(params=["folder", "s3", "ssh"])
+@pytest.fixture(
+    params=["folder", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("s3", "ssh"))]
+)
 def remote(request, tmp_path) -> "Remote":
     """Each kind, with nothing in it yet."""
     kind: Remote = request.getfixturevalue(request.param)

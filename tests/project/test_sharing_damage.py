@@ -12,8 +12,6 @@ from tests.project.remotes import BUCKET, Remote, s3_client
 MODEL = "artifacts/models/ada"
 FRAME = "results/dance/frames/0"
 
-pytestmark = pytest.mark.slow
-
 
 class Store:
     """The remote's objects, behind DVC's back."""
@@ -83,6 +81,7 @@ def test_what_is_damaged_is_named_never_used_and_pushed_again(owner, remote, tmp
     assert mate.files("artifacts/models") == owner.files("artifacts/models")
 
 
+@pytest.mark.slow
 def test_a_member_of_a_folder_is_pushed_again_once_the_folders_list_is_gone(
     owner, folder, tmp_path
 ):

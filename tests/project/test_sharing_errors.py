@@ -10,14 +10,13 @@ from botocore.exceptions import ClientError
 
 from motiontransfer.errors import MissingLibraryError, RemoteError
 from motiontransfer.project import remote as remotes
-from motiontransfer.project.remote import explained
+from motiontransfer.project.remote import explain
 from tests.project.remotes import free_port, ssh_home
-
-pytestmark = pytest.mark.slow
 
 KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of this machine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "cause"),
     [
@@ -35,12 +34,14 @@ def test_wrong_credentials(owner, s3, environment, cause):
     assert KEYS in told
 
 
+@pytest.mark.slow
 def test_no_credentials_when_joining(owner, s3, tmp_path):
     owner.share(s3)
     mate = owner.clone(tmp_path / "mate", environment={"AWS_ACCESS_KEY_ID": ""})
     assert mate.told("join").startswith(f"{s3.url}: no credentials (NoCredentialsError); {KEYS}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "options", "line"),
     [
@@ -59,6 +60,7 @@ def test_nobody_there(owner, s3, url, options, line):
     assert owner.told("share", url, "--endpoint", endpoint).startswith(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["s3", "ssh"])
 def test_who_may_only_read_is_told_so_when_sharing(owner, kind, request, tmp_path):
     remote = request.getfixturevalue(kind)
@@ -68,6 +70,7 @@ def test_who_may_only_read_is_told_so_when_sharing(owner, kind, request, tmp_pat
     assert told.endswith("`uv run motiontransfer join` needs no more than to read")
 
 
+@pytest.mark.slow
 def test_ssh_lets_strangers_not_in(owner, ssh):
     hosts_folder = Path(ssh.environment["HOME"]).parent
     owner.environment["HOME"] = str(ssh_home(hosts_folder, "stranger"))
@@ -75,6 +78,7 @@ def test_ssh_lets_strangers_not_in(owner, ssh):
     assert "ssh did not let this user in (PermissionDenied); add your key there" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "cause"),
     [
@@ -87,12 +91,14 @@ def test_no_ssh_host(owner, url, cause):
     assert owner.told("share", address).startswith(f"{address}: {cause}; ")
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made(owner, tmp_path):
     (tmp_path / "file").write_text("")
     told = owner.told("share", f"{tmp_path}/file/remote")
     assert told.startswith(f"{tmp_path}/file/remote: no such folder, and it cannot be made")
 
 
+@pytest.mark.slow
 def test_a_folder_that_one_may_only_read(owner, tmp_path):
     (tmp_path / "remote").mkdir(mode=0o555)
     prefix = ()
@@ -104,6 +110,7 @@ def test_a_folder_that_one_may_only_read(owner, tmp_path):
     assert told.startswith(f"{tmp_path}/remote: you may not do this there (EACCES); ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", ["the remote's", "one's own"])
 def test_a_full_disk(owner, tmp_path, full):
     """A file system of 16 kB, in a name space of its own."""
@@ -137,6 +144,7 @@ def test_a_clone_without_a_remote_or_lock_says_what_its_owner_forgot(owner, fold
     assert "no DVC project with git here; run from the project's root" in owner.told("join")
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_is_named_and_its_words_stand_above(owner, folder, tmp_path):
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
@@ -151,6 +159,7 @@ def test_a_stage_that_fails_is_named_and_its_words_stand_above(owner, folder, tm
     assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.slow
 def test_a_video_that_nobody_shared_is_named(owner, folder, tmp_path):
     (owner.root / "data/videos/cleo_1").write_text("cleo")
     owner.edit("params.yaml", "train:", "  cleo_1: {subject: cleo}\ntrain:")
@@ -163,6 +172,7 @@ def test_a_video_that_nobody_shared_is_named(owner, folder, tmp_path):
     assert "`uv run dvc add data/videos/cleo_1`" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url",
     [
@@ -185,11 +195,34 @@ def test_a_secret_in_the_url_is_refused_and_not_repeated(owner, url):
     assert (owner.root / ".dvc/config").read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("s3:/bucket/x", "s3:/bucket/x: not a URL; expected s3://bucket/x (or ./s3:/bucket/x for"),
+        ("s3:bucket", "s3:bucket: not a URL; expected s3://bucket "),
+        ("ssh:///", "ssh:///: not a URL; expected ssh:// "),
+    ],
+)
+def test_a_malformed_url_is_refused_with_the_right_form_and_config_stays(owner, url, line):
+    before = (owner.root / ".dvc/config").read_bytes()
+    assert owner.told("share", url).startswith(line)
+    assert (owner.root / ".dvc/config").read_bytes() == before
+
+
+def test_a_share_that_fails_leaves_the_config_as_it_was(owner, tmp_path):
+    (tmp_path / "file").write_text("")
+    before = (owner.root / ".dvc/config").read_bytes()
+    owner.told("share", f"{tmp_path}/file/remote")
+    assert (owner.root / ".dvc/config").read_bytes() == before
+
+
+@pytest.mark.slow
 def test_a_user_in_an_ssh_url_is_no_secret(owner):
     told = owner.told("share", f"ssh://me@127.0.0.1:{free_port()}/dance")
     assert "no answer" in told
 
 
+@pytest.mark.slow
 def test_options_that_fit_no_url_are_refused(owner, folder):
     assert "only s3:// remotes have one" in owner.told(
         "share", folder.url, "--endpoint", "http://x"
@@ -218,13 +251,13 @@ def test_what_only_amazon_answers(code, cause):
     """These need Amazon's servers or clock: the answer is made up after its list of codes."""
     error = OSError("Forbidden")
     error.__cause__ = ClientError({"Error": {"Code": code}}, "HeadObject")
-    line = explained([error], name="team", url="s3://team/dance")
+    line = explain([error], name="team", url="s3://team/dance")
     assert line.startswith(f"s3://team/dance: {cause} ({code}); ")
     assert "{" not in line
 
 
 def test_an_unknown_error_of_the_system_is_told_as_it_is_and_a_bug_is_not_hidden():
     unknown = OSError("the tape robot\nis on strike")
-    assert explained([unknown], name="team", url="x") == "x: the tape robot is on strike"
-    assert explained([TypeError("ours")], name="team", url="x") is None
+    assert explain([unknown], name="team", url="x") == "x: the tape robot is on strike"
+    assert explain([TypeError("ours")], name="team", url="x") is None
     assert issubclass(RemoteError, OSError)

@@ -13,8 +13,6 @@ from tests.project.remotes import s3_client, wait_for
 VIDEOS = ("ada_1", "ada_2", "ben_1")
 RESULT = ("results/dance/frames/0", "results/dance/frames/1")
 
-pytestmark = pytest.mark.slow
-
 
 def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     """The whole story, with each kind of remote; the teammate may only read there."""
@@ -54,6 +52,7 @@ def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     assert "git add dvc.lock params.yaml, commit, push" in said
 
 
+@pytest.mark.slow
 def test_all_is_brought_on_demand_and_no_result_where_none_is_wanted(owner, folder, tmp_path):
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
@@ -64,6 +63,7 @@ def test_all_is_brought_on_demand_and_no_result_where_none_is_wanted(owner, fold
     assert mate.files(*all_of_it) == owner.files(*all_of_it)
 
 
+@pytest.mark.slow
 def test_a_new_video_of_somebody_else_trains_nothing(owner, folder, tmp_path):
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
@@ -84,6 +84,7 @@ def test_training_reads_all_of_a_targets_folder(owner, folder, tmp_path):
     assert (mate.root / "artifacts/models/ada").read_text() == "ada_1\nada_2\ntrain: {steps: 2}\n"
 
 
+@pytest.mark.slow
 def test_a_part_of_a_targets_folder_is_completed_before_anything_is_decided(
     owner, folder, tmp_path
 ):
@@ -96,6 +97,7 @@ def test_a_part_of_a_targets_folder_is_completed_before_anything_is_decided(
     assert mate.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_dvc_alone_fails_without_the_folder_and_trains_on_a_part_of_it(owner, folder, tmp_path):
     """Why there is a walk of our own. Should this fail one day, DVC has learnt it."""
     owner.share(folder)
@@ -110,6 +112,7 @@ def test_dvc_alone_fails_without_the_folder_and_trains_on_a_part_of_it(owner, fo
     assert (mate.root / "artifacts/models/ada").read_text() == "ada_1\ntrain: {steps: 2}\n"
 
 
+@pytest.mark.slow
 def test_dvcs_own_push_leaves_the_outs_of_past_runs_behind(owner, folder, tmp_path):
     """Why `share` sends them itself. Should this fail one day, DVC has learnt it."""
     owner.dvc("remote", "add", "--default", "team", folder.url)
@@ -120,6 +123,7 @@ def test_dvcs_own_push_leaves_the_outs_of_past_runs_behind(owner, folder, tmp_pa
     assert "Running stage 'render'" in mate.dvc("repro", "--pull", "--allow-missing")
 
 
+@pytest.mark.slow
 def test_a_share_that_was_killed_half_way_goes_on(owner, s3, tmp_path):
     frames = 'for i in $(seq 150); do echo "$i" > results/dance/frames/frame_$i; done'
     owner.edit("dvc.yaml", "grep crf params.yaml >", f"{frames} && grep crf params.yaml >")
@@ -149,6 +153,7 @@ def test_a_share_that_was_killed_half_way_goes_on(owner, s3, tmp_path):
     assert mate.files("results") == owner.files("results")
 
 
+@pytest.mark.slow
 def test_a_run_cache_entry_that_was_cut_off_is_sent_again(owner, folder, tmp_path):
     owner.share(folder)
     entry = next((tmp_path / "remote/runs").rglob("*/*/*"))
@@ -159,6 +164,7 @@ def test_a_run_cache_entry_that_was_cut_off_is_sent_again(owner, folder, tmp_pat
     assert entry.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
     """Else a teammate's run cache would promise what nobody has."""
     old = (owner.root / "results/dance/frames/1").read_text().replace("2", "1")
@@ -172,6 +178,7 @@ def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
     assert "and 5 past runs" in owner.share(folder)
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_brought_in_part_is_completed(owner, folder, tmp_path):
     """As after a join that was killed while it laid out files."""
     owner.share(folder)
@@ -182,11 +189,22 @@ def test_a_folder_that_was_brought_in_part_is_completed(owner, folder, tmp_path)
     assert mate.files("results") == owner.files("results")
 
 
+def test_printed_commands_are_quoted_for_the_shell(owner, folder):
+    (owner.root / "data/videos/my cleo_1").write_text("cleo\n")
+    (owner.root / "data/videos/my ben_1.dvc").write_text("outs: []\n")
+    owner.edit("params.yaml", "train:", "  my cleo_1: {subject: cleo}\ntrain:")
+    owner.edit("dvc.yaml", "cp data/videos/${key}", "cp 'data/videos/${key}'")
+    said = owner.command("share", folder.url)
+    assert "run `uv run dvc add 'data/videos/my cleo_1'`, then share again" in said
+    assert "git add .dvc/config 'data/videos/my ben_1.dvc' dvc.yaml params.yaml, commit" in said
+
+
 def test_what_others_must_run_is_told_when_sharing(owner, folder):
     owner.edit("params.yaml", "steps: 1", "steps: 5")
     assert "not up to date, others will run it: train\n" in owner.share(folder)
 
 
+@pytest.mark.slow
 def test_a_sparse_teammate_shares_a_result(owner, folder, tmp_path):
     """Of what is not on this machine nothing is said and nothing is lost."""
     owner.share(folder)
@@ -202,6 +220,7 @@ def test_a_sparse_teammate_shares_a_result(owner, folder, tmp_path):
     assert third.files("results") == mate.files("results")
 
 
+@pytest.mark.slow
 def test_the_default_remote_is_written_where_git_keeps_it_and_checked(owner, s3, folder):
     owner.environment.update(s3.environment)
     owner.command("share", s3.url, *s3.options)
@@ -217,6 +236,7 @@ def test_the_default_remote_is_written_where_git_keeps_it_and_checked(owner, s3,
     assert "verify = True" in told
 
 
+@pytest.mark.slow
 def test_a_relative_folder_is_meant_from_where_one_is(owner):
     owner.command("share", "../remote")
     assert (owner.root.parent / "remote/files").is_dir()

@@ -17,8 +17,6 @@ from tests.project.remotes import BUCKET, Remote, s3_client
 
 FRAMES = "results/dance/frames"
 
-pytestmark = pytest.mark.slow
-
 
 class Intruder:
     """Somebody who may write to a folder that is the remote."""
@@ -69,6 +67,7 @@ def test_a_forged_run_puts_no_file_into_the_project(owner, folder, tmp_path):
     assert not list((mate.root / ".dvc/cache").rglob(payload[2:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "out",
     [
@@ -84,6 +83,7 @@ def test_a_forged_hash_of_an_out_is_no_path(owner, folder, tmp_path, out):
     assert not list(tmp_path.rglob("outside.txt"))
 
 
+@pytest.mark.slow
 def test_only_what_is_named_as_a_past_run_is_fetched(owner, folder, tmp_path):
     owner.share(folder)
     names = ("config.local", "aa/bb/cc", f"aa/{'b' * 64}/{'c' * 64}", f"aa/{'a' * 64}/x")
@@ -94,6 +94,7 @@ def test_only_what_is_named_as_a_past_run_is_fetched(owner, folder, tmp_path):
     assert not [name for name in names if (mate.root / ".dvc/cache/runs" / name).exists()]
 
 
+@pytest.mark.slow
 def test_dots_in_an_object_name_lead_nowhere(owner, s3, tmp_path):
     remote = Remote(url=f"{s3.url}/{tmp_path.name}", options=s3.options, environment=s3.environment)
     owner.share(remote)
@@ -122,6 +123,7 @@ def forged_list(request, owner, folder, tmp_path) -> bytes:
     return json.dumps([member]).encode()
 
 
+@pytest.mark.slow
 def test_the_list_of_a_folder_leads_not_outside(owner, folder, tmp_path, forged_list):
     """In place of the true one, whose hash git knows: DVC reads it before it checks the hash."""
     lock = yaml.safe_load((owner.root / "dvc.lock").read_text())
@@ -132,6 +134,7 @@ def test_the_list_of_a_folder_leads_not_outside(owner, folder, tmp_path, forged_
     assert not list(tmp_path.rglob("outside.txt"))
 
 
+@pytest.mark.slow
 def test_a_past_run_with_such_a_list_is_run_again(owner, folder, tmp_path, forged_list):
     intruder = Intruder(folder)
     oid = intruder.put(forged_list, suffix=".dir")
