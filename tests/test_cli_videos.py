@@ -26,8 +26,8 @@ def project(tmp_path, monkeypatch):
     (root / "params.yaml").write_text(params, encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     monkeypatch.chdir(root)
-    monkeypatch.setattr("motiontransfer.project.video_check._find_everyone", eyes(MIDDLE))
-    monkeypatch.setattr("motiontransfer.project.video_check._find_person", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.project.video_check._detect_people", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.project.video_check._detect_person", eyes(MIDDLE))
     return root
 
 
@@ -55,7 +55,7 @@ def test_adding_says_what_it_is_and_what_was_seen(clip, monkeypatch, capsys):
 def test_a_target_is_added_to_targets(clip, monkeypatch, capsys):
     assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve", "--target")
     told = capsys.readouterr().out
-    assert "show few poses of someone who is to be learnt" in told
+    assert "show few poses of a target" in told
     assert "eve" in yaml.safe_load(Path("params.yaml").read_text())["targets"]
 
 

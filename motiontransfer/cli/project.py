@@ -20,10 +20,10 @@ def add_video(
         typer.Option(help="auto: the part around the person; none: the whole picture."),
     ] = "auto",
     target: Annotated[
-        bool, typer.Option("--target", help="Learn the subject's looks: a training.")
+        bool, typer.Option("--target", help="Train a generator of the subject.")
     ] = False,
 ) -> None:
-    """Add a video to the project, look at it, and say what to mend."""
+    """Add a video to the project, check it, and print what to fix."""
     # Imported here: they load MediaPipe and PyTorch, and other subcommands do without.
     from motiontransfer.params import load_section
     from motiontransfer.pose.quality import NOTHING_TO_FIX
@@ -42,7 +42,7 @@ def add_video(
     if sentences == [NOTHING_TO_FIX]:
         typer.echo(NOTHING_TO_FIX)
     else:
-        typer.echo("\n  - ".join(["to mend:", *sentences]))
+        typer.echo("\n  - ".join(["to fix:", *sentences]))
     path = add(file, name=name, subject=subject, crop=crop, role=role)
     typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
@@ -51,20 +51,21 @@ def add_video(
 def add_transfer(
     *,
     source: Annotated[str, typer.Option(help="The video whose motion is copied.")],
-    target: Annotated[str, typer.Option(help="The subject who performs it.")],
+    target: Annotated[str, typer.Option(help="The subject that performs it.")],
     name: Annotated[str | None, typer.Option(help="Else TARGET_as_SUBJECT.")] = None,
     truth: Annotated[
-        str, typer.Option(help="A file in data/truth/ of the target really doing it.")
+        str,
+        typer.Option(help="Ground truth: a file in data/truth/ of the target."),
     ] = "none",
 ) -> None:
     """Add a transfer to params.yaml, and say whether it needs a training."""
     from motiontransfer.params import load_section
     from motiontransfer.project.entries import add_transfer as add
 
-    learnt = target in load_section(list[str], "targets")
+    is_target = target in load_section(list[str], "targets")
     name = add(source=source, target=target, name=name, truth=truth)
     typer.echo(f"added transfers.{name} to params.yaml: {target} performs {source}")
-    if learnt:
+    if is_target:
         typer.echo(f"{target} is a target already: this needs no training of its own")
     else:
         typer.echo(f"added {target} to targets: `dvc repro` will train a generator of {target}")
@@ -76,7 +77,7 @@ def remove_video(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the file, too.")] = False,
 ) -> None:
-    """Take a video out of params.yaml, with the transfers that use it."""
+    """Remove a video from params.yaml, with the transfers that use it."""
     from motiontransfer.project.entries import orphaned_outputs, removal_of
     from motiontransfer.project.entries import remove_video as remove
 
@@ -122,7 +123,7 @@ def clean(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete what stages made that params.yaml no longer asks for; your own files stay."""
+    """Delete orphaned outputs: of stages that dvc.yaml no longer has; your own files stay."""
     from motiontransfer.project.entries import delete, orphaned_outputs
 
     paths = orphaned_outputs(Path())

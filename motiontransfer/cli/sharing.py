@@ -35,7 +35,7 @@ def share(
     )
     for path in shared.untracked:
         command = shlex.join(["uv", "run", "dvc", "add", path])
-        typer.echo(f"nobody else will have {path}: run `{command}`, then share again")
+        typer.echo(f"{path} is not tracked: run `{command}`, then share again")
     if shared.stale_stages:
         typer.echo(f"not up to date, others will run it: {', '.join(shared.stale_stages)}")
     if shared.to_commit:

@@ -1,13 +1,11 @@
 """Checks before a run: Python, packages, GPU, encoders; videos, git, remote, cache, disk, locks.
 
 Everything is tried, nothing is guessed from version numbers alone, and nothing is downloaded. DVC
-is imported late: whether it loads is one of the checks. Locks of dead processes do no harm: DVC
-removes its own, and the kernel frees the others.
+is imported late: whether it loads is one of the checks.
 """
 
 import fcntl
 import importlib
-import json
 import os
 import re
 import shutil
@@ -46,17 +44,17 @@ class CheckResult:
     """`fault`: a run would fail; `warning`: it works, but not as well as it could."""
 
     subject: str
-    """What was looked at: `disk`, `locks`."""
+    """What was checked: `disk`, `locks`."""
 
     message: str
-    """What was found."""
+    """Result."""
 
     fix: str | None = None
-    """What to do; None where nothing is to be done."""
+    """What to do; None if nothing."""
 
 
 def ok(subject: str, message: str) -> CheckResult:
-    """Nothing to do."""
+    """No fix needed."""
     return CheckResult(level="ok", subject=subject, message=message)
 
 
@@ -218,7 +216,7 @@ def _can_encode(name: str) -> bool:
 
 
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
-    """Whether the pretrained weights that these params ask for are at hand."""
+    """Whether the pretrained weights that these params need are in the cache."""
     needed = list(_needed_weights(params))
     for use, pattern, without in needed:
         if any(cache_folder().glob(pattern)):
@@ -256,7 +254,6 @@ def _section(params: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 _TIMEOUT_SECONDS = 15.0
 _LITTLE_DISK = 5e9
-_DVC_TMP = Path(".dvc/tmp")
 _CHECKPOINTS = Path("checkpoints")
 
 
@@ -331,7 +328,7 @@ def check_remote(repo: "Repo") -> CheckResult:
 
 
 def _trouble(repo: "Repo", name: str, url: str) -> str | None:
-    """What is wrong with the remote, in one line."""
+    """The remote's error, in one line."""
     from motiontransfer.project.remote import errors_in_one_line
 
     errors: list[str] = []
@@ -355,7 +352,7 @@ def _trouble(repo: "Repo", name: str, url: str) -> str | None:
 
 
 def check_links(repo: "Repo") -> CheckResult:
-    """Whether DVC's cache doubles what is on the disk."""
+    """Whether DVC's cache holds copies instead of links."""
     from dvc.fs import generic
 
     chosen = repo.cache.local.cache_types
@@ -377,7 +374,7 @@ def check_links(repo: "Repo") -> CheckResult:
 
 
 def check_disk(root: Path) -> CheckResult:
-    """How much of the disk is free."""
+    """Free disk space."""
     free = shutil.disk_usage(root).free
     message = f"{tqdm.format_sizeof(free, 'B')} free"
     if free < _LITTLE_DISK:
@@ -400,21 +397,18 @@ def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResu
 
 
 def check_locks(root: Path) -> Iterator[CheckResult]:
-    """Who holds DVC's lock, its read and write locks, and the folders of trainings."""
+    """Processes that hold DVC's locks or the checkpoints of a training."""
     busy = list(_busy(root))
     yield from busy
-    dead = sorted(pid for pid in _rwlock_pids(root) if not Path("/proc", str(pid)).exists())
-    if dead and Path("/proc/self").exists():
-        yield ok("locks", f"left by dead processes {dead}; DVC clears them itself")
-    elif not busy:
-        yield ok("locks", "nobody is at work here")
+    if not busy:
+        yield ok("locks", "no dvc command or training is running")
 
 
 def _busy(root: Path) -> Iterator[CheckResult]:
-    lock = root / _DVC_TMP / "lock"
+    lock = root / ".dvc/tmp/lock"
     if lock.exists() and is_held(lock):
         yield warning(
-            "locks", f"a dvc command is at work here{_by(lock)}", "wait for it, or end it by its id"
+            "locks", f"a dvc command is running{_by(lock)}", "wait for it, or end it by its id"
         )
     for training in sorted((root / _CHECKPOINTS).glob("*/*/*/lock")):
         if is_held(training):
@@ -427,7 +421,7 @@ def _busy(root: Path) -> Iterator[CheckResult]:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether any process holds a lock on a file."""
+    """Whether a process holds a lock on a file."""
     with lock.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -450,7 +444,7 @@ def _by(lock: Path) -> str:
 
 
 def _holder(lock: Path) -> int | None:
-    """Who holds a lock on the file, of those whom the kernel shows."""
+    """PID of the process that holds a lock on the file, as far as the kernel shows it."""
     inode = lock.stat().st_ino
     try:
         rows = Path("/proc/locks").read_text(encoding="ascii").splitlines()
@@ -463,18 +457,8 @@ def _holder(lock: Path) -> int | None:
     return None
 
 
-def _rwlock_pids(root: Path) -> set[int]:
-    try:
-        content = json.loads((root / _DVC_TMP / "rwlock").read_text(encoding="utf-8"))
-        entries = [*content.get("write", {}).values(), *content.get("read", {}).values()]
-    except (OSError, ValueError, AttributeError):
-        return set()
-    holders = [it for entry in entries for it in (entry if isinstance(entry, list) else [entry])]
-    return {it["pid"] for it in holders if isinstance(it, dict) and isinstance(it.get("pid"), int)}
-
-
 def check_checkpoints(root: Path) -> Iterator[CheckResult]:
-    """Trainings that did not end, and from where they would go on."""
+    """Interrupted trainings and the step from which they resume."""
     runs = sorted({path.parent for path in (root / _CHECKPOINTS).glob("*/*/*/step_*.safetensors")})
     for run in runs:
         stage, target, key = run.relative_to(root / _CHECKPOINTS).parts
@@ -485,4 +469,4 @@ def check_checkpoints(root: Path) -> Iterator[CheckResult]:
             "its inputs, params and code are as they were then",
         )
     if not runs:
-        yield ok("checkpoints", "no training was left unfinished")
+        yield ok("checkpoints", "no training was interrupted")

@@ -1,7 +1,13 @@
-"""Content-addressed objects that a project names, in DVC's cache and on its remote.
+"""DVC's content-addressed objects and run cache: what is sent, and what is accepted from a remote.
 
-An object is a file named after its MD5 hash; a folder is a list of its members' paths and hashes,
-stored as an object of its own. Source: DVC's documentation, "Internal directories and files".
+An object is a file named after its MD5 hash; a folder is an object that lists its members' paths
+and hashes. Source: DVC's documentation, "Internal directories and files".
+
+An entry of the run cache, `aa/KEY/VALUE`, is a YAML file with command, inputs, params and outputs
+of one run. KEY is the SHA-256 of all but the outputs' hashes, VALUE of all. DVC finds entries by
+KEY and trusts their content; here, those whose name does not match are refused, so that a restored
+run writes only outputs that dvc.yaml declares. `dvc push --run-cache` sends every entry each time
+and only the present outputs; here new entries are sent, after their outputs.
 """
 
 import copy
@@ -35,16 +41,16 @@ _FOLDER_SUFFIX = ".dir"
 
 
 def is_hash(value: object) -> bool:
-    """Whether it names an object: DVC makes a path of whatever stands there."""
+    """Whether it is the hash of an object; DVC would make a path of any text."""
     return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
 
 
 @contextmanager
 def checked_lists(url: str) -> Generator[None]:
-    """Refuse the list of a folder whose members would lie outside it, before DVC uses it.
+    """Refuse a folder's list with members outside the folder before DVC uses it.
 
-    DVC joins what a list says to the folder's path and its hashes to the cache's, and reads lists
-    from the remote before it checks their hash. All of that passes through `Tree.from_list`.
+    DVC joins the listed paths to the folder's and the listed hashes to the cache's, and reads lists
+    from the remote before it checks their hash, all by `Tree.from_list`.
 
     Raises:
         RemoteError: inside the context, when DVC reads such a list.
@@ -77,7 +83,7 @@ def _is_inside(path: object) -> bool:
 
 
 def named_objects(repo: Repo) -> dict[str, str]:
-    """Hash of each object that dvc.lock and the *.dvc files name: the file it is a version of.
+    """Path by hash of each object in dvc.lock and the *.dvc files.
 
     The members of a folder whose list is not in this machine's cache are left out.
     """

@@ -56,7 +56,7 @@ Brought = Literal["needed", "results", "all"]
 _logger = logging.getLogger(__name__)
 
 _REPAIR = (
-    "whoever has it whole, the owner as a rule, deletes it there and runs `uv run dvc push` "
+    "its owner deletes it there and runs `uv run dvc push` "
     "(docs/sharing.md, A damaged file on the remote); then run this again"
 )
 _RESULTS_FOLDER = "results"
@@ -265,8 +265,8 @@ class _Walk:
         for dep in stage.deps:
             if dep.protocol == "local" and not dep.exists:
                 raise RemoteError(
-                    f"stage {stage.addressing} reads {dep.def_path}, which nobody shared; whoever "
-                    f"has it runs `uv run dvc add {shlex.quote(dep.def_path)}`, commits "
+                    f"stage {stage.addressing} reads {dep.def_path}, which is not shared; its "
+                    f"owner runs `uv run dvc add {shlex.quote(dep.def_path)}`, commits "
                     f"{dep.def_path}.dvc, and shares again"
                 )
         if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=upstream)):

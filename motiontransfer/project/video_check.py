@@ -1,4 +1,4 @@
-"""A first look at a video: what the file says, and the pose quality of 20 sampled frames.
+"""Video check: metadata and pose quality of 20 sampled frames, and advice on both.
 
 The frames go through crop, working size and the default detector as the pipeline would do it, and
 are measured by `motiontransfer.pose.quality`, as if they were a clip.
@@ -57,19 +57,19 @@ _Frame = UInt8[np.ndarray, "_ _ 3"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoCheck:
-    """What a first look at a video finds."""
+    """Facts of the file and pose quality of its sampled frames."""
 
     facts: VideoMetadata
-    """What the file says."""
+    """Metadata of the file."""
 
     seconds: float
     """Length of the video."""
 
     people: tuple[int, ...]
-    """How many are found in each sampled frame."""
+    """Number detected in each sampled frame."""
 
     framing: Framing
-    """How the frames would sit in the working image."""
+    """Placement of the frames in the working image."""
 
     quality: Quality
     """Of the person in the sampled frames."""
@@ -78,7 +78,7 @@ class VideoCheck:
 def check_video(
     path: Path, *, size: tuple[int, int], crop: Literal["none", "auto"] | Box
 ) -> VideoCheck:
-    """Look for people and camera motion in 20 frames of a video; the rest is not decoded.
+    """Measure people and camera motion in 20 frames of a video; no others are decoded.
 
     Args:
         size: working (height, width).
@@ -94,12 +94,12 @@ def check_video(
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
     starts = facts.packet_times.starts_seconds
     seconds = float(starts[-1] - starts[0] + 1 / facts.frame_rate)
-    everyone = _find_everyone([picture for picture, _, _ in samples])
-    counts = tuple(num_people(it, image_size=facts.size, skeleton=HOLISTIC) for it in everyone)
-    framing = fit_framing(facts.size, _crop_box(crop, everyone, facts.size, size), size=size)
+    detections = _detect_people([picture for picture, _, _ in samples])
+    counts = tuple(num_people(it, image_size=facts.size, skeleton=HOLISTIC) for it in detections)
+    framing = fit_framing(facts.size, _crop_box(crop, detections, facts.size, size), size=size)
     frames = [framing.apply(picture) for picture, _, _ in samples]
     rate = Fraction(len(samples) / seconds).limit_denominator(1000)
-    keypoints = _keypoints(_find_person(frames), size, rate=rate)
+    keypoints = _keypoints(_detect_person(frames), size, rate=rate)
     pairs = (
         FramePair(
             before=frames[index],
@@ -123,14 +123,14 @@ def check_video(
 
 
 def facts_line(check: VideoCheck) -> str:
-    """What the file is: length, size, rate, codec, orientation, sound."""
+    """One line of metadata: length, size, rate, codec, orientation, sound."""
     facts = check.facts
     height, width = facts.size
     rate = f"{float(facts.frame_rate):.2f}".rstrip("0").rstrip(".")
     intervals = np.diff(facts.packet_times.starts_seconds) * float(facts.frame_rate)
     is_variable = (np.abs(intervals - 1) > 0.5).sum() > _UNEVEN * intervals.size
     turned = 90 * facts.orientation.quarter_turns
-    told = [
+    texts = [
         tqdm.format_interval(check.seconds),
         f"{width}x{height} px",
         f"{rate} frames a second" + (", variable: made constant" if is_variable else ""),
@@ -139,15 +139,15 @@ def facts_line(check: VideoCheck) -> str:
         *(["stored mirrored"] if facts.orientation.mirrored else []),
         "with sound" if facts.has_sound else "without sound",
     ]
-    return f"{facts.path.name}: {', '.join(told)}"
+    return f"{facts.path.name}: {', '.join(texts)}"
 
 
 def seen_lines(check: VideoCheck) -> Iterator[str]:
-    """What is found in the sampled frames, one line for each measure."""
+    """Measures of the sampled frames, one a line."""
     quality, people = check.quality, np.array(check.people)
     yield f"seen in {len(people)} frames of it:"
     if people.min() == people.max():
-        yield f"  people       {f'{people[0]} in each' if people[0] else 'nobody'}"
+        yield f"  people       {f'{people[0]} in each' if people[0] else 'none'}"
     else:
         yield f"  people       {people.min()} to {people.max()}, {np.median(people):.0f} in most"
     somebody = quality.somebody
@@ -172,7 +172,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     """What to do about the file and about the pose, or `NOTHING_TO_FIX` alone.
 
     Args:
-        is_target: whether the subject is to be learnt from it.
+        is_target: whether the subject is trained on.
     """
     rate = float(check.facts.frame_rate)
     sentences = []
@@ -189,8 +189,8 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
         )
     if is_target and check.seconds < _SHORT_TARGET_SECONDS:
         sentences.append(
-            f"{check.seconds:.0f} s show few poses of someone who is to be learnt; film a few "
-            "minutes, with all that the dancer does in them"
+            f"{check.seconds:.0f} s show few poses of a target; film a few minutes, with all "
+            "that the dancer does"
         )
     sentences += [it for it in verdict(check.quality) if it != NOTHING_TO_FIX]
     return sentences or [NOTHING_TO_FIX]
@@ -215,19 +215,19 @@ def _samples(facts: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, floa
             yield upright(first, facts), None, 0.0
 
 
-def _find_everyone(pictures: Sequence[_Frame]) -> list[People]:
-    finder = TasksConfig(
+def _detect_people(pictures: Sequence[_Frame]) -> list[People]:
+    config = TasksConfig(
         model=WHEEL,
         max_people=4,
         min_detection_confidence=0.5,
         min_presence_confidence=0.5,
         min_visibility=0.3,
     )
-    with finder.open() as detector:
+    with config.open() as detector:
         return detector.detect(pictures)
 
 
-def _find_person(frames: Sequence[_Frame]) -> list[People]:
+def _detect_person(frames: Sequence[_Frame]) -> list[People]:
     """The most prominent person of each frame."""
     people = []
     for frame in track(frames, "looking for the person", total=len(frames)):
@@ -238,7 +238,7 @@ def _find_person(frames: Sequence[_Frame]) -> list[People]:
 
 def _crop_box(
     crop: Literal["none", "auto"] | Box,
-    everyone: Sequence[People],
+    detections: Sequence[People],
     image_size: tuple[int, int],
     size: tuple[int, int],
 ) -> Box:
@@ -247,7 +247,7 @@ def _crop_box(
     whole = (0, 0, image_size[1], image_size[0])
     if crop == "none":
         return whole
-    boxes = [_largest_box(people, image_size) for people in everyone]
+    boxes = [_largest_box(people, image_size) for people in detections]
     return auto_crop(boxes, image_size, size[1] / size[0], margin=_CROP_MARGIN) or whole
 
 

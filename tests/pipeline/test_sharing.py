@@ -42,7 +42,7 @@ def owner(tiny_run, tmp_path_factory, commands, store) -> Machine:
     machine.dvc("repro", "--quiet")
     machine.commit("our dance")
     said = machine.share(store)
-    assert "nobody else will have" not in said
+    assert "is not tracked" not in said
     assert "not up to date" not in said
     return machine
 
@@ -132,7 +132,7 @@ def test_another_dancer_and_transfer_train_nothing(owner, mate, store):
     assert (mate.root / "results/ada_as_cleo/transfer.mp4").exists()
     mate.environment = dict(store.environment)  # who may write now
     said = mate.command("share")
-    assert "nobody else will have" not in said
+    assert "is not tracked" not in said
     assert "data/videos/cleo.mp4.dvc" in said
     assert "not up to date" not in said
 

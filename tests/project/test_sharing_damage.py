@@ -68,7 +68,7 @@ def test_what_is_damaged_is_named_never_used_and_pushed_again(owner, remote, tmp
     # From a folder DVC itself deletes what it finds damaged, where it may.
     assert re.fullmatch(
         rf".*: {MODEL} is (damaged|missing) there \(files/md5/{oid[:2]}/{oid[2:]}\); "
-        r"whoever has it whole, the owner as a rule, deletes it there and runs `uv run dvc push` "
+        r"its owner deletes it there and runs `uv run dvc push` "
         r"\(docs/sharing.md, A damaged file on the remote\); then run this again",
         told,
     )

@@ -168,7 +168,9 @@ def test_a_video_that_nobody_shared_is_named(owner, folder, tmp_path):
     mate = owner.clone(tmp_path / "mate")
     mate.edit("dvc.yaml", "cp data", "cp -f data")  # all detection runs again
     told = mate.tries("join").stderr.splitlines()[-1]
-    assert told.startswith("ERROR: stage detect@cleo_1 reads data/videos/cleo_1, which nobody")
+    assert told.startswith(
+        "ERROR: stage detect@cleo_1 reads data/videos/cleo_1, which is not shared"
+    )
     assert "`uv run dvc add data/videos/cleo_1`" in told
 
 

@@ -20,8 +20,8 @@ def look(monkeypatch):
     """Check a video in which people are found at these places."""
 
     def check(path, *, people=(MIDDLE,), crop="none"):
-        monkeypatch.setattr(video_check, "_find_everyone", eyes(*people))
-        monkeypatch.setattr(video_check, "_find_person", eyes(*people[:1]))
+        monkeypatch.setattr(video_check, "_detect_people", eyes(*people))
+        monkeypatch.setattr(video_check, "_detect_person", eyes(*people[:1]))
         return check_video(path, size=(256, 256), crop=crop)
 
     return check
@@ -88,8 +88,8 @@ def test_the_frames_looked_at_are_spread_evenly(tmp_path, monkeypatch):
         return eyes()(pictures)
 
     path = film(tmp_path / "video.mkv", frames)
-    monkeypatch.setattr(video_check, "_find_everyone", find)
-    monkeypatch.setattr(video_check, "_find_person", eyes())
+    monkeypatch.setattr(video_check, "_detect_people", find)
+    monkeypatch.setattr(video_check, "_detect_person", eyes())
     check = check_video(path, size=(256, 256), crop="none")
     assert seen == [round(95 * index / 19) for index in range(20)]
     assert len(check.people) == 20
