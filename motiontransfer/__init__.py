@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from motiontransfer.errors import MotionTransferError
-    from motiontransfer.keypoints import (
-        Keypoints,
-        keypoint_table,
-        read_keypoints,
-        write_keypoints,
-    )
+    from motiontransfer.keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
     from motiontransfer.pose.normalization import normalize_poses
     from motiontransfer.pose.rendering import draw_rgb
     from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, read_statistics
