@@ -11,6 +11,7 @@ from dvc.api import DVCFileSystem
 from dvc.repo import Repo
 from PIL import Image
 
+from benchmarks.markdown import markdown_table
 from motiontransfer.evaluation.bootstrap import rounded
 from motiontransfer.evaluation.comparison import detected_footage, measure
 from motiontransfer.evaluation.frames import Footage, all_regions
@@ -59,8 +60,7 @@ Each row is a DVC experiment on the demo: trained on the target's clip, evaluate
 the ground-truth clip. All rows of a table train for about the same time, counted in steps by the
 CPU time of a step relative to the default (`benchmarks/step_costs.json`); `time` is relative to the
 first row. One run each; `other_seed` shows the noise. Higher is better for SSIM, lower for the
-others; flicker should equal the ground truth's. Command, after `uv run dvc repro`:
-`uv run python -m benchmarks.ablation`.
+others; flicker should equal the ground truth's. Command: `uv run python -m benchmarks.ablation`.
 """
 
 
@@ -157,9 +157,8 @@ def _size() -> tuple[int, int]:
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    lines = [list(table.columns), ["---"] * len(table.columns)]
-    lines += [["" if pd.isna(value) else str(value) for value in row] for row in table.values]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    rows = [["" if pd.isna(value) else value for value in row] for row in table.values]
+    return markdown_table(list(table.columns), rows) + "\n"
 
 
 def _write_picture(videos: Mapping[str, Path]) -> None:

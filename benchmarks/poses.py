@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.markdown import markdown_table
 from motiontransfer.evaluation.bootstrap import rounded
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
@@ -70,10 +71,8 @@ def _accuracy(result: Keypoints, truth: Keypoints) -> dict[str, float | None]:
 
 def _table(rows: dict[str, dict[str, float | None]]) -> str:
     frame = pd.DataFrame(rows).T.astype(float).round(3)
-    header = ["", *frame.columns]
-    lines = [header, ["---"] * len(header)]
-    lines += [[str(name), *map(str, frame.loc[name])] for name in frame.index]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [[name, *row] for name, row in zip(frame.index, frame.to_numpy(), strict=True)]
+    return markdown_table(["", *frame.columns], lines)
 
 
 if __name__ == "__main__":

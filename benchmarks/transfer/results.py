@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.markdown import markdown_table
 from benchmarks.transfer.film import clip_path
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.video.frame_store import FrameStore
@@ -39,15 +40,14 @@ def write_results(metrics: Mapping[str, Mapping], *, folder: Path, name: str | N
         folder: the set's project.
         name: of another system whose videos these are; None: ours.
     """
-    lines = [["pair", "method", *_FIGURES]]
-    lines.append(["---"] * len(lines[0]))
+    rows = []
     for pair, found in metrics.items():
         for method in ("ours", "nearest_neighbours"):
             figures = [_figure(found, path.format(method)) for path in _FIGURES.values()]
             if any(figures):
                 who = (name or "ours") if method == "ours" else "nearest neighbours"
-                lines.append([pair, who, *figures])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+                rows.append([pair, who, *figures])
+    table = markdown_table(["pair", "method", *_FIGURES], rows)
     heading = f"# Results of {name or 'this pipeline'} on the benchmark set\n\n{_circumstances()}\n"
     path = FOLDER / ("results.md" if name is None else f"results-{name}.md")
     if name is not None:
