@@ -1,0 +1,550 @@
+"""Imported keypoints: every frame, in order, under the right names, in the clip's pixels."""
+
+import json
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.pose.importers import (
+    check_joint_order,
+    frames_in_order,
+    import_people,
+    read_coco_wholebody,
+    read_openpose_json,
+    to_holistic,
+)
+from motiontransfer.skeleton import (
+    BODY_23,
+    BODY_25,
+    COCO_17,
+    COCO_18,
+    COCO_WHOLEBODY,
+    HOLISTIC,
+    IBUG_68,
+    LEFT_HAND_JOINTS,
+    OPENPOSE_FACE_70,
+    RIGHT_HAND_JOINTS,
+)
+from motiontransfer.video.clip import Clip, write_description, write_index
+from motiontransfer.video.geometry import fit_framing
+from tests.pose.drawn_person import flat, place_of, rows_of
+
+SOURCE = Path("keypoints/dance")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_frames_come_in_order_whether_they_count_from_0_or_1(first):
+    numbered = [(first + 2, "c"), (first, "a"), (first + 1, "b")]
+    assert frames_in_order(numbered, num_frames=3, source=SOURCE) == ["a", "b", "c"]
+
+
+def test_missing_frames_are_named():
+    numbered = [(number, "") for number in (1, 2, 5, 12)]
+    with pytest.raises(
+        KeypointsError, match=r"dance: .* 12 frames, numbered from 1; 8 are .*: 3, 4, 6, 7, 8, …"
+    ):
+        frames_in_order(numbered, num_frames=12, source=SOURCE)
+
+
+def test_a_first_frame_that_is_missing_shows_at_the_end():
+    numbered = [(number, "") for number in range(1, 5)]  # 0 to 4 were wanted
+    with pytest.raises(KeypointsError, match=r"1 are missing: 5;"):
+        frames_in_order(numbered, num_frames=5, source=SOURCE)
+
+
+def test_a_late_start_is_told():
+    with pytest.raises(KeypointsError, match="numbered from 0 or 1, got 57 as the first"):
+        frames_in_order([(57, "")], num_frames=1, source=SOURCE)
+
+
+def test_two_videos_in_one_folder_are_told():
+    with pytest.raises(KeypointsError, match="expected each frame once, got 2 numbered 1"):
+        frames_in_order([(0, "a"), (1, "a"), (1, "b")], num_frames=2, source=SOURCE)
+
+
+def test_frames_beyond_the_clip_are_left_out_and_counted(caplog):
+    numbered = [(0, "a"), (1, "b"), (2, "c")]
+    with caplog.at_level(logging.INFO):
+        assert frames_in_order(numbered, num_frames=1, source=SOURCE) == ["a"]
+    assert "has 3 frames, of which the clip shows the first 1" in caplog.text
+
+
+def test_scores_are_clipped_and_joints_without_one_are_missing():
+    points = np.full((2, 3, 2), 7.0)
+    score = np.array([[1.3, 0.5, -0.2], [0.0, 0.0, -1.0]])
+    people = to_holistic(
+        np.dstack([points, score]), joints=("nose", "left_eye", "neck"), where="here"
+    )
+    assert len(people) == 1  # the second has no joint
+    index = [HOLISTIC.index("nose"), HOLISTIC.index("left_eye")]
+    assert people[0, index, 2].tolist() == [1, 0.5]
+    assert people[..., 2].sum() == 1.5
+    assert people[0, index, :2].tolist() == [[7, 7], [7, 7]]
+    assert people[..., :2].sum() == 28
+
+
+def test_numbers_that_are_none_are_told():
+    points = np.array([[[np.nan, 1.0]]])
+    with pytest.raises(KeypointsError, match="frame 3: expected finite numbers"):
+        to_holistic(np.dstack([points, np.ones((1, 1))]), joints=("nose",), where="frame 3")
+
+
+def read_as(taken_for, written_as):
+    """Frames of someone whose joints are written in one order and read in another."""
+    rows = np.array(rows_of(written_as))
+    return [to_holistic(rows[None], joints=taken_for, where="")] * 6
+
+
+@pytest.mark.parametrize("joints", [COCO_17, COCO_18, BODY_23, BODY_25, COCO_WHOLEBODY])
+def test_the_right_order_passes(joints):
+    check_joint_order(read_as(joints, joints), joint_set="", source=SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("taken_for", "written_as", "name"),
+    [
+        (COCO_18, (*COCO_17, "neck"), "COCO-18"),
+        (BODY_23, COCO_WHOLEBODY[:23], "BODY_23"),
+    ],
+)
+def test_another_order_of_as_many_joints_is_told(taken_for, written_as, name):
+    with pytest.raises(KeypointsError, match=rf"dance: read as {name}, one side is far longer"):
+        check_joint_order(read_as(taken_for, written_as), joint_set=name, source=SOURCE)
+
+
+def test_a_few_frames_prove_nothing():
+    frames = read_as(BODY_23, COCO_WHOLEBODY[:23])[:2]
+    check_joint_order(frames, joint_set="BODY_23", source=SOURCE)
+    check_joint_order([], joint_set="BODY_23", source=SOURCE)
+
+
+def test_one_arm_towards_the_camera_is_no_other_order():
+    rows = np.array(rows_of(COCO_17))
+    rows[COCO_17.index("left_elbow"), :2] = place_of("left_shoulder")
+    frames = [to_holistic(rows[None], joints=COCO_17, where="")] * 6
+    check_joint_order(frames, joint_set="COCO_17", source=SOURCE)
+
+
+# Whom each frame shows, and where: two people, nobody, one.
+FRAMES = [[50, 150], [], [60]]
+
+
+def coco_points(x):
+    return [row[:2] for row in rows_of(COCO_WHOLEBODY, x=x)]
+
+
+def mmpose_frames(first=0):
+    return [
+        {
+            "frame_id": number,
+            "instances": [
+                {"keypoints": coco_points(x), "keypoint_scores": [0.9] * 133, "bbox": [[0, 1]]}
+                for x in people
+            ],
+        }
+        for number, people in enumerate(FRAMES, start=first)
+    ]
+
+
+def rtmlib_frames():
+    return [
+        {"keypoints": [coco_points(x) for x in people], "scores": [[0.9] * 133 for _ in people]}
+        for people in FRAMES
+    ]
+
+
+def coco_results(image_id=int):
+    return [
+        {"image_id": image_id(number), "category_id": 1, "keypoints": flat(rows), "score": 0.7}
+        for number, people in enumerate(FRAMES)
+        for rows in (rows_of(COCO_WHOLEBODY, x=x) for x in people)
+    ]
+
+
+def split_coco_results():
+    """Body, feet, face and hands apart, as MMPose's metric writes them."""
+    ends = {"keypoints": 17, "foot_kpts": 23, "face_kpts": 91, "lefthand_kpts": 112}
+    ends["righthand_kpts"] = 133
+    starts = [0, *ends.values()]
+    return [
+        {"image_id": result["image_id"]}
+        | {
+            key: result["keypoints"][3 * start : 3 * end]
+            for (key, end), start in zip(ends.items(), starts, strict=False)
+        }
+        for result in coco_results()
+    ]
+
+
+LAYOUTS = {
+    "MMPose's inferencer": mmpose_frames(),
+    "MMPose's demo, from 1": {"meta_info": {}, "instance_info": mmpose_frames(first=1)},
+    "rtmlib": rtmlib_frames(),
+    "COCO results": coco_results(),
+    "COCO results by file name": coco_results(lambda number: f"dance_{number:06d}.jpg"),
+    "COCO results in parts": split_coco_results(),
+}
+
+
+def write_coco(folder, content):
+    folder.mkdir(exist_ok=True)
+    (folder / "dance.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("content", LAYOUTS.values(), ids=LAYOUTS)
+def test_each_layout_says_the_same(tmp_path, content):
+    frames = read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=3)
+    assert [len(people) for people in frames] == [2, 0, 1]
+    for people, places in zip(frames, FRAMES, strict=True):
+        for person, x in enumerate(places):
+            for index, joint in enumerate(HOLISTIC.joints):
+                known = joint in COCO_WHOLEBODY
+                assert people[person, index, 2] == np.float32(0.9 if known else 0), joint
+                if known:
+                    np.testing.assert_allclose(
+                        people[person, index, :2], place_of(joint, x=x), rtol=1e-6
+                    )
+
+
+def test_scores_above_1_count_as_1(tmp_path):
+    """RTMPose's are peaks of a distribution along an axis, not probabilities."""
+    frames = rtmlib_frames()
+    frames[0]["scores"][0][0] = 1.4
+    (people, *_) = read_coco_wholebody(write_coco(tmp_path / "json", frames), num_frames=3)
+    assert people[0, HOLISTIC.index("nose"), 2] == 1
+
+
+def test_missing_coco_frames_are_named(tmp_path):
+    frames = mmpose_frames()
+    del frames[1]
+    with pytest.raises(KeypointsError, match="1 are missing: 1;"):
+        read_coco_wholebody(write_coco(tmp_path / "json", frames), num_frames=3)
+    with pytest.raises(KeypointsError, match="2 are missing: 3, 4;"):
+        read_coco_wholebody(write_coco(tmp_path / "json", rtmlib_frames()), num_frames=5)
+
+
+def test_coco_results_that_count_from_1_are_told(tmp_path):
+    content = coco_results(lambda number: number + 1)
+    with pytest.raises(KeypointsError, match="expected image_id from 0 to 2, got 3"):
+        read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=3)
+
+
+def test_other_joints_are_refused(tmp_path):
+    content = [{"keypoints": [coco_points(5)[:17]], "scores": [[1.0] * 17]}]
+    with pytest.raises(KeypointsError, match=r"dance\.json: frame 0: expected 133 .* got 17"):
+        read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=1)
+
+
+def test_openposes_order_is_refused(tmp_path):
+    """rtmlib with to_openpose=True: the body in COCO-18's order, so one joint more."""
+    content = [{"keypoints": [[*coco_points(5), [0, 0]]], "scores": [[1.0] * 134]}]
+    with pytest.raises(KeypointsError, match=r"got 134; .* to_openpose=False"):
+        read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", r"dance\.json: not JSON"),
+        ("[]", r"expected MMPose's predictions .* got something else, or nothing"),
+        ('{"annotations": []}', "got something else, or nothing"),
+        ('[{"pose": 1}]', "expected MMPose's .* got entries with pose"),
+        ('[{"frame_id": 0, "instances": [{"keypoints": [[1, 2]]}]}]', "entry 0: instances.0.key"),
+        ('[{"image_id": "last", "keypoints": [1]}]', "expected a frame's number, got 'last'"),
+    ],
+)
+def test_other_files_are_told(tmp_path, content, message):
+    folder = write_coco(tmp_path / "json", None)
+    (folder / "dance.json").write_text(content)
+    with pytest.raises(KeypointsError, match=message):
+        read_coco_wholebody(folder, num_frames=1)
+
+
+def test_there_must_be_one_file(tmp_path):
+    folder = tmp_path / "json"
+    with pytest.raises(MissingFileError, match=r"json: expected one JSON file .* got none"):
+        read_coco_wholebody(folder, num_frames=1)
+    write_coco(folder, rtmlib_frames())
+    (folder / "more.json").write_text("[]")
+    with pytest.raises(MissingFileError, match=r"got dance\.json, more\.json"):
+        read_coco_wholebody(folder, num_frames=3)
+
+
+BODIES = {"BODY_25": BODY_25, "BODY_23": BODY_23, "COCO_18": COCO_18}
+
+
+def openpose_person(body=BODY_25, *, face=OPENPOSE_FACE_70, **placement):
+    return {
+        "person_id": [-1],
+        "pose_keypoints_2d": flat(rows_of(body, **placement)),
+        "face_keypoints_2d": flat(rows_of(face, **placement)),
+        "hand_left_keypoints_2d": flat(rows_of(LEFT_HAND_JOINTS, **placement)),
+        "hand_right_keypoints_2d": flat(rows_of(RIGHT_HAND_JOINTS, **placement)),
+        "pose_keypoints_3d": [],
+    }
+
+
+def write_openpose(folder, *frames, first=0, name="dance"):
+    folder.mkdir(exist_ok=True)
+    for number, people in enumerate(frames, start=first):
+        path = folder / f"{name}_{number:012d}_keypoints.json"
+        path.write_text(json.dumps({"version": 1.3, "people": people}))
+    return folder
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_each_body_format_lands_on_its_names(tmp_path, body):
+    folder = write_openpose(
+        tmp_path / "json", *[[openpose_person(body, x=50 + i)] for i in range(6)]
+    )
+    frames = read_openpose_json(folder, num_frames=6)
+    known = {*body, *OPENPOSE_FACE_70, *LEFT_HAND_JOINTS, *RIGHT_HAND_JOINTS}
+    for frame_index, people in enumerate(frames):
+        assert len(people) == 1
+        for index, joint in enumerate(HOLISTIC.joints):
+            if joint in known:
+                expected = place_of(joint, x=50 + frame_index)
+                np.testing.assert_allclose(people[0, index, :2], expected, rtol=1e-6)
+                assert people[0, index, 2] == np.float32(0.9)
+            else:
+                assert people[0, index, 2] == 0
+
+
+def test_several_people_stay_apart(tmp_path):
+    two = [openpose_person(x=50), openpose_person(x=150, score=0.4)]
+    (people,) = read_openpose_json(write_openpose(tmp_path / "json", two), num_frames=1)
+    nose = HOLISTIC.index("nose")
+    assert people[:, nose, 0].tolist() == [50, 150]
+    assert people[:, nose, 2].tolist() == pytest.approx([0.9, 0.4])
+
+
+def test_nobody_in_a_frame_is_nobody(tmp_path):
+    frames = read_openpose_json(
+        write_openpose(tmp_path / "json", [], [openpose_person()]), num_frames=2
+    )
+    assert [len(people) for people in frames] == [0, 1]
+
+
+def test_joints_not_found_are_missing(tmp_path):
+    person = openpose_person()
+    person["pose_keypoints_2d"][:3] = [0, 0, 0]
+    (people,) = read_openpose_json(write_openpose(tmp_path / "json", [person]), num_frames=1)
+    assert people[0, HOLISTIC.index("nose"), 2] == 0
+    assert people[0, HOLISTIC.index("left_eye"), 2] > 0
+
+
+def test_face_and_hands_may_be_left_out(tmp_path):
+    person = {"pose_keypoints_2d": flat(rows_of(BODY_25)), "face_keypoints_2d": []}
+    (people,) = read_openpose_json(write_openpose(tmp_path / "json", [person]), num_frames=1)
+    assert people[0, HOLISTIC.index("left_heel"), 2] > 0
+    assert not people[0, HOLISTIC.slice("face"), 2].any()
+    assert not people[0, HOLISTIC.slice("left_hand"), 2].any()
+
+
+def test_a_face_without_pupils_is_taken(tmp_path):
+    (people,) = read_openpose_json(
+        write_openpose(tmp_path / "json", [openpose_person(face=IBUG_68)]), num_frames=1
+    )
+    chin = people[0, HOLISTIC.index("face_chin"), :2]
+    np.testing.assert_allclose(chin, place_of("face_chin"), rtol=1e-6)
+
+
+def test_the_papers_file_names_are_read(tmp_path):
+    """frame000001_keypoints.json, counted from 1."""
+    folder = tmp_path / "json"
+    folder.mkdir()
+    for number in (1, 2):
+        content = {"people": [openpose_person(BODY_23, x=10 * number)]}
+        (folder / f"frame{number:06d}_keypoints.json").write_text(json.dumps(content))
+    frames = read_openpose_json(folder, num_frames=2)
+    noses = [people[0, HOLISTIC.index("nose"), 0] for people in frames]
+    assert noses == [10, 20]
+
+
+def test_missing_openpose_files_are_named(tmp_path):
+    folder = write_openpose(tmp_path / "json", *[[openpose_person()]] * 4)
+    (folder / "dance_000000000002_keypoints.json").unlink()
+    with pytest.raises(KeypointsError, match=r"json: .* all of the video's 4 .* 1 are missing: 2;"):
+        read_openpose_json(folder, num_frames=4)
+
+
+def test_openpose_files_of_two_videos_are_told(tmp_path):
+    folder = write_openpose(tmp_path / "json", [openpose_person()])
+    write_openpose(folder, [openpose_person()], name="other")
+    with pytest.raises(KeypointsError, match="got 2 numbered 0"):
+        read_openpose_json(folder, num_frames=1)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_empty_folder_says_what_is_expected(tmp_path, exists):
+    folder = tmp_path / "keypoints" / "dance"
+    if exists:
+        folder.mkdir(parents=True)
+    with pytest.raises(MissingFileError, match=r"dance: expected OpenPose's files, one a frame"):
+        read_openpose_json(folder, num_frames=1)
+
+
+def test_other_json_is_told_with_its_file(tmp_path):
+    folder = write_openpose(tmp_path / "json", [openpose_person()], [openpose_person()])
+    for content, detail in (
+        ('{"people": [{"pose_keypoints_2d": ["x"]}]}', r"people\.0\.pose_keypoints_2d\.0: input"),
+        ('{"bodies": []}', "people: field required"),
+        ('{"people": [', "invalid json"),
+    ):
+        (folder / "dance_000000000001_keypoints.json").write_text(content)
+        with pytest.raises(
+            KeypointsError, match=rf"000001_keypoints\.json: not OpenPose's JSON: {detail}"
+        ):
+            read_openpose_json(folder, num_frames=2)
+
+
+def test_another_body_is_refused(tmp_path):
+    folder = write_openpose(tmp_path / "json", [{"pose_keypoints_2d": [1.0] * 45}])  # MPI
+    with pytest.raises(KeypointsError, match="BODY_25 75, BODY_23 69, COCO-18 54 numbers, got 45"):
+        read_openpose_json(folder, num_frames=1)
+
+
+def test_two_bodies_in_one_folder_are_refused(tmp_path):
+    folder = write_openpose(
+        tmp_path / "json", [openpose_person(BODY_25)], [openpose_person(COCO_18)]
+    )
+    with pytest.raises(
+        KeypointsError, match=r"expected one body format .* BODY_25 in .* COCO-18 in"
+    ):
+        read_openpose_json(folder, num_frames=2)
+
+
+def test_23_joints_of_another_set_are_refused(tmp_path):
+    """COCO's 17 joints and six of the feet are as many as BODY_23 has."""
+    person = openpose_person(COCO_WHOLEBODY[:23])
+    folder = write_openpose(tmp_path / "json", *[[person]] * 6)
+    with pytest.raises(KeypointsError, match="read as BODY_23, one side is far longer"):
+        read_openpose_json(folder, num_frames=6)
+
+
+@pytest.mark.parametrize("key", ["face_keypoints_2d", "hand_left_keypoints_2d"])
+def test_a_part_of_another_length_is_told(tmp_path, key):
+    person = openpose_person() | {key: [1.0] * 12}
+    folder = write_openpose(tmp_path / "json", [person])
+    with pytest.raises(
+        KeypointsError, match=rf"000_keypoints\.json: {key}: expected 0 or .*got 12"
+    ):
+        read_openpose_json(folder, num_frames=1)
+
+
+NOSE = HOLISTIC.index("nose")
+SOURCE_SIZE = (240, 320)
+
+
+def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160)):
+    """A clip without pictures: what is imported needs none."""
+    folder.mkdir()
+    (folder / "frames.mkv").touch()
+    clip = Clip(
+        frames=folder / "frames.mkv",
+        sound=None,
+        sound_offset_seconds=0.0,
+        framing=fit_framing(SOURCE_SIZE, crop, size=size),
+        frame_rate=Fraction(25),
+        size=size,
+        num_frames=len(shown),
+    )
+    write_description(folder, clip, source={})
+    write_index(
+        folder / "index.parquet",
+        frame_rate=Fraction(25),
+        source_starts_seconds=np.arange(len(shown)) / 25,
+        source_frame_index=np.array(shown),
+    )
+    return folder
+
+
+def write_places(folder, *frames):
+    """One file a frame; each frame says where its people stand."""
+    folder.mkdir()
+    for number, places in enumerate(frames):
+        people = [
+            {"pose_keypoints_2d": flat(rows_of(BODY_25, **placement))} for placement in places
+        ]
+        path = folder / f"v_{number:012d}_keypoints.json"
+        path.write_text(json.dumps({"people": people}))
+    return folder
+
+
+def test_each_frame_shows_the_people_of_the_frame_that_it_shows(tmp_path):
+    """Frame 1 stays for three of the clip's, frames 2 and 4 are never shown."""
+    keypoints = write_places(tmp_path / "json", *[[{"x": 40 + 10 * n}] for n in range(6)])
+    clip = write_clip(tmp_path / "clip", [0, 1, 1, 1, 3, 5])
+    frames = import_people(keypoints, clip, layout="openpose_json")
+    noses = [people[0, NOSE, 0] for people in frames]
+    np.testing.assert_allclose(noses, [20, 25, 25, 25, 35, 45], rtol=1e-6)
+
+
+def test_people_move_through_the_crop(tmp_path):
+    keypoints = write_places(tmp_path / "json", [{"x": 100, "floor": 200, "height": 150}])
+    clip = write_clip(tmp_path / "clip", [0], crop=(60, 40, 140, 240), size=(100, 100))
+    (people,) = import_people(keypoints, clip, layout="openpose_json")
+    for index, joint in enumerate(HOLISTIC.joints):
+        if people[0, index, 2]:
+            x, y = place_of(joint, x=100, floor=200, height=150)
+            expected = ((x - 60) / 2 + 30, (y - 40) / 2)  # 80x200 becomes 40x100, centred
+            np.testing.assert_allclose(people[0, index, :2], expected, rtol=1e-5)
+    assert (people[..., 2] > 0).sum() == len(set(BODY_25) & set(HOLISTIC.joints))
+
+
+def test_what_the_crop_leaves_out_is_missing(tmp_path):
+    keypoints = write_places(
+        tmp_path / "json", [{"x": 100, "floor": 200, "height": 150}, {"x": 250}]
+    )
+    clip = write_clip(tmp_path / "clip", [0], crop=(0, 0, 160, 120), size=(160, 160))
+    (people,) = import_people(keypoints, clip, layout="openpose_json")
+    assert len(people) == 1  # of the other, nothing is left
+    assert people[0, NOSE, 2] > 0
+    ankle = HOLISTIC.index("left_ankle")
+    assert people[0, ankle, 2] == 0
+    assert not people[0, ankle, :2].any()
+
+
+def test_frames_that_the_clip_needs_must_be_there(tmp_path):
+    keypoints = write_places(tmp_path / "json", *[[{}]] * 5)
+    clip = write_clip(tmp_path / "clip", [0, 3, 6])
+    with pytest.raises(KeypointsError, match="2 are missing: 5, 6"):
+        import_people(keypoints, clip, layout="openpose_json")
+
+
+def test_whole_bodies_come_the_same_way(tmp_path):
+    folder = tmp_path / "json"
+    folder.mkdir()
+    rows = np.array(rows_of(COCO_WHOLEBODY))
+    frame = {"keypoints": [rows[:, :2].tolist()], "scores": [rows[:, 2].tolist()]}
+    (folder / "v.json").write_text(json.dumps([frame, frame]))
+    clip = write_clip(tmp_path / "clip", [0, 1, 1])
+    frames = import_people(folder, clip, layout="coco_wholebody")
+    assert len(frames) == 3
+    np.testing.assert_allclose(frames[2][0, NOSE, :2], np.array(place_of("nose")) / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1 / 400, 3.0])
+def test_other_pixels_than_the_videos_are_told(tmp_path, factor):
+    person = {"x": 100 * factor, "floor": 200 * factor, "height": 150 * factor}
+    keypoints = write_places(tmp_path / "json", [person])
+    clip = write_clip(tmp_path / "clip", [0])
+    with pytest.raises(KeypointsError, match="expected pixels of the video's 320x240 picture"):
+        import_people(keypoints, clip, layout="openpose_json")
+
+
+def test_nobody_in_the_whole_video_is_no_error(tmp_path):
+    keypoints = write_places(tmp_path / "json", [], [])
+    clip = write_clip(tmp_path / "clip", [0, 1])
+    frames = import_people(keypoints, clip, layout="openpose_json")
+    assert [len(people) for people in frames] == [0, 0]
+
+
+def test_an_absent_clip_is_told(tmp_path):
+    with pytest.raises(MissingFileError, match="run the stage decode"):
+        import_people(tmp_path / "json", tmp_path / "clip", layout="openpose_json")
