@@ -108,9 +108,8 @@ def detect_clip(
         video,
         bodies,
         detector=detector,
-        segments=segments_of(
-            bodies.num_frames, segment_frames=segment_frames, warmup_frames=warmup_frames
-        ),
+        segment_frames=segment_frames,
+        warmup_frames=warmup_frames,
         compute=compute,
     )
 
@@ -248,7 +247,8 @@ def _detect_in_crops(
     bodies: Detections,
     *,
     detector: DetectorConfig,
-    segments: Sequence[Segment],
+    segment_frames: int,
+    warmup_frames: int,
     compute: Compute,
 ) -> Detections:
     """Detections with the joints that the detector finds in a crop around each body.
@@ -257,7 +257,9 @@ def _detect_in_crops(
     """
     crops = crop_boxes(bodies)
     shown, counted = [], []  # rows of one person in one segment, with and without its warm-up
-    for segment in segments:
+    for segment in segments_of(
+        bodies.num_frames, segment_frames=segment_frames, warmup_frames=warmup_frames
+    ):
         of_segment = slice(*np.searchsorted(bodies.frame_index, segment[1:]))
         for person in np.unique(bodies.person[of_segment]):
             rows = np.flatnonzero(bodies.person == person)
@@ -327,9 +329,8 @@ def smooth_crops(
     # The mean of maxima over a window is nowhere less than the value in its middle.
     widest = maximum_filter1d(reach, window, axis=0, mode="nearest")
     reach = np.stack([running_mean(widest[:, axis], window=window) for axis in range(2)], axis=1)
-    height, width = image_size
-    parts = np.concatenate([np.floor(calm - reach), np.ceil(calm + reach) + 1], axis=1)
-    return np.clip(parts, 0, [width, height, width, height]).astype(np.int64)[frame_index]
+    crops = np.concatenate([np.floor(calm - reach), np.ceil(calm + reach) + 1], axis=1)
+    return np.clip(crops, 0, [*image_size[::-1]] * 2).astype(np.int64)[frame_index]
 
 
 def is_same_person(found: People, bodies: Detections, row: int) -> bool:
@@ -338,13 +339,12 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
     Args:
         found: at most one person, in the frame's pixels.
     """
-    skeleton, image_size = bodies.skeleton, bodies.image_size
-    person = measure_bodies(found, skeleton=skeleton, image_size=image_size)
+    measure = partial(measure_bodies, skeleton=bodies.skeleton, image_size=bodies.image_size)
+    person = measure(found)
     if not person:
         return False
     first, stop = np.searchsorted(bodies.frame_index, bodies.frame_index[row] + [0, 1])
-    joints = np.dstack([bodies.points[first:stop], bodies.score[first:stop]])
-    known = measure_bodies(joints, skeleton=skeleton, image_size=image_size)
+    known = measure(np.dstack([bodies.points[first:stop], bodies.score[first:stop]]))
     distance = {int(first) + body.row: pose_distance(body, person[0]) for body in known}
     return distance[row] <= min(_MAX_DISTANCE, *distance.values())
 
@@ -352,11 +352,7 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
 def _run(
     work: Iterable[_Work], *, detector: DetectorConfig, compute: Compute
 ) -> Iterator[list[People]]:
-    """Results of each segment, in order.
-
-    Raises:
-        ComputeError: a worker has another version, so that results would depend on the worker.
-    """
+    """Results of each segment, in order; raises ComputeError for another version's."""
     for label, people in run_parallel(_detect_segment, work, compute=compute):
         if label != detector.label:
             raise ComputeError(

@@ -381,9 +381,6 @@ def track_people(
 
     Numbers count from 0 in order of first appearance, in one frame from left to right. A track goes
     on after a gap of up to 1.5 s; no two people of a frame are in one track.
-
-    Args:
-        people: everyone found in each frame of a clip, in any order.
     """
     frames = [measure_bodies(found, skeleton=skeleton, image_size=image_size) for found in people]
     tracks = link_tracklets(find_tracklets(frames, frame_rate=frame_rate), frame_rate=frame_rate)
