@@ -230,19 +230,20 @@ def test_a_residual_depends_on_pose_and_face_and_is_in_range():
     assert (network(pose, face) == 1).all()
 
 
+@pytest.mark.slow
 def test_the_face_generator_overfits_one_residual():
     network = face_generator(num_filters=16)
     pose, face = noise(1, 4, 32, 32), noise(1, 3, 32, 32, seed=1)
     target = functional.interpolate(noise(1, 3, 4, 4, seed=2), scale_factor=8, mode="bilinear")
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3, betas=(0.5, 0.999))
     losses = []
-    for _ in range(60):
+    for _ in range(150):
         loss = (network(pose, face) - target).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert np.mean(losses[-5:]) < 0.35 * np.mean(losses[:5])
+    assert np.mean(losses[-5:]) < 0.25 * np.mean(losses[:5])
 
 
 def test_parameters_and_cost_of_the_face_generator_are_the_published_ones():

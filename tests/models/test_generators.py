@@ -181,20 +181,20 @@ PAPER = EncoderDecoderConfig(num_filters=64, num_downsamplings=4, num_residual_b
 
 
 @pytest.mark.parametrize(
-    ("architecture", "max_channels", "size", "millions", "macs"),
+    ("architecture", "max_channels", "size", "millions", "macs", "last_digit"),
     [
-        ("global", 1024, (256, 512), 182.46, 110),
-        ("global", 512, (256, 512), 50.3, 42.4),
-        ("local", 1024, (512, 1024), 182.7, 150),
+        ("global", 1024, (256, 512), 182.46, 110, 1),
+        ("global", 512, (256, 512), 50.3, 42.4, 0.1),
+        ("local", 1024, (512, 1024), 182.7, 150, 1),
     ],
 )
 def test_parameters_and_cost_are_the_published_ones(
-    architecture, max_channels, size, millions, macs
+    architecture, max_channels, size, millions, macs, last_digit
 ):
     with torch.device("meta"):
         network = ARCHITECTURES[architecture](6, 3, PAPER, max_channels=max_channels)
     assert count_parameters(network) / 1e6 == pytest.approx(millions, abs=0.05)
-    assert giga_macs(network, (6, *size)) == pytest.approx(macs, rel=0.005)
+    assert giga_macs(network, (6, *size)) == pytest.approx(macs, abs=last_digit / 2)
 
 
 def test_parameters_of_the_global_generator_are_those_of_its_layers():
@@ -211,6 +211,7 @@ def test_parameters_of_the_global_generator_are_those_of_its_layers():
     assert count_parameters(network) == features + (64 * 49 + 1) * 3
 
 
+@pytest.mark.slow
 @every_architecture
 def test_it_overfits_one_pair(architecture):
     network = small(architecture, num_filters=16, max_channels=32)
@@ -220,13 +221,13 @@ def test_it_overfits_one_pair(architecture):
     target = nn.functional.interpolate(patches, scale_factor=8, mode="bilinear")
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3, betas=(0.5, 0.999))
     losses = []
-    for _ in range(60):
+    for _ in range(150):
         loss = (torch.tanh(network(conditioning)) - target).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert np.mean(losses[-5:]) < 0.35 * np.mean(losses[:5])
+    assert np.mean(losses[-5:]) < 0.25 * np.mean(losses[:5])
 
 
 class Constant(nn.Module):
