@@ -9,8 +9,6 @@ import pytest
 
 from tests.tiny_project import SIZE, SOURCE_FRAMES, add_dancer, dvc, edit_yaml, repro
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def project(tiny_run, tmp_path_factory) -> Path:
@@ -51,6 +49,7 @@ def test_metrics_compare_with_the_baseline_and_dvc_shows_them(project):
     assert shown.returncode == 0
 
 
+@pytest.mark.slow
 def test_dvc_draws_the_curves_and_pictures(project):
     shown = dvc(project, "plots", "show", "--out", "plots")
     assert shown.returncode == 0, shown.stderr
@@ -67,6 +66,7 @@ def test_a_second_repro_runs_nothing(project):
     assert repro(project) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
@@ -99,6 +99,7 @@ def test_editing_a_module_concerns_the_stages_that_import_it(project, module, ex
         assert concerned == {*expected, "check_params"}
 
 
+@pytest.mark.slow
 def test_a_render_option_renders_and_trains_nothing(project):
     edit_yaml(project / "params.yaml", lambda params: params["render"].update(crf=30))
     assert repro(project) == {
@@ -109,6 +110,7 @@ def test_a_render_option_renders_and_trains_nothing(project):
     }
 
 
+@pytest.mark.slow
 def test_a_second_source_and_transfer_train_nothing(project):
     (project / "data/videos").mkdir(exist_ok=True)
     shutil.copy(project / "data/truth/demo.mp4", project / "data/videos/cleo.mp4")
@@ -129,6 +131,7 @@ def test_a_second_source_and_transfer_train_nothing(project):
         assert 3 * SIZE <= video.streams.video[0].width < 4 * SIZE
 
 
+@pytest.mark.slow
 def test_a_name_that_fits_nothing_is_told_in_one_line_with_its_key(project):
     before = (project / "params.yaml").read_text()
     edit_yaml(
