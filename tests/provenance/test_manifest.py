@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from motiontransfer.errors import MissingLibraryError, ProvenanceError
-from motiontransfer.provenance.credentials import load_credentials
+from motiontransfer.provenance.credentials import load_credentials, self_signed_file
 from motiontransfer.provenance.manifest import check_credentials, sha256_of
 from tests.provenance.signing import (
     authority_and_signer,
     certificate_of_itself,
+    key_pem,
     signed_video,
     use_certificate,
 )
@@ -90,38 +91,39 @@ def test_a_browser_plays_it_and_jumps_in_it(tmp_path, opened):
 
 
 @pytest.mark.parametrize(
-    "key",
+    ("algorithm", "make_key"),
     [
-        lambda: ec.generate_private_key(ec.SECP256R1()),
-        lambda: ec.generate_private_key(ec.SECP384R1()),
-        lambda: ec.generate_private_key(ec.SECP521R1()),
-        lambda: rsa.generate_private_key(65537, 2048),
+        ("ed25519", ed25519.Ed25519PrivateKey.generate),
+        ("es256", lambda: ec.generate_private_key(ec.SECP256R1())),
+        ("es384", lambda: ec.generate_private_key(ec.SECP384R1())),
+        ("es512", lambda: ec.generate_private_key(ec.SECP521R1())),
+        ("ps256", lambda: rsa.generate_private_key(65537, 2048)),
     ],
-    ids=["P-256", "P-384", "P-521", "RSA"],
 )
-def test_the_users_certificate_signs_whatever_its_kind(key, tmp_path, monkeypatch):
-    key = key()
+def test_the_users_certificate_signs_whatever_its_kind(algorithm, make_key, tmp_path, monkeypatch):
+    key = make_key()
     _, chain = authority_and_signer(key)
     use_certificate(monkeypatch, tmp_path, key, chain)
-    check_credentials(load_credentials())
+    credentials = load_credentials()
+    check_credentials(credentials)
+    assert (credentials.algorithm, credentials.chain) == (algorithm, chain)
+    assert credentials.private_key == key_pem(key)
+    assert "private_key" not in repr(credentials)
+    assert not self_signed_file().exists()
     manifest, report = manifest_of(signed_video(tmp_path / "v.mp4"))
     assert report["validation_state"] == "Valid"
     assert manifest["signature_info"]["common_name"] == "Example Studio"
 
 
-def test_a_certificate_that_will_not_do_is_known_before_anything_is_signed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["for web servers", "of itself"])
+def test_a_certificate_that_will_not_do_is_told_and_leaves_nothing(kind, tmp_path, monkeypatch):
     key = ed25519.Ed25519PrivateKey.generate()
     _, for_web_servers = authority_and_signer(key, usage=ExtendedKeyUsageOID.SERVER_AUTH)
-    for chain in (for_web_servers, certificate_of_itself(key)):
-        use_certificate(monkeypatch, tmp_path, key, chain)
-        with pytest.raises(ProvenanceError, match="C2PA does not sign with this certificate") as e:
-            check_credentials(load_credentials())
-        assert "\n" not in str(e.value)
-
-
-def test_nothing_is_left_when_signing_fails(tmp_path, monkeypatch):
-    key = ed25519.Ed25519PrivateKey.generate()
-    use_certificate(monkeypatch, tmp_path, key, certificate_of_itself(key))
+    chain = for_web_servers if kind == "for web servers" else certificate_of_itself(key)
+    use_certificate(monkeypatch, tmp_path, key, chain)
+    with pytest.raises(ProvenanceError, match="C2PA does not sign with this certificate") as e:
+        check_credentials(load_credentials())
+    assert "\n" not in str(e.value)
     with pytest.raises(ProvenanceError):
         signed_video(tmp_path / "v.mp4")
     assert not list(tmp_path.glob("*v.mp4.*")) + list(tmp_path.glob(".*"))

@@ -75,31 +75,26 @@ def test_every_changed_byte_of_pictures_and_index_is_noticed(signed):
         assert [reason.code for reason in found.reasons] == ["assertion.bmffHash.mismatch"]
 
 
-def test_a_changed_statement_is_noticed(signed):
+@pytest.mark.parametrize("said", [b"trainedAlgorithmicMedia", b"a" * 64, b"b" * 64])
+def test_a_changed_statement_is_noticed(signed, said):
     content = signed.read_bytes()
-    for said in (b"trainedAlgorithmicMedia", b"a" * 64, b"b" * 64):
-        assert content.count(said) == 1
-        found = read_provenance(with_byte_changed(signed, content.index(said) + 5))
-        assert found.integrity == "altered"
+    assert content.count(said) == 1
+    found = read_provenance(with_byte_changed(signed, content.index(said) + 5))
+    assert found.integrity == "altered"
+
+
+def test_frames_cut_off_and_a_manifest_moved_to_another_video_are_noticed(signed, tmp_path):
+    start, end = box(signed, "uuid")
+    content, other = signed.read_bytes(), unsigned_video(tmp_path / "other.mp4", 9).read_bytes()
+    for spoilt in (content[:-400], other[:start] + content[start:end] + other[start:]):
+        (tmp_path / "spoilt.mp4").write_bytes(spoilt)
+        assert read_provenance(tmp_path / "spoilt.mp4").integrity == "altered"
 
 
 def test_a_changed_signature_is_noticed(signed):
     found = read_provenance(with_byte_changed(signed, box(signed, "uuid")[1] - 1))
     assert found.integrity == "altered"
     assert "claimSignature.mismatch" in {reason.code for reason in found.reasons}
-
-
-def test_frames_that_were_cut_off_are_noticed(signed):
-    signed.write_bytes(signed.read_bytes()[:-400])
-    assert read_provenance(signed).integrity == "altered"
-
-
-def test_a_manifest_moved_to_another_video_is_noticed(signed, tmp_path):
-    start, end = box(signed, "uuid")
-    manifest = signed.read_bytes()[start:end]
-    other = unsigned_video(tmp_path / "other.mp4", 9).read_bytes()
-    (tmp_path / "moved.mp4").write_bytes(other[:start] + manifest + other[start:])
-    assert read_provenance(tmp_path / "moved.mp4").integrity == "altered"
 
 
 def test_muxing_anew_drops_the_manifest(signed, tmp_path):

@@ -210,15 +210,9 @@ def test_speed_is_the_way_from_the_frame_before_of_joints_found_in_both():
     keypoints = stick_person([50.0, 54.0, 58.0], 20.0, x=np.array([20.0, 23.0, 26.0]))
     points, score = keypoints.points.copy(), keypoints.score.copy()
     points[2, HOLISTIC.index("left_wrist")], score[2, HOLISTIC.index("left_wrist")] = 1, 1
-    keypoints = type(keypoints)(
-        **{
-            name: getattr(keypoints, name)
-            for name in ("skeleton", "image_size", "frame_rate", "detector")
-        },
-        points=points,
-        score=score,
-    )
-    speed = measures_over_time(keypoints)["speed of the joints, pixels a second"]
+    speed = measures_over_time(replace(keypoints, points=points, score=score))[
+        "speed of the joints, pixels a second"
+    ]
     expected = 5 * float(RATE)
     assert speed["body"].tolist() == pytest.approx([np.nan, expected, expected], nan_ok=True)
     assert np.isnan(speed["face"]).all()

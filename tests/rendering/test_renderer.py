@@ -96,7 +96,8 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
 def test_the_face_generator_sees_what_it_was_trained_on():
     """The pose drawn for the box, and the main generator's picture cut out."""
     keypoints, face = dance(3), Flat(0.1)
-    list(render_poses(renderer(face), keypoints))
+    for _ in render_poses(renderer(face), keypoints):
+        assert not torch.is_inference_mode_enabled()
     boxes = torch.from_numpy(face_boxes(keypoints)[0])
     poses = draw_crops(
         torch.from_numpy(keypoints.points),
@@ -154,11 +155,6 @@ def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(ble
         assert np.array_equal(frame, shown if index % 2 else main)
 
 
-def test_inference_mode_stays_inside():
-    for _ in render_poses(renderer(Flat(0.1)), dance(3)):
-        assert not torch.is_inference_mode_enabled()
-
-
 def test_poses_for_images_of_another_size_are_refused():
     with pytest.raises(KeypointsError, match=r"images of \(48, 40\) .*, got \(40, 48\); normalise"):
         next(render_poses(renderer(), dance(3, size=(40, 48))))
@@ -193,9 +189,6 @@ def test_a_target_is_loaded_with_its_face(models):
     assert plain.face is None
     with_face, without = (list(render_poses(r, dance(2))) for r in (loaded, plain))
     assert not np.array_equal(with_face[0], without[0])
-
-
-def test_a_target_whose_faces_are_left_alone(models):
     write_no_face_generator(models)
     assert load_renderer(models, fabric(), face="residual").face is None
 

@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+import shutil
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,18 +41,31 @@ from tests.stages.project import (
 )
 from tests.training.small_cycle import translator_config
 
+VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
 FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben")
 METRICS = Path("artifacts/metrics/render/ada_as_ben.json")
 POSES = Path("artifacts/poses/ada_as_ben.parquet")
 
 
-@pytest.fixture(autouse=True)
-def _project(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "users_data"))  # where keys are kept
-    configure()
-    add_everything_to_render()
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """What the stages before this one made; READ ONLY."""
+    folder = tmp_path_factory.mktemp("inputs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        add_everything_to_render()
+    return folder
+
+
+@contextmanager
+def project_in(folder, inputs):
+    """Work in a project with these inputs, whose keys are kept in it, too."""
+    shutil.copytree(inputs, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_DATA_HOME", str(folder / "users_data"))
+        yield folder
 
 
 def configure(*, truth="none", **render):
@@ -62,15 +77,58 @@ def configure(*, truth="none", **render):
     )
 
 
+def render(**changes):
+    configure(**changes)
+    main("ada_as_ben")
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, inputs):
+    with project_in(tmp_path, inputs):
+        configure()
+        yield
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory, inputs):
+    """A project that was rendered with the settings that are shipped."""
+    with project_in(tmp_path_factory.mktemp("rendered"), inputs) as folder:
+        render()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unsigned(tmp_path_factory, inputs):
+    """The same without provenance."""
+    with project_in(tmp_path_factory.mktemp("unsigned"), inputs) as folder:
+        render(provenance="none")
+    return folder
+
+
 def with_truth(num_frames):
     configure(truth="real.mkv")
-    return film(Path("data/truth/real.mkv"), dance(num_frames, seed=3))
+    film(Path("data/truth/real.mkv"), dance(num_frames, seed=3))
 
 
-@pytest.mark.parametrize("name", ["transfer.mp4", "comparison.mp4"])
-def test_videos_have_the_sources_frames_rate_and_sound(name):
-    main("ada_as_ben")
-    with av.open(str(RESULTS / name)) as container:
+def add_translator():
+    torch.manual_seed(0)
+    translator = FaceTranslator(translator_config()).apply(initialise)
+    write_face_translator(FACE_CYCLE, translator, translator_config())
+
+
+def packets(path):
+    """The coded pictures and sound of a video, without the manifest."""
+    with av.open(str(path)) as container:
+        return [
+            (packet.stream.type, packet.pts, bytes(packet))
+            for packet in container.demux()
+            if packet.size
+        ]
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_videos_have_the_sources_frames_rate_and_sound(rendered, name):
+    with av.open(str(rendered / RESULTS / name)) as container:
         video, (sound,) = container.streams.video[0], container.streams.audio
         assert sum(1 for _ in container.decode(video)) == NUM_SOURCE_FRAMES
         assert Fraction(video.average_rate) == 25
@@ -79,33 +137,30 @@ def test_videos_have_the_sources_frames_rate_and_sound(name):
         assert sound.codec_context.name == "aac"
 
 
-def test_everything_is_where_the_pipeline_looks():
-    main("ada_as_ben")
-    assert {path.name for path in RESULTS.iterdir()} == {
-        *("transfer.mp4", "comparison.mp4", "contact_sheet.png"),
-    }
-    with FrameStore(RESULTS / "transfer.mp4") as store:
+def test_everything_is_where_the_pipeline_looks(rendered):
+    results = rendered / RESULTS
+    assert {path.name for path in results.iterdir()} == {*VIDEOS, "contact_sheet.png"}
+    with FrameStore(results / "transfer.mp4") as store:
         assert store.size == SIZE
         assert store[0].std() > 0
-    with FrameStore(RESULTS / "comparison.mp4") as store:
+    with FrameStore(results / "comparison.mp4") as store:
         assert store.size == (SIZE[0] + 18, 3 * SIZE[1] + 8)
-    with Image.open(RESULTS / "contact_sheet.png") as sheet:
+    with Image.open(results / "contact_sheet.png") as sheet:
         assert sheet.width > 3 * SIZE[1]
         assert sheet.height > 3 * SIZE[0]
-    assert json.loads(METRICS.read_text()) == {
+    assert json.loads((rendered / METRICS).read_text()) == {
         "frames": NUM_SOURCE_FRAMES,
         "frames_per_second": 25,
     }
 
 
-def test_the_poses_are_the_sources_in_the_targets_place():
-    main("ada_as_ben")
+def test_the_poses_are_the_sources_in_the_targets_place(rendered):
     source = read_keypoints(Path("artifacts/keypoints/ben/dance.parquet"))
     ben, ada = (
         read_statistics(Path(f"artifacts/statistics/{name}.json")) for name in ("ben", "ada")
     )
     expected = normalize_by_ankles(source, source=ben, target=ada)
-    assert np.array_equal(read_keypoints(POSES).points, expected.points)
+    assert np.array_equal(read_keypoints(rendered / POSES).points, expected.points)
     assert not np.array_equal(expected.points, source.points)
 
 
@@ -125,69 +180,48 @@ def test_a_truth_of_another_length_is_refused_before_anything_is_made():
     assert not METRICS.exists()
 
 
-def test_the_same_inputs_give_the_same_streams_and_but_for_the_manifests_the_same_bytes():
-    outs = []
-    for _ in range(2):
-        main("ada_as_ben")
-        videos = {name: packets(RESULTS / name) for name in ("transfer.mp4", "comparison.mp4")}
-        files = {
-            path: path.read_bytes() for path in (RESULTS / "contact_sheet.png", POSES, METRICS)
-        }
-        outs.append({**videos, **files})
-    assert outs[0] == outs[1]
+def test_the_same_inputs_give_the_same_bytes(unsigned):
+    render(provenance="none")
+    for path in (*RESULTS.iterdir(), POSES, METRICS):
+        assert path.read_bytes() == (unsigned / path).read_bytes(), path
 
 
-def packets(path):
-    """The coded pictures and sound of a video, without the manifest."""
-    with av.open(str(path)) as container:
-        return [
-            (packet.stream.type, packet.pts, bytes(packet))
-            for packet in container.demux()
-            if packet.size
-        ]
+def test_provenance_changes_nothing_but_the_manifest(rendered, unsigned):
+    for name in VIDEOS:
+        assert packets(rendered / RESULTS / name) == packets(unsigned / RESULTS / name)
+    for path in (RESULTS / "contact_sheet.png", POSES, METRICS):
+        assert (rendered / path).read_bytes() == (unsigned / path).read_bytes()
 
 
-def test_unsigned_files_are_the_same_bytes():
-    configure(provenance="none")
-    outs = []
-    for _ in range(2):
-        main("ada_as_ben")
-        outs.append({path.name: path.read_bytes() for path in RESULTS.iterdir()})
-    assert outs[0] == outs[1]
+def test_provenance_is_off_only_when_asked_for_and_then_no_key_is_made(rendered, unsigned):
+    assert read_provenance(unsigned / RESULTS / "transfer.mp4") is None
+    assert not (unsigned / "users_data").exists()
+    assert (rendered / "users_data").exists()
 
 
-def test_the_face_makes_a_difference_unless_it_is_turned_off():
-    results = []
-    for face in ("residual", "none"):
-        configure(face=face)
-        main("ada_as_ben")
-        results.append(packets(RESULTS / "transfer.mp4"))
-    configure()
+def networks_of(results):
+    return read_provenance(results / "transfer.mp4").statement["networks"]
+
+
+def test_the_face_makes_a_difference_unless_it_is_turned_off(rendered):
+    render(face="none")
+    without = packets(RESULTS / "transfer.mp4")
+    assert without != packets(rendered / RESULTS / "transfer.mp4")
+    assert [network["role"] for network in networks_of(RESULTS)] == ["generator"]
     write_no_face_generator(Path("artifacts/models/ada"))
-    main("ada_as_ben")
-    results.append(packets(RESULTS / "transfer.mp4"))
-    assert results[0] != results[1]
-    assert results[1] == results[2]
+    render()
+    assert packets(RESULTS / "transfer.mp4") == without
 
 
-def test_faces_can_be_translated_and_blended_either_way():
-    torch.manual_seed(0)
-    translator = FaceTranslator(translator_config()).apply(initialise)
-    write_face_translator(FACE_CYCLE, translator, translator_config())
-    results = []
-    for face, blending in itertools.product(("residual", "cycle"), ("feather", "poisson")):
-        configure(face=face, face_blending=blending)
-        main("ada_as_ben")
+def test_faces_can_be_translated_and_blended_either_way(rendered):
+    add_translator()
+    results = [packets(rendered / RESULTS / "transfer.mp4")]  # residual, feather
+    for face, blending in (("residual", "poisson"), ("cycle", "feather"), ("cycle", "poisson")):
+        render(face=face, face_blending=blending)
         results.append(packets(RESULTS / "transfer.mp4"))
     assert not any(one == other for one, other in itertools.combinations(results, 2))
-
-
-def test_blending_of_no_face_is_refused():
-    configure(face="none", face_blending="poisson")
-    with pytest.raises(
-        ParamsError, match=r"render\.face_blending: .* expected feather, got poisson"
-    ):
-        main("ada_as_ben")
+    face = network("face", "cycle", FACE_CYCLE / "face_cycle.safetensors")
+    assert networks_of(RESULTS)[1] == face
 
 
 def test_translated_faces_that_nobody_trained_are_refused_before_anything_is_made():
@@ -200,68 +234,35 @@ def test_translated_faces_that_nobody_trained_are_refused_before_anything_is_mad
     assert not RESULTS.exists()
 
 
-def test_both_videos_say_what_they_are_and_from_what_they_were_made():
-    main("ada_as_ben")
-    kinds = {
-        "transfer.mp4": "trainedAlgorithmicMedia",
-        "comparison.mp4": "compositeWithTrainedAlgorithmicMedia",  # there are real frames in it
-    }
-    for name, kind in kinds.items():
-        found = read_provenance(RESULTS / name)
-        assert (found.integrity, found.source_type) == ("unaltered", kind)
-        assert found.statement["networks"] == [
-            network("generator", "fast", "artifacts/models/ada/generator.safetensors"),
-            network("face", "residual", "artifacts/models/ada/face_generator.safetensors"),
-        ]
-        assert found.statement["source"] == {
-            "frames_sha256": sha256_of(Path("artifacts/frames/ben/dance/frames.mkv")),
-            "keypoints_sha256": sha256_of(Path("artifacts/keypoints/ben/dance.parquet")),
-        }
-
-
 def network(role, architecture, file):
     weights = sha256_of(Path(file))
     return {"role": role, "architecture": architecture, "weights_sha256": weights}
 
 
-def test_the_face_that_is_stated_is_the_one_that_was_used():
-    configure(face="none")
-    main("ada_as_ben")
-    stated = read_provenance(RESULTS / "transfer.mp4").statement["networks"]
-    assert [network["role"] for network in stated] == ["generator"]
-    translator = FaceTranslator(translator_config()).apply(initialise)
-    write_face_translator(FACE_CYCLE, translator, translator_config())
-    configure(face="cycle")
-    main("ada_as_ben")
-    stated = read_provenance(RESULTS / "transfer.mp4").statement["networks"]
-    assert stated[1] == network("face", "cycle", FACE_CYCLE / "face_cycle.safetensors")
-
-
-def test_no_name_is_told():
-    main("ada_as_ben")
-    for name in ("transfer.mp4", "comparison.mp4"):
-        with c2pa.Reader(str(RESULTS / name)) as reader:
-            told = reader.json()
-        assert "motiontransfer" in told
-        # Whole words only: hashes, identifiers and signatures may spell anything.
-        words = set(re.findall(r"[0-9A-Za-z]+", told))
-        assert not words & {"ada", "ben", "dance", "walk", "artifacts"}
-
-
-def test_provenance_is_off_only_when_asked_for_and_then_no_key_is_made():
-    configure(provenance="none")
-    main("ada_as_ben")
-    assert read_provenance(RESULTS / "transfer.mp4") is None
-    assert not Path("users_data").exists()
-
-
-def test_the_pictures_are_the_same_with_and_without_provenance():
-    streams = []
-    for provenance in ("c2pa", "none"):
-        configure(provenance=provenance)
-        main("ada_as_ben")
-        streams.append(packets(RESULTS / "transfer.mp4"))
-    assert streams[0] == streams[1]
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("transfer.mp4", "trainedAlgorithmicMedia"),
+        ("comparison.mp4", "compositeWithTrainedAlgorithmicMedia"),  # real frames are in it
+    ],
+)
+def test_videos_say_what_they_are_and_from_what_they_were_made_but_no_name(rendered, name, kind):
+    found = read_provenance(rendered / RESULTS / name)
+    assert (found.integrity, found.source_type) == ("unaltered", kind)
+    assert found.statement["networks"] == [
+        network("generator", "fast", "artifacts/models/ada/generator.safetensors"),
+        network("face", "residual", "artifacts/models/ada/face_generator.safetensors"),
+    ]
+    assert found.statement["source"] == {
+        "frames_sha256": sha256_of(Path("artifacts/frames/ben/dance/frames.mkv")),
+        "keypoints_sha256": sha256_of(Path("artifacts/keypoints/ben/dance.parquet")),
+    }
+    with c2pa.Reader(str(rendered / RESULTS / name)) as reader:
+        manifest = reader.json()
+    assert "motiontransfer" in manifest
+    # Whole words only: hashes, identifiers and signatures may spell anything.
+    words = set(re.findall(r"[0-9A-Za-z]+", manifest))
+    assert not words & {"ada", "ben", "dance", "walk", "artifacts"}
 
 
 def test_a_certificate_that_will_not_do_is_refused_before_anything_is_made(monkeypatch):
@@ -273,15 +274,13 @@ def test_a_certificate_that_will_not_do_is_refused_before_anything_is_made(monke
     assert not POSES.exists()
 
 
-def test_a_label_can_be_asked_for():
-    shown = {}
-    for label in ("none", "corner"):
-        configure(visible_label=label, provenance="none")
-        main("ada_as_ben")
-        for name in ("transfer.mp4", "comparison.mp4"):
-            shown[label, name] = (RESULTS / name).read_bytes()
-    assert shown["none", "transfer.mp4"] != shown["corner", "transfer.mp4"]
-    assert shown["none", "comparison.mp4"] == shown["corner", "comparison.mp4"]
+def test_a_label_can_be_asked_for(unsigned):
+    render(visible_label="corner", provenance="none")
+    labelled, plain = (
+        [(folder / RESULTS / name).read_bytes() for name in VIDEOS] for folder in (Path(), unsigned)
+    )
+    assert labelled[0] != plain[0]
+    assert labelled[1] == plain[1]
 
 
 @pytest.mark.parametrize(
@@ -308,6 +307,10 @@ def test_a_missing_input_is_named(file):
         ({"contact_sheet_colums": 4}, r"render\.contact_sheet_colums: unknown key; did you mean"),
         ({"contact_sheet_columns": 0}, r"render\.contact_sheet_columns: .*, got 0"),
         ({"provenance": "off"}, r"render\.provenance: .*'c2pa' or 'none', got 'off'"),
+        (
+            {"face": "none", "face_blending": "poisson"},
+            r"render\.face_blending: .* expected feather, got poisson",
+        ),
         ({"visible_label": "top"}, r"render\.visible_label: .*'none' or 'corner', got 'top'"),
     ],
 )
