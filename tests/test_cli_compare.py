@@ -8,6 +8,8 @@ from motiontransfer.errors import MissingFileError
 from motiontransfer.report import compare
 from tests.command import run_command
 
+COMPARISONS = Path("artifacts/comparisons")
+
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
@@ -29,22 +31,23 @@ def _command(monkeypatch, *arguments):
     return run_command(monkeypatch, "compare", *arguments)
 
 
-def test_the_other_revision_is_the_workspace_unless_it_is_named(written, monkeypatch, capsys):
-    assert not _command(monkeypatch, "HEAD~1")
-    page = Path("artifacts/comparisons/only_HEAD-1_workspace.html")
-    assert written == [("HEAD~1", "workspace", "only", page)]
-    assert capsys.readouterr().out == f"note: truth is not shown\nwrote {page}\n"
-
-
-def test_transfer_and_page_may_be_named(written, monkeypatch):
-    arguments = ("a/b", "trial", "--transfer", "ada_as_ben", "--output", "look.html")
+@pytest.mark.parametrize(
+    ("arguments", "before", "after", "transfer", "page"),
+    [
+        (["HEAD~1"], "HEAD~1", "workspace", "only", COMPARISONS / "only_HEAD-1_workspace.html"),
+        (["x/y"], "x/y", "workspace", "only", COMPARISONS / "only_x-y_workspace.html"),
+        (
+            ["a/b", "trial", "--transfer", "ada_as_ben", "--output", "look.html"],
+            *("a/b", "trial", "ada_as_ben", Path("look.html")),
+        ),
+    ],
+)
+def test_the_other_revision_is_the_workspace_and_the_page_a_file_of_their_names_unless_told(
+    written, monkeypatch, capsys, arguments, before, after, transfer, page
+):
     assert not _command(monkeypatch, *arguments)
-    assert written == [("a/b", "trial", "ada_as_ben", Path("look.html"))]
-
-
-def test_a_branch_with_a_slash_makes_a_file_and_not_a_folder(written, monkeypatch):
-    assert not _command(monkeypatch, "feature/faces")
-    assert written[0][3].parent == Path("artifacts/comparisons")
+    assert written == [(before, after, transfer, page)]
+    assert capsys.readouterr().out == f"note: truth is not shown\nwrote {page}\n"
 
 
 def test_a_revision_beside_itself_is_refused(written, monkeypatch, capsys):

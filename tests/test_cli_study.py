@@ -59,13 +59,8 @@ def test_a_page_is_made_and_scored(tmp_path, monkeypatch, capsys):
     assert "  80.0%, 95 % interval 49.0% to 94.3%: 8 of 10 answers\n" in told
     assert "participants: 5 counted, 0 left out for missed attention checks (of 2 each)" in told
     assert "  p4    0 of 2   for the first, 0 checks missed,   2.0 s a choice\n" in told
-
-
-def test_programs_get_json(tmp_path, monkeypatch, capsys):
-    study(monkeypatch, capsys, *MAKE)
-    file = answer_all(read_key(tmp_path / "s.key.json"), "p", prefers="a")
-    _, told = study(monkeypatch, capsys, "score", "s.key.json", file, "--json")
-    assert json.loads(told)["preferences"][0]["preferred"] == 2
+    _, told = study(monkeypatch, capsys, "score", "s.key.json", *files, "--json")
+    assert json.loads(told)["preferences"][0]["preferred"] == 8
 
 
 def test_seeds_are_drawn_unless_given(tmp_path, monkeypatch, capsys):

@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _connections():
     """Close those of failed downloads, which pooch leaves to the garbage collector."""
     yield
@@ -107,6 +107,7 @@ def test_a_published_file_is_downloaded_once_a_version(published, server, cache)
     assert first.read_bytes() == CONTENT
 
 
+@pytest.mark.usefixtures("_connections")
 def test_other_bytes_are_refused_and_not_kept(published, server, cache):
     server.content = b"\1" + CONTENT[1:]
     got = hashlib.sha256(server.content).hexdigest()
@@ -125,6 +126,7 @@ def assert_refused_with_remedies(published, match):
         assert part in message
 
 
+@pytest.mark.usefixtures("_connections")
 @pytest.mark.parametrize(
     ("url", "match"),
     [
@@ -147,6 +149,7 @@ def test_a_file_that_cannot_be_had_is_told(published, cache, monkeypatch, url, m
     assert files_in(cache) == []
 
 
+@pytest.mark.usefixtures("_connections")
 def test_nothing_is_kept_of_an_interrupted_download(published, server, cache):
     server.cut_bytes = 1_500_000
     assert_refused_with_remedies(published, "1500000 bytes read")

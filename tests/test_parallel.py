@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from motiontransfer.errors import ComputeError, VideoError
 from motiontransfer.parallel import Compute, run_parallel
 
-ONE, TWO = (Compute(backend="local", address=None, num_workers=n) for n in (1, 2))
+ONE, TWO, ALL = (Compute(backend="local", address=None, num_workers=n) for n in (1, 2, 0))
 
 
 def slower_first(item):
@@ -47,11 +47,21 @@ def die_once(flag):
     return flag.name
 
 
-@pytest.mark.parametrize("compute", [ONE, TWO, TWO.model_copy(update={"num_workers": 0})])
+@pytest.fixture(scope="module", params=[ONE, TWO], ids=["one", "two"])
+def compute(request):
+    """One worker, then two; all tests of the one before any of the other, as workers are kept."""
+    return request.param
+
+
 @pytest.mark.parametrize("num_items", [0, 1, 7])
 def test_results_are_in_order_whoever_is_faster(compute, num_items):
     results = list(run_parallel(slower_first, range(num_items), compute=compute))
     assert results == [(item, "1") for item in range(num_items)]
+
+
+def test_without_a_number_of_workers_results_are_in_order_too():
+    results = list(run_parallel(slower_first, range(7), compute=ALL))
+    assert results == [(item, "1") for item in range(7)]
 
 
 def test_the_work_is_shared_out_and_leaves_this_process():
@@ -83,7 +93,6 @@ def test_whoever_stops_taking_results_stops_the_work():
     assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
 
 
-@pytest.mark.parametrize("compute", [ONE, TWO])
 def test_a_users_fault_comes_back_as_itself_after_what_came_before(compute):
     results = run_parallel(refuse_two, range(6), compute=compute)
     assert [next(results), next(results)] == [0, 1]
@@ -93,13 +102,11 @@ def test_a_users_fault_comes_back_as_itself_after_what_came_before(compute):
 
 
 def test_a_mistake_of_ours_is_not_swallowed_and_fewer_workers_can_be_next():
-    for _ in range(2):
-        with pytest.raises(ZeroDivisionError):
-            list(run_parallel(divide_by_two_less, range(6), compute=TWO))
-        assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
+    with pytest.raises(ZeroDivisionError):
+        list(run_parallel(divide_by_two_less, range(6), compute=TWO))
+    assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
 
 
-@pytest.mark.parametrize("compute", [ONE, TWO])
 def test_a_killed_worker_is_told_and_the_next_call_works(compute):
     results = run_parallel(die_at_three, range(6), compute=compute)
     seen = []

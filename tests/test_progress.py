@@ -23,30 +23,28 @@ def clock(monkeypatch):
     return now
 
 
-def test_items_come_as_they_are(monkeypatch, caplog):
-    assert list(track(iter("abc"), "letters", total=3)) == ["a", "b", "c"]
-    assert list(track([], "letters", total=0)) == []
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    assert list(track(iter("abc"), "letters", total=3)) == ["a", "b", "c"]
-
-
-def test_a_log_gets_a_line_now_and_then_with_the_time_that_is_left(clock, caplog):
+@pytest.mark.parametrize(
+    ("seconds_each", "lines"),
+    [
+        # after three items, 24 s: seven more take 56 s; after six, 48 s: four more take 32 s
+        (
+            8,
+            [
+                "frames: 3 of 10, about 56 s left",
+                "frames: 6 of 10, about 32 s left",
+                "frames: 9 of 10, about 8 s left",
+            ],
+        ),
+        (1, []),
+    ],
+)
+def test_a_log_gets_a_line_now_and_then_with_the_time_that_is_left(
+    clock, caplog, capsys, seconds_each, lines
+):
     caplog.set_level(logging.INFO)
     for _ in track(range(10), "frames", total=10, log_every_seconds=20.0):
-        clock[0] += 8
-    # after three items, 24 s: seven more take 56 s; after six, 48 s: four more take 32 s
-    assert [record.message for record in caplog.records] == [
-        "frames: 3 of 10, about 56 s left",
-        "frames: 6 of 10, about 32 s left",
-        "frames: 9 of 10, about 8 s left",
-    ]
-
-
-def test_a_quick_loop_says_nothing(clock, caplog, capsys):
-    caplog.set_level(logging.INFO)
-    for _ in track(range(10), "frames", total=10, log_every_seconds=20.0):
-        clock[0] += 1
-    assert not caplog.records
+        clock[0] += seconds_each
+    assert caplog.messages == lines
     assert capsys.readouterr().err == ""
 
 
@@ -54,14 +52,17 @@ def test_a_terminal_gets_a_bar_and_no_lines(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    list(track(range(3), "frames", total=3, log_every_seconds=0.0))
+    frames = track(range(3), "frames", total=3, log_every_seconds=0.0)
+    assert list(frames) == [0, 1, 2]
     assert "frames" in terminal.getvalue()
     assert "3" in terminal.getvalue()
     assert not caplog.records
 
 
-def test_items_are_taken_one_at_a_time():
+def test_items_come_as_they_are_and_are_taken_one_at_a_time():
     taken = []
     items = track((taken.append(i) or i for i in range(5)), "items", total=5)
-    next(items)
+    assert next(items) == 0
     assert taken == [0]
+    assert list(items) == [1, 2, 3, 4]
+    assert list(track([], "letters", total=0)) == []

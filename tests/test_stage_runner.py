@@ -49,76 +49,65 @@ def stages(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_a_stage_that_ends_well(stages, capsys):
-    assert run(stages, ["cut", "clip"]) == 0
-    assert run(stages, ["plain"]) == 0
-    assert capsys.readouterr().out.split("\n") == ["done clip", "done", ""]
-
-
-def test_what_was_made_is_told_in_one_line(stages, caplog):
+def test_a_stage_that_ends_well_says_what_it_made_in_one_line(stages, capsys, caplog):
     with caplog.at_level("INFO"):
-        assert run(stages, ["plain"]) == 0
-        assert run(stages, ["telling", "waltz"]) == 0
+        for arguments in (["cut", "clip"], ["plain"], ["telling", "waltz"]):
+            assert run(stages, arguments) == 0
+    assert capsys.readouterr().out.split("\n") == ["done clip", "done", ""]
     assert caplog.messages == ["telling waltz: 3 frames in waltz.mp4"]
 
 
-def test_a_fault_of_the_user_is_one_line_each_without_a_traceback(stages, capsys):
-    assert run(stages, ["cut", "bad"]) == 1
-    assert capsys.readouterr().err == (
-        "ERROR: cut bad: params.yaml: a: wrong\nERROR: cut bad: params.yaml: b: wrong\n"
-    )
-
-
-def test_a_fault_of_ours_keeps_its_traceback(stages):
-    with pytest.raises(ZeroDivisionError):
-        run(stages, ["cut", "bug"])
-
-
-def test_an_interruption_is_told_to_the_shell(stages, capsys):
-    assert run(stages, ["cut", "stop"]) == 130
-    assert capsys.readouterr().err == "cut: interrupted\n"
-
-
 @pytest.mark.parametrize(
-    ("arguments", "usage"),
+    ("arguments", "status", "error"),
     [
-        ([], "usage: python -m drawn_stages STAGE [NAME]\n"),
-        (["cut"], "usage: python -m drawn_stages cut KEY\n"),
-        (["cut", "a", "b"], "usage: python -m drawn_stages cut KEY\n"),
-        (["plain", "a"], "usage: python -m drawn_stages plain\n"),
+        (
+            ["cut", "bad"],
+            1,
+            "ERROR: cut bad: params.yaml: a: wrong\nERROR: cut bad: params.yaml: b: wrong\n",
+        ),
+        (
+            ["ctu", "clip"],
+            1,
+            "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, "
+            "plain, telling\n",
+        ),
+        (
+            ["needs_gl", "x"],
+            1,
+            "ERROR: needs_gl x: libGL.so.1 is missing on this machine; "
+            "install it, e.g. apt-get install libgl1\n",
+        ),
+        (
+            ["cut", "late"],
+            1,
+            "ERROR: cut late: libEGL.so.1 is missing on this machine; "
+            "install it, e.g. apt-get install libegl1\n",
+        ),
+        ([], 2, "usage: python -m drawn_stages STAGE [NAME]\n"),
+        (["cut"], 2, "usage: python -m drawn_stages cut KEY\n"),
+        (["cut", "a", "b"], 2, "usage: python -m drawn_stages cut KEY\n"),
+        (["plain", "a"], 2, "usage: python -m drawn_stages plain\n"),
+        (["cut", "stop"], 130, "cut: interrupted\n"),
     ],
 )
-def test_wrong_arguments_are_answered_with_the_right_ones(stages, capsys, arguments, usage):
-    assert run(stages, arguments) == 2
-    assert capsys.readouterr().err == usage
-
-
-def test_an_unknown_stage_is_answered_with_the_known_ones(stages, capsys):
-    assert run(stages, ["ctu", "clip"]) == 1
-    assert capsys.readouterr().err == (
-        "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, plain, "
-        "telling\n"
-    )
+def test_a_fault_of_the_user_is_one_line_each_without_a_traceback(
+    stages, capsys, arguments, status, error
+):
+    assert run(stages, arguments) == status
+    assert capsys.readouterr().err == error
 
 
 @pytest.mark.parametrize(
-    ("arguments", "library", "package"),
-    [(["needs_gl", "x"], "libGL.so.1", "libgl1"), (["cut", "late"], "libEGL.so.1", "libegl1")],
+    ("arguments", "kind"),
+    [
+        (["cut", "bug"], ZeroDivisionError),
+        (["needs_package"], ImportError),
+        (["broken"], ImportError),
+    ],
 )
-def test_a_missing_system_library_is_named_with_its_package(
-    stages, capsys, arguments, library, package
-):
-    assert run(stages, arguments) == 1
-    assert capsys.readouterr().err == (
-        f"ERROR: {' '.join(arguments)}: {library} is missing on this machine; "
-        f"install it, e.g. apt-get install {package}\n"
-    )
-
-
-@pytest.mark.parametrize("stage", ["needs_package", "broken"])
-def test_other_failing_imports_keep_their_traceback(stages, stage):
-    with pytest.raises(ImportError):
-        run(stages, [stage])
+def test_a_fault_of_ours_keeps_its_traceback(stages, arguments, kind):
+    with pytest.raises(kind):
+        run(stages, arguments)
 
 
 _PIPELINE = """\

@@ -7,12 +7,15 @@ from demo.actors.footwork import Bar, leg_angles, plan_steps
 TIMES = np.arange(0, 4.0, 0.04)
 
 
+def plan(*moves, start=(0.0, 0.0), to=(0.0, 0.0)):
+    bars = tuple(Bar(to=to, move=move) for move in moves)
+    rng = np.random.default_rng(0)
+    return plan_steps(bars, TIMES, start=start, beat=0.5, num_beats=10, rng=rng)
+
+
 @pytest.fixture(scope="module")
 def steps():
-    bars = (Bar(to=(0.3, 0.7), move="walk"), Bar(to=(0.3, 0.7), move="crouch"))
-    return plan_steps(
-        bars, TIMES, start=(0.0, -0.7), beat=0.5, num_beats=10, rng=np.random.default_rng(0)
-    )
+    return plan("walk", "crouch", start=(0.0, -0.7), to=(0.3, 0.7))
 
 
 def test_one_foot_always_stands(steps):
@@ -35,6 +38,14 @@ def test_the_hips_arrive_where_the_bar_ends_and_go_down_in_a_crouch(steps):
     assert steps.hips[60:, 2].min() < 0.75
 
 
+def rotation_vectors(x, y, z):
+    return Rotation.from_rotvec(np.stack([x, y, z], axis=1))
+
+
+def turns(yaw, pitch, roll):
+    return Rotation.from_euler("YXZ", np.stack([yaw, pitch, roll], axis=1))
+
+
 def test_the_leg_angles_put_the_ankles_where_the_steps_want_them(steps):
     root = {
         "yaw": 0.3 * np.sin(TIMES),
@@ -42,33 +53,26 @@ def test_the_leg_angles_put_the_ankles_where_the_steps_want_them(steps):
         "roll": 0.04 * np.cos(TIMES),
     }
     angles = leg_angles(steps, root)
-    body = Rotation.from_euler("YXZ", np.stack([root["yaw"], root["pitch"], root["roll"]], axis=1))
+    body = turns(root["yaw"], root["pitch"], root["roll"])
     for side, sign in (("left", 1), ("right", -1)):
-        own = {
-            name.removeprefix(f"{side}_"): a for name, a in angles.items() if name.startswith(side)
-        }
+        hip_raise, hip_spread, hip_twist, knee, ankle_yaw, ankle_pitch, ankle_roll = (
+            angles[f"{side}_{name}"]
+            for name in (
+                *("hip_raise", "hip_spread", "hip_twist", "knee"),
+                *("ankle_yaw", "ankle_pitch", "ankle_roll"),
+            )
+        )
         zero = np.zeros(len(TIMES))
-        swing = Rotation.from_rotvec(
-            np.stack([-own["hip_raise"], zero, sign * own["hip_spread"]], axis=1)
-        ) * Rotation.from_rotvec(np.stack([zero, sign * own["hip_twist"], zero], axis=1))
-        bend = Rotation.from_rotvec(np.stack([own["knee"], zero, zero], axis=1))
+        swing = rotation_vectors(-hip_raise, zero, sign * hip_spread)
+        swing *= rotation_vectors(zero, sign * hip_twist, zero)
+        bend = rotation_vectors(knee, zero, zero)
         thigh = swing.apply([0, -0.5, 0])
         shank = (swing * bend).apply([0, -0.5, 0])
         hips = steps.hips[:, [0, 2, 1]]
         ankle = hips + body.apply(np.array([sign * 0.13, 0, 0]) + thigh + shank)
         wanted = steps.feet[side][:, [0, 2, 1]]
         np.testing.assert_allclose(ankle, wanted, atol=0.02)
-        sole = (
-            body
-            * swing
-            * bend
-            * Rotation.from_euler(
-                "YXZ",
-                np.stack(
-                    [sign * own["ankle_yaw"], own["ankle_pitch"], sign * own["ankle_roll"]], axis=1
-                ),
-            )
-        )
+        sole = body * swing * bend * turns(sign * ankle_yaw, ankle_pitch, sign * ankle_roll)
         flat = steps.feet[side][:, 2] < 1e-9
         np.testing.assert_allclose(
             sole.apply([0, 1, 0])[flat], np.tile([0, 1, 0], (flat.sum(), 1)), atol=1e-6
@@ -77,10 +81,7 @@ def test_the_leg_angles_put_the_ankles_where_the_steps_want_them(steps):
 
 @pytest.mark.parametrize(("side", "other", "sign"), [("left", "right", 1), ("right", "left", -1)])
 def test_a_crossing_foot_passes_in_front_of_the_other_and_comes_back(side, other, sign):
-    bars = (Bar(to=(0.0, 0.0), move=f"cross_{side}"),)
-    steps = plan_steps(
-        bars, TIMES, start=(0.0, 0.0), beat=0.5, num_beats=10, rng=np.random.default_rng(0)
-    )
+    steps = plan(f"cross_{side}")
     apart = sign * (steps.feet[side][:, 0] - steps.feet[other][:, 0])
     crossed = apart < -0.05
     assert crossed.any()
@@ -90,10 +91,7 @@ def test_a_crossing_foot_passes_in_front_of_the_other_and_comes_back(side, other
 
 
 def test_before_and_after_a_jump_the_knees_bend():
-    bars = (Bar(to=(0.0, 0.0), move="jump"),)
-    steps = plan_steps(
-        bars, TIMES, start=(0.0, 0.0), beat=0.5, num_beats=10, rng=np.random.default_rng(0)
-    )
+    steps = plan("jump")
     first_bar = TIMES < 2
     flight = np.flatnonzero(first_bar & (steps.lift > 0))
     before, after = slice(flight[0] - 7, flight[0]), slice(flight[-1], int(first_bar.sum()))

@@ -1,6 +1,5 @@
 """Result, comparison and contact sheet have the source's frames, rate, sound and their texts."""
 
-
 import av
 import numpy as np
 import pytest

@@ -1,11 +1,7 @@
 """A participant's way through the page, in a real browser."""
 
 import base64
-import io
 import json
-
-import av
-import pytest
 
 from motiontransfer.study.scoring import read_answers, score_study
 from tests.study.test_page import content_of
@@ -135,11 +131,3 @@ def test_a_browser_that_cannot_play_the_videos_says_so(tmp_path, opened):
         page.get_by_text("I have read this").click()
         page.get_by_text("Start").click()
         page.get_by_text("This browser cannot show the videos").wait_for(timeout=SECONDS)
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_pages_clips_are_whole_videos(number, tmp_path):
-    study(tmp_path)
-    clip = base64.b64decode(list(content_of(tmp_path / "study.html")["clips"].values())[number])
-    with av.open(io.BytesIO(clip)) as container:
-        assert sum(1 for _ in container.decode(video=0)) == 10

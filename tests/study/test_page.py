@@ -1,5 +1,6 @@
 """Clips show the same moments of both videos; the page is complete and reveals no side."""
 
+import base64
 import io
 import json
 import re
@@ -30,10 +31,12 @@ def frames_of(clip):
         return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
 
 
-def test_clips_are_spread_evenly_from_the_first_to_the_last_that_fits():
-    assert clip_starts(10.0, seconds=2.0, num_clips=3) == [0.0, 4.0, 8.0]
-    assert clip_starts(10.0, seconds=2.0, num_clips=1) == [4.0]
-    assert clip_starts(2.0, seconds=2.0, num_clips=2) == [0.0, 0.0]
+@pytest.mark.parametrize(
+    ("duration", "num_clips", "starts"),
+    [(10.0, 3, [0.0, 4.0, 8.0]), (10.0, 1, [4.0]), (2.0, 2, [0.0, 0.0])],
+)
+def test_clips_are_spread_evenly_from_the_first_to_the_last_that_fits(duration, num_clips, starts):
+    assert clip_starts(duration, seconds=2.0, num_clips=num_clips) == starts
 
 
 @given(duration=st.floats(0.5, 600), share=st.floats(0.01, 1.0), num_clips=st.integers(1, 12))
@@ -118,6 +121,8 @@ def test_there_is_a_pair_for_each_moment_and_each_check(tmp_path):
     for number, clips in content["pairs"].items():
         assert set(clips) == {key.pairs[number].a, key.pairs[number].b}
     assert len(content["clips"]) == 2 * len(key.pairs)
+    for clip in content["clips"].values():
+        assert len(frames_of(base64.b64decode(clip))) == 10
 
 
 def test_nothing_on_the_page_reveals_the_sides(tmp_path):

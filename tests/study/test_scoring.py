@@ -119,37 +119,33 @@ def test_files_are_read_back(tmp_path):
     assert read_answers(KEY, [file_of(tmp_path, ann)]) == [ann]
 
 
-def _without_last(participant):
-    return replace(participant, answers=participant.answers[:-1])
-
-
-def _with_first_again(participant):
-    return replace(participant, answers=(*participant.answers[:-1], participant.answers[0]))
-
-
-def _with_strange_choice(participant):
-    strange = replace(participant.answers[0], chosen="a5")
-    return replace(participant, answers=(strange, *participant.answers[1:]))
+ANN = person("ann", prefers_a=set())
+FIRST, *REST = ANN.answers
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda one: replace(one, study="s2"), r"answers to study s2; expected s1, as the key"),
-        (_without_last, r"one answer to each of 12 pairs, got 11 to 11 of them; the file was"),
-        (_with_first_again, r"one answer to each of 12 pairs, got 12 to 11 of them"),
-        (_with_strange_choice, r"pair p0: expected clips a0 and b0, got b0 and a0, chosen a5"),
+        ({"study": "s2"}, r"answers to study s2; expected s1, as the key"),
+        (
+            {"answers": tuple(REST)},
+            r"one answer to each of 12 pairs, got 11 to 11 of them; the file was",
+        ),
+        ({"answers": (*REST, REST[0])}, r"one answer to each of 12 pairs, got 12 to 11 of them"),
+        (
+            {"answers": (replace(FIRST, chosen="a5"), *REST)},
+            r"pair p0: expected clips a0 and b0, got b0 and a0, chosen a5",
+        ),
     ],
 )
 def test_answers_that_do_not_belong_to_the_key_are_refused(change, text, tmp_path):
-    file = file_of(tmp_path, change(person("ann", prefers_a=set())))
+    file = file_of(tmp_path, replace(ANN, **change))
     with pytest.raises(StudyError, match=rf"answers\.json: .*{text}|answers\.json: {text}"):
         read_answers(KEY, [file])
 
 
 def test_nobody_counts_twice(tmp_path):
-    ann = person("ann", prefers_a=set())
-    files = [file_of(tmp_path, ann, name) for name in ("a.json", "a (1).json")]
+    files = [file_of(tmp_path, ANN, name) for name in ("a.json", "a (1).json")]
     with pytest.raises(StudyError, match=r"a \(1\)\.json: participant ann is in .*a\.json, too"):
         read_answers(KEY, files)
 
