@@ -1,145 +1,111 @@
-"""The parts of the site that are read off the code: params, and the command (a hook of MkDocs).
+"""MkDocs hook: reference tables of params and commands, generated from the code."""
 
-Hides how a type becomes words. A page says where such a part goes: `<!-- generated: params -->`.
-"""
-
-import importlib
 import re
 import sys
-import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Union, get_args, get_origin
 
-import annotated_types
 import click
 import typer
 import yaml
-from pydantic.fields import FieldInfo
+from pydantic import TypeAdapter
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # the stages are no package that is installed
+sys.path.insert(0, str(ROOT))  # `stages` is not installed
 
-_PLAIN = {
-    **{int: "integer", float: "number", str: "text", bool: "`true`, `false`"},
-    **{Path: "path", type(None): "`null`"},
+MEANINGS = {  # of params without a comment in params.yaml
+    "videos.path": "the video file, or the folder with it and its imported keypoints",
+    "videos.subject": "the person in it; one of `subjects`",
+    "videos.crop": "region: all, around the person, or `[x0, y0, x1, y1]` in pixels",
+    "videos.detector": "overrides `detect_keypoints.detector`",
+    "videos.person": "which of several people in view: see [Poses](poses.md)",
+    "transfers.source": "the video whose motion is used; one of `videos`",
+    "transfers.source_subject": "the person in it",
+    "transfers.target": "the person rendered; one of `targets`",
+    "transfers.truth": "a ground-truth video in `data/truth/`, or `none`",
+    "seed": "random seed; results are reproducible on one machine",
+    "num_downsamplings": "downsamplings by 2 before the residual blocks",
+    "num_residual_blocks": "residual blocks at the lowest resolution",
+    "adversarial_weight": "of the adversarial loss",
+    "feature_matching_weight": "of the feature-matching loss (L1 of discriminator features)",
+    "l1_weight": "of the L1 loss to the real frame",
+    "log_every_steps": "steps between logged losses",
+    "sample_every_steps": "steps between sample images",
+    "checkpoint_every_steps": "steps between checkpoints",
 }
-_BOUNDS = {
-    **{annotated_types.Ge: ("ge", "≥"), annotated_types.Gt: ("gt", ">")},
-    **{annotated_types.Le: ("le", "≤"), annotated_types.Lt: ("lt", "<")},
-}
-
-ENTRIES = {
-    "videos": {
-        "path": "where the file is, or the folder that holds it with keypoints made elsewhere",
-        "subject": "who is in it; one of `subjects`",
-        "crop": "which part of the picture to use: all, around the person, or `[x0, y0, x1, y1]` "
-        "in pixels",
-        "detector": "this video's own, in the place of `detect_keypoints.detector`",
-        "person": "who it is where several are in view: see [Poses](poses.md)",
-    },
-    "transfers": {
-        "source": "the video whose motion it is; one of `videos`",
-        "source_subject": "who is in it",
-        "target": "who performs it; one of `targets`",
-        "truth": "a file in `data/truth/` that shows the target really doing it, or `none`",
-    },
-}
-
-PLAIN = {
-    "seed": "of all that is left to chance; the same seed is the same result on the same machine",
-    "num_downsamplings": "levels of half the size before the residual blocks",
-    "num_residual_blocks": "blocks at the coarsest level",
-    "adversarial_weight": "of the loss that the discriminators give",
-    "feature_matching_weight": "of L1 between the discriminators' features of real and generated",
-    "l1_weight": "of L1 between generated and real",
-    "log_every_steps": "how often losses are written down",
-    "sample_every_steps": "how often sample pictures are drawn",
-    "checkpoint_every_steps": "how often a checkpoint is kept, from which a stopped run goes on",
-}
-"""What params.yaml says nothing about, because the name says it all to whoever knows the method."""
+_TYPES = {"integer": "integer", "number": "number", "string": "text", "null": "`null`"}
+_TYPES |= {"boolean": "`true`, `false`"}
+_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+_BOUNDS |= {"multipleOf": "a multiple of"}
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Put the generated parts into a page."""
-    for name, generate in (("params", params_reference), ("commands", command_reference)):
-        marker = f"<!-- generated: {name} -->"
-        if marker in markdown:
-            markdown = markdown.replace(marker, generate())
-    return markdown
-
-
-def section_models() -> dict[str, Mapping[str, FieldInfo]]:
-    """The fields of every section of params.yaml that has any, in the file's order.
-
-    The entries of `videos` and `transfers` are under `videos.NAME` and `transfers.NAME`.
-    """
-    from motiontransfer.parallel import Compute
-    from motiontransfer.params import Transfer
-    from motiontransfer.pose.detectors.registry import DetectorName, HolisticParams
-    from motiontransfer.pose.subject import PersonRule
-    from stages import decode, render
-
-    shared = {
-        "videos": {
-            **decode.VideoParams.model_fields,  # which leaves these two to the stages that use them
-            "detector": FieldInfo.from_annotated_attribute(DetectorName | None, None),
-            "person": FieldInfo.from_annotated_attribute(PersonRule, "largest"),
-        },
-        "transfers": Transfer.model_fields,
-        "detect_keypoints": {
-            **HolisticParams.model_fields,
-            "detector": FieldInfo.from_annotation(DetectorName),
-        },
-        "normalization": render.NormalizationParams.model_fields,
-        "compute": Compute.model_fields,
-    }
-    return {
-        f"{name}.NAME" if name in ENTRIES else name: shared.get(name) or _stage_fields(name)
-        for name, values in _shipped_params().items()
-        if isinstance(values, Mapping)
-    }
-
-
-def _stage_fields(name: str) -> Mapping[str, FieldInfo]:
-    """A stage's own section has the stage's name, and its model is named after it."""
-    module = importlib.import_module(f"stages.{name}")
-    return getattr(module, f"{name.title().replace('_', '')}Params").model_fields
-
-
-def _shipped_params() -> dict[str, dict[str, object]]:
-    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    """Replace the markers on a page by the generated tables."""
+    tables = {"params": params_reference, "commands": command_reference}
+    return re.sub(r"<!-- generated: (\w+) -->", lambda marker: tables[marker[1]](), markdown)
 
 
 def params_reference() -> str:
-    """A table for every section: key, what may stand there, the default, what it means."""
-    values = _shipped_params()
-    meanings = comments((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    """One table per section of params.yaml: key, values, default, meaning."""
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    meanings = MEANINGS | comments(text)
     parts = []
-    for section, fields in section_models().items():
-        name = section.removesuffix(".NAME")
-        parts.append(f"## `{section}`\n")
-        if meanings.get(name):
-            parts.append(f"{_sentence(meanings[name])}\n")
-        entry = name in ENTRIES
+    for section, values in yaml.safe_load(text).items():
+        if not isinstance(values, Mapping):
+            continue
+        schema = _schema(section)
+        is_entry = section in ("videos", "transfers")
+        intro = meanings.get(section, "")
+        parts.append(f"## `{section}{'.NAME' if is_entry else ''}`\n")
+        parts.append(f"{intro[:1].upper()}{intro[1:]}.\n" if intro else "")
         parts.append("| key | values | default | meaning |\n|---|---|---|---|")
-        order = list(fields) if entry else list(values[name])
-        for key in order:
-            field = fields[key]
-            meaning = ENTRIES[name][key] if entry else meanings.get(f"{name}.{key}") or PLAIN[key]
+        for key in schema if is_entry else values:
+            default = schema[key].get("default", ...) if is_entry else values[key]
+            shown = "required" if default is ... else f"`{_yaml(default)}`"
+            meaning = meanings.get(f"{section}.{key}") or meanings[key]
             meaning = meaning.replace("docs/poses.md", "[Poses](poses.md)")
-            default = _default(field) if entry else f"`{_yaml(values[name][key])}`"
-            allowed = _words(field.annotation, field.metadata)
-            parts.append(_row(f"`{key}`", allowed, default, meaning))
+            parts.append(_row(f"`{key}`", _allowed(schema[key]), shown, meaning))
         parts.append("")
     return "\n".join(parts)
 
 
-def comments(text: str) -> dict[str, str]:
-    """What the comments of params.yaml say about each section and each key.
+def _schema(section: str) -> dict[str, Mapping]:
+    """JSON schema of each key of a section."""
+    from motiontransfer.params import Transfer
+    from motiontransfer.pose.detectors.registry import DetectorName, HolisticParams
+    from motiontransfer.pose.subject import PersonRule
+    from stages.check_params import SECTIONS
+    from stages.decode import VideoParams
 
-    A comment stands behind its key, and goes on below it on lines of its own.
-    """
+    entries = {"videos": VideoParams, "transfers": Transfer}
+    model = (SECTIONS | entries | {"detect_keypoints": HolisticParams})[section]
+    others = {  # read by more than one stage
+        "videos": {"detector": (DetectorName | None, None), "person": (PersonRule, "largest")},
+        "detect_keypoints": {"detector": (DetectorName, None)},
+    }.get(section, {})
+    return model.model_json_schema()["properties"] | {
+        key: TypeAdapter(annotation).json_schema() | {"default": default}
+        for key, (annotation, default) in others.items()
+    }
+
+
+def _allowed(schema: Mapping) -> str:
+    """Type and bounds in words."""
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(map(_allowed, schema["anyOf"])))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    if schema["type"] == "array":
+        items = schema.get("prefixItems") or [schema["items"]]
+        length = f" of {schema['maxItems']}" if "maxItems" in schema else ""
+        return f"a list{length}, each {' or '.join(dict.fromkeys(map(_allowed, items)))}"
+    bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
+    word = "path" if schema.get("format") == "path" else _TYPES[schema["type"]]
+    return f"{word} {' and '.join(bounds)}".strip()
+
+
+def comments(text: str) -> dict[str, str]:
+    """Comments of params.yaml by section and key; each may continue on lines of its own."""
     found: dict[str, str] = {}
     section = key = ""
     for line in text.splitlines():
@@ -156,88 +122,31 @@ def comments(text: str) -> dict[str, str]:
 
 
 def command_reference() -> str:
-    """Each subcommand: how it is called, what it does, its arguments and options."""
+    """Each subcommand: usage, description, arguments and options."""
     from motiontransfer.cli.app import app
 
-    commands = getattr(typer.main.get_command(app), "commands", {})
-    return "\n".join(_described(name, commands[name]) for name in sorted(commands))
+    return _described("", typer.main.get_command(app))
 
 
 def _described(name: str, command: click.Command) -> str:
-    """One command, or each of those that it groups."""
-    if own := getattr(command, "commands", {}):
-        return "\n".join(_described(f"{name} {part}", own[part]) for part in sorted(own))
-    arguments = [_spelled(p) for p in command.params if p.param_type_name == "argument"]
+    if parts := getattr(command, "commands", {}):
+        return "\n".join(
+            _described(f"{name} {part}".strip(), parts[part]) for part in sorted(parts)
+        )
+    options = [p for p in command.params if p.name != "help"]
+    arguments = [str(p.name).upper() for p in options if p.param_type_name == "argument"]
+    names = [*arguments, *(", ".join(p.opts) for p in options[len(arguments) :])]
     rows = [
-        _row(f"`{_spelled(parameter)}`", getattr(parameter, "help", None) or "")
-        for parameter in command.params
-        if parameter.name != "help"
+        _row(f"`{n}`", getattr(p, "help", "") or "") for n, p in zip(names, options, strict=True)
     ]
-    parts = [
-        f"## `{name}`\n\n{(command.help or '').strip()}\n",
-        f"```\nmotiontransfer {' '.join([name, *arguments, '[OPTIONS]'])}\n```\n",
-        *(["| | |", "|---|---|", *rows, ""] if rows else []),
-    ]
-    return "\n".join(parts)
-
-
-def _spelled(parameter: click.Parameter) -> str:
-    is_option = parameter.param_type_name == "option"
-    return ", ".join(parameter.opts) if is_option else str(parameter.name).upper()
-
-
-def _words(annotation: object, metadata: list[object]) -> str:
-    """A type and its bounds as a person would say them."""
-    bounds = [bound for item in metadata for bound in _bounds(item)]
-    base = annotation
-    if hasattr(annotation, "__value__"):  # `type X = …`
-        base = annotation.__value__
-    if get_origin(base) is Annotated:
-        inner, *more = get_args(base)
-        return _words(inner, [*more, *metadata])
-    if get_origin(base) is Literal:
-        return ", ".join(f"`{value}`" for value in get_args(base))
-    if get_origin(base) in (Union, types.UnionType):
-        each = [_words(part, [] if part is type(None) else metadata) for part in get_args(base)]
-        return " or ".join(dict.fromkeys(each))
-    if get_origin(base) in (list, tuple):
-        return _list_words(get_args(base))
-    words = _PLAIN.get(base, getattr(base, "__name__", str(base)))
-    return f"{words} {' and '.join(bounds)}".strip()
-
-
-def _list_words(items: tuple[object, ...]) -> str:
-    kinds = " or ".join(dict.fromkeys(_words(item, []) for item in items if item is not Ellipsis))
-    if Ellipsis in items or len(items) == 1:
-        return f"a list, each {kinds}"
-    return f"a list of {len(items)}, each {kinds}"
-
-
-def _bounds(item: object) -> list[str]:
-    if isinstance(item, FieldInfo):
-        return [bound for inner in item.metadata for bound in _bounds(inner)]
-    return [
-        f"{sign} {getattr(item, attribute)}"
-        for kind, (attribute, sign) in _BOUNDS.items()
-        if isinstance(item, kind)
-    ] + (
-        [f"a multiple of {item.multiple_of}"]
-        if isinstance(item, annotated_types.MultipleOf)
-        else []
-    )
-
-
-def _default(field: FieldInfo) -> str:
-    return "required" if field.is_required() else f"`{_yaml(field.default)}`"
+    usage = " ".join(["motiontransfer", name, *arguments, "[OPTIONS]"])
+    table = "\n".join(["| | |", "|---|---|", *rows, ""]) if rows else ""
+    return f"## `{name}`\n\n{(command.help or '').strip()}\n\n```\n{usage}\n```\n\n{table}"
 
 
 def _yaml(value: object) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, width=1000)
     return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _row(*cells: str) -> str:

@@ -1,4 +1,4 @@
-"""The site is built without a warning, needs nothing from the network, and leaves nothing out."""
+"""The site builds without a warning and opens offline."""
 
 import re
 import subprocess
@@ -6,14 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+
+import motiontransfer
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The built site."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-W", "ignore", "-m", "mkdocs", "build", "--strict", "-d", folder]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -34,25 +35,8 @@ def test_no_page_fetches_anything_from_the_network(site):
         assert not [address for address in fetched if re.match(r"(https?:)?//", address)], page.name
 
 
-def test_the_navigation_names_every_page(site):
-    def pages(entries):
-        for entry in entries:
-            for value in entry.values() if isinstance(entry, dict) else [entry]:
-                yield from pages(value) if isinstance(value, list) else [value]
-
-    config = (ROOT / "mkdocs.yml").read_text()
-    named = set(pages(yaml.safe_load(config)["nav"]))
-    assert named == {path.name for path in (ROOT / "docs").glob("*.md")}
-
-
-def test_no_marker_of_a_generated_part_is_left_on_a_page(site):
-    for name in ("params.html", "commands.html"):
-        assert "<!-- generated:" not in (site / name).read_text()
-
-
-def test_the_reference_of_the_library_describes_each_public_name(site):
-    import motiontransfer
-
-    page = (site / "api.html").read_text()
-    for name in motiontransfer.__all__:
-        assert f'id="motiontransfer.{name}"' in page, name
+def test_generated_parts_are_on_the_pages(site):
+    assert "train_gan" in (site / "params.html").read_text()
+    assert "add-video" in (site / "commands.html").read_text()
+    api = (site / "api.html").read_text()
+    assert [n for n in motiontransfer.__all__ if f'id="motiontransfer.{n}"' not in api] == []
