@@ -38,9 +38,7 @@ def main(target: str) -> str:
     params = load_section(EvaluateParams, "evaluate")
     networks = open_networks(params, option="evaluate.{}_weights")
     renderer = load_renderer(
-        Path("artifacts/models") / target,
-        make_fabric(precision=params.precision),
-        face=params.face,
+        Path("artifacts/models") / target, make_fabric(precision=params.precision), face=params.face
     )
     clips = read_target_clips(
         Path("artifacts/frames") / target,

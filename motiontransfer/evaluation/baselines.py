@@ -23,6 +23,8 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import (
     Footage,
+    Frame,
+    Frames,
     Regions,
     person_regions,
     read_frames,
@@ -148,9 +150,6 @@ def training_pictures(
 ) -> UInt8[np.ndarray, "pictures 64 32 3"]:
     """The person in training frames, at most 500, evenly spread, each resized to one small picture.
 
-    Args:
-        margin: share of a box's longer side by which it grows on every side.
-
     Raises:
         VideoError: a clip has another size than its keypoints say.
     """
@@ -169,7 +168,7 @@ def training_pictures(
 
 
 def person_picture(
-    frame: UInt8[np.ndarray, "height width 3"], persons: Regions, frame_index: int
+    frame: Frame, persons: Regions, frame_index: int
 ) -> UInt8[np.ndarray, "64 32 3"] | None:
     """The person's box brought to one size; None where nobody was found."""
     box = persons.at(frame_index)
@@ -196,7 +195,7 @@ class TrainingDistance:
         self._index = 0
         self._distances: dict[str, list[float]] = {system: [] for system in persons}
 
-    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+    def update(self, frames: Frames) -> None:
         """Take the next frame of every video, by name."""
         for system, persons in self._persons.items():
             picture = person_picture(frames[system], persons, self._index)

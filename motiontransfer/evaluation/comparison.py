@@ -4,7 +4,7 @@ The videos are read once, side by side, and every metric is updated with each fr
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -16,6 +16,7 @@ from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import (
     Footage,
     FrameReference,
+    Frames,
     Regions,
     all_regions,
     person_regions,
@@ -23,17 +24,22 @@ from motiontransfer.evaluation.frames import (
 )
 from motiontransfer.evaluation.image_metrics import ImageMetrics, PictureDistance
 from motiontransfer.evaluation.measurements import Key, Scores, in_section
-from motiontransfer.evaluation.pose_metrics import detect_again, pose_scores
+from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.evaluation.temporal_metrics import BackgroundFlicker, FrameChange, WarpingError
 from motiontransfer.parallel import Compute
+from motiontransfer.pose.detection import detect_person
+from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.progress import track
+
+_SEGMENT_FRAMES = 100
+_WARMUP_FRAMES = 10
 
 
 @runtime_checkable
 class StreamingMetric(Protocol):
     """Metric of videos that is computed as their frames stream past, and keeps little of them."""
 
-    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+    def update(self, frames: Frames) -> None:
         """Take the next frame of every video, by name."""
         ...
 
@@ -80,7 +86,7 @@ def streaming_metrics(
         if name != late
     }
     metrics: dict[str, StreamingMetric] = {
-        "flicker": BackgroundFlicker(list(persons), persons=background),
+        "flicker": BackgroundFlicker(list(persons), persons=background)
     }
     if config.training_pictures is not None:
         metrics["identity"] = TrainingDistance(config.training_pictures, persons)
@@ -127,11 +133,24 @@ def measure(
 def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) -> Footage:
     """A finished video, with the pose detected again in each of its frames.
 
+    By the pipeline's own detector with its default settings, whatever the section
+    `detect_keypoints` says, so that runs with different detection settings can be compared. It may
+    favour what it was trained to see in the generator's mistakes.
+
     Args:
-        size: (height, width) of the working image.
+        size: (height, width) of the working image, which a video for players may exceed by a pixel.
     """
-    found = detect_again(video, size=size, compute=compute)
-    return Footage(frames=[(video, i) for i in range(found.num_frames)], keypoints=found)
+    found = detect_person(
+        video,
+        detector=default_detector(),
+        segment_frames=_SEGMENT_FRAMES,
+        warmup_frames=_WARMUP_FRAMES,
+        compute=compute,
+    )
+    return Footage(
+        frames=[(video, index) for index in range(found.num_frames)],
+        keypoints=replace(found, image_size=size),
+    )
 
 
 def against_real(

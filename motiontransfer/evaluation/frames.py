@@ -6,11 +6,10 @@ joints. The face region is not the face generator's crop: what is measured must 
 setting of the method does.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
@@ -20,6 +19,10 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
+
+Frame = UInt8[np.ndarray, "height width 3"]
+Frames = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+"""Name of a video -> its frame, all at one point in time."""
 
 FrameReference = tuple[Path, int]
 """A video file and a frame_index in it."""
@@ -63,9 +66,7 @@ def training_footage(clips: Sequence[TargetClip]) -> Footage:
     )
 
 
-def read_frames(
-    references: Iterable[FrameReference], size: tuple[int, int]
-) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> Iterator[Frame]:
     """Yield the frames, one in memory at a time; each file is opened once.
 
     Videos made for players have even sides: where `size` is odd, their last row or column, a copy
@@ -158,14 +159,16 @@ class Regions:
 def all_regions(keypoints: Keypoints, *, margin: float) -> dict[str, Regions]:
     """The boxes of `person`, `face`, `left_hand` and `right_hand`.
 
-    Args:
-        margin: share of a box's longer side by which it grows on every side.
+    Hands smaller than 16 pixels grow to that, so that there is something to measure.
     """
+    hands = {
+        hand: _at_least(_group_regions(keypoints, hand, margin), keypoints.image_size)
+        for hand in ("left_hand", "right_hand")
+    }
     return {
         "person": person_regions(keypoints, margin=margin),
-        "face": face_regions(keypoints, margin=margin),
-        "left_hand": hand_regions(keypoints, "left_hand", margin=margin),
-        "right_hand": hand_regions(keypoints, "right_hand", margin=margin),
+        "face": _group_regions(keypoints, "face", margin),
+        **hands,
     }
 
 
@@ -180,41 +183,22 @@ def person_regions(keypoints: Keypoints, *, margin: float) -> Regions:
     return _regions(keypoints, present, with_body, margin)
 
 
-def face_regions(keypoints: Keypoints, *, margin: float) -> Regions:
-    """Boxes around the joints of the face, in the frames where it was found.
-
-    Args:
-        margin: share of the box's longer side by which it grows on every side.
-    """
-    return _group_regions(keypoints, "face", margin)
-
-
-def hand_regions(
-    keypoints: Keypoints, hand: Literal["left_hand", "right_hand"], *, margin: float
-) -> Regions:
-    """Boxes around the joints of a hand, in the frames where it was found.
-
-    Boxes smaller than 16 pixels grow to that, so that there is something to measure.
-
-    Args:
-        margin: share of the box's longer side by which it grows on every side.
-    """
-    found = _group_regions(keypoints, hand, margin)
-    height, width = keypoints.image_size
-    low, high = found.boxes[:, :2], found.boxes[:, 2:]
-    limit = np.array([width, height])
-    side = np.minimum(np.maximum(high - low, _SMALLEST_HAND_PX), limit)
-    corner = np.clip((low + high - side + 1) // 2, 0, limit - side)
-    boxes = np.concatenate([corner, corner + side], axis=1)
-    return Regions(boxes=np.where(found.found[:, None], boxes, 0), found=found.found)
-
-
 def _group_regions(keypoints: Keypoints, group: str, margin: float) -> Regions:
     present = np.zeros(keypoints.score.shape, bool)
     if group in dict(keypoints.skeleton.groups):
         part = keypoints.skeleton.slice(group)
         present[:, part] = keypoints.score[:, part] > 0
     return _regions(keypoints, present, np.any(present, axis=1), margin)
+
+
+def _at_least(small: Regions, image_size: tuple[int, int]) -> Regions:
+    """The boxes of hands, grown to 16 pixels inside the image."""
+    low, high = small.boxes[:, :2], small.boxes[:, 2:]
+    limit = np.array(image_size[::-1])
+    side = np.minimum(np.maximum(high - low, _SMALLEST_HAND_PX), limit)
+    corner = np.clip((low + high - side + 1) // 2, 0, limit - side)
+    boxes = np.concatenate([corner, corner + side], axis=1)
+    return Regions(boxes=np.where(small.found[:, None], boxes, 0), found=small.found)
 
 
 def _regions(

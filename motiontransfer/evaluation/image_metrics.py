@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from motiontransfer.evaluation.bootstrap import RatioMetric
-from motiontransfer.evaluation.frames import Box, Regions
+from motiontransfer.evaluation.frames import Box, Frame, Frames, Regions
 from motiontransfer.evaluation.measurements import Key
 
 WINDOW_PX = 11
@@ -50,8 +50,8 @@ _WITHOUT_NETWORKS = ("left_hand", "right_hand")
 
 
 def frame_metrics(
-    real: UInt8[np.ndarray, "height width 3"],
-    fake: UInt8[np.ndarray, "height width 3"],
+    real: Frame,
+    fake: Frame,
     *,
     boxes: Mapping[str, Box | None],
     distances: Mapping[str, PictureDistance] = MappingProxyType({}),
@@ -93,9 +93,7 @@ def frame_metrics(
     return metrics
 
 
-def _mean_ssim(
-    real: UInt8[np.ndarray, "height width 3"], fake: UInt8[np.ndarray, "height width 3"]
-) -> float:
+def _mean_ssim(real: Frame, fake: Frame) -> float:
     reach = WINDOW_PX // 2
     whole_windows = similarity(real, fake).ssim[reach:-reach, reach:-reach]
     return float(whole_windows.mean(dtype=np.float64))
@@ -139,7 +137,7 @@ class ImageMetrics:
         self._index = 0
         self._measured: dict[str, list[_BoxMetrics]] = {system: [] for system in systems}
 
-    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+    def update(self, frames: Frames) -> None:
         """Take the next frame of every video, by name."""
         real = frames[self._real]
         height, width = real.shape[:2]
@@ -197,9 +195,7 @@ def _pooled(frames: Sequence[_BoxMetrics], boxes: Sequence[str], metric: str) ->
     )
 
 
-def best_match(
-    real: UInt8[np.ndarray, "height width 3"], fake: UInt8[np.ndarray, "height width 3"], box: Box
-) -> UInt8[np.ndarray, "box_height box_width 3"]:
+def best_match(real: Frame, fake: Frame, box: Box) -> UInt8[np.ndarray, "box_height box_width 3"]:
     """The part of `fake`, shifted by at most 2 % of its height, that correlates best with the box.
 
     Correlation is normalised, so brightness does not count; no shift where none is better.
@@ -228,18 +224,12 @@ class Similarity:
     """Contrast and structure alone."""
 
 
-def similarity(
-    real: UInt8[np.ndarray, "height width 3"], fake: UInt8[np.ndarray, "height width 3"]
-) -> Similarity:
+def similarity(real: Frame, fake: Frame) -> Similarity:
     """Compare the windows around each pixel; beyond the edges pictures are mirrored."""
     return _compare(_centred(real), _centred(fake))
 
 
-def ms_ssim(
-    real: UInt8[np.ndarray, "height width 3"],
-    fake: UInt8[np.ndarray, "height width 3"],
-    finest: Similarity,
-) -> float:
+def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
     """MS-SSIM of two pictures, 1 where they are equal; torchmetrics' conventions at the edges.
 
     Args:
@@ -261,7 +251,7 @@ def ms_ssim(
     return product * max(float(found.ssim.mean(dtype=np.float64)), 0.0) ** SCALE_WEIGHTS[-1]
 
 
-def _centred(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "height width 3"]:
+def _centred(picture: Frame) -> Float32[np.ndarray, "height width 3"]:
     """Colours around zero: variances are the same, and single precision is enough for them."""
     return picture.astype(np.float32) - np.float32(_MIDDLE_GREY)
 

@@ -316,7 +316,8 @@ def nested(
         for group in groups:
             node = node.setdefault(group, {})
             assert isinstance(node, dict)
-        node[name] = cell(one) if cell else _plain(one)
+        whole = one.is_count and one.value is not None
+        node[name] = cell(one) if cell else int(one.value) if whole else one.value
     return tree
 
 
@@ -348,10 +349,6 @@ def _rounded(key: Key, value: float | None, interval: tuple[float, float] | None
         value=None if value is None else rounded(value),
         interval=None if interval is None else (rounded(interval[0]), rounded(interval[1])),
     )
-
-
-def _plain(one: Measurement) -> float | int | None:
-    return int(one.value) if one.is_count and one.value is not None else one.value
 
 
 _COLUMNS = (*Key._fields, "frame", "value", "low", "high", "note")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from torch.nn.functional import interpolate
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.bootstrap import TAILS, block_length, resamples
-from motiontransfer.evaluation.frames import Footage, person_regions, read_frames, selected
+from motiontransfer.evaluation.frames import Footage, Frame, person_regions, read_frames, selected
 from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, PictureDistance
 from motiontransfer.evaluation.measurements import Key, Measurements, joined, of_counts, of_values
 from motiontransfer.models.vgg import read_tensors
@@ -54,42 +54,38 @@ _Real = Float64[np.ndarray, "real features"]
 _Made = Float64[np.ndarray, "made features"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Network:
+class _Network(NamedTuple):
     """Published weights of a backbone."""
 
     backbone: str
-    """What people call it."""
-
     metrics: tuple[str, ...]
     """What needs it."""
 
     url: str
-    """Where the file is published; its name ends with the first eight digits of its hash."""
+    """Its name ends with the first eight digits of the hash."""
 
     sha256: str
-    """Of its bytes."""
 
 
 _NETWORKS: Mapping[str, _Network] = {
     "lpips": _Network(
-        backbone="AlexNet",
-        metrics=("lpips",),
-        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-        sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        "AlexNet",
+        ("lpips",),
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
     ),
     "dists": _Network(
-        backbone="VGG16",
-        metrics=("dists",),
-        url="https://download.pytorch.org/models/vgg16-397923af.pth",
-        sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        "VGG16",
+        ("dists",),
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
     ),
     "inception": _Network(
-        backbone="Inception",
-        metrics=("fid", "kid"),
-        url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+        "Inception",
+        ("fid", "kid"),
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
         "weights-inception-2015-12-05-6726825d.pth",
-        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     ),
 }
 
@@ -172,10 +168,6 @@ def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
 def open_distance(metric: str, file: Path | None, *, option: str) -> PictureDistance:
     """`lpips` or `dists`, with the backbone's weights from a file or as they are published.
 
-    Args:
-        file: the user's own; None: the published one, from the cache or downloaded.
-        option: where it was asked for, such as `evaluate.lpips_weights`.
-
     Raises:
         MissingFileError: the file is not there, or the download failed.
         WeightsError: not a file of tensors, or not the backbone's.
@@ -184,9 +176,7 @@ def open_distance(metric: str, file: Path | None, *, option: str) -> PictureDist
     from torchmetrics.functional.image.dists import DISTSNetwork
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-    published = _published(metric, option)
-    path = pretrained_file(published, file=file)
-    tensors = read_tensors(path, published)
+    published, path, tensors = _weights(metric, file, option)
     try:
         with _in_torch_hub(tensors, "alexnet" if metric == "lpips" else "vgg16", published.name):
             network = (
@@ -197,9 +187,7 @@ def open_distance(metric: str, file: Path | None, *, option: str) -> PictureDist
     except ValueError as error:
         raise WeightsError(f"{path}: {error}; {published.remedies}") from error
 
-    def distance(
-        first: UInt8[np.ndarray, "height width 3"], second: UInt8[np.ndarray, "height width 3"]
-    ) -> float:
+    def distance(first: Frame, second: Frame) -> float:
         with torch.inference_mode():
             found = float(network(_tensor(first), _tensor(second)))
         if isinstance(network, LearnedPerceptualImagePatchSimilarity):
@@ -212,19 +200,13 @@ def open_distance(metric: str, file: Path | None, *, option: str) -> PictureDist
 def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
     """Inception's last features before its classes, 2048 of them, of a picture of any size.
 
-    Args:
-        file: the user's own weights; None: the published ones, from the cache or downloaded.
-        option: where they were asked for, such as `evaluate.inception_weights`.
-
     Raises:
         MissingFileError: the file is not there, or the download failed.
         WeightsError: not a file of tensors, or not this network's.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    published = _published("inception", option)
-    path = pretrained_file(published, file=file)
-    tensors = read_tensors(path, published)
+    published, path, tensors = _weights("inception", file, option)
     try:
         with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
             plain = Path(folder) / published.name
@@ -239,9 +221,7 @@ def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
             f"{published.remedies}"
         ) from error
 
-    def features(
-        picture: UInt8[np.ndarray, "height width 3"],
-    ) -> Float32[np.ndarray, " features"]:
+    def features(picture: Frame) -> Float32[np.ndarray, " features"]:
         pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
         with torch.inference_mode():
             return network.inception(pixels)[0].numpy()
@@ -249,9 +229,16 @@ def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
     return features
 
 
-def _published(name: str, option: str) -> Pretrained:
+def _weights(
+    name: str, file: Path | None, option: str
+) -> tuple[Pretrained, Path, Mapping[str, Tensor]]:
+    """A backbone's weights: the user's own file, or the published one, cached or downloaded.
+
+    Args:
+        option: where they were asked for, such as `evaluate.lpips_weights`.
+    """
     network = _NETWORKS[name]
-    return Pretrained(
+    published = Pretrained(
         name=network.url.rpartition("/")[2],
         url=network.url,
         sha256=network.sha256,
@@ -259,6 +246,8 @@ def _published(name: str, option: str) -> Pretrained:
         file_param=option,
         without=f"set {option} to none",
     )
+    path = pretrained_file(published, file=file)
+    return published, path, read_tensors(path, published)
 
 
 @contextmanager
@@ -276,10 +265,8 @@ def _in_torch_hub(
         wanted = torchvision.models.get_model(architecture).state_dict()
     state: dict[str, Tensor] = {}
     for name, value in wanted.items():
-        if not name.startswith(
-            "features."
-        ):  # the classifier, which is dropped: one number repeated
-            state[name] = torch.zeros(()).expand(value.shape)
+        if not name.startswith("features."):
+            state[name] = torch.zeros(()).expand(value.shape)  # the classifier, which is dropped
             continue
         given = tensors.get(name)
         if given is None or given.shape != value.shape:
@@ -298,7 +285,7 @@ def _in_torch_hub(
             torch.hub.set_dir(previous)
 
 
-def _tensor(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[Tensor, "1 3 _ _"]:
+def _tensor(picture: Frame) -> Float32[Tensor, "1 3 _ _"]:
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
     height, width = picture.shape[:2]
     enlarged = _SMALLEST_SIDE_PX / min(height, width)
@@ -308,8 +295,7 @@ def _tensor(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[Tensor, "1 
     return interpolate(pixels, size, mode="bilinear", align_corners=False).clamp(0, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Features:
+class _Features(NamedTuple):
     """A network's features of a video."""
 
     of_region: Mapping[str, Float64[np.ndarray, "_ features"]]
@@ -346,16 +332,12 @@ def fid_and_kid(
         first = of_real.of_region[region]
         for name, features in of_made.items():
             second = features.of_region[region]
-            enough = min(len(first), len(second)) >= _MIN_FRAMES
-            blocks = (of_real.block_frames, features.block_frames)
-            fids[Key("fid", region, name, "realism")] = (
-                (fid(first, second), None) if enough else (None, None)
-            )
-            kids[Key("kid", region, name, "realism")] = (
-                (kid(first, second), kid_interval(first, second, blocks))
-                if enough
-                else (None, None)
-            )
+            of_fid, of_kid = (Key(metric, region, name, "realism") for metric in ("fid", "kid"))
+            fids[of_fid], kids[of_kid] = (None, None), (None, None)
+            if min(len(first), len(second)) >= _MIN_FRAMES:
+                blocks = (of_real.block_frames, features.block_frames)
+                fids[of_fid] = (fid(first, second), None)
+                kids[of_kid] = (kid(first, second), kid_interval(first, second, blocks))
     skipped = {
         Key("skipped_frames", "", name, "realism"): features.num_without_person
         for name, features in of_made.items()
@@ -382,7 +364,7 @@ def kid(real: _Real, made: _Made) -> float:
     Over all frames at once, where torchmetrics' KID averages random subsets of them.
     """
     ones = np.ones((1, len(real))), np.ones((1, len(made)))
-    return float(_discrepancies(_Kernels.of(real, made), *ones)[0])
+    return float(_discrepancies(real, made, *ones)[0])
 
 
 def kid_interval(real: _Real, made: _Made, block_frames: tuple[int, int]) -> tuple[float, float]:
@@ -391,47 +373,28 @@ def kid_interval(real: _Real, made: _Made, block_frames: tuple[int, int]) -> tup
     Args:
         block_frames: about a second's, in the real video and in the made one.
     """
-    kernels = _Kernels.of(real, made)
-    of_real, of_made = (
-        np.concatenate(list(resamples(num_frames, min(block, num_frames), seed)))
-        for num_frames, block, seed in zip(
-            (len(real), len(made)), block_frames, (0, 1), strict=True
-        )
-    )
-    low, high = np.nanpercentile(_discrepancies(kernels, of_real, of_made), TAILS)
+    counts = [
+        np.concatenate(list(resamples(len(video), min(block, len(video)), seed)))
+        for seed, (video, block) in enumerate(zip((real, made), block_frames, strict=True))
+    ]
+    low, high = np.nanpercentile(_discrepancies(real, made, *counts), TAILS)
     return float(low), float(high)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kernels:
-    """How alike two frames are, for each pair."""
-
-    within_real: Float64[np.ndarray, "real real"]
-    within_made: Float64[np.ndarray, "made made"]
-    across: Float64[np.ndarray, "real made"]
-
-    @classmethod
-    def of(cls, real: _Real, made: _Made) -> "_Kernels":
-        from torchmetrics.image.kid import poly_kernel
-
-        first, second = torch.from_numpy(real), torch.from_numpy(made)
-        return cls(
-            within_real=poly_kernel(first, first).numpy(),
-            within_made=poly_kernel(second, second).numpy(),
-            across=poly_kernel(first, second).numpy(),
-        )
-
-
 def _discrepancies(
-    kernels: _Kernels,
+    real: _Real,
+    made: _Made,
     of_real: Float64[np.ndarray, "resamples real"],
     of_made: Float64[np.ndarray, "resamples made"],
 ) -> Float64[np.ndarray, " resamples"]:
     """KID of each resample, which has each frame so many times."""
-    across = ((of_real @ kernels.across) * of_made).sum(axis=1)
+    from torchmetrics.image.kid import poly_kernel
+
+    first, second = torch.from_numpy(real), torch.from_numpy(made)
+    across = ((of_real @ poly_kernel(first, second).numpy()) * of_made).sum(axis=1)
     across /= of_real.sum(axis=1) * of_made.sum(axis=1)
-    within = _mean_of_pairs(kernels.within_real, of_real)
-    return within + _mean_of_pairs(kernels.within_made, of_made) - 2 * across
+    within = _mean_of_pairs(poly_kernel(first, first).numpy(), of_real)
+    return within + _mean_of_pairs(poly_kernel(second, second).numpy(), of_made) - 2 * across
 
 
 def _mean_of_pairs(

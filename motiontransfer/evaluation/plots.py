@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from motiontransfer.evaluation.frames import read_frames
+from motiontransfer.evaluation.frames import Frame, read_frames
 from motiontransfer.evaluation.measurements import (
     HEADLINES,
     NEAREST_NEIGHBOURS,
@@ -54,7 +54,7 @@ def write_headline_curves(folder: Path, found: Measurements) -> None:
             write_csv(folder / f"{'_'.join(filter(None, quantity))}.csv", table)
 
 
-def write_picture(path: Path, picture: UInt8[np.ndarray, "height width 3"]) -> None:
+def write_picture(path: Path, picture: Frame) -> None:
     """Write a picture as PNG."""
     with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary)
@@ -125,7 +125,7 @@ def worst_frames(
 
 def worst_frames_picture(
     videos: Mapping[str, Path], intended: Keypoints, found: Measurements
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> Frame:
     """The worst moments side by side: the source, the intended pose, then the other videos.
 
     Args:

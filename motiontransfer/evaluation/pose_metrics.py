@@ -10,9 +10,6 @@ place than a share of the head's height, here from chin to forehead. What was no
 correct.
 """
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
@@ -20,46 +17,17 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.measurements import Key
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.parallel import Compute
-from motiontransfer.pose.detection import detect_person
-from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.pose.statistics import midpoint_of
 from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.skeleton import Skeleton
 
-REPORTED_GROUPS = {
-    "body": ("body",),
-    "hands": ("left_hand", "right_hand"),
-    "face": ("face",),
-}
+REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "face": ("face",)}
 """Reported group -> the skeleton's groups in it."""
 
 PCK_SHARES = (0.1, 0.2)
 """How far off a joint may be, in heights of the head."""
 
 _HEAD = ("face_forehead", "face_chin")
-_SEGMENT_FRAMES = 100
-_WARMUP_FRAMES = 10
-
-
-def detect_again(video: Path, *, size: tuple[int, int], compute: Compute) -> Keypoints:
-    """Detect the pose in every frame of a finished video.
-
-    By the pipeline's own detector with its default settings, whatever the section
-    `detect_keypoints` says, so that runs with different detection settings can be compared. It may
-    favour what it was trained to see in the generator's mistakes.
-
-    Args:
-        size: (height, width) of the working image, which a video for players may exceed by a pixel.
-    """
-    found = detect_person(
-        video,
-        detector=default_detector(),
-        segment_frames=_SEGMENT_FRAMES,
-        warmup_frames=_WARMUP_FRAMES,
-        compute=compute,
-    )
-    return replace(found, image_size=size)
 
 
 def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict[Key, RatioMetric]:
@@ -70,19 +38,25 @@ def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict
     Raises:
         KeypointsError: another number of frames, another image size, or no joint in common.
     """
-    found = _has_group(result, "body").astype(float)
-    scores = {
-        ("body_found", ""): RatioMetric(total=found, weight=np.ones(result.num_frames)),
-        **_named("missed_detections", missed_detections(result, reference)),
-        **_named("missed_joints_per_frame", missed_joints(result, reference)),
-        **_named("pose_distance_px", pose_distance(result, reference)),
+    of_metric = {
+        "missed_detections": missed_detections(result, reference),
+        "missed_joints_per_frame": missed_joints(result, reference),
+        "pose_distance_px": pose_distance(result, reference),
     }
     if shows_a_head(reference):
         for share in PCK_SHARES:
             # A name without a dot: DVC takes dots for levels.
             name = f"pck_{round(100 * share)}_percent"
-            scores |= _named(name, correct_keypoints(result, reference, head_share=share))
-    return {Key(metric, group, system): score for (metric, group), score in scores.items()}
+            of_metric[name] = correct_keypoints(result, reference, head_share=share)
+    found = _has_group(result, "body").astype(float)
+    return {
+        Key("body_found", "", system): RatioMetric(total=found, weight=np.ones(len(found))),
+        **{
+            Key(metric, group, system): score
+            for metric, of_group in of_metric.items()
+            for group, score in of_group.items()
+        },
+    }
 
 
 def pose_distance(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
@@ -235,10 +209,6 @@ def joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " join
         for name, groups in REPORTED_GROUPS.items()
     }
     return {**of_group, "all": positions}
-
-
-def _named(metric: str, of_group: dict[str, RatioMetric]) -> dict[tuple[str, str], RatioMetric]:
-    return {(metric, group): score for group, score in of_group.items()}
 
 
 def _pooled(

@@ -27,11 +27,7 @@ _TRUTH = "truth"
 
 
 def score_videos(
-    videos: Mapping[str, Path],
-    truth: Path,
-    *,
-    compute: Compute,
-    networks: Networks = NO_NETWORKS,
+    videos: Mapping[str, Path], truth: Path, *, compute: Compute, networks: Networks = NO_NETWORKS
 ) -> Measurements:
     """Compare videos with what was really filmed, frame for frame.
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation.baselines import nearest_footage, training_pictures
@@ -22,6 +21,7 @@ from motiontransfer.evaluation.comparison import (
 )
 from motiontransfer.evaluation.frames import (
     Footage,
+    Frame,
     all_regions,
     concatenated,
     person_regions,
@@ -56,7 +56,7 @@ from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameWriter
 
-Render = Callable[[Keypoints], Iterator[UInt8[np.ndarray, "height width 3"]]]
+Render = Callable[[Keypoints], Iterator[Frame]]
 """Poses in, as many generated frames out."""
 
 _PICTURE_COLUMNS = 8
@@ -217,7 +217,7 @@ def _rendered(
     )
 
 
-def _comparison(videos: Mapping[str, Footage]) -> UInt8[np.ndarray, "height width 3"]:
+def _comparison(videos: Mapping[str, Footage]) -> Frame:
     real = videos["real"]
     columns = evenly_spaced(len(real.frames), _PICTURE_COLUMNS)
     return contact_sheet(

@@ -10,18 +10,16 @@ colours; where there are no real frames the flow is the video's own, which forgi
 explain. Frames are seen once, and a few images are kept.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64
 
 from motiontransfer.evaluation.bootstrap import RatioMetric
-from motiontransfer.evaluation.frames import Box, Regions
+from motiontransfer.evaluation.frames import Box, Frame, Frames, Regions
 from motiontransfer.evaluation.measurements import Key
-
-_Frame = UInt8[np.ndarray, "height width 3"]
 
 _SAMPLED_SIDE = 32
 """Rows and columns of the grid of pixels that tells how much each frame adds to the flicker."""
@@ -40,7 +38,7 @@ class BackgroundFlicker:
         self._index = 0
         self._pixels = {system: _PixelStatistics(len(persons.found)) for system in systems}
 
-    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+    def update(self, frames: Frames) -> None:
         """Take the next frame of every video, by name."""
         box = self._persons.at(self._index)
         for system, pixels in self._pixels.items():
@@ -64,7 +62,7 @@ class _PixelStatistics:
         self._samples = np.zeros((num_frames, 0, 0, 3), np.uint8)
         self._sampled = np.zeros((num_frames, 0, 0, 1), bool)
 
-    def add(self, index: int, frame: UInt8[np.ndarray, "height width 3"], box: Box | None) -> None:
+    def add(self, index: int, frame: Frame, box: Box | None) -> None:
         step_y, step_x = (-(-side // _SAMPLED_SIDE) for side in frame.shape[:2])
         if not self._count.ndim:
             self._count = np.zeros((*frame.shape[:2], 1))
@@ -142,30 +140,31 @@ class FrameChange:
             persons: changes count in the smallest box around the person in both frames; None: in
                 the whole frame.
         """
-        self._names = (real, *systems)
-        self._real, self._systems, self._persons = real, tuple(systems), persons
-        self._previous: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = {}
+        self._real, self._persons = real, persons
+        self._previous: Frames = {}
         self._index = 0
-        self._changes: dict[str, list[float]] = {name: [] for name in self._names}
+        self._changes: dict[str, list[float]] = {name: [] for name in (real, *systems)}
 
-    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+    def update(self, frames: Frames) -> None:
         """Take the next frame of every video, by name."""
         box = self._box(frames[self._real].shape[:2]) if self._index else None
-        for name in self._names:
+        for name, changes in self._changes.items():
             change = frame_change(self._previous[name], frames[name], box) if box else float("nan")
-            self._changes[name].append(change)
+            changes.append(change)
         self._previous = frames
         self._index += 1
 
     def compute(self) -> dict[Key, RatioMetric]:
         """Each system's change; a frame's is the one from the frame before it."""
-        real = RatioMetric.of_frames(self._changes[self._real])
-        changes = {system: RatioMetric.of_frames(self._changes[system]) for system in self._systems}
+        changes = {
+            name: RatioMetric.of_frames(found).total for name, found in self._changes.items()
+        }
+        weight = changes.pop(self._real)
         return {
             Key(f"frame_change_to_{self._real}", "", system): RatioMetric(
-                total=change.total, weight=real.total
+                total=total, weight=weight
             )
-            for system, change in changes.items()
+            for system, total in changes.items()
         }
 
     def _box(self, size: tuple[int, ...]) -> Box | None:
@@ -180,11 +179,7 @@ class FrameChange:
         return x0, y0, x1, y1
 
 
-def frame_change(
-    first: UInt8[np.ndarray, "height width 3"],
-    second: UInt8[np.ndarray, "height width 3"],
-    box: Box,
-) -> float:
+def frame_change(first: Frame, second: Frame, box: Box) -> float:
     """Mean absolute change from one frame to the next in a box, in levels of 0 to 255."""
     x0, y0, x1, y1 = box
     before, after = (frame[y0:y1, x0:x1].astype(np.int16) for frame in (first, second))
@@ -202,9 +197,7 @@ class Motion:
     """Whether the pixel of the first frame is to be seen in the second, as far as flow tells."""
 
 
-def motion_between(
-    first: UInt8[np.ndarray, "height width 3"], second: UInt8[np.ndarray, "height width 3"]
-) -> Motion:
+def motion_between(first: Frame, second: Frame) -> Motion:
     """Estimate the motion from one frame to the next."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey_first, grey_second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
@@ -258,9 +251,7 @@ def warped(
 
 
 def warping_error(
-    first: UInt8[np.ndarray, "height width 3"],
-    second: UInt8[np.ndarray, "height width 3"],
-    motion: Motion,
+    first: Frame, second: Frame, motion: Motion
 ) -> Float32[np.ndarray, "height width"]:
     """At each pixel the squared difference of the first frame and the second laid over it.
 
@@ -295,19 +286,21 @@ class WarpingError:
             persons: boxes in which the error is measured too.
         """
         self._systems, self._guide, self._persons = tuple(systems), guide, persons
-        self._previous: Mapping[str, _Frame] = {}
+        self._previous: Frames = {}
         self._index = 0
         self._errors: dict[str, list[float]] = {system: [] for system in systems}
         self._person_errors: dict[str, list[float]] = {system: [] for system in systems}
 
-    def update(self, frames: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> None:
+    def update(self, frames: Frames) -> None:
         """Take the next frame of every video, by name."""
-        guided = self._motion(self._guide, frames) if self._guide and self._previous else None
+        last = self._previous
+        guide = self._guide if last else None
+        guided = motion_between(last[guide], frames[guide]) if guide else None
         for system in self._systems:
             whole = in_person = float("nan")
-            if self._previous:
-                motion = guided or self._motion(system, frames)
-                error = warping_error(self._previous[system], frames[system], motion)
+            if last:
+                motion = guided or motion_between(last[system], frames[system])
+                error = warping_error(last[system], frames[system], motion)
                 height, width = error.shape
                 whole = mean_visible(error, motion, (0, 0, width, height))
                 in_person = mean_visible(error, motion, self._persons.at(self._index - 1))
@@ -327,6 +320,3 @@ class WarpingError:
             )
             for system, found in errors.items()
         }
-
-    def _motion(self, name: str, frames: Mapping[str, _Frame]) -> Motion:
-        return motion_between(self._previous[name], frames[name])

@@ -16,12 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from scmrepo.exceptions import SCMError
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.evaluation.measurements import (
-    OURS,
-    Measurements,
-    Quantity,
-    read_measurements,
-)
+from motiontransfer.evaluation.measurements import OURS, Measurements, Quantity, read_measurements
 from motiontransfer.params import Transfer
 from motiontransfer.report.charts import frame_charts, num_open
 from motiontransfer.report.metrics_table import count_verdicts, metric_differences

@@ -246,10 +246,7 @@ def file_facts(files: Mapping[str, Path]) -> tuple[FileFact, ...]:
     """
     return tuple(
         FileFact(
-            role=role,
-            path=path.as_posix(),
-            md5=_md5(path),
-            size=size_text(path.stat().st_size),
+            role=role, path=path.as_posix(), md5=_md5(path), size=size_text(path.stat().st_size)
         )
         for role, path in files.items()
     )

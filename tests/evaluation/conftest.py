@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 
 from motiontransfer.evaluation.frames import Footage, Regions
 from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.parallel import Compute
 from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.video.frame_store import FrameWriter
 
 JOINTS = {
@@ -27,7 +29,7 @@ JOINTS = {
     "right_face_temple": (-6, -22),
 }
 
-
+LOCAL = Compute(backend="local", address=None, num_workers=1)
 BODY = tuple(HOLISTIC.joints[HOLISTIC.slice("body")])
 
 
@@ -61,6 +63,26 @@ def reordered(keypoints: Keypoints) -> Keypoints:
     )
 
 
+def keypoints_of(
+    frames: Sequence[Mapping[str, tuple[float, float]]], size: tuple[int, int] = (60, 80)
+) -> Keypoints:
+    """Keypoints with the given joints in each frame."""
+    points = np.zeros((len(frames), len(HOLISTIC.joints), 2), np.float32)
+    score = np.zeros(points.shape[:2], np.float32)
+    for index, joints in enumerate(frames):
+        for name, point in joints.items():
+            points[index, HOLISTIC.index(name)] = point
+            score[index, HOLISTIC.index(name)] = 0.9
+    return Keypoints(
+        points=points,
+        score=score,
+        skeleton=HOLISTIC,
+        image_size=size,
+        frame_rate=Fraction(25),
+        detector="drawn",
+    )
+
+
 @pytest.fixture
 def poses() -> Callable[..., Keypoints]:
     """Keypoints of a standing figure, one frame for each centre, without the `absent` joints."""
@@ -71,21 +93,11 @@ def poses() -> Callable[..., Keypoints]:
         size: tuple[int, int] = (64, 64),
         absent: Sequence[str] = (),
     ) -> Keypoints:
-        points = np.zeros((len(centres), len(HOLISTIC.joints), 2), np.float32)
-        score = np.zeros(points.shape[:2], np.float32)
-        for name, offset in JOINTS.items():
-            if name not in absent:
-                index = HOLISTIC.index(name)
-                points[:, index] = np.array(centres) + offset
-                score[:, index] = 0.9
-        return Keypoints(
-            points=points,
-            score=score,
-            skeleton=HOLISTIC,
-            image_size=size,
-            frame_rate=Fraction(25),
-            detector="drawn",
-        )
+        offsets = {name: offset for name, offset in JOINTS.items() if name not in absent}
+        frames = [
+            {name: (x + dx, y + dy) for name, (dx, dy) in offsets.items()} for x, y in centres
+        ]
+        return keypoints_of(frames, size)
 
     return make
 
@@ -141,3 +153,14 @@ def subject(tmp_path, film) -> Callable[[str, Keypoints], None]:
         write_keypoints(tmp_path / "keypoints" / f"{name}.parquet", keypoints)
 
     return add
+
+
+@pytest.fixture
+def read_clips(tmp_path) -> Callable[..., list[TargetClip]]:
+    """Read what `subject` has added; a quarter of each clip is held out."""
+
+    def read(held_out_fraction: float = 0.25, gap_frames: int = 1) -> list[TargetClip]:
+        held_out = HeldOut(held_out_fraction=held_out_fraction, gap_frames=gap_frames)
+        return read_target_clips(tmp_path / "frames", tmp_path / "keypoints", held_out)
+
+    return read

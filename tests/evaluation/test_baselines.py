@@ -15,7 +15,6 @@ from motiontransfer.evaluation.baselines import (
 )
 from motiontransfer.evaluation.frames import concatenated, person_regions, read_frames, selected
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.clips import HeldOut, read_target_clips
 from tests.evaluation.conftest import BODY, regions, reordered, without
 
 _HAND = ("left_hand_wrist", "left_hand_index_tip")
@@ -33,9 +32,8 @@ def candidates(poses):
 
 def test_the_exact_pose_is_found(candidates):
     wanted = np.array([7, 0, 39, 7, 21])
-    np.testing.assert_array_equal(
-        nearest_neighbours(selected(candidates, wanted), candidates), wanted
-    )
+    found = nearest_neighbours(selected(candidates, wanted), candidates)
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_agrees_with_the_definition_written_out(candidates, poses):
@@ -78,18 +76,13 @@ def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_l
 
 
 def test_body_joints_decide_over_the_hand(poses):
-    query = poses([(30, 30)])
-    body_right = poses([(30, 30)])
-    points = body_right.points.copy()
-    for joint in _HAND:
-        points[:, HOLISTIC.index(joint)] += 12
-    body_right = replace(body_right, points=points)
-    body_wrong = poses([(42, 42)])
-    points = body_wrong.points.copy()
-    for joint in _HAND:
-        points[:, HOLISTIC.index(joint)] -= 12
-    body_wrong = replace(body_wrong, points=points)
-    assert nearest_neighbours(query, concatenated([body_wrong, body_right])).tolist() == [1]
+    hand = np.zeros((len(HOLISTIC.joints), 2), np.float32)
+    hand[[HOLISTIC.index(joint) for joint in _HAND]] = 12
+    right, wrong = poses([(30, 30)]), poses([(42, 42)])
+    body_right = replace(right, points=right.points + hand)
+    body_wrong = replace(wrong, points=wrong.points - hand)
+    pool = concatenated([body_wrong, body_right])
+    assert nearest_neighbours(poses([(30, 30)]), pool).tolist() == [1]
 
 
 def test_frames_without_a_body_are_never_chosen(poses):
@@ -134,11 +127,9 @@ def test_no_body_to_choose_from_is_an_error(poses):
 
 
 @pytest.fixture
-def clips(subject, poses, tmp_path):
+def clips(subject, poses, read_clips):
     subject("walk", poses([(20 + 3 * i, 30) for i in range(8)]))
-    return read_target_clips(
-        tmp_path / "frames", tmp_path / "keypoints", HeldOut(held_out_fraction=0.25, gap_frames=1)
-    )
+    return read_clips()
 
 
 def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips, poses):

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.comparison import (
     MetricConfig,
@@ -10,6 +13,8 @@ from motiontransfer.evaluation.comparison import (
 )
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.measurements import Key, in_section
+from motiontransfer.parallel import Compute
+from motiontransfer.pose.detectors.registry import default_detector
 
 _CONFIG = MetricConfig(
     box_margin=0.1, distances={}, training_pictures=np.zeros((1, 64, 32, 3), np.uint8)
@@ -114,3 +119,19 @@ def test_image_and_pose_metrics_stand_in_one_section(footage):
     assert {key.section for key in scores} == {"truth"}
     assert in_section("truth", images).items() <= scores.items()
     assert Key("pose_distance_px", "all", "ours", "truth") in scores
+
+
+def test_the_default_detector_is_asked_and_the_working_size_is_kept(poses, monkeypatch):
+    asked = {}
+
+    def detect(video, **settings):
+        asked.update(settings, video=video)
+        return poses([(30, 30)] * 2, size=(64, 64))
+
+    monkeypatch.setattr(comparison, "detect_person", detect)
+    video, compute = Path("result.mp4"), Compute(backend="local", address=None, num_workers=3)
+    found = comparison.detected_footage(video, size=(63, 64), compute=compute)
+    assert (asked["video"], asked["compute"]) == (video, compute)
+    assert asked["detector"] == default_detector()
+    assert found.frames == [(video, 0), (video, 1)]
+    assert found.keypoints.image_size == (63, 64)

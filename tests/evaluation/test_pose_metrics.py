@@ -1,14 +1,11 @@
 """Pose distance, missed detections and PCK of poses whose errors are known."""
 
 from dataclasses import replace
-from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.evaluation import pose_metrics as module
 from motiontransfer.evaluation.pose_metrics import (
     correct_keypoints,
     head_heights_px,
@@ -20,11 +17,8 @@ from motiontransfer.evaluation.pose_metrics import (
     shared_joints,
     shows_a_head,
 )
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.parallel import Compute
-from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.evaluation.conftest import reordered, without
+from tests.evaluation.conftest import keypoints_of, reordered, without
 
 _STILL = [(32, 36)] * 4
 _HAND = ("left_hand_wrist", "left_hand_index_tip")
@@ -147,17 +141,8 @@ def test_what_cannot_be_compared_is_an_error(poses):
 @pytest.fixture
 def truth():
     """All joints at one place a joint, with a head of 20 px."""
-    points = np.full((4, len(HOLISTIC.joints), 2), 50, np.float32)
-    points[:, HOLISTIC.index("face_forehead")] = (50, 30)
-    points[:, HOLISTIC.index("face_chin")] = (50, 50)
-    return Keypoints(
-        points=points,
-        score=np.ones(points.shape[:2], np.float32),
-        skeleton=HOLISTIC,
-        image_size=(100, 100),
-        frame_rate=Fraction(25),
-        detector="truth",
-    )
+    head = {"face_forehead": (50, 30), "face_chin": (50, 50)}
+    return keypoints_of([{**dict.fromkeys(HOLISTIC.joints, (50, 50)), **head}] * 4, (100, 100))
 
 
 def shifted(keypoints, joints, right):
@@ -216,19 +201,3 @@ def test_without_a_head_there_is_no_pck(truth):
     assert [shows_a_head(poses) for poses in (truth, headless, apart)] == [True, False, False]
     metrics = {key.metric for key in pose_scores(truth, headless, system="ours")}
     assert metrics.isdisjoint({"pck_10_percent", "pck_20_percent"})
-
-
-def test_the_default_detector_is_asked_and_the_working_size_is_kept(poses, monkeypatch):
-    asked = {}
-
-    def detect(video, **settings):
-        asked.update(settings, video=video)
-        return poses([(30, 30)] * 2, size=(64, 64))
-
-    monkeypatch.setattr(module, "detect_person", detect)
-    compute = Compute(backend="local", address=None, num_workers=3)
-    found = module.detect_again(Path("result.mp4"), size=(63, 64), compute=compute)
-    assert asked["video"] == Path("result.mp4")
-    assert asked["detector"] == default_detector()
-    assert asked["compute"] == compute
-    assert found.image_size == (63, 64)

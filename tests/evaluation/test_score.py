@@ -10,17 +10,16 @@ from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
 from motiontransfer.evaluation.score import as_text, score_videos
-from motiontransfer.parallel import Compute
+from tests.evaluation.conftest import LOCAL
 
 _CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
-_ONE = Compute(backend="local", address=None, num_workers=1)
 
 
 @pytest.fixture
 def score(poses, film, monkeypatch, tmp_path):
     """Score figures at the given centres; the detector knows where they are."""
     known = {}
-    monkeypatch.setattr(comparison, "detect_again", lambda video, **_: known[video])
+    monkeypatch.setattr(comparison, "detect_person", lambda video, **_: known[video])
 
     def filmed(name, centres):
         path = film(tmp_path / f"{name}.mkv", poses(centres))
@@ -30,16 +29,14 @@ def score(poses, film, monkeypatch, tmp_path):
     def score(networks=NO_NETWORKS, **videos):
         paths = {name: filmed(name, centres) for name, centres in videos.items()}
         truth = filmed("truth", _CENTRES)
-        return score_videos(paths, truth, compute=_ONE, networks=networks)
+        return score_videos(paths, truth, compute=LOCAL, networks=networks)
 
     return score
 
 
 def test_the_truth_itself_is_perfect_and_nearer_is_better(score):
     scored = score(
-        same=_CENTRES,
-        near=[(x + 1, y) for x, y in _CENTRES],
-        far=[(x + 4, y) for x, y in _CENTRES],
+        same=_CENTRES, near=[(x + 1, y) for x, y in _CENTRES], far=[(x + 4, y) for x, y in _CENTRES]
     )
     truth = nested(scored)["truth"]
     assert truth["same"]["person"]["ssim"] == 1

@@ -10,27 +10,18 @@ from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
 from motiontransfer.evaluation.self_reconstruction import evaluate_reconstruction
-from motiontransfer.parallel import Compute
-from motiontransfer.training.clips import HeldOut, read_target_clips
+from tests.evaluation.conftest import LOCAL
 
 
 @pytest.fixture
-def clips(subject, poses, tmp_path):
+def clips(subject, poses, read_clips):
     subject("walk", poses([(20 + 3 * i, 30) for i in range(8)]))
     subject("bow", poses([(30, 30 + 2 * i) for i in range(4)]))
-
-    def read(held_out_fraction):
-        return read_target_clips(
-            tmp_path / "frames",
-            tmp_path / "keypoints",
-            HeldOut(held_out_fraction=held_out_fraction, gap_frames=1),
-        )
-
-    return read
+    return read_clips
 
 
 @pytest.fixture
-def run(clips, draw, poses, monkeypatch, tmp_path):
+def run(clips, draw, monkeypatch, tmp_path):
     """Evaluate a generator that is a few levels too bright; the pose is always found again."""
     asked = []
 
@@ -39,18 +30,18 @@ def run(clips, draw, poses, monkeypatch, tmp_path):
         for index in range(keypoints.num_frames):
             yield draw(keypoints, index) + np.uint8(4)
 
-    def detect_again(video, *, size, compute):
+    def detect_person(video, **_):
         assert video.exists()
         return asked[-1]
 
-    monkeypatch.setattr(comparison, "detect_again", detect_again)
+    monkeypatch.setattr(comparison, "detect_person", detect_person)
 
     def run(held_out_fraction=0.25, **options):
         found = evaluate_reconstruction(
             clips(held_out_fraction),
             render,
             box_margin=0.1,
-            compute=Compute(backend="local", address=None, num_workers=1),
+            compute=LOCAL,
             folder=tmp_path / "out",
             scratch=tmp_path / "scratch",
             **options,

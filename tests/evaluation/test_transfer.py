@@ -10,26 +10,22 @@ from motiontransfer.evaluation import comparison, plots
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks
 from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
-from motiontransfer.parallel import Compute
-from motiontransfer.training.clips import HeldOut, read_target_clips
-from tests.evaluation.conftest import BODY
+from tests.evaluation.conftest import BODY, LOCAL
 
 _INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
 
 
 @pytest.fixture
-def clips(subject, poses, tmp_path):
+def clips(subject, poses, read_clips):
     subject("walk", poses([(20 + 3 * i, 34) for i in range(12)]))
-    return read_target_clips(
-        tmp_path / "frames", tmp_path / "keypoints", HeldOut(held_out_fraction=0.25, gap_frames=1)
-    )
+    return read_clips()
 
 
 @pytest.fixture
 def find(clips, poses, film, monkeypatch, tmp_path):
     """Evaluate videos of figures at the given centres; the detector knows where they are."""
     known = {}
-    monkeypatch.setattr(comparison, "detect_again", lambda video, **_: known[video])
+    monkeypatch.setattr(comparison, "detect_person", lambda video, **_: known[video])
 
     def find(result, truth=None, *, absent=(), **options):
         videos = {}
@@ -43,7 +39,7 @@ def find(clips, poses, film, monkeypatch, tmp_path):
             poses(_INTENDED),
             clips,
             box_margin=0.1,
-            compute=Compute(backend="local", address=None, num_workers=1),
+            compute=LOCAL,
             folder=tmp_path / "out",
             **options,
         )
@@ -219,6 +215,6 @@ def test_a_truth_that_is_not_there_or_of_another_size_is_refused(
                 poses(_INTENDED),
                 clips,
                 box_margin=0.1,
-                compute=Compute(backend="local", address=None, num_workers=1),
+                compute=LOCAL,
                 folder=tmp_path / "out",
             )

@@ -26,17 +26,20 @@ def page(two_runs, tmp_path_factory):
     return path
 
 
-def test_both_runs_and_what_else_there_is_move_together(page, open_page):
-    opened = open_page(page)
+@pytest.mark.slow
+def test_both_runs_and_what_else_there_is_move_together_and_fit_the_screen(page, open_page):
+    opened = open_page(page, width=390)
     assert opened.panels == ["source", "before", "after", "truth"]
     opened.wait_for_codes(0, opened.panels)
     opened.page.locator("#scrubber").fill("31")
     opened.wait_for_codes(31, opened.panels)
     assert opened.complaints == []
+    assert opened.page.evaluate("() => document.documentElement.scrollWidth") == 390
 
 
+@pytest.mark.slow
 def test_it_says_what_changed_with_a_word_and_a_sign(page, open_page):
-    opened = open_page(page)
+    opened = open_page(page, fragment="#frame=20")
     rows = opened.page.locator("table.metrics tr").all_inner_texts()
     ssim = next(row for row in rows if "SSIM" in row)
     verdict, *numbers = ssim.split("\t")[1:]
@@ -49,28 +52,23 @@ def test_it_says_what_changed_with_a_word_and_a_sign(page, open_page):
     assert lead.startswith("HEAD is better in 1 of 6 metrics, worse in 0, the same in 5.")
     assert "1 param differs" in lead
     assert "Five steps" in opened.page.locator(".runs").inner_text()
+    key = opened.page.locator('[data-chart="truth_ssim_person"] .key').all_inner_texts()
+    assert [" ".join(text.split()) for text in key] == ["HEAD 1.15", "HEAD~1 0.9"]
 
 
-def test_the_curves_are_of_both_runs(page, open_page):
-    opened = open_page(page, fragment="#frame=20")
-    key = opened.page.locator('[data-chart="truth_ssim_person"] .key')
-    assert [" ".join(text.split()) for text in key.all_inner_texts()] == [
-        "HEAD 1.15",
-        "HEAD~1 0.9",
-    ]
+@pytest.fixture
+def copy(two_runs, tmp_path):
+    return shutil.copytree(two_runs, tmp_path / "project", symlinks=True)
 
 
-@pytest.mark.parametrize("width", [390, 1200])
-def test_it_fits_the_screen(page, open_page, width):
-    opened = open_page(page, width=width)
-    assert opened.page.evaluate("() => document.documentElement.scrollWidth") == width
+def _compared(path, project):
+    old, new = Revision(project, "HEAD"), Revision(project, "workspace")
+    return write_comparison_page(path, old, new, transfer="ada_as_ben")
 
 
 def test_the_workspace_can_be_one_of_the_two(two_runs, tmp_path):
-    path = tmp_path / "page.html"
-    old, new = Revision(two_runs, "HEAD"), Revision(two_runs, "workspace")
-    write_comparison_page(path, old, new, transfer="ada_as_ben")
-    assert "the files as they lie here" in path.read_text()
+    _compared(tmp_path / "page.html", two_runs)
+    assert "the files as they lie here" in (tmp_path / "page.html").read_text()
 
 
 def test_the_only_transfer_need_not_be_named(two_runs):
@@ -81,9 +79,7 @@ def test_the_only_transfer_need_not_be_named(two_runs):
         choose_transfer(revision, "x")
 
 
-def test_of_several_transfers_one_must_be_named(two_runs, tmp_path):
-    copy = tmp_path / "project"
-    shutil.copytree(two_runs, copy, symlinks=True)
+def test_of_several_transfers_one_must_be_named(copy):
     params = (copy / "params.yaml").read_text()
     line = next(line for line in params.splitlines() if "ada_as_ben" in line)
     (copy / "params.yaml").write_text(params.replace(line, f"{line}\n{line.replace('ada_', 'b_')}"))
@@ -91,42 +87,24 @@ def test_of_several_transfers_one_must_be_named(two_runs, tmp_path):
         choose_transfer(Revision(copy, "workspace"), None)
 
 
-def test_a_panel_that_is_gone_is_left_out_and_said_so(two_runs, tmp_path):
-    copy = tmp_path / "project"
-    shutil.copytree(two_runs, copy, symlinks=True)
-    (copy / "data/truth/real.mkv.dvc").unlink()
-    (copy / "data/truth/real.mkv").unlink()
-    notes = write_comparison_page(
-        tmp_path / "page.html",
-        Revision(copy, "HEAD"),
-        Revision(copy, "workspace"),
-        transfer="ada_as_ben",
-    )
-    assert len(notes) == 1
-    assert notes[0].startswith("truth is not shown: data/truth/real.mkv: not in revision")
+def test_a_panel_that_is_gone_is_left_out_and_said_so(copy, tmp_path):
+    for path in ("data/truth/real.mkv.dvc", "data/truth/real.mkv"):
+        (copy / path).unlink()
+    (note,) = _compared(tmp_path / "page.html", copy)
+    assert note.startswith("truth is not shown: data/truth/real.mkv: not in revision")
 
 
-def test_of_runs_of_different_length_the_shorter_counts_and_it_is_said(two_runs, tmp_path):
-    copy, page = tmp_path / "project", tmp_path / "page.html"
-    shutil.copytree(two_runs, copy, symlinks=True)
-    write_video(copy / "results/ada_as_ben/transfer.mp4", coded_frames(30), frame_rate=RATE)
-    old, new = Revision(copy, "HEAD"), Revision(copy, "workspace")
-    notes = write_comparison_page(page, old, new, transfer="ada_as_ben")
+def test_of_runs_of_different_length_the_shorter_counts_and_it_is_said(copy, tmp_path):
+    write_video(copy / RESULT, coded_frames(30), frame_rate=RATE)
+    notes = _compared(tmp_path / "page.html", copy)
     assert notes == ("the runs have 50 and 30 frames; the shorter counts",)
-    assert '"frames": 30' in page.read_text()
+    assert '"frames": 30' in (tmp_path / "page.html").read_text()
 
 
-def test_a_result_that_is_gone_is_an_error(two_runs, tmp_path):
-    copy = tmp_path / "project"
-    shutil.copytree(two_runs, copy, symlinks=True)
+def test_a_result_that_is_gone_is_an_error(copy, tmp_path):
     shutil.rmtree(copy / ".dvc/cache")
     with pytest.raises(MissingFileError, match="dvc fetch"):
-        write_comparison_page(
-            tmp_path / "page.html",
-            Revision(copy, "HEAD"),
-            Revision(copy, "workspace"),
-            transfer="ada_as_ben",
-        )
+        _compared(tmp_path / "page.html", copy)
     assert not (tmp_path / "page.html").exists()
 
 
@@ -185,18 +163,11 @@ def test_a_file_that_the_revision_never_had_is_named(two_runs):
         Revision(two_runs, "HEAD").read(Path("results/x/transfer.mp4"))
 
 
-def test_a_file_that_left_the_cache_is_told_how_to_get_back(two_runs, tmp_path):
-    copy = tmp_path / "clone"
-    shutil.copytree(two_runs, copy, symlinks=True)
+def test_a_file_that_left_the_cache_is_told_how_to_get_back(copy):
     shutil.rmtree(copy / ".dvc/cache")
     revision = Revision(copy, "HEAD~1")
     assert revision.has(RESULT)
-    with pytest.raises(
-        MissingFileError, match=r"of revision 'HEAD~1': .*`dvc fetch --all-commits`"
-    ):
-        revision.read(RESULT)
-    frames = Path("artifacts/frames/ben/dance/frames.mkv")  # in a folder of DVC's
-    with pytest.raises(
-        MissingFileError, match=r"of revision 'HEAD~1': .*`dvc fetch --all-commits`"
-    ):
-        revision.read(frames)
+    in_folder = Path("artifacts/frames/ben/dance/frames.mkv")  # which DVC tracks as a whole
+    for path in (RESULT, in_folder):
+        with pytest.raises(MissingFileError, match=r"'HEAD~1': .*`dvc fetch --all-commits`"):
+            revision.read(path)

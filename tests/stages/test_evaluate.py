@@ -9,12 +9,14 @@ import pytest
 
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.evaluation import comparison
+from motiontransfer.evaluation.frames import selected
 from motiontransfer.evaluation.measurements import nested, read_measurements
-from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.keypoints import write_keypoints
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.video.frame_store import FrameWriter
 from stages import evaluate
+from tests.evaluation.conftest import keypoints_of
 
 _PARAMS = """\
 evaluate: {face: residual, precision: 32-true, box_margin: 0.1}
@@ -23,18 +25,10 @@ compute: {backend: local, address: null, num_workers: 1}
 
 
 def _walk(num_frames):
-    points = np.zeros((num_frames, len(HOLISTIC.joints), 2), np.float32)
-    score = np.zeros(points.shape[:2], np.float32)
-    for name, x, y in (("nose", 20, 10), ("left_hip", 24, 30), ("left_ankle", 24, 44)):
-        points[:, HOLISTIC.index(name)] = np.array([(x + 2 * i, y) for i in range(num_frames)])
-        score[:, HOLISTIC.index(name)] = 1
-    return Keypoints(
-        points=points,
-        score=score,
-        skeleton=HOLISTIC,
-        image_size=(48, 64),
-        frame_rate=Fraction(25),
-        detector="drawn",
+    joints = {"nose": (20, 10), "left_hip": (24, 30), "left_ankle": (24, 44)}
+    frames = range(num_frames)
+    return keypoints_of(
+        [{name: (x + 2 * i, y) for name, (x, y) in joints.items()} for i in frames], (48, 64)
     )
 
 
@@ -68,18 +62,8 @@ def project(tmp_path, monkeypatch):
 
     monkeypatch.setattr(evaluate, "load_renderer", load_renderer)
     monkeypatch.setattr(evaluate, "render_poses", render_poses)
-    tail = slice(7, 10)
     monkeypatch.setattr(
-        comparison,
-        "detect_again",
-        lambda video, **_: Keypoints(
-            points=walk.points[tail],
-            score=walk.score[tail],
-            skeleton=HOLISTIC,
-            image_size=(48, 64),
-            frame_rate=Fraction(25),
-            detector="fake",
-        ),
+        comparison, "detect_person", lambda video, **_: selected(walk, np.arange(7, 10))
     )
     return asked
 

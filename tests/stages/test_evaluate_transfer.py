@@ -10,12 +10,12 @@ from torch import nn
 from motiontransfer.errors import MissingFileError, ParamsError, VideoError
 from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.measurements import nested, read_measurements
-from motiontransfer.keypoints import Keypoints, write_keypoints
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.keypoints import write_keypoints
 from motiontransfer.training.weights import write_weights
 from motiontransfer.video.frame_store import FrameWriter
 from motiontransfer.video.writer import write_video
 from stages import evaluate_transfer
+from tests.evaluation.conftest import keypoints_of
 
 _PARAMS = """\
 transfers:
@@ -29,19 +29,10 @@ _SIZE = (48, 63)  # odd: the finished video is one pixel wider
 
 
 def _walk(num_frames, x=20.0):
-    points = np.zeros((num_frames, len(HOLISTIC.joints), 2), np.float32)
-    score = np.zeros(points.shape[:2], np.float32)
-    for name, dx, y in (("nose", 0, 10), ("left_hip", 4, 30), ("left_ankle", 4, 44)):
-        path = np.array([(x + dx + 2 * i, y) for i in range(num_frames)])
-        points[:, HOLISTIC.index(name)] = path
-        score[:, HOLISTIC.index(name)] = 1
-    return Keypoints(
-        points=points,
-        score=score,
-        skeleton=HOLISTIC,
-        image_size=_SIZE,
-        frame_rate=Fraction(25),
-        detector="drawn",
+    joints = {"nose": (x, 10), "left_hip": (x + 4, 30), "left_ankle": (x + 4, 44)}
+    frames = range(num_frames)
+    return keypoints_of(
+        [{name: (x + 2 * i, y) for name, (x, y) in joints.items()} for i in frames], _SIZE
     )
 
 
@@ -79,7 +70,7 @@ def project(tmp_path, monkeypatch):
         write_video(
             Path(f"results/{name}/transfer.mp4"), _frames(6), frame_rate=rate, sound=None, crf=18
         )
-    monkeypatch.setattr(comparison, "detect_again", lambda video, **_: _walk(6))
+    monkeypatch.setattr(comparison, "detect_person", lambda video, **_: _walk(6))
 
 
 def _metrics(name):
