@@ -56,8 +56,6 @@ class MetricConfig:
     """Share of a box's longer side by which it grows on every side."""
 
     distances: Mapping[str, PictureDistance]
-    """Metric -> a network's distance."""
-
     training_pictures: UInt8[np.ndarray, "pictures rows columns 3"] | None
     """The target in training, from `baselines.training_pictures`; None: unknown, and so is the
     distance to them."""

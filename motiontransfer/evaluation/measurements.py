@@ -38,14 +38,10 @@ class Metric(NamedTuple):
     """Definition of a metric."""
 
     label: str
-    """What people call it."""
-
     unit: str
     """Empty for a plain number."""
 
     better: Better
-    """Which values are good."""
-
     path: str
     """Where its values stand in metrics.json."""
 
@@ -160,8 +156,6 @@ class Measurement:
     """A value over all frames."""
 
     key: Key
-    """What it is of."""
-
     value: float | None = None
     """None where nothing was measured."""
 

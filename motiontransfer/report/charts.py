@@ -20,8 +20,6 @@ class Curve:
     """One method's values."""
 
     label: str
-    """Whose."""
-
     values: tuple[float | None, ...]
     """One a frame, or one a logged step; None where nothing was measured."""
 
@@ -34,14 +32,8 @@ class Chart:
     """Unique on its page."""
 
     title: str
-    """What is measured."""
-
     unit: str
-    """Its unit."""
-
     better: Better
-    """Which way is up."""
-
     positions: tuple[int, ...]
     """Where on the horizontal axis the values stand."""
 

@@ -153,8 +153,6 @@ class ParamDifference:
     """A value of params.yaml that is not the same."""
 
     key: str
-    """Its dotted key."""
-
     before: str | None
     """None where there was no such key."""
 

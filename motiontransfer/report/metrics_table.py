@@ -63,11 +63,7 @@ class Row:
     """One quantity of every system."""
 
     label: str
-    """What is measured, or where."""
-
     metric: Metric
-    """Its unit and which way is up."""
-
     cells: tuple[Cell | None, ...]
     """One a column; None where the system was not measured."""
 
@@ -83,7 +79,6 @@ class Group:
     """What all of its rows measure, where the heading says it."""
 
     rows: tuple[Row, ...]
-    """The rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +92,6 @@ class MetricTable:
     """Names of the systems."""
 
     groups: tuple[Group, ...]
-    """The rows."""
-
     has_intervals: bool
     """Whether any number has one."""
 
@@ -108,11 +101,7 @@ class Tile:
     """A headline metric, said first and large."""
 
     label: str
-    """What it is."""
-
     metric: Metric
-    """Its unit and which way is up."""
-
     cell: Cell
     """Ours."""
 
@@ -125,11 +114,7 @@ class MetricDifference:
     """One quantity of two runs."""
 
     label: str
-    """What is measured, and where."""
-
     metric: Metric
-    """Its unit and which way is up."""
-
     before: str
     """The number; empty where it was not measured."""
 

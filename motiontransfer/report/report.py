@@ -55,14 +55,8 @@ class TransferRun:
     """Everything that one transfer's report shows."""
 
     name: str
-    """The transfer's."""
-
     names: Transfer
-    """Who performs whose motion."""
-
     result: Path
-    """The finished video."""
-
     source: Path
     """The source's frame store."""
 
@@ -99,13 +93,11 @@ class FileFact:
     """What it is to the result."""
 
     path: str
-    """Where it lies in the project."""
 
     md5: str
     """Its name in DVC's cache."""
 
     size: str
-    """How large it is, for people."""
 
 
 def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> None:

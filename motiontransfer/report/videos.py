@@ -39,11 +39,7 @@ class PanelSource:
     """What one panel of the page shows."""
 
     name: str
-    """Unique on the page."""
-
     label: str
-    """What stands above it."""
-
     description: str
     """What it shows, for those who cannot see it."""
 
@@ -59,17 +55,9 @@ class Panel:
     """A video as the page holds it."""
 
     name: str
-    """Unique on the page."""
-
     label: str
-    """What stands above it."""
-
     description: str
-    """What it shows."""
-
     video: bytes
-    """MP4."""
-
     size: tuple[int, int]
     """(height, width) in which it was encoded."""
 
