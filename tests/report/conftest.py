@@ -6,14 +6,15 @@ pixels, whatever its clock says.
 
 import contextlib
 import os
+import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dvc.repo import Repo
 from playwright.sync_api import Page
 
 from motiontransfer.evaluation.measurements import (
@@ -179,20 +180,31 @@ def measured(ssim: float = 0.6923, *, count: int = NUM_FRAMES, shift: float = 0.
 TABLE = Path("artifacts/measurements/evaluate_transfer/ada_as_ben.parquet")
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> tuple[Path, TransferRun]:
+    """A folder with a finished transfer, and what is known of it."""
+    folder = tmp_path_factory.mktemp("finished")
+    with contextlib.chdir(folder):
+        return folder, make_transfer()
+
+
 @pytest.fixture
-def transfer_run(tmp_path, monkeypatch) -> TransferRun:
-    """A finished transfer in the working folder."""
+def transfer_run(finished, tmp_path, monkeypatch) -> TransferRun:
+    """The finished transfer in the working folder, to be changed."""
+    folder, run = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    return make_transfer()
+    return run
 
 
 @pytest.fixture(scope="session")
-def report(tmp_path_factory) -> Path:
+def report(finished, tmp_path_factory) -> Path:
     """The report of that transfer."""
-    folder = tmp_path_factory.mktemp("report")
+    folder, run = finished
+    path = tmp_path_factory.mktemp("report") / "report.html"
     with contextlib.chdir(folder):
-        write_transfer_report(Path("report.html"), make_transfer(), max_bytes=10_000_000)
-    return folder / "report.html"
+        write_transfer_report(path, run, max_bytes=10_000_000)
+    return path
 
 
 def make_transfer() -> TransferRun:
@@ -233,48 +245,47 @@ train: {steps: STEPS, rate: 0.5}
 
 
 @pytest.fixture(scope="session")
-def two_runs(tmp_path_factory) -> Iterator[Path]:
+def two_runs(finished, tmp_path_factory) -> Iterator[Path]:
     """A project with two commits of a run, an experiment `trial`, and changes in the workspace."""
     root = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
             patch.setenv(name, str(root.with_name(f"{root.name}_{name.lower()}")))
-        patch.setenv("DVC_NO_ANALYTICS", "1")
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        shutil.copytree(finished[0], root, dirs_exist_ok=True)
         with contextlib.chdir(root):
-            make_transfer()
-        _run(root, "git", "init", "-q", "-b", "main")
-        _run(root, "git", "config", "user.email", "tests@example.org")
-        _run(root, "git", "config", "user.name", "tests")
-        _dvc(root, "init")
-        _record(root, steps=5, ssim=0.5)
-        _run(root, "git", "commit", "-qm", "Five steps\n\nMore of it.")
-        _record(root, steps=9, ssim=0.75)
-        _run(root, "git", "commit", "-qm", "Nine steps")
-        _record(root, steps=11, ssim=0.8)
-        _dvc(root, "exp", "save", "-n", "trial")
-        _record(root, steps=7, ssim=0.6)
+            _commit_two_runs()
         yield root
 
 
-def _record(root: Path, *, steps: int, ssim: float) -> None:
+def _commit_two_runs() -> None:
+    _git("init", "-q", "-b", "main")
+    _git("config", "user.email", "tests@example.org")
+    _git("config", "user.name", "tests")
+    Repo.init().close()
+    _record(steps=5, ssim=0.5)
+    _git("commit", "-qm", "Five steps\n\nMore of it.")
+    _record(steps=9, ssim=0.75)
+    _git("commit", "-qm", "Nine steps")
+    _record(steps=11, ssim=0.8)
+    with Repo() as repo:
+        repo.experiments.save(name="trial")
+    _record(steps=7, ssim=0.6)
+
+
+def _record(*, steps: int, ssim: float) -> None:
     """Change the run in the workspace, and let DVC and git know its files."""
-    (root / "params.yaml").write_text(PARAMS.replace("STEPS", str(steps)))
-    write_measurements(root / TABLE, measured(ssim, shift=ssim))
-    _dvc(
-        root,
-        "add",
+    Path("params.yaml").write_text(PARAMS.replace("STEPS", str(steps)))
+    write_measurements(TABLE, measured(ssim, shift=ssim))
+    others = (
         "results/ada_as_ben/transfer.mp4",
-        str(TABLE),
         "artifacts/frames/ben/dance",
         "data/truth/real.mkv",
     )
-    _run(root, "git", "add", "-A")
+    with Repo() as repo:
+        repo.add([*others, str(TABLE)])
+    _git("add", "-A")
 
 
-def _dvc(root: Path, *arguments: str) -> None:
-    _run(root, sys.executable, "-m", "dvc", *arguments, "--quiet")
-
-
-def _run(root: Path, *command: str) -> None:
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
+def _git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], check=True, capture_output=True)
