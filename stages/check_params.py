@@ -1,8 +1,8 @@
 """Check all of params.yaml before anything is computed: `python -m stages check_params`.
 
 Videos, subjects, targets and transfers must fit together, and each section be as its stage expects
-it: a fault in the last stage's is told before the first one runs. What says that all is well never
-changes, so a new video reruns nothing of the others.
+it: an error in the last stage's section is raised before the first stage runs. The output is
+constant, so a new video invalidates no other stage.
 """
 
 from collections.abc import Callable, Iterator

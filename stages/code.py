@@ -1,7 +1,6 @@
 """Source fingerprint of each stage: `python -m stages code`.
 
-An edit then concerns the stages that import what was edited, and no others; and DVC need not look
-at every module again for each video.
+An edit reruns only the stages that import the edited module.
 """
 
 import pkgutil

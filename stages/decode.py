@@ -1,4 +1,4 @@
-"""decode@<video>: a video file becomes a clip of constant rate and working size."""
+"""Video decoding to working size and constant frame rate: `python -m stages decode demo_dance`."""
 
 from fractions import Fraction
 from pathlib import Path

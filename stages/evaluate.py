@@ -1,6 +1,6 @@
 """Evaluate a target's networks: `python -m stages evaluate <target>`.
 
-Renders the held-out tail of the target's clips from its own poses, to lay beside what was filmed.
+Renders the held-out frames of the target from their own poses and compares them with the real ones.
 """
 
 import tempfile

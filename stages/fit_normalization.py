@@ -1,4 +1,4 @@
-"""Fit where a subject stands and how tall: `python -m stages fit_normalization ada`."""
+"""Ankle lines, heights and proportions of a subject: `python -m stages fit_normalization ada`."""
 
 from dataclasses import asdict
 from pathlib import Path

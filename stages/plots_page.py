@@ -1,7 +1,7 @@
-"""Make the page that `dvc plots show` and `dvc plots diff` fill: `python -m stages plots_page`.
+"""Offline template of `dvc plots show` and `dvc plots diff`: `python -m stages plots_page`.
 
-DVC's own page loads the scripts that draw curves from a server of others, so that without a network
-its curves are blank. This one holds them: they come with the package `vl-convert-python`.
+DVC's own template loads Vega from a CDN, so its plots are blank offline. This one embeds Vega from
+the package `vl-convert-python`.
 """
 
 from pathlib import Path

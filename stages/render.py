@@ -142,7 +142,7 @@ def _write_videos(folder: Path, panels: Panels, source: Clip, params: RenderPara
 def _statement(
     transfer: str, names: Transfer, params: RenderParams, renderer: Renderer, *, source: Clip
 ) -> Statement:
-    """From what the videos were made, in hashes: nobody's name is told."""
+    """Hashes of the networks and inputs; no names."""
     files = {
         "generator": (_models(names) / "generator.safetensors", renderer.main.config.architecture)
     }

@@ -11,13 +11,13 @@ from motiontransfer.project.params_editing import apply_preset, preset_changes
 
 
 def add_video(
-    file: Annotated[Path, typer.Argument(help="The video, wherever it is.")],
+    file: Annotated[Path, typer.Argument(help="The video file.")],
     *,
-    subject: Annotated[str, typer.Option(help="Who is in it.")],
-    name: Annotated[str | None, typer.Option(help="What to call it; else the subject.")] = None,
+    subject: Annotated[str, typer.Option(help="The person in it.")],
+    name: Annotated[str | None, typer.Option(help="Its name; default: the subject.")] = None,
     crop: Annotated[
         Literal["auto", "none"],
-        typer.Option(help="auto: the part around the person; none: the whole picture."),
+        typer.Option(help="auto: around the person; none: the whole image."),
     ] = "auto",
     target: Annotated[
         bool, typer.Option("--target", help="Train a generator of the subject.")
@@ -52,13 +52,13 @@ def add_transfer(
     *,
     source: Annotated[str, typer.Option(help="The video whose motion is copied.")],
     target: Annotated[str, typer.Option(help="The subject that performs it.")],
-    name: Annotated[str | None, typer.Option(help="Else TARGET_as_SUBJECT.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name; default: TARGET_as_SUBJECT.")] = None,
     truth: Annotated[
         str,
         typer.Option(help="Ground truth: a file in data/truth/ of the target."),
     ] = "none",
 ) -> None:
-    """Add a transfer to params.yaml, and say whether it needs a training."""
+    """Add a transfer to params.yaml."""
     from motiontransfer.params import load_section
     from motiontransfer.project.entries import add_transfer as add
 
@@ -74,8 +74,8 @@ def add_transfer(
 def remove_video(
     name: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the file, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the file too.")] = False,
 ) -> None:
     """Remove a video from params.yaml, with the transfers that use it."""
     from motiontransfer.project.entries import orphaned_outputs, removal_of
@@ -108,11 +108,11 @@ def remove_video(
 
 
 def preset(
-    name: Annotated[str, typer.Argument(help="One of those in presets/.")],
+    name: Annotated[str, typer.Argument(help="A preset in presets/.")],
     *,
     dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
 ) -> None:
-    """Write a preset's values into params.yaml, and show each that changes."""
+    """Apply a preset to params.yaml and list the changed params."""
     changes = preset_changes(name) if dry_run else apply_preset(name)
     for change in changes:
         typer.echo(f"{change.key}: {change.old} -> {change.new}")
@@ -121,7 +121,7 @@ def preset(
 
 def clean(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete orphaned outputs: of stages that dvc.yaml no longer has; your own files stay."""
     from motiontransfer.project.entries import delete, orphaned_outputs
@@ -140,9 +140,9 @@ def clean(
 
 def doctor(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Check this machine and this project; the status is 1 if a run would fail."""
+    """Check machine and project; exit status 1 if a run would fail."""
     from motiontransfer.project.doctor import check_all
 
     colours = {"ok": "green", "warning": "yellow", "fault": "red"}

@@ -28,12 +28,12 @@ def inspect(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="An .mp4 of all frames or a .png of some. Without it: "
+            help="An .mp4 of all frames or a .png of sampled frames; default: "
             "artifacts/inspection/VIDEO.mp4."
         ),
     ] = None,
 ) -> None:
-    """Show a video's frames with the people and joints found in them, and measures over time."""
+    """Draw detected keypoints and their statistics on a video."""
     # Imported here: they load PyTorch, which takes seconds, and other subcommands do without it.
     from motiontransfer.rendering.inspect import (
         load_inspection,
@@ -54,21 +54,15 @@ def inspect(
 
 def compare(
     before: Annotated[str, typer.Argument(help="A commit, branch, tag or experiment.")],
-    after: Annotated[
-        str, typer.Argument(help="Another, or `workspace`: the files as they lie here.")
-    ] = "workspace",
+    after: Annotated[str, typer.Argument(help="Another, or `workspace`.")] = "workspace",
     *,
-    transfer: Annotated[
-        str | None, typer.Option(help="Its name in params.yaml, if there are several.")
-    ] = None,
+    transfer: Annotated[str | None, typer.Option(help="Its name, if there are several.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            help="The page. Without it: artifacts/comparisons/TRANSFER_BEFORE_AFTER.html."
-        ),
+        typer.Option(help="The page; default: artifacts/comparisons/TRANSFER_BEFORE_AFTER.html."),
     ] = None,
 ) -> None:
-    """Write a page with both runs' videos in step, and what changed in params and metrics."""
+    """Write a page that compares two runs: videos in sync, params and metrics."""
     # Imported here: they load DVC and PyTorch, which takes seconds.
     from motiontransfer.report.compare import Revision, choose_transfer, write_comparison_page
 
@@ -83,23 +77,23 @@ def compare(
     typer.echo(f"wrote {page}")
 
 
-_WEIGHTS = "a file, or `published`: from the cache, or downloaded once"
+_WEIGHTS = "a file, or `published` (downloaded once)"
 
 
 def score(
-    videos: Annotated[list[Path], typer.Argument(help="One or several, made by whatever system.")],
+    videos: Annotated[list[Path], typer.Argument(help="One or several, of any system.")],
     *,
-    truth: Annotated[Path, typer.Option(help="What was really filmed, frame for frame.")],
+    truth: Annotated[Path, typer.Option(help="Ground-truth video with the same frames.")],
     lpips_weights: Annotated[str, typer.Option(help=f"AlexNet's, for LPIPS: {_WEIGHTS}.")] = "none",
     dists_weights: Annotated[str, typer.Option(help=f"VGG16's, for DISTS: {_WEIGHTS}.")] = "none",
     inception_weights: Annotated[
         str, typer.Option(help=f"Inception's, for FID and KID: {_WEIGHTS}.")
     ] = "none",
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Compare videos with what was really filmed, by the measures of our own evaluation.
+    """Measure videos against a ground truth, with the metrics of the evaluation.
 
-    Each figure is followed by its 95 % interval over time.
+    Each value is followed by its 95 % confidence interval.
     """
     # Imported here: it loads MediaPipe, which takes seconds.
     from motiontransfer.evaluation.measurements import nested
@@ -146,22 +140,19 @@ def verify(
     *,
     trust: Annotated[
         Path | None,
-        typer.Option(help="Certificates of authorities that you trust, PEM; nothing is fetched."),
+        typer.Option(help="PEM file of trusted certificate authorities."),
     ] = None,
     detector: Annotated[
         Path | None,
-        typer.Option(
-            help=f"Weights of the forensics detector. Without it: {_DETECTOR}, if there is one."
-        ),
+        typer.Option(help=f"Weights of the detector of rendered video; default: {_DETECTOR}."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Say where a video comes from: what it says of itself, and what its pictures look like.
+    """Read a video's Content Credentials and run the detector of rendered video.
 
-    Exit status: 0 signed and unaltered, 1 it cannot be checked, 3 altered or
-    signed with a certificate that does not count, 4 not signed. With --trust,
-    a certificate counts only if one of those authorities issued it. The
-    detector's opinion does not change it.
+    Exit status: 0 signed and unaltered, 1 unreadable, 3 altered or signed with
+    an untrusted certificate, 4 not signed. With --trust, only certificates of
+    those authorities are trusted. The detector does not change the status.
     """
     from motiontransfer.provenance.verification import provenance_lines, read_provenance
 

@@ -12,19 +12,19 @@ def share(
         str | None,
         typer.Argument(
             help="The team's remote: a folder, ssh://user@host/folder, s3://bucket/folder. "
-            "Needed once; git keeps it in .dvc/config."
+            "Required once; stored in .dvc/config."
         ),
     ] = None,
     *,
     endpoint: Annotated[
-        str | None, typer.Option(help="Address of an S3 store that is not Amazon's.")
+        str | None, typer.Option(help="Endpoint URL of an S3-compatible store.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Which credentials of ~/.aws to use, on every machine.")
+        str | None, typer.Option(help="Profile in ~/.aws, on every machine.")
     ] = None,
-    name: Annotated[str, typer.Option(help="What .dvc/config calls the remote.")] = "team",
+    name: Annotated[str, typer.Option(help="Name of the remote in .dvc/config.")] = "team",
 ) -> None:
-    """Send what others lack to the team's remote, and say what they need from git."""
+    """Push videos, outputs and past runs to the team's remote."""
     # Imported here: it loads DVC, and other subcommands do without it.
     from motiontransfer.project.sharing import share as share_project
 
@@ -54,12 +54,12 @@ def join(
     bring: Annotated[
         _Brought,
         typer.Option(
-            help="needed: only what the stages that run read; results: also finished videos; "
+            help="needed: only dependencies of the stages that run; results: also finished videos; "
             "all: every file.",
         ),
     ] = _Brought.RESULTS,
 ) -> None:
-    """Run what changed, and bring no more from the team's remote than that takes."""
+    """Fetch results from the team's remote and run the stages that changed."""
     # Imported here: it loads DVC, and other subcommands do without it.
     from motiontransfer.project.sharing import join as join_project
 

@@ -13,25 +13,25 @@ from motiontransfer.errors import StudyError
 if TYPE_CHECKING:
     from motiontransfer.study.scoring import Score
 
-study = typer.Typer(no_args_is_help=True, help="Ask people which of two videos is more real.")
+study = typer.Typer(no_args_is_help=True, help="Human preference study of pairs of videos.")
 
 
 @study.command()
 def make(
     page: Annotated[Path, typer.Argument(help="The page to write, e.g. study.html.")],
     *,
-    a: Annotated[list[Path], typer.Option(help="Our video; several: one for each comparison.")],
-    b: Annotated[list[Path], typer.Option(help="What it is compared with, in the same order.")],
+    a: Annotated[list[Path], typer.Option(help="First video; several: one per comparison.")],
+    b: Annotated[list[Path], typer.Option(help="Second video, in the same order.")],
     question: Annotated[str, typer.Option()] = "Which video looks more real?",
-    seconds: Annotated[float, typer.Option(min=0.5, help="Length of a clip.")] = 4.0,
-    clips: Annotated[int, typer.Option(min=1, help="Moments shown of each comparison.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Clip length.")] = 4.0,
+    clips: Annotated[int, typer.Option(min=1, help="Clips per comparison.")] = 3,
     checks: Annotated[int, typer.Option(min=0, help="Attention checks.")] = 2,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Makes the same page again; without it: drawn. It is in the key."),
+        typer.Option(min=0, help="Random seed; default: random. Stored in the key."),
     ] = None,
 ) -> None:
-    """Make a page of pairs to choose from, and the key to it.
+    """Write a two-alternative forced-choice page and its answer key.
 
     The page is one file, works without a network, and shows everybody another
     order. Give people the page, and keep the key.
@@ -60,15 +60,15 @@ def make(
 
 @study.command()
 def score(
-    key: Annotated[Path, typer.Argument(help="The key that was written beside the page.")],
-    answers: Annotated[list[Path], typer.Argument(help="The files that people handed in.")],
+    key: Annotated[Path, typer.Argument(help="The answer key.")],
+    answers: Annotated[list[Path], typer.Argument(help="Answer files of the participants.")],
     *,
     allowed_misses: Annotated[
-        int, typer.Option(min=0, help="Attention checks that one may miss and still count.")
+        int, typer.Option(min=0, help="Missed attention checks a participant may have.")
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Say how often the first video of each comparison was preferred, and how sure that is."""
+    """Preference rate of the first video of each comparison, with confidence intervals."""
     from motiontransfer.study.scoring import read_answers, read_key, score_study
 
     known = read_key(key)
