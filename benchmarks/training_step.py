@@ -53,7 +53,7 @@ from motiontransfer.training.losses import (
     feature_matching_loss,
     perceptual_loss,
 )
-from motiontransfer.training.optimization import Adversaries
+from motiontransfer.training.optimization import GanOptimizer
 
 _CONTENDERS = ("theirs 32-true", "ours 32-true", "ours bf16-mixed")
 _AGREEMENT = {"32-true": 1e-3, "bf16-mixed": 2e-2}  # of the losses, relative
@@ -152,14 +152,14 @@ def _make_step(
     *,
     perceptual: bool,
 ) -> Step:
-    """As `GanTask` takes it, but for the drawing of the poses and L1."""
+    """As `PoseGanTask` takes it, but for the drawing of the poses and L1."""
     generator, discriminator = pair
     look = VGG19Features(5).apply(initialise) if perceptual else None
     if fabric.strategy.precision.precision == "bf16-mixed":
         for network in (generator, discriminator, look):
             if network is not None:
                 network.to(memory_format=torch.channels_last)
-    adversaries = Adversaries(fabric, generator, discriminator, ema_decay=0.999)
+    optimizer = GanOptimizer(fabric, generator, discriminator, ema_decay=0.999)
 
     def step() -> dict[str, float]:
         with fabric.autocast():
@@ -178,7 +178,7 @@ def _make_step(
                 # The mean over all frames; theirs is the sum of the two frames' means.
                 looks = perceptual_loss(look, fake.flatten(0, 1), frames.flatten(0, 1))
                 losses["perceptual"] = 2 * PERCEPTUAL_WEIGHT * looks
-        named = adversaries.update(
+        named = optimizer.update(
             {"generator": losses, "discriminator": {"telling": telling}},
             step=0,
             learning_rate=LEARNING_RATE,

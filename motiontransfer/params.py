@@ -46,9 +46,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def fill(self, settings: type[_Settings], **others: object) -> _Settings:
-        """Build a dataclass from the values of the same names, and others."""
-        declared = fields(settings)  # ty: ignore[invalid-argument-type]
-        names = [field.name for field in declared if field.name not in others]
+        """Build a dataclass or another model from the values of the same names, and others."""
+        if issubclass(settings, BaseModel):
+            declared = list(settings.model_fields)
+        else:
+            declared = [field.name for field in fields(settings)]  # ty: ignore[invalid-argument-type]
+        names = [name for name in declared if name not in others]
         return settings(**{name: getattr(self, name) for name in names}, **others)
 
 

@@ -9,26 +9,18 @@ from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.models.layers import Upsampling
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.config import TrainingParams
-from motiontransfer.training.face_cycle import (
-    FaceClip,
-    FaceCycleNetworks,
-    FaceCycleSettings,
-    train_face_cycle,
-)
-from motiontransfer.training.run_log import RunPaths
+from motiontransfer.training.face_cycle import FaceCycleConfig, train_face_cycle
+from motiontransfer.training.trainer import RunPaths
 from motiontransfer.training.weights import write_no_face_translator
 
 
-class TrainFaceCycleParams(TrainingParams):
+class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):
     """Section `train_face_cycle` of params.yaml, where each value is explained."""
 
     crop_size: int = Field(ge=32, multiple_of=8)
     upsampling: Upsampling
-    cycle_weight: float = Field(ge=0)
-    identity_weight: float = Field(ge=0)
-    pool_size: int = Field(ge=0)
 
 
 def main(transfer: str) -> str | None:
@@ -51,8 +43,9 @@ def main(transfer: str) -> str | None:
             [_source(names)],
             _target(names),
             fabric,
-            networks=params.fill(FaceCycleNetworks, translator=params.fill(FaceTranslatorConfig)),
-            settings=params.fill(FaceCycleSettings),
+            translator=params.fill(FaceTranslatorConfig),
+            discriminator=params.discriminator(),
+            config=params.fill(FaceCycleConfig),
             schedule=params.schedule,
             paths=paths,
         )
@@ -61,35 +54,28 @@ def main(transfer: str) -> str | None:
     return None
 
 
-def _source(names: Transfer) -> FaceClip:
-    """The whole clip: its faces are what will be translated, and nothing is measured on them."""
+def _source(names: Transfer) -> TargetClip:
+    """The whole clip: all its faces will be translated, and no metric is computed on them."""
     file = Path("artifacts/keypoints") / names.source_subject / f"{names.source}.parquet"
     keypoints = read_keypoints(file)
-    return FaceClip(
+    return TargetClip(
+        name=names.source,
         frames=Path("artifacts/frames") / names.source_subject / names.source / "frames.mkv",
         keypoints=keypoints,
         keypoints_file=file,
-        used=range(keypoints.num_frames),
+        training=range(keypoints.num_frames),
+        held_out=range(0),
     )
 
 
-def _target(names: Transfer) -> list[FaceClip]:
-    """All clips, without what is held out from the main generator."""
+def _target(names: Transfer) -> list[TargetClip]:
+    """All clips, split as for the main generator."""
     held_out = HeldOut(
         held_out_fraction=load_section(float, "train_gan.held_out_fraction"),
         gap_frames=load_section(int, "train_gan.gap_frames"),
     )
-    clips = read_target_clips(
+    return read_target_clips(
         Path("artifacts/frames") / names.target,
         Path("artifacts/keypoints") / names.target,
         held_out,
     )
-    return [
-        FaceClip(
-            frames=clip.frames,
-            keypoints=clip.keypoints,
-            keypoints_file=clip.keypoints_file,
-            used=clip.training,
-        )
-        for clip in clips
-    ]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pydantic import Field
 
-from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.faces import FaceGeneratorConfig
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import load_section
@@ -12,23 +11,19 @@ from motiontransfer.storage import write_json
 from motiontransfer.training.clips import read_target_clips
 from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.face_gan import (
-    FaceGanSettings,
+    FaceGanConfig,
     FaceNetworks,
     train_face_generator,
     write_no_face_generator,
 )
-from motiontransfer.training.run_log import RunPaths
+from motiontransfer.training.trainer import RunPaths
 from motiontransfer.training.weights import read_generator
 
 
-class TrainFaceGanParams(TrainingParams):
+class TrainFaceGanParams(TrainingParams, FaceGanConfig):
     """Section `train_face_gan` of params.yaml, where each value is explained."""
 
     crop_size: int = Field(ge=32, multiple_of=8)
-    adversarial_weight: float = Field(ge=0)
-    feature_matching_weight: float = Field(ge=0)
-    l1_weight: float = Field(ge=0)
-    perceptual_weight: float = Field(ge=0)
     perceptual_file: Path | None
 
 
@@ -59,22 +54,16 @@ def main(target: str) -> None:
             clips,
             fabric,
             trained,
-            networks=_networks(params, pose_channels=trained.style.num_channels),
-            settings=params.fill(FaceGanSettings),
+            networks=FaceNetworks(
+                generator=params.fill(
+                    FaceGeneratorConfig, pose_channels=trained.style.num_channels
+                ),
+                discriminator=params.discriminator(),
+            ),
+            config=params.fill(FaceGanConfig),
             perceptual=perceptual,
             schedule=params.schedule,
             paths=paths,
         )
         if fabric.is_global_zero:
             write_json(metrics_file, metrics)
-
-
-def _networks(params: TrainFaceGanParams, *, pose_channels: int) -> FaceNetworks:
-    return FaceNetworks(
-        generator=params.fill(FaceGeneratorConfig, pose_channels=pose_channels),
-        discriminator=DiscriminatorConfig(
-            num_filters=params.discriminator_filters,
-            num_layers=params.discriminator_layers,
-            num_scales=1,
-        ),
-    )

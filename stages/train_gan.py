@@ -5,7 +5,6 @@ from pathlib import Path
 from pydantic import Field
 
 from motiontransfer.errors import ParamsError
-from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.generators import (
     Architecture,
     Background,
@@ -19,13 +18,12 @@ from motiontransfer.pose.rendering import Encoding, PoseMapStyle
 from motiontransfer.storage import write_json
 from motiontransfer.training.clips import HeldOut, read_target_clips
 from motiontransfer.training.config import TrainingParams
-from motiontransfer.training.losses import FrameLossSettings, Objective
-from motiontransfer.training.pose_gan import GanSettings
-from motiontransfer.training.run_log import RunPaths
-from motiontransfer.training.train_pose_gan import MainNetworks, train_generator
+from motiontransfer.training.pose_gan import PoseGanConfig
+from motiontransfer.training.train_pose_gan import PoseGanNetworks, train_generator
+from motiontransfer.training.trainer import RunPaths
 
 
-class TrainGanParams(TrainingParams):
+class TrainGanParams(TrainingParams, PoseGanConfig):
     """Section `train_gan` of params.yaml, where each value is explained."""
 
     steps: int = Field(ge=1)
@@ -33,24 +31,13 @@ class TrainGanParams(TrainingParams):
     gap_frames: int = Field(ge=0)
     pose_encoding: Encoding
     line_width_px: float = Field(gt=0)
-    window_frames: int = Field(ge=1)
     conditioning_poses: int = Field(ge=1)
     previous_frame: PreviousFrame
-    detach_previous_frame: bool
-    limb_dropout: float = Field(ge=0, le=1)
     architecture: Architecture
     background: Background
-    global_only_fraction: float = Field(ge=0, lt=1)
     max_channels: int = Field(ge=1)
     upsampling: Upsampling
     discriminator_scales: int = Field(ge=1)
-    objective: Objective
-    adversarial_weight: float = Field(ge=0)
-    feature_matching_weight: float = Field(ge=0)
-    l1_weight: float = Field(ge=0)
-    foreground_l1_weight: float = Field(ge=1)
-    foreground_radius_px: int = Field(ge=0)
-    perceptual_weight: float = Field(ge=0)
     perceptual_file: Path | None
 
 
@@ -71,7 +58,7 @@ def main(target: str) -> None:
             clips,
             fabric,
             networks=networks,
-            settings=params.fill(GanSettings, frame_losses=params.fill(FrameLossSettings)),
+            config=params.fill(PoseGanConfig),
             perceptual=perceptual,
             schedule=params.schedule,
             held_out=held_out,
@@ -122,15 +109,10 @@ def _check_coarse_to_fine(params: TrainGanParams) -> None:
             )
 
 
-def _networks(params: TrainGanParams, size: tuple[int, int]) -> MainNetworks:
+def _networks(params: TrainGanParams, size: tuple[int, int]) -> PoseGanNetworks:
     style = PoseMapStyle(encoding=params.pose_encoding, line_width_px=params.line_width_px)
-    return params.fill(
-        MainNetworks,
+    return PoseGanNetworks(
         generator=params.fill(GeneratorConfig, pose_channels=style.num_channels, size=size),
-        discriminator=DiscriminatorConfig(
-            num_filters=params.discriminator_filters,
-            num_layers=params.discriminator_layers,
-            num_scales=params.discriminator_scales,
-        ),
+        discriminator=params.discriminator(num_scales=params.discriminator_scales),
         style=style,
     )

@@ -23,7 +23,12 @@ from motiontransfer.keypoints import (
     write_keypoints,
 )
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from motiontransfer.training.checkpoint import (
+    Checkpoint,
+    Throughput,
+    load_checkpoint,
+    save_checkpoint,
+)
 from motiontransfer.training.weights import load_weights, read_description, write_weights
 from motiontransfer.video.clip import read_source_frames, write_index
 from motiontransfer.video.frame_store import FrameStore, FrameWriter, encode_frames
@@ -103,15 +108,15 @@ def read_weights(path: Path) -> object:
 
 def write_one_checkpoint(path: Path) -> None:
     state = {"step": torch.tensor(3), "half": torch.randn(9).bfloat16(), "whole": torch.randn(5)}
-    checkpoint = Checkpoint(step=7, minutes=1.0, waiting_minutes=0.5, state=state)
-    save_checkpoint(path.parent, checkpoint)
+    throughput = Throughput(steps=7, minutes=1.0, waiting_minutes=0.5)
+    save_checkpoint(path.parent, Checkpoint(throughput, state))
 
 
 def read_one_checkpoint(path: Path) -> object:
     checkpoint = load_checkpoint(path.parent)
     assert checkpoint is not None
     state = {name: values.float().numpy() for name, values in checkpoint.state.items()}
-    return checkpoint.minutes, checkpoint.waiting_minutes, state
+    return checkpoint.throughput, state
 
 
 def as_dict(found: Keypoints | Detections) -> dict[str, object]:

@@ -203,6 +203,16 @@ def test_a_section_fills_settings_of_the_same_names(params):
         section.fill(Settings)
 
 
+def test_a_section_fills_a_model_that_it_subclasses():
+    class Steps(Section):
+        steps: int
+
+    class Training(Steps):
+        mode: str
+
+    assert Training(steps=3, mode="fast").fill(Steps) == Steps(steps=3)
+
+
 @pytest.mark.parametrize("key", FORMER_KEYS)
 def test_a_former_key_is_refused_in_one_line_that_says_what_became_of_it(params, key):
     params("  steps: 100\n", f"  {key}: 1\n")

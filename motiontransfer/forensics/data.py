@@ -21,7 +21,7 @@ from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
 from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.training.data import FrameCache
+from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.video.frame_store import FrameStore, FrameWriter
 from motiontransfer.video.tensors import frames_to_tensor
 
@@ -106,7 +106,7 @@ def subsample(ranges: Sequence[range], *, max_frames: int) -> list[range]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FramePairBatch:
+class FramePairBatch(TensorBatch):
     """Pairs of consecutive frames, as many real as fake, in the same order."""
 
     real: Float[Tensor, "pairs 2 3 crop_size crop_size"]
@@ -121,6 +121,11 @@ class RealFakeDataset:
         paths = sorted({clip.path for pair in pairs for clip in (pair.real, pair.fake)})
         self._store_of = {path: index for index, path in enumerate(paths)}
         self._frames = FrameCache(paths)
+
+    @property
+    def num_pairs(self) -> int:
+        """Clip pairs that items are drawn from."""
+        return len(self._pairs)
 
     def __len__(self) -> int:
         return len(self._pairs) * _ITEMS_PER_CLIP

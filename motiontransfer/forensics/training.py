@@ -35,8 +35,8 @@ from motiontransfer.forensics.model import (
 from motiontransfer.models.layers import count_parameters, update_ema
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
-from motiontransfer.source_fingerprint import source_files
 from motiontransfer.training.checkpoint import (
+    Throughput,
     adam_state,
     load_adam_state,
     load_module_state,
@@ -47,8 +47,8 @@ from motiontransfer.training.checkpoint import (
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.config import RunParams, Schedule
 from motiontransfer.training.data import RankBatch
-from motiontransfer.training.distributed import all_reduce_mean, arithmetic, barrier
-from motiontransfer.training.run_log import Picture, Throughput, copy_logs, spread
+from motiontransfer.training.distributed import all_reduce_mean, barrier
+from motiontransfer.training.run_log import Picture, copy_logs, spread
 from motiontransfer.training.trainer import fit
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
@@ -79,6 +79,8 @@ class TrainForensicsParams(RunParams):
 
 class DetectorTask:
     """A detector with its EMA and its optimiser."""
+
+    description = "train detector"
 
     def __init__(self, fabric: Fabric, network: FramePairDetector, *, ema_decay: float) -> None:
         self.network = network.to(fabric.device)
@@ -116,17 +118,20 @@ class DetectorTask:
             load_module_state(name, getattr(self, name), state)
         load_adam_state("optimizer", self._optimizer, state)
 
+    def sample(self, dataset: RealFakeDataset) -> Picture:
+        """Second frames of some items, one column a pair: real above, fake below."""
+        batch = dataset.batch(spread(range(dataset.num_pairs), count=_NUM_SAMPLES))
+        rows = [tensor_to_frames(images[:, 1]) for images in (batch.real, batch.fake)]
+        return np.concatenate([np.concatenate(row, axis=1) for row in rows])
+
     def _gradients(
         self, share: RankBatch[FramePairBatch], parameters: list[torch.nn.Parameter]
     ) -> tuple[Tensor, ...]:
         """Cross entropy, accuracy, and the gradients of the former."""
-        device = self._fabric.device
-        real, fake = (
-            pairs.to(device, non_blocking=True) for pairs in (share.batch.real, share.batch.fake)
-        )
+        batch = share.batch.to(self._fabric.device)
         with self._fabric.autocast():
-            logits = self.network(torch.cat([real, fake]))
-        is_fake = torch.arange(len(logits), device=device) >= len(real)
+            logits = self.network(torch.cat([batch.real, batch.fake]))
+        is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
         accuracy = ((logits >= 0) == is_fake).float().mean()
         return cross_entropy.detach(), accuracy, *torch.autograd.grad(cross_entropy, parameters)
@@ -157,16 +162,7 @@ def train_detector(
     network = FramePairDetector(config).apply(initialise_detector)
     task = DetectorTask(fabric, network, ema_decay=ema_decay)
     dataset = RealFakeDataset(training, crop_size=crop_size, seed=schedule.seed)
-    sample = dataset.batch(spread(range(len(training)), count=_NUM_SAMPLES))
-    throughput = fit(
-        task,
-        fabric=fabric,
-        schedule=schedule,
-        dataset=dataset,
-        sample=lambda: _sample_grid(sample),
-        folder=folder,
-        description="train detector",
-    )
+    throughput = fit(task, fabric=fabric, schedule=schedule, dataset=dataset, folder=folder)
     detector = TrainedDetector(
         network=task.average.eval(),
         config=config,
@@ -191,12 +187,6 @@ def _height(path: Path) -> int:
         return store.size[0]
 
 
-def _sample_grid(batch: FramePairBatch) -> Picture:
-    """Second frames of a batch, one column a pair: real above, fake below."""
-    rows = [tensor_to_frames(images[:, 1]) for images in (batch.real, batch.fake)]
-    return np.concatenate([np.concatenate(row, axis=1) for row in rows])
-
-
 def train_on_project(
     fabric: Fabric,
     params: TrainForensicsParams,
@@ -219,7 +209,7 @@ def train_on_project(
         TrainingError: there is too little to train, calibrate or test on.
     """
     inputs = input_files(targets=targets, transfers=transfers)
-    key = run_key([params, *arithmetic(fabric)], [*inputs, *source_files(__name__)])
+    key = run_key(fabric, [params], inputs, code=__name__)
     with run_folder(fabric, checkpoints, key) as folder:
         if not fabric.is_global_zero:
             barrier(fabric)  # the first process renders what the others then find

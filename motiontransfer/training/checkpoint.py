@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -22,40 +22,70 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from motiontransfer.errors import CheckpointError, DamagedFileError
+from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing
+from motiontransfer.training.distributed import arithmetic
 from motiontransfer.training.weights import read_tensors, write_tensors
 
 _logger = logging.getLogger(__name__)
 
-_KEPT_CHECKPOINTS = 2
-_KEPT_RUNS = 3
+_MAX_CHECKPOINTS = 2
+_MAX_RUNS = 3
 
 
-def run_key(settings: Sequence[object], files: Sequence[Path]) -> str:
+def run_key(fabric: Fabric, config: Sequence[object], files: Sequence[Path], *, code: str) -> str:
     """Hash of all that decides a run's result.
 
     Args:
-        files: whose bytes decide: inputs, and the code that trains (`source_files`).
+        config: values whose `repr` shows all of them.
+        files: whose bytes decide.
+        code: the module that trains, as in `__name__`; all that it imports counts.
     """
-    digest = hashlib.sha256(repr(settings).encode())
-    for path in files:
+    digest = hashlib.sha256(repr([*config, *arithmetic(fabric)]).encode())
+    for path in [*files, *source_files(code)]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """Steps and time of a training, all its sessions together."""
+
+    steps: int = 0
+    minutes: float = 0.0
+    waiting_minutes: float = 0.0
+    """Time spent waiting for batches."""
+
+    def __add__(self, other: "Throughput") -> "Throughput":
+        return Throughput(
+            steps=self.steps + other.steps,
+            minutes=self.minutes + other.minutes,
+            waiting_minutes=self.waiting_minutes + other.waiting_minutes,
+        )
+
+    @property
+    def loader_share(self) -> float:
+        """Share of the time that was spent waiting for batches."""
+        return self.waiting_minutes / self.minutes
+
+    @property
+    def metrics(self) -> dict[str, int | float]:
+        """For the stage's metrics."""
+        return {
+            "steps": self.steps,
+            "minutes": round(self.minutes, 3),
+            "steps_per_second": round(self.steps / self.minutes / 60, 3),
+            "loader_share": round(self.loader_share, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A run as it was after some step."""
+    """State of a run after some step."""
 
-    step: int
-    """Steps that are done."""
-
-    minutes: float
-    """What they took, in all sessions together."""
-
-    waiting_minutes: float
-    """How much of it was waited for frames."""
+    throughput: Throughput
+    """Steps done, and their time."""
 
     state: Mapping[str, Tensor]
     """Everything that changes from step to step."""
@@ -85,18 +115,18 @@ def run_folder(fabric: Fabric, root: Path, key: str) -> Generator[Path]:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint to the folder and forget all but the last two."""
+    """Add a checkpoint to the folder and remove all but the last two."""
     tensors = {
         name: tensor.detach().contiguous().cpu().clone()
         for name, tensor in checkpoint.state.items()
     }
-    minutes = {"minutes": checkpoint.minutes, "waiting_minutes": checkpoint.waiting_minutes}
-    with replacing(folder / f"step_{checkpoint.step:08d}.safetensors") as temporary:
-        write_tensors(temporary, tensors, description=minutes)
+    throughput = checkpoint.throughput
+    with replacing(folder / f"step_{throughput.steps:08d}.safetensors") as temporary:
+        write_tensors(temporary, tensors, description=asdict(throughput))
         # Its name must not survive a power cut that its bytes do not survive.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-    for path in _checkpoint_files(folder)[:-_KEPT_CHECKPOINTS]:
+    for path in _checkpoint_files(folder)[:-_MAX_CHECKPOINTS]:
         path.unlink()
 
 
@@ -115,13 +145,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     except DamagedFileError as error:
         before = f"step {_step_of(files[-2])}" if len(files) > 1 else "the start"
         raise CheckpointError(f"{path}: damaged; remove it to go on from {before}") from error
-    taken = TypeAdapter(dict[str, float]).validate_python(description)
-    return Checkpoint(
-        step=_step_of(path),
-        minutes=taken["minutes"],
-        waiting_minutes=taken["waiting_minutes"],
-        state=state,
-    )
+    return Checkpoint(TypeAdapter(Throughput).validate_python(description), state)
 
 
 def module_state(prefix: str, module: nn.Module) -> dict[str, Tensor]:
@@ -188,11 +212,11 @@ def _held_folder(root: Path, key: str) -> Generator[Path]:
 def _prune_runs(current: Path) -> None:
     others = [lock.parent for lock in current.parent.glob("*/lock") if lock.parent != current]
     others.sort(key=lambda path: path.stat().st_mtime_ns)
-    for folder in others[: 1 - _KEPT_RUNS]:
+    for folder in others[: 1 - _MAX_RUNS]:
         with _lock(folder) as lock:
             if lock is not None:
                 shutil.rmtree(folder)
-                _logger.info("%s: removed: there are %d later runs", folder, _KEPT_RUNS)
+                _logger.info("%s: removed: there are %d later runs", folder, _MAX_RUNS)
 
 
 @contextmanager

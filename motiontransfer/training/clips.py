@@ -9,7 +9,7 @@ from motiontransfer.keypoints import Keypoints, read_keypoints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """How a target's clips are split; kept with the weights, for whoever evaluates them."""
+    """How a target's clips are split; stored with the weights, for the evaluation."""
 
     held_out_fraction: float
     """Share of each clip's end that is never trained on."""
@@ -60,6 +60,11 @@ class TargetClip:
     held_out: range
     """Frames that they have never seen."""
 
+    @property
+    def files(self) -> list[Path]:
+        """Files whose bytes decide what is trained on the clip."""
+        return [self.frames, self.keypoints_file]
+
 
 def read_target_clips(
     frames_folder: Path, keypoints_folder: Path, held_out: HeldOut
@@ -67,7 +72,7 @@ def read_target_clips(
     """Find a subject's clips, in the order of their names, and split each one.
 
     Args:
-        held_out: how to split; whoever evaluates takes it from the weights.
+        held_out: how to split; an evaluation reads it from the weights.
 
     Raises:
         MissingFileError: the subject has no clips.

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
+from pydantic import Field
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
+from motiontransfer.models.discriminators import (
+    DiscriminatorConfig,
+    DiscriminatorOutput,
+    split_real_fake,
+)
 from motiontransfer.models.faces import (
     FaceDiscriminators,
     FaceTranslatorConfig,
@@ -22,32 +25,33 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialise
 from motiontransfer.pose.face_boxes import face_alignments
-from motiontransfer.source_fingerprint import source_files
-from motiontransfer.training.checkpoint import run_folder, run_key
-from motiontransfer.training.config import Schedule
-from motiontransfer.training.data import FrameCache, RankBatch, draw_uniform
-from motiontransfer.training.distributed import arithmetic
+from motiontransfer.training.checkpoint import run_key
+from motiontransfer.training.clips import TargetClip
+from motiontransfer.training.config import GanConfig, Schedule
+from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch, draw_uniform
 from motiontransfer.training.losses import (
     Scalar,
     adversarial_discriminator_loss,
     adversarial_generator_loss,
 )
-from motiontransfer.training.optimization import Adversaries
-from motiontransfer.training.run_log import Picture, RunPaths, copy_logs, log_results, spread
-from motiontransfer.training.trainer import fit
+from motiontransfer.training.optimization import GanOptimizer, GanTask
+from motiontransfer.training.run_log import Picture, spread
+from motiontransfer.training.trainer import RunPaths, run_training
 from motiontransfer.training.weights import write_face_translator
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 
 _EARLIER_SHARE = 0.5
+_NUM_SAMPLES = 8
+_SECTION = "train_face_cycle"
 
 
 class ImagePool:
-    """Images of one kind, from many steps."""
+    """History of generated images, for the discriminator (Shrivastava et al. 2017)."""
 
     def __init__(
         self, *, pool_size: int, batch_size: int, crop_size: int, seed: int, device: torch.device
     ) -> None:
-        """Begin without images.
+        """Start empty.
 
         Args:
             pool_size: number of images, rounded up to a multiple of `batch_size`.
@@ -99,41 +103,17 @@ class ImagePool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaceClip:
-    """A clip of someone whose face is learnt."""
-
-    frames: Path
-    """The clip's frame store."""
-
-    keypoints: Keypoints
-    """Poses of every frame."""
-
-    keypoints_file: Path
-    """Where the poses were read from."""
-
-    used: range
-    """Frames that may be learnt from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceCycleBatch:
+class FaceCycleBatch(TensorBatch):
     """Faces of both people; unpaired."""
 
     source: Float[Tensor, "batch 3 crop_size crop_size"]
     target: Float[Tensor, "batch 3 crop_size crop_size"]
 
-    def to(self, device: torch.device) -> "FaceCycleBatch":
-        """Copy to a device."""
-        return FaceCycleBatch(
-            source=self.source.to(device, non_blocking=True),
-            target=self.target.to(device, non_blocking=True),
-        )
-
 
 class AlignedFaces:
-    """Every usable frame in which one person's face is to be seen."""
+    """Every training frame with a visible face of one person, aligned."""
 
-    def __init__(self, clips: Sequence[FaceClip], *, crop_size: int, person: str) -> None:
+    def __init__(self, clips: Sequence[TargetClip], *, crop_size: int, person: str) -> None:
         """Find the faces; none is cut out yet.
 
         Args:
@@ -148,13 +128,13 @@ class AlignedFaces:
         self.frames: list[tuple[int, int]] = []
         """(clip, frame_index) of each face."""
         self.num_frames_without_face = 0
-        """Usable frames left out because no face is to be seen."""
+        """Training frames left out because no face is visible."""
         for index, clip in enumerate(clips):
             maps, valid = face_alignments(clip.keypoints, crop_size=crop_size)
             self._maps.append(maps)
-            found = [t for t in clip.used if valid[t]]
+            found = [t for t in clip.training if valid[t]]
             self.frames += [(index, t) for t in found]
-            self.num_frames_without_face += len(clip.used) - len(found)
+            self.num_frames_without_face += len(clip.training) - len(found)
         if not self.frames:
             raise TrainingError(
                 f"no usable frame shows the face of the {person}, so none can be translated; set "
@@ -193,24 +173,21 @@ class FaceCycleDataset:
         return FaceCycleBatch(source=crops[0], target=crops[1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceCycleSettings:
-    """Numbers of the step; a weight of 0 turns a loss off."""
+class FaceCycleConfig(GanConfig):
+    """Losses and optimisation of the face cycle; a weight of 0 turns a loss off."""
 
-    cycle_weight: float
+    cycle_weight: float = Field(ge=0)
     """Of L1 between a face and its translation translated back."""
-    identity_weight: float
+    identity_weight: float = Field(ge=0)
     """Of L1 between a face and what the translator into faces of the same person makes of it."""
-    pool_size: int
-    """Translations kept for each discriminator; 0: it is trained on the latest only."""
-    ema_decay: float
-    """Decay a step of the exponential moving average of the translators' weights."""
-    compile: bool
-    """Whether `torch.compile` turns the networks into faster code before the first step."""
+    pool_size: int = Field(ge=0)
+    """Earlier translations kept for each discriminator; 0: it is trained on the latest only."""
 
 
-class FaceCycleTask:
-    """One step of both translators and both discriminators."""
+class FaceCycleTask(GanTask):
+    """Training step of both translators and both discriminators."""
+
+    description = "train face cycle"
 
     def __init__(
         self,
@@ -218,21 +195,17 @@ class FaceCycleTask:
         translators: FaceTranslators,
         discriminators: FaceDiscriminators,
         *,
-        settings: FaceCycleSettings,
+        config: FaceCycleConfig,
         batch_size: int,
         crop_size: int,
         seed: int,
     ) -> None:
-        self.adversaries = Adversaries(
-            fabric, translators, discriminators, ema_decay=settings.ema_decay
-        )
-        if settings.compile:
-            self.adversaries.compile()
-        self._fabric, self._settings = fabric, settings
-        self._translators = translators
+        optimizer = GanOptimizer(fabric, translators, discriminators, ema_decay=config.ema_decay)
+        super().__init__(fabric, optimizer, compiled=config.compile)
+        self.translators, self._config = translators, config
         self._pools = {
             name: ImagePool(
-                pool_size=settings.pool_size,
+                pool_size=config.pool_size,
                 batch_size=batch_size,
                 crop_size=crop_size,
                 seed=2 * seed + number,  # the two pools are independent
@@ -242,58 +215,70 @@ class FaceCycleTask:
         }
 
     @property
-    def average(self) -> FaceTranslators:
-        """The moving average of the translators' weights."""
-        average = self.adversaries.generator_average
-        assert isinstance(average, FaceTranslators)
-        return average
+    def translators_ema(self) -> FaceTranslators:
+        """The exponential moving average of the translators' weights."""
+        ema = self.optimizer.generator_ema
+        assert isinstance(ema, FaceTranslators)
+        return ema
 
     def step(
         self, share: RankBatch[FaceCycleBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train all four networks on one batch; return every weighted loss by name."""
-        batch = share.batch.to(self._fabric.device)
-        with self._fabric.autocast():
-            fake: Translations = self.adversaries.generator(batch.source, batch.target)
+        batch = share.batch.to(self.fabric.device)
+        with self.fabric.autocast():
+            fake: Translations = self.optimizer.generator(batch.source, batch.target)
         losses_of = {
             "generator": self._generator_losses(batch, fake),
             "discriminator": self._discriminator_losses(batch, fake, share.indices, step),
         }
-        losses = self.adversaries.update(losses_of, step=step, learning_rate=learning_rate)
+        losses = self.optimizer.update(losses_of, step=step, learning_rate=learning_rate)
         for name, pool in self._pools.items():
             pool.keep(self._all_gather(getattr(fake, name)), step=step)
         return losses
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
-        state = self.adversaries.state()
+        state = super().state()
         for name, pool in self._pools.items():
             state |= {f"{name}_pool.{key}": value for key, value in pool.state().items()}
         return state
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state`."""
-        self.adversaries.load_state(state)
+        super().load_state(state)
         for name, pool in self._pools.items():
             pool.load_state({key: state[f"{name}_pool.{key}"] for key in pool.state()})
 
+    def sample(self, dataset: FaceCycleDataset) -> Picture:
+        """One column a pair: source, as the target, back; target, as the source, back."""
+        shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
+        batch = dataset.batch(shown).to(self.fabric.device)
+        with torch.inference_mode():
+            fake: Translations = self.translators_ema(batch.source, batch.target)
+        images = (
+            *(batch.source, fake.to_target, fake.back_to_source),
+            *(batch.target, fake.to_source, fake.back_to_target),
+        )
+        return np.concatenate([np.concatenate(tensor_to_frames(row), axis=1) for row in images])
+
     def _generator_losses(self, batch: FaceCycleBatch, fake: Translations) -> dict[str, Scalar]:
-        settings = self._settings
-        with self._fabric.autocast():
+        config = self._config
+        with self.fabric.autocast():
             source_outputs, target_outputs = self._discriminate(fake.to_source, fake.to_target)
         losses = {
             "adversarial_source": adversarial_generator_loss(source_outputs),
             "adversarial_target": adversarial_generator_loss(target_outputs),
-            "cycle_source": settings.cycle_weight * _l1(fake.back_to_source, batch.source),
-            "cycle_target": settings.cycle_weight * _l1(fake.back_to_target, batch.target),
+            "cycle_source": config.cycle_weight * _l1(fake.back_to_source, batch.source),
+            "cycle_target": config.cycle_weight * _l1(fake.back_to_target, batch.target),
         }
-        if settings.identity_weight:
-            with self._fabric.autocast():
-                same_source = self._translators.to_source(batch.source)
-                same_target = self._translators.to_target(batch.target)
+        if config.identity_weight:
+            with self.fabric.autocast():
+                same_source = self.translators.to_source(batch.source)
+                same_target = self.translators.to_target(batch.target)
             losses |= {
-                "identity_source": settings.identity_weight * _l1(same_source, batch.source),
-                "identity_target": settings.identity_weight * _l1(same_target, batch.target),
+                "identity_source": config.identity_weight * _l1(same_source, batch.source),
+                "identity_target": config.identity_weight * _l1(same_target, batch.target),
             }
         return losses
 
@@ -304,7 +289,7 @@ class FaceCycleTask:
             name: pool.sample(getattr(fake, name), indices, step=step)
             for name, pool in self._pools.items()
         }
-        with self._fabric.autocast():
+        with self.fabric.autocast():
             source_outputs, target_outputs = self._discriminate(
                 torch.cat([batch.source, fakes["to_source"]]),
                 torch.cat([batch.target, fakes["to_target"]]),
@@ -319,13 +304,13 @@ class FaceCycleTask:
         source: Float[Tensor, "batch 3 height width"],
         target: Float[Tensor, "batch 3 height width"],
     ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
-        return self.adversaries.discriminator(source, target)
+        return self.optimizer.discriminator(source, target)
 
     def _all_gather(
         self, images: Float[Tensor, "share 3 height width"]
     ) -> Float[Tensor, "batch 3 height width"]:
         """Translations of all ranks, so that their pools stay the same."""
-        gathered = self._fabric.all_gather(images.detach())
+        gathered = self.fabric.all_gather(images.detach())
         assert isinstance(gathered, Tensor)
         return gathered.reshape(-1, *images.shape[1:])
 
@@ -334,105 +319,77 @@ def _l1(faces: Tensor, wanted: Tensor) -> Scalar:
     return (faces - wanted).abs().mean()
 
 
-_NUM_SAMPLES = 8
-_SECTION = "train_face_cycle"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceCycleNetworks:
-    """Shapes of what is trained, for each of the two people."""
-
-    translator: FaceTranslatorConfig
-    discriminator_filters: int
-    """Channels of a discriminator's first layer."""
-    discriminator_layers: int
-    """Layers of stride 2 in a discriminator."""
-
-
 def train_face_cycle(
-    source: Sequence[FaceClip],
-    target: Sequence[FaceClip],
+    source: Sequence[TargetClip],
+    target: Sequence[TargetClip],
     fabric: Fabric,
     *,
-    networks: FaceCycleNetworks,
-    settings: FaceCycleSettings,
+    translator: FaceTranslatorConfig,
+    discriminator: DiscriminatorConfig,
+    config: FaceCycleConfig,
     schedule: Schedule,
     paths: RunPaths,
-) -> dict[str, int | float]:
+) -> dict[str, object]:
     """Train, write the weights of the translator to the target and the logs; return metrics.
 
     Raises:
-        TrainingError: a network is too deep for its crops, or somebody's face is never seen.
+        TrainingError: a network is too deep for its crops, or one person's face is never visible.
     """
-    torch.manual_seed(schedule.seed)
-    crop_size = networks.translator.crop_size
-    _check_depths(networks)
-    inputs = [file for clip in (*source, *target) for file in (clip.frames, clip.keypoints_file)]
-    used = [[clip.used for clip in clips] for clips in (source, target)]
-    key = run_key(
-        [networks, settings, schedule, used, *arithmetic(fabric)],
-        [*inputs, *source_files(__name__)],
-    )
+    crop_size = translator.crop_size
+    _check_depths(translator, discriminator)
     dataset = FaceCycleDataset(
         AlignedFaces(source, crop_size=crop_size, person="source subject"),
         AlignedFaces(target, crop_size=crop_size, person="target subject"),
     )
-    translators = FaceTranslators(networks.translator)
-    discriminators = FaceDiscriminators(
-        num_filters=networks.discriminator_filters, num_layers=networks.discriminator_layers
-    )
-    task = FaceCycleTask(
-        fabric,
-        translators.apply(initialise),
-        discriminators.apply(initialise),
-        settings=settings,
-        batch_size=schedule.batch_size,
-        crop_size=crop_size,
-        seed=schedule.seed,
-    )
-    shown = dataset.batch(spread(range(len(dataset)), count=_NUM_SAMPLES)).to(fabric.device)
-    with run_folder(fabric, paths.checkpoints, key) as folder:
-        throughput = fit(
-            task,
-            fabric=fabric,
-            schedule=schedule,
-            dataset=dataset,
-            sample=lambda: _sample_grid(task, shown),
-            folder=folder,
-            description="train face cycle",
+
+    def build() -> FaceCycleTask:
+        translators = FaceTranslators(translator)
+        discriminators = FaceDiscriminators(
+            num_filters=discriminator.num_filters, num_layers=discriminator.num_layers
         )
-        if fabric.is_global_zero:
-            write_face_translator(paths.models, task.average.to_target, networks.translator)
-            copy_logs(folder, paths.logs)
-            log_results(throughput, paths)
-    return {
-        **throughput.metrics,
-        **{"source_faces": len(dataset.source), "target_faces": len(dataset.target)},
-        "source_frames_without_face": dataset.source.num_frames_without_face,
-        "target_frames_without_face": dataset.target.num_frames_without_face,
-        "face_translator_parameters": count_parameters(translators.to_target),
-    }
+        return FaceCycleTask(
+            fabric,
+            translators.apply(initialise),
+            discriminators.apply(initialise),
+            config=config,
+            batch_size=schedule.batch_size,
+            crop_size=crop_size,
+            seed=schedule.seed,
+        )
+
+    def write(task: FaceCycleTask, dataset: FaceCycleDataset) -> dict[str, object]:
+        write_face_translator(paths.models, task.translators_ema.to_target, translator)
+        return {
+            "source_faces": len(dataset.source),
+            "target_faces": len(dataset.target),
+            "source_frames_without_face": dataset.source.num_frames_without_face,
+            "target_frames_without_face": dataset.target.num_frames_without_face,
+            "face_translator_parameters": count_parameters(task.translators.to_target),
+        }
+
+    files = [file for clip in (*source, *target) for file in clip.files]
+    used = [[clip.training for clip in clips] for clips in (source, target)]
+    return run_training(
+        build,
+        fabric,
+        schedule=schedule,
+        key=run_key(
+            fabric, [translator, discriminator, config, schedule, used], files, code=__name__
+        ),
+        paths=paths,
+        load_data=lambda _: dataset,
+        write=write,
+    )
 
 
-def _check_depths(networks: FaceCycleNetworks) -> None:
-    crop_size = networks.translator.crop_size
-    stride = 2**networks.translator.num_downsamplings
+def _check_depths(translator: FaceTranslatorConfig, discriminator: DiscriminatorConfig) -> None:
+    crop_size = translator.crop_size
+    stride = 2**translator.num_downsamplings
     check_depth((crop_size, crop_size), stride=stride, section=_SECTION)
     # The last normalised layer is one patch smaller, and needs neighbours to normalise over.
-    if crop_size // 2**networks.discriminator_layers < 3:
+    if crop_size // 2**discriminator.num_layers < 3:
         raise TrainingError(
             f"{_SECTION}.discriminator_layers: faces of {crop_size}x{crop_size} pixels shrink to "
-            f"{crop_size // 2**networks.discriminator_layers} patches a side; expected at least "
+            f"{crop_size // 2**discriminator.num_layers} patches a side; expected at least "
             "3; use fewer, or a larger crop_size"
         )
-
-
-def _sample_grid(task: FaceCycleTask, batch: FaceCycleBatch) -> Picture:
-    """One column a pair: source, as the target, back again; target, as the source, back again."""
-    with torch.inference_mode():
-        made: Translations = task.average(batch.source, batch.target)
-    rows = (
-        *(batch.source, made.to_target, made.back_to_source),
-        *(batch.target, made.to_source, made.back_to_target),
-    )
-    return np.concatenate([np.concatenate(tensor_to_frames(row), axis=1) for row in rows])

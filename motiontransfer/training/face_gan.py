@@ -1,12 +1,12 @@
 """Face GAN: data, training step and training (Chan et al. 2019, sec. 3.4)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -24,29 +24,24 @@ from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.source_fingerprint import source_files
-from motiontransfer.training.checkpoint import run_folder, run_key
+from motiontransfer.training.checkpoint import run_key
 from motiontransfer.training.clips import TargetClip
-from motiontransfer.training.config import Schedule
-from motiontransfer.training.data import FrameCache, RankBatch
-from motiontransfer.training.distributed import arithmetic, barrier
-from motiontransfer.training.losses import (
-    Scalar,
-    adversarial_discriminator_loss,
-    adversarial_generator_loss,
-    feature_matching_loss,
-    perceptual_loss,
-)
-from motiontransfer.training.optimization import Adversaries, LossesOf
-from motiontransfer.training.run_log import RunPaths, copy_logs, log_results, spread
-from motiontransfer.training.trainer import fit
+from motiontransfer.training.config import GanConfig, Schedule
+from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch
+from motiontransfer.training.distributed import barrier
+from motiontransfer.training.losses import GanLossConfig, Scalar, gan_losses
+from motiontransfer.training.optimization import GanOptimizer, GanTask
+from motiontransfer.training.run_log import Picture, spread
+from motiontransfer.training.trainer import RunPaths, run_training
 from motiontransfer.training.weights import TrainedGenerator, write_weights
 from motiontransfer.video.frame_store import FrameWriter
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 
+_NUM_SAMPLES = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaceBatch:
+class FaceBatch(TensorBatch):
     """Faces with their poses."""
 
     points: Float[Tensor, "batch joints 2"]
@@ -55,19 +50,9 @@ class FaceBatch:
     real: Float[Tensor, "batch 3 crop_size crop_size"]
     generated: Float[Tensor, "batch 3 crop_size crop_size"]
 
-    def to(self, device: torch.device) -> "FaceBatch":
-        """Copy to a device; from pinned memory it goes on by itself."""
-        return FaceBatch(
-            points=self.points.to(device, non_blocking=True),
-            score=self.score.to(device, non_blocking=True),
-            boxes=self.boxes.to(device, non_blocking=True),
-            real=self.real.to(device, non_blocking=True),
-            generated=self.generated.to(device, non_blocking=True),
-        )
-
 
 class FaceDataset:
-    """Every training frame in which a face is to be seen."""
+    """Every training frame with a visible face."""
 
     def __init__(
         self, clips: Sequence[TargetClip], rollouts: Sequence[Path], *, crop_size: int
@@ -79,7 +64,7 @@ class FaceDataset:
         self.frames: list[tuple[int, int]] = []
         """(clip, frame_index) of each item."""
         self.num_frames_without_face = 0
-        """Training frames left out because no face is to be seen."""
+        """Training frames left out because no face is visible."""
         for index, clip in enumerate(self.clips):
             boxes, valid = face_boxes(clip.keypoints)
             self._boxes.append(boxes)
@@ -115,63 +100,55 @@ class FaceDataset:
         return crop_boxes(frames_to_tensor(frames), boxes, crop_size=self._crop_size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceGanSettings:
-    """Numbers of the step; a weight of 0 turns a loss off."""
-
-    adversarial_weight: float
-    feature_matching_weight: float
-    l1_weight: float
-    perceptual_weight: float
-    ema_decay: float
-    """Decay a step of the exponential moving average of the generator's weights."""
-    compile: bool
-    """Whether `torch.compile` turns the networks into faster code before the first step."""
+class FaceGanConfig(GanLossConfig, GanConfig):
+    """Losses and optimisation of the face generator's training."""
 
 
-class FaceGanTask:
-    """One step of face generator and face discriminator."""
+class FaceGanTask(GanTask):
+    """Training step of face generator and face discriminator."""
+
+    description = "train face generator"
 
     def __init__(
         self,
         fabric: Fabric,
-        adversaries: Adversaries,
+        optimizer: GanOptimizer,
         *,
         style: PoseMapStyle,
         skeleton: Skeleton,
-        settings: FaceGanSettings,
+        config: FaceGanConfig,
         perceptual: nn.Module | None = None,
     ) -> None:
-        """Take over what is trained, and how.
-
-        Args:
-            perceptual: the network of the perceptual loss; None where that has no weight.
-        """
-        self.adversaries = adversaries
-        if settings.compile:
-            adversaries.compile()
-        self._fabric, self._style, self._skeleton = fabric, style, skeleton
-        self._settings = settings
-        self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
+        super().__init__(fabric, optimizer, compiled=config.compile, perceptual=perceptual)
+        self._style, self._skeleton, self._config = style, skeleton, config
 
     def step(
         self, share: RankBatch[FaceBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
-        losses = self._losses(share)
-        return self.adversaries.update(losses, step=step, learning_rate=learning_rate)
+        config, batch = self._config, share.batch.to(self.fabric.device)
+        poses = self._draw(batch)
+        with self.fabric.autocast():
+            fake = batch.generated + self.optimizer.generator(poses, batch.generated)
+            outputs = self.optimizer.discriminator(poses, torch.cat([batch.real, fake]))
+        losses = gan_losses(*split_real_fake(outputs), config=config)
+        losses["generator"]["l1"] = config.l1_weight * (fake - batch.real).abs().mean()
+        losses["generator"] |= self.perceptual_loss(
+            fake, batch.real, weight=config.perceptual_weight
+        )
+        return self.optimizer.update(losses, step=step, learning_rate=learning_rate)
 
-    def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
-        return self.adversaries.state()
+    def sample(self, dataset: FaceDataset) -> Picture:
+        """One column a face: real, from the main generator, with the EMA's residual."""
+        shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
+        batch = dataset.batch(shown).to(self.fabric.device)
+        with torch.inference_mode():
+            residual = self.optimizer.generator_ema(self._draw(batch), batch.generated)
+        images = (batch.real, batch.generated, batch.generated + residual)
+        return np.concatenate([np.concatenate(tensor_to_frames(row), axis=1) for row in images])
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        self.adversaries.load_state(state)
-
-    def _losses(self, share: RankBatch[FaceBatch]) -> LossesOf:
-        batch = share.batch.to(self._fabric.device)
-        poses = draw_crops(
+    def _draw(self, batch: FaceBatch) -> Float[Tensor, "batch channels crop_size crop_size"]:
+        return draw_crops(
             batch.points,
             batch.score,
             batch.boxes,
@@ -179,41 +156,11 @@ class FaceGanTask:
             style=self._style,
             crop_size=batch.real.shape[-1],
         )
-        with self._fabric.autocast():
-            fake = batch.generated + self.adversaries.generator(poses, batch.generated)
-            outputs = self.adversaries.discriminator(poses, torch.cat([batch.real, fake]))
-        of_real, of_fake = split_real_fake(outputs)
-        settings = self._settings
-        matching = feature_matching_loss(of_real, of_fake)
-        adversarial = adversarial_generator_loss(of_fake)
-        return {
-            "generator": {
-                "adversarial": settings.adversarial_weight * adversarial,
-                "feature_matching": settings.feature_matching_weight * matching,
-                "l1": settings.l1_weight * (fake - batch.real).abs().mean(),
-                **self._perceptual_loss(fake, batch.real),
-            },
-            "discriminator": {"adversarial": adversarial_discriminator_loss(of_real, of_fake)},
-        }
-
-    def _perceptual_loss(
-        self,
-        fake: Float[Tensor, "batch 3 height width"],
-        real: Float[Tensor, "batch 3 height width"],
-    ) -> dict[str, Scalar]:
-        if self._perceptual is None:
-            return {}
-        with self._fabric.autocast():
-            loss = perceptual_loss(self._perceptual, fake, real)
-        return {"perceptual": self._settings.perceptual_weight * loss}
-
-
-_NUM_SAMPLES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceNetworks:
-    """Shapes of what is trained."""
+    """Shapes of the face generator and its discriminator."""
 
     generator: FaceGeneratorConfig
     discriminator: DiscriminatorConfig
@@ -225,59 +172,56 @@ def train_face_generator(
     main: TrainedGenerator,
     *,
     networks: FaceNetworks,
-    settings: FaceGanSettings,
+    config: FaceGanConfig,
     schedule: Schedule,
     paths: RunPaths,
     perceptual: Perceptual | None = None,
-) -> dict[str, int | float]:
+) -> dict[str, object]:
     """Train, write the face generator's weights and the logs; return metrics.
 
     Args:
-        perceptual: what the perceptual loss compares; None where it has no weight.
+        perceptual: network of the perceptual loss; None where it has no weight.
     """
-    torch.manual_seed(schedule.seed)
-    key = run_key(
-        [networks, settings, schedule, *arithmetic(fabric)],
-        [*_inputs(clips, paths, perceptual), *source_files(__name__)],
-    )
-    adversaries = _build(networks, fabric, ema_decay=settings.ema_decay)
-    task = FaceGanTask(
-        fabric,
-        adversaries,
-        style=main.style,
-        skeleton=clips[0].keypoints.skeleton,
-        settings=settings,
-        perceptual=None if perceptual is None else perceptual.network,
-    )
-    with run_folder(fabric, paths.checkpoints, key) as folder:
-        rollouts = _roll_out_clips(clips, main, fabric, folder)
-        dataset = FaceDataset(clips, rollouts, crop_size=networks.generator.crop_size)
-        shown = dataset.batch(spread(range(len(dataset)), count=_NUM_SAMPLES)).to(fabric.device)
-        throughput = fit(
-            task,
-            fabric=fabric,
-            schedule=schedule,
-            dataset=dataset,
-            sample=lambda: _sample_grid(
-                adversaries, shown, clips[0].keypoints.skeleton, main.style
-            ),
-            folder=folder,
-            description="train face generator",
+    files = [file for clip in clips for file in clip.files]
+    files.append(paths.models / "generator.safetensors")
+    if perceptual is not None:
+        files.append(perceptual.file)
+
+    def build() -> FaceGanTask:
+        return FaceGanTask(
+            fabric,
+            _build_optimizer(networks, config, fabric),
+            style=main.style,
+            skeleton=clips[0].keypoints.skeleton,
+            config=config,
+            perceptual=None if perceptual is None else perceptual.network,
         )
-        if fabric.is_global_zero:
-            write_weights(
-                paths.models / "face_generator.safetensors",
-                adversaries.generator_average,
-                description={"face_generator": asdict(networks.generator)},
-            )
-            copy_logs(folder, paths.logs)
-            log_results(throughput, paths)
-    return {
-        **throughput.metrics,
-        "frames": len(dataset),
-        "frames_without_face": dataset.num_frames_without_face,
-        "face_generator_parameters": count_parameters(adversaries.generator),
-    }
+
+    def load_data(folder: Path) -> FaceDataset:
+        rollouts = _roll_out_clips(clips, main, fabric, folder)
+        return FaceDataset(clips, rollouts, crop_size=networks.generator.crop_size)
+
+    def write(task: FaceGanTask, dataset: FaceDataset) -> dict[str, object]:
+        write_weights(
+            paths.models / "face_generator.safetensors",
+            task.optimizer.generator_ema,
+            description={"face_generator": asdict(networks.generator)},
+        )
+        return {
+            "frames": len(dataset),
+            "frames_without_face": dataset.num_frames_without_face,
+            "face_generator_parameters": count_parameters(task.optimizer.generator),
+        }
+
+    return run_training(
+        build,
+        fabric,
+        schedule=schedule,
+        key=run_key(fabric, [networks, config, schedule], files, code=__name__),
+        paths=paths,
+        load_data=load_data,
+        write=write,
+    )
 
 
 def write_no_face_generator(models: Path) -> None:
@@ -287,27 +231,20 @@ def write_no_face_generator(models: Path) -> None:
     )
 
 
-def _inputs(clips: list[TargetClip], paths: RunPaths, perceptual: Perceptual | None) -> list[Path]:
-    """Every file whose bytes decide the weights."""
-    files = [file for clip in clips for file in (clip.frames, clip.keypoints_file)]
-    files.append(paths.models / "generator.safetensors")
-    return files if perceptual is None else [*files, perceptual.file]
-
-
-def _build(networks: FaceNetworks, fabric: Fabric, *, ema_decay: float) -> Adversaries:
-    config = networks.generator
-    generator = FaceGenerator(config)
-    crop_size = (config.crop_size, config.crop_size)
+def _build_optimizer(networks: FaceNetworks, config: FaceGanConfig, fabric: Fabric) -> GanOptimizer:
+    shape = networks.generator
+    generator = FaceGenerator(shape)
+    crop_size = (shape.crop_size, shape.crop_size)
     check_depth(crop_size, stride=generator.network.stride, section="train_face_gan")
-    return Adversaries(
+    generator.apply(initialise)  # before the discriminator is built, which draws random numbers
+    discriminator = MultiscaleDiscriminator(
+        networks.discriminator, condition_channels=shape.pose_channels, image_channels=3
+    )
+    return GanOptimizer(
         fabric,
-        generator.apply(initialise),
-        MultiscaleDiscriminator(
-            networks.discriminator,
-            condition_channels=config.pose_channels,
-            image_channels=3,
-        ).apply(initialise),
-        ema_decay=ema_decay,
+        generator,
+        discriminator.apply(initialise),
+        ema_decay=config.ema_decay,
     )
 
 
@@ -341,21 +278,3 @@ def _roll_out_clip(clip: TargetClip, main: TrainedGenerator, fabric: Fabric, pat
     with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as writer:
         for image in track(generated, "main generator's frames", total=len(clip.training)):
             writer.write(tensor_to_frames(image[None])[0])
-
-
-def _sample_grid(
-    adversaries: Adversaries, batch: FaceBatch, skeleton: Skeleton, style: PoseMapStyle
-) -> UInt8[np.ndarray, "height width 3"]:
-    """One column a face: real, as the main generator makes it, with the residual."""
-    poses = draw_crops(
-        batch.points,
-        batch.score,
-        batch.boxes,
-        skeleton=skeleton,
-        style=style,
-        crop_size=batch.real.shape[-1],
-    )
-    with torch.inference_mode():
-        refined = batch.generated + adversaries.generator_average(poses, batch.generated)
-    rows = [tensor_to_frames(images) for images in (batch.real, batch.generated, refined)]
-    return np.concatenate([np.concatenate(row, axis=1) for row in rows])

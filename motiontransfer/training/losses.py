@@ -1,21 +1,51 @@
 """Adversarial, feature-matching, perceptual and L1 losses (Chan et al. 2019, sec. 3.3)."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.models.discriminators import DiscriminatorOutput
+from motiontransfer.params import Section
 
 Scalar = Float[Tensor, ""]
 Objective = Literal["least_squares", "log"]
 
 _SLICE_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+
+
+class GanLossConfig(Section):
+    """Weights of the losses of generator and discriminator; 0 turns a loss off."""
+
+    adversarial_weight: float = Field(ge=0)
+    feature_matching_weight: float = Field(ge=0)
+    l1_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+
+
+def gan_losses(
+    real: Sequence[DiscriminatorOutput],
+    fake: Sequence[DiscriminatorOutput],
+    *,
+    config: GanLossConfig,
+    objective: Objective = "least_squares",
+) -> dict[str, dict[str, Scalar]]:
+    """Weighted adversarial and feature-matching losses of `generator` and `discriminator`."""
+    adversarial = adversarial_generator_loss(fake, objective=objective)
+    matching = feature_matching_loss(real, fake)
+    return {
+        "generator": {
+            "adversarial": config.adversarial_weight * adversarial,
+            "feature_matching": config.feature_matching_weight * matching,
+        },
+        "discriminator": {
+            "adversarial": adversarial_discriminator_loss(real, fake, objective=objective)
+        },
+    }
 
 
 def adversarial_generator_loss(
@@ -25,7 +55,11 @@ def adversarial_generator_loss(
 
     (fake - 1)^2 for least squares, -log sigmoid(fake) for log.
     """
-    losses = [_generator_term(output.logits.float(), objective) for output in fake]
+    logits = [output.logits.float() for output in fake]
+    if objective == "log":
+        losses = [functional.softplus(-scale).mean() for scale in logits]
+    else:
+        losses = [(scale - 1).square().mean() for scale in logits]
     return torch.stack(losses).mean()
 
 
@@ -40,23 +74,12 @@ def adversarial_discriminator_loss(
     Half of (real - 1)^2 + fake^2 for least squares, of -log sigmoid(real) - log sigmoid(-fake) for
     log.
     """
-    losses = [
-        0.5 * _discriminator_term(r.logits.float(), f.logits.float(), objective)
-        for r, f in zip(real, fake, strict=True)
-    ]
-    return torch.stack(losses).mean()
-
-
-def _generator_term(fake: Tensor, objective: Objective) -> Scalar:
+    scales = [(r.logits.float(), f.logits.float()) for r, f in zip(real, fake, strict=True)]
     if objective == "log":
-        return functional.softplus(-fake).mean()
-    return (fake - 1).square().mean()
-
-
-def _discriminator_term(real: Tensor, fake: Tensor, objective: Objective) -> Scalar:
-    if objective == "log":
-        return functional.softplus(-real).mean() + functional.softplus(fake).mean()
-    return (real - 1).square().mean() + fake.square().mean()
+        losses = [functional.softplus(-r).mean() + functional.softplus(f).mean() for r, f in scales]
+    else:
+        losses = [(r - 1).square().mean() + f.square().mean() for r, f in scales]
+    return torch.stack([0.5 * loss for loss in losses]).mean()
 
 
 def feature_matching_loss(
@@ -81,8 +104,8 @@ def perceptual_loss(
     """L1 between activations of fake and real (not differentiated), weighted slice by slice.
 
     Args:
-        network: returns one tensor per slice, as `VGG19Features` does; slices
-            that it lacks are left out, and the weights of the others stay what they are.
+        network: returns one tensor per slice, as `VGG19Features` does; slices that it lacks are
+            left out, and the weights of the others stay what they are.
     """
     with torch.no_grad():
         real_slices = network(real)
@@ -104,40 +127,6 @@ def weighted_l1_loss(
     return ((fake - real).abs() * weight).mean() / weight.mean()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameLossSettings:
-    """Weights; 0 turns a loss off."""
-
-    l1_weight: float
-    foreground_l1_weight: float
-    """Weight in L1 of a pixel near the drawn pose; all others have 1."""
-    foreground_radius_px: int
-    """Distance from a limb up to which a pixel counts as foreground."""
-    perceptual_weight: float
-
-
-def frame_losses(
-    fake: Float[Tensor, "batch time 3 height width"],
-    real: Float[Tensor, "batch time 3 height width"],
-    *,
-    poses: Float[Tensor, "batch time channels height width"],
-    settings: FrameLossSettings,
-    perceptual: nn.Module | None,
-    autocast: Callable[[], AbstractContextManager],
-) -> dict[str, Scalar]:
-    """Weighted losses by name.
-
-    Args:
-        perceptual: the network whose activations are compared; needed where its loss has a weight.
-    """
-    losses = {"l1": settings.l1_weight * _l1_loss(fake, real, poses, settings)}
-    if perceptual is not None:
-        with autocast():
-            loss = perceptual_loss(perceptual, fake.flatten(0, 1), real.flatten(0, 1))
-        losses["perceptual"] = settings.perceptual_weight * loss
-    return losses
-
-
 def foreground_weight(
     poses: Float[Tensor, "batch channels height width"], *, radius_px: int, weight: float
 ) -> Float[Tensor, "batch 1 height width"]:
@@ -151,19 +140,3 @@ def foreground_weight(
     coarse = functional.max_pool2d((coarse > 0).to(poses), reach, stride=1, padding=reach // 2)
     near = functional.interpolate(coarse, scale_factor=4, mode="nearest")[:, :, :height, :width]
     return 1 + (weight - 1) * near
-
-
-def _l1_loss(
-    fake: Float[Tensor, "batch time 3 height width"],
-    real: Float[Tensor, "batch time 3 height width"],
-    poses: Float[Tensor, "batch time channels height width"],
-    settings: FrameLossSettings,
-) -> Scalar:
-    weight = foreground_weight(
-        poses.flatten(0, 1),
-        radius_px=settings.foreground_radius_px,
-        weight=settings.foreground_l1_weight,
-    )
-    # Each window by itself: a batch that is shared or split up has the same mean as a whole one.
-    windows = zip(fake, real, weight.unflatten(0, poses.shape[:2]), strict=True)
-    return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()

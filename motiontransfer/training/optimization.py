@@ -1,8 +1,8 @@
-"""A generator with its EMA and a discriminator, updated from one forward pass.
+"""GAN optimisation: Adam and EMA of a generator and its discriminator, from one forward pass.
 
 Both gradients are taken at the same weights, as in pix2pixHD; Adam with betas 0.5 and 0.999, as
 there. Gradients are averaged over the ranks. The exponential moving average of the generator's
-weights (Yazici et al. 2019) is what is kept.
+weights (Yazici et al. 2019) is the result.
 """
 
 import copy
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -23,7 +24,7 @@ from motiontransfer.training.checkpoint import (
     module_state,
 )
 from motiontransfer.training.distributed import all_reduce_mean
-from motiontransfer.training.losses import Scalar
+from motiontransfer.training.losses import Scalar, perceptual_loss
 
 LossesOf = Mapping[str, Mapping[str, Scalar]]
 """The losses, by name, of `generator` and of `discriminator`."""
@@ -31,8 +32,8 @@ LossesOf = Mapping[str, Mapping[str, Scalar]]
 _BETAS = (0.5, 0.999)
 
 
-class Adversaries:
-    """Generator and discriminator, trained against each other."""
+class GanOptimizer:
+    """Adam for generator and discriminator, and the EMA of the generator."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Adversaries:
     ) -> None:
         self.generator = generator.to(fabric.device)
         self.discriminator = discriminator.to(fabric.device)
-        self.generator_average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         self._fabric, self._ema_decay = fabric, ema_decay
         self._optimizers = {
             "generator": torch.optim.Adam(generator.parameters(), betas=_BETAS, fused=True),
@@ -66,7 +67,7 @@ class Adversaries:
             self._descend(network, mean, learning_rate=learning_rate)
         # The EMA of the first steps would otherwise be mostly the random initial weights.
         decay = min(self._ema_decay, (1 + step) / (10 + step))
-        update_ema(self.generator_average, self.generator, decay=decay)
+        update_ema(self.generator_ema, self.generator, decay=decay)
         return {
             f"{network}/{name}": loss.detach()
             for network in ("generator", "discriminator")
@@ -76,7 +77,7 @@ class Adversaries:
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
         state = {}
-        for name in ("generator", "generator_average", "discriminator"):
+        for name in ("generator", "generator_ema", "discriminator"):
             state |= module_state(name, getattr(self, name))
         for name, optimizer in self._optimizers.items():
             state |= adam_state(f"{name}_optimizer", optimizer)
@@ -84,7 +85,7 @@ class Adversaries:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state`."""
-        for name in ("generator", "generator_average", "discriminator"):
+        for name in ("generator", "generator_ema", "discriminator"):
             load_module_state(name, getattr(self, name), state)
         for name, optimizer in self._optimizers.items():
             load_adam_state(f"{name}_optimizer", optimizer, state)
@@ -111,6 +112,49 @@ class Adversaries:
             group["lr"] = learning_rate
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+
+
+class GanTask:
+    """Base of the tasks that train with a `GanOptimizer`."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        optimizer: GanOptimizer,
+        *,
+        compiled: bool,
+        perceptual: nn.Module | None = None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            perceptual: network of the perceptual loss; None where that has no weight.
+        """
+        self.fabric, self.optimizer = fabric, optimizer
+        self.perceptual = None if perceptual is None else perceptual.to(fabric.device)
+        if compiled:
+            optimizer.compile()
+
+    def perceptual_loss(
+        self,
+        fake: Float[Tensor, "batch 3 height width"],
+        real: Float[Tensor, "batch 3 height width"],
+        *,
+        weight: float,
+    ) -> dict[str, Scalar]:
+        """The weighted loss by name; empty without a network."""
+        if self.perceptual is None:
+            return {}
+        with self.fabric.autocast():
+            return {"perceptual": weight * perceptual_loss(self.perceptual, fake, real)}
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step."""
+        return self.optimizer.state()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        self.optimizer.load_state(state)
 
 
 def require_triton(device: torch.device) -> None:

@@ -1,6 +1,6 @@
 """Pose-to-frame GAN: data, conditioning and training step (Chan et al. 2019, sec. 3.2, 3.3)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,43 +8,45 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
+from pydantic import Field
 from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import split_real_fake
+from motiontransfer.models.generators import (
+    FrameGenerator,
+    HalfResolutionGenerator,
+    roll_out,
+)
 from motiontransfer.models.layers import downsample_by_2
-from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses, draw_rgb
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
-from motiontransfer.training.data import FrameCache, RankBatch, make_generator
+from motiontransfer.training.config import GanConfig
+from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch, make_generator
 from motiontransfer.training.losses import (
-    FrameLossSettings,
+    GanLossConfig,
     Objective,
     Scalar,
-    adversarial_discriminator_loss,
-    adversarial_generator_loss,
-    feature_matching_loss,
-    frame_losses,
+    foreground_weight,
+    gan_losses,
+    weighted_l1_loss,
 )
-from motiontransfer.training.optimization import Adversaries, LossesOf
-from motiontransfer.video.tensors import frames_to_tensor
+from motiontransfer.training.optimization import GanOptimizer, GanTask
+from motiontransfer.training.run_log import Picture, spread
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+
+_NUM_SAMPLES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WindowBatch:
+class WindowBatch(TensorBatch):
     """Consecutive frames with their poses, and maybe poses before the first; axis 1 is time."""
 
     points: Float[Tensor, "batch poses joints 2"]
     score: Float[Tensor, "batch poses joints"]
     frames: Float[Tensor, "batch time 3 height width"]
-
-    def to(self, device: torch.device) -> "WindowBatch":
-        """Copy to a device."""
-        return WindowBatch(
-            points=self.points.to(device, non_blocking=True),
-            score=self.score.to(device, non_blocking=True),
-            frames=self.frames.to(device, non_blocking=True),
-        )
 
 
 class WindowDataset:
@@ -56,8 +58,8 @@ class WindowDataset:
         """Find the windows.
 
         Args:
-            conditioning_poses: poses that the generator is shown for one frame, its own and those
-                before; before the first training frame there are none, and they come as missing.
+            conditioning_poses: pose maps that the generator reads for one frame, its own last;
+                those before the first training frame come as missing.
         """
         self.clips = list(clips)
         self._window_frames, self._poses_before = window_frames, conditioning_poses - 1
@@ -155,35 +157,35 @@ def hide_limbs(
 Resolution = Literal["full", "half"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GanSettings:
-    """Numbers and choices of the step; a weight of 0 turns a loss off."""
+class PoseGanConfig(GanLossConfig, GanConfig):
+    """Windows, losses and optimisation of the main generator's training."""
 
-    objective: Objective
-    adversarial_weight: float
-    feature_matching_weight: float
-    frame_losses: FrameLossSettings
+    window_frames: int = Field(ge=1)
+    """Consecutive frames of which each is generated from the one before."""
+    global_only_fraction: float = Field(ge=0, lt=1)
+    """Share of the steps that first train a local enhancer's global generator alone; 0: none."""
     detach_previous_frame: bool
     """Whether gradients stop at the previous frame instead of flowing through it."""
-    limb_dropout: float
+    limb_dropout: float = Field(ge=0, le=1)
     """Share of windows in whose poses one limb is hidden, from generator and discriminator."""
-    ema_decay: float
-    """Decay a step of the exponential moving average of the generator's weights."""
-    compile: bool
-    """Whether `torch.compile` turns the generator into faster code before the first step."""
+    objective: Objective
+    foreground_l1_weight: float = Field(ge=1)
+    """Weight in L1 of a pixel near the drawn pose; all others have 1."""
+    foreground_radius_px: int = Field(ge=0)
+    """Distance from a limb up to which a pixel counts as foreground."""
 
 
-class GanTask:
-    """One step of generator and discriminator on windows of frames."""
+class PoseGanTask(GanTask):
+    """Training step of generator and discriminator on windows of frames."""
 
     def __init__(
         self,
         fabric: Fabric,
-        adversaries: Adversaries,
+        optimizer: GanOptimizer,
         *,
         style: PoseMapStyle,
         skeleton: Skeleton,
-        settings: GanSettings,
+        config: PoseGanConfig,
         seed: int,
         perceptual: nn.Module | None = None,
         resolution: Resolution = "full",
@@ -192,65 +194,65 @@ class GanTask:
 
         Args:
             perceptual: the network of the perceptual loss; None where that has no weight.
-            resolution: `half` downsamples frames and pose maps by 2.
+            resolution: `half` downsamples frames and pose maps by 2, for a global generator.
         """
-        self.adversaries = adversaries
-        if settings.compile:
-            adversaries.compile()
-        self._fabric, self._style, self._skeleton = fabric, style, skeleton
-        self._settings, self._seed, self._resolution = settings, seed, resolution
-        self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
+        super().__init__(fabric, optimizer, compiled=config.compile, perceptual=perceptual)
+        self.description = "train generator" if resolution == "full" else "train global generator"
+        self._style, self._skeleton, self._config, self._seed = style, skeleton, config, seed
+        self._resolution: Resolution = resolution
 
     def step(
         self, share: RankBatch[WindowBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
-        losses = self._losses(share, step)
-        return self.adversaries.update(losses, step=step, learning_rate=learning_rate)
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
-        return self.adversaries.state()
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        self.adversaries.load_state(state)
-
-    def _losses(self, share: RankBatch[WindowBatch], step: int) -> LossesOf:
-        batch = share.batch.to(self._fabric.device)
-        pose_maps, real = self._draw(batch, share.indices, step), batch.frames
-        if self._resolution == "half":
-            pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
-        num_frames = real.shape[1]
-        with self._fabric.autocast():
-            fake = generate_window(
-                self.adversaries.generator,
-                stack_poses(pose_maps, num_frames=num_frames),
-                detach_previous_frame=self._settings.detach_previous_frame,
-            )
-        poses = pose_maps[:, -num_frames:]
-        gan = self._gan_losses(poses, real, fake)
-        reconstruction = frame_losses(
-            fake,
-            real,
-            poses=poses,
-            settings=self._settings.frame_losses,
-            perceptual=self._perceptual,
-            autocast=self._fabric.autocast,
-        )
-        return {**gan, "generator": {**gan["generator"], **reconstruction}}
-
-    def _draw(
-        self, batch: WindowBatch, indices: range, step: int
-    ) -> Float[Tensor, "batch poses channels height width"]:
+        config, batch = self._config, share.batch.to(self.fabric.device)
         score = hide_limbs(
             batch.score,
-            indices,
+            share.indices,
             skeleton=self._skeleton,
-            share=self._settings.limb_dropout,
+            share=config.limb_dropout,
             seed=self._seed,
             step=step,
         )
+        pose_maps, real = self._draw(batch, score), batch.frames
+        if self._resolution == "half":
+            pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
+        num_frames = real.shape[1]
+        poses = pose_maps[:, -num_frames:]
+        with self.fabric.autocast():
+            fake = generate_window(
+                self.optimizer.generator,
+                stack_poses(pose_maps, num_frames=num_frames),
+                detach_previous_frame=config.detach_previous_frame,
+            )
+            # One pass for both networks: instance normalisation treats each sample on its own.
+            outputs = self.optimizer.discriminator(
+                consecutive_pairs(poses),
+                torch.cat([consecutive_pairs(real), consecutive_pairs(fake)]),
+            )
+        losses = gan_losses(*split_real_fake(outputs), config=config, objective=config.objective)
+        losses["generator"]["l1"] = config.l1_weight * self._foreground_l1(fake, real, poses)
+        losses["generator"] |= self.perceptual_loss(
+            fake.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
+        )
+        return self.optimizer.update(losses, step=step, learning_rate=learning_rate)
+
+    def sample(self, dataset: WindowDataset) -> Picture:
+        """One column a frame: its pose, the real frame, the EMA's output after one of lead-in."""
+        ema = self.optimizer.generator_ema
+        assert isinstance(ema, FrameGenerator)
+        clip = dataset.clips[0]
+        return sample_grid(
+            HalfResolutionGenerator(ema) if self._resolution == "half" else ema,
+            clip,
+            frame_indices=spread(clip.training, count=_NUM_SAMPLES),
+            style=self._style,
+            device=self.fabric.device,
+        )
+
+    def _draw(
+        self, batch: WindowBatch, score: Float[Tensor, "batch poses joints"]
+    ) -> Float[Tensor, "batch poses channels height width"]:
         drawn = draw_poses(
             batch.points.flatten(0, 1),
             score.flatten(0, 1),
@@ -260,34 +262,20 @@ class GanTask:
         )
         return drawn.unflatten(0, score.shape[:2])
 
-    def _gan_losses(
+    def _foreground_l1(
         self,
-        poses: Float[Tensor, "batch time channels height width"],
-        real: Float[Tensor, "batch time 3 height width"],
         fake: Float[Tensor, "batch time 3 height width"],
-    ) -> LossesOf:
-        """Weighted adversarial and feature matching losses of both networks."""
-        settings = self._settings
-        # One pass for both networks: instance normalisation treats each sample on its own.
-        with self._fabric.autocast():
-            outputs = self.adversaries.discriminator(
-                consecutive_pairs(poses),
-                torch.cat([consecutive_pairs(real), consecutive_pairs(fake)]),
-            )
-        of_real, of_fake = split_real_fake(outputs)
-        adversarial = adversarial_generator_loss(of_fake, objective=settings.objective)
-        matching = feature_matching_loss(of_real, of_fake)
-        return {
-            "generator": {
-                "adversarial": settings.adversarial_weight * adversarial,
-                "feature_matching": settings.feature_matching_weight * matching,
-            },
-            "discriminator": {
-                "adversarial": adversarial_discriminator_loss(
-                    of_real, of_fake, objective=settings.objective
-                )
-            },
-        }
+        real: Float[Tensor, "batch time 3 height width"],
+        poses: Float[Tensor, "batch time channels height width"],
+    ) -> Scalar:
+        weight = foreground_weight(
+            poses.flatten(0, 1),
+            radius_px=self._config.foreground_radius_px,
+            weight=self._config.foreground_l1_weight,
+        )
+        # Each window by itself: the ranks' shares of a batch have the same mean as all of it.
+        windows = zip(fake, real, weight.unflatten(0, poses.shape[:2]), strict=True)
+        return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
 
 
 def stack_poses(
@@ -330,3 +318,37 @@ def _downsample_windows(
     images: Float[Tensor, "batch time channels height width"],
 ) -> Float[Tensor, "batch time channels half_height half_width"]:
     return downsample_by_2(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+
+
+def sample_grid(
+    generator: FrameGenerator | HalfResolutionGenerator,
+    clip: TargetClip,
+    *,
+    frame_indices: list[int],
+    style: PoseMapStyle,
+    device: torch.device,
+) -> Picture:
+    """One column a frame: its pose, the real frame, what is generated after one of lead-in."""
+    keypoints = clip.keypoints
+    columns = []
+    with FrameStore(clip.frames) as store:
+        for index in frame_indices:
+            lead_in = slice(max(index - 1, 0), index + 1)
+            *_, generated = roll_out(
+                generator,
+                keypoints.points[lead_in],
+                keypoints.score[lead_in],
+                skeleton=keypoints.skeleton,
+                size=keypoints.image_size,
+                style=style,
+                device=device,
+            )
+            pose = draw_rgb(
+                keypoints.points[index],
+                keypoints.score[index],
+                skeleton=keypoints.skeleton,
+                size=keypoints.image_size,
+                line_width_px=style.line_width_px,
+            )
+            columns.append(np.concatenate([pose, store[index], *tensor_to_frames(generated[None])]))
+    return np.concatenate(columns, axis=1)

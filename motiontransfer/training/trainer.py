@@ -1,99 +1,70 @@
-"""Training loop: resume, step, log, sample, checkpoint, stop on a signal."""
+"""Training runs: seed, build, checkpoint folder, loop, results; resumed exactly after a stop."""
 
 import logging
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from motiontransfer.training.config import Schedule
-from motiontransfer.training.data import (
-    Dataset,
-    PinnedDataset,
-    RankBatch,
-    batches_ahead,
-    rank_indices,
+from motiontransfer.training.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    run_folder,
+    save_checkpoint,
 )
+from motiontransfer.training.config import Schedule
+from motiontransfer.training.data import BatchSampler, Dataset, RankBatch, TensorBatch, prefetch
 from motiontransfer.training.distributed import all_gather, barrier
 from motiontransfer.training.run_log import (
-    LossReport,
+    MeanLosses,
     Picture,
-    ProgressMeter,
+    Progress,
     RunLog,
     Throughput,
+    copy_logs,
     open_log,
-    silent_log,
 )
 
+Batch = TypeVar("Batch", bound=TensorBatch)
+_Batch = TypeVar("_Batch", bound=TensorBatch, contravariant=True)
+_Data = TypeVar("_Data", bound=Dataset, contravariant=True)
+
+_logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class StopRequest:
-    """Which signal has come, if any."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaths:
+    """Where a training run keeps things."""
 
-    def __init__(self) -> None:
-        self.signal_number = 0
-        """0: none."""
+    checkpoints: Path
+    """Unfinished runs; outside DVC's outs."""
 
+    models: Path
+    """Folder of the weights."""
 
-@contextmanager
-def listening() -> Generator[StopRequest]:
-    """Note the first signal to stop instead of obeying it."""
-    request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request  # signals come to the main thread, and only it may say who gets them
-        return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-
-    def put_back() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def note(number: int, _: FrameType | None) -> None:
-        request.signal_number = number
-        put_back()
-
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup, for example
-            signal.signal(number, note)
-    try:
-        yield request
-    finally:
-        put_back()
-
-
-def pass_on(signal_number: int) -> NoReturn:
-    """End as the signal would have ended the process.
-
-    Raises:
-        KeyboardInterrupt: it was Ctrl-C, or whoever handles the signal returns.
-    """
-    signal.raise_signal(signal_number)
-    raise KeyboardInterrupt
-
-
-_logger = logging.getLogger(__name__)
-
-Batch = TypeVar("Batch")
-_Seen = TypeVar("_Seen", contravariant=True)
+    logs: Path
+    """Curves and sample pictures."""
 
 
 @runtime_checkable
-class Task(Protocol[_Seen]):
-    """What the loop drives."""
+class Task(Protocol[_Batch, _Data]):
+    """Networks with their optimisers and the training step."""
+
+    description: str
+    """For logs and errors."""
 
     def step(
-        self, share: RankBatch[_Seen], *, step: int, learning_rate: float
+        self, share: RankBatch[_Batch], *, step: int, learning_rate: float
     ) -> Mapping[str, Float[Tensor, ""]]:
         """Train on one batch and return named losses."""
         ...
@@ -106,100 +77,198 @@ class Task(Protocol[_Seen]):
         """Inverse of `state`."""
         ...
 
+    def sample(self, dataset: _Data) -> Picture:
+        """A picture of what the networks generate now."""
+        ...
+
+
+_Task = TypeVar("_Task", bound=Task)
+_Dataset = TypeVar("_Dataset", bound=Dataset)
+
+
+def run_training(
+    build: Callable[[], _Task],
+    fabric: Fabric,
+    *,
+    schedule: Schedule,
+    key: str,
+    paths: RunPaths,
+    load_data: Callable[[Path], _Dataset],
+    write: Callable[[_Task, _Dataset], Mapping[str, object]],
+    pretrain: Callable[[_Task, Path], Throughput] | None = None,
+) -> dict[str, object]:
+    """Seed, build, train in the run's folder, write weights and logs; return metrics.
+
+    Args:
+        build: initial weights come from torch's global generator, which is seeded for it.
+        key: the run's, from `run_key`.
+        load_data: returns what to train on, perhaps generated in the folder first.
+        write: writes the weights, on the first rank only; returns further metrics.
+        pretrain: trains in the folder what the task starts from.
+    """
+    torch.manual_seed(schedule.seed)
+    task = build()
+    with run_folder(fabric, paths.checkpoints, key) as folder:
+        dataset = load_data(folder)
+        pretraining = [] if pretrain is None else [pretrain(task, folder)]
+        training = fit(task, fabric=fabric, schedule=schedule, dataset=dataset, folder=folder)
+        throughput = sum(pretraining, training)
+        if not fabric.is_global_zero:
+            return {**throughput.metrics}
+        copy_logs(folder, paths.logs)
+        metrics = {**throughput.metrics, **write(task, dataset)}
+    _logger.info(
+        "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
+        "pictures in %s (`dvc plots show` draws them)",
+        *(throughput.steps, throughput.minutes, 100 * throughput.loader_share),
+        *(paths.models, paths.logs),
+    )
+    return metrics
+
 
 def fit(
-    task: Task[Batch],
+    task: Task[Batch, _Dataset],
     *,
     fabric: Fabric,
     schedule: Schedule,
-    dataset: Dataset[Batch],
-    sample: Callable[[], Picture],
+    dataset: _Dataset,
     folder: Path,
-    description: str,
 ) -> Throughput:
     """Train from the folder's last checkpoint, or from the start, to the end.
 
-    A signal to stop is obeyed after the step that is under way; the step is kept.
+    After a signal to stop the current step is finished and checkpointed.
 
     Args:
-        sample: a picture of what the networks make now.
-        folder: where checkpoints and logs of this run lie.
+        folder: of the run's checkpoints and logs.
 
     Raises:
         TrainingError: a loss is not finite, or git has no commit yet.
         KeyboardInterrupt: Ctrl-C.
     """
-    start = _resume(task, fabric, folder)
-    done, minutes, stop = start.step, start.minutes, 0
-    meter = ProgressMeter(description, schedule, start)
-    batches = meter.waiting_for(_batches(dataset, fabric, schedule, start))
-    unread: deque[LossReport] = deque()
-    values: dict[str, float] = {}
-    with closing(meter), listening() as request, _log(fabric, folder, start) as log:
-        for done, share in enumerate(batches, start.step + 1):
+    losses, values = MeanLosses(), {}
+    start = _resume(task, losses, fabric, folder)
+    done, minutes, stop = start.steps, start.minutes, 0
+    progress = Progress(task.description, schedule, start)
+    batches = progress.waiting_for(_batches(dataset, fabric, schedule, start))
+    with closing(progress), listening() as request, _log(fabric, folder, start) as log:
+        for done, share in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
-            losses = task.step(share, step=done - 1, learning_rate=learning_rate)
-            stop, minutes = _agree(fabric, request, meter)
+            losses.add(task.step(share, step=done - 1, learning_rate=learning_rate))
+            stop, minutes = _agree(fabric, request, progress)
             over = schedule.is_over(done, minutes=minutes)
             logged = over or done % schedule.log_every_steps == 0
-            kept = over or stop or done % schedule.checkpoint_every_steps == 0
-            unread.append(LossReport(fabric, done, losses))
-            # The last one can wait until the device is at work on the next step.
-            while len(unread) > (0 if logged or kept else 1):
-                values = unread.popleft().read(description)
-            if fabric.is_global_zero:
-                meter.show(done, values)
+            checkpointed = over or stop or done % schedule.checkpoint_every_steps == 0
+            if logged or checkpointed:
+                values = losses.read(fabric, done=done, description=task.description)
             if logged:
                 log.add_values(done, values)
+                losses.reset()
+            if fabric.is_global_zero:
+                progress.show(done, values)
             if over or done % schedule.sample_every_steps == 0:
-                log.add_picture(done, sample)
-            if kept and fabric.is_global_zero:
-                save_checkpoint(folder, meter.checkpoint(done, task.state()))
+                log.add_picture(done, lambda: task.sample(dataset))
+            if checkpointed and fabric.is_global_zero:
+                state = {**task.state(), **losses.state()}
+                save_checkpoint(folder, Checkpoint(progress.throughput(done), state))
             if over or stop:
                 break
     if stop:
         barrier(fabric)  # for the checkpoint
         if fabric.is_global_zero:
-            message = "%s: stopped at step %d; the same command goes on from there"
-            _logger.info(message, description, done)
-        pass_on(stop)
-    return Throughput(steps=done, minutes=meter.minutes, waiting_minutes=meter.waiting_minutes)
+            message = "%s: stopped at step %d; the same command resumes there"
+            _logger.info(message, task.description, done)
+        raise_again(stop)
+    return progress.throughput(done)
 
 
-def _resume(task: Task[Batch], fabric: Fabric, folder: Path) -> Checkpoint:
+def _resume(task: Task, losses: MeanLosses, fabric: Fabric, folder: Path) -> Throughput:
+    """Load the last checkpoint, if there is one; return steps and time up to it."""
     checkpoint = load_checkpoint(folder)
-    barrier(fabric)  # whoever is done may remove it
+    barrier(fabric)  # the first rank to get further may remove it
     if checkpoint is None:
-        return Checkpoint(step=0, minutes=0.0, waiting_minutes=0.0, state={})
+        return Throughput()
     task.load_state(checkpoint.state)
+    losses.load_state(checkpoint.state)
     if fabric.is_global_zero:
-        _logger.info("resuming at step %d from %s", checkpoint.step, folder)
-    return replace(checkpoint, state={})  # which would stay in memory
+        _logger.info("resuming at step %d from %s", checkpoint.throughput.steps, folder)
+    return checkpoint.throughput
 
 
 def _batches(
-    dataset: Dataset[Batch], fabric: Fabric, schedule: Schedule, start: Checkpoint
+    dataset: Dataset[Batch], fabric: Fabric, schedule: Schedule, start: Throughput
 ) -> Iterator[RankBatch[Batch]]:
     """Yield this rank's share of the remaining steps."""
-    over = schedule.is_over(start.step, minutes=start.minutes)
+    over = schedule.is_over(start.steps, minutes=start.minutes)
     on_cpu = fabric.device.type == "cpu"
-    return batches_ahead(
-        dataset if on_cpu else PinnedDataset(dataset),
-        schedule.order,
-        steps=range(start.step, start.step if over else schedule.num_steps),
-        indices=rank_indices(
-            schedule.batch_size, rank=fabric.global_rank, world_size=fabric.world_size
-        ),
+    sampler = BatchSampler(
+        num_items=len(dataset),
+        batch_size=schedule.batch_size,
+        seed=schedule.seed,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+    return prefetch(
+        dataset,
+        sampler,
+        steps=range(start.steps, start.steps if over else schedule.steps),
         # A CPU's cores are needed for training; beside a GPU they have nothing better to do.
         num_readers=1 if on_cpu else 4,
+        pin_memory=not on_cpu,
     )
 
 
-def _log(fabric: Fabric, folder: Path, start: Checkpoint) -> AbstractContextManager[RunLog]:
-    return open_log(folder, step=start.step) if fabric.is_global_zero else silent_log()
+def _log(fabric: Fabric, folder: Path, start: Throughput) -> AbstractContextManager[RunLog]:
+    if not fabric.is_global_zero:
+        return nullcontext(RunLog(None))
+    return open_log(folder, step=start.steps)
 
 
-def _agree(fabric: Fabric, request: StopRequest, meter: ProgressMeter) -> tuple[int, float]:
-    """Return which signal has come to any process, if one has, and how long training has taken."""
-    stop, minutes = all_gather(fabric, [float(request.signal_number), meter.minutes]).max(axis=0)
+def _agree(fabric: Fabric, request: "StopRequest", progress: Progress) -> tuple[int, float]:
+    """Return the signal that any rank has received, and the longest time on any rank."""
+    numbers = [float(request.signal_number), progress.minutes]
+    stop, minutes = all_gather(fabric, numbers).max(axis=0)
     return int(stop), float(minutes)
+
+
+class StopRequest:
+    """The first signal to stop."""
+
+    def __init__(self) -> None:
+        self.signal_number = 0
+        """0: none."""
+
+
+@contextmanager
+def listening() -> Generator[StopRequest]:
+    """Note the first SIGINT or SIGTERM instead of obeying it; a second one is obeyed."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request  # only the main thread receives signals and may set handlers
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        request.signal_number = number
+        restore()
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup, for example
+            signal.signal(number, note)
+    try:
+        yield request
+    finally:
+        restore()
+
+
+def raise_again(signal_number: int) -> NoReturn:
+    """End as the signal would have ended the process.
+
+    Raises:
+        KeyboardInterrupt: it was Ctrl-C, or the signal's handler returns.
+    """
+    signal.raise_signal(signal_number)
+    raise KeyboardInterrupt

@@ -66,7 +66,7 @@ def clip_pairs(folder, subject, *, seed, seconds=3):
 
 def schedule(**changes):
     numbers = {
-        **{"seed": 3, "num_steps": 4, "max_minutes": None, "batch_size": 4},
+        **{"seed": 3, "steps": 4, "max_minutes": None, "batch_size": 4},
         **{"learning_rate": 3e-3, "lr_decay_start": 0.5},
         **{"log_every_steps": 2, "sample_every_steps": 100, "checkpoint_every_steps": 2},
     }

@@ -27,7 +27,7 @@ from motiontransfer.keypoints import read_keypoints, write_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import load_renderer, render_poses
 from motiontransfer.training.clips import HeldOut
-from motiontransfer.training.data import Order, batches_ahead
+from motiontransfer.training.data import BatchSampler, prefetch
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import add_clip, dance
 from tests.forensics.planted import clip_pairs, fabric, store, walk
@@ -85,13 +85,9 @@ def test_items_depend_on_their_index_alone(pairs):
         kept, moved = slice(2 * place, 2 * place + 2), slice(2 * other, 2 * other + 2)
         assert torch.equal(whole.real[kept], turned.real[moved])
         assert torch.equal(whole.fake[kept], turned.fake[moved])
-    order = Order(seed=1, batch_size=2)
+    sampler = BatchSampler(num_items=len(dataset(pairs)), batch_size=2, seed=1)
     few, many = (
-        list(
-            batches_ahead(
-                dataset(pairs), order, steps=range(2), indices=range(2), num_readers=readers
-            )
-        )
+        list(prefetch(dataset(pairs), sampler, steps=range(2), num_readers=readers))
         for readers in (1, 4)
     )
     for one, other in zip(few, many, strict=True):

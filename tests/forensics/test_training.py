@@ -37,7 +37,7 @@ def test_where_it_was_not_planted_it_is_not_found(detector, tmp_path):
 
 def test_a_stopped_training_resumes_to_the_same_average_which_is_kept(tmp_path, monkeypatch):
     training, calibration = clip_pairs(tmp_path, "a", seed=1), clip_pairs(tmp_path, "b", seed=2)
-    whole, throughput = train(training, calibration, tmp_path / "whole", num_steps=5)
+    whole, throughput = train(training, calibration, tmp_path / "whole", steps=5)
     step, taken = DetectorTask.step, []
 
     def failing(self, share, *, step, learning_rate, real=step):
@@ -48,8 +48,8 @@ def test_a_stopped_training_resumes_to_the_same_average_which_is_kept(tmp_path, 
 
     monkeypatch.setattr(DetectorTask, "step", failing)
     with pytest.raises(RuntimeError, match="went down"):
-        train(training, calibration, tmp_path / "stopped", num_steps=5)
-    again, _ = train(training, calibration, tmp_path / "stopped", num_steps=5)
+        train(training, calibration, tmp_path / "stopped", steps=5)
+    again, _ = train(training, calibration, tmp_path / "stopped", steps=5)
     assert taken == [0, 1, 2, 3, 2, 3, 4]
     assert again.calibration == whole.calibration
     state, resumed = (load_checkpoint(tmp_path / name).state for name in ("whole", "stopped"))
@@ -71,5 +71,5 @@ def test_clips_without_motion_cannot_be_calibrated_on(tmp_path):
             clip_pairs(tmp_path, "a", seed=1),
             [ClipPair(real=still, fake=still)],
             tmp_path / "run",
-            num_steps=1,
+            steps=1,
         )

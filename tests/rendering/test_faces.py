@@ -22,8 +22,7 @@ from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.weights import write_face_translator
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.dancer import dance, film, picture
-from tests.training.small import fabric
-from tests.training.small_cycle import CROP_SIZE, translator_config
+from tests.training.small import CROP_SIZE, fabric, translator_config
 
 NUM_FRAMES = 4
 PATCH_SIZE = (16, 12)

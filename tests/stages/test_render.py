@@ -39,7 +39,7 @@ from tests.stages.project import (
     add_everything_to_render,
     write_params,
 )
-from tests.training.small_cycle import translator_config
+from tests.training.small import translator_config
 
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")

@@ -35,7 +35,7 @@ def test_two_processes_stop_and_go_on_together(tmp_path, monkeypatch):
     stopped.send_signal(signal.SIGTERM)
     news = stopped.communicate(timeout=120)[1]
     assert stopped.returncode == -signal.SIGTERM
-    assert news.count("the same command goes on from there") == 1
+    assert news.count("the same command resumes there") == 1
     assert not Path("artifacts/models").exists()
     resumed = start()
     news = resumed.communicate(timeout=120)[1]

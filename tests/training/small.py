@@ -1,23 +1,29 @@
-"""Networks and settings of the smallest sizes, for tests that train for a few steps."""
+"""Networks and configurations of the smallest sizes, and a training whose every step is known."""
 
-from dataclasses import fields
+import os
+import signal
+from dataclasses import dataclass
 
+import numpy as np
+import torch
 from lightning_fabric import Fabric
 
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
-from motiontransfer.models.faces import FaceGeneratorConfig
+from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfig
 from motiontransfer.models.generators import GeneratorConfig
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.config import Schedule
-from motiontransfer.training.data import RankBatch
-from motiontransfer.training.face_gan import FaceGanSettings, FaceNetworks
-from motiontransfer.training.losses import FrameLossSettings
-from motiontransfer.training.pose_gan import GanSettings
-from motiontransfer.training.run_log import RunPaths
-from motiontransfer.training.train_pose_gan import MainNetworks
+from motiontransfer.training.data import RankBatch, TensorBatch
+from motiontransfer.training.face_cycle import FaceCycleConfig
+from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
+from motiontransfer.training.pose_gan import PoseGanConfig
+from motiontransfer.training.train_pose_gan import PoseGanNetworks
+from motiontransfer.training.trainer import RunPaths, fit
 from tests.dancer import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
+CROP_SIZE = 32
+DISCRIMINATOR = DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1)
 
 
 def fabric():
@@ -35,7 +41,7 @@ def generator_config(**changes):
 
 
 def networks(**changes):
-    return MainNetworks(
+    return PoseGanNetworks(
         generator=generator_config(**changes),
         discriminator=DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=2),
         style=STYLE,
@@ -52,44 +58,48 @@ def discriminator(*, window_frames=2):
 
 
 def face_config(**changes):
-    numbers = {"pose_channels": STYLE.num_channels, "crop_size": 32, "num_filters": 4}
+    numbers = {"pose_channels": STYLE.num_channels, "crop_size": CROP_SIZE, "num_filters": 4}
     return FaceGeneratorConfig(
         **{**numbers, "num_downsamplings": 1, "num_residual_blocks": 1, **changes}
     )
 
 
 def face_networks():
-    return FaceNetworks(
-        generator=face_config(),
-        discriminator=DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1),
+    return FaceNetworks(generator=face_config(), discriminator=DISCRIMINATOR)
+
+
+def translator_config(**changes):
+    numbers = {"crop_size": CROP_SIZE, "num_filters": 4, "num_downsamplings": 1}
+    return FaceTranslatorConfig(
+        **{**numbers, "num_residual_blocks": 1, "upsampling": "resize", **changes}
     )
 
 
-def gan_settings(**changes):
+_GAN = {"ema_decay": 0.9, "compile": False}
+_LOSSES = {"adversarial_weight": 1.0, "l1_weight": 20.0, "perceptual_weight": 0.0}
+
+
+def gan_config(**changes):
     numbers = {
-        **{"objective": "least_squares", "adversarial_weight": 1.0},
-        **{
-            "feature_matching_weight": 10.0,
-        },
-        **{"l1_weight": 20.0, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
-        **{"perceptual_weight": 0.0, "detach_previous_frame": False},
-        **{"limb_dropout": 0.0},
-        **{"ema_decay": 0.9, "compile": False, **changes},
+        **{**_GAN, **_LOSSES, "feature_matching_weight": 10.0, "objective": "least_squares"},
+        **{"window_frames": 2, "global_only_fraction": 0.0, "detach_previous_frame": False},
+        **{"limb_dropout": 0.0, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     }
-
-    of_frames = {f.name: numbers.pop(f.name) for f in fields(FrameLossSettings)}
-    return GanSettings(frame_losses=FrameLossSettings(**of_frames), **numbers)
+    return PoseGanConfig(**{**numbers, **changes})
 
 
-def face_settings(**changes):
-    numbers = {"adversarial_weight": 1.0, "feature_matching_weight": 5.0, "l1_weight": 20.0}
-    numbers |= {"perceptual_weight": 0.0}
-    return FaceGanSettings(**{**numbers, "ema_decay": 0.9, "compile": False, **changes})
+def face_gan_config(**changes):
+    return FaceGanConfig(**{**_GAN, **_LOSSES, "feature_matching_weight": 5.0, **changes})
+
+
+def cycle_config(**changes):
+    weights = {"cycle_weight": 10.0, "identity_weight": 5.0}
+    return FaceCycleConfig(**{**_GAN, **weights, "pool_size": 4, **changes})
 
 
 def schedule(**changes):
     numbers = {
-        **{"seed": 3, "num_steps": 5, "max_minutes": None, "batch_size": 2},
+        **{"seed": 3, "steps": 5, "max_minutes": None, "batch_size": 2},
         **{"learning_rate": 1e-3, "lr_decay_start": 0.5},
         **{"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2},
     }
@@ -104,4 +114,90 @@ def paths(folder):
 
 def whole(batch):
     """A batch as the share of the only rank."""
-    return RankBatch(batch=batch, indices=range(len(batch.points)))
+    (size,) = {len(value) for value in (getattr(batch, name) for name in batch.__slots__)}
+    return RankBatch(batch=batch, indices=range(size))
+
+
+def faceless(keypoints, frames):
+    """Hide one eye in these frames."""
+    eye = keypoints.skeleton.index("left_eye")
+    keypoints.score[frames, eye], keypoints.points[frames, eye] = 0, 0
+    return keypoints
+
+
+def stop_at_step(monkeypatch, task, number):
+    """Make the step of this number, of all that are taken from now on, fail; list the steps."""
+    whole_step, taken = task.step, []
+
+    def step(self, share, *, step, learning_rate):
+        taken.append(step)
+        if len(taken) == number + 1:
+            raise RuntimeError("the machine went down")
+        return whole_step(self, share, step=step, learning_rate=learning_rate)
+
+    monkeypatch.setattr(task, "step", step)
+    return taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers(TensorBatch):
+    numbers: torch.Tensor
+
+
+class NumbersDataset:
+    """The numbers 0 to 6."""
+
+    def __len__(self):
+        return 7
+
+    def batch(self, indices):
+        return Numbers(numbers=torch.tensor(list(indices)))
+
+
+class CountingTask:
+    """Each step: value = 0.9 * value + sum of the batch + learning rate."""
+
+    description = "count"
+
+    def __init__(self, *, fail_at=None, nan_at=None, stop_at=None, stop_by="SIGKILL"):
+        self.value = torch.tensor(0.0, dtype=torch.float64)
+        self.fail_at, self.nan_at, self.stop_at, self.stop_by = fail_at, nan_at, stop_at, stop_by
+        self.seen = []
+
+    def step(self, share, *, step, learning_rate):
+        batch = share.batch.numbers.tolist()
+        if step == self.fail_at:
+            raise RuntimeError("the machine went down")
+        if step == self.stop_at:
+            os.kill(os.getpid(), signal.Signals[self.stop_by])
+        self.seen.append((step, tuple(batch), learning_rate))
+        self.value = 0.9 * self.value + sum(batch) + learning_rate
+        l1 = torch.tensor(torch.nan) if step == self.nan_at else self.value.float()
+        return {"generator/l1": l1, "generator/other": torch.tensor(float(step))}
+
+    def state(self):
+        return {"value": self.value}
+
+    def load_state(self, state):
+        self.value = state["value"]
+
+    def sample(self, dataset):
+        """A picture whose level is how many steps the task has seen."""
+        return np.full((4, 4, 3), len(self.seen), np.uint8)
+
+
+COUNTING = {
+    **{"seed": 1, "steps": 11, "learning_rate": 0.5},
+    **{"log_every_steps": 3, "sample_every_steps": 5, "checkpoint_every_steps": 4},
+}
+
+
+def count(task, folder, *, on=None, **changes):
+    """Run the loop on a `CountingTask`."""
+    return fit(
+        task,
+        fabric=on or fabric(),
+        schedule=schedule(**{**COUNTING, **changes}),
+        dataset=NumbersDataset(),
+        folder=folder,
+    )

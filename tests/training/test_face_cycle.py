@@ -1,16 +1,203 @@
-"""The face cycle's step: there and back, judged, each face as itself."""
+"""Aligned faces of two people; the face cycle's image pool, step and training."""
 
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import DiscriminatorOutput
-from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators
+from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators, warp
 from motiontransfer.models.layers import initialise
-from motiontransfer.training.data import RankBatch
-from motiontransfer.training.face_cycle import FaceCycleBatch, FaceCycleTask
-from tests.training.small import fabric
-from tests.training.small_cycle import CROP_SIZE, cycle_settings, translator_config
+from motiontransfer.pose.face_boxes import face_alignments
+from motiontransfer.training.data import FrameCache
+from motiontransfer.training.face_cycle import (
+    AlignedFaces,
+    FaceCycleBatch,
+    FaceCycleDataset,
+    FaceCycleTask,
+    ImagePool,
+    train_face_cycle,
+)
+from motiontransfer.training.weights import read_face_translator
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import frames_to_tensor
+from tests.dancer import dance, picture, training_clip
+from tests.training.small import (
+    CROP_SIZE,
+    DISCRIMINATOR,
+    cycle_config,
+    fabric,
+    faceless,
+    paths,
+    schedule,
+    stop_at_step,
+    translator_config,
+    whole,
+)
+
+NUM_STEPS = 60
+
+
+def pool_of(*, pool_size, batch_size=1, seed=3):
+    return ImagePool(
+        pool_size=pool_size,
+        batch_size=batch_size,
+        crop_size=1,
+        seed=seed,
+        device=torch.device("cpu"),
+    )
+
+
+def images(step, places):
+    """Each says when and where it was made."""
+    return (
+        torch.tensor([step + place / 10 for place in places]).view(-1, 1, 1, 1).expand(-1, 3, 1, 1)
+    )
+
+
+def run(pool, places, *, steps=range(NUM_STEPS)):
+    """What is shown at each step."""
+    shown = []
+    for step in steps:
+        seen = pool.sample(images(step, places), places, step=step)
+        pool.keep(images(step, places), step=step)
+        shown.append(seen[:, 0, 0, 0].tolist())
+    return shown
+
+
+def test_the_latest_is_shown_until_the_pool_is_full_then_half_of_the_time():
+    shown = [values[0] for values in run(pool_of(pool_size=5), range(1))]
+    assert shown[:5] == [0, 1, 2, 3, 4]
+    earlier = [step for step, value in enumerate(shown) if value != step]
+    assert all(shown[step] < step for step in earlier)
+    assert 0.3 < len(earlier) / (NUM_STEPS - 5) < 0.7
+
+
+def test_what_was_shown_again_makes_room_for_the_latest():
+    """No image is shown again twice, and none that was shown as the latest later on."""
+    shown = [values[0] for values in run(pool_of(pool_size=5), range(1))]
+    again = [value for step, value in enumerate(shown) if value != step]
+    assert len(set(again)) == len(again)
+    assert all(shown[int(value)] != value for value in again if value >= 5)
+
+
+def test_places_keep_to_themselves_and_can_be_shared():
+    together = run(pool_of(pool_size=6, batch_size=3), range(3))
+    assert all(
+        round(value % 1, 4) == place / 10 for row in together for place, value in enumerate(row)
+    )
+    pool = pool_of(pool_size=6, batch_size=3)
+    for step, row in enumerate(together):
+        for places in (range(1), range(1, 3)):
+            part = pool.sample(images(step, places), places, step=step)[:, 0, 0, 0].tolist()
+            assert part == row[places.start : places.stop]
+        pool.keep(images(step, range(3)), step=step)
+
+
+def test_without_room_the_latest_is_always_shown():
+    assert run(pool_of(pool_size=0), range(1)) == [[step] for step in range(NUM_STEPS)]
+
+
+@pytest.mark.parametrize("stop", [2, 5, 30])
+def test_a_state_comes_back(stop):
+    whole = run(pool_of(pool_size=5), range(1))
+    first, second = pool_of(pool_size=5), pool_of(pool_size=5)
+    run(first, range(1), steps=range(stop))
+    second.load_state({name: tensor.clone() for name, tensor in first.state().items()})
+    assert run(second, range(1), steps=range(stop, NUM_STEPS)) == whole[stop:]
+
+
+def test_another_seed_shows_others():
+    shown = [run(pool_of(pool_size=5, seed=seed), range(1)) for seed in (3, 4)]
+    assert shown[0] != shown[1]
+
+
+def test_nothing_that_is_shown_carries_a_gradient():
+    made = images(0, range(1)).clone().requires_grad_()
+    assert not pool_of(pool_size=5).sample(made, range(1), step=0).requires_grad
+
+
+@pytest.fixture
+def clips(tmp_path):
+    return [
+        training_clip(tmp_path / "a", faceless(dance(6), [1]), training_frames=range(4)),
+        training_clip(tmp_path / "b", dance(3, seed=5)),
+    ]
+
+
+def aligned(clips):
+    return AlignedFaces(clips, crop_size=CROP_SIZE, person="target subject")
+
+
+def test_every_usable_frame_with_a_face_is_there(clips):
+    faces = aligned(clips)
+    assert faces.frames == [(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
+    assert len(faces) == 6
+    assert faces.num_frames_without_face == 1
+
+
+def test_crops_show_the_aligned_faces(clips):
+    crops = aligned(clips).crops([4, 1])
+    for crop, (clip, index) in zip(crops, [(1, 1), (0, 2)], strict=True):
+        keypoints = clips[clip].keypoints
+        maps, _ = face_alignments(keypoints, crop_size=CROP_SIZE)
+        frame = frames_to_tensor([picture(keypoints, index)])
+        expected = warp(frame, maps[index : index + 1], size=(CROP_SIZE, CROP_SIZE))
+        assert torch.equal(crop, expected[0])
+
+
+def test_frames_that_may_not_be_used_are_never_read(clips, tmp_path, monkeypatch):
+    read = set()
+    whole = FrameCache.__getitem__
+    monkeypatch.setattr(
+        FrameCache, "__getitem__", lambda cache, place: read.add(place) or whole(cache, place)
+    )
+    alone = training_clip(tmp_path / "c", dance(1, seed=8))
+    dataset = FaceCycleDataset(aligned([alone]), aligned(clips))
+    dataset.batch(range(len(dataset)))
+    assert read == {(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)}
+
+
+@pytest.mark.parametrize("source_is_longer", [True, False])
+def test_an_epoch_shows_the_longer_list_once_and_the_shorter_evenly(
+    tmp_path, monkeypatch, source_is_longer
+):
+    many = aligned([training_clip(tmp_path / "a", dance(7))])
+    few = aligned([training_clip(tmp_path / "b", dance(3, seed=5))])
+    dataset = FaceCycleDataset(*((many, few) if source_is_longer else (few, many)))
+    seen = {id(many): Counter(), id(few): Counter()}
+    whole = AlignedFaces.crops
+
+    def crops(faces, indices):
+        chosen = list(indices)
+        seen[id(faces)].update(chosen)
+        return whole(faces, chosen)
+
+    monkeypatch.setattr(AlignedFaces, "crops", crops)
+    batch = dataset.batch(range(len(dataset)))
+    assert batch.source.shape == batch.target.shape == (7, 3, CROP_SIZE, CROP_SIZE)
+    assert seen[id(many)] == Counter(range(7))
+    assert sorted(seen[id(few)].values()) == [2, 2, 3]
+    longer = batch.source if source_is_longer else batch.target
+    assert torch.equal(longer, whole(many, range(7)))
+
+
+def test_somebody_without_a_face_is_named(tmp_path):
+    clip = training_clip(tmp_path / "a", faceless(dance(4), slice(None)))
+    with pytest.raises(TrainingError, match="no usable frame shows the face of the target subject"):
+        aligned([clip])
+
+
+def test_arguments_are_not_changed(clips):
+    before = [clip.keypoints.points.copy() for clip in clips]
+    aligned(clips).crops([0])
+    assert all(np.array_equal(x, c.keypoints.points) for x, c in zip(before, clips, strict=True))
 
 
 class Brighter(nn.Module):
@@ -24,8 +211,8 @@ class Brighter(nn.Module):
         return faces + self.value
 
 
-class Judge(nn.Module):
-    """Judges a picture by its mean and a number of its own; remembers what it was shown."""
+class MeanDiscriminator(nn.Module):
+    """The logit of a picture is its mean plus a parameter; remembers its inputs."""
 
     def __init__(self):
         super().__init__()
@@ -49,28 +236,28 @@ class Amounts(FaceTranslators):
         self.to_target, self.to_source = Brighter(0.25), Brighter(-0.125)
 
 
-class Judges(FaceDiscriminators):
-    """Judges that are a number each."""
+class MeanDiscriminators(FaceDiscriminators):
+    """Discriminators of one parameter each."""
 
     def __init__(self):
         nn.Module.__init__(self)
-        self.of_source, self.of_target = Judge(), Judge()
+        self.of_source, self.of_target = MeanDiscriminator(), MeanDiscriminator()
 
 
 def small_translators():
     return FaceTranslators(translator_config(num_filters=8)).apply(initialise)
 
 
-def small_judges():
+def small_discriminators():
     return FaceDiscriminators(num_filters=4, num_layers=1).apply(initialise)
 
 
-def task_of(translators, judges, *, batch_size=2, on=None, **changes):
+def task_of(translators, discriminators, *, batch_size=2, on=None, **changes):
     return FaceCycleTask(
         on or fabric(),
         translators,
-        judges,
-        settings=cycle_settings(**changes),
+        discriminators,
+        config=cycle_config(**changes),
         batch_size=batch_size,
         crop_size=CROP_SIZE,
         seed=7,
@@ -84,13 +271,9 @@ def batch_of(seed, count=2):
     return FaceCycleBatch(source=source, target=target)
 
 
-def whole(batch):
-    return RankBatch(batch=batch, indices=range(len(batch.source)))
-
-
 def test_losses_are_what_their_weights_make_of_them():
     batch = batch_of(0)
-    task = task_of(Amounts(), Judges(), cycle_weight=3.0, identity_weight=5.0)
+    task = task_of(Amounts(), MeanDiscriminators(), cycle_weight=3.0, identity_weight=5.0)
     losses = task.step(whole(batch), step=0, learning_rate=0.0)
     source, target = batch.source.mean((1, 2, 3)), batch.target.mean((1, 2, 3))
     as_target, as_source = source + 0.25, target - 0.125
@@ -111,37 +294,39 @@ def test_losses_are_what_their_weights_make_of_them():
 
 
 def test_identity_is_not_computed_where_it_does_not_count():
-    losses = task_of(Amounts(), Judges(), identity_weight=0.0).step(
+    losses = task_of(Amounts(), MeanDiscriminators(), identity_weight=0.0).step(
         whole(batch_of(0)), step=0, learning_rate=0.0
     )
     assert not [name for name in losses if "identity" in name]
 
 
 def test_all_four_are_trained_at_the_learning_rate():
-    translators, judges = Amounts(), Judges()
-    task_of(translators, judges).step(whole(batch_of(0)), step=0, learning_rate=0.125)
+    translators, discriminators = Amounts(), MeanDiscriminators()
+    task_of(translators, discriminators).step(whole(batch_of(0)), step=0, learning_rate=0.125)
     for number, before in (
         (translators.to_target.value, 0.25),
         (translators.to_source.value, -0.125),
-        (judges.of_source.number, 0.5),
-        (judges.of_target.number, 0.5),
+        (discriminators.of_source.number, 0.5),
+        (discriminators.of_target.number, 0.5),
     ):
         assert abs(number.item() - before) == pytest.approx(0.125, abs=1e-4)
 
 
-def test_judges_see_real_faces_beside_translations_of_this_step_or_an_earlier_one():
-    translators, judges = Amounts(), Judges()
-    task = task_of(translators, judges, batch_size=1, pool_size=2)
+def test_discriminators_see_real_faces_beside_translations_of_this_step_or_an_earlier_one():
+    translators, discriminators = Amounts(), MeanDiscriminators()
+    task = task_of(translators, discriminators, batch_size=1, pool_size=2)
     made = []
     for step in range(12):
         batch = batch_of(step, count=1)
         made.append(batch.source + 0.25)
         task.step(whole(batch), step=step, learning_rate=0.0)
-        fake, shown = judges.of_target.shown[-2:]  # for the translators, then for the judges
+        fake, shown = discriminators.of_target.shown[
+            -2:
+        ]  # for the translators, then for the discriminators
         assert torch.equal(fake, made[-1])
         assert torch.equal(shown[:1], batch.target)
         assert any(torch.equal(shown[1:], earlier) for earlier in made)
-    shown = [images[1:] for images in judges.of_target.shown[1::2]]
+    shown = [images[1:] for images in discriminators.of_target.shown[1::2]]
     latest = [torch.equal(a, b) for a, b in zip(shown, made, strict=True)]
     assert latest[:2] == [True, True]
     assert not all(latest)
@@ -149,7 +334,7 @@ def test_judges_see_real_faces_beside_translations_of_this_step_or_an_earlier_on
 
 def test_a_state_comes_back_with_what_was_kept():
     torch.manual_seed(0)
-    task, other = (task_of(small_translators(), small_judges()) for _ in range(2))
+    task, other = (task_of(small_translators(), small_discriminators()) for _ in range(2))
     for step in range(3):
         task.step(whole(batch_of(step)), step=step, learning_rate=0.01)
     other.load_state({name: tensor.clone() for name, tensor in task.state().items()})
@@ -163,7 +348,7 @@ def test_a_process_keeps_what_the_others_made(monkeypatch):
     """Only the first process writes checkpoints; it must know what all of them need."""
     two = fabric()
     monkeypatch.setattr(two, "all_gather", lambda own: torch.stack([own, own + 1]))
-    task = task_of(Amounts(), Judges(), on=two)
+    task = task_of(Amounts(), MeanDiscriminators(), on=two)
     batch = batch_of(0, count=1)
     task.step(whole(batch), step=0, learning_rate=0.0)
     kept = task.state()["to_target_pool.images"][:, 0]
@@ -174,7 +359,7 @@ def test_a_process_keeps_what_the_others_made(monkeypatch):
 def test_two_pairs_of_faces_go_there_and_back():
     """The cycle's L1 falls to a third of what it was."""
     torch.manual_seed(0)
-    task, batch = task_of(small_translators(), small_judges()), batch_of(1)
+    task, batch = task_of(small_translators(), small_discriminators()), batch_of(1)
     batch = FaceCycleBatch(
         source=nn.functional.avg_pool2d(batch.source, 8)
         .repeat_interleave(8, 2)
@@ -187,3 +372,126 @@ def test_two_pairs_of_faces_go_there_and_back():
     for name in ("generator/cycle_source", "generator/cycle_target"):
         last = torch.stack([each[name] for each in losses[-10:]]).mean()  # one step is chance
         assert last < losses[0][name] / 3, name
+
+
+WEIGHTS = Path("models/face_cycle.safetensors")
+CURVE = Path("logs/metrics/generator/cycle_source.tsv")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Clips of the source, and of the target, whose last two frames are held out."""
+    root = tmp_path_factory.mktemp("people")
+    source = training_clip(root / "source", dance(5, seed=5, start_x=12))
+    return [source], [training_clip(root / "target", dance(9), training_frames=range(7))]
+
+
+def train(people, folder, *, config=None, networks=None, **changes):
+    return train_face_cycle(
+        *people,
+        fabric(),
+        **{"translator": translator_config(), "discriminator": DISCRIMINATOR, **(networks or {})},
+        config=config or cycle_config(),
+        schedule=schedule(**changes),
+        paths=paths(folder),
+    )
+
+
+def test_weights_logs_and_counts_are_there(tmp_path, people):
+    metrics = train(people, tmp_path / "run")
+    network, config = read_face_translator(tmp_path / "run/models")
+    assert config == translator_config()
+    counts = {name: metrics[name] for name in metrics if "face" in name} | {
+        "steps": metrics["steps"]
+    }
+    assert counts == {
+        **{"steps": 5, "source_faces": 5, "target_faces": 7},
+        **{"source_frames_without_face": 0, "target_frames_without_face": 0},
+        "face_translator_parameters": sum(x.numel() for x in network.parameters()),
+    }
+    assert (tmp_path / "run" / CURVE).exists()
+    assert not list((tmp_path / "run/checkpoints").iterdir())
+
+
+def test_pictures_of_the_training_show_both_people_there_and_back(tmp_path, people):
+    train(people, tmp_path / "run", steps=1)
+    with Image.open(tmp_path / "run/logs/images/step_000001.png") as picture:
+        assert picture.size == (7 * CROP_SIZE, 6 * CROP_SIZE)
+        rows = np.asarray(picture).reshape(6, CROP_SIZE, 7 * CROP_SIZE, 3)
+    assert all(row.std() > 10 for row in (rows[0], rows[3]))  # real faces
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    return stop_at_step(monkeypatch, FaceCycleTask, 5)
+
+
+def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, people, taken):
+    with pytest.raises(RuntimeError, match="went down"):
+        train(people, tmp_path / "stopped", steps=8)
+    train(people, tmp_path / "stopped", steps=8)
+    assert taken == [0, 1, 2, 3, 4, 5, 4, 5, 6, 7]
+    train(people, tmp_path / "whole", steps=8)
+    for name in (WEIGHTS, CURVE):
+        assert (tmp_path / "stopped" / name).read_bytes() == (
+            tmp_path / "whole" / name
+        ).read_bytes()
+
+
+def test_a_stopped_run_is_not_taken_up_on_other_frames(tmp_path, people, taken):
+    with pytest.raises(RuntimeError, match="went down"):
+        train(people, tmp_path, steps=7)
+    source, (target,) = people
+    train((source, [replace(target, training=range(6))]), tmp_path, steps=7)
+    assert taken == [*range(6), *range(7)]
+
+
+def test_the_seed_decides(tmp_path, people):
+    weights = []
+    for run, seed in enumerate((1, 1, 2)):
+        torch.manual_seed(run)
+        train(people, tmp_path / str(run), steps=2, seed=seed)
+        weights.append((tmp_path / str(run) / WEIGHTS).read_bytes())
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_held_out_frames_are_never_read(tmp_path, people, monkeypatch):
+    read = set()
+    whole = FrameStore.__getitem__
+
+    def watched(store, index):
+        read.add((store.path.parent.name, index))
+        return whole(store, index)
+
+    monkeypatch.setattr(FrameStore, "__getitem__", watched)
+    train(people, tmp_path / "run", steps=8)
+    assert read == {("source", t) for t in range(5)} | {("target", t) for t in range(7)}
+
+
+def test_the_ema_is_written(tmp_path, people):
+    weights = []
+    for decay in (0.0, 0.9):
+        folder = tmp_path / str(decay)
+        train(people, folder, config=cycle_config(ema_decay=decay), steps=2)
+        weights.append((folder / WEIGHTS).read_bytes())
+    assert weights[0] != weights[1]
+
+
+@pytest.mark.parametrize(
+    ("networks", "text"),
+    [
+        ({"translator": translator_config(num_downsamplings=5)}, r"num_downsamplings: .* to 1x1"),
+        (
+            {"discriminator": replace(DISCRIMINATOR, num_layers=4)},
+            r"discriminator_layers: .*32x32 pixels shrink to 2 patches",
+        ),
+    ],
+)
+def test_networks_too_deep_for_their_faces_are_refused(tmp_path, people, networks, text):
+    with pytest.raises(TrainingError, match=rf"train_face_cycle\.{text}"):
+        train(people, tmp_path / "run", networks=networks)
+
+
+def test_the_deepest_discriminator_that_is_not_refused_can_be_trained(tmp_path, people):
+    deepest = {"discriminator": replace(DISCRIMINATOR, num_layers=3)}
+    train(people, tmp_path / "run", networks=deepest, steps=1)

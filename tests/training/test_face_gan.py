@@ -1,23 +1,44 @@
-"""The face step: a residual on what the main generator made, judged as a crop."""
+"""Faces of real and generated frames; the face generator's step and training."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-from motiontransfer.models.discriminators import (
-    DiscriminatorConfig,
-    DiscriminatorOutput,
-    MultiscaleDiscriminator,
-)
-from motiontransfer.models.faces import FaceGenerator, draw_crops
+from motiontransfer.errors import TrainingError
+from motiontransfer.models.discriminators import DiscriminatorOutput, MultiscaleDiscriminator
+from motiontransfer.models.faces import FaceGenerator, crop_boxes, draw_crops
 from motiontransfer.models.layers import initialise
+from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.face_gan import FaceDataset, FaceGanTask
-from motiontransfer.training.optimization import Adversaries
-from tests.dancer import dance, film, training_clip
-from tests.training.small import STYLE, fabric, face_config, face_settings, whole
+from motiontransfer.training import face_gan
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.face_gan import FaceDataset, FaceGanTask, train_face_generator
+from motiontransfer.training.optimization import GanOptimizer
+from motiontransfer.training.weights import (
+    TrainedGenerator,
+    read_description,
+    read_face_generator,
+    write_weights,
+)
+from motiontransfer.video.tensors import frames_to_tensor
+from tests.dancer import dance, film, picture, training_clip
+from tests.training.small import (
+    STYLE,
+    fabric,
+    face_config,
+    face_gan_config,
+    face_networks,
+    faceless,
+    generator_config,
+    paths,
+    schedule,
+    stop_at_step,
+    whole,
+)
 
 
 class Residual(nn.Module):
@@ -33,8 +54,8 @@ class Residual(nn.Module):
         return self.value.expand_as(face_crop)
 
 
-class Judge(nn.Module):
-    """Judges a picture by its mean and a number of its own; remembers what it was shown."""
+class MeanDiscriminator(nn.Module):
+    """The logit of a picture is its mean plus a parameter; remembers its inputs."""
 
     def __init__(self):
         super().__init__()
@@ -55,22 +76,21 @@ def batch(tmp_path):
     )
 
 
-class Look(nn.Module):
+class TwoSlices(nn.Module):
     """Stands for the perceptual network: two slices, colours and their squares."""
 
     def forward(self, images):
         return [images, images.square()]
 
 
-def task_of(generator, judge, *, perceptual=None, **changes):
-    settings = face_settings(**changes)
-    adversaries = Adversaries(fabric(), generator, judge, ema_decay=settings.ema_decay)
+def task_of(generator, scored_by, *, perceptual=None, **changes):
+    config = face_gan_config(**changes)
     return FaceGanTask(
         fabric(),
-        adversaries,
+        GanOptimizer(fabric(), generator, scored_by, ema_decay=config.ema_decay),
         style=STYLE,
         skeleton=HOLISTIC,
-        settings=settings,
+        config=config,
         perceptual=perceptual,
     )
 
@@ -81,20 +101,22 @@ def drawn(batch):
     )
 
 
-def test_the_generator_sees_pose_and_face_and_the_judge_sees_the_sum(batch):
-    generator, judge = Residual(), Judge()
-    task_of(generator, judge).step(whole(batch), step=0, learning_rate=0.0)
+def test_the_generator_sees_pose_and_face_and_the_scored_by_sees_the_sum(batch):
+    generator, scored_by = Residual(), MeanDiscriminator()
+    task_of(generator, scored_by).step(whole(batch), step=0, learning_rate=0.0)
     ((pose, face),) = generator.shown
     assert torch.equal(pose, drawn(batch))
     assert torch.equal(face, batch.generated)
-    ((condition, images),) = judge.shown
+    ((condition, images),) = scored_by.shown
     assert torch.equal(condition, drawn(batch))
     assert torch.equal(images, torch.cat([batch.real, batch.generated + 0.25]))
 
 
 def test_losses_are_what_their_weights_make_of_them(batch):
     weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
-    losses = task_of(Residual(), Judge(), **weights).step(whole(batch), step=0, learning_rate=0.0)
+    losses = task_of(Residual(), MeanDiscriminator(), **weights).step(
+        whole(batch), step=0, learning_rate=0.0
+    )
     fake = batch.generated + 0.25
     real_mean, fake_mean = batch.real.mean((1, 2, 3)), fake.mean((1, 2, 3))
     expected = {
@@ -109,9 +131,9 @@ def test_losses_are_what_their_weights_make_of_them(batch):
 
 
 def test_the_perceptual_loss_compares_the_refined_face_with_the_real_one(batch):
-    losses = task_of(Residual(), Judge(), perceptual=Look(), perceptual_weight=10.0).step(
-        whole(batch), step=0, learning_rate=0.0
-    )
+    losses = task_of(
+        Residual(), MeanDiscriminator(), perceptual=TwoSlices(), perceptual_weight=10.0
+    ).step(whole(batch), step=0, learning_rate=0.0)
     fake = batch.generated + 0.25
     colours = (fake - batch.real).abs().mean()
     squares = (fake.square() - batch.real.square()).abs().mean()
@@ -120,14 +142,14 @@ def test_the_perceptual_loss_compares_the_refined_face_with_the_real_one(batch):
 
 
 def test_both_are_trained_at_the_learning_rate(batch):
-    generator, judge = Residual(), Judge()
-    task_of(generator, judge).step(whole(batch), step=0, learning_rate=0.125)
+    generator, scored_by = Residual(), MeanDiscriminator()
+    task_of(generator, scored_by).step(whole(batch), step=0, learning_rate=0.125)
     assert abs(generator.value.item() - 0.25) == pytest.approx(0.125, abs=1e-4)
-    assert abs(judge.number.item() - 0.5) == pytest.approx(0.125, abs=1e-4)
+    assert abs(scored_by.number.item() - 0.5) == pytest.approx(0.125, abs=1e-4)
 
 
 def test_a_state_comes_back(batch):
-    task, other = task_of(Residual(), Judge()), task_of(Residual(), Judge())
+    task, other = task_of(Residual(), MeanDiscriminator()), task_of(Residual(), MeanDiscriminator())
     task.step(whole(batch), step=0, learning_rate=0.1)
     other.load_state({name: tensor.clone() for name, tensor in task.state().items()})
     for each in (task, other):
@@ -139,14 +161,162 @@ def test_a_state_comes_back(batch):
 def test_two_faces_are_learnt_by_heart(batch):
     """L1 falls to half of what the main generator's faces have."""
     torch.manual_seed(0)
-    judge = MultiscaleDiscriminator(
-        DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1),
+    scored_by = MultiscaleDiscriminator(
         condition_channels=STYLE.num_channels,
         image_channels=3,
+        num_filters=4,
+        num_layers=1,
+        num_scales=1,
     ).apply(initialise)
     config = face_config(num_filters=8)
-    task = task_of(FaceGenerator(config).apply(initialise), judge)
+    task = task_of(FaceGenerator(config).apply(initialise), scored_by)
     batch = replace(batch, generated=0.3 * batch.generated)  # much too pale
     losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(80)]
     untouched = 20 * (batch.generated - batch.real).abs().mean()
     assert losses[-1]["generator/l1"] < untouched / 2
+
+
+@pytest.fixture
+def clips(tmp_path):
+    return [
+        training_clip(tmp_path / "a", faceless(dance(6), [1]), training_frames=range(4)),
+        training_clip(tmp_path / "b", dance(3, seed=5)),
+    ]
+
+
+@pytest.fixture
+def rollouts(tmp_path):
+    """What a main generator made: somebody a little off."""
+    return [
+        film(tmp_path / "rollout_0.mkv", dance(4, seed=8)),
+        film(tmp_path / "rollout_1.mkv", dance(3, seed=9)),
+    ]
+
+
+def test_every_training_frame_with_a_face_is_an_item(clips, rollouts):
+    dataset = FaceDataset(clips, rollouts, crop_size=32)
+    assert dataset.frames == [(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
+    assert len(dataset) == 6
+    assert dataset.num_frames_without_face == 1
+
+
+def test_a_batch_shows_the_same_box_of_real_and_generated(clips, rollouts):
+    batch = FaceDataset(clips, rollouts, crop_size=32).batch([5, 1])
+    for place, (clip, index, seed) in enumerate([(1, 2, 9), (0, 2, 8)]):
+        keypoints = clips[clip].keypoints
+        box = face_boxes(keypoints)[0][index]
+        assert batch.boxes[place].tolist() == box.tolist()
+        assert np.array_equal(batch.points[place], keypoints.points[index])
+        assert np.array_equal(batch.score[place], keypoints.score[index])
+        frames = {
+            "real": picture(keypoints, index),
+            "generated": picture(dance(4 if clip == 0 else 3, seed=seed), index),
+        }
+        for name, frame in frames.items():
+            crop = crop_boxes(frames_to_tensor([frame]), batch.boxes[place, None], crop_size=32)
+            assert torch.equal(getattr(batch, name)[place], crop[0])
+
+
+def test_clips_without_a_face_are_refused(tmp_path, rollouts):
+    clip = training_clip(tmp_path / "c", faceless(dance(4), slice(None)))
+    with pytest.raises(TrainingError, match=r"no training frame shows a face; .*steps to 0"):
+        FaceDataset([clip], rollouts[:1], crop_size=32)
+
+
+class Brighter(nn.Module):
+    """Stands for a main generator: each frame a little brighter than the one before."""
+
+    def forward(self, pose_map, previous_frame):
+        return previous_frame + 0.1
+
+
+MAIN = TrainedGenerator(
+    network=Brighter(),
+    config=generator_config(),
+    style=STYLE,
+    held_out=HeldOut(held_out_fraction=0.2, gap_frames=0),
+)
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("filmed")
+    return [
+        training_clip(root / "a", dance(6), training_frames=range(5)),
+        training_clip(root / "b", dance(4, seed=5)),
+    ]
+
+
+def train(filmed, folder, *, config=None, **changes):
+    # the weights of the main generator are an input: they decide which run this is
+    torch.manual_seed(0)
+    main = nn.Linear(1, 1, bias=False)
+    write_weights(folder / "models/generator.safetensors", main, description={})
+    return train_face_generator(
+        clips,
+        fabric(),
+        MAIN,
+        networks=face_networks(),
+        config=config or face_gan_config(),
+        schedule=schedule(**changes),
+        paths=paths(folder),
+    )
+
+
+def test_weights_logs_and_counts_are_there_and_the_main_generator_is_as_it_was(tmp_path, filmed):
+    counts = train(filmed, tmp_path / "run")
+    network, config = read_face_generator(tmp_path / "run/models/face_generator.safetensors")
+    assert config == face_config()
+    description = read_description(tmp_path / "run/models/face_generator.safetensors")
+    assert description == {"face_generator": asdict(face_config())}
+    numbers = sum(parameter.numel() for parameter in network.parameters())
+    assert all(counts.pop(name) > 0 for name in ("minutes", "steps_per_second", "loader_share"))
+    assert counts == {
+        **{"steps": 5, "frames": 9, "frames_without_face": 0},
+        "face_generator_parameters": numbers,
+    }
+    assert not list((tmp_path / "run/checkpoints").iterdir())
+    assert (tmp_path / "run/logs/metrics/generator/l1.tsv").exists()
+
+
+def test_pictures_of_the_training_are_real_main_and_refined(tmp_path, filmed):
+    train(filmed, tmp_path / "run", steps=1)
+    with Image.open(tmp_path / "run/logs/images/step_000001.png") as picture:
+        shown = np.asarray(picture)
+    assert shown.shape == (3 * 32, 8 * 32, 3)
+    middle = shown[32:64]
+    levels = [int(middle[0, 32 * i, 0]) for i in range(8)]
+    # eight of nine faces: frames 0 to 3 of both clips, brighter by a tenth each
+    assert levels == [140, 153, 166, 178] * 2
+
+
+def test_the_roll_out_is_of_the_training_frames_and_made_once(tmp_path, filmed, monkeypatch):
+    made = []
+    roll_out = face_gan.roll_out
+
+    def counted(network, points, score, **options):
+        made.append(len(points))
+        return roll_out(network, points, score, **options)
+
+    monkeypatch.setattr(face_gan, "roll_out", counted)
+    taken = stop_at_step(monkeypatch, FaceGanTask, 3)
+    with pytest.raises(RuntimeError, match="went down"):
+        train(filmed, tmp_path / "stopped")
+    assert made == [5, 4]
+    train(filmed, tmp_path / "stopped")
+    assert made == [5, 4]
+    assert taken == [0, 1, 2, 3, 2, 3, 4]
+    train(filmed, tmp_path / "whole")
+    name = "models/face_generator.safetensors"
+    assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    curve = "logs/metrics/generator/l1.tsv"
+    assert (tmp_path / "stopped" / curve).read_text() == (tmp_path / "whole" / curve).read_text()
+
+
+def test_the_ema_is_written(tmp_path, filmed):
+    weights = []
+    for decay in (0.0, 0.9):
+        folder = tmp_path / str(decay)
+        train(filmed, folder, config=face_gan_config(ema_decay=decay), steps=2)
+        weights.append((folder / "models/face_generator.safetensors").read_bytes())
+    assert weights[0] != weights[1]

@@ -11,22 +11,23 @@ from motiontransfer.training.losses import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
     feature_matching_loss,
+    foreground_weight,
     perceptual_loss,
     weighted_l1_loss,
 )
 
 
-def judgement(logits, *features):
+def output(logits, *features):
     return DiscriminatorOutput(
         logits=torch.tensor(logits)[None, None],
         features=tuple(torch.tensor(feature)[None, None] for feature in features),
     )
 
 
-ONES, ZEROS = judgement([[1.0, 1.0], [1.0, 1.0]]), judgement([[0.0, 0.0], [0.0, 0.0]])
+ONES, ZEROS = output([[1.0, 1.0], [1.0, 1.0]]), output([[0.0, 0.0], [0.0, 0.0]])
 # (-1)^2 + 0 + 1 + 9 over four patches
-MIXED = judgement([[0.0, 1.0], [2.0, 4.0]])
-SAME = judgement([[0.0]], [[1.0, 2.0], [3.0, 4.0]], [[5.0]])
+MIXED = output([[0.0, 1.0], [2.0, 4.0]])
+SAME = output([[0.0]], [[1.0, 2.0], [3.0, 4.0]], [[5.0]])
 
 
 def test_a_generator_that_is_believed_has_no_loss():
@@ -36,7 +37,7 @@ def test_a_generator_that_is_believed_has_no_loss():
 
 
 def test_scales_count_alike_whatever_their_size():
-    assert adversarial_generator_loss([MIXED, ONES, judgement([[0.0]])]) == pytest.approx(
+    assert adversarial_generator_loss([MIXED, ONES, output([[0.0]])]) == pytest.approx(
         (11 / 4 + 0 + 1) / 3
     )
 
@@ -58,7 +59,7 @@ def test_least_squares_is_the_default():
 
 
 # sigmoid(log 3) = 3/4 and sigmoid(-log 3) = 1/4
-SURE, DOUBTFUL = judgement([[log(3)]]), judgement([[-log(3)]])
+SURE, DOUBTFUL = output([[log(3)]]), output([[-log(3)]])
 
 
 def test_the_log_of_a_generator_is_that_of_its_fakes_probability_of_being_real():
@@ -81,7 +82,7 @@ def test_a_generator_that_fools_nobody_still_learns_by_log():
 
 
 def test_no_logits_are_too_large_for_the_log():
-    far = judgement([[-200.0]])
+    far = output([[-200.0]])
     assert adversarial_generator_loss([far], objective="log") == 200
     assert adversarial_discriminator_loss([far], [SURE], objective="log") > 100
 
@@ -116,8 +117,8 @@ def test_equal_features_match():
 
 
 def test_feature_matching_is_four_times_the_mean_over_layers_of_the_mean_over_scales():
-    real = judgement([[0.0]], [[1.0, 2.0], [3.0, 4.0]], [[5.0]])
-    fake = judgement([[9.0]], [[1.0, 1.0], [3.0, 2.0]], [[7.0]])
+    real = output([[0.0]], [[1.0, 2.0], [3.0, 4.0]], [[5.0]])
+    fake = output([[9.0]], [[1.0, 1.0], [3.0, 2.0]], [[7.0]])
     # layers differ by (0 + 1 + 0 + 2) / 4 and 2
     assert feature_matching_loss([real], [fake]) == 4 / 2 * (0.75 + 2)
     assert feature_matching_loss([real, real], [fake, real]) == 4 / 2 * (0.75 + 2) / 2
@@ -198,3 +199,31 @@ def test_l1_with_equal_weights_is_l1():
 def test_l1_counts_a_pixel_as_often_as_its_weight_says():
     assert weighted([[1.0, 1.0], [1.0, 5.0]]) == (0 + 1 + 2 + 5 * 3) / 8
     assert weighted([[0.0, 0.0], [1.0, 0.0]]) == 2
+
+
+def test_pixels_near_the_pose_count_more():
+    poses = torch.zeros(1, 2, 32, 40)
+    poses[0, 1, 9, 18] = 0.01
+    weight = foreground_weight(poses, radius_px=4, weight=5.0)
+    assert weight.shape == (1, 1, 32, 40)
+    # cells of 4 pixels: the stick's and one around it
+    expected = torch.ones(1, 1, 32, 40)
+    expected[:, :, 4:16, 12:24] = 5
+    assert torch.equal(weight, expected)
+    assert (foreground_weight(poses, radius_px=0, weight=5.0) == 5).sum() == 16
+    assert (foreground_weight(poses, radius_px=4, weight=1.0) == 1).all()
+
+
+def test_the_weight_covers_sizes_that_do_not_divide():
+    poses = torch.zeros(1, 1, 10, 7)
+    poses[0, 0, 9, 6] = 1
+    weight = foreground_weight(poses, radius_px=0, weight=3.0)
+    assert weight.shape == (1, 1, 10, 7)
+    assert (weight == 3).nonzero()[:, 2:].tolist() == [
+        [8, 4],
+        [8, 5],
+        [8, 6],
+        [9, 4],
+        [9, 5],
+        [9, 6],
+    ]

@@ -1,13 +1,172 @@
-"""Curves and pictures are whole after a run was stopped and taken up, and only one process logs."""
+"""Mean losses, throughput and ETA; curves and pictures are whole after a stop and resume."""
 
+import io
+import logging
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
+import torch
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.run_log import copy_logs, open_log, silent_log
+from motiontransfer.training import run_log
+from motiontransfer.training.checkpoint import Throughput
+from motiontransfer.training.run_log import (
+    MeanLosses,
+    Progress,
+    RunLog,
+    copy_logs,
+    open_log,
+    spread,
+)
+from tests.training.small import COUNTING, fabric, schedule
+
+LOSSES = {"generator/l1": 0.123456, "discriminator/adversarial": 25.0}
+
+
+def mean_of(*steps):
+    losses = MeanLosses()
+    for values in steps:
+        losses.add({name: torch.tensor(value) for name, value in values.items()})
+    return losses
+
+
+def read(losses):
+    return losses.read(fabric(), done=12, description="train")
+
+
+def test_losses_are_means_by_name_in_their_order():
+    losses = mean_of({"l1": 0.5, "adversarial": 2.0}, {"l1": 1.0, "adversarial": -1.0})
+    assert list(read(losses).items()) == [("l1", 0.75), ("adversarial", 0.5)]
+    losses.reset()
+    losses.add({"l1": torch.tensor(3.0)})
+    assert read(losses) == {"l1": 3.0}
+
+
+def test_a_mean_continues_from_its_state():
+    losses, other = mean_of({"a/b": 0.5}, {"a/b": 1.5}), MeanLosses()
+    other.load_state({**losses.state(), "generator.weight": torch.zeros(1)})
+    for each in (losses, other):
+        each.add({"a/b": torch.tensor(4.0)})
+    assert read(other) == read(losses) == {"a/b": 2.0}
+
+
+def test_what_the_next_step_does_to_a_loss_does_not_matter():
+    loss, losses = torch.tensor(1.0), MeanLosses()
+    losses.add({"l1": loss})
+    loss += 1
+    assert read(losses) == {"l1": 1.0}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(("before", "steps"), [([], "step 12"), ([3.0, 3.0], "steps 10 to 12")])
+def test_a_loss_that_is_not_finite_is_named_with_its_steps_and_the_others(value, before, steps):
+    losses = mean_of(*({"a": number, "b": 3.0} for number in [*before, value]))
+    text = (
+        rf"^train: a loss is not finite in {steps}: a {value}, b 3; the last checkpoint is kept; "
+    )
+    with pytest.raises(TrainingError, match=text):
+        read(losses)
+
+
+@pytest.mark.needs_cuda
+def test_losses_come_from_a_gpu():
+    losses = MeanLosses()
+    losses.add({"l1": torch.tensor(0.5, device="cuda") * 3})
+    assert read(losses) == {"l1": 1.5}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test moves."""
+    now = [1000.0]
+    monkeypatch.setattr(run_log.time, "monotonic", lambda: now[0])
+    return now
+
+
+def progress(start=None, **changes):
+    return Progress("train", schedule(**{**COUNTING, **changes}), start or Throughput())
+
+
+def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(clock):
+    def items():
+        for number in range(3):
+            clock[0] += 6
+            yield number
+
+    meter = progress(Throughput(steps=4, minutes=2.0, waiting_minutes=0.5))
+    for _ in meter.waiting_for(items()):
+        clock[0] += 54
+    done = meter.throughput(7)
+    assert (done.steps, done.minutes) == (7, 5.0)
+    assert done.waiting_minutes == pytest.approx(0.8)
+    assert done + Throughput(steps=1, minutes=1.0, waiting_minutes=0.0) == Throughput(
+        steps=8, minutes=6.0, waiting_minutes=done.waiting_minutes
+    )
+
+
+def test_a_log_gets_an_estimate_within_seconds_and_then_now_and_then(clock, caplog):
+    caplog.set_level(logging.INFO)
+    meter = progress(Throughput(steps=10, minutes=5.0), steps=110)
+    clock[0] += 2
+    meter.show(11, {})
+    for done in range(12, 18):
+        clock[0] += 10 if done > 12 else 2
+        meter.show(done, LOSSES if done > 12 else {})
+    losses = "generator/l1 0.123, discriminator/adversarial 25"
+    assert [record.message for record in caplog.records] == [
+        "train: step 12 of 110, 0.50 steps/s, 03:16 left",
+        f"train: step 14 of 110, 0.17 steps/s, 09:36 left, {losses}",
+        f"train: step 16 of 110, 0.14 steps/s, 11:29 left, {losses}",
+    ]
+
+
+def test_the_estimate_is_of_what_ends_first(clock, caplog):
+    caplog.set_level(logging.INFO)
+    meter = progress(Throughput(minutes=5.0), steps=110, max_minutes=6.0)
+    clock[0] += 24
+    meter.show(3, {})
+    clock[0] += 60
+    meter.show(4, {})
+    assert "0:36 left" in caplog.records[0].message
+    assert "00:00 left" in caplog.records[1].message
+
+
+def test_a_terminal_gets_a_bar_with_losses_and_no_lines(monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(run_log, "_FIRST_LINE_SECONDS", 0.0)
+    meter = progress(Throughput(steps=4))
+    meter.show(5, LOSSES)
+    time.sleep(0.15)  # tqdm draws ten times a second at most
+    meter.show(7, LOSSES)
+    meter.close()
+    shown = terminal.getvalue()
+    assert "train:  64%" in shown
+    assert "7/11" in shown
+    assert " steps/s, 00:00 left, generator/l1 0.123" in shown
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("frames", "count", "expected"),
+    [
+        (range(11), 3, [0, 5, 10]),
+        (range(4, 9), 2, [4, 8]),
+        (range(3), 6, [0, 1, 2]),
+        (range(7), 1, [0]),
+    ],
+)
+def test_indices_are_spread_evenly(frames, count, expected):
+    assert spread(frames, count=count) == expected
 
 
 def picture():
@@ -60,21 +219,24 @@ def test_logs_without_a_checkpoint_are_of_nobody(run):
     assert rows(run) == ["step\tl1", "2\t1.0"]
 
 
-def test_a_process_that_does_not_log_draws_nothing(tmp_path):
+def test_a_process_that_does_not_log_draws_nothing():
     def drawn():
         raise AssertionError
 
-    with silent_log() as log:
-        log.add_values(1, {"generator/l1": 1.0})
-        log.add_picture(1, drawn)
+    log = RunLog(None)
+    log.add_values(1, {"generator/l1": 1.0})
+    log.add_picture(1, drawn)
 
 
-def test_logs_are_copied_and_take_the_place_of_older_ones(tmp_path, run):
+def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_ones(tmp_path, run):
     destination = tmp_path / "logs"
     (destination / "images").mkdir(parents=True)
     (destination / "images/step_999999.png").touch()
+    with open_log(run / "global", step=0) as log:
+        log.add_values(1, {"generator/l1": 1.0})
     copy_logs(run, destination)
     assert sorted(str(p.relative_to(destination)) for p in destination.rglob("*.*")) == [
+        "global/metrics/generator/l1.tsv",
         *(f"images/step_{step:06d}.png" for step in (3, 6, 9)),
         "metrics/generator/l1.tsv",
     ]

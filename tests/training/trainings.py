@@ -4,29 +4,24 @@ import os
 import signal
 import threading
 import time
-from dataclasses import replace
 
 import torch
 from torch import nn
 
-from motiontransfer.models.generators import FrameGenerator, build_generator
-from motiontransfer.models.layers import initialise
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.distributed import launched_fabric
 from motiontransfer.training.face_gan import train_face_generator
-from motiontransfer.training.optimization import Adversaries
-from motiontransfer.training.pose_gan import GanTask, WindowDataset
-from motiontransfer.training.train_pose_gan import train_generator
+from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset
+from motiontransfer.training.train_pose_gan import build_optimizer, train_generator
 from motiontransfer.training.trainer import fit
 from motiontransfer.training.weights import TrainedGenerator, write_weights
 from tests.dancer import SIZE
 from tests.training.small import (
     STYLE,
-    discriminator,
+    face_gan_config,
     face_networks,
-    face_settings,
-    gan_settings,
+    gan_config,
     generator_config,
     networks,
     paths,
@@ -36,11 +31,8 @@ from tests.training.small import (
 HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
 
 
-class Drawing(FrameGenerator):
+class Drawing(nn.Module):
     """Stands for a main generator: shows the pose, and a shade of the frame before."""
-
-    def __init__(self):
-        super().__init__(nn.Identity())
 
     def forward(self, pose_map, previous_frame):
         return torch.tanh(pose_map.sum(1, keepdim=True) - 0.5 + 0.3 * previous_frame)
@@ -54,7 +46,7 @@ def train_main(clips, folder, changes):
             clips,
             fabric,
             networks=networks(),
-            settings=gan_settings(),
+            config=gan_config(),
             schedule=plan,
             held_out=HELD_OUT,
             paths=paths(folder),
@@ -64,13 +56,12 @@ def train_main(clips, folder, changes):
 def train_coarse_to_fine(clips, folder, changes):
     """Train a local enhancer coarse-to-fine to its outs."""
     plan = schedule(**changes)
-    shapes = networks(architecture="local", background="generated")
     with _launched(plan) as fabric:
         train_generator(
             clips,
             fabric,
-            networks=replace(shapes, global_only_fraction=1 / 3),
-            settings=gan_settings(),
+            networks=networks(architecture="local", background="generated"),
+            config=gan_config(global_only_fraction=1 / 3),
             schedule=plan,
             held_out=HELD_OUT,
             paths=paths(folder),
@@ -111,7 +102,7 @@ def train_face(clips, folder, changes):
             fabric,
             main,
             networks=face_networks(),
-            settings=face_settings(),
+            config=face_gan_config(),
             schedule=plan,
             paths=paths(folder),
         )
@@ -127,27 +118,17 @@ def train_and_keep_the_checkpoint(clips, folder, changes):
     plan = schedule(**changes)
     with _launched(plan) as fabric:
         torch.manual_seed(plan.seed)
-        settings = gan_settings(limb_dropout=0.5)
-        adversaries = Adversaries(
+        config, plate = gan_config(limb_dropout=0.5), torch.zeros(3, *SIZE)
+        task = PoseGanTask(
             fabric,
-            build_generator(generator_config(), background_image=torch.zeros(3, *SIZE)).apply(
-                initialise
-            ),
-            discriminator().apply(initialise),
-            ema_decay=settings.ema_decay,
+            build_optimizer(networks(), config, fabric, background_image=plate),
+            style=STYLE,
+            skeleton=HOLISTIC,
+            config=config,
+            seed=plan.seed,
         )
-        task = GanTask(
-            fabric, adversaries, style=STYLE, skeleton=HOLISTIC, settings=settings, seed=plan.seed
-        )
-        fit(
-            task,
-            fabric=fabric,
-            schedule=plan,
-            dataset=WindowDataset(clips),
-            sample=lambda: torch.zeros(4, 4, 3, dtype=torch.uint8).numpy(),
-            folder=folder,
-            description="train",
-        )
+        dataset = WindowDataset(clips)
+        fit(task, fabric=fabric, schedule=plan, dataset=dataset, folder=folder)
 
 
 def _launched(plan):

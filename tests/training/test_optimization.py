@@ -10,7 +10,7 @@ from torch import nn
 
 from motiontransfer.errors import MissingLibraryError
 from motiontransfer.training import optimization
-from motiontransfer.training.optimization import Adversaries, require_triton
+from motiontransfer.training.optimization import GanOptimizer, require_triton
 from tests.training.small import fabric
 
 
@@ -24,7 +24,7 @@ class One(nn.Module):
 
 
 def numbers(generator=1.0, discriminator=2.0, decay=0.0):
-    return Adversaries(fabric(), One(generator), One(discriminator), ema_decay=decay)
+    return GanOptimizer(fabric(), One(generator), One(discriminator), ema_decay=decay)
 
 
 def step(pair, generator_loss, discriminator_loss, *, number=0, rate=0.1):
@@ -96,20 +96,20 @@ def test_the_average_starts_fast_and_then_follows_its_decay():
         g, d = pair.generator.value, pair.discriminator.value
         step(pair, g * 1, 0 * d, number=number)
         average = decay * average + (1 - decay) * pair.generator.value.item()
-        assert pair.generator_average.value.item() == pytest.approx(average)
+        assert pair.generator_ema.value.item() == pytest.approx(average)
 
 
 def test_the_average_is_never_trained_and_takes_buffers():
     pair = numbers(decay=0.5)
-    assert not any(p.requires_grad for p in pair.generator_average.parameters())
+    assert not any(p.requires_grad for p in pair.generator_ema.parameters())
     pair.generator.kept.fill_(7)
     step(pair, pair.generator.value * 1, 0 * pair.discriminator.value)
-    assert pair.generator_average.kept.item() == 7
+    assert pair.generator_ema.kept.item() == 7
 
 
 def networks():
     torch.manual_seed(0)
-    return Adversaries(fabric(), nn.Linear(3, 2), nn.Linear(2, 1), ema_decay=0.9)
+    return GanOptimizer(fabric(), nn.Linear(3, 2), nn.Linear(2, 1), ema_decay=0.9)
 
 
 def train(pair, steps):
@@ -138,7 +138,7 @@ def test_a_state_holds_networks_average_and_optimisers():
     before = set(pair.state())
     assert before == {
         f"{network}.{name}"
-        for network in ("generator", "generator_average", "discriminator")
+        for network in ("generator", "generator_ema", "discriminator")
         for name in ("weight", "bias")
     }
     train(pair, range(1))
@@ -198,7 +198,7 @@ def test_a_compiled_generator_is_trained_alike_and_its_state_can_be_put_back():
 def convolutions(memory_format):
     torch.manual_seed(0)
     pair = (nn.Conv2d(3, 4, 3).to(memory_format=memory_format) for _ in range(2))
-    return Adversaries(fabric(), *pair, ema_decay=0.5)
+    return GanOptimizer(fabric(), *pair, ema_decay=0.5)
 
 
 def train_convolutions(pair, steps):

@@ -2,21 +2,25 @@
 
 import pytest
 
-from tests.training.counting import schedule
+from tests.training import small
+
+
+def schedule(**changes):
+    return small.schedule(**{**small.COUNTING, **changes})
 
 
 def rates(**changes):
     plan = schedule(**changes)
-    return [plan.learning_rate_at(step) for step in range(plan.num_steps)]
+    return [plan.learning_rate_at(step) for step in range(plan.steps)]
 
 
 def test_the_learning_rate_is_constant_and_then_falls_to_zero():
     expected = [0.5, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]
-    assert rates(num_steps=8, lr_decay_start=0.5) == expected
+    assert rates(steps=8, lr_decay_start=0.5) == expected
 
 
 def test_the_learning_rate_may_fall_all_the_time_or_never():
-    assert rates(num_steps=4, lr_decay_start=0.0) == [0.5, 0.375, 0.25, 0.125]
+    assert rates(steps=4, lr_decay_start=0.0) == [0.5, 0.375, 0.25, 0.125]
     assert set(rates(lr_decay_start=1.0)) == {0.5}
 
 
@@ -34,12 +38,12 @@ def test_the_learning_rate_may_fall_all_the_time_or_never():
     ],
 )
 def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further(step, minutes, rate):
-    plan = schedule(num_steps=100, max_minutes=10.0, lr_decay_start=0.5)
+    plan = schedule(steps=100, max_minutes=10.0, lr_decay_start=0.5)
     assert plan.learning_rate_at(step, minutes=minutes) == pytest.approx(rate)
 
 
 def test_time_does_not_count_without_a_limit():
-    plan = schedule(num_steps=8)
+    plan = schedule(steps=8)
     assert plan.learning_rate_at(6, minutes=1e6) == plan.learning_rate_at(6)
     assert not plan.is_over(7, minutes=1e6)
 
@@ -50,7 +54,7 @@ def test_a_constant_rate_stays_so_when_time_is_up():
 
 
 def test_training_is_over_when_steps_or_minutes_are():
-    plan = schedule(num_steps=8, max_minutes=2.0)
+    plan = schedule(steps=8, max_minutes=2.0)
     assert not plan.is_over(7, minutes=1.99)
     assert plan.is_over(8, minutes=0.0)
     assert plan.is_over(1, minutes=2.0)

@@ -10,6 +10,7 @@ from motiontransfer.errors import CheckpointError
 from motiontransfer.training import checkpoint
 from motiontransfer.training.checkpoint import (
     Checkpoint,
+    Throughput,
     load_checkpoint,
     run_folder,
     run_key,
@@ -44,7 +45,8 @@ def inputs(tmp_path):
 
 def test_a_run_is_known_by_its_settings_and_the_bytes_of_its_inputs(inputs):
     def key(fraction=0.1, files=inputs):
-        return run_key([HeldOut(held_out_fraction=fraction, gap_frames=3), "bf16"], files)
+        config = HeldOut(held_out_fraction=fraction, gap_frames=3)
+        return run_key(fabric(), [config], files, code="motiontransfer.errors")
 
     first = key()
     assert key() == first
@@ -58,7 +60,8 @@ def test_a_run_is_known_by_its_settings_and_the_bytes_of_its_inputs(inputs):
 
 
 def save(folder, step, state=STATE):
-    save_checkpoint(folder, Checkpoint(step=step, minutes=1.5, waiting_minutes=0.25, state=state))
+    throughput = Throughput(steps=step, minutes=1.5, waiting_minutes=0.25)
+    save_checkpoint(folder, Checkpoint(throughput, state))
 
 
 def names(folder):
@@ -69,7 +72,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert load_checkpoint(tmp_path) is None
     save(tmp_path, 12)
     got = load_checkpoint(tmp_path)
-    assert (got.step, got.minutes, got.waiting_minutes) == (12, 1.5, 0.25)
+    assert got.throughput == Throughput(steps=12, minutes=1.5, waiting_minutes=0.25)
     assert got.state.keys() == STATE.keys()
     assert all(torch.equal(got.state[name], STATE[name]) for name in STATE)
     assert got.state["step"].dtype == torch.int64
@@ -80,7 +83,7 @@ def test_the_last_two_are_kept_and_the_last_one_comes_back(tmp_path):
         save(tmp_path, step, {"weight": STATE["weight"] + step})
     assert names(tmp_path) == ["step_00000010.safetensors", "step_00000100.safetensors"]
     got = load_checkpoint(tmp_path)
-    assert got.step == 100
+    assert got.throughput.steps == 100
     assert torch.equal(got.state["weight"], STATE["weight"] + 100)
 
 
@@ -102,7 +105,7 @@ def test_a_checkpoint_that_fails_half_way_leaves_the_last_one(tmp_path, monkeypa
     monkeypatch.setattr(checkpoint, "write_tensors", half)
     with pytest.raises(OSError, match="disk full"):
         save(tmp_path, 2)
-    assert load_checkpoint(tmp_path).step == 1
+    assert load_checkpoint(tmp_path).throughput.steps == 1
     assert names(tmp_path) == ["step_00000001.safetensors"]
 
 
@@ -115,7 +118,7 @@ def test_a_damaged_checkpoint_is_told_and_never_taken_for_none(tmp_path):
     with pytest.raises(CheckpointError, match=text + "step 3"):
         load_checkpoint(tmp_path)
     (tmp_path / "step_00000007.safetensors").unlink()
-    assert load_checkpoint(tmp_path).step == 3
+    assert load_checkpoint(tmp_path).throughput.steps == 3
 
 
 def hold(root, key="run"):

@@ -1,0 +1,21 @@
+"""Clips that many tests train on; READ ONLY."""
+
+import pytest
+
+from tests.dancer import dance, training_clip
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """Eight frames of a dancer."""
+    return training_clip(tmp_path_factory.mktemp("clip"), dance(8))
+
+
+@pytest.fixture(scope="session")
+def two_clips(tmp_path_factory):
+    """Ten frames, of which the seventh shows nobody and the last two are held out; four frames."""
+    root = tmp_path_factory.mktemp("two_clips")
+    return [
+        training_clip(root / "a", dance(10, missing=[6]), training_frames=range(8)),
+        training_clip(root / "b", dance(4, seed=5)),
+    ]

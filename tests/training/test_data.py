@@ -1,0 +1,225 @@
+"""Batches and random numbers are functions of seed, step and index; frames are read by threads."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.training.data import (
+    BatchSampler,
+    FrameCache,
+    draw_uniform,
+    make_generator,
+    prefetch,
+)
+from motiontransfer.video.frame_store import FrameStore
+from tests.dancer import dance, film, picture
+from tests.training.small import Numbers
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
+def test_each_epoch_shows_every_item_once(batch_size):
+    sampler = BatchSampler(num_items=7, batch_size=batch_size, seed=2)
+    order = [item for step in range(28) for item in sampler.items(step)][:28]
+    epochs = [order[i : i + 7] for i in range(0, 28, 7)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_the_order_depends_on_step_and_seed_and_nothing_else():
+    def order(seed, steps=range(20)):
+        sampler = BatchSampler(num_items=9, batch_size=2, seed=seed)
+        return [sampler.items(step) for step in steps]
+
+    assert order(1) == order(1, reversed(range(20)))[::-1]
+    assert order(1) != order(2)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_ranks_share_a_batch_evenly_without_gaps(world_size):
+    whole = BatchSampler(num_items=9, batch_size=4, seed=1)
+    ranks = [
+        BatchSampler(num_items=9, batch_size=4, seed=1, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    assert [index for rank in ranks for index in rank.indices] == list(range(4))
+    for step in range(5):
+        assert [item for rank in ranks for item in rank.items(step)] == whole.items(step)
+
+
+def test_random_generators_depend_on_seed_and_step():
+    drawn = {
+        torch.rand(1, generator=make_generator(seed, step, "limb_dropout")).item()
+        for seed in range(5)
+        for step in range(20)
+    }
+    assert len(drawn) == 100
+    again = torch.rand(3, generator=make_generator(1, 2, "limb_dropout"))
+    assert torch.equal(torch.rand(3, generator=make_generator(1, 2, "limb_dropout")), again)
+
+
+def test_the_random_stream_of_a_purpose_never_changes():
+    numbers = torch.rand(2, generator=make_generator(3, 7, "limb_dropout"))
+    assert numbers.tolist() == pytest.approx([0.63591701, 0.02692521], abs=1e-7)
+
+
+def test_what_is_drawn_for_an_index_does_not_depend_on_the_rank():
+    whole = draw_uniform(range(40), seed=3, step=7)
+    parts = [draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
+    assert torch.equal(torch.cat(parts), whole)
+    assert len(set(whole.tolist())) == 40
+    assert whole.min() >= 0
+    assert whole.max() < 1
+
+
+def test_what_is_drawn_depends_on_seed_and_step():
+    drawn = {
+        draw_uniform(range(1), seed=seed, step=step).item()
+        for seed in range(5)
+        for step in range(20)
+    }
+    assert len(drawn) == 100
+    assert draw_uniform(range(1), seed=2, step=5) == draw_uniform(range(1), seed=2, step=5)
+
+
+class Recorded:
+    """A data set whose batches are the indices; remembers which were read."""
+
+    def __init__(self):
+        self.read, self.two = [], threading.Event()
+
+    def __len__(self):
+        return 5
+
+    def batch(self, indices):
+        self.read.append(list(indices))
+        if len(self.read) == 2:
+            self.two.set()
+        return Numbers(numbers=torch.tensor(self.read[-1]))
+
+
+def ahead(dataset, *, steps=range(11), num_readers=1, **share):
+    sampler = BatchSampler(num_items=5, batch_size=2, seed=3, **share)
+    return prefetch(dataset, sampler, steps=steps, num_readers=num_readers)
+
+
+@pytest.mark.parametrize("num_readers", [1, 3])
+def test_batches_come_in_the_order_of_their_steps(num_readers):
+    def read(steps):
+        shares = list(ahead(Recorded(), steps=steps, num_readers=num_readers))
+        assert all(share.indices == range(2) for share in shares)
+        return [share.batch.numbers.tolist() for share in shares]
+
+    sampler = BatchSampler(num_items=5, batch_size=2, seed=3)
+    wanted = [sampler.items(step) for step in range(11)]
+    assert read(range(11)) == wanted
+    assert read(range(4, 11)) == wanted[4:]
+    assert read(range(11, 11)) == []
+    assert set(Counter(index for batch in wanted[:5] for index in batch).values()) == {2}
+
+
+def test_a_rank_reads_its_share_only():
+    dataset = Recorded()
+    share = next(ahead(dataset, steps=range(1), rank=1, world_size=2))
+    items = BatchSampler(num_items=5, batch_size=2, seed=3).items(0)
+    assert (dataset.read, share.indices) == ([items[1:]], range(1, 2))
+
+
+def test_the_next_batch_is_read_while_this_one_is_used():
+    dataset = Recorded()
+    batches = ahead(dataset)
+    next(batches)
+    assert dataset.two.wait(timeout=10)
+    assert len(dataset.read) == 2
+    batches.close()
+
+
+def test_several_readers_read_at_the_same_time():
+    """Each waits for the other: one alone would never be done."""
+    both = threading.Barrier(2, timeout=10)
+
+    class Meeting(Recorded):
+        def batch(self, indices):
+            both.wait()
+            return super().batch(indices)
+
+    assert len(list(ahead(Meeting(), steps=range(4), num_readers=2))) == 4
+
+
+def test_an_error_while_reading_reaches_the_training():
+    class Damaged(Recorded):
+        def batch(self, indices):
+            if self.read:
+                raise TrainingError("a damaged frame")
+            return super().batch(indices)
+
+    batches = ahead(Damaged())
+    next(batches)
+    with pytest.raises(TrainingError, match="a damaged frame"):
+        next(batches)
+
+
+def test_batches_are_pinned_and_copied_whole(monkeypatch):
+    """Without a GPU there is nothing to pin for: the stand-in marks what would have been."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 100)
+    batch = Numbers(numbers=torch.tensor([3, 1]))
+    assert batch.pin_memory().numbers.tolist() == [103, 101]
+    assert batch.to(torch.device("meta")).numbers.device.type == "meta"
+
+
+@pytest.fixture
+def stores(tmp_path):
+    keypoints = [dance(9), dance(5, seed=3)]
+    return keypoints, [film(tmp_path / f"{i}.mkv", clip) for i, clip in enumerate(keypoints)]
+
+
+def test_many_threads_get_the_frames_they_ask_for(stores):
+    keypoints, paths = stores
+    cache = FrameCache(paths)
+    places = [(c, t) for c, clip in enumerate(keypoints) for t in range(clip.num_frames)] * 3
+    asked = [places[i] for i in np.random.default_rng(0).permutation(len(places))]
+    with ThreadPoolExecutor(4) as threads:
+        frames = list(threads.map(cache.__getitem__, asked))
+    for (clip, index), frame in zip(asked, frames, strict=True):
+        assert np.array_equal(frame, picture(keypoints[clip], index))
+
+
+def test_each_thread_reads_in_a_file_of_its_own(stores, monkeypatch):
+    """A store has one position in its file: two threads would move it under each other."""
+    cache, decode = FrameCache(stores[1]), FrameStore.__getitem__
+    both, users = threading.Barrier(2, timeout=10), []
+
+    def watched(store, index):
+        both.wait()
+        users.append((threading.get_ident(), id(store)))
+        return decode(store, index)
+
+    monkeypatch.setattr(FrameStore, "__getitem__", watched)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(cache.__getitem__, [(0, 1), (0, 2)]))
+    (first_thread, first_store), (second_thread, second_store) = users
+    assert first_thread != second_thread
+    assert first_store != second_store
+
+
+def test_a_frame_is_decoded_once(stores, monkeypatch):
+    cache, decoded, decode = FrameCache(stores[1]), [], FrameStore.__getitem__
+
+    def counted(store, index):
+        decoded.append(index)
+        return decode(store, index)
+
+    monkeypatch.setattr(FrameStore, "__getitem__", counted)
+    for _ in range(3):
+        assert cache[0, 4] is not None
+        assert cache[1, 4] is not None
+    assert decoded == [4, 4]
+
+
+def test_a_missing_store_is_told_at_once(tmp_path, stores):
+    with pytest.raises(MissingFileError, match=r"absent\.mkv"):
+        FrameCache([*stores[1], tmp_path / "absent.mkv"])

@@ -1,0 +1,497 @@
+"""Windows, limb dropout and the training step of the main generator; sample pictures."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.models.discriminators import DiscriminatorOutput
+from motiontransfer.models.generators import build_generator
+from motiontransfer.models.layers import downsample_by_2, initialise
+from motiontransfer.pose.rendering import draw_poses, draw_rgb
+from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.training.data import RankBatch
+from motiontransfer.training.optimization import GanOptimizer
+from motiontransfer.training.pose_gan import (
+    PoseGanTask,
+    WindowDataset,
+    hide_limbs,
+    limb_groups,
+    sample_grid,
+)
+from motiontransfer.video.tensors import frames_to_tensor
+from tests.dancer import SIZE, dance, picture, training_clip
+from tests.training.small import (
+    STYLE,
+    discriminator,
+    fabric,
+    gan_config,
+    generator_config,
+    whole,
+)
+
+
+class Remembering(nn.Module):
+    """A generator of one flat colour that remembers what it was shown."""
+
+    def __init__(self, value=0.3):
+        super().__init__()
+        self.colour = nn.Parameter(torch.full((1, 3, 1, 1), value))
+        self.shown = []
+
+    def forward(self, pose_map, previous_frame):
+        self.shown.append((pose_map.detach().clone(), previous_frame.detach().clone()))
+        return self.colour + 0.5 * previous_frame + 0 * pose_map[:, :1]
+
+
+class MeanDiscriminator(nn.Module):
+    """The logit of a picture is its mean plus a parameter; remembers its inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.number = nn.Parameter(torch.tensor(0.5))
+        self.shown = []
+
+    def forward(self, condition, images):
+        self.shown.append((condition.detach(), images.detach()))
+        features = images.mean((1, 2, 3), keepdim=True)
+        return [DiscriminatorOutput(logits=features + self.number, features=(features,))]
+
+
+class Doubling(nn.Module):
+    """Stands for the perceptual network: one slice, twice the colours."""
+
+    def forward(self, images):
+        return [2 * images]
+
+
+def task_of(generator, scored_by=None, *, perceptual=None, resolution="full", **changes):
+    config = gan_config(**changes)
+    scored_by = scored_by or discriminator(window_frames=config.window_frames).apply(initialise)
+    return PoseGanTask(
+        fabric(),
+        GanOptimizer(fabric(), generator, scored_by, ema_decay=config.ema_decay),
+        style=STYLE,
+        skeleton=HOLISTIC,
+        config=config,
+        seed=0,
+        perceptual=perceptual,
+        resolution=resolution,
+    )
+
+
+@pytest.fixture
+def batch(clip):
+    return WindowDataset([clip]).batch([0, 2, 4])
+
+
+def poses_of(batch, time):
+    return draw_poses(
+        batch.points[:, time], batch.score[:, time], skeleton=HOLISTIC, size=SIZE, style=STYLE
+    )
+
+
+def test_the_first_frame_is_made_from_zeros_and_the_second_from_the_first(batch):
+    generator = Remembering()
+    task_of(generator).step(whole(batch), step=0, learning_rate=0.0)
+    (first_pose, before), (second_pose, first) = generator.shown
+    assert torch.equal(first_pose, poses_of(batch, 0))
+    assert torch.equal(second_pose, poses_of(batch, 1))
+    assert not before.any()
+    assert torch.allclose(first, torch.tensor(0.3))
+
+
+def test_the_gradient_reaches_the_first_frame_through_the_second(batch):
+    """L1 on the second frame alone: 0.5 of the colour comes by way of the first."""
+
+    def moved(*, detach):
+        generator = Remembering(value=-0.9)
+        task = task_of(
+            generator,
+            MeanDiscriminator(),
+            detach_previous_frame=detach,
+            adversarial_weight=0.0,
+            feature_matching_weight=0.0,
+            l1_weight=1.0,
+            foreground_l1_weight=1.0,
+        )
+        white = torch.ones_like(batch.frames)
+        captured = {}
+        generator.colour.register_hook(lambda g: captured.update(gradient=g.clone()))
+        shown = type(batch)(points=batch.points, score=batch.score, frames=white)
+        task.step(whole(shown), step=0, learning_rate=0.0)
+        return captured["gradient"].sum().item()
+
+    # all pixels are too dark: the gradient of each frame's L1 is -1, halved over two frames
+    assert moved(detach=True) == pytest.approx(-1)
+    assert moved(detach=False) == pytest.approx(-1 - 0.5 * 0.5)
+
+
+def test_the_pair_of_frames_is_scored_with_the_pair_of_poses(batch):
+    scored_by = MeanDiscriminator()
+    task_of(Remembering(), scored_by).step(whole(batch), step=0, learning_rate=0.0)
+    ((condition, images),) = scored_by.shown
+    assert torch.equal(condition, torch.cat([poses_of(batch, 0), poses_of(batch, 1)], dim=1))
+    real, fake = images.chunk(2)
+    assert torch.equal(real, torch.cat([batch.frames[:, 0], batch.frames[:, 1]], dim=1))
+    assert torch.allclose(fake[:, :3], torch.tensor(0.3))
+    assert torch.allclose(fake[:, 3:], torch.tensor(0.45))
+
+
+def test_losses_are_what_their_weights_make_of_them(batch):
+    weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
+    losses = task_of(Remembering(), MeanDiscriminator(), foreground_l1_weight=1.0, **weights).step(
+        whole(batch), step=0, learning_rate=0.0
+    )
+    real = batch.frames.flatten(1, 2).mean((1, 2, 3))
+    fake = (0.3 + 0.45) / 2
+    first, second = batch.frames[:, 0], batch.frames[:, 1]
+    expected = {
+        "generator/adversarial": 3 * (fake + 0.5 - 1) ** 2,
+        "generator/feature_matching": 5 * 4 * (real - fake).abs().mean().item(),
+        "generator/l1": 7 * ((first - 0.3).abs().mean() + (second - 0.45).abs().mean()).item() / 2,
+        "discriminator/adversarial": 0.5
+        * ((real + 0.5 - 1).square().mean().item() + (fake + 0.5) ** 2),
+    }
+    got = {name: loss.item() for name, loss in losses.items()}
+    assert got == pytest.approx(expected, rel=1e-4)
+
+
+def test_weight_zero_turns_a_loss_off(batch):
+    names = ("adversarial", "feature_matching", "l1")
+    losses = task_of(Remembering(), **{f"{name}_weight": 0.0 for name in names}).step(
+        whole(batch), step=0, learning_rate=0.1
+    )
+    assert all(losses[f"generator/{name}"] == 0 for name in names)
+    assert losses["discriminator/adversarial"] > 0
+
+
+VARIANTS = {
+    "log": {"objective": "log"},
+    "detached": {"detach_previous_frame": True},
+    "limbs hidden": {"limb_dropout": 0.5},
+    "one frame": {"window_frames": 1, "previous_frame": "none"},
+    "no previous frame": {"previous_frame": "none"},
+    "four frames": {"window_frames": 4},
+    "two poses": {"conditioning_poses": 2},
+    "transposed": {"upsampling": "transposed"},
+    "subpixel": {"upsampling": "subpixel"},
+    "global": {"architecture": "global"},
+    "local": {"architecture": "local", "upsampling": "transposed"},
+}
+
+
+def variant(clip, changes):
+    """Task and windows of one variant of the recipe."""
+    torch.manual_seed(0)
+    keys = ("architecture", "previous_frame", "conditioning_poses", "upsampling")
+    shapes = {key: changes[key] for key in keys if key in changes}
+    config = {key: value for key, value in changes.items() if key not in keys}
+    network = build_generator(
+        generator_config(background="generated", **shapes), background_image=None
+    )
+    dataset = WindowDataset(
+        [clip],
+        window_frames=changes.get("window_frames", 2),
+        conditioning_poses=changes.get("conditioning_poses", 1),
+    )
+    return task_of(network.apply(initialise), **config), dataset.batch([0, 3])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_moves_every_weight_and_resumes_to_the_same_bits(clip, name):
+    (task, batch), (resumed, _) = (variant(clip, VARIANTS[name]) for _ in range(2))
+    networks = (task.optimizer.generator, task.optimizer.discriminator)
+    before = [{k: v.detach().clone() for k, v in each.named_parameters()} for each in networks]
+    task.step(whole(batch), step=0, learning_rate=1e-3)
+    resumed.load_state({key: value.clone() for key, value in task.state().items()})
+    for each in (task, resumed):
+        losses = each.step(whole(batch), step=1, learning_rate=1e-3)
+        assert all(torch.isfinite(loss) for loss in losses.values()), losses
+    expected, got = task.state(), resumed.state()
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[key], got[key]) for key in expected)
+    for network, old in zip(networks, before, strict=True):
+        assert not [k for k, v in network.named_parameters() if torch.equal(v, old[k])]
+
+
+def test_random_numbers_do_not_depend_on_the_number_of_ranks(clip):
+    """Each of two ranks hides the limbs that one would have hidden in its share."""
+    (task, batch), (other, _) = (variant(clip, {"limb_dropout": 0.5}) for _ in range(2))
+    whole_batch = task.step(whole(batch), step=0, learning_rate=0.0)
+    shares = [
+        RankBatch(batch=batch._map(lambda x, i=i: x[i : i + 1]), indices=range(i, i + 1))
+        for i in range(2)
+    ]
+    losses = [other.step(share, step=0, learning_rate=0.0) for share in shares]
+    mean = {name: sum(each[name].item() for each in losses) / 2 for name in losses[0]}
+    assert mean == pytest.approx({k: v.item() for k, v in whole_batch.items()}, rel=1e-4)
+
+
+def shown(clip, *, conditioning_poses=1, resolution="full", **changes):
+    """Inputs of generator and discriminator in one step."""
+    dataset = WindowDataset(
+        [clip],
+        window_frames=changes.get("window_frames", 2),
+        conditioning_poses=conditioning_poses,
+    )
+    batch, generator, scored_by = dataset.batch([0, 3, 4]), Remembering(), MeanDiscriminator()
+    task = task_of(generator, scored_by, resolution=resolution, **changes)
+    task.step(whole(batch), step=0, learning_rate=0.0)
+    return batch, generator.shown, scored_by.shown
+
+
+def test_at_half_the_resolution_all_images_are_downsampled_by_2(clip):
+    batch, generated, [(condition, images)] = shown(clip, resolution="half")
+    for time, (pose_maps, _) in enumerate(generated):
+        assert torch.equal(pose_maps, downsample_by_2(poses_of(batch, time)))
+    poses = torch.cat([poses_of(batch, 0), poses_of(batch, 1)], dim=1)
+    assert torch.equal(condition, downsample_by_2(poses))
+    assert torch.equal(images[:3], downsample_by_2(batch.frames.flatten(1, 2)))
+
+
+def test_in_windows_of_one_a_single_frame_is_scored(clip):
+    batch, generated, [(condition, images)] = shown(clip, window_frames=1)
+    assert len(generated) == 1
+    assert torch.equal(condition, poses_of(batch, 0))
+    assert torch.equal(images[:3], batch.frames[:, 0])
+    assert images.shape == (6, 3, *SIZE)
+
+
+def test_in_longer_windows_every_two_frames_are_scored(clip):
+    batch, generated, [(condition, images)] = shown(clip, window_frames=4)
+    assert len(generated) == 4
+    values = [0.3, 0.45, 0.525]
+    assert [p.mean().item() for _, p in generated] == pytest.approx([0, *values])
+    assert condition.shape[0] == 3 * 3
+    real, fake = images.chunk(2)
+    for pair in range(3):
+        of_pair = slice(3 * pair, 3 * pair + 3)
+        assert torch.equal(real[of_pair], batch.frames[:, pair : pair + 2].flatten(1, 2))
+        assert fake[of_pair, :3].mean().item() == pytest.approx(values[pair])
+        poses = torch.cat([poses_of(batch, pair), poses_of(batch, pair + 1)], dim=1)
+        assert torch.equal(condition[of_pair], poses)
+
+
+def test_the_pose_before_is_shown_to_the_generator_alone(clip):
+    batch, generated, [(condition, _)] = shown(clip, conditioning_poses=2)
+    for time, (pose_maps, _) in enumerate(generated):
+        older, own = pose_maps.chunk(2, dim=1)
+        assert torch.equal(older, poses_of(batch, time))
+        assert torch.equal(own, poses_of(batch, time + 1))
+    assert not generated[0][0][0, : STYLE.num_channels].any()  # before the clip's first frame
+    assert torch.equal(condition, torch.cat([poses_of(batch, 1), poses_of(batch, 2)], dim=1))
+
+
+def test_a_hidden_limb_is_hidden_from_all_in_all_poses(clip):
+    batch, generated, [(condition, _)] = shown(clip, limb_dropout=1.0)
+    first, second = condition.chunk(2, dim=1)
+    assert torch.equal(generated[0][0], first)
+    assert torch.equal(generated[1][0], second)
+    for time, drawn in enumerate((first, second)):
+        whole_poses = poses_of(batch, time)
+        assert (drawn <= whole_poses).all()
+    gone = [
+        (poses_of(batch, t) > 0).any((2, 3)) & ~(m > 0).any((2, 3))
+        for t, m in enumerate((first, second))
+    ]
+    assert torch.equal(*gone)
+    assert gone[0].any()
+
+
+@pytest.mark.parametrize(
+    ("objective", "fooling", "telling"),
+    [
+        ("least_squares", lambda f: (f - 1) ** 2, lambda r, f: ((r - 1) ** 2 + f**2) / 2),
+        (
+            "log",
+            lambda f: np.log1p(np.exp(-f)),
+            lambda r, f: (np.log1p(np.exp(-r)) + np.log1p(np.exp(f))) / 2,
+        ),
+    ],
+)
+def test_both_networks_are_trained_by_the_objective(batch, objective, fooling, telling):
+    losses = task_of(Remembering(), MeanDiscriminator(), objective=objective).step(
+        whole(batch), step=0, learning_rate=0.0
+    )
+    real = batch.frames.flatten(1, 2).mean((1, 2, 3)).numpy() + 0.5
+    fake = (0.3 + 0.45) / 2 + 0.5
+    assert losses["generator/adversarial"].item() == pytest.approx(fooling(fake), rel=1e-4)
+    expected = telling(real, fake).mean()
+    assert losses["discriminator/adversarial"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_perceptual_loss_is_a_mean_over_frames(batch):
+    task = task_of(Remembering(), MeanDiscriminator(), perceptual=Doubling(), perceptual_weight=8.0)
+    losses = task.step(whole(batch), step=0, learning_rate=0.0)
+    first, second = batch.frames[:, 0], batch.frames[:, 1]
+    mean = ((first - 0.3).abs().mean() + (second - 0.45).abs().mean()).item() / 2
+    assert losses["generator/perceptual"].item() == pytest.approx(8 * 2 * mean / 32, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("background", ["plate", "generated"])
+def test_one_pair_is_learnt_by_heart(clip, background):
+    """L1 falls to a third of what the untrained network has, and the average follows."""
+    torch.manual_seed(0)
+    batch = WindowDataset([clip]).batch([0])
+    config = generator_config(background=background, num_filters=12, max_channels=24)
+    plate = torch.zeros(3, *SIZE) if background == "plate" else None
+    task = task_of(build_generator(config, background_image=plate).apply(initialise))
+    losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(90)]
+    assert losses[-1]["generator/l1"] < losses[0]["generator/l1"] / 3
+    with torch.no_grad():
+        made = task.optimizer.generator_ema(
+            poses_of(batch, 0), torch.zeros_like(batch.frames[:, 0])
+        )
+    assert (made - batch.frames[:, 0]).abs().mean() < 0.2
+
+
+def test_pairs_lie_in_the_training_frames_and_show_a_body_twice(tmp_path):
+    first = training_clip(tmp_path / "a", dance(6), training_frames=range(4))
+    second = training_clip(tmp_path / "b", dance(8, missing=[3]), training_frames=range(7))
+    dataset = WindowDataset([first, second])
+    assert dataset.windows == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 4), (1, 5)]
+    assert len(dataset) == 7
+    assert dataset.num_windows_without_body == 2
+
+
+def test_only_the_body_counts(tmp_path):
+    keypoints = dance(4)
+    body = keypoints.skeleton.slice("body")
+    keypoints.score[1, body], keypoints.points[1, body] = 0, 0
+    hand = keypoints.skeleton.index("left_hand_wrist")
+    keypoints.score[1, hand] = 0.9
+    dataset = WindowDataset([training_clip(tmp_path, keypoints)])
+    assert dataset.windows == [(0, 2)]
+
+
+def test_a_batch_holds_two_consecutive_frames_with_their_poses(tmp_path):
+    clips = [training_clip(tmp_path / str(i), dance(5, seed=i)) for i in range(2)]
+    batch = WindowDataset(clips).batch([6, 1, 3])
+    for place, (clip, first) in enumerate([(1, 2), (0, 1), (0, 3)]):
+        keypoints = clips[clip].keypoints
+        shown = frames_to_tensor([picture(keypoints, t) for t in (first, first + 1)])
+        assert torch.equal(batch.frames[place], shown)
+        assert np.array_equal(batch.points[place], keypoints.points[first : first + 2])
+        assert np.array_equal(batch.score[place], keypoints.score[first : first + 2])
+
+
+def test_clips_without_anybody_are_refused(tmp_path):
+    clip = training_clip(tmp_path, dance(4, missing=[1, 3]))
+    with pytest.raises(TrainingError, match="no 2 consecutive frames with a body among 1 clips"):
+        WindowDataset([clip])
+
+
+def test_missing_frames_are_named(tmp_path):
+    clip = training_clip(tmp_path, dance(4))
+    clip.frames.unlink()
+    with pytest.raises(MissingFileError, match=r"frames\.mkv"):
+        WindowDataset([clip])
+
+
+def test_longer_windows_show_a_body_in_every_frame(tmp_path):
+    first = training_clip(tmp_path / "a", dance(8, missing=[3]), training_frames=range(7))
+    second = training_clip(tmp_path / "b", dance(2))
+    dataset = WindowDataset([first, second], window_frames=3)
+    assert dataset.windows == [(0, 0), (0, 4)]
+    assert dataset.num_windows_without_body == 3
+    assert dataset.batch([1]).frames.shape == (1, 3, 3, 48, 40)
+    ones = WindowDataset([first, second], window_frames=1)
+    assert ones.windows == [(0, t) for t in (0, 1, 2, 4, 5, 6)] + [(1, 0), (1, 1)]
+    assert ones.batch([3]).frames.shape == (1, 1, 3, 48, 40)
+
+
+def test_poses_before_come_with_a_window_and_are_missing_at_the_start(tmp_path):
+    keypoints = dance(6)
+    clip = training_clip(tmp_path, keypoints, training_frames=range(1, 6))
+    dataset = WindowDataset([clip], conditioning_poses=3)
+    batch = dataset.batch([0, 2])
+    assert batch.points.shape[:2] == batch.score.shape[:2] == (2, 4)
+    assert not batch.score[0, :2].any()  # frame 0 is not one to train on
+    assert np.array_equal(batch.points[0, 2:], keypoints.points[1:3])
+    assert np.array_equal(batch.points[1], keypoints.points[1:5])
+    assert np.array_equal(batch.score[1], keypoints.score[1:5])
+    assert torch.equal(batch.frames[1, 0], frames_to_tensor([picture(keypoints, 3)])[0])
+
+
+def hidden(indices=range(40), *, share=0.5, seed=0, step=0, skeleton=HOLISTIC):
+    score = torch.full((len(indices), 3, len(skeleton.joints)), 0.7)
+    left = hide_limbs(score, indices, skeleton=skeleton, share=share, seed=seed, step=step)
+    assert torch.equal(score, torch.full_like(score, 0.7))
+    return left == 0
+
+
+def test_an_arm_goes_with_its_hand():
+    groups = [{HOLISTIC.joints[i] for i in group} for group in limb_groups(HOLISTIC)]
+    assert len(groups) == 7
+    arm, leg, hand = groups[:3]
+    assert {"left_elbow", "left_wrist", "left_hand_wrist", "left_hand_pinky_tip"} <= arm
+    assert leg == {"left_knee", "left_ankle", "left_heel", "left_foot_index"}
+    assert hand < arm
+    assert len(hand) == 21
+    assert {"face_chin", "left_face_cheek"} <= groups[6]
+    trunk = {"nose", "left_shoulder", "right_hip", "left_eye"}
+    assert not any(trunk & group for group in groups)
+    left = {name.replace("left_", "right_") for name in arm}
+    assert left == groups[3]
+
+
+def test_exactly_one_limb_is_hidden_in_all_poses_of_a_window():
+    gone = hidden(share=1.0)
+    assert torch.equal(gone[:, 0], gone[:, 2])
+    groups = [set(group) for group in limb_groups(HOLISTIC)]
+    of_windows = [set(np.flatnonzero(window[0]).tolist()) for window in gone]
+    assert all(joints in groups for joints in of_windows)
+    assert all(group in of_windows for group in groups)  # each has its turn
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_the_share_of_windows_is_kept(share):
+    gone = hidden(range(2000), share=share).any(2).any(1)
+    assert abs(gone.float().mean().item() - share) < 0.05
+
+
+def test_nothing_is_hidden_without_a_share():
+    assert not hidden(share=0.0).any()
+
+
+def test_what_is_hidden_is_drawn_from_seed_step_and_place():
+    whole = hidden()
+    assert torch.equal(hidden(range(10, 20)), whole[10:20])
+    assert not torch.equal(hidden(seed=1), whole)
+    assert not torch.equal(hidden(step=1), whole)
+
+
+def test_limbs_that_a_skeleton_lacks_are_not_drawn():
+    skeleton = Skeleton(groups=(("body", ("nose", "left_knee", "left_ankle")),))
+    assert limb_groups(skeleton) == [[1, 2]]
+    assert hidden(share=1.0, skeleton=skeleton)[:, :, 1:].all()
+
+
+class Brightening(nn.Module):
+    """Every frame is a quarter brighter than the one before it."""
+
+    def forward(self, pose_map, previous_frame):
+        return previous_frame + 0.25
+
+
+def test_a_column_is_pose_real_and_generated_after_one_frame_of_lead_in(clip):
+    grid = sample_grid(
+        Brightening(), clip, frame_indices=[0, 4], style=STYLE, device=torch.device("cpu")
+    )
+    height, width = SIZE
+    assert grid.shape == (3 * height, 2 * width, 3)
+    for column, (index, level) in enumerate([(0, 0.25), (4, 0.5)]):
+        pose, real, generated = np.split(grid[:, column * width : (column + 1) * width], 3)
+        expected = draw_rgb(
+            clip.keypoints.points[index],
+            clip.keypoints.score[index],
+            skeleton=clip.keypoints.skeleton,
+            size=SIZE,
+            line_width_px=STYLE.line_width_px,
+        )
+        assert np.array_equal(pose, expected)
+        assert np.array_equal(real, picture(clip.keypoints, index))
+        assert np.unique(generated).tolist() == [round((level + 1) * 127.5)]

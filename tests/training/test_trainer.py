@@ -1,0 +1,344 @@
+"""A run that is stopped and resumed ends as one that never was; signals stop it after a step."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from motiontransfer.errors import TrainingError
+from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from motiontransfer.training.data import BatchSampler
+from motiontransfer.training.trainer import listening, raise_again
+from tests.digests import digests
+from tests.training.small import COUNTING, CountingTask, count, schedule
+from tests.training.together import start
+from tests.training.trainings import (
+    train_coarse_to_fine,
+    train_face,
+    train_main,
+    train_until,
+    write_main_weights,
+)
+
+_BE_STOPPED = """
+import logging, sys
+from pathlib import Path
+from tests.training.small import CountingTask, count
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+try:
+    count(CountingTask(stop_at=int(sys.argv[2]), stop_by=sys.argv[3]), Path(sys.argv[1]))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def in_another_process(code, *arguments):
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        cwd=arguments[0].parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def curves(folder):
+    """Every curve's text, and every picture's grey level."""
+    plots = folder / "live/plots"
+    texts = {str(p.relative_to(plots)): p.read_text() for p in sorted(plots.rglob("*.tsv"))}
+    pictures = {p.name: int(np.asarray(Image.open(p)).max()) for p in sorted(plots.rglob("*.png"))}
+    return texts, pictures
+
+
+def logged_steps(folder, name="generator/l1"):
+    lines = (folder / f"live/plots/metrics/{name}.tsv").read_text().splitlines()
+    return [int(line.split("\t")[0]) for line in lines[1:]]
+
+
+def steps_of(folder):
+    return load_checkpoint(folder).throughput.steps
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A task whose run was not interrupted, and its folder."""
+    task, folder = CountingTask(), tmp_path_factory.mktemp("count") / "whole"
+    count(task, folder)
+    return task, folder
+
+
+def test_every_step_is_taken_once_on_its_batch_at_its_learning_rate(whole):
+    task, _ = whole
+    assert task.seen == [
+        (
+            step,
+            tuple(BatchSampler(num_items=7, batch_size=2, seed=1).items(step)),
+            schedule(**COUNTING).learning_rate_at(step),
+        )
+        for step in range(11)
+    ]
+
+
+def test_things_happen_at_their_intervals_and_at_the_end(whole):
+    _, folder = whole
+    texts, pictures = curves(folder)
+    assert set(texts) == {"metrics/generator/l1.tsv", "metrics/generator/other.tsv"}
+    # the mean of the steps since the last row, under the number of steps done
+    assert texts["metrics/generator/other.tsv"].split() == [
+        *("step", "other", "3", "1.0", "6", "4.0", "9", "7.0", "11", "9.5"),
+    ]
+    assert pictures == {"step_000005.png": 5, "step_000010.png": 10, "step_000011.png": 11}
+    assert steps_of(folder) == 11
+
+
+def test_the_end_is_logged_once_where_it_is_due_anyway(tmp_path):
+    count(CountingTask(), tmp_path, steps=6, checkpoint_every_steps=3)
+    assert logged_steps(tmp_path) == [3, 6]
+    assert steps_of(tmp_path) == 6
+
+
+@pytest.mark.parametrize("fail_at", [0, 4, 7, 10])
+def test_a_run_that_failed_goes_on_to_the_same_end(tmp_path, whole, fail_at):
+    """Before any checkpoint, right after one, and after steps that are logged once more."""
+    folder = tmp_path / "failed"
+    with pytest.raises(RuntimeError, match="went down"):
+        count(CountingTask(fail_at=fail_at), folder)
+    task = CountingTask()
+    count(task, folder)
+    first_step = fail_at // 4 * 4
+    assert [step for step, _, _ in task.seen] == list(range(first_step, 11))
+    assert task.value == whole[0].value
+    texts, pictures = curves(folder)
+    assert texts == curves(whole[1])[0]
+    assert pictures.keys() == curves(whole[1])[1].keys()
+
+
+def test_a_run_that_failed_twice_goes_on_to_the_same_end(tmp_path, whole):
+    folder = tmp_path / "failed"
+    for fail_at in (7, 10):
+        with pytest.raises(RuntimeError, match="went down"):
+            count(CountingTask(fail_at=fail_at), folder)
+    task = CountingTask()
+    count(task, folder)
+    assert task.value == whole[0].value
+    assert curves(folder)[0] == curves(whole[1])[0]
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_end(tmp_path, whole):
+    folder = tmp_path / "killed"
+    killed = in_another_process(_BE_STOPPED, folder, "7", "SIGKILL")
+    assert killed.returncode == -9, killed.stderr
+    assert logged_steps(folder) == [3, 6]
+    assert steps_of(folder) == 4
+    task = CountingTask()
+    count(task, folder)
+    assert task.value == whole[0].value
+    assert curves(folder)[0] == curves(whole[1])[0]
+
+
+@pytest.mark.parametrize(
+    ("nan_at", "changes", "steps", "checkpoint", "logged"),
+    [
+        (8, {}, "steps 7 to 9", 8, [3, 6]),
+        (6, {}, "steps 7 to 8", 4, [3, 6]),  # before the checkpoint, though it is not logged
+        (7, {"log_every_steps": 100}, "steps 1 to 8", 4, []),
+        (4, {"log_every_steps": 1}, "step 5", 4, [1, 2, 3, 4]),
+    ],
+)
+def test_a_loss_that_is_not_finite_is_found_when_logged_and_never_checkpointed(
+    tmp_path, nan_at, changes, steps, checkpoint, logged
+):
+    text = rf"count: a loss is not finite in {steps}: generator/l1 nan, generator/other \d"
+    with pytest.raises(TrainingError, match=text):
+        count(CountingTask(nan_at=nan_at), tmp_path, **changes)
+    assert steps_of(tmp_path) == checkpoint
+    curve = tmp_path / "live/plots/metrics/generator/l1.tsv"
+    assert (logged_steps(tmp_path) if curve.exists() else []) == logged
+
+
+def test_what_a_run_took_is_counted(whole, tmp_path):
+    throughput = count(CountingTask(), tmp_path / "again")
+    assert throughput.steps == 11
+    assert 0 < throughput.waiting_minutes < throughput.minutes < 1
+    assert throughput.metrics["steps"] == 11
+    assert throughput.metrics["steps_per_second"] == pytest.approx(
+        11 / throughput.minutes / 60, rel=0.01
+    )
+    assert throughput.metrics["loader_share"] == pytest.approx(
+        throughput.waiting_minutes / throughput.minutes, abs=1e-3
+    )
+
+
+def test_time_is_counted_over_all_sessions(tmp_path):
+    with pytest.raises(RuntimeError, match="went down"):
+        count(CountingTask(fail_at=5), tmp_path)
+    kept = load_checkpoint(tmp_path)
+    earlier = replace(kept.throughput, minutes=7.0, waiting_minutes=3.0)
+    save_checkpoint(tmp_path, Checkpoint(earlier, kept.state))
+    throughput = count(CountingTask(), tmp_path)
+    assert 7 < throughput.minutes < 8
+    assert 3 < throughput.waiting_minutes < 4
+
+
+def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch):
+    """A step takes half a minute of a clock that the task moves."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    class Slow(CountingTask):
+        def step(self, share, *, step, learning_rate):
+            now[0] += 30
+            return super().step(share, step=step, learning_rate=learning_rate)
+
+    task = Slow()
+    throughput = count(task, tmp_path, steps=1000, max_minutes=2.0)
+    assert (throughput.steps, throughput.minutes) == (4, 2)
+    assert [rate for _, _, rate in task.seen] == [0.5, 0.5, 0.5, 0.25]
+    assert logged_steps(tmp_path) == [3, 4]
+    assert steps_of(tmp_path) == 4
+    # taken up, it has nothing left to do
+    again = CountingTask()
+    assert count(again, tmp_path, steps=1000, max_minutes=2.0).steps == 4
+    assert again.seen == []
+    assert again.value == task.value
+
+
+def test_a_run_that_is_done_is_not_trained_again(tmp_path):
+    """As when it was killed while its outs were written."""
+    task, again = CountingTask(), CountingTask()
+    count(task, tmp_path)
+    before = curves(tmp_path)
+    assert count(again, tmp_path).steps == 11
+    assert again.seen == []
+    assert again.value == task.value
+    assert curves(tmp_path) == before
+
+
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", -15)])
+def test_a_signal_stops_after_the_step_and_loses_none(tmp_path, whole, number, status):
+    stopped = in_another_process(_BE_STOPPED, tmp_path / "stopped", "6", number)
+    assert stopped.returncode == status, stopped.stderr
+    line = "count: stopped at step 7; the same command resumes there"
+    assert [each for each in stopped.stderr.splitlines() if "interrupted" not in each] == [line]
+    assert steps_of(tmp_path / "stopped") == 7
+    task = CountingTask()
+    count(task, tmp_path / "stopped")
+    assert [step for step, _, _ in task.seen] == list(range(7, 11))
+    assert task.value == whole[0].value
+    assert curves(tmp_path / "stopped")[0] == curves(whole[1])[0]
+
+
+@pytest.fixture
+def obeyed(monkeypatch):
+    """SIGTERM is handled by the test, which remembers it."""
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    yield came
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted(obeyed, number):
+    with listening() as request:
+        assert request.signal_number == 0
+        signal.raise_signal(number)
+        assert request.signal_number == number
+    assert obeyed == []
+
+
+def test_a_second_signal_is_obeyed(obeyed):
+    with listening() as request:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert obeyed == [signal.SIGTERM]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert request.signal_number == signal.SIGTERM
+
+
+def test_afterwards_signals_go_where_they_went(obeyed):
+    with listening():
+        pass
+    signal.raise_signal(signal.SIGTERM)
+    assert obeyed == [signal.SIGTERM]
+
+
+def test_signals_that_were_ignored_stay_so():
+    """As under nohup."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with listening() as request:
+        signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+    assert request.signal_number == 0
+
+
+def test_beside_the_main_thread_nothing_is_listened_to():
+    numbers = []
+
+    def listen():
+        with listening() as request:
+            numbers.append(request.signal_number)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert numbers == [0]
+
+
+def test_a_signal_is_passed_on_and_nothing_comes_after_it(obeyed):
+    with pytest.raises(KeyboardInterrupt):
+        raise_again(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        raise_again(signal.SIGTERM)
+    assert obeyed == [signal.SIGTERM]
+
+
+NUM_STEPS = 36
+CHANGES = {
+    **{"steps": NUM_STEPS, "batch_size": 1, "log_every_steps": 1},
+    **{"sample_every_steps": 12, "checkpoint_every_steps": 3},
+}
+
+
+def results(folder):
+    """Digests of weights and curves; where each picture is."""
+    return {name: name.endswith(".png") or digest for name, digest in digests(folder).items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("train", "certain"), [(train_main, ()), (train_face, ()), (train_coarse_to_fine, (11, 12, 13))]
+)
+def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, clip, train, certain):
+    """And soon after certain steps: where a local enhancer is about to grow, or just has."""
+    clips = [clip]
+    for name in ("whole", "killed"):
+        write_main_weights(tmp_path / name)
+    start(write_main_weights, tmp_path / "warm").join()  # what the first process of all waits for
+    began = time.monotonic()
+    whole = start(train, clips, tmp_path / "whole", CHANGES)
+    whole.join()
+    assert whole.exitcode == 0
+    seconds_a_step = (time.monotonic() - began) / NUM_STEPS
+    moments = random.Random(train.__name__)
+    for step in sorted([*moments.sample(range(1, NUM_STEPS - 10), 4), *certain]):
+        seconds = moments.uniform(0, seconds_a_step)
+        process = start(train_until, step, seconds, train, clips, tmp_path / "killed", CHANGES)
+        process.join()
+        assert process.exitcode == -9
+    assert len(list((tmp_path / "killed/checkpoints").iterdir())) == 1
+    last = start(train, clips, tmp_path / "killed", CHANGES)
+    last.join()
+    assert last.exitcode == 0
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
