@@ -29,7 +29,7 @@ MEANINGS = {  # of params without a comment in params.yaml
     "adversarial_weight": "of the adversarial loss",
     "feature_matching_weight": "of the feature-matching loss (L1 of discriminator features)",
     "l1_weight": "of the L1 loss to the real frame",
-    "log_every_steps": "steps between logged losses",
+    "log_every_steps": "steps between logged losses, each the mean since the last",
     "sample_every_steps": "steps between sample images",
     "checkpoint_every_steps": "steps between checkpoints",
 }

@@ -11,6 +11,7 @@ from torch import nn
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import DiscriminatorOutput, MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGenerator, crop_boxes, draw_crops
+from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.models.layers import initialise
 from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
@@ -27,6 +28,7 @@ from motiontransfer.training.weights import (
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import dance, film, picture, training_clip
 from tests.training.small import (
+    DISCRIMINATOR,
     STYLE,
     fabric,
     face_config,
@@ -162,11 +164,7 @@ def test_two_faces_are_learnt_by_heart(batch):
     """L1 falls to half of what the main generator's faces have."""
     torch.manual_seed(0)
     scored_by = MultiscaleDiscriminator(
-        condition_channels=STYLE.num_channels,
-        image_channels=3,
-        num_filters=4,
-        num_layers=1,
-        num_scales=1,
+        DISCRIMINATOR, condition_channels=STYLE.num_channels, image_channels=3
     ).apply(initialise)
     config = face_config(num_filters=8)
     task = task_of(FaceGenerator(config).apply(initialise), scored_by)
@@ -223,8 +221,11 @@ def test_clips_without_a_face_are_refused(tmp_path, rollouts):
         FaceDataset([clip], rollouts[:1], crop_size=32)
 
 
-class Brighter(nn.Module):
+class Brighter(FrameGenerator):
     """Stands for a main generator: each frame a little brighter than the one before."""
+
+    def __init__(self):
+        super().__init__(nn.Identity())
 
     def forward(self, pose_map, previous_frame):
         return previous_frame + 0.1
@@ -247,7 +248,7 @@ def filmed(tmp_path_factory):
     ]
 
 
-def train(filmed, folder, *, config=None, **changes):
+def train(clips, folder, *, config=None, **changes):
     # the weights of the main generator are an input: they decide which run this is
     torch.manual_seed(0)
     main = nn.Linear(1, 1, bias=False)

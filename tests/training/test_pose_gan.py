@@ -7,7 +7,7 @@ from torch import nn
 
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.discriminators import DiscriminatorOutput
-from motiontransfer.models.generators import build_generator
+from motiontransfer.models.generators import FrameGenerator, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialise
 from motiontransfer.pose.rendering import draw_poses, draw_rgb
 from motiontransfer.skeleton import HOLISTIC, Skeleton
@@ -470,8 +470,11 @@ def test_limbs_that_a_skeleton_lacks_are_not_drawn():
     assert hidden(share=1.0, skeleton=skeleton)[:, :, 1:].all()
 
 
-class Brightening(nn.Module):
+class Brightening(FrameGenerator):
     """Every frame is a quarter brighter than the one before it."""
+
+    def __init__(self):
+        super().__init__(nn.Identity())
 
     def forward(self, pose_map, previous_frame):
         return previous_frame + 0.25

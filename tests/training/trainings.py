@@ -8,6 +8,7 @@ import time
 import torch
 from torch import nn
 
+from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.distributed import launched_fabric
@@ -31,8 +32,11 @@ from tests.training.small import (
 HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
 
 
-class Drawing(nn.Module):
+class Drawing(FrameGenerator):
     """Stands for a main generator: shows the pose, and a shade of the frame before."""
+
+    def __init__(self):
+        super().__init__(nn.Identity())
 
     def forward(self, pose_map, previous_frame):
         return torch.tanh(pose_map.sum(1, keepdim=True) - 0.5 + 0.3 * previous_frame)
