@@ -9,6 +9,8 @@ from demo.actors.renderer import pose_actor, shoot
 from motiontransfer.skeleton import HOLISTIC
 from tests.demo.ensemble import cross_paths, film_together, gather
 
+pytestmark = pytest.mark.slow  # as is the only test that films them together
+
 EVERY_FIFTH = range(0, 130, 5)
 TRUNK = [
     HOLISTIC.index(f"{side}_{end}") for side in ("left", "right") for end in ("shoulder", "hip")
