@@ -65,6 +65,7 @@ def test_a_frame_depends_on_nothing_but_the_pose(ada, posed):
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.slow
 def test_a_clip_is_the_same_however_many_processes_film_it(dance):
     short = compose(22, frame_rate=25.0, beats_per_minute=112.0, seed=1)
     one, two = (

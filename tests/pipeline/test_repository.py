@@ -11,18 +11,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def repository(tmp_path) -> Path:
-    """A fresh repository with the project's ignore files and one video."""
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Path:
+    """A fresh repository with the project's ignore files, a video and a truth."""
+    root = tmp_path_factory.mktemp("repository")
     for name in (".gitignore", ".dvcignore", "data/truth/.gitignore"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "data/videos").mkdir()
-    (tmp_path / "data/videos/me.mp4").write_bytes(b"film")
-    (tmp_path / "data/truth/mine.mp4").write_bytes(b"film")
-    run(tmp_path, "git", "init", "-q")
-    run(tmp_path, sys.executable, "-m", "dvc", "init", "-q")
-    return tmp_path
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    (root / "data/videos").mkdir()
+    (root / "data/videos/me.mp4").write_bytes(b"film")
+    (root / "data/truth/mine.mp4").write_bytes(b"film")
+    run(root, "git", "init", "-q")
+    run(root, sys.executable, "-m", "dvc", "init", "-q")
+    return root
 
 
 def run(root: Path, *command: str) -> subprocess.CompletedProcess:

@@ -17,16 +17,19 @@ CURVES = {
 PICTURES = ("artifacts/quality/ada/walk.png", "artifacts/evaluation/ada/curves.png")
 
 
-@pytest.fixture
-def template(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    plots_page.main()
-    return tmp_path / "artifacts/plots_page.html"
+@pytest.fixture(scope="module")
+def template(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("plots")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        plots_page.main()
+    return folder / "artifacts/plots_page.html"
 
 
 @pytest.fixture
-def page(template, tmp_path) -> Path:
+def page(template, tmp_path, monkeypatch) -> Path:
     """What DVC makes of it, of two runs: curves, pictures, and JSON that is no curve."""
+    monkeypatch.chdir(tmp_path)
     renderers = [
         VegaRenderer(
             [{x: i, y: (i - 2) ** 2, "rev": run} for run in ("main", "other") for i in range(5)],
@@ -56,10 +59,10 @@ def test_the_page_holds_its_scripts_and_the_places_that_dvc_fills(template):
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(?:https?:)?//", text)
 
 
-def test_the_page_is_the_same_bytes_each_time(template):
-    before = template.read_bytes()
+def test_the_page_is_the_same_bytes_each_time(template, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     plots_page.main()
-    assert template.read_bytes() == before
+    assert Path("artifacts/plots_page.html").read_bytes() == template.read_bytes()
 
 
 def test_curves_are_drawn_and_sorted_into_chapters_without_a_network(page, browser):
