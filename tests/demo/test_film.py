@@ -1,5 +1,6 @@
 """The demo's stage, at a tiny size."""
 
+import itertools
 from pathlib import Path
 
 import av
@@ -50,6 +51,8 @@ def test_the_source_has_frames_joints_and_sound_of_one_length(project):
 
 @pytest.mark.slow
 def test_a_video_is_the_same_bytes_again_whatever_the_number_of_workers(project):
+    params = PARAMS.replace("seconds: 0.4", "seconds: 0.9")  # more than the ten of one batch
+    Path("demo/params.yaml").write_text(params)
     contents = []
     for workers in (1, 3):
         write_compute(num_workers=workers)
@@ -57,6 +60,9 @@ def test_a_video_is_the_same_bytes_again_whatever_the_number_of_workers(project)
         contents.append([path.read_bytes() for path in sorted(Path("demo/clips").iterdir())])
     assert contents[0] == contents[1]
     assert len(contents[0]) == 2
+    frames = frames_of("demo/clips/source.mp4")
+    assert len(frames) == 22
+    assert any((one != other).any() for one, other in itertools.pairwise(frames))
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Rendered frames, and the ground truth of the joints."""
 
-import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -8,8 +7,7 @@ import pytest
 
 from demo.actors.appearance import display
 from demo.actors.choreography import compose
-from demo.actors.renderer import film_clip, in_place_of, pose_actor, shoot, true_keypoints
-from motiontransfer.parallel import Compute
+from demo.actors.renderer import in_place_of, pose_actor, shoot, true_keypoints
 from motiontransfer.skeleton import HOLISTIC
 
 INSIDE_THE_BODY = [
@@ -63,20 +61,6 @@ def test_a_frame_depends_on_nothing_but_the_pose(ada, posed):
     shoot(ada.film, posed[9][0])
     again, _ = shoot(ada.film, posed[3][0])
     np.testing.assert_array_equal(first, again)
-
-
-@pytest.mark.slow
-def test_a_clip_is_the_same_however_many_processes_film_it(dance):
-    short = compose(22, frame_rate=25.0, beats_per_minute=112.0, seed=1)
-    one, two = (
-        list(film_clip("ada", short, size=(64, 64), samples=1, compute=compute))
-        for compute in (Compute(backend="local", address=None, num_workers=n) for n in (1, 2))
-    )
-    assert len(one) == len(two) == 22
-    for first, second in zip(one, two, strict=True):
-        np.testing.assert_array_equal(first.frame, second.frame)
-        np.testing.assert_array_equal(first.joints, second.joints)
-    assert any((a.frame != b.frame).any() for a, b in itertools.pairwise(one))
 
 
 def test_the_lowest_sole_is_on_the_floor_in_every_frame(ada, posed):
