@@ -22,6 +22,11 @@ _OWN = "crc32"
 _OF_ARRAYS = "array_crc32"
 
 
+def overlap(first: Path, second: Path) -> bool:
+    """Whether two paths are the same, or one is inside the other."""
+    return first.is_relative_to(second) or second.is_relative_to(first)
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """Yield a temporary path in the same folder, with the same suffix.

@@ -1,6 +1,5 @@
 """Videos of one's own: added with a look at them, paired, taken out again."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import yaml
 
 from tests.command import run_command
 from tests.project.filmed import dressed, eyes, film, room, views
+from tests.project.small_project import small_project
 
 MIDDLE = (128.0, 128.0)
 
@@ -15,16 +15,9 @@ MIDDLE = (128.0, 128.0)
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     """This project's params, without the demo's names; who is seen is made up."""
-    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
     params = Path("params.yaml").read_text(encoding="utf-8")
-    root = tmp_path / "project"
-    (root / ".dvc").mkdir(parents=True)
-    (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
-    (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n")
-    (root / ".gitignore").write_text("/data/videos/*.mkv\n")
-    (root / "params.yaml").write_text(params, encoding="utf-8")
-    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    files = {".gitignore": "/data/videos/*.mkv\n", "params.yaml": params}
+    root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
     monkeypatch.setattr("motiontransfer.project.video_check._detect_people", eyes(MIDDLE))
     monkeypatch.setattr("motiontransfer.project.video_check._detect_person", eyes(MIDDLE))

@@ -1,4 +1,4 @@
-"""Checks before a run: Python, packages, GPU, encoders; videos, git, remote, cache, disk, locks.
+"""Checks before a run: Python, packages, GPU, encoders; videos, git, remote, disk, locks.
 
 Everything is tried, nothing is guessed from version numbers alone, and nothing is downloaded. DVC
 is imported late: whether it loads is one of the checks.
@@ -34,6 +34,9 @@ _MODULES = ("av", "cv2", "mediapipe", "torch", "torchvision", "pyarrow", "dvc")
 _ENCODERS = {"libx264": "H.264, of the results", "ffv1": "the frame store", "aac": "their sound"}
 _LITTLE_MEMORY = 4e9
 _LITTLE_GPU_MEMORY = 6e9
+_LITTLE_DISK = 5e9
+_TIMEOUT_SECONDS = 15.0
+_CHECKPOINTS = Path("checkpoints")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,23 +112,15 @@ def check_packages() -> Iterator[CheckResult]:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            yield _not_loaded(name, error)
+            library = re.search(r"lib[\w.+-]+\.so[\d.]*", str(error))
+            reason = f"{library[0]} is missing on this machine" if library else str(error)
+            fix = "apt-get install libgl1 libegl1 libgles2 libglib2.0-0" if library else "uv sync"
+            yield fault("packages", f"{name} does not load: {reason}", fix)
         else:
             loaded.append(name)
     if len(loaded) == len(_MODULES):
         versions = [f"PyTorch {version('torch')}", f"DVC {version('dvc')}"]
         yield ok("packages", f"all load; {', '.join(versions)}")
-
-
-def _not_loaded(name: str, error: ImportError) -> CheckResult:
-    library = re.search(r"lib[\w.+-]+\.so[\d.]*", str(error))
-    if library is None:
-        return fault("packages", f"{name} does not load: {error}", "uv sync")
-    return fault(
-        "packages",
-        f"{name} does not load: {library[0]} is missing on this machine",
-        "apt-get install libgl1 libegl1 libgles2 libglib2.0-0",
-    )
 
 
 def check_processor() -> CheckResult:
@@ -197,7 +192,14 @@ def _driver() -> str | None:
 
 def check_encoders() -> CheckResult:
     """Whether PyAV's FFmpeg can write what the pipeline writes."""
-    missing = [f"{name} ({use})" for name, use in _ENCODERS.items() if not _can_encode(name)]
+    from av.codec import Codec
+
+    missing = []
+    for name, use in _ENCODERS.items():
+        try:
+            Codec(name, "w")
+        except ValueError:
+            missing.append(f"{name} ({use})")
     if missing:
         return fault(
             "encoders", f"PyAV lacks {', '.join(missing)}", "uv sync --reinstall-package av"
@@ -205,19 +207,18 @@ def check_encoders() -> CheckResult:
     return ok("encoders", "H.264, FFV1 and AAC")
 
 
-def _can_encode(name: str) -> bool:
-    from av.codec import Codec
-
-    try:
-        Codec(name, "w")
-    except ValueError:
-        return False
-    return True
-
-
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
     """Whether the pretrained weights that these params need are in the cache."""
-    needed = list(_needed_weights(params))
+    needed: list[tuple[str, str, str]] = []  # use, pattern of the file, how to do without
+    for stage in ("train_gan", "train_face_gan"):
+        training = _section(params, stage)
+        if training.get("perceptual_weight") and training.get("perceptual_file") is None:
+            without = f"set {stage}.perceptual_weight: 0"
+            needed.append((f"the perceptual loss of {stage}", "*_vgg19-*.pth", without))
+    detecting = _section(params, "detect_keypoints")
+    if detecting.get("detector") == "keypointrcnn" and detecting.get("model") is None:
+        without = "set detect_keypoints.detector: mediapipe_tasks"
+        needed.append(("the detector keypointrcnn", "*_keypointrcnn_*.pth", without))
     for use, pattern, without in needed:
         if any(cache_folder().glob(pattern)):
             yield ok("weights", f"those of {use} are in {cache_folder()}")
@@ -231,30 +232,9 @@ def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
         yield ok("weights", "these params need none but those in MediaPipe's package")
 
 
-def _needed_weights(params: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
-    """Use, pattern of the file in the cache, and how to do without."""
-    for stage in ("train_gan", "train_face_gan"):
-        training = _section(params, stage)
-        if training.get("perceptual_weight") and training.get("perceptual_file") is None:
-            without = f"set {stage}.perceptual_weight: 0"
-            yield f"the perceptual loss of {stage}", "*_vgg19-*.pth", without
-    detecting = _section(params, "detect_keypoints")
-    if detecting.get("detector") == "keypointrcnn" and detecting.get("model") is None:
-        yield (
-            "the detector keypointrcnn",
-            "*_keypointrcnn_*.pth",
-            "set detect_keypoints.detector: mediapipe_tasks",
-        )
-
-
 def _section(params: Mapping[str, object], name: str) -> Mapping[str, object]:
     section = params.get(name)
     return section if isinstance(section, Mapping) else {}
-
-
-_TIMEOUT_SECONDS = 15.0
-_LITTLE_DISK = 5e9
-_CHECKPOINTS = Path("checkpoints")
 
 
 def check_project(root: Path) -> Iterator[CheckResult]:
@@ -268,7 +248,6 @@ def check_project(root: Path) -> Iterator[CheckResult]:
         with opened(root) as repo:
             yield check_git(root, repo)
             yield check_remote(repo)
-            yield check_links(repo)
             yield from check_locks(root)
             yield from check_checkpoints(root)
             yield check_disk(root)
@@ -304,7 +283,7 @@ def check_git(root: Path, repo: "Repo") -> CheckResult:
 
 def check_remote(repo: "Repo") -> CheckResult:
     """Whether there is a remote, whether it answers, and whether downloads are checked."""
-    from motiontransfer.project.remote import default_remote, remote_url
+    from motiontransfer.project.remote import default_remote, errors_in_one_line, remote_url
 
     try:
         name = default_remote(repo)
@@ -315,22 +294,6 @@ def check_remote(repo: "Repo") -> CheckResult:
             "motiontransfer share URL (a folder, ssh:// or s3://)",
         )
     url = remote_url(repo)
-    trouble = _trouble(repo, name, url)
-    if trouble is not None:
-        return warning("remote", trouble, "runs do without it; sharing does not")
-    if not repo.config["remote"][name].get("verify"):
-        return warning(
-            "remote",
-            f"{name} ({url}) answers, but what comes from it is not checked",
-            f"dvc remote modify {name} verify true",
-        )
-    return ok("remote", f"{name} ({url}) answers, and what comes from it is checked")
-
-
-def _trouble(repo: "Repo", name: str, url: str) -> str | None:
-    """The remote's error, in one line."""
-    from motiontransfer.project.remote import errors_in_one_line
-
     errors: list[str] = []
 
     def ask() -> None:
@@ -345,32 +308,18 @@ def _trouble(repo: "Repo", name: str, url: str) -> str | None:
     asking.start()
     asking.join(_TIMEOUT_SECONDS)
     if asking.is_alive():
-        return f"{url}: no answer within {_TIMEOUT_SECONDS:.0f} s"
-    if not errors and "://" not in url and not Path(url).exists():
-        return f"{url}: there is no such folder"
-    return errors[0] if errors else None
-
-
-def check_links(repo: "Repo") -> CheckResult:
-    """Whether DVC's cache holds copies instead of links."""
-    from dvc.fs import generic
-
-    chosen = repo.cache.local.cache_types
-    store = repo.cache.local
-    Path(store.path).mkdir(parents=True, exist_ok=True)
-    possible = generic.test_links(
-        ["reflink", "hardlink", "symlink"], store.fs, store.path, repo.fs, repo.root_dir
-    )
-    used = next((link for link in chosen if link == "copy" or link in possible), "copy")
-    if used != "copy":
-        return ok("cache", f"linked ({used}): each file takes its place once")
-    if "hardlink" in possible:
+        errors.append(f"{url}: no answer within {_TIMEOUT_SECONDS:.0f} s")
+    elif not errors and "://" not in url and not Path(url).exists():
+        errors.append(f"{url}: there is no such folder")
+    if errors:
+        return warning("remote", errors[0], "runs do without it; sharing does not")
+    if not repo.config["remote"][name].get("verify"):
         return warning(
-            "cache",
-            "each file is on the disk twice, as a copy in .dvc/cache",
-            "where the disk is short: dvc config cache.type hardlink,copy && dvc checkout --relink",
+            "remote",
+            f"{name} ({url}) answers, but what comes from it is not checked",
+            f"dvc remote modify {name} verify true",
         )
-    return ok("cache", "each file is on the disk twice: links are not possible here")
+    return ok("remote", f"{name} ({url}) answers, and what comes from it is checked")
 
 
 def check_disk(root: Path) -> CheckResult:
@@ -379,15 +328,17 @@ def check_disk(root: Path) -> CheckResult:
     message = f"{tqdm.format_sizeof(free, 'B')} free"
     if free < _LITTLE_DISK:
         return warning(
-            "disk", message, "free some, or lower decode.size; `dvc gc` forgets old runs"
+            "disk",
+            message,
+            "free some, or lower decode.size; `dvc gc` deletes old runs; `dvc config cache.type "
+            "hardlink,copy && dvc checkout --relink` keeps each file once",
         )
     return ok("disk", message)
 
 
 def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResult]:
     """Whether the videos of params.yaml are there."""
-    videos = params.get("videos")
-    for name, video in videos.items() if isinstance(videos, Mapping) else ():
+    for name, video in _section(params, "videos").items():
         path = Path(str(video.get("path"))) if isinstance(video, Mapping) else Path()
         if (root / path).exists() or path.parts[:1] == ("demo",):
             continue
@@ -397,64 +348,30 @@ def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResu
 
 
 def check_locks(root: Path) -> Iterator[CheckResult]:
-    """Processes that hold DVC's locks or the checkpoints of a training."""
-    busy = list(_busy(root))
-    yield from busy
+    """Whether a dvc command or a training is running."""
+    running = {root / ".dvc/tmp/lock": "a dvc command is running"} | {
+        training: "{} {} is being trained".format(*training.relative_to(root).parts[1:3])
+        for training in sorted(root.glob(f"{_CHECKPOINTS}/*/*/*/lock"))
+    }
+    busy = [message for lock, message in running.items() if lock.exists() and _is_held(lock)]
+    for message in busy:
+        yield warning(
+            "locks",
+            message,
+            "wait for it, or end it by its id: dvc, killed alone, leaves its stage running",
+        )
     if not busy:
         yield ok("locks", "no dvc command or training is running")
 
 
-def _busy(root: Path) -> Iterator[CheckResult]:
-    lock = root / ".dvc/tmp/lock"
-    if lock.exists() and is_held(lock):
-        yield warning(
-            "locks", f"a dvc command is running{_by(lock)}", "wait for it, or end it by its id"
-        )
-    for training in sorted((root / _CHECKPOINTS).glob("*/*/*/lock")):
-        if is_held(training):
-            stage, target, _ = training.parent.relative_to(root / _CHECKPOINTS).parts
-            yield warning(
-                "locks",
-                f"{stage} {target} is being trained{_by(training)}",
-                "wait for it, or end it by its id: dvc, killed alone, leaves its stage running",
-            )
-
-
-def is_held(lock: Path) -> bool:
+def _is_held(lock: Path) -> bool:
     """Whether a process holds a lock on a file."""
     with lock.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        fcntl.flock(file, fcntl.LOCK_UN)
-    return _holder(lock) is not None
-
-
-def _by(lock: Path) -> str:
-    pid = _holder(lock)
-    if pid is None:
-        return ""
-    try:
-        command = Path("/proc", str(pid), "cmdline").read_bytes().decode(errors="replace")
-    except OSError:
-        command = ""
-    words = " ".join(command.split("\0")).strip()
-    return f", by process {pid}{f' ({words})' if words else ''}"
-
-
-def _holder(lock: Path) -> int | None:
-    """PID of the process that holds a lock on the file, as far as the kernel shows it."""
-    inode = lock.stat().st_ino
-    try:
-        rows = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    for row in rows:
-        columns = row.replace("->", " ").split()
-        if len(columns) > 5 and columns[5].rpartition(":")[2] == str(inode):
-            return int(columns[4]) if columns[4].isdigit() else None
-    return None
+    return False
 
 
 def check_checkpoints(root: Path) -> Iterator[CheckResult]:

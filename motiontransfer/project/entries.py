@@ -28,7 +28,7 @@ from motiontransfer.project.params_editing import (
     write_document,
 )
 from motiontransfer.project.remote import opened
-from motiontransfer.storage import replacing
+from motiontransfer.storage import overlap, replacing
 from motiontransfer.video.geometry import Box
 
 VIDEOS_FOLDER = Path("data/videos")
@@ -253,7 +253,7 @@ def orphaned_outputs(root: Path) -> list[Path]:
         path
         for path in paths
         if ((root / path).exists() or (root / path).is_symlink())
-        and not any(_overlap((root / path).resolve(), out) for out in declared)
+        and not any(overlap((root / path).resolve(), out) for out in declared)
     )
 
 
@@ -281,10 +281,6 @@ def _errors_of_dvc(context: str) -> Generator[None]:
         yield
     except (DvcException, yaml.YAMLError) as error:
         raise MotionTransferError(f"{context}: {' '.join(str(error).split())}") from error
-
-
-def _overlap(path: Path, out: Path) -> bool:
-    return path == out or path in out.parents or out in path.parents
 
 
 @contextmanager

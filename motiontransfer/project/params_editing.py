@@ -42,11 +42,6 @@ class Change:
     """As it is written now."""
 
 
-def preset_names(folder: Path = PRESETS_FOLDER) -> list[str]:
-    """Names of the presets in a folder."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
-
-
 def preset_changes(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> list[Change]:
@@ -246,9 +241,8 @@ def _slot_of(parent: CommentedMap | CommentedSeq) -> int:
 def _load_preset(name: str, folder: Path) -> CommentedMap:
     path = folder / f"{name}.yaml"
     if not path.exists():
-        raise ParamsError(
-            f"no preset {name!r}; there are {', '.join(preset_names(folder)) or 'none'} in {folder}"
-        )
+        names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+        raise ParamsError(f"no preset {name!r}; there are {names or 'none'} in {folder}")
     preset = read_document(path)
     base = preset.pop("base", None)
     if base is None:

@@ -46,6 +46,7 @@ from motiontransfer.project.run_cache import (
     runs_there,
     send_runs,
 )
+from motiontransfer.storage import overlap
 
 if TYPE_CHECKING:
     from dvc.output import Output
@@ -153,7 +154,7 @@ def _untracked(repo: Repo) -> tuple[str, ...]:
     paths = [
         path.relative_to(repo.root_dir).as_posix()
         for path in sorted(read)
-        if not any(_overlap(path, out) for out in outs)
+        if not any(overlap(path, out) for out in outs)
     ]
     ignored = _git(Path(repo.root_dir), "check-ignore", "-z", "--stdin", stdin="\0".join(paths))
     return tuple(filter(None, ignored.split("\0")))
@@ -326,12 +327,8 @@ def _read_by(repo: Repo, stage: "Stage") -> "list[Output]":
     return [
         out
         for out in repo.index.outs
-        if out.use_cache and any(_overlap(path, Path(out.fs_path)) for path in paths)
+        if out.use_cache and any(overlap(path, Path(out.fs_path)) for path in paths)
     ]
-
-
-def _overlap(path: Path, out: Path) -> bool:
-    return path == out or path in out.parents or out in path.parents
 
 
 def _is_here(out: "Output") -> bool:

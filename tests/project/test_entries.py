@@ -1,12 +1,11 @@
 """A video comes and goes as a whole: entry, file and .dvc file, or nothing of it."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.project import entries
@@ -17,6 +16,7 @@ from motiontransfer.project.entries import (
     removal_of,
     remove_video,
 )
+from tests.project.small_project import small_project
 
 PARAMS = """\
 # mine
@@ -30,26 +30,10 @@ transfers:
 """
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """A DVC project in git."""
-    root = tmp_path_factory.mktemp("template")
-    (root / ".dvc").mkdir()
-    (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
-    (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n/config.local\n")
-    (root / ".gitignore").write_text("/data/videos/*.mp4\n")
-    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
-    return root
-
-
 @pytest.fixture
-def project(template, tmp_path, monkeypatch) -> Path:
-    root = tmp_path / "project"
-    shutil.copytree(template, root)
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site"))
-    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / ".global"))
-    (root / "params.yaml").write_text(PARAMS)
-    return root
+def project(tmp_path, monkeypatch) -> Path:
+    files = {".gitignore": "/data/videos/*.mp4\n", "params.yaml": PARAMS}
+    return small_project(tmp_path / "project", files, monkeypatch)
 
 
 @pytest.fixture
@@ -111,30 +95,31 @@ def test_added_and_removed_leaves_every_file_as_it_was(project, film):
     assert files(project) == before
 
 
-def test_if_dvc_cannot_take_it_nothing_is_left(project, film, monkeypatch):
+def _dvc_fails(repo, paths):
+    Path(paths[0]).with_name(".gitignore").write_text("/solo.mp4\n")
+    raise DvcException("no space left")
+
+
+def _interrupted(params, path):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "failing", "error", "message"),
+    [
+        (Repo, "add", _dvc_fails, MotionTransferError, "dvc add: no space left"),
+        (entries, "write_document", _interrupted, KeyboardInterrupt, None),
+    ],
+)
+def test_if_a_step_fails_nothing_is_left(
+    project, film, monkeypatch, module, name, failing, error, message
+):
     before = files(project)
-
-    def fail(repo, paths):
-        Path(paths[0]).with_name(".gitignore").write_text("/solo.mp4\n")
-        raise DvcException("no space left")
-
-    monkeypatch.setattr("dvc.repo.Repo.add", fail)
-    with pytest.raises(MotionTransferError, match="dvc add: no space left"):
+    monkeypatch.setattr(module, name, failing)
+    with pytest.raises(error, match=message):
         add(film, project)
     assert files(project) == before
     assert not (project / "data").exists()
-
-
-def test_if_params_cannot_be_written_nothing_is_left(project, film, monkeypatch):
-    before = files(project)
-
-    def interrupted(params, path):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(entries, "write_document", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        add(film, project)
-    assert files(project) == before
 
 
 @pytest.mark.parametrize(
@@ -155,17 +140,14 @@ def test_names_are_refused_before_anything_happens(changes, message, project, fi
     assert files(project) == before
 
 
-def test_a_file_that_is_in_the_way_is_not_overwritten(project, film):
+def test_a_file_in_the_way_is_not_overwritten_and_an_absent_one_is_told(project, film, tmp_path):
+    with pytest.raises(MissingFileError, match="no such file; expected a video"):
+        add(tmp_path / "absent.mp4", project)
     (project / "data/videos").mkdir(parents=True)
     (project / "data/videos/solo.mp4").write_bytes(b"another")
     with pytest.raises(ParamsError, match=r"data/videos/solo\.mp4: is there"):
         add(film, project)
     assert (project / "data/videos/solo.mp4").read_bytes() == b"another"
-
-
-def test_an_absent_film_is_told(project, tmp_path):
-    with pytest.raises(MissingFileError, match="no such file; expected a video"):
-        add(tmp_path / "absent.mp4", project)
 
 
 def test_a_transfer_takes_its_name_and_subject_from_what_it_is(project):
@@ -211,20 +193,14 @@ def test_with_a_video_go_its_transfers_and_a_subject_whom_nobody_else_shows(proj
     )
 
 
-def test_with_a_targets_only_video_the_target_goes(project):
+def test_a_target_goes_with_its_only_video_and_stays_with_another(project, film):
     removal = removal_of("walk", root=project)
     assert (removal.subject, removal.target) == ("ada", "ada")
     assert removal.transfers == ("ada_as_ben",)
-
-
-def test_a_subject_of_another_video_stays(project, film):
     add(film, project, subject="ada")
     removal = removal_of("walk", root=project)
     assert (removal.subject, removal.target, removal.transfers) == (None, None, ())
-
-
-def test_an_unknown_video_is_told_with_those_there_are(project):
-    with pytest.raises(ParamsError, match="no video 'no'; videos has dance, walk"):
+    with pytest.raises(ParamsError, match="no video 'no'; videos has dance, solo, walk"):
         removal_of("no", root=project)
 
 
