@@ -5,7 +5,7 @@ entries; so an interrupted transfer leaves no entry without its outputs.
 
 `join` walks the graph as `dvc repro` does, but pulls all that a stage reads before it runs. `dvc
 repro --pull --allow-missing` fails where a stage reads a folder that other stages fill and nothing
-of it is here; where a part is here, it runs on that part (tests/project/test_sharing_joining.py).
+of it is here; where a part is here, it runs on that part.
 """
 
 import logging

@@ -57,6 +57,7 @@ def object_of(machine: Machine, path: str) -> str:
     return members[Path(path).name]
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_named_never_used_and_pushed_again(owner, remote, tmp_path):
     owner.share(remote)
     oid = object_of(owner, MODEL)

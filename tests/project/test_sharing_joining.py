@@ -76,6 +76,7 @@ def test_a_new_video_of_somebody_else_trains_nothing(owner, folder, tmp_path):
     assert "uv run dvc add data/videos/cleo_1" in shared  # or nobody else has it
 
 
+@pytest.mark.slow
 def test_training_reads_all_of_a_targets_folder(owner, folder, tmp_path):
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
@@ -95,32 +96,6 @@ def test_a_part_of_a_targets_folder_is_completed_before_anything_is_decided(
     assert "nothing had to run" in said
     assert "Running stage" not in said
     assert mate.git("status", "--porcelain") == ""
-
-
-@pytest.mark.slow
-def test_dvc_alone_fails_without_the_folder_and_trains_on_a_part_of_it(owner, folder, tmp_path):
-    """Why there is a walk of our own. Should this fail one day, DVC has learnt it."""
-    owner.share(folder)
-    mate = owner.clone(tmp_path / "mate")
-    mate.edit("params.yaml", "steps: 1", "steps: 2")
-    repro = ("dvc", "repro", "--pull", "--allow-missing")
-    failed = mate.run(*repro)
-    assert failed.returncode != 0
-    assert "'artifacts/keypoints/ada' does not exist as an output" in failed.stderr
-    mate.dvc("pull", "--quiet", "artifacts/keypoints/ada/ada_1")
-    assert mate.run(*repro).returncode == 0
-    assert (mate.root / "artifacts/models/ada").read_text() == "ada_1\ntrain: {steps: 2}\n"
-
-
-@pytest.mark.slow
-def test_dvcs_own_push_leaves_the_outs_of_past_runs_behind(owner, folder, tmp_path):
-    """Why `share` sends them itself. Should this fail one day, DVC has learnt it."""
-    owner.dvc("remote", "add", "--default", "team", folder.url)
-    owner.dvc("push", "--quiet", "--run-cache")
-    owner.commit("pushed")
-    mate = owner.clone(tmp_path / "mate")
-    mate.edit("params.yaml", "crf: 2", "crf: 1")
-    assert "Running stage 'render'" in mate.dvc("repro", "--pull", "--allow-missing")
 
 
 @pytest.mark.slow

@@ -53,6 +53,7 @@ def join_an_old_run(owner: Machine, folder: Path) -> Machine:
     return mate
 
 
+@pytest.mark.slow
 def test_a_forged_run_puts_no_file_into_the_project(owner, folder, tmp_path):
     owner.share(folder)
     intruder = Intruder(folder)

@@ -135,29 +135,12 @@ def test_a_constant_video_comes_through_frame_by_frame(tmp_path, write_test_vide
     clip = read_clip(tmp_path / "clip")
     assert (clip.num_frames, clip.frame_rate, clip.size) == (9, Fraction(10), SIZE)
     assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == list(range(9))
-    counted = {
-        name: metrics[name]
-        for name in (
-            "frames",
-            "seconds",
-            "frame_rate",
-            "source_frames",
-            "frames_duplicated",
-            "frames_dropped",
-            "frames_lost_to_damage",
-            "has_sound",
-        )
-    }
-    assert counted == {
-        "frames": 9,
-        "seconds": 0.9,
-        "frame_rate": 10.0,
-        "source_frames": 9,
-        "frames_duplicated": 0,
-        "frames_dropped": 0,
-        "frames_lost_to_damage": 0,
+    expected = {
+        **{"frames": 9, "seconds": 0.9, "frame_rate": 10.0, "source_frames": 9},
+        **{"frames_duplicated": 0, "frames_dropped": 0, "frames_lost_to_damage": 0},
         "has_sound": True,
     }
+    assert {name: metrics[name] for name in expected} == expected
 
 
 def test_variable_rate_becomes_constant_by_time(tmp_path, write_test_video):
@@ -185,17 +168,9 @@ def test_times_rounded_to_milliseconds_repeat_and_drop_nothing(tmp_path, write_t
     path = write_test_video(tmp_path / "v.mkv", frames, pts_ms=pts, rate=30)
     metrics = decode(path, tmp_path / "clip")
     assert metrics["source"]["frame_rate"] == "30000/1001"
-    assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == [
-        index % 10 for index in range(100)
-    ]
+    shown = [index_of(frame) for frame in frames_of(tmp_path / "clip")]
+    assert shown == [index % 10 for index in range(100)]
     assert (metrics["frames_duplicated"], metrics["frames_dropped"]) == (0, 0)
-
-
-def test_another_rate_repeats_by_time(tmp_path, write_test_video):
-    path = write_test_video(tmp_path / "v.mp4", greys(4))
-    decode(path, tmp_path / "clip", frame_rate=Fraction(20))
-    indices = [index_of(frame) for frame in frames_of(tmp_path / "clip")]
-    assert indices == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_letterbox_and_crop_are_described_as_they_are(tmp_path, write_test_video):
