@@ -1,8 +1,7 @@
 """Commands of a team: `share` and `join` over the team's remote."""
 
 import shlex
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,27 +42,21 @@ def share(
     typer.echo("a teammate then types, in a clone: uv run motiontransfer join")
 
 
-class _Brought(StrEnum):
-    NEEDED = "needed"
-    RESULTS = "results"
-    ALL = "all"
-
-
 def join(
     *,
     bring: Annotated[
-        _Brought,
+        Literal["needed", "results", "all"],
         typer.Option(
             help="needed: only dependencies of the stages that run; results: also finished videos; "
             "all: every file.",
         ),
-    ] = _Brought.RESULTS,
+    ] = "results",
 ) -> None:
     """Fetch results from the team's remote and run the stages that changed."""
     # Imported here: it loads DVC, and other subcommands do without it.
     from motiontransfer.project.sharing import join as join_project
 
-    joined = join_project(bring=bring.value)
+    joined = join_project(bring=bring)
     typer.echo(
         f"brought {len(joined.brought)} outs, {_size_text(joined.brought_bytes)}, from {joined.url}"
     )

@@ -256,11 +256,8 @@ def _largest_box(people: People, image_size: tuple[int, int]) -> Box | None:
         enclosing_box(joints[joints[:, 2] > 0, :2], margin=_MARGIN, image_size=image_size)
         for joints in people
     ]
-    return max(filter(None, boxes), key=_area, default=None)
-
-
-def _area(box: Box) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
+    areas = {box: (box[2] - box[0]) * (box[3] - box[1]) for box in boxes if box}
+    return max(areas, key=areas.__getitem__, default=None)
 
 
 def _keypoints(people: Sequence[People], size: tuple[int, int], *, rate: Fraction) -> Keypoints:
