@@ -6,16 +6,16 @@ largest distance are used. Pixels that are hardly ever uncovered are inpainted (
 2001, which continues edges).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Float32, Int32, UInt8
 from torch import Tensor
 
+from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.silhouette import distance_to_body
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import frames_to_tensor
@@ -26,6 +26,36 @@ _FEWEST_FRAMES = 0.05  # share of the frames that have to show it
 _LEVELS = 255  # distances up to _FAR are told apart by so many
 _INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
+
+# Radii around parts of the body, shares of its height; clothes and hair may reach farther.
+_HIPS, _SHOULDERS, _EARS, _KNEES = (
+    (f"left_{joint}", f"right_{joint}") for joint in ("hip", "shoulder", "ear", "knee")
+)
+# Drawn where all of a part's joints are found.
+_REACH_OF_PART: dict[tuple[str, ...], float] = {
+    (*_SHOULDERS, *_HIPS): 0.04,
+    (*_HIPS, *_KNEES): 0.01,  # skirts
+    (*_EARS, *_SHOULDERS): 0.02,
+    **{
+        (f"{side}_{near}", f"{side}_{far}"): reach
+        for side in ("left", "right")
+        for near, far, reach in (
+            ("hip", "knee", 0.055),
+            ("knee", "ankle", 0.04),
+            ("shoulder", "elbow", 0.04),
+            ("elbow", "wrist", 0.03),
+        )
+    },
+}
+# Drawn where any of the joints is found.
+_REACH_OF_CLUSTER: dict[tuple[str, ...], float] = {
+    ("nose", *_EARS): 0.04,
+    **{
+        tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index")): 0.02
+        for side in ("left", "right")
+    },
+}
+_REACH_OF_GROUP = {"face": 0.04, "left_hand": 0.02, "right_hand": 0.02}
 
 
 def median_background(
@@ -73,3 +103,37 @@ def _median_where(
         levels[torch.from_numpy(~shows_background[:, rows])] = torch.nan
         median[rows] = levels.nanmedian(dim=0).values.nan_to_num(0).byte().numpy()
     return median
+
+
+def distance_to_body(
+    keypoints: Keypoints, frame_index: int, *, height_px: float
+) -> Float32[np.ndarray, "height width"]:
+    """Signed distance of each pixel from capsules around the limbs, pixels.
+
+    Infinite without joints.
+
+    Args:
+        height_px: of the upright body.
+    """
+    distance = np.full(keypoints.image_size, np.inf, np.float32)
+    for corners, reach in _parts(keypoints, frame_index):
+        outside = np.ones(keypoints.image_size, np.uint8)
+        cv2.fillConvexPoly(outside, cv2.convexHull(corners), 0)
+        if outside.all():  # all of it is beyond the frame's edge
+            continue
+        from_part = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_5)
+        distance = np.minimum(distance, from_part - np.float32(reach * height_px))
+    return distance
+
+
+def _parts(
+    keypoints: Keypoints, frame_index: int
+) -> Iterator[tuple[Int32[np.ndarray, "corners 2"], float]]:
+    """Corners and radius of each part that was found."""
+    skeleton, score = keypoints.skeleton, keypoints.score[frame_index]
+    groups = dict(skeleton.groups)
+    clusters = {groups[name]: reach for name, reach in _REACH_OF_GROUP.items() if name in groups}
+    for joints, reach in (_REACH_OF_PART | _REACH_OF_CLUSTER | clusters).items():
+        found = [i for joint in joints if score[i := skeleton.index(joint)] > 0]
+        if found and (joints not in _REACH_OF_PART or len(found) == len(joints)):
+            yield keypoints.points[frame_index, found].round().astype(np.int32), reach

@@ -70,7 +70,6 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 
 
 Precision = Literal["auto", "bf16-mixed", "32-true"]
-_Resolved = Literal["bf16-mixed", "32-true"]
 Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
 
 # The others wait while the first rolls out a long clip or writes samples.
@@ -83,8 +82,7 @@ def make_fabric(*, precision: Precision) -> Fabric:
     `auto` is bf16 autocast where the hardware multiplies bf16 natively, otherwise fp32: emulated
     bf16 is slower than fp32.
     """
-    accelerator = _accelerator()
-    return _fabric_alone(accelerator, _resolved(precision, accelerator))
+    return _fabric_alone(*_accelerator(precision))
 
 
 @contextmanager
@@ -101,11 +99,15 @@ def launched_fabric(
     Raises:
         TrainingError: a batch cannot be shared evenly, or there are fewer GPUs than asked for.
     """
-    accelerator = _accelerator()
-    resolved = _resolved(precision, accelerator)
+    accelerator, resolved = _accelerator(precision)
     environment, per_node, num_nodes = _started(accelerator, devices, batch_size)
-    _check_batch_size(batch_size, num_processes=per_node * num_nodes)
-    if per_node * num_nodes == 1:
+    num_processes = per_node * num_nodes
+    if batch_size % num_processes:
+        raise TrainingError(
+            f"batch_size: {batch_size} items cannot be shared evenly by {num_processes} processes; "
+            f"expected a multiple of {num_processes}"
+        )
+    if num_processes == 1:
         yield _fabric_alone(accelerator, resolved)
         return
     strategy = DDPStrategy(
@@ -158,27 +160,23 @@ def arithmetic(fabric: Fabric) -> tuple[str, str]:
     return fabric.device.type, str(fabric.strategy.precision.precision)
 
 
-def _fabric_alone(accelerator: str, precision: _Resolved) -> Fabric:
+def _fabric_alone(accelerator: str, precision: Literal["bf16-mixed", "32-true"]) -> Fabric:
     # Named, or Fabric would look for a cluster's: inside sbatch, for one, it would find SLURM's.
     environment = LightningEnvironment()
     return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=[environment])
 
 
-def _accelerator() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _resolved(precision: Precision, accelerator: str) -> _Resolved:
-    if precision != "auto":
-        return precision
-    return "bf16-mixed" if _multiplies_bf16(accelerator) else "32-true"
-
-
-def _multiplies_bf16(accelerator: str) -> bool:
-    if accelerator == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+def _accelerator(precision: Precision) -> tuple[str, Literal["bf16-mixed", "32-true"]]:
+    """Accelerator and precision; `auto` is bf16 where the hardware multiplies it natively."""
+    if torch.cuda.is_available():
+        accelerator, bf16 = "cuda", torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        accelerator = "cpu"
+        bf16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    if precision == "auto":
+        precision = "bf16-mixed" if bf16 else "32-true"
+    return accelerator, precision
 
 
 def _started(
@@ -200,11 +198,3 @@ def _started(
         choose_devices(devices, present=present, batch_size=batch_size),
         1,
     )
-
-
-def _check_batch_size(batch_size: int, *, num_processes: int) -> None:
-    if batch_size % num_processes:
-        raise TrainingError(
-            f"batch_size: {batch_size} items cannot be shared evenly by {num_processes} processes; "
-            f"expected a multiple of {num_processes}"
-        )

@@ -1,6 +1,6 @@
 """Trained networks on disk: safetensors with the network's configuration as metadata."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,6 +116,7 @@ def _checksum(tensor: Tensor) -> int:
 
 
 _Described = TypeVar("_Described")
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,17 +134,18 @@ def read_generator(path: Path) -> TrainedGenerator:
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: it is not as it was written, or not a weights file.
-        WeightsError: its tensors do not fit.
+        WeightsError: it describes no generator, or its tensors do not fit.
     """
+
+    def build(config: GeneratorConfig) -> FrameGenerator:
+        # Its pixels are a buffer of the network, read with the weights.
+        image = torch.zeros(3, *config.size) if config.background == "plate" else None
+        return build_generator(config, background_image=image)
+
+    network, config = read_network(path, "generator", GeneratorConfig, build)
     description = read_description(path)
-    config = described(path, description, "generator", GeneratorConfig)
-    # Its pixels are a buffer of the network, read with the weights.
-    background_image = torch.zeros(3, *config.size) if config.background == "plate" else None
-    network = build_generator(config, background_image=background_image)
-    load_weights(path, network)
     return TrainedGenerator(
-        network=network.eval().requires_grad_(False),
+        network=network,
         config=config,
         style=described(path, description, "pose_map", PoseMapStyle),
         held_out=described(path, description, "held_out", HeldOut),
@@ -151,18 +153,24 @@ def read_generator(path: Path) -> TrainedGenerator:
 
 
 def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig] | None:
-    """Build the face generator that a weights file describes; None where it says there is none.
+    """Read a face generator as `read_network` does; None where the file says there is none."""
+    if read_description(path).get("face_generator", ...) is None:
+        return None
+    return read_network(path, "face_generator", FaceGeneratorConfig, FaceGenerator)
+
+
+def read_network(
+    path: Path, key: str, config_type: type[_Described], build: Callable[[_Described], _Network]
+) -> tuple[_Network, _Described]:
+    """Build the network whose configuration a weights file holds under a key, with its weights.
 
     Raises:
         MissingFileError: no such file.
         DamagedFileError: it is not as it was written, or not a weights file.
-        WeightsError: its tensors do not fit.
+        WeightsError: it describes no such network, or its tensors do not fit.
     """
-    description = read_description(path)
-    if description.get("face_generator", ...) is None:
-        return None
-    config = described(path, description, "face_generator", FaceGeneratorConfig)
-    network = FaceGenerator(config)
+    config = described(path, read_description(path), key, config_type)
+    network = build(config)
     load_weights(path, network)
     return network.eval().requires_grad_(False), config
 
@@ -203,21 +211,15 @@ def write_no_face_translator(folder: Path) -> None:
 
 
 def read_face_translator(folder: Path) -> tuple[FaceTranslator, FaceTranslatorConfig]:
-    """Build the translator that a folder's weights file describes.
+    """Read a folder's face translator as `read_network` does.
 
     Raises:
-        MissingFileError: no such file.
-        DamagedFileError: it is not as it was written, or not a weights file.
-        WeightsError: it says that there is none, or its tensors do not fit.
+        WeightsError: the file says that there is none.
     """
     path = folder / WEIGHTS_FILE
-    description = read_description(path)
-    if description.get(_KEY, ...) is None:
+    if read_description(path).get(_KEY, ...) is None:
         raise WeightsError(
             f"{path}: holds no face translator, as none was trained; set train_face_cycle.steps to "
             "more than 0, or render.face to residual or none"
         )
-    config = described(path, description, _KEY, FaceTranslatorConfig)
-    translator = FaceTranslator(config)
-    load_weights(path, translator)
-    return translator.eval().requires_grad_(False), config
+    return read_network(path, _KEY, FaceTranslatorConfig, FaceTranslator)
