@@ -36,6 +36,7 @@ def frames_of(path):
         return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
 
 
+@pytest.mark.slow
 def test_the_source_has_frames_joints_and_sound_of_one_length(project):
     film.main("source")
     frames = frames_of("demo/clips/source.mp4")

@@ -86,6 +86,7 @@ def _correlated(rng, num_frames, correlation):
     return values
 
 
+@pytest.mark.slow
 def test_blocks_see_that_neighbours_err_alike():
     # The mean of frames correlated by 0.8 has 9 times the variance, (1 + 0.8) / (1 - 0.8). Blocks
     # of 25 miss what reaches beyond them: 2 * 0.8 / 0.2**2 / 25 of the 9. Single frames miss all.

@@ -118,6 +118,7 @@ def _notes(found):
     return {one.key.metric: one.note for one in found.summary if one.note}
 
 
+@pytest.mark.slow
 def test_every_metric_of_frames_has_its_interval(find):
     for truth in (None, _moved(2, 0)):
         found = find(_moved(1, 0), truth=truth)

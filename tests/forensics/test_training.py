@@ -27,6 +27,7 @@ def test_a_planted_artefact_is_found_in_an_unseen_subject(detector, tmp_path):
     assert rows["exact"]["accuracy"] >= 0.9
 
 
+@pytest.mark.slow
 def test_where_it_was_not_planted_it_is_not_found(detector, tmp_path):
     """Two real subjects, one of them called fake: nothing tells them apart."""
     one, other = (clip_pairs(tmp_path, f"n{seed}", seed=seed) for seed in (60, 61))
@@ -35,6 +36,7 @@ def test_where_it_was_not_planted_it_is_not_found(detector, tmp_path):
     assert confusion["fake"]["predicted_fake"] <= 0.1 * confusion["fake"]["predicted_real"]
 
 
+@pytest.mark.slow
 def test_a_stopped_training_resumes_to_the_same_average_which_is_kept(tmp_path, monkeypatch):
     training, calibration = clip_pairs(tmp_path, "a", seed=1), clip_pairs(tmp_path, "b", seed=2)
     whole, throughput = train(training, calibration, tmp_path / "whole", steps=5)

@@ -42,6 +42,7 @@ def is_ignored(root: Path, path: str) -> bool:
     return run(root, "git", "check-ignore", "-q", path).returncode == 0
 
 
+@pytest.mark.slow
 def test_dvc_sees_the_videos_it_was_given(repository):
     """Were their .dvc files ignored, `dvc exp run` would remove the videos as nobody's."""
     videos = ("data/videos/me.mp4", "data/truth/mine.mp4")

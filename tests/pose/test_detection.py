@@ -174,6 +174,7 @@ class DyingConfig(CountingConfig):
         yield DyingDetector()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_a_worker_killed_in_the_middle_is_told_with_its_frames(clip, num_workers):
     with pytest.raises(ComputeError, match=rf"killed, .*frames 4 to 7 of {clip}.*; lower"):
@@ -428,6 +429,7 @@ def crossed(tmp_path_factory):
 APART = np.array([abs(30 - index) > 1 for index in range(NUM_CROSSING)])  # not as good as one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("person", "who"), [(0, RED), (1, BLUE)])
 def test_two_who_cross_stay_two_and_themselves(crossed, person, who):
     assert crossed.people == (0, 1)
@@ -461,6 +463,7 @@ def test_the_label_names_both_detectors(crossed):
     assert crossed.skeleton == ONE_GROUP_MORE
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_nothing(crossed, tmp_path):
     frames = [picture(crossing(index)) for index in range(NUM_CROSSING)]
     again = detect_each(tmp_path / "frames.mkv", frames, num_workers=2)

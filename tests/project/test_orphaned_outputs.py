@@ -81,6 +81,7 @@ def test_deleting_leaves_no_empty_folder(project):
     assert orphaned_outputs(project) == []
 
 
+@pytest.mark.slow
 def test_while_dvc_is_at_work_nothing_is_deleted(project):
     with (
         opened(project) as repo,

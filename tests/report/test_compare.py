@@ -66,6 +66,7 @@ def _compared(path, project):
     return write_comparison_page(path, old, new, transfer="ada_as_ben")
 
 
+@pytest.mark.slow
 def test_the_workspace_can_be_one_of_the_two(two_runs, tmp_path):
     _compared(tmp_path / "page.html", two_runs)
     assert "the files as they lie here" in (tmp_path / "page.html").read_text()

@@ -72,6 +72,7 @@ def write(section):
     write_params(targets=["ada"], transfers={"ada_as_ben": TRANSFER}, train_forensics=section)
 
 
+@pytest.mark.slow
 def test_outputs_are_where_the_pipeline_looks_and_the_same_bytes_again(tmp_path):
     main("detector")
     detector = read_detector(WEIGHTS)

@@ -3,9 +3,13 @@
 import base64
 import json
 
+import pytest
+
 from motiontransfer.study.scoring import read_answers, score_study
 from tests.study.test_page import content_of
 from tests.study.videos import study
+
+pytestmark = pytest.mark.slow
 
 SECONDS = 30_000  # to wait for at most, milliseconds
 

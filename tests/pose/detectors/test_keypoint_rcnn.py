@@ -149,6 +149,7 @@ def torchvision_network():
     return keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own_is_loaded_and_run(weights):
     config = replace(
         CONFIG,
@@ -169,6 +170,7 @@ def test_a_file_of_ones_own_is_loaded_and_run(weights):
         }
 
 
+@pytest.mark.slow
 def test_it_is_torchvisions_network(weights):
     config = replace(CONFIG, model=str(weights), min_detection_confidence=0.05, max_people=100)
     ours, theirs = load_network(config), torchvision_network().eval()
