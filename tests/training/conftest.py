@@ -3,6 +3,7 @@
 import pytest
 
 from tests.dancer import dance, training_clip
+from tests.training.small import faceless
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +19,14 @@ def two_clips(tmp_path_factory):
     return [
         training_clip(root / "a", dance(10, missing=[6]), training_frames=range(8)),
         training_clip(root / "b", dance(4, seed=5)),
+    ]
+
+
+@pytest.fixture(scope="session")
+def face_clips(tmp_path_factory):
+    """Six frames, of which four are trained on and the second shows no face; three frames."""
+    root = tmp_path_factory.mktemp("face_clips")
+    return [
+        training_clip(root / "a", faceless(dance(6), [1]), training_frames=range(4)),
+        training_clip(root / "b", dance(3, seed=5)),
     ]

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.models.discriminators import DiscriminatorOutput, MultiscaleDiscriminator
+from motiontransfer.models.discriminators import MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGenerator, crop_boxes, draw_crops
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.models.layers import initialise
@@ -30,6 +30,7 @@ from tests.dancer import dance, film, picture, training_clip
 from tests.training.small import (
     DISCRIMINATOR,
     STYLE,
+    MeanDiscriminator,
     fabric,
     face_config,
     face_gan_config,
@@ -54,20 +55,6 @@ class Residual(nn.Module):
     def forward(self, pose_crop, face_crop):
         self.shown.append((pose_crop, face_crop))
         return self.value.expand_as(face_crop)
-
-
-class MeanDiscriminator(nn.Module):
-    """The logit of a picture is its mean plus a parameter; remembers its inputs."""
-
-    def __init__(self):
-        super().__init__()
-        self.number = nn.Parameter(torch.tensor(0.5))
-        self.shown = []
-
-    def forward(self, condition, images):
-        self.shown.append((condition, images.detach()))
-        features = images.mean((1, 2, 3), keepdim=True)
-        return [DiscriminatorOutput(logits=features + self.number, features=(features,))]
 
 
 @pytest.fixture
@@ -116,15 +103,23 @@ def test_the_generator_sees_pose_and_face_and_the_scored_by_sees_the_sum(batch):
 
 def test_losses_are_what_their_weights_make_of_them(batch):
     weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
-    losses = task_of(Residual(), MeanDiscriminator(), **weights).step(
-        whole(batch), step=0, learning_rate=0.0
+    task = task_of(
+        Residual(),
+        MeanDiscriminator(),
+        perceptual=TwoSlices(),
+        perceptual_weight=10.0,
+        **weights,
     )
+    losses = task.step(whole(batch), step=0, learning_rate=0.0)
     fake = batch.generated + 0.25
     real_mean, fake_mean = batch.real.mean((1, 2, 3)), fake.mean((1, 2, 3))
     expected = {
         "generator/adversarial": 3 * (fake_mean + 0.5 - 1).square().mean(),
         "generator/feature_matching": 5 * 4 * (real_mean - fake_mean).abs().mean(),
         "generator/l1": 7 * (fake - batch.real).abs().mean(),
+        # pix2pixHD's weights of the first two slices
+        "generator/perceptual": 10 * (fake - batch.real).abs().mean() / 32
+        + 10 * (fake.square() - batch.real.square()).abs().mean() / 16,
         "discriminator/adversarial": 0.5
         * ((real_mean + 0.5 - 1).square().mean() + (fake_mean + 0.5).square().mean()),
     }
@@ -132,31 +127,11 @@ def test_losses_are_what_their_weights_make_of_them(batch):
     assert got == pytest.approx({name: x.item() for name, x in expected.items()}, rel=1e-4)
 
 
-def test_the_perceptual_loss_compares_the_refined_face_with_the_real_one(batch):
-    losses = task_of(
-        Residual(), MeanDiscriminator(), perceptual=TwoSlices(), perceptual_weight=10.0
-    ).step(whole(batch), step=0, learning_rate=0.0)
-    fake = batch.generated + 0.25
-    colours = (fake - batch.real).abs().mean()
-    squares = (fake.square() - batch.real.square()).abs().mean()
-    expected = 10 * (colours / 32 + squares / 16)  # pix2pixHD's weights of the first two slices
-    assert losses["generator/perceptual"].item() == pytest.approx(expected.item(), rel=1e-5)
-
-
 def test_both_are_trained_at_the_learning_rate(batch):
     generator, scored_by = Residual(), MeanDiscriminator()
     task_of(generator, scored_by).step(whole(batch), step=0, learning_rate=0.125)
     assert abs(generator.value.item() - 0.25) == pytest.approx(0.125, abs=1e-4)
     assert abs(scored_by.number.item() - 0.5) == pytest.approx(0.125, abs=1e-4)
-
-
-def test_a_state_comes_back(batch):
-    task, other = task_of(Residual(), MeanDiscriminator()), task_of(Residual(), MeanDiscriminator())
-    task.step(whole(batch), step=0, learning_rate=0.1)
-    other.load_state({name: tensor.clone() for name, tensor in task.state().items()})
-    for each in (task, other):
-        each.step(whole(batch), step=1, learning_rate=0.1)
-    assert all(torch.equal(x, other.state()[name]) for name, x in task.state().items())
 
 
 @pytest.mark.slow
@@ -175,14 +150,6 @@ def test_two_faces_are_learnt_by_heart(batch):
 
 
 @pytest.fixture
-def clips(tmp_path):
-    return [
-        training_clip(tmp_path / "a", faceless(dance(6), [1]), training_frames=range(4)),
-        training_clip(tmp_path / "b", dance(3, seed=5)),
-    ]
-
-
-@pytest.fixture
 def rollouts(tmp_path):
     """What a main generator made: somebody a little off."""
     return [
@@ -191,17 +158,17 @@ def rollouts(tmp_path):
     ]
 
 
-def test_every_training_frame_with_a_face_is_an_item(clips, rollouts):
-    dataset = FaceDataset(clips, rollouts, crop_size=32)
+def test_every_training_frame_with_a_face_is_an_item(face_clips, rollouts):
+    dataset = FaceDataset(face_clips, rollouts, crop_size=32)
     assert dataset.frames == [(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
     assert len(dataset) == 6
     assert dataset.num_frames_without_face == 1
 
 
-def test_a_batch_shows_the_same_box_of_real_and_generated(clips, rollouts):
-    batch = FaceDataset(clips, rollouts, crop_size=32).batch([5, 1])
+def test_a_batch_shows_the_same_box_of_real_and_generated(face_clips, rollouts):
+    batch = FaceDataset(face_clips, rollouts, crop_size=32).batch([5, 1])
     for place, (clip, index, seed) in enumerate([(1, 2, 9), (0, 2, 8)]):
-        keypoints = clips[clip].keypoints
+        keypoints = face_clips[clip].keypoints
         box = face_boxes(keypoints)[0][index]
         assert batch.boxes[place].tolist() == box.tolist()
         assert np.array_equal(batch.points[place], keypoints.points[index])
@@ -264,7 +231,7 @@ def train(clips, folder, *, config=None, **changes):
     )
 
 
-def test_weights_logs_and_counts_are_there_and_the_main_generator_is_as_it_was(tmp_path, filmed):
+def test_weights_logs_counts_and_pictures_are_there(tmp_path, filmed):
     counts = train(filmed, tmp_path / "run")
     network, config = read_face_generator(tmp_path / "run/models/face_generator.safetensors")
     assert config == face_config()
@@ -278,11 +245,7 @@ def test_weights_logs_and_counts_are_there_and_the_main_generator_is_as_it_was(t
     }
     assert not list((tmp_path / "run/checkpoints").iterdir())
     assert (tmp_path / "run/logs/metrics/generator/l1.tsv").exists()
-
-
-def test_pictures_of_the_training_are_real_main_and_refined(tmp_path, filmed):
-    train(filmed, tmp_path / "run", steps=1)
-    with Image.open(tmp_path / "run/logs/images/step_000001.png") as picture:
+    with Image.open(tmp_path / "run/logs/images/step_000005.png") as picture:
         shown = np.asarray(picture)
     assert shown.shape == (3 * 32, 8 * 32, 3)
     middle = shown[32:64]

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from motiontransfer.errors import MissingFileError, TrainingError
-from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.generators import FrameGenerator, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialise
 from motiontransfer.pose.rendering import draw_poses, draw_rgb
@@ -24,6 +23,7 @@ from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import SIZE, dance, picture, training_clip
 from tests.training.small import (
     STYLE,
+    MeanDiscriminator,
     discriminator,
     fabric,
     gan_config,
@@ -43,20 +43,6 @@ class Remembering(nn.Module):
     def forward(self, pose_map, previous_frame):
         self.shown.append((pose_map.detach().clone(), previous_frame.detach().clone()))
         return self.colour + 0.5 * previous_frame + 0 * pose_map[:, :1]
-
-
-class MeanDiscriminator(nn.Module):
-    """The logit of a picture is its mean plus a parameter; remembers its inputs."""
-
-    def __init__(self):
-        super().__init__()
-        self.number = nn.Parameter(torch.tensor(0.5))
-        self.shown = []
-
-    def forward(self, condition, images):
-        self.shown.append((condition.detach(), images.detach()))
-        features = images.mean((1, 2, 3), keepdim=True)
-        return [DiscriminatorOutput(logits=features + self.number, features=(features,))]
 
 
 class Doubling(nn.Module):
