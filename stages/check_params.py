@@ -47,7 +47,7 @@ OF_RESULTS = (
     *("train_gan", "train_face_gan", "train_face_cycle"),
     *("render", "evaluate", "evaluate_transfer"),
 )
-"""What every result depends on: reports show it."""
+"""Sections that every result depends on, for the report."""
 
 
 class Video(Section):
@@ -151,7 +151,7 @@ def _unknown(key: str, names: list[str], known: list[str], section: str) -> list
 
 
 def _is_made_or_pulled(path: Path) -> bool:
-    """Whether another pipeline, as the demo's, makes the file, or DVC keeps it and can pull it."""
+    """True if another pipeline, as the demo's, makes the file, or DVC can pull it."""
     made = any(
         pipeline.parent in path.parents or str(path) in pipeline.read_text(encoding="utf-8")
         for pipeline in Path().glob("*/dvc.yaml")

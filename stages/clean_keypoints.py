@@ -20,7 +20,7 @@ from motiontransfer.video.frame_store import FrameStore
 
 
 class Video(BaseModel):
-    """The keys of an entry of `videos` that are used here; `check_params` tells unknown ones."""
+    """The keys of an entry of `videos` that are used here; `check_params` refuses unknown ones."""
 
     subject: str
     person: PersonRule = "largest"

@@ -13,7 +13,7 @@ from motiontransfer.storage import write_json
 
 
 def main(video: str) -> str:
-    """Write the keypoints by track, a picture that numbers the tracks, and detection metrics."""
+    """Write the keypoints by track, an image with numbered tracks, and detection metrics."""
     subject = load_section(str, f"videos.{video}.subject")
     clip = Path("artifacts/frames") / subject / video
     detections = detect_keypoints(

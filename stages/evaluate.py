@@ -24,7 +24,7 @@ class EvaluateParams(NetworkParams):
     """Section `evaluate`."""
 
     face: FaceMode
-    """Whether the face generator's residual is added."""
+    """`residual`: the face generator's residual is added; `none`: faces stay as generated."""
 
     precision: Precision
     """Of the generator's arithmetic."""

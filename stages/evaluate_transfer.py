@@ -24,7 +24,7 @@ class EvaluateTransferParams(NetworkParams):
 
 
 def main(transfer: str) -> str:
-    """Write results/<transfer>/metrics.json, the table that it is of, pictures and curves."""
+    """Write results/<transfer>/metrics.json, its tidy table, figures and curves."""
     params = load_section(EvaluateTransferParams, "evaluate_transfer")
     networks = open_networks(params, option="evaluate_transfer.{}_weights")
     names = load_section(Transfer, f"transfers.{transfer}")

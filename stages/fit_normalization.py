@@ -24,7 +24,7 @@ class FitNormalizationParams(Section):
 
 
 def main(subject: str) -> str:
-    """Write the subject's statistics, a picture of them, and how many frames they rest on."""
+    """Write the subject's statistics, a figure of them, and the number of frames used."""
     params = load_section(FitNormalizationParams, "fit_normalization")
     folder = Path("artifacts/keypoints") / subject
     paths = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))

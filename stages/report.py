@@ -21,7 +21,7 @@ class ReportParams(Section):
     """Section `report`."""
 
     max_megabytes: float = Field(ge=1)
-    """About how large the page may be, in millions of bytes."""
+    """Approximate upper limit of the page's size, in millions of bytes."""
 
 
 def main(transfer: str) -> str:
@@ -57,7 +57,7 @@ def main(transfer: str) -> str:
 
 
 def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:
-    """Where stages upstream say what they counted."""
+    """Metrics files of the upstream stages."""
     name_of = {
         **dict.fromkeys(("decode", "clean_keypoints"), names.source),
         **dict.fromkeys(("train_gan", "train_face_gan"), names.target),
@@ -69,7 +69,7 @@ def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:
 
 
 def _files(result: Path, names: Transfer, clips: list[TargetClip]) -> dict[str, Path]:
-    """What a result is and what it was made of."""
+    """Role -> path of the result and of the files it depends on."""
     models = _ARTIFACTS / "models" / names.target
     keypoints = _ARTIFACTS / "keypoints" / names.source_subject / f"{names.source}.parquet"
     return {
@@ -86,7 +86,7 @@ def _files(result: Path, names: Transfer, clips: list[TargetClip]) -> dict[str, 
 
 
 def _params(transfer: str, names: Transfer) -> dict[str, object]:
-    """What of params.yaml this transfer depends on."""
+    """Sections and entries of params.yaml that this transfer depends on."""
     if not PARAMS_OF_RESULTS.exists():
         raise MissingFileError(f"{PARAMS_OF_RESULTS}: no such file; `dvc repro` writes it")
     anything = dict[str, object]

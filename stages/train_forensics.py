@@ -8,7 +8,7 @@ from motiontransfer.storage import write_json
 
 
 def main(name: str) -> None:
-    """Read frames, poses and weights of all targets; write a detector, a picture and metrics."""
+    """Read frames, poses and weights of all targets; write a detector, a figure and metrics."""
     params = load_section(TrainForensicsParams, "train_forensics")
     with params.launched() as fabric:
         metrics = train_on_project(

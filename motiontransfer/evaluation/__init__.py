@@ -1,1 +1,1 @@
-"""What a result is worth: metrics, baselines, and the pictures that show them."""
+"""Evaluation: image, pose and temporal metrics, baselines, bootstrap intervals, figures."""

@@ -1,4 +1,4 @@
-"""Nearest training frames: the baseline by pose, and the distance of pictures to training frames.
+"""Nearest-neighbour baseline by pose, and the image distance to the nearest training frame.
 
 The baseline shows, for each pose, the real training frame of the target whose pose is nearest.
 Chan et al. 2019, sec. 5, name it and leave the measure open. Distances between joints of the same
@@ -7,10 +7,10 @@ same at every resolution. The body's joints count as much as those of both hands
 together: arms and legs decide, hands and face break ties.
 
 The distance to training measures likeness and memorisation without a network: the person's box,
-resized to a small picture, against that of every training frame; the root of the mean squared
+resized to a thumbnail, against that of every training frame; the root of the mean squared
 difference, in levels of 0 to 255, to the nearest. A result that does not look like the target is
-far from all of them; one that repeats training frames is nearer than the target's own unseen frames
-are. It knows clothes, build and light better than it knows faces.
+far from all of them. One that repeats training frames is nearer than the target's own unseen
+frames. The distance is more sensitive to clothes, build and light than to faces.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ _VALUES_AT_ONCE = 4_000_000
 
 _PICTURE_SIZE = (64, 32)
 _MAX_PICTURES = 500
-"""Training frames compared with; more would take longer and differ little from these."""
+"""Upper limit of training frames to compare with; more add time and little else."""
 
 
 def nearest_footage(poses: Keypoints, clips: Sequence[TargetClip]) -> Footage:
@@ -66,8 +66,8 @@ def nearest_footage(poses: Keypoints, clips: Sequence[TargetClip]) -> Footage:
 def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarray, " frames"]:
     """For each pose the index of the nearest candidate frame; the earliest of equals.
 
-    A pose without joints takes what the pose before it took, as if the picture stood still; the
-    first pose then takes the first candidate with a body.
+    A pose without joints takes the candidate of the pose before it, the first pose the first
+    candidate with a body.
 
     Raises:
         KeypointsError: no candidate has a body, or no joint in common.
@@ -148,7 +148,7 @@ def _joint_weights(skeleton: Skeleton) -> Float32[np.ndarray, " joints"]:
 def training_pictures(
     clips: Sequence[TargetClip], *, margin: float
 ) -> UInt8[np.ndarray, "pictures 64 32 3"]:
-    """The person in training frames, at most 500, evenly spread, each resized to one small picture.
+    """The person in training frames, at most 500, evenly spread, each resized to a thumbnail.
 
     Raises:
         VideoError: a clip has another size than its keypoints say.
@@ -170,7 +170,7 @@ def training_pictures(
 def person_picture(
     frame: Frame, persons: Regions, frame_index: int
 ) -> UInt8[np.ndarray, "64 32 3"] | None:
-    """The person's box brought to one size; None where nobody was found."""
+    """The person's box as a thumbnail; None where no person was found."""
     box = persons.at(frame_index)
     if box is None:
         return None
@@ -179,12 +179,12 @@ def person_picture(
 
 
 class TrainingDistance:
-    """Distances of several videos' frames to the nearest training frame, as they stream past."""
+    """Streaming distance of each video's frames to the nearest training frame."""
 
     def __init__(
         self, pictures: UInt8[np.ndarray, "pictures 64 32 3"], persons: Mapping[str, Regions]
     ) -> None:
-        """Compare with pictures of the person in training frames.
+        """Compare with thumbnails of the person in training frames.
 
         Args:
             persons: system -> the boxes around the person found in its own frames.
@@ -213,7 +213,7 @@ class TrainingDistance:
     def _distance(self, picture: UInt8[np.ndarray, "64 32 3"]) -> float:
         if not len(self._pictures):
             return float("nan")
-        # The nearest by the quick formula, whose rounding would not let equal pictures be at 0.
+        # The nearest by the quick formula, whose rounding gives equal images a distance above 0.
         nearest = int(np.argmin(self._squares - 2 * (self._flat @ _flat(picture[None])[0])))
         apart = picture.astype(np.float64) - self._pictures[nearest]
         return float(np.sqrt(np.square(apart).mean()))

@@ -1,11 +1,10 @@
 """Ratio metrics over time, and their 95 % intervals by the moving-block bootstrap (Künsch 1989).
 
 Every metric of frames is one sum over frames divided by another: of distances by joints, of missed
-detections by those expected, of a video's change by the real one's. Neighbouring frames err alike,
-so blocks of about a second are drawn, from anywhere in the clip, and all metrics see the same
-draws. The interval says how much a figure would differ on another stretch of the same kind of
-motion; it knows nothing of other people, other videos or another training, and is a little narrow
-where errors last longer than a block.
+detections by those expected, of a video's change by the real one's. Errors of
+neighbouring frames are correlated, so blocks of about a second are drawn, and all metrics share the
+draws. The interval covers the variation over further motion of the same kind. It does not cover
+other people, videos or training runs, and is too narrow where errors last longer than a block.
 """
 
 import math
@@ -29,7 +28,7 @@ _SIGNIFICANT_DIGITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatioMetric:
-    """What each frame adds to the numerator and the denominator of a metric."""
+    """Numerator and denominator of a metric, frame by frame."""
 
     total: Float64[np.ndarray, " frames"]
     """Added to the numerator; 0 where nothing was measured."""
@@ -38,21 +37,21 @@ class RatioMetric:
     """Added to the denominator; 0 where nothing was measured."""
 
     def __post_init__(self) -> None:
-        """Check that the frames agree and that nothing unmeasured is added."""
+        """Check the lengths, and that frames without a measurement add nothing."""
         assert self.total.shape == self.weight.shape
         assert np.isfinite(self.total).all()
         assert np.isfinite(self.weight).all()
 
     @classmethod
     def of_frames(cls, values: Sequence[float] | Float64[np.ndarray, " frames"]) -> "RatioMetric":
-        """A metric that each frame has once; NaN where it could not be measured."""
+        """Metric with one value a frame; NaN where it could not be measured."""
         array = np.asarray(values, np.float64)
         measured = np.isfinite(array)
         return cls(total=np.where(measured, array, 0.0), weight=measured.astype(np.float64))
 
     @classmethod
     def concatenated(cls, parts: Sequence["RatioMetric"]) -> "RatioMetric":
-        """The metric of clips that follow each other, as of one clip."""
+        """Concatenate the frames of consecutive clips."""
         return cls(
             total=np.concatenate([part.total for part in parts]),
             weight=np.concatenate([part.weight for part in parts]),
@@ -71,7 +70,7 @@ class RatioMetric:
 
 
 def rounded(value: float) -> float:
-    """To four decimals, and to four significant digits where the number is small."""
+    """Round to four decimals, or four significant digits where the number is small."""
     if value == 0:
         return value
     decimals = _SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(value)))
@@ -111,7 +110,7 @@ def bootstrap(
 def resamples(
     num_frames: int, block_frames: int, seed: int
 ) -> Iterator[Float64[np.ndarray, "resamples frames"]]:
-    """How often each of 1000 resamples has each frame, some resamples at a time.
+    """Frame counts of each of 1000 bootstrap resamples, in batches of resamples.
 
     A resample has as many frames as the clip: its last block is cut short.
     """

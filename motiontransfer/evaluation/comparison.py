@@ -1,4 +1,4 @@
-"""Frame-by-frame comparison of videos: which metrics there are with and without real frames.
+"""Streaming frame-by-frame comparison of videos, with or without real frames.
 
 The videos are read once, side by side, and every metric is updated with each frame.
 """
@@ -37,28 +37,28 @@ _WARMUP_FRAMES = 10
 
 @runtime_checkable
 class StreamingMetric(Protocol):
-    """Metric of videos that is computed as their frames stream past, and keeps little of them."""
+    """Metric of several videos that is updated frame by frame, in constant memory."""
 
     def update(self, frames: Frames) -> None:
         """Take the next frame of every video, by name."""
         ...
 
     def compute(self) -> Scores:
-        """What was measured."""
+        """Return the scores."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricConfig:
-    """How pictures are measured, whatever they show."""
+    """Configuration of the image metrics."""
 
     box_margin: float
     """Share of a box's longer side by which it grows on every side."""
 
     distances: Mapping[str, PictureDistance]
     training_pictures: UInt8[np.ndarray, "pictures rows columns 3"] | None
-    """The target in training, from `baselines.training_pictures`; None: unknown, and so is the
-    distance to them."""
+    """Thumbnails of the target in training, from `baselines.training_pictures`; None: no distance
+    to training."""
 
 
 def streaming_metrics(
@@ -72,9 +72,9 @@ def streaming_metrics(
     """The metrics of videos: `images`, `change`, `warping`, `flicker` and `identity`.
 
     Args:
-        real: the video that the others are compared with; None: there is none, so neither are
-            `images` and `change`, and the warping error is along each video's own flow.
-        late: a video that is the real one, late: its pictures are measured, its motion is not.
+        real: the video that the others are compared with; None: `images` and `change` are
+            left out, and the warping error uses each video's own flow.
+        late: the real video delayed by a frame; its images are measured, its motion is not.
         background: boxes outside which nothing should move.
     """
     moving = [name for name in videos if name not in (real, late)]
@@ -114,7 +114,7 @@ def measure(
         size: (height, width) of the working image.
 
     Returns:
-        What each has measured, under its name.
+        Scores of each metric, by its name.
 
     Raises:
         VideoError: a video has another size.
@@ -131,9 +131,9 @@ def measure(
 def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) -> Footage:
     """A finished video, with the pose detected again in each of its frames.
 
-    By the pipeline's own detector with its default settings, whatever the section
-    `detect_keypoints` says, so that runs with different detection settings can be compared. It may
-    favour what it was trained to see in the generator's mistakes.
+    The pipeline's detector runs with its default settings, not those of the section
+    `detect_keypoints`, so that runs with different detection settings can be compared. Its errors
+    may correlate with those of the generator, which was trained on its poses.
 
     Args:
         size: (height, width) of the working image, which a video for players may exceed by a pixel.

@@ -1,9 +1,9 @@
-"""Frames of several videos side by side, and the regions of them that are measured.
+"""Synchronised reading of several videos, and the regions in which metrics are computed.
 
 Frames are references, a file and an index, and are read one at a time, so that memory does not grow
 with the length of a clip. Regions are boxes around all of the person's, the face's or one hand's
-joints. The face region is not the face generator's crop: what is measured must not move when a
-setting of the method does.
+joints. The face region is not the face generator's crop, so that it does not depend on the
+method's settings.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,21 +31,21 @@ Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half-open."""
 
 _SMALLEST_HAND_PX = 16
-"""In a picture of 256 pixels most hands are smaller than SSIM's window and a margin."""
+"""In an image of 256 pixels most hands are smaller than SSIM's window and a margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footage:
-    """Frames, real or generated, and the pose that was found in each."""
+    """Real or generated frames, and the pose detected in each."""
 
     frames: Sequence[FrameReference]
-    """Where the frames are."""
+    """File and index of each frame."""
 
     keypoints: Keypoints
     """Poses found in them, frame by frame."""
 
     def __post_init__(self) -> None:
-        """Check that each frame has its pose."""
+        """Check that there is one pose a frame."""
         assert len(self.frames) == self.keypoints.num_frames
 
     def part(self, frames: range) -> "Footage":
@@ -104,7 +104,7 @@ def check_size(store: FrameStore, size: tuple[int, int]) -> None:
 
 
 def concatenated(clips: Sequence[Keypoints]) -> Keypoints:
-    """Keypoints of several clips as if they were one.
+    """Concatenate the keypoints of several clips.
 
     Raises:
         KeypointsError: no clips, or they differ in skeleton or image size.
@@ -146,7 +146,7 @@ class Regions:
     """x0, y0, x1, y1 in pixels, half-open, inside the image; zeros where nothing was found."""
 
     found: Bool[np.ndarray, " frames"]
-    """Whether the frame has a box."""
+    """True if the frame has a box."""
 
     def at(self, frame_index: int) -> Box | None:
         """The frame's box, or None where nothing was found."""

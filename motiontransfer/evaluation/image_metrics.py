@@ -2,14 +2,14 @@
 
 SSIM is set as in Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
 covariance, range 255, each channel by itself and then the mean. MS-SSIM (Wang et al. 2003) takes
-contrast at five scales, and luminance at the coarsest. Both are computed here, with OpenCV and at
-once, because evaluation spends most of its own time on them: a tenth of what scikit-image and
-torchmetrics take, and the same numbers, which the tests hold against theirs. A region's SSIM equals
-that of the region cut out: windows that reach over its edge do not count.
+contrast at five scales, and luminance at the coarsest. Both are computed here in
+one pass with OpenCV, in a tenth of the time of scikit-image and torchmetrics; the tests compare the
+values with theirs. A region's SSIM equals that of its crop: windows that cross its edge are left
+out.
 
-Where the person is cannot be known to the pixel, and two pixels beside its place a sharp face has a
-lower SSIM than a blur. Shift-tolerant SSIM therefore compares a box with where the other picture
-correlates best with it nearby.
+The person's position is not known to the pixel, and a sharp face that is off by two pixels has a
+lower SSIM than a blurred one. Shift-tolerant SSIM therefore compares a box with the best-correlated
+nearby box of the other image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,22 +27,22 @@ from motiontransfer.evaluation.measurements import Key
 WINDOW_PX = 11
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 SMALLEST_MS_SSIM_PX = WINDOW_PX * 2 ** (len(SCALE_WEIGHTS) - 1)
-"""A side of the picture below which MS-SSIM's coarsest scale is smaller than its window."""
+"""Side of an image below which MS-SSIM's coarsest scale is smaller than its window."""
 
 _SIGMA = 1.5
 _LUMINANCE_CONSTANT = (0.01 * 255) ** 2
 _CONTRAST_CONSTANT = (0.03 * 255) ** 2
 _MIDDLE_GREY = 128.0
 
-_REACH_SHARE = 0.02  # largest shift, share of the picture's height
-_EQUALLY_GOOD = 1e-4  # correlations that differ by less are not worth a move
+_REACH_SHARE = 0.02  # largest shift, share of the image's height
+_EQUALLY_GOOD = 1e-4  # smaller gains in correlation do not justify a shift
 
 PSNR_CAP_DB = 100.0
 NOT_DETECTED = "not_detected"
 TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 
 PictureDistance = Callable[[UInt8[np.ndarray, "_ _ 3"], UInt8[np.ndarray, "_ _ 3"]], float]
-"""How far the second picture is from the first, by a network; 0 where they are equal."""
+"""Perceptual distance of the second image from the first; 0 where they are equal."""
 
 _BoxMetrics = Mapping[str, Mapping[str, float]]
 _REGION_OF_BOX = {"left_hand": "hands", "right_hand": "hands"}
@@ -58,7 +58,7 @@ def frame_metrics(
 ) -> dict[str, dict[str, float]]:
     """Metrics of each box: `l1` (levels of 0 to 255), `psnr` (dB), `ssim`, and those of networks.
 
-    PSNR is at most 100 dB, also where the pictures are identical, so that means stay finite. The
+    PSNR is at most 100 dB, also where the images are identical, so that means stay finite. The
     box `frame` is the whole frame, and has `ms_ssim` too (where its sides have the 176 pixels that
     this needs); the others have `shift_tolerant_ssim`.
 
@@ -100,7 +100,7 @@ def _mean_ssim(real: Frame, fake: Frame) -> float:
 
 
 def why_skipped(box: Box | None) -> str:
-    """Why a box has no metrics; empty where it has."""
+    """Reason why a box has no metrics; empty where it has."""
     if box is None:
         return NOT_DETECTED
     x0, y0, x1, y1 = box
@@ -115,7 +115,7 @@ def psnr(mean_square: float) -> float:
 
 
 class ImageMetrics:
-    """Compares systems' frames with the real ones as they stream past; keeps only numbers."""
+    """Streaming image metrics of each system's frames against the real ones."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class ImageMetrics:
         regions: Mapping[str, Regions],
         distances: Mapping[str, PictureDistance],
     ) -> None:
-        """Measure each system's frames beside those called `real`.
+        """Compare each system's frames with those called `real`.
 
         Args:
             regions: boxes by name, found on the real frames; `left_hand` and `right_hand` are
@@ -166,7 +166,7 @@ class ImageMetrics:
 
 
 def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[Key, int]:
-    """How many boxes cannot be measured, by region and reason; the reasons are there even if 0.
+    """Number of boxes that cannot be measured, by region and reason, zeros included.
 
     Regions are found on the real frames, so the counts are the same for every system. Each hand is
     counted by itself.
@@ -215,7 +215,7 @@ def best_match(real: Frame, fake: Frame, box: Box) -> UInt8[np.ndarray, "box_hei
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
-    """How alike two pictures are around each pixel, channel by channel; 1 where they are equal."""
+    """SSIM maps of two images; 1 where they are equal."""
 
     ssim: Float32[np.ndarray, "height width 3"]
     """Luminance, contrast and structure."""
@@ -225,12 +225,12 @@ class Similarity:
 
 
 def similarity(real: Frame, fake: Frame) -> Similarity:
-    """Compare the windows around each pixel; beyond the edges pictures are mirrored."""
+    """Compare the windows around each pixel; beyond the edges the images are mirrored."""
     return _compare(_centred(real), _centred(fake))
 
 
 def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
-    """MS-SSIM of two pictures, 1 where they are equal; torchmetrics' conventions at the edges.
+    """MS-SSIM of two images, 1 where they are equal; torchmetrics' conventions at the edges.
 
     Args:
         finest: their `similarity`, which is the first scale.
@@ -252,7 +252,7 @@ def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
 
 
 def _centred(picture: Frame) -> Float32[np.ndarray, "height width 3"]:
-    """Colours around zero: variances are the same, and single precision is enough for them."""
+    """Colours around zero, where single precision is enough for the variances."""
     return picture.astype(np.float32) - np.float32(_MIDDLE_GREY)
 
 
@@ -275,14 +275,14 @@ def _compare(
 def _windowed(
     picture: Float32[np.ndarray, "height width 3"],
 ) -> Float32[np.ndarray, "height width 3"]:
-    """The mean of each pixel's window."""
+    """Gaussian mean of each pixel's window."""
     return cv2.GaussianBlur(
         picture, (WINDOW_PX, WINDOW_PX), _SIGMA, borderType=cv2.BORDER_REFLECT_101
     )
 
 
 def _halved(picture: Float32[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "_ _ 3"]:
-    """The mean of each 2x2 pixels; an odd last row or column is left out."""
+    """Average pooling by 2; an odd last row or column is left out."""
     height, width = (side // 2 * 2 for side in picture.shape[:2])
     even = picture[:height, :width]
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / np.float32(4)

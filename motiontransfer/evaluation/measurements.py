@@ -1,8 +1,8 @@
 """The tidy table of measurements, the definition of every metric, and the table's pivots.
 
-A row is one value: of a metric, in a region, of a system, in one frame or (`frame` is null) in all
-of them, then with its 95 % interval. A metric that could not be measured has a row with a note that
-says why. `metrics.json`, `per_frame.csv` and every page are pivots of this table.
+A row is one value of a metric, in a region, of a system, in one frame. Where `frame` is null it is
+the value over all frames, with its 95 % interval. A metric that was not measured has a row with
+the reason in its note. `metrics.json`, `per_frame.csv` and every page are pivots of this table.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,7 @@ from motiontransfer.storage import replacing
 OURS = "ours"
 NEAREST_NEIGHBOURS = "nearest_neighbours"
 FRAMES = "frames"
-"""Unit of what is counted, and the metric that says how many frames there are."""
+"""Unit of counts, and the metric that is the number of frames."""
 
 Better = Literal["higher", "lower", "near one", "unknown"]
 
@@ -43,11 +43,11 @@ class Metric(NamedTuple):
 
     better: Better
     path: str
-    """Where its values stand in metrics.json."""
+    """Dotted path of its values in metrics.json."""
 
     @property
     def is_of_pose(self) -> bool:
-        """Whether it compares poses, and not pictures."""
+        """True if it compares poses, not images."""
         return self.path == _POSE
 
 
@@ -97,7 +97,7 @@ class Quantity(NamedTuple):
     """A metric in a region, of any system."""
 
     section: str
-    """What the systems are compared with or asked: a first key of metrics.json, or empty."""
+    """Reference or kind of evaluation: a first key of metrics.json, or empty."""
 
     metric: str
     """A key of `METRICS`."""
@@ -120,11 +120,11 @@ HEADLINES = (
     Quantity("temporal", "warping_error_person", ""),
     Quantity("temporal", "warping_error_person_own_flow", ""),
 )
-"""The quantities to look at first, as far as they were measured."""
+"""The headline metrics, in order."""
 
 
 class Key(NamedTuple):
-    """What a value is of."""
+    """Metric, region and system of a value."""
 
     metric: str
     region: str
@@ -139,7 +139,7 @@ class Key(NamedTuple):
 
     @property
     def quantity(self) -> Quantity:
-        """Its quantity."""
+        """The quantity, without the system."""
         return Quantity(self.section, self.metric, self.region)
 
 
@@ -163,28 +163,28 @@ class Measurement:
     """95 %, where it is known."""
 
     note: str = ""
-    """Why it was not measured at all; empty where it was."""
+    """Reason why it was not measured; empty where it was."""
 
     @property
     def quantity(self) -> Quantity:
-        """What it is of, but for the system."""
+        """The quantity, without the system."""
         return self.key.quantity
 
     @property
     def is_count(self) -> bool:
-        """Whether frames were counted, and nothing was measured."""
+        """True if it is a number of frames."""
         return not self.note and METRICS[self.key.metric].unit == FRAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """All that an evaluation found."""
+    """All values of an evaluation."""
 
     summary: tuple[Measurement, ...]
     """The values over all frames, in the order of metrics.json."""
 
     per_frame: Mapping[Key, Float64[np.ndarray, " frames"]]
-    """The values in each frame, of metrics that have some; NaN where nothing was measured."""
+    """Values frame by frame; NaN where nothing was measured."""
 
     def curves(self) -> dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]]:
         """Quantity -> system -> its values in each frame; the headline metrics first."""
@@ -196,7 +196,7 @@ class Measurements:
 
 
 def of_scores(scores: Scores, *, block_frames: int) -> Measurements:
-    """Means of metrics of frames, with their intervals, and their values in each frame.
+    """Means with their intervals, and values frame by frame.
 
     Args:
         block_frames: of the bootstrap.
@@ -213,7 +213,7 @@ def of_scores(scores: Scores, *, block_frames: int) -> Measurements:
 def of_values(
     values: Mapping[Key, tuple[float | None, tuple[float, float] | None]],
 ) -> Measurements:
-    """Values that no frame has by itself, each with its interval if that is known."""
+    """Values of whole videos, each with its interval if that is known."""
     summary = tuple(_rounded(key, *value) for key, value in values.items())
     return Measurements(summary=summary, per_frame={})
 
@@ -224,7 +224,7 @@ def of_counts(counts: Mapping[Key, int]) -> Measurements:
 
 
 def of_notes(notes: Mapping[str, str]) -> Measurements:
-    """What was not measured: metric, or `section metric` -> why."""
+    """Metrics that were not measured: metric, or `section metric` -> reason."""
     keys = {name: name.rpartition(" ") for name in notes}
     return Measurements(
         summary=tuple(
@@ -236,7 +236,7 @@ def of_notes(notes: Mapping[str, str]) -> Measurements:
 
 
 def joined(parts: Iterable[Measurements]) -> Measurements:
-    """Several measurements as one."""
+    """Concatenate measurements."""
     summary: list[Measurement] = []
     per_frame: dict[Key, Float64[np.ndarray, " frames"]] = {}
     for part in parts:
@@ -299,7 +299,7 @@ def nested(
     """The pivot for JSON: values over all frames under their `Key.path`.
 
     Args:
-        cell: what is put at each path; None: the value, whole where frames were counted.
+        cell: converts each measurement; None: the value, an integer for counts.
     """
     tree: dict[str, object] = {}
     for one in found.summary:
@@ -316,15 +316,15 @@ def nested(
 
 
 def wide(found: Measurements) -> pd.DataFrame:
-    """The pivot with a row a frame and a column a metric, called as its keys in metrics.json."""
+    """The pivot with a row a frame and a column a metric, named by its keys in metrics.json."""
     return pd.DataFrame({"_".join(key.path): one for key, one in found.per_frame.items()})
 
 
 def badness(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:
-    """How bad each frame of our system is, and in words: by the ground truth where there is one.
+    """Error of each frame of our system, as a number and as text.
 
-    Without one by the distance to the intended pose, where a frame without a body is the worst
-    there is. NaN where nothing is known.
+    The error is against the ground truth where there is one, otherwise the distance to the intended
+    pose, where a frame without a body is the worst. NaN where nothing was measured.
     """
     ssim = found.per_frame.get(Key("ssim", "person", OURS, "truth"))
     if ssim is not None:

@@ -1,11 +1,11 @@
 """Network-based metrics: LPIPS, DISTS, FID and KID, with torchmetrics' networks.
 
 LPIPS (Zhang et al. 2018; AlexNet, as in the paper's tables) and DISTS (Ding et al. 2020; VGG16)
-compare a frame with the real one. Pictures with a side shorter than 64 pixels are enlarged, both
-alike, or the backbone's last layers would see nothing. FID (Heusel et al. 2017) and KID (Binkowski
+compare a frame with the real one. Images with a side shorter than 64 pixels are enlarged, both
+alike, as the backbone's last layers need. FID (Heusel et al. 2017) and KID (Binkowski
 et al. 2018) compare the Inception features of all frames of a video with those of real frames, so
-no frame needs a ground truth of its own. FID is biased upwards by as few frames as a clip has: it
-compares videos of one table, and no more; it has no interval, since frames drawn twice raise it
+no frame needs a ground truth of its own. FID is biased upwards by the small number of frames in a
+clip: it only compares videos within one table. It has no interval, since resampled frames raise it
 further. KID is unbiased, and its interval leaves out pairs of a frame with itself.
 
 The backbones' weights are not part of torchmetrics, whose classes would download and unpickle them.
@@ -41,11 +41,11 @@ PretrainedWeights = Literal["none", "published"] | Path
 """`none`: skipped; `published`: from the cache, or downloaded once; or a file of the user's."""
 
 FrameFeatures = Callable[[UInt8[np.ndarray, "_ _ 3"]], Float32[np.ndarray, " features"]]
-"""A network's features of a picture of any size."""
+"""A network's features of an image of any size."""
 
 _SMALLEST_SIDE_PX = 64
 _MAX_FRAMES = 500
-"""Frames of a video of which features are taken; more would take longer and change little."""
+"""Upper limit of frames of a video whose features are computed; more change little."""
 
 _MIN_FRAMES = 2
 _REGIONS = ("frame", "person")
@@ -59,7 +59,7 @@ class _Network(NamedTuple):
 
     backbone: str
     metrics: tuple[str, ...]
-    """What needs it."""
+    """Metrics that need it."""
 
     url: str
     """Its name ends with the first eight digits of the hash."""
@@ -91,7 +91,7 @@ _NETWORKS: Mapping[str, _Network] = {
 
 
 class NetworkParams(Section):
-    """Which weights there are; part of every section that evaluates pictures."""
+    """Weights of the metrics' networks; part of every section that evaluates images."""
 
     lpips_weights: PretrainedWeights = "none"
     """AlexNet's, for LPIPS."""
@@ -111,10 +111,10 @@ class Networks:
     """Metric -> its distance."""
 
     features: FrameFeatures | None
-    """What FID and KID compare; None: they are skipped."""
+    """Features that FID and KID compare; None: they are skipped."""
 
     skipped: Mapping[str, str]
-    """Metric -> why there is none."""
+    """Metric -> reason why it is skipped."""
 
 
 NO_NETWORKS = Networks(
@@ -125,7 +125,7 @@ NO_NETWORKS = Networks(
 
 
 def open_networks(params: NetworkParams, *, option: str) -> Networks:
-    """The networks that are asked for, and why the others are skipped.
+    """Open the requested networks; the others are skipped with a reason.
 
     Args:
         option: what the user writes to ask for one, such as `evaluate.{}_weights`.
@@ -151,7 +151,7 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
 
 
 def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
-    """Metric that others report -> why it is not here.
+    """Metric that other work reports -> reason why it is missing here.
 
     Args:
         size: (height, width) of the frames.
@@ -198,7 +198,7 @@ def open_distance(metric: str, file: Path | None, *, option: str) -> PictureDist
 
 
 def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
-    """Inception's last features before its classes, 2048 of them, of a picture of any size.
+    """Inception's last features before its classes, 2048 of them, of an image of any size.
 
     Raises:
         MissingFileError: the file is not there, or the download failed.
@@ -232,7 +232,7 @@ def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
 def _weights(
     name: str, file: Path | None, option: str
 ) -> tuple[Pretrained, Path, Mapping[str, Tensor]]:
-    """A backbone's weights: the user's own file, or the published one, cached or downloaded.
+    """Read a backbone's weights: the user's own file, or the published one, cached or downloaded.
 
     Args:
         option: where they were asked for, such as `evaluate.lpips_weights`.
@@ -302,7 +302,7 @@ class _Features(NamedTuple):
     """Region -> those of each frame that has it."""
 
     block_frames: int
-    """How many of these frames are about a second."""
+    """Number of frames that span about a second."""
 
     num_without_person: int
 
@@ -310,7 +310,7 @@ class _Features(NamedTuple):
 def fid_and_kid(
     real: Footage, made: Mapping[str, Footage], network: FrameFeatures | None, *, box_margin: float
 ) -> Measurements:
-    """FID and KID of videos against real frames, none of which need show the same as the video's.
+    """FID and KID of videos against real frames, which need not show the same motion.
 
     Also counts frames without a person. Nothing is measured without a network.
 
@@ -387,7 +387,7 @@ def _discrepancies(
     of_real: Float64[np.ndarray, "resamples real"],
     of_made: Float64[np.ndarray, "resamples made"],
 ) -> Float64[np.ndarray, " resamples"]:
-    """KID of each resample, which has each frame so many times."""
+    """KID of each resample, given its frame counts."""
     from torchmetrics.image.kid import poly_kernel
 
     first, second = torch.from_numpy(real), torch.from_numpy(made)

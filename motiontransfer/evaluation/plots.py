@@ -29,11 +29,11 @@ _COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e")
 _PICTURE_COLUMNS = 8
 
 Panels = Mapping[str, Mapping[str, Key]]
-"""What a panel of curves shows -> label of each curve -> whose values it shows."""
+"""Title of a panel -> label of each curve -> key of its values."""
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table; what could not be measured is an empty cell.
+    """Write a table; missing values are empty cells.
 
     Numbers have four decimals, and small ones four significant digits.
     """
@@ -44,8 +44,8 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 def write_headline_curves(folder: Path, found: Measurements) -> None:
     """Write a CSV for each headline metric of both systems, with a row a frame.
 
-    `dvc plots` draws one plot a file and wants the same columns in all: what only one of the
-    systems has is left out.
+    `dvc plots` draws one plot a file and needs the same columns in all: metrics that only one
+    of the systems has are left out.
     """
     for quantity, of_system in found.curves().items():
         if quantity in HEADLINES and {OURS, NEAREST_NEIGHBOURS} <= of_system.keys():
@@ -55,7 +55,7 @@ def write_headline_curves(folder: Path, found: Measurements) -> None:
 
 
 def write_picture(path: Path, picture: Frame) -> None:
-    """Write a picture as PNG."""
+    """Write an image as PNG."""
     with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary)
 
@@ -112,7 +112,7 @@ def worst_frames(
 ) -> tuple[int, ...]:
     """Indices of the worst frames, worst first, no two nearer than `apart`; NaN is never chosen.
 
-    Neighbours look alike: without a distance one bad moment would fill the picture.
+    Neighbours look alike: without a minimum distance one bad moment would fill the image.
     """
     chosen: list[int] = []
     for index in np.argsort(-badness, kind="stable").tolist():

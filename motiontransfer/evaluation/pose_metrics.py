@@ -1,13 +1,13 @@
 """Pose metrics: distance, missed detections (Chan et al. 2018, tables 3-4) and PCK.
 
 Joints are matched by name, frames by index. Distances are mean pixels over the joints that both
-poses have; what one lacks is counted as a missed detection: as a share of groups, and in joints a
-frame, as the paper counts. Both hands are reported as one group, as in the paper.
+poses have. Joints that the result lacks are missed detections, counted as a share of groups and,
+as in the paper, in joints a frame. Both hands are reported as one group, as in the paper.
 
 PCK is the percentage of correct keypoints (Yang and Ramanan 2013), relative to the size of the head
-as in MPII's PCKh (Andriluka et al. 2014): a joint is correct if it is no farther from its true
-place than a share of the head's height, here from chin to forehead. What was not found is not
-correct.
+as in MPII's PCKh (Andriluka et al. 2014): a joint is correct if its distance from the
+reference is at most a share of the head's height, here from chin to forehead. Undetected joints are
+incorrect.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "fac
 """Reported group -> the skeleton's groups in it."""
 
 PCK_SHARES = (0.1, 0.2)
-"""How far off a joint may be, in heights of the head."""
+"""Distance up to which a joint is correct, in heights of the head."""
 
 _HEAD = ("face_forehead", "face_chin")
 
@@ -33,7 +33,7 @@ _HEAD = ("face_forehead", "face_chin")
 def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict[Key, RatioMetric]:
     """Every pose metric of a result, by reported group.
 
-    Without PCK where the reference never shows a head.
+    PCK is left out where the reference never shows a head.
 
     Raises:
         KeypointsError: another number of frames, another image size, or no joint in common.
@@ -115,12 +115,12 @@ def missed_joints(result: Keypoints, reference: Keypoints) -> dict[str, RatioMet
 def correct_keypoints(
     result: Keypoints, truth: Keypoints, *, head_share: float
 ) -> dict[str, RatioMetric]:
-    """PCK: share of the true joints that the result has in their place, by reported group.
+    """PCK: share of the reference's joints that are correct, by reported group.
 
     Joints that the result's skeleton does not know are left out.
 
     Args:
-        head_share: how far off a joint may be, in heights of the head.
+        head_share: distance up to which a joint is correct, in heights of the head.
 
     Raises:
         KeypointsError: another number of frames or image size, no joint in common, or no head.
@@ -136,7 +136,7 @@ def correct_keypoints(
 
 
 def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"]:
-    """Chin to forehead in each frame, interpolated where one of them is not to be seen.
+    """Chin to forehead in each frame, interpolated where one of them is missing.
 
     Raises:
         KeypointsError: no frame shows both.
@@ -151,7 +151,7 @@ def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"]:
 
 
 def shows_a_head(keypoints: Keypoints) -> bool:
-    """Whether any frame shows both ends of the head, without which there is no PCK."""
+    """True if any frame shows both ends of the head, which PCK needs."""
     if not set(_HEAD) <= set(keypoints.skeleton.joints):
         return False
     (_, top), (_, chin) = (keypoints.joint(joint) for joint in _HEAD)

@@ -1,7 +1,7 @@
 """Scores of any system's videos against the ground truth, from the videos alone.
 
-The metrics are those of our own results, but for the ones that need an intended pose, a baseline or
-a training frame.
+The metrics are those of our own results, except for those that need an intended pose, a baseline or
+training frames.
 """
 
 from collections.abc import Mapping
@@ -29,11 +29,11 @@ _TRUTH = "truth"
 def score_videos(
     videos: Mapping[str, Path], truth: Path, *, compute: Compute, networks: Networks = NO_NETWORKS
 ) -> Measurements:
-    """Compare videos with what was really filmed, frame for frame.
+    """Compare videos with the ground truth, frame by frame.
 
     Args:
         videos: name -> a video of as many frames, and of the same size, as the ground truth.
-        networks: what needs weights.
+        networks: of the metrics that need weights.
 
     Returns:
         Sections `truth` and `temporal`, as a transfer's metrics have them, and `realism`.

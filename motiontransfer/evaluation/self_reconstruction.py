@@ -1,7 +1,7 @@
 """Self-reconstruction: the target's held-out frames, generated from their own poses.
 
-The ground truth is known pixel by pixel, so this is where variants of the networks are compared
-(Chan et al. 2019, sec. 5).
+The ground truth is known pixel by pixel, so ablations of the networks are compared here (Chan et
+al. 2019, sec. 5).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +57,7 @@ from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameWriter
 
 Render = Callable[[Keypoints], Iterator[Frame]]
-"""Poses in, as many generated frames out."""
+"""Function from poses to as many generated frames."""
 
 _PICTURE_COLUMNS = 8
 _ROWS = {"real": "real", "ours": "generated", "nearest_neighbours": "nearest neighbour"}
@@ -73,17 +73,17 @@ def evaluate_reconstruction(
     scratch: Path,
     networks: Networks = NO_NETWORKS,
 ) -> Measurements:
-    """Render each clip's held-out tail and compare it with what was filmed.
+    """Render each clip's held-out tail and compare it with the real frames.
 
     Args:
         box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `comparison.png` go.
-        scratch: where the rendered frames lie meanwhile.
-        networks: what needs weights.
+        scratch: temporary folder of the rendered frames.
+        networks: of the metrics that need weights.
 
     Returns:
-        Of `ours` and the baselines: likeness and poses, sections `temporal` and `identity`, and
-        `realism` where there is a network for it.
+        Of `ours` and the baselines: image and pose metrics, sections `temporal` and `identity`, and
+        `realism` (FID and KID) where there is a network for it.
 
     Raises:
         TrainingError: no frame was held out.
@@ -138,7 +138,7 @@ def evaluate_reconstruction(
 def _tails_of(
     videos: Mapping[str, Footage], tails: Sequence[TargetClip]
 ) -> Iterator[dict[str, Footage]]:
-    """The videos clip by clip: across a cut from one to the next nothing is compared."""
+    """Yield the videos clip by clip: frames across a cut are not compared."""
     start = 0
     for clip in tails:
         frames = range(start, start + len(clip.held_out))
@@ -164,7 +164,7 @@ def _concatenated(parts: Sequence[Scores]) -> dict[Key, RatioMetric]:
 
 
 def _write_table(folder: Path, found: Measurements, tails: Sequence[TargetClip]) -> None:
-    """Write what was measured frame by frame, and the curves of some of it."""
+    """Write the per-frame table, and curves of the main metrics."""
     place = [(clip.name, index) for clip in tails for index in clip.held_out]
     per_frame = wide(found)
     per_frame.insert(0, "frame_index", range(len(place)))
@@ -180,7 +180,7 @@ def _write_table(folder: Path, found: Measurements, tails: Sequence[TargetClip])
 
 
 def _one_frame_late(tails: Sequence[TargetClip]) -> Footage:
-    """The baseline that copies the real frame before each frame: how much there is to move."""
+    """The baseline that copies the previous real frame, a measure of how much moves."""
     before = [[max(index - 1, 0) for index in clip.held_out] for clip in tails]
     return Footage(
         frames=[

@@ -2,12 +2,12 @@
 
 Background flicker is the standard deviation of background pixels over time. Frame change is the
 mean change from frame to frame relative to real frames': above 1 is flicker, below 1 is smearing.
-The warping error (Lai et al. 2018, sec. 4) lays each frame over the one before it along the optical
+The warping error (Lai et al. 2018, sec. 4) warps each frame to the one before it along the optical
 flow of the real frames and takes the mean squared difference, colours from 0 to 1, over pixels
 visible in both: neither occluded nor on a boundary of motion (Ruder et al. 2016, sec. 3.2).
 Deviations: OpenCV's DIS flow (Kroeger et al. 2016) in place of a network's; means over the three
-colours; where there are no real frames the flow is the video's own, which forgives what that can
-explain. Frames are seen once, and a few images are kept.
+colours; without real frames the flow is the video's own, so that errors which move like flow are
+not counted. Frames are read once, and a few images are kept.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,14 +22,14 @@ from motiontransfer.evaluation.frames import Box, Frame, Frames, Regions
 from motiontransfer.evaluation.measurements import Key
 
 _SAMPLED_SIDE = 32
-"""Rows and columns of the grid of pixels that tells how much each frame adds to the flicker."""
+"""Rows and columns of the grid of pixels that gives each frame's share of the flicker."""
 
 
 class BackgroundFlicker:
-    """Flicker of several videos' backgrounds, as their frames stream past.
+    """Streaming flicker of several videos' backgrounds.
 
     Mean over background pixels of their standard deviation over time, in levels of 0 to 255. A
-    pixel is background in a frame where it lies outside the person's box; frames without a box do
+    pixel is background in a frame where it is outside the person's box; frames without a box do
     not count, nor pixels that are background in fewer than two frames.
     """
 
@@ -58,7 +58,7 @@ class _PixelStatistics:
 
     def __init__(self, num_frames: int) -> None:
         self._count = self._total = self._squares = np.zeros(())
-        # In one piece: many small arrays among the frames would tear the memory apart.
+        # In one piece: many small arrays among the frames would fragment the memory.
         self._samples = np.zeros((num_frames, 0, 0, 3), np.uint8)
         self._sampled = np.zeros((num_frames, 0, 0, 1), bool)
 
@@ -83,7 +83,7 @@ class _PixelStatistics:
         self._sampled[index] = outside[::step_y, ::step_x]
 
     def flicker(self) -> RatioMetric:
-        """The clip's flicker, shared out among its frames.
+        """The clip's flicker, attributed to its frames.
 
         A frame's share is its influence on the standard deviation s of a pixel with mean m,
         ((x - m)^2 / s + s) / 2, so that steady frames add less than others and the mean over
@@ -94,7 +94,7 @@ class _PixelStatistics:
             return RatioMetric(total=none, weight=none)
         deviation = self._deviation()
         total, weight = self._shares()
-        if not total.any():  # the grid misses what little flicker or background there is
+        if not total.any():  # the grid misses the little flicker or background there is
             weight = weight if weight.any() else none + 1
             return RatioMetric(total=weight * deviation, weight=weight)
         return RatioMetric(total=total * (deviation * weight.sum() / total.sum()), weight=weight)
@@ -129,7 +129,7 @@ def _weighted(
 
 
 class FrameChange:
-    """How much videos change from frame to frame, as a share of how much the real one does."""
+    """Streaming frame-to-frame change of videos, relative to that of the real one."""
 
     def __init__(
         self, systems: Sequence[str], *, real: str, persons: Regions | None = None
@@ -188,13 +188,13 @@ def frame_change(first: Frame, second: Frame, box: Box) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Motion:
-    """How one frame's pixels moved to the next frame."""
+    """Optical flow from one frame to the next, with visibility."""
 
     flow: Float32[np.ndarray, "height width 2"]
     """(x, y) in pixels from a pixel of the first frame to where it is in the second."""
 
     visible: Bool[np.ndarray, "height width"]
-    """Whether the pixel of the first frame is to be seen in the second, as far as flow tells."""
+    """True if the pixel of the first frame is visible in the second, by the flow."""
 
 
 def motion_between(first: Frame, second: Frame) -> Motion:
@@ -238,7 +238,7 @@ def warped(
     picture: Float32[np.ndarray, "height width channels"],
     flow: Float32[np.ndarray, "height width 2"],
 ) -> Float32[np.ndarray, "height width channels"]:
-    """At each pixel what the picture shows where the flow leads from there."""
+    """Warp an image backwards: sample it at each pixel's flow target."""
     height, width = flow.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return cv2.remap(
@@ -253,10 +253,10 @@ def warped(
 def warping_error(
     first: Frame, second: Frame, motion: Motion
 ) -> Float32[np.ndarray, "height width"]:
-    """At each pixel the squared difference of the first frame and the second laid over it.
+    """Squared difference at each pixel of the first frame and the warped second.
 
-    Colours are from 0 to 1; the mean over the three is taken. Pixels that are not visible have a
-    value, too.
+    Colours are from 0 to 1; the mean over the three is taken. Invisible pixels have a value,
+    too.
     """
     laid_over = warped(second.astype(np.float32), motion.flow)
     return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
@@ -276,13 +276,13 @@ def mean_visible(
 
 
 class WarpingError:
-    """Warping errors of several videos, as their frames stream past."""
+    """Streaming warping errors of several videos."""
 
     def __init__(self, systems: Sequence[str], *, guide: str | None, persons: Regions) -> None:
         """Measure each system's video.
 
         Args:
-            guide: whose frames the flow is taken from; None: from each video's own.
+            guide: name of the video that gives the flow; None: each video's own flow.
             persons: boxes in which the error is measured too.
         """
         self._systems, self._guide, self._persons = tuple(systems), guide, persons

@@ -1,7 +1,7 @@
-"""Evaluation of a transfer: intended pose, temporal stability, likeness, and the ground truth.
+"""Evaluation of a transfer: intended pose, temporal stability, identity and ground truth.
 
-Image metrics need a ground truth: the target performing the source's motion, filmed for real, frame
-for frame beside the result.
+Image metrics need a ground truth: a real video of the target performing the source's motion,
+frame by frame as in the result.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ _TRUTH = "truth"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferVideos:
-    """The videos of one transfer, frame for frame beside each other."""
+    """The videos of one transfer, synchronised frame by frame."""
 
     result: Path
     """The rendered video."""
@@ -77,7 +77,7 @@ class TransferVideos:
     """The source's frame store."""
 
     truth: Path | None
-    """The target performing the same motion, filmed; None where nobody filmed it."""
+    """Ground truth: the target filmed performing the same motion; None where there is none."""
 
 
 def evaluate_transfer(
@@ -90,18 +90,18 @@ def evaluate_transfer(
     folder: Path,
     networks: Networks = NO_NETWORKS,
 ) -> Measurements:
-    """Evaluate a transfer, and write its per-frame table and pictures.
+    """Evaluate a transfer, and write its per-frame table and figures.
 
     Args:
         intended: the normalised poses that the result should show.
         clips: the target's, for the nearest-neighbour baseline.
         box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `worst_frames.png` go.
-        networks: what needs weights.
+        networks: of the metrics that need weights.
 
     Returns:
-        Sections `detection`, `temporal` and `identity`, `realism` where there is a network for it,
-        and `truth` where there is one.
+        Sections `detection`, `temporal` and `identity`, `realism` (FID and KID) where there is a
+        network for it, and `truth` where there is a ground truth.
 
     Raises:
         MissingFileError: a video is not there.
@@ -145,7 +145,7 @@ def evaluate_transfer(
 
 
 def check_video(path: Path, intended: Keypoints, advice: str) -> None:
-    """Accept a video that can be laid beside the intended poses frame by frame.
+    """Check that a video has the intended poses' number of frames and size.
 
     Raises:
         MissingFileError: no such video.
@@ -163,7 +163,7 @@ def check_video(path: Path, intended: Keypoints, advice: str) -> None:
 def _scores(
     source: Path, footage: Mapping[str, Footage], intended: Keypoints, config: MetricConfig
 ) -> Scores:
-    """Every metric of all videos; the source is needed for how much it changes."""
+    """Every metric of all videos; the source is the reference of the frame change."""
     metrics = streaming_metrics(
         footage,
         real=_TRUTH if _TRUTH in footage else None,
@@ -198,7 +198,7 @@ def _scores(
 def _skipped(
     footage: Mapping[str, Footage], intended: Keypoints, networks: Networks
 ) -> dict[str, str]:
-    """What was not measured -> why."""
+    """Metric -> reason why it was not measured."""
     truth_poses = footage[_TRUTH].keypoints if _TRUTH in footage else None
     skipped = not_measured(intended.image_size, networks)
     if truth_poses is None:
@@ -213,7 +213,7 @@ def _skipped(
 
 
 def _write_table(folder: Path, found: Measurements, intended: Keypoints) -> None:
-    """Write what was measured frame by frame, and the curves of some of it."""
+    """Write the per-frame table, and curves of the main metrics."""
     per_frame = wide(found)
     frame_index = np.arange(intended.num_frames)
     per_frame.insert(0, "frame_index", frame_index)
@@ -223,7 +223,7 @@ def _write_table(folder: Path, found: Measurements, intended: Keypoints) -> None
 
 
 def _panels(found: Measurements) -> dict[str, dict[str, Key]]:
-    """What the curves show: likeness to the ground truth where there is one, poses, stability."""
+    """Panels of the curves: similarity to the ground truth, pose distance, stability."""
     has_truth = any(key.section == _TRUTH for key in found.per_frame)
     warping = "warping_error_person" if has_truth else "warping_error_person_own_flow"
     of_warping = systems(warping, "", "temporal")

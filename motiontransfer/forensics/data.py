@@ -161,7 +161,7 @@ class RealFakeDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetClips:
-    """Clips of a subject whose appearance was learnt."""
+    """Clips of a subject that a generator was trained on."""
 
     subject: str
     training: Sequence[ClipPair]
@@ -177,7 +177,7 @@ class ProjectClips:
 
     targets: Sequence[TargetClips]
     unseen: Sequence[Clip]
-    """Filmed; of subjects whose appearance no network has learnt."""
+    """Filmed; of subjects that no network was trained on."""
 
 
 def project_clips(

@@ -92,7 +92,7 @@ def motion_map(
 
 
 def has_motion(pairs: Float[Tensor, "batch 2 3 height width"]) -> Bool[Tensor, " batch"]:
-    """Whether anything moves between the frames of each pair."""
+    """True if anything moves between the frames of each pair."""
     height, width = pairs.shape[3:]
     return motion_map(pairs, (-(-height // 8), -(-width // 8))).flatten(1).amax(1) > 0
 
@@ -102,7 +102,7 @@ class Calibration:
     """Platt scaling: the probability of a rendered second is expit(slope * logit + offset)."""
 
     slope: float
-    """At least 0; 0 where logits tell nothing, and every probability is a half."""
+    """At least 0; 0 where the logits carry no information, and every probability is a half."""
 
     offset: float
 

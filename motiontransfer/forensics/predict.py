@@ -36,7 +36,7 @@ class Prediction:
 
 
 def predict_video(path: Path, weights: Path) -> Prediction:
-    """Predict from the pictures of a video file alone.
+    """Predict from the frames of a video file alone.
 
     Args:
         weights: of the detector, as `train_forensics` wrote them.

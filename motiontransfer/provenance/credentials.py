@@ -1,8 +1,8 @@
 """Signing credentials for C2PA: the user's certificate and key, or a self-signed one.
 
 The user's are named by environment variables. The self-signed one is made once for each machine, in
-the user's data folder, readable by nobody else. It says nothing of user or machine (C2PA 2.3, sec.
-14.5.1).
+the user's data folder, readable by the user only. It identifies neither user nor machine (C2PA 2.3,
+sec. 14.5.1).
 """
 
 import os

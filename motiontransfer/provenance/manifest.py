@@ -1,7 +1,7 @@
 """C2PA manifests for finished videos: AI-generated, by which networks, from which inputs.
 
-A manifest names nobody: weights and inputs are stated by their hashes. It is signed by c2pa without
-a network (C2PA 2.3; source types: cv.iptc.org/newscodes/digitalsourcetype).
+A manifest contains no names: weights and inputs are stated by their hashes. c2pa signs it without a
+network (C2PA 2.3; source types: cv.iptc.org/newscodes/digitalsourcetype).
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def sha256_of(path: Path) -> str:
 
 
 def check_credentials(credentials: Credentials) -> None:
-    """Sign a picture of one pixel, so that an unfit certificate is refused before the work begins.
+    """Sign an image of one pixel, so that an unfit certificate is refused before the work begins.
 
     Raises:
         MissingLibraryError: c2pa cannot be loaded on this machine.
@@ -83,7 +83,7 @@ def sign_video(
     its bytes differ each time.
 
     Args:
-        content: `compositeWith…`: there is camera footage in the picture, too.
+        content: `compositeWith…`: the video also contains camera footage.
 
     Raises:
         MissingLibraryError: c2pa cannot be loaded on this machine.

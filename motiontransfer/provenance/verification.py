@@ -49,7 +49,7 @@ _REASON_TEXTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """Who signed, as the certificate names them."""
+    """Signer, as named in the certificate."""
 
     name: str
     organisation: str
@@ -76,18 +76,18 @@ class Provenance:
     """`altered`: file or manifest are not what was signed; `not credible`: they are, but with a
     certificate that has expired or was never fit for it."""
     reasons: tuple[Reason, ...]
-    """Why it is not `unaltered`."""
+    """Reasons why it is not `unaltered`."""
     signer: Signer
     software: str
-    """What wrote the manifest, with its version."""
+    """Software that wrote the manifest, with its version."""
     source_type: str | None
-    """How the content came to be, a term of IPTC's, e.g. trainedAlgorithmicMedia."""
+    """IPTC digital source type, e.g. trainedAlgorithmicMedia."""
     statement: dict[str, object]
     """This project's own assertion, networks and source; else empty."""
 
     @property
     def is_generated(self) -> bool:
-        """Whether it says that a trained network made it, or part of it."""
+        """True if it declares AI-generated content, in whole or in part."""
         return self.source_type is not None and _GENERATED in self.source_type.lower()
 
 

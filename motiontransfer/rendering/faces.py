@@ -1,6 +1,6 @@
 """Face models for generated frames, and blending of their faces into the frames.
 
-A face model yields a patch for each frame: a picture of the whole frame with the face in place, and
+A face model yields a patch for each frame: an image of the whole frame with the face in place, and
 a weight for each pixel. `feather` mixes frame and patch by the weight; `poisson` is Poisson image
 editing (Perez et al. 2003, sec. 2) where the weight is at least a half. The residual is that of
 Chan et al. 2019, sec. 3.4; the translated face that of a CycleGAN (Zhu et al. 2017).
@@ -45,23 +45,23 @@ _KNOWN, _NO_PIXEL = -1, -2  # in place of an unknown pixel's number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacePatch:
-    """A better face for one frame."""
+    """Face image and blending weight for one frame."""
 
     image: Float[Tensor, "1 3 height width"]
-    """The face where it belongs in the frame; what is far from it counts for nothing."""
+    """The face at its position in the frame; pixels of weight 0 are ignored."""
 
     weight: Float[Tensor, "1 1 height width"]
-    """How far a pixel belongs to the face: 1 inside, falling smoothly to 0."""
+    """Blending weight: 1 inside the face, falling smoothly to 0."""
 
 
 @runtime_checkable
 class FaceModel(Protocol):
-    """What makes better faces for the frames of a clip."""
+    """Model that improves the faces in the frames of a clip."""
 
     def patches(
         self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
     ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
-        """Yield each generated frame with its patch, None where no face is to be seen.
+        """Yield each generated frame with its patch, None where no face is visible.
 
         Args:
             keypoints: the poses that the frames were generated from.
@@ -78,12 +78,12 @@ class ResidualFaces:
     crop_size: int
     """Of the network's crop, pixels."""
     style: PoseMapStyle
-    """How poses are drawn for it."""
+    """Drawing style of its pose maps."""
 
     def patches(
         self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
     ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
-        """Yield each generated frame with its patch, None where no face is to be seen."""
+        """Yield each generated frame with its patch, None where no face is visible."""
         boxes, valid = face_boxes(keypoints)
         for index, image in enumerate(images):
             box = torch.from_numpy(boxes[index : index + 1]).long()
@@ -132,7 +132,7 @@ class TranslatedFaces:
     def patches(
         self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
     ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
-        """Yield each generated frame with its patch, None where no face is to be seen.
+        """Yield each generated frame with its patch, None where no face is visible.
 
         Args:
             keypoints: the poses that the frames were generated from, one a frame of the source.

@@ -30,8 +30,8 @@ from motiontransfer.video.writer import write_video
 
 ARTIFACTS = Path("artifacts")
 
-_MIN_HEIGHT_PX = 480  # smaller pictures are enlarged: lines would cover them
-_RELATIVE_LINE_WIDTH = 0.008  # line width of a body limb, relative to the picture's height
+_MIN_HEIGHT_PX = 480  # smaller images are enlarged: lines would cover them
+_RELATIVE_LINE_WIDTH = 0.008  # line width of a body limb, relative to the image's height
 _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
 _DPI = 100
@@ -62,7 +62,7 @@ def load_inspection(video: str, subject: str, *, artifacts: Path = ARTIFACTS) ->
     """Read what the pipeline wrote for a video.
 
     Args:
-        subject: who is in the video.
+        subject: name of the subject in params.yaml.
 
     Raises:
         MissingFileError: frames or keypoints were not made yet; the message says how to.
@@ -168,7 +168,7 @@ def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:
 def _enlarged(
     points: Float32[np.ndarray, "joints 2"], scale: float
 ) -> Float32[np.ndarray, "joints 2"]:
-    """A pixel's centre lies half a pixel from its corner, at any size."""
+    """Scale points; pixel centres are half a pixel from the corner at any size."""
     return ((points + 0.5) * scale - 0.5).astype(np.float32)
 
 
@@ -180,7 +180,7 @@ def _draw_limbs(
     skeleton: Skeleton,
     intensity: float,
 ) -> Frame:
-    """Limbs drawn over a picture; their strongest channel is their opacity."""
+    """Draw limbs over an image; their strongest channel is their opacity."""
     height, width, _ = picture.shape
     limbs = intensity * draw_rgb(
         points,

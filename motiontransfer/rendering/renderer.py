@@ -32,7 +32,7 @@ class Renderer:
     face: FaceModel | None
     """None where faces are left as the main generator makes them."""
     face_blending: FaceBlending = "feather"
-    """How the face model's faces are blended in."""
+    """Blending method of the face model's faces."""
 
 
 def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:

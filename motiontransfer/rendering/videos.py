@@ -1,7 +1,7 @@
 """The videos of a transfer: the result, the comparison beside its source, the contact sheet.
 
 All are made from the generated frames in their lossless store. Text is drawn by Pillow with the
-font in its wheel, so that the pictures do not depend on the machine's fonts.
+font in its wheel, so that the images do not depend on the machine's fonts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ _LABEL_TEXT = (255, 255, 255, 235)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panels:
-    """The videos of a comparison, frame for frame beside each other."""
+    """The videos of a comparison, synchronised frame by frame."""
 
     source: Path
     """Frames of the source subject."""
@@ -55,18 +55,18 @@ class Panels:
     """Frames as they were generated."""
 
     truth: Path | None
-    """The target subject really doing it; None where nobody filmed that."""
+    """Ground truth: the target filmed performing the same motion; None where there is none."""
 
     line_width_px: float
-    """Of a body stick in the picture of the pose."""
+    """Line width of a body limb in the pose panel."""
 
 
 def check_truth(panels: Panels) -> None:
-    """Check what can be checked before anything is generated.
+    """Check the ground truth clip before anything is generated.
 
     Raises:
-        MissingFileError: the truth clip is not there.
-        VideoError: the truth clip has another number of frames than the source.
+        MissingFileError: the ground truth clip is missing.
+        VideoError: the ground truth clip has another number of frames than the source.
     """
     if panels.truth is None:
         return
@@ -95,10 +95,10 @@ def write_transfer(
 
 
 def write_comparison(path: Path, panels: Panels, source: Clip, *, crf: int) -> None:
-    """Write source | pose | result | truth side by side, with the source's sound.
+    """Write source | pose | result | ground truth side by side, with the source's sound.
 
     Raises:
-        VideoError: the truth clip has another number of frames than the source.
+        VideoError: the ground truth clip has another number of frames than the source.
     """
     write_video(
         path,
@@ -111,7 +111,7 @@ def write_comparison(path: Path, panels: Panels, source: Clip, *, crf: int) -> N
 
 
 def write_contact_sheet(path: Path, panels: Panels, *, num_columns: int) -> None:
-    """Write a picture with one column a moment: source, pose, result and truth below each other."""
+    """Write an image with one column a frame: source, pose, result and ground truth."""
     moments = evenly_spaced(panels.poses.num_frames, num_columns)
     columns = list(_rows(panels, moments))
     rate = float(panels.poses.frame_rate)
@@ -154,7 +154,7 @@ def _draw(panels: Panels, index: int) -> Frame:
 def side_by_side(panels: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "_ _ 3"]:
     """Place panels from left to right, each below its label, all as high as the highest.
 
-    The strip's height is even, so that panels of even height give a picture of even height.
+    The strip's height is even, so that panels of even height give an image of even height.
 
     Raises:
         ValueError: no panels.

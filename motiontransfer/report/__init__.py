@@ -1,1 +1,1 @@
-"""Pages to look at and to send: one transfer's report, and two runs beside each other."""
+"""HTML reports: one transfer, or a comparison of two runs."""

@@ -35,23 +35,23 @@ class Chart:
     unit: str
     better: Better
     positions: tuple[int, ...]
-    """Where on the horizontal axis the values stand."""
+    """Positions of the values on the horizontal axis."""
 
     curves: tuple[Curve, ...]
     """The curves, ours first."""
 
     summary: str
-    """The chart in words, for those who cannot see it."""
+    """Text alternative of the chart."""
 
     def as_json(self) -> dict[str, object]:
-        """What the page's script draws."""
+        """Return the chart for the page's script."""
         return asdict(self)
 
 
 def frame_charts(
     curves: Mapping[Quantity, Mapping[str, Float64[np.ndarray, " frames"]]],
 ) -> tuple[Chart, ...]:
-    """One chart for every quantity; what never changes comes last.
+    """One chart for every quantity; constant ones come last.
 
     Args:
         curves: quantity -> label -> its values in each frame.
@@ -80,7 +80,7 @@ def make_chart(
 
     Args:
         curves: label -> its values, one a position; NaN where nothing was measured.
-        metric: what is measured; None: a loss, which has no unit and no direction.
+        metric: definition of the metric; None: a loss, which has no unit and no direction.
     """
     found = {label: _known(values) for label, values in curves.items()}
     return Chart(
@@ -96,7 +96,7 @@ def make_chart(
 
 
 def num_open(charts: Sequence[Chart]) -> int:
-    """How many of the charts are shown before one asks for more."""
+    """Number of charts that the page shows unfolded."""
     return min(_NUM_OPEN, len(charts))
 
 
@@ -120,7 +120,7 @@ def training_charts(folder: Path) -> tuple[Chart, ...]:
 
 
 def _is_flat(chart: Chart) -> bool:
-    """Whether no curve ever moves: there is little to see."""
+    """True if every curve is constant."""
     return all(len({*curve.values} - {None}) < 2 for curve in chart.curves)
 
 

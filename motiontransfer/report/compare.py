@@ -1,4 +1,4 @@
-"""Comparison of two runs of one transfer: their videos in step, and what changed between them."""
+"""Comparison of two runs of one transfer: synchronised videos, metrics and params that differ."""
 
 import json
 import tempfile
@@ -33,7 +33,7 @@ from motiontransfer.storage import replacing
 from motiontransfer.video.frame_store import FrameStore
 
 WORKSPACE = "workspace"
-"""Name, as in DVC's own commands, of the files as they lie there."""
+"""Name, as in DVC's commands, of the files in the working tree."""
 
 _SHORT_HASH = 7
 
@@ -43,10 +43,10 @@ _BEFORE, _AFTER = "before", "after"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionFacts:
-    """What is known of a revision."""
+    """Name, commit and message of a revision."""
 
     name: str
-    """What it was asked for by."""
+    """The name given by the user."""
 
     commit: str
     """Its commit's hash, shortened; empty for the workspace."""
@@ -80,7 +80,7 @@ class Revision:
             ) from error
 
     def has(self, path: Path) -> bool:
-        """Whether the revision knows the file, be it in the cache or not."""
+        """True if the revision has the file, in DVC's cache or not."""
         return self._files.exists(path.as_posix())
 
     def read(self, path: Path) -> bytes:
@@ -103,7 +103,7 @@ class Revision:
             ) from error
 
     def _is_dvcs(self, folder: Path) -> bool:
-        """Whether DVC keeps the folder as a whole; what is in it is known only from the cache."""
+        """True if DVC tracks the folder as a whole; its files are only known from the cache."""
         try:
             return self._files.isdvc(folder.as_posix())
         except FileNotFoundError:
@@ -126,7 +126,7 @@ class Revision:
         return yaml.safe_load(self.read(Path("params.yaml")))
 
     def copy(self, path: Path, to: Path) -> Path:
-        """Copy a file to where it can be opened, and return that place.
+        """Copy a file out of the revision, and return the path of the copy.
 
         Raises:
             MissingFileError: as `read`.
@@ -150,7 +150,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParamDifference:
-    """A value of params.yaml that is not the same."""
+    """A value of params.yaml that differs."""
 
     key: str
     before: str | None
@@ -162,7 +162,7 @@ class ParamDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """What one revision has of the transfer."""
+    """Files of the transfer at one revision."""
 
     revision: Revision
     transfer: str
@@ -176,7 +176,7 @@ class _Run:
             return read_measurements(self.revision.copy(table, Path(folder) / table.name))
 
     def extras(self) -> dict[str, tuple[str, Path]]:
-        """What else there may be to see: label -> what it shows, and where it is."""
+        """Further videos: label -> (description, path)."""
         names = _transfers(self.revision)[self.transfer]
         source = Path("artifacts/frames", names.source_subject, names.source, "frames.mkv")
         found = {"source": (f"{names.source_subject}, whose motion is copied", source)}
@@ -198,7 +198,7 @@ def _transfers(revision: Revision) -> dict[str, Transfer]:
 
 
 def choose_transfer(revision: Revision, asked: str | None) -> str:
-    """Return the transfer that was asked for, or the only one that there is.
+    """Return the requested transfer, or the only one.
 
     Raises:
         ParamsError: there is no such transfer, or there are several and none was named.
@@ -220,7 +220,7 @@ def write_comparison_page(
     """Write one HTML file that needs nothing else.
 
     Returns:
-        What could not be shown, a line each.
+        One line for each thing that could not be shown.
 
     Raises:
         MissingFileError: a result or its figures are not in DVC's cache.
@@ -272,7 +272,7 @@ class _Shown:
 
 
 def _footage(old: _Run, new: _Run) -> _Shown:
-    """Both results, and of what else there is to see as much as the newer run still has."""
+    """Both results, and the further videos that the newer run has."""
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         sources = [
@@ -327,7 +327,7 @@ def _curves(
 def param_differences(
     before: Mapping[str, object], after: Mapping[str, object]
 ) -> tuple[ParamDifference, ...]:
-    """Params that differ, in the order of the newer file, what is gone at the end."""
+    """Params that differ, in the order of the newer file, removed keys last."""
     old, new = flattened(before), flattened(after)
     return tuple(
         ParamDifference(key=key, before=old.get(key), after=new.get(key))

@@ -35,7 +35,7 @@ _NAMES = {
 }
 _POSES_OF = {"detection": "intended pose", "truth": "ground truth"}
 _REFERENCES = frozenset({"truth", "source", "real", "previous_real_frame"})
-"""Systems that are no rivals: they show what was really filmed there and then."""
+"""Systems that show real frames, and are not ranked."""
 
 _NUM_TILES = 4
 _DASH = "\N{EN DASH}"
@@ -55,7 +55,7 @@ class Cell:
     """Low to high, if known."""
 
     best: bool = False
-    """Whether no other system is better."""
+    """True if no other system is better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class Group:
     """The heading; empty for rows that have none."""
 
     metric: Metric | None
-    """What all of its rows measure, where the heading says it."""
+    """Metric of all its rows, where the heading names it."""
 
     rows: tuple[Row, ...]
 
@@ -86,19 +86,19 @@ class MetricTable:
     """One section of the measurements."""
 
     title: str
-    """What the section answers."""
+    """Heading of the section."""
 
     columns: tuple[str, ...]
     """Names of the systems."""
 
     groups: tuple[Group, ...]
     has_intervals: bool
-    """Whether any number has one."""
+    """True if any number has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A headline metric, said first and large."""
+    """A headline metric, shown first and large."""
 
     label: str
     metric: Metric
@@ -125,14 +125,14 @@ class MetricDifference:
     """After minus before, with its sign; empty where one is missing."""
 
     verdict: Verdict
-    """What the change means."""
+    """Direction of the change."""
 
     unsure: bool
-    """Whether the intervals of the two overlap, so that the change may be chance."""
+    """True if the intervals of the two overlap, so that the change may not be significant."""
 
 
 def metric_tables(found: Measurements) -> tuple[MetricTable, ...]:
-    """Lay out measurements, section by section; what was only counted is left out."""
+    """Lay out measurements, section by section; counts are left out."""
     items = _measured(found)
     return tuple(
         _table(section, [item for item in items if item.key.section == section])
@@ -164,7 +164,7 @@ def tiles(found: Measurements) -> tuple[Tile, ...]:
 
 
 def not_measured(found: Measurements) -> tuple[str, ...]:
-    """What was skipped, and why or in how many frames, one line each; zeros are left out."""
+    """Skipped metrics with reason or number of frames, one line each; zeros are left out."""
     lines: list[str] = []
     for item in found.summary:
         key = item.key
@@ -181,14 +181,14 @@ def not_measured(found: Measurements) -> tuple[str, ...]:
 
 
 def systems_of(found: Measurements) -> tuple[str, ...]:
-    """Every system there is: ours first, what was filmed last."""
+    """Every system: ours first, real videos last."""
     return _systems(_measured(found))
 
 
 def metric_differences(
     before: Measurements, after: Measurements
 ) -> dict[str, tuple[MetricDifference, ...]]:
-    """Title of a section -> what changed of ours, in the order of the newer run."""
+    """Title of a section -> differences of ours, in the order of the newer run."""
     old, new = _ours(before), _ours(after)
     found: dict[str, list[MetricDifference]] = {}
     for quantity in dict.fromkeys([*new, *old]):
@@ -198,13 +198,13 @@ def metric_differences(
 
 
 def count_verdicts(differences: Iterable[MetricDifference]) -> dict[str, int]:
-    """How many metrics got better, got worse and stayed."""
+    """Number of metrics that got better, got worse and stayed."""
     verdicts = [difference.verdict for difference in differences]
     return {name: verdicts.count(name) for name in ("better", "worse", "same")}
 
 
 def verdict_of(before: float, after: float, better: Better) -> Verdict:
-    """What a change means."""
+    """Classify a change as better, worse or none."""
     if before == after:
         return "same"
     if better == "unknown":
@@ -214,7 +214,7 @@ def verdict_of(before: float, after: float, better: Better) -> Verdict:
 
 
 def best_of(values: Mapping[str, float | None], better: Better) -> frozenset[str]:
-    """Names of the systems that no rival beats; none where there is no rival or no direction."""
+    """Names of the best systems; none where only one is ranked or the metric has no direction."""
     rivals = {
         name: value
         for name, value in values.items()
@@ -227,7 +227,7 @@ def best_of(values: Mapping[str, float | None], better: Better) -> frozenset[str
 
 
 def name_of(key: str) -> str:
-    """What people call a system, a region or a group of joints."""
+    """Display name of a system, a region or a group of joints."""
     return _NAMES.get(key, key.replace("_", " "))
 
 
@@ -268,7 +268,7 @@ def _ours(found: Measurements) -> dict[Quantity, Measurement]:
 
 
 def _heading_and_label(item: Measurement) -> tuple[str, str]:
-    """(`person`, `ssim`) stands under "Person's box" as "SSIM", a pose distance the other way."""
+    """Heading and label: "Person's box" and "SSIM"; for a pose distance the other way round."""
     keys = item.key._replace(section="", system="").path
     words = [METRICS[key].label if key in METRICS else _sentence(name_of(key)) for key in keys]
     return ("", words[0]) if len(words) == 1 else (words[0], words[1])
@@ -347,7 +347,7 @@ def _text(item: Measurement | None) -> str:
 
 
 def _cost(value: float, better: Better) -> float:
-    """How bad a value is; only comparable with others of the same metric."""
+    """The value as a cost, lower is better; only comparable with others of the same metric."""
     match better:
         case "higher":
             return -value

@@ -1,7 +1,7 @@
 """Self-contained pages: templates, style and script of this package, filled in, in one HTML file.
 
-Nothing is fetched: pictures and videos are in the file, and the page itself tells the browser, in
-its content security policy, to load nothing else and to run no script but its own.
+Nothing is fetched: images and videos are embedded, and the content security policy allows no other
+source and no script but the page's own.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def write_page(path: Path, template: str, content: Mapping[str, object]) -> None
 
     Args:
         template: one of those in the folder `templates`.
-        content: what the template asks for.
+        content: values of the template's variables.
     """
     environment = Environment(
         loader=PackageLoader("motiontransfer.report"),
@@ -50,7 +50,7 @@ def write_page(path: Path, template: str, content: Mapping[str, object]) -> None
 
 
 def flattened(tree: object, prefix: str = "") -> dict[str, str]:
-    """Every leaf of nested params or metrics, by its dotted key, as it would stand in YAML."""
+    """Every leaf of nested params or metrics, by its dotted key, as written in YAML."""
     if isinstance(tree, Mapping) and tree:
         leaves: dict[str, str] = {}
         for key, child in tree.items():
@@ -60,7 +60,7 @@ def flattened(tree: object, prefix: str = "") -> dict[str, str]:
 
 
 def data_uri(data: bytes, media_type: str) -> str:
-    """Return the bytes as an address that needs no network."""
+    """Return the bytes as a data URI."""
     return f"data:{media_type};base64,{b64encode(data).decode('ascii')}"
 
 

@@ -1,7 +1,7 @@
 """Report of one transfer: its videos, its metrics, and the files and params it was made of.
 
-No date, machine or commit stands on the page: DVC caches it, and it would be that of the first run
-and not of the one that took it from the cache. Files are named by the MD5 under which DVC keeps
+The page names no date, machine or commit: DVC caches it, so they would be those of the first run,
+not of a run that took it from the cache. Files are named by the MD5 under which DVC keeps
 them; that leads to the commit, by way of dvc.lock.
 """
 
@@ -73,13 +73,13 @@ class TransferRun:
     """That of the target's held-out frames; may be absent."""
 
     training: Path
-    """Folder with the curves and pictures of the generators' training, a folder each."""
+    """Folder with the curves and sample images of the generators' training, a folder each."""
 
     stage_metrics: Mapping[str, Path]
-    """What every other stage measured: stage -> its metrics file."""
+    """Metrics of every other stage: stage -> its metrics file."""
 
     files: Mapping[str, Path]
-    """What the result was made of: what each file is to it -> where it is."""
+    """Files that the result depends on: role -> path."""
 
     params: Mapping[str, object]
     """The sections of params.yaml that the result depends on."""
@@ -90,7 +90,7 @@ class FileFact:
     """One file that a result depends on."""
 
     role: str
-    """What it is to the result."""
+    """Its role, as shown on the page."""
 
     path: str
 
@@ -187,7 +187,7 @@ def _copies_line(quality: Quality) -> str:
 
 
 def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:
-    """The worst frames: index, how bad, and small pictures by label."""
+    """The worst frames: index, error, and thumbnails by label."""
     bad, words = badness(found)
     apart = max(1, run.poses.num_frames // (3 * _NUM_WORST))
     chosen = worst_frames(bad, _NUM_WORST, apart=apart)
@@ -216,7 +216,7 @@ def _held_out(run: TransferRun) -> dict[str, object]:
 
 
 def _samples(training: Path) -> dict[str, bytes]:
-    """The last sample picture of each network's training."""
+    """The last sample image of each network's training."""
     last: dict[str, bytes] = {}
     for folder in sorted(training.glob("[!.]*/images")):
         pictures = sorted(folder.glob("[!.]*.png"))
@@ -231,7 +231,7 @@ def file_facts(files: Mapping[str, Path]) -> tuple[FileFact, ...]:
     """Describe files.
 
     Args:
-        files: what each is to the result -> where it is.
+        files: role -> path.
 
     Raises:
         MissingFileError: one of them is not there.
@@ -245,7 +245,7 @@ def file_facts(files: Mapping[str, Path]) -> tuple[FileFact, ...]:
 
 
 def size_text(num_bytes: int) -> str:
-    """Write a size as people do: 364.7 kB."""
+    """Format a size: 364.7 kB."""
     value, unit = float(num_bytes), 0
     while value >= 1000 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1

@@ -36,12 +36,12 @@ _Frames = Iterable[UInt8[np.ndarray, "height width 3"]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelSource:
-    """What one panel of the page shows."""
+    """Frames and description of one panel."""
 
     name: str
     label: str
     description: str
-    """What it shows, for those who cannot see it."""
+    """Text alternative of the panel."""
 
     frames: Callable[[], _Frames]
     """Its frames, from the first; called once for each time it is encoded."""
@@ -159,7 +159,7 @@ def make_panels(
 
 
 def jpeg(picture: UInt8[np.ndarray, "height width 3"], *, largest_px: int) -> bytes:
-    """Encode a picture for the page, made smaller where a side is longer than `largest_px`."""
+    """Encode an image as JPEG, made smaller where a side is longer than `largest_px`."""
     image = Image.fromarray(np.ascontiguousarray(picture))
     image.thumbnail((largest_px, largest_px), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
@@ -212,7 +212,7 @@ def _panel(
 
 
 def plays_everywhere(path: Path) -> bool:
-    """Whether every browser plays the video: H.264 with 8 bits and 4:2:0, not lossless."""
+    """True if every browser plays the video: H.264 with 8 bits and 4:2:0, not lossless."""
     with open_input(path) as container:
         context = video_stream(container, path).codec_context
         return (
@@ -224,7 +224,7 @@ def plays_everywhere(path: Path) -> bool:
 
 
 def has_sound(path: Path) -> bool:
-    """Whether a finished video has a sound track."""
+    """True if a finished video has an audio track."""
     with open_input(path) as container:
         return bool(container.streams.audio)
 
@@ -241,7 +241,7 @@ def _resized(
 
 
 def check_length(path: Path, num_frames: int) -> None:
-    """Accept a video that has a frame for each of the result's.
+    """Check that a video has as many frames as the result.
 
     Raises:
         MissingFileError: no such video.

@@ -1,1 +1,1 @@
-"""The human study: which of two videos people find more real."""
+"""Two-alternative forced-choice study of perceived realism."""

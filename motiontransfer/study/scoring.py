@@ -38,14 +38,14 @@ class Pair:
     b: str
     """Id of the other clip."""
     comparison: int | None
-    """Which of the study's comparisons; None for an attention check."""
+    """Index of the comparison; None for an attention check."""
     start_seconds: float
-    """Where in the videos the clips begin."""
+    """Start of the clips in the videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """Which clip is which; the page does not reveal it."""
+    """Assignment of the clips to videos, which the page does not reveal."""
 
     study: str
     """Id of the study, also in its answers."""
@@ -70,7 +70,7 @@ class Answer:
     seconds: float
     """From the start of the clips to the choice."""
     replays: int
-    """How often the participant watched both again."""
+    """Number of replays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def _read(path: Path, schema: type[_Content], *, expected_format: str) -> _Conte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """How often one video was preferred to another."""
+    """Preference rate of one video over another."""
 
     comparison: Comparison
     preferred: int
@@ -144,7 +144,7 @@ class ParticipantCount:
     is_counted: bool
     """False where too many attention checks were missed."""
     median_seconds: float
-    """How long a choice took."""
+    """Median time of a choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ class Score:
 
 
 def read_answers(key: Key, files: Sequence[Path]) -> list[Participant]:
-    """Read everybody's answers.
+    """Read the answers of all participants.
 
     Raises:
         MissingFileError: a file is not there.
@@ -204,7 +204,7 @@ def _check_complete(file: Path, participant: Participant, key: Key) -> None:
 
 
 def score_study(key: Key, participants: Sequence[Participant], *, allowed_misses: int = 0) -> Score:
-    """Count how often each side was chosen.
+    """Count the choices, and compute confidence intervals.
 
     Args:
         allowed_misses: attention checks that a participant may miss and still count.
@@ -223,7 +223,7 @@ def score_study(key: Key, participants: Sequence[Participant], *, allowed_misses
 
 
 def _chose_a(key: Key, participant: Participant, comparisons: Container[int | None]) -> list[bool]:
-    """Whether a was chosen, of each answer to these comparisons; None: the attention checks."""
+    """True for each answer to these comparisons that chose a; None: the attention checks."""
     return [
         answer.chosen == key.pairs[answer.pair].a
         for answer in participant.answers

@@ -23,7 +23,7 @@ from motiontransfer.video.tensors import frames_to_tensor
 # Distance of the person from a pixel that shows the background, shares of the body's height.
 _FAR, _FAR_ENOUGH = 0.05, 0.025
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show it
-_LEVELS = 255  # distances up to _FAR are told apart by so many
+_LEVELS = 255  # quantisation levels of distances up to _FAR
 _INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
 
@@ -84,7 +84,7 @@ def median_background(
 def _showing_background(
     levels: UInt8[np.ndarray, "frames height width"],
 ) -> Bool[np.ndarray, "frames height width"]:
-    """Which frames show the background at a pixel: by the distance of the person from it."""
+    """Mask of the frames that show the background at a pixel, by the person's distance."""
     fewest = max(round(_FEWEST_FRAMES * len(levels)), 1)
     of_farthest = np.partition(levels, len(levels) - fewest, axis=0)[len(levels) - fewest]
     enough = of_farthest >= _FAR_ENOUGH / _FAR * _LEVELS

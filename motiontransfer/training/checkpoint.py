@@ -1,7 +1,7 @@
 """Atomic checkpoints for exact resume.
 
 The folder's name is a hash of all that determines the result, so changed inputs start anew and
-unchanged ones resume; it lies outside DVC's outs, which DVC deletes before each run. Tensors are
+unchanged ones resume; it is outside DVC's outs, which DVC deletes before each run. Tensors are
 stored as safetensors; nothing is unpickled.
 """
 
@@ -206,7 +206,7 @@ def _held_folder(root: Path, key: str) -> Generator[Path]:
             path.unlink()
         _prune_runs(folder)
         yield folder
-        shutil.rmtree(folder)  # still held: nobody can begin in a folder that is about to go
+        shutil.rmtree(folder)  # still held: no process can begin in a folder that is about to go
 
 
 def _prune_runs(current: Path) -> None:

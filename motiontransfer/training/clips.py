@@ -9,7 +9,7 @@ from motiontransfer.keypoints import Keypoints, read_keypoints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """How a target's clips are split; stored with the weights, for the evaluation."""
+    """Train/held-out split of a target's clips; stored with the weights, for the evaluation."""
 
     held_out_fraction: float
     """Share of each clip's end that is never trained on."""
@@ -52,13 +52,13 @@ class TargetClip:
     """Poses of every frame."""
 
     keypoints_file: Path
-    """Where the poses were read from."""
+    """File of the poses."""
 
     training: range
-    """Frames that the networks may have seen."""
+    """Training frames."""
 
     held_out: range
-    """Frames that they have never seen."""
+    """Held-out frames."""
 
     @property
     def files(self) -> list[Path]:

@@ -44,7 +44,7 @@ class Schedule(Section):
         return self.learning_rate * (self.steps - progress) / (self.steps - constant)
 
     def is_over(self, done: int, *, minutes: float) -> bool:
-        """Whether training ends when so many steps are done and took so long."""
+        """True if training ends after these steps and minutes."""
         late = self.max_minutes is not None and minutes >= self.max_minutes
         return late or done >= self.steps
 
@@ -78,7 +78,7 @@ class GanConfig(Section):
     ema_decay: float = Field(ge=0, lt=1)
     """Decay a step of the exponential moving average of the generator's weights."""
     compile: bool
-    """Whether `torch.compile` turns the generator into faster code before the first step."""
+    """True if the generator is compiled by `torch.compile`."""
 
 
 class TrainingParams(RunParams):

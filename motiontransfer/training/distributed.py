@@ -186,7 +186,7 @@ def _started(
     if TorchElasticEnvironment.detect():
         per_node = int(os.environ["LOCAL_WORLD_SIZE"])
         return TorchElasticEnvironment(), per_node, int(os.environ["WORLD_SIZE"]) // per_node
-    # Set by srun, not by sbatch: a script that runs once starts its processes as anybody does.
+    # Set by srun, not by sbatch: a script that runs once starts its processes as on any machine.
     num_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
     if num_tasks > 1:
         num_nodes = int(os.environ["SLURM_STEP_NUM_NODES"])

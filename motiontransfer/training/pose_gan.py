@@ -165,7 +165,7 @@ class PoseGanConfig(GanLossConfig, GanConfig):
     global_only_fraction: float = Field(ge=0, lt=1)
     """Share of the steps that first train a local enhancer's global generator alone; 0: none."""
     detach_previous_frame: bool
-    """Whether gradients stop at the previous frame instead of flowing through it."""
+    """True if gradients stop at the previous frame instead of flowing through it."""
     limb_dropout: float = Field(ge=0, le=1)
     """Share of windows in whose poses one limb is hidden, from generator and discriminator."""
     objective: Objective

@@ -174,7 +174,7 @@ class RunLog:
                 self._live.log_metric(name, value, timestamp=False)
 
     def add_picture(self, done: int, draw: Callable[[], Picture]) -> None:
-        """Add a sample picture, which is drawn only where it is logged."""
+        """Add a sample image, which is drawn only where it is logged."""
         if self._live is not None:
             self._live.log_image(_picture_name(done), draw())
 
@@ -205,7 +205,7 @@ def open_log(run: Path, *, step: int) -> Generator[RunLog]:
 
 
 def copy_logs(run: Path, destination: Path) -> None:
-    """Copy curves and sample pictures of a finished run, and of a run inside it, for DVC."""
+    """Copy curves and sample images of a finished run, and of a run inside it, for DVC."""
     shutil.rmtree(destination, ignore_errors=True)  # of a run that may have been longer
     for plots in sorted(run.rglob("live/plots")):
         part = plots.parents[1].relative_to(run)

@@ -44,7 +44,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaths:
-    """Where a training run keeps things."""
+    """Folders of a training run."""
 
     checkpoints: Path
     """Unfinished runs; outside DVC's outs."""
@@ -53,7 +53,7 @@ class RunPaths:
     """Folder of the weights."""
 
     logs: Path
-    """Curves and sample pictures."""
+    """Curves and sample images."""
 
 
 @runtime_checkable
@@ -78,7 +78,7 @@ class Task(Protocol[_Batch, _Data]):
         ...
 
     def sample(self, dataset: _Data) -> Picture:
-        """A picture of what the networks generate now."""
+        """Sample image of the networks' current output."""
         ...
 
 
