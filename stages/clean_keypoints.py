@@ -68,4 +68,4 @@ def main(key: str) -> str:
         Path("artifacts/metrics/clean_keypoints") / f"{key}.json",
         {**choice, **repairs.counts(), **quality_metrics(quality), "verdict": sentences},
     )
-    return f"{picture} says how good they are, and what to do about it"
+    return f"{picture} shows their quality, with advice"

@@ -59,4 +59,4 @@ def main(target: str) -> str:
     write_measurements(Path("artifacts/measurements/evaluate") / f"{target}.parquet", found)
     metrics_file = Path("artifacts/metrics/evaluate") / f"{target}.json"
     write_json(metrics_file, nested(found))
-    return f"{metrics_file}; pictures in {folder}"
+    return f"{metrics_file}; figures in {folder}"

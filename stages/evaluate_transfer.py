@@ -54,4 +54,4 @@ def main(transfer: str) -> str:
     )
     metrics_file = Path("results") / transfer / "metrics.json"
     write_json(metrics_file, nested(found))
-    return f"{metrics_file}; pictures in {folder}"
+    return f"{metrics_file}; figures in {folder}"

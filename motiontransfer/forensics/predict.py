@@ -50,8 +50,8 @@ def predict_video(path: Path, weights: Path) -> Prediction:
     metadata = read_metadata(path)
     if min(metadata.size) < _MIN_SIDE_PX:
         raise VideoError(
-            f"{path}: expected pictures of at least {_MIN_SIDE_PX} pixels a side, got "
-            f"{metadata.size[1]}x{metadata.size[0]}; nothing can be told from fewer"
+            f"{path}: expected frames of at least {_MIN_SIDE_PX} pixels a side, got "
+            f"{metadata.size[1]}x{metadata.size[0]}; the detector needs that many"
         )
     num_frames = 1
     starts: list[float] = []
@@ -64,8 +64,8 @@ def predict_video(path: Path, weights: Path) -> Prediction:
             means.append(logits.mean(keepdims=True))
     if not means:
         raise VideoError(
-            f"{path}: expected a video in which somebody moves, got {num_frames} frames in which "
-            "nothing does; the detector judges movement, so it cannot say anything of this one"
+            f"{path}: expected a video with motion, got {num_frames} frames without "
+            "any; the detector classifies only moving parts"
         )
     probability = detector.calibration.probability
     logits = np.concatenate(means)

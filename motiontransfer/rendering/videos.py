@@ -74,7 +74,7 @@ def check_truth(panels: Panels) -> None:
         if len(truth) != panels.poses.num_frames:
             raise VideoError(
                 f"{panels.truth}: expected {panels.poses.num_frames} frames, as the decoded source "
-                f"has, got {len(truth)}; a truth clip shows the same motion frame for frame"
+                f"has, got {len(truth)}; the ground truth shows the same motion frame by frame"
             )
 
 

@@ -119,7 +119,7 @@ def run_training(
         metrics = {**throughput.metrics, **write(task, dataset)}
     _logger.info(
         "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
-        "pictures in %s (`dvc plots show` draws them)",
+        "images in %s (`dvc plots show` draws them)",
         *(throughput.steps, throughput.minutes, 100 * throughput.loader_share),
         *(paths.models, paths.logs),
     )

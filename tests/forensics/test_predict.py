@@ -72,8 +72,8 @@ def test_odd_sizes_are_accepted(weights, tmp_path, size):
 @pytest.mark.parametrize(
     ("frames", "text"),
     [
-        (walk(1, seed=1).repeat(12, axis=0), "got 12 frames in which nothing does"),
-        (walk(1, seed=1), "got 1 frames in which nothing does"),
+        (walk(1, seed=1).repeat(12, axis=0), "got 12 frames without any"),
+        (walk(1, seed=1), "got 1 frames without any"),
         (walk(12, seed=1, size=(30, 40)), "at least 32 pixels a side, got 40x30"),
     ],
 )

@@ -107,7 +107,7 @@ def test_a_comparison_shows_source_pose_result_and_truth(tmp_path, panels, sourc
 
 def test_a_truth_of_another_length_is_refused_and_nothing_is_written(tmp_path, panels, source):
     film(panels.truth, dance(NUM_FRAMES - 1))
-    text = r"truth\.mkv: expected 10 frames, as the decoded source has, got 9; a truth clip"
+    text = r"truth\.mkv: expected 10 frames, as the decoded source has, got 9; the ground truth"
     with pytest.raises(VideoError, match=text):
         check_truth(panels)
     with pytest.raises(VideoError, match=text):
