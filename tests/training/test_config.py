@@ -9,19 +9,17 @@ def schedule(**changes):
     return small.schedule(**{**small.COUNTING, **changes})
 
 
-def rates(**changes):
-    plan = schedule(**changes)
-    return [plan.learning_rate_at(step) for step in range(plan.steps)]
-
-
-def test_the_learning_rate_is_constant_and_then_falls_to_zero():
-    expected = [0.5, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]
-    assert rates(steps=8, lr_decay_start=0.5) == expected
-
-
-def test_the_learning_rate_may_fall_all_the_time_or_never():
-    assert rates(steps=4, lr_decay_start=0.0) == [0.5, 0.375, 0.25, 0.125]
-    assert set(rates(lr_decay_start=1.0)) == {0.5}
+@pytest.mark.parametrize(
+    ("steps", "lr_decay_start", "rates"),
+    [
+        (8, 0.5, [0.5, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]),
+        (4, 0.0, [0.5, 0.375, 0.25, 0.125]),
+        (4, 1.0, [0.5] * 4),
+    ],
+)
+def test_the_learning_rate_is_constant_and_then_falls_to_zero(steps, lr_decay_start, rates):
+    plan = schedule(steps=steps, lr_decay_start=lr_decay_start)
+    assert [plan.learning_rate_at(step) for step in range(steps)] == rates
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def _meet(folder):
         (folder / f"{both.global_rank}.json").write_text(json.dumps(said))
 
 
-@pytest.mark.parametrize("started_by", ["torchrun", "srun"])
+@pytest.mark.parametrize("started_by", ["torchrun", pytest.param("srun", marks=pytest.mark.slow)])
 def test_ranks_get_means_and_gather_numbers(tmp_path, started_by):
     assert run_together(2, _meet, tmp_path, started_by=started_by) == [0, 0]
     for rank in range(2):
@@ -72,6 +72,7 @@ def close(expected, got):
     )
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_shared_has_the_gradients_of_a_whole_one(tmp_path, clip):
     clips, changes = [clip], {"steps": 1, "batch_size": 2}
     train_and_keep_the_checkpoint(clips, tmp_path / "whole", changes)
@@ -130,6 +131,7 @@ def _try_to_hold(root, said):
         (said / f"{both.global_rank}.txt").write_text(answer)
 
 
+@pytest.mark.slow
 def test_a_run_is_held_by_all_processes_or_by_none(tmp_path):
     root, said = tmp_path / "checkpoints", tmp_path / "said"
     said.mkdir()
@@ -155,6 +157,7 @@ def test_when_one_is_told_to_stop_all_do_and_the_step_is_kept(tmp_path):
     assert load_checkpoint(tmp_path).throughput.steps == 4
 
 
+@pytest.mark.slow
 def test_when_one_has_a_loss_that_is_not_finite_all_stop(tmp_path):
     assert run_together(2, _count, tmp_path, {"nan_at": 4}) == [1, 1]
     assert load_checkpoint(tmp_path).throughput.steps == 4
@@ -169,6 +172,7 @@ def no_cuda(monkeypatch):
 def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
     fabric = make_fabric(precision=precision)
     assert fabric.device == torch.device("cpu")
+    assert arithmetic(fabric) == ("cpu", precision)  # what tells runs apart
     with fabric.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == (torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
@@ -188,11 +192,6 @@ def test_auto_is_bf16_where_the_cpu_multiplies_it(no_cuda, monkeypatch, capabili
     assert make_fabric(precision="auto").strategy.precision.precision == precision
 
 
-def test_kind_and_precision_tell_runs_apart(no_cuda):
-    assert arithmetic(make_fabric(precision="32-true")) == ("cpu", "32-true")
-    assert arithmetic(make_fabric(precision="bf16-mixed")) == ("cpu", "bf16-mixed")
-
-
 @pytest.mark.parametrize(
     ("present", "batch_size", "used"),
     [(None, 8, 1), (4, 8, 4), (4, 6, 3), (4, 1, 1), (8, 4, 4), (2, 7, 1)],
@@ -202,8 +201,7 @@ def test_auto_is_as_many_gpus_as_can_share_a_batch(present, batch_size, used):
 
 
 def test_a_number_of_devices_is_taken_at_its_word():
-    assert choose_devices(2, present=None, batch_size=3) == 2
-    assert choose_devices(2, present=4, batch_size=3) == 2
+    assert [choose_devices(2, present=n, batch_size=3) for n in (None, 4)] == [2, 2]
     with pytest.raises(TrainingError, match="devices: expected at most the 4 GPUs here, got 5"):
         choose_devices(5, present=4, batch_size=5)
 
@@ -219,14 +217,9 @@ def test_on_a_cpu_training_has_one_process(no_cuda):
         assert fabric.device == torch.device("cpu")
 
 
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"batch_size": 3, "devices": 2}, r"3 items .*by 2 processes; expected a multiple of 2$"),
-    ],
-)
-def test_a_batch_that_cannot_be_shared_evenly_is_refused(no_cuda, changes, text):
-    with pytest.raises(TrainingError, match="^batch_size: .*" + text), launched(**changes):
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(no_cuda):
+    text = r"^batch_size: 3 items .*by 2 processes; expected a multiple of 2$"
+    with pytest.raises(TrainingError, match=text), launched(batch_size=3, devices=2):
         pass
 
 

@@ -108,15 +108,16 @@ def test_the_end_is_logged_once_where_it_is_due_anyway(tmp_path):
     assert steps_of(tmp_path) == 6
 
 
-@pytest.mark.parametrize("fail_at", [0, 4, 7, 10])
+@pytest.mark.parametrize("fail_at", [[0], [4], [7], [10], [7, 10]])
 def test_a_run_that_failed_goes_on_to_the_same_end(tmp_path, whole, fail_at):
-    """Before any checkpoint, right after one, and after steps that are logged once more."""
+    """Before any checkpoint, right after one, after steps that are logged once more, and twice."""
     folder = tmp_path / "failed"
-    with pytest.raises(RuntimeError, match="went down"):
-        count(CountingTask(fail_at=fail_at), folder)
+    for step in fail_at:
+        with pytest.raises(RuntimeError, match="went down"):
+            count(CountingTask(fail_at=step), folder)
     task = CountingTask()
     count(task, folder)
-    first_step = fail_at // 4 * 4
+    first_step = fail_at[-1] // 4 * 4
     assert [step for step, _, _ in task.seen] == list(range(first_step, 11))
     assert task.value == whole[0].value
     texts, pictures = curves(folder)
@@ -124,17 +125,7 @@ def test_a_run_that_failed_goes_on_to_the_same_end(tmp_path, whole, fail_at):
     assert pictures.keys() == curves(whole[1])[1].keys()
 
 
-def test_a_run_that_failed_twice_goes_on_to_the_same_end(tmp_path, whole):
-    folder = tmp_path / "failed"
-    for fail_at in (7, 10):
-        with pytest.raises(RuntimeError, match="went down"):
-            count(CountingTask(fail_at=fail_at), folder)
-    task = CountingTask()
-    count(task, folder)
-    assert task.value == whole[0].value
-    assert curves(folder)[0] == curves(whole[1])[0]
-
-
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_to_the_same_end(tmp_path, whole):
     folder = tmp_path / "killed"
     killed = in_another_process(_BE_STOPPED, folder, "7", "SIGKILL")
@@ -225,6 +216,7 @@ def test_a_run_that_is_done_is_not_trained_again(tmp_path):
     assert curves(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", -15)])
 def test_a_signal_stops_after_the_step_and_loses_none(tmp_path, whole, number, status):
     stopped = in_another_process(_BE_STOPPED, tmp_path / "stopped", "6", number)
@@ -246,6 +238,14 @@ def obeyed(monkeypatch):
     before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
     yield came
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_run_that_gets_a_signal_keeps_the_step_and_passes_it_on(tmp_path, obeyed, number):
+    with pytest.raises(KeyboardInterrupt):
+        count(CountingTask(stop_at=6, stop_by=number), tmp_path)
+    assert obeyed == ([signal.SIGTERM] if number == "SIGTERM" else [])
+    assert steps_of(tmp_path) == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
