@@ -1,8 +1,8 @@
 """Do-as-I-do motion transfer, as a library.
 
-These names are for notebooks and scripts: keypoints as a table, poses moved from one person to
-another, drawn, and rendered by trained networks. Each is loaded when it is first used, so that
-`import motiontransfer` costs nothing and loads no PyTorch. The project's own code imports modules.
+These names are for notebooks and scripts: keypoint tables, pose normalization, pose maps and
+rendering with trained networks. Each is imported lazily, so that `import motiontransfer` loads no
+PyTorch. The project's own code imports modules.
 """
 
 from importlib import import_module

@@ -21,29 +21,29 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pretrained:
-    """A published file, and what its absence means to a user."""
+    """A published weights file, and the fix where it is not available."""
 
     name: str
-    """The file's name, e.g. pose_landmarker_full.task."""
+    """File name, e.g. pose_landmarker_full.task."""
 
     url: str
-    """A versioned address, whose content does not change."""
+    """A versioned URL, whose content does not change."""
 
     sha256: str
-    """Of its bytes, 64 hexadecimal digits."""
+    """64 hexadecimal digits."""
 
     needed_by: str
-    """What does not work without it: `the detector mediapipe_tasks`."""
+    """The feature that needs it, e.g. `the detector mediapipe_tasks`."""
 
     file_param: str
-    """The param that takes a file of the user's own, e.g. `detect_keypoints.model`."""
+    """The param that takes a local file, e.g. `detect_keypoints.model`."""
 
     without: str
-    """How to go on without it, as an order: `set detect_keypoints.model: wheel`."""
+    """Alternative in the imperative, e.g. `set detect_keypoints.model: wheel`."""
 
     @property
     def remedies(self) -> str:
-        """What to do where the file is not available: the end of every error message."""
+        """Fix where the file is not available: the end of every error message."""
         return (
             f"put {self.url} (SHA-256 {self.sha256}) on this machine and name it in"
             f" {self.file_param}, or {self.without}"
@@ -59,12 +59,12 @@ def pretrained_file(pretrained: Pretrained, *, file: Path | None) -> Path:
     """Return the path of the file, downloaded if necessary.
 
     Args:
-        file: the user's own; used as it is, with a warning where it has the published file's name
-            but not its bytes.
+        file: a local file; used as it is, with a warning where it has the published file's name
+            but other bytes.
 
     Raises:
-        MissingFileError: the user's file is absent, or the download failed.
-        WeightsError: what was downloaded is not the published file.
+        MissingFileError: the local file is absent, or the download failed.
+        WeightsError: the download is not the published file.
     """
     if file is not None:
         return _own_file(pretrained, file)

@@ -19,11 +19,11 @@ class VideoError(MotionTransferError, ValueError):
 
 
 class KeypointsError(MotionTransferError, ValueError):
-    """A keypoints table is malformed or does not hold what is asked of it."""
+    """A keypoints table is malformed, or a requested joint or track is not in it."""
 
 
 class DamagedFileError(MotionTransferError, ValueError):
-    """A file of the pipeline is not as it was written; the message says how to get it back."""
+    """A file of the pipeline is corrupt; the message says how to restore it."""
 
 
 class StatisticsError(MotionTransferError, ValueError):
@@ -43,7 +43,7 @@ class TrainingError(MotionTransferError, RuntimeError):
 
 
 class ComputeError(MotionTransferError, RuntimeError):
-    """Worker processes cannot be had, or one of them was killed."""
+    """Workers are not available, or one was killed."""
 
 
 class ChangedInputError(MotionTransferError, RuntimeError):
@@ -59,11 +59,11 @@ class MissingLibraryError(MotionTransferError, ImportError):
 
 
 class ProvenanceError(MotionTransferError, ValueError):
-    """A video cannot be signed, or what is said of its origin cannot be read."""
+    """A video cannot be signed, or its manifest cannot be read."""
 
 
 class RemoteError(MotionTransferError, OSError):
-    """The remote of a shared project cannot be used, or what it holds is missing or damaged."""
+    """The remote cannot be used, or an object on it is missing or damaged."""
 
 
 class StudyError(MotionTransferError, ValueError):

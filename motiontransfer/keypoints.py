@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas
 
 People = Float32[np.ndarray, "_ joints 3"]
-"""Everyone in one frame: x, y (pixels) and score of each joint; zeros where a joint is missing."""
+"""All people in one frame: x, y (pixels) and score of each joint; zeros for missing joints."""
 
 SCHEMA_VERSION = 2
 _METADATA_KEY = "motiontransfer.keypoints"
@@ -26,7 +26,7 @@ _METADATA_KEY = "motiontransfer.keypoints"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Joints:
-    """Joint positions, one row a (frame, person), and what they were found in."""
+    """Joint positions, one row per (frame, person), with the clip's image size and frame rate."""
 
     points: Float32[np.ndarray, "rows joints 2"]
     """(x, y) in pixels of the working image, origin top-left; (0, 0) where the joint is missing."""
@@ -41,13 +41,13 @@ class _Joints:
     """(height, width) of the working image, pixels."""
 
     frame_rate: Fraction
-    """Frames a second, constant over the clip."""
+    """Frames per second, constant over the clip."""
 
     detector: str
-    """Detector or layout that the joints come from, with its version."""
+    """Detector or imported layout, with its version."""
 
     def __post_init__(self) -> None:
-        """Check what may come from disk.
+        """Validate values, which may come from disk.
 
         Raises:
             KeypointsError: shapes disagree, a number is not finite, a score is out of range, or a
@@ -149,7 +149,7 @@ class Detections(_Joints):
         frame_rate: Fraction,
         detector: str,
     ) -> "Detections":
-        """Everyone in every frame.
+        """Build from the people of each frame.
 
         Args:
             tracks: track number of each person; those with a negative one are left out.
@@ -178,7 +178,7 @@ class Detections(_Joints):
         return tuple(np.unique(self.person).tolist())
 
     def of_person(self, *tracks: int) -> Keypoints:
-        """One person in every frame; all joints are missing where they were not seen.
+        """One person in every frame; all joints are missing in frames without a detection.
 
         Args:
             tracks: of which at most one is in view at once.
@@ -365,7 +365,7 @@ def _filled(group: str) -> str:
 
 
 def keypoint_table(keypoints: Keypoints) -> "pandas.DataFrame":
-    """Long (tidy) table: one row a (frame, joint), in that order; x and y are NaN where missing.
+    """Long (tidy) table: one row per (frame, joint), in that order; x and y are NaN where missing.
 
     Columns: frame_index, seconds, group, joint, x and y (pixels of the working image), score (0 to
     1) and filled (whether cleaning filled the position in).

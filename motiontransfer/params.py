@@ -1,4 +1,4 @@
-"""Reading params.yaml: one section, checked by the caller's own model.
+"""Reading params.yaml: one section, validated by the caller's own model.
 
 Errors name the YAML key. The models themselves live beside the stages that own them: a schema that
 all stages shared would be an input of all of them. Only `Transfer` is here, since stages, reports
@@ -35,7 +35,7 @@ FORMER_KEYS = {
     "r1_weight": "was removed: the R1 penalty made faces worse",
     "temporal_strides": "was removed: temporal discriminators were worse at equal training time",
 }
-"""Keys that sections once had, and what became of them."""
+"""Removed or renamed keys -> the message."""
 
 _Settings = TypeVar("_Settings")
 
@@ -62,7 +62,7 @@ _TRUTH_FOLDER = Path("data/truth")
 
 
 class Transfer(Section):
-    """A source video, who is in it, and the target who performs its motion."""
+    """A source video, its subject, and the target subject that performs its motion."""
 
     source: Name
     source_subject: Name
@@ -71,7 +71,7 @@ class Transfer(Section):
 
     @property
     def truth_path(self) -> Path | None:
-        """The clip of the target really doing it; None where nobody filmed that."""
+        """Ground-truth clip of the target performing the source's motion; None without one."""
         return None if self.truth == _NO_TRUTH else _TRUTH_FOLDER / self.truth
 
 
@@ -103,7 +103,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
 def load_section(
     schema: type[_Value] | GenericAlias, key: str, *, path: Path = PARAMS_FILE
 ) -> _Value:
-    """Read and check what stands under a dotted key, e.g. `train_gan` or `videos.demo_dance`.
+    """Read and validate the value of a dotted key, e.g. `train_gan` or `videos.demo_dance`.
 
     Args:
         schema: a `Section`, or any type pydantic can check, such as `dict[str, Video]`.

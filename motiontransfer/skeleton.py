@@ -62,7 +62,7 @@ class Skeleton:
     """Joint groups in storage order; every joint belongs to exactly one group."""
 
     groups: tuple[tuple[str, tuple[str, ...]], ...]
-    """(group name, joint names) in the order in which joints lie along the joint axis."""
+    """(group name, joint names) in the order of the joint axis."""
 
     def __post_init__(self) -> None:
         """Check that no joint is named twice."""
@@ -86,7 +86,7 @@ class Skeleton:
         return self.joints.index(joint)
 
     def slice(self, group: str) -> slice:
-        """Where a group's joints lie along the joint axis.
+        """Slice of a group's joints along the joint axis.
 
         Raises:
             ValueError: no such group.

@@ -48,7 +48,7 @@ _FileState = tuple[int, int, int]
 def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.yaml")) -> int:
     """Call `main` of `package.<first argument>` with the other arguments; return the status.
 
-    What main returns, if anything, is what was made and where to look, for people.
+    main may return lines that say what was written; they are printed.
 
     Args:
         pipeline: where the stage is defined, for when DVC runs it.
@@ -134,7 +134,7 @@ def _filled(template, context: Mapping[str, object]):  # noqa: ANN001, ANN202 - 
 
 
 def _value_at(content: object, key: str) -> object:
-    """What stands under a dotted key; `_ABSENT` where nothing does."""
+    """Value of a dotted key; `_ABSENT` without one."""
     for part in key.split("."):
         if not isinstance(content, Mapping) or part not in content:
             return _ABSENT
@@ -146,7 +146,8 @@ def _value_at(content: object, key: str) -> object:
 def _unchanged_inputs(pipeline: Path) -> Generator[None]:
     """Compare the params and dependencies of the stage that DVC runs, before and after.
 
-    Files are compared by inode, size and time of modification: nobody can hash what is gone.
+    Files are compared by inode, size and time of modification, since an overwritten file cannot be
+    hashed.
 
     Raises:
         ChangedInputError: one differs.
@@ -217,7 +218,7 @@ def _leaves(name: str, value: object) -> dict[str, str]:
 
 @contextmanager
 def _missing_library_named() -> Generator[None]:
-    """Libraries are also loaded while a stage runs: whoever needs OpenCV may import it late."""
+    """Name the Debian package of a shared library that is missing, at import or later."""
     try:
         yield
     except ImportError as error:

@@ -23,7 +23,7 @@ _OF_ARRAYS = "array_crc32"
 
 
 def overlap(first: Path, second: Path) -> bool:
-    """Whether two paths are the same, or one is inside the other."""
+    """Return True if two paths are the same or one contains the other."""
     return first.is_relative_to(second) or second.is_relative_to(first)
 
 
@@ -71,7 +71,7 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def damaged(path: Path, cause: str) -> DamagedFileError:
-    """The error for a file that is not as it was written."""
+    """The error for a corrupt file."""
     return DamagedFileError(
         f"{path}: damaged: {cause}; delete it, then `dvc checkout` or `dvc repro` brings it back"
     )

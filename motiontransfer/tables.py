@@ -29,7 +29,7 @@ def write_table(
 
     Args:
         columns: of numbers, or, where an array has two axes, of lists of that many numbers.
-        key: under which the description stands in the file's metadata.
+        key: metadata key of the description.
     """
     checksums = {name: array_checksum(values) for name, values in columns.items()}
     table = pa.table({name: _column(values) for name, values in columns.items()})

@@ -42,7 +42,7 @@ def _root() -> None:
 
 
 def main() -> None:
-    """Run the command; a fault of the user's is told in one line."""
+    """Run the command; report the user's errors in one line."""
     try:
         app()
     except MotionTransferError as error:

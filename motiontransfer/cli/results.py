@@ -157,17 +157,17 @@ def verify(
     from motiontransfer.provenance.verification import provenance_lines, read_provenance
 
     provenance = read_provenance(video, trusted=trust)
-    prediction, silence = _judge(video, detector)
+    prediction, reason = _predict(video, detector)
     if as_json:
         content = {
             "video": str(video),
             "provenance": asdict(provenance) if provenance else None,
             "detector": asdict(prediction) if prediction else None,
-            "no_opinion": silence,
+            "no_opinion": reason,
         }
         typer.echo(json.dumps(content, indent=2))
     else:
-        opinion = _opinion(prediction) if prediction else [f"  detector  no opinion: {silence}"]
+        opinion = _opinion(prediction) if prediction else [f"  detector  no opinion: {reason}"]
         typer.echo("\n".join([str(video), *provenance_lines(provenance), *opinion]))
     if provenance is None:
         raise typer.Exit(_STATUS_UNSIGNED)
@@ -176,8 +176,8 @@ def verify(
         raise typer.Exit(_STATUS_NOT_CREDIBLE)
 
 
-def _judge(video: Path, weights: Path | None) -> "tuple[Prediction | None, str | None]":
-    """What the detector says, or why it says nothing."""
+def _predict(video: Path, weights: Path | None) -> "tuple[Prediction | None, str | None]":
+    """The detector's prediction, or the reason why there is none."""
     if weights is not None and not weights.exists():
         raise MissingFileError(f"{weights}: no such weights file; expected a forensics detector")
     if not (weights or _DETECTOR).exists():
@@ -196,8 +196,8 @@ def _judge(video: Path, weights: Path | None) -> "tuple[Prediction | None, str |
 
 
 def _opinion(prediction: "Prediction") -> list[str]:
-    """Lines of the table: the verdict, how sure, and a bar for each second."""
-    low, high = prediction.interval  # a verdict is one that even odds lie outside of
+    """Lines of the table: verdict, confidence interval, and a bar per second."""
+    low, high = prediction.interval  # a verdict needs an interval without 0.5
     verdict = "synthesised" if low > 0.5 else "real" if high < 0.5 else "undecided"
     head = (
         f"  detector  {verdict}: probability {prediction.synthesised:.2f} that it was synthesised,"

@@ -1,4 +1,4 @@
-"""`motiontransfer study`: asking people which of two videos they find more real."""
+"""`motiontransfer study`: human preference studies of pairs of videos."""
 
 import json
 import secrets
@@ -33,8 +33,8 @@ def make(
 ) -> None:
     """Write a two-alternative forced-choice page and its answer key.
 
-    The page is one file, works without a network, and shows everybody another
-    order. Give people the page, and keep the key.
+    The page is one file, works without a network, and shuffles the
+    order per participant. Give people the page, and keep the key.
     """
     from motiontransfer.study.page import key_file_of, write_study
     from motiontransfer.study.scoring import Comparison
@@ -50,7 +50,7 @@ def make(
         seconds=seconds,
         clips_each=clips,
         num_checks=checks,
-        # Were it always the same, anybody with this program could tell which clip is which.
+        # A fixed seed would let anyone with this program derive which clip is which.
         seed=secrets.randbits(63) if seed is None else seed,
     )
     size = page.stat().st_size / 2**20
@@ -66,7 +66,7 @@ def score(
     allowed_misses: Annotated[
         int, typer.Option(min=0, help="Missed attention checks a participant may have.")
     ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Preference rate of the first video of each comparison, with confidence intervals."""
     from motiontransfer.study.scoring import read_answers, read_key, score_study
@@ -80,7 +80,7 @@ def _lines(result: "Score") -> list[str]:
     counted = len(result.participants) - result.excluded
     lines = [f"“{result.question}”", ""]
     if not result.preferences:
-        lines.append("nobody's answers count")
+        lines.append("no valid answers")
     for preference in result.preferences:
         low, high = preference.interval
         lines += [

@@ -1,7 +1,7 @@
 """Checks before a run: Python, packages, GPU, encoders; videos, git, remote, disk, locks.
 
-Everything is tried, nothing is guessed from version numbers alone, and nothing is downloaded. DVC
-is imported late: whether it loads is one of the checks.
+Checks exercise each component instead of comparing versions, and download nothing. DVC is imported
+late: whether it loads is one of the checks.
 """
 
 import fcntl
@@ -44,30 +44,30 @@ class CheckResult:
     """One line of `motiontransfer doctor`."""
 
     level: Literal["ok", "warning", "fault"]
-    """`fault`: a run would fail; `warning`: it works, but not as well as it could."""
+    """`fault`: a run would fail; `warning`: it works with limits."""
 
     subject: str
-    """What was checked: `disk`, `locks`."""
+    """Subject, e.g. `disk`, `locks`."""
 
     message: str
     """Result."""
 
     fix: str | None = None
-    """What to do; None if nothing."""
+    """Fix in the imperative; None if none is needed."""
 
 
 def ok(subject: str, message: str) -> CheckResult:
-    """No fix needed."""
+    """A result without a fix."""
     return CheckResult(level="ok", subject=subject, message=message)
 
 
 def warning(subject: str, message: str, fix: str) -> CheckResult:
-    """A run works, but not as well as it could."""
+    """A result with a limit that does not stop a run."""
     return CheckResult(level="warning", subject=subject, message=message, fix=fix)
 
 
 def fault(subject: str, message: str, fix: str) -> CheckResult:
-    """A run would fail."""
+    """A result that would make a run fail."""
     return CheckResult(level="fault", subject=subject, message=message, fix=fix)
 
 
@@ -82,7 +82,7 @@ def check_all(root: Path) -> Iterator[CheckResult]:
 
 
 def check_machine() -> Iterator[CheckResult]:
-    """Check all of the machine but the weights; without its packages, only those."""
+    """Check Python, packages, processor, GPU and encoders; stop after missing packages."""
     yield check_python()
     packages = list(check_packages())
     yield from packages
@@ -93,7 +93,7 @@ def check_machine() -> Iterator[CheckResult]:
 
 
 def check_python() -> CheckResult:
-    """The version of Python, and where it is."""
+    """Check the version of Python."""
     running = ".".join(map(str, sys.version_info[:3]))
     place = Path(sys.prefix)
     if place.is_relative_to(Path.cwd()):
@@ -106,7 +106,7 @@ def check_python() -> CheckResult:
 
 
 def check_packages() -> Iterator[CheckResult]:
-    """Whether the packages with native code load."""
+    """Check that packages with native code load."""
     loaded = []
     for name in _MODULES:
         try:
@@ -124,7 +124,7 @@ def check_packages() -> Iterator[CheckResult]:
 
 
 def check_processor() -> CheckResult:
-    """Cores and memory."""
+    """Check cores and memory."""
     memory = _memory_bytes()
     message = f"{loky.cpu_count()} cores, {tqdm.format_sizeof(memory, 'B')} of memory"
     if memory < _LITTLE_MEMORY:
@@ -145,7 +145,7 @@ def _memory_bytes() -> int:
 
 
 def check_gpu() -> CheckResult:
-    """The GPU that PyTorch can use, and why it cannot where there is one."""
+    """Check the GPU, its driver and PyTorch's CUDA version."""
     import torch
 
     driver = _driver()
@@ -191,7 +191,7 @@ def _driver() -> str | None:
 
 
 def check_encoders() -> CheckResult:
-    """Whether PyAV's FFmpeg can write what the pipeline writes."""
+    """Check that PyAV's FFmpeg has the encoders of the pipeline."""
     from av.codec import Codec
 
     missing = []
@@ -208,7 +208,7 @@ def check_encoders() -> CheckResult:
 
 
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
-    """Whether the pretrained weights that these params need are in the cache."""
+    """Check that the pretrained weights that these params need are in the cache."""
     needed: list[tuple[str, str, str]] = []  # use, pattern of the file, how to do without
     for stage in ("train_gan", "train_face_gan"):
         training = _section(params, stage)
@@ -256,7 +256,7 @@ def check_project(root: Path) -> Iterator[CheckResult]:
 
 
 def check_git(root: Path, repo: "Repo") -> CheckResult:
-    """Whether what a run needs and makes is committed."""
+    """Check git for uncommitted files."""
     from motiontransfer.project.sharing import has_commit, uncommitted
 
     if repo.config["core"].get("no_scm"):
@@ -282,7 +282,7 @@ def check_git(root: Path, repo: "Repo") -> CheckResult:
 
 
 def check_remote(repo: "Repo") -> CheckResult:
-    """Whether there is a remote, whether it answers, and whether downloads are checked."""
+    """Check that the remote answers and that its downloads are verified."""
     from motiontransfer.project.remote import default_remote, errors_in_one_line, remote_url
 
     try:
@@ -323,7 +323,7 @@ def check_remote(repo: "Repo") -> CheckResult:
 
 
 def check_disk(root: Path) -> CheckResult:
-    """Free disk space."""
+    """Check free disk space."""
     free = shutil.disk_usage(root).free
     message = f"{tqdm.format_sizeof(free, 'B')} free"
     if free < _LITTLE_DISK:
@@ -337,7 +337,7 @@ def check_disk(root: Path) -> CheckResult:
 
 
 def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResult]:
-    """Whether the videos of params.yaml are there."""
+    """Check that the videos of params.yaml are present."""
     for name, video in _section(params, "videos").items():
         path = Path(str(video.get("path"))) if isinstance(video, Mapping) else Path()
         if (root / path).exists() or path.parts[:1] == ("demo",):
@@ -348,7 +348,7 @@ def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResu
 
 
 def check_locks(root: Path) -> Iterator[CheckResult]:
-    """Whether a dvc command or a training is running."""
+    """Check for running dvc commands and trainings."""
     running = {root / ".dvc/tmp/lock": "a dvc command is running"} | {
         training: "{} {} is being trained".format(*training.relative_to(root).parts[1:3])
         for training in sorted(root.glob(f"{_CHECKPOINTS}/*/*/*/lock"))
@@ -365,7 +365,7 @@ def check_locks(root: Path) -> Iterator[CheckResult]:
 
 
 def _is_held(lock: Path) -> bool:
-    """Whether a process holds a lock on a file."""
+    """Return True if a process holds a lock on the file."""
     with lock.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

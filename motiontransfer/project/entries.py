@@ -35,7 +35,7 @@ VIDEOS_FOLDER = Path("data/videos")
 TRUTH_FOLDER = Path("data/truth")
 
 Role = Literal["source", "target"]
-"""Whether only a video's motion is used, or its subject is trained on."""
+"""Use of a video: only its motion, or also to train a generator of its subject."""
 
 
 def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
@@ -146,7 +146,7 @@ def add_transfer(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What is removed with a video."""
+    """Entries removed with a video."""
 
     video: str
     """Its name."""
@@ -168,7 +168,7 @@ class Removal:
 
 
 def removal_of(name: str, *, root: Path = Path()) -> Removal:
-    """List what is removed with a video.
+    """List the entries removed with a video.
 
     Raises:
         ParamsError: there is none of this name.
@@ -204,7 +204,7 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
 
 
 def remove_video(removal: Removal, *, root: Path = Path()) -> None:
-    """Remove a video and what goes with it from params.yaml, and its .dvc file; its file stays.
+    """Remove a video and its `Removal` from params.yaml, and its .dvc file; its file stays.
 
     Raises:
         ParamsError: params.yaml has changed since, or cannot be edited.
@@ -308,7 +308,7 @@ def _rollback(root: Path, video: Path) -> Generator[None]:
 
 
 def _destination(file: Path, name: str, root: Path) -> Path:
-    """Where the video is, or is copied to, in the project.
+    """Path of the video in the project, where it is or is copied to.
 
     Raises:
         ParamsError: another file is there.

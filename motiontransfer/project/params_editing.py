@@ -45,7 +45,7 @@ class Change:
 def preset_changes(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> list[Change]:
-    """What a preset would change in params.yaml.
+    """List the changes that a preset makes to params.yaml.
 
     Raises:
         ParamsError: no such preset, or it names a key that params.yaml lacks.
@@ -185,7 +185,7 @@ def _remove(document: CommentedMap, section: str, key: str | int) -> None:
 
 
 def _take_following(parent: CommentedMap | CommentedSeq, key: str | int) -> str:
-    """Remove and return the lines that are attached to a value but stand below its own."""
+    """Remove and return the comment lines below a value's own line."""
     parent, key = _last_leaf(parent, key)
     slot = parent.ca.items.get(key)
     token = slot[_slot_of(parent)] if slot else None
@@ -224,7 +224,7 @@ def _put_before_first(values: CommentedMap | CommentedSeq, lines: str) -> None:
 def _last_leaf(
     parent: CommentedMap | CommentedSeq, key: str | int
 ) -> tuple[CommentedMap | CommentedSeq, str | int]:
-    """Where ruamel.yaml keeps the comment after a value: with its last part, unless in brackets."""
+    """Node to which ruamel.yaml attaches the comment after a value: its last block-style leaf."""
     value = parent[key]
     while isinstance(value, CommentedMap | CommentedSeq) and value and not value.fa.flow_style():
         parent = value
@@ -299,7 +299,7 @@ def _dumped(content: CommentedMap) -> str:
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes `null` where others leave nothing."""
+    """Writes None as `null`, not as an empty value."""
 
 
 def _null(representer: RoundTripRepresenter, _: None) -> ScalarNode:

@@ -60,7 +60,7 @@ def opened(root: Path) -> Generator[Repo]:
 def set_remote(
     repo: Repo, url: str, *, name: str, endpoint: str | None = None, profile: str | None = None
 ) -> None:
-    """Make `url` the default remote in .dvc/config, with downloads checked by their hashes.
+    """Make `url` the default remote in .dvc/config, with downloads verified by hash.
 
     Other settings of a remote of that name and kind stay.
 
@@ -166,7 +166,7 @@ def _scheme(url: str) -> str:
 def _refuse_secrets(address: str, name: str) -> None:
     parts = urlsplit(address)
     shown = address.replace(parts.netloc, parts.netloc.rsplit("@", 1)[-1]).split("?")[0]
-    # A user's name alone is no secret for ssh; before an @ in s3:// nothing but a key can stand.
+    # A user's name alone is no secret for ssh; before an @ in s3:// there can only be a key.
     is_key = parts.scheme == "s3" and "@" in parts.netloc
     queried = [key for key, _ in parse_qsl(parts.query, keep_blank_values=True)]
     if (

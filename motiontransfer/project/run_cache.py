@@ -1,4 +1,4 @@
-"""DVC's content-addressed objects and run cache: what is sent, and what is accepted from a remote.
+"""DVC's content-addressed objects and run cache, verified when they come from a remote.
 
 An object is a file named after its MD5 hash; a folder is an object that lists its members' paths
 and hashes. Source: DVC's documentation, "Internal directories and files".
@@ -41,7 +41,7 @@ _FOLDER_SUFFIX = ".dir"
 
 
 def is_hash(value: object) -> bool:
-    """Whether it is the hash of an object; DVC would make a path of any text."""
+    """Return True for the hash of an object; DVC would make a path of any text."""
     return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
 
 
@@ -65,7 +65,7 @@ def checked_lists(url: str) -> Generator[None]:
                 and is_hash(member.get("md5"))
             ):
                 raise RemoteError(
-                    f"{url}: the list of a folder names what lies outside it, {member!r}; "
+                    f"{url}: the list of a folder names a path outside it, {member!r}; "
                     "it was not used: ask who may write there"
                 )
         return from_list(members, hash_name)

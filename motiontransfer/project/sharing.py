@@ -95,7 +95,7 @@ def share(
     endpoint: str | None = None,
     profile: str | None = None,
 ) -> Shared:
-    """Send everything that others lack; with `url`, make that the project's remote first.
+    """Push all that the remote lacks; with `url`, make that the project's remote first.
 
     On an error .dvc/config stays as it was.
 
@@ -191,7 +191,7 @@ def join(*, root: Path = Path(), bring: Brought = "results") -> Joined:
         MissingLibraryError: the package for this kind of remote is not installed.
         MotionTransferError: a stage failed.
     """
-    without_lock = ", so nothing is known of what was run; its owner commits it to git"
+    without_lock = ", so no past run is known; its owner commits it to git"
     with opened(root) as repo, ExitStack() as stack:
         url = stack.enter_context(_transfer(repo, without_lock))
         stack.enter_context(lock_repo(repo))
@@ -260,7 +260,7 @@ class _Walk:
         self.brought += [_path(self._repo, out) for out in missing]
 
     def _renew(self, stage: "Stage") -> bool:
-        """Whether it had to run, once all its inputs were here."""
+        """Pull the inputs and reproduce the stage; return True if it had to run."""
         upstream = list(self._repo.index.graph.successors(stage))
         self.pull(_read_by(self._repo, stage))
         for dep in stage.deps:
@@ -288,7 +288,7 @@ class _Walk:
 
 
 def _faults(repo: Repo, outs: "Iterable[Output]") -> list[str]:
-    """What is damaged or missing on the remote of outputs that could not be pulled, by file."""
+    """Files of the outputs that are damaged or missing on the remote."""
     remote = repo.cloud.get_remote_odb(command="pull")
     stores = [repo.cache.local, remote]
     return [
@@ -307,7 +307,7 @@ def _in_order(repo: Repo) -> "list[Stage]":
 
 
 def _has_changed(repo: Repo, stage: "Stage") -> bool:
-    """Whether DVC would run it, with what is missing here taken as unchanged."""
+    """Return True if DVC would run the stage, with missing files taken as unchanged."""
     upstream = list(repo.index.graph.successors(stage))
     return stage.changed(allow_missing=True, upstream=upstream)
 
@@ -332,7 +332,7 @@ def _read_by(repo: Repo, stage: "Stage") -> "list[Output]":
 
 
 def _is_here(out: "Output") -> bool:
-    """Whether it is on this machine, whole and as in dvc.lock."""
+    """Return True if the output is complete here and as in dvc.lock."""
     return out.exists and not out.changed_checksum()
 
 
@@ -361,7 +361,7 @@ def uncommitted(root: Path) -> tuple[str, ...]:
 
 
 def has_commit(root: Path) -> bool:
-    """Whether git has a commit of the project."""
+    """Return True if the project has a git commit."""
     return bool(_git(root, "rev-parse", "--verify", "HEAD"))
 
 

@@ -1,7 +1,7 @@
 """Video check: metadata and pose quality of 20 sampled frames, and advice on both.
 
-The frames go through crop, working size and the default detector as the pipeline would do it, and
-are measured by `motiontransfer.pose.quality`, as if they were a clip.
+The frames go through crop, working size and the default detector, as in the pipeline;
+`motiontransfer.pose.quality` measures them as one clip.
 """
 
 import logging
@@ -57,7 +57,7 @@ _Frame = UInt8[np.ndarray, "_ _ 3"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoCheck:
-    """Facts of the file and pose quality of its sampled frames."""
+    """Metadata of a file and pose quality of its sampled frames."""
 
     facts: VideoMetadata
     """Metadata of the file."""
@@ -66,13 +66,13 @@ class VideoCheck:
     """Length of the video."""
 
     people: tuple[int, ...]
-    """Number detected in each sampled frame."""
+    """Number of people in each sampled frame."""
 
     framing: Framing
     """Placement of the frames in the working image."""
 
     quality: Quality
-    """Of the person in the sampled frames."""
+    """Pose quality of the sampled frames."""
 
 
 def check_video(
@@ -86,7 +86,7 @@ def check_video(
 
     Raises:
         MissingFileError: no such file.
-        VideoError: no video, or none of its pictures can be decoded.
+        VideoError: no video, or none of its frames can be decoded.
     """
     facts = read_metadata(path)
     samples = list(_samples(facts))
@@ -94,10 +94,10 @@ def check_video(
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
     starts = facts.packet_times.starts_seconds
     seconds = float(starts[-1] - starts[0] + 1 / facts.frame_rate)
-    detections = _detect_people([picture for picture, _, _ in samples])
+    detections = _detect_people([frame for frame, _, _ in samples])
     counts = tuple(num_people(it, image_size=facts.size, skeleton=HOLISTIC) for it in detections)
     framing = fit_framing(facts.size, _crop_box(crop, detections, facts.size, size), size=size)
-    frames = [framing.apply(picture) for picture, _, _ in samples]
+    frames = [framing.apply(frame) for frame, _, _ in samples]
     rate = Fraction(len(samples) / seconds).limit_denominator(1000)
     keypoints = _keypoints(_detect_person(frames), size, rate=rate)
     pairs = (
@@ -165,14 +165,14 @@ def seen_lines(check: VideoCheck) -> Iterator[str]:
     elif speed <= STILL_CAMERA:
         yield "  camera       still"
     else:
-        yield f"  camera       moves, {100 * speed:.0f} % of the picture's width a second"
+        yield f"  camera       moves, {100 * speed:.0f} % of the image's width per second"
 
 
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
-    """What to do about the file and about the pose, or `NOTHING_TO_FIX` alone.
+    """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone.
 
     Args:
-        is_target: whether the subject is trained on.
+        is_target: True if a generator of the subject is trained.
     """
     rate = float(check.facts.frame_rate)
     sentences = []
@@ -183,10 +183,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
             "what comes before"
         )
     if rate < _LOW_FRAME_RATE:
-        sentences.append(
-            f"{rate:g} frames a second are few: fast arms are elsewhere in the next frame; film "
-            "with 25 to 60"
-        )
+        sentences.append(f"{rate:g} frames per second are few for fast motion; film with 25 to 60")
     if is_target and check.seconds < _SHORT_TARGET_SECONDS:
         sentences.append(
             f"{check.seconds:.0f} s show few poses of a target; film a few minutes, with all "
@@ -197,7 +194,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
 
 
 def _samples(facts: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, float]]:
-    """Frames evenly spread over the video, each with one a moment later and the time between.
+    """Evenly spread (frame, later frame, seconds between them) of the video.
 
     Those that cannot be decoded are left out.
     """
@@ -215,7 +212,7 @@ def _samples(facts: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, floa
             yield upright(first, facts), None, 0.0
 
 
-def _detect_people(pictures: Sequence[_Frame]) -> list[People]:
+def _detect_people(frames: Sequence[_Frame]) -> list[People]:
     config = TasksConfig(
         model=WHEEL,
         max_people=4,
@@ -224,14 +221,14 @@ def _detect_people(pictures: Sequence[_Frame]) -> list[People]:
         min_visibility=0.3,
     )
     with config.open() as detector:
-        return detector.detect(pictures)
+        return detector.detect(frames)
 
 
 def _detect_person(frames: Sequence[_Frame]) -> list[People]:
     """The most prominent person of each frame."""
     people = []
     for frame in track(frames, "looking for the person", total=len(frames)):
-        with default_detector().open() as detector:  # a new one: the frames are unrelated
+        with default_detector().open() as detector:  # a new detector: the frames are unrelated
             people.extend(detector.detect([frame]))
     return people
 

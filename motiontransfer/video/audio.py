@@ -31,7 +31,7 @@ class SoundMuxer:
         Args:
             output: nothing may have been written to it yet.
             container: the sound file.
-            offset_seconds: what to add to the sound's own timestamps.
+            offset_seconds: added to the sound's own timestamps.
         """
         self._output = output
         source = sound_stream(container)
@@ -103,7 +103,7 @@ def _start_of(packet: av.Packet) -> float:
 
 
 def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
-    """Packets with a timestamp, up to the first that cannot be read; frames tell of damage."""
+    """Packets with a timestamp, up to the first unreadable one; damage is reported by the video."""
     while True:
         try:
             packet = next(packets)
@@ -114,7 +114,7 @@ def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
 
 
 def _can_be_copied(source: av.AudioStream) -> bool:
-    """MP4 takes the packets without re-encoding."""
+    """True if the packets can be stored in MP4 without re-encoding."""
     context = source.codec_context
     if context.name.startswith("aac"):
         return bool(context.extradata)  # ADTS carries its header in each packet instead

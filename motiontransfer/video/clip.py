@@ -40,25 +40,25 @@ _NUM_CROP_SAMPLES = 24
 _CROP_MARGIN = 0.05  # of the extent of all the boxes, on each side
 
 FindPeople = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
-"""Maps each frame to the box around the person in it, or None."""
+"""Person detector: the box around the person in each frame, or None."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A decoded clip."""
+    """Description of a decoded clip, as in clip.json."""
 
     frames: Path
     """The frame store."""
     sound: Path | None
-    """The sound track, if there is one."""
+    """The audio track; None without one."""
     sound_offset_seconds: float
-    """Added to the sound file's timestamps, it makes 0 the first frame."""
+    """Added to the audio file's timestamps so that the first frame is at 0."""
     framing: Framing
     """Crop, scale and letterbox of the input."""
     frame_rate: Fraction
-    """Frames a second, constant."""
+    """Frames per second, constant."""
     size: tuple[int, int]
     """(height, width) of the frames."""
     num_frames: int
@@ -114,7 +114,7 @@ def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) ->
     """Write clip.json.
 
     Args:
-        source: properties of the input file, for people.
+        source: properties of the input file, for information.
     """
     framing = clip.framing
     content: dict[str, object] = {
@@ -141,7 +141,7 @@ def write_index(
     source_starts_seconds: Float[np.ndarray, " frames"],
     source_frame_index: Int[np.ndarray, " frames"],
 ) -> None:
-    """Write index and time of each frame, and of the input's frame that it shows."""
+    """Write index and time of each frame and of its input frame."""
     indices = np.arange(len(source_starts_seconds), dtype=np.int32)
     columns = {
         "frame_index": indices,
@@ -153,7 +153,7 @@ def write_index(
 
 
 def read_source_frames(folder: Path) -> Int32[np.ndarray, " frames"]:
-    """Index of the input's frame, counted from 0, that each frame of a clip shows.
+    """Input frame index, from 0, of each frame of a clip.
 
     Raises:
         MissingFileError: the clip has no index.
@@ -178,20 +178,20 @@ def decode_video(
     crop: Literal["none"] | Box | FindPeople,
     on_damage: Literal["fail", "truncate"],
 ) -> dict[str, object]:
-    """Write the clip's folder, whole or not at all.
+    """Decode a video into a clip folder, written atomically.
 
     Args:
         size: working (height, width).
         frame_rate: None takes the video's own.
-        crop: in pixels of the upright input; a function crops around the people that it finds.
+        crop: in pixels of the upright input; or a person detector, to crop around the people.
 
     Returns:
         The stage's metrics.
 
     Raises:
         MissingFileError: no such file.
-        VideoError: the video cannot be read, is damaged (`fail`), or nobody was found to crop
-            around.
+        VideoError: the video cannot be read, is damaged (`fail`), or no person was detected to
+            crop around.
     """
     video = read_metadata(path)
     rate = frame_rate or video.frame_rate
@@ -253,8 +253,8 @@ def _crop_box(
     box = auto_crop(crop(samples), video.size, size[1] / size[0], margin=_CROP_MARGIN)
     if box is None:
         raise VideoError(
-            f"{video.path}: crop: auto found nobody in {len(samples)} sampled frames; set crop:"
-            f" none, or give the box as [x0, y0, x1, y1] in pixels of the {width}x{height} picture"
+            f"{video.path}: crop: auto found no person in {len(samples)} sampled frames; set crop:"
+            f" none, or give the box as [x0, y0, x1, y1] in pixels of the {width}x{height} image"
         )
     return box
 

@@ -24,12 +24,12 @@ from motiontransfer.video.resampling import recognise_rate
 
 CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
-# Short clusters: a reader jumps to the one it needs and finds little else in it.
+# Short clusters: random access reads one whole cluster.
 _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
 
 
 class FrameWriter:
-    """Writes a frame store; the file appears only when the `with` block ends well."""
+    """Writes a frame store; the file appears only when the `with` block ends without error."""
 
     def __init__(self, path: Path, *, size: tuple[int, int], frame_rate: Fraction) -> None:
         """Prepare to write in a `with` block.
@@ -130,7 +130,7 @@ class FrameStore:
         self._stack.close()
         self._container = self._stack.enter_context(open_input(self.path))
         self._stream = video_stream(self._container, self.path)
-        # One packet in, one frame out: frame threads would want several packets for each jump.
+        # One packet in, one frame out: frame threads would need several packets after each seek.
         self._stream.thread_type = "NONE"
         self._process = os.getpid()
         self._following: Iterator[av.VideoFrame] = iter(())
@@ -165,7 +165,7 @@ class FrameStore:
         return to_srgb(picture)
 
     def _decode_from(self, wanted: int) -> Iterator[av.VideoFrame]:
-        """Yield every picture from `wanted` to the last, each at its index, or raise."""
+        """Yield every frame from `wanted` to the last, without a gap, or raise."""
         expected = wanted
         cause = "the file ends before it"
         try:
@@ -184,7 +184,7 @@ class FrameStore:
         raise VideoError(f"{self.path}: frame {expected}: {cause}; make this file again")
 
     def _after_key_frame(self, wanted: int) -> Iterator[av.VideoFrame]:
-        """Jump to a key frame at or before `wanted` and yield all that follows."""
+        """Seek to a key frame at or before `wanted` and yield all that follow."""
         for earlier in (0, 16, wanted):  # a key frame may be shown later than it is stored
             packets = self.packets(max(wanted - earlier, 0))
             pictures = (picture for packet in packets for picture in packet.decode())
@@ -194,10 +194,10 @@ class FrameStore:
         return iter(())
 
     def packets(self, start: int) -> Iterator[av.Packet]:
-        """Jump to a key frame at or before `start` and yield the packets, the last one empty.
+        """Seek to a key frame at or before `start` and yield the packets, the last one empty.
 
         Raises:
-            DamagedFileError: a packet is not as it was written.
+            DamagedFileError: a packet is corrupt.
         """
         pts = int(start / self.frame_rate / (self._stream.time_base or 1))
         self._container.seek(pts, backward=True, stream=self._stream)
@@ -212,7 +212,7 @@ class FrameStore:
             yield packet
 
     def index_of(self, item: av.Packet | av.VideoFrame) -> int:
-        """Which frame a packet or a picture is."""
+        """Frame index of a packet or a decoded frame."""
         seconds = seconds_of(item)
         assert seconds is not None
         return round(seconds * self.frame_rate)
@@ -246,7 +246,7 @@ class FrameStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedFrames:
-    """FFV1 packets of a video's frames, to send to a worker that has not the file."""
+    """FFV1 packets of a video's frames, to send to a worker without the file."""
 
     video: Path
     """The file; for messages."""
@@ -261,7 +261,7 @@ class EncodedFrames:
     """Codec extradata."""
 
     packets: tuple[bytes, ...]
-    """One packet a frame."""
+    """One packet per frame."""
 
     def decoded(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
         """Yield the frames in order.
@@ -291,7 +291,7 @@ def encode_frames(video: Path, indices: range) -> EncodedFrames:
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: a frame of a frame store is not as it was written.
+        DamagedFileError: a frame of a frame store is corrupt.
         VideoError: a frame is missing or, where it must be decoded, damaged.
     """
     with FrameStore(video) as store:
@@ -319,7 +319,7 @@ def _ffv1_context(mode: Literal["r", "w"], size: tuple[int, int]) -> av.VideoCod
 
 
 def _copied(store: FrameStore, indices: range) -> list[bytes] | None:
-    """Packets of a frame store; None where they do not stand for themselves."""
+    """Packets of a frame store; None where some are not key frames."""
     packets: dict[int, bytes] = {}
     for packet in store.packets(indices.start):
         index = store.index_of(packet) if packet.size else None

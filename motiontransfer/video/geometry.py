@@ -1,4 +1,4 @@
-"""Crop, scale and padding from a video's picture to the working image; display matrices."""
+"""Crop, scale and padding from a video frame to the working image; display matrices."""
 
 import math
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ class Framing:
     size: tuple[int, int]
     """(height, width) of the working image."""
     content: Box
-    """The crop's place in the working image; the rest is black."""
+    """The crop's box in the working image; the rest is black."""
 
     def __post_init__(self) -> None:
         boxes = (("crop", self.crop, self.source_size), ("content", self.content, self.size))
         for name, (x0, y0, x1, y1), (height, width) in boxes:
             if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
                 raise VideoError(
-                    f"{name}: expected x0 < x1 and y0 < y1 inside a picture of"
+                    f"{name}: expected x0 < x1 and y0 < y1 inside an image of"
                     f" {width}x{height} pixels, got {[x0, y0, x1, y1]}"
                 )
 
@@ -58,13 +58,13 @@ class Framing:
         return (points - np.array(self.offset)) / np.array(self.scale)
 
     def apply(
-        self, picture: UInt8[np.ndarray, "height width 3"]
+        self, image: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "working_height working_width 3"]:
-        """Crop, scale and letterbox one upright picture."""
-        assert picture.shape[:2] == self.source_size
+        """Crop, scale and letterbox one upright frame."""
+        assert image.shape[:2] == self.source_size
         (x0, y0, x1, y1), (u0, v0, u1, v1) = self.crop, self.content
         working = np.zeros((*self.size, 3), dtype=np.uint8)
-        working[v0:v1, u0:u1] = resize(picture[y0:y1, x0:x1], (v1 - v0, u1 - u0))
+        working[v0:v1, u0:u1] = resize(image[y0:y1, x0:x1], (v1 - v0, u1 - u0))
         return working
 
 
@@ -72,7 +72,7 @@ def fit_framing(source_size: tuple[int, int], crop: Box, *, size: tuple[int, int
     """Letterbox: the whole crop as large as possible, centred.
 
     Raises:
-        VideoError: the crop is empty or leaves the picture.
+        VideoError: the crop is empty or leaves the image.
     """
     width, height = max(crop[2] - crop[0], 1), max(crop[3] - crop[1], 1)
     scale = min(size[0] / height, size[1] / width)
@@ -84,14 +84,14 @@ def fit_framing(source_size: tuple[int, int], crop: Box, *, size: tuple[int, int
 
 
 def resize(
-    picture: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]
+    image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "new_height new_width 3"]:
     """Resize without aliasing: areas are averaged when shrinking, cubic when enlarging."""
-    if picture.shape[:2] == size:
-        return picture
-    shrinks = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(np.ascontiguousarray(picture), size[::-1], interpolation=method)
+    return cv2.resize(np.ascontiguousarray(image), size[::-1], interpolation=method)
 
 
 def auto_crop(
@@ -104,7 +104,7 @@ def auto_crop(
     """The union of all boxes, with a margin, extended to the working aspect; None without boxes.
 
     Args:
-        person_boxes: one a sampled frame, in input pixels; None where nobody was found.
+        person_boxes: one per sampled frame, in input pixels; None without a detection.
         image_size: (height, width) of the upright input.
         working_aspect: width / height of the working image, kept as far as the input allows.
         margin: added on each side, as a share of the union's extent.
@@ -125,7 +125,7 @@ def auto_crop(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orientation:
-    """Mirroring, then rotation by quarter turns, that puts a picture upright."""
+    """Mirroring, then rotation by quarter turns, that turns a stored frame upright."""
 
     quarter_turns: int = 0
     """Quarter turns clockwise, 0 to 3."""
@@ -136,14 +136,14 @@ class Orientation:
         assert 0 <= self.quarter_turns < 4
 
     def upright_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) of a stored picture once upright."""
+        """(height, width) of a stored frame once upright."""
         return size if self.quarter_turns % 2 == 0 else size[::-1]
 
     def upright(
-        self, picture: UInt8[np.ndarray, "height width 3"]
+        self, image: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
         """Mirror and rotate."""
-        flipped = picture[:, ::-1] if self.mirrored else picture
+        flipped = image[:, ::-1] if self.mirrored else image
         return np.ascontiguousarray(np.rot90(flipped, k=-self.quarter_turns))
 
 

@@ -1,7 +1,7 @@
 """Matroska's CRC-32 elements (RFC 8794, sec. 11.3.1), which FFmpeg writes but never checks.
 
-One stands in each element below the segment: the description, the index, each cluster of frames.
-What lies outside of them, identifiers and sizes, must fit together up to the last byte of the file.
+Each element below the segment has one: the description, the index, each cluster of frames. The
+bytes outside of them, identifiers and sizes, must be consistent up to the end of the file.
 """
 
 import os
@@ -18,13 +18,13 @@ _MAX_HEAD_BYTES = 12
 
 
 class MatroskaChecksums:
-    """Checks a file's description at once, and each cluster of frames before it is used."""
+    """Checks a file's description when opened, and each cluster of frames before use."""
 
     def __init__(self, path: Path) -> None:
         """Read the elements' headers, and check all but the clusters.
 
         Raises:
-            DamagedFileError: the file was cut, or is damaged elsewhere than in its frames.
+            DamagedFileError: the file is truncated, or corrupt outside its frames.
         """
         self._path = path
         self._descriptor = os.open(path, os.O_RDONLY)
@@ -67,7 +67,7 @@ class MatroskaChecksums:
             what: the packet's content; for messages.
 
         Raises:
-            DamagedFileError: the cluster is not as it was written.
+            DamagedFileError: the cluster is corrupt.
         """
         index = bisect_right(self._clusters, (position, position)) - 1
         if index not in self._checked:

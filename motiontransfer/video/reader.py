@@ -41,7 +41,7 @@ class DamagedVideoError(VideoError):
 
 
 class _CorruptStreamError(Exception):
-    """Nothing more can be decoded; the message is the cause."""
+    """Decoding stopped; the message is the cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class PacketTimes:
     end_seconds: float
     """End of the last packet of any stream."""
     complete_until_seconds: float
-    """No frame before this can be missing, even if the file is cut: later packets show later."""
+    """Time before which no frame can be missing, even in a truncated file."""
     announced_end_seconds: float | None
     """End according to the file's header."""
     num_missing: int
@@ -81,7 +81,7 @@ class VideoMetadata:
     packet_times: PacketTimes
     """Timestamps of the packets."""
     has_sound: bool
-    """There is an audio track."""
+    """True if there is an audio track."""
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def open_output(
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The stream that a player would show; cover pictures do not count.
+    """The default video stream; cover images do not count.
 
     Raises:
         VideoError: there is none, or no decoder for it.
@@ -140,13 +140,13 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 
 def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The stream that a player would play, or None."""
+    """The default audio stream, or None."""
     stream = container.streams.best("audio")
     return stream if isinstance(stream, av.AudioStream) and stream.codec_context else None
 
 
 def seconds_of(item: av.Packet | av.VideoFrame | av.AudioFrame) -> float | None:
-    """Presentation time; None where the file does not say."""
+    """Presentation time; None without a timestamp."""
     if item.pts is None or item.time_base is None:
         return None
     return float(item.pts * item.time_base)
@@ -168,8 +168,8 @@ def read_metadata(path: Path) -> VideoMetadata:
     try:
         first = next(_decoded(path))
     except (StopIteration, _CorruptStreamError) as error:
-        cause = str(error) or "the stream holds no pictures"
-        raise VideoError(f"{path}: frame 0: no picture can be decoded: {cause}") from error
+        cause = str(error) or "the stream holds no frames"
+        raise VideoError(f"{path}: frame 0: no frame can be decoded: {cause}") from error
     orientation = orientation_of(first)
     height, width = first.height, first.width
     square = (height, round(width * aspect)) if aspect >= 1 else (round(height / aspect), width)
@@ -218,7 +218,7 @@ def _read_packet_times(
 
 
 def _announced_end(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """The header's end; None for formats without one, where FFmpeg guesses from the bit rate."""
+    """Duration in the header; None for formats without one, where FFmpeg estimates it."""
     if not _FORMATS_WITH_DURATION & set(container.format.name.split(",")):
         return None
     ends = [0.0]
@@ -230,7 +230,7 @@ def _announced_end(container: av.container.InputContainer, stream: av.VideoStrea
 
 
 def truncation(video: VideoMetadata) -> str | None:
-    """Description of where the file was cut off; None for a complete file."""
+    """Description of the truncation; None for a complete file."""
     times = video.packet_times
     if times.num_missing:
         return f"the file ends {times.num_missing} frames before the end of its index"
@@ -246,7 +246,7 @@ def _tolerance(video: VideoMetadata) -> float:
 
 
 def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
-    """Decode every frame, in the order of time.
+    """Decode every frame in presentation order.
 
     Raises:
         DamagedVideoError: after the last intact frame, where more should follow.
@@ -261,7 +261,9 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
         for frame in _decoded(video.path):
             start = seconds_of(frame)
             if start is None or (previous is not None and start <= previous):
-                start = 0.0 if previous is None else previous + interval  # time may not run back
+                start = (
+                    0.0 if previous is None else previous + interval
+                )  # timestamps must not decrease
             duration = float((frame.duration or 0) * (frame.time_base or 0)) or interval
             if cut and start > complete_until:
                 break
@@ -276,7 +278,7 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
 def _check_end(video: VideoMetadata, end: float, cut: str | None) -> None:
     starts = video.packet_times.starts_seconds
     if cut is None and starts.size and end < starts[-1] - _tolerance(video):
-        cut = f"no picture after {end:.2f} s, though the packets go on to {starts[-1]:.2f} s"
+        cut = f"no frame after {end:.2f} s, though the packets go on to {starts[-1]:.2f} s"
     if cut is not None:
         raise _CorruptStreamError(cut)
 
@@ -284,7 +286,7 @@ def _check_end(video: VideoMetadata, end: float, cut: str | None) -> None:
 def sample_frames(
     video: VideoMetadata, *, num_samples: int
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Yield about that many upright frames, evenly spread; unreadable ones are left out."""
+    """Yield about `count` upright frames, evenly spread, without unreadable ones."""
     starts = video.packet_times.starts_seconds
     if starts.size == 0:
         for frame in islice(_decoded(video.path), num_samples):
@@ -329,7 +331,7 @@ def upright(frame: av.VideoFrame, video: VideoMetadata) -> UInt8[np.ndarray, "he
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:
-    """Decode on all cores; damage is located on one thread, so that every machine finds the same.
+    """Decode on all cores; damage is located on one thread, for the same result on all machines.
 
     Raises:
         _CorruptStreamError: after the last intact frame.
@@ -367,7 +369,7 @@ def _decoded_with(path: Path, threads: Literal["AUTO", "NONE"]) -> Iterator[av.V
                 raise _CorruptStreamError(f"cannot be decoded: {error.strerror}") from error
             for frame in frames:
                 if frame.is_corrupt:
-                    raise _CorruptStreamError("the picture is damaged")
+                    raise _CorruptStreamError("the frame is damaged")
                 has_begun = True
                 yield frame
 

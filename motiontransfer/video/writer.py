@@ -30,7 +30,7 @@ def write_video(
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
 ) -> int:
-    """Encode frames, and sound if there is any, as MP4; the file appears only when complete.
+    """Encode frames and optional audio as MP4, written atomically.
 
     Odd sizes are padded by a copy of the edge. Sound ends with the video; AAC and MP3 are copied,
     other codecs become AAC.
@@ -84,7 +84,7 @@ def _add_video(
     stream.width, stream.height = width + width % 2, height + height % 2
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
-    # mbtree reads memory that it never wrote: with it, one run in twenty gives other bytes.
+    # mbtree reads uninitialised memory: with it, one run in twenty gives other bytes.
     context.options = {"crf": str(crf), "preset": "medium", "x264-params": "mbtree=0"}
     context.gop_size = max(1, round(2 * frame_rate))  # players seek to within two seconds
     context.thread_count = _THREADS

@@ -136,7 +136,7 @@ def test_a_clone_without_a_remote_or_lock_says_what_its_owner_forgot(owner, fold
     )
     owner.share(folder)
     (owner.root / "dvc.lock").unlink()
-    assert "dvc.lock: no such file, so nothing is known of what was run" in owner.told("join")
+    assert "dvc.lock: no such file, so no past run is known" in owner.told("join")
     assert owner.told("share") == "dvc.lock: no such file; run `dvc repro` first"
     shutil.rmtree(owner.root / ".dvc")
     assert "no DVC project with git here; run from the project's root" in owner.told("join")

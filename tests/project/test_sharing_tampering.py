@@ -131,7 +131,7 @@ def test_the_list_of_a_folder_leads_not_outside(owner, folder, tmp_path, forged_
     (oid,) = [out["md5"] for out in lock["stages"]["render"]["outs"] if out["path"] == FRAMES]
     Intruder(folder).write(f"files/md5/{oid[:2]}/{oid[2:]}", forged_list)
     told = owner.clone(tmp_path / "mate").told("join")
-    assert told.startswith(f"{folder.url}: the list of a folder names what lies outside it, {{")
+    assert told.startswith(f"{folder.url}: the list of a folder names a path outside it, {{")
     assert not list(tmp_path.rglob("outside.txt"))
 
 

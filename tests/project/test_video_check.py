@@ -104,7 +104,7 @@ def test_a_shorter_video_than_a_pair_is_looked_at_once(num_frames, tmp_path, loo
 
 def test_few_frames_a_second_and_a_short_target_are_told(tmp_path, look):
     check = look(filmed(tmp_path, rate=5))
-    assert complaints(check, "5 frames a second are few")
+    assert complaints(check, "5 frames per second are few")
     assert complaints(check, "5 s show few poses", is_target=True)
     assert not complaints(check, "show few poses", is_target=False)
 

@@ -201,9 +201,9 @@ def test_crop_follows_the_people_that_a_function_finds(tmp_path, write_test_vide
     assert y0 <= 8 < 20 <= y1 <= 25
 
 
-def test_nobody_to_crop_around_is_told_with_a_way_on(tmp_path, write_test_video):
+def test_automatic_crop_without_a_person_names_the_fix(tmp_path, write_test_video):
     path = write_test_video(tmp_path / "v.mp4", greys(5))
-    with pytest.raises(VideoError, match=r"v\.mp4: crop: auto found nobody in 5 .* crop: none"):
+    with pytest.raises(VideoError, match=r"v\.mp4: crop: auto found no person in 5 .* crop: none"):
         decode(path, tmp_path / "clip", crop=lambda frames: [None] * len(frames))
     assert not (tmp_path / "clip").exists()
 
@@ -295,7 +295,7 @@ REAL = {
     "odd/decord_video_90.mov": (3, Fraction(30), (568, 320), (1, False)),
     "odd/torchcodec_h264_10bits.mp4": (30, Fraction(30), (200, 200), (0, False)),
     "odd/torchcodec_av1_video.mkv": (125, Fraction(25), (360, 640), (0, False)),
-    "odd/androidx_invalid-bitstream.webm": "frame 0: no picture can be decoded",
+    "odd/androidx_invalid-bitstream.webm": "frame 0: no frame can be decoded",
     "odd/androidx_sample_audio_only.mp4": "holds no video stream",
     "odd/decord_corrupted.mp4": "frame 29: cannot be decoded",
     "odd/zero_length.mp4": "the file is empty",

@@ -78,9 +78,7 @@ def test_crop_takes_the_pixels_it_names():
 
 @pytest.mark.parametrize("crop", [(0, 0, 31, 20), (-1, 0, 5, 5), (5, 5, 5, 9), (4, 9, 9, 4)])
 def test_crop_outside_the_picture_is_refused(crop):
-    with pytest.raises(
-        VideoError, match=r"crop: expected .* inside a picture of 30x20 pixels, got"
-    ):
+    with pytest.raises(VideoError, match=r"crop: expected .* inside an image of 30x20 pixels, got"):
         fit_framing((20, 30), crop, size=(8, 8))
 
 

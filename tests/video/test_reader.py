@@ -246,7 +246,7 @@ def test_a_picture_that_ffmpeg_patched_is_damage(tmp_path, write_test_video):
     path.write_bytes(bytes(content))
     kept, message = read_until_damage(path)
     assert 0 < len(kept) < 12
-    assert f"frame {len(kept)}: the picture is damaged" in message
+    assert f"frame {len(kept)}: the frame is damaged" in message
 
 
 def test_files_without_video_are_refused_in_one_line(tmp_path, write_test_sound):
