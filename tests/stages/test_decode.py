@@ -60,7 +60,7 @@ def test_rate_and_crop_come_from_params(project):
         (
             "{path: dance.mp4, subject: ben, crop: [0, 0, 99, 9]}",
             DECODE,
-            "crop: expected x0 < x1 and y0 < y1 inside a picture of 64x48 pixels, got [0, 0",
+            "crop: expected x0 < x1 and y0 < y1 inside an image of 64x48 pixels, got [0, 0",
         ),
         ("{path: dance.mp4, subject: ben}", DECODE.replace("32]", "33]"), "decode.size.1: "),
         ("{path: dance.mp4, subject: ben}", DECODE.replace("null", "-5"), "decode.frame_rate: "),

@@ -290,7 +290,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path, name, content, messag
     assert "\n" not in str(info.value)
 
 
-def test_a_video_without_one_good_picture_is_refused(tmp_path, write_test_video):
+def test_a_video_without_one_intact_frame_is_refused(tmp_path, write_test_video):
     path = write_test_video(tmp_path / "video.webm", noise(2), codec="libvpx-vp9")
     with av.open(str(path)) as container:
         packets = [(bytes(packet), packet.size) for packet in container.demux() if packet.size]
@@ -298,7 +298,7 @@ def test_a_video_without_one_good_picture_is_refused(tmp_path, write_test_video)
     for data, size in packets:
         content = content.replace(data, b"\xff" * size)
     path.write_bytes(content)
-    with pytest.raises(VideoError, match=r"video\.webm: frame 0: no picture can be decoded: "):
+    with pytest.raises(VideoError, match=r"video\.webm: frame 0: no frame can be decoded: "):
         read_metadata(path)
 
 
