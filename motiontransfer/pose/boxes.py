@@ -11,7 +11,7 @@ from motiontransfer.keypoints import Keypoints
 def enclosing_box(
     points: Float32[np.ndarray, "joints 2"], *, margin: float, image_size: tuple[int, int]
 ) -> tuple[int, int, int, int] | None:
-    """Bounding box of points, clipped to the image; None where it lies outside.
+    """Bounding box of points, clipped to the image; None outside the image.
 
     Args:
         margin: added on each side, as a share of the points' larger extent.

@@ -19,7 +19,7 @@ from motiontransfer.video.frame_store import FrameStore
 PAIR_SECONDS = 0.2
 """Time between the frames of a pair."""
 
-_TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile can be told
+_TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile are measurable
 _MIN_TEXTURE = 3.0  # standard deviation of grey levels: less is noise on a plain wall
 _MIN_RESPONSE = 0.2  # of the correlation's peak, 1 being a perfect match
 
@@ -42,7 +42,7 @@ class FramePair:
 
 
 def camera_speed(pairs: Iterable[FramePair]) -> float | None:
-    """Background motion in widths of the image a second; None without texture.
+    """Background motion in widths of the image per second; None without texture.
 
     The upper quartile over pairs: a camera that moves a quarter of the time counts as moving.
     """

@@ -43,7 +43,7 @@ def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
 
 
 def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
-    """Make a hand missing where it lies far from the body's wrist."""
+    """Make a hand missing where it is far from the body's wrist."""
     removed = np.zeros(keypoints.score.shape, np.bool_)
     farthest = _STRAY_HAND * body_height_px(keypoints)
     for side in ("left", "right"):
@@ -69,7 +69,7 @@ def _without(keypoints: Keypoints, removed: Bool[np.ndarray, "frames joints"]) -
 def _tracks(
     keypoints: Keypoints,
 ) -> tuple[Float64[np.ndarray, "frames tracks 2"], Bool[np.ndarray, "frames tracks"], list[slice]]:
-    """What is judged together: each joint of the body, and the middle of each other group."""
+    """Positions tested for outliers: each body joint, and the middle of each other group."""
     present = keypoints.score > 0
     joints_of_track = []
     for group, _ in keypoints.skeleton.groups:
@@ -92,7 +92,7 @@ def _excursions(
     height: float,
     frame_rate: Fraction,
 ) -> Bool[np.ndarray, "frames tracks"]:
-    """Where a track is off the straight line between the frames before and after for `length`."""
+    """Mask of excursions: `length` frames off the straight line between their neighbours."""
     span = length + 1
     gone = np.zeros(seen.shape, np.bool_)
     if len(tracks) <= span:
@@ -186,7 +186,7 @@ def swap_sides(
 
 
 def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Bool[np.ndarray, " frames"]:
-    """Where left and right of these joints are exchanged, by how they move from frame to frame.
+    """Mask of frames in which left and right of these joints are exchanged, from their motion.
 
     Args:
         joints: names of the left ones.
@@ -212,7 +212,7 @@ def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Bool[np.ndarr
 def _gains(
     pairs: Float64[np.ndarray, "frames pairs 2 2"], seen: Bool[np.ndarray, "frames pairs"]
 ) -> Float64[np.ndarray, " steps"]:
-    """How much shorter joints move from each frame to the next if sides change there.
+    """Reduction of joint motion between frames if sides are swapped there.
 
     The median over pairs: arms or legs that cross by themselves are not the body. Nothing is gained
     where joints then still move half as far: a cut, or someone else.
@@ -265,7 +265,7 @@ def _cheapest_labels(
 def _on_the_other_wrist(
     keypoints: Keypoints, side: str
 ) -> tuple[Bool[np.ndarray, " frames"], Bool[np.ndarray, " frames"]]:
-    """Where a hand clearly hangs on the other side's wrist, and where it is seen at all."""
+    """Masks: the hand is clearly at the other side's wrist; the hand is seen."""
     hand, hand_score = keypoints.joint(f"{side}_hand_wrist")
     own, own_score = keypoints.joint(f"{side}_wrist")
     other, other_score = keypoints.joint(mirrored(f"{side}_wrist"))
@@ -374,7 +374,7 @@ def _faded(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repairs:
-    """What cleaning did in each frame."""
+    """Repairs by cleaning in each frame."""
 
     sides: Bool[np.ndarray, " frames"]
     """Left and right were exchanged: of the body, the arms or the legs."""
@@ -383,10 +383,10 @@ class Repairs:
     """A hand was given to the other wrist."""
 
     removed: Int64[np.ndarray, " frames"]
-    """How many joints were taken for outliers."""
+    """Number of joints removed as outliers."""
 
     filled: Int64[np.ndarray, " frames"]
-    """How many joints were filled in."""
+    """Number of joints filled in."""
 
     def counts(self) -> dict[str, int]:
         """Sums over the clip."""

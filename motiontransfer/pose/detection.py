@@ -253,7 +253,7 @@ def _detect_in_crops(
 ) -> Detections:
     """Detections with the joints that the detector finds in a crop around each body.
 
-    Where it finds nobody or someone else there, the body stays as it is.
+    Where it finds no person or another one there, the body stays as it is.
     """
     crops = crop_boxes(bodies)
     shown, counted = [], []  # rows of one person in one segment, with and without its warm-up
@@ -313,7 +313,7 @@ def smooth_crops(
 ) -> Int64[np.ndarray, "seen 4"]:
     """Boxes x0, y0, x1, y1, half-open and inside the frame, smooth over time.
 
-    Each holds the box given for that frame and, as far as there is picture, a margin.
+    Each holds the box given for that frame and, as far as the image allows, a margin.
 
     Args:
         boxes: around the joints of one person, pixels, at least one.
@@ -334,7 +334,7 @@ def smooth_crops(
 
 
 def is_same_person(found: People, bodies: Detections, row: int) -> bool:
-    """Whether a detection in a crop is the person of a row, and nobody nearer in that frame.
+    """True if a detection in a crop is the person of a row, and no other is nearer in that frame.
 
     Args:
         found: at most one person, in the frame's pixels.

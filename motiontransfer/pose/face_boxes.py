@@ -84,7 +84,7 @@ def _heads(
 _SIDE_PER_EYES_TO_MOUTH = 3.4
 """1.4 faces: a face is 2.4 times as high as the way from eyes to mouth (`face_box`)."""
 _CENTRE_FROM_EYES = 0.3
-"""Where the middle of the face is on the way from eyes to mouth."""
+"""Middle of the face, as a fraction of the way from eyes to mouth."""
 _SIZE_SECONDS = 1.0
 
 

@@ -36,8 +36,8 @@ def normalize_poses(
     Args:
         mode: `ankle` moves and scales each frame by the ankle lines, as in the paper; `limbs` then
             gives the pose the target's proportions; `affine` is one map for the whole clip.
-        centring: the source's `median` position from left to right, or the middle of its `picture`,
-            comes to lie on the target's. None for modes that do not centre.
+        centring: the source's `median` position from left to right, or the middle of its image
+            (`picture`), is mapped to the target's. None for modes that do not centre.
 
     Raises:
         ParamsError: centring does not go with the mode; mode `none` between images of different
@@ -90,7 +90,7 @@ def normalize_by_ankles(
     target: PoseStatistics,
     margin: float = 0.1,
 ) -> Keypoints:
-    """Scale and shift each frame so that the source's ankle lines come to lie on the target's.
+    """Scale and shift each frame so that the source's ankle lines map to the target's.
 
     The depth fraction is read off the ankle line; frames without ankles take it from their
     neighbours. A range of depth shorter than the target's is kept (scaled with the person) around

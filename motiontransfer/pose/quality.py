@@ -65,16 +65,16 @@ class Quality:
     """Number of body joints by detector's score: 0 to 0.1, to 0.2, …, to 1; missing ones apart."""
 
     speed: Float64[np.ndarray, " frames"]
-    """Body heights a second that the fastest joint of the body moves from the frame before."""
+    """Speed of the fastest body joint, body heights per second."""
 
     repairs: Repairs
     """Repairs made by cleaning."""
 
     outside: Mapping[str, Bool[np.ndarray, " frames"]]
-    """Head, hands or feet are beyond the frame's edge."""
+    """True where head, hands or feet are beyond the frame's edge."""
 
     with_others: Bool[np.ndarray, " frames"]
-    """Other people are in view."""
+    """True where other people are in view."""
 
     possible_switches: int
     """Possible changes of the tracked person."""
@@ -83,19 +83,19 @@ class Quality:
     """Apparent height of the upright person, pixels of the working image."""
 
     camera_speed: float | None
-    """Background motion, widths of the image a second; None: not known."""
+    """Background motion, image widths per second; None: not known."""
 
     frame_rate: float
-    """Frames a second."""
+    """Frames per second."""
 
     @property
-    def somebody(self) -> Bool[np.ndarray, " frames"]:
-        """Some part of the person is known."""
+    def person_known(self) -> Bool[np.ndarray, " frames"]:
+        """True where any part of the person is known."""
         return self.state.max(axis=0) > MISSING
 
     @property
     def too_fast(self) -> Bool[np.ndarray, " frames"]:
-        """A joint moves faster than a person can."""
+        """True where a joint moves faster than a person can."""
         return self.speed > _IMPLAUSIBLE_SPEED
 
     def of_part(self, part: str) -> Int8[np.ndarray, " frames"]:
@@ -161,30 +161,30 @@ def _speed(keypoints: Keypoints, height: float) -> Float64[np.ndarray, " frames"
 def _outside(
     keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
 ) -> Bool[np.ndarray, " frames"]:
-    """A joint of an end is in the black bars, or missing with its neighbour near the edge."""
+    """True where a joint of an end is outside, or missing with its neighbour near the edge."""
     joints, neighbours = _REACH_OF_END[end]
     outside = np.zeros(keypoints.num_frames, np.bool_)
     for joint in joints:
-        room, seen = _room(keypoints, joint, content)
-        outside |= seen & (room < 0)
+        distance, seen = _edge_distance(keypoints, joint, content)
+        outside |= seen & (distance < 0)
         sides = ("left", "right") if joint == "nose" else (joint.split("_")[0],)
         for neighbour, reach in neighbours:  # the nearest one seen decides
             known = seen
             for side in sides:
-                room, found = _room(keypoints, f"{side}_{neighbour}", content)
-                outside |= ~known & found & (room < reach * height)
+                distance, found = _edge_distance(keypoints, f"{side}_{neighbour}", content)
+                outside |= ~known & found & (distance < reach * height)
                 seen = seen | found
     return outside
 
 
-def _room(
+def _edge_distance(
     keypoints: Keypoints, joint: str, content: tuple[int, int, int, int]
 ) -> tuple[Float64[np.ndarray, " frames"], Bool[np.ndarray, " frames"]]:
     """Pixels from a joint to the nearest edge of the video, and where the joint is known."""
     points, score = keypoints.joint(joint)
     x0, y0, x1, y1 = content
-    room = np.minimum(points - np.array([x0, y0]), np.array([x1, y1]) - points).min(axis=1)
-    return room.astype(np.float64), score > 0
+    distance = np.minimum(points - np.array([x0, y0]), np.array([x1, y1]) - points).min(axis=1)
+    return distance.astype(np.float64), score > 0
 
 
 def quality_metrics(quality: Quality) -> dict[str, int | float | None]:
@@ -210,29 +210,29 @@ def _share(frames: Bool[np.ndarray, " frames"]) -> float:
 
 def verdict(quality: Quality) -> list[str]:
     """Advice in sentences, the gravest fault first; `NOTHING_TO_FIX` alone if there is none."""
-    if not quality.somebody.any():
+    if not quality.person_known.any():
         return [
-            f"nobody is found in any of {len(quality.speed)} frames: film one person from head to "
-            "feet, more than half as tall as the picture"
+            f"no person is found in any of {len(quality.speed)} frames: film one person from head "
+            "to feet, more than half as tall as the image"
         ]
     return [*_visibility(quality), *_detection(quality), *_motion(quality)] or [NOTHING_TO_FIX]
 
 
 def _visibility(quality: Quality) -> Iterator[str]:
-    absent = ~quality.somebody
+    absent = ~quality.person_known
     if absent.mean() > _RARE:
         start, stop = max(segments(absent), key=lambda segment: segment[1] - segment[0])
         yield (
-            f"nobody is found in {_percent(absent)} of frames, the longest time from "
+            f"no person is found in {_percent(absent)} of frames, the longest time from "
             f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s: cut that "
-            "out of the video if nobody dances there"
+            "out of the video if no person is there"
         )
     for end, frames in quality.outside.items():
         if frames.mean() > _RARE:
             yield (
                 f"{end} {'is' if end == 'head' else 'are'} beyond the frame's edge in "
                 f"{_percent(frames)} of frames: film from farther away, or give the video a wider "
-                "crop (none: the whole picture)"
+                "crop (none: the whole image)"
             )
     switches = quality.possible_switches
     if switches:
@@ -266,16 +266,16 @@ def _detection(quality: Quality) -> Iterator[str]:
         )
     if face.mean() < _ENOUGH_OF_FACE:
         yield (
-            f"the face is known in {_percent(face)} of frames: only those teach the face "
+            f"the face is known in {_percent(face)} of frames: only those train the face "
             "generator; film with light from the front, and nearer, looking at the camera"
         )
     for limb, end in (("arm", "hands"), ("leg", "feet")):
         left, right = (quality.of_part(f"{side} {limb}") == MISSING for side in ("left", "right"))
-        lost = quality.somebody & (left | right) & ~quality.outside[end]
+        lost = quality.person_known & (left | right) & ~quality.outside[end]
         if lost.mean() > _RARE:
             yield (
                 f"one {limb} or both are not found in {_percent(lost)} of frames though they "
-                "should be in view: if not hidden, wear what stands out from the background"
+                "should be in view: unless occluded, wear clothes that contrast with the background"
             )
 
 
@@ -289,8 +289,8 @@ def _motion(quality: Quality) -> Iterator[str]:
         )
     if quality.camera_speed is not None and quality.camera_speed > STILL_CAMERA:
         yield (
-            f"the camera moves, by {100 * quality.camera_speed:.1f} % of the picture's width a "
-            "second: put it on something firm; motion is read as the person's own"
+            f"the camera moves, by {100 * quality.camera_speed:.1f} % of the image's width per "
+            "second: put it on something firm; its motion is added to the person's"
         )
 
 

@@ -26,7 +26,7 @@ CHANNELS = (
     *("head", "left_hand", "right_hand", "face_outline", "face_eyes", "face_mouth"),
 )
 
-# Each is the middle of two joints, mostly of the same one; the neck lies between the shoulders.
+# Each is the middle of two joints, mostly of the same one; the neck is between the shoulders.
 _HEATMAP_JOINTS = (
     *(("nose", "nose"), ("left_shoulder", "right_shoulder")),
     *(

@@ -13,15 +13,14 @@ from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.time_series import longest_segment
 
 _MAX_GROWTH = 1.6
-_REACH, _SPEED = 0.3, 2.5  # sizes of the person, and sizes a second: how far they can have got
+_REACH, _SPEED = 0.3, 2.5  # sizes of the person, and sizes per second: the largest speed
 _SHORT_SECONDS = 0.2  # a shorter track in between is no person
 _NEAR_SECONDS, _NEAR_SIZES = 1.0, 1.0  # within which tracks may have been exchanged
 
 _RuleName = Literal["largest", "most_central", "longest"]
 PersonRule = _RuleName | int | tuple[int, ...]
-"""Whose size (the squared diagonal of their box), nearness to the picture's middle or number of
-frames is the largest, summed over the clip; or track numbers: several for one person whose track is
-broken."""
+"""Criterion, summed over the clip: size (squared diagonal of the box), nearness to the image's
+middle or number of frames; or track numbers, several for one person with a broken track."""
 
 
 def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
@@ -30,7 +29,7 @@ def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
     A rule's name chooses one track and its re-entries.
 
     Raises:
-        KeypointsError: nobody was found, there is no such track, or two are in view at once.
+        KeypointsError: no person was detected, there is no such track, or two are in view at once.
     """
     if not detections.people:
         raise KeypointsError(
@@ -44,14 +43,14 @@ def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
     if missing or not tracks:
         raise KeypointsError(
             f"person: {rule}: expected track numbers of this clip, which are {_census(detections)};"
-            " the picture next to the detections shows who is who"
+            " the preview next to the detections shows the numbers"
         )
     frames = detections.frame_index[np.isin(detections.person, tracks)]
     if len(np.unique(frames)) < len(frames):
         frame_index = int(frames[1:][frames[1:] == frames[:-1]][0])
         raise KeypointsError(
             f"person: {rule}: expected tracks of one person, but two of them are in view in frame "
-            f"{frame_index}; see the picture next to the detections"
+            f"{frame_index}; see the preview next to the detections"
         )
     return tracks
 
@@ -95,7 +94,7 @@ def _census(detections: Detections) -> str:
 
 
 def _values(detections: Detections, rule: PersonRule) -> Float64[np.ndarray, " rows"]:
-    """What a rule adds up, for each row; more is better."""
+    """Score of each row under a rule, summed over the clip; more is better."""
     boxes = joint_boxes(detections.points, detections.score)
     height, width = detections.image_size
     if rule == "largest":
@@ -153,16 +152,16 @@ class _Track:
     boxes: Float64[np.ndarray, "frames 4"]
 
     def backwards(self) -> "_Track":
-        """The same on the way back."""
+        """The track in reversed time."""
         return replace(self, frame_index=-self.frame_index[::-1], boxes=self.boxes[::-1])
 
     def is_seen(self, first: int, last: int) -> bool:
-        """Whether it has one of these frames."""
+        """True if the track has one of these frames."""
         return bool(((self.frame_index >= first) & (self.frame_index <= last)).any())
 
 
 def with_re_entries(detections: Detections, track: int) -> tuple[int, ...]:
-    """The track, and those before and after that can only be the same person, in order."""
+    """The track, and its unambiguous re-entries before and after, in order."""
     boxes = joint_boxes(detections.points, detections.score)
     tracks = []
     for number in detections.people:
@@ -196,7 +195,7 @@ def _re_entries(number: int, tracks: Sequence[_Track], frame_rate: float) -> lis
 
 
 def _is_plausible(before: _Track, after: _Track, *, seconds: float) -> bool:
-    """Whether sizes agree, and the distance can be covered in the time."""
+    """True if sizes agree and the distance can be covered in the time."""
     sizes = [
         float(np.median(np.hypot(*(it.boxes[:, 2:] - it.boxes[:, :2]).T))) for it in (before, after)
     ]

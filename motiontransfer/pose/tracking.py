@@ -27,7 +27,7 @@ _JITTER = 0.03  # sizes of the person: how exact detectors are
 _MAX_CHANGE = 3.0  # sizes a second: how far the mean joint may be from constant velocity
 _MAX_CHANGE_IN_CROWD = 0.75  # where people overlap, detectors mix them up
 _MAX_MISSED_SECONDS = 0.2
-_CROWD_SECONDS = 1.5  # for how long someone who is lost may still be there
+_CROWD_SECONDS = 1.5  # how long a lost person is predicted
 _SHORT_SECONDS, _SHORT_IN_CROWD_SECONDS = 0.2, 0.5
 _VELOCITY_MEMORY = 0.5  # share of the velocity that stays at each step
 _MAX_COINCIDENT = 1 / 3  # of the joints: with more of them coinciding, one of two is a duplicate
@@ -53,7 +53,7 @@ class Body:
     """The body's joints, px; as found, and with left and right swapped."""
 
     found: Bool[np.ndarray, "2 joints"]
-    """Which joints were found."""
+    """Mask of the detected joints."""
 
     box: Float64[np.ndarray, "2 2"]
     """Upper left and lower right corner around the joints, px."""
@@ -72,7 +72,7 @@ class Body:
         return replace(self, points=self.points + by, box=self.box + by, centre=self.centre + by)
 
     def overlaps(self, other: "Body") -> bool:
-        """Whether the boxes have an area in common."""
+        """True if the boxes intersect."""
         low, high = np.maximum(self.box[0], other.box[0]), np.minimum(self.box[1], other.box[1])
         return bool((low < high).all())
 
@@ -153,16 +153,16 @@ class Tracklet:
     """One person over consecutive detections; grows while it is followed."""
 
     frame_indices: list[int] = field(default_factory=list)
-    """In order."""
+    """Frame indices, ascending."""
 
     bodies: list[Body] = field(default_factory=list)
-    """One for each of the frames."""
+    """Body in each of the frames."""
 
     frames_in_crowd: int = 0
-    """In how many of them someone else was, or may have been, in the same place."""
+    """Number of frames in which another person was, or may have been, in the same place."""
 
     velocity: Float64[np.ndarray, " 2"] = field(default_factory=lambda: np.zeros(2))
-    """At the end, smoothed, px a frame."""
+    """Velocity at the end, smoothed, px per frame."""
 
     def add(self, frame_index: int, body: Body, *, in_crowd: bool) -> None:
         """Append a detection in a later frame."""
@@ -175,16 +175,16 @@ class Tracklet:
 
     @property
     def start(self) -> int:
-        """Its first frame."""
+        """First frame."""
         return self.frame_indices[0]
 
     @property
     def end(self) -> int:
-        """Its last frame."""
+        """Last frame."""
         return self.frame_indices[-1]
 
     def is_short(self, frame_rate: Fraction) -> bool:
-        """Whether it is so short that it may be a mixture of others, and no person."""
+        """True if the tracklet is so short that it may mix several people."""
         frames, alone = len(self.bodies), len(self.bodies) - self.frames_in_crowd
         return alone < _SHORT_SECONDS * frame_rate and frames < _SHORT_IN_CROWD_SECONDS * frame_rate
 
@@ -226,7 +226,7 @@ def find_tracklets(frames: Sequence[Sequence[Body]], *, frame_rate: Fraction) ->
 def _is_crowded(
     body: Body, bodies: Sequence[Body], active: Sequence[Tracklet], predicted: Sequence[Body]
 ) -> bool:
-    """Whether two are detected, or predicted, where a body is.
+    """True if two people are detected, or predicted, where a body is.
 
     Of those predicted, two who were seen at the same time are not the same person.
     """

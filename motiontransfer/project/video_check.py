@@ -150,10 +150,10 @@ def seen_lines(check: VideoCheck) -> Iterator[str]:
         yield f"  people       {f'{people[0]} in each' if people[0] else 'none'}"
     else:
         yield f"  people       {people.min()} to {people.max()}, {np.median(people):.0f} in most"
-    somebody = quality.somebody
-    if somebody.any():
+    known = quality.person_known
+    if known.any():
         inside = [
-            f"{part} {1 - frames[somebody].mean():.0%}".replace("%", " %")
+            f"{part} {1 - frames[known].mean():.0%}".replace("%", " %")
             for part, frames in quality.outside.items()
         ]
         yield f"  in view      {', '.join(inside)} of frames"

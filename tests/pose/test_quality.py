@@ -57,11 +57,11 @@ def test_a_part_is_filled_where_none_is_missing_and_one_was_filled():
     assert quality.of_part("left arm").tolist() == [MEASURED, FILLED, MISSING]
 
 
-def test_somebody_is_there_while_any_part_is():
+def test_the_person_is_known_while_any_part_is():
     keypoints = standing(3)
     for group, _ in HOLISTIC.groups:
         keypoints = lost(keypoints, group, [0] if group == "body" else [0, 1])
-    assert measured(keypoints).somebody.tolist() == [False, True, True]
+    assert measured(keypoints).person_known.tolist() == [False, True, True]
 
 
 def test_scores_are_counted_of_what_was_found_of_the_body():
@@ -169,7 +169,7 @@ def everywhere(frames):
         (quality(outside={"head": share(5)}), "^head is beyond the frame's edge in 5 % of frames"),
         (
             quality(everywhere(np.arange(50, 70))),
-            r"^nobody is found in 20 % of frames, the longest time from 2\.0 s to 2\.8 s: cut",
+            r"^no person is found in 20 % of frames, the longest time from 2\.0 s to 2\.8 s: cut",
         ),
         (
             quality([("left hand", MISSING, share(88)), ("right hand", MISSING, share(12))]),
@@ -199,7 +199,7 @@ def everywhere(frames):
         ),
         (
             quality(camera_speed=0.034),
-            r"^the camera moves, by 3\.4 % of the picture's width a second: .*firm",
+            r"^the camera moves, by 3\.4 % of the image's width per second: .*firm",
         ),
     ],
 )
@@ -235,17 +235,17 @@ def test_arms_and_legs_that_are_outside_or_of_nobody_are_told_only_as_that():
     )
     assert [sentence.split(" are ")[0] for sentence in verdict(outside)] == ["hands", "feet"]
     nobody = verdict(quality(everywhere(share(10))))
-    assert [sentence.split(" is ")[0] for sentence in nobody] == ["nobody"]
+    assert [sentence.split(" is ")[0] for sentence in nobody] == ["no person"]
 
 
 def test_a_clip_of_nobody_is_one_sentence():
     (said,) = verdict(quality(everywhere(share(100)), camera_speed=0.1))
-    assert said.startswith("nobody is found in any of 100 frames: film one person")
+    assert said.startswith("no person is found in any of 100 frames: film one person")
 
 
 def test_the_gravest_comes_first():
     clip = quality(everywhere(share(30)), outside={"feet": share(50)}, camera_speed=0.1)
-    starts = ["nobody", "feet", "the left hand", "the camera"]
+    starts = ["no person", "feet", "the left hand", "the camera"]
     assert all(
         sentence.startswith(start) for sentence, start in zip(verdict(clip), starts, strict=True)
     )

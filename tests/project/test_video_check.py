@@ -75,7 +75,7 @@ def test_others_in_view_are_counted(tmp_path, look):
 def test_nobody_is_one_sentence(tmp_path, look):
     check = look(filmed(tmp_path, change=lambda view, centre: view), people=[], crop="auto")
     (line,) = advice(check, is_target=False)
-    assert line.startswith("nobody is found in any of 20 frames")
+    assert line.startswith("no person is found in any of 20 frames")
 
 
 def test_the_frames_looked_at_are_spread_evenly(tmp_path, monkeypatch):

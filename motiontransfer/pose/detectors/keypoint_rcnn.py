@@ -52,7 +52,7 @@ class KeypointRcnnConfig:
     """
 
     max_people: int
-    """How many people at most are kept in a frame: those found with the highest confidence."""
+    """Maximum number of people per frame, by confidence."""
 
     min_detection_confidence: float
     """Confidence in [0, 1] from which a box counts as a person."""
@@ -80,7 +80,7 @@ class KeypointRcnnConfig:
 
     @property
     def label(self) -> str:
-        """What finds the joints, with its version and weights."""
+        """Detector, version and weights."""
         return f"keypointrcnn torchvision {torchvision.__version__} {Path(self.model).name}"
 
     @property
@@ -125,7 +125,7 @@ class KeypointRcnnDetector:
 
     @torch.inference_mode()
     def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
-        """Everyone in each frame, most certain first; a joint outside the image is missing."""
+        """All people in each frame, by confidence; a joint outside the image is missing."""
         images = [frames_to_tensor([frame])[0].to(self._device).add(1).div(2) for frame in frames]
         return [
             self._people(

@@ -75,7 +75,7 @@ class HolisticConfig:
     """Body joints whose visibility is lower are missing; MediaPipe guesses where they would be."""
 
     smoothing: Literal["none", "one_euro"]
-    """MediaPipe's own filter on body joints: calmer, but it lags behind the picture in fast motion.
+    """MediaPipe's own filter on body joints: less jitter, but it lags in fast motion.
     """
 
     face_mesh: Literal["subset", "full"]
@@ -89,7 +89,7 @@ class HolisticConfig:
 
     @property
     def label(self) -> str:
-        """What finds the joints, with its version and model."""
+        """Detector, version and model."""
         return f"mediapipe_holistic {mediapipe.__version__} full"
 
     @property

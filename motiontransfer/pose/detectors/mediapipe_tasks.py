@@ -96,7 +96,7 @@ def read_bundle(model: str) -> bytes:
 
 
 def is_holistic(bundle: bytes, *, model: str) -> bool:
-    """Whether the bundle finds hands and face too; then it finds one person.
+    """True for a holistic bundle: one person with hands and face.
 
     Args:
         model: for the message.
@@ -193,13 +193,13 @@ class TasksConfig:
     """`wheel` (bodies; nothing is downloaded), a name in OFFICIAL_MODELS, or a path to a bundle."""
 
     max_people: int
-    """How many people are looked for in a frame; a holistic bundle finds one."""
+    """Maximum number of people per frame; a holistic bundle finds one."""
 
     min_detection_confidence: float
     """Confidence in [0, 1] from which the person detector's box counts."""
 
     min_presence_confidence: float
-    """Confidence in [0, 1] below which a box turns out to hold nobody."""
+    """Confidence in [0, 1] below which a box is taken for empty."""
 
     min_visibility: float
     """Body joints whose visibility is lower are missing; MediaPipe guesses where they would be."""
@@ -223,7 +223,7 @@ class TasksConfig:
 
     @property
     def label(self) -> str:
-        """What finds the joints, with its version and model."""
+        """Detector, version and model."""
         return f"mediapipe_tasks {mediapipe.__version__} {Path(self.model).name}"
 
     @property
@@ -283,7 +283,7 @@ class TasksDetector:
         self._min_visibility = min_visibility
 
     def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
-        """Everyone in each frame; a joint outside the image is missing."""
+        """All people in each frame; a joint outside the image is missing."""
         return [self._people(frame) for frame in frames]
 
     def _people(self, frame: UInt8[np.ndarray, "height width 3"]) -> People:

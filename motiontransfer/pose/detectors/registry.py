@@ -62,7 +62,7 @@ class KeypointRcnnParams(_FrameDetectorParams):
 
 
 class ImportParams(Section):
-    """The section with imported keypoints: nothing is left to be set."""
+    """The section with imported keypoints, which has no other settings."""
 
     detector: Literal["openpose_json", "coco_wholebody"]
 
@@ -186,7 +186,7 @@ def default_detector() -> HolisticConfig:
 def person_boxes(
     frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, margin: float = 0.15
 ) -> list[tuple[int, int, int, int] | None]:
-    """Person box x0, y0, x1, y1 in each of some unrelated frames; None where nobody is found.
+    """Person box x0, y0, x1, y1 in each of some unrelated frames; None without a detection.
 
     Boxes are half-open and inside the frame.
 
