@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
@@ -31,14 +32,13 @@ def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
     """
     tracks, seen, joints_of_track = _tracks(keypoints)
     height = body_height_px(keypoints)
-    gone = np.zeros(seen.shape, np.bool_)
+    removed = np.zeros(keypoints.score.shape, np.bool_)
     for length in range(1, longest_frames + 1):
-        gone |= _excursions(
+        gone = _excursions(
             tracks, seen, length=length, height=height, frame_rate=keypoints.frame_rate
         )
-    removed = np.zeros(keypoints.score.shape, np.bool_)
-    for index, joints in enumerate(joints_of_track):
-        removed[:, joints] = gone[:, index, None]
+        for index, joints in enumerate(joints_of_track):
+            removed[:, joints] |= gone[:, index, None]
     return _without(keypoints, removed)
 
 
@@ -156,8 +156,9 @@ def repair_side_swaps(keypoints: Keypoints) -> Keypoints:
 
 def repair_hands(keypoints: Keypoints) -> Keypoints:
     """Give each hand to the wrist it hangs on, where both or the only one found are wrong."""
-    left_wrong, left_seen = _on_the_other_wrist(keypoints, "left")
-    right_wrong, right_seen = _on_the_other_wrist(keypoints, "right")
+    (left_wrong, left_seen), (right_wrong, right_seen) = (
+        _on_the_other_wrist(keypoints, side) for side in ("left", "right")
+    )
     frames = (left_wrong & (right_wrong | ~right_seen)) | (right_wrong & ~left_seen)
     hand = dict(keypoints.skeleton.groups).get("left_hand", ())
     return swap_sides(keypoints, frames, joints=hand)
@@ -202,8 +203,8 @@ def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Bool[np.ndarr
         return swapped
     pairs = np.stack([points[:, indices], points[:, others]], axis=2) / height
     gains = _gains(pairs[judged], seen[judged])
-    steps = np.diff(judged)
-    changes = np.array([_cost_of_a_change(int(step), keypoints.frame_rate) for step in steps])
+    turned = np.pi * _TURNS_PER_SECOND * np.diff(judged) / float(keypoints.frame_rate)
+    changes = 2 * _WIDTH * np.sin(np.minimum(turned, np.pi / 2))  # of both sides, at most
     staying = _COST_OF_A_SWAPPED_SECOND / float(keypoints.frame_rate)
     swapped[judged] = _cheapest_labels(changes - gains, staying=staying)
     return swapped
@@ -231,12 +232,6 @@ def _median(
 ) -> Float64[np.ndarray, " steps"]:
     """Median along the last axis of what is counted; 0 where nothing is."""
     return np.ma.median(np.ma.array(values, mask=~counted), axis=1).filled(0.0)
-
-
-def _cost_of_a_change(num_frames: int, frame_rate: Fraction) -> float:
-    """How far both sides move at most in a turn over some frames, body heights."""
-    turned = min(np.pi * _TURNS_PER_SECOND * num_frames / float(frame_rate), np.pi / 2)
-    return 2 * _WIDTH * float(np.sin(turned))
 
 
 def _cheapest_labels(
@@ -280,8 +275,7 @@ CARRIER_OF_GROUP = MappingProxyType(
 """Joint group that comes and goes as a whole -> the body's joint it moves with."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
+class _Gap(NamedTuple):
     start: int
     stop: int
     joints: Int64[np.ndarray, " some"]
@@ -333,7 +327,13 @@ def _filled(
         here = np.ix_(np.arange(gap.start, gap.stop), gap.joints)
         carrier = carriers.get(int(gap.joints[0]))
         points[here] = _positions(keypoints, gap, carrier, reach=longest_gap_frames + 1)
-        score[here] = _faded(keypoints, gap, longest_gap_frames)
+        # From one side to the other, less with each frame away from what was seen.
+        length = gap.stop - gap.start
+        after = np.arange(1, length + 1)[:, None]
+        first, last = (keypoints.score[at, gap.joints] for at in (gap.start - 1, gap.stop))
+        straight = (first + (last - first) * (after / (length + 1))).astype(np.float64)
+        distance = np.minimum(after, length + 1 - after)
+        score[here] = straight * (1 - distance / (longest_gap_frames + 1))
         filled[here] = True
     return replace(keypoints, points=points, score=score, filled=filled)
 
@@ -341,11 +341,7 @@ def _filled(
 def _positions(
     keypoints: Keypoints, gap: _Gap, carrier: int | None, *, reach: int
 ) -> Float64[np.ndarray, "gap some 2"]:
-    """Where the joints are in the gap, by the two nearest frames on either side.
-
-    Args:
-        reach: how many frames away from the gap such a frame may be.
-    """
+    """Where the joints are in the gap, by the two nearest frames within `reach` on either side."""
     values, seen = keypoints.points[:, gap.joints].astype(np.float64), gap.seen
     moved = np.zeros((keypoints.num_frames, 1, 2))
     if carrier is not None:
@@ -358,18 +354,6 @@ def _positions(
     known = np.concatenate([before, after])
     curve = PchipInterpolator(known, values[known] - moved[known], axis=0)
     return curve(np.arange(gap.start, gap.stop)) + moved[gap.start : gap.stop]
-
-
-def _faded(
-    keypoints: Keypoints, gap: _Gap, longest_gap_frames: int
-) -> Float64[np.ndarray, "gap some"]:
-    """Scores from one side to the other, less with each frame away from what was seen."""
-    length = gap.stop - gap.start
-    after = np.arange(1, length + 1)[:, None]
-    before, behind = (keypoints.score[at, gap.joints] for at in (gap.start - 1, gap.stop))
-    straight = before + (behind - before) * (after / (length + 1))
-    distance = np.minimum(after, length + 1 - after)
-    return straight.astype(np.float64) * (1 - distance / (longest_gap_frames + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

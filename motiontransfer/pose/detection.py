@@ -35,7 +35,6 @@ class Detector(Protocol):
 
     def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
         """People in each of the next frames; a detector may remember those before."""
-        ...
 
 
 @runtime_checkable
@@ -45,21 +44,17 @@ class DetectorConfig(Protocol):
     @property
     def skeleton(self) -> Skeleton:
         """Joints along the joint axis."""
-        ...
 
     @property
     def label(self) -> str:
         """Name, version and model."""
-        ...
 
     @property
     def batch_frames(self) -> int:
         """Preferred number of frames a call."""
-        ...
 
     def open(self) -> AbstractContextManager[Detector]:
         """A detector with no memory of any frame."""
-        ...
 
 
 def detect_clip(

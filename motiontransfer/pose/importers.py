@@ -108,15 +108,13 @@ def to_holistic(
 
 
 def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path) -> None:
-    """Left/right bone length check, which catches joints in another order than assumed.
-
-    There are several sets of 18 and of 23 joints.
+    """Left/right bone length check: there are several sets of 18 and of 23 joints.
 
     Args:
         joint_set: its name, for the message.
 
     Raises:
-        KeypointsError: they are not.
+        KeypointsError: one side is far longer, so the joints come in another order.
     """
     if not frames:
         return
@@ -147,6 +145,10 @@ _LAYOUTS = (
 )
 
 
+_FramePeople = tuple[int, list[list[tuple[float, float]]], list[list[float]]]
+"""Number of a frame, and for each person the joints' (x, y) and scores."""
+
+
 class _Instance(BaseModel):
     keypoints: list[tuple[float, float]]
     keypoint_scores: list[float]
@@ -155,6 +157,11 @@ class _Instance(BaseModel):
 class _MmposeFrame(BaseModel):
     frame_id: int
     instances: list[_Instance]
+
+    @property
+    def people(self) -> _FramePeople:
+        keypoints = [person.keypoints for person in self.instances]
+        return self.frame_id, keypoints, [person.keypoint_scores for person in self.instances]
 
 
 class _RtmlibFrame(BaseModel):
@@ -191,36 +198,28 @@ def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
         MissingFileError: the folder or its file is absent.
         KeypointsError: a frame is missing, or the file has another layout.
     """
-    path = _only_file(folder)
-    items = _items_of(path)
+    path, items = _read_entries(folder)
     keys = items[0].keys()
     if "instances" in keys:
-        numbered = [
-            (
-                frame.frame_id,
-                _coco_people(
-                    [person.keypoints for person in frame.instances],
-                    [person.keypoint_scores for person in frame.instances],
-                    where=f"{path}: frame_id {frame.frame_id}",
-                ),
-            )
-            for frame in _validated(items, _MmposeFrame, path)
-        ]
+        found = [frame.people for frame in _validated(items, _MmposeFrame, path)]
     elif "image_id" in keys:
-        numbered = _coco_results(_validated(items, _CocoResult, path), num_frames, path)
+        found = _coco_results(_validated(items, _CocoResult, path), num_frames, path)
     elif {"keypoints", "scores"} <= keys:
-        numbered = [
-            (index, _coco_people(frame.keypoints, frame.scores, where=f"{path}: frame {index}"))
-            for index, frame in enumerate(_validated(items, _RtmlibFrame, path))
-        ]
+        checked = _validated(items, _RtmlibFrame, path)
+        found = [(index, frame.keypoints, frame.scores) for index, frame in enumerate(checked)]
     else:
         raise KeypointsError(f"{path}: expected {_LAYOUTS}, got entries with {', '.join(keys)}")
+    numbered = [
+        (number, _coco_people(keypoints, scores, where=f"{path}: frame {number}"))
+        for number, keypoints, scores in found
+    ]
     frames = frames_in_order(numbered, num_frames=num_frames, source=path)
     check_joint_order(frames, joint_set="COCO-WholeBody", source=path)
     return frames
 
 
-def _only_file(folder: Path) -> Path:
+def _read_entries(folder: Path) -> tuple[Path, list[dict[str, object]]]:
+    """The folder's only file and its entries, at least one."""
     paths = sorted(folder.glob("*.json"))
     if len(paths) != 1:
         got = ", ".join(path.name for path in paths) or "none"
@@ -228,10 +227,7 @@ def _only_file(folder: Path) -> Path:
             f"{folder}: expected one JSON file with COCO-WholeBody keypoints of the video, got"
             f" {got}; put {_LAYOUTS} there, or set another detect_keypoints.detector"
         )
-    return paths[0]
-
-
-def _items_of(path: Path) -> list[dict[str, object]]:
+    (path,) = paths
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
@@ -240,7 +236,7 @@ def _items_of(path: Path) -> list[dict[str, object]]:
         content = content.get("instance_info")
     if not (isinstance(content, list) and content and isinstance(content[0], dict)):
         raise KeypointsError(f"{path}: expected {_LAYOUTS}, got something else, or nothing")
-    return content
+    return path, content
 
 
 def _validated(items: list[dict[str, object]], kind: type[_Item], path: Path) -> list[_Item]:
@@ -262,9 +258,7 @@ def _first(error: ValidationError) -> str:
     return f"{place}: {detail['msg'].lower()}" if place else detail["msg"].lower()
 
 
-def _coco_results(
-    results: list[_CocoResult], num_frames: int, path: Path
-) -> list[tuple[int, People]]:
+def _coco_results(results: list[_CocoResult], num_frames: int, path: Path) -> list[_FramePeople]:
     rows_of_frame: defaultdict[int, list[list[float]]] = defaultdict(list)
     for result in results:
         digits = re.search(r"(\d+)(\.\w+)?$", str(result.image_id))
@@ -281,11 +275,8 @@ def _coco_results(
     return [
         (
             index,
-            _coco_people(
-                [list(zip(row[::3], row[1::3], strict=False)) for row in rows_of_frame[index]],
-                [row[2::3] for row in rows_of_frame[index]],
-                where=f"{path}: image_id {index}",
-            ),
+            [list(zip(row[::3], row[1::3], strict=False)) for row in rows_of_frame[index]],
+            [row[2::3] for row in rows_of_frame[index]],
         )
         for index in range(num_frames)
     ]
@@ -325,8 +316,6 @@ class _Person(BaseModel):
 
 
 class _OpenPoseFrame(BaseModel):
-    """One of OpenPose's files."""
-
     people: list[_Person]
 
 
@@ -388,31 +377,27 @@ def _body_of(read: dict[Path, list[_Person]]) -> str:
 
 
 def _openpose_people(people: list[_Person], *, body: str, where: str) -> People:
+    """Their joints; a part that was not asked for is missing, pupils may be."""
     parts = {
         "pose_keypoints_2d": _BODIES[body],
         "face_keypoints_2d": OPENPOSE_FACE_70,
         "hand_left_keypoints_2d": LEFT_HAND_JOINTS,
         "hand_right_keypoints_2d": RIGHT_HAND_JOINTS,
     }
+    numbers = []
+    for person in people:
+        for key, joints in parts.items():
+            values, size = getattr(person, key), 3 * len(joints)
+            lengths = {0, size, 3 * len(IBUG_68) if key == "face_keypoints_2d" else size}
+            if len(values) not in lengths:
+                expected = " or ".join(str(length) for length in sorted(lengths))
+                raise KeypointsError(
+                    f"{where}: {key}: expected {expected} numbers, got {len(values)}"
+                )
+            numbers += [*values, *[0.0] * (size - len(values))]
     names = [name for joints in parts.values() for name in joints]
-    rows = [
-        _part(getattr(person, key), joints, f"{where}: {key}")
-        for person in people
-        for key, joints in parts.items()
-    ]
-    joints = np.concatenate([np.zeros((0, 3)), *rows]).reshape(len(people), len(names), 3)
-    return to_holistic(joints, joints=names, where=where)
-
-
-def _part(values: list[float], joints: JointSet, where: str) -> Float[np.ndarray, "joints 3"]:
-    """x, y and confidence; a part that was not asked for is missing, pupils may be."""
-    lengths = {3 * len(joints), 0} | ({3 * len(IBUG_68)} if joints == OPENPOSE_FACE_70 else set())
-    if len(values) not in lengths:
-        expected = " or ".join(str(length) for length in sorted(lengths))
-        raise KeypointsError(f"{where}: expected {expected} numbers, got {len(values)}")
-    row = np.zeros((len(joints), 3))
-    row[: len(values) // 3] = np.array(values).reshape(-1, 3)
-    return row
+    found = np.array(numbers, np.float64).reshape(len(people), len(names), 3)
+    return to_holistic(found, joints=names, where=where)
 
 
 ImportedLayout = Literal["openpose_json", "coco_wholebody"]
@@ -422,11 +407,7 @@ _MIN_SHARE_INSIDE = 0.5
 
 
 def import_people(folder: Path, clip: Path, *, layout: ImportedLayout) -> list[People]:
-    """HOLISTIC joints in each of a clip's frames, from keypoints of its video made elsewhere.
-
-    Args:
-        folder: the keypoints of the clip's video.
-        clip: folder of the decoded clip.
+    """HOLISTIC joints in each of a decoded clip's frames, from keypoints of its video.
 
     Raises:
         MissingFileError: the keypoints or the clip are absent.

@@ -267,11 +267,9 @@ class LandmarkGraph(Protocol):
 
     def people(self, image: mediapipe.Image) -> list[Landmarks]:
         """Everyone in an image."""
-        ...
 
     def close(self) -> None:
         """End its threads."""
-        ...
 
 
 class TasksDetector:
