@@ -42,28 +42,19 @@ def test_frames_come_in_order_whether_they_count_from_0_or_1(first):
     assert frames_in_order(numbered, num_frames=3, source=SOURCE) == ["a", "b", "c"]
 
 
-def test_missing_frames_are_named():
-    numbered = [(number, "") for number in (1, 2, 5, 12)]
-    with pytest.raises(
-        KeypointsError, match=r"dance: .* 12 frames, numbered from 1; 8 are .*: 3, 4, 6, 7, 8, …"
-    ):
-        frames_in_order(numbered, num_frames=12, source=SOURCE)
-
-
-def test_a_first_frame_that_is_missing_shows_at_the_end():
-    numbered = [(number, "") for number in range(1, 5)]  # 0 to 4 were wanted
-    with pytest.raises(KeypointsError, match=r"1 are missing: 5;"):
-        frames_in_order(numbered, num_frames=5, source=SOURCE)
-
-
-def test_a_late_start_is_told():
-    with pytest.raises(KeypointsError, match="numbered from 0 or 1, got 57 as the first"):
-        frames_in_order([(57, "")], num_frames=1, source=SOURCE)
-
-
-def test_two_videos_in_one_folder_are_told():
-    with pytest.raises(KeypointsError, match="expected each frame once, got 2 numbered 1"):
-        frames_in_order([(0, "a"), (1, "a"), (1, "b")], num_frames=2, source=SOURCE)
+@pytest.mark.parametrize(
+    ("numbers", "num_frames", "message"),
+    [
+        ([1, 2, 5, 12], 12, r"dance: .* 12 frames, numbered from 1; 8 are .*: 3, 4, 6, 7, 8, …"),
+        ([1, 2, 3, 4], 5, r"1 are missing: 5;"),  # 0 to 4 were wanted
+        ([57], 1, "numbered from 0 or 1, got 57 as the first"),
+        ([0, 1, 1], 2, "expected each frame once, got 2 numbered 1"),
+    ],
+    ids=["gaps", "first frame missing", "late start", "two videos"],
+)
+def test_missing_and_repeated_frames_are_refused(numbers, num_frames, message):
+    with pytest.raises(KeypointsError, match=message):
+        frames_in_order([(n, "") for n in numbers], num_frames=num_frames, source=SOURCE)
 
 
 def test_frames_beyond_the_clip_are_left_out_and_counted(caplog):
@@ -74,6 +65,7 @@ def test_frames_beyond_the_clip_are_left_out_and_counted(caplog):
 
 
 def test_scores_are_clipped_and_joints_without_one_are_missing():
+    """RTMPose's are peaks of a distribution along an axis, not probabilities."""
     points = np.full((2, 3, 2), 7.0)
     score = np.array([[1.3, 0.5, -0.2], [0.0, 0.0, -1.0]])
     people = to_holistic(
@@ -211,14 +203,6 @@ def test_each_layout_says_the_same(tmp_path, content):
                     )
 
 
-def test_scores_above_1_count_as_1(tmp_path):
-    """RTMPose's are peaks of a distribution along an axis, not probabilities."""
-    frames = rtmlib_frames()
-    frames[0]["scores"][0][0] = 1.4
-    (people, *_) = read_coco_wholebody(write_coco(tmp_path / "json", frames), num_frames=3)
-    assert people[0, HOLISTIC.index("nose"), 2] == 1
-
-
 def test_missing_coco_frames_are_named(tmp_path):
     frames = mmpose_frames()
     del frames[1]
@@ -234,16 +218,17 @@ def test_coco_results_that_count_from_1_are_told(tmp_path):
         read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=3)
 
 
-def test_other_joints_are_refused(tmp_path):
-    content = [{"keypoints": [coco_points(5)[:17]], "scores": [[1.0] * 17]}]
-    with pytest.raises(KeypointsError, match=r"dance\.json: frame 0: expected 133 .* got 17"):
-        read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=1)
-
-
-def test_openposes_order_is_refused(tmp_path):
-    """rtmlib with to_openpose=True: the body in COCO-18's order, so one joint more."""
-    content = [{"keypoints": [[*coco_points(5), [0, 0]]], "scores": [[1.0] * 134]}]
-    with pytest.raises(KeypointsError, match=r"got 134; .* to_openpose=False"):
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (coco_points(5)[:17], r"dance\.json: frame 0: expected 133 .* got 17"),
+        # rtmlib with to_openpose=True: the body in COCO-18's order, so one joint more
+        ([*coco_points(5), [0, 0]], r"got 134; .* to_openpose=False"),
+    ],
+)
+def test_another_number_of_joints_is_refused(tmp_path, points, message):
+    content = [{"keypoints": [points], "scores": [[1.0] * len(points)]}]
+    with pytest.raises(KeypointsError, match=message):
         read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=1)
 
 
@@ -275,6 +260,7 @@ def test_there_must_be_one_file(tmp_path):
         read_coco_wholebody(folder, num_frames=3)
 
 
+NOSE = HOLISTIC.index("nose")
 BODIES = {"BODY_25": BODY_25, "BODY_23": BODY_23, "COCO_18": COCO_18}
 
 
@@ -289,10 +275,10 @@ def openpose_person(body=BODY_25, *, face=OPENPOSE_FACE_70, **placement):
     }
 
 
-def write_openpose(folder, *frames, first=0, name="dance"):
+def write_openpose(folder, *frames, first=0, name="dance_{:012d}"):
     folder.mkdir(exist_ok=True)
     for number, people in enumerate(frames, start=first):
-        path = folder / f"{name}_{number:012d}_keypoints.json"
+        path = folder / f"{name.format(number)}_keypoints.json"
         path.write_text(json.dumps({"version": 1.3, "people": people}))
     return folder
 
@@ -315,32 +301,21 @@ def test_each_body_format_lands_on_its_names(tmp_path, body):
                 assert people[0, index, 2] == 0
 
 
-def test_several_people_stay_apart(tmp_path):
+def test_several_people_stay_apart_and_nobody_is_nobody(tmp_path):
     two = [openpose_person(x=50), openpose_person(x=150, score=0.4)]
-    (people,) = read_openpose_json(write_openpose(tmp_path / "json", two), num_frames=1)
-    nose = HOLISTIC.index("nose")
-    assert people[:, nose, 0].tolist() == [50, 150]
-    assert people[:, nose, 2].tolist() == pytest.approx([0.9, 0.4])
+    folder = write_openpose(tmp_path / "json", two, [])
+    people, nobody = read_openpose_json(folder, num_frames=2)
+    assert people[:, NOSE, 0].tolist() == [50, 150]
+    assert people[:, NOSE, 2].tolist() == pytest.approx([0.9, 0.4])
+    assert len(nobody) == 0
 
 
-def test_nobody_in_a_frame_is_nobody(tmp_path):
-    frames = read_openpose_json(
-        write_openpose(tmp_path / "json", [], [openpose_person()]), num_frames=2
-    )
-    assert [len(people) for people in frames] == [0, 1]
-
-
-def test_joints_not_found_are_missing(tmp_path):
-    person = openpose_person()
-    person["pose_keypoints_2d"][:3] = [0, 0, 0]
+def test_joints_not_found_and_parts_left_out_are_missing(tmp_path):
+    body = flat(rows_of(BODY_25))
+    person = {"pose_keypoints_2d": [0, 0, 0, *body[3:]], "face_keypoints_2d": []}
     (people,) = read_openpose_json(write_openpose(tmp_path / "json", [person]), num_frames=1)
     assert people[0, HOLISTIC.index("nose"), 2] == 0
     assert people[0, HOLISTIC.index("left_eye"), 2] > 0
-
-
-def test_face_and_hands_may_be_left_out(tmp_path):
-    person = {"pose_keypoints_2d": flat(rows_of(BODY_25)), "face_keypoints_2d": []}
-    (people,) = read_openpose_json(write_openpose(tmp_path / "json", [person]), num_frames=1)
     assert people[0, HOLISTIC.index("left_heel"), 2] > 0
     assert not people[0, HOLISTIC.slice("face"), 2].any()
     assert not people[0, HOLISTIC.slice("left_hand"), 2].any()
@@ -356,28 +331,10 @@ def test_a_face_without_pupils_is_taken(tmp_path):
 
 def test_the_papers_file_names_are_read(tmp_path):
     """frame000001_keypoints.json, counted from 1."""
-    folder = tmp_path / "json"
-    folder.mkdir()
-    for number in (1, 2):
-        content = {"people": [openpose_person(BODY_23, x=10 * number)]}
-        (folder / f"frame{number:06d}_keypoints.json").write_text(json.dumps(content))
-    frames = read_openpose_json(folder, num_frames=2)
-    noses = [people[0, HOLISTIC.index("nose"), 0] for people in frames]
-    assert noses == [10, 20]
-
-
-def test_missing_openpose_files_are_named(tmp_path):
-    folder = write_openpose(tmp_path / "json", *[[openpose_person()]] * 4)
-    (folder / "dance_000000000002_keypoints.json").unlink()
-    with pytest.raises(KeypointsError, match=r"json: .* all of the video's 4 .* 1 are missing: 2;"):
-        read_openpose_json(folder, num_frames=4)
-
-
-def test_openpose_files_of_two_videos_are_told(tmp_path):
-    folder = write_openpose(tmp_path / "json", [openpose_person()])
-    write_openpose(folder, [openpose_person()], name="other")
-    with pytest.raises(KeypointsError, match="got 2 numbered 0"):
-        read_openpose_json(folder, num_frames=1)
+    frames = [[openpose_person(BODY_23, x=x)] for x in (10, 20)]
+    folder = write_openpose(tmp_path / "json", *frames, first=1, name="frame{:06d}")
+    found = read_openpose_json(folder, num_frames=2)
+    assert [people[0, NOSE, 0] for people in found] == [10, 20]
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -403,41 +360,38 @@ def test_other_json_is_told_with_its_file(tmp_path):
             read_openpose_json(folder, num_frames=2)
 
 
-def test_another_body_is_refused(tmp_path):
-    folder = write_openpose(tmp_path / "json", [{"pose_keypoints_2d": [1.0] * 45}])  # MPI
-    with pytest.raises(KeypointsError, match="BODY_25 75, BODY_23 69, COCO-18 54 numbers, got 45"):
-        read_openpose_json(folder, num_frames=1)
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (
+            [[{"pose_keypoints_2d": [1.0] * 45}]],  # MPI
+            "BODY_25 75, BODY_23 69, COCO-18 54 numbers, got 45",
+        ),
+        (
+            [[openpose_person(BODY_25)], [openpose_person(COCO_18)]],
+            r"expected one body format .* BODY_25 in .* COCO-18 in",
+        ),
+        # COCO's 17 joints and six of the feet are as many as BODY_23 has.
+        (
+            [[openpose_person(COCO_WHOLEBODY[:23])]] * 6,
+            "read as BODY_23, one side is far longer",
+        ),
+        *(
+            (
+                [[openpose_person() | {key: [1.0] * 12}]],
+                rf"000_keypoints\.json: {key}: expected 0 or .*got 12",
+            )
+            for key in ("face_keypoints_2d", "hand_left_keypoints_2d")
+        ),
+    ],
+    ids=["another body", "two bodies", "another order", "face's length", "hand's length"],
+)
+def test_openpose_joints_that_cannot_be_named_are_refused(tmp_path, frames, message):
+    folder = write_openpose(tmp_path / "json", *frames)
+    with pytest.raises(KeypointsError, match=message):
+        read_openpose_json(folder, num_frames=len(frames))
 
 
-def test_two_bodies_in_one_folder_are_refused(tmp_path):
-    folder = write_openpose(
-        tmp_path / "json", [openpose_person(BODY_25)], [openpose_person(COCO_18)]
-    )
-    with pytest.raises(
-        KeypointsError, match=r"expected one body format .* BODY_25 in .* COCO-18 in"
-    ):
-        read_openpose_json(folder, num_frames=2)
-
-
-def test_23_joints_of_another_set_are_refused(tmp_path):
-    """COCO's 17 joints and six of the feet are as many as BODY_23 has."""
-    person = openpose_person(COCO_WHOLEBODY[:23])
-    folder = write_openpose(tmp_path / "json", *[[person]] * 6)
-    with pytest.raises(KeypointsError, match="read as BODY_23, one side is far longer"):
-        read_openpose_json(folder, num_frames=6)
-
-
-@pytest.mark.parametrize("key", ["face_keypoints_2d", "hand_left_keypoints_2d"])
-def test_a_part_of_another_length_is_told(tmp_path, key):
-    person = openpose_person() | {key: [1.0] * 12}
-    folder = write_openpose(tmp_path / "json", [person])
-    with pytest.raises(
-        KeypointsError, match=rf"000_keypoints\.json: {key}: expected 0 or .*got 12"
-    ):
-        read_openpose_json(folder, num_frames=1)
-
-
-NOSE = HOLISTIC.index("nose")
 SOURCE_SIZE = (240, 320)
 
 
@@ -466,14 +420,8 @@ def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160)):
 
 def write_places(folder, *frames):
     """One file a frame; each frame says where its people stand."""
-    folder.mkdir()
-    for number, places in enumerate(frames):
-        people = [
-            {"pose_keypoints_2d": flat(rows_of(BODY_25, **placement))} for placement in places
-        ]
-        path = folder / f"v_{number:012d}_keypoints.json"
-        path.write_text(json.dumps({"people": people}))
-    return folder
+    people = [[{"pose_keypoints_2d": flat(rows_of(BODY_25, **it))} for it in its] for its in frames]
+    return write_openpose(folder, *people)
 
 
 def test_each_frame_shows_the_people_of_the_frame_that_it_shows(tmp_path):
@@ -518,15 +466,12 @@ def test_frames_that_the_clip_needs_must_be_there(tmp_path):
 
 
 def test_whole_bodies_come_the_same_way(tmp_path):
-    folder = tmp_path / "json"
-    folder.mkdir()
-    rows = np.array(rows_of(COCO_WHOLEBODY))
-    frame = {"keypoints": [rows[:, :2].tolist()], "scores": [rows[:, 2].tolist()]}
-    (folder / "v.json").write_text(json.dumps([frame, frame]))
-    clip = write_clip(tmp_path / "clip", [0, 1, 1])
+    folder = write_coco(tmp_path / "json", rtmlib_frames())
+    clip = write_clip(tmp_path / "clip", [0, 2, 2])
     frames = import_people(folder, clip, layout="coco_wholebody")
-    assert len(frames) == 3
-    np.testing.assert_allclose(frames[2][0, NOSE, :2], np.array(place_of("nose")) / 2, rtol=1e-6)
+    assert [len(people) for people in frames] == [2, 1, 1]
+    expected = np.array(place_of("nose", x=60)) / 2
+    np.testing.assert_allclose(frames[2][0, NOSE, :2], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1 / 400, 3.0])
