@@ -1,6 +1,7 @@
 """Cleaning undoes what detectors do wrong, and leaves alone what was right."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -37,15 +38,15 @@ def test_a_jump_and_return_is_removed_and_nothing_else(length, away):
     assert gone(keypoints, cleaned) == {(frame, "left_knee") for frame in range(5, 5 + length)}
 
 
-def test_what_lasts_longer_than_asked_stays():
-    keypoints = moved(standing(12), "left_knee", dict.fromkeys(range(5, 8), (0, -60)))
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=2)) == set()
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=0)) == set()
-
-
-def test_what_jumps_and_stays_is_kept():
-    keypoints = moved(standing(12), "left_knee", dict.fromkeys(range(5, 12), (0, -60)))
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
+@pytest.mark.parametrize(
+    ("stop", "longest", "frame_rate"),
+    [(8, 2, 25), (8, 0, 25), (12, 3, 25), (6, 1, 5)],
+    ids=["longer than asked", "nothing asked", "jumps and stays", "too slow a frame rate"],
+)
+def test_a_jump_that_may_be_real_stays(stop, longest, frame_rate):
+    shifts = dict.fromkeys(range(5, stop), (0, -60))
+    keypoints = moved(standing(12, frame_rate=frame_rate), "left_knee", shifts)
+    assert gone(keypoints, remove_outliers(keypoints, longest_frames=longest)) == set()
 
 
 @given(
@@ -74,11 +75,6 @@ def test_a_trembling_joint_is_not_all_outliers():
     assert len(gone(keypoints, remove_outliers(keypoints, longest_frames=1))) <= 1
 
 
-def test_at_a_low_frame_rate_nobody_can_tell():
-    keypoints = moved(standing(12, frame_rate=5), "left_knee", {5: (0, -60)})
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=1)) == set()
-
-
 def test_distances_are_relative_to_the_body():
     """The same jump in pixels is an outlier of someone small, and not of someone near."""
     keypoints = moved(standing(9), "left_knee", {4: (0, -12)})
@@ -102,12 +98,17 @@ def test_a_jump_next_to_a_gap_is_judged_by_what_is_seen():
     assert gone(keypoints, remove_outliers(keypoints, longest_frames=2)) == {(4, "nose")}
 
 
-def test_one_frame_and_nobody_have_no_outliers():
+@pytest.mark.parametrize(
+    "repair",
+    [partial(remove_outliers, longest_frames=3), repair_side_swaps, repair_hands],
+    ids=["outliers", "sides", "hands"],
+)
+def test_one_frame_and_nobody_are_left_as_they_are(repair):
     keypoints = person()
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
+    np.testing.assert_array_equal(repair(keypoints).points, keypoints.points)
     for group, _ in keypoints.skeleton.groups:
         keypoints = lost(keypoints, group, [0])
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
+    assert not repair(keypoints).score.any()
 
 
 def test_a_hand_far_from_its_wrist_is_removed():
@@ -125,7 +126,6 @@ def test_a_hand_at_its_wrist_stays(away):
 def test_a_hand_is_kept_where_its_wrist_is_not_known():
     keypoints = lost(standing(4), "right_wrist", [2])
     assert gone(keypoints, remove_stray_hands(keypoints)) == set()
-    assert keypoints.score[2, joints_of("right_hand")].all()
 
 
 WALK = [(80 + 2.0 * frame, 128 + 4 * np.sin(frame / 3)) for frame in range(40)]
@@ -185,16 +185,16 @@ def test_a_swap_is_put_back(joints, start, stop):
     np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
 
 
-def test_several_swaps_are_put_back():
-    truth = person(WALK)
-    frames = frames_from(3, 5) | frames_from(12, 13) | frames_from(20, 28)
+@pytest.mark.parametrize(
+    ("truth", "frames"),
+    [
+        (person(WALK), frames_from(3, 5) | frames_from(12, 13) | frames_from(20, 28)),
+        (lost(person(WALK), "left_knee", range(10, 14)), frames_from(12, 20)),
+    ],
+    ids=["several", "beside missing joints"],
+)
+def test_other_swaps_of_the_body_are_put_back(truth, frames):
     swapped = swap_sides(truth, frames, joints=EVERYTHING)
-    np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
-
-
-def test_a_swap_beside_missing_joints_is_put_back():
-    truth = lost(person(WALK), "left_knee", range(10, 14))
-    swapped = swap_sides(truth, frames_from(12, 20), joints=EVERYTHING)
     np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
 
 
@@ -233,14 +233,10 @@ def test_arms_that_cross_are_real():
     np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
 
 
-def test_a_cut_to_another_place_is_no_swap():
-    keypoints = person([(60.0, 128.0)] * 20 + [(190.0, 128.0)] * 20)
-    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
-
-
-def test_a_cut_to_someone_turned_away_elsewhere_is_no_swap():
-    keypoints = person([(80.0, 128.0)] * 20 + [(120.0, 128.0)] * 20)
-    keypoints = swap_sides(keypoints, frames_from(20, 40), joints=EVERYTHING)
+@pytest.mark.parametrize(("places", "turned"), [((60.0, 190.0), False), ((80.0, 120.0), True)])
+def test_a_cut_to_another_place_is_no_swap(places, turned):
+    keypoints = person([(x, 128.0) for x in places for _ in range(20)])
+    keypoints = swap_sides(keypoints, frames_from(20, 40) & turned, joints=EVERYTHING)
     np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
 
 
@@ -255,15 +251,6 @@ def test_what_most_frames_say_is_believed():
     swapped = swap_sides(truth, frames_from(3, 37), joints=EVERYTHING)
     whole = swap_sides(truth, frames_from(0, 40), joints=EVERYTHING)
     np.testing.assert_array_equal(repair_side_swaps(swapped).points, whole.points)
-
-
-def test_sides_of_one_frame_and_of_nobody_stay():
-    keypoints = person()
-    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
-    for group, _ in keypoints.skeleton.groups:
-        keypoints = lost(keypoints, group, [0])
-    assert not repair_side_swaps(keypoints).score.any()
-    assert not repair_hands(keypoints).score.any()
 
 
 def test_hands_on_each_others_wrists_are_exchanged():
@@ -388,17 +375,18 @@ def test_gaps_that_are_longer_or_at_the_ends_stay(fill_some, frames):
     assert not filled.filled.any()
 
 
-def test_scores_fade_towards_the_middle():
-    filled = fill(lost(standing(7), "nose", range(1, 6)), 5)
-    expected = np.array([0.9, 0.75, 0.6, 0.45, 0.6, 0.75, 0.9])  # one sixth less a frame away
+@pytest.mark.parametrize(
+    ("last_score", "frames", "expected"),
+    [
+        (0.9, range(1, 6), [0.9, 0.75, 0.6, 0.45, 0.6, 0.75, 0.9]),  # a sixth less a frame away
+        (0.5, [1], [0.9, 0.7 / 2, 0.5]),  # from one side to the other
+    ],
+)
+def test_scores_fade_towards_the_middle_of_a_gap(last_score, frames, expected):
+    keypoints = standing(len(expected))
+    keypoints.score[-1] = last_score
+    filled = fill(lost(keypoints, "nose", frames), len(frames))
     np.testing.assert_allclose(filled.joint("nose")[1], expected, rtol=1e-6)
-
-
-def test_scores_go_from_one_side_to_the_other():
-    keypoints = standing(3)
-    keypoints.score[2] = 0.5
-    filled = fill(lost(keypoints, "nose", [1]), 1)
-    np.testing.assert_allclose(filled.joint("nose")[1][1], 0.7 / 2, rtol=1e-6)
 
 
 def test_a_hand_goes_with_its_wrist():
@@ -426,17 +414,14 @@ def test_a_wrist_missing_beside_the_gap_carries_nothing_there():
     np.testing.assert_allclose(filled.points[:, hand], truth.points[:, hand], atol=1e-3)
 
 
-def test_one_finger_out_of_sight_is_no_gap():
-    keypoints = lost(standing(5), "left_hand_thumb_tip", [2])
-    assert not fill(keypoints, 3).filled.any()
-
-
-def test_a_finger_missing_beside_a_gap_stays_missing_in_it():
+def test_a_single_finger_is_never_filled():
+    """Neither out of sight alone, nor in the hand's gap where it was missing beside it."""
+    alone = lost(standing(5), "left_hand_thumb_tip", [2])
+    assert not fill(alone, 3).filled.any()
     keypoints = lost(lost(standing(6), "left_hand", [2, 3]), "left_hand_thumb_tip", [1])
-    filled = fill(keypoints, 3)
-    thumb = HOLISTIC.index("left_hand_thumb_tip")
-    assert not filled.filled[:, thumb].any()
-    assert filled.filled[2:4, joints_of("left_hand")].sum() == 2 * 20
+    filled = fill(keypoints, 3).filled
+    assert not filled[:, HOLISTIC.index("left_hand_thumb_tip")].any()
+    assert filled[2:4, joints_of("left_hand")].sum() == 2 * 20
 
 
 def test_what_was_filled_before_stays_marked():
@@ -465,12 +450,8 @@ def broken():
     keypoints = lost(keypoints, "right_elbow", range(5, 9))
     keypoints = lost(keypoints, "left_hand", range(30, 35))
     keypoints = moved(keypoints, "right_hand", dict.fromkeys(range(30, 34), (0, -30)))
-    hands_exchanged = np.isin(np.arange(40), [25, 26])
-    keypoints = swap_sides(keypoints, hands_exchanged, joints=dict(HOLISTIC.groups)["left_hand"])
-    swapped = (np.arange(40) >= 12) & (np.arange(40) < 15)
-    body = [joint for joint in HOLISTIC.joints if joint.startswith("left_")][:16]
-    hands = dict(HOLISTIC.groups)["left_hand"]
-    return swap_sides(keypoints, swapped, joints=(*body, *hands))
+    keypoints = swap_sides(keypoints, frames_from(25, 27), joints=HAND)
+    return swap_sides(keypoints, frames_from(12, 15), joints=EVERYTHING)
 
 
 def test_everything_comes_back_to_where_it_was():
