@@ -96,24 +96,30 @@ def test_lines_go_to_lines_and_heights_to_heights(source_y, target_y, target_hei
     np.testing.assert_allclose(nose(moved)[:, 0], 10, atol=1e-4)
 
 
-def test_a_short_way_stays_short_around_the_middle_of_the_targets():
-    source = statistics(80, 84, heights=(40, 40))
-    target = statistics(50, 90, heights=(60, 100))  # twice the size: 4 px become 8 of its 40
+@pytest.mark.parametrize(
+    ("lines", "person_y", "ankles", "heights"),
+    [
+        ((80, 84), [80, 84], [66, 74], [76, 84]),  # twice the size: 4 px become 8 of its 40
+        ((80, 80), [80, 80.5, 79.5], [70, 71, 69], [80] * 3),  # never moves
+    ],
+)
+def test_a_short_way_stays_short_around_the_middle_of_the_targets(lines, person_y, ankles, heights):
+    source, target = statistics(*lines, heights=(40, 40)), statistics(50, 90, heights=(60, 100))
     ends = [
         normalize_by_ankles(stick_person([y] * 9, 40), source=source, target=target)
-        for y in (80, 84)
+        for y in person_y
     ]
-    np.testing.assert_allclose([ankle(end)[0] for end in ends], [66, 74], rtol=1e-5)
-    np.testing.assert_allclose([height(end)[0] for end in ends], [76, 84], rtol=1e-5)
+    np.testing.assert_allclose([ankle(end)[0] for end in ends], ankles, rtol=1e-5)
+    np.testing.assert_allclose([height(end)[0] for end in ends], heights, rtol=1e-5)
 
 
 def test_sideways_steps_are_scaled_and_centred():
-    person = stick_person([80] * 3, 40, x=[20, 32, 40])
-    moved = normalize_by_ankles(
-        person,
-        source=statistics(80, 80, heights=(40, 40), x=32),
-        target=statistics(90, 90, heights=(20, 20), x=50),
+    source, target = (
+        statistics(80, 80, heights=(40, 40)),
+        statistics(90, 90, heights=(20, 20), x=50),
     )
+    person = stick_person([80] * 3, 40, x=[20, 32, 40])
+    moved = normalize_by_ankles(person, source=source, target=target)
     np.testing.assert_allclose(nose(moved)[:, 0], [44, 50, 54], rtol=1e-5)
 
 
@@ -224,36 +230,29 @@ def test_limbs_takes_the_targets_proportions_where_ankle_keeps_the_sources(dance
         for joint, (x, y) in PLACES.items()
     }
     target = fitted(person(long_legs, 30))
-    results = {
-        mode: normalized(dancer, mode, source=fitted(dancer), target=target)
+    by_ankle, by_limbs = (
+        normalized(dancer, mode, source=fitted(dancer), target=target)
         for mode in ("ankle", "limbs")
-    }
+    )
 
     def leg_share(keypoints):
         y = {joint: keypoints.joint(joint)[0][0, 1] for joint in ("nose", "left_hip", "left_ankle")}
         return (y["left_ankle"] - y["left_hip"]) / (y["left_ankle"] - y["nose"])
 
-    assert leg_share(results["ankle"]) == pytest.approx(60 / 114, abs=1e-3)
-    assert leg_share(results["limbs"]) == pytest.approx(78 / 132, abs=0.02)
+    assert leg_share(by_ankle) == pytest.approx(60 / 114, abs=1e-3)
+    assert leg_share(by_limbs) == pytest.approx(78 / 132, abs=0.02)
     for joint in ("left_ankle", "right_ankle"):
-        np.testing.assert_allclose(
-            results["limbs"].joint(joint)[0][:, 1],
-            results["ankle"].joint(joint)[0][:, 1],
-            atol=0.01,
-        )
+        limbs, ankle = (result.joint(joint)[0][:, 1] for result in (by_limbs, by_ankle))
+        np.testing.assert_allclose(limbs, ankle, atol=0.01)
 
 
 def test_centring_on_the_picture_keeps_the_place_in_the_picture():
     source = stick_person([80] * 5, 40, x=20, image_size=(100, 64))
     target = stick_person([80] * 5, 40, x=50, image_size=(100, 64))
     statistics = {"source": fitted(source), "target": fitted(target)}
-    nose = {
-        centring: normalize_poses(source, mode="ankle", centring=centring, **statistics)
-        .joint("nose")[0][0, 0]
-        .item()
-        for centring in ("median", "picture")
-    }
-    assert nose == pytest.approx({"median": 50, "picture": 20}, abs=1e-3)
+    for centring, x in (("median", 50), ("picture", 20)):
+        moved = normalize_poses(source, mode="ankle", centring=centring, **statistics)
+        assert nose(moved)[0, 0] == pytest.approx(x, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -320,14 +319,3 @@ def test_ankle_is_the_papers_map(dancer):
     moved = normalized(dancer, "ankle", source=source, target=target)
     expected = normalize_by_ankles(dancer, source=source, target=target)
     np.testing.assert_array_equal(moved.points, expected.points)
-
-
-def test_someone_who_never_moves_stands_in_the_middle_of_the_targets_range():
-    source = statistics(80, 80, heights=(40, 40))
-    moved = normalize_by_ankles(
-        stick_person([80, 80.5, 79.5], 40),
-        source=source,
-        target=statistics(50, 90, heights=(60, 100)),
-    )
-    np.testing.assert_allclose(ankle(moved), [70, 71, 69], rtol=1e-5)
-    np.testing.assert_allclose(height(moved), 80, rtol=1e-5)

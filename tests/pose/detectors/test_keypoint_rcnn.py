@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import skimage.data
 import torch
 
 from motiontransfer.downloads import cache_folder
@@ -60,26 +59,20 @@ def test_every_joint_gets_its_name():
     assert not people[people[..., 2] == 0, :2].any()
 
 
-def test_the_most_certain_people_come_first_and_the_rest_is_cut():
-    (people,) = detector(found((0.6, 1, 1), (0.9, 1, 2), (0.7, 1, 3))).detect([FRAME])
-    assert x_of_noses(people) == [2, 3]
-
-
-def test_only_people_and_only_certain_ones_count():
-    answer = found((0.49, 1, 1), (0.99, 0, 2), (0.5, 1, 3))
-    (people,) = detector(answer).detect([FRAME])
-    assert x_of_noses(people) == [3]
-
-
-def test_nobody_may_be_there():
-    (people,) = detector(found()).detect([FRAME])
-    assert len(people) == 0
-    assert people.shape == (0, len(HOLISTIC.joints), 3)
-
-
-def test_a_batch_keeps_the_order_of_its_frames():
-    frames = detector(found((0.9, 1, 1)), found(), found((0.9, 1, 3))).detect([FRAME] * 3)
-    assert [x_of_noses(people) for people in frames] == [[1], [], [3]]
+@pytest.mark.parametrize(
+    ("answers", "noses"),
+    [
+        ([found((0.6, 1, 1), (0.9, 1, 2), (0.7, 1, 3))], [[2, 3]]),  # the most certain come first
+        ([found((0.49, 1, 1), (0.99, 0, 2), (0.5, 1, 3))], [[3]]),  # doubtful; background
+        ([found((0.9, 1, 64), (0.8, 1, 1))], [[1]]),  # no joint inside the image
+        ([found((0.9, 1, 1)), found(), found((0.9, 1, 3))], [[1], [], [3]]),
+    ],
+    ids=["max_people", "min_detection_confidence", "outside", "batch"],
+)
+def test_people_kept_of_each_frame(answers, noses):
+    frames = detector(*answers).detect([FRAME] * len(answers))
+    assert [x_of_noses(people) for people in frames] == noses
+    assert {people.shape[1:] for people in frames} == {(len(HOLISTIC.joints), 3)}
 
 
 def test_frames_may_differ_in_size():
@@ -117,11 +110,6 @@ def test_joints_outside_the_image_are_missing():
     (people,) = detector(answer).detect([FRAME])
     assert people[0, HOLISTIC.index("left_knee"), 2] > 0  # x = 63 of 64
     assert people[0, HOLISTIC.index("right_knee"), 2] == 0
-
-
-def test_someone_without_any_joint_is_nobody():
-    (people,) = detector(found((0.9, 1, 64), (0.8, 1, 1))).detect([FRAME])
-    assert x_of_noses(people) == [1]
 
 
 def test_confidence_grows_with_the_peak_and_is_one_half_at_detectrons_limit():
@@ -233,11 +221,11 @@ def test_making_settings_downloads_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_published_weights_find_a_face_in_a_portrait():
+def test_the_published_weights_find_a_face_in_a_portrait(astronaut):
     cached = cache_folder() / "fc266e95_keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
     if not cached.exists():
         pytest.skip(f"{cached} is not there; tests download nothing")
     with CONFIG.open() as portrait_detector:
-        (people,) = portrait_detector.detect([skimage.data.astronaut()])
+        (people,) = portrait_detector.detect([astronaut])
     nose = people[0, HOLISTIC.index("nose"), :2]
     np.testing.assert_allclose(nose, (222, 124), atol=15)

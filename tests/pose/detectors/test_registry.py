@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage.data
 import yaml
 
 from motiontransfer.errors import ParamsError
@@ -68,8 +67,7 @@ def asked(monkeypatch):
 
 @pytest.mark.parametrize("detector", SETTINGS)
 def test_every_setting_of_a_detector_is_needed_and_no_other_is_known(load, detector):
-    params = load(detector)
-    assert params.detector == detector
+    assert load(detector).detector == detector
     for name in set(SETTINGS[detector]) - {"model"}:
         with pytest.raises(ParamsError, match=rf"detect_keypoints\.{name}: "):
             load(detector, **{name: ...})
@@ -159,8 +157,7 @@ def test_a_gpu_has_one_worker_unless_more_are_asked_for(
     assert (config.model, config.max_people) == ("coco_v1", 3)
 
 
-def test_people_are_boxed_in_frames_that_do_not_belong_together():
-    astronaut = skimage.data.astronaut()
+def test_people_are_boxed_in_frames_that_do_not_belong_together(astronaut):
     empty = np.full((64, 48, 3), 200, np.uint8)
     boxes = person_boxes([astronaut, empty, astronaut])
     assert boxes[1] is None
