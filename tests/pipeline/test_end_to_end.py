@@ -72,7 +72,12 @@ def test_a_second_repro_runs_nothing(project):
     [
         (
             "motiontransfer/rendering/videos.py",
-            {"render@ada_as_ben", "evaluate@ada", "evaluate_transfer@ada_as_ben"},
+            {
+                "render@ada_as_ben",
+                "evaluate@ada",
+                "evaluate_transfer@ada_as_ben",
+                "report@ada_as_ben",
+            },
         ),
         (
             "motiontransfer/training/losses.py",
