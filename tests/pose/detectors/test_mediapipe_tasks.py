@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,7 +228,10 @@ def test_a_bundle_with_hands_but_no_face_is_a_pose_bundle():
 
 
 def test_published_bundles_are_pinned_to_a_version():
-    assert all("/float16/1/" in published.url for published in OFFICIAL_MODELS.values())
+    for name, published in OFFICIAL_MODELS.items():
+        assert published.url.endswith(f"/{name}/float16/1/{name}.task")
+        assert re.fullmatch("[0-9a-f]{64}", published.sha256)
+        assert published.name == f"{name}.task"
     assert len({published.sha256 for published in OFFICIAL_MODELS.values()}) == 4
 
 
