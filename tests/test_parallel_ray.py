@@ -34,7 +34,12 @@ def test_results_are_in_order_whoever_is_faster(cluster):
 
 
 def test_both_nodes_work(cluster):
-    assert len(set(run_parallel(process_id, range(8), compute=RAY))) >= 2
+    seen: set[int] = set()
+    for process in run_parallel(process_id, range(100), compute=RAY):
+        seen.add(process)
+        if len(seen) >= 2:  # on a busy machine the second takes a while to start
+            break
+    assert len(seen) >= 2
 
 
 def test_a_users_fault_comes_back_as_itself(cluster):

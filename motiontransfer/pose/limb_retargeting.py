@@ -168,9 +168,7 @@ def _ground_correction(
         return shift
     softness_px = max(_SUPPORT_SHARE * _typical_height(keypoints), _ROUNDING_PX)
     below = np.where(found, line, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
-    weight = np.where(
-        found, np.exp((line - np.where(np.isfinite(below), below, 0)) / softness_px), 0
-    )
+    weight = np.exp(np.where(found, line - below, -np.inf) / softness_px)
     total = weight.sum(axis=1)
     lifted = np.stack([shifts[joint][:, 1] for joint in sides], axis=1)
     mean = (weight * lifted).sum(axis=1) / np.where(total > 0, total, 1)

@@ -163,7 +163,7 @@ def test_a_member_outside_is_refused_before_dvc_makes_a_path_of_it(member):
     inside = {"relpath": "a/b.txt", "md5": "0" * 32}
     with checked_lists("team"):
         assert len(tree.Tree.from_list([inside])) == 1
-        with pytest.raises(RemoteError, match=r"^team: the list of a folder names what lies"):
+        with pytest.raises(RemoteError, match=r"^team: the list of a folder names a path"):
             tree.Tree.from_list([inside, {**inside, **member}])
     assert len(tree.Tree.from_list([{**inside, "relpath": "../b"}])) == 1  # DVC's own again
 
