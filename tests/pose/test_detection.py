@@ -118,6 +118,7 @@ def test_each_frame_is_seen_in_order_after_its_warm_up(clip, num_workers):
     assert seen == [2, 3, 4, 3, 4, 5, 6, 3, 4, 5]
 
 
+@pytest.mark.slow
 def test_some_frames_may_be_looked_at_as_if_there_were_no_others(clip):
     found = detect(clip, segment_frames=2, warmup_frames=1, every=3)
     assert [people[0, 0, :2].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]
@@ -140,6 +141,7 @@ def test_one_person_is_missing_where_nobody_is_found(clip):
     assert (found.detector, found.skeleton) == ("counting", NOSE_AND_ANKLE)
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_version_is_told(clip):
     with pytest.raises(ComputeError, match=r"workers with counting, as here, .* counting 2;"):
         detect(clip, CountingConfig(home=os.getpid()))
@@ -418,6 +420,7 @@ def crossed(tmp_path_factory):
 APART = np.array([abs(30 - index) > 1 for index in range(NUM_CROSSING)])  # not as good as one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("person", "who"), [(0, RED), (1, BLUE)])
 def test_two_who_cross_stay_themselves_each_with_their_own_hands_and_face(crossed, person, who):
     assert crossed.people == (0, 1)

@@ -406,6 +406,7 @@ def test_hands_and_face_do_not_matter():
     assert track([[walker(50)], [waving]] * 5) == [[0]] * 10
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.data())
 def test_the_order_of_detections_changes_nothing(data):

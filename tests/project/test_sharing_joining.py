@@ -14,6 +14,7 @@ VIDEOS = ("ada_1", "ada_2", "ben_1")
 RESULT = ("results/dance/frames/0", "results/dance/frames/1")
 
 
+@pytest.mark.slow
 def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     """The whole story, with each kind of remote; the teammate may only read there."""
     assert "sent 10 files" in owner.share(remote)

@@ -106,6 +106,7 @@ def test_without_a_truth_and_the_baseline_never_shows_held_out_frames(project):
     assert table["detection_nearest_neighbours_pose_distance_px_all"].tolist() == [0, 0, 2, 4, 6, 8]
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(project):
     outs = [
         Path("results/with_truth/metrics.json"),

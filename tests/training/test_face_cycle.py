@@ -414,6 +414,7 @@ def test_a_stopped_run_is_not_taken_up_on_other_frames(tmp_path, people, taken):
     assert taken == [*range(6), *range(7)]
 
 
+@pytest.mark.slow
 def test_seed_and_ema_decide_the_weights(tmp_path, people):
     weights = []
     for run, (seed, decay) in enumerate([(1, 0.9), (1, 0.9), (2, 0.9), (1, 0.0)]):
