@@ -58,16 +58,19 @@ def replacing_folder(folder: Path) -> Generator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write indented JSON.
 
     Raises:
         ValueError: a number is not finite (JSON has no such numbers).
     """
-    with replacing(path) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def damaged(path: Path, cause: str) -> DamagedFileError:

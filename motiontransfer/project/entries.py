@@ -22,14 +22,12 @@ from motiontransfer.params import PARAMS_FILE, Name, load_params
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,
-    read_document,
+    read_text,
     remove_entry,
     remove_item,
-    write_document,
 )
 from motiontransfer.project.remote import opened
-from motiontransfer.storage import overlap, replacing
-from motiontransfer.video.geometry import Box
+from motiontransfer.storage import overlap, replacing, write_text
 
 VIDEOS_FOLDER = Path("data/videos")
 TRUTH_FOLDER = Path("data/truth")
@@ -59,7 +57,7 @@ def add_video(
     *,
     name: str,
     subject: str,
-    crop: Literal["none", "auto"] | Box,
+    crop: Literal["none", "auto"],
     role: Role,
     root: Path = Path(),
 ) -> Path:
@@ -77,23 +75,18 @@ def add_video(
     if not file.is_file():
         raise MissingFileError(f"{file}: no such file; expected a video")
     path = _destination(file, name, root)
-    params = read_document(root / PARAMS_FILE)
-    entry = {
-        "path": path.as_posix(),
-        "subject": subject,
-        "crop": list(crop) if isinstance(crop, tuple) else crop,
-    }
-    add_entry(params, "videos", name, entry)
-    add_item(params, "subjects", subject)
+    entry = {"path": path.as_posix(), "subject": subject, "crop": crop}
+    params = add_entry(read_text(root / PARAMS_FILE), "videos", name, entry)
+    params = add_item(params, "subjects", subject)
     if role == "target":
-        add_item(params, "targets", subject)
+        params = add_item(params, "targets", subject)
     with _rollback(root, path):
         if not (root / path).exists():
             with replacing(root / path) as temporary:
                 shutil.copyfile(file, temporary)
         with _errors_of_dvc("dvc add"), opened(root) as repo:
             repo.add([str(root / path)])
-        write_document(params, root / PARAMS_FILE)
+        write_text(root / PARAMS_FILE, params)
     return path
 
 
@@ -137,10 +130,9 @@ def add_transfer(
         "target": target,
         "truth": truth,
     }
-    params = read_document(root / PARAMS_FILE)
-    add_item(params, "targets", target)
-    add_entry(params, "transfers", name, entry)
-    write_document(params, root / PARAMS_FILE)
+    params = add_item(read_text(root / PARAMS_FILE), "targets", target)
+    params = add_entry(params, "transfers", name, entry)
+    write_text(root / PARAMS_FILE, params)
     return name
 
 
@@ -210,19 +202,18 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
         ParamsError: params.yaml has changed since, or cannot be edited.
         MotionTransferError: DVC cannot remove the .dvc file.
     """
-    params = read_document(root / PARAMS_FILE)
-    remove_entry(params, "videos", removal.video)
+    params = remove_entry(read_text(root / PARAMS_FILE), "videos", removal.video)
     for transfer in removal.transfers:
-        remove_entry(params, "transfers", transfer)
+        params = remove_entry(params, "transfers", transfer)
     if removal.subject is not None:
-        remove_item(params, "subjects", removal.subject)
+        params = remove_item(params, "subjects", removal.subject)
     if removal.target is not None:
-        remove_item(params, "targets", removal.target)
+        params = remove_item(params, "targets", removal.target)
     pointer = root / removal.path.with_name(f"{removal.path.name}.dvc")
     if pointer.exists() and not removal.users_of_file:
         with _errors_of_dvc("dvc remove"), opened(root) as repo:
             repo.remove(str(pointer))
-    write_document(params, root / PARAMS_FILE)
+    write_text(root / PARAMS_FILE, params)
 
 
 def orphaned_outputs(root: Path) -> list[Path]:

@@ -1,33 +1,20 @@
 """Comment-preserving edits of params.yaml: presets, entries of a section, items of a list.
 
-ruamel.yaml keeps comments with the value before them, also those that introduce what follows. They
-are moved here when that value is no longer the last before what they introduce.
+PyYAML says where each node of a file stands. Only the text of the edited node changes.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import yaml
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import CommentMark, YAMLError
-from ruamel.yaml.nodes import ScalarNode
-from ruamel.yaml.representer import RoundTripRepresenter
-from ruamel.yaml.scalarstring import SingleQuotedScalarString
-from ruamel.yaml.tokens import CommentToken
-from yaml.resolver import Resolver
 
-from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params import PARAMS_FILE
-from motiontransfer.storage import replacing
+from motiontransfer.errors import ParamsError
+from motiontransfer.params import PARAMS_FILE, load_params
+from motiontransfer.storage import write_text
 
 PRESETS_FOLDER = Path("presets")
-
-_UNBROKEN = 1 << 20  # longer than any line: nothing is wrapped
-_YAML_1_1 = Resolver()
-_YAML_1_1_TEXT = _YAML_1_1.DEFAULT_SCALAR_TAG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,268 +38,224 @@ def preset_changes(
         ParamsError: no such preset, or it names a key that params.yaml lacks.
         MissingFileError: no params.yaml.
     """
-    return _apply(read_document(params_file), _load_preset(name, folder), name)
+    return _with_preset(name, params_file, folder)[1]
 
 
 def apply_preset(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> list[Change]:
-    """Write a preset's values into params.yaml and return what changed.
-
-    Raises:
-        ParamsError: no such preset, or it names a key that params.yaml lacks.
-        MissingFileError: no params.yaml.
-    """
-    params = read_document(params_file)
-    changes = _apply(params, _load_preset(name, folder), name)
+    """Write a preset's values into params.yaml and return what changed; raises as above."""
+    text, changes = _with_preset(name, params_file, folder)
     if changes:
-        write_document(params, params_file)
+        write_text(params_file, text)
     return changes
 
 
-def read_document(path: Path = PARAMS_FILE) -> CommentedMap:
-    """Read a file of sections with its comments and order.
-
-    Raises:
-        MissingFileError: no such file.
-        ParamsError: not YAML, or not sections.
-    """
-    if not path.exists():
-        raise MissingFileError(
-            f"{path}: no such file; run from the project's root, where params.yaml is"
-        )
-    try:
-        content = _yaml().load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, CommentedMap):
-        raise ParamsError(f"{path}: expected sections (name: …) at the top")
-    return content
+def read_text(path: Path = PARAMS_FILE) -> str:
+    """Read a file of sections; raises as `load_params`."""
+    load_params(path)
+    return path.read_text(encoding="utf-8")
 
 
-def write_document(content: CommentedMap, path: Path = PARAMS_FILE) -> None:
-    """Replace a file atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(_dumped(content), encoding="utf-8")
-
-
-def add_entry(document: CommentedMap, section: str, name: str, entry: Mapping[str, object]) -> None:
+def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -> str:
     """Add `name: {…}` at the end of a section of names.
 
     Raises:
         ParamsError: there is no such section, or it has the name.
     """
-    entries = _entries(document, section)
-    if name in entries:
+    key, entries = _section(text, section, yaml.MappingNode)
+    if name in _names(entries):
         raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: is there; take another name")
-    following = _take_following(document, section)
-    entries.fa.set_block_style()
-    written = CommentedMap({key: _quoted(value) for key, value in entry.items()})
-    written.fa.set_flow_style()
-    entries[_quoted(name)] = written
-    _put_following(document, section, following)
+    item = f"{_flow(name)}: {_flow(dict(entry))}"
+    if entries.value:
+        return _append(text, entries, item)
+    colon = text.index(":", _end(key)) + 1
+    end = _line_end(text, _end(entries))
+    return f"{text[:colon]}{text[_end(entries) : end]}\n  {item}{text[end:]}"
 
 
-def remove_entry(document: CommentedMap, section: str, name: str) -> None:
+def remove_entry(text: str, section: str, name: str) -> str:
     """Remove an entry of a section of names, with the comment in its line.
 
     Raises:
         ParamsError: there is no such section, or it lacks the name.
     """
-    entries = _entries(document, section)
-    if name not in entries:
-        known = ", ".join(map(str, entries)) or "none"
+    key, entries = _section(text, section, yaml.MappingNode)
+    names = _names(entries)
+    if name not in names:
+        known = ", ".join(names) or "none"
         raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: missing; {section} has {known}")
-    _remove(document, section, name)
+    return _remove(text, key, entries, names.index(name))
 
 
-def add_item(document: CommentedMap, section: str, item: str) -> None:
+def add_item(text: str, section: str, item: str) -> str:
     """Add an item at the end of a list that lacks it.
 
     Raises:
         ParamsError: there is no such list.
     """
-    items = _items(document, section)
-    if item not in items:
-        following = _take_following(document, section)
-        items.append(_quoted(item))
-        _put_following(document, section, following)
+    _, items = _section(text, section, yaml.SequenceNode)
+    if item in [node.value for node in items.value]:
+        return text
+    return _append(text, items, _flow(item))
 
 
-def remove_item(document: CommentedMap, section: str, item: str) -> None:
+def remove_item(text: str, section: str, item: str) -> str:
     """Remove an item of a list, if it is there.
 
     Raises:
         ParamsError: there is no such list.
     """
-    items = _items(document, section)
-    if item in items:
-        _remove(document, section, items.index(item))
+    key, items = _section(text, section, yaml.SequenceNode)
+    values = [node.value for node in items.value]
+    return _remove(text, key, items, values.index(item)) if item in values else text
 
 
-def _entries(document: CommentedMap, section: str) -> CommentedMap:
-    if document.get(section, "") is None:
-        document[section] = CommentedMap()
-    entries = document.get(section)
-    if not isinstance(entries, CommentedMap):
-        raise ParamsError(f"{PARAMS_FILE}: {section}: expected names and entries, got {entries!r}")
-    return entries
+def _section(text: str, name: str, kind: type[yaml.Node]) -> tuple[yaml.Node, yaml.CollectionNode]:
+    """Key and value of a section; an empty value is an empty section of names."""
+    expected = "names and entries" if kind is yaml.MappingNode else "a list of names"
+    got = "nothing"
+    for key, value in _sections(text):
+        if key.value == name:
+            is_empty = kind is yaml.MappingNode and value.value == ""
+            if (isinstance(value, kind) or is_empty) and not _is_alias(key, value):
+                return key, cast("yaml.CollectionNode", value)
+            got = text[_start(value) : _end(value)]
+    raise ParamsError(f"{PARAMS_FILE}: {name}: expected {expected}, got {got}")
 
 
-def _items(document: CommentedMap, section: str) -> CommentedSeq:
-    items = document.get(section)
-    if not isinstance(items, CommentedSeq):
-        raise ParamsError(f"{PARAMS_FILE}: {section}: expected a list of names, got {items!r}")
-    return items
+def _sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    return yaml.compose(text, yaml.CSafeLoader).value
 
 
-def _remove(document: CommentedMap, section: str, key: str | int) -> None:
-    """Delete a value; the lines below its own stay."""
-    values = document[section]
-    following = _take_following(values, key)
-    keys: list = list(values if isinstance(values, CommentedMap) else range(len(values)))
-    index = keys.index(key)
-    values.ca.items.pop(key, None)
-    del values[key]
-    if not values:
-        values.fa.set_flow_style()
-    if values.fa.flow_style():
-        _put_following(document, section, following)
-    elif index:
-        _put_following(values, keys[index - 1], following)
-    else:
-        _put_before_first(values, following)
+def _is_alias(key: yaml.Node, value: yaml.Node) -> bool:
+    """Return True for `*name`, whose node is the one that `&name` marks."""
+    return _start(value) < _end(key)
 
 
-def _take_following(parent: CommentedMap | CommentedSeq, key: str | int) -> str:
-    """Remove and return the comment lines below a value's own line."""
-    parent, key = _last_leaf(parent, key)
-    slot = parent.ca.items.get(key)
-    token = slot[_slot_of(parent)] if slot else None
-    if token is None:
-        return ""
-    own, _, following = token.value.partition("\n")
-    token.value = f"{own}\n"
-    if not own:
-        slot[_slot_of(parent)] = None
-    return following
+def _names(entries: yaml.CollectionNode) -> list[str]:
+    return [key.value for key, _ in entries.value]
 
 
-def _put_following(parent: CommentedMap | CommentedSeq, key: str | int, following: str) -> None:
-    """Attach lines below a value."""
-    if not following:
-        return
-    parent, key = _last_leaf(parent, key)
-    slot = parent.ca.items.setdefault(key, [None] * 4)
-    token = slot[_slot_of(parent)]
-    if token is None:
-        slot[_slot_of(parent)] = CommentToken(f"\n{following}", CommentMark(0), None)
-    else:
-        token.value += following
+def _spans(node: yaml.CollectionNode) -> list[tuple[int, int]]:
+    """(start, end) of each child in the text."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else zip(node.value, node.value)  # noqa: B905 - itself
+    return [(_start(key), max(_end(key), _end(value))) for key, value in pairs]
 
 
-def _put_before_first(values: CommentedMap | CommentedSeq, lines: str) -> None:
-    key = next(iter(values)) if isinstance(values, CommentedMap) else 0
-    slot = values.ca.items.setdefault(key, [None] * 4)
-    tokens = [
-        CommentToken(f"{line.lstrip()}\n", CommentMark(len(line) - len(line.lstrip())), None)
-        for line in lines.splitlines()
-    ]
-    slot[1] = [*tokens, *(slot[1] or [])] or None
+def _start(node: yaml.Node) -> int:
+    return node.start_mark.index
 
 
-def _last_leaf(
-    parent: CommentedMap | CommentedSeq, key: str | int
-) -> tuple[CommentedMap | CommentedSeq, str | int]:
-    """Node to which ruamel.yaml attaches the comment after a value: its last block-style leaf."""
-    value = parent[key]
-    while isinstance(value, CommentedMap | CommentedSeq) and value and not value.fa.flow_style():
-        parent = value
-        key = next(reversed(value)) if isinstance(value, CommentedMap) else len(value) - 1
-        value = parent[key]
-    return parent, key
+def _end(node: yaml.Node) -> int:
+    """End of the node; PyYAML ends block collections at the next node, after comments."""
+    if isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
+        return _spans(node)[-1][1]
+    return node.end_mark.index
 
 
-def _slot_of(parent: CommentedMap | CommentedSeq) -> int:
-    """Index of the comment after a value, in ruamel.yaml's lists of comments."""
-    return 2 if isinstance(parent, CommentedMap) else 0
+def _line_start(text: str, index: int) -> int:
+    return text.rfind("\n", 0, index) + 1
 
 
-def _load_preset(name: str, folder: Path) -> CommentedMap:
+def _line_end(text: str, index: int) -> int:
+    end = text.find("\n", index)
+    return len(text) if end < 0 else end
+
+
+def _append(text: str, node: yaml.CollectionNode, item: str) -> str:
+    """Add to a block, or to a flow collection, which may be empty."""
+    spans = _spans(node)
+    if node.flow_style:
+        end = spans[-1][1] if spans else _start(node) + 1
+        return f"{text[:end]}{', ' if spans else ''}{item}{text[end:]}"
+    first_line = text[_line_start(text, spans[0][0]) :]
+    indent = " " * (len(first_line) - len(first_line.lstrip(" ")))
+    dash = "- " if isinstance(node, yaml.SequenceNode) else ""
+    end = _line_end(text, _end(node))
+    return f"{text[:end]}\n{indent}{dash}{item}{text[end:]}"
+
+
+def _remove(text: str, key: yaml.Node, node: yaml.CollectionNode, index: int) -> str:
+    """Remove a child: the lines of a block, or a part of a flow collection."""
+    spans = _spans(node)
+    start, end = spans[index]
+    if node.flow_style:
+        if index + 1 < len(spans):
+            end = spans[index + 1][0]
+        elif index:
+            start = spans[index - 1][1]
+        return text[:start] + text[end:]
+    rest = text[: _line_start(text, start)] + text[_line_end(text, end) + 1 :]
+    if len(spans) > 1:
+        return rest
+    colon = text.index(":", _end(key)) + 1
+    return f"{rest[:colon]} {'{}' if isinstance(node, yaml.MappingNode) else '[]'}{rest[colon:]}"
+
+
+def _flow(value: object) -> str:
+    """YAML in one line; quoted where YAML 1.1, which stages read, has another type."""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"))
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+class _Value(NamedTuple):
+    value: object
+    written: str
+    start: int
+    end: int
+
+
+def _values(path: Path) -> dict[str, _Value]:
+    """Each value below a section by its dotted key."""
+    text = read_text(path)
+    found = {}
+    for section, values in _sections(text):
+        for key, node in values.value if isinstance(values, yaml.MappingNode) else ():
+            if not _is_alias(key, node):
+                value = yaml.SafeLoader("").construct_document(node)
+                start, end = _start(node), _end(node)
+                if text.startswith("&", start):
+                    start = text.index(" ", start) + 1
+                written = _flow(value) if isinstance(value, list) else text[start:end]
+                found[f"{section.value}.{key.value}"] = _Value(value, written, start, end)
+    return found
+
+
+def _load_preset(name: str, folder: Path) -> dict[str, _Value]:
     path = folder / f"{name}.yaml"
     if not path.exists():
         names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
         raise ParamsError(f"no preset {name!r}; there are {names or 'none'} in {folder}")
-    preset = read_document(path)
-    base = preset.pop("base", None)
-    if base is None:
-        return preset
-    merged = _load_preset(base, folder)
-    for section, values in preset.items():
-        if isinstance(values, Mapping) and section in merged:
-            merged[section].update(values)
-        else:
-            merged[section] = values
-    return merged
-
-
-def _apply(params: CommentedMap, preset: CommentedMap, name: str) -> list[Change]:
-    changes = []
-    for section, values in preset.items():
+    sections = load_params(path)
+    base = sections.pop("base", None)
+    for section, values in sections.items():
         if not isinstance(values, Mapping):
             raise ParamsError(f"preset {name}: {section}: expected keys and values, got {values!r}")
-        for key, value in values.items():
-            if not isinstance(params.get(section), Mapping) or key not in params[section]:
-                raise ParamsError(f"preset {name}: {section}.{key}: no such key in params.yaml")
-            old = params[section][key]
-            if old == value and isinstance(old, bool) == isinstance(value, bool):
-                continue
-            params[section][key] = _in_one_line(value)
-            changes.append(Change(key=f"{section}.{key}", old=_written(old), new=_written(value)))
-    return changes
+    return {**(_load_preset(str(base), folder) if base else {}), **_values(path)}
 
 
-def _quoted(value: object) -> object:
-    """In quotes, if stages, which read YAML 1.1, would take it for another type: `no`, `2024`."""
-    is_text = isinstance(value, str)
-    if is_text and _YAML_1_1.resolve(yaml.ScalarNode, value, (True, False)) != _YAML_1_1_TEXT:
-        return SingleQuotedScalarString(value)
-    return value
+def _with_preset(name: str, params_file: Path, folder: Path) -> tuple[str, list[Change]]:
+    """Text of params.yaml with a preset's values, and what changed."""
+    text, values = read_text(params_file), _values(params_file)
+    edits: list[tuple[_Value, Change]] = []
+    for key, new in _load_preset(name, folder).items():
+        if key not in values:
+            raise ParamsError(f"preset {name}: {key}: no such key in params.yaml")
+        old = values[key]
+        if old.value != new.value or isinstance(old.value, bool) != isinstance(new.value, bool):
+            edits.append((old, Change(key=key, old=old.written, new=new.written)))
+    for old, change in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
+        text = _replaced(text, old, change.new)
+    return text, [change for _, change in edits]
 
 
-def _in_one_line(value: object) -> object:
-    if not isinstance(value, list):
-        return value
-    sequence = CommentedSeq(value)
-    sequence.fa.set_flow_style()
-    return sequence
-
-
-def _written(value: object) -> str:
-    return _dumped(CommentedMap({"value": _in_one_line(value)})).removeprefix("value:").strip()
-
-
-def _dumped(content: CommentedMap) -> str:
-    text = io.StringIO()
-    _yaml().dump(content, text)
-    return text.getvalue()
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes None as `null`, not as an empty value."""
-
-
-def _null(representer: RoundTripRepresenter, _: None) -> ScalarNode:
-    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
-_Representer.add_representer(type(None), _null)
-
-
-def _yaml() -> YAML:
-    editor = YAML()
-    editor.Representer = _Representer
-    editor.preserve_quotes = True
-    editor.width = _UNBROKEN
-    editor.indent(mapping=2, sequence=4, offset=2)
-    return editor
+def _replaced(text: str, old: _Value, new: str) -> str:
+    """The text with one value exchanged; a comment behind it keeps its column."""
+    before, after = text[: old.start], text[old.end :]
+    if before.endswith(":"):  # an empty value
+        new = f" {new}"
+    gap = len(after) - len(after.lstrip(" "))
+    if after[gap : gap + 1] == "#":
+        after = " " * max(gap + old.end - old.start - len(new), 1) + after[gap:]
+    return before + new + after

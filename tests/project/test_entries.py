@@ -108,7 +108,7 @@ def _interrupted(params, path):
     ("module", "name", "failing", "error", "message"),
     [
         (Repo, "add", _dvc_fails, MotionTransferError, "dvc add: no space left"),
-        (entries, "write_document", _interrupted, KeyboardInterrupt, None),
+        (entries, "write_text", _interrupted, KeyboardInterrupt, None),
     ],
 )
 def test_if_a_step_fails_nothing_is_left(

@@ -1,0 +1,26 @@
+from .errors import MotionTransferError
+from .keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
+from .pose.normalization import normalize_poses
+from .pose.rendering import draw_rgb
+from .pose.statistics import PoseStatistics, fit_statistics, read_statistics
+from .rendering.renderer import Renderer, load_renderer, render_poses
+from .training.distributed import make_fabric
+from .video.frame_store import FrameStore
+
+__all__ = [
+    "FrameStore",
+    "Keypoints",
+    "MotionTransferError",
+    "PoseStatistics",
+    "Renderer",
+    "draw_rgb",
+    "fit_statistics",
+    "keypoint_table",
+    "load_renderer",
+    "make_fabric",
+    "normalize_poses",
+    "read_keypoints",
+    "read_statistics",
+    "render_poses",
+    "write_keypoints",
+]
