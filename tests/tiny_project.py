@@ -70,6 +70,7 @@ def shrink_pipeline(params: dict) -> None:
         checkpoint_every_steps=2,
     )
     params["render"]["contact_sheet_columns"] = 3
+    params["compute"]["num_workers"] = 1  # each loads MediaPipe
 
 
 def add_dancer(params: dict) -> None:
