@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from PIL import Image
 
 from benchmarks.markdown import markdown_table
 from motiontransfer.evaluation.bootstrap import rounded
-from motiontransfer.evaluation.comparison import detected_footage, measure
+from motiontransfer.evaluation.comparison import FrameMetric, detected_footage, measure
 from motiontransfer.evaluation.frames import Footage, all_regions
-from motiontransfer.evaluation.image_metrics import ImageMetrics
+from motiontransfer.evaluation.image_metrics import image_scores
 from motiontransfer.evaluation.measurements import OURS, Key
 from motiontransfer.parallel import Compute
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
@@ -138,9 +139,10 @@ def _video(revision: str) -> Path:
 def _shift_tolerant(video: Path, truth: Footage) -> dict[str, float | None]:
     """Shift-tolerant SSIM; read off the video, so that runs of older code have it, too."""
     regions = all_regions(truth.keypoints, margin=_BOX_MARGIN)
-    images = ImageMetrics("truth", [OURS], regions=regions, distances={})
+    images = partial(image_scores, real="truth", systems=[OURS], regions=regions, distances={})
     frames = {"truth": truth.frames, OURS: [(video, index) for _, index in truth.frames]}
-    found = measure(frames, {"images": images}, size=truth.keypoints.image_size)["images"]
+    metrics = {"images": FrameMetric(images)}
+    found = measure(frames, metrics, size=truth.keypoints.image_size)["images"]
     means = {
         region: found[Key("shift_tolerant_ssim", region, OURS)].mean()
         for region in ("person", "face")

@@ -36,7 +36,7 @@ from demo.actors.choreography import compose
 from demo.actors.renderer import film_clip, true_keypoints
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
-from motiontransfer.evaluation.plots import write_picture
+from motiontransfer.evaluation.plots import write_image
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import FrameGenerator, roll_out
 from motiontransfer.parallel import Compute
@@ -86,7 +86,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     _draw_curves(arguments.out / "drift.png", tables)
     captions = [f"{round(index / _FRAME_RATE)} s" for index in _last_frames(len(real), window)]
-    write_picture(arguments.out / "drift.jpg", contact_sheet(shown, captions))
+    write_image(arguments.out / "drift.jpg", contact_sheet(shown, captions))
     minutes = (time.monotonic() - began) / 60
     print(f"\n{minutes:.1f} min; pictures: drift.png and drift.jpg in {arguments.out}")  # noqa: T201
 
@@ -126,7 +126,7 @@ def _measure(
     for index, frames in enumerate(
         zip(track(real, name, total=len(real)), *made.values(), strict=True)
     ):
-        box = {"person": boxes.at(index)}
+        box = {"person": boxes[index]}
         kept.append(frames[1])
         for way, fake in zip(made, frames[1:], strict=True):
             metrics = frame_metrics(frames[0], fake, boxes=box)["person"]

@@ -20,23 +20,22 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import (
+    Box,
     Footage,
-    Frame,
-    Frames,
+    Moment,
     Regions,
     person_regions,
     read_frames,
-    selected,
     training_footage,
 )
-from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.measurements import FrameScores, Key, one_value
 from motiontransfer.evaluation.pose_metrics import shared_joints
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
+from motiontransfer.video.tensors import Frame
 
 MISSING_COST = 0.25
 """Distance, in body sizes, of a joint that the pose has and the candidate lacks."""
@@ -44,8 +43,9 @@ MISSING_COST = 0.25
 _WEIGHT_OF_GROUP = {"body": 3.0, "left_hand": 1.0, "right_hand": 1.0, "face": 1.0}
 _VALUES_AT_ONCE = 4_000_000
 
-_PICTURE_SIZE = (64, 32)
-_MAX_PICTURES = 500
+_Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
+_THUMBNAIL_SIZE = (64, 32)
+_MAX_IMAGES = 500
 """Upper limit of training frames to compare with; more add time and little else."""
 
 
@@ -56,11 +56,7 @@ def nearest_footage(poses: Keypoints, clips: Sequence[TargetClip]) -> Footage:
         KeypointsError: no training frame has a body.
     """
     training = training_footage(clips)
-    choice = nearest_neighbours(poses, training.keypoints)
-    return Footage(
-        frames=[training.frames[index] for index in choice],
-        keypoints=selected(training.keypoints, choice),
-    )
+    return training.part(nearest_neighbours(poses, training.keypoints).tolist())
 
 
 def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarray, " frames"]:
@@ -77,8 +73,8 @@ def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndar
     usable = np.flatnonzero(np.any(candidates.score[:, body] > 0, axis=1))
     if usable.size == 0:
         raise KeypointsError(
-            f"expected a training frame in which a body was found, got none in "
-            f"{candidates.num_frames} frames; look at the target's video and its detection"
+            f"expected a training frame with a detected body, got none in {candidates.num_frames} "
+            "frames; check the target's video and its detection"
         )
     size_px = body_size_px(candidates)
     weight = _joint_weights(poses.skeleton)[in_poses]
@@ -127,9 +123,8 @@ def _distances(
     """
     total = np.zeros((len(pose_points), len(points)), np.float32)
     for joint in np.flatnonzero(pose_weight.any(axis=0)):
-        apart_x = pose_points[:, None, joint, 0] - points[None, :, joint, 0]
-        apart_y = pose_points[:, None, joint, 1] - points[None, :, joint, 1]
-        distance = np.hypot(apart_x, apart_y) / np.float32(size_px)
+        offset = pose_points[:, None, joint] - points[None, :, joint]
+        distance = np.hypot(offset[..., 0], offset[..., 1]) / np.float32(size_px)
         distance = np.where(present[None, :, joint], distance, np.float32(MISSING_COST))
         total += pose_weight[:, None, joint] * distance
     return total
@@ -145,83 +140,61 @@ def _joint_weights(skeleton: Skeleton) -> Float32[np.ndarray, " joints"]:
     )
 
 
-def training_pictures(
-    clips: Sequence[TargetClip], *, margin: float
-) -> UInt8[np.ndarray, "pictures 64 32 3"]:
+def training_images(clips: Sequence[TargetClip], *, margin: float) -> _Thumbnails:
     """The person in training frames, at most 500, evenly spread, each resized to a thumbnail.
 
     Raises:
         VideoError: a clip has another size than its keypoints say.
     """
     training = training_footage(clips)
-    chosen = np.array(evenly_spaced(len(training.frames), _MAX_PICTURES), np.int64)
-    persons = person_regions(selected(training.keypoints, chosen), margin=margin)
-    frames = read_frames(
-        [training.frames[index] for index in chosen], training.keypoints.image_size
-    )
-    found = [
-        picture
-        for index, frame in enumerate(frames)
-        if (picture := person_picture(frame, persons, index)) is not None
-    ]
-    return np.stack(found) if found else np.zeros((0, *_PICTURE_SIZE, 3), np.uint8)
+    chosen = training.part(evenly_spaced(len(training.frames), _MAX_IMAGES))
+    persons = person_regions(chosen.keypoints, margin=margin)
+    frames = read_frames(chosen.frames, chosen.keypoints.image_size)
+    found = [thumbnail(frame, box) for frame, box in zip(frames, persons, strict=True) if box]
+    return np.stack(found) if found else np.zeros((0, *_THUMBNAIL_SIZE, 3), np.uint8)
 
 
-def person_picture(
-    frame: Frame, persons: Regions, frame_index: int
-) -> UInt8[np.ndarray, "64 32 3"] | None:
-    """The person's box as a thumbnail; None where no person was found."""
-    box = persons.at(frame_index)
-    if box is None:
-        return None
+def thumbnail(frame: Frame, box: Box) -> UInt8[np.ndarray, "64 32 3"]:
+    """The person's box as a thumbnail."""
     x0, y0, x1, y1 = box
-    return cv2.resize(frame[y0:y1, x0:x1], _PICTURE_SIZE[::-1], interpolation=cv2.INTER_AREA)
+    return cv2.resize(frame[y0:y1, x0:x1], _THUMBNAIL_SIZE[::-1], interpolation=cv2.INTER_AREA)
 
 
 class TrainingDistance:
-    """Streaming distance of each video's frames to the nearest training frame."""
+    """Distance of images to the nearest training image."""
 
-    def __init__(
-        self, pictures: UInt8[np.ndarray, "pictures 64 32 3"], persons: Mapping[str, Regions]
-    ) -> None:
-        """Compare with thumbnails of the person in training frames.
-
-        Args:
-            persons: system -> the boxes around the person found in its own frames.
-        """
-        self._pictures, self._persons = pictures, persons
-        self._flat: Float32[np.ndarray, "pictures values"] = _flat(pictures)
+    def __init__(self, images: _Thumbnails) -> None:
+        self._images, self._flat = images, _flat(images)
         self._squares = np.square(self._flat).sum(axis=1)
-        self._index = 0
-        self._distances: dict[str, list[float]] = {system: [] for system in persons}
 
-    def update(self, frames: Frames) -> None:
-        """Take the next frame of every video, by name."""
-        for system, persons in self._persons.items():
-            picture = person_picture(frames[system], persons, self._index)
-            distance = float("nan") if picture is None else self._distance(picture)
-            self._distances[system].append(distance)
-        self._index += 1
-
-    def compute(self) -> dict[Key, RatioMetric]:
-        """Each system's distance."""
-        return {
-            Key("distance_to_training", "", system): RatioMetric.of_frames(found)
-            for system, found in self._distances.items()
-        }
-
-    def _distance(self, picture: UInt8[np.ndarray, "64 32 3"]) -> float:
-        if not len(self._pictures):
+    def __call__(self, image: UInt8[np.ndarray, "64 32 3"]) -> float:
+        """The root of the mean squared difference; NaN without training images."""
+        if not len(self._images):
             return float("nan")
         # The nearest by the quick formula, whose rounding gives equal images a distance above 0.
-        nearest = int(np.argmin(self._squares - 2 * (self._flat @ _flat(picture[None])[0])))
-        apart = picture.astype(np.float64) - self._pictures[nearest]
-        return float(np.sqrt(np.square(apart).mean()))
+        nearest = int(np.argmin(self._squares - 2 * (self._flat @ _flat(image[None])[0])))
+        difference = image.astype(np.float64) - self._images[nearest]
+        return float(np.sqrt(np.square(difference).mean()))
 
 
-def _flat(
-    pictures: UInt8[np.ndarray, "pictures 64 32 3"],
-) -> Float32[np.ndarray, "pictures values"]:
-    return (
-        pictures.reshape(len(pictures), int(np.prod(pictures.shape[1:]))).astype(np.float32) - 128
-    )
+def training_distances(
+    moment: Moment, *, persons: Mapping[str, Regions], distance: TrainingDistance
+) -> FrameScores:
+    """Each system's distance to training.
+
+    Args:
+        persons: system -> the boxes around the person found in its own frames.
+    """
+    return {
+        Key("distance_to_training", "", system): (
+            one_value(distance(thumbnail(moment.frames[system], box)))
+            if (box := regions[moment.index])
+            else (0.0, 0.0)
+        )
+        for system, regions in persons.items()
+    }
+
+
+def _flat(images: _Thumbnails) -> Float32[np.ndarray, "images values"]:
+    size = int(np.prod(images.shape[1:]))
+    return images.reshape(len(images), size).astype(np.float32) - 128

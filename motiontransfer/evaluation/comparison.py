@@ -3,29 +3,47 @@
 The videos are read once, side by side, and every metric is updated with each frame.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
-from motiontransfer.evaluation.baselines import TrainingDistance
+from motiontransfer.evaluation.baselines import TrainingDistance, training_distances
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import (
     Footage,
     FrameReference,
     Frames,
+    Moment,
     Regions,
     all_regions,
     person_regions,
     read_frames,
 )
-from motiontransfer.evaluation.image_metrics import ImageMetrics, PictureDistance
-from motiontransfer.evaluation.measurements import Key, Scores, in_section
+from motiontransfer.evaluation.image_metrics import image_scores
+from motiontransfer.evaluation.measurements import (
+    FrameScores,
+    Key,
+    Measurements,
+    Scores,
+    in_section,
+    joined,
+    of_counts,
+    of_notes,
+    of_scores,
+)
+from motiontransfer.evaluation.network_metrics import Networks, fid_and_kid
 from motiontransfer.evaluation.pose_metrics import pose_scores
-from motiontransfer.evaluation.temporal_metrics import BackgroundFlicker, FrameChange, WarpingError
+from motiontransfer.evaluation.temporal_metrics import (
+    BackgroundFlicker,
+    frame_changes,
+    warping_errors,
+)
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors.registry import default_detector
@@ -39,13 +57,32 @@ _WARMUP_FRAMES = 10
 class StreamingMetric(Protocol):
     """Metric of several videos that is updated frame by frame, in constant memory."""
 
-    def update(self, frames: Frames) -> None:
-        """Take the next frame of every video, by name."""
+    def update(self, moment: Moment) -> None:
+        """Take the next frame of every video."""
         ...
 
     def compute(self) -> Scores:
         """Return the scores."""
         ...
+
+
+class FrameMetric:
+    """Streaming metric that a function computes from a frame and the one before it."""
+
+    def __init__(self, function: Callable[[Moment], FrameScores]) -> None:
+        self._function = function
+        self._frames: list[FrameScores] = []
+
+    def update(self, moment: Moment) -> None:
+        """Take the next frame of every video."""
+        self._frames.append(self._function(moment))
+
+    def compute(self) -> Scores:
+        """Return the scores."""
+        columns = {
+            key: np.array([scores[key] for scores in self._frames]) for key in self._frames[0]
+        }
+        return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +92,9 @@ class MetricConfig:
     box_margin: float
     """Share of a box's longer side by which it grows on every side."""
 
-    distances: Mapping[str, PictureDistance]
-    training_pictures: UInt8[np.ndarray, "pictures rows columns 3"] | None
-    """Thumbnails of the target in training, from `baselines.training_pictures`; None: no distance
+    networks: Networks
+    training_images: UInt8[np.ndarray, "images rows columns 3"] | None
+    """Thumbnails of the target in training, from `baselines.training_images`; None: no distance
     to training."""
 
 
@@ -83,23 +120,32 @@ def streaming_metrics(
         for name, footage in videos.items()
         if name != late
     }
-    metrics: dict[str, StreamingMetric] = {
-        "flicker": BackgroundFlicker(list(persons), persons=background)
-    }
-    if config.training_pictures is not None:
-        metrics["identity"] = TrainingDistance(config.training_pictures, persons)
+    functions: dict[str, Callable[[Moment], FrameScores]] = {}
+    if config.training_images is not None:
+        distance = TrainingDistance(config.training_images)
+        functions["identity"] = partial(training_distances, persons=persons, distance=distance)
     if real is None:
-        metrics["warping"] = WarpingError(moving, guide=None, persons=background)
-        return metrics
-    metrics["images"] = ImageMetrics(
-        real,
-        [name for name in videos if name != real],
-        regions=all_regions(videos[real].keypoints, margin=config.box_margin),
-        distances=config.distances,
-    )
-    metrics["warping"] = WarpingError([real, *moving], guide=real, persons=persons[real])
-    metrics["change"] = FrameChange(moving, real=real, persons=persons[real])
-    return metrics
+        functions["warping"] = partial(
+            warping_errors, systems=moving, guide=None, persons=background
+        )
+    else:
+        functions["images"] = partial(
+            image_scores,
+            real=real,
+            systems=[name for name in videos if name != real],
+            regions=all_regions(videos[real].keypoints, margin=config.box_margin),
+            distances=config.networks.distances,
+        )
+        functions["warping"] = partial(
+            warping_errors, systems=[real, *moving], guide=real, persons=persons[real]
+        )
+        functions["change"] = partial(
+            frame_changes, systems=moving, real=real, persons=persons[real]
+        )
+    return {
+        "flicker": BackgroundFlicker(list(persons), persons=background),
+        **{name: FrameMetric(function) for name, function in functions.items()},
+    }
 
 
 def measure(
@@ -121,10 +167,13 @@ def measure(
     """
     readers = [read_frames(references, size) for references in videos.values()]
     total = max(len(references) for references in videos.values())
-    for pictures in track(zip(*readers, strict=True), "compare frames", total=total):
-        frames = dict(zip(videos, pictures, strict=True))
+    previous: Frames | None = None
+    rows = track(zip(*readers, strict=True), "compare frames", total=total)
+    for index, row in enumerate(rows):
+        frames = dict(zip(videos, row, strict=True))
         for metric in metrics.values():
-            metric.update(frames)
+            metric.update(Moment(index, frames, previous))
+        previous = frames
     return {name: metric.compute() for name, metric in metrics.items()}
 
 
@@ -153,9 +202,38 @@ def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) ->
 
 def against_real(
     images: Scores, videos: Mapping[str, Footage], real: str, *, section: str = ""
-) -> dict[Key, RatioMetric]:
+) -> Scores:
     """Image and pose metrics of each video that was compared with the real one."""
     scores = dict(images)
     for system in dict.fromkeys(key.system for key in images):
         scores |= pose_scores(videos[system].keypoints, videos[real].keypoints, system=system)
     return in_section(section, scores)
+
+
+def summarise(
+    scores: Scores,
+    *,
+    real: Footage,
+    made: Mapping[str, Footage],
+    block_frames: int,
+    config: MetricConfig,
+    counts: Mapping[Key, int] = MappingProxyType({}),
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> Measurements:
+    """Counts, means with their intervals, FID and KID, and notes.
+
+    Args:
+        real: frames that FID and KID compare the videos with.
+        made: name -> a video.
+        block_frames: of the bootstrap.
+        notes: metrics that were not measured, with the reason.
+    """
+    features = config.networks.features
+    return joined(
+        [
+            of_counts(counts),
+            of_scores(scores, block_frames=block_frames),
+            fid_and_kid(real, made, features, box_margin=config.box_margin),
+            of_notes(notes),
+        ]
+    )

@@ -10,25 +10,39 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, UInt8
 
 from motiontransfer.errors import KeypointsError, VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import Frame
 
-Frame = UInt8[np.ndarray, "height width 3"]
 Frames = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 """Name of a video -> its frame, all at one point in time."""
+
+
+class Moment(NamedTuple):
+    """The frames of all videos at one point in time, and those before."""
+
+    index: int
+    frames: Frames
+    previous: Frames | None
+    """None at the first frame."""
+
 
 FrameReference = tuple[Path, int]
 """A video file and a frame_index in it."""
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half-open."""
+
+Regions = Sequence[Box | None]
+"""The box in each frame; None where nothing was found."""
 
 _SMALLEST_HAND_PX = 16
 """In an image of 256 pixels most hands are smaller than SSIM's window and a margin."""
@@ -39,30 +53,66 @@ class Footage:
     """Real or generated frames, and the pose detected in each."""
 
     frames: Sequence[FrameReference]
-    """File and index of each frame."""
-
     keypoints: Keypoints
-    """Poses found in them, frame by frame."""
 
     def __post_init__(self) -> None:
         """Check that there is one pose a frame."""
         assert len(self.frames) == self.keypoints.num_frames
 
-    def part(self, frames: range) -> "Footage":
-        """Some of the frames, in their order."""
+    def part(self, indices: Sequence[int]) -> "Footage":
+        """Some of the frames, in the given order."""
         return Footage(
-            frames=self.frames[frames.start : frames.stop],
-            keypoints=selected(self.keypoints, np.array(frames, np.int64)),
+            frames=[self.frames[index] for index in indices],
+            keypoints=selected(self.keypoints, indices),
         )
+
+
+def concatenated(parts: Sequence[Footage]) -> Footage:
+    """Concatenate the footage of several clips.
+
+    Raises:
+        KeypointsError: the clips differ in skeleton or image size.
+    """
+    clips = [part.keypoints for part in parts]
+    first = clips[0]
+    for clip in clips[1:]:
+        if (clip.skeleton, clip.image_size) != (first.skeleton, first.image_size):
+            raise KeypointsError(
+                f"expected clips of one subject to share skeleton and size, got {first.image_size} "
+                f"by {first.detector} and {clip.image_size} by {clip.detector}; repeat both stages"
+            )
+    keypoints = replace(
+        first,
+        points=np.concatenate([clip.points for clip in clips]),
+        score=np.concatenate([clip.score for clip in clips]),
+        filled=np.concatenate(
+            [np.zeros_like(c.score, bool) if c.filled is None else c.filled for c in clips]
+        ),
+    )
+    return Footage(frames=[frame for part in parts for frame in part.frames], keypoints=keypoints)
+
+
+def clip_footage(clip: TargetClip, indices: Sequence[int]) -> Footage:
+    """Frames of one of the target's clips."""
+    return Footage(
+        frames=[(clip.frames, index) for index in indices],
+        keypoints=selected(clip.keypoints, indices),
+    )
 
 
 def training_footage(clips: Sequence[TargetClip]) -> Footage:
     """All training frames of a target's clips."""
-    return Footage(
-        frames=[(clip.frames, index) for clip in clips for index in clip.training],
-        keypoints=concatenated(
-            [selected(clip.keypoints, np.array(clip.training, np.int64)) for clip in clips]
-        ),
+    return concatenated([clip_footage(clip, clip.training) for clip in clips])
+
+
+def selected(keypoints: Keypoints, indices: Sequence[int]) -> Keypoints:
+    """Keypoints of the given frames, in the given order."""
+    frames = np.array(indices, np.int64)
+    return replace(
+        keypoints,
+        points=keypoints.points[frames],
+        score=keypoints.score[frames],
+        filled=None if keypoints.filled is None else keypoints.filled[frames],
     )
 
 
@@ -103,66 +153,16 @@ def check_size(store: FrameStore, size: tuple[int, int]) -> None:
         )
 
 
-def concatenated(clips: Sequence[Keypoints]) -> Keypoints:
-    """Concatenate the keypoints of several clips.
-
-    Raises:
-        KeypointsError: no clips, or they differ in skeleton or image size.
-    """
-    if not clips:
-        raise KeypointsError("expected keypoints of at least one clip, got none")
-    first = clips[0]
-    for clip in clips[1:]:
-        if (clip.skeleton, clip.image_size) != (first.skeleton, first.image_size):
-            raise KeypointsError(
-                f"expected clips of one subject to share skeleton and size, got {first.image_size} "
-                f"by {first.detector} and {clip.image_size} by {clip.detector}; repeat both stages"
-            )
-    return replace(
-        first,
-        points=np.concatenate([clip.points for clip in clips]),
-        score=np.concatenate([clip.score for clip in clips]),
-        filled=np.concatenate(
-            [np.zeros_like(c.score, bool) if c.filled is None else c.filled for c in clips]
-        ),
-    )
-
-
-def selected(keypoints: Keypoints, frames: Int64[np.ndarray, " selected"]) -> Keypoints:
-    """Keypoints of the given frames, in the given order."""
-    return replace(
-        keypoints,
-        points=keypoints.points[frames],
-        score=keypoints.score[frames],
-        filled=None if keypoints.filled is None else keypoints.filled[frames],
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Regions:
-    """One box a frame, where there is one."""
-
-    boxes: Int64[np.ndarray, "frames 4"]
-    """x0, y0, x1, y1 in pixels, half-open, inside the image; zeros where nothing was found."""
-
-    found: Bool[np.ndarray, " frames"]
-    """True if the frame has a box."""
-
-    def at(self, frame_index: int) -> Box | None:
-        """The frame's box, or None where nothing was found."""
-        if not self.found[frame_index]:
-            return None
-        x0, y0, x1, y1 = (int(edge) for edge in self.boxes[frame_index])
-        return x0, y0, x1, y1
-
-
 def all_regions(keypoints: Keypoints, *, margin: float) -> dict[str, Regions]:
     """The boxes of `person`, `face`, `left_hand` and `right_hand`.
 
     Hands smaller than 16 pixels grow to that, so that there is something to measure.
     """
     hands = {
-        hand: _at_least(_group_regions(keypoints, hand, margin), keypoints.image_size)
+        hand: [
+            box and _grown(box, keypoints.image_size)
+            for box in _group_regions(keypoints, hand, margin)
+        ]
         for hand in ("left_hand", "right_hand")
     }
     return {
@@ -179,8 +179,8 @@ def person_regions(keypoints: Keypoints, *, margin: float) -> Regions:
         margin: share of the box's longer side by which it grows on every side.
     """
     present = np.greater(keypoints.score, 0)
-    with_body = np.any(present[:, keypoints.skeleton.slice("body")], axis=1)
-    return _regions(keypoints, present, with_body, margin)
+    has_body = np.any(present[:, keypoints.skeleton.slice("body")], axis=1)
+    return _regions(keypoints, present & has_body[:, None], margin)
 
 
 def _group_regions(keypoints: Keypoints, group: str, margin: float) -> Regions:
@@ -188,30 +188,22 @@ def _group_regions(keypoints: Keypoints, group: str, margin: float) -> Regions:
     if group in dict(keypoints.skeleton.groups):
         part = keypoints.skeleton.slice(group)
         present[:, part] = keypoints.score[:, part] > 0
-    return _regions(keypoints, present, np.any(present, axis=1), margin)
-
-
-def _at_least(small: Regions, image_size: tuple[int, int]) -> Regions:
-    """The boxes of hands, grown to 16 pixels inside the image."""
-    low, high = small.boxes[:, :2], small.boxes[:, 2:]
-    limit = np.array(image_size[::-1])
-    side = np.minimum(np.maximum(high - low, _SMALLEST_HAND_PX), limit)
-    corner = np.clip((low + high - side + 1) // 2, 0, limit - side)
-    boxes = np.concatenate([corner, corner + side], axis=1)
-    return Regions(boxes=np.where(small.found[:, None], boxes, 0), found=small.found)
+    return _regions(keypoints, present, margin)
 
 
 def _regions(
-    keypoints: Keypoints,
-    present: Bool[np.ndarray, "frames joints"],
-    wanted: Bool[np.ndarray, " frames"],
-    margin: float,
+    keypoints: Keypoints, present: Bool[np.ndarray, "frames joints"], margin: float
 ) -> Regions:
-    boxes = np.zeros((keypoints.num_frames, 4), np.int64)
-    found = np.zeros(keypoints.num_frames, bool)
-    for index in np.flatnonzero(wanted):
-        points = keypoints.points[index][present[index]]
-        box = enclosing_box(points, margin=margin, image_size=keypoints.image_size)
-        if box is not None:
-            boxes[index], found[index] = box, True
-    return Regions(boxes=boxes, found=found)
+    return [
+        enclosing_box(points[joints], margin=margin, image_size=keypoints.image_size)
+        for points, joints in zip(keypoints.points, present, strict=True)
+    ]
+
+
+def _grown(box: Box, image_size: tuple[int, int]) -> Box:
+    """The box of a hand, grown to 16 pixels inside the image."""
+    low, high = np.array(box[:2]), np.array(box[2:])
+    limit = np.array(image_size[::-1])
+    side = np.minimum(np.maximum(high - low, _SMALLEST_HAND_PX), limit)
+    x, y = np.clip((low + high - side + 1) // 2, 0, limit - side).tolist()
+    return x, y, x + int(side[0]), y + int(side[1])

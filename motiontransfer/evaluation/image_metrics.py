@@ -13,16 +13,16 @@ nearby box of the other image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from motiontransfer.evaluation.bootstrap import RatioMetric
-from motiontransfer.evaluation.frames import Box, Frame, Frames, Regions
-from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.frames import Box, Moment, Regions
+from motiontransfer.evaluation.measurements import FrameScores, Key
+from motiontransfer.video.tensors import Frame
 
 WINDOW_PX = 11
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -41,12 +41,12 @@ PSNR_CAP_DB = 100.0
 NOT_DETECTED = "not_detected"
 TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 
-PictureDistance = Callable[[UInt8[np.ndarray, "_ _ 3"], UInt8[np.ndarray, "_ _ 3"]], float]
+ImageDistance = Callable[[UInt8[np.ndarray, "_ _ 3"], UInt8[np.ndarray, "_ _ 3"]], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
 
-_BoxMetrics = Mapping[str, Mapping[str, float]]
-_REGION_OF_BOX = {"left_hand": "hands", "right_hand": "hands"}
-_WITHOUT_NETWORKS = ("left_hand", "right_hand")
+_FloatImage = Float32[np.ndarray, "height width 3"]
+
+_BOXES_OF = {"hands": ("left_hand", "right_hand")}
 
 
 def frame_metrics(
@@ -54,49 +54,47 @@ def frame_metrics(
     fake: Frame,
     *,
     boxes: Mapping[str, Box | None],
-    distances: Mapping[str, PictureDistance] = MappingProxyType({}),
+    distances: Mapping[str, ImageDistance] = MappingProxyType({}),
 ) -> dict[str, dict[str, float]]:
     """Metrics of each box: `l1` (levels of 0 to 255), `psnr` (dB), `ssim`, and those of networks.
 
     PSNR is at most 100 dB, also where the images are identical, so that means stay finite. The
     box `frame` is the whole frame, and has `ms_ssim` too (where its sides have the 176 pixels that
-    this needs); the others have `shift_tolerant_ssim`.
+    this needs); the others have `shift_tolerant_ssim`. Hands are too small for networks.
 
     Args:
         boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
         distances: metric -> a network's distance.
     """
     error = real.astype(np.float64) - fake.astype(np.float64)
+    metrics: dict[str, dict[str, float]] = {name: {} for name in boxes}
     measurable = {name: box for name, box in boxes.items() if box and not why_skipped(box)}
     if not measurable:
-        return {name: {} for name in boxes}
+        return metrics
     found = similarity(real, fake)
-    of_pixel = found.ssim.mean(axis=-1)
-    reach = WINDOW_PX // 2
-    metrics: dict[str, dict[str, float]] = {name: {} for name in boxes}
     for name, (x0, y0, x1, y1) in measurable.items():
-        inside = error[y0:y1, x0:x1]
-        whole_windows = of_pixel[y0 + reach : y1 - reach, x0 + reach : x1 - reach]
+        inside, real_box = error[y0:y1, x0:x1], real[y0:y1, x0:x1]
         metrics[name] = {
             "l1": float(np.abs(inside).mean()),
             "psnr": psnr(float(np.square(inside).mean())),
-            "ssim": float(whole_windows.mean(dtype=np.float64)),
+            "ssim": _mean_of_whole_windows(found.ssim[y0:y1, x0:x1].mean(axis=-1)),
         }
         if name != "frame":
-            there = best_match(real, fake, (x0, y0, x1, y1))
-            metrics[name]["shift_tolerant_ssim"] = _mean_ssim(real[y0:y1, x0:x1], there)
-        if name not in _WITHOUT_NETWORKS:
+            shifted = best_match(real, fake, (x0, y0, x1, y1))
+            ssim = similarity(real_box, shifted).ssim
+            metrics[name]["shift_tolerant_ssim"] = _mean_of_whole_windows(ssim)
+        if name not in _BOXES_OF["hands"]:
             for metric, distance in distances.items():
-                metrics[name][metric] = distance(real[y0:y1, x0:x1], fake[y0:y1, x0:x1])
+                metrics[name][metric] = distance(real_box, fake[y0:y1, x0:x1])
     if "frame" in measurable and min(real.shape[:2]) >= SMALLEST_MS_SSIM_PX:
         metrics["frame"]["ms_ssim"] = ms_ssim(real, fake, found)
     return metrics
 
 
-def _mean_ssim(real: Frame, fake: Frame) -> float:
+def _mean_of_whole_windows(similarities: Float32[np.ndarray, "height width *channels"]) -> float:
+    """Mean over the windows that lie inside."""
     reach = WINDOW_PX // 2
-    whole_windows = similarity(real, fake).ssim[reach:-reach, reach:-reach]
-    return float(whole_windows.mean(dtype=np.float64))
+    return float(similarities[reach:-reach, reach:-reach].mean(dtype=np.float64))
 
 
 def why_skipped(box: Box | None) -> str:
@@ -114,55 +112,36 @@ def psnr(mean_square: float) -> float:
     return min(float(10 * np.log10(255**2 / mean_square)), PSNR_CAP_DB)
 
 
-class ImageMetrics:
-    """Streaming image metrics of each system's frames against the real ones."""
+def image_scores(
+    moment: Moment,
+    *,
+    real: str,
+    systems: Sequence[str],
+    regions: Mapping[str, Regions],
+    distances: Mapping[str, ImageDistance],
+) -> FrameScores:
+    """Each system's metrics against the frames called `real`, by region.
 
-    def __init__(
-        self,
-        real: str,
-        systems: Sequence[str],
-        *,
-        regions: Mapping[str, Regions],
-        distances: Mapping[str, PictureDistance],
-    ) -> None:
-        """Compare each system's frames with those called `real`.
-
-        Args:
-            regions: boxes by name, found on the real frames; `left_hand` and `right_hand` are
-                reported together as `hands`.
-            distances: metric -> a network's distance.
-        """
-        self._real = real
-        self._regions, self._distances = regions, distances
-        self._index = 0
-        self._measured: dict[str, list[_BoxMetrics]] = {system: [] for system in systems}
-
-    def update(self, frames: Frames) -> None:
-        """Take the next frame of every video, by name."""
-        real = frames[self._real]
-        height, width = real.shape[:2]
-        boxes: dict[str, Box | None] = {"frame": (0, 0, width, height)}
-        boxes |= {name: found.at(self._index) for name, found in self._regions.items()}
-        self._index += 1
-        for system, measured in self._measured.items():
-            found = frame_metrics(real, frames[system], boxes=boxes, distances=self._distances)
-            measured.append(found)
-
-    def compute(self) -> dict[Key, RatioMetric]:
-        """Every system's metrics, by region."""
-        boxes_of: dict[str, list[str]] = {"frame": ["frame"]}
-        for name in self._regions:
-            boxes_of.setdefault(_region(name), []).append(name)
-        return {
-            Key(metric, region, system): _pooled(measured, boxes, metric)
-            for system, measured in self._measured.items()
-            for region, boxes in boxes_of.items()
-            for metric in self._metrics_of(region)
-        }
-
-    def _metrics_of(self, region: str) -> list[str]:
-        own = "ms_ssim" if region == "frame" else "shift_tolerant_ssim"
-        return ["l1", "psnr", "ssim", own, *([] if region == "hands" else self._distances)]
+    Args:
+        regions: boxes by name, found on the real frames; `left_hand` and `right_hand` are
+            reported together as `hands`.
+        distances: metric -> a network's distance.
+    """
+    truth = moment.frames[real]
+    height, width = truth.shape[:2]
+    boxes: dict[str, Box | None] = {"frame": (0, 0, width, height)}
+    boxes |= {name: region[moment.index] for name, region in regions.items()}
+    scores: dict[Key, tuple[float, float]] = {}
+    for system in systems:
+        found = frame_metrics(truth, moment.frames[system], boxes=boxes, distances=distances)
+        for region in dict.fromkeys(map(_region, boxes)):
+            own = "ms_ssim" if region == "frame" else "shift_tolerant_ssim"
+            networks = () if region == "hands" else distances
+            of_boxes = [found[box] for box in _BOXES_OF.get(region, (region,)) if box in found]
+            for metric in ("l1", "psnr", "ssim", own, *networks):
+                values = [of_box[metric] for of_box in of_boxes if metric in of_box]
+                scores[Key(metric, region, system)] = (float(sum(values)), float(len(values)))
+    return scores
 
 
 def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[Key, int]:
@@ -171,28 +150,17 @@ def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[
     Regions are found on the real frames, so the counts are the same for every system. Each hand is
     counted by itself.
     """
-    counts = {
-        Key(reason, _region(name), "", section): 0
-        for name in regions
-        for reason in (NOT_DETECTED, TOO_SMALL)
-    }
-    for name, found in regions.items():
-        for index in range(len(found.found)):
-            if reason := why_skipped(found.at(index)):
-                counts[Key(reason, _region(name), "", section)] += 1
+    counts: dict[Key, int] = {}
+    for name, boxes in regions.items():
+        reasons = [why_skipped(box) for box in boxes]
+        for reason in (NOT_DETECTED, TOO_SMALL):
+            key = Key(reason, _region(name), "", section)
+            counts[key] = counts.get(key, 0) + reasons.count(reason)
     return counts
 
 
-def _region(name: str) -> str:
-    return _REGION_OF_BOX.get(name, name)
-
-
-def _pooled(frames: Sequence[_BoxMetrics], boxes: Sequence[str], metric: str) -> RatioMetric:
-    values = [[f[box][metric] for box in boxes if metric in f[box]] for f in frames]
-    return RatioMetric(
-        total=np.array([sum(measured) for measured in values], np.float64),
-        weight=np.array([len(measured) for measured in values], np.float64),
-    )
+def _region(box: str) -> str:
+    return "hands" if box in _BOXES_OF["hands"] else box
 
 
 def best_match(real: Frame, fake: Frame, box: Box) -> UInt8[np.ndarray, "box_height box_width 3"]:
@@ -205,22 +173,21 @@ def best_match(real: Frame, fake: Frame, box: Box) -> UInt8[np.ndarray, "box_hei
     reach = max(round(_REACH_SHARE * height), 1)
     left, top = max(x0 - reach, 0), max(y0 - reach, 0)
     around = fake[top : min(y1 + reach, height), left : min(x1 + reach, width)]
-    alike = cv2.matchTemplate(around, real[y0:y1, x0:x1], cv2.TM_CCOEFF_NORMED)
-    alike = np.nan_to_num(alike, nan=-1.0, posinf=-1.0, neginf=-1.0)
-    row, column = np.unravel_index(int(alike.argmax()), alike.shape)
-    if alike[row, column] - alike[y0 - top, x0 - left] < _EQUALLY_GOOD:
+    correlation = cv2.matchTemplate(around, real[y0:y1, x0:x1], cv2.TM_CCOEFF_NORMED)
+    correlation = np.nan_to_num(correlation, nan=-1.0, posinf=-1.0, neginf=-1.0)
+    row, column = np.unravel_index(int(correlation.argmax()), correlation.shape)
+    if correlation[row, column] - correlation[y0 - top, x0 - left] < _EQUALLY_GOOD:
         row, column = y0 - top, x0 - left
     return around[row : row + y1 - y0, column : column + x1 - x0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Similarity:
+class Similarity(NamedTuple):
     """SSIM maps of two images; 1 where they are equal."""
 
-    ssim: Float32[np.ndarray, "height width 3"]
+    ssim: _FloatImage
     """Luminance, contrast and structure."""
 
-    contrast: Float32[np.ndarray, "height width 3"]
+    contrast: _FloatImage
     """Contrast and structure alone."""
 
 
@@ -233,32 +200,24 @@ def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
     """MS-SSIM of two images, 1 where they are equal; torchmetrics' conventions at the edges.
 
     Args:
+        real: with sides of at least `SMALLEST_MS_SSIM_PX`.
         finest: their `similarity`, which is the first scale.
-
-    Raises:
-        ValueError: a side is shorter than `SMALLEST_MS_SSIM_PX`.
     """
-    if min(real.shape[:2]) < SMALLEST_MS_SSIM_PX:
-        raise ValueError(f"expected sides of at least {SMALLEST_MS_SSIM_PX}, got {real.shape[:2]}")
     first, second, found = _centred(real), _centred(fake), finest
     product = 1.0
-    reach = WINDOW_PX // 2
     for weight in SCALE_WEIGHTS[:-1]:
-        contrast = float(found.contrast[reach:-reach, reach:-reach].mean(dtype=np.float64))
-        product *= max(contrast, 0.0) ** weight
+        product *= max(_mean_of_whole_windows(found.contrast), 0.0) ** weight
         first, second = _halved(first), _halved(second)
         found = _compare(first, second)
     return product * max(float(found.ssim.mean(dtype=np.float64)), 0.0) ** SCALE_WEIGHTS[-1]
 
 
-def _centred(picture: Frame) -> Float32[np.ndarray, "height width 3"]:
+def _centred(image: Frame) -> _FloatImage:
     """Colours around zero, where single precision is enough for the variances."""
-    return picture.astype(np.float32) - np.float32(_MIDDLE_GREY)
+    return image.astype(np.float32) - np.float32(_MIDDLE_GREY)
 
 
-def _compare(
-    first: Float32[np.ndarray, "height width 3"], second: Float32[np.ndarray, "height width 3"]
-) -> Similarity:
+def _compare(first: _FloatImage, second: _FloatImage) -> Similarity:
     mean_first, mean_second = _windowed(first), _windowed(second)
     variances = (
         _windowed(first * first) - mean_first**2 + (_windowed(second * second) - mean_second**2)
@@ -272,17 +231,14 @@ def _compare(
     return Similarity(ssim=luminance * contrast, contrast=contrast)
 
 
-def _windowed(
-    picture: Float32[np.ndarray, "height width 3"],
-) -> Float32[np.ndarray, "height width 3"]:
+def _windowed(image: _FloatImage) -> _FloatImage:
     """Gaussian mean of each pixel's window."""
-    return cv2.GaussianBlur(
-        picture, (WINDOW_PX, WINDOW_PX), _SIGMA, borderType=cv2.BORDER_REFLECT_101
-    )
+    window = (WINDOW_PX, WINDOW_PX)
+    return cv2.GaussianBlur(image, window, _SIGMA, borderType=cv2.BORDER_REFLECT_101)
 
 
-def _halved(picture: Float32[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "_ _ 3"]:
+def _halved(image: _FloatImage) -> Float32[np.ndarray, "_ _ 3"]:
     """Average pooling by 2; an odd last row or column is left out."""
-    height, width = (side // 2 * 2 for side in picture.shape[:2])
-    even = picture[:height, :width]
+    height, width = (side // 2 * 2 for side in image.shape[:2])
+    even = image[:height, :width]
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / np.float32(4)

@@ -5,6 +5,7 @@ the value over all frames, with its 95 % interval. A metric that was not measure
 the reason in its note. `metrics.json`, `per_frame.csv` and every page are pivots of this table.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,16 @@ class Key(NamedTuple):
 
 
 Scores = Mapping[Key, RatioMetric]
+Value = tuple[float | None, tuple[float, float] | None]
+"""A metric and its 95 % interval; None where it was not measured, or the interval is unknown."""
+
+FrameScores = Mapping[Key, tuple[float, float]]
+"""Numerator and denominator of each metric in one frame; zeros where it was not measured."""
+
+
+def one_value(value: float) -> tuple[float, float]:
+    """Numerator and denominator of a frame's value; zeros where it is NaN."""
+    return (0.0, 0.0) if math.isnan(value) else (value, 1.0)
 
 
 def in_section(section: str, scores: Scores) -> dict[Key, RatioMetric]:
@@ -210,10 +221,8 @@ def of_scores(scores: Scores, *, block_frames: int) -> Measurements:
     return Measurements(summary=summary, per_frame=frames)
 
 
-def of_values(
-    values: Mapping[Key, tuple[float | None, tuple[float, float] | None]],
-) -> Measurements:
-    """Values of whole videos, each with its interval if that is known."""
+def of_values(values: Mapping[Key, Value]) -> Measurements:
+    """Values of whole videos."""
     summary = tuple(_rounded(key, *value) for key, value in values.items())
     return Measurements(summary=summary, per_frame={})
 
@@ -315,12 +324,12 @@ def nested(
     return tree
 
 
-def wide(found: Measurements) -> pd.DataFrame:
-    """The pivot with a row a frame and a column a metric, named by its keys in metrics.json."""
-    return pd.DataFrame({"_".join(key.path): one for key, one in found.per_frame.items()})
+def wide(found: Measurements) -> dict[str, Float64[np.ndarray, " frames"]]:
+    """The pivot with a column a metric, named by its keys in metrics.json, and a row a frame."""
+    return {"_".join(key.path): values for key, values in found.per_frame.items()}
 
 
-def badness(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:
+def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:
     """Error of each frame of our system, as a number and as text.
 
     The error is against the ground truth where there is one, otherwise the distance to the intended
@@ -331,10 +340,10 @@ def badness(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[s
         return -ssim, [f"SSIM {value:.2f}" for value in ssim]
     distance = found.per_frame[Key("pose_distance_px", "all", OURS, "detection")]
     missed = found.per_frame[Key("missed_detections", "body", OURS, "detection")]
-    words = [
+    texts = [
         "no body" if gone else f"{px:.1f} px" for gone, px in zip(missed > 0, distance, strict=True)
     ]
-    return np.where(missed > 0, np.inf, distance), words
+    return np.where(missed > 0, np.inf, distance), texts
 
 
 def _rounded(key: Key, value: float | None, interval: tuple[float, float] | None) -> Measurement:

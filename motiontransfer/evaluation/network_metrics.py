@@ -29,13 +29,21 @@ from torch.nn.functional import interpolate
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.bootstrap import TAILS, block_length, resamples
-from motiontransfer.evaluation.frames import Footage, Frame, person_regions, read_frames, selected
-from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, PictureDistance
-from motiontransfer.evaluation.measurements import Key, Measurements, joined, of_counts, of_values
+from motiontransfer.evaluation.frames import Footage, person_regions, read_frames
+from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, ImageDistance
+from motiontransfer.evaluation.measurements import (
+    Key,
+    Measurements,
+    Value,
+    joined,
+    of_counts,
+    of_values,
+)
 from motiontransfer.models.vgg import read_tensors
 from motiontransfer.params import Section
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import evenly_spaced
+from motiontransfer.video.tensors import Frame
 
 PretrainedWeights = Literal["none", "published"] | Path
 """`none`: skipped; `published`: from the cache, or downloaded once; or a file of the user's."""
@@ -107,7 +115,7 @@ class NetworkParams(Section):
 class Networks:
     """Pretrained networks, as far as there are weights."""
 
-    distances: Mapping[str, PictureDistance]
+    distances: Mapping[str, ImageDistance]
     """Metric -> its distance."""
 
     features: FrameFeatures | None
@@ -134,7 +142,7 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
         MissingFileError: a file is not there, or the download failed.
         WeightsError: not a file of tensors, or not this network's.
     """
-    distances: dict[str, PictureDistance] = {}
+    distances: dict[str, ImageDistance] = {}
     features, skipped = None, {}
     for name, network in _NETWORKS.items():
         source, asked = getattr(params, f"{name}_weights"), option.format(name)
@@ -157,7 +165,7 @@ def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
         size: (height, width) of the frames.
     """
     skipped = {
-        "face_identity": "needs a network that recognises faces; identity compares colours instead",
+        "face_identity": "needs a face-recognition network; identity compares colours instead",
         **networks.skipped,
     }
     if min(size) < SMALLEST_MS_SSIM_PX:
@@ -165,7 +173,7 @@ def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
     return skipped
 
 
-def open_distance(metric: str, file: Path | None, *, option: str) -> PictureDistance:
+def open_distance(metric: str, file: Path | None, *, option: str) -> ImageDistance:
     """`lpips` or `dists`, with the backbone's weights from a file or as they are published.
 
     Raises:
@@ -176,7 +184,9 @@ def open_distance(metric: str, file: Path | None, *, option: str) -> PictureDist
     from torchmetrics.functional.image.dists import DISTSNetwork
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-    published, path, tensors = _weights(metric, file, option)
+    published = _published(metric, option)
+    path = pretrained_file(published, file=file)
+    tensors = read_tensors(path, published)
     try:
         with _in_torch_hub(tensors, "alexnet" if metric == "lpips" else "vgg16", published.name):
             network = (
@@ -206,7 +216,9 @@ def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    published, path, tensors = _weights("inception", file, option)
+    published = _published("inception", option)
+    path = pretrained_file(published, file=file)
+    tensors = read_tensors(path, published)
     try:
         with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
             plain = Path(folder) / published.name
@@ -221,24 +233,21 @@ def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
             f"{published.remedies}"
         ) from error
 
-    def features(picture: Frame) -> Float32[np.ndarray, " features"]:
-        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+    def features(image: Frame) -> Float32[np.ndarray, " features"]:
         with torch.inference_mode():
-            return network.inception(pixels)[0].numpy()
+            return network.inception(_batch_of_one(image))[0].numpy()
 
     return features
 
 
-def _weights(
-    name: str, file: Path | None, option: str
-) -> tuple[Pretrained, Path, Mapping[str, Tensor]]:
-    """Read a backbone's weights: the user's own file, or the published one, cached or downloaded.
+def _published(name: str, option: str) -> Pretrained:
+    """A backbone's published weights.
 
     Args:
         option: where they were asked for, such as `evaluate.lpips_weights`.
     """
     network = _NETWORKS[name]
-    published = Pretrained(
+    return Pretrained(
         name=network.url.rpartition("/")[2],
         url=network.url,
         sha256=network.sha256,
@@ -246,8 +255,6 @@ def _weights(
         file_param=option,
         without=f"set {option} to none",
     )
-    path = pretrained_file(published, file=file)
-    return published, path, read_tensors(path, published)
 
 
 @contextmanager
@@ -285,26 +292,19 @@ def _in_torch_hub(
             torch.hub.set_dir(previous)
 
 
-def _tensor(picture: Frame) -> Float32[Tensor, "1 3 _ _"]:
-    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
-    height, width = picture.shape[:2]
-    enlarged = _SMALLEST_SIDE_PX / min(height, width)
-    if enlarged <= 1:
+def _batch_of_one(image: Frame) -> UInt8[Tensor, "1 3 height width"]:
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+
+
+def _tensor(image: Frame) -> Float32[Tensor, "1 3 _ _"]:
+    """The image, colours from 0 to 1, enlarged where a side is too short."""
+    pixels = _batch_of_one(image).float() / 255
+    height, width = image.shape[:2]
+    scale = _SMALLEST_SIDE_PX / min(height, width)
+    if scale <= 1:
         return pixels
-    size = (round(height * enlarged), round(width * enlarged))
+    size = (round(height * scale), round(width * scale))
     return interpolate(pixels, size, mode="bilinear", align_corners=False).clamp(0, 1)
-
-
-class _Features(NamedTuple):
-    """A network's features of a video."""
-
-    of_region: Mapping[str, Float64[np.ndarray, "_ features"]]
-    """Region -> those of each frame that has it."""
-
-    block_frames: int
-    """Number of frames that span about a second."""
-
-    num_without_person: int
 
 
 def fid_and_kid(
@@ -324,23 +324,21 @@ def fid_and_kid(
     """
     if network is None:
         return joined([])
-    of_real = _features(real, network, box_margin, "real frames")
+    of_real, real_block = _features(real, network, box_margin, "real frames")
     of_made = {name: _features(one, network, box_margin, name) for name, one in made.items()}
-    fids: dict[Key, tuple[float | None, None]] = {}
-    kids: dict[Key, tuple[float | None, tuple[float, float] | None]] = {}
+    fids: dict[Key, Value] = {}
+    kids: dict[Key, Value] = {}
     for region in _REGIONS:
-        first = of_real.of_region[region]
-        for name, features in of_made.items():
-            second = features.of_region[region]
+        for name, (features, block) in of_made.items():
+            pair = of_real[region], features[region]
             of_fid, of_kid = (Key(metric, region, name, "realism") for metric in ("fid", "kid"))
             fids[of_fid], kids[of_kid] = (None, None), (None, None)
-            if min(len(first), len(second)) >= _MIN_FRAMES:
-                blocks = (of_real.block_frames, features.block_frames)
-                fids[of_fid] = (fid(first, second), None)
-                kids[of_kid] = (kid(first, second), kid_interval(first, second, blocks))
+            if min(map(len, pair)) >= _MIN_FRAMES:
+                fids[of_fid] = (fid(*pair), None)
+                kids[of_kid] = (kid(*pair), kid_interval(*pair, (real_block, block)))
     skipped = {
-        Key("skipped_frames", "", name, "realism"): features.num_without_person
-        for name, features in of_made.items()
+        Key("skipped_frames", "", name, "realism"): len(features["frame"]) - len(features["person"])
+        for name, (features, _) in of_made.items()
     }
     return joined([of_values({**fids, **kids}), of_counts(skipped)])
 
@@ -352,10 +350,10 @@ def fid(real: _Real, made: _Made) -> float:
     a row for each real frame and a column for each generated one: the root of a 2048 x 2048 matrix,
     as torchmetrics' FID takes it, is not needed, and a clip's few frames would not determine it.
     """
-    apart = np.square(real.mean(axis=0) - made.mean(axis=0)).sum()
-    a, b = _spread(real), _spread(made)
+    means = np.square(real.mean(axis=0) - made.mean(axis=0)).sum()
+    a, b = ((one - one.mean(axis=0)) / np.sqrt(len(one) - 1) for one in (real, made))
     common = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    return float(apart + np.square(a).sum() + np.square(b).sum() - 2 * common)
+    return float(means + np.square(a).sum() + np.square(b).sum() - 2 * common)
 
 
 def kid(real: _Real, made: _Made) -> float:
@@ -407,32 +405,24 @@ def _mean_of_pairs(
     return np.divide(total, pairs, out=np.full(len(total), np.nan), where=pairs > 0)
 
 
-def _spread(
-    features: Float64[np.ndarray, "frames features"],
-) -> Float64[np.ndarray, "frames features"]:
-    """A, such that AᵀA is the features' covariance."""
-    return (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
-
-
-def _features(footage: Footage, network: FrameFeatures, margin: float, label: str) -> _Features:
-    chosen = np.array(evenly_spaced(len(footage.frames), _MAX_FRAMES), np.int64)
-    keypoints = selected(footage.keypoints, chosen)
-    persons = person_regions(keypoints, margin=margin)
+def _features(
+    footage: Footage, network: FrameFeatures, margin: float, label: str
+) -> tuple[dict[str, Float64[np.ndarray, "_ features"]], int]:
+    """Features of each region in the frames that have it; number of frames in about a second."""
+    chosen = footage.part(evenly_spaced(len(footage.frames), _MAX_FRAMES))
+    persons = person_regions(chosen.keypoints, margin=margin)
     found: dict[str, list[np.ndarray]] = {region: [] for region in _REGIONS}
-    pictures = read_frames([footage.frames[index] for index in chosen], keypoints.image_size)
-    shown = track(pictures, f"Inception features of {label}", total=len(chosen))
-    for index, picture in enumerate(shown):
-        found["frame"].append(network(picture))
-        if box := persons.at(index):
+    frames = read_frames(chosen.frames, chosen.keypoints.image_size)
+    shown = track(frames, f"Inception features of {label}", total=len(persons))
+    for frame, box in zip(shown, persons, strict=True):
+        found["frame"].append(network(frame))
+        if box:
             x0, y0, x1, y1 = box
-            found["person"].append(network(picture[y0:y1, x0:x1]))
-    rate = keypoints.frame_rate * len(chosen) / len(footage.frames)
+            found["person"].append(network(frame[y0:y1, x0:x1]))
+    rate = chosen.keypoints.frame_rate * len(persons) / len(footage.frames)
     num_features = len(found["frame"][0])
-    return _Features(
-        of_region={
-            region: np.array(ones, np.float64).reshape(-1, num_features)
-            for region, ones in found.items()
-        },
-        block_frames=block_length(len(chosen), rate),
-        num_without_person=len(chosen) - len(found["person"]),
-    )
+    of_region = {
+        region: np.array(features, np.float64).reshape(-1, num_features)
+        for region, features in found.items()
+    }
+    return of_region, block_length(len(persons), rate)

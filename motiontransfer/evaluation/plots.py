@@ -1,6 +1,6 @@
 """Figures of an evaluation: CSV for `dvc plots`, curves over time, and the worst frames."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,24 +9,27 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from PIL import Image
 
-from motiontransfer.evaluation.frames import Frame, read_frames
+from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import (
     HEADLINES,
     NEAREST_NEIGHBOURS,
     OURS,
     Key,
     Measurements,
-    badness,
+    frame_errors,
+    wide,
 )
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.storage import replacing
+from motiontransfer.video.tensors import Frame
 
 _COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e")
-_PICTURE_COLUMNS = 8
+_NUM_WORST = 8
 
 Panels = Mapping[str, Mapping[str, Key]]
 """Title of a panel -> label of each curve -> key of its values."""
@@ -54,10 +57,23 @@ def write_headline_curves(folder: Path, found: Measurements) -> None:
             write_csv(folder / f"{'_'.join(filter(None, quantity))}.csv", table)
 
 
-def write_picture(path: Path, picture: Frame) -> None:
+def write_per_frame(
+    folder: Path,
+    found: Measurements,
+    columns: Mapping[str, ArrayLike],
+    panels: Panels,
+    *,
+    title: str,
+) -> None:
+    """Write `per_frame.csv`, these columns first, and `curves.png`."""
+    write_csv(folder / "per_frame.csv", pd.DataFrame({**columns, **wide(found)}))
+    plot_curves(folder / "curves.png", found, panels, title=title)
+
+
+def write_image(path: Path, image: Frame) -> None:
     """Write an image as PNG."""
     with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary)
+        Image.fromarray(image).save(temporary)
 
 
 def plot_curves(path: Path, found: Measurements, panels: Panels, *, title: str) -> None:
@@ -91,8 +107,8 @@ def plot_curves(path: Path, found: Measurements, panels: Panels, *, title: str) 
 def likeness_panels(section: Literal["", "truth"]) -> dict[str, dict[str, Key]]:
     """SSIM and L1 of person and face, and the pose distance, of ours and of the baseline."""
     panels = {
-        f"{label}, {place}": systems(metric, region, section)
-        for region, place in (("person", "person's box"), ("face", "face box"))
+        f"{label}, {region}": systems(metric, box, section)
+        for box, region in (("person", "person's box"), ("face", "face box"))
         for metric, label in (("ssim", "SSIM"), ("l1", "L1 (levels of 0 to 255)"))
     }
     distance = "Pose distance to the real frame (pixels)"
@@ -107,35 +123,33 @@ def systems(metric: str, region: str, section: str) -> dict[str, Key]:
     }
 
 
-def worst_frames(
-    badness: Float[np.ndarray, " frames"], num_frames: int, *, apart: int
-) -> tuple[int, ...]:
-    """Indices of the worst frames, worst first, no two nearer than `apart`; NaN is never chosen.
+def worst_frames(errors: Float[np.ndarray, " frames"]) -> tuple[int, ...]:
+    """Indices of the worst frames, at most 8, worst first; NaN is never chosen.
 
-    Neighbours look alike: without a minimum distance one bad moment would fill the image.
+    Neighbours resemble each other: without a minimum distance between the chosen frames one bad
+    moment would fill the image.
     """
+    distance = max(1, len(errors) // (3 * _NUM_WORST))
     chosen: list[int] = []
-    for index in np.argsort(-badness, kind="stable").tolist():
-        if len(chosen) == num_frames or np.isnan(badness[index]):
+    for index in np.argsort(-errors, kind="stable").tolist():
+        if len(chosen) == _NUM_WORST or np.isnan(errors[index]):
             break
-        if all(abs(index - other) >= apart for other in chosen):
+        if all(abs(index - other) >= distance for other in chosen):
             chosen.append(index)
     return tuple(chosen)
 
 
-def worst_frames_picture(
+def worst_frames_sheet(
     videos: Mapping[str, Path], intended: Keypoints, found: Measurements
 ) -> Frame:
-    """The worst moments side by side: the source, the intended pose, then the other videos.
+    """The worst frames side by side: the source, the intended pose, then the other videos.
 
     Args:
         videos: label -> a video, the source first.
         found: of the result.
     """
-    bad, words = badness(found)
-    apart = max(1, intended.num_frames // (3 * _PICTURE_COLUMNS))
-    chosen: Sequence[int] = worst_frames(bad, _PICTURE_COLUMNS, apart=apart)
-    chosen = chosen or evenly_spaced(intended.num_frames, _PICTURE_COLUMNS)
+    errors, texts = frame_errors(found)
+    chosen = worst_frames(errors) or evenly_spaced(intended.num_frames, _NUM_WORST)
     size = intended.image_size
     rows = {
         label: list(read_frames([(video, index) for index in chosen], size))
@@ -153,7 +167,7 @@ def worst_frames_picture(
     ]
     source, *others = rows
     rows = {source: rows[source], "pose": poses, **{label: rows[label] for label in others}}
-    return contact_sheet(rows, [f"frame {index}, {words[index]}" for index in chosen])
+    return contact_sheet(rows, [f"frame {index}, {texts[index]}" for index in chosen])
 
 
 def _number(value: float) -> str:

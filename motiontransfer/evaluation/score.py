@@ -15,10 +15,11 @@ from motiontransfer.evaluation.comparison import (
     detected_footage,
     measure,
     streaming_metrics,
+    summarise,
 )
 from motiontransfer.evaluation.frames import person_regions
-from motiontransfer.evaluation.measurements import Measurements, in_section, joined, of_scores
-from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks, fid_and_kid
+from motiontransfer.evaluation.measurements import Measurements, in_section
+from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks
 from motiontransfer.parallel import Compute
 from motiontransfer.video.frame_store import FrameStore
 
@@ -55,14 +56,13 @@ def score_videos(
     }
     real = detected_footage(truth, size=size, compute=compute)
     footage = {**made, _TRUTH: real}
+    config = MetricConfig(box_margin=_BOX_MARGIN, networks=networks, training_images=None)
     metrics = streaming_metrics(
         footage,
         real=_TRUTH,
         late=None,
         background=person_regions(real.keypoints, margin=_BOX_MARGIN),
-        config=MetricConfig(
-            box_margin=_BOX_MARGIN, distances=networks.distances, training_pictures=None
-        ),
+        config=config,
     )
     found = measure({name: one.frames for name, one in footage.items()}, metrics, size=size)
     scores = {
@@ -70,12 +70,7 @@ def score_videos(
         **in_section("temporal", {**found["flicker"], **found["warping"], **found["change"]}),
     }
     block = block_length(num_frames, real.keypoints.frame_rate)
-    return joined(
-        [
-            of_scores(scores, block_frames=block),
-            fid_and_kid(real, made, networks.features, box_margin=_BOX_MARGIN),
-        ]
-    )
+    return summarise(scores, real=real, made=made, block_frames=block, config=config)
 
 
 def as_text(found: Measurements) -> dict[str, dict[str, str]]:

@@ -7,10 +7,8 @@ al. 2019, sec. 5).
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from motiontransfer.errors import TrainingError
-from motiontransfer.evaluation.baselines import nearest_footage, training_pictures
+from motiontransfer.evaluation.baselines import nearest_footage, training_images
 from motiontransfer.evaluation.bootstrap import RatioMetric, block_length
 from motiontransfer.evaluation.comparison import (
     MetricConfig,
@@ -18,11 +16,12 @@ from motiontransfer.evaluation.comparison import (
     detected_footage,
     measure,
     streaming_metrics,
+    summarise,
 )
 from motiontransfer.evaluation.frames import (
     Footage,
-    Frame,
     all_regions,
+    clip_footage,
     concatenated,
     person_regions,
     read_frames,
@@ -31,23 +30,15 @@ from motiontransfer.evaluation.frames import (
 from motiontransfer.evaluation.image_metrics import count_skipped
 from motiontransfer.evaluation.measurements import (
     FRAMES,
+    NEAREST_NEIGHBOURS,
+    OURS,
     Key,
     Measurements,
     Scores,
     in_section,
-    joined,
-    of_counts,
-    of_notes,
-    of_scores,
-    wide,
 )
-from motiontransfer.evaluation.network_metrics import (
-    NO_NETWORKS,
-    Networks,
-    fid_and_kid,
-    not_measured,
-)
-from motiontransfer.evaluation.plots import likeness_panels, plot_curves, write_csv, write_picture
+from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks, not_measured
+from motiontransfer.evaluation.plots import likeness_panels, write_image, write_per_frame
 from motiontransfer.evaluation.pose_metrics import shows_a_head
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
@@ -55,12 +46,13 @@ from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.tensors import Frame
 
 Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""
 
-_PICTURE_COLUMNS = 8
-_ROWS = {"real": "real", "ours": "generated", "nearest_neighbours": "nearest neighbour"}
+_NUM_COLUMNS = 8
+_ROWS = {"real": "real", OURS: "generated", NEAREST_NEIGHBOURS: "nearest neighbour"}
 
 
 def evaluate_reconstruction(
@@ -94,20 +86,19 @@ def evaluate_reconstruction(
             f"no frame is held out in {', '.join(clip.name for clip in clips)}; evaluation needs "
             "some that were not trained on: raise train_gan.held_out_fraction"
         )
-    real = Footage(
-        frames=[(clip.frames, index) for clip in tails for index in clip.held_out],
-        keypoints=concatenated([_tail_poses(clip) for clip in tails]),
-    )
+    real = concatenated([clip_footage(clip, clip.held_out) for clip in tails])
     made = {
-        "ours": _rendered(tails, render, compute=compute, scratch=scratch),
-        "nearest_neighbours": nearest_footage(real.keypoints, clips),
-        "previous_real_frame": _one_frame_late(tails),
+        OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
+        NEAREST_NEIGHBOURS: nearest_footage(real.keypoints, clips),
+        "previous_real_frame": concatenated(
+            [clip_footage(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
+        ),
     }
     videos = {"real": real, **made}
     config = MetricConfig(
         box_margin=box_margin,
-        distances=networks.distances,
-        training_pictures=training_pictures(clips, margin=box_margin),
+        networks=networks,
+        training_images=training_images(clips, margin=box_margin),
     )
     parts = [_measure_tail(part, config) for part in _tails_of(videos, tails)]
     measured = {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
@@ -117,21 +108,27 @@ def evaluate_reconstruction(
         **in_section("temporal", {**measured["warping"], **measured["change"]}),
         **in_section("identity", measured["identity"]),
     }
-    skipped = not_measured(real.keypoints.image_size, networks)
+    notes = not_measured(real.keypoints.image_size, networks)
     if not shows_a_head(real.keypoints):
-        skipped["pck"] = "no real pose has a head, chin and forehead"
-    block = block_length(len(real.frames), real.keypoints.frame_rate)
-    found = joined(
-        [
-            of_counts({Key(FRAMES, "", ""): len(real.frames)}),
-            of_counts(count_skipped(all_regions(real.keypoints, margin=box_margin))),
-            of_scores(scores, block_frames=block),
-            fid_and_kid(real, made, networks.features, box_margin=box_margin),
-            of_notes(skipped),
-        ]
+        notes["pck"] = "no real pose has a head, chin and forehead"
+    skipped = count_skipped(all_regions(real.keypoints, margin=box_margin))
+    found = summarise(
+        scores,
+        real=real,
+        made=made,
+        block_frames=block_length(len(real.frames), real.keypoints.frame_rate),
+        config=config,
+        counts={Key(FRAMES, "", ""): len(real.frames), **skipped},
+        notes=notes,
     )
-    _write_table(folder, found, tails)
-    write_picture(folder / "comparison.png", _comparison(videos))
+    columns = {
+        "frame_index": range(len(real.frames)),
+        "video": [clip.name for clip in tails for _ in clip.held_out],
+        "video_frame_index": [index for _, index in real.frames],
+    }
+    title = "Held-out frames of the target, rendered from their own poses"
+    write_per_frame(folder, found, columns, likeness_panels(""), title=title)
+    write_image(folder / "comparison.png", _comparison(videos))
     return found
 
 
@@ -159,73 +156,25 @@ def _measure_tail(videos: Mapping[str, Footage], config: MetricConfig) -> dict[s
     return measure(frames, metrics, size=poses.image_size)
 
 
-def _concatenated(parts: Sequence[Scores]) -> dict[Key, RatioMetric]:
+def _concatenated(parts: Sequence[Scores]) -> Scores:
     return {key: RatioMetric.concatenated([part[key] for part in parts]) for key in parts[0]}
 
 
-def _write_table(folder: Path, found: Measurements, tails: Sequence[TargetClip]) -> None:
-    """Write the per-frame table, and curves of the main metrics."""
-    place = [(clip.name, index) for clip in tails for index in clip.held_out]
-    per_frame = wide(found)
-    per_frame.insert(0, "frame_index", range(len(place)))
-    per_frame.insert(1, "video", [name for name, _ in place])
-    per_frame.insert(2, "video_frame_index", [index for _, index in place])
-    write_csv(folder / "per_frame.csv", per_frame)
-    plot_curves(
-        folder / "curves.png",
-        found,
-        likeness_panels(""),
-        title="Held-out frames of the target, rendered from their own poses",
-    )
-
-
-def _one_frame_late(tails: Sequence[TargetClip]) -> Footage:
-    """The baseline that copies the previous real frame, a measure of how much moves."""
-    before = [[max(index - 1, 0) for index in clip.held_out] for clip in tails]
-    return Footage(
-        frames=[
-            (clip.frames, i) for clip, indices in zip(tails, before, strict=True) for i in indices
-        ],
-        keypoints=concatenated(
-            [
-                selected(clip.keypoints, np.array(indices, np.int64))
-                for clip, indices in zip(tails, before, strict=True)
-            ]
-        ),
-    )
-
-
-def _tail_poses(clip: TargetClip) -> Keypoints:
-    return selected(clip.keypoints, np.array(clip.held_out, np.int64))
-
-
-def _rendered(
-    tails: Sequence[TargetClip], render: Render, *, compute: Compute, scratch: Path
-) -> Footage:
-    """Render each tail to a file of its own and detect the pose again in each."""
-    parts: list[Footage] = []
-    for clip in tails:
-        poses = _tail_poses(clip)
-        path = scratch / f"{clip.name}.mkv"
-        with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
-            for frame in track(render(poses), f"render {clip.name}", total=poses.num_frames):
-                writer.write(frame)
-        parts.append(detected_footage(path, size=poses.image_size, compute=compute))
-    return Footage(
-        frames=[frame for part in parts for frame in part.frames],
-        keypoints=concatenated([part.keypoints for part in parts]),
-    )
+def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path) -> Footage:
+    """Render a tail to a file of its own and detect the pose again."""
+    poses = selected(clip.keypoints, clip.held_out)
+    path = scratch / f"{clip.name}.mkv"
+    with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
+        for frame in track(render(poses), f"render {clip.name}", total=poses.num_frames):
+            writer.write(frame)
+    return detected_footage(path, size=poses.image_size, compute=compute)
 
 
 def _comparison(videos: Mapping[str, Footage]) -> Frame:
     real = videos["real"]
-    columns = evenly_spaced(len(real.frames), _PICTURE_COLUMNS)
+    columns = evenly_spaced(len(real.frames), _NUM_COLUMNS)
+    rows = {label: [videos[name].frames[i] for i in columns] for name, label in _ROWS.items()}
     return contact_sheet(
-        {
-            row: list(
-                read_frames([videos[name].frames[i] for i in columns], real.keypoints.image_size)
-            )
-            for name, row in _ROWS.items()
-        },
+        {label: list(read_frames(row, real.keypoints.image_size)) for label, row in rows.items()},
         [f"frame {real.frames[index][1]}" for index in columns],
     )

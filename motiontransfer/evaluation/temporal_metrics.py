@@ -18,8 +18,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from motiontransfer.evaluation.bootstrap import RatioMetric
-from motiontransfer.evaluation.frames import Box, Frame, Frames, Regions
-from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.frames import Box, Moment, Regions
+from motiontransfer.evaluation.measurements import FrameScores, Key, one_value
+from motiontransfer.video.tensors import Frame
+
+_Flow = Float32[np.ndarray, "height width 2"]
+_Map = Float32[np.ndarray, "height width"]
 
 _SAMPLED_SIDE = 32
 """Rows and columns of the grid of pixels that gives each frame's share of the flicker."""
@@ -35,15 +39,12 @@ class BackgroundFlicker:
 
     def __init__(self, systems: Sequence[str], *, persons: Regions) -> None:
         self._persons = persons
-        self._index = 0
-        self._pixels = {system: _PixelStatistics(len(persons.found)) for system in systems}
+        self._pixels = {system: _PixelStatistics(len(persons)) for system in systems}
 
-    def update(self, frames: Frames) -> None:
-        """Take the next frame of every video, by name."""
-        box = self._persons.at(self._index)
+    def update(self, moment: Moment) -> None:
+        """Take the next frame of every video."""
         for system, pixels in self._pixels.items():
-            pixels.add(self._index, frames[system], box)
-        self._index += 1
+            pixels.add(moment.index, moment.frames[system], self._persons[moment.index])
 
     def compute(self) -> dict[Key, RatioMetric]:
         """The flicker of each system's video."""
@@ -128,55 +129,35 @@ def _weighted(
     return total
 
 
-class FrameChange:
-    """Streaming frame-to-frame change of videos, relative to that of the real one."""
+def frame_changes(
+    moment: Moment, *, systems: Sequence[str], real: str, persons: Regions | None = None
+) -> FrameScores:
+    """Each system's change from the frame before, relative to that of the frames called `real`.
 
-    def __init__(
-        self, systems: Sequence[str], *, real: str, persons: Regions | None = None
-    ) -> None:
-        """Compare each system's change with that of the frames called `real`.
+    Args:
+        persons: changes count in the smallest box around the person in both frames; None: in
+            the whole frame.
+    """
+    keys = {system: Key(f"frame_change_to_{real}", "", system) for system in systems}
+    size = moment.frames[real].shape[:2]
+    box = (0, 0, size[1], size[0]) if persons is None else _union(persons, moment.index)
+    if moment.previous is None or box is None:
+        return dict.fromkeys(keys.values(), (0.0, 0.0))
+    change = {
+        name: frame_change(moment.previous[name], moment.frames[name], box)
+        for name in (real, *systems)
+    }
+    return {key: (change[system], change[real]) for system, key in keys.items()}
 
-        Args:
-            persons: changes count in the smallest box around the person in both frames; None: in
-                the whole frame.
-        """
-        self._real, self._persons = real, persons
-        self._previous: Frames = {}
-        self._index = 0
-        self._changes: dict[str, list[float]] = {name: [] for name in (real, *systems)}
 
-    def update(self, frames: Frames) -> None:
-        """Take the next frame of every video, by name."""
-        box = self._box(frames[self._real].shape[:2]) if self._index else None
-        for name, changes in self._changes.items():
-            change = frame_change(self._previous[name], frames[name], box) if box else float("nan")
-            changes.append(change)
-        self._previous = frames
-        self._index += 1
-
-    def compute(self) -> dict[Key, RatioMetric]:
-        """Each system's change; a frame's is the one from the frame before it."""
-        changes = {
-            name: RatioMetric.of_frames(found).total for name, found in self._changes.items()
-        }
-        weight = changes.pop(self._real)
-        return {
-            Key(f"frame_change_to_{self._real}", "", system): RatioMetric(
-                total=total, weight=weight
-            )
-            for system, total in changes.items()
-        }
-
-    def _box(self, size: tuple[int, ...]) -> Box | None:
-        if self._persons is None:
-            return 0, 0, size[1], size[0]
-        boxes = [self._persons.at(index) for index in (self._index - 1, self._index)]
-        if None in boxes:
-            return None
-        corners = np.array(boxes)
-        x0, y0 = corners[:, :2].min(axis=0).tolist()
-        x1, y1 = corners[:, 2:].max(axis=0).tolist()
-        return x0, y0, x1, y1
+def _union(persons: Regions, index: int) -> Box | None:
+    """The smallest box around a frame's box and the one before; None if either is missing."""
+    first, second = persons[max(index - 1, 0)], persons[index]
+    if first is None or second is None:
+        return None
+    x0, y0 = map(min, first[:2], second[:2])
+    x1, y1 = map(max, first[2:], second[2:])
+    return x0, y0, x1, y1
 
 
 def frame_change(first: Frame, second: Frame, box: Box) -> float:
@@ -190,7 +171,7 @@ def frame_change(first: Frame, second: Frame, box: Box) -> float:
 class Motion:
     """Optical flow from one frame to the next, with visibility."""
 
-    flow: Float32[np.ndarray, "height width 2"]
+    flow: _Flow
     """(x, y) in pixels from a pixel of the first frame to where it is in the second."""
 
     visible: Bool[np.ndarray, "height width"]
@@ -207,9 +188,7 @@ def motion_between(first: Frame, second: Frame) -> Motion:
     return Motion(flow=there, visible=visible_pixels(there, back))
 
 
-def visible_pixels(
-    there: Float32[np.ndarray, "height width 2"], back: Float32[np.ndarray, "height width 2"]
-) -> Bool[np.ndarray, "height width"]:
+def visible_pixels(there: _Flow, back: _Flow) -> Bool[np.ndarray, "height width"]:
     """Pixels of the first frame that are neither occluded in the second nor on a boundary.
 
     Source: Ruder et al. 2016, equations 5 and 6.
@@ -228,31 +207,21 @@ def visible_pixels(
     return inside & ~occluded & ~boundary
 
 
-def _squared_length(
-    vectors: Float32[np.ndarray, "height width 2"],
-) -> Float32[np.ndarray, "height width"]:
+def _squared_length(vectors: _Flow) -> _Map:
     return vectors[..., 0] ** 2 + vectors[..., 1] ** 2
 
 
 def warped(
-    picture: Float32[np.ndarray, "height width channels"],
-    flow: Float32[np.ndarray, "height width 2"],
+    image: Float32[np.ndarray, "height width channels"], flow: _Flow
 ) -> Float32[np.ndarray, "height width channels"]:
     """Warp an image backwards: sample it at each pixel's flow target."""
     height, width = flow.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    return cv2.remap(
-        picture,
-        x + flow[..., 0],
-        y + flow[..., 1],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    x, y = x + flow[..., 0], y + flow[..., 1]
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def warping_error(
-    first: Frame, second: Frame, motion: Motion
-) -> Float32[np.ndarray, "height width"]:
+def warping_error(first: Frame, second: Frame, motion: Motion) -> _Map:
     """Squared difference at each pixel of the first frame and the warped second.
 
     Colours are from 0 to 1; the mean over the three is taken. Invisible pixels have a value,
@@ -262,9 +231,7 @@ def warping_error(
     return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
 
 
-def mean_visible(
-    error: Float32[np.ndarray, "height width"], motion: Motion, box: Box | None
-) -> float:
+def mean_visible(error: _Map, motion: Motion, box: Box | None) -> float:
     """Mean over the visible pixels in a box; NaN where there are none, or no box."""
     if box is None:
         return float("nan")
@@ -275,48 +242,30 @@ def mean_visible(
     return float(error[y0:y1, x0:x1][visible].mean(dtype=np.float64))
 
 
-class WarpingError:
-    """Streaming warping errors of several videos."""
+def warping_errors(
+    moment: Moment, *, systems: Sequence[str], guide: str | None, persons: Regions
+) -> FrameScores:
+    """Each system's warping error from the frame before, in the whole frame and in a box.
 
-    def __init__(self, systems: Sequence[str], *, guide: str | None, persons: Regions) -> None:
-        """Measure each system's video.
-
-        Args:
-            guide: name of the video that gives the flow; None: each video's own flow.
-            persons: boxes in which the error is measured too.
-        """
-        self._systems, self._guide, self._persons = tuple(systems), guide, persons
-        self._previous: Frames = {}
-        self._index = 0
-        self._errors: dict[str, list[float]] = {system: [] for system in systems}
-        self._person_errors: dict[str, list[float]] = {system: [] for system in systems}
-
-    def update(self, frames: Frames) -> None:
-        """Take the next frame of every video, by name."""
-        last = self._previous
-        guide = self._guide if last else None
-        guided = motion_between(last[guide], frames[guide]) if guide else None
-        for system in self._systems:
-            whole = in_person = float("nan")
-            if last:
-                motion = guided or motion_between(last[system], frames[system])
-                error = warping_error(last[system], frames[system], motion)
-                height, width = error.shape
-                whole = mean_visible(error, motion, (0, 0, width, height))
-                in_person = mean_visible(error, motion, self._persons.at(self._index - 1))
-            self._errors[system].append(whole)
-            self._person_errors[system].append(in_person)
-        self._previous = frames
-        self._index += 1
-
-    def compute(self) -> dict[Key, RatioMetric]:
-        """Each system's errors; a frame's error is the one to the frame before it."""
-        flow = "" if self._guide else "_own_flow"
-        return {
-            Key(f"{name}{flow}", "", system): RatioMetric.of_frames(found)
-            for name, errors in (
-                ("warping_error", self._errors),
-                ("warping_error_person", self._person_errors),
-            )
-            for system, found in errors.items()
-        }
+    Args:
+        guide: name of the video that gives the flow; None: each video's own flow.
+        persons: boxes in which the error is measured too.
+    """
+    flow = "" if guide else "_own_flow"
+    metrics = (f"warping_error{flow}", f"warping_error_person{flow}")
+    scores = dict.fromkeys(
+        (Key(metric, "", system) for metric in metrics for system in systems), (0.0, 0.0)
+    )
+    last = moment.previous
+    if last is None:
+        return scores
+    guided = motion_between(last[guide], moment.frames[guide]) if guide else None
+    for system in systems:
+        frames = last[system], moment.frames[system]
+        motion = guided or motion_between(*frames)
+        error = warping_error(*frames, motion)
+        height, width = error.shape
+        boxes = (0, 0, width, height), persons[moment.index - 1]
+        for metric, box in zip(metrics, boxes, strict=True):
+            scores[Key(metric, "", system)] = one_value(mean_visible(error, motion, box))
+    return scores

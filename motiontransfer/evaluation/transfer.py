@@ -6,19 +6,22 @@ frame by frame as in the result.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from motiontransfer.errors import VideoError
-from motiontransfer.evaluation.baselines import nearest_footage, training_pictures
+from motiontransfer.evaluation.baselines import nearest_footage, training_images
 from motiontransfer.evaluation.bootstrap import block_length
 from motiontransfer.evaluation.comparison import (
+    FrameMetric,
     MetricConfig,
     against_real,
     detected_footage,
     measure,
     streaming_metrics,
+    summarise,
 )
 from motiontransfer.evaluation.frames import (
     Footage,
@@ -36,28 +39,17 @@ from motiontransfer.evaluation.measurements import (
     Measurements,
     Scores,
     in_section,
-    joined,
-    of_counts,
-    of_notes,
-    of_scores,
-    wide,
 )
-from motiontransfer.evaluation.network_metrics import (
-    NO_NETWORKS,
-    Networks,
-    fid_and_kid,
-    not_measured,
-)
+from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks, not_measured
 from motiontransfer.evaluation.plots import (
     likeness_panels,
-    plot_curves,
     systems,
-    worst_frames_picture,
-    write_csv,
-    write_picture,
+    worst_frames_sheet,
+    write_image,
+    write_per_frame,
 )
 from motiontransfer.evaluation.pose_metrics import REPORTED_GROUPS, pose_scores, shows_a_head
-from motiontransfer.evaluation.temporal_metrics import FrameChange
+from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.training.clips import TargetClip
@@ -125,22 +117,25 @@ def evaluate_transfer(
         counts |= count_skipped(regions, section=_TRUTH)
     config = MetricConfig(
         box_margin=box_margin,
-        distances=networks.distances,
-        training_pictures=training_pictures(clips, margin=box_margin),
+        networks=networks,
+        training_images=training_images(clips, margin=box_margin),
     )
-    scores = _scores(videos.source, footage, intended, config)
-    block = block_length(intended.num_frames, intended.frame_rate)
-    filmed = training_footage(clips)
-    found = joined(
-        [
-            of_counts(counts),
-            of_scores(scores, block_frames=block),
-            fid_and_kid(filmed, footage, networks.features, box_margin=box_margin),
-            of_notes(_skipped(footage, intended, networks)),
-        ]
+    found = summarise(
+        _scores(videos.source, footage, intended, config),
+        real=training_footage(clips),
+        made=footage,
+        block_frames=block_length(intended.num_frames, intended.frame_rate),
+        config=config,
+        counts=counts,
+        notes=_notes(footage, intended, networks),
     )
-    _write_table(folder, found, intended)
-    write_picture(folder / "worst_frames.png", worst_frames_picture(rows, intended, found))
+    frame_index = np.arange(intended.num_frames)
+    columns = {
+        "frame_index": frame_index,
+        "pts_seconds": frame_index / float(intended.frame_rate),
+    }
+    write_per_frame(folder, found, columns, _panels(found), title="The result, frame by frame")
+    write_image(folder / "worst_frames.png", worst_frames_sheet(rows, intended, found))
     return found
 
 
@@ -171,7 +166,9 @@ def _scores(
         background=person_regions(intended, margin=config.box_margin),
         config=config,
     )
-    metrics["change_to_source"] = FrameChange((OURS,), real="source")
+    metrics["change_to_source"] = FrameMetric(
+        partial(frame_changes, systems=(OURS,), real="source")
+    )
     frames = {name: one.frames for name, one in footage.items()}
     frames["source"] = [(source, index) for index in range(intended.num_frames)]
     found = measure(frames, metrics, size=intended.image_size)
@@ -195,31 +192,23 @@ def _scores(
     return scores
 
 
-def _skipped(
+def _notes(
     footage: Mapping[str, Footage], intended: Keypoints, networks: Networks
 ) -> dict[str, str]:
     """Metric -> reason why it was not measured."""
-    truth_poses = footage[_TRUTH].keypoints if _TRUTH in footage else None
-    skipped = not_measured(intended.image_size, networks)
-    if truth_poses is None:
-        skipped[_TRUTH] = "nobody filmed the target doing this: there are no frames to compare"
-        skipped["warping_error"] = (
+    notes = not_measured(intended.image_size, networks)
+    references = {"detection": intended}
+    if _TRUTH in footage:
+        references[_TRUTH] = footage[_TRUTH].keypoints
+    else:
+        notes[_TRUTH] = "this transfer has no ground-truth video"
+        notes["warping_error"] = (
             "no real frames to take the flow from; warping_error_own_flow is along the video's own"
         )
-    for section, poses in (("detection", intended), (_TRUTH, truth_poses)):
-        if poses is not None and not shows_a_head(poses):
-            skipped[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
-    return skipped
-
-
-def _write_table(folder: Path, found: Measurements, intended: Keypoints) -> None:
-    """Write the per-frame table, and curves of the main metrics."""
-    per_frame = wide(found)
-    frame_index = np.arange(intended.num_frames)
-    per_frame.insert(0, "frame_index", frame_index)
-    per_frame.insert(1, "pts_seconds", frame_index / float(intended.frame_rate))
-    write_csv(folder / "per_frame.csv", per_frame)
-    plot_curves(folder / "curves.png", found, _panels(found), title="The result, frame by frame")
+    for section, poses in references.items():
+        if not shows_a_head(poses):
+            notes[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
+    return notes
 
 
 def _panels(found: Measurements) -> dict[str, dict[str, Key]]:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, MotionTransferError
-from motiontransfer.evaluation.measurements import Measurements, badness, read_measurements
+from motiontransfer.evaluation.measurements import Measurements, frame_errors, read_measurements
 from motiontransfer.evaluation.plots import worst_frames
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.params import Transfer
@@ -43,7 +43,6 @@ from motiontransfer.report.videos import (
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
-_NUM_WORST = 8
 _THUMBNAIL_PX = 256
 _SAMPLE_PX = 1400
 _BASE64 = 4 / 3  # bytes in the page for each byte of video
@@ -188,22 +187,20 @@ def _copies_line(quality: Quality) -> str:
 
 def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:
     """The worst frames: index, error, and thumbnails by label."""
-    bad, words = badness(found)
-    apart = max(1, run.poses.num_frames // (3 * _NUM_WORST))
-    chosen = worst_frames(bad, _NUM_WORST, apart=apart)
+    errors, texts = frame_errors(found)
     beside = run.names.truth_path or run.source
     label = "truth" if run.names.truth_path else "source"
     with FrameStore(run.result) as result, FrameStore(beside) as other:
         return [
             {
                 "frame": index,
-                "words": words[index],
-                "pictures": {
+                "text": texts[index],
+                "images": {
                     name: jpeg(store[index], largest_px=_THUMBNAIL_PX)
                     for name, store in (("result", result), (label, other))
                 },
             }
-            for index in chosen
+            for index in worst_frames(errors)
         ]
 
 

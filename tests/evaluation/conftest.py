@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motiontransfer.evaluation.frames import Footage, Regions
+from motiontransfer.evaluation.comparison import FrameMetric
+from motiontransfer.evaluation.frames import Footage, Moment, concatenated
+from motiontransfer.evaluation.measurements import FrameScores, Scores
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.skeleton import HOLISTIC, Skeleton
@@ -33,10 +35,19 @@ LOCAL = Compute(backend="local", address=None, num_workers=1)
 BODY = tuple(HOLISTIC.joints[HOLISTIC.slice("body")])
 
 
-def regions(*boxes: tuple[int, int, int, int] | None) -> Regions:
-    """One box a frame; None where there is none."""
-    found = np.array([box is not None for box in boxes])
-    return Regions(boxes=np.array([box or (0, 0, 0, 0) for box in boxes], np.int64), found=found)
+def poses_of_clips(*clips: Keypoints) -> Keypoints:
+    """The poses of several clips, one after the other."""
+    parts = [Footage(frames=[(Path(), 0)] * len(clip.points), keypoints=clip) for clip in clips]
+    return concatenated(parts).keypoints
+
+
+def scores_of(function: Callable[[Moment], FrameScores], videos: Mapping) -> Scores:
+    """A metric of all frames of videos, by their names."""
+    metric, frames = FrameMetric(function), [*zip(*videos.values(), strict=True)]
+    moments = [dict(zip(videos, row, strict=True)) for row in frames]
+    for index, (now, previous) in enumerate(zip(moments, [None, *moments], strict=False)):
+        metric.update(Moment(index, now, previous))
+    return metric.compute()
 
 
 def without(
@@ -102,20 +113,20 @@ def poses() -> Callable[..., Keypoints]:
     return make
 
 
-def picture_of(keypoints: Keypoints, frame_index: int) -> np.ndarray:
+def frame_of(keypoints: Keypoints, frame_index: int) -> np.ndarray:
     """A ramp with a block around each joint."""
     height, width = keypoints.image_size
-    picture = np.empty((height, width, 3), np.uint8)
-    picture[:] = (np.arange(width)[None, :, None] * 2 + 60).astype(np.uint8)
+    frame = np.empty((height, width, 3), np.uint8)
+    frame[:] = (np.arange(width)[None, :, None] * 2 + 60).astype(np.uint8)
     for x, y in keypoints.points[frame_index][keypoints.score[frame_index] > 0].astype(int):
-        picture[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = (200, 40, 20 + 3 * y % 200)
-    return picture
+        frame[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = (200, 40, 20 + 3 * y % 200)
+    return frame
 
 
 @pytest.fixture
 def draw() -> Callable[[Keypoints, int], np.ndarray]:
     """What the figure looks like in one frame of its keypoints."""
-    return picture_of
+    return frame_of
 
 
 @pytest.fixture
@@ -126,7 +137,7 @@ def film() -> Callable[[Path, Keypoints], Path]:
         size = keypoints.image_size
         with FrameWriter(path, size=size, frame_rate=keypoints.frame_rate) as writer:
             for index in range(keypoints.num_frames):
-                writer.write(picture_of(keypoints, index))
+                writer.write(frame_of(keypoints, index))
         return path
 
     return write

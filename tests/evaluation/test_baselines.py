@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from motiontransfer.evaluation.baselines import (
     body_size_px,
     nearest_footage,
     nearest_neighbours,
-    person_picture,
-    training_pictures,
+    thumbnail,
+    training_distances,
+    training_images,
 )
-from motiontransfer.evaluation.frames import concatenated, person_regions, read_frames, selected
+from motiontransfer.evaluation.frames import person_regions, read_frames, selected
 from motiontransfer.skeleton import HOLISTIC
-from tests.evaluation.conftest import BODY, regions, reordered, without
+from tests.evaluation.conftest import BODY, poses_of_clips, reordered, scores_of, without
 
 _HAND = ("left_hand_wrist", "left_hand_index_tip")
 
@@ -31,7 +33,7 @@ def candidates(poses):
 
 
 def test_the_exact_pose_is_found(candidates):
-    wanted = np.array([7, 0, 39, 7, 21])
+    wanted = [7, 0, 39, 7, 21]
     found = nearest_neighbours(selected(candidates, wanted), candidates)
     np.testing.assert_array_equal(found, wanted)
 
@@ -53,13 +55,13 @@ def test_agrees_with_the_definition_written_out(candidates, poses):
 
 
 def test_joint_order_makes_no_difference(candidates):
-    wanted, shuffled = np.array([3, 17]), reordered(candidates)
+    wanted, shuffled = [3, 17], reordered(candidates)
     for first, second in ((candidates, shuffled), (shuffled, candidates)):
         np.testing.assert_array_equal(nearest_neighbours(selected(first, wanted), second), wanted)
 
 
 def test_joints_missing_in_the_pose_do_not_matter(candidates):
-    wanted = np.array([5, 30])
+    wanted = [5, 30]
     queries = without(selected(candidates, wanted), [*_HAND, "nose", "left_hip"])
     np.testing.assert_array_equal(nearest_neighbours(queries, candidates), wanted)
 
@@ -70,9 +72,9 @@ def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_l
     a_little_off = poses([(32, 30)])
     far_off = poses([(50, 45)])
     without_hand = without(poses([(30, 30)]), _HAND)
-    pool = concatenated([nearly_all_missing, a_little_off, far_off])
+    pool = poses_of_clips(nearly_all_missing, a_little_off, far_off)
     assert nearest_neighbours(query, pool).tolist() == [1]
-    assert nearest_neighbours(query, concatenated([far_off, without_hand])).tolist() == [1]
+    assert nearest_neighbours(query, poses_of_clips(far_off, without_hand)).tolist() == [1]
 
 
 def test_body_joints_decide_over_the_hand(poses):
@@ -81,28 +83,28 @@ def test_body_joints_decide_over_the_hand(poses):
     right, wrong = poses([(30, 30)]), poses([(42, 42)])
     body_right = replace(right, points=right.points + hand)
     body_wrong = replace(wrong, points=wrong.points - hand)
-    pool = concatenated([body_wrong, body_right])
+    pool = poses_of_clips(body_wrong, body_right)
     assert nearest_neighbours(poses([(30, 30)]), pool).tolist() == [1]
 
 
 def test_frames_without_a_body_are_never_chosen(poses):
     empty = without(poses([(30, 30)]), BODY)
-    pool = concatenated([empty, poses([(20, 20)]), empty])
+    pool = poses_of_clips(empty, poses([(20, 20)]), empty)
     assert nearest_neighbours(poses([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
 
 
-def test_without_a_pose_the_picture_stands_still(poses, candidates):
+def test_frames_without_a_pose_repeat_the_candidate_before(poses, candidates):
     empty = replace(
-        selected(candidates, np.array([0])),
+        selected(candidates, [0]),
         points=np.zeros((1, 115, 2), np.float32),
         score=np.zeros((1, 115), np.float32),
     )
-    queries = concatenated([empty, selected(candidates, np.array([9])), empty, empty])
+    queries = poses_of_clips(empty, selected(candidates, [9]), empty, empty)
     assert nearest_neighbours(queries, candidates).tolist() == [0, 9, 9, 9]
 
 
 def test_chunks_make_no_difference(candidates, monkeypatch):
-    queries = selected(candidates, np.arange(40)[::-1].copy())
+    queries = selected(candidates, range(39, -1, -1))
     whole = nearest_neighbours(queries, candidates)
     monkeypatch.setattr(module, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
     np.testing.assert_array_equal(nearest_neighbours(queries, candidates), whole)
@@ -116,13 +118,13 @@ def test_equal_candidates_give_the_earliest(poses):
 def test_body_size_is_the_median_height(poses):
     assert body_size_px(poses([(30, 30)])) == 42
     assert body_size_px(without(poses([(30, 30)]), BODY)) == 1
-    mixed = concatenated([poses([(30, 30)]), without(poses([(30, 30)]), BODY)])
+    mixed = poses_of_clips(poses([(30, 30)]), without(poses([(30, 30)]), BODY))
     assert body_size_px(mixed) == 42
 
 
 def test_no_body_to_choose_from_is_an_error(poses):
     pool = without(poses([(30, 30)] * 3), BODY)
-    with pytest.raises(KeypointsError, match="got none in 3 frames"):
+    with pytest.raises(KeypointsError, match="with a detected body, got none in 3 frames"):
         nearest_neighbours(poses([(30, 30)]), pool)
 
 
@@ -139,11 +141,11 @@ def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips, poses):
     assert (nearest.keypoints.points == clips[0].keypoints.points[[2, 0, 4]]).all()
 
 
-def _distances(pictures, persons, frames):
-    metric = TrainingDistance(pictures, {"ours": persons})
-    for frame in frames:
-        metric.update({"ours": frame})
-    (found,) = metric.compute().values()
+def _distances(images, persons, frames):
+    function = partial(
+        training_distances, persons={"ours": persons}, distance=TrainingDistance(images)
+    )
+    (found,) = scores_of(function, {"ours": list(frames)}).values()
     return found
 
 
@@ -153,28 +155,28 @@ def _flat(level, size=(64, 64)):
 
 def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips):
     clip = clips[0]
-    pictures = training_pictures(clips, margin=0.1)
-    assert pictures.shape == (len(clip.training), 64, 32, 3)
+    images = training_images(clips, margin=0.1)
+    assert images.shape == (len(clip.training), 64, 32, 3)
     frames = read_frames([(clip.frames, index) for index in clip.training], (64, 64))
-    found = _distances(pictures, person_regions(clip.keypoints, margin=0.1), frames)
+    found = _distances(images, person_regions(clip.keypoints, margin=0.1), frames)
     assert found.per_frame().tolist() == [0] * len(clip.training)
 
 
 def test_the_distance_is_that_to_the_nearest_in_levels():
-    pictures = np.stack([_flat(level, (64, 32)) for level in (40, 100, 200)])
-    persons = regions((10, 10, 42, 42), (10, 10, 42, 42), None, (10, 10, 42, 42))
-    found = _distances(pictures, persons, map(_flat, (93, 45, 40, 255)))
-    assert found.mean() == (7 + 5 + 55) / 3  # one frame shows nobody
-    assert _distances(pictures[:0], persons, [_flat(53)]).mean() is None
+    images = np.stack([_flat(level, (64, 32)) for level in (40, 100, 200)])
+    persons = [(10, 10, 42, 42), (10, 10, 42, 42), None, (10, 10, 42, 42)]
+    found = _distances(images, persons, map(_flat, (93, 45, 40, 255)))
+    assert found.mean() == (7 + 5 + 55) / 3  # one frame has no person
+    assert _distances(images[:0], persons, [_flat(53)]).mean() is None
 
 
 def test_only_the_persons_box_counts():
     frame = _flat(0)
     frame[10:42, 20:40] = 77
-    assert (person_picture(frame, regions((20, 10, 40, 42)), 0) == 77).all()
+    assert (thumbnail(frame, (20, 10, 40, 42)) == 77).all()
 
 
-def test_long_clips_are_thinned_out_evenly(clips, monkeypatch):
-    whole = training_pictures(clips, margin=0.1)
-    monkeypatch.setattr(module, "_MAX_PICTURES", 3)
-    np.testing.assert_array_equal(training_pictures(clips, margin=0.1), whole[[0, 2, 4]])
+def test_long_clips_are_sampled_evenly(clips, monkeypatch):
+    whole = training_images(clips, margin=0.1)
+    monkeypatch.setattr(module, "_MAX_IMAGES", 3)
+    np.testing.assert_array_equal(training_images(clips, margin=0.1), whole[[0, 2, 4]])

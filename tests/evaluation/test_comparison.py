@@ -13,11 +13,14 @@ from motiontransfer.evaluation.comparison import (
 )
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.measurements import Key, in_section
+from motiontransfer.evaluation.network_metrics import NO_NETWORKS
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detectors.registry import default_detector
 
 _CONFIG = MetricConfig(
-    box_margin=0.1, distances={}, training_pictures=np.zeros((1, 64, 32, 3), np.uint8)
+    box_margin=0.1,
+    networks=NO_NETWORKS,
+    training_images=np.zeros((1, 64, 32, 3), np.uint8),
 )
 _REAL = [(30, 30), (32, 32), (34, 30)]
 
@@ -73,7 +76,7 @@ def test_the_nearer_system_has_the_better_values(compare):
     )
 
 
-def test_of_a_late_video_only_pictures_are_measured(compare):
+def test_of_a_late_video_only_images_are_measured(compare):
     found = compare({"real": _REAL, "ours": _REAL, "late": [_REAL[0], *_REAL[:2]]}, late="late")
     assert {name: _systems(scores) for name, scores in found.items()} == {
         "images": ["ours", "late"],
@@ -101,14 +104,14 @@ def test_every_metric_sees_the_frames_of_all_videos_together(footage):
     order = []
 
     class Counter:
-        def update(self, frames):
-            order.append(tuple(frames))
+        def update(self, moment):
+            order.append((moment.index, *moment.frames, moment.previous and [*moment.previous]))
 
         def compute(self):
             return {Key("frames", "", "a"): RatioMetric.of_frames(np.ones(len(order)))}
 
     found = measure(videos, {"counter": Counter()}, size=(64, 64))
-    assert order == [("a", "b")] * 3
+    assert order == [(0, "a", "b", None), (1, "a", "b", ["a", "b"]), (2, "a", "b", ["a", "b"])]
     assert found["counter"][Key("frames", "", "a")].mean() == 1
 
 

@@ -11,7 +11,7 @@ from motiontransfer.evaluation.measurements import (
     METRICS,
     Key,
     Quantity,
-    badness,
+    frame_errors,
     joined,
     nested,
     of_counts,
@@ -66,7 +66,7 @@ def test_metrics_json_is_a_pivot(found):
 def test_the_table_of_frames_is_a_pivot(found):
     table = wide(found)
     assert table["detection_ours_pose_distance_px_all"].tolist() == [1, 3]
-    assert table["temporal_warping_error_ours"].isna().tolist() == [True, False]
+    assert np.isnan(table["temporal_warping_error_ours"]).tolist() == [True, False]
     assert list(table)[-1] == "truth_ours_face_ssim"
 
 
@@ -105,13 +105,13 @@ def test_curves_begin_with_the_headline_metrics(found):
 
 
 def test_without_a_truth_a_lost_body_is_the_worst_and_then_the_distance(found):
-    bad, words = badness(found)
-    assert bad.tolist() == [1, np.inf]
-    assert words == ["1.0 px", "no body"]
+    errors, texts = frame_errors(found)
+    assert errors.tolist() == [1, np.inf]
+    assert texts == ["1.0 px", "no body"]
 
 
 def test_with_a_truth_the_least_like_it_is_the_worst(found):
     ssim = {Key("ssim", "person", "ours", "truth"): RatioMetric.of_frames([0.9, np.nan])}
-    bad, words = badness(joined([found, of_scores(ssim, block_frames=1)]))
-    np.testing.assert_array_equal(bad, [-0.9, np.nan])
-    assert words[0] == "SSIM 0.90"
+    errors, texts = frame_errors(joined([found, of_scores(ssim, block_frames=1)]))
+    np.testing.assert_array_equal(errors, [-0.9, np.nan])
+    assert texts[0] == "SSIM 0.90"

@@ -1,23 +1,26 @@
 """Flicker, change and warping errors of videos whose motion is known."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from motiontransfer.evaluation.frames import Moment
 from motiontransfer.evaluation.measurements import Key
 from motiontransfer.evaluation.temporal_metrics import (
     BackgroundFlicker,
-    FrameChange,
     Motion,
-    WarpingError,
     frame_change,
+    frame_changes,
     mean_visible,
     motion_between,
     visible_pixels,
     warped,
     warping_error,
+    warping_errors,
 )
-from tests.evaluation.conftest import regions
+from tests.evaluation.conftest import scores_of
 
 _BOX = (2, 2, 6, 8)
 _SIZE = (72, 96)
@@ -27,15 +30,11 @@ def _flat(*levels):
     return [np.full((10, 12, 3), level, np.uint8) for level in levels]
 
 
-def _measured(metric, videos):
-    for frames in zip(*videos.values(), strict=True):
-        metric.update(dict(zip(videos, frames, strict=True)))
-    return metric.compute()
-
-
 def _flicker(frames, persons):
-    found = _measured(BackgroundFlicker(("ours",), persons=persons), {"ours": frames})
-    return found[Key("background_flicker", "", "ours")]
+    metric = BackgroundFlicker(("ours",), persons=persons)
+    for index, frame in enumerate(frames):
+        metric.update(Moment(index, {"ours": frame}, None))
+    return metric.compute()[Key("background_flicker", "", "ours")]
 
 
 def test_a_still_background_does_not_flicker_whatever_the_person_does():
@@ -43,17 +42,17 @@ def test_a_still_background_does_not_flicker_whatever_the_person_does():
     rng = np.random.default_rng(0)
     for frame in frames:
         frame[2:8, 2:6] = rng.integers(0, 256, (6, 4, 3))
-    assert _flicker(frames, regions(_BOX, _BOX, _BOX)).mean() == 0
+    assert _flicker(frames, [_BOX, _BOX, _BOX]).mean() == 0
 
 
 def test_flicker_is_the_standard_deviation_over_time():
     levels = [100, 104, 98, 110]
-    assert _flicker(_flat(*levels), regions(*[_BOX] * 4)).mean() == pytest.approx(np.std(levels))
+    assert _flicker(_flat(*levels), [_BOX] * 4).mean() == pytest.approx(np.std(levels))
 
 
 def test_a_frame_adds_as_much_as_it_is_off():
     levels = np.array([100, 104, 98, 110])
-    shares = _flicker(_flat(*levels), regions(*[_BOX] * 4)).per_frame()
+    shares = _flicker(_flat(*levels), [_BOX] * 4).per_frame()
     mean, deviation = levels.mean(), levels.std()
     expected = (np.square(levels - mean) / deviation + deviation) / 2
     np.testing.assert_allclose(shares, expected)
@@ -64,7 +63,7 @@ def test_large_pictures_have_the_flicker_of_all_their_pixels():
     rng = np.random.default_rng(1)
     frames = [rng.integers(0, 256, (70, 90, 3), np.uint8) for _ in range(5)]
     frames[2][:40] = 255
-    persons = regions(*[(3, 4, 40, 50)] * 5)
+    persons = [(3, 4, 40, 50)] * 5
     outside = np.ones((70, 90), bool)
     outside[4:50, 3:40] = False
     expected = np.stack(frames)[:, outside].std(axis=0).mean()
@@ -77,15 +76,15 @@ def test_pixels_count_only_in_frames_where_they_are_background():
     frames = _flat(50, 50, 50, 50)
     frames[0][:, :6] = 200  # the person: left in frame 0, right in frame 1
     frames[1][:, 6:] = 200
-    moving = regions((0, 0, 6, 10), (6, 0, 12, 10), (0, 0, 1, 1), (0, 0, 1, 1))
+    moving = [(0, 0, 6, 10), (6, 0, 12, 10), (0, 0, 1, 1), (0, 0, 1, 1)]
     assert _flicker(frames, moving).mean() == 0
-    assert _flicker(frames, regions(*[(0, 0, 1, 1)] * 4)).mean() > 10
+    assert _flicker(frames, [(0, 0, 1, 1)] * 4).mean() > 10
 
 
 def test_pixels_that_are_background_only_once_do_not_count():
     """They cannot flicker, and would thin out the others."""
     right_half, corner = (6, 0, 12, 10), (0, 0, 1, 1)
-    metric = _flicker(_flat(10, 30, 20), regions(right_half, right_half, corner))
+    metric = _flicker(_flat(10, 30, 20), [right_half, right_half, corner])
     left = np.full((10, 6), np.std([10, 30, 20]))
     left[0, 0] = np.std([10, 30])
     assert metric.mean() == pytest.approx(left.mean())
@@ -97,25 +96,25 @@ def test_pixels_that_are_background_only_once_do_not_count():
 def test_flicker_that_the_grid_misses_is_not_lost():
     frames = [np.full((70, 90, 3), 50, np.uint8) for _ in range(2)]
     frames[1][1, 1] = 70  # every third row and column is sampled
-    metric = _flicker(frames, regions(*[(80, 60, 90, 70)] * 2))
+    metric = _flicker(frames, [(80, 60, 90, 70)] * 2)
     assert metric.mean() == pytest.approx(10 / (70 * 90 - 100))
 
 
 def test_background_that_the_grid_misses_is_not_lost():
     frames = [np.full((71, 90, 3), level, np.uint8) for level in (50, 70)]
-    below = regions(*[(0, 0, 90, 70)] * 2)  # all but row 70, which is no third one
+    below = [(0, 0, 90, 70)] * 2  # all but row 70, which is no third one
     assert _flicker(frames, below).mean() == 10
 
 
 def test_frames_without_a_person_are_left_out():
-    metric = _flicker(_flat(10, 200, 10), regions(_BOX, None, _BOX))
+    metric = _flicker(_flat(10, 200, 10), [_BOX, None, _BOX])
     assert metric.mean() == 0
     assert metric.weight[1] == 0
 
 
 def test_nothing_to_measure_is_none():
-    assert _flicker(_flat(10, 20), regions(_BOX, None)).mean() is None
-    assert _flicker(_flat(10, 20), regions((0, 0, 12, 10), (0, 0, 12, 10))).mean() is None
+    assert _flicker(_flat(10, 20), [_BOX, None]).mean() is None
+    assert _flicker(_flat(10, 20), [(0, 0, 12, 10), (0, 0, 12, 10)]).mean() is None
 
 
 def test_frame_change_is_the_mean_absolute_step_in_the_box():
@@ -132,7 +131,8 @@ def test_change_is_relative_to_the_real_videos():
         "same": _flat(110, 120, 100),
         "frozen": _flat(10, 10, 10),
     }
-    scores = _measured(FrameChange(("half", "same", "frozen"), real="real"), videos)
+    systems = ("half", "same", "frozen")
+    scores = scores_of(partial(frame_changes, systems=systems, real="real"), videos)
     assert {key: one.mean() for key, one in scores.items()} == {
         Key("frame_change_to_real", "", "half"): 0.5,
         Key("frame_change_to_real", "", "same"): 1,
@@ -144,8 +144,8 @@ def test_change_is_relative_to_the_real_videos():
 
 
 def _change(real, ours, persons=None):
-    metric = FrameChange(("ours",), real="real", persons=persons)
-    (change,) = _measured(metric, {"real": real, "ours": ours}).values()
+    function = partial(frame_changes, systems=("ours",), real="real", persons=persons)
+    (change,) = scores_of(function, {"real": real, "ours": ours}).values()
     return change
 
 
@@ -154,14 +154,14 @@ def test_change_counts_where_the_person_is_in_either_frame():
     frames[1][0:2, 0:2] = 20  # in the first frame's box
     frames[1][8:10, 10:12] = 20  # in the second's
     other[1][0:2, 0:2] = 20
-    change = _change(frames, other, regions((0, 0, 2, 2), (8, 8, 12, 10)))
+    change = _change(frames, other, [(0, 0, 2, 2), (8, 8, 12, 10)])
     assert change.mean() == pytest.approx(0.5)
     assert change.weight[1] == pytest.approx(10 * 8 / (12 * 10))
 
 
 def test_a_real_video_that_stands_still_tells_nothing():
     assert _change(_flat(10, 10), _flat(10, 20)).mean() is None
-    assert _change(_flat(10, 20), _flat(10, 20), regions(_BOX, None)).mean() is None
+    assert _change(_flat(10, 20), _flat(10, 20), [_BOX, None]).mean() is None
 
 
 @pytest.fixture
@@ -233,7 +233,8 @@ def test_the_error_is_the_mean_square_over_visible_pixels():
 
 
 def _means(videos, systems, *, guide, persons):
-    found = _measured(WarpingError(systems, guide=guide, persons=persons), videos)
+    function = partial(warping_errors, systems=systems, guide=guide, persons=persons)
+    found = scores_of(function, videos)
     return {(key.metric, key.system): one.mean() for key, one in found.items()}
 
 
@@ -247,7 +248,7 @@ def test_flicker_and_wrong_motion_cost_but_the_motion_itself_does_not(texture):
         "jumping": [real[i] for i in (0, 3, 1, 5, 2, 4)],
         "noise": [rng.integers(0, 256, (*_SIZE, 3), np.uint8) for _ in real],
     }
-    box = regions(*[(20, 20, 60, 60)] * 6)
+    box = [(20, 20, 60, 60)] * 6
     found = _means(videos, tuple(videos), guide="real", persons=box)
     for metric in ("warping_error", "warping_error_person"):
         errors = {name: found[metric, name] for name in videos}
@@ -260,7 +261,7 @@ def test_the_person_is_where_they_were_in_the_frame_before(texture):
     still = texture[:72, :96]
     changed = still.copy()
     changed[10:30, 10:30] = 255 - changed[10:30, 10:30]
-    persons = regions((10, 10, 30, 30), (50, 40, 80, 60))
+    persons = [(10, 10, 30, 30), (50, 40, 80, 60)]
     videos = {"real": [still, still], "ours": [still, changed]}
     found = _means(videos, ("real", "ours"), guide="real", persons=persons)
     assert found["warping_error", "real"] == 0
@@ -268,8 +269,8 @@ def test_the_person_is_where_they_were_in_the_frame_before(texture):
 
 
 def test_along_its_own_flow_any_smooth_motion_is_steady(texture):
-    metric = WarpingError(("ours",), guide=None, persons=regions(*[None] * 5))
-    found = _measured(metric, {"ours": _pan(texture, 5, step=1)})
+    function = partial(warping_errors, systems=("ours",), guide=None, persons=[None] * 5)
+    found = scores_of(function, {"ours": _pan(texture, 5, step=1)})
     whole = found[Key("warping_error_own_flow", "", "ours")]
     assert whole.mean() < 0.0005
     assert whole.weight.tolist() == [0, 1, 1, 1, 1]

@@ -111,7 +111,7 @@ def test_the_warping_error_is_along_the_truths_flow_and_else_along_its_own(find,
     assert set(own["warping_error_own_flow"]) == {"ours", "nearest_neighbours"}
     assert own["warping_error_own_flow"]["ours"] == along_truth["warping_error"]["ours"]
     assert "no real frames" in skipped["warping_error"]
-    assert skipped["truth"].startswith("nobody filmed")
+    assert skipped["truth"].startswith("this transfer has no")
 
 
 def _notes(found):

@@ -63,7 +63,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "load_renderer", load_renderer)
     monkeypatch.setattr(evaluate, "render_poses", render_poses)
     monkeypatch.setattr(
-        comparison, "detect_person", lambda video, **_: selected(walk, np.arange(7, 10))
+        comparison, "detect_person", lambda video, **_: selected(walk, range(7, 10))
     )
     return asked
 
