@@ -47,13 +47,14 @@ from motiontransfer.models.generators import (
 )
 from motiontransfer.models.layers import initialise
 from motiontransfer.models.vgg import VGG19Features
+from motiontransfer.training.config import GanConfig
 from motiontransfer.training.losses import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
     feature_matching_loss,
     perceptual_loss,
 )
-from motiontransfer.training.optimization import GanOptimizer
+from motiontransfer.training.optimization import GanTask
 
 _CONTENDERS = ("theirs 32-true", "ours 32-true", "ours bf16-mixed")
 _AGREEMENT = {"32-true": 1e-3, "bf16-mixed": 2e-2}  # of the losses, relative
@@ -159,7 +160,8 @@ def _make_step(
         for network in (generator, discriminator, look):
             if network is not None:
                 network.to(memory_format=torch.channels_last)
-    optimizer = GanOptimizer(fabric, generator, discriminator, ema_decay=0.999)
+    config = GanConfig(ema_decay=0.999, compile=False)
+    task = GanTask(fabric, generator, discriminator, config=config)
 
     def step() -> dict[str, float]:
         with fabric.autocast():
@@ -178,7 +180,7 @@ def _make_step(
                 # The mean over all frames; theirs is the sum of the two frames' means.
                 looks = perceptual_loss(look, fake.flatten(0, 1), frames.flatten(0, 1))
                 losses["perceptual"] = 2 * PERCEPTUAL_WEIGHT * looks
-        named = optimizer.update(
+        named = task.update(
             {"generator": losses, "discriminator": {"telling": telling}},
             step=0,
             learning_rate=LEARNING_RATE,

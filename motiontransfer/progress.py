@@ -1,9 +1,10 @@
-"""Progress of a loop: a tqdm bar on a terminal, a line with the ETA every 20 seconds in a log."""
+"""Progress of a loop: a tqdm bar on a terminal, a line with rate and ETA now and then in a log."""
 
 import logging
-import sys
+import math
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -11,19 +12,55 @@ from tqdm import tqdm
 _logger = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 
+_FIRST_LINE_SECONDS, _LOG_EVERY_SECONDS = 3.0, 20.0
 
-def track(
-    items: Iterable[_Item], description: str, *, total: int, log_every_seconds: float = 20.0
-) -> Iterator[_Item]:
-    """Yield the items, showing how many are done and the ETA."""
-    if sys.stderr.isatty():
-        yield from tqdm(items, desc=description, total=total, dynamic_ncols=True, leave=False)
-        return
-    start = last = time.monotonic()
-    for done, item in enumerate(items):
+
+class ProgressMeter:
+    """Display of how many steps are done, their rate and the ETA."""
+
+    def __init__(self, description: str, *, total: int, done: int = 0) -> None:
+        """Start the clock.
+
+        Args:
+            done: steps of an earlier session.
+        """
+        self._description, self._total, self._first = description, total, done
+        self._began = time.monotonic()
+        self._next_line = self._began + _FIRST_LINE_SECONDS
+        self._bar = tqdm(
+            desc=description,
+            initial=done,
+            total=total,
+            bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {postfix}",
+            disable=None,
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def show(self, done: int, *, max_seconds_left: float = math.inf, note: str = "") -> None:
+        """Show progress; `max_seconds_left` limits the ETA, `note` follows it."""
         now = time.monotonic()
-        if done and now - last >= log_every_seconds:
-            last = now
-            remaining = (now - start) / done * (total - done)
-            _logger.info("%s: %d of %d, about %.0f s left", description, done, total, remaining)
-        yield item
+        if self._bar.disable and now < self._next_line:
+            return
+        steps_per_second = (done - self._first) / max(now - self._began, 1e-9)
+        seconds_left = min((self._total - done) / steps_per_second, max_seconds_left)
+        time_left = tqdm.format_interval(round(seconds_left))
+        status = f"{steps_per_second:.2f}/s, {time_left} left{note}"
+        if self._bar.disable:
+            self._next_line = now + _LOG_EVERY_SECONDS
+            _logger.info("%s: %d of %d, %s", self._description, done, self._total, status)
+        else:
+            self._bar.set_postfix_str(status, refresh=False)
+            self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.close()
+
+
+def track(items: Iterable[_Item], description: str, *, total: int) -> Iterator[_Item]:
+    """Yield the items, showing how many are done and the ETA."""
+    with closing(ProgressMeter(description, total=total)) as progress:
+        for done, item in enumerate(items, 1):
+            yield item
+            progress.show(done)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from motiontransfer import progress
-from motiontransfer.progress import track
+from motiontransfer.progress import ProgressMeter, track
 
 
 class Terminal(io.StringIO):
@@ -23,39 +23,52 @@ def clock(monkeypatch):
     return now
 
 
-@pytest.mark.parametrize(
-    ("seconds_each", "lines"),
-    [
-        # after three items, 24 s: seven more take 56 s; after six, 48 s: four more take 32 s
-        (
-            8,
-            [
-                "frames: 3 of 10, about 56 s left",
-                "frames: 6 of 10, about 32 s left",
-                "frames: 9 of 10, about 8 s left",
-            ],
-        ),
-        (1, []),
-    ],
-)
-def test_a_log_gets_a_line_now_and_then_with_the_time_that_is_left(
-    clock, caplog, capsys, seconds_each, lines
-):
+def test_a_log_gets_a_line_within_seconds_and_then_every_20(clock, caplog, capsys):
     caplog.set_level(logging.INFO)
-    for _ in track(range(10), "frames", total=10, log_every_seconds=20.0):
-        clock[0] += seconds_each
-    assert caplog.messages == lines
+    for _ in track(range(10), "frames", total=10):
+        clock[0] += 8
+    assert caplog.messages == [
+        "frames: 1 of 10, 0.12/s, 01:12 left",
+        "frames: 4 of 10, 0.12/s, 00:48 left",
+        "frames: 7 of 10, 0.12/s, 00:24 left",
+        "frames: 10 of 10, 0.12/s, 00:00 left",
+    ]
     assert capsys.readouterr().err == ""
+
+
+def test_a_short_loop_is_silent(clock, caplog):
+    caplog.set_level(logging.INFO)
+    for _ in track(range(10), "frames", total=10):
+        clock[0] += 0.1
+    assert caplog.messages == []
+
+
+def test_the_rate_is_of_this_session_and_the_eta_is_limited(clock, caplog):
+    caplog.set_level(logging.INFO)
+    meter = ProgressMeter("train", total=110, done=10)
+    clock[0] += 4
+    meter.show(12, note=", l1 0.5")
+    clock[0] += 56
+    meter.show(14, max_seconds_left=30.0)
+    assert caplog.messages == [
+        "train: 12 of 110, 0.50/s, 03:16 left, l1 0.5",
+        "train: 14 of 110, 0.07/s, 00:30 left",
+    ]
 
 
 def test_a_terminal_gets_a_bar_and_no_lines(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    frames = track(range(3), "frames", total=3, log_every_seconds=0.0)
-    assert list(frames) == [0, 1, 2]
-    assert "frames" in terminal.getvalue()
-    assert "3" in terminal.getvalue()
+    monkeypatch.setattr(progress, "_FIRST_LINE_SECONDS", 0.0)
+    meter = ProgressMeter("train", total=11, done=4)
+    meter.show(7, note=", l1 0.123")
+    meter._bar.refresh()
+    shown = terminal.getvalue()
+    meter.close()
+    assert "train:  64%" in shown
+    assert "7/11" in shown
+    assert "/s, 00:00 left, l1 0.123" in shown
     assert not caplog.records
 
 

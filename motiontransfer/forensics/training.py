@@ -44,14 +44,15 @@ from motiontransfer.training.checkpoint import (
     run_folder,
     run_key,
 )
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.clips import HeldOut, spread
 from motiontransfer.training.config import RunParams, Schedule
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.distributed import all_reduce_mean, barrier
-from motiontransfer.training.run_log import Picture, copy_logs, spread
+from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.trainer import fit
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import tensor_to_frames
+from motiontransfer.video.tensors import image_grid
 
 _NETWORKS = ("network", "average")
 _NUM_SAMPLES = 4  # items, each of several frame pairs
@@ -118,11 +119,10 @@ class DetectorTask:
             load_module_state(name, getattr(self, name), state)
         load_adam_state("optimizer", self._optimizer, state)
 
-    def sample(self, dataset: RealFakeDataset) -> Picture:
+    def sample(self, dataset: RealFakeDataset) -> Frame:
         """Second frames of some items, one column a pair: real above, fake below."""
         batch = dataset.batch(spread(range(dataset.num_pairs), count=_NUM_SAMPLES))
-        rows = [tensor_to_frames(images[:, 1]) for images in (batch.real, batch.fake)]
-        return np.concatenate([np.concatenate(row, axis=1) for row in rows])
+        return image_grid([batch.real[:, 1], batch.fake[:, 1]])
 
     def _gradients(
         self, share: RankBatch[FramePairBatch], parameters: list[torch.nn.Parameter]

@@ -19,6 +19,9 @@ from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerat
 from motiontransfer.models.layers import InstanceNorm, Upsampling
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.video.tensors import Images
+
+Crops = Float[Tensor, "batch 3 crop_size crop_size"]
 
 
 def crop_boxes(
@@ -132,12 +135,12 @@ def _cosine_ramp(fraction: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def add_residuals(
-    images: Float[Tensor, "batch 3 height width"],
-    residuals: Float[Tensor, "batch 3 crop_size crop_size"],
+    images: Images,
+    residuals: Crops,
     boxes: Int[Tensor, "batch 4"],
     *,
     feather_fraction: float,
-) -> Float[Tensor, "batch 3 height width"]:
+) -> Images:
     """Add each residual inside its box, feathered, and clamp the sum to [-1, 1]."""
     corrected = images.clone()
     for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
@@ -174,8 +177,8 @@ class FaceGenerator(nn.Module):
     def forward(
         self,
         pose_crop: Float[Tensor, "batch pose_channels crop_size crop_size"],
-        face_crop: Float[Tensor, "batch 3 crop_size crop_size"],
-    ) -> Float[Tensor, "batch 3 crop_size crop_size"]:
+        face_crop: Crops,
+    ) -> Crops:
         """Return the residual in [-1, 1], to be added to `face_crop`."""
         return torch.tanh(self.network(torch.cat([pose_crop, face_crop], dim=1)).float())
 
@@ -197,9 +200,7 @@ class FaceTranslator(nn.Module):
         super().__init__()
         self.network = GlobalGenerator(3, 3, config, upsampling=config.upsampling)
 
-    def forward(
-        self, faces: Float[Tensor, "batch 3 crop_size crop_size"]
-    ) -> Float[Tensor, "batch 3 crop_size crop_size"]:
+    def forward(self, faces: Crops) -> Crops:
         """Return the other person's faces in [-1, 1]."""
         return torch.tanh(self.network(faces).float())
 
@@ -207,10 +208,10 @@ class FaceTranslator(nn.Module):
 class Translations(NamedTuple):
     """Translated faces of source and target, and their reconstructions."""
 
-    to_target: Float[Tensor, "batch 3 crop_size crop_size"]
-    to_source: Float[Tensor, "batch 3 crop_size crop_size"]
-    back_to_source: Float[Tensor, "batch 3 crop_size crop_size"]
-    back_to_target: Float[Tensor, "batch 3 crop_size crop_size"]
+    to_target: Crops
+    to_source: Crops
+    back_to_source: Crops
+    back_to_target: Crops
 
 
 class FaceTranslators(nn.Module):
@@ -223,8 +224,8 @@ class FaceTranslators(nn.Module):
 
     def forward(
         self,
-        source: Float[Tensor, "batch 3 crop_size crop_size"],
-        target: Float[Tensor, "batch 3 crop_size crop_size"],
+        source: Crops,
+        target: Crops,
     ) -> Translations:
         """Translate real faces of both people, and each translation back."""
         to_target, to_source = self.to_target(source), self.to_source(target)
@@ -248,7 +249,7 @@ class FaceDiscriminator(nn.Module):
             layers += [InstanceNorm(wide), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 4, 1, 1))
 
-    def forward(self, faces: Float[Tensor, "batch 3 height width"]) -> list[DiscriminatorOutput]:
+    def forward(self, faces: Images) -> list[DiscriminatorOutput]:
         """Score every patch, at one scale."""
         return [DiscriminatorOutput(logits=self.layers(faces), features=())]
 
@@ -263,8 +264,8 @@ class FaceDiscriminators(nn.Module):
 
     def forward(
         self,
-        source: Float[Tensor, "batch 3 height width"],
-        target: Float[Tensor, "batch 3 height width"],
+        source: Images,
+        target: Images,
     ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
         """Score every patch of each person's faces."""
         return self.of_source(source), self.of_target(target)

@@ -24,8 +24,8 @@ from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import Frame
 from motiontransfer.video.writer import write_video
 
 ARTIFACTS = Path("artifacts")

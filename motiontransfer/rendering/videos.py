@@ -20,8 +20,8 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.storage import replacing
 from motiontransfer.video.clip import Clip
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import Frame
 from motiontransfer.video.writer import write_video
 
 VisibleLabel = Literal["none", "corner"]

@@ -21,9 +21,9 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.progress import track
 from motiontransfer.training.clips import TargetClip
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import open_input, video_stream
-from motiontransfer.video.tensors import Frame
 from motiontransfer.video.writer import write_video
 
 _LARGEST_HEIGHT_PX = 512

@@ -13,8 +13,8 @@ from motiontransfer.errors import StudyError
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing
 from motiontransfer.study.scoring import ANSWERS_FORMAT, Comparison, Key, Pair, write_key
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import Frame
 from motiontransfer.video.writer import write_video
 
 _CRF = 16

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.training.clips import TargetClip, spread
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import frames_to_tensor
 
@@ -64,12 +64,9 @@ def median_background(
     """Median over about `num_frames` training frames, evenly spread over the clips."""
     frames, distances = [], []
     for clip in clips:
-        count = min(max(num_frames // len(clips), 1), len(clip.training))
-        positions = np.linspace(0, len(clip.training) - 1, count).round().astype(int)
         height_px = body_height_px(clip.keypoints)
         with FrameStore(clip.frames) as store:
-            for position in positions:
-                index = clip.training[int(position)]
+            for index in spread(clip.training, count=max(num_frames // len(clips), 1)):
                 frames.append(store[index])
                 away = distance_to_body(clip.keypoints, index, height_px=height_px)
                 share = np.clip(away / max(_FAR * height_px, 1), 0, 1)

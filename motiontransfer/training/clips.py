@@ -1,7 +1,11 @@
 """A target's clips, each split into training frames and a held-out tail."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.keypoints import Keypoints, read_keypoints
@@ -13,7 +17,6 @@ class HeldOut:
 
     held_out_fraction: float
     """Share of each clip's end that is never trained on."""
-
     gap_frames: int
     """Frames left out between the two."""
 
@@ -44,26 +47,35 @@ class TargetClip:
 
     name: str
     """The video's name in params.yaml."""
-
     frames: Path
     """The clip's frame store."""
-
     keypoints: Keypoints
     """Poses of every frame."""
-
     keypoints_file: Path
     """File of the poses."""
-
     training: range
     """Training frames."""
-
     held_out: range
     """Held-out frames."""
 
-    @property
-    def files(self) -> list[Path]:
-        """Files whose bytes decide what is trained on the clip."""
-        return [self.frames, self.keypoints_file]
+
+def input_files(clips: Iterable[TargetClip]) -> list[Path]:
+    """Files whose bytes decide what is trained on the clips."""
+    return [file for clip in clips for file in (clip.frames, clip.keypoints_file)]
+
+
+def usable_frames(
+    clips: Sequence[TargetClip], valid: Sequence[Bool[np.ndarray, " _"]]
+) -> tuple[list[tuple[int, int]], int]:
+    """(clip, frame_index) of each valid training frame, and the number of the other ones."""
+    frames = [(c, t) for c, clip in enumerate(clips) for t in clip.training if valid[c][t]]
+    return frames, sum(len(clip.training) for clip in clips) - len(frames)
+
+
+def spread(frames: range, *, count: int) -> list[int]:
+    """At most `count` frame indices, evenly spread, first and last among them."""
+    positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[int(position)] for position in positions]
 
 
 def read_target_clips(

@@ -3,6 +3,7 @@
 Sections of params.yaml subclass these models, so that each field is declared once.
 """
 
+import math
 from contextlib import AbstractContextManager
 
 from lightning_fabric import Fabric
@@ -47,6 +48,10 @@ class Schedule(Section):
         """True if training ends after these steps and minutes."""
         late = self.max_minutes is not None and minutes >= self.max_minutes
         return late or done >= self.steps
+
+    def seconds_left(self, minutes: float) -> float:
+        """Time that is left after so many minutes; infinite without `max_minutes`."""
+        return math.inf if self.max_minutes is None else max(60 * (self.max_minutes - minutes), 0.0)
 
     def part(self, steps: int, *, share: float) -> "Schedule":
         """Return the schedule of some of the steps, which has this share of the time."""

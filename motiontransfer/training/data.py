@@ -12,23 +12,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import Frame
 
 Batch = TypeVar("Batch", bound="TensorBatch", covariant=True)
 _Self = TypeVar("_Self", bound="TensorBatch")
-Purpose = Literal["limb_dropout"]
 
 _CACHED_BYTES = 1 << 30
-# A purpose keeps its stream, so that a seed keeps its result.
-_STREAMS: dict[Purpose, tuple[int, int]] = {"limb_dropout": (0, 1)}
 
 
 class FrameCache:
@@ -83,7 +80,6 @@ class Dataset(Protocol[Batch]):
 
     def batch(self, indices: Iterable[int]) -> Batch:
         """Read the items with these indices."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +88,6 @@ class RankBatch(Generic[Batch]):
 
     batch: Batch
     """The items."""
-
     indices: range
     """Their indices in the step's batch; random numbers for an item depend on its index."""
 
@@ -149,9 +144,9 @@ def prefetch(
             yield pending.popleft().result()
 
 
-def make_generator(seed: int, step: int, purpose: Purpose) -> torch.Generator:
-    """Return a reproducible CPU random generator for one purpose in one training step."""
-    entropy = np.random.SeedSequence([seed, step, *_STREAMS[purpose]])
+def make_generator(seed: int, step: int) -> torch.Generator:
+    """Return a reproducible CPU random generator for one training step."""
+    entropy = np.random.SeedSequence([seed, step, 0, 1])
     return torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
 
 

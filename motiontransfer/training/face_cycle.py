@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor
@@ -13,10 +12,10 @@ from torch import Tensor
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
-    DiscriminatorOutput,
     split_real_fake,
 )
 from motiontransfer.models.faces import (
+    Crops,
     FaceDiscriminators,
     FaceTranslatorConfig,
     FaceTranslators,
@@ -25,8 +24,8 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialise
 from motiontransfer.pose.face_boxes import face_alignments
-from motiontransfer.training.checkpoint import run_key
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.training.checkpoint import Throughput, run_key
+from motiontransfer.training.clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.config import GanConfig, Schedule
 from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch, draw_uniform
 from motiontransfer.training.losses import (
@@ -34,11 +33,11 @@ from motiontransfer.training.losses import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
 )
-from motiontransfer.training.optimization import GanOptimizer, GanTask
-from motiontransfer.training.run_log import Picture, spread
+from motiontransfer.training.optimization import GanTask
 from motiontransfer.training.trainer import RunPaths, run_training
 from motiontransfer.training.weights import write_face_translator
-from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.video.color import Frame
+from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 
 _EARLIER_SHARE = 0.5
 _NUM_SAMPLES = 8
@@ -56,38 +55,27 @@ class ImagePool:
         Args:
             pool_size: number of images, rounded up to a multiple of `batch_size`.
         """
-        self._num_slots = -(-pool_size // batch_size)
-        self._seed = seed
-        self._images = torch.zeros(
-            (batch_size, self._num_slots, 3, crop_size, crop_size), device=device
-        )
+        self._seed, self._num_slots = seed, -(-pool_size // batch_size)
+        shape = (batch_size, self._num_slots, 3, crop_size, crop_size)
+        self.images = torch.zeros(shape, device=device)
+        """All that changes from step to step."""
 
-    def sample(
-        self, images: Float[Tensor, "items 3 height width"], indices: range, *, step: int
-    ) -> Float[Tensor, "items 3 height width"]:
+    def sample(self, images: Images, indices: range, *, step: int) -> Images:
         """Replace each image, half of the time, by an earlier one of its index."""
         slots = self._slots(indices, step)
         earlier = step >= self._num_slots
         return torch.stack(
             [
-                image if slot is None or not earlier else self._images[index, slot]
+                image if slot is None or not earlier else self.images[index, slot]
                 for image, index, slot in zip(images.detach(), indices, slots, strict=True)
             ]
         )
 
-    def keep(self, images: Float[Tensor, "batch 3 height width"], *, step: int) -> None:
+    def keep(self, images: Images, *, step: int) -> None:
         """Store the images of a step's whole batch in the slots of those that were replaced."""
         for index, slot in enumerate(self._slots(range(len(images)), step)):
             if slot is not None:
-                self._images[index, slot] = images[index].detach()
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
-        return {"images": self._images}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        self._images.copy_(state["images"])
+                self.images[index, slot] = images[index].detach()
 
     def _slots(self, indices: range, step: int) -> list[int | None]:
         """Slot of each index's image; None where it is not stored."""
@@ -106,8 +94,8 @@ class ImagePool:
 class FaceCycleBatch(TensorBatch):
     """Faces of both people; unpaired."""
 
-    source: Float[Tensor, "batch 3 crop_size crop_size"]
-    target: Float[Tensor, "batch 3 crop_size crop_size"]
+    source: Crops
+    target: Crops
 
 
 class AlignedFaces:
@@ -122,19 +110,10 @@ class AlignedFaces:
         Raises:
             TrainingError: no frame shows the face.
         """
-        self._frames = FrameCache([clip.frames for clip in clips])
-        self._crop_size = crop_size
-        self._maps: list[np.ndarray] = []
-        self.frames: list[tuple[int, int]] = []
-        """(clip, frame_index) of each face."""
-        self.num_frames_without_face = 0
-        """Training frames left out because no face is visible."""
-        for index, clip in enumerate(clips):
-            maps, valid = face_alignments(clip.keypoints, crop_size=crop_size)
-            self._maps.append(maps)
-            found = [t for t in clip.training if valid[t]]
-            self.frames += [(index, t) for t in found]
-            self.num_frames_without_face += len(clip.training) - len(found)
+        self._frames, self._crop_size = FrameCache([clip.frames for clip in clips]), crop_size
+        found = [face_alignments(clip.keypoints, crop_size=crop_size) for clip in clips]
+        self._maps = [maps for maps, _ in found]
+        self.frames, self.num_frames_without_face = usable_frames(clips, [v for _, v in found])
         if not self.frames:
             raise TrainingError(
                 f"no usable frame shows the face of the {person}, so none can be translated; set "
@@ -144,7 +123,7 @@ class AlignedFaces:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def crops(self, indices: Iterable[int]) -> Float[Tensor, "batch 3 crop_size crop_size"]:
+    def crops(self, indices: Iterable[int]) -> Crops:
         """Cut out the faces with these indices."""
         chosen = [self.frames[index] for index in indices]
         return warp(
@@ -189,6 +168,8 @@ class FaceCycleTask(GanTask):
 
     description = "train face cycle"
 
+    generator_ema: FaceTranslators
+
     def __init__(
         self,
         fabric: Fabric,
@@ -200,8 +181,7 @@ class FaceCycleTask(GanTask):
         crop_size: int,
         seed: int,
     ) -> None:
-        optimizer = GanOptimizer(fabric, translators, discriminators, ema_decay=config.ema_decay)
-        super().__init__(fabric, optimizer, compiled=config.compile)
+        super().__init__(fabric, translators, discriminators, config=config)
         self.translators, self._config = translators, config
         self._pools = {
             name: ImagePool(
@@ -214,58 +194,48 @@ class FaceCycleTask(GanTask):
             for number, name in enumerate(("to_source", "to_target"))
         }
 
-    @property
-    def translators_ema(self) -> FaceTranslators:
-        """The exponential moving average of the translators' weights."""
-        ema = self.optimizer.generator_ema
-        assert isinstance(ema, FaceTranslators)
-        return ema
-
     def step(
         self, share: RankBatch[FaceCycleBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train all four networks on one batch; return every weighted loss by name."""
         batch = share.batch.to(self.fabric.device)
         with self.fabric.autocast():
-            fake: Translations = self.optimizer.generator(batch.source, batch.target)
+            fake: Translations = self.generator(batch.source, batch.target)
         losses_of = {
             "generator": self._generator_losses(batch, fake),
             "discriminator": self._discriminator_losses(batch, fake, share.indices, step),
         }
-        losses = self.optimizer.update(losses_of, step=step, learning_rate=learning_rate)
+        losses = self.update(losses_of, step=step, learning_rate=learning_rate)
         for name, pool in self._pools.items():
-            pool.keep(self._all_gather(getattr(fake, name)), step=step)
+            gathered = self.fabric.all_gather(getattr(fake, name).detach())
+            assert isinstance(gathered, Tensor)
+            pool.keep(gathered.flatten(0, -4), step=step)  # the ranks' pools stay the same
         return losses
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
-        state = super().state()
-        for name, pool in self._pools.items():
-            state |= {f"{name}_pool.{key}": value for key, value in pool.state().items()}
-        return state
+        pools = {f"{name}_pool": pool.images for name, pool in self._pools.items()}
+        return {**super().state(), **pools}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state`."""
         super().load_state(state)
         for name, pool in self._pools.items():
-            pool.load_state({key: state[f"{name}_pool.{key}"] for key in pool.state()})
+            pool.images.copy_(state[f"{name}_pool"])
 
-    def sample(self, dataset: FaceCycleDataset) -> Picture:
+    def sample(self, dataset: FaceCycleDataset) -> Frame:
         """One column a pair: source, as the target, back; target, as the source, back."""
         shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
         batch = dataset.batch(shown).to(self.fabric.device)
         with torch.inference_mode():
-            fake: Translations = self.translators_ema(batch.source, batch.target)
-        images = (
-            *(batch.source, fake.to_target, fake.back_to_source),
-            *(batch.target, fake.to_source, fake.back_to_target),
-        )
-        return np.concatenate([np.concatenate(tensor_to_frames(row), axis=1) for row in images])
+            fake: Translations = self.generator_ema(batch.source, batch.target)
+        of_source = (batch.source, fake.to_target, fake.back_to_source)
+        return image_grid([*of_source, batch.target, fake.to_source, fake.back_to_target])
 
     def _generator_losses(self, batch: FaceCycleBatch, fake: Translations) -> dict[str, Scalar]:
         config = self._config
         with self.fabric.autocast():
-            source_outputs, target_outputs = self._discriminate(fake.to_source, fake.to_target)
+            source_outputs, target_outputs = self.discriminator(fake.to_source, fake.to_target)
         losses = {
             "adversarial_source": adversarial_generator_loss(source_outputs),
             "adversarial_target": adversarial_generator_loss(target_outputs),
@@ -290,7 +260,7 @@ class FaceCycleTask(GanTask):
             for name, pool in self._pools.items()
         }
         with self.fabric.autocast():
-            source_outputs, target_outputs = self._discriminate(
+            source_outputs, target_outputs = self.discriminator(
                 torch.cat([batch.source, fakes["to_source"]]),
                 torch.cat([batch.target, fakes["to_target"]]),
             )
@@ -298,21 +268,6 @@ class FaceCycleTask(GanTask):
             "adversarial_source": adversarial_discriminator_loss(*split_real_fake(source_outputs)),
             "adversarial_target": adversarial_discriminator_loss(*split_real_fake(target_outputs)),
         }
-
-    def _discriminate(
-        self,
-        source: Float[Tensor, "batch 3 height width"],
-        target: Float[Tensor, "batch 3 height width"],
-    ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
-        return self.optimizer.discriminator(source, target)
-
-    def _all_gather(
-        self, images: Float[Tensor, "share 3 height width"]
-    ) -> Float[Tensor, "batch 3 height width"]:
-        """Translations of all ranks, so that their pools stay the same."""
-        gathered = self.fabric.all_gather(images.detach())
-        assert isinstance(gathered, Tensor)
-        return gathered.reshape(-1, *images.shape[1:])
 
 
 def _l1(faces: Tensor, wanted: Tensor) -> Scalar:
@@ -358,7 +313,7 @@ def train_face_cycle(
         )
 
     def write(task: FaceCycleTask, dataset: FaceCycleDataset) -> dict[str, object]:
-        write_face_translator(paths.models, task.translators_ema.to_target, translator)
+        write_face_translator(paths.models, task.generator_ema.to_target, translator)
         return {
             "source_faces": len(dataset.source),
             "target_faces": len(dataset.target),
@@ -367,17 +322,15 @@ def train_face_cycle(
             "face_translator_parameters": count_parameters(task.translators.to_target),
         }
 
-    files = [file for clip in (*source, *target) for file in clip.files]
     used = [[clip.training for clip in clips] for clips in (source, target)]
+    settings = [translator, discriminator, config, schedule, used]
     return run_training(
         build,
         fabric,
         schedule=schedule,
-        key=run_key(
-            fabric, [translator, discriminator, config, schedule, used], files, code=__name__
-        ),
+        key=run_key(fabric, settings, input_files([*source, *target]), code=__name__),
         paths=paths,
-        load_data=lambda _: dataset,
+        prepare=lambda *_: (dataset, Throughput()),
         write=write,
     )
 

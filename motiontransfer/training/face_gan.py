@@ -16,7 +16,13 @@ from motiontransfer.models.discriminators import (
     MultiscaleDiscriminator,
     split_real_fake,
 )
-from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig, crop_boxes, draw_crops
+from motiontransfer.models.faces import (
+    Crops,
+    FaceGenerator,
+    FaceGeneratorConfig,
+    crop_boxes,
+    draw_crops,
+)
 from motiontransfer.models.generators import roll_out
 from motiontransfer.models.layers import check_depth, count_parameters, initialise
 from motiontransfer.models.vgg import Perceptual
@@ -24,18 +30,22 @@ from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.checkpoint import run_key
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.training.checkpoint import Throughput, run_key
+from motiontransfer.training.clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.config import GanConfig, Schedule
 from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch
 from motiontransfer.training.distributed import barrier
 from motiontransfer.training.losses import GanLossConfig, Scalar, gan_losses
-from motiontransfer.training.optimization import GanOptimizer, GanTask
-from motiontransfer.training.run_log import Picture, spread
+from motiontransfer.training.optimization import GanTask
 from motiontransfer.training.trainer import RunPaths, run_training
 from motiontransfer.training.weights import TrainedGenerator, write_weights
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameWriter
-from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import (
+    frames_to_tensor,
+    image_grid,
+    tensor_to_frames,
+)
 
 _NUM_SAMPLES = 8
 
@@ -47,8 +57,8 @@ class FaceBatch(TensorBatch):
     points: Float[Tensor, "batch joints 2"]
     score: Float[Tensor, "batch joints"]
     boxes: Int[Tensor, "batch 4"]
-    real: Float[Tensor, "batch 3 crop_size crop_size"]
-    generated: Float[Tensor, "batch 3 crop_size crop_size"]
+    real: Crops
+    generated: Crops
 
 
 class FaceDataset:
@@ -60,17 +70,9 @@ class FaceDataset:
         self.clips, self._crop_size = list(clips), crop_size
         self._real = FrameCache([clip.frames for clip in clips])
         self._generated = FrameCache(rollouts)
-        self._boxes: list[np.ndarray] = []
-        self.frames: list[tuple[int, int]] = []
-        """(clip, frame_index) of each item."""
-        self.num_frames_without_face = 0
-        """Training frames left out because no face is visible."""
-        for index, clip in enumerate(self.clips):
-            boxes, valid = face_boxes(clip.keypoints)
-            self._boxes.append(boxes)
-            found = [t for t in clip.training if valid[t]]
-            self.frames += [(index, t) for t in found]
-            self.num_frames_without_face += len(clip.training) - len(found)
+        found = [face_boxes(clip.keypoints) for clip in clips]
+        self._boxes = [boxes for boxes, _ in found]
+        self.frames, self.num_frames_without_face = usable_frames(clips, [v for _, v in found])
         if not self.frames:
             raise TrainingError(
                 "no training frame shows a face; see frames_without_face in "
@@ -84,19 +86,16 @@ class FaceDataset:
         """Read the faces with these indices."""
         chosen = [self.frames[index] for index in indices]
         boxes = torch.from_numpy(np.stack([self._boxes[c][t] for c, t in chosen]).astype(np.int64))
+        keypoints = [(self.clips[c].keypoints, t) for c, t in chosen]
         return FaceBatch(
-            points=torch.from_numpy(
-                np.stack([self.clips[c].keypoints.points[t] for c, t in chosen])
-            ),
-            score=torch.from_numpy(np.stack([self.clips[c].keypoints.score[t] for c, t in chosen])),
+            points=torch.from_numpy(np.stack([of_clip.points[t] for of_clip, t in keypoints])),
+            score=torch.from_numpy(np.stack([of_clip.score[t] for of_clip, t in keypoints])),
             boxes=boxes,
             real=self._crops([self._real[c, t] for c, t in chosen], boxes),
             generated=self._crops([self._generated[c, t] for c, t in chosen], boxes),
         )
 
-    def _crops(
-        self, frames: list[np.ndarray], boxes: Int[Tensor, "batch 4"]
-    ) -> Float[Tensor, "batch 3 crop_size crop_size"]:
+    def _crops(self, frames: list[Frame], boxes: Int[Tensor, "batch 4"]) -> Crops:
         return crop_boxes(frames_to_tensor(frames), boxes, crop_size=self._crop_size)
 
 
@@ -112,14 +111,14 @@ class FaceGanTask(GanTask):
     def __init__(
         self,
         fabric: Fabric,
-        optimizer: GanOptimizer,
+        networks: tuple[nn.Module, nn.Module],
         *,
         style: PoseMapStyle,
         skeleton: Skeleton,
         config: FaceGanConfig,
         perceptual: nn.Module | None = None,
     ) -> None:
-        super().__init__(fabric, optimizer, compiled=config.compile, perceptual=perceptual)
+        super().__init__(fabric, *networks, config=config, perceptual=perceptual)
         self._style, self._skeleton, self._config = style, skeleton, config
 
     def step(
@@ -129,23 +128,22 @@ class FaceGanTask(GanTask):
         config, batch = self._config, share.batch.to(self.fabric.device)
         poses = self._draw(batch)
         with self.fabric.autocast():
-            fake = batch.generated + self.optimizer.generator(poses, batch.generated)
-            outputs = self.optimizer.discriminator(poses, torch.cat([batch.real, fake]))
+            fake = batch.generated + self.generator(poses, batch.generated)
+            outputs = self.discriminator(poses, torch.cat([batch.real, fake]))
         losses = gan_losses(*split_real_fake(outputs), config=config)
         losses["generator"]["l1"] = config.l1_weight * (fake - batch.real).abs().mean()
         losses["generator"] |= self.perceptual_loss(
             fake, batch.real, weight=config.perceptual_weight
         )
-        return self.optimizer.update(losses, step=step, learning_rate=learning_rate)
+        return self.update(losses, step=step, learning_rate=learning_rate)
 
-    def sample(self, dataset: FaceDataset) -> Picture:
+    def sample(self, dataset: FaceDataset) -> Frame:
         """One column a face: real, from the main generator, with the EMA's residual."""
         shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
         batch = dataset.batch(shown).to(self.fabric.device)
         with torch.inference_mode():
-            residual = self.optimizer.generator_ema(self._draw(batch), batch.generated)
-        images = (batch.real, batch.generated, batch.generated + residual)
-        return np.concatenate([np.concatenate(tensor_to_frames(row), axis=1) for row in images])
+            residual = self.generator_ema(self._draw(batch), batch.generated)
+        return image_grid([batch.real, batch.generated, batch.generated + residual])
 
     def _draw(self, batch: FaceBatch) -> Float[Tensor, "batch channels crop_size crop_size"]:
         return draw_crops(
@@ -182,35 +180,35 @@ def train_face_generator(
     Args:
         perceptual: network of the perceptual loss; None where it has no weight.
     """
-    files = [file for clip in clips for file in clip.files]
-    files.append(paths.models / "generator.safetensors")
+    files = [*input_files(clips), paths.models / "generator.safetensors"]
     if perceptual is not None:
         files.append(perceptual.file)
 
     def build() -> FaceGanTask:
         return FaceGanTask(
             fabric,
-            _build_optimizer(networks, config, fabric),
+            _build_networks(networks),
             style=main.style,
             skeleton=clips[0].keypoints.skeleton,
             config=config,
             perceptual=None if perceptual is None else perceptual.network,
         )
 
-    def load_data(folder: Path) -> FaceDataset:
+    def prepare(_: FaceGanTask, folder: Path) -> tuple[FaceDataset, Throughput]:
         rollouts = _roll_out_clips(clips, main, fabric, folder)
-        return FaceDataset(clips, rollouts, crop_size=networks.generator.crop_size)
+        dataset = FaceDataset(clips, rollouts, crop_size=networks.generator.crop_size)
+        return dataset, Throughput()
 
     def write(task: FaceGanTask, dataset: FaceDataset) -> dict[str, object]:
         write_weights(
             paths.models / "face_generator.safetensors",
-            task.optimizer.generator_ema,
+            task.generator_ema,
             description={"face_generator": asdict(networks.generator)},
         )
         return {
             "frames": len(dataset),
             "frames_without_face": dataset.num_frames_without_face,
-            "face_generator_parameters": count_parameters(task.optimizer.generator),
+            "face_generator_parameters": count_parameters(task.generator),
         }
 
     return run_training(
@@ -219,7 +217,7 @@ def train_face_generator(
         schedule=schedule,
         key=run_key(fabric, [networks, config, schedule], files, code=__name__),
         paths=paths,
-        load_data=load_data,
+        prepare=prepare,
         write=write,
     )
 
@@ -231,7 +229,7 @@ def write_no_face_generator(models: Path) -> None:
     )
 
 
-def _build_optimizer(networks: FaceNetworks, config: FaceGanConfig, fabric: Fabric) -> GanOptimizer:
+def _build_networks(networks: FaceNetworks) -> tuple[FaceGenerator, MultiscaleDiscriminator]:
     shape = networks.generator
     generator = FaceGenerator(shape)
     crop_size = (shape.crop_size, shape.crop_size)
@@ -240,29 +238,22 @@ def _build_optimizer(networks: FaceNetworks, config: FaceGanConfig, fabric: Fabr
     discriminator = MultiscaleDiscriminator(
         networks.discriminator, condition_channels=shape.pose_channels, image_channels=3
     )
-    return GanOptimizer(
-        fabric,
-        generator,
-        discriminator.apply(initialise),
-        ema_decay=config.ema_decay,
-    )
+    return generator, discriminator.apply(initialise)
 
 
 def _roll_out_clips(
     clips: list[TargetClip], main: TrainedGenerator, fabric: Fabric, folder: Path
 ) -> list[Path]:
-    """Generate each clip's training frames; the clips are shared among the processes."""
+    """Generate each clip's training frames once; the clips are shared among the processes."""
     paths = [folder / f"rollout_{index}.mkv" for index in range(len(clips))]
     for clip, path in list(zip(clips, paths, strict=True))[fabric.global_rank :: fabric.world_size]:
-        _roll_out_clip(clip, main, fabric, path)
+        if not path.exists():  # a file that is there is whole
+            _roll_out_clip(clip, main, fabric, path)
     barrier(fabric)
     return paths
 
 
 def _roll_out_clip(clip: TargetClip, main: TrainedGenerator, fabric: Fabric, path: Path) -> None:
-    """Generate the training frames of a clip once; a file that is there is whole and is kept."""
-    if path.exists():
-        return
     keypoints = clip.keypoints
     frames = slice(clip.training.start, clip.training.stop)
     generated = roll_out(

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 import torch
-from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -23,17 +22,20 @@ from motiontransfer.training.checkpoint import (
     load_module_state,
     module_state,
 )
+from motiontransfer.training.config import GanConfig
 from motiontransfer.training.distributed import all_reduce_mean
 from motiontransfer.training.losses import Scalar, perceptual_loss
+from motiontransfer.video.tensors import Images
 
 LossesOf = Mapping[str, Mapping[str, Scalar]]
 """The losses, by name, of `generator` and of `discriminator`."""
 
 _BETAS = (0.5, 0.999)
+_NETWORKS = ("generator", "generator_ema", "discriminator")
 
 
-class GanOptimizer:
-    """Adam for generator and discriminator, and the EMA of the generator."""
+class GanTask:
+    """Base of adversarial training: both networks with Adam, and the EMA of the generator."""
 
     def __init__(
         self,
@@ -41,29 +43,33 @@ class GanOptimizer:
         generator: nn.Module,
         discriminator: nn.Module,
         *,
-        ema_decay: float,
+        config: GanConfig,
+        perceptual: nn.Module | None = None,
     ) -> None:
+        """Move the networks to the device.
+
+        The discriminator is never compiled: its graph is retained and differentiated twice.
+
+        Args:
+            perceptual: network of the perceptual loss; None where that has no weight.
+        """
         self.generator = generator.to(fabric.device)
         self.discriminator = discriminator.to(fabric.device)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self._fabric, self._ema_decay = fabric, ema_decay
+        self.fabric, self._ema_decay = fabric, config.ema_decay
+        self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
         self._optimizers = {
             "generator": torch.optim.Adam(generator.parameters(), betas=_BETAS, fused=True),
             "discriminator": torch.optim.Adam(discriminator.parameters(), betas=_BETAS, fused=True),
         }
-
-    def compile(self) -> None:
-        """Compile the generator; its state keeps its names.
-
-        The discriminator is not compiled: its graph is retained and differentiated twice.
-        """
-        require_triton(self._fabric.device)
-        self.generator.compile()
+        if config.compile:
+            require_triton(fabric.device)
+            self.generator.compile()
 
     def update(self, losses_of: LossesOf, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         """Step both networks on the sums of their losses; return all losses by full name."""
         for network, gradients in self._gradients(losses_of).items():
-            mean = all_reduce_mean(self._fabric, gradients)
+            mean = all_reduce_mean(self.fabric, gradients)
             self._descend(network, mean, learning_rate=learning_rate)
         # The EMA of the first steps would otherwise be mostly the random initial weights.
         decay = min(self._ema_decay, (1 + step) / (10 + step))
@@ -74,10 +80,17 @@ class GanOptimizer:
             for name, loss in losses_of[network].items()
         }
 
+    def perceptual_loss(self, fake: Images, real: Images, *, weight: float) -> dict[str, Scalar]:
+        """The weighted loss by name; empty without a network."""
+        if self._perceptual is None:
+            return {}
+        with self.fabric.autocast():
+            return {"perceptual": weight * perceptual_loss(self._perceptual, fake, real)}
+
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
         state = {}
-        for name in ("generator", "generator_ema", "discriminator"):
+        for name in _NETWORKS:
             state |= module_state(name, getattr(self, name))
         for name, optimizer in self._optimizers.items():
             state |= adam_state(f"{name}_optimizer", optimizer)
@@ -85,76 +98,31 @@ class GanOptimizer:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state`."""
-        for name in ("generator", "generator_ema", "discriminator"):
+        for name in _NETWORKS:
             load_module_state(name, getattr(self, name), state)
         for name, optimizer in self._optimizers.items():
             load_adam_state(f"{name}_optimizer", optimizer, state)
 
     def _gradients(self, losses_of: LossesOf) -> dict[str, tuple[Tensor, ...]]:
-        gradients_of = {}
         # Both go through the discriminator; the generator's go further and free it all.
-        for network in ("discriminator", "generator"):
-            gradients_of[network] = torch.autograd.grad(
+        return {
+            network: torch.autograd.grad(
                 torch.stack(list(losses_of[network].values())).sum(),
-                self._parameters(network),
+                list(getattr(self, network).parameters()),
                 retain_graph=network == "discriminator",
             )
-        return gradients_of
-
-    def _parameters(self, network: str) -> list[nn.Parameter]:
-        return list(getattr(self, network).parameters())
+            for network in ("discriminator", "generator")
+        }
 
     def _descend(self, network: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
-        for parameter, gradient in zip(self._parameters(network), gradients, strict=True):
+        parameters = getattr(self, network).parameters()
+        for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = laid_out_like(parameter, gradient)
         optimizer = self._optimizers[network]
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-
-
-class GanTask:
-    """Base of the tasks that train with a `GanOptimizer`."""
-
-    def __init__(
-        self,
-        fabric: Fabric,
-        optimizer: GanOptimizer,
-        *,
-        compiled: bool,
-        perceptual: nn.Module | None = None,
-    ) -> None:
-        """Set up.
-
-        Args:
-            perceptual: network of the perceptual loss; None where that has no weight.
-        """
-        self.fabric, self.optimizer = fabric, optimizer
-        self.perceptual = None if perceptual is None else perceptual.to(fabric.device)
-        if compiled:
-            optimizer.compile()
-
-    def perceptual_loss(
-        self,
-        fake: Float[Tensor, "batch 3 height width"],
-        real: Float[Tensor, "batch 3 height width"],
-        *,
-        weight: float,
-    ) -> dict[str, Scalar]:
-        """The weighted loss by name; empty without a network."""
-        if self.perceptual is None:
-            return {}
-        with self.fabric.autocast():
-            return {"perceptual": weight * perceptual_loss(self.perceptual, fake, real)}
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
-        return self.optimizer.state()
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        self.optimizer.load_state(state)
 
 
 def require_triton(device: torch.device) -> None:

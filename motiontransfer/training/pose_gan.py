@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.models.discriminators import split_real_fake
+from motiontransfer.models.discriminators import MultiscaleDiscriminator, split_real_fake
 from motiontransfer.models.generators import (
     FrameGenerator,
     HalfResolutionGenerator,
@@ -21,7 +21,7 @@ from motiontransfer.models.generators import (
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses, draw_rgb
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.training.clips import TargetClip, spread
 from motiontransfer.training.config import GanConfig
 from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch, make_generator
 from motiontransfer.training.losses import (
@@ -32,10 +32,13 @@ from motiontransfer.training.losses import (
     gan_losses,
     weighted_l1_loss,
 )
-from motiontransfer.training.optimization import GanOptimizer, GanTask
-from motiontransfer.training.run_log import Picture, spread
+from motiontransfer.training.optimization import GanTask
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+
+Windows = Float[Tensor, "batch time channels height width"]
+Frames = Float[Tensor, "batch time 3 height width"]
 
 _NUM_SAMPLES = 6
 
@@ -46,7 +49,7 @@ class WindowBatch(TensorBatch):
 
     points: Float[Tensor, "batch poses joints 2"]
     score: Float[Tensor, "batch poses joints"]
-    frames: Float[Tensor, "batch time 3 height width"]
+    frames: Frames
 
 
 class WindowDataset:
@@ -145,7 +148,7 @@ def hide_limbs(
     if share == 0:
         return score
     groups, hidden = limb_groups(skeleton), score.clone()
-    generator = make_generator(seed, step, "limb_dropout")
+    generator = make_generator(seed, step)
     # All from index 0 on: how many of them are drawn does not change any.
     numbers = torch.rand((indices.stop, 2), generator=generator)[indices.start :]
     for sample, (drawn, which) in enumerate(numbers.tolist()):
@@ -178,10 +181,14 @@ class PoseGanConfig(GanLossConfig, GanConfig):
 class PoseGanTask(GanTask):
     """Training step of generator and discriminator on windows of frames."""
 
+    generator: FrameGenerator
+    generator_ema: FrameGenerator
+    discriminator: MultiscaleDiscriminator
+
     def __init__(
         self,
         fabric: Fabric,
-        optimizer: GanOptimizer,
+        networks: tuple[nn.Module, nn.Module],
         *,
         style: PoseMapStyle,
         skeleton: Skeleton,
@@ -193,10 +200,11 @@ class PoseGanTask(GanTask):
         """Set up the step.
 
         Args:
-            perceptual: the network of the perceptual loss; None where that has no weight.
+            networks: generator and discriminator.
+            perceptual: network of the perceptual loss; None where that has no weight.
             resolution: `half` downsamples frames and pose maps by 2, for a global generator.
         """
-        super().__init__(fabric, optimizer, compiled=config.compile, perceptual=perceptual)
+        super().__init__(fabric, *networks, config=config, perceptual=perceptual)
         self.description = "train generator" if resolution == "full" else "train global generator"
         self._style, self._skeleton, self._config, self._seed = style, skeleton, config, seed
         self._resolution: Resolution = resolution
@@ -221,12 +229,12 @@ class PoseGanTask(GanTask):
         poses = pose_maps[:, -num_frames:]
         with self.fabric.autocast():
             fake = generate_window(
-                self.optimizer.generator,
+                self.generator,
                 stack_poses(pose_maps, num_frames=num_frames),
                 detach_previous_frame=config.detach_previous_frame,
             )
             # One pass for both networks: instance normalisation treats each sample on its own.
-            outputs = self.optimizer.discriminator(
+            outputs = self.discriminator(
                 consecutive_pairs(poses),
                 torch.cat([consecutive_pairs(real), consecutive_pairs(fake)]),
             )
@@ -235,24 +243,36 @@ class PoseGanTask(GanTask):
         losses["generator"] |= self.perceptual_loss(
             fake.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
         )
-        return self.optimizer.update(losses, step=step, learning_rate=learning_rate)
+        return self.update(losses, step=step, learning_rate=learning_rate)
 
-    def sample(self, dataset: WindowDataset) -> Picture:
+    def sample(self, dataset: WindowDataset) -> Frame:
         """One column a frame: its pose, the real frame, the EMA's output after one of lead-in."""
-        ema = self.optimizer.generator_ema
-        assert isinstance(ema, FrameGenerator)
-        clip = dataset.clips[0]
-        return sample_grid(
-            HalfResolutionGenerator(ema) if self._resolution == "half" else ema,
-            clip,
-            frame_indices=spread(clip.training, count=_NUM_SAMPLES),
-            style=self._style,
-            device=self.fabric.device,
-        )
+        clip, ema = dataset.clips[0], self.generator_ema
+        keypoints, columns = clip.keypoints, []
+        with FrameStore(clip.frames) as store:
+            for index in spread(clip.training, count=_NUM_SAMPLES):
+                lead_in = slice(max(index - 1, 0), index + 1)
+                *_, generated = roll_out(
+                    HalfResolutionGenerator(ema) if self._resolution == "half" else ema,
+                    keypoints.points[lead_in],
+                    keypoints.score[lead_in],
+                    skeleton=keypoints.skeleton,
+                    size=keypoints.image_size,
+                    style=self._style,
+                    device=self.fabric.device,
+                )
+                pose = draw_rgb(
+                    keypoints.points[index],
+                    keypoints.score[index],
+                    skeleton=keypoints.skeleton,
+                    size=keypoints.image_size,
+                    line_width_px=self._style.line_width_px,
+                )
+                rows = (pose, store[index], *tensor_to_frames(generated[None]))
+                columns.append(np.concatenate(rows))
+        return np.concatenate(columns, axis=1)
 
-    def _draw(
-        self, batch: WindowBatch, score: Float[Tensor, "batch poses joints"]
-    ) -> Float[Tensor, "batch poses channels height width"]:
+    def _draw(self, batch: WindowBatch, score: Float[Tensor, "batch poses joints"]) -> Windows:
         drawn = draw_poses(
             batch.points.flatten(0, 1),
             score.flatten(0, 1),
@@ -262,12 +282,7 @@ class PoseGanTask(GanTask):
         )
         return drawn.unflatten(0, score.shape[:2])
 
-    def _foreground_l1(
-        self,
-        fake: Float[Tensor, "batch time 3 height width"],
-        real: Float[Tensor, "batch time 3 height width"],
-        poses: Float[Tensor, "batch time channels height width"],
-    ) -> Scalar:
+    def _foreground_l1(self, fake: Frames, real: Frames, poses: Windows) -> Scalar:
         weight = foreground_weight(
             poses.flatten(0, 1),
             radius_px=self._config.foreground_radius_px,
@@ -279,7 +294,7 @@ class PoseGanTask(GanTask):
 
 
 def stack_poses(
-    pose_maps: Float[Tensor, "batch poses channels height width"], *, num_frames: int
+    pose_maps: Windows, *, num_frames: int
 ) -> Float[Tensor, "batch num_frames stacked_channels height width"]:
     """Stack each frame's pose map behind the preceding ones, along the channels."""
     num_preceding = pose_maps.shape[1] - num_frames
@@ -287,11 +302,8 @@ def stack_poses(
 
 
 def generate_window(
-    generator: nn.Module,
-    pose_maps: Float[Tensor, "batch time stacked_channels height width"],
-    *,
-    detach_previous_frame: bool = False,
-) -> Float[Tensor, "batch time 3 height width"]:
+    generator: nn.Module, pose_maps: Windows, *, detach_previous_frame: bool
+) -> Frames:
     """Generate the frames of each window, each from its pose and the previous generated frame."""
     batch_size, num_frames, _, height, width = pose_maps.shape
     previous = pose_maps.new_zeros((batch_size, 3, height, width))
@@ -302,9 +314,7 @@ def generate_window(
     return torch.stack(frames, dim=1)
 
 
-def consecutive_pairs(
-    frames: Float[Tensor, "batch time channels height width"],
-) -> Float[Tensor, "pairs stacked_channels height width"]:
+def consecutive_pairs(frames: Windows) -> Float[Tensor, "pairs stacked_channels height width"]:
     """Every two consecutive frames, stacked along the channels; windows of one stay single frames.
 
     Pairs come in the order of their first frame, each for the whole batch.
@@ -315,40 +325,6 @@ def consecutive_pairs(
 
 
 def _downsample_windows(
-    images: Float[Tensor, "batch time channels height width"],
+    images: Windows,
 ) -> Float[Tensor, "batch time channels half_height half_width"]:
     return downsample_by_2(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-
-
-def sample_grid(
-    generator: FrameGenerator | HalfResolutionGenerator,
-    clip: TargetClip,
-    *,
-    frame_indices: list[int],
-    style: PoseMapStyle,
-    device: torch.device,
-) -> Picture:
-    """One column a frame: its pose, the real frame, what is generated after one of lead-in."""
-    keypoints = clip.keypoints
-    columns = []
-    with FrameStore(clip.frames) as store:
-        for index in frame_indices:
-            lead_in = slice(max(index - 1, 0), index + 1)
-            *_, generated = roll_out(
-                generator,
-                keypoints.points[lead_in],
-                keypoints.score[lead_in],
-                skeleton=keypoints.skeleton,
-                size=keypoints.image_size,
-                style=style,
-                device=device,
-            )
-            pose = draw_rgb(
-                keypoints.points[index],
-                keypoints.score[index],
-                skeleton=keypoints.skeleton,
-                size=keypoints.image_size,
-                line_width_px=style.line_width_px,
-            )
-            columns.append(np.concatenate([pose, store[index], *tensor_to_frames(generated[None])]))
-    return np.concatenate(columns, axis=1)

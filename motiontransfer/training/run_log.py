@@ -1,35 +1,27 @@
-"""Training logs: mean losses, throughput and ETA, DVCLive curves, sample images."""
+"""Training logs: mean losses, elapsed time, DVCLive curves, sample images."""
 
-import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from dvclive import Live
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from scmrepo.exceptions import SCMError
 from torch import Tensor
-from tqdm import tqdm
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.storage import replacing
 from motiontransfer.training.checkpoint import Throughput
-from motiontransfer.training.config import Schedule
 from motiontransfer.training.distributed import all_gather
 
-Picture = UInt8[np.ndarray, "height width 3"]
-
-_logger = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 
-_FIRST_LINE_SECONDS, _LOG_EVERY_SECONDS = 3.0, 20.0
 _PREFIX, _COUNT = "mean_losses.", "count"
 
 
@@ -88,28 +80,17 @@ class MeanLosses:
         self._count, self._sums = int(sums.pop(_COUNT)), sums
 
 
-class Progress:
-    """Time of a training and its display: tqdm on a terminal, else a log line now and then."""
+class RunClock:
+    """Time of a training over all its sessions, and the part of it spent waiting for batches."""
 
-    def __init__(self, description: str, schedule: Schedule, start: Throughput) -> None:
+    def __init__(self, start: Throughput) -> None:
         """Start the clock.
 
         Args:
             start: steps and time of the sessions before this one.
         """
-        self._description, self._schedule, self._start = description, schedule, start
-        self._began = time.monotonic()
-        self._next_line = self._began + _FIRST_LINE_SECONDS
+        self._start, self._began = start, time.monotonic()
         self._waiting_minutes = start.waiting_minutes
-        self._bar = tqdm(
-            desc=description,
-            initial=start.steps,
-            total=schedule.steps,
-            bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {postfix}",
-            disable=None,
-            dynamic_ncols=True,
-            leave=False,
-        )
 
     @property
     def minutes(self) -> float:
@@ -132,55 +113,9 @@ class Progress:
             self._waiting_minutes += (time.monotonic() - began) / 60
             yield item
 
-    def show(self, done: int, losses: Mapping[str, float]) -> None:
-        """Show steps, speed, ETA and the losses read last."""
-        if not self._bar.disable:
-            self._bar.set_postfix_str(self._status(done, losses), refresh=False)
-            self._bar.update(done - self._bar.n)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LOG_EVERY_SECONDS
-            _logger.info(
-                "%s: step %d of %d, %s",
-                *(self._description, done, self._schedule.steps, self._status(done, losses)),
-            )
-
-    def close(self) -> None:
-        """Remove the bar."""
-        self._bar.close()
-
-    def _status(self, done: int, losses: Mapping[str, float]) -> str:
-        minutes = self.minutes
-        steps_per_minute = (done - self._start.steps) / (minutes - self._start.minutes)
-        left = (self._schedule.steps - done) / steps_per_minute
-        if self._schedule.max_minutes is not None:
-            left = min(left, max(self._schedule.max_minutes - minutes, 0.0))
-        time_left = tqdm.format_interval(round(60 * left))
-        listed = "".join(f", {name} {value:.3g}" for name, value in losses.items())
-        return f"{steps_per_minute / 60:.2f} steps/s, {time_left} left{listed}"
-
-
-class RunLog:
-    """Curves and sample images of a run, by the number of steps done."""
-
-    def __init__(self, live: Live | None) -> None:
-        self._live = live
-        """None: another process logs."""
-
-    def add_values(self, done: int, values: Mapping[str, float]) -> None:
-        """Add a point to the curve of each name."""
-        if self._live is not None:
-            self._live.step = done
-            for name, value in values.items():
-                self._live.log_metric(name, value, timestamp=False)
-
-    def add_picture(self, done: int, draw: Callable[[], Picture]) -> None:
-        """Add a sample image, which is drawn only where it is logged."""
-        if self._live is not None:
-            self._live.log_image(_picture_name(done), draw())
-
 
 @contextmanager
-def open_log(run: Path, *, step: int) -> Generator[RunLog]:
+def open_log(run: Path, *, step: int) -> Generator[Live]:
     """Continue a run's log after some step; later entries are removed, as they will be repeated.
 
     Raises:
@@ -201,7 +136,19 @@ def open_log(run: Path, *, step: int) -> Generator[RunLog]:
         ) from error
     with live:
         live.step = step
-        yield RunLog(live)
+        yield live
+
+
+def log_losses(live: Live, done: int, values: Mapping[str, float]) -> None:
+    """Add a point to the curve of each loss."""
+    live.step = done
+    for name, value in values.items():
+        live.log_metric(name, value, timestamp=False)
+
+
+def sample_name(done: int) -> str:
+    """File name of the sample image after some steps."""
+    return f"step_{done:06d}.png"
 
 
 def copy_logs(run: Path, destination: Path) -> None:
@@ -212,19 +159,9 @@ def copy_logs(run: Path, destination: Path) -> None:
         shutil.copytree(plots, destination / part, dirs_exist_ok=True)
 
 
-def spread(frames: range, *, count: int) -> list[int]:
-    """At most `count` frame indices, evenly spread, first and last among them."""
-    positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    return [frames[int(position)] for position in positions]
-
-
-def _picture_name(step: int) -> str:
-    return f"step_{step:06d}.png"
-
-
 def _truncate(plots: Path, step: int) -> None:
     for path in sorted((plots / "images").glob("*.png")):
-        if path.name > _picture_name(step):
+        if path.name > sample_name(step):
             path.unlink()
     for path in sorted((plots / "metrics").rglob("*.tsv")):
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -19,10 +19,9 @@ from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.background import median_background
 from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.clips import HeldOut, TargetClip
+from motiontransfer.training.clips import HeldOut, TargetClip, input_files
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.distributed import arithmetic
-from motiontransfer.training.optimization import GanOptimizer
 from motiontransfer.training.pose_gan import (
     PoseGanConfig,
     PoseGanTask,
@@ -86,7 +85,7 @@ def train_generator(
     ) -> PoseGanTask:
         return PoseGanTask(
             fabric,
-            build_optimizer(networks, config, fabric, background_image=background_image),
+            build_networks(networks, config, fabric, background_image=background_image),
             style=networks.style,
             skeleton=clips[0].keypoints.skeleton,
             config=config,
@@ -95,49 +94,61 @@ def train_generator(
             resolution=resolution,
         )
 
-    def train_global(task: PoseGanTask, folder: Path) -> Throughput:
+    def prepare(task: PoseGanTask, folder: Path) -> tuple[WindowDataset, Throughput]:
         """Train the global generator at half the resolution; start the whole one from it."""
-        small = None if background_image is None else downsample_by_2(background_image[None])[0]
-        small_task = build(
-            global_networks(networks), global_config(config, networks), small, resolution="half"
+        if not coarse_to_fine:
+            return dataset, Throughput()
+        half = None if background_image is None else downsample_by_2(background_image[None])[0]
+        trained = build(
+            global_networks(networks), global_config(config, networks), half, resolution="half"
         )
         throughput = fit(
-            small_task, fabric=fabric, schedule=coarse, dataset=dataset, folder=folder / _GLOBAL
+            trained, fabric=fabric, schedule=coarse, dataset=dataset, folder=folder / _GLOBAL
         )
-        start_from_coarse(task.optimizer, small_task.optimizer)
-        return throughput
+        start_from_coarse(task, trained)
+        return dataset, throughput
 
     def write(task: PoseGanTask, dataset: WindowDataset) -> dict[str, object]:
-        _write(task.optimizer, networks, config, held_out, paths.models)
+        generator = {
+            "generator": asdict(networks.generator),
+            "pose_map": asdict(networks.style),
+            "held_out": asdict(held_out),
+        }
+        discriminator = {
+            "discriminator": asdict(networks.discriminator),
+            "window_frames": config.window_frames,
+        }
+        models = paths.models
+        write_weights(models / "generator.safetensors", task.generator_ema, description=generator)
+        write_weights(
+            models / "discriminator.safetensors", task.discriminator, description=discriminator
+        )
         return {
             "windows": len(dataset),
             "windows_without_body": dataset.num_windows_without_body,
-            "generator_parameters": count_parameters(task.optimizer.generator),
-            "discriminator_parameters": count_parameters(task.optimizer.discriminator),
+            "generator_parameters": count_parameters(task.generator),
+            "discriminator_parameters": count_parameters(task.discriminator),
         }
 
-    files = [file for clip in clips for file in clip.files]
-    if perceptual is not None:
-        files.append(perceptual.file)
+    files = input_files(clips) + ([] if perceptual is None else [perceptual.file])
     return run_training(
         lambda: build(networks, config, background_image, resolution="full"),
         fabric,
         schedule=fine,
         key=run_key(fabric, [networks, config, schedule, held_out], files, code=__name__),
         paths=paths,
-        load_data=lambda _: dataset,
+        prepare=prepare,
         write=write,
-        pretrain=train_global if coarse_to_fine else None,
     )
 
 
-def build_optimizer(
+def build_networks(
     networks: PoseGanNetworks,
     config: PoseGanConfig,
     fabric: Fabric,
     *,
     background_image: Float[Tensor, "3 height width"] | None,
-) -> GanOptimizer:
+) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
     """Build both networks with initial weights, drawn from torch's global random generator.
 
     Args:
@@ -161,7 +172,7 @@ def build_optimizer(
         # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
         generator.to(memory_format=channels_last)
         discriminator.to(memory_format=channels_last)
-    return GanOptimizer(fabric, generator, discriminator, ema_decay=config.ema_decay)
+    return generator, discriminator
 
 
 def split_schedule(schedule: Schedule, *, global_only_fraction: float) -> tuple[Schedule, Schedule]:
@@ -204,39 +215,8 @@ def global_config(config: PoseGanConfig, networks: PoseGanNetworks) -> PoseGanCo
     )
 
 
-def start_from_coarse(optimizer: GanOptimizer, trained: GanOptimizer) -> None:
+def start_from_coarse(task: PoseGanTask, trained: PoseGanTask) -> None:
     """Initialise generator, its EMA and discriminator with what the first training trained."""
-    ema, discriminator = trained.generator_ema, trained.discriminator
-    assert isinstance(ema, FrameGenerator)
-    for generator in (optimizer.generator, optimizer.generator_ema):
-        assert isinstance(generator, FrameGenerator)
-        start_from_global(generator, ema)
-    assert isinstance(optimizer.discriminator, MultiscaleDiscriminator)
-    assert isinstance(discriminator, MultiscaleDiscriminator)
-    optimizer.discriminator.start_from(discriminator)
-
-
-def _write(
-    optimizer: GanOptimizer,
-    networks: PoseGanNetworks,
-    config: PoseGanConfig,
-    held_out: HeldOut,
-    models: Path,
-) -> None:
-    write_weights(
-        models / "generator.safetensors",
-        optimizer.generator_ema,
-        description={
-            "generator": asdict(networks.generator),
-            "pose_map": asdict(networks.style),
-            "held_out": asdict(held_out),
-        },
-    )
-    write_weights(
-        models / "discriminator.safetensors",
-        optimizer.discriminator,
-        description={
-            "discriminator": asdict(networks.discriminator),
-            "window_frames": config.window_frames,
-        },
-    )
+    for generator in (task.generator, task.generator_ema):
+        start_from_global(generator, trained.generator_ema)
+    task.discriminator.start_from(trained.discriminator)

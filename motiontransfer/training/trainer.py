@@ -4,19 +4,20 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from motiontransfer.progress import ProgressMeter
 from motiontransfer.training.checkpoint import (
     Checkpoint,
+    Throughput,
     load_checkpoint,
     run_folder,
     save_checkpoint,
@@ -24,15 +25,16 @@ from motiontransfer.training.checkpoint import (
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.data import BatchSampler, Dataset, RankBatch, TensorBatch, prefetch
 from motiontransfer.training.distributed import all_gather, barrier
+from motiontransfer.training.losses import Scalar
 from motiontransfer.training.run_log import (
     MeanLosses,
-    Picture,
-    Progress,
-    RunLog,
-    Throughput,
+    RunClock,
     copy_logs,
+    log_losses,
     open_log,
+    sample_name,
 )
+from motiontransfer.video.color import Frame
 
 Batch = TypeVar("Batch", bound=TensorBatch)
 _Batch = TypeVar("_Batch", bound=TensorBatch, contravariant=True)
@@ -48,10 +50,8 @@ class RunPaths:
 
     checkpoints: Path
     """Unfinished runs; outside DVC's outs."""
-
     models: Path
     """Folder of the weights."""
-
     logs: Path
     """Curves and sample images."""
 
@@ -65,21 +65,17 @@ class Task(Protocol[_Batch, _Data]):
 
     def step(
         self, share: RankBatch[_Batch], *, step: int, learning_rate: float
-    ) -> Mapping[str, Float[Tensor, ""]]:
+    ) -> Mapping[str, Scalar]:
         """Train on one batch and return named losses."""
-        ...
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
-        ...
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state`."""
-        ...
 
-    def sample(self, dataset: _Data) -> Picture:
+    def sample(self, dataset: _Data) -> Frame:
         """Sample image of the networks' current output."""
-        ...
 
 
 _Task = TypeVar("_Task", bound=Task)
@@ -93,28 +89,27 @@ def run_training(
     schedule: Schedule,
     key: str,
     paths: RunPaths,
-    load_data: Callable[[Path], _Dataset],
+    prepare: Callable[[_Task, Path], tuple[_Dataset, Throughput]],
     write: Callable[[_Task, _Dataset], Mapping[str, object]],
-    pretrain: Callable[[_Task, Path], Throughput] | None = None,
 ) -> dict[str, object]:
-    """Seed, build, train in the run's folder, write weights and logs; return metrics.
+    """Seed, build, train in the run's folder, write weights and logs; return metrics on rank 0.
 
     Args:
         build: initial weights come from torch's global generator, which is seeded for it.
         key: the run's, from `run_key`.
-        load_data: returns what to train on, perhaps generated in the folder first.
+        prepare: returns the dataset, perhaps generated in the run's folder, and the time of a
+            training before this one, from which the task starts.
         write: writes the weights, on the first rank only; returns further metrics.
-        pretrain: trains in the folder what the task starts from.
     """
     torch.manual_seed(schedule.seed)
     task = build()
     with run_folder(fabric, paths.checkpoints, key) as folder:
-        dataset = load_data(folder)
-        pretraining = [] if pretrain is None else [pretrain(task, folder)]
-        training = fit(task, fabric=fabric, schedule=schedule, dataset=dataset, folder=folder)
-        throughput = sum(pretraining, training)
+        dataset, pretraining = prepare(task, folder)
+        throughput = pretraining + fit(
+            task, fabric=fabric, schedule=schedule, dataset=dataset, folder=folder
+        )
         if not fabric.is_global_zero:
-            return {**throughput.metrics}
+            return {}
         copy_logs(folder, paths.logs)
         metrics = {**throughput.metrics, **write(task, dataset)}
     _logger.info(
@@ -148,28 +143,35 @@ def fit(
     losses, values = MeanLosses(), {}
     start = _resume(task, losses, fabric, folder)
     done, minutes, stop = start.steps, start.minutes, 0
-    progress = Progress(task.description, schedule, start)
-    batches = progress.waiting_for(_batches(dataset, fabric, schedule, start))
-    with closing(progress), listening() as request, _log(fabric, folder, start) as log:
+    clock = RunClock(start)
+    batches = clock.waiting_for(_batches(dataset, fabric, schedule, start))
+    progress = ProgressMeter(task.description, total=schedule.steps, done=done)
+    log = open_log(folder, step=done) if fabric.is_global_zero else nullcontext()
+    with closing(progress), listening() as received, log as live:
         for done, share in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
             losses.add(task.step(share, step=done - 1, learning_rate=learning_rate))
-            stop, minutes = _agree(fabric, request, progress)
+            # A signal on any rank stops all; the slowest rank's clock counts.
+            numbers = [float(max(received, default=0)), clock.minutes]
+            stop, minutes = all_gather(fabric, numbers).max(axis=0).tolist()
             over = schedule.is_over(done, minutes=minutes)
             logged = over or done % schedule.log_every_steps == 0
             checkpointed = over or stop or done % schedule.checkpoint_every_steps == 0
             if logged or checkpointed:
                 values = losses.read(fabric, done=done, description=task.description)
             if logged:
-                log.add_values(done, values)
                 losses.reset()
-            if fabric.is_global_zero:
-                progress.show(done, values)
-            if over or done % schedule.sample_every_steps == 0:
-                log.add_picture(done, lambda: task.sample(dataset))
-            if checkpointed and fabric.is_global_zero:
-                state = {**task.state(), **losses.state()}
-                save_checkpoint(folder, Checkpoint(progress.throughput(done), state))
+            if live is not None:
+                if logged:
+                    log_losses(live, done, values)
+                note = "".join(f", {name} {value:.3g}" for name, value in values.items())
+                seconds_left = schedule.seconds_left(minutes)
+                progress.show(done, max_seconds_left=seconds_left, note=note)
+                if over or done % schedule.sample_every_steps == 0:
+                    live.log_image(sample_name(done), task.sample(dataset))
+                if checkpointed:
+                    state = {**task.state(), **losses.state()}
+                    save_checkpoint(folder, Checkpoint(clock.throughput(done), state))
             if over or stop:
                 break
     if stop:
@@ -177,8 +179,9 @@ def fit(
         if fabric.is_global_zero:
             message = "%s: stopped at step %d; the same command resumes there"
             _logger.info(message, task.description, done)
-        raise_again(stop)
-    return progress.throughput(done)
+        signal.raise_signal(int(stop))  # ends the process as it would have without the handler
+        raise KeyboardInterrupt
+    return clock.throughput(done)
 
 
 def _resume(task: Task, losses: MeanLosses, fabric: Fabric, folder: Path) -> Throughput:
@@ -217,33 +220,12 @@ def _batches(
     )
 
 
-def _log(fabric: Fabric, folder: Path, start: Throughput) -> AbstractContextManager[RunLog]:
-    if not fabric.is_global_zero:
-        return nullcontext(RunLog(None))
-    return open_log(folder, step=start.steps)
-
-
-def _agree(fabric: Fabric, request: "StopRequest", progress: Progress) -> tuple[int, float]:
-    """Return the signal that any rank has received, and the longest time on any rank."""
-    numbers = [float(request.signal_number), progress.minutes]
-    stop, minutes = all_gather(fabric, numbers).max(axis=0)
-    return int(stop), float(minutes)
-
-
-class StopRequest:
-    """The first signal to stop."""
-
-    def __init__(self) -> None:
-        self.signal_number = 0
-        """0: none."""
-
-
 @contextmanager
-def listening() -> Generator[StopRequest]:
-    """Note the first SIGINT or SIGTERM instead of obeying it; a second one is obeyed."""
-    request = StopRequest()
+def listening() -> Generator[list[int]]:
+    """Collect the first SIGINT or SIGTERM instead of obeying it; a second one is obeyed."""
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield request  # only the main thread receives signals and may set handlers
+        yield received  # only the main thread receives signals and may set handlers
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
@@ -252,23 +234,13 @@ def listening() -> Generator[StopRequest]:
             signal.signal(number, handler)
 
     def note(number: int, _: FrameType | None) -> None:
-        request.signal_number = number
+        received.append(number)
         restore()
 
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # nohup, for example
             signal.signal(number, note)
     try:
-        yield request
+        yield received
     finally:
         restore()
-
-
-def raise_again(signal_number: int) -> NoReturn:
-    """End as the signal would have ended the process.
-
-    Raises:
-        KeyboardInterrupt: it was Ctrl-C, or the signal's handler returns.
-    """
-    signal.raise_signal(signal_number)
-    raise KeyboardInterrupt

@@ -7,6 +7,8 @@ import numpy as np
 from av.video.reformatter import Colorspace, ColorTrc, Interpolation
 from jaxtyping import Float, UInt8, UInt16
 
+Frame = UInt8[np.ndarray, "height width 3"]
+
 _SCALING = (
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
@@ -26,7 +28,7 @@ _BT2020_TO_BT709 = np.array(
 _TABLE_SIZE = 4096
 
 
-def to_srgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
+def to_srgb(frame: av.VideoFrame) -> Frame:
     """Convert a decoded frame to 8-bit sRGB; untagged HD counts as BT.709, as in players."""
     is_hd = frame.height > _SD_HEIGHT or frame.width > _SD_WIDTH
     is_untagged = frame.colorspace == _UNTAGGED and not frame.format.is_rgb
@@ -41,9 +43,7 @@ def to_srgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
     )
 
 
-def tone_mapped(
-    signal: UInt16[np.ndarray, "height width 3"], *, transfer: ColorTrc
-) -> UInt8[np.ndarray, "height width 3"]:
+def tone_mapped(signal: UInt16[np.ndarray, "height width 3"], *, transfer: ColorTrc) -> Frame:
     """Tone-map a BT.2020 signal in PQ or HLG to sRGB.
 
     Args:

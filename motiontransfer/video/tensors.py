@@ -1,22 +1,29 @@
 """Conversion between frames (HWC uint8) and image tensors (CHW float in [-1, 1])."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-Frame = UInt8[np.ndarray, "height width 3"]
+from motiontransfer.video.color import Frame
+
+Images = Float[Tensor, "batch 3 height width"]
 
 
-def frames_to_tensor(frames: Sequence[Frame]) -> Float[Tensor, "batch 3 height width"]:
+def frames_to_tensor(frames: Sequence[Frame]) -> Images:
     """Stack frames of one size; 0 becomes -1 and 255 becomes 1."""
     stacked = torch.from_numpy(np.stack(frames))
     return stacked.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
 
 
-def tensor_to_frames(images: Float[Tensor, "batch 3 height width"]) -> list[Frame]:
+def tensor_to_frames(images: Images) -> list[Frame]:
     """Clamp to [-1, 1] and round to the nearest of 256 levels."""
     levels = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().byte()
     return list(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def image_grid(rows: Iterable[Images]) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
+    """Lay out batches of images as the rows of one image."""
+    return np.concatenate([np.concatenate(tensor_to_frames(row), axis=1) for row in rows])

@@ -201,7 +201,7 @@ class CountingTask:
         self.value = state["value"]
 
     def sample(self, dataset):
-        """A picture whose level is how many steps the task has seen."""
+        """An image whose level is the number of steps that the task has taken."""
         return np.full((4, 4, 3), len(self.seen), np.uint8)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.clips import split_clip
+from motiontransfer.training.clips import split_clip, spread
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,16 @@ def test_a_clip_that_is_too_short_is_told_by_its_numbers(gap):
     text = rf"a clip of 5 frames leaves {max(4 - gap, 0)} to train on after holding out 1 and a gap"
     with pytest.raises(TrainingError, match=text + rf" of {gap}; .*train_gan\.held_out_fraction"):
         split_clip(5, held_out_fraction=0.2, gap_frames=gap)
+
+
+@pytest.mark.parametrize(
+    ("frames", "count", "expected"),
+    [
+        (range(11), 3, [0, 5, 10]),
+        (range(4, 9), 2, [4, 8]),
+        (range(3), 6, [0, 1, 2]),
+        (range(7), 1, [0]),
+    ],
+)
+def test_indices_are_spread_evenly(frames, count, expected):
+    assert spread(frames, count=count) == expected

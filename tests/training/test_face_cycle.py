@@ -104,7 +104,7 @@ def test_a_state_comes_back(stop):
     whole = run(pool_of(pool_size=5), range(1))
     first, second = pool_of(pool_size=5), pool_of(pool_size=5)
     run(first, range(1), steps=range(stop))
-    second.load_state({name: tensor.clone() for name, tensor in first.state().items()})
+    second.images.copy_(first.images)
     assert run(second, range(1), steps=range(stop, NUM_STEPS)) == whole[stop:]
 
 
@@ -328,7 +328,7 @@ def test_a_process_keeps_what_the_others_made(monkeypatch):
     task = task_of(Amounts(), MeanDiscriminators(), on=two)
     batch = batch_of(0, count=1)
     task.step(whole(batch), step=0, learning_rate=0.0)
-    kept = task.state()["to_target_pool.images"][:, 0]
+    kept = task.state()["to_target_pool"][:, 0]
     assert torch.equal(kept, torch.cat([batch.source + 0.25, batch.source + 1.25]))
 
 

@@ -18,7 +18,6 @@ from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import face_gan
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.face_gan import FaceDataset, FaceGanTask, train_face_generator
-from motiontransfer.training.optimization import GanOptimizer
 from motiontransfer.training.weights import (
     TrainedGenerator,
     read_description,
@@ -76,7 +75,7 @@ def task_of(generator, scored_by, *, perceptual=None, **changes):
     config = face_gan_config(**changes)
     return FaceGanTask(
         fabric(),
-        GanOptimizer(fabric(), generator, scored_by, ema_decay=config.ema_decay),
+        (generator, scored_by),
         style=STYLE,
         skeleton=HOLISTIC,
         config=config,

@@ -1,10 +1,7 @@
-"""Mean losses, throughput and ETA; curves and pictures are whole after a stop and resume."""
+"""Mean losses and the time of all sessions; curves and samples are whole after a resume."""
 
-import io
-import logging
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,15 +12,13 @@ from motiontransfer.training import run_log
 from motiontransfer.training.checkpoint import Throughput
 from motiontransfer.training.run_log import (
     MeanLosses,
-    Progress,
-    RunLog,
+    RunClock,
     copy_logs,
+    log_losses,
     open_log,
-    spread,
+    sample_name,
 )
-from tests.training.small import COUNTING, fabric, schedule
-
-LOSSES = {"generator/l1": 0.123456, "discriminator/adversarial": 25.0}
+from tests.training.small import fabric
 
 
 def mean_of(*steps):
@@ -78,108 +73,33 @@ def test_losses_come_from_a_gpu():
     assert read(losses) == {"l1": 1.5}
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that the test moves."""
+def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(run_log.time, "monotonic", lambda: now[0])
-    return now
 
-
-def progress(start=None, **changes):
-    return Progress("train", schedule(**{**COUNTING, **changes}), start or Throughput())
-
-
-def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(clock):
     def items():
         for number in range(3):
-            clock[0] += 6
+            now[0] += 6
             yield number
 
-    meter = progress(Throughput(steps=4, minutes=2.0, waiting_minutes=0.5))
-    for _ in meter.waiting_for(items()):
-        clock[0] += 54
-    done = meter.throughput(7)
+    clock = RunClock(Throughput(steps=4, minutes=2.0, waiting_minutes=0.5))
+    for _ in clock.waiting_for(items()):
+        now[0] += 54
+    done = clock.throughput(7)
     assert (done.steps, done.minutes) == (7, 5.0)
     assert done.waiting_minutes == pytest.approx(0.8)
-    assert done + Throughput(steps=1, minutes=1.0, waiting_minutes=0.0) == Throughput(
+    assert done + Throughput(steps=1, minutes=1.0) == Throughput(
         steps=8, minutes=6.0, waiting_minutes=done.waiting_minutes
     )
-
-
-def test_a_log_gets_an_estimate_within_seconds_and_then_now_and_then(clock, caplog):
-    caplog.set_level(logging.INFO)
-    meter = progress(Throughput(steps=10, minutes=5.0), steps=110)
-    clock[0] += 2
-    meter.show(11, {})
-    for done in range(12, 18):
-        clock[0] += 10 if done > 12 else 2
-        meter.show(done, LOSSES if done > 12 else {})
-    losses = "generator/l1 0.123, discriminator/adversarial 25"
-    assert [record.message for record in caplog.records] == [
-        "train: step 12 of 110, 0.50 steps/s, 03:16 left",
-        f"train: step 14 of 110, 0.17 steps/s, 09:36 left, {losses}",
-        f"train: step 16 of 110, 0.14 steps/s, 11:29 left, {losses}",
-    ]
-
-
-def test_the_estimate_is_of_what_ends_first(clock, caplog):
-    caplog.set_level(logging.INFO)
-    meter = progress(Throughput(minutes=5.0), steps=110, max_minutes=6.0)
-    clock[0] += 24
-    meter.show(3, {})
-    clock[0] += 60
-    meter.show(4, {})
-    assert "0:36 left" in caplog.records[0].message
-    assert "00:00 left" in caplog.records[1].message
-
-
-def test_a_terminal_gets_a_bar_with_losses_and_no_lines(monkeypatch, caplog):
-    caplog.set_level(logging.INFO)
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(run_log, "_FIRST_LINE_SECONDS", 0.0)
-    meter = progress(Throughput(steps=4))
-    meter.show(5, LOSSES)
-    time.sleep(0.15)  # tqdm draws ten times a second at most
-    meter.show(7, LOSSES)
-    meter.close()
-    shown = terminal.getvalue()
-    assert "train:  64%" in shown
-    assert "7/11" in shown
-    assert " steps/s, 00:00 left, generator/l1 0.123" in shown
-    assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("frames", "count", "expected"),
-    [
-        (range(11), 3, [0, 5, 10]),
-        (range(4, 9), 2, [4, 8]),
-        (range(3), 6, [0, 1, 2]),
-        (range(7), 1, [0]),
-    ],
-)
-def test_indices_are_spread_evenly(frames, count, expected):
-    assert spread(frames, count=count) == expected
-
-
-def picture():
-    return np.zeros((4, 4, 3), np.uint8)
 
 
 @pytest.fixture
 def run(tmp_path):
     """A run that logged until step 9."""
-    with open_log(tmp_path / "run", step=0) as log:
+    with open_log(tmp_path / "run", step=0) as live:
         for done in (3, 6, 9):
-            log.add_values(done, {"generator/l1": done / 2})
-            log.add_picture(done, picture)
+            log_losses(live, done, {"generator/l1": done / 2})
+            live.log_image(sample_name(done), np.zeros((4, 4, 3), np.uint8))
     return tmp_path / "run"
 
 
@@ -187,23 +107,23 @@ def rows(run):
     return (run / "live/plots/metrics/generator/l1.tsv").read_text().splitlines()
 
 
-def pictures(run):
+def samples(run):
     return sorted(path.name for path in (run / "live/plots/images").iterdir())
 
 
-def test_values_and_pictures_lie_under_their_step(run):
+def test_values_and_samples_lie_under_their_step(run):
     assert rows(run) == ["step\tl1", "3\t1.5", "6\t3.0", "9\t4.5"]
-    assert pictures(run) == ["step_000003.png", "step_000006.png", "step_000009.png"]
+    assert samples(run) == ["step_000003.png", "step_000006.png", "step_000009.png"]
 
 
-def test_what_was_logged_after_the_checkpoint_is_forgotten(run):
-    with open_log(run, step=6) as log:
-        log.add_values(8, {"generator/l1": 7.0})
+def test_logs_after_the_checkpoint_are_removed(run):
+    with open_log(run, step=6) as live:
+        log_losses(live, 8, {"generator/l1": 7.0})
     assert rows(run) == ["step\tl1", "3\t1.5", "6\t3.0", "8\t7.0"]
-    assert pictures(run) == ["step_000003.png", "step_000006.png"]
+    assert samples(run) == ["step_000003.png", "step_000006.png"]
 
 
-def test_a_half_written_row_is_forgotten(run):
+def test_a_half_written_row_is_removed(run):
     curve = run / "live/plots/metrics/generator/l1.tsv"
     curve.write_text(curve.read_text() + "1")  # of a row for step 12, say
     (curve.parent / "other.tsv").write_text("")
@@ -213,27 +133,18 @@ def test_a_half_written_row_is_forgotten(run):
     assert not (curve.parent / "other.tsv").exists()
 
 
-def test_logs_without_a_checkpoint_are_of_nobody(run):
-    with open_log(run, step=0) as log:
-        log.add_values(2, {"generator/l1": 1.0})
+def test_logs_without_a_checkpoint_are_removed(run):
+    with open_log(run, step=0) as live:
+        log_losses(live, 2, {"generator/l1": 1.0})
     assert rows(run) == ["step\tl1", "2\t1.0"]
-
-
-def test_a_process_that_does_not_log_draws_nothing():
-    def drawn():
-        raise AssertionError
-
-    log = RunLog(None)
-    log.add_values(1, {"generator/l1": 1.0})
-    log.add_picture(1, drawn)
 
 
 def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_ones(tmp_path, run):
     destination = tmp_path / "logs"
     (destination / "images").mkdir(parents=True)
     (destination / "images/step_999999.png").touch()
-    with open_log(run / "global", step=0) as log:
-        log.add_values(1, {"generator/l1": 1.0})
+    with open_log(run / "global", step=0) as live:
+        log_losses(live, 1, {"generator/l1": 1.0})
     copy_logs(run, destination)
     assert sorted(str(p.relative_to(destination)) for p in destination.rglob("*.*")) == [
         "global/metrics/generator/l1.tsv",
@@ -242,7 +153,7 @@ def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_
     ]
 
 
-def test_a_repository_without_a_commit_is_told_what_to_do(tmp_path, monkeypatch):
+def test_a_repository_without_a_commit_is_refused_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)

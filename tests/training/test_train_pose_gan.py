@@ -18,12 +18,13 @@ from motiontransfer.models.layers import (
     downsample_by_2,
     initialise,
 )
+from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import checkpoint, train_pose_gan
 from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.train_pose_gan import (
-    build_optimizer,
+    build_networks,
     global_config,
     global_networks,
     split_schedule,
@@ -261,7 +262,10 @@ def put_weights(network, weights):
 
 def built(shapes, *, seed):
     torch.manual_seed(seed)
-    return build_optimizer(shapes, COARSE_TO_FINE, fabric(), background_image=None)
+    networks = build_networks(shapes, COARSE_TO_FINE, fabric(), background_image=None)
+    return PoseGanTask(
+        fabric(), networks, style=STYLE, skeleton=HOLISTIC, config=COARSE_TO_FINE, seed=0
+    )
 
 
 @pytest.fixture
@@ -334,10 +338,10 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_pictures(
     tmp_path, clip, monkeypatch, background
 ):
     taken, whole_step, emas, backgrounds = [], PoseGanTask.step, [], []
-    real_start, real_build = train_pose_gan.start_from_coarse, train_pose_gan.build_optimizer
+    real_start, real_build = train_pose_gan.start_from_coarse, train_pose_gan.build_networks
 
     def step(self, share, *, step, learning_rate):
-        network = self.optimizer.generator.network
+        network = self.generator.network
         inner = getattr(network, "coarse", None) or network.features
         copied = {name: value.clone() for name, value in inner.state_dict().items()}
         taken.append((self._resolution, step, learning_rate, copied))
@@ -353,7 +357,7 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_pictures(
 
     monkeypatch.setattr(PoseGanTask, "step", step)
     monkeypatch.setattr(train_pose_gan, "start_from_coarse", start)
-    monkeypatch.setattr(train_pose_gan, "build_optimizer", build)
+    monkeypatch.setattr(train_pose_gan, "build_networks", build)
     metrics = train_coarse_to_fine(clip, tmp_path, background=background)
     # half of 7 steps, rounded to even; each part's rate is constant for half of it, then falls
     assert [(resolution, step) for resolution, step, _, _ in taken] == [

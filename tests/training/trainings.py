@@ -14,7 +14,7 @@ from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.distributed import launched_fabric
 from motiontransfer.training.face_gan import train_face_generator
 from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset
-from motiontransfer.training.train_pose_gan import build_optimizer, train_generator
+from motiontransfer.training.train_pose_gan import build_networks, train_generator
 from motiontransfer.training.trainer import fit
 from motiontransfer.training.weights import TrainedGenerator, write_weights
 from tests.dancer import SIZE
@@ -125,7 +125,7 @@ def train_and_keep_the_checkpoint(clips, folder, changes):
         config, plate = gan_config(limb_dropout=0.5), torch.zeros(3, *SIZE)
         task = PoseGanTask(
             fabric,
-            build_optimizer(networks(), config, fabric, background_image=plate),
+            build_networks(networks(), config, fabric, background_image=plate),
             style=STYLE,
             skeleton=HOLISTIC,
             config=config,
