@@ -57,8 +57,7 @@ class Section(BaseModel):
 
 Name = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
 
-_NO_TRUTH = "none"
-_TRUTH_FOLDER = Path("data/truth")
+TRUTH_FOLDER = Path("data/truth")
 
 
 class Transfer(Section):
@@ -72,7 +71,7 @@ class Transfer(Section):
     @property
     def truth_path(self) -> Path | None:
         """Ground-truth clip of the target performing the source's motion; None without one."""
-        return None if self.truth == _NO_TRUTH else _TRUTH_FOLDER / self.truth
+        return None if self.truth == "none" else TRUTH_FOLDER / self.truth
 
 
 _Value = TypeVar("_Value")
@@ -139,13 +138,8 @@ def _line(path: Path, key: str, schema: object, detail: Mapping[str, object]) ->
     if detail["type"] == "extra_forbidden":
         known = sorted(getattr(schema, "model_fields", {})) if len(location) == 1 else []
         close = difflib.get_close_matches(location[-1], known, n=1)
-        hint = (
-            f"; did you mean {close[0]!r}?"
-            if close
-            else f"; known keys: {', '.join(known)}"
-            if known
-            else ""
-        )
+        hint = f"; known keys: {', '.join(known)}" if known else ""
+        hint = f"; did you mean {close[0]!r}?" if close else hint
         return f"{path}: {full_key}: unknown key{hint}"
     got = "" if detail["type"] == "missing" else f", got {detail['input']!r}"
     message = str(detail["msg"])

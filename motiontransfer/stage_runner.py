@@ -11,31 +11,20 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 
 import yaml
 
-from motiontransfer.errors import (
-    ChangedInputError,
-    MissingLibraryError,
-    MotionTransferError,
-    ParamsError,
-)
+from motiontransfer.errors import ChangedInputError, MotionTransferError, ParamsError
 from motiontransfer.params import PARAMS_FILE, load_params
 
 _logger = logging.getLogger(__name__)
 
-_SYSTEM_PACKAGE_OF = {
-    "libGL.so.1": "libgl1",
-    "libEGL.so.1": "libegl1",
-    "libGLESv2.so.2": "libgles2",
-    "libgthread-2.0.so.0": "libglib2.0-0",
-    "libglib-2.0.so.0": "libglib2.0-0",
-}
-
+_SYSTEM_PACKAGES = "libgl1 libegl1 libgles2 libglib2.0-0"
+"""Debian's, with the shared libraries that OpenCV and MediaPipe load."""
 
 _NAMED_CHANGES = 3
 
@@ -59,24 +48,40 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
         return 2
     name, *rest = arguments
     try:
-        with _missing_library_named():
-            main = _import_main(package, name)
-            if not _takes(main, rest):
-                expected = " ".join(parameter.upper() for parameter in signature(main).parameters)
-                print(f"usage: python -m {package} {name} {expected}".rstrip(), file=sys.stderr)  # noqa: T201
-                return 2
-            with _unchanged_inputs(pipeline):
-                made = main(*rest)
-        if made:
-            _logger.info("%s: %s", " ".join(arguments), made)
+        main = _import_main(package, name)
+        try:
+            signature(main).bind(*rest)
+        except TypeError:
+            expected = " ".join(parameter.upper() for parameter in signature(main).parameters)
+            print(f"usage: python -m {package} {name} {expected}".rstrip(), file=sys.stderr)  # noqa: T201
+            return 2
+        with _unchanged_inputs(pipeline):
+            made = main(*rest)
     except MotionTransferError as error:
-        for line in str(error).splitlines():
-            print(f"ERROR: {' '.join(arguments)}: {line}", file=sys.stderr)  # noqa: T201
-        return 1
+        message = str(error)
+    except ImportError as error:
+        message = missing_library(error)
+        if message is None:
+            raise
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)  # noqa: T201
         return 130
-    return 0
+    else:
+        if made:
+            _logger.info("%s: %s", " ".join(arguments), made)
+        return 0
+    for line in message.splitlines():
+        print(f"ERROR: {' '.join(arguments)}: {line}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def missing_library(error: ImportError) -> str | None:
+    """Name a shared library that is missing on this machine; None if that is not the cause."""
+    library = re.search(r"lib[\w.+-]+\.so[\d.]*", str(error))
+    return library and (
+        f"{library[0]} is missing on this machine; "
+        f"install it, e.g. apt-get install {_SYSTEM_PACKAGES}"
+    )
 
 
 def _import_main(package: str, name: str):  # noqa: ANN202 - a callable whose arguments each stage chooses
@@ -88,14 +93,6 @@ def _import_main(package: str, name: str):  # noqa: ANN202 - a callable whose ar
         folder = importlib.import_module(package).__path__
         known = sorted(m.name for m in pkgutil.iter_modules(folder) if m.name != "__main__")
         raise ParamsError(f"no such stage; there are {', '.join(known)}") from error
-
-
-def _takes(main: Callable[..., object], arguments: Sequence[str]) -> bool:
-    try:
-        signature(main).bind(*arguments)
-    except TypeError:
-        return False
-    return True
 
 
 def stage_inputs(pipeline: Path, name: str) -> tuple[list[str | dict], list[str]]:
@@ -214,18 +211,3 @@ def _leaves(name: str, value: object) -> dict[str, str]:
             for leaf, text in _leaves(f"{name}.{key}", inner).items()
         }
     return {name: json.dumps(value, default=str, ensure_ascii=False)}
-
-
-@contextmanager
-def _missing_library_named() -> Generator[None]:
-    """Name the Debian package of a shared library that is missing, at import or later."""
-    try:
-        yield
-    except ImportError as error:
-        for library, debian_package in _SYSTEM_PACKAGE_OF.items():
-            if library in str(error):
-                raise MissingLibraryError(
-                    f"{library} is missing on this machine; "
-                    f"install it, e.g. apt-get install {debian_package}"
-                ) from error
-        raise

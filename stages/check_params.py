@@ -6,6 +6,7 @@ constant, so a new video invalidates no other stage.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from motiontransfer.errors import ParamsError
@@ -62,99 +63,67 @@ class Video(Section):
 
 def main() -> None:
     """Raise one error that lists every fault; if there is none, say so and write OF_RESULTS."""
-    faults = [*_faults_of_names(), *_faults_of_sections()]
+    faults = [*(f"{PARAMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
     write_json(Path("artifacts/params_checked.json"), {"names_fit_together": True})
     write_json(PARAMS_OF_RESULTS, {name: load_section(dict, name) for name in OF_RESULTS})
 
 
-def _faults_of_sections() -> Iterator[str]:
-    for name, model in SECTIONS.items():
-        yield from _fault(lambda name=name, model=model: load_section(model, name))
-    for video in load_section(dict, "videos"):
-        yield from _fault(lambda video=video: load_detector(video))
+def _section_faults() -> Iterator[str]:
+    checks: list[Callable[[], object]] = [
+        *(partial(load_section, model, name) for name, model in SECTIONS.items()),
+        *(partial(load_detector, video) for video in load_section(dict, "videos")),
+    ]
+    for check in checks:
+        try:
+            check()
+        except ParamsError as error:
+            yield str(error)
 
 
-def _fault(load: Callable[[], object]) -> list[str]:
-    try:
-        load()
-    except ParamsError as error:
-        return [str(error)]
-    return []
-
-
-def _faults_of_names() -> list[str]:
+def _name_faults() -> Iterator[str]:
+    """Names that are unknown, and files that are missing."""
     videos = load_section(dict[Name, Video], "videos")
     subjects = load_section(list[Name], "subjects")
     targets = load_section(list[Name], "targets")
     transfers = load_section(dict[Name, Transfer], "transfers")
     load_section(list[Name], "detectors")
-    faults = [
-        *_video_faults(videos, subjects),
-        *_unknown("targets", targets, subjects, "subjects"),
-        *(
-            fault
-            for name, transfer in transfers.items()
-            for fault in _transfer_faults(f"transfers.{name}", transfer, videos, targets)
-        ),
-    ]
-    return [f"{PARAMS_FILE}: {fault}" for fault in faults]
-
-
-def _video_faults(videos: dict[str, Video], subjects: list[str]) -> list[str]:
     filmed = {video.subject for video in videos.values()}
-    return [
-        *(
-            f"videos.{name}.subject: unknown subject {video.subject!r}; subjects lists {subjects}"
-            for name, video in videos.items()
-            if video.subject not in subjects
-        ),
-        *(
-            f"videos.{name}.path: no such file: {video.path}; copy the video there"
-            for name, video in videos.items()
-            if not video.path.exists() and not _is_made_or_pulled(video.path)
-        ),
-        *(
-            f"subjects: {subject!r} is in no video; name it as the subject of one, or remove it"
-            for subject in subjects
-            if subject not in filmed
-        ),
-    ]
+    for name, video in videos.items():
+        key = f"videos.{name}"
+        if video.subject not in subjects:
+            yield f"{key}.subject: unknown subject {video.subject!r}; subjects lists {subjects}"
+        if _is_missing(video.path):
+            yield f"{key}.path: no such file: {video.path}; copy the video there"
+    for subject in subjects:
+        if subject not in filmed:
+            yield f"subjects: {subject!r} is in no video; name it as one's subject, or remove it"
+    for target in targets:
+        if target not in subjects:
+            yield f"targets: unknown name {target!r}; subjects has {subjects}"
+    for name, transfer in transfers.items():
+        key, source = f"transfers.{name}", videos.get(transfer.source)
+        if source is None:
+            yield f"{key}.source: unknown name {transfer.source!r}; videos has {list(videos)}"
+        elif source.subject != transfer.source_subject:
+            yield (
+                f"{key}.source_subject: expected {source.subject!r}, the subject of "
+                f"videos.{transfer.source}, got {transfer.source_subject!r}"
+            )
+        if transfer.target not in targets:
+            yield f"{key}.target: unknown name {transfer.target!r}; targets has {targets}"
+        truth = transfer.truth_path
+        if truth is not None and _is_missing(truth):
+            yield f"{key}.truth: no such file: {truth}; `none` stands for no ground truth"
 
 
-def _transfer_faults(
-    key: str, transfer: Transfer, videos: dict[str, Video], targets: list[str]
-) -> list[str]:
-    faults = [
-        *_unknown(f"{key}.source", [transfer.source], list(videos), "videos"),
-        *_unknown(f"{key}.target", [transfer.target], targets, "targets"),
-    ]
-    video = videos.get(transfer.source)
-    if video is not None and video.subject != transfer.source_subject:
-        faults.append(
-            f"{key}.source_subject: expected {video.subject!r}, the subject of "
-            f"videos.{transfer.source}, got {transfer.source_subject!r}"
-        )
-    truth = transfer.truth_path
-    if truth is not None and not truth.exists() and not _is_made_or_pulled(truth):
-        faults.append(f"{key}.truth: no such file: {truth}; use `none` where there is no truth")
-    return faults
-
-
-def _unknown(key: str, names: list[str], known: list[str], section: str) -> list[str]:
-    return [
-        f"{key}: unknown name {name!r}; {section} has {known}"
-        for name in names
-        if name not in known
-    ]
-
-
-def _is_made_or_pulled(path: Path) -> bool:
-    """True if another pipeline, as the demo's, makes the file, or DVC can pull it."""
-    made = any(
+def _is_missing(path: Path) -> bool:
+    """True unless the file is there, another pipeline makes it (the demo's), or DVC can pull it."""
+    is_made = any(
         pipeline.parent in path.parents or str(path) in pipeline.read_text(encoding="utf-8")
         for pipeline in Path().glob("*/dvc.yaml")
     )
     kept = [path, *path.parents]
-    return made or any(p.with_name(f"{p.name}.dvc").exists() for p in kept if p.name)
+    can_pull = any(p.with_name(f"{p.name}.dvc").exists() for p in kept if p.name)
+    return not (path.exists() or is_made or can_pull)

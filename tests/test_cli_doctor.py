@@ -13,8 +13,7 @@ RESULTS = [
 
 
 def command(monkeypatch, results, *arguments):
-    monkeypatch.setattr(doctor, "check_machine", lambda: iter(results[:1]))
-    monkeypatch.setattr(doctor, "check_project", lambda root: iter(results[1:]))
+    monkeypatch.setattr(doctor, "check_all", lambda root: iter(results))
     return run_command(monkeypatch, "doctor", *arguments)
 
 

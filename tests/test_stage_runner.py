@@ -75,13 +75,13 @@ def test_a_stage_that_ends_well_says_what_it_made_in_one_line(stages, capsys, ca
             ["needs_gl", "x"],
             1,
             "ERROR: needs_gl x: libGL.so.1 is missing on this machine; "
-            "install it, e.g. apt-get install libgl1\n",
+            "install it, e.g. apt-get install libgl1 libegl1 libgles2 libglib2.0-0\n",
         ),
         (
             ["cut", "late"],
             1,
             "ERROR: cut late: libEGL.so.1 is missing on this machine; "
-            "install it, e.g. apt-get install libegl1\n",
+            "install it, e.g. apt-get install libgl1 libegl1 libgles2 libglib2.0-0\n",
         ),
         ([], 2, "usage: python -m drawn_stages STAGE [NAME]\n"),
         (["cut"], 2, "usage: python -m drawn_stages cut KEY\n"),

@@ -4,35 +4,17 @@ import sys
 
 import typer
 
-from motiontransfer.cli.project import (
-    add_transfer,
-    add_video,
-    clean,
-    doctor,
-    preset,
-    remove_video,
-)
-from motiontransfer.cli.results import compare, inspect, score, verify
-from motiontransfer.cli.sharing import join, share
+from motiontransfer.cli import project, results
 from motiontransfer.cli.study import study
 from motiontransfer.errors import MotionTransferError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-for subcommand in (
-    clean,
-    compare,
-    inspect,
-    preset,
-    share,
-    join,
-    add_video,
-    add_transfer,
-    remove_video,
-    doctor,
-    verify,
-    score,
+for command in (
+    *(project.clean, results.compare, results.inspect, project.preset, project.share, project.join),
+    *(project.add_video, project.add_transfer, project.remove_video, project.doctor),
+    *(results.verify, results.score),
 ):
-    app.command()(subcommand)
+    app.command()(command)
 app.add_typer(study, name="study")
 
 

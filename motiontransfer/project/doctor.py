@@ -1,4 +1,4 @@
-"""Checks before a run: Python, packages, GPU, encoders; videos, git, remote, disk, locks.
+"""Checks before a run: packages, GPU, encoders; weights, videos, git, remote, disk, locks.
 
 Checks exercise each component instead of comparing versions, and download nothing. DVC is imported
 late: whether it loads is one of the checks.
@@ -7,17 +7,16 @@ late: whether it loads is one of the checks.
 import fcntl
 import importlib
 import os
-import re
+import platform
 import shutil
 import subprocess
-import sys
 import textwrap
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import loky
 from tqdm import tqdm
@@ -25,11 +24,11 @@ from tqdm import tqdm
 from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MotionTransferError
 from motiontransfer.params import PARAMS_FILE, load_params
+from motiontransfer.stage_runner import missing_library
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
-_PYTHONS = ((3, 11), (3, 12))
 _MODULES = ("av", "cv2", "mediapipe", "torch", "torchvision", "pyarrow", "dvc")
 _ENCODERS = {"libx264": "H.264, of the results", "ffv1": "the frame store", "aac": "their sound"}
 _LITTLE_MEMORY = 4e9
@@ -39,70 +38,35 @@ _TIMEOUT_SECONDS = 15.0
 _CHECKPOINTS = Path("checkpoints")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """One line of `motiontransfer doctor`."""
 
     level: Literal["ok", "warning", "fault"]
     """`fault`: a run would fail; `warning`: it works with limits."""
 
     subject: str
-    """Subject, e.g. `disk`, `locks`."""
+    """E.g. `disk`, `locks`."""
 
     message: str
-    """Result."""
 
     fix: str | None = None
-    """Fix in the imperative; None if none is needed."""
+    """In the imperative; None if none is needed."""
 
 
-def ok(subject: str, message: str) -> CheckResult:
-    """A result without a fix."""
-    return CheckResult(level="ok", subject=subject, message=message)
-
-
-def warning(subject: str, message: str, fix: str) -> CheckResult:
-    """A result with a limit that does not stop a run."""
-    return CheckResult(level="warning", subject=subject, message=message, fix=fix)
-
-
-def fault(subject: str, message: str, fix: str) -> CheckResult:
-    """A result that would make a run fail."""
-    return CheckResult(level="fault", subject=subject, message=message, fix=fix)
+ok = partial(CheckResult, "ok")
+warning = partial(CheckResult, "warning")
+fault = partial(CheckResult, "fault")
 
 
 def check_all(root: Path) -> Iterator[CheckResult]:
     """Check the machine, and the project if the machine's packages load."""
-    loads = True
-    for result in check_machine():
-        loads = loads and not (result.subject == "packages" and result.level == "fault")
-        yield result
-    if loads:
-        yield from check_project(root)
-
-
-def check_machine() -> Iterator[CheckResult]:
-    """Check Python, packages, processor, GPU and encoders; stop after missing packages."""
-    yield check_python()
     packages = list(check_packages())
     yield from packages
     yield check_processor()
     if all(result.level == "ok" for result in packages):
         yield check_gpu()
         yield check_encoders()
-
-
-def check_python() -> CheckResult:
-    """Check the version of Python."""
-    running = ".".join(map(str, sys.version_info[:3]))
-    place = Path(sys.prefix)
-    if place.is_relative_to(Path.cwd()):
-        place = place.relative_to(Path.cwd())
-    if sys.version_info[:2] in _PYTHONS:
-        return ok("Python", f"{running} in {place}")
-    return fault(
-        "Python", f"{running}; MediaPipe has wheels for 3.11 and 3.12", "uv sync --python 3.12"
-    )
+        yield from check_project(root)
 
 
 def check_packages() -> Iterator[CheckResult]:
@@ -112,15 +76,13 @@ def check_packages() -> Iterator[CheckResult]:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            library = re.search(r"lib[\w.+-]+\.so[\d.]*", str(error))
-            reason = f"{library[0]} is missing on this machine" if library else str(error)
-            fix = "apt-get install libgl1 libegl1 libgles2 libglib2.0-0" if library else "uv sync"
+            reason, _, fix = (missing_library(error) or f"{error}; uv sync").rpartition("; ")
             yield fault("packages", f"{name} does not load: {reason}", fix)
         else:
             loaded.append(name)
     if len(loaded) == len(_MODULES):
-        versions = [f"PyTorch {version('torch')}", f"DVC {version('dvc')}"]
-        yield ok("packages", f"all load; {', '.join(versions)}")
+        found = f"Python {platform.python_version()}, PyTorch {version('torch')}"
+        yield ok("packages", f"all load; {found}, DVC {version('dvc')}")
 
 
 def check_processor() -> CheckResult:

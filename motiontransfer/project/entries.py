@@ -18,7 +18,7 @@ from dvc.repo import lock_repo
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
-from motiontransfer.params import PARAMS_FILE, Name, load_params
+from motiontransfer.params import PARAMS_FILE, TRUTH_FOLDER, Name, load_params
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,
@@ -26,14 +26,10 @@ from motiontransfer.project.params_editing import (
     remove_entry,
     remove_item,
 )
-from motiontransfer.project.remote import opened
+from motiontransfer.project.remote import opened, unchanged_on_error
 from motiontransfer.storage import overlap, replacing, write_text
 
 VIDEOS_FOLDER = Path("data/videos")
-TRUTH_FOLDER = Path("data/truth")
-
-Role = Literal["source", "target"]
-"""Use of a video: only its motion, or also to train a generator of its subject."""
 
 
 def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
@@ -58,13 +54,14 @@ def add_video(
     name: str,
     subject: str,
     crop: Literal["none", "auto"],
-    role: Role,
+    role: Literal["source", "target"],
     root: Path = Path(),
 ) -> Path:
     """Copy a video to data/videos/, `dvc add` it and enter it in params.yaml; return its path.
 
     Args:
         file: anywhere; in data/videos/ it is not copied.
+        role: a generator is trained of a target; of a source only the motion is used.
 
     Raises:
         ParamsError: a name is taken or not valid, or params.yaml cannot be edited.
@@ -80,12 +77,15 @@ def add_video(
     params = add_item(params, "subjects", subject)
     if role == "target":
         params = add_item(params, "targets", subject)
-    with _rollback(root, path):
-        if not (root / path).exists():
-            with replacing(root / path) as temporary:
+    video = root / path
+    new_video = [] if video.exists() else [video]
+    beside = [video.with_name(f"{path.name}.dvc"), video.with_name(".gitignore")]
+    with unchanged_on_error(*new_video, *beside):
+        if new_video:
+            with replacing(video) as temporary:
                 shutil.copyfile(file, temporary)
         with _errors_of_dvc("dvc add"), opened(root) as repo:
-            repo.add([str(root / path)])
+            repo.add([str(video)])
         write_text(root / PARAMS_FILE, params)
     return path
 
@@ -141,10 +141,9 @@ class Removal:
     """Entries removed with a video."""
 
     video: str
-    """Its name."""
 
     path: Path
-    """Its file."""
+    """Of its file."""
 
     users_of_file: tuple[str, ...]
     """Other entries with the same file, as `videos.walk`: the file and its .dvc file stay."""
@@ -272,30 +271,6 @@ def _errors_of_dvc(context: str) -> Generator[None]:
         yield
     except (DvcException, yaml.YAMLError) as error:
         raise MotionTransferError(f"{context}: {' '.join(str(error).split())}") from error
-
-
-@contextmanager
-def _rollback(root: Path, video: Path) -> Generator[None]:
-    """On an error restore the video's file, its .dvc file and its folder's .gitignore."""
-    path = root / video
-    beside = [path.with_name(f"{path.name}.dvc"), path.with_name(".gitignore")]
-    before = {file: file.read_bytes() if file.exists() else None for file in beside}
-    had_video = path.exists()
-    new_folders = [it for it in path.parents if not it.exists()]
-    try:
-        yield
-    except BaseException:
-        for file, content in before.items():
-            if content is None:
-                file.unlink(missing_ok=True)
-            else:
-                file.write_bytes(content)
-        if not had_video:
-            path.unlink(missing_ok=True)
-        for folder in new_folders:
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
-        raise
 
 
 def _destination(file: Path, name: str, root: Path) -> Path:

@@ -1,6 +1,7 @@
 """Comment-preserving edits of params.yaml: presets, entries of a section, items of a list.
 
-PyYAML says where each node of a file stands. Only the text of the edited node changes.
+PyYAML says where each node of a file stands. Only the text of the edited node changes. Edits raise
+`ParamsError` if the section, entry or key is missing or of another type, or a new name is there.
 """
 
 from collections.abc import Mapping
@@ -32,19 +33,14 @@ class Change:
 def preset_changes(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> list[Change]:
-    """List the changes that a preset makes to params.yaml.
-
-    Raises:
-        ParamsError: no such preset, or it names a key that params.yaml lacks.
-        MissingFileError: no params.yaml.
-    """
+    """List the changes that a preset makes to params.yaml."""
     return _with_preset(name, params_file, folder)[1]
 
 
 def apply_preset(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> list[Change]:
-    """Write a preset's values into params.yaml and return what changed; raises as above."""
+    """Write a preset's values into params.yaml and return what changed."""
     text, changes = _with_preset(name, params_file, folder)
     if changes:
         write_text(params_file, text)
@@ -58,11 +54,7 @@ def read_text(path: Path = PARAMS_FILE) -> str:
 
 
 def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -> str:
-    """Add `name: {…}` at the end of a section of names.
-
-    Raises:
-        ParamsError: there is no such section, or it has the name.
-    """
+    """Add `name: {…}` at the end of a section of names."""
     key, entries = _section(text, section, yaml.MappingNode)
     if name in _names(entries):
         raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: is there; take another name")
@@ -75,11 +67,7 @@ def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -
 
 
 def remove_entry(text: str, section: str, name: str) -> str:
-    """Remove an entry of a section of names, with the comment in its line.
-
-    Raises:
-        ParamsError: there is no such section, or it lacks the name.
-    """
+    """Remove an entry of a section of names, with the comment in its line."""
     key, entries = _section(text, section, yaml.MappingNode)
     names = _names(entries)
     if name not in names:
@@ -89,11 +77,7 @@ def remove_entry(text: str, section: str, name: str) -> str:
 
 
 def add_item(text: str, section: str, item: str) -> str:
-    """Add an item at the end of a list that lacks it.
-
-    Raises:
-        ParamsError: there is no such list.
-    """
+    """Add an item at the end of a list that lacks it."""
     _, items = _section(text, section, yaml.SequenceNode)
     if item in [node.value for node in items.value]:
         return text
@@ -101,11 +85,7 @@ def add_item(text: str, section: str, item: str) -> str:
 
 
 def remove_item(text: str, section: str, item: str) -> str:
-    """Remove an item of a list, if it is there.
-
-    Raises:
-        ParamsError: there is no such list.
-    """
+    """Remove an item of a list, if it is there."""
     key, items = _section(text, section, yaml.SequenceNode)
     values = [node.value for node in items.value]
     return _remove(text, key, items, values.index(item)) if item in values else text

@@ -5,15 +5,12 @@ fixes of errors are in remote_errors.yaml.
 """
 
 import errno
-import importlib.util
 import logging
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
@@ -22,14 +19,8 @@ from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.progress import Tqdm
 from dvc.repo import Repo
 
-from motiontransfer.errors import (
-    MissingFileError,
-    MissingLibraryError,
-    MotionTransferError,
-    RemoteError,
-)
+from motiontransfer.errors import MissingFileError, MotionTransferError, RemoteError
 
-_PACKAGE_OF = {"s3": "dvc_s3", "ssh": "dvc_ssh"}
 _SECRET_WORDS = ("key", "secret", "token", "password", "passwd", "signature", "credential", "sig")
 _KEPT_OUT_OF_GIT = (
     "secrets do not go into git: leave them out of the URL, and keep them in the environment "
@@ -70,14 +61,12 @@ def set_remote(
 
     Raises:
         RemoteError: the URL or the endpoint holds a secret, or is malformed.
-        MissingLibraryError: the package for this kind of remote is not installed.
     """
     scheme = _scheme(url)
     for address in (url, *([endpoint] if endpoint else [])):
         _refuse_secrets(address, name)
     if endpoint and scheme != "s3":
         raise RemoteError(f"--endpoint: only s3:// remotes have one, got {url}")
-    require_package(url)
     settings = {"url": url, "verify": True, "endpointurl": endpoint, "profile": profile}
     with _config_errors(), repo.config.edit("repo") as config:
         before = config["remote"].get(name, {})
@@ -89,13 +78,21 @@ def set_remote(
 
 
 @contextmanager
-def unchanged_on_error(config: Path) -> Generator[None]:
-    """Restore a file if an error is raised inside."""
-    before = config.read_bytes()
+def unchanged_on_error(*files: Path) -> Generator[None]:
+    """On an error inside restore small files; new ones go, with new folders that are left empty."""
+    before = {file: file.read_bytes() if file.exists() else None for file in files}
+    new_folders = {folder for file in files for folder in file.parents if not folder.exists()}
     try:
         yield
     except BaseException:
-        config.write_bytes(before)
+        for file, content in before.items():
+            if content is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_bytes(content)
+        for folder in sorted(new_folders, reverse=True):  # the innermost first
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
         raise
 
 
@@ -104,7 +101,6 @@ def default_remote(repo: Repo) -> str:
 
     Raises:
         RemoteError: there is none.
-        MissingLibraryError: the package for this kind of remote is not installed.
     """
     name = repo.config["core"].get("remote")
     if not name or name not in repo.config["remote"]:
@@ -112,27 +108,12 @@ def default_remote(repo: Repo) -> str:
             "the project names no remote; its owner runs `uv run motiontransfer share URL` "
             "and commits .dvc/config"
         )
-    require_package(remote_url(repo))
     return name
 
 
 def remote_url(repo: Repo) -> str:
     """Address of the default remote as it was given."""
     return str(repo.config["remote"][repo.config["core"]["remote"]]["url"])
-
-
-def require_package(url: str) -> None:
-    """Check that the package for this kind of remote is installed.
-
-    Raises:
-        MissingLibraryError: it is not; the message names the extra.
-    """
-    scheme = _scheme(url)
-    package = _PACKAGE_OF.get(scheme)
-    if package and importlib.util.find_spec(package) is None:
-        raise MissingLibraryError(
-            f"{scheme}:// remotes need one more package; run `uv sync --extra {scheme}`"
-        )
 
 
 @contextmanager
@@ -177,12 +158,6 @@ def _refuse_secrets(address: str, name: str) -> None:
         raise RemoteError(f"{shown}: {_KEPT_OUT_OF_GIT.format(name=name)}")
 
 
-class _KnownError(TypedDict):
-    names: list[str]
-    cause: str
-    fix: str
-
-
 @contextmanager
 def errors_in_one_line(*, name: str, url: str) -> Generator[None]:
     """Show DVC's messages and progress, but turn its errors into one with cause and fix.
@@ -210,21 +185,17 @@ def explain(errors: Iterable[BaseException], *, name: str, url: str) -> str | No
     which are bugs.
     """
     chain = [link for error in errors for link in _chain(error)]
-    named = {name_: link for link in reversed(chain) for name_ in _names(link)}
-    for known in _known_errors():
-        for found in (name_ for name_ in known["names"] if name_ in named):
-            cause = known["cause"].format(message=_one_line(named[found]))
-            return f"{url}: {cause} ({found}); {known['fix'].format(name=name)}"
+    named = {error_name: link for link in reversed(chain) for error_name in _names(link)}
+    table = Path(__file__).with_name("remote_errors.yaml").read_text(encoding="utf-8")
+    for known in yaml.safe_load(table):
+        for error_name in known["names"]:
+            if error_name in named:
+                cause = known["cause"].format(message=_one_line(named[error_name]))
+                return f"{url}: {cause} ({error_name}); {known['fix'].format(name=name)}"
     texts = dict.fromkeys(
         _one_line(link) for link in chain if isinstance(link, (DvcException, OSError))
     )
     return f"{url}: {'; '.join(texts)}" if texts else None
-
-
-@cache
-def _known_errors() -> list[_KnownError]:
-    path = Path(__file__).with_name("remote_errors.yaml")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _one_line(error: BaseException) -> str:

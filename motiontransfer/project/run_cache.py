@@ -11,13 +11,12 @@ and only the present outputs; here new entries are sent, after their outputs.
 """
 
 import copy
-import hashlib
 import re
 import tempfile
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal
 from unittest import mock
 
 from dvc.fs import FileSystem, LocalFileSystem, generic, localfs
@@ -25,6 +24,7 @@ from dvc.repo import Repo
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from dvc.stage.cache import _get_cache_hash
 from dvc.utils.serialize import ParseError, load_yaml
+from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 from voluptuous import Invalid
@@ -36,13 +36,9 @@ if TYPE_CHECKING:
 
 
 Condition = Literal["whole", "damaged", "missing"]
-_CHUNK_BYTES = 1 << 20
 _FOLDER_SUFFIX = ".dir"
-
-
-def is_hash(value: object) -> bool:
-    """Return True for the hash of an object; DVC would make a path of any text."""
-    return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
+_RUNS = "runs"
+_NAME_OF_RUN = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}/[0-9a-f]{64}")
 
 
 @contextmanager
@@ -62,7 +58,7 @@ def checked_lists(url: str) -> Generator[None]:
             if not (
                 isinstance(member, dict)
                 and _is_inside(member.get("relpath"))
-                and is_hash(member.get("md5"))
+                and _is_hash(member.get("md5"))
             ):
                 raise RemoteError(
                     f"{url}: the list of a folder names a path outside it, {member!r}; "
@@ -74,6 +70,11 @@ def checked_lists(url: str) -> Generator[None]:
         yield
 
 
+def _is_hash(value: object) -> bool:
+    """Return True for the hash of an object; DVC would make a path of any text."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
+
+
 def _is_inside(path: object) -> bool:
     """By the rules of Windows, which know every separator."""
     if not isinstance(path, str):
@@ -82,17 +83,17 @@ def _is_inside(path: object) -> bool:
     return bool(read.parts) and not read.anchor and ".." not in read.parts
 
 
-def named_objects(repo: Repo) -> dict[str, str]:
-    """Path by hash of each object in dvc.lock and the *.dvc files.
+def named_objects(repo: Repo) -> set[str]:
+    """Hash of each object in dvc.lock and the *.dvc files.
 
     The members of a folder whose list is not in this machine's cache are left out.
     """
-    objects: dict[str, str] = {}
-    for out in repo.index.outs:
-        if out.use_cache and out.hash_info and out.hash_info.value:
-            path = str(Path(out.fs_path).relative_to(repo.root_dir))
-            objects |= objects_of(out.hash_info.value, path, [repo.cache.local])
-    return objects
+    return {
+        oid
+        for out in repo.index.outs
+        if out.use_cache and out.hash_info and out.hash_info.value
+        for oid in objects_of(out.hash_info.value, "", [repo.cache.local])
+    }
 
 
 def objects_of(oid: str, path: str, stores: "Iterable[HashFileDB]") -> dict[str, str]:
@@ -110,32 +111,14 @@ def objects_of(oid: str, path: str, stores: "Iterable[HashFileDB]") -> dict[str,
 
 def condition(store: "HashFileDB", oid: str) -> Condition:
     """Read a stored object and hash it."""
-    digest = hashlib.md5(usedforsecurity=False)
     try:
-        with store.fs.open(store.oid_to_path(oid), "rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        digest = file_md5(store.oid_to_path(oid), store.fs)
     except FileNotFoundError:
         return "missing"
-    return "whole" if digest.hexdigest() == oid.removesuffix(_FOLDER_SUFFIX) else "damaged"
+    return "whole" if digest == oid.removesuffix(_FOLDER_SUFFIX) else "damaged"
 
 
-def num_bytes(repo: Repo, oid: str) -> int:
-    """Size of an object in this machine's cache; 0 if it is not there."""
-    path = Path(repo.cache.local.oid_to_path(oid))
-    return path.stat().st_size if path.exists() else 0
-
-
-_FOLDER = "runs"
-_NAME = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}/[0-9a-f]{64}")
-
-
-class _Out(TypedDict):
-    path: str
-    md5: str
-
-
-def past_runs(repo: Repo) -> dict[Path, dict[str, str]]:
+def past_runs(repo: Repo) -> dict[Path, set[str]]:
     """Each entry of this machine's run cache, with the objects of its outputs, if all are here.
 
     A run whose outputs are gone, by `dvc gc` or because they were never fetched, is left out: it
@@ -144,9 +127,8 @@ def past_runs(repo: Repo) -> dict[Path, dict[str, str]]:
     local = Path(repo.stage_cache.cache_dir)
     runs = {}
     for path in sorted(local.glob("??/*/*")):
-        objects: dict[str, str] = {}
-        for out in _outs_of_run(path, path.relative_to(local).as_posix()) or []:
-            objects |= objects_of(out["md5"], out["path"], [repo.cache.local])
+        outs = _outs_of_run(path, path.relative_to(local).as_posix()) or []
+        objects = {oid for out in outs for oid in objects_of(out["md5"], "", [repo.cache.local])}
         if objects and all(repo.cache.local.exists(oid) for oid in objects):
             runs[path] = objects
     return runs
@@ -184,7 +166,7 @@ def fetch_runs(repo: Repo) -> int:
         for name, (source, size) in sorted(listed.items())
         if not (local / name).exists() or (local / name).stat().st_size != size
     }
-    named = [name for name in new if _NAME.fullmatch(name)]
+    named = [name for name in new if _NAME_OF_RUN.fullmatch(name)]
     num_refused = len(new) - len(named)
     if not named:
         return num_refused
@@ -202,7 +184,7 @@ def fetch_runs(repo: Repo) -> int:
     return num_refused
 
 
-def _outs_of_run(path: Path, name: str) -> list[_Out] | None:
+def _outs_of_run(path: Path, name: str) -> list[dict[str, str]] | None:
     """The outputs of an entry; None if it is not what its name says."""
     try:
         run = COMPILED_LOCK_FILE_STAGE_SCHEMA(load_yaml(path))
@@ -214,7 +196,7 @@ def _outs_of_run(path: Path, name: str) -> list[_Out] | None:
         _get_cache_hash(copy.deepcopy(run), key=True) != key
         or _get_cache_hash(run) != value
         # DVC would take a list of files from the entry itself, and a hash as a path in its cache.
-        or any("files" in out or not is_hash(out.get("md5")) for out in outs)
+        or any("files" in out or not _is_hash(out.get("md5")) for out in outs)
     ):
         return None
     return outs
@@ -222,7 +204,7 @@ def _outs_of_run(path: Path, name: str) -> list[_Out] | None:
 
 def _on_remote(repo: Repo) -> tuple[FileSystem, str]:
     store = repo.cloud.get_remote_odb(command="push", hash_name="md5-dos2unix")
-    return store.fs, store.fs.join(store.path, _FOLDER)
+    return store.fs, store.fs.join(store.path, _RUNS)
 
 
 def _listed(remote: FileSystem, folder: str) -> dict[str, tuple[str, int]]:

@@ -4,8 +4,8 @@
 entries; so an interrupted transfer leaves no entry without its outputs.
 
 `join` walks the graph as `dvc repro` does, but pulls all that a stage reads before it runs. `dvc
-repro --pull --allow-missing` fails where a stage reads a folder that other stages fill and nothing
-of it is here; where a part is here, it runs on that part.
+repro --pull --allow-missing` takes run cache entries unchecked, fails where a stage reads a folder
+that other stages fill and nothing of it is here, and runs on a part where a part is here.
 """
 
 import logging
@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from unittest import mock
 
 from dvc.exceptions import CheckoutError, DownloadError, DvcException, UploadError
 from dvc.repo import Repo, lock_repo
@@ -40,7 +41,6 @@ from motiontransfer.project.run_cache import (
     condition,
     fetch_runs,
     named_objects,
-    num_bytes,
     objects_of,
     past_runs,
     runs_there,
@@ -52,15 +52,13 @@ if TYPE_CHECKING:
     from dvc.output import Output
     from dvc.stage import Stage
 
-Brought = Literal["needed", "results", "all"]
-
 _logger = logging.getLogger(__name__)
 
 _REPAIR = (
     "its owner deletes it there and runs `uv run dvc push` "
     "(docs/sharing.md, A damaged file on the remote); then run this again"
 )
-_RESULTS_FOLDER = "results"
+_RESULTS_FOLDER = "results/"
 _NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
 _METRICS_FOLDER = ("artifacts", "metrics")
 
@@ -70,11 +68,9 @@ class Shared:
     """Result of `share`."""
 
     url: str
-    """The remote."""
     num_sent: int
     """Files that the remote did not have."""
     sent_bytes: int
-    """Their size."""
     num_there: int
     """Files that it had."""
     num_runs: int
@@ -103,7 +99,6 @@ def share(
         MissingFileError: there is no dvc.lock.
         RemoteError: no remote is set, the URL is malformed or holds a secret, or the remote
             refuses.
-        MissingLibraryError: the package for this kind of remote is not installed.
     """
     with opened(root) as repo, unchanged_on_error(Path(repo.root_dir) / ".dvc/config"):
         if url is not None:
@@ -126,10 +121,9 @@ def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
 
 
 def _send(repo: Repo, url: str) -> Shared:
-    # First, since to a list S3 answers why it refuses, and to a look at one object only that.
-    there = runs_there(repo)
+    listed = runs_there(repo)  # first: S3 says why it refuses a list, and of an object only that
     runs = past_runs(repo)
-    objects = named_objects(repo).keys() | {oid for outs in runs.values() for oid in outs}
+    objects = named_objects(repo).union(*runs.values())
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
     result = repo.cloud.push([HashInfo("md5", oid) for oid in sorted(here)])
     if result.failed:
@@ -138,9 +132,9 @@ def _send(repo: Repo, url: str) -> Shared:
     return Shared(
         url=url,
         num_sent=len(sent),
-        sent_bytes=sum(num_bytes(repo, oid) for oid in sent),
+        sent_bytes=sum(_size(Path(repo.cache.local.oid_to_path(oid))) for oid in sent),
         num_there=len(here) - len(sent),
-        num_runs=send_runs(repo, runs, there=there),
+        num_runs=send_runs(repo, runs, there=listed),
         stale_stages=_stale_stages(repo),
         untracked=_untracked(repo),
         to_commit=uncommitted(Path(repo.root_dir)),
@@ -165,11 +159,9 @@ class Joined:
     """Result of `join`."""
 
     url: str
-    """The remote."""
     brought: tuple[str, ...]
     """Outputs that were pulled, in order."""
     brought_bytes: int
-    """Their size."""
     renewed: tuple[str, ...]
     """Stages whose inputs changed: they ran, or an earlier run was restored."""
     num_refused_runs: int
@@ -178,7 +170,7 @@ class Joined:
     """Files that are not committed in their present form."""
 
 
-def join(*, root: Path = Path(), bring: Brought = "results") -> Joined:
+def join(*, root: Path = Path(), bring: Literal["needed", "results", "all"] = "results") -> Joined:
     """Run what changed since dvc.lock was committed, and pull no more than that takes.
 
     Args:
@@ -188,7 +180,6 @@ def join(*, root: Path = Path(), bring: Brought = "results") -> Joined:
     Raises:
         MissingFileError: no project here, or its dvc.lock was not committed.
         RemoteError: no remote is set, it refuses, or what it holds is missing or damaged.
-        MissingLibraryError: the package for this kind of remote is not installed.
         MotionTransferError: a stage failed.
     """
     without_lock = ", so no past run is known; its owner commits it to git"
@@ -196,95 +187,72 @@ def join(*, root: Path = Path(), bring: Brought = "results") -> Joined:
         url = stack.enter_context(_transfer(repo, without_lock))
         stack.enter_context(lock_repo(repo))
         stack.enter_context(repo.scm_context(quiet=True))
-        stack.enter_context(_this_python_first())
+        # Stages call `python`: the one that runs this, whatever is in the PATH.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        stack.enter_context(mock.patch.dict(os.environ, PATH=path))
         num_refused_runs = fetch_runs(repo)
-        walk = _Walk(repo)
-        renewed = walk.renew_what_changed()
+        brought: list[str] = []
+        renewed = [
+            stage.addressing
+            for stage in _in_order(repo)
+            if _has_changed(repo, stage) and _renew(repo, stage, brought)
+        ]
         if bring != "needed":
-            walk.pull(
-                out
-                for out in repo.index.outs
-                if out.use_cache
-                and (bring == "all" or Path(_path(repo, out)).parts[0] == _RESULTS_FOLDER)
-            )
+            outs = [out for out in repo.index.outs if out.use_cache]
+            if bring == "results":
+                outs = [out for out in outs if _path(repo, out).startswith(_RESULTS_FOLDER)]
+            brought += _pull(repo, outs)
         return Joined(
             url=url,
-            brought=tuple(walk.brought),
-            brought_bytes=sum(_size(Path(repo.root_dir) / path) for path in walk.brought),
+            brought=tuple(brought),
+            brought_bytes=sum(_size(Path(repo.root_dir) / path) for path in brought),
             renewed=tuple(renewed),
             num_refused_runs=num_refused_runs,
             to_commit=uncommitted(Path(repo.root_dir)),
         )
 
 
-@contextmanager
-def _this_python_first() -> Generator[None]:
-    """Stages call `python`: the one that runs this, whatever is in the PATH."""
-    before = os.environ.get("PATH", "")
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{before}"
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = before
-
-
-class _Walk:
-    """Topological walk of the stages that pulls a stage's inputs before it runs."""
-
-    def __init__(self, repo: Repo) -> None:
-        self.brought: list[str] = []
-        self._repo = repo
-
-    def renew_what_changed(self) -> list[str]:
-        """Names of the stages that ran or were restored."""
-        return [
-            stage.addressing
-            for stage in _in_order(self._repo)
-            if _has_changed(self._repo, stage) and self._renew(stage)
-        ]
-
-    def pull(self, outs: "Iterable[Output]") -> None:
-        """Outputs that are not here yet; a folder that is here in part is completed."""
-        missing = [out for out in outs if out.hash_info and not _is_here(out)]
-        if not missing:
-            return
+def _pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
+    """Pull the outputs that are not here, or in part; return their paths."""
+    missing = [out for out in outs if out.hash_info and not _is_here(out)]
+    if missing:
         try:
-            self._repo.pull([out.fs_path for out in missing])
+            repo.pull([out.fs_path for out in missing])
         except (CheckoutError, DownloadError, FileNotFoundError) as error:
             # DVC pulled what it could; it has all three ways to report the rest.
-            faults = _faults(self._repo, missing)
+            faults = _faults(repo, missing)
             if faults:
-                url = remote_url(self._repo)
-                raise RemoteError(f"{url}: {', '.join(faults)}; {_REPAIR}") from error
+                raise RemoteError(f"{remote_url(repo)}: {', '.join(faults)}; {_REPAIR}") from error
             raise
-        self.brought += [_path(self._repo, out) for out in missing]
+    return [_path(repo, out) for out in missing]
 
-    def _renew(self, stage: "Stage") -> bool:
-        """Pull the inputs and reproduce the stage; return True if it had to run."""
-        upstream = list(self._repo.index.graph.successors(stage))
-        self.pull(_read_by(self._repo, stage))
-        for dep in stage.deps:
-            if dep.protocol == "local" and not dep.exists:
-                raise RemoteError(
-                    f"stage {stage.addressing} reads {dep.def_path}, which is not shared; its "
-                    f"owner runs `uv run dvc add {shlex.quote(dep.def_path)}`, commits "
-                    f"{dep.def_path}.dvc, and shares again"
-                )
-        if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=upstream)):
-            try:  # its own outputs, of which an interrupted join pulled a part
-                self.pull(out for out in stage.outs if out.use_cache)
-            except DvcException as error:  # other files are in the way: DVC decides
-                _logger.debug("not completed: %s", error)
-        try:
-            done = stage.reproduce(allow_missing=True, pull=True, upstream=upstream)
-        except StageCmdFailedError as error:
-            raise MotionTransferError(
-                f"stage {stage.addressing} failed; it said why above, and "
-                "`uv run motiontransfer join` goes on from here"
-            ) from error
-        if done:
-            done.dump(update_pipeline=False)
-        return bool(done)
+
+def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
+    """Pull the inputs and reproduce the stage; return True if it ran or was restored."""
+    upstream = list(repo.index.graph.successors(stage))
+    brought += _pull(repo, _read_by(repo, stage))
+    for dep in stage.deps:
+        if dep.protocol == "local" and not dep.exists:
+            raise RemoteError(
+                f"stage {stage.addressing} reads {dep.def_path}, which is not shared; its "
+                f"owner runs `uv run dvc add {shlex.quote(dep.def_path)}`, commits "
+                f"{dep.def_path}.dvc, and shares again"
+            )
+    if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=upstream)):
+        try:  # its own outputs, of which an interrupted join pulled a part
+            brought += _pull(repo, [out for out in stage.outs if out.use_cache])
+        except DvcException as error:  # other files are in the way: DVC decides
+            _logger.debug("not completed: %s", error)
+    try:
+        done = stage.reproduce(allow_missing=True, pull=True, upstream=upstream)
+    except StageCmdFailedError as error:
+        raise MotionTransferError(
+            f"stage {stage.addressing} failed; it said why above, and "
+            "`uv run motiontransfer join` goes on from here"
+        ) from error
+    if done:
+        done.dump(update_pipeline=False)
+    return bool(done)
 
 
 def _faults(repo: Repo, outs: "Iterable[Output]") -> list[str]:

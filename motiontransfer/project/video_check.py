@@ -4,7 +4,6 @@ The frames go through crop, working size and the default detector, as in the pip
 `motiontransfer.pose.quality` measures them as one clip.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +15,7 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from motiontransfer.errors import VideoError
-from motiontransfer.keypoints import Keypoints, People
+from motiontransfer.keypoints import Detections, People
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.camera_motion import PAIR_SECONDS, FramePair, camera_speed, without_person
 from motiontransfer.pose.cleaning import Repairs
@@ -42,8 +41,6 @@ from motiontransfer.video.reader import (
     upright,
 )
 
-_logger = logging.getLogger(__name__)
-
 _NUM_SAMPLES = 20
 _MARGIN = 0.15  # of a person's extent: hair, hands and clothes
 _CROP_MARGIN = 0.05  # as `decode` has it
@@ -59,14 +56,13 @@ _Frame = UInt8[np.ndarray, "_ _ 3"]
 class VideoCheck:
     """Metadata of a file and pose quality of its sampled frames."""
 
-    facts: VideoMetadata
-    """Metadata of the file."""
+    metadata: VideoMetadata
 
     seconds: float
     """Length of the video."""
 
     people: tuple[int, ...]
-    """Number of people in each sampled frame."""
+    """In each sampled frame."""
 
     framing: Framing
     """Placement of the frames in the working image."""
@@ -75,9 +71,7 @@ class VideoCheck:
     """Pose quality of the sampled frames."""
 
 
-def check_video(
-    path: Path, *, size: tuple[int, int], crop: Literal["none", "auto"] | Box
-) -> VideoCheck:
+def check_video(path: Path, *, size: tuple[int, int], crop: Literal["none", "auto"]) -> VideoCheck:
     """Measure people and camera motion in 20 frames of a video; no others are decoded.
 
     Args:
@@ -88,18 +82,28 @@ def check_video(
         MissingFileError: no such file.
         VideoError: no video, or none of its frames can be decoded.
     """
-    facts = read_metadata(path)
-    samples = list(_samples(facts))
+    metadata = read_metadata(path)
+    samples = list(_samples(metadata))
     if not samples:
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
-    starts = facts.packet_times.starts_seconds
-    seconds = float(starts[-1] - starts[0] + 1 / facts.frame_rate)
+    starts = metadata.packet_times.starts_seconds
+    seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     detections = _detect_people([frame for frame, _, _ in samples])
-    counts = tuple(num_people(it, image_size=facts.size, skeleton=HOLISTIC) for it in detections)
-    framing = fit_framing(facts.size, _crop_box(crop, detections, facts.size, size), size=size)
+    counts = [num_people(it, image_size=metadata.size, skeleton=HOLISTIC) for it in detections]
+    box = _auto_crop(detections, metadata.size, size) if crop == "auto" else None
+    whole = (0, 0, metadata.size[1], metadata.size[0])
+    framing = fit_framing(metadata.size, box or whole, size=size)
     frames = [framing.apply(frame) for frame, _, _ in samples]
-    rate = Fraction(len(samples) / seconds).limit_denominator(1000)
-    keypoints = _keypoints(_detect_person(frames), size, rate=rate)
+    people = _detect_person(frames)
+    detected = Detections.from_frames(
+        people,
+        [np.arange(len(found), dtype=np.int32) for found in people],
+        skeleton=HOLISTIC,
+        image_size=size,
+        frame_rate=Fraction(len(samples) / seconds).limit_denominator(1000),
+        detector=default_detector().label,
+    )
+    keypoints = detected.of_person(*detected.people[:1])
     pairs = (
         FramePair(
             before=frames[index],
@@ -110,42 +114,44 @@ def check_video(
         for index, (_, after, seconds_between) in enumerate(samples)
         if after is not None
     )
-    nothing = np.zeros(len(frames), np.int64)
+    zeros = np.zeros(len(frames), np.int64)
     quality = measure_quality(
         keypoints,
-        Repairs(sides=nothing > 0, hands=nothing > 0, removed=nothing, filled=nothing),
+        Repairs(sides=zeros > 0, hands=zeros > 0, removed=zeros, filled=zeros),
         content=framing.content,
         with_others=np.array(counts) > 1,
         possible_switches=0,
         camera_speed=camera_speed(pairs),
     )
-    return VideoCheck(facts=facts, seconds=seconds, people=counts, framing=framing, quality=quality)
+    return VideoCheck(
+        metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing, quality=quality
+    )
 
 
-def facts_line(check: VideoCheck) -> str:
+def metadata_line(check: VideoCheck) -> str:
     """One line of metadata: length, size, rate, codec, orientation, sound."""
-    facts = check.facts
-    height, width = facts.size
-    rate = f"{float(facts.frame_rate):.2f}".rstrip("0").rstrip(".")
-    intervals = np.diff(facts.packet_times.starts_seconds) * float(facts.frame_rate)
+    metadata = check.metadata
+    height, width = metadata.size
+    rate = f"{float(metadata.frame_rate):.2f}".rstrip("0").rstrip(".")
+    intervals = np.diff(metadata.packet_times.starts_seconds) * float(metadata.frame_rate)
     is_variable = (np.abs(intervals - 1) > 0.5).sum() > _UNEVEN * intervals.size
-    turned = 90 * facts.orientation.quarter_turns
+    turned = 90 * metadata.orientation.quarter_turns
     texts = [
         tqdm.format_interval(check.seconds),
         f"{width}x{height} px",
         f"{rate} frames a second" + (", variable: made constant" if is_variable else ""),
-        {"h264": "H.264", "hevc": "H.265"}.get(facts.codec, facts.codec.upper()),
+        {"h264": "H.264", "hevc": "H.265"}.get(metadata.codec, metadata.codec.upper()),
         *([f"stored turned by {turned}°"] if turned else []),
-        *(["stored mirrored"] if facts.orientation.mirrored else []),
-        "with sound" if facts.has_sound else "without sound",
+        *(["stored mirrored"] if metadata.orientation.mirrored else []),
+        "with sound" if metadata.has_sound else "without sound",
     ]
-    return f"{facts.path.name}: {', '.join(texts)}"
+    return f"{metadata.path.name}: {', '.join(texts)}"
 
 
-def seen_lines(check: VideoCheck) -> Iterator[str]:
+def quality_lines(check: VideoCheck) -> Iterator[str]:
     """Measures of the sampled frames, one a line."""
     quality, people = check.quality, np.array(check.people)
-    yield f"seen in {len(people)} frames of it:"
+    yield f"{len(people)} sampled frames:"
     if people.min() == people.max():
         yield f"  people       {f'{people[0]} in each' if people[0] else 'none'}"
     else:
@@ -174,9 +180,9 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     Args:
         is_target: True if a generator of the subject is trained.
     """
-    rate = float(check.facts.frame_rate)
+    rate = float(check.metadata.frame_rate)
     sentences = []
-    cut = truncation(check.facts)
+    cut = truncation(check.metadata)
     if cut is not None:
         sentences.append(
             f"{cut}: copy or export it again, or set decode.on_damage: truncate to keep "
@@ -193,23 +199,23 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     return sentences or [NOTHING_TO_FIX]
 
 
-def _samples(facts: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, float]]:
+def _samples(metadata: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, float]]:
     """Evenly spread (frame, later frame, seconds between them) of the video.
 
     Those that cannot be decoded are left out.
     """
-    starts = facts.packet_times.starts_seconds
+    starts = metadata.packet_times.starts_seconds
     if not starts.size:
         return
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
     wanted = np.unique(np.linspace(0, last, _NUM_SAMPLES).round().astype(int))
     pairs = [(start, start + PAIR_SECONDS) for start in starts[wanted].tolist()]
-    for first, second in decode_at(facts, pairs):
+    for first, second in decode_at(metadata, pairs):
         if first is not None and second is not None:
             between = (seconds_of(second) or 0.0) - (seconds_of(first) or 0.0)
-            yield upright(first, facts), upright(second, facts), between
+            yield upright(first, metadata), upright(second, metadata), between
         elif first is not None:
-            yield upright(first, facts), None, 0.0
+            yield upright(first, metadata), None, 0.0
 
 
 def _detect_people(frames: Sequence[_Frame]) -> list[People]:
@@ -227,46 +233,22 @@ def _detect_people(frames: Sequence[_Frame]) -> list[People]:
 def _detect_person(frames: Sequence[_Frame]) -> list[People]:
     """The most prominent person of each frame."""
     people = []
-    for frame in track(frames, "looking for the person", total=len(frames)):
+    for frame in track(frames, "detecting the person", total=len(frames)):
         with default_detector().open() as detector:  # a new detector: the frames are unrelated
             people.extend(detector.detect([frame]))
     return people
 
 
-def _crop_box(
-    crop: Literal["none", "auto"] | Box,
-    detections: Sequence[People],
-    image_size: tuple[int, int],
-    size: tuple[int, int],
-) -> Box:
-    if isinstance(crop, tuple):
-        return crop
-    whole = (0, 0, image_size[1], image_size[0])
-    if crop == "none":
-        return whole
-    boxes = [_largest_box(people, image_size) for people in detections]
-    return auto_crop(boxes, image_size, size[1] / size[0], margin=_CROP_MARGIN) or whole
-
-
-def _largest_box(people: People, image_size: tuple[int, int]) -> Box | None:
-    boxes = [
-        enclosing_box(joints[joints[:, 2] > 0, :2], margin=_MARGIN, image_size=image_size)
-        for joints in people
-    ]
-    areas = {box: (box[2] - box[0]) * (box[3] - box[1]) for box in boxes if box}
-    return max(areas, key=areas.__getitem__, default=None)
-
-
-def _keypoints(people: Sequence[People], size: tuple[int, int], *, rate: Fraction) -> Keypoints:
-    joints = np.zeros((len(people), len(HOLISTIC.joints), 3), np.float32)
-    for index, found in enumerate(people):
-        if len(found):
-            joints[index] = found[0]
-    return Keypoints(
-        points=joints[..., :2],
-        score=joints[..., 2],
-        skeleton=HOLISTIC,
-        image_size=size,
-        frame_rate=rate,
-        detector=default_detector().label,
-    )
+def _auto_crop(
+    detections: Sequence[People], image_size: tuple[int, int], size: tuple[int, int]
+) -> Box | None:
+    """Crop around the largest person of each frame; None without one."""
+    boxes = []
+    for people in detections:
+        found = [
+            enclosing_box(joints[joints[:, 2] > 0, :2], margin=_MARGIN, image_size=image_size)
+            for joints in people
+        ]
+        areas = {box: (box[2] - box[0]) * (box[3] - box[1]) for box in found if box}
+        boxes.append(max(areas, key=areas.__getitem__, default=None))
+    return auto_crop(boxes, image_size, size[1] / size[0], margin=_CROP_MARGIN)

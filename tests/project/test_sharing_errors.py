@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from motiontransfer.errors import MissingLibraryError, RemoteError
-from motiontransfer.project import remote as remotes
+from motiontransfer.errors import RemoteError
 from motiontransfer.project.remote import explain
 from tests.project.remotes import free_port, ssh_home
 
@@ -217,13 +216,6 @@ def test_options_that_fit_no_url_are_refused(owner, folder):
         "share", folder.url, "--endpoint", "http://x"
     )
     assert "belong to a URL" in owner.told("share", "--profile", "me")
-
-
-@pytest.mark.parametrize("extra", ["s3", "ssh"])
-def test_a_missing_extra_is_one_line_that_names_it(extra, monkeypatch):
-    monkeypatch.setattr(remotes.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingLibraryError, match=f"run `uv sync --extra {extra}`$"):
-        remotes.require_package(f"{extra}://somewhere/dance")
 
 
 @pytest.mark.parametrize(

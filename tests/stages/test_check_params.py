@@ -86,7 +86,7 @@ def test_names_that_fit_give_the_same_file_whatever_they_are(check):
         (("videos", "a/b", _PARAMS["videos"]["walk"]), r"videos\.a/b.*should match pattern"),
         (
             ("subjects", ["ada", "ben", "eve"]),
-            r"subjects: 'eve' is in no video; name it as the",
+            r"subjects: 'eve' is in no video; name it as one",
         ),
         (("subjects", "ada"), r"subjects: input should be a valid list, got 'ada'"),
         (("targets", ["eve"]), r"targets: unknown name 'eve'; subjects has \['ada', 'ben'\]"),
@@ -105,7 +105,7 @@ def test_names_that_fit_give_the_same_file_whatever_they_are(check):
         ),
         (
             (*TRANSFER, "truth", "real.mp4"),
-            r"transfers\.ada_as_ben\.truth: no such file: data/truth/real\.mp4; use `none` where",
+            r"transfers\.ada_as_ben\.truth: no such file: data/truth/real\.mp4; `none` stands",
         ),
         ((*TRANSFER, "sources", "dance"), r"transfers\.ada_as_ben\.sources: unknown key"),
         (("transfers", None), r"transfers: input should be a valid dictionary, got None"),
