@@ -35,7 +35,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
-from motiontransfer.video.tensors import Frame
+from motiontransfer.video.color import Frame
 
 MISSING_COST = 0.25
 """Distance, in body sizes, of a joint that the pose has and the candidate lacks."""

@@ -19,8 +19,8 @@ from motiontransfer.errors import KeypointsError, VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.training.clips import TargetClip
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import Frame
 
 Frames = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 """Name of a video -> its frame, all at one point in time."""

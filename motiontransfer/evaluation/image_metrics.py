@@ -22,7 +22,7 @@ from jaxtyping import Float32, UInt8
 
 from motiontransfer.evaluation.frames import Box, Moment, Regions
 from motiontransfer.evaluation.measurements import FrameScores, Key
-from motiontransfer.video.tensors import Frame
+from motiontransfer.video.color import Frame
 
 WINDOW_PX = 11
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

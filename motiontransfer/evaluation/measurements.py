@@ -187,6 +187,10 @@ class Measurement:
         return not self.note and METRICS[self.key.metric].unit == FRAMES
 
 
+Curves = dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]]
+"""Quantity -> system or label -> its values in each frame."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
     """All values of an evaluation."""
@@ -197,9 +201,9 @@ class Measurements:
     per_frame: Mapping[Key, Float64[np.ndarray, " frames"]]
     """Values frame by frame; NaN where nothing was measured."""
 
-    def curves(self) -> dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]]:
+    def curves(self) -> Curves:
         """Quantity -> system -> its values in each frame; the headline metrics first."""
-        found: dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]] = {}
+        found: Curves = {}
         for key, values in self.per_frame.items():
             found.setdefault(key.quantity, {})[key.system] = values
         first = [quantity for quantity in HEADLINES if quantity in found]

@@ -43,7 +43,7 @@ from motiontransfer.models.vgg import read_tensors
 from motiontransfer.params import Section
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import evenly_spaced
-from motiontransfer.video.tensors import Frame
+from motiontransfer.video.color import Frame
 
 PretrainedWeights = Literal["none", "published"] | Path
 """`none`: skipped; `published`: from the cache, or downloaded once; or a file of the user's."""

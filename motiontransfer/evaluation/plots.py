@@ -26,7 +26,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.storage import replacing
-from motiontransfer.video.tensors import Frame
+from motiontransfer.video.color import Frame
 
 _COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e")
 _NUM_WORST = 8
@@ -155,19 +155,22 @@ def worst_frames_sheet(
         label: list(read_frames([(video, index) for index in chosen], size))
         for label, video in videos.items()
     }
-    poses = [
-        draw_rgb(
-            intended.points[index],
-            intended.score[index],
-            skeleton=intended.skeleton,
-            size=size,
-            line_width_px=max(2.0, size[0] / 80),
-        )
-        for index in chosen
-    ]
+    poses = [pose_image(intended, index) for index in chosen]
     source, *others = rows
     rows = {source: rows[source], "pose": poses, **{label: rows[label] for label in others}}
     return contact_sheet(rows, [f"frame {index}, {texts[index]}" for index in chosen])
+
+
+def pose_image(poses: Keypoints, index: int) -> Frame:
+    """Draw one frame's pose."""
+    size = poses.image_size
+    return draw_rgb(
+        poses.points[index],
+        poses.score[index],
+        skeleton=poses.skeleton,
+        size=size,
+        line_width_px=max(2.0, size[0] / 80),
+    )
 
 
 def _number(value: float) -> str:

@@ -45,8 +45,8 @@ from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.training.clips import TargetClip
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameWriter
-from motiontransfer.video.tensors import Frame
 
 Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""

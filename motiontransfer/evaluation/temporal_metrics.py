@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float32, Float64
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import Box, Moment, Regions
 from motiontransfer.evaluation.measurements import FrameScores, Key, one_value
-from motiontransfer.video.tensors import Frame
+from motiontransfer.video.color import Frame
 
 _Flow = Float32[np.ndarray, "height width 2"]
 _Map = Float32[np.ndarray, "height width"]

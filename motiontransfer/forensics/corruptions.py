@@ -83,15 +83,15 @@ def _encode(frames: Frames, *, crf: int, preset: str) -> Iterator[av.Packet]:
     encoder.color_primaries, encoder.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
     encoder.colorspace, encoder.color_range = Colorspace.ITU709, ColorRange.MPEG
     for index, frame in enumerate(even):
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
+        image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
             format="yuv420p",
             interpolation=_BICUBIC,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             threads=1,
         )
-        picture.pts, picture.time_base = index, 1 / _FRAME_RATE
-        yield from encoder.encode(picture)
+        image.pts, image.time_base = index, 1 / _FRAME_RATE
+        yield from encoder.encode(image)
     yield from encoder.encode(None)
 
 

@@ -20,7 +20,7 @@ from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
-from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips, spread
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.video.frame_store import FrameStore, FrameWriter
 from motiontransfer.video.tensors import frames_to_tensor
@@ -57,6 +57,12 @@ class Clip:
         with FrameStore(self.path) as store:
             return np.stack(list(store.frames(self.frames.start, self.frames.stop)))
 
+    @property
+    def height(self) -> int:
+        """Of its frames, pixels."""
+        with FrameStore(self.path) as store:
+            return store.size[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipPair:
@@ -88,21 +94,17 @@ def both_sides(pairs: Sequence[ClipPair]) -> ClipSet:
     return ClipSet(real=[pair.real for pair in pairs], fake=[pair.fake for pair in pairs])
 
 
-def one_second_ranges(frames: range, *, frame_rate: Fraction) -> list[range]:
-    """Cut frames into seconds, each with the first frame of the next; the last may be shorter."""
+def sampled_seconds(frames: range, *, frame_rate: Fraction, max_frames: int) -> list[range]:
+    """Cut frames into seconds and sample them evenly, down to about `max_frames` frames.
+
+    Each second has the first frame of the next, too; the last may be shorter.
+    """
     step = max(1, round(frame_rate))
     starts = range(frames.start, frames.stop - 1, step)
-    return [range(start, min(start + step + 1, frames.stop)) for start in starts]
-
-
-def subsample(ranges: Sequence[range], *, max_frames: int) -> list[range]:
-    """Choose evenly spaced ranges with about so many frames; all where they have no more."""
-    total = sum(len(frames) for frames in ranges)
-    count = max(1, len(ranges) * max_frames // max(total, 1))
-    if count >= len(ranges):
-        return list(ranges)
-    indices = np.linspace(0, len(ranges) - 1, count).round().astype(int)
-    return [ranges[int(index)] for index in indices]
+    seconds = [range(start, min(start + step + 1, frames.stop)) for start in starts]
+    total = sum(map(len, seconds))
+    count = max(1, len(seconds) * max_frames // max(total, 1))
+    return [seconds[index] for index in spread(range(len(seconds)), count=count)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,18 +119,13 @@ class RealFakeDataset:
     """Frame pairs of every clip pair many times over, augmented differently each time."""
 
     def __init__(self, pairs: Sequence[ClipPair], *, crop_size: int, seed: int) -> None:
-        self._pairs, self._crop_size, self._seed = list(pairs), crop_size, seed
+        self.pairs, self._crop_size, self._seed = list(pairs), crop_size, seed
         paths = sorted({clip.path for pair in pairs for clip in (pair.real, pair.fake)})
         self._store_of = {path: index for index, path in enumerate(paths)}
         self._frames = FrameCache(paths)
 
-    @property
-    def num_pairs(self) -> int:
-        """Clip pairs that items are drawn from."""
-        return len(self._pairs)
-
     def __len__(self) -> int:
-        return len(self._pairs) * _ITEMS_PER_CLIP
+        return len(self.pairs) * _ITEMS_PER_CLIP
 
     def batch(self, indices: Iterable[int]) -> FramePairBatch:
         """Read the items with these indices; each has the same number of frame pairs."""
@@ -140,7 +137,7 @@ class RealFakeDataset:
 
     def _item(self, index: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([self._seed, index])
-        pair = self._pairs[index % len(self._pairs)]
+        pair = self.pairs[index % len(self.pairs)]
         num_frames = len(pair.real.frames)
         count = min(num_frames, _ENCODED_FRAMES)
         first = int(rng.integers(num_frames - count + 1))
@@ -149,10 +146,8 @@ class RealFakeDataset:
         has_too_few = count <= _FRAME_PAIRS_PER_ITEM
         starts = rng.choice(count - 1, _FRAME_PAIRS_PER_ITEM, replace=has_too_few).tolist()
         real, fake = (frames_to_tensor(list(augmentation.apply(each))) for each in (real, fake))
-        return (
-            torch.stack([real[start : start + 2] for start in starts]),
-            torch.stack([fake[start : start + 2] for start in starts]),
-        )
+        pairs = torch.tensor(starts)[:, None] + torch.arange(2)
+        return real[pairs], fake[pairs]
 
     def _read(self, clip: Clip, first: int, count: int) -> Frames:
         store = self._store_of[clip.path]
@@ -209,8 +204,10 @@ def project_clips(
         if subject not in targets:
             path = artifacts / "frames" / subject / video / "frames.mkv"
             with FrameStore(path) as store:
-                seconds = one_second_ranges(range(len(store)), frame_rate=store.frame_rate)
-            unseen += _clips(subject, video, path, subsample(seconds, max_frames=max_frames))
+                seconds = sampled_seconds(
+                    range(len(store)), frame_rate=store.frame_rate, max_frames=max_frames
+                )
+            unseen += _clips(subject, video, path, seconds)
     target_clips = []
     for target in targets:
         renderer = load_renderer(artifacts / "models" / target, fabric, face=face)
@@ -219,16 +216,17 @@ def project_clips(
             artifacts / "frames" / target, artifacts / "keypoints" / target, held_out
         ):
             path = folder / f"{target}_{video.name}.mkv"
-            pairs = _clip_pairs(video, target, renderer, path, max_frames=max_frames)
-            training += pairs[0]
-            later += pairs[1]
+            early, late = _clip_pairs(video, target, renderer, path, max_frames=max_frames)
+            training += early
+            later += late
         rendered = []
         for name in sorted(name for name, each in transfers.items() if each.target == target):
             poses = read_keypoints(artifacts / f"poses/{name}.parquet")
-            seconds = one_second_ranges(range(poses.num_frames), frame_rate=poses.frame_rate)
+            seconds = sampled_seconds(
+                range(poses.num_frames), frame_rate=poses.frame_rate, max_frames=max_frames
+            )
             path = folder / f"{name}.mkv"
-            ranges = _render(renderer, poses, subsample(seconds, max_frames=max_frames), path)
-            rendered += _clips(target, name, path, ranges)
+            rendered += _clips(target, name, path, _render(renderer, poses, seconds, path))
         target_clips.append(
             TargetClips(subject=target, training=training, held_out=later, transfers=rendered)
         )
@@ -241,8 +239,9 @@ def _clip_pairs(
     """Pairs of the video's training part and of its held-out part, rendered to `path`."""
     total = len(video.training) + len(video.held_out)
     training, held_out = (
-        subsample(
-            one_second_ranges(part, frame_rate=video.keypoints.frame_rate),
+        sampled_seconds(
+            part,
+            frame_rate=video.keypoints.frame_rate,
             max_frames=max_frames * len(part) // total,
         )
         for part in (video.training, video.held_out)
@@ -289,16 +288,11 @@ def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) ->
     for path in poses:
         if not path.exists():
             raise MissingFileError(f"{path}: missing; `dvc repro` renders the transfer")
-    folders = [artifacts / kind / name for kind in ("keypoints", "models") for name in targets]
-    return [
-        *(
-            path
-            for name in subjects
-            for path in sorted((artifacts / "frames" / name).rglob("*.mkv"))
-        ),
-        *(path for folder in folders for path in sorted(folder.glob("*"))),
-        *poses,
+    patterns = [
+        *(f"frames/{name}/**/*.mkv" for name in subjects),
+        *(f"{kind}/{name}/*" for kind in ("keypoints", "models") for name in targets),
     ]
+    return [*(path for pattern in patterns for path in sorted(artifacts.glob(pattern))), *poses]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

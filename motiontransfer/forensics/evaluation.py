@@ -1,7 +1,8 @@
 """Evaluation of a detector: ROC, AUC and accuracy under each corruption, with a plot."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,14 @@ from motiontransfer.forensics.data import Clip, ClipSet
 from motiontransfer.forensics.model import TrainedDetector, has_motion
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing
+from motiontransfer.training.clips import spread
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor
 
 Logits = Float64[np.ndarray, " _"]
 """Of frame pairs."""
+
+_Image = UInt8[np.ndarray, "_ _ 3"]
 
 _NUM_RESAMPLES = 1000
 _QUANTILES = (0.025, 0.975)
@@ -46,12 +50,6 @@ class Scores:
 
     real: Sequence[Logits]
     fake: Sequence[Logits]
-
-    @property
-    def with_motion(self) -> "Scores":
-        """Only the clips that have any."""
-        real, fake = ([each for each in clips if len(each)] for clips in (self.real, self.fake))
-        return Scores(real=real, fake=fake)
 
     @property
     def pooled(self) -> tuple[Logits, Logits]:
@@ -95,17 +93,13 @@ def bootstrap_interval(
     if min(len(clips) for clips in samples) < 2:
         return 0.0, 1.0
     rng = np.random.default_rng(0)
-    values = [
-        statistic(
-            *(
-                np.concatenate([clips[i] for i in rng.integers(len(clips), size=len(clips))])
-                for clips in samples
-            )
-        )
-        for _ in range(_NUM_RESAMPLES)
-    ]
-    low, high = np.quantile(values, _QUANTILES)
-    return float(low), float(high)
+
+    def resampled(clips: Sequence[Logits]) -> Logits:
+        return np.concatenate([clips[i] for i in rng.integers(len(clips), size=len(clips))])
+
+    values = [statistic(*map(resampled, samples)) for _ in range(_NUM_RESAMPLES)]
+    low, high = np.quantile(values, _QUANTILES).tolist()
+    return low, high
 
 
 def metrics(scores: Scores, *, threshold: float) -> dict[str, object]:
@@ -114,30 +108,30 @@ def metrics(scores: Scores, *, threshold: float) -> dict[str, object]:
     Args:
         threshold: pairs from this logit on are classified as fake.
     """
-    moving = scores.with_motion
+    real, fake = ([each for each in clips if len(each)] for clips in (scores.real, scores.fake))
     counts = {
-        "seconds": {"real": len(moving.real), "fake": len(moving.fake)},
+        "seconds": {"real": len(real), "fake": len(fake)},
         "seconds_without_movement": sum(not len(each) for each in [*scores.real, *scores.fake]),
     }
-    if not (moving.real and moving.fake):
+    if not (real and fake):
         return counts
-    statistics: dict[str, Callable[[Logits, Logits], float]] = {
+    statistics = {
         "auc": area_under_curve,
-        "accuracy": lambda real, fake: balanced_accuracy(real, fake, threshold=threshold),
+        "accuracy": partial(balanced_accuracy, threshold=threshold),
     }
     values: dict[str, float] = {}
     for name, statistic in statistics.items():
-        low, high = bootstrap_interval(statistic, moving.real, moving.fake)
-        values |= {name: statistic(*moving.pooled), f"{name}_low": low, f"{name}_high": high}
+        value, interval = statistic(*scores.pooled), bootstrap_interval(statistic, real, fake)
+        for suffix, number in zip(("", "_low", "_high"), (value, *interval), strict=True):
+            values[f"{name}{suffix}"] = round(number, 4)
     confusion = {
         kind: {
             "predicted_real": int((logits < threshold).sum()),
             "predicted_fake": int((logits >= threshold).sum()),
         }
-        for kind, logits in zip(("real", "fake"), moving.pooled, strict=True)
+        for kind, logits in zip(("real", "fake"), scores.pooled, strict=True)
     }
-    rounded = {name: round(value, 4) for name, value in values.items()}
-    return {**rounded, "confusion": confusion, **counts}
+    return {**values, "confusion": confusion, **counts}
 
 
 def score_frames(network: nn.Module, frames: Frames, *, max_height: int) -> Logits:
@@ -159,9 +153,7 @@ def score_frames(network: nn.Module, frames: Frames, *, max_height: int) -> Logi
     return np.concatenate(logits)
 
 
-def limit_height(
-    frame: UInt8[np.ndarray, "_ _ 3"], *, max_height: int
-) -> UInt8[np.ndarray, "_ _ 3"]:
+def limit_height(frame: _Image, *, max_height: int) -> _Image:
     """Downscale a frame that is higher than those of the training.
 
     Real people then have the size that the detector knows, and renders that were enlarged lose
@@ -174,10 +166,9 @@ def limit_height(
 
 
 def score_clips(
-    detector: TrainedDetector, clips: Iterable[Clip], *, corruption: Corruption, description: str
+    detector: TrainedDetector, clips: Sequence[Clip], *, corruption: Corruption, description: str
 ) -> list[Logits]:
     """Score each clip after a corruption."""
-    clips = list(clips)
     return [
         score_frames(
             detector.network, corrupt(clip.read(), corruption), max_height=detector.max_height
@@ -268,16 +259,15 @@ def _draw_examples(
         moving = sorted(
             (float(each.mean()), index) for index, each in enumerate(logits) if len(each)
         )
-        count = min(_NUM_EXAMPLES, len(moving))
-        chosen = np.linspace(0, len(moving) - 1, count).round().astype(int).tolist()
-        for axes, (logit, index) in zip(row, (moving[k] for k in chosen), strict=False):
+        chosen = [moving[k] for k in spread(range(len(moving)), count=_NUM_EXAMPLES)]
+        for axes, (logit, index) in zip(row, chosen, strict=False):
             probability = detector.calibration.probability(np.array([logit]))[0]
             axes.imshow(_moving_crop(shown[index]))
             axes.set_title(f"{kind}: {probability:.2f}", fontsize=9)
     figure.suptitle("Probability that a second was rendered; where it moves", fontsize=10)
 
 
-def _moving_crop(clip: Clip) -> UInt8[np.ndarray, "height width 3"]:
+def _moving_crop(clip: Clip) -> _Image:
     frames = clip.read()
     rng = np.random.default_rng(0)
     x0, y0, x1, y1 = draw_augmentation(frames, frames, crop_size=_EXAMPLE_PX, rng=rng).box

@@ -85,10 +85,10 @@ def _seconds(metadata: VideoMetadata, *, max_height: int) -> Iterator[tuple[floa
     """Yield each second's start and frames, and with them the first frame of the next."""
     frames: list[np.ndarray] = []
     origin, second = 0.0, 0
-    pictures = track(
+    decoded = track(
         read_frames(metadata), f"detect {metadata.path.name}", total=metadata.num_frames or 0
     )
-    for timed in pictures:
+    for timed in decoded:
         if not frames:
             origin = timed.start_seconds
         now = int(timed.start_seconds - origin + 1e-6)

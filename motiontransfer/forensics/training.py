@@ -22,7 +22,7 @@ from motiontransfer.forensics.data import (
     project_clips,
     split_clips,
 )
-from motiontransfer.forensics.evaluation import Logits, evaluate, metrics, plot_evaluation
+from motiontransfer.forensics.evaluation import evaluate, metrics, plot_evaluation
 from motiontransfer.forensics.model import (
     Calibration,
     DetectorConfig,
@@ -51,12 +51,9 @@ from motiontransfer.training.distributed import all_reduce_mean, barrier
 from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.trainer import fit
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import image_grid
 
-_NETWORKS = ("network", "average")
 _NUM_SAMPLES = 4  # items, each of several frame pairs
-_UNCALIBRATED = Calibration(slope=1.0, offset=0.0)
 _OTHER_SUBJECT = "{}, who was not trained on"
 _SAME_SUBJECT = (
     "later frames and the transfers of {}, who was trained on, and filmed people who were not: "
@@ -93,11 +90,15 @@ class DetectorTask:
         self, share: RankBatch[FramePairBatch], *, step: int, learning_rate: float
     ) -> dict[str, Float[Tensor, ""]]:
         """Train on one batch."""
+        batch = share.batch.to(self._fabric.device)
+        with self._fabric.autocast():
+            logits = self.network(torch.cat([batch.real, batch.fake]))
+        is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
+        cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
         parameters = list(self.network.parameters())
-        cross_entropy, accuracy, *gradients = self._gradients(share, parameters)
-        for parameter, gradient in zip(
-            parameters, all_reduce_mean(self._fabric, gradients), strict=True
-        ):
+        gradients = torch.autograd.grad(cross_entropy, parameters)
+        means = all_reduce_mean(self._fabric, gradients)
+        for parameter, gradient in zip(parameters, means, strict=True):
             parameter.grad = gradient
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
@@ -106,35 +107,27 @@ class DetectorTask:
         # The average of the first steps would otherwise be mostly the random initial weights.
         decay = min(self._ema_decay, (1 + step) / (10 + step))
         update_ema(self.average, self.network, decay=decay)
-        return {"detector/cross_entropy": cross_entropy, "detector/accuracy": accuracy}
+        accuracy = ((logits >= 0) == is_fake).float().mean()
+        return {"detector/cross_entropy": cross_entropy.detach(), "detector/accuracy": accuracy}
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
-        networks = [module_state(name, getattr(self, name)) for name in _NETWORKS]
-        return {**networks[0], **networks[1], **adam_state("optimizer", self._optimizer)}
+        return {
+            **module_state("network", self.network),
+            **module_state("average", self.average),
+            **adam_state("optimizer", self._optimizer),
+        }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state`."""
-        for name in _NETWORKS:
-            load_module_state(name, getattr(self, name), state)
+        load_module_state("network", self.network, state)
+        load_module_state("average", self.average, state)
         load_adam_state("optimizer", self._optimizer, state)
 
     def sample(self, dataset: RealFakeDataset) -> Frame:
         """Second frames of some items, one column a pair: real above, fake below."""
-        batch = dataset.batch(spread(range(dataset.num_pairs), count=_NUM_SAMPLES))
+        batch = dataset.batch(spread(range(len(dataset.pairs)), count=_NUM_SAMPLES))
         return image_grid([batch.real[:, 1], batch.fake[:, 1]])
-
-    def _gradients(
-        self, share: RankBatch[FramePairBatch], parameters: list[torch.nn.Parameter]
-    ) -> tuple[Tensor, ...]:
-        """Cross entropy, accuracy, and the gradients of the former."""
-        batch = share.batch.to(self._fabric.device)
-        with self._fabric.autocast():
-            logits = self.network(torch.cat([batch.real, batch.fake]))
-        is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
-        cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
-        accuracy = ((logits >= 0) == is_fake).float().mean()
-        return cross_entropy.detach(), accuracy, *torch.autograd.grad(cross_entropy, parameters)
 
 
 def train_detector(
@@ -166,25 +159,16 @@ def train_detector(
     detector = TrainedDetector(
         network=task.average.eval(),
         config=config,
-        calibration=_UNCALIBRATED,
-        max_height=max(_height(pair.real.path) for pair in training),
+        calibration=Calibration(slope=1.0, offset=0.0),
+        max_height=max(pair.real.height for pair in training),
     )
     scores = evaluate(detector, both_sides(calibration), description="calibrate").values()
-    fitted = fit_calibration(
-        _means([clip for each in scores for clip in each.real]),
-        _means([clip for each in scores for clip in each.fake]),
-        num_seconds=len(calibration),
+    real, fake = (
+        np.array([clip.mean() for clips in kind for clip in clips if len(clip)], np.float64)
+        for kind in ([each.real for each in scores], [each.fake for each in scores])
     )
+    fitted = fit_calibration(real, fake, num_seconds=len(calibration))
     return replace(detector, calibration=fitted), throughput
-
-
-def _means(clips: Sequence[Logits]) -> np.ndarray:
-    return np.array([logits.mean() for logits in clips if len(logits)], np.float64)
-
-
-def _height(path: Path) -> int:
-    with FrameStore(path) as store:
-        return store.size[0]
 
 
 def train_on_project(
@@ -202,7 +186,7 @@ def train_on_project(
     Args:
         checkpoints: folder of runs that are not finished.
         weights: the file to write.
-        logs: folder of the learning curves and pictures.
+        logs: folder of the learning curves and sample images.
 
     Raises:
         MissingFileError: an artifact is not there.

@@ -1,23 +1,21 @@
 """Charts of values over frames or training steps, with a curve a system."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 
 from motiontransfer.evaluation.bootstrap import rounded
-from motiontransfer.evaluation.measurements import METRICS, Better, Metric, Quantity
+from motiontransfer.evaluation.measurements import METRICS, Better, Curves, Metric
 from motiontransfer.report.metrics_table import number_text, title_of
-
-_NUM_OPEN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One method's values."""
+    """One system's values."""
 
     label: str
     values: tuple[float | None, ...]
@@ -43,19 +41,9 @@ class Chart:
     summary: str
     """Text alternative of the chart."""
 
-    def as_json(self) -> dict[str, object]:
-        """Return the chart for the page's script."""
-        return asdict(self)
 
-
-def frame_charts(
-    curves: Mapping[Quantity, Mapping[str, Float64[np.ndarray, " frames"]]],
-) -> tuple[Chart, ...]:
-    """One chart for every quantity; constant ones come last.
-
-    Args:
-        curves: quantity -> label -> its values in each frame.
-    """
+def frame_charts(curves: Curves) -> tuple[Chart, ...]:
+    """One chart for every quantity; constant ones come last."""
     charts = [
         make_chart(
             "_".join(filter(None, quantity)),
@@ -66,7 +54,7 @@ def frame_charts(
         )
         for quantity, of_label in curves.items()
     ]
-    return tuple(sorted(charts, key=_is_flat))
+    return tuple(sorted(charts, key=_is_constant))
 
 
 def make_chart(
@@ -95,9 +83,12 @@ def make_chart(
     )
 
 
-def num_open(charts: Sequence[Chart]) -> int:
-    """Number of charts that the page shows unfolded."""
-    return min(_NUM_OPEN, len(charts))
+def page_data(
+    charts: Iterable[Chart], *, num_frames: int, frame_rate: Fraction
+) -> dict[str, object]:
+    """The charts and the clock of a page, for its script."""
+    shown = [asdict(chart) for chart in charts]
+    return {"frames": num_frames, "rate": float(frame_rate), "charts": shown}
 
 
 def training_charts(folder: Path) -> tuple[Chart, ...]:
@@ -119,7 +110,7 @@ def training_charts(folder: Path) -> tuple[Chart, ...]:
     return tuple(charts)
 
 
-def _is_flat(chart: Chart) -> bool:
+def _is_constant(chart: Chart) -> bool:
     """True if every curve is constant."""
     return all(len({*curve.values} - {None}) < 2 for curve in chart.curves)
 

@@ -1,30 +1,25 @@
 """Comparison of two runs of one transfer: synchronised videos, metrics and params that differ."""
 
-import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc_data.index import DataIndexDirError
-from jaxtyping import Float64
 from pydantic import TypeAdapter, ValidationError
 from scmrepo.exceptions import SCMError
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.evaluation.measurements import OURS, Measurements, Quantity, read_measurements
+from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
 from motiontransfer.params import Transfer
-from motiontransfer.report.charts import frame_charts, num_open
+from motiontransfer.report.charts import frame_charts, page_data
 from motiontransfer.report.metrics_table import count_verdicts, metric_differences
 from motiontransfer.report.page import flattened, write_page
 from motiontransfer.report.videos import (
-    Panel,
     PanelSource,
-    finished_panel,
     has_sound,
     make_panels,
     video_panel,
@@ -41,22 +36,17 @@ _MAX_VIDEO_BYTES = 9_000_000
 _BEFORE, _AFTER = "before", "after"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevisionFacts:
-    """Name, commit and message of a revision."""
+class Revision:
+    """Reads files as they were at a revision."""
 
     name: str
     """The name given by the user."""
 
-    commit: str
+    commit: str = ""
     """Its commit's hash, shortened; empty for the workspace."""
 
-    message: str
+    message: str = ""
     """First line of its commit's message; empty for the workspace."""
-
-
-class Revision:
-    """Reads files as they were at a revision."""
 
     def __init__(self, root: Path, name: str) -> None:
         """Find the revision.
@@ -70,18 +60,16 @@ class Revision:
         """
         self.name = name
         try:
-            wanted = None if name == WORKSPACE else name
-            self._files = DVCFileSystem(str(root), rev=wanted)
-            self.facts = self._facts(wanted)
+            self._files = DVCFileSystem(str(root), rev=None if name == WORKSPACE else name)
+            if name != WORKSPACE:
+                commit = self._files.repo.get_rev()
+                message = self._files.repo.scm.resolve_commit(commit).message.strip()
+                self.commit, self.message = commit[:_SHORT_HASH], message.partition("\n")[0]
         except (DvcException, SCMError) as error:
             raise ParamsError(
                 f"revision {name!r}: {error}; expected a commit, branch, tag, experiment or "
                 f"`{WORKSPACE}`"
             ) from error
-
-    def has(self, path: Path) -> bool:
-        """True if the revision has the file, in DVC's cache or not."""
-        return self._files.exists(path.as_posix())
 
     def read(self, path: Path) -> bytes:
         """Read a file.
@@ -89,7 +77,8 @@ class Revision:
         Raises:
             MissingFileError: the revision does not know it, or it is not in DVC's cache.
         """
-        if not self.has(path) and not any(self._is_dvcs(folder) for folder in path.parents):
+        is_known = self._files.exists(path.as_posix())
+        if not is_known and not any(self._is_dvcs(folder) for folder in path.parents):
             raise MissingFileError(
                 f"{path}: not in revision {self.name!r}; run `dvc repro` there and commit, or name "
                 "another revision"
@@ -109,14 +98,6 @@ class Revision:
         except FileNotFoundError:
             return False
 
-    def read_json(self, path: Path) -> dict[str, object]:
-        """Read a metrics file.
-
-        Raises:
-            MissingFileError: as `read`.
-        """
-        return json.loads(self.read(path))
-
     def read_params(self) -> dict[str, object]:
         """Read params.yaml.
 
@@ -135,21 +116,8 @@ class Revision:
             temporary.write_bytes(self.read(path))
         return to
 
-    def _facts(self, wanted: str | None) -> RevisionFacts:
-        repository = self._files.repo
-        if wanted is None:
-            return RevisionFacts(name=self.name, commit="", message="")
-        commit = repository.get_rev()
-        message = repository.scm.resolve_commit(commit).message.strip()
-        return RevisionFacts(
-            name=self.name,
-            commit=commit[:_SHORT_HASH],
-            message=message.splitlines()[0] if message else "",
-        )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParamDifference:
+class ParamDifference(NamedTuple):
     """A value of params.yaml that differs."""
 
     key: str
@@ -158,31 +126,6 @@ class ParamDifference:
 
     after: str | None
     """None where there is no such key any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """Files of the transfer at one revision."""
-
-    revision: Revision
-    transfer: str
-
-    def result(self) -> Path:
-        return Path("results") / self.transfer / "transfer.mp4"
-
-    def measurements(self) -> Measurements:
-        table = Path("artifacts/measurements/evaluate_transfer") / f"{self.transfer}.parquet"
-        with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-            return read_measurements(self.revision.copy(table, Path(folder) / table.name))
-
-    def extras(self) -> dict[str, tuple[str, Path]]:
-        """Further videos: label -> (description, path)."""
-        names = _transfers(self.revision)[self.transfer]
-        source = Path("artifacts/frames", names.source_subject, names.source, "frames.mkv")
-        found = {"source": (f"{names.source_subject}, whose motion is copied", source)}
-        if names.truth_path is not None:
-            found["truth"] = (f"{names.target} really doing it", names.truth_path)
-        return found
 
 
 def _transfers(revision: Revision) -> dict[str, Transfer]:
@@ -197,7 +140,7 @@ def _transfers(revision: Revision) -> dict[str, Transfer]:
         ) from error
 
 
-def choose_transfer(revision: Revision, asked: str | None) -> str:
+def choose_transfer(revision: Revision, name: str | None) -> str:
     """Return the requested transfer, or the only one.
 
     Raises:
@@ -205,13 +148,13 @@ def choose_transfer(revision: Revision, asked: str | None) -> str:
     """
     transfers = _transfers(revision)
     names = ", ".join(transfers)
-    if asked is None and len(transfers) == 1:
+    if name is None and len(transfers) == 1:
         return next(iter(transfers))
-    if asked is None:
+    if name is None:
         raise ParamsError(f"revision {revision.name!r}: name one with --transfer: {names}")
-    if asked not in transfers:
-        raise ParamsError(f"revision {revision.name!r}: no transfer {asked!r}; it has {names}")
-    return asked
+    if name not in transfers:
+        raise ParamsError(f"revision {revision.name!r}: no transfer {name!r}; it has {names}")
+    return name
 
 
 def write_comparison_page(
@@ -225,96 +168,92 @@ def write_comparison_page(
     Raises:
         MissingFileError: a result or its figures are not in DVC's cache.
     """
-    old = _Run(revision=before, transfer=transfer)
-    new = _Run(revision=after, transfer=transfer)
-    found = old.measurements(), new.measurements()
-    metrics = metric_differences(*found)
+    old, new = (_measurements(revision, transfer) for revision in (before, after))
+    metrics = metric_differences(old, new)
     differences = [item for items in metrics.values() for item in items]
-    charts = frame_charts(_curves(*found, names=(before.name, after.name)))
-    shown = _footage(old, new)
+    charts = frame_charts(_curves(old, new, names=(before.name, after.name)))
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        results = _copy_results(before, after, transfer, Path(scratch))
+        with FrameStore(results[0]) as first, FrameStore(results[1]) as second:
+            lengths, rate = (len(first), len(second)), second.frame_rate
+        sources, notes = _panel_sources(before, after, transfer, results)
+        panels, _ = make_panels(
+            sources, frame_rate=rate, num_frames=max(lengths), max_bytes=_MAX_VIDEO_BYTES
+        )
+        sound = has_sound(results[1])
+    if lengths[0] != lengths[1]:
+        notes.append(
+            f"the runs have {lengths[0]} and {lengths[1]} frames; only the first {min(lengths)} "
+            "are compared"
+        )
     write_page(
         path,
         "comparison.html",
         {
             "title": f"{transfer}: {before.name} and {after.name}",
             "transfer": transfer,
-            "revisions": (before.facts, after.facts),
-            "panels": shown.panels,
+            "revisions": (before, after),
+            "panels": panels,
             "master": _AFTER,
             "hidden": frozenset(),
-            "has_sound": shown.has_sound,
-            "notes": shown.notes,
+            "has_sound": sound,
+            "notes": notes,
             "params": param_differences(before.read_params(), after.read_params()),
             "metrics": metrics,
             "num_metrics": len(differences),
             "verdicts": count_verdicts(differences),
             "charts": charts,
-            "num_open": num_open(charts),
-            "data": {
-                "frames": shown.num_frames,
-                "rate": shown.frame_rate,
-                "charts": [chart.as_json() for chart in charts],
-            },
+            "data": page_data(charts, num_frames=min(lengths), frame_rate=rate),
         },
     )
-    return shown.notes
+    return tuple(notes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
-    """The videos of the page."""
+def _copy_results(
+    before: Revision, after: Revision, transfer: str, folder: Path
+) -> tuple[Path, Path]:
+    path = Path("results") / transfer / "transfer.mp4"
+    return (
+        before.copy(path, folder / f"{_BEFORE}.mp4"),
+        after.copy(path, folder / f"{_AFTER}.mp4"),
+    )
 
-    panels: tuple[Panel, ...]
-    num_frames: int
-    frame_rate: float
-    has_sound: bool
-    notes: tuple[str, ...]
 
-
-def _footage(old: _Run, new: _Run) -> _Shown:
-    """Both results, and the further videos that the newer run has."""
+def _panel_sources(
+    before: Revision, after: Revision, transfer: str, results: tuple[Path, Path]
+) -> tuple[list[PanelSource], list[str]]:
+    """Both results, source and ground truth of the newer run; notes on those that are missing."""
+    panels = [
+        video_panel(path.stem, revision.name, f"result of {revision.name}", path, verbatim=True)
+        for revision, path in zip((before, after), results, strict=True)
+    ]
     notes: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        sources = [
-            _result_panel(old, _BEFORE, Path(scratch)),
-            _result_panel(new, _AFTER, Path(scratch)),
-        ]
-        for place, (label, (told, path)) in zip((0, 3), new.extras().items(), strict=False):
-            try:
-                copy = new.revision.copy(path, Path(scratch) / f"{label}{path.suffix}")
-            except MissingFileError as error:
-                notes.append(f"{label} is not shown: {error}")
-                continue
-            sources.insert(place, video_panel(label, label, told, copy))
-        results = [Path(scratch) / f"{name}.mp4" for name in (_BEFORE, _AFTER)]
-        with FrameStore(results[0]) as first, FrameStore(results[1]) as second:
-            lengths, rate = (len(first), len(second)), second.frame_rate
-        if lengths[0] != lengths[1]:
-            notes.append(f"the runs have {lengths[0]} and {lengths[1]} frames; the shorter counts")
-        panels, _ = make_panels(
-            sources, frame_rate=rate, num_frames=max(lengths), max_bytes=_MAX_VIDEO_BYTES
-        )
-        return _Shown(
-            panels=panels,
-            num_frames=min(lengths),
-            frame_rate=float(rate),
-            has_sound=has_sound(results[1]),
-            notes=tuple(notes),
-        )
+    names = _transfers(after)[transfer]
+    source = Path("artifacts/frames", names.source_subject, names.source, "frames.mkv")
+    others = [("source", 0, f"source video of {names.source_subject}", source)]
+    if names.truth_path is not None:
+        truth = f"ground truth: {names.target} filmed performing the same motion"
+        others.append(("truth", 3, truth, names.truth_path))
+    for label, position, description, path in others:
+        try:
+            copy = after.copy(path, results[0].with_name(f"{label}{path.suffix}"))
+        except MissingFileError as error:
+            notes.append(f"{label} is not shown: {error}")
+        else:
+            panels.insert(position, video_panel(label, label, description, copy))
+    return panels, notes
 
 
-def _result_panel(run: _Run, name: str, folder: Path) -> PanelSource:
-    revision = run.revision
-    path = revision.copy(run.result(), folder / f"{name}.mp4")
-    return finished_panel(name, revision.name, f"the result of {revision.name}", path)
+def _measurements(revision: Revision, transfer: str) -> Measurements:
+    table = Path("artifacts/measurements/evaluate_transfer") / f"{transfer}.parquet"
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        return read_measurements(revision.copy(table, Path(folder) / table.name))
 
 
-def _curves(
-    before: Measurements, after: Measurements, *, names: tuple[str, str]
-) -> dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]]:
+def _curves(before: Measurements, after: Measurements, *, names: tuple[str, str]) -> Curves:
     """Ours of both runs, the newer one's first, as far as both have frames."""
     old, new = before.curves(), after.curves()
-    found: dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]] = {}
+    found: Curves = {}
     for quantity in dict.fromkeys([*new, *old]):
         runs = zip(reversed(names), (new, old), strict=True)
         of_run = {name: run[quantity][OURS] for name, run in runs if OURS in run.get(quantity, {})}

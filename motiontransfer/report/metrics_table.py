@@ -17,17 +17,17 @@ from motiontransfer.evaluation.measurements import (
 )
 
 _TITLES = {
-    "": "Against what was filmed",
-    "detection": "Is the intended pose there?",
-    "temporal": "Is it steady?",
-    "truth": "Against the ground truth",
-    "identity": "Is it the target?",
-    "realism": "Does it look filmed?",
+    "": "Compared with the real frames",
+    "detection": "Pose accuracy",
+    "temporal": "Temporal consistency",
+    "truth": "Compared with the ground truth",
+    "identity": "Identity",
+    "realism": "Realism",
 }
 _NAMES = {
     OURS: "this run",
     "nearest_neighbours": "nearest neighbours",
-    "previous_real_frame": "the real frame before",
+    "previous_real_frame": "previous real frame",
     "truth": "ground truth",
     "frame": "whole frame",
     "person": "person's box",
@@ -49,7 +49,7 @@ class Cell:
     """One number as it is printed."""
 
     text: str
-    """The number; a dash where it could not be measured."""
+    """A dash where it could not be measured."""
 
     interval: str = ""
     """Low to high, if known."""
@@ -73,7 +73,7 @@ class Group:
     """Rows under one heading."""
 
     title: str
-    """The heading; empty for rows that have none."""
+    """Empty for rows that have none."""
 
     metric: Metric | None
     """Metric of all its rows, where the heading names it."""
@@ -86,14 +86,11 @@ class MetricTable:
     """One section of the measurements."""
 
     title: str
-    """Heading of the section."""
-
     columns: tuple[str, ...]
     """Names of the systems."""
 
     groups: tuple[Group, ...]
     has_intervals: bool
-    """True if any number has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,24 +113,18 @@ class MetricDifference:
     label: str
     metric: Metric
     before: str
-    """The number; empty where it was not measured."""
-
     after: str
-    """The number; empty where it was not measured."""
-
     change: str
-    """After minus before, with its sign; empty where one is missing."""
+    """After minus before, with its sign. Numbers are empty where they were not measured."""
 
     verdict: Verdict
-    """Direction of the change."""
-
-    unsure: bool
-    """True if the intervals of the two overlap, so that the change may not be significant."""
+    intervals_overlap: bool
+    """True if the change may not be significant."""
 
 
 def metric_tables(found: Measurements) -> tuple[MetricTable, ...]:
     """Lay out measurements, section by section; counts are left out."""
-    items = _measured(found)
+    items = measured(found)
     return tuple(
         _table(section, [item for item in items if item.key.section == section])
         for section in dict.fromkeys(item.key.section for item in items)
@@ -180,21 +171,29 @@ def not_measured(found: Measurements) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def systems_of(found: Measurements) -> tuple[str, ...]:
+def systems_of(items: Iterable[Measurement]) -> tuple[str, ...]:
     """Every system: ours first, real videos last."""
-    return _systems(_measured(found))
+    names = dict.fromkeys(item.key.system for item in items)
+    return tuple(sorted(names, key=lambda name: (name != OURS, name in _REFERENCES)))
 
 
 def metric_differences(
     before: Measurements, after: Measurements
 ) -> dict[str, tuple[MetricDifference, ...]]:
     """Title of a section -> differences of ours, in the order of the newer run."""
-    old, new = _ours(before), _ours(after)
-    found: dict[str, list[MetricDifference]] = {}
+    old, new = (
+        {
+            item.quantity: item
+            for item in measured(found)
+            if item.key.system == OURS and item.value is not None
+        }
+        for found in (before, after)
+    )
+    differences: dict[str, list[MetricDifference]] = {}
     for quantity in dict.fromkeys([*new, *old]):
         difference = _difference(quantity, old.get(quantity), new.get(quantity))
-        found.setdefault(_TITLES[quantity.section], []).append(difference)
-    return {title: tuple(items) for title, items in found.items()}
+        differences.setdefault(_TITLES[quantity.section], []).append(difference)
+    return {title: tuple(items) for title, items in differences.items()}
 
 
 def count_verdicts(differences: Iterable[MetricDifference]) -> dict[str, int]:
@@ -215,15 +214,14 @@ def verdict_of(before: float, after: float, better: Better) -> Verdict:
 
 def best_of(values: Mapping[str, float | None], better: Better) -> frozenset[str]:
     """Names of the best systems; none where only one is ranked or the metric has no direction."""
-    rivals = {
-        name: value
+    costs = {
+        name: _cost(value, better)
         for name, value in values.items()
         if value is not None and name not in _REFERENCES
     }
-    if better == "unknown" or len(rivals) < 2:
+    if better == "unknown" or len(costs) < 2:
         return frozenset()
-    best = min(_cost(value, better) for value in rivals.values())
-    return frozenset(name for name, value in rivals.items() if _cost(value, better) == best)
+    return frozenset(name for name, cost in costs.items() if cost == min(costs.values()))
 
 
 def name_of(key: str) -> str:
@@ -250,36 +248,21 @@ def number_text(value: float, *, digits: int = 4) -> str:
     return text.replace("-", _MINUS, 1) if value < 0 else text
 
 
-def _measured(found: Measurements) -> list[Measurement]:
+def measured(found: Measurements) -> list[Measurement]:
+    """The values, without counts and notes."""
     return [item for item in found.summary if not item.note and not item.is_count]
-
-
-def _systems(items: Sequence[Measurement]) -> tuple[str, ...]:
-    names = dict.fromkeys(item.key.system for item in items)
-    return tuple(sorted(names, key=lambda name: (name != OURS, name in _REFERENCES)))
-
-
-def _ours(found: Measurements) -> dict[Quantity, Measurement]:
-    return {
-        item.quantity: item
-        for item in _measured(found)
-        if item.key.system == OURS and item.value is not None
-    }
 
 
 def _heading_and_label(item: Measurement) -> tuple[str, str]:
     """Heading and label: "Person's box" and "SSIM"; for a pose distance the other way round."""
     keys = item.key._replace(section="", system="").path
-    words = [METRICS[key].label if key in METRICS else _sentence(name_of(key)) for key in keys]
+    words = [METRICS[key].label if key in METRICS else name_of(key) for key in keys]
+    words = [word[:1].upper() + word[1:] for word in words]
     return ("", words[0]) if len(words) == 1 else (words[0], words[1])
 
 
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
 def _table(section: str, items: Sequence[Measurement]) -> MetricTable:
-    columns = _systems(items)
+    columns = systems_of(items)
     rows: dict[str, list[Row]] = {}
     for quantity in dict.fromkeys(item.quantity for item in items):
         of_system = {item.key.system: item for item in items if item.quantity == quantity}
@@ -325,12 +308,14 @@ def _difference(
     assert one is not None
     heading, label = _heading_and_label(one)
     verdict: Verdict = "only after" if old is None else "only before"
-    change, unsure = "", False
+    change, overlap = "", False
     if old is not None and new is not None and old.value is not None and new.value is not None:
         verdict = verdict_of(old.value, new.value, metric.better)
         difference = new.value - old.value
         change = "0" if difference == 0 else f"{difference:+.3g}".replace("-", _MINUS)
-        unsure = difference != 0 and _overlap(old.interval, new.interval)
+        if difference and old.interval and new.interval:
+            lows, highs = zip(old.interval, new.interval, strict=True)
+            overlap = max(lows) <= min(highs)
     return MetricDifference(
         label=f"{heading}: {label}" if heading else label,
         metric=metric,
@@ -338,7 +323,7 @@ def _difference(
         after=_text(new),
         change=change,
         verdict=verdict,
-        unsure=unsure,
+        intervals_overlap=overlap,
     )
 
 
@@ -354,9 +339,3 @@ def _cost(value: float, better: Better) -> float:
         case "near one":
             return abs(value - 1)
     return value
-
-
-def _overlap(first: tuple[float, float] | None, second: tuple[float, float] | None) -> bool:
-    if first is None or second is None:
-        return False
-    return first[0] <= second[1] and second[0] <= first[1]

@@ -6,21 +6,24 @@ them; that leads to the commit, by way of dvc.lock.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, MotionTransferError
+from motiontransfer.evaluation.baselines import nearest_footage
+from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import Measurements, frame_errors, read_measurements
-from motiontransfer.evaluation.plots import worst_frames
+from motiontransfer.evaluation.plots import pose_image, worst_frames
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.params import Transfer
-from motiontransfer.report.charts import frame_charts, num_open, training_charts
+from motiontransfer.report.charts import frame_charts, page_data, training_charts
 from motiontransfer.report.metrics_table import (
+    measured,
     metric_tables,
     name_of,
     not_measured,
@@ -32,12 +35,9 @@ from motiontransfer.report.videos import (
     PanelSource,
     Quality,
     check_length,
-    finished_panel,
     has_sound,
     jpeg,
     make_panels,
-    nearest_panel,
-    pose_panel,
     video_panel,
 )
 from motiontransfer.training.clips import TargetClip
@@ -46,7 +46,6 @@ from motiontransfer.video.frame_store import FrameStore
 _THUMBNAIL_PX = 256
 _SAMPLE_PX = 1400
 _BASE64 = 4 / 3  # bytes in the page for each byte of video
-_UNITS = ("bytes", "kB", "MB", "GB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,19 +83,15 @@ class TransferRun:
     """The sections of params.yaml that the result depends on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFact:
+class ResultFile(NamedTuple):
     """One file that a result depends on."""
 
     role: str
-    """Its role, as shown on the page."""
-
     path: str
-
     md5: str
     """Its name in DVC's cache."""
 
-    size: str
+    num_bytes: int
 
 
 def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> None:
@@ -110,7 +105,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         VideoError: a video has not as many frames as the result.
     """
     found = read_measurements(run.measurements)
-    systems = systems_of(found)
+    systems = systems_of(measured(found))
     panels, quality = make_panels(
         _panel_sources(run),
         frame_rate=run.poses.frame_rate,
@@ -128,7 +123,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         for folder in sorted(run.training.glob("[!.]*"))
         if folder.is_dir()
     }
-    learning = [chart for of_network in trained.values() for chart in of_network]
+    losses = [chart for of_network in trained.values() for chart in of_network]
     write_page(
         path,
         "report.html",
@@ -142,7 +137,6 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "copies": _copies_line(quality),
             "tiles": tiles(found),
             "charts": charts,
-            "num_open": num_open(charts),
             "worst": _worst(run, found),
             "tables": metric_tables(found),
             "skipped": not_measured(found),
@@ -153,31 +147,44 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "training": trained,
             "samples": _samples(run.training),
             "params": {name: flattened(section) for name, section in run.params.items()},
-            "files": file_facts(run.files),
-            "data": {
-                "frames": run.poses.num_frames,
-                "rate": float(run.poses.frame_rate),
-                "charts": [chart.as_json() for chart in (*charts, *learning)],
-            },
+            "files": result_files(run.files),
+            "data": page_data(
+                (*charts, *losses),
+                num_frames=run.poses.num_frames,
+                frame_rate=run.poses.frame_rate,
+            ),
         },
     )
 
 
 def _panel_sources(run: TransferRun) -> list[PanelSource]:
     target, source, truth = run.names.target, run.names.source_subject, run.names.truth_path
+    poses = run.poses
     for video in (run.result, run.source, *([truth] if truth else [])):
-        check_length(video, run.poses.num_frames)
-    shown = [
-        video_panel("source", "source", f"{source}, whose motion is copied", run.source),
-        pose_panel(run.poses, description=f"{source}'s pose, moved to where {target} stands"),
-        finished_panel("result", "result", f"{target} as generated, in that pose", run.result),
+        check_length(video, poses.num_frames)
+    nearest = nearest_footage(poses, run.clips)
+    panels = [
+        video_panel("source", "source", f"source video of {source}", run.source),
+        PanelSource(
+            name="pose",
+            label="pose",
+            description=f"pose of {source}, normalized to {target}",
+            frames=lambda: (pose_image(poses, index) for index in range(poses.num_frames)),
+        ),
+        video_panel("result", "result", f"rendered video of {target}", run.result, verbatim=True),
     ]
     if truth is not None:
-        shown.append(
-            video_panel("truth", "truth", f"{target} really doing it, for comparison", truth)
-        )
-    nearest = f"the real frame of {target} whose pose is nearest, a baseline"
-    return [*shown, nearest_panel(run.poses, run.clips, description=nearest)]
+        description = f"ground truth: {target} filmed performing the same motion"
+        panels.append(video_panel("truth", "truth", description, truth))
+    return [
+        *panels,
+        PanelSource(
+            name="nearest_neighbours",
+            label="nearest neighbour",
+            description=f"baseline: the training frame of {target} with the nearest pose",
+            frames=lambda: read_frames(nearest.frames, poses.image_size),
+        ),
+    ]
 
 
 def _copies_line(quality: Quality) -> str:
@@ -196,7 +203,7 @@ def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:
                 "frame": index,
                 "text": texts[index],
                 "images": {
-                    name: jpeg(store[index], largest_px=_THUMBNAIL_PX)
+                    name: jpeg(Image.fromarray(store[index]), largest_px=_THUMBNAIL_PX)
                     for name, store in (("result", result), (label, other))
                 },
             }
@@ -215,38 +222,22 @@ def _held_out(run: TransferRun) -> dict[str, object]:
 def _samples(training: Path) -> dict[str, bytes]:
     """The last sample image of each network's training."""
     last: dict[str, bytes] = {}
-    for folder in sorted(training.glob("[!.]*/images")):
-        pictures = sorted(folder.glob("[!.]*.png"))
-        if pictures:
-            with Image.open(pictures[-1]) as image:
-                picture = np.asarray(image.convert("RGB"))
-            last[folder.parent.name] = jpeg(picture, largest_px=_SAMPLE_PX)
+    for path in sorted(training.glob("[!.]*/images/[!.]*.png")):  # the last one stays
+        with Image.open(path) as image:
+            last[path.parts[-3]] = jpeg(image.convert("RGB"), largest_px=_SAMPLE_PX)
     return last
 
 
-def file_facts(files: Mapping[str, Path]) -> tuple[FileFact, ...]:
-    """Describe files.
-
-    Args:
-        files: role -> path.
+def result_files(files: Mapping[str, Path]) -> tuple[ResultFile, ...]:
+    """Describe files by role.
 
     Raises:
         MissingFileError: one of them is not there.
     """
     return tuple(
-        FileFact(
-            role=role, path=path.as_posix(), md5=_md5(path), size=size_text(path.stat().st_size)
-        )
+        ResultFile(role, path.as_posix(), _md5(path), path.stat().st_size)
         for role, path in files.items()
     )
-
-
-def size_text(num_bytes: int) -> str:
-    """Format a size: 364.7 kB."""
-    value, unit = float(num_bytes), 0
-    while value >= 1000 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.0f} {_UNITS[0]}" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
 
 
 def _read_metrics(path: Path) -> dict[str, object]:
@@ -259,14 +250,10 @@ def _read_metrics(path: Path) -> dict[str, object]:
     if not path.exists():
         raise MissingFileError(f"{path}: no such metrics; `dvc repro` writes them")
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise MotionTransferError(f"{path}: expected metrics, a JSON object: {error}") from error
-    if not isinstance(content, dict):
-        raise MotionTransferError(
-            f"{path}: expected metrics, a JSON object, got {type(content).__name__}"
-        )
-    return content
+        return TypeAdapter(dict[str, object]).validate_json(path.read_bytes())
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise MotionTransferError(f"{path}: expected metrics, a JSON object: {reason}") from error
 
 
 def _md5(path: Path) -> str:

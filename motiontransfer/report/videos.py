@@ -15,12 +15,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from motiontransfer.errors import VideoError
-from motiontransfer.evaluation.baselines import nearest_footage
-from motiontransfer.evaluation.frames import read_frames
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.progress import track
-from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import open_input, video_stream
@@ -30,8 +25,6 @@ _LARGEST_HEIGHT_PX = 512
 _PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
 _VERBATIM_SHARE = 0.4  # of the budget, up to which the result is not encoded again
 _JPEG_QUALITY = 82
-
-_Frames = Iterable[UInt8[np.ndarray, "height width 3"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +36,7 @@ class PanelSource:
     description: str
     """Text alternative of the panel."""
 
-    frames: Callable[[], _Frames]
+    frames: Callable[[], Iterable[Frame]]
     """Its frames, from the first; called once for each time it is encoded."""
 
     verbatim: Path | None = None
@@ -87,45 +80,22 @@ LADDER = (
 )
 
 
-def video_panel(name: str, label: str, description: str, path: Path) -> PanelSource:
-    """Show a video or frame store, encoded again."""
-    return PanelSource(
-        name=name, label=label, description=description, frames=lambda: _all_frames(path)
-    )
-
-
-def finished_panel(name: str, label: str, description: str, path: Path) -> PanelSource:
-    """Show a finished video, as it is if it is small, and be heard with its sound."""
-    return PanelSource(
-        name=name,
-        label=label,
-        description=description,
-        frames=lambda: _all_frames(path),
-        verbatim=path,
-    )
-
-
-def pose_panel(poses: Keypoints, *, description: str) -> PanelSource:
-    """Show poses as coloured sticks."""
-    return PanelSource(
-        name="pose", label="pose", description=description, frames=lambda: _drawn(poses)
-    )
-
-
-def nearest_panel(
-    poses: Keypoints, clips: Sequence[TargetClip], *, description: str
+def video_panel(
+    name: str, label: str, description: str, path: Path, *, verbatim: bool = False
 ) -> PanelSource:
-    """Show the baseline: for each pose the target's training frame of the nearest pose.
+    """Show a video or frame store.
 
-    Raises:
-        KeypointsError: no training frame has a body.
+    Args:
+        verbatim: as it is where it is small, and with its sound; False: encoded again.
     """
-    nearest = nearest_footage(poses, clips)
+
+    def frames() -> Iterator[Frame]:
+        with FrameStore(path) as store:
+            yield from store.frames()
+
+    source = path if verbatim else None
     return PanelSource(
-        name="nearest_neighbours",
-        label="nearest neighbour",
-        description=description,
-        frames=lambda: read_frames(nearest.frames, poses.image_size),
+        name=name, label=label, description=description, frames=frames, verbatim=source
     )
 
 
@@ -158,9 +128,8 @@ def make_panels(
         rung = _next_rung(rung, total / max_bytes)
 
 
-def jpeg(picture: UInt8[np.ndarray, "height width 3"], *, largest_px: int) -> bytes:
-    """Encode an image as JPEG, made smaller where a side is longer than `largest_px`."""
-    image = Image.fromarray(np.ascontiguousarray(picture))
+def jpeg(image: Image.Image, *, largest_px: int) -> bytes:
+    """Encode an image as JPEG, downscaled where a side is longer than `largest_px`."""
     image.thumbnail((largest_px, largest_px), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True)
@@ -182,21 +151,19 @@ def _panel(
     num_frames: int,
     largest_verbatim: int,
 ) -> Panel:
-    finished = source.verbatim
-    as_it_is = (
-        finished is not None
-        and finished.stat().st_size <= largest_verbatim
-        and plays_everywhere(finished)
+    path = source.verbatim
+    is_copy = path is None or not (
+        path.stat().st_size <= largest_verbatim and plays_everywhere(path)
     )
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        path = finished if finished is not None and as_it_is else Path(scratch) / "panel.mp4"
-        if not as_it_is:
+        if path is None or is_copy:
             frames = track(source.frames(), f"encode {source.name}", total=num_frames)
+            path = Path(scratch) / "panel.mp4"
             write_video(
                 path,
                 (_resized(frame, quality.scale) for frame in frames),
                 frame_rate=frame_rate,
-                sound=finished if finished is not None and has_sound(finished) else None,
+                sound=source.verbatim if source.verbatim and has_sound(source.verbatim) else None,
                 crf=quality.crf,
             )
         with FrameStore(path) as store:
@@ -207,7 +174,7 @@ def _panel(
             description=source.description,
             video=path.read_bytes(),
             size=size,
-            is_copy=not as_it_is,
+            is_copy=is_copy,
         )
 
 
@@ -229,9 +196,7 @@ def has_sound(path: Path) -> bool:
         return bool(container.streams.audio)
 
 
-def _resized(
-    frame: UInt8[np.ndarray, "height width 3"], scale: float
-) -> UInt8[np.ndarray, "_ _ 3"]:
+def _resized(frame: Frame, scale: float) -> UInt8[np.ndarray, "_ _ 3"]:
     height, width, _ = frame.shape
     factor = scale * min(1.0, _LARGEST_HEIGHT_PX / height)
     if factor == 1:
@@ -253,19 +218,3 @@ def check_length(path: Path, num_frames: int) -> None:
                 f"{path}: expected {num_frames} frames, as the result has, got {len(store)}; "
                 "run `dvc repro` so that all of them are of one run"
             )
-
-
-def _all_frames(path: Path) -> Iterator[Frame]:
-    with FrameStore(path) as store:
-        yield from store.frames()
-
-
-def _drawn(poses: Keypoints) -> Iterator[Frame]:
-    for index in range(poses.num_frames):
-        yield draw_rgb(
-            poses.points[index],
-            poses.score[index],
-            skeleton=poses.skeleton,
-            size=poses.image_size,
-            line_width_px=max(2.0, poses.image_size[0] / 80),
-        )

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from lightning_fabric import Fabric
 
-from motiontransfer.forensics.data import Clip, ClipPair, one_second_ranges
+from motiontransfer.forensics.data import Clip, ClipPair, sampled_seconds
 from motiontransfer.forensics.model import DetectorConfig
 from motiontransfer.forensics.training import train_detector
 from motiontransfer.training.config import Schedule
@@ -60,7 +60,7 @@ def clip_pairs(folder, subject, *, seed, seconds=3):
             real=Clip(subject=subject, video="walk", path=real, frames=each),
             fake=Clip(subject=subject, video="walk", path=fake, frames=each),
         )
-        for each in one_second_ranges(range(len(frames)), frame_rate=RATE)
+        for each in sampled_seconds(range(len(frames)), frame_rate=RATE, max_frames=1000)
     ]
 
 

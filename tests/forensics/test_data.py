@@ -18,10 +18,9 @@ from motiontransfer.forensics.data import (
     RealFakeDataset,
     TargetClips,
     input_files,
-    one_second_ranges,
     project_clips,
+    sampled_seconds,
     split_clips,
-    subsample,
 )
 from motiontransfer.keypoints import read_keypoints, write_keypoints
 from motiontransfer.params import Transfer
@@ -41,20 +40,22 @@ from tests.stages.project import ARTIFACTS, add_everything_to_render
 )
 def test_every_frame_pair_is_in_exactly_one_second(start, length, rate):
     frames = range(start, start + length)
-    seconds = one_second_ranges(frames, frame_rate=rate)
+    seconds = sampled_seconds(frames, frame_rate=rate, max_frames=1000)
     assert [(t, t + 1) for each in seconds for t in each[:-1]] == [(t, t + 1) for t in frames[:-1]]
     assert all(2 <= len(each) <= round(rate) + 1 or len(each) == 2 for each in seconds)
 
 
 def test_a_second_has_as_many_pairs_as_frames():
-    seconds = one_second_ranges(range(10, 71), frame_rate=Fraction(30000, 1001))
+    seconds = sampled_seconds(range(10, 71), frame_rate=Fraction(30000, 1001), max_frames=100)
     assert seconds == [range(10, 41), range(40, 71)]
 
 
 @pytest.mark.parametrize("max_frames", [1, 30, 59, 60, 1000])
 def test_chosen_seconds_are_evenly_spaced_and_few_enough(max_frames):
-    seconds = one_second_ranges(range(100), frame_rate=Fraction(10))
-    chosen = subsample(seconds, max_frames=max_frames)
+    seconds, chosen = (
+        sampled_seconds(range(100), frame_rate=Fraction(10), max_frames=count)
+        for count in (1000, max_frames)
+    )
     assert chosen == sorted(set(chosen), key=lambda each: each.start)
     assert sum(map(len, chosen)) <= max(max_frames, 11)
     if len(chosen) > 1:

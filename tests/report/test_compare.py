@@ -27,7 +27,7 @@ def page(two_runs, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_both_runs_and_what_else_there_is_move_together_and_fit_the_screen(page, open_page):
+def test_all_videos_move_together_and_fit_the_screen(page, open_page):
     opened = open_page(page, width=390)
     assert opened.panels == ["source", "before", "after", "truth"]
     opened.wait_for_codes(0, opened.panels)
@@ -38,7 +38,7 @@ def test_both_runs_and_what_else_there_is_move_together_and_fit_the_screen(page,
 
 
 @pytest.mark.slow
-def test_it_says_what_changed_with_a_word_and_a_sign(page, open_page):
+def test_differences_have_a_verdict_and_a_sign(page, open_page):
     opened = open_page(page, fragment="#frame=20")
     rows = opened.page.locator("table.metrics tr").all_inner_texts()
     ssim = next(row for row in rows if "SSIM" in row)
@@ -66,12 +66,6 @@ def _compared(path, project):
     return write_comparison_page(path, old, new, transfer="ada_as_ben")
 
 
-@pytest.mark.slow
-def test_the_workspace_can_be_one_of_the_two(two_runs, tmp_path):
-    _compared(tmp_path / "page.html", two_runs)
-    assert "the files as they lie here" in (tmp_path / "page.html").read_text()
-
-
 def test_the_only_transfer_need_not_be_named(two_runs):
     revision = Revision(two_runs, "HEAD")
     assert choose_transfer(revision, None) == "ada_as_ben"
@@ -88,21 +82,23 @@ def test_of_several_transfers_one_must_be_named(copy):
         choose_transfer(Revision(copy, "workspace"), None)
 
 
-def test_a_panel_that_is_gone_is_left_out_and_said_so(copy, tmp_path):
+def test_a_missing_panel_is_left_out_with_a_note(copy, tmp_path):
     for path in ("data/truth/real.mkv.dvc", "data/truth/real.mkv"):
         (copy / path).unlink()
     (note,) = _compared(tmp_path / "page.html", copy)
     assert note.startswith("truth is not shown: data/truth/real.mkv: not in revision")
 
 
-def test_of_runs_of_different_length_the_shorter_counts_and_it_is_said(copy, tmp_path):
+def test_runs_of_different_length_are_compared_up_to_the_shorter(copy, tmp_path):
     write_video(copy / RESULT, coded_frames(30), frame_rate=RATE)
     notes = _compared(tmp_path / "page.html", copy)
-    assert notes == ("the runs have 50 and 30 frames; the shorter counts",)
-    assert '"frames": 30' in (tmp_path / "page.html").read_text()
+    assert notes == ("the runs have 50 and 30 frames; only the first 30 are compared",)
+    html = (tmp_path / "page.html").read_text()
+    assert '"frames": 30' in html
+    assert "files of the working tree" in html
 
 
-def test_a_result_that_is_gone_is_an_error(copy, tmp_path):
+def test_a_missing_result_is_an_error(copy, tmp_path):
     shutil.rmtree(copy / ".dvc/cache")
     with pytest.raises(MissingFileError, match="dvc fetch"):
         _compared(tmp_path / "page.html", copy)
@@ -143,13 +139,13 @@ def _files(root):
     }
 
 
-def test_a_commit_says_its_hash_and_the_first_line_of_its_message(two_runs):
-    facts = Revision(two_runs, "HEAD~1").facts
-    assert (len(facts.commit), facts.message) == (7, "Five steps")
-    assert Revision(two_runs, "workspace").facts.commit == ""
+def test_a_revision_has_hash_and_first_line_of_the_message(two_runs):
+    revision = Revision(two_runs, "HEAD~1")
+    assert (len(revision.commit), revision.message) == (7, "Five steps")
+    assert Revision(two_runs, "workspace").commit == ""
 
 
-def test_an_unknown_revision_is_one_line_that_says_what_would_do(two_runs):
+def test_an_unknown_revision_is_refused_in_one_line(two_runs):
     with pytest.raises(ParamsError, match=r"^revision 'nope': unknown Git revision .*experiment"):
         Revision(two_runs, "nope")
 
@@ -164,10 +160,9 @@ def test_a_file_that_the_revision_never_had_is_named(two_runs):
         Revision(two_runs, "HEAD").read(Path("results/x/transfer.mp4"))
 
 
-def test_a_file_that_left_the_cache_is_told_how_to_get_back(copy):
+def test_a_file_that_left_the_cache_is_named_with_the_remedy(copy):
     shutil.rmtree(copy / ".dvc/cache")
     revision = Revision(copy, "HEAD~1")
-    assert revision.has(RESULT)
     in_folder = Path("artifacts/frames/ben/dance/frames.mkv")  # which DVC tracks as a whole
     for path in (RESULT, in_folder):
         with pytest.raises(MissingFileError, match=r"'HEAD~1': .*`dvc fetch --all-commits`"):

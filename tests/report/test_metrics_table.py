@@ -25,10 +25,12 @@ from tests.report.conftest import measured
 
 
 def test_a_table_has_a_row_a_metric_and_a_column_a_system():
-    table = next(t for t in metric_tables(measured()) if t.title == "Against the ground truth")
+    table = next(
+        t for t in metric_tables(measured()) if t.title == "Compared with the ground truth"
+    )
     assert table.columns == (
         *("this run", "nearest neighbours", "frame by frame"),
-        "the real frame before",
+        "previous real frame",
     )
     (group,) = table.groups
     assert (group.title, group.metric) == ("Person's box", None)
@@ -42,7 +44,7 @@ def test_a_table_has_a_row_a_metric_and_a_column_a_system():
     assert table.has_intervals
 
 
-def test_rows_stand_under_where_or_what():
+def test_rows_are_grouped_by_region_or_metric():
     detection, temporal, _ = metric_tables(measured())
     assert [(group.title, [row.label for row in group.rows]) for group in detection.groups] == [
         ("", ["Share of frames with a body"]),
@@ -53,7 +55,7 @@ def test_rows_stand_under_where_or_what():
     assert [group.title for group in temporal.groups] == [""]
 
 
-def test_counts_and_notes_make_no_table_but_lines():
+def test_counts_and_notes_are_lines_below_the_tables():
     found = measured()
     counted = joined([of_counts({Key("frames", "", ""): 60}), of_notes({"truth": "not filmed"})])
     assert metric_tables(counted) == ()
@@ -83,11 +85,11 @@ def test_what_has_no_value_is_a_dash_and_what_has_no_width_no_interval(value, in
         ({"ours": 1.0, "other": 1.0}, "higher", {"ours", "other"}),
         ({"ours": 1.0, "other": 2.0}, "unknown", set()),
         ({"ours": 0.9, "other": 1.2}, "near one", {"ours"}),
-        ({"ours": 1.0, "truth": 0.5}, "lower", set()),  # what was filmed is no rival
+        ({"ours": 1.0, "truth": 0.5}, "lower", set()),  # real videos are not ranked
         ({"ours": 1.0, "other": None}, "lower", set()),
     ],
 )
-def test_the_best_is_the_one_that_no_rival_beats(values, better, best):
+def test_the_best_is_marked_among_the_ranked_systems(values, better, best):
     assert best_of(values, better) == best
 
 
@@ -103,10 +105,10 @@ def test_the_first_headline_metrics_are_tiles():
     assert found[0].others[0] == ("nearest neighbours", "0.528")
 
 
-def test_ours_comes_first_and_what_was_filmed_last():
+def test_ours_comes_first_and_real_videos_last():
     keys = (Key("ssim", "face", name) for name in ("truth", "nearest", "ours", "copy"))
     found = of_values(dict.fromkeys(keys, (1.0, None)))
-    assert systems_of(found) == ("ours", "nearest", "copy", "truth")
+    assert systems_of(found.summary) == ("ours", "nearest", "copy", "truth")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_ours_comes_first_and_what_was_filmed_last():
         (Quantity("temporal", "background_flicker", ""), "Background flicker"),
     ],
 )
-def test_a_quantity_says_what_and_where(quantity, title):
+def test_a_quantity_is_titled_by_metric_and_region(quantity, title):
     assert title_of(quantity) == title
 
 
@@ -167,7 +169,7 @@ def _run(interval=None, **metrics):
 
 def _compare(before, after):
     ((title, items),) = metric_differences(before, after).items()
-    assert title == "Against the ground truth"
+    assert title == "Compared with the ground truth"
     return items
 
 
@@ -177,7 +179,11 @@ def test_metrics_of_ours_are_compared_one_by_one():
     assert (up.label, up.before, up.after, up.change) == (
         *("Person's box: SSIM", "0.5000", "0.7500", "+0.25"),
     )
-    assert (up.verdict, up.unsure, down.change) == ("better", False, "\N{MINUS SIGN}0.25")
+    assert (up.verdict, up.intervals_overlap, down.change) == (
+        "better",
+        False,
+        "\N{MINUS SIGN}0.25",
+    )
 
 
 def test_a_metric_of_one_run_alone_is_said_to_be():
@@ -191,9 +197,9 @@ def test_a_metric_of_one_run_alone_is_said_to_be():
 
 
 @pytest.mark.parametrize(
-    ("after", "interval", "unsure"),
+    ("after", "interval", "overlap"),
     [(0.7, (0.4, 0.55), False), (0.7, (0.4, 0.65), True), (0.5, (0.4, 0.65), False)],
 )
-def test_overlapping_intervals_make_a_change_unsure(after, interval, unsure):
+def test_overlapping_intervals_are_marked(after, interval, overlap):
     (item,) = _compare(_run(interval, ssim=0.5), _run((0.6, 0.8), ssim=after))
-    assert item.unsure == unsure
+    assert item.intervals_overlap == overlap

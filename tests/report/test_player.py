@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 CODED = ["source", "result", "truth"]
 
 
-def test_it_loads_from_disk_without_complaint_and_forbids_itself_the_network(report, open_page):
+def test_it_loads_from_disk_without_warnings_and_forbids_the_network(report, open_page):
     opened = open_page(report)
     opened.wait_for_codes(0, CODED)
     own = [address for address in opened.requests if not address.startswith(("blob:", "data:"))]
@@ -123,8 +123,8 @@ def test_the_worst_frame_is_a_click_away(report, open_page):
 def test_a_page_opens_at_the_frame_in_its_address_and_says_its_time(report, open_page):
     opened = open_page(report, fragment="#frame=5")
     opened.wait_for_codes(5, CODED)
-    told = opened.page.locator("#scrubber").get_attribute("aria-valuetext")
-    assert told == "frame 5 of 49, 0.20 seconds"
+    text = opened.page.locator("#scrubber").get_attribute("aria-valuetext")
+    assert text == "frame 5 of 49, 0.20 seconds"
 
 
 def test_videos_can_be_hidden_and_shown(report, open_page):
@@ -150,7 +150,7 @@ def test_nothing_is_wider_than_the_screen(report, open_page, width):
         assert min(box["width"], box["height"]) >= 24  # WCAG 2.2, target size
 
 
-def test_the_controls_stay_in_view_with_a_small_picture_of_the_frame(report, open_page):
+def test_the_controls_stay_in_view_with_a_thumbnail_of_the_frame(report, open_page):
     opened = open_page(report, width=390, fragment="#frame=9")
     opened.wait_for_codes(9, CODED)
     opened.page.locator("#head-provenance").scroll_into_view_if_needed()
@@ -168,18 +168,18 @@ def test_the_controls_stay_in_view_with_a_small_picture_of_the_frame(report, ope
 def test_every_control_has_a_name_for_screen_readers(report, open_page):
     opened = open_page(report)
     tree = opened.page.context.new_cdp_session(opened.page).send("Accessibility.getFullAXTree")
-    controls, pictures = set(), []
+    controls, images = set(), []
     for node in tree["nodes"]:
         role, name = node["role"]["value"], node.get("name", {}).get("value", "")
         properties = {one["name"]: one["value"].get("value") for one in node.get("properties", [])}
         if properties.get("focusable") and role != "RootWebArea":
             controls.add((role, name.strip()))
         if role in {"image", "img", "Video"} and not node["ignored"]:
-            pictures.append(name)
+            images.append(name)
     assert {("slider", "Frame"), ("button", "One frame forward"), ("combobox", "Speed")} <= controls
     assert all(name for _, name in controls)
-    assert len(pictures) > 8
-    assert all(pictures)
+    assert len(images) > 8
+    assert all(images)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -216,7 +216,7 @@ def _luminance(colour):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_printed_it_has_pictures_and_tables_but_no_buttons(report, open_page):
+def test_printed_it_has_images_and_tables_but_no_buttons(report, open_page):
     opened = open_page(report)
     opened.page.emulate_media(media="print")
     assert not opened.page.locator("#dock").is_visible()

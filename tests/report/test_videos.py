@@ -17,7 +17,7 @@ from motiontransfer.report.videos import (
 )
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
-from tests.report.conftest import RATE, SIZE, coded_frames
+from tests.report.conftest import RATE, coded_frames
 
 
 def _noise(count, size=(96, 128)):
@@ -51,30 +51,19 @@ def test_a_copy_shows_the_same_frames(tmp_path):
         assert np.abs(shown.astype(int) - frame).mean() < 6
 
 
-def test_the_finished_video_is_shown_as_it_is(tmp_path):
+@pytest.mark.parametrize(
+    ("crf", "max_bytes", "is_copy"),
+    [(18, 10_000_000, False), (18, 1000, True), (0, 10_000_000, True)],
+)
+def test_a_finished_video_is_shown_as_it_is_if_it_is_small_and_plays(
+    tmp_path, crf, max_bytes, is_copy
+):
     frames, finished = list(coded_frames(6)), tmp_path / "finished.mp4"
-    write_video(finished, frames, frame_rate=RATE, crf=18)
-    (panel,), _ = _make([_source("a", frames, finished)], 10_000_000, 6)
-    assert panel.video == finished.read_bytes()
-    assert not panel.is_copy
-    assert panel.size == SIZE
-
-
-def test_a_finished_video_that_is_too_large_is_copied(tmp_path):
-    frames, finished = _noise(10), tmp_path / "finished.mp4"
-    write_video(finished, frames, frame_rate=RATE, crf=4)
-    (panel,), _ = _make([_source("a", frames, finished)], finished.stat().st_size, 10)
-    assert panel.is_copy
-
-
-def test_lossless_video_is_copied_because_browsers_do_not_play_it(tmp_path):
-    frames = list(coded_frames(6))
-    for crf, plays in ((0, False), (18, True)):
-        finished = tmp_path / f"{crf}.mp4"
-        write_video(finished, frames, frame_rate=RATE, crf=crf)
-        assert plays_everywhere(finished) is plays
-        (panel,), _ = _make([_source("a", frames, finished)], 10_000_000, 6)
-        assert panel.is_copy is not plays
+    write_video(finished, frames, frame_rate=RATE, crf=crf)
+    assert plays_everywhere(finished) is (crf > 0)  # browsers do not play lossless video
+    (panel,), _ = _make([_source("a", frames, finished)], max_bytes, 6)
+    assert panel.is_copy is is_copy
+    assert (panel.video == finished.read_bytes()) is not is_copy
 
 
 def test_a_smaller_budget_gives_smaller_videos_down_to_the_last_rung_and_says_so():
@@ -117,8 +106,8 @@ def test_the_same_frames_give_the_same_bytes():
 
 
 @pytest.mark.parametrize(("size", "expected"), [((100, 400), (64, 256)), ((20, 30), (20, 30))])
-def test_pictures_are_only_made_smaller(size, expected):
-    picture = np.zeros((*size, 3), np.uint8)
-    with Image.open(io.BytesIO(jpeg(picture, largest_px=256))) as image:
+def test_images_are_only_downscaled(size, expected):
+    original = Image.fromarray(np.zeros((*size, 3), np.uint8))
+    with Image.open(io.BytesIO(jpeg(original, largest_px=256))) as image:
         assert (image.height, image.width) == expected
         assert image.format == "JPEG"
