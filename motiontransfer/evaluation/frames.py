@@ -134,16 +134,31 @@ def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> 
         for path, index in references:
             if path not in store_of:
                 store_of[path] = stack.enter_context(FrameStore(path))
-                check_size(store_of[path], size)
+                _check_size(store_of[path], size)
             yield store_of[path][index][: size[0], : size[1]]
 
 
-def check_size(store: FrameStore, size: tuple[int, int]) -> None:
-    """Accept a video of the working size, or of that size made even.
+def check_video(path: Path, poses: Keypoints, advice: str) -> None:
+    """Check that a video has the poses' number of frames and size.
+
+    Args:
+        advice: ends the message about another number of frames.
 
     Raises:
-        VideoError: it has another size.
+        MissingFileError: no such video.
+        VideoError: another number of frames or another size.
     """
+    with FrameStore(path) as store:
+        _check_size(store, poses.image_size)
+        if len(store) != poses.num_frames:
+            raise VideoError(
+                f"{path}: expected {poses.num_frames} frames, one a frame of the source, got "
+                f"{len(store)}; {advice}"
+            )
+
+
+def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
+    """Accept a video of the working size, or of that size made even."""
     height, width = size
     if store.size not in {(height, width), (height + height % 2, width + width % 2)}:
         raise VideoError(

@@ -177,11 +177,6 @@ class Measurement:
     """Reason why it was not measured; empty where it was."""
 
     @property
-    def quantity(self) -> Quantity:
-        """The quantity, without the system."""
-        return self.key.quantity
-
-    @property
     def is_count(self) -> bool:
         """True if it is a number of frames."""
         return not self.note and METRICS[self.key.metric].unit == FRAMES

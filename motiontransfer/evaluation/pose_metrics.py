@@ -10,8 +10,10 @@ reference is at most a share of the head's height, here from chin to forehead. U
 incorrect.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation.bootstrap import RatioMetric
@@ -38,10 +40,11 @@ def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict
     Raises:
         KeypointsError: another number of frames, another image size, or no joint in common.
     """
+    distance = pose_distance(result, reference)  # checks that they can be compared
     of_metric = {
         "missed_detections": missed_detections(result, reference),
         "missed_joints_per_frame": missed_joints(result, reference),
-        "pose_distance_px": pose_distance(result, reference),
+        "pose_distance_px": distance,
     }
     if shows_a_head(reference):
         for share in PCK_SHARES:
@@ -60,12 +63,8 @@ def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict
 
 
 def pose_distance(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
-    """Mean pixels over the joints that both have, for `body`, `hands`, `face` and `all`.
-
-    Raises:
-        KeypointsError: another number of frames, another image size, or no joint in common.
-    """
-    distances = joint_distances(result, reference)
+    """Mean pixels over the joints that both have, for `body`, `hands`, `face` and `all`."""
+    distances = _matched(result, reference).distances
     shared = ~np.isnan(distances)
     return _pooled(np.where(shared, distances, 0.0), shared, joints_of_groups(reference))
 
@@ -74,19 +73,14 @@ def missed_detections(result: Keypoints, reference: Keypoints) -> dict[str, Rati
     """Share of the reference's detections that the result lacks, for `body`, `hands` and `face`.
 
     A detection is a group with at least one joint in one frame; each hand counts by itself.
-
-    Raises:
-        KeypointsError: another number of frames.
     """
-    _check_same_length(result, reference)
     missed: dict[str, RatioMetric] = {}
     for name, groups in REPORTED_GROUPS.items():
-        expected = np.stack([_has_group(reference, group) for group in groups], axis=1)
-        found = np.stack([_has_group(result, group) for group in groups], axis=1)
-        missed[name] = RatioMetric(
-            total=(expected & ~found).sum(axis=1, dtype=float),
-            weight=expected.sum(axis=1, dtype=float),
+        expected, found = (
+            np.stack([_has_group(poses, group) for group in groups], axis=1)
+            for poses in (reference, result)
         )
+        missed[name] = _ratio(expected & ~found, expected)
     return missed
 
 
@@ -94,26 +88,18 @@ def missed_joints(result: Keypoints, reference: Keypoints) -> dict[str, RatioMet
     """Joints a frame that the reference has and the result lacks, by group and in `all`.
 
     Joints that the result's skeleton does not know are left out.
-
-    Raises:
-        KeypointsError: another number of frames, or no joint in common.
     """
-    _check_same_length(result, reference)
-    in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
-    missed = np.zeros(reference.score.shape, bool)
-    missed[:, in_reference] = (reference.score[:, in_reference] > 0) & (
-        result.score[:, in_result] == 0
-    )
+    match = _matched(result, reference)
+    missed = match.expected & np.isnan(match.distances)
+    weight = np.ones(reference.num_frames)
     return {
-        name: RatioMetric(
-            total=missed[:, joints].sum(axis=1, dtype=float), weight=np.ones(reference.num_frames)
-        )
-        for name, joints in joints_of_groups(reference).items()
+        group: RatioMetric(total=missed[:, joints].sum(axis=1, dtype=float), weight=weight)
+        for group, joints in joints_of_groups(reference).items()
     }
 
 
 def correct_keypoints(
-    result: Keypoints, truth: Keypoints, *, head_share: float
+    result: Keypoints, reference: Keypoints, *, head_share: float
 ) -> dict[str, RatioMetric]:
     """PCK: share of the reference's joints that are correct, by reported group.
 
@@ -123,16 +109,13 @@ def correct_keypoints(
         head_share: distance up to which a joint is correct, in heights of the head.
 
     Raises:
-        KeypointsError: another number of frames or image size, no joint in common, or no head.
+        KeypointsError: the reference never shows a head.
     """
-    _check_same_length(result, truth)
-    known, _ = shared_joints(truth.skeleton, result.skeleton)
-    there = np.zeros(truth.score.shape, bool)
-    there[:, known] = truth.score[:, known] > 0
-    distances = joint_distances(result, truth)
-    correct = there & (distances <= head_share * head_heights_px(truth)[:, None])
-    joints_of = joints_of_groups(truth)
-    return _pooled(correct, there, {name: joints_of[name] for name in REPORTED_GROUPS})
+    match = _matched(result, reference)
+    limit = head_share * head_heights_px(reference)[:, None]
+    groups = joints_of_groups(reference)
+    del groups["all"]
+    return _pooled(match.expected & (match.distances <= limit), match.expected, groups)
 
 
 def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"]:
@@ -176,25 +159,30 @@ def shared_joints(
     return matched[:, 0], matched[:, 1]
 
 
-def joint_distances(
-    result: Keypoints, reference: Keypoints
-) -> Float64[np.ndarray, "frames reference_joints"]:
-    """Pixels between the two positions of each joint of the reference; NaN where one lacks it.
+class _Match(NamedTuple):
+    """Joints of a reference, and how far those of a result are from them."""
 
-    Raises:
-        KeypointsError: another number of frames, another image size, or no joint in common.
-    """
+    distances: Float64[np.ndarray, "frames joints"]
+    """Pixels; NaN where one of the two lacks the joint."""
+
+    expected: Bool[np.ndarray, "frames joints"]
+    """True if the reference has the joint and the result's skeleton knows it."""
+
+
+def _matched(result: Keypoints, reference: Keypoints) -> _Match:
     if result.num_frames != reference.num_frames or result.image_size != reference.image_size:
         raise KeypointsError(
             f"poses to compare: expected {reference.num_frames} frames of {reference.image_size}, "
             f"got {result.num_frames} of {result.image_size}"
         )
     in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
-    apart = result.points[:, in_result].astype(np.float64) - reference.points[:, in_reference]
+    offsets = result.points[:, in_result].astype(np.float64) - reference.points[:, in_reference]
     both = (result.score[:, in_result] > 0) & (reference.score[:, in_reference] > 0)
     distances = np.full(reference.score.shape, np.nan)
-    distances[:, in_reference] = np.where(both, np.linalg.norm(apart, axis=2), np.nan)
-    return distances
+    distances[:, in_reference] = np.where(both, np.linalg.norm(offsets, axis=2), np.nan)
+    expected = np.zeros(reference.score.shape, bool)
+    expected[:, in_reference] = reference.score[:, in_reference] > 0
+    return _Match(distances, expected)
 
 
 def joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " joints"]]:
@@ -212,24 +200,19 @@ def joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " join
 
 
 def _pooled(
-    total: Float64[np.ndarray, "frames joints"] | Bool[np.ndarray, "frames joints"],
+    total: Shaped[np.ndarray, "frames joints"],
     weight: Bool[np.ndarray, "frames joints"],
     joints_of: dict[str, Int64[np.ndarray, " of_group"]],
 ) -> dict[str, RatioMetric]:
     return {
-        group: RatioMetric(
-            total=total[:, joints].sum(axis=1, dtype=float),
-            weight=weight[:, joints].sum(axis=1, dtype=float),
-        )
-        for group, joints in joints_of.items()
+        group: _ratio(total[:, joints], weight[:, joints]) for group, joints in joints_of.items()
     }
 
 
-def _check_same_length(result: Keypoints, reference: Keypoints) -> None:
-    if result.num_frames != reference.num_frames:
-        raise KeypointsError(
-            f"poses to compare: expected {reference.num_frames} frames, got {result.num_frames}"
-        )
+def _ratio(
+    total: Shaped[np.ndarray, "frames joints"], weight: Bool[np.ndarray, "frames joints"]
+) -> RatioMetric:
+    return RatioMetric(total=total.sum(axis=1, dtype=float), weight=weight.sum(axis=1, dtype=float))
 
 
 def _has_group(keypoints: Keypoints, group: str) -> Bool[np.ndarray, " frames"]:

@@ -100,8 +100,7 @@ def evaluate_reconstruction(
         networks=networks,
         training_images=training_images(clips, margin=box_margin),
     )
-    parts = [_measure_tail(part, config) for part in _tails_of(videos, tails)]
-    measured = {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
+    measured = _measure_tails(videos, tails, config)
     scores = {
         **against_real(measured["images"], videos, "real"),
         **measured["flicker"],
@@ -132,28 +131,27 @@ def evaluate_reconstruction(
     return found
 
 
-def _tails_of(
-    videos: Mapping[str, Footage], tails: Sequence[TargetClip]
-) -> Iterator[dict[str, Footage]]:
-    """Yield the videos clip by clip: frames across a cut are not compared."""
+def _measure_tails(
+    videos: Mapping[str, Footage], tails: Sequence[TargetClip], config: MetricConfig
+) -> dict[str, Scores]:
+    """Scores of each metric, measured clip by clip: frames across a cut are not compared."""
+    parts: list[dict[str, Scores]] = []
     start = 0
     for clip in tails:
         frames = range(start, start + len(clip.held_out))
-        yield {name: footage.part(frames) for name, footage in videos.items()}
         start = frames.stop
-
-
-def _measure_tail(videos: Mapping[str, Footage], config: MetricConfig) -> dict[str, Scores]:
-    poses = videos["real"].keypoints
-    metrics = streaming_metrics(
-        videos,
-        real="real",
-        late="previous_real_frame",
-        background=person_regions(poses, margin=config.box_margin),
-        config=config,
-    )
-    frames = {name: footage.frames for name, footage in videos.items()}
-    return measure(frames, metrics, size=poses.image_size)
+        tail = {name: footage.part(frames) for name, footage in videos.items()}
+        poses = tail["real"].keypoints
+        metrics = streaming_metrics(
+            tail,
+            real="real",
+            late="previous_real_frame",
+            background=person_regions(poses, margin=config.box_margin),
+            config=config,
+        )
+        references = {name: footage.frames for name, footage in tail.items()}
+        parts.append(measure(references, metrics, size=poses.image_size))
+    return {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
 
 
 def _concatenated(parts: Sequence[Scores]) -> Scores:

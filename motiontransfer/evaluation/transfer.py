@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from motiontransfer.errors import VideoError
 from motiontransfer.evaluation.baselines import nearest_footage, training_images
 from motiontransfer.evaluation.bootstrap import block_length
 from motiontransfer.evaluation.comparison import (
@@ -26,7 +25,7 @@ from motiontransfer.evaluation.comparison import (
 from motiontransfer.evaluation.frames import (
     Footage,
     all_regions,
-    check_size,
+    check_video,
     person_regions,
     training_footage,
 )
@@ -53,7 +52,6 @@ from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.training.clips import TargetClip
-from motiontransfer.video.frame_store import FrameStore
 
 _TRUTH = "truth"
 
@@ -137,22 +135,6 @@ def evaluate_transfer(
     write_per_frame(folder, found, columns, _panels(found), title="The result, frame by frame")
     write_image(folder / "worst_frames.png", worst_frames_sheet(rows, intended, found))
     return found
-
-
-def check_video(path: Path, intended: Keypoints, advice: str) -> None:
-    """Check that a video has the intended poses' number of frames and size.
-
-    Raises:
-        MissingFileError: no such video.
-        VideoError: another number of frames or another size than the poses have.
-    """
-    with FrameStore(path) as store:
-        check_size(store, intended.image_size)
-        if len(store) != intended.num_frames:
-            raise VideoError(
-                f"{path}: expected {intended.num_frames} frames, one a frame of the source, got "
-                f"{len(store)}; {advice}"
-            )
 
 
 def _scores(

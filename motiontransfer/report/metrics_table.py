@@ -135,7 +135,9 @@ def tiles(found: Measurements) -> tuple[Tile, ...]:
     """The first of the headline metrics."""
     chosen: list[Tile] = []
     for quantity in HEADLINES:
-        of_system = {item.key.system: item for item in found.summary if item.quantity == quantity}
+        of_system = {
+            item.key.system: item for item in found.summary if item.key.quantity == quantity
+        }
         ours = of_system.pop(OURS, None)
         if ours is None or ours.value is None or len(chosen) == _NUM_TILES:
             continue
@@ -183,7 +185,7 @@ def metric_differences(
     """Title of a section -> differences of ours, in the order of the newer run."""
     old, new = (
         {
-            item.quantity: item
+            item.key.quantity: item
             for item in measured(found)
             if item.key.system == OURS and item.value is not None
         }
@@ -264,8 +266,8 @@ def _heading_and_label(item: Measurement) -> tuple[str, str]:
 def _table(section: str, items: Sequence[Measurement]) -> MetricTable:
     columns = systems_of(items)
     rows: dict[str, list[Row]] = {}
-    for quantity in dict.fromkeys(item.quantity for item in items):
-        of_system = {item.key.system: item for item in items if item.quantity == quantity}
+    for quantity in dict.fromkeys(item.key.quantity for item in items):
+        of_system = {item.key.system: item for item in items if item.key.quantity == quantity}
         metric = METRICS[quantity.metric]
         best = best_of({name: item.value for name, item in of_system.items()}, metric.better)
         heading, label = _heading_and_label(next(iter(of_system.values())))

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from motiontransfer.errors import VideoError
 from motiontransfer.progress import track
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -203,18 +202,3 @@ def _resized(frame: Frame, scale: float) -> UInt8[np.ndarray, "_ _ 3"]:
         return frame
     size = (max(2, round(width * factor)), max(2, round(height * factor)))
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
-
-
-def check_length(path: Path, num_frames: int) -> None:
-    """Check that a video has as many frames as the result.
-
-    Raises:
-        MissingFileError: no such video.
-        VideoError: another number of frames.
-    """
-    with FrameStore(path) as store:
-        if len(store) != num_frames:
-            raise VideoError(
-                f"{path}: expected {num_frames} frames, as the result has, got {len(store)}; "
-                "run `dvc repro` so that all of them are of one run"
-            )

@@ -31,16 +31,14 @@ def duration_seconds(a: Path, b: Path) -> float:
         VideoError: a video cannot be read.
         StudyError: their lengths differ, so that the same moment would not show the same motion.
     """
-    seconds = []
-    for path in (a, b):
-        with FrameStore(path) as video:
-            seconds.append(float(len(video) / video.frame_rate))
-    if abs(seconds[0] - seconds[1]) > _SAME_LENGTH_SECONDS:
+    with FrameStore(a) as first, FrameStore(b) as second:
+        lengths = [float(len(video) / video.frame_rate) for video in (first, second)]
+    if abs(lengths[0] - lengths[1]) > _SAME_LENGTH_SECONDS:
         raise StudyError(
-            f"{b}: expected {seconds[0]:.2f} s as {a} has, got {seconds[1]:.2f} s; compare two"
+            f"{b}: expected {lengths[0]:.2f} s as {a} has, got {lengths[1]:.2f} s; compare two"
             " videos of the same motion from its beginning to its end"
         )
-    return min(seconds)
+    return min(lengths)
 
 
 def clip_starts(duration: float, *, seconds: float, num_clips: int) -> list[float]:
@@ -53,15 +51,15 @@ def clip_starts(duration: float, *, seconds: float, num_clips: int) -> list[floa
     Raises:
         StudyError: the video is shorter than a clip.
     """
-    room = duration - seconds
-    if room < 0:
+    latest = duration - seconds
+    if latest < 0:
         raise StudyError(
             f"expected clips no longer than the {duration:.2f} s of the video, got {seconds:g} s;"
             " ask for shorter ones (--seconds)"
         )
     if num_clips == 1:
-        return [room / 2]
-    return [room * index / (num_clips - 1) for index in range(num_clips)]
+        return [latest / 2]
+    return [latest * index / (num_clips - 1) for index in range(num_clips)]
 
 
 def cut(
@@ -131,16 +129,16 @@ def write_study(
     planned = _plan(comparisons, seconds=seconds, clips_each=clips_each, num_checks=num_checks)
     for index, start, is_check in track(planned, "cut clips", total=len(planned)):
         a, b = Path(comparisons[index].a), Path(comparisons[index].b)
-        clip_a = cut(a, start=start, seconds=seconds)
-        clip_b = (
-            cut(a, start=start, seconds=seconds, change=pixelate)
-            if is_check
-            else cut(b, start=start, seconds=seconds)
-        )
         id_a, id_b, id_pair = (rng.bytes(_ID_BYTES).hex() for _ in range(3))
+        clips[id_a] = cut(a, start=start, seconds=seconds)
+        clips[id_b] = cut(
+            a if is_check else b,
+            start=start,
+            seconds=seconds,
+            change=pixelate if is_check else None,
+        )
         comparison = None if is_check else index
         pairs[id_pair] = Pair(a=id_a, b=id_b, comparison=comparison, start_seconds=start)
-        clips |= {id_a: clip_a, id_b: clip_b}
     key = Key(
         study=_study_id(clips, question),
         question=question,

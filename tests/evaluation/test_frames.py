@@ -61,7 +61,7 @@ def test_another_size_is_refused(poses, film, tmp_path, size):
         list(read_frames([(path, 0)], size))
 
 
-def test_what_is_missing_or_unfit_is_named(subject, poses, read_clips):
+def test_missing_short_and_unequal_clips_are_refused(subject, poses, read_clips):
     with pytest.raises(
         MissingFileError, match="keypoints: expected keypoints of at least one clip, got none"
     ):
@@ -74,7 +74,7 @@ def test_what_is_missing_or_unfit_is_named(subject, poses, read_clips):
         read_clips()
 
 
-def test_what_a_killed_writer_left_is_no_clip(subject, poses, read_clips, tmp_path):
+def test_temporary_files_are_no_clips(subject, poses, read_clips, tmp_path):
     subject("walk", poses([(30, 30)] * 8))
     (tmp_path / "keypoints" / ".dance.123.tmp.parquet").write_bytes(b"half")
     assert [clip.name for clip in read_clips()] == ["walk"]
@@ -161,7 +161,7 @@ def test_in_a_tiny_image_a_hand_is_all_of_it():
     assert all_regions(poses, margin=0.0)["left_hand"] == [(0, 0, 16, 12)]
 
 
-def test_people_without_hands_and_faces_have_no_such_regions():
+def test_skeletons_without_hands_and_faces_have_no_such_regions():
     skeleton = Skeleton(groups=(("body", HOLISTIC.joints[HOLISTIC.slice("body")]),))
     poses = keypoints_of([{"nose": (20, 10), "left_ankle": (29, 49)}])
     body = replace(poses, skeleton=skeleton, points=poses.points[:, :33], score=poses.score[:, :33])

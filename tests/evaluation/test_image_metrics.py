@@ -11,7 +11,6 @@ from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from motiontransfer.evaluation.image_metrics import (
-    PSNR_CAP_DB,
     best_match,
     count_skipped,
     frame_metrics,
@@ -70,14 +69,8 @@ def tall():
     return _image(1, (200, 120), contrast=6)
 
 
-def test_identical_frames_are_perfect_and_finite(real):
-    row = _whole(real, real)
-    assert (row["l1"], row["psnr"]) == (0, PSNR_CAP_DB)
-    assert row["ssim"] == pytest.approx(1)
-
-
-@pytest.mark.parametrize(("low", "high"), [(100, 101), (100, 110), (84, 100), (3, 250), (0, 255)])
-def test_of_two_flat_frames_all_metrics_are_known(low, high):
+@pytest.mark.parametrize(("low", "high"), [(100, 101), (84, 100), (0, 255)])
+def test_metrics_of_two_flat_frames(low, high):
     constant = (0.01 * 255) ** 2
     for first, second in ((low, high), (high, low)):  # colours do not wrap around
         row = _whole(_flat(first), _flat(second))
@@ -85,14 +78,6 @@ def test_of_two_flat_frames_all_metrics_are_known(low, high):
         assert row["psnr"] == pytest.approx(20 * math.log10(255 / (high - low)))
         luminance = (2 * low * high + constant) / (low**2 + high**2 + constant)
         assert row["ssim"] == pytest.approx(luminance, rel=1e-4)
-
-
-def test_noise_is_worse_than_blur_is_worse_than_the_same(real):
-    blurred = gaussian_filter(real.astype(float), (1, 1, 0)).astype(np.uint8)
-    same, blur, noise = (_whole(real, fake) for fake in (real, blurred, _noisy(real, 60)))
-    assert same["ssim"] > blur["ssim"] > noise["ssim"]
-    assert same["psnr"] > blur["psnr"] > noise["psnr"]
-    assert same["l1"] < blur["l1"] < noise["l1"]
 
 
 def test_boxes_are_half_open(real):
@@ -125,7 +110,7 @@ def test_ssim_in_a_box_is_that_of_the_box_cut_out(real):
 def test_a_box_is_measured_from_eleven_pixels_on(real):
     boxes = {"large": (3, 3, 14, 14), "small": (3, 3, 14, 13), "none": None}
     found = frame_metrics(real, real, boxes=boxes)
-    assert found["large"]["ssim"] == 1
+    assert found["large"] == {"l1": 0, "psnr": 100, "ssim": 1, "shift_tolerant_ssim": 1}
     assert found["small"] == found["none"] == {}
     assert [why_skipped(box) for box in boxes.values()] == [
         *("", "smaller_than_11_pixels"),
@@ -235,21 +220,9 @@ def test_two_flat_images_differ_in_luminance_only():
     assert ms_ssim(dark, bright, found) == pytest.approx(luminance**0.1333, rel=1e-5)
 
 
-def test_ms_ssim_looks_at_coarse_scales():
-    """Fine noise costs less than a shift by the width of what is to be seen, or a negative."""
-    image = _image(4, (180, 180))
-    others = (_noisy(image, 30), np.roll(image, 8, axis=1), 255 - image)
-    noise, shift, negative = (ms_ssim(image, f, similarity(image, f)) for f in others)
-    assert noise > shift + 0.3
-    assert negative == 0
-
-
 @pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-4, 4), (4, 0)])
-def test_what_was_moved_by_up_to_two_percent_of_the_height_is_found(tall, shift):
+def test_shifts_of_up_to_two_percent_of_the_height_are_found(tall, shift):
     np.testing.assert_array_equal(best_match(tall, _moved(tall, *shift), _BOX), _cut(tall))
-
-
-def test_what_was_moved_farther_is_not(tall):
     assert (best_match(tall, _moved(tall, 5, 0), _BOX) != _cut(tall)).any()
 
 

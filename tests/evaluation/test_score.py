@@ -34,7 +34,7 @@ def score(poses, film, monkeypatch, tmp_path):
     return score
 
 
-def test_the_truth_itself_is_perfect_and_nearer_is_better(score):
+def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(score):
     scored = score(
         same=_CENTRES, near=[(x + 1, y) for x, y in _CENTRES], far=[(x + 4, y) for x, y in _CENTRES]
     )
@@ -51,23 +51,23 @@ def test_each_value_has_an_interval_around_it(score):
     scored = score(near=[(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)])
     low, high = nested(scored, lambda one: one.interval)["truth"]["near"]["pose_distance_px"]["all"]
     assert low < nested(scored)["truth"]["near"]["pose_distance_px"]["all"] < high
-    told = as_text(scored)
-    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", told["pose distance px all"]["near"])
-    assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", told["person ssim"]["near"])
-    assert set(told["background flicker"]) == {"near", "truth"}
+    text = as_text(scored)
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["pose distance px all"]["near"])
+    assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", text["person ssim"]["near"])
+    assert set(text["background flicker"]) == {"near", "truth"}
 
 
-def test_fid_and_kid_are_against_the_truth_where_there_is_a_network(score):
-    networks = replace(NO_NETWORKS, features=lambda picture: picture.mean(axis=(0, 1)))
+def test_fid_and_kid_are_against_the_ground_truth(score):
+    networks = replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1)))
     videos = {"same": _CENTRES, "far": [(x + 4, y) for x, y in _CENTRES]}
     scored = score(networks, **videos)
     person = nested(scored)["realism"]["fid"]["person"]
     assert person["same"] == pytest.approx(0, abs=1e-6)
     assert person["far"] > 0.01
-    told = as_text(scored)
-    assert told["fid person"]["far"] == f"{person['far']:.4g}"
-    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", told["kid frame"]["far"])
-    assert told["skipped frames"] == {"same": "0", "far": "0"}
+    text = as_text(scored)
+    assert text["fid person"]["far"] == f"{person['far']:.4g}"
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["kid frame"]["far"])
+    assert text["skipped frames"] == {"same": "0", "far": "0"}
     assert "fid frame" not in as_text(score(**videos))
 
 

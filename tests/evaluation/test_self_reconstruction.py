@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.evaluation import comparison
+from motiontransfer.evaluation import comparison, plots
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
 from motiontransfer.evaluation.self_reconstruction import evaluate_reconstruction
@@ -35,6 +35,7 @@ def run(clips, draw, monkeypatch, tmp_path):
         return asked[-1]
 
     monkeypatch.setattr(comparison, "detect_person", detect_person)
+    monkeypatch.setattr(plots, "plot_curves", lambda path, *_, **__: path.touch())  # slow
 
     def run(held_out_fraction=0.25, **options):
         found = evaluate_reconstruction(
@@ -74,7 +75,7 @@ def test_ours_and_the_baselines_stand_in_one_table(run):
     assert metrics["skipped_frames"]["hands"]["not_detected"] == 3  # there is no right hand
 
 
-def test_steadiness_and_likeness_stand_beside_the_real_frames(run):
+def test_real_frames_have_temporal_metrics_and_identity_too(run):
     metrics = nested(run()[0])
     assert metrics["background_flicker"]["ours"] == metrics["background_flicker"]["real"]
     assert metrics["temporal"]["frame_change_to_real"]["ours"] == pytest.approx(1)
@@ -94,36 +95,28 @@ def test_the_real_frame_before_is_a_baseline(run, clips):
     assert "previous_real_frame" not in metrics["temporal"]["warping_error"]
 
 
-def test_nothing_is_compared_across_the_cut_between_clips(run, tmp_path):
+def test_frames_are_not_compared_across_clips(run, tmp_path):
     run()
     table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
     for column in ("temporal_warping_error_ours", "temporal_frame_change_to_real_ours"):
         assert table[column].isna().tolist() == [True, True, False]
 
 
-def test_every_value_has_its_interval_around_it(run):
-    measured = [one for one in run()[0].summary if not one.is_count and one.value is not None]
-    assert len(measured) > 60
-    for one in measured:
-        low, high = one.interval
-        assert low - 1e-9 <= one.value <= high + 1e-9
-
-
-def test_what_was_skipped_is_said_with_the_reason(run):
+def test_skipped_metrics_have_a_reason(run):
     skipped = {one.key.metric: one.note for one in run()[0].summary if one.note}
     assert skipped["lpips"] == skipped["fid"] == skipped["kid"] == "no weights were given"
     assert "face-recognition" in skipped["face_identity"]
 
 
 def test_fid_is_against_the_held_out_frames_where_there_is_a_network(run):
-    networks = replace(NO_NETWORKS, features=lambda picture: picture.mean(axis=(0, 1)))
+    networks = replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1)))
     fid = nested(run(networks=networks)[0])["realism"]["fid"]["frame"]
     assert set(fid) == {"ours", "nearest_neighbours", "previous_real_frame"}
     # Every held-out frame is four levels too bright, and otherwise itself.
     assert fid["ours"] == pytest.approx(3 * 4**2, rel=1e-3)
 
 
-def test_table_and_pictures_are_written(run, tmp_path):
+def test_table_and_images_are_written(run, tmp_path):
     run()
     table = pd.read_csv(tmp_path / "out" / "per_frame.csv")
     assert table["video"].tolist() == ["bow", "walk", "walk"]
@@ -131,9 +124,8 @@ def test_table_and_pictures_are_written(run, tmp_path):
     assert table["frame_index"].tolist() == [0, 1, 2]
     assert table["ours_frame_l1"].tolist() == pytest.approx([4, 4, 4])
     assert table.columns.is_unique
-    for name in ("curves.png", "comparison.png"):
-        with Image.open(tmp_path / "out" / name) as picture:
-            assert picture.width > 3 * 64
+    with Image.open(tmp_path / "out/comparison.png") as image:
+        assert image.width > 3 * 64
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "comparison.png",
         "curves.png",

@@ -12,7 +12,7 @@ def detector(tmp_path_factory):
     folder = tmp_path_factory.mktemp("detector")
     training = [pair for seed in range(4) for pair in clip_pairs(folder, f"p{seed}", seed=seed)]
     calibration = clip_pairs(folder, "another", seed=50)
-    return train(training, calibration, folder / "run", steps=50)[0]
+    return train(training, calibration, folder / "run", steps=35)[0]
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,10 @@ CONFIG = DetectorConfig(input_frames=2, num_filters=8, num_downsamplings=2)
 
 
 def walk(num_frames, *, seed, size=SIZE):
-    """Somebody in a patterned shirt who walks to and fro in a room; colours and pattern by seed."""
+    """A patterned ellipse that moves to and fro; colours and pattern by seed."""
     draws = np.random.default_rng(seed)
     height, width = size
-    room = cv2.GaussianBlur(
+    background = cv2.GaussianBlur(
         draws.integers(0, 256, (height, width, 3)).astype(np.float32), (0, 0), 3
     )
     shirt = draws.uniform(60, 200, 3) + 50 * draws.choice([-1, 1], (height, width, 1))
@@ -31,12 +31,12 @@ def walk(num_frames, *, seed, size=SIZE):
         rows, columns = np.mgrid[:height, :width]
         body = np.hypot((columns - x) / (width / 5), (rows - height / 2) / (height / 3)) < 1
         moved = np.roll(shirt, round(x), axis=1)
-        frames.append(np.where(body[..., None], moved, room).clip(0, 255).astype(np.uint8))
+        frames.append(np.where(body[..., None], moved, background).clip(0, 255).astype(np.uint8))
     return np.stack(frames)
 
 
 def rendered(frames):
-    """The same, but soft where somebody moves."""
+    """The same, but blurred where something moves."""
     moving = (frames.max(0).astype(int) - frames.min(0) > 8).any(-1)[..., None]
     return np.stack(
         [np.where(moving, cv2.GaussianBlur(frame, (0, 0), 1.2), frame) for frame in frames]

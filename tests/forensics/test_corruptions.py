@@ -57,13 +57,6 @@ def test_downscaling_averages_areas():
     np.testing.assert_array_equal(half[3], resize(REAL[3], (32, 24)))
 
 
-def test_frames_keep_their_order():
-    levels = np.linspace(0, 250, 9).astype(np.uint8)
-    frames = np.broadcast_to(levels[:, None, None, None], (9, 32, 32, 3))
-    got = corrupt(frames, Corruption(crf=18)).mean((1, 2, 3))
-    np.testing.assert_allclose(got, levels, atol=4)
-
-
 def augmentations(real=REAL, fake=FAKE, *, count=60, crop_size=24):
     return [
         draw_augmentation(real, fake, crop_size=crop_size, rng=np.random.default_rng(seed))

@@ -61,8 +61,8 @@ def test_a_stopped_training_resumes_to_the_same_average_which_is_kept(tmp_path, 
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, state[f"average.{name}"])
     assert not torch.equal(state["average.layers.0.weight"], state["network.layers.0.weight"])
-    with Image.open(tmp_path / "whole/live/plots/images/step_000005.png") as picture:
-        assert picture.size == (6 * 32, 2 * 32)  # three clips, two frame pairs of each
+    with Image.open(tmp_path / "whole/live/plots/images/step_000005.png") as image:
+        assert image.size == (6 * 32, 2 * 32)  # three clips, two frame pairs of each
 
 
 def test_clips_without_motion_cannot_be_calibrated_on(tmp_path):

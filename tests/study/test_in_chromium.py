@@ -94,14 +94,6 @@ def test_order_and_sides_differ_between_participants_but_not_between_visits(tmp_
     assert sorted(orders[0][0]) == sorted(orders[1][0])
 
 
-def test_each_side_has_each_video_about_as_often(tmp_path, opened):
-    study(tmp_path, clips_each=1, num_checks=0)
-    with opened((tmp_path / "study.html").as_uri() + "#p=17") as page:
-        firsts = page.evaluate("Array.from({length: 60}, () => (showPair(), shown.clips[0]))")
-    assert len(set(firsts)) == 2
-    assert 15 < firsts.count(firsts[0]) < 45  # 60 throws of a coin
-
-
 def test_it_fits_a_phone_and_can_be_done_by_touch(tmp_path, opened):
     study(tmp_path, clips_each=1, num_checks=0)
     with opened((tmp_path / "study.html").as_uri(), width=390, height=844) as page:

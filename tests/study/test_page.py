@@ -31,19 +31,11 @@ def frames_of(clip):
         return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
 
 
-@pytest.mark.parametrize(
-    ("duration", "num_clips", "starts"),
-    [(10.0, 3, [0.0, 4.0, 8.0]), (10.0, 1, [4.0]), (2.0, 2, [0.0, 0.0])],
-)
-def test_clips_are_spread_evenly_from_the_first_to_the_last_that_fits(duration, num_clips, starts):
-    assert clip_starts(duration, seconds=2.0, num_clips=num_clips) == starts
-
-
 @given(duration=st.floats(0.5, 600), share=st.floats(0.01, 1.0), num_clips=st.integers(1, 12))
-def test_no_clip_begins_before_the_video_or_ends_after_it(duration, share, num_clips):
+def test_clips_are_evenly_spaced_within_the_video(duration, share, num_clips):
     starts = clip_starts(duration, seconds=share * duration, num_clips=num_clips)
     assert len(starts) == num_clips
-    assert starts == sorted(starts)
+    assert np.allclose(np.diff(starts, 2), 0, atol=1e-9 * duration)  # evenly spaced
     assert starts[0] >= 0
     assert starts[-1] + share * duration <= duration * (1 + 1e-9)
 
@@ -61,12 +53,6 @@ def test_a_clip_holds_the_frames_of_its_moment(tmp_path):
         for index, frame in enumerate(shown):
             errors = [np.abs(frame - store[other]).mean() for other in range(20)]
             assert int(np.argmin(errors)) == 5 + index
-
-
-def test_the_last_clip_ends_with_the_video(tmp_path):
-    path = video(tmp_path / "v.mp4", RED, num_frames=9, rate=20)
-    assert len(frames_of(cut(path, start=0.2, seconds=0.26))) == 5
-    assert len(frames_of(cut(path, start=0.0, seconds=9.0))) == 9
 
 
 def test_videos_of_other_rates_are_cut_at_the_same_seconds(tmp_path):

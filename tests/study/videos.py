@@ -1,4 +1,4 @@
-"""Two short videos of the same motion that no eye takes for each other, and a study of them."""
+"""Two short videos of the same motion in different colours, and a study of them."""
 
 from fractions import Fraction
 from pathlib import Path
