@@ -33,7 +33,7 @@ from motiontransfer.rendering.videos import (
 )
 from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import Precision, make_fabric
-from motiontransfer.training.weights import WEIGHTS_FILE as FACE_CYCLE_FILE
+from motiontransfer.training.weights import FACE_CYCLE_FILE
 from motiontransfer.video.clip import Clip, read_clip
 
 _CONTENT_OF_VIDEO: dict[str, Content] = {
@@ -148,7 +148,7 @@ def _statement(
     }
     if renderer.face is not None:
         files["face"] = (
-            (_face_cycle(transfer) / FACE_CYCLE_FILE, "cycle")
+            (_face_cycle(transfer), "cycle")
             if params.face == "cycle"
             else (_models(names) / "face_generator.safetensors", "residual")
         )
@@ -171,4 +171,4 @@ def _models(names: Transfer) -> Path:
 
 
 def _face_cycle(transfer: str) -> Path:
-    return Path("artifacts/face_cycles") / transfer
+    return Path("artifacts/face_cycles") / transfer / FACE_CYCLE_FILE

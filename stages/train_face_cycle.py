@@ -13,7 +13,7 @@ from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.face_cycle import FaceCycleConfig, train_face_cycle
 from motiontransfer.training.trainer import RunPaths
-from motiontransfer.training.weights import write_no_face_translator
+from motiontransfer.training.weights import FACE_CYCLE_FILE, write_no_weights
 
 
 class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):
@@ -33,7 +33,7 @@ def main(transfer: str) -> str | None:
     )
     metrics_file = Path(f"artifacts/metrics/train_face_cycle/{transfer}.json")
     if params.steps == 0:
-        write_no_face_translator(paths.models)
+        write_no_weights(paths.models / FACE_CYCLE_FILE, "face_translator")
         paths.logs.mkdir(parents=True, exist_ok=True)
         write_json(metrics_file, {"steps": 0})
         return "steps: 0, so nothing is trained"

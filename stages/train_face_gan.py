@@ -14,10 +14,9 @@ from motiontransfer.training.face_gan import (
     FaceGanConfig,
     FaceNetworks,
     train_face_generator,
-    write_no_face_generator,
 )
 from motiontransfer.training.trainer import RunPaths
-from motiontransfer.training.weights import read_generator
+from motiontransfer.training.weights import read_generator, write_no_weights
 
 
 class TrainFaceGanParams(TrainingParams, FaceGanConfig):
@@ -38,7 +37,7 @@ def main(target: str) -> None:
     )
     metrics_file = Path(f"artifacts/metrics/train_face_gan/{target}.json")
     if params.steps == 0:
-        write_no_face_generator(paths.models)
+        write_no_weights(paths.models / "face_generator.safetensors", "face_generator")
         paths.logs.mkdir(parents=True, exist_ok=True)
         write_json(metrics_file, {"steps": 0})
         return

@@ -14,6 +14,10 @@ from torch.nn import functional
 
 from motiontransfer.models.layers import InstanceNorm, downsample_by_2
 
+Conditions = Float[Tensor, "batch condition_channels height width"]
+RealAndFake = Float[Tensor, "images image_channels height width"]
+"""One or more batches, all for the same conditions."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscriminatorConfig:
@@ -63,12 +67,8 @@ class PatchDiscriminator(nn.Module):
         )
         self.last = nn.Conv2d(channels[-1], 1, 4, 1, 2)
 
-    def forward(
-        self,
-        condition: Float[Tensor, "batch condition_channels height width"],
-        images: Float[Tensor, "images image_channels height width"],
-    ) -> DiscriminatorOutput:
-        """Score every patch; `images` is one or more batches, all for the same condition."""
+    def forward(self, condition: Conditions, images: RealAndFake) -> DiscriminatorOutput:
+        """Score every patch."""
         num_batches = images.shape[0] // condition.shape[0]
         first = self.on_condition(condition).repeat(num_batches, 1, 1, 1) + self.on_images(images)
         features = [functional.leaky_relu(first, 0.2)]
@@ -91,11 +91,7 @@ class MultiscaleDiscriminator(nn.Module):
             for _ in range(config.num_scales)
         )
 
-    def forward(
-        self,
-        condition: Float[Tensor, "batch condition_channels height width"],
-        images: Float[Tensor, "images image_channels height width"],
-    ) -> list[DiscriminatorOutput]:
+    def forward(self, condition: Conditions, images: RealAndFake) -> list[DiscriminatorOutput]:
         """Score every patch at every scale, finest first."""
         outputs = []
         for index, scale in enumerate(self.scales):

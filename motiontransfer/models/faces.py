@@ -16,38 +16,37 @@ from torch.nn import functional
 
 from motiontransfer.models.discriminators import DiscriminatorOutput, layer_channels
 from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerator
-from motiontransfer.models.layers import InstanceNorm, Upsampling
+from motiontransfer.models.layers import Features, InstanceNorm, Upsampling
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import Images
 
+Boxes = Int[Tensor, "batch 4"]
+"""x0, y0, x1, y1 of each image; half-open pixels."""
 Crops = Float[Tensor, "batch 3 crop_size crop_size"]
 
 
 def crop_boxes(
-    images: Float[Tensor, "batch channels height width"],
-    boxes: Int[Tensor, "batch 4"],
-    *,
-    crop_size: int,
+    images: Features, boxes: Boxes, *, crop_size: int
 ) -> Float[Tensor, "batch channels crop_size crop_size"]:
-    """Crop one box (x0, y0, x1, y1; half-open pixels) of each image and resize it."""
+    """Crop one box of each image and resize it."""
     crops = [
-        functional.interpolate(
-            image[None, :, y0:y1, x0:x1],
-            size=(crop_size, crop_size),
-            mode="bilinear",
-            align_corners=False,
-            antialias=True,
-        )
+        _resize(image[None, :, y0:y1, x0:x1], (crop_size, crop_size))
         for image, (x0, y0, x1, y1) in zip(images, boxes.tolist(), strict=True)
     ]
     return torch.cat(crops)
 
 
+def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    return functional.interpolate(
+        images, size=size, mode="bilinear", align_corners=False, antialias=True
+    )
+
+
 def draw_crops(
     points: Float[Tensor, "batch joints 2"],
     score: Float[Tensor, "batch joints"],
-    boxes: Int[Tensor, "batch 4"],
+    boxes: Boxes,
     *,
     skeleton: Skeleton,
     style: PoseMapStyle,
@@ -61,7 +60,7 @@ def draw_crops(
 
 
 def warp(
-    images: Float[Tensor, "batch channels height width"],
+    images: Features,
     maps: Float64[np.ndarray, "batch 2 3"],
     *,
     size: tuple[int, int],
@@ -76,11 +75,7 @@ def warp(
     return torch.cat([_warp(image, to_result, size) for image, to_result in pairs])
 
 
-def _warp(
-    image: Float[Tensor, "1 channels height width"],
-    to_result: Float64[np.ndarray, "2 3"],
-    size: tuple[int, int],
-) -> Float[Tensor, "1 channels warped_height warped_width"]:
+def _warp(image: Tensor, to_result: Float64[np.ndarray, "2 3"], size: tuple[int, int]) -> Tensor:
     to_image = np.linalg.inv(to_result[:, :2])
     scale = math.sqrt(abs(np.linalg.det(to_image)))  # pixels of the image per pixel of the result
     per_side = max(math.ceil(round(scale, 3)), 1)  # supersampling
@@ -137,7 +132,7 @@ def _cosine_ramp(fraction: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def add_residuals(
     images: Images,
     residuals: Crops,
-    boxes: Int[Tensor, "batch 4"],
+    boxes: Boxes,
     *,
     feather_fraction: float,
 ) -> Images:
@@ -145,13 +140,7 @@ def add_residuals(
     corrected = images.clone()
     for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
         size = (y1 - y0, x1 - x0)
-        residual = functional.interpolate(
-            residuals[index : index + 1],
-            size=size,
-            mode="bilinear",
-            align_corners=False,
-            antialias=True,
-        )[0]
+        residual = _resize(residuals[index : index + 1], size)[0]
         weight = feather(size, fraction=feather_fraction, device=images.device)
         corrected[index, :, y0:y1, x0:x1] += weight * residual
     return corrected.clamp(-1, 1)
@@ -175,9 +164,7 @@ class FaceGenerator(nn.Module):
         self.network = GlobalGenerator(config.pose_channels + 3, 3, config)
 
     def forward(
-        self,
-        pose_crop: Float[Tensor, "batch pose_channels crop_size crop_size"],
-        face_crop: Crops,
+        self, pose_crop: Float[Tensor, "batch pose_channels crop_size crop_size"], face_crop: Crops
     ) -> Crops:
         """Return the residual in [-1, 1], to be added to `face_crop`."""
         return torch.tanh(self.network(torch.cat([pose_crop, face_crop], dim=1)).float())
@@ -222,11 +209,7 @@ class FaceTranslators(nn.Module):
         self.to_target = FaceTranslator(config)
         self.to_source = FaceTranslator(config)
 
-    def forward(
-        self,
-        source: Crops,
-        target: Crops,
-    ) -> Translations:
+    def forward(self, source: Crops, target: Crops) -> Translations:
         """Translate real faces of both people, and each translation back."""
         to_target, to_source = self.to_target(source), self.to_source(target)
         return Translations(
@@ -263,9 +246,7 @@ class FaceDiscriminators(nn.Module):
         self.of_target = FaceDiscriminator(num_filters=num_filters, num_layers=num_layers)
 
     def forward(
-        self,
-        source: Images,
-        target: Images,
+        self, source: Images, target: Images
     ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
         """Score every patch of each person's faces."""
         return self.of_source(source), self.of_target(target)

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from motiontransfer.models.layers import (
     InstanceNorm,
+    Maps,
     ReflectionPad,
     ResidualBlock,
     Upsampling,
@@ -27,6 +28,7 @@ from motiontransfer.models.layers import (
 )
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.video.tensors import Images
 
 Architecture = Literal["fast", "global", "local"]
 Background = Literal["plate", "generated"]
@@ -115,9 +117,7 @@ class FastGenerator(nn.Module):
         )
         self.head = nn.Conv2d(channels[0], 4 * out_channels, 3, padding=1)
 
-    def forward(
-        self, conditioning: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch out_channels height width"]:
+    def forward(self, conditioning: Maps) -> Maps:
         """Return the head's output, before any activation."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
@@ -133,14 +133,13 @@ class FastGenerator(nn.Module):
 
 
 def global_features(
-    in_channels: int,
-    config: EncoderDecoderConfig,
-    *,
-    max_channels: int | None,
-    upsampling: Upsampling,
+    in_channels: int, channels: list[int], *, num_residual_blocks: int, upsampling: Upsampling
 ) -> nn.Sequential:
-    """Build a global generator without its head; height and width in must divide by its stride."""
-    channels = config.level_channels(max_channels)
+    """Build a global generator without its head; its stride must divide height and width.
+
+    Args:
+        channels: of each level, finest first.
+    """
     layers: list[nn.Module] = [
         *(ReflectionPad(3), nn.Conv2d(in_channels, channels[0], 7)),
         *(InstanceNorm(channels[0]), nn.ReLU(inplace=True)),
@@ -148,7 +147,7 @@ def global_features(
     for narrow, wide in itertools.pairwise(channels):
         layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1)]
         layers += [InstanceNorm(wide), nn.ReLU(inplace=True)]
-    layers += [ResidualBlock(channels[-1]) for _ in range(config.num_residual_blocks)]
+    layers += [ResidualBlock(channels[-1]) for _ in range(num_residual_blocks)]
     for wide, narrow in itertools.pairwise(reversed(channels)):
         layers += [upsampling_layer(wide, narrow, upsampling)]
         layers += [InstanceNorm(narrow), nn.ReLU(inplace=True)]
@@ -168,16 +167,14 @@ class GlobalGenerator(nn.Module):
         upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
+        channels, num_blocks = config.level_channels(max_channels), config.num_residual_blocks
         self.stride = 2**config.num_downsamplings
         self.features = global_features(
-            in_channels, config, max_channels=max_channels, upsampling=upsampling
+            in_channels, channels, num_residual_blocks=num_blocks, upsampling=upsampling
         )
-        width = config.level_channels(max_channels)[0]
-        self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(width, out_channels, 7))
+        self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(channels[0], out_channels, 7))
 
-    def forward(
-        self, conditioning: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch out_channels height width"]:
+    def forward(self, conditioning: Maps) -> Maps:
         """Return the head's output, before any activation."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
@@ -199,11 +196,11 @@ class LocalEnhancer(nn.Module):
         upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        wide = config.level_channels(max_channels)[0]
-        narrow = max(wide // 2, 1)
+        channels, num_blocks = config.level_channels(max_channels), config.num_residual_blocks
+        wide, narrow = channels[0], max(channels[0] // 2, 1)
         self.stride = 2 * 2**config.num_downsamplings
         self.coarse = global_features(
-            in_channels, config, max_channels=max_channels, upsampling=upsampling
+            in_channels, channels, num_residual_blocks=num_blocks, upsampling=upsampling
         )
         self.down = nn.Sequential(
             *(ReflectionPad(3), nn.Conv2d(in_channels, narrow, 7)),
@@ -218,9 +215,7 @@ class LocalEnhancer(nn.Module):
         )
         self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(narrow, out_channels, 7))
 
-    def forward(
-        self, conditioning: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch out_channels height width"]:
+    def forward(self, conditioning: Maps) -> Maps:
         """Return the head's output, before any activation."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
@@ -249,11 +244,7 @@ class FrameGenerator(nn.Module):
         self.conditioning_poses = conditioning_poses
         self.register_buffer("plate", background_image)
 
-    def forward(
-        self,
-        pose_map: Float[Tensor, "batch pose_channels height width"],
-        previous_frame: Float[Tensor, "batch 3 height width"],
-    ) -> Float[Tensor, "batch 3 height width"]:
+    def forward(self, pose_map: Maps, previous_frame: Images) -> Images:
         """Return the next frame in [-1, 1]; `previous_frame` is zeros at the first frame."""
         inputs = [pose_map] if self.previous_frame == "none" else [pose_map, previous_frame]
         output = self.network(torch.cat(inputs, dim=1)).float()
@@ -270,11 +261,7 @@ class HalfResolutionGenerator(nn.Module):
         super().__init__()
         self.generator, self.conditioning_poses = generator, generator.conditioning_poses
 
-    def forward(
-        self,
-        pose_map: Float[Tensor, "batch pose_channels height width"],
-        previous_frame: Float[Tensor, "batch 3 height width"],
-    ) -> Float[Tensor, "batch 3 height width"]:
+    def forward(self, pose_map: Maps, previous_frame: Images) -> Images:
         """Return the next frame, upsampled by nearest neighbour, as `previous_frame` was."""
         height, width = pose_map.shape[2:]
         fake = self.generator(downsample_by_2(pose_map), previous_frame[:, :, ::2, ::2])

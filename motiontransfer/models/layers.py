@@ -11,6 +11,10 @@ from motiontransfer.errors import TrainingError
 
 Upsampling = Literal["transposed", "resize", "subpixel"]
 
+Features = Float[Tensor, "batch channels height width"]
+Maps = Float[Tensor, "batch _ height width"]
+"""Of any number of channels, which layers change."""
+
 
 class ReflectionPad(nn.Module):
     """Reflection padding that keeps the dtype of channels-last features.
@@ -23,7 +27,7 @@ class ReflectionPad(nn.Module):
         self.padding = (width_px,) * 4
 
     def forward(
-        self, features: Float[Tensor, "batch channels height width"]
+        self, features: Features
     ) -> Float[Tensor, "batch channels padded_height padded_width"]:
         """Mirror the borders outwards."""
         if features.is_contiguous():
@@ -40,8 +44,8 @@ class InstanceNorm(nn.InstanceNorm2d):
     """
 
     def forward(  # ty: ignore[lost-keyword-for-regular-parameter] - torch's own name hides a builtin
-        self, features: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+        self, features: Features
+    ) -> Features:
         """Normalise each sample's channels to mean 0 and variance 1 over height and width."""
         if features.is_contiguous() or features.device.type != "cpu":
             return super().forward(features)
@@ -66,9 +70,7 @@ class ResidualBlock(nn.Module):
             InstanceNorm(num_channels),
         )
 
-    def forward(
-        self, features: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, features: Features) -> Features:
         """Return the input plus the block's residual."""
         return features + self.body(features)
 
@@ -129,9 +131,7 @@ def initialise(module: nn.Module) -> None:
         weight.copy_(weight[::4].repeat_interleave(4, dim=0))
 
 
-def downsample_by_2(
-    images: Float[Tensor, "batch channels height width"],
-) -> Float[Tensor, "batch channels half_height half_width"]:
+def downsample_by_2(images: Features) -> Float[Tensor, "batch channels half_height half_width"]:
     """3x3 average pooling of stride 2 without padding's zeros, as between pix2pixHD's scales.
 
     An odd height or width is rounded up.
@@ -140,7 +140,7 @@ def downsample_by_2(
 
 
 def pad_to_multiple(
-    images: Float[Tensor, "batch channels height width"], multiple: int
+    images: Features, multiple: int
 ) -> Float[Tensor, "batch channels padded_height padded_width"]:
     """Replicate the right and lower edge until `multiple` divides height and width."""
     height, width = images.shape[2:]

@@ -182,7 +182,7 @@ def load_translated_faces(
     """Read a transfer's translator.
 
     Args:
-        weights: the folder that training wrote.
+        weights: the file that training wrote.
         frames: frame store of the source clip.
         keypoints: poses of the source clip, in its own image.
 

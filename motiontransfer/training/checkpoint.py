@@ -14,7 +14,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
 
 import torch
 from lightning_fabric import Fabric
@@ -86,7 +85,6 @@ class Checkpoint:
 
     throughput: Throughput
     """Steps done, and their time."""
-
     state: Mapping[str, Tensor]
     """Everything that changes from step to step."""
 
@@ -101,26 +99,31 @@ def run_folder(fabric: Fabric, root: Path, key: str) -> Generator[Path]:
     Raises:
         CheckpointError: another training holds it.
     """
+    folder = root / key
     with ExitStack() as stack:
-        refusal: CheckpointError | None = None
+        is_held = True
         if fabric.is_global_zero:
-            try:
-                stack.enter_context(_held_folder(root, key))
-            except CheckpointError as error:
-                refusal = error
-        refusal = fabric.broadcast(refusal)
-        if refusal is not None:
-            raise refusal
-        yield root / key
+            folder.mkdir(parents=True, exist_ok=True)
+            is_held = stack.enter_context(_lock(folder))
+        if not fabric.broadcast(is_held):
+            raise CheckpointError(
+                f"{folder}: another process is training this very run; wait for it, or stop it "
+                "(`fuser` on the folder's lock file names it)"
+            )
+        if fabric.is_global_zero:
+            for path in folder.rglob(".*.tmp*"):  # of a process that was killed while it wrote
+                path.unlink()
+            _prune_runs(folder)
+        yield folder
+        if fabric.is_global_zero:
+            shutil.rmtree(folder)  # still held: no process can begin in a folder that is to go
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Add a checkpoint to the folder and remove all but the last two."""
-    tensors = {
-        name: tensor.detach().contiguous().cpu().clone()
-        for name, tensor in checkpoint.state.items()
-    }
     throughput = checkpoint.throughput
+    # Clones: safetensors refuses tensors that share memory.
+    tensors = {name: tensor.clone() for name, tensor in checkpoint.state.items()}
     with replacing(folder / f"step_{throughput.steps:08d}.safetensors") as temporary:
         write_tensors(temporary, tensors, description=asdict(throughput))
         # Its name must not survive a power cut that its bytes do not survive.
@@ -143,22 +146,19 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     try:
         state, description = read_tensors(path)
     except DamagedFileError as error:
-        before = f"step {_step_of(files[-2])}" if len(files) > 1 else "the start"
+        before = f"step {int(files[-2].stem[5:])}" if len(files) > 1 else "the start"
         raise CheckpointError(f"{path}: damaged; remove it to go on from {before}") from error
     return Checkpoint(TypeAdapter(Throughput).validate_python(description), state)
 
 
 def module_state(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers under a prefix."""
-    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+    return module.state_dict(prefix=f"{prefix}.")
 
 
 def load_module_state(prefix: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Inverse of `module_state`."""
-    start = f"{prefix}."
-    module.load_state_dict(
-        {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
-    )
+    module.load_state_dict({name: state[f"{prefix}.{name}"] for name in module.state_dict()})
 
 
 def adam_state(prefix: str, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
@@ -192,48 +192,27 @@ def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(values)
 
 
-@contextmanager
-def _held_folder(root: Path, key: str) -> Generator[Path]:
-    folder = root / key
-    folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder) as lock:
-        if lock is None:
-            raise CheckpointError(
-                f"{folder}: another process is training this very run; wait for it, or stop it "
-                "(`fuser` on the folder's lock file names it)"
-            )
-        for path in folder.rglob(".*.tmp*"):  # of a process that was killed while it wrote
-            path.unlink()
-        _prune_runs(folder)
-        yield folder
-        shutil.rmtree(folder)  # still held: no process can begin in a folder that is about to go
-
-
 def _prune_runs(current: Path) -> None:
     others = [lock.parent for lock in current.parent.glob("*/lock") if lock.parent != current]
     others.sort(key=lambda path: path.stat().st_mtime_ns)
     for folder in others[: 1 - _MAX_RUNS]:
-        with _lock(folder) as lock:
-            if lock is not None:
+        with _lock(folder) as is_held:
+            if is_held:
                 shutil.rmtree(folder)
                 _logger.info("%s: removed: there are %d later runs", folder, _MAX_RUNS)
 
 
 @contextmanager
-def _lock(folder: Path) -> Generator[TextIO | None]:
-    """Hold a folder's lock file; None where another process holds it."""
+def _lock(folder: Path) -> Generator[bool]:
+    """Hold a folder's lock file; False where another process holds it."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield None
+            yield False
         else:
-            yield lock
+            yield True
 
 
 def _checkpoint_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.safetensors"))
-
-
-def _step_of(path: Path) -> int:
-    return int(path.stem.removeprefix("step_"))

@@ -1,7 +1,7 @@
 """CycleGAN between aligned faces of source and target (Zhu et al. 2017)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from motiontransfer.training.losses import (
 )
 from motiontransfer.training.optimization import GanTask
 from motiontransfer.training.trainer import RunPaths, run_training
-from motiontransfer.training.weights import write_face_translator
+from motiontransfer.training.weights import FACE_CYCLE_FILE, write_weights
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 
@@ -313,7 +313,11 @@ def train_face_cycle(
         )
 
     def write(task: FaceCycleTask, dataset: FaceCycleDataset) -> dict[str, object]:
-        write_face_translator(paths.models, task.generator_ema.to_target, translator)
+        write_weights(
+            paths.models / FACE_CYCLE_FILE,
+            task.generator_ema.to_target,
+            description={"face_translator": asdict(translator)},
+        )
         return {
             "source_faces": len(dataset.source),
             "target_faces": len(dataset.target),

@@ -222,13 +222,6 @@ def train_face_generator(
     )
 
 
-def write_no_face_generator(models: Path) -> None:
-    """Say in the weights file that faces are left as the main generator makes them."""
-    write_weights(
-        models / "face_generator.safetensors", nn.Module(), description={"face_generator": None}
-    )
-
-
 def _build_networks(networks: FaceNetworks) -> tuple[FaceGenerator, MultiscaleDiscriminator]:
     shape = networks.generator
     generator = FaceGenerator(shape)

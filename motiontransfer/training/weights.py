@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +31,8 @@ from motiontransfer.storage import (
 )
 from motiontransfer.training.clips import HeldOut
 
+FACE_CYCLE_FILE = "face_cycle.safetensors"
+
 FORMAT_VERSION = 1
 _METADATA_KEY = "motiontransfer"
 
@@ -42,17 +44,22 @@ def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, o
         write_tensors(temporary, network.state_dict(), description=content)
 
 
+def write_no_weights(path: Path, key: str) -> None:
+    """Say in a weights file that the network of this key was not trained."""
+    write_weights(path, nn.Module(), description={key: None})
+
+
 def read_description(path: Path) -> dict[str, object]:
     """Read only the description.
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: it is not as it was written, or not a weights file of ours.
+        DamagedFileError: it is not as it was written, or not a weights file.
         WeightsError: another format version.
     """
     if not path.exists():
         raise MissingFileError(f"{path}: no such weights file; `dvc repro` trains it")
-    with _opened(path) as file:
+    with _open(path) as file:
         content, _ = unseal(path, (file.metadata() or {}).get(_METADATA_KEY))
     if content.get("format_version") != FORMAT_VERSION:
         got = content.get("format_version")
@@ -93,7 +100,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     Raises:
         DamagedFileError: it is not as it was written.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         description, checksums = unseal(path, (file.metadata() or {}).get(_METADATA_KEY))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
     check_arrays(path, {name: _checksum(tensor) for name, tensor in tensors.items()}, checksums)
@@ -101,7 +108,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[safe_open]:
+def _open(path: Path) -> Generator[safe_open]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -159,6 +166,20 @@ def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig]
     return read_network(path, "face_generator", FaceGeneratorConfig, FaceGenerator)
 
 
+def read_face_translator(path: Path) -> tuple[FaceTranslator, FaceTranslatorConfig]:
+    """Read a face translator as `read_network` does.
+
+    Raises:
+        WeightsError: the file says that there is none.
+    """
+    if read_description(path).get("face_translator", ...) is None:
+        raise WeightsError(
+            f"{path}: holds no face translator, as none was trained; set train_face_cycle.steps to "
+            "more than 0, or render.face to residual or none"
+        )
+    return read_network(path, "face_translator", FaceTranslatorConfig, FaceTranslator)
+
+
 def read_network(
     path: Path, key: str, config_type: type[_Described], build: Callable[[_Described], _Network]
 ) -> tuple[_Network, _Described]:
@@ -191,35 +212,6 @@ def described(
         return TypeAdapter(schema).validate_python(description[key])
     except ValidationError as error:
         reason = " ".join(str(error).split())
-        raise WeightsError(f"{path}: its description of the {key} is not ours: {reason}") from error
-
-
-WEIGHTS_FILE = "face_cycle.safetensors"
-_KEY = "face_translator"
-
-
-def write_face_translator(
-    folder: Path, translator: nn.Module, config: FaceTranslatorConfig
-) -> None:
-    """Write the translator from the source's faces to the target's."""
-    write_weights(folder / WEIGHTS_FILE, translator, description={_KEY: asdict(config)})
-
-
-def write_no_face_translator(folder: Path) -> None:
-    """Say in the weights file that there is none."""
-    write_weights(folder / WEIGHTS_FILE, nn.Module(), description={_KEY: None})
-
-
-def read_face_translator(folder: Path) -> tuple[FaceTranslator, FaceTranslatorConfig]:
-    """Read a folder's face translator as `read_network` does.
-
-    Raises:
-        WeightsError: the file says that there is none.
-    """
-    path = folder / WEIGHTS_FILE
-    if read_description(path).get(_KEY, ...) is None:
         raise WeightsError(
-            f"{path}: holds no face translator, as none was trained; set train_face_cycle.steps to "
-            "more than 0, or render.face to residual or none"
-        )
-    return read_network(path, _KEY, FaceTranslatorConfig, FaceTranslator)
+            f"{path}: its description of the {key} was not written by motiontransfer: {reason}"
+        ) from error

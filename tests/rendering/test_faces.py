@@ -19,10 +19,10 @@ from motiontransfer.rendering.faces import (
     load_translated_faces,
 )
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.weights import write_face_translator
+from motiontransfer.training.weights import FACE_CYCLE_FILE
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.dancer import dance, film, picture
-from tests.training.small import CROP_SIZE, fabric, translator_config
+from tests.training.small import CROP_SIZE, fabric, translator_config, write_translator
 
 NUM_FRAMES = 4
 PATCH_SIZE = (16, 12)
@@ -125,15 +125,17 @@ def test_poses_of_another_clip_are_refused(faces):
 
 def test_a_transfers_translator_is_loaded(tmp_path, faces, source):
     torch.manual_seed(0)
-    write_face_translator(tmp_path, FaceTranslator(translator_config()), translator_config())
-    loaded = load_translated_faces(
-        tmp_path, fabric(), frames=faces.frames, keypoints=faces.keypoints
-    )
+    file = tmp_path / FACE_CYCLE_FILE
+    write_translator(file, FaceTranslator(translator_config()))
+    loaded = load_translated_faces(file, fabric(), frames=faces.frames, keypoints=faces.keypoints)
     assert loaded.crop_size == CROP_SIZE
     assert all(patch is not None for _, patch in loaded.patches(images(source), source))
     with pytest.raises(MissingFileError, match=r"elsewhere/face_cycle\.safetensors"):
         load_translated_faces(
-            tmp_path / "elsewhere", fabric(), frames=faces.frames, keypoints=faces.keypoints
+            tmp_path / "elsewhere" / FACE_CYCLE_FILE,
+            fabric(),
+            frames=faces.frames,
+            keypoints=faces.keypoints,
         )
 
 

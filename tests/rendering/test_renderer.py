@@ -16,8 +16,7 @@ from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poiss
 from motiontransfer.rendering.renderer import Renderer, generate, load_renderer, render_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
-from motiontransfer.training.face_gan import write_no_face_generator
-from motiontransfer.training.weights import TrainedGenerator, write_weights
+from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import RATE, SIZE, dance, picture
 from tests.training.small import STYLE, fabric, face_config, generator_config
@@ -189,7 +188,7 @@ def test_a_target_is_loaded_with_its_face(models):
     assert plain.face is None
     with_face, without = (list(render_poses(r, dance(2))) for r in (loaded, plain))
     assert not np.array_equal(with_face[0], without[0])
-    write_no_face_generator(models)
+    write_no_weights(models / "face_generator.safetensors", "face_generator")
     assert load_renderer(models, fabric(), face="residual").face is None
 
 

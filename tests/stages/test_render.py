@@ -23,10 +23,8 @@ from motiontransfer.pose.normalization import normalize_by_ankles
 from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.provenance.manifest import sha256_of
 from motiontransfer.provenance.verification import read_provenance
-from motiontransfer.training.face_gan import write_no_face_generator
 from motiontransfer.training.weights import (
-    write_face_translator,
-    write_no_face_translator,
+    write_no_weights,
 )
 from motiontransfer.video.frame_store import FrameStore
 from stages.render import main
@@ -39,11 +37,11 @@ from tests.stages.project import (
     add_everything_to_render,
     write_params,
 )
-from tests.training.small import translator_config
+from tests.training.small import translator_config, write_translator
 
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
-FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben")
+FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben/face_cycle.safetensors")
 METRICS = Path("artifacts/metrics/render/ada_as_ben.json")
 POSES = Path("artifacts/poses/ada_as_ben.parquet")
 
@@ -113,7 +111,7 @@ def with_truth(num_frames):
 def add_translator():
     torch.manual_seed(0)
     translator = FaceTranslator(translator_config()).apply(initialise)
-    write_face_translator(FACE_CYCLE, translator, translator_config())
+    write_translator(FACE_CYCLE, translator)
 
 
 def packets(path):
@@ -208,7 +206,7 @@ def test_the_face_makes_a_difference_unless_it_is_turned_off(rendered):
     without = packets(RESULTS / "transfer.mp4")
     assert without != packets(rendered / RESULTS / "transfer.mp4")
     assert [network["role"] for network in networks_of(RESULTS)] == ["generator"]
-    write_no_face_generator(Path("artifacts/models/ada"))
+    write_no_weights(Path("artifacts/models/ada/face_generator.safetensors"), "face_generator")
     render()
     assert packets(RESULTS / "transfer.mp4") == without
 
@@ -220,7 +218,7 @@ def test_faces_can_be_translated_and_blended_either_way(rendered):
         render(face=face, face_blending=blending)
         results.append(packets(RESULTS / "transfer.mp4"))
     assert not any(one == other for one, other in itertools.combinations(results, 2))
-    face = network("face", "cycle", FACE_CYCLE / "face_cycle.safetensors")
+    face = network("face", "cycle", FACE_CYCLE)
     assert networks_of(RESULTS)[1] == face
 
 
@@ -228,7 +226,7 @@ def test_translated_faces_that_nobody_trained_are_refused_before_anything_is_mad
     configure(face="cycle")
     with pytest.raises(MissingFileError, match=r"face_cycles/ada_as_ben/face_cycle\.safetensors"):
         main("ada_as_ben")
-    write_no_face_translator(FACE_CYCLE)
+    write_no_weights(FACE_CYCLE, "face_translator")
     with pytest.raises(WeightsError, match=r"train_face_cycle\.steps"):
         main("ada_as_ben")
     assert not RESULTS.exists()

@@ -19,7 +19,7 @@ from tests.stages.project import (
     write_params,
 )
 
-WEIGHTS = Path("artifacts/face_cycles/ada_as_ben")
+WEIGHTS = Path("artifacts/face_cycles/ada_as_ben/face_cycle.safetensors")
 METRICS = Path("artifacts/metrics/train_face_cycle/ada_as_ben.json")
 LOGS = Path("artifacts/training/ada_as_ben/face_cycle")
 
@@ -57,7 +57,7 @@ def test_the_same_inputs_give_the_same_weights():
     weights = []
     for _ in range(2):
         main("ada_as_ben")
-        weights.append((WEIGHTS / "face_cycle.safetensors").read_bytes())
+        weights.append(WEIGHTS.read_bytes())
     assert weights[0] == weights[1]
 
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
 from motiontransfer.training.pose_gan import PoseGanConfig
 from motiontransfer.training.train_pose_gan import PoseGanNetworks
 from motiontransfer.training.trainer import RunPaths, fit
+from motiontransfer.training.weights import write_weights
 from tests.dancer import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
@@ -92,6 +93,10 @@ def translator_config(**changes):
     return FaceTranslatorConfig(
         **{**numbers, "num_residual_blocks": 1, "upsampling": "resize", **changes}
     )
+
+
+def write_translator(path, translator):
+    write_weights(path, translator, description={"face_translator": asdict(translator_config())})
 
 
 _GAN = {"ema_decay": 0.9, "compile": False}

@@ -371,7 +371,7 @@ def train(people, folder, *, config=None, networks=None, **changes):
 
 def test_weights_logs_counts_and_pictures_are_there(tmp_path, people):
     metrics = train(people, tmp_path / "run")
-    network, config = read_face_translator(tmp_path / "run/models")
+    network, config = read_face_translator(tmp_path / "run" / WEIGHTS)
     assert config == translator_config()
     counts = {name: metrics[name] for name in metrics if "face" in name} | {
         "steps": metrics["steps"]

@@ -11,20 +11,25 @@ from motiontransfer.errors import DamagedFileError, MissingFileError, WeightsErr
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.training.clips import HeldOut
-from motiontransfer.training.face_gan import write_no_face_generator
 from motiontransfer.training.weights import (
     load_weights,
     read_description,
     read_face_generator,
     read_face_translator,
     read_generator,
-    write_face_translator,
-    write_no_face_translator,
+    write_no_weights,
     write_tensors,
     write_weights,
 )
 from tests.dancer import SIZE
-from tests.training.small import CROP_SIZE, STYLE, face_config, generator_config, translator_config
+from tests.training.small import (
+    CROP_SIZE,
+    STYLE,
+    face_config,
+    generator_config,
+    translator_config,
+    write_translator,
+)
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=2)
 
@@ -122,17 +127,12 @@ def test_a_face_generator_comes_back(tmp_path):
     assert not trained.training
 
 
-def test_no_face_generator_is_none(tmp_path):
-    write_no_face_generator(tmp_path)
-    assert read_face_generator(tmp_path / "face_generator.safetensors") is None
-
-
 @pytest.mark.parametrize(
     ("read", "what"),
     [
         (read_generator, "generator"),
         (read_face_generator, "face_generator"),
-        (lambda path: read_face_translator(path.parent), "face_translator"),
+        (read_face_translator, "face_translator"),
     ],
 )
 def test_missing_and_other_weights_are_refused(tmp_path, read, what):
@@ -148,8 +148,11 @@ def test_missing_and_other_weights_are_refused(tmp_path, read, what):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"generator": {"architecture": "huge"}}, r"its description of the generator is not ours"),
-        ({"held_out": "much"}, r"its description of the held_out is not ours"),
+        (
+            {"generator": {"architecture": "huge"}},
+            r"its description of the generator was not written by",
+        ),
+        ({"held_out": "much"}, r"its description of the held_out was not written by"),
         ({"generator": asdict(generator_config(num_filters=5))}, "does not fit"),
     ],
 )
@@ -163,18 +166,20 @@ def test_a_description_that_does_not_fit_is_told_in_one_line(tmp_path, changes, 
 
 def test_a_translator_comes_back(tmp_path):
     torch.manual_seed(0)
-    translator = FaceTranslator(translator_config())
-    write_face_translator(tmp_path, translator, translator_config())
-    read, config = read_face_translator(tmp_path)
+    translator, path = FaceTranslator(translator_config()), tmp_path / "t.safetensors"
+    write_translator(path, translator)
+    read, config = read_face_translator(path)
     assert config == translator_config()
     faces = torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)
     assert torch.equal(read(faces), translator(faces))
     assert not any(parameter.requires_grad for parameter in read.parameters())
 
 
-def test_where_none_was_trained_the_reader_says_what_to_do(tmp_path):
-    write_no_face_translator(tmp_path)
-    with pytest.raises(
-        WeightsError, match=r"train_face_cycle\.steps to more than 0, or render\.face"
-    ):
-        read_face_translator(tmp_path)
+def test_networks_that_were_not_trained(tmp_path):
+    path = tmp_path / "no.safetensors"
+    write_no_weights(path, "face_generator")
+    assert read_face_generator(path) is None
+    write_no_weights(path, "face_translator")
+    text = r"train_face_cycle\.steps to more than 0, or render\.face"
+    with pytest.raises(WeightsError, match=text):
+        read_face_translator(path)
