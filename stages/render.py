@@ -21,7 +21,7 @@ from motiontransfer.provenance.manifest import (
     sha256_of,
     sign_video,
 )
-from motiontransfer.rendering.faces import FaceBlending, load_translated_faces
+from motiontransfer.rendering.faces import FaceBlending, TranslatedFaces
 from motiontransfer.rendering.renderer import FaceMode, Renderer, generate, load_renderer
 from motiontransfer.rendering.videos import (
     Panels,
@@ -33,7 +33,7 @@ from motiontransfer.rendering.videos import (
 )
 from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import Precision, make_fabric
-from motiontransfer.training.weights import FACE_CYCLE_FILE
+from motiontransfer.training.weights import FACE_CYCLE_FILE, read_face_translator
 from motiontransfer.video.clip import Clip, read_clip
 
 _CONTENT_OF_VIDEO: dict[str, Content] = {
@@ -121,8 +121,13 @@ def _load_renderer(
     face = "none" if params.face == "cycle" else params.face
     renderer = load_renderer(_models(names), fabric, face=face)
     if params.face == "cycle":
-        faces = load_translated_faces(
-            _face_cycle(transfer), fabric, frames=source.frames, keypoints=source_poses
+        translator, config = read_face_translator(_face_cycle(transfer))
+        faces = TranslatedFaces(
+            fabric=fabric,
+            translator=translator.to(fabric.device),
+            crop_size=config.crop_size,
+            frames=source.frames,
+            keypoints=source_poses,
         )
         renderer = replace(renderer, face=faces)
     return replace(renderer, face_blending=params.face_blending)

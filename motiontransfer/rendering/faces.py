@@ -13,7 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int, UInt8
+from jaxtyping import Bool, Float, Float64, Int
 from lightning_fabric import Fabric
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
@@ -22,6 +22,7 @@ from torch import Tensor
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.faces import (
+    Boxes,
     FaceGenerator,
     FaceTranslator,
     add_residuals,
@@ -33,9 +34,9 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.pose.face_boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.rendering import PoseMapStyle
-from motiontransfer.training.weights import read_face_translator
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import Frame, frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 
 FaceBlending = Literal["feather", "poisson"]
 
@@ -43,30 +44,33 @@ _FEATHER_FRACTION = 0.15
 _KNOWN, _NO_PIXEL = -1, -2  # in place of an unknown pixel's number
 
 
+Image = Float[Tensor, "1 3 height width"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacePatch:
     """Face image and blending weight for one frame."""
 
-    image: Float[Tensor, "1 3 height width"]
+    image: Image
     """The face at its position in the frame; pixels of weight 0 are ignored."""
-
     weight: Float[Tensor, "1 1 height width"]
     """Blending weight: 1 inside the face, falling smoothly to 0."""
+
+
+Patched = Iterator[tuple[Image, FacePatch | None]]
+"""Each generated frame with its patch, None where no face is visible."""
 
 
 @runtime_checkable
 class FaceModel(Protocol):
     """Model that improves the faces in the frames of a clip."""
 
-    def patches(
-        self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
-    ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
-        """Yield each generated frame with its patch, None where no face is visible.
+    def patches(self, images: Iterable[Image], keypoints: Keypoints) -> Patched:
+        """Yield each generated frame with its patch.
 
         Args:
             keypoints: the poses that the frames were generated from.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,22 +84,14 @@ class ResidualFaces:
     style: PoseMapStyle
     """Drawing style of its pose maps."""
 
-    def patches(
-        self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
-    ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
-        """Yield each generated frame with its patch, None where no face is visible."""
+    def patches(self, images: Iterable[Image], keypoints: Keypoints) -> Patched:
+        """Yield each generated frame with its patch."""
         boxes, valid = face_boxes(keypoints)
         for index, image in enumerate(images):
             box = torch.from_numpy(boxes[index : index + 1]).long()
             yield image, self._patch(image, keypoints, index, box) if valid[index] else None
 
-    def _patch(
-        self,
-        image: Float[Tensor, "1 3 height width"],
-        keypoints: Keypoints,
-        index: int,
-        box: Tensor,
-    ) -> FacePatch:
+    def _patch(self, image: Image, keypoints: Keypoints, index: int, box: Boxes) -> FacePatch:
         device = self.fabric.device
         with torch.inference_mode(), self.fabric.autocast():
             pose_crop = draw_crops(
@@ -129,10 +125,8 @@ class TranslatedFaces:
     keypoints: Keypoints
     """Poses of the source clip, in its own image."""
 
-    def patches(
-        self, images: Iterable[Float[Tensor, "1 3 height width"]], keypoints: Keypoints
-    ) -> Iterator[tuple[Float[Tensor, "1 3 height width"], FacePatch | None]]:
-        """Yield each generated frame with its patch, None where no face is visible.
+    def patches(self, images: Iterable[Image], keypoints: Keypoints) -> Patched:
+        """Yield each generated frame with its patch.
 
         Args:
             keypoints: the poses that the frames were generated from, one a frame of the source.
@@ -176,33 +170,7 @@ class TranslatedFaces:
             )
 
 
-def load_translated_faces(
-    weights: Path, fabric: Fabric, *, frames: Path, keypoints: Keypoints
-) -> TranslatedFaces:
-    """Read a transfer's translator.
-
-    Args:
-        weights: the file that training wrote.
-        frames: frame store of the source clip.
-        keypoints: poses of the source clip, in its own image.
-
-    Raises:
-        MissingFileError: the weights file is not there.
-        WeightsError: it holds no translator, or does not fit.
-    """
-    translator, config = read_face_translator(weights)
-    return TranslatedFaces(
-        fabric=fabric,
-        translator=translator.to(fabric.device),
-        crop_size=config.crop_size,
-        frames=frames,
-        keypoints=keypoints,
-    )
-
-
-def blend(
-    image: Float[Tensor, "1 3 height width"], patch: FacePatch, *, blending: FaceBlending
-) -> Frame:
+def blend(image: Image, patch: FacePatch, *, blending: FaceBlending) -> Frame:
     """Return the frame with the patch's face."""
     if blending == "feather":
         return tensor_to_frames(image + patch.weight * (patch.image - image))[0]
@@ -211,11 +179,7 @@ def blend(
     return blend_poisson(frame, face, mask)
 
 
-def blend_poisson(
-    frame: UInt8[np.ndarray, "height width 3"],
-    patch: UInt8[np.ndarray, "height width 3"],
-    mask: Bool[np.ndarray, "height width"],
-) -> UInt8[np.ndarray, "height width 3"]:
+def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height width"]) -> Frame:
     """Return the frame with the patch's gradients where the mask is; elsewhere it is untouched."""
     blended = frame.copy()
     if not mask.any():

@@ -47,13 +47,10 @@ class Inspection:
 
     video: str
     """Its name in params.yaml."""
-
     frames: Path
     """The frame store of the decoded clip."""
-
     keypoints: Keypoints
     """Of the subject."""
-
     detections: Detections | None
     """Of all people in view; None where they were not kept."""
 
@@ -94,21 +91,19 @@ def write_overlay(path: Path, inspection: Inspection) -> None:
     keypoints = inspection.keypoints
     height, width = _shown_size(keypoints.image_size)
     curves, cursors = _curves(measures_over_time(keypoints), (height, max(width, height * 4 // 3)))
+
+    def panels(index: int, frame: Frame) -> dict[str, np.ndarray]:
+        seconds, column = float(index / keypoints.frame_rate), round(cursors[index])
+        over_time = curves.copy()
+        over_time[:, column : column + 2] = _CURSOR  # one pixel alone would lose its colour
+        overlay = draw_overlay(frame, inspection, index)
+        caption = f"{inspection.video}: frame {index}, {seconds:.2f} s"
+        return {caption: overlay, "over time": over_time}
+
     with FrameStore(inspection.frames) as store:
         frames = track(store.frames(), "inspect", total=keypoints.num_frames)
-        write_video(
-            path,
-            (
-                side_by_side(
-                    {
-                        _caption(inspection, index): draw_overlay(frame, inspection, index),
-                        "over time": _with_cursor(curves, cursors[index]),
-                    }
-                )
-                for index, frame in enumerate(frames)
-            ),
-            frame_rate=keypoints.frame_rate,
-        )
+        shown = (side_by_side(panels(index, frame)) for index, frame in enumerate(frames))
+        write_video(path, shown, frame_rate=keypoints.frame_rate)
 
 
 def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
@@ -125,11 +120,11 @@ def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
         [f"{index / float(keypoints.frame_rate):.1f} s" for index in indices],
     )
     curves, _ = _curves(measures_over_time(keypoints), (480, max(sheet.shape[1], 640)))
-    picture = np.full((sheet.shape[0] + 480, curves.shape[1], 3), sheet[0, 0], np.uint8)
-    picture[: sheet.shape[0], : sheet.shape[1]] = sheet
-    picture[sheet.shape[0] :] = curves
+    image = np.full((sheet.shape[0] + 480, curves.shape[1], 3), sheet[0, 0], np.uint8)
+    image[: sheet.shape[0], : sheet.shape[1]] = sheet
+    image[sheet.shape[0] :] = curves
     with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary)
+        Image.fromarray(image).save(temporary)
 
 
 def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.ndarray, "_ _ 3"]:
@@ -138,26 +133,21 @@ def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.n
     size = _shown_size(keypoints.image_size)
     scale = size[0] / keypoints.image_size[0]
     enlarged = Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BICUBIC)
-    picture = np.asarray(enlarged)
+    overlay = np.asarray(enlarged)
     boxes: dict[int, tuple[int, int, int, int]] = {}
     if detections is not None:
         for row in np.flatnonzero(detections.frame_index == index):
             points, score = _enlarged(detections.points[row], scale), detections.score[row]
-            picture = _draw_limbs(
-                picture, points, score, skeleton=detections.skeleton, intensity=_DETECTION_INTENSITY
+            overlay = _draw_limbs(
+                overlay, points, score, skeleton=detections.skeleton, intensity=_DETECTION_INTENSITY
             )
             box = enclosing_box(points[score > 0], margin=0.03, image_size=size)
             if box is not None:
                 boxes[int(detections.person[row])] = box
     points, score = _enlarged(keypoints.points[index], scale), keypoints.score[index]
-    picture = _draw_limbs(picture, points, score, skeleton=keypoints.skeleton, intensity=1.0)
+    overlay = _draw_limbs(overlay, points, score, skeleton=keypoints.skeleton, intensity=1.0)
     filled = points[:0] if keypoints.filled is None else points[keypoints.filled[index]]
-    return _draw_boxes_and_rings(picture, boxes, filled)
-
-
-def _caption(inspection: Inspection, index: int) -> str:
-    seconds = float(index / inspection.keypoints.frame_rate)
-    return f"{inspection.video}: frame {index}, {seconds:.2f} s"
+    return _draw_boxes_and_rings(overlay, boxes, filled)
 
 
 def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:
@@ -173,15 +163,15 @@ def _enlarged(
 
 
 def _draw_limbs(
-    picture: Frame,
+    frame: Frame,
     points: Float32[np.ndarray, "joints 2"],
     score: Float32[np.ndarray, " joints"],
     *,
     skeleton: Skeleton,
     intensity: float,
 ) -> Frame:
-    """Draw limbs over an image; their strongest channel is their opacity."""
-    height, width, _ = picture.shape
+    """Draw limbs over a frame; their strongest channel is their opacity."""
+    height, width, _ = frame.shape
     limbs = intensity * draw_rgb(
         points,
         score,
@@ -190,18 +180,18 @@ def _draw_limbs(
         line_width_px=max(2.0, _RELATIVE_LINE_WIDTH * height),
     )
     opacity = limbs.max(axis=2, keepdims=True) / 255
-    return np.round(picture * (1 - opacity) + limbs).astype(np.uint8)
+    return np.round(frame * (1 - opacity) + limbs).astype(np.uint8)
 
 
 def _draw_boxes_and_rings(
-    picture: Frame,
+    frame: Frame,
     boxes: dict[int, tuple[int, int, int, int]],
     rings: Float32[np.ndarray, "rings 2"],
 ) -> Frame:
     """Numbered boxes around people, and a ring around each of some points."""
-    image = Image.fromarray(picture)
+    image = Image.fromarray(frame)
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=max(12, picture.shape[0] // 28))
+    font = ImageFont.load_default(size=max(12, frame.shape[0] // 28))
     for person, (x0, y0, x1, y1) in boxes.items():
         colour = track_color(person)
         draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=colour, width=2)
@@ -215,7 +205,7 @@ def _draw_boxes_and_rings(
 
 def _curves(
     measures: Measures, size: tuple[int, int]
-) -> tuple[UInt8[np.ndarray, "height width 3"], Float64[np.ndarray, " frames"]]:
+) -> tuple[Frame, Float64[np.ndarray, " frames"]]:
     """Curves of all measures below each other, and the column of pixels where each frame is."""
     figure = Figure(figsize=(size[1] / _DPI, size[0] / _DPI), dpi=_DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -233,12 +223,6 @@ def _curves(
     places = np.stack([np.arange(num_frames), np.zeros(num_frames)], axis=1)
     columns = all_axes[0].transData.transform(places)[:, 0]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy(), columns
-
-
-def _with_cursor(curves: Frame, column: float) -> Frame:
-    picture = curves.copy()
-    picture[:, round(column) : round(column) + 2] = _CURSOR  # one alone would lose its colour
-    return picture
 
 
 def measures_over_time(keypoints: Keypoints) -> Measures:

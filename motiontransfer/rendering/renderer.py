@@ -17,8 +17,9 @@ from motiontransfer.models.generators import roll_out
 from motiontransfer.progress import track
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameWriter
-from motiontransfer.video.tensors import Frame, tensor_to_frames
+from motiontransfer.video.tensors import tensor_to_frames
 
 FaceMode = Literal["residual", "none"]
 
@@ -44,19 +45,16 @@ def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
     """
     main = read_generator(models / "generator.safetensors")
     main.network.to(fabric.device)
-    trained_face = None
-    if face == "residual":
-        trained_face = read_face_generator(models / "face_generator.safetensors")
-    if trained_face is None:
-        return Renderer(fabric=fabric, main=main, face=None)
-    network, config = trained_face
-    residual = ResidualFaces(
-        fabric=fabric,
-        network=network.to(fabric.device),
-        crop_size=config.crop_size,
-        style=main.style,
-    )
-    return Renderer(fabric=fabric, main=main, face=residual)
+    faces = None
+    if face == "residual" and (read := read_face_generator(models / "face_generator.safetensors")):
+        network, config = read
+        faces = ResidualFaces(
+            fabric=fabric,
+            network=network.to(fabric.device),
+            crop_size=config.crop_size,
+            style=main.style,
+        )
+    return Renderer(fabric=fabric, main=main, face=faces)
 
 
 def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
@@ -82,11 +80,10 @@ def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
         autocast=renderer.fabric.autocast,
     )
     batches = (image[None] for image in images)
-    if renderer.face is None:
-        for image in batches:
-            yield tensor_to_frames(image)[0]
-        return
-    for image, patch in renderer.face.patches(batches, keypoints):
+    patched = ((image, None) for image in batches)
+    if renderer.face is not None:
+        patched = renderer.face.patches(batches, keypoints)
+    for image, patch in patched:
         if patch is None:
             yield tensor_to_frames(image)[0]
         else:

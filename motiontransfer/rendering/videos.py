@@ -24,6 +24,7 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
 
+AnyFrame = UInt8[np.ndarray, "_ _ 3"]
 VisibleLabel = Literal["none", "corner"]
 
 _BACKGROUND = (20, 21, 24)
@@ -47,16 +48,12 @@ class Panels:
 
     source: Path
     """Frames of the source subject."""
-
     poses: Keypoints
     """Poses as they were rendered."""
-
     generated: Path
     """Frames as they were generated."""
-
     truth: Path | None
     """Ground truth: the target filmed performing the same motion; None where there is none."""
-
     line_width_px: float
     """Line width of a body limb in the pose panel."""
 
@@ -136,22 +133,18 @@ def _rows(panels: Panels, indices: range | tuple[int, ...]) -> Iterator[Mapping[
         for index in indices:
             yield {
                 "source": stores["source"][index],
-                "pose": _draw(panels, index),
+                "pose": draw_rgb(
+                    panels.poses.points[index],
+                    panels.poses.score[index],
+                    skeleton=panels.poses.skeleton,
+                    size=panels.poses.image_size,
+                    line_width_px=panels.line_width_px,
+                ),
                 **{name: stores[name][index] for name in ("result", "truth") if name in stores},
             }
 
 
-def _draw(panels: Panels, index: int) -> Frame:
-    return draw_rgb(
-        panels.poses.points[index],
-        panels.poses.score[index],
-        skeleton=panels.poses.skeleton,
-        size=panels.poses.image_size,
-        line_width_px=panels.line_width_px,
-    )
-
-
-def side_by_side(panels: Mapping[str, UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "_ _ 3"]:
+def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
     """Place panels from left to right, each below its label, all as high as the highest.
 
     The strip's height is even, so that panels of even height give an image of even height.
@@ -191,11 +184,11 @@ def evenly_spaced(num_frames: int, num_columns: int) -> tuple[int, ...]:
 
 
 def contact_sheet(
-    rows: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]],
+    rows: Mapping[str, Sequence[AnyFrame]],
     captions: Sequence[str],
     *,
     max_width_px: int = 1600,
-) -> UInt8[np.ndarray, "_ _ 3"]:
+) -> AnyFrame:
     """Lay out frames as a grid: a label left of each row, a caption above each column.
 
     Frames are made smaller so that the sheet is at most `max_width_px` wide, and never larger.
@@ -216,8 +209,8 @@ def contact_sheet(
     widest = max(frame.shape[1] for frames in rows.values() for frame in frames)
     font_px = min(max(widest // 9, 11), 17)
     label_width = max(_text_width(label, font_px) for label in rows) + 2 * _MARGIN_PX
-    room = max_width_px - label_width - _MARGIN_PX - (len(captions) - 1) * _TILE_GAP_PX
-    tile_width = max(1, min(room // len(captions), widest, _LARGEST_TILE_PX))
+    tiles_width = max_width_px - label_width - _MARGIN_PX - (len(captions) - 1) * _TILE_GAP_PX
+    tile_width = max(1, min(tiles_width // len(captions), widest, _LARGEST_TILE_PX))
     step = tile_width + _TILE_GAP_PX
     lefts = [label_width + column * step for column in range(len(captions))]
     size_of_row = {label: _tile_size(frames, tile_width) for label, frames in rows.items()}
@@ -238,20 +231,13 @@ def contact_sheet(
     return sheet
 
 
-def _tile_size(frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], tile_width: int) -> tuple[int, int]:
+def _tile_size(frames: Sequence[AnyFrame], tile_width: int) -> tuple[int, int]:
     """(height, width) of a row's tiles: high enough for each of its frames at full width."""
     heights = [round(frame.shape[0] * tile_width / frame.shape[1]) for frame in frames]
     return max(1, *heights), tile_width
 
 
-def _place(
-    sheet: UInt8[np.ndarray, "_ _ 3"],
-    frame: UInt8[np.ndarray, "_ _ 3"],
-    *,
-    top: int,
-    left: int,
-    size: tuple[int, int],
-) -> None:
+def _place(sheet: AnyFrame, frame: AnyFrame, *, top: int, left: int, size: tuple[int, int]) -> None:
     """Put a frame into its tile, as large as fits, centred."""
     scale = min(size[0] / frame.shape[0], size[1] / frame.shape[1])
     height = min(max(1, round(frame.shape[0] * scale)), size[0])
@@ -260,13 +246,11 @@ def _place(
     sheet[y : y + height, x : x + width] = _resized(frame, (height, width))
 
 
-def _resized(
-    frame: UInt8[np.ndarray, "_ _ 3"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "_ _ 3"]:
+def _resized(frame: AnyFrame, size: tuple[int, int]) -> AnyFrame:
     if frame.shape[:2] == size:
         return frame
-    picture = Image.fromarray(np.ascontiguousarray(frame))
-    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.LANCZOS))
+    image = Image.fromarray(np.ascontiguousarray(frame))
+    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.LANCZOS))
 
 
 def _text_width(text: str, font_px: int) -> int:
@@ -276,20 +260,18 @@ def _text_width(text: str, font_px: int) -> int:
 @lru_cache(maxsize=256)
 def _text_on_background(
     text: str, size: tuple[int, int], font_px: int, colour: tuple[int, int, int]
-) -> UInt8[np.ndarray, "_ _ 3"]:
+) -> AnyFrame:
     """Centred text, made smaller where it would not fit; cached: a video's labels never change."""
     height, width = size
     while font_px > _MIN_FONT_PX and _text_width(text, font_px) > width - 2:
         font_px -= 1
-    picture = Image.new("RGB", (width, height), _BACKGROUND)
+    image = Image.new("RGB", (width, height), _BACKGROUND)
     font = ImageFont.load_default(size=font_px)
-    ImageDraw.Draw(picture).text((width / 2, height / 2), text, colour, font, anchor="mm")
-    return np.asarray(picture)
+    ImageDraw.Draw(image).text((width / 2, height / 2), text, colour, font, anchor="mm")
+    return np.asarray(image)
 
 
-def with_label(
-    frame: UInt8[np.ndarray, "height width 3"],
-) -> UInt8[np.ndarray, "height width 3"]:
+def with_label(frame: Frame) -> Frame:
     """Return the frame with the label in its lower right corner."""
     height, width, _ = frame.shape
     label = _label(height, width)
@@ -309,7 +291,7 @@ def _label(height: int, width: int) -> Image.Image:
     sizes = {text: round(font.getlength(text)) + 2 * padding for text in _LABEL_TEXTS}
     text = next((text for text, size in sizes.items() if size <= width), _LABEL_TEXTS[-1])
     size = (min(sizes[text], width), min(font_px + 2 * padding, height))
-    picture = Image.new("RGBA", size, _LABEL_BACKGROUND)
+    image = Image.new("RGBA", size, _LABEL_BACKGROUND)
     middle = (size[0] / 2, size[1] / 2)
-    ImageDraw.Draw(picture).text(middle, text, _LABEL_TEXT, font, anchor="mm")
-    return picture
+    ImageDraw.Draw(image).text(middle, text, _LABEL_TEXT, font, anchor="mm")
+    return image

@@ -13,11 +13,10 @@ from typing import Literal
 import av
 import numpy as np
 from av.codec.context import Flags
-from jaxtyping import UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.storage import replacing
-from motiontransfer.video.color import to_srgb
+from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.matroska_checksums import MatroskaChecksums
 from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, video_stream
 from motiontransfer.video.resampling import recognise_rate
@@ -37,9 +36,7 @@ class FrameWriter:
         Args:
             size: (height, width) of every frame, pixels.
         """
-        self.path = path
-        self.size = size
-        self.frame_rate = frame_rate
+        self.path, self.size, self.frame_rate = path, size, frame_rate
         self.num_frames = 0
 
     def __enter__(self) -> "FrameWriter":
@@ -59,21 +56,16 @@ class FrameWriter:
             self._stack = stack.pop_all()
         return self
 
-    def write(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
-        """Append one frame.
-
-        Raises:
-            VideoError: the frame has another size than the store.
-        """
+    def write(self, frame: Frame) -> None:
+        """Append one frame; VideoError if its size is not that of the store."""
         if frame.shape != (*self.size, 3):
             raise VideoError(
                 f"{self.path}: frame {self.num_frames}: expected {(*self.size, 3)},"
                 f" got {frame.shape}"
             )
-        picture = _to_bgr0(frame)
-        picture.pts = self.num_frames
-        picture.time_base = 1 / self.frame_rate
-        self._container.mux(self._stream.encode(picture))
+        stored = _to_bgr0(frame)
+        stored.pts, stored.time_base = self.num_frames, 1 / self.frame_rate
+        self._container.mux(self._stream.encode(stored))
         self.num_frames += 1
 
     def __exit__(
@@ -91,9 +83,9 @@ class FrameWriter:
             self._container.mux(self._stream.encode(None))
 
 
-def _to_bgr0(frame: UInt8[np.ndarray, "height width 3"]) -> av.VideoFrame:
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-    return picture.reformat(format=PIXEL_FORMAT)
+def _to_bgr0(frame: Frame) -> av.VideoFrame:
+    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    return rgb.reformat(format=PIXEL_FORMAT)
 
 
 class FrameStore:
@@ -152,7 +144,7 @@ class FrameStore:
     def __len__(self) -> int:
         return self._num_frames
 
-    def __getitem__(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
+    def __getitem__(self, index: int) -> Frame:
         wanted = index + self._num_frames if index < 0 else index
         if not 0 <= wanted < self._num_frames:
             raise IndexError(f"{self.path}: frame {index} of {self._num_frames}")
@@ -160,22 +152,21 @@ class FrameStore:
             self._open()
         if wanted != self._next_index:
             self._following = self._decode_from(wanted)
-        picture = next(self._following)
+        decoded = next(self._following)
         self._next_index = wanted + 1
-        return to_srgb(picture)
+        return to_srgb(decoded)
 
     def _decode_from(self, wanted: int) -> Iterator[av.VideoFrame]:
         """Yield every frame from `wanted` to the last, without a gap, or raise."""
-        expected = wanted
-        cause = "the file ends before it"
+        expected, cause = wanted, "the file ends before it"
         try:
-            for picture in self._after_key_frame(wanted):
-                index = self.index_of(picture)
-                if index > expected or picture.is_corrupt:
+            for decoded in self._after_key_frame(wanted):
+                index = self.index_of(decoded)
+                if index > expected or decoded.is_corrupt:
                     cause = "it is missing or damaged"
                     break
                 if index == expected:
-                    yield picture
+                    yield decoded
                     expected += 1
                     if expected == self._num_frames:
                         return
@@ -187,18 +178,14 @@ class FrameStore:
         """Seek to a key frame at or before `wanted` and yield all that follow."""
         for earlier in (0, 16, wanted):  # a key frame may be shown later than it is stored
             packets = self.packets(max(wanted - earlier, 0))
-            pictures = (picture for packet in packets for picture in packet.decode())
-            first = next(pictures, None)
+            decoded = (frame for packet in packets for frame in packet.decode())
+            first = next(decoded, None)
             if first is not None and self.index_of(first) <= wanted:
-                return chain([first], pictures)
+                return chain([first], decoded)
         return iter(())
 
     def packets(self, start: int) -> Iterator[av.Packet]:
-        """Seek to a key frame at or before `start` and yield the packets, the last one empty.
-
-        Raises:
-            DamagedFileError: a packet is corrupt.
-        """
+        """Seek to a key frame at or before `start` and yield the packets, the last one empty."""
         pts = int(start / self.frame_rate / (self._stream.time_base or 1))
         self._container.seek(pts, backward=True, stream=self._stream)
         self._next_index = -1
@@ -217,9 +204,7 @@ class FrameStore:
         assert seconds is not None
         return round(seconds * self.frame_rate)
 
-    def frames(
-        self, start: int = 0, stop: int | None = None
-    ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield frames start ≤ index < stop in order, on all cores.
 
         `[index]` may be used meanwhile.
@@ -230,18 +215,13 @@ class FrameStore:
         with FrameStore(self.path) as reader:
             reader._stream.thread_type = "AUTO"
             reader._num_frames = self._num_frames
-            for picture in islice(reader._decode_from(start), stop - start):
-                yield to_srgb(picture)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stack.close()
+            yield from map(to_srgb, islice(reader._decode_from(start), stop - start))
 
     def __enter__(self) -> "FrameStore":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._stack.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,37 +230,29 @@ class EncodedFrames:
 
     video: Path
     """The file; for messages."""
-
     indices: range
     """Frame index of each packet, ascending."""
-
     size: tuple[int, int]
     """(height, width), pixels."""
-
     decoder_settings: bytes
     """Codec extradata."""
-
     packets: tuple[bytes, ...]
     """One packet per frame."""
 
-    def decoded(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-        """Yield the frames in order.
-
-        Raises:
-            VideoError: a frame is damaged.
-        """
+    def decoded(self) -> Iterator[Frame]:
+        """Yield the frames in order; a damaged one raises VideoError."""
         context = _ffv1_context("r", self.size)
         context.extradata = self.decoder_settings
         for index, packet in zip(self.indices, self.packets, strict=True):
             try:
-                pictures = context.decode(av.Packet(packet))
+                decoded = context.decode(av.Packet(packet))
             except av.FFmpegError:
-                pictures = []
-            if len(pictures) != 1 or pictures[0].is_corrupt:
+                decoded = []
+            if len(decoded) != 1 or decoded[0].is_corrupt:
                 raise VideoError(
                     f"{self.video}: frame {index}: it is damaged; make this file again"
                 )
-            yield to_srgb(pictures[0])
+            yield to_srgb(decoded[0])
 
 
 def encode_frames(video: Path, indices: range) -> EncodedFrames:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from motiontransfer.errors import VideoError
+from motiontransfer.video.color import Frame
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half-open."""
@@ -57,9 +58,7 @@ class Framing:
         """Map (x, y) points of the working image into the input."""
         return (points - np.array(self.offset)) / np.array(self.scale)
 
-    def apply(
-        self, image: UInt8[np.ndarray, "height width 3"]
-    ) -> UInt8[np.ndarray, "working_height working_width 3"]:
+    def apply(self, image: Frame) -> UInt8[np.ndarray, "working_height working_width 3"]:
         """Crop, scale and letterbox one upright frame."""
         assert image.shape[:2] == self.source_size
         (x0, y0, x1, y1), (u0, v0, u1, v1) = self.crop, self.content
@@ -83,9 +82,7 @@ def fit_framing(source_size: tuple[int, int], crop: Box, *, size: tuple[int, int
     return Framing(source_size=source_size, crop=crop, size=size, content=content)
 
 
-def resize(
-    image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "new_height new_width 3"]:
+def resize(image: Frame, size: tuple[int, int]) -> UInt8[np.ndarray, "new_height new_width 3"]:
     """Resize without aliasing: areas are averaged when shrinking, cubic when enlarging."""
     if image.shape[:2] == size:
         return image
@@ -139,9 +136,7 @@ class Orientation:
         """(height, width) of a stored frame once upright."""
         return size if self.quarter_turns % 2 == 0 else size[::-1]
 
-    def upright(
-        self, image: UInt8[np.ndarray, "height width 3"]
-    ) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
+    def upright(self, image: Frame) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
         """Mirror and rotate."""
         flipped = image[:, ::-1] if self.mirrored else image
         return np.ascontiguousarray(np.rot90(flipped, k=-self.quarter_turns))

@@ -1,6 +1,7 @@
 """Video decoding that stops at the first corrupt frame: timestamps, orientation, sRGB."""
 
 import logging
+import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from typing import Literal
 import av
 import numpy as np
 from av.stream import Disposition
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.video.color import to_srgb
+from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.geometry import Orientation, orientation_of, resize
 from motiontransfer.video.resampling import Timed, estimate_frame_rate
 
@@ -82,6 +83,11 @@ class VideoMetadata:
     """Timestamps of the packets."""
     has_sound: bool
     """True if there is an audio track."""
+
+    @property
+    def tolerance_seconds(self) -> float:
+        """Seconds by which a header may be wrong in an intact file."""
+        return max(0.25, 3 / float(self.frame_rate))
 
 
 @contextmanager
@@ -235,14 +241,9 @@ def truncation(video: VideoMetadata) -> str | None:
     if times.num_missing:
         return f"the file ends {times.num_missing} frames before the end of its index"
     announced = times.announced_end_seconds
-    if announced is None or times.end_seconds >= announced - _tolerance(video):
+    if announced is None or times.end_seconds >= announced - video.tolerance_seconds:
         return None
     return f"the file ends {times.end_seconds:.2f} s into the {announced:.2f} s that it announces"
-
-
-def _tolerance(video: VideoMetadata) -> float:
-    """Seconds by which a header may be wrong in an intact file."""
-    return max(0.25, 3 / float(video.frame_rate))
 
 
 def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
@@ -251,46 +252,36 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
     Raises:
         DamagedVideoError: after the last intact frame, where more should follow.
     """
-    interval = float(1 / video.frame_rate)
-    cut = truncation(video)
+    interval, cut = float(1 / video.frame_rate), truncation(video)
     complete_until = video.packet_times.complete_until_seconds + interval / 2
     previous: float | None = None
-    end = 0.0
-    num_frames = 0
+    end, num_frames = 0.0, 0
     try:
         for frame in _decoded(video.path):
             start = seconds_of(frame)
             if start is None or (previous is not None and start <= previous):
-                start = (
-                    0.0 if previous is None else previous + interval
-                )  # timestamps must not decrease
+                # Timestamps must not decrease.
+                start = 0.0 if previous is None else previous + interval
             duration = float((frame.duration or 0) * (frame.time_base or 0)) or interval
             if cut and start > complete_until:
                 break
             previous, end = start, start + duration
             num_frames += 1
             yield Timed(start_seconds=start, end_seconds=end, item=frame)
-        _check_end(video, end, cut)
+        starts = video.packet_times.starts_seconds
+        if cut is None and starts.size and end < starts[-1] - video.tolerance_seconds:
+            cut = f"no frame after {end:.2f} s, though the packets go on to {starts[-1]:.2f} s"
     except _CorruptStreamError as error:
         raise DamagedVideoError(video.path, num_frames=num_frames, damage=str(error)) from error
-
-
-def _check_end(video: VideoMetadata, end: float, cut: str | None) -> None:
-    starts = video.packet_times.starts_seconds
-    if cut is None and starts.size and end < starts[-1] - _tolerance(video):
-        cut = f"no frame after {end:.2f} s, though the packets go on to {starts[-1]:.2f} s"
     if cut is not None:
-        raise _CorruptStreamError(cut)
+        raise DamagedVideoError(video.path, num_frames=num_frames, damage=cut)
 
 
-def sample_frames(
-    video: VideoMetadata, *, num_samples: int
-) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Yield about `count` upright frames, evenly spread, without unreadable ones."""
+def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
+    """Yield about `num_samples` upright frames, evenly spread, without unreadable ones."""
     starts = video.packet_times.starts_seconds
     if starts.size == 0:
-        for frame in islice(_decoded(video.path), num_samples):
-            yield upright(frame, video)
+        yield from (upright(frame, video) for frame in islice(_decoded(video.path), num_samples))
         return
     wanted = np.unique(np.linspace(0, starts.size - 1, num_samples).round().astype(int))
     for (frame,) in decode_at(video, [(start,) for start in starts[wanted].tolist()]):
@@ -311,21 +302,23 @@ def decode_at(
             try:
                 container.seek(int(group[0] * av.time_base))
                 frames = container.decode(stream)
-                found = [next(_from(seconds, frames), None) for seconds in group]
+                # Containers round times to milliseconds.
+                found = [
+                    next((frame for frame in frames if _start(frame) >= seconds - 1e-3), None)
+                    for seconds in group
+                ]
             except av.FFmpegError as error:
                 _logger.debug("%s: frame at %.2f s: %s", video.path, group[0], error)
                 continue
             yield found
 
 
-def _from(seconds: float, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-    for frame in frames:
-        start = seconds_of(frame)
-        if start is None or start >= seconds - 1e-3:  # containers round times to milliseconds
-            yield frame
+def _start(frame: av.VideoFrame) -> float:
+    start = seconds_of(frame)
+    return math.inf if start is None else start
 
 
-def upright(frame: av.VideoFrame, video: VideoMetadata) -> UInt8[np.ndarray, "height width 3"]:
+def upright(frame: av.VideoFrame, video: VideoMetadata) -> Frame:
     """Convert to sRGB, rotate, and scale to the size of the video's first frame."""
     return resize(video.orientation.upright(to_srgb(frame)), video.size)
 

@@ -9,11 +9,11 @@ import av
 import numpy as np
 from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
-from jaxtyping import UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.storage import replacing
 from motiontransfer.video.audio import SoundMuxer
+from motiontransfer.video.color import Frame
 from motiontransfer.video.reader import BITEXACT, open_input, open_output
 
 _THREADS = 4  # x264's output depends on the number of threads, so it is fixed
@@ -23,7 +23,7 @@ _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BI
 
 def write_video(
     path: Path,
-    frames: Iterable[UInt8[np.ndarray, "height width 3"]],
+    frames: Iterable[Frame],
     *,
     frame_rate: Fraction,
     sound: Path | None = None,
@@ -96,18 +96,14 @@ def _add_video(
     return stream
 
 
-def _to_yuv(
-    frame: UInt8[np.ndarray, "height width 3"], index: int, frame_rate: Fraction
-) -> av.VideoFrame:
+def _to_yuv(frame: Frame, index: int, frame_rate: Fraction) -> av.VideoFrame:
     height, width, _ = frame.shape
     even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-    yuv = picture.reformat(
+    yuv = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24").reformat(
         format="yuv420p",
         interpolation=_SCALING,
         dst_colorspace=Colorspace.ITU709,
         dst_color_range=ColorRange.MPEG,
     )
-    yuv.pts = index
-    yuv.time_base = 1 / frame_rate
+    yuv.pts, yuv.time_base = index, 1 / frame_rate
     return yuv

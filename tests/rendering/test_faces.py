@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.errors import KeypointsError
 from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.face_boxes import face_alignments
 from motiontransfer.rendering.faces import (
@@ -16,13 +16,11 @@ from motiontransfer.rendering.faces import (
     TranslatedFaces,
     blend,
     blend_poisson,
-    load_translated_faces,
 )
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.weights import FACE_CYCLE_FILE
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.dancer import dance, film, picture
-from tests.training.small import CROP_SIZE, fabric, translator_config, write_translator
+from tests.training.small import fabric
 
 NUM_FRAMES = 4
 PATCH_SIZE = (16, 12)
@@ -121,22 +119,6 @@ def test_without_a_face_in_source_or_pose_there_is_no_patch(faces, source):
 def test_poses_of_another_clip_are_refused(faces):
     with pytest.raises(KeypointsError, match=r"each of the 4 frames of .*source\.mkv.*, got 5"):
         next(faces.patches(images(dance(5), 5), dance(5)))
-
-
-def test_a_transfers_translator_is_loaded(tmp_path, faces, source):
-    torch.manual_seed(0)
-    file = tmp_path / FACE_CYCLE_FILE
-    write_translator(file, FaceTranslator(translator_config()))
-    loaded = load_translated_faces(file, fabric(), frames=faces.frames, keypoints=faces.keypoints)
-    assert loaded.crop_size == CROP_SIZE
-    assert all(patch is not None for _, patch in loaded.patches(images(source), source))
-    with pytest.raises(MissingFileError, match=r"elsewhere/face_cycle\.safetensors"):
-        load_translated_faces(
-            tmp_path / "elsewhere" / FACE_CYCLE_FILE,
-            fabric(),
-            frames=faces.frames,
-            keypoints=faces.keypoints,
-        )
 
 
 def noise(seed, *, low=60, high=190, size=(20, 24)):
