@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Literal
 
 from cryptography import x509
@@ -47,7 +48,7 @@ class Credentials:
     private_key: bytes = field(repr=False)
     """The signer's, PKCS #8 PEM."""
     algorithm: str
-    """The signature algorithm of the key, as C2PA names it."""
+    """Of the signature, as C2PA names it."""
 
 
 def load_credentials() -> Credentials:
@@ -116,7 +117,9 @@ def _read(certificate: Path, key: Path) -> Credentials:
             f"{key}: not the key of the first certificate in {certificate}; expected that one's"
         )
     return Credentials(
-        chain=certificates_pem(chain), private_key=_key_pem(private), algorithm=algorithm
+        chain=certificates_pem(chain),
+        private_key=_key_pem(private),
+        algorithm=algorithm,
     )
 
 
@@ -152,17 +155,13 @@ def _key_pem(key: PrivateKeyTypes) -> bytes:
 
 def _write_self_signed(path: Path) -> None:
     """Make a key and certificates for it; another process that is quicker wins."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(_self_signed())
+        with NamedTemporaryFile(dir=path.parent) as file:  # only its owner can read it
+            file.write(_self_signed())
+            file.flush()
             with suppress(FileExistsError):
-                os.link(temporary, path)  # unlike a rename, it never replaces what is there
-        finally:
-            temporary.unlink(missing_ok=True)
+                os.link(file.name, path)  # unlike a rename, it never replaces what is there
     except OSError as error:
         raise ProvenanceError(
             f"{path}: this machine's own certificate cannot be written ({error.strerror}); choose"
@@ -177,23 +176,16 @@ def _self_signed() -> bytes:
     """
     key, root_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     root_name, name = _name("root"), _name("nobody vouches for this certificate")
-    root = (
-        _certificate(root_name, root_name, root_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage("certificates"), critical=True)
-        .sign(root_key, None)
-    )
+    root = _certificate(root_name, root_name, root_key, signs="certificates")
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
     certificate = (
-        _certificate(name, root_name, key)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage("content"), critical=True)
+        _certificate(name, root_name, key, signs="content")
         .add_extension(usage, critical=False)
         .add_extension(issuer, critical=False)
-        .sign(root_key, None)
     )
-    return _key_pem(key) + certificates_pem([certificate, root])
+    signed = [certificate.sign(root_key, None), root.sign(root_key, None)]
+    return _key_pem(key) + certificates_pem(signed)
 
 
 def _name(common_name: str) -> x509.Name:
@@ -202,10 +194,21 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _certificate(
-    name: x509.Name, issuer: x509.Name, key: Ed25519PrivateKey
+    name: x509.Name,
+    issuer: x509.Name,
+    key: Ed25519PrivateKey,
+    *,
+    signs: Literal["content", "certificates"],
 ) -> x509.CertificateBuilder:
     start = datetime.now(UTC) - _CLOCK_SKEW
-    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    is_root = signs == "certificates"
+    unused = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    usage = x509.KeyUsage(
+        digital_signature=not is_root,
+        key_cert_sign=is_root,
+        crl_sign=is_root,
+        **dict.fromkeys((*unused, "encipher_only", "decipher_only"), False),
+    )
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -214,19 +217,9 @@ def _certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(start + _VALIDITY)
-        .add_extension(identifier, critical=False)
-    )
-
-
-def _key_usage(signs: Literal["content", "certificates"]) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=signs == "content",
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs == "certificates",
-        crl_sign=signs == "certificates",
-        encipher_only=False,
-        decipher_only=False,
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.BasicConstraints(ca=is_root, path_length=0 if is_root else None), critical=True
+        )
+        .add_extension(usage, critical=True)
     )

@@ -7,7 +7,7 @@ network (C2PA 2.3; source types: cv.iptc.org/newscodes/digitalsourcetype).
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -67,11 +67,11 @@ def check_credentials(credentials: Credentials) -> None:
         MissingLibraryError: c2pa cannot be loaded on this machine.
         ProvenanceError: the certificate is not one that C2PA accepts.
     """
-    picture = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(picture, "png")
-    picture.seek(0)
+    image = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(image, "png")
+    image.seek(0)
     definition = _definition("trainedAlgorithmicMedia", None)
-    _sign(picture, io.BytesIO(), "image/png", definition, credentials)
+    _sign(image, io.BytesIO(), "image/png", definition, credentials)
 
 
 def sign_video(
@@ -125,7 +125,14 @@ def _definition(content: Content, statement: Statement | None) -> dict[str, obje
     }
     assertions: dict[str, object] = {"c2pa.actions.v2": {"actions": [created]}}
     if statement is not None:
-        assertions[ASSERTION] = _as_json(statement)
+        assertions[ASSERTION] = {
+            "method": "motion transfer (Chan et al. 2019, Everybody Dance Now)",
+            "networks": [asdict(network) for network in statement.networks],
+            "source": {
+                "frames_sha256": statement.source_frames_sha256,
+                "keypoints_sha256": statement.source_keypoints_sha256,
+            },
+        }
     return {
         "claim_generator_info": [software],
         "assertions": [
@@ -133,24 +140,6 @@ def _definition(content: Content, statement: Statement | None) -> dict[str, obje
             {"label": label, "data": data, "created": True}
             for label, data in assertions.items()
         ],
-    }
-
-
-def _as_json(statement: Statement) -> dict[str, object]:
-    return {
-        "method": "motion transfer (Chan et al. 2019, Everybody Dance Now)",
-        "networks": [
-            {
-                "role": network.role,
-                "architecture": network.architecture,
-                "weights_sha256": network.weights_sha256,
-            }
-            for network in statement.networks
-        ],
-        "source": {
-            "frames_sha256": statement.source_frames_sha256,
-            "keypoints_sha256": statement.source_keypoints_sha256,
-        },
     }
 
 

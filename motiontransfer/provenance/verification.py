@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from motiontransfer.errors import ProvenanceError
 from motiontransfer.provenance.credentials import (
@@ -27,11 +27,12 @@ Integrity = Literal["unaltered", "altered", "not credible"]
 
 _TRUSTED = "signingCredential.trusted"
 _UNTRUSTED = "signingCredential.untrusted"
+_GENERATOR, _SIGNATURE = "claim_generator_info", "signature_info"
 _GENERATED = "trainedalgorithmicmedia"  # the end of composite…, too
 _OF_CREDENTIAL = ("signingCredential.", "timeStamp.", "claimSignature.outsideValidity")
 _UNSIGNED = (
-    "unknown: there is no C2PA manifest in it",
-    "which proves nothing: most ways to edit or share a video drop it",
+    ("origin", "unknown: there is no C2PA manifest in it"),
+    ("", "which proves nothing: most ways to edit or share a video drop it"),
 )
 _INTEGRITY_TEXTS: dict[Integrity, str] = {
     "unaltered": "unaltered since it was signed",
@@ -39,7 +40,7 @@ _INTEGRITY_TEXTS: dict[Integrity, str] = {
     "not credible": "as it was signed, but not with a certificate that counts",
 }
 _REASON_TEXTS = {
-    "assertion.bmffHash.mismatch": "pictures, sound or index are not those that were signed",
+    "assertion.bmffHash.mismatch": "frames, sound or index are not those that were signed",
     "assertion.hashedURI.mismatch": "what the manifest says is not what was signed",
     "claimSignature.mismatch": "the signature does not fit the manifest",
     "claimSignature.outsideValidity": "the certificate was not valid when it signed, or is no more",
@@ -91,11 +92,6 @@ class Provenance:
         return self.source_type is not None and _GENERATED in self.source_type.lower()
 
 
-class _Software(BaseModel):
-    name: str = ""
-    version: str | None = None
-
-
 class _Assertion(BaseModel):
     label: str
     data: object = None
@@ -109,15 +105,12 @@ class _Actions(BaseModel):
     actions: list[_Action] = []
 
 
-class _SignatureInfo(BaseModel):
-    common_name: str | None = None
-    issuer: str | None = None
-
-
 class _Manifest(BaseModel):
-    claim_generator_info: list[_Software] | None = None
     assertions: list[_Assertion] = []
-    signature_info: _SignatureInfo | None = None
+    software: str | None = Field(None, validation_alias=AliasPath(_GENERATOR, 0, "name"))
+    version: str | None = Field(None, validation_alias=AliasPath(_GENERATOR, 0, "version"))
+    signer: str | None = Field(None, validation_alias=AliasPath(_SIGNATURE, "common_name"))
+    organisation: str | None = Field(None, validation_alias=AliasPath(_SIGNATURE, "issuer"))
 
 
 class _Check(BaseModel):
@@ -130,21 +123,19 @@ class _Checks(BaseModel):
     failure: list[_Check] = []
 
 
-class _ValidationResults(BaseModel):
-    active: _Checks = Field(default=_Checks(), alias="activeManifest")
-
-
 class _Report(BaseModel):
     """c2pa's report on a file, as far as it is used."""
 
     active_manifest: str
     manifests: dict[str, _Manifest]
-    validation_results: _ValidationResults = _ValidationResults()
+    checks: _Checks = Field(
+        default=_Checks(), validation_alias=AliasPath("validation_results", "activeManifest")
+    )
     validation_state: str | None = None
 
     @property
     def is_trusted(self) -> bool:
-        return any(check.code == _TRUSTED for check in self.validation_results.active.success)
+        return any(check.code == _TRUSTED for check in self.checks.success)
 
 
 def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | None:
@@ -159,10 +150,9 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
         VideoError: not a video.
         ProvenanceError: the manifest cannot be read, or `trusted` holds no certificates.
     """
-    anchors = None if trusted is None else _anchors(trusted)
     with open_input(path):  # raises VideoError where it is no video
         pass
-    text = _report_text(path, anchors)
+    text = _report_text(path, trusted)
     if text is None:
         return None
     try:
@@ -174,18 +164,16 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
             f"{path}: altered or damaged: its C2PA manifest is not as C2PA defines it"
         ) from error
     integrity, reasons = _integrity(report)
-    software = (manifest.claim_generator_info or [_Software()])[0]
-    signature = manifest.signature_info or _SignatureInfo()
     statements = [item.data for item in manifest.assertions if item.label == ASSERTION]
     return Provenance(
         integrity=integrity,
         reasons=reasons,
         signer=Signer(
-            name=signature.common_name or "",
-            organisation=signature.issuer or "",
-            standing=_standing(path, report, signature.issuer),
+            name=manifest.signer or "",
+            organisation=manifest.organisation or "",
+            standing=_standing(path, report, manifest.organisation),
         ),
-        software=f"{software.name} {software.version or ''}".strip(),
+        software=" ".join(filter(None, (manifest.software, manifest.version))),
         source_type=source_type,
         statement=next((data for data in statements if isinstance(data, dict)), {}),
     )
@@ -193,17 +181,17 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
 
 def provenance_lines(provenance: Provenance | None) -> list[str]:
     """Describe a file's origin in lines of a table, a word and a sentence each."""
-    if provenance is None:
-        rows = list(zip(("origin", ""), _UNSIGNED, strict=True))
-    else:
-        rows = list(_rows(provenance))
+    rows = _UNSIGNED if provenance is None else _rows(provenance)
     return [f"  {word:<10}{_printable(text)}" for word, text in rows]
 
 
-def _report_text(path: Path, anchors: str | None) -> str | None:
+def _report_text(path: Path, trusted: Path | None) -> str | None:
     """c2pa's report on a file, JSON; None where there is no manifest."""
     c2pa = load_c2pa()
-    settings = {**OFFLINE, **({"trust": {"trust_anchors": anchors}} if anchors else {})}
+    settings: dict[str, object] = dict(OFFLINE)
+    if trusted is not None:  # without whatever else is in that file
+        anchors = certificates_pem(read_certificates(trusted)).decode("ascii")
+        settings["trust"] = {"trust_anchors": anchors}
     try:
         context = c2pa.Context(c2pa.Settings.from_dict(settings))
         with path.open("rb") as file, c2pa.Reader(None, file, context=context) as reader:
@@ -212,24 +200,14 @@ def _report_text(path: Path, anchors: str | None) -> str | None:
         return None
     except c2pa.C2paError as error:
         reason = _printable(" ".join(str(error).split()))
+        fault = "altered or damaged: its C2PA manifest cannot be read"
         if reason.startswith("Remote"):
-            raise ProvenanceError(
-                f"{path}: its C2PA manifest is not in the file, and nothing is fetched ({reason})"
-            ) from error
-        raise ProvenanceError(
-            f"{path}: altered or damaged: its C2PA manifest cannot be read ({reason})"
-        ) from error
-
-
-def _anchors(path: Path) -> str:
-    """The certificates of a PEM file, without whatever else is in it."""
-    return certificates_pem(read_certificates(path)).decode("ascii")
+            fault = "its C2PA manifest is not in the file, and nothing is fetched"
+        raise ProvenanceError(f"{path}: {fault} ({reason})") from error
 
 
 def _integrity(report: _Report) -> tuple[Integrity, tuple[Reason, ...]]:
-    failures = [
-        check for check in report.validation_results.active.failure if check.code != _UNTRUSTED
-    ]
+    failures = [check for check in report.checks.failure if check.code != _UNTRUSTED]
     reasons = tuple(Reason(code=each.code, text=each.explanation or "") for each in failures)
     if any(not check.code.startswith(_OF_CREDENTIAL) for check in failures):
         return "altered", reasons
@@ -243,7 +221,7 @@ def _standing(path: Path, report: _Report, organisation: str | None) -> Standing
         return "trusted"
     own = self_signed_file()
     if own.exists():
-        text = _report_text(path, _anchors(own))
+        text = _report_text(path, own)
         if text is not None and _Report.model_validate_json(text).is_trusted:
             return "own"
     return "self-signed" if organisation == SELF_SIGNED else "unknown"
@@ -270,7 +248,7 @@ def _rows(provenance: Provenance) -> Iterator[tuple[str, str]]:
     yield "content", _INTEGRITY_TEXTS[provenance.integrity]
     for reason in provenance.reasons:
         yield "", _REASON_TEXTS.get(reason.code, f"{reason.text} ({reason.code})")
-    kind = provenance.source_type or "no word on how it came to be"
+    kind = provenance.source_type or "no source type"
     claim = "AI-generated" if provenance.is_generated else "not said to be AI-generated"
     yield "origin", f"{claim} ({kind}), says its C2PA manifest, written by {provenance.software}"
     yield "signed", _signed_by(provenance.signer)
@@ -285,9 +263,9 @@ def _signed_by(signer: Signer) -> str:
         case "trusted":
             return f"by {name}; an authority that you trust issued the certificate"
         case "own":
-            return "by this machine's self-signed certificate: nobody else vouches for it"
+            return "by this machine's self-signed certificate: no authority vouches for it"
         case "self-signed":
-            return "by some machine's self-signed certificate: nobody vouches for it"
+            return "by another machine's self-signed certificate: no authority vouches for it"
         case "unknown":
             return f"by {name}, it says; no authority that you trust vouches for it (--trust)"
 

@@ -6,7 +6,6 @@ from fractions import Fraction
 import c2pa
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -67,64 +66,46 @@ def with_byte_changed(path, position):
 
 def authority_and_signer(key, *, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION, days=30):
     """PEM of an authority, and PEM of a certificate for the key with the authority behind it."""
-    root_key = Ed25519PrivateKey.generate()
-    root_name, name = _name("Example Authority"), _name("Example Studio")
-    root = (
-        _builder(root_name, root_name, root_key, days=days)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs=False), critical=True)
-        .sign(root_key, None)
-    )
+    root_key, root = Ed25519PrivateKey.generate(), "Example Authority"
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
-    signer = (
-        _builder(name, root_name, key, days=days)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        .add_extension(issuer, critical=False)
-        .sign(root_key, None)
-    )
-    authority = root.public_bytes(Encoding.PEM)
-    return authority, signer.public_bytes(Encoding.PEM) + authority
+    authority = _certificate(root, root_key, root, root_key, days=days, is_authority=True)
+    extensions = (x509.ExtendedKeyUsage([usage]), issuer)
+    signer = _certificate("Example Studio", key, root, root_key, *extensions, days=days)
+    return authority, signer + authority
 
 
 def certificate_of_itself(key):
-    """PEM of a certificate that vouches for itself, as web servers have them for trying out."""
-    name = _name("Example Studio")
-    algorithm = None if isinstance(key, Ed25519PrivateKey) else SHA256()
-    return _builder(name, name, key, days=30).sign(key, algorithm).public_bytes(Encoding.PEM)
+    """PEM of a certificate without an authority, as test web servers have."""
+    return _certificate("Example Studio", key, "Example Studio", key)
 
 
 def key_pem(key):
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _name(text):
-    attributes = {NameOID.ORGANIZATION_NAME: text, NameOID.COMMON_NAME: text}
-    return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes.items()])
-
-
-def _builder(name, issuer, key, *, days):
-    start = datetime.now(UTC) - timedelta(days=60)
-    return (
+def _certificate(name, key, issuer, issuer_key, *extensions, days=30, is_authority=False):
+    oids = (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
+    names = [x509.Name([x509.NameAttribute(oid, text) for oid in oids]) for text in (name, issuer)]
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    usage = x509.KeyUsage(
+        digital_signature=not is_authority,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        **dict.fromkeys((*others, "encipher_only", "decipher_only"), False),
+    )
+    constraints = x509.BasicConstraints(ca=is_authority, path_length=0 if is_authority else None)
+    builder = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer)
+        .subject_name(names[0])
+        .issuer_name(names[1])
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=60))
         .not_valid_after(datetime.now(UTC) + timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(usage, critical=True)
+        .add_extension(constraints, critical=True)
     )
-
-
-def _usage(*, signs):
-    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-    return x509.KeyUsage(
-        digital_signature=signs,
-        key_cert_sign=not signs,
-        crl_sign=not signs,
-        encipher_only=False,
-        decipher_only=False,
-        **dict.fromkeys(others, False),
-    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(issuer_key, None).public_bytes(Encoding.PEM)

@@ -1,7 +1,8 @@
-"""Keys come from where the user says or from this machine's own file, and from nowhere else."""
+"""Credentials are the user's, or this machine's self-signed ones."""
 
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography import x509
@@ -29,12 +30,10 @@ def _data_folder(tmp_path, monkeypatch):
 
 def use(monkeypatch, folder, key, **wishes):
     """Give the user a certificate for this key."""
-    _, chain = authority_and_signer(key, **wishes)
-    use_certificate(monkeypatch, folder, key, chain)
-    return chain
+    use_certificate(monkeypatch, folder, key, authority_and_signer(key, **wishes)[1])
 
 
-def test_without_a_certificate_one_is_made_once_and_only_its_owner_can_read_it(tmp_path):
+def test_a_self_signed_certificate_is_made_once_and_readable_by_its_owner_only(tmp_path):
     first, second = load_credentials(), load_credentials()
     assert first == second
     file = tmp_path / "data/motiontransfer/signer.pem"
@@ -46,23 +45,9 @@ def test_without_a_certificate_one_is_made_once_and_only_its_owner_can_read_it(t
 def test_processes_that_make_one_at_once_agree(monkeypatch):
     together = threading.Barrier(4)
     made = module._self_signed
-
-    def make():
-        together.wait(timeout=10)
-        return made()
-
-    monkeypatch.setattr(module, "_self_signed", make)
-    ids = iter(range(4))
-    monkeypatch.setattr(module.os, "getpid", lambda: next(ids))  # each writes a file of its own
-    chains = []
-    threads = [
-        threading.Thread(target=lambda: chains.append(load_credentials().chain)) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(chains) == 4
+    monkeypatch.setattr(module, "_self_signed", lambda: together.wait(timeout=10) < 4 and made())
+    with ThreadPoolExecutor(4) as threads:
+        chains = list(threads.map(lambda _: load_credentials().chain, range(4)))
     assert len(set(chains)) == 1
 
 
@@ -74,19 +59,13 @@ def test_one_variable_without_the_other_is_a_fault(monkeypatch):
         load_credentials()
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("chain.pem", "certificates"), ("key.pem", "a private key")]
-)
-def test_a_file_that_is_not_there_is_named(name, content, tmp_path, monkeypatch):
-    use(monkeypatch, tmp_path, p256_key())
-    (tmp_path / name).unlink()
-    with pytest.raises(MissingFileError, match=rf"{name}: no such file; expected {content}, PEM"):
-        load_credentials()
-
-
 LOCKED = p256_key().private_bytes(
     Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
 )
+
+
+DSA_KEY = key_pem(dsa.generate_private_key(1024))
+OTHER_CURVE = key_pem(ec.generate_private_key(ec.SECP256K1()))
 
 
 @pytest.mark.parametrize(
@@ -94,27 +73,21 @@ LOCKED = p256_key().private_bytes(
     [
         ("key.pem", key_pem(p256_key()), "not the key of the first certificate in .*chain\\.pem"),
         ("key.pem", LOCKED, "expected a private key, PEM, without a passphrase: "),
-        (
-            "key.pem",
-            key_pem(dsa.generate_private_key(1024)),
-            "expected an Ed25519, P-256, .*RSA key, .* got DSAPrivateKey",
-        ),
-        (
-            "key.pem",
-            key_pem(ec.generate_private_key(ec.SECP256K1())),
-            "expected an Ed25519, P-256, .* got secp256k1",
-        ),
+        ("key.pem", DSA_KEY, "expected an Ed25519, P-256, .*RSA key, .* got DSAPrivateKey"),
+        ("key.pem", OTHER_CURVE, "expected an Ed25519, P-256, .* got secp256k1"),
         ("key.pem", b"my key", "expected a private"),
+        ("key.pem", None, "no such file; expected a private key, PEM"),
         ("chain.pem", b"me", "expected certifica"),
+        ("chain.pem", None, "no such file; expected certificates, PEM"),
     ],
-    ids=["another", "locked", "DSA", "another curve", "no key", "no certificate"],
 )
-def test_files_that_do_not_hold_what_they_should_are_told_in_one_line(
-    name, content, text, tmp_path, monkeypatch
-):
+def test_files_of_other_content_are_refused_in_one_line(name, content, text, tmp_path, monkeypatch):
     use(monkeypatch, tmp_path, p256_key())
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ProvenanceError, match=rf"{name}: {text}") as error:
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    error_type = MissingFileError if content is None else ProvenanceError
+    with pytest.raises(error_type, match=rf"{name}: {text}") as error:
         load_credentials()
     assert "\n" not in str(error.value)
 
@@ -125,7 +98,7 @@ def test_a_certificate_that_has_expired_is_refused_with_its_dates(tmp_path, monk
         load_credentials()
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "data").write_text("a file where the folder should be")
     text = r"signer\.pem: this machine's own certificate cannot be written \(.*XDG_DATA_HOME"
     with pytest.raises(ProvenanceError, match=text) as error:
@@ -133,7 +106,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_in_one_line(tmp_path, monkey
     assert "\n" not in str(error.value)
 
 
-def test_the_certificate_says_nothing_of_user_or_machine():
+def test_the_self_signed_certificate_identifies_neither_user_nor_machine():
     load_credentials()
     words = {
         attribute.value

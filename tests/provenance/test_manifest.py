@@ -1,4 +1,4 @@
-"""A signed video has the same streams and says what it is, but names nobody."""
+"""A signed video has the same streams and a manifest of networks and inputs, without names."""
 
 import json
 import sys
@@ -42,7 +42,7 @@ def packets(path):
         ]
 
 
-def test_the_manifest_says_what_made_it_from_what(tmp_path):
+def test_the_manifest_states_networks_and_inputs(tmp_path):
     manifest, report = manifest_of(signed_video(tmp_path / "v.mp4"))
     assert report["validation_state"] == "Valid"
     assert manifest["claim_generator_info"][0]["name"] == "motiontransfer"
@@ -52,42 +52,20 @@ def test_the_manifest_says_what_made_it_from_what(tmp_path):
     assert action["digitalSourceType"] == (
         "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     )
-    said = data["motiontransfer.transfer"]
-    assert said["networks"] == [
+    statement = data["motiontransfer.transfer"]
+    assert statement["networks"] == [
         {"role": "generator", "architecture": "fast", "weights_sha256": "a" * 64}
     ]
-    assert said["source"] == {"frames_sha256": "b" * 64, "keypoints_sha256": "c" * 64}
+    assert statement["source"] == {"frames_sha256": "b" * 64, "keypoints_sha256": "c" * 64}
     assert all(item["created"] for item in manifest["assertions"])
 
 
-def test_pictures_and_sound_are_untouched_packet_for_packet(tmp_path):
+def test_frames_and_sound_are_unchanged_packet_for_packet(tmp_path):
     signed = signed_video(tmp_path / "v.mp4")
     assert packets(signed) == packets(tmp_path / "unsigned_v.mp4")
     with av.open(str(signed)) as container:  # the index still points at the right bytes
         container.seek(200_000, backward=True)
         assert sum(1 for _ in container.decode(video=0)) == 8
-
-
-def test_a_browser_plays_it_and_jumps_in_it(tmp_path, opened):
-    (tmp_path / "page.html").write_text('<link rel="icon" href="data:,"><video src="v.mp4" muted>')
-    signed_video(tmp_path / "v.mp4")
-    with opened((tmp_path / "page.html").as_uri()) as page:
-        seconds = page.evaluate(
-            """async () => {
-              const video = document.querySelector("video");
-              const happens = (event) => new Promise((resolve) =>
-                video.addEventListener(event, resolve, {once: true}));
-              const seeked = happens("seeked");
-              video.currentTime = 0.2;
-              await seeked;
-              const ended = happens("ended");
-              const from = video.currentTime;
-              await video.play();
-              await ended;
-              return [from, video.currentTime, video.duration];
-            }"""
-        )
-    assert seconds == pytest.approx([0.2, 0.32, 0.32], abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +78,7 @@ def test_a_browser_plays_it_and_jumps_in_it(tmp_path, opened):
         ("ps256", lambda: rsa.generate_private_key(65537, 2048)),
     ],
 )
-def test_the_users_certificate_signs_whatever_its_kind(algorithm, make_key, tmp_path, monkeypatch):
+def test_the_users_certificate_of_any_kind_signs(algorithm, make_key, tmp_path, monkeypatch):
     key = make_key()
     _, chain = authority_and_signer(key)
     use_certificate(monkeypatch, tmp_path, key, chain)
@@ -116,7 +94,7 @@ def test_the_users_certificate_signs_whatever_its_kind(algorithm, make_key, tmp_
 
 
 @pytest.mark.parametrize("kind", ["for web servers", "of itself"])
-def test_a_certificate_that_will_not_do_is_told_and_leaves_nothing(kind, tmp_path, monkeypatch):
+def test_an_unfit_certificate_is_one_line_and_leaves_no_file(kind, tmp_path, monkeypatch):
     key = ed25519.Ed25519PrivateKey.generate()
     _, for_web_servers = authority_and_signer(key, usage=ExtendedKeyUsageOID.SERVER_AUTH)
     chain = for_web_servers if kind == "for web servers" else certificate_of_itself(key)
@@ -130,7 +108,7 @@ def test_a_certificate_that_will_not_do_is_told_and_leaves_nothing(kind, tmp_pat
     assert not (tmp_path / "v.mp4").exists()
 
 
-def test_without_the_library_it_is_said_what_to_do(monkeypatch):
+def test_without_the_library_the_error_says_how_to_do_without(monkeypatch):
     monkeypatch.setitem(sys.modules, "c2pa", None)
     with pytest.raises(MissingLibraryError, match=r"^c2pa-python: .*render\.provenance: none") as e:
         check_credentials(load_credentials())
