@@ -10,19 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, partial
-from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh  # ty: ignore[import-not-found] - compiled
 from embreex.rtcore_scene import EmbreeScene  # ty: ignore[import-not-found] - compiled
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage, sparse
 from scipy.optimize import brentq
 
 from demo.actors.appearance import display
 from demo.actors.body import landmarks
 from demo.actors.choreography import ACTIONS, Motion
-from demo.actors.clothes import dress
+from demo.actors.clothes import DressedBody, dress
 from demo.actors.mesh import face_sums, vertex_normals
 from demo.actors.posing import ANGLES, BonePose, load_rig, pose_bones, skin
 from demo.actors.scenes import OUTFITS, PHENOTYPES, ROOMS, Plate, Room, draw_plate
@@ -38,37 +37,8 @@ _OFF_SURFACE = 2e-3
 _RUN_FRAMES = 10
 
 
-@runtime_checkable
-class Mesh(Protocol):
-    """What can be filmed: one dressed body, or several as one mesh."""
-
-    @property
-    def points(self) -> Float[np.ndarray, "points 3"]:
-        """Rest positions, metres."""
-        ...
-
-    @property
-    def faces(self) -> Int[np.ndarray, "faces 3"]:
-        """Indices of points."""
-        ...
-
-    @property
-    def coordinates(self) -> Float[np.ndarray, "points 4"]:
-        """Where a point is on its part."""
-        ...
-
-    def colours(
-        self, face: Int[np.ndarray, " places"], coordinates: Float[np.ndarray, "places 4"]
-    ) -> tuple[Float[np.ndarray, "places 3"], Float[np.ndarray, " places"]]:
-        """Albedo and shine of places on these faces, by their coordinates."""
-        ...
-
-
-Dressed = TypeVar("Dressed", bound=Mesh)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Film(Generic[Dressed]):
+class Film:
     """What stays the same from frame to frame."""
 
     room: Room
@@ -77,7 +47,7 @@ class Film(Generic[Dressed]):
     plate: Plate
     """The empty room."""
 
-    dressed: Dressed
+    dressed: DressedBody
     """Who is filmed."""
 
     sums: sparse.csr_array
@@ -92,7 +62,7 @@ class Film(Generic[Dressed]):
         return self.plate.lit.shape[0], self.plate.lit.shape[1]
 
 
-def load_film(room: Room, plate: Plate, dressed: Dressed, *, samples: int) -> Film[Dressed]:
+def load_film(room: Room, plate: Plate, dressed: DressedBody, *, samples: int) -> Film:
     """Prepare to film a mesh in a room."""
     sums = face_sums(dressed.faces, len(dressed.points))
     return Film(room=room, plate=plate, dressed=dressed, sums=sums, samples=samples)

@@ -39,11 +39,6 @@ def test_every_vertex_is_held_by_bones_with_weights_that_sum_to_one(body):
     )
 
 
-def test_parents_come_before_children(body):
-    assert body.parents[0] == -1
-    assert all(parent < bone for bone, parent in enumerate(body.parents))
-
-
 def test_the_jaw_opens_downwards_and_only_the_face_moves(body):
     moved = np.abs(body.actions["jawOpen"]).max(axis=1) > 1e-4
     assert moved.sum() > 100

@@ -46,7 +46,7 @@ def test_a_face_has_eyes_brows_and_lips_that_stand_out_from_the_skin():
     assert white.mean() > 4 * iris.mean() > 4 * pupil.mean()
 
 
-def test_clothes_stand_off_the_body_and_nobody_loses_a_point(ada, ben):
+def test_clothes_stand_off_the_body_with_weights_that_sum_to_one(ada, ben):
     for actor in (ada, ben):
         dressed = actor.film.dressed
         np.testing.assert_allclose(dressed.weights.sum(axis=1), 1.0, atol=1e-6)
@@ -67,7 +67,7 @@ def test_looser_clothes_are_wider(ada):
     assert np.ptp(wide.points[waist, 0]) > np.ptp(ada.film.dressed.points[waist, 0]) + 0.02
 
 
-def test_the_two_actors_differ_in_all_that_a_transfer_must_bridge(ada, ben):
+def test_the_two_actors_differ_in_build_colours_and_room(ada, ben):
     assert PHENOTYPES["ada"]["gender"] != PHENOTYPES["ben"]["gender"]
     assert abs(ada.film.dressed.rig.leg_length - ben.film.dressed.rig.leg_length) > 0.05
     for colour in ("skin", "shirt", "trousers", "shoes", "hair"):

@@ -1,17 +1,20 @@
-"""Two actors pass each other: each is followed, and choosing the other gives the other."""
+"""Two people pass each other: each is followed, and choosing the other gives the other."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from demo.actors.renderer import load_actor, pose_actor
+from demo.actors.choreography import perform
+from demo.actors.footwork import Bar
+from demo.actors.renderer import load_actor, pose_actor, shoot
+from demo.actors.scenes import ROOMS, Camera, draw_plate
 from motiontransfer.keypoints import Detections
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
 from motiontransfer.pose.subject import choice_metrics, choose_person
 from motiontransfer.pose.tracking import track_people
 from motiontransfer.skeleton import HOLISTIC
-from tests.demo.ensemble import cross_paths, film_together, gather
 
 # Frames of every second of which there is one, 12.5 a second; the far one is hidden in the middle.
 CROSSING = range(185, 250, 2)
@@ -20,11 +23,32 @@ BODY = HOLISTIC.slice("body")
 TRUNK = [
     HOLISTIC.index(f"{side}_{end}") for side in ("left", "right") for end in ("shoulder", "hip")
 ]
+CAMERA = Camera(position=(0.0, 1.55, 7.4), target=(0.0, 0.95, 0.0), focal_length=2.4)
+ROOM = replace(ROOMS["ben"], camera=CAMERA, home=(0.0, 0.0))
 
 
-@pytest.fixture(scope="module")
-def motions():
-    return cross_paths(250, frame_rate=25.0, seed=3)
+def crossing(start, depth, *, seed):
+    """A dance that begins at x = `start`, passes x = 0 to the other side, and comes back."""
+    there, middle, here = ((x * start, depth) for x in (-1, 0, 1))
+    bars = (
+        *(Bar(to=here, move="touch"), Bar(to=middle, move="walk"), Bar(to=there, move="walk")),
+        *(Bar(to=there, move="touch"), Bar(to=middle, move="walk"), Bar(to=here, move="walk")),
+    )
+    rng = np.random.default_rng([3, seed])
+    return perform(bars, np.arange(250) / 25, start=here, beat=0.45, rng=rng)
+
+
+def poses(actors):
+    """(mesh, joints) of both actors in each frame, the nearer one first."""
+    dances = crossing(-0.8, 0.55, seed=0), crossing(0.8, -0.55, seed=1)
+    return [
+        [pose_actor(*pair, index) for pair in zip(actors, dances, strict=True)]
+        for index in CROSSING
+    ]
+
+
+def joints_in_image(posed, size):
+    return np.stack([[CAMERA.project(joints, size) for _, joints in pair] for pair in posed])
 
 
 def detections_of(people, size):
@@ -42,32 +66,24 @@ def errors(keypoints, joints):
         return (apart * found).sum(axis=2) / found.sum(axis=2)
 
 
-def assert_each_is_followed(detections, joints, *, min_frames, max_error_px):
+def assert_each_is_followed(detections, joints, *, max_error_px):
     assert detections.people == (0, 1)
     followed = []
     for track in detections.people:
         assert choose_person(detections, track) == (track,)
         off = errors(detections.of_person(track), joints)
         off = off[np.isfinite(off[:, 0])]
-        assert len(off) >= min_frames
+        assert len(off) >= 15
         assert (off.argmin(axis=1) == off[0].argmin()).all()
         assert off.min(axis=1).mean() < max_error_px
         followed.append(int(off[0].argmin()))
     assert sorted(followed) == [0, 1]
 
 
-def test_true_joints_that_are_lost_while_hidden_are_followed(ada, ben, motions):
-    ensemble, size = gather((ada, ben)), (256, 256)
-    camera = ensemble.film.room.camera
-    joints = np.stack(
-        [
-            [
-                camera.project(pose_actor(actor, motion, index)[1], size)
-                for actor, motion in zip(ensemble.actors, motions, strict=True)
-            ]
-            for index in CROSSING
-        ]
-    )
+def test_true_joints_that_are_lost_while_hidden_are_followed(ada, ben):
+    size = (256, 256)
+    actors = [replace(it, film=replace(it.film, room=ROOM)) for it in (ada, ben)]
+    joints = joints_in_image(poses(actors), size)
     rng = np.random.default_rng(0)
     people = []
     for pair in joints:
@@ -77,25 +93,33 @@ def test_true_joints_that_are_lost_while_hidden_are_followed(ada, ben, motions):
         people.append(np.pad(points, ((0, 0), (0, 0), (0, 1)), constant_values=1))
     assert 5 < sum(len(found) == 1 for found in people) < 20
     detections = detections_of(people, size)
-    assert_each_is_followed(detections, joints, min_frames=15, max_error_px=4)
+    assert_each_is_followed(detections, joints, max_error_px=4)
     metrics = choice_metrics(detections, choose_person(detections, "largest"), rule="largest")
     assert metrics["people"] == 2
     assert metrics["possible_switches"] == 0
 
 
 @pytest.mark.slow
-def test_detected_people_are_followed(motions):
+def test_detected_people_are_followed():
     size = (192, 192)
-    ensemble = gather([load_actor.__wrapped__(name, size, 1) for name in ("ada", "ben")])
-    shots = list(film_together(ensemble, motions, CROSSING))
-    finder = TasksConfig(
+    actors = [load_actor.__wrapped__(name, size, 1) for name in ("ada", "ben")]
+    plate = draw_plate(ROOM, size)
+    actors = [replace(it, film=replace(it.film, room=ROOM, plate=plate)) for it in actors]
+    posed = poses(actors)
+    frames = []
+    for pair in posed:
+        (near, cover), (far, _) = (
+            shoot(actor.film, mesh) for actor, (mesh, _) in zip(actors, pair, strict=True)
+        )
+        frames.append(np.where(cover[..., None] > 0.5, near, far))
+    config = TasksConfig(
         model="wheel",
         max_people=2,
         min_detection_confidence=0.5,
         min_presence_confidence=0.5,
         min_visibility=0.3,
     )
-    with finder.open() as detector:
-        people = detector.detect([shot.frame for shot in shots])
-    joints = np.stack([shot.joints for shot in shots])
-    assert_each_is_followed(detections_of(people, size), joints, min_frames=15, max_error_px=3)
+    with config.open() as detector:
+        people = detector.detect(frames)
+    joints = joints_in_image(posed, size)
+    assert_each_is_followed(detections_of(people, size), joints, max_error_px=3)
