@@ -1,4 +1,4 @@
-"""The command shows what was made, or says in one line what is missing."""
+"""`inspect` and `preset`."""
 
 from pathlib import Path
 
@@ -23,11 +23,10 @@ def project(tmp_path, monkeypatch):
     ("options", "written"),
     [
         (["--output", "look.png"], "look.png"),
-        (["--output", "looks/look.mp4"], "looks/look.mp4"),
         ([], "artifacts/inspection/waltz.mp4"),
     ],
 )
-def test_the_ending_says_what_is_written(options, written, monkeypatch, capsys):
+def test_the_files_ending_chooses_video_or_image(options, written, monkeypatch, capsys):
     assert not run_command(monkeypatch, "inspect", "waltz", *options)
     assert capsys.readouterr().out == f"wrote {written}\n"
     if written.endswith("png"):
@@ -48,18 +47,18 @@ def test_the_ending_says_what_is_written(options, written, monkeypatch, capsys):
         (["preset", "huge"], "no preset 'huge'; there are none in presets"),
     ],
 )
-def test_faults_are_told_in_one_line(arguments, message, monkeypatch, capsys):
+def test_faults_are_one_line(arguments, message, monkeypatch, capsys):
     assert run_command(monkeypatch, *arguments) == 1
     assert capsys.readouterr().err == f"ERROR: {message}\n"
 
 
-def test_what_was_not_made_yet_is_named_with_its_stage(monkeypatch, capsys):
+def test_a_missing_output_is_named_with_its_stage(monkeypatch, capsys):
     Path("artifacts/keypoints/ben/waltz.parquet").unlink()
     assert run_command(monkeypatch, "inspect", "waltz") == 1
     assert capsys.readouterr().err.endswith("not made yet; run `dvc repro clean_keypoints@waltz`\n")
 
 
-def test_a_preset_is_shown_and_then_written(monkeypatch, capsys):
+def test_a_preset_is_listed_and_then_written(monkeypatch, capsys):
     Path("params.yaml").write_text("train_gan:\n  steps: 5  # few\n")
     Path("presets").mkdir()
     Path("presets/long.yaml").write_text("train_gan: {steps: 90}\n")

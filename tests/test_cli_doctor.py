@@ -34,8 +34,5 @@ def test_json_has_it_all(monkeypatch, capsys):
     assert not command(monkeypatch, RESULTS, "--json")
     assert json.loads(capsys.readouterr().out) == [
         {"level": "ok", "subject": "disk", "message": "65 GB free", "fix": None},
-        {
-            **{"level": "warning", "subject": "remote", "message": "none"},
-            "fix": "motiontransfer share URL",
-        },
+        RESULTS[1]._asdict(),
     ]

@@ -64,14 +64,9 @@ def test_any_type_under_any_key_is_read(params):
     assert load_section(Video, "videos.dance") == Video(path=Path("a.mp4"), subject="ben")
     assert load_section(dict[str, Video], "videos")["dance"].subject == "ben"
     assert load_section(int, "train.steps") == 100
-
-
-def test_a_file_elsewhere_is_read(params, tmp_path):
-    other = tmp_path / "other.yaml"
+    other = PARAMS_FILE.with_name("other.yaml")
     other.write_text("train: {steps: 7}")
     assert load_section(int, "train.steps", path=other) == 7
-    with pytest.raises(ParamsError, match=r"other\.yaml: train\.mode: missing"):
-        load_section(str, "train.mode", path=other)
 
 
 @pytest.mark.parametrize(
@@ -94,16 +89,6 @@ def test_a_file_elsewhere_is_read(params, tmp_path):
             "params.yaml: train.steps: input should be a valid integer, unable to parse string as "
             "an integer, got 'many'",
         ),
-        (
-            "steps: 100",
-            "steps: 0",
-            "params.yaml: train.steps: input should be greater than or equal to 1, got 0",
-        ),
-        (
-            "steps: 100",
-            "steps: [1, 2]",
-            "params.yaml: train.steps: input should be a valid integer, got [1, 2]",
-        ),
         ("  mode: fast\n", "", "params.yaml: train.mode: field required"),
         (
             "steps: 100\n  learning_rate: 4.0e-4",
@@ -114,12 +99,7 @@ def test_a_file_elsewhere_is_read(params, tmp_path):
         (
             "  mode: fast\n",
             "  mode: fast\n" + "".join(f"  {key}: 1\n" for key in FORMER_KEYS),
-            "\n".join(f"params.yaml: train.{key}: {said}" for key, said in FORMER_KEYS.items()),
-        ),
-        (
-            "mode: fast",
-            "mode: quick",
-            "params.yaml: train.mode: input should be 'fast' or 'slow', got 'quick'",
+            "\n".join(f"params.yaml: train.{key}: {text}" for key, text in FORMER_KEYS.items()),
         ),
     ],
 )
@@ -161,13 +141,13 @@ def test_a_key_below_a_key_is_named_in_full(params, old, new, text):
         ("names.0.first", "params.yaml: names.0: missing; expected this key"),
     ],
 )
-def test_a_key_that_is_not_there_is_named(params, key, text):
+def test_a_missing_key_is_named(params, key, text):
     with pytest.raises(ParamsError) as info:
         load_section(Train, key)
     assert str(info.value) == text
 
 
-def test_a_file_that_is_not_there_or_not_yaml_is_told(params):
+def test_a_missing_file_or_other_content_is_an_error(params):
     PARAMS_FILE.write_text("train: {steps: 1")
     with pytest.raises(ParamsError, match=r"^params\.yaml: not valid YAML: .*line 1") as info:
         load_params()
@@ -209,12 +189,12 @@ def test_a_section_fills_a_model_that_it_subclasses():
     assert Training(steps=3, mode="fast").fill(Steps) == Steps(steps=3)
 
 
-def test_no_section_has_a_key_that_is_refused():
+def test_the_shipped_params_have_no_former_key():
     shipped = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
     sections = [content for content in shipped.values() if isinstance(content, dict)]
     assert not {key for section in sections for key in section} & set(FORMER_KEYS)
 
 
-def test_names_of_the_users_own_may_be_former_keys(params):
+def test_names_of_entries_may_be_former_keys(params):
     params("dance:", "augmentation:")
     assert load_section(dict[str, Video], "videos").keys() == {"augmentation"}

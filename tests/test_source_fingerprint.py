@@ -49,7 +49,7 @@ TRAININGS = [f"motiontransfer.training.{name}" for name in ("train_pose_gan", "f
 
 
 @pytest.mark.parametrize("module", [*TRAININGS, *stage_modules().values()])
-def test_it_is_what_the_import_graph_says(module, imports):
+def test_files_are_those_of_the_import_graph(module, imports):
     behind = {module, *imports.find_upstream_modules(module)}
     files = {ROOT / f"{name.replace('.', '/')}.py" for name in behind}
     assert set(source_files(module)) == {file for file in files if file.exists()}
@@ -65,7 +65,7 @@ def test_a_digest_changes_with_its_file_and_no_other(package):
     assert {path for path in before if before[path] != after[path]} == {"ours/losses.py"}
 
 
-def test_what_makes_no_difference_to_a_training_is_not_behind_it():
+def test_a_training_does_not_depend_on_rendering_or_evaluation():
     parts = {
         path.relative_to(ROOT).parts[1] for path in source_files("motiontransfer.training.trainer")
     }

@@ -1,4 +1,4 @@
-"""A stage ends with 0, or with one line that says why not."""
+"""A stage ends with status 0, or with one line that says why not."""
 
 import sys
 from pathlib import Path
@@ -29,7 +29,7 @@ _MODULES = {
     "__init__": "",
     "cut": _STAGE,
     "plain": "def main(): print('done')",
-    "telling": "def main(key): return f'3 frames in {key}.mp4'",
+    "reporting": "def main(key): return f'3 frames in {key}.mp4'",
     "needs_gl": "raise ImportError('libGL.so.1: cannot open shared object file: No such file')",
     "needs_package": "import a_package_that_is_not_there",
     "broken": "raise ImportError('cannot import name x')",
@@ -49,12 +49,12 @@ def stages(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_a_stage_that_ends_well_says_what_it_made_in_one_line(stages, capsys, caplog):
+def test_a_stage_logs_its_result_in_one_line(stages, capsys, caplog):
     with caplog.at_level("INFO"):
-        for arguments in (["cut", "clip"], ["plain"], ["telling", "waltz"]):
+        for arguments in (["cut", "clip"], ["plain"], ["reporting", "waltz"]):
             assert run(stages, arguments) == 0
     assert capsys.readouterr().out.split("\n") == ["done clip", "done", ""]
-    assert caplog.messages == ["telling waltz: 3 frames in waltz.mp4"]
+    assert caplog.messages == ["reporting waltz: 3 frames in waltz.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_stage_that_ends_well_says_what_it_made_in_one_line(stages, capsys, ca
             ["ctu", "clip"],
             1,
             "ERROR: ctu clip: no such stage; there are broken, cut, needs_gl, needs_package, "
-            "plain, telling\n",
+            "plain, reporting\n",
         ),
         (
             ["needs_gl", "x"],
@@ -90,9 +90,7 @@ def test_a_stage_that_ends_well_says_what_it_made_in_one_line(stages, capsys, ca
         (["cut", "stop"], 130, "cut: interrupted\n"),
     ],
 )
-def test_a_fault_of_the_user_is_one_line_each_without_a_traceback(
-    stages, capsys, arguments, status, error
-):
+def test_each_user_error_is_one_line_without_a_traceback(stages, capsys, arguments, status, error):
     assert run(stages, arguments) == status
     assert capsys.readouterr().err == error
 
@@ -105,7 +103,7 @@ def test_a_fault_of_the_user_is_one_line_each_without_a_traceback(
         (["broken"], ImportError),
     ],
 )
-def test_a_fault_of_ours_keeps_its_traceback(stages, arguments, kind):
+def test_a_bug_keeps_its_traceback(stages, arguments, kind):
     with pytest.raises(kind):
         run(stages, arguments)
 
@@ -253,16 +251,16 @@ def test_an_input_that_changed_meanwhile_fails_the_stage(
         ("other", "edit('other.yaml', 'samples: 1', 'samples: 2')"),
     ],
 )
-def test_what_is_no_input_of_the_stage_may_change_meanwhile(project, monkeypatch, stage, meanwhile):
+def test_other_files_and_params_may_change_meanwhile(project, monkeypatch, stage, meanwhile):
     assert run_meanwhile(monkeypatch, stage, meanwhile) == 0
 
 
-def test_an_entry_that_went_before_its_stage_began_is_named(project, monkeypatch, capsys):
+def test_an_entry_removed_before_its_stage_began_is_named(project, monkeypatch, capsys):
     assert run_meanwhile(monkeypatch, "learn@waltz", "") == 1
     assert "params.yaml: waltz: missing; it was there when" in capsys.readouterr().err
 
 
-def test_without_dvc_nothing_is_recorded_and_nothing_compared(project, monkeypatch):
+def test_without_dvc_nothing_is_compared(project, monkeypatch):
     monkeypatch.delenv("DVC_STAGE", raising=False)
     monkeypatch.setenv("MEANWHILE", _CHANGES[0][1])
     assert run("toy", ["learn", "dance"]) == 0

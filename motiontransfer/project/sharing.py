@@ -247,7 +247,7 @@ def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
         done = stage.reproduce(allow_missing=True, pull=True, upstream=upstream)
     except StageCmdFailedError as error:
         raise MotionTransferError(
-            f"stage {stage.addressing} failed; it said why above, and "
+            f"stage {stage.addressing} failed; its output above says why, and "
             "`uv run motiontransfer join` goes on from here"
         ) from error
     if done:

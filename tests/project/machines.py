@@ -16,7 +16,7 @@ _BIN = Path(sys.executable).parent
 
 @dataclass(kw_only=True)
 class Machine:
-    """One person's computer."""
+    """A computer with a clone."""
 
     folder: Path
     commands: WarmCommands
@@ -37,28 +37,24 @@ class Machine:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    def git(self, *arguments: str) -> str:
-        done = self.run("git", *arguments)
+    def output(self, *command: str) -> str:
+        """Standard output of a command that succeeds."""
+        done = self.run(*command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def git(self, *arguments: str) -> str:
+        return self.output("git", *arguments)
 
     def dvc(self, *arguments: str) -> str:
-        done = self.run("dvc", *arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return self.output("dvc", *arguments)
 
     def command(self, *arguments: str) -> str:
-        """What a subcommand of ours prints."""
-        done = self.tries(*arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return self.output("motiontransfer", *arguments)
 
-    def tries(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str):
-        return self.run("motiontransfer", *arguments, prefix=prefix, **environment)
-
-    def told(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str) -> str:
-        """The one line in which a subcommand of ours ends when it fails."""
-        done = self.tries(*arguments, prefix=prefix, **environment)
+    def error(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str) -> str:
+        """The one line of a subcommand that fails."""
+        done = self.run("motiontransfer", *arguments, prefix=prefix, **environment)
         assert done.returncode == 1, done.stdout + done.stderr
         assert done.stderr.count("\n") == 1, done.stderr
         assert done.stderr.startswith("ERROR: ")
@@ -66,9 +62,9 @@ class Machine:
 
     def share(self, remote: Remote) -> str:
         self.environment.update(remote.environment)
-        said = self.command("share", remote.url, *remote.options)
+        output = self.command("share", remote.url, *remote.options)
         self.commit("shared")
-        return said
+        return output
 
     def commit(self, message: str) -> None:
         self.git("add", "--all")
@@ -78,16 +74,12 @@ class Machine:
         """Another machine with a fresh clone, and none of this one's data."""
         theirs = dict(environment or self.environment)
         other = Machine(folder=folder, commands=self.commands, environment=theirs)
-        folder.mkdir()
-        done = subprocess.run(
-            ["git", "clone", "--quiet", str(self.root), str(other.root)],
-            env=other.all_variables(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        other.root.mkdir(parents=True)
+        other.git("clone", "--quiet", str(self.root), ".")
         return other
 
     def copy(self, folder: Path) -> "Machine":
-        """The same machine as it is now, to do with as one likes."""
+        """The same machine as it is now, to be changed."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Machine(folder=folder, commands=self.commands, environment=dict(self.environment))
 

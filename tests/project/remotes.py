@@ -22,14 +22,14 @@ SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/l
 
 @dataclass(frozen=True, kw_only=True)
 class Remote:
-    """Where a project may be shared, and what a machine needs to get in."""
+    """A remote and the environments that open it."""
 
     url: str
     options: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    """Of somebody who may read and write."""
+    """Of a reader and writer."""
     reader: dict[str, str] = field(default_factory=dict)
-    """Of somebody who may only read."""
+    """Of a reader."""
 
 
 def free_port() -> int:
@@ -87,8 +87,8 @@ def s3_client(endpoint: str, environment: dict[str, str], service: str = "s3"):
         service,
         endpoint_url=endpoint,
         region_name="us-east-1",
-        aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID", "nobody"),
-        aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY", "nothing"),
+        aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID", "any"),
+        aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY", "any"),
     )
 
 

@@ -58,24 +58,24 @@ def object_of(machine: Machine, path: str) -> str:
 
 
 @pytest.mark.slow
-def test_what_is_damaged_is_named_never_used_and_pushed_again(owner, remote, tmp_path):
+def test_a_damaged_object_is_named_never_used_and_pushed_again(owner, remote, tmp_path):
     owner.share(remote)
     oid = object_of(owner, MODEL)
     store = Store(remote)
     store.damage(oid)
     mate = owner.clone(tmp_path / "mate", environment=remote.reader)
     mate.edit("params.yaml", "crf: 2", "crf: 3")
-    told = mate.told("join")
+    message = mate.error("join")
     # From a folder DVC itself deletes what it finds damaged, where it may.
     assert re.fullmatch(
         rf".*: {MODEL} is (damaged|missing) there \(files/md5/{oid[:2]}/{oid[2:]}\); "
         r"its owner deletes it there and runs `uv run dvc push` "
         r"\(docs/sharing.md, A damaged file on the remote\); then run this again",
-        told,
+        message,
     )
     assert not (mate.root / MODEL).exists()
     assert not (mate.root / FRAME).exists()
-    if "damaged" in told:
+    if "damaged" in message:
         store.delete(oid)
     assert "1 file pushed" in owner.dvc("push")
     assert "Running stage 'render'" in mate.command("join")
@@ -91,7 +91,7 @@ def test_a_member_of_a_folder_is_pushed_again_once_the_folders_list_is_gone(
     store = Store(folder)
     store.delete(object_of(owner, FRAME))
     mate = owner.clone(tmp_path / "mate")
-    assert f"{FRAME} is missing there (files/md5/" in mate.told("join")
+    assert f"{FRAME} is missing there (files/md5/" in mate.error("join")
     assert not (mate.root / FRAME).exists()
     assert "sent 0 files" in owner.command("share")
     store.delete(object_of(owner, str(Path(FRAME).parent)))

@@ -21,9 +21,9 @@ def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     assert "sent 0 files, 0 kB, and 0 past runs" in owner.command("share")
     mate = owner.clone(tmp_path / "mate", environment=remote.reader)
 
-    said = mate.command("join")
-    assert "nothing had to run" in said
-    assert "brought 1 outs" in said
+    output = mate.command("join")
+    assert "nothing had to run" in output
+    assert "brought 1 outs" in output
     assert mate.files("results") == owner.files("results")
     assert set(mate.files("artifacts", "data")) == {
         "artifacts/metrics/render.json",
@@ -31,30 +31,30 @@ def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     }
 
     mate.edit("params.yaml", "crf: 2", "crf: 3")  # a render option: only its inputs come
-    said = mate.command("join")
-    assert re.findall("Running stage '(.*)'", said) == ["render"]
-    assert "brought 2 outs" in said
+    output = mate.command("join")
+    assert re.findall("Running stage '(.*)'", output) == ["render"]
+    assert "brought 2 outs" in output
     assert set(mate.files("artifacts/models", "artifacts/keypoints")) == {
         "artifacts/models/ada",
         "artifacts/keypoints/ben/ben_1",
     }
 
     mate.edit("params.yaml", "crf: 3", "crf: 1")  # what the owner ran before he shared
-    said = mate.command("join")
-    assert "Running stage" not in said
-    assert "made anew or restored: render" in said
+    output = mate.command("join")
+    assert "Running stage" not in output
+    assert "made anew or restored: render" in output
     assert "crf: 1" in (mate.root / RESULT[1]).read_text()
 
     owner.edit("params.yaml", "crf: 2", "crf: 4")  # and the owner goes on: only that is sent
     owner.dvc("repro", "--quiet")
-    said = owner.command("share")
-    assert "sent 2 files" in said  # one of the two frames, and the folder's list
-    assert "and 1 past runs" in said
-    assert "git add dvc.lock params.yaml, commit, push" in said
+    output = owner.command("share")
+    assert "sent 2 files" in output  # one of the two frames, and the folder's list
+    assert "and 1 past runs" in output
+    assert "git add dvc.lock params.yaml, commit, push" in output
 
 
 @pytest.mark.slow
-def test_all_is_brought_on_demand_and_no_result_where_none_is_wanted(owner, folder, tmp_path):
+def test_bring_all_pulls_everything_and_needed_no_results(owner, folder, tmp_path):
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
     assert "brought 0 outs" in mate.command("join", "--bring", "needed")
@@ -65,16 +65,16 @@ def test_all_is_brought_on_demand_and_no_result_where_none_is_wanted(owner, fold
 
 
 @pytest.mark.slow
-def test_a_new_video_of_somebody_else_trains_nothing(owner, folder, tmp_path):
+def test_a_new_video_of_another_subject_trains_nothing(owner, folder, tmp_path):
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
     (mate.root / "data/videos/cleo_1").write_text("cleo_1\n")
     mate.edit("params.yaml", "train:", "  cleo_1: {subject: cleo}\ntrain:")
-    said = mate.command("join", "--bring", "needed")
-    assert "made anew or restored: detect@cleo_1\n" in said
-    assert "brought 0 outs" in said
+    output = mate.command("join", "--bring", "needed")
+    assert "made anew or restored: detect@cleo_1\n" in output
+    assert "brought 0 outs" in output
     shared = mate.command("share")
-    assert "uv run dvc add data/videos/cleo_1" in shared  # or nobody else has it
+    assert "uv run dvc add data/videos/cleo_1" in shared  # or others lack it
 
 
 @pytest.mark.slow
@@ -87,20 +87,18 @@ def test_training_reads_all_of_a_targets_folder(owner, folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_part_of_a_targets_folder_is_completed_before_anything_is_decided(
-    owner, folder, tmp_path
-):
+def test_a_folder_of_inputs_here_in_part_is_completed_first(owner, folder, tmp_path):
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
     mate.dvc("pull", "--quiet", "artifacts/keypoints/ada/ada_1")
-    said = mate.command("join")
-    assert "nothing had to run" in said
-    assert "Running stage" not in said
+    output = mate.command("join")
+    assert "nothing had to run" in output
+    assert "Running stage" not in output
     assert mate.git("status", "--porcelain") == ""
 
 
 @pytest.mark.slow
-def test_a_share_that_was_killed_half_way_goes_on(owner, s3, tmp_path):
+def test_a_killed_share_goes_on(owner, s3, tmp_path):
     frames = 'for i in $(seq 150); do echo "$i" > results/dance/frames/frame_$i; done'
     owner.edit("dvc.yaml", "grep crf params.yaml >", f"{frames} && grep crf params.yaml >")
     owner.dvc("repro", "--quiet")
@@ -120,9 +118,9 @@ def test_a_share_that_was_killed_half_way_goes_on(owner, s3, tmp_path):
     arrived = _count(client, "dance/killed/files")
     assert arrived < 150
     assert _count(client, "dance/killed/runs") == 0  # entries come after what they name
-    said = owner.command(*address)
+    output = owner.command(*address)
     owner.commit("shared")
-    there = int(said.split("; ")[1].split()[0])
+    there = int(output.split("; ")[1].split()[0])
     assert there >= arrived - 1  # the one that was under way may be counted or not
     mate = owner.clone(tmp_path / "mate")
     assert "nothing had to run" in mate.command("join")
@@ -142,7 +140,6 @@ def test_a_run_cache_entry_that_was_cut_off_is_sent_again(owner, folder, tmp_pat
 
 @pytest.mark.slow
 def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
-    """Else a teammate's run cache would promise what nobody has."""
     old = (owner.root / "results/dance/frames/1").read_text().replace("2", "1")
     cached = [
         path
@@ -155,7 +152,7 @@ def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
 
 
 @pytest.mark.slow
-def test_a_folder_that_was_brought_in_part_is_completed(owner, folder, tmp_path):
+def test_an_output_here_in_part_is_completed(owner, folder, tmp_path):
     """As after a join that was killed while it laid out files."""
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
@@ -170,26 +167,25 @@ def test_printed_commands_are_quoted_for_the_shell(owner, folder):
     (owner.root / "data/videos/my ben_1.dvc").write_text("outs: []\n")
     owner.edit("params.yaml", "train:", "  my cleo_1: {subject: cleo}\ntrain:")
     owner.edit("dvc.yaml", "cp data/videos/${key}", "cp 'data/videos/${key}'")
-    said = owner.command("share", folder.url)
-    assert "run `uv run dvc add 'data/videos/my cleo_1'`, then share again" in said
-    assert "git add .dvc/config 'data/videos/my ben_1.dvc' dvc.yaml params.yaml, commit" in said
+    output = owner.command("share", folder.url)
+    assert "run `uv run dvc add 'data/videos/my cleo_1'`, then share again" in output
+    assert "git add .dvc/config 'data/videos/my ben_1.dvc' dvc.yaml params.yaml, commit" in output
 
 
-def test_what_others_must_run_is_told_when_sharing(owner, folder):
+def test_share_lists_stages_that_are_out_of_date(owner, folder):
     owner.edit("params.yaml", "steps: 1", "steps: 5")
     assert "not up to date, others will run it: train\n" in owner.share(folder)
 
 
 @pytest.mark.slow
-def test_a_sparse_teammate_shares_a_result(owner, folder, tmp_path):
-    """Of what is not on this machine nothing is said and nothing is lost."""
+def test_a_teammate_with_few_files_shares_a_result(owner, folder, tmp_path):
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")
     mate.edit("params.yaml", "crf: 2", "crf: 7")
     mate.command("join")
-    said = mate.command("share")
-    assert "sent 2 files" in said
-    assert "not up to date" not in said
+    output = mate.command("share")
+    assert "sent 2 files" in output
+    assert "not up to date" not in output
     mate.commit("crf 7")
     third = mate.clone(tmp_path / "third")
     assert "nothing had to run" in third.command("join")
@@ -197,23 +193,23 @@ def test_a_sparse_teammate_shares_a_result(owner, folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_default_remote_is_written_where_git_keeps_it_and_checked(owner, s3, folder):
+def test_the_default_remote_is_in_git_and_verified(owner, s3, folder):
     owner.environment.update(s3.environment)
     owner.command("share", s3.url, *s3.options)
-    told = (owner.root / ".dvc/config").read_text()
-    assert "verify = True" in told
-    assert f"endpointurl = {s3.options[1]}" in told
+    config = (owner.root / ".dvc/config").read_text()
+    assert "verify = True" in config
+    assert f"endpointurl = {s3.options[1]}" in config
     for secret in s3.environment.values():
-        assert secret not in told
+        assert secret not in config
     shutil.rmtree(owner.root / ".dvc/tmp", ignore_errors=True)
     owner.command("share", folder.url)  # of another kind: its options do not linger
-    told = (owner.root / ".dvc/config").read_text()
-    assert "endpointurl" not in told
-    assert "verify = True" in told
+    config = (owner.root / ".dvc/config").read_text()
+    assert "endpointurl" not in config
+    assert "verify = True" in config
 
 
 @pytest.mark.slow
-def test_a_relative_folder_is_meant_from_where_one_is(owner):
+def test_a_relative_folder_is_resolved_from_the_current_one(owner):
     owner.command("share", "../remote")
     assert (owner.root.parent / "remote/files").is_dir()
     assert "sent 0 files" in owner.command("share")

@@ -19,7 +19,7 @@ FRAMES = "results/dance/frames"
 
 
 class Intruder:
-    """Somebody who may write to a folder that is the remote."""
+    """Writer to a folder that is the remote."""
 
     def __init__(self, remote: Remote) -> None:
         self._folder = Path(remote.url)
@@ -61,10 +61,10 @@ def test_a_forged_run_puts_no_file_into_the_project(owner, folder, tmp_path):
     out = {"path": "yaml.py", "hash": "md5", "md5": payload, "size": 15}
     intruder.forge(lambda run: run["outs"].append(out))
     mate = join_an_old_run(owner, tmp_path / "mate")
-    said = mate.command("join")
+    output = mate.command("join")
     assert not (mate.root / "yaml.py").exists()
-    assert "Running stage 'render'" in said
-    assert f"1 past runs on {folder.url} were not used: they are not what `share` sends" in said
+    assert "Running stage 'render'" in output
+    assert f"1 past runs on {folder.url} were not used: they are not what `share` sends" in output
     assert not list((mate.root / ".dvc/cache").rglob(payload[2:]))
 
 
@@ -130,8 +130,8 @@ def test_the_list_of_a_folder_leads_not_outside(owner, folder, tmp_path, forged_
     lock = yaml.safe_load((owner.root / "dvc.lock").read_text())
     (oid,) = [out["md5"] for out in lock["stages"]["render"]["outs"] if out["path"] == FRAMES]
     Intruder(folder).write(f"files/md5/{oid[:2]}/{oid[2:]}", forged_list)
-    told = owner.clone(tmp_path / "mate").told("join")
-    assert told.startswith(f"{folder.url}: the list of a folder names a path outside it, {{")
+    message = owner.clone(tmp_path / "mate").error("join")
+    assert message.startswith(f"{folder.url}: the list of a folder names a path outside it, {{")
     assert not list(tmp_path.rglob("outside.txt"))
 
 

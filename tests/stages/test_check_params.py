@@ -1,4 +1,4 @@
-"""Names in params.yaml fit together, or the key that does not fit is named."""
+"""Names in params.yaml fit together, or each wrong key is named."""
 
 import copy
 import json
@@ -52,7 +52,7 @@ def check(tmp_path, monkeypatch):
 OUT = Path("artifacts/params_checked.json")
 
 
-def test_names_that_fit_give_the_same_file_whatever_they_are(check):
+def test_names_that_fit_give_a_constant_file(check):
     check()
     before = OUT.read_bytes()
     assert json.loads(before) == {"names_fit_together": True}
@@ -78,7 +78,6 @@ def test_names_that_fit_give_the_same_file_whatever_they_are(check):
         (("compute", "num_workers", -1), r"compute\.num_workers: .*greater than or equal to 0"),
         (("detect_keypoints", "max_people", 0), r"detect_keypoints\.max_people: "),
         ((*DANCE, "detector", "none"), r"videos\.dance\.detector: "),
-        ((*DANCE, "subject", 7), r"videos\.dance\.subject: input should be a valid string, got 7"),
         (
             (*DANCE, "subject", "../b"),
             r"videos\.dance\.subject: string should .*got '\.\./b'",
@@ -88,7 +87,6 @@ def test_names_that_fit_give_the_same_file_whatever_they_are(check):
             ("subjects", ["ada", "ben", "eve"]),
             r"subjects: 'eve' is in no video; name it as one",
         ),
-        (("subjects", "ada"), r"subjects: input should be a valid list, got 'ada'"),
         (("targets", ["eve"]), r"targets: unknown name 'eve'; subjects has \['ada', 'ben'\]"),
         (
             (*TRANSFER, "source", "jump"),
@@ -108,19 +106,18 @@ def test_names_that_fit_give_the_same_file_whatever_they_are(check):
             r"transfers\.ada_as_ben\.truth: no such file: data/truth/real\.mp4; `none` stands",
         ),
         ((*TRANSFER, "sources", "dance"), r"transfers\.ada_as_ben\.sources: unknown key"),
-        (("transfers", None), r"transfers: input should be a valid dictionary, got None"),
     ],
 )
-def test_what_does_not_fit_is_named_by_its_key(check, change, text):
+def test_each_fault_is_named_by_its_key(check, change, text):
     with pytest.raises(ParamsError, match=rf"^params\.yaml: {text}"):
         check(change)
     assert not OUT.exists()
 
 
-def test_every_fault_is_told_at_once(check):
+def test_all_faults_are_listed_at_once(check):
     with pytest.raises(ParamsError) as info:
         check(
-            ("detect_keypoints", "max_people", 0),  # concerns both videos, told once
+            ("detect_keypoints", "max_people", 0),  # concerns both videos, listed once
             (*DANCE, "path", "absent.mp4"),
             ("targets", ["eve"]),
             (*TRANSFER, "source", "jump"),
@@ -133,7 +130,7 @@ def test_every_fault_is_told_at_once(check):
     ]
 
 
-def test_files_that_dvc_can_pull_or_another_pipeline_makes_need_not_be_there(check):
+def test_files_that_dvc_pulls_or_another_pipeline_makes_may_be_missing(check):
     for path in ("data/videos/dance.mp4", "data/videos/walk.mp4"):
         Path(path).unlink()
     Path("data/videos/walk.mp4.dvc").touch()
@@ -156,7 +153,7 @@ def test_this_pipeline_makes_no_videos(check, absolute):
         check((*DANCE, "path", str(path)))
 
 
-def test_a_truth_that_another_pipeline_names_is_made_by_it(check):
+def test_ground_truth_may_be_made_by_another_pipeline(check):
     with pytest.raises(ParamsError, match=r"truth: no such file: data/truth/demo\.mp4"):
         check((*TRANSFER, "truth", "demo.mp4"))
     Path("demo").mkdir()
@@ -164,7 +161,7 @@ def test_a_truth_that_another_pipeline_names_is_made_by_it(check):
     check((*TRANSFER, "truth", "demo.mp4"))
 
 
-def test_what_results_depend_on_is_written_for_reports(check):
+def test_the_params_of_results_are_written_for_reports(check):
     check(("train_gan", "steps", 7))
     written = json.loads(Path("artifacts/params_of_results.json").read_text())
     assert written["train_gan"]["steps"] == 7
