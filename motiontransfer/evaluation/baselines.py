@@ -50,11 +50,7 @@ _MAX_IMAGES = 500
 
 
 def nearest_footage(poses: Keypoints, clips: Sequence[TargetClip]) -> Footage:
-    """The baseline's footage: for each pose the target's training frame with the nearest pose.
-
-    Raises:
-        KeypointsError: no training frame has a body.
-    """
+    """The baseline's footage: for each pose the target's training frame with the nearest pose."""
     training = training_footage(clips)
     return training.part(nearest_neighbours(poses, training.keypoints).tolist())
 
@@ -141,11 +137,7 @@ def _joint_weights(skeleton: Skeleton) -> Float32[np.ndarray, " joints"]:
 
 
 def training_images(clips: Sequence[TargetClip], *, margin: float) -> _Thumbnails:
-    """The person in training frames, at most 500, evenly spread, each resized to a thumbnail.
-
-    Raises:
-        VideoError: a clip has another size than its keypoints say.
-    """
+    """The person in training frames, at most 500, evenly spread, each resized to a thumbnail."""
     training = training_footage(clips)
     chosen = training.part(evenly_spaced(len(training.frames), _MAX_IMAGES))
     persons = person_regions(chosen.keypoints, margin=margin)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -53,19 +52,6 @@ _SEGMENT_FRAMES = 100
 _WARMUP_FRAMES = 10
 
 
-@runtime_checkable
-class StreamingMetric(Protocol):
-    """Metric of several videos that is updated frame by frame, in constant memory."""
-
-    def update(self, moment: Moment) -> None:
-        """Take the next frame of every video."""
-        ...
-
-    def compute(self) -> Scores:
-        """Return the scores."""
-        ...
-
-
 class FrameMetric:
     """Streaming metric that a function computes from a frame and the one before it."""
 
@@ -83,6 +69,9 @@ class FrameMetric:
             key: np.array([scores[key] for scores in self._frames]) for key in self._frames[0]
         }
         return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
+
+
+StreamingMetric = BackgroundFlicker | FrameMetric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +150,6 @@ def measure(
 
     Returns:
         Scores of each metric, by its name.
-
-    Raises:
-        VideoError: a video has another size.
     """
     readers = [read_frames(references, size) for references in videos.values()]
     total = max(len(references) for references in videos.values())

@@ -94,11 +94,8 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-class Quantity(NamedTuple):
-    """A metric in a region, of any system."""
-
-    section: str
-    """Reference or kind of evaluation: a first key of metrics.json, or empty."""
+class Key(NamedTuple):
+    """Metric, region and system of a value."""
 
     metric: str
     """A key of `METRICS`."""
@@ -106,31 +103,11 @@ class Quantity(NamedTuple):
     region: str
     """A box, or a group of joints; empty for a metric that has none."""
 
-
-HEADLINES = (
-    Quantity("truth", "ssim", "person"),
-    Quantity("truth", "shift_tolerant_ssim", "face"),
-    Quantity("truth", "lpips", "person"),
-    Quantity("truth", "l1", "person"),
-    Quantity("truth", "pose_distance_px", "all"),
-    Quantity("detection", "pose_distance_px", "all"),
-    Quantity("detection", "body_found", ""),
-    Quantity("detection", "missed_detections", "hands"),
-    Quantity("temporal", "background_flicker", ""),
-    Quantity("temporal", "frame_change_to_source", ""),
-    Quantity("temporal", "warping_error_person", ""),
-    Quantity("temporal", "warping_error_person_own_flow", ""),
-)
-"""The headline metrics, in order."""
-
-
-class Key(NamedTuple):
-    """Metric, region and system of a value."""
-
-    metric: str
-    region: str
     system: str
+    """Empty where any system is meant."""
+
     section: str = ""
+    """Reference or kind of evaluation: a first key of metrics.json, or empty."""
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -139,10 +116,31 @@ class Key(NamedTuple):
         return tuple(key for key in keys if key)
 
     @property
-    def quantity(self) -> Quantity:
-        """The quantity, without the system."""
-        return Quantity(self.section, self.metric, self.region)
+    def of_any_system(self) -> "Key":
+        """The same metric, region and section."""
+        return self._replace(system="")
 
+    @property
+    def slug(self) -> str:
+        """Section, metric and region, as part of a file name."""
+        return "_".join(filter(None, (self.section, self.metric, self.region)))
+
+
+HEADLINES = (
+    Key("ssim", "person", "", "truth"),
+    Key("shift_tolerant_ssim", "face", "", "truth"),
+    Key("lpips", "person", "", "truth"),
+    Key("l1", "person", "", "truth"),
+    Key("pose_distance_px", "all", "", "truth"),
+    Key("pose_distance_px", "all", "", "detection"),
+    Key("body_found", "", "", "detection"),
+    Key("missed_detections", "hands", "", "detection"),
+    Key("background_flicker", "", "", "temporal"),
+    Key("frame_change_to_source", "", "", "temporal"),
+    Key("warping_error_person", "", "", "temporal"),
+    Key("warping_error_person_own_flow", "", "", "temporal"),
+)
+"""The headline metrics, in order."""
 
 Scores = Mapping[Key, RatioMetric]
 Value = tuple[float | None, tuple[float, float] | None]
@@ -182,8 +180,8 @@ class Measurement:
         return not self.note and METRICS[self.key.metric].unit == FRAMES
 
 
-Curves = dict[Quantity, dict[str, Float64[np.ndarray, " frames"]]]
-"""Quantity -> system or label -> its values in each frame."""
+Curves = dict[Key, dict[str, Float64[np.ndarray, " frames"]]]
+"""Metric of any system -> system or label -> its values in each frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,12 +195,12 @@ class Measurements:
     """Values frame by frame; NaN where nothing was measured."""
 
     def curves(self) -> Curves:
-        """Quantity -> system -> its values in each frame; the headline metrics first."""
+        """The values of each system in each frame; the headline metrics first."""
         found: Curves = {}
         for key, values in self.per_frame.items():
-            found.setdefault(key.quantity, {})[key.system] = values
-        first = [quantity for quantity in HEADLINES if quantity in found]
-        return {quantity: found[quantity] for quantity in dict.fromkeys([*first, *found])}
+            found.setdefault(key.of_any_system, {})[key.system] = values
+        first = [key for key in HEADLINES if key in found]
+        return {key: found[key] for key in dict.fromkeys([*first, *found])}
 
 
 def of_scores(scores: Scores, *, block_frames: int) -> Measurements:

@@ -174,12 +174,7 @@ def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
 
 
 def open_distance(metric: str, file: Path | None, *, option: str) -> ImageDistance:
-    """`lpips` or `dists`, with the backbone's weights from a file or as they are published.
-
-    Raises:
-        MissingFileError: the file is not there, or the download failed.
-        WeightsError: not a file of tensors, or not the backbone's.
-    """
+    """`lpips` or `dists`, with the backbone's weights from a file or as they are published."""
     # The metric class would build this network anew for every pair.
     from torchmetrics.functional.image.dists import DISTSNetwork
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
@@ -208,12 +203,7 @@ def open_distance(metric: str, file: Path | None, *, option: str) -> ImageDistan
 
 
 def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
-    """Inception's last features before its classes, 2048 of them, of an image of any size.
-
-    Raises:
-        MissingFileError: the file is not there, or the download failed.
-        WeightsError: not a file of tensors, or not this network's.
-    """
+    """Inception's last features before its classes, 2048 of them, of an image of any size."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     published = _published("inception", option)
@@ -318,9 +308,6 @@ def fid_and_kid(
         made: name -> a video.
         network: whose features are compared.
         box_margin: share of a box's longer side by which it grows on every side.
-
-    Raises:
-        VideoError: a video has another size than its keypoints say.
     """
     if network is None:
         return joined([])

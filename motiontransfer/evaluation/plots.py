@@ -50,11 +50,11 @@ def write_headline_curves(folder: Path, found: Measurements) -> None:
     `dvc plots` draws one plot a file and needs the same columns in all: metrics that only one
     of the systems has are left out.
     """
-    for quantity, of_system in found.curves().items():
-        if quantity in HEADLINES and {OURS, NEAREST_NEIGHBOURS} <= of_system.keys():
+    for key, of_system in found.curves().items():
+        if key in HEADLINES and {OURS, NEAREST_NEIGHBOURS} <= of_system.keys():
             columns = {name: of_system[name] for name in (OURS, NEAREST_NEIGHBOURS)}
             table = pd.DataFrame({"frame_index": np.arange(len(columns[OURS])), **columns})
-            write_csv(folder / f"{'_'.join(filter(None, quantity))}.csv", table)
+            write_csv(folder / f"{key.slug}.csv", table)
 
 
 def write_per_frame(

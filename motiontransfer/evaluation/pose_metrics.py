@@ -46,11 +46,11 @@ def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict
         "missed_joints_per_frame": missed_joints(result, reference),
         "pose_distance_px": distance,
     }
-    if shows_a_head(reference):
+    if (heads := head_heights_px(reference)) is not None:
         for share in PCK_SHARES:
             # A name without a dot: DVC takes dots for levels.
             name = f"pck_{round(100 * share)}_percent"
-            of_metric[name] = correct_keypoints(result, reference, head_share=share)
+            of_metric[name] = correct_keypoints(result, reference, max_px=share * heads)
     found = _has_group(result, "body").astype(float)
     return {
         Key("body_found", "", system): RatioMetric(total=found, weight=np.ones(len(found))),
@@ -99,46 +99,30 @@ def missed_joints(result: Keypoints, reference: Keypoints) -> dict[str, RatioMet
 
 
 def correct_keypoints(
-    result: Keypoints, reference: Keypoints, *, head_share: float
+    result: Keypoints, reference: Keypoints, *, max_px: Float64[np.ndarray, " frames"]
 ) -> dict[str, RatioMetric]:
     """PCK: share of the reference's joints that are correct, by reported group.
 
     Joints that the result's skeleton does not know are left out.
 
     Args:
-        head_share: distance up to which a joint is correct, in heights of the head.
-
-    Raises:
-        KeypointsError: the reference never shows a head.
+        max_px: distance up to which a joint is correct.
     """
     match = _matched(result, reference)
-    limit = head_share * head_heights_px(reference)[:, None]
     groups = joints_of_groups(reference)
     del groups["all"]
-    return _pooled(match.expected & (match.distances <= limit), match.expected, groups)
+    return _pooled(match.expected & (match.distances <= max_px[:, None]), match.expected, groups)
 
 
-def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"]:
-    """Chin to forehead in each frame, interpolated where one of them is missing.
-
-    Raises:
-        KeypointsError: no frame shows both.
-    """
+def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"] | None:
+    """Chin to forehead, interpolated where one is missing; None if no frame shows both."""
+    if not set(_HEAD) <= set(keypoints.skeleton.joints):
+        return None
     (top, has_top), (chin, has_chin) = (
         midpoint_of(keypoints, (joint,), min_score=0.0) for joint in _HEAD
     )
     found = has_top & has_chin
-    if not found.any():
-        raise KeypointsError(f"expected {' and '.join(_HEAD)} in at least one frame, got none")
-    return fill_gaps(np.linalg.norm(top - chin, axis=1), found)
-
-
-def shows_a_head(keypoints: Keypoints) -> bool:
-    """True if any frame shows both ends of the head, which PCK needs."""
-    if not set(_HEAD) <= set(keypoints.skeleton.joints):
-        return False
-    (_, top), (_, chin) = (keypoints.joint(joint) for joint in _HEAD)
-    return bool(((top > 0) & (chin > 0)).any())
+    return fill_gaps(np.linalg.norm(top - chin, axis=1), found) if found.any() else None
 
 
 def shared_joints(

@@ -39,7 +39,7 @@ from motiontransfer.evaluation.measurements import (
 )
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks, not_measured
 from motiontransfer.evaluation.plots import likeness_panels, write_image, write_per_frame
-from motiontransfer.evaluation.pose_metrics import shows_a_head
+from motiontransfer.evaluation.pose_metrics import head_heights_px
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
@@ -108,7 +108,7 @@ def evaluate_reconstruction(
         **in_section("identity", measured["identity"]),
     }
     notes = not_measured(real.keypoints.image_size, networks)
-    if not shows_a_head(real.keypoints):
+    if head_heights_px(real.keypoints) is None:
         notes["pck"] = "no real pose has a head, chin and forehead"
     skipped = count_skipped(all_regions(real.keypoints, margin=box_margin))
     found = summarise(

@@ -47,7 +47,7 @@ from motiontransfer.evaluation.plots import (
     write_image,
     write_per_frame,
 )
-from motiontransfer.evaluation.pose_metrics import REPORTED_GROUPS, pose_scores, shows_a_head
+from motiontransfer.evaluation.pose_metrics import REPORTED_GROUPS, head_heights_px, pose_scores
 from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
@@ -188,7 +188,7 @@ def _notes(
             "no real frames to take the flow from; warping_error_own_flow is along the video's own"
         )
     for section, poses in references.items():
-        if not shows_a_head(poses):
+        if head_heights_px(poses) is None:
             notes[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
     return notes
 

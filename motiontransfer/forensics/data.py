@@ -48,12 +48,7 @@ class Clip:
     """Indices; at least two."""
 
     def read(self) -> Frames:
-        """Read the frames.
-
-        Raises:
-            MissingFileError: no such video.
-            VideoError: a frame is missing or damaged.
-        """
+        """Read the frames."""
         with FrameStore(self.path) as store:
             return np.stack(list(store.frames(self.frames.start, self.frames.stop)))
 
@@ -192,9 +187,6 @@ def project_clips(
         root: the project, with its artifacts.
         max_frames: about how many frames of a video are used, of both parts together.
         folder: of the rendered frames; a file that is there is complete and is kept.
-
-    Raises:
-        MissingFileError: an artifact is not there.
     """
     artifacts = root / "artifacts"
     unseen = []

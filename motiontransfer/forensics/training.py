@@ -147,9 +147,6 @@ def train_detector(
         crop_size: height and width of the training crops, pixels.
         ema_decay: per step, of the EMA of the weights, which is what is kept.
         folder: checkpoints and logs of this run.
-
-    Raises:
-        TrainingError: a loss is not finite, or nothing moves in the clips for calibration.
     """
     torch.manual_seed(schedule.seed)
     network = FramePairDetector(config).apply(initialise_detector)

@@ -46,13 +46,13 @@ def frame_charts(curves: Curves) -> tuple[Chart, ...]:
     """One chart for every quantity; constant ones come last."""
     charts = [
         make_chart(
-            "_".join(filter(None, quantity)),
-            title_of(quantity),
+            key.slug,
+            title_of(key),
             range(len(next(iter(of_label.values())))),
             {label: values.tolist() for label, values in of_label.items()},
-            METRICS[quantity.metric],
+            METRICS[key.metric],
         )
-        for quantity, of_label in curves.items()
+        for key, of_label in curves.items()
     ]
     return tuple(sorted(charts, key=_is_constant))
 

@@ -99,19 +99,11 @@ class Revision:
             return False
 
     def read_params(self) -> dict[str, object]:
-        """Read params.yaml.
-
-        Raises:
-            MissingFileError: as `read`.
-        """
+        """Read params.yaml."""
         return yaml.safe_load(self.read(Path("params.yaml")))
 
     def copy(self, path: Path, to: Path) -> Path:
-        """Copy a file out of the revision, and return the path of the copy.
-
-        Raises:
-            MissingFileError: as `read`.
-        """
+        """Copy a file out of the revision, and return the path of the copy."""
         with replacing(to) as temporary:
             temporary.write_bytes(self.read(path))
         return to
@@ -254,12 +246,12 @@ def _curves(before: Measurements, after: Measurements, *, names: tuple[str, str]
     """Ours of both runs, the newer one's first, as far as both have frames."""
     old, new = before.curves(), after.curves()
     found: Curves = {}
-    for quantity in dict.fromkeys([*new, *old]):
+    for key in dict.fromkeys([*new, *old]):
         runs = zip(reversed(names), (new, old), strict=True)
-        of_run = {name: run[quantity][OURS] for name, run in runs if OURS in run.get(quantity, {})}
+        of_run = {name: run[key][OURS] for name, run in runs if OURS in run.get(key, {})}
         num_frames = min((len(values) for values in of_run.values()), default=0)
         if num_frames:
-            found[quantity] = {name: values[:num_frames] for name, values in of_run.items()}
+            found[key] = {name: values[:num_frames] for name, values in of_run.items()}
     return found
 
 

@@ -10,10 +10,10 @@ from motiontransfer.evaluation.measurements import (
     METRICS,
     OURS,
     Better,
+    Key,
     Measurement,
     Measurements,
     Metric,
-    Quantity,
 )
 
 _TITLES = {
@@ -69,19 +69,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Rows under one heading."""
-
-    title: str
-    """Empty for rows that have none."""
-
-    metric: Metric | None
-    """Metric of all its rows, where the heading names it."""
-
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricTable:
     """One section of the measurements."""
 
@@ -89,8 +76,8 @@ class MetricTable:
     columns: tuple[str, ...]
     """Names of the systems."""
 
-    groups: tuple[Group, ...]
-    has_intervals: bool
+    groups: Mapping[str, Sequence[Row]]
+    """Heading, or empty -> its rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +121,17 @@ def metric_tables(found: Measurements) -> tuple[MetricTable, ...]:
 def tiles(found: Measurements) -> tuple[Tile, ...]:
     """The first of the headline metrics."""
     chosen: list[Tile] = []
-    for quantity in HEADLINES:
+    for key in HEADLINES:
         of_system = {
-            item.key.system: item for item in found.summary if item.key.quantity == quantity
+            item.key.system: item for item in found.summary if item.key.of_any_system == key
         }
         ours = of_system.pop(OURS, None)
         if ours is None or ours.value is None or len(chosen) == _NUM_TILES:
             continue
         chosen.append(
             Tile(
-                label=title_of(quantity),
-                metric=METRICS[quantity.metric],
+                label=title_of(key),
+                metric=METRICS[key.metric],
                 cell=_cell(ours, best=False, digits=3),
                 others=tuple(
                     (name_of(name), number_text(item.value, digits=3))
@@ -185,16 +172,16 @@ def metric_differences(
     """Title of a section -> differences of ours, in the order of the newer run."""
     old, new = (
         {
-            item.key.quantity: item
+            item.key.of_any_system: item
             for item in measured(found)
             if item.key.system == OURS and item.value is not None
         }
         for found in (before, after)
     )
     differences: dict[str, list[MetricDifference]] = {}
-    for quantity in dict.fromkeys([*new, *old]):
-        difference = _difference(quantity, old.get(quantity), new.get(quantity))
-        differences.setdefault(_TITLES[quantity.section], []).append(difference)
+    for key in dict.fromkeys([*new, *old]):
+        difference = _difference(old.get(key), new.get(key))
+        differences.setdefault(_TITLES[key.section], []).append(difference)
     return {title: tuple(items) for title, items in differences.items()}
 
 
@@ -231,14 +218,14 @@ def name_of(key: str) -> str:
     return _NAMES.get(key, key.replace("_", " "))
 
 
-def title_of(quantity: Quantity) -> str:
-    """The quantity in words: `SSIM, person's box`; of poses also with what they are compared."""
-    metric = METRICS[quantity.metric]
-    if not quantity.region:
+def title_of(key: Key) -> str:
+    """The metric in words: `SSIM, person's box`; of poses also with what they are compared."""
+    metric = METRICS[key.metric]
+    if not key.region:
         return metric.label
-    is_ambiguous = metric.is_of_pose and quantity.section in _POSES_OF
-    reference = f" ({_POSES_OF[quantity.section]})" if is_ambiguous else ""
-    return f"{metric.label}, {name_of(quantity.region)}{reference}"
+    is_ambiguous = metric.is_of_pose and key.section in _POSES_OF
+    reference = f" ({_POSES_OF[key.section]})" if is_ambiguous else ""
+    return f"{metric.label}, {name_of(key.region)}{reference}"
 
 
 def number_text(value: float, *, digits: int = 4) -> str:
@@ -264,31 +251,20 @@ def _heading_and_label(item: Measurement) -> tuple[str, str]:
 
 
 def _table(section: str, items: Sequence[Measurement]) -> MetricTable:
-    columns = systems_of(items)
+    systems = systems_of(items)
     rows: dict[str, list[Row]] = {}
-    for quantity in dict.fromkeys(item.key.quantity for item in items):
-        of_system = {item.key.system: item for item in items if item.key.quantity == quantity}
-        metric = METRICS[quantity.metric]
+    for key in dict.fromkeys(item.key.of_any_system for item in items):
+        of_system = {item.key.system: item for item in items if item.key.of_any_system == key}
+        metric = METRICS[key.metric]
         best = best_of({name: item.value for name, item in of_system.items()}, metric.better)
         heading, label = _heading_and_label(next(iter(of_system.values())))
         cells = tuple(
             _cell(of_system[name], best=name in best) if name in of_system else None
-            for name in columns
+            for name in systems
         )
         rows.setdefault(heading, []).append(Row(label=label, metric=metric, cells=cells))
-    return MetricTable(
-        title=_TITLES[section],
-        columns=tuple(name_of(name) for name in columns),
-        groups=tuple(
-            Group(
-                title=heading,
-                metric=of_group[0].metric if of_group[0].metric.label == heading else None,
-                rows=tuple(of_group),
-            )
-            for heading, of_group in rows.items()
-        ),
-        has_intervals=any(item.interval for item in items),
-    )
+    columns = tuple(name_of(name) for name in systems)
+    return MetricTable(title=_TITLES[section], columns=columns, groups=rows)
 
 
 def _cell(item: Measurement, *, best: bool, digits: int = 4) -> Cell:
@@ -302,12 +278,10 @@ def _cell(item: Measurement, *, best: bool, digits: int = 4) -> Cell:
     )
 
 
-def _difference(
-    quantity: Quantity, old: Measurement | None, new: Measurement | None
-) -> MetricDifference:
-    metric = METRICS[quantity.metric]
+def _difference(old: Measurement | None, new: Measurement | None) -> MetricDifference:
     one = new or old
     assert one is not None
+    metric = METRICS[one.key.metric]
     heading, label = _heading_and_label(one)
     verdict: Verdict = "only after" if old is None else "only before"
     change, overlap = "", False
@@ -321,16 +295,12 @@ def _difference(
     return MetricDifference(
         label=f"{heading}: {label}" if heading else label,
         metric=metric,
-        before=_text(old),
-        after=_text(new),
+        before=number_text(old.value) if old and old.value is not None else "",
+        after=number_text(new.value) if new and new.value is not None else "",
         change=change,
         verdict=verdict,
         intervals_overlap=overlap,
     )
-
-
-def _text(item: Measurement | None) -> str:
-    return "" if item is None or item.value is None else number_text(item.value)
 
 
 def _cost(value: float, better: Better) -> float:

@@ -113,8 +113,8 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
     )
     charts = frame_charts(
         {
-            quantity: {name_of(name): of_system[name] for name in systems if name in of_system}
-            for quantity, of_system in found.curves().items()
+            key: {name_of(name): of_system[name] for name in systems if name in of_system}
+            for key, of_system in found.curves().items()
         }
     )
     trained = {
@@ -138,6 +138,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "charts": charts,
             "worst": _worst(run, found),
             "tables": metric_tables(found),
+            "has_intervals": any(item.interval for item in measured(found)),
             "skipped": not_measured(found),
             "stages": {
                 stage: flattened(_read_metrics(file)) for stage, file in run.stage_metrics.items()
@@ -146,7 +147,10 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "training": trained,
             "samples": _samples(run.training),
             "params": {name: flattened(section) for name, section in run.params.items()},
-            "files": result_files(run.files),
+            "files": [
+                ResultFile(role, file.as_posix(), _md5(file), file.stat().st_size)
+                for role, file in run.files.items()
+            ],
             "data": page_data(
                 (*charts, *losses),
                 num_frames=run.poses.num_frames,
@@ -227,25 +231,8 @@ def _samples(training: Path) -> dict[str, bytes]:
     return last
 
 
-def result_files(files: Mapping[str, Path]) -> tuple[ResultFile, ...]:
-    """Describe files by role.
-
-    Raises:
-        MissingFileError: one of them is not there.
-    """
-    return tuple(
-        ResultFile(role, path.as_posix(), _md5(path), path.stat().st_size)
-        for role, path in files.items()
-    )
-
-
 def _read_metrics(path: Path) -> dict[str, object]:
-    """Read a metrics file.
-
-    Raises:
-        MissingFileError: no such file.
-        MotionTransferError: not a JSON object.
-    """
+    """Read a metrics file."""
     if not path.exists():
         raise MissingFileError(f"{path}: no such metrics; `dvc repro` writes them")
     try:

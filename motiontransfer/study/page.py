@@ -24,13 +24,7 @@ _ID_BYTES = 8
 
 
 def duration_seconds(a: Path, b: Path) -> float:
-    """Return the length of two videos of the same motion, the shorter one's.
-
-    Raises:
-        MissingFileError: a video is not there.
-        VideoError: a video cannot be read.
-        StudyError: their lengths differ, so that the same moment would not show the same motion.
-    """
+    """Return the length of two videos of the same motion, the shorter one's."""
     with FrameStore(a) as first, FrameStore(b) as second:
         lengths = [float(len(video) / video.frame_rate) for video in (first, second)]
     if abs(lengths[0] - lengths[1]) > _SAME_LENGTH_SECONDS:
@@ -47,9 +41,6 @@ def clip_starts(duration: float, *, seconds: float, num_clips: int) -> list[floa
     Args:
         duration: of the video, seconds.
         seconds: length of a clip.
-
-    Raises:
-        StudyError: the video is shorter than a clip.
     """
     latest = duration - seconds
     if latest < 0:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.evaluation import comparison
-from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.comparison import (
+    FrameMetric,
     MetricConfig,
     measure,
     streaming_metrics,
@@ -97,16 +97,13 @@ def test_every_metric_sees_the_frames_of_all_videos_together(footage):
     videos = {name: footage(name, _REAL).frames for name in ("a", "b")}
     order = []
 
-    class Counter:
-        def update(self, moment):
-            order.append((moment.index, *moment.frames, moment.previous and [*moment.previous]))
+    def count(moment):
+        order.append((moment.index, *moment.frames, moment.previous and [*moment.previous]))
+        return {Key("frames", "", "a"): (moment.index, 3.0)}
 
-        def compute(self):
-            return {Key("frames", "", "a"): RatioMetric.of_frames(np.ones(len(order)))}
-
-    found = measure(videos, {"counter": Counter()}, size=(64, 64))
+    found = measure(videos, {"counter": FrameMetric(count)}, size=(64, 64))
     assert order == [(0, "a", "b", None), (1, "a", "b", ["a", "b"]), (2, "a", "b", ["a", "b"])]
-    assert found["counter"][Key("frames", "", "a")].mean() == 1
+    assert found["counter"][Key("frames", "", "a")].mean() == (0 + 1 + 2) / 9
 
 
 def test_the_default_detector_is_asked_and_the_working_size_is_kept(poses, monkeypatch):

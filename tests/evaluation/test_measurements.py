@@ -10,7 +10,6 @@ from motiontransfer.evaluation.measurements import (
     HEADLINES,
     METRICS,
     Key,
-    Quantity,
     frame_errors,
     joined,
     nested,
@@ -100,8 +99,8 @@ def test_notes_have_their_section_and_no_value(found):
 
 
 def test_curves_begin_with_the_headline_metrics(found):
-    assert list(found.curves())[:1] == [Quantity("detection", "pose_distance_px", "all")]
-    assert {quantity.metric for quantity in HEADLINES} <= METRICS.keys()
+    assert list(found.curves())[:1] == [Key("pose_distance_px", "all", "", "detection")]
+    assert {key.metric for key in HEADLINES} <= METRICS.keys()
 
 
 def test_without_a_truth_a_lost_body_is_the_worst_and_then_the_distance(found):

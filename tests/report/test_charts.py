@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from motiontransfer.evaluation.measurements import Quantity
+from motiontransfer.evaluation.measurements import Key
 from motiontransfer.report.charts import frame_charts, training_charts
 from tests.report.conftest import measured
 
@@ -21,7 +21,7 @@ def test_a_chart_has_a_text_alternative():
 
 
 def test_constant_charts_come_last():
-    still = {Quantity("truth", "lpips", "person"): {"ours": np.ones(50)}}
+    still = {Key("lpips", "person", "", "truth"): {"ours": np.ones(50)}}
     charts = frame_charts({**still, **measured().curves()})
     assert [chart.key for chart in charts] == [
         *("truth_ssim_person", "truth_lpips_person"),

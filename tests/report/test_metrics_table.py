@@ -1,9 +1,7 @@
 import pytest
 
 from motiontransfer.evaluation.measurements import (
-    METRICS,
     Key,
-    Quantity,
     joined,
     of_counts,
     of_notes,
@@ -32,27 +30,22 @@ def test_a_table_has_a_row_a_metric_and_a_column_a_system():
         *("this run", "nearest neighbours", "frame by frame"),
         "previous real frame",
     )
-    (group,) = table.groups
-    assert (group.title, group.metric) == ("Person's box", None)
-    l1, ssim = group.rows
-    assert [row.label for row in group.rows] == ["L1", "SSIM"]
+    ((heading, rows),) = table.groups.items()
+    l1, ssim = rows
+    assert (heading, l1.label, ssim.label) == ("Person's box", "L1", "SSIM")
     assert [cell.text for cell in l1.cells] == ["11.25", "23.70", "10.50", "4.500"]
     assert [cell.best for cell in l1.cells] == [False, False, True, False]  # less is better
     assert [cell.best for cell in ssim.cells] == [True, False, False, False]  # more is better
     assert ssim.cells[0].interval == "0.650 \N{EN DASH} 0.730"
     assert l1.cells[0].interval == ""
-    assert table.has_intervals
 
 
 def test_rows_are_grouped_by_region_or_metric():
     detection, temporal, _ = metric_tables(measured())
-    assert [(group.title, [row.label for row in group.rows]) for group in detection.groups] == [
-        ("", ["Share of frames with a body"]),
-        ("Pose distance", ["Body", "All joints"]),
-    ]
-    assert detection.groups[1].metric == METRICS["pose_distance_px"]
-    assert detection.groups[0].rows[0].cells[1] is None  # of the baseline it is not known
-    assert [group.title for group in temporal.groups] == [""]
+    labels = {heading: [row.label for row in rows] for heading, rows in detection.groups.items()}
+    assert labels == {"": ["Share of frames with a body"], "Pose distance": ["Body", "All joints"]}
+    assert detection.groups[""][0].cells[1] is None  # of the baseline it is not known
+    assert list(temporal.groups) == [""]
 
 
 def test_counts_and_notes_are_lines_below_the_tables():
@@ -73,7 +66,7 @@ def test_counts_and_notes_are_lines_below_the_tables():
 def test_what_has_no_value_is_a_dash_and_what_has_no_width_no_interval(value, interval, text):
     key = Key("l1", "face", "ours", "truth")
     (table,) = metric_tables(of_values({key: (value, interval)}))
-    (cell,) = table.groups[0].rows[0].cells
+    (cell,) = table.groups["Face"][0].cells
     assert (cell.text, cell.interval) == (text, "")
 
 
@@ -112,16 +105,16 @@ def test_ours_comes_first_and_real_videos_last():
 
 
 @pytest.mark.parametrize(
-    ("quantity", "title"),
+    ("key", "title"),
     [
-        (Quantity("truth", "ms_ssim", "frame"), "MS-SSIM, whole frame"),
-        (Quantity("truth", "pose_distance_px", "all"), "Pose distance, all joints (ground truth)"),
-        (Quantity("", "pose_distance_px", "hands"), "Pose distance, hands"),
-        (Quantity("temporal", "background_flicker", ""), "Background flicker"),
+        (Key("ms_ssim", "frame", "", "truth"), "MS-SSIM, whole frame"),
+        (Key("pose_distance_px", "all", "", "truth"), "Pose distance, all joints (ground truth)"),
+        (Key("pose_distance_px", "hands", "", ""), "Pose distance, hands"),
+        (Key("background_flicker", "", "", "temporal"), "Background flicker"),
     ],
 )
-def test_a_quantity_is_titled_by_metric_and_region(quantity, title):
-    assert title_of(quantity) == title
+def test_a_quantity_is_titled_by_metric_and_region(key, title):
+    assert title_of(key) == title
 
 
 @pytest.mark.parametrize(

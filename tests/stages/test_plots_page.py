@@ -59,12 +59,14 @@ def test_the_page_holds_its_scripts_and_the_places_that_dvc_fills(template):
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(?:https?:)?//", text)
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_bytes_each_time(template, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plots_page.main()
     assert Path("artifacts/plots_page.html").read_bytes() == template.read_bytes()
 
 
+@pytest.mark.slow
 def test_curves_are_drawn_and_sorted_into_chapters_without_a_network(page, browser):
     asked, faults = [], []
     with browser.new_context(offline=True) as context:
