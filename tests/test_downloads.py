@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from motiontransfer.downloads import Pretrained, cache_folder, pretrained_file
+from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, WeightsError
 
 CONTENT = bytes(range(256)) * 8192
@@ -204,14 +204,3 @@ def test_a_cache_that_cannot_be_written_is_told(published, cache):
     cache.write_text("a file where the folder should be")
     with pytest.raises(MissingFileError, match="set \\$MOTIONTRANSFER_CACHE to a folder that can"):
         pretrained_file(published, file=None)
-
-
-def test_the_cache_is_the_variables_the_desktops_or_the_usual_one(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("MOTIONTRANSFER_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert cache_folder() == tmp_path / ".cache" / "motiontransfer"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "motiontransfer"
-    monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path / "mine"))
-    assert cache_folder() == tmp_path / "mine"

@@ -9,7 +9,7 @@ from torch import nn
 
 from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError
 from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
-from motiontransfer.models.generators import FrameGenerator, build_generator
+from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
@@ -19,17 +19,7 @@ from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import RATE, SIZE, dance, picture
-from tests.training.small import STYLE, fabric, face_config, generator_config
-
-
-class Brighter(FrameGenerator):
-    """Each frame is a tenth brighter than the one before; black and white are -1 and 1."""
-
-    def __init__(self):
-        super().__init__(nn.Identity())
-
-    def forward(self, pose_map, previous_frame):
-        return previous_frame + 0.1
+from tests.training.small import STYLE, Brighter, fabric, face_config, generator_config
 
 
 class Flat(FaceGenerator):
@@ -121,14 +111,6 @@ def test_where_no_face_is_to_be_seen_nothing_is_added():
     frames = list(render_poses(renderer(face), keypoints))
     assert len(face.shown) == 3
     assert [len(np.unique(frame)) == 1 for frame in frames] == [False, True, True, False, False]
-
-
-def test_a_residual_can_be_blended_by_its_gradients():
-    """A residual that is the same everywhere has none: the main generator's face stays."""
-    keypoints = dance(4)
-    flat = list(render_poses(renderer(Flat(-0.5), blending="poisson"), keypoints))
-    plain = list(render_poses(renderer(), keypoints))
-    assert all(np.array_equal(one, other) for one, other in zip(flat, plain, strict=True))
 
 
 class Spot:

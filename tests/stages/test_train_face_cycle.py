@@ -53,14 +53,6 @@ def test_weights_curves_and_metrics_are_where_the_pipeline_looks():
     assert not list(Path("checkpoints/train_face_cycle/ada_as_ben").iterdir())
 
 
-def test_the_same_inputs_give_the_same_weights():
-    weights = []
-    for _ in range(2):
-        main("ada_as_ben")
-        weights.append(WEIGHTS.read_bytes())
-    assert weights[0] == weights[1]
-
-
 def test_no_steps_mean_no_translator_and_need_no_inputs():
     write_params(train_face_cycle={**TRAIN_FACE_CYCLE, "steps": 0})
     main("ada_as_ben")
@@ -84,9 +76,6 @@ def test_missing_keypoints_are_named(who):
     [
         ({"pool_sise": 3}, r"train_face_cycle\.pool_sise: unknown key; did you mean 'pool_size'"),
         ({"crop_size": 36}, r"train_face_cycle\.crop_size: .*multiple of 8, got 36"),
-        ({"steps": -1}, r"train_face_cycle\.steps: .*greater than or equal to 0, got -1"),
-        ({"upsampling": "none"}, r"train_face_cycle\.upsampling: .*'resize'.*, got 'none'"),
-        ({"cycle_weight": -1}, r"train_face_cycle\.cycle_weight: .*or equal to 0, got -1"),
     ],
 )
 def test_a_wrong_setting_is_named(change, text):

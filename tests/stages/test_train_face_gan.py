@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.training.weights import read_face_generator
@@ -54,18 +52,6 @@ def test_a_missing_main_generator_is_named():
     assert not METRICS.exists()
 
 
-def test_the_perceptual_loss_is_of_a_file_of_its_own():
-    torch.manual_seed(0)
-    weights = {"features.0.weight": torch.randn(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
-    save_file(weights, "vgg19.safetensors")
-    change = {"perceptual_weight": 10.0, "perceptual_file": "vgg19.safetensors"}
-    write_params(train_gan=TRAIN_GAN, train_face_gan={**TRAIN_FACE_GAN, **change})
-    train_gan.main("ada")
-    main("ada")
-    curve = (LOGS / "metrics/generator/perceptual.tsv").read_text().splitlines()
-    assert all(float(row.split("\t")[1]) > 0 for row in curve[1:])
-
-
 def test_missing_perceptual_weights_are_told_with_the_keys_of_this_section():
     train_gan.main("ada")
     change = {"perceptual_weight": 10.0, "perceptual_file": "nowhere/vgg19.pth"}
@@ -87,9 +73,7 @@ def test_perceptual_weights_that_are_not_needed_are_named(steps):
     ("change", "text"),
     [
         ({"crop_sise": 3}, r"train_face_gan\.crop_sise: unknown key; did you mean 'crop_size'"),
-        ({"crop_size": 24}, r"train_face_gan\.crop_size: .*greater than or equal to 32, got 24"),
         ({"crop_size": 36}, r"train_face_gan\.crop_size: .*multiple of 8, got 36"),
-        ({"steps": -1}, r"train_face_gan\.steps: .*greater than or equal to 0, got -1"),
     ],
 )
 def test_a_wrong_setting_is_named(change, text):

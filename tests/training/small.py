@@ -15,7 +15,7 @@ from motiontransfer.models.discriminators import (
     MultiscaleDiscriminator,
 )
 from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfig
-from motiontransfer.models.generators import GeneratorConfig
+from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.data import RankBatch, TensorBatch
@@ -64,7 +64,7 @@ def discriminator(*, window_frames=2):
 
 
 class MeanDiscriminator(nn.Module):
-    """The logit of a picture is its mean plus a parameter; remembers its inputs."""
+    """The logit of an image is its mean plus a parameter; remembers its inputs."""
 
     def __init__(self):
         super().__init__()
@@ -75,6 +75,16 @@ class MeanDiscriminator(nn.Module):
         self.shown.append((condition.detach(), images.detach()))
         features = images.mean((1, 2, 3), keepdim=True)
         return [DiscriminatorOutput(logits=features + self.number, features=(features,))]
+
+
+class Brighter(FrameGenerator):
+    """Stands for a trained generator: each frame a tenth brighter than the one before."""
+
+    def __init__(self):
+        super().__init__(nn.Conv2d(1, 1, 1))
+
+    def forward(self, pose_map, previous_frame):
+        return previous_frame + 0.1
 
 
 def face_config(**changes):

@@ -67,14 +67,6 @@ def test_only_training_frames_are_looked_at(tmp_path):
     assert np.array_equal(plate_of([clip]), everything)
 
 
-def test_few_frames_of_several_clips_are_enough(tmp_path):
-    clips = [
-        training_clip(tmp_path / str(i), dance(12, start_x=x)) for i, x in enumerate((-20, 60))
-    ]
-    assert np.abs(plate_of(clips, num_frames=4) - ROOM).max() <= 1
-    assert np.abs(plate_of(clips, num_frames=1) - ROOM).max() <= 1
-
-
 def test_who_mostly_stands_leaves_no_trace_either(tmp_path):
     """Fourteen frames in one place, ten in others: a plain median would show the person there."""
     keypoints = dance(24, start_x=10)

@@ -53,12 +53,6 @@ def test_ranks_get_means_and_gather_numbers(tmp_path, started_by):
         assert got["gathered"] == [[1, 0.5], [2, 0.5]]
 
 
-def test_a_process_alone_has_what_it_brought():
-    tensors = [torch.rand(3), torch.rand(2, 2)]
-    assert all(a is b for a, b in zip(all_reduce_mean(fabric(), tensors), tensors, strict=True))
-    assert all_gather(fabric(), [3.0, 0.25]).tolist() == [[3.0, 0.25]]
-
-
 def gradients(state):
     """Adam's first moments after one step: half of the gradients."""
     return {name: 2 * value for name, value in state.items() if name.endswith("exp_avg")}
@@ -209,12 +203,6 @@ def test_a_number_of_devices_is_taken_at_its_word():
 def launched(**changes):
     options = {"precision": "32-true", "devices": "auto", "batch_size": 1}
     return launched_fabric(**{**options, **changes})
-
-
-def test_on_a_cpu_training_has_one_process(no_cuda):
-    with launched(batch_size=8) as fabric:
-        assert fabric.world_size == 1
-        assert fabric.device == torch.device("cpu")
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(no_cuda):

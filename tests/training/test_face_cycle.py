@@ -15,7 +15,8 @@ from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators, warp
 from motiontransfer.models.layers import initialise
 from motiontransfer.pose.face_boxes import face_alignments
-from motiontransfer.training.data import FrameCache
+from motiontransfer.training import face_cycle
+from motiontransfer.training.clips import input_files
 from motiontransfer.training.face_cycle import (
     AlignedFaces,
     FaceCycleBatch,
@@ -99,20 +100,6 @@ def test_without_room_the_latest_is_always_shown():
     assert run(pool_of(pool_size=0), range(1)) == [[step] for step in range(NUM_STEPS)]
 
 
-@pytest.mark.parametrize("stop", [2, 5, 30])
-def test_a_state_comes_back(stop):
-    whole = run(pool_of(pool_size=5), range(1))
-    first, second = pool_of(pool_size=5), pool_of(pool_size=5)
-    run(first, range(1), steps=range(stop))
-    second.images.copy_(first.images)
-    assert run(second, range(1), steps=range(stop, NUM_STEPS)) == whole[stop:]
-
-
-def test_another_seed_shows_others():
-    shown = [run(pool_of(pool_size=5, seed=seed), range(1)) for seed in (3, 4)]
-    assert shown[0] != shown[1]
-
-
 def test_nothing_that_is_shown_carries_a_gradient():
     made = images(0, range(1)).clone().requires_grad_()
     assert not pool_of(pool_size=5).sample(made, range(1), step=0).requires_grad
@@ -137,18 +124,6 @@ def test_crops_show_the_aligned_faces(face_clips):
         frame = frames_to_tensor([picture(keypoints, index)])
         expected = warp(frame, maps[index : index + 1], size=(CROP_SIZE, CROP_SIZE))
         assert torch.equal(crop, expected[0])
-
-
-def test_frames_that_may_not_be_used_are_never_read(face_clips, tmp_path, monkeypatch):
-    read = set()
-    whole = FrameCache.__getitem__
-    monkeypatch.setattr(
-        FrameCache, "__getitem__", lambda cache, place: read.add(place) or whole(cache, place)
-    )
-    alone = training_clip(tmp_path / "c", dance(1, seed=8))
-    dataset = FaceCycleDataset(aligned([alone]), aligned(face_clips))
-    dataset.batch(range(len(dataset)))
-    assert read == {(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)}
 
 
 @pytest.mark.parametrize("source_is_longer", [True, False])
@@ -406,26 +381,6 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, people, taken):
         ).read_bytes()
 
 
-def test_a_stopped_run_is_not_taken_up_on_other_frames(tmp_path, people, taken):
-    with pytest.raises(RuntimeError, match="went down"):
-        train(people, tmp_path, steps=7)
-    source, (target,) = people
-    train((source, [replace(target, training=range(6))]), tmp_path, steps=7)
-    assert taken == [*range(6), *range(7)]
-
-
-@pytest.mark.slow
-def test_seed_and_ema_decide_the_weights(tmp_path, people):
-    weights = []
-    for run, (seed, decay) in enumerate([(1, 0.9), (1, 0.9), (2, 0.9), (1, 0.0)]):
-        torch.manual_seed(run)
-        config = cycle_config(ema_decay=decay)
-        train(people, tmp_path / str(run), config=config, steps=2, seed=seed)
-        weights.append((tmp_path / str(run) / WEIGHTS).read_bytes())
-    assert weights[0] == weights[1]
-    assert len(set(weights)) == 3
-
-
 @pytest.mark.parametrize(
     ("networks", "text"),
     [
@@ -444,3 +399,19 @@ def test_networks_too_deep_for_their_faces_are_refused(tmp_path, people, network
 def test_the_deepest_discriminator_that_is_not_refused_can_be_trained(tmp_path, people):
     deepest = {"discriminator": replace(DISCRIMINATOR, num_layers=3)}
     train(people, tmp_path / "run", networks=deepest, steps=1)
+
+
+def test_the_run_is_known_by_the_frames_it_is_trained_on(tmp_path, people, monkeypatch):
+    source, target = people
+    config = []
+
+    def key(fabric, settings, files, *, code):
+        config.append(settings)
+        assert files == input_files([*source, *target])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(face_cycle, "run_key", key)
+    for clips in (target, [replace(target[0], training=range(6))]):
+        with pytest.raises(KeyboardInterrupt):
+            train((source, clips), tmp_path)
+    assert config[0] != config[1]

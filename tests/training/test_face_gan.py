@@ -11,7 +11,6 @@ from torch import nn
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGenerator, crop_boxes, draw_crops
-from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.models.layers import initialise
 from motiontransfer.pose.face_boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
@@ -29,6 +28,7 @@ from tests.dancer import dance, film, picture, training_clip
 from tests.training.small import (
     DISCRIMINATOR,
     STYLE,
+    Brighter,
     MeanDiscriminator,
     fabric,
     face_config,
@@ -185,16 +185,6 @@ def test_clips_without_a_face_are_refused(tmp_path, rollouts):
     clip = training_clip(tmp_path / "c", faceless(dance(4), slice(None)))
     with pytest.raises(TrainingError, match=r"no training frame shows a face; .*steps to 0"):
         FaceDataset([clip], rollouts[:1], crop_size=32)
-
-
-class Brighter(FrameGenerator):
-    """Stands for a main generator: each frame a little brighter than the one before."""
-
-    def __init__(self):
-        super().__init__(nn.Identity())
-
-    def forward(self, pose_map, previous_frame):
-        return previous_frame + 0.1
 
 
 MAIN = TrainedGenerator(

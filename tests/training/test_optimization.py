@@ -133,23 +133,6 @@ def test_a_state_put_back_goes_on_to_the_same_bits(stop):
     assert all(torch.equal(expected[name], got[name]) for name in expected)
 
 
-def test_a_state_holds_networks_average_and_optimisers():
-    pair = networks()
-    before = set(pair.state())
-    assert before == {
-        f"{network}.{name}"
-        for network in ("generator", "generator_ema", "discriminator")
-        for name in ("weight", "bias")
-    }
-    train(pair, range(1))
-    assert set(pair.state()) - before == {
-        f"{network}_optimizer.{index}.{name}"
-        for network in ("generator", "discriminator")
-        for index in (0, 1)
-        for name in ("step", "exp_avg", "exp_avg_sq")
-    }
-
-
 def test_compiling_for_a_gpu_without_triton_says_what_to_install(monkeypatch):
     monkeypatch.setattr(optimization, "find_spec", lambda name: None)
     require_triton(torch.device("cpu"))

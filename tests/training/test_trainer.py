@@ -1,14 +1,10 @@
 """A run that is stopped and resumed ends as one that never was; signals stop it after a step."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,29 +24,6 @@ from tests.training.trainings import (
     train_until,
     write_main_weights,
 )
-
-_BE_STOPPED = """
-import logging, sys
-from pathlib import Path
-from tests.training.small import CountingTask, count
-logging.basicConfig(level=logging.INFO, format="%(message)s")
-try:
-    count(CountingTask(stop_at=int(sys.argv[2]), stop_by=sys.argv[3]), Path(sys.argv[1]))
-except KeyboardInterrupt:
-    sys.exit(130)
-"""
-
-
-def in_another_process(code, *arguments):
-    root = Path(__file__).parents[2]
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        cwd=arguments[0].parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def curves(folder):
@@ -123,19 +96,6 @@ def test_a_run_that_failed_goes_on_to_the_same_end(tmp_path, whole, fail_at):
     texts, pictures = curves(folder)
     assert texts == curves(whole[1])[0]
     assert pictures.keys() == curves(whole[1])[1].keys()
-
-
-@pytest.mark.slow
-def test_a_run_that_was_killed_goes_on_to_the_same_end(tmp_path, whole):
-    folder = tmp_path / "killed"
-    killed = in_another_process(_BE_STOPPED, folder, "7", "SIGKILL")
-    assert killed.returncode == -9, killed.stderr
-    assert logged_steps(folder) == [3, 6]
-    assert steps_of(folder) == 4
-    task = CountingTask()
-    count(task, folder)
-    assert task.value == whole[0].value
-    assert curves(folder)[0] == curves(whole[1])[0]
 
 
 @pytest.mark.parametrize(
@@ -216,21 +176,6 @@ def test_a_run_that_is_done_is_not_trained_again(tmp_path):
     assert curves(tmp_path) == before
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", -15)])
-def test_a_signal_stops_after_the_step_and_loses_none(tmp_path, whole, number, status):
-    stopped = in_another_process(_BE_STOPPED, tmp_path / "stopped", "6", number)
-    assert stopped.returncode == status, stopped.stderr
-    line = "count: stopped at step 7; the same command resumes there"
-    assert [each for each in stopped.stderr.splitlines() if "interrupted" not in each] == [line]
-    assert steps_of(tmp_path / "stopped") == 7
-    task = CountingTask()
-    count(task, tmp_path / "stopped")
-    assert [step for step, _, _ in task.seen] == list(range(7, 11))
-    assert task.value == whole[0].value
-    assert curves(tmp_path / "stopped")[0] == curves(whole[1])[0]
-
-
 @pytest.fixture
 def obeyed(monkeypatch):
     """SIGTERM is handled by the test, which remembers it."""
@@ -265,13 +210,6 @@ def test_a_second_signal_is_obeyed(obeyed):
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert request == [signal.SIGTERM]
-
-
-def test_afterwards_signals_go_where_they_went(obeyed):
-    with listening():
-        pass
-    signal.raise_signal(signal.SIGTERM)
-    assert obeyed == [signal.SIGTERM]
 
 
 def test_signals_that_were_ignored_stay_so():

@@ -46,13 +46,6 @@ def test_sound_that_starts_late_is_kept_in_time(tmp_path, write_test_video):
     np.testing.assert_allclose(click_starts(copy)[1] + offset, 1.2, atol=0.003)
 
 
-def test_copies_are_the_same_bytes(tmp_path, write_test_sound):
-    source = write_test_sound(tmp_path / "sound.m4a")
-    for name in ("a.mka", "b.mka"):
-        copy_sound(source, tmp_path / name, origin_seconds=0.0)
-    assert (tmp_path / "a.mka").read_bytes() == (tmp_path / "b.mka").read_bytes()
-
-
 def test_a_track_without_packets_gives_no_file(tmp_path, write_test_video):
     source = tmp_path / "video.mkv"
     with av.open(str(source), "w") as container:

@@ -229,16 +229,6 @@ def test_sound_goes_round_in_sync(tmp_path, write_test_video, sound_start):
     np.testing.assert_allclose(click_starts(made), expected[expected < 1.1], atol=0.004)
 
 
-def test_pictures_that_start_late_shift_the_sound(tmp_path, write_test_video):
-    pts = [300 + 100 * index for index in range(8)]
-    path = write_test_video(tmp_path / "v.mkv", greys(8), pts_ms=pts, sound_seconds=1.1)
-    decode(path, tmp_path / "clip")
-    clip = read_clip(tmp_path / "clip")
-    np.testing.assert_allclose(
-        click_starts(clip.sound)[1:] + clip.sound_offset_seconds, [0.2, 0.7], atol=0.004
-    )
-
-
 def test_damage_fails_and_leaves_nothing(tmp_path, write_test_video):
     path = damaged(tmp_path, write_test_video)
     with pytest.raises(DamagedVideoError, match=r"damaged\.mkv: frame \d: the file ends"):

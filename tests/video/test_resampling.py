@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.video.resampling import Timed, estimate_frame_rate, recognise_rate, resample
@@ -30,10 +30,6 @@ def test_a_pause_repeats_and_a_burst_drops():
     assert chosen(starts, 0.75, 10) == [0, 1, 1, 1, 1, 2, 4, 5]
 
 
-def test_time_counts_from_the_first_item():
-    assert chosen([7.0, 7.1, 7.3], 7.4, 10, tolerance=0.001) == [0, 1, 1, 2]
-
-
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [
@@ -48,19 +44,7 @@ def test_rates_change_by_time(source, target, expected):
     assert chosen(starts, 4 / source, target, tolerance=0.25 / max(source, target)) == expected
 
 
-@given(
-    rate=st.sampled_from([Fraction(24), Fraction(25), NTSC, Fraction(30), Fraction(60)]),
-    num_frames=st.integers(1, 60),
-    shakes=st.lists(st.floats(-0.24, 0.24), min_size=60, max_size=60),
-    origin=st.floats(0, 100),
-)
-def test_jitter_below_the_tolerance_repeats_and_drops_nothing(rate, num_frames, shakes, origin):
-    interval = float(1 / rate)
-    starts = [origin + (index + shakes[index] / 2) * interval for index in range(num_frames)]
-    end = origin + num_frames * interval
-    assert chosen(starts, end, rate, tolerance=interval / 4) == list(range(num_frames))
-
-
+@settings(max_examples=30, deadline=None)
 @given(
     gaps=st.lists(st.floats(0.005, 0.5), min_size=1, max_size=20),
     rate=st.sampled_from([Fraction(5), Fraction(25), NTSC]),
@@ -107,10 +91,6 @@ def test_estimated_rate_ignores_pauses_and_jitter():
     starts[50:] += 1.0
     starts[90:] += 2.0
     assert estimate_frame_rate(starts) == 30
-
-
-def test_estimated_rate_of_a_rate_that_nobody_uses_is_kept():
-    assert estimate_frame_rate(np.arange(200) / 18.5) == Fraction(37, 2)
 
 
 def test_estimated_rate_needs_two_frames():
