@@ -42,7 +42,7 @@ def _command(monkeypatch, *arguments):
         ),
     ],
 )
-def test_the_other_revision_is_the_workspace_and_the_page_a_file_of_their_names_unless_told(
+def test_default_revision_and_page(
     written, monkeypatch, capsys, arguments, before, after, transfer, page
 ):
     assert not _command(monkeypatch, *arguments)
@@ -50,14 +50,14 @@ def test_the_other_revision_is_the_workspace_and_the_page_a_file_of_their_names_
     assert capsys.readouterr().out == f"note: truth is not shown\nwrote {page}\n"
 
 
-def test_a_revision_beside_itself_is_refused(written, monkeypatch, capsys):
+def test_equal_revisions_are_refused(written, monkeypatch, capsys):
     assert _command(monkeypatch, "HEAD", "HEAD") == 1
     assert capsys.readouterr().err == (
         "ERROR: expected two different revisions, got 'HEAD' twice\n"
     )
 
 
-def test_what_is_not_in_the_cache_is_told_in_one_line(written, monkeypatch, capsys):
+def test_a_missing_file_is_an_error_of_one_line(written, monkeypatch, capsys):
     def fail(*_, **__):
         raise MissingFileError("x.mp4 of revision 'a': not in DVC's cache; `dvc fetch`")
 

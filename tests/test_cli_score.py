@@ -45,12 +45,12 @@ def test_programs_get_numbers(scored, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("other", ["one/a.mkv", "truth.mp4"])
-def test_videos_that_cannot_be_told_apart_are_refused(scored, monkeypatch, capsys, other):
+def test_videos_of_equal_names_are_refused(scored, monkeypatch, capsys, other):
     assert run_command(monkeypatch, "score", "a.mp4", other, "--truth", "t.mp4") == 1
     assert "expected videos of different names" in capsys.readouterr().err
 
 
-def test_a_missing_video_is_told_in_a_line(monkeypatch, capsys, tmp_path):
+def test_a_missing_video_is_an_error_of_one_line(monkeypatch, capsys, tmp_path):
     missing = Path(tmp_path / "no.mp4")
     assert run_command(monkeypatch, "score", str(missing), "--truth", str(missing)) == 1
     assert capsys.readouterr().err.startswith(f"ERROR: {missing}")

@@ -83,7 +83,7 @@ def test_seeds_are_drawn_unless_given(tmp_path, monkeypatch, capsys):
         (("score", "ours.mp4", "a.json"), "ERROR: ours.mp4: not a motiontransfer study key 1: "),
     ],
 )
-def test_faults_are_told_in_one_line(arguments, message, monkeypatch, capsys):
+def test_errors_are_one_line(arguments, message, monkeypatch, capsys):
     status, told = study(monkeypatch, capsys, *arguments)
     assert status == 1
     assert told.startswith(message)

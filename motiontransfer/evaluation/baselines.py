@@ -8,7 +8,7 @@ together: arms and legs decide, hands and face break ties.
 
 The distance to training measures likeness and memorisation without a network: the person's box,
 resized to a thumbnail, against that of every training frame; the root of the mean squared
-difference, in levels of 0 to 255, to the nearest. A result that does not look like the target is
+difference, in levels of 0 to 255, to the nearest. A result that does not resemble the target is
 far from all of them. One that repeats training frames is nearer than the target's own unseen
 frames. The distance is more sensitive to clothes, build and light than to faces.
 """

@@ -200,7 +200,7 @@ def summarise(
     scores: Scores,
     *,
     real: Footage,
-    made: Mapping[str, Footage],
+    videos: Mapping[str, Footage],
     block_frames: int,
     config: MetricConfig,
     counts: Mapping[Key, int] = MappingProxyType({}),
@@ -210,7 +210,6 @@ def summarise(
 
     Args:
         real: frames that FID and KID compare the videos with.
-        made: name -> a video.
         block_frames: of the bootstrap.
         notes: metrics that were not measured, with the reason.
     """
@@ -219,7 +218,7 @@ def summarise(
         [
             of_counts(counts),
             of_scores(scores, block_frames=block_frames),
-            fid_and_kid(real, made, features, box_margin=config.box_margin),
+            fid_and_kid(real, videos, features, box_margin=config.box_margin),
             of_notes(notes),
         ]
     )

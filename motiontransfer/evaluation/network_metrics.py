@@ -1,8 +1,8 @@
 """Network-based metrics: LPIPS, DISTS, FID and KID, with torchmetrics' networks.
 
 LPIPS (Zhang et al. 2018; AlexNet, as in the paper's tables) and DISTS (Ding et al. 2020; VGG16)
-compare a frame with the real one. Images with a side shorter than 64 pixels are enlarged, both
-alike, as the backbone's last layers need. FID (Heusel et al. 2017) and KID (Binkowski
+compare a frame with the real one. Images with a side shorter than 64 pixels are enlarged, as the
+backbone's last layers need. FID (Heusel et al. 2017) and KID (Binkowski
 et al. 2018) compare the Inception features of all frames of a video with those of real frames, so
 no frame needs a ground truth of its own. FID is biased upwards by the small number of frames in a
 clip: it only compares videos within one table. It has no interval, since resampled frames raise it
@@ -59,7 +59,7 @@ _MIN_FRAMES = 2
 _REGIONS = ("frame", "person")
 
 _Real = Float64[np.ndarray, "real features"]
-_Made = Float64[np.ndarray, "made features"]
+_Generated = Float64[np.ndarray, "generated features"]
 
 
 class _Network(NamedTuple):
@@ -298,25 +298,29 @@ def _tensor(image: Frame) -> Float32[Tensor, "1 3 _ _"]:
 
 
 def fid_and_kid(
-    real: Footage, made: Mapping[str, Footage], network: FrameFeatures | None, *, box_margin: float
+    real: Footage,
+    videos: Mapping[str, Footage],
+    network: FrameFeatures | None,
+    *,
+    box_margin: float,
 ) -> Measurements:
     """FID and KID of videos against real frames, which need not show the same motion.
 
     Also counts frames without a person. Nothing is measured without a network.
 
     Args:
-        made: name -> a video.
+        videos: name -> a video.
         network: whose features are compared.
         box_margin: share of a box's longer side by which it grows on every side.
     """
     if network is None:
         return joined([])
     of_real, real_block = _features(real, network, box_margin, "real frames")
-    of_made = {name: _features(one, network, box_margin, name) for name, one in made.items()}
+    of_videos = {name: _features(one, network, box_margin, name) for name, one in videos.items()}
     fids: dict[Key, Value] = {}
     kids: dict[Key, Value] = {}
     for region in _REGIONS:
-        for name, (features, block) in of_made.items():
+        for name, (features, block) in of_videos.items():
             pair = of_real[region], features[region]
             of_fid, of_kid = (Key(metric, region, name, "realism") for metric in ("fid", "kid"))
             fids[of_fid], kids[of_kid] = (None, None), (None, None)
@@ -325,61 +329,63 @@ def fid_and_kid(
                 kids[of_kid] = (kid(*pair), kid_interval(*pair, (real_block, block)))
     skipped = {
         Key("skipped_frames", "", name, "realism"): len(features["frame"]) - len(features["person"])
-        for name, (features, _) in of_made.items()
+        for name, (features, _) in of_videos.items()
     }
     return joined([of_values({**fids, **kids}), of_counts(skipped)])
 
 
-def fid(real: _Real, made: _Made) -> float:
+def fid(real: _Real, generated: _Generated) -> float:
     """Fréchet distance of the Gaussians that have the features' means and covariances.
 
     With C = AᵀA and D = BᵀB the trace of (CD)^½ is the sum of the singular values of ABᵀ, which has
     a row for each real frame and a column for each generated one: the root of a 2048 x 2048 matrix,
     as torchmetrics' FID takes it, is not needed, and a clip's few frames would not determine it.
     """
-    means = np.square(real.mean(axis=0) - made.mean(axis=0)).sum()
-    a, b = ((one - one.mean(axis=0)) / np.sqrt(len(one) - 1) for one in (real, made))
+    means = np.square(real.mean(axis=0) - generated.mean(axis=0)).sum()
+    a, b = ((one - one.mean(axis=0)) / np.sqrt(len(one) - 1) for one in (real, generated))
     common = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     return float(means + np.square(a).sum() + np.square(b).sum() - 2 * common)
 
 
-def kid(real: _Real, made: _Made) -> float:
+def kid(real: _Real, generated: _Generated) -> float:
     """Maximum mean discrepancy under the cubic kernel of the paper, squared; unbiased.
 
     Over all frames at once, where torchmetrics' KID averages random subsets of them.
     """
-    ones = np.ones((1, len(real))), np.ones((1, len(made)))
-    return float(_discrepancies(real, made, *ones)[0])
+    ones = np.ones((1, len(real))), np.ones((1, len(generated)))
+    return float(_discrepancies(real, generated, *ones)[0])
 
 
-def kid_interval(real: _Real, made: _Made, block_frames: tuple[int, int]) -> tuple[float, float]:
+def kid_interval(
+    real: _Real, generated: _Generated, block_frames: tuple[int, int]
+) -> tuple[float, float]:
     """95 % interval of KID by the moving-block bootstrap over time of both videos.
 
     Args:
-        block_frames: about a second's, in the real video and in the made one.
+        block_frames: about a second's, in the real video and in the generated one.
     """
     counts = [
         np.concatenate(list(resamples(len(video), min(block, len(video)), seed)))
-        for seed, (video, block) in enumerate(zip((real, made), block_frames, strict=True))
+        for seed, (video, block) in enumerate(zip((real, generated), block_frames, strict=True))
     ]
-    low, high = np.nanpercentile(_discrepancies(real, made, *counts), TAILS)
+    low, high = np.nanpercentile(_discrepancies(real, generated, *counts), TAILS)
     return float(low), float(high)
 
 
 def _discrepancies(
     real: _Real,
-    made: _Made,
+    generated: _Generated,
     of_real: Float64[np.ndarray, "resamples real"],
-    of_made: Float64[np.ndarray, "resamples made"],
+    of_generated: Float64[np.ndarray, "resamples generated"],
 ) -> Float64[np.ndarray, " resamples"]:
     """KID of each resample, given its frame counts."""
     from torchmetrics.image.kid import poly_kernel
 
-    first, second = torch.from_numpy(real), torch.from_numpy(made)
-    across = ((of_real @ poly_kernel(first, second).numpy()) * of_made).sum(axis=1)
-    across /= of_real.sum(axis=1) * of_made.sum(axis=1)
+    first, second = torch.from_numpy(real), torch.from_numpy(generated)
+    across = ((of_real @ poly_kernel(first, second).numpy()) * of_generated).sum(axis=1)
+    across /= of_real.sum(axis=1) * of_generated.sum(axis=1)
     within = _mean_of_pairs(poly_kernel(first, first).numpy(), of_real)
-    return within + _mean_of_pairs(poly_kernel(second, second).numpy(), of_made) - 2 * across
+    return within + _mean_of_pairs(poly_kernel(second, second).numpy(), of_generated) - 2 * across
 
 
 def _mean_of_pairs(

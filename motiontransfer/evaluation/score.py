@@ -51,11 +51,11 @@ def score_videos(
                 f"{video}: expected {num_frames} frames of {size[1]}x{size[0]} as in {truth}, got "
                 f"{other_frames} of {width}x{height}; scale and cut it to match"
             )
-    made = {
+    generated = {
         name: detected_footage(video, size=size, compute=compute) for name, video in videos.items()
     }
     real = detected_footage(truth, size=size, compute=compute)
-    footage = {**made, _TRUTH: real}
+    footage = {**generated, _TRUTH: real}
     config = MetricConfig(box_margin=_BOX_MARGIN, networks=networks, training_images=None)
     metrics = streaming_metrics(
         footage,
@@ -70,7 +70,7 @@ def score_videos(
         **in_section("temporal", {**found["flicker"], **found["warping"], **found["change"]}),
     }
     block = block_length(num_frames, real.keypoints.frame_rate)
-    return summarise(scores, real=real, made=made, block_frames=block, config=config)
+    return summarise(scores, real=real, videos=generated, block_frames=block, config=config)
 
 
 def as_text(found: Measurements) -> dict[str, dict[str, str]]:

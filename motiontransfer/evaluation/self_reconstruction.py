@@ -87,14 +87,14 @@ def evaluate_reconstruction(
             "some that were not trained on: raise train_gan.held_out_fraction"
         )
     real = concatenated([clip_footage(clip, clip.held_out) for clip in tails])
-    made = {
+    generated = {
         OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
         NEAREST_NEIGHBOURS: nearest_footage(real.keypoints, clips),
         "previous_real_frame": concatenated(
             [clip_footage(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
         ),
     }
-    videos = {"real": real, **made}
+    videos = {"real": real, **generated}
     config = MetricConfig(
         box_margin=box_margin,
         networks=networks,
@@ -114,7 +114,7 @@ def evaluate_reconstruction(
     found = summarise(
         scores,
         real=real,
-        made=made,
+        videos=generated,
         block_frames=block_length(len(real.frames), real.keypoints.frame_rate),
         config=config,
         counts={Key(FRAMES, "", ""): len(real.frames), **skipped},

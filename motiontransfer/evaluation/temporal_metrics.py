@@ -114,8 +114,9 @@ class _PixelStatistics:
         deviation = np.sqrt(np.maximum(squares - mean**2, 0))
         total = np.zeros(len(self._samples))
         for index, values in enumerate(self._samples):
-            apart = np.square(values - mean)
-            quotient = np.divide(apart, deviation, out=np.zeros(apart.shape), where=deviation > 0)
+            squares = np.square(values - mean)
+            quotient = np.zeros(squares.shape)
+            np.divide(squares, deviation, out=quotient, where=deviation > 0)
             total[index] = (weights[index] * (quotient + deviation) / 2).mean()
         return total, weights.mean(axis=(1, 2, 3))
 

@@ -121,7 +121,7 @@ def evaluate_transfer(
     found = summarise(
         _scores(videos.source, footage, intended, config),
         real=training_footage(clips),
-        made=footage,
+        videos=footage,
         block_frames=block_length(intended.num_frames, intended.frame_rate),
         config=config,
         counts=counts,

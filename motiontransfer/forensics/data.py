@@ -28,7 +28,7 @@ from motiontransfer.video.tensors import frames_to_tensor
 _ITEMS_PER_CLIP = 1000  # augmentations before they repeat
 _ENCODED_FRAMES = 6  # some of which are predicted from others, as in any video
 _FRAME_PAIRS_PER_ITEM = 2
-_WARMUP_FRAMES = 2  # the first frame has no previous one to be rendered from, and looks it
+_WARMUP_FRAMES = 2  # the first frame is rendered without a previous one, and differs visibly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

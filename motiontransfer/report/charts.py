@@ -64,7 +64,7 @@ def make_chart(
     curves: Mapping[str, Sequence[float]],
     metric: Metric | None = None,
 ) -> Chart:
-    """Describe curves of one quantity, in numbers and in words.
+    """Chart of one quantity, with a text alternative.
 
     Args:
         curves: label -> its values, one a position; NaN where nothing was measured.

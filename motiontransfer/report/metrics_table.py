@@ -219,7 +219,7 @@ def name_of(key: str) -> str:
 
 
 def title_of(key: Key) -> str:
-    """The metric in words: `SSIM, person's box`; of poses also with what they are compared."""
+    """The metric as text: `SSIM, person's box`; of poses also with what they are compared."""
     metric = METRICS[key.metric]
     if not key.region:
         return metric.label

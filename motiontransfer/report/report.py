@@ -1,4 +1,4 @@
-"""Report of one transfer: its videos, its metrics, and the files and params it was made of.
+"""Report of one transfer: its videos, its metrics, and the files and params it depends on.
 
 The page names no date, machine or commit: DVC caches it, so they would be those of the first run,
 not of a run that took it from the cache. Files are named by the MD5 under which DVC keeps
@@ -97,7 +97,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
     """Write one HTML file that needs nothing else.
 
     Args:
-        max_bytes: of the page, about; its videos are made smaller, down to a limit, to keep to it.
+        max_bytes: of the page, about; its videos are downscaled, down to a limit, to keep to it.
 
     Raises:
         MissingFileError: something that it shows is not there.
@@ -192,7 +192,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
 
 def _copies_line(quality: Quality) -> str:
     smaller = "" if quality.scale == 1 else f" at {quality.scale:.0%} of their size"
-    return f"copies made for this page (H.264, crf {quality.crf}{smaller})"
+    return f"copies for this page (H.264, crf {quality.crf}{smaller})"
 
 
 def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:

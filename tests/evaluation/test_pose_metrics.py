@@ -67,7 +67,7 @@ def test_a_group_that_is_never_shared_has_no_distance_and_cannot_be_missed(poses
     assert missed_detections(poses(_STILL), faceless)["face"].mean() is None
 
 
-def test_missed_detections_are_shares_of_what_the_reference_has(poses):
+def test_missed_detections_are_shares_of_those_of_the_reference(poses):
     reference = without(poses(_STILL), _FACE, [3])
     result = without(without(poses(_STILL), _FACE, [0, 1, 3]), _HAND, [2])
     assert _means(missed_detections(result, reference)) == {

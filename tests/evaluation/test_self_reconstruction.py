@@ -133,6 +133,6 @@ def test_table_and_images_are_written(run, tmp_path):
     ]
 
 
-def test_without_held_out_frames_it_says_what_to_change(run):
+def test_without_held_out_frames_the_error_names_the_param(run):
     with pytest.raises(TrainingError, match=r"bow, walk.*raise train_gan\.held_out_fraction"):
         run(held_out_fraction=0.0)

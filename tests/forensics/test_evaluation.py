@@ -31,7 +31,7 @@ def test_area_is_the_share_of_pairs_in_the_right_order(real, fake):
 
 
 @given(real=LOGITS, fake=LOGITS)
-def test_area_is_what_lies_under_the_curve(real, fake):
+def test_area_is_the_integral_of_the_curve(real, fake):
     false_positives, true_positives = roc_curve(real, fake)
     assert (false_positives[0], true_positives[0]) == (0, 0)
     assert (false_positives[-1], true_positives[-1]) == (1, 1)
@@ -40,7 +40,7 @@ def test_area_is_what_lies_under_the_curve(real, fake):
     )
 
 
-def test_accuracy_weighs_both_kinds_alike():
+def test_accuracy_is_balanced():
     # all three real pairs are below 4; one of two fake ones is not
     assert balanced_accuracy(REAL, FAKE, threshold=4.0) == pytest.approx((1 + 1 / 2) / 2)
 

@@ -13,7 +13,7 @@ def video(path, frames, *, crf=18):
     return path
 
 
-def test_rendered_and_filmed_video_are_told_apart(weights, tmp_path):
+def test_rendered_and_filmed_video_are_separated(weights, tmp_path):
     frames = walk(33, seed=81)
     filmed = predict_video(video(tmp_path / "a.mp4", frames), weights)
     made = predict_video(video(tmp_path / "b.mp4", rendered(frames)), weights)

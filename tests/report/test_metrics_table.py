@@ -63,7 +63,7 @@ def test_counts_and_notes_are_lines_below_the_tables():
 @pytest.mark.parametrize(
     ("value", "interval", "text"), [(None, None, "\N{EN DASH}"), (0.0, (0.0, 0.0), "0")]
 )
-def test_what_has_no_value_is_a_dash_and_what_has_no_width_no_interval(value, interval, text):
+def test_a_missing_value_is_a_dash_and_a_zero_width_has_no_interval(value, interval, text):
     key = Key("l1", "face", "ours", "truth")
     (table,) = metric_tables(of_values({key: (value, interval)}))
     (cell,) = table.groups["Face"][0].cells
@@ -150,7 +150,7 @@ def test_numbers_have_four_significant_digits(value, text):
         (0.75, 1.25, "near one", "changed"),
     ],
 )
-def test_a_verdict_depends_on_which_way_is_up(before, after, better, verdict):
+def test_a_verdict_depends_on_the_better_direction(before, after, better, verdict):
     assert verdict_of(before, after, better) == verdict
 
 
@@ -179,7 +179,7 @@ def test_metrics_of_ours_are_compared_one_by_one():
     )
 
 
-def test_a_metric_of_one_run_alone_is_said_to_be():
+def test_a_metric_of_one_run_alone_is_marked():
     items = _compare(_run(ssim=0.5, psnr=20.0), _run(ssim=0.5, l1=3.0))
     assert [(one.verdict, one.before, one.after, one.change) for one in items] == [
         ("same", "0.5000", "0.5000", "0"),

@@ -37,19 +37,19 @@ def test_the_policy_admits_the_pages_own_style_and_script_and_nothing_else(html)
     assert "unsafe" not in policy
 
 
-def test_names_and_data_cannot_become_markup(html):
+def test_names_and_data_are_escaped(html):
     assert "<b>bold" not in html
     assert "<i>" not in html
     assert "<script>alert" not in html
     assert "A &amp; B" in html
 
 
-def test_no_address_on_the_page_leads_elsewhere(html):
+def test_the_page_has_no_external_addresses(html):
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
     assert not re.search(r"url\(|@import", html)
 
 
-def test_a_template_that_asks_for_what_is_not_there_fails_and_writes_nothing(tmp_path):
+def test_undefined_variables_and_templates_are_errors(tmp_path):
     with pytest.raises(UndefinedError):
         write_page(tmp_path / "page.html", "comparison.html", {"title": "x"})
     with pytest.raises(TemplateNotFound):

@@ -30,7 +30,7 @@ def test_the_scrubber_moves_all_videos_to_the_same_frame(report, open_page, fram
     assert f"frame {frame} of {NUM_FRAMES - 1}" in opened.page.locator("#clock").inner_text()
 
 
-def test_a_quick_hand_on_the_scrubber_ends_where_it_ends(report, open_page):
+def test_quick_scrubbing_ends_at_the_last_position(report, open_page):
     opened = open_page(report)
     opened.page.evaluate(
         """() => {
@@ -120,7 +120,7 @@ def test_the_worst_frame_is_a_click_away(report, open_page):
     opened.wait_for_codes(20, CODED)
 
 
-def test_a_page_opens_at_the_frame_in_its_address_and_says_its_time(report, open_page):
+def test_a_page_opens_at_the_frame_in_its_address(report, open_page):
     opened = open_page(report, fragment="#frame=5")
     opened.wait_for_codes(5, CODED)
     text = opened.page.locator("#scrubber").get_attribute("aria-valuetext")

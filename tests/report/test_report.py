@@ -52,7 +52,7 @@ def test_the_page_has_videos_metrics_params_and_files(report, finished, monkeypa
     assert f"{finished[1].result} {finished[1].result.stat().st_size / 1000:.1f} kB {md5}" in text
 
 
-def test_without_a_truth_the_baseline_stands_beside_the_result(transfer_run):
+def test_without_ground_truth_the_baseline_is_shown(transfer_run):
     names = Transfer(source="dance", source_subject="ben", target="ada", truth="none")
     html = _written(replace(transfer_run, names=names))
     assert 'id="video-truth"' not in html
@@ -81,7 +81,7 @@ def test_held_out_frames_have_a_table_of_their_own(transfer_run):
 
 
 @pytest.mark.slow
-def test_a_small_page_has_smaller_videos_and_says_so(transfer_run):
+def test_a_small_page_has_smaller_videos_with_a_note(transfer_run):
     large, small = _written(transfer_run), _written(transfer_run, max_bytes=15_000)
     assert len(small) < len(large)
     assert "at 50% of their size" in _text(small)
@@ -93,7 +93,7 @@ def test_no_date_machine_or_commit_is_on_a_page_that_is_cached(report, finished)
     assert str(finished[0]) not in text
 
 
-def test_the_data_of_the_curves_are_the_tables(report):
+def test_curves_have_the_values_of_the_table(report):
     html = report.read_text()
     data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S).group(1))
     assert (data["frames"], data["rate"]) == (NUM_FRAMES, 25)

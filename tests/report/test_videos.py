@@ -66,7 +66,7 @@ def test_a_finished_video_is_shown_as_it_is_if_it_is_small_and_plays(
     assert (panel.video == finished.read_bytes()) is not is_copy
 
 
-def test_a_smaller_budget_gives_smaller_videos_down_to_the_last_rung_and_says_so():
+def test_a_smaller_budget_gives_smaller_videos_down_to_the_last_rung():
     frames = _noise(10)
     (best,), _ = _make([_source("a", frames)], 100_000_000, 10)
     budget = len(best.video) // 4

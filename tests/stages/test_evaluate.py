@@ -68,7 +68,7 @@ def project(tmp_path, monkeypatch):
     return asked
 
 
-def test_the_tail_is_judged_and_everything_is_where_the_pipeline_looks(project):
+def test_the_held_out_frames_are_evaluated_and_outputs_written(project):
     evaluate.main("ada")
     assert project == {"models": Path("artifacts/models/ada"), "face": "residual"}
     metrics = json.loads(Path("artifacts/metrics/evaluate/ada.json").read_text())

@@ -77,7 +77,7 @@ def _metrics(name):
     return json.loads(Path(f"results/{name}/metrics.json").read_text())
 
 
-def test_a_transfer_with_a_truth(project):
+def test_a_transfer_with_ground_truth(project):
     evaluate_transfer.main("with_truth")
     metrics = _metrics("with_truth")
     assert metrics["frames"] == 6
@@ -97,7 +97,7 @@ def test_a_transfer_with_a_truth(project):
     assert list(curve) == ["frame_index", "ours", "nearest_neighbours"]
 
 
-def test_without_a_truth_and_the_baseline_never_shows_held_out_frames(project):
+def test_without_ground_truth_and_without_held_out_frames_in_the_baseline(project):
     """The source walks to where the target is only in the tail that is held out."""
     evaluate_transfer.main("without")
     assert set(_metrics("without")) == {"frames", "detection", "temporal", "identity"}
@@ -123,7 +123,7 @@ def test_the_same_inputs_give_the_same_bytes(project):
     assert contents[0] == contents[1]
 
 
-def test_a_truth_of_another_length_is_refused_and_nothing_is_written(project):
+def test_a_ground_truth_of_another_length_is_refused(project):
     write_video(
         Path("data/truth/real.mp4"), _frames(5), frame_rate=Fraction(25), sound=None, crf=18
     )
@@ -132,7 +132,7 @@ def test_a_truth_of_another_length_is_refused_and_nothing_is_written(project):
     assert not Path("results/with_truth/metrics.json").exists()
 
 
-def test_what_is_missing_is_named(project):
+def test_missing_inputs_are_named(project):
     with pytest.raises(ParamsError, match=r"transfers\.unknown: missing"):
         evaluate_transfer.main("unknown")
     Path("data/truth/real.mp4").unlink()

@@ -116,7 +116,7 @@ def test_it_fits_a_phone_and_can_be_done_by_touch(tmp_path, opened):
     assert answer["replays"] == 1
 
 
-def test_a_browser_that_cannot_play_the_videos_says_so(tmp_path, opened):
+def test_a_browser_that_cannot_play_the_videos_shows_a_message(tmp_path, opened):
     study(tmp_path, clips_each=1, num_checks=0)
     page_file = tmp_path / "study.html"
     text = page_file.read_text()

@@ -38,7 +38,7 @@ KEY = Key(
 
 
 def person(name, *, prefers_a, seconds=2.0):
-    """Someone who chooses `a` of the pairs of these numbers, else `b`."""
+    """A participant who chooses `a` of the pairs of these numbers, else `b`."""
     answers = [
         Answer(
             pair=f"p{number}",
@@ -70,13 +70,13 @@ def test_shares_and_intervals_are_those_worked_out_by_hand():
     assert real.comparison == KEY.comparisons[1]
 
 
-def test_the_interval_stays_inside_where_everybody_agrees():
+def test_the_interval_of_unanimous_answers_stays_in_range():
     (ours, _) = score_study(KEY, [person("ann", prefers_a=range(12))]).preferences
     # 5 of 5: low = 1 / (1 + z²/5) = 0.56552
     assert ours.interval == pytest.approx((0.56552, 1.0), abs=1e-5)
 
 
-def test_who_misses_a_check_is_left_out_and_counted():
+def test_participants_who_miss_a_check_are_excluded():
     people = [
         person("ann", prefers_a={0, 10, 11}),
         person("bob", prefers_a={0, 1, 2, 3, 4, 10}),
@@ -100,7 +100,7 @@ def test_each_participant_is_counted_for_themselves():
     assert ann.median_seconds == 3.5
 
 
-def test_where_nobody_counts_there_is_no_preference():
+def test_without_counted_participants_there_is_no_preference():
     score = score_study(KEY, [person("eve", prefers_a={0})])
     assert score.preferences == ()
     assert score.excluded == 1
@@ -144,7 +144,7 @@ def test_answers_that_do_not_belong_to_the_key_are_refused(change, text, tmp_pat
         read_answers(KEY, [file])
 
 
-def test_nobody_counts_twice(tmp_path):
+def test_a_participant_counts_once(tmp_path):
     files = [file_of(tmp_path, ANN, name) for name in ("a.json", "a (1).json")]
     with pytest.raises(StudyError, match=r"a \(1\)\.json: participant ann is in .*a\.json, too"):
         read_answers(KEY, files)

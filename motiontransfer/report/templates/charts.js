@@ -34,9 +34,9 @@ class Chart {
     this.here = null; // position under the pointer
     const known = chart.curves.flatMap((curve) => curve.values).filter((value) => value !== null);
     const [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
-    const room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
-    this.low = low >= 0 && low - room < 0 ? 0 : low - room;
-    this.high = high + room;
+    const margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
+    this.low = low >= 0 && low - margin < 0 ? 0 : low - margin;
+    this.high = high + margin;
     this.values = chart.curves.map((curve) => new Map(chart.positions.map((at, i) => [at, curve.values[i]])));
     this.readouts = chart.curves.map((curve, index) => this.#key(curve, index));
     new ResizeObserver(() => this.draw()).observe(this.svg);

@@ -1,4 +1,4 @@
-// Videos in step: one frame number for all of them, whether they stand still or play.
+// Videos in step: one frame number for all of them, paused or playing.
 //
 // A still frame is exact: each video is put into the middle of that frame's time. While playing, one
 // video, the master, is the clock; the others are slowed down or hurried a little to stay with it.
@@ -28,7 +28,7 @@ class Player extends EventTarget {
   seek(frame) {
     this.frame = Math.min(Math.max(Math.round(frame), 0), this.frames - 1);
     this.videos.forEach((video) => this.#aim(video));
-    this.#tell("frame");
+    this.#notify("frame");
   }
 
   step(count) {
@@ -39,7 +39,7 @@ class Player extends EventTarget {
   async play() {
     if (this.playing) return;
     this.playing = true;
-    this.#tell("state");
+    this.#notify("state");
     if (this.frame >= this.frames - 1) this.seek(0);
     this.videos.forEach((video) => { video.playbackRate = this.speed; });
     await this.#start();
@@ -50,7 +50,7 @@ class Player extends EventTarget {
     this.playing = false;
     this.videos.forEach((video) => video.pause());
     this.seek(this.frame);
-    this.#tell("state");
+    this.#notify("state");
   }
 
   toggle() {
@@ -80,22 +80,22 @@ class Player extends EventTarget {
     }
     const seconds = (this.frame + 0.5) / this.rate;
     if (Math.abs(video.currentTime - seconds) > 1e-3) video.currentTime = seconds;
-    else this.#tell("picture");
+    else this.#notify("frame");
   }
 
   #settled(video) {
     if (this.waiting.delete(video) && !this.playing) this.#aim(video);
-    this.#tell("picture");
+    this.#notify("frame");
   }
 
   #watch() {
-    const follow = (_now, picture) => {
+    const follow = (_now, frame) => {
       if (this.playing && !this.master.seeking) {
-        const seconds = picture ? picture.mediaTime : this.master.currentTime - 0.5 / this.rate;
+        const seconds = frame ? frame.mediaTime : this.master.currentTime - 0.5 / this.rate;
         this.frame = Math.min(Math.max(Math.round(seconds * this.rate), 0), this.frames - 1);
         this.#keepTogether();
-        this.#tell("frame");
-        this.#tell("picture");
+        this.#notify("frame");
+        this.#notify("frame");
       }
       again();
     };
@@ -131,7 +131,7 @@ class Player extends EventTarget {
     await this.#start();
   }
 
-  #tell(name) {
+  #notify(name) {
     this.dispatchEvent(new Event(name));
   }
 }
