@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.command import run_command
-from tests.project.filmed import dressed, eyes, film, room, views
+from tests.project.filmed import background_image, detects, film, views, with_person
 from tests.project.small_project import small_project
 
 MIDDLE = (128.0, 128.0)
@@ -20,14 +20,14 @@ def project(tmp_path, monkeypatch):
     files = {".gitignore": "/data/videos/*.mkv\n", "params.yaml": params}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
-    monkeypatch.setattr("motiontransfer.project.video_check._detect_people", eyes(MIDDLE))
-    monkeypatch.setattr("motiontransfer.project.video_check._detect_person", eyes(MIDDLE))
+    monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
+    monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))
     return root
 
 
 @pytest.fixture
 def clip(tmp_path):
-    frames = [dressed(view) for view in views(room(), [(50, 40)] * 25)]
+    frames = [with_person(view) for view in views(background_image(), [(50, 40)] * 25)]
     return film(tmp_path / "IMG 42.mkv", frames)
 
 

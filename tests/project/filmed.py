@@ -1,4 +1,4 @@
-"""Videos drawn in code: a room with corners to see, someone in it, a camera that may move."""
+"""Videos drawn in code: a background with corners, a person, a camera that may move."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,25 +12,20 @@ from tests.pose.whole_person import SIZE, person
 RATE = Fraction(25)
 
 
-def room(*, seed=0, size=(512, 512)):
-    """A picture with many corners: boxes of random greys, larger than what the camera sees."""
-    random = np.random.default_rng(seed)
-    picture = np.full((*size, 3), 120, np.uint8)
+def background_image():
+    """An image with many corners: boxes of random colours, larger than a frame."""
+    random = np.random.default_rng(0)
+    image = np.full((512, 512, 3), 120, np.uint8)
     for _ in range(250):
-        x, y = random.integers(0, size[1]), random.integers(0, size[0])
-        width, height = random.integers(8, 40, 2)
-        colour = tuple(int(level) for level in random.integers(30, 220, 3))
-        cv2.rectangle(picture, (int(x), int(y)), (int(x + width), int(y + height)), colour, -1)
-    return picture
-
-
-def plain_wall(*, size=(512, 512)):
-    """A picture without a corner."""
-    return np.full((*size, 3), 120, np.uint8)
+        x, y = random.integers(0, 512, 2).tolist()
+        width, height = random.integers(8, 40, 2).tolist()
+        colour = random.integers(30, 220, 3).tolist()
+        cv2.rectangle(image, (x, y), (x + width, y + height), colour, -1)
+    return image
 
 
 def views(background, offsets, *, size=SIZE):
-    """What a camera sees of a background at each of some offsets (x, y), pixels."""
+    """Crops of a background at offsets (x, y), pixels."""
     return [
         np.ascontiguousarray(background[100 + y : 100 + y + size[0], 100 + x : 100 + x + size[1]])
         for x, y in offsets
@@ -45,8 +40,8 @@ def film(path: Path, frames, *, rate=RATE):
     return path
 
 
-def dressed(frame, *, centre=(128.0, 128.0), grey=120):
-    """The frame with someone in it: a checked box from head to feet."""
+def with_person(frame, *, centre=(128.0, 128.0), grey=120):
+    """The frame with a checked box from head to feet."""
     x, y = (round(it) for it in centre)
     filled = frame.copy()
     rows, columns = np.mgrid[y - 80 : y + 78, x - 30 : x + 30]
@@ -56,11 +51,11 @@ def dressed(frame, *, centre=(128.0, 128.0), grey=120):
     return filled
 
 
-def eyes(*centres):
-    """Finds someone at each of these places (x, y) in every picture; what is outside is missing."""
+def detects(*centres):
+    """A detector that finds a person at each (x, y) in every frame; joints outside are missing."""
 
-    def find(pictures):
-        return [_people(centres, picture.shape[:2]) for picture in pictures]
+    def find(frames):
+        return [_people(centres, frame.shape[:2]) for frame in frames]
 
     return find
 

@@ -1,4 +1,4 @@
-"""A video comes and goes as a whole: entry, file and .dvc file, or nothing of it."""
+"""A video is added and removed as a whole: entry, file and .dvc file."""
 
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from motiontransfer.project import entries
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
-    check_new_video,
     removal_of,
     remove_video,
 )
@@ -61,7 +60,7 @@ def params(root):
     return yaml.safe_load((root / "params.yaml").read_text())
 
 
-def test_a_film_from_elsewhere_is_copied_kept_by_dvc_and_entered(project, film):
+def test_a_video_is_copied_tracked_by_dvc_and_entered(project, film):
     path = add(film, project, role="target")
     assert path == Path("data/videos/solo.mp4")
     assert (project / path).read_bytes() == film.read_bytes() == b"frames"
@@ -70,15 +69,12 @@ def test_a_film_from_elsewhere_is_copied_kept_by_dvc_and_entered(project, film):
     assert content["videos"]["solo"] == {"path": str(path), "subject": "eve", "crop": "auto"}
     assert content["subjects"] == ["ada", "ben", "eve"]
     assert content["targets"] == ["ada", "eve"]
+    add(film, project, name="again", subject="ben")
+    assert params(project)["subjects"] == content["subjects"]
+    assert params(project)["targets"] == content["targets"]
 
 
-def test_a_source_is_not_learnt_and_a_known_subject_not_repeated(project, film):
-    add(film, project, subject="ben")
-    assert params(project)["subjects"] == ["ada", "ben"]
-    assert params(project)["targets"] == ["ada"]
-
-
-def test_a_film_in_its_place_stays_there_under_its_name(project):
+def test_a_video_in_its_folder_keeps_its_name(project):
     place = project / "data/videos/there.mp4"
     place.parent.mkdir(parents=True)
     place.write_bytes(b"here")
@@ -111,7 +107,7 @@ def _interrupted(params, path):
         (entries, "write_text", _interrupted, KeyboardInterrupt, None),
     ],
 )
-def test_if_a_step_fails_nothing_is_left(
+def test_a_failed_step_leaves_every_file_as_it_was(
     project, film, monkeypatch, module, name, failing, error, message
 ):
     before = files(project)
@@ -120,6 +116,16 @@ def test_if_a_step_fails_nothing_is_left(
         add(film, project)
     assert files(project) == before
     assert not (project / "data").exists()
+
+
+def test_a_missing_file_or_another_of_its_name_is_refused(project, film, tmp_path):
+    with pytest.raises(MissingFileError, match="no such file; expected a video"):
+        add(tmp_path / "absent.mp4", project)
+    (project / "data/videos").mkdir(parents=True)
+    (project / "data/videos/solo.mp4").write_bytes(b"another")
+    with pytest.raises(ParamsError, match=r"data/videos/solo\.mp4: is there"):
+        add(film, project)
+    assert (project / "data/videos/solo.mp4").read_bytes() == b"another"
 
 
 @pytest.mark.parametrize(
@@ -131,26 +137,14 @@ def test_if_a_step_fails_nothing_is_left(
         ({"name": "../x"}, r"--name: expected letters"),
     ],
 )
-def test_names_are_refused_before_anything_happens(changes, message, project, film):
+def test_names_are_checked_first(changes, message, project, film):
     before = files(project)
     with pytest.raises(ParamsError, match=message):
         add(film, project, **changes)
-    with pytest.raises(ParamsError, match=message):
-        check_new_video(**{"name": "solo", "subject": "eve", **changes}, root=project)
     assert files(project) == before
 
 
-def test_a_file_in_the_way_is_not_overwritten_and_an_absent_one_is_told(project, film, tmp_path):
-    with pytest.raises(MissingFileError, match="no such file; expected a video"):
-        add(tmp_path / "absent.mp4", project)
-    (project / "data/videos").mkdir(parents=True)
-    (project / "data/videos/solo.mp4").write_bytes(b"another")
-    with pytest.raises(ParamsError, match=r"data/videos/solo\.mp4: is there"):
-        add(film, project)
-    assert (project / "data/videos/solo.mp4").read_bytes() == b"another"
-
-
-def test_a_transfer_takes_its_name_and_subject_from_what_it_is(project):
+def test_a_transfers_default_name_is_of_its_subjects(project):
     assert add_transfer(source="walk", target="ben", name=None, truth="none", root=project) == (
         "ben_as_ada"
     )
@@ -171,14 +165,14 @@ def test_a_transfer_takes_its_name_and_subject_from_what_it_is(project):
         ({"truth": "x.mp4"}, MissingFileError, r"data/truth/x\.mp4: no such file"),
     ],
 )
-def test_a_transfer_that_fits_nothing_is_refused(changes, error, message, project):
+def test_a_transfer_of_unknown_names_is_refused(changes, error, message, project):
     wanted = {"source": "dance", "target": "ada", "name": "t", "truth": "none", **changes}
     with pytest.raises(error, match=message):
         add_transfer(root=project, **wanted)
     assert (project / "params.yaml").read_text() == PARAMS
 
 
-def test_with_a_video_go_its_transfers_and_a_subject_whom_nobody_else_shows(project):
+def test_a_removed_video_takes_its_transfers_and_its_subject(project):
     removal = removal_of("dance", root=project)
     assert removal.transfers == ("ada_as_ben",)
     assert (removal.subject, removal.target) == ("ben", None)
@@ -193,7 +187,7 @@ def test_with_a_video_go_its_transfers_and_a_subject_whom_nobody_else_shows(proj
     )
 
 
-def test_a_target_goes_with_its_only_video_and_stays_with_another(project, film):
+def test_a_target_is_removed_with_its_only_video(project, film):
     removal = removal_of("walk", root=project)
     assert (removal.subject, removal.target) == ("ada", "ada")
     assert removal.transfers == ("ada_as_ben",)

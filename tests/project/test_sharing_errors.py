@@ -129,8 +129,8 @@ def test_a_stage_that_fails_is_named(owner, folder, tmp_path):
     failed = mate.run("motiontransfer", "join")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1] == (
-        "ERROR: stage render failed; its output above says why, and `uv run motiontransfer join` goes on "
-        "from here"
+        "ERROR: stage render failed; its output above says why, and `uv run motiontransfer join` "
+        "goes on from here"
     )
     assert "Traceback" not in failed.stderr
 
