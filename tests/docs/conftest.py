@@ -5,22 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.terminal import run
+from tests.docs.pages import run
 
 ROOT = Path(__file__).parents[2]
 ALSO_COPIED = (
-    ".dvc/config",
-    ".dvc/.gitignore",
-    "README.md",
-    "docs",
-    "examples",
-    "presets",
+    *(".dvc/config", ".dvc/.gitignore", "README.md", "docs", "examples", "presets"),
     "pyproject.toml",
 )
 
 
 def pytest_collection_modifyitems(items):
-    """Whoever runs the pages' commands waits for a whole pipeline."""
+    """Tests on the finished project wait for a whole pipeline."""
     for item in items:
         if "finished_project" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)

@@ -1,11 +1,17 @@
-"""What the pages ask a reader to type, and what they promise will be printed."""
+"""Commands of the documentation pages, with the output that the pages show."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^```console\n(?P<text>.*?)^```$", flags=re.M | re.S
+)
+_STEP = re.compile(  # a command goes on below as long as its quotes are open
+    r'^\$ (?P<command>(?:\\\n|"[^"]*"|[^"\n])*)\n(?P<shown>(?:(?!\$ ).*\n)*)', flags=re.M
 )
 _NUMBER = re.compile(r"[-+]?\d[\d.,:e-]*")
 
@@ -20,37 +26,18 @@ class Step:
 
 
 def steps_of(page: Path) -> list[Step]:
-    """The commands of a page's console blocks, without those that say why they are not run.
-
-    A command goes on over the lines that follow as long as its quotes are open.
-    """
+    """The commands of a page's console blocks, without those that say why they are not run."""
     text = page.read_text(encoding="utf-8")
-    steps = []
-    for block in _BLOCK.finditer(text):
-        if block["reason"]:
-            continue
-        first = text[: block.start("text")].count("\n") + 1
-        steps += _steps(block["text"].splitlines(), first)
-    return steps
-
-
-def _steps(lines: list[str], first: int) -> list[Step]:
-    steps, index = [], 0
-    while index < len(lines):
-        assert lines[index].startswith("$ "), f"line {first + index}: expected a command"
-        start, command = index, lines[index].removeprefix("$ ")
-        while command.count('"') % 2 or command.endswith("\\"):
-            index += 1
-            command += f"\n{lines[index]}"
-        shown = []
-        while index + 1 < len(lines) and not lines[index + 1].startswith("$ "):
-            index += 1
-            shown.append(lines[index])
-        index += 1
-        while shown and not shown[-1].strip():
-            shown.pop()
-        steps.append(Step(line=first + start, command=command, shown=tuple(shown)))
-    return steps
+    return [
+        Step(
+            line=text[: block.start("text") + step.start()].count("\n") + 1,
+            command=step["command"],
+            shown=tuple(step["shown"].rstrip().splitlines()),
+        )
+        for block in _BLOCK.finditer(text)
+        if not block["reason"]
+        for step in _STEP.finditer(block["text"])
+    ]
 
 
 def agrees(shown: tuple[str, ...], printed: str) -> bool:
@@ -76,3 +63,22 @@ def _plain(text: str) -> str:
     text = re.sub(r"\b0 [kMG]?i?B\b", "0 B", _NUMBER.sub("0", text))
     text = re.sub(r"-{3,}", "---", text)
     return "\n".join(" ".join(line.split()) for line in text.split("\n"))
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run a line of shell in an environment of the test's own; errors are in stdout, too."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **{"DVC_NO_ANALYTICS": "1", "PYTHONWARNINGS": "ignore", "COLUMNS": "200", "NO_COLOR": "1"},
+        **{f"GIT_{who}_NAME": "Ada" for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{who}_EMAIL": "ada@example.org" for who in ("AUTHOR", "COMMITTER")},
+        **{"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
+        "DVC_SITE_CACHE_DIR": str(folder.parent / "site_cache"),
+        "DVC_GLOBAL_CONFIG_DIR": str(folder.parent / "global_config"),
+        "PYTHONPATH": str(folder),
+    }
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip

@@ -50,9 +50,11 @@ def test_every_key_is_on_the_page_with_its_default_values_and_meaning(page):
     assert all(row[0] and len(row[2]) > 5 for rows in page.values() for row in rows.values())
 
 
-def test_entries_of_videos_and_transfers_have_the_keys_of_their_models(page):
+def test_entries_have_the_keys_and_defaults_of_their_models(page):
     assert set(page["videos.NAME"]) == set(Video.model_fields)
     assert set(page["transfers.NAME"]) == set(Transfer.model_fields)
+    defaults = {key: page["videos.NAME"][key][1] for key in ("person", "detector", "path")}
+    assert defaults == {"person": "`largest`", "detector": "`null`", "path": "required"}
 
 
 @pytest.mark.parametrize(
@@ -68,12 +70,6 @@ def test_entries_of_videos_and_transfers_have_the_keys_of_their_models(page):
 )
 def test_types_and_bounds_in_words(page, section, key, values):
     assert page[section][key][0] == values
-
-
-def test_defaults_of_entries_are_those_of_their_models(page):
-    assert page["videos.NAME"]["person"][1] == "`largest`"
-    assert page["videos.NAME"]["detector"][1] == "`null`"
-    assert page["videos.NAME"]["path"][1] == "required"
 
 
 def test_comments_continue_below_their_key(generated):

@@ -1,10 +1,13 @@
 """The notebook runs from top to bottom on a finished project, and lies in git without outputs."""
 
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+import motiontransfer
 
 NOTEBOOK = Path(__file__).parents[2] / "examples/library.ipynb"
 
@@ -36,10 +39,6 @@ def test_the_notebook_is_kept_without_outputs_and_as_jupyter_writes_it(notebook)
 
 
 def test_the_notebook_uses_only_public_names(notebook):
-    import re
-
-    import motiontransfer
-
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     assert set(re.findall(r"\bmt\.(\w+)", code)) <= set(motiontransfer.__all__)
     assert "from motiontransfer" not in code
