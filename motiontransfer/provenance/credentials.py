@@ -6,12 +6,14 @@ sec. 14.5.1).
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Literal
+from typing import Literal, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -37,6 +39,8 @@ SELF_SIGNED = "self-signed by motiontransfer"
 _ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _VALIDITY = timedelta(days=3650)  # without a time stamp a signature ends with its certificate
 _CLOCK_SKEW = timedelta(days=1)
+
+_Loaded = TypeVar("_Loaded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +92,7 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
         MissingFileError: no such file.
         ProvenanceError: there are none in it.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file; expected certificates, PEM")
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except ValueError as error:
-        raise ProvenanceError(f"{path}: expected certificates, PEM: {error}") from error
+    return _read_pem(path, "certificates, PEM", x509.load_pem_x509_certificates)
 
 
 def certificates_pem(certificates: list[x509.Certificate]) -> bytes:
@@ -110,7 +109,8 @@ def _read(certificate: Path, key: Path) -> Credentials:
             f" {signer.not_valid_after_utc:%Y-%m-%d}, and today is {now:%Y-%m-%d}; get a new one"
             + (" by removing this file" if certificate == self_signed_file() else "")
         )
-    private = _read_key(key)
+    load_key = partial(load_pem_private_key, password=None)
+    private = _read_pem(key, "a private key, PEM, without a passphrase", load_key)
     algorithm = _algorithm(private, key)
     if private.public_key() != signer.public_key():
         raise ProvenanceError(
@@ -123,16 +123,14 @@ def _read(certificate: Path, key: Path) -> Credentials:
     )
 
 
-def _read_key(path: Path) -> PrivateKeyTypes:
+def _read_pem(path: Path, content: str, load: Callable[[bytes], _Loaded]) -> _Loaded:
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such file; expected a private key, PEM")
+        raise MissingFileError(f"{path}: no such file; expected {content}")
     try:
-        return load_pem_private_key(path.read_bytes(), password=None)
+        return load(path.read_bytes())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         reason = " ".join(str(error).split())
-        raise ProvenanceError(
-            f"{path}: expected a private key, PEM, without a passphrase: {reason}"
-        ) from error
+        raise ProvenanceError(f"{path}: expected {content}: {reason}") from error
 
 
 def _algorithm(key: PrivateKeyTypes, path: Path) -> str:
