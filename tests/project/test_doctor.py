@@ -160,6 +160,14 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
     assert "is not checked" in remote_result(project).message
 
 
+def test_a_remote_that_cannot_be_opened_is_a_warning_with_its_cause(project):
+    with opened(project) as repo:
+        set_remote(repo, "gs://bucket/x", name="team")
+    result = remote_result(project)
+    assert result.level == "warning"
+    assert result.message.startswith("gs://bucket/x: a package is missing for this kind of remote")
+
+
 def test_a_missing_video_is_a_fault(project):
     edit(project / "params.yaml", "path: data/walk", "path: data/videos/gone.mp4")
     (result,) = doctor.check_videos(project, load_params(project / "params.yaml"))
