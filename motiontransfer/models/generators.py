@@ -135,11 +135,7 @@ class FastGenerator(nn.Module):
 def global_features(
     in_channels: int, channels: list[int], *, num_residual_blocks: int, upsampling: Upsampling
 ) -> nn.Sequential:
-    """Build a global generator without its head; its stride must divide height and width.
-
-    Args:
-        channels: of each level, finest first.
-    """
+    """Build a global generator without its head; its stride must divide height and width."""
     layers: list[nn.Module] = [
         *(ReflectionPad(3), nn.Conv2d(in_channels, channels[0], 7)),
         *(InstanceNorm(channels[0]), nn.ReLU(inplace=True)),

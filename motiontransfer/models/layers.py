@@ -165,11 +165,7 @@ def update_ema(ema: nn.Module, network: nn.Module, *, decay: float) -> None:
 
 
 def check_depth(size: tuple[int, int], *, stride: int, section: str) -> None:
-    """Check that a network's coarsest level has pixels to normalise over.
-
-    Raises:
-        TrainingError: it has fewer than 2x2.
-    """
+    """Check that a network's coarsest level has pixels to normalise over."""
     height, width = -(-size[0] // stride), -(-size[1] // stride)
     if min(height, width) < 2:
         raise TrainingError(

@@ -59,9 +59,6 @@ def vgg19_features(weights: Mapping[str, Tensor]) -> VGG19Features:
     Two layouts are known. torchvision's: convolutions are named `features.0`, `features.2`, ….
     The rescaled one of style transfer (Gatys et al. 2016: each channel's mean activation is 1, so
     losses are of another scale): numbered, after a 1x1 convolution on RGB in [0, 1].
-
-    Raises:
-        ValueError: not even the first slice is there, or a tensor has another shape.
     """
     given = _convolutions(weights, "features.") or _fold_first(_convolutions(weights, ""))
     num_slices = sum(num_needed <= len(given) for num_needed in _NUM_CONVOLUTIONS)
@@ -126,11 +123,7 @@ def vgg19_weights(section: str) -> Pretrained:
 
 
 def check_perceptual(section: str, *, weight: float, file: Path | None) -> None:
-    """Check that a weights file is only given for a loss with a weight.
-
-    Raises:
-        ParamsError: it has no effect.
-    """
+    """Check that a weights file is only given for a loss with a weight."""
     if weight == 0 and file is not None:
         raise ParamsError(
             f"{PARAMS_FILE}: {section}.perceptual_file: has no effect where perceptual_weight is "
@@ -156,14 +149,7 @@ def read_perceptual(section: str, *, weight: float, file: Path | None) -> Percep
 
 
 def read_vgg19_features(path: Path, pretrained: Pretrained) -> VGG19Features:
-    """Read a VGG19, or its first slices, from `.safetensors` or what torch saved.
-
-    Args:
-        pretrained: the expected file, for the messages.
-
-    Raises:
-        WeightsError: not a file of tensors, or not those of a VGG19.
-    """
+    """Read a VGG19, or its first slices, from `.safetensors` or what torch saved."""
     tensors = read_tensors(path, pretrained)
     try:
         network = vgg19_features(tensors)
@@ -180,9 +166,6 @@ def read_vgg19_features(path: Path, pretrained: Pretrained) -> VGG19Features:
 
 def read_tensors(path: Path, pretrained: Pretrained) -> Mapping[str, Tensor]:
     """Read third-party tensors from `.safetensors` or what torch saved, without executing code.
-
-    Args:
-        pretrained: the expected file, for the messages.
 
     Raises:
         WeightsError: not a file of plain tensors.

@@ -66,11 +66,7 @@ class FaceModel(Protocol):
     """Model that improves the faces in the frames of a clip."""
 
     def patches(self, images: Iterable[Image], keypoints: Keypoints) -> Patched:
-        """Yield each generated frame with its patch.
-
-        Args:
-            keypoints: the poses that the frames were generated from.
-        """
+        """Yield each generated frame with its patch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +126,6 @@ class TranslatedFaces:
 
         Args:
             keypoints: the poses that the frames were generated from, one a frame of the source.
-
-        Raises:
-            KeypointsError: there are more or fewer of them.
         """
         if keypoints.num_frames != self.keypoints.num_frames:
             raise KeypointsError(

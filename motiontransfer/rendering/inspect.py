@@ -58,9 +58,6 @@ class Inspection:
 def load_inspection(video: str, subject: str, *, artifacts: Path = ARTIFACTS) -> Inspection:
     """Read what the pipeline wrote for a video.
 
-    Args:
-        subject: name of the subject in params.yaml.
-
     Raises:
         MissingFileError: frames or keypoints were not made yet; the message says how to.
         KeypointsError: frames and keypoints are of different runs.

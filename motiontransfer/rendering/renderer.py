@@ -37,12 +37,7 @@ class Renderer:
 
 
 def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
-    """Read a target's networks.
-
-    Raises:
-        MissingFileError: a weights file is not there.
-        WeightsError: a weights file does not fit.
-    """
+    """Read a target's networks."""
     main = read_generator(models / "generator.safetensors")
     main.network.to(fabric.device)
     faces = None

@@ -92,11 +92,7 @@ def write_transfer(
 
 
 def write_comparison(path: Path, panels: Panels, source: Clip, *, crf: int) -> None:
-    """Write source | pose | result | ground truth side by side, with the source's sound.
-
-    Raises:
-        VideoError: the ground truth clip has another number of frames than the source.
-    """
+    """Write source | pose | result | ground truth side by side, with the source's sound."""
     write_video(
         path,
         (side_by_side(row) for row in _rows(panels, range(panels.poses.num_frames))),
@@ -180,9 +176,6 @@ def contact_sheet(
     """Lay out frames as a grid: a label left of each row, a caption above each column.
 
     Frames are made smaller so that the sheet is at most `max_width_px` wide, and never larger.
-
-    Args:
-        rows: label -> the row's frames, one for each caption.
     """
     widest = max(frame.shape[1] for frames in rows.values() for frame in frames)
     font_px = min(max(widest // 9, 11), 17)

@@ -24,11 +24,7 @@ class HeldOut:
 def split_clip(
     num_frames: int, *, held_out_fraction: float, gap_frames: int
 ) -> tuple[range, range]:
-    """Return (training frames, held-out frames); the gap between them belongs to neither.
-
-    Raises:
-        TrainingError: fewer than two frames would be left to train on.
-    """
+    """Return (training frames, held-out frames); the gap between them belongs to neither."""
     num_held_out = round(num_frames * held_out_fraction)
     gap = gap_frames if num_held_out else 0
     num_training = num_frames - num_held_out - gap

@@ -32,12 +32,7 @@ class FrameCache:
     """Decoded frames by (store, frame_index), shared by threads."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Open the stores, which should hold frames of one size.
-
-        Raises:
-            MissingFileError: a file is not there.
-            VideoError: a file holds no frames.
-        """
+        """Open the stores, all with frames of one size."""
         self._paths = list(paths)
         self._of_thread = threading.local()
         height, width = self._stores()[0].size
@@ -124,11 +119,7 @@ def prefetch(
     num_readers: int,
     pin_memory: bool = False,
 ) -> Iterator[RankBatch[Batch]]:
-    """Yield the batches of the steps in order, reading as many ahead as there are readers.
-
-    Args:
-        pin_memory: for a GPU, which then copies asynchronously.
-    """
+    """Yield the batches of the steps in order, reading as many ahead as there are readers."""
 
     def read(step: int) -> RankBatch[Batch]:
         batch = dataset.batch(sampler.items(step))

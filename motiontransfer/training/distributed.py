@@ -141,9 +141,6 @@ def choose_devices(devices: Devices, *, present: int | None, batch_size: int) ->
     Args:
         present: number of GPUs; None: on the CPU, where the number of processes is not limited.
         batch_size: a multiple of what `auto` chooses.
-
-    Raises:
-        TrainingError: there are fewer GPUs than asked for.
     """
     if devices == "auto":
         return max(n for n in range(1, (present or 1) + 1) if batch_size % n == 0)

@@ -102,14 +102,7 @@ class AlignedFaces:
     """Every training frame with a visible face of one person, aligned."""
 
     def __init__(self, clips: Sequence[TargetClip], *, crop_size: int, person: str) -> None:
-        """Find the faces; none is cut out yet.
-
-        Args:
-            person: whose they are, for the message where there are none.
-
-        Raises:
-            TrainingError: no frame shows the face.
-        """
+        """Find the faces; the message where there are none names the person."""
         self._frames, self._crop_size = FrameCache([clip.frames for clip in clips]), crop_size
         found = [face_alignments(clip.keypoints, crop_size=crop_size) for clip in clips]
         self._maps = [maps for maps, _ in found]
@@ -285,11 +278,7 @@ def train_face_cycle(
     schedule: Schedule,
     paths: RunPaths,
 ) -> dict[str, object]:
-    """Train, write the weights of the translator to the target and the logs; return metrics.
-
-    Raises:
-        TrainingError: a network is too deep for its crops, or one person's face is never visible.
-    """
+    """Train, write the weights of the translator to the target and the logs; return metrics."""
     crop_size = translator.crop_size
     _check_depths(translator, discriminator)
     dataset = FaceCycleDataset(

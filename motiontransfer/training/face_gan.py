@@ -175,11 +175,7 @@ def train_face_generator(
     paths: RunPaths,
     perceptual: Perceptual | None = None,
 ) -> dict[str, object]:
-    """Train, write the face generator's weights and the logs; return metrics.
-
-    Args:
-        perceptual: network of the perceptual loss; None where it has no weight.
-    """
+    """Train, write the face generator's weights and the logs; return metrics."""
     files = [*input_files(clips), paths.models / "generator.safetensors"]
     if perceptual is not None:
         files.append(perceptual.file)

@@ -55,12 +55,7 @@ def adversarial_generator_loss(
 
     (fake - 1)^2 for least squares, -log sigmoid(fake) for log.
     """
-    logits = [output.logits.float() for output in fake]
-    if objective == "log":
-        losses = [functional.softplus(-scale).mean() for scale in logits]
-    else:
-        losses = [(scale - 1).square().mean() for scale in logits]
-    return torch.stack(losses).mean()
+    return torch.stack(_errors(fake, is_real=True, objective=objective)).mean()
 
 
 def adversarial_discriminator_loss(
@@ -74,12 +69,19 @@ def adversarial_discriminator_loss(
     Half of (real - 1)^2 + fake^2 for least squares, of -log sigmoid(real) - log sigmoid(-fake) for
     log.
     """
-    scales = [(r.logits.float(), f.logits.float()) for r, f in zip(real, fake, strict=True)]
+    of_real = _errors(real, is_real=True, objective=objective)
+    of_fake = _errors(fake, is_real=False, objective=objective)
+    return torch.stack([0.5 * (r + f) for r, f in zip(of_real, of_fake, strict=True)]).mean()
+
+
+def _errors(
+    outputs: Sequence[DiscriminatorOutput], *, is_real: bool, objective: Objective
+) -> list[Scalar]:
+    """Mean loss of each scale's patches, if they were to be scored as real or as fake."""
+    scales = [output.logits.float() for output in outputs]
     if objective == "log":
-        losses = [functional.softplus(-r).mean() + functional.softplus(f).mean() for r, f in scales]
-    else:
-        losses = [(r - 1).square().mean() + f.square().mean() for r, f in scales]
-    return torch.stack([0.5 * loss for loss in losses]).mean()
+        return [functional.softplus(-logits if is_real else logits).mean() for logits in scales]
+    return [(logits - 1 if is_real else logits).square().mean() for logits in scales]
 
 
 def feature_matching_loss(

@@ -126,11 +126,7 @@ class GanTask:
 
 
 def require_triton(device: torch.device) -> None:
-    """Check that `torch.compile` has what it needs on this device.
-
-    Raises:
-        MissingLibraryError: Triton is not installed, which makes the code for GPUs.
-    """
+    """Refuse to compile for a GPU without Triton, which makes the code."""
     if device.type == "cuda" and find_spec("triton") is None:
         raise MissingLibraryError(
             "compile: true needs Triton on a GPU; run `uv sync --extra compile`"

@@ -197,13 +197,7 @@ class PoseGanTask(GanTask):
         perceptual: nn.Module | None = None,
         resolution: Resolution = "full",
     ) -> None:
-        """Set up the step.
-
-        Args:
-            networks: generator and discriminator.
-            perceptual: network of the perceptual loss; None where that has no weight.
-            resolution: `half` downsamples frames and pose maps by 2, for a global generator.
-        """
+        """Set up; at resolution `half`, frames and pose maps are downsampled by 2."""
         super().__init__(fabric, *networks, config=config, perceptual=perceptual)
         self.description = "train generator" if resolution == "full" else "train global generator"
         self._style, self._skeleton, self._config, self._seed = style, skeleton, config, seed

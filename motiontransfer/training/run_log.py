@@ -39,10 +39,7 @@ class MeanLosses:
             self._sums[name] = self._sums.get(name, 0) + loss.detach().double()
 
     def read(self, fabric: Fabric, *, done: int, description: str) -> dict[str, float]:
-        """Return the means over steps and ranks, all of which have to call this.
-
-        Args:
-            done: number of steps done, for the error.
+        """Return the means over steps and ranks, all of which have to call this after `done` steps.
 
         Raises:
             TrainingError: one of them is not finite, on whichever rank.
@@ -84,11 +81,7 @@ class RunClock:
     """Time of a training over all its sessions, and the part of it spent waiting for batches."""
 
     def __init__(self, start: Throughput) -> None:
-        """Start the clock.
-
-        Args:
-            start: steps and time of the sessions before this one.
-        """
+        """Start the clock; `start` is the time of the sessions before this one."""
         self._start, self._began = start, time.monotonic()
         self._waiting_minutes = start.waiting_minutes
 
@@ -116,11 +109,7 @@ class RunClock:
 
 @contextmanager
 def open_log(run: Path, *, step: int) -> Generator[Live]:
-    """Continue a run's log after some step; later entries are removed, as they will be repeated.
-
-    Raises:
-        TrainingError: git has no commit yet.
-    """
+    """Continue a run's log after some step; later entries are removed, as they will be repeated."""
     if step == 0:
         # Logs without a checkpoint are of a run that never reached one.
         shutil.rmtree(run / "live", ignore_errors=True)

@@ -57,12 +57,7 @@ def train_generator(
     paths: RunPaths,
     perceptual: Perceptual | None = None,
 ) -> dict[str, object]:
-    """Train, write generator and discriminator weights and the logs; return metrics.
-
-    Args:
-        held_out: how the clips were split; stored with the weights.
-        perceptual: network of the perceptual loss; None where it has no weight.
-    """
+    """Train, write generator and discriminator weights and the logs; return metrics."""
     dataset = WindowDataset(
         clips,
         window_frames=config.window_frames,
@@ -149,14 +144,7 @@ def build_networks(
     *,
     background_image: Float[Tensor, "3 height width"] | None,
 ) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
-    """Build both networks with initial weights, drawn from torch's global random generator.
-
-    Args:
-        background_image: the scene without the person, in [-1, 1]; needed with background `plate`.
-
-    Raises:
-        TrainingError: the generator is too deep for its frames.
-    """
+    """Build both networks with initial weights, drawn from torch's global random generator."""
     generator = build_generator(networks.generator, background_image=background_image)
     stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
     check_depth(networks.generator.size, stride=stride, section="train_gan")
@@ -176,11 +164,7 @@ def build_networks(
 
 
 def split_schedule(schedule: Schedule, *, global_only_fraction: float) -> tuple[Schedule, Schedule]:
-    """Schedules of the global generator's training and of the local enhancer's.
-
-    Args:
-        global_only_fraction: share of the steps, and of `max_minutes`, of the first.
-    """
+    """Share of steps and `max_minutes` of the global generator's training; and the rest."""
     num_coarse = round(schedule.steps * global_only_fraction)
     num_coarse = min(max(num_coarse, 1), schedule.steps - 1)
     return (

@@ -133,9 +133,6 @@ def fit(
 
     After a signal to stop the current step is finished and checkpointed.
 
-    Args:
-        folder: of the run's checkpoints and logs.
-
     Raises:
         TrainingError: a loss is not finite, or git has no commit yet.
         KeyboardInterrupt: Ctrl-C.

@@ -70,12 +70,7 @@ def read_description(path: Path) -> dict[str, object]:
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
-    """Load a file's tensors into a network of the same shape.
-
-    Raises:
-        DamagedFileError: they are not as they were written.
-        WeightsError: they do not fit the network.
-    """
+    """Load a file's tensors into a network of the same shape."""
     tensors, _ = read_tensors(path)
     try:
         network.load_state_dict(tensors)
@@ -95,11 +90,7 @@ def write_tensors(
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors and description of a file that `write_tensors` wrote.
-
-    Raises:
-        DamagedFileError: it is not as it was written.
-    """
+    """Tensors and description of a file that `write_tensors` wrote."""
     with _open(path) as file:
         description, checksums = unseal(path, (file.metadata() or {}).get(_METADATA_KEY))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
@@ -137,12 +128,7 @@ class TrainedGenerator:
 
 
 def read_generator(path: Path) -> TrainedGenerator:
-    """Build the generator that a weights file describes, with its weights.
-
-    Raises:
-        MissingFileError: no such file.
-        WeightsError: it describes no generator, or its tensors do not fit.
-    """
+    """Build the generator that a weights file describes, with its weights."""
 
     def build(config: GeneratorConfig) -> FrameGenerator:
         # Its pixels are a buffer of the network, read with the weights.
@@ -199,11 +185,7 @@ def read_network(
 def described(
     path: Path, description: Mapping[str, object], key: str, schema: type[_Described]
 ) -> _Described:
-    """Check one part of a weights file's description.
-
-    Raises:
-        WeightsError: it is not there, or not what it should be.
-    """
+    """Check one part of a weights file's description."""
     if key not in description:
         raise WeightsError(
             f"{path}: expected weights that describe a {key}, got {sorted(description)}"

@@ -26,13 +26,7 @@ class SoundMuxer:
         *,
         offset_seconds: float,
     ) -> None:
-        """Add the audio stream.
-
-        Args:
-            output: nothing may have been written to it yet.
-            container: the sound file.
-            offset_seconds: added to the sound's own timestamps.
-        """
+        """Add the audio stream."""
         self._output = output
         source = sound_stream(container)
         if source is None:

@@ -35,6 +35,7 @@ INDEX_FILE = "index.parquet"
 SOUND_FILE = "sound.mka"
 _FORMAT = "motiontransfer clip"
 _VERSION = 1
+_FRAMING = ("source_size", "crop", "size", "content")
 _INDEX_KEY = "motiontransfer.index"
 _NUM_CROP_SAMPLES = 24
 _CROP_MARGIN = 0.05  # of the extent of all the boxes, on each side
@@ -70,7 +71,7 @@ def read_clip(folder: Path) -> Clip:
 
     Raises:
         MissingFileError: the folder or a file in it is absent.
-        VideoError: clip.json is not one of ours.
+        VideoError: clip.json was not written by motiontransfer.
     """
     description = folder / CLIP_FILE
     for path in (folder, description, folder / FRAMES_FILE):
@@ -93,17 +94,11 @@ def _parse(folder: Path, content: dict[str, Any]) -> Clip:
     if (content["format"], content["version"]) != (_FORMAT, _VERSION):
         got = f"{content['format']} version {content['version']}"
         raise VideoError(f"expected {_FORMAT} version {_VERSION}, got {got}")
-    framing = content["framing"]
     return Clip(
         frames=folder / FRAMES_FILE,
         sound=folder / SOUND_FILE if content["has_sound"] else None,
         sound_offset_seconds=float(content["sound_offset_seconds"]),
-        framing=Framing(
-            source_size=tuple(framing["source_size"]),
-            crop=tuple(framing["crop"]),
-            size=tuple(framing["size"]),
-            content=tuple(framing["content"]),
-        ),
+        framing=Framing(**{name: tuple(content["framing"][name]) for name in _FRAMING}),
         frame_rate=Fraction(content["frame_rate"]),
         size=(int(content["size"][0]), int(content["size"][1])),
         num_frames=int(content["num_frames"]),
@@ -111,22 +106,14 @@ def _parse(folder: Path, content: dict[str, Any]) -> Clip:
 
 
 def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) -> None:
-    """Write clip.json.
-
-    Args:
-        source: properties of the input file, for information.
-    """
-    framing = clip.framing
+    """Write clip.json; `source` are properties of the input file, for information."""
     content: dict[str, object] = {
         "format": _FORMAT,
         "version": _VERSION,
         "num_frames": clip.num_frames,
         "frame_rate": f"{clip.frame_rate.numerator}/{clip.frame_rate.denominator}",
         "size": clip.size,
-        "framing": {
-            name: getattr(framing, name)
-            for name in ("source_size", "crop", "size", "content", "scale", "offset")
-        },
+        "framing": {name: getattr(clip.framing, name) for name in (*_FRAMING, "scale", "offset")},
         "has_sound": clip.sound is not None,
         "sound_offset_seconds": clip.sound_offset_seconds,
         "source": source,
@@ -178,15 +165,12 @@ def decode_video(
     crop: Literal["none"] | Box | FindPeople,
     on_damage: Literal["fail", "truncate"],
 ) -> dict[str, object]:
-    """Decode a video into a clip folder, written atomically.
+    """Decode a video into a clip folder, written atomically; return the stage's metrics.
 
     Args:
         size: working (height, width).
         frame_rate: None takes the video's own.
         crop: in pixels of the upright input; or a person detector, to crop around the people.
-
-    Returns:
-        The stage's metrics.
 
     Raises:
         MissingFileError: no such file.

@@ -31,11 +31,7 @@ class FrameWriter:
     """Writes a frame store; the file appears only when the `with` block ends without error."""
 
     def __init__(self, path: Path, *, size: tuple[int, int], frame_rate: Fraction) -> None:
-        """Prepare to write in a `with` block.
-
-        Args:
-            size: (height, width) of every frame, pixels.
-        """
+        """Prepare to write in a `with` block."""
         self.path, self.size, self.frame_rate = path, size, frame_rate
         self.num_frames = 0
 
@@ -260,11 +256,6 @@ def encode_frames(video: Path, indices: range) -> EncodedFrames:
 
     Args:
         indices: ascending; at least one.
-
-    Raises:
-        MissingFileError: no such file.
-        DamagedFileError: a frame of a frame store is corrupt.
-        VideoError: a frame is missing or, where it must be decoded, damaged.
     """
     with FrameStore(video) as store:
         size, settings = store.size, store.decoder_settings

@@ -68,11 +68,7 @@ class Framing:
 
 
 def fit_framing(source_size: tuple[int, int], crop: Box, *, size: tuple[int, int]) -> Framing:
-    """Letterbox: the whole crop as large as possible, centred.
-
-    Raises:
-        VideoError: the crop is empty or leaves the image.
-    """
+    """Letterbox: the whole crop as large as possible, centred."""
     width, height = max(crop[2] - crop[0], 1), max(crop[3] - crop[1], 1)
     scale = min(size[0] / height, size[1] / width)
     content_height = min(max(round(height * scale), 1), size[0])

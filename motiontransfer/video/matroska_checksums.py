@@ -60,15 +60,7 @@ class MatroskaChecksums:
         return identifier, position + start, position + start + size
 
     def check(self, position: int, what: str) -> None:
-        """Check the cluster around a position, unless it was checked before.
-
-        Args:
-            position: in bytes, of a packet.
-            what: the packet's content; for messages.
-
-        Raises:
-            DamagedFileError: the cluster is corrupt.
-        """
+        """Check the cluster around a byte position once; `what` is its content, for messages."""
         index = bisect_right(self._clusters, (position, position)) - 1
         if index not in self._checked:
             start, end = self._clusters[index] if index >= 0 else (0, 0)

@@ -129,11 +129,7 @@ def open_output(
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The default video stream; cover images do not count.
-
-    Raises:
-        VideoError: there is none, or no decoder for it.
-    """
+    """The default video stream; cover images do not count."""
     stream = container.streams.best("video")
     if not isinstance(stream, av.VideoStream) or stream.disposition & Disposition.attached_pic:
         kinds = sorted({stream.type for stream in container.streams})
@@ -324,11 +320,7 @@ def upright(frame: av.VideoFrame, video: VideoMetadata) -> Frame:
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:
-    """Decode on all cores; damage is located on one thread, for the same result on all machines.
-
-    Raises:
-        _CorruptStreamError: after the last intact frame.
-    """
+    """Decode on all cores; damage is located on one thread, for the same result on all machines."""
     num_frames = 0
     try:
         for frame in _decoded_with(path, "AUTO"):

@@ -30,7 +30,7 @@ def write_video(
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
 ) -> int:
-    """Encode frames and optional audio as MP4, written atomically.
+    """Encode frames and optional audio as MP4, written atomically; return the number of frames.
 
     Odd sizes are padded by a copy of the edge. Sound ends with the video; AAC and MP3 are copied,
     other codecs become AAC.
@@ -39,9 +39,6 @@ def write_video(
         sound: any file with a sound track.
         sound_offset_seconds: added to the sound's own timestamps; see `Clip`.
         crf: x264's quality, 0 (lossless) to 51; 18 looks like the input.
-
-    Returns:
-        The number of frames written.
 
     Raises:
         VideoError: there is no frame, frames differ in size, or the sound cannot be read.
