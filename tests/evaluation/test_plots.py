@@ -5,7 +5,6 @@ from PIL import Image
 
 from motiontransfer.evaluation.measurements import Key, Measurements
 from motiontransfer.evaluation.plots import (
-    likeness_panels,
     plot_curves,
     worst_frames,
     write_csv,
@@ -55,12 +54,6 @@ def test_curves_are_drawn_and_the_same_each_time(tmp_path, found):
     plot_curves(tmp_path / "half.png", found, {"SSIM": {"ours": _OURS}}, title="Test")
     with Image.open(tmp_path / "half.png") as half:
         assert half.height < 0.7 * len(picture)
-
-
-def test_panels_are_of_both_systems():
-    panels = likeness_panels("truth")
-    assert panels["SSIM, person's box"] == {"ours": _OURS, "nearest neighbours": _OTHERS}
-    assert len(panels) == 5
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,20 @@ def test_a_still_background_does_not_flicker():
     assert _flicker(frames, [_BOX, _BOX, _BOX]).mean() == 0
 
 
-def test_flicker_is_the_standard_deviation_over_time():
-    levels = [100, 104, 98, 110]
-    assert _flicker(_flat(*levels), [_BOX] * 4).mean() == pytest.approx(np.std(levels))
+_EVERYWHERE = (0, 0, 12, 10)
+
+
+@pytest.mark.parametrize(
+    ("levels", "persons", "flicker"),
+    [
+        ((100, 104, 98, 110), [_BOX] * 4, np.std([100, 104, 98, 110])),
+        ((10, 200, 10), [_BOX, None, _BOX], 0),  # frames without a person are left out
+        ((10, 20), [_BOX, None], None),
+        ((10, 20), [_EVERYWHERE] * 2, None),
+    ],
+)
+def test_flicker_is_the_standard_deviation_of_the_background(levels, persons, flicker):
+    assert _flicker(_flat(*levels), persons).mean() == (flicker and pytest.approx(flicker))
 
 
 def test_a_frame_adds_as_much_as_it_is_off():
@@ -96,17 +107,6 @@ def test_flicker_that_the_grid_misses_is_not_lost():
     frames[1][1, 1] = 70  # every third row and column is sampled
     metric = _flicker(frames, [(80, 60, 90, 70)] * 2)
     assert metric.mean() == pytest.approx(10 / (70 * 90 - 100))
-
-
-def test_frames_without_a_person_are_left_out():
-    metric = _flicker(_flat(10, 200, 10), [_BOX, None, _BOX])
-    assert metric.mean() == 0
-    assert metric.weight[1] == 0
-
-
-def test_flicker_without_background_is_none():
-    assert _flicker(_flat(10, 20), [_BOX, None]).mean() is None
-    assert _flicker(_flat(10, 20), [(0, 0, 12, 10), (0, 0, 12, 10)]).mean() is None
 
 
 def test_change_is_relative_to_the_real_videos():

@@ -12,12 +12,7 @@ def test_a_chart_has_a_curve_for_each_system_with_gaps_where_nothing_was_measure
     assert [curve.label for curve in chart.curves] == ["ours", "nearest_neighbours"]
     assert chart.curves[0].values[20] == pytest.approx(0.4)
     assert chart.curves[1].values[:6] == (None, None, None, None, None, 0.3)
-
-
-def test_a_chart_has_a_text_alternative():
-    chart = frame_charts(measured().curves())[0]
     assert "ours: mean 0.529, lowest 0.400 at 20, highest 0.690 at 49." in chart.summary
-    assert "nearest_neighbours: mean 0.300, lowest 0.300 at 5, highest 0.300 at 5." in chart.summary
 
 
 def test_constant_charts_come_last():

@@ -139,25 +139,16 @@ def _files(root):
     }
 
 
-def test_a_revision_has_hash_and_first_line_of_the_message(two_runs):
+def test_revisions_and_files_that_do_not_exist_are_refused(two_runs, tmp_path):
     revision = Revision(two_runs, "HEAD~1")
     assert (len(revision.commit), revision.message) == (7, "Five steps")
     assert Revision(two_runs, "workspace").commit == ""
-
-
-def test_an_unknown_revision_is_refused_in_one_line(two_runs):
+    with pytest.raises(MissingFileError, match=r"results/x/y\.mp4: not in revision 'HEAD~1'"):
+        revision.read(Path("results/x/y.mp4"))
     with pytest.raises(ParamsError, match=r"^revision 'nope': unknown Git revision .*experiment"):
         Revision(two_runs, "nope")
-
-
-def test_without_git_there_are_no_revisions(tmp_path):
     with pytest.raises(ParamsError, match=r"revision 'HEAD': .* not a git repository"):
         Revision(tmp_path, "HEAD")
-
-
-def test_a_file_that_the_revision_never_had_is_named(two_runs):
-    with pytest.raises(MissingFileError, match=r"results/x/transfer\.mp4: not in revision 'HEAD'"):
-        Revision(two_runs, "HEAD").read(Path("results/x/transfer.mp4"))
 
 
 def test_a_file_that_left_the_cache_is_named_with_the_remedy(copy):

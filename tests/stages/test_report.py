@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.measurements import Key, of_scores, write_measurements
 from motiontransfer.keypoints import write_keypoints
@@ -84,6 +84,7 @@ def test_it_shows_the_params_of_this_transfer_and_of_no_other():
     assert "transfers.other" not in html
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes():
     main("ada_as_ben")
     first = PAGE.read_bytes()
@@ -115,9 +116,3 @@ def test_a_missing_input_is_named(file):
     with pytest.raises(MissingFileError, match=file):
         main("ada_as_ben")
     assert not PAGE.exists()
-
-
-def test_a_missing_section_is_named():
-    _configure(report={})
-    with pytest.raises(ParamsError, match=r"report\.max_megabytes"):
-        main("ada_as_ben")

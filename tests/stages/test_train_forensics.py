@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.errors import MissingFileError
 from motiontransfer.forensics.model import read_detector
 from motiontransfer.forensics.predict import predict_video
 from motiontransfer.keypoints import write_keypoints
@@ -113,19 +113,3 @@ def test_a_missing_transfer_is_named():
     with pytest.raises(MissingFileError, match=r"poses/ada_as_ben\.parquet"):
         main("detector")
     assert not METRICS.exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"crop_sise": 3}, r"train_forensics\.crop_sise: unknown key; did you mean 'crop_size'"),
-        ({"steps": 0}, r"train_forensics\.steps: .*greater than or equal to 1"),
-        ({"crop_size": 24}, r"train_forensics\.crop_size: .*greater than or equal to 32, got 24"),
-        ({"held_out_fraction": 0.0}, r"train_forensics\.held_out_fraction: .*greater than 0"),
-        ({"max_frames": 10}, r"train_forensics\.max_frames: .*greater than or equal to 50"),
-    ],
-)
-def test_a_wrong_setting_is_named(change, text):
-    write({**TRAIN_FORENSICS, **change})
-    with pytest.raises(ParamsError, match=text):
-        main("detector")
