@@ -43,13 +43,6 @@ class RatioMetric:
         assert np.isfinite(self.weight).all()
 
     @classmethod
-    def of_frames(cls, values: Sequence[float] | Float64[np.ndarray, " frames"]) -> "RatioMetric":
-        """Metric with one value a frame; NaN where it could not be measured."""
-        array = np.asarray(values, np.float64)
-        measured = np.isfinite(array)
-        return cls(total=np.where(measured, array, 0.0), weight=measured.astype(np.float64))
-
-    @classmethod
     def concatenated(cls, parts: Sequence["RatioMetric"]) -> "RatioMetric":
         """Concatenate the frames of consecutive clips."""
         return cls(

@@ -151,11 +151,10 @@ def _measure_tails(
         )
         references = {name: footage.frames for name, footage in tail.items()}
         parts.append(measure(references, metrics, size=poses.image_size))
-    return {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
-
-
-def _concatenated(parts: Sequence[Scores]) -> Scores:
-    return {key: RatioMetric.concatenated([part[key] for part in parts]) for key in parts[0]}
+    return {
+        name: {key: RatioMetric.concatenated([part[name][key] for part in parts]) for key in scores}
+        for name, scores in parts[0].items()
+    }
 
 
 def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path) -> Footage:

@@ -33,7 +33,6 @@ def write_page(path: Path, template: str, content: Mapping[str, object]) -> None
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_uri"] = data_uri
     environment.filters["base64"] = lambda data: b64encode(data).decode("ascii")
     style = _source(environment, _STYLE)
     script = "\n".join(_source(environment, name) for name in _SCRIPTS)
@@ -57,11 +56,6 @@ def flattened(tree: object, prefix: str = "") -> dict[str, str]:
             leaves |= flattened(child, f"{prefix}.{key}" if prefix else str(key))
         return leaves
     return {prefix: tree if isinstance(tree, str) else json.dumps(tree, default=str)}
-
-
-def data_uri(data: bytes, media_type: str) -> str:
-    """Return the bytes as a data URI."""
-    return f"data:{media_type};base64,{b64encode(data).decode('ascii')}"
 
 
 def content_policy(style: str, script: str) -> str:

@@ -46,9 +46,7 @@ class PanelSource:
 class Panel:
     """A video as the page holds it."""
 
-    name: str
-    label: str
-    description: str
+    source: PanelSource
     video: bytes
     size: tuple[int, int]
     """(height, width) in which it was encoded."""
@@ -167,14 +165,7 @@ def _panel(
             )
         with FrameStore(path) as store:
             size = store.size
-        return Panel(
-            name=source.name,
-            label=source.label,
-            description=source.description,
-            video=path.read_bytes(),
-            size=size,
-            is_copy=is_copy,
-        )
+        return Panel(source=source, video=path.read_bytes(), size=size, is_copy=is_copy)
 
 
 def plays_everywhere(path: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.comparison import FrameMetric
 from motiontransfer.evaluation.frames import Footage, Moment, concatenated
 from motiontransfer.evaluation.measurements import FrameScores, Scores
@@ -48,6 +49,11 @@ def scores_of(function: Callable[[Moment], FrameScores], videos: Mapping) -> Sco
     for index, (now, previous) in enumerate(zip(moments, [None, *moments], strict=False)):
         metric.update(Moment(index, now, previous))
     return metric.compute()
+
+
+def ratio_of(values: Sequence[float]) -> RatioMetric:
+    """A metric with one value a frame; NaN where it was not measured."""
+    return RatioMetric(total=np.nan_to_num(values), weight=np.isfinite(values).astype(float))
 
 
 def without(

@@ -8,10 +8,11 @@ import pytest
 
 from motiontransfer.evaluation import bootstrap as module
 from motiontransfer.evaluation.bootstrap import RatioMetric, block_length, bootstrap, rounded
+from tests.evaluation.conftest import ratio_of
 
 
 def _bounds(values, block_frames, seed=0):
-    metric = RatioMetric.of_frames(values)
+    metric = ratio_of(values)
     ((low, high),) = bootstrap([metric], block_frames=block_frames, seed=seed)
     return float(low), float(high)
 
@@ -26,7 +27,7 @@ def test_the_mean_is_one_sum_over_the_other():
     assert metric.per_frame()[[0, 2]].tolist() == [2, 4]
     assert np.isnan(metric.per_frame()[1])
     assert _ratio([0, 0], [0, 0]).mean() is None
-    some = RatioMetric.of_frames([1.0, math.nan, 4.0])
+    some = ratio_of([1.0, math.nan, 4.0])
     assert some.mean() == 2.5
     assert some.weight.tolist() == [1, 0, 1]
     assert RatioMetric.concatenated([metric, some]).mean() == (10 + 5) / (4 + 2)
@@ -46,27 +47,25 @@ def test_small_numbers_keep_four_digits(value, expected):
     assert rounded(value) == expected
 
 
-def test_two_independent_frames_have_the_distribution_on_paper():
-    # The mean of a resample of (0, 1) is 0, 1/2 or 1 with chances 1/4, 1/2 and 1/4.
-    assert _bounds(np.array([0.0, 1.0]), 1) == (0, 1)
+_NEVER_BUT_ONCE = [math.nan] * 3 + [7] + [math.nan] * 36
 
 
-def test_blocks_are_consecutive_frames():
-    # Blocks of two are (0, 1), (1, 5) or (5, 9); four frames are two of them.
-    values = np.array([0.0, 1.0, 5.0, 9.0])
-    possible = {(a + b) / 4 for a in (1, 6, 14) for b in (1, 6, 14)}
-    low, high = _bounds(values, 2)
-    assert (low, high) == (min(possible), max(possible))
-
-
-def test_the_last_block_is_cut_to_the_length_of_the_clip():
-    # Two frames, (0, 0) or (0, 9), and the first one of such a block, which is 0.
-    assert _bounds(np.array([0.0, 0.0, 9.0]), 2) == (0, 3)
-
-
-def test_a_constant_has_no_spread_and_one_block_is_the_clip():
-    assert _bounds(np.full(50, 3.0), 5) == (3, 3)
-    assert _bounds(np.arange(8.0), 8) == (3.5, 3.5)
+@pytest.mark.parametrize(
+    ("values", "block_frames", "bounds"),
+    [
+        # the mean of a resample of (0, 1) is 0, 1/2 or 1 with probabilities 1/4, 1/2 and 1/4
+        ([0, 1], 1, (0, 1)),
+        # blocks of two are (0, 1), (1, 5) or (5, 9); four frames are two of them
+        ([0, 1, 5, 9], 2, ((1 + 1) / 4, (14 + 14) / 4)),
+        # two frames, (0, 0) or (0, 9), and the first one of such a block, which is 0
+        ([0, 0, 9], 2, (0, 3)),
+        ([3] * 50, 5, (3, 3)),
+        (range(8), 8, (3.5, 3.5)),  # one block is the clip
+        (_NEVER_BUT_ONCE, 2, (7, 7)),  # resamples without a measurement do not count
+    ],
+)
+def test_bounds_of_small_cases_by_hand(values, block_frames, bounds):
+    assert _bounds(np.array(values, float), block_frames) == bounds
 
 
 def _correlated(rng, num_frames, correlation):
@@ -96,8 +95,8 @@ def test_a_ratio_is_resampled_as_a_whole():
 
 
 def test_a_metric_that_was_never_measured_has_no_bounds():
-    never = RatioMetric.of_frames([np.nan, np.nan])
-    bounds = bootstrap([never, RatioMetric.of_frames([0.0, 1.0])], block_frames=1)
+    never = ratio_of([np.nan, np.nan])
+    bounds = bootstrap([never, ratio_of([0.0, 1.0])], block_frames=1)
     assert np.isnan(bounds[0]).all()
     assert bounds[1].tolist() == [0, 1]
     assert bootstrap([], block_frames=1).shape == (0, 2)
@@ -105,7 +104,7 @@ def test_a_metric_that_was_never_measured_has_no_bounds():
 
 def test_the_same_seed_gives_the_same_and_metrics_do_not_disturb_each_other(monkeypatch):
     rng = np.random.default_rng(3)
-    first, second = (RatioMetric.of_frames(rng.normal(size=60)) for _ in range(2))
+    first, second = (ratio_of(rng.normal(size=60)) for _ in range(2))
     both = bootstrap([first, second], block_frames=15, seed=4)
     alone = bootstrap([second], block_frames=15, seed=4)
     np.testing.assert_allclose(both[1], alone[0])
@@ -113,12 +112,6 @@ def test_the_same_seed_gives_the_same_and_metrics_do_not_disturb_each_other(monk
     assert bootstrap([second], block_frames=15, seed=5)[0, 0] != alone[0, 0]
     monkeypatch.setattr(module, "_COUNTS_AT_ONCE", 1000)
     np.testing.assert_allclose(bootstrap([second], block_frames=15, seed=4), alone)
-
-
-def test_draws_without_anything_measured_do_not_count():
-    values = np.full(40, np.nan)
-    values[3] = 7
-    assert _bounds(values, 2) == (7, 7)
 
 
 @pytest.mark.parametrize(

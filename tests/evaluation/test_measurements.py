@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from motiontransfer.errors import MissingFileError
-from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.measurements import (
     HEADLINES,
     METRICS,
@@ -21,6 +20,7 @@ from motiontransfer.evaluation.measurements import (
     wide,
     write_measurements,
 )
+from tests.evaluation.conftest import ratio_of
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def found():
         [
             of_counts({Key("frames", "", ""): 2, Key("not_detected", "face", "", "truth"): 1}),
             of_scores(
-                {key: RatioMetric.of_frames(values) for key, values in scores.items()},
+                {key: ratio_of(values) for key, values in scores.items()},
                 block_frames=1,
             ),
             of_values({Key("fid", "frame", "ours", "realism"): (0.123456, None)}),
@@ -110,7 +110,7 @@ def test_without_a_truth_a_lost_body_is_the_worst_and_then_the_distance(found):
 
 
 def test_with_a_truth_the_least_like_it_is_the_worst(found):
-    ssim = {Key("ssim", "person", "ours", "truth"): RatioMetric.of_frames([0.9, np.nan])}
+    ssim = {Key("ssim", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
     errors, texts = frame_errors(joined([found, of_scores(ssim, block_frames=1)]))
     np.testing.assert_array_equal(errors, [-0.9, np.nan])
     assert texts[0] == "SSIM 0.90"

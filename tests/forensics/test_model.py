@@ -5,12 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.special import logit
 
 from motiontransfer.errors import MissingFileError, TrainingError, WeightsError
 from motiontransfer.forensics.evaluation import score_frames
 from motiontransfer.forensics.model import (
-    Calibration,
     FramePairDetector,
     fit_calibration,
     has_motion,
@@ -106,11 +104,6 @@ def test_scores_the_wrong_way_round_tell_nothing():
     fitted = fit_calibration(np.array([2.0, 3.0]), np.array([-1.0, 0.0]), num_seconds=2)
     assert fitted.probability(np.array([-9.0, 9.0])).tolist() == [0.5, 0.5]
     assert fitted.threshold == float("inf")
-
-
-def test_the_threshold_is_the_logit_of_one_half():
-    calibration = Calibration(slope=2.0, offset=-3.0)
-    assert logit(calibration.probability(np.array([calibration.threshold])))[0] == pytest.approx(0)
 
 
 def test_one_kind_alone_is_refused():

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.errors import MissingFileError
-from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.measurements import Key, of_scores, write_measurements
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.storage import write_json
 from motiontransfer.video.writer import write_video
 from stages.report import main
 from tests.dancer import RATE, add_clip, dance, picture
+from tests.evaluation.conftest import ratio_of
 from tests.stages.project import (
     ARTIFACTS,
     NUM_SOURCE_FRAMES,
@@ -55,9 +55,7 @@ def _write_figures():
     name = Key("pose_distance_px", "all", "ours", "detection")
     missed = name._replace(metric="missed_detections", region="body")
     values = {name: 1.0, name._replace(system="nearest_neighbours"): 5.0, missed: 0.0}
-    scores = {
-        key: RatioMetric.of_frames([value] * NUM_SOURCE_FRAMES) for key, value in values.items()
-    }
+    scores = {key: ratio_of([value] * NUM_SOURCE_FRAMES) for key, value in values.items()}
     write_measurements(TABLE, of_scores(scores, block_frames=1))
     of_stage = {
         **dict.fromkeys(("decode", "clean_keypoints"), "dance"),
