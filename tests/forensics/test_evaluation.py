@@ -4,15 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from motiontransfer.forensics.corruptions import CORRUPTIONS
+from motiontransfer.forensics.data import both_sides
 from motiontransfer.forensics.evaluation import (
     Scores,
     area_under_curve,
     balanced_accuracy,
     bootstrap_interval,
     metrics,
+    plot_evaluation,
     roc_curve,
 )
+from tests.forensics.planted import clip_pairs
 
 REAL, FAKE = np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0])
 LOGITS = st.lists(st.integers(-5, 5), min_size=1, max_size=12).map(lambda x: np.array(x, float))
@@ -76,3 +81,12 @@ def test_an_interval_holds_the_value_and_resamples_whole_clips():
 
 def test_one_clip_has_no_interval():
     assert bootstrap_interval(area_under_curve, clips(-1), clips(1, 2)) == (0.0, 1.0)
+
+
+def test_the_figure_has_a_curve_for_each_corruption(detector, tmp_path):
+    shown = both_sides(clip_pairs(tmp_path, "a", seed=3))
+    scores = dict.fromkeys(CORRUPTIONS, Scores(real=clips(-2, -1, 0), fake=clips(0, 2, 3)))
+    plot_evaluation(tmp_path / "figure.png", detector, shown, scores, title="Test")
+    with Image.open(tmp_path / "figure.png") as figure:
+        colours = {colour for _, colour in figure.convert("RGB").getcolors(1 << 24)}
+    assert (0x86, 0x2E, 0x9C) in colours  # the last curve

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.errors import MissingFileError, MotionTransferError, VideoError
+from motiontransfer.errors import MotionTransferError, VideoError
 from motiontransfer.evaluation.measurements import Key, of_values, write_measurements
 from motiontransfer.params import Transfer
 from motiontransfer.report.report import write_transfer_report
@@ -105,15 +105,6 @@ def test_curves_have_the_values_of_the_table(report):
 def test_videos_of_another_run_are_refused_and_nothing_is_written(transfer_run):
     write_video(transfer_run.result, coded_frames(9), frame_rate=RATE)
     with pytest.raises(VideoError, match=r"transfer\.mp4: expected 50 frames, .* got 9"):
-        _written(transfer_run)
-    assert not PAGE.exists()
-
-
-@pytest.mark.parametrize("missing", ["measurements", "result", "source"])
-def test_a_missing_input_is_named(transfer_run, missing):
-    path = getattr(transfer_run, missing)
-    path.unlink()
-    with pytest.raises(MissingFileError, match=path.name):
         _written(transfer_run)
     assert not PAGE.exists()
 

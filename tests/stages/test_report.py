@@ -90,15 +90,6 @@ def test_the_same_inputs_give_the_same_bytes():
     assert PAGE.read_bytes() == first
 
 
-def test_the_truth_is_shown_where_there_is_one():
-    _configure(transfers={"ada_as_ben": {**TRANSFER, "truth": "real.mp4"}})
-    poses = dance(NUM_SOURCE_FRAMES, seed=3)
-    frames = [picture(poses, index) for index in range(NUM_SOURCE_FRAMES)]
-    write_video(Path("data/truth/real.mp4"), frames, frame_rate=RATE, crf=18)
-    main("ada_as_ben")
-    assert 'id="video-truth"' in PAGE.read_text()
-
-
 @pytest.mark.parametrize(
     "file",
     [
