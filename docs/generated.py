@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # `stages` is not installed
 
-MEANINGS = {  # of params without a comment in params.yaml
+ENTRIES = {  # keys of entries in params.yaml
     "videos.path": "the video file, or the folder with it and its imported keypoints",
     "videos.subject": "the person in it; one of `subjects`",
     "videos.crop": "region: all, around the person, or `[x0, y0, x1, y1]` in pixels",
@@ -23,15 +23,6 @@ MEANINGS = {  # of params without a comment in params.yaml
     "transfers.source_subject": "the person in it",
     "transfers.target": "the person rendered; one of `targets`",
     "transfers.truth": "a ground-truth video in `data/truth/`, or `none`",
-    "seed": "random seed; results are reproducible on one machine",
-    "num_downsamplings": "downsamplings by 2 before the residual blocks",
-    "num_residual_blocks": "residual blocks at the lowest resolution",
-    "adversarial_weight": "of the adversarial loss",
-    "feature_matching_weight": "of the feature-matching loss (L1 of discriminator features)",
-    "l1_weight": "of the L1 loss to the real frame",
-    "log_every_steps": "steps between logged losses, each the mean since the last",
-    "sample_every_steps": "steps between sample images",
-    "checkpoint_every_steps": "steps between checkpoints",
 }
 _TYPES = {"integer": "integer", "number": "number", "string": "text", "null": "`null`"}
 _TYPES |= {"boolean": "`true`, `false`"}
@@ -48,7 +39,8 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 def params_reference() -> str:
     """One table per section of params.yaml: key, values, default, meaning."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    meanings = MEANINGS | comments(text)
+    meanings = ENTRIES | comments(text)
+    by_key = {key.rpartition(".")[2]: meaning for key, meaning in reversed(meanings.items())}
     parts = []
     for section, values in yaml.safe_load(text).items():
         if not isinstance(values, Mapping):
@@ -62,7 +54,7 @@ def params_reference() -> str:
         for key in schema if is_entry else values:
             default = schema[key].get("default", ...) if is_entry else values[key]
             shown = "required" if default is ... else f"`{_yaml(default)}`"
-            meaning = meanings.get(f"{section}.{key}") or meanings[key]
+            meaning = meanings.get(f"{section}.{key}", by_key[key])
             meaning = meaning.replace("docs/poses.md", "[Poses](poses.md)")
             parts.append(_row(f"`{key}`", _allowed(schema[key]), shown, meaning))
         parts.append("")

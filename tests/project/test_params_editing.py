@@ -147,7 +147,7 @@ def test_the_projects_params_survive_being_edited(tmp_path):
     params.write_text(text)
     (tmp_path / "one.yaml").write_text("train_gan: {seed: 41}\n")
     apply_preset("one", params_file=params, folder=tmp_path)
-    assert params.read_text() == text.replace("train_gan:\n  seed: 0", "train_gan:\n  seed: 41")
+    assert params.read_text() == text.replace("train_gan:\n  seed: 0 ", "train_gan:\n  seed: 41")
 
 
 ENTRY = {"path": "data/videos/me.mp4", "subject": "eve", "crop": "auto"}
