@@ -37,7 +37,6 @@ class Compute(Section):
 
     backend: Literal["local", "ray"]
     """Processes on this machine, or tasks on a Ray cluster (extra `ray`)."""
-
     address: str | None
     """Cluster address, `ray://host:10001` or `host:6379`; None: the one on this machine, started if
     there is none."""

@@ -197,7 +197,7 @@ def test_a_cut_file_is_refused(kind, written):
         assert "\n" not in str(info.value)
 
 
-def test_a_damaged_frame_is_named_and_what_to_do(tmp_path):
+def test_a_damaged_frame_is_named_with_the_remedy(tmp_path):
     path = tmp_path / "frames.mkv"
     write_frames(path)
     content = bytearray(path.read_bytes())

@@ -135,7 +135,7 @@ def assert_refused_with_remedies(published, match):
         ("http://models.example/weights.bin", "name resolution"),
     ],
 )
-def test_a_file_that_cannot_be_had_is_told(published, cache, monkeypatch, url, match):
+def test_an_unreachable_file_is_refused_with_remedies(published, cache, monkeypatch, url, match):
     def no_network(*args, **others):
         raise socket.gaierror(-3, "Temporary failure in name resolution")
 
@@ -194,13 +194,13 @@ def test_a_file_with_the_published_name_and_other_bytes_is_mentioned(published, 
     assert "not the published weights.bin" in caplog.text
 
 
-def test_an_absent_file_of_the_users_is_told(published, server, tmp_path):
+def test_a_missing_file_of_the_user_is_named(published, server, tmp_path):
     with pytest.raises(MissingFileError, match=r"own\.bin: no such file, asked for by test\.file"):
         pretrained_file(published, file=tmp_path / "own.bin")
     assert server.num_requests == 0
 
 
-def test_a_cache_that_cannot_be_written_is_told(published, cache):
+def test_an_unwritable_cache_is_refused(published, cache):
     cache.write_text("a file where the folder should be")
     with pytest.raises(MissingFileError, match="set \\$MOTIONTRANSFER_CACHE to a folder that can"):
         pretrained_file(published, file=None)

@@ -93,7 +93,7 @@ def test_whoever_stops_taking_results_stops_the_work():
     assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
 
 
-def test_a_users_fault_comes_back_as_itself_after_what_came_before(compute):
+def test_a_users_fault_is_raised_after_the_results_before_it(compute):
     results = run_parallel(refuse_two, range(6), compute=compute)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(VideoError, match=r"^frame 2: broken$") as told:
@@ -107,7 +107,7 @@ def test_a_mistake_of_ours_is_not_swallowed_and_fewer_workers_can_be_next():
     assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
 
 
-def test_a_killed_worker_is_told_and_the_next_call_works(compute):
+def test_a_killed_worker_is_an_error_and_the_next_call_works(compute):
     results = run_parallel(die_at_three, range(6), compute=compute)
     seen = []
     with pytest.raises(ComputeError, match=r"a worker was killed, .*; lower compute\.num_workers"):

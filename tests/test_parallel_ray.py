@@ -22,7 +22,7 @@ def cluster():
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "head", "head:x"])
-def test_a_cluster_that_cannot_be_reached_is_told_at_once(address):
+def test_an_unreachable_cluster_is_an_error_at_once(address):
     nowhere = Compute(backend="ray", address=address, num_workers=0)
     with pytest.raises(ComputeError, match=rf"compute\.address: no Ray cluster at {address}: "):
         list(run_parallel(refuse_two, [0], compute=nowhere))
@@ -47,11 +47,11 @@ def test_a_users_fault_comes_back_as_itself(cluster):
         list(run_parallel(refuse_two, range(6), compute=RAY))
 
 
-def test_what_a_killed_worker_did_is_done_again(cluster, tmp_path):
+def test_the_work_of_a_killed_worker_is_repeated(cluster, tmp_path):
     names = list(run_parallel(die_once, [tmp_path / "flag", Path(__file__)], compute=RAY))
     assert names == ["flag", "test_parallel_ray.py"]
 
 
-def test_work_that_kills_every_worker_is_told(cluster):
+def test_work_that_kills_every_worker_is_an_error(cluster):
     with pytest.raises(ComputeError, match=r"a worker was killed, .* at 3"):
         list(run_parallel(die_at_three, range(6), compute=RAY))

@@ -231,6 +231,8 @@ def measures_over_time(keypoints: Keypoints) -> Measures:
         if group in LIMBS_OF_GROUP
     }
     contact = measure_ground_contact(keypoints, min_score=0.0)
+    pixels = np.linalg.norm(np.diff(keypoints.points, axis=0), axis=2)
+    in_both, rate = found[1:] & found[:-1], float(keypoints.frame_rate)
     return {
         "joints found, %": {name: 100 * found[:, at].mean(1) for name, at in groups.items()},
         "confidence of those found": {
@@ -241,17 +243,10 @@ def measures_over_time(keypoints: Keypoints) -> Measures:
             "height": np.where(contact.has_height, contact.height_px, np.nan),
         },
         "speed of the joints, pixels a second": {
-            name: _speed(keypoints, at) for name, at in groups.items()
+            name: np.concatenate([[np.nan], _mean_where(pixels[:, at], in_both[:, at]) * rate])
+            for name, at in groups.items()
         },
     }
-
-
-def _speed(keypoints: Keypoints, joints: slice) -> Float64[np.ndarray, " frames"]:
-    """Mean displacement since the previous frame of joints found in both, pixels a second."""
-    distance = np.linalg.norm(np.diff(keypoints.points[:, joints], axis=0), axis=2)
-    found = keypoints.score[:, joints] > 0
-    speed = _mean_where(distance, found[1:] & found[:-1]) * float(keypoints.frame_rate)
-    return np.concatenate([[np.nan], speed])
 
 
 def _mean_where(values: np.ndarray, chosen: np.ndarray) -> Float64[np.ndarray, " frames"]:

@@ -184,8 +184,12 @@ def contact_sheet(
     tile_width = max(1, min(tiles_width // len(captions), widest, _LARGEST_TILE_PX))
     step = tile_width + _TILE_GAP_PX
     lefts = [label_width + column * step for column in range(len(captions))]
-    size_of_row = {label: _tile_size(frames, tile_width) for label, frames in rows.items()}
-    tops = 2 * font_px + np.cumsum([0, *(h + _TILE_GAP_PX for h, _ in size_of_row.values())])
+    # High enough for each of the row's frames at full width.
+    heights = [
+        max(1, *(round(frame.shape[0] * tile_width / frame.shape[1]) for frame in frames))
+        for frames in rows.values()
+    ]
+    tops = 2 * font_px + np.cumsum([0, *(height + _TILE_GAP_PX for height in heights)])
     sheet = np.empty(
         (tops[-1] - _TILE_GAP_PX + _MARGIN_PX, lefts[-1] + tile_width + _MARGIN_PX, 3), np.uint8
     )
@@ -193,19 +197,12 @@ def contact_sheet(
     for left, caption in zip(lefts, captions, strict=True):
         text = _text_on_background(caption, (2 * font_px, tile_width), font_px - 2, _QUIET_TEXT)
         sheet[: 2 * font_px, left : left + tile_width] = text
-    for top, (label, frames) in zip(tops[:-1].tolist(), rows.items(), strict=True):
-        size = size_of_row[label]
-        text = _text_on_background(label, (size[0], label_width), font_px, _TEXT)
-        sheet[top : top + size[0], :label_width] = text
+    for top, height, (label, frames) in zip(tops.tolist(), heights, rows.items(), strict=False):
+        text = _text_on_background(label, (height, label_width), font_px, _TEXT)
+        sheet[top : top + height, :label_width] = text
         for left, frame in zip(lefts, frames, strict=True):
-            _place(sheet, frame, top=top, left=left, size=size)
+            _place(sheet, frame, top=top, left=left, size=(height, tile_width))
     return sheet
-
-
-def _tile_size(frames: Sequence[AnyFrame], tile_width: int) -> tuple[int, int]:
-    """(height, width) of a row's tiles: high enough for each of its frames at full width."""
-    heights = [round(frame.shape[0] * tile_width / frame.shape[1]) for frame in frames]
-    return max(1, *heights), tile_width
 
 
 def _place(sheet: AnyFrame, frame: AnyFrame, *, top: int, left: int, size: tuple[int, int]) -> None:

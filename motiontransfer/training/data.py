@@ -36,13 +36,12 @@ class FrameCache:
         self._paths = list(paths)
         self._of_thread = threading.local()
         height, width = self._stores()[0].size
-        self._frame = lru_cache(_CACHED_BYTES // (height * width * 3))(self._decode)
+        self._frame = lru_cache(_CACHED_BYTES // (height * width * 3))(
+            lambda store, frame_index: self._stores()[store][frame_index]
+        )
 
     def __getitem__(self, index: tuple[int, int]) -> Frame:
         return self._frame(*index)
-
-    def _decode(self, store: int, frame_index: int) -> Frame:
-        return self._stores()[store][frame_index]
 
     def _stores(self) -> list[FrameStore]:
         if not hasattr(self._of_thread, "stores"):  # a store has one position in its file

@@ -235,26 +235,24 @@ def _roll_out_clips(
 ) -> list[Path]:
     """Generate each clip's training frames once; the clips are shared among the processes."""
     paths = [folder / f"rollout_{index}.mkv" for index in range(len(clips))]
+    network = main.network.to(fabric.device)
     for clip, path in list(zip(clips, paths, strict=True))[fabric.global_rank :: fabric.world_size]:
-        if not path.exists():  # a file that is there is whole
-            _roll_out_clip(clip, main, fabric, path)
+        if path.exists():  # then it is whole
+            continue
+        keypoints, frames = clip.keypoints, slice(clip.training.start, clip.training.stop)
+        generated = roll_out(
+            network,
+            keypoints.points[frames],
+            keypoints.score[frames],
+            skeleton=keypoints.skeleton,
+            size=keypoints.image_size,
+            style=main.style,
+            device=fabric.device,
+            autocast=fabric.autocast,
+        )
+        images = track(generated, "main generator's frames", total=len(clip.training))
+        with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as store:
+            for image in images:
+                store.write(tensor_to_frames(image[None])[0])
     barrier(fabric)
     return paths
-
-
-def _roll_out_clip(clip: TargetClip, main: TrainedGenerator, fabric: Fabric, path: Path) -> None:
-    keypoints = clip.keypoints
-    frames = slice(clip.training.start, clip.training.stop)
-    generated = roll_out(
-        main.network.to(fabric.device),
-        keypoints.points[frames],
-        keypoints.score[frames],
-        skeleton=keypoints.skeleton,
-        size=keypoints.image_size,
-        style=main.style,
-        device=fabric.device,
-        autocast=fabric.autocast,
-    )
-    with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as writer:
-        for image in track(generated, "main generator's frames", total=len(clip.training)):
-            writer.write(tensor_to_frames(image[None])[0])

@@ -54,10 +54,6 @@ class Framing:
         """Map (x, y) points of the input into the working image."""
         return points * np.array(self.scale) + np.array(self.offset)
 
-    def to_source(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
-        """Map (x, y) points of the working image into the input."""
-        return (points - np.array(self.offset)) / np.array(self.scale)
-
     def apply(self, image: Frame) -> UInt8[np.ndarray, "working_height working_width 3"]:
         """Crop, scale and letterbox one upright frame."""
         assert image.shape[:2] == self.source_size

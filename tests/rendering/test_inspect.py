@@ -171,7 +171,7 @@ def test_detections_are_read_where_they_were_kept(artifacts):
         ("keypoints/ben", "dvc repro clean_keypoints@waltz"),
     ],
 )
-def test_what_was_not_made_yet_is_named_with_the_command_that_makes_it(artifacts, absent, command):
+def test_missing_artifacts_are_named_with_the_command_that_makes_them(artifacts, absent, command):
     shutil.rmtree(artifacts / absent)
     with pytest.raises(MissingFileError, match=f"{absent}.*: not made yet; run `{command}`$"):
         load_inspection("waltz", "ben", artifacts=artifacts)

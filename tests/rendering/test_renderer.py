@@ -82,7 +82,7 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
         assert middle == pytest.approx(level(0.1 * (index + 1) - 0.5), abs=1)
 
 
-def test_the_face_generator_sees_what_it_was_trained_on():
+def test_the_face_generator_gets_the_inputs_of_its_training():
     """The pose drawn for the box, and the main generator's picture cut out."""
     keypoints, face = dance(3), Flat(0.1)
     for _ in render_poses(renderer(face), keypoints):
@@ -174,7 +174,7 @@ def test_a_target_is_loaded_with_its_face(models):
     assert load_renderer(models, fabric(), face="residual").face is None
 
 
-def test_what_is_missing_is_named_and_only_what_is_needed(models):
+def test_only_needed_weights_are_required(models):
     (models / "face_generator.safetensors").unlink()
     assert load_renderer(models, fabric(), face="none").face is None
     with pytest.raises(MissingFileError, match=r"face_generator\.safetensors"):

@@ -86,7 +86,7 @@ def test_a_silent_source_gives_a_silent_result(tmp_path, panels):
     assert facts(tmp_path / "t.mp4") == (NUM_FRAMES, RATE, SIZE, 0)
 
 
-def test_a_comparison_shows_source_pose_result_and_truth(tmp_path, panels, source):
+def test_a_comparison_shows_source_pose_result_and_ground_truth(tmp_path, panels, source):
     path = tmp_path / "comparison.mp4"
     write_comparison(path, panels, source, crf=4)
     num_frames, rate, size, seconds = facts(path)
@@ -103,7 +103,7 @@ def test_a_comparison_shows_source_pose_result_and_truth(tmp_path, panels, sourc
     assert parts[1].max() > 150
 
 
-def test_a_truth_of_another_length_is_refused_and_nothing_is_written(tmp_path, panels, source):
+def test_a_ground_truth_of_another_length_is_refused(tmp_path, panels, source):
     film(panels.truth, dance(NUM_FRAMES - 1))
     text = r"truth\.mkv: expected 10 frames, as the decoded source has, got 9; the ground truth"
     with pytest.raises(VideoError, match=text):
@@ -224,7 +224,7 @@ def test_a_sheet_has_its_rows_and_columns_in_order():
             assert tuple(sheet[y, x]) == tuple(colours[row, column])
 
 
-def test_frames_keep_their_pixels_where_there_is_room_and_shrink_where_there_is_not():
+def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width():
     frames = [plain(RED, 64, 48)] * 4
     roomy = contact_sheet({"result": frames}, list("abcd"))
     narrow = contact_sheet({"result": frames}, list("abcd"), max_width_px=200)
@@ -283,7 +283,7 @@ def test_letters_of_the_visible_label_stand_out_from_any_ground(shade):
     assert (np.delete(labelled, slice(256 - height, 256), axis=0) == shade).all()
 
 
-def test_where_there_is_no_room_the_visible_label_is_shorter():
+def test_the_visible_label_of_a_small_frame_is_shorter():
     frame = plain(128, 48, 40)
     _, width = extent(frame, with_label(frame))
     assert width < 30

@@ -169,7 +169,7 @@ def test_a_truth_is_shown_beside_it():
         assert store.size == (SIZE[0] + 18, 4 * SIZE[1] + 12)
 
 
-def test_a_truth_of_another_length_is_refused_before_anything_is_made():
+def test_a_ground_truth_of_another_length_is_refused_before_rendering():
     with_truth(NUM_SOURCE_FRAMES + 1)
     with pytest.raises(VideoError, match=r"real\.mkv: expected 9 frames, .*, got 10"):
         main("ada_as_ben")
@@ -222,7 +222,7 @@ def test_faces_can_be_translated_and_blended_either_way(rendered):
     assert networks_of(RESULTS)[1] == face
 
 
-def test_translated_faces_that_nobody_trained_are_refused_before_anything_is_made():
+def test_untrained_translated_faces_are_refused_before_rendering():
     configure(face="cycle")
     with pytest.raises(MissingFileError, match=r"face_cycles/ada_as_ben/face_cycle\.safetensors"):
         main("ada_as_ben")
@@ -244,7 +244,7 @@ def network(role, architecture, file):
         ("comparison.mp4", "compositeWithTrainedAlgorithmicMedia"),  # real frames are in it
     ],
 )
-def test_videos_say_what_they_are_and_from_what_they_were_made_but_no_name(rendered, name, kind):
+def test_manifests_have_type_networks_and_source_but_no_names(rendered, name, kind):
     found = read_provenance(rendered / RESULTS / name)
     assert (found.integrity, found.source_type) == ("unaltered", kind)
     assert found.statement["networks"] == [
@@ -263,7 +263,7 @@ def test_videos_say_what_they_are_and_from_what_they_were_made_but_no_name(rende
     assert not words & {"ada", "ben", "dance", "walk", "artifacts"}
 
 
-def test_a_certificate_that_will_not_do_is_refused_before_anything_is_made(monkeypatch):
+def test_an_unusable_certificate_is_refused_before_rendering(monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CERTIFICATE", "none.pem")
     monkeypatch.setenv("MOTIONTRANSFER_PRIVATE_KEY", "none.pem")
     with pytest.raises(MissingFileError, match=r"none\.pem: no such file; expected certificates"):
@@ -310,8 +310,3 @@ def test_a_wrong_setting_is_named(change, text):
     configure(**change)
     with pytest.raises(ParamsError, match=text):
         main("ada_as_ben")
-
-
-def test_an_unknown_transfer_is_named():
-    with pytest.raises(ParamsError, match=r"transfers\.ada_as_eve: missing"):
-        main("ada_as_eve")

@@ -52,7 +52,7 @@ def test_a_missing_main_generator_is_named():
     assert not METRICS.exists()
 
 
-def test_missing_perceptual_weights_are_told_with_the_keys_of_this_section():
+def test_missing_perceptual_weights_are_named_with_the_keys_of_this_section():
     train_gan.main("ada")
     change = {"perceptual_weight": 10.0, "perceptual_file": "nowhere/vgg19.pth"}
     write_params(train_face_gan={**TRAIN_FACE_GAN, **change})

@@ -125,7 +125,7 @@ def test_every_setting_is_required():
             main("ada")
 
 
-def test_a_target_without_clips_is_told():
+def test_a_target_without_clips_is_refused():
     with pytest.raises(MissingFileError, match=r"artifacts/keypoints/eve: expected .*got none"):
         main("eve")
     assert not METRICS.exists()

@@ -50,12 +50,12 @@ def clip_of_person(folder, keypoints):
     return clip
 
 
-def test_a_walker_leaves_no_trace(tmp_path):
+def test_a_walking_person_is_removed(tmp_path):
     clip = training_clip(tmp_path, dance(24, start_x=2))
     assert np.abs(plate_of([clip]) - ROOM).max() <= 4
 
 
-def test_only_training_frames_are_looked_at(tmp_path):
+def test_only_training_frames_are_read(tmp_path):
     """The tail is filmed in another light, by a store whose tail was replaced."""
     bright = dance(24, start_x=2)
     clip = training_clip(tmp_path, bright, training_frames=range(20))
@@ -67,7 +67,7 @@ def test_only_training_frames_are_looked_at(tmp_path):
     assert np.array_equal(plate_of([clip]), everything)
 
 
-def test_who_mostly_stands_leaves_no_trace_either(tmp_path):
+def test_a_mostly_standing_person_is_removed(tmp_path):
     """Fourteen frames in one place, ten in others: a plain median would show the person there."""
     keypoints = dance(24, start_x=10)
     keypoints.points[:14] = keypoints.points[0]
@@ -75,7 +75,7 @@ def test_who_mostly_stands_leaves_no_trace_either(tmp_path):
     assert np.abs(plate - ROOM).max() <= 1
 
 
-def test_what_is_never_uncovered_is_filled_in_from_around_it(tmp_path):
+def test_pixels_that_are_never_uncovered_are_inpainted(tmp_path):
     keypoints = dance(6, start_x=16)
     keypoints.points[:] = keypoints.points[0]
     plate = plate_of([clip_of_person(tmp_path, keypoints)])
@@ -84,7 +84,7 @@ def test_what_is_never_uncovered_is_filled_in_from_around_it(tmp_path):
     assert np.abs(plate - ROOM).max() < 40
 
 
-def test_what_is_uncovered_only_beside_the_person_is_not_made_up(tmp_path):
+def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
     """Who stands all the time with legs apart: the floor between the feet is in every frame."""
     keypoints = dance(20, start_x=16)
     keypoints.points[:] = keypoints.points[0]
@@ -151,7 +151,7 @@ def test_without_joints_everything_is_infinitely_far():
     assert np.isposinf(distance({})).all()
 
 
-def test_what_is_beyond_the_frame_hides_nothing():
+def test_limbs_beyond_the_frame_hide_nothing():
     assert np.isinf(distance({"nose": (900, 900)})).all()
     edge = distance({"left_hip": (198, 100), "left_knee": (260, 130)})
     assert edge[100, 198] < 0

@@ -81,7 +81,7 @@ def test_tensors_of_any_layout_are_kept_apart(tmp_path):
     assert torch.equal(state["b"], state["a"].T)
 
 
-def test_a_damaged_checkpoint_is_told_and_never_taken_for_none(tmp_path):
+def test_a_damaged_checkpoint_is_an_error(tmp_path):
     (tmp_path / "step_00000007.safetensors").write_bytes(b"\x40" * 100)
     text = r"step_00000007\.safetensors: damaged; remove it to go on from "
     with pytest.raises(CheckpointError, match=text + "the start"):
@@ -133,7 +133,7 @@ def test_the_runs_that_were_worked_on_last_are_kept(tmp_path):
     assert names(tmp_path) == ["c", "e"]
 
 
-def test_what_is_held_or_no_run_is_never_removed(tmp_path):
+def test_held_runs_and_other_files_are_never_removed(tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "file").touch()
     with hold(tmp_path, "old") as folder:

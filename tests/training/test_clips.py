@@ -40,7 +40,7 @@ def test_training_never_touches_the_held_out_tail(num_frames, fraction, gap):
 
 
 @pytest.mark.parametrize("gap", [3, 30])
-def test_a_clip_that_is_too_short_is_told_by_its_numbers(gap):
+def test_a_clip_that_is_too_short_is_refused_with_its_numbers(gap):
     text = rf"a clip of 5 frames leaves {max(4 - gap, 0)} to train on after holding out 1 and a gap"
     with pytest.raises(TrainingError, match=text + rf" of {gap}; .*train_gan\.held_out_fraction"):
         split_clip(5, held_out_fraction=0.2, gap_frames=gap)

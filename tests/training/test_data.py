@@ -67,7 +67,7 @@ def test_the_random_stream_of_a_step_never_changes():
     assert numbers.tolist() == pytest.approx([0.63591701, 0.02692521], abs=1e-7)
 
 
-def test_what_is_drawn_for_an_index_does_not_depend_on_the_rank():
+def test_random_numbers_of_an_index_do_not_depend_on_the_rank():
     whole = draw_uniform(range(40), seed=3, step=7)
     parts = [draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
     assert torch.equal(torch.cat(parts), whole)
@@ -210,6 +210,6 @@ def test_a_frame_is_decoded_once(stores, monkeypatch):
     assert decoded == [4, 4]
 
 
-def test_a_missing_store_is_told_at_once(tmp_path, stores):
+def test_a_missing_store_is_refused_at_once(tmp_path, stores):
     with pytest.raises(MissingFileError, match=r"absent\.mkv"):
         FrameCache([*stores[1], tmp_path / "absent.mkv"])

@@ -87,7 +87,7 @@ def test_a_batch_that_is_shared_has_the_gradients_of_a_whole_one(tmp_path, clip)
 @pytest.mark.parametrize(
     ("train", "weights"), [(train_main, "generator"), (train_face, "face_generator")]
 )
-def test_two_processes_end_with_the_weights_curves_and_pictures_of_one(
+def test_two_processes_end_with_the_weights_curves_and_samples_of_one(
     tmp_path, clip, train, weights
 ):
     changes = {"steps": 2, "log_every_steps": 1}
@@ -145,7 +145,7 @@ def _count(folder, trouble):
         count(task, folder, on=both)
 
 
-def test_when_one_is_told_to_stop_all_do_and_the_step_is_kept(tmp_path):
+def test_a_signal_to_one_rank_stops_all_and_keeps_the_step(tmp_path):
     trouble = {"stop_at": 3, "stop_by": "SIGTERM"}
     assert run_together(2, _count, tmp_path, trouble) == [-signal.SIGTERM] * 2
     assert load_checkpoint(tmp_path).throughput.steps == 4
@@ -211,7 +211,7 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(no_cuda):
         pass
 
 
-def test_who_was_started_by_torchrun_asks_for_no_devices(no_cuda, monkeypatch):
+def test_under_torchrun_no_devices_are_requested(no_cuda, monkeypatch):
     environment = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -100,7 +100,7 @@ def test_the_generator_sees_pose_and_face_and_the_scored_by_sees_the_sum(batch):
     assert torch.equal(images, torch.cat([batch.real, batch.generated + 0.25]))
 
 
-def test_losses_are_what_their_weights_make_of_them(batch):
+def test_losses_are_weighted(batch):
     weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
     task = task_of(
         Residual(),
@@ -220,7 +220,7 @@ def train(clips, folder, *, config=None, **changes):
     )
 
 
-def test_weights_logs_counts_and_pictures_are_there(tmp_path, filmed):
+def test_weights_logs_counts_and_samples_are_written(tmp_path, filmed):
     counts = train(filmed, tmp_path / "run")
     network, config = read_face_generator(tmp_path / "run/models/face_generator.safetensors")
     assert config == face_config()

@@ -71,7 +71,7 @@ def test_a_discriminators_loss_is_half_of_both_errors(objective, real, fake, los
     assert got == pytest.approx(loss)
 
 
-def test_a_generator_that_fools_nobody_still_learns_by_log():
+def test_the_log_objective_has_a_gradient_for_confident_discriminators():
     """log(1 - D) is flat there; -log D falls by one with each step of the logits."""
     logits = torch.full((1, 1, 1, 1), -20.0, requires_grad=True)
     adversarial_generator_loss([DiscriminatorOutput(logits, ())], objective="log").backward()

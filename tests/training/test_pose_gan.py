@@ -105,7 +105,7 @@ def test_the_gradient_reaches_the_first_frame_through_the_second(batch):
 @pytest.mark.parametrize(
     ("adversarial", "matching", "l1", "perceptual"), [(3, 5, 7, 8), (0, 0, 0, 0)]
 )
-def test_losses_are_what_their_weights_make_of_them(batch, adversarial, matching, l1, perceptual):
+def test_losses_are_weighted(batch, adversarial, matching, l1, perceptual):
     task = task_of(
         Remembering(),
         MeanDiscriminator(),
@@ -135,13 +135,9 @@ def test_losses_are_what_their_weights_make_of_them(batch, adversarial, matching
 
 VARIANTS = {
     "log": {"objective": "log"},
-    "detached": {"detach_previous_frame": True},
-    "limbs hidden": {"limb_dropout": 0.5},
+    "detached, limbs hidden": {"detach_previous_frame": True, "limb_dropout": 0.5},
     "one frame": {"window_frames": 1, "previous_frame": "none"},
-    "no previous frame": {"previous_frame": "none"},
-    "four frames": {"window_frames": 4},
-    "two poses": {"conditioning_poses": 2},
-    "transposed": {"upsampling": "transposed"},
+    "four frames, two poses": {"window_frames": 4, "conditioning_poses": 2},
     "subpixel": {"upsampling": "subpixel"},
     "global": {"architecture": "global"},
     "local": {"architecture": "local", "upsampling": "transposed"},
@@ -299,7 +295,7 @@ def test_a_batch_holds_two_consecutive_frames_with_their_poses(tmp_path):
         assert np.array_equal(batch.score[place], keypoints.score[first : first + 2])
 
 
-def test_clips_without_anybody_or_frames_are_refused(tmp_path):
+def test_clips_without_people_or_frames_are_refused(tmp_path):
     clip = training_clip(tmp_path, dance(4, missing=[1, 3]))
     with pytest.raises(TrainingError, match="no 2 consecutive frames with a body among 1 clips"):
         WindowDataset([clip])
@@ -372,7 +368,7 @@ def test_the_share_of_windows_is_kept(share, tolerance):
     assert gone.float().mean().item() == pytest.approx(share, abs=tolerance)
 
 
-def test_what_is_hidden_is_drawn_from_seed_step_and_place():
+def test_hidden_limbs_depend_on_seed_step_and_index():
     whole = hidden()
     assert torch.equal(hidden(range(10, 20)), whole[10:20])
     assert not torch.equal(hidden(seed=1), whole)

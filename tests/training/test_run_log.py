@@ -48,7 +48,7 @@ def test_a_mean_continues_from_its_state():
     assert read(other) == read(losses) == {"a/b": 2.0}
 
 
-def test_what_the_next_step_does_to_a_loss_does_not_matter():
+def test_added_losses_are_copies():
     loss, losses = torch.tensor(1.0), MeanLosses()
     losses.add({"l1": loss})
     loss += 1

@@ -64,7 +64,7 @@ def trained_run(tmp_path_factory, two_clips):
     return folder, train(two_clips, folder)
 
 
-def test_weights_logs_pictures_and_counts_are_there_and_nothing_else(trained_run):
+def test_weights_logs_samples_and_counts_are_written_and_nothing_else(trained_run):
     folder, counts = trained_run[0], dict(trained_run[1])
     assert {path for path in digests(folder) if not path.endswith(".tsv")} == {
         *("models/generator.safetensors", "models/discriminator.safetensors"),
@@ -231,7 +231,7 @@ def train_coarse_to_fine(clip, folder, *, fraction=0.5, background="generated", 
 
 
 @pytest.mark.parametrize("background", ["generated", "plate"])
-def test_each_of_the_two_trainings_has_its_schedule_curves_and_pictures(
+def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(
     tmp_path, clip, monkeypatch, background
 ):
     taken, whole_step, emas, backgrounds = [], PoseGanTask.step, [], []
@@ -291,9 +291,8 @@ def uninterrupted(tmp_path_factory, clip):
 @pytest.mark.parametrize(
     "moment",
     [
-        *(pytest.param(step, marks=pytest.mark.slow) for step in (0, 1, 2, 3, 4, 5)),
-        pytest.param("after the start", marks=pytest.mark.slow),
-        *(6, "before the start"),
+        *(pytest.param(step, marks=pytest.mark.slow) for step in (*range(7), "after the start")),
+        "before the start",
     ],
 )
 def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(

@@ -118,7 +118,7 @@ def test_a_loss_that_is_not_finite_is_found_when_logged_and_never_checkpointed(
     assert (logged_steps(tmp_path) if curve.exists() else []) == logged
 
 
-def test_what_a_run_took_is_counted(whole, tmp_path):
+def test_throughput_counts_steps_and_time(whole, tmp_path):
     throughput = count(CountingTask(), tmp_path / "again")
     assert throughput.steps == 11
     assert 0 < throughput.waiting_minutes < throughput.minutes < 1

@@ -156,7 +156,7 @@ def test_missing_and_other_weights_are_refused(tmp_path, read, what):
         ({"generator": asdict(generator_config(num_filters=5))}, "does not fit"),
     ],
 )
-def test_a_description_that_does_not_fit_is_told_in_one_line(tmp_path, changes, text):
+def test_a_description_that_does_not_fit_is_refused_in_one_line(tmp_path, changes, text):
     network = build_generator(generator_config(), background_image=torch.zeros(3, *SIZE))
     path = write_generator(tmp_path / "g.safetensors", generator_config(), network, **changes)
     with pytest.raises(WeightsError, match=text) as info:

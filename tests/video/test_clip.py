@@ -15,7 +15,6 @@ from motiontransfer.video.clip import (
     decode_video,
     read_clip,
     write_description,
-    write_index,
 )
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
@@ -59,7 +58,7 @@ def test_description_is_plain_json_with_the_inverse_map(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["clip.json", "frames.mkv", "sound.mka"])
-def test_a_missing_file_is_named_with_what_to_do(tmp_path, name):
+def test_a_missing_file_is_named_with_the_remedy(tmp_path, name):
     make_clip(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(MissingFileError, match=rf"{name}: missing; run the stage decode"):
@@ -83,26 +82,6 @@ def test_a_foreign_description_is_refused(tmp_path, content, message):
     (tmp_path / "clip.json").write_text(content)
     with pytest.raises(VideoError, match=rf"clip\.json: .*{message}"):
         read_clip(tmp_path)
-
-
-def test_index_has_a_row_a_frame(tmp_path):
-    path = tmp_path / "index.parquet"
-    write_index(
-        path,
-        frame_rate=Fraction(10),
-        source_starts_seconds=np.array([1.0, 1.0, 1.21]),
-        source_frame_index=np.array([0, 0, 2]),
-    )
-    table = pq.read_table(path)
-    assert table.schema.names == [
-        *("frame_index", "pts_seconds", "source_pts_seconds", "source_frame_index"),
-    ]
-    assert table.to_pydict() == {
-        "frame_index": [0, 1, 2],
-        "pts_seconds": [0.0, 0.1, 0.2],
-        "source_pts_seconds": [1.0, 1.0, 1.21],
-        "source_frame_index": [0, 0, 2],
-    }
 
 
 SIZE = (32, 48)

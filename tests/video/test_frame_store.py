@@ -108,7 +108,7 @@ def test_frame_of_another_size_and_no_frame_at_all_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_frames_cut_off_or_broken_are_told_and_the_others_read(tmp_path):
+def test_truncated_or_broken_frames_are_refused_and_the_others_read(tmp_path):
     frames = noise(6, size=(120, 160))
     path = write(tmp_path / "frames.mkv", frames)
     content = path.read_bytes()
@@ -213,7 +213,7 @@ def test_a_stores_packets_are_copied_as_they_are(videos):
     assert encoded.packets == tuple(packets[3:9:2])
 
 
-def test_frames_that_are_gone_are_told(tmp_path):
+def test_missing_frames_are_refused(tmp_path):
     path = tmp_path / "frames.mkv"
     write_store(path, Fraction(25))
     content = path.read_bytes()
@@ -223,7 +223,7 @@ def test_frames_that_are_gone_are_told(tmp_path):
             _copied(store, range(2, 11))
 
 
-def test_a_damaged_frame_is_told_by_its_number(videos):
+def test_a_damaged_frame_is_refused_by_its_number(videos):
     encoded = encode_frames(videos / "store.mkv", range(4, 10, 2))
     packets = (encoded.packets[0], encoded.packets[1][:200], encoded.packets[2])
     frames = replace(encoded, packets=packets).decoded()

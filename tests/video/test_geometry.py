@@ -29,13 +29,6 @@ def framings(draw):
     return fit_framing((height, width), crop, size=(draw(sides), draw(sides)))
 
 
-@given(framing=framings(), x=st.floats(-500, 500), y=st.floats(-500, 500))
-def test_the_two_maps_invert_each_other(framing, x, y):
-    point = np.array([[x, y]])
-    np.testing.assert_allclose(framing.to_source(framing.to_working(point)), point, atol=1e-6)
-    np.testing.assert_allclose(framing.to_working(framing.to_source(point)), point, atol=1e-6)
-
-
 @given(framing=framings())
 def test_the_crop_fills_the_content_and_touches_two_opposite_sides(framing):
     corners = np.array([framing.crop[:2], framing.crop[2:]], dtype=float)
@@ -63,7 +56,7 @@ def test_worked_out_letterbox():
 
 
 @pytest.mark.parametrize("crop", [(0, 0, 31, 20), (-1, 0, 5, 5), (5, 5, 5, 9), (4, 9, 9, 4)])
-def test_crop_outside_the_picture_is_refused(crop):
+def test_a_crop_outside_the_image_is_refused(crop):
     with pytest.raises(VideoError, match=r"crop: expected .* inside an image of 30x20 pixels, got"):
         fit_framing((20, 30), crop, size=(8, 8))
 
@@ -101,7 +94,7 @@ def test_auto_crop_holds_the_union_with_its_margin_at_the_working_aspect(boxes, 
     aspect=st.floats(0.3, 3),
     margin=st.floats(0, 0.5),
 )
-def test_auto_crop_lies_inside_and_holds_everybody(boxes, aspect, margin):
+def test_auto_crop_lies_inside_and_holds_all_people(boxes, aspect, margin):
     people = [(x, y, min(x + w, 100), min(y + h, 80)) for x, y, w, h in boxes]
     x0, y0, x1, y1 = auto_crop(people, (80, 100), aspect, margin=margin)
     assert 0 <= x0 < x1 <= 100
@@ -149,8 +142,9 @@ def test_all_eight_matrices_put_pixels_where_they_say(numbers, expected):
         assert shown[y - top, x - left, 0] == value
 
 
-@pytest.mark.parametrize(("numbers", "expected"), CASES.values(), ids=CASES.keys())
-def test_a_file_says_its_orientation(tmp_path, write_test_video, numbers, expected):
+@pytest.mark.parametrize("case", ["clockwise", "transposed across"])
+def test_a_file_says_its_orientation(tmp_path, write_test_video, case):
+    numbers, _ = CASES[case]
     path = write_test_video(tmp_path / "video.mp4", [grey_frame(0)] * 2, matrix=matrix_of(*numbers))
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))

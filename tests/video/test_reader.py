@@ -12,7 +12,6 @@ from motiontransfer.video.reader import (
     _decoded,
     read_frames,
     read_metadata,
-    sample_frames,
     upright,
 )
 from tests.video.conftest import grey_frame, index_of
@@ -99,12 +98,6 @@ def test_pixels_become_square(tmp_path, write_test_video, aspect, matrix, size):
     assert frames[1].shape == (*size, 3)
 
 
-def test_samples_come_from_all_over(tmp_path, write_test_video):
-    path = write_test_video(tmp_path / "video.mp4", greys(11))
-    samples = list(sample_frames(read_metadata(path), num_samples=3))
-    assert [index_of(sample) for sample in samples] == [0, 5, 10]
-
-
 @pytest.mark.parametrize("name", ["video.mkv", "video.webm", "video.mp4"])
 def test_a_file_cut_short_is_damage_and_what_is_whole_is_read(tmp_path, write_test_video, name):
     codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
@@ -135,7 +128,7 @@ def _with_index_in_front(path, front):
     return front
 
 
-def test_a_cut_leaves_no_holes_between_reordered_pictures(tmp_path, write_test_video):
+def test_truncation_leaves_no_holes_between_reordered_frames(tmp_path, write_test_video):
     options = {"x264-params": "b-adapt=0:bframes=3:scenecut=0"}
     path = write_test_video(tmp_path / "video.mp4", noise(16), options=options)
     path = _with_index_in_front(path, tmp_path / "front.mp4")
@@ -152,7 +145,7 @@ def test_a_cut_leaves_no_holes_between_reordered_pictures(tmp_path, write_test_v
 
 
 @pytest.mark.parametrize("broken", [8, 13, 14])
-def test_all_pictures_before_a_broken_packet_are_kept(tmp_path, write_test_video, broken):
+def test_all_frames_before_a_broken_packet_are_kept(tmp_path, write_test_video, broken):
     path = write_test_video(tmp_path / "video.mp4", noise(20), options={"bf": "0"})
     whole = read_all(path)[2]
     with av.open(str(path)) as container:
@@ -214,7 +207,7 @@ def test_a_raw_stream_without_times_gets_the_rate_it_names(tmp_path, write_test_
     np.testing.assert_allclose(steps, float(1 / facts.frame_rate))
 
 
-def test_a_picture_that_ffmpeg_patched_is_damage(tmp_path, write_test_video):
+def test_a_frame_that_ffmpeg_concealed_is_damage(tmp_path, write_test_video):
     path = write_test_video(tmp_path / "video.avi", noise(12), codec="mpeg4")
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
@@ -258,7 +251,7 @@ def test_files_without_video_are_refused_in_one_line(tmp_path, write_test_sound)
         ("nowhere.mp4", None, r"nowhere\.mp4: no such file"),
     ],
 )
-def test_what_is_no_video_is_refused_in_one_line(tmp_path, name, content, message):
+def test_other_files_are_refused_in_one_line(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises((VideoError, MissingFileError), match=message) as info:

@@ -49,7 +49,7 @@ def test_rates_change_by_time(source, target, expected):
     gaps=st.lists(st.floats(0.005, 0.5), min_size=1, max_size=20),
     rate=st.sampled_from([Fraction(5), Fraction(25), NTSC]),
 )
-def test_each_tick_shows_what_was_on_the_screen(gaps, rate):
+def test_each_tick_shows_the_frame_on_screen(gaps, rate):
     starts = [0.0, *np.cumsum(gaps)]
     end = starts.pop()
     picked = chosen(starts, end, rate)

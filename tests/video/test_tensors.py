@@ -30,7 +30,7 @@ def test_pixels_and_colours_keep_their_places():
     assert all(np.array_equal(a, b) for a, b in zip(back, frames, strict=True))
 
 
-def test_what_is_out_of_range_is_clamped_and_the_rest_is_rounded():
+def test_values_out_of_range_are_clamped_and_the_rest_rounded():
     values = torch.tensor([-7.0, -1 + 0.49 / 127.5, -1 + 0.51 / 127.5, 1.5]).reshape(1, 1, 2, 2)
     (frame,) = tensor_to_frames(values.repeat(1, 3, 1, 1))
     assert frame[..., 0].tolist() == [[0, 0], [1, 255]]

@@ -139,7 +139,7 @@ def test_sound_ends_with_the_video(tmp_path, write_test_sound, codec):
         assert container.streams.video[0].frames == 25
 
 
-def test_faults_are_told_in_one_line(tmp_path):
+def test_faults_are_reported_in_one_line(tmp_path):
     path = tmp_path / "video.mp4"
     frames = [flat((1, 2, 3)), flat((1, 2, 3), (48, 32))]
     with pytest.raises(VideoError, match=r"frame 1: expected \(32, 48, 3\).*got \(48, 32, 3\)"):
