@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from motiontransfer.errors import KeypointsError, VideoError
+from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.training.clips import TargetClip
@@ -68,21 +68,10 @@ class Footage:
 
 
 def concatenated(parts: Sequence[Footage]) -> Footage:
-    """Concatenate the footage of several clips.
-
-    Raises:
-        KeypointsError: the clips differ in skeleton or image size.
-    """
+    """Concatenate the footage of several clips, which share skeleton and image size."""
     clips = [part.keypoints for part in parts]
-    first = clips[0]
-    for clip in clips[1:]:
-        if (clip.skeleton, clip.image_size) != (first.skeleton, first.image_size):
-            raise KeypointsError(
-                f"expected clips of one subject to share skeleton and size, got {first.image_size} "
-                f"by {first.detector} and {clip.image_size} by {clip.detector}; repeat both stages"
-            )
     keypoints = replace(
-        first,
+        clips[0],
         points=np.concatenate([clip.points for clip in clips]),
         score=np.concatenate([clip.score for clip in clips]),
         filled=np.concatenate(

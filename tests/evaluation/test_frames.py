@@ -94,11 +94,6 @@ def test_clips_follow_each_other_and_frames_are_chosen(poses):
     assert selected(first, [1]).filled is None
 
 
-def test_clips_that_differ_do_not_follow_each_other(poses):
-    with pytest.raises(KeypointsError, match="share skeleton and size"):
-        poses_of_clips(poses([(1, 1)]), poses([(1, 1)], size=(32, 64)))
-
-
 def test_a_part_of_the_footage_has_its_own_poses(footage):
     whole = footage("whole", [(30, 30), (32, 32), (34, 30)])
     part = whole.part(range(1, 3))
