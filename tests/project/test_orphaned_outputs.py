@@ -1,7 +1,6 @@
 """Orphaned outputs: of stages that are gone, and of no others."""
 
 import io
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,69 +11,46 @@ from motiontransfer.project.entries import delete, orphaned_outputs
 from motiontransfer.project.remote import opened
 from tests.command import run_command
 
-GONE = Path("artifacts/keypoints/gone")
-PIPELINE = """
-stages:
-  detect:
-    foreach: ${videos}
-    do:
-      cmd: mkdir -p artifacts/keypoints && echo x > artifacts/keypoints/${key}
-      outs: ["artifacts/keypoints/${key}"]
-  train:
-    cmd: mkdir -p artifacts/models/a && echo y > artifacts/models/a/weights
-    outs: [artifacts/models]
-"""
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
-    """A pipeline of two videos after one run. Read only."""
-    root = tmp_path_factory.mktemp("template")
-    (root / ".dvc").mkdir()
-    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    (root / "dvc.yaml").write_text(PIPELINE)
-    (root / "params.yaml").write_text("videos: {kept: {}, gone: {}}\n")
-    with opened(root) as repo:
-        repo.reproduce(all_pipelines=True)
-    return root
+GONE = Path("artifacts/keypoints/ben/ben_1")
 
 
 @pytest.fixture
-def project(template, tmp_path, monkeypatch) -> Path:
-    """The same after one video was removed."""
+def machine(owner, tmp_path, monkeypatch):
+    """The team's pipeline after one video was removed."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site"))
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / ".global"))
-    root = tmp_path / "project"
-    shutil.copytree(template, root)
-    (root / "params.yaml").write_text("videos: {kept: {}}\n")
-    return root
+    owner.edit("params.yaml", "  ben_1: {subject: ben}\n", "")
+    return owner
+
+
+@pytest.fixture
+def project(machine) -> Path:
+    return machine.root
 
 
 def test_only_outputs_of_removed_stages_are_orphaned(project):
-    for path in (
-        "results/old/notes.txt",
-        "artifacts/models/.weights.12.tmp",
-        "artifacts/page.html",
-    ):
+    for path in ("results/old/notes.txt", "artifacts/models/.ada.12.tmp", "artifacts/page.html"):
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text("of the user, or of a running stage")
     assert orphaned_outputs(project) == [GONE]
 
 
-def test_an_output_of_another_stage_now_is_not_orphaned(project):
-    moved = PIPELINE.replace("echo y >", "mkdir -p artifacts/keypoints/gone && echo y >")
-    moved = moved.replace("[artifacts/models]", "[artifacts/models, artifacts/keypoints/gone]")
-    (project / "dvc.yaml").write_text(moved)
-    assert orphaned_outputs(project) == []
+def test_an_output_of_another_stage_now_is_not_orphaned(machine):
+    machine.edit(
+        "dvc.yaml", "outs: [artifacts/models/ada]", f"outs: [artifacts/models/ada, {GONE}]"
+    )
+    assert orphaned_outputs(machine.root) == []
 
 
-def test_deleting_leaves_no_empty_folder(project):
-    (project / "params.yaml").write_text("videos: {}\n")
+def test_deleting_leaves_no_empty_folder(machine, project):
+    machine.edit("params.yaml", "  ada_1: {subject: ada}\n  ada_2: {subject: ada}\n", "")
+    machine.edit("params.yaml", "videos:", "videos: {}")
     paths = orphaned_outputs(project)
-    assert paths == [GONE, Path("artifacts/keypoints/kept")]
+    folder = Path("artifacts/keypoints/ada")
+    assert paths == [folder / "ada_1", folder / "ada_2", GONE]
     delete(project, paths)
     assert not (project / "artifacts/keypoints").exists()
-    assert (project / "artifacts/models/a/weights").exists()
+    assert (project / "artifacts/models/ada").exists()
     assert orphaned_outputs(project) == []
 
 
@@ -106,10 +82,10 @@ def test_the_command_lists_and_asks_before_it_deletes(project, monkeypatch, caps
     monkeypatch.chdir(project)
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert run_command(monkeypatch, "clean") == 1
-    assert capsys.readouterr().out.startswith("artifacts/keypoints/gone\ndelete these 1?")
+    assert capsys.readouterr().out.startswith(f"{GONE}\ndelete these 1?")
     assert (project / GONE).exists()
     assert not run_command(monkeypatch, "clean", "--yes")
-    assert capsys.readouterr().out == "artifacts/keypoints/gone\ndeleted 1\n"
+    assert capsys.readouterr().out == f"{GONE}\ndeleted 1\n"
     assert not (project / GONE).exists()
     assert not run_command(monkeypatch, "clean")
     assert capsys.readouterr().out == "no orphaned outputs\n"
