@@ -134,19 +134,27 @@ def past_runs(repo: Repo) -> dict[Path, set[str]]:
     return runs
 
 
-def runs_there(repo: Repo) -> dict[str, int]:
-    """Size of each entry on the remote, by its name there."""
-    return {name: size for name, (_, size) in _listed(*_on_remote(repo)).items()}
+def runs_there(repo: Repo) -> dict[str, tuple[str, int]]:
+    """Path and size of each entry on the remote, by `aa/KEY/VALUE`.
+
+    An entry that is smaller than the local one was cut off when a transfer was killed.
+    """
+    remote, folder = _on_remote(repo)
+    if isinstance(remote, LocalFileSystem):
+        sizes = {path: Path(path).stat().st_size for path in remote.find(folder)}
+    else:
+        sizes = {path: info["size"] for path, info in remote.fs.find(folder, detail=True).items()}
+    return {"/".join(remote.parts(path)[-3:]): (path, size) for path, size in sizes.items()}
 
 
-def send_runs(repo: Repo, runs: Iterable[Path], *, there: Mapping[str, int]) -> int:
+def send_runs(repo: Repo, runs: Iterable[Path], *, there: Mapping[str, tuple[str, int]]) -> int:
     """Send the entries that are not `there`; return how many."""
     local = Path(repo.stage_cache.cache_dir)
     remote, folder = _on_remote(repo)
     new = [
         path
         for path in runs
-        if there.get(path.relative_to(local).as_posix()) != path.stat().st_size
+        if there.get(path.relative_to(local).as_posix(), ("", 0))[1] != path.stat().st_size
     ]
     if new:
         targets = [remote.join(folder, *path.relative_to(local).parts) for path in new]
@@ -159,11 +167,10 @@ def send_runs(repo: Repo, runs: Iterable[Path], *, there: Mapping[str, int]) -> 
 def fetch_runs(repo: Repo) -> int:
     """Accept the entries that this machine lacks; return how many were not accepted."""
     local = Path(repo.stage_cache.cache_dir)
-    remote, folder = _on_remote(repo)
-    listed = _listed(remote, folder)
+    remote, _ = _on_remote(repo)
     new = {
         name: source
-        for name, (source, size) in sorted(listed.items())
+        for name, (source, size) in sorted(runs_there(repo).items())
         if not (local / name).exists() or (local / name).stat().st_size != size
     }
     named = [name for name in new if _NAME_OF_RUN.fullmatch(name)]
@@ -205,12 +212,3 @@ def _outs_of_run(path: Path, name: str) -> list[dict[str, str]] | None:
 def _on_remote(repo: Repo) -> tuple[FileSystem, str]:
     store = repo.cloud.get_remote_odb(command="push", hash_name="md5-dos2unix")
     return store.fs, store.fs.join(store.path, _RUNS)
-
-
-def _listed(remote: FileSystem, folder: str) -> dict[str, tuple[str, int]]:
-    """Path and size by `aa/KEY/VALUE`; a smaller one was cut off when a transfer was killed."""
-    if isinstance(remote, LocalFileSystem):
-        sizes = {path: Path(path).stat().st_size for path in remote.find(folder)}
-    else:
-        sizes = {path: info["size"] for path, info in remote.fs.find(folder, detail=True).items()}
-    return {"/".join(remote.parts(path)[-3:]): (path, size) for path, size in sizes.items()}
