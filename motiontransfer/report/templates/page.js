@@ -124,7 +124,7 @@ function showState() {
 }
 
 player.addEventListener("frame", showFrame);
-player.addEventListener("frame", drawThumbs);
+player.addEventListener("painted", drawThumbs);
 player.addEventListener("state", showState);
 
 new IntersectionObserver(([entry]) => {

@@ -80,22 +80,22 @@ class Player extends EventTarget {
     }
     const seconds = (this.frame + 0.5) / this.rate;
     if (Math.abs(video.currentTime - seconds) > 1e-3) video.currentTime = seconds;
-    else this.#notify("frame");
+    else this.#notify("painted");
   }
 
   #settled(video) {
     if (this.waiting.delete(video) && !this.playing) this.#aim(video);
-    this.#notify("frame");
+    this.#notify("painted");
   }
 
   #watch() {
-    const follow = (_now, frame) => {
+    const follow = (_now, painted) => {
       if (this.playing && !this.master.seeking) {
-        const seconds = frame ? frame.mediaTime : this.master.currentTime - 0.5 / this.rate;
+        const seconds = painted ? painted.mediaTime : this.master.currentTime - 0.5 / this.rate;
         this.frame = Math.min(Math.max(Math.round(seconds * this.rate), 0), this.frames - 1);
         this.#keepTogether();
         this.#notify("frame");
-        this.#notify("frame");
+        this.#notify("painted");
       }
       again();
     };
