@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Shaped
+from jaxtyping import Bool, Float32, Float64, Int32, Shaped
 
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.skeleton import Skeleton
@@ -102,6 +102,15 @@ class Keypoints(_Joints):
             raise KeypointsError(f"no joint {name!r} in these keypoints (detector {self.detector})")
         index = self.skeleton.index(name)
         return self.points[:, index], self.score[:, index]
+
+    def midpoint(
+        self, *names: str, min_score: float
+    ) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
+        """Mean position of joints, and where each has at least the score and is not missing."""
+        found = [self.joint(name) for name in names]
+        points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
+        weakest = np.stack([score for _, score in found]).min(axis=0)
+        return points, (weakest > 0) & (weakest >= min_score)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,15 @@ from pydantic import BaseModel, Field
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import read_detections, write_keypoints
 from motiontransfer.params import Section, load_section
-from motiontransfer.pose.camera_motion import camera_speed, pairs_of_clip
 from motiontransfer.pose.cleaning import clean
 from motiontransfer.pose.plots import plot_quality
-from motiontransfer.pose.quality import measure_quality, quality_metrics, verdict
+from motiontransfer.pose.quality import (
+    camera_speed,
+    measure_quality,
+    pairs_of_clip,
+    quality_metrics,
+    verdict,
+)
 from motiontransfer.pose.subject import PersonRule, choice_metrics, choose_person
 from motiontransfer.pose.time_series import TimeFilter
 from motiontransfer.storage import write_json

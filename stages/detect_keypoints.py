@@ -24,9 +24,9 @@ def main(video: str) -> str:
     )
     if not detections.people:
         raise KeypointsError(
-            f"{clip}/frames.mkv: nobody found in any of {detections.num_frames} frames; expected "
-            f"one whole person: look at that file, check videos.{video}.path and crop, or lower "
-            "detect_keypoints.min_detection_confidence"
+            f"{clip}/frames.mkv: no person detected in any of {detections.num_frames} frames; "
+            f"expected one whole person: view that file, check videos.{video}.path and crop, or "
+            "lower detect_keypoints.min_detection_confidence"
         )
     folder = Path("artifacts/detections") / subject
     plot_tracks(folder / f"{video}.png", clip / "frames.mkv", detections)

@@ -19,7 +19,6 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.measurements import Key
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.statistics import midpoint_of
 from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.skeleton import Skeleton
 
@@ -118,9 +117,7 @@ def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"] | No
     """Chin to forehead, interpolated where one is missing; None if no frame shows both."""
     if not set(_HEAD) <= set(keypoints.skeleton.joints):
         return None
-    (top, has_top), (chin, has_chin) = (
-        midpoint_of(keypoints, (joint,), min_score=0.0) for joint in _HEAD
-    )
+    (top, has_top), (chin, has_chin) = (keypoints.midpoint(joint, min_score=0.0) for joint in _HEAD)
     found = has_top & has_chin
     return fill_gaps(np.linalg.norm(top - chin, axis=1), found) if found.any() else None
 

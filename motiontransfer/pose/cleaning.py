@@ -407,7 +407,13 @@ def clean(
     cleaned = kept
     for fill, groups in ((fill_body_gaps, ["body"]), (fill_carried_gaps, others)):
         filled = fill(cleaned, longest_gap_frames=longest_gap)
-        cleaned = smooth(filled, smoothing, seconds=smoothing_seconds, groups=groups)
+        cleaned = smooth(
+            filled,
+            smoothing,
+            seconds=smoothing_seconds,
+            groups=groups,
+            unit_px=body_height_px(filled),
+        )
     assert cleaned.filled is not None
     return cleaned, Repairs(
         sides=(keypoints.points != with_sides.points).any(axis=(1, 2)),

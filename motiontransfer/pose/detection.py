@@ -1,6 +1,6 @@
 """Multi-person keypoint detection in a clip: top-down by track, in parallel segments."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -29,12 +29,9 @@ _WINDOW_SECONDS = 1.0  # over which a crop's place and size are smoothed
 _MAX_DISTANCE = 0.1  # sizes of the person: two detectors differ by less on the same person
 
 
-@runtime_checkable
-class Detector(Protocol):
-    """A running pose detector."""
-
-    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
-        """People in each of the next frames; a detector may remember those before."""
+Frame = UInt8[np.ndarray, "_ _ 3"]
+Detector = Callable[[Sequence[Frame]], list[People]]
+"""Gives the people in each of the next frames; it may remember the frames before."""
 
 
 @runtime_checkable
@@ -369,14 +366,12 @@ def _detect_segment(work: _Work) -> tuple[str, list[People]]:
     return work.detector.label, placed[num_warmup:]
 
 
-def run_detector(
-    config: DetectorConfig, frames: Iterable[UInt8[np.ndarray, "_ _ 3"]]
-) -> list[People]:
+def run_detector(config: DetectorConfig, frames: Iterable[Frame]) -> list[People]:
     """People in each frame, by one detector in this process."""
     remaining, people = iter(frames), []
-    with config.open() as detector:
+    with config.open() as detect:
         while batch := list(islice(remaining, config.batch_frames)):
-            people += detector.detect(batch)
+            people += detect(batch)
     return people
 
 

@@ -73,7 +73,7 @@ def frames_in_order(
             f"{source}: expected all of the video's {num_frames} frames, numbered from {first};"
             f" {len(missing)} are missing: {', '.join(missing[:_NUM_NAMED])}"
             f"{', …' if len(missing) > _NUM_NAMED else ''}; run the detector on the whole video"
-            " (a frame in which nobody was found has an entry too, with nobody in it)"
+            " (a frame without a person has an entry too, without people)"
         )
     if len(frame_of_number) > num_frames:
         _logger.info(
@@ -91,7 +91,7 @@ def to_holistic(
     """HOLISTIC joints of a frame's people; scores are clipped to [0, 1], empty people left out.
 
     Args:
-        people: x, y in pixels of the picture in which they were found, and confidence.
+        people: x, y in pixels of the image in which they were detected, and confidence.
         joints: names along the joint axis.
         where: file and frame, for the message.
 
@@ -123,12 +123,12 @@ def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path)
     for bone in _BONES:
         medians = []
         for side in ("left", "right"):
-            a, b = (HOLISTIC.index(f"{side}_{joint}") for joint in bone)
-            seen = (people[:, [a, b], 2] > 0).all(axis=1)
-            if seen.sum() >= _MIN_SAMPLES:
-                lengths = np.linalg.norm(people[seen, a, :2] - people[seen, b, :2], axis=1)
+            ends = people[:, [HOLISTIC.index(f"{side}_{joint}") for joint in bone]]
+            ends = ends[(ends[..., 2] > 0).all(axis=1), :, :2]
+            if len(ends) >= _MIN_SAMPLES:
+                lengths = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
                 medians.append(float(np.median(lengths)))
-        if len(medians) == len(("left", "right")):
+        if len(medians) == 2:
             ratios[" to ".join(bone)] = max(medians) / max(min(medians), 1e-6)
     suspect = {bone: ratio for bone, ratio in ratios.items() if ratio > _MAX_RATIO}
     if len(suspect) >= _NUM_SUSPECT_BONES:
@@ -145,7 +145,9 @@ _LAYOUTS = (
 )
 
 
-_FramePeople = tuple[int, list[list[tuple[float, float]]], list[list[float]]]
+_Points = list[list[tuple[float, float]]]
+_Scores = list[list[float]]
+_FramePeople = tuple[int, _Points, _Scores]
 """Number of a frame, and for each person the joints' (x, y) and scores."""
 
 
@@ -158,15 +160,10 @@ class _MmposeFrame(BaseModel):
     frame_id: int
     instances: list[_Instance]
 
-    @property
-    def people(self) -> _FramePeople:
-        keypoints = [person.keypoints for person in self.instances]
-        return self.frame_id, keypoints, [person.keypoint_scores for person in self.instances]
-
 
 class _RtmlibFrame(BaseModel):
-    keypoints: list[list[tuple[float, float]]]
-    scores: list[list[float]]
+    keypoints: _Points
+    scores: _Scores
 
 
 class _CocoResult(BaseModel):
@@ -177,14 +174,8 @@ class _CocoResult(BaseModel):
     lefthand_kpts: list[float] = []
     righthand_kpts: list[float] = []
 
-    @property
-    def row(self) -> list[float]:
-        """x, y and confidence, joint after joint."""
-        hands = [*self.lefthand_kpts, *self.righthand_kpts]
-        return [*self.keypoints, *self.foot_kpts, *self.face_kpts, *hands]
 
-
-_Item = TypeVar("_Item", bound=BaseModel)
+_Layout = TypeVar("_Layout", bound=BaseModel)
 
 
 def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
@@ -201,12 +192,21 @@ def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
     path, items = _read_entries(folder)
     keys = items[0].keys()
     if "instances" in keys:
-        found = [frame.people for frame in _validated(items, _MmposeFrame, path)]
+        found = [
+            (
+                frame.frame_id,
+                [person.keypoints for person in frame.instances],
+                [person.keypoint_scores for person in frame.instances],
+            )
+            for frame in _validated(items, _MmposeFrame, path)
+        ]
     elif "image_id" in keys:
         found = _coco_results(_validated(items, _CocoResult, path), num_frames, path)
     elif {"keypoints", "scores"} <= keys:
-        checked = _validated(items, _RtmlibFrame, path)
-        found = [(index, frame.keypoints, frame.scores) for index, frame in enumerate(checked)]
+        found = [
+            (index, frame.keypoints, frame.scores)
+            for index, frame in enumerate(_validated(items, _RtmlibFrame, path))
+        ]
     else:
         raise KeypointsError(f"{path}: expected {_LAYOUTS}, got entries with {', '.join(keys)}")
     numbered = [
@@ -239,11 +239,11 @@ def _read_entries(folder: Path) -> tuple[Path, list[dict[str, object]]]:
     return path, content
 
 
-def _validated(items: list[dict[str, object]], kind: type[_Item], path: Path) -> list[_Item]:
+def _validated(items: list[dict[str, object]], layout: type[_Layout], path: Path) -> list[_Layout]:
     checked = []
     for item in items:
         try:
-            checked.append(kind.model_validate(item))
+            checked.append(layout.model_validate(item))
         except ValidationError as error:
             raise KeypointsError(
                 f"{path}: entry {len(checked)}: {_first(error)}; expected {_LAYOUTS}"
@@ -252,10 +252,10 @@ def _validated(items: list[dict[str, object]], kind: type[_Item], path: Path) ->
 
 
 def _first(error: ValidationError) -> str:
-    """Place and reason of the first error."""
+    """Location and reason of the first error."""
     detail = error.errors()[0]
-    place = ".".join(str(part) for part in detail["loc"])
-    return f"{place}: {detail['msg'].lower()}" if place else detail["msg"].lower()
+    location = ".".join(str(part) for part in detail["loc"])
+    return f"{location}: {detail['msg'].lower()}" if location else detail["msg"].lower()
 
 
 def _coco_results(results: list[_CocoResult], num_frames: int, path: Path) -> list[_FramePeople]:
@@ -266,7 +266,9 @@ def _coco_results(results: list[_CocoResult], num_frames: int, path: Path) -> li
             raise KeypointsError(
                 f"{path}: image_id: expected a frame's number, got {result.image_id!r}"
             )
-        rows_of_frame[int(digits[1])].append(result.row)
+        hands = [*result.lefthand_kpts, *result.righthand_kpts]
+        row = [*result.keypoints, *result.foot_kpts, *result.face_kpts, *hands]
+        rows_of_frame[int(digits[1])].append(row)
     if max(rows_of_frame) >= num_frames:
         raise KeypointsError(
             f"{path}: expected image_id from 0 to {num_frames - 1}, got {max(rows_of_frame)};"
@@ -282,12 +284,7 @@ def _coco_results(results: list[_CocoResult], num_frames: int, path: Path) -> li
     ]
 
 
-def _coco_people(
-    keypoints: Sequence[Sequence[tuple[float, float]]],
-    scores: Sequence[Sequence[float]],
-    *,
-    where: str,
-) -> People:
+def _coco_people(keypoints: _Points, scores: _Scores, *, where: str) -> People:
     num_joints = len(COCO_WHOLEBODY)
     counts = {len(person) for person in (*keypoints, *scores)}
     if counts - {num_joints} or len(keypoints) != len(scores):
@@ -340,21 +337,21 @@ def read_openpose_json(folder: Path, *, num_frames: int) -> list[People]:
             f" <video>_000000000000_keypoints.json; there are none; run OpenPose with"
             f" --write_json {folder} (and --face --hand), or set another detect_keypoints.detector"
         )
-    paths = frames_in_order(numbered, num_frames=num_frames, source=folder)
-    read = {path: _read(path) for path in paths}
-    body = _body_of(read)
-    frames = [_openpose_people(people, body=body, where=str(path)) for path, people in read.items()]
+    people_of_file = {}
+    for path in frames_in_order(numbered, num_frames=num_frames, source=folder):
+        try:
+            people_of_file[path] = _OpenPoseFrame.model_validate_json(path.read_bytes()).people
+        except ValidationError as error:
+            raise KeypointsError(
+                f"{path}: not OpenPose's JSON: {_first(error)}; run OpenPose again for this frame"
+            ) from error
+    body = _body_of(people_of_file)
+    frames = [
+        _openpose_people(people, body=body, where=str(path))
+        for path, people in people_of_file.items()
+    ]
     check_joint_order(frames, joint_set=body, source=folder)
     return frames
-
-
-def _read(path: Path) -> list[_Person]:
-    try:
-        return _OpenPoseFrame.model_validate_json(path.read_bytes()).people
-    except ValidationError as error:
-        raise KeypointsError(
-            f"{path}: not OpenPose's JSON: {_first(error)}; run OpenPose again for this frame"
-        ) from error
 
 
 def _body_of(read: dict[Path, list[_Person]]) -> str:
@@ -400,13 +397,13 @@ def _openpose_people(people: list[_Person], *, body: str, where: str) -> People:
     return to_holistic(found, joints=names, where=where)
 
 
-ImportedLayout = Literal["openpose_json", "coco_wholebody"]
-
 _READERS = {"openpose_json": read_openpose_json, "coco_wholebody": read_coco_wholebody}
 _MIN_SHARE_INSIDE = 0.5
 
 
-def import_people(folder: Path, clip: Path, *, layout: ImportedLayout) -> list[People]:
+def import_people(
+    folder: Path, clip: Path, *, layout: Literal["openpose_json", "coco_wholebody"]
+) -> list[People]:
     """HOLISTIC joints in each of a decoded clip's frames, from keypoints of its video.
 
     Raises:
@@ -423,7 +420,7 @@ def import_people(folder: Path, clip: Path, *, layout: ImportedLayout) -> list[P
 
 
 def _check_pixels(frames: Sequence[People], *, size: tuple[int, int], source: Path) -> None:
-    """Catch keypoints of a resized picture, or fractions of it."""
+    """Catch keypoints of a resized video, or fractions of its size."""
     points = np.concatenate([people[people[..., 2] > 0, :2] for people in frames])
     if not len(points):
         return
@@ -432,14 +429,14 @@ def _check_pixels(frames: Sequence[People], *, size: tuple[int, int], source: Pa
     if inside.mean() < _MIN_SHARE_INSIDE or points.max() <= 1:
         low, high = points.min(axis=0), points.max(axis=0)
         raise KeypointsError(
-            f"{source}: expected pixels of the video's {width}x{height} picture, upright, got x"
+            f"{source}: expected pixels of the video's {width}x{height} frames, upright, got x"
             f" {low[0]:g} to {high[0]:g} and y {low[1]:g} to {high[1]:g}; run the detector on the"
             " video itself (OpenPose: --keypoint_scale 0)"
         )
 
 
 def _to_working(people: People, framing: Framing) -> People:
-    """In pixels of the working picture; what the crop leaves out is missing."""
+    """In pixels of the working image; what the crop leaves out is missing."""
     points = framing.to_working(people[..., :2]).astype(np.float32)
     x0, y0, x1, y1 = framing.content
     inside = ((points >= (x0, y0)) & (points < (x1, y1))).all(axis=2) & (people[..., 2] > 0)

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.statistics import midpoint_of
 from motiontransfer.pose.time_series import fill_gaps
 
 _SMALLEST_RATIO, _LARGEST_RATIO = 0.5, 2.0
@@ -118,10 +117,10 @@ def _shifts_along_tree(
     keypoints: Keypoints, ratios: Mapping[str, float], min_score: float
 ) -> tuple[dict[str, Float64[np.ndarray, "frames 2"]], dict[str, _Anchor]]:
     """Shift of each node, and its position before."""
-    anchors: dict[str, _Anchor] = {"hips": midpoint_of(keypoints, _ROOT, min_score=min_score)}
+    anchors: dict[str, _Anchor] = {"hips": keypoints.midpoint(*_ROOT, min_score=min_score)}
     shifts = {"hips": np.zeros((keypoints.num_frames, 2))}
     for node in _TREE:
-        anchors[node.name] = midpoint_of(keypoints, node.joints, min_score=min_score)
+        anchors[node.name] = keypoints.midpoint(*node.joints, min_score=min_score)
         (start, has_start), (end, has_end) = anchors[node.parent], anchors[node.name]
         offset = np.where((has_start & has_end)[:, None], end - start, 0)
         shifts[node.name] = shifts[node.parent] + (ratios[node.part] - 1) * offset
@@ -144,7 +143,7 @@ def _head_growth(
 ) -> Float64[np.ndarray, "frames 2 2"]:
     """Relative growth along and across the face, as a matrix; upright where no face is seen."""
     (chin, has_chin), (forehead, has_forehead) = (
-        midpoint_of(keypoints, (joint,), min_score=min_score) for joint in _FACE_AXIS
+        keypoints.midpoint(joint, min_score=min_score) for joint in _FACE_AXIS
     )
     axis = forehead - chin
     length = np.linalg.norm(axis, axis=1)
@@ -160,7 +159,7 @@ def _ground_correction(
 ) -> Float64[np.ndarray, "frames 2"]:
     """Vertical shift that keeps the lower foot at its height; blended where both are low."""
     sides = ("left_ankle", "right_ankle")
-    ankles = [midpoint_of(keypoints, (joint,), min_score=min_score) for joint in sides]
+    ankles = [keypoints.midpoint(joint, min_score=min_score) for joint in sides]
     line = np.stack([point[:, 1] for point, _ in ankles], axis=1)
     found = np.stack([found for _, found in ankles], axis=1)
     shift = np.zeros((keypoints.num_frames, 2))

@@ -72,7 +72,7 @@ def plot_tracks(
     )
     figure = Figure(figsize=(_COLUMNS * _TILE_INCHES, sum(inches)), layout="constrained")
     sheet, bars = figure.subfigures(2, 1, squeeze=False, height_ratios=inches)[:, 0]
-    found = {0: "nobody found", 1: "1 track"}.get(len(tracks), f"{len(tracks)} tracks")
+    found = {0: "no person detected", 1: "1 track"}.get(len(tracks), f"{len(tracks)} tracks")
     subject = f"; subject: {', '.join(map(str, chosen))}" if chosen else ""
     title = f"{found} in {detections.num_frames} frames{subject}  ({detections.detector})"
     sheet.suptitle(title, x=0.01, ha="left", weight="bold")

@@ -1,19 +1,23 @@
-"""Quality of a clip's keypoints: coverage, outliers, framing, and advice in sentences."""
+"""Quality of a clip's keypoints: coverage, outliers, framing, camera motion, and advice."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, Int8, Int64
+from jaxtyping import Bool, Int8, Int64, UInt8
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.boxes import body_height_px, enclosing_box
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.time_series import longest_segment, segments
+from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
+from motiontransfer.video.frame_store import FrameStore
 
 MISSING, FILLED, MEASURED = 0, 1, 2
 
+_FACE_AND_HANDS = {"face": "face", "left hand": "left_hand", "right hand": "right_hand"}
 _BODY_PARTS = {
     "head": ("nose", "left_eye", "right_eye"),
     "trunk": ("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
@@ -23,7 +27,6 @@ _BODY_PARTS = {
     "right leg": ("right_knee", "right_ankle"),
     "feet": ("left_heel", "left_foot_index", "right_heel", "right_foot_index"),
 }
-_GROUP_OF_PART = {"face": "face", "left hand": "left_hand", "right hand": "right_hand"}
 PARTS = (
     *("head", "face", "trunk", "left arm", "left hand", "right arm", "right hand"),
     *("left leg", "right leg", "feet"),
@@ -64,16 +67,16 @@ class Quality:
     score_histogram: Int64[np.ndarray, " bins"]
     """Number of body joints by detector's score: 0 to 0.1, to 0.2, …, to 1; missing ones apart."""
 
-    speed: Float64[np.ndarray, " frames"]
+    speed: Series
     """Speed of the fastest body joint, body heights per second."""
 
     repairs: Repairs
     """Repairs made by cleaning."""
 
-    outside: Mapping[str, Bool[np.ndarray, " frames"]]
+    outside: Mapping[str, Mask]
     """True where head, hands or feet are beyond the frame's edge."""
 
-    with_others: Bool[np.ndarray, " frames"]
+    with_others: Mask
     """True where other people are in view."""
 
     possible_switches: int
@@ -89,12 +92,12 @@ class Quality:
     """Frames per second."""
 
     @property
-    def person_known(self) -> Bool[np.ndarray, " frames"]:
+    def person_known(self) -> Mask:
         """True where any part of the person is known."""
         return self.state.max(axis=0) > MISSING
 
     @property
-    def too_fast(self) -> Bool[np.ndarray, " frames"]:
+    def too_fast(self) -> Mask:
         """True where a joint moves faster than a person can."""
         return self.speed > _IMPLAUSIBLE_SPEED
 
@@ -108,7 +111,7 @@ def measure_quality(
     repairs: Repairs,
     *,
     content: tuple[int, int, int, int],
-    with_others: Bool[np.ndarray, " frames"],
+    with_others: Mask,
     possible_switches: int,
     camera_speed: float | None,
 ) -> Quality:
@@ -117,12 +120,19 @@ def measure_quality(
     Args:
         content: the video's part of the working image, x0, y0, x1, y1; around it are black bars.
     """
-    height = body_height_px(keypoints)
-    scores = keypoints.score[:, keypoints.skeleton.slice("body")]
-    measured = _state(keypoints)[:, keypoints.skeleton.slice("body")] == MEASURED
+    skeleton, height = keypoints.skeleton, body_height_px(keypoints)
+    state = np.where(keypoints.score > 0, np.int8(MEASURED), np.int8(MISSING))
+    if keypoints.filled is not None:
+        state = np.where(keypoints.filled, np.int8(FILLED), state)
+    joints_of_part = {
+        **{part: list(map(skeleton.index, joints)) for part, joints in _BODY_PARTS.items()},
+        **{part: skeleton.slice(group) for part, group in _FACE_AND_HANDS.items()},
+    }
+    body = skeleton.slice("body")
+    scores = keypoints.score[:, body][state[:, body] == MEASURED]
     return Quality(
-        state=np.stack([_state_of_part(keypoints, part) for part in PARTS]),
-        score_histogram=np.histogram(scores[measured], bins=10, range=(0, 1))[0],
+        state=np.stack([state[:, joints_of_part[part]].min(axis=1) for part in PARTS]),
+        score_histogram=np.histogram(scores, bins=10, range=(0, 1))[0],
         speed=_speed(keypoints, height),
         repairs=repairs,
         outside={end: _outside(keypoints, end, content, height) for end in _REACH_OF_END},
@@ -134,21 +144,7 @@ def measure_quality(
     )
 
 
-def _state(keypoints: Keypoints) -> Int8[np.ndarray, "frames joints"]:
-    found = np.where(keypoints.score > 0, np.int8(MEASURED), np.int8(MISSING))
-    return found if keypoints.filled is None else np.where(keypoints.filled, np.int8(FILLED), found)
-
-
-def _state_of_part(keypoints: Keypoints, part: str) -> Int8[np.ndarray, " frames"]:
-    if part in _GROUP_OF_PART:
-        where = keypoints.skeleton.slice(_GROUP_OF_PART[part])
-        joints = list(range(where.start, where.stop))
-    else:
-        joints = [keypoints.skeleton.index(joint) for joint in _BODY_PARTS[part]]
-    return _state(keypoints)[:, joints].min(axis=1)
-
-
-def _speed(keypoints: Keypoints, height: float) -> Float64[np.ndarray, " frames"]:
+def _speed(keypoints: Keypoints, height: float) -> Series:
     body = keypoints.skeleton.slice("body")
     points, seen = keypoints.points[:, body].astype(np.float64), keypoints.score[:, body] > 0
     steps = np.linalg.norm(np.diff(points, axis=0), axis=2) * (seen[1:] & seen[:-1])
@@ -160,7 +156,7 @@ def _speed(keypoints: Keypoints, height: float) -> Float64[np.ndarray, " frames"
 
 def _outside(
     keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
-) -> Bool[np.ndarray, " frames"]:
+) -> Mask:
     """True where a joint of an end is outside, or missing with its neighbour near the edge."""
     joints, neighbours = _REACH_OF_END[end]
     outside = np.zeros(keypoints.num_frames, np.bool_)
@@ -179,7 +175,7 @@ def _outside(
 
 def _edge_distance(
     keypoints: Keypoints, joint: str, content: tuple[int, int, int, int]
-) -> tuple[Float64[np.ndarray, " frames"], Bool[np.ndarray, " frames"]]:
+) -> tuple[Series, Mask]:
     """Pixels from a joint to the nearest edge of the video, and where the joint is known."""
     points, score = keypoints.joint(joint)
     x0, y0, x1, y1 = content
@@ -192,8 +188,8 @@ def quality_metrics(quality: Quality) -> dict[str, int | float | None]:
     metrics: dict[str, int | float | None] = {"frames": len(quality.speed)}
     for part in PARTS:
         state, name = quality.of_part(part), part.replace(" ", "_")
-        metrics[f"coverage_{name}"] = _share(state != MISSING)
-        metrics[f"filled_{name}"] = _share(state == FILLED)
+        metrics[f"coverage_{name}"] = round(float((state != MISSING).mean()), 4)
+        metrics[f"filled_{name}"] = round(float((state == FILLED).mean()), 4)
         metrics[f"longest_gap_{name}_frames"] = longest_segment(state == MISSING)
     for end, frames in quality.outside.items():
         metrics[f"frames_with_{end}_outside"] = int(frames.sum())
@@ -204,16 +200,12 @@ def quality_metrics(quality: Quality) -> dict[str, int | float | None]:
     }
 
 
-def _share(frames: Bool[np.ndarray, " frames"]) -> float:
-    return round(float(frames.mean()), 4)
-
-
 def verdict(quality: Quality) -> list[str]:
     """Advice in sentences, the gravest fault first; `NOTHING_TO_FIX` alone if there is none."""
     if not quality.person_known.any():
         return [
-            f"no person is found in any of {len(quality.speed)} frames: film one person from head "
-            "to feet, more than half as tall as the image"
+            f"no person is detected in any of {len(quality.speed)} frames: film one person from "
+            "head to feet, more than half as tall as the image"
         ]
     return [*_visibility(quality), *_detection(quality), *_motion(quality)] or [NOTHING_TO_FIX]
 
@@ -223,7 +215,7 @@ def _visibility(quality: Quality) -> Iterator[str]:
     if absent.mean() > _RARE:
         start, stop = max(segments(absent), key=lambda segment: segment[1] - segment[0])
         yield (
-            f"no person is found in {_percent(absent)} of frames, the longest time from "
+            f"no person is detected in {_percent(absent)} of frames, the longest time from "
             f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s: cut that "
             "out of the video if no person is there"
         )
@@ -294,5 +286,98 @@ def _motion(quality: Quality) -> Iterator[str]:
         )
 
 
-def _percent(frames: Bool[np.ndarray, " frames"]) -> str:
+def _percent(frames: Mask) -> str:
     return f"{100 * frames.mean():.0f} %"
+
+
+PAIR_SECONDS = 0.2
+"""Time between the frames of a pair."""
+
+_TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile are measurable
+_MIN_TEXTURE = 3.0  # standard deviation of grey levels: less is noise on a plain wall
+_MIN_RESPONSE = 0.2  # of the correlation's peak, 1 being a perfect match
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramePair:
+    """Two frames a moment apart."""
+
+    before: UInt8[np.ndarray, "height width 3"]
+    """The earlier frame."""
+
+    after: UInt8[np.ndarray, "height width 3"]
+    """The later frame."""
+
+    background: Bool[np.ndarray, "height width"]
+    """Pixels that the person covers in neither."""
+
+    seconds: float
+    """Time between them."""
+
+
+def camera_speed(pairs: Iterable[FramePair]) -> float | None:
+    """Background motion in widths of the image per second; None without texture.
+
+    Phase correlation of tiles that the person does not touch: the median over tiles is the camera's
+    motion, whatever else moves in view. Of the pairs the upper quartile counts: a camera that moves
+    a quarter of the time moves.
+    """
+    speeds = []
+    for pair in pairs:
+        shift = _background_shift(pair)
+        if shift is not None:
+            speeds.append(shift / pair.background.shape[1] / pair.seconds)
+    return float(np.quantile(speeds, 0.75)) if speeds else None
+
+
+def pairs_of_clip(
+    store: FrameStore, keypoints: Keypoints, *, num_pairs: int = 24
+) -> Iterator[FramePair]:
+    """Frame pairs evenly spread over a clip; none if it is shorter than one pair."""
+    step = max(1, round(PAIR_SECONDS * keypoints.frame_rate))
+    if keypoints.num_frames <= step:
+        return
+    last = keypoints.num_frames - step - 1
+    for start in np.unique(np.linspace(0, last, num_pairs).round().astype(int)).tolist():
+        yield FramePair(
+            before=store[start],
+            after=store[start + step],
+            background=without_person(keypoints, (start, start + step)),
+            seconds=step / float(keypoints.frame_rate),
+        )
+
+
+def without_person(
+    keypoints: Keypoints, frame_indices: tuple[int, ...]
+) -> Bool[np.ndarray, "height width"]:
+    """Mask of the pixels outside the person's box in all of some frames."""
+    background = np.ones(keypoints.image_size, np.bool_)
+    for index in frame_indices:
+        seen = keypoints.points[index][keypoints.score[index] > 0]
+        box = enclosing_box(seen, margin=0.15, image_size=keypoints.image_size)
+        if box is not None:
+            x0, y0, x1, y1 = box
+            background[y0:y1, x0:x1] = False
+    return background
+
+
+def _background_shift(pair: FramePair) -> float | None:
+    """Median shift of the background's tiles, pixels; None if none has texture."""
+    greys = [
+        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        for frame in (pair.before, pair.after)
+    ]
+    height, width = pair.background.shape
+    side = 2 ** int(np.log2(min(height, width) / _TILES_A_SIDE))  # others OpenCV pads, lopsidedly
+    window = cv2.createHanningWindow((side, side), cv2.CV_32F)
+    distances = []
+    for top in range(0, height - side + 1, side):
+        for left in range(0, width - side + 1, side):
+            tile = (slice(top, top + side), slice(left, left + side))
+            first, second = (grey[tile] for grey in greys)
+            if not pair.background[tile].all() or first.std() < _MIN_TEXTURE:
+                continue
+            shift, response = cv2.phaseCorrelate(first, second, window)
+            if response > _MIN_RESPONSE:
+                distances.append(math.hypot(*shift))
+    return float(np.median(distances)) if distances else None

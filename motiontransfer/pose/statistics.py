@@ -162,12 +162,12 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
         KeypointsError: the skeleton has no ankles or no head.
     """
     sides = ("left_ankle", "right_ankle")
-    ankles, has_ankles = midpoint_of(keypoints, sides, min_score=min_score)
+    ankles, has_ankles = keypoints.midpoint(*sides, min_score=min_score)
     line = np.maximum(*(keypoints.joint(side)[0][:, 1] for side in sides))
     head = np.zeros_like(ankles)
     has_head = np.zeros_like(has_ankles)
     for joints in _HEAD_JOINTS:
-        midpoint, found = midpoint_of(keypoints, joints, min_score=min_score)
+        midpoint, found = keypoints.midpoint(*joints, min_score=min_score)
         head = np.where((found & ~has_head)[:, None], midpoint, head)
         has_head = has_head | found
     has_height = has_ankles & has_head
@@ -178,16 +178,6 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
         has_ankles=has_ankles,
         has_height=has_height,
     )
-
-
-def midpoint_of(
-    keypoints: Keypoints, joints: tuple[str, ...], *, min_score: float
-) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
-    """Mean position of joints, and where all of them were found."""
-    found = [keypoints.joint(joint) for joint in joints]
-    points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
-    weakest = np.stack([score for _, score in found]).min(axis=0)
-    return points, (weakest > 0) & (weakest >= min_score)
 
 
 def floor_line(
@@ -340,8 +330,8 @@ def fit_proportions(
         for span in spans:
             shares = []
             for clip, height_px in zip(clips, heights_px, strict=True):
-                start, has_start = midpoint_of(clip, span.start, min_score=min_score)
-                end, has_end = midpoint_of(clip, span.end, min_score=min_score)
+                start, has_start = clip.midpoint(*span.start, min_score=min_score)
+                end, has_end = clip.midpoint(*span.end, min_score=min_score)
                 seen = has_start & has_end
                 shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
             share = np.concatenate(shares)

@@ -33,7 +33,8 @@ def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
     """
     if not detections.people:
         raise KeypointsError(
-            f"nobody found in any of {detections.num_frames} frames; expected one whole person"
+            f"no person detected in any of {detections.num_frames} frames; expected one whole "
+            "person"
         )
     if isinstance(rule, str):
         totals = np.bincount(detections.person, weights=_values(detections, rule))

@@ -1,6 +1,6 @@
 """Time series with gaps: segments, interpolation, zero-phase and One-Euro filters."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -11,22 +11,24 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.signal import savgol_filter
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.boxes import body_height_px
+
+Series = Float64[np.ndarray, " frames"]
+Mask = Bool[np.ndarray, " frames"]
 
 
-def segments(flags: Bool[np.ndarray, " frames"]) -> list[tuple[int, int]]:
+def segments(flags: Mask) -> list[tuple[int, int]]:
     """(first frame, one past the last) of each contiguous segment of True, in order."""
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
-def longest_segment(flags: Bool[np.ndarray, " frames"]) -> int:
+def longest_segment(flags: Mask) -> int:
     """Length of the longest contiguous segment of True."""
     return max((stop - start for start, stop in segments(flags)), default=0)
 
 
-def inner_gaps(seen: Bool[np.ndarray, " frames"], *, longest: int) -> list[tuple[int, int]]:
+def inner_gaps(seen: Mask, *, longest: int) -> list[tuple[int, int]]:
     """Segments of False of at most `longest` frames with True on both sides."""
     return [
         (start, stop)
@@ -37,7 +39,7 @@ def inner_gaps(seen: Bool[np.ndarray, " frames"], *, longest: int) -> list[tuple
 
 def joints_by_presence(
     seen: Bool[np.ndarray, "frames joints"],
-) -> Iterator[tuple[Int64[np.ndarray, " some"], Bool[np.ndarray, " frames"]]]:
+) -> Iterator[tuple[Int64[np.ndarray, " some"], Mask]]:
     """Indices of joints that are present in the same frames, with a mask of those frames."""
     if not seen.size:
         return
@@ -51,9 +53,7 @@ def window_frames(seconds: float, frame_rate: Fraction) -> int:
     return 2 * round(seconds * float(frame_rate) / 2) + 1
 
 
-def fill_gaps(
-    values: Float64[np.ndarray, " frames"], valid: Bool[np.ndarray, " frames"]
-) -> Float64[np.ndarray, " frames"]:
+def fill_gaps(values: Series, valid: Mask) -> Series:
     """Interpolate linearly over invalid frames; hold the first and the last valid value.
 
     Raises:
@@ -65,23 +65,17 @@ def fill_gaps(
     return np.interp(frame_indices, frame_indices[valid], values[valid])
 
 
-def running_median(
-    values: Float64[np.ndarray, " frames"], *, window: int
-) -> Float64[np.ndarray, " frames"]:
+def running_median(values: Series, *, window: int) -> Series:
     """Median over `window` frames (odd) around each frame."""
     return np.median(_windows(values, window), axis=1)
 
 
-def running_mean(
-    values: Float64[np.ndarray, " frames"], *, window: int
-) -> Float64[np.ndarray, " frames"]:
+def running_mean(values: Series, *, window: int) -> Series:
     """Mean over `window` frames (odd) around each frame."""
     return _windows(values, window).mean(axis=1)
 
 
-def _windows(
-    values: Float64[np.ndarray, " frames"], window: int
-) -> Float64[np.ndarray, "frames window"]:
+def _windows(values: Series, window: int) -> Float64[np.ndarray, "frames window"]:
     if window < 1 or window % 2 == 0:
         raise ValueError(f"expected an odd window of at least 1 frame, got {window}")
     padded = np.pad(values, window // 2, mode="edge")
@@ -90,19 +84,31 @@ def _windows(
 
 TimeFilter = Literal["savitzky_golay", "median", "one_euro", "none"]
 
-_Points = Float64[np.ndarray, "frames joints 2"]
+Points = Float64[np.ndarray, "frames joints 2"]
 
 
 def smooth(
-    keypoints: Keypoints, time_filter: TimeFilter, *, seconds: float, groups: Sequence[str]
+    keypoints: Keypoints,
+    time_filter: TimeFilter,
+    *,
+    seconds: float,
+    groups: Sequence[str],
+    unit_px: float,
 ) -> Keypoints:
     """Smooth joint groups over each segment of frames in which a joint is present.
 
     Args:
         seconds: width of the window; `one_euro` and `none` have none.
+        unit_px: unit of length for speeds in `one_euro`.
     """
+    window, rate = window_frames(seconds, keypoints.frame_rate), keypoints.frame_rate
+    apply = {
+        "savitzky_golay": partial(savitzky_golay, window=window),
+        "median": partial(median, window=window),
+        "one_euro": partial(one_euro, frame_rate=rate, unit_px=unit_px),
+        "none": lambda points: points,
+    }[time_filter]
     smoothed = keypoints.points.copy()
-    apply = _filter(time_filter, keypoints, seconds)
     for group in groups:
         where = keypoints.skeleton.slice(group)
         for joints, present in joints_by_presence(keypoints.score[:, where] > 0):
@@ -112,26 +118,7 @@ def smooth(
     return replace(keypoints, points=smoothed)
 
 
-def _filter(
-    time_filter: TimeFilter, keypoints: Keypoints, seconds: float
-) -> Callable[[_Points], _Points]:
-    window = window_frames(seconds, keypoints.frame_rate)
-    match time_filter:
-        case "savitzky_golay":
-            return partial(savitzky_golay, window=window)
-        case "median":
-            return partial(median, window=window)
-        case "one_euro":
-            return partial(
-                one_euro, frame_rate=keypoints.frame_rate, unit_px=body_height_px(keypoints)
-            )
-        case "none":
-            return lambda points: points
-
-
-def savitzky_golay(
-    points: Float64[np.ndarray, "frames joints 2"], *, window: int
-) -> Float64[np.ndarray, "frames joints 2"]:
+def savitzky_golay(points: Points, *, window: int) -> Points:
     """Quadratic Savitzky-Golay filter over `window` frames (odd).
 
     A shorter segment is fitted as a whole; one of up to three frames, which a parabola passes
@@ -141,18 +128,14 @@ def savitzky_golay(
     return savgol_filter(points, window, 2, axis=0) if window > 3 else points
 
 
-def median(
-    points: Float64[np.ndarray, "frames joints 2"], *, window: int
-) -> Float64[np.ndarray, "frames joints 2"]:
+def median(points: Points, *, window: int) -> Points:
     """The median of each coordinate over `window` frames (odd); at the ends the window shrinks."""
     half = np.minimum(window // 2, np.minimum(np.arange(len(points)), np.arange(len(points))[::-1]))
     windows = (points[at - reach : at + reach + 1] for at, reach in enumerate(half))
     return np.stack([np.median(values, axis=0) for values in windows])
 
 
-def one_euro(
-    points: Float64[np.ndarray, "frames joints 2"], *, frame_rate: Fraction, unit_px: float
-) -> Float64[np.ndarray, "frames joints 2"]:
+def one_euro(points: Points, *, frame_rate: Fraction, unit_px: float) -> Points:
     """Apply a `OneEuroFilter` to a recorded segment."""
     live = OneEuroFilter(frame_rate=frame_rate, unit_px=unit_px)
     everywhere = np.ones(points.shape[1], np.bool_)

@@ -17,17 +17,20 @@ from tqdm import tqdm
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Detections, People
 from motiontransfer.pose.boxes import enclosing_box
-from motiontransfer.pose.camera_motion import PAIR_SECONDS, FramePair, camera_speed, without_person
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
+    PAIR_SECONDS,
     STILL_CAMERA,
+    FramePair,
     Quality,
+    camera_speed,
     measure_quality,
     verdict,
+    without_person,
 )
 from motiontransfer.progress import track
 from motiontransfer.skeleton import HOLISTIC
@@ -226,16 +229,16 @@ def _detect_people(frames: Sequence[_Frame]) -> list[People]:
         min_presence_confidence=0.5,
         min_visibility=0.3,
     )
-    with config.open() as detector:
-        return detector.detect(frames)
+    with config.open() as detect:
+        return detect(frames)
 
 
 def _detect_person(frames: Sequence[_Frame]) -> list[People]:
     """The most prominent person of each frame."""
     people = []
     for frame in track(frames, "detecting the person", total=len(frames)):
-        with default_detector().open() as detector:  # a new detector: the frames are unrelated
-            people.extend(detector.detect([frame]))
+        with default_detector().open() as detect:  # a new detector: the frames are unrelated
+            people.extend(detect([frame]))
     return people
 
 

@@ -32,7 +32,7 @@ from motiontransfer.models.faces import (
     feather,
     warp,
 )
-from motiontransfer.pose.face_boxes import face_alignments, face_boxes, inverse
+from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore

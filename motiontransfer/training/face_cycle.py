@@ -23,7 +23,7 @@ from motiontransfer.models.faces import (
     warp,
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialise
-from motiontransfer.pose.face_boxes import face_alignments
+from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.config import GanConfig, Schedule

@@ -26,7 +26,7 @@ from motiontransfer.models.faces import (
 from motiontransfer.models.generators import roll_out
 from motiontransfer.models.layers import check_depth, count_parameters, initialise
 from motiontransfer.models.vgg import Perceptual
-from motiontransfer.pose.face_boxes import face_boxes
+from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton

@@ -119,7 +119,7 @@ def test_detected_people_are_followed():
         min_presence_confidence=0.5,
         min_visibility=0.3,
     )
-    with config.open() as detector:
-        people = detector.detect(frames)
+    with config.open() as detect:
+        people = detect(frames)
     joints = joints_in_image(posed, size)
     assert_each_is_followed(detections_of(people, size), joints, max_error_px=3)

@@ -14,8 +14,8 @@ import skimage.data
 
 from motiontransfer.keypoints import read_detections, write_detections
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.detection import detect_clip, detect_people
-from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig, HolisticDetector
+from motiontransfer.pose.detection import Detector, detect_clip, detect_people
+from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.frame_store import FrameWriter
@@ -83,13 +83,13 @@ class KilledOnce:
         return self.inner.label
 
     @contextmanager
-    def open(self) -> Iterator[HolisticDetector]:
+    def open(self) -> Iterator[Detector]:
         if self.flag.with_name("second").exists() and not self.flag.exists():
             self.flag.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         self.flag.with_name("second").touch()
-        with self.inner.open() as detector:
-            yield detector
+        with self.inner.open() as detect:
+            yield detect
 
 
 def test_a_worker_killed_in_the_middle_leaves_no_hole(clip, cluster, tmp_path):

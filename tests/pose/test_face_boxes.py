@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.face_boxes import face_alignments, face_boxes, inverse
+from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.skeleton import HOLISTIC, mirrored
 from tests.pose.stick_person import stick_person
 

@@ -479,7 +479,7 @@ def test_other_pixels_than_the_videos_are_told(tmp_path, factor):
     person = {"x": 100 * factor, "floor": 200 * factor, "height": 150 * factor}
     keypoints = write_places(tmp_path / "json", [person])
     clip = write_clip(tmp_path / "clip", [0])
-    with pytest.raises(KeypointsError, match="expected pixels of the video's 320x240 picture"):
+    with pytest.raises(KeypointsError, match="expected pixels of the video's 320x240 frames"):
         import_people(keypoints, clip, layout="openpose_json")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ from motiontransfer.pose.quality import (
     MISSING,
     NOTHING_TO_FIX,
     PARTS,
+    camera_speed,
     measure_quality,
+    pairs_of_clip,
     quality_metrics,
     verdict,
 )
 from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.video.frame_store import FrameStore, FrameWriter
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share
 from tests.pose.whole_person import HEIGHT_PX, lost, moved, person, standing
 
@@ -169,7 +173,7 @@ def everywhere(frames):
         (quality(outside={"head": share(5)}), "^head is beyond the frame's edge in 5 % of frames"),
         (
             quality(everywhere(np.arange(50, 70))),
-            r"^no person is found in 20 % of frames, the longest time from 2\.0 s to 2\.8 s: cut",
+            r"^no person is detected in 20 % of frames, the longest time from 2\.0 s to 2\.8 s",
         ),
         (
             quality([("left hand", MISSING, share(88)), ("right hand", MISSING, share(12))]),
@@ -240,7 +244,7 @@ def test_arms_and_legs_that_are_outside_or_of_nobody_are_told_only_as_that():
 
 def test_a_clip_of_nobody_is_one_sentence():
     (said,) = verdict(quality(everywhere(share(100)), camera_speed=0.1))
-    assert said.startswith("no person is found in any of 100 frames: film one person")
+    assert said.startswith("no person is detected in any of 100 frames: film one person")
 
 
 def test_the_gravest_comes_first():
@@ -249,3 +253,50 @@ def test_the_gravest_comes_first():
     assert all(
         sentence.startswith(start) for sentence, start in zip(verdict(clip), starts, strict=True)
     )
+
+
+SIZE = (256, 256)
+HIPS = [(60.0 + 4 * frame, 128.0) for frame in range(30)]
+
+
+def room():
+    """A wall of coloured boxes, wider than the picture."""
+    rng = np.random.default_rng(0)
+    return np.kron(rng.integers(0, 256, (32, 64, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+
+
+def filmed(path, frames):
+    with FrameWriter(path, size=SIZE, frame_rate=Fraction(25)) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return FrameStore(path)
+
+
+def with_dancer(frame, hips):
+    """A dark figure with a bright pattern that moves along."""
+    shown, x = frame.copy(), int(hips[0])
+    shown[50:206, max(0, x - 30) : x + 30] = 20
+    shown[80:100:4, max(0, x - 20) : x + 20] = 250
+    return shown
+
+
+@pytest.mark.parametrize(("pixels_a_frame", "speed"), [(0, 0.0), (2, 2 * 25 / 256)])
+def test_the_background_tells_how_fast_it_is(tmp_path, pixels_a_frame, speed):
+    wall = room()
+    frames = [
+        with_dancer(wall[:, pixels_a_frame * index :][:, :256], hips)
+        for index, hips in enumerate(HIPS)
+    ]
+    with filmed(tmp_path / "frames.mkv", frames) as store:
+        assert camera_speed(pairs_of_clip(store, person(HIPS))) == pytest.approx(speed, abs=0.01)
+
+
+def test_a_plain_wall_tells_nothing(tmp_path):
+    plain = np.full((*SIZE, 3), 128, np.uint8)
+    with filmed(tmp_path / "frames.mkv", [with_dancer(plain, hips) for hips in HIPS]) as store:
+        assert camera_speed(pairs_of_clip(store, person(HIPS))) is None
+
+
+def test_a_moment_tells_nothing(tmp_path):
+    with filmed(tmp_path / "frames.mkv", [room()[:, :256]] * 3) as store:
+        assert camera_speed(pairs_of_clip(store, person(HIPS[:3]))) is None

@@ -71,7 +71,7 @@ def test_a_track_that_is_not_there_names_those_that_are():
 
 
 def test_without_people_nobody_is_chosen():
-    with pytest.raises(KeypointsError, match="nobody found in any of 7 frames"):
+    with pytest.raises(KeypointsError, match="no person detected in any of 7 frames"):
         choose_person(detections_of({}, num_frames=7), "largest")
 
 

@@ -23,7 +23,7 @@ from motiontransfer.pose.time_series import (
     window_frames,
 )
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.whole_person import joints_of, lost, moved, person, standing
+from tests.pose.whole_person import HEIGHT_PX, joints_of, lost, moved, person, standing
 
 masks = st.lists(st.booleans(), max_size=30).map(lambda flags: np.array(flags, np.bool_))
 
@@ -131,7 +131,7 @@ FILTERS = ("savitzky_golay", "median", "one_euro", "none")
 @settings(max_examples=20, deadline=None)
 def test_whoever_stands_still_stays(time_filter, place, frames):
     keypoints = person([place] * frames)
-    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=GROUPS)
+    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=GROUPS, unit_px=HEIGHT_PX)
     np.testing.assert_array_equal(smoothed.points, keypoints.points)
 
 
@@ -166,7 +166,9 @@ def test_nothing_reaches_across_a_gap(time_filter):
         keypoints = person(hips)
         for group in GROUPS:
             keypoints = lost(keypoints, group, [8])
-        smoothed.append(smooth(keypoints, time_filter, seconds=0.25, groups=GROUPS).points)
+        smoothed.append(
+            smooth(keypoints, time_filter, seconds=0.25, groups=GROUPS, unit_px=HEIGHT_PX).points
+        )
     np.testing.assert_array_equal(smoothed[0][8:], smoothed[1][8:])
     assert (smoothed[0][:8] != smoothed[1][:8]).any()
 
@@ -176,7 +178,7 @@ def test_only_the_groups_asked_for_change_and_no_score_does(time_filter):
     rng = np.random.default_rng(0)
     keypoints = person(rng.uniform(100, 150, (20, 2)))
     keypoints = lost(keypoints, "left_wrist", [4, 5, 11])
-    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=["body"])
+    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=["body"], unit_px=HEIGHT_PX)
     changed = (smoothed.points != keypoints.points).any(axis=(0, 2))
     assert changed[joints_of("body")].all()
     assert not changed[joints_of("body").stop :].any()
@@ -189,7 +191,7 @@ def test_only_the_groups_asked_for_change_and_no_score_does(time_filter):
 def test_what_swings_does_not_lag(time_filter):
     swing = {frame: (30 * np.sin(frame / 4), 0) for frame in range(60)}
     keypoints = moved(standing(60), "left_wrist", swing)
-    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=["body"])
+    smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=["body"], unit_px=HEIGHT_PX)
     before, after = (k.joint("left_wrist")[0][5:-5, 0] for k in (keypoints, smoothed))
     lags = range(-3, 4)
     errors = [np.abs(after[3:-3] - np.roll(before, lag)[3:-3]).mean() for lag in lags]

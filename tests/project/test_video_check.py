@@ -75,7 +75,7 @@ def test_other_people_are_counted(tmp_path, checked):
 def test_no_person_is_one_sentence(tmp_path, checked):
     check = checked(filmed(tmp_path, change=lambda view, centre: view), people=[], crop="auto")
     (line,) = advice(check, is_target=False)
-    assert line.startswith("no person is found in any of 20 frames")
+    assert line.startswith("no person is detected in any of 20 frames")
 
 
 def test_sampled_frames_are_spread_evenly(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from torch import nn
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.models.faces import FaceTranslator, warp
-from motiontransfer.pose.face_boxes import face_alignments
+from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.rendering.faces import (
     FacePatch,
     TranslatedFaces,

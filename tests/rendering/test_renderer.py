@@ -10,7 +10,7 @@ from torch import nn
 from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError
 from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
 from motiontransfer.models.generators import build_generator
-from motiontransfer.pose.face_boxes import face_boxes
+from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
 from motiontransfer.rendering.renderer import Renderer, generate, load_renderer, render_poses

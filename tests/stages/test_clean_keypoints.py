@@ -103,7 +103,8 @@ def test_the_person_asked_for_is_followed(project, person, expected):
 def test_nobody_is_told_and_leaves_nothing(project):
     project(dance(NUM_FRAMES, missing=range(NUM_FRAMES)))
     with pytest.raises(
-        KeypointsError, match=r"detections/ada/clip_1\.parquet: videos\.clip_1: nobody found in any"
+        KeypointsError,
+        match=r"detections/ada/clip_1\.parquet: videos\.clip_1: no person detected in any",
     ):
         main("clip_1")
     for folder in ("keypoints/ada/clip_1.parquet", "quality", "metrics"):

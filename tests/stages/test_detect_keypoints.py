@@ -70,7 +70,9 @@ def test_keypoints_picture_and_metrics_are_written_where_they_belong(project):
 
 def test_a_clip_without_a_person_is_told_and_leaves_nothing(project):
     project([np.full((48, 32, 3), 90, np.uint8)] * 3)
-    with pytest.raises(KeypointsError, match=r"nobody found in any of 3 frames; .*videos\.clip_1"):
+    with pytest.raises(
+        KeypointsError, match=r"no person detected in any of 3 frames; .*videos\.clip_1"
+    ):
         main("clip_1")
     assert not Path("artifacts/detections").exists()
     assert not Path("artifacts/metrics").exists()

@@ -14,7 +14,7 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators, warp
 from motiontransfer.models.layers import initialise
-from motiontransfer.pose.face_boxes import face_alignments
+from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.training import face_cycle
 from motiontransfer.training.clips import input_files
 from motiontransfer.training.face_cycle import (

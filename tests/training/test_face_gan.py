@@ -12,7 +12,7 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGenerator, crop_boxes, draw_crops
 from motiontransfer.models.layers import initialise
-from motiontransfer.pose.face_boxes import face_boxes
+from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import face_gan
 from motiontransfer.training.clips import HeldOut

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import ParamsError, WeightsError
 from motiontransfer.keypoints import People
+from motiontransfer.pose.detection import Detector
 from motiontransfer.skeleton import COCO_17, HOLISTIC, Skeleton, remap_joints
 from motiontransfer.video.tensors import frames_to_tensor
 
@@ -73,10 +76,8 @@ class KeypointRcnnConfig:
                 f" keypointrcnn_resnet50_fpn, got {self.model!r}, and there is no such file"
             )
 
-    @property
-    def skeleton(self) -> Skeleton:
-        """The joints that are found, in their order; hands, feet and face are left out."""
-        return HOLISTIC
+    skeleton: ClassVar[Skeleton] = HOLISTIC
+    """The joints that are found, in their order; hands, feet and face are left out."""
 
     @property
     def label(self) -> str:
@@ -89,8 +90,8 @@ class KeypointRcnnConfig:
         return 8 if torch.cuda.is_available() else 1
 
     @contextmanager
-    def open(self) -> Generator["KeypointRcnnDetector"]:
-        """A detector; it has no memory of any frame.
+    def open(self) -> Generator[Detector]:
+        """A detector of each frame by itself.
 
         On a CPU it runs on one thread: segments share the cores already, and sums come out the same
         however many do.
@@ -103,48 +104,35 @@ class KeypointRcnnConfig:
         on_gpu = torch.cuda.is_available()
         torch.set_num_threads(num_threads if on_gpu else 1)
         try:
-            yield KeypointRcnnDetector(
-                load_network(self).to("cuda" if on_gpu else "cpu"),
-                device=torch.device("cuda" if on_gpu else "cpu"),
-                config=self,
-            )
+            network = load_network(self).to("cuda" if on_gpu else "cpu")
+            yield partial(self.detect, network)
         finally:
             torch.set_num_threads(num_threads)
 
-
-class KeypointRcnnDetector:
-    """Finds joints in each frame by itself."""
-
-    def __init__(
-        self, network: Network, *, device: torch.device, config: KeypointRcnnConfig
-    ) -> None:
-        """Take over a network on a device."""
-        self.network = network
-        self._device = device
-        self._config = config
-
     @torch.inference_mode()
-    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
+    def detect(
+        self, network: Network, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+    ) -> list[People]:
         """All people in each frame, by confidence; a joint outside the image is missing."""
-        images = [frames_to_tensor([frame])[0].to(self._device).add(1).div(2) for frame in frames]
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        images = [frames_to_tensor([frame])[0].to(device).add(1).div(2) for frame in frames]
         return [
             self._people(
                 {name: values.cpu() for name, values in found.items()}, image_size=frame.shape[:2]
             )
-            for found, frame in zip(self.network(images), frames, strict=True)
+            for found, frame in zip(network(images), frames, strict=True)
         ]
 
     def _people(self, found: dict[str, Tensor], *, image_size: tuple[int, int]) -> People:
-        config = self._config
         confidence = found["scores"]
-        certain = (found["labels"] == _PERSON) & (confidence >= config.min_detection_confidence)
+        certain = (found["labels"] == _PERSON) & (confidence >= self.min_detection_confidence)
         order = torch.argsort(confidence, descending=True, stable=True)
-        chosen = order[certain[order]][: config.max_people]
+        chosen = order[certain[order]][: self.max_people]
         points = found["keypoints"][chosen, :, :2].numpy().astype(np.float32)
         score = joint_confidence(found["keypoints_scores"][chosen].numpy())
         height, width = image_size
         inside = ((points >= 0) & (points < (width, height))).all(axis=2)
-        kept = inside & (score >= config.min_visibility)
+        kept = inside & (score >= self.min_visibility)
         joints = np.where(kept, np.stack([*points.transpose(2, 0, 1), score]), np.float32(0))
         people = remap_joints(joints.transpose(1, 2, 0), source=COCO_17, target=HOLISTIC.joints)
         return people[people[..., 2].any(axis=1)]

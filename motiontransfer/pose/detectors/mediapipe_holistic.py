@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import mediapipe
 import numpy as np
@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 from mediapipe.python.solutions.holistic import Holistic
 
 from motiontransfer.keypoints import People
+from motiontransfer.pose.detection import Detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 
 _MIDLINE = {
@@ -75,11 +76,13 @@ class HolisticConfig:
     """Body joints whose visibility is lower are missing; MediaPipe guesses where they would be."""
 
     smoothing: Literal["none", "one_euro"]
-    """MediaPipe's own filter on body joints: less jitter, but it lags in fast motion.
-    """
+    """MediaPipe's own filter on body joints: less jitter, but it lags in fast motion."""
 
     face_mesh: Literal["subset", "full"]
     """`full` adds the joint group `face_mesh` with all 468 vertices."""
+
+    batch_frames: ClassVar[int] = 1
+    """MediaPipe has no batches."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -92,49 +95,23 @@ class HolisticConfig:
         """Detector, version and model."""
         return f"mediapipe_holistic {mediapipe.__version__} full"
 
-    @property
-    def batch_frames(self) -> int:
-        """One frame at once: MediaPipe has no batches."""
-        return 1
-
     @contextmanager
-    def open(self) -> Generator["HolisticDetector"]:
-        """A detector with no memory of any frame."""
+    def open(self) -> Generator[Detector]:
+        """A detector with no memory of any frame; follows the person from frame to frame."""
         # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
-        with native_stderr_hidden():
-            graph = Holistic(
+        with (
+            native_stderr_hidden(),
+            Holistic(
                 model_complexity=_FULL_MODEL,
                 smooth_landmarks=self.smoothing == "one_euro",
                 min_detection_confidence=self.min_detection_confidence,
                 min_tracking_confidence=self.min_tracking_confidence,
-            )
-            with graph:
-                yield HolisticDetector(
-                    graph, skeleton=self.skeleton, min_visibility=self.min_visibility
-                )
+            ) as graph,
+        ):
+            yield lambda frames: [self._people(graph, frame) for frame in frames]
 
-
-class HolisticDetector:
-    """Finds joints frame after frame; tracks the person from one frame to the next."""
-
-    def __init__(
-        self,
-        graph: Holistic,
-        *,
-        skeleton: Skeleton,
-        min_visibility: float,
-    ) -> None:
-        """Take over a running graph."""
-        self._graph = graph
-        self._skeleton = skeleton
-        self._min_visibility = min_visibility
-
-    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
-        """The person in each of the next frames; a joint outside the image is missing."""
-        return [self._person(frame) for frame in frames]
-
-    def _person(self, frame: UInt8[np.ndarray, "height width 3"]) -> People:
-        found: Any = self._graph.process(np.ascontiguousarray(frame))
+    def _people(self, graph: Holistic, frame: UInt8[np.ndarray, "height width 3"]) -> People:
+        found: Any = graph.process(np.ascontiguousarray(frame))
         person = {
             group: unpack(landmarks.landmark)
             for group in ("pose", "left_hand", "right_hand", "face")
@@ -142,9 +119,9 @@ class HolisticDetector:
         }
         return people_in_pixels(
             [person] if person else [],
-            skeleton=self._skeleton,
-            min_visibility=self._min_visibility,
-            image_size=(frame.shape[0], frame.shape[1]),
+            skeleton=self.skeleton,
+            min_visibility=self.min_visibility,
+            image_size=frame.shape[:2],
         )
 
 

@@ -2,12 +2,12 @@
 
 import io
 import zipfile
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import flatbuffers
 import mediapipe
@@ -23,6 +23,7 @@ from mediapipe.tasks.python.core.task_info import TaskInfo
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.keypoints import People
+from motiontransfer.pose.detection import Detector
 from motiontransfer.pose.detectors.mediapipe_holistic import (
     Landmarks,
     native_stderr_hidden,
@@ -36,30 +37,22 @@ WHEEL = "wheel"
 
 # Version 1 of each, never `latest`: the full model's two are different files.
 _SHA256_OF_PUBLISHED = {
-    "pose_landmarker/pose_landmarker_lite": (
-        "59929e1d1ee95287735ddd833b19cf4ac46d29bc7afddbbf6753c459690d574a"
-    ),
-    "pose_landmarker/pose_landmarker_full": (
-        "5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1"
-    ),
-    "pose_landmarker/pose_landmarker_heavy": (
-        "64437af838a65d18e5ba7a0d39b465540069bc8aae8308de3e318aad31fcbc7b"
-    ),
-    "holistic_landmarker/holistic_landmarker": (
-        "e2dab61191e2dcd0a15f943d8e3ed1dce13c82dfa597b9dd39f562975a50c3f8"
-    ),
+    "pose_landmarker_lite": "59929e1d1ee95287735ddd833b19cf4ac46d29bc7afddbbf6753c459690d574a",
+    "pose_landmarker_full": "5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1",
+    "pose_landmarker_heavy": "64437af838a65d18e5ba7a0d39b465540069bc8aae8308de3e318aad31fcbc7b",
+    "holistic_landmarker": "e2dab61191e2dcd0a15f943d8e3ed1dce13c82dfa597b9dd39f562975a50c3f8",
 }
 
 OFFICIAL_MODELS: dict[str, Pretrained] = {
-    Path(place).name: Pretrained(
-        name=f"{Path(place).name}.task",
-        url=f"https://storage.googleapis.com/mediapipe-models/{place}/float16/1/{Path(place).name}.task",
+    name: Pretrained(
+        name=f"{name}.task",
+        url=f"https://storage.googleapis.com/mediapipe-models/{'_'.join(name.split('_')[:2])}/{name}/float16/1/{name}.task",
         sha256=sha256,
         needed_by="the detector mediapipe_tasks",
         file_param="detect_keypoints.model",
         without=f"set detect_keypoints.model: {WHEEL}",
     )
-    for place, sha256 in _SHA256_OF_PUBLISHED.items()
+    for name, sha256 in _SHA256_OF_PUBLISHED.items()
 }
 """MediaPipe's published bundles by name."""
 
@@ -152,12 +145,12 @@ def with_scaling(network: bytes, *, mean: float, deviation: float) -> bytes:
     scaling.optionsType = tasks_schema.ProcessUnitOptions.NormalizationOptions
     scaling.options = tasks_schema.NormalizationOptionsT()
     scaling.options.mean, scaling.options.std = [mean], [deviation]
-    picture: Any = tasks_schema.ContentT()
-    picture.contentPropertiesType = tasks_schema.ContentProperties.ImageProperties
-    picture.contentProperties = tasks_schema.ImagePropertiesT()
-    picture.contentProperties.colorSpace = tasks_schema.ColorSpaceType.RGB
+    content: Any = tasks_schema.ContentT()
+    content.contentPropertiesType = tasks_schema.ContentProperties.ImageProperties
+    content.contentProperties = tasks_schema.ImagePropertiesT()
+    content.contentProperties.colorSpace = tasks_schema.ColorSpaceType.RGB
     described: Any = tasks_schema.TensorMetadataT()
-    described.content, described.processUnits = picture, [scaling]
+    described.content, described.processUnits = content, [scaling]
 
     model: Any = tflite_schema.ModelT.InitFromPackedBuf(network, 0)
     graph: Any = tasks_schema.SubGraphMetadataT()
@@ -168,11 +161,11 @@ def with_scaling(network: bytes, *, mean: float, deviation: float) -> bytes:
     metadata: Any = tasks_schema.ModelMetadataT()
     metadata.subgraphMetadata = [graph]
 
-    content: Any = tflite_schema.BufferT()
-    content.data = list(_packed(metadata, b"M001"))
+    buffer: Any = tflite_schema.BufferT()
+    buffer.data = list(_packed(metadata, b"M001"))
     entry: Any = tflite_schema.MetadataT()
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
-    model.buffers.append(content)
+    model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     return _packed(model, b"TFL3")
 
@@ -216,24 +209,20 @@ class TasksConfig:
                 f" file, got {self.model!r}, and there is no such file"
             )
 
-    @property
-    def skeleton(self) -> Skeleton:
-        """The joints that are found, in their order; a pose bundle leaves hands and face out."""
-        return HOLISTIC
+    skeleton: ClassVar[Skeleton] = HOLISTIC
+    """The joints that are found, in their order; a pose bundle leaves hands and face out."""
+
+    batch_frames: ClassVar[int] = 1
+    """MediaPipe has no batches."""
 
     @property
     def label(self) -> str:
         """Detector, version and model."""
         return f"mediapipe_tasks {mediapipe.__version__} {Path(self.model).name}"
 
-    @property
-    def batch_frames(self) -> int:
-        """One frame at once: MediaPipe has no batches."""
-        return 1
-
     @contextmanager
-    def open(self) -> Generator["TasksDetector"]:
-        """A detector with no memory of any frame, nor will it get one.
+    def open(self) -> Generator[Detector]:
+        """A detector of each frame by itself.
 
         Raises:
             MissingFileError: the bundle is not here and cannot be downloaded.
@@ -241,8 +230,8 @@ class TasksConfig:
             ParamsError: several people are asked of a bundle that finds one.
         """
         bundle = read_bundle(self.model)
-        graph_type = _HolisticGraph if is_holistic(bundle, model=self.model) else _PoseGraph
-        if graph_type is _HolisticGraph and self.max_people != 1:
+        make_task = _holistic_task if is_holistic(bundle, model=self.model) else _pose_task
+        if make_task is _holistic_task and self.max_people != 1:
             raise ParamsError(
                 f"max_people: expected 1 with {self.model}, which finds one person with hands and"
                 f" face, got {self.max_people}; set 1, or a pose_landmarker model"
@@ -250,105 +239,75 @@ class TasksConfig:
         # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
         with native_stderr_hidden():
             try:
-                graph = graph_type(self, bundle)
+                task, landmarks = make_task(self, bundle)
             except (RuntimeError, ValueError) as error:
                 raise WeightsError(
                     f"{self.model}: MediaPipe {mediapipe.__version__} cannot use this bundle"
                     f" ({str(error).splitlines()[0]}); set detect_keypoints.model: {WHEEL}, or"
                     " another .task file"
                 ) from error
-            with closing(graph):
-                yield TasksDetector(graph, min_visibility=self.min_visibility)
+            with closing(task):
+                yield lambda frames: [self._people(landmarks, frame) for frame in frames]
 
-
-@runtime_checkable
-class LandmarkGraph(Protocol):
-    """A running MediaPipe graph."""
-
-    def people(self, image: mediapipe.Image) -> list[Landmarks]:
-        """Everyone in an image."""
-
-    def close(self) -> None:
-        """End its threads."""
-
-
-class TasksDetector:
-    """Finds joints in each frame by itself."""
-
-    def __init__(self, graph: LandmarkGraph, *, min_visibility: float) -> None:
-        """Take over a running graph."""
-        self._graph = graph
-        self._min_visibility = min_visibility
-
-    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[People]:
-        """All people in each frame; a joint outside the image is missing."""
-        return [self._people(frame) for frame in frames]
-
-    def _people(self, frame: UInt8[np.ndarray, "height width 3"]) -> People:
+    def _people(self, landmarks: "_LandmarksOf", frame: UInt8[np.ndarray, "_ _ 3"]) -> People:
         image = mediapipe.Image(
             image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame)
         )
         return people_in_pixels(
-            self._graph.people(image),
+            landmarks(image),
             skeleton=HOLISTIC,
-            min_visibility=self._min_visibility,
-            image_size=(frame.shape[0], frame.shape[1]),
+            min_visibility=self.min_visibility,
+            image_size=frame.shape[:2],
         )
 
 
-class _PoseGraph:
-    """Several people's bodies."""
+_LandmarksOf = Callable[[mediapipe.Image], list[Landmarks]]
 
-    def __init__(self, config: TasksConfig, bundle: bytes) -> None:
-        self._task = vision.PoseLandmarker.create_from_options(
-            vision.PoseLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=bundle),
-                running_mode=vision.RunningMode.IMAGE,
-                num_poses=config.max_people,
-                min_pose_detection_confidence=config.min_detection_confidence,
-                min_pose_presence_confidence=config.min_presence_confidence,
-            )
+
+def _pose_task(config: TasksConfig, bundle: bytes) -> tuple[vision.PoseLandmarker, _LandmarksOf]:
+    """Bodies of several people."""
+    task = vision.PoseLandmarker.create_from_options(
+        vision.PoseLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=bundle),
+            running_mode=vision.RunningMode.IMAGE,
+            num_poses=config.max_people,
+            min_pose_detection_confidence=config.min_detection_confidence,
+            min_pose_presence_confidence=config.min_presence_confidence,
         )
-
-    def people(self, image: mediapipe.Image) -> list[Landmarks]:
-        return [{"pose": unpack(person)} for person in self._task.detect(image).pose_landmarks]
-
-    def close(self) -> None:
-        self._task.close()
+    )
+    return task, lambda image: [
+        {"pose": unpack(person)} for person in task.detect(image).pose_landmarks
+    ]
 
 
-class _HolisticGraph:
-    """One person's body, hands and face.
+def _holistic_task(config: TasksConfig, bundle: bytes) -> tuple[TaskRunner, _LandmarksOf]:
+    """Body, hands and face of one person.
 
     MediaPipe's own Python class ends the process where a hand is not found
     (google-ai-edge/mediapipe#5181), so the graph is run without it.
     """
+    streams = ("pose", "left_hand", "right_hand", "face")
+    options = vision.HolisticLandmarkerOptions(
+        base_options=BaseOptions(model_asset_buffer=bundle),
+        running_mode=vision.RunningMode.IMAGE,
+        min_pose_detection_confidence=config.min_detection_confidence,
+        min_pose_landmarks_confidence=config.min_presence_confidence,
+    )
+    info = TaskInfo(
+        task_graph="mediapipe.tasks.vision.holistic_landmarker.HolisticLandmarkerGraph",
+        input_streams=["IMAGE:image"],
+        output_streams=[f"{stream.upper()}_LANDMARKS:{stream}" for stream in streams],
+        task_options=options,
+    )
+    runner = TaskRunner.create(info.generate_graph_config())
 
-    _STREAMS = ("pose", "left_hand", "right_hand", "face")
-
-    def __init__(self, config: TasksConfig, bundle: bytes) -> None:
-        options = vision.HolisticLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=bundle),
-            running_mode=vision.RunningMode.IMAGE,
-            min_pose_detection_confidence=config.min_detection_confidence,
-            min_pose_landmarks_confidence=config.min_presence_confidence,
-        )
-        task = TaskInfo(
-            task_graph="mediapipe.tasks.vision.holistic_landmarker.HolisticLandmarkerGraph",
-            input_streams=["IMAGE:image"],
-            output_streams=[f"{stream.upper()}_LANDMARKS:{stream}" for stream in self._STREAMS],
-            task_options=options,
-        )
-        self._runner = TaskRunner.create(task.generate_graph_config())
-
-    def people(self, image: mediapipe.Image) -> list[Landmarks]:
-        packets = self._runner.process({"image": packet_creator.create_image(image)})
+    def landmarks(image: mediapipe.Image) -> list[Landmarks]:
+        packets = runner.process({"image": packet_creator.create_image(image)})
         person: Landmarks = {}
-        for stream in self._STREAMS:
+        for stream in streams:
             if not packets[stream].is_empty():
                 found: Any = packet_getter.get_proto(packets[stream])
                 person[stream] = unpack(found.landmark)
         return [person] if person else []
 
-    def close(self) -> None:
-        self._runner.close()
+    return runner, landmarks

@@ -131,33 +131,29 @@ def detect_keypoints(
     if isinstance(params, ImportParams):
         people = import_people(video, clip, layout=params.detector)
         return track_detections(people, frames, skeleton=HOLISTIC, detector=params.detector)
+    body_detector, warmup_frames = None, 0  # of all detectors Holistic alone remembers frames
     if isinstance(params, HolisticParams):
-        return detect_clip(
-            frames,
-            detector=params.fill(HolisticConfig),
-            body_detector=_tasks(params, model=WHEEL) if params.max_people > 1 else None,
-            segment_frames=params.segment_frames,
-            warmup_frames=params.warmup_frames,
-            compute=compute,
-        )
-    if isinstance(params, KeypointRcnnParams):
-        config, compute = _keypointrcnn(params, compute)
+        detector, warmup_frames = params.fill(HolisticConfig), params.warmup_frames
+        if params.max_people > 1:
+            body_detector = params.fill(
+                TasksConfig, model=WHEEL, min_presence_confidence=params.min_tracking_confidence
+            )
     else:
-        config: DetectorConfig = _tasks(params, model=params.model)
-    with config.open():
-        pass  # fetches the model once, before all workers want it
+        if isinstance(params, TasksParams):
+            detector = params.fill(
+                TasksConfig, min_presence_confidence=params.min_tracking_confidence
+            )
+        else:
+            detector, compute = _keypointrcnn(params, compute)
+        with detector.open():
+            pass  # fetches the model once, before all workers want it
     return detect_clip(
         frames,
-        detector=config,
+        detector=detector,
+        body_detector=body_detector,
         segment_frames=params.segment_frames,
-        warmup_frames=0,  # neither remembers the frames before
+        warmup_frames=warmup_frames,
         compute=compute,
-    )
-
-
-def _tasks(params: HolisticParams | TasksParams, *, model: str) -> TasksConfig:
-    return params.fill(
-        TasksConfig, model=model, min_presence_confidence=params.min_tracking_confidence
     )
 
 
@@ -196,9 +192,8 @@ def person_boxes(
     config = default_detector()
     boxes: list[tuple[int, int, int, int] | None] = []
     for frame in frames:
-        with config.open() as detector:  # a new one each time: the frames do not follow each other
-            (people,) = detector.detect([frame])
-        size = (frame.shape[0], frame.shape[1])
+        with config.open() as detect:  # a new one each time: the frames do not follow each other
+            (people,) = detect([frame])
         found = people[people[..., 2] > 0, :2]
-        boxes.append(enclosing_box(found, margin=margin, image_size=size))
+        boxes.append(enclosing_box(found, margin=margin, image_size=frame.shape[:2]))
     return boxes

@@ -12,7 +12,6 @@ from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.pose.detectors.keypoint_rcnn import (
     OFFICIAL_WEIGHTS,
     KeypointRcnnConfig,
-    KeypointRcnnDetector,
     joint_confidence,
     load_network,
 )
@@ -36,13 +35,9 @@ def found(*people):
     }
 
 
-def detector(*answers, config=CONFIG):
-    remaining = list(answers)
-
-    def network(images):
-        return [remaining.pop(0) for _ in images]
-
-    return KeypointRcnnDetector(network, device=torch.device("cpu"), config=config)
+def detect(*answers, frames=(FRAME,), config=CONFIG):
+    """People in frames for which the network gives these answers."""
+    return config.detect(lambda images: answers[: len(images)], frames)
 
 
 def x_of_noses(people):
@@ -50,7 +45,7 @@ def x_of_noses(people):
 
 
 def test_every_joint_gets_its_name():
-    (people,) = detector(found((0.9, 1, 5))).detect([FRAME])
+    (people,) = detect(found((0.9, 1, 5)))
     for index, joint in enumerate(COCO_17):
         position = HOLISTIC.index(joint)
         assert people[0, position, :2].tolist() == [5 + index, 2 * index]
@@ -70,14 +65,14 @@ def test_every_joint_gets_its_name():
     ids=["max_people", "min_detection_confidence", "outside", "batch"],
 )
 def test_people_kept_of_each_frame(answers, noses):
-    frames = detector(*answers).detect([FRAME] * len(answers))
+    frames = detect(*answers, frames=[FRAME] * len(answers))
     assert [x_of_noses(people) for people in frames] == noses
     assert {people.shape[1:] for people in frames} == {(len(HOLISTIC.joints), 3)}
 
 
 def test_frames_may_differ_in_size():
     frames = [FRAME, np.zeros((20, 10, 3), np.uint8)]
-    large, small = detector(found((0.9, 1, 1)), found((0.9, 1, 1))).detect(frames)
+    large, small = detect(found((0.9, 1, 1)), found((0.9, 1, 1)), frames=frames)
     assert (large[..., 2] > 0).sum() == 17
     assert (small[..., 2] > 0).sum() == 9  # x from 1 to 9, y from 0 to 16
 
@@ -91,23 +86,23 @@ def test_the_network_sees_rgb_from_0_to_1():
 
     frame = FRAME.copy()
     frame[3, 5] = (255, 51, 0)
-    KeypointRcnnDetector(network, device=torch.device("cpu"), config=CONFIG).detect([frame])
-    np.testing.assert_allclose(seen[0][:, 3, 5], [1, 0.2, 0], atol=1e-6)
+    CONFIG.detect(network, [frame])
+    np.testing.assert_allclose(seen[0][:, 3, 5].cpu(), [1, 0.2, 0], atol=1e-6)
     assert seen[0].shape == (3, 40, 64)
 
 
 def test_doubtful_joints_are_missing():
     answer = found((0.9, 1, 5))
     answer["keypoints_scores"][0, 3] = 1.0
-    (people,) = detector(answer).detect([FRAME])
+    (people,) = detect(answer)
     assert people[0, HOLISTIC.index("left_ear"), 2] == 0
-    (loose,) = detector(answer, config=replace(CONFIG, min_visibility=0.2)).detect([FRAME])
+    (loose,) = detect(answer, config=replace(CONFIG, min_visibility=0.2))
     assert loose[0, HOLISTIC.index("left_ear"), 2] == pytest.approx(0.269, abs=1e-3)
 
 
 def test_joints_outside_the_image_are_missing():
     answer = found((0.9, 1, 50))
-    (people,) = detector(answer).detect([FRAME])
+    (people,) = detect(answer)
     assert people[0, HOLISTIC.index("left_knee"), 2] > 0  # x = 63 of 64
     assert people[0, HOLISTIC.index("right_knee"), 2] == 0
 
@@ -147,9 +142,9 @@ def test_a_file_of_ones_own_is_loaded_and_run(weights):
         min_visibility=0.0,
     )
     frames = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
-    with config.open() as random_detector:
-        random_detector.network.transform.min_size = (64,)  # not 800: quick
-        people, again = random_detector.detect(frames), random_detector.detect(frames)
+    with config.open() as find:
+        find.args[0].transform.min_size = (64,)  # not 800: quick
+        people, again = find(frames), find(frames)
     for one, other in zip(people, again, strict=True):
         np.testing.assert_array_equal(one, other)
         assert 1 <= len(one) <= 20
@@ -179,9 +174,9 @@ def test_it_is_torchvisions_network(weights):
 @pytest.mark.needs_cuda
 def test_it_runs_on_the_gpu_when_there_is_one(weights):
     config = replace(CONFIG, model=str(weights), min_detection_confidence=0.0)
-    with config.open() as gpu_detector:
-        assert next(gpu_detector.network.parameters()).is_cuda
-        frames = gpu_detector.detect([FRAME, FRAME])
+    with config.open() as find:
+        assert next(find.args[0].parameters()).is_cuda
+        frames = find([FRAME, FRAME])
     assert len(frames) == 2
 
 
@@ -225,7 +220,7 @@ def test_the_published_weights_find_a_face_in_a_portrait(astronaut):
     cached = cache_folder() / "fc266e95_keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
     if not cached.exists():
         pytest.skip(f"{cached} is not there; tests download nothing")
-    with CONFIG.open() as portrait_detector:
-        (people,) = portrait_detector.detect([astronaut])
+    with CONFIG.open() as find:
+        (people,) = find([astronaut])
     nose = people[0, HOLISTIC.index("nose"), :2]
     np.testing.assert_allclose(nose, (222, 124), atol=15)

@@ -20,8 +20,8 @@ CONFIG = default_detector()
 
 def detect_one(config, picture):
     """Points and scores of the one person in a picture."""
-    with config.open() as detector:
-        (people,) = detector.detect([picture])
+    with config.open() as detect:
+        (people,) = detect([picture])
     assert len(people) == 1
     return people[0, :, :2], people[0, :, 2]
 
@@ -95,8 +95,8 @@ def test_a_higher_threshold_leaves_joints_out(astronaut):
 
 def test_frames_are_found_in_order_and_an_empty_one_has_nobody(astronaut):
     empty = np.full((64, 48, 3), 127, np.uint8)
-    with CONFIG.open() as detector:
-        found = detector.detect([empty, astronaut, empty])
+    with CONFIG.open() as detect:
+        found = detect([empty, astronaut, empty])
     assert [len(people) for people in found] == [0, 1, 0]
     assert found[0].shape == (0, len(CONFIG.skeleton.joints), 3)
 
@@ -131,8 +131,8 @@ def test_native_log_lines_are_shown_if_it_fails(capfd):
 
 
 def test_mediapipe_runs_in_silence(astronaut, capfd):
-    with CONFIG.open() as detector:
-        detector.detect([astronaut])
+    with CONFIG.open() as detect:
+        detect([astronaut])
     assert capfd.readouterr().err == ""
 
 

@@ -14,11 +14,14 @@ from mediapipe.python.solutions.pose import Pose
 
 from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.pose.detectors.mediapipe_holistic import VERTEX_OF_JOINT, native_stderr_hidden
+from motiontransfer.pose.detectors.mediapipe_holistic import (
+    VERTEX_OF_JOINT,
+    native_stderr_hidden,
+    people_in_pixels,
+)
 from motiontransfer.pose.detectors.mediapipe_tasks import (
     OFFICIAL_MODELS,
     TasksConfig,
-    TasksDetector,
     is_holistic,
     read_bundle,
 )
@@ -50,8 +53,8 @@ def holistic_file(tmp_path_factory):
 
 
 def test_everyone_in_view_is_found(two_astronauts):
-    with CONFIG.open() as detector:
-        (people,) = detector.detect([two_astronauts])
+    with CONFIG.open() as detect:
+        (people,) = detect([two_astronauts])
     noses = people[np.argsort(people[:, NOSE, 0]), NOSE, :2]
     np.testing.assert_allclose(noses, [(222, 124), (1280 - 222, 124)], atol=12)
     left, right = HOLISTIC.index("left_shoulder"), HOLISTIC.index("right_shoulder")
@@ -62,8 +65,8 @@ def test_the_packages_networks_find_what_its_own_solution_finds(astronaut):
     with native_stderr_hidden(), Pose(static_image_mode=True, model_complexity=1) as solution:
         landmarks = solution.process(astronaut).pose_landmarks.landmark
     theirs = np.array([(point.x * 512, point.y * 512) for point in landmarks])
-    with CONFIG.open() as detector:
-        (people,) = detector.detect([astronaut])
+    with CONFIG.open() as detect:
+        (people,) = detect([astronaut])
     body = HOLISTIC.slice("body")
     certain = people[0, body, 2] > 0.5
     distances = np.linalg.norm(people[0, body, :2] - theirs, axis=1)[certain]
@@ -73,33 +76,31 @@ def test_the_packages_networks_find_what_its_own_solution_finds(astronaut):
 
 @pytest.mark.parametrize("threshold", ["min_detection_confidence", "min_presence_confidence"])
 def test_whoever_is_not_certain_enough_is_nobody(astronaut, threshold):
-    with replace(CONFIG, **{threshold: 0.999}).open() as detector:
-        (people,) = detector.detect([astronaut])
+    with replace(CONFIG, **{threshold: 0.999}).open() as detect:
+        (people,) = detect([astronaut])
     assert len(people) == 0
 
 
 def test_no_more_people_than_asked_for(two_astronauts):
-    with replace(CONFIG, max_people=1).open() as detector:
-        (people,) = detector.detect([two_astronauts])
+    with replace(CONFIG, max_people=1).open() as detect:
+        (people,) = detect([two_astronauts])
     assert len(people) == 1
 
 
 def test_what_is_found_does_not_depend_on_the_frames_before(two_astronauts):
-    with CONFIG.open() as detector:
-        found = detector.detect(
-            [np.full_like(two_astronauts, 127), two_astronauts, two_astronauts[:, ::-1]]
-        )
-        (again,) = detector.detect([two_astronauts])
-    with CONFIG.open() as detector:
-        (mirrored,) = detector.detect([two_astronauts[:, ::-1]])
+    with CONFIG.open() as detect:
+        found = detect([np.full_like(two_astronauts, 127), two_astronauts, two_astronauts[:, ::-1]])
+        (again,) = detect([two_astronauts])
+    with CONFIG.open() as detect:
+        (mirrored,) = detect([two_astronauts[:, ::-1]])
     assert len(found[0]) == 0
     for people, alone in ((found[1], again), (found[2], mirrored)):
         np.testing.assert_array_equal(people, alone)
 
 
 def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
-    with CONFIG.open() as detector:
-        (people,) = detector.detect([astronaut])
+    with CONFIG.open() as detect:
+        (people,) = detect([astronaut])
     body = HOLISTIC.slice("body")
     assert people[0, NOSE, 2] > 0.9
     assert not people[:, body.stop :, 2].any()
@@ -110,9 +111,9 @@ def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
 
 def test_a_holistic_bundle_outlives_hands_that_are_not_there(astronaut, holistic_file):
     config = replace(CONFIG, model=str(holistic_file), max_people=1)
-    with config.open() as detector, CONFIG.open() as pose_detector:
-        people, nobody = detector.detect([astronaut, np.full_like(astronaut, 127)])
-        (by_pose,) = pose_detector.detect([astronaut])
+    with config.open() as detect, CONFIG.open() as detect_body:
+        people, nobody = detect([astronaut, np.full_like(astronaut, 127)])
+        (by_pose,) = detect_body([astronaut])
     assert (len(people), len(nobody)) == (1, 0)
     np.testing.assert_allclose(people[0, NOSE, :2], by_pose[0, NOSE, :2], atol=2)
     assert not people[:, HOLISTIC.slice("left_hand"), 2].any()
@@ -128,35 +129,30 @@ def test_hands_are_at_the_end_of_their_own_arms(holistic_file):
     with av.open(str(video)) as container:
         picture = next(itertools.islice(container.decode(video=0), 10, None))
     config = replace(CONFIG, model=str(holistic_file), max_people=1)
-    with config.open() as detector:
-        (people,) = detector.detect([np.ascontiguousarray(picture.to_ndarray(format="rgb24"))])
+    with config.open() as detect:
+        (people,) = detect([np.ascontiguousarray(picture.to_ndarray(format="rgb24"))])
     for side in ("left", "right"):
         wrist, hand = (HOLISTIC.index(f"{side}_{joint}") for joint in ("wrist", "hand_wrist"))
         assert people[0, hand, 2] == 1
         np.testing.assert_allclose(people[0, hand, :2], people[0, wrist, :2], atol=15)
 
 
-class DrawnGraph:
-    """A person whose landmarks of each group lie in a row, their index for x in pixels."""
-
-    def people(self, image):
-        def row(num_landmarks, y):
-            x = np.arange(num_landmarks) / image.width
-            visibility = np.where(np.arange(num_landmarks) == 3, 0.2, 0.8)
-            return np.stack([x, np.full(num_landmarks, y / image.height), visibility], axis=1)
-
-        drawn = {"pose": row(33, 1), "left_hand": row(21, 2), "right_hand": row(21, 3)}
-        found = {group: values.astype(np.float32) for group, values in drawn.items()}
-        outside = {"pose": found["pose"] + np.float32([0, 2, 0])}
-        return [found | {"face": row(478, 4).astype(np.float32)}, outside]
-
-    def close(self):
-        pass
-
-
 def test_landmarks_land_on_their_names():
-    frame = np.zeros((8, 512, 3), np.uint8)
-    ((people),) = TasksDetector(DrawnGraph(), min_visibility=0.3).detect([frame])
+    """Landmarks of each group lie in a row, their index for x in pixels."""
+
+    def row(num_landmarks, y):
+        x = np.arange(num_landmarks) / 512
+        visibility = np.where(np.arange(num_landmarks) == 3, 0.2, 0.8)
+        return np.stack([x, np.full(num_landmarks, y / 8), visibility], axis=1).astype(np.float32)
+
+    drawn = {"pose": row(33, 1), "left_hand": row(21, 2), "right_hand": row(21, 3)}
+    outside = {"pose": row(33, 17)}
+    people = people_in_pixels(
+        [drawn | {"face": row(478, 4)}, outside],
+        skeleton=HOLISTIC,
+        min_visibility=0.3,
+        image_size=(8, 512),
+    )
     assert len(people) == 1  # the other one has no joint inside the image
     points = dict(zip(HOLISTIC.joints, people[0, :, :2].tolist(), strict=True))
     assert points["left_eye_outer"] == [0, 0]  # not visible enough
@@ -217,8 +213,8 @@ def test_it_travels_to_other_processes_and_says_what_it_is(tmp_path):
 
 
 def test_mediapipe_runs_in_silence(astronaut, capfd):
-    with CONFIG.open() as detector:
-        detector.detect([astronaut])
+    with CONFIG.open() as detect:
+        detect([astronaut])
     assert capfd.readouterr().err == ""
 
 
@@ -281,8 +277,8 @@ def test_the_published_bundle_finds_a_face_in_a_portrait(name, astronaut):
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     assert sha256 == OFFICIAL_MODELS[name].sha256
-    with replace(CONFIG, model=str(path), max_people=1).open() as detector:
-        (people,) = detector.detect([astronaut])
+    with replace(CONFIG, model=str(path), max_people=1).open() as detect:
+        (people,) = detect([astronaut])
     for joint, place in {"nose": (222, 124), "face_chin": (219, 184)}.items():
         index = HOLISTIC.index(joint)
         if people[0, index, 2]:  # a pose bundle has no chin
