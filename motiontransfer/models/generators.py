@@ -58,7 +58,7 @@ class GeneratorConfig(EncoderDecoderConfig):
 
     architecture: Architecture
     """`global`: pix2pixHD's; `local`: pix2pixHD's local enhancer around a `global` of half the
-    size, which widths and depth describe; `fast`: ours, for CPUs and live use."""
+    size, which widths and depth describe; `fast`: a U-Net for CPUs and live use."""
     background: Background
     """`plate`: the person is composited over a static background image; `generated`: the network
     outputs the whole frame."""

@@ -109,9 +109,9 @@ def test_initialisation_follows_the_seed_and_skips_normalisation():
 
 
 def test_downsampling_is_3x3_means_that_leave_out_padding():
-    picture = torch.arange(15.0).reshape(1, 1, 3, 5)
+    image = torch.arange(15.0).reshape(1, 1, 3, 5)
     expected = [[(0 + 1 + 5 + 6) / 4, 4.5, 6], [(5 + 6 + 10 + 11) / 4, 9.5, 11]]
-    assert downsample_by_2(picture)[0, 0].tolist() == expected
+    assert downsample_by_2(image)[0, 0].tolist() == expected
 
 
 def test_padding_to_a_multiple_replicates_the_right_and_lower_edge():

@@ -75,32 +75,32 @@ def middle(inspection, *joints, index=0):
 
 def test_small_frames_are_enlarged_and_show_through_where_there_is_no_stick(inspection):
     grey = np.full((*SIZE, 3), 90, np.uint8)
-    picture = draw_overlay(grey, inspection, 4)
-    assert picture.shape == (480, 400, 3)
-    assert (picture == 90).all(), "nobody was found in frame 4"
-    assert not np.shares_memory(picture, grey)
+    overlay = draw_overlay(grey, inspection, 4)
+    assert overlay.shape == (480, 400, 3)
+    assert (overlay == 90).all(), "nobody was found in frame 4"
+    assert not np.shares_memory(overlay, grey)
 
 
 def test_limbs_lie_between_their_joints(inspection):
-    picture = shown(inspection)
-    thigh = picture[place(middle(inspection, "left_hip", "left_knee"))]
+    overlay = shown(inspection)
+    thigh = overlay[place(middle(inspection, "left_hip", "left_knee"))]
     assert thigh.max() == 255
-    assert not picture[place(middle(inspection, "left_knee", "right_knee"))].any()
+    assert not overlay[place(middle(inspection, "left_knee", "right_knee"))].any()
 
 
 def test_detections_are_dim_and_in_a_numbered_box(inspection):
     alone = shown(inspection)
     both = replace(inspection, detections=two_people(inspection.keypoints))
-    picture = shown(both)
+    overlay = shown(both)
     hip, knee = (
         inspection.keypoints.joint(f"left_{name}")[0][0] - (12, 0) for name in ("hip", "knee")
     )
-    dim = picture[place((hip + knee) / 2)]
+    dim = overlay[place((hip + knee) / 2)]
     assert 90 < dim.max() < 140
-    changed = (picture != alone).any(2)
+    changed = (overlay != alone).any(2)
     later = shown(both, 2)
     assert (later != shown(inspection, 2)).any(2).sum() < changed.sum(), "track 3 has left"
-    outline = [tuple(colour) for colour in picture.reshape(-1, 3)]
+    outline = [tuple(colour) for colour in overlay.reshape(-1, 3)]
     assert (255, 75, 75) in outline, "box of track 0"
     assert (255, 212, 59) in outline, "box of track 3"
     assert (255, 212, 59) not in [tuple(colour) for colour in later.reshape(-1, 3)]

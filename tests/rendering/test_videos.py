@@ -45,7 +45,7 @@ def panels(tmp_path, source):
     )
 
 
-def facts(path):
+def properties(path):
     """(frames, rate, size, seconds of sound) of a video."""
     with FrameStore(path) as store:
         video = sum(1 for _ in store.frames()), store.frame_rate, store.size
@@ -57,7 +57,7 @@ def facts(path):
 def test_the_result_has_the_sources_frames_rate_and_sound(tmp_path, panels, source):
     path = tmp_path / "results/transfer.mp4"
     write_transfer(path, panels.generated, source, crf=10)
-    num_frames, rate, size, seconds = facts(path)
+    num_frames, rate, size, seconds = properties(path)
     assert (num_frames, rate, size) == (NUM_FRAMES, RATE, SIZE)
     assert seconds == pytest.approx(NUM_FRAMES / RATE, abs=0.03)
     with FrameStore(path) as result, FrameStore(panels.generated) as generated:
@@ -69,7 +69,7 @@ def test_a_label_is_drawn_into_the_result_only(tmp_path, panels, source):
     write_transfer(
         tmp_path / "labelled.mp4", panels.generated, source, crf=4, visible_label="corner"
     )
-    assert facts(tmp_path / "labelled.mp4") == facts(tmp_path / "plain.mp4")
+    assert properties(tmp_path / "labelled.mp4") == properties(tmp_path / "plain.mp4")
     with FrameStore(tmp_path / "plain.mp4") as plain, FrameStore(tmp_path / "labelled.mp4") as made:
         assert len(made) == NUM_FRAMES
         for index in range(NUM_FRAMES):
@@ -83,13 +83,13 @@ def test_a_silent_source_gives_a_silent_result(tmp_path, panels):
     add_source(tmp_path, "ben", "silent", dance(NUM_FRAMES), sound=False)
     source = read_clip(tmp_path / "frames/ben/silent")
     write_transfer(tmp_path / "t.mp4", panels.generated, source, crf=18)
-    assert facts(tmp_path / "t.mp4") == (NUM_FRAMES, RATE, SIZE, 0)
+    assert properties(tmp_path / "t.mp4") == (NUM_FRAMES, RATE, SIZE, 0)
 
 
 def test_a_comparison_shows_source_pose_result_and_ground_truth(tmp_path, panels, source):
     path = tmp_path / "comparison.mp4"
     write_comparison(path, panels, source, crf=4)
-    num_frames, rate, size, seconds = facts(path)
+    num_frames, rate, size, seconds = properties(path)
     assert (num_frames, rate) == (NUM_FRAMES, RATE)
     assert size == (HEIGHT + STRIP, 4 * WIDTH + 3 * GAP)
     assert seconds > 0.3

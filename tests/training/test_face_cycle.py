@@ -339,9 +339,9 @@ def test_weights_logs_counts_and_samples_are_written(tmp_path, people):
     }
     assert (tmp_path / "run" / CURVE).exists()
     assert not list((tmp_path / "run/checkpoints").iterdir())
-    with Image.open(tmp_path / "run/logs/images/step_000005.png") as picture:
-        assert picture.size == (7 * CROP_SIZE, 6 * CROP_SIZE)
-        rows = np.asarray(picture).reshape(6, CROP_SIZE, 7 * CROP_SIZE, 3)
+    with Image.open(tmp_path / "run/logs/images/step_000005.png") as image:
+        assert image.size == (7 * CROP_SIZE, 6 * CROP_SIZE)
+        rows = np.asarray(image).reshape(6, CROP_SIZE, 7 * CROP_SIZE, 3)
     assert all(row.std() > 10 for row in (rows[0], rows[3]))  # real faces
 
 

@@ -234,8 +234,8 @@ def test_weights_logs_counts_and_samples_are_written(tmp_path, filmed):
     }
     assert not list((tmp_path / "run/checkpoints").iterdir())
     assert (tmp_path / "run/logs/metrics/generator/l1.tsv").exists()
-    with Image.open(tmp_path / "run/logs/images/step_000005.png") as picture:
-        shown = np.asarray(picture)
+    with Image.open(tmp_path / "run/logs/images/step_000005.png") as image:
+        shown = np.asarray(image)
     assert shown.shape == (3 * 32, 8 * 32, 3)
     middle = shown[32:64]
     levels = [int(middle[0, 32 * i, 0]) for i in range(8)]

@@ -76,8 +76,8 @@ def test_weights_logs_samples_and_counts_are_written_and_nothing_else(trained_ru
         "discriminator/adversarial",
     }
     assert not list((folder / "checkpoints").iterdir())
-    with Image.open(folder / "logs/images/step_000005.png") as picture:
-        assert picture.size == (6 * SIZE[1], 3 * SIZE[0])
+    with Image.open(folder / "logs/images/step_000005.png") as image:
+        assert image.size == (6 * SIZE[1], 3 * SIZE[0])
     trained = read_generator(folder / "models/generator.safetensors")
     network = trained.network.requires_grad_(requires_grad=True)
     measured = ("discriminator_parameters", "minutes", "steps_per_second", "loader_share")

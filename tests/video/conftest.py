@@ -92,9 +92,9 @@ def _write_video(
             stream.set_display_matrix(matrix)
         sound = container.add_stream("aac", rate=48_000, layout="mono") if sound_seconds else None
         for frame, time in zip(frames, times, strict=True):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            picture.pts, picture.time_base = time, Fraction(1, 1000)
-            container.mux(stream.encode(picture))
+            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            image.pts, image.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(image))
         container.mux(stream.encode(None))
         if sound is not None:
             _encode_sound(container, sound, sound_seconds, sound_start_seconds)

@@ -23,7 +23,7 @@ def yuv_frame(codes, *, matrix, full_range=False, ten_bit=False, size=(64, 64)):
 
 
 def greys(values):
-    """A picture of one row of greys, 16 bit."""
+    """A image of one row of greys, 16 bit."""
     row = np.asarray(values, dtype=np.uint16)
     return np.repeat(row[np.newaxis, :, np.newaxis], 3, axis=2)
 
@@ -41,9 +41,9 @@ def greys(values):
     ],
 )
 def test_matrix_comes_from_the_tags_then_from_the_size(codes, matrix, size, ten_bit):
-    picture = to_srgb(yuv_frame(codes, matrix=matrix, size=size, ten_bit=ten_bit))
-    assert picture.dtype == np.uint8
-    assert np.abs(picture[10, 10].astype(int) - (255, 0, 0)).max() <= 3
+    image = to_srgb(yuv_frame(codes, matrix=matrix, size=size, ten_bit=ten_bit))
+    assert image.dtype == np.uint8
+    assert np.abs(image[10, 10].astype(int) - (255, 0, 0)).max() <= 3
 
 
 @pytest.mark.parametrize("ten_bit", [False, True])
@@ -58,11 +58,11 @@ def test_range_comes_from_the_tags(luma, full_range, grey, ten_bit):
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_hdr_greys_rise_from_black_to_white_and_stay_grey(transfer):
-    picture = tone_mapped(greys(np.linspace(0, 65535, 500)), transfer=transfer)[0].astype(int)
-    assert (np.diff(picture[:, 0]) >= 0).all()
-    assert (picture[0] == 0).all()
-    assert (picture[-1] == 255).all()
-    assert (picture.max(axis=1) - picture.min(axis=1)).max() <= 1
+    image = tone_mapped(greys(np.linspace(0, 65535, 500)), transfer=transfer)[0].astype(int)
+    assert (np.diff(image[:, 0]) >= 0).all()
+    assert (image[0] == 0).all()
+    assert (image[-1] == 255).all()
+    assert (image.max(axis=1) - image.min(axis=1)).max() <= 1
 
 
 # signal of 203 cd/m² (BT.2408 table 1: 58 % PQ, 75 % HLG) and of 1000 cd/m² (75.2 % PQ, 100 % HLG)

@@ -154,16 +154,16 @@ def write_h264(path, rate):
 
 
 def write_ffv1_between_key_frames(path, rate):
-    """As others may write it: only every fifth picture stands for itself."""
+    """As others may write it: only every fifth image stands for itself."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=rate)
         stream.width, stream.height, stream.pix_fmt = 48, 32, "bgr0"
         stream.codec_context.gop_size = 5
         stream.codec_context.options = {"level": "3", "coder": "range_tab", "context": "1"}
         for index, frame in enumerate(FRAMES):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")
-            picture.pts, picture.time_base = index, 1 / rate
-            container.mux(stream.encode(picture))
+            image = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")
+            image.pts, image.time_base = index, 1 / rate
+            container.mux(stream.encode(image))
         container.mux(stream.encode(None))
 
 

@@ -47,8 +47,8 @@ def test_worked_out_letterbox():
     assert framing.scale == (0.32, 0.32)
     assert framing.offset == (0.0, 16.0)
     np.testing.assert_allclose(framing.to_working(np.array([[100.0, 50.0]])), [[32.0, 32.0]])
-    picture = np.full((100, 200, 3), 200, dtype=np.uint8)
-    working = framing.apply(picture)
+    image = np.full((100, 200, 3), 200, dtype=np.uint8)
+    working = framing.apply(image)
     assert working.shape == (64, 64, 3)
     assert (working[16:48] == 200).all()
     assert (working[:16] == 0).all()
@@ -74,7 +74,7 @@ def test_shrinking_averages_areas():
         ([(100, 50, 140, 150), None, (120, 60, 160, 150)], (400, 400), 0.1, (70, 40, 190, 160)),
         # 11 * 1.2 = 13.2 around 15.5: 8.9 to 22.1, rounded outwards
         ([(10, 10, 21, 21)], (400, 400), 0.1, (8, 8, 23, 23)),
-        # moved into the picture rather than shrunk
+        # moved into the image rather than shrunk
         ([(0, 0, 40, 100)], (200, 300), 0.0, (0, 0, 100, 100)),
         ([(260, 100, 300, 200)], (200, 300), 0.0, (200, 100, 300, 200)),
         ([(0, 0, 300, 200)], (200, 300), 0.5, (0, 0, 300, 200)),
@@ -107,7 +107,7 @@ def test_auto_crop_lies_inside_and_holds_all_people(boxes, aspect, margin):
 
 
 ONE = 1 << 16
-# a, b, c, d of the matrix; a 2 x 3 picture [[0, 1, 2], [3, 4, 5]] as it must be shown
+# a, b, c, d of the matrix; a 2 x 3 image [[0, 1, 2], [3, 4, 5]] as it must be shown
 CASES = {
     "upright": ((1, 0, 0, 1), [[0, 1, 2], [3, 4, 5]]),
     "clockwise": ((0, 1, -1, 0), [[3, 0], [4, 1], [5, 2]]),
@@ -126,15 +126,15 @@ def matrix_of(a, b, c, d, scale=ONE):
 
 @pytest.mark.parametrize(("numbers", "expected"), CASES.values(), ids=CASES.keys())
 def test_all_eight_matrices_put_pixels_where_they_say(numbers, expected):
-    picture = np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), 3, axis=2)
+    image = np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), 3, axis=2)
     orientation = parse_display_matrix(matrix_of(*numbers))
-    shown = orientation.upright(picture)
+    shown = orientation.upright(image)
     np.testing.assert_array_equal(shown[..., 0], expected)
     assert orientation.upright_size((2, 3)) == shown.shape[:2]
     # the definition itself: pixel (p, q) is shown at (a p + c q, b p + d q), up to a shift
     a, b, c, d = numbers
     positions = {
-        int(picture[q, p, 0]): (a * p + c * q, b * p + d * q) for q in range(2) for p in range(3)
+        int(image[q, p, 0]): (a * p + c * q, b * p + d * q) for q in range(2) for p in range(3)
     }
     left = min(x for x, _ in positions.values())
     top = min(y for _, y in positions.values())

@@ -28,16 +28,16 @@ def greys(num_frames, size=(32, 48)):
 
 
 def read_all(path):
-    facts = read_metadata(path)
-    timed = list(read_frames(facts))
-    return facts, timed, [upright(each.item, facts) for each in timed]
+    metadata = read_metadata(path)
+    timed = list(read_frames(metadata))
+    return metadata, timed, [upright(each.item, metadata) for each in timed]
 
 
 def read_until_damage(path):
-    facts = read_metadata(path)
+    metadata = read_metadata(path)
     kept = []
     with pytest.raises(DamagedVideoError) as caught:
-        kept.extend(upright(timed.item, facts) for timed in read_frames(facts))
+        kept.extend(upright(timed.item, metadata) for timed in read_frames(metadata))
     return kept, str(caught.value)
 
 
@@ -64,19 +64,19 @@ def test_any_container_and_codec_gives_frames_in_order_with_their_times(
     else:
         pts = [100 * index for index in range(9)]
         path = write_test_video(tmp_path / name, greys(9), codec=codec, pix_fmt=pix_fmt)
-    facts, timed, frames = read_all(path)
+    metadata, timed, frames = read_all(path)
     assert [index_of(frame) for frame in frames] == list(range(9))
     starts = np.array([each.start_seconds for each in timed])
     np.testing.assert_allclose(starts - starts[0], np.array(pts) / 1000, atol=0.002)
-    assert facts.frame_rate == Fraction(1000, pts[1])
-    assert (facts.num_frames, facts.size, facts.has_sound) == (9, (32, 48), False)
-    assert facts.orientation == Orientation()
+    assert metadata.frame_rate == Fraction(1000, pts[1])
+    assert (metadata.num_frames, metadata.size, metadata.has_sound) == (9, (32, 48), False)
+    assert metadata.orientation == Orientation()
 
 
 def test_a_turned_video_stands_upright(tmp_path, write_test_video):
     path = write_test_video(tmp_path / "video.mp4", greys(2), matrix=CLOCKWISE)
-    facts, _, frames = read_all(path)
-    assert (facts.stored_size, facts.size) == ((32, 48), (48, 32))
+    metadata, _, frames = read_all(path)
+    assert (metadata.stored_size, metadata.size) == ((32, 48), (48, 32))
     assert frames[0].shape == (48, 32, 3)
     assert frames[0][2:8, 26:].min() > 200  # the white corner, stored top left, is now top right
     assert frames[0][2:8, :8].max() < 100
@@ -93,8 +93,8 @@ def test_a_turned_video_stands_upright(tmp_path, write_test_video):
 )
 def test_pixels_become_square(tmp_path, write_test_video, aspect, matrix, size):
     path = write_test_video(tmp_path / "video.mp4", greys(2), aspect=aspect, matrix=matrix)
-    facts, _, frames = read_all(path)
-    assert facts.size == size
+    metadata, _, frames = read_all(path)
+    assert metadata.size == size
     assert frames[1].shape == (*size, 3)
 
 
@@ -187,24 +187,24 @@ def test_packets_before_the_first_key_frame_are_passed_over(tmp_path, write_test
 
 def test_time_that_runs_back_goes_on_at_the_rate(tmp_path, write_test_video, monkeypatch):
     path = write_test_video(tmp_path / "v.mkv", greys(6))
-    facts = read_metadata(path)
+    metadata = read_metadata(path)
 
     def running_back(path):
-        for picture, milliseconds in zip(_decoded(path), [0, 100, 0, 100, 400, 500], strict=True):
-            picture.pts = milliseconds
-            yield picture
+        for frame, milliseconds in zip(_decoded(path), [0, 100, 0, 100, 400, 500], strict=True):
+            frame.pts = milliseconds
+            yield frame
 
     monkeypatch.setattr(reader, "_decoded", running_back)
-    starts = [timed.start_seconds for timed in read_frames(facts)]
+    starts = [timed.start_seconds for timed in read_frames(metadata)]
     np.testing.assert_allclose(starts, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
 
 def test_a_raw_stream_without_times_gets_the_rate_it_names(tmp_path, write_test_video):
     path = write_test_video(tmp_path / "v.h264", greys(6), pts_ms=[40 * i for i in range(6)])
-    facts, timed, frames = read_all(path)
+    metadata, timed, frames = read_all(path)
     assert [index_of(frame) for frame in frames] == list(range(6))
     steps = np.diff([each.start_seconds for each in timed])
-    np.testing.assert_allclose(steps, float(1 / facts.frame_rate))
+    np.testing.assert_allclose(steps, float(1 / metadata.frame_rate))
 
 
 def test_a_frame_that_ffmpeg_concealed_is_damage(tmp_path, write_test_video):
