@@ -177,8 +177,7 @@ def train_face_generator(
 ) -> dict[str, object]:
     """Train, write the face generator's weights and the logs; return metrics."""
     files = [*input_files(clips), paths.models / "generator.safetensors"]
-    if perceptual is not None:
-        files.append(perceptual.file)
+    files += [] if perceptual is None else [perceptual.file]
 
     def build() -> FaceGanTask:
         return FaceGanTask(

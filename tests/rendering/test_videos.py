@@ -184,8 +184,9 @@ def test_panels_of_other_sizes_become_as_high_as_the_highest():
     assert bands(image, RED).max() < bands(image, GREEN).min()
 
 
-def test_labels_differ_and_are_anti_aliased():
-    image = side_by_side({"source": plain(RED), "result": plain(RED)})
+@pytest.mark.parametrize("name", ["source", "nearest neighbour"])
+def test_labels_fit_differ_and_are_anti_aliased(name):
+    image = side_by_side({name: plain(RED), "result": plain(RED)})
     strip = image[: image.shape[0] - 64].astype(int)
     left, right = strip[:, :64], strip[:, -64:]
     assert (left != right).any()
