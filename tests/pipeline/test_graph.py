@@ -82,7 +82,7 @@ def test_each_stage_loads_the_sections_that_the_graph_lists(name, definition):
     loaded = set(re.findall(r"load_section\([^\"]*\"(\w+)", source))
     if name == "check_params":
         loaded |= set(check_params.SECTIONS)
-    if "load_detector(" in source:
+    if "load_detector" in source:
         loaded |= {"detect_keypoints", "videos"}
     listed = {param.split(".")[0] for param in definition.get("params", [])}
     without_effect = set() if name == "check_params" else {"compute"}  # on anything but the time
