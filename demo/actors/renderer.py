@@ -334,7 +334,7 @@ def in_place_of(motion: Motion, other: Motion, actor: Actor) -> Motion:
 
     A longer way to and from the camera is shortened to the other's, a shorter one is kept; the
     middle between its nearest and farthest place, and the median from left to right, stay where
-    they are in the picture: what can be known of where a person would dance from a video of them
+    they are in the image: what can be known of where a person would dance from a video of them
     dancing something else.
     """
     spread, other_spread = np.ptp(motion.path[:, 1]), np.ptp(other.path[:, 1])
@@ -360,7 +360,7 @@ def _moved_to(
 
 
 def _middle_y(actor: Actor, path: Float[np.ndarray, "frames 2"]) -> float:
-    """Half-way between the highest and the lowest place of a path in the picture."""
+    """Half-way between the highest and the lowest place of a path in the image."""
     y = _seen(actor, path)[:, 1]
     return float((y.min() + y.max()) / 2)
 
@@ -370,7 +370,7 @@ def _median_x(actor: Actor, path: Float[np.ndarray, "frames 2"]) -> float:
 
 
 def _seen(actor: Actor, path: Float[np.ndarray, "frames 2"]) -> Float[np.ndarray, "frames 2"]:
-    """Where in the picture the places of a path are."""
+    """Where in the image the places of a path are."""
     room, leg_length = actor.film.room, actor.film.dressed.rig.leg_length
     floor = np.array(room.home) + leg_length * path
     points = np.stack([floor[:, 0], np.zeros(len(floor)), floor[:, 1]], axis=1)

@@ -173,7 +173,7 @@ def _self_signed() -> bytes:
     There is a root because C2PA refuses end-entity certificates that are their own issuer.
     """
     key, root_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    root_name, name = _name("root"), _name("nobody vouches for this certificate")
+    root_name, name = _name("root"), _name("no authority vouches for this certificate")
     root = _certificate(root_name, root_name, root_key, signs="certificates")
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])

@@ -114,4 +114,8 @@ def test_the_self_signed_certificate_identifies_neither_user_nor_machine():
         for name in (certificate.subject, certificate.issuer)
         for attribute in name
     }
-    assert words == {"self-signed by motiontransfer", "nobody vouches for this certificate", "root"}
+    assert words == {
+        "self-signed by motiontransfer",
+        "no authority vouches for this certificate",
+        "root",
+    }
