@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,13 @@ from scipy.interpolate import PchipInterpolator
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.time_series import TimeFilter, inner_gaps, joints_by_presence, smooth
+from motiontransfer.pose.time_series import (
+    Mask,
+    TimeFilter,
+    inner_gaps,
+    joints_by_presence,
+    smooth,
+)
 from motiontransfer.skeleton import mirrored
 
 # In body heights: how far detectors stray without being wrong, and about 100 m/s² for a grown
@@ -34,9 +39,7 @@ def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
     height = body_height_px(keypoints)
     removed = np.zeros(keypoints.score.shape, np.bool_)
     for length in range(1, longest_frames + 1):
-        gone = _excursions(
-            tracks, seen, length=length, height=height, frame_rate=keypoints.frame_rate
-        )
+        gone = _excursions(tracks, seen, length, height=height, frame_rate=keypoints.frame_rate)
         for index, joints in enumerate(joints_of_track):
             removed[:, joints] |= gone[:, index, None]
     return _without(keypoints, removed)
@@ -87,8 +90,8 @@ def _tracks(
 def _excursions(
     tracks: Float64[np.ndarray, "frames tracks 2"],
     seen: Bool[np.ndarray, "frames tracks"],
-    *,
     length: int,
+    *,
     height: float,
     frame_rate: Fraction,
 ) -> Bool[np.ndarray, "frames tracks"]:
@@ -119,7 +122,7 @@ def _excursions(
 
 def _usual_step(
     track: Float64[np.ndarray, "frames 2"],
-    seen: Bool[np.ndarray, " frames"],
+    seen: Mask,
     before: int,
     after: int,
     frame_rate: Fraction,
@@ -164,9 +167,7 @@ def repair_hands(keypoints: Keypoints) -> Keypoints:
     return swap_sides(keypoints, frames, joints=hand)
 
 
-def swap_sides(
-    keypoints: Keypoints, frames: Bool[np.ndarray, " frames"], *, joints: Sequence[str]
-) -> Keypoints:
+def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> Keypoints:
     """Exchange joints of the left with those of the right in some frames.
 
     Args:
@@ -186,7 +187,7 @@ def swap_sides(
     )
 
 
-def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Bool[np.ndarray, " frames"]:
+def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Mask:
     """Mask of frames in which left and right of these joints are exchanged, from their motion.
 
     Args:
@@ -198,15 +199,15 @@ def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Bool[np.ndarr
     seen = (score[:, indices] > 0) & (score[:, others] > 0)
     height = body_height_px(keypoints)
     swapped = np.zeros(keypoints.num_frames, np.bool_)
-    judged = np.flatnonzero(seen.sum(axis=1))
-    if len(judged) < 2 or height == 0:
+    known = np.flatnonzero(seen.sum(axis=1))
+    if len(known) < 2 or height == 0:
         return swapped
     pairs = np.stack([points[:, indices], points[:, others]], axis=2) / height
-    gains = _gains(pairs[judged], seen[judged])
-    turned = np.pi * _TURNS_PER_SECOND * np.diff(judged) / float(keypoints.frame_rate)
+    gains = _gains(pairs[known], seen[known])
+    turned = np.pi * _TURNS_PER_SECOND * np.diff(known) / float(keypoints.frame_rate)
     changes = 2 * _WIDTH * np.sin(np.minimum(turned, np.pi / 2))  # of both sides, at most
     staying = _COST_OF_A_SWAPPED_SECOND / float(keypoints.frame_rate)
-    swapped[judged] = _cheapest_labels(changes - gains, staying=staying)
+    swapped[known] = _cheapest_labels(changes - gains, staying=staying)
     return swapped
 
 
@@ -257,9 +258,7 @@ def _cheapest_labels(
     return labels
 
 
-def _on_the_other_wrist(
-    keypoints: Keypoints, side: str
-) -> tuple[Bool[np.ndarray, " frames"], Bool[np.ndarray, " frames"]]:
+def _on_the_other_wrist(keypoints: Keypoints, side: str) -> tuple[Mask, Mask]:
     """Masks: the hand is clearly at the other side's wrist; the hand is seen."""
     hand, hand_score = keypoints.joint(f"{side}_hand_wrist")
     own, own_score = keypoints.joint(f"{side}_wrist")
@@ -269,23 +268,25 @@ def _on_the_other_wrist(
     return wrong & (hand_score > 0) & (own_score > 0) & (other_score > 0), hand_score > 0
 
 
-CARRIER_OF_GROUP = MappingProxyType(
-    {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose", "face_mesh": "nose"}
-)
-"""Joint group that comes and goes as a whole -> the body's joint it moves with."""
+# Joint group that comes and goes as a whole -> the body's joint it moves with.
+_CARRIER_OF_GROUP = {
+    **{"left_hand": "left_wrist", "right_hand": "right_wrist"},
+    **{"face": "nose", "face_mesh": "nose"},
+}
 
 
 class _Gap(NamedTuple):
     start: int
     stop: int
     joints: Int64[np.ndarray, " some"]
-    seen: Bool[np.ndarray, " frames"]
+    seen: Mask
+    carrier: int | None = None
 
 
 def fill_body_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypoints:
     """Fill the gaps of each joint of the body.
 
-    Gaps that are longer, or at the clip's ends, stay. What was seen is not touched.
+    Gaps that are longer, or at the clip's ends, stay. Detected joints are not touched.
     """
     body = keypoints.skeleton.slice("body")
     gaps = [
@@ -293,7 +294,7 @@ def fill_body_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypoint
         for joints, seen in joints_by_presence(keypoints.score[:, body] > 0)
         for start, stop in inner_gaps(seen, longest=longest_gap_frames)
     ]
-    return _filled(keypoints, gaps, carriers={}, longest_gap_frames=longest_gap_frames)
+    return _filled(keypoints, gaps, longest_gap_frames=longest_gap_frames)
 
 
 def fill_carried_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypoints:
@@ -302,31 +303,29 @@ def fill_carried_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypo
     A gap is where no joint of the group is seen; a joint missing on one side of it stays missing in
     it. Where the carrying joint is missing too, the group moves by itself.
     """
-    gaps, carriers = [], {}
+    gaps = []
     for group, _ in keypoints.skeleton.groups:
-        if group not in CARRIER_OF_GROUP:
+        if group not in _CARRIER_OF_GROUP:
             continue
+        carrier = keypoints.skeleton.index(_CARRIER_OF_GROUP[group])
         where = keypoints.skeleton.slice(group)
         seen = keypoints.score[:, where] > 0
-        for start, stop in inner_gaps(seen.sum(axis=1) > 0, longest=longest_gap_frames):
-            for joints, joint_seen in joints_by_presence(seen):
-                if joint_seen[start - 1] and joint_seen[stop]:
-                    gaps.append(_Gap(start, stop, where.start + joints, joint_seen))
-        carrier = keypoints.skeleton.index(CARRIER_OF_GROUP[group])
-        carriers |= dict.fromkeys(range(where.start, where.stop), carrier)
-    return _filled(keypoints, gaps, carriers=carriers, longest_gap_frames=longest_gap_frames)
+        gaps += [
+            _Gap(start, stop, where.start + joints, joint_seen, carrier)
+            for start, stop in inner_gaps(seen.sum(axis=1) > 0, longest=longest_gap_frames)
+            for joints, joint_seen in joints_by_presence(seen)
+            if joint_seen[start - 1] and joint_seen[stop]
+        ]
+    return _filled(keypoints, gaps, longest_gap_frames=longest_gap_frames)
 
 
-def _filled(
-    keypoints: Keypoints, gaps: list[_Gap], *, carriers: dict[int, int], longest_gap_frames: int
-) -> Keypoints:
+def _filled(keypoints: Keypoints, gaps: list[_Gap], *, longest_gap_frames: int) -> Keypoints:
     points, score = keypoints.points.copy(), keypoints.score.copy()
     marked = keypoints.filled
     filled = np.zeros(score.shape, np.bool_) if marked is None else marked.copy()
     for gap in gaps:
         here = np.ix_(np.arange(gap.start, gap.stop), gap.joints)
-        carrier = carriers.get(int(gap.joints[0]))
-        points[here] = _positions(keypoints, gap, carrier, reach=longest_gap_frames + 1)
+        points[here] = _positions(keypoints, gap, reach=longest_gap_frames + 1)
         # From one side to the other, less with each frame away from what was seen.
         length = gap.stop - gap.start
         after = np.arange(1, length + 1)[:, None]
@@ -338,16 +337,14 @@ def _filled(
     return replace(keypoints, points=points, score=score, filled=filled)
 
 
-def _positions(
-    keypoints: Keypoints, gap: _Gap, carrier: int | None, *, reach: int
-) -> Float64[np.ndarray, "gap some 2"]:
+def _positions(keypoints: Keypoints, gap: _Gap, *, reach: int) -> Float64[np.ndarray, "gap some 2"]:
     """Where the joints are in the gap, by the two nearest frames within `reach` on either side."""
     values, seen = keypoints.points[:, gap.joints].astype(np.float64), gap.seen
     moved = np.zeros((keypoints.num_frames, 1, 2))
-    if carrier is not None:
-        carried = keypoints.score[:, carrier] > 0
+    if gap.carrier is not None:
+        carried = keypoints.score[:, gap.carrier] > 0
         if carried[gap.start - 1 : gap.stop + 1].all():
-            moved, seen = keypoints.points[:, carrier, None].astype(np.float64), seen & carried
+            moved, seen = keypoints.points[:, gap.carrier, None].astype(np.float64), seen & carried
     first = max(0, gap.start - reach)
     before = first + np.flatnonzero(seen[first : gap.start])[-2:]
     after = gap.stop + np.flatnonzero(seen[gap.stop : gap.stop + reach])[:2]
@@ -360,10 +357,10 @@ def _positions(
 class Repairs:
     """Repairs by cleaning in each frame."""
 
-    sides: Bool[np.ndarray, " frames"]
+    sides: Mask
     """Left and right were exchanged: of the body, the arms or the legs."""
 
-    hands: Bool[np.ndarray, " frames"]
+    hands: Mask
     """A hand was given to the other wrist."""
 
     removed: Int64[np.ndarray, " frames"]

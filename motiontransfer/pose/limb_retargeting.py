@@ -159,13 +159,15 @@ def _ground_correction(
 ) -> Float64[np.ndarray, "frames 2"]:
     """Vertical shift that keeps the lower foot at its height; blended where both are low."""
     sides = ("left_ankle", "right_ankle")
-    ankles = [keypoints.midpoint(joint, min_score=min_score) for joint in sides]
-    line = np.stack([point[:, 1] for point, _ in ankles], axis=1)
-    found = np.stack([found for _, found in ankles], axis=1)
+    ankles, found = zip(*(keypoints.midpoint(it, min_score=min_score) for it in sides), strict=True)
+    line, found = np.stack(ankles, axis=1)[..., 1], np.stack(found, axis=1)
     shift = np.zeros((keypoints.num_frames, 2))
     if not found.any():
         return shift
-    softness_px = max(_SUPPORT_SHARE * _typical_height(keypoints), _ROUNDING_PX)
+    y = np.where(keypoints.score > 0, keypoints.points[..., 1], np.nan)
+    y = y[(keypoints.score > 0).any(axis=1)]
+    height_px = float(np.median(np.nanmax(y, axis=1) - np.nanmin(y, axis=1)))
+    softness_px = max(_SUPPORT_SHARE * height_px, _ROUNDING_PX)
     below = np.where(found, line, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
     weight = np.exp(np.where(found, line - below, -np.inf) / softness_px)
     total = weight.sum(axis=1)
@@ -173,9 +175,3 @@ def _ground_correction(
     mean = (weight * lifted).sum(axis=1) / np.where(total > 0, total, 1)
     shift[:, 1] = -fill_gaps(mean, total > 0)
     return shift
-
-
-def _typical_height(keypoints: Keypoints) -> float:
-    found = keypoints.score > 0
-    y = np.where(found, keypoints.points[..., 1], np.nan)[found.any(axis=1)]
-    return float(np.median(np.nanmax(y, axis=1) - np.nanmin(y, axis=1)))

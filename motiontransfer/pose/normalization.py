@@ -60,9 +60,11 @@ def normalize_poses(
     if mode == "affine":
         pose = median_pose([keypoints], min_score=source.min_score)
         matrix = fit_affine(pose, target.median_pose_px)
-        return _apply_affine(keypoints, matrix, image_size=target.image_size)
+        return _moved(keypoints, keypoints.points @ matrix[:, :2].T + matrix[:, 2], target)
     if centring == "picture":
-        source, target = _centred_on_picture(source), _centred_on_picture(target)
+        source, target = (
+            replace(it, median_ankle_x_px=(it.image_size[1] - 1) / 2) for it in (source, target)
+        )
     normalized = normalize_by_ankles(keypoints, source=source, target=target)
     if mode == "ankle":
         return normalized
@@ -77,10 +79,6 @@ def normalize_poses(
         centre_x_px=target.median_ankle_x_px,
         min_score=source.min_score,
     )
-
-
-def _centred_on_picture(statistics: PoseStatistics) -> PoseStatistics:
-    return replace(statistics, median_ankle_x_px=(statistics.image_size[1] - 1) / 2)
 
 
 def normalize_by_ankles(
@@ -121,12 +119,15 @@ def normalize_by_ankles(
     scale_close = target.height_at_closest_px / source.height_at_closest_px
     scale = scale_far + depth * (scale_close - scale_far)
     from_floor = keypoints.points - _floor_point(depth, source)
-    moved = scale[..., None] * from_floor + _floor_point(depth, target)
-    return replace(
-        keypoints,
-        points=np.where(keypoints.score[..., None] > 0, moved, 0).astype(np.float32),
-        image_size=target.image_size,
-    )
+    return _moved(keypoints, scale[..., None] * from_floor + _floor_point(depth, target), target)
+
+
+def _moved(
+    keypoints: Keypoints, points: Float64[np.ndarray, "frames joints 2"], target: PoseStatistics
+) -> Keypoints:
+    """Keypoints at other positions, in the target's image; missing joints stay missing."""
+    points = np.where(keypoints.score[..., None] > 0, points, 0).astype(np.float32)
+    return replace(keypoints, points=points, image_size=target.image_size)
 
 
 def _floor_point(
@@ -183,11 +184,3 @@ def fit_affine(
             "the back; set normalization.mode to ankle"
         )
     return matrix
-
-
-def _apply_affine(
-    keypoints: Keypoints, matrix: Float64[np.ndarray, "2 3"], *, image_size: tuple[int, int]
-) -> Keypoints:
-    moved = keypoints.points @ matrix[:, :2].T + matrix[:, 2]
-    points = np.where(keypoints.score[..., None] > 0, moved, 0).astype(np.float32)
-    return replace(keypoints, points=points, image_size=image_size)

@@ -219,10 +219,10 @@ def plot_quality(
     _draw_speed(panels[1, 0], quality)
     _draw_scores(panels[1, 1], quality)
     panels[1, 0].sharex(panels[0, 0])
-    pictures = strip.subplots(1, _NUM_WORST, squeeze=False)[0]
-    for axes in pictures:
+    tiles = strip.subplots(1, _NUM_WORST, squeeze=False)[0]
+    for axes in tiles:
         axes.set_axis_off()
-    for axes, index in zip(pictures, worst, strict=False):
+    for axes, index in zip(tiles, worst, strict=False):
         _draw_pose(axes, store[index], keypoints, index)
         axes.set_title(_faults(quality, index), fontsize="small")
     _save(figure, path, dpi=90)

@@ -3,7 +3,7 @@
 import colorsys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -121,8 +121,7 @@ def draw_rgb(
     return pose_map[0].permute(1, 2, 0).mul(255).round().byte().numpy()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Palette:
+class Palette(NamedTuple):
     """Joints, width and channels of each limb that is drawn; one entry a limb in each field."""
 
     start: tuple[int, ...]
@@ -152,8 +151,10 @@ def limb_palette(skeleton: Skeleton, encoding: LimbEncoding) -> Palette:
     entries = []
     for group, limbs in LIMBS_OF_GROUP.items():
         for index, limb in enumerate(limbs):
-            if encoding == "sticks":
-                channels, intensities = (0, 1, 2), _color_of_limb(group, index / len(limbs))
+            if encoding == "sticks":  # faces and hands paler, so that they read on top of arms
+                saturation = {"body": 1.0, "face": 0.15}.get(group, 0.6)
+                channels = (0, 1, 2)
+                intensities = colorsys.hsv_to_rgb(index / len(limbs), saturation, 1.0)
             else:
                 channels, intensities = (CHANNELS.index(_channel_of_limb(group, limb)),), (1.0,)
             if set(limb) <= set(joints):
@@ -164,42 +165,28 @@ def limb_palette(skeleton: Skeleton, encoding: LimbEncoding) -> Palette:
             f"expected a skeleton with one of {list(LIMBS_OF_GROUP)}, and in it both joints of a "
             f"limb that is drawn, got none: its joints are {', '.join(joints)}"
         )
-    start, end, width, channels, intensities = zip(*entries, strict=True)
-    return Palette(
-        start=start, end=end, relative_width=width, channels=channels, intensities=intensities
-    )
+    return Palette(*zip(*entries, strict=True))
 
 
-def _color_of_limb(group: str, hue: float) -> tuple[float, float, float]:
-    """A hue of its own for each limb; faces and hands paler, so that they read on top of arms."""
-    saturation = {"body": 1.0, "face": 0.15}.get(group, 0.6)
-    return colorsys.hsv_to_rgb(hue, saturation, 1.0)
+_CHANNEL_OF_END = {
+    **{"elbow": "upper_arm", "wrist": "forearm", "knee": "thigh", "ankle": "shin"},
+    **{"heel": "foot", "foot_index": "foot", "pinky": "palm", "index": "palm"},
+}
 
 
 def _channel_of_limb(group: str, limb: Limb) -> str:
     if group == "face":
-        parts = " ".join(limb)
-        if "lip" in parts or "mouth" in parts:
+        joints = " ".join(limb)
+        if "lip" in joints or "mouth" in joints:
             return "face_mouth"
-        return (
-            "face_eyes"
-            if any(name in parts for name in ("eye", "brow", "nose"))
-            else "face_outline"
-        )
+        is_inside = any(name in joints for name in ("eye", "brow", "nose"))
+        return "face_eyes" if is_inside else "face_outline"
     if group != "body":
         return group
-    side = limb[1].split("_")[0]
-    if {limb[0], limb[1]} in ({"left_shoulder", "right_shoulder"}, {"left_hip", "right_hip"}):
+    side, _, end = limb[1].partition("_")
+    if end in ("shoulder", "hip"):
         return "trunk"
-    if limb[0].endswith("shoulder") and limb[1].endswith("hip"):
-        return "trunk"
-    for end, part in (
-        *(("elbow", "upper_arm"), ("wrist", "forearm"), ("knee", "thigh")),
-        *(("_ankle", "shin"), ("heel", "foot"), ("foot_index", "foot"), ("pinky", "palm")),
-    ):
-        if limb[1].endswith(end):
-            return f"{side}_{part}"
-    return f"{side}_palm" if limb[0].endswith("wrist") else "head"
+    return f"{side}_{_CHANNEL_OF_END[end]}" if end in _CHANNEL_OF_END else "head"
 
 
 def draw_lines(

@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
+from motiontransfer.pose.time_series import (
+    Mask,
+    Series,
+    fill_gaps,
+    running_mean,
+    running_median,
+    window_frames,
+)
 from motiontransfer.storage import write_json
 
 _SCHEMA_VERSION = 2
@@ -28,38 +34,31 @@ _MIN_FRAMES = 10  # a part seen in fewer frames has no known length
 _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The way from the midpoint of some joints to the midpoint of others."""
-
-    start: tuple[str, ...]
-    end: tuple[str, ...]
-
-
 _HIPS = ("left_hip", "right_hip")
 _SHOULDERS = ("left_shoulder", "right_shoulder")
 _EARS = ("left_ear", "right_ear")
 
-SPANS_OF_PART = MappingProxyType(
-    {
-        "hips": (Span(("right_hip",), ("left_hip",)),),
-        "trunk": (Span(_HIPS, _SHOULDERS),),
-        "shoulders": (Span(("right_shoulder",), ("left_shoulder",)),),
-        "neck": (Span(_SHOULDERS, _EARS),),
-        "head": (Span(("left_eye", "right_eye"), ("left_mouth", "right_mouth")),),
-        "face_height": (Span(("face_chin",), ("face_forehead",)),),
-        "face_width": (Span(("right_face_temple",), ("left_face_temple",)),),
-        **{
-            part: tuple(Span((f"{side}_{near}",), (f"{side}_{far}",)) for side in ("left", "right"))
-            for part, near, far in (
-                ("upper_arm", "shoulder", "elbow"),
-                ("forearm", "elbow", "wrist"),
-                ("thigh", "hip", "knee"),
-                ("shin", "knee", "ankle"),
-            )
-        },
-    }
-)
+Span = tuple[tuple[str, ...], tuple[str, ...]]
+"""From the midpoint of some joints to the midpoint of others."""
+
+SPANS_OF_PART: dict[str, tuple[Span, ...]] = {
+    "hips": ((("right_hip",), ("left_hip",)),),
+    "trunk": ((_HIPS, _SHOULDERS),),
+    "shoulders": ((("right_shoulder",), ("left_shoulder",)),),
+    "neck": ((_SHOULDERS, _EARS),),
+    "head": ((("left_eye", "right_eye"), ("left_mouth", "right_mouth")),),
+    "face_height": ((("face_chin",), ("face_forehead",)),),
+    "face_width": ((("right_face_temple",), ("left_face_temple",)),),
+    **{
+        part: tuple(((f"{side}_{near}",), (f"{side}_{far}",)) for side in ("left", "right"))
+        for part, near, far in (
+            ("upper_arm", "shoulder", "elbow"),
+            ("forearm", "elbow", "wrist"),
+            ("thigh", "hip", "knee"),
+            ("shin", "knee", "ankle"),
+        )
+    },
+}
 """Part of the body -> where its length is measured; the sides of a part are averaged."""
 
 
@@ -117,9 +116,7 @@ class PoseStatistics:
         if not all(0 < length < math.inf for length in self.proportions.values()):
             raise StatisticsError(f"expected proportions above 0, got {dict(self.proportions)}")
 
-    def depth_fraction(
-        self, ankle_y_px: Float64[np.ndarray, " frames"]
-    ) -> Float64[np.ndarray, " frames"]:
+    def depth_fraction(self, ankle_y_px: Series) -> Series:
         """0 at the farthest line, 1 at the closest; 0.5 where the two lines coincide."""
         length = self.closest_ankle_y_px - self.farthest_ankle_y_px
         if length < _ROUNDING_PX:
@@ -136,19 +133,19 @@ class PoseStatistics:
 class GroundContact:
     """Ankle position and apparent height in each frame; 0 where their joints are missing."""
 
-    ankle_x_px: Float64[np.ndarray, " frames"]
+    ankle_x_px: Series
     """Midpoint of the ankles."""
 
-    ankle_y_px: Float64[np.ndarray, " frames"]
+    ankle_y_px: Series
     """The ankle line: y of the lower ankle in the image."""
 
-    height_px: Float64[np.ndarray, " frames"]
+    height_px: Series
     """Distance from the head to the midpoint of the ankles."""
 
-    has_ankles: Bool[np.ndarray, " frames"]
+    has_ankles: Mask
     """Both ankles were found."""
 
-    has_height: Bool[np.ndarray, " frames"]
+    has_height: Mask
     """Both ankles and the head were found."""
 
 
@@ -180,9 +177,7 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
     )
 
 
-def floor_line(
-    contact: GroundContact, *, frame_rate: Fraction, seconds: float = 1.0
-) -> Float64[np.ndarray, " frames"]:
+def floor_line(contact: GroundContact, *, frame_rate: Fraction, seconds: float = 1.0) -> Series:
     """The ankle line without steps and jumps: a running median, then a running mean.
 
     Frames without ankles get the line between their neighbours; zeros if there are no others.
@@ -222,7 +217,12 @@ def fit_statistics(
         StatisticsError: no clips, clips of different sizes, or no frame with both ankles and a
             head.
     """
-    image_size = _common_size(clips)
+    sizes = sorted({clip.image_size for clip in clips})
+    if len(sizes) != 1:
+        raise StatisticsError(
+            f"expected clips of one image size, got {sizes or 'no clips'}; "
+            "decode all videos of a subject alike"
+        )
     contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
     used = np.concatenate([contact.has_height for contact in contacts])
     if not used.any():
@@ -254,7 +254,7 @@ def fit_statistics(
         height_at_closest_px=max(at_closest, at_farthest),
         height_at_farthest_px=at_farthest,
         median_ankle_x_px=float(np.median(np.concatenate([c.ankle_x_px for c in contacts])[used])),
-        image_size=image_size,
+        image_size=sizes[0],
         min_score=min_score,
         frames_used=int(used.sum()),
         frames_left_out=int((~used).sum()),
@@ -267,19 +267,7 @@ def fit_statistics(
     return replace(statistics, proportions=fit_proportions(clips, heights, min_score=min_score))
 
 
-def _common_size(clips: Sequence[Keypoints]) -> tuple[int, int]:
-    sizes = sorted({clip.image_size for clip in clips})
-    if len(sizes) != 1:
-        raise StatisticsError(
-            f"expected clips of one image size, got {sizes or 'no clips'}; "
-            "decode all videos of a subject alike"
-        )
-    return sizes[0]
-
-
-def _farthest_cluster(
-    ankle_y: Float64[np.ndarray, " frames"], outlier_quantile: float, cluster_fraction: float
-) -> float:
+def _farthest_cluster(ankle_y: Series, outlier_quantile: float, cluster_fraction: float) -> float:
     closest = float(np.quantile(ankle_y, outlier_quantile))
     median = float(np.median(ankle_y))
     limit = median - cluster_fraction * (closest - median) - _ROUNDING_PX
@@ -288,8 +276,8 @@ def _farthest_cluster(
 
 def _heights_near(
     end: float,
-    line: Float64[np.ndarray, " frames"],
-    height: Float64[np.ndarray, " frames"],
+    line: Series,
+    height: Series,
     reach: float,
 ) -> Float64[np.ndarray, " near"]:
     distance = np.abs(line - end)
@@ -327,11 +315,11 @@ def fit_proportions(
     proportions = {}
     for part, spans in SPANS_OF_PART.items():
         lengths = []
-        for span in spans:
+        for joints_of_start, joints_of_end in spans:
             shares = []
             for clip, height_px in zip(clips, heights_px, strict=True):
-                start, has_start = clip.midpoint(*span.start, min_score=min_score)
-                end, has_end = clip.midpoint(*span.end, min_score=min_score)
+                start, has_start = clip.midpoint(*joints_of_start, min_score=min_score)
+                end, has_end = clip.midpoint(*joints_of_end, min_score=min_score)
                 seen = has_start & has_end
                 shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
             share = np.concatenate(shares)

@@ -1,7 +1,7 @@
 """Choice of the subject's track, with re-entry after an absence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -42,8 +42,13 @@ def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
     tracks = (rule,) if isinstance(rule, int) else tuple(sorted(set(rule)))
     missing = sorted(set(tracks) - set(detections.people))
     if missing or not tracks:
+        numbers, counts = np.unique(detections.person, return_counts=True)
+        shares = ", ".join(
+            f"{number} ({100 * count / detections.num_frames:.0f} % of frames)"
+            for number, count in zip(numbers, counts, strict=True)
+        )
         raise KeypointsError(
-            f"person: {rule}: expected track numbers of this clip, which are {_census(detections)};"
+            f"person: {rule}: expected track numbers of this clip, which are {shares};"
             " the preview next to the detections shows the numbers"
         )
     frames = detections.frame_index[np.isin(detections.person, tracks)]
@@ -71,6 +76,8 @@ def choice_metrics(
     in_view = np.zeros(num_frames, bool)
     in_view[detections.frame_index[is_chosen]] = True
     with_others = np.unique(detections.frame_index[~is_chosen])
+    best = np.full((2, num_frames), -np.inf)  # of the others, and of the subject, in each frame
+    np.maximum.at(best, (is_chosen.astype(int), detections.frame_index), _values(detections, rule))
     return {
         "person": ", ".join(str(track) for track in chosen),
         "people": len(detections.people),
@@ -80,18 +87,9 @@ def choice_metrics(
         "frames_without_person": int((~in_view).sum()),
         "longest_gap_person_frames": longest_segment(~in_view),
         "frames_with_others": len(with_others),
-        "frames_rule_prefers_others": _preferring_others(detections, chosen, rule),
+        "frames_rule_prefers_others": int((best[0] > best[1]).sum()),
         "possible_switches": _possible_switches(detections, chosen),
     }
-
-
-def _census(detections: Detections) -> str:
-    """Every track with the share of frames it is in."""
-    numbers, counts = np.unique(detections.person, return_counts=True)
-    return ", ".join(
-        f"{number} ({100 * count / detections.num_frames:.0f} % of frames)"
-        for number, count in zip(numbers, counts, strict=True)
-    )
 
 
 def _values(detections: Detections, rule: PersonRule) -> Float64[np.ndarray, " rows"]:
@@ -110,14 +108,6 @@ def _values(detections: Detections, rule: PersonRule) -> Float64[np.ndarray, " r
 
 def _middles(boxes: Float64[np.ndarray, "rows 4"]) -> Float64[np.ndarray, "rows 2"]:
     return (boxes[:, :2] + boxes[:, 2:]) / 2
-
-
-def _preferring_others(detections: Detections, chosen: Sequence[int], rule: PersonRule) -> int:
-    values = _values(detections, rule)
-    best = np.full((2, detections.num_frames), -np.inf)
-    is_chosen = np.isin(detections.person, chosen).astype(np.int64)
-    np.maximum.at(best, (is_chosen, detections.frame_index), values)
-    return int((best[0] > best[1]).sum())
 
 
 def _possible_switches(detections: Detections, chosen: Sequence[int]) -> int:
@@ -142,19 +132,13 @@ def _possible_switches(detections: Detections, chosen: Sequence[int]) -> int:
     return switches
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Track:
     """A track in order of a walk through the clip, forwards or backwards."""
 
     number: int
-
     frame_index: Int64[np.ndarray, " frames"]
-
     boxes: Float64[np.ndarray, "frames 4"]
-
-    def backwards(self) -> "_Track":
-        """The track in reversed time."""
-        return replace(self, frame_index=-self.frame_index[::-1], boxes=self.boxes[::-1])
 
     def is_seen(self, first: int, last: int) -> bool:
         """True if the track has one of these frames."""
@@ -168,10 +152,11 @@ def with_re_entries(detections: Detections, track: int) -> tuple[int, ...]:
     for number in detections.people:
         rows = detections.person == number
         frame_index = detections.frame_index[rows].astype(np.int64)
-        tracks.append(_Track(number=number, frame_index=frame_index, boxes=boxes[rows]))
+        tracks.append(_Track(number, frame_index, boxes[rows]))
     rate = float(detections.frame_rate)
     after = _re_entries(track, tracks, rate)
-    before = _re_entries(track, [it.backwards() for it in tracks], rate)
+    backwards = [_Track(it.number, -it.frame_index[::-1], it.boxes[::-1]) for it in tracks]
+    before = _re_entries(track, backwards, rate)
     return tuple(sorted({track, *before, *after}))
 
 

@@ -42,6 +42,9 @@ _MARGIN_SPEED = 0.1  # and, for each second of the gap, at least so many sizes m
 _GAP_COST = 0.3  # sizes a second: so that no tracklet is left out in between
 
 
+Vector = Float64[np.ndarray, " 2"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Body:
     """One person's body joints in one frame."""
@@ -58,7 +61,7 @@ class Body:
     box: Float64[np.ndarray, "2 2"]
     """Upper left and lower right corner around the joints, px."""
 
-    centre: Float64[np.ndarray, " 2"]
+    centre: Vector
     """Middle of those joints of the trunk that were found, else of the box, px."""
 
     size: float
@@ -67,7 +70,7 @@ class Body:
     mean_score: float
     """Over all joints of the body, missing ones too."""
 
-    def shifted(self, by: Float64[np.ndarray, " 2"]) -> "Body":
+    def shifted(self, by: Vector) -> "Body":
         """The same body elsewhere, px."""
         return replace(self, points=self.points + by, box=self.box + by, centre=self.centre + by)
 
@@ -115,7 +118,7 @@ def pose_distance(a: Body, b: Body) -> float:
     return float(_mean_length(steps, shared).min()) / max(a.size, b.size)
 
 
-def displacement(before: Body, after: Body) -> Float64[np.ndarray, " 2"]:
+def displacement(before: Body, after: Body) -> Vector:
     """Motion of a body, px: the median over the joints."""
     steps, shared = _steps(before, after)
     side = int(_mean_length(steps, shared).argmin())
@@ -144,7 +147,7 @@ def _steps(
 
 def _mean_length(
     steps: Float64[np.ndarray, "2 places 2"], shared: Bool[np.ndarray, "2 places"]
-) -> Float64[np.ndarray, " 2"]:
+) -> Vector:
     return (np.linalg.norm(steps, axis=2) * shared).sum(axis=1) / shared.sum(axis=1)
 
 
@@ -161,7 +164,7 @@ class Tracklet:
     frames_in_crowd: int = 0
     """Number of frames in which another person was, or may have been, in the same place."""
 
-    velocity: Float64[np.ndarray, " 2"] = field(default_factory=lambda: np.zeros(2))
+    velocity: Vector = field(default_factory=lambda: np.zeros(2))
     """Velocity at the end, smoothed, px per frame."""
 
     def add(self, frame_index: int, body: Body, *, in_crowd: bool) -> None:
@@ -188,10 +191,6 @@ class Tracklet:
         frames, alone = len(self.bodies), len(self.bodies) - self.frames_in_crowd
         return alone < _SHORT_SECONDS * frame_rate and frames < _SHORT_IN_CROWD_SECONDS * frame_rate
 
-    def missed(self, frame_index: int) -> int:
-        """Number of frames between the last one and a later one."""
-        return frame_index - self.end - 1
-
     def predicted(self, frame_index: int) -> Body:
         """Body in a later frame at constant velocity."""
         return self.bodies[-1].shifted((frame_index - self.end) * self.velocity)
@@ -206,11 +205,11 @@ def find_tracklets(frames: Sequence[Sequence[Body]], *, frame_rate: Fraction) ->
     tracklets: list[Tracklet] = []
     active: list[Tracklet] = []
     for frame_index, bodies in enumerate(frames):
-        active = [t for t in active if t.missed(frame_index) <= _CROWD_SECONDS * frame_rate]
+        active = [t for t in active if frame_index - t.end - 1 <= _CROWD_SECONDS * frame_rate]
         predicted = [tracklet.predicted(frame_index) for tracklet in active]
         crowded = [_is_crowded(body, bodies, active, predicted) for body in predicted]
         change = np.where(crowded, _MAX_CHANGE_IN_CROWD, _MAX_CHANGE)
-        lost = [t.missed(frame_index) > _MAX_MISSED_SECONDS * frame_rate for t in active]
+        lost = [frame_index - t.end - 1 > _MAX_MISSED_SECONDS * frame_rate for t in active]
         allowed = np.where(lost, -np.inf, _JITTER + change / float(frame_rate))
         matches = _match(predicted, bodies, allowed=allowed)
         in_crowd = [_is_crowded(body, bodies, active, predicted) for body in bodies]
@@ -270,8 +269,8 @@ class _Side(NamedTuple):
     """A tracklet on one side of a gap: px, px a frame."""
 
     frame_index: int
-    centre: Float64[np.ndarray, " 2"]
-    velocity: Float64[np.ndarray, " 2"]
+    centre: Vector
+    velocity: Vector
     size: float
 
 
@@ -355,15 +354,15 @@ def _unambiguous_links(links: Sequence[_Link]) -> dict[int, int]:
     for link in sorted(links, key=lambda link: link.cost + _GAP_COST * link.seconds):
         if link.end in continued or link.start in before:
             continue
-        rivals = [
-            rival.cost
-            for rival in links_of["end", link.end] + links_of["start", link.start]
-            if rival.end not in continued and rival.start not in before
-            if rival is not link
-            and frozenset((rival.end, link.end)) not in linked
-            and frozenset((rival.start, link.start)) not in linked
+        alternatives = [
+            other.cost
+            for other in links_of["end", link.end] + links_of["start", link.start]
+            if other.end not in continued and other.start not in before
+            if other is not link
+            and frozenset((other.end, link.end)) not in linked
+            and frozenset((other.start, link.start)) not in linked
         ]
-        cheapest = min(rivals, default=math.inf)
+        cheapest = min(alternatives, default=math.inf)
         if link.cost <= min(_MARGIN * cheapest, cheapest - _MARGIN_SPEED * link.seconds):
             before[link.start] = link.end
             continued.add(link.end)

@@ -334,5 +334,5 @@ def test_a_part_hardly_seen_is_unknown():
 
 def test_every_part_names_joints_of_the_skeleton():
     for spans in SPANS_OF_PART.values():
-        for span in spans:
-            assert set(span.start + span.end) <= set(HOLISTIC.joints)
+        for start, end in spans:
+            assert set(start + end) <= set(HOLISTIC.joints)
