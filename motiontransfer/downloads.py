@@ -27,12 +27,10 @@ class Pretrained:
     """File name, e.g. pose_landmarker_full.task."""
     url: str
     """A versioned URL, whose content does not change."""
-
     sha256: str
     """64 hexadecimal digits."""
     needed_by: str
     """The feature that needs it, e.g. `the detector mediapipe_tasks`."""
-
     file_param: str
     """The param that takes a local file, e.g. `detect_keypoints.model`."""
     without: str

@@ -30,19 +30,14 @@ class _Joints:
 
     points: Float32[np.ndarray, "rows joints 2"]
     """(x, y) in pixels of the working image, origin top-left; (0, 0) where the joint is missing."""
-
     score: Float32[np.ndarray, "rows joints"]
     """Confidence in [0, 1]; 0 exactly where the joint is missing."""
-
     skeleton: Skeleton
     """Names of the joints along the joint axis."""
-
     image_size: tuple[int, int]
     """(height, width) of the working image, pixels."""
-
     frame_rate: Fraction
     """Frames per second, constant over the clip."""
-
     detector: str
     """Detector or imported layout, with its version."""
 
@@ -119,10 +114,8 @@ class Detections(_Joints):
 
     frame_index: Int32[np.ndarray, " rows"]
     """Frame of each row."""
-
     person: Int32[np.ndarray, " rows"]
     """Track number from 0; the same number is the same person."""
-
     num_frames: int
     """Number of frames of the clip, with people or without."""
 

@@ -40,7 +40,6 @@ class Compute(Section):
     address: str | None
     """Cluster address, `ray://host:10001` or `host:6379`; None: the one on this machine, started if
     there is none."""
-
     num_workers: int = Field(ge=0)
     """Number of parallel workers; 0: one per core of this machine or of the cluster."""
 

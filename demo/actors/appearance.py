@@ -35,46 +35,32 @@ class Outfit:
 
     skin: tuple[int, int, int]
     """Colour of the skin."""
-
     lips: tuple[int, int, int]
     """Colour of the lips."""
-
     brows: tuple[int, int, int]
     """Colour of the eyebrows and the eyes' rims."""
-
     iris: tuple[int, int, int]
     """Colour of the iris."""
-
     hair: tuple[int, int, int]
     """Colour of the hair."""
-
     hair_style: Literal["bob", "cropped"]
     """A chin-long bob, or hair a centimetre long."""
-
     brow_width_mm: float
     """Half the height of an eyebrow."""
-
     shirt: tuple[int, int, int]
     """Colour of the shirt."""
-
     shirt_band: tuple[int, int, int]
     """Colour of a band across the chest; the shirt's own for none."""
-
     sleeve_end: float
     """Where the sleeves end: 1 is the elbow, 2 the wrist."""
-
     collar_drop: float
     """How much wider than the neck the neckline is."""
-
     trousers: tuple[int, int, int]
     """Colour of the trousers."""
-
     shoes: tuple[int, int, int]
     """Colour of the shoes."""
-
     soles: tuple[int, int, int]
     """Colour of the soles."""
-
     looseness: float
     """How far shirt and trousers stand off the body."""
 

@@ -53,25 +53,18 @@ class Body:
 
     vertices: Float[np.ndarray, "vertices 3"]
     """Rest positions, metres, of all parts of the mesh, helpers included."""
-
     quads: Mapping[str, Int[np.ndarray, "_ 4"]]
     """Vertex indices of the faces of each part: body, helper-tights, helper-hair, …"""
-
     bones: tuple[str, ...]
     """Bone names, parents before children."""
-
     parents: tuple[int, ...]
     """Index of each bone's parent; -1 for the root."""
-
     heads: Float[np.ndarray, "bones 3"]
     """Where each bone begins: the joint it turns about."""
-
     tails: Float[np.ndarray, "bones 3"]
     """Where each bone ends."""
-
     weights: Float[np.ndarray, "vertices bones"]
     """Skinning weights; each row sums to one."""
-
     actions: Mapping[str, Float[np.ndarray, "vertices 3"]]
     """Offsets of each facial action at full strength, metres."""
 
@@ -279,10 +272,8 @@ class Landmark:
 
     rest: Float[np.ndarray, " 3"]
     """Rest position, metres."""
-
     weights: Float[np.ndarray, " bones"]
     """Skinning weights."""
-
     vertex: int | None
     """Vertex of the base mesh that facial actions move with it; None for one inside the body."""
 
@@ -296,7 +287,6 @@ class FaceFrame:
 
     origin: Float[np.ndarray, " 3"]
     """Height of the eyes on the midline; depth of the eyes' centres, metres."""
-
     scale: Float[np.ndarray, " 3"]
     """Millimetres of the average face for a metre of this one."""
 

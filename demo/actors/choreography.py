@@ -107,16 +107,12 @@ class Motion:
 
     angles: Float[np.ndarray, "frames angles"]
     """Joint angles by `body.ANGLES`, radians."""
-
     actions: Float[np.ndarray, "frames actions"]
     """Strength of each of `ACTIONS`, 0 to 1."""
-
     path: Float[np.ndarray, "frames 2"]
     """Hips over the floor: to the actor's left, towards the camera; leg lengths from their home."""
-
     lift: Float[np.ndarray, " frames"]
     """How high the lower foot is in the air, leg lengths."""
-
     beat_seconds: float
     """Time between beats."""
 

@@ -41,19 +41,14 @@ class DressedBody:
 
     rig: Rig
     """The body inside."""
-
     outfit: Outfit
     """What it wears."""
-
     points: Float[np.ndarray, "points 3"]
     """Rest positions, metres."""
-
     faces: Int[np.ndarray, "faces 3"]
     """Indices of points."""
-
     part: Int[np.ndarray, " faces"]
     """One of SKIN, CLOTH, … for each face."""
-
     coordinates: Float[np.ndarray, "points 4"]
     """Where a point is on its part.
 
@@ -61,13 +56,10 @@ class DressedBody:
     CLOTH: along the arm (1 elbow, 2 wrist), inside the collar (m), up the torso (0 hip, 1 neck),
     height over the ankle's.
     """
-
     weights: sparse.csr_array
     """Skinning weights, points by bones."""
-
     actions: Mapping[str, Float[np.ndarray, "points 3"]]
     """Offsets of the facial actions."""
-
     sole_points: Int[np.ndarray, " soles"]
     """Points of the shoes, the lowest of which touches the floor."""
 

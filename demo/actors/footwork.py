@@ -45,7 +45,6 @@ class Bar:
 
     to: tuple[float, float]
     """Where on the floor the bar ends: x and z."""
-
     move: Move
     """Walk there; step from side to side; crouch; turn the trunk; put that foot across the other,
     in front of it; leave the ground; stand."""
@@ -57,16 +56,12 @@ class Steps:
 
     feet: Mapping[str, Float[np.ndarray, "frames 3"]]
     """Ankle of each side, x, z and lift."""
-
     foot_yaw: Mapping[str, Float[np.ndarray, " frames"]]
     """Direction of each foot, radians to the actor's left."""
-
     hips: Float[np.ndarray, "frames 3"]
     """Middle of the hips, x, z and height."""
-
     turn: Float[np.ndarray, " frames"]
     """How far the trunk is turned, radians to the actor's left."""
-
     lift: Float[np.ndarray, " frames"]
     """How high all of it is in the air."""
 

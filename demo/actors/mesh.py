@@ -14,16 +14,12 @@ class Surface:
 
     points: Float[np.ndarray, "points 3"]
     """Metres."""
-
     faces: Int[np.ndarray, "faces 3"]
     """Indices of points, anticlockwise seen from outside."""
-
     coordinates: Float[np.ndarray, "points 4"]
     """Where on the person a point is; what the numbers mean is up to the part."""
-
     weights: Float[np.ndarray, "points bones"]
     """Skinning weights."""
-
     actions: Mapping[str, Float[np.ndarray, "points 3"]]
     """Offsets of the facial actions at full strength, metres."""
 

@@ -49,13 +49,10 @@ class Rig:
 
     body: Body
     """The body that is posed."""
-
     turned: Float[np.ndarray, "bones 3 3"]
     """Rotation of each bone from the rest pose to the neutral stance."""
-
     joints: Float[np.ndarray, "bones 3"]
     """Where each bone begins in the neutral stance, metres."""
-
     leg_length: float
     """Hip to ankle along the bones, metres: the unit of paths on the floor."""
 
@@ -66,7 +63,6 @@ class BonePose:
 
     rotation: Float[np.ndarray, "bones 3 3"]
     """From the rest pose to the pose."""
-
     offset: Float[np.ndarray, "bones 3"]
     """Metres."""
 

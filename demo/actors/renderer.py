@@ -43,16 +43,12 @@ class Film:
 
     room: Room
     """Camera and light."""
-
     plate: Plate
     """The empty room."""
-
     dressed: DressedBody
     """Who is filmed."""
-
     sums: sparse.csr_array
     """`face_sums` of the mesh's faces."""
-
     samples: int
     """Sub-samples of a pixel along each side."""
 
@@ -218,13 +214,10 @@ class Actor:
 
     film: Film
     """Mesh, room and camera."""
-
     joints: Float[np.ndarray, "joints 3"]
     """Rest positions of the joints of `skeleton.HOLISTIC`, metres."""
-
     joint_weights: sparse.csr_array
     """Their skinning weights."""
-
     joint_actions: Float[np.ndarray, "actions joints 3"]
     """Offsets of the joints on the face by facial action, metres."""
 
@@ -235,7 +228,6 @@ class Shot:
 
     frame: UInt8[np.ndarray, "height width 3"]
     """What the camera saw."""
-
     joints: Float[np.ndarray, "joints 2"]
     """True pixel positions of the joints; outside the image where they are outside."""
 

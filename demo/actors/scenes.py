@@ -20,10 +20,8 @@ class Camera:
 
     position: tuple[float, float, float]
     """Its centre."""
-
     target: tuple[float, float, float]
     """The point in the middle of the image."""
-
     focal_length: float
     """In heights of the image, so that it does not depend on the number of pixels."""
 
@@ -67,31 +65,22 @@ class Room:
 
     camera: Camera
     """What films it."""
-
     light: tuple[float, float, float]
     """Direction towards the key light."""
-
     key: float
     """Strength of the key light."""
-
     sky: float
     """Strength of the light from all around."""
-
     wall_depth: float
     """How far behind the origin the wall is, metres."""
-
     wall: tuple[int, int, int]
     """Colour of the wall, sRGB."""
-
     floor: tuple[int, int, int]
     """Colour of the floor, sRGB."""
-
     floor_pattern: Literal["planks", "tiles"]
     """What the floor is made of."""
-
     furniture: Literal["picture_and_plant", "shelf_and_lamp"]
     """What is at the wall."""
-
     home: tuple[float, float]
     """Where the actor's path begins: x and z, metres."""
 
@@ -102,10 +91,8 @@ class Plate:
 
     lit: Float[np.ndarray, "height width 3"]
     """As it is."""
-
     unlit: Float[np.ndarray, "height width 3"]
     """As it would be with the key light and half of the sky hidden."""
-
     points: Float[np.ndarray, "height width 3"]
     """Where each pixel's ray meets floor or wall, metres."""
 

@@ -32,7 +32,6 @@ class RatioMetric:
 
     total: Float64[np.ndarray, " frames"]
     """Added to the numerator; 0 where nothing was measured."""
-
     weight: Float64[np.ndarray, " frames"]
     """Added to the denominator; 0 where nothing was measured."""
 

@@ -80,7 +80,6 @@ class MetricConfig:
 
     box_margin: float
     """Share of a box's longer side by which it grows on every side."""
-
     networks: Networks
     training_images: UInt8[np.ndarray, "images rows columns 3"] | None
     """Thumbnails of the target in training, from `baselines.training_images`; None: no distance

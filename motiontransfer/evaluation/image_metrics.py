@@ -186,7 +186,6 @@ class Similarity(NamedTuple):
 
     ssim: _FloatImage
     """Luminance, contrast and structure."""
-
     contrast: _FloatImage
     """Contrast and structure alone."""
 

@@ -41,7 +41,6 @@ class Metric(NamedTuple):
     label: str
     unit: str
     """Empty for a plain number."""
-
     better: Better
     path: str
     """Dotted path of its values in metrics.json."""
@@ -99,13 +98,10 @@ class Key(NamedTuple):
 
     metric: str
     """A key of `METRICS`."""
-
     region: str
     """A box, or a group of joints; empty for a metric that has none."""
-
     system: str
     """Empty where any system is meant."""
-
     section: str = ""
     """Reference or kind of evaluation: a first key of metrics.json, or empty."""
 
@@ -167,10 +163,8 @@ class Measurement:
     key: Key
     value: float | None = None
     """None where nothing was measured."""
-
     interval: tuple[float, float] | None = None
     """95 %, where it is known."""
-
     note: str = ""
     """Reason why it was not measured; empty where it was."""
 
@@ -190,7 +184,6 @@ class Measurements:
 
     summary: tuple[Measurement, ...]
     """The values over all frames, in the order of metrics.json."""
-
     per_frame: Mapping[Key, Float64[np.ndarray, " frames"]]
     """Values frame by frame; NaN where nothing was measured."""
 

@@ -68,10 +68,8 @@ class _Network(NamedTuple):
     backbone: str
     metrics: tuple[str, ...]
     """Metrics that need it."""
-
     url: str
     """Its name ends with the first eight digits of the hash."""
-
     sha256: str
 
 
@@ -103,10 +101,8 @@ class NetworkParams(Section):
 
     lpips_weights: PretrainedWeights = "none"
     """AlexNet's, for LPIPS."""
-
     dists_weights: PretrainedWeights = "none"
     """VGG16's, for DISTS."""
-
     inception_weights: PretrainedWeights = "none"
     """Inception's, for FID and KID."""
 
@@ -117,10 +113,8 @@ class Networks:
 
     distances: Mapping[str, ImageDistance]
     """Metric -> its distance."""
-
     features: FrameFeatures | None
     """Features that FID and KID compare; None: they are skipped."""
-
     skipped: Mapping[str, str]
     """Metric -> reason why it is skipped."""
 

@@ -145,7 +145,6 @@ class _Match(NamedTuple):
 
     distances: Float64[np.ndarray, "frames joints"]
     """Pixels; NaN where one of the two lacks the joint."""
-
     expected: Bool[np.ndarray, "frames joints"]
     """True if the reference has the joint and the result's skeleton knows it."""
 

@@ -174,7 +174,6 @@ class Motion:
 
     flow: _Flow
     """(x, y) in pixels from a pixel of the first frame to where it is in the second."""
-
     visible: Bool[np.ndarray, "height width"]
     """True if the pixel of the first frame is visible in the second, by the flow."""
 

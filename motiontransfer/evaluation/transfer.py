@@ -62,10 +62,8 @@ class TransferVideos:
 
     result: Path
     """The rendered video."""
-
     source: Path
     """The source's frame store."""
-
     truth: Path | None
     """Ground truth: the target filmed performing the same motion; None where there is none."""
 

@@ -37,10 +37,8 @@ class Corruption:
 
     scale: float = 1.0
     """Factor of height and width."""
-
     crf: int | None = None
     """x264's quality, 0 (lossless) to 51; None: not compressed."""
-
     preset: str = "medium"
     """x264's speed; `medium` is its default and this project's."""
 
@@ -108,10 +106,8 @@ class Augmentation:
 
     box: Box
     """The square, pixels of the frames."""
-
     size: int
     """Height and width to which it is resized."""
-
     corruption: Corruption
     mirrored: bool
 

@@ -37,13 +37,10 @@ class Clip:
 
     subject: str
     """Whose appearance it shows."""
-
     video: str
     """Name of the video, unique for a subject."""
-
     path: Path
     """The video file or frame store."""
-
     frames: range
     """Indices; at least two."""
 

@@ -29,10 +29,8 @@ class DetectorConfig:
 
     input_frames: Literal[1, 2]
     """Both frames of a pair, or, as a baseline, only the second."""
-
     num_filters: int
     """Channels of the first layer."""
-
     num_downsamplings: int
     """Layers of stride 2; each is followed by one of stride 1."""
 
@@ -103,7 +101,6 @@ class Calibration:
 
     slope: float
     """At least 0; 0 where the logits carry no information, and every probability is a half."""
-
     offset: float
 
     @property

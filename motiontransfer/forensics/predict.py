@@ -22,15 +22,12 @@ class Prediction:
 
     synthesised: float
     """Probability that it was rendered, where real and rendered videos are equally likely."""
-
     interval: tuple[float, float]
     """95 % interval over the seconds of this video; (0, 1) where there is only one.
 
     Errors of the detector on unknown people and cameras are not in it."""
-
     per_second: list[tuple[float, float]]
     """(start in seconds, probability) of each second in which something moves."""
-
     frames: int
     """Number of frames of the video."""
 

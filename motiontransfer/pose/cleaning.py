@@ -359,13 +359,10 @@ class Repairs:
 
     sides: Mask
     """Left and right were exchanged: of the body, the arms or the legs."""
-
     hands: Mask
     """A hand was given to the other wrist."""
-
     removed: Int64[np.ndarray, " frames"]
     """Number of joints removed as outliers."""
-
     filled: Int64[np.ndarray, " frames"]
     """Number of joints filled in."""
 

@@ -188,10 +188,8 @@ class _Work:
 
     crops: dict[int, tuple[int, int, int, int]]
     """Frame index -> box x0, y0, x1, y1 that the detector is shown; it skips other frames."""
-
     first_counted: int
     """Frame index from which results count."""
-
     detector: DetectorConfig
 
     def __str__(self) -> str:

@@ -63,31 +63,22 @@ class Quality:
 
     state: Int8[np.ndarray, "parts frames"]
     """MISSING, FILLED or MEASURED, for each of `PARTS`: the worst of its joints."""
-
     score_histogram: Int64[np.ndarray, " bins"]
     """Number of body joints by detector's score: 0 to 0.1, to 0.2, …, to 1; missing ones apart."""
-
     speed: Series
     """Speed of the fastest body joint, body heights per second."""
-
     repairs: Repairs
     """Repairs made by cleaning."""
-
     outside: Mapping[str, Mask]
     """True where head, hands or feet are beyond the frame's edge."""
-
     with_others: Mask
     """True where other people are in view."""
-
     possible_switches: int
     """Possible changes of the tracked person."""
-
     body_height_px: float
     """Apparent height of the upright person, pixels of the working image."""
-
     camera_speed: float | None
     """Background motion, image widths per second; None: not known."""
-
     frame_rate: float
     """Frames per second."""
 
@@ -304,13 +295,10 @@ class FramePair:
 
     before: UInt8[np.ndarray, "height width 3"]
     """The earlier frame."""
-
     after: UInt8[np.ndarray, "height width 3"]
     """The later frame."""
-
     background: Bool[np.ndarray, "height width"]
     """Pixels that the person covers in neither."""
-
     seconds: float
     """Time between them."""
 

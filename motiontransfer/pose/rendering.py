@@ -49,7 +49,6 @@ class PoseMapStyle:
 
     The joints of `heatmaps` are the 18 of OpenPose's COCO model, without feet, fingers and mouth.
     """
-
     line_width_px: float
     """Width of a body limb in pixels of the working image; hands and faces are thinner.
 
@@ -126,16 +125,12 @@ class Palette(NamedTuple):
 
     start: tuple[int, ...]
     """Index of the joint at one end."""
-
     end: tuple[int, ...]
     """Index of the joint at the other end."""
-
     relative_width: tuple[float, ...]
     """Width as a share of the body limbs' width."""
-
     channels: tuple[tuple[int, ...], ...]
     """Channels in which the limb is drawn; as many for every limb."""
-
     intensities: tuple[tuple[float, ...], ...]
     """Its intensity in each of them, in [0, 1]."""
 

@@ -68,34 +68,24 @@ class PoseStatistics:
 
     closest_ankle_y_px: float
     """Ankle line when nearest to the camera: the largest y."""
-
     farthest_ankle_y_px: float
     """Ankle line when farthest from the camera."""
-
     height_at_closest_px: float
     """Head to ankles, standing at the closest line."""
-
     height_at_farthest_px: float
     """Head to ankles, standing at the farthest line."""
-
     median_ankle_x_px: float
     """Median position from left to right."""
-
     image_size: tuple[int, int]
     """(height, width) of the image these pixels belong to."""
-
     min_score: float
     """Joints with a lower score counted as missing."""
-
     frames_used: int
     """Frames the statistics were fitted on."""
-
     frames_left_out: int
     """Frames without both ankles and a head."""
-
     proportions: Mapping[str, float]
     """Length of each part of the body as a share of the height; parts hardly seen are not there."""
-
     median_pose_px: Mapping[str, tuple[float, float]]
     """(x, y) of each joint of the body, median over the frames that show it."""
 
@@ -135,16 +125,12 @@ class GroundContact:
 
     ankle_x_px: Series
     """Midpoint of the ankles."""
-
     ankle_y_px: Series
     """The ankle line: y of the lower ankle in the image."""
-
     height_px: Series
     """Distance from the head to the midpoint of the ankles."""
-
     has_ankles: Mask
     """Both ankles were found."""
-
     has_height: Mask
     """Both ankles and the head were found."""
 

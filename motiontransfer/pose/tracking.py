@@ -51,22 +51,16 @@ class Body:
 
     row: int
     """Index among the frame's people."""
-
     points: Float64[np.ndarray, "2 joints 2"]
     """The body's joints, px; as found, and with left and right swapped."""
-
     found: Bool[np.ndarray, "2 joints"]
     """Mask of the detected joints."""
-
     box: Float64[np.ndarray, "2 2"]
     """Upper left and lower right corner around the joints, px."""
-
     centre: Vector
     """Middle of those joints of the trunk that were found, else of the box, px."""
-
     size: float
     """Diagonal of the box, px."""
-
     mean_score: float
     """Over all joints of the body, missing ones too."""
 
@@ -157,13 +151,10 @@ class Tracklet:
 
     frame_indices: list[int] = field(default_factory=list)
     """Frame indices, ascending."""
-
     bodies: list[Body] = field(default_factory=list)
     """Body in each of the frames."""
-
     frames_in_crowd: int = 0
     """Number of frames in which another person was, or may have been, in the same place."""
-
     velocity: Vector = field(default_factory=lambda: np.zeros(2))
     """Velocity at the end, smoothed, px per frame."""
 

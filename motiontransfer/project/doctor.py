@@ -43,10 +43,8 @@ class CheckResult(NamedTuple):
 
     level: Literal["ok", "warning", "fault"]
     """`fault`: a run would fail; `warning`: it works with limits."""
-
     subject: str
     """E.g. `disk`, `locks`."""
-
     message: str
 
     fix: str | None = None

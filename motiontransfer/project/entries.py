@@ -144,16 +144,12 @@ class Removal:
 
     path: Path
     """Of its file."""
-
     users_of_file: tuple[str, ...]
     """Other entries with the same file, as `videos.walk`: the file and its .dvc file stay."""
-
     transfers: tuple[str, ...]
     """Transfers whose source it is, or whose target no other video shows."""
-
     subject: str | None
     """Its subject, unless another video shows them."""
-
     target: str | None
     """The same, if they are a target."""
 

@@ -63,13 +63,10 @@ class VideoCheck:
 
     seconds: float
     """Length of the video."""
-
     people: tuple[int, ...]
     """In each sampled frame."""
-
     framing: Framing
     """Placement of the frames in the working image."""
-
     quality: Quality
     """Pose quality of the sampled frames."""
 

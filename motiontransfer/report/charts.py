@@ -28,16 +28,13 @@ class Chart:
 
     key: str
     """Unique on its page."""
-
     title: str
     unit: str
     better: Better
     positions: tuple[int, ...]
     """Positions of the values on the horizontal axis."""
-
     curves: tuple[Curve, ...]
     """The curves, ours first."""
-
     summary: str
     """Text alternative of the chart."""
 

@@ -41,10 +41,8 @@ class Revision:
 
     name: str
     """The name given by the user."""
-
     commit: str = ""
     """Its commit's hash, shortened; empty for the workspace."""
-
     message: str = ""
     """First line of its commit's message; empty for the workspace."""
 
@@ -115,7 +113,6 @@ class ParamDifference(NamedTuple):
     key: str
     before: str | None
     """None where there was no such key."""
-
     after: str | None
     """None where there is no such key any more."""
 

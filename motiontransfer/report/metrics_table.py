@@ -50,10 +50,8 @@ class Cell:
 
     text: str
     """A dash where it could not be measured."""
-
     interval: str = ""
     """Low to high, if known."""
-
     best: bool = False
     """True if no other system is better."""
 
@@ -75,7 +73,6 @@ class MetricTable:
     title: str
     columns: tuple[str, ...]
     """Names of the systems."""
-
     groups: Mapping[str, Sequence[Row]]
     """Heading, or empty -> its rows."""
 
@@ -88,7 +85,6 @@ class Tile:
     metric: Metric
     cell: Cell
     """Ours."""
-
     others: tuple[tuple[str, str], ...]
     """(name, number) of every other system."""
 
@@ -103,7 +99,6 @@ class MetricDifference:
     after: str
     change: str
     """After minus before, with its sign. Numbers are empty where they were not measured."""
-
     verdict: Verdict
     intervals_overlap: bool
     """True if the change may not be significant."""

@@ -56,28 +56,20 @@ class TransferRun:
     result: Path
     source: Path
     """The source's frame store."""
-
     poses: Keypoints
     """Poses as they were rendered."""
-
     clips: Sequence[TargetClip]
     """The target's, for the baseline."""
-
     measurements: Path
     """The transfer's table of measurements."""
-
     held_out_measurements: Path
     """That of the target's held-out frames; may be absent."""
-
     training: Path
     """Folder with the curves and sample images of the generators' training, a folder each."""
-
     stage_metrics: Mapping[str, Path]
     """Metrics of every other stage: stage -> its metrics file."""
-
     files: Mapping[str, Path]
     """Files that the result depends on: role -> path."""
-
     params: Mapping[str, object]
     """The sections of params.yaml that the result depends on."""
 
@@ -89,7 +81,6 @@ class ResultFile(NamedTuple):
     path: str
     md5: str
     """Its name in DVC's cache."""
-
     num_bytes: int
 
 

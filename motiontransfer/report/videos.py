@@ -34,10 +34,8 @@ class PanelSource:
     label: str
     description: str
     """Text alternative of the panel."""
-
     frames: Callable[[], Iterable[Frame]]
     """Its frames, from the first; called once for each time it is encoded."""
-
     verbatim: Path | None = None
     """A finished video of these frames, to be shown as it is if it is small, and for its sound."""
 
@@ -50,7 +48,6 @@ class Panel:
     video: bytes
     size: tuple[int, int]
     """(height, width) in which it was encoded."""
-
     is_copy: bool
     """False where it is the finished video itself, byte for byte."""
 
@@ -61,10 +58,8 @@ class Quality:
 
     crf: int
     """x264's quality."""
-
     scale: float
     """Of the working size."""
-
     share: float
     """About how many bytes are left of what the first rung takes."""
 

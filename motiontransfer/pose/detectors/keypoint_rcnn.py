@@ -53,13 +53,10 @@ class KeypointRcnnConfig:
     model: str
     """Weights: `coco_v1`, torchvision's own (226 MiB, downloaded once), or a path to a state dict.
     """
-
     max_people: int
     """Maximum number of people per frame, by confidence."""
-
     min_detection_confidence: float
     """Confidence in [0, 1] from which a box counts as a person."""
-
     min_visibility: float
     """Joints whose confidence, in [0, 1], is lower are missing; the network always names a place.
     """

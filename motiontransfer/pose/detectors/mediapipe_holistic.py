@@ -68,19 +68,14 @@ class HolisticConfig:
 
     min_detection_confidence: float
     """Confidence in [0, 1] from which the person detector's box counts."""
-
     min_tracking_confidence: float
     """Confidence in [0, 1] below which the person is looked for anew."""
-
     min_visibility: float
     """Body joints whose visibility is lower are missing; MediaPipe guesses where they would be."""
-
     smoothing: Literal["none", "one_euro"]
     """MediaPipe's own filter on body joints: less jitter, but it lags in fast motion."""
-
     face_mesh: Literal["subset", "full"]
     """`full` adds the joint group `face_mesh` with all 468 vertices."""
-
     batch_frames: ClassVar[int] = 1
     """MediaPipe has no batches."""
 

@@ -184,16 +184,12 @@ class TasksConfig:
 
     model: str
     """`wheel` (bodies; nothing is downloaded), a name in OFFICIAL_MODELS, or a path to a bundle."""
-
     max_people: int
     """Maximum number of people per frame; a holistic bundle finds one."""
-
     min_detection_confidence: float
     """Confidence in [0, 1] from which the person detector's box counts."""
-
     min_presence_confidence: float
     """Confidence in [0, 1] below which a box is taken for empty."""
-
     min_visibility: float
     """Body joints whose visibility is lower are missing; MediaPipe guesses where they would be."""
 
@@ -211,7 +207,6 @@ class TasksConfig:
 
     skeleton: ClassVar[Skeleton] = HOLISTIC
     """The joints that are found, in their order; a pose bundle leaves hands and face out."""
-
     batch_frames: ClassVar[int] = 1
     """MediaPipe has no batches."""
 
