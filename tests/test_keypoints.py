@@ -1,4 +1,4 @@
-"""Keypoints hold what was found and say what was filled in; they survive the disk."""
+"""Keypoints and detections: validation, Parquet files, tables."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -89,7 +89,7 @@ def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
     assert table["pts_seconds"][2].as_py() == pytest.approx(2 * 1001 / 30000)
 
 
-def test_what_was_filled_in_has_columns_of_its_own(tmp_path):
+def test_filled_positions_have_columns(tmp_path):
     filled = np.zeros((3, 3), bool)
     filled[1, [0, 2]] = True
     write_keypoints(tmp_path / "clip.parquet", example(filled=filled))
@@ -99,119 +99,93 @@ def test_what_was_filled_in_has_columns_of_its_own(tmp_path):
     assert table["face_filled"].to_pylist() == [[False], [True], [False]]
 
 
-def test_an_absent_file_is_told(tmp_path):
-    with pytest.raises(MissingFileError, match=r"absent\.parquet: no such keypoints file"):
-        read_keypoints(tmp_path / "absent.parquet")
+KEY = "motiontransfer.keypoints"
 
 
-@pytest.mark.parametrize("keep", [0, 10, 400])
-def test_a_damaged_file_is_told(tmp_path, keep):
+def column(name, values):
+    return lambda columns: columns | {name: values}
+
+
+def rows(*indices):
+    return lambda columns: {name: it[np.array(indices, int)] for name, it in columns.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "description", "message"),
+    [
+        (dict, {"schema_version": 99}, "schema version 2, got 99"),
+        (dict, {"image_size": 48}, r"not a keypoints file \(TypeError"),
+        *((rows(*it), {}, f"each of 3 frames, .* got {len(it)} rows; some") for it in ([0, 2], [])),
+        *((rows(*it), {}, "3 frames.*out of order") for it in ([0, 1, 1, 2], [0, 2, 1])),
+        (lambda columns: columns | {"face": columns["face"][:, :2]}, {}, r"column face: .*\(2,\)"),
+        (column("body", np.tile(np.float32([1, 2, 7]), (3, 2))), {}, r"scores in \[0, 1\]"),
+        *(
+            (
+                lambda columns, gone=gone: {it: columns[it] for it in columns if it != gone},
+                *({}, f"no column {gone}"),
+            )
+            for gone in ("frame_index", "face")
+        ),
+    ],
+)
+def test_invalid_files_are_refused(tmp_path, change, description, message):
     path = tmp_path / "clip.parquet"
     write_keypoints(path, example())
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(DamagedFileError, match=r"clip\.parquet: damaged: not a Parquet file"):
+    columns, before = read_table(path, key=KEY)
+    write_table(path, change(columns), key=KEY, description=before | description)
+    with pytest.raises(KeypointsError, match=rf"clip\.parquet: .*{message}"):
         read_keypoints(path)
 
 
-def rewritten(path, change=lambda columns: columns, **description):
-    """Write the example again with another description or columns."""
+def test_absent_damaged_and_other_files_are_refused(tmp_path):
+    path = tmp_path / "clip.parquet"
+    with pytest.raises(MissingFileError, match=r"clip\.parquet: no such keypoints file"):
+        read_keypoints(path)
     write_keypoints(path, example())
-    columns, before = read_table(path, key="motiontransfer.keypoints")
-    description = {**before, **description}
-    write_table(path, change(columns), key="motiontransfer.keypoints", description=description)
+    content = path.read_bytes()
+    for size in (0, 400):
+        path.write_bytes(content[:size])
+        with pytest.raises(DamagedFileError, match=r"clip\.parquet: damaged: not a Parquet file"):
+            read_keypoints(path)
+    pq.write_table(pa.table({"x": [1]}), path)
+    with pytest.raises(DamagedFileError, match=r"clip\.parquet: expected checksums .*, got none"):
+        read_keypoints(path)
 
 
-def test_another_schema_version_is_refused(tmp_path):
-    rewritten(tmp_path / "clip.parquet", schema_version=99)
-    with pytest.raises(KeypointsError, match="schema version 2, got 99"):
-        read_keypoints(tmp_path / "clip.parquet")
+def changed(array, index, value):
+    array = array.copy()
+    array[index] = value
+    return array
 
 
-def test_a_table_of_something_else_is_refused(tmp_path):
-    pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(DamagedFileError, match=r"other\.parquet: expected checksums .*, got none"):
-        read_keypoints(tmp_path / "other.parquet")
+ONE = example()
+MISSING = {"points": changed(ONE.points, (1, 1), 0), "score": changed(ONE.score, (1, 1), 0)}
 
 
-def test_a_description_that_cannot_be_is_told(tmp_path):
-    rewritten(tmp_path / "clip.parquet", image_size=48)
-    with pytest.raises(KeypointsError, match=r"clip\.parquet: not a keypoints file \(TypeError"):
-        read_keypoints(tmp_path / "clip.parquet")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"score": MISSING["score"]}, "made up"),
+        (
+            {**MISSING, "filled": changed(np.zeros((3, 3), bool), (1, 1), True)},
+            "marked as filled in, got a missing joint",
+        ),
+        ({"points": changed(ONE.points, (0, 0, 0), np.nan)}, "finite"),
+        ({"points": changed(ONE.points, (0, 0, 0), np.inf)}, "finite"),
+        ({"score": changed(ONE.score, (2, 1), -0.1)}, r"scores in \[0, 1\]"),
+        ({"score": changed(ONE.score, (2, 1), 1.1)}, r"scores in \[0, 1\]"),
+        (
+            {"skeleton": Skeleton(groups=(("body", ("nose", "left_ankle")),))},
+            r"expected points \(3, 2, 2\)",
+        ),
+    ],
+)
+def test_invalid_keypoints_are_refused(changes, message):
+    with pytest.raises(KeypointsError, match=message):
+        example(**changes)
 
 
-@pytest.mark.parametrize("rows", [[0, 2], [0, 1], [], [0, 1, 1, 2], [0, 2, 1]])
-def test_missing_rows_are_told(tmp_path, rows):
-    def take(columns):
-        return {name: values[np.array(rows, int)] for name, values in columns.items()}
-
-    rewritten(tmp_path / "clip.parquet", take)
-    with pytest.raises(KeypointsError, match=rf"each of 3 frames, .* got {len(rows)} rows; some"):
-        read_keypoints(tmp_path / "clip.parquet")
-
-
-@pytest.mark.parametrize("name", ["frame_index", "face"])
-def test_a_missing_column_is_told(tmp_path, name):
-    rewritten(
-        tmp_path / "clip.parquet",
-        lambda columns: {other: columns[other] for other in columns if other != name},
-    )
-    with pytest.raises(KeypointsError, match=f"no column {name}"):
-        read_keypoints(tmp_path / "clip.parquet")
-
-
-def test_a_column_of_another_type_is_told(tmp_path):
-    rewritten(
-        tmp_path / "clip.parquet", lambda columns: {**columns, "face": columns["face"][:, :2]}
-    )
-    with pytest.raises(KeypointsError, match=r"column face: expected .*\(3,\).*, got .*\(2,\)"):
-        read_keypoints(tmp_path / "clip.parquet")
-
-
-def test_a_value_that_cannot_be_is_told_with_the_file(tmp_path):
-    body = np.tile(np.float32([1, 2, 7]), (3, 2))
-    rewritten(tmp_path / "clip.parquet", lambda columns: {**columns, "body": body})
-    with pytest.raises(KeypointsError, match=r"clip\.parquet: expected scores in \[0, 1\]"):
-        read_keypoints(tmp_path / "clip.parquet")
-
-
-def test_a_position_of_a_missing_joint_is_refused():
-    score = example().score.copy()
-    score[1, 1] = 0
-    with pytest.raises(KeypointsError, match="made up"):
-        example(score=score)
-
-
-def test_a_missing_joint_is_not_filled_in():
-    points, score = example().points.copy(), example().score.copy()
-    points[1, 1], score[1, 1] = 0, 0
-    filled = np.zeros((3, 3), bool)
-    filled[1, 1] = True
-    with pytest.raises(KeypointsError, match="marked as filled in, got a missing joint"):
-        example(points=points, score=score, filled=filled)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_numbers_that_are_not_finite_are_refused(bad):
-    points = example().points.copy()
-    points[0, 0, 0] = bad
-    with pytest.raises(KeypointsError, match="finite"):
-        example(points=points)
-
-
-@pytest.mark.parametrize("bad", [-0.1, 1.1])
-def test_scores_out_of_range_are_refused(bad):
-    score = example().score.copy()
-    score[2, 1] = bad
-    with pytest.raises(KeypointsError, match=r"scores in \[0, 1\]"):
-        example(score=score)
-
-
-def test_points_of_another_skeleton_are_refused():
-    with pytest.raises(KeypointsError, match=r"expected points \(3, 2, 2\)"):
-        example(skeleton=Skeleton(groups=(("body", ("nose", "left_ankle")),)))
-
-
-def test_a_joint_is_asked_for_by_name():
+def test_joints_are_selected_by_name():
     points, score = example().joint("face_chin")
     assert points.tolist() == [[4, 5], [10, 11], [16, 17]]
     assert score[0] == pytest.approx(0.4375)
@@ -219,7 +193,7 @@ def test_a_joint_is_asked_for_by_name():
         example().joint("tail")
 
 
-def everyone(places, **changes):
+def detections_at(places, **changes):
     """Detections with a row for each (frame, person), every row with numbers of its own."""
     frames, people = np.array(places, np.int32).reshape(-1, 2).T
     keypoints = example(frames=len(places))
@@ -242,8 +216,8 @@ PLACES = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2)]
 
 @settings(deadline=None, max_examples=25)
 @given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9))))
-def test_everyone_written_is_everyone_read(tmp_path_factory, places):
-    written = everyone(sorted(places))
+def test_detections_survive_the_disk(tmp_path_factory, places):
+    written = detections_at(sorted(places))
     path = tmp_path_factory.mktemp("detections") / "a" / "clip.parquet"
     write_detections(path, written)
     read = read_detections(path)
@@ -253,8 +227,8 @@ def test_everyone_written_is_everyone_read(tmp_path_factory, places):
     assert replace(written, **arrays) == read
 
 
-def test_a_person_is_missing_where_they_were_not_seen():
-    detections = everyone(PLACES)
+def test_a_person_is_missing_where_not_detected():
+    detections = detections_at(PLACES)
     assert detections.people == (0, 1, 2)
     person = detections.of_person(2)
     assert person.num_frames == 4
@@ -265,12 +239,6 @@ def test_a_person_is_missing_where_they_were_not_seen():
     assert (person.image_size, person.frame_rate, person.detector) == ((48, 64), 25, "by hand")
     with pytest.raises(KeypointsError, match=r"no person 3 in this clip; there are \(0, 1, 2\)"):
         detections.of_person(3)
-
-
-def test_a_clip_without_anyone_has_no_people(tmp_path):
-    write_detections(tmp_path / "clip.parquet", everyone([]))
-    read = read_detections(tmp_path / "clip.parquet")
-    assert (read.people, read.num_frames) == ((), 4)
 
 
 @pytest.mark.parametrize(
@@ -284,74 +252,50 @@ def test_a_clip_without_anyone_has_no_people(tmp_path):
         ([(2, 0), (1, 0)], "frame 1, person 0 after frame 2, person 0"),
     ],
 )
-def test_rows_that_cannot_be_are_told(places, message):
+def test_invalid_rows_are_refused(places, message):
     with pytest.raises(KeypointsError, match=message):
-        everyone(places)
+        detections_at(places)
 
 
-def test_detections_that_cannot_be_are_told_with_the_file(tmp_path):
-    path = tmp_path / "clip.parquet"
-    write_detections(path, everyone(PLACES))
-    columns, description = read_table(path, key="motiontransfer.keypoints")
-    columns = {name: values[[0, 2, 1]] for name, values in columns.items()}
-    write_table(path, columns, key="motiontransfer.keypoints", description=description)
-    with pytest.raises(KeypointsError, match=r"clip\.parquet: expected rows in order of frame"):
-        read_detections(path)
-
-
-def test_one_person_in_every_frame_is_no_less_a_detection(tmp_path):
+def test_keypoints_can_be_read_as_detections(tmp_path):
     write_keypoints(tmp_path / "clip.parquet", example())
     detections = read_detections(tmp_path / "clip.parquet")
     assert detections.people == (0,)
     assert equal(detections.of_person(0), example())
 
 
-def test_everyone_is_not_taken_for_one_person(tmp_path):
-    write_detections(tmp_path / "clip.parquet", everyone(PLACES))
+def test_detections_and_keypoints_are_different_files(tmp_path):
+    path = tmp_path / "clip.parquet"
+    write_detections(path, detections_at([]))
+    assert (read_detections(path).people, read_detections(path).num_frames) == ((), 4)
+    write_detections(path, detections_at(PLACES))
     with pytest.raises(KeypointsError, match=r"one row for each of 4 frames, .* got 5 rows"):
-        read_keypoints(tmp_path / "clip.parquet")
-
-
-def test_positions_that_were_filled_in_are_not_detections(tmp_path):
-    write_keypoints(tmp_path / "clip.parquet", example(filled=np.ones((3, 3), bool)))
+        read_keypoints(path)
+    columns, description = read_table(path, key=KEY)
+    write_table(path, rows(0, 2, 1)(columns), key=KEY, description=description)
+    with pytest.raises(KeypointsError, match=r"clip\.parquet: expected rows in order of frame"):
+        read_detections(path)
+    write_keypoints(path, example(filled=np.ones((3, 3), bool)))
     with pytest.raises(KeypointsError, match=r"clip\.parquet: holds positions that were filled in"):
-        read_detections(tmp_path / "clip.parquet")
+        read_detections(path)
 
 
-def test_there_is_one_row_for_every_joint_of_every_frame_in_order():
-    keypoints = dance(3)
-    table = keypoint_table(keypoints)
-    joints = list(keypoints.skeleton.joints)
-    assert list(table.joint) == joints * 3
+def test_the_table_has_one_row_a_frame_and_joint():
+    keypoints = dance(3, missing=[1])
+    filled = np.zeros(keypoints.score.shape, bool)
+    filled[2, keypoints.skeleton.index("nose")] = True
+    table = keypoint_table(replace(keypoints, filled=filled))
+    joints = keypoints.skeleton.joints
+    assert list(table.joint) == list(joints) * 3
     assert list(table.frame_index) == sorted([0, 1, 2] * len(joints))
     assert table.seconds.iloc[-1] == 2 / float(RATE)
     first_of_hand = keypoints.skeleton.slice("left_hand").start
-    assert table.group[first_of_hand - 1] == "body"
-    assert table.group[first_of_hand] == "left_hand"
-
-
-def test_a_position_stands_in_the_row_of_its_frame_and_joint():
-    keypoints = dance(3)
-    row = keypoint_table(keypoints).query("frame_index == 2 and joint == 'left_wrist'").iloc[0]
+    assert table.group[first_of_hand - 1 : first_of_hand + 1].tolist() == ["body", "left_hand"]
+    row = table.query("frame_index == 2 and joint == 'left_wrist'").iloc[0]
     points, score = keypoints.joint("left_wrist")
-    assert (row.x, row.y) == tuple(points[2])
-    assert row.score == score[2]
-
-
-def test_missing_joints_have_no_position_and_no_score():
-    table = keypoint_table(dance(3, missing=[1]))
-    gone = table[table.frame_index == 1]
-    assert gone.x.isna().all()
-    assert gone.y.isna().all()
-    assert (gone.score == 0).all()
-    assert table[table.joint == "nose"].x.notna().tolist() == [True, False, True]
-
-
-def test_positions_that_were_filled_in_are_marked():
-    keypoints = dance(2)
-    filled = np.zeros(keypoints.score.shape, bool)
-    filled[1, keypoints.skeleton.index("nose")] = True
-    table = keypoint_table(replace(keypoints, filled=filled))
-    assert table[table.filled].joint.tolist() == ["nose"]
-    assert table[table.filled].frame_index.tolist() == [1]
+    assert (row.x, row.y, row.score) == (*points[2], score[2])
+    missing = table[table.frame_index == 1]
+    assert missing[["x", "y"]].isna().all(axis=None)
+    assert (missing.score == 0).all()
+    assert table[table.filled][["frame_index", "joint"]].to_numpy().tolist() == [[2, "nose"]]
     assert not keypoint_table(keypoints).filled.any()

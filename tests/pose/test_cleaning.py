@@ -55,7 +55,7 @@ def test_a_jump_that_may_be_real_stays(stop, longest, frame_rate):
     phase=st.floats(0, 6.3),
     still=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_fast_motion_is_kept(amplitude, period, phase, still):
     """A hand that swings by up to its own arm's length, five times a second, and may stop."""
     frames = np.arange(40)
@@ -68,23 +68,7 @@ def test_fast_motion_is_kept(amplitude, period, phase, still):
     assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
 
 
-def test_a_trembling_joint_is_not_all_outliers():
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 0.05 * HEIGHT_PX, (60, 2))
-    keypoints = moved(standing(60), "left_wrist", dict(enumerate(noise)))
-    assert len(gone(keypoints, remove_outliers(keypoints, longest_frames=1))) <= 1
-
-
-def test_distances_are_relative_to_the_body():
-    """The same jump in pixels is an outlier of someone small, and not of someone near."""
-    keypoints = moved(standing(9), "left_knee", {4: (0, -12)})
-    assert len(gone(keypoints, remove_outliers(keypoints, longest_frames=1))) == 1
-    keypoints.points[:] = keypoints.points * 2
-    keypoints.points[4, HOLISTIC.index("left_knee"), 1] += 12
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=1)) == set()
-
-
-def test_hands_are_judged_as_a_whole():
+def test_hands_are_outliers_as_a_whole():
     keypoints = moved(standing(9), "left_hand", {4: (0, -40)})
     cleaned = remove_outliers(keypoints, longest_frames=1)
     assert gone(keypoints, cleaned) == {(4, joint) for joint in dict(HOLISTIC.groups)["left_hand"]}
@@ -92,7 +76,7 @@ def test_hands_are_judged_as_a_whole():
     assert gone(one_finger, remove_outliers(one_finger, longest_frames=1)) == set()
 
 
-def test_a_jump_next_to_a_gap_is_judged_by_what_is_seen():
+def test_a_jump_next_to_a_gap_is_an_outlier():
     in_the_corner = person([(0.0, 72.0)] * 9)  # where (0, 0), of a missing joint, is on the path
     keypoints = lost(moved(in_the_corner, "nose", {4: (0, -60)}), "nose", [5])
     assert gone(keypoints, remove_outliers(keypoints, longest_frames=2)) == {(4, "nose")}
@@ -103,7 +87,7 @@ def test_a_jump_next_to_a_gap_is_judged_by_what_is_seen():
     [partial(remove_outliers, longest_frames=3), repair_side_swaps, repair_hands],
     ids=["outliers", "sides", "hands"],
 )
-def test_one_frame_and_nobody_are_left_as_they_are(repair):
+def test_one_frame_and_a_missing_person_stay(repair):
     keypoints = person()
     np.testing.assert_array_equal(repair(keypoints).points, keypoints.points)
     for group, _ in keypoints.skeleton.groups:
@@ -111,21 +95,15 @@ def test_one_frame_and_nobody_are_left_as_they_are(repair):
     assert not repair(keypoints).score.any()
 
 
-def test_a_hand_far_from_its_wrist_is_removed():
-    keypoints = moved(standing(4), "right_hand", {2: (0, -0.16 * HEIGHT_PX)})
-    hand = dict(HOLISTIC.groups)["right_hand"]
-    assert gone(keypoints, remove_stray_hands(keypoints)) == {(2, joint) for joint in hand}
-
-
-@pytest.mark.parametrize("away", [0.0, 0.14])
-def test_a_hand_at_its_wrist_stays(away):
+@pytest.mark.parametrize(
+    ("away", "wrist_lost", "removed"), [(0.14, [], []), (0.16, [], [2]), (0.16, [2], [])]
+)
+def test_a_hand_far_from_its_wrist_is_removed(away, wrist_lost, removed):
     keypoints = moved(standing(4), "right_hand", {2: (0, -away * HEIGHT_PX)})
-    assert gone(keypoints, remove_stray_hands(keypoints)) == set()
-
-
-def test_a_hand_is_kept_where_its_wrist_is_not_known():
-    keypoints = lost(standing(4), "right_wrist", [2])
-    assert gone(keypoints, remove_stray_hands(keypoints)) == set()
+    keypoints = lost(keypoints, "right_wrist", wrist_lost)
+    hand = dict(HOLISTIC.groups)["right_hand"]
+    expected = {(frame, joint) for frame in removed for joint in hand}
+    assert gone(keypoints, remove_stray_hands(keypoints)) == expected
 
 
 WALK = [(80 + 2.0 * frame, 128 + 4 * np.sin(frame / 3)) for frame in range(40)]
@@ -152,7 +130,7 @@ def wide_steps(keypoints):
 
 
 @given(st.lists(st.booleans(), min_size=4, max_size=4), st.lists(st.sampled_from(EVERYTHING)))
-@settings(deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_swapping_twice_is_the_identity(frames, joints):
     keypoints = person(WALK[:4], score=0.5)
     marked = np.zeros(keypoints.score.shape, np.bool_)
@@ -165,15 +143,6 @@ def test_swapping_twice_is_the_identity(frames, joints):
     np.testing.assert_array_equal(twice.filled, keypoints.filled)
 
 
-def test_a_swap_exchanges_positions_scores_and_marks():
-    keypoints = lost(person(WALK[:2]), "left_ankle", [0])
-    swapped = swap_sides(keypoints, np.array([True, False]), joints=["left_ankle"])
-    left, right = HOLISTIC.index("left_ankle"), HOLISTIC.index("right_ankle")
-    np.testing.assert_array_equal(swapped.points[0, left], keypoints.points[0, right])
-    assert (swapped.score[0, left], swapped.score[0, right]) == (np.float32(0.9), 0)
-    np.testing.assert_array_equal(swapped.points[1], keypoints.points[1])
-
-
 @pytest.mark.parametrize("joints", [EVERYTHING, ARMS, LEGS], ids=["body", "arms", "legs"])
 @pytest.mark.parametrize(
     ("start", "stop"), [(10, 11), (10, 13), (5, 22), (0, 6), (33, 40)], ids=str
@@ -182,19 +151,6 @@ def test_a_swap_is_put_back(joints, start, stop):
     truth = wide_steps(person(WALK))
     swapped = swap_sides(truth, frames_from(start, stop), joints=joints)
     assert (swapped.points != truth.points).any()
-    np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
-
-
-@pytest.mark.parametrize(
-    ("truth", "frames"),
-    [
-        (person(WALK), frames_from(3, 5) | frames_from(12, 13) | frames_from(20, 28)),
-        (lost(person(WALK), "left_knee", range(10, 14)), frames_from(12, 20)),
-    ],
-    ids=["several", "beside missing joints"],
-)
-def test_other_swaps_of_the_body_are_put_back(truth, frames):
-    swapped = swap_sides(truth, frames, joints=EVERYTHING)
     np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
 
 
@@ -240,17 +196,10 @@ def test_a_cut_to_another_place_is_no_swap(places, turned):
     np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
 
 
-def test_what_lasts_too_long_to_be_told_stays():
+def test_swaps_of_many_seconds_stay():
     keypoints = standing(1000)
     swapped = swap_sides(keypoints, frames_from(300, 700, 1000), joints=EVERYTHING)
     np.testing.assert_array_equal(repair_side_swaps(swapped).points, swapped.points)
-
-
-def test_what_most_frames_say_is_believed():
-    truth = person(WALK)
-    swapped = swap_sides(truth, frames_from(3, 37), joints=EVERYTHING)
-    whole = swap_sides(truth, frames_from(0, 40), joints=EVERYTHING)
-    np.testing.assert_array_equal(repair_side_swaps(swapped).points, whole.points)
 
 
 def test_hands_on_each_others_wrists_are_exchanged():
@@ -309,8 +258,8 @@ def wandering(seed, *, num_frames=14, chance=0.3):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6))
-@settings(max_examples=40, deadline=None)
-def test_what_was_seen_is_not_touched(seed, longest):
+@settings(max_examples=15, deadline=None)
+def test_detected_joints_are_not_touched(seed, longest):
     keypoints = wandering(seed)
     seen = keypoints.score > 0
     filled = fill(keypoints, longest)
@@ -321,7 +270,7 @@ def test_what_was_seen_is_not_touched(seed, longest):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_joint_stays_between_its_neighbours_and_its_score_below_theirs(seed, longest):
     keypoints = wandering(seed)
     filled = fill_body_gaps(keypoints, longest_gap_frames=longest)
@@ -342,19 +291,10 @@ def test_straight_motion_is_filled_exactly(group):
     np.testing.assert_allclose(filled.points, truth.points, atol=1e-3)
 
 
-def test_a_bend_is_rounded_and_not_cut_off():
-    hips = [(128.0 + min(frame, 7), 128.0) for frame in range(12)]
-    filled = fill_body_gaps(lost(person(hips), "nose", range(5, 9)), longest_gap_frames=4)
-    x = filled.joint("nose")[0][4:10, 0] - 128
-    straight = np.linspace(4, 7, 6)
-    assert (x[1:-1] > straight[1:-1] + 0.1).all()  # slope of before goes on, as in 4, 5, 6, 7, 7, 7
-    assert (np.diff(x) >= 0).all()
-
-
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
-def test_a_gap_is_filled_as_if_all_that_was_seen_were_known(seed):
-    """Two frames on either side say all that a monotone cubic can make use of."""
+@settings(max_examples=8, deadline=None)
+def test_a_gap_is_filled_by_a_monotone_cubic(seed):
+    """Of all frames it depends on two on either side."""
     rng = np.random.default_rng(seed)
     truth = person(rng.uniform(60, 190, (14, 2)))
     filled = fill_body_gaps(lost(truth, "nose", range(5, 8)), longest_gap_frames=3)
@@ -395,14 +335,6 @@ def test_a_hand_goes_with_its_wrist():
     truth = moved(keypoints, "left_hand", away)
     filled = fill_carried_gaps(lost(keypoints, "left_hand", range(3, 6)), longest_gap_frames=3)
     np.testing.assert_allclose(filled.points, truth.points, atol=1e-3)
-
-
-def test_without_its_wrist_a_hand_goes_by_itself():
-    keypoints = moved(standing(9), "left_wrist", {3: (0, -30), 5: (0, -30)})
-    gone = lost(lost(keypoints, "left_hand", range(3, 6)), "left_wrist", [4])
-    filled = fill_carried_gaps(gone, longest_gap_frames=3)
-    hand = joints_of("left_hand")
-    np.testing.assert_allclose(filled.points[:, hand], keypoints.points[:, hand], atol=1e-3)
 
 
 def test_a_wrist_missing_beside_the_gap_carries_nothing_there():
@@ -454,7 +386,7 @@ def broken():
     return swap_sides(keypoints, frames_from(12, 15), joints=EVERYTHING)
 
 
-def test_everything_comes_back_to_where_it_was():
+def test_all_faults_are_repaired_and_counted():
     cleaned, repairs = clean(broken(), **SETTINGS)
     np.testing.assert_allclose(cleaned.points, person(PATH).points, atol=0.02)
     assert repairs.counts() == {
@@ -478,7 +410,7 @@ def test_a_hand_is_carried_by_a_wrist_that_was_filled():
     np.testing.assert_allclose(cleaned.points, truth.points, atol=3)  # and not 30 px away
 
 
-def test_nothing_is_done_where_nothing_is_asked():
+def test_cleaning_can_be_turned_off():
     nothing = {"longest_gap_seconds": 0.0, "longest_outlier_seconds": 0.0, "smoothing": "none"}
     keypoints = lost(moved(person(PATH), "left_knee", {20: (0, -50)}), "right_elbow", [7])
     cleaned, repairs = clean(keypoints, **SETTINGS | nothing)
@@ -487,23 +419,10 @@ def test_nothing_is_done_where_nothing_is_asked():
     assert not any(repairs.counts().values())
 
 
-def test_cleaning_what_was_cleaned_moves_it_by_less_than_the_first_time():
-    noise = np.random.default_rng(0).normal(0, 1, (40, len(HOLISTIC.joints), 2))
-    trembling = person(PATH)
-    trembling = replace(trembling, points=(trembling.points + noise).astype(np.float32))
-    once, _ = clean(trembling, **SETTINGS)
-    twice, repairs = clean(once, **SETTINGS)
-    assert repairs.removed.sum() == 0
-    first, second = (
-        np.abs(b.points - a.points).mean() for a, b in ((trembling, once), (once, twice))
-    )
-    assert second < first / 3
-
-
-@given(st.integers(1, 30), st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
-def test_frames_stay_and_nothing_becomes_impossible(num_frames, seed):
-    """Whatever comes in, `Keypoints` comes out: finite, in range, (0, 0) where missing."""
+@given(st.integers(1, 20), st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_cleaned_keypoints_are_valid(num_frames, seed):
+    """Finite, in range, (0, 0) where missing."""
     rng = np.random.default_rng(seed)
     score = rng.uniform(0, 1, (num_frames, len(HOLISTIC.joints))).astype(np.float32)
     score[rng.uniform(size=score.shape) < 0.4] = 0

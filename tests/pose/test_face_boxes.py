@@ -31,7 +31,7 @@ def test_the_box_is_centred_on_the_head_and_in_proportion_to_it():
     np.testing.assert_allclose((boxes[:, :2] + boxes[:, 2:]) / 2, [[160, 80]] * 3, atol=1)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(
     st.lists(
         st.tuples(st.floats(-20, 140), st.floats(1, 300), st.floats(-20, 90)),
@@ -154,7 +154,7 @@ def test_eyes_and_mouth_come_to_lie_where_they_should():
         np.testing.assert_allclose(aligned.joint(joint)[0][0], place, atol=1e-3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(similarities)
 def test_the_aligned_face_is_the_same_wherever_the_face_is_and_however_inclined(change):
     change = about_the_middle(change)
@@ -162,48 +162,21 @@ def test_the_aligned_face_is_the_same_wherever_the_face_is_and_however_inclined(
     after, valid = face_alignments(moved(person(), change), crop_size=64)
     assert valid.all()
     np.testing.assert_allclose(compose(after[0], change), before[0], atol=2e-3 * 64)
-
-
-@settings(deadline=None, max_examples=25)
-@given(similarities)
-def test_the_inverse_leads_back(change):
     there_and_back = compose(inverse(change[None]), change[None])
     np.testing.assert_allclose(there_and_back, [np.eye(2, 3)], atol=1e-9)
 
 
-def test_a_pose_made_from_the_same_joints_loses_their_noise():
-    """Laying a face back composes two maps of noisy joints to the one between the poses."""
-    noisy = person()
-    noise = np.random.default_rng(0).normal(0, 1, noisy.points.shape) * (noisy.score[..., None] > 0)
-    noisy = replace(noisy, points=(noisy.points + noise).astype(np.float32))
-    change = about_the_middle(similarity(scale=1.2, degrees=7, shift=(20, -11)))
-    source, _ = face_alignments(noisy, crop_size=64)
-    posed, _ = face_alignments(moved(noisy, change), crop_size=64)
-    np.testing.assert_allclose(compose(inverse(posed), source)[0], change, atol=0.01)
-
-
-def test_a_bowed_head_is_upright_by_its_eyes_and_a_turned_one_by_the_way_to_the_mouth():
-    for shrunk, other in (("mouth", "eye"), ("eye", "mouth")):
-        keypoints = person()
-        points = keypoints.points.copy()
-        towards = np.float32([500, 680 - 1.03 * 200])  # the middle of the eyes
-        for joint in (f"left_{shrunk}", f"right_{shrunk}"):
-            index = HOLISTIC.index(joint)
-            # Nearly nothing is left of one of the two ways, and a little noise.
-            points[0, index] = towards + 0.05 * (points[0, index] - towards) + [0.3, 0.3]
-        maps, valid = face_alignments(replace(keypoints, points=points), crop_size=64)
-        assert valid.all(), other
-        turn = np.degrees(np.arctan2(maps[0, 1, 0], maps[0, 0, 0]))
-        assert abs(turn) < 6, other
-
-
-def test_one_bad_frame_does_not_change_the_scale():
-    tall = np.full(25, 200.0)
-    tall[12] = 400
-    keypoints = stick_person(np.full(25, 680.0), tall, x=500, image_size=LARGE)
-    maps, valid = face_alignments(keypoints, crop_size=34)
+@pytest.mark.parametrize("joint", ["mouth", "eye"])
+def test_bowed_and_turned_heads_stay_upright(joint):
+    """Nearly nothing is left of one of the two axes, and a little noise."""
+    keypoints = person()
+    points = keypoints.points.copy()
+    towards = np.float32([500, 680 - 1.03 * 200])  # the middle of the eyes
+    for index in (HOLISTIC.index(f"{side}_{joint}") for side in ("left", "right")):
+        points[0, index] = towards + 0.05 * (points[0, index] - towards) + [0.3, 0.3]
+    maps, valid = face_alignments(replace(keypoints, points=points), crop_size=64)
     assert valid.all()
-    np.testing.assert_allclose(np.linalg.det(maps[:, :, :2]), 1, rtol=1e-4)
+    assert abs(np.degrees(np.arctan2(maps[0, 1, 0], maps[0, 0, 0]))) < 6
 
 
 def test_where_no_face_is_seen_the_map_is_the_identity():
@@ -212,10 +185,6 @@ def test_where_no_face_is_seen_the_map_is_the_identity():
     assert valid.tolist() == [True, False, True]
     assert np.array_equal(maps[1], np.eye(2, 3))
     assert not np.allclose(maps[0], np.eye(2, 3))
-
-
-def test_the_back_of_a_head_has_no_aligned_face():
-    keypoints = stick_person([680.0] * 4, 200, x=500, image_size=LARGE)
     maps, valid = face_alignments(turned_round(keypoints), crop_size=64)
     assert not valid.any()
-    assert np.array_equal(maps, np.tile(np.eye(2, 3), (4, 1, 1)))
+    assert np.array_equal(maps, np.tile(np.eye(2, 3), (3, 1, 1)))

@@ -56,7 +56,7 @@ def place(keypoints, joint, frame_index=0):
     return keypoints.joint(joint)[0][frame_index].tolist()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(
     arrays(np.float32, (3, 115, 2), elements=st.floats(1, 199, width=32)),
     arrays(np.float32, (3, 115), elements=st.sampled_from([0.0, 0.3, 0.9])),
@@ -113,13 +113,6 @@ def test_a_face_grows_along_and_across_itself_however_it_is_tilted(degrees):
     assert place(wider, "left_shoulder") == [115, 60]
 
 
-def test_a_head_without_a_face_counts_as_upright():
-    places = {joint: at for joint, at in PLACES.items() if joint != "face_chin"}
-    wider = moved({"face_height": 2.0, "face_width": 3.0}, person(places))
-    assert place(wider, "left_ear") == [112, 44]
-    assert place(wider, "nose") == [100, 48]
-
-
 def test_the_foot_that_carries_stays_and_the_other_follows_its_leg():
     lifted = person({**PLACES, "right_knee": (90, 120), "right_ankle": (90, 140)})
     longer = moved({"shin": 1.5}, lifted)
@@ -136,7 +129,7 @@ def test_a_jump_stays_as_high_as_it_was():
     assert place(longer, "left_ankle", 1) == pytest.approx([110, 135], abs=1e-4)
 
 
-def test_ways_to_the_side_are_measured_in_legs():
+def test_sideways_positions_scale_with_the_legs():
     right = person({joint: (x + 20, y) for joint, (x, y) in PLACES.items()})
     longer = moved({"thigh": 1.5, "shin": 1.5}, right, 100.0)
     assert place(longer, "left_ankle") == pytest.approx([140, 160])  # 20 px become 30
@@ -156,7 +149,7 @@ def test_a_planted_foot_does_not_slide_under_swaying_hips():
 
 
 @pytest.mark.parametrize("missing", ["left_elbow", "left_hip", "left_shoulder"])
-def test_what_hangs_on_a_missing_joint_moves_with_what_is_before_it(missing):
+def test_children_of_a_missing_joint_move_with_its_parent(missing):
     places = {joint: at for joint, at in PLACES.items() if joint != missing}
     ratios = {"upper_arm": 2.0, "forearm": 2.0, "thigh": 1.5, "trunk": 1.5, "shoulders": 2.0}
     result = moved(ratios, person(places))

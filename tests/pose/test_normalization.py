@@ -1,4 +1,4 @@
-"""Normalization puts the source's poses where the target would stand, and keeps the motion."""
+"""Normalization maps the source's poses to the target's position and keeps the motion."""
 
 from dataclasses import replace
 
@@ -47,36 +47,6 @@ def fitted(*clips, cluster_fraction=None):
     return fit_statistics(
         clips, min_score=0.5, cluster_fraction=cluster_fraction, outlier_quantile=0.98
     )
-
-
-walks = st.lists(
-    st.tuples(st.floats(60, 100), st.floats(20, 50), st.floats(10, 54)), min_size=1, max_size=40
-)
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-    walks,
-    st.floats(0.25, 4),
-    st.floats(-200, 200),
-    st.floats(-200, 200),
-    st.sampled_from([None, 0.7]),
-)
-def test_another_size_and_place_of_the_same_motion_is_undone(
-    walk, scale, right, down, cluster_fraction
-):
-    y, tall, x = map(np.array, zip(*walk, strict=True))
-    target = stick_person(y, tall, x=x)
-    source = stick_person(
-        y * scale + down, tall * scale, x=x * scale + right, image_size=(400, 300)
-    )
-    moved = normalize_by_ankles(
-        source,
-        source=fitted(source, cluster_fraction=cluster_fraction),
-        target=fitted(target, cluster_fraction=cluster_fraction),
-    )
-    np.testing.assert_allclose(moved.points, target.points, atol=0.02)
-    assert moved.image_size == target.image_size
 
 
 @pytest.mark.parametrize(
@@ -135,22 +105,6 @@ def test_a_jump_goes_up_and_does_not_walk_away():
     scale = height(moved)[0] / 45
     assert scale != pytest.approx(1)
     np.testing.assert_allclose(ankle(moved)[0] - ankle(moved)[25], 10 * scale, rtol=1e-4)
-
-
-def test_a_crouch_only_lowers_the_head():
-    tall = np.full(50, 45.0)
-    tall[10:40] = 25
-    moved = normalize_by_ankles(stick_person([90.0] * 50, tall), source=SOURCE, target=TARGET)
-    assert np.ptp(ankle(moved)) < 1e-3
-    np.testing.assert_allclose(height(moved)[25] / height(moved)[0], 25 / 45, rtol=1e-4)
-
-
-def test_a_walk_changes_size_without_jumps():
-    walk = np.linspace(60, 100, 100)
-    moved = normalize_by_ankles(stick_person(walk, 0.5 * walk), source=SOURCE, target=TARGET)
-    steps = np.diff(height(moved))
-    assert steps.min() > 0
-    assert steps.max() < 3 * np.median(steps)
 
 
 def test_frames_without_ankles_are_moved_like_their_neighbours():
@@ -214,7 +168,7 @@ def test_a_subject_normalized_to_themselves_does_not_move(dancer, mode):
 
 
 @pytest.mark.parametrize("mode", ["limbs", "ankle", "affine"])
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=6)
 @given(scale=st.floats(0.4, 2.5), right=st.floats(-100, 100), down=st.floats(-100, 100))
 def test_size_and_place_of_the_source_are_undone(mode, scale, right, down):
     target = person(frames=12)
@@ -246,7 +200,7 @@ def test_limbs_takes_the_targets_proportions_where_ankle_keeps_the_sources(dance
         np.testing.assert_allclose(limbs, ankle, atol=0.01)
 
 
-def test_centring_on_the_picture_keeps_the_place_in_the_picture():
+def test_centring_on_the_image_keeps_the_position_in_the_image():
     source = stick_person([80] * 5, 40, x=20, image_size=(100, 64))
     target = stick_person([80] * 5, 40, x=50, image_size=(100, 64))
     statistics = {"source": fitted(source), "target": fitted(target)}
@@ -311,11 +265,3 @@ FEETLESS = stick_person([80.0, 80], 40, missing=[(0, "left_ankle"), (1, "right_a
 def test_poses_that_cannot_be_normalized_are_refused(clip, mode, source, target, message):
     with pytest.raises((StatisticsError, ParamsError), match=message):
         normalized(clip, mode, source=source, target=target)
-
-
-def test_ankle_is_the_papers_map(dancer):
-    target = fitted(stick_person([80] * 30, 40, image_size=(100, 64)))
-    source = fitted(dancer)
-    moved = normalized(dancer, "ankle", source=source, target=target)
-    expected = normalize_by_ankles(dancer, source=source, target=target)
-    np.testing.assert_array_equal(moved.points, expected.points)

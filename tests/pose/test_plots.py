@@ -116,12 +116,12 @@ def test_of_many_tracks_the_longest_are_shown_and_the_rest_is_counted(tmp_path, 
     assert [text.get_text() for text in drawn[0].subfigs[1].texts] == ["and 3 shorter tracks"]
 
 
-def test_a_clip_without_people_is_shown_all_the_same(tmp_path, video):
-    nobody = detections_of({}, num_frames=12, image_size=(64, 64))
-    plot_tracks(tmp_path / "one.png", video, nobody)
-    plot_tracks(tmp_path / "two.png", video, nobody)
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+def test_a_clip_without_people_is_plotted(tmp_path, video, drawn):
+    plot_tracks(
+        tmp_path / "people.png", video, detections_of({}, num_frames=12, image_size=(64, 64))
+    )
+    title = drawn[0].subfigs[0]._suptitle.get_text()
+    assert title.startswith("no person detected in 12 frames")
 
 
 def test_another_video_is_refused(tmp_path, video):
@@ -150,14 +150,7 @@ def test_new_tracks_are_shown_where_most_people_are_with_them():
     assert apart.min() >= 200 // 16
 
 
-def test_who_is_never_among_most_people_is_shown_too():
-    detections = detections_of(
-        {0: (range(150), ONE), 1: (range(150), OTHER), 2: (range(160, 170), ONE)}, num_frames=200
-    )
-    assert 169 in representative_frames(detections, count=8)
-
-
-def test_where_nobody_is_frames_are_far_from_each_other():
+def test_frames_without_people_are_spread_evenly():
     shown = representative_frames(detections_of({}, num_frames=100), count=4)
     assert len(shown) == 4
     assert np.diff(shown).min() > 20
@@ -187,12 +180,12 @@ def texts(figure):
     return [text.get_text() for part in figure.subfigs for text in part.texts]
 
 
-def test_it_shows_what_it_says(tmp_path, store, drawn):
+def test_the_quality_plot_shows_its_measures(tmp_path, store, drawn):
     keypoints = lost(standing(NUM_FRAMES), "left_hand", [40])
     clip = quality([("left hand", MISSING, [40]), ("right hand", FILLED, [40, 70])])
     sentences = ["hands are blurred", "nothing else"]
     plot_quality(tmp_path / "q.png", store, keypoints, clip, sentences=sentences, title="dance")
-    coverage, legend, speed, scores, *pictures = drawn[0].axes
+    coverage, legend, speed, scores, *tiles = drawn[0].axes
     words = "\n".join(texts(drawn[0]))
     assert "dance: 100 frames, drawn" in words
     assert "hands are blurred" in words
@@ -204,8 +197,8 @@ def test_it_shows_what_it_says(tmp_path, store, drawn):
     assert [text.get_text() for text in legend.get_legend().get_texts()][2] == "missing"
     np.testing.assert_array_equal(speed.lines[0].get_ydata(), clip.speed)
     assert [bar.get_height() for bar in scores.patches] == [0] * 9 + [1]
-    shown = [picture for picture in pictures if picture.images]
-    titles = [picture.get_title().split("\n") for picture in shown]
+    shown = [tile for tile in tiles if tile.images]
+    titles = [tile.get_title().split("\n") for tile in shown]
     at = [title[0] for title in titles].index("1.6 s, frame 40")
     assert titles[at][1:] == ["missing: left hand", "filled in: right hand"]
     assert (shown[at].images[0].get_array() == 80).all()
@@ -272,5 +265,5 @@ def test_the_same_clip_is_the_same_png(tmp_path, store):
             title="x",
         )
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.width > 1000
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width > 1000

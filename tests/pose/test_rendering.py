@@ -1,4 +1,4 @@
-"""Pose maps show the joints that are there, exactly where they are."""
+"""Pose maps show the present joints at their positions."""
 
 from itertools import combinations
 
@@ -14,15 +14,12 @@ from motiontransfer.pose.rendering import (
     draw_lines,
     draw_poses,
     draw_rgb,
-    limb_palette,
 )
 from motiontransfer.skeleton import (
-    BODY_LIMBS,
     COCO_17,
     HOLISTIC,
     LIMBS_OF_GROUP,
     Skeleton,
-    mirrored,
 )
 
 SIZE = (24, 32)
@@ -113,14 +110,6 @@ def channels_of(limbs):
     return [frozenset(row.nonzero().flatten().tolist()) for row in shown]
 
 
-def test_x_is_to_the_right_and_y_is_down():
-    drawn = stick((20.0, 4.0), (20.0, 10.0), width=2.0)
-    assert drawn[7, 20] > 0.99
-    rows, columns = drawn.nonzero(as_tuple=True)
-    assert (rows.min(), rows.max()) == (3, 11)
-    assert (columns.min(), columns.max()) == (19, 21)
-
-
 def test_hands_and_faces_are_thinner():
     widths = {
         limb: float(stick((12.0, 2.0), (12.0, 22.0), limb=limb, width=5.0)[12].sum())
@@ -171,16 +160,8 @@ def test_intensities_stay_in_their_range_and_inputs_as_they_are(encoding):
     assert torch.equal(score, before[1])
 
 
-def test_what_reaches_over_an_edge_is_the_part_of_a_larger_map():
-    points, score = random_poses(2, low=-20, high=60)
-    small = draw(points, score)
-    large = draw(points + 16, score, size=(SIZE[0] + 32, SIZE[1] + 32))
-    assert torch.allclose(small, large[:, :, 16:-16, 16:-16], atol=1e-4)
-    assert small.any()
-
-
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_nobody_gives_an_empty_map(encoding):
+def test_a_pose_without_joints_gives_an_empty_map(encoding):
     points, score = pose({})
     assert not draw(points, score, encoding=encoding).any()
     nothing = draw(points[:0], score[:0], encoding=encoding)
@@ -188,9 +169,9 @@ def test_nobody_gives_an_empty_map(encoding):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(shift=st.tuples(st.integers(-12, 12), st.integers(-12, 12)))
-def test_a_move_by_whole_pixels_moves_the_picture_by_as_many(encoding, shift):
+def test_a_shift_by_whole_pixels_shifts_the_map(encoding, shift):
     right, down = shift
     points, score = random_poses(1, low=14, high=22)
     still = draw(points.double(), score.double(), size=(40, 44), encoding=encoding, width=1.0)
@@ -221,22 +202,6 @@ def test_every_body_part_has_a_channel_of_its_own():
     assert style("limbs").num_channels == len(BODY_PARTS)
 
 
-def test_left_and_right_limbs_never_share_a_channel():
-    sided = [
-        limb
-        for group, limb in ALL_LIMBS
-        if all(name.startswith("left_") for name in limb)
-        and group != "face"
-        and not {"left_eye", "left_ear"} & set(limb)
-        and limb != ("left_shoulder", "left_hip")
-    ]
-    assert len(sided) == 9 + 20
-    left = frozenset().union(*channels_of(sided))
-    right = frozenset().union(*channels_of([(mirrored(a), mirrored(b)) for a, b in sided]))
-    assert len(left) == len(right) == 7
-    assert not left & right
-
-
 def test_sticks_have_colours_of_their_own_and_hands_and_faces_are_paler():
     colours = draw(*one_limb_each([limb for _, limb in ALL_LIMBS]), encoding="sticks").amax((2, 3))
     assert colours.shape[1] == style("sticks").num_channels == 3
@@ -263,7 +228,7 @@ def test_a_spot_is_a_gaussian_whose_deviation_is_the_line_width():
     assert float(drawn[11, 9]) == float(drawn[7, 15]) == float(drawn[11, 15])
 
 
-def test_a_spot_ends_where_nobody_would_see_it():
+def test_a_spot_ends_at_four_standard_deviations():
     drawn = spot({"nose": (16.0, 12.0)}, sigma=2.0).sum(0)
     rows, columns = drawn.nonzero(as_tuple=True)
     assert (rows.min(), rows.max()) == (4, 20)
@@ -284,11 +249,6 @@ def test_heatmaps_show_one_joint_a_channel_and_the_neck_between_the_shoulders():
     (neck,) = set(range(18)) - of_joint
     drawn = draw(points, score, encoding="heatmaps", width=1.0)[0, neck]
     assert float(drawn[10, 15]) == float(drawn.max()) == 0.25
-
-
-def test_a_missing_joint_has_no_spot():
-    channels = spot({"nose": (9.0, 7.0), "left_shoulder": (4.0, 3.0)}, sigma=5.0).amax((1, 2)) > 0
-    assert int(channels.sum()) == 2, "no neck without the other shoulder"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -345,19 +305,7 @@ def test_a_skeleton_that_lacks_joints_is_drawn_without_what_they_would_show(enco
     assert alone.any()
 
 
-def test_points_that_no_limb_joins_are_not_drawn():
-    mesh = Skeleton(groups=(*HOLISTIC.groups, ("face_mesh", ("vertex_0", "vertex_1"))))
-    points, score = random_poses(1)
-    more = (
-        torch.cat([points, torch.full((1, 2, 2), 12.0)], 1),
-        torch.cat([score, torch.ones(1, 2)], 1),
-    )
-    for encoding in ENCODINGS:
-        drawn = draw_poses(*more, skeleton=mesh, size=SIZE, style=style(encoding))
-        assert torch.equal(drawn, draw(points, score, encoding=encoding))
-
-
-def test_pictures_for_people_are_the_sticks():
+def test_rgb_images_are_the_sticks():
     points, score = random_poses(1)
     shown = draw_rgb(
         points[0].numpy(), score[0].numpy(), skeleton=HOLISTIC, size=SIZE, line_width_px=4.0
@@ -374,7 +322,7 @@ SIZES = st.sampled_from([(24, 32), (23, 41), (1, 9), (40, 5)])
 
 
 def lines_on(sticks, *, radius, size, intensity=None, plane=None, num_planes=1):
-    """Sticks given as ((x, y), (x, y)), drawn on one plane unless told otherwise."""
+    """Sticks given as ((x, y), (x, y)), drawn on one plane by default."""
     number = len(sticks)
     return draw_lines(
         torch.tensor(sticks, dtype=torch.float64).reshape(number, 2, 2),
@@ -422,7 +370,7 @@ def test_where_sticks_cross_the_strongest_shows(sticks, radius):
     assert torch.equal(together, torch.stack(alone).amax(0))
 
 
-def test_a_stick_shows_on_its_planes_as_strong_as_told_there():
+def test_a_stick_has_an_intensity_on_each_of_its_planes():
     stick = ((4.0, 4.0), (20.0, 12.0))
     drawn = lines_on(
         [stick],
@@ -436,21 +384,3 @@ def test_a_stick_shows_on_its_planes_as_strong_as_told_there():
     expected = torch.zeros(5, 24, 32).double()
     expected[3], expected[1] = 0.5 * full, 0.25 * full
     assert torch.equal(drawn, expected)
-
-
-@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
-def test_a_limb_looks_the_same_where_other_joints_are_unknown(encoding):
-    def looks(skeleton):
-        palette = limb_palette(skeleton, encoding)
-        ends = zip(palette.start, palette.end, strict=True)
-        limbs = [tuple(skeleton.joints[joint] for joint in pair) for pair in ends]
-        values = zip(palette.relative_width, palette.channels, palette.intensities, strict=True)
-        return dict(zip(limbs, values, strict=True))
-
-    whole = looks(HOLISTIC)
-    assert set(whole) == {limb for _, limb in ALL_LIMBS}
-    legs = ("left_ankle", "left_knee", "left_hip", "right_hip")
-    part = looks(Skeleton(groups=(("some_legs", legs),)))
-    assert set(part) == {limb for limb in BODY_LIMBS if set(limb) <= set(legs)}
-    assert len(part) == 3
-    assert part == {limb: whole[limb] for limb in part}

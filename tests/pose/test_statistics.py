@@ -1,4 +1,4 @@
-"""Statistics follow the paper's definitions, on numbers worked out by hand."""
+"""Statistics follow the paper's definitions, on numbers computed by hand."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from motiontransfer.errors import KeypointsError, MissingFileError, StatisticsError
 from motiontransfer.pose.statistics import (
-    SPANS_OF_PART,
     fit_proportions,
     fit_statistics,
     floor_line,
@@ -28,6 +27,12 @@ PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
 WALK = stick_person([40, 60, 70, 80, 100], [50, 30, 33, 35, 45], x=[10, 20, 30, 30, 50])
 
 
+@pytest.mark.parametrize(("fraction", "farthest"), [(1.0, 40), (0.7, 60), (0.3, 70)])
+def test_the_cluster_fraction_limits_the_farthest_line(fraction, farthest):
+    statistics = fit_statistics([WALK], **PAPER | {"cluster_fraction": fraction})
+    assert statistics.farthest_ankle_y_px == farthest
+
+
 def test_lines_and_heights_of_a_walk():
     statistics = fit_statistics([WALK], **PAPER)
     assert statistics.closest_ankle_y_px == pytest.approx(100)
@@ -39,9 +44,12 @@ def test_lines_and_heights_of_a_walk():
     assert (statistics.frames_used, statistics.frames_left_out) == (5, 0)
 
 
-def test_the_cluster_fraction_says_how_far_up_the_farthest_line_may_be():
-    assert fit_statistics([WALK], **{**PAPER, "cluster_fraction": 1.0}).farthest_ankle_y_px == 40
-    assert fit_statistics([WALK], **{**PAPER, "cluster_fraction": 0.3}).farthest_ankle_y_px == 70
+def test_a_clip_without_feet_adds_nothing_to_the_floor():
+    feet = stick_person([60.0] * 30 + [90.0] * 30, 30)
+    none = stick_person([5.0], 3, missing=[(0, "left_ankle")])
+    both = fit_statistics([none, feet], **{**PAPER, "cluster_fraction": None})
+    assert (both.farthest_ankle_y_px, both.closest_ankle_y_px) == (60, 90)
+    assert (both.frames_used, both.frames_left_out) == (60, 1)
 
 
 def test_several_clips_are_one_pool():
@@ -95,7 +103,7 @@ def floor_of(ankles, heights, quantile=1.0):
     return fit_statistics([stick_person(ankles, heights)], **settings)
 
 
-def test_the_floor_line_sees_a_short_visit_far_away_that_the_cluster_does_not():
+def test_the_floor_line_includes_a_short_visit_far_away():
     visit = [60.0] * 40 + [90.0] * 100  # the median is 90, and so is everything near it
     heights = [20.0] * 40 + [30.0] * 100
     statistics = floor_of(visit, heights)
@@ -113,20 +121,12 @@ def test_the_floor_line_sees_a_short_visit_far_away_that_the_cluster_does_not():
     ],
     ids=["a jump", "the same share at both ends"],
 )
-def test_the_floor_line_does_not_see(ankles, quantile, line):
+def test_the_floor_line_ignores(ankles, quantile, line):
     statistics = floor_of(ankles, 30, quantile)
     assert (statistics.farthest_ankle_y_px, statistics.closest_ankle_y_px) == (line, line)
 
 
-def test_a_clip_without_feet_adds_nothing_to_the_floor():
-    feet = stick_person([60.0] * 30 + [90.0] * 30, 30)
-    none = stick_person([5.0], 3, missing=[(0, "left_ankle")])
-    both = fit_statistics([none, feet], **{**PAPER, "cluster_fraction": None})
-    assert (both.farthest_ankle_y_px, both.closest_ankle_y_px) == (60, 90)
-    assert (both.frames_used, both.frames_left_out) == (60, 1)
-
-
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(
     ankles=st.lists(st.floats(60, 100), min_size=1, max_size=12),
     fraction=st.none() | st.floats(0.05, 1),
@@ -154,11 +154,6 @@ def test_proportions_and_the_median_pose_are_fitted_and_kept(tmp_path):
     content = json.loads((tmp_path / "ada.json").read_text())
     assert (content["image_height_px"], content["image_width_px"]) == (200, 200)
     assert content["schema_version"] == 2
-
-
-def test_an_absent_file_is_told(tmp_path):
-    with pytest.raises(MissingFileError, match=r"ada\.json: no such statistics file"):
-        read_statistics(tmp_path / "ada.json")
 
 
 HIDDEN = stick_person([60, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
@@ -192,28 +187,23 @@ def test_clips_without_statistics_are_refused(clips, message):
         *((text, "not a statistics file") for text in ("", "[]", "{}", "no json")),
     ],
 )
-def test_a_file_that_cannot_be_right_is_refused(tmp_path, change, message):
+def test_invalid_files_are_refused(tmp_path, change, message):
     path = tmp_path / "ada.json"
     write_statistics(path, fit_statistics([WALK], **PAPER))
     as_dict = isinstance(change, dict)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}) if as_dict else change)
     with pytest.raises(StatisticsError, match=rf"ada\.json: .*{message}"):
         read_statistics(path)
+    with pytest.raises(MissingFileError, match=r"eve\.json: no such statistics file"):
+        read_statistics(tmp_path / "eve.json")
 
 
 def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_them():
     clip = stick_person(80, 50)
     clip.points[:, HOLISTIC.index("left_ankle"), 1] -= 10
-    stance = measure_ground_contact(clip, min_score=0.5)
-    assert stance.ankle_y_px[0] == 80
-    assert stance.height_px[0] == pytest.approx(45)
-
-
-def test_without_an_ankle_there_is_no_line():
-    person = stick_person([80, 80], 50, missing=[(1, "right_ankle")])
-    stance = measure_ground_contact(person, min_score=0.5)
-    assert stance.has_ankles.tolist() == stance.has_height.tolist() == [True, False]
-    assert stance.ankle_y_px[1] == stance.ankle_x_px[1] == stance.height_px[1] == 0
+    contact = measure_ground_contact(clip, min_score=0.5)
+    assert contact.ankle_y_px[0] == 80
+    assert contact.height_px[0] == pytest.approx(45)
 
 
 @pytest.mark.parametrize(
@@ -226,10 +216,10 @@ def test_without_an_ankle_there_is_no_line():
 )
 def test_ears_then_eyes_stand_in_for_the_nose(missing, height):
     person = stick_person(80, 50, missing=[(0, joint) for joint in missing])
-    stance = measure_ground_contact(person, min_score=0.5)
-    assert stance.has_ankles[0]
-    assert stance.has_height[0] == (height is not None)
-    assert stance.height_px[0] == pytest.approx(height or 0)
+    contact = measure_ground_contact(person, min_score=0.5)
+    assert contact.has_ankles[0]
+    assert contact.has_height[0] == (height is not None)
+    assert contact.height_px[0] == pytest.approx(height or 0)
 
 
 def test_scores_below_the_threshold_count_as_missing():
@@ -253,8 +243,8 @@ def test_keypoints_without_ankles_at_all_are_refused():
 
 
 def floor(ankles, **more):
-    stance = measure_ground_contact(stick_person(ankles, 30, **more), min_score=0.5)
-    return floor_line(stance, frame_rate=Fraction(25))
+    contact = measure_ground_contact(stick_person(ankles, 30, **more), min_score=0.5)
+    return floor_line(contact, frame_rate=Fraction(25))
 
 
 def test_the_floor_stays_where_it_is_in_a_jump_and_in_a_gap():
@@ -289,14 +279,6 @@ def test_lengths_are_shares_of_the_height():
     assert proportions(person(frames=20), height=50)["thigh"] == pytest.approx(0.6)
 
 
-def test_a_face_has_a_height_and_a_width():
-    face = {"face_chin": (100, 52), "face_forehead": (100, 36)}
-    face |= {"left_face_temple": (106, 41), "right_face_temple": (94, 41)}
-    found = proportions(person({**PLACES, **face}, 20))
-    assert found["face_height"] == pytest.approx(0.16)
-    assert found["face_width"] == pytest.approx(0.12)
-
-
 @pytest.mark.parametrize(
     ("joint", "axis", "value", "frames", "part", "length"),
     [
@@ -311,11 +293,6 @@ def test_a_limb_keeps_its_length(joint, axis, value, frames, part, length):
     assert proportions(clip)[part] == pytest.approx(length)
 
 
-def test_both_sides_make_one_length():
-    clip = with_joint(person(frames=20), "right_knee", (90, 140))
-    assert proportions(clip)["thigh"] == pytest.approx(0.35)
-
-
 def test_clips_are_pooled_each_at_its_own_scale():
     near = person({joint: (2 * x - 100, 2 * y - 100) for joint, (x, y) in PLACES.items()}, 20)
     heights = [np.full(20, 100.0), np.full(20, 200.0)]
@@ -323,16 +300,10 @@ def test_clips_are_pooled_each_at_its_own_scale():
     assert found == pytest.approx(proportions(person(frames=20)))
 
 
-def test_a_part_hardly_seen_is_unknown():
+def test_a_part_seen_in_few_frames_is_unknown():
     clip = person(frames=20)
     score = clip.score.copy()
     score[9:, [HOLISTIC.index("left_wrist"), HOLISTIC.index("right_wrist")]] = 0.4
     found = proportions(replace(clip, score=score))
     assert "forearm" not in found
     assert "upper_arm" in found
-
-
-def test_every_part_names_joints_of_the_skeleton():
-    for spans in SPANS_OF_PART.values():
-        for start, end in spans:
-            assert set(start + end) <= set(HOLISTIC.joints)

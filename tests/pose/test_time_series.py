@@ -25,8 +25,6 @@ from motiontransfer.pose.time_series import (
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.whole_person import HEIGHT_PX, joints_of, lost, moved, person, standing
 
-masks = st.lists(st.booleans(), max_size=30).map(lambda flags: np.array(flags, np.bool_))
-
 
 def flags(text):
     return np.array([letter == "x" for letter in text], np.bool_)
@@ -41,15 +39,6 @@ def test_runs_are_found_in_order(text, runs):
     assert longest_segment(flags(text)) == max((stop - start for start, stop in runs), default=0)
 
 
-@given(masks)
-def test_runs_drawn_again_are_the_mask(mask):
-    drawn = np.zeros_like(mask)
-    for start, stop in segments(mask):
-        assert start < stop
-        drawn[start:stop] = True
-    assert (drawn == mask).all()
-
-
 def test_gaps_lie_between_what_is_seen_and_are_short():
     seen = flags("..x.xx..x...x.")
     assert inner_gaps(seen, longest=2) == [(3, 4), (6, 8)]
@@ -59,8 +48,8 @@ def test_gaps_lie_between_what_is_seen_and_are_short():
 @given(st.integers(1, 5), st.integers(0, 6), st.integers(0, 2**32 - 1))
 def test_each_joint_is_with_those_seen_in_the_same_frames(frames, joints, seed):
     seen = np.random.default_rng(seed).uniform(size=(frames, joints)) < 0.5
-    told = [joint for some, _ in joints_by_presence(seen) for joint in some.tolist()]
-    assert sorted(told) == list(range(joints))
+    found = [joint for some, _ in joints_by_presence(seen) for joint in some.tolist()]
+    assert sorted(found) == list(range(joints))
     for some, pattern in joints_by_presence(seen):
         assert (seen[:, some] == pattern[:, None]).all()
     patterns = [tuple(pattern) for _, pattern in joints_by_presence(seen)]
@@ -84,7 +73,7 @@ def test_a_window_is_an_odd_number_of_frames(seconds, rate, frames):
     assert window_frames(seconds, Fraction(rate)) == frames
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=15)
 @given(signals, windows)
 def test_running_filters_are_symmetric_in_time_and_stay_within_the_range(values, window):
     for running in (running_median, running_mean):
@@ -94,7 +83,7 @@ def test_running_filters_are_symmetric_in_time_and_stay_within_the_range(values,
         assert values.min() - 1e-9 <= result.min() <= result.max() <= values.max() + 1e-9
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=15)
 @given(paths, windows)
 def test_zero_phase_filters_are_symmetric_in_time(points, window):
     for apply in (savitzky_golay, median):
@@ -111,11 +100,6 @@ def test_the_median_forgets_what_is_shorter_than_half_a_window():
     assert running_median(values, window=5).max() == 5
 
 
-def test_the_mean_is_of_the_frames_around():
-    values = np.array([0.0, 0, 3, 0, 6])
-    np.testing.assert_allclose(running_mean(values, window=3), [0, 1, 1, 3, 4])
-
-
 def test_gaps_are_bridged_straight_and_ends_held():
     values = np.array([9.0, 2, 9, 9, 8, 9])
     valid = np.array([False, True, False, False, True, False])
@@ -128,8 +112,8 @@ FILTERS = ("savitzky_golay", "median", "one_euro", "none")
 
 @pytest.mark.parametrize("time_filter", FILTERS)
 @given(place=st.tuples(st.floats(50, 200), st.floats(80, 180)), frames=st.integers(1, 12))
-@settings(max_examples=20, deadline=None)
-def test_whoever_stands_still_stays(time_filter, place, frames):
+@settings(max_examples=8, deadline=None)
+def test_a_still_pose_stays(time_filter, place, frames):
     keypoints = person([place] * frames)
     smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=GROUPS, unit_px=HEIGHT_PX)
     np.testing.assert_array_equal(smoothed.points, keypoints.points)
@@ -144,12 +128,6 @@ def test_a_parabola_passes_unchanged_and_noise_does_not():
     assert savitzky_golay(noise, window=7)[5:-5].var() == pytest.approx(7 / 21, rel=0.1)
 
 
-@pytest.mark.parametrize(("length", "calmed"), [(3, False), (4, False), (5, True), (6, True)])
-def test_a_short_run_is_fitted_as_a_whole(length, calmed):
-    zigzag = np.resize([0.0, 1.0], length)[:, None, None] * np.ones(2)
-    assert (savitzky_golay(zigzag, window=7).std() < zigzag.std()) == calmed
-
-
 def test_the_median_forgets_a_single_frame_and_keeps_a_step():
     path = np.array([0.0, 0, 9, 0, 0, 5, 5, 5, 5])[:, None, None] * np.ones(2)
     expected = np.array([0.0, 0, 0, 0, 0, 5, 5, 5, 5])
@@ -158,7 +136,7 @@ def test_the_median_forgets_a_single_frame_and_keeps_a_step():
 
 @pytest.mark.parametrize("time_filter", FILTERS)
 def test_nothing_reaches_across_a_gap(time_filter):
-    """Who was elsewhere before the gap makes no difference after it."""
+    """Positions before the gap make no difference after it."""
     path = [(100.0 + 3 * frame % 7, 128.0) for frame in range(16)]
     elsewhere = [(x + 60, y) for x, y in path[:8]] + path[8:]
     smoothed = []
@@ -188,7 +166,7 @@ def test_only_the_groups_asked_for_change_and_no_score_does(time_filter):
 
 
 @pytest.mark.parametrize("time_filter", ["savitzky_golay", "median"])
-def test_what_swings_does_not_lag(time_filter):
+def test_zero_phase_filters_do_not_lag(time_filter):
     swing = {frame: (30 * np.sin(frame / 4), 0) for frame in range(60)}
     keypoints = moved(standing(60), "left_wrist", swing)
     smoothed = smooth(keypoints, time_filter, seconds=0.25, groups=["body"], unit_px=HEIGHT_PX)
@@ -217,13 +195,6 @@ def test_the_one_euro_filter_lags_less_in_fast_motion():
         return ((path - smoothed)[-1, 0, 0]) / speed_px
 
     assert lag(6.0) < 0.3 < 0.6 < lag(0.1)
-
-
-def test_the_one_euro_filter_knows_only_the_past():
-    path = np.random.default_rng(0).normal(0, 5, (20, 3, 2))
-    whole = one_euro(path, frame_rate=Fraction(25), unit_px=150.0)
-    start = one_euro(path[:9], frame_rate=Fraction(25), unit_px=150.0)
-    np.testing.assert_array_equal(whole[:9], start)
 
 
 def test_a_joint_that_was_missing_begins_anew():

@@ -1,4 +1,4 @@
-"""The stage reads frames by subject and video, and tells what it did not find."""
+"""The stage detect_keypoints: params reach the detector, outputs are in their place."""
 
 import json
 from fractions import Fraction
@@ -51,7 +51,7 @@ def project(tmp_path, monkeypatch):
     return prepare
 
 
-def test_keypoints_picture_and_metrics_are_written_where_they_belong(project):
+def test_keypoints_image_and_metrics_are_written(project):
     person = skimage.data.astronaut()[::2, ::2]
     project([person, person])
     main("clip_1")
@@ -68,7 +68,7 @@ def test_keypoints_picture_and_metrics_are_written_where_they_belong(project):
     assert metrics["tracks"]["0"]["coverage"]["left_hand"] == 0
 
 
-def test_a_clip_without_a_person_is_told_and_leaves_nothing(project):
+def test_a_clip_without_a_person_is_an_error_and_leaves_nothing(project):
     project([np.full((48, 32, 3), 90, np.uint8)] * 3)
     with pytest.raises(
         KeypointsError, match=r"no person detected in any of 3 frames; .*videos\.clip_1"
@@ -78,31 +78,12 @@ def test_a_clip_without_a_person_is_told_and_leaves_nothing(project):
     assert not Path("artifacts/metrics").exists()
 
 
-def test_a_clip_that_is_not_decoded_is_told(project):
+def test_missing_frames_and_wrong_params_are_errors(project):
     project([])
     with pytest.raises(MissingFileError, match=r"artifacts/frames/ada/clip_1/frames\.mkv"):
         main("clip_1")
-
-
-def test_an_unknown_video_is_told_by_its_key(project):
-    project([])
-    with pytest.raises(ParamsError, match=r"videos\.clip_2: missing"):
-        main("clip_2")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"segment_frames": 0}, r"detect_keypoints\.segment_frames: .*greater than or equal to 1"),
-        ({"min_visibility": 1.5}, r"detect_keypoints\.min_visibility: "),
-        (
-            {"facemesh": "full"},
-            r"detect_keypoints\.facemesh: unknown key; did you mean 'face_mesh'",
-        ),
-        ({"max_people": 0}, r"detect_keypoints\.max_people: .*greater than or equal to 1"),
-    ],
-)
-def test_wrong_params_are_told_by_their_key(project, change, message):
-    project([], **change)
-    with pytest.raises(ParamsError, match=message):
+    project([], segment_frames=0)
+    with pytest.raises(
+        ParamsError, match=r"detect_keypoints\.segment_frames: .*greater than or eq"
+    ):
         main("clip_1")

@@ -1,4 +1,4 @@
-"""Keypoint R-CNN's people get their names, in order, and without what is doubtful."""
+"""Keypoint R-CNN: joint names, order of people, thresholds, weights."""
 
 import pickle
 from dataclasses import replace
@@ -24,7 +24,7 @@ FRAME = np.zeros((40, 64, 3), np.uint8)
 
 
 def found(*people):
-    """What the network would say of people, each (confidence, label, x of the first joint)."""
+    """The network's output for people, each (confidence, label, x of the first joint)."""
     joints = np.arange(17)
     keypoints = [np.stack([x + joints, joints * 2, np.ones(17)], axis=1) for _, _, x in people]
     return {
@@ -70,13 +70,6 @@ def test_people_kept_of_each_frame(answers, noses):
     assert {people.shape[1:] for people in frames} == {(len(HOLISTIC.joints), 3)}
 
 
-def test_frames_may_differ_in_size():
-    frames = [FRAME, np.zeros((20, 10, 3), np.uint8)]
-    large, small = detect(found((0.9, 1, 1)), found((0.9, 1, 1)), frames=frames)
-    assert (large[..., 2] > 0).sum() == 17
-    assert (small[..., 2] > 0).sum() == 9  # x from 1 to 9, y from 0 to 16
-
-
 def test_the_network_sees_rgb_from_0_to_1():
     seen = []
 
@@ -91,6 +84,13 @@ def test_the_network_sees_rgb_from_0_to_1():
     assert seen[0].shape == (3, 40, 64)
 
 
+def test_joints_outside_an_image_are_missing():
+    frames = [FRAME, np.zeros((20, 10, 3), np.uint8)]
+    large, small = detect(found((0.9, 1, 1)), found((0.9, 1, 1)), frames=frames)
+    assert (large[..., 2] > 0).sum() == 17
+    assert (small[..., 2] > 0).sum() == 9  # x from 1 to 9, y from 0 to 16
+
+
 def test_doubtful_joints_are_missing():
     answer = found((0.9, 1, 5))
     answer["keypoints_scores"][0, 3] = 1.0
@@ -98,13 +98,6 @@ def test_doubtful_joints_are_missing():
     assert people[0, HOLISTIC.index("left_ear"), 2] == 0
     (loose,) = detect(answer, config=replace(CONFIG, min_visibility=0.2))
     assert loose[0, HOLISTIC.index("left_ear"), 2] == pytest.approx(0.269, abs=1e-3)
-
-
-def test_joints_outside_the_image_are_missing():
-    answer = found((0.9, 1, 50))
-    (people,) = detect(answer)
-    assert people[0, HOLISTIC.index("left_knee"), 2] > 0  # x = 63 of 64
-    assert people[0, HOLISTIC.index("right_knee"), 2] == 0
 
 
 def test_confidence_grows_with_the_peak_and_is_one_half_at_detectrons_limit():
@@ -133,7 +126,7 @@ def torchvision_network():
 
 
 @pytest.mark.slow
-def test_a_file_of_ones_own_is_loaded_and_run(weights):
+def test_a_weights_file_is_loaded_and_run(weights):
     config = replace(
         CONFIG,
         model=str(weights),
@@ -154,7 +147,7 @@ def test_a_file_of_ones_own_is_loaded_and_run(weights):
 
 
 @pytest.mark.slow
-def test_it_is_torchvisions_network(weights):
+def test_the_network_is_torchvisions(weights):
     config = replace(CONFIG, model=str(weights), min_detection_confidence=0.05, max_people=100)
     ours, theirs = load_network(config), torchvision_network().eval()
     theirs.load_state_dict(torch.load(weights, weights_only=True))
@@ -180,7 +173,7 @@ def test_it_runs_on_the_gpu_when_there_is_one(weights):
     assert len(frames) == 2
 
 
-def test_threads_are_given_back(weights):
+def test_the_number_of_threads_is_restored(weights):
     torch.set_num_threads(2)
     with replace(CONFIG, model=str(weights)).open():
         assert torch.get_num_threads() == (2 if torch.cuda.is_available() else 1)
@@ -194,9 +187,11 @@ def test_other_files_are_refused_in_one_line(tmp_path):
     text.write_text("<html>404</html>")
     for file in (path, text):
         config = replace(CONFIG, model=str(file))
-        with pytest.raises(WeightsError, match=rf"{file.name}: not weights of torchvision") as told:
+        with pytest.raises(
+            WeightsError, match=rf"{file.name}: not weights of torchvision"
+        ) as raised:
             load_network(config)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(raised.value)
 
 
 def test_an_unknown_model_is_refused():
@@ -206,7 +201,7 @@ def test_an_unknown_model_is_refused():
 
 def test_making_settings_downloads_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     config = replace(CONFIG)
     assert pickle.loads(pickle.dumps(config)) == config
     assert config.label.startswith("keypointrcnn torchvision 0.")

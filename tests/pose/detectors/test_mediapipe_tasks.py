@@ -1,4 +1,4 @@
-"""Several people are found, each frame by itself; a bundle with hands finds one person's."""
+"""MediaPipe Tasks: several people, holistic bundles, published and other bundles."""
 
 import hashlib
 import itertools
@@ -52,16 +52,20 @@ def holistic_file(tmp_path_factory):
     return path
 
 
-def test_everyone_in_view_is_found(two_astronauts):
+def test_each_person_is_detected_in_each_frame_by_itself(two_astronauts, capfd):
     with CONFIG.open() as detect:
-        (people,) = detect([two_astronauts])
+        none, people = detect([np.full_like(two_astronauts, 127), two_astronauts])
+    with replace(CONFIG, max_people=1).open() as detect:
+        assert [len(found) for found in detect([two_astronauts])] == [1]
+    assert len(none) == 0
+    assert capfd.readouterr().err == ""
     noses = people[np.argsort(people[:, NOSE, 0]), NOSE, :2]
     np.testing.assert_allclose(noses, [(222, 124), (1280 - 222, 124)], atol=12)
     left, right = HOLISTIC.index("left_shoulder"), HOLISTIC.index("right_shoulder")
     assert (people[:, left, 0] > people[:, right, 0]).all()
 
 
-def test_the_packages_networks_find_what_its_own_solution_finds(astronaut):
+def test_the_packaged_networks_agree_with_mediapipes_solution(astronaut):
     with native_stderr_hidden(), Pose(static_image_mode=True, model_complexity=1) as solution:
         landmarks = solution.process(astronaut).pose_landmarks.landmark
     theirs = np.array([(point.x * 512, point.y * 512) for point in landmarks])
@@ -75,27 +79,10 @@ def test_the_packages_networks_find_what_its_own_solution_finds(astronaut):
 
 
 @pytest.mark.parametrize("threshold", ["min_detection_confidence", "min_presence_confidence"])
-def test_whoever_is_not_certain_enough_is_nobody(astronaut, threshold):
+def test_people_below_a_threshold_are_left_out(astronaut, threshold):
     with replace(CONFIG, **{threshold: 0.999}).open() as detect:
         (people,) = detect([astronaut])
     assert len(people) == 0
-
-
-def test_no_more_people_than_asked_for(two_astronauts):
-    with replace(CONFIG, max_people=1).open() as detect:
-        (people,) = detect([two_astronauts])
-    assert len(people) == 1
-
-
-def test_what_is_found_does_not_depend_on_the_frames_before(two_astronauts):
-    with CONFIG.open() as detect:
-        found = detect([np.full_like(two_astronauts, 127), two_astronauts, two_astronauts[:, ::-1]])
-        (again,) = detect([two_astronauts])
-    with CONFIG.open() as detect:
-        (mirrored,) = detect([two_astronauts[:, ::-1]])
-    assert len(found[0]) == 0
-    for people, alone in ((found[1], again), (found[2], mirrored)):
-        np.testing.assert_array_equal(people, alone)
 
 
 def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
@@ -109,12 +96,12 @@ def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
     assert not people[people[..., 2] == 0, :2].any()
 
 
-def test_a_holistic_bundle_outlives_hands_that_are_not_there(astronaut, holistic_file):
+def test_a_holistic_bundle_copes_with_missing_hands(astronaut, holistic_file):
     config = replace(CONFIG, model=str(holistic_file), max_people=1)
     with config.open() as detect, CONFIG.open() as detect_body:
-        people, nobody = detect([astronaut, np.full_like(astronaut, 127)])
+        people, none = detect([astronaut, np.full_like(astronaut, 127)])
         (by_pose,) = detect_body([astronaut])
-    assert (len(people), len(nobody)) == (1, 0)
+    assert (len(people), len(none)) == (1, 0)
     np.testing.assert_allclose(people[0, NOSE, :2], by_pose[0, NOSE, :2], atol=2)
     assert not people[:, HOLISTIC.slice("left_hand"), 2].any()
     assert people[:, HOLISTIC.slice("face"), 2].any()
@@ -127,10 +114,10 @@ def test_hands_are_at_the_end_of_their_own_arms(holistic_file):
     if video is None:
         pytest.skip(f"shared/media/{name} is not here; this test needs a real dancer")
     with av.open(str(video)) as container:
-        picture = next(itertools.islice(container.decode(video=0), 10, None))
+        frame = next(itertools.islice(container.decode(video=0), 10, None))
     config = replace(CONFIG, model=str(holistic_file), max_people=1)
     with config.open() as detect:
-        (people,) = detect([np.ascontiguousarray(picture.to_ndarray(format="rgb24"))])
+        (people,) = detect([np.ascontiguousarray(frame.to_ndarray(format="rgb24"))])
     for side in ("left", "right"):
         wrist, hand = (HOLISTIC.index(f"{side}_{joint}") for joint in ("wrist", "hand_wrist"))
         assert people[0, hand, 2] == 1
@@ -165,7 +152,7 @@ def test_landmarks_land_on_their_names():
     assert people[0, HOLISTIC.index("left_hand_wrist"), 2] == 1
 
 
-def test_several_people_are_not_asked_of_a_holistic_bundle(holistic_file):
+def test_a_holistic_bundle_detects_one_person_only(holistic_file):
     config = replace(CONFIG, model=str(holistic_file))
     with (
         pytest.raises(ParamsError, match=r"max_people: expected 1 with .*hands_and_face.*, got 3"),
@@ -197,25 +184,19 @@ def test_a_bundle_that_mediapipe_cannot_read_is_one_line(tmp_path, capfd):
     path = tmp_path / "my.task"
     path.write_bytes(packed(dict.fromkeys(pose_networks(), b"not a network")))
     with (
-        pytest.raises(WeightsError, match=r"my\.task: MediaPipe 0\.10\.21 cannot use") as told,
+        pytest.raises(WeightsError, match=r"my\.task: MediaPipe 0\.10\.21 cannot use") as raised,
         replace(CONFIG, model=str(path)).open(),
     ):
         pass
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
-def test_it_travels_to_other_processes_and_says_what_it_is(tmp_path):
+def test_settings_can_be_pickled_and_have_a_label(tmp_path):
     assert pickle.loads(pickle.dumps(CONFIG)) == CONFIG
     assert CONFIG.label == "mediapipe_tasks 0.10.21 wheel"
     path = tmp_path / "mine.task"
     path.touch()
     assert replace(CONFIG, model=str(path)).label == "mediapipe_tasks 0.10.21 mine.task"
-
-
-def test_mediapipe_runs_in_silence(astronaut, capfd):
-    with CONFIG.open() as detect:
-        detect([astronaut])
-    assert capfd.readouterr().err == ""
 
 
 def test_a_bundle_with_hands_but_no_face_is_a_pose_bundle():
@@ -238,7 +219,7 @@ def test_a_published_bundle_comes_from_the_cache(tmp_path, monkeypatch):
     assert read_bundle("pose_landmarker_heavy") == b"heavy"
 
 
-def test_a_file_with_a_published_name_is_read_where_it_lies(tmp_path, monkeypatch, caplog):
+def test_a_file_with_a_published_name_is_read_in_place(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "pose_landmarker_lite.task"
     path.write_bytes(b"mine")
@@ -246,14 +227,14 @@ def test_a_file_with_a_published_name_is_read_where_it_lies(tmp_path, monkeypatc
     assert "not the published pose_landmarker_lite.task" in caplog.text
 
 
-def test_a_file_that_is_on_another_machine_is_told(tmp_path):
+def test_a_file_of_another_machine_is_an_error(tmp_path):
     with pytest.raises(MissingFileError, match=r"mine\.task: no such file on this machine"):
         read_bundle(str(tmp_path / "mine.task"))
 
 
-def test_without_network_it_says_how_to_go_on(tmp_path, monkeypatch):
+def test_a_failed_download_names_the_alternatives(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     with pytest.raises(MissingFileError, match=r"detect_keypoints\.model, or set .*model: wheel"):
         read_bundle("pose_landmarker_full")
 

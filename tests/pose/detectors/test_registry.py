@@ -1,4 +1,4 @@
-"""Each detector has its own settings, all of them with effect, and is given what it needs."""
+"""Each detector has its own settings, all of them with effect."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ SETTINGS = {
     "openpose_json": {},
     "coco_wholebody": {},
 }
-NOBODY = detections_of({}, num_frames=0)
+EMPTY = detections_of({}, num_frames=0)
 COMPUTE = Compute(backend="local", address=None, num_workers=2)
 
 
@@ -52,21 +52,21 @@ def load(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """What the functions that would do the work are asked for."""
-    calls = []
+def calls(monkeypatch):
+    """Arguments of the functions that do the work."""
+    recorded = []
     for name in ("detect_clip", "import_people", "track_detections"):
 
         def record(*arguments, _name=name, **settings):
-            calls.append((_name, arguments, settings))
-            return NOBODY
+            recorded.append((_name, arguments, settings))
+            return EMPTY
 
         monkeypatch.setattr(registry, name, record)
-    return calls
+    return recorded
 
 
 @pytest.mark.parametrize("detector", SETTINGS)
-def test_every_setting_of_a_detector_is_needed_and_no_other_is_known(load, detector):
+def test_each_setting_of_a_detector_is_required_and_no_other_known(load, detector):
     assert load(detector).detector == detector
     for name in set(SETTINGS[detector]) - {"model"}:
         with pytest.raises(ParamsError, match=rf"detect_keypoints\.{name}: "):
@@ -83,7 +83,7 @@ def test_a_model_is_known_only_to_those_that_have_one(load):
             load(detector, model="wheel")
 
 
-def test_an_unknown_detector_is_told_with_those_there_are(load):
+def test_an_unknown_detector_is_refused(load):
     with pytest.raises(ParamsError, match=r"detect_keypoints\.detector: .*'keypointrcnn'"):
         load("openpose")
 
@@ -95,7 +95,7 @@ def test_a_video_may_have_a_detector_of_its_own(load):
     assert load("mediapipe_tasks", own="keypointrcnn", model="x.task").model is None
 
 
-def test_what_a_videos_own_detector_lacks_is_told(load):
+def test_a_videos_own_detector_needs_its_settings(load):
     with pytest.raises(
         ParamsError,
         match=r"videos\.dance\.detector: mediapipe_holistic needs .*smoothing.* detector: keypoint",
@@ -103,10 +103,10 @@ def test_what_a_videos_own_detector_lacks_is_told(load):
         load("keypointrcnn", own="mediapipe_holistic")
 
 
-def test_with_one_person_nobody_else_is_sought(load, asked):
+def test_one_person_needs_no_body_detector(load, calls):
     params = load("mediapipe_holistic", max_people=1)
     detect_keypoints(Path("clip"), params, video=Path("v"), compute=COMPUTE)
-    ((name, arguments, settings),) = asked
+    ((name, arguments, settings),) = calls
     assert (name, arguments) == ("detect_clip", (Path("clip/frames.mkv"),))
     assert (settings["segment_frames"], settings["warmup_frames"]) == (50, 7)
     assert settings["compute"] == COMPUTE
@@ -116,26 +116,26 @@ def test_with_one_person_nobody_else_is_sought(load, asked):
     assert (config.min_visibility, config.smoothing, config.face_mesh) == (0.2, "none", "subset")
 
 
-def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, asked):
+def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, calls):
     detect_keypoints(Path("c"), load("mediapipe_holistic"), video=Path("v"), compute=COMPUTE)
-    ((name, _, settings),) = asked
+    ((name, _, settings),) = calls
     assert (name, settings["warmup_frames"]) == ("detect_clip", 7)
     bodies = settings["body_detector"]
     assert (bodies.model, bodies.max_people, bodies.min_visibility) == ("wheel", 3, 0.2)
     assert (bodies.min_detection_confidence, bodies.min_presence_confidence) == (0.6, 0.4)
 
 
-def test_a_detector_without_memory_needs_no_warm_up(load, asked):
+def test_a_detector_without_memory_needs_no_warm_up(load, calls):
     detect_keypoints(Path("c"), load("mediapipe_tasks"), video=Path("v"), compute=COMPUTE)
-    ((name, _, settings),) = asked
+    ((name, _, settings),) = calls
     assert (name, settings["warmup_frames"]) == ("detect_clip", 0)
     assert settings["detector"].label.startswith("mediapipe_tasks")
     assert settings["body_detector"] is None
 
 
-def test_keypoints_made_elsewhere_are_taken_from_where_the_video_is(load, asked):
+def test_keypoints_are_imported_from_the_videos_folder(load, calls):
     detect_keypoints(Path("c"), load("openpose_json"), video=Path("v"), compute=COMPUTE)
-    (name, arguments, settings), (then, _, others) = asked
+    (name, arguments, settings), (then, _, others) = calls
     assert (name, arguments, settings["layout"]) == (
         "import_people",
         (Path("v"), Path("c")),
@@ -147,9 +147,7 @@ def test_keypoints_made_elsewhere_are_taken_from_where_the_video_is(load, asked)
 @pytest.mark.parametrize(
     ("has_gpu", "asked_for", "given"), [(True, 0, 1), (True, 3, 3), (False, 0, 0)]
 )
-def test_a_gpu_has_one_worker_unless_more_are_asked_for(
-    load, monkeypatch, has_gpu, asked_for, given
-):
+def test_a_gpu_has_one_worker_by_default(load, monkeypatch, has_gpu, asked_for, given):
     monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
     compute = COMPUTE.model_copy(update={"num_workers": asked_for})
     config, compute = registry._keypointrcnn(load("keypointrcnn"), compute)
@@ -157,7 +155,7 @@ def test_a_gpu_has_one_worker_unless_more_are_asked_for(
     assert (config.model, config.max_people) == ("coco_v1", 3)
 
 
-def test_people_are_boxed_in_frames_that_do_not_belong_together(astronaut):
+def test_people_are_boxed_in_unrelated_frames(astronaut):
     empty = np.full((64, 48, 3), 200, np.uint8)
     boxes = person_boxes([astronaut, empty, astronaut])
     assert boxes[1] is None
