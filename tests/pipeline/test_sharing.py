@@ -8,17 +8,9 @@ import pytest
 
 from tests.project.machines import Machine
 from tests.project.remotes import s3_store
-from tests.project.warm_commands import WarmCommands
 from tests.tiny_project import ROOT, add_dancer, edit_yaml
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory) -> WarmCommands:
-    commands = WarmCommands(tmp_path_factory.mktemp("commands"))
-    yield commands
-    commands.stop()
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +20,9 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def owner(tiny_run, tmp_path_factory, commands, store) -> Machine:
+def owner(tiny_run, tmp_path_factory, store) -> Machine:
     """Who ran the demo twice, with another quality of the video first, and shared it."""
-    machine = Machine(folder=tmp_path_factory.mktemp("team") / "owner", commands=commands)
+    machine = Machine(folder=tmp_path_factory.mktemp("team") / "owner")
     shutil.copytree(tiny_run, machine.root)
     for name in (".dvc/config", ".dvc/.gitignore"):
         shutil.copy(ROOT / name, machine.root / name)

@@ -6,7 +6,6 @@ import pytest
 
 from tests.project.machines import Machine
 from tests.project.remotes import Remote, s3_store, ssh_host
-from tests.project.warm_commands import WarmCommands
 
 TOY = """
 stages:
@@ -47,16 +46,9 @@ IGNORED = "/artifacts/*\n!/artifacts/metrics/\n/results/\n/data/videos/*_[0-9]\n
 
 
 @pytest.fixture(scope="session")
-def commands(tmp_path_factory) -> WarmCommands:
-    commands = WarmCommands(tmp_path_factory.mktemp("commands"))
-    yield commands
-    commands.stop()
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, commands) -> Machine:
+def finished(tmp_path_factory) -> Machine:
     """The owner's machine after two runs: first with crf 1, then with crf 2. Not to be changed."""
-    machine = Machine(folder=tmp_path_factory.mktemp("team") / "owner", commands=commands)
+    machine = Machine(folder=tmp_path_factory.mktemp("team") / "owner")
     (machine.root / ".dvc").mkdir(parents=True)
     (machine.root / ".dvc/config").write_text("[core]\n    analytics = false\n")
     (machine.root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")

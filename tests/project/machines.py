@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.digests import digests
 from tests.project.remotes import Remote
-from tests.project.warm_commands import PROGRAMS, WarmCommands
+from tests.project.warm_commands import MAINS, run_warm
 
 _BIN = Path(sys.executable).parent
 
@@ -19,7 +19,6 @@ class Machine:
     """A computer with a clone."""
 
     folder: Path
-    commands: WarmCommands
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -30,8 +29,9 @@ class Machine:
         """Any command in the project; variables given as an empty text are unset."""
         variables = {**self.all_variables(), **environment}
         set_ones = {name: value for name, value in variables.items() if value}
-        if command[0] in PROGRAMS and not prefix:
-            return self.commands.run(list(command), cwd=self.root, env=set_ones)
+        if command[0] in MAINS and not prefix:
+            output = self.folder / "command"
+            return run_warm(list(command), cwd=self.root, env=set_ones, output=output)
         return subprocess.run(
             [*prefix, *command], cwd=self.root, env=set_ones, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
@@ -73,7 +73,7 @@ class Machine:
     def clone(self, folder: Path, *, environment: dict[str, str] | None = None) -> "Machine":
         """Another machine with a fresh clone, and none of this one's data."""
         theirs = dict(environment or self.environment)
-        other = Machine(folder=folder, commands=self.commands, environment=theirs)
+        other = Machine(folder=folder, environment=theirs)
         other.root.mkdir(parents=True)
         other.git("clone", "--quiet", str(self.root), ".")
         return other
@@ -81,7 +81,7 @@ class Machine:
     def copy(self, folder: Path) -> "Machine":
         """The same machine as it is now, to be changed."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Machine(folder=folder, commands=self.commands, environment=dict(self.environment))
+        return Machine(folder=folder, environment=dict(self.environment))
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.root / name

@@ -3,19 +3,17 @@
 They are forked from a server that has imported everything once, so that each starts at once.
 """
 
-import multiprocessing
 import os
 import socket
 
 import torch
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.training.trainings", "motiontransfer.training.distributed"])
+from tests.forks import FORKS
 
 
 def start(function, *arguments, environment=()):
     """Start a process that calls an importable function."""
-    process = _SERVER.Process(target=_call, args=(function, arguments, dict(environment)))
+    process = FORKS.Process(target=_call, args=(function, arguments, dict(environment)))
     process.start()
     return process
 
