@@ -1,10 +1,7 @@
 """`motiontransfer verify`: exit status, table and JSON for signed, altered and unsigned videos."""
 
 import json
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -18,6 +15,7 @@ from motiontransfer.forensics.model import (
     TrainedDetector,
     write_detector,
 )
+from motiontransfer.forensics.predict import Prediction
 from tests.command import run_command
 from tests.provenance.signing import (
     authority_and_signer,
@@ -26,16 +24,6 @@ from tests.provenance.signing import (
     use_certificate,
     with_byte_changed,
 )
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Stands in for the detector's."""
-
-    synthesised: float
-    interval: tuple[float, float]
-    per_second: list[tuple[float, float]]
-    frames: int
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +51,7 @@ def signed():
 
 def with_detector(monkeypatch, predict, weights="artifacts/forensics/detector.safetensors"):
     """Put a detector where the command expects it."""
-    module = ModuleType("motiontransfer.forensics.predict")
-    module.predict_video = predict
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("motiontransfer.forensics.predict.predict_video", predict)
     Path(weights).parent.mkdir(parents=True, exist_ok=True)
     Path(weights).touch()
 
@@ -80,37 +66,19 @@ def test_a_signed_video_has_status_0_and_an_altered_one_3(signed, verify):
     assert "content   ALTERED since it was signed" in output
 
 
-def test_an_unsigned_video_has_status_4(verify):
-    status, output = verify(unsigned_video(Path("u.mp4")))
-    assert status == 4
-    assert "origin    unknown: there is no C2PA manifest in it\n" in output
-
-
 def test_with_trust_only_the_named_authorities_count(signed, tmp_path, monkeypatch, verify):
     key = Ed25519PrivateKey.generate()
     authority, chain = authority_and_signer(key)
     Path("ca.pem").write_bytes(authority)
-    Path("stranger.pem").write_bytes(authority_and_signer(key)[0])
     assert verify(signed, "--trust", "ca.pem")[0] == 3
     use_certificate(monkeypatch, tmp_path, key, chain)
-    video = signed_video(Path("studio.mp4"))
-    assert verify(video)[0] == 0
-    assert verify(video, "--trust", "stranger.pem")[0] == 3
-    assert verify(video, "--trust", "ca.pem")[0] == 0
+    assert verify(signed_video(Path("studio.mp4")), "--trust", "ca.pem")[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["none.mp4"], "ERROR: none.mp4: no such file"),
-        (["v.mp4", "--trust", "none.pem"], "ERROR: none.pem: no such file; expected certificates"),
-        (["v.mp4", "--detector", "none"], "ERROR: none: no such weights file; expected a forens"),
-    ],
-)
-def test_faults_are_one_line(arguments, message, signed, verify):
-    status, output = verify(*arguments)
+def test_a_detector_that_is_not_there_is_one_line(signed, verify):
+    status, output = verify("v.mp4", "--detector", "none")
     assert status == 1
-    assert output.startswith(message)
+    assert output.startswith("ERROR: none: no such weights file; expected a forens")
     assert output.count("\n") == 1
 
 
@@ -130,6 +98,7 @@ def test_the_detectors_opinion_has_an_interval_and_changes_no_status(
     video = unsigned_video(Path("u.mp4"))
     status, output = verify(video, "--detector", "mine.safetensors")
     assert status == 4
+    assert "origin    unknown: there is no C2PA manifest in it\n" in output
     low, high = interval
     assert f"detector  {verdict}: probability 0.75 that it was synthesised" in output
     assert f"95 % interval over its seconds {low:.2f} to {high:.2f}, 31 frames" in output
@@ -170,13 +139,11 @@ def test_a_detector_is_loaded_from_its_weights(signed, verify):
 
 def test_json_has_provenance_and_prediction(signed, monkeypatch, verify):
     prediction = {"synthesised": 0.9, "interval": [0.8, 1.0], "per_second": [[0.0, 0.9]]}
-    with_detector(monkeypatch, lambda path, weights: Prediction(**prediction, frames=8))
+    seconds = {"interval": (0.8, 1.0), "per_second": [(0.0, 0.9)], "frames": 8}
+    with_detector(monkeypatch, lambda path, weights: Prediction(**{**prediction, **seconds}))
     status, output = verify(signed, "--json")
     content = json.loads(output)
-    assert status == 0
-    assert content["video"] == "v.mp4"
+    assert (status, content["video"], content["no_opinion"]) == (0, "v.mp4", None)
     assert content["provenance"]["integrity"] == "unaltered"
     assert content["provenance"]["signer"]["standing"] == "own"
-    assert content["no_opinion"] is None
     assert content["detector"] == {**prediction, "frames": 8}
-    assert verify(unsigned_video(Path("u.mp4")), "--json")[0] == 4

@@ -7,10 +7,8 @@ import pytest
 import yaml
 
 from tests.command import run_command
-from tests.project.filmed import background_image, detects, film, views, with_person
+from tests.project.filmed import MIDDLE, detects, film_person
 from tests.project.small_project import small_project
-
-MIDDLE = (128.0, 128.0)
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +25,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def clip(tmp_path):
-    frames = [with_person(view) for view in views(background_image(), [(50, 40)] * 25)]
-    return film(tmp_path / "IMG 42.mkv", frames)
+    return film_person(tmp_path / "IMG 42.mkv")
 
 
 def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):

@@ -90,6 +90,13 @@ def folder(tmp_path) -> "Remote":
     return Remote(url=str(tmp_path / "remote"))
 
 
+@pytest.fixture
+def mate(owner, folder, tmp_path) -> Machine:
+    """A teammate's clone, after the owner shared to a folder."""
+    owner.share(folder)
+    return owner.clone(tmp_path / "mate")
+
+
 @pytest.fixture(
     params=["folder", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("s3", "ssh"))]
 )

@@ -9,7 +9,8 @@ import numpy as np
 from motiontransfer.video.frame_store import FrameWriter
 from tests.pose.whole_person import SIZE, person
 
-RATE = Fraction(25)
+MIDDLE = (128.0, 128.0)
+STILL = [(50, 40)] * 25
 
 
 def background_image():
@@ -24,31 +25,26 @@ def background_image():
     return image
 
 
-def views(background, offsets, *, size=SIZE):
-    """Crops of a background at offsets (x, y), pixels."""
-    return [
-        np.ascontiguousarray(background[100 + y : 100 + y + size[0], 100 + x : 100 + x + size[1]])
-        for x, y in offsets
-    ]
-
-
-def film(path: Path, frames, *, rate=RATE):
+def film(path: Path, frames, *, rate=25):
     """Write frames as a lossless video."""
-    with FrameWriter(path, size=frames[0].shape[:2], frame_rate=rate) as writer:
+    with FrameWriter(path, size=frames[0].shape[:2], frame_rate=Fraction(rate)) as writer:
         for frame in frames:
-            writer.write(frame)
+            writer.write(np.ascontiguousarray(frame))
     return path
 
 
-def with_person(frame, *, centre=(128.0, 128.0), grey=120):
-    """The frame with a checked box from head to feet."""
-    x, y = (round(it) for it in centre)
-    filled = frame.copy()
-    rows, columns = np.mgrid[y - 80 : y + 78, x - 30 : x + 30]
-    inside = (rows >= 0) & (rows < frame.shape[0]) & (columns >= 0) & (columns < frame.shape[1])
-    rows, columns = rows[inside], columns[inside]
-    filled[rows, columns] = (grey + 20 * ((rows // 2 + columns // 2) % 2))[:, None]
-    return filled
+def film_person(path: Path, offsets=STILL, *, background=None, centre=MIDDLE, rate=25):
+    """Write a video of a checked box from head to feet; the camera is at the offsets (x, y)."""
+    background = background_image() if background is None else background
+    (height, width), (left, top) = SIZE, (round(at) for at in centre)
+    frames = []
+    for x, y in offsets:
+        frame = background[100 + y : 100 + y + height, 100 + x : 100 + x + width].copy()
+        box = frame[top - 80 : top + 78, left - 30 : left + 30]
+        rows, columns = np.indices(box.shape[:2]) // 2
+        box[:] = (120 + 20 * ((rows + columns) % 2))[..., None]
+        frames.append(frame)
+    return film(path, frames, rate=rate)
 
 
 def detects(*centres):

@@ -66,24 +66,21 @@ def test_a_project_in_order_has_no_fault(project):
 
 
 @pytest.mark.parametrize(
-    ("error", "message", "fix"),
+    ("error", "reason", "fix"),
     [
-        (
-            "libGL.so.1: cannot open shared object file",
-            "cv2 does not load: libGL.so.1 is missing on this machine",
-            "install it, e.g. apt-get install libgl1 ",
-        ),
-        ("no module cv2", "cv2 does not load: no module cv2", "uv sync"),
+        ("libGL.so.1: cannot open shared object file", "libGL.so.1 is missing", "install it, e.g"),
+        ("no module cv2", "no module cv2", "uv sync"),
     ],
 )
-def test_a_package_that_does_not_load_is_a_fault(error, message, fix, monkeypatch, tmp_path):
+def test_a_package_that_does_not_load_is_a_fault(error, reason, fix, monkeypatch, tmp_path):
     def import_module(name):
         if name == "cv2":
             raise ImportError(error)
 
     monkeypatch.setattr(doctor.importlib, "import_module", import_module)
     result, processor = check_all(tmp_path)
-    assert (result.level, result.message) == ("fault", message)
+    assert result.level == "fault"
+    assert result.message.startswith(f"cv2 does not load: {reason}")
     assert result.fix.startswith(fix)
     assert processor.subject == "processor"
 
@@ -131,18 +128,15 @@ def test_weights_are_expected_only_where_params_need_them(tmp_path, monkeypatch)
     assert next(doctor.check_weights(params)).level == "ok"
 
 
-def test_git_without_a_commit_is_a_fault_and_uncommitted_changes_a_warning(project):
-    assert git_result(project).level == "ok"
+def test_git_lists_uncommitted_files_and_is_missing_without_a_commit(
+    project, monkeypatch, tmp_path
+):
+    assert git_result(project).message == "all is committed"
     edit(project / "params.yaml", "crf: 16", "crf: 17")
     assert git_result(project)[:3] == ("warning", "git", "not committed: params.yaml")
-    commit()
-    assert git_result(project).message == "all is committed"
     shutil.rmtree(project / ".git")
     git("init", "--quiet")
-    assert git_result(project).message == "there is no commit yet"
-
-
-def test_without_git_it_is_a_warning(project, monkeypatch, tmp_path):
+    assert git_result(project)[:3] == ("fault", "git", "there is no commit yet")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_result(project)[:3] == ("warning", "git", "it is not installed here")
 
@@ -158,14 +152,8 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
     assert remote_result(project).level == "ok"
     edit(project / ".dvc/config", "verify = True", "verify = False")
     assert "is not checked" in remote_result(project).message
-
-
-def test_a_remote_that_cannot_be_opened_is_a_warning_with_its_cause(project):
-    with opened(project) as repo:
-        set_remote(repo, "gs://bucket/x", name="team")
-    result = remote_result(project)
-    assert result.level == "warning"
-    assert result.message.startswith("gs://bucket/x: a package is missing for this kind of remote")
+    edit(project / ".dvc/config", str(shared), "gs://bucket/x")
+    assert "gs://bucket/x: a package is missing" in remote_result(project).message
 
 
 def test_a_missing_video_is_a_fault(project):

@@ -53,53 +53,24 @@ def project(tmp_path):
     return preset
 
 
-def test_values_change_and_comments_and_layout_stay(project):
-    files = project(
-        "decode: {size: [512, 1024]}\n"
-        "train_gan:\n  learning_rate: 2.0e-4\n  pose_encoding: sticks\n  seed: 0\n"
-    )
-    assert apply_preset("big", **files) == [
-        Change(key="decode.size", old="[256, 256]", new="[512, 1024]"),
-        Change(key="train_gan.learning_rate", old="4.0e-4", new="2.0e-4"),
-        Change(key="train_gan.pose_encoding", old="limbs", new="sticks"),
-    ]
-    expected = PARAMS
-    for old, new in (
-        ("[256, 256]  ", "[512, 1024] "),
-        ("4.0e-4", "2.0e-4"),
-        ("limbs  ", "sticks "),
-    ):
-        expected = expected.replace(old, new, 1)
-    assert files["params_file"].read_text() == expected
-
-
 @pytest.mark.parametrize(
-    ("key", "written", "value"),
+    ("preset", "old", "new"),
     [
-        ("decode.size", "null", None),
-        ("decode.size", "\n    - 1  # one\n    - 2\n", [1, 2]),
-        ("decode.empty", "3", 3),
-        ("decode.block", "[4]", [4]),
-        ("train_gan.seed", "false", False),  # which Python takes for 0
-        ("train_gan.pose_encoding", "'no'", "no"),
+        ("decode: {size: [512, 1024]}", "[256, 256]  ", "[512, 1024] "),
+        ("decode: {size: null}", "[256, 256]", "null      "),
+        ("decode:\n  size:\n    - 1  # one\n    - 2", "[256, 256]", "[1, 2]    "),
+        ("decode: {empty: 3}", "empty:   ", "empty: 3 "),
+        ("decode: {block: [4]}", "- 1 ", "[4] "),
+        ("train_gan: {seed: false}", "seed: 0", "seed: false"),  # Python: False == 0
+        ("train_gan: {learning_rate: 2.0e-4, seed: 0}", "4.0e-4", "2.0e-4"),
+        ("train_gan: {pose_encoding: 'no'}", "limbs ", "'no'  "),
+        ("train_gan: {name: you}", "&name me", "&name you"),
     ],
 )
-def test_a_value_of_any_type_is_written_as_in_the_preset(project, key, written, value):
-    section, name = key.split(".")
-    files = project(f"{section}:\n  {name}: {written}\n")
-    (change,) = apply_preset("big", **files)
-    changed = yaml.safe_load(files["params_file"].read_text())
-    expected = yaml.safe_load(PARAMS)
-    expected[section][name] = value
-    assert changed == expected
-    assert (change.key, yaml.safe_load(change.new)) == (key, value)
-    assert files["params_file"].read_text().count("#") == PARAMS.count("#")
-
-
-def test_an_anchor_stays_before_its_value(project):
-    files = project("train_gan: {name: you}\n")
+def test_a_value_changes_and_comments_and_layout_stay(project, preset, old, new):
+    files = project(preset)
     apply_preset("big", **files)
-    assert files["params_file"].read_text() == PARAMS.replace("&name me", "&name you")
+    assert files["params_file"].read_text() == PARAMS.replace(old, new, 1)
 
 
 def test_a_preset_is_its_base_with_its_own_values(project, tmp_path):
@@ -141,20 +112,10 @@ def test_a_preset_that_does_not_fit_changes_nothing(project, preset, message):
     assert files["params_file"].read_text() == PARAMS
 
 
-def test_the_projects_params_survive_being_edited(tmp_path):
-    params = tmp_path / "params.yaml"
-    text = Path("params.yaml").read_text()
-    params.write_text(text)
-    (tmp_path / "one.yaml").write_text("train_gan: {seed: 41}\n")
-    apply_preset("one", params_file=params, folder=tmp_path)
-    assert params.read_text() == text.replace("train_gan:\n  seed: 0 ", "train_gan:\n  seed: 41")
-
-
 ENTRY = {"path": "data/videos/me.mp4", "subject": "eve", "crop": "auto"}
 WRITTEN = "{path: data/videos/me.mp4, subject: eve, crop: auto}"
 
 BLOCK = """\
-# All that is computed.
 videos:   # yours
   demo: {path: a.mp4, subject: ada}   # hers
   # the dancer
@@ -190,7 +151,7 @@ names = st.from_regex(r"[a-z][\w-]{0,8}", fullmatch=True)
 
 
 @pytest.mark.parametrize("text", LAYOUTS)
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(added=st.lists(names, unique=True, min_size=1, max_size=3), data=st.data())
 def test_additions_removed_in_any_order_leave_the_same_text(text, added, data):
     before = yaml.safe_load(text)

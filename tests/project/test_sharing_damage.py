@@ -9,6 +9,8 @@ import yaml
 from tests.project.machines import Machine
 from tests.project.remotes import BUCKET, Remote, s3_client
 
+pytestmark = pytest.mark.slow
+
 MODEL = "artifacts/models/ada"
 FRAME = "results/dance/frames/0"
 
@@ -57,7 +59,6 @@ def object_of(machine: Machine, path: str) -> str:
     return members[Path(path).name]
 
 
-@pytest.mark.slow
 def test_a_damaged_object_is_named_never_used_and_pushed_again(owner, remote, tmp_path):
     owner.share(remote)
     oid = object_of(owner, MODEL)
@@ -82,15 +83,10 @@ def test_a_damaged_object_is_named_never_used_and_pushed_again(owner, remote, tm
     assert mate.files("artifacts/models") == owner.files("artifacts/models")
 
 
-@pytest.mark.slow
-def test_a_member_of_a_folder_is_pushed_again_once_the_folders_list_is_gone(
-    owner, folder, tmp_path
-):
+def test_a_member_of_a_folder_is_pushed_again_once_the_folders_list_is_gone(owner, folder, mate):
     """While the list is there, DVC takes it for the folder."""
-    owner.share(folder)
     store = Store(folder)
     store.delete(object_of(owner, FRAME))
-    mate = owner.clone(tmp_path / "mate")
     assert f"{FRAME} is missing there (files/md5/" in mate.error("join")
     assert not (mate.root / FRAME).exists()
     assert "sent 0 files" in owner.command("share")

@@ -1,4 +1,4 @@
-"""Each fault of a remote is one line with cause and fix."""
+"""Messages of sharing: faults of a remote in one line with cause and fix, and next steps."""
 
 import os
 import shutil
@@ -121,9 +121,7 @@ def test_a_clone_without_a_remote_or_lock_names_the_owners_step(owner, folder, t
 
 
 @pytest.mark.slow
-def test_a_stage_that_fails_is_named(owner, folder, tmp_path):
-    owner.share(folder)
-    mate = owner.clone(tmp_path / "mate")
+def test_a_stage_that_fails_is_named(mate):
     mate.edit("params.yaml", "crf: 2", "crf: 3")
     mate.edit("dvc.yaml", "grep crf", "grep zzz")
     failed = mate.run("motiontransfer", "join")
@@ -170,6 +168,7 @@ SECRET = "secrets do not go into git: leave them out of the URL"
         ("s3:/bucket/x", "s3:/bucket/x: not a URL; expected s3://bucket/x (or ./s3:/bucket/x for"),
         ("s3:bucket", "s3:bucket: not a URL; expected s3://bucket "),
         ("ssh:///", "ssh:///: not a URL; expected ssh:// "),
+        (f"{__file__}/x", f"{__file__}/x: no such folder, and it cannot be made"),
     ],
 )
 def test_a_url_that_is_malformed_or_holds_a_secret_is_refused_and_config_stays(owner, url, line):
@@ -181,20 +180,27 @@ def test_a_url_that_is_malformed_or_holds_a_secret_is_refused_and_config_stays(o
     assert (owner.root / ".dvc/config").read_bytes() == before
 
 
-def test_a_folder_that_cannot_be_made_leaves_the_config_as_it_was(owner, tmp_path):
-    (tmp_path / "file").write_text("")
-    before = (owner.root / ".dvc/config").read_bytes()
-    message = owner.error("share", f"{tmp_path}/file/remote")
-    assert message.startswith(f"{tmp_path}/file/remote: no such folder, and it cannot be made")
-    assert (owner.root / ".dvc/config").read_bytes() == before
-
-
 @pytest.mark.slow
 def test_options_that_fit_no_url_are_refused(owner, folder):
     assert "only s3:// remotes have one" in owner.error(
         "share", folder.url, "--endpoint", "http://x"
     )
     assert "belong to a URL" in owner.error("share", "--profile", "me")
+
+
+def test_printed_commands_are_quoted_for_the_shell(owner, folder):
+    (owner.root / "data/videos/my cleo_1").write_text("cleo\n")
+    (owner.root / "data/videos/my ben_1.dvc").write_text("outs: []\n")
+    owner.edit("params.yaml", "train:", "  my cleo_1: {subject: cleo}\ntrain:")
+    owner.edit("dvc.yaml", "cp data/videos/${key}", "cp 'data/videos/${key}'")
+    output = owner.command("share", folder.url)
+    assert "run `uv run dvc add 'data/videos/my cleo_1'`, then share again" in output
+    assert "git add .dvc/config 'data/videos/my ben_1.dvc' dvc.yaml params.yaml, commit" in output
+
+
+def test_share_lists_stages_that_are_out_of_date(owner, folder):
+    owner.edit("params.yaml", "steps: 1", "steps: 5")
+    assert "not up to date, others will run it: train\n" in owner.share(folder)
 
 
 @pytest.mark.parametrize(

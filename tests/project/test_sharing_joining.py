@@ -10,11 +10,12 @@ import pytest
 
 from tests.project.remotes import s3_client, wait_for
 
+pytestmark = pytest.mark.slow
+
 VIDEOS = ("ada_1", "ada_2", "ben_1")
 RESULT = ("results/dance/frames/0", "results/dance/frames/1")
 
 
-@pytest.mark.slow
 def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     """The whole story, with each kind of remote; the teammate may only read there."""
     assert "sent 10 files" in owner.share(remote)
@@ -53,10 +54,7 @@ def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     assert "git add dvc.lock params.yaml, commit, push" in output
 
 
-@pytest.mark.slow
-def test_bring_all_pulls_everything_and_needed_no_results(owner, folder, tmp_path):
-    owner.share(folder)
-    mate = owner.clone(tmp_path / "mate")
+def test_bring_all_pulls_everything_and_needed_no_results(owner, mate):
     assert "brought 0 outs" in mate.command("join", "--bring", "needed")
     assert not mate.files("results")
     mate.command("join", "--bring", "all")
@@ -64,10 +62,7 @@ def test_bring_all_pulls_everything_and_needed_no_results(owner, folder, tmp_pat
     assert mate.files(*all_of_it) == owner.files(*all_of_it)
 
 
-@pytest.mark.slow
-def test_a_new_video_of_another_subject_trains_nothing(owner, folder, tmp_path):
-    owner.share(folder)
-    mate = owner.clone(tmp_path / "mate")
+def test_a_new_video_of_another_subject_trains_nothing(mate):
     (mate.root / "data/videos/cleo_1").write_text("cleo_1\n")
     mate.edit("params.yaml", "train:", "  cleo_1: {subject: cleo}\ntrain:")
     output = mate.command("join", "--bring", "needed")
@@ -77,19 +72,13 @@ def test_a_new_video_of_another_subject_trains_nothing(owner, folder, tmp_path):
     assert "uv run dvc add data/videos/cleo_1" in shared  # or others lack it
 
 
-@pytest.mark.slow
-def test_training_reads_all_of_a_targets_folder(owner, folder, tmp_path):
-    owner.share(folder)
-    mate = owner.clone(tmp_path / "mate")
+def test_training_reads_all_of_a_targets_folder(mate):
     mate.edit("params.yaml", "steps: 1", "steps: 2")
     assert "made anew or restored: train, render\n" in mate.command("join")
     assert (mate.root / "artifacts/models/ada").read_text() == "ada_1\nada_2\ntrain: {steps: 2}\n"
 
 
-@pytest.mark.slow
-def test_a_folder_of_inputs_here_in_part_is_completed_first(owner, folder, tmp_path):
-    owner.share(folder)
-    mate = owner.clone(tmp_path / "mate")
+def test_a_folder_of_inputs_here_in_part_is_completed_first(mate):
     mate.dvc("pull", "--quiet", "artifacts/keypoints/ada/ada_1")
     output = mate.command("join")
     assert "nothing had to run" in output
@@ -97,7 +86,6 @@ def test_a_folder_of_inputs_here_in_part_is_completed_first(owner, folder, tmp_p
     assert mate.git("status", "--porcelain") == ""
 
 
-@pytest.mark.slow
 def test_a_killed_share_goes_on(owner, s3, tmp_path):
     frames = 'for i in $(seq 150); do echo "$i" > results/dance/frames/frame_$i; done'
     owner.edit("dvc.yaml", "grep crf params.yaml >", f"{frames} && grep crf params.yaml >")
@@ -127,7 +115,6 @@ def test_a_killed_share_goes_on(owner, s3, tmp_path):
     assert mate.files("results") == owner.files("results")
 
 
-@pytest.mark.slow
 def test_a_run_cache_entry_that_was_cut_off_is_sent_again(owner, folder, tmp_path):
     owner.share(folder)
     entry = next((tmp_path / "remote/runs").rglob("*/*/*"))
@@ -138,7 +125,6 @@ def test_a_run_cache_entry_that_was_cut_off_is_sent_again(owner, folder, tmp_pat
     assert entry.read_bytes() == whole
 
 
-@pytest.mark.slow
 def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
     old = (owner.root / "results/dance/frames/1").read_text().replace("2", "1")
     cached = [
@@ -151,36 +137,15 @@ def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
     assert "and 5 past runs" in owner.share(folder)
 
 
-@pytest.mark.slow
-def test_an_output_here_in_part_is_completed(owner, folder, tmp_path):
+def test_an_output_here_in_part_is_completed(owner, mate):
     """As after a join that was killed while it laid out files."""
-    owner.share(folder)
-    mate = owner.clone(tmp_path / "mate")
     mate.command("join")
     (mate.root / RESULT[0]).unlink()
     assert "nothing had to run" in mate.command("join")
     assert mate.files("results") == owner.files("results")
 
 
-def test_printed_commands_are_quoted_for_the_shell(owner, folder):
-    (owner.root / "data/videos/my cleo_1").write_text("cleo\n")
-    (owner.root / "data/videos/my ben_1.dvc").write_text("outs: []\n")
-    owner.edit("params.yaml", "train:", "  my cleo_1: {subject: cleo}\ntrain:")
-    owner.edit("dvc.yaml", "cp data/videos/${key}", "cp 'data/videos/${key}'")
-    output = owner.command("share", folder.url)
-    assert "run `uv run dvc add 'data/videos/my cleo_1'`, then share again" in output
-    assert "git add .dvc/config 'data/videos/my ben_1.dvc' dvc.yaml params.yaml, commit" in output
-
-
-def test_share_lists_stages_that_are_out_of_date(owner, folder):
-    owner.edit("params.yaml", "steps: 1", "steps: 5")
-    assert "not up to date, others will run it: train\n" in owner.share(folder)
-
-
-@pytest.mark.slow
-def test_a_teammate_with_few_files_shares_a_result(owner, folder, tmp_path):
-    owner.share(folder)
-    mate = owner.clone(tmp_path / "mate")
+def test_a_teammate_with_few_files_shares_a_result(tmp_path, mate):
     mate.edit("params.yaml", "crf: 2", "crf: 7")
     mate.command("join")
     output = mate.command("share")
@@ -192,7 +157,6 @@ def test_a_teammate_with_few_files_shares_a_result(owner, folder, tmp_path):
     assert third.files("results") == mate.files("results")
 
 
-@pytest.mark.slow
 def test_the_default_remote_is_in_git_and_verified(owner, s3, folder):
     owner.environment.update(s3.environment)
     owner.command("share", s3.url, *s3.options)
@@ -208,7 +172,6 @@ def test_the_default_remote_is_in_git_and_verified(owner, s3, folder):
     assert "verify = True" in config
 
 
-@pytest.mark.slow
 def test_a_relative_folder_is_resolved_from_the_current_one(owner):
     owner.command("share", "../remote")
     assert (owner.root.parent / "remote/files").is_dir()

@@ -47,25 +47,24 @@ class Intruder:
                 dump_yaml(path.with_name(name), run)
 
 
-def join_an_old_run(owner: Machine, folder: Path) -> Machine:
-    mate = owner.clone(folder)
+@pytest.fixture
+def old_run(mate) -> Machine:
+    """A clone whose next run the owner's past run would serve."""
     mate.edit("params.yaml", "crf: 2", "crf: 1")
     return mate
 
 
 @pytest.mark.slow
-def test_a_forged_run_puts_no_file_into_the_project(owner, folder, tmp_path):
-    owner.share(folder)
+def test_a_forged_run_puts_no_file_into_the_project(folder, old_run):
     intruder = Intruder(folder)
     payload = intruder.put(b"print('owned')\n")
     out = {"path": "yaml.py", "hash": "md5", "md5": payload, "size": 15}
     intruder.forge(lambda run: run["outs"].append(out))
-    mate = join_an_old_run(owner, tmp_path / "mate")
-    output = mate.command("join")
-    assert not (mate.root / "yaml.py").exists()
+    output = old_run.command("join")
+    assert not (old_run.root / "yaml.py").exists()
     assert "Running stage 'render'" in output
     assert f"1 past runs on {folder.url} were not used: they are not what `share` sends" in output
-    assert not list((mate.root / ".dvc/cache").rglob(payload[2:]))
+    assert not list((old_run.root / ".dvc/cache").rglob(payload[2:]))
 
 
 @pytest.mark.slow
@@ -76,21 +75,17 @@ def test_a_forged_run_puts_no_file_into_the_project(owner, folder, tmp_path):
         {"files": [{"relpath": "../../../../outside.txt", "md5": "0" * 32, "size": 1}]},
     ],
 )
-def test_a_forged_hash_of_an_out_is_no_path(owner, folder, tmp_path, out):
-    owner.share(folder)
+def test_a_forged_hash_of_an_out_is_no_path(folder, old_run, tmp_path, out):
     Intruder(folder).forge(lambda run: run["outs"][-1].update(out))
-    mate = join_an_old_run(owner, tmp_path / "mate")
-    assert "1 past runs" in mate.command("join")
+    assert "1 past runs" in old_run.command("join")
     assert not list(tmp_path.rglob("outside.txt"))
 
 
 @pytest.mark.slow
-def test_only_what_is_named_as_a_past_run_is_fetched(owner, folder, tmp_path):
-    owner.share(folder)
+def test_only_what_is_named_as_a_past_run_is_fetched(folder, mate):
     names = ("config.local", "aa/bb/cc", f"aa/{'b' * 64}/{'c' * 64}", f"aa/{'a' * 64}/x")
     for name in names:
         Intruder(folder).write(f"runs/{name}", b"[core]\n    remote = evil\n")
-    mate = owner.clone(tmp_path / "mate")
     assert "4 past runs" in mate.command("join")
     assert not [name for name in names if (mate.root / ".dvc/cache/runs" / name).exists()]
 
@@ -109,54 +104,43 @@ def test_dots_in_an_object_name_lead_nowhere(owner, s3, tmp_path):
     assert not (mate.root / ".dvc/config.local").exists()
 
 
-@pytest.fixture(
-    params=[
-        {"relpath": "../../../outside.txt"},
-        {"md5": "aa/{folder}/outside.txt"},
-    ],
-    ids=lambda member: next(iter(member.values())),
-)
-def forged_list(request, owner, folder, tmp_path) -> bytes:
+@pytest.fixture(params=[{"relpath": "../../../outside.txt"}, {"md5": "aa/{folder}/outside.txt"}])
+def forged_list(request, mate, folder, tmp_path) -> bytes:
     """A folder's list whose one member, or the member's object, lies outside."""
-    owner.share(folder)
     member = {"relpath": "0", "md5": Intruder(folder).put(b"outside\n")}
     member |= {key: value.format(folder=tmp_path) for key, value in request.param.items()}
     return json.dumps([member]).encode()
 
 
 @pytest.mark.slow
-def test_the_list_of_a_folder_leads_not_outside(owner, folder, tmp_path, forged_list):
+def test_the_list_of_a_folder_leads_not_outside(folder, mate, tmp_path, forged_list):
     """In place of the true one, whose hash git knows: DVC reads it before it checks the hash."""
-    lock = yaml.safe_load((owner.root / "dvc.lock").read_text())
+    lock = yaml.safe_load((mate.root / "dvc.lock").read_text())
     (oid,) = [out["md5"] for out in lock["stages"]["render"]["outs"] if out["path"] == FRAMES]
     Intruder(folder).write(f"files/md5/{oid[:2]}/{oid[2:]}", forged_list)
-    message = owner.clone(tmp_path / "mate").error("join")
+    message = mate.error("join")
     assert message.startswith(f"{folder.url}: the list of a folder names a path outside it, {{")
     assert not list(tmp_path.rglob("outside.txt"))
 
 
 @pytest.mark.slow
-def test_a_past_run_with_such_a_list_is_run_again(owner, folder, tmp_path, forged_list):
+def test_a_past_run_with_such_a_list_is_run_again(folder, old_run, tmp_path, forged_list):
     intruder = Intruder(folder)
     oid = intruder.put(forged_list, suffix=".dir")
     intruder.forge(lambda run: run["outs"][-1].update(md5=oid))
-    mate = join_an_old_run(owner, tmp_path / "mate")
-    assert "Running stage 'render'" in mate.command("join")
+    assert "Running stage 'render'" in old_run.command("join")
     assert not list(tmp_path.rglob("outside.txt"))
-    assert not (mate.root / ".dvc/cache/files/md5" / oid[:2] / oid[2:]).exists()
+    assert not (old_run.root / ".dvc/cache/files/md5" / oid[:2] / oid[2:]).exists()
 
 
 @pytest.mark.parametrize(
     "member",
     [
-        {"relpath": "a/../../outside"},
-        {"relpath": "/outside"},
-        {"relpath": "..\\outside"},
-        {"relpath": "C:outside"},
-        {"relpath": ""},
-        {"relpath": None},
-        {"md5": "../outside"},
-        {"md5": None},
+        *(
+            {"relpath": path}
+            for path in ("a/../../outside", "/outside", "..\\outside", "C:outside", "", None)
+        ),
+        *({"md5": md5} for md5 in ("../outside", None)),
     ],
 )
 def test_a_member_outside_is_refused_before_dvc_makes_a_path_of_it(member):

@@ -74,16 +74,11 @@ def authority_and_signer(key, *, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION, day
     return authority, signer + authority
 
 
-def certificate_of_itself(key):
-    """PEM of a certificate without an authority, as test web servers have."""
-    return _certificate("Example Studio", key, "Example Studio", key)
-
-
 def key_pem(key):
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _certificate(name, key, issuer, issuer_key, *extensions, days=30, is_authority=False):
+def _certificate(name, key, issuer, issuer_key, *extensions, days, is_authority=False):
     oids = (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
     names = [x509.Name([x509.NameAttribute(oid, text) for oid in oids]) for text in (name, issuer)]
     others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")

@@ -23,23 +23,29 @@ def p256_key():
     return ec.generate_private_key(ec.SECP256R1())
 
 
-@pytest.fixture(autouse=True)
-def _data_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 def use(monkeypatch, folder, key, **wishes):
     """Give the user a certificate for this key."""
     use_certificate(monkeypatch, folder, key, authority_and_signer(key, **wishes)[1])
 
 
-def test_a_self_signed_certificate_is_made_once_and_readable_by_its_owner_only(tmp_path):
+def test_an_anonymous_certificate_is_made_once_and_readable_by_its_owner_only(tmp_path):
     first, second = load_credentials(), load_credentials()
     assert first == second
     file = tmp_path / "data/motiontransfer/signer.pem"
     assert file == self_signed_file()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["signer.pem"]
+    words = {
+        attribute.value
+        for certificate in x509.load_pem_x509_certificates(file.read_bytes())
+        for name in (certificate.subject, certificate.issuer)
+        for attribute in name
+    }
+    assert words == {
+        "self-signed by motiontransfer",
+        "no authority vouches for this certificate",
+        "root",
+    }
 
 
 def test_processes_that_make_one_at_once_agree(monkeypatch):
@@ -62,8 +68,6 @@ def test_one_variable_without_the_other_is_a_fault(monkeypatch):
 LOCKED = p256_key().private_bytes(
     Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
 )
-
-
 DSA_KEY = key_pem(dsa.generate_private_key(1024))
 OTHER_CURVE = key_pem(ec.generate_private_key(ec.SECP256K1()))
 
@@ -104,18 +108,3 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(ProvenanceError, match=text) as error:
         load_credentials()
     assert "\n" not in str(error.value)
-
-
-def test_the_self_signed_certificate_identifies_neither_user_nor_machine():
-    load_credentials()
-    words = {
-        attribute.value
-        for certificate in x509.load_pem_x509_certificates(self_signed_file().read_bytes())
-        for name in (certificate.subject, certificate.issuer)
-        for attribute in name
-    }
-    assert words == {
-        "self-signed by motiontransfer",
-        "no authority vouches for this certificate",
-        "root",
-    }

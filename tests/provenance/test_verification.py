@@ -4,19 +4,13 @@ import json
 import struct
 from dataclasses import replace
 
-import av
 import c2pa
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, ProvenanceError, VideoError
 from motiontransfer.provenance import verification
-from motiontransfer.provenance.verification import (
-    Reason,
-    Signer,
-    provenance_lines,
-    read_provenance,
-)
+from motiontransfer.provenance.verification import Reason, Signer, provenance_lines, read_provenance
 from tests.provenance.signing import (
     authority_and_signer,
     signed_by_an_editor,
@@ -27,11 +21,6 @@ from tests.provenance.signing import (
 )
 
 CAPTURE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
-
-
-@pytest.fixture(autouse=True)
-def _data_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 @pytest.fixture
@@ -65,13 +54,12 @@ def test_every_changed_byte_of_frames_and_index_is_noticed(signed):
 
 def test_a_changed_statement_or_signature_is_noticed(signed):
     content = signed.read_bytes()
-    for stated in (b"trainedAlgorithmicMedia", b"a" * 64, b"b" * 64):
-        assert content.count(stated) == 1
-        found = read_provenance(with_byte_changed(signed, content.index(stated) + 5))
-        assert found.integrity == "altered"
-    found = read_provenance(with_byte_changed(signed, box(signed, "uuid")[1] - 1))
-    assert found.integrity == "altered"
-    assert "claimSignature.mismatch" in {reason.code for reason in found.reasons}
+    stated = [b"trainedAlgorithmicMedia", b"a" * 64, b"b" * 64]
+    assert [content.count(text) for text in stated] == [1, 1, 1]
+    positions = [content.index(text) + 5 for text in stated] + [box(signed, "uuid")[1] - 1]
+    found = [read_provenance(with_byte_changed(signed, position)) for position in positions]
+    assert {each.integrity for each in found} == {"altered"}
+    assert "claimSignature.mismatch" in {reason.code for reason in found[-1].reasons}
 
 
 def test_frames_cut_off_and_a_manifest_moved_to_another_video_are_noticed(signed, tmp_path):
@@ -82,37 +70,27 @@ def test_frames_cut_off_and_a_manifest_moved_to_another_video_are_noticed(signed
         assert read_provenance(tmp_path / "spoilt.mp4").integrity == "altered"
 
 
-def test_muxing_anew_drops_the_manifest(signed, tmp_path):
-    with av.open(str(signed)) as old, av.open(str(tmp_path / "new.mp4"), "w") as new:
-        stream = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                new.mux(packet)
-    assert read_provenance(tmp_path / "new.mp4") is None
-
-
 def test_a_self_signed_certificate_is_of_this_or_of_another_machine(signed, tmp_path, monkeypatch):
     assert read_provenance(signed).signer.standing == "own"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another_machine"))
     assert read_provenance(signed).signer.standing == "self-signed"
-    signed_video(tmp_path / "theirs.mp4")  # makes the other machine's certificate
+    theirs = signed_video(tmp_path / "theirs.mp4")  # makes the other machine's certificate
     assert read_provenance(signed).signer.standing == "self-signed"
-    assert read_provenance(tmp_path / "theirs.mp4").signer.standing == "own"
+    assert read_provenance(theirs).signer.standing == "own"
 
 
-def test_an_authority_is_trusted_only_if_its_authority_is(tmp_path, monkeypatch):
+def test_an_authority_is_trusted_only_if_it_is_named(tmp_path, monkeypatch):
     key = ec.generate_private_key(ec.SECP256R1())
     authority, chain = authority_and_signer(key)
-    other, _ = authority_and_signer(key)
     (tmp_path / "authority.pem").write_bytes(authority)
-    (tmp_path / "other.pem").write_bytes(other)
+    (tmp_path / "other.pem").write_bytes(authority_and_signer(key)[0])
     use_certificate(monkeypatch, tmp_path, key, chain)
     video = signed_video(tmp_path / "v.mp4")
     signer = read_provenance(video).signer
-    assert (signer.name, signer.organisation) == ("Example Studio", "Example Studio")
-    assert signer.standing == "unknown"
-    assert read_provenance(video, trusted=tmp_path / "other.pem").signer.standing == "unknown"
+    assert signer == Signer(
+        name="Example Studio", organisation="Example Studio", standing="unknown"
+    )
+    assert read_provenance(video, trusted=tmp_path / "other.pem").signer == signer
     trusted = read_provenance(video, trusted=tmp_path / "authority.pem")
     assert (trusted.signer.standing, trusted.integrity) == ("trusted", "unaltered")
     changed = with_byte_changed(video, box(video, "mdat")[0] + 100)
@@ -137,20 +115,17 @@ def by_an_editor(tmp_path):
     return sign
 
 
-def test_an_edited_video_is_still_generated(signed, by_an_editor):
+def test_a_cameras_video_is_not_generated_and_an_edited_video_still_is(signed, by_an_editor):
     def keep_manifest(builder):
         builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
 
+    found = read_provenance(by_an_editor())
+    assert (found.source_type, found.is_generated) == ("digitalCapture", False)
     edited = by_an_editor(video=signed, change=keep_manifest, action="c2pa.color_adjustments")
     found = read_provenance(edited)
     assert (found.integrity, found.software) == ("unaltered", "editor 2")
     assert found.is_generated
     assert found.statement == {}
-
-
-def test_a_cameras_video_is_not_called_generated(by_an_editor):
-    found = read_provenance(by_an_editor())
-    assert (found.source_type, found.is_generated) == ("digitalCapture", False)
 
 
 def test_a_remote_manifest_is_not_fetched(by_an_editor):
@@ -163,34 +138,32 @@ def test_a_remote_manifest_is_not_fetched(by_an_editor):
         read_provenance(by_an_editor(change=keep_elsewhere))
 
 
-def test_faults_are_one_line(signed, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "trusted", "error", "text"),
+    [
+        ("none.mp4", None, MissingFileError, r"none\.mp4: no such file"),
+        ("notes.txt", None, VideoError, r"notes\.txt: cannot be opened"),
+        ("half.mp4", None, MotionTransferError, r"half\.mp4: "),
+        ("v.mp4", "notes.txt", ProvenanceError, r"notes\.txt: expected certificates, PEM"),
+        ("v.mp4", "none.pem", MissingFileError, r"none\.pem: no such file; expected certif"),
+    ],
+)
+def test_faults_are_one_line(name, trusted, error, text, signed, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "half.mp4").write_bytes(signed.read_bytes()[:2000])
-    for path, kind, text in (
-        (tmp_path / "none.mp4", MissingFileError, r"none\.mp4: no such file"),
-        (tmp_path / "notes.txt", VideoError, r"notes\.txt: cannot be opened"),
-        (tmp_path / "half.mp4", MotionTransferError, r"half\.mp4: "),
-    ):
-        with pytest.raises(kind, match=text) as error:
-            read_provenance(path)
-        assert "\n" not in str(error.value)
-    with pytest.raises(ProvenanceError, match=r"notes\.txt: expected certificates, PEM"):
-        read_provenance(signed, trusted=tmp_path / "notes.txt")
-    with pytest.raises(MissingFileError, match=r"none\.pem: no such file; expected certificates"):
-        read_provenance(signed, trusted=tmp_path / "none.pem")
+    with pytest.raises(error, match=text) as raised:
+        read_provenance(tmp_path / name, trusted=tmp_path / trusted if trusted else None)
+    assert "\n" not in str(raised.value)
 
 
-def test_control_characters_of_a_manifest_are_replaced(by_an_editor):
-    video = by_an_editor(name="\x1b[2Jnice\n  content   fine")
-    lines = provenance_lines(read_provenance(video))
+def test_control_characters_and_a_statement_of_another_form_are_replaced(by_an_editor):
+    strange = {"networks": [7, {"role": ["x"]}], "source": "here"}
+    assertion = {"label": "motiontransfer.transfer", "data": strange}
+    lines = provenance_lines(
+        read_provenance(by_an_editor(assertion, name="\x1b[2Jnice\n  content   fine"))
+    )
     assert all(line.isprintable() for line in lines)
     assert lines[1].endswith("written by ?[2Jnice?  content   fine 2")
-
-
-def test_a_statement_of_another_form_is_left_out(by_an_editor):
-    strange = {"networks": [7, {"role": ["x"]}], "source": "here"}
-    video = by_an_editor({"label": "motiontransfer.transfer", "data": strange})
-    lines = provenance_lines(read_provenance(video))
     assert lines[3:] == ["  ['x']     None, weights SHA-256 None"]
 
 

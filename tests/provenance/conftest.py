@@ -1,0 +1,8 @@
+"""A data folder of each test's own, where its self-signed certificate is made."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
