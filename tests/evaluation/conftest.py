@@ -100,23 +100,16 @@ def keypoints_of(
     )
 
 
-@pytest.fixture
-def poses() -> Callable[..., Keypoints]:
+def standing(
+    centres: Sequence[tuple[float, float]],
+    *,
+    size: tuple[int, int] = (64, 64),
+    absent: Sequence[str] = (),
+) -> Keypoints:
     """Keypoints of a standing figure, one frame for each centre, without the `absent` joints."""
-
-    def make(
-        centres: Sequence[tuple[float, float]],
-        *,
-        size: tuple[int, int] = (64, 64),
-        absent: Sequence[str] = (),
-    ) -> Keypoints:
-        offsets = {name: offset for name, offset in JOINTS.items() if name not in absent}
-        frames = [
-            {name: (x + dx, y + dy) for name, (dx, dy) in offsets.items()} for x, y in centres
-        ]
-        return keypoints_of(frames, size)
-
-    return make
+    offsets = {name: offset for name, offset in JOINTS.items() if name not in absent}
+    frames = [{name: (x + dx, y + dy) for name, (dx, dy) in offsets.items()} for x, y in centres]
+    return keypoints_of(frames, size)
 
 
 def frame_of(keypoints: Keypoints, frame_index: int) -> np.ndarray:
@@ -129,55 +122,36 @@ def frame_of(keypoints: Keypoints, frame_index: int) -> np.ndarray:
     return frame
 
 
-@pytest.fixture
-def draw() -> Callable[[Keypoints, int], np.ndarray]:
-    """What the figure looks like in one frame of its keypoints."""
-    return frame_of
+def film(path: Path, keypoints: Keypoints) -> Path:
+    """Write the figure, frame by frame, to a file."""
+    size = keypoints.image_size
+    with FrameWriter(path, size=size, frame_rate=keypoints.frame_rate) as writer:
+        for index in range(keypoints.num_frames):
+            writer.write(frame_of(keypoints, index))
+    return path
+
+
+def add_clip(folder: Path, name: str, keypoints: Keypoints) -> None:
+    """Add a clip of the target to frames and keypoints in the folder."""
+    film(folder / "frames" / name / "frames.mkv", keypoints)
+    write_keypoints(folder / "keypoints" / f"{name}.parquet", keypoints)
+
+
+def read_clips(
+    folder: Path, *, held_out_fraction: float = 0.25, gap_frames: int = 1
+) -> list[TargetClip]:
+    """Read the clips that were added to the folder."""
+    held_out = HeldOut(held_out_fraction=held_out_fraction, gap_frames=gap_frames)
+    return read_target_clips(folder / "frames", folder / "keypoints", held_out)
 
 
 @pytest.fixture
-def film() -> Callable[[Path, Keypoints], Path]:
-    """Write what the figure looks like, frame by frame, to a file."""
-
-    def write(path: Path, keypoints: Keypoints) -> Path:
-        size = keypoints.image_size
-        with FrameWriter(path, size=size, frame_rate=keypoints.frame_rate) as writer:
-            for index in range(keypoints.num_frames):
-                writer.write(frame_of(keypoints, index))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def footage(poses, film, tmp_path) -> Callable[..., Footage]:
+def footage(tmp_path) -> Callable[..., Footage]:
     """A video of the figure, with the poses that it shows."""
 
     def make(name: str, centres: Sequence[tuple[float, float]], **options) -> Footage:
-        keypoints = poses(centres, **options)
+        keypoints = standing(centres, **options)
         path = film(tmp_path / f"{name}.mkv", keypoints)
         return Footage(frames=[(path, i) for i in range(len(centres))], keypoints=keypoints)
 
     return make
-
-
-@pytest.fixture
-def subject(tmp_path, film) -> Callable[[str, Keypoints], None]:
-    """Add a clip of the target to frames and keypoints below `tmp_path`."""
-
-    def add(name: str, keypoints: Keypoints) -> None:
-        film(tmp_path / "frames" / name / "frames.mkv", keypoints)
-        write_keypoints(tmp_path / "keypoints" / f"{name}.parquet", keypoints)
-
-    return add
-
-
-@pytest.fixture
-def read_clips(tmp_path) -> Callable[..., list[TargetClip]]:
-    """Read what `subject` has added; a quarter of each clip is held out."""
-
-    def read(held_out_fraction: float = 0.25, gap_frames: int = 1) -> list[TargetClip]:
-        held_out = HeldOut(held_out_fraction=held_out_fraction, gap_frames=gap_frames)
-        return read_target_clips(tmp_path / "frames", tmp_path / "keypoints", held_out)
-
-    return read

@@ -15,6 +15,7 @@ from motiontransfer.evaluation.measurements import Key
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detectors.registry import default_detector
+from tests.evaluation.conftest import standing
 
 _CONFIG = MetricConfig(
     box_margin=0.1,
@@ -59,20 +60,14 @@ def test_the_nearer_system_has_the_better_values(compare):
     for metric, perfect in (("l1", 0), ("psnr", 100), ("ssim", 1), ("shift_tolerant_ssim", 1)):
         assert images[metric, "person", "same"] == perfect
     for region in ("frame", "person", "face", "hands"):
-        same, near, far = (images["ssim", region, name] for name in ("same", "near", "far"))
-        assert same > near > far
-        same, near, far = (images["l1", region, name] for name in ("same", "near", "far"))
-        assert same < near < far
+        for metric, best_first in (("ssim", -1), ("l1", 1)):
+            values = [best_first * images[metric, region, name] for name in ("same", "near", "far")]
+            assert values == sorted(set(values))
     warping = {
         key.system: one.mean() for key, one in found["warping"].items() if "_p" in key.metric
     }
     assert warping["same"] == warping["real"] <= warping["near"] < warping["far"]
     assert found["change"][Key("frame_change_to_real", "", "same")].mean() == 1
-    assert (
-        _systems(found["flicker"])
-        == _systems(found["identity"])
-        == [*("real", "same", "near", "far")]
-    )
 
 
 def test_of_a_late_video_only_images_are_measured(compare):
@@ -106,12 +101,12 @@ def test_every_metric_sees_the_frames_of_all_videos_together(footage):
     assert found["counter"][Key("frames", "", "a")].mean() == (0 + 1 + 2) / 9
 
 
-def test_the_default_detector_is_asked_and_the_working_size_is_kept(poses, monkeypatch):
+def test_the_default_detector_is_asked_and_the_working_size_is_kept(monkeypatch):
     asked = {}
 
     def detect(video, **settings):
         asked.update(settings, video=video)
-        return poses([(30, 30)] * 2, size=(64, 64))
+        return standing([(30, 30)] * 2, size=(64, 64))
 
     monkeypatch.setattr(comparison, "detect_person", detect)
     video, compute = Path("result.mp4"), Compute(backend="local", address=None, num_workers=3)

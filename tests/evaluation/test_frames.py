@@ -12,25 +12,34 @@ from motiontransfer.evaluation.frames import (
     training_footage,
 )
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.evaluation.conftest import keypoints_of, poses_of_clips
+from tests.evaluation.conftest import (
+    add_clip,
+    film,
+    frame_of,
+    keypoints_of,
+    poses_of_clips,
+    read_clips,
+    standing,
+)
 
 
-def test_each_clip_has_its_own_tail_in_the_order_of_names(subject, poses, read_clips, tmp_path):
-    subject("walk", poses([(30, 30)] * 8))
-    subject("dance", poses([(20, 30)] * 4))
-    dance, walk = read_clips()
+def test_each_clip_has_its_own_tail_in_the_order_of_names(tmp_path):
+    add_clip(tmp_path, "walk", standing([(30, 30)] * 8))
+    add_clip(tmp_path, "dance", standing([(20, 30)] * 4))
+    (tmp_path / "keypoints" / ".dance.123.tmp.parquet").write_bytes(b"half")  # no clip
+    dance, walk = read_clips(tmp_path)
     assert (dance.name, walk.name) == ("dance", "walk")
     assert dance.frames == tmp_path / "frames" / "dance" / "frames.mkv"
     assert (dance.training, dance.held_out) == (range(2), range(3, 4))
     assert (walk.training, walk.held_out) == (range(5), range(6, 8))
 
 
-def test_training_footage_leaves_out_tail_and_gap(subject, poses, draw, read_clips):
-    walk = poses([(20 + 2 * i, 30) for i in range(8)])
-    dance = poses([(44, 30 + i) for i in range(4)])
-    subject("walk", walk)
-    subject("dance", dance)
-    clips = read_clips()
+def test_training_footage_leaves_out_tail_and_gap(tmp_path):
+    walk = standing([(20 + 2 * i, 30) for i in range(8)])
+    dance = standing([(44, 30 + i) for i in range(4)])
+    add_clip(tmp_path, "walk", walk)
+    add_clip(tmp_path, "dance", dance)
+    clips = read_clips(tmp_path)
     footage = training_footage(clips)
     assert footage.frames == [
         *((clips[0].frames, index) for index in range(2)),
@@ -42,46 +51,38 @@ def test_training_footage_leaves_out_tail_and_gap(subject, poses, draw, read_cli
         *walk.points[:5, hip].tolist(),
     ]
     frames = list(read_frames(footage.frames[::-1], (64, 64)))
-    np.testing.assert_array_equal(frames[-1], draw(dance, 0))
-    np.testing.assert_array_equal(frames[0], draw(walk, 4))
+    np.testing.assert_array_equal(frames[-1], frame_of(dance, 0))
+    np.testing.assert_array_equal(frames[0], frame_of(walk, 4))
 
 
-def test_an_edge_that_was_added_for_players_is_cut_off(poses, film, draw, tmp_path):
-    padded = poses([(30, 30)], size=(64, 64))
+def test_an_edge_that_was_added_for_players_is_cut_off(tmp_path):
+    padded = standing([(30, 30)], size=(64, 64))
     path = film(tmp_path / "padded.mkv", padded)
     (frame,) = read_frames([(path, 0)], (63, 63))
-    np.testing.assert_array_equal(frame, draw(padded, 0)[:63, :63])
+    np.testing.assert_array_equal(frame, frame_of(padded, 0)[:63, :63])
 
 
-@pytest.mark.parametrize("size", [(62, 64), (64, 66), (128, 128), (32, 32)])
-def test_another_size_is_refused(poses, film, tmp_path, size):
-    path = film(tmp_path / "clip.mkv", poses([(30, 30)]))
+@pytest.mark.parametrize("size", [(62, 64), (64, 66)])
+def test_another_size_is_refused(tmp_path, size):
+    path = film(tmp_path / "clip.mkv", standing([(30, 30)]))
     expected = rf"clip\.mkv: expected the working size {size[0]} x {size[1]} .*, got 64 x 64"
     with pytest.raises(VideoError, match=expected):
         list(read_frames([(path, 0)], size))
 
 
-def test_missing_short_and_unequal_clips_are_refused(subject, poses, read_clips):
-    with pytest.raises(
-        MissingFileError, match="keypoints: expected keypoints of at least one clip, got none"
-    ):
-        read_clips()
-    subject("a", poses([(30, 30)] * 4))
+def test_missing_short_and_unequal_clips_are_refused(tmp_path):
+    with pytest.raises(MissingFileError, match="expected keypoints of at least one clip, got none"):
+        read_clips(tmp_path)
+    add_clip(tmp_path, "a", standing([(30, 30)] * 4))
     with pytest.raises(TrainingError, match=r"train_gan\.gap_frames"):
-        read_clips(gap_frames=9)
-    subject("b", poses([(30, 30)] * 4, size=(64, 80)))
+        read_clips(tmp_path, gap_frames=9)
+    add_clip(tmp_path, "b", standing([(30, 30)] * 4, size=(64, 80)))
     with pytest.raises(KeypointsError, match=r"a \(64, 64\), b \(64, 80\)"):
-        read_clips()
+        read_clips(tmp_path)
 
 
-def test_temporary_files_are_no_clips(subject, poses, read_clips, tmp_path):
-    subject("walk", poses([(30, 30)] * 8))
-    (tmp_path / "keypoints" / ".dance.123.tmp.parquet").write_bytes(b"half")
-    assert [clip.name for clip in read_clips()] == ["walk"]
-
-
-def test_clips_follow_each_other_and_frames_are_chosen(poses):
-    first, second = poses([(1, 1), (2, 2)]), poses([(3, 3)])
+def test_clips_follow_each_other_and_frames_are_chosen():
+    first, second = standing([(1, 1), (2, 2)]), standing([(3, 3)])
     hip = HOLISTIC.index("left_hip")
     filled = np.zeros(second.score.shape, bool)
     filled[0, hip] = True
@@ -92,13 +93,6 @@ def test_clips_follow_each_other_and_frames_are_chosen(poses):
     assert chosen.points[:, hip, 0].tolist() == [7, 5]
     assert np.argwhere(chosen.filled).tolist() == [[0, hip]]
     assert selected(first, [1]).filled is None
-
-
-def test_a_part_of_the_footage_has_its_own_poses(footage):
-    whole = footage("whole", [(30, 30), (32, 32), (34, 30)])
-    part = whole.part(range(1, 3))
-    assert part.frames == whole.frames[1:]
-    assert (part.keypoints.points == whole.keypoints.points[1:]).all()
 
 
 _WITH_HEAD = {
@@ -139,16 +133,6 @@ def test_frames_without_body_or_face_have_no_box():
     persons = person_regions(poses, margin=0.0)
     assert [box is not None for box in persons] == [False, True, False]
     assert all_regions(poses, margin=0.0)["face"] == [None] * 3
-
-
-@pytest.mark.parametrize("region", ["person", "face"])
-def test_moving_the_joints_moves_the_box(region):
-    joints = {"nose": (20, 10), "face_chin": (22, 14), "face_forehead": (20, 4)}
-    moved = {name: (x + 7, y + 5) for name, (x, y) in joints.items()}
-    first, second = (
-        all_regions(keypoints_of([where]), margin=0.2)[region][0] for where in (joints, moved)
-    )
-    assert np.subtract(second, first).tolist() == [7, 5, 7, 5]
 
 
 def test_in_a_tiny_image_a_hand_is_all_of_it():

@@ -16,7 +16,7 @@ from motiontransfer.evaluation.pose_metrics import (
     shared_joints,
 )
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.evaluation.conftest import keypoints_of, reordered, without
+from tests.evaluation.conftest import keypoints_of, reordered, standing, without
 
 _STILL = [(32, 36)] * 4
 _HAND = ("left_hand_wrist", "left_hand_index_tip")
@@ -29,13 +29,13 @@ def _means(scores):
 
 
 @pytest.mark.parametrize(("centre", "distance"), [((32, 36), 0.0), ((35, 40), 5.0)])
-def test_a_shift_is_its_length_in_every_group(poses, centre, distance):
-    found = _means(pose_distance(poses([centre] * 4), poses(_STILL)))
+def test_a_shift_is_its_length_in_every_group(centre, distance):
+    found = _means(pose_distance(standing([centre] * 4), standing(_STILL)))
     assert found == dict.fromkeys(_GROUPS, distance)
 
 
-def test_all_is_the_mean_over_joints_of_all_groups(poses):
-    reference = poses(_STILL)
+def test_all_is_the_mean_over_joints_of_all_groups():
+    reference = standing(_STILL)
     points = reference.points.copy()
     for joint in _HAND:
         points[:, HOLISTIC.index(joint)] += (0, 13)
@@ -43,44 +43,44 @@ def test_all_is_the_mean_over_joints_of_all_groups(poses):
     assert distance == {"body": 0, "hands": 13, "face": 0, "all": pytest.approx(2 * 13 / 13)}
 
 
-def test_joint_order_makes_no_difference(poses):
-    result, reference = poses([(33, 36)] * 4, absent=_HAND), poses(_STILL)
+def test_joint_order_makes_no_difference():
+    result, reference = standing([(33, 36)] * 4, absent=_HAND), standing(_STILL)
     for metric in (pose_distance, missed_joints):
         expected = _means(metric(result, reference))
         assert _means(metric(reordered(result), reference)) == expected
         assert _means(metric(result, reordered(reference))) == expected
 
 
-def test_joints_missing_on_either_side_do_not_count(poses):
-    reference = poses(_STILL)
-    result = without(poses([(35, 40)] * 4), ["nose"], [0, 1])
+def test_joints_missing_on_either_side_do_not_count():
+    reference = standing(_STILL)
+    result = without(standing([(35, 40)] * 4), ["nose"], [0, 1])
     assert pose_distance(result, reference)["body"].mean() == 5
     assert pose_distance(reference, result)["body"].mean() == 5
     assert pose_distance(result, reference)["body"].weight.tolist() == [6, 6, 7, 7]
 
 
-def test_a_group_that_is_never_shared_has_no_distance_and_cannot_be_missed(poses):
-    faceless = poses(_STILL, absent=_FACE)
-    distance = pose_distance(faceless, poses(_STILL))
+def test_a_group_that_is_never_shared_has_no_distance_and_cannot_be_missed():
+    faceless = standing(_STILL, absent=_FACE)
+    distance = pose_distance(faceless, standing(_STILL))
     assert distance["face"].mean() is None
     assert distance["body"].mean() == 0
-    assert missed_detections(poses(_STILL), faceless)["face"].mean() is None
+    assert missed_detections(standing(_STILL), faceless)["face"].mean() is None
 
 
-def test_missed_detections_are_shares_of_those_of_the_reference(poses):
-    reference = without(poses(_STILL), _FACE, [3])
-    result = without(without(poses(_STILL), _FACE, [0, 1, 3]), _HAND, [2])
+def test_missed_detections_are_shares_of_those_of_the_reference():
+    reference = without(standing(_STILL), _FACE, [3])
+    result = without(without(standing(_STILL), _FACE, [0, 1, 3]), _HAND, [2])
     assert _means(missed_detections(result, reference)) == {
         "body": 0.0,
         "hands": 0.25,
         "face": pytest.approx(2 / 3),
     }
-    one_joint_left = without(poses(_STILL), _HAND[:1])
-    assert missed_detections(one_joint_left, poses(_STILL))["hands"].mean() == 0
+    one_joint_left = without(standing(_STILL), _HAND[:1])
+    assert missed_detections(one_joint_left, standing(_STILL))["hands"].mean() == 0
 
 
-def test_each_hand_counts_by_itself(poses):
-    reference = poses(_STILL)
+def test_each_hand_counts_by_itself():
+    reference = standing(_STILL)
     score, points = reference.score.copy(), reference.points.copy()
     right = HOLISTIC.index("right_hand_wrist")
     score[:, right], points[:, right] = 1, (20, 30)
@@ -89,18 +89,18 @@ def test_each_hand_counts_by_itself(poses):
     assert missed_detections(both, reference)["hands"].mean() == 0
 
 
-def test_missed_joints_are_counted_by_frame_as_in_the_paper(poses):
-    reference = without(poses(_STILL), ["nose"], [0])
-    result = without(without(poses(_STILL), _HAND, [0, 1]), ["nose"])
+def test_missed_joints_are_counted_by_frame_as_in_the_paper():
+    reference = without(standing(_STILL), ["nose"], [0])
+    result = without(without(standing(_STILL), _HAND, [0, 1]), ["nose"])
     missed = missed_joints(result, reference)
     assert missed["hands"].per_frame().tolist() == [2, 2, 0, 0]
     assert missed["body"].per_frame().tolist() == [0, 1, 1, 1]  # the first frame expects no nose
     assert _means(missed) == {"body": 0.75, "hands": 1, "face": 0, "all": 1.75}
 
 
-def test_joints_that_a_skeleton_does_not_know_are_not_missed(poses):
+def test_joints_that_a_skeleton_does_not_know_are_not_missed():
     body = Skeleton(groups=(("body", HOLISTIC.joints[HOLISTIC.slice("body")]),))
-    whole = poses(_STILL)
+    whole = standing(_STILL)
     only_body = replace(
         whole,
         skeleton=body,
@@ -111,11 +111,11 @@ def test_joints_that_a_skeleton_does_not_know_are_not_missed(poses):
     assert _means(missed_joints(whole, only_body)) == dict.fromkeys(_GROUPS, 0)
 
 
-def test_poses_of_other_length_or_size_are_refused(poses):
+def test_poses_of_other_length_or_size_are_refused():
     with pytest.raises(KeypointsError, match=r"expected 4 frames of .*, got 3"):
-        pose_distance(poses(_STILL[:3]), poses(_STILL))
+        pose_distance(standing(_STILL[:3]), standing(_STILL))
     with pytest.raises(KeypointsError, match=r"\(64, 64\), got 4 of \(32, 64\)"):
-        pose_distance(poses(_STILL, size=(32, 64)), poses(_STILL))
+        pose_distance(standing(_STILL, size=(32, 64)), standing(_STILL))
     with pytest.raises(KeypointsError, match="same name, found none"):
         shared_joints(HOLISTIC, Skeleton(groups=(("tail", ("tip",)),)))
 

@@ -10,20 +10,20 @@ from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
 from motiontransfer.evaluation.score import as_text, score_videos
-from tests.evaluation.conftest import LOCAL
+from tests.evaluation.conftest import LOCAL, film, standing
 
 _CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
 
 
 @pytest.fixture
-def score(poses, film, monkeypatch, tmp_path):
+def score(monkeypatch, tmp_path):
     """Score figures at the given centres; the detector knows where they are."""
     known = {}
     monkeypatch.setattr(comparison, "detect_person", lambda video, **_: known[video])
 
     def filmed(name, centres):
-        path = film(tmp_path / f"{name}.mkv", poses(centres))
-        known[path] = poses(centres)
+        path = film(tmp_path / f"{name}.mkv", standing(centres))
+        known[path] = standing(centres)
         return path
 
     def score(networks=NO_NETWORKS, **videos):
