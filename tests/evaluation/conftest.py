@@ -80,6 +80,17 @@ def reordered(keypoints: Keypoints) -> Keypoints:
     )
 
 
+def body_of(keypoints: Keypoints) -> Keypoints:
+    """The same poses of a skeleton without hands and face."""
+    part = HOLISTIC.slice("body")
+    return replace(
+        keypoints,
+        skeleton=Skeleton(groups=(("body", BODY),)),
+        points=keypoints.points[:, part],
+        score=keypoints.score[:, part],
+    )
+
+
 def keypoints_of(
     frames: Sequence[Mapping[str, tuple[float, float]]], size: tuple[int, int] = (60, 80)
 ) -> Keypoints:

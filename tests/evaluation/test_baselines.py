@@ -128,9 +128,7 @@ def clips(tmp_path):
 
 
 def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
-    wanted = standing(
-        [(26.4, 30), (20, 31), (41, 30)]
-    )  # the last one is nearest to held-out frame 7
+    wanted = standing([(26.4, 30), (20, 31), (41, 30)])  # the last is nearest to held-out frame 7
     nearest = nearest_footage(wanted, clips)
     assert nearest.frames == [(clips[0].frames, index) for index in (2, 0, 4)]
     assert (nearest.keypoints.points == clips[0].keypoints.points[[2, 0, 4]]).all()

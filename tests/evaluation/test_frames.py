@@ -11,9 +11,10 @@ from motiontransfer.evaluation.frames import (
     selected,
     training_footage,
 )
-from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.skeleton import HOLISTIC
 from tests.evaluation.conftest import (
     add_clip,
+    body_of,
     film,
     frame_of,
     keypoints_of,
@@ -141,9 +142,7 @@ def test_in_a_tiny_image_a_hand_is_all_of_it():
 
 
 def test_skeletons_without_hands_and_faces_have_no_such_regions():
-    skeleton = Skeleton(groups=(("body", HOLISTIC.joints[HOLISTIC.slice("body")]),))
-    poses = keypoints_of([{"nose": (20, 10), "left_ankle": (29, 49)}])
-    body = replace(poses, skeleton=skeleton, points=poses.points[:, :33], score=poses.score[:, :33])
+    body = body_of(keypoints_of([{"nose": (20, 10), "left_ankle": (29, 49)}]))
     regions = all_regions(body, margin=0.0)
     assert regions.pop("person") == [(20, 10, 30, 50)]
     assert regions == {"face": [None], "left_hand": [None], "right_hand": [None]}

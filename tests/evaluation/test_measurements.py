@@ -1,5 +1,3 @@
-"""One tidy table, and its pivots."""
-
 import numpy as np
 import pandas as pd
 import pytest

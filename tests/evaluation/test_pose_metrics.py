@@ -16,7 +16,7 @@ from motiontransfer.evaluation.pose_metrics import (
     shared_joints,
 )
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.evaluation.conftest import keypoints_of, reordered, standing, without
+from tests.evaluation.conftest import body_of, keypoints_of, reordered, standing, without
 
 _STILL = [(32, 36)] * 4
 _HAND = ("left_hand_wrist", "left_hand_index_tip")
@@ -36,10 +36,7 @@ def test_a_shift_is_its_length_in_every_group(centre, distance):
 
 def test_all_is_the_mean_over_joints_of_all_groups():
     reference = standing(_STILL)
-    points = reference.points.copy()
-    for joint in _HAND:
-        points[:, HOLISTIC.index(joint)] += (0, 13)
-    distance = _means(pose_distance(replace(reference, points=points), reference))
+    distance = _means(pose_distance(shifted(reference, _HAND, 13), reference))
     assert distance == {"body": 0, "hands": 13, "face": 0, "all": pytest.approx(2 * 13 / 13)}
 
 
@@ -81,10 +78,9 @@ def test_missed_detections_are_shares_of_those_of_the_reference():
 
 def test_each_hand_counts_by_itself():
     reference = standing(_STILL)
-    score, points = reference.score.copy(), reference.points.copy()
-    right = HOLISTIC.index("right_hand_wrist")
-    score[:, right], points[:, right] = 1, (20, 30)
-    both = replace(reference, score=score, points=points)
+    score = reference.score.copy()
+    score[:, HOLISTIC.index("right_hand_wrist")] = 1
+    both = replace(reference, score=score)
     assert missed_detections(reference, both)["hands"].mean() == 0.5
     assert missed_detections(both, reference)["hands"].mean() == 0
 
@@ -99,14 +95,8 @@ def test_missed_joints_are_counted_by_frame_as_in_the_paper():
 
 
 def test_joints_that_a_skeleton_does_not_know_are_not_missed():
-    body = Skeleton(groups=(("body", HOLISTIC.joints[HOLISTIC.slice("body")]),))
     whole = standing(_STILL)
-    only_body = replace(
-        whole,
-        skeleton=body,
-        points=whole.points[:, HOLISTIC.slice("body")],
-        score=whole.score[:, HOLISTIC.slice("body")],
-    )
+    only_body = body_of(whole)
     assert missed_joints(only_body, whole)["all"].mean() == 0
     assert _means(missed_joints(whole, only_body)) == dict.fromkeys(_GROUPS, 0)
 

@@ -1,5 +1,3 @@
-"""Any video is compared with the ground truth as our own are."""
-
 import re
 from dataclasses import replace
 
@@ -15,64 +13,57 @@ from tests.evaluation.conftest import LOCAL, film, standing
 _CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
 
 
-@pytest.fixture
-def score(monkeypatch, tmp_path):
-    """Score figures at the given centres; the detector knows where they are."""
-    known = {}
-    monkeypatch.setattr(comparison, "detect_person", lambda video, **_: known[video])
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """Scores of figures at known distances; the detector knows where they are."""
+    folder = tmp_path_factory.mktemp("score")
+    centres = {
+        "truth": _CENTRES,
+        "same": _CENTRES,
+        "near": [(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)],
+        "far": [(x + 4, y) for x, y in _CENTRES],
+    }
+    files = {name: film(folder / f"{name}.mkv", standing(of)) for name, of in centres.items()}
+    known = {file: standing(centres[name]) for name, file in files.items()}
+    networks = replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
+        truth = files.pop("truth")
+        return score_videos(files, truth, compute=LOCAL, networks=networks)
 
-    def filmed(name, centres):
-        path = film(tmp_path / f"{name}.mkv", standing(centres))
-        known[path] = standing(centres)
-        return path
 
-    def score(networks=NO_NETWORKS, **videos):
-        paths = {name: filmed(name, centres) for name, centres in videos.items()}
-        truth = filmed("truth", _CENTRES)
-        return score_videos(paths, truth, compute=LOCAL, networks=networks)
-
-    return score
-
-
-def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(score):
-    scored = score(
-        same=_CENTRES, near=[(x + 1, y) for x, y in _CENTRES], far=[(x + 4, y) for x, y in _CENTRES]
-    )
+def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
     truth = nested(scored)["truth"]
-    assert truth["same"]["person"]["ssim"] == 1
+    assert truth["same"]["person"]["ssim"] == 1 > truth["near"]["person"]["ssim"]
     assert truth["same"]["frame"]["l1"] == 0
-    assert truth["same"]["person"]["ssim"] > truth["near"]["person"]["ssim"]
     assert truth["near"]["person"]["ssim"] > truth["far"]["person"]["ssim"]
     moved = [truth[name]["pose_distance_px"]["all"] for name in ("same", "near", "far")]
-    assert moved == pytest.approx([0, 1, 4])
+    assert moved == pytest.approx([0, (3 * 1 + 3 * 2 + 2 * 3) / 8, 4])
 
 
-def test_each_value_has_an_interval_around_it(score):
-    scored = score(near=[(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)])
+def test_each_value_has_an_interval_around_it(scored):
     low, high = nested(scored, lambda one: one.interval)["truth"]["near"]["pose_distance_px"]["all"]
     assert low < nested(scored)["truth"]["near"]["pose_distance_px"]["all"] < high
     text = as_text(scored)
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["pose distance px all"]["near"])
     assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", text["person ssim"]["near"])
-    assert set(text["background flicker"]) == {"near", "truth"}
+    assert set(text["background flicker"]) == {"same", "near", "far", "truth"}
 
 
-def test_fid_and_kid_are_against_the_ground_truth(score):
-    networks = replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1)))
-    videos = {"same": _CENTRES, "far": [(x + 4, y) for x, y in _CENTRES]}
-    scored = score(networks, **videos)
+def test_fid_and_kid_are_against_the_ground_truth(scored):
     person = nested(scored)["realism"]["fid"]["person"]
     assert person["same"] == pytest.approx(0, abs=1e-6)
     assert person["far"] > 0.01
     text = as_text(scored)
     assert text["fid person"]["far"] == f"{person['far']:.4g}"
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["kid frame"]["far"])
-    assert text["skipped frames"] == {"same": "0", "far": "0"}
-    assert "fid frame" not in as_text(score(**videos))
+    assert text["skipped frames"] == dict.fromkeys(("same", "near", "far"), "0")
 
 
-def test_a_video_of_another_length_is_refused_by_name(score):
-    with pytest.raises(
-        VideoError, match=r"short\.mkv: expected 8 frames of 64x64 .*, got 7 of 64x"
-    ):
-        score(short=_CENTRES[:7])
+def test_a_video_of_another_length_is_refused_by_name(tmp_path):
+    short, truth = (
+        film(tmp_path / f"{name}.mkv", standing(_CENTRES[:length]))
+        for name, length in (("short", 7), ("truth", 8))
+    )
+    with pytest.raises(VideoError, match=r"short\.mkv: expected 8 frames of 64x64 .*, got 7 of 64"):
+        score_videos({"short": short}, truth, compute=LOCAL)
