@@ -64,27 +64,23 @@ def clip_pairs(folder, subject, *, seed, seconds=3):
     ]
 
 
-def schedule(**changes):
-    numbers = {
-        **{"seed": 3, "steps": 4, "max_minutes": None, "batch_size": 4},
-        **{"learning_rate": 3e-3, "lr_decay_start": 0.5},
-        **{"log_every_steps": 2, "sample_every_steps": 100, "checkpoint_every_steps": 2},
-    }
-    return Schedule(**{**numbers, **changes})
-
-
 def fabric():
     return Fabric(accelerator="cpu", devices=1, precision="32-true")
 
 
 def train(training, calibration, folder, **changes):
     """(the detector, its throughput)."""
+    numbers = {
+        **{"seed": 3, "steps": 4, "max_minutes": None, "batch_size": 4},
+        **{"learning_rate": 3e-3, "lr_decay_start": 0.5},
+        **{"log_every_steps": 2, "sample_every_steps": 100, "checkpoint_every_steps": 2},
+    }
     return train_detector(
         training,
         calibration,
         fabric(),
         config=CONFIG,
-        schedule=schedule(**changes),
+        schedule=Schedule(**{**numbers, **changes}),
         crop_size=32,
         ema_decay=0.9,
         folder=folder,

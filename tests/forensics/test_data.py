@@ -98,10 +98,9 @@ def test_a_clip_is_augmented_differently_each_time(pairs):
     assert not torch.equal(first.real, dataset(pairs, seed=6).batch([1]).real)
 
 
-@pytest.mark.parametrize("length", [2, 3])
-def test_a_short_clip_gives_as_many_pairs_as_any(tmp_path, length):
-    path = store(tmp_path / "a.mkv", walk(length, seed=1))
-    short = Clip(subject="a", video="walk", path=path, frames=range(length))
+def test_a_short_clip_gives_as_many_pairs_as_any(tmp_path):
+    path = store(tmp_path / "a.mkv", walk(2, seed=1))
+    short = Clip(subject="a", video="walk", path=path, frames=range(2))
     batch = dataset([ClipPair(real=short, fake=short)]).batch([0])
     assert batch.real.shape == (2, 2, 3, 32, 32)
 
@@ -160,12 +159,9 @@ def test_the_clips_of_a_project(project):
     before = {path.name: path.stat().st_mtime_ns for path in Path("scratch").iterdir()}
     assert before.keys() == {"ada_walk.mkv", "ada_as_ben.mkv"}
     assert clips_of_project() == found
+    (few,) = clips_of_project(max_frames=40).targets
+    assert [len(part) for part in (few.training, few.held_out, few.transfers)] == [1, 1, 1]
     assert {path.name: path.stat().st_mtime_ns for path in Path("scratch").iterdir()} == before
-
-
-def test_only_some_seconds_of_long_videos_are_rendered(project):
-    (ada,) = clips_of_project(max_frames=40).targets
-    assert [len(part) for part in (ada.training, ada.held_out, ada.transfers)] == [1, 1, 1]
 
 
 def test_input_files_are_complete_and_missing_ones_named(project):

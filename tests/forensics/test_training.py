@@ -1,5 +1,6 @@
 """A planted artefact is found in unseen people, and only that; a stopped run resumes exactly."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -7,24 +8,26 @@ from PIL import Image
 from motiontransfer.errors import TrainingError
 from motiontransfer.forensics.corruptions import CORRUPTIONS
 from motiontransfer.forensics.data import Clip, ClipPair, ClipSet, both_sides
-from motiontransfer.forensics.evaluation import evaluate, metrics
+from motiontransfer.forensics.evaluation import (
+    area_under_curve,
+    balanced_accuracy,
+    evaluate,
+    metrics,
+)
 from motiontransfer.forensics.training import DetectorTask
 from motiontransfer.training.checkpoint import load_checkpoint
 from tests.forensics.planted import clip_pairs, store, train, walk
 
 
-def tables(detector, clips):
-    threshold = detector.calibration.threshold
-    scores_of = evaluate(detector, clips)
-    return {name: metrics(scores, threshold=threshold) for name, scores in scores_of.items()}
-
-
 def test_a_planted_artefact_is_found_in_an_unseen_subject(detector, tmp_path):
-    rows = tables(detector, both_sides(clip_pairs(tmp_path, "new", seed=99)))
-    assert set(rows) == set(CORRUPTIONS)
-    for corruption, row in rows.items():
-        assert row["auc"] >= 0.95, corruption
-    assert rows["exact"]["accuracy"] >= 0.9
+    found = evaluate(detector, both_sides(clip_pairs(tmp_path, "new", seed=99)))
+    assert set(found) == set(CORRUPTIONS)
+    scores = {name: map(np.concatenate, (of.real, of.fake)) for name, of in found.items()}
+    for corruption, (real, fake) in scores.items():
+        assert area_under_curve(real, fake) >= 0.95, corruption
+        if corruption == "exact":
+            threshold = detector.calibration.threshold
+            assert balanced_accuracy(real, fake, threshold=threshold) >= 0.9
 
 
 @pytest.mark.slow
@@ -32,7 +35,8 @@ def test_where_it_was_not_planted_it_is_not_found(detector, tmp_path):
     """Two real subjects, one of them called fake: nothing tells them apart."""
     one, other = (clip_pairs(tmp_path, f"n{seed}", seed=seed) for seed in (60, 61))
     clips = ClipSet(real=both_sides(one).real, fake=both_sides(other).real)
-    confusion = tables(detector, clips)["exact"]["confusion"]
+    scores = evaluate(detector, clips)["exact"]
+    confusion = metrics(scores, threshold=detector.calibration.threshold)["confusion"]
     assert confusion["fake"]["predicted_fake"] <= 0.1 * confusion["fake"]["predicted_real"]
 
 

@@ -45,9 +45,14 @@ def test_the_page_has_videos_metrics_params_and_files(report, finished, monkeypa
     assert re.search(r"frames of dance artifacts/frames/ben/dance/frames\.mkv", text)
     assert re.search(r"git log -S [0-9a-f]{32} -- dvc\.lock", text)
     assert "the result is the original file" in text
+    # The page is cached: it has no date and no path of this machine.
+    assert not re.search(r"\b20\d\d-\d\d-\d\d\b", text)
+    assert str(finished[0]) not in text
     for name in ("source", "pose", "result", "truth", "nearest_neighbours"):
         assert f'id="video-{name}"' in html
-        assert f'data-panel="{name}"' in html
+    data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S).group(1))
+    assert (data["frames"], data["rate"]) == (NUM_FRAMES, 25)
+    assert data["charts"][0]["curves"][0]["values"][20] == pytest.approx(0.4)
     md5 = hashlib.md5(finished[1].result.read_bytes()).hexdigest()
     assert f"{finished[1].result} {finished[1].result.stat().st_size / 1000:.1f} kB {md5}" in text
 
@@ -60,7 +65,9 @@ def test_without_ground_truth_the_baseline_is_shown(transfer_run):
     assert "Bottom: the source" in _text(html)
 
 
-def test_training_is_shown_where_there_was_any(transfer_run):
+def test_training_and_held_out_frames_are_shown_where_there_are_any(transfer_run):
+    held_out = of_values({Key("l1", "person", "ours"): (7.0, (6.5, 7.5))})
+    write_measurements(transfer_run.held_out_measurements, held_out)
     folder = transfer_run.training / "generator"
     (folder / "metrics/generator").mkdir(parents=True)
     (folder / "metrics/generator/l1.tsv").write_text("step\tl1\n25\t4.5\n50\t3.5\n")
@@ -70,12 +77,7 @@ def test_training_is_shown_where_there_was_any(transfer_run):
     html = _written(transfer_run)
     assert 'data-chart="generator_generator_l1" data-axis="step"' in html
     assert html.count("Samples at the end of training of the generator") == 1
-
-
-def test_held_out_frames_have_a_table_of_their_own(transfer_run):
-    held_out = of_values({Key("l1", "person", "ours"): (7.0, (6.5, 7.5))})
-    write_measurements(transfer_run.held_out_measurements, held_out)
-    text = _text(_written(transfer_run))
+    text = _text(html)
     assert "On frames of ada that were held out of training Compared with the real frames" in text
     assert re.search(r"L1 of 255 ↓ , lower is better 7 6\.50 . 7\.50", text)
 
@@ -87,21 +89,6 @@ def test_a_small_page_has_smaller_videos_with_a_note(transfer_run):
     assert "at 50% of their size" in _text(small)
 
 
-def test_no_date_machine_or_commit_is_on_a_page_that_is_cached(report, finished):
-    text = _text(report.read_text())
-    assert not re.search(r"\b20\d\d-\d\d-\d\d\b", text)
-    assert str(finished[0]) not in text
-
-
-def test_curves_have_the_values_of_the_table(report):
-    html = report.read_text()
-    data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S).group(1))
-    assert (data["frames"], data["rate"]) == (NUM_FRAMES, 25)
-    chart = next(chart for chart in data["charts"] if chart["key"] == "truth_ssim_person")
-    assert chart["curves"][0]["values"][20] == pytest.approx(0.4)
-    assert chart["curves"][1]["values"][0] is None
-
-
 def test_videos_of_another_run_are_refused_and_nothing_is_written(transfer_run):
     write_video(transfer_run.result, coded_frames(9), frame_rate=RATE)
     with pytest.raises(VideoError, match=r"transfer\.mp4: expected 50 frames, .* got 9"):
@@ -109,9 +96,8 @@ def test_videos_of_another_run_are_refused_and_nothing_is_written(transfer_run):
     assert not PAGE.exists()
 
 
-@pytest.mark.parametrize("content", [b"[1, 2]", b"\xff", b"[" * 100_000])
-def test_metrics_that_are_no_json_object_are_refused_in_one_line(content, transfer_run):
-    transfer_run.stage_metrics["render"].write_bytes(content)
+def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
+    transfer_run.stage_metrics["render"].write_bytes(b"[" * 100_000)
     with pytest.raises(MotionTransferError, match=r"ben\.json: expected metrics, a") as error:
         _written(transfer_run)
     assert "\n" not in str(error.value)

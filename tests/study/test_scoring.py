@@ -70,12 +70,6 @@ def test_shares_and_intervals_are_those_worked_out_by_hand():
     assert real.comparison == KEY.comparisons[1]
 
 
-def test_the_interval_of_unanimous_answers_stays_in_range():
-    (ours, _) = score_study(KEY, [person("ann", prefers_a=range(12))]).preferences
-    # 5 of 5: low = 1 / (1 + z²/5) = 0.56552
-    assert ours.interval == pytest.approx((0.56552, 1.0), abs=1e-5)
-
-
 def test_participants_who_miss_a_check_are_excluded():
     people = [
         person("ann", prefers_a={0, 10, 11}),
@@ -122,10 +116,6 @@ FIRST, *REST = ANN.answers
     ("change", "text"),
     [
         ({"study": "s2"}, r"answers to study s2; expected s1, as the key"),
-        (
-            {"answers": tuple(REST)},
-            r"one answer to each of 12 pairs, got 11 to 11 of them; the file was",
-        ),
         ({"answers": (*REST, REST[0])}, r"one answer to each of 12 pairs, got 12 to 11 of them"),
         (
             {"answers": (replace(FIRST, chosen="a5"), *REST)},
