@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.errors import MissingFileError
 from motiontransfer.report import compare
 from tests.command import run_command
 
@@ -55,12 +54,3 @@ def test_equal_revisions_are_refused(written, monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "ERROR: expected two different revisions, got 'HEAD' twice\n"
     )
-
-
-def test_a_missing_file_is_an_error_of_one_line(written, monkeypatch, capsys):
-    def fail(*_, **__):
-        raise MissingFileError("x.mp4 of revision 'a': not in DVC's cache; `dvc fetch`")
-
-    monkeypatch.setattr(compare, "write_comparison_page", fail)
-    assert _command(monkeypatch, "a") == 1
-    assert capsys.readouterr().err.count("\n") == 1

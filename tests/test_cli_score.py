@@ -1,7 +1,6 @@
 """The command prints each figure for each video, or says in one line why it cannot."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -48,12 +47,6 @@ def test_programs_get_numbers(scored, monkeypatch, capsys):
 def test_videos_of_equal_names_are_refused(scored, monkeypatch, capsys, other):
     assert run_command(monkeypatch, "score", "a.mp4", other, "--truth", "t.mp4") == 1
     assert "expected videos of different names" in capsys.readouterr().err
-
-
-def test_a_missing_video_is_an_error_of_one_line(monkeypatch, capsys, tmp_path):
-    missing = Path(tmp_path / "no.mp4")
-    assert run_command(monkeypatch, "score", str(missing), "--truth", str(missing)) == 1
-    assert capsys.readouterr().err.startswith(f"ERROR: {missing}")
 
 
 def test_networks_are_asked_for_by_options(scored, monkeypatch, capsys):

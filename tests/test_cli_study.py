@@ -64,13 +64,12 @@ def test_a_page_is_made_and_scored(tmp_path, monkeypatch, capsys):
 
 
 def test_seeds_are_drawn_unless_given(tmp_path, monkeypatch, capsys):
-    seeds = set()
-    for name in ("s.html", "t.html"):
-        study(monkeypatch, capsys, "make", name, *MAKE[2:])
-        seeds.add(read_key(tmp_path / name.replace("html", "key.json")).seed)
-    assert len(seeds) == 2
-    study(monkeypatch, capsys, "make", "u.html", *MAKE[2:], "--seed", "9")
-    assert read_key(tmp_path / "u.key.json").seed == 9
+    few = (*MAKE[2:-1], "1")
+    for name, options in (("s", ()), ("t", ()), ("u", ("--seed", "9"))):
+        study(monkeypatch, capsys, "make", f"{name}.html", *few, *options)
+    seeds = [read_key(tmp_path / f"{name}.key.json").seed for name in "stu"]
+    assert seeds[0] != seeds[1]
+    assert seeds[2] == 9
 
 
 @pytest.mark.parametrize(

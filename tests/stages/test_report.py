@@ -38,14 +38,11 @@ def _project(tmp_path, monkeypatch):
     _write_figures()
 
 
-def _configure(**others):
+def _configure():
     write_params(
-        **{
-            **{"transfers": {"ada_as_ben": TRANSFER, "other": TRANSFER}},
-            **{"videos": {"dance": {"subject": "ben"}, "unrelated": {"subject": "eve"}}},
-            **{"report": {"max_megabytes": 5.0}},
-            **others,
-        }
+        transfers={"ada_as_ben": TRANSFER, "other": TRANSFER},
+        videos={"dance": {"subject": "ben"}, "unrelated": {"subject": "eve"}},
+        report={"max_megabytes": 5.0},
     )
     sections = {"train_gan": {"steps": 7}, "render": {"crf": 18}}
     write_json(ARTIFACTS / "params_of_results.json", sections)
@@ -66,42 +63,27 @@ def _write_figures():
         write_json(ARTIFACTS / f"metrics/{stage}/{of}.json", {"frames": NUM_SOURCE_FRAMES})
 
 
-def test_the_report_is_where_the_pipeline_looks():
+def test_the_report_is_where_the_pipeline_looks_with_the_params_of_this_transfer_only():
     main("ada_as_ben")
     html = PAGE.read_text()
     assert "<title>ada performs ben&#39;s motion</title>" in html
     assert 'id="video-nearest_neighbours"' in html
-
-
-def test_it_shows_the_params_of_this_transfer_and_of_no_other():
-    main("ada_as_ben")
-    html = PAGE.read_text()
     for shown in ("transfers.ada_as_ben", "videos.dance", "train_gan", "render"):
         assert f"<summary>{shown} " in html
     assert "videos.unrelated" not in html
     assert "transfers.other" not in html
 
 
-@pytest.mark.slow
-def test_the_same_inputs_give_the_same_bytes():
-    main("ada_as_ben")
-    first = PAGE.read_bytes()
-    main("ada_as_ben")
-    assert PAGE.read_bytes() == first
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
+def test_a_missing_input_is_named():
+    for file in (
         str(TABLE),
         "artifacts/metrics/train_gan/ada.json",
         "artifacts/params_of_results.json",
         "artifacts/models/ada/face_generator.safetensors",
         "artifacts/frames/ben/dance/frames.mkv",
-    ],
-)
-def test_a_missing_input_is_named(file):
-    Path(file).unlink()
-    with pytest.raises(MissingFileError, match=file):
-        main("ada_as_ben")
+    ):
+        hidden = Path(file).rename("hidden")
+        with pytest.raises(MissingFileError, match=file):
+            main("ada_as_ben")
+        hidden.rename(file)
     assert not PAGE.exists()

@@ -12,13 +12,11 @@ from PIL import Image
 
 from motiontransfer.errors import MissingFileError
 from motiontransfer.forensics.model import read_detector
-from motiontransfer.forensics.predict import predict_video
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.generators import build_generator
 from motiontransfer.training.weights import read_description, write_weights
-from motiontransfer.video.writer import write_video
 from stages.train_forensics import main
-from tests.dancer import RATE, add_clip, dance, picture
+from tests.dancer import add_clip, dance
 from tests.stages.project import ARTIFACTS, TRANSFER, add_everything_to_render, write_params
 from tests.training.small import generator_config
 
@@ -73,7 +71,7 @@ def write(section):
 
 
 @pytest.mark.slow
-def test_outputs_are_where_the_pipeline_looks_and_the_same_bytes_again(tmp_path):
+def test_outputs_are_where_the_pipeline_looks_and_the_same_bytes_again():
     main("detector")
     detector = read_detector(WEIGHTS)
     assert (detector.config.input_frames, detector.config.num_filters) == (2, 4)
@@ -93,15 +91,7 @@ def test_outputs_are_where_the_pipeline_looks_and_the_same_bytes_again(tmp_path)
     assert "nothing can be said about renders of other subjects" in metrics["tested_on"]["what"]
     for corruption in ("exact", "crf_18", "crf_28", "crf_35", "half_size"):
         assert 0 <= metrics[corruption]["auc"] <= 1
-        confusion = metrics[corruption]["confusion"]
-        assert set(confusion) == {"real", "fake"}
     assert read_description(WEIGHTS)["trained_on"]["fake"] == ["ada/walk"]
-    keypoints = pacing(30, seed=3)
-    frames = [picture(keypoints, index) for index in range(30)]
-    write_video(tmp_path / "a.mp4", frames, frame_rate=RATE)
-    prediction = predict_video(tmp_path / "a.mp4", WEIGHTS)
-    assert 0 <= prediction.synthesised <= 1
-    assert prediction.frames == 30
     first = WEIGHTS.read_bytes()
     WEIGHTS.unlink()
     main("detector")
