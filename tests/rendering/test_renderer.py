@@ -52,14 +52,6 @@ def level(value):
     return round((value + 1) * 127.5)
 
 
-def test_one_frame_a_pose_each_from_the_one_before():
-    frames = list(render_poses(renderer(), dance(10)))
-    assert [np.unique(frame).tolist() for frame in frames[:9]] == [
-        [level(0.1 * (index + 1))] for index in range(9)
-    ]
-    assert all(frame.shape == (*SIZE, 3) and frame.dtype == np.uint8 for frame in frames)
-
-
 def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
     keypoints = dance(9)
     boxes, valid = face_boxes(keypoints)

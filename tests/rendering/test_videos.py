@@ -213,18 +213,6 @@ def test_columns_are_spread_evenly_with_first_and_last(num_frames, num_columns, 
     assert evenly_spaced(num_frames, num_columns) == indices
 
 
-def test_a_sheet_has_its_rows_and_columns_in_order():
-    colours = np.array([[RED, GREEN], [BLUE, RED]])
-    rows = {
-        name: [plain(colour) for colour in row]
-        for name, row in zip(("top", "bottom"), colours, strict=True)
-    }
-    sheet = contact_sheet(rows, ["0.0 s", "1.0 s"])
-    for row, y in enumerate((sheet.shape[0] - 12 - 64 - 4 - 32, sheet.shape[0] - 12 - 32)):
-        for column, x in enumerate((sheet.shape[1] - 12 - 64 - 4 - 32, sheet.shape[1] - 12 - 32)):
-            assert tuple(sheet[y, x]) == tuple(colours[row, column])
-
-
 def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width():
     frames = [plain(RED, 64, 48)] * 4
     roomy = contact_sheet({"result": frames}, list("abcd"))
@@ -237,8 +225,7 @@ def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width():
     assert tile_height == round(64 * tile_width / 48)
 
 
-@pytest.mark.parametrize("num_columns", [1, 6, 10])
-@pytest.mark.parametrize("side", [64, 256, 720])
+@pytest.mark.parametrize(("num_columns", "side"), [(1, 720), (6, 256), (10, 64), (10, 720)])
 def test_a_sheet_is_never_wider_than_asked(num_columns, side):
     sheet = contact_sheet(
         {"nearest neighbours": [plain(RED, side, side)] * num_columns},

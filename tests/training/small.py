@@ -64,16 +64,16 @@ def discriminator(*, window_frames=2):
 
 
 class MeanDiscriminator(nn.Module):
-    """The logit of an image is its mean plus a parameter; remembers its inputs."""
+    """The logit of an image, the last input, is its mean plus a parameter; remembers inputs."""
 
     def __init__(self):
         super().__init__()
         self.number = nn.Parameter(torch.tensor(0.5))
         self.shown = []
 
-    def forward(self, condition, images):
-        self.shown.append((condition.detach(), images.detach()))
-        features = images.mean((1, 2, 3), keepdim=True)
+    def forward(self, *inputs):
+        self.shown.append([each.detach() for each in inputs])
+        features = inputs[-1].mean((1, 2, 3), keepdim=True)
         return [DiscriminatorOutput(logits=features + self.number, features=(features,))]
 
 

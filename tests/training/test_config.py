@@ -40,15 +40,10 @@ def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further(step, 
     assert plan.learning_rate_at(step, minutes=minutes) == pytest.approx(rate)
 
 
-def test_time_does_not_count_without_a_limit():
-    plan = schedule(steps=8)
-    assert plan.learning_rate_at(6, minutes=1e6) == plan.learning_rate_at(6)
-    assert not plan.is_over(7, minutes=1e6)
-
-
-def test_a_constant_rate_stays_so_when_time_is_up():
-    plan = schedule(max_minutes=1.0, lr_decay_start=1.0)
-    assert plan.learning_rate_at(3, minutes=2.0) == 0.5
+@pytest.mark.parametrize("changes", [{"max_minutes": None}, {"lr_decay_start": 1.0}])
+def test_without_a_time_limit_or_decay_the_time_does_not_count(changes):
+    plan = schedule(**{"steps": 8, "max_minutes": 1.0, **changes})
+    assert plan.learning_rate_at(3, minutes=1e6) == 0.5
 
 
 def test_training_is_over_when_steps_or_minutes_are():
@@ -56,3 +51,4 @@ def test_training_is_over_when_steps_or_minutes_are():
     assert not plan.is_over(7, minutes=1.99)
     assert plan.is_over(8, minutes=0.0)
     assert plan.is_over(1, minutes=2.0)
+    assert not schedule(steps=8).is_over(7, minutes=1e6)

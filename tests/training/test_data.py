@@ -4,7 +4,6 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,7 +16,7 @@ from motiontransfer.training.data import (
     prefetch,
 )
 from motiontransfer.video.frame_store import FrameStore
-from tests.dancer import dance, film, picture
+from tests.dancer import dance, film
 from tests.training.small import Numbers
 
 
@@ -165,17 +164,6 @@ def test_batches_are_pinned_and_copied_whole(monkeypatch):
 def stores(tmp_path):
     keypoints = [dance(9), dance(5, seed=3)]
     return keypoints, [film(tmp_path / f"{i}.mkv", clip) for i, clip in enumerate(keypoints)]
-
-
-def test_many_threads_get_the_frames_they_ask_for(stores):
-    keypoints, paths = stores
-    cache = FrameCache(paths)
-    places = [(c, t) for c, clip in enumerate(keypoints) for t in range(clip.num_frames)] * 3
-    asked = [places[i] for i in np.random.default_rng(0).permutation(len(places))]
-    with ThreadPoolExecutor(4) as threads:
-        frames = list(threads.map(cache.__getitem__, asked))
-    for (clip, index), frame in zip(asked, frames, strict=True):
-        assert np.array_equal(frame, picture(keypoints[clip], index))
 
 
 def test_each_thread_reads_in_a_file_of_its_own(stores, monkeypatch):

@@ -23,7 +23,6 @@ from tests.dancer import dance, training_clip
 from tests.training.small import CountingTask, count, fabric
 from tests.training.together import run_together
 from tests.training.trainings import (
-    train_and_keep_the_checkpoint,
     train_face,
     train_main,
     write_main_weights,
@@ -51,36 +50,6 @@ def test_ranks_get_means_and_gather_numbers(tmp_path, started_by):
         got = json.loads((tmp_path / f"{rank}.json").read_text())
         assert got["averaged"] == [[[1.5, 1.5], [1.5, 1.5]], [15.0] * 3, [1.0] * 7]
         assert got["gathered"] == [[1, 0.5], [2, 0.5]]
-
-
-def gradients(state):
-    """Adam's first moments after one step: half of the gradients."""
-    return {name: 2 * value for name, value in state.items() if name.endswith("exp_avg")}
-
-
-def close(expected, got):
-    """Equal but for the order of additions in 32 bits."""
-    return all(
-        torch.allclose(got[name], value, rtol=1e-3, atol=2e-6 * float(value.abs().max() + 1))
-        for name, value in expected.items()
-    )
-
-
-@pytest.mark.slow
-def test_a_batch_that_is_shared_has_the_gradients_of_a_whole_one(tmp_path, clip):
-    clips, changes = [clip], {"steps": 1, "batch_size": 2}
-    train_and_keep_the_checkpoint(clips, tmp_path / "whole", changes)
-    shared = (clips, tmp_path / "shared", changes)
-    assert run_together(2, train_and_keep_the_checkpoint, *shared) == [0, 0]
-    expected, got = (
-        gradients(load_checkpoint(tmp_path / name).state) for name in ("whole", "shared")
-    )
-    assert expected.keys() == got.keys()
-    assert len(expected) > 20
-    assert close(expected, got)
-    # and these are not what half of the batch would have given
-    train_and_keep_the_checkpoint(clips, tmp_path / "less", {**changes, "batch_size": 1})
-    assert not close(expected, gradients(load_checkpoint(tmp_path / "less").state))
 
 
 @pytest.mark.slow

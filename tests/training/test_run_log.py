@@ -116,11 +116,13 @@ def test_values_and_samples_lie_under_their_step(run):
     assert samples(run) == ["step_000003.png", "step_000006.png", "step_000009.png"]
 
 
-def test_logs_after_the_checkpoint_are_removed(run):
-    with open_log(run, step=6) as live:
+@pytest.mark.parametrize(("step", "kept"), [(6, ["3\t1.5", "6\t3.0"]), (0, [])])
+def test_logs_after_the_checkpoint_are_removed(run, step, kept):
+    with open_log(run, step=step) as live:
         log_losses(live, 8, {"generator/l1": 7.0})
-    assert rows(run) == ["step\tl1", "3\t1.5", "6\t3.0", "8\t7.0"]
-    assert samples(run) == ["step_000003.png", "step_000006.png"]
+        live.log_image(sample_name(8), np.zeros((4, 4, 3), np.uint8))
+    assert rows(run) == ["step\tl1", *kept, "8\t7.0"]
+    assert samples(run) == [*(f"step_00000{row[0]}.png" for row in kept), "step_000008.png"]
 
 
 def test_a_half_written_row_is_removed(run):
@@ -131,12 +133,6 @@ def test_a_half_written_row_is_removed(run):
         pass
     assert len(rows(run)) == 4
     assert not (curve.parent / "other.tsv").exists()
-
-
-def test_logs_without_a_checkpoint_are_removed(run):
-    with open_log(run, step=0) as live:
-        log_losses(live, 2, {"generator/l1": 1.0})
-    assert rows(run) == ["step\tl1", "2\t1.0"]
 
 
 def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_ones(tmp_path, run):

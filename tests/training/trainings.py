@@ -9,15 +9,11 @@ import torch
 from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.distributed import launched_fabric
 from motiontransfer.training.face_gan import train_face_generator
-from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset
-from motiontransfer.training.train_pose_gan import build_networks, train_generator
-from motiontransfer.training.trainer import fit
+from motiontransfer.training.train_pose_gan import train_generator
 from motiontransfer.training.weights import TrainedGenerator, write_weights
-from tests.dancer import SIZE
 from tests.training.small import (
     STYLE,
     face_gan_config,
@@ -42,15 +38,15 @@ class Drawing(FrameGenerator):
         return torch.tanh(pose_map.sum(1, keepdim=True) - 0.5 + 0.3 * previous_frame)
 
 
-def train_main(clips, folder, changes):
+def train_main(clips, folder, changes, *, shapes=None, global_only_fraction=0.0):
     """Train a main generator to its outs."""
     plan = schedule(**changes)
     with _launched(plan) as fabric:
         train_generator(
             clips,
             fabric,
-            networks=networks(),
-            config=gan_config(),
+            networks=shapes or networks(),
+            config=gan_config(global_only_fraction=global_only_fraction),
             schedule=plan,
             held_out=HELD_OUT,
             paths=paths(folder),
@@ -59,17 +55,8 @@ def train_main(clips, folder, changes):
 
 def train_coarse_to_fine(clips, folder, changes):
     """Train a local enhancer coarse-to-fine to its outs."""
-    plan = schedule(**changes)
-    with _launched(plan) as fabric:
-        train_generator(
-            clips,
-            fabric,
-            networks=networks(architecture="local", background="generated"),
-            config=gan_config(global_only_fraction=1 / 3),
-            schedule=plan,
-            held_out=HELD_OUT,
-            paths=paths(folder),
-        )
+    shapes = networks(architecture="local", background="generated")
+    train_main(clips, folder, changes, shapes=shapes, global_only_fraction=1 / 3)
 
 
 def train_until(step, seconds, train, clips, folder, changes):
@@ -115,24 +102,6 @@ def train_face(clips, folder, changes):
 def write_main_weights(folder):
     """Write what stands for the main generator's weights: which run this is depends on them."""
     write_weights(folder / "models/generator.safetensors", nn.Module(), description={})
-
-
-def train_and_keep_the_checkpoint(clips, folder, changes):
-    """Train a main generator and leave everything that changes from step to step in the folder."""
-    plan = schedule(**changes)
-    with _launched(plan) as fabric:
-        torch.manual_seed(plan.seed)
-        config, plate = gan_config(limb_dropout=0.5), torch.zeros(3, *SIZE)
-        task = PoseGanTask(
-            fabric,
-            build_networks(networks(), config, fabric, background_image=plate),
-            style=STYLE,
-            skeleton=HOLISTIC,
-            config=config,
-            seed=plan.seed,
-        )
-        dataset = WindowDataset(clips)
-        fit(task, fabric=fabric, schedule=plan, dataset=dataset, folder=folder)
 
 
 def _launched(plan):

@@ -1,12 +1,11 @@
 """Videos drawn in code: small, and every frame tells its index by its grey level."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-import pytest
 
 GREY_STEP = 20
 
@@ -44,7 +43,7 @@ def click_starts(path):
     return loud[first] / rate + start
 
 
-def _write_sound(path, *, seconds=1.0, codec="aac", start_seconds=0.0):
+def write_test_sound(path, *, seconds=1.0, codec="aac", start_seconds=0.0):
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=48_000, layout="mono")
         _encode_sound(container, stream, seconds, start_seconds)
@@ -61,7 +60,7 @@ def _encode_sound(container, stream, seconds, start_seconds):
     container.mux(stream.encode(None))
 
 
-def _write_video(
+def write_test_video(
     path: Path,
     frames: Sequence[np.ndarray],
     *,
@@ -99,13 +98,3 @@ def _write_video(
         if sound is not None:
             _encode_sound(container, sound, sound_seconds, sound_start_seconds)
     return path
-
-
-@pytest.fixture
-def write_test_video() -> Callable[..., Path]:
-    return _write_video
-
-
-@pytest.fixture
-def write_test_sound() -> Callable[..., Path]:
-    return _write_sound

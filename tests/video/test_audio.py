@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.video.audio import copy_sound
-from tests.video.conftest import click_starts, grey_frame
+from tests.video.conftest import click_starts, grey_frame, write_test_sound, write_test_video
 
 
 def packets_of(path):
@@ -23,9 +23,7 @@ def packets_of(path):
     ],
 )
 @pytest.mark.parametrize("origin", [0.0, 0.4])
-def test_packets_are_untouched_and_the_offset_restores_their_time(
-    tmp_path, write_test_sound, name, codec, origin
-):
+def test_packets_are_untouched_and_the_offset_restores_their_time(tmp_path, name, codec, origin):
     source = write_test_sound(tmp_path / name, codec=codec)
     copy = tmp_path / "copy.mka"
     offset = copy_sound(source, copy, origin_seconds=origin)
@@ -36,7 +34,7 @@ def test_packets_are_untouched_and_the_offset_restores_their_time(
     )
 
 
-def test_sound_that_starts_late_is_kept_in_time(tmp_path, write_test_video):
+def test_sound_that_starts_late_is_kept_in_time(tmp_path):
     frames = [grey_frame(index) for index in range(5)]
     source = write_test_video(
         tmp_path / "video.mkv", frames, sound_seconds=1.0, sound_start_seconds=0.7
@@ -46,7 +44,7 @@ def test_sound_that_starts_late_is_kept_in_time(tmp_path, write_test_video):
     np.testing.assert_allclose(click_starts(copy)[1] + offset, 1.2, atol=0.003)
 
 
-def test_a_track_without_packets_gives_no_file(tmp_path, write_test_video):
+def test_a_track_without_packets_gives_no_file(tmp_path):
     source = tmp_path / "video.mkv"
     with av.open(str(source), "w") as container:
         video = container.add_stream("ffv1", rate=10)

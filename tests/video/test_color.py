@@ -84,9 +84,6 @@ def test_hdr_colours_keep_their_order_and_saturate_in_bt709():
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_a_tagged_frame_takes_the_hdr_way(transfer):
-    frame = yuv_frame((235, 128, 128), matrix=Colorspace.BT2020, ten_bit=True)
-    frame.color_trc = transfer
-    assert (to_srgb(frame) >= 254).all()
     frame = yuv_frame((126, 128, 128), matrix=Colorspace.BT2020, ten_bit=True)
     frame.color_trc = transfer
     grey = to_srgb(frame)[0, 0].astype(int)

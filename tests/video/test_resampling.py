@@ -24,12 +24,6 @@ def chosen(starts, end, rate, tolerance=0.0):
     return [timed.item for timed in ticks]
 
 
-def test_a_pause_repeats_and_a_burst_drops():
-    # ticks at 0, .1, .2, .3, .4, .5, .6, .7
-    starts = [0.0, 0.1, 0.45, 0.52, 0.55, 0.65]
-    assert chosen(starts, 0.75, 10) == [0, 1, 1, 1, 1, 2, 4, 5]
-
-
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [
