@@ -1,15 +1,33 @@
-"""The `motiontransfer` command as a shell runs it, in this process."""
+"""The `motiontransfer` command as a shell runs it, and the environment of other processes."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from motiontransfer.cli.app import main
 
+DVC_FOLDERS = ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")
+
 
 def run_command(monkeypatch, *arguments):
-    """Run it with these arguments; return its status."""
+    """Run it in this process with these arguments; return its status."""
     monkeypatch.setattr(sys, "argv", ["motiontransfer", *map(str, arguments)])
     with pytest.raises(SystemExit) as end:
         main()
     return end.value.code
+
+
+def isolated_environment(folder: Path) -> dict[str, str]:
+    """This environment without the user's settings of git, DVC and AWS; caches are in a folder."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "GIT_", "DVC_"))}
+    return {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **{f"DVC_{name}_DIR": str(folder / name) for name in DVC_FOLDERS},
+        **{"DVC_NO_ANALYTICS": "1", "PYTHONWARNINGS": "ignore"},
+        **{f"GIT_CONFIG_{level}": os.devnull for level in ("GLOBAL", "SYSTEM")},
+        **{f"GIT_{who}_NAME": "Ada" for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{who}_EMAIL": "ada@example.org" for who in ("AUTHOR", "COMMITTER")},
+    }

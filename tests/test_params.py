@@ -6,16 +6,10 @@ from typing import Literal
 
 import pytest
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params import (
-    FORMER_KEYS,
-    PARAMS_FILE,
-    Section,
-    load_params,
-    load_section,
-)
+from motiontransfer.params import FORMER_KEYS, PARAMS_FILE, Section, load_params, load_section
 
 _YAML = """\
 train:
@@ -35,7 +29,7 @@ class Train(Section):
 
 
 class Video(Section):
-    path: Path
+    path: str
     subject: str
 
 
@@ -52,99 +46,60 @@ def params(tmp_path, monkeypatch):
     return write
 
 
-def test_a_section_is_read(params):
+def test_any_type_under_any_key_is_read(params):
     section = load_section(Train, "train")
     assert section == Train(steps=100, learning_rate=4e-4, mode="fast")
-    with pytest.raises(ValidationError, match="frozen"):
-        section.steps = 3
-
-
-def test_any_type_under_any_key_is_read(params):
-    assert load_section(list[str], "names") == ["ada", "ben"]
-    assert load_section(Video, "videos.dance") == Video(path=Path("a.mp4"), subject="ben")
     assert load_section(dict[str, Video], "videos")["dance"].subject == "ben"
-    assert load_section(int, "train.steps") == 100
     other = PARAMS_FILE.with_name("other.yaml")
     other.write_text("train: {steps: 7}")
     assert load_section(int, "train.steps", path=other) == 7
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "text"),
+    ("schema", "old", "new", "lines"),
     [
         (
-            "steps:",
-            "stpes:",
-            "params.yaml: train.steps: field required\n"
-            "params.yaml: train.stpes: unknown key; did you mean 'steps'?",
+            *(Train, "steps:", "stpes:"),
+            ["train.steps: field required", "train.stpes: unknown key; did you mean 'steps'?"],
         ),
         (
-            "mode: fast",
-            "mode: fast\n  zzz: 1",
-            "params.yaml: train.zzz: unknown key; known keys: learning_rate, mode, steps",
+            *(Train, "mode: fast", "mode: fast\n  zzz: 1"),
+            ["train.zzz: unknown key; known keys: learning_rate, mode, steps"],
         ),
         (
-            "steps: 100",
-            "steps: many",
-            "params.yaml: train.steps: input should be a valid integer, unable to parse string as "
-            "an integer, got 'many'",
-        ),
-        ("  mode: fast\n", "", "params.yaml: train.mode: field required"),
-        (
-            "steps: 100\n  learning_rate: 4.0e-4",
-            "steps: 0\n  learning_rate: -1",
-            "params.yaml: train.steps: input should be greater than or equal to 1, got 0\n"
-            "params.yaml: train.learning_rate: input should be greater than 0, got -1",
+            *(Train, "steps: 100\n  learning_rate: 4.0e-4", "steps: 0\n  learning_rate: -1"),
+            [
+                "train.steps: input should be greater than or equal to 1, got 0",
+                "train.learning_rate: input should be greater than 0, got -1",
+            ],
         ),
         (
-            "  mode: fast\n",
-            "  mode: fast\n" + "".join(f"  {key}: 1\n" for key in FORMER_KEYS),
-            "\n".join(f"params.yaml: train.{key}: {text}" for key, text in FORMER_KEYS.items()),
+            *(Train, "  mode: fast\n", "".join(f"  {key}: 1\n" for key in FORMER_KEYS)),
+            [f"train.{key}: {text}" for key, text in FORMER_KEYS.items()],
+        ),
+        (
+            *(dict[str, Video], "subject: ben", "subjct: ben"),
+            ["videos.dance.subject: field required", "videos.dance.subjct: unknown key"],
         ),
     ],
 )
-def test_a_wrong_value_is_named_by_its_key(params, old, new, text):
+def test_each_wrong_value_is_a_line_with_its_key(params, schema, old, new, lines):
     params(old, new)
     with pytest.raises(ParamsError) as info:
-        load_section(Train, "train")
-    assert str(info.value) == text
+        load_section(schema, "train" if schema is Train else "videos")
+    assert str(info.value).splitlines() == [f"params.yaml: {line}" for line in lines]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "text"),
+    ("key", "missing"),
     [
-        (
-            "subject: ben",
-            "subjct: ben",
-            r"params\.yaml: videos\.dance\.subject: field required\n"
-            r"params\.yaml: videos\.dance\.subjct: unknown key$",
-        ),
-        (
-            "{path: a.mp4, subject: ben}",
-            "a.mp4",
-            r"params\.yaml: videos\.dance: input should be a valid dictionary.*, got 'a\.mp4'$",
-        ),
+        *((key, key) for key in ("render", "videos.walk", "train.steps.more")),
+        ("names.0.first", "names.0"),
     ],
 )
-def test_a_key_below_a_key_is_named_in_full(params, old, new, text):
-    params(old, new)
-    with pytest.raises(ParamsError, match=text):
-        load_section(dict[str, Video], "videos")
-
-
-@pytest.mark.parametrize(
-    ("key", "text"),
-    [
-        ("render", "params.yaml: render: missing; expected this key"),
-        ("videos.walk", "params.yaml: videos.walk: missing; expected this key"),
-        ("train.steps.more", "params.yaml: train.steps.more: missing; expected this key"),
-        ("names.0.first", "params.yaml: names.0: missing; expected this key"),
-    ],
-)
-def test_a_missing_key_is_named(params, key, text):
-    with pytest.raises(ParamsError) as info:
+def test_a_missing_key_is_named(params, key, missing):
+    with pytest.raises(ParamsError, match=f"^params.yaml: {missing}: missing; expected this key$"):
         load_section(Train, key)
-    assert str(info.value) == text
 
 
 def test_a_missing_file_or_other_content_is_an_error(params):
@@ -175,18 +130,14 @@ def test_a_section_fills_settings_of_the_same_names(params):
     section = load_section(Train, "train")
     assert section.fill(Settings, device="cpu") == Settings(steps=100, mode="fast", device="cpu")
     assert section.fill(Settings, device="cpu", mode="other").mode == "other"
-    with pytest.raises(AttributeError, match="device"):
-        section.fill(Settings)
 
 
 def test_a_section_fills_a_model_that_it_subclasses():
-    class Steps(Section):
+    class Training(Video):
         steps: int
 
-    class Training(Steps):
-        mode: str
-
-    assert Training(steps=3, mode="fast").fill(Steps) == Steps(steps=3)
+    video = {"path": "a.mp4", "subject": "ben"}
+    assert Training(steps=3, **video).fill(Video) == Video(**video)
 
 
 def test_the_shipped_params_have_no_former_key():

@@ -1,21 +1,8 @@
 """A file is whole or it is not there."""
 
-import signal
-import subprocess
-import sys
-
 import pytest
 
 from motiontransfer.storage import replacing, replacing_folder, write_json
-
-_BE_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from motiontransfer.storage import replacing
-with replacing(Path(sys.argv[1])) as temporary:
-    temporary.write_text("half of it")
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 def test_the_file_appears_only_at_the_end(tmp_path):
@@ -42,14 +29,6 @@ def test_an_error_leaves_the_old_file(tmp_path):
         fail()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_kill_leaves_the_old_file(tmp_path):
-    path = tmp_path / "clip.txt"
-    path.write_text("before")
-    command = [sys.executable, "-c", _BE_KILLED, str(path)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert path.read_text() == "before"
 
 
 def test_two_files_of_one_name_do_not_share_a_temporary_one(tmp_path):

@@ -1,11 +1,11 @@
 """Commands of the documentation pages, with the output that the pages show."""
 
-import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.command import isolated_environment
 
 _BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^```console\n(?P<text>.*?)^```$", flags=re.M | re.S
@@ -68,15 +68,8 @@ def _plain(text: str) -> str:
 def run(command: str, folder: Path) -> subprocess.CompletedProcess:
     """Run a line of shell in an environment of the test's own; errors are in stdout, too."""
     environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        **{"DVC_NO_ANALYTICS": "1", "PYTHONWARNINGS": "ignore", "COLUMNS": "200", "NO_COLOR": "1"},
-        **{f"GIT_{who}_NAME": "Ada" for who in ("AUTHOR", "COMMITTER")},
-        **{f"GIT_{who}_EMAIL": "ada@example.org" for who in ("AUTHOR", "COMMITTER")},
-        **{"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
-        "DVC_SITE_CACHE_DIR": str(folder.parent / "site_cache"),
-        "DVC_GLOBAL_CONFIG_DIR": str(folder.parent / "global_config"),
-        "PYTHONPATH": str(folder),
+        **isolated_environment(folder.parent),
+        **{"COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": str(folder)},
     }
     return subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, text=True, check=False,

@@ -45,14 +45,3 @@ def test_most_blocks_are_run():
 )
 def test_output_agrees_in_words_and_lines_with_any_numbers(shown, printed, expected):
     assert agrees(shown, printed) is expected
-
-
-def test_a_page_is_read_as_commands_with_their_output(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(
-        "# A\n\n```console\n$ one\nout\n...\n$ two \"a\nb\"\n```\n\n"
-        "<!-- not run: slow -->\n```console\n$ three\n```\n\n```\nno command\n```\n"
-    )  # fmt: skip
-    first, second = steps_of(page)
-    assert (first.line, first.command, first.shown) == (4, "one", ("out", "..."))
-    assert (second.line, second.command, second.shown) == (7, 'two "a\nb"', ())

@@ -1,17 +1,14 @@
 """Machines of a team, each with a clone of one project, a home and caches of its own."""
 
-import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.command import isolated_environment
 from tests.digests import digests
 from tests.project.remotes import Remote
 from tests.project.warm_commands import MAINS, run_warm
-
-_BIN = Path(sys.executable).parent
 
 
 @dataclass(kw_only=True)
@@ -99,21 +96,9 @@ class Machine:
 
     def all_variables(self) -> dict[str, str]:
         """The environment of every command on this machine."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "GIT_", "DVC_"))}
         return {
-            **kept,
-            "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(self.folder),
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(self.folder / "site"),
-            "DVC_GLOBAL_CONFIG_DIR": str(self.folder / "global"),
-            "DVC_SYSTEM_CONFIG_DIR": str(self.folder / "system"),
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **isolated_environment(self.folder),
+            **{"HOME": str(self.folder), "AWS_EC2_METADATA_DISABLED": "true"},
             "AWS_MAX_ATTEMPTS": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-            "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
-            "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org",
-            "PYTHONWARNINGS": "ignore",
             **self.environment,
-        }  # fmt: skip
+        }

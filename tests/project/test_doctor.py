@@ -1,6 +1,7 @@
 """Checks before a run: faults, warnings and their fixes."""
 
 import fcntl
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from motiontransfer.params import load_params
 from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
 from motiontransfer.project.remote import opened, set_remote
+from tests.command import run_command
 from tests.project.small_project import small_project
 
 PARAMS = """\
@@ -206,3 +208,20 @@ def test_outside_of_a_project_the_fix_names_its_root(tmp_path):
     (result,) = doctor.check_project(tmp_path)
     assert (result.level, result.subject) == ("fault", "project")
     assert "run from the project's root" in result.fix
+
+
+def test_the_command_prints_lines_or_json_and_fails_at_a_fault(monkeypatch, capsys):
+    results = [doctor.ok("disk", "65 GB free"), doctor.warning("remote", "none", "share URL")]
+    monkeypatch.setattr(doctor, "check_all", lambda root: iter(results))
+    assert not run_command(monkeypatch, "doctor")
+    assert capsys.readouterr().out.splitlines() == [
+        "ok      disk        65 GB free",
+        "warning remote      none",
+        "                    -> share URL",
+    ]
+    results.append(doctor.fault("git", "no commit", "commit"))
+    assert run_command(monkeypatch, "doctor", "--json") == 1
+    assert json.loads(capsys.readouterr().out) == [
+        {"level": "ok", "subject": "disk", "message": "65 GB free", "fix": None},
+        *(result._asdict() for result in results[1:]),
+    ]

@@ -26,6 +26,7 @@ _PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text()
     "detectors": [],
 }
 DANCE, TRANSFER = ("videos", "dance"), ("transfers", "ada_as_ben")
+NAMED = r"transfers\.ada_as_ben\."
 
 
 @pytest.fixture
@@ -64,48 +65,25 @@ def test_names_that_fit_give_a_constant_file(check):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (
-            (*DANCE, "subject", "eve"),
-            r"videos\.dance\.subject: unknown subject 'eve'; subjects lists \['ada', 'ben'\]",
-        ),
-        (
-            (*DANCE, "path", "data/videos/absent.mp4"),
-            r"videos\.dance\.path: no such file: data/videos/absent\.mp4; copy the video there",
-        ),
-        ((*DANCE, "subjct", "ben"), r"videos\.dance\.subjct: unknown key"),
+        ((*DANCE, "subject", "eve"), r"videos\.dance\.subject: unknown subject 'eve'; subjects li"),
+        ((*DANCE, "path", "absent.mp4"), r"videos\.dance\.path: no such file: absent\.mp4; copy "),
+        ((*DANCE, "detector", "none"), r"videos\.dance\.detector: "),
+        ((*DANCE, "subject", "../b"), r"videos\.dance\.subject: string should .*got '\.\./b'"),
         (("detectors", ["../x"]), r"detectors\.0: "),
         (("render", "crff", 3), r"render\.crff: unknown key; did you mean 'crf'"),
         (("compute", "num_workers", -1), r"compute\.num_workers: .*greater than or equal to 0"),
-        (("detect_keypoints", "max_people", 0), r"detect_keypoints\.max_people: "),
-        ((*DANCE, "detector", "none"), r"videos\.dance\.detector: "),
-        (
-            (*DANCE, "subject", "../b"),
-            r"videos\.dance\.subject: string should .*got '\.\./b'",
-        ),
         (("videos", "a/b", _PARAMS["videos"]["walk"]), r"videos\.a/b.*should match pattern"),
-        (
-            ("subjects", ["ada", "ben", "eve"]),
-            r"subjects: 'eve' is in no video; name it as one",
-        ),
-        (("targets", ["eve"]), r"targets: unknown name 'eve'; subjects has \['ada', 'ben'\]"),
-        (
-            (*TRANSFER, "source", "jump"),
-            r"transfers\.ada_as_ben\.source: unknown name 'jump'; videos has \['dance', 'walk'\]",
-        ),
+        (("subjects", ["ada", "ben", "eve"]), r"subjects: 'eve' is in no video; name it as one"),
         (
             (*TRANSFER, "target", "ben"),
-            r"transfers\.ada_as_ben\.target: unknown name 'ben'; targets has \['ada'\]",
+            rf"{NAMED}target: unknown name 'ben'; targets has \['ada'\]",
         ),
-        (
-            (*TRANSFER, "source_subject", "ada"),
-            r"transfers\.ada_as_ben\.source_subject: expected 'ben', the subject of videos\.dance, "
-            r"got 'ada'",
-        ),
+        ((*TRANSFER, "source_subject", "ada"), rf"{NAMED}source_subject: expected 'ben', the subj"),
         (
             (*TRANSFER, "truth", "real.mp4"),
-            r"transfers\.ada_as_ben\.truth: no such file: data/truth/real\.mp4; `none` stands",
+            rf"{NAMED}truth: no such file: data/truth/real\.mp4; `n",
         ),
-        ((*TRANSFER, "sources", "dance"), r"transfers\.ada_as_ben\.sources: unknown key"),
+        ((*TRANSFER, "sources", "dance"), rf"{NAMED}sources: unknown key"),
     ],
 )
 def test_each_fault_is_named_by_its_key(check, change, text):
