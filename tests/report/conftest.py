@@ -4,11 +4,11 @@ A frame is eight bars, one a bit of its index, bright or dark: what a video show
 pixels, whatever its clock says.
 """
 
-import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, chdir
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,6 +38,7 @@ NUM_FRAMES = 50
 RATE = Fraction(25)
 SIZE = (48, 64)
 _NUM_BITS = 8
+CODED = ("source", "result", "truth")
 _READ_CODE = """
 name => {
     const video = document.querySelector(`[data-panel="${name}"] video`);
@@ -69,67 +70,24 @@ def coded_frames(count: int = NUM_FRAMES) -> Iterator[np.ndarray]:
     return (coded_frame(index) for index in range(count))
 
 
-class Opened:
-    """A page in the browser, with what it said and what it asked for."""
-
-    def __init__(self, page: Page, path: Path) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-        self.address = path.resolve().as_uri()
-
-    def load(self, fragment: str = "") -> "Opened":
-        self.page.goto(self.address + fragment)
-        return self
-
-    @property
-    def panels(self) -> list[str]:
-        """Names of the panels."""
-        return self.page.eval_on_selector_all(
-            ".panel", "panels => panels.map(panel => panel.dataset.panel)"
-        )
-
-    def code(self, panel: str) -> int | None:
-        """The index that a video's pixels spell; None while it is on its way."""
-        return self.page.evaluate(_READ_CODE, panel)
-
-    def frame_by_clock(self, panel: str) -> float:
-        """The frame in which a video's clock stands, with the part of it that has passed."""
-        seconds = self.page.eval_on_selector(
-            f'[data-panel="{panel}"] video', "video => video.currentTime"
-        )
-        return seconds * float(RATE)
-
-    def wait_for_codes(self, expected: int, panels: list[str]) -> None:
-        """Wait until the videos show that frame; if they never do, say what they show."""
-        codes: dict[str, int | None] = {}
-        for _ in range(100):
-            codes = {name: self.code(name) for name in panels}
-            if set(codes.values()) == {expected}:
-                return
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"expected frame {expected} in all videos, got {codes}")
-
-    def frame(self) -> int:
-        """The frame that the page says it shows."""
-        return int(self.page.locator("#scrubber").input_value())
+def wait_for_codes(page: Page, expected: int, panels: Sequence[str] = CODED) -> None:
+    """Wait until the pixels of these videos spell that frame."""
+    codes: dict[str, int | None] = {}
+    for _ in range(100):
+        codes = {name: page.evaluate(_READ_CODE, name) for name in panels}
+        if set(codes.values()) == {expected}:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"expected frame {expected} in all videos, got {codes}")
 
 
 @pytest.fixture
-def open_page(browser) -> Iterator[Callable[..., Opened]]:
-    """Open a page from disk."""
-    contexts = []
-
-    def opened(path: Path, *, width: int = 1200, fragment: str = "", **options) -> Opened:
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
-        return Opened(contexts[-1].new_page(), path).load(fragment)
-
-    yield opened
-    for context in contexts:
-        context.close()
+def open_page(opened) -> Iterator[Callable[..., Page]]:
+    """Open a page from disk, to be closed after the test."""
+    with ExitStack() as stack:
+        yield lambda path, *, width=1200, fragment="": stack.enter_context(
+            opened(path.as_uri() + fragment, width=width, height=900)
+        )
 
 
 def measured(ssim: float = 0.6923, *, count: int = NUM_FRAMES, shift: float = 0.0) -> Measurements:
@@ -184,7 +142,7 @@ TABLE = Path("artifacts/measurements/evaluate_transfer/ada_as_ben.parquet")
 def finished(tmp_path_factory) -> tuple[Path, TransferRun]:
     """A folder with a finished transfer, and what is known of it."""
     folder = tmp_path_factory.mktemp("finished")
-    with contextlib.chdir(folder):
+    with chdir(folder):
         return folder, make_transfer()
 
 
@@ -202,7 +160,7 @@ def report(finished, tmp_path_factory) -> Path:
     """The report of that transfer."""
     folder, run = finished
     path = tmp_path_factory.mktemp("report") / "report.html"
-    with contextlib.chdir(folder):
+    with chdir(folder):
         write_transfer_report(path, run, max_bytes=10_000_000)
     return path
 
@@ -253,15 +211,15 @@ def two_runs(finished, tmp_path_factory) -> Iterator[Path]:
             patch.setenv(name, str(root.with_name(f"{root.name}_{name.lower()}")))
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         shutil.copytree(finished[0], root, dirs_exist_ok=True)
-        with contextlib.chdir(root):
+        with chdir(root):
             _commit_two_runs()
         yield root
 
 
 def _commit_two_runs() -> None:
     _git("init", "-q", "-b", "main")
-    _git("config", "user.email", "tests@example.org")
-    _git("config", "user.name", "tests")
+    for key in ("user.email", "user.name"):
+        _git("config", key, "tests@example.org")
     Repo.init().close()
     _record(steps=5, ssim=0.5)
     _git("commit", "-qm", "Five steps\n\nMore of it.")

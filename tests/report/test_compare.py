@@ -13,13 +13,13 @@ from motiontransfer.report.compare import (
     write_comparison_page,
 )
 from motiontransfer.video.writer import write_video
-from tests.report.conftest import RATE, coded_frames
+from tests.report.conftest import RATE, coded_frames, wait_for_codes
 
 RESULT = Path("results/ada_as_ben/transfer.mp4")
 
 
 @pytest.fixture(scope="module")
-def page(two_runs, tmp_path_factory):
+def comparison(two_runs, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "comparison.html"
     old, new = Revision(two_runs, "HEAD~1"), Revision(two_runs, "HEAD")
     assert write_comparison_page(path, old, new, transfer="ada_as_ben") == ()
@@ -27,32 +27,31 @@ def page(two_runs, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_all_videos_move_together_and_fit_the_screen(page, open_page):
-    opened = open_page(page, width=390)
-    assert opened.panels == ["source", "before", "after", "truth"]
-    opened.wait_for_codes(0, opened.panels)
-    opened.page.locator("#scrubber").fill("31")
-    opened.wait_for_codes(31, opened.panels)
-    assert opened.complaints == []
-    assert opened.page.evaluate("() => document.documentElement.scrollWidth") == 390
+def test_all_videos_move_together_and_fit_the_screen(comparison, open_page):
+    page = open_page(comparison, width=390)
+    panels = ["source", "before", "after", "truth"]
+    wait_for_codes(page, 0, panels)
+    page.locator("#scrubber").fill("31")
+    wait_for_codes(page, 31, panels)
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 390
 
 
 @pytest.mark.slow
-def test_differences_have_a_verdict_and_a_sign(page, open_page):
-    opened = open_page(page, fragment="#frame=20")
-    rows = opened.page.locator("table.metrics tr").all_inner_texts()
+def test_differences_have_a_verdict_and_a_sign(comparison, open_page):
+    page = open_page(comparison, fragment="#frame=20")
+    rows = page.locator("table.metrics tr").all_inner_texts()
     ssim = next(row for row in rows if "SSIM" in row)
     verdict, *numbers = ssim.split("\t")[1:]
     assert verdict.split("\n")[:2] == ["▲ better", "the intervals overlap"]
     assert numbers == ["0.5000", "0.7500", "+0.25"]
     assert "same" in next(row for row in rows if "flicker" in row)
-    params = opened.page.locator("table.files tbody tr").all_inner_texts()
+    params = page.locator("table.files tbody tr").all_inner_texts()
     assert params == ["train.steps\t5\t9"]
-    lead = opened.page.locator(".lead").inner_text()
+    lead = page.locator(".lead").inner_text()
     assert lead.startswith("HEAD is better in 1 of 6 metrics, worse in 0, the same in 5.")
     assert "1 param differs" in lead
-    assert "Five steps" in opened.page.locator(".runs").inner_text()
-    key = opened.page.locator('[data-chart="truth_ssim_person"] .key').all_inner_texts()
+    assert "Five steps" in page.locator(".runs").inner_text()
+    key = page.locator('[data-chart="truth_ssim_person"] .key').all_inner_texts()
     assert [" ".join(text.split()) for text in key] == ["HEAD 1.15", "HEAD~1 0.9"]
 
 
