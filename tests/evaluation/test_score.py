@@ -34,11 +34,18 @@ def scored(tmp_path_factory):
 
 def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
     truth = nested(scored)["truth"]
-    assert truth["same"]["person"]["ssim"] == 1 > truth["near"]["person"]["ssim"]
-    assert truth["same"]["frame"]["l1"] == 0
-    assert truth["near"]["person"]["ssim"] > truth["far"]["person"]["ssim"]
-    moved = [truth[name]["pose_distance_px"]["all"] for name in ("same", "near", "far")]
+    same, near, far = (truth[name] for name in ("same", "near", "far"))
+    assert same["person"] == {"l1": 0, "psnr": 100, "ssim": 1, "shift_tolerant_ssim": 1}
+    for region in ("frame", "person", "face", "hands"):
+        assert same[region]["ssim"] > near[region]["ssim"] > far[region]["ssim"]
+        assert same[region]["l1"] < near[region]["l1"] < far[region]["l1"]
+    moved = [one["pose_distance_px"]["all"] for one in (same, near, far)]
     assert moved == pytest.approx([0, (3 * 1 + 3 * 2 + 2 * 3) / 8, 4])
+    temporal = nested(scored)["temporal"]
+    for metric in ("warping_error", "warping_error_person"):
+        errors = temporal[metric]
+        assert errors["same"] == errors["truth"] < min(errors["near"], errors["far"])
+    assert temporal["frame_change_to_truth"]["same"] == 1
 
 
 def test_each_value_has_an_interval_around_it(scored):
@@ -57,6 +64,8 @@ def test_fid_and_kid_are_against_the_ground_truth(scored):
     text = as_text(scored)
     assert text["fid person"]["far"] == f"{person['far']:.4g}"
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["kid frame"]["far"])
+    low, high = nested(scored, lambda one: one.interval)["realism"]["kid"]["person"]["far"]
+    assert low <= nested(scored)["realism"]["kid"]["person"]["far"] <= high
     assert text["skipped frames"] == dict.fromkeys(("same", "near", "far"), "0")
 
 
