@@ -1,20 +1,15 @@
 from pathlib import Path
 
 from motiontransfer.evaluation import comparison
-from motiontransfer.evaluation.comparison import (
-    FrameMetric,
-    measure,
-)
+from motiontransfer.evaluation.comparison import FrameMetric, measure
 from motiontransfer.evaluation.measurements import Key
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detectors.registry import default_detector
 from tests.evaluation.conftest import standing
 
-_REAL = [(30, 30), (32, 32), (34, 30)]
-
 
 def test_every_metric_sees_the_frames_of_all_videos_together(footage):
-    videos = {name: footage(name, _REAL).frames for name in ("a", "b")}
+    videos = {name: footage(name, [(30, 30), (32, 32), (34, 30)]).frames for name in ("a", "b")}
     order = []
 
     def count(moment):

@@ -204,9 +204,8 @@ def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch):
         "inception": (Path("publishd"), "--inception-weights"),
     }
     assert (found.distances, found.features) == ({"dists": len}, len)
-    assert found.skipped == {
-        "lpips": "no weights of AlexNet were asked for: --lpips-weights is none"
-    }
+    reason = "no weights of AlexNet were asked for: --lpips-weights is none"
+    assert found.skipped == {"lpips": reason}
 
 
 def test_skipped_metrics_have_a_reason():

@@ -1,8 +1,6 @@
 import io
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -79,19 +77,9 @@ def test_a_smaller_budget_gives_smaller_videos_down_to_the_last_rung():
     assert large.size == (512, 300)
 
 
-def test_sound_survives_a_copy(tmp_path):
-    sound = tmp_path / "tone.mka"
-    with av.open(str(sound), "w") as container:
-        stream = container.add_stream("aac", rate=48000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(
-            np.zeros((1, 24000), np.int16), format="s16", layout="mono"
-        )
-        frame.sample_rate, frame.time_base, frame.pts = 48000, Fraction(1, 48000), 0
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    frames, finished = _noise(10), tmp_path / "finished.mp4"
-    write_video(finished, frames, frame_rate=RATE, sound=sound, crf=4)
-    (panel,), _ = _make([_source("a", frames, finished)], 1000, 10)
+def test_sound_survives_a_copy(finished, tmp_path):
+    folder, run = finished
+    (panel,), _ = _make([_source("a", list(coded_frames()), folder / run.result)], 1000, 50)
     (tmp_path / "copy.mp4").write_bytes(panel.video)
     assert panel.is_copy
     assert has_sound(tmp_path / "copy.mp4")

@@ -28,17 +28,6 @@ PAGE = Path("results/ada_as_ben/report.html")
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _configure()
-    add_everything_to_render()
-    add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
-    poses = dance(NUM_SOURCE_FRAMES, seed=7)
-    write_keypoints(ARTIFACTS / "poses/ada_as_ben.parquet", poses)
-    frames = [picture(poses, index) for index in range(NUM_SOURCE_FRAMES)]
-    write_video(Path("results/ada_as_ben/transfer.mp4"), frames, frame_rate=RATE, crf=18)
-    _write_figures()
-
-
-def _configure():
     write_params(
         transfers={"ada_as_ben": TRANSFER, "other": TRANSFER},
         videos={"dance": {"subject": "ben"}, "unrelated": {"subject": "eve"}},
@@ -46,21 +35,22 @@ def _configure():
     )
     sections = {"train_gan": {"steps": 7}, "render": {"crf": 18}}
     write_json(ARTIFACTS / "params_of_results.json", sections)
-
-
-def _write_figures():
-    name = Key("pose_distance_px", "all", "ours", "detection")
-    missed = name._replace(metric="missed_detections", region="body")
-    values = {name: 1.0, name._replace(system="nearest_neighbours"): 5.0, missed: 0.0}
+    add_everything_to_render()
+    add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
+    poses = dance(NUM_SOURCE_FRAMES, seed=7)
+    write_keypoints(ARTIFACTS / "poses/ada_as_ben.parquet", poses)
+    frames = [picture(poses, index) for index in range(NUM_SOURCE_FRAMES)]
+    write_video(Path("results/ada_as_ben/transfer.mp4"), frames, frame_rate=RATE, crf=18)
+    key = Key("pose_distance_px", "all", "ours", "detection")
+    missed = key._replace(metric="missed_detections", region="body")
+    values = {key: 1.0, key._replace(system="nearest_neighbours"): 5.0, missed: 0.0}
     scores = {key: ratio_of([value] * NUM_SOURCE_FRAMES) for key, value in values.items()}
     write_measurements(TABLE, of_scores(scores, block_frames=1))
-    of_stage = {
-        **dict.fromkeys(("decode", "clean_keypoints"), "dance"),
-        **dict.fromkeys(("train_gan", "train_face_gan"), "ada"),
-        "render": "ada_as_ben",
-    }
-    for stage, of in of_stage.items():
-        write_json(ARTIFACTS / f"metrics/{stage}/{of}.json", {"frames": NUM_SOURCE_FRAMES})
+    for metrics in (
+        *("decode/dance", "clean_keypoints/dance", "train_gan/ada", "train_face_gan/ada"),
+        "render/ada_as_ben",
+    ):
+        write_json(ARTIFACTS / f"metrics/{metrics}.json", {"frames": NUM_SOURCE_FRAMES})
 
 
 def test_the_report_is_where_the_pipeline_looks_with_the_params_of_this_transfer_only():

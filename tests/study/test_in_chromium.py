@@ -54,22 +54,16 @@ def _redness(page, selector):
     )
 
 
-def save(page, folder):
-    """Save the answers with the key that has the focus."""
-    with page.expect_download() as download:
-        page.keyboard.press("Enter")
-    path = folder / download.value.suggested_filename
-    download.value.save_as(path)
-    return path
-
-
 def test_the_study_is_done_by_keyboard_and_scored(tmp_path, opened):
     key = study(tmp_path, clips_each=3, num_checks=1)
     with opened((tmp_path / "study.html").as_uri()) as page:
         assert page.locator("#start").is_disabled()
         # redder is ours; between two red ones, the check, whichever is first
         asked = take_part(page, lambda redness: int(redness[1] > redness[0]))
-        file = save(page, tmp_path)
+        with page.expect_download() as download:
+            page.keyboard.press("Enter")  # the button has the focus
+        file = tmp_path / download.value.suggested_filename
+        download.value.save_as(file)
         assert page.get_by_text(f"Saved as {file.name}").is_visible()
     (participant,) = read_answers(key, [file])
     assert len(asked) == len(participant.answers) == 4
