@@ -164,6 +164,9 @@ def num_people(people: People, *, image_size: tuple[int, int], skeleton: Skeleto
     return int((tracks != UNASSIGNED).sum())
 
 
+_Rows = Int64[np.ndarray, " rows"]
+
+
 class Segment(NamedTuple):
     """Frames for one detector: results count from `start`, those before warm it up."""
 
@@ -180,16 +183,21 @@ def segments_of(num_frames: int, *, segment_frames: int, warmup_frames: int) -> 
     ]
 
 
+Boxes = dict[int, tuple[int, int, int, int]]
+"""Frame index -> x0, y0, x1, y1 of the part of the frame that a detector is given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
     """Input of one worker."""
 
     frames: EncodedFrames
 
-    crops: dict[int, tuple[int, int, int, int]]
-    """Frame index -> box x0, y0, x1, y1 that the detector is shown; it skips other frames."""
+    boxes: Boxes
+
     first_counted: int
     """Frame index from which results count."""
+
     detector: DetectorConfig
 
     def __str__(self) -> str:
@@ -205,30 +213,26 @@ def detect_people(
     compute: Compute,
     every: int = 1,
 ) -> list[People]:
-    """People in each frame of a video, in no particular order.
+    """People in each frame of a video, in no particular order; raises as `detect_clip`.
 
     Args:
         every: only frames 0, every, 2 every … are detected in, as if there were no others.
-
-    Raises:
-        MissingFileError: no such file.
-        VideoError: the file holds no frames that can be read.
-        ComputeError: a worker was killed, or has another version of the detector.
     """
     with FrameStore(video) as store:
         frames, (height, width) = range(0, len(store), every), store.size
     segments = segments_of(len(frames), segment_frames=segment_frames, warmup_frames=warmup_frames)
     work = (
         _Work(
-            frames=encode_frames(video, frames[segment.warmup_start : segment.stop]),
-            crops=dict.fromkeys(frames[segment.warmup_start : segment.stop], (0, 0, width, height)),
+            frames=encode_frames(video, given := frames[segment.warmup_start : segment.stop]),
+            boxes=dict.fromkeys(given, (0, 0, width, height)),
             first_counted=frames[segment.start],
             detector=detector,
         )
         for segment in segments
     )
-    finished = _run(work, detector=detector, compute=compute)
-    progress = track(finished, f"finding people in {video}", total=len(segments))
+    progress = track(
+        _run(work, detector, compute), f"detecting people in {video}", total=len(segments)
+    )
     return [people for found in progress for people in found]
 
 
@@ -246,7 +250,7 @@ def _detect_in_crops(
     Where it finds no person or another one there, the body stays as it is.
     """
     crops = crop_boxes(bodies)
-    shown, counted = [], []  # rows of one person in one segment, with and without its warm-up
+    segments: list[tuple[_Rows, _Rows]] = []  # of one person, with and without the warm-up
     for segment in segments_of(
         bodies.num_frames, segment_frames=segment_frames, warmup_frames=warmup_frames
     ):
@@ -254,24 +258,24 @@ def _detect_in_crops(
         for person in np.unique(bodies.person[of_segment]):
             rows = np.flatnonzero(bodies.person == person)
             first, start, stop = np.searchsorted(bodies.frame_index[rows], segment)
-            shown.append(rows[first:stop])
-            counted.append(rows[start:stop])
+            segments.append((rows[first:stop], rows[start:stop]))
 
     def work() -> Iterator[_Work]:
-        for rows, rows_counted in zip(shown, counted, strict=True):
+        for rows, counted in segments:
             frames = bodies.frame_index[rows].tolist()
             yield _Work(
                 frames=encode_frames(video, range(frames[0], frames[-1] + 1)),
-                crops=dict(zip(frames, map(tuple, crops[rows].tolist()), strict=True)),
-                first_counted=int(bodies.frame_index[rows_counted[0]]),
+                boxes=dict(zip(frames, map(tuple, crops[rows].tolist()), strict=True)),
+                first_counted=int(bodies.frame_index[counted[0]]),
                 detector=detector,
             )
 
     points, score = bodies.points.copy(), bodies.score.copy()
-    finished = _run(work(), detector=detector, compute=compute)
-    progress = track(finished, f"finding each person in {video}", total=len(shown))
-    for rows, people in zip(counted, progress, strict=True):
-        for row, found in zip(rows, people, strict=True):
+    progress = track(
+        _run(work(), detector, compute), f"detecting each person in {video}", total=len(segments)
+    )
+    for (_, counted), people in zip(segments, progress, strict=True):
+        for row, found in zip(counted, people, strict=True):
             if is_same_person(found, bodies, int(row)):
                 points[row], score[row] = found[0, :, :2], found[0, :, 2]
     return replace(bodies, points=points, score=score)
@@ -340,9 +344,9 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
 
 
 def _run(
-    work: Iterable[_Work], *, detector: DetectorConfig, compute: Compute
+    work: Iterable[_Work], detector: DetectorConfig, compute: Compute
 ) -> Iterator[list[People]]:
-    """Results of each segment, in order; raises ComputeError for another version's."""
+    """Results of each segment, in order."""
     for label, people in run_parallel(_detect_segment, work, compute=compute):
         if label != detector.label:
             raise ComputeError(
@@ -354,13 +358,13 @@ def _run(
 
 def _detect_segment(work: _Work) -> tuple[str, list[People]]:
     decoded = zip(work.frames.indices, work.frames.decoded(), strict=True)
-    boxed = ((frame, work.crops[index]) for index, frame in decoded if index in work.crops)
+    boxed = ((frame, work.boxes[index]) for index, frame in decoded if index in work.boxes)
     found = run_detector(work.detector, (frame[y0:y1, x0:x1] for frame, (x0, y0, x1, y1) in boxed))
     placed = [
         np.where(people[..., 2:] > 0, people + np.array([x0, y0, 0], np.float32), np.float32(0))
-        for people, (x0, y0, _, _) in zip(found, work.crops.values(), strict=True)
+        for people, (x0, y0, _, _) in zip(found, work.boxes.values(), strict=True)
     ]
-    num_warmup = sum(index < work.first_counted for index in work.crops)
+    num_warmup = sum(index < work.first_counted for index in work.boxes)
     return work.detector.label, placed[num_warmup:]
 
 

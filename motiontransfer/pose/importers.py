@@ -47,11 +47,8 @@ def frames_in_order(
     """The frames from first to last, whether they are numbered from 0 or from 1.
 
     Args:
-        num_frames: how many the video has at least; what is there beyond is left out.
+        num_frames: how many the video has at least; those beyond are left out.
         source: for the message.
-
-    Raises:
-        KeypointsError: a frame is missing, or two have one number.
     """
     frame_of_number = dict(numbered)
     if len(frame_of_number) < len(numbered):
@@ -94,9 +91,6 @@ def to_holistic(
         people: x, y in pixels of the image in which they were detected, and confidence.
         joints: names along the joint axis.
         where: file and frame, for the message.
-
-    Raises:
-        KeypointsError: a number is not finite.
     """
     if not np.isfinite(people).all():
         raise KeypointsError(f"{where}: expected finite numbers, got NaN or infinity")
@@ -108,13 +102,10 @@ def to_holistic(
 
 
 def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path) -> None:
-    """Left/right bone length check: there are several sets of 18 and of 23 joints.
+    """Compare bone lengths of left and right: there are several sets of 18 and of 23 joints.
 
     Args:
         joint_set: its name, for the message.
-
-    Raises:
-        KeypointsError: one side is far longer, so the joints come in another order.
     """
     if not frames:
         return
@@ -179,16 +170,7 @@ _Layout = TypeVar("_Layout", bound=BaseModel)
 
 
 def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
-    """COCO-WholeBody keypoints of each of the video's frames, in pixels of the video.
-
-    Args:
-        folder: holds one JSON file.
-        num_frames: how many the video has at least; what is there beyond is left out.
-
-    Raises:
-        MissingFileError: the folder or its file is absent.
-        KeypointsError: a frame is missing, or the file has another layout.
-    """
+    """COCO-WholeBody keypoints of each of the video's frames, from the folder's one JSON file."""
     path, items = _read_entries(folder)
     keys = items[0].keys()
     if "instances" in keys:
@@ -317,15 +299,7 @@ class _OpenPoseFrame(BaseModel):
 
 
 def read_openpose_json(folder: Path, *, num_frames: int) -> list[People]:
-    """OpenPose keypoints of each of the video's frames, in pixels of the video.
-
-    Args:
-        num_frames: how many the video has at least; what is there beyond is left out.
-
-    Raises:
-        MissingFileError: the folder or its files are absent.
-        KeypointsError: a frame is missing, or a file is not OpenPose's.
-    """
+    """OpenPose keypoints of each of the video's frames, from the folder's file for each."""
     numbered = [
         (int(match[1]), path)
         for path in sorted(folder.glob("*.json"))
