@@ -287,10 +287,7 @@ each from the palm to the tip.
 
 
 def remap_joints(
-    joints: Float32[np.ndarray, "*people source 3"],
-    *,
-    source: Sequence[str],
-    target: Sequence[str],
+    joints: Float32[np.ndarray, "*people source 3"], *, source: Sequence[str], target: Sequence[str]
 ) -> Float32[np.ndarray, "*people target 3"]:
     """Reorder joints from one set to another by name; those that the source lacks are zero."""
     index_of = {name: index for index, name in enumerate(source)}

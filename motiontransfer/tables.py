@@ -8,14 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Shaped
 
-from motiontransfer.storage import (
-    array_checksum,
-    check_arrays,
-    damaged,
-    replacing,
-    seal,
-    unseal,
-)
+from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
 
 
 def write_table(

@@ -98,11 +98,7 @@ OPENPOSE_COCO_18 = (
 )
 
 # BODY_23 as indices into BODY_25 (EverybodyDanceNow, data_prep/renderopenpose.py)
-BODY_23_IN_BODY_25 = [
-    *range(1, 12),
-    *(22, 23, 12, 13, 14, 19, 20),
-    *(0, 15, 17, 16, 18),
-]
+BODY_23_IN_BODY_25 = [*range(1, 12), *(22, 23, 12, 13, 14, 19, 20), *(0, 15, 17, 16, 18)]
 
 
 def openpose_name(joint):

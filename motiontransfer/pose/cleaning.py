@@ -11,13 +11,7 @@ from scipy.interpolate import PchipInterpolator
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.time_series import (
-    Mask,
-    TimeFilter,
-    inner_gaps,
-    joints_by_presence,
-    smooth,
-)
+from motiontransfer.pose.time_series import Mask, TimeFilter, inner_gaps, joints_by_presence, smooth
 from motiontransfer.skeleton import mirrored
 
 # In body heights: how far detectors stray without being wrong, and about 100 m/s² for a grown

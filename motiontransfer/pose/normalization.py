@@ -82,11 +82,7 @@ def normalize_poses(
 
 
 def normalize_by_ankles(
-    keypoints: Keypoints,
-    *,
-    source: PoseStatistics,
-    target: PoseStatistics,
-    margin: float = 0.1,
+    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, margin: float = 0.1
 ) -> Keypoints:
     """Scale and shift each frame so that the source's ankle lines map to the target's.
 

@@ -261,10 +261,7 @@ def _farthest_cluster(ankle_y: Series, outlier_quantile: float, cluster_fraction
 
 
 def _heights_near(
-    end: float,
-    line: Series,
-    height: Series,
-    reach: float,
+    end: float, line: Series, height: Series, reach: float
 ) -> Float64[np.ndarray, " near"]:
     distance = np.abs(line - end)
     enough = np.sort(distance)[math.ceil(_MIN_CLUSTER_SHARE * len(distance)) - 1]
@@ -284,10 +281,7 @@ def median_pose(clips: Sequence[Keypoints], *, min_score: float) -> dict[str, tu
 
 
 def fit_proportions(
-    clips: Sequence[Keypoints],
-    heights_px: Sequence[Float64[np.ndarray, " _"]],
-    *,
-    min_score: float,
+    clips: Sequence[Keypoints], heights_px: Sequence[Float64[np.ndarray, " _"]], *, min_score: float
 ) -> dict[str, float]:
     """Length of each part of the body as a share of the body's height.
 

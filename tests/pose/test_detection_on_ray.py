@@ -49,11 +49,7 @@ def test_the_bytes_are_the_same_whoever_works(clip, cluster, tmp_path):
     content = {}
     for name, compute in (("one", LOCAL_1), ("two", LOCAL_2), ("ray", RAY)):
         detections = detect_clip(
-            clip,
-            detector=default_detector(),
-            segment_frames=5,
-            warmup_frames=2,
-            compute=compute,
+            clip, detector=default_detector(), segment_frames=5, warmup_frames=2, compute=compute
         )
         write_detections(tmp_path / name, detections)
         content[name] = (tmp_path / name).read_bytes()

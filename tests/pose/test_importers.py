@@ -98,10 +98,7 @@ def test_the_right_order_passes(joints):
 
 @pytest.mark.parametrize(
     ("taken_for", "written_as", "name"),
-    [
-        (COCO_18, (*COCO_17, "neck"), "COCO-18"),
-        (BODY_23, COCO_WHOLEBODY[:23], "BODY_23"),
-    ],
+    [(COCO_18, (*COCO_17, "neck"), "COCO-18"), (BODY_23, COCO_WHOLEBODY[:23], "BODY_23")],
 )
 def test_another_joint_order_is_refused(taken_for, written_as, name):
     with pytest.raises(KeypointsError, match=rf"dance: read as {name}, one side is far longer"):
@@ -356,10 +353,7 @@ def test_other_openpose_json_is_refused(tmp_path):
             r"expected one body format .* BODY_25 in .* COCO-18 in",
         ),
         # COCO's 17 joints and six of the feet are as many as BODY_23 has.
-        (
-            [[openpose_person(COCO_WHOLEBODY[:23])]] * 6,
-            "read as BODY_23, one side is far longer",
-        ),
+        ([[openpose_person(COCO_WHOLEBODY[:23])]] * 6, "read as BODY_23, one side is far longer"),
         *(
             (
                 [[openpose_person() | {key: [1.0] * 12}]],

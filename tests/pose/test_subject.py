@@ -19,10 +19,7 @@ def clip():
 
 @pytest.mark.parametrize(
     ("rule", "chosen"),
-    [
-        *(("largest", (2,)), ("most_central", (1,)), ("longest", (0,))),
-        *((1, (1,)), ((2,), (2,))),
-    ],
+    [*(("largest", (2,)), ("most_central", (1,)), ("longest", (0,))), *((1, (1,)), ((2,), (2,)))],
 )
 def test_a_rule_names_one_person(rule, chosen):
     assert choose_person(clip(), rule) == chosen

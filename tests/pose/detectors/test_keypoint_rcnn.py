@@ -128,11 +128,7 @@ def torchvision_network():
 @pytest.mark.slow
 def test_a_weights_file_is_loaded_and_run(weights):
     config = replace(
-        CONFIG,
-        model=str(weights),
-        max_people=20,
-        min_detection_confidence=0.0,
-        min_visibility=0.0,
+        CONFIG, model=str(weights), max_people=20, min_detection_confidence=0.0, min_visibility=0.0
     )
     frames = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
     with config.open() as find:
