@@ -46,7 +46,7 @@ def read_table(
         columns = {name: _array(table.column(name)) for name in table.column_names}
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise damaged(path, f"not a Parquet file of ours: {reason}") from error
+        raise damaged(path, f"not a Parquet file written by motiontransfer: {reason}") from error
     check_arrays(path, {name: array_checksum(v) for name, v in columns.items()}, checksums)
     return columns, description
 

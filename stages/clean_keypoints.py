@@ -56,7 +56,7 @@ def main(key: str) -> str:
     choice = choice_metrics(detections, tracks, rule=video.person)
     switches = choice["possible_switches"]
     assert isinstance(switches, int)
-    picture = Path("artifacts/quality") / video.subject / f"{key}.png"
+    plot = Path("artifacts/quality") / video.subject / f"{key}.png"
     with FrameStore(clip.frames) as store:
         quality = measure_quality(
             keypoints,
@@ -67,10 +67,10 @@ def main(key: str) -> str:
             camera_speed=camera_speed(pairs_of_clip(store, keypoints)),
         )
         sentences = verdict(quality)
-        plot_quality(picture, store, keypoints, quality, sentences=sentences, title=key)
+        plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
     write_keypoints(Path("artifacts/keypoints") / video.subject / f"{key}.parquet", keypoints)
     write_json(
         Path("artifacts/metrics/clean_keypoints") / f"{key}.json",
         {**choice, **repairs.counts(), **quality_metrics(quality), "verdict": sentences},
     )
-    return f"{picture} shows their quality, with advice"
+    return f"{plot} shows their quality, with advice"

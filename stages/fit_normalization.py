@@ -48,4 +48,4 @@ def main(subject: str) -> str:
     plot_statistics(folder / f"{subject}.png", clips, statistics, title=subject)
     metrics = {key: value for key, value in asdict(statistics).items() if key not in _NOT_COMPARED}
     write_json(Path("artifacts/metrics/fit_normalization") / f"{subject}.json", metrics)
-    return f"{folder / subject}.json, and as a picture, .png"
+    return f"{folder / subject}.json, and as a plot, .png"

@@ -75,43 +75,34 @@ def body_height_px(keypoints: Keypoints) -> float:
     return float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
 
 
+_SIDE_IN_FACES = 1.8  # of the box, relative to the face's height from forehead to chin
+_MIN_SCORE = 0.3
+_CENTRE_SECONDS = 0.1  # window of the mean over the centre
+_SIZE_SECONDS = 1.0  # window of the median over the size
 _FACE_PER_EYES_TO_MOUTH = 2.4
 """Forehead to chin over eyes to mouth: 2.40, 2.45 on two real people, single frames 2.1 to 2.7."""
 
 
-def face_boxes(
-    keypoints: Keypoints,
-    *,
-    side_in_faces: float = 1.8,
-    min_score: float = 0.3,
-    centre_seconds: float = 0.1,
-    size_seconds: float = 1.0,
-) -> tuple[Int[np.ndarray, "frames 4"], Mask]:
+def face_boxes(keypoints: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], Mask]:
     """Square boxes around the face (x0, y0, x1, y1, inside the image), and where a face is visible.
 
     Not visible: a joint of the head is missing, the person faces away, or the head's centre is
     outside the image. The box is then interpolated, or a square in the middle if none is visible.
-
-    Args:
-        side_in_faces: side of the box relative to the face's height, forehead to chin.
-        min_score: joints with a lower score count as missing.
-        centre_seconds: window over which the centre is averaged.
-        size_seconds: window of the median over the size.
     """
     height, width = keypoints.image_size
-    centre, face_height, valid = _heads(keypoints, min_score)
+    centre, face_height, valid = _heads(keypoints)
     inside = (centre >= 0).all(axis=1) & (centre[:, 0] < width) & (centre[:, 1] < height)
     valid = valid & inside
     if not valid.any():
         centre = np.tile([width / 2, height / 2], (keypoints.num_frames, 1))
         side = np.full(keypoints.num_frames, min(height, width) / 4)
     else:
-        short = window_frames(centre_seconds, keypoints.frame_rate)
-        long = window_frames(size_seconds, keypoints.frame_rate)
+        short = window_frames(_CENTRE_SECONDS, keypoints.frame_rate)
+        long = window_frames(_SIZE_SECONDS, keypoints.frame_rate)
         centre = np.stack(
             [running_mean(fill_gaps(axis, valid), window=short) for axis in centre.T], axis=1
         )
-        side = side_in_faces * running_median(fill_gaps(face_height, valid), window=long)
+        side = _SIDE_IN_FACES * running_median(fill_gaps(face_height, valid), window=long)
     side = np.clip(np.round(side), 1, min(height, width))
     corner = np.clip(
         np.round(centre - side[:, None] / 2), 0, np.array([width, height]) - side[:, None]
@@ -119,13 +110,11 @@ def face_boxes(
     return np.concatenate([corner, corner + side[:, None]], axis=1).astype(np.int64), valid
 
 
-def _heads(
-    keypoints: Keypoints, min_score: float
-) -> tuple[Float64[np.ndarray, "frames 2"], Series, Mask]:
+def _heads(keypoints: Keypoints) -> tuple[Float64[np.ndarray, "frames 2"], Series, Mask]:
     """Centre of the head, height of the face, and where it is visible."""
-    nose, has_nose = keypoints.midpoint("nose", min_score=min_score)
+    nose, has_nose = keypoints.midpoint("nose", min_score=_MIN_SCORE)
     (ears, has_ears), (eyes, has_eyes), (mouth, has_mouth) = (
-        keypoints.midpoint(f"left_{joint}", f"right_{joint}", min_score=min_score)
+        keypoints.midpoint(f"left_{joint}", f"right_{joint}", min_score=_MIN_SCORE)
         for joint in ("ear", "eye", "mouth")
     )
     complete = has_nose & has_ears & has_eyes & has_mouth
@@ -146,7 +135,6 @@ def _across(keypoints: Keypoints) -> Float64[np.ndarray, "frames 2"]:
 
 _SIDE_PER_EYES_TO_MOUTH = 3.4  # 1.4 faces
 _CENTRE_FROM_EYES = 0.3  # middle of the face, as a fraction of the way from eyes to mouth
-_SIZE_SECONDS = 1.0
 
 
 def face_alignments(

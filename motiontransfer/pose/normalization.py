@@ -20,6 +20,7 @@ from motiontransfer.pose.statistics import (
 Mode = Literal["limbs", "ankle", "affine", "none"]
 Centring = Literal["median", "picture"]
 
+_DEPTH_MARGIN = 0.1  # outside [0, 1], to which the depth fraction may go; beyond, maps are constant
 _MIN_SPREAD = 1e-3  # of the thinnest direction of a pose to its widest
 
 
@@ -82,16 +83,13 @@ def normalize_poses(
 
 
 def normalize_by_ankles(
-    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, margin: float = 0.1
+    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics
 ) -> Keypoints:
     """Scale and shift each frame so that the source's ankle lines map to the target's.
 
     The depth fraction is read off the ankle line; frames without ankles take it from their
     neighbours. A range of depth shorter than the target's is kept (scaled with the person) around
     the middle of the target's, as in the authors' code; a longer one is squeezed into it.
-
-    Args:
-        margin: how far outside [0, 1] the depth fraction may go; farther out, the map is constant.
 
     Raises:
         StatisticsError: no frame shows both ankles, or the statistics belong to another image size.
@@ -109,7 +107,7 @@ def normalize_by_ankles(
         )
     floor = floor_line(contact, frame_rate=keypoints.frame_rate)
     target = _with_range_of(source, target)
-    depth = np.clip(source.depth_fraction(floor), -margin, 1 + margin)[:, None]
+    depth = np.clip(source.depth_fraction(floor), -_DEPTH_MARGIN, 1 + _DEPTH_MARGIN)[:, None]
     # The paper interpolates the ratio of the heights between the lines, not the heights.
     scale_far = target.height_at_farthest_px / source.height_at_farthest_px
     scale_close = target.height_at_closest_px / source.height_at_closest_px

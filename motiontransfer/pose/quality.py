@@ -283,6 +283,7 @@ def _percent(frames: Mask) -> str:
 
 PAIR_SECONDS = 0.2
 """Time between the frames of a pair."""
+_NUM_PAIRS = 24
 
 _TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile are measurable
 _MIN_TEXTURE = 3.0  # standard deviation of grey levels: less is noise on a plain wall
@@ -318,15 +319,13 @@ def camera_speed(pairs: Iterable[FramePair]) -> float | None:
     return float(np.quantile(speeds, 0.75)) if speeds else None
 
 
-def pairs_of_clip(
-    store: FrameStore, keypoints: Keypoints, *, num_pairs: int = 24
-) -> Iterator[FramePair]:
+def pairs_of_clip(store: FrameStore, keypoints: Keypoints) -> Iterator[FramePair]:
     """Frame pairs evenly spread over a clip; none if it is shorter than one pair."""
     step = max(1, round(PAIR_SECONDS * keypoints.frame_rate))
     if keypoints.num_frames <= step:
         return
     last = keypoints.num_frames - step - 1
-    for start in np.unique(np.linspace(0, last, num_pairs).round().astype(int)).tolist():
+    for start in np.unique(np.linspace(0, last, _NUM_PAIRS).round().astype(int)).tolist():
         yield FramePair(
             before=store[start],
             after=store[start + step],

@@ -28,6 +28,7 @@ _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # of a part's length over all frames; between 0.6 and 0.95 little changes
+_FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
 _MIN_FRAMES = 10  # a part seen in fewer frames has no known length
 
 # In order of preference.
@@ -163,19 +164,16 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
     )
 
 
-def floor_line(contact: GroundContact, *, frame_rate: Fraction, seconds: float = 1.0) -> Series:
+def floor_line(contact: GroundContact, *, frame_rate: Fraction) -> Series:
     """The ankle line without steps and jumps: a running median, then a running mean.
 
     Frames without ankles get the line between their neighbours; zeros if there are no others.
-
-    Args:
-        seconds: window of the median; what is shorter than half of it leaves no trace.
     """
     if not contact.has_ankles.any():
         return np.zeros_like(contact.ankle_y_px)
     line = fill_gaps(contact.ankle_y_px, contact.has_ankles)
-    line = running_median(line, window=window_frames(seconds, frame_rate))
-    return running_mean(line, window=window_frames(seconds / 2, frame_rate))
+    line = running_median(line, window=window_frames(_FLOOR_SECONDS, frame_rate))
+    return running_mean(line, window=window_frames(_FLOOR_SECONDS / 2, frame_rate))
 
 
 def fit_statistics(

@@ -59,8 +59,6 @@ def fill_gaps(values: Series, valid: Mask) -> Series:
     Raises:
         ValueError: no frame is valid.
     """
-    if not valid.any():
-        raise ValueError("expected at least one valid frame to fill gaps from")
     frame_indices = np.arange(len(values))
     return np.interp(frame_indices, frame_indices[valid], values[valid])
 
@@ -76,8 +74,6 @@ def running_mean(values: Series, *, window: int) -> Series:
 
 
 def _windows(values: Series, window: int) -> Float64[np.ndarray, "frames window"]:
-    if window < 1 or window % 2 == 0:
-        raise ValueError(f"expected an odd window of at least 1 frame, got {window}")
     padded = np.pad(values, window // 2, mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, window)
 
@@ -142,34 +138,25 @@ def one_euro(points: Points, *, frame_rate: Fraction, unit_px: float) -> Points:
     return np.stack([live.next(frame, everywhere) for frame in points])
 
 
+_MIN_CUTOFF_HZ = 1.5  # at rest; lower is smoother
+_SPEED_FACTOR = 40.0  # Hz by which the cutoff rises for each unit a second; higher lags less
+_SPEED_CUTOFF_HZ = 1.0  # of the speed estimate
+
+
 class OneEuroFilter:
     """Causal low-pass filter whose cutoff rises with speed (Casiez et al. 2012).
 
     Both axes share the cutoff, so that the filter is isotropic.
     """
 
-    def __init__(
-        self,
-        *,
-        frame_rate: Fraction,
-        unit_px: float,
-        min_cutoff_hz: float = 1.5,
-        speed_factor: float = 40.0,
-        speed_cutoff_hz: float = 1.0,
-    ) -> None:
+    def __init__(self, *, frame_rate: Fraction, unit_px: float) -> None:
         """Start without history.
 
         Args:
             unit_px: unit of length for speeds, e.g. the body's height.
-            min_cutoff_hz: cutoff at rest; lower is smoother.
-            speed_factor: Hz by which the cutoff rises for each unit a second; higher lags less.
-            speed_cutoff_hz: cutoff of the speed estimate.
         """
         self._rate = float(frame_rate)
         self._unit_px = unit_px
-        self._min_cutoff_hz = min_cutoff_hz
-        self._speed_factor = speed_factor
-        self._speed_cutoff_hz = speed_cutoff_hz
         self._known: Bool[np.ndarray, " joints"] | None = None
 
     def next(
@@ -182,10 +169,10 @@ class OneEuroFilter:
             self._velocity = np.zeros_like(points)
         known = (self._known & present)[:, None]
         velocity = np.where(known, (points - self._raw) * self._rate / self._unit_px, 0.0)
-        weight = self._weight(self._speed_cutoff_hz)
+        weight = self._weight(_SPEED_CUTOFF_HZ)
         self._velocity = np.where(known, self._velocity + weight * (velocity - self._velocity), 0.0)
         speed = np.linalg.norm(self._velocity, axis=1, keepdims=True)
-        weight = self._weight(self._min_cutoff_hz + self._speed_factor * speed)
+        weight = self._weight(_MIN_CUTOFF_HZ + _SPEED_FACTOR * speed)
         step = np.where(known, weight * (points - self._smoothed), 0.0)
         self._smoothed = np.where(known, self._smoothed, points) + step
         self._raw, self._known = points, present.copy()

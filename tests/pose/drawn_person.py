@@ -23,7 +23,7 @@ _BODY = {
 
 
 def place_of(joint, *, x=100.0, floor=200.0, height=150.0):
-    """(x, y) of a joint of someone who faces the camera: their left is at the picture's right."""
+    """(x, y) of a joint of someone who faces the camera: their left is at the image's right."""
     twin = "left_" + joint.removeprefix("right_") if joint.startswith("right_") else joint
     side = -1 if joint.startswith("right_") else 1
     if twin in _BODY:

@@ -1,4 +1,4 @@
-"""Quality as if measured: a clip in which nothing is wrong, but for what a test says."""
+"""Quality measures of a flawless clip, with given faults."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A person of whom only what the tests look at is there: head, shoulders, ankles and a hand."""
+"""A drawn person with few joints: head, shoulders, ankles and a hand."""
 
 from fractions import Fraction
 

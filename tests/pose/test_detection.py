@@ -312,7 +312,7 @@ def standing(x, bottom):
 
 
 def visible_bodies(frame):
-    """Each person of whom a bit can be seen, twice those at the left edge."""
+    """Each visible person, twice those at the left edge."""
     colors = np.unique(frame[..., 0].astype(int) * 256 + frame[..., 1])
     places = [x for x in (colors[colors > 0] % 256).tolist() for _ in range(2 if x < 30 else 1)]
     return frame_of(*(standing(x, FLOOR) for x in places))

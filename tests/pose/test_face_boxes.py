@@ -23,11 +23,11 @@ def sides(boxes):
 
 
 def test_the_box_is_centred_on_the_head_and_in_proportion_to_it():
-    # Eyes to mouth are 0.05 heights, so a face of 200 px height is 2.4 * 10 px = 24 px.
+    # Eyes to mouth are 0.05 heights, so the face is 2.4 * 10 px high and the box 1.8 times as much.
     person = stick_person([280.0] * 3, 200, x=160, image_size=(300, 320))
-    boxes, valid = face_boxes(person, side_in_faces=2.0)
+    boxes, valid = face_boxes(person)
     assert valid.all()
-    np.testing.assert_array_equal(sides(boxes), 48)
+    np.testing.assert_array_equal(sides(boxes), 43)
     np.testing.assert_allclose((boxes[:, :2] + boxes[:, 2:]) / 2, [[160, 80]] * 3, atol=1)
 
 
@@ -54,9 +54,9 @@ def test_boxes_are_square_and_inside_the_image_whatever_the_pose(frames):
 
 def test_at_the_edge_the_box_is_moved_and_not_squeezed():
     person = stick_person([280.0] * 3, 200, x=3, image_size=(300, 320))
-    boxes, valid = face_boxes(person, side_in_faces=2.0)
+    boxes, valid = face_boxes(person)
     assert valid.all()
-    assert boxes[0].tolist() == [0, 56, 48, 104]
+    assert boxes[0].tolist() == [0, 58, 43, 101]
 
 
 def test_a_hand_stand_has_a_face_and_the_back_of_a_head_none():
@@ -69,7 +69,7 @@ def test_a_hand_stand_has_a_face_and_the_back_of_a_head_none():
 
 def test_frames_without_a_face_get_a_box_between_their_neighbours():
     person = stick_person([80.0] * 3, 40, x=[20, 30, 40], missing=[(1, "nose")])
-    boxes, valid = face_boxes(person, centre_seconds=0.0, size_seconds=0.0)
+    boxes, valid = face_boxes(person)
     assert valid.tolist() == [True, False, True]
     np.testing.assert_allclose(boxes[1], (boxes[0] + boxes[2]) / 2, atol=1)
 
@@ -84,8 +84,8 @@ def test_one_bad_frame_does_not_change_the_size():
     tall = np.full(25, 200.0)
     tall[12] = 400
     person = stick_person(np.full(25, 280.0), tall, x=160, image_size=(300, 320))
-    boxes, _ = face_boxes(person, side_in_faces=2.0)
-    np.testing.assert_array_equal(sides(boxes), 48)
+    boxes, _ = face_boxes(person)
+    np.testing.assert_array_equal(sides(boxes), 43)
 
 
 def test_the_box_does_not_lag_behind_the_head():

@@ -1,4 +1,4 @@
-"""A person of whom every joint is there, facing the camera, moving as a test wants."""
+"""A drawn person with all joints, facing the camera, on a given path."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -11,7 +11,7 @@ from motiontransfer.skeleton import HOLISTIC, mirrored
 SIZE = (256, 256)
 HEIGHT_PX = 150.0  # as `body_height_px` measures it: three times the trunk of 50 px
 
-# Pixels (x, y) from the middle of the hips; the left side is at the right of the picture.
+# Pixels (x, y) from the middle of the hips; the left side is at the right of the image.
 _LEFT = {
     "eye_inner": (2, -76),
     "eye": (4, -76),

@@ -24,6 +24,7 @@ DetectorName = Literal[
     "mediapipe_holistic", "mediapipe_tasks", "keypointrcnn", "openpose_json", "coco_wholebody"
 ]
 _SECTION = "detect_keypoints"
+_BOX_MARGIN = 0.15  # of the larger extent of the joints
 
 
 class _FrameDetectorParams(Section):
@@ -180,14 +181,11 @@ def default_detector() -> HolisticConfig:
 
 
 def person_boxes(
-    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, margin: float = 0.15
+    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
 ) -> list[tuple[int, int, int, int] | None]:
     """Person box x0, y0, x1, y1 in each of some unrelated frames; None without a detection.
 
-    Boxes are half-open and inside the frame.
-
-    Args:
-        margin: added on each side, as a share of the larger extent of the joints found.
+    Boxes are half-open, inside the frame, and have a margin around the joints.
     """
     config = default_detector()
     boxes: list[tuple[int, int, int, int] | None] = []
@@ -195,5 +193,5 @@ def person_boxes(
         with config.open() as detect:  # a new one each time: the frames do not follow each other
             (people,) = detect([frame])
         found = people[people[..., 2] > 0, :2]
-        boxes.append(enclosing_box(found, margin=margin, image_size=frame.shape[:2]))
+        boxes.append(enclosing_box(found, margin=_BOX_MARGIN, image_size=frame.shape[:2]))
     return boxes
