@@ -30,7 +30,7 @@ from motiontransfer.keypoints import write_detections
 from motiontransfer.parallel import Compute, import_ray
 from motiontransfer.pose.detection import detect_clip, run_detector
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
-from motiontransfer.video.frame_store import FrameStore, FrameWriter
+from motiontransfer.video.frame_store import FrameStore, write_frames
 
 PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}
 CORES_OF = {
@@ -80,12 +80,9 @@ def main() -> None:
 
 def repeat(source: Path, path: Path, *, frames: int) -> None:
     """Write a clip of so many frames."""
-    with (
-        FrameStore(source) as store,
-        FrameWriter(path, size=store.size, frame_rate=store.frame_rate) as writer,
-    ):
-        for index in islice(cycle(range(len(store))), frames):
-            writer.write(store[index])
+    with FrameStore(source) as store:
+        indices = islice(cycle(range(len(store))), frames)
+        write_frames(path, (store[index] for index in indices), frame_rate=store.frame_rate)
 
 
 def start_of(clip: Path) -> Path:

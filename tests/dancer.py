@@ -10,7 +10,7 @@ from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
 
 SIZE = (48, 40)
@@ -85,9 +85,8 @@ def picture(keypoints, index):
 
 def film(path: Path, keypoints):
     """Write a frame store of what the keypoints show."""
-    with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as writer:
-        for index in range(keypoints.num_frames):
-            writer.write(picture(keypoints, index))
+    frames = (picture(keypoints, index) for index in range(keypoints.num_frames))
+    write_frames(path, frames, frame_rate=keypoints.frame_rate)
     return path
 
 

@@ -31,7 +31,7 @@ from motiontransfer.training.checkpoint import (
 )
 from motiontransfer.training.weights import load_weights, read_description, write_weights
 from motiontransfer.video.clip import read_source_frames, write_index
-from motiontransfer.video.frame_store import FrameStore, FrameWriter, encode_frames
+from motiontransfer.video.frame_store import FrameStore, encode_frames, write_frames
 
 RNG = np.random.default_rng(0)
 JOINTS = len(HOLISTIC.joints)
@@ -64,12 +64,11 @@ def detections() -> Detections:
     )
 
 
-def write_frames(path: Path) -> None:
+def write_store(path: Path) -> None:
     """Smooth frames, so that there is as much description as picture."""
     ramp = np.linspace(0, 200, 32 * 48 * 3).reshape(32, 48, 3)
-    with FrameWriter(path, size=(32, 48), frame_rate=Fraction(25)) as writer:
-        for index in range(8):
-            writer.write((ramp + 4 * index).astype(np.uint8))
+    frames = ((ramp + 4 * index).astype(np.uint8) for index in range(8))
+    write_frames(path, frames, frame_rate=Fraction(25))
 
 
 def read_frames(path: Path) -> object:
@@ -131,9 +130,9 @@ class Format:
 
 
 FORMATS = {
-    "frames": Format("frames.mkv", write_frames, read_frames),
-    "frames by index": Format("frames.mkv", write_frames, read_frames_backwards),
-    "encoded frames": Format("frames.mkv", write_frames, read_encoded_frames),
+    "frames": Format("frames.mkv", write_store, read_frames),
+    "frames by index": Format("frames.mkv", write_store, read_frames_backwards),
+    "encoded frames": Format("frames.mkv", write_store, read_encoded_frames),
     "clip index": Format(
         "index.parquet", write_clip_index, lambda path: read_source_frames(path.parent)
     ),
@@ -199,7 +198,7 @@ def test_a_cut_file_is_refused(kind, written):
 
 def test_a_damaged_frame_is_named_with_the_remedy(tmp_path):
     path = tmp_path / "frames.mkv"
-    write_frames(path)
+    write_store(path)
     content = bytearray(path.read_bytes())
     content[1200] ^= 1
     path.write_bytes(content)
@@ -219,7 +218,7 @@ def test_a_damaged_frame_is_named_with_the_remedy(tmp_path):
 )
 def test_a_damaged_description_of_frames_is_refused(tmp_path, mark, offset, bit):
     path = tmp_path / "frames.mkv"
-    write_frames(path)
+    write_store(path)
     content = bytearray(path.read_bytes())
     content[content.index(mark) + offset] ^= 1 << bit
     path.write_bytes(content)

@@ -46,7 +46,7 @@ from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 
 Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""
@@ -161,9 +161,8 @@ def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path)
     """Render a tail to a file of its own and detect the pose again."""
     poses = selected(clip.keypoints, clip.held_out)
     path = scratch / f"{clip.name}.mkv"
-    with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
-        for frame in track(render(poses), f"render {clip.name}", total=poses.num_frames):
-            writer.write(frame)
+    frames = track(render(poses), f"render {clip.name}", total=poses.num_frames)
+    write_frames(path, frames, frame_rate=poses.frame_rate)
     return detected_footage(path, size=poses.image_size, compute=compute)
 
 

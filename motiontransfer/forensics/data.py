@@ -3,9 +3,10 @@
 A fake clip is rendered from the poses of its real one, so that both show the same motion.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
 from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips, spread
 from motiontransfer.training.data import FrameCache, TensorBatch
-from motiontransfer.video.frame_store import FrameStore, FrameWriter
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.tensors import frames_to_tensor
 
 _ITEMS_PER_CLIP = 1000  # augmentations before they repeat
@@ -254,14 +256,15 @@ def _render(
     rendered = [range(stop - len(frames), stop) for frames, stop in zip(ranges, stops, strict=True)]
     if path.exists():
         return rendered
-    with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
+
+    def frames_of_ranges() -> Iterator[Frame]:
         for frames in track(ranges, f"render {path.stem}", total=len(ranges)):
             start = max(frames.start - _WARMUP_FRAMES, 0)
             part = slice(start, frames.stop)
             shown = replace(poses, points=poses.points[part], score=poses.score[part], filled=None)
-            for index, frame in enumerate(render_poses(renderer, shown), start):
-                if index >= frames.start:
-                    writer.write(frame)
+            yield from islice(render_poses(renderer, shown), frames.start - start, None)
+
+    write_frames(path, frames_of_ranges(), frame_rate=poses.frame_rate)
     return rendered
 
 

@@ -18,7 +18,7 @@ from motiontransfer.progress import track
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import tensor_to_frames
 
 FaceMode = Literal["residual", "none"]
@@ -88,6 +88,4 @@ def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
 def generate(renderer: Renderer, poses: Keypoints, path: Path) -> None:
     """Generate one frame for every pose into a frame store."""
     frames = track(render_poses(renderer, poses), "render", total=poses.num_frames)
-    with FrameWriter(path, size=poses.image_size, frame_rate=poses.frame_rate) as writer:
-        for frame in frames:
-            writer.write(frame)
+    write_frames(path, frames, frame_rate=poses.frame_rate)

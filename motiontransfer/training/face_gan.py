@@ -40,7 +40,7 @@ from motiontransfer.training.optimization import GanTask
 from motiontransfer.training.trainer import RunPaths, run_training
 from motiontransfer.training.weights import TrainedGenerator, write_weights
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import (
     frames_to_tensor,
     image_grid,
@@ -250,8 +250,7 @@ def _roll_out_clips(
             autocast=fabric.autocast,
         )
         images = track(generated, "main generator's frames", total=len(clip.training))
-        with FrameWriter(path, size=keypoints.image_size, frame_rate=keypoints.frame_rate) as store:
-            for image in images:
-                store.write(tensor_to_frames(image[None])[0])
+        shown = (tensor_to_frames(image[None])[0] for image in images)
+        write_frames(path, shown, frame_rate=keypoints.frame_rate)
     barrier(fabric)
     return paths

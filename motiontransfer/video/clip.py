@@ -17,7 +17,8 @@ from motiontransfer.progress import track
 from motiontransfer.storage import replacing_folder, write_json
 from motiontransfer.tables import read_table, write_table
 from motiontransfer.video.audio import copy_sound
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Box, Framing, auto_crop, fit_framing
 from motiontransfer.video.reader import (
     DamagedVideoError,
@@ -282,11 +283,14 @@ def _write_frames(
     times = video.packet_times.starts_seconds
     expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
     starts: list[float] = []
-    shown: Timed[av.VideoFrame] | None = None
-    with FrameWriter(path, size=framing.size, frame_rate=rate) as writer:
+
+    def converted() -> Iterator[Frame]:
+        shown: Timed[av.VideoFrame] | None = None
         for timed in track(resampled, f"decode {video.path.name}", total=expected):
             if timed is not shown:  # a repeated frame is converted once
-                shown, converted = timed, framing.apply(upright(timed.item, video))
-            writer.write(converted)
+                shown, frame = timed, framing.apply(upright(timed.item, video))
             starts.append(timed.start_seconds)
+            yield frame
+
+    write_frames(path, converted(), frame_rate=rate)
     return starts

@@ -1,13 +1,12 @@
 """Lossless frame storage: FFV1 in Matroska, every frame a key frame, random access."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import av
@@ -27,56 +26,36 @@ _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"
 _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
 
 
-class FrameWriter:
-    """Writes a frame store; the file appears only when the `with` block ends without error."""
+def write_frames(path: Path, frames: Iterable[Frame], *, frame_rate: Fraction) -> None:
+    """Write a frame store, atomically.
 
-    def __init__(self, path: Path, *, size: tuple[int, int], frame_rate: Fraction) -> None:
-        """Prepare to write in a `with` block."""
-        self.path, self.size, self.frame_rate = path, size, frame_rate
-        self.num_frames = 0
-
-    def __enter__(self) -> "FrameWriter":
-        height, width = self.size
-        with ExitStack() as stack:
-            temporary = stack.enter_context(replacing(self.path))
-            self._container = stack.enter_context(
-                open_output(temporary, container_format="matroska", options=_CONTAINER_OPTIONS)
-            )
-            stream = self._container.add_stream(CODEC, rate=self.frame_rate)
-            stream.width, stream.height, stream.pix_fmt = width, height, PIXEL_FORMAT
-            stream.codec_context.gop_size = 1
-            stream.codec_context.thread_count = 4
-            stream.codec_context.options = _ENCODER_OPTIONS
-            stream.codec_context.flags |= Flags.bitexact
-            self._stream = stream
-            self._stack = stack.pop_all()
-        return self
-
-    def write(self, frame: Frame) -> None:
-        """Append one frame; VideoError if its size is not that of the store."""
-        if frame.shape != (*self.size, 3):
-            raise VideoError(
-                f"{self.path}: frame {self.num_frames}: expected {(*self.size, 3)},"
-                f" got {frame.shape}"
-            )
-        stored = _to_bgr0(frame)
-        stored.pts, stored.time_base = self.num_frames, 1 / self.frame_rate
-        self._container.mux(self._stream.encode(stored))
-        self.num_frames += 1
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self._stack.__exit__(kind, error, trace)
-            return
-        with self._stack:
-            if self.num_frames == 0:
-                raise VideoError(f"{self.path}: no frames to write; expected at least one")
-            self._container.mux(self._stream.encode(None))
+    Raises:
+        VideoError: there is no frame, or frames differ in size.
+    """
+    with (
+        replacing(path) as temporary,
+        open_output(temporary, container_format="matroska", options=_CONTAINER_OPTIONS) as output,
+    ):
+        stream: av.VideoStream | None = None
+        shape: tuple[int, ...] = ()
+        for index, frame in enumerate(frames):
+            if stream is None:
+                shape = frame.shape
+                stream = output.add_stream(CODEC, rate=frame_rate)
+                stream.height, stream.width, _ = shape
+                stream.pix_fmt = PIXEL_FORMAT
+                stream.codec_context.gop_size = 1
+                stream.codec_context.thread_count = 4
+                stream.codec_context.options = _ENCODER_OPTIONS
+                stream.codec_context.flags |= Flags.bitexact
+            if frame.shape != shape:
+                raise VideoError(f"{path}: frame {index}: expected {shape}, got {frame.shape}")
+            stored = _to_bgr0(frame)
+            stored.pts, stored.time_base = index, 1 / frame_rate
+            output.mux(stream.encode(stored))
+        if stream is None:
+            raise VideoError(f"{path}: no frames to write; expected at least one")
+        output.mux(stream.encode(None))
 
 
 def _to_bgr0(frame: Frame) -> av.VideoFrame:
@@ -91,7 +70,7 @@ class FrameStore:
         """Open the file and count its frames.
 
         Reading a damaged frame raises DamagedFileError, or VideoError in a file of another kind
-        than `FrameWriter` writes.
+        than `write_frames` writes.
 
         Raises:
             MissingFileError: no such file.
@@ -107,7 +86,7 @@ class FrameStore:
             self._checksums = MatroskaChecksums(path)
         is_own = self._checksums is not None and context.pix_fmt == PIXEL_FORMAT
         self.decoder_settings: bytes | None = (context.extradata or b"") if is_own else None
-        """Codec extradata of a file that `FrameWriter` wrote; None for other files."""
+        """Codec extradata of a file that `write_frames` wrote; None for other files."""
         self.size: tuple[int, int] = (context.height, context.width)
         if not self._stream.average_rate:
             raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")

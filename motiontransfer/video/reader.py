@@ -117,15 +117,11 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
         yield container
 
 
-@contextmanager
 def open_output(
     path: Path, *, container_format: str, options: dict[str, str]
-) -> Generator[av.container.OutputContainer]:
+) -> av.container.OutputContainer:
     """Open a media file for writing, for a `with` block."""
-    with av.open(
-        f"file:{path}", "w", format=container_format, container_options=options
-    ) as container:
-        yield container
+    return av.open(f"file:{path}", "w", format=container_format, container_options=options)
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:

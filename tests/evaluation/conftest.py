@@ -14,7 +14,7 @@ from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 
 JOINTS = {
     "nose": (0, -20),
@@ -135,10 +135,8 @@ def frame_of(keypoints: Keypoints, frame_index: int) -> np.ndarray:
 
 def film(path: Path, keypoints: Keypoints) -> Path:
     """Write the figure, frame by frame, to a file."""
-    size = keypoints.image_size
-    with FrameWriter(path, size=size, frame_rate=keypoints.frame_rate) as writer:
-        for index in range(keypoints.num_frames):
-            writer.write(frame_of(keypoints, index))
+    frames = (frame_of(keypoints, index) for index in range(keypoints.num_frames))
+    write_frames(path, frames, frame_rate=keypoints.frame_rate)
     return path
 
 

@@ -10,7 +10,7 @@ from motiontransfer.forensics.data import Clip, ClipPair, sampled_seconds
 from motiontransfer.forensics.model import DetectorConfig
 from motiontransfer.forensics.training import train_detector
 from motiontransfer.training.config import Schedule
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 
 SIZE = (64, 48)
 RATE = Fraction(8)
@@ -44,9 +44,7 @@ def rendered(frames):
 
 
 def store(path, frames, *, rate=RATE):
-    with FrameWriter(path, size=frames.shape[1:3], frame_rate=rate) as writer:
-        for frame in frames:
-            writer.write(frame)
+    write_frames(path, frames, frame_rate=rate)
     return path
 
 

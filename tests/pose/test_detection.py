@@ -35,7 +35,7 @@ from motiontransfer.pose.detection import (
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from tests.pose.walkers import detections_of, frame_of, walker
 
 NUM_FRAMES = 11
@@ -75,9 +75,7 @@ class CountingConfig:
 
 
 def write_clip(path, frames):
-    with FrameWriter(path, size=frames[0].shape[:2], frame_rate=Fraction(25)) as writer:
-        for frame in frames:
-            writer.write(frame)
+    write_frames(path, frames, frame_rate=Fraction(25))
     return path
 
 

@@ -18,7 +18,7 @@ from motiontransfer.pose.detection import Detector, detect_clip, detect_people
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from tests.ray_cluster import needs_ray, ray_cluster
 
 pytestmark = [pytest.mark.slow, needs_ray]
@@ -33,9 +33,8 @@ def clip(tmp_path_factory):
     """Someone who moves to the right."""
     astronaut = skimage.data.astronaut()[::2, ::2]
     path = tmp_path_factory.mktemp("clip") / "frames.mkv"
-    with FrameWriter(path, size=(256, 256), frame_rate=Fraction(25)) as writer:
-        for index in range(NUM_FRAMES):
-            writer.write(np.roll(astronaut, 2 * index, axis=1))
+    frames = (np.roll(astronaut, 2 * index, axis=1) for index in range(NUM_FRAMES))
+    write_frames(path, frames, frame_rate=Fraction(25))
     return path
 
 

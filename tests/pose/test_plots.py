@@ -21,7 +21,7 @@ from motiontransfer.pose.plots import (
 )
 from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.pose.statistics import fit_statistics
-from motiontransfer.video.frame_store import FrameStore, FrameWriter
+from motiontransfer.video.frame_store import FrameStore, write_frames
 from tests.pose.flawless import NUM_FRAMES, quality
 from tests.pose.stick_person import stick_person
 from tests.pose.walkers import detections_of
@@ -36,9 +36,8 @@ def frames(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frames")
     for num_frames in (12, NUM_FRAMES):
         path = folder / f"{num_frames}.mkv"
-        with FrameWriter(path, size=(64, 64), frame_rate=Fraction(25)) as writer:
-            for index in range(num_frames):
-                writer.write(np.full((64, 64, 3), 2 * index, np.uint8))
+        frames = (np.full((64, 64, 3), 2 * index, np.uint8) for index in range(num_frames))
+        write_frames(path, frames, frame_rate=Fraction(25))
     return folder
 
 

@@ -20,7 +20,7 @@ from motiontransfer.pose.quality import (
     verdict,
 )
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.video.frame_store import FrameStore, FrameWriter
+from motiontransfer.video.frame_store import FrameStore, write_frames
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share
 from tests.pose.whole_person import HEIGHT_PX, lost, moved, person, standing
 
@@ -251,9 +251,7 @@ def wall():
 
 
 def filmed(path, frames):
-    with FrameWriter(path, size=SIZE, frame_rate=Fraction(25)) as writer:
-        for frame in frames:
-            writer.write(frame)
+    write_frames(path, frames, frame_rate=Fraction(25))
     return FrameStore(path)
 
 

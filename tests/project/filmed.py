@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from tests.pose.whole_person import SIZE, person
 
 MIDDLE = (128.0, 128.0)
@@ -27,9 +27,7 @@ def background_image():
 
 def film(path: Path, frames, *, rate=25):
     """Write frames as a lossless video."""
-    with FrameWriter(path, size=frames[0].shape[:2], frame_rate=Fraction(rate)) as writer:
-        for frame in frames:
-            writer.write(np.ascontiguousarray(frame))
+    write_frames(path, frames, frame_rate=Fraction(rate))
     return path
 
 

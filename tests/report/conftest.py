@@ -30,7 +30,7 @@ from motiontransfer.params import Transfer
 from motiontransfer.report.report import TransferRun, write_transfer_report
 from motiontransfer.storage import write_json
 from motiontransfer.video.clip import read_clip
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.dancer import add_source, dance, training_clip
 
@@ -170,9 +170,7 @@ def make_transfer() -> TransferRun:
     source = Path("artifacts/frames/ben/dance/frames.mkv")
     add_source(Path("artifacts"), "ben", "dance", dance(NUM_FRAMES, size=SIZE))
     for path in (source, Path("data/truth/real.mkv")):
-        with FrameWriter(path, size=SIZE, frame_rate=RATE) as writer:
-            for frame in coded_frames():
-                writer.write(frame)
+        write_frames(path, coded_frames(), frame_rate=RATE)
     results = Path("results/ada_as_ben")
     sound = read_clip(source.parent).sound
     write_video(results / "transfer.mp4", coded_frames(), frame_rate=RATE, sound=sound, crf=18)

@@ -11,7 +11,7 @@ import yaml
 
 from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
 from motiontransfer.keypoints import read_detections
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from stages.detect_keypoints import main
 
 SECTION = {
@@ -43,10 +43,7 @@ def project(tmp_path, monkeypatch):
         Path("params.yaml").write_text(yaml.safe_dump(params))
         if frames:
             path = Path("artifacts/frames/ada/clip_1/frames.mkv")
-            size = frames[0].shape[:2]
-            with FrameWriter(path, size=size, frame_rate=Fraction(25)) as writer:
-                for frame in frames:
-                    writer.write(frame)
+            write_frames(path, frames, frame_rate=Fraction(25))
 
     return prepare
 

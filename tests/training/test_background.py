@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motiontransfer.training.background import distance_to_body, median_background
-from motiontransfer.video.frame_store import FrameWriter
+from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.dancer import RATE, dance, picture, training_clip
 from tests.pose.test_limb_retargeting import PLACES
@@ -44,9 +44,8 @@ def person(keypoints, index):
 
 def clip_of_person(folder, keypoints):
     clip = training_clip(folder, keypoints)
-    with FrameWriter(clip.frames, size=keypoints.image_size, frame_rate=RATE) as writer:
-        for index in range(keypoints.num_frames):
-            writer.write(person(keypoints, index))
+    frames = (person(keypoints, index) for index in range(keypoints.num_frames))
+    write_frames(clip.frames, frames, frame_rate=RATE)
     return clip
 
 
@@ -54,10 +53,8 @@ def test_a_walking_person_is_removed_and_only_training_frames_are_read(tmp_path)
     """Most frames are held out, and white."""
     keypoints = dance(50, start_x=2)
     clip = training_clip(tmp_path, keypoints, training_frames=range(24))
-    with FrameWriter(clip.frames, size=keypoints.image_size, frame_rate=RATE) as writer:
-        for index in range(50):
-            held_out = np.full_like(ROOM, 255)
-            writer.write(picture(keypoints, index) if index < 24 else held_out)
+    training = [picture(keypoints, index) for index in range(24)]
+    write_frames(clip.frames, [*training, *[np.full_like(ROOM, 255)] * 26], frame_rate=RATE)
     assert np.abs(plate_of([clip]) - ROOM).max() <= 4
 
 
@@ -88,11 +85,9 @@ def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
     x = round(float(keypoints.joint("nose")[0][0, 0]))
     bottom = round(float(keypoints.joint("left_ankle")[0][0, 1]))
     between = (slice(bottom - 2, bottom + 1), slice(x - 2, x + 3))
-    with FrameWriter(clip.frames, size=keypoints.image_size, frame_rate=RATE) as writer:
-        for _ in range(20):
-            frame = person(keypoints, 0)
-            frame[between] = (20, 200, 220)  # a thing that nobody could guess
-            writer.write(frame)
+    frame = person(keypoints, 0)
+    frame[between] = (20, 200, 220)  # a thing that nobody could guess
+    write_frames(clip.frames, [frame] * 20, frame_rate=RATE)
     assert np.abs(plate_of([clip])[between] - (20, 200, 220)).max() <= 1
 
 

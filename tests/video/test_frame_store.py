@@ -1,6 +1,5 @@
 """Frame stores give back every frame, in any order, and as packets for workers."""
 
-import collections
 import multiprocessing
 import pickle
 from dataclasses import replace
@@ -13,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import DamagedFileError, VideoError
-from motiontransfer.video.frame_store import FrameStore, FrameWriter, _copied, encode_frames
+from motiontransfer.video.frame_store import FrameStore, _copied, encode_frames, write_frames
 from motiontransfer.video.writer import write_video
 
 SIZE = (18, 22)
@@ -25,9 +24,7 @@ def noise(num_frames, seed=0, size=SIZE):
 
 
 def write(path, frames, rate=Fraction(25)):
-    with FrameWriter(path, size=frames[0].shape[:2], frame_rate=rate) as writer:
-        for frame in frames:
-            writer.write(frame)
+    write_frames(path, frames, frame_rate=rate)
     return path
 
 
@@ -77,27 +74,18 @@ def test_the_same_frames_are_the_same_bytes_and_an_error_leaves_what_was_there(t
         yield from noise(3)
         raise ZeroDivisionError
 
-    with (
-        pytest.raises(ZeroDivisionError),
-        FrameWriter(path, size=SIZE, frame_rate=Fraction(25)) as writer,
-    ):
-        collections.deque(map(writer.write, failing()))
+    with pytest.raises(ZeroDivisionError):
+        write(path, failing())
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_frame_of_another_size_and_no_frame_at_all_are_refused(tmp_path):
     path = tmp_path / "frames.mkv"
-    with (
-        pytest.raises(VideoError, match=r"frame 1: expected \(18, 22, 3\), got \(22, 18, 3\)"),
-        FrameWriter(path, size=SIZE, frame_rate=Fraction(25)) as writer,
-    ):
-        collections.deque(map(writer.write, [noise(1)[0], noise(1, size=(22, 18))[0]]))
-    with (
-        pytest.raises(VideoError, match="no frames to write"),
-        FrameWriter(path, size=SIZE, frame_rate=Fraction(25)),
-    ):
-        pass
+    with pytest.raises(VideoError, match=r"frame 1: expected \(18, 22, 3\), got \(22, 18, 3\)"):
+        write(path, [noise(1)[0], noise(1, size=(22, 18))[0]])
+    with pytest.raises(VideoError, match="no frames to write"):
+        write(path, [])
     assert list(tmp_path.iterdir()) == []
 
 
