@@ -51,10 +51,12 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def _connections():
     """Close those of failed downloads, which pooch leaves to the garbage collector."""
+    gc.freeze()  # only what the test allocates is searched
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -233,21 +233,6 @@ def test_the_face_discriminator_scores_patches(num_layers, patches):
     assert output.logits.shape == (2, 1, patches, patches)
 
 
-def test_faces_are_translated_there_and_back():
-    torch.manual_seed(0)
-    translators = FaceTranslators(translator_config()).apply(initialise)
-    source, target = noise(2, 3, 32, 32, seed=1), noise(2, 3, 32, 32, seed=2)
-    translations = translators(source, target)
-    assert torch.equal(translations.to_target, translators.to_target(source))
-    assert torch.equal(translations.to_source, translators.to_source(target))
-    assert torch.equal(translations.back_to_source, translators.to_source(translations.to_target))
-    assert torch.equal(translations.back_to_target, translators.to_target(translations.to_source))
-    assert not torch.equal(translations.to_target, translators.to_source(source))
-    for images in translations:
-        assert images.shape == source.shape
-        assert images.abs().max() < 1
-
-
 def test_each_person_has_a_discriminator_and_every_weight_gets_a_gradient():
     translators = FaceTranslators(translator_config())
     discriminators = FaceDiscriminators(num_filters=4, num_layers=1)
@@ -257,6 +242,7 @@ def test_each_person_has_a_discriminator_and_every_weight_gets_a_gradient():
     assert torch.equal(of_target.logits, discriminators.of_target(target)[0].logits)
     assert not torch.equal(discriminators.of_target(source)[0].logits, of_source.logits)
     translations = translators(source, target)
+    assert all(images.abs().max() < 1 for images in translations)
     outputs = discriminators(translations.back_to_source, translations.back_to_target)
     sum(output.logits.square().mean() for (output,) in outputs).backward()
     for module in (translators, discriminators):

@@ -98,14 +98,8 @@ def test_initial_weights_are_normal_with_deviation_0_02(layer):
     assert not layer.bias.any()
 
 
-def test_initialisation_follows_the_seed_and_skips_normalisation():
-    network = nn.Sequential(nn.Conv2d(2, 3, 3, bias=False), nn.InstanceNorm2d(3, affine=True))
-    weights = []
-    for _ in range(2):
-        torch.manual_seed(5)
-        weights.append(network.apply(initialise)[0].weight.clone())
-    assert torch.equal(*weights)
-    assert (network[1].weight == 1).all()
+def test_initialisation_skips_normalisation():
+    assert (nn.InstanceNorm2d(3, affine=True).apply(initialise).weight == 1).all()
 
 
 def test_downsampling_is_3x3_means_that_leave_out_padding():

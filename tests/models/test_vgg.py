@@ -93,8 +93,6 @@ def test_a_leading_1x1_convolution_is_folded_into_the_first(torchvision_network)
 
 
 def test_other_tensors_are_refused():
-    with pytest.raises(ValueError, match=r"expected the tensors of a VGG19.*got head.weight"):
-        vgg19_features({"head.weight": torch.zeros(3)})
     with pytest.raises(ValueError, match="got none"):
         vgg19_features({})
     wrong = {"features.0.weight": torch.zeros(64, 3, 5, 5), "features.0.bias": torch.zeros(64)}
@@ -158,7 +156,7 @@ def test_a_file_of_something_else_is_refused_in_one_line_with_remedies(tmp_path,
 
 def test_tensors_of_another_network_are_refused_with_the_files_name(tmp_path):
     torch.save({"layer.weight": torch.zeros(2)}, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match=r"other\.pth: expected the tensors of a VGG19"):
+    with pytest.raises(WeightsError, match=r"other\.pth: expected the .*VGG19.*got layer.weight"):
         read_vgg19_features(tmp_path / "other.pth", PUBLISHED)
     torch.save(torch.zeros(2), tmp_path / "one.pth")
     with pytest.raises(WeightsError, match=r"one\.pth: expected tensors by name, got Tensor"):

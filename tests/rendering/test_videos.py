@@ -54,29 +54,20 @@ def properties(path):
         return *video, sum(frame.samples / frame.sample_rate for frame in sound)
 
 
-def test_the_result_has_the_sources_frames_rate_and_sound(tmp_path, panels, source):
+@pytest.mark.parametrize("label", ["none", "corner"])
+def test_the_result_has_the_sources_rate_and_sound_and_a_label_if_asked_for(
+    tmp_path, panels, source, label
+):
+    frames = [picture(panels.poses, index) for index in range(NUM_FRAMES)]
     path = tmp_path / "results/transfer.mp4"
-    write_transfer(path, panels.generated, source, crf=10)
+    write_transfer(path, panels.generated, source, crf=4, visible_label=label)
     num_frames, rate, size, seconds = properties(path)
     assert (num_frames, rate, size) == (NUM_FRAMES, RATE, SIZE)
     assert seconds == pytest.approx(NUM_FRAMES / RATE, abs=0.03)
-    with FrameStore(path) as result, FrameStore(panels.generated) as generated:
-        assert np.abs(result[6].astype(int) - generated[6]).mean() < 8
-
-
-def test_a_label_is_drawn_into_the_result_only(tmp_path, panels, source):
-    write_transfer(tmp_path / "plain.mp4", panels.generated, source, crf=4)
-    write_transfer(
-        tmp_path / "labelled.mp4", panels.generated, source, crf=4, visible_label="corner"
-    )
-    assert properties(tmp_path / "labelled.mp4") == properties(tmp_path / "plain.mp4")
-    with FrameStore(tmp_path / "plain.mp4") as plain, FrameStore(tmp_path / "labelled.mp4") as made:
-        assert len(made) == NUM_FRAMES
-        for index in range(NUM_FRAMES):
-            changed = np.abs(made[index].astype(int) - with_label(plain[index]))
-            assert changed.mean() < 4
-    with FrameStore(panels.generated) as generated:
-        assert np.array_equal(generated[6], picture(panels.poses, 6))
+    with FrameStore(path) as made:
+        for shown, frame in zip(made.frames(), frames, strict=True):
+            expected = with_label(frame) if label == "corner" else frame
+            assert np.abs(shown.astype(int) - expected).mean() < 6
 
 
 def test_a_silent_source_gives_a_silent_result(tmp_path, panels):
@@ -172,9 +163,6 @@ def test_panels_stand_from_left_to_right_unchanged_below_their_labels():
     strip = image.shape[0] - 64
     np.testing.assert_array_equal(image[strip:, :48], panels["one"])
     np.testing.assert_array_equal(image[strip:, 48 + gap :], panels["two"])
-    kept = {name: panel.copy() for name, panel in panels.items()}
-    image[:] = 0  # it is nobody else's
-    np.testing.assert_equal(panels, kept)
 
 
 def test_panels_of_other_sizes_become_as_high_as_the_highest():
@@ -223,15 +211,6 @@ def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width():
     assert 10 < tile_width < 48
     tile_height = (narrow == RED).all(axis=2).any(axis=1).sum()
     assert tile_height == round(64 * tile_width / 48)
-
-
-@pytest.mark.parametrize(("num_columns", "side"), [(1, 720), (6, 256), (10, 64), (10, 720)])
-def test_a_sheet_is_never_wider_than_asked(num_columns, side):
-    sheet = contact_sheet(
-        {"nearest neighbours": [plain(RED, side, side)] * num_columns},
-        ["12.3 s"] * num_columns,
-    )
-    assert sheet.shape[1] <= 1600
 
 
 def test_a_frame_of_another_shape_is_fitted_into_its_tile():

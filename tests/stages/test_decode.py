@@ -46,27 +46,22 @@ def test_rate_and_crop_come_from_params(project):
 
 
 @pytest.mark.parametrize(
-    ("video", "decode", "message"),
+    ("video", "message"),
     [
-        ("{path: empty.mp4, subject: ben}", DECODE, "empty.mp4: the file is empty (0 bytes)"),
-        ("{path: no.mp4, subject: ben}", DECODE, "videos.dance.path: no such file: no.mp4"),
-        ("{path: dance.mp4, subject: ben, corp: none}", DECODE, "did you mean 'crop'?"),
+        ("{path: no.mp4, subject: ben}", "videos.dance.path: no such file: no.mp4"),
+        ("{path: dance.mp4, subject: ben, corp: none}", "did you mean 'crop'?"),
         (
             "{path: dance.mp4, subject: ben, crop: [1, 2, 3]}",
-            DECODE,
             "videos.dance.crop: value error, expected none, auto or [x0, y0, x1, y1] in pixels",
         ),
         (
             "{path: dance.mp4, subject: ben, crop: [0, 0, 99, 9]}",
-            DECODE,
             "crop: expected x0 < x1 and y0 < y1 inside an image of 64x48 pixels, got [0, 0",
         ),
-        ("{path: dance.mp4, subject: ben}", DECODE.replace("32]", "33]"), "decode.size.1: "),
     ],
 )
-def test_a_fault_is_one_line_and_a_failure(project, capsys, video, decode, message):
-    (project / "empty.mp4").touch()
-    params(project, video, decode)
+def test_a_fault_is_one_line_and_a_failure(project, capsys, video, message):
+    params(project, video)
     assert run("stages", ["decode", "dance"]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("ERROR")]
     assert len(lines) == 1

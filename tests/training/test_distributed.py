@@ -136,9 +136,6 @@ def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
     fabric = make_fabric(precision=precision)
     assert fabric.device == torch.device("cpu")
     assert arithmetic(fabric) == ("cpu", precision)  # what tells runs apart
-    with fabric.autocast():
-        product = torch.ones(2, 2) @ torch.ones(2, 2)
-    assert product.dtype == (torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
 
 
 @pytest.mark.parametrize(

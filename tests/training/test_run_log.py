@@ -88,6 +88,8 @@ def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch):
     done = clock.throughput(7)
     assert (done.steps, done.minutes) == (7, 5.0)
     assert done.waiting_minutes == pytest.approx(0.8)
+    expected = {"steps": 7, "minutes": 5.0, "steps_per_second": 0.023, "loader_share": 0.16}
+    assert done.metrics == expected
     assert done + Throughput(steps=1, minutes=1.0) == Throughput(
         steps=8, minutes=6.0, waiting_minutes=done.waiting_minutes
     )

@@ -118,19 +118,6 @@ def test_a_loss_that_is_not_finite_is_found_when_logged_and_never_checkpointed(
     assert (logged_steps(tmp_path) if curve.exists() else []) == logged
 
 
-def test_throughput_counts_steps_and_time(whole, tmp_path):
-    throughput = count(CountingTask(), tmp_path / "again")
-    assert throughput.steps == 11
-    assert 0 < throughput.waiting_minutes < throughput.minutes < 1
-    assert throughput.metrics["steps"] == 11
-    assert throughput.metrics["steps_per_second"] == pytest.approx(
-        11 / throughput.minutes / 60, rel=0.01
-    )
-    assert throughput.metrics["loader_share"] == pytest.approx(
-        throughput.waiting_minutes / throughput.minutes, abs=1e-3
-    )
-
-
 def test_time_is_counted_over_all_sessions(tmp_path):
     with pytest.raises(RuntimeError, match="went down"):
         count(CountingTask(fail_at=5), tmp_path)

@@ -22,15 +22,14 @@ def packets_of(path):
         ("sound.webm", "libopus"),
     ],
 )
-@pytest.mark.parametrize("origin", [0.0, 0.4])
-def test_packets_are_untouched_and_the_offset_restores_their_time(tmp_path, name, codec, origin):
+def test_packets_are_untouched_and_the_offset_restores_their_time(tmp_path, name, codec):
     source = write_test_sound(tmp_path / name, codec=codec)
     copy = tmp_path / "copy.mka"
-    offset = copy_sound(source, copy, origin_seconds=origin)
+    offset = copy_sound(source, copy, origin_seconds=0.4)
     assert packets_of(copy) == packets_of(source)
     # The first click may be blurred where the copy decodes the codec's run-up too.
     np.testing.assert_allclose(
-        click_starts(copy)[1:] + offset, click_starts(source)[1:] - origin, atol=0.003
+        click_starts(copy)[1:] + offset, click_starts(source)[1:] - 0.4, atol=0.003
     )
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import DamagedFileError, VideoError
@@ -33,27 +33,20 @@ def test_frames_come_back_exactly_in_any_order_at_any_rate(tmp_path, rate):
     frames = noise(37)
     with FrameStore(write(tmp_path / "frames.mkv", frames, rate)) as store:
         assert (len(store), store.size, store.frame_rate) == (37, SIZE, rate)
-        for index in np.random.default_rng(1).permutation(37):
-            np.testing.assert_array_equal(store[int(index)], frames[index])
+        for index in (5, 36, 0, 17, 16, 2):
+            np.testing.assert_array_equal(store[index], frames[index])
         np.testing.assert_array_equal(store[-1], frames[36])
         for index in (37, -38):
             with pytest.raises(IndexError, match=rf"frame {index} of 37"):
                 store[index]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_ranges_equal_slices(tmp_path_factory, data):
-    num_frames = data.draw(st.integers(1, 9))
-    start = data.draw(st.integers(0, num_frames))
-    stop = data.draw(st.none() | st.integers(0, num_frames + 2))
-    frames = noise(num_frames)
-    path = write(tmp_path_factory.mktemp("store") / "frames.mkv", frames)
-    with FrameStore(path) as store:
+@pytest.mark.parametrize(("start", "stop"), [(0, 9), (2, 5), (4, None), (3, 11), (5, 5), (9, 9)])
+def test_ranges_equal_slices(tmp_path, start, stop):
+    frames = noise(9)
+    with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
         read = list(store.frames(start, stop))
-    assert len(read) == len(frames[start:stop])
-    for frame, expected in zip(read, frames[start:stop], strict=True):
-        np.testing.assert_array_equal(frame, expected)
+    np.testing.assert_array_equal(read, [*frames[start:stop]])
 
 
 def test_single_frames_may_be_read_while_a_range_is(tmp_path):
@@ -155,11 +148,11 @@ WRITERS = {
 }
 
 
-@pytest.fixture(scope="module", params=[Fraction(25), Fraction(30000, 1001)], ids=str)
-def videos(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
     for name, write in WRITERS.items():
-        write(folder / name, request.param)
+        write(folder / name, Fraction(30000, 1001))
     return folder
 
 

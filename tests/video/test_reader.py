@@ -156,17 +156,6 @@ def test_all_frames_before_a_broken_packet_are_kept(tmp_path, broken):
     np.testing.assert_array_equal(kept, whole[:broken])
 
 
-def test_a_recording_may_begin_between_key_frames(tmp_path):
-    pts = [40 * index for index in range(40)]
-    path = write_test_video(tmp_path / "v.ts", noise(40), pts_ms=pts, options={"g": "10"})
-    whole = read_all(path)[2]
-    content = path.read_bytes()
-    path.write_bytes(content[len(content) // 188 * 3 // 10 * 188 :])
-    frames = read_all(path)[2]
-    assert 20 <= len(frames) < 30
-    np.testing.assert_array_equal(frames, whole[-len(frames) :])
-
-
 def test_packets_before_the_first_key_frame_are_passed_over(tmp_path):
     options = {"g": "5", "lag-in-frames": "0"}
     path = write_test_video(tmp_path / "v.webm", noise(12), codec="libvpx-vp9", options=options)
