@@ -17,10 +17,9 @@ from motiontransfer.rendering.faces import (
     blend,
     blend_poisson,
 )
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.dancer import dance, film, picture
-from tests.training.small import fabric
+from tests.training.small import fabric, faceless
 
 NUM_FRAMES = 4
 PATCH_SIZE = (16, 12)
@@ -37,12 +36,6 @@ class Same(FaceTranslator):
         assert torch.is_inference_mode_enabled()
         self.shown.append(faces.clone())
         return faces
-
-
-def without_left_eye(keypoints, frames):
-    eye = HOLISTIC.index("left_eye")
-    keypoints.score[frames, eye], keypoints.points[frames, eye] = 0, 0
-    return keypoints
 
 
 def shifted(keypoints, x, y):
@@ -101,8 +94,8 @@ def test_the_face_lies_where_the_pose_has_it(faces, source):
 
 
 def test_without_a_face_in_source_or_pose_there_is_no_patch(faces, source):
-    poses = without_left_eye(shifted(source, 1, 1), [2])
-    unseen = replace(faces, keypoints=without_left_eye(dance(NUM_FRAMES), [0]))
+    poses = faceless(shifted(source, 1, 1), [2])
+    unseen = replace(faces, keypoints=faceless(dance(NUM_FRAMES), [0]))
     patches = [patch for _, patch in unseen.patches(images(source), poses)]
     assert [patch is None for patch in patches] == [True, False, True, False]
     assert len(faces.translator.shown) == 2

@@ -100,7 +100,7 @@ def test_a_file_cut_short_is_damage_and_what_is_whole_is_read(tmp_path, name):
     codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
     path = write_test_video(tmp_path / name, noise(12), codec=codec)
     if name.endswith("mp4"):
-        path = _with_index_in_front(path, tmp_path / "front.mp4")
+        path = remux(path, tmp_path / "front.mp4")
     whole = read_all(path)[2]
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
     kept, message = read_until_damage(path)
@@ -112,23 +112,23 @@ def test_a_file_cut_short_is_damage_and_what_is_whole_is_read(tmp_path, name):
     assert "\n" not in message
 
 
-def _with_index_in_front(path, front):
-    with (
-        av.open(str(path)) as source,
-        av.open(str(front), "w", container_options={"movflags": "faststart"}) as copy,
-    ):
-        stream = copy.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                copy.mux(packet)
-    return front
+def remux(path, copy, *, packets=slice(None), attachment=None):
+    """Copy packets of the only stream; an MP4 gets its index in front."""
+    faststart = {"movflags": "faststart"} if copy.suffix == ".mp4" else {}
+    with av.open(str(path)) as source, av.open(str(copy), "w", container_options=faststart) as made:
+        stream = made.add_stream_from_template(source.streams[0])
+        if attachment is not None:
+            made.add_attachment(attachment.name, "image/png", attachment.read_bytes())
+        for packet in [packet for packet in source.demux() if packet.size][packets]:
+            packet.stream = stream
+            made.mux(packet)
+    return copy
 
 
 def test_truncation_leaves_no_holes_between_reordered_frames(tmp_path):
     options = {"x264-params": "b-adapt=0:bframes=3:scenecut=0"}
     path = write_test_video(tmp_path / "video.mp4", noise(16), options=options)
-    path = _with_index_in_front(path, tmp_path / "front.mp4")
+    path = remux(path, tmp_path / "front.mp4")
     content = path.read_bytes()
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
@@ -160,15 +160,10 @@ def test_packets_before_the_first_key_frame_are_passed_over(tmp_path):
     options = {"g": "5", "lag-in-frames": "0"}
     path = write_test_video(tmp_path / "v.webm", noise(12), codec="libvpx-vp9", options=options)
     whole = read_all(path)[2]
-    late = tmp_path / "late.webm"
-    with av.open(str(path)) as source, av.open(str(late), "w") as copy:
-        stream = copy.add_stream_from_template(source.streams.video[0])
-        packets = [packet for packet in source.demux(video=0) if packet.size]
-        first_key = next(i for i in range(3, 12) if packets[i].is_keyframe)
-        for packet in packets[2:]:
-            packet.stream = stream
-            copy.mux(packet)
-    np.testing.assert_array_equal(read_all(late)[2], whole[first_key:])
+    with av.open(str(path)) as container:
+        is_key = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+    late = remux(path, tmp_path / "late.webm", packets=slice(2, None))
+    np.testing.assert_array_equal(read_all(late)[2], whole[is_key.index(True, 2) :])
 
 
 def test_time_that_runs_back_goes_on_at_the_rate(tmp_path, monkeypatch):
@@ -210,17 +205,11 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
         read_metadata(sound)
     png = av.VideoFrame.from_ndarray(grey_frame(0), format="rgb24").to_image()
     png.save(tmp_path / "cover.png")
-    with av.open(str(sound)) as source, av.open(str(tmp_path / "song.mka"), "w") as song:
-        stream = song.add_stream_from_template(source.streams.audio[0])
-        song.add_attachment("cover.png", "image/png", (tmp_path / "cover.png").read_bytes())
-        for packet in source.demux(audio=0):
-            if packet.size:
-                packet.stream = stream
-                song.mux(packet)
-    with av.open(str(tmp_path / "song.mka")) as song:
-        assert len(song.streams.video) == 1
+    song = remux(sound, tmp_path / "song.mka", attachment=tmp_path / "cover.png")
+    with av.open(str(song)) as container:
+        assert len(container.streams.video) == 1
     with pytest.raises(VideoError, match=r"song\.mka: holds no video stream"):
-        read_metadata(tmp_path / "song.mka")
+        read_metadata(song)
 
 
 @pytest.mark.parametrize(
