@@ -9,9 +9,7 @@ from motiontransfer.models.faces import (
     FaceDiscriminator,
     FaceDiscriminators,
     FaceGenerator,
-    FaceGeneratorConfig,
     FaceTranslator,
-    FaceTranslatorConfig,
     FaceTranslators,
     add_residuals,
     crop_boxes,
@@ -21,11 +19,10 @@ from motiontransfer.models.faces import (
     warp,
 )
 from motiontransfer.models.layers import count_parameters, initialise
-from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.skeleton import HOLISTIC
 from tests.models.published import giga_macs
+from tests.training.small import STYLE, face_config, translator_config
 
-STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
 CPU = torch.device("cpu")
 
 
@@ -171,22 +168,10 @@ def test_the_sum_stays_in_range(sign):
 # Networks
 
 
-def face_generator(*, num_filters=4):
-    torch.manual_seed(2)
-    config = FaceGeneratorConfig(
-        **{"pose_channels": 4, "crop_size": 32, "num_filters": num_filters},
-        **{"num_downsamplings": 2, "num_residual_blocks": 1},
-    )
-    return FaceGenerator(config).apply(initialise)
-
-
-def translator_config(**changes):
-    values = {"crop_size": 32, "num_filters": 4, "num_downsamplings": 1, "num_residual_blocks": 1}
-    return FaceTranslatorConfig(**{**values, "upsampling": "resize", **changes})
-
-
 def test_a_residual_depends_on_pose_and_face_and_is_in_range():
-    network = face_generator()
+    torch.manual_seed(2)
+    config = face_config(pose_channels=4, num_downsamplings=2)
+    network = FaceGenerator(config).apply(initialise)
     pose, face = noise(2, 4, 32, 32), noise(2, 3, 32, 32)
     residual = network(pose, face)
     assert residual.shape == (2, 3, 32, 32)
@@ -199,10 +184,8 @@ def test_a_residual_depends_on_pose_and_face_and_is_in_range():
 
 
 def test_parameters_and_cost_of_the_face_generator_are_the_published_ones():
-    config = FaceGeneratorConfig(
-        **{"pose_channels": 3, "crop_size": 128, "num_filters": 64},
-        **{"num_downsamplings": 3, "num_residual_blocks": 5},
-    )
+    shape = {"num_filters": 64, "num_downsamplings": 3, "num_residual_blocks": 5}
+    config = face_config(pose_channels=3, crop_size=128, **shape)
     with torch.device("meta"):
         network = FaceGenerator(config)
     assert count_parameters(network) / 1e6 == pytest.approx(26.7, abs=0.05)

@@ -49,7 +49,7 @@ def test_ranks_share_a_batch_evenly_without_gaps(world_size):
         assert [item for rank in ranks for item in rank.items(step)] == whole.items(step)
 
 
-def test_random_generators_depend_on_seed_and_step():
+def test_random_generators_depend_on_seed_and_step_and_never_change():
     drawn = {
         torch.rand(1, generator=make_generator(seed, step)).item()
         for seed in range(5)
