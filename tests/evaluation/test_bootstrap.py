@@ -45,9 +45,6 @@ def test_small_numbers_keep_four_digits(value, expected):
     assert rounded(value) == expected
 
 
-_NEVER_BUT_ONCE = [math.nan] * 3 + [7] + [math.nan] * 36
-
-
 @pytest.mark.parametrize(
     ("values", "block_frames", "bounds"),
     [
@@ -59,7 +56,11 @@ _NEVER_BUT_ONCE = [math.nan] * 3 + [7] + [math.nan] * 36
         ([0, 0, 9], 2, (0, 3)),
         ([3] * 50, 5, (3, 3)),
         (range(8), 8, (3.5, 3.5)),  # one block is the clip
-        (_NEVER_BUT_ONCE, 2, (7, 7)),  # resamples without a measurement do not count
+        (
+            [math.nan] * 3 + [7] + [math.nan] * 36,
+            2,
+            (7, 7),
+        ),  # resamples without a measurement do not count
     ],
 )
 def test_bounds_of_small_cases_by_hand(values, block_frames, bounds):

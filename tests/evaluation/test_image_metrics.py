@@ -191,10 +191,9 @@ def test_ssim_is_that_of_scikit_image(deviation):
     assert ours[inside].mean() == pytest.approx(expected[inside].mean(), abs=1e-5)
 
 
-@pytest.mark.parametrize(("size", "deviation"), [((176, 180), 60), ((187, 179), 5)])
-def test_ms_ssim_is_that_of_torchmetrics(size, deviation):
-    real = _image(1, size)
-    fake = _noisy(np.roll(real, 2, axis=1), deviation)
+def test_ms_ssim_is_that_of_torchmetrics():
+    real = _image(1, (187, 179))
+    fake = _noisy(np.roll(real, 2, axis=1), 60)
     tensors = [torch.from_numpy(p.copy()).permute(2, 0, 1)[None].double() for p in (real, fake)]
     expected = multiscale_structural_similarity_index_measure(*tensors, data_range=255.0)
     assert ms_ssim(real, fake, similarity(real, fake)) == pytest.approx(float(expected), abs=1e-4)

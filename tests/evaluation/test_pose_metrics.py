@@ -1,5 +1,3 @@
-"""Pose distance, missed detections and PCK of poses whose errors are known."""
-
 from dataclasses import replace
 
 import numpy as np

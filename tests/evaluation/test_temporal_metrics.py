@@ -1,5 +1,3 @@
-"""Flicker, change and warping errors of videos whose motion is known."""
-
 from functools import partial
 
 import numpy as np
@@ -34,16 +32,13 @@ def _flicker(frames, persons):
     return metric.compute()[Key("background_flicker", "", "ours")]
 
 
-_EVERYWHERE = (0, 0, 12, 10)
-
-
 @pytest.mark.parametrize(
     ("levels", "persons", "flicker"),
     [
         ((100, 104, 98, 110), [_BOX] * 4, np.std([100, 104, 98, 110])),
         ((10, 200, 10), [_BOX, None, _BOX], 0),  # frames without a person are left out
         ((10, 20), [_BOX, None], None),
-        ((10, 20), [_EVERYWHERE] * 2, None),
+        ((10, 20), [(0, 0, 12, 10)] * 2, None),
     ],
 )
 def test_flicker_is_the_standard_deviation_of_the_background(levels, persons, flicker):

@@ -1,5 +1,3 @@
-"""AUC, accuracy and their intervals, worked by hand."""
-
 import numpy as np
 import pytest
 from hypothesis import given

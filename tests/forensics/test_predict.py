@@ -1,5 +1,3 @@
-"""Predictions for a video file alone."""
-
 import pytest
 
 from motiontransfer.errors import VideoError

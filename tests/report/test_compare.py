@@ -1,5 +1,3 @@
-"""Two runs on one page; files of commits, experiments and the workspace."""
-
 import shutil
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""The stage trains a detector on a project's renders."""
-
 import json
 from dataclasses import replace
 from fractions import Fraction

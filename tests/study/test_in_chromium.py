@@ -1,5 +1,3 @@
-"""A participant's way through the page, in a real browser."""
-
 import base64
 import json
 
