@@ -23,14 +23,8 @@ _HAND_PARTS = (
 
 BODY_JOINTS = (
     "nose",
-    *(
-        "left_eye_inner",
-        "left_eye",
-        "left_eye_outer",
-        "right_eye_inner",
-        "right_eye",
-        "right_eye_outer",
-    ),
+    *("left_eye_inner", "left_eye", "left_eye_outer"),
+    *("right_eye_inner", "right_eye", "right_eye_outer"),
     *("left_ear", "right_ear", "left_mouth", "right_mouth"),
     *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
     *("left_pinky", "right_pinky", "left_index", "right_index", "left_thumb", "right_thumb"),

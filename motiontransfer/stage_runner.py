@@ -145,9 +145,6 @@ def _unchanged_inputs(pipeline: Path) -> Generator[None]:
 
     Files are compared by inode, size and time of modification, since an overwritten file cannot be
     hashed.
-
-    Raises:
-        ChangedInputError: one differs.
     """
     address = os.environ.get("DVC_STAGE")
     if address is None:

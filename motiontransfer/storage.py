@@ -122,11 +122,7 @@ def unseal(path: Path, text: str | bytes | None) -> tuple[dict[str, object], dic
 
 
 def check_arrays(path: Path, got: Mapping[str, int], expected: Mapping[str, int]) -> None:
-    """Compare checksums of the arrays that were read with those that were written.
-
-    Raises:
-        DamagedFileError: an array is missing, unknown or has other bytes; the message names it.
-    """
+    """Compare checksums of the arrays that were read with those that were written."""
     for name in sorted(got.keys() | expected.keys()):
         if got.get(name) != expected.get(name):
             raise damaged(path, f"the checksum of {name} does not match")

@@ -40,7 +40,6 @@ from motiontransfer.training.checkpoint import (
     adam_state,
     load_adam_state,
     load_module_state,
-    module_state,
     run_folder,
     run_key,
 )
@@ -113,8 +112,8 @@ class DetectorTask:
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
         return {
-            **module_state("network", self.network),
-            **module_state("average", self.average),
+            **self.network.state_dict(prefix="network."),
+            **self.average.state_dict(prefix="average."),
             **adam_state("optimizer", self._optimizer),
         }
 

@@ -75,35 +75,24 @@ class ResidualBlock(nn.Module):
         return features + self.body(features)
 
 
-class ResizeConvolution(nn.Module):
+class ResizeConvolution(nn.Sequential):
     """Nearest-neighbour upsampling by 2, then a 3x3 convolution (Odena et al. 2016)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
+        self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
         self.pad = ReflectionPad(1)
         self.convolution = nn.Conv2d(in_channels, out_channels, 3)
 
-    def forward(
-        self, features: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch out_channels height2 width2"]:
-        """Double height and width."""
-        doubled = functional.interpolate(features, scale_factor=2, mode="nearest")
-        return self.convolution(self.pad(doubled))
 
-
-class SubpixelConvolution(nn.Module):
+class SubpixelConvolution(nn.Sequential):
     """3x3 convolution to four times the channels, then pixel shuffle (Shi et al. 2016)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.pad = ReflectionPad(1)
         self.convolution = nn.Conv2d(in_channels, 4 * out_channels, 3)
-
-    def forward(
-        self, features: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch out_channels height2 width2"]:
-        """Double height and width."""
-        return functional.pixel_shuffle(self.convolution(self.pad(features)), 2)
+        self.shuffle = nn.PixelShuffle(2)
 
 
 def upsampling_layer(in_channels: int, out_channels: int, upsampling: Upsampling) -> nn.Module:

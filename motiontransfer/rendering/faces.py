@@ -9,7 +9,7 @@ Chan et al. 2019, sec. 3.4; the translated face that of a CycleGAN (Zhu et al. 2
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -59,14 +59,6 @@ class FacePatch:
 
 Patched = Iterator[tuple[Image, FacePatch | None]]
 """Each generated frame with its patch, None where no face is visible."""
-
-
-@runtime_checkable
-class FaceModel(Protocol):
-    """Model that improves the faces in the frames of a clip."""
-
-    def patches(self, images: Iterable[Image], keypoints: Keypoints) -> Patched:
-        """Yield each generated frame with its patch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +153,9 @@ class TranslatedFaces:
                 image=warp(face, back[None], size=size),
                 weight=warp(ellipse, back[None], size=size),
             )
+
+
+FaceModel = ResidualFaces | TranslatedFaces
 
 
 def blend(image: Image, patch: FacePatch, *, blending: FaceBlending) -> Frame:

@@ -134,11 +134,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """Return the last checkpoint, or None where the run has none yet.
-
-    Raises:
-        CheckpointError: it is damaged.
-    """
+    """Return the last checkpoint, or None where the run has none yet."""
     files = _checkpoint_files(folder)
     if not files:
         return None
@@ -151,13 +147,8 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     return Checkpoint(TypeAdapter(Throughput).validate_python(description), state)
 
 
-def module_state(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers under a prefix."""
-    return module.state_dict(prefix=f"{prefix}.")
-
-
 def load_module_state(prefix: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Inverse of `module_state`."""
+    """Load parameters and buffers under a prefix."""
     module.load_state_dict({name: state[f"{prefix}.{name}"] for name in module.state_dict()})
 
 

@@ -21,12 +21,10 @@ class HeldOut:
     """Frames left out between the two."""
 
 
-def split_clip(
-    num_frames: int, *, held_out_fraction: float, gap_frames: int
-) -> tuple[range, range]:
+def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
     """Return (training frames, held-out frames); the gap between them belongs to neither."""
-    num_held_out = round(num_frames * held_out_fraction)
-    gap = gap_frames if num_held_out else 0
+    num_held_out = round(num_frames * split.held_out_fraction)
+    gap = split.gap_frames if num_held_out else 0
     num_training = num_frames - num_held_out - gap
     if num_training < 2:
         raise TrainingError(
@@ -92,11 +90,7 @@ def read_target_clips(
     for path in sorted(keypoints_folder.glob("[!.]*.parquet")):
         keypoints = read_keypoints(path)
         try:
-            training, tail = split_clip(
-                keypoints.num_frames,
-                held_out_fraction=held_out.held_out_fraction,
-                gap_frames=held_out.gap_frames,
-            )
+            training, tail = split_clip(keypoints.num_frames, held_out)
         except TrainingError as error:
             raise TrainingError(f"{path}: {error}") from error
         clips.append(

@@ -190,8 +190,5 @@ def _started(
         os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(num_tasks // num_nodes))
         return SLURMEnvironment(auto_requeue=False), num_tasks // num_nodes, num_nodes
     present = torch.cuda.device_count() if accelerator == "cuda" else None
-    return (
-        LightningEnvironment(),
-        choose_devices(devices, present=present, batch_size=batch_size),
-        1,
-    )
+    per_node = choose_devices(devices, present=present, batch_size=batch_size)
+    return LightningEnvironment(), per_node, 1

@@ -20,7 +20,6 @@ from motiontransfer.training.checkpoint import (
     laid_out_like,
     load_adam_state,
     load_module_state,
-    module_state,
 )
 from motiontransfer.training.config import GanConfig
 from motiontransfer.training.distributed import all_reduce_mean
@@ -91,7 +90,7 @@ class GanTask:
         """Everything that changes from step to step."""
         state = {}
         for name in _NETWORKS:
-            state |= module_state(name, getattr(self, name))
+            state |= getattr(self, name).state_dict(prefix=f"{name}.")
         for name, optimizer in self._optimizers.items():
             state |= adam_state(f"{name}_optimizer", optimizer)
         return state

@@ -33,14 +33,14 @@ def to_srgb(frame: av.VideoFrame) -> Frame:
     is_hd = frame.height > _SD_HEIGHT or frame.width > _SD_WIDTH
     is_untagged = frame.colorspace == _UNTAGGED and not frame.format.is_rgb
     matrix = Colorspace.ITU709 if is_hd and is_untagged else None
-    if frame.color_trc in _HDR:
-        wide = frame.to_ndarray(
-            format="rgb48le", interpolation=_SCALING, src_colorspace=matrix, threads=1
-        )
-        return tone_mapped(wide, transfer=ColorTrc(frame.color_trc))
-    return frame.to_ndarray(
-        format="rgb24", interpolation=_SCALING, src_colorspace=matrix, threads=1
+    is_hdr = frame.color_trc in _HDR
+    pixels = frame.to_ndarray(
+        format="rgb48le" if is_hdr else "rgb24",
+        interpolation=_SCALING,
+        src_colorspace=matrix,
+        threads=1,
     )
+    return tone_mapped(pixels, transfer=ColorTrc(frame.color_trc)) if is_hdr else pixels
 
 
 def tone_mapped(signal: UInt16[np.ndarray, "height width 3"], *, transfer: ColorTrc) -> Frame:

@@ -21,11 +21,7 @@ class MatroskaChecksums:
     """Checks a file's description when opened, and each cluster of frames before use."""
 
     def __init__(self, path: Path) -> None:
-        """Read the elements' headers, and check all but the clusters.
-
-        Raises:
-            DamagedFileError: the file is truncated, or corrupt outside its frames.
-        """
+        """Read the elements' headers, and check all but the clusters."""
         self._path = path
         self._descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)

@@ -3,7 +3,7 @@
 import pytest
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.clips import split_clip, spread
+from motiontransfer.training.clips import HeldOut, split_clip, spread
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from motiontransfer.training.clips import split_clip, spread
     ],
 )
 def test_ranges(num_frames, fraction, gap, training, held_out):
-    split = split_clip(num_frames, held_out_fraction=fraction, gap_frames=gap)
+    split = split_clip(num_frames, HeldOut(held_out_fraction=fraction, gap_frames=gap))
     assert split == (training, held_out)
 
 
@@ -27,7 +27,7 @@ def test_ranges(num_frames, fraction, gap, training, held_out):
 def test_a_clip_that_is_too_short_is_refused_with_its_numbers(gap):
     text = rf"a clip of 5 frames leaves {max(4 - gap, 0)} to train on after holding out 1 and a gap"
     with pytest.raises(TrainingError, match=text + rf" of {gap}; .*train_gan\.held_out_fraction"):
-        split_clip(5, held_out_fraction=0.2, gap_frames=gap)
+        split_clip(5, HeldOut(held_out_fraction=0.2, gap_frames=gap))
 
 
 @pytest.mark.parametrize(
