@@ -180,7 +180,7 @@ def written(kind, tmp_path):
 def test_a_flipped_bit_is_refused_or_changes_nothing(kind, written):
     expected, content = kind.read(written), written.read_bytes()
     rng = np.random.default_rng(1)
-    for place in rng.integers(0, len(content), 80).tolist():
+    for place in rng.integers(0, len(content), 150).tolist():
         damaged = bytearray(content)
         damaged[place] ^= 1 << int(rng.integers(8))
         written.write_bytes(damaged)

@@ -260,6 +260,7 @@ REAL = {
     "odd/decord_video_90.mov": (3, Fraction(30), (568, 320), (1, False)),
     "odd/torchcodec_h264_10bits.mp4": (30, Fraction(30), (200, 200), (0, False)),
     "odd/androidx_invalid-bitstream.webm": "frame 0: no frame can be decoded",
+    "odd/decord_corrupted.mp4": "frame 29: cannot be decoded",
 }
 
 
