@@ -52,12 +52,6 @@ def test_faults_are_one_line(arguments, message, monkeypatch, capsys):
     assert capsys.readouterr().err == f"ERROR: {message}\n"
 
 
-def test_a_missing_output_is_named_with_its_stage(monkeypatch, capsys):
-    Path("artifacts/keypoints/ben/waltz.parquet").unlink()
-    assert run_command(monkeypatch, "inspect", "waltz") == 1
-    assert capsys.readouterr().err.endswith("not made yet; run `dvc repro clean_keypoints@waltz`\n")
-
-
 def test_a_preset_is_listed_and_then_written(monkeypatch, capsys):
     Path("params.yaml").write_text("train_gan:\n  steps: 5  # few\n")
     Path("presets").mkdir()

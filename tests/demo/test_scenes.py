@@ -7,10 +7,6 @@ from demo.actors.scenes import Camera
 CAMERA = Camera(position=(0.4, 1.5, 6.0), target=(0.0, 0.9, 0.0), focal_length=2.0)
 
 
-def test_the_target_is_in_the_middle_of_the_image():
-    np.testing.assert_allclose(CAMERA.project(np.array([0.0, 0.9, 0.0]), (64, 48)), [24, 32])
-
-
 def test_a_metre_at_the_targets_distance_has_the_pixels_that_the_focal_length_says():
     distance = np.linalg.norm(np.subtract(CAMERA.position, CAMERA.target))
     right = CAMERA.axes()[0]

@@ -72,13 +72,6 @@ def test_types_and_bounds_in_words(page, section, key, values):
     assert page[section][key][0] == values
 
 
-def test_comments_continue_below_their_key(generated):
-    found = generated.comments(
-        "# above\na:   # of a\n  x: 1  # first\n        # second\n  y: 2\n\n# of b\nb: [1]\n"
-    )
-    assert found == {"a": "of a", "a.x": "first second"}
-
-
 def test_subcommands_are_described_with_their_options(generated):
     page = generated.command_reference()
     titles = re.findall(r"^## `(.+)`$", page, flags=re.M)

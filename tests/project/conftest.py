@@ -1,6 +1,6 @@
 """A team with a toy pipeline that has the real one's shape, and every kind of remote."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -74,19 +74,19 @@ def owner(finished, tmp_path) -> Machine:
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory) -> "Remote":
-    with s3_store(tmp_path_factory.mktemp("s3")) as remote:
+def s3() -> Remote:
+    with s3_store() as remote:
         yield remote
 
 
 @pytest.fixture(scope="session")
-def ssh(tmp_path_factory) -> "Remote":
+def ssh(tmp_path_factory) -> Remote:
     with ssh_host(tmp_path_factory.mktemp("ssh")) as remote:
         yield remote
 
 
 @pytest.fixture
-def folder(tmp_path) -> "Remote":
+def folder(tmp_path) -> Remote:
     return Remote(url=str(tmp_path / "remote"))
 
 
@@ -100,14 +100,9 @@ def mate(owner, folder, tmp_path) -> Machine:
 @pytest.fixture(
     params=["folder", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("s3", "ssh"))]
 )
-def remote(request, tmp_path) -> "Remote":
+def remote(request, tmp_path) -> Remote:
     """Each kind, with nothing in it yet."""
     kind: Remote = request.getfixturevalue(request.param)
     if request.param == "folder":
         return kind
-    return Remote(
-        url=f"{kind.url}/{Path(tmp_path).name}",
-        options=kind.options,
-        environment=kind.environment,
-        reader=kind.reader,
-    )
+    return replace(kind, url=f"{kind.url}/{tmp_path.name}")

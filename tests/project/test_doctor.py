@@ -28,18 +28,9 @@ def project(tmp_path, monkeypatch) -> Path:
     files = {"params.yaml": PARAMS, "data/walk": "walking\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
-    commit()
+    author = "-c user.name=A -c user.email=a@example.org"
+    subprocess.run(f"git add --all && git {author} commit -q -m all", shell=True, check=True)
     return root
-
-
-def git(*arguments):
-    subprocess.run(["git", *arguments], check=True)
-
-
-def commit():
-    git("add", "--all")
-    author = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    git(*author, "commit", "--quiet", "--message", "all")
 
 
 def edit(path, old, new):
@@ -58,13 +49,16 @@ def git_result(project):
         return doctor.check_git(project, repo)
 
 
-def test_a_project_in_order_has_no_fault(project):
+def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp_path):
     results = list(check_all(project))
     assert [it.subject for it in results if it.level == "fault"] == []
     assert [it.subject for it in results] == [
         *("packages", "processor", "GPU", "encoders", "weights"),
         *("git", "remote", "locks", "checkpoints", "disk"),
     ]
+    (result,) = doctor.check_project(tmp_path)
+    assert (result.level, result.subject) == ("fault", "project")
+    assert "run from the project's root" in result.fix
 
 
 @pytest.mark.parametrize(
@@ -137,7 +131,7 @@ def test_git_lists_uncommitted_files_and_is_missing_without_a_commit(
     edit(project / "params.yaml", "crf: 16", "crf: 17")
     assert git_result(project)[:3] == ("warning", "git", "not committed: params.yaml")
     shutil.rmtree(project / ".git")
-    git("init", "--quiet")
+    subprocess.run(["git", "init", "--quiet"], check=True)
     assert git_result(project)[:3] == ("fault", "git", "there is no commit yet")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_result(project)[:3] == ("warning", "git", "it is not installed here")
@@ -202,12 +196,6 @@ def test_an_interrupted_training_is_listed_with_its_last_step(tmp_path):
         (folder / f"step_{step:08d}.safetensors").touch()
     (result,) = check_checkpoints(tmp_path)
     assert result.message.startswith("train_gan@ada was stopped after step 400 (run 0123)")
-
-
-def test_outside_of_a_project_the_fix_names_its_root(tmp_path):
-    (result,) = doctor.check_project(tmp_path)
-    assert (result.level, result.subject) == ("fault", "project")
-    assert "run from the project's root" in result.fix
 
 
 def test_the_command_prints_lines_or_json_and_fails_at_a_fault(monkeypatch, capsys):

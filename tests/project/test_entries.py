@@ -29,10 +29,11 @@ transfers:
 """
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
     files = {".gitignore": "/data/videos/*.mp4\n", "params.yaml": PARAMS}
-    return small_project(tmp_path / "project", files, monkeypatch)
+    root = small_project(tmp_path / "project", files, monkeypatch)
+    monkeypatch.chdir(root)
 
 
 @pytest.fixture
@@ -42,43 +43,44 @@ def film(tmp_path) -> Path:
     return path
 
 
-def add(film, root, **changes):
-    wanted = {"name": "solo", "subject": "eve", "crop": "auto", "role": "source", **changes}
-    return add_video(film, root=root, **wanted)
+def add(film, **changes):
+    return add_video(
+        film, **{"name": "solo", "subject": "eve", "crop": "auto", "role": "source", **changes}
+    )
 
 
-def files(root):
+def files():
     """All that is there, but for DVC's own cache."""
     return {
-        path.relative_to(root): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and not {".git", "cache", "tmp"} & set(path.relative_to(root).parts)
+        path: path.read_bytes()
+        for path in Path().rglob("*")
+        if path.is_file() and not {".git", "cache", "tmp"} & set(path.parts)
     }
 
 
-def params(root):
-    return yaml.safe_load((root / "params.yaml").read_text())
+def params():
+    return yaml.safe_load(Path("params.yaml").read_text())
 
 
-def test_a_video_is_copied_tracked_by_dvc_and_entered(project, film):
-    path = add(film, project, role="target")
+def test_a_video_is_copied_tracked_by_dvc_and_entered(film):
+    path = add(film, role="target")
     assert path == Path("data/videos/solo.mp4")
-    assert (project / path).read_bytes() == film.read_bytes() == b"frames"
-    assert "md5" in (project / "data/videos/solo.mp4.dvc").read_text()
-    content = params(project)
+    assert path.read_bytes() == film.read_bytes() == b"frames"
+    assert "md5" in Path("data/videos/solo.mp4.dvc").read_text()
+    content = params()
     assert content["videos"]["solo"] == {"path": str(path), "subject": "eve", "crop": "auto"}
     assert content["subjects"] == ["ada", "ben", "eve"]
     assert content["targets"] == ["ada", "eve"]
-    add(film, project, name="again", subject="ben")
-    assert params(project)["subjects"] == content["subjects"]
-    assert params(project)["targets"] == content["targets"]
+    add(film, name="again", subject="ben")
+    assert params()["subjects"] == content["subjects"]
+    assert params()["targets"] == content["targets"]
 
 
-def test_a_video_in_its_folder_keeps_its_name(project):
-    place = project / "data/videos/there.mp4"
+def test_a_video_in_its_folder_keeps_its_name():
+    place = Path("data/videos/there.mp4")
     place.parent.mkdir(parents=True)
     place.write_bytes(b"here")
-    assert add(place, project) == Path("data/videos/there.mp4")
+    assert add(place) == Path("data/videos/there.mp4")
     assert [path.name for path in place.parent.glob("*.mp4*")] == ["there.mp4", "there.mp4.dvc"]
 
 
@@ -99,14 +101,14 @@ def _interrupted(params, path):
     ],
 )
 def test_a_failed_step_leaves_every_file_as_it_was(
-    project, film, monkeypatch, module, name, failing, error, message
+    film, monkeypatch, module, name, failing, error, message
 ):
-    before = files(project)
+    before = files()
     monkeypatch.setattr(module, name, failing)
     with pytest.raises(error, match=message):
-        add(film, project)
-    assert files(project) == before
-    assert not (project / "data").exists()
+        add(film)
+    assert files() == before
+    assert not Path("data").exists()
 
 
 @pytest.mark.parametrize(
@@ -120,22 +122,18 @@ def test_a_failed_step_leaves_every_file_as_it_was(
         ({"film": Path("absent.mp4")}, MissingFileError, "no such file; expected a video"),
     ],
 )
-def test_a_missing_file_or_a_name_that_does_not_fit_is_refused(
-    changes, error, message, project, film
-):
-    (project / "data/videos").mkdir(parents=True)
-    (project / "data/videos/taken.mp4").write_bytes(b"another")
-    before = files(project)
+def test_a_missing_file_or_a_name_that_does_not_fit_is_refused(changes, error, message, film):
+    Path("data/videos").mkdir(parents=True)
+    Path("data/videos/taken.mp4").write_bytes(b"another")
+    before = files()
     with pytest.raises(error, match=message):
-        add(**{"film": film, "root": project, **changes})
-    assert files(project) == before
+        add(**{"film": film, **changes})
+    assert files() == before
 
 
-def test_a_transfers_default_name_is_of_its_subjects(project):
-    assert add_transfer(source="walk", target="ben", name=None, truth="none", root=project) == (
-        "ben_as_ada"
-    )
-    content = params(project)
+def test_a_transfers_default_name_is_of_its_subjects():
+    assert add_transfer(source="walk", target="ben", name=None, truth="none") == ("ben_as_ada")
+    content = params()
     assert content["targets"] == ["ada", "ben"]
     assert content["transfers"]["ben_as_ada"] == {
         **{"source": "walk", "source_subject": "ada", "target": "ben", "truth": "none"}
@@ -152,19 +150,19 @@ def test_a_transfers_default_name_is_of_its_subjects(project):
         ({"truth": "x.mp4"}, MissingFileError, r"data/truth/x\.mp4: no such file"),
     ],
 )
-def test_a_transfer_of_unknown_names_is_refused(changes, error, message, project):
+def test_a_transfer_of_unknown_names_is_refused(changes, error, message):
     wanted = {"source": "dance", "target": "ada", "name": "t", "truth": "none", **changes}
     with pytest.raises(error, match=message):
-        add_transfer(root=project, **wanted)
-    assert (project / "params.yaml").read_text() == PARAMS
+        add_transfer(**wanted)
+    assert Path("params.yaml").read_text() == PARAMS
 
 
-def test_a_removed_video_takes_its_transfers_and_its_subject(project):
-    removal = removal_of("dance", root=project)
+def test_a_removed_video_takes_its_transfers_and_its_subject():
+    removal = removal_of("dance")
     assert removal.transfers == ("ada_as_ben",)
     assert (removal.subject, removal.target) == ("ben", None)
-    remove_video(removal, root=project)
-    assert (project / "params.yaml").read_text() == (
+    remove_video(removal)
+    assert Path("params.yaml").read_text() == (
         "# mine\n"
         "videos:\n"
         "  walk: {path: data/videos/walk.mp4, subject: ada}   # hers\n"
@@ -174,15 +172,15 @@ def test_a_removed_video_takes_its_transfers_and_its_subject(project):
     )
 
 
-def test_a_target_is_removed_with_its_only_video(project, film):
-    removal = removal_of("walk", root=project)
+def test_a_target_is_removed_with_its_only_video(film):
+    removal = removal_of("walk")
     assert (removal.subject, removal.target) == ("ada", "ada")
     assert removal.transfers == ("ada_as_ben",)
-    add(film, project, subject="ada")
-    removal = removal_of("walk", root=project)
+    add(film, subject="ada")
+    removal = removal_of("walk")
     assert (removal.subject, removal.target, removal.transfers) == (None, None, ())
     with pytest.raises(ParamsError, match="no video 'no'; videos has dance, solo, walk"):
-        removal_of("no", root=project)
+        removal_of("no")
 
 
 @pytest.mark.parametrize(
@@ -192,16 +190,16 @@ def test_a_target_is_removed_with_its_only_video(project, film):
         ("", "transfers.kept"),
     ],
 )
-def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(project, entry, user):
+def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(entry, user):
     text = PARAMS.replace("subjects:", f"{entry}subjects:", 1)
     kept = "{source: dance, source_subject: ben, target: ben, truth: ../videos/walk.mp4}"
-    (project / "params.yaml").write_text(f"{text}  kept: {kept}\n")
-    pointer = project / "data/videos/walk.mp4.dvc"
-    (project / "data/truth").mkdir(parents=True)
+    Path("params.yaml").write_text(f"{text}  kept: {kept}\n")
+    pointer = Path("data/videos/walk.mp4.dvc")
+    Path("data/truth").mkdir(parents=True)
     pointer.parent.mkdir()
     pointer.write_text("outs: []\n")
-    removal = removal_of("walk", root=project)
+    removal = removal_of("walk")
     assert user in removal.users_of_file
-    remove_video(removal, root=project)
+    remove_video(removal)
     assert pointer.exists()
-    assert "walk" not in params(project)["videos"]
+    assert "walk" not in params()["videos"]

@@ -86,8 +86,7 @@ def test_a_folder_that_one_may_only_read(owner, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("full", ["the remote's", "one's own"])
-def test_a_full_disk(owner, tmp_path, full):
+def test_a_full_disk_is_one_line(mate, tmp_path):
     """A file system of 16 kB, in a name space of its own."""
     tiny = tmp_path / "tiny"
     tiny.mkdir()
@@ -96,14 +95,8 @@ def test_a_full_disk(owner, tmp_path, full):
     if not shutil.which("unshare") or subprocess.run([*alone, "sh", "-c", mounting]).returncode:
         pytest.skip("nothing can be mounted here")
     prefix = (*alone, "sh", "-c", f'{mounting}; exec "$0" "$@"')
-    if full == "the remote's":
-        message = owner.error("share", str(tiny), prefix=prefix)
-    else:
-        owner.command("share", str(tmp_path / "remote"))
-        owner.commit("shared")
-        mate = owner.clone(tmp_path / "mate")
-        (mate.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {tiny}\n")
-        message = mate.error("join", "--bring", "all", prefix=prefix)
+    (mate.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {tiny}\n")
+    message = mate.error("join", "--bring", "all", prefix=prefix)
     assert ": the disk is full, there or here (ENOSPC); free some space, then run this" in message
 
 
@@ -155,18 +148,9 @@ SECRET = "secrets do not go into git: leave them out of the URL"
     ("url", "line"),
     [
         ("s3://AKIAKEY:SECRET@team/dance", f"s3://team/dance: {SECRET}"),
-        *(
-            pytest.param(url, line, marks=pytest.mark.slow)
-            for url, line in [
-                ("s3://AKIAKEY@team/dance", f"s3://team/dance: {SECRET}"),
-                ("ssh://me:SECRET@host/dance", f"ssh://host/dance: {SECRET}"),
-                ("https://me:SECRET@host/dance", f"https://host/dance: {SECRET}"),
-                ("s3://team/dance?AWS_SECRET_ACCESS_KEY=SECRET", f"s3://team/dance: {SECRET}"),
-                ("webdavs://host/dance?token=SECRET", f"webdavs://host/dance: {SECRET}"),
-            ]
-        ),
+        ("ssh://me:SECRET@host/dance", f"ssh://host/dance: {SECRET}"),
+        ("webdavs://host/dance?token=SECRET", f"webdavs://host/dance: {SECRET}"),
         ("s3:/bucket/x", "s3:/bucket/x: not a URL; expected s3://bucket/x (or ./s3:/bucket/x for"),
-        ("s3:bucket", "s3:bucket: not a URL; expected s3://bucket "),
         ("ssh:///", "ssh:///: not a URL; expected ssh:// "),
         (f"{__file__}/x", f"{__file__}/x: no such folder, and it cannot be made"),
     ],
@@ -203,21 +187,11 @@ def test_share_lists_stages_that_are_out_of_date(owner, folder):
     assert "not up to date, others will run it: train\n" in owner.share(folder)
 
 
-@pytest.mark.parametrize(
-    ("code", "cause"),
-    [
-        ("ExpiredToken", "the credentials have expired"),
-        ("RequestTimeTooSkewed", "this machine's clock is wrong"),
-        ("PermanentRedirect", "the bucket is in another region"),
-        ("InvalidBucketName", "not a bucket's name"),
-        ("403", "wrong credentials, or they may not use this bucket"),
-    ],
-)
-def test_codes_of_amazons_servers_are_explained(code, cause):
+def test_codes_of_amazons_servers_are_explained():
     error = OSError("Forbidden")
-    error.__cause__ = ClientError({"Error": {"Code": code}}, "HeadObject")
+    error.__cause__ = ClientError({"Error": {"Code": "ExpiredToken"}}, "HeadObject")
     line = explain([error], name="team", url="s3://team/dance")
-    assert line.startswith(f"s3://team/dance: {cause} ({code}); ")
+    assert line.startswith("s3://team/dance: the credentials have expired (ExpiredToken); ")
     assert "{" not in line
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,8 +93,7 @@ def test_only_what_is_named_as_a_past_run_is_fetched(folder, mate):
 
 @pytest.mark.slow
 def test_dots_in_an_object_name_lead_nowhere(owner, s3, tmp_path):
-    remote = Remote(url=f"{s3.url}/{tmp_path.name}", options=s3.options, environment=s3.environment)
-    owner.share(remote)
+    owner.share(replace(s3, url=f"{s3.url}/{tmp_path.name}"))
     s3_client(s3.options[1], s3.environment).put_object(
         Bucket=BUCKET,
         Key=f"dance/{tmp_path.name}/runs/../../config.local",

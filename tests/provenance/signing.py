@@ -36,14 +36,11 @@ def signed_video(path):
     return path
 
 
-def signed_by_an_editor(builder, source, path):
-    """A video with another software's manifest and the certificate of the environment."""
-    credentials = load_credentials()
-    info = c2pa.C2paSignerInfo(
-        credentials.algorithm, credentials.chain, credentials.private_key, None
-    )
-    builder.sign_file(str(source), str(path), c2pa.Signer.from_info(info))
-    return path
+def c2pa_signer():
+    """C2PA's signer with the certificate of the environment, as other software would use it."""
+    mine = load_credentials()
+    info = c2pa.C2paSignerInfo(mine.algorithm, mine.chain, mine.private_key, None)
+    return c2pa.Signer.from_info(info)
 
 
 def use_certificate(monkeypatch, folder, key, chain):

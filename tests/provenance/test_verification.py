@@ -13,7 +13,7 @@ from motiontransfer.provenance import verification
 from motiontransfer.provenance.verification import Reason, Signer, provenance_lines, read_provenance
 from tests.provenance.signing import (
     authority_and_signer,
-    signed_by_an_editor,
+    c2pa_signer,
     signed_video,
     unsigned_video,
     use_certificate,
@@ -104,13 +104,12 @@ def by_an_editor(tmp_path):
     def sign(*assertions, name="editor", video=None, change=lambda builder: None, **action):
         action = action or {"action": "c2pa.created", "digitalSourceType": CAPTURE}
         actions = {"label": "c2pa.actions.v2", "data": {"actions": [action]}}
-        software = {"name": name, "version": "2"}
-        builder = c2pa.Builder(
-            {"claim_generator_info": [software], "assertions": [actions, *assertions]}
-        )
+        info = [{"name": name, "version": "2"}]
+        builder = c2pa.Builder({"claim_generator_info": info, "assertions": [actions, *assertions]})
         change(builder)
         source = video or unsigned_video(tmp_path / "u.mp4")
-        return signed_by_an_editor(builder, source, tmp_path / "e.mp4")
+        builder.sign_file(str(source), str(tmp_path / "e.mp4"), c2pa_signer())
+        return tmp_path / "e.mp4"
 
     return sign
 
