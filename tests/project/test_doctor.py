@@ -39,14 +39,9 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def remote_result(project):
-    with opened(project) as repo:
-        return doctor.check_remote(repo)
-
-
-def git_result(project):
-    with opened(project) as repo:
-        return doctor.check_git(project, repo)
+def result_of(check, *arguments):
+    with opened(Path()) as repo:
+        return check(*arguments, repo)
 
 
 def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp_path):
@@ -127,29 +122,37 @@ def test_weights_are_expected_only_where_params_need_them(tmp_path, monkeypatch)
 def test_git_lists_uncommitted_files_and_is_missing_without_a_commit(
     project, monkeypatch, tmp_path
 ):
-    assert git_result(project).message == "all is committed"
+    assert result_of(doctor.check_git, project).message == "all is committed"
     edit(project / "params.yaml", "crf: 16", "crf: 17")
-    assert git_result(project)[:3] == ("warning", "git", "not committed: params.yaml")
+    assert result_of(doctor.check_git, project)[:3] == (
+        "warning",
+        "git",
+        "not committed: params.yaml",
+    )
     shutil.rmtree(project / ".git")
     subprocess.run(["git", "init", "--quiet"], check=True)
-    assert git_result(project)[:3] == ("fault", "git", "there is no commit yet")
+    assert result_of(doctor.check_git, project)[:3] == ("fault", "git", "there is no commit yet")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert git_result(project)[:3] == ("warning", "git", "it is not installed here")
+    assert result_of(doctor.check_git, project)[:3] == (
+        "warning",
+        "git",
+        "it is not installed here",
+    )
 
 
 def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
-    result = remote_result(project)
+    result = result_of(doctor.check_remote)
     assert (result.level, result.message[:4]) == ("warning", "none")
     shared = tmp_path / "shared"
     with opened(project) as repo:
         set_remote(repo, str(shared), name="team")
-    assert "there is no such folder" in remote_result(project).message
+    assert "there is no such folder" in result_of(doctor.check_remote).message
     shared.mkdir()
-    assert remote_result(project).level == "ok"
+    assert result_of(doctor.check_remote).level == "ok"
     edit(project / ".dvc/config", "verify = True", "verify = False")
-    assert "is not checked" in remote_result(project).message
+    assert "is not checked" in result_of(doctor.check_remote).message
     edit(project / ".dvc/config", str(shared), "gs://bucket/x")
-    assert "gs://bucket/x: a package is missing" in remote_result(project).message
+    assert "gs://bucket/x: a package is missing" in result_of(doctor.check_remote).message
 
 
 def test_a_missing_video_is_a_fault(project):
