@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def store():
-    with s3_store() as remote:
+def store(tmp_path_factory):
+    with s3_store(tmp_path_factory.mktemp("s3")) as remote:
         yield remote
 
 

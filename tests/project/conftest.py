@@ -74,8 +74,8 @@ def owner(finished, tmp_path) -> Machine:
 
 
 @pytest.fixture(scope="session")
-def s3() -> Remote:
-    with s3_store() as remote:
+def s3(tmp_path_factory) -> Remote:
+    with s3_store(tmp_path_factory.mktemp("s3")) as remote:
         yield remote
 
 

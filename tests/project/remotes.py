@@ -5,7 +5,9 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +15,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-import requests
-from moto.server import ThreadedMotoServer
 
 BUCKET = "team"
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -51,22 +51,35 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def s3_store() -> Iterator[Remote]:
+def s3_store(folder: Path) -> Iterator[Remote]:
     """An S3 endpoint that knows two users, and refuses everyone else."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    with (folder / "moto.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=log, stderr=log,
+        )  # fmt: skip
     try:
+        wait_for(lambda: answers(port))
         s3_client(endpoint, {}).create_bucket(Bucket=BUCKET)
         writer = _new_user(endpoint, "writer", "s3:*")
         reader = _new_user(endpoint, "reader", ["s3:GetObject", "s3:ListBucket"])
-        requests.post(f"{endpoint}/moto-api/reset-auth", data="0", timeout=30)
-        options = ("--endpoint", endpoint)
-        yield Remote(url=f"s3://{BUCKET}/dance", options=options, environment=writer, reader=reader)
+        demand = urllib.request.Request(
+            f"{endpoint}/moto-api/reset-auth",
+            data=b"0",
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        urllib.request.urlopen(demand).close()
+        yield Remote(
+            url=f"s3://{BUCKET}/dance",
+            options=("--endpoint", endpoint),
+            environment=writer,
+            reader=reader,
+        )
     finally:
-        requests.post(f"{endpoint}/moto-api/reset-auth", data="inf", timeout=30)
-        requests.post(f"{endpoint}/moto-api/reset", timeout=30)
-        server.stop()
+        server.kill()
+        server.wait()
 
 
 def s3_client(endpoint: str, environment: dict[str, str], service: str = "s3"):
