@@ -98,9 +98,7 @@ def _call(function: Callable[[_Item], _Result], item: _Item) -> _Result | Motion
         return error
 
 
-def _next_result(
-    waiting: deque[tuple[str, Future[_Result | MotionTransferError]]],
-) -> _Result:
+def _next_result(waiting: deque[tuple[str, Future[_Result | MotionTransferError]]]) -> _Result:
     outcome = waiting[0][1].result()
     waiting.popleft()
     if isinstance(outcome, MotionTransferError):

@@ -102,9 +102,6 @@ def unseal(path: Path, text: str | bytes | None) -> tuple[dict[str, object], dic
     Args:
         path: for messages.
         text: None where the file has none.
-
-    Raises:
-        DamagedFileError: the text is not as it was written, or holds no checksums.
     """
     try:
         content = json.loads(text or "{}")

@@ -60,10 +60,7 @@ def draw_crops(
 
 
 def warp(
-    images: Features,
-    maps: Float64[np.ndarray, "batch 2 3"],
-    *,
-    size: tuple[int, int],
+    images: Features, maps: Float64[np.ndarray, "batch 2 3"], *, size: tuple[int, int]
 ) -> Float[Tensor, "batch channels warped_height warped_width"]:
     """Resample each image under its similarity transform, without aliasing.
 
@@ -130,11 +127,7 @@ def _cosine_ramp(fraction: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def add_residuals(
-    images: Images,
-    residuals: Crops,
-    boxes: Boxes,
-    *,
-    feather_fraction: float,
+    images: Images, residuals: Crops, boxes: Boxes, *, feather_fraction: float
 ) -> Images:
     """Add each residual inside its box, feathered, and clamp the sum to [-1, 1]."""
     corrected = images.clone()

@@ -181,9 +181,7 @@ def _draw_limbs(
 
 
 def _draw_boxes_and_rings(
-    frame: Frame,
-    boxes: dict[int, tuple[int, int, int, int]],
-    rings: Float32[np.ndarray, "rings 2"],
+    frame: Frame, boxes: dict[int, tuple[int, int, int, int]], rings: Float32[np.ndarray, "rings 2"]
 ) -> Frame:
     """Numbered boxes around people, and a ring around each of some points."""
     image = Image.fromarray(frame)

@@ -168,10 +168,7 @@ def evenly_spaced(num_frames: int, num_columns: int) -> tuple[int, ...]:
 
 
 def contact_sheet(
-    rows: Mapping[str, Sequence[AnyFrame]],
-    captions: Sequence[str],
-    *,
-    max_width_px: int = 1600,
+    rows: Mapping[str, Sequence[AnyFrame]], captions: Sequence[str], *, max_width_px: int = 1600
 ) -> AnyFrame:
     """Lay out frames as a grid: a label left of each row, a caption above each column.
 

@@ -10,10 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.models.discriminators import (
-    DiscriminatorConfig,
-    split_real_fake,
-)
+from motiontransfer.models.discriminators import DiscriminatorConfig, split_real_fake
 from motiontransfer.models.faces import (
     Crops,
     FaceDiscriminators,

@@ -41,11 +41,7 @@ from motiontransfer.training.trainer import RunPaths, run_training
 from motiontransfer.training.weights import TrainedGenerator, write_weights
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import write_frames
-from motiontransfer.video.tensors import (
-    frames_to_tensor,
-    image_grid,
-    tensor_to_frames,
-)
+from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 
 _NUM_SAMPLES = 8
 

@@ -21,14 +21,7 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
 from motiontransfer.pose.rendering import PoseMapStyle
-from motiontransfer.storage import (
-    array_checksum,
-    check_arrays,
-    damaged,
-    replacing,
-    seal,
-    unseal,
-)
+from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
 from motiontransfer.training.clips import HeldOut
 
 FACE_CYCLE_FILE = "face_cycle.safetensors"

@@ -271,11 +271,7 @@ class _IntactFrames:
 
 
 def _write_frames(
-    path: Path,
-    frames: _IntactFrames,
-    video: VideoMetadata,
-    framing: Framing,
-    rate: Fraction,
+    path: Path, frames: _IntactFrames, video: VideoMetadata, framing: Framing, rate: Fraction
 ) -> list[float]:
     """Write the frame store; return each frame's start on the input's clock."""
     interval = min(1 / rate, 1 / video.frame_rate)
