@@ -91,11 +91,6 @@ def read_as(taken_for, written_as):
     return [to_holistic(rows[None], joints=taken_for, where="")] * 6
 
 
-@pytest.mark.parametrize("joints", [COCO_17, COCO_18, BODY_23, BODY_25, COCO_WHOLEBODY])
-def test_the_right_order_passes(joints):
-    check_joint_order(read_as(joints, joints), joint_set="", source=SOURCE)
-
-
 @pytest.mark.parametrize(
     ("taken_for", "written_as", "name"),
     [(COCO_18, (*COCO_17, "neck"), "COCO-18"), (BODY_23, COCO_WHOLEBODY[:23], "BODY_23")],
@@ -105,20 +100,23 @@ def test_another_joint_order_is_refused(taken_for, written_as, name):
         check_joint_order(read_as(taken_for, written_as), joint_set=name, source=SOURCE)
 
 
-def test_a_few_frames_do_not_decide_the_joint_order():
-    frames = read_as(BODY_23, COCO_WHOLEBODY[:23])[:2]
-    check_joint_order(frames, joint_set="BODY_23", source=SOURCE)
-    check_joint_order([], joint_set="BODY_23", source=SOURCE)
+FORESHORTENED = np.array(rows_of(COCO_17))
+FORESHORTENED[COCO_17.index("left_elbow"), :2] = place_of("left_shoulder")
 
 
-def test_a_foreshortened_arm_is_no_other_joint_order():
-    rows = np.array(rows_of(COCO_17))
-    rows[COCO_17.index("left_elbow"), :2] = place_of("left_shoulder")
-    frames = [to_holistic(rows[None], joints=COCO_17, where="")] * 6
-    check_joint_order(frames, joint_set="COCO_17", source=SOURCE)
+@pytest.mark.parametrize(
+    "frames",
+    [
+        *(read_as(joints, joints) for joints in (COCO_17, COCO_18, BODY_23, BODY_25)),
+        read_as(BODY_23, COCO_WHOLEBODY[:23])[:2],  # too few frames to decide
+        [],
+        [to_holistic(FORESHORTENED[None], joints=COCO_17, where="")] * 6,
+    ],
+)
+def test_the_right_joint_order_passes(frames):
+    check_joint_order(frames, joint_set="", source=SOURCE)
 
 
-# Positions of the people in each frame: two, none, one.
 FRAMES = [[50, 150], [], [60]]
 
 
@@ -228,22 +226,6 @@ def test_other_coco_files_are_refused(tmp_path, content, num_frames, message):
         read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=num_frames)
 
 
-def test_a_file_that_is_not_json_is_refused(tmp_path):
-    (tmp_path / "dance.json").write_text("[")
-    with pytest.raises(KeypointsError, match=r"dance\.json: not JSON"):
-        read_coco_wholebody(tmp_path, num_frames=1)
-
-
-def test_there_must_be_one_file(tmp_path):
-    folder = tmp_path / "json"
-    with pytest.raises(MissingFileError, match=r"json: expected one JSON file .* got none"):
-        read_coco_wholebody(folder, num_frames=1)
-    write_coco(folder, rtmlib_frames())
-    (folder / "more.json").write_text("[]")
-    with pytest.raises(MissingFileError, match=r"got dance\.json, more\.json"):
-        read_coco_wholebody(folder, num_frames=3)
-
-
 NOSE = HOLISTIC.index("nose")
 BODIES = {"BODY_25": BODY_25, "BODY_23": BODY_23, "COCO_18": COCO_18}
 
@@ -268,12 +250,11 @@ def write_openpose(folder, *frames, first=0, name="dance_{:012d}"):
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_each_body_format_lands_on_its_names(tmp_path, body):
-    folder = write_openpose(
-        tmp_path / "json", *[[openpose_person(body, x=50 + i)] for i in range(6)]
-    )
-    frames = read_openpose_json(folder, num_frames=6)
-    known = {*body, *OPENPOSE_FACE_70, *LEFT_HAND_JOINTS, *RIGHT_HAND_JOINTS}
+@pytest.mark.parametrize("face", [OPENPOSE_FACE_70, IBUG_68], ids=["pupils", "no pupils"])
+def test_joints_of_openpose_get_their_names(tmp_path, body, face):
+    people = [[openpose_person(body, face=face, x=50 + i)] for i in range(6)]
+    frames = read_openpose_json(write_openpose(tmp_path / "json", *people), num_frames=6)
+    known = {*body, *face, *LEFT_HAND_JOINTS, *RIGHT_HAND_JOINTS}
     for frame_index, people in enumerate(frames):
         assert len(people) == 1
         for index, joint in enumerate(HOLISTIC.joints):
@@ -302,14 +283,6 @@ def test_joints_not_found_and_parts_left_out_are_missing(tmp_path):
     assert found == (set(BODY_25) & set(HOLISTIC.joints)) - {"nose"}
 
 
-def test_a_face_without_pupils_is_taken(tmp_path):
-    (people,) = read_openpose_json(
-        write_openpose(tmp_path / "json", [openpose_person(face=IBUG_68)]), num_frames=1
-    )
-    chin = people[0, HOLISTIC.index("face_chin"), :2]
-    np.testing.assert_allclose(chin, place_of("face_chin"), rtol=1e-6)
-
-
 def test_file_names_of_the_paper_are_read(tmp_path):
     """frame000001_keypoints.json, counted from 1."""
     frames = [[openpose_person(BODY_23, x=x)] for x in (10, 20)]
@@ -318,27 +291,33 @@ def test_file_names_of_the_paper_are_read(tmp_path):
     assert [people[0, NOSE, 0] for people in found] == [10, 20]
 
 
-@pytest.mark.parametrize("exists", [True, False])
-def test_an_empty_folder_says_what_is_expected(tmp_path, exists):
-    folder = tmp_path / "keypoints" / "dance"
-    if exists:
-        folder.mkdir(parents=True)
-    with pytest.raises(MissingFileError, match=r"dance: expected OpenPose's files, one a frame"):
-        read_openpose_json(folder, num_frames=1)
-
-
-def test_other_openpose_json_is_refused(tmp_path):
-    folder = write_openpose(tmp_path / "json", [openpose_person()], [openpose_person()])
-    for content, detail in (
-        ('{"people": [{"pose_keypoints_2d": ["x"]}]}', r"people\.0\.pose_keypoints_2d\.0: input"),
-        ('{"bodies": []}', "people: field required"),
-        ('{"people": [', "invalid json"),
-    ):
-        (folder / "dance_000000000001_keypoints.json").write_text(content)
-        with pytest.raises(
-            KeypointsError, match=rf"000001_keypoints\.json: not OpenPose's JSON: {detail}"
-        ):
-            read_openpose_json(folder, num_frames=2)
+@pytest.mark.parametrize(
+    ("read", "files", "message"),
+    [
+        (read_coco_wholebody, {}, r"json: expected one JSON file .* got none"),
+        (read_coco_wholebody, {"a.json": "[]", "b.json": "[]"}, r"got a\.json, b\.json"),
+        (read_coco_wholebody, {"dance.json": "["}, r"dance\.json: not JSON"),
+        (read_openpose_json, {}, "json: expected OpenPose's files, one a frame"),
+        *(
+            (read_openpose_json, {"1_keypoints.json": content}, f"not OpenPose's JSON: {detail}")
+            for content, detail in (
+                (
+                    '{"people": [{"pose_keypoints_2d": ["x"]}]}',
+                    r"people\.0\.pose_keypoints_2d\.0: i",
+                ),
+                ('{"bodies": []}', "people: field required"),
+                ('{"people": [', "invalid json"),
+            )
+        ),
+    ],
+)
+def test_missing_and_other_files_are_refused(tmp_path, read, files, message):
+    folder = tmp_path / "json"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    with pytest.raises((MissingFileError, KeypointsError), match=message):
+        read(folder, num_frames=1)
 
 
 @pytest.mark.parametrize(
@@ -436,13 +415,6 @@ def test_joints_outside_the_crop_are_missing(tmp_path):
     assert not people[0, ankle, :2].any()
 
 
-def test_frames_that_the_clip_needs_must_be_there(tmp_path):
-    keypoints = write_places(tmp_path / "json", *[[{}]] * 5)
-    clip = write_clip(tmp_path / "clip", [0, 3, 6])
-    with pytest.raises(KeypointsError, match="2 are missing: 5, 6"):
-        import_people(keypoints, clip, layout="openpose_json")
-
-
 def test_whole_bodies_are_imported_too(tmp_path):
     folder = write_coco(tmp_path / "json", rtmlib_frames())
     clip = write_clip(tmp_path / "clip", [0, 2, 2])
@@ -466,8 +438,3 @@ def test_a_video_without_people_is_valid(tmp_path):
     clip = write_clip(tmp_path / "clip", [0, 1])
     frames = import_people(keypoints, clip, layout="openpose_json")
     assert [len(people) for people in frames] == [0, 0]
-
-
-def test_an_absent_clip_is_an_error(tmp_path):
-    with pytest.raises(MissingFileError, match="run the stage decode"):
-        import_people(tmp_path / "json", tmp_path / "clip", layout="openpose_json")

@@ -121,14 +121,6 @@ def test_the_foot_that_carries_stays_and_the_other_follows_its_leg():
     assert place(longer, "right_ankle") == pytest.approx([90, 135], abs=0.01)
 
 
-def test_a_jump_stays_as_high_as_it_was():
-    up = {joint: (x, y - 25) for joint, (x, y) in PLACES.items()}
-    two = person(frames=2)
-    jump = replace(two, points=np.concatenate([person().points, person(up).points]))
-    longer = moved({"thigh": 1.5}, jump)
-    assert place(longer, "left_ankle", 1) == pytest.approx([110, 135], abs=1e-4)
-
-
 def test_sideways_positions_scale_with_the_legs():
     right = person({joint: (x + 20, y) for joint, (x, y) in PLACES.items()})
     longer = moved({"thigh": 1.5, "shin": 1.5}, right, 100.0)

@@ -97,16 +97,6 @@ SOURCE = statistics(60, 100, heights=(30, 50))
 TARGET = statistics(70, 95, heights=(30, 75))
 
 
-def test_a_jump_goes_up_and_does_not_walk_away():
-    ankles = np.full(50, 90.0)
-    ankles[20:30] = 80  # 0.4 s at 25 frames a second
-    moved = normalize_by_ankles(stick_person(ankles, 45), source=SOURCE, target=TARGET)
-    assert np.ptp(height(moved)) < 1e-3
-    scale = height(moved)[0] / 45
-    assert scale != pytest.approx(1)
-    np.testing.assert_allclose(ankle(moved)[0] - ankle(moved)[25], 10 * scale, rtol=1e-4)
-
-
 def test_frames_without_ankles_are_moved_like_their_neighbours():
     walk = np.linspace(70, 90, 40)
     gap = [(frame, "left_ankle") for frame in range(15, 25)]

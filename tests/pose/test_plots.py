@@ -132,15 +132,8 @@ def test_another_video_is_refused(tmp_path, video):
 
 
 def test_new_tracks_are_shown_where_most_people_are_with_them():
-    detections = detections_of(
-        {
-            0: (range(200), ONE),
-            1: (range(60, 70), OTHER),
-            2: (range(66, 70), OTHER),
-            3: (range(150, 200), OTHER),
-        },
-        num_frames=200,
-    )
+    tracks = {0: range(200), 1: range(60, 70), 2: range(66, 70), 3: range(150, 200)}
+    detections = detections_of({number: (it, ONE) for number, it in tracks.items()}, num_frames=200)
     shown = representative_frames(detections, count=8)
     assert {24, 69, 174} <= set(shown)
     assert shown == sorted(set(shown))

@@ -61,13 +61,6 @@ def test_a_part_is_filled_where_none_is_missing_and_one_was_filled():
     assert quality.of_part("left arm").tolist() == [MEASURED, FILLED, MISSING]
 
 
-def test_the_person_is_known_while_any_part_is():
-    keypoints = standing(3)
-    for group, _ in HOLISTIC.groups:
-        keypoints = lost(keypoints, group, [0] if group == "body" else [0, 1])
-    assert measured(keypoints).person_known.tolist() == [False, True, True]
-
-
 def test_scores_are_counted_of_what_was_found_of_the_body():
     keypoints = lost(person([(128, 128)] * 2, score=0.95), "nose", [0])
     keypoints.score[1, 0] = 0.42

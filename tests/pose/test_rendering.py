@@ -113,20 +113,6 @@ def test_hands_and_faces_are_thinner():
     assert list(widths.values()) == pytest.approx([5, 3, 3, 2.5], abs=3e-3)
 
 
-@pytest.mark.parametrize("encoding", ["sticks", "limbs"])
-@pytest.mark.parametrize("absent", [0, 1])
-def test_a_limb_with_a_missing_joint_is_not_drawn(encoding, absent):
-    joints = {"left_hip": (5.0, 5.0), "left_knee": (20.0, 15.0), "left_ankle": (8.0, 20.0)}
-    points, score = pose(joints)
-    score[0, HOLISTIC.index(THIGH[absent])] = 0
-    points[0, HOLISTIC.index(THIGH[absent])] = 0
-    drawn = draw(points, score, encoding=encoding)
-    shin = draw(
-        *pose({name: joints[name] for name in ("left_knee", "left_ankle")}), encoding=encoding
-    )
-    assert torch.equal(drawn, torch.zeros_like(drawn) if absent else shin)
-
-
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_batch_is_its_poses_one_by_one(encoding):
     points, score = random_poses(3)
@@ -311,15 +297,15 @@ ENDS = st.tuples(st.tuples(FAR, FAR), st.tuples(FAR, FAR))
 SIZES = st.sampled_from([(24, 32), (23, 41), (1, 9), (40, 5)])
 
 
-def lines_on(sticks, *, radius, size, intensity=None, plane=None, num_planes=1):
-    """Sticks given as ((x, y), (x, y)), drawn on one plane by default."""
+def lines_on(sticks, *, radius, size, intensity=None):
+    """Sticks given as ((x, y), (x, y)), drawn on one plane."""
     number = len(sticks)
     return draw_lines(
         torch.tensor(sticks, dtype=torch.float64).reshape(number, 2, 2),
         radius_px=torch.full((number,), radius, dtype=torch.float64),
         intensity=torch.ones(number, 1).double() if intensity is None else intensity.double(),
-        plane=torch.zeros(number, 1, dtype=torch.int64) if plane is None else plane,
-        num_planes=num_planes,
+        plane=torch.zeros(number, 1, dtype=torch.int64),
+        num_planes=1,
         size=size,
     )
 
@@ -358,19 +344,3 @@ def test_where_sticks_cross_the_strongest_shows(sticks, radius):
         for i, stick in enumerate(sticks)
     ]
     assert torch.equal(together, torch.stack(alone).amax(0))
-
-
-def test_a_stick_has_an_intensity_on_each_of_its_planes():
-    stick = ((4.0, 4.0), (20.0, 12.0))
-    drawn = lines_on(
-        [stick],
-        radius=2.0,
-        size=(24, 32),
-        intensity=torch.tensor([[0.5, 0.25]]),
-        plane=torch.tensor([[3, 1]]),
-        num_planes=5,
-    )
-    full = lines_on([stick], radius=2.0, size=(24, 32))[0]
-    expected = torch.zeros(5, 24, 32).double()
-    expected[3], expected[1] = 0.5 * full, 0.25 * full
-    assert torch.equal(drawn, expected)
