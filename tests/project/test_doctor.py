@@ -151,7 +151,8 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
     assert result_of(doctor.check_remote).level == "ok"
     edit(project / ".dvc/config", "verify = True", "verify = False")
     assert "is not checked" in result_of(doctor.check_remote).message
-    edit(project / ".dvc/config", str(shared), "gs://bucket/x")
+    with opened(project) as repo:
+        set_remote(repo, "gs://bucket/x", name="team")
     assert "gs://bucket/x: a package is missing" in result_of(doctor.check_remote).message
 
 
