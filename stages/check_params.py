@@ -12,11 +12,11 @@ from pathlib import Path
 from motiontransfer.errors import ParamsError
 from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.parallel import Compute
-from motiontransfer.params import PARAMS_FILE, Name, Section, Transfer, load_section
+from motiontransfer.params import PARAMS_FILE, Name, Transfer, load_section
 from motiontransfer.pose.detectors.registry import load_detector
 from motiontransfer.storage import write_json
 from stages.clean_keypoints import CleanKeypointsParams
-from stages.decode import DecodeParams
+from stages.decode import DecodeParams, VideoParams
 from stages.evaluate import EvaluateParams
 from stages.evaluate_transfer import EvaluateTransferParams
 from stages.fit_normalization import FitNormalizationParams
@@ -51,16 +51,6 @@ OF_RESULTS = (
 """Sections that every result depends on, for the report."""
 
 
-class Video(Section):
-    """One entry of `videos`; the stages that use them check crop, detector and person."""
-
-    path: Path
-    subject: Name
-    crop: object = "none"
-    detector: object = None
-    person: object = "largest"
-
-
 def main() -> None:
     """Raise one error that lists every fault; if there is none, say so and write OF_RESULTS."""
     faults = [*(f"{PARAMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
@@ -84,7 +74,7 @@ def _section_faults() -> Iterator[str]:
 
 def _name_faults() -> Iterator[str]:
     """Names that are unknown, and files that are missing."""
-    videos = load_section(dict[Name, Video], "videos")
+    videos = load_section(dict[Name, VideoParams], "videos")
     subjects = load_section(list[Name], "subjects")
     targets = load_section(list[Name], "targets")
     transfers = load_section(dict[Name, Transfer], "transfers")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params import PARAMS_FILE, Section, load_section
+from motiontransfer.params import PARAMS_FILE, Name, Section, load_section
 from motiontransfer.pose.detectors.registry import person_boxes
 from motiontransfer.storage import write_json
 from motiontransfer.video.clip import decode_video
@@ -28,7 +28,7 @@ class VideoParams(Section):
     """One entry of `videos`; the stages that use them check detector and person."""
 
     path: Path
-    subject: str = Field(pattern=r"^\w[\w-]*$")
+    subject: Name
     crop: Annotated[Literal["none", "auto"] | Box, BeforeValidator(_check_crop)] = "none"
     detector: object = None
     person: object = "largest"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from motiontransfer.evaluation.measurements import nested, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
@@ -13,7 +13,7 @@ from motiontransfer.parallel import Compute
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.clips import HeldOut, read_target_clips
-from motiontransfer.training.weights import read_description
+from motiontransfer.training.weights import read_described
 
 
 class EvaluateTransferParams(NetworkParams):
@@ -32,7 +32,7 @@ def main(transfer: str) -> str:
     clips = read_target_clips(
         Path("artifacts/frames") / names.target,
         Path("artifacts/keypoints") / names.target,
-        TypeAdapter(HeldOut).validate_python(read_description(weights)["held_out"]),
+        read_described(weights, "held_out", HeldOut),
     )
     folder = Path("artifacts/evaluation_transfer") / transfer
     found = evaluate_transfer(

@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from motiontransfer.errors import MissingFileError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.params import Section, Transfer, load_section
 from motiontransfer.report.report import TransferRun, write_transfer_report
 from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.training.weights import read_description
+from motiontransfer.training.weights import read_described
 
 _ARTIFACTS = Path("artifacts")
 PARAMS_OF_RESULTS = _ARTIFACTS / "params_of_results.json"
@@ -28,14 +28,11 @@ def main(transfer: str) -> str:
     """Write results/<transfer>/report.html."""
     params = load_section(ReportParams, "report")
     names = load_section(Transfer, f"transfers.{transfer}")
+    weights = _ARTIFACTS / "models" / names.target / "generator.safetensors"
     clips = read_target_clips(
         _ARTIFACTS / "frames" / names.target,
         _ARTIFACTS / "keypoints" / names.target,
-        TypeAdapter(HeldOut).validate_python(
-            read_description(_ARTIFACTS / "models" / names.target / "generator.safetensors")[
-                "held_out"
-            ]
-        ),
+        read_described(weights, "held_out", HeldOut),
     )
     results = Path("results") / transfer
     run = TransferRun(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.weights import described, load_weights, read_description, write_weights
+from motiontransfer.training.weights import read_described, read_network, write_weights
 
 _RESIDUAL_GAIN = 8.0  # the high frequencies of a frame are small
 _MOTION_THRESHOLD = 2 / 127.5  # two levels of 255: noise and compression change that much anyway
@@ -191,13 +191,10 @@ def read_detector(path: Path) -> TrainedDetector:
         DamagedFileError: it is not as it was written, or not a weights file.
         WeightsError: its tensors do not fit.
     """
-    description = read_description(path)
-    config = described(path, description, "detector", DetectorConfig)
-    network = FramePairDetector(config)
-    load_weights(path, network)
+    network, config = read_network(path, "detector", DetectorConfig, FramePairDetector)
     return TrainedDetector(
-        network=network.eval().requires_grad_(False),
+        network=network,
         config=config,
-        calibration=described(path, description, "calibration", Calibration),
-        max_height=described(path, description, "max_height", int),
+        calibration=read_described(path, "calibration", Calibration),
+        max_height=read_described(path, "max_height", int),
     )

@@ -1,7 +1,6 @@
 """Training, calibration and test of a detector on a project's real/fake pairs."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,21 +31,15 @@ from motiontransfer.forensics.model import (
     initialise_detector,
     write_detector,
 )
-from motiontransfer.models.layers import count_parameters, update_ema
+from motiontransfer.models.layers import count_parameters
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
-from motiontransfer.training.checkpoint import (
-    Throughput,
-    adam_state,
-    load_adam_state,
-    load_module_state,
-    run_folder,
-    run_key,
-)
+from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
 from motiontransfer.training.clips import HeldOut, spread
 from motiontransfer.training.config import RunParams, Schedule
 from motiontransfer.training.data import RankBatch
-from motiontransfer.training.distributed import all_reduce_mean, barrier
+from motiontransfer.training.distributed import barrier
+from motiontransfer.training.optimization import AdamTask
 from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.trainer import fit
 from motiontransfer.video.color import Frame
@@ -74,54 +67,31 @@ class TrainForensicsParams(RunParams):
     ema_decay: float = Field(ge=0, lt=1)
 
 
-class DetectorTask:
+class DetectorTask(AdamTask):
     """A detector with its EMA and its optimiser."""
 
     description = "train detector"
 
+    ema: FramePairDetector
+
     def __init__(self, fabric: Fabric, network: FramePairDetector, *, ema_decay: float) -> None:
-        self.network = network.to(fabric.device)
-        self.average = deepcopy(self.network).requires_grad_(False)
-        self._fabric, self._ema_decay = fabric, ema_decay
-        self._optimizer = torch.optim.Adam(network.parameters(), fused=True)
+        super().__init__(fabric, {"network": network}, betas=(0.9, 0.999), ema_decay=ema_decay)
+        self.network = network
 
     def step(
         self, share: RankBatch[FramePairBatch], *, step: int, learning_rate: float
     ) -> dict[str, Float[Tensor, ""]]:
         """Train on one batch."""
-        batch = share.batch.to(self._fabric.device)
-        with self._fabric.autocast():
+        batch = share.batch.to(self.fabric.device)
+        with self.fabric.autocast():
             logits = self.network(torch.cat([batch.real, batch.fake]))
         is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
-        parameters = list(self.network.parameters())
-        gradients = torch.autograd.grad(cross_entropy, parameters)
-        means = all_reduce_mean(self._fabric, gradients)
-        for parameter, gradient in zip(parameters, means, strict=True):
-            parameter.grad = gradient
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        # The average of the first steps would otherwise be mostly the random initial weights.
-        decay = min(self._ema_decay, (1 + step) / (10 + step))
-        update_ema(self.average, self.network, decay=decay)
+        gradients = torch.autograd.grad(cross_entropy, list(self.network.parameters()))
+        self.descend("network", gradients, learning_rate=learning_rate)
+        self.update_ema(step=step)
         accuracy = ((logits >= 0) == is_fake).float().mean()
         return {"detector/cross_entropy": cross_entropy.detach(), "detector/accuracy": accuracy}
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
-        return {
-            **self.network.state_dict(prefix="network."),
-            **self.average.state_dict(prefix="average."),
-            **adam_state("optimizer", self._optimizer),
-        }
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        load_module_state("network", self.network, state)
-        load_module_state("average", self.average, state)
-        load_adam_state("optimizer", self._optimizer, state)
 
     def sample(self, dataset: RealFakeDataset) -> Frame:
         """Second frames of some items, one column a pair: real above, fake below."""
@@ -153,7 +123,7 @@ def train_detector(
     dataset = RealFakeDataset(training, crop_size=crop_size, seed=schedule.seed)
     throughput = fit(task, fabric=fabric, schedule=schedule, dataset=dataset, folder=folder)
     detector = TrainedDetector(
-        network=task.average.eval(),
+        network=task.ema.eval(),
         config=config,
         calibration=Calibration(slope=1.0, offset=0.0),
         max_height=max(pair.real.height for pair in training),

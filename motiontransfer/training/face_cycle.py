@@ -158,7 +158,7 @@ class FaceCycleTask(GanTask):
 
     description = "train face cycle"
 
-    generator_ema: FaceTranslators
+    ema: FaceTranslators
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class FaceCycleTask(GanTask):
         shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
         batch = dataset.batch(shown).to(self.fabric.device)
         with torch.inference_mode():
-            fake: Translations = self.generator_ema(batch.source, batch.target)
+            fake: Translations = self.ema(batch.source, batch.target)
         of_source = (batch.source, fake.to_target, fake.back_to_source)
         return image_grid([*of_source, batch.target, fake.to_source, fake.back_to_target])
 
@@ -301,7 +301,7 @@ def train_face_cycle(
     def write(task: FaceCycleTask, dataset: FaceCycleDataset) -> dict[str, object]:
         write_weights(
             paths.models / FACE_CYCLE_FILE,
-            task.generator_ema.to_target,
+            task.ema.to_target,
             description={"face_translator": asdict(translator)},
         )
         return {

@@ -138,7 +138,7 @@ class FaceGanTask(GanTask):
         shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
         batch = dataset.batch(shown).to(self.fabric.device)
         with torch.inference_mode():
-            residual = self.generator_ema(self._draw(batch), batch.generated)
+            residual = self.ema(self._draw(batch), batch.generated)
         return image_grid([batch.real, batch.generated, batch.generated + residual])
 
     def _draw(self, batch: FaceBatch) -> Float[Tensor, "batch channels crop_size crop_size"]:
@@ -193,7 +193,7 @@ def train_face_generator(
     def write(task: FaceGanTask, dataset: FaceDataset) -> dict[str, object]:
         write_weights(
             paths.models / "face_generator.safetensors",
-            task.generator_ema,
+            task.ema,
             description={"face_generator": asdict(networks.generator)},
         )
         return {

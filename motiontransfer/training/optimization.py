@@ -30,10 +30,63 @@ LossesOf = Mapping[str, Mapping[str, Scalar]]
 """The losses, by name, of `generator` and of `discriminator`."""
 
 _BETAS = (0.5, 0.999)
-_NETWORKS = ("generator", "generator_ema", "discriminator")
 
 
-class GanTask:
+class AdamTask:
+    """Base of training: networks with Adam, and the EMA of the first one's weights."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        networks: Mapping[str, nn.Module],
+        *,
+        betas: tuple[float, float],
+        ema_decay: float,
+    ) -> None:
+        """Move the networks to the device."""
+        self.fabric, self._ema_decay = fabric, ema_decay
+        self._networks = {name: network.to(fabric.device) for name, network in networks.items()}
+        self._averaged = next(iter(networks))
+        self.ema = copy.deepcopy(self._networks[self._averaged]).requires_grad_(False)
+        self._optimizers = {
+            name: torch.optim.Adam(network.parameters(), betas=betas, fused=True)
+            for name, network in self._networks.items()
+        }
+
+    def descend(self, name: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
+        """Step a network on the mean of the ranks' gradients."""
+        means = all_reduce_mean(self.fabric, gradients)
+        for parameter, mean in zip(self._networks[name].parameters(), means, strict=True):
+            parameter.grad = laid_out_like(parameter, mean)
+        optimizer = self._optimizers[name]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def update_ema(self, *, step: int) -> None:
+        """Update the moving average after a step."""
+        # The EMA of the first steps would otherwise be mostly the random initial weights.
+        decay = min(self._ema_decay, (1 + step) / (10 + step))
+        update_ema(self.ema, self._networks[self._averaged], decay=decay)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step."""
+        state = self.ema.state_dict(prefix=f"{self._averaged}_ema.")
+        for name, network in self._networks.items():
+            state |= network.state_dict(prefix=f"{name}.")
+            state |= adam_state(f"{name}_optimizer", self._optimizers[name])
+        return state
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        load_module_state(f"{self._averaged}_ema", self.ema, state)
+        for name, network in self._networks.items():
+            load_module_state(name, network, state)
+            load_adam_state(f"{name}_optimizer", self._optimizers[name], state)
+
+
+class GanTask(AdamTask):
     """Base of adversarial training: both networks with Adam, and the EMA of the generator."""
 
     def __init__(
@@ -52,15 +105,10 @@ class GanTask:
         Args:
             perceptual: network of the perceptual loss; None where that has no weight.
         """
-        self.generator = generator.to(fabric.device)
-        self.discriminator = discriminator.to(fabric.device)
-        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.fabric, self._ema_decay = fabric, config.ema_decay
+        networks = {"generator": generator, "discriminator": discriminator}
+        super().__init__(fabric, networks, betas=_BETAS, ema_decay=config.ema_decay)
+        self.generator, self.discriminator = generator, discriminator
         self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
-        self._optimizers = {
-            "generator": torch.optim.Adam(generator.parameters(), betas=_BETAS, fused=True),
-            "discriminator": torch.optim.Adam(discriminator.parameters(), betas=_BETAS, fused=True),
-        }
         if config.compile:
             require_triton(fabric.device)
             self.generator.compile()
@@ -68,11 +116,8 @@ class GanTask:
     def update(self, losses_of: LossesOf, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         """Step both networks on the sums of their losses; return all losses by full name."""
         for network, gradients in self._gradients(losses_of).items():
-            mean = all_reduce_mean(self.fabric, gradients)
-            self._descend(network, mean, learning_rate=learning_rate)
-        # The EMA of the first steps would otherwise be mostly the random initial weights.
-        decay = min(self._ema_decay, (1 + step) / (10 + step))
-        update_ema(self.generator_ema, self.generator, decay=decay)
+            self.descend(network, gradients, learning_rate=learning_rate)
+        self.update_ema(step=step)
         return {
             f"{network}/{name}": loss.detach()
             for network in ("generator", "discriminator")
@@ -86,22 +131,6 @@ class GanTask:
         with self.fabric.autocast():
             return {"perceptual": weight * perceptual_loss(self._perceptual, fake, real)}
 
-    def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
-        state = {}
-        for name in _NETWORKS:
-            state |= getattr(self, name).state_dict(prefix=f"{name}.")
-        for name, optimizer in self._optimizers.items():
-            state |= adam_state(f"{name}_optimizer", optimizer)
-        return state
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        for name in _NETWORKS:
-            load_module_state(name, getattr(self, name), state)
-        for name, optimizer in self._optimizers.items():
-            load_adam_state(f"{name}_optimizer", optimizer, state)
-
     def _gradients(self, losses_of: LossesOf) -> dict[str, tuple[Tensor, ...]]:
         # Both go through the discriminator; the generator's go further and free it all.
         return {
@@ -112,16 +141,6 @@ class GanTask:
             )
             for network in ("discriminator", "generator")
         }
-
-    def _descend(self, network: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
-        parameters = getattr(self, network).parameters()
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = laid_out_like(parameter, gradient)
-        optimizer = self._optimizers[network]
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
 
 
 def require_triton(device: torch.device) -> None:

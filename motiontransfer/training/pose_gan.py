@@ -182,7 +182,7 @@ class PoseGanTask(GanTask):
     """Training step of generator and discriminator on windows of frames."""
 
     generator: FrameGenerator
-    generator_ema: FrameGenerator
+    ema: FrameGenerator
     discriminator: MultiscaleDiscriminator
 
     def __init__(
@@ -241,7 +241,7 @@ class PoseGanTask(GanTask):
 
     def sample(self, dataset: WindowDataset) -> Frame:
         """One column a frame: its pose, the real frame, the EMA's output after one of lead-in."""
-        clip, ema = dataset.clips[0], self.generator_ema
+        clip, ema = dataset.clips[0], self.ema
         keypoints, columns = clip.keypoints, []
         with FrameStore(clip.frames) as store:
             for index in spread(clip.training, count=_NUM_SAMPLES):

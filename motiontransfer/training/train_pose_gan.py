@@ -114,7 +114,7 @@ def train_generator(
             "window_frames": config.window_frames,
         }
         models = paths.models
-        write_weights(models / "generator.safetensors", task.generator_ema, description=generator)
+        write_weights(models / "generator.safetensors", task.ema, description=generator)
         write_weights(
             models / "discriminator.safetensors", task.discriminator, description=discriminator
         )
@@ -201,6 +201,6 @@ def global_config(config: PoseGanConfig, networks: PoseGanNetworks) -> PoseGanCo
 
 def start_from_coarse(task: PoseGanTask, trained: PoseGanTask) -> None:
     """Initialise generator, its EMA and discriminator with what the first training trained."""
-    for generator in (task.generator, task.generator_ema):
-        start_from_global(generator, trained.generator_ema)
+    for generator in (task.generator, task.ema):
+        start_from_global(generator, trained.ema)
     task.discriminator.start_from(trained.discriminator)

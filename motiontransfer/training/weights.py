@@ -129,12 +129,11 @@ def read_generator(path: Path) -> TrainedGenerator:
         return build_generator(config, background_image=image)
 
     network, config = read_network(path, "generator", GeneratorConfig, build)
-    description = read_description(path)
     return TrainedGenerator(
         network=network,
         config=config,
-        style=described(path, description, "pose_map", PoseMapStyle),
-        held_out=described(path, description, "held_out", HeldOut),
+        style=read_described(path, "pose_map", PoseMapStyle),
+        held_out=read_described(path, "held_out", HeldOut),
     )
 
 
@@ -169,16 +168,15 @@ def read_network(
         DamagedFileError: it is not as it was written, or not a weights file.
         WeightsError: it describes no such network, or its tensors do not fit.
     """
-    config = described(path, read_description(path), key, config_type)
+    config = read_described(path, key, config_type)
     network = build(config)
     load_weights(path, network)
     return network.eval().requires_grad_(False), config
 
 
-def described(
-    path: Path, description: Mapping[str, object], key: str, schema: type[_Described]
-) -> _Described:
-    """Check one part of a weights file's description."""
+def read_described(path: Path, key: str, schema: type[_Described]) -> _Described:
+    """Read and check one part of a weights file's description."""
+    description = read_description(path)
     if key not in description:
         raise WeightsError(
             f"{path}: expected weights that describe a {key}, got {sorted(description)}"

@@ -62,7 +62,7 @@ def test_a_stopped_training_resumes_to_the_same_average_which_is_kept(tmp_path, 
     assert all(torch.equal(state[name], resumed[name]) for name in state)
     assert throughput.steps == 5
     for name, tensor in whole.network.state_dict().items():
-        assert torch.equal(tensor, state[f"average.{name}"])
-    assert not torch.equal(state["average.layers.0.weight"], state["network.layers.0.weight"])
+        assert torch.equal(tensor, state[f"network_ema.{name}"])
+    assert not torch.equal(state["network_ema.layers.0.weight"], state["network.layers.0.weight"])
     with Image.open(tmp_path / "whole/live/plots/images/step_000005.png") as image:
         assert image.size == (6 * 32, 2 * 32)  # three clips, two frame pairs of each

@@ -95,15 +95,15 @@ def test_the_average_starts_fast_and_then_follows_its_decay():
         g, d = pair.generator.value, pair.discriminator.value
         step(pair, g * 1, 0 * d, number=number)
         average = decay * average + (1 - decay) * pair.generator.value.item()
-        assert pair.generator_ema.value.item() == pytest.approx(average)
+        assert pair.ema.value.item() == pytest.approx(average)
 
 
 def test_the_average_is_never_trained_and_takes_buffers():
     pair = numbers(decay=0.5)
-    assert not any(p.requires_grad for p in pair.generator_ema.parameters())
+    assert not any(p.requires_grad for p in pair.ema.parameters())
     pair.generator.kept.fill_(7)
     step(pair, pair.generator.value * 1, 0 * pair.discriminator.value)
-    assert pair.generator_ema.kept.item() == 7
+    assert pair.ema.kept.item() == 7
 
 
 def networks(*, compiled=False):

@@ -270,7 +270,7 @@ def test_one_pair_is_learnt_by_heart(clip, background):
     losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(90)]
     assert losses[-1]["generator/l1"] < losses[0]["generator/l1"] / 3
     with torch.no_grad():
-        made = task.generator_ema(poses_of(batch, 0), torch.zeros_like(batch.frames[:, 0]))
+        made = task.ema(poses_of(batch, 0), torch.zeros_like(batch.frames[:, 0]))
     assert (made - batch.frames[:, 0]).abs().mean() < 0.2
 
 

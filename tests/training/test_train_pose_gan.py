@@ -206,8 +206,8 @@ def coarse_to_fine(tmp_path_factory, clip):
         real_start(task, trained)
         assert same(copied(task.discriminator.scales[0]), finest)
         assert same(copied(task.discriminator.scales[1]), copied(trained.discriminator.scales[0]))
-        for generator in (task.generator, task.generator_ema):
-            ema = copied(trained.generator_ema.network.features)
+        for generator in (task.generator, task.ema):
+            ema = copied(trained.ema.network.features)
             assert same(copied(generator.network.coarse), ema)
 
     def build(*arguments, background_image):
