@@ -140,9 +140,9 @@ def _shift_tolerant(video: Path, truth: Footage) -> dict[str, float | None]:
     """Shift-tolerant SSIM; read off the video, so that runs of older code have it, too."""
     regions = all_regions(truth.keypoints, margin=_BOX_MARGIN)
     images = partial(image_scores, real="truth", systems=[OURS], regions=regions, distances={})
-    frames = {"truth": truth.frames, OURS: [(video, index) for _, index in truth.frames]}
+    ours = Footage(frames=[(video, index) for _, index in truth.frames], keypoints=truth.keypoints)
     metrics = {"images": FrameMetric(images)}
-    found = measure(frames, metrics, size=truth.keypoints.image_size)["images"]
+    found = measure({"truth": truth, OURS: ours}, metrics)["images"]
     means = {
         region: found[Key("shift_tolerant_ssim", region, OURS)].mean()
         for region in ("person", "face")

@@ -98,7 +98,14 @@ def main(transfer: str) -> str:
         write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
         generate(renderer, poses, panels.generated)
         videos = Path(scratch) if credentials else results
-        _write_videos(videos, panels, source, params)
+        write_transfer(
+            videos / "transfer.mp4",
+            panels.generated,
+            source,
+            crf=params.crf,
+            visible_label=params.visible_label,
+        )
+        write_comparison(videos / "comparison.mp4", panels, source, crf=params.crf)
         if credentials:
             statement = _statement(transfer, names, params, renderer, source=source)
             for name, content in _CONTENT_OF_VIDEO.items():
@@ -133,30 +140,16 @@ def _load_renderer(
     return replace(renderer, face_blending=params.face_blending)
 
 
-def _write_videos(folder: Path, panels: Panels, source: Clip, params: RenderParams) -> None:
-    write_transfer(
-        folder / "transfer.mp4",
-        panels.generated,
-        source,
-        crf=params.crf,
-        visible_label=params.visible_label,
-    )
-    write_comparison(folder / "comparison.mp4", panels, source, crf=params.crf)
-
-
 def _statement(
     transfer: str, names: Transfer, params: RenderParams, renderer: Renderer, *, source: Clip
 ) -> Statement:
     """Hashes of the networks and inputs; no names."""
-    files = {
-        "generator": (_models(names) / "generator.safetensors", renderer.main.config.architecture)
-    }
+    models = _models(names)
+    files = {"generator": (models / "generator.safetensors", renderer.main.config.architecture)}
     if renderer.face is not None:
-        files["face"] = (
-            (_face_cycle(transfer), "cycle")
-            if params.face == "cycle"
-            else (_models(names) / "face_generator.safetensors", "residual")
-        )
+        is_cycle = params.face == "cycle"
+        file = _face_cycle(transfer) if is_cycle else models / "face_generator.safetensors"
+        files["face"] = (file, "cycle" if is_cycle else "residual")
     return Statement(
         networks=tuple(
             UsedNetwork(role=role, architecture=architecture, weights_sha256=sha256_of(file))

@@ -3,7 +3,7 @@
 The videos are read once, side by side, and every metric is updated with each frame.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,6 @@ from motiontransfer.evaluation.baselines import TrainingDistance, training_dista
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import (
     Footage,
-    FrameReference,
     Frames,
     Moment,
     Regions,
@@ -137,21 +136,15 @@ def streaming_metrics(
 
 
 def measure(
-    videos: Mapping[str, Sequence[FrameReference]],
-    metrics: Mapping[str, StreamingMetric],
-    *,
-    size: tuple[int, int],
+    videos: Mapping[str, Footage], metrics: Mapping[str, StreamingMetric]
 ) -> dict[str, Scores]:
-    """Update the metrics with every frame of the videos, which have equally many.
-
-    Args:
-        size: (height, width) of the working image.
+    """Update the metrics with every frame of the videos, which have equally many and one size.
 
     Returns:
         Scores of each metric, by its name.
     """
-    readers = [read_frames(references, size) for references in videos.values()]
-    total = max(len(references) for references in videos.values())
+    readers = [read_frames(one.frames, one.keypoints.image_size) for one in videos.values()]
+    total = max(len(one.frames) for one in videos.values())
     previous: Frames | None = None
     rows = track(zip(*readers, strict=True), "compare frames", total=total)
     for index, row in enumerate(rows):

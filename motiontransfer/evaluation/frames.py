@@ -162,18 +162,16 @@ def all_regions(keypoints: Keypoints, *, margin: float) -> dict[str, Regions]:
 
     Hands smaller than 16 pixels grow to that, so that there is something to measure.
     """
-    hands = {
-        hand: [
-            box and _grown(box, keypoints.image_size)
-            for box in _group_regions(keypoints, hand, margin)
-        ]
-        for hand in ("left_hand", "right_hand")
-    }
-    return {
-        "person": person_regions(keypoints, margin=margin),
-        "face": _group_regions(keypoints, "face", margin),
-        **hands,
-    }
+    regions = {"person": person_regions(keypoints, margin=margin)}
+    for group in ("face", "left_hand", "right_hand"):
+        present = np.zeros(keypoints.score.shape, bool)
+        if group in dict(keypoints.skeleton.groups):
+            part = keypoints.skeleton.slice(group)
+            present[:, part] = keypoints.score[:, part] > 0
+        regions[group] = _regions(keypoints, present, margin)
+    for hand in ("left_hand", "right_hand"):
+        regions[hand] = [box and _grown(box, keypoints.image_size) for box in regions[hand]]
+    return regions
 
 
 def person_regions(keypoints: Keypoints, *, margin: float) -> Regions:
@@ -185,14 +183,6 @@ def person_regions(keypoints: Keypoints, *, margin: float) -> Regions:
     present = np.greater(keypoints.score, 0)
     has_body = np.any(present[:, keypoints.skeleton.slice("body")], axis=1)
     return _regions(keypoints, present & has_body[:, None], margin)
-
-
-def _group_regions(keypoints: Keypoints, group: str, margin: float) -> Regions:
-    present = np.zeros(keypoints.score.shape, bool)
-    if group in dict(keypoints.skeleton.groups):
-        part = keypoints.skeleton.slice(group)
-        present[:, part] = keypoints.score[:, part] > 0
-    return _regions(keypoints, present, margin)
 
 
 def _regions(

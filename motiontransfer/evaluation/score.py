@@ -64,7 +64,7 @@ def score_videos(
         background=person_regions(real.keypoints, margin=_BOX_MARGIN),
         config=config,
     )
-    found = measure({name: one.frames for name, one in footage.items()}, metrics, size=size)
+    found = measure(footage, metrics)
     scores = {
         **against_real(found["images"], footage, _TRUTH, section="truth"),
         **in_section("temporal", {**found["flicker"], **found["warping"], **found["change"]}),

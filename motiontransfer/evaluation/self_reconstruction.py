@@ -141,16 +141,14 @@ def _measure_tails(
         frames = range(start, start + len(clip.held_out))
         start = frames.stop
         tail = {name: footage.part(frames) for name, footage in videos.items()}
-        poses = tail["real"].keypoints
         metrics = streaming_metrics(
             tail,
             real="real",
             late="previous_real_frame",
-            background=person_regions(poses, margin=config.box_margin),
+            background=person_regions(tail["real"].keypoints, margin=config.box_margin),
             config=config,
         )
-        references = {name: footage.frames for name, footage in tail.items()}
-        parts.append(measure(references, metrics, size=poses.image_size))
+        parts.append(measure(tail, metrics))
     return {
         name: {key: RatioMetric.concatenated([part[name][key] for part in parts]) for key in scores}
         for name, scores in parts[0].items()

@@ -149,9 +149,8 @@ def _scores(
     metrics["change_to_source"] = FrameMetric(
         partial(frame_changes, systems=(OURS,), real="source")
     )
-    frames = {name: one.frames for name, one in footage.items()}
-    frames["source"] = [(source, index) for index in range(intended.num_frames)]
-    found = measure(frames, metrics, size=intended.image_size)
+    shown = [(source, index) for index in range(intended.num_frames)]
+    found = measure({**footage, "source": Footage(frames=shown, keypoints=intended)}, metrics)
     detection = {
         **pose_scores(footage[OURS].keypoints, intended, system=OURS),
         **pose_scores(footage[NEAREST_NEIGHBOURS].keypoints, intended, system=NEAREST_NEIGHBOURS),

@@ -9,14 +9,14 @@ from tests.evaluation.conftest import standing
 
 
 def test_every_metric_sees_the_frames_of_all_videos_together(footage):
-    videos = {name: footage(name, [(30, 30), (32, 32), (34, 30)]).frames for name in ("a", "b")}
+    videos = {name: footage(name, [(30, 30), (32, 32), (34, 30)]) for name in ("a", "b")}
     order = []
 
     def count(moment):
         order.append((moment.index, *moment.frames, moment.previous and [*moment.previous]))
         return {Key("frames", "", "a"): (moment.index, 3.0)}
 
-    found = measure(videos, {"counter": FrameMetric(count)}, size=(64, 64))
+    found = measure(videos, {"counter": FrameMetric(count)})
     assert order == [(0, "a", "b", None), (1, "a", "b", ["a", "b"]), (2, "a", "b", ["a", "b"])]
     assert found["counter"][Key("frames", "", "a")].mean() == (0 + 1 + 2) / 9
 

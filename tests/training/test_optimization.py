@@ -199,5 +199,5 @@ def test_a_gradient_in_another_memory_format_is_that_gradient():
     contiguous, last = (convolutions(f) for f in (torch.contiguous_format, torch.channels_last))
     for pair in (contiguous, last):
         gradients = torch.arange(108.0).reshape(4, 3, 3, 3) - 50, torch.ones(4)
-        pair._descend("generator", gradients, learning_rate=0.1)
+        pair.descend("generator", gradients, learning_rate=0.1)
     assert torch.allclose(last.generator.weight, contiguous.generator.weight, atol=1e-6)
