@@ -38,11 +38,7 @@ def main(target: str) -> str:
     renderer = load_renderer(
         Path("artifacts/models") / target, make_fabric(precision=params.precision), face=params.face
     )
-    clips = read_target_clips(
-        Path("artifacts/frames") / target,
-        Path("artifacts/keypoints") / target,
-        renderer.main.held_out,
-    )
+    clips = read_target_clips(target, renderer.main.held_out)
     folder = Path("artifacts/evaluation") / target
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         found = evaluate_reconstruction(

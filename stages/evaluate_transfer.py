@@ -29,11 +29,7 @@ def main(transfer: str) -> str:
     networks = open_networks(params, option="evaluate_transfer.{}_weights")
     names = load_section(Transfer, f"transfers.{transfer}")
     weights = Path("artifacts/models") / names.target / "generator.safetensors"
-    clips = read_target_clips(
-        Path("artifacts/frames") / names.target,
-        Path("artifacts/keypoints") / names.target,
-        read_described(weights, "held_out", HeldOut),
-    )
+    clips = read_target_clips(names.target, read_described(weights, "held_out", HeldOut))
     folder = Path("artifacts/evaluation_transfer") / transfer
     found = evaluate_transfer(
         TransferVideos(

@@ -29,11 +29,7 @@ def main(transfer: str) -> str:
     params = load_section(ReportParams, "report")
     names = load_section(Transfer, f"transfers.{transfer}")
     weights = _ARTIFACTS / "models" / names.target / "generator.safetensors"
-    clips = read_target_clips(
-        _ARTIFACTS / "frames" / names.target,
-        _ARTIFACTS / "keypoints" / names.target,
-        read_described(weights, "held_out", HeldOut),
-    )
+    clips = read_target_clips(names.target, read_described(weights, "held_out", HeldOut))
     results = Path("results") / transfer
     run = TransferRun(
         name=transfer,

@@ -74,8 +74,4 @@ def _target(names: Transfer) -> list[TargetClip]:
         held_out_fraction=load_section(float, "train_gan.held_out_fraction"),
         gap_frames=load_section(int, "train_gan.gap_frames"),
     )
-    return read_target_clips(
-        Path("artifacts/frames") / names.target,
-        Path("artifacts/keypoints") / names.target,
-        held_out,
-    )
+    return read_target_clips(names.target, held_out)

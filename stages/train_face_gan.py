@@ -42,9 +42,7 @@ def main(target: str) -> None:
         write_json(metrics_file, {"steps": 0})
         return
     trained = read_generator(paths.models / "generator.safetensors")
-    clips = read_target_clips(
-        Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, trained.held_out
-    )
+    clips = read_target_clips(target, trained.held_out)
     perceptual = read_perceptual(
         "train_face_gan", weight=params.perceptual_weight, file=params.perceptual_file
     )

@@ -46,9 +46,7 @@ def main(target: str) -> None:
     params = load_section(TrainGanParams, "train_gan")
     check_choices(params)
     held_out = params.fill(HeldOut)
-    clips = read_target_clips(
-        Path("artifacts/frames") / target, Path("artifacts/keypoints") / target, held_out
-    )
+    clips = read_target_clips(target, held_out)
     networks = _networks(params, clips[0].keypoints.image_size)
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file

@@ -187,11 +187,7 @@ def _predict(video: Path, weights: Path | None) -> "tuple[Prediction | None, str
 
     try:
         return predict_video(video, weights or _DETECTOR), None
-    except (
-        DamagedFileError,
-        VideoError,
-        WeightsError,
-    ) as error:  # too short, too small, not a detector
+    except (DamagedFileError, VideoError, WeightsError) as error:  # too short, not a detector
         return None, str(error)
 
 

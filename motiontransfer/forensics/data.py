@@ -203,9 +203,7 @@ def project_clips(
     for target in targets:
         renderer = load_renderer(artifacts / "models" / target, fabric, face=face)
         training, later = [], []
-        for video in read_target_clips(
-            artifacts / "frames" / target, artifacts / "keypoints" / target, held_out
-        ):
+        for video in read_target_clips(target, held_out, artifacts=artifacts):
             path = folder / f"{target}_{video.name}.mkv"
             early, late = _clip_pairs(video, target, renderer, path, max_frames=max_frames)
             training += early

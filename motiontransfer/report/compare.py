@@ -18,12 +18,7 @@ from motiontransfer.params import Transfer
 from motiontransfer.report.charts import frame_charts, page_data
 from motiontransfer.report.metrics_table import count_verdicts, metric_differences
 from motiontransfer.report.page import flattened, write_page
-from motiontransfer.report.videos import (
-    PanelSource,
-    has_sound,
-    make_panels,
-    video_panel,
-)
+from motiontransfer.report.videos import PanelSource, has_sound, make_panels, video_panel
 from motiontransfer.storage import replacing
 from motiontransfer.video.frame_store import FrameStore
 
@@ -162,7 +157,11 @@ def write_comparison_page(
     differences = [item for items in metrics.values() for item in items]
     charts = frame_charts(_curves(old, new, names=(before.name, after.name)))
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        results = _copy_results(before, after, transfer, Path(scratch))
+        result = Path("results") / transfer / "transfer.mp4"
+        results = (
+            before.copy(result, Path(scratch) / f"{_BEFORE}.mp4"),
+            after.copy(result, Path(scratch) / f"{_AFTER}.mp4"),
+        )
         with FrameStore(results[0]) as first, FrameStore(results[1]) as second:
             lengths, rate = (len(first), len(second)), second.frame_rate
         sources, notes = _panel_sources(before, after, transfer, results)
@@ -196,16 +195,6 @@ def write_comparison_page(
         },
     )
     return tuple(notes)
-
-
-def _copy_results(
-    before: Revision, after: Revision, transfer: str, folder: Path
-) -> tuple[Path, Path]:
-    path = Path("results") / transfer / "transfer.mp4"
-    return (
-        before.copy(path, folder / f"{_BEFORE}.mp4"),
-        after.copy(path, folder / f"{_AFTER}.mp4"),
-    )
 
 
 def _panel_sources(

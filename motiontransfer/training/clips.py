@@ -73,11 +73,12 @@ def spread(frames: range, *, count: int) -> list[int]:
 
 
 def read_target_clips(
-    frames_folder: Path, keypoints_folder: Path, held_out: HeldOut
+    subject: str, held_out: HeldOut, *, artifacts: Path = Path("artifacts")
 ) -> list[TargetClip]:
     """Find a subject's clips, in the order of their names, and split each one.
 
     Args:
+        artifacts: folder with `frames` and `keypoints`.
         held_out: how to split; an evaluation reads it from the weights.
 
     Raises:
@@ -86,6 +87,7 @@ def read_target_clips(
         TrainingError: a clip is too short.
     """
     clips: list[TargetClip] = []
+    keypoints_folder = artifacts / "keypoints" / subject
     # A name with a dot before it is what a killed writer left behind.
     for path in sorted(keypoints_folder.glob("[!.]*.parquet")):
         keypoints = read_keypoints(path)
@@ -96,7 +98,7 @@ def read_target_clips(
         clips.append(
             TargetClip(
                 name=path.stem,
-                frames=frames_folder / path.stem / "frames.mkv",
+                frames=artifacts / "frames" / subject / path.stem / "frames.mkv",
                 keypoints=keypoints,
                 keypoints_file=path,
                 training=training,

@@ -27,10 +27,10 @@ from tests.evaluation.conftest import (
 def test_each_clip_has_its_own_tail_in_the_order_of_names(tmp_path):
     add_clip(tmp_path, "walk", standing([(30, 30)] * 8))
     add_clip(tmp_path, "dance", standing([(20, 30)] * 4))
-    (tmp_path / "keypoints" / ".dance.123.tmp.parquet").write_bytes(b"half")  # no clip
+    (tmp_path / "keypoints/ada" / ".dance.123.tmp.parquet").write_bytes(b"half")  # no clip
     dance, walk = read_clips(tmp_path)
     assert (dance.name, walk.name) == ("dance", "walk")
-    assert dance.frames == tmp_path / "frames" / "dance" / "frames.mkv"
+    assert dance.frames == tmp_path / "frames/ada/dance/frames.mkv"
     assert (dance.training, dance.held_out) == (range(2), range(3, 4))
     assert (walk.training, walk.held_out) == (range(5), range(6, 8))
 
