@@ -158,12 +158,7 @@ class _ShownReal(FrameGenerator):
 
 
 def _rolled_out(
-    network: nn.Module,
-    style: PoseMapStyle,
-    keypoints: Keypoints,
-    frames: range,
-    *,
-    fabric: Fabric,
+    network: nn.Module, style: PoseMapStyle, keypoints: Keypoints, frames: range, *, fabric: Fabric
 ) -> Iterator[Frame]:
     images = roll_out(
         network,

@@ -35,11 +35,7 @@ def main(num_kills: int) -> int:
         for stage in STAGES:
             seconds = _train(stage, peace)
             killed_at = _train_and_kill(
-                stage,
-                war,
-                num_kills,
-                longest_seconds=seconds / num_kills,
-                moments=moments,
+                stage, war, num_kills, longest_seconds=seconds / num_kills, moments=moments
             )
             alike = _digest(stage, peace) == _digest(stage, war)
             different += not alike or len(killed_at) < num_kills

@@ -85,10 +85,6 @@ def make_step(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return {
-            "fooling": fooling.item(),
-            "matching": matching.item(),
-            "telling": telling.item(),
-        }
+        return {"fooling": fooling.item(), "matching": matching.item(), "telling": telling.item()}
 
     return step

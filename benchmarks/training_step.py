@@ -40,11 +40,7 @@ from motiontransfer.models.discriminators import (
     MultiscaleDiscriminator,
     split_real_fake,
 )
-from motiontransfer.models.generators import (
-    EncoderDecoderConfig,
-    FrameGenerator,
-    GlobalGenerator,
-)
+from motiontransfer.models.generators import EncoderDecoderConfig, FrameGenerator, GlobalGenerator
 from motiontransfer.models.layers import initialise
 from motiontransfer.models.vgg import VGG19Features
 from motiontransfer.training.config import GanConfig
@@ -132,9 +128,7 @@ def _turn(arguments: argparse.Namespace) -> dict[str, object]:
 
 def _build(*, num_filters: int) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
     generator = EncoderDecoderConfig(
-        num_filters=num_filters,
-        num_downsamplings=NUM_DOWNSAMPLINGS,
-        num_residual_blocks=NUM_BLOCKS,
+        num_filters=num_filters, num_downsamplings=NUM_DOWNSAMPLINGS, num_residual_blocks=NUM_BLOCKS
     )
     discriminator = DiscriminatorConfig(
         num_filters=num_filters, num_layers=NUM_LAYERS, num_scales=NUM_SCALES

@@ -182,17 +182,17 @@ JointSet = tuple[str, ...]
 """Joint names in storage order. The tip of the foot, `foot_index`, is others' big toe."""
 
 
-def _left_first(*parts: str) -> JointSet:
-    return tuple(f"{side}_{part}" for part in parts for side in ("left", "right"))
-
-
 def _side(side: str, *parts: str) -> JointSet:
     return tuple(f"{side}_{part}" for part in parts)
 
 
 COCO_17: JointSet = (
     "nose",
-    *_left_first("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle"),
+    *(
+        f"{side}_{part}"
+        for part in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        for side in ("left", "right")
+    ),
 )
 
 COCO_18: JointSet = (

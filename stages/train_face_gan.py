@@ -10,11 +10,7 @@ from motiontransfer.params import load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.clips import read_target_clips
 from motiontransfer.training.config import TrainingParams
-from motiontransfer.training.face_gan import (
-    FaceGanConfig,
-    FaceNetworks,
-    train_face_generator,
-)
+from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks, train_face_generator
 from motiontransfer.training.trainer import RunPaths
 from motiontransfer.training.weights import read_generator, write_no_weights
 

@@ -21,10 +21,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "written"),
-    [
-        (["--output", "look.png"], "look.png"),
-        ([], "artifacts/inspection/waltz.mp4"),
-    ],
+    [(["--output", "look.png"], "look.png"), ([], "artifacts/inspection/waltz.mp4")],
 )
 def test_the_files_ending_chooses_video_or_image(options, written, monkeypatch, capsys):
     assert not run_command(monkeypatch, "inspect", "waltz", *options)

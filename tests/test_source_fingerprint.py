@@ -35,7 +35,7 @@ def test_imports_are_followed_wherever_they_stand_and_in_circles(package):
     (package / "nets/width.py").write_text("WIDTH = 3")
     (package / "report.py").write_text("import ours.gan")
     assert names(package, "ours.gan") == [
-        *("gan.py", "late.py", "losses.py", "nets/blocks.py", "nets/width.py"),
+        *("gan.py", "late.py", "losses.py", "nets/blocks.py", "nets/width.py")
     ]
     assert names(package, "ours.nets.blocks") == ["nets/blocks.py", "nets/width.py"]
 

@@ -89,8 +89,7 @@ def test_each_user_error_is_one_line_without_a_traceback(stages, capsys, argumen
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind"),
-    [(["cut", "bug"], ZeroDivisionError), (["needs_package"], ImportError)],
+    ("arguments", "kind"), [(["cut", "bug"], ZeroDivisionError), (["needs_package"], ImportError)]
 )
 def test_a_bug_keeps_its_traceback(stages, arguments, kind):
     with pytest.raises(kind):

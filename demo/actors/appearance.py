@@ -71,9 +71,7 @@ _HAIRLINE_DEPTH = (-180.0, -130.0, -112.0, -98.0, -84.0, -64.0, -56.0, -44.0, -2
 _HAIRLINE_HEIGHT = (-72.0, -68.0, -40.0, -12.0, 6.0, -14.0, -14.0, 16.0, 40.0, 54.0, 61.0)
 
 
-def above_hairline(
-    face_points: Float[np.ndarray, "points 3"],
-) -> Float[np.ndarray, " points"]:
+def above_hairline(face_points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " points"]:
     """How far above the hairline a point of the head is, mm; negative on the face."""
     x, y, z = face_points.T
     height = y - np.interp(z, _HAIRLINE_DEPTH, _HAIRLINE_HEIGHT)
@@ -151,9 +149,7 @@ def display(light: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape 3
 
 
 def surface_colours(
-    outfit: Outfit,
-    part: Int[np.ndarray, " points"],
-    coordinates: Float[np.ndarray, "points 4"],
+    outfit: Outfit, part: Int[np.ndarray, " points"], coordinates: Float[np.ndarray, "points 4"]
 ) -> tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, " points"]]:
     """Albedo of each point, and how much it shines (0 cloth, more for skin, hair and eyes)."""
     colours = np.empty((len(part), 3))

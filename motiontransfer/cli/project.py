@@ -52,8 +52,7 @@ def add_transfer(
     target: Annotated[str, typer.Option(help="The subject that performs it.")],
     name: Annotated[str | None, typer.Option(help="Its name; default: TARGET_as_SUBJECT.")] = None,
     truth: Annotated[
-        str,
-        typer.Option(help="Ground truth: a file in data/truth/ of the target."),
+        str, typer.Option(help="Ground truth: a file in data/truth/ of the target.")
     ] = "none",
 ) -> None:
     """Add a transfer to params.yaml."""
@@ -118,8 +117,7 @@ def preset(
 
 
 def clean(
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False
 ) -> None:
     """Delete orphaned outputs: of stages that dvc.yaml no longer has; your own files stay."""
     from motiontransfer.project.entries import delete, orphaned_outputs
@@ -137,8 +135,7 @@ def clean(
 
 
 def doctor(
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    *, as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False
 ) -> None:
     """Check machine and project; exit status 1 if a run would fail."""
     from motiontransfer.project.doctor import check_all
@@ -201,7 +198,7 @@ def join(
         Literal["needed", "results", "all"],
         typer.Option(
             help="needed: only dependencies of the stages that run; results: also finished videos; "
-            "all: every file.",
+            "all: every file."
         ),
     ] = "results",
 ) -> None:

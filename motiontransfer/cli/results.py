@@ -35,11 +35,7 @@ def inspect(
 ) -> None:
     """Draw detected keypoints and their statistics on a video."""
     # Imported here: they load PyTorch, which takes seconds, and other subcommands do without it.
-    from motiontransfer.rendering.inspect import (
-        load_inspection,
-        write_overlay,
-        write_overlay_sheet,
-    )
+    from motiontransfer.rendering.inspect import load_inspection, write_overlay, write_overlay_sheet
 
     writers = {".mp4": write_overlay, ".png": write_overlay_sheet}
     if output is not None and output.suffix not in writers:
@@ -139,8 +135,7 @@ def verify(
     video: Annotated[Path, typer.Argument(help="Any video; MP4 can be signed.")],
     *,
     trust: Annotated[
-        Path | None,
-        typer.Option(help="PEM file of trusted certificate authorities."),
+        Path | None, typer.Option(help="PEM file of trusted certificate authorities.")
     ] = None,
     detector: Annotated[
         Path | None,

@@ -27,8 +27,7 @@ def make(
     clips: Annotated[int, typer.Option(min=1, help="Clips per comparison.")] = 3,
     checks: Annotated[int, typer.Option(min=0, help="Attention checks.")] = 2,
     seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Random seed; default: random. Stored in the key."),
+        int | None, typer.Option(min=0, help="Random seed; default: random. Stored in the key.")
     ] = None,
 ) -> None:
     """Write a two-alternative forced-choice page and its answer key.

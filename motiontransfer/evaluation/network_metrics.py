@@ -245,11 +245,7 @@ def _published(name: str, option: str) -> Pretrained:
 def _in_torch_hub(
     tensors: Mapping[str, Tensor], architecture: str, file_name: str
 ) -> Generator[None]:
-    """Let torchvision find convolutions' weights where it looks for its download of a backbone.
-
-    Raises:
-        ValueError: some are missing, or have another shape.
-    """
+    """Let torchvision find convolutions' weights where it looks for its download of a backbone."""
     import torchvision
 
     with torch.device("meta"):

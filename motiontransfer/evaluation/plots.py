@@ -40,8 +40,12 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
     Numbers have four decimals, and small ones four significant digits.
     """
+
+    def number(value: float) -> str:
+        return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"
+
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=_number, lineterminator="\n")
+        table.to_csv(temporary, index=False, float_format=number, lineterminator="\n")
 
 
 def write_headline_curves(folder: Path, found: Measurements) -> None:
@@ -171,7 +175,3 @@ def pose_image(poses: Keypoints, index: int) -> Frame:
         size=size,
         line_width_px=max(2.0, size[0] / 80),
     )
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"

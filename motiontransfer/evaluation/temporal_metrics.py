@@ -93,18 +93,15 @@ class _PixelStatistics:
         none = np.zeros(len(self._samples))
         if not self._count.ndim or not (self._count >= 2).any():
             return RatioMetric(total=none, weight=none)
-        deviation = self._deviation()
+        seen = self._count[..., 0] >= 2
+        mean = self._total[seen] / self._count[seen]
+        variance = np.maximum(self._squares[seen] / self._count[seen] - np.square(mean), 0)
+        deviation = float(np.sqrt(variance).mean())
         total, weight = self._shares()
         if not total.any():  # the grid misses the little flicker or background there is
             weight = weight if weight.any() else none + 1
             return RatioMetric(total=weight * deviation, weight=weight)
         return RatioMetric(total=total * (deviation * weight.sum() / total.sum()), weight=weight)
-
-    def _deviation(self) -> float:
-        seen = self._count[..., 0] >= 2
-        mean = self._total[seen] / self._count[seen]
-        variance = np.maximum(self._squares[seen] / self._count[seen] - np.square(mean), 0)
-        return float(np.sqrt(variance).mean())
 
     def _shares(self) -> tuple[Float64[np.ndarray, " frames"], Float64[np.ndarray, " frames"]]:
         count = self._sampled.sum(axis=0)

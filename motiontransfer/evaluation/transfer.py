@@ -126,10 +126,7 @@ def evaluate_transfer(
         notes=_notes(footage, intended, networks),
     )
     frame_index = np.arange(intended.num_frames)
-    columns = {
-        "frame_index": frame_index,
-        "pts_seconds": frame_index / float(intended.frame_rate),
-    }
+    columns = {"frame_index": frame_index, "pts_seconds": frame_index / float(intended.frame_rate)}
     write_per_frame(folder, found, columns, _panels(found), title="The result, frame by frame")
     write_image(folder / "worst_frames.png", worst_frames_sheet(rows, intended, found))
     return found

@@ -8,13 +8,7 @@ from typing import Literal
 import av
 import numpy as np
 from av.codec.context import Flags
-from av.video.reformatter import (
-    ColorPrimaries,
-    ColorRange,
-    Colorspace,
-    ColorTrc,
-    Interpolation,
-)
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from jaxtyping import UInt8
 
 from motiontransfer.video.color import to_srgb

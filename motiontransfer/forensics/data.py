@@ -125,8 +125,7 @@ class RealFakeDataset:
         """Read the items with these indices; each has the same number of frame pairs."""
         items = [self._item(index) for index in indices]
         return FramePairBatch(
-            real=torch.cat([real for real, _ in items]),
-            fake=torch.cat([fake for _, fake in items]),
+            real=torch.cat([real for real, _ in items]), fake=torch.cat([fake for _, fake in items])
         )
 
     def _item(self, index: int) -> tuple[Tensor, Tensor]:
@@ -229,9 +228,7 @@ def _clip_pairs(
     total = len(video.training) + len(video.held_out)
     training, held_out = (
         sampled_seconds(
-            part,
-            frame_rate=video.keypoints.frame_rate,
-            max_frames=max_frames * len(part) // total,
+            part, frame_rate=video.keypoints.frame_rate, max_frames=max_frames * len(part) // total
         )
         for part in (video.training, video.held_out)
     )

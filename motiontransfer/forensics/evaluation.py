@@ -262,13 +262,10 @@ def _draw_examples(
         chosen = [moving[k] for k in spread(range(len(moving)), count=_NUM_EXAMPLES)]
         for axes, (logit, index) in zip(row, chosen, strict=False):
             probability = detector.calibration.probability(np.array([logit]))[0]
-            axes.imshow(_moving_crop(shown[index]))
+            frames = shown[index].read()
+            rng = np.random.default_rng(0)
+            augmentation = draw_augmentation(frames, frames, crop_size=_EXAMPLE_PX, rng=rng)
+            x0, y0, x1, y1 = augmentation.box
+            axes.imshow(frames[len(frames) // 2, y0:y1, x0:x1])
             axes.set_title(f"{kind}: {probability:.2f}", fontsize=9)
     figure.suptitle("Probability that a second was rendered; where it moves", fontsize=10)
-
-
-def _moving_crop(clip: Clip) -> _Image:
-    frames = clip.read()
-    rng = np.random.default_rng(0)
-    x0, y0, x1, y1 = draw_augmentation(frames, frames, crop_size=_EXAMPLE_PX, rng=rng).box
-    return frames[len(frames) // 2, y0:y1, x0:x1]

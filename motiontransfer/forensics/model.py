@@ -62,14 +62,12 @@ class FramePairDetector(nn.Module):
     ) -> Float[Tensor, "batch rows columns"]:
         """Logits of the receptive fields of each pair."""
         frames = range(2 - self.input_frames, 2)
-        residuals = [self._high_frequencies(pairs[:, index]) for index in frames]
+        residuals = []  # high frequencies
+        for index in frames:
+            padded = functional.pad(pairs[:, index], (2, 2, 2, 2), mode="replicate")
+            blurred = functional.conv2d(padded, self.blur, groups=3)
+            residuals.append(_RESIDUAL_GAIN * (pairs[:, index] - blurred))
         return self.layers(torch.cat(residuals, dim=1))[:, 0]
-
-    def _high_frequencies(
-        self, frames: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch 3 height width"]:
-        padded = functional.pad(frames, (2, 2, 2, 2), mode="replicate")
-        return _RESIDUAL_GAIN * (frames - functional.conv2d(padded, self.blur, groups=3))
 
 
 @torch.no_grad()
@@ -116,10 +114,7 @@ class Calibration:
 
 
 def fit_calibration(
-    real: Float64[np.ndarray, " real"],
-    fake: Float64[np.ndarray, " fake"],
-    *,
-    num_seconds: int,
+    real: Float64[np.ndarray, " real"], fake: Float64[np.ndarray, " fake"], *, num_seconds: int
 ) -> Calibration:
     """Fit to the mean logits of real and of fake seconds (Platt 1999).
 

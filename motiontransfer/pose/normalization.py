@@ -90,9 +90,6 @@ def normalize_by_ankles(
     The depth fraction is read off the ankle line; frames without ankles take it from their
     neighbours. A range of depth shorter than the target's is kept (scaled with the person) around
     the middle of the target's, as in the authors' code; a longer one is squeezed into it.
-
-    Raises:
-        StatisticsError: no frame shows both ankles, or the statistics belong to another image size.
     """
     if keypoints.image_size != source.image_size:
         raise StatisticsError(
@@ -156,11 +153,7 @@ def _with_range_of(source: PoseStatistics, target: PoseStatistics) -> PoseStatis
 def fit_affine(
     source: Mapping[str, tuple[float, float]], target: Mapping[str, tuple[float, float]]
 ) -> Float64[np.ndarray, "2 3"]:
-    """Least-squares affine map from the source's joints to the target's of the same name.
-
-    Raises:
-        StatisticsError: fewer than three joints in common, all on one line, or a mirror image.
-    """
+    """Least-squares affine map from the source's joints to the target's of the same name."""
     joints = sorted(set(source) & set(target))
     places = np.array([source[joint] for joint in joints]).reshape(-1, 2)
     wanted = np.array([target[joint] for joint in joints]).reshape(-1, 2)

@@ -217,7 +217,10 @@ def plot_quality(
     marker = Line2D([], [], color="black", marker="v", linestyle="", label="the worst frames")
     panels[0, 1].legend(handles=[*patches, marker], loc="upper left", frameon=False)
     _draw_speed(panels[1, 0], quality)
-    _draw_scores(panels[1, 1], quality)
+    shares = quality.score_histogram / max(1, quality.score_histogram.sum())
+    panels[1, 1].bar(np.arange(10) / 10 + 0.05, shares, width=0.09, color="#1c7ed6")
+    panels[1, 1].set(xlabel="score", ylabel="share of joints", xlim=(0, 1), ylim=(0, 1))
+    panels[1, 1].set_title("detection scores", loc="left", fontsize="medium")
     panels[1, 0].sharex(panels[0, 0])
     tiles = strip.subplots(1, _NUM_WORST, squeeze=False)[0]
     for axes in tiles:
@@ -292,13 +295,6 @@ def _draw_speed(axes: Axes, quality: Quality) -> None:
     axes.set(xlabel="seconds", ylabel="body heights a second", xlim=(0, seconds[-1] or 1))
     axes.set_ylim(bottom=0)
     axes.set_title("the fastest joint", loc="left", fontsize="medium")
-
-
-def _draw_scores(axes: Axes, quality: Quality) -> None:
-    shares = quality.score_histogram / max(1, quality.score_histogram.sum())
-    axes.bar(np.arange(10) / 10 + 0.05, shares, width=0.09, color="#1c7ed6")
-    axes.set(xlabel="score", ylabel="share of joints", xlim=(0, 1), ylim=(0, 1))
-    axes.set_title("detection scores", loc="left", fontsize="medium")
 
 
 def _draw_pose(

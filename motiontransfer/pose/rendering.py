@@ -137,11 +137,7 @@ class Palette(NamedTuple):
 
 @lru_cache(maxsize=16)
 def limb_palette(skeleton: Skeleton, encoding: LimbEncoding) -> Palette:
-    """The limbs of which the skeleton has both joints.
-
-    Raises:
-        KeypointsError: there is no such limb.
-    """
+    """The limbs of which the skeleton has both joints."""
     joints = skeleton.joints
     entries = []
     for group, limbs in LIMBS_OF_GROUP.items():

@@ -91,12 +91,7 @@ def add_video(
 
 
 def add_transfer(
-    *,
-    source: str,
-    target: str,
-    name: str | None,
-    truth: str,
-    root: Path = Path(),
+    *, source: str, target: str, name: str | None, truth: str, root: Path = Path()
 ) -> str:
     """Add a transfer to params.yaml, and its target to `targets`; return its name.
 
@@ -124,12 +119,7 @@ def add_transfer(
     _check_name("--name", name)
     if name in _section(root, "transfers"):
         raise ParamsError(f"{PARAMS_FILE}: transfers.{name}: is there; give another with --name")
-    entry = {
-        "source": source,
-        "source_subject": subjects[source],
-        "target": target,
-        "truth": truth,
-    }
+    entry = {"source": source, "source_subject": subjects[source], "target": target, "truth": truth}
     params = add_item(read_text(root / PARAMS_FILE), "targets", target)
     params = add_entry(params, "transfers", name, entry)
     write_text(root / PARAMS_FILE, params)
@@ -270,11 +260,7 @@ def _errors_of_dvc(context: str) -> Generator[None]:
 
 
 def _destination(file: Path, name: str, root: Path) -> Path:
-    """Path of the video in the project, where it is or is copied to.
-
-    Raises:
-        ParamsError: another file is there.
-    """
+    """Path of the video in the project, where it is or is copied to."""
     folder = (root / VIDEOS_FOLDER).resolve()
     if file.resolve().is_relative_to(folder):
         return VIDEOS_FOLDER / file.resolve().relative_to(folder)

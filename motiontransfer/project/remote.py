@@ -127,11 +127,7 @@ def _config_errors() -> Generator[None]:
 
 
 def _scheme(url: str) -> str:
-    """Scheme of a URL; empty for a folder, also behind a Windows drive letter.
-
-    Raises:
-        RemoteError: `//` is missing: DVC would take it for a folder.
-    """
+    """Scheme of a URL; empty for a folder, also behind a Windows drive letter."""
     match = re.match(r"([a-z][a-z0-9+]+):(/*)", url, re.IGNORECASE)
     if match is None:
         return ""

@@ -117,9 +117,7 @@ def _read(certificate: Path, key: Path) -> Credentials:
             f"{key}: not the key of the first certificate in {certificate}; expected that one's"
         )
     return Credentials(
-        chain=certificates_pem(chain),
-        private_key=_key_pem(private),
-        algorithm=algorithm,
+        chain=certificates_pem(chain), private_key=_key_pem(private), algorithm=algorithm
     )
 
 

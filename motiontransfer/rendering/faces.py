@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Float64
 from lightning_fabric import Fabric
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
@@ -150,8 +150,7 @@ class TranslatedFaces:
                 face = self.translator(crop)
             ellipse = face_ellipse(self.crop_size, device=device)
             return FacePatch(
-                image=warp(face, back[None], size=size),
-                weight=warp(ellipse, back[None], size=size),
+                image=warp(face, back[None], size=size), weight=warp(ellipse, back[None], size=size)
             )
 
 
@@ -174,17 +173,14 @@ def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height wid
         return blended
     if mask.all():  # nothing around whose colours it could have
         return patch.copy()
-    rows, columns = (_around(places) for places in np.nonzero(mask))
+    rows, columns = (  # of the mask and one pixel around it
+        slice(max(int(places.min()) - 1, 0), int(places.max()) + 2) for places in np.nonzero(mask)
+    )
     inside = mask[rows, columns]
     difference = frame[rows, columns].astype(np.float64) - patch[rows, columns]
     corrected = patch[rows, columns][inside] + _membrane(difference, inside)
     blended[mask] = np.clip(np.round(corrected), 0, 255).astype(np.uint8)
     return blended
-
-
-def _around(places: Int[np.ndarray, " pixels"]) -> slice:
-    """From the first to the last place along an axis, with one more on either side if there is."""
-    return slice(max(int(places.min()) - 1, 0), int(places.max()) + 2)
 
 
 def _membrane(

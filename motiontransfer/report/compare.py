@@ -152,7 +152,10 @@ def write_comparison_page(
     Raises:
         MissingFileError: a result or its figures are not in DVC's cache.
     """
-    old, new = (_measurements(revision, transfer) for revision in (before, after))
+    table = Path("artifacts/measurements/evaluate_transfer") / f"{transfer}.parquet"
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        copy = Path(folder) / table.name
+        old, new = (read_measurements(each.copy(table, copy)) for each in (before, after))
     metrics = metric_differences(old, new)
     differences = [item for items in metrics.values() for item in items]
     charts = frame_charts(_curves(old, new, names=(before.name, after.name)))
@@ -220,12 +223,6 @@ def _panel_sources(
         else:
             panels.insert(position, video_panel(label, label, description, copy))
     return panels, notes
-
-
-def _measurements(revision: Revision, transfer: str) -> Measurements:
-    table = Path("artifacts/measurements/evaluate_transfer") / f"{transfer}.parquet"
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-        return read_measurements(revision.copy(table, Path(folder) / table.name))
 
 
 def _curves(before: Measurements, after: Measurements, *, names: tuple[str, str]) -> Curves:

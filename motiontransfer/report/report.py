@@ -31,14 +31,7 @@ from motiontransfer.report.metrics_table import (
     tiles,
 )
 from motiontransfer.report.page import flattened, write_page
-from motiontransfer.report.videos import (
-    PanelSource,
-    Quality,
-    has_sound,
-    jpeg,
-    make_panels,
-    video_panel,
-)
+from motiontransfer.report.videos import PanelSource, has_sound, jpeg, make_panels, video_panel
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
@@ -102,6 +95,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         num_frames=run.poses.num_frames,
         max_bytes=int(max_bytes / _BASE64),
     )
+    smaller = "" if quality.scale == 1 else f" at {quality.scale:.0%} of their size"
     charts = frame_charts(
         {
             key: {name_of(name): of_system[name] for name in systems if name in of_system}
@@ -124,7 +118,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "master": "result",
             "hidden": {"nearest_neighbours"} if run.names.truth_path else set(),
             "has_sound": has_sound(run.result),
-            "copies": _copies_line(quality),
+            "copies": f"copies for this page (H.264, crf {quality.crf}{smaller})",
             "tiles": tiles(found),
             "charts": charts,
             "worst": _worst(run, found),
@@ -143,9 +137,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
                 for role, file in run.files.items()
             ],
             "data": page_data(
-                (*charts, *losses),
-                num_frames=run.poses.num_frames,
-                frame_rate=run.poses.frame_rate,
+                (*charts, *losses), num_frames=run.poses.num_frames, frame_rate=run.poses.frame_rate
             ),
         },
     )
@@ -179,11 +171,6 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
             frames=lambda: read_frames(nearest.frames, poses.image_size),
         ),
     ]
-
-
-def _copies_line(quality: Quality) -> str:
-    smaller = "" if quality.scale == 1 else f" at {quality.scale:.0%} of their size"
-    return f"copies for this page (H.264, crf {quality.crf}{smaller})"
 
 
 def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:

@@ -13,11 +13,7 @@ from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import MultiscaleDiscriminator, split_real_fake
-from motiontransfer.models.generators import (
-    FrameGenerator,
-    HalfResolutionGenerator,
-    roll_out,
-)
+from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, roll_out
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses, draw_rgb
 from motiontransfer.skeleton import Skeleton
@@ -221,10 +217,13 @@ class PoseGanTask(GanTask):
             pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
         num_frames = real.shape[1]
         poses = pose_maps[:, -num_frames:]
+        # Each frame's pose map behind the preceding ones, along the channels.
+        num_preceding = pose_maps.shape[1] - num_frames
+        stacked = [pose_maps[:, i : i + num_frames] for i in range(num_preceding + 1)]
         with self.fabric.autocast():
             fake = generate_window(
                 self.generator,
-                stack_poses(pose_maps, num_frames=num_frames),
+                torch.cat(stacked, dim=2),
                 detach_previous_frame=config.detach_previous_frame,
             )
             # One pass for both networks: instance normalisation treats each sample on its own.
@@ -285,14 +284,6 @@ class PoseGanTask(GanTask):
         # Each window by itself: the ranks' shares of a batch have the same mean as all of it.
         windows = zip(fake, real, weight.unflatten(0, poses.shape[:2]), strict=True)
         return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
-
-
-def stack_poses(
-    pose_maps: Windows, *, num_frames: int
-) -> Float[Tensor, "batch num_frames stacked_channels height width"]:
-    """Stack each frame's pose map behind the preceding ones, along the channels."""
-    num_preceding = pose_maps.shape[1] - num_frames
-    return torch.cat([pose_maps[:, i : i + num_frames] for i in range(num_preceding + 1)], dim=2)
 
 
 def generate_window(

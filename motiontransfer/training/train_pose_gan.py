@@ -22,12 +22,7 @@ from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.clips import HeldOut, TargetClip, input_files
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.distributed import arithmetic
-from motiontransfer.training.pose_gan import (
-    PoseGanConfig,
-    PoseGanTask,
-    Resolution,
-    WindowDataset,
-)
+from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanTask, Resolution, WindowDataset
 from motiontransfer.training.trainer import RunPaths, fit, run_training
 from motiontransfer.training.weights import write_weights
 

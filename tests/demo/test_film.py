@@ -37,9 +37,7 @@ def frames_of(path):
 
 
 @pytest.mark.slow
-def test_the_source_is_the_same_bytes_with_any_number_of_workers(
-    project,
-):
+def test_the_source_is_the_same_bytes_with_any_number_of_workers(project):
     params = PARAMS.replace("seconds: 0.4", "seconds: 0.9")  # more than the ten of one batch
     Path("demo/params.yaml").write_text(params)
     contents = []

@@ -5,10 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from motiontransfer.models.discriminators import (
-    DiscriminatorConfig,
-    MultiscaleDiscriminator,
-)
+from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.layers import count_parameters, downsample_by_2, initialise
 from tests.models.published import giga_macs
 

@@ -45,9 +45,7 @@ every_background = pytest.mark.parametrize("background", ["plate", "generated"])
 def small(architecture, *, seed=1, num_filters=4, num_downsamplings=2, num_blocks=1, **options):
     torch.manual_seed(seed)
     config = EncoderDecoderConfig(
-        num_filters=num_filters,
-        num_downsamplings=num_downsamplings,
-        num_residual_blocks=num_blocks,
+        num_filters=num_filters, num_downsamplings=num_downsamplings, num_residual_blocks=num_blocks
     )
     return ARCHITECTURES[architecture](5, 4, config, **{"max_channels": 8, **options}).apply(
         initialise

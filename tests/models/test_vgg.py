@@ -9,11 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from motiontransfer.errors import WeightsError
-from motiontransfer.models.vgg import (
-    read_vgg19_features,
-    vgg19_features,
-    vgg19_weights,
-)
+from motiontransfer.models.vgg import read_vgg19_features, vgg19_features, vgg19_weights
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 

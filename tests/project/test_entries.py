@@ -9,12 +9,7 @@ from dvc.repo import Repo
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.project import entries
-from motiontransfer.project.entries import (
-    add_transfer,
-    add_video,
-    removal_of,
-    remove_video,
-)
+from motiontransfer.project.entries import add_transfer, add_video, removal_of, remove_video
 from tests.project.small_project import small_project
 
 PARAMS = """\

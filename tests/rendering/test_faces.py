@@ -11,12 +11,7 @@ from torch import nn
 from motiontransfer.errors import KeypointsError
 from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.boxes import face_alignments
-from motiontransfer.rendering.faces import (
-    FacePatch,
-    TranslatedFaces,
-    blend,
-    blend_poisson,
-)
+from motiontransfer.rendering.faces import FacePatch, TranslatedFaces, blend, blend_poisson
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.dancer import dance, film, picture
 from tests.training.small import fabric, faceless

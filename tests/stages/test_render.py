@@ -268,10 +268,7 @@ def test_a_label_can_be_asked_for(unsigned):
 
 
 @pytest.mark.parametrize(
-    "file",
-    [
-        *("artifacts/statistics/ben.json", "artifacts/frames/ben/dance/clip.json"),
-    ],
+    "file", [*("artifacts/statistics/ben.json", "artifacts/frames/ben/dance/clip.json")]
 )
 def test_a_missing_input_is_named(file):
     Path(file).unlink()

@@ -22,11 +22,7 @@ from motiontransfer.training.distributed import (
 from tests.dancer import dance, training_clip
 from tests.training.small import CountingTask, count, fabric
 from tests.training.together import run_together
-from tests.training.trainings import (
-    train_face,
-    train_main,
-    write_main_weights,
-)
+from tests.training.trainings import train_face, train_main, write_main_weights
 
 
 def _meet(folder):

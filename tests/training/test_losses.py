@@ -130,10 +130,7 @@ def test_the_perceptual_loss_pulls_the_fake_to_the_real_and_not_back():
 
 @pytest.mark.parametrize(
     ("weight", "loss"),
-    [
-        ([[1.0, 1.0], [1.0, 5.0]], (0 + 1 + 2 + 5 * 3) / 8),
-        ([[0.0, 0.0], [1.0, 0.0]], 2),
-    ],
+    [([[1.0, 1.0], [1.0, 5.0]], (0 + 1 + 2 + 5 * 3) / 8), ([[0.0, 0.0], [1.0, 0.0]], 2)],
 )
 def test_l1_counts_a_pixel_as_often_as_its_weight_says(weight, loss):
     fake = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).repeat(1, 3, 1, 1)

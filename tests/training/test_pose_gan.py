@@ -10,12 +10,7 @@ from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import downsample_by_2, initialise
 from motiontransfer.pose.rendering import draw_poses, draw_rgb
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.training.pose_gan import (
-    PoseGanTask,
-    WindowDataset,
-    hide_limbs,
-    limb_groups,
-)
+from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset, hide_limbs, limb_groups
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import SIZE, dance, picture, training_clip
 from tests.training.small import (
@@ -181,9 +176,7 @@ def test_every_variant_moves_every_weight_and_resumes_to_the_same_bits(clip, nam
 def shown(clip, *, conditioning_poses=1, resolution="full", **changes):
     """Inputs of generator and discriminator in one step."""
     dataset = WindowDataset(
-        [clip],
-        window_frames=changes.get("window_frames", 2),
-        conditioning_poses=conditioning_poses,
+        [clip], window_frames=changes.get("window_frames", 2), conditioning_poses=conditioning_poses
     )
     batch, generator, scored_by = dataset.batch([0, 3, 4]), Remembering(), MeanDiscriminator()
     task = task_of(generator, scored_by, resolution=resolution, **changes)

@@ -11,11 +11,7 @@ from lightning_fabric import Fabric
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.models.layers import (
-    check_depth,
-    count_parameters,
-    downsample_by_2,
-)
+from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2
 from motiontransfer.training import train_pose_gan
 from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import HeldOut
@@ -29,14 +25,7 @@ from motiontransfer.training.train_pose_gan import (
 from motiontransfer.training.weights import read_description, read_generator
 from tests.dancer import SIZE, training_clip
 from tests.digests import digests
-from tests.training.small import (
-    STYLE,
-    gan_config,
-    networks,
-    paths,
-    schedule,
-    stop_at_step,
-)
+from tests.training.small import STYLE, gan_config, networks, paths, schedule, stop_at_step
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
 
@@ -92,10 +81,7 @@ def test_the_weights_say_what_they_are(trained_run, two_clips):
     plate = median_background(two_clips, num_frames=100)
     assert torch.equal(trained.network.plate, plate)
     description = read_description(models / "discriminator.safetensors")
-    assert description == {
-        "discriminator": asdict(networks().discriminator),
-        "window_frames": 2,
-    }
+    assert description == {"discriminator": asdict(networks().discriminator), "window_frames": 2}
 
 
 def test_a_training_that_was_stopped_ends_in_the_same_bytes(

@@ -69,7 +69,7 @@ def test_things_happen_at_their_intervals_and_at_the_end(whole):
     assert set(texts) == {"metrics/generator/l1.tsv", "metrics/generator/other.tsv"}
     # the mean of the steps since the last row, under the number of steps done
     assert texts["metrics/generator/other.tsv"].split() == [
-        *("step", "other", "3", "1.0", "6", "4.0", "9", "7.0", "11", "9.5"),
+        *("step", "other", "3", "1.0", "6", "4.0", "9", "7.0", "11", "9.5")
     ]
     assert pictures == {"step_000005.png": 5, "step_000010.png": 10, "step_000011.png": 11}
     assert steps_of(folder) == 11

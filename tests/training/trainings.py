@@ -105,8 +105,4 @@ def write_main_weights(folder):
 
 
 def _launched(plan):
-    return launched_fabric(
-        precision="32-true",
-        devices="auto",
-        batch_size=plan.batch_size,
-    )
+    return launched_fabric(precision="32-true", devices="auto", batch_size=plan.batch_size)

@@ -10,12 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.video.clip import (
-    Clip,
-    decode_video,
-    read_clip,
-    write_description,
-)
+from motiontransfer.video.clip import Clip, decode_video, read_clip, write_description
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
 from motiontransfer.video.reader import DamagedVideoError

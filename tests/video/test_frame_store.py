@@ -157,9 +157,7 @@ def videos(tmp_path_factory):
 @pytest.mark.parametrize("name", WRITERS)
 @settings(max_examples=6, deadline=None)
 @given(
-    start=st.integers(0, NUM_FRAMES - 1),
-    stop=st.integers(1, NUM_FRAMES),
-    step=st.integers(1, 5),
+    start=st.integers(0, NUM_FRAMES - 1), stop=st.integers(1, NUM_FRAMES), step=st.integers(1, 5)
 )
 def test_frames_come_back_exactly(videos, name, start, stop, step):
     indices = range(min(start, stop - 1), stop, step)

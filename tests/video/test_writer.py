@@ -116,12 +116,7 @@ def test_offset_moves_the_sound(tmp_path, name, offset):
     sound = write_test_sound(tmp_path / name, codec=codec, seconds=1.2)
     path = tmp_path / "video.mp4"
     write_video(
-        path,
-        moving(50),
-        frame_rate=Fraction(25),
-        sound=sound,
-        sound_offset_seconds=offset,
-        crf=30,
+        path, moving(50), frame_rate=Fraction(25), sound=sound, sound_offset_seconds=offset, crf=30
     )
     expected = np.array([0.0, 0.5, 1.0]) + offset
     np.testing.assert_allclose(click_starts(path), expected[expected >= 0], atol=0.003)

@@ -148,12 +148,7 @@ def joint_confidence(
 
 
 def load_network(config: KeypointRcnnConfig) -> KeypointRCNN:
-    """The network with its weights, on the CPU.
-
-    Raises:
-        MissingFileError: the weights are not here and cannot be downloaded.
-        WeightsError: the weights do not fit.
-    """
+    """The network with its weights, on the CPU."""
     network = KeypointRCNN(
         resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=FrozenBatchNorm2d),
         num_classes=2,

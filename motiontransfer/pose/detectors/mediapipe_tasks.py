@@ -69,10 +69,6 @@ def read_bundle(model: str) -> bytes:
 
     Args:
         model: `wheel`, a name in OFFICIAL_MODELS, or a path.
-
-    Raises:
-        MissingFileError: the bundle is not on this machine and cannot be downloaded.
-        WeightsError: what was downloaded is not the published file.
     """
     if model == WHEEL:
         return _wheel_bundle()
@@ -93,9 +89,6 @@ def is_holistic(bundle: bytes, *, model: str) -> bool:
 
     Args:
         model: for the message.
-
-    Raises:
-        WeightsError: not a bundle that finds people.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
