@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from motiontransfer.params import Transfer
-from stages.check_params import Video
+from stages.decode import VideoParams
 
 ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -51,7 +51,7 @@ def test_every_key_is_on_the_page_with_its_default_values_and_meaning(page):
 
 
 def test_entries_have_the_keys_and_defaults_of_their_models(page):
-    assert set(page["videos.NAME"]) == set(Video.model_fields)
+    assert set(page["videos.NAME"]) == set(VideoParams.model_fields)
     assert set(page["transfers.NAME"]) == set(Transfer.model_fields)
     defaults = {key: page["videos.NAME"][key][1] for key in ("person", "detector", "path")}
     assert defaults == {"person": "`largest`", "detector": "`null`", "path": "required"}
