@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from demo.actors import body as body_module
-from demo.actors.body import blend_weights, load_body
+from demo.actors.body import load_body
 from motiontransfer.errors import MissingFileError
 
 
@@ -18,18 +18,6 @@ def test_the_body_is_the_one_that_anny_makes(body):
     assert skin[:, 1].min() == pytest.approx(0.0, abs=1e-9)
     elbow, wrist = (body.bones.index(name) for name in ("lowerarm01.L", "wrist.L"))
     assert np.linalg.norm(body.heads[wrist] - body.heads[elbow]) == pytest.approx(0.2080, abs=1e-4)
-
-
-def test_each_variation_has_its_share():
-    weights = blend_weights(
-        {"gender": 0.25, "age": 0.5, "weight": 1.0, "african": 1.0, "asian": 0, "caucasian": 1}
-    )
-    assert (weights["male"], weights["female"]) == (0.75, 0.25)
-    assert weights["child"] == pytest.approx(0.5)
-    assert weights["young"] == pytest.approx(0.5)
-    assert weights["baby"] == weights["old"] == 0
-    assert (weights["minweight"], weights["averageweight"], weights["maxweight"]) == (0, 0, 1)
-    assert (weights["african"], weights["asian"], weights["caucasian"]) == (0.5, 0, 0.5)
 
 
 def test_the_jaw_opens_downwards_and_only_the_face_moves(body):

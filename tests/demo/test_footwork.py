@@ -88,14 +88,3 @@ def test_a_crossing_foot_passes_in_front_of_the_other_and_comes_back(side, other
     assert (apart > 0.25).any()
     assert (steps.feet[side][crossed, 1] - steps.feet[other][crossed, 1]).min() > 0.05
     assert np.abs(np.diff(steps.feet[other][:, :2], axis=0)).max() == 0
-
-
-def test_before_and_after_a_jump_the_knees_bend():
-    steps = plan("jump")
-    first_bar = TIMES < 2
-    flight = np.flatnonzero(first_bar & (steps.lift > 0))
-    before, after = slice(flight[0] - 7, flight[0]), slice(flight[-1], int(first_bar.sum()))
-    highest = steps.hips[:, 2].max()
-    assert steps.hips[before, 2].min() < highest - 0.1
-    assert steps.hips[after, 2].min() < highest - 0.1
-    assert steps.hips[first_bar & (steps.lift > 0.2), 2].min() > highest - 0.06

@@ -404,22 +404,6 @@ def test_cleaning_can_be_turned_off():
     assert not any(repairs.counts().values())
 
 
-@given(st.integers(1, 20), st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
-def test_cleaned_keypoints_are_valid(num_frames, seed):
-    """Finite, in range, (0, 0) where missing."""
-    rng = np.random.default_rng(seed)
-    score = rng.uniform(0, 1, (num_frames, len(HOLISTIC.joints))).astype(np.float32)
-    score[rng.uniform(size=score.shape) < 0.4] = 0
-    points = rng.uniform(0, 256, (*score.shape, 2)).astype(np.float32) * (score > 0)[..., None]
-    keypoints = replace(standing(num_frames), points=points, score=score)
-    cleaned, repairs = clean(keypoints, **SETTINGS)
-    assert cleaned.num_frames == num_frames
-    assert (cleaned.frame_rate, cleaned.detector) == (keypoints.frame_rate, keypoints.detector)
-    assert repairs.filled.sum() == cleaned.filled.sum()
-    assert not cleaned.points[cleaned.score == 0].any()
-
-
 @pytest.mark.parametrize(("frame_rate", "filled"), [(25, 5), (50, 5), (10, 0)])
 def test_times_are_seconds_whatever_the_frame_rate(frame_rate, filled):
     keypoints = lost(standing(30, frame_rate=frame_rate), "nose", range(10, 15))

@@ -411,10 +411,6 @@ def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path, in
     np.testing.assert_array_equal(found.frame_index, np.arange(25))
 
 
-def test_a_clip_without_people_has_no_tracks(tmp_path, in_process):
-    assert detect_each(tmp_path / "frames.mkv", [drawn({})] * 12).people == ()
-
-
 def test_each_row_has_a_crop_around_its_own_person(crossed):
     crops = crop_boxes(crossed)
     for row, (frame_index, person) in enumerate(

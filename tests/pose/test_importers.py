@@ -431,10 +431,3 @@ def test_coordinates_of_another_image_size_are_refused(tmp_path, factor):
     clip = write_clip(tmp_path / "clip", [0])
     with pytest.raises(KeypointsError, match="expected pixels of the video's 320x240 frames"):
         import_people(keypoints, clip, layout="openpose_json")
-
-
-def test_a_video_without_people_is_valid(tmp_path):
-    keypoints = write_places(tmp_path / "json", [], [])
-    clip = write_clip(tmp_path / "clip", [0, 1])
-    frames = import_people(keypoints, clip, layout="openpose_json")
-    assert [len(people) for people in frames] == [0, 0]

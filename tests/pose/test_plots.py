@@ -142,13 +142,6 @@ def test_new_tracks_are_shown_where_most_people_are_with_them():
     assert apart.min() >= 200 // 16
 
 
-def test_frames_without_people_are_spread_evenly():
-    shown = representative_frames(detections_of({}, num_frames=100), count=4)
-    assert len(shown) == 4
-    assert np.diff(shown).min() > 20
-    assert representative_frames(detections_of({}, num_frames=3), count=8) == [0, 1, 2]
-
-
 def test_the_lines_are_drawn_at_the_fitted_heights(tmp_path, drawn):
     clips = {"one": stick_person([60, 80], 40), "two": stick_person([100, 80], 40)}
     statistics = fit_statistics(
