@@ -19,6 +19,7 @@ from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.storage import replacing
+from motiontransfer.training.clips import spread
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -163,8 +164,7 @@ def evenly_spaced(num_frames: int, num_columns: int) -> tuple[int, ...]:
     """
     if num_columns == 1:
         return ((num_frames - 1) // 2,)
-    count = min(num_columns, num_frames)
-    return tuple(round(column * (num_frames - 1) / max(count - 1, 1)) for column in range(count))
+    return tuple(spread(range(num_frames), count=num_columns))
 
 
 def contact_sheet(

@@ -152,14 +152,10 @@ def write_comparison_page(
     Raises:
         MissingFileError: a result or its figures are not in DVC's cache.
     """
-    table = Path("artifacts/measurements/evaluate_transfer") / f"{transfer}.parquet"
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-        copy = Path(folder) / table.name
-        old, new = (read_measurements(each.copy(table, copy)) for each in (before, after))
-    metrics = metric_differences(old, new)
-    differences = [item for items in metrics.values() for item in items]
-    charts = frame_charts(_curves(old, new, names=(before.name, after.name)))
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        table = Path("artifacts/measurements/evaluate_transfer") / f"{transfer}.parquet"
+        copy = Path(scratch) / table.name
+        old, new = (read_measurements(each.copy(table, copy)) for each in (before, after))
         result = Path("results") / transfer / "transfer.mp4"
         results = (
             before.copy(result, Path(scratch) / f"{_BEFORE}.mp4"),
@@ -172,6 +168,9 @@ def write_comparison_page(
             sources, frame_rate=rate, num_frames=max(lengths), max_bytes=_MAX_VIDEO_BYTES
         )
         sound = has_sound(results[1])
+    metrics = metric_differences(old, new)
+    differences = [item for items in metrics.values() for item in items]
+    charts = frame_charts(_curves(old, new, names=(before.name, after.name)))
     if lengths[0] != lengths[1]:
         notes.append(
             f"the runs have {lengths[0]} and {lengths[1]} frames; only the first {min(lengths)} "

@@ -95,7 +95,6 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         num_frames=run.poses.num_frames,
         max_bytes=int(max_bytes / _BASE64),
     )
-    smaller = "" if quality.scale == 1 else f" at {quality.scale:.0%} of their size"
     charts = frame_charts(
         {
             key: {name_of(name): of_system[name] for name in systems if name in of_system}
@@ -118,7 +117,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "master": "result",
             "hidden": {"nearest_neighbours"} if run.names.truth_path else set(),
             "has_sound": has_sound(run.result),
-            "copies": f"copies for this page (H.264, crf {quality.crf}{smaller})",
+            "quality": quality,
             "tiles": tiles(found),
             "charts": charts,
             "worst": _worst(run, found),

@@ -136,7 +136,7 @@ class GanTask(AdamTask):
         return {
             network: torch.autograd.grad(
                 torch.stack(list(losses_of[network].values())).sum(),
-                list(getattr(self, network).parameters()),
+                list(self._networks[network].parameters()),
                 retain_graph=network == "discriminator",
             )
             for network in ("discriminator", "generator")

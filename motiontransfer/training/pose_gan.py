@@ -217,13 +217,10 @@ class PoseGanTask(GanTask):
             pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
         num_frames = real.shape[1]
         poses = pose_maps[:, -num_frames:]
-        # Each frame's pose map behind the preceding ones, along the channels.
-        num_preceding = pose_maps.shape[1] - num_frames
-        stacked = [pose_maps[:, i : i + num_frames] for i in range(num_preceding + 1)]
         with self.fabric.autocast():
             fake = generate_window(
                 self.generator,
-                torch.cat(stacked, dim=2),
+                stack_poses(pose_maps, num_frames=num_frames),
                 detach_previous_frame=config.detach_previous_frame,
             )
             # One pass for both networks: instance normalisation treats each sample on its own.
@@ -284,6 +281,12 @@ class PoseGanTask(GanTask):
         # Each window by itself: the ranks' shares of a batch have the same mean as all of it.
         windows = zip(fake, real, weight.unflatten(0, poses.shape[:2]), strict=True)
         return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
+
+
+def stack_poses(pose_maps: Windows, *, num_frames: int) -> Float[Tensor, "batch _ _ height width"]:
+    """Stack each frame's pose map behind the preceding ones, along the channels."""
+    num_preceding = pose_maps.shape[1] - num_frames
+    return torch.cat([pose_maps[:, i : i + num_frames] for i in range(num_preceding + 1)], dim=2)
 
 
 def generate_window(
