@@ -1,6 +1,7 @@
 """Train the main generator of one target: `python -m stages train_gan ada`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,8 +16,9 @@ from motiontransfer.models.layers import Upsampling
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.rendering import Encoding, PoseMapStyle
+from motiontransfer.pose.viewport import fit_viewport
 from motiontransfer.storage import write_json
-from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.pose_gan import PoseGanConfig
 from motiontransfer.training.train_pose_gan import PoseGanNetworks, train_generator
@@ -35,6 +37,7 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     previous_frame: PreviousFrame
     architecture: Architecture
     background: Background
+    viewport: Literal["person", "frame"]
     max_channels: int = Field(ge=1)
     upsampling: Upsampling
     discriminator_scales: int = Field(ge=1)
@@ -47,7 +50,7 @@ def main(target: str) -> None:
     check_choices(params)
     held_out = params.fill(HeldOut)
     clips = read_target_clips(target, held_out)
-    networks = _networks(params, clips[0].keypoints.image_size)
+    networks = _networks(params, clips)
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
     )
@@ -86,6 +89,11 @@ def check_choices(params: TrainGanParams) -> None:
             f"{PARAMS_FILE}: train_gan.detach_previous_frame: has no effect where previous_frame "
             "is none; expected false, got true"
         )
+    if params.viewport == "person" and params.background != "plate":
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.viewport: person needs a background image around it; set "
+            "train_gan.background to plate, or train_gan.viewport to frame"
+        )
     _check_coarse_to_fine(params)
     check_perceptual("train_gan", weight=params.perceptual_weight, file=params.perceptual_file)
 
@@ -107,10 +115,19 @@ def _check_coarse_to_fine(params: TrainGanParams) -> None:
             )
 
 
-def _networks(params: TrainGanParams, size: tuple[int, int]) -> PoseGanNetworks:
+def _networks(params: TrainGanParams, clips: list[TargetClip]) -> PoseGanNetworks:
     style = PoseMapStyle(encoding=params.pose_encoding, line_width_px=params.line_width_px)
+    viewport = None
+    if params.viewport == "person":
+        poses = [clip.training_keypoints for clip in clips]
+        viewport = fit_viewport(poses, multiple_of=2 ** (params.num_downsamplings + 1))
     return PoseGanNetworks(
-        generator=params.fill(GeneratorConfig, pose_channels=style.num_channels, size=size),
+        generator=params.fill(
+            GeneratorConfig,
+            pose_channels=style.num_channels,
+            size=clips[0].keypoints.image_size,
+            viewport=viewport,
+        ),
         discriminator=params.discriminator(num_scales=params.discriminator_scales),
         style=style,
     )

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +27,7 @@ from motiontransfer.models.layers import (
     upsampling_layer,
 )
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import Images
 
@@ -74,6 +75,13 @@ class GeneratorConfig(EncoderDecoderConfig):
     """`none`: each frame is generated from its pose alone."""
     upsampling: Upsampling = "resize"
     """Layer that doubles height and width in the decoder."""
+    viewport: Viewport | None = None
+    """The part of the frame that is generated; None: all of it."""
+
+    @property
+    def generated_size(self) -> tuple[int, int]:
+        """(height, width) of what the network generates, pixels."""
+        return self.size if self.viewport is None else self.viewport.size
 
 
 class FastGenerator(nn.Module):
@@ -234,20 +242,42 @@ class FrameGenerator(nn.Module):
         *,
         previous_frame: PreviousFrame = "generated",
         conditioning_poses: int = 1,
+        viewport: Viewport | None = None,
     ) -> None:
         super().__init__()
         self.network, self.previous_frame = network, previous_frame
-        self.conditioning_poses = conditioning_poses
+        self.conditioning_poses, self.viewport = conditioning_poses, viewport
         self.register_buffer("plate", background_image)
 
-    def forward(self, pose_map: Maps, previous_frame: Images) -> Images:
-        """Return the next frame in [-1, 1]; `previous_frame` is zeros at the first frame."""
+    def forward(
+        self, pose_map: Maps, previous_frame: Images, background: Images | None = None
+    ) -> Images:
+        """Return the next frame in [-1, 1], or the part of it in a viewport.
+
+        Args:
+            previous_frame: zeros at the first frame.
+            background: that part of the background image; None: all of it.
+        """
         inputs = [pose_map] if self.previous_frame == "none" else [pose_map, previous_frame]
         output = self.network(torch.cat(inputs, dim=1)).float()
         if self.plate is None:
             return torch.tanh(output)
+        if background is None:
+            background = self.plate
         foreground, mask = torch.tanh(output[:, :3]), torch.sigmoid(output[:, 3:])
-        return self.plate + mask * (foreground - self.plate)
+        return background + mask * (foreground - background)
+
+    def background_at(self, corners: Int64[np.ndarray, "batch 2"], size: tuple[int, int]) -> Images:
+        """Parts of the background image.
+
+        Args:
+            corners: (x, y) of each part.
+            size: (height, width) of all.
+        """
+        assert self.plate is not None
+        height, width = size
+        parts = [self.plate[:, y : y + height, x : x + width] for x, y in corners.tolist()]
+        return torch.stack(parts)
 
 
 class HalfResolutionGenerator(nn.Module):
@@ -256,12 +286,29 @@ class HalfResolutionGenerator(nn.Module):
     def __init__(self, generator: FrameGenerator) -> None:
         super().__init__()
         self.generator, self.conditioning_poses = generator, generator.conditioning_poses
+        self.viewport = generator.viewport
 
-    def forward(self, pose_map: Maps, previous_frame: Images) -> Images:
+    def forward(
+        self, pose_map: Maps, previous_frame: Images, background: Images | None = None
+    ) -> Images:
         """Return the next frame, upsampled by nearest neighbour, as `previous_frame` was."""
         height, width = pose_map.shape[2:]
-        fake = self.generator(downsample_by_2(pose_map), previous_frame[:, :, ::2, ::2])
-        return functional.interpolate(fake, scale_factor=2, mode="nearest")[:, :, :height, :width]
+        fake = self.generator(
+            downsample_by_2(pose_map),
+            previous_frame[:, :, ::2, ::2],
+            None if background is None else background[:, :, ::2, ::2],
+        )
+        return _upsample_by_2(fake)[:, :, :height, :width]
+
+    @property
+    def plate(self) -> Tensor | None:
+        """Background image at the full resolution."""
+        plate = self.generator.plate
+        return None if plate is None else _upsample_by_2(plate[None])[0]
+
+
+def _upsample_by_2(images: Images) -> Float[Tensor, "batch 3 _ _"]:
+    return functional.interpolate(images, scale_factor=2, mode="nearest")
 
 
 def build_generator(
@@ -296,6 +343,7 @@ def build_generator(
         background_image,
         previous_frame=config.previous_frame,
         conditioning_poses=config.conditioning_poses,
+        viewport=config.viewport,
     )
 
 
@@ -325,26 +373,48 @@ def roll_out(
 ) -> Iterator[Float[Tensor, "3 height width"]]:
     """Generate frames autoregressively: yield one in [-1, 1] for every pose, in order.
 
-    With `conditioning_poses` above 1, empty maps stand for the poses before the first.
+    With `conditioning_poses` above 1, empty maps stand for the poses before the first. Outside a
+    viewport, a frame is the background image.
     """
-    previous = torch.zeros((1, 3, *size), device=device)
-    num_before = generator.conditioning_poses - 1
-    before = torch.zeros((num_before, style.num_channels, *size), device=device)
-    for start in range(0, len(points), _CHUNK_FRAMES):
-        chunk = slice(start, start + _CHUNK_FRAMES)
+    viewport, num_before = generator.viewport, generator.conditioning_poses - 1
+    if viewport is None:
+        boxes = np.tile([0, 0, *size[::-1]], (len(points), 1))
+    else:
+        boxes = place_viewport(viewport, points, score, image_size=size)
+    surroundings = None if viewport is None else generator.plate
+    frame = torch.zeros((1, 3, *size), device=device)
+    for chunk, (x0, y0, x1, y1) in _same_box(boxes):
+        first = max(chunk.start - num_before, 0)
+        in_box = points[first : chunk.stop] - np.array([x0, y0], np.float32)
         # No context is held across a yield: it would leak into the caller's code.
         with torch.inference_mode():
             drawn = draw_poses(
-                torch.from_numpy(points[chunk]).to(device),
-                torch.from_numpy(score[chunk]).to(device),
+                torch.from_numpy(in_box).to(device),
+                torch.from_numpy(score[first : chunk.stop]).to(device),
                 skeleton=skeleton,
-                size=size,
+                size=(y1 - y0, x1 - x0),
                 style=style,
             )
-            pose_maps = torch.cat([before, drawn])
-            before = pose_maps[len(drawn) :]
-        for index in range(len(drawn)):
+            lacking = num_before - (chunk.start - first)
+            pose_maps = torch.cat([drawn.new_zeros((lacking, *drawn.shape[1:])), drawn])
+        for index in range(len(chunk)):
             with torch.inference_mode(), autocast():
-                conditioning = pose_maps[index : index + num_before + 1].flatten(0, 1)
-                previous = generator(conditioning[None], previous)
-            yield previous[0]
+                conditioning = pose_maps[index : index + num_before + 1].flatten(0, 1)[None]
+                previous = frame[:, :, y0:y1, x0:x1]
+                if surroundings is None:
+                    frame = generator(conditioning, previous)
+                else:
+                    frame = surroundings[None].clone()
+                    box = frame[:, :, y0:y1, x0:x1]
+                    box.copy_(generator(conditioning, previous, box.clone()))
+            yield frame[0]
+
+
+def _same_box(
+    boxes: Int64[np.ndarray, "frames 4"],
+) -> Iterator[tuple[range, tuple[int, int, int, int]]]:
+    """Yield runs of frames, not too long, in which the box stays."""
+    changes = np.flatnonzero(np.any(np.diff(boxes, axis=0), axis=1)) + 1
+    for start, stop in itertools.pairwise([0, *changes.tolist(), len(boxes)]):
+        for first in range(start, stop, _CHUNK_FRAMES):
+            yield range(first, min(first + _CHUNK_FRAMES, stop)), tuple(boxes[start].tolist())

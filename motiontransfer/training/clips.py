@@ -1,7 +1,7 @@
 """A target's clips, each split into training frames and a held-out tail."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,17 @@ class TargetClip:
     """Training frames."""
     held_out: range
     """Held-out frames."""
+
+    @property
+    def training_keypoints(self) -> Keypoints:
+        """Poses of the training frames."""
+        frames = slice(self.training.start, self.training.stop)
+        return replace(
+            self.keypoints,
+            points=self.keypoints.points[frames],
+            score=self.keypoints.score[frames],
+            filled=None,
+        )
 
 
 def input_files(clips: Iterable[TargetClip]) -> list[Path]:

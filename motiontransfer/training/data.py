@@ -51,7 +51,7 @@ class FrameCache:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorBatch:
-    """Base of batches, which have tensors only."""
+    """Base of batches of tensors."""
 
     def to(self: _Self, device: torch.device) -> _Self:
         """Copy to a device, asynchronously from pinned memory."""
@@ -62,7 +62,8 @@ class TensorBatch:
         return self._map(Tensor.pin_memory)
 
     def _map(self: _Self, function: Callable[[Tensor], Tensor]) -> _Self:
-        tensors = {field.name: function(getattr(self, field.name)) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: function(v) for name, v in values.items() if isinstance(v, Tensor)}
         return replace(self, **tensors)
 
 

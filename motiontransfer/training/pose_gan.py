@@ -6,16 +6,18 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.discriminators import MultiscaleDiscriminator, split_real_fake
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, roll_out
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses, draw_rgb
+from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip, spread
 from motiontransfer.training.config import GanConfig
@@ -31,7 +33,7 @@ from motiontransfer.training.losses import (
 from motiontransfer.training.optimization import GanTask
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import Images, frames_to_tensor, tensor_to_frames
 
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
@@ -46,22 +48,31 @@ class WindowBatch(TensorBatch):
     points: Float[Tensor, "batch poses joints 2"]
     score: Float[Tensor, "batch poses joints"]
     frames: Frames
+    corners: Int64[np.ndarray, "batch 2"] | None = None
+    """(x, y) of each window's viewport, from which points count; None: whole frames."""
 
 
 class WindowDataset:
     """Every window of consecutive training frames in all of which a body was found."""
 
     def __init__(
-        self, clips: Sequence[TargetClip], *, window_frames: int = 2, conditioning_poses: int = 1
+        self,
+        clips: Sequence[TargetClip],
+        *,
+        window_frames: int = 2,
+        conditioning_poses: int = 1,
+        viewport: Viewport | None = None,
     ) -> None:
         """Find the windows.
 
         Args:
+            viewport: the part of the frames to read, where it is in a window's last frame.
             conditioning_poses: pose maps that the generator reads for one frame, its own last;
                 those before the first training frame come as missing.
         """
         self.clips = list(clips)
         self._window_frames, self._poses_before = window_frames, conditioning_poses - 1
+        self._viewport = viewport
         self.windows: list[tuple[int, int]] = []
         """(clip, frame_index of the window's first frame)."""
         self.num_windows_without_body = 0
@@ -80,6 +91,7 @@ class WindowDataset:
                 "see the coverage in artifacts/metrics/detect_keypoints"
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
+        self._boxes = [_boxes(clip.keypoints, viewport) for clip in self.clips]
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -88,14 +100,22 @@ class WindowDataset:
         """Read the windows with these indices."""
         chosen = [self.windows[index] for index in indices]
         poses = [self._poses(clip, first) for clip, first in chosen]
+        boxes = [self._boxes[clip][first + self._window_frames - 1] for clip, first in chosen]
         frames = [
-            frames_to_tensor([self._frames[clip, first + t] for t in range(self._window_frames)])
-            for clip, first in chosen
+            frames_to_tensor(
+                [self._frames[clip, first + t][y0:y1, x0:x1] for t in range(self._window_frames)]
+            )
+            for (clip, first), (x0, y0, x1, y1) in zip(chosen, boxes, strict=True)
+        ]
+        points = [
+            points - box[:2].astype(np.float32)
+            for (points, _), box in zip(poses, boxes, strict=True)
         ]
         return WindowBatch(
-            points=torch.from_numpy(np.stack([points for points, _ in poses])),
+            points=torch.from_numpy(np.stack(points)),
             score=torch.from_numpy(np.stack([score for _, score in poses])),
             frames=torch.stack(frames),
+            corners=None if self._viewport is None else np.stack(boxes)[:, :2],
         )
 
     def _poses(self, clip_index: int, first: int) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +128,19 @@ class WindowDataset:
             for values in (clip.keypoints.points, clip.keypoints.score)
         ]
         return padded[0], padded[1]
+
+
+def _boxes(keypoints: Keypoints, viewport: Viewport | None) -> Int64[np.ndarray, "frames 4"]:
+    """Part of each frame that is trained on, x0, y0, x1, y1; all of one size."""
+    height, width = keypoints.image_size
+    if viewport is None:
+        return np.tile([0, 0, width, height], (keypoints.num_frames, 1))
+    boxes = place_viewport(
+        viewport, keypoints.points, keypoints.score, image_size=keypoints.image_size
+    )
+    size = np.array(viewport.size[::-1])
+    corners = boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2] - size) // 2
+    return np.concatenate([corners, corners + size], axis=1)
 
 
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
@@ -215,12 +248,14 @@ class PoseGanTask(GanTask):
         pose_maps, real = self._draw(batch, score), batch.frames
         if self._resolution == "half":
             pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
+        background = self._background(batch, (real.shape[3], real.shape[4]))
         num_frames = real.shape[1]
         poses = pose_maps[:, -num_frames:]
         with self.fabric.autocast():
             fake = generate_window(
                 self.generator,
                 stack_poses(pose_maps, num_frames=num_frames),
+                background,
                 detach_previous_frame=config.detach_previous_frame,
             )
             # One pass for both networks: instance normalisation treats each sample on its own.
@@ -272,6 +307,13 @@ class PoseGanTask(GanTask):
         )
         return drawn.unflatten(0, score.shape[:2])
 
+    def _background(self, batch: WindowBatch, size: tuple[int, int]) -> Images | None:
+        """The background image in each window's viewport; None where that is the whole frame."""
+        if batch.corners is None:
+            return None
+        corners = batch.corners if self._resolution == "full" else batch.corners // 2
+        return self.generator.background_at(corners, size)
+
     def _foreground_l1(self, fake: Frames, real: Frames, poses: Windows) -> Scalar:
         weight = foreground_weight(
             poses.flatten(0, 1),
@@ -290,14 +332,18 @@ def stack_poses(pose_maps: Windows, *, num_frames: int) -> Float[Tensor, "batch 
 
 
 def generate_window(
-    generator: nn.Module, pose_maps: Windows, *, detach_previous_frame: bool
+    generator: nn.Module,
+    pose_maps: Windows,
+    background: Images | None,
+    *,
+    detach_previous_frame: bool,
 ) -> Frames:
     """Generate the frames of each window, each from its pose and the previous generated frame."""
     batch_size, num_frames, _, height, width = pose_maps.shape
     previous = pose_maps.new_zeros((batch_size, 3, height, width))
     frames = []
     for time in range(num_frames):
-        frames.append(generator(pose_maps[:, time], previous))
+        frames.append(generator(pose_maps[:, time], previous, background))
         previous = frames[-1].detach() if detach_previous_frame else frames[-1]
     return torch.stack(frames, dim=1)
 

@@ -26,6 +26,7 @@ from motiontransfer.models.layers import (
     initialise,
 )
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.skeleton import HOLISTIC
 from tests.dancer import dance
 from tests.models.published import giga_macs
@@ -418,3 +419,65 @@ def test_inference_mode_and_autocast_do_not_leak_into_the_caller():
         assert entered == [True, False] * (index + 1)
         assert torch.ones(1, requires_grad=True).mul(2).requires_grad
     assert all(generator.inference)
+
+
+VIEWPORT = Viewport(size=(40, 24), margin_px=1.0, multiple_of=4)
+
+
+def boxes_of(keypoints):
+    placed = place_viewport(
+        VIEWPORT, keypoints.points, keypoints.score, image_size=keypoints.image_size
+    ).tolist()
+    assert len({(x0, y0) for x0, y0, _, _ in placed}) > 2  # it moves, ...
+    assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in placed}) > 1  # and is enlarged
+    return placed
+
+
+def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_it():
+    """Seen with a network that looks at single pixels."""
+    torch.manual_seed(0)
+    network = nn.Conv2d(2 * STYLE.num_channels, 4, 1)
+    plate = torch.rand(3, *FRAME_SIZE)
+    options = {"previous_frame": "none", "conditioning_poses": 2}
+    keypoints = dance(14)
+    whole = rolled_out(FrameGenerator(network, plate, **options), keypoints)
+    frames = rolled_out(FrameGenerator(network, plate, **options, viewport=VIEWPORT), keypoints)
+    for frame, expected, box in zip(frames, whole, boxes_of(keypoints), strict=True):
+        inside = torch.zeros(FRAME_SIZE, dtype=torch.bool)
+        inside[box[1] : box[3], box[0] : box[2]] = True
+        torch.testing.assert_close(frame[:, inside], expected[:, inside])
+        assert torch.equal(frame[:, ~inside], plate[:, ~inside])
+
+
+class PreviousPlusOne(FrameGenerator):
+    """Adds one to the previous frame; asserts that its background is that of the viewport."""
+
+    def forward(self, pose_map, previous_frame, background):
+        assert pose_map.shape[2:] == previous_frame.shape[2:] == background.shape[2:]
+        return previous_frame + 1
+
+
+def test_the_previous_frame_is_seen_where_the_viewport_is_now():
+    keypoints, plate = dance(14), torch.full((3, *FRAME_SIZE), -5.0)
+    generator = PreviousPlusOne(nn.Identity(), plate, viewport=VIEWPORT)
+    expected = torch.zeros(3, *FRAME_SIZE)
+    boxes = boxes_of(keypoints)
+    for frame, (x0, y0, x1, y1) in zip(rolled_out(generator, keypoints), boxes, strict=True):
+        inside = expected[:, y0:y1, x0:x1] + 1
+        expected = plate.clone()
+        expected[:, y0:y1, x0:x1] = inside
+        assert torch.equal(frame, expected)
+
+
+def test_at_half_resolution_the_viewport_is_the_same():
+    plate = torch.rand(3, *FRAME_SIZE)
+    generator = FrameGenerator(
+        Constant(0.5, 0.5, 0.5, 100.0), plate[:, ::2, ::2], viewport=VIEWPORT
+    )
+    keypoints = dance(14)
+    frames = rolled_out(HalfResolutionGenerator(generator), keypoints)
+    for frame, (x0, y0, x1, y1) in zip(frames, boxes_of(keypoints), strict=True):
+        torch.testing.assert_close(frame[:, y0:y1, x0:x1].mean(), torch.tensor(0.5).tanh())
+        around = frame.clone()
+        around[:, y0:y1, x0:x1] = plate[:, y0:y1, x0:x1]
+        assert torch.equal(around[:, ::2, ::2], plate[:, ::2, ::2])

@@ -32,6 +32,7 @@ TRAIN_GAN = {
     **TRAINING,
     **{"held_out_fraction": 0.25, "gap_frames": 1, "pose_encoding": "limbs"},
     **{"line_width_px": 3.0, "architecture": "fast", "background": "plate", "max_channels": 8},
+    "viewport": "person",
     **{"global_only_fraction": 0.0},
     **{"discriminator_scales": 1, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     **{"window_frames": 2, "conditioning_poses": 1, "limb_dropout": 0.0},

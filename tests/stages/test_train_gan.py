@@ -32,6 +32,8 @@ def test_weights_curves_and_metrics_are_where_the_pipeline_looks():
     assert trained.config.size == SIZE
     assert trained.config.num_filters == 4
     assert trained.config.background == "plate"
+    # Joints span 36 x 18 px, a trunk of 10 px has a margin of 1.8, and the network a stride of 4.
+    assert trained.config.viewport.size == (44, 28)
     assert trained.style.line_width_px == 3
     assert trained.held_out == HeldOut(held_out_fraction=0.25, gap_frames=1)
     assert (MODELS / "discriminator.safetensors").exists()
@@ -70,6 +72,10 @@ def test_a_wrong_setting_is_named(change, text):
         (
             {"global_only_fraction": 0.5},
             r"global_only_fraction: has no effect where architecture is not local; expected 0, got",
+        ),
+        (
+            {"background": "generated"},
+            r"viewport: person needs a background image .*viewport to frame",
         ),
         (
             {**COARSE_TO_FINE, "steps": 1},

@@ -83,7 +83,7 @@ class Brighter(FrameGenerator):
     def __init__(self):
         super().__init__(nn.Conv2d(1, 1, 1))
 
-    def forward(self, pose_map, previous_frame):
+    def forward(self, pose_map, previous_frame, background=None):
         return previous_frame + 0.1
 
 
@@ -148,7 +148,8 @@ def paths(folder):
 
 def whole(batch):
     """A batch as the share of the only rank."""
-    (size,) = {len(value) for value in (getattr(batch, name) for name in batch.__slots__)}
+    values = (getattr(batch, name) for name in batch.__slots__)
+    (size,) = {len(value) for value in values if value is not None}
     return RankBatch(batch=batch, indices=range(size))
 
 

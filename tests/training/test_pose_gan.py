@@ -9,6 +9,7 @@ from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import downsample_by_2, initialise
 from motiontransfer.pose.rendering import draw_poses, draw_rgb
+from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset, hide_limbs, limb_groups
 from motiontransfer.video.tensors import frames_to_tensor
@@ -33,7 +34,7 @@ class Remembering(nn.Module):
         self.colour = nn.Parameter(torch.full((1, 3, 1, 1), value))
         self.shown = []
 
-    def forward(self, pose_map, previous_frame):
+    def forward(self, pose_map, previous_frame, background=None):
         self.shown.append((pose_map.detach().clone(), previous_frame.detach().clone()))
         return self.colour + 0.5 * previous_frame + 0 * pose_map[:, :1]
 
@@ -65,9 +66,9 @@ def batch(clip):
     return WindowDataset([clip]).batch([0, 2, 4])
 
 
-def poses_of(batch, time):
+def poses_of(batch, time, *, size=SIZE):
     return draw_poses(
-        batch.points[:, time], batch.score[:, time], skeleton=HOLISTIC, size=SIZE, style=STYLE
+        batch.points[:, time], batch.score[:, time], skeleton=HOLISTIC, size=size, style=STYLE
     )
 
 
@@ -389,3 +390,55 @@ def test_a_sample_column_is_pose_real_and_generated_after_one_frame_of_lead_in(c
         assert np.array_equal(pose, expected)
         assert np.array_equal(real, picture(clip.keypoints, index))
         assert np.unique(generated).tolist() == [round((level + 1) * 127.5)]
+
+
+VIEWPORT = Viewport(size=(40, 24), margin_px=1.0, multiple_of=4)
+
+
+def test_a_viewport_reads_the_part_of_both_frames_in_which_the_last_one_is(clip):
+    whole_frames = WindowDataset([clip], conditioning_poses=2).batch([0, 3, 5])
+    batch = WindowDataset([clip], conditioning_poses=2, viewport=VIEWPORT).batch([0, 3, 5])
+    placed = place_viewport(VIEWPORT, clip.keypoints.points, clip.keypoints.score, image_size=SIZE)
+    assert len(np.unique(batch.corners[:, 0])) > 1
+    for sample, first in enumerate([0, 3, 5]):
+        x0, y0, x1, y1 = placed[first + 1]
+        if (y1 - y0, x1 - x0) == VIEWPORT.size:
+            assert batch.corners[sample].tolist() == [x0, y0]
+        x, y = batch.corners[sample]
+        part = whole_frames.frames[sample, :, :, y : y + 40, x : x + 24]
+        assert torch.equal(batch.frames[sample], part)
+    maps = poses_of(whole_frames, 1), poses_of(batch, 1, size=VIEWPORT.size)
+    for whole_map, part, (x, y) in zip(*maps, batch.corners, strict=True):
+        torch.testing.assert_close(part, whole_map[:, y : y + 40, x : x + 24])
+
+
+@pytest.mark.parametrize("resolution", ["full", "half"])
+def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(clip, resolution):
+    torch.manual_seed(0)
+    plate = torch.rand(3, *SIZE)
+    config = generator_config(viewport=VIEWPORT)
+    if resolution == "half":
+        plate = downsample_by_2(plate[None])[0]
+        config = generator_config(viewport=VIEWPORT, size=tuple(plate.shape[1:]))
+    generator = build_generator(config, background_image=plate).apply(initialise)
+    with torch.no_grad():
+        generator.network.head.bias.view(4, -1)[3] = -100.0  # a mask of zeros
+        generator.network.head.weight.zero_()
+    task = task_of(
+        generator,
+        MeanDiscriminator(),
+        resolution=resolution,
+        adversarial_weight=0.0,
+        feature_matching_weight=0.0,
+        l1_weight=1.0,
+        foreground_l1_weight=1.0,
+    )
+    batch = WindowDataset([clip], viewport=VIEWPORT).batch([0, 3, 5])
+    losses = task.step(whole(batch), step=0, learning_rate=0.0)
+    expected = []
+    for frames, (x, y) in zip(batch.frames, batch.corners, strict=True):
+        real = frames if resolution == "full" else downsample_by_2(frames)
+        scale = 1 if resolution == "full" else 2
+        part = plate[:, y // scale :, x // scale :][:, : real.shape[2], : real.shape[3]]
+        expected.append((part - real).abs().mean())
+    torch.testing.assert_close(losses["generator/l1"], torch.stack(expected).mean())
