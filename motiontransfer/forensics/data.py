@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.corruptions import Frames, draw_augmentation
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer

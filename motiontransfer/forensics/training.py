@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.data import (
     ClipPair,
     FramePairBatch,

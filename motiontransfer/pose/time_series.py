@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy.signal import savgol_filter
 
 from motiontransfer.keypoints import Keypoints
 
@@ -120,6 +119,8 @@ def savitzky_golay(points: Points, *, window: int) -> Points:
     A shorter segment is fitted as a whole; one of up to three frames, which a parabola passes
     through, stays.
     """
+    from scipy.signal import savgol_filter  # a second of importing, which most stages never need
+
     window = min(window, len(points) - (len(points) + 1) % 2)
     return savgol_filter(points, window, 2, axis=0) if window > 3 else points
 

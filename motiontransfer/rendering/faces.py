@@ -14,12 +14,12 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64
-from lightning_fabric import Fabric
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from motiontransfer.errors import KeypointsError
+from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.faces import (
     Boxes,

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lightning_fabric import Fabric
-
 from motiontransfer.errors import KeypointsError
+from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import roll_out
 from motiontransfer.progress import track

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from motiontransfer.errors import CheckpointError, DamagedFileError
+from motiontransfer.fabric import Fabric
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing
 from motiontransfer.training.distributed import arithmetic

@@ -6,9 +6,9 @@ Sections of params.yaml subclass these models, so that each field is declared on
 import math
 from contextlib import AbstractContextManager
 
-from lightning_fabric import Fabric
 from pydantic import Field
 
+from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.params import Section
 from motiontransfer.training.distributed import Devices, Precision, launched_fabric

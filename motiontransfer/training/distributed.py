@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from jaxtyping import Float64
-from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import (
     ClusterEnvironment,
     LightningEnvironment,
@@ -22,6 +21,7 @@ from pydantic import Field
 from torch import Tensor, distributed
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.fabric import Fabric
 
 _BUCKET_NUMBERS = 1 << 24
 """64 MiB of gradients: few messages, and little memory beside the gradients themselves."""

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig, split_real_fake
 from motiontransfer.models.faces import (
     Crops,

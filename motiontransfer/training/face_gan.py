@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
     MultiscaleDiscriminator,

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from motiontransfer.errors import MissingLibraryError
+from motiontransfer.fabric import Fabric
 from motiontransfer.models.layers import update_ema
 from motiontransfer.training.checkpoint import (
     adam_state,

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.discriminators import MultiscaleDiscriminator, split_real_fake
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, roll_out

@@ -11,11 +11,11 @@ from typing import TypeVar
 import torch
 from dvclive import Live
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from scmrepo.exceptions import SCMError
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.fabric import Fabric
 from motiontransfer.storage import replacing
 from motiontransfer.training.checkpoint import Throughput
 from motiontransfer.training.distributed import all_gather

@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from torch import Tensor, channels_last
 
+from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.generators import (
     FrameGenerator,

@@ -11,9 +11,9 @@ from types import FrameType
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
+from motiontransfer.fabric import Fabric
 from motiontransfer.progress import ProgressMeter
 from motiontransfer.training.checkpoint import (
     Checkpoint,

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-from lightning_fabric import Fabric
 
+from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.data import Clip, ClipPair, sampled_seconds
 from motiontransfer.forensics.model import DetectorConfig
 from motiontransfer.forensics.training import train_detector

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
+from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
     DiscriminatorOutput,

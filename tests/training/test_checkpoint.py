@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from motiontransfer.errors import CheckpointError
+from motiontransfer.fabric import Fabric
 from motiontransfer.training import checkpoint
 from motiontransfer.training.checkpoint import (
     Checkpoint,

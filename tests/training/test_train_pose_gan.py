@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.fabric import Fabric
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2
 from motiontransfer.training import train_pose_gan
 from motiontransfer.training.background import median_background
