@@ -19,7 +19,7 @@ from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerat
 from motiontransfer.models.layers import Features, InstanceNorm, Upsampling
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.video.tensors import Images
+from motiontransfer.video.tensors import CPU, Images
 
 Boxes = Int[Tensor, "batch 4"]
 """x0, y0, x1, y1 of each image; half-open pixels."""
@@ -51,12 +51,20 @@ def draw_crops(
     skeleton: Skeleton,
     style: PoseMapStyle,
     crop_size: int,
+    device: torch.device = CPU,
 ) -> Float[Tensor, "batch channels crop_size crop_size"]:
-    """Draw pose maps of the boxes at the crops' own resolution, instead of resampling."""
+    """Draw pose maps of the boxes at the crops' own resolution, instead of resampling.
+
+    Args:
+        points: on the CPU, as score and boxes.
+        device: where the maps are drawn.
+    """
     corner = boxes[:, None, :2].to(points)
     scale = crop_size / (boxes[:, None, 2:] - boxes[:, None, :2]).to(points)
     in_crop = (points + 0.5 - corner) * scale - 0.5  # centres of pixels are whole numbers
-    return draw_poses(in_crop, score, skeleton=skeleton, size=(crop_size, crop_size), style=style)
+    return draw_poses(
+        in_crop, score, skeleton=skeleton, size=(crop_size, crop_size), style=style, device=device
+    )
 
 
 def warp(

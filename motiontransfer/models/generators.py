@@ -389,11 +389,12 @@ def roll_out(
         # No context is held across a yield: it would leak into the caller's code.
         with torch.inference_mode():
             drawn = draw_poses(
-                torch.from_numpy(in_box).to(device),
-                torch.from_numpy(score[first : chunk.stop]).to(device),
+                torch.from_numpy(in_box),
+                torch.from_numpy(score[first : chunk.stop]),
                 skeleton=skeleton,
                 size=(y1 - y0, x1 - x0),
                 style=style,
+                device=device,
             )
             lacking = num_before - (chunk.start - first)
             pose_maps = torch.cat([drawn.new_zeros((lacking, *drawn.shape[1:])), drawn])

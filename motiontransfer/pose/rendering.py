@@ -12,6 +12,7 @@ from torch import Tensor
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
+from motiontransfer.video.tensors import CPU, upload
 
 LimbEncoding = Literal["sticks", "limbs"]
 Encoding = Literal["sticks", "limbs", "heatmaps"]
@@ -69,27 +70,35 @@ def draw_poses(
     skeleton: Skeleton,
     size: tuple[int, int],
     style: PoseMapStyle,
+    device: torch.device = CPU,
 ) -> Float[Tensor, "batch channels height width"]:
     """Draw a batch of poses; intensities in [0, 1], zero where nothing is drawn.
 
     A limb is drawn only where both its joints are present (score above 0), and not at all where the
     skeleton lacks one of them. Differentiable in the points.
 
+    What is drawn where is found out on the CPU: on a GPU, each of its lists would have to be waited
+    for, since its length depends on the poses.
+
+    Args:
+        points: on the CPU, as the score.
+        device: where the maps are drawn.
+
     Raises:
         KeypointsError: the skeleton has nothing that can be drawn.
     """
     if style.encoding == "heatmaps":
         return _draw_heatmaps(
-            points, score, skeleton=skeleton, size=size, sigma_px=style.line_width_px
+            points, score, skeleton=skeleton, size=size, sigma_px=style.line_width_px, device=device
         )
     palette = limb_palette(skeleton, style.encoding)
-    ends = torch.tensor([palette.start, palette.end], device=points.device)
+    ends = torch.tensor([palette.start, palette.end])
     confidence = score[:, ends].amin(1)
     sample, limb = (confidence > 0).nonzero(as_tuple=True)
     intensities = points.new_tensor(palette.intensities)[limb]
     if style.encoding == "limbs":
         intensities = intensities * confidence[sample, limb][:, None]
-    channels = torch.tensor(palette.channels, device=points.device)[limb]
+    channels = torch.tensor(palette.channels)[limb]
     planes = draw_lines(
         points[sample, ends[:, limb]].transpose(0, 1),
         radius_px=style.line_width_px / 2 * points.new_tensor(palette.relative_width)[limb],
@@ -97,6 +106,7 @@ def draw_poses(
         plane=sample[:, None] * style.num_channels + channels,
         num_planes=len(points) * style.num_channels,
         size=size,
+        device=device,
     )
     return planes.unflatten(0, (-1, style.num_channels))
 
@@ -188,20 +198,25 @@ def draw_lines(
     plane: Int[Tensor, "lines channels"],
     num_planes: int,
     size: tuple[int, int],
+    device: torch.device = CPU,
 ) -> Float[Tensor, "planes height width"]:
     """Draw anti-aliased lines with round caps; where they cross, the maximum is kept.
 
     Args:
-        points: both ends of each line, (x, y).
+        points: both ends of each line, (x, y); on the CPU, as all about the lines.
         intensity: of a fully covered pixel, in each plane on which the line is drawn.
         plane: index of each of these planes.
+        device: where the planes are drawn.
     """
     height, width = size
     rows, columns = -(-height // _TILE_PX), -(-width // _TILE_PX)
-    line, row, column = _touched_tiles(points.detach(), radius_px + 1, rows, columns)
+    tiles = _touched_tiles(points.detach(), radius_px + 1, rows, columns)
+    line, row, column = (upload(indices, device) for indices in tiles)
+    points, radius_px = upload(points, device), upload(radius_px, device)
+    intensity, plane = upload(intensity, device), upload(plane, device)
     coverage = _coverage(points[line], radius_px[line], row * _TILE_PX, column * _TILE_PX)
     padded = (num_planes, rows * _TILE_PX, columns * _TILE_PX)
-    within = torch.arange(_TILE_PX, device=points.device)
+    within = torch.arange(_TILE_PX, device=device)
     first = row * _TILE_PX * padded[2] + column * _TILE_PX
     pixel = first[:, None, None] + (within[:, None] * padded[2] + within)
     planes = points.new_zeros(padded).view(-1)
@@ -288,6 +303,7 @@ def _draw_heatmaps(
     skeleton: Skeleton,
     size: tuple[int, int],
     sigma_px: float,
+    device: torch.device,
 ) -> Float[Tensor, "batch channels height width"]:
     """One Gaussian a joint, the product of one along x and one along y."""
     drawn = [c for c, pair in enumerate(_HEATMAP_JOINTS) if set(pair) <= set(skeleton.joints)]
@@ -298,16 +314,16 @@ def _draw_heatmaps(
             f"({', '.join(shown)}), got none"
         )
     pairs = [[skeleton.index(name) for name in _HEATMAP_JOINTS[channel]] for channel in drawn]
-    pair = torch.tensor(pairs, device=points.device)
-    centre, strength = points[:, pair].mean(2), score[:, pair].amin(2)
+    centre = upload(points[:, pairs].mean(2), device)
+    strength = upload(score[:, pairs].amin(2), device)
     height, width = size
     across = _gaussian(centre[..., 0], width, sigma_px)
     down = _gaussian(centre[..., 1], height, sigma_px) * strength[..., None]
     spots = down[..., :, None] * across[..., None, :]
     if len(drawn) == len(_HEATMAP_JOINTS):
         return spots
-    pose_map = points.new_zeros((len(points), len(_HEATMAP_JOINTS), *size))
-    return pose_map.index_copy(1, torch.tensor(drawn, device=points.device), spots)
+    pose_map = spots.new_zeros((len(points), len(_HEATMAP_JOINTS), *size))
+    return pose_map.index_copy(1, upload(torch.tensor(drawn), device), spots)
 
 
 def _gaussian(

@@ -83,12 +83,13 @@ class ResidualFaces:
         device = self.fabric.device
         with torch.inference_mode(), self.fabric.autocast():
             pose_crop = draw_crops(
-                torch.from_numpy(keypoints.points[index : index + 1]).to(device),
-                torch.from_numpy(keypoints.score[index : index + 1]).to(device),
-                box.to(device),
+                torch.from_numpy(keypoints.points[index : index + 1]),
+                torch.from_numpy(keypoints.score[index : index + 1]),
+                box,
                 skeleton=keypoints.skeleton,
                 style=self.style,
                 crop_size=self.crop_size,
+                device=device,
             )
             residual = self.network(pose_crop, crop_boxes(image, box, crop_size=self.crop_size))
             x0, y0, x1, y1 = box[0].tolist()

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.tensors import upload
 
 Batch = TypeVar("Batch", bound="TensorBatch", covariant=True)
 _Self = TypeVar("_Self", bound="TensorBatch")
@@ -54,8 +55,8 @@ class TensorBatch:
     """Base of batches of tensors."""
 
     def to(self: _Self, device: torch.device) -> _Self:
-        """Copy to a device, asynchronously from pinned memory."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+        """Copy to a device without waiting for it."""
+        return self._map(lambda tensor: upload(tensor, device))
 
     def pin_memory(self: _Self) -> _Self:
         """Copy to where a GPU reads asynchronously."""

@@ -122,7 +122,7 @@ class FaceGanTask(GanTask):
     ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
         config, batch = self._config, share.batch.to(self.fabric.device)
-        poses = self._draw(batch)
+        poses = self._draw(share.batch)
         with self.fabric.autocast():
             fake = batch.generated + self.generator(poses, batch.generated)
             outputs = self.discriminator(poses, torch.cat([batch.real, fake]))
@@ -136,9 +136,10 @@ class FaceGanTask(GanTask):
     def sample(self, dataset: FaceDataset) -> Frame:
         """One column a face: real, from the main generator, with the EMA's residual."""
         shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
-        batch = dataset.batch(shown).to(self.fabric.device)
+        on_cpu = dataset.batch(shown)
+        batch = on_cpu.to(self.fabric.device)
         with torch.inference_mode():
-            residual = self.ema(self._draw(batch), batch.generated)
+            residual = self.ema(self._draw(on_cpu), batch.generated)
         return image_grid([batch.real, batch.generated, batch.generated + residual])
 
     def _draw(self, batch: FaceBatch) -> Float[Tensor, "batch channels crop_size crop_size"]:
@@ -149,6 +150,7 @@ class FaceGanTask(GanTask):
             skeleton=self._skeleton,
             style=self._style,
             crop_size=batch.real.shape[-1],
+            device=self.fabric.device,
         )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -33,7 +33,7 @@ from motiontransfer.training.losses import (
 from motiontransfer.training.optimization import GanTask
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import Images, frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import Images, levels_to_images, tensor_to_frames, upload
 
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
@@ -47,7 +47,7 @@ class WindowBatch(TensorBatch):
 
     points: Float[Tensor, "batch poses joints 2"]
     score: Float[Tensor, "batch poses joints"]
-    frames: Frames
+    frames: UInt8[Tensor, "batch time height width 3"]
     corners: Int64[np.ndarray, "batch 2"] | None = None
     """(x, y) of each window's viewport, from which points count; None: whole frames."""
 
@@ -102,9 +102,7 @@ class WindowDataset:
         poses = [self._poses(clip, first) for clip, first in chosen]
         boxes = [self._boxes[clip][first + self._window_frames - 1] for clip, first in chosen]
         frames = [
-            frames_to_tensor(
-                [self._frames[clip, first + t][y0:y1, x0:x1] for t in range(self._window_frames)]
-            )
+            [self._frames[clip, first + t][y0:y1, x0:x1] for t in range(self._window_frames)]
             for (clip, first), (x0, y0, x1, y1) in zip(chosen, boxes, strict=True)
         ]
         points = [
@@ -114,7 +112,7 @@ class WindowDataset:
         return WindowBatch(
             points=torch.from_numpy(np.stack(points)),
             score=torch.from_numpy(np.stack([score for _, score in poses])),
-            frames=torch.stack(frames),
+            frames=torch.from_numpy(np.stack([np.stack(window) for window in frames])),
             corners=None if self._viewport is None else np.stack(boxes)[:, :2],
         )
 
@@ -236,7 +234,7 @@ class PoseGanTask(GanTask):
         self, share: RankBatch[WindowBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
-        config, batch = self._config, share.batch.to(self.fabric.device)
+        config, batch = self._config, share.batch
         score = hide_limbs(
             batch.score,
             share.indices,
@@ -245,7 +243,8 @@ class PoseGanTask(GanTask):
             seed=self._seed,
             step=step,
         )
-        pose_maps, real = self._draw(batch, score), batch.frames
+        pose_maps = self._draw(batch, score)
+        real = levels_to_images(upload(batch.frames, self.fabric.device))
         if self._resolution == "half":
             pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
         background = self._background(batch, (real.shape[3], real.shape[4]))
@@ -302,8 +301,9 @@ class PoseGanTask(GanTask):
             batch.points.flatten(0, 1),
             score.flatten(0, 1),
             skeleton=self._skeleton,
-            size=(batch.frames.shape[3], batch.frames.shape[4]),
+            size=(batch.frames.shape[2], batch.frames.shape[3]),
             style=self._style,
+            device=self.fabric.device,
         )
         return drawn.unflatten(0, score.shape[:2])
 

@@ -11,11 +11,27 @@ from motiontransfer.video.color import Frame
 
 Images = Float[Tensor, "batch 3 height width"]
 
+CPU = torch.device("cpu")
+
 
 def frames_to_tensor(frames: Sequence[Frame]) -> Images:
     """Stack frames of one size; 0 becomes -1 and 255 becomes 1."""
-    stacked = torch.from_numpy(np.stack(frames))
-    return stacked.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+    return levels_to_images(torch.from_numpy(np.stack(frames)))
+
+
+def levels_to_images(
+    levels: UInt8[Tensor, "*batch height width 3"],
+) -> Float[Tensor, "*batch 3 height width"]:
+    """Convert frames on whatever device they are; 0 becomes -1 and 255 becomes 1."""
+    return levels.movedim(-1, -3).float().div(127.5).sub(1).contiguous()
+
+
+def upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy from the CPU to a device without waiting for it, through pinned memory."""
+    if device.type == "cpu":
+        return tensor
+    pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
+    return pinned.to(device, non_blocking=True)
 
 
 def tensor_to_frames(images: Images) -> list[Frame]:

@@ -1,0 +1,146 @@
+"""No training step waits for its device.
+
+The meta device stands for a GPU. It has no values, so that `.item()`, copies to the host, boolean
+masks and `nonzero` raise by themselves; a dispatch mode refuses copies from pageable memory.
+"""
+
+import sys
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from motiontransfer.fabric import Fabric
+from motiontransfer.models.discriminators import MultiscaleDiscriminator
+from motiontransfer.models.faces import FaceGenerator
+from motiontransfer.models.generators import build_generator
+from motiontransfer.models.vgg import VGG19Features
+from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.viewport import Viewport
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.face_gan import FaceDataset, FaceGanTask
+from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset
+from motiontransfer.training.run_log import MeanLosses
+from motiontransfer.video.tensors import upload
+from tests.dancer import SIZE, dance, film
+from tests.training.small import (
+    DISCRIMINATOR,
+    STYLE,
+    face_config,
+    face_gan_config,
+    gan_config,
+    generator_config,
+    whole,
+)
+
+META = torch.device("meta")
+
+
+class NoPageableCopies(TorchDispatchMode):
+    """Refuses to copy to the device from memory that is not pinned, or waiting for the copy."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        result = function(*args, **kwargs)
+        on_device = any(t.device == META for t in [*tensors, result] if isinstance(t, torch.Tensor))
+        if on_device and function.overloadpacket is torch.ops.aten.lift_fresh:
+            raise RuntimeError("a constant of the host's is copied to the device")
+        for tensor in tensors:
+            if on_device and tensor.device != META and tensor.dim():
+                is_asynchronous = kwargs.get("non_blocking") and tensor.is_pinned()
+                assert is_asynchronous, f"{function} copies {tuple(tensor.shape)} and waits for it"
+        return result
+
+
+class OnMeta(Fabric):
+    """One process on the stand-in."""
+
+    device = META
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """One process on the stand-in; what is pinned is only remembered."""
+    pinned = []  # the tensors themselves: an id would be given to another one
+
+    def pin(tensor):
+        pinned.append(tensor.clone())
+        return pinned[-1]
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    is_pinned = lambda tensor: any(tensor is each for each in pinned)  # noqa: E731
+    monkeypatch.setattr(torch.Tensor, "is_pinned", is_pinned)
+    optimizer = sys.modules[torch.optim.Optimizer.__module__]
+    monkeypatch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: [META.type])
+    return OnMeta(accelerator="cpu", devices=1, precision="32-true")
+
+
+def take_a_step(task, batch):
+    """As the training does, with a batch that its readers have pinned."""
+    pinned, losses = whole(batch.pin_memory()), MeanLosses()
+    with NoPageableCopies():
+        for step in range(2):
+            losses.add(task.step(pinned, step=step, learning_rate=1e-3))
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda tensor: tensor.to(META, non_blocking=True),
+        lambda tensor: tensor.pin_memory().to(META),
+        lambda tensor: torch.zeros(3, device=META).copy_(tensor),
+        lambda tensor: torch.zeros(3, device=META)[tensor.long()],
+        lambda _: torch.tensor([1.0], device=META),
+        lambda tensor: upload(tensor, META).sum().item(),
+        lambda tensor: upload(tensor, META)[upload(tensor, META) > 0],
+        lambda tensor: upload(tensor, META).cpu(),
+    ],
+)
+def test_what_waits_is_refused(gpu, copy):
+    with pytest.raises((AssertionError, RuntimeError, NotImplementedError)), NoPageableCopies():
+        copy(torch.ones(3))
+    with NoPageableCopies():
+        assert upload(torch.ones(3), META).device == META
+
+
+@pytest.mark.parametrize("encoding", ["limbs", "sticks", "heatmaps"])
+@pytest.mark.parametrize("resolution", ["full", "half"])
+def test_of_the_main_generator(gpu, clip, encoding, resolution):
+    style = PoseMapStyle(encoding=encoding, line_width_px=3.0)
+    viewport = Viewport(size=(40, 24), margin_px=1.0, multiple_of=4)
+    config = generator_config(viewport=viewport, pose_channels=style.num_channels)
+    task = PoseGanTask(
+        gpu,
+        (
+            build_generator(config, background_image=torch.zeros(3, *SIZE)),
+            MultiscaleDiscriminator(
+                DISCRIMINATOR, condition_channels=2 * style.num_channels, image_channels=6
+            ),
+        ),
+        style=style,
+        skeleton=HOLISTIC,
+        config=gan_config(limb_dropout=1.0, perceptual_weight=1.0),
+        seed=3,
+        perceptual=VGG19Features(1),
+        resolution=resolution,
+    )
+    take_a_step(task, WindowDataset([clip], viewport=viewport).batch([0, 3]))
+
+
+def test_of_the_face_generator(gpu, clip, tmp_path):
+    task = FaceGanTask(
+        gpu,
+        (
+            FaceGenerator(face_config()),
+            MultiscaleDiscriminator(
+                DISCRIMINATOR, condition_channels=STYLE.num_channels, image_channels=3
+            ),
+        ),
+        style=STYLE,
+        skeleton=HOLISTIC,
+        config=face_gan_config(),
+    )
+    rollout = film(tmp_path / "rollout.mkv", dance(8, seed=4))
+    take_a_step(task, FaceDataset([clip], [rollout], crop_size=32).batch([0, 2]))
