@@ -12,6 +12,7 @@ from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.params import PARAMS_FILE, Section, Transfer, load_section
 from motiontransfer.pose.normalization import Centring, Mode, normalize_poses
 from motiontransfer.pose.statistics import read_statistics
+from motiontransfer.progress import track
 from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.manifest import (
     Content,
@@ -22,15 +23,8 @@ from motiontransfer.provenance.manifest import (
     sign_video,
 )
 from motiontransfer.rendering.faces import FaceBlending, TranslatedFaces
-from motiontransfer.rendering.renderer import FaceMode, Renderer, generate, load_renderer
-from motiontransfer.rendering.videos import (
-    Panels,
-    VisibleLabel,
-    check_truth,
-    write_comparison,
-    write_contact_sheet,
-    write_transfer,
-)
+from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
+from motiontransfer.rendering.videos import Panels, VisibleLabel, write_videos
 from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import Precision, make_fabric
 from motiontransfer.training.weights import FACE_CYCLE_FILE, read_face_translator
@@ -90,29 +84,26 @@ def main(transfer: str) -> str:
         panels = Panels(
             source=source.frames,
             poses=poses,
-            generated=Path(scratch) / "generated.mkv",
             truth=names.truth_path,
             line_width_px=renderer.main.style.line_width_px,
         )
-        check_truth(panels)
-        write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
-        generate(renderer, poses, panels.generated)
         videos = Path(scratch) if credentials else results
-        write_transfer(
-            videos / "transfer.mp4",
-            panels.generated,
+        frames = render_poses(renderer, poses)
+        write_videos(
+            videos,
+            track(frames, "render", total=poses.num_frames),
+            panels,
             source,
+            contact_sheet_file=results / "contact_sheet.png",
+            num_columns=params.contact_sheet_columns,
             crf=params.crf,
             visible_label=params.visible_label,
         )
-        write_comparison(videos / "comparison.mp4", panels, source, crf=params.crf)
         if credentials:
             statement = _statement(transfer, names, params, renderer, source=source)
             for name, content in _CONTENT_OF_VIDEO.items():
                 sign_video(results / name, videos / name, statement, credentials, content=content)
-        write_contact_sheet(
-            results / "contact_sheet.png", panels, num_columns=params.contact_sheet_columns
-        )
+    write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
     write_json(
         Path(f"artifacts/metrics/render/{transfer}.json"),
         {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)},

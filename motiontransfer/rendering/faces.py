@@ -158,13 +158,13 @@ class TranslatedFaces:
 FaceModel = ResidualFaces | TranslatedFaces
 
 
-def blend(image: Image, patch: FacePatch, *, blending: FaceBlending) -> Frame:
-    """Return the frame with the patch's face."""
+def blend(image: Image, patch: FacePatch, *, blending: FaceBlending) -> Image:
+    """Return the image with the patch's face; `poisson` rounds it to 256 levels."""
     if blending == "feather":
-        return tensor_to_frames(image + patch.weight * (patch.image - image))[0]
+        return image + patch.weight * (patch.image - image)
     mask = (patch.weight[0, 0] >= 0.5).cpu().numpy()
     frame, face = tensor_to_frames(torch.cat([image, patch.image]))
-    return blend_poisson(frame, face, mask)
+    return frames_to_tensor([blend_poisson(frame, face, mask)]).to(image.device)
 
 
 def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height width"]) -> Frame:

@@ -13,12 +13,10 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import roll_out
-from motiontransfer.progress import track
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import write_frames
-from motiontransfer.video.tensors import tensor_to_frames
+from motiontransfer.video.tensors import read_back
 
 FaceMode = Literal["residual", "none"]
 
@@ -52,7 +50,7 @@ def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
 
 
 def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
-    """Yield one frame for every pose; the poses are those of the target's image.
+    """Return one frame for every pose; the poses are those of the target's image.
 
     Raises:
         KeypointsError: the poses are for images of another size, or not those of the clip whose
@@ -77,14 +75,7 @@ def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
     patched = ((image, None) for image in batches)
     if renderer.face is not None:
         patched = renderer.face.patches(batches, keypoints)
-    for image, patch in patched:
-        if patch is None:
-            yield tensor_to_frames(image)[0]
-        else:
-            yield blend(image, patch, blending=renderer.face_blending)
-
-
-def generate(renderer: Renderer, poses: Keypoints, path: Path) -> None:
-    """Generate one frame for every pose into a frame store."""
-    frames = track(render_poses(renderer, poses), "render", total=poses.num_frames)
-    write_frames(path, frames, frame_rate=poses.frame_rate)
+    return read_back(
+        image if patch is None else blend(image, patch, blending=renderer.face_blending)
+        for image, patch in patched
+    )

@@ -1,15 +1,17 @@
 """The videos of a transfer: the result, the comparison beside its source, the contact sheet.
 
-All are made from the generated frames in their lossless store. Text is drawn by Pillow with the
+All are made while the frames are generated, encoded in threads. Text is drawn by Pillow with the
 font in its wheel, so that the images do not depend on the machine's fonts.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, ParamSpec
 
 import numpy as np
 from jaxtyping import UInt8
@@ -23,11 +25,15 @@ from motiontransfer.training.clips import spread
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.writer import video_writer
 
 AnyFrame = UInt8[np.ndarray, "_ _ 3"]
 VisibleLabel = Literal["none", "corner"]
 
+_Arguments = ParamSpec("_Arguments")
+
+_LABELS = ("source", "pose", "result", "truth")  # of the panels, in their order
+_MAX_PENDING = 8
 _BACKGROUND = (20, 21, 24)
 _TEXT = (236, 238, 242)
 _QUIET_TEXT = (158, 163, 172)
@@ -45,21 +51,19 @@ _LABEL_TEXT = (255, 255, 255, 235)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panels:
-    """The videos of a comparison, synchronised frame by frame."""
+    """What a comparison shows beside the result, synchronised frame by frame."""
 
     source: Path
     """Frames of the source subject."""
     poses: Keypoints
     """Poses as they were rendered."""
-    generated: Path
-    """Frames as they were generated."""
     truth: Path | None
     """Ground truth: the target filmed performing the same motion; None where there is none."""
     line_width_px: float
     """Line width of a body limb in the pose panel."""
 
 
-def check_truth(panels: Panels) -> None:
+def _check_truth(panels: Panels) -> None:
     """Check the ground truth clip before anything is generated.
 
     Raises:
@@ -76,69 +80,105 @@ def check_truth(panels: Panels) -> None:
             )
 
 
-def write_transfer(
-    path: Path, generated: Path, source: Clip, *, crf: int, visible_label: VisibleLabel = "none"
+def write_videos(
+    folder: Path,
+    frames: Iterable[Frame],
+    panels: Panels,
+    source: Clip,
+    *,
+    contact_sheet_file: Path,
+    num_columns: int,
+    crf: int,
+    visible_label: VisibleLabel = "none",
 ) -> None:
-    """Write the result with the source's sound."""
-    with FrameStore(generated) as frames:
-        shown = frames.frames(0, len(frames))
-        write_video(
-            path,
-            map(with_label, shown) if visible_label == "corner" else shown,
-            frame_rate=frames.frame_rate,
-            sound=source.sound,
-            sound_offset_seconds=source.sound_offset_seconds,
-            crf=crf,
-        )
+    """Write transfer.mp4, comparison.mp4 and a contact sheet while the frames are generated.
 
-
-def write_comparison(path: Path, panels: Panels, source: Clip, *, crf: int) -> None:
-    """Write source | pose | result | ground truth side by side, with the source's sound."""
-    write_video(
-        path,
-        (side_by_side(row) for row in _rows(panels, range(panels.poses.num_frames))),
-        frame_rate=source.frame_rate,
-        sound=source.sound,
-        sound_offset_seconds=source.sound_offset_seconds,
-        crf=crf,
-    )
-
-
-def write_contact_sheet(path: Path, panels: Panels, *, num_columns: int) -> None:
-    """Write an image with one column a frame: source, pose, result and ground truth."""
+    The videos have the source's sound; each is made in a thread. The comparison shows source,
+    pose, result and ground truth side by side; the contact sheet has a column of them for each of
+    `num_columns` frames.
+    """
+    _check_truth(panels)
     moments = evenly_spaced(panels.poses.num_frames, num_columns)
-    columns = list(_rows(panels, moments))
-    rate = float(panels.poses.frame_rate)
+    columns: list[Mapping[str, Frame]] = []
+    with ExitStack() as stack:
+        encode_transfer, encode_comparison = (
+            stack.enter_context(
+                video_writer(
+                    folder / name,
+                    frame_rate=source.frame_rate,
+                    sound=source.sound,
+                    sound_offset_seconds=source.sound_offset_seconds,
+                    crf=crf,
+                )
+            )
+            for name in ("transfer.mp4", "comparison.mp4")
+        )
+        others = stack.enter_context(closing(_other_panels(panels)))
+
+        def show(frame: Frame) -> None:
+            encode_transfer(with_label(frame) if visible_label == "corner" else frame)
+
+        def compare(index: int, frame: Frame) -> None:
+            row = {**next(others), "result": frame}
+            shown = {label: row[label] for label in _LABELS if label in row}
+            if index in moments:
+                columns.append(shown)
+            encode_comparison(side_by_side(shown))
+
+        show_later = stack.enter_context(in_thread(show))
+        compare_later = stack.enter_context(in_thread(compare))
+        for index, frame in enumerate(frames):
+            show_later(frame)
+            compare_later(index, frame)
+    rate = float(source.frame_rate)
     sheet = contact_sheet(
         {label: [column[label] for column in columns] for label in columns[0]},
         [f"{index / rate:.1f} s" for index in moments],
     )
-    with replacing(path) as temporary:
+    with replacing(contact_sheet_file) as temporary:
         Image.fromarray(sheet).save(temporary)
 
 
-def _rows(panels: Panels, indices: range | tuple[int, ...]) -> Iterator[Mapping[str, Frame]]:
-    """The panels of each frame, by label."""
-    check_truth(panels)
-    paths = {"source": panels.source, "result": panels.generated, "truth": panels.truth}
-    with ExitStack() as stack:
-        stores = {
-            name: stack.enter_context(FrameStore(path))
-            for name, path in paths.items()
-            if path is not None
-        }
-        for index in indices:
-            yield {
-                "source": stores["source"][index],
-                "pose": draw_rgb(
-                    panels.poses.points[index],
-                    panels.poses.score[index],
-                    skeleton=panels.poses.skeleton,
-                    size=panels.poses.image_size,
-                    line_width_px=panels.line_width_px,
-                ),
-                **{name: stores[name][index] for name in ("result", "truth") if name in stores},
-            }
+def _other_panels(panels: Panels) -> Generator[dict[str, Frame]]:
+    """All panels but the result, by label, frame by frame."""
+    poses = panels.poses
+    with FrameStore(panels.source) as source, ExitStack() as stack:
+        videos = {"source": source.frames()}
+        if panels.truth is not None:
+            videos["truth"] = stack.enter_context(FrameStore(panels.truth)).frames()
+        for index in range(poses.num_frames):
+            pose = draw_rgb(
+                poses.points[index],
+                poses.score[index],
+                skeleton=poses.skeleton,
+                size=poses.image_size,
+                line_width_px=panels.line_width_px,
+            )
+            yield {"pose": pose, **{label: next(video) for label, video in videos.items()}}
+
+
+@contextmanager
+def in_thread(function: Callable[_Arguments, object]) -> Generator[Callable[_Arguments, None]]:
+    """Yield a function that calls another one in a thread, in order.
+
+    It returns at once, but waits where eight calls are pending. What the other one raises comes
+    out of a later call or at the end of the block. Where the block fails, pending calls are
+    dropped.
+    """
+    pending: deque[Future] = deque()
+
+    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        if len(pending) == _MAX_PENDING:
+            pending.popleft().result()
+        pending.append(pool.submit(function, *args, **kwargs))
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            yield call
+            for future in pending:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:

@@ -1,6 +1,7 @@
 """Conversion between frames (HWC uint8) and image tensors (CHW float in [-1, 1])."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from motiontransfer.video.color import Frame
 
 Images = Float[Tensor, "batch 3 height width"]
+Levels = UInt8[Tensor, "batch height width 3"]
+
+_Item = TypeVar("_Item")
 
 CPU = torch.device("cpu")
 
@@ -36,8 +40,38 @@ def upload(tensor: Tensor, device: torch.device) -> Tensor:
 
 def tensor_to_frames(images: Images) -> list[Frame]:
     """Clamp to [-1, 1] and round to the nearest of 256 levels."""
+    return list(_levels(images).cpu().numpy())
+
+
+def read_back(images: Iterable[Images]) -> Iterator[Frame]:
+    """Yield the only frame of each batch, once the next batch has been asked for.
+
+    On CUDA, kernels run after the call that launches them: the next image is computed while one
+    is copied, into pinned memory, and used.
+    """
+    for levels, copied in one_behind(map(_start_copy, images)):
+        if copied:
+            copied.synchronize()
+        yield levels.numpy()[0]
+
+
+def one_behind(items: Iterable[_Item]) -> Iterator[_Item]:
+    """Yield each item after the next one has been taken."""
+    waiting: list[_Item] = []
+    for item in items:
+        yield from waiting
+        waiting = [item]
+    yield from waiting
+
+
+def _start_copy(image: Images) -> tuple[Levels, torch.cuda.Event | None]:
+    levels = _levels(image).to("cpu", non_blocking=True)
+    return levels, torch.cuda.current_stream(image.device).record_event() if image.is_cuda else None
+
+
+def _levels(images: Images) -> Levels:
     levels = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().byte()
-    return list(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+    return levels.permute(0, 2, 3, 1).contiguous()
 
 
 def image_grid(rows: Iterable[Images]) -> UInt8[np.ndarray, "grid_height grid_width 3"]:

@@ -1,7 +1,7 @@
 """H.264 encoding with audio, in the profile that browsers play."""
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,16 +21,16 @@ _CONTAINER_OPTIONS = {**BITEXACT, "movflags": "+faststart"}
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 
-def write_video(
+@contextmanager
+def video_writer(
     path: Path,
-    frames: Iterable[Frame],
     *,
     frame_rate: Fraction,
     sound: Path | None = None,
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
-) -> int:
-    """Encode frames and optional audio as MP4, written atomically; return the number of frames.
+) -> Generator[Callable[[Frame], None]]:
+    """Yield the function that encodes a frame; the MP4 file appears at the end of the block.
 
     Odd sizes are padded by a copy of the edge. Sound ends with the video; AAC and MP3 are copied,
     other codecs become AAC.
@@ -53,7 +53,9 @@ def write_video(
         muxer: SoundMuxer | None = None
         shape: tuple[int, ...] = ()
         num_frames = 0
-        for frame in frames:
+
+        def write(frame: Frame) -> None:
+            nonlocal video, muxer, shape, num_frames
             if video is None:
                 shape = frame.shape
                 video = _add_video(output, shape, frame_rate=frame_rate, crf=crf)
@@ -67,10 +69,28 @@ def write_video(
             num_frames += 1
             if muxer:  # sound goes in between, or players would have to seek for it
                 muxer.write_until(num_frames / frame_rate)
+
+        yield write
         if video is None:
             raise VideoError(f"{path}: no frames to write; expected at least one")
         output.mux(video.encode(None))
-    return num_frames
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[Frame],
+    *,
+    frame_rate: Fraction,
+    sound: Path | None = None,
+    sound_offset_seconds: float = 0.0,
+    crf: int = 18,
+) -> None:
+    """Encode frames and optional audio as MP4; see `video_writer`."""
+    with video_writer(
+        path, frame_rate=frame_rate, sound=sound, sound_offset_seconds=sound_offset_seconds, crf=crf
+    ) as write:
+        for frame in frames:
+            write(frame)
 
 
 def _add_video(

@@ -11,14 +11,12 @@ from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileE
 from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
 from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
-from motiontransfer.rendering.renderer import Renderer, generate, load_renderer, render_poses
+from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
-from motiontransfer.video.frame_store import FrameStore
-from tests.dancer import RATE, SIZE, dance, picture
+from tests.dancer import SIZE, dance
 from tests.training.small import STYLE, Brighter, fabric, face_config, faceless, generator_config
 
 
@@ -175,20 +173,3 @@ def test_only_needed_weights_are_required(models):
     (models / "generator.safetensors").write_bytes(b"something else")
     with pytest.raises(DamagedFileError, match=r"generator\.safetensors: damaged: not a safe"):
         load_renderer(models, fabric(), face="none")
-
-
-def test_one_frame_is_written_for_every_pose(tmp_path, monkeypatch):
-    poses = dance(10)
-    shown = []
-
-    def render_poses(renderer, keypoints):
-        shown.append((renderer, keypoints))
-        return (picture(keypoints, index) for index in range(keypoints.num_frames))
-
-    monkeypatch.setattr(module, "render_poses", render_poses)
-    target = renderer()
-    generate(target, poses, tmp_path / "made.mkv")
-    assert shown == [(target, poses)]
-    with FrameStore(tmp_path / "made.mkv") as store:
-        assert (len(store), store.frame_rate, store.size) == (10, RATE, SIZE)
-        assert np.array_equal(store[7], picture(poses, 7))

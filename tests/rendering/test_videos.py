@@ -1,21 +1,21 @@
 """Result, comparison and contact sheet have the source's frames, rate, sound and their texts."""
 
+import threading
+
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
 from motiontransfer.rendering.videos import (
     Panels,
-    check_truth,
     contact_sheet,
     evenly_spaced,
+    in_thread,
     side_by_side,
     with_label,
-    write_comparison,
-    write_contact_sheet,
-    write_transfer,
+    write_videos,
 )
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
@@ -39,7 +39,6 @@ def panels(tmp_path, source):
     return Panels(
         source=source.frames,
         poses=dance(NUM_FRAMES, seed=1),
-        generated=film(tmp_path / "generated.mkv", dance(NUM_FRAMES, seed=1)),
         truth=film(tmp_path / "truth.mkv", dance(NUM_FRAMES, seed=2)),
         line_width_px=3.0,
     )
@@ -54,32 +53,45 @@ def properties(path):
         return *video, sum(frame.samples / frame.sample_rate for frame in sound)
 
 
+@pytest.fixture
+def generated(panels):
+    """Frames as they are generated, one after the other."""
+    return (picture(panels.poses, index) for index in range(NUM_FRAMES))
+
+
+def write(folder, frames, panels, source, **options):
+    settings = {"num_columns": 3, "crf": 4, **options}
+    sheet = folder / "sheet.png"
+    write_videos(folder, frames, panels, source, contact_sheet_file=sheet, **settings)
+
+
 @pytest.mark.parametrize("label", ["none", "corner"])
 def test_the_result_has_the_sources_rate_and_sound_and_a_label_if_asked_for(
-    tmp_path, panels, source, label
+    tmp_path, generated, panels, source, label
 ):
-    frames = [picture(panels.poses, index) for index in range(NUM_FRAMES)]
+    write(tmp_path / "results", generated, panels, source, visible_label=label)
     path = tmp_path / "results/transfer.mp4"
-    write_transfer(path, panels.generated, source, crf=4, visible_label=label)
     num_frames, rate, size, seconds = properties(path)
     assert (num_frames, rate, size) == (NUM_FRAMES, RATE, SIZE)
     assert seconds == pytest.approx(NUM_FRAMES / RATE, abs=0.03)
     with FrameStore(path) as made:
-        for shown, frame in zip(made.frames(), frames, strict=True):
+        for index, shown in enumerate(made.frames()):
+            frame = picture(panels.poses, index)
             expected = with_label(frame) if label == "corner" else frame
             assert np.abs(shown.astype(int) - expected).mean() < 6
 
 
-def test_a_silent_source_gives_a_silent_result(tmp_path, panels):
+def test_a_silent_source_gives_a_silent_result(tmp_path, generated, panels):
     add_source(tmp_path, "ben", "silent", dance(NUM_FRAMES), sound=False)
-    source = read_clip(tmp_path / "frames/ben/silent")
-    write_transfer(tmp_path / "t.mp4", panels.generated, source, crf=18)
-    assert properties(tmp_path / "t.mp4") == (NUM_FRAMES, RATE, SIZE, 0)
+    write(tmp_path, generated, panels, read_clip(tmp_path / "frames/ben/silent"))
+    assert properties(tmp_path / "transfer.mp4") == (NUM_FRAMES, RATE, SIZE, 0)
 
 
-def test_a_comparison_shows_source_pose_result_and_ground_truth(tmp_path, panels, source):
+def test_a_comparison_shows_source_pose_result_and_ground_truth(
+    tmp_path, generated, panels, source
+):
+    write(tmp_path, generated, panels, source)
     path = tmp_path / "comparison.mp4"
-    write_comparison(path, panels, source, crf=4)
     num_frames, rate, size, seconds = properties(path)
     assert (num_frames, rate) == (NUM_FRAMES, RATE)
     assert size == (HEIGHT + STRIP, 4 * WIDTH + 3 * GAP)
@@ -94,25 +106,64 @@ def test_a_comparison_shows_source_pose_result_and_ground_truth(tmp_path, panels
     assert parts[1].max() > 150
 
 
-def test_a_ground_truth_of_another_length_is_refused(tmp_path, panels, source):
+def test_an_unusable_ground_truth_is_refused_before_a_frame_is_generated(tmp_path, panels, source):
+    def generated():
+        raise AssertionError
+        yield
+
     film(panels.truth, dance(NUM_FRAMES - 1))
     text = r"truth\.mkv: expected 10 frames, as the decoded source has, got 9; the ground truth"
     with pytest.raises(VideoError, match=text):
-        check_truth(panels)
-    with pytest.raises(VideoError, match=text):
-        write_comparison(tmp_path / "c.mp4", panels, source, crf=18)
-    with pytest.raises(VideoError, match=text):
-        write_contact_sheet(tmp_path / "c.png", panels, num_columns=3)
-    assert not list(tmp_path.glob("*c.*"))
+        write(tmp_path / "results", generated(), panels, source)
     panels.truth.unlink()
     with pytest.raises(MissingFileError, match=r"truth\.mkv"):
-        check_truth(panels)
+        write(tmp_path / "results", generated(), panels, source)
+    assert not (tmp_path / "results").exists()
 
 
-def test_a_contact_sheet_has_a_column_a_moment_and_a_row_a_panel(tmp_path, panels):
-    path = tmp_path / "results/sheet.png"
-    write_contact_sheet(path, panels, num_columns=3)
-    with Image.open(path) as image:
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, VideoError])
+def test_where_generating_fails_nothing_is_left(tmp_path, panels, source, error):
+    def generated():
+        yield picture(panels.poses, 0)
+        raise error
+
+    before = threading.active_count()
+    with pytest.raises(error):
+        write(tmp_path / "results", generated(), panels, source)
+    assert not list((tmp_path / "results").iterdir())
+    assert threading.active_count() == before
+
+
+def test_a_fault_in_a_thread_comes_out_as_itself_and_nothing_is_left(tmp_path, panels, source):
+    content = bytearray(source.frames.read_bytes())
+    content[len(content) // 2] ^= 1
+    source.frames.write_bytes(content)
+    frames = (picture(panels.poses, index % NUM_FRAMES) for index in range(NUM_FRAMES))
+    with pytest.raises(DamagedFileError, match=r"frames\.mkv: damaged: the checksum of frame"):
+        write(tmp_path / "results", frames, panels, source)
+    assert not list((tmp_path / "results").iterdir())
+
+
+def test_calls_in_a_thread_keep_their_order_and_only_a_few_wait():
+    taken, may_go_on = [], threading.Event()
+
+    def take(item):
+        may_go_on.wait()
+        taken.append(item)
+
+    threading.Timer(0.05, may_go_on.set).start()
+    with in_thread(take) as take_later:
+        for item in range(20):
+            take_later(item)
+            assert item - len(taken) <= 8
+    assert taken == list(range(20))
+
+
+def test_a_contact_sheet_has_a_column_a_moment_and_a_row_a_panel(
+    tmp_path, generated, panels, source
+):
+    write(tmp_path, generated, panels, source)
+    with Image.open(tmp_path / "sheet.png") as image:
         sheet = np.asarray(image).astype(int)
     places = np.array(
         [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import frames_to_tensor, read_back, tensor_to_frames
 
 
 def test_every_level_comes_back():
@@ -39,3 +39,28 @@ def test_values_out_of_range_are_clamped_and_the_rest_rounded():
 def test_tensors_of_networks_are_taken():
     image = torch.zeros(1, 3, 2, 2, dtype=torch.bfloat16, requires_grad=True)
     assert tensor_to_frames(image)[0].tolist() == [[[128] * 3] * 2] * 2
+
+
+@pytest.mark.parametrize("num_images", [0, 1, 2, 5])
+def test_each_image_is_read_back_after_the_next_was_launched(num_images):
+    events = []
+
+    def launched():
+        for level in range(num_images):
+            events.append(f"launch {level}")
+            yield frames_to_tensor([np.full((2, 4, 3), level, np.uint8)])
+
+    for level, frame in enumerate(read_back(launched())):
+        assert frame.tolist() == [[[level] * 3] * 4] * 2
+        events.append(f"read {level}")
+    last = num_images - 1
+    expected = [event for i in range(last) for event in (f"launch {i + 1}", f"read {i}")]
+    assert events == (["launch 0", *expected, f"read {last}"] if num_images else [])
+
+
+@pytest.mark.needs_cuda
+def test_images_of_a_device_are_read_back_unchanged_through_pinned_memory():
+    frames = [np.full((64, 48, 3), level, np.uint8) for level in range(40)]
+    kept = list(read_back(frames_to_tensor([frame]).cuda() for frame in frames))
+    assert all(np.array_equal(a, b) for a, b in zip(kept, frames, strict=True))
+    assert torch.from_numpy(kept[0]).is_pinned()

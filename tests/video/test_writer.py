@@ -26,7 +26,7 @@ def moving(num_frames, size=(32, 48)):
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(5)])
 def test_frame_count_rate_and_order_are_kept(tmp_path, rate):
     path = tmp_path / "video.mp4"
-    assert write_video(path, moving(31), frame_rate=rate, sound=None, crf=10) == 31
+    write_video(path, moving(31), frame_rate=rate, sound=None, crf=10)
     with FrameStore(path) as store:
         assert (len(store), store.frame_rate, store.size) == (31, rate, (32, 48))
         read = list(store.frames())
