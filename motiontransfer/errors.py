@@ -68,3 +68,8 @@ class RemoteError(MotionTransferError, OSError):
 
 class StudyError(MotionTransferError, ValueError):
     """A human study cannot be made, or its answers cannot be scored."""
+
+
+def printable(text: str) -> str:
+    """One line without control characters, which a terminal would obey: each becomes `?`."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

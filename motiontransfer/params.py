@@ -43,7 +43,7 @@ _Settings = TypeVar("_Settings")
 class Section(BaseModel):
     """Base of a section's model: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def fill(self, settings: type[_Settings], **others: object) -> _Settings:
         """Build a dataclass or another model from the values of the same names, and others."""

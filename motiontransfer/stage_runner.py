@@ -4,6 +4,7 @@ DVC records params and dependencies after a stage's command has ended. An edit m
 would be recorded as what its outputs were made from, so such a stage fails and records nothing.
 """
 
+import errno
 import importlib
 import json
 import logging
@@ -18,13 +19,19 @@ from pathlib import Path
 
 import yaml
 
-from motiontransfer.errors import ChangedInputError, MotionTransferError, ParamsError
+from motiontransfer.errors import ChangedInputError, MotionTransferError, ParamsError, printable
 from motiontransfer.params import PARAMS_FILE, load_params
 
 _logger = logging.getLogger(__name__)
 
 _SYSTEM_PACKAGES = "libgl1 libegl1 libgles2 libglib2.0-0"
 """Debian's, with the shared libraries that OpenCV and MediaPipe load."""
+
+_FAULTS_OF_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
+_FREE = "make room or give the rights, then run it again"
 
 _NAMED_CHANGES = 3
 
@@ -57,22 +64,41 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
             return 2
         with _unchanged_inputs(pipeline):
             made = main(*rest)
-    except MotionTransferError as error:
-        message = str(error)
-    except ImportError as error:
-        message = missing_library(error)
-        if message is None:
-            raise
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)  # noqa: T201
         return 130
+    except Exception as error:
+        message = fault(error)
+        if message is None:
+            raise
     else:
         if made:
             _logger.info("%s: %s", " ".join(arguments), made)
         return 0
     for line in message.splitlines():
-        print(f"ERROR: {' '.join(arguments)}: {line}", file=sys.stderr)  # noqa: T201
+        print(printable(f"ERROR: {' '.join(arguments)}: {line}"), file=sys.stderr)  # noqa: T201
     return 1
+
+
+def fault(error: Exception) -> str | None:
+    """What a user is told of an error; None for a bug, whose traceback is needed."""
+    if isinstance(error, MotionTransferError):
+        return str(error)
+    return missing_library(error) if isinstance(error, ImportError) else _fault_of_machine(error)
+
+
+def _fault_of_machine(error: Exception) -> str | None:
+    """Describe a full disk, missing rights and the like; None for other errors."""
+    if isinstance(error, MemoryError):
+        return f"out of memory ({error}); {_FREE}"
+    # Libraries written in Rust only tell by their text.
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    code = int(told[1]) if told else getattr(error, "errno", None)
+    if code not in _FAULTS_OF_MACHINE:
+        return None
+    file = getattr(error, "filename", None)
+    named = f"{str(file).removeprefix('file:')}: " if file else ""
+    return f"{named}{os.strerror(code)}; {_FREE}"
 
 
 def missing_library(error: ImportError) -> str | None:

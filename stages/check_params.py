@@ -8,13 +8,16 @@ constant, so a new video invalidates no other stage.
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Name, Transfer, load_section
 from motiontransfer.pose.detectors.registry import load_detector
+from motiontransfer.pose.normalization import check_centring
 from motiontransfer.storage import write_json
+from stages import render, train_face_gan, train_gan
 from stages.clean_keypoints import CleanKeypointsParams
 from stages.decode import DecodeParams, VideoParams
 from stages.evaluate import EvaluateParams
@@ -43,6 +46,14 @@ SECTIONS = {
 }
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
 
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "normalization": lambda params: check_centring(params.mode, params.centring),
+    "train_gan": train_gan.check_choices,
+    "train_face_gan": train_face_gan.check_choices,
+    "render": render.check_choices,
+}
+"""Section -> what its stage refuses although each value is valid."""
+
 OF_RESULTS = (
     *("decode", "detect_keypoints", "clean_keypoints", "fit_normalization", "normalization"),
     *("train_gan", "train_face_gan", "train_face_cycle"),
@@ -62,7 +73,8 @@ def main() -> None:
 
 def _section_faults() -> Iterator[str]:
     checks: list[Callable[[], object]] = [
-        *(partial(load_section, model, name) for name, model in SECTIONS.items()),
+        *(partial(_check_section, name) for name in SECTIONS),
+        _check_face_cycle,
         *(partial(load_detector, video) for video in load_section(dict, "videos")),
     ]
     for check in checks:
@@ -70,6 +82,21 @@ def _section_faults() -> Iterator[str]:
             check()
         except ParamsError as error:
             yield str(error)
+
+
+def _check_section(name: str) -> None:
+    params = load_section(SECTIONS[name], name)
+    if name in _CHECKS:
+        _CHECKS[name](params)
+
+
+def _check_face_cycle() -> None:
+    face = load_section(RenderParams, "render").face
+    if face == "cycle" and load_section(TrainFaceCycleParams, "train_face_cycle").steps == 0:
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.face: cycle is not trained where train_face_cycle.steps is 0; "
+            "raise that, or choose residual or none"
+        )
 
 
 def _name_faults() -> Iterator[str]:

@@ -58,11 +58,7 @@ class NormalizationParams(Section):
 def main(transfer: str) -> str:
     """Normalise the source's poses into the target's image, generate frames, write videos."""
     params = load_section(RenderParams, "render")
-    if params.face == "none" and params.face_blending != "feather":
-        raise ParamsError(
-            f"{PARAMS_FILE}: render.face_blending: has no effect where face is none; "
-            f"expected feather, got {params.face_blending}"
-        )
+    check_choices(params)
     normalization = load_section(NormalizationParams, "normalization")
     names = load_section(Transfer, f"transfers.{transfer}")
     credentials = load_credentials() if params.provenance == "c2pa" else None
@@ -110,6 +106,19 @@ def main(transfer: str) -> str:
     )
     videos_made = " and ".join(_CONTENT_OF_VIDEO)
     return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"
+
+
+def check_choices(params: RenderParams) -> None:
+    """Refuse a blending where there is nothing to blend.
+
+    Raises:
+        ParamsError: there is one.
+    """
+    if params.face == "none" and params.face_blending != "feather":
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.face_blending: has no effect where face is none; "
+            f"expected feather, got {params.face_blending}"
+        )
 
 
 def _load_renderer(

@@ -25,7 +25,7 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
 def main(target: str) -> None:
     """Read the target's frames, keypoints and main generator, write weights, curves and metrics."""
     params = load_section(TrainFaceGanParams, "train_face_gan")
-    check_perceptual("train_face_gan", weight=params.perceptual_weight, file=params.perceptual_file)
+    check_choices(params)
     paths = RunPaths(
         checkpoints=Path("checkpoints/train_face_gan") / target,
         models=Path("artifacts/models") / target,
@@ -60,3 +60,12 @@ def main(target: str) -> None:
         )
         if fabric.is_global_zero:
             write_json(metrics_file, metrics)
+
+
+def check_choices(params: TrainFaceGanParams) -> None:
+    """Refuse weights of a loss that is off.
+
+    Raises:
+        ParamsError: there are some.
+    """
+    check_perceptual("train_face_gan", weight=params.perceptual_weight, file=params.perceptual_file)

@@ -18,6 +18,10 @@ ERRORS = {
     "bad": ParamsError("a: wrong\\nb: wrong"),
     "bug": ZeroDivisionError("our own fault"),
     "stop": KeyboardInterrupt(),
+    "full": OSError(28, "full", "frames.mkv"),
+    "rust": RuntimeError("I/O error: No space left on device (os error 28)"),
+    "memory": MemoryError("Unable to allocate 5 TiB"),
+    "escape": ParamsError("\x1b[31mred"),
     "late": ImportError("libEGL.so.1: cannot open shared object file"),
 }
 
@@ -33,6 +37,7 @@ _MODULES = {
     "needs_package": "import a_package_that_is_not_there",
     "plain": "def main(): print('done')",
 }
+_FREE = "make room or give the rights, then run it again\n"
 _MISSING = (
     "is missing on this machine; "
     "install it, e.g. apt-get install libgl1 libegl1 libgles2 libglib2.0-0\n"
@@ -74,6 +79,14 @@ def test_a_stage_logs_its_result_in_one_line(stages, capsys, caplog):
     ("arguments", "status", "error"),
     [
         (["cut", "bad"], 1, "ERROR: cut bad: a: wrong\nERROR: cut bad: b: wrong\n"),
+        (["cut", "full"], 1, f"ERROR: cut full: frames.mkv: No space left on device; {_FREE}"),
+        (["cut", "rust"], 1, f"ERROR: cut rust: No space left on device; {_FREE}"),
+        (
+            ["cut", "memory"],
+            1,
+            f"ERROR: cut memory: out of memory (Unable to allocate 5 TiB); {_FREE}",
+        ),
+        (["cut", "escape"], 1, "ERROR: cut escape: ?[31mred\n"),
         (["ctu", "x"], 1, f"ERROR: ctu x: no such stage; there are {', '.join([*_MODULES][1:])}\n"),
         (["needs_gl", "x"], 1, f"ERROR: needs_gl x: libGL.so.1 {_MISSING}"),
         (["cut", "late"], 1, f"ERROR: cut late: libEGL.so.1 {_MISSING}"),

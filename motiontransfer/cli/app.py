@@ -6,7 +6,8 @@ import typer
 
 from motiontransfer.cli import project, results
 from motiontransfer.cli.study import study
-from motiontransfer.errors import MotionTransferError
+from motiontransfer.errors import printable
+from motiontransfer.stage_runner import fault
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 for command in (
@@ -27,6 +28,10 @@ def main() -> None:
     """Run the command; report the user's errors in one line."""
     try:
         app()
-    except MotionTransferError as error:
-        typer.echo(f"ERROR: {error}", err=True)
+    except Exception as error:
+        message = fault(error)
+        if message is None:
+            raise
+        for line in message.splitlines():
+            typer.echo(f"ERROR: {printable(line)}", err=True)
         sys.exit(1)

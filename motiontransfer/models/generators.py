@@ -8,11 +8,12 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,15 +37,19 @@ Background = Literal["plate", "generated"]
 PreviousFrame = Literal["generated", "none"]
 
 
+NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
+NumResidualBlocks = Annotated[int, Field(ge=0, le=64)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderDecoderConfig:
     """Width and depth of an encoder-decoder with a residual bottleneck."""
 
     num_filters: int
     """Channels at the finest level; they double with each downsampling."""
-    num_downsamplings: int
+    num_downsamplings: NumDownsamplings
     """Stride-2 convolutions between the finest level and the residual blocks."""
-    num_residual_blocks: int
+    num_residual_blocks: NumResidualBlocks
     """Residual blocks at the coarsest level."""
 
     def level_channels(self, max_channels: int | None = None) -> list[int]:

@@ -351,7 +351,7 @@ def _run(
         if label != detector.label:
             raise ComputeError(
                 f"expected workers with {detector.label}, as here, got one with {label}; install "
-                "the same versions on all machines of the cluster (`uv sync` with the same uv.lock)"
+                "the same versions on all machines of the cluster (`uv sync` at the same commit)"
             )
         yield people
 

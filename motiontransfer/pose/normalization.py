@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from motiontransfer.errors import ParamsError, StatisticsError
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.limb_retargeting import proportion_ratios, retarget
 from motiontransfer.pose.statistics import (
     PoseStatistics,
@@ -45,12 +46,7 @@ def normalize_poses(
             sizes.
         StatisticsError: the statistics do not allow this mode's map.
     """
-    centres = mode in ("limbs", "ankle")
-    if centres != (centring is not None):
-        raise ParamsError(
-            f"normalization.centring: expected {'median or picture' if centres else 'null'} "
-            f"with mode {mode}, got {centring or 'null'}"
-        )
+    check_centring(mode, centring)
     if mode == "none":
         if keypoints.image_size != target.image_size:
             raise ParamsError(
@@ -80,6 +76,21 @@ def normalize_poses(
         centre_x_px=target.median_ankle_x_px,
         min_score=source.min_score,
     )
+
+
+def check_centring(mode: Mode, centring: Centring | None) -> None:
+    """Check that a mode that centres is told how, and no other is.
+
+    Raises:
+        ParamsError: it is not so.
+    """
+    centres = mode in ("limbs", "ankle")
+    if centres != (centring is not None):
+        raise ParamsError(
+            f"{PARAMS_FILE}: normalization.centring: expected "
+            f"{'median or picture' if centres else 'null'} with mode {mode}, "
+            f"got {centring or 'null'}"
+        )
 
 
 def normalize_by_ankles(

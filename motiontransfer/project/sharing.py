@@ -27,7 +27,12 @@ from dvc.repo.reproduce import plan_repro
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc_data.hashfile.hash_info import HashInfo
 
-from motiontransfer.errors import MissingFileError, MotionTransferError, RemoteError
+from motiontransfer.errors import (
+    DamagedFileError,
+    MissingFileError,
+    MotionTransferError,
+    RemoteError,
+)
 from motiontransfer.project.remote import (
     default_remote,
     errors_in_one_line,
@@ -125,7 +130,16 @@ def _send(repo: Repo, url: str) -> Shared:
     runs = past_runs(repo)
     objects = named_objects(repo).union(*runs.values())
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
-    result = repo.cloud.push([HashInfo("md5", oid) for oid in sorted(here)])
+    hashes = [HashInfo("md5", oid) for oid in sorted(here)]
+    status = repo.cloud.status(hashes)
+    for oid in sorted(str(info.value) for info in status.new | status.missing):
+        if condition(repo.cache.local, oid) != "whole":  # DVC deletes some that it finds damaged
+            raise DamagedFileError(
+                f"{repo.cache.local.oid_to_path(oid)}: damaged: its content is not what it is "
+                "named after; nothing was sent; delete it and its copy in the project, then "
+                "`dvc repro` makes it anew"
+            )
+    result = repo.cloud.push(hashes)
     if result.failed:
         raise UploadError(len(result.failed))  # the causes are in DVC's log
     sent = {str(info.value) for info in result.transferred}

@@ -162,6 +162,11 @@ def _sign(
             c2pa.Builder(definition, context) as builder,
         ):
             builder.sign(signer, media_type, source, signed)
+    except c2pa.C2paError.Io as error:
+        raise ProvenanceError(
+            "the signed copy cannot be written: the disk is full, or a limit is reached; make room,"
+            " then run it again"
+        ) from error
     except c2pa.C2paError as error:
         reason = " ".join(str(error).split())
         raise ProvenanceError(

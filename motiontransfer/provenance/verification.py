@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import AliasPath, BaseModel, Field, ValidationError
 
-from motiontransfer.errors import ProvenanceError
+from motiontransfer.errors import ProvenanceError, printable
 from motiontransfer.provenance.credentials import (
     SELF_SIGNED,
     certificates_pem,
@@ -182,7 +182,7 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
 def provenance_lines(provenance: Provenance | None) -> list[str]:
     """Describe a file's origin in lines of a table, a word and a sentence each."""
     rows = _UNSIGNED if provenance is None else _rows(provenance)
-    return [f"  {word:<10}{_printable(text)}" for word, text in rows]
+    return [f"  {word:<10}{printable(text)}" for word, text in rows]
 
 
 def _report_text(path: Path, trusted: Path | None) -> str | None:
@@ -199,7 +199,7 @@ def _report_text(path: Path, trusted: Path | None) -> str | None:
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return None
     except c2pa.C2paError as error:
-        reason = _printable(" ".join(str(error).split()))
+        reason = printable(" ".join(str(error).split()))
         fault = "altered or damaged: its C2PA manifest cannot be read"
         if reason.startswith("Remote"):
             fault = "its C2PA manifest is not in the file, and nothing is fetched"
@@ -280,7 +280,3 @@ def _statement_rows(statement: dict[str, object]) -> Iterator[tuple[str, str]]:
     for key, value in source.items() if isinstance(source, dict) else ():
         yield word, f"{key.removesuffix('_sha256')} SHA-256 {value}"
         word = ""
-
-
-def _printable(text: str) -> str:
-    return "".join(sign if sign.isprintable() else "?" for sign in text)

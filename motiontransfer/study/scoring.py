@@ -5,9 +5,9 @@ from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from scipy.stats import binomtest
 
 from motiontransfer.errors import MissingFileError, StudyError
@@ -19,13 +19,23 @@ _CONFIDENCE = 0.95
 _Content = TypeVar("_Content")
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"expected printable text, got {text!r}")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+"""Printed as it is: no line breaks or control characters of a terminal."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two videos of the same motion."""
 
-    a: str
+    a: Text
     """Path of the one that the result is about, e.g. ours."""
-    b: str
+    b: Text
     """Path of the other, e.g. a baseline."""
 
 
@@ -33,9 +43,9 @@ class Comparison:
 class Pair:
     """Two clips that are shown together."""
 
-    a: str
+    a: Text
     """Id of the clip from video a; in an attention check of the intact one."""
-    b: str
+    b: Text
     """Id of the other clip."""
     comparison: int | None
     """Index of the comparison; None for an attention check."""
@@ -47,9 +57,9 @@ class Pair:
 class Key:
     """Assignment of the clips to videos, which the page does not reveal."""
 
-    study: str
+    study: Text
     """Id of the study, also in its answers."""
-    question: str
+    question: Text
     seed: int
     """Of the ids on the page."""
     comparisons: tuple[Comparison, ...]
@@ -61,13 +71,13 @@ class Key:
 class Answer:
     """A participant's choice in one pair."""
 
-    pair: str
-    first: str
+    pair: Text
+    first: Text
     """Id of the clip on the left, or above."""
-    second: str
-    chosen: str
+    second: Text
+    chosen: Text
     """Id of one of the two."""
-    seconds: float
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """From the start of the clips to the choice."""
     replays: int
     """Number of replays."""
@@ -77,8 +87,8 @@ class Answer:
 class Participant:
     """All answers of one person."""
 
-    study: str
-    participant: str
+    study: Text
+    participant: Text
     """An id drawn by the page, or given in its address."""
     window: tuple[int, int]
     """(width, height) in which the clips were seen, pixels."""
@@ -136,7 +146,7 @@ class Preference:
 class ParticipantCount:
     """One participant's answers, counted."""
 
-    participant: str
+    participant: Text
     preferred: int
     """Answers for a, of all comparisons."""
     answers: int
@@ -151,7 +161,7 @@ class ParticipantCount:
 class Score:
     """The result of a study."""
 
-    question: str
+    question: Text
     preferences: tuple[Preference, ...]
     """Empty where no participant counts."""
     participants: tuple[ParticipantCount, ...]

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig
+from motiontransfer.models.generators import NumDownsamplings, NumResidualBlocks
 from motiontransfer.params import Section
 from motiontransfer.training.distributed import Devices, Precision, launched_fabric
 
@@ -89,11 +90,11 @@ class GanConfig(Section):
 class TrainingParams(RunParams):
     """Base of the sections that train generators against discriminators: the networks' shapes."""
 
-    num_filters: int = Field(ge=1)
-    num_downsamplings: int = Field(ge=1)
-    num_residual_blocks: int = Field(ge=0)
-    discriminator_filters: int = Field(ge=1)
-    discriminator_layers: int = Field(ge=1)
+    num_filters: int = Field(ge=1, le=1024)
+    num_downsamplings: NumDownsamplings
+    num_residual_blocks: NumResidualBlocks
+    discriminator_filters: int = Field(ge=1, le=1024)
+    discriminator_layers: int = Field(ge=1, le=8)
 
     def discriminator(self, *, num_scales: int = 1) -> DiscriminatorConfig:
         """Shape of the discriminator."""

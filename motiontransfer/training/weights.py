@@ -57,16 +57,20 @@ def read_description(path: Path) -> dict[str, object]:
     if content.get("format_version") != FORMAT_VERSION:
         got = content.get("format_version")
         raise WeightsError(f"{path}: expected weights format {FORMAT_VERSION}, got {got}")
-    description = content["description"]
-    assert isinstance(description, dict)
+    description = content.get("description")
+    if not isinstance(description, dict):
+        raise WeightsError(f"{path}: expected a description of the network, got {description!r}")
     return description
 
 
-def load_weights(path: Path, network: nn.Module) -> None:
-    """Load a file's tensors into a network of the same shape."""
+def load_weights(path: Path, network: nn.Module, *, assign: bool = False) -> None:
+    """Load a file's tensors into a network of the same shape; `assign` puts them in its place."""
     tensors, _ = read_tensors(path)
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(tensors, assign=assign)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path}: does not fit the network it describes: {reason}") from error
@@ -169,6 +173,8 @@ def read_network(
         WeightsError: it describes no such network, or its tensors do not fit.
     """
     config = read_described(path, key, config_type)
+    with torch.device("meta"):  # fails before memory is taken, where the file holds less
+        load_weights(path, build(config), assign=True)
     network = build(config)
     load_weights(path, network)
     return network.eval().requires_grad_(False), config

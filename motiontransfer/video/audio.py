@@ -82,6 +82,8 @@ def copy_sound(source: Path, path: Path, *, origin_seconds: float) -> float | No
                     packet.pts = packet.dts = (packet.pts or 0) - first_pts
                     packet.stream = copy
                     output.mux_one(packet)
+        except OSError:  # the disk's, not the sound's
+            raise
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
                 f"{source}: its sound ({stream.codec_context.name}) cannot be stored: {error};"

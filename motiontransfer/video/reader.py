@@ -26,6 +26,8 @@ BITEXACT = {"fflags": "+bitexact"}
 _PLAYLISTS = {"concat", "dash", "hls", "imf"}
 _FORMATS_WITH_DURATION = {"matroska", "webm", "mov", "mp4", "avi", "flv", "asf"}
 _DEFAULT_RATE = Fraction(25)  # of raw streams that carry no times
+_MAX_PIXELS = 2**26  # a frame; 8K has half as many
+_LONGEST_FRAME_SECONDS = 60.0  # a frame is repeated while it is shown
 
 _logger = logging.getLogger(__name__)
 
@@ -171,6 +173,11 @@ def read_metadata(path: Path) -> VideoMetadata:
     orientation = orientation_of(first)
     height, width = first.height, first.width
     square = (height, round(width * aspect)) if aspect >= 1 else (round(height / aspect), width)
+    if math.prod(square) > _MAX_PIXELS:
+        raise VideoError(
+            f"{path}: expected at most {_MAX_PIXELS:,} pixels a frame, got {square[1]}x{square[0]}"
+            f" (stored {width}x{height}, pixel aspect ratio {aspect}); scale it down"
+        )
     return VideoMetadata(
         path=path,
         codec=codec,
@@ -255,6 +262,7 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
                 # Timestamps must not decrease.
                 start = 0.0 if previous is None else previous + interval
             duration = float((frame.duration or 0) * (frame.time_base or 0)) or interval
+            _check_time(start - (start if previous is None else previous), duration)
             if cut and start > complete_until:
                 break
             previous, end = start, start + duration
@@ -267,6 +275,15 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
         raise DamagedVideoError(video.path, num_frames=num_frames, damage=str(error)) from error
     if cut is not None:
         raise DamagedVideoError(video.path, num_frames=num_frames, damage=cut)
+
+
+def _check_time(pause_seconds: float, duration_seconds: float) -> None:
+    """Refuse a frame after which, or before which, another would be shown for long."""
+    if max(pause_seconds, duration_seconds) > _LONGEST_FRAME_SECONDS:
+        raise _CorruptStreamError(
+            f"it begins {pause_seconds:.1f} s after the frame before and lasts "
+            f"{duration_seconds:.1f} s; expected at most {_LONGEST_FRAME_SECONDS:.0f} s"
+        )
 
 
 def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:

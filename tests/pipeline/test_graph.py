@@ -1,16 +1,20 @@
 """The graph says what depends on what, no more and no less."""
 
 import ast
+import contextlib
 import importlib
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
+from networkx import descendants
 
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.detectors.registry import load_detector
 from motiontransfer.source_fingerprint import source_digests
+from motiontransfer.storage import replacing, replacing_folder
 from stages import check_params
 from stages.code import stage_modules
 
@@ -132,7 +136,11 @@ def test_what_a_source_video_changes_is_no_input_of_training():
         if name.startswith("train_") and name not in others:
             assert not {"videos", "transfers", "subjects", "targets"} & set(definition["params"])
             assert all(
-                "artifacts" not in dep or "artifacts/code" in dep or "${item}" in dep
+                "artifacts" not in dep
+                or "artifacts/code" in dep
+                or "${item}" in dep
+                # of constant content
+                or dep == "artifacts/params_checked.json"
                 for dep in definition["deps"]
             )
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -148,3 +156,43 @@ def test_the_readmes_package_map_names_every_package_and_no_other():
         for path in (ROOT / "motiontransfer").glob("*/__init__.py")
     }
     assert named == packages | {"stages/", "demo/"}
+
+
+HOSTILE = "x; touch PWNED #"
+
+
+def test_no_name_reaches_a_shell_before_it_is_checked(tmp_path, monkeypatch):
+    """DVC puts names into commands and paths as they are; a stage runs after what it reads."""
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    Repo.init(no_scm=True).close()
+    video = {"path": "v.mp4", "subject": HOSTILE}
+    transfer = {"source": "v", "source_subject": HOSTILE, "target": HOSTILE, "truth": "none"}
+    for names in (
+        {"videos": {HOSTILE: video}},
+        {"subjects": [HOSTILE]},
+        {"targets": [HOSTILE]},
+        {"transfers": {HOSTILE: transfer}},
+        {"detectors": [HOSTILE]},
+    ):
+        empty = {"videos": {}, "subjects": [], "targets": [], "transfers": {}, "detectors": []}
+        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        Path("params.yaml").write_text(yaml.safe_dump({**params, **empty, **names}))
+        with Repo() as repo:
+            graph = repo.index.graph
+            named = [stage for stage in graph if HOSTILE in stage.addressing]
+            assert named
+            for stage in named:
+                before = {other.addressing for other in descendants(graph, stage)}
+                assert "check_params" in before, stage.addressing
+
+
+def test_a_temporary_file_of_a_killed_write_makes_no_stage_stale(tmp_path):
+    (tmp_path / ".dvcignore").write_text((ROOT / ".dvcignore").read_text())
+    Repo.init(str(tmp_path), no_scm=True).close()
+    with Repo(str(tmp_path)) as repo:
+        for kind, write in (("file.parquet", replacing), ("folder", replacing_folder)):
+            with contextlib.suppress(RuntimeError), write(tmp_path / kind) as temporary:
+                ignore = repo.dvcignore
+                assert ignore.is_ignored_file(str(temporary)), temporary
+                raise RuntimeError

@@ -94,3 +94,15 @@ def test_a_member_of_a_folder_is_pushed_again_once_the_folders_list_is_gone(owne
     assert "2 files pushed" in owner.dvc("push")
     mate.command("join")
     assert mate.files("results") == owner.files("results")
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o644])
+def test_a_damaged_object_of_the_cache_is_not_sent(owner, folder, mode):
+    oid = object_of(owner, MODEL)
+    path = owner.root / ".dvc/cache/files/md5" / oid[:2] / oid[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    path.chmod(mode)
+    message = owner.error("share", folder.url)
+    assert f"{oid[:2]}/{oid[2:]}: damaged: its content is not what it is named after" in message
+    assert not list(Path(folder.url).rglob(oid[2:]))

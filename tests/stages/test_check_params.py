@@ -72,6 +72,11 @@ def test_names_that_fit_give_a_constant_file(check):
         (("detectors", ["../x"]), r"detectors\.0: "),
         (("render", "crff", 3), r"render\.crff: unknown key; did you mean 'crf'"),
         (("compute", "num_workers", -1), r"compute\.num_workers: .*greater than or equal to 0"),
+        (("render", "face", "cycle"), r"render\.face: cycle is not trained where train_face_cycle"),
+        (("normalization", "mode", "affine"), r"normalization\.centring: expected null with mode"),
+        (("train_gan", "window_frames", 1), r"train_gan\.window_frames: in windows of 1 no frame"),
+        (("train_face_gan", "perceptual_file", "x"), r"train_face_gan\.perceptual_file: has no ef"),
+        (("train_gan", "l1_weight", float("inf")), r"train_gan\.l1_weight: .*finite number"),
         (("videos", "a/b", _PARAMS["videos"]["walk"]), r"videos\.a/b.*should match pattern"),
         (("subjects", ["ada", "ben", "eve"]), r"subjects: 'eve' is in no video; name it as one"),
         (
@@ -139,3 +144,8 @@ def test_the_params_of_results_are_written_for_reports(check):
     assert not {"report", "train_forensics", "compute", "videos"} & set(written)
     check(("train_gan", "steps", 7), ("report", "max_megabytes", 3.0))
     assert json.loads(Path("artifacts/params_of_results.json").read_text()) == written
+
+
+def test_a_blending_without_faces_is_told_before_training(check):
+    with pytest.raises(ParamsError, match=r"render\.face_blending: has no effect where face is n"):
+        check(("render", "face", "none"), ("render", "face_blending", "poisson"))

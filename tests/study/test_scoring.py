@@ -136,6 +136,19 @@ def test_a_participant_counts_once(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"participant": "\x1b[31mann"}, r"participant: .*expected printable text, got '\\x1b"),
+        ({"participant": "ann\n  bob  9 of 9"}, "participant: .*expected printable text"),
+        ({"answers": (replace(FIRST, seconds=float("nan")), *REST)}, "seconds: .*finite number"),
+    ],
+)
+def test_answers_print_as_text_and_finite_numbers(change, text, tmp_path):
+    with pytest.raises(StudyError, match=text):
+        read_answers(KEY, [file_of(tmp_path, replace(ANN, **change))])
+
+
+@pytest.mark.parametrize(
     ("content", "text"),
     [
         ("{", r"f\.json: not a motiontransfer study answers 1: "),

@@ -143,6 +143,11 @@ def test_missing_and_other_weights_are_refused(tmp_path, read, what):
             {"generator": {"architecture": "huge"}},
             r"its description of the generator was not written by",
         ),
+        ({"generator": asdict(generator_config(num_filters=10**6))}, "does not fit"),
+        (
+            {"generator": {**asdict(generator_config()), "num_residual_blocks": 10**9}},
+            r"num_residual_blocks Input should be less than or equal to 64",
+        ),
         ({"held_out": "much"}, r"its description of the held_out was not written by"),
         ({"generator": asdict(generator_config(num_filters=5))}, "does not fit"),
     ],
@@ -163,3 +168,19 @@ def test_networks_that_were_not_trained(tmp_path):
     text = r"train_face_cycle\.steps to more than 0, or render\.face"
     with pytest.raises(WeightsError, match=text):
         read_face_translator(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_that_is_no_number_is_named(file, value):
+    network = nn.BatchNorm1d(3)
+    network.bias.data[1] = value
+    write_weights(file, network, description={})
+    with pytest.raises(WeightsError, match=r"net\.safetensors: bias: expected finite numbers"):
+        load_weights(file, network)
+
+
+@pytest.mark.parametrize("content", [{}, {"description": [1]}])
+def test_weights_without_a_description_are_refused(file, content):
+    write_tensors(file, {"a": torch.zeros(1)}, description={"format_version": 1, **content})
+    with pytest.raises(WeightsError, match=r"net\.safetensors: expected a description of the netw"):
+        read_description(file)

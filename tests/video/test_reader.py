@@ -249,3 +249,24 @@ def test_a_video_without_one_intact_frame_is_refused(tmp_path):
 def test_colons_in_names_are_no_protocols(tmp_path):
     path = write_test_video(tmp_path / "plain.mp4", greys(2)).rename(tmp_path / "http:clip.mp4")
     assert len(read_all(path)[1]) == 2
+
+
+def test_a_tiny_file_cannot_ask_for_a_huge_image(tmp_path):
+    frames = greys(2, size=(720, 1280))
+    path = write_test_video(tmp_path / "video.mp4", frames, aspect=Fraction(255))
+    text = (
+        "at most 67,108,864 pixels a frame, got 326400x720 .stored 1280x720, pixel aspect ratio 255"
+    )
+    with pytest.raises(VideoError, match=text):
+        read_metadata(path)
+
+
+@pytest.mark.parametrize("name", ["video.mp4", "video.mkv", "video.ts"])
+@pytest.mark.parametrize("late", [1, 5, 11])
+def test_a_jump_in_time_is_damage_and_not_an_hour_of_one_frame(tmp_path, name, late):
+    times = [100 * index + (36_000_000 if index >= late else 0) for index in range(12)]
+    path = write_test_video(tmp_path / name, greys(12), pts_ms=times)
+    kept, message = read_until_damage(path)
+    assert len(kept) in (late - 1, late)  # of some formats the frame before has the long duration
+    assert f"frame {len(kept)}: it begins " in message
+    assert "expected at most 60 s" in message
