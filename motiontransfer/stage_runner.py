@@ -54,6 +54,9 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
         print(f"usage: python -m {package} STAGE [NAME]", file=sys.stderr)  # noqa: T201 - an entry point speaks to a person
         return 2
     name, *rest = arguments
+    # Read when PyTorch is loaded. Threads that spin while they wait take ten times as long beside
+    # another program on the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         main = _import_main(package, name)
         try:
