@@ -75,6 +75,15 @@ def test_a_stage_logs_its_result_in_one_line(stages, capsys, caplog):
     assert caplog.messages == ["cut waltz: 3 frames in waltz.mp4"]
 
 
+@pytest.mark.parametrize(("set_before", "then"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_user_chose(stages, monkeypatch, set_before, then):
+    monkeypatch.setenv("OMP_WAIT_POLICY", set_before or "")
+    if set_before is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    run(stages, ["plain"])
+    assert os.environ["OMP_WAIT_POLICY"] == then
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "error"),
     [
