@@ -1,5 +1,6 @@
 """A stage ends with status 0, or with one line that says why not."""
 
+import os
 import sys
 from pathlib import Path
 
