@@ -11,6 +11,7 @@ from motiontransfer.params import PARAMS_FILE, Name, Section, load_section
 from motiontransfer.pose.detectors.registry import person_boxes
 from motiontransfer.storage import write_json
 from motiontransfer.video.clip import decode_video
+from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.resampling import recognise_rate
 
 Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
@@ -52,7 +53,8 @@ def main(key: str) -> str:
         )
     rate = params.frame_rate
     folder = Path("artifacts/frames") / video.subject / key
-    metrics = decode_video(
+    metrics = run_isolated(
+        decode_video,
         _video_file(video.path, f"videos.{key}.path"),
         folder,
         size=params.size,

@@ -179,9 +179,10 @@ def _predict(video: Path, weights: Path | None) -> "tuple[Prediction | None, str
         return None, f"there is none here: {_DETECTOR}; `detectors` in params.yaml has one trained"
     # Imported here: it loads PyTorch, which takes seconds, and reading a manifest does without it.
     from motiontransfer.forensics.predict import predict_video
+    from motiontransfer.video.isolation import run_isolated
 
     try:
-        return predict_video(video, weights or _DETECTOR), None
+        return run_isolated(predict_video, video, weights or _DETECTOR), None
     except (DamagedFileError, VideoError, WeightsError) as error:  # too short, not a detector
         return None, str(error)
 

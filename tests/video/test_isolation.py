@@ -1,0 +1,84 @@
+"""A decoder that crashes, hangs or takes all memory is one line about its file."""
+
+import ctypes
+import faulthandler
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motiontransfer.errors import VideoError
+from motiontransfer.video import isolation
+from motiontransfer.video.isolation import restart_time_limit, run_isolated
+from motiontransfer.video.reader import DamagedVideoError
+
+FILE = Path("v.mp4")
+
+
+def pid_of(path, *, size):
+    return os.getpid(), path, np.zeros(size)
+
+
+def crash(path):
+    faulthandler.disable()
+    ctypes.string_at(0)
+
+
+def allocate(path):
+    return np.ones(2 * isolation.MEMORY_BYTES, np.uint8).sum()
+
+
+def wait(path, seconds, rounds):
+    for _ in range(rounds):
+        time.sleep(seconds)
+        restart_time_limit()
+    return "done"
+
+
+def fail(path):
+    raise DamagedVideoError.at(path, num_frames=3, damage="torn")
+
+
+def be_killed(path):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_result_comes_from_another_process():
+    pid, path, zeros = run_isolated(pid_of, FILE, size=10**6)
+    assert pid != os.getpid()
+    assert (path, len(zeros)) == (FILE, 10**6)
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (crash, r"^v\.mp4: decoding it crashed \(SIGSEGV\); the file is damaged or hostile"),
+        (be_killed, r"^v\.mp4: decoding it was killed, perhaps for lack of memory"),
+        (fail, r"^v\.mp4: frame 3: torn; repair the file, or set"),
+    ],
+)
+def test_an_end_that_is_no_result_is_one_line(function, text):
+    with pytest.raises(VideoError, match=text) as info:
+        run_isolated(function, FILE)
+    assert "\n" not in str(info.value)
+
+
+def test_memory_is_limited(monkeypatch):
+    monkeypatch.setattr(isolation, "MEMORY_BYTES", 2 * 2**30)
+    with pytest.raises(MemoryError):
+        run_isolated(allocate, FILE)
+
+
+def test_time_is_limited_from_frame_to_frame(monkeypatch):
+    monkeypatch.setattr(isolation, "SECONDS_PER_FRAME", 1)
+    assert run_isolated(wait, FILE, 0.3, 5) == "done"
+    with pytest.raises(VideoError, match=r"^v\.mp4: decoding it showed no progress for 1 s"):
+        run_isolated(wait, FILE, 30, 1)
+
+
+def test_outside_of_it_there_is_no_limit():
+    restart_time_limit()
+    assert signal.alarm(0) == 0
