@@ -114,6 +114,8 @@ def open_log(run: Path, *, step: int) -> Generator[Live]:
         # Logs without a checkpoint are of a run that never reached one.
         shutil.rmtree(run / "live", ignore_errors=True)
     _truncate(run / "live/plots", step)
+    # The last values: DVCLive reads them again, and a kill may have left half of them.
+    (run / "live/metrics.json").unlink(missing_ok=True)
     try:
         live = Live(
             str(run / "live"), resume=step > 0, save_dvc_exp=False, dvcyaml=None, report=None

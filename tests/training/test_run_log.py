@@ -132,6 +132,12 @@ def test_a_half_written_row_is_removed(run):
     assert not (curve.parent / "other.tsv").exists()
 
 
+def test_last_values_of_which_a_kill_left_half_are_no_hindrance(run):
+    (run / "live/metrics.json").write_text("")
+    with open_log(run, step=20) as live:
+        log_losses(live, 21, {"generator/l1": 1.0})
+
+
 def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_ones(tmp_path, run):
     destination = tmp_path / "logs"
     (destination / "images").mkdir(parents=True)
