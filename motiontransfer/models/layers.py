@@ -1,4 +1,4 @@
-"""Residual, normalisation, padding and upsampling layers; weight initialisation and EMA."""
+"""Residual, normalisation, padding and upsampling layers; weight initialisation."""
 
 from typing import Literal
 
@@ -142,15 +142,6 @@ def pad_to_multiple(
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-
-
-@torch.no_grad()
-def update_ema(ema: nn.Module, network: nn.Module, *, decay: float) -> None:
-    """Update an exponential moving average of a network's weights (Yazici et al. 2019)."""
-    for average, parameter in zip(ema.parameters(), network.parameters(), strict=True):
-        average.lerp_(parameter.to(average.dtype), 1 - decay)
-    for average, buffer in zip(ema.buffers(), network.buffers(), strict=True):
-        average.copy_(buffer)
 
 
 def check_depth(size: tuple[int, int], *, stride: int, section: str) -> None:

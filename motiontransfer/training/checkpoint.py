@@ -10,7 +10,8 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing
 from motiontransfer.training.distributed import arithmetic
 from motiontransfer.training.weights import read_tensors, write_tensors
+from motiontransfer.video.tensors import CPU
 
 _logger = logging.getLogger(__name__)
 
@@ -119,13 +121,37 @@ def run_folder(fabric: Fabric, root: Path, key: str) -> Generator[Path]:
             shutil.rmtree(folder)  # still held: no process can begin in a folder that is to go
 
 
+@contextmanager
+def checkpoint_writer(folder: Path) -> Generator[Callable[[Checkpoint], None]]:
+    """Yield a function that copies a checkpoint and lets a thread write it, one at a time.
+
+    When the block is left, the last one is written.
+    """
+    pending: Future[None] | None = None
+
+    def write(checkpoint: Checkpoint) -> None:
+        nonlocal pending
+        state = {name: each.detach().to(CPU, copy=True) for name, each in checkpoint.state.items()}
+        if pending is not None:
+            pending.result()
+        copied = Checkpoint(checkpoint.throughput, state)
+        pending = thread.submit(save_checkpoint, folder, copied)
+
+    with ThreadPoolExecutor(1) as thread:
+        yield write
+        if pending is not None:
+            pending.result()
+
+
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint to the folder and remove all but the last two."""
+    """Add a checkpoint to the folder and remove all but the last two.
+
+    Args:
+        checkpoint: of tensors that share no memory, which safetensors refuses.
+    """
     throughput = checkpoint.throughput
-    # Clones: safetensors refuses tensors that share memory.
-    tensors = {name: tensor.clone() for name, tensor in checkpoint.state.items()}
     with replacing(folder / f"step_{throughput.steps:08d}.safetensors") as temporary:
-        write_tensors(temporary, tensors, description=asdict(throughput))
+        write_tensors(temporary, checkpoint.state, description=asdict(throughput))
         # Its name must not survive a power cut that its bytes do not survive.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())

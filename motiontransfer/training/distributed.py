@@ -93,7 +93,8 @@ def launched_fabric(
 
     Args:
         devices: how many of this machine's; `auto`: all the GPUs among which a batch can be shared
-            evenly, or the CPU. Under torchrun and srun there are as many as were started.
+            evenly, each with two items or more, or the CPU. Under torchrun and srun there are as
+            many as were started.
         batch_size: items a step, of all processes together.
 
     Raises:
@@ -140,10 +141,12 @@ def choose_devices(devices: Devices, *, present: int | None, batch_size: int) ->
 
     Args:
         present: number of GPUs; None: on the CPU, where the number of processes is not limited.
-        batch_size: a multiple of what `auto` chooses.
+        batch_size: a multiple of what `auto` chooses. A GPU gets at least two items, as one keeps
+            it less busy than the CPU that starts its kernels.
     """
     if devices == "auto":
-        return max(n for n in range(1, (present or 1) + 1) if batch_size % n == 0)
+        fitting = [n for n in range(2, (present or 1) + 1) if batch_size % n == 0]
+        return max((n for n in fitting if batch_size // n >= 2), default=1)
     if present is not None and devices > present:
         raise TrainingError(f"devices: expected at most the {present} GPUs here, got {devices}")
     return devices

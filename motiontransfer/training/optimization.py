@@ -11,10 +11,10 @@ from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from motiontransfer.errors import MissingLibraryError
 from motiontransfer.fabric import Fabric
-from motiontransfer.models.layers import update_ema
 from motiontransfer.training.checkpoint import (
     adam_state,
     laid_out_like,
@@ -43,11 +43,13 @@ class AdamTask:
         betas: tuple[float, float],
         ema_decay: float,
     ) -> None:
-        """Move the networks to the device."""
+        """Move the networks to the device; with a decay of 0, the EMA is the network itself."""
         self.fabric, self._ema_decay = fabric, ema_decay
         self._networks = {name: network.to(fabric.device) for name, network in networks.items()}
         self._averaged = next(iter(networks))
-        self.ema = copy.deepcopy(self._networks[self._averaged]).requires_grad_(False)
+        self.ema = self._networks[self._averaged]
+        if ema_decay > 0:
+            self.ema = copy.deepcopy(self.ema).requires_grad_(False)
         self._optimizers = {
             name: torch.optim.Adam(network.parameters(), betas=betas, fused=True)
             for name, network in self._networks.items()
@@ -65,10 +67,14 @@ class AdamTask:
         optimizer.zero_grad(set_to_none=True)
 
     def update_ema(self, *, step: int) -> None:
-        """Update the moving average after a step."""
+        """Update the moving average of the weights after a step; no network has other state."""
+        network = self._networks[self._averaged]
+        if self.ema is network:
+            return
         # The EMA of the first steps would otherwise be mostly the random initial weights.
         decay = min(self._ema_decay, (1 + step) / (10 + step))
-        update_ema(self.ema, self._networks[self._averaged], decay=decay)
+        update = get_ema_multi_avg_fn(decay)
+        update(list(self.ema.parameters()), list(network.parameters()), None)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""

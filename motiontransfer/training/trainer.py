@@ -18,9 +18,9 @@ from motiontransfer.progress import ProgressMeter
 from motiontransfer.training.checkpoint import (
     Checkpoint,
     Throughput,
+    checkpoint_writer,
     load_checkpoint,
     run_folder,
-    save_checkpoint,
 )
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.data import BatchSampler, Dataset, RankBatch, TensorBatch, prefetch
@@ -144,7 +144,8 @@ def fit(
     batches = clock.waiting_for(_batches(dataset, fabric, schedule, start))
     progress = ProgressMeter(task.description, total=schedule.steps, done=done)
     log = open_log(folder, step=done) if fabric.is_global_zero else nullcontext()
-    with closing(progress), listening() as received, log as live:
+    writer = checkpoint_writer(folder)
+    with closing(progress), listening() as received, log as live, writer as write_checkpoint:
         for done, share in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
             losses.add(task.step(share, step=done - 1, learning_rate=learning_rate))
@@ -168,7 +169,7 @@ def fit(
                     live.log_image(sample_name(done), task.sample(dataset))
                 if checkpointed:
                     state = {**task.state(), **losses.state()}
-                    save_checkpoint(folder, Checkpoint(clock.throughput(done), state))
+                    write_checkpoint(Checkpoint(clock.throughput(done), state))
             if over or stop:
                 break
     if stop:

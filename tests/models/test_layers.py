@@ -14,7 +14,6 @@ from motiontransfer.models.layers import (
     downsample_by_2,
     initialise,
     pad_to_multiple,
-    update_ema,
 )
 
 
@@ -121,14 +120,3 @@ def test_only_trainable_parameters_are_counted():
     assert count_parameters(network) == 3 * 4 + 4 + 4 * 5 + 5
     network[0].requires_grad_(requires_grad=False)
     assert count_parameters(network) == 4 * 5 + 5
-
-
-def test_ema_moves_by_one_minus_its_decay_and_copies_buffers():
-    average, current = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
-    nn.init.constant_(average.weight, 2.0)
-    nn.init.constant_(current.weight, 10.0)
-    current.running_mean.fill_(7.0)
-    update_ema(average, current, decay=0.75)
-    assert average.weight.tolist() == [0.75 * 2 + 0.25 * 10]
-    assert float(average.running_mean) == 7
-    assert current.weight.tolist() == [10]

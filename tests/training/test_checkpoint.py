@@ -1,5 +1,7 @@
 """Checkpoints are whole, belong to one run, and are held by one process."""
 
+import threading
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from motiontransfer.training import checkpoint
 from motiontransfer.training.checkpoint import (
     Checkpoint,
     Throughput,
+    checkpoint_writer,
     load_checkpoint,
     run_folder,
     run_key,
@@ -73,12 +76,36 @@ def test_the_last_two_are_kept_and_the_last_one_comes_back(tmp_path):
     assert load_checkpoint(tmp_path).throughput.steps == 100
 
 
-def test_tensors_of_any_layout_are_kept_apart(tmp_path):
-    """Views of one storage, and gradients, are no hindrance."""
-    whole = torch.arange(6.0, requires_grad=True).reshape(2, 3)
-    save(tmp_path, 1, {"a": whole, "b": whole.T})
+def test_a_checkpoint_is_written_while_training_goes_on(tmp_path, monkeypatch):
+    """Of the weights as they were; the next one waits until it is written."""
+    goes_on, steps = threading.Event(), []
+
+    def slowly(folder, checkpoint):
+        assert goes_on.wait(timeout=10)
+        steps.append(checkpoint.throughput.steps)
+        save_checkpoint(folder, checkpoint)
+
+    monkeypatch.setattr(checkpoint, "save_checkpoint", slowly)
+    weight = torch.arange(6.0, requires_grad=True).reshape(2, 3)
+    with checkpoint_writer(tmp_path) as write:
+        write(Checkpoint(Throughput(steps=1), {"a": weight, "b": weight.T}))
+        assert names(tmp_path) == []
+        weight.detach().fill_(7)
+        goes_on.set()
+        write(Checkpoint(Throughput(steps=2), {"c": weight}))
+        assert 1 in steps
+    assert steps == [1, 2]
+    assert torch.equal(load_checkpoint(tmp_path).state["c"], torch.full((2, 3), 7.0))
+    (tmp_path / "step_00000002.safetensors").unlink()
     state = load_checkpoint(tmp_path).state
+    assert torch.equal(state["a"], torch.arange(6.0).reshape(2, 3))
     assert torch.equal(state["b"], state["a"].T)
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_the_training(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"), checkpoint_writer(tmp_path / "file") as write:
+        write(Checkpoint(Throughput(steps=1), STATE))
 
 
 def test_a_damaged_checkpoint_is_an_error(tmp_path):

@@ -150,9 +150,11 @@ def test_auto_is_bf16_where_the_cpu_multiplies_it(no_cuda, monkeypatch, capabili
 
 @pytest.mark.parametrize(
     ("present", "batch_size", "used"),
-    [(None, 8, 1), (4, 8, 4), (4, 6, 3), (4, 1, 1), (8, 4, 4), (2, 7, 1)],
+    [(None, 8, 1), (4, 8, 4), (4, 6, 3), (4, 1, 1), (8, 4, 2), (2, 7, 1)],
 )
-def test_auto_is_as_many_gpus_as_can_share_a_batch(present, batch_size, used):
+def test_auto_is_as_many_gpus_as_can_share_a_batch_and_have_two_items_each(
+    present, batch_size, used
+):
     assert choose_devices("auto", present=present, batch_size=batch_size) == used
 
 

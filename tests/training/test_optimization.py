@@ -21,7 +21,6 @@ class One(nn.Module):
     def __init__(self, value):
         super().__init__()
         self.value = nn.Parameter(torch.tensor(value))
-        self.register_buffer("kept", torch.tensor(value))
 
 
 def task_of(generator, discriminator, *, ema_decay, compiled=False):
@@ -98,12 +97,14 @@ def test_the_average_starts_fast_and_then_follows_its_decay():
         assert pair.ema.value.item() == pytest.approx(average)
 
 
-def test_the_average_is_never_trained_and_takes_buffers():
-    pair = numbers(decay=0.5)
-    assert not any(p.requires_grad for p in pair.ema.parameters())
-    pair.generator.kept.fill_(7)
+def test_the_average_is_never_trained():
+    assert not any(p.requires_grad for p in numbers(decay=0.5).ema.parameters())
+
+
+def test_without_decay_the_average_is_the_network():
+    pair = numbers(decay=0.0)
     step(pair, pair.generator.value * 1, 0 * pair.discriminator.value)
-    assert pair.ema.kept.item() == 7
+    assert pair.ema.value.item() == pair.generator.value.item() == pytest.approx(0.9)
 
 
 def networks(*, compiled=False):
