@@ -9,6 +9,7 @@ from pydantic import Field
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
+from motiontransfer.models.layers import to_device
 from motiontransfer.params import PARAMS_FILE, Section, Transfer, load_section
 from motiontransfer.pose.normalization import Centring, Mode, normalize_poses
 from motiontransfer.pose.statistics import read_statistics
@@ -131,7 +132,7 @@ def _load_renderer(
         translator, config = read_face_translator(_face_cycle(transfer))
         faces = TranslatedFaces(
             fabric=fabric,
-            translator=translator.to(fabric.device),
+            translator=to_device(translator, fabric.device),
             crop_size=config.crop_size,
             frames=source.frames,
             keypoints=source_poses,

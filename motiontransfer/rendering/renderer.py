@@ -13,6 +13,7 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import roll_out
+from motiontransfer.models.layers import to_device
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
@@ -36,13 +37,13 @@ class Renderer:
 def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
     """Read a target's networks."""
     main = read_generator(models / "generator.safetensors")
-    main.network.to(fabric.device)
+    to_device(main.network, fabric.device)
     faces = None
     if face == "residual" and (read := read_face_generator(models / "face_generator.safetensors")):
         network, config = read
         faces = ResidualFaces(
             fabric=fabric,
-            network=network.to(fabric.device),
+            network=to_device(network, fabric.device),
             crop_size=config.crop_size,
             style=main.style,
         )

@@ -120,13 +120,18 @@ def prefetch(
     num_readers: int,
     pin_memory: bool = False,
 ) -> Iterator[RankBatch[Batch]]:
-    """Yield the batches of the steps in order, reading as many ahead as there are readers."""
+    """Yield the batches of the steps in order, reading as many ahead as there are readers.
+
+    Each reader computes with one thread.
+    """
 
     def read(step: int) -> RankBatch[Batch]:
         batch = dataset.batch(sampler.items(step))
         return RankBatch(batch=batch.pin_memory() if pin_memory else batch, indices=sampler.indices)
 
-    with ThreadPoolExecutor(num_readers) as readers:
+    with ThreadPoolExecutor(
+        num_readers, initializer=torch.set_num_threads, initargs=(1,)
+    ) as readers:
         pending: deque[Future[RankBatch[Batch]]] = deque()
         for step in steps:
             pending.append(readers.submit(read, step))

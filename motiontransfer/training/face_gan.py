@@ -24,7 +24,7 @@ from motiontransfer.models.faces import (
     draw_crops,
 )
 from motiontransfer.models.generators import roll_out
-from motiontransfer.models.layers import check_depth, count_parameters, initialise
+from motiontransfer.models.layers import check_depth, count_parameters, initialise, to_device
 from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.rendering import PoseMapStyle
@@ -232,7 +232,7 @@ def _roll_out_clips(
 ) -> list[Path]:
     """Generate each clip's training frames once; the clips are shared among the processes."""
     paths = [folder / f"rollout_{index}.mkv" for index in range(len(clips))]
-    network = main.network.to(fabric.device)
+    network = to_device(main.network, fabric.device)
     for clip, path in list(zip(clips, paths, strict=True))[fabric.global_rank :: fabric.world_size]:
         if path.exists():  # then it is whole
             continue

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from motiontransfer.errors import MissingLibraryError
 from motiontransfer.fabric import Fabric
+from motiontransfer.models.layers import to_device
 from motiontransfer.training.checkpoint import (
     adam_state,
     laid_out_like,
@@ -45,7 +46,7 @@ class AdamTask:
     ) -> None:
         """Move the networks to the device; with a decay of 0, the EMA is the network itself."""
         self.fabric, self._ema_decay = fabric, ema_decay
-        self._networks = {name: network.to(fabric.device) for name, network in networks.items()}
+        self._networks = {name: to_device(each, fabric.device) for name, each in networks.items()}
         self._averaged = next(iter(networks))
         self.ema = self._networks[self._averaged]
         if ema_decay > 0:
@@ -114,7 +115,7 @@ class GanTask(AdamTask):
         networks = {"generator": generator, "discriminator": discriminator}
         super().__init__(fabric, networks, betas=_BETAS, ema_decay=config.ema_decay)
         self.generator, self.discriminator = generator, discriminator
-        self._perceptual = None if perceptual is None else perceptual.to(fabric.device)
+        self._perceptual = None if perceptual is None else to_device(perceptual, fabric.device)
         if config.compile:
             require_triton(fabric.device)
             self.generator.compile()

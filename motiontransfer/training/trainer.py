@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeVar, runtime_checkable
 
+import loky
 import torch
 from torch import Tensor
 
@@ -213,7 +214,7 @@ def _batches(
         sampler,
         steps=range(start.steps, start.steps if over else schedule.steps),
         # A CPU's cores are needed for training; beside a GPU they have nothing better to do.
-        num_readers=1 if on_cpu else 4,
+        num_readers=1 if on_cpu else max(loky.cpu_count() // fabric.world_size - 1, 1),
         pin_memory=not on_cpu,
     )
 
