@@ -22,7 +22,7 @@ TAILS = (50 * (1 - COVERAGE), 50 * (1 + COVERAGE))
 
 _BLOCK_SECONDS = 1.0
 _FEWEST_BLOCKS = 4
-_COUNTS_AT_ONCE = 500_000
+_COUNTS_AT_ONCE = 4_000_000
 _SIGNIFICANT_DIGITS = 4
 
 
@@ -85,16 +85,17 @@ def bootstrap(
         block_frames: length of a block, from 1 (frames are independent) to the clip's.
     """
     bounds = np.full((len(metrics), 2), np.nan)
-    measured = [index for index, metric in enumerate(metrics) if metric.weight.any()]
-    if not measured:
+    if not metrics:
         return bounds
-    total = np.stack([metrics[index].total for index in measured], axis=1)
-    weight = np.stack([metrics[index].weight for index in measured], axis=1)
+    total = np.stack([metric.total for metric in metrics], axis=1)
+    weight = np.stack([metric.weight for metric in metrics], axis=1)
+    measured = weight.any(axis=0)
     drawn = [
-        _ratio(counts @ total, counts @ weight)
+        _ratio(counts @ total[:, measured], counts @ weight[:, measured])
         for counts in resamples(len(total), block_frames, seed)
     ]
-    bounds[measured] = np.nanpercentile(np.concatenate(drawn), TAILS, axis=0).T
+    if measured.any():
+        bounds[measured] = np.nanpercentile(np.concatenate(drawn), TAILS, axis=0).T
     return bounds
 
 

@@ -44,6 +44,7 @@ from motiontransfer.params import Section
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.video.color import Frame
+from motiontransfer.video.tensors import CPU
 
 PretrainedWeights = Literal["none", "published"] | Path
 """`none`: skipped; `published`: from the cache, or downloaded once; or a file of the user's."""
@@ -127,7 +128,7 @@ NO_NETWORKS = Networks(
 
 
 def open_networks(params: NetworkParams, *, option: str) -> Networks:
-    """Open the requested networks; the others are skipped with a reason.
+    """Open the requested networks, on a GPU if there is one; the others are skipped with a reason.
 
     Args:
         option: what the user writes to ask for one, such as `evaluate.{}_weights`.
@@ -136,6 +137,7 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
         MissingFileError: a file is not there, or the download failed.
         WeightsError: not a file of tensors, or not this network's.
     """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     distances: dict[str, ImageDistance] = {}
     features, skipped = None, {}
     for name, network in _NETWORKS.items():
@@ -146,9 +148,9 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
             continue
         file = source if isinstance(source, Path) else None
         if name == "inception":
-            features = open_inception(file, option=asked)
+            features = open_inception(file, option=asked, device=device)
         else:
-            distances[name] = open_distance(name, file, option=asked)
+            distances[name] = open_distance(name, file, option=asked, device=device)
     return Networks(distances=distances, features=features, skipped=skipped)
 
 
@@ -167,7 +169,9 @@ def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
     return skipped
 
 
-def open_distance(metric: str, file: Path | None, *, option: str) -> ImageDistance:
+def open_distance(
+    metric: str, file: Path | None, *, option: str, device: torch.device = CPU
+) -> ImageDistance:
     """`lpips` or `dists`, with the backbone's weights from a file or as they are published."""
     # The metric class would build this network anew for every pair.
     from torchmetrics.functional.image.dists import DISTSNetwork
@@ -185,10 +189,11 @@ def open_distance(metric: str, file: Path | None, *, option: str) -> ImageDistan
             )
     except ValueError as error:
         raise WeightsError(f"{path}: {error}; {published.remedies}") from error
+    network.to(device)
 
     def distance(first: Frame, second: Frame) -> float:
         with torch.inference_mode():
-            found = float(network(_tensor(first), _tensor(second)))
+            found = float(network(_tensor(first, device), _tensor(second, device)))
         if isinstance(network, LearnedPerceptualImagePatchSimilarity):
             network.reset()  # it would keep every value for a mean
         return found
@@ -196,7 +201,7 @@ def open_distance(metric: str, file: Path | None, *, option: str) -> ImageDistan
     return distance
 
 
-def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
+def open_inception(file: Path | None, *, option: str, device: torch.device = CPU) -> FrameFeatures:
     """Inception's last features before its classes, 2048 of them, of an image of any size."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -216,10 +221,11 @@ def open_inception(file: Path | None, *, option: str) -> FrameFeatures:
             f"{path}: not the weights of FID's Inception: {first_fault[0].strip():.200}; "
             f"{published.remedies}"
         ) from error
+    network.to(device)
 
     def features(image: Frame) -> Float32[np.ndarray, " features"]:
         with torch.inference_mode():
-            return network.inception(_batch_of_one(image))[0].numpy()
+            return network.inception(_batch_of_one(image).to(device))[0].cpu().numpy()
 
     return features
 
@@ -276,9 +282,9 @@ def _batch_of_one(image: Frame) -> UInt8[Tensor, "1 3 height width"]:
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
 
 
-def _tensor(image: Frame) -> Float32[Tensor, "1 3 _ _"]:
+def _tensor(image: Frame, device: torch.device) -> Float32[Tensor, "1 3 _ _"]:
     """The image, colours from 0 to 1, enlarged where a side is too short."""
-    pixels = _batch_of_one(image).float() / 255
+    pixels = _batch_of_one(image).to(device).float() / 255
     height, width = image.shape[:2]
     scale = _SMALLEST_SIDE_PX / min(height, width)
     if scale <= 1:

@@ -32,7 +32,7 @@ def levels_to_images(
 
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
     """Copy from the CPU to a device without waiting for it, through pinned memory."""
-    if device.type == "cpu":
+    if tensor.device == device:
         return tensor
     pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
     return pinned.to(device, non_blocking=True)

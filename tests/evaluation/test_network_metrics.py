@@ -189,7 +189,8 @@ def test_published_weights_are_pinned_by_the_hash_in_their_names(monkeypatch, na
 def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch):
     opened = {}
 
-    def open_distance(name, file, *, option):
+    def open_distance(name, file, *, option, device):
+        assert device.type == ("cuda" if torch.cuda.is_available() else "cpu")
         opened[name] = (file, option)
         return len
 

@@ -1,0 +1,180 @@
+"""Peak GPU memory of one training step of a preset's main generator, computed without a GPU.
+
+    uv run python -m benchmarks.memory [PRESET ...]
+
+A step is taken on tensors without values (the meta device), in float32, with the viewport at the
+whole frame, as it depends on the video. Counted is what tensors take: weights, Adam's moments, the
+moving average, activations and gradients of both networks, VGG19. cuDNN's workspaces and what the
+allocator keeps come on top.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import yaml
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+from motiontransfer.fabric import Fabric
+from motiontransfer.models.generators import GeneratorConfig
+from motiontransfer.models.vgg import VGG19Features
+from motiontransfer.params import PARAMS_FILE
+from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.project.params_editing import apply_preset
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.data import RankBatch
+from motiontransfer.training.pose_gan import (
+    PoseGanConfig,
+    PoseGanTask,
+    Resolution,
+    WindowBatch,
+    Windows,
+)
+from motiontransfer.training.train_pose_gan import (
+    PoseGanNetworks,
+    build_networks,
+    global_config,
+    global_networks,
+)
+from stages.train_gan import TrainGanParams
+
+_META = torch.device("meta")
+_GIB = 2**30
+
+
+class _Training(NamedTuple):
+    """One of the two trainings of a coarse-to-fine preset, or the only one."""
+
+    networks: PoseGanNetworks
+    config: PoseGanConfig
+    resolution: Resolution
+
+
+def main() -> None:
+    """Print one line for each training and precision."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    optimizer = sys.modules[torch.optim.Optimizer.__module__]
+    optimizer._get_fused_kernels_supported_devices = lambda: [_META.type]  # ty: ignore[unresolved-attribute] - torch lists no meta device
+    parser.add_argument("presets", nargs="*", default=["paper", "standard", "demo"])
+    _say("| preset | generator | frames | batch | between steps, GiB | peak, GiB |")
+    _say("|---|---|---|---|---|---|")
+    for preset in parser.parse_args().presets:
+        params, (height, width) = _read_preset(preset)
+        for training in _trainings(params, (height, width)):
+            kept, peak = _measure(training, params, (height, width))
+            name = f"{preset} | {training.networks.generator.architecture}"
+            work = f"{width}x{height} | {params.batch_size}"
+            _say(f"| {name} | {work} | {kept / _GIB:.2f} | {peak / _GIB:.2f} |")
+
+
+def _read_preset(name: str) -> tuple[TrainGanParams, tuple[int, int]]:
+    """Section `train_gan` after a preset, and the frames' (height, width)."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / PARAMS_FILE.name
+        shutil.copy(PARAMS_FILE, file)
+        apply_preset(name, params_file=file)
+        params = yaml.safe_load(file.read_text(encoding="utf-8"))
+    height, width = params["decode"]["size"]
+    return TrainGanParams.model_validate(params["train_gan"]), (height, width)
+
+
+def _trainings(params: TrainGanParams, size: tuple[int, int]) -> Iterator[_Training]:
+    style = PoseMapStyle(encoding=params.pose_encoding, line_width_px=params.line_width_px)
+    networks = PoseGanNetworks(
+        generator=params.fill(
+            GeneratorConfig, pose_channels=style.num_channels, size=size, viewport=None
+        ),
+        discriminator=params.discriminator(num_scales=params.discriminator_scales),
+        style=style,
+    )
+    config = params.fill(PoseGanConfig)
+    if config.global_only_fraction > 0:
+        yield _Training(global_networks(networks), global_config(config, networks), "half")
+    yield _Training(networks, config, "full")
+
+
+def _measure(training: _Training, params: TrainGanParams, size: tuple[int, int]) -> tuple[int, int]:
+    """Bytes of all tensors between two steps, and at most during a step."""
+    networks, config, resolution = training
+    fabric = _OnMeta(accelerator="cpu", devices=1, precision="32-true")
+    num_poses = config.window_frames + networks.generator.conditioning_poses - 1
+    points = torch.zeros(params.batch_size, num_poses, len(HOLISTIC.joints), 2)
+    with _Memory() as memory:
+        with _META:
+            background = None
+            if networks.generator.background == "plate":
+                background = torch.zeros(3, *networks.generator.size)
+            task = _Task(
+                fabric,
+                build_networks(networks, config, fabric, background_image=background),
+                style=networks.style,
+                skeleton=HOLISTIC,
+                config=config,
+                seed=0,
+                perceptual=VGG19Features(5) if config.perceptual_weight > 0 else None,
+                resolution=resolution,
+            )
+            frames = torch.zeros(
+                (params.batch_size, config.window_frames, *size, 3), dtype=torch.uint8
+            )
+        batch = WindowBatch(points=points, score=points[..., 0], frames=frames)
+        share = RankBatch(batch=batch, indices=range(params.batch_size))
+        for step in range(2):  # the first one makes Adam's moments
+            memory.peak = memory.now
+            task.step(share, step=step, learning_rate=1e-4)
+        return memory.now, memory.peak
+
+
+class _OnMeta(Fabric):
+    device = _META
+
+
+class _Task(PoseGanTask):
+    """Pose maps are made, not drawn: what is drawn depends on the poses' values."""
+
+    def _draw(self, batch: WindowBatch, score: Float[Tensor, "batch poses joints"]) -> Windows:
+        shape = (*score.shape[:2], self._style.num_channels, *batch.frames.shape[2:4])
+        return torch.zeros(shape, device=_META)
+
+
+class _Memory(TorchDispatchMode):
+    """Bytes of all tensors on the device, made in the block, that are still in use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.peak = 0, 0
+        self._known = WeakIdKeyDictionary()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204 - torch's
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if not isinstance(leaf, Tensor) or leaf.device != _META:
+                continue
+            storage = leaf.untyped_storage()
+            if storage not in self._known:
+                self._known[storage] = None
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._freed, storage.nbytes())
+        return result
+
+    def _freed(self, num_bytes: int) -> None:
+        self.now -= num_bytes
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()
