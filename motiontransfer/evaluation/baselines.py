@@ -41,7 +41,9 @@ MISSING_COST = 0.25
 """Distance, in body sizes, of a joint that the pose has and the candidate lacks."""
 
 _WEIGHT_OF_GROUP = {"body": 3.0, "left_hand": 1.0, "right_hand": 1.0, "face": 1.0}
-_VALUES_AT_ONCE = 4_000_000
+_MAX_CANDIDATES = 3000
+"""Upper limit of training frames among which the nearest is sought; more show the same poses."""
+_VALUES_AT_ONCE = 400_000
 
 _Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
 _THUMBNAIL_SIZE = (64, 32)
@@ -58,8 +60,8 @@ def nearest_footage(poses: Keypoints, clips: Sequence[TargetClip]) -> Footage:
 def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarray, " frames"]:
     """For each pose the index of the nearest candidate frame; the earliest of equals.
 
-    A pose without joints takes the candidate of the pose before it, the first pose the first
-    candidate with a body.
+    Of more than 3000 candidates as many are compared, evenly spread. A pose without joints takes
+    the candidate of the pose before it, the first pose the first candidate with a body.
 
     Raises:
         KeypointsError: no candidate has a body, or no joint in common.
@@ -72,6 +74,7 @@ def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndar
             f"expected a training frame with a detected body, got none in {candidates.num_frames} "
             "frames; check the target's video and its detection"
         )
+    usable = usable[list(evenly_spaced(usable.size, _MAX_CANDIDATES))]
     size_px = body_size_px(candidates)
     weight = _joint_weights(poses.skeleton)[in_poses]
     points = candidates.points[usable][:, in_candidates]

@@ -22,7 +22,7 @@ TAILS = (50 * (1 - COVERAGE), 50 * (1 + COVERAGE))
 
 _BLOCK_SECONDS = 1.0
 _FEWEST_BLOCKS = 4
-_COUNTS_AT_ONCE = 4_000_000
+_COUNTS_AT_ONCE = 500_000
 _SIGNIFICANT_DIGITS = 4
 
 
@@ -85,17 +85,16 @@ def bootstrap(
         block_frames: length of a block, from 1 (frames are independent) to the clip's.
     """
     bounds = np.full((len(metrics), 2), np.nan)
-    if not metrics:
+    measured = [index for index, metric in enumerate(metrics) if metric.weight.any()]
+    if not measured:
         return bounds
-    total = np.stack([metric.total for metric in metrics], axis=1)
-    weight = np.stack([metric.weight for metric in metrics], axis=1)
-    measured = weight.any(axis=0)
+    total = np.stack([metrics[index].total for index in measured], axis=1)
+    weight = np.stack([metrics[index].weight for index in measured], axis=1)
     drawn = [
-        _ratio(counts @ total[:, measured], counts @ weight[:, measured])
+        _ratio(counts @ total, counts @ weight)
         for counts in resamples(len(total), block_frames, seed)
     ]
-    if measured.any():
-        bounds[measured] = np.nanpercentile(np.concatenate(drawn), TAILS, axis=0).T
+    bounds[measured] = np.nanpercentile(np.concatenate(drawn), TAILS, axis=0).T
     return bounds
 
 

@@ -3,6 +3,8 @@
 The videos are read once, side by side, and every metric is updated with each frame.
 """
 
+from array import array
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -56,17 +58,17 @@ class FrameMetric:
 
     def __init__(self, function: Callable[[Moment], FrameScores]) -> None:
         self._function = function
-        self._frames: list[FrameScores] = []
+        # Plain numbers: a tuple and two floats for each would take seven times the memory.
+        self._values: dict[Key, array[float]] = defaultdict(partial(array, "d"))
 
     def update(self, moment: Moment) -> None:
         """Take the next frame of every video."""
-        self._frames.append(self._function(moment))
+        for key, total_and_weight in self._function(moment).items():
+            self._values[key].extend(total_and_weight)
 
     def compute(self) -> Scores:
         """Return the scores."""
-        columns = {
-            key: np.array([scores[key] for scores in self._frames]) for key in self._frames[0]
-        }
+        columns = {key: np.array(values).reshape(-1, 2) for key, values in self._values.items()}
         return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
 
 

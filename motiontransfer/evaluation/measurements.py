@@ -246,22 +246,21 @@ def joined(parts: Iterable[Measurements]) -> Measurements:
 
 def write_measurements(path: Path, found: Measurements) -> None:
     """Write the tidy table, as Parquet."""
-    over_all = pd.DataFrame(
-        [
-            (*one.key, None, one.value, *(one.interval or (None, None)), one.note)
-            for one in found.summary
-        ],
-        columns=_COLUMNS,
-    )
-    frames = [
-        pd.DataFrame(
-            {**key._asdict(), "frame": np.arange(len(values)), "value": values, "note": ""}
-        )
-        for key, values in found.per_frame.items()
+    rows = [
+        (*one.key, None, one.value, *(one.interval or (None, None)), one.note)
+        for one in found.summary
     ]
-    table = pd.concat([over_all.astype(_TYPES), *frames], ignore_index=True)
+    rows += [(*key, None, None, None, None, "") for key in found.per_frame]
+    table = pd.DataFrame(rows, columns=_COLUMNS).astype(_TYPES)
+    values = list(found.per_frame.values())
+    lengths = [1] * len(found.summary) + [len(of_frames) for of_frames in values]
+    table = table.take(np.repeat(np.arange(len(rows)), lengths)).reset_index(drop=True)
+    if values:
+        per_frame = slice(len(found.summary), None)
+        table.loc[per_frame, "frame"] = np.concatenate([np.arange(len(v)) for v in values])
+        table.loc[per_frame, "value"] = np.concatenate(values)
     with replacing(path) as temporary:
-        table.astype(_TYPES).to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False)
 
 
 def read_measurements(path: Path) -> Measurements:

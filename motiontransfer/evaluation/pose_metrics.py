@@ -156,12 +156,15 @@ def _matched(result: Keypoints, reference: Keypoints) -> _Match:
             f"got {result.num_frames} of {result.image_size}"
         )
     in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
-    offsets = result.points[:, in_result].astype(np.float64) - reference.points[:, in_reference]
-    both = (result.score[:, in_result] > 0) & (reference.score[:, in_reference] > 0)
     distances = np.full(reference.score.shape, np.nan)
-    distances[:, in_reference] = np.where(both, np.linalg.norm(offsets, axis=2), np.nan)
     expected = np.zeros(reference.score.shape, bool)
-    expected[:, in_reference] = reference.score[:, in_reference] > 0
+    for own, other in zip(
+        in_reference, in_result, strict=True
+    ):  # all at once: ten times the memory
+        offsets = result.points[:, other].astype(np.float64) - reference.points[:, own]
+        expected[:, own] = reference.score[:, own] > 0
+        both = expected[:, own] & (result.score[:, other] > 0)
+        distances[both, own] = np.linalg.norm(offsets[both], axis=1)
     return _Match(distances, expected)
 
 

@@ -10,12 +10,13 @@ colours; without real frames the flow is the video's own, so that errors which m
 not counted. Frames are read once, and a few images are kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, UInt8
 
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import Box, Moment, Regions
@@ -38,13 +39,12 @@ class BackgroundFlicker:
     """
 
     def __init__(self, systems: Sequence[str], *, persons: Regions) -> None:
-        self._persons = persons
-        self._pixels = {system: _PixelStatistics(len(persons)) for system in systems}
+        self._pixels = {system: _PixelStatistics(persons) for system in systems}
 
     def update(self, moment: Moment) -> None:
         """Take the next frame of every video."""
         for system, pixels in self._pixels.items():
-            pixels.add(moment.index, moment.frames[system], self._persons[moment.index])
+            pixels.add(moment.index, moment.frames[system])
 
     def compute(self) -> dict[Key, RatioMetric]:
         """The flicker of each system's video."""
@@ -55,33 +55,36 @@ class BackgroundFlicker:
 
 
 class _PixelStatistics:
-    """Sums over time at each pixel, and the values over time at a few."""
+    """Sums over time at each pixel, and the values over time at a few, which are kept in a file."""
 
-    def __init__(self, num_frames: int) -> None:
+    def __init__(self, persons: Regions) -> None:
+        self._persons = persons
         self._count = self._total = self._squares = np.zeros(())
-        # In one piece: many small arrays among the frames would fragment the memory.
-        self._samples = np.zeros((num_frames, 0, 0, 3), np.uint8)
-        self._sampled = np.zeros((num_frames, 0, 0, 1), bool)
+        self._grid = (slice(None), slice(None))
+        self._samples = TemporaryFile()  # noqa: SIM115 - closed by `flicker`
 
-    def add(self, index: int, frame: Frame, box: Box | None) -> None:
-        step_y, step_x = (-(-side // _SAMPLED_SIDE) for side in frame.shape[:2])
+    def add(self, index: int, frame: Frame) -> None:
         if not self._count.ndim:
             self._count = np.zeros((*frame.shape[:2], 1))
             self._total, self._squares = np.zeros(frame.shape), np.zeros(frame.shape)
-            grid = frame[::step_y, ::step_x].shape[:2]
-            self._samples = np.zeros((len(self._samples), *grid, 3), np.uint8)
-            self._sampled = np.zeros((len(self._sampled), *grid, 1), bool)
-        outside = np.zeros((*frame.shape[:2], 1), np.uint8)
-        if box is not None:
-            x0, y0, x1, y1 = box
-            outside[:] = 1
-            outside[y0:y1, x0:x1] = 0
+            step_y, step_x = (-(-side // _SAMPLED_SIDE) for side in frame.shape[:2])
+            self._grid = (slice(None, None, step_y), slice(None, None, step_x))
+        outside = self._outside(index)
+        if outside.any():
             values = frame * outside
             self._count += outside
             self._total += values
             self._squares += np.square(values, dtype=np.uint16)
-        self._samples[index] = frame[::step_y, ::step_x]
-        self._sampled[index] = outside[::step_y, ::step_x]
+        self._samples.write(frame[self._grid].tobytes())
+
+    def _outside(self, index: int) -> UInt8[np.ndarray, "height width 1"]:
+        """1 at the background pixels of a frame."""
+        box = self._persons[index]
+        outside = np.full(self._count.shape, box is not None, np.uint8)
+        if box is not None:
+            x0, y0, x1, y1 = box
+            outside[y0:y1, x0:x1] = 0
+        return outside
 
     def flicker(self) -> RatioMetric:
         """The clip's flicker, attributed to its frames.
@@ -90,41 +93,41 @@ class _PixelStatistics:
         ((x - m)^2 / s + s) / 2, so that steady frames add less than others and the mean over
         frames is the flicker.
         """
-        none = np.zeros(len(self._samples))
-        if not self._count.ndim or not (self._count >= 2).any():
-            return RatioMetric(total=none, weight=none)
-        seen = self._count[..., 0] >= 2
-        mean = self._total[seen] / self._count[seen]
-        variance = np.maximum(self._squares[seen] / self._count[seen] - np.square(mean), 0)
-        deviation = float(np.sqrt(variance).mean())
-        total, weight = self._shares()
+        none = np.zeros(len(self._persons))
+        seen = self._count >= 2
+        with self._samples:
+            if not seen.any():
+                return RatioMetric(total=none, weight=none)
+            count = np.maximum(self._count, 1)
+            mean = self._total / count
+            deviations = np.sqrt(np.maximum(self._squares / count - np.square(mean), 0))
+            total, weight = self._shares(mean, deviations, seen / count)
+        deviation = float(deviations[seen[..., 0]].mean())
         if not total.any():  # the grid misses the little flicker or background there is
             weight = weight if weight.any() else none + 1
             return RatioMetric(total=weight * deviation, weight=weight)
         return RatioMetric(total=total * (deviation * weight.sum() / total.sum()), weight=weight)
 
-    def _shares(self) -> tuple[Float64[np.ndarray, " frames"], Float64[np.ndarray, " frames"]]:
-        count = self._sampled.sum(axis=0)
-        weights = (self._sampled & (count >= 2)) / np.maximum(count, 1)
-        mean = _weighted(self._samples, weights)
-        squares = _weighted((np.square(s, dtype=np.float64) for s in self._samples), weights)
-        deviation = np.sqrt(np.maximum(squares - mean**2, 0))
-        total = np.zeros(len(self._samples))
-        for index, values in enumerate(self._samples):
+    def _shares(
+        self,
+        mean: Float64[np.ndarray, "height width 3"],
+        deviation: Float64[np.ndarray, "height width 3"],
+        pixel_weight: Float64[np.ndarray, "height width 1"],
+    ) -> tuple[Float64[np.ndarray, " frames"], Float64[np.ndarray, " frames"]]:
+        mean, deviation, pixel_weight = (
+            each[self._grid] for each in (mean, deviation, pixel_weight)
+        )
+        total, weight = np.zeros((2, len(self._persons)))
+        self._samples.seek(0)
+        for index in range(len(self._persons)):
+            values = np.frombuffer(self._samples.read(mean.size), np.uint8).reshape(mean.shape)
+            weights = self._outside(index)[self._grid] * pixel_weight
             squares = np.square(values - mean)
             quotient = np.zeros(squares.shape)
             np.divide(squares, deviation, out=quotient, where=deviation > 0)
-            total[index] = (weights[index] * (quotient + deviation) / 2).mean()
-        return total, weights.mean(axis=(1, 2, 3))
-
-
-def _weighted(
-    values: Iterable[np.ndarray], weights: Float64[np.ndarray, "frames rows columns 1"]
-) -> Float64[np.ndarray, "rows columns 3"]:
-    total = np.zeros((*weights.shape[1:3], 3))
-    for value, weight in zip(values, weights, strict=True):
-        total += weight * value
-    return total
+            total[index] = (weights * (quotient + deviation) / 2).mean()
+            weight[index] = weights.mean()
+        return total, weight
 
 
 def frame_changes(

@@ -109,6 +109,13 @@ def test_chunks_make_no_difference(candidates, monkeypatch):
     np.testing.assert_array_equal(nearest_neighbours(queries, candidates), whole)
 
 
+def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_CANDIDATES", 14)
+    found = nearest_neighbours(selected(candidates, range(0, 40, 3)), candidates)
+    assert found.tolist() == list(range(0, 40, 3))
+    assert set(nearest_neighbours(candidates, candidates)) == set(range(0, 40, 3))
+
+
 def test_body_size_is_the_median_height():
     without_body = without(standing([(30, 30)]), BODY)
     assert body_size_px(poses_of_clips(standing([(30, 30)]), without_body)) == 42
