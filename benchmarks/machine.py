@@ -1,0 +1,86 @@
+"""The machine of a measurement, and CPU time and peak memory of a command.
+
+Steal is the share of the machine's CPU time that other virtual machines took while it ran.
+"""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import torch
+
+from benchmarks.markdown import markdown_table
+from motiontransfer.storage import write_json
+
+RESULTS = Path("benchmarks/results")
+_PACKAGES = ("torch", "av", "mediapipe")
+
+
+class Usage(NamedTuple):
+    """Resources that a command used, with all processes that it started."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+    """Of its largest process."""
+
+
+def usage_of(command: Sequence[str], *, folder: Path) -> Usage:
+    """Run a command in a folder.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    began = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, list(command))
+    return Usage(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+@contextmanager
+def recorded(name: str) -> Generator[list[dict[str, object]]]:
+    """Yield a list for rows; at the end print a table and write JSON, with the machine."""
+    rows: list[dict[str, object]] = []
+    before = psutil.cpu_times()
+    yield rows
+    after = psutil.cpu_times()
+    total = sum(after) - sum(before)
+    steal = (getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)) / total
+    content = {**machine(), "steal": round(steal, 3), "rows": rows}
+    path = RESULTS / f"{name}.json"
+    write_json(path, content)
+    print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]))  # noqa: T201
+    bf16, gpu = "bf16" if content["bf16"] else "no bf16", content["gpu"] or "no GPU"
+    where = f"{content['cores']} cores of {content['cpu']}, {bf16}, {gpu}"
+    print(f"\n{where}; commit {content['commit']}; steal {steal:.0%}; {path}")  # noqa: T201
+
+
+def machine() -> dict[str, object]:
+    """CPU, GPU, commit and versions."""
+    info = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
+    fields = dict(re.findall(r"^(model name|flags)\s*: (.*)$", info, re.MULTILINE))
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        **{"cwd": Path(__file__).parent, "check": True, "capture_output": True, "text": True},
+    ).stdout.strip()
+    return {
+        "cpu": fields.get("model name") or platform.processor(),
+        "cores": psutil.cpu_count(),
+        "bf16": bool({"avx512_bf16", "amx_bf16"} & set(fields.get("flags", "").split())),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "commit": commit,
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
+    }

@@ -1,0 +1,216 @@
+"""Frames a second, latency by part and peak memory of rendering, by preset and size.
+
+    uv run python -m benchmarks.render [--presets demo standard] [--size 512 512] [--frames 24]
+
+Untrained networks of each preset generate the demo's dance, with the viewport and, to compare, the
+whole frame. `frames/s` is of the stage's videos, made while frames are generated. The parts are
+milliseconds a frame one after the other, on one device without overlap: the latency of a frame is
+`drawing`, `generator` and `face` together; `encoding` is CPU time, of transfer.mp4 alone.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from benchmarks.machine import recorded
+from motiontransfer.keypoints import Keypoints, read_keypoints
+from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
+from motiontransfer.models.generators import GeneratorConfig, build_generator, roll_out
+from motiontransfer.models.layers import initialise, to_device
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.viewport import fit_viewport
+from motiontransfer.rendering.faces import ResidualFaces, blend
+from motiontransfer.rendering.renderer import Renderer, render_poses
+from motiontransfer.rendering.videos import Panels, write_videos
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.distributed import make_fabric
+from motiontransfer.training.weights import TrainedGenerator
+from motiontransfer.video.clip import read_clip
+from motiontransfer.video.tensors import tensor_to_frames
+from motiontransfer.video.writer import write_video
+
+_SOURCE = Path("artifacts/frames/ben/demo_dance")
+_POSES = Path("artifacts/keypoints/ben/demo_dance.parquet")
+_CRF = 16
+
+
+def main() -> None:
+    """Measure each case in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--presets", nargs="+", default=["demo", "standard"])
+    parser.add_argument("--size", type=int, nargs=2, help="height, width; by default the preset's")
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case:
+        row = _measure(*arguments.case, arguments.size, arguments.frames)
+        print(json.dumps(row))  # noqa: T201 - to the process that began this one
+        return
+    with recorded("render") as rows:
+        for preset in arguments.presets:
+            has_plate = load_preset(preset)["train_gan"]["background"] == "plate"
+            for viewport in ("person", "frame") if has_plate else ("frame",):
+                command = [sys.executable, "-m", "benchmarks.render", *sys.argv[1:]]
+                answer = subprocess.run(
+                    [*command, "--case", preset, viewport],
+                    **{"check": True, "stdout": subprocess.PIPE, "text": True},
+                )
+                rows.append(json.loads(answer.stdout.splitlines()[-1]))
+
+
+def load_preset(name: str) -> dict[str, dict]:
+    """A preset's sections, with those of its base."""
+    sections = yaml.safe_load(Path(f"presets/{name}.yaml").read_text())
+    base = load_preset(sections.pop("base")) if "base" in sections else {}
+    return {name: {**base.get(name, {}), **sections.get(name, {})} for name in base | sections}
+
+
+def _measure(
+    preset: str, viewport: str, size: tuple[int, int] | None, num_frames: int
+) -> dict[str, object]:
+    sections = load_preset(preset)
+    height, width = size or sections["decode"]["size"]
+    poses = _dance((height, width), num_frames)
+    renderer = _renderer(sections, poses, has_viewport=viewport == "person")
+    source = read_clip(_SOURCE)
+    parts = _milliseconds(renderer, poses)
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        folder = Path(scratch)
+        style = renderer.main.style
+        panels = Panels(
+            source=source.frames, poses=poses, truth=None, line_width_px=style.line_width_px
+        )
+        options = {"contact_sheet_file": folder / "sheet.png", "num_columns": 8, "crf": _CRF}
+        began = time.perf_counter()
+        write_videos(folder, render_poses(renderer, poses), panels, source, **options)
+        seconds = time.perf_counter() - began
+    generated = renderer.main.config.generated_size
+    on_gpu = renderer.fabric.device.type == "cuda"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        **{"preset": preset, "size": f"{height}x{width}", "generated": "{}x{}".format(*generated)},
+        "frames/s": round(num_frames / seconds, 2),
+        "latency ms": round(sum(parts[name] for name in ("drawing", "generator", "face")), 1),
+        **{f"{name} ms": round(value, 1) for name, value in parts.items()},
+        "peak MiB": round(peak),
+        "GPU MiB": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else "",
+    }
+
+
+def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
+    """Of each part a frame; the first frame's warm-up is left out."""
+    fabric, main, face = renderer.fabric, renderer.main, renderer.face
+    shared = {"skeleton": poses.skeleton, "style": main.style, "device": fabric.device}
+    marks: list[float] = []
+
+    def mark() -> None:
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize()
+        marks.append(time.perf_counter())
+
+    images = []
+    frames = roll_out(
+        *(main.network, poses.points, poses.score),
+        **{**shared, "size": poses.image_size, "autocast": fabric.autocast},
+    )
+    images = [next(frames)[None]]
+    mark()
+    images += [image[None] for image in frames]
+    mark()
+    draw_poses(
+        *(torch.from_numpy(poses.points[1:]), torch.from_numpy(poses.score[1:])),
+        **{**shared, "size": main.config.generated_size},
+    )
+    mark()
+    shown = images
+    if face is not None:
+        patched = face.patches(images, poses)
+        shown = [
+            image if patch is None else blend(image, patch, blending="feather")
+            for image, patch in patched
+        ]
+    mark()
+    pictures = [tensor_to_frames(image)[0] for image in shown]
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        began = time.process_time()
+        write_video(Path(folder) / "v.mp4", pictures, frame_rate=poses.frame_rate, crf=_CRF)
+        encoding = time.process_time() - began
+    generated, drawing, faces = (1000 * step for step in np.diff(marks))
+    num_frames = poses.num_frames
+    return {
+        "drawing": drawing / (num_frames - 1),
+        "generator": (generated - drawing) / (num_frames - 1),
+        "face": faces / num_frames,
+        "encoding": 1000 * encoding / num_frames,
+    }
+
+
+def _dance(size: tuple[int, int], num_frames: int) -> Keypoints:
+    """The demo's poses, as high as the image and in its middle."""
+    found = read_keypoints(_POSES)
+    indices = np.arange(num_frames) % found.num_frames
+    scale = size[0] / found.image_size[0]
+    shift = np.array([(size[1] - scale * found.image_size[1]) / 2, 0])
+    points = (found.points[indices] * scale + shift) * (found.score[indices] > 0)[..., None]
+    return replace(
+        found,
+        points=points.astype(np.float32),
+        score=found.score[indices],
+        filled=None,
+        image_size=size,
+    )
+
+
+def _renderer(sections: Mapping[str, Mapping], poses: Keypoints, *, has_viewport: bool) -> Renderer:
+    gan, of_face = sections["train_gan"], sections["train_face_gan"]
+    style = PoseMapStyle(encoding=gan["pose_encoding"], line_width_px=gan["line_width_px"])
+    stride = 2 * 2 ** gan["num_downsamplings"]
+    config = GeneratorConfig(
+        **{"pose_channels": style.num_channels, "size": poses.image_size},
+        viewport=fit_viewport([poses], multiple_of=stride) if has_viewport else None,
+        **{name: gan[name] for name in _GENERATOR_FIELDS},
+    )
+    plate = torch.zeros(3, *poses.image_size) if config.background == "plate" else None
+    fabric = make_fabric(precision=gan["precision"])
+    network = build_generator(config, background_image=plate).apply(initialise)
+    face = None
+    if of_face["steps"]:
+        face_config = FaceGeneratorConfig(
+            pose_channels=style.num_channels, **{name: of_face[name] for name in _FACE_FIELDS}
+        )
+        face = ResidualFaces(
+            fabric=fabric,
+            network=to_device(FaceGenerator(face_config).apply(initialise), fabric.device),
+            crop_size=face_config.crop_size,
+            style=style,
+        )
+    main = TrainedGenerator(
+        network=to_device(network, fabric.device),
+        config=config,
+        style=style,
+        held_out=HeldOut(held_out_fraction=0.1, gap_frames=10),
+    )
+    return Renderer(fabric=fabric, main=main, face=face)
+
+
+_WIDTHS = ("num_filters", "num_downsamplings", "num_residual_blocks")
+_FACE_FIELDS = ("crop_size", *_WIDTHS)
+_GENERATOR_FIELDS = (
+    *("architecture", "background", "max_channels", "conditioning_poses"),
+    *("previous_frame", "upsampling", *_WIDTHS),
+)
+
+
+if __name__ == "__main__":
+    main()
