@@ -1,16 +1,22 @@
 """Train the face generator of one target: `python -m stages train_face_gan ada`."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from motiontransfer.models.faces import FaceGeneratorConfig
+from motiontransfer.errors import ParamsError
+from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
-from motiontransfer.params import load_section
+from motiontransfer.params import PARAMS_FILE, load_section
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.storage import write_json
 from motiontransfer.training.clips import read_target_clips
 from motiontransfer.training.config import TrainingParams
-from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks, train_face_generator
+from motiontransfer.training.face_gan import FaceGanConfig
+from motiontransfer.training.face_windows import FullFrameLosses, read_full_frame_losses
+from motiontransfer.training.losses import GanLossConfig
+from motiontransfer.training.train_face_gan import FaceNetworks, train_face_generator
 from motiontransfer.training.trainer import RunPaths
 from motiontransfer.training.weights import read_generator, write_no_weights
 
@@ -19,6 +25,8 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
     """Section `train_face_gan` of params.yaml, where each value is explained."""
 
     crop_size: int = Field(ge=32, multiple_of=8)
+    previous_frame: CarriedFrame
+    full_frame_weight: float = Field(ge=0)
     perceptual_file: Path | None
 
 
@@ -38,10 +46,11 @@ def main(target: str) -> None:
         write_json(metrics_file, {"steps": 0})
         return
     trained = read_generator(paths.models / "generator.safetensors")
+    main_params = load_section(dict, "train_gan")
+    full_frame = _full_frame(params, main_params, paths.models, trained.style)
     clips = read_target_clips(target, trained.held_out)
-    perceptual = read_perceptual(
-        "train_face_gan", weight=params.perceptual_weight, file=params.perceptual_file
-    )
+    weight = _perceptual_weight(params, main_params)
+    perceptual = read_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
     with params.launched() as fabric:
         metrics = train_face_generator(
             clips,
@@ -52,6 +61,7 @@ def main(target: str) -> None:
                     FaceGeneratorConfig, pose_channels=trained.style.num_channels
                 ),
                 discriminator=params.discriminator(),
+                full_frame=full_frame,
             ),
             config=params.fill(FaceGanConfig),
             perceptual=perceptual,
@@ -63,9 +73,54 @@ def main(target: str) -> None:
 
 
 def check_choices(params: TrainFaceGanParams) -> None:
-    """Refuse weights of a loss that is off.
+    """Refuse values that have no effect beside others, or cannot go with them.
 
     Raises:
-        ParamsError: there are some.
+        ParamsError: there is such a value; the message names its key.
     """
-    check_perceptual("train_face_gan", weight=params.perceptual_weight, file=params.perceptual_file)
+    main = load_section(dict, "train_gan")
+    weight = _perceptual_weight(params, main)
+    check_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
+    key = f"{PARAMS_FILE}: train_face_gan"
+    is_corrected, has_full_frame = (
+        params.previous_frame == "corrected",
+        params.full_frame_weight > 0,
+    )
+    if is_corrected and main["previous_frame"] == "none":
+        raise ParamsError(
+            f"{key}.previous_frame: has no effect where that of train_gan is none; "
+            "expected generated, got corrected"
+        )
+    if has_full_frame and main["window_frames"] == 1:
+        raise ParamsError(
+            f"{key}.full_frame_weight: needs discriminators of frame pairs; set "
+            "train_gan.window_frames to 2, or this to 0"
+        )
+    if (is_corrected or has_full_frame) and main["viewport"] != "frame":
+        raise ParamsError(
+            f"{key}: previous_frame corrected, and full_frame_weight above 0, need whole frames; "
+            "set train_gan.viewport to frame"
+        )
+
+
+def _perceptual_weight(params: TrainFaceGanParams, main: dict[str, Any]) -> float:
+    """Sum of the crops' and the full frame's: above 0 where VGG19 is needed."""
+    return params.perceptual_weight + params.full_frame_weight * main["perceptual_weight"]
+
+
+def _full_frame(
+    params: TrainFaceGanParams, main: dict[str, Any], models: Path, style: PoseMapStyle
+) -> FullFrameLosses | None:
+    """The losses of train_gan without L1; None with weight 0."""
+    if params.full_frame_weight == 0:
+        return None
+    weights = {
+        name: params.full_frame_weight * main[name]
+        for name in ("adversarial_weight", "feature_matching_weight", "perceptual_weight")
+    }
+    return read_full_frame_losses(
+        models / "discriminator.safetensors",
+        style,
+        config=GanLossConfig(**weights, l1_weight=0.0),
+        objective=main["objective"],
+    )

@@ -6,7 +6,7 @@ The residual's crops are boxes; the CycleGAN's are aligned by a similarity trans
 import itertools
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from motiontransfer.video.tensors import CPU, Images
 Boxes = Int[Tensor, "batch 4"]
 """x0, y0, x1, y1 of each image; half-open pixels."""
 Crops = Float[Tensor, "batch 3 crop_size crop_size"]
+CarriedFrame = Literal["generated", "corrected"]
 
 
 def crop_boxes(
@@ -155,6 +156,8 @@ class FaceGeneratorConfig(EncoderDecoderConfig):
     """Channels of the pose map."""
     crop_size: int
     """Height and width of the crop, pixels."""
+    previous_frame: CarriedFrame = "generated"
+    """What the main generator reads as its previous frame: its own, or the one with the face."""
 
 
 class FaceGenerator(nn.Module):

@@ -5,7 +5,7 @@ A frame generator maps a pose map and the previous output to the next frame (Cha
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -375,11 +375,12 @@ def roll_out(
     style: PoseMapStyle,
     device: torch.device,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
-) -> Iterator[Float[Tensor, "3 height width"]]:
+) -> Generator[Float[Tensor, "3 height width"], Images | None]:
     """Generate frames autoregressively: yield one in [-1, 1] for every pose, in order.
 
     With `conditioning_poses` above 1, empty maps stand for the poses before the first. Outside a
-    viewport, a frame is the background image.
+    viewport, a frame is the background image. What is sent back for a frame, as a batch of one, is
+    the previous frame of the next in its place.
     """
     viewport, num_before = generator.viewport, generator.conditioning_poses - 1
     if viewport is None:
@@ -413,7 +414,8 @@ def roll_out(
                     frame = surroundings[None].clone()
                     box = frame[:, :, y0:y1, x0:x1]
                     box.copy_(generator(conditioning, previous, box.clone()))
-            yield frame[0]
+            sent = yield frame[0]
+            frame = frame if sent is None else sent
 
 
 def _same_box(

@@ -6,7 +6,7 @@ editing (Perez et al. 2003, sec. 2) where the weight is at least a half. The res
 Chan et al. 2019, sec. 3.4; the translated face that of a CycleGAN (Zhu et al. 2017).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,7 @@ from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.faces import (
     Boxes,
+    CarriedFrame,
     FaceGenerator,
     FaceTranslator,
     add_residuals,
@@ -57,6 +58,8 @@ class FacePatch:
     """Blending weight: 1 inside the face, falling smoothly to 0."""
 
 
+RollOut = Generator[Float[Tensor, "3 height width"], Image | None]
+"""Each generated frame; what is sent back for it is the previous frame of the next in its place."""
 Patched = Iterator[tuple[Image, FacePatch | None]]
 """Each generated frame with its patch, None where no face is visible."""
 
@@ -71,13 +74,19 @@ class ResidualFaces:
     """Of the network's crop, pixels."""
     style: PoseMapStyle
     """Drawing style of its pose maps."""
+    previous_frame: CarriedFrame = "generated"
+    """What the roll-out goes on from, as in the network's training."""
 
-    def patches(self, images: Iterable[Image], keypoints: Keypoints) -> Patched:
+    def patches(self, images: RollOut, keypoints: Keypoints) -> Patched:
         """Yield each generated frame with its patch."""
         boxes, valid = face_boxes(keypoints)
-        for index, image in enumerate(images):
+        sent = None
+        for index in range(keypoints.num_frames):
+            image = images.send(sent)[None]
             box = torch.from_numpy(boxes[index : index + 1]).long()
-            yield image, self._patch(image, keypoints, index, box) if valid[index] else None
+            patch = self._patch(image, keypoints, index, box) if valid[index] else None
+            sent = patch.image if patch and self.previous_frame == "corrected" else None
+            yield image, patch
 
     def _patch(self, image: Image, keypoints: Keypoints, index: int, box: Boxes) -> FacePatch:
         device = self.fabric.device
@@ -114,7 +123,7 @@ class TranslatedFaces:
     keypoints: Keypoints
     """Poses of the source clip, in its own image."""
 
-    def patches(self, images: Iterable[Image], keypoints: Keypoints) -> Patched:
+    def patches(self, images: RollOut, keypoints: Keypoints) -> Patched:
         """Yield each generated frame with its patch.
 
         Args:
@@ -132,9 +141,9 @@ class TranslatedFaces:
             for index, (image, frame) in enumerate(zip(images, store.frames(), strict=True)):
                 patch = None
                 if is_seen[index] and is_shown[index]:
-                    size = (image.shape[2], image.shape[3])
+                    size = (image.shape[1], image.shape[2])
                     patch = self._patch(frame, cut[index], back[index], size)
-                yield image, patch
+                yield image[None], patch
 
     def _patch(
         self,

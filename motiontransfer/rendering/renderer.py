@@ -1,7 +1,7 @@
 """Rendering of poses by the trained networks of a target, one frame at a time.
 
-The main generator rolls out on its own frames; the face model's face is blended into what is shown,
-not into what is carried on (Chan et al. 2019, sec. 3.4: the main generator is done before).
+The main generator rolls out on its own frames and the face model's face is blended into what is
+shown. Where the face generator was trained so, the frames with its faces are what is rolled out on.
 """
 
 from collections.abc import Iterator
@@ -46,6 +46,7 @@ def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
             network=to_device(network, fabric.device),
             crop_size=config.crop_size,
             style=main.style,
+            previous_frame=config.previous_frame,
         )
     return Renderer(fabric=fabric, main=main, face=faces)
 
@@ -72,10 +73,9 @@ def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
         device=renderer.fabric.device,
         autocast=renderer.fabric.autocast,
     )
-    batches = (image[None] for image in images)
-    patched = ((image, None) for image in batches)
+    patched = ((image[None], None) for image in images)
     if renderer.face is not None:
-        patched = renderer.face.patches(batches, keypoints)
+        patched = renderer.face.patches(images, keypoints)
     return read_back(
         image if patch is None else blend(image, patch, blending=renderer.face_blending)
         for image, patch in patched

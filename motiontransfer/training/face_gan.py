@@ -1,8 +1,9 @@
-"""Face GAN: data, training step and training (Chan et al. 2019, sec. 3.4)."""
+"""Face GAN: data and training step (Chan et al. 2019, sec. 3.4)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,39 +12,28 @@ from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
-from motiontransfer.models.discriminators import (
-    DiscriminatorConfig,
-    MultiscaleDiscriminator,
-    split_real_fake,
-)
-from motiontransfer.models.faces import (
-    Crops,
-    FaceGenerator,
-    FaceGeneratorConfig,
-    crop_boxes,
-    draw_crops,
-)
+from motiontransfer.models.discriminators import split_real_fake
+from motiontransfer.models.faces import Crops, crop_boxes, draw_crops
 from motiontransfer.models.generators import roll_out
-from motiontransfer.models.layers import check_depth, count_parameters, initialise, to_device
-from motiontransfer.models.vgg import Perceptual
+from motiontransfer.models.layers import to_device
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.clips import TargetClip, input_files, spread, usable_frames
-from motiontransfer.training.config import GanConfig, Schedule
-from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch
+from motiontransfer.storage import replacing
+from motiontransfer.training.clips import TargetClip, spread, usable_frames
+from motiontransfer.training.config import GanConfig
+from motiontransfer.training.data import Dataset, FrameCache, RankBatch, TensorBatch
 from motiontransfer.training.distributed import barrier
 from motiontransfer.training.losses import GanLossConfig, Scalar, gan_losses
 from motiontransfer.training.optimization import GanTask
-from motiontransfer.training.trainer import RunPaths, run_training
-from motiontransfer.training.weights import TrainedGenerator, write_weights
+from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 
 _NUM_SAMPLES = 8
+_RUN_FRAMES = 8
+_TIMES_DRAWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,50 +47,97 @@ class FaceBatch(TensorBatch):
     generated: Crops
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceRun:
+    """Consecutive training frames, the first generated from zeros, of which some show a face."""
+
+    clip: int
+    frames: range
+    with_face: list[int]
+    """Frame indices."""
+
+
+def face_runs(
+    clips: Sequence[TargetClip], *, num_faces: int | None = None
+) -> tuple[list[FaceRun], int]:
+    """Evenly spread runs with about so many faces, and the number of frames without a face.
+
+    Args:
+        num_faces: None: as many as there are.
+    """
+    valid = [face_boxes(clip.keypoints)[1] for clip in clips]
+    usable, num_without_face = usable_frames(clips, valid)
+    if not usable:
+        raise TrainingError(
+            "no training frame shows a face; see frames_without_face in "
+            "artifacts/metrics/detect_keypoints, or set train_face_gan.steps to 0"
+        )
+    every = max(len(usable) // (num_faces or len(usable)), 1)
+    runs: list[FaceRun] = []
+    for c, t in usable:
+        if runs and runs[-1].clip == c and t < runs[-1].frames.start + every * _RUN_FRAMES:
+            continue
+        frames = range(t, min(t + _RUN_FRAMES, clips[c].training.stop))
+        with_face = [index for index in frames if valid[c][index]]
+        runs.append(FaceRun(clip=c, frames=frames, with_face=with_face))
+    return runs, num_without_face
+
+
 class FaceDataset:
-    """Every training frame with a visible face."""
+    """Faces of runs of training frames, as filmed and as generated."""
 
     def __init__(
-        self, clips: Sequence[TargetClip], rollouts: Sequence[Path], *, crop_size: int
+        self,
+        clips: Sequence[TargetClip],
+        runs: Sequence[FaceRun],
+        generated: Sequence[Path],
+        *,
+        crop_size: int,
     ) -> None:
+        """Open the clips' frames; read the files of the generated faces, one a run."""
         self.clips, self._crop_size = list(clips), crop_size
+        self.frames = [(run.clip, t) for run in runs for t in run.with_face]
         self._real = FrameCache([clip.frames for clip in clips])
-        self._generated = FrameCache(rollouts)
-        found = [face_boxes(clip.keypoints) for clip in clips]
-        self._boxes = [boxes for boxes, _ in found]
-        self.frames, self.num_frames_without_face = usable_frames(clips, [v for _, v in found])
-        if not self.frames:
-            raise TrainingError(
-                "no training frame shows a face; see frames_without_face in "
-                "artifacts/metrics/detect_keypoints, or set train_face_gan.steps to 0"
-            )
+        self._generated = np.concatenate([np.load(path) for path in generated])
+        self._boxes = [face_boxes(clip.keypoints)[0] for clip in clips]
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def batch(self, indices: Iterable[int]) -> FaceBatch:
         """Read the faces with these indices."""
-        chosen = [self.frames[index] for index in indices]
+        items = list(indices)
+        chosen = [self.frames[index] for index in items]
         boxes = torch.from_numpy(np.stack([self._boxes[c][t] for c, t in chosen]).astype(np.int64))
         keypoints = [(self.clips[c].keypoints, t) for c, t in chosen]
+        real = frames_to_tensor([self._real[c, t] for c, t in chosen])
         return FaceBatch(
             points=torch.from_numpy(np.stack([of_clip.points[t] for of_clip, t in keypoints])),
             score=torch.from_numpy(np.stack([of_clip.score[t] for of_clip, t in keypoints])),
             boxes=boxes,
-            real=self._crops([self._real[c, t] for c, t in chosen], boxes),
-            generated=self._crops([self._generated[c, t] for c, t in chosen], boxes),
+            real=crop_boxes(real, boxes, crop_size=self._crop_size),
+            generated=frames_to_tensor(list(self._generated[items])),
         )
-
-    def _crops(self, frames: list[Frame], boxes: Int[Tensor, "batch 4"]) -> Crops:
-        return crop_boxes(frames_to_tensor(frames), boxes, crop_size=self._crop_size)
 
 
 class FaceGanConfig(GanLossConfig, GanConfig):
     """Losses and optimisation of the face generator's training."""
 
 
-class FaceGanTask(GanTask):
-    """Training step of face generator and face discriminator."""
+class Faces(NamedTuple):
+    """What the discriminator is shown of faces, and what the residual is added to."""
+
+    poses: Float[Tensor, "faces channels crop_size crop_size"]
+    real: Crops
+    generated: Crops
+    corrected: Crops
+
+
+_Batch = TypeVar("_Batch", bound=TensorBatch, contravariant=True)
+
+
+class FaceTask(GanTask, Generic[_Batch]):
+    """Base of training face generator and face discriminator."""
 
     description = "train face generator"
 
@@ -117,127 +154,88 @@ class FaceGanTask(GanTask):
         super().__init__(fabric, *networks, config=config, perceptual=perceptual)
         self._style, self._skeleton, self._config = style, skeleton, config
 
+    def correct(self, generator: nn.Module, batch: _Batch) -> Faces:
+        """Add the residuals of a face generator to the faces of a batch, which is on the CPU."""
+        raise NotImplementedError
+
     def step(
-        self, share: RankBatch[FaceBatch], *, step: int, learning_rate: float
+        self, share: RankBatch[_Batch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
-        config, batch = self._config, share.batch.to(self.fabric.device)
-        poses = self._draw(share.batch)
-        with self.fabric.autocast():
-            fake = batch.generated + self.generator(poses, batch.generated)
-            outputs = self.discriminator(poses, torch.cat([batch.real, fake]))
-        losses = gan_losses(*split_real_fake(outputs), config=config)
-        losses["generator"]["l1"] = config.l1_weight * (fake - batch.real).abs().mean()
-        losses["generator"] |= self.perceptual_loss(
-            fake, batch.real, weight=config.perceptual_weight
-        )
+        losses = self.losses(self.correct(self.generator, share.batch))
         return self.update(losses, step=step, learning_rate=learning_rate)
 
-    def sample(self, dataset: FaceDataset) -> Frame:
+    def sample(self, dataset: Dataset[_Batch]) -> Frame:
         """One column a face: real, from the main generator, with the EMA's residual."""
         shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
-        on_cpu = dataset.batch(shown)
-        batch = on_cpu.to(self.fabric.device)
-        with torch.inference_mode():
-            residual = self.ema(self._draw(on_cpu), batch.generated)
-        return image_grid([batch.real, batch.generated, batch.generated + residual])
+        with torch.inference_mode():  # one at a time: a batch may be of whole frames
+            faces = [self.correct(self.ema, dataset.batch([index])) for index in shown]
+        _, *rows = (torch.cat(crops) for crops in zip(*faces, strict=True))
+        return image_grid(rows)
 
-    def _draw(self, batch: FaceBatch) -> Float[Tensor, "batch channels crop_size crop_size"]:
+    def losses(self, faces: Faces) -> dict[str, dict[str, Scalar]]:
+        """Weighted losses on the crops, of `generator` and `discriminator`."""
+        config = self._config
+        with self.fabric.autocast():
+            outputs = self.discriminator(faces.poses, torch.cat([faces.real, faces.corrected]))
+        losses = gan_losses(*split_real_fake(outputs), config=config)
+        losses["generator"]["l1"] = config.l1_weight * (faces.corrected - faces.real).abs().mean()
+        losses["generator"] |= self.perceptual_loss(
+            faces.corrected, faces.real, weight=config.perceptual_weight
+        )
+        return losses
+
+    def draw(
+        self,
+        points: Float[Tensor, "batch joints 2"],
+        score: Float[Tensor, "batch joints"],
+        boxes: Int[Tensor, "batch 4"],
+        *,
+        crop_size: int,
+    ) -> Float[Tensor, "batch channels crop_size crop_size"]:
+        """Draw the pose maps of face boxes, given on the CPU."""
         return draw_crops(
-            batch.points,
-            batch.score,
-            batch.boxes,
+            points,
+            score,
+            boxes,
             skeleton=self._skeleton,
             style=self._style,
-            crop_size=batch.real.shape[-1],
+            crop_size=crop_size,
             device=self.fabric.device,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceNetworks:
-    """Shapes of the face generator and its discriminator."""
+class FaceGanTask(FaceTask[FaceBatch]):
+    """Training step on crops."""
 
-    generator: FaceGeneratorConfig
-    discriminator: DiscriminatorConfig
+    def correct(self, generator: nn.Module, batch: FaceBatch) -> Faces:
+        """Add the residuals of a face generator to a batch, which is on the CPU."""
+        crop_size = batch.real.shape[-1]
+        poses = self.draw(batch.points, batch.score, batch.boxes, crop_size=crop_size)
+        faces = batch.to(self.fabric.device)
+        with self.fabric.autocast():
+            corrected = faces.generated + generator(poses, faces.generated)
+        return Faces(poses, faces.real, faces.generated, corrected)
 
 
-def train_face_generator(
-    clips: list[TargetClip],
-    fabric: Fabric,
+def generate_faces(
+    clips: Sequence[TargetClip],
+    runs: Sequence[FaceRun],
     main: TrainedGenerator,
+    fabric: Fabric,
+    folder: Path,
     *,
-    networks: FaceNetworks,
-    config: FaceGanConfig,
-    schedule: Schedule,
-    paths: RunPaths,
-    perceptual: Perceptual | None = None,
-) -> dict[str, object]:
-    """Train, write the face generator's weights and the logs; return metrics."""
-    files = [*input_files(clips), paths.models / "generator.safetensors"]
-    files += [] if perceptual is None else [perceptual.file]
-
-    def build() -> FaceGanTask:
-        return FaceGanTask(
-            fabric,
-            _build_networks(networks),
-            style=main.style,
-            skeleton=clips[0].keypoints.skeleton,
-            config=config,
-            perceptual=None if perceptual is None else perceptual.network,
-        )
-
-    def prepare(_: FaceGanTask, folder: Path) -> tuple[FaceDataset, Throughput]:
-        rollouts = _roll_out_clips(clips, main, fabric, folder)
-        dataset = FaceDataset(clips, rollouts, crop_size=networks.generator.crop_size)
-        return dataset, Throughput()
-
-    def write(task: FaceGanTask, dataset: FaceDataset) -> dict[str, object]:
-        write_weights(
-            paths.models / "face_generator.safetensors",
-            task.ema,
-            description={"face_generator": asdict(networks.generator)},
-        )
-        return {
-            "frames": len(dataset),
-            "frames_without_face": dataset.num_frames_without_face,
-            "face_generator_parameters": count_parameters(task.generator),
-        }
-
-    return run_training(
-        build,
-        fabric,
-        schedule=schedule,
-        key=run_key(fabric, [networks, config, schedule], files, code=__name__),
-        paths=paths,
-        prepare=prepare,
-        write=write,
-    )
-
-
-def _build_networks(networks: FaceNetworks) -> tuple[FaceGenerator, MultiscaleDiscriminator]:
-    shape = networks.generator
-    generator = FaceGenerator(shape)
-    crop_size = (shape.crop_size, shape.crop_size)
-    check_depth(crop_size, stride=generator.network.stride, section="train_face_gan")
-    generator.apply(initialise)  # before the discriminator is built, which draws random numbers
-    discriminator = MultiscaleDiscriminator(
-        networks.discriminator, condition_channels=shape.pose_channels, image_channels=3
-    )
-    return generator, discriminator.apply(initialise)
-
-
-def _roll_out_clips(
-    clips: list[TargetClip], main: TrainedGenerator, fabric: Fabric, folder: Path
+    crop_size: int,
 ) -> list[Path]:
-    """Generate each clip's training frames once; the clips are shared among the processes."""
-    paths = [folder / f"rollout_{index}.mkv" for index in range(len(clips))]
+    """Roll the main generator out over each run once; the runs are shared among the processes."""
+    paths = [folder / f"generated_{run.clip}_{run.frames.start}.npy" for run in runs]
     network = to_device(main.network, fabric.device)
-    for clip, path in list(zip(clips, paths, strict=True))[fabric.global_rank :: fabric.world_size]:
+    share = list(zip(runs, paths, strict=True))[fabric.global_rank :: fabric.world_size]
+    for run, path in track(share, "main generator's faces", total=len(share)):
         if path.exists():  # then it is whole
             continue
-        keypoints, frames = clip.keypoints, slice(clip.training.start, clip.training.stop)
-        generated = roll_out(
+        keypoints, frames = clips[run.clip].keypoints, slice(run.frames.start, run.frames.stop)
+        images = roll_out(
             network,
             keypoints.points[frames],
             keypoints.score[frames],
@@ -247,8 +245,11 @@ def _roll_out_clips(
             device=fabric.device,
             autocast=fabric.autocast,
         )
-        images = track(generated, "main generator's frames", total=len(clip.training))
-        shown = (tensor_to_frames(image[None])[0] for image in images)
-        write_frames(path, shown, frame_rate=keypoints.frame_rate)
+        generated = dict(zip(run.frames, images, strict=True))
+        with_face = torch.stack([generated[t] for t in run.with_face])
+        boxes = torch.from_numpy(face_boxes(keypoints)[0][run.with_face])
+        crops = crop_boxes(with_face, boxes, crop_size=crop_size)
+        with replacing(path) as temporary:
+            np.save(temporary, np.stack(tensor_to_frames(crops)))
     barrier(fabric)
     return paths

@@ -33,7 +33,7 @@ class Flat(FaceGenerator):
         return torch.full_like(face_crop, self.value)
 
 
-def renderer(face=None, *, blending="feather"):
+def renderer(face=None, *, blending="feather", **faces_options):
     main = TrainedGenerator(
         network=Brighter(),
         config=generator_config(),
@@ -42,12 +42,13 @@ def renderer(face=None, *, blending="feather"):
     )
     faces = None
     if face is not None:
-        faces = ResidualFaces(fabric=fabric(), network=face, crop_size=32, style=STYLE)
+        options = {"network": face, "crop_size": 32, "style": STYLE, **faces_options}
+        faces = ResidualFaces(fabric=fabric(), **options)
     return Renderer(fabric=fabric(), main=main, face=faces, face_blending=blending)
 
 
 def level(value):
-    return round((value + 1) * 127.5)
+    return np.round((value + 1) * 127.5)
 
 
 def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
@@ -70,6 +71,26 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
         assert np.unique(frame[outside]).tolist() == [level(0.1 * (index + 1))]
         middle = float(frame[(y0 + y1) // 2, (x0 + x1) // 2, 0])
         assert middle == pytest.approx(level(0.1 * (index + 1) - 0.5), abs=1)
+
+
+def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_so():
+    """The main generator adds 0.1 everywhere, the face generator -0.02 more inside the box."""
+    keypoints = dance(6)
+    face = Flat(-0.02)
+    rendered = renderer(face, previous_frame="corrected")
+    frames = list(render_poses(rendered, keypoints))
+    boxes, _ = face_boxes(keypoints)
+    sums = np.zeros(SIZE)  # of the residuals, of all frames before
+    for index, frame in enumerate(frames):
+        x0, y0, x1, y1 = boxes[index]
+        outside = np.ones(SIZE, bool)
+        outside[y0:y1, x0:x1] = False
+        expected = level(0.1 * (index + 1) + sums)
+        assert np.abs(frame[..., 0] - expected)[outside].max() < 0.51
+        sums[y0:y1, x0:x1] -= 0.02
+        y, x = (y0 + y1) // 2, (x0 + x1) // 2  # where the face is not feathered
+        assert frame[y, x, 0] == pytest.approx(level(0.1 * (index + 1) + sums[y, x]), abs=0.51)
+    assert sums.min() == pytest.approx(-0.12)  # some pixels were in the face box of all frames
 
 
 def test_the_face_generator_gets_the_inputs_of_its_training():
@@ -108,7 +129,7 @@ class Spot(ResidualFaces):
         """Without a network."""
 
     def patches(self, images, keypoints):
-        for index, image in enumerate(images):
+        for index, image in enumerate(image[None] for image in images):
             bright, weight = torch.full_like(image, -1), torch.zeros((1, 1, *SIZE))
             bright[..., 12, 10], weight[..., 10:15, 8:13] = 1, 1
             yield image, FacePatch(image=bright, weight=weight) if index % 2 else None

@@ -40,12 +40,15 @@ TRAIN_GAN = {
     **{"upsampling": "resize"},
     **{"objective": "least_squares"},
 }
-TRAIN_FACE_GAN = {**TRAINING, "crop_size": 32}
+TRAIN_FACE_GAN = {
+    **{**TRAINING, "crop_size": 32},
+    **{"previous_frame": "generated", "full_frame_weight": 0.0},
+}
 TRAIN_FACE_CYCLE = {
     **{
         key: value
         for key, value in TRAIN_FACE_GAN.items()
-        if not key.endswith(("_weight", "_file"))
+        if not key.endswith(("_weight", "_file", "_frame"))
     },
     **{"upsampling": "resize", "cycle_weight": 10.0, "identity_weight": 5.0, "pool_size": 4},
 }

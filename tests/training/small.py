@@ -20,8 +20,9 @@ from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.data import RankBatch, TensorBatch
 from motiontransfer.training.face_cycle import FaceCycleConfig
-from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
+from motiontransfer.training.face_gan import FaceGanConfig
 from motiontransfer.training.pose_gan import PoseGanConfig
+from motiontransfer.training.train_face_gan import FaceNetworks
 from motiontransfer.training.train_pose_gan import PoseGanNetworks
 from motiontransfer.training.trainer import RunPaths, fit
 from motiontransfer.training.weights import write_weights

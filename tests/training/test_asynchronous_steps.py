@@ -6,6 +6,7 @@ masks and `nonzero` raise by themselves; a dispatch mode refuses copies from pag
 
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -19,14 +20,18 @@ from motiontransfer.models.vgg import VGG19Features
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.pose.viewport import Viewport
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.face_gan import FaceDataset, FaceGanTask
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.face_gan import FaceDataset, FaceGanTask, face_runs
+from motiontransfer.training.face_windows import FaceWindowDataset, FaceWindowTask, FullFrameLosses
 from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset
 from motiontransfer.training.run_log import MeanLosses
+from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.tensors import upload
-from tests.dancer import SIZE, dance, film
+from tests.dancer import SIZE
 from tests.training.small import (
     DISCRIMINATOR,
     STYLE,
+    discriminator,
     face_config,
     face_gan_config,
     gan_config,
@@ -129,18 +134,38 @@ def test_of_the_main_generator(gpu, clip, encoding, resolution):
     take_a_step(task, WindowDataset([clip], viewport=viewport).batch([0, 3]))
 
 
+def face_networks():
+    """The face generator and its discriminator."""
+    shape = {"condition_channels": STYLE.num_channels, "image_channels": 3}
+    return FaceGenerator(face_config()), MultiscaleDiscriminator(DISCRIMINATOR, **shape)
+
+
 def test_of_the_face_generator(gpu, clip, tmp_path):
     task = FaceGanTask(
+        gpu, face_networks(), style=STYLE, skeleton=HOLISTIC, config=face_gan_config()
+    )
+    ((run,), _), path = face_runs([clip]), tmp_path / "generated.npy"
+    np.save(path, np.zeros((len(run.with_face), 32, 32, 3), np.uint8))
+    take_a_step(task, FaceDataset([clip], [run], [path], crop_size=32).batch([0, 2]))
+
+
+def test_of_the_face_generator_on_windows(gpu, clip):
+    config = generator_config(background="generated")
+    full_frame = FullFrameLosses(
+        discriminator=discriminator(), config=face_gan_config(), objective="least_squares"
+    )
+    task = FaceWindowTask(
         gpu,
-        (
-            FaceGenerator(face_config()),
-            MultiscaleDiscriminator(
-                DISCRIMINATOR, condition_channels=STYLE.num_channels, image_channels=3
-            ),
+        face_networks(),
+        main=TrainedGenerator(
+            network=build_generator(config, background_image=None).requires_grad_(False),
+            config=config,
+            style=STYLE,
+            held_out=HeldOut(held_out_fraction=0.0, gap_frames=0),
         ),
-        style=STYLE,
+        shape=face_config(previous_frame="corrected"),
         skeleton=HOLISTIC,
         config=face_gan_config(),
+        full_frame=full_frame,
     )
-    rollout = film(tmp_path / "rollout.mkv", dance(8, seed=4))
-    take_a_step(task, FaceDataset([clip], [rollout], crop_size=32).batch([0, 2]))
+    take_a_step(task, FaceWindowDataset([clip], conditioning_poses=1).batch([0, 2]))

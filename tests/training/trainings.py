@@ -11,7 +11,7 @@ from torch import nn
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.distributed import launched_fabric
-from motiontransfer.training.face_gan import train_face_generator
+from motiontransfer.training.train_face_gan import train_face_generator
 from motiontransfer.training.train_pose_gan import train_generator
 from motiontransfer.training.weights import TrainedGenerator, write_weights
 from tests.training.small import (
