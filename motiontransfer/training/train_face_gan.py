@@ -54,7 +54,7 @@ def train_face_generator(
     files = [*input_files(clips), paths.models / "generator.safetensors"]
     files += [] if perceptual is None else [perceptual.file]
     num_drawn = schedule.steps * schedule.batch_size
-    runs, num_without_face = face_runs(clips, num_faces=num_drawn // _TIMES_DRAWN)
+    runs, num_without_face = face_runs(clips, num_faces=-(-num_drawn // _TIMES_DRAWN))
     if full_frame is not None:
         files.append(paths.models / "discriminator.safetensors")
 
