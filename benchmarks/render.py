@@ -4,8 +4,9 @@
 
 Untrained networks of each preset generate the demo's dance, with the viewport and, to compare, the
 whole frame. `frames/s` is of the stage's videos, made while frames are generated. The parts are
-milliseconds a frame one after the other, on one device without overlap: the latency of a frame is
-`drawing`, `generator` and `face` together; `encoding` is CPU time, of transfer.mp4 alone.
+milliseconds a frame, one after the other: the latency of a frame is `drawing`, `generator` and
+`face` together; `encoding` is of transfer.mp4 alone. Without a GPU they are CPU time, which other
+programs change least.
 """
 
 import argparse
@@ -117,25 +118,26 @@ def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
     def mark() -> None:
         if fabric.device.type == "cuda":
             torch.cuda.synchronize()
-        marks.append(time.perf_counter())
+            marks.append(time.perf_counter())
+        else:
+            marks.append(time.process_time())
 
-    images = []
     frames = roll_out(
         *(main.network, poses.points, poses.score),
         **{**shared, "size": poses.image_size, "autocast": fabric.autocast},
     )
-    images = [next(frames)[None]]
+    images = [next(frames)]
     mark()
-    images += [image[None] for image in frames]
+    images += frames
     mark()
     draw_poses(
         *(torch.from_numpy(poses.points[1:]), torch.from_numpy(poses.score[1:])),
         **{**shared, "size": main.config.generated_size},
     )
     mark()
-    shown = images
+    shown = [image[None] for image in images]
     if face is not None:
-        patched = face.patches(images, poses)
+        patched = face.patches((image for image in images), poses)
         shown = [
             image if patch is None else blend(image, patch, blending="feather")
             for image, patch in patched

@@ -41,7 +41,6 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256], help="side, pixels")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="of detection")
-    parser.add_argument("--stages", nargs="+", choices=_STAGES, default=list(_STAGES))
     arguments = parser.parse_args()
     frames, size, workers = arguments.frames, arguments.sizes[0], arguments.workers[0]
     cases = [
@@ -53,8 +52,8 @@ def main() -> None:
         projects = [Path(root) / "x".join(map(str, case)) for case in cases]
         for project, case in zip(projects, cases, strict=True):
             _write_project(project, *case)
-        for stage in arguments.stages:
-            command = [sys.executable, "-m", "stages", stage, _STAGES[stage]]
+        for stage, name in _STAGES.items():
+            command = [sys.executable, "-m", "stages", stage, name]
             before: tuple[int, float] | None = None
             for project, (frames, size, workers) in zip(projects, cases, strict=True):
                 used = usage_of(command, folder=project)
