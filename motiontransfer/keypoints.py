@@ -45,8 +45,8 @@ class _Joints:
         """Validate values, which may come from disk.
 
         Raises:
-            KeypointsError: shapes disagree, a number is not finite, a score is out of range, or a
-                missing joint has a position.
+            KeypointsError: shapes disagree, a number is not finite, a score is out of range, a
+                missing joint has a position, or the clip has no rate or size.
         """
         points, score = self.points, self.score
         rows, joints = points.shape[0], len(self.skeleton.joints)
@@ -59,6 +59,11 @@ class _Joints:
             raise KeypointsError("expected finite numbers in points and score")
         if score.size and not (score.min() >= 0 and score.max() <= 1):
             raise KeypointsError(f"expected scores in [0, 1], got {score.min()} to {score.max()}")
+        if self.frame_rate <= 0 or min(self.image_size) < 1:
+            raise KeypointsError(
+                f"expected a frame rate and an image size above 0, got {self.frame_rate} and "
+                f"{self.image_size}"
+            )
         if points[score == 0].any():
             raise KeypointsError(
                 "expected (0, 0) for each missing joint (score 0): a position there is made up"

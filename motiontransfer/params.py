@@ -55,7 +55,7 @@ class Section(BaseModel):
         return settings(**{name: getattr(self, name) for name in names}, **others)
 
 
-Name = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=50)]  # of 255 bytes of a file name
 
 TRUTH_FOLDER = Path("data/truth")
 
@@ -84,13 +84,13 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
         MissingFileError: no such file.
         ParamsError: not YAML, or not a mapping at the top.
     """
-    if not path.exists():
+    if not path.is_file():
         raise MissingFileError(
             f"{path}: no such file; run from the project's root, where params.yaml is"
         )
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ParamsError(

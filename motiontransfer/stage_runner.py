@@ -30,8 +30,9 @@ _SYSTEM_PACKAGES = "libgl1 libegl1 libgles2 libglib2.0-0"
 _FAULTS_OF_MACHINE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.EISDIR, errno.ENOTDIR, errno.ENODEV, errno.ENAMETOOLONG, errno.ELOOP),
 }
-_FREE = "make room or give the rights, then run it again"
+_REMEDY = "correct that, then run it again"
 
 _NAMED_CHANGES = 3
 
@@ -92,8 +93,8 @@ def fault(error: Exception) -> str | None:
 
 def _fault_of_machine(error: Exception) -> str | None:
     """Describe a full disk, missing rights and the like; None for other errors."""
-    if isinstance(error, MemoryError):
-        return f"out of memory ({error}); {_FREE}"
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # PyTorch's
+        return f"out of memory ({error}); {_REMEDY}"
     # Libraries written in Rust only tell by their text.
     told = re.search(r"\(os error (\d+)\)", str(error))
     code = int(told[1]) if told else getattr(error, "errno", None)
@@ -101,7 +102,7 @@ def _fault_of_machine(error: Exception) -> str | None:
         return None
     file = getattr(error, "filename", None)
     named = f"{str(file).removeprefix('file:')}: " if file else ""
-    return f"{named}{os.strerror(code)}; {_FREE}"
+    return f"{named}{os.strerror(code)}; {_REMEDY}"
 
 
 def missing_library(error: ImportError) -> str | None:

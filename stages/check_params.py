@@ -17,7 +17,7 @@ from motiontransfer.params import PARAMS_FILE, Name, Transfer, load_section
 from motiontransfer.pose.detectors.registry import load_detector
 from motiontransfer.pose.normalization import check_centring
 from motiontransfer.storage import write_json
-from stages import render, train_face_gan, train_gan
+from stages import clean_keypoints, render, train_face_gan, train_gan
 from stages.clean_keypoints import CleanKeypointsParams
 from stages.decode import DecodeParams, VideoParams
 from stages.evaluate import EvaluateParams
@@ -72,10 +72,12 @@ def main() -> None:
 
 
 def _section_faults() -> Iterator[str]:
+    videos = load_section(dict, "videos")
     checks: list[Callable[[], object]] = [
         *(partial(_check_section, name) for name in SECTIONS),
         _check_face_cycle,
-        *(partial(load_detector, video) for video in load_section(dict, "videos")),
+        *(partial(load_detector, video) for video in videos),
+        *(partial(load_section, clean_keypoints.Video, f"videos.{video}") for video in videos),
     ]
     for check in checks:
         try:

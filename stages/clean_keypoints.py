@@ -47,6 +47,11 @@ def main(key: str) -> str:
     clip = read_clip(Path("artifacts/frames") / video.subject / key)
     path = Path("artifacts/detections") / video.subject / f"{key}.parquet"
     detections = read_detections(path)
+    if detections.num_frames != clip.num_frames:
+        raise KeypointsError(
+            f"{path}: expected {clip.num_frames} frames, as {clip.frames} has, got "
+            f"{detections.num_frames}; `dvc repro` detects them anew"
+        )
     try:
         tracks = choose_person(detections, video.person)
     except KeypointsError as error:

@@ -1,13 +1,12 @@
 """Write a transfer's report: `python -m stages report <transfer>`."""
 
-import json
 from pathlib import Path
 
 from pydantic import Field
 
 from motiontransfer.errors import MissingFileError
 from motiontransfer.keypoints import read_keypoints
-from motiontransfer.params import Section, Transfer, load_section
+from motiontransfer.params import Section, Transfer, load_params, load_section
 from motiontransfer.report.report import TransferRun, write_transfer_report
 from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.weights import read_described
@@ -86,5 +85,5 @@ def _params(transfer: str, names: Transfer) -> dict[str, object]:
     return {
         f"transfers.{transfer}": load_section(anything, f"transfers.{transfer}"),
         f"videos.{names.source}": load_section(anything, f"videos.{names.source}"),
-        **json.loads(PARAMS_OF_RESULTS.read_text(encoding="utf-8")),
+        **load_params(PARAMS_OF_RESULTS),
     }

@@ -19,7 +19,7 @@ from motiontransfer.training.weights import FACE_CYCLE_FILE, write_no_weights
 class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):
     """Section `train_face_cycle` of params.yaml, where each value is explained."""
 
-    crop_size: int = Field(ge=32, multiple_of=8)
+    crop_size: int = Field(ge=32, le=1024, multiple_of=8)
     upsampling: Upsampling
 
 

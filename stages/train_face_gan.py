@@ -24,7 +24,7 @@ from motiontransfer.training.weights import read_generator, write_no_weights
 class TrainFaceGanParams(TrainingParams, FaceGanConfig):
     """Section `train_face_gan` of params.yaml, where each value is explained."""
 
-    crop_size: int = Field(ge=32, multiple_of=8)
+    crop_size: int = Field(ge=32, le=1024, multiple_of=8)
     previous_frame: CarriedFrame
     full_frame_weight: float = Field(ge=0)
     perceptual_file: Path | None

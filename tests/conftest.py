@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.chromium import launched, page_of
-from tests.tiny_project import copy_project, repro
+from tests.tiny_project import run_tiny_project
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,10 +47,7 @@ def pytest_collection_modifyitems(items):
 def tiny_run(tmp_path_factory) -> Path:
     """The tiny project after one `dvc repro`, without git; READ ONLY: tests work in copies."""
     root = tmp_path_factory.mktemp("tiny") / "project"
-    copy_project(root)
-    (root / ".dvc").mkdir()
-    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    assert "film@target" in repro(root)
+    run_tiny_project(root)
     return root
 
 

@@ -38,7 +38,7 @@ _MODULES = {
     "needs_package": "import a_package_that_is_not_there",
     "plain": "def main(): print('done')",
 }
-_FREE = "make room or give the rights, then run it again\n"
+_FREE = "correct that, then run it again\n"
 _MISSING = (
     "is missing on this machine; "
     "install it, e.g. apt-get install libgl1 libegl1 libgles2 libglib2.0-0\n"

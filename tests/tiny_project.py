@@ -38,6 +38,14 @@ def copy_project(root: Path) -> None:
     edit_yaml(root / "params.yaml", shrink_pipeline)
 
 
+def run_tiny_project(root: Path) -> None:
+    """Copy the project, make it tiny, and run all of it, without git."""
+    copy_project(root)
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    assert "film@target" in repro(root)
+
+
 def shrink_demo(params: dict) -> None:
     params["film"].update(size=SIZE, samples=1)
     params["target"]["seconds"] = 1.2
@@ -91,8 +99,9 @@ def edit_yaml(path: Path, edit) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
-def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {
+def environment_of(root: Path) -> dict[str, str]:
+    """This environment with DVC's and the certificate's folders in the project."""
+    return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
@@ -101,9 +110,12 @@ def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
         "XDG_DATA_HOME": str(root / ".data"),  # where the signing certificate is made
         "PYTHONWARNINGS": "ignore",
     }
+
+
+def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
-        cwd=root, env=environment, capture_output=True, text=True, check=False,
+        cwd=root, env=environment_of(root), capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 

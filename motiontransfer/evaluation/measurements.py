@@ -13,11 +13,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Float64
 
 from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation.bootstrap import RatioMetric, bootstrap, rounded
-from motiontransfer.storage import replacing
+from motiontransfer.storage import damaged, replacing
 
 OURS = "ours"
 NEAREST_NEIGHBOURS = "nearest_neighbours"
@@ -260,7 +261,7 @@ def write_measurements(path: Path, found: Measurements) -> None:
         table.loc[per_frame, "frame"] = np.concatenate([np.arange(len(v)) for v in values])
         table.loc[per_frame, "value"] = np.concatenate(values)
     with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, write_page_checksum=True)
 
 
 def read_measurements(path: Path) -> Measurements:
@@ -268,10 +269,16 @@ def read_measurements(path: Path) -> Measurements:
 
     Raises:
         MissingFileError: no such file.
+        DamagedFileError: it is not as it was written, or not such a table.
     """
-    if not path.exists():
+    if not path.is_file():
         raise MissingFileError(f"{path}: no such table; `dvc repro` evaluates the transfer")
-    table = pd.read_parquet(path)
+    try:
+        table = pd.read_parquet(path, page_checksum_verification=True)[[*_COLUMNS]].astype(_TYPES)
+    except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
+        raise damaged(
+            path, f"not a table of measurements: {' '.join(str(error).split())}"
+        ) from error
     over_all, of_frames = table[table["frame"].isna()], table[table["frame"].notna()]
     keys = [*Key._fields]
     return Measurements(

@@ -6,11 +6,12 @@ The residual's crops are boxes; the CycleGAN's are aligned by a similarity trans
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,6 +26,7 @@ Boxes = Int[Tensor, "batch 4"]
 """x0, y0, x1, y1 of each image; half-open pixels."""
 Crops = Float[Tensor, "batch 3 crop_size crop_size"]
 CarriedFrame = Literal["generated", "corrected"]
+CropSize = Annotated[int, Field(ge=1, le=1024)]
 
 
 def crop_boxes(
@@ -154,7 +156,7 @@ class FaceGeneratorConfig(EncoderDecoderConfig):
 
     pose_channels: int
     """Channels of the pose map."""
-    crop_size: int
+    crop_size: CropSize
     """Height and width of the crop, pixels."""
     previous_frame: CarriedFrame = "generated"
     """What the main generator reads as its previous frame: its own, or the one with the face."""
@@ -178,7 +180,7 @@ class FaceGenerator(nn.Module):
 class FaceTranslatorConfig(EncoderDecoderConfig):
     """Architecture of a face translator, and its crops' size."""
 
-    crop_size: int
+    crop_size: CropSize
     """Height and width of an aligned face, pixels."""
     upsampling: Upsampling
     """Layer that doubles height and width in the decoder."""

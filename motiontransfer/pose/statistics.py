@@ -341,7 +341,7 @@ def read_statistics(path: Path) -> PoseStatistics:
         )
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StatisticsError(f"{path}: not a statistics file: {error!r}") from error
     if version != _SCHEMA_VERSION:
         raise StatisticsError(

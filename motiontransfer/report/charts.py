@@ -11,6 +11,7 @@ import pandas as pd
 from motiontransfer.evaluation.bootstrap import rounded
 from motiontransfer.evaluation.measurements import METRICS, Better, Curves, Metric
 from motiontransfer.report.metrics_table import number_text, title_of
+from motiontransfer.storage import damaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,16 +96,25 @@ def training_charts(folder: Path) -> tuple[Chart, ...]:
     """
     charts = []
     for path in sorted((folder / "metrics").rglob("[!.]*.tsv")):
-        table = pd.read_csv(path, sep="\t")
+        steps, values = _read_curve(path)
         loss = path.stem.replace("_", " ")
         chart = make_chart(
             f"{folder.name}_{path.parent.name}_{path.stem}",
             f"{path.parent.name}: {loss}",
-            [int(step) for step in table["step"]],
-            {loss: table[table.columns[-1]].tolist()},
+            steps,
+            {loss: values},
         )
         charts.append(chart)
     return tuple(charts)
+
+
+def _read_curve(path: Path) -> tuple[list[int], list[float]]:
+    """Steps and values."""
+    try:
+        table = pd.read_csv(path, sep="\t")
+        return table["step"].astype(int).tolist(), table[table.columns[-1]].astype(float).tolist()
+    except (ValueError, LookupError) as error:  # pandas' own errors are of these kinds
+        raise damaged(path, f"not a training curve: {' '.join(str(error).split())}") from error
 
 
 def _is_constant(chart: Chart) -> bool:

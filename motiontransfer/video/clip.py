@@ -82,7 +82,7 @@ def read_clip(folder: Path) -> Clip:
         clip = _parse(folder, json.loads(description.read_text(encoding="utf-8")))
     except VideoError as error:
         raise VideoError(f"{description}: {error}; run decode again") from error
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise VideoError(
             f"{description}: not a description of a clip ({type(error).__name__}: {error});"
             " run decode again"

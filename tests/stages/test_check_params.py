@@ -68,6 +68,7 @@ def test_names_that_fit_give_a_constant_file(check):
         ((*DANCE, "subject", "eve"), r"videos\.dance\.subject: unknown subject 'eve'; subjects li"),
         ((*DANCE, "path", "absent.mp4"), r"videos\.dance\.path: no such file: absent\.mp4; copy "),
         ((*DANCE, "detector", "none"), r"videos\.dance\.detector: "),
+        ((*DANCE, "person", "tallest"), r"videos\.dance\.person"),
         ((*DANCE, "subject", "../b"), r"videos\.dance\.subject: string should .*got '\.\./b'"),
         (("detectors", ["../x"]), r"detectors\.0: "),
         (("render", "crff", 3), r"render\.crff: unknown key; did you mean 'crf'"),

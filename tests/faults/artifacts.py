@@ -1,0 +1,267 @@
+"""Artifacts that are damaged, forged or of another version, in the stage that reads them."""
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from motiontransfer.keypoints import _METADATA_KEY
+from motiontransfer.tables import read_table, write_table
+from motiontransfer.training.weights import read_description, read_tensors, write_tensors
+from tests.faults.outcomes import Case
+
+_A = "artifacts"
+READ_BY: dict[str, tuple[str, str]] = {
+    f"{_A}/frames/ben/demo_dance/frames.mkv": ("detect_keypoints", "demo_dance"),
+    f"{_A}/frames/ben/demo_dance/clip.json": ("clean_keypoints", "demo_dance"),
+    f"{_A}/frames/ben/demo_dance/sound.mka": ("render", "ada_as_ben"),
+    f"{_A}/detections/ben/demo_dance.parquet": ("clean_keypoints", "demo_dance"),
+    f"{_A}/keypoints/ben/demo_dance.parquet": ("fit_normalization", "ben"),
+    f"{_A}/statistics/ben.json": ("render", "ada_as_ben"),
+    f"{_A}/models/ada/generator.safetensors": ("render", "ada_as_ben"),
+    f"{_A}/models/ada/face_generator.safetensors": ("render", "ada_as_ben"),
+    f"{_A}/poses/ada_as_ben.parquet": ("evaluate_transfer", "ada_as_ben"),
+    "results/ada_as_ben/transfer.mp4": ("evaluate_transfer", "ada_as_ben"),
+    f"{_A}/measurements/evaluate/ada.parquet": ("report", "ada_as_ben"),
+    f"{_A}/measurements/evaluate_transfer/ada_as_ben.parquet": ("report", "ada_as_ben"),
+    f"{_A}/metrics/train_gan/ada.json": ("report", "ada_as_ben"),
+    f"{_A}/metrics/clean_keypoints/demo_dance.json": ("report", "ada_as_ben"),
+    f"{_A}/params_of_results.json": ("report", "ada_as_ben"),
+    f"{_A}/training/ada/generator/metrics/generator/l1.tsv": ("report", "ada_as_ben"),
+}
+"""Artifact -> a stage that reads it."""
+OUTS = {
+    "detect_keypoints": (f"{_A}/detections/ben",),
+    "clean_keypoints": (f"{_A}/keypoints/ben", f"{_A}/quality/ben"),
+    "fit_normalization": (f"{_A}/statistics/ben.json", f"{_A}/statistics/ben.png"),
+    "render": (
+        f"{_A}/poses",
+        *(f"results/ada_as_ben/{it}" for it in ("comparison.mp4", "contact_sheet.png")),
+    ),
+    "evaluate_transfer": (
+        *(f"{_A}/{it}/ada_as_ben" for it in ("evaluation_transfer", "curves")),
+        f"{_A}/measurements/evaluate_transfer",
+    ),
+    "report": ("results/ada_as_ben/report.html",),
+}
+"""What DVC deletes before the stage runs, as far as it does not concern others."""
+
+
+class Payload:
+    """Leaves a mark when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("PWNED"),)
+
+
+Change = Callable[[Path], object]
+
+
+def _flip(place: float) -> Change:
+    def change(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[int(place * len(content))] ^= 4
+        _replace(path, bytes(content))
+
+    return change
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def _cut(share: float) -> Change:
+    return lambda path: _replace(path, path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+def _written(content: bytes) -> Change:
+    return lambda path: _replace(path, content)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _huge(path: Path) -> None:
+    content = path.read_bytes()
+    _replace(path, content)
+    os.truncate(path, 2**40)
+
+
+def _other_subject(path: Path) -> None:
+    other = Path(str(path).replace("ben/demo_dance", "ada/demo_target").replace("ben.", "ada."))
+    _replace(path, other.read_bytes())
+
+
+DAMAGE: dict[str, Change] = {
+    "missing": Path.unlink,
+    "a folder": _folder,
+    "empty": _cut(0),
+    "half": _cut(0.5),
+    "a byte short": lambda path: _replace(path, path.read_bytes()[:-1]),
+    "random bytes": _written(np.random.default_rng(0).bytes(5000)),
+    "a pickle": _written(pickle.dumps(Payload())),
+    "a text": _written(b"hello\n" * 99),
+    "flipped at 0.1": _flip(0.1),
+    "flipped at 0.5": _flip(0.5),
+    "flipped at 0.9": _flip(0.9),
+}
+OF_JSON: dict[str, Change] = {
+    "{}": _written(b"{}"),
+    "[]": _written(b"[]"),
+    "null": _written(b"null"),
+    "deep": _written(b"[" * 10**5),
+    "not UTF-8": _written(b'{"a": "\xff"}'),
+    "a long number": _written(b'{"a": ' + b"9" * 5000 + b"}"),
+}
+
+
+def _json(**changes) -> Change:
+    def change(path: Path) -> None:
+        content = {**json.loads(path.read_text()), **changes}
+        _replace(path, json.dumps(content).encode())
+
+    return change
+
+
+def _described(key: str, **changes) -> Change:
+    """Forge a table's description, with checksums that fit."""
+
+    def change(path: Path) -> None:
+        columns, description = read_table(path, key=key)
+        path.unlink()
+        write_table(path, columns, key=key, description={**description, **changes})
+
+    return change
+
+
+def _column(key: str, name: str, value: float) -> Change:
+    def change(path: Path) -> None:
+        columns, description = read_table(path, key=key)
+        changed = columns[name].copy()
+        changed.reshape(-1)[3] = value
+        path.unlink()
+        write_table(path, {**columns, name: changed}, key=key, description=description)
+
+    return change
+
+
+def _weights(*, nan: bool = False, version: int = 1, **generator) -> Change:
+    """Forge weights, with checksums that fit."""
+
+    def change(path: Path) -> None:
+        tensors, _ = read_tensors(path)
+        description = read_description(path)
+        network = next(name for name in description if name.endswith("generator"))
+        forged = {**description, network: {**description[network], **generator}}
+        if nan:
+            next(iter(tensors.values())).view(-1)[0] = float("nan")
+        path.unlink()
+        content = {"format_version": version, "description": forged}
+        write_tensors(path, tensors, description=content)
+
+    return change
+
+
+_KEYPOINTS = {
+    "version 99": _described(_METADATA_KEY, schema_version=99),
+    "a million million frames": _described(_METADATA_KEY, num_frames=10**12),
+    "huge image": _described(_METADATA_KEY, image_size=[10**9, 10**9]),
+    "rate 0": _described(_METADATA_KEY, frame_rate="0"),
+    "rate of text": _described(_METADATA_KEY, frame_rate="fast"),
+    "other joints": _described(_METADATA_KEY, groups=[["body", ["nose"]]]),
+    "NaN": _column(_METADATA_KEY, "body", float("nan")),
+    "infinite": _column(_METADATA_KEY, "body", float("inf")),
+    "huge": _column(_METADATA_KEY, "body", 1e30),
+    "of another subject": _other_subject,
+}
+_WEIGHTS = {
+    "NaN": _weights(nan=True),
+    "version 99": _weights(version=99),
+    "a million filters": _weights(num_filters=10**6),
+    "a milliard blocks": _weights(num_residual_blocks=10**9),
+    "no filters": _weights(num_filters=0),
+}
+FORGED: dict[str, dict[str, Change]] = {
+    f"{_A}/detections/ben/demo_dance.parquet": _KEYPOINTS,
+    f"{_A}/keypoints/ben/demo_dance.parquet": _KEYPOINTS,
+    f"{_A}/models/ada/generator.safetensors": _WEIGHTS
+    | {"huge frames": _weights(size=[10**6] * 2)},
+    f"{_A}/models/ada/face_generator.safetensors": _WEIGHTS
+    | {"huge crops": _weights(crop_size=10**6)},
+    f"{_A}/frames/ben/demo_dance/clip.json": {
+        "version 99": _json(version=99),
+        "rate 0": _json(frame_rate="0/1"),
+        "rate 1/0": _json(frame_rate="1/0"),
+        "no framing": _json(framing={}),
+        "of another subject": _other_subject,
+    },
+    f"{_A}/frames/ben/demo_dance/frames.mkv": {"of another subject": _other_subject},
+    f"{_A}/statistics/ben.json": {
+        "version 99": _json(schema_version=99),
+        "NaN": _json(height_at_closest_px=float("nan")),
+        "infinite": _json(height_at_closest_px=float("inf")),
+        "huge": _json(height_at_closest_px=1e300),
+        "negative": _json(height_at_closest_px=-1.0),
+        "another image": _json(image_width_px=9999),
+        "text": _json(height_at_closest_px="tall"),
+        "of another subject": _other_subject,
+    },
+    f"{_A}/metrics/train_gan/ada.json": {
+        "NaN": _json(steps=float("nan")),
+        "text": _json(steps="<b>"),
+    },
+}
+_VALID = ("of another subject", "huge image", "huge", "another image", "text", "{}", "other joints")
+"""What is another valid file, so that the stage may take it."""
+_UNCHECKED = (".json", ".tsv", ".mp4", ".mka")
+"""Files that git, DVC or a signature watches over, and the stage itself only parses."""
+
+
+def artifacts(project: Path) -> Iterator[Case]:
+    """Each artifact, each way."""
+    for name, stage in READ_BY.items():
+        path = Path(name)
+        changes = DAMAGE | FORGED.get(name, {})
+        if path.suffix == ".json":
+            changes |= OF_JSON
+        if path.suffix in (".parquet", ".safetensors", ".mkv"):
+            changes["a terabyte"] = _huge
+        for what, change in changes.items():
+            is_forgiving = what in _VALID or path.suffix in _UNCHECKED
+            is_forgiving |= (what, path.stem) == ("missing", "ada")  # an evaluation may be off
+            yield Case(
+                name=f"{name}: {what}",
+                prepare=partial(_prepare, project, path, stage[0], change),
+                stages=(stage,),
+                check=partial(_check_outs, project if what.startswith("flipped") else None, stage),
+                expected="either" if is_forgiving or what.startswith("flipped") else "refused",
+            )
+
+
+def _prepare(project: Path, path: Path, stage: str, change: Change) -> None:
+    for name in ("artifacts", "results", "demo/clips", "data"):
+        shutil.copytree(project / name, name, copy_function=os.link)
+    shutil.copy(project / "params.yaml", "params.yaml")
+    for out in OUTS[stage]:
+        if not path.is_relative_to(out):
+            shutil.rmtree(out) if Path(out).is_dir() else Path(out).unlink()
+    change(path)
+
+
+def _check_outs(project: Path | None, stage: tuple[str, str]) -> None:
+    """Nothing was unpickled; a flip that was accepted changed no table, picture or number."""
+    assert not Path("PWNED").exists()
+    if project is None:
+        return
+    for out in map(Path, OUTS[stage[0]]):
+        for made in [out, *out.rglob("*")]:
+            if made.suffix in (".parquet", ".json", ".png", ".csv"):
+                assert made.read_bytes() == (project / made).read_bytes(), made

@@ -1,0 +1,209 @@
+"""params.yaml with every field fuzzed from its schema, and names of every kind."""
+
+import copy
+import math
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel
+
+from motiontransfer.params import Transfer, load_section
+from motiontransfer.pose.detectors import registry
+from stages.check_params import SECTIONS
+from stages.decode import VideoParams
+from tests.faults.outcomes import Case
+from tests.tiny_project import ROOT
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
+    "videos": {
+        "walk": {"path": "walk.mp4", "subject": "ada"},
+        "dance": {"path": "dance.mp4", "subject": "ben"},
+    },
+    "transfers": {
+        "t": {"source": "dance", "source_subject": "ben", "target": "ada", "truth": "none"}
+    },
+}
+ANYTHING = (
+    *(None, True, "", "x", "nan", "1e5", "../../etc/passwd", "${HOME}", "a\nb", "\x1b[31m"),
+    *(-1, 0, 1, 10**18, -(10**18), 0.5, -0.5, 1e308, -1e308, 5e-324),
+    *(math.inf, -math.inf, math.nan),
+    *([], [1], [[]], {}, {"a": 1}),
+)
+NAMES = (
+    *("a b", "-rf", "..", "../x", "a/b", "a\\b", "/etc", "", ".", ".git", "a\nb", "a;b", "$(x)"),
+    *("`x`", "'x'", '"x"', "a&b", "<b>", "%s", "${x}", "{{x}}", "a@b", "a:b", "a*", "~", "a\0b"),
+    *("\u202eabc", "a\u0301\u200b", "x" * 5000, True, None, 1, 1.5),
+)
+GOOD_NAMES = ("a", "a-b", "a_b", "Ä", "日本", "1a", "con", "no_")
+
+
+def fuzzed() -> Iterator[Case]:
+    """Each field of each section set to other types, and to what is at and beyond its bounds."""
+    models: dict[str, type[BaseModel]] = {**SECTIONS, "detect_keypoints": registry.HolisticParams}
+    places = {name: (name,) for name in models}
+    models |= {"videos": VideoParams, "transfers": Transfer}
+    places |= {"videos": ("videos", "dance"), "transfers": ("transfers", "t")}
+    for section, model in models.items():
+        schema = model.model_json_schema()
+        for field, rules in schema["properties"].items():
+            values = [*((value, "either") for value in ANYTHING), *_at_bounds(rules, schema)]
+            for value, expected in values:
+                yield _case((*places[section], field), value, expected)
+        yield _case((*places[section], "unknown"), 1, "refused")
+
+
+def _at_bounds(rules: dict, schema: dict) -> Iterator[tuple[object, str]]:
+    """Values at and beyond the bounds of a field's JSON schema."""
+    if "$ref" in rules:
+        rules = schema["$defs"][rules["$ref"].rpartition("/")[2]]
+    alternatives = rules.get("anyOf", [rules])
+    outside = "refused" if len(alternatives) == 1 else "either"
+    for rule in alternatives:
+        step = 1 if rule.get("type") == "integer" else 1e-6
+        if "minimum" in rule:
+            yield from ((rule["minimum"], "either"), (rule["minimum"] - step, "refused"))
+        if "exclusiveMinimum" in rule:
+            yield from (
+                (rule["exclusiveMinimum"], "refused"),
+                (rule["exclusiveMinimum"] + step, "either"),
+            )
+        if "maximum" in rule:
+            yield from ((rule["maximum"], "either"), (rule["maximum"] + step, "refused"))
+        if "exclusiveMaximum" in rule:
+            yield rule["exclusiveMaximum"], "refused"
+        for value in rule.get("enum", ()):
+            yield value, "either"
+            yield f"{value}x", outside
+
+
+def _case(keys: tuple[str, ...], value: object, expected="either") -> Case:
+    return Case(
+        name=f"{'.'.join(keys)}: {str(value)[:40]!r}",
+        prepare=partial(_write, [(keys, value)]),
+        stages=(("check_params",),),
+        check=partial(_check_finite, keys),
+        expected=expected,
+    )
+
+
+def _write(changes) -> None:
+    params = copy.deepcopy(PARAMS)
+    for (*keys, last), value in changes:
+        section = params
+        for key in keys:
+            section = section[key]
+        section[last] = value
+    for name in ("walk.mp4", "dance.mp4"):
+        Path(name).touch()
+    Path("params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
+
+
+def _check_finite(keys) -> None:
+    """What was accepted is a finite number, or none."""
+    value = load_section(dict, keys[0])
+    for key in keys[1:]:
+        value = value[key]
+    assert not isinstance(value, float) or math.isfinite(value)
+
+
+def names() -> Iterator[Case]:
+    """Names of videos, subjects, targets, transfers and detectors."""
+    video, transfer = PARAMS["videos"]["dance"], PARAMS["transfers"]["t"]
+    for expected, some in (("refused", NAMES), ("handled", GOOD_NAMES)):
+        for name in some:
+            placed = {
+                "video": [
+                    (("videos",), {"walk": PARAMS["videos"]["walk"], name: video}),
+                    (("transfers",), {"t": {**transfer, "source": name}}),
+                ],
+                "subject": [
+                    (("videos", "walk", "subject"), name),
+                    (("subjects",), [name, "ben"]),
+                    (("targets",), [name]),
+                    (("transfers", "t", "target"), name),
+                ],
+                "transfer": [(("transfers",), {name: transfer})],
+                "detector": [(("detectors",), [name])],
+            }
+            for kind, changes in placed.items():
+                yield Case(
+                    name=f"{kind} called {str(name)[:40]!r}",
+                    prepare=partial(_write, changes),
+                    stages=(("check_params",),),
+                    expected=expected,
+                )
+
+
+def broken_files() -> Iterator[Case]:
+    """A file that is no params.yaml at all."""
+    for name, content in {
+        "empty": b"",
+        "a list": b"[1, 2]",
+        "no YAML": b"a: [",
+        "tabs": b"a:\n\tb: 1",
+        "not UTF-8": b"a: \xff",
+        "conflict marks": b"<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> x\n",
+        "code": b"a: !!python/object/apply:os.system ['touch PWNED']",
+        "anchors to itself": b"a: &a [*a]",
+        "a billion laughs": b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + b"".join(
+            b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 9))
+            for i in range(8)
+        ),
+        "deep": b"a: " + b"[" * 5000 + b"]" * 5000,
+        "binary": bytes(range(256)),
+    }.items():
+        yield Case(
+            name=name,
+            prepare=lambda content=content: Path("params.yaml").write_bytes(content),
+            stages=(("check_params",),),
+            expected="refused",
+        )
+    yield Case(
+        name="missing", prepare=lambda: None, stages=(("check_params",),), expected="refused"
+    )
+    yield Case(
+        name="a folder",
+        prepare=lambda: Path("params.yaml").mkdir(),
+        stages=(("check_params",),),
+        expected="refused",
+    )
+
+
+def accepted_extremes(project: Path) -> Iterator[Case]:
+    """Values at the bounds, in the stages that are over in a moment."""
+    runs = {
+        "decode": (("decode", "demo_dance"),),
+        "clean_keypoints": (("clean_keypoints", "demo_dance"),),
+        "fit_normalization": (("fit_normalization", "ben"),),
+    }
+    for section, stages in runs.items():
+        schema = SECTIONS[section].model_json_schema()
+        for field, rules in schema["properties"].items():
+            for value in [*(v for v, _ in _at_bounds(rules, schema)), 1e308, 5e-324, 10**18]:
+
+                def prepare(section=section, field=field, value=value) -> None:
+                    for name in ("params.yaml", "artifacts/detections", "artifacts/keypoints"):
+                        _link(project / name, Path(name))
+                    if section != "decode":
+                        _link(project / "artifacts/frames", Path("artifacts/frames"))
+                    _link(project / "demo/clips/source.mp4", Path("demo/clips/source.mp4"))
+                    if section == "clean_keypoints":
+                        shutil.rmtree("artifacts/keypoints")
+                    params = yaml.safe_load(Path("params.yaml").read_text())
+                    params[section][field] = value
+                    Path("params.yaml").unlink()
+                    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+                yield Case(name=f"{section}.{field}: {value}", prepare=prepare, stages=stages)
+
+
+def _link(source: Path, copied: Path) -> None:
+    copied.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, copied)
+    else:
+        shutil.copy(source, copied)

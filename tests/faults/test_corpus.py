@@ -1,0 +1,32 @@
+"""Bad input is handled rightly or refused in one clear line; `tests.faults.corpus` counts all."""
+
+import pytest
+
+from tests.faults.corpus import GROUPS, OF_PROJECT
+from tests.faults.outcomes import load_stages, run_cases
+
+FEW = {"odd videos": 6, "names": 16, "params.yaml": 1, "fields of params.yaml": 150}
+"""Group -> every how manieth case runs without `-m slow`."""
+
+
+def check(group, project, *, every=1):
+    load_stages()
+    for ending in run_cases(list(GROUPS[group](project))[::every]):
+        assert ending.outcome in ("handled", "refused"), f"{ending.case.name}\n{ending.output}"
+
+
+@pytest.mark.parametrize("group", FEW)
+def test_some_bad_input(group, tmp_path):
+    check(group, tmp_path, every=FEW[group])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [group for group in FEW if group not in OF_PROJECT])
+def test_all_bad_input(group, tmp_path):
+    check(group, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", OF_PROJECT)
+def test_bad_artifacts_and_extreme_params(group, tiny_run):
+    check(group, tiny_run)
