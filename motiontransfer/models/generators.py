@@ -5,9 +5,10 @@ A frame generator maps a pose map and the previous output to the next frame (Cha
 """
 
 import itertools
+import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -82,11 +83,6 @@ class GeneratorConfig(EncoderDecoderConfig):
     """Layer that doubles height and width in the decoder."""
     viewport: Viewport | None = None
     """The part of the frame that is generated; None: all of it."""
-
-    @property
-    def generated_size(self) -> tuple[int, int]:
-        """(height, width) of what the network generates, pixels."""
-        return self.size if self.viewport is None else self.viewport.size
 
 
 class FastGenerator(nn.Module):
@@ -236,6 +232,8 @@ class FrameGenerator(nn.Module):
     """Generates a frame from its pose map and the previous frame.
 
     With a background image, the network's output is a foreground and its alpha mask, composited.
+    With a viewport, a small network adds the person's shadows and reflections, which reach further,
+    to the background image at low resolution.
     """
 
     plate: Tensor | None
@@ -248,10 +246,11 @@ class FrameGenerator(nn.Module):
         previous_frame: PreviousFrame = "generated",
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
+        shadows: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.network, self.previous_frame = network, previous_frame
-        self.conditioning_poses, self.viewport = conditioning_poses, viewport
+        self.conditioning_poses, self.viewport, self.shadows = conditioning_poses, viewport, shadows
         self.register_buffer("plate", background_image)
 
     def forward(
@@ -272,17 +271,17 @@ class FrameGenerator(nn.Module):
         foreground, mask = torch.tanh(output[:, :3]), torch.sigmoid(output[:, 3:])
         return background + mask * (foreground - background)
 
-    def background_at(self, corners: Int64[np.ndarray, "batch 2"], size: tuple[int, int]) -> Images:
-        """Parts of the background image.
+    def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
+        """The background image with the shadows of people in these poses.
 
         Args:
-            corners: (x, y) of each part.
-            size: (height, width) of all.
+            coarse_poses: from `draw_coarse`.
         """
         assert self.plate is not None
-        height, width = size
-        parts = [self.plate[:, y : y + height, x : x + width] for x, y in corners.tolist()]
-        return torch.stack(parts)
+        assert self.shadows is not None
+        shadows = self.shadows(coarse_poses).float()
+        size = (self.plate.shape[1], self.plate.shape[2])
+        return self.plate + functional.interpolate(shadows, size=size, mode="bilinear")
 
 
 class HalfResolutionGenerator(nn.Module):
@@ -305,15 +304,46 @@ class HalfResolutionGenerator(nn.Module):
         )
         return _upsample_by_2(fake)[:, :, :height, :width]
 
-    @property
-    def plate(self) -> Tensor | None:
-        """Background image at the full resolution."""
-        plate = self.generator.plate
-        return None if plate is None else _upsample_by_2(plate[None])[0]
+    def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
+        """The background image with shadows, at the full resolution."""
+        return _upsample_by_2(self.generator.scene(downsample_by_2(coarse_poses)))
 
 
 def _upsample_by_2(images: Images) -> Float[Tensor, "batch 3 _ _"]:
     return functional.interpolate(images, scale_factor=2, mode="nearest")
+
+
+_SHADOWS = EncoderDecoderConfig(num_filters=16, num_downsamplings=2, num_residual_blocks=2)
+_COARSE_PX = 64
+
+
+def coarse_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of `draw_coarse`'s pose maps for frames of a size: at most 64 pixels."""
+    scale = min(1.0, _COARSE_PX / max(size))
+    return math.ceil(size[0] * scale), math.ceil(size[1] * scale)
+
+
+def draw_coarse(
+    points: Float[Tensor, "batch joints 2"],
+    score: Float[Tensor, "batch joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    style: PoseMapStyle,
+    device: torch.device,
+) -> Float[Tensor, "batch channels rows columns"]:
+    """Draw pose maps of whole frames of a size, in pixels, at low resolution."""
+    rows, columns = coarse_size(size)
+    scale = torch.tensor([columns / size[1], rows / size[0]])
+    width_px = style.line_width_px * rows / size[0]
+    return draw_poses(
+        (points + 0.5) * scale - 0.5,
+        score,
+        skeleton=skeleton,
+        size=(rows, columns),
+        style=replace(style, line_width_px=width_px),
+        device=device,
+    )
 
 
 def build_generator(
@@ -343,12 +373,16 @@ def build_generator(
         max_channels=config.max_channels,
         upsampling=config.upsampling,
     )
+    shadows = None
+    if config.viewport is not None:
+        shadows = FastGenerator(config.pose_channels, 3, _SHADOWS)
     return FrameGenerator(
         network,
         background_image,
         previous_frame=config.previous_frame,
         conditioning_poses=config.conditioning_poses,
         viewport=config.viewport,
+        shadows=shadows,
     )
 
 
@@ -379,15 +413,14 @@ def roll_out(
     """Generate frames autoregressively: yield one in [-1, 1] for every pose, in order.
 
     With `conditioning_poses` above 1, empty maps stand for the poses before the first. Outside a
-    viewport, a frame is the background image. What is sent back for a frame, as a batch of one, is
-    the previous frame of the next in its place.
+    viewport, a frame is the background image with shadows. What is sent back for a frame, as a
+    batch of one, is the previous frame of the next in its place.
     """
     viewport, num_before = generator.viewport, generator.conditioning_poses - 1
     if viewport is None:
         boxes = np.tile([0, 0, *size[::-1]], (len(points), 1))
     else:
         boxes = place_viewport(viewport, points, score, image_size=size)
-    surroundings = None if viewport is None else generator.plate
     frame = torch.zeros((1, 3, *size), device=device)
     for chunk, (x0, y0, x1, y1) in _same_box(boxes):
         first = max(chunk.start - num_before, 0)
@@ -404,14 +437,23 @@ def roll_out(
             )
             lacking = num_before - (chunk.start - first)
             pose_maps = torch.cat([drawn.new_zeros((lacking, *drawn.shape[1:])), drawn])
+            if viewport is not None:
+                coarse = draw_coarse(
+                    torch.from_numpy(points[chunk.start : chunk.stop]),
+                    torch.from_numpy(score[chunk.start : chunk.stop]),
+                    skeleton=skeleton,
+                    size=size,
+                    style=style,
+                    device=device,
+                )
         for index in range(len(chunk)):
             with torch.inference_mode(), autocast():
                 conditioning = pose_maps[index : index + num_before + 1].flatten(0, 1)[None]
                 previous = frame[:, :, y0:y1, x0:x1]
-                if surroundings is None:
+                if viewport is None:
                     frame = generator(conditioning, previous)
                 else:
-                    frame = surroundings[None].clone()
+                    frame = generator.scene(coarse[index : index + 1])
                     box = frame[:, :, y0:y1, x0:x1]
                     box.copy_(generator(conditioning, previous, box.clone()))
             sent = yield frame[0]

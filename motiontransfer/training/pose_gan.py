@@ -4,20 +4,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.discriminators import MultiscaleDiscriminator, split_real_fake
-from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, roll_out
+from motiontransfer.models.generators import (
+    FrameGenerator,
+    HalfResolutionGenerator,
+    coarse_size,
+    draw_coarse,
+    roll_out,
+)
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses, draw_rgb
-from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip, spread
 from motiontransfer.training.config import GanConfig
@@ -33,23 +40,41 @@ from motiontransfer.training.losses import (
 from motiontransfer.training.optimization import GanTask
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import Images, levels_to_images, tensor_to_frames, upload
+from motiontransfer.video.tensors import levels_to_images, tensor_to_frames, upload
 
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
 
 _NUM_SAMPLES = 6
+_SHADOWS_WEIGHT = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeFrames:
+    """The frames of which the viewport of each window shows a part."""
+
+    corners: Int64[np.ndarray, "batch 2"]
+    """(x, y) of the viewports, pixels."""
+    size: tuple[int, int]
+    """(height, width) of the frames, pixels."""
+    coarse: UInt8[Tensor, "batch time rows columns 3"]
+    """The frames at the size of `draw_coarse`."""
+    is_outside: Bool[Tensor, "batch rows columns"]
+    """True at pixels of `coarse` outside the viewport."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowBatch(TensorBatch):
-    """Consecutive frames with their poses, and maybe poses before the first; axis 1 is time."""
+    """Consecutive frames, or their part in a viewport, with its poses; axis 1 is time.
+
+    There may be poses before the first frame.
+    """
 
     points: Float[Tensor, "batch poses joints 2"]
     score: Float[Tensor, "batch poses joints"]
     frames: UInt8[Tensor, "batch time height width 3"]
-    corners: Int64[np.ndarray, "batch 2"] | None = None
-    """(x, y) of each window's viewport, from which points count; None: whole frames."""
+    whole: WholeFrames | None = None
+    """None where `frames` are whole."""
 
 
 class WindowDataset:
@@ -66,7 +91,7 @@ class WindowDataset:
         """Find the windows.
 
         Args:
-            viewport: the part of the frames to read, where it is in a window's last frame.
+            viewport: reads the part of the frames that holds the person in a whole window.
             conditioning_poses: pose maps that the generator reads for one frame, its own last;
                 those before the first training frame come as missing.
         """
@@ -91,7 +116,12 @@ class WindowDataset:
                 "see the coverage in artifacts/metrics/detect_keypoints"
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
-        self._boxes = [_boxes(clip.keypoints, viewport) for clip in self.clips]
+        self._people = []
+        if viewport is not None:
+            self._people = [
+                person_boxes(viewport, of.points, of.score, image_size=of.image_size)
+                for of in (clip.keypoints for clip in self.clips)
+            ]
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -100,21 +130,34 @@ class WindowDataset:
         """Read the windows with these indices."""
         chosen = [self.windows[index] for index in indices]
         poses = [self._poses(clip, first) for clip, first in chosen]
-        boxes = [self._boxes[clip][first + self._window_frames - 1] for clip, first in chosen]
-        frames = [
-            [self._frames[clip, first + t][y0:y1, x0:x1] for t in range(self._window_frames)]
-            for (clip, first), (x0, y0, x1, y1) in zip(chosen, boxes, strict=True)
+        windows = [
+            np.stack([self._frames[clip, first + t] for t in range(self._window_frames)])
+            for clip, first in chosen
         ]
-        points = [
-            points - box[:2].astype(np.float32)
-            for (points, _), box in zip(poses, boxes, strict=True)
-        ]
+        points = np.stack([points for points, _ in poses])
+        whole = None
+        if self._viewport is not None:
+            boxes = self._boxes(chosen)
+            whole = _whole_frames(windows, boxes)
+            points = points - boxes[:, None, None, :2].astype(np.float32)
+            pairs = zip(windows, boxes.tolist(), strict=True)
+            windows = [window[:, y0:y1, x0:x1] for window, (x0, y0, x1, y1) in pairs]
         return WindowBatch(
-            points=torch.from_numpy(np.stack(points)),
+            points=torch.from_numpy(points),
             score=torch.from_numpy(np.stack([score for _, score in poses])),
-            frames=torch.from_numpy(np.stack([np.stack(window) for window in frames])),
-            corners=None if self._viewport is None else np.stack(boxes)[:, :2],
+            frames=torch.from_numpy(np.stack(windows)),
+            whole=whole,
         )
+
+    def _boxes(self, windows: Iterable[tuple[int, int]]) -> Int64[np.ndarray, "windows 4"]:
+        """Viewports of one size, each around the person in all frames of a window."""
+        assert self._viewport is not None
+        people = []
+        for clip, first in windows:
+            boxes = self._people[clip][first : first + self._window_frames]
+            people.append(np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]))
+        image_size = self.clips[0].keypoints.image_size
+        return hold_people(self._viewport, np.stack(people), image_size=image_size)
 
     def _poses(self, clip_index: int, first: int) -> tuple[np.ndarray, np.ndarray]:
         clip = self.clips[clip_index]
@@ -128,17 +171,25 @@ class WindowDataset:
         return padded[0], padded[1]
 
 
-def _boxes(keypoints: Keypoints, viewport: Viewport | None) -> Int64[np.ndarray, "frames 4"]:
-    """Part of each frame that is trained on, x0, y0, x1, y1; all of one size."""
-    height, width = keypoints.image_size
-    if viewport is None:
-        return np.tile([0, 0, width, height], (keypoints.num_frames, 1))
-    boxes = place_viewport(
-        viewport, keypoints.points, keypoints.score, image_size=keypoints.image_size
+def _whole_frames(
+    windows: Sequence[UInt8[np.ndarray, "time height width 3"]],
+    boxes: Int64[np.ndarray, "windows 4"],
+) -> WholeFrames:
+    height, width = windows[0].shape[1:3]
+    rows, columns = coarse_size((height, width))
+    y, x = (np.arange(rows) + 0.5) * height / rows, (np.arange(columns) + 0.5) * width / columns
+    x0, y0, x1, y1 = boxes.T[..., None]
+    inside = ((y0 < y) & (y < y1))[:, :, None] & ((x0 < x) & (x < x1))[:, None]
+    coarse = [
+        np.stack([cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA) for frame in w])
+        for w in windows
+    ]
+    return WholeFrames(
+        corners=boxes[:, :2],
+        size=(height, width),
+        coarse=torch.from_numpy(np.stack(coarse)),
+        is_outside=torch.from_numpy(~inside),
     )
-    size = np.array(viewport.size[::-1])
-    corners = boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2] - size) // 2
-    return np.concatenate([corners, corners + size], axis=1)
 
 
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
@@ -247,10 +298,13 @@ class PoseGanTask(GanTask):
         real = levels_to_images(upload(batch.frames, self.fabric.device))
         if self._resolution == "half":
             pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
-        background = self._background(batch, (real.shape[3], real.shape[4]))
         num_frames = real.shape[1]
         poses = pose_maps[:, -num_frames:]
         with self.fabric.autocast():
+            scenes = background = None
+            if batch.whole is not None:
+                scenes = self._scenes(batch, batch.whole, score)
+                background = self._crop(scenes, batch.whole, (real.shape[3], real.shape[4]))
             fake = generate_window(
                 self.generator,
                 stack_poses(pose_maps, num_frames=num_frames),
@@ -264,6 +318,8 @@ class PoseGanTask(GanTask):
             )
         losses = gan_losses(*split_real_fake(outputs), config=config, objective=config.objective)
         losses["generator"]["l1"] = config.l1_weight * self._foreground_l1(fake, real, poses)
+        if batch.whole is not None and scenes is not None:
+            losses["generator"]["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(scenes, batch.whole)
         losses["generator"] |= self.perceptual_loss(
             fake.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
         )
@@ -307,12 +363,40 @@ class PoseGanTask(GanTask):
         )
         return drawn.unflatten(0, score.shape[:2])
 
-    def _background(self, batch: WindowBatch, size: tuple[int, int]) -> Images | None:
-        """The background image in each window's viewport; None where that is the whole frame."""
-        if batch.corners is None:
-            return None
-        corners = batch.corners if self._resolution == "full" else batch.corners // 2
-        return self.generator.background_at(corners, size)
+    def _scenes(
+        self, batch: WindowBatch, whole: WholeFrames, score: Float[Tensor, "batch poses joints"]
+    ) -> Frames:
+        """The background image with shadows, for each frame."""
+        num_frames = batch.frames.shape[1]
+        points = batch.points + torch.from_numpy(whole.corners).to(batch.points)[:, None, None]
+        coarse_poses = draw_coarse(
+            points[:, -num_frames:].flatten(0, 1),
+            score[:, -num_frames:].flatten(0, 1),
+            skeleton=self._skeleton,
+            size=whole.size,
+            style=self._style,
+            device=self.fabric.device,
+        )
+        if self._resolution == "half":
+            coarse_poses = downsample_by_2(coarse_poses)
+        return self.generator.scene(coarse_poses).unflatten(0, (-1, num_frames))
+
+    def _crop(
+        self, scenes: Frames, whole: WholeFrames, size: tuple[int, int]
+    ) -> Float[Tensor, "batch time 3 viewport_height viewport_width"]:
+        """The viewport's part of each scene."""
+        corners = whole.corners if self._resolution == "full" else whole.corners // 2
+        height, width = size
+        places = zip(scenes, corners.tolist(), strict=True)
+        return torch.stack([scene[..., y : y + height, x : x + width] for scene, (x, y) in places])
+
+    def _shadows_l1(self, scenes: Frames, whole: WholeFrames) -> Scalar:
+        """L1 of the scenes outside the viewport, at a quarter of the size."""
+        real = levels_to_images(upload(whole.coarse, self.fabric.device))
+        size = (real.shape[3], real.shape[4])
+        coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
+        outside = upload(whole.is_outside, self.fabric.device)[:, None, None]
+        return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * outside).mean()
 
     def _foreground_l1(self, fake: Frames, real: Frames, poses: Windows) -> Scalar:
         weight = foreground_weight(
@@ -334,7 +418,7 @@ def stack_poses(pose_maps: Windows, *, num_frames: int) -> Float[Tensor, "batch 
 def generate_window(
     generator: nn.Module,
     pose_maps: Windows,
-    background: Images | None,
+    background: Frames | None,
     *,
     detach_previous_frame: bool,
 ) -> Frames:
@@ -343,7 +427,8 @@ def generate_window(
     previous = pose_maps.new_zeros((batch_size, 3, height, width))
     frames = []
     for time in range(num_frames):
-        frames.append(generator(pose_maps[:, time], previous, background))
+        behind = None if background is None else background[:, time]
+        frames.append(generator(pose_maps[:, time], previous, behind))
         previous = frames[-1].detach() if detach_previous_frame else frames[-1]
     return torch.stack(frames, dim=1)
 

@@ -143,7 +143,7 @@ def build_networks(
     """Build both networks with initial weights, drawn from torch's global random generator."""
     generator = build_generator(networks.generator, background_image=background_image)
     stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
-    check_depth(networks.generator.generated_size, stride=stride, section="train_gan")
+    check_depth(networks.generator.size, stride=stride, section="train_gan")
     generator.apply(initialise)  # before the discriminator is built, which draws random numbers
     num_frames = min(config.window_frames, 2)
     discriminator = MultiscaleDiscriminator(

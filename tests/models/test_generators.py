@@ -1,5 +1,7 @@
 """Generators: sizes, gradients, published costs; compositing; coarse-to-fine; roll-out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,8 @@ from motiontransfer.models.generators import (
     HalfResolutionGenerator,
     LocalEnhancer,
     build_generator,
+    coarse_size,
+    draw_coarse,
     roll_out,
     start_from_global,
 )
@@ -421,7 +425,7 @@ def test_inference_mode_and_autocast_do_not_leak_into_the_caller():
     assert all(generator.inference)
 
 
-VIEWPORT = Viewport(size=(40, 24), margin_px=1.0, multiple_of=4)
+VIEWPORT = Viewport(margin_px=1.0, multiple_of=4)
 
 
 def boxes_of(keypoints):
@@ -429,8 +433,18 @@ def boxes_of(keypoints):
         VIEWPORT, keypoints.points, keypoints.score, image_size=keypoints.image_size
     ).tolist()
     assert len({(x0, y0) for x0, y0, _, _ in placed}) > 2  # it moves, ...
-    assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in placed}) > 1  # and is enlarged
+    assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in placed}) > 1  # and changes in size
     return placed
+
+
+class Shadow(nn.Module):
+    """One constant in the coarse maps, and 0.25 more in the left half."""
+
+    def forward(self, coarse_poses):
+        assert coarse_poses.shape[2:] == coarse_size(FRAME_SIZE)
+        shadow = torch.full((len(coarse_poses), 3, *coarse_poses.shape[2:]), 0.5)
+        shadow[..., : shadow.shape[3] // 2] += 0.25
+        return shadow
 
 
 def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_it():
@@ -440,13 +454,18 @@ def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_
     plate = torch.rand(3, *FRAME_SIZE)
     options = {"previous_frame": "none", "conditioning_poses": 2}
     keypoints = dance(14)
-    whole = rolled_out(FrameGenerator(network, plate, **options), keypoints)
-    frames = rolled_out(FrameGenerator(network, plate, **options, viewport=VIEWPORT), keypoints)
+    in_viewport = FrameGenerator(network, plate, **options, viewport=VIEWPORT, shadows=Shadow())
+    scene = in_viewport.scene(torch.zeros(1, 1, *coarse_size(FRAME_SIZE)))[0]
+    middle = FRAME_SIZE[1] // 2
+    torch.testing.assert_close(scene[..., :middle], plate[..., :middle] + 0.75)
+    torch.testing.assert_close(scene[..., middle:], plate[..., middle:] + 0.5)
+    whole = rolled_out(FrameGenerator(network, scene, **options), keypoints)
+    frames = rolled_out(in_viewport, keypoints)
     for frame, expected, box in zip(frames, whole, boxes_of(keypoints), strict=True):
         inside = torch.zeros(FRAME_SIZE, dtype=torch.bool)
         inside[box[1] : box[3], box[0] : box[2]] = True
         torch.testing.assert_close(frame[:, inside], expected[:, inside])
-        assert torch.equal(frame[:, ~inside], plate[:, ~inside])
+        assert torch.equal(frame[:, ~inside], scene[:, ~inside])
 
 
 class PreviousPlusOne(FrameGenerator):
@@ -455,6 +474,9 @@ class PreviousPlusOne(FrameGenerator):
     def forward(self, pose_map, previous_frame, background):
         assert pose_map.shape[2:] == previous_frame.shape[2:] == background.shape[2:]
         return previous_frame + 1
+
+    def scene(self, coarse_poses):
+        return self.plate[None].clone()
 
 
 def test_the_previous_frame_is_seen_where_the_viewport_is_now():
@@ -469,15 +491,44 @@ def test_the_previous_frame_is_seen_where_the_viewport_is_now():
         assert torch.equal(frame, expected)
 
 
+class HalfShadow(nn.Module):
+    def forward(self, coarse_poses):
+        rows, columns = coarse_size(FRAME_SIZE)
+        assert coarse_poses.shape[2:] == (-(-rows // 2), -(-columns // 2))
+        return torch.full((len(coarse_poses), 3, *coarse_poses.shape[2:]), 0.25)
+
+
 def test_at_half_resolution_the_viewport_is_the_same():
-    plate = torch.rand(3, *FRAME_SIZE)
+    plate = torch.rand(3, *FRAME_SIZE)[:, ::2, ::2]
     generator = FrameGenerator(
-        Constant(0.5, 0.5, 0.5, 100.0), plate[:, ::2, ::2], viewport=VIEWPORT
+        Constant(0.5, 0.5, 0.5, 100.0), plate, viewport=VIEWPORT, shadows=HalfShadow()
     )
     keypoints = dance(14)
     frames = rolled_out(HalfResolutionGenerator(generator), keypoints)
     for frame, (x0, y0, x1, y1) in zip(frames, boxes_of(keypoints), strict=True):
         torch.testing.assert_close(frame[:, y0:y1, x0:x1].mean(), torch.tensor(0.5).tanh())
-        around = frame.clone()
-        around[:, y0:y1, x0:x1] = plate[:, y0:y1, x0:x1]
-        assert torch.equal(around[:, ::2, ::2], plate[:, ::2, ::2])
+        outside = torch.ones(FRAME_SIZE, dtype=torch.bool)
+        outside[y0:y1, x0:x1] = False
+        expected = plate.repeat_interleave(2, 1).repeat_interleave(2, 2) + 0.25
+        torch.testing.assert_close(frame[:, outside], expected[:, outside])
+
+
+@pytest.mark.parametrize(
+    ("size", "coarse"), [((256, 192), (64, 48)), ((250, 260), (62, 64)), ((48, 40), (48, 40))]
+)
+def test_coarse_pose_maps_lie_over_the_frame(size, coarse):
+    assert coarse_size(size) == coarse
+    keypoints = dance(3)
+    style = replace(STYLE, line_width_px=16.0)
+    shared = {"skeleton": keypoints.skeleton, "style": style, "device": torch.device("cpu")}
+    points = torch.from_numpy(keypoints.points) * (size[0] / FRAME_SIZE[0] * 0.8)
+    score = torch.from_numpy(keypoints.score)
+    fine = draw_poses(points, score, size=size, **shared)
+    drawn = draw_coarse(points, score, size=size, **shared)
+    centres = []
+    for maps in (nn.functional.interpolate(fine, size=coarse, mode="area"), drawn):
+        mass = maps.sum(1)
+        y, x = (torch.arange(n) + 0.5 for n in coarse)
+        total = mass.sum((1, 2))
+        centres += [torch.stack([(mass.sum(2) * y).sum(1), (mass.sum(1) * x).sum(1)]) / total]
+    torch.testing.assert_close(centres[1], centres[0], atol=0.3, rtol=0)

@@ -1,4 +1,4 @@
-"""The viewport holds the person, in few steady places."""
+"""The viewport is small, holds the person, and stays while it can."""
 
 from fractions import Fraction
 
@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.viewport import Viewport, fit_viewport, place_viewport
+from motiontransfer.pose.viewport import Viewport, fit_viewport, hold_people, place_viewport
 from motiontransfer.skeleton import Skeleton
 
 IMAGE = (96, 128)  # height, width
 STRIDE = 8
-VIEWPORT = Viewport(size=(64, 40), margin_px=4.0, multiple_of=STRIDE)
+VIEWPORT = Viewport(margin_px=4.0, multiple_of=STRIDE)
 _CORNERS = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _SKELETON = Skeleton(groups=(("body", _CORNERS),))
 
@@ -31,30 +31,33 @@ def place(*spans, viewport=VIEWPORT) -> list[list[int]]:
     return place_viewport(viewport, *at(*spans), image_size=IMAGE).tolist()
 
 
-def test_it_begins_around_the_person_and_stays_while_they_are_inside():
-    # Along x, 4 + 20 + 4 pixels lie in the middle of 40 that begin at a multiple of 8.
-    standing, swaying = (50, 22, 70, 68), (53, 20, 73, 66)
-    assert place(standing, swaying, standing) == [[40, 8, 80, 72]] * 3
+# 4 + 20 + 4 pixels, and 2 for a start between two even places, fit in 32; 4 + 46 + 4 in 56.
+STANDING, BOX = (50, 22, 70, 68), [44, 16, 76, 72]
 
 
-def test_it_moves_by_the_least_multiple_that_holds_the_person_again():
-    # The margin around 57 to 77 ends at 81.
-    assert place((50, 22, 70, 68), (57, 22, 77, 68)) == [[40, 8, 80, 72], [48, 8, 88, 72]]
-    assert place((50, 22, 70, 68), (43, 22, 63, 68)) == [[40, 8, 80, 72], [32, 8, 72, 72]]
+def test_it_stays_while_the_person_is_inside():
+    swaying, back = (51, 21, 71, 67), (49, 22, 69, 68)
+    assert place(STANDING, swaying, back, STANDING) == [BOX] * 4
 
 
-def test_a_raised_arm_enlarges_it_for_that_frame():
-    # 4 + 80 + 4 pixels need 95 where a side begins at any multiple of 8.
-    assert place((50, 22, 70, 68), (50, 10, 70, 90), (50, 22, 70, 68)) == [
-        [40, 8, 80, 72],
-        [40, 0, 80, 96],
-        [40, 8, 80, 72],
+def test_it_is_around_the_person_again_who_would_leave_it():
+    # The margin of 54 to 74 ends at 78.
+    assert place(STANDING, (54, 22, 74, 68), (53, 22, 73, 68)) == [BOX, *[[48, 16, 80, 72]] * 2]
+
+
+def test_a_raised_arm_enlarges_it_until_the_person_is_smaller_by_more_than_one_multiple():
+    raised, lowered = (50, 6, 70, 68), (50, 14, 70, 68)
+    assert place(STANDING, raised, lowered, STANDING) == [
+        BOX,
+        [44, 0, 76, 72],
+        [44, 0, 76, 72],  # 64 of its 72 pixels are needed
+        BOX,
     ]
 
 
 def test_it_stays_where_no_person_is_detected():
-    assert place((50, 22, 70, 68), None, None) == [[40, 8, 80, 72]] * 3
-    assert place(None, None) == [[40, 16, 80, 80]] * 2
+    assert place(STANDING, None, None) == [BOX] * 3
+    assert place(None, STANDING) == [[0, 0, 128, 96], BOX]
 
 
 people = st.tuples(
@@ -69,8 +72,8 @@ def test_it_is_inside_the_image_and_holds_joints_and_margin(spans):
     for (x0, y0, x1, y1), span in zip(placed, spans, strict=True):
         assert 0 <= x0 < x1 <= IMAGE[1]
         assert 0 <= y0 < y1 <= IMAGE[0]
-        assert x1 - x0 >= 40
-        assert y1 - y0 >= 64
+        assert x1 - x0 >= 2 * STRIDE
+        assert y1 - y0 >= 2 * STRIDE
         assert (x1 - x0) % STRIDE == 0
         assert (y1 - y0) % STRIDE == 0
         if span:
@@ -101,13 +104,18 @@ def keypoints(*spans) -> Keypoints:
     )
 
 
-def test_it_is_fitted_to_nearly_all_frames_of_all_clips():
-    # The trunk is 50 px, the body three times that, the margin 9: 22 + 18 and 50 + 18 pixels,
-    # and 7 for places between two multiples of 8.
-    narrow, wide = (50, 20, 60, 70), (50, 20, 72, 70)
-    clips = [keypoints(*[narrow] * 10), keypoints(*[narrow] * 40, *[wide] * 50)]
-    fitted = fit_viewport(clips, multiple_of=STRIDE)
-    assert fitted == Viewport(size=(80, 48), margin_px=9.0, multiple_of=STRIDE)
-    once = keypoints(*[wide] * 99, (10, 20, 72, 70))
-    assert fit_viewport([once], multiple_of=STRIDE) == fitted
-    assert fit_viewport([keypoints((0, 0, 127, 95))], multiple_of=STRIDE).size == IMAGE
+def test_its_margin_is_of_the_largest_person():
+    # The trunk is 50 px, the body three times that, the margin 0.06 of it.
+    clips = [keypoints((50, 20, 60, 50)), keypoints(*[(50, 20, 60, 70)] * 5)]
+    assert fit_viewport(clips, multiple_of=STRIDE) == Viewport(margin_px=9.0, multiple_of=STRIDE)
+
+
+def test_boxes_of_one_size_are_as_large_as_the_largest_person():
+    # 22 + 2 and 40 + 2 pixels wide, 50 + 2 and 30 + 2 high.
+    boxes = hold_people(
+        VIEWPORT, np.array([[50, 20, 72, 70], [80, 60, 120, 90.0]]), image_size=IMAGE
+    )
+    assert boxes.tolist() == [[36, 16, 84, 72], [76, 40, 124, 96]]
+    assert hold_people(VIEWPORT, np.array([[0, 0, 128, 96.0]]), image_size=IMAGE).tolist() == [
+        [0, 0, 128, 96]
+    ]

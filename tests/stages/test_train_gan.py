@@ -32,8 +32,9 @@ def test_weights_curves_and_metrics_are_where_the_pipeline_looks():
     assert trained.config.size == SIZE
     assert trained.config.num_filters == 4
     assert trained.config.background == "plate"
-    # Joints span 36 x 18 px, a trunk of 10 px has a margin of 1.8, and the network a stride of 4.
-    assert trained.config.viewport.size == (44, 28)
+    # A trunk of 10 px has a margin of 1.8, and the network a stride of 4.
+    assert trained.config.viewport.margin_px == pytest.approx(1.8)
+    assert trained.config.viewport.multiple_of == 4
     assert trained.style.line_width_px == 3
     assert trained.held_out == HeldOut(held_out_fraction=0.25, gap_frames=1)
     assert (MODELS / "discriminator.safetensors").exists()

@@ -150,7 +150,7 @@ def paths(folder):
 def whole(batch):
     """A batch as the share of the only rank."""
     values = (getattr(batch, name) for name in batch.__slots__)
-    (size,) = {len(value) for value in values if value is not None}
+    (size,) = {len(value) for value in values if isinstance(value, torch.Tensor)}
     return RankBatch(batch=batch, indices=range(size))
 
 

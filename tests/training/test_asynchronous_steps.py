@@ -114,7 +114,7 @@ def test_what_waits_is_refused(gpu, copy):
 @pytest.mark.parametrize("resolution", ["full", "half"])
 def test_of_the_main_generator(gpu, clip, encoding, resolution):
     style = PoseMapStyle(encoding=encoding, line_width_px=3.0)
-    viewport = Viewport(size=(40, 24), margin_px=1.0, multiple_of=4)
+    viewport = Viewport(margin_px=1.0, multiple_of=4)
     config = generator_config(viewport=viewport, pose_channels=style.num_channels)
     task = PoseGanTask(
         gpu,

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import downsample_by_2, initialise
 from motiontransfer.pose.rendering import draw_poses, draw_rgb
-from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset, hide_limbs, limb_groups
 from motiontransfer.video.tensors import levels_to_images
@@ -397,28 +398,42 @@ def test_a_sample_column_is_pose_real_and_generated_after_one_frame_of_lead_in(c
         assert np.unique(generated).tolist() == [round((level + 1) * 127.5)]
 
 
-VIEWPORT = Viewport(size=(40, 24), margin_px=1.0, multiple_of=4)
+VIEWPORT = Viewport(margin_px=1.0, multiple_of=4)
+FIRST_FRAMES = [0, 3, 5]
 
 
-def test_a_viewport_reads_the_part_of_both_frames_in_which_the_last_one_is(clip):
-    whole_frames = WindowDataset([clip], conditioning_poses=2).batch([0, 3, 5])
-    batch = WindowDataset([clip], conditioning_poses=2, viewport=VIEWPORT).batch([0, 3, 5])
-    placed = place_viewport(VIEWPORT, clip.keypoints.points, clip.keypoints.score, image_size=SIZE)
-    assert len(np.unique(batch.corners[:, 0])) > 1
-    for sample, first in enumerate([0, 3, 5]):
-        x0, y0, x1, y1 = placed[first + 1]
-        if (y1 - y0, x1 - x0) == VIEWPORT.size:
-            assert batch.corners[sample].tolist() == [x0, y0]
-        x, y = batch.corners[sample]
-        part = whole_frames.frames[sample, :, y : y + 40, x : x + 24]
+def boxes_of(clip):
+    """Of each window both of whose frames' people are inside, all of one size."""
+    keypoints = clip.keypoints
+    people = person_boxes(VIEWPORT, keypoints.points, keypoints.score, image_size=SIZE)
+    both = [
+        np.concatenate([people[t : t + 2, :2].min(axis=0), people[t : t + 2, 2:].max(axis=0)])
+        for t in FIRST_FRAMES
+    ]
+    return hold_people(VIEWPORT, np.stack(both), image_size=SIZE)
+
+
+def test_a_viewport_reads_the_part_of_both_frames_that_holds_the_person(clip):
+    whole_frames = WindowDataset([clip], conditioning_poses=2).batch(FIRST_FRAMES)
+    batch = WindowDataset([clip], conditioning_poses=2, viewport=VIEWPORT).batch(FIRST_FRAMES)
+    boxes = boxes_of(clip)
+    assert len(np.unique(boxes[:, 0])) > 1
+    maps = poses_of(whole_frames, 1), poses_of(batch, 1, size=batch.frames.shape[2:4])
+    assert batch.frames.shape[2:4] < SIZE
+    for sample, (x0, y0, x1, y1) in enumerate(boxes):
+        part = whole_frames.frames[sample, :, y0:y1, x0:x1]
         assert torch.equal(batch.frames[sample], part)
-    maps = poses_of(whole_frames, 1), poses_of(batch, 1, size=VIEWPORT.size)
-    for whole_map, part, (x, y) in zip(*maps, batch.corners, strict=True):
-        torch.testing.assert_close(part, whole_map[:, y : y + 40, x : x + 24])
+        torch.testing.assert_close(maps[1][sample], maps[0][sample][:, y0:y1, x0:x1])
+        is_outside = batch.whole.is_outside[sample]  # frames as small as these are not reduced
+        assert not is_outside[y0:y1, x0:x1].any()
+        assert is_outside.sum() == SIZE[0] * SIZE[1] - (x1 - x0) * (y1 - y0)
+    coarse = levels_to_images(batch.whole.coarse).flatten(0, 1)
+    assert torch.equal(coarse, levels_to_images(whole_frames.frames).flatten(0, 1))
 
 
 @pytest.mark.parametrize("resolution", ["full", "half"])
 def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(clip, resolution):
+    """Without shadows, seen by L1 inside and outside."""
     torch.manual_seed(0)
     plate = torch.rand(3, *SIZE)
     config = generator_config(viewport=VIEWPORT)
@@ -429,6 +444,7 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
     with torch.no_grad():
         generator.network.head.bias.view(4, -1)[3] = -100.0  # a mask of zeros
         generator.network.head.weight.zero_()
+        generator.shadows.head.weight.zero_()
     task = task_of(
         generator,
         MeanDiscriminator(),
@@ -438,12 +454,31 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
         l1_weight=1.0,
         foreground_l1_weight=1.0,
     )
-    batch = WindowDataset([clip], viewport=VIEWPORT).batch([0, 3, 5])
+    batch = WindowDataset([clip], viewport=VIEWPORT).batch(FIRST_FRAMES)
     losses = task.step(whole(batch), step=0, learning_rate=0.0)
     expected = []
-    for frames, (x, y) in zip(real_images(batch), batch.corners, strict=True):
+    for frames, (x, y) in zip(real_images(batch), batch.whole.corners, strict=True):
         real = frames if resolution == "full" else downsample_by_2(frames)
         scale = 1 if resolution == "full" else 2
         part = plate[:, y // scale :, x // scale :][:, : real.shape[2], : real.shape[3]]
         expected.append((part - real).abs().mean())
     torch.testing.assert_close(losses["generator/l1"], torch.stack(expected).mean())
+    coarse = levels_to_images(batch.whole.coarse)
+    scene = functional.interpolate(plate[None], size=coarse.shape[3:], mode="area")
+    outside = (scene - coarse).abs() * batch.whole.is_outside[:, None, None]
+    torch.testing.assert_close(losses["generator/shadows"], 30 * outside.mean())
+
+
+def test_shadows_are_learnt_outside_the_viewport(clip):
+    """A flat plate, darker than the filmed room: the shadows' network makes up for it."""
+    torch.manual_seed(0)
+    room = levels_to_images(WindowDataset([clip]).batch([0]).frames)[0, 0]
+    plate = room.mean((1, 2), keepdim=True).expand(3, *SIZE) - 0.4
+    config = generator_config(viewport=VIEWPORT)
+    generator = build_generator(config, background_image=plate.clone()).apply(initialise)
+    task = task_of(generator, MeanDiscriminator())
+    batch = whole(WindowDataset([clip], viewport=VIEWPORT).batch(FIRST_FRAMES))
+    losses = [
+        task.step(batch, step=step, learning_rate=2e-3)["generator/shadows"] for step in range(40)
+    ]
+    assert losses[-1] < 0.5 * losses[0]
