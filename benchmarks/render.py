@@ -30,7 +30,7 @@ from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator, roll_out
 from motiontransfer.models.layers import initialise, to_device
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
-from motiontransfer.pose.viewport import fit_viewport
+from motiontransfer.pose.viewport import fit_viewport, place_viewport
 from motiontransfer.rendering.faces import ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer, render_poses
 from motiontransfer.rendering.videos import Panels, write_videos
@@ -96,17 +96,27 @@ def _measure(
         began = time.perf_counter()
         write_videos(folder, render_poses(renderer, poses), panels, source, **options)
         seconds = time.perf_counter() - began
-    generated = renderer.main.config.generated_size
+    size = _generated_size(renderer, poses)
     on_gpu = renderer.fabric.device.type == "cuda"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
-        **{"preset": preset, "size": f"{height}x{width}", "generated": "{}x{}".format(*generated)},
+        **{"preset": preset, "size": f"{height}x{width}", "generated": "{}x{}".format(*size)},
         "frames/s": round(num_frames / seconds, 2),
         "latency ms": round(sum(parts[name] for name in ("drawing", "generator", "face")), 1),
         **{f"{name} ms": round(value, 1) for name, value in parts.items()},
         "peak MiB": round(peak),
         "GPU MiB": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else "",
     }
+
+
+def _generated_size(renderer: Renderer, poses: Keypoints) -> tuple[int, int]:
+    """Mean height and width of what the network generates."""
+    viewport, size = renderer.main.config.viewport, poses.image_size
+    if viewport is None:
+        return size
+    boxes = place_viewport(viewport, poses.points, poses.score, image_size=size)
+    width, height = (boxes[:, 2:] - boxes[:, :2]).mean(axis=0).round().astype(int).tolist()
+    return height, width
 
 
 def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
@@ -132,7 +142,7 @@ def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
     mark()
     draw_poses(
         *(torch.from_numpy(poses.points[1:]), torch.from_numpy(poses.score[1:])),
-        **{**shared, "size": main.config.generated_size},
+        **{**shared, "size": _generated_size(renderer, poses)},
     )
     mark()
     shown = [image[None] for image in images]
