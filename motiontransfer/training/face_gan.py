@@ -33,7 +33,6 @@ from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to
 
 _NUM_SAMPLES = 8
 _RUN_FRAMES = 8
-_TIMES_DRAWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
