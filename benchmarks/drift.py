@@ -27,7 +27,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -37,6 +36,7 @@ from demo.actors.renderer import film_clip, true_keypoints
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.plots import write_image
+from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import FrameGenerator, roll_out
 from motiontransfer.parallel import Compute

@@ -23,8 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from lightning_fabric import Fabric
-
+from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.corruptions import CORRUPTIONS, EXACT
 from motiontransfer.forensics.data import (
     ProjectClips,

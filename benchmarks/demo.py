@@ -1,0 +1,94 @@
+"""The demo from scratch at several commits: CPU seconds and peak memory of each stage, metrics.
+
+    uv run python -m benchmarks.demo            # the last commit
+    uv run python -m benchmarks.demo v1.0 HEAD  # two commits, one after the other
+
+Each commit is cloned and reproduced by this interpreter and its packages. CPU time, which other
+programs on the machine change least, is that of a stage's process with its children.
+Python imports `sitecustomize` at its start, whatever the commit: here it measures.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.machine import recorded
+
+PROJECT = Path(__file__).parents[1]
+
+_AT_EXIT = """
+import atexit, json, os, resource, sys, time
+
+command = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else [""]
+if command[0] in ("stages", "demo"):
+    began = time.time()
+
+    @atexit.register
+    def _record(starter=os.getpid()):
+        if os.getpid() == starter:
+            of = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+            row = {
+                "stage": " ".join(command[1:]),
+                "seconds": time.time() - began,
+                "cpu_seconds": sum(each.ru_utime + each.ru_stime for each in of),
+                "peak_mib": max(each.ru_maxrss for each in of) / 1024,
+            }
+            with open(os.environ["STAGES_LOG"], "a") as log:
+                log.write(json.dumps(row) + "\\n")
+"""
+
+
+def main() -> None:
+    """Print a table of stages, a row each, and the transfer's metrics at each commit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("commits", nargs="*", default=["HEAD"])
+    commits = parser.parse_args().commits
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch, recorded("demo") as rows:
+        of_commit = {commit: reproduce(Path(scratch), commit) for commit in commits}
+        metrics = {commit: project / "results" for commit, (project, _) in of_commit.items()}
+        stages = {name: None for _, runs in of_commit.values() for name in runs}
+        for stage in [*stages, "total"]:
+            row: dict[str, object] = {"stage": stage}
+            for commit, (_, runs) in of_commit.items():
+                chosen = list(runs.values()) if stage == "total" else [runs.get(stage)]
+                found = [run for run in chosen if run is not None]
+                row[f"{commit}: s"] = round(sum(run["seconds"] for run in found), 1)
+                row[f"{commit}: CPU s"] = round(sum(run["cpu_seconds"] for run in found), 1)
+                row[f"{commit}: MiB"] = round(max((run["peak_mib"] for run in found), default=0))
+            rows.append(row)
+        for commit, folder in metrics.items():
+            for file in sorted(folder.glob("*/metrics.json")):
+                print(f"\n{commit}: {file.parent.name}: {headlines(file)}")  # noqa: T201
+
+
+def reproduce(scratch: Path, commit: str) -> tuple[Path, dict[str, dict[str, float]]]:
+    """Clone and run the pipeline; return the project, and each stage's time and memory in order."""
+    project, log = scratch / commit.replace("/", "_"), scratch / f"{commit.replace('/', '_')}.jsonl"
+    subprocess.run(["git", "clone", "-q", PROJECT, project], check=True)
+    subprocess.run(["git", "checkout", "-q", commit], cwd=project, check=True)
+    (scratch / "sitecustomize.py").write_text(_AT_EXIT, encoding="utf-8")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(scratch), "STAGES_LOG": str(log)}
+    subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=project, env=environment, check=True)
+    runs = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return project, {run.pop("stage"): run for run in runs}
+
+
+def headlines(file: Path) -> str:
+    """The metrics of the person, face and hands against the ground truth, in one line."""
+    truth = json.loads(file.read_text(encoding="utf-8"))["truth"]["ours"]
+    chosen = [
+        ("person", "ssim"),
+        *((region, "shift_tolerant_ssim") for region in ("person", "face", "hands")),
+        ("person", "l1"),
+        ("pose_distance_px", "all"),
+    ]
+    return ", ".join(f"{region} {name} {truth[region][name]:.4g}" for region, name in chosen)
+
+
+if __name__ == "__main__":
+    main()
