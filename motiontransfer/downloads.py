@@ -9,12 +9,15 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pooch
 
 from motiontransfer.errors import MissingFileError, WeightsError
 
 CACHE_VARIABLE = "MOTIONTRANSFER_CACHE"
+
+_MAX_BYTES = 2**30  # the largest published file, VGG-19, has half as many
 
 _logger = logging.getLogger(__name__)
 
@@ -104,7 +107,7 @@ def _download(pretrained: Pretrained, cached: Path) -> None:
                 pretrained.sha256,
                 fname=cached.name,
                 path=cached.parent,
-                progressbar=sys.stderr.isatty(),
+                downloader=_download_limited,
             )
         except OSError as error:
             raise MissingFileError(
@@ -115,3 +118,22 @@ def _download(pretrained: Pretrained, cached: Path) -> None:
             reason = str(error).rstrip(".")
             raise WeightsError(f"{pretrained.name}: {reason}; {pretrained.remedies}") from error
         cached.chmod(0o644)  # pooch leaves its temporary file's 0600, and caches may be shared
+
+
+class _LimitedFile:
+    """A file of at most 1 GiB: whoever answers for the server might send without end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.flush = file, file.flush
+
+    def write(self, data: bytes) -> int:
+        if self._file.tell() + len(data) > _MAX_BYTES:
+            raise ValueError(f"expected at most {_MAX_BYTES:,} bytes, got more")
+        return self._file.write(data)
+
+
+def _download_limited(*given: object, **_: object) -> None:
+    """Called by pooch with a URL, a path and itself."""
+    url, path, _pooch = given
+    with Path(str(path)).open("wb") as file:
+        pooch.HTTPDownloader(progressbar=sys.stderr.isatty())(url, _LimitedFile(file), None)

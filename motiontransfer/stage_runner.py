@@ -11,6 +11,7 @@ import logging
 import os
 import pkgutil
 import re
+import sqlite3
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,8 @@ def _fault_of_machine(error: Exception) -> str | None:
     """Describe a full disk, missing rights and the like; None for other errors."""
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # PyTorch's
         return f"out of memory ({error}); {_REMEDY}"
+    if isinstance(error, sqlite3.OperationalError):  # of DVC's state
+        return f"{error}; {_REMEDY}"
     # Libraries written in Rust only tell by their text.
     told = re.search(r"\(os error (\d+)\)", str(error))
     code = int(told[1]) if told else getattr(error, "errno", None)

@@ -65,6 +65,7 @@ OF_RESULTS = (
 def main() -> None:
     """Raise one error that lists every fault; if there is none, say so and write OF_RESULTS."""
     faults = [*(f"{PARAMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
+    faults = faults or [*_choice_faults()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
     write_json(Path("artifacts/params_checked.json"), {"names_fit_together": True})
@@ -74,22 +75,26 @@ def main() -> None:
 def _section_faults() -> Iterator[str]:
     videos = load_section(dict, "videos")
     checks: list[Callable[[], object]] = [
-        *(partial(_check_section, name) for name in SECTIONS),
-        _check_face_cycle,
+        *(partial(load_section, model, name) for name, model in SECTIONS.items()),
         *(partial(load_detector, video) for video in videos),
         *(partial(load_section, clean_keypoints.Video, f"videos.{video}") for video in videos),
     ]
+    return _raised(checks)
+
+
+def _choice_faults() -> Iterator[str]:
+    """Valid values that do not go together."""
+    loaded = {name: load_section(SECTIONS[name], name) for name in _CHECKS}
+    checks = (partial(check, loaded[name]) for name, check in _CHECKS.items())
+    return _raised([*checks, _check_face_cycle])
+
+
+def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
     for check in checks:
         try:
             check()
         except ParamsError as error:
             yield str(error)
-
-
-def _check_section(name: str) -> None:
-    params = load_section(SECTIONS[name], name)
-    if name in _CHECKS:
-        _CHECKS[name](params)
 
 
 def _check_face_cycle() -> None:

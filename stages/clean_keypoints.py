@@ -34,10 +34,10 @@ class Video(BaseModel):
 class CleanKeypointsParams(Section):
     """Section `clean_keypoints` of params.yaml."""
 
-    longest_gap_seconds: float = Field(ge=0)
-    longest_outlier_seconds: float = Field(ge=0)
+    longest_gap_seconds: float = Field(ge=0, le=60)
+    longest_outlier_seconds: float = Field(ge=0, le=60)
     smoothing: TimeFilter
-    smoothing_seconds: float = Field(ge=0)
+    smoothing_seconds: float = Field(ge=0, le=60)
 
 
 def main(key: str) -> str:

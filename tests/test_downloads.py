@@ -4,6 +4,7 @@ import gc
 import hashlib
 import logging
 import multiprocessing
+import re
 import socket
 import threading
 import warnings
@@ -12,8 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from motiontransfer import downloads
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.evaluation import network_metrics
+from motiontransfer.models import vgg
+from motiontransfer.pose.detectors import keypoint_rcnn, mediapipe_tasks
 
 CONTENT = bytes(range(256)) * 8192
 
@@ -116,6 +121,26 @@ def test_other_bytes_are_refused_and_not_kept(published, server, cache):
     with pytest.raises(WeightsError, match=rf"expected {published.sha256} but got {got}"):
         pretrained_file(published, file=None)
     assert files_in(cache) == []
+
+
+@pytest.mark.usefixtures("_connections")
+def test_a_download_does_not_fill_the_disk(published, cache, monkeypatch):
+    monkeypatch.setattr(downloads, "_MAX_BYTES", len(CONTENT) - 1)
+    with pytest.raises(WeightsError, match="expected at most 2,097,151 bytes, got more"):
+        pretrained_file(published, file=None)
+    assert files_in(cache) == []
+
+
+def test_what_is_downloaded_is_pinned_and_comes_by_https():
+    published = [
+        *mediapipe_tasks.OFFICIAL_MODELS.values(),
+        keypoint_rcnn._PUBLISHED,
+        vgg.vgg19_weights("train_gan"),
+        *network_metrics._NETWORKS.values(),
+    ]
+    for one in published:
+        assert one.url.startswith("https://")
+        assert re.fullmatch("[0-9a-f]{64}", one.sha256)
 
 
 def assert_refused_with_remedies(published, match):

@@ -13,6 +13,8 @@ from motiontransfer.stage_runner import run, stage_inputs
 from tests.tiny_project import ROOT, dvc
 
 _STAGE = """\
+import sqlite3
+
 from motiontransfer.errors import ParamsError
 
 ERRORS = {
@@ -20,6 +22,7 @@ ERRORS = {
     "bug": ZeroDivisionError("our own fault"),
     "stop": KeyboardInterrupt(),
     "full": OSError(28, "full", "frames.mkv"),
+    "database": sqlite3.OperationalError("disk I/O error"),
     "rust": RuntimeError("I/O error: No space left on device (os error 28)"),
     "memory": MemoryError("Unable to allocate 5 TiB"),
     "escape": ParamsError("\x1b[31mred"),
@@ -90,6 +93,7 @@ def test_waiting_threads_sleep_unless_the_user_chose(stages, monkeypatch, set_be
     [
         (["cut", "bad"], 1, "ERROR: cut bad: a: wrong\nERROR: cut bad: b: wrong\n"),
         (["cut", "full"], 1, f"ERROR: cut full: frames.mkv: No space left on device; {_FREE}"),
+        (["cut", "database"], 1, f"ERROR: cut database: disk I/O error; {_FREE}"),
         (["cut", "rust"], 1, f"ERROR: cut rust: No space left on device; {_FREE}"),
         (
             ["cut", "memory"],

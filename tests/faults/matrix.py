@@ -294,10 +294,14 @@ FAULTS = {
     "Ctrl-C": Fault(
         disturb=_signalled("all", signal.SIGINT), told="interrupted|KeyboardInterrupt|exited with"
     ),
-    "disk full": Fault(python=_full_disk, told="File too large|cannot be written|limit is reached"),
+    "disk full": Fault(
+        python=_full_disk, told="File too large|cannot be written|limit is reached|disk I/O error"
+    ),
     "read-only folder": Fault(around=_read_only, told="Read-only file system"),
     "input deleted": Fault(disturb=_input_gone, told=r"no such|missing|\(removed\)|does not exist"),
-    "input replaced": Fault(disturb=_input_replaced, told=r"changed while|damaged|\(replaced\)"),
+    "input replaced": Fault(
+        disturb=_input_replaced, told=r"changed while|damaged|not a |\(replaced\)"
+    ),
     "second dvc repro": Fault(disturb=_second_repro, told="busy|lock"),
     "output flipped afterwards": Fault(flips=True),
     "clock moved back": Fault(before=_into_the_future),
@@ -435,6 +439,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
     with tempfile.TemporaryDirectory() as folder:
         project = arguments.project or Path(folder) / "project"
         if not project.exists():
