@@ -14,6 +14,7 @@ mirror images.
 import gzip
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -167,10 +168,8 @@ def _read_mesh(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 def _read_offsets(path: Path, num_vertices: int) -> Float[np.ndarray, "vertices 3"]:
     raw = path.read_bytes()
-    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
-    rows = np.array(
-        [line.split() for line in text.splitlines() if line and not line.startswith("#")], float
-    ).reshape(-1, 4)
+    text = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    rows = np.fromstring(re.sub(rb"(?m)^#.*", b"", text), sep=" ").reshape(-1, 4)
     offsets = np.zeros((num_vertices, 3))
     offsets[rows[:, 0].astype(int)] = rows[:, 1:]
     return offsets

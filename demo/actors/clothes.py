@@ -138,13 +138,14 @@ def _skin(rig: Rig, outfit: Outfit, frame: FaceFrame) -> Surface:
     hands_used = hands[used] > 0.3
     coordinates[hands_used, :3] = (0.0, -1000.0, 0.0)  # far from the face's paint
     thickness = scalp_thickness(coordinates[:, :3], outfit.hair_style)
-    normals = vertex_normals(whole.points, whole.faces)
+    points = whole.points + thickness[:, None] * vertex_normals(whole.points, whole.faces)
+    seen, faces = np.unique(whole.faces[keep], return_inverse=True)
     return Surface(
-        points=whole.points + thickness[:, None] * normals,
-        faces=whole.faces[keep],
-        coordinates=coordinates,
-        weights=whole.weights,
-        actions=whole.actions,
+        points=points[seen],
+        faces=faces.reshape(-1, 3),
+        coordinates=coordinates[seen],
+        weights=whole.weights[seen],
+        actions={name: offsets[seen] for name, offsets in whole.actions.items()},
     )
 
 

@@ -24,6 +24,18 @@ class Surface:
     """Offsets of the facial actions at full strength, metres."""
 
 
+def dot(
+    left: Float[np.ndarray, "points 3"], right: Float[np.ndarray, "points 3"]
+) -> Float[np.ndarray, " points"]:
+    """Dot products."""
+    return np.einsum("pi,pi->p", left, right)
+
+
+def unit(vectors: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
+    """Unit vectors."""
+    return vectors / np.sqrt(dot(vectors, vectors))[:, None]
+
+
 def triangles(quads: Int[np.ndarray, "quads 4"]) -> Int[np.ndarray, "_ 3"]:
     """Each quad as two triangles."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])

@@ -200,15 +200,15 @@ def _fingers(rig: Rig, suffix: str, own: Mapping[str, float], sign: float) -> di
     palm = sign * np.cross(across, joint("finger3-1") - joint("wrist"))
     thumb = joint("finger1-3") - joint("finger1-1")
     thumb_axis = np.cross(thumb, palm) / np.linalg.norm(np.cross(thumb, palm))
-    turns = {}
+    bends = {
+        knuckle: Rotation.from_rotvec(sign * share * own["curl"] * across).as_matrix()
+        for knuckle, share in _FINGER_SHARE.items()
+    }
+    bend = Rotation.from_rotvec(0.8 * own["thumb_curl"] * thumb_axis).as_matrix()
+    turns = {"finger1-2": bend, "finger1-3": bend}
     for finger in "2345":
         spread = own["finger_spread"] * (3.5 - int(finger)) * sign
-        for knuckle, share in _FINGER_SHARE.items():
-            bend = Rotation.from_rotvec(sign * share * own["curl"] * across).as_matrix()
-            fan = Rotation.from_rotvec(-spread * palm / np.linalg.norm(palm)).as_matrix()
-            turns[f"finger{finger}-{knuckle}"] = fan @ bend if knuckle == "1" else bend
-    for knuckle in ("2", "3"):
-        turns[f"finger1-{knuckle}"] = Rotation.from_rotvec(
-            0.8 * own["thumb_curl"] * thumb_axis
-        ).as_matrix()
+        fan = Rotation.from_rotvec(-spread * palm / np.linalg.norm(palm)).as_matrix()
+        turns |= {f"finger{finger}-{knuckle}": bend for knuckle, bend in bends.items()}
+        turns[f"finger{finger}-1"] = fan @ bends["1"]
     return turns

@@ -22,7 +22,7 @@ from demo.actors.appearance import display
 from demo.actors.body import landmarks
 from demo.actors.choreography import ACTIONS, Motion
 from demo.actors.clothes import DressedBody, dress
-from demo.actors.mesh import face_sums, vertex_normals
+from demo.actors.mesh import dot, face_sums, unit, vertex_normals
 from demo.actors.posing import ANGLES, BonePose, load_rig, pose_bones, skin
 from demo.actors.scenes import OUTFITS, PHENOTYPES, ROOMS, Plate, Room, draw_plate
 from motiontransfer.keypoints import Keypoints
@@ -49,6 +49,8 @@ class Film:
     """Who is filmed."""
     sums: sparse.csr_array
     """`face_sums` of the mesh's faces."""
+    triangles: np.ndarray
+    """The mesh's faces as Python tuples, which embreex reads twice as fast as rows of an array."""
     samples: int
     """Sub-samples of a pixel along each side."""
 
@@ -61,7 +63,11 @@ class Film:
 def load_film(room: Room, plate: Plate, dressed: DressedBody, *, samples: int) -> Film:
     """Prepare to film a mesh in a room."""
     sums = face_sums(dressed.faces, len(dressed.points))
-    return Film(room=room, plate=plate, dressed=dressed, sums=sums, samples=samples)
+    triangles = np.empty(len(dressed.faces), object)
+    triangles[:] = [tuple(corners) for corners in dressed.faces.tolist()]
+    return Film(
+        room=room, plate=plate, dressed=dressed, sums=sums, triangles=triangles, samples=samples
+    )
 
 
 def shoot(
@@ -69,11 +75,7 @@ def shoot(
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
     """One frame of the body with its points here, and how much of each pixel the person covers."""
     scene = EmbreeScene()
-    TriangleMesh(
-        scene,
-        np.ascontiguousarray(points, np.float32),
-        np.ascontiguousarray(film.dressed.faces, np.int32),
-    )
+    TriangleMesh(scene, np.ascontiguousarray(points, np.float32), film.triangles)
     light = _shadowed_plate(film, scene, points)
     person, cover, window = _person(film, scene, points)
     rows, columns = window
@@ -84,9 +86,9 @@ def shoot(
 
 
 def _window(film: Film, points: np.ndarray, margin: int) -> tuple[slice, slice]:
-    pixels = film.room.camera.project(points, film.size)
-    low = np.floor(pixels.min(axis=0)).astype(int) - margin
-    high = np.ceil(pixels.max(axis=0)).astype(int) + margin
+    pixels = np.ascontiguousarray(film.room.camera.project(points, film.size).T)
+    low = np.floor(pixels.min(axis=1)).astype(int) - margin
+    high = np.ceil(pixels.max(axis=1)).astype(int) + margin
     height, width = film.size
     return (
         slice(*np.clip([low[1], high[1]], 0, height).tolist()),
@@ -112,9 +114,14 @@ def _disc(count: int, radius: float, towards: tuple[float, float, float]) -> np.
 def _hidden(
     scene: EmbreeScene, origins: np.ndarray, directions: np.ndarray
 ) -> Bool[np.ndarray, " rays"]:
+    """Whether the person is in the way.
+
+    Args:
+        directions: one for each origin, or one for all.
+    """
     hits = scene.run(
         np.ascontiguousarray(origins, np.float32),
-        np.ascontiguousarray(np.broadcast_to(directions, origins.shape), np.float32),
+        np.ascontiguousarray(directions, np.float32),
         query="OCCLUDED",
     )
     return np.asarray(hits) == 0
@@ -129,20 +136,45 @@ def _shadowed_plate(film: Film, scene: EmbreeScene, points: np.ndarray) -> np.nd
     rows, columns = _window(film, np.concatenate([feet, on_floor]), film.size[0] // 12)
     spots = film.plate.points[rows, columns]
     shape = spots.shape[:2]
-    flat = spots.reshape(-1, 3) + np.array([0.0, _OFF_SURFACE, _OFF_SURFACE])
-    shade = np.zeros(len(flat))
-    for directions, share in (
-        (_disc(_FLOOR_SHADOW_RAYS, _FLOOR_LIGHT_RADIUS, film.room.light), 0.8),
-        (_disc(_SKY_RAYS, 0.6, (0.05, 1.0, 0.1)), 0.35),
-    ):
-        for direction in directions:
-            shade += share / len(directions) * _hidden(scene, flat, direction)
+    flat = (spots.reshape(-1, 3) + np.array([0.0, _OFF_SURFACE, _OFF_SURFACE])).astype(np.float32)
+    directions, shares = _shadow_lights(film.room.light)
+    lamp, spot = np.nonzero(_in_shadow_box(points.astype(np.float32), flat, directions))
+    hidden = _hidden(scene, flat[spot], directions[lamp])
+    shade = np.bincount(spot, shares[lamp] * hidden, len(flat))
     shade = ndimage.gaussian_filter(shade.reshape(shape), 1.3 * film.size[0] / 256)[..., None]
     light = film.plate.lit.copy()
     light[rows, columns] += (film.plate.unlit[rows, columns] - light[rows, columns]) * np.minimum(
         shade, 1
     )
     return light
+
+
+@lru_cache(maxsize=1)
+def _shadow_lights(
+    key: tuple[float, float, float],
+) -> tuple[Float[np.ndarray, "lights 3"], Float[np.ndarray, " lights"]]:
+    """Directions of the light that a person takes away, and how much comes from each."""
+    discs = (
+        (_disc(_FLOOR_SHADOW_RAYS, _FLOOR_LIGHT_RADIUS, key), 0.8),
+        (_disc(_SKY_RAYS, 0.6, (0.05, 1.0, 0.1)), 0.35),
+    )
+    shares = [np.full(len(disc), share / len(disc)) for disc, share in discs]
+    return np.concatenate([disc for disc, _ in discs]), np.concatenate(shares)
+
+
+def _in_shadow_box(
+    points: Float[np.ndarray, "points 3"],
+    spots: Float[np.ndarray, "spots 3"],
+    lights: Float[np.ndarray, "lights 3"],
+) -> Bool[np.ndarray, "lights spots"]:
+    """Where a ray from a spot to a light meets the rectangle around the mesh, seen from there."""
+    sides = unit(np.cross(lights, [0.0, 1.0, 0.0]))
+    inside = np.ones((len(lights), len(spots)), bool)
+    for axes in (sides, np.cross(sides, lights)):
+        of_mesh, of_spots = (axes.astype(np.float32) @ at.T for at in (points, spots))
+        inside &= of_spots > of_mesh.min(axis=1, keepdims=True) - _OFF_SURFACE
+        inside &= of_spots < of_mesh.max(axis=1, keepdims=True) + _OFF_SURFACE
+    return inside
 
 
 def _person(
@@ -160,19 +192,22 @@ def _person(
         output=True,
     )
     hit = np.flatnonzero(hits["primID"] >= 0)
-    colours = np.zeros((len(rays), 3))
-    which_sample = (pixels[hit, 0] % n) + n * (pixels[hit, 1] % n)
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    row, column = np.divmod(hit, n * shape[1])
     barycentric = np.stack(
         [1 - hits["u"][hit] - hits["v"][hit], hits["u"][hit], hits["v"][hit]], axis=1
     )
-    colours[hit] = _shade(
-        film, scene, points, rays[hit], hits["primID"][hit], barycentric, which_sample
+    which_sample = column % n + n * (row % n)
+    colours = _shade(film, scene, points, rays[hit], hits["primID"][hit], barycentric, which_sample)
+    pixel = row // n * shape[1] + column // n
+    person, cover = (
+        np.stack(
+            [np.bincount(pixel, values, shape[0] * shape[1]) for values in channels], axis=1
+        ).reshape(*shape, -1)
+        / n**2
+        for channels in (np.minimum(colours, 1.2).T, np.ones((1, len(hit))))
     )
-    cover = np.zeros(len(rays))
-    cover[hit] = 1.0
-    shape = (rows.stop - rows.start, n, columns.stop - columns.start, n)
-    person = np.minimum(colours, 1.2).reshape(*shape, 3).mean(axis=(1, 3))
-    return person, cover.reshape(shape).mean(axis=(1, 3)), window
+    return person, cover[..., 0], window
 
 
 def _shade(
@@ -189,19 +224,15 @@ def _shade(
         [points, vertex_normals(points, film.dressed.faces, film.sums), film.dressed.coordinates],
         axis=1,
     )
-    at = np.einsum("hc,hck->hk", barycentric, at_points[corners])
-    place, normals, coordinates = at[:, :3], at[:, 3:6], at[:, 6:]
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    facing = np.sign((normals * rays).sum(axis=1, keepdims=True))
-    normals *= np.where(facing > 0, -1.0, 1.0)  # a shell of hair is seen from both sides
+    at = sum(barycentric[:, [c]] * at_points[corners[:, c]] for c in range(3))
+    place, normals, coordinates = at[:, :3], unit(at[:, 3:6]), at[:, 6:]
+    normals[dot(normals, rays) > 0] *= -1.0  # a shell of hair is seen from both sides
     albedo, shine = film.dressed.colours(face, coordinates)
     lights = _disc(film.samples**2, _LIGHT_RADIUS, film.room.light)[which_sample]
-    key = np.clip((normals * lights).sum(axis=1), 0, None)
+    key = np.clip(dot(normals, lights), 0, None)
     lit = key > 0
     key[lit] *= ~_hidden(scene, place[lit] + _OFF_SURFACE * 2 * normals[lit], lights[lit])
-    half = lights - rays
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    highlight = shine * key * np.clip((normals * half).sum(axis=1), 0, 1) ** 24
+    highlight = shine * key * np.clip(dot(normals, unit(lights - rays)), 0, 1) ** 24
     sky = film.room.sky * (0.62 + 0.38 * normals[:, 1] + 0.12 * normals[:, 2])
     near_floor = np.clip(place[:, 1] / 0.25, 0.55, 1.0)  # the floor hides the sky from shoes
     light = film.room.key * key + sky * near_floor

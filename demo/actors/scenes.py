@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from demo.actors.appearance import Outfit, linear
+from demo.actors.mesh import unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +52,7 @@ class Camera:
         flat[:, 0] = (pixels[:, 0] - size[1] / 2) / (self.focal_length * size[0])
         flat[:, 1] = -(pixels[:, 1] - size[0] / 2) / (self.focal_length * size[0])
         flat[:, 2] = 1.0
-        directions = flat @ self.axes()
-        return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        return unit(flat @ self.axes())
 
 
 _SKIRTING_HEIGHT = 0.11
@@ -103,7 +103,9 @@ def draw_plate(room: Room, size: tuple[int, int]) -> Plate:
     ys, xs = np.mgrid[0 : height * _SAMPLES, 0 : width * _SAMPLES] + 0.5
     pixels = np.stack([xs.reshape(-1), ys.reshape(-1)], axis=1) / _SAMPLES
     points, on_floor = _meet(room, room.camera.rays(pixels, size))
-    albedo = np.where(on_floor[:, None], _floor_colour(room, points), _wall_colour(room, points))
+    albedo = np.empty_like(points)
+    albedo[on_floor] = _floor_colour(room, points[on_floor])
+    albedo[~on_floor] = _wall_colour(room, points[~on_floor])
     facing = np.where(on_floor, _unit(room.light)[1], _unit(room.light)[2])
     vignette = 1.0 - 0.22 * (((pixels / [width, height]) - 0.5) ** 2).sum(axis=1) * 2
     lit = albedo * ((room.sky + room.key * facing) * vignette)[:, None]
@@ -161,7 +163,8 @@ def _wall_colour(room: Room, points: np.ndarray) -> np.ndarray:
     colour = linear(room.wall) * (glow + plaster)[:, None]
     if room.furniture == "picture_and_plant":
         colour = _paint_picture(colour, x, y)
-        colour = _paint_plant(colour, x, y)
+        near = np.hypot(x - 1.38, y - 0.52) < 0.7
+        colour[near] = _paint_plant(colour[near], x[near], y[near])
     else:
         colour = _paint_shelf(colour, x, y)
         colour = _paint_lamp(colour, x, y)
