@@ -356,7 +356,7 @@ def try_fault(
     if not re.search(fault.told, done.output):
         return f"not told: {done.output[-200:]!r}"
     if "Traceback" in done.output:
-        return "traceback"
+        return f"traceback: {done.output[-300:]!r}"
     if fault.flips:
         flipped = max(digests(root, outs))
         _flip(root / flipped)
