@@ -38,7 +38,8 @@ from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.plots import write_image
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.models.generators import FrameGenerator, roll_out
+from motiontransfer.models.generators import FrameGenerator
+from motiontransfer.models.roll_out import roll_out
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.progress import track

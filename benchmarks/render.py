@@ -27,8 +27,9 @@ import yaml
 from benchmarks.machine import recorded
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
-from motiontransfer.models.generators import GeneratorConfig, build_generator, roll_out
+from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise, to_device
+from motiontransfer.models.roll_out import roll_out
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import fit_viewport, place_viewport
 from motiontransfer.rendering.faces import ResidualFaces, blend

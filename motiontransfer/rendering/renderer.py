@@ -12,8 +12,8 @@ from typing import Literal
 from motiontransfer.errors import KeypointsError
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.models.generators import roll_out
 from motiontransfer.models.layers import to_device
+from motiontransfer.models.roll_out import roll_out
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame

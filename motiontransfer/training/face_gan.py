@@ -14,8 +14,8 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import split_real_fake
 from motiontransfer.models.faces import Crops, crop_boxes, draw_crops
-from motiontransfer.models.generators import roll_out
 from motiontransfer.models.layers import to_device
+from motiontransfer.models.roll_out import roll_out
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.progress import track

@@ -30,15 +30,9 @@ from motiontransfer.training.clips import TargetClip
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.face_gan import FaceGanConfig, Faces, FaceTask
 from motiontransfer.training.losses import GanLossConfig, Objective, Scalar, gan_losses
-from motiontransfer.training.pose_gan import (
-    Frames,
-    WindowBatch,
-    WindowDataset,
-    Windows,
-    consecutive_pairs,
-    stack_poses,
-)
+from motiontransfer.training.pose_gan import Frames, Windows, consecutive_pairs, stack_poses
 from motiontransfer.training.weights import TrainedGenerator, read_network
+from motiontransfer.training.windows import WindowBatch, WindowDataset
 from motiontransfer.video.tensors import levels_to_images, upload
 
 _WINDOW_FRAMES = 2

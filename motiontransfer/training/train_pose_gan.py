@@ -22,9 +22,10 @@ from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.clips import HeldOut, TargetClip, input_files
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.distributed import arithmetic
-from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanTask, Resolution, WindowDataset
+from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanTask, Resolution
 from motiontransfer.training.trainer import RunPaths, fit, run_training
 from motiontransfer.training.weights import write_weights
+from motiontransfer.training.windows import WindowDataset
 
 _NUM_BACKGROUND_FRAMES = 200
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local

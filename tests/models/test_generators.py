@@ -16,9 +16,6 @@ from motiontransfer.models.generators import (
     HalfResolutionGenerator,
     LocalEnhancer,
     build_generator,
-    coarse_size,
-    draw_coarse,
-    roll_out,
     start_from_global,
 )
 from motiontransfer.models.layers import (
@@ -29,6 +26,7 @@ from motiontransfer.models.layers import (
     downsample_by_2,
     initialise,
 )
+from motiontransfer.models.roll_out import coarse_size, draw_coarse, roll_out
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.skeleton import HOLISTIC

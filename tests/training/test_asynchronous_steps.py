@@ -23,9 +23,10 @@ from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.face_gan import FaceDataset, FaceGanTask, face_runs
 from motiontransfer.training.face_windows import FaceWindowDataset, FaceWindowTask, FullFrameLosses
-from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset
+from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.run_log import MeanLosses
 from motiontransfer.training.weights import TrainedGenerator
+from motiontransfer.training.windows import WindowDataset
 from motiontransfer.video.tensors import upload
 from tests.dancer import SIZE
 from tests.training.small import (

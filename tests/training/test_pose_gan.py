@@ -12,7 +12,8 @@ from motiontransfer.models.layers import downsample_by_2, initialise
 from motiontransfer.pose.rendering import draw_poses, draw_rgb
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.training.pose_gan import PoseGanTask, WindowDataset, hide_limbs, limb_groups
+from motiontransfer.training.pose_gan import PoseGanTask, hide_limbs, limb_groups
+from motiontransfer.training.windows import WindowDataset
 from motiontransfer.video.tensors import levels_to_images
 from tests.dancer import SIZE, dance, picture, training_clip
 from tests.training.small import (

@@ -1,0 +1,159 @@
+"""Windows of consecutive training frames with their poses, whole or in the viewport."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from motiontransfer.errors import TrainingError
+from motiontransfer.models.roll_out import coarse_size
+from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
+from motiontransfer.training.clips import TargetClip
+from motiontransfer.training.data import FrameCache, TensorBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeFrames:
+    """The frames of which the viewport of each window shows a part."""
+
+    corners: Int64[np.ndarray, "batch 2"]
+    """(x, y) of the viewports, pixels."""
+    size: tuple[int, int]
+    """(height, width) of the frames, pixels."""
+    coarse: UInt8[Tensor, "batch time rows columns 3"]
+    """The frames at the size of `draw_coarse`."""
+    is_outside: Bool[Tensor, "batch rows columns"]
+    """True at pixels of `coarse` outside the viewport."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowBatch(TensorBatch):
+    """Consecutive frames, or their part in a viewport, with its poses; axis 1 is time.
+
+    There may be poses before the first frame.
+    """
+
+    points: Float[Tensor, "batch poses joints 2"]
+    score: Float[Tensor, "batch poses joints"]
+    frames: UInt8[Tensor, "batch time height width 3"]
+    whole: WholeFrames | None = None
+    """None where `frames` are whole."""
+
+
+class WindowDataset:
+    """Every window of consecutive training frames in all of which a body was found."""
+
+    def __init__(
+        self,
+        clips: Sequence[TargetClip],
+        *,
+        window_frames: int = 2,
+        conditioning_poses: int = 1,
+        viewport: Viewport | None = None,
+    ) -> None:
+        """Find the windows.
+
+        Args:
+            viewport: reads the part of the frames that holds the person in a whole window.
+            conditioning_poses: pose maps that the generator reads for one frame, its own last;
+                those before the first training frame come as missing.
+        """
+        self.clips = list(clips)
+        self._window_frames, self._poses_before = window_frames, conditioning_poses - 1
+        self._viewport = viewport
+        self.windows: list[tuple[int, int]] = []
+        """(clip, frame_index of the window's first frame)."""
+        self.num_windows_without_body = 0
+        """Windows left out because no body was found in one of their frames."""
+        for index, clip in enumerate(self.clips):
+            body = clip.keypoints.score[:, clip.keypoints.skeleton.slice("body")]
+            found: np.ndarray = np.any(body > 0, axis=1)
+            for first in clip.training[: max(len(clip.training) - window_frames + 1, 0)]:
+                if found[first : first + window_frames].all():
+                    self.windows.append((index, first))
+                else:
+                    self.num_windows_without_body += 1
+        if not self.windows:
+            raise TrainingError(
+                f"no {window_frames} consecutive frames with a body among {len(self.clips)} clips; "
+                "see the coverage in artifacts/metrics/detect_keypoints"
+            )
+        self._frames = FrameCache([clip.frames for clip in self.clips])
+        self._people = []
+        if viewport is not None:
+            self._people = [
+                person_boxes(viewport, of.points, of.score, image_size=of.image_size)
+                for of in (clip.keypoints for clip in self.clips)
+            ]
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def batch(self, indices: Iterable[int]) -> WindowBatch:
+        """Read the windows with these indices."""
+        chosen = [self.windows[index] for index in indices]
+        poses = [self._poses(clip, first) for clip, first in chosen]
+        windows = [
+            np.stack([self._frames[clip, first + t] for t in range(self._window_frames)])
+            for clip, first in chosen
+        ]
+        points = np.stack([points for points, _ in poses])
+        whole = None
+        if self._viewport is not None:
+            boxes = self._boxes(chosen)
+            whole = _whole_frames(windows, boxes)
+            points = points - boxes[:, None, None, :2].astype(np.float32)
+            pairs = zip(windows, boxes.tolist(), strict=True)
+            windows = [window[:, y0:y1, x0:x1] for window, (x0, y0, x1, y1) in pairs]
+        return WindowBatch(
+            points=torch.from_numpy(points),
+            score=torch.from_numpy(np.stack([score for _, score in poses])),
+            frames=torch.from_numpy(np.stack(windows)),
+            whole=whole,
+        )
+
+    def _boxes(self, windows: Iterable[tuple[int, int]]) -> Int64[np.ndarray, "windows 4"]:
+        """Viewports of one size, each around the person in all frames of a window."""
+        assert self._viewport is not None
+        people = []
+        for clip, first in windows:
+            boxes = self._people[clip][first : first + self._window_frames]
+            people.append(np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]))
+        image_size = self.clips[0].keypoints.image_size
+        return hold_people(self._viewport, np.stack(people), image_size=image_size)
+
+    def _poses(self, clip_index: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+        clip = self.clips[clip_index]
+        start = max(first - self._poses_before, clip.training.start)
+        lacking = self._poses_before - (first - start)
+        poses = slice(start, first + self._window_frames)
+        padded = [
+            np.concatenate([np.zeros((lacking, *values.shape[1:]), values.dtype), values[poses]])
+            for values in (clip.keypoints.points, clip.keypoints.score)
+        ]
+        return padded[0], padded[1]
+
+
+def _whole_frames(
+    windows: Sequence[UInt8[np.ndarray, "time height width 3"]],
+    boxes: Int64[np.ndarray, "windows 4"],
+) -> WholeFrames:
+    height, width = windows[0].shape[1:3]
+    rows, columns = coarse_size((height, width))
+    y, x = (np.arange(rows) + 0.5) * height / rows, (np.arange(columns) + 0.5) * width / columns
+    x0, y0, x1, y1 = boxes.T[..., None]
+    inside = ((y0 < y) & (y < y1))[:, :, None] & ((x0 < x) & (x < x1))[:, None]
+    coarse = [
+        np.stack([cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA) for frame in w])
+        for w in windows
+    ]
+    return WholeFrames(
+        corners=boxes[:, :2],
+        size=(height, width),
+        coarse=torch.from_numpy(np.stack(coarse)),
+        is_outside=torch.from_numpy(~inside),
+    )
