@@ -79,13 +79,13 @@ def test_a_stage_logs_its_result_in_one_line(stages, capsys, caplog):
     assert caplog.messages == ["cut waltz: 3 frames in waltz.mp4"]
 
 
-@pytest.mark.parametrize(("set_before", "then"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_waiting_threads_sleep_unless_the_user_chose(stages, monkeypatch, set_before, then):
-    monkeypatch.setenv("OMP_WAIT_POLICY", set_before or "")
+@pytest.mark.parametrize(("set_before", "then"), [(None, "2000"), ("infinity", "infinity")])
+def test_waiting_threads_sleep_soon_unless_the_user_chose(stages, monkeypatch, set_before, then):
+    monkeypatch.setenv("GOMP_SPINCOUNT", set_before or "")
     if set_before is None:
-        monkeypatch.delenv("OMP_WAIT_POLICY")
+        monkeypatch.delenv("GOMP_SPINCOUNT")
     run(stages, ["plain"])
-    assert os.environ["OMP_WAIT_POLICY"] == then
+    assert os.environ["GOMP_SPINCOUNT"] == then
 
 
 @pytest.mark.parametrize(
