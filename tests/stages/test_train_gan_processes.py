@@ -34,7 +34,7 @@ def test_two_processes_stop_and_go_on_together(tmp_path, monkeypatch):
         time.sleep(0.02)
     stopped.send_signal(signal.SIGTERM)
     news = stopped.communicate(timeout=120)[1]
-    assert stopped.returncode == -signal.SIGTERM
+    assert stopped.returncode == 130  # as for Ctrl-C
     assert news.count("the same command resumes there") == 1
     assert not Path("artifacts/models").exists()
     resumed = start()
