@@ -1,5 +1,6 @@
 """The commands of each page run in their order and print what the page shows."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,16 @@ def test_the_commands_of_a_page_work_and_print_what_it_shows(page, project):
             assert agrees(step.shown, done.stdout), (
                 f"{where}\nshown:\n" + "\n".join(step.shown) + f"\nprinted:\n{done.stdout}"
             )
+
+
+def test_the_transfer_of_the_readme_is_of_its_videos():
+    """They are the reader's own, so that its commands cannot be run."""
+    text = (ROOT / "README.md").read_text()
+    names = re.findall(r"add-video \S+ --subject (\w+)( --target)?", text)
+    assert re.findall(r"add-transfer --source (\w+) --target (\w+)", text) == [
+        (names[0][0], names[1][0])
+    ]
+    assert [bool(target) for _, target in names] == [False, True]
 
 
 def test_most_blocks_are_run():
