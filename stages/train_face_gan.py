@@ -1,7 +1,6 @@
 """Train the face generator of one target: `python -m stages train_face_gan ada`."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
@@ -19,6 +18,7 @@ from motiontransfer.training.losses import GanLossConfig
 from motiontransfer.training.train_face_gan import FaceNetworks, train_face_generator
 from motiontransfer.training.trainer import RunPaths
 from motiontransfer.training.weights import read_generator, write_no_weights
+from stages.train_gan import TrainGanParams
 
 
 class TrainFaceGanParams(TrainingParams, FaceGanConfig):
@@ -46,7 +46,7 @@ def main(target: str) -> None:
         write_json(metrics_file, {"steps": 0})
         return
     trained = read_generator(paths.models / "generator.safetensors")
-    main_params = load_section(dict, "train_gan")
+    main_params = load_section(TrainGanParams, "train_gan")
     full_frame = _full_frame(params, main_params, paths.models, trained.style)
     clips = read_target_clips(target, trained.held_out)
     weight = _perceptual_weight(params, main_params)
@@ -78,7 +78,7 @@ def check_choices(params: TrainFaceGanParams) -> None:
     Raises:
         ParamsError: there is such a value; the message names its key.
     """
-    main = load_section(dict, "train_gan")
+    main = load_section(TrainGanParams, "train_gan")
     weight = _perceptual_weight(params, main)
     check_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
     key = f"{PARAMS_FILE}: train_face_gan"
@@ -86,41 +86,41 @@ def check_choices(params: TrainFaceGanParams) -> None:
         params.previous_frame == "corrected",
         params.full_frame_weight > 0,
     )
-    if is_corrected and main["previous_frame"] == "none":
+    if is_corrected and main.previous_frame == "none":
         raise ParamsError(
             f"{key}.previous_frame: has no effect where that of train_gan is none; "
             "expected generated, got corrected"
         )
-    if has_full_frame and main["window_frames"] == 1:
+    if has_full_frame and main.window_frames == 1:
         raise ParamsError(
             f"{key}.full_frame_weight: needs discriminators of frame pairs; set "
             "train_gan.window_frames to 2, or this to 0"
         )
-    if (is_corrected or has_full_frame) and main["viewport"] != "frame":
+    if (is_corrected or has_full_frame) and main.viewport != "frame":
         raise ParamsError(
             f"{key}: previous_frame corrected, and full_frame_weight above 0, need whole frames; "
             "set train_gan.viewport to frame"
         )
 
 
-def _perceptual_weight(params: TrainFaceGanParams, main: dict[str, Any]) -> float:
+def _perceptual_weight(params: TrainFaceGanParams, main: TrainGanParams) -> float:
     """Sum of the crops' and the full frame's: above 0 where VGG19 is needed."""
-    return params.perceptual_weight + params.full_frame_weight * main["perceptual_weight"]
+    return params.perceptual_weight + params.full_frame_weight * main.perceptual_weight
 
 
 def _full_frame(
-    params: TrainFaceGanParams, main: dict[str, Any], models: Path, style: PoseMapStyle
+    params: TrainFaceGanParams, main: TrainGanParams, models: Path, style: PoseMapStyle
 ) -> FullFrameLosses | None:
     """The losses of train_gan without L1; None with weight 0."""
     if params.full_frame_weight == 0:
         return None
     weights = {
-        name: params.full_frame_weight * main[name]
+        name: params.full_frame_weight * getattr(main, name)
         for name in ("adversarial_weight", "feature_matching_weight", "perceptual_weight")
     }
     return read_full_frame_losses(
         models / "discriminator.safetensors",
         style,
         config=GanLossConfig(**weights, l1_weight=0.0),
-        objective=main["objective"],
+        objective=main.objective,
     )

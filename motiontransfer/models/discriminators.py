@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jaxtyping import Float
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,11 +24,11 @@ RealAndFake = Float[Tensor, "images image_channels height width"]
 class DiscriminatorConfig:
     """Architecture of a multiscale discriminator."""
 
-    num_filters: int
+    num_filters: PositiveInt
     """Channels of the first layer."""
-    num_layers: int
+    num_layers: PositiveInt
     """Layers of stride 2."""
-    num_scales: int
+    num_scales: PositiveInt
     """Discriminators, at full resolution, half of it and so on."""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -40,7 +40,7 @@ NumResidualBlocks = Annotated[int, Field(ge=0, le=64)]
 class EncoderDecoderConfig:
     """Width and depth of an encoder-decoder with a residual bottleneck."""
 
-    num_filters: int
+    num_filters: PositiveInt
     """Channels at the finest level; they double with each downsampling."""
     num_downsamplings: NumDownsamplings
     """Stride-2 convolutions between the finest level and the residual blocks."""
@@ -63,13 +63,13 @@ class GeneratorConfig(EncoderDecoderConfig):
     background: Background
     """`plate`: the person is composited over a static background image; `generated`: the network
     outputs the whole frame."""
-    pose_channels: int
+    pose_channels: PositiveInt
     """Channels of one pose map."""
-    max_channels: int
+    max_channels: PositiveInt
     """Cap on the channels of any level."""
     size: tuple[int, int]
     """(height, width) of the frames, pixels."""
-    conditioning_poses: int = 1
+    conditioning_poses: PositiveInt = 1
     """Pose maps stacked as input for one frame: the preceding ones, oldest first, and its own."""
     previous_frame: PreviousFrame = "generated"
     """`none`: each frame is generated from its pose alone."""
