@@ -180,6 +180,9 @@ def fit(
             _logger.info(message, task.description, done)
         signal.raise_signal(int(stop))  # ends the process as it would have without the handler
         raise KeyboardInterrupt
+    if done < schedule.steps and fabric.is_global_zero:
+        message = "%s: max_minutes ended it after %d of %d steps; raise it for a better result"
+        _logger.warning(message, task.description, done, schedule.steps)
     return clock.throughput(done)
 
 

@@ -129,7 +129,7 @@ def test_time_is_counted_over_all_sessions(tmp_path):
     assert 3 < throughput.waiting_minutes < 4
 
 
-def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch):
+def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch, caplog):
     """A step takes half a minute of a clock that the task moves."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -142,6 +142,7 @@ def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch):
     task = Slow()
     throughput = count(task, tmp_path, steps=1000, max_minutes=2.0)
     assert (throughput.steps, throughput.minutes) == (4, 2)
+    assert "max_minutes ended it after 4 of 1000 steps" in caplog.text
     assert [rate for _, _, rate in task.seen] == [0.5, 0.5, 0.5, 0.25]
     assert logged_steps(tmp_path) == [3, 4]
     assert steps_of(tmp_path) == 4
