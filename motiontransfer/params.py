@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from motiontransfer.errors import MissingFileError, ParamsError
 
 PARAMS_FILE = Path("params.yaml")
+_MAX_DEPTH = 100
 
 FORMER_KEYS = {
     "accumulate": "was removed: lower batch_size instead",
@@ -89,7 +90,9 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
             f"{path}: no such file; run from the project's root, where params.yaml is"
         )
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        text = path.read_text(encoding="utf-8")
+        _check_depth(text)
+        content = yaml.load(text, yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -97,6 +100,16 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
             f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
         )
     return content
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what the loader, which recurses in C, would overflow the stack with."""
+    depth = 0
+    for event in yaml.parse(text, yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"more than {_MAX_DEPTH} levels")
 
 
 def load_section(

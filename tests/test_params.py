@@ -149,3 +149,11 @@ def test_the_shipped_params_have_no_former_key():
 def test_names_of_entries_may_be_former_keys(params):
     params("dance:", "augmentation:")
     assert load_section(dict[str, Video], "videos").keys() == {"augmentation"}
+
+
+@pytest.mark.parametrize("nested", ["[" * 10**5, "- " * 10**5, "a: " + "{b: " * 101 + "}" * 101])
+def test_deep_nesting_is_refused_before_the_loader_recurses(tmp_path, nested):
+    path = tmp_path / "params.yaml"
+    path.write_text(nested)
+    with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML: more than"):
+        load_params(path)
