@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import torch
 import yaml
-from jaxtyping import Float
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -114,7 +113,7 @@ def _measure(training: _Training, params: TrainGanParams, size: tuple[int, int])
             background = None
             if networks.generator.background == "plate":
                 background = torch.zeros(3, *networks.generator.size)
-            task = _Task(
+            task = PoseGanTask(
                 fabric,
                 build_networks(networks, config, fabric, background_image=background),
                 style=networks.style,
@@ -127,7 +126,7 @@ def _measure(training: _Training, params: TrainGanParams, size: tuple[int, int])
             frames = torch.zeros(
                 (params.batch_size, config.window_frames, *size, 3), dtype=torch.uint8
             )
-        batch = WindowBatch(points=points, score=points[..., 0], frames=frames)
+        batch = _Batch(points=points, score=points[..., 0], frames=frames)
         share = RankBatch(batch=batch, indices=range(params.batch_size))
         for step in range(2):  # the first one makes Adam's moments
             memory.peak = memory.now
@@ -139,12 +138,12 @@ class _OnMeta(Fabric):
     device = _META
 
 
-class _Task(PoseGanTask):
+class _Batch(WindowBatch):
     """Pose maps are made, not drawn: what is drawn depends on the poses' values."""
 
-    def _draw(self, batch: WindowBatch, score: Float[Tensor, "batch poses joints"]) -> Windows:
-        shape = (*score.shape[:2], self._style.num_channels, *batch.frames.shape[2:4])
-        return torch.zeros(shape, device=_META)
+    def draw(self, *, style: PoseMapStyle, device: torch.device, **_: object) -> Windows:
+        shape = (*self.score.shape[:2], style.num_channels, *self.frames.shape[2:4])
+        return torch.zeros(shape, device=device)
 
 
 class _Memory(TorchDispatchMode):

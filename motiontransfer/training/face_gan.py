@@ -1,5 +1,6 @@
 """Face GAN: data and training step (Chan et al. 2019, sec. 3.4)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,7 @@ class Faces(NamedTuple):
 _Batch = TypeVar("_Batch", bound=TensorBatch, contravariant=True)
 
 
-class FaceTask(GanTask, Generic[_Batch]):
+class FaceTask(GanTask, ABC, Generic[_Batch]):
     """Base of training face generator and face discriminator."""
 
     description = "train face generator"
@@ -153,9 +154,9 @@ class FaceTask(GanTask, Generic[_Batch]):
         super().__init__(fabric, *networks, config=config, perceptual=perceptual)
         self._style, self._skeleton, self._config = style, skeleton, config
 
+    @abstractmethod
     def correct(self, generator: nn.Module, batch: _Batch) -> Faces:
         """Add the residuals of a face generator to the faces of a batch, which is on the CPU."""
-        raise NotImplementedError
 
     def step(
         self, share: RankBatch[_Batch], *, step: int, learning_rate: float
@@ -229,6 +230,7 @@ def generate_faces(
     """Roll the main generator out over each run once; the runs are shared among the processes."""
     paths = [folder / f"generated_{run.clip}_{run.frames.start}.npy" for run in runs]
     network = to_device(main.network, fabric.device)
+    boxes = [face_boxes(clip.keypoints)[0] for clip in clips]
     share = list(zip(runs, paths, strict=True))[fabric.global_rank :: fabric.world_size]
     for run, path in track(share, "main generator's faces", total=len(share)):
         if path.exists():  # then it is whole
@@ -246,8 +248,8 @@ def generate_faces(
         )
         generated = dict(zip(run.frames, images, strict=True))
         with_face = torch.stack([generated[t] for t in run.with_face])
-        boxes = torch.from_numpy(face_boxes(keypoints)[0][run.with_face])
-        crops = crop_boxes(with_face, boxes, crop_size=crop_size)
+        of_faces = torch.from_numpy(boxes[run.clip][run.with_face])
+        crops = crop_boxes(with_face, of_faces, crop_size=crop_size)
         with replacing(path) as temporary:
             np.save(temporary, np.stack(tensor_to_frames(crops)))
     barrier(fabric)

@@ -16,21 +16,17 @@ from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
-from motiontransfer.models.discriminators import (
-    DiscriminatorConfig,
-    MultiscaleDiscriminator,
-    split_real_fake,
-)
+from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGeneratorConfig, add_residuals, crop_boxes
 from motiontransfer.models.layers import to_device
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.face_gan import FaceGanConfig, Faces, FaceTask
 from motiontransfer.training.losses import GanLossConfig, Objective, Scalar, gan_losses
-from motiontransfer.training.pose_gan import Frames, Windows, consecutive_pairs, stack_poses
+from motiontransfer.training.pose_gan import Frames, Windows, discriminate_pairs, stack_poses
 from motiontransfer.training.weights import TrainedGenerator, read_network
 from motiontransfer.training.windows import WindowBatch, WindowDataset
 from motiontransfer.video.tensors import levels_to_images, upload
@@ -83,10 +79,8 @@ class FullFrameLosses:
 
     def __call__(self, poses: Windows, real: Frames, fake: Frames) -> dict[str, Scalar]:
         """Weighted adversarial and feature-matching losses of the generator."""
-        outputs = self.discriminator(
-            consecutive_pairs(poses), torch.cat([consecutive_pairs(real), consecutive_pairs(fake)])
-        )
-        losses = gan_losses(*split_real_fake(outputs), config=self.config, objective=self.objective)
+        outputs = discriminate_pairs(self.discriminator, poses, real, fake)
+        losses = gan_losses(*outputs, config=self.config, objective=self.objective)
         return losses["generator"]
 
 
@@ -165,17 +159,11 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
     def generate(self, generator: nn.Module, batch: FaceWindowBatch) -> FaceWindows:
         """Generate the windows, each frame from what the one before it became."""
         num_frames, size = batch.boxes.shape[1], self._shape.crop_size
-        pose_maps = draw_poses(
-            batch.points.flatten(0, 1),
-            batch.score.flatten(0, 1),
-            skeleton=self._skeleton,
-            size=(batch.frames.shape[2], batch.frames.shape[3]),
-            style=self._style,
-            device=self.fabric.device,
-        ).unflatten(0, batch.score.shape[:2])
+        device = self.fabric.device
+        pose_maps = batch.draw(skeleton=self._skeleton, style=self._style, device=device)
         conditioning = stack_poses(pose_maps, num_frames=num_frames)
         points, score = batch.points[:, -num_frames:], batch.score[:, -num_frames:]
-        real = levels_to_images(upload(batch.frames, self.fabric.device))
+        real = levels_to_images(upload(batch.frames, device))
         previous = torch.zeros_like(real[:, 0])
         faces, corrected = [], []
         for time in range(num_frames):

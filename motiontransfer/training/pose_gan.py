@@ -1,5 +1,6 @@
 """Pose-to-frame GAN: conditioning and training step (Chan et al. 2019, sec. 3.2, 3.3)."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -10,11 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.fabric import Fabric
-from motiontransfer.models.discriminators import MultiscaleDiscriminator, split_real_fake
+from motiontransfer.models.discriminators import (
+    DiscriminatorOutput,
+    MultiscaleDiscriminator,
+    split_real_fake,
+)
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.models.roll_out import draw_coarse, roll_out
-from motiontransfer.pose.rendering import PoseMapStyle, draw_poses, draw_rgb
+from motiontransfer.pose.rendering import PoseMapStyle, draw_rgb
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import spread
 from motiontransfer.training.config import GanConfig
@@ -132,17 +137,18 @@ class PoseGanTask(GanTask):
         self, share: RankBatch[WindowBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
-        config, batch = self._config, share.batch
+        config, device = self._config, self.fabric.device
         score = hide_limbs(
-            batch.score,
+            share.batch.score,
             share.indices,
             skeleton=self._skeleton,
             share=config.limb_dropout,
             seed=self._seed,
             step=step,
         )
-        pose_maps = self._draw(batch, score)
-        real = levels_to_images(upload(batch.frames, self.fabric.device))
+        batch = replace(share.batch, score=score)
+        pose_maps = batch.draw(skeleton=self._skeleton, style=self._style, device=device)
+        real = levels_to_images(upload(batch.frames, device))
         if self._resolution == "half":
             pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
         num_frames = real.shape[1]
@@ -150,7 +156,7 @@ class PoseGanTask(GanTask):
         with self.fabric.autocast():
             scenes = background = None
             if batch.whole is not None:
-                scenes = self._scenes(batch, batch.whole, score)
+                scenes = self._scenes(batch, batch.whole)
                 background = self._crop(scenes, batch.whole, (real.shape[3], real.shape[4]))
             fake = generate_window(
                 self.generator,
@@ -158,12 +164,8 @@ class PoseGanTask(GanTask):
                 background,
                 detach_previous_frame=config.detach_previous_frame,
             )
-            # One pass for both networks: instance normalisation treats each sample on its own.
-            outputs = self.discriminator(
-                consecutive_pairs(poses),
-                torch.cat([consecutive_pairs(real), consecutive_pairs(fake)]),
-            )
-        losses = gan_losses(*split_real_fake(outputs), config=config, objective=config.objective)
+            outputs = discriminate_pairs(self.discriminator, poses, real, fake)
+        losses = gan_losses(*outputs, config=config, objective=config.objective)
         losses["generator"]["l1"] = config.l1_weight * self._foreground_l1(fake, real, poses)
         if batch.whole is not None and scenes is not None:
             losses["generator"]["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(scenes, batch.whole)
@@ -199,26 +201,13 @@ class PoseGanTask(GanTask):
                 columns.append(np.concatenate(rows))
         return np.concatenate(columns, axis=1)
 
-    def _draw(self, batch: WindowBatch, score: Float[Tensor, "batch poses joints"]) -> Windows:
-        drawn = draw_poses(
-            batch.points.flatten(0, 1),
-            score.flatten(0, 1),
-            skeleton=self._skeleton,
-            size=(batch.frames.shape[2], batch.frames.shape[3]),
-            style=self._style,
-            device=self.fabric.device,
-        )
-        return drawn.unflatten(0, score.shape[:2])
-
-    def _scenes(
-        self, batch: WindowBatch, whole: WholeFrames, score: Float[Tensor, "batch poses joints"]
-    ) -> Frames:
+    def _scenes(self, batch: WindowBatch, whole: WholeFrames) -> Frames:
         """The background image with shadows, for each frame."""
         num_frames = batch.frames.shape[1]
         points = batch.points + torch.from_numpy(whole.corners).to(batch.points)[:, None, None]
         coarse_poses = draw_coarse(
             points[:, -num_frames:].flatten(0, 1),
-            score[:, -num_frames:].flatten(0, 1),
+            batch.score[:, -num_frames:].flatten(0, 1),
             skeleton=self._skeleton,
             size=whole.size,
             style=self._style,
@@ -238,7 +227,7 @@ class PoseGanTask(GanTask):
         return torch.stack([scene[..., y : y + height, x : x + width] for scene, (x, y) in places])
 
     def _shadows_l1(self, scenes: Frames, whole: WholeFrames) -> Scalar:
-        """L1 of the scenes outside the viewport, at a quarter of the size."""
+        """L1 of the scenes outside the viewport, at the low resolution of `draw_coarse`."""
         real = levels_to_images(upload(whole.coarse, self.fabric.device))
         size = (real.shape[3], real.shape[4])
         coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
@@ -288,6 +277,15 @@ def consecutive_pairs(frames: Windows) -> Float[Tensor, "pairs stacked_channels 
     num_frames = min(frames.shape[1], 2)
     starts = range(frames.shape[1] - num_frames + 1)
     return torch.cat([frames[:, start : start + num_frames].flatten(1, 2) for start in starts])
+
+
+def discriminate_pairs(
+    discriminator: nn.Module, poses: Windows, real: Frames, fake: Frames
+) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
+    """A discriminator's outputs for every two consecutive frames, of the real and of the fake."""
+    # One pass for both: instance normalisation treats each sample on its own.
+    images = torch.cat([consecutive_pairs(real), consecutive_pairs(fake)])
+    return split_real_fake(discriminator(consecutive_pairs(poses), images))
 
 
 def _downsample_windows(

@@ -63,14 +63,22 @@ def read_description(path: Path) -> dict[str, object]:
     return description
 
 
-def load_weights(path: Path, network: nn.Module, *, assign: bool = False) -> None:
-    """Load a file's tensors into a network of the same shape; `assign` puts them in its place."""
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load a file's tensors into a network of the same shape."""
+    _fill(network, _read_finite(path), path=path)
+
+
+def _read_finite(path: Path) -> dict[str, Tensor]:
     tensors, _ = read_tensors(path)
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")
+    return tensors
+
+
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor], *, path: Path) -> None:
     try:
-        network.load_state_dict(tensors, assign=assign)
+        network.load_state_dict(tensors)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path}: does not fit the network it describes: {reason}") from error
@@ -173,10 +181,12 @@ def read_network(
         WeightsError: it describes no such network, or its tensors do not fit.
     """
     config = read_described(path, key, config_type)
+    tensors = _read_finite(path)
+    shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
     with torch.device("meta"):  # fails before memory is taken, where the file holds less
-        load_weights(path, build(config), assign=True)
+        _fill(build(config), shapes, path=path)
     network = build(config)
-    load_weights(path, network)
+    _fill(network, tensors, path=path)
     return network.eval().requires_grad_(False), config
 
 

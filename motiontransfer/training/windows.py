@@ -11,7 +11,9 @@ from torch import Tensor
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.roll_out import coarse_size
+from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
+from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
 
@@ -42,6 +44,20 @@ class WindowBatch(TensorBatch):
     frames: UInt8[Tensor, "batch time height width 3"]
     whole: WholeFrames | None = None
     """None where `frames` are whole."""
+
+    def draw(
+        self, *, skeleton: Skeleton, style: PoseMapStyle, device: torch.device
+    ) -> Float[Tensor, "batch poses channels height width"]:
+        """Draw the pose maps of a batch that is on the CPU."""
+        drawn = draw_poses(
+            self.points.flatten(0, 1),
+            self.score.flatten(0, 1),
+            skeleton=skeleton,
+            size=(self.frames.shape[2], self.frames.shape[3]),
+            style=style,
+            device=device,
+        )
+        return drawn.unflatten(0, self.score.shape[:2])
 
 
 class WindowDataset:
