@@ -158,9 +158,8 @@ def _matched(result: Keypoints, reference: Keypoints) -> _Match:
     in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
     distances = np.full(reference.score.shape, np.nan)
     expected = np.zeros(reference.score.shape, bool)
-    for own, other in zip(
-        in_reference, in_result, strict=True
-    ):  # all at once: ten times the memory
+    # One joint at a time: all at once would take ten times the memory.
+    for own, other in zip(in_reference, in_result, strict=True):
         offsets = result.points[:, other].astype(np.float64) - reference.points[:, own]
         expected[:, own] = reference.score[:, own] > 0
         both = expected[:, own] & (result.score[:, other] > 0)

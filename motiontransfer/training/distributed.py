@@ -108,7 +108,7 @@ def launched_fabric(
             f"batch_size: {batch_size} items cannot be shared evenly by {num_processes} processes; "
             f"expected a multiple of {num_processes}"
         )
-    torch.backends.cudnn.benchmark = True  # all batches are of one size
+    torch.backends.cudnn.benchmark = True  # batches have few sizes, which recur
     if num_processes == 1:
         yield _fabric_alone(accelerator, resolved)
         return
