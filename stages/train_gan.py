@@ -11,6 +11,7 @@ from motiontransfer.models.generators import (
     Background,
     GeneratorConfig,
     PreviousFrame,
+    Texture,
 )
 from motiontransfer.models.layers import Upsampling
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
@@ -38,6 +39,7 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     architecture: Architecture
     background: Background
     viewport: Literal["person", "frame"]
+    texture: Texture
     max_channels: int = Field(ge=1)
     upsampling: Upsampling
     discriminator_scales: int = Field(ge=1)
@@ -51,6 +53,9 @@ def main(target: str) -> None:
     held_out = params.fill(HeldOut)
     clips = read_target_clips(target, held_out)
     networks = _networks(params, clips)
+    from motiontransfer.training.appearance import target_appearance
+
+    appearance = target_appearance(clips, num_references=108)
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
     )
@@ -59,6 +64,7 @@ def main(target: str) -> None:
             clips,
             fabric,
             networks=networks,
+            appearance=appearance,
             config=params.fill(PoseGanConfig),
             perceptual=perceptual,
             schedule=params.schedule,

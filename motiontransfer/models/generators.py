@@ -6,7 +6,7 @@ A frame generator maps a pose map and the previous output to the next frame (Cha
 
 import itertools
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,12 +24,16 @@ from motiontransfer.models.layers import (
     pad_to_multiple,
     upsampling_layer,
 )
+from motiontransfer.pose.puppet import TEXTURE_CHANNELS, Puppet
 from motiontransfer.pose.viewport import Viewport
 from motiontransfer.video.tensors import Images
 
 Architecture = Literal["fast", "global", "local"]
 Background = Literal["plate", "generated"]
 PreviousFrame = Literal["generated", "none"]
+Texture = Literal["puppet", "none"]
+Textures = Float[Tensor, "batch 5 height width"]
+"""Of puppets: colour in [-1, 1] times coverage, coverage, confidence times coverage."""
 
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
@@ -77,6 +81,8 @@ class GeneratorConfig(EncoderDecoderConfig):
     """Layer that doubles height and width in the decoder."""
     viewport: Viewport | None = None
     """The part of the frame that is generated; None: all of it."""
+    texture: Texture = "none"
+    """`puppet`: the network sees the textured puppet of each pose, and takes from it."""
 
 
 class FastGenerator(nn.Module):
@@ -222,12 +228,20 @@ class LocalEnhancer(nn.Module):
         return self.head(self.up(features))[:, :, :height, :width]
 
 
+class Generated(NamedTuple):
+    """A frame, and what the network painted before it took from the puppet; both in [-1, 1]."""
+
+    frame: Images
+    painted: Images
+
+
 class FrameGenerator(nn.Module):
     """Generates a frame from its pose map and the previous frame.
 
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
-    to the background image at low resolution.
+    to the background image at low resolution. With a puppet, the network also outputs a gate: the
+    share of the puppet's colour in the frame, where it covers.
     """
 
     plate: Tensor | None
@@ -241,29 +255,40 @@ class FrameGenerator(nn.Module):
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
         shadows: nn.Module | None = None,
+        puppet: Puppet | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.previous_frame = network, previous_frame
+        self.network, self.previous_frame, self.puppet = network, previous_frame, puppet
         self.conditioning_poses, self.viewport, self.shadows = conditioning_poses, viewport, shadows
         self.register_buffer("plate", background_image)
 
     def forward(
-        self, pose_map: Maps, previous_frame: Images, background: Images | None = None
-    ) -> Images:
-        """Return the next frame in [-1, 1], or the part of it in a viewport.
+        self,
+        pose_map: Maps,
+        previous_frame: Images,
+        background: Images | None = None,
+        texture: Textures | None = None,
+    ) -> Generated:
+        """Return the next frame, or the part of it in a viewport.
 
         Args:
             previous_frame: zeros at the first frame.
             background: that part of the background image; None: all of it.
+            texture: that part of the puppet; None without one.
         """
         inputs = [pose_map] if self.previous_frame == "none" else [pose_map, previous_frame]
+        if texture is not None:
+            inputs.append(texture)
         output = self.network(torch.cat(inputs, dim=1)).float()
-        if self.plate is None:
-            return torch.tanh(output)
-        if background is None:
-            background = self.plate
-        foreground, mask = torch.tanh(output[:, :3]), torch.sigmoid(output[:, 3:])
-        return background + mask * (foreground - background)
+        painted = torch.tanh(output[:, :3])
+        if self.plate is not None:
+            behind = self.plate if background is None else background
+            painted = behind + torch.sigmoid(output[:, 3:4]) * (painted - behind)
+        if texture is None:
+            return Generated(painted, painted)
+        colour, coverage, _ = texture.split([3, 1, 1], dim=1)
+        gate = torch.sigmoid(output[:, -1:] + _GATE_BIAS)
+        return Generated(painted + gate * (colour - coverage * painted), painted)
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
         """The background image with the shadows of people in these poses.
@@ -284,19 +309,24 @@ class HalfResolutionGenerator(nn.Module):
     def __init__(self, generator: FrameGenerator) -> None:
         super().__init__()
         self.generator, self.conditioning_poses = generator, generator.conditioning_poses
-        self.viewport = generator.viewport
+        self.viewport, self.puppet = generator.viewport, generator.puppet
 
     def forward(
-        self, pose_map: Maps, previous_frame: Images, background: Images | None = None
-    ) -> Images:
+        self,
+        pose_map: Maps,
+        previous_frame: Images,
+        background: Images | None = None,
+        texture: Textures | None = None,
+    ) -> Generated:
         """Return the next frame, upsampled by nearest neighbour, as `previous_frame` was."""
         height, width = pose_map.shape[2:]
-        fake = self.generator(
+        generated = self.generator(
             downsample_by_2(pose_map),
             previous_frame[:, :, ::2, ::2],
             None if background is None else background[:, :, ::2, ::2],
+            None if texture is None else downsample_by_2(texture),
         )
-        return _upsample_by_2(fake)[:, :, :height, :width]
+        return Generated(*(_upsample_by_2(image)[:, :, :height, :width] for image in generated))
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
         """The background image with shadows, at the full resolution."""
@@ -307,16 +337,21 @@ def _upsample_by_2(images: Images) -> Float[Tensor, "batch 3 _ _"]:
     return functional.interpolate(images, scale_factor=2, mode="nearest")
 
 
+_GATE_BIAS = 2.0  # an untrained network takes most from the puppet
 _SHADOWS = EncoderDecoderConfig(num_filters=16, num_downsamplings=2, num_residual_blocks=2)
 
 
 def build_generator(
-    config: GeneratorConfig, *, background_image: Float[Tensor, "3 height width"] | None
+    config: GeneratorConfig,
+    *,
+    background_image: Float[Tensor, "3 height width"] | None,
+    puppet: Puppet | None = None,
 ) -> FrameGenerator:
     """Build a frame generator with untrained weights.
 
     Args:
         background_image: the scene without the person, in [-1, 1]; needed with background `plate`.
+        puppet: needed with texture `puppet`, before frames are generated.
 
     Raises:
         ValueError: the background image is missing, superfluous or of another size.
@@ -330,9 +365,10 @@ def build_generator(
         )
     architectures = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
     frame_channels = 0 if config.previous_frame == "none" else 3
+    texture_channels = 0 if config.texture == "none" else TEXTURE_CHANNELS
     network = architectures[config.architecture](
-        config.conditioning_poses * config.pose_channels + frame_channels,
-        3 if background_image is None else 4,
+        config.conditioning_poses * config.pose_channels + frame_channels + texture_channels,
+        3 + (background_image is not None) + (config.texture == "puppet"),
         config,
         max_channels=config.max_channels,
         upsampling=config.upsampling,
@@ -347,6 +383,7 @@ def build_generator(
         conditioning_poses=config.conditioning_poses,
         viewport=config.viewport,
         shadows=shadows,
+        puppet=puppet,
     )
 
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import place_viewport
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.video.tensors import Images
+from motiontransfer.video.tensors import Images, levels_to_textures, upload
 
 _CHUNK_FRAMES = 8
 _COARSE_PX = 64
@@ -60,18 +60,26 @@ def roll_out(
     style: PoseMapStyle,
     device: torch.device,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
+    excluded: Bool[np.ndarray, "frames references"] | None = None,
 ) -> Generator[Float[Tensor, "3 height width"], Images | None]:
     """Generate frames autoregressively: yield one in [-1, 1] for every pose, in order.
 
     With `conditioning_poses` above 1, empty maps stand for the poses before the first. Outside a
     viewport, a frame is the background image with shadows. What is sent back for a frame, as a
     batch of one, is the previous frame of the next in its place.
+
+    Args:
+        excluded: references that the puppet may not use for a frame.
     """
     viewport, num_before = generator.viewport, generator.conditioning_poses - 1
     if viewport is None:
         boxes = np.tile([0, 0, *size[::-1]], (len(points), 1))
     else:
         boxes = place_viewport(viewport, points, score, image_size=size)
+    puppet = None
+    if generator.puppet is not None:
+        puppet = generator.puppet.follow(points, score, excluded=excluded)
+    texture = None
     frame = torch.zeros((1, 3, *size), device=device)
     for chunk, (x0, y0, x1, y1) in _same_box(boxes):
         first = max(chunk.start - num_before, 0)
@@ -98,15 +106,18 @@ def roll_out(
                     device=device,
                 )
         for index in range(len(chunk)):
+            if puppet is not None:
+                drawn = puppet.draw(chunk[index], box=(x0, y0, x1, y1))
+                texture = levels_to_textures(upload(torch.from_numpy(drawn)[None], device))
             with torch.inference_mode(), autocast():
                 conditioning = pose_maps[index : index + num_before + 1].flatten(0, 1)[None]
                 previous = frame[:, :, y0:y1, x0:x1]
                 if viewport is None:
-                    frame = generator(conditioning, previous)
+                    frame, _ = generator(conditioning, previous, None, texture)
                 else:
                     frame = generator.scene(coarse[index : index + 1])
                     box = frame[:, :, y0:y1, x0:x1]
-                    box.copy_(generator(conditioning, previous, box.clone()))
+                    box.copy_(generator(conditioning, previous, box.clone(), texture).frame)
             sent = yield frame[0]
             frame = frame if sent is None else sent
 

@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int32, UInt8
-from torch import Tensor
+from jaxtyping import Bool, Float32, Int32, UInt8
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.training.clips import TargetClip, spread
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import frames_to_tensor
 
 # Distance of the person from a pixel that shows the background, shares of the body's height.
 _FAR, _FAR_ENOUGH = 0.05, 0.025
@@ -60,7 +58,7 @@ _REACH_OF_GROUP = {"face": 0.04, "left_hand": 0.02, "right_hand": 0.02}
 
 def median_background(
     clips: Sequence[TargetClip], *, num_frames: int
-) -> Float[Tensor, "3 height width"]:
+) -> UInt8[np.ndarray, "height width 3"]:
     """Median over about `num_frames` training frames, evenly spread over the clips."""
     frames, distances = [], []
     for clip in clips:
@@ -74,8 +72,7 @@ def median_background(
     shows_background = _showing_background(np.stack(distances))
     seen = _median_where(np.stack(frames), shows_background)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
-    background_image = cv2.inpaint(seen, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
-    return frames_to_tensor([background_image])[0]
+    return cv2.inpaint(seen, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
 
 
 def _showing_background(

@@ -29,6 +29,7 @@ from motiontransfer.training.distributed import barrier
 from motiontransfer.training.losses import GanLossConfig, Scalar, gan_losses
 from motiontransfer.training.optimization import GanTask
 from motiontransfer.training.weights import TrainedGenerator
+from motiontransfer.training.windows import excluded_references
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 
@@ -231,6 +232,9 @@ def generate_faces(
     paths = [folder / f"generated_{run.clip}_{run.frames.start}.npy" for run in runs]
     network = to_device(main.network, fabric.device)
     boxes = [face_boxes(clip.keypoints)[0] for clip in clips]
+    excluded = None
+    if network.puppet is not None:
+        excluded = [excluded_references(network.puppet, clips, c) for c in range(len(clips))]
     share = list(zip(runs, paths, strict=True))[fabric.global_rank :: fabric.world_size]
     for run, path in track(share, "main generator's faces", total=len(share)):
         if path.exists():  # then it is whole
@@ -245,6 +249,7 @@ def generate_faces(
             style=main.style,
             device=fabric.device,
             autocast=fabric.autocast,
+            excluded=None if excluded is None else excluded[run.clip][frames],
         )
         generated = dict(zip(run.frames, images, strict=True))
         with_face = torch.stack([generated[t] for t in run.with_face])

@@ -20,6 +20,7 @@ from motiontransfer.models.discriminators import DiscriminatorConfig, Multiscale
 from motiontransfer.models.faces import FaceGeneratorConfig, add_residuals, crop_boxes
 from motiontransfer.models.layers import to_device
 from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.puppet import Puppet
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
@@ -29,7 +30,7 @@ from motiontransfer.training.losses import GanLossConfig, Objective, Scalar, gan
 from motiontransfer.training.pose_gan import Frames, Windows, discriminate_pairs, stack_poses
 from motiontransfer.training.weights import TrainedGenerator, read_network
 from motiontransfer.training.windows import WindowBatch, WindowDataset
-from motiontransfer.video.tensors import levels_to_images, upload
+from motiontransfer.video.tensors import levels_to_images, levels_to_textures, upload
 
 _WINDOW_FRAMES = 2
 
@@ -44,8 +45,15 @@ class FaceWindowBatch(WindowBatch):
 class FaceWindowDataset(WindowDataset):
     """Every window of two training frames that both show a face."""
 
-    def __init__(self, clips: Sequence[TargetClip], *, conditioning_poses: int) -> None:
-        super().__init__(clips, window_frames=_WINDOW_FRAMES, conditioning_poses=conditioning_poses)
+    def __init__(
+        self, clips: Sequence[TargetClip], *, conditioning_poses: int, puppet: Puppet | None = None
+    ) -> None:
+        super().__init__(
+            clips,
+            window_frames=_WINDOW_FRAMES,
+            conditioning_poses=conditioning_poses,
+            puppet=puppet,
+        )
         found = [face_boxes(clip.keypoints) for clip in clips]
         self._face_boxes = [boxes for boxes, _ in found]
         self.windows = [
@@ -164,13 +172,17 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
         conditioning = stack_poses(pose_maps, num_frames=num_frames)
         points, score = batch.points[:, -num_frames:], batch.score[:, -num_frames:]
         real = levels_to_images(upload(batch.frames, device))
+        textures = None
+        if batch.textures is not None:
+            textures = levels_to_textures(upload(batch.textures, device))
         previous = torch.zeros_like(real[:, 0])
         faces, corrected = [], []
         for time in range(num_frames):
             boxes = batch.boxes[:, time]
             poses = self.draw(points[:, time], score[:, time], boxes, crop_size=size)
             with self.fabric.autocast():
-                fake = self._main(conditioning[:, time], previous)
+                texture = None if textures is None else textures[:, time]
+                fake, _ = self._main(conditioning[:, time], previous, None, texture)
                 crop = crop_boxes(fake, boxes, crop_size=size)
                 residual = generator(poses, crop)
             real_crop = crop_boxes(real[:, time], boxes, crop_size=size)

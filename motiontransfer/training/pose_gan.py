@@ -16,7 +16,7 @@ from motiontransfer.models.discriminators import (
     MultiscaleDiscriminator,
     split_real_fake,
 )
-from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator
+from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.models.roll_out import draw_coarse, roll_out
 from motiontransfer.pose.rendering import PoseMapStyle, draw_rgb
@@ -33,16 +33,27 @@ from motiontransfer.training.losses import (
     weighted_l1_loss,
 )
 from motiontransfer.training.optimization import GanTask
-from motiontransfer.training.windows import WholeFrames, WindowBatch, WindowDataset
+from motiontransfer.training.windows import (
+    WholeFrames,
+    WindowBatch,
+    WindowDataset,
+    excluded_references,
+)
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import levels_to_images, tensor_to_frames, upload
+from motiontransfer.video.tensors import (
+    levels_to_images,
+    levels_to_textures,
+    tensor_to_frames,
+    upload,
+)
 
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
 
 _NUM_SAMPLES = 6
 _SHADOWS_WEIGHT = 30.0
+_PAINTED_SHARE = 0.5  # of the L1 weight, for what is painted before the puppet is taken from
 
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
     "leg": ("knee", "ankle", "heel", "foot_index")
@@ -101,6 +112,8 @@ class PoseGanConfig(GanLossConfig, GanConfig):
     """True if gradients stop at the previous frame instead of flowing through it."""
     limb_dropout: float = Field(ge=0, le=1)
     """Share of windows in whose poses one limb is hidden, from generator and discriminator."""
+    part_dropout: float = Field(ge=0, lt=1)
+    """Share of the puppet's parts that are left out, by window."""
     objective: Objective
     foreground_l1_weight: float = Field(ge=1)
     """Weight in L1 of a pixel near the drawn pose; all others have 1."""
@@ -152,21 +165,30 @@ class PoseGanTask(GanTask):
         if self._resolution == "half":
             pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
         num_frames = real.shape[1]
+        textures = None
+        if batch.textures is not None:
+            textures = levels_to_textures(upload(batch.textures, device))
+            if self._resolution == "half":
+                textures = _downsample_windows(textures)
         poses = pose_maps[:, -num_frames:]
         with self.fabric.autocast():
             scenes = background = None
             if batch.whole is not None:
                 scenes = self._scenes(batch, batch.whole)
                 background = self._crop(scenes, batch.whole, (real.shape[3], real.shape[4]))
-            fake = generate_window(
+            fake, painted = generate_window(
                 self.generator,
                 stack_poses(pose_maps, num_frames=num_frames),
                 background,
+                textures,
                 detach_previous_frame=config.detach_previous_frame,
             )
             outputs = discriminate_pairs(self.discriminator, poses, real, fake)
         losses = gan_losses(*outputs, config=config, objective=config.objective)
         losses["generator"]["l1"] = config.l1_weight * self._foreground_l1(fake, real, poses)
+        if textures is not None:
+            of_painted = self._foreground_l1(painted, real, poses)
+            losses["generator"]["painted_l1"] = _PAINTED_SHARE * config.l1_weight * of_painted
         if batch.whole is not None and scenes is not None:
             losses["generator"]["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(scenes, batch.whole)
         losses["generator"] |= self.perceptual_loss(
@@ -178,6 +200,9 @@ class PoseGanTask(GanTask):
         """One column a frame: its pose, the real frame, the EMA's output after one of lead-in."""
         clip, ema = dataset.clips[0], self.ema
         keypoints, columns = clip.keypoints, []
+        excluded = None
+        if ema.puppet is not None:
+            excluded = excluded_references(ema.puppet, dataset.clips, 0)
         with FrameStore(clip.frames) as store:
             for index in spread(clip.training, count=_NUM_SAMPLES):
                 lead_in = slice(max(index - 1, 0), index + 1)
@@ -189,6 +214,7 @@ class PoseGanTask(GanTask):
                     size=keypoints.image_size,
                     style=self._style,
                     device=self.fabric.device,
+                    excluded=None if excluded is None else excluded[lead_in],
                 )
                 pose = draw_rgb(
                     keypoints.points[index],
@@ -255,18 +281,25 @@ def generate_window(
     generator: nn.Module,
     pose_maps: Windows,
     background: Frames | None,
+    textures: Windows | None,
     *,
     detach_previous_frame: bool,
-) -> Frames:
-    """Generate the frames of each window, each from its pose and the previous generated frame."""
+) -> tuple[Frames, Frames]:
+    """Generate the frames of each window, each from its pose and the previous generated frame.
+
+    Also returns what was painted before the puppet was taken from.
+    """
     batch_size, num_frames, _, height, width = pose_maps.shape
     previous = pose_maps.new_zeros((batch_size, 3, height, width))
-    frames = []
+    generated: list[Generated] = []
     for time in range(num_frames):
         behind = None if background is None else background[:, time]
-        frames.append(generator(pose_maps[:, time], previous, behind))
-        previous = frames[-1].detach() if detach_previous_frame else frames[-1]
-    return torch.stack(frames, dim=1)
+        texture = None if textures is None else textures[:, time]
+        generated.append(generator(pose_maps[:, time], previous, behind, texture))
+        previous = generated[-1].frame
+        previous = previous.detach() if detach_previous_frame else previous
+    frames, painted = zip(*generated, strict=True)
+    return torch.stack(frames, dim=1), torch.stack(painted, dim=1)
 
 
 def consecutive_pairs(frames: Windows) -> Float[Tensor, "pairs stacked_channels height width"]:

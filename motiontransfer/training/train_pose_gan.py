@@ -16,8 +16,8 @@ from motiontransfer.models.generators import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialise
 from motiontransfer.models.vgg import Perceptual
+from motiontransfer.pose.puppet import Appearance, Puppet
 from motiontransfer.pose.rendering import PoseMapStyle
-from motiontransfer.training.background import median_background
 from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.clips import HeldOut, TargetClip, input_files
 from motiontransfer.training.config import Schedule
@@ -26,8 +26,8 @@ from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanTask, Resolut
 from motiontransfer.training.trainer import RunPaths, fit, run_training
 from motiontransfer.training.weights import write_weights
 from motiontransfer.training.windows import WindowDataset
+from motiontransfer.video.tensors import frames_to_tensor
 
-_NUM_BACKGROUND_FRAMES = 200
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
 _GLOBAL = "global"
 """Subfolder of the global generator's training, in the run's folder and in the logs."""
@@ -52,17 +52,21 @@ def train_generator(
     held_out: HeldOut,
     paths: RunPaths,
     perceptual: Perceptual | None = None,
+    appearance: Appearance,
 ) -> dict[str, object]:
     """Train, write generator and discriminator weights and the logs; return metrics."""
+    puppet = Puppet(appearance) if networks.generator.texture == "puppet" else None
     dataset = WindowDataset(
         clips,
         window_frames=config.window_frames,
         conditioning_poses=networks.generator.conditioning_poses,
         viewport=networks.generator.viewport,
+        puppet=puppet,
+        part_dropout=config.part_dropout,
     )
     background_image = None
     if networks.generator.background == "plate":
-        background_image = median_background(clips, num_frames=_NUM_BACKGROUND_FRAMES)
+        background_image = frames_to_tensor([appearance.background])[0]
     coarse_to_fine = config.global_only_fraction > 0
     coarse, fine = schedule, schedule
     if coarse_to_fine:
@@ -77,7 +81,9 @@ def train_generator(
     ) -> PoseGanTask:
         return PoseGanTask(
             fabric,
-            build_networks(networks, config, fabric, background_image=background_image),
+            build_networks(
+                networks, config, fabric, background_image=background_image, puppet=puppet
+            ),
             style=networks.style,
             skeleton=clips[0].keypoints.skeleton,
             config=config,
@@ -111,7 +117,12 @@ def train_generator(
             "window_frames": config.window_frames,
         }
         models = paths.models
-        write_weights(models / "generator.safetensors", task.ema, description=generator)
+        write_weights(
+            models / "generator.safetensors",
+            task.ema,
+            description=generator,
+            appearance=None if puppet is None else appearance,
+        )
         write_weights(
             models / "discriminator.safetensors", task.discriminator, description=discriminator
         )
@@ -140,9 +151,12 @@ def build_networks(
     fabric: Fabric,
     *,
     background_image: Float[Tensor, "3 height width"] | None,
+    puppet: Puppet | None = None,
 ) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
     """Build both networks with initial weights, drawn from torch's global random generator."""
-    generator = build_generator(networks.generator, background_image=background_image)
+    generator = build_generator(
+        networks.generator, background_image=background_image, puppet=puppet
+    )
     stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
     check_depth(networks.generator.size, stride=stride, section="train_gan")
     generator.apply(initialise)  # before the discriminator is built, which draws random numbers

@@ -20,6 +20,13 @@ from motiontransfer.models.faces import (
     FaceTranslatorConfig,
 )
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
+from motiontransfer.pose.puppet import (
+    Appearance,
+    PackedAppearance,
+    Puppet,
+    pack_appearance,
+    unpack_appearance,
+)
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
 from motiontransfer.training.clips import HeldOut
@@ -28,13 +35,53 @@ FACE_CYCLE_FILE = "face_cycle.safetensors"
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "motiontransfer"
+_APPEARANCE = "appearance."
+"""Begins the names of the tensors that no network has."""
 
 
-def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:
+def write_weights(
+    path: Path,
+    network: nn.Module,
+    *,
+    description: Mapping[str, object],
+    appearance: Appearance | None = None,
+) -> None:
     """Write parameters and buffers, with a JSON description in the metadata."""
-    content = {"format_version": FORMAT_VERSION, "description": dict(description)}
+    tensors, described = network.state_dict(), dict(description)
+    if appearance is not None:
+        arrays, described["appearance"] = pack_appearance(appearance)
+        tensors |= {_APPEARANCE + name: torch.from_numpy(array) for name, array in arrays.items()}
+    content = {"format_version": FORMAT_VERSION, "description": described}
     with replacing(path) as temporary:
-        write_tensors(temporary, network.state_dict(), description=content)
+        write_tensors(temporary, tensors, description=content)
+
+
+def write_appearance(path: Path, appearance: Appearance) -> None:
+    """Write how a target looks."""
+    write_weights(path, nn.Module(), description={}, appearance=appearance)
+
+
+def read_appearance(path: Path) -> Appearance:
+    """Read how a target looks, also from the weights of a generator with a puppet.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: it is not as it was written.
+        WeightsError: it holds no appearance, or none that `write_appearance` wrote.
+    """
+    packed = read_described(path, "appearance", PackedAppearance)
+    tensors, _ = read_tensors(path)
+    arrays = {
+        name.removeprefix(_APPEARANCE): tensor.numpy()
+        for name, tensor in tensors.items()
+        if name.startswith(_APPEARANCE)
+    }
+    try:
+        return unpack_appearance(arrays, packed)
+    except (KeyError, ValueError) as error:
+        raise WeightsError(
+            f"{path}: its appearance was not written by motiontransfer: {error}"
+        ) from error
 
 
 def write_no_weights(path: Path, key: str) -> None:
@@ -73,7 +120,7 @@ def _read_finite(path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")
-    return tensors
+    return {name: of for name, of in tensors.items() if not name.startswith(_APPEARANCE)}
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], *, path: Path) -> None:
@@ -138,9 +185,11 @@ def read_generator(path: Path) -> TrainedGenerator:
     def build(config: GeneratorConfig) -> FrameGenerator:
         # Its pixels are a buffer of the network, read with the weights.
         image = torch.zeros(3, *config.size) if config.background == "plate" else None
-        return build_generator(config, background_image=image)
+        return build_generator(config, background_image=image)  # a puppet draws no weights
 
     network, config = read_network(path, "generator", GeneratorConfig, build)
+    if config.texture == "puppet":
+        network.puppet = Puppet(read_appearance(path))
     return TrainedGenerator(
         network=network,
         config=config,

@@ -1,5 +1,6 @@
 """Windows of consecutive training frames with their poses, whole or in the viewport."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,14 @@ from torch import Tensor
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.roll_out import coarse_size
+from motiontransfer.pose.puppet import Puppet, PuppetClip
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
+
+_APART_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,8 @@ class WindowBatch(TensorBatch):
     frames: UInt8[Tensor, "batch time height width 3"]
     whole: WholeFrames | None = None
     """None where `frames` are whole."""
+    textures: UInt8[Tensor, "batch time height width 5"] | None = None
+    """The puppet in each frame; None without one."""
 
     def draw(
         self, *, skeleton: Skeleton, style: PoseMapStyle, device: torch.device
@@ -70,11 +76,14 @@ class WindowDataset:
         window_frames: int = 2,
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
+        puppet: Puppet | None = None,
+        part_dropout: float = 0.0,
     ) -> None:
         """Find the windows.
 
         Args:
             viewport: reads the part of the frames that holds the person in a whole window.
+            part_dropout: probability that a part of the puppet is left out of a window.
             conditioning_poses: pose maps that the generator reads for one frame, its own last;
                 those before the first training frame come as missing.
         """
@@ -99,6 +108,9 @@ class WindowDataset:
                 "see the coverage in artifacts/metrics/detect_keypoints"
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
+        self._puppets, self._part_dropout = [], part_dropout
+        if puppet is not None:
+            self._puppets = puppets_of_clips(puppet, self.clips)
         self._people = []
         if viewport is not None:
             self._people = [
@@ -118,6 +130,8 @@ class WindowDataset:
             for clip, first in chosen
         ]
         points = np.stack([points for points, _ in poses])
+        height, width = windows[0].shape[1:3]
+        boxes = np.tile([0, 0, width, height], (len(chosen), 1))
         whole = None
         if self._viewport is not None:
             boxes = self._boxes(chosen)
@@ -130,7 +144,25 @@ class WindowDataset:
             score=torch.from_numpy(np.stack([score for _, score in poses])),
             frames=torch.from_numpy(np.stack(windows)),
             whole=whole,
+            textures=self._textures(chosen, boxes) if self._puppets else None,
         )
+
+    def _textures(
+        self, windows: Sequence[tuple[int, int]], boxes: Int64[np.ndarray, "windows 4"]
+    ) -> UInt8[Tensor, "windows time height width 5"]:
+        """The puppet in each frame of the windows, some of its parts left out."""
+        textures = []
+        for (clip, first), box in zip(windows, boxes.tolist(), strict=True):
+            puppet = self._puppets[clip]
+            # By window, not by step: a window is seen once or twice in a short training.
+            drawn = np.random.default_rng((clip, first)).random(len(puppet.puppet.parts))
+            without = np.flatnonzero(drawn < self._part_dropout).tolist()
+            textures += [
+                puppet.draw(first + t, box=tuple(box), without=without)
+                for t in range(self._window_frames)
+            ]
+        stacked = torch.from_numpy(np.stack(textures))
+        return stacked.unflatten(0, (len(windows), self._window_frames))
 
     def _boxes(self, windows: Iterable[tuple[int, int]]) -> Int64[np.ndarray, "windows 4"]:
         """Viewports of one size, each around the person in all frames of a window."""
@@ -152,6 +184,30 @@ class WindowDataset:
             for values in (clip.keypoints.points, clip.keypoints.score)
         ]
         return padded[0], padded[1]
+
+
+def puppets_of_clips(puppet: Puppet, clips: Sequence[TargetClip]) -> list[PuppetClip]:
+    """The puppet in each clip's poses, not from frames that are less than a second away.
+
+    A network would learn to copy the puppet if that were the frame itself.
+    """
+    return [
+        puppet.follow(
+            clip.keypoints.points,
+            clip.keypoints.score,
+            excluded=excluded_references(puppet, clips, index),
+        )
+        for index, clip in enumerate(clips)
+    ]
+
+
+def excluded_references(
+    puppet: Puppet, clips: Sequence[TargetClip], index: int
+) -> Bool[np.ndarray, "frames references"]:
+    """The references that are less than a second away from each frame of a clip."""
+    keypoints = clips[index].keypoints
+    within = math.ceil(_APART_SECONDS * keypoints.frame_rate)
+    return puppet.excluded(index, keypoints.num_frames, within=within)
 
 
 def _whole_frames(

@@ -1,0 +1,272 @@
+"""Body parts: segments of the body that move rigidly in the image, and maps between their poses.
+
+A limb is mapped by the line between its two joints, with separate scales along and across it; the
+torso by an affine map of its four corners; head, hands and feet by a similarity of all their
+joints.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
+
+Motion = Literal["limb", "torso", "rigid"]
+Map = Float64[np.ndarray, "2 3"]
+"""Affine map of (x, y), pixels."""
+
+_SIDES = ("left", "right")
+_MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
+_HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
+_TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+_MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}
+
+_LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
+_SIZE_RANGE = (0.75, 1.33)  # of a rigid part, relative to the body
+_STIFFNESS = 0.05  # share by which the torso's affine map is drawn towards a similarity
+_LENGTH_QUANTILE = 0.9  # over time: a limb is as long as it is seen when parallel to the image
+_SCALE_QUANTILE = 0.7  # over limbs: most are foreshortened, some are badly detected
+_ALTERNATIONS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyPart:
+    """A part of the body that is carried from one pose to another."""
+
+    name: str
+    motion: Motion
+    bones: tuple[Limb, ...]
+    """Lines in the middle of it."""
+    joints: tuple[str, ...]
+    """What its map is fitted to."""
+    radius: float
+    """Of its cross-section, as a share of the body's height."""
+    reach: float
+    """Distance from its bones up to which hair and clothes belong to it, in radii."""
+
+    @property
+    def min_joints(self) -> int:
+        """Joints that a map needs."""
+        return _MIN_JOINTS[self.motion]
+
+    def ends(self) -> set[str]:
+        """Joints at the ends of its bones."""
+        return {joint for bone in self.bones for joint in bone}
+
+
+def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
+    """The parts of a skeleton that has MediaPipe's body joints, from the farthest to the nearest.
+
+    The order is that of a person who faces the camera with the arms before the body.
+    """
+    groups = dict(skeleton.groups)
+    parts = []
+
+    def limb(name: str, start: str, end: str, radius: float, reach: float) -> None:
+        ends = (start, end)
+        parts.append(
+            BodyPart(
+                name=name, motion="limb", bones=(ends,), joints=ends, radius=radius, reach=reach
+            )
+        )
+
+    for side in _SIDES:
+        limb(f"{side}_thigh", f"{side}_hip", f"{side}_knee", 0.055, 1.6)
+    for side in _SIDES:
+        limb(f"{side}_shin", f"{side}_knee", f"{side}_ankle", 0.04, 1.5)
+    for side in _SIDES:
+        foot = tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index"))
+        parts.append(
+            BodyPart(
+                name=f"{side}_foot",
+                motion="rigid",
+                bones=tuple(itertools.combinations(foot, 2)),
+                joints=foot,
+                radius=0.025,
+                reach=1.5,
+            )
+        )
+    limb("neck", "mid_shoulder", "mid_ear", 0.03, 1.2)
+    parts.append(
+        BodyPart(
+            name="torso",
+            motion="torso",
+            bones=(*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip")),
+            joints=_TORSO,
+            radius=0.045,
+            reach=1.6,
+        )
+    )
+    of_face = (("face_forehead", "face_chin"),) if "face" in groups else ()
+    parts.append(
+        BodyPart(
+            name="head",
+            motion="rigid",
+            bones=(
+                ("left_ear", "right_ear"),
+                ("mid_eye", "mid_mouth"),
+                ("left_eye", "right_eye"),
+                *of_face,
+            ),
+            joints=(*_HEAD, *groups.get("face", ())),
+            radius=0.06,
+            reach=2.0,
+        )
+    )
+    for side in _SIDES:
+        limb(f"{side}_upper_arm", f"{side}_shoulder", f"{side}_elbow", 0.04, 1.4)
+    for side in _SIDES:
+        limb(f"{side}_forearm", f"{side}_elbow", f"{side}_wrist", 0.03, 1.4)
+    for side in _SIDES:
+        tips = tuple(f"{side}_{joint}" for joint in ("index", "pinky", "thumb"))
+        group = f"{side}_hand"
+        parts.append(
+            BodyPart(
+                name=group,
+                motion="rigid",
+                bones=(
+                    *((f"{side}_wrist", tip) for tip in tips),
+                    *(LIMBS_OF_GROUP[group] if group in groups else ()),
+                ),
+                joints=(f"{side}_wrist", *tips, *groups.get(group, ())),
+                radius=0.016,
+                reach=1.5,
+            )
+        )
+    return tuple(parts)
+
+
+class BodyPoses:
+    """Poses of a body with the midpoints between left and right joints."""
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        points: Float[np.ndarray, "frames joints 2"],
+        score: Float[np.ndarray, "frames joints"],
+    ) -> None:
+        pairs = [[skeleton.index(f"{side}_{joint}") for side in _SIDES] for joint in _MIDPOINTS]
+        midpoints = points[:, pairs].mean(axis=2)
+        self.points = np.concatenate([points, midpoints], axis=1).astype(np.float32)
+        self.found = np.concatenate([score > 0, (score[:, pairs] > 0).all(axis=2)], axis=1)
+        names = (*skeleton.joints, *(f"mid_{joint}" for joint in _MIDPOINTS))
+        self._index = {name: index for index, name in enumerate(names)}
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def joints(
+        self, names: tuple[str, ...]
+    ) -> tuple[Float[np.ndarray, "frames names 2"], Bool[np.ndarray, "frames names"]]:
+        """Points of these joints, and where they were found."""
+        indices = [self._index[name] for name in names]
+        return self.points[:, indices], self.found[:, indices]
+
+
+_SCALE_LINES: tuple[Limb, ...] = (
+    ("mid_shoulder", "mid_hip"),
+    ("left_shoulder", "right_shoulder"),
+    ("left_hip", "right_hip"),
+    *(
+        (f"{side}_{a}", f"{side}_{b}")
+        for side in _SIDES
+        for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
+    ),
+)
+
+
+def _lengths(poses: BodyPoses) -> Float64[np.ndarray, "frames lines"]:
+    """Length of each line of the body in each frame; NaN where a joint is missing."""
+    (a, has_a), (b, has_b) = (poses.joints(ends) for ends in zip(*_SCALE_LINES, strict=True))
+    lengths = np.linalg.norm(a - b, axis=2).astype(np.float64)
+    return np.where(has_a & has_b & (lengths > 0), lengths, np.nan)
+
+
+def full_lengths(poses: BodyPoses) -> Float64[np.ndarray, " lines"]:
+    """Length of each line of the body parallel to the image, at the clip's median scale.
+
+    NaN where it is never seen.
+    """
+    lengths = _lengths(poses)
+    scale = _quantile(lengths / _quantile(lengths, 0.5, axis=0), 0.5, axis=1)
+    for _ in range(_ALTERNATIONS):
+        full = _quantile(lengths / scale[:, None], _LENGTH_QUANTILE, axis=0)
+        scale = _quantile(lengths / full, _SCALE_QUANTILE, axis=1)
+    return _quantile(lengths / scale[:, None], _LENGTH_QUANTILE, axis=0)
+
+
+def body_scales(
+    poses: BodyPoses, full: Float64[np.ndarray, " lines"]
+) -> Float64[np.ndarray, " frames"]:
+    """Size of the body in each frame, 1 where its lines have their full length; NaN without body.
+
+    Foreshortening makes lines shorter only, so an upper quantile of them tells the scale.
+    """
+    return _quantile(_lengths(poses) / full, _SCALE_QUANTILE, axis=1)
+
+
+def _quantile(
+    values: Float64[np.ndarray, "rows columns"], quantile: float, *, axis: int
+) -> Float64[np.ndarray, " _"]:
+    """Quantile of what is not NaN; NaN where nothing is."""
+    empty = np.isnan(values).all(axis=axis, keepdims=True)
+    found = np.nanquantile(np.where(empty, 0, values), quantile, axis=axis)
+    return np.where(empty.all(axis=axis), np.nan, found)
+
+
+def part_map(
+    part: BodyPart,
+    reference: Float[np.ndarray, "joints 2"],
+    pose: Float[np.ndarray, "joints 2"],
+    *,
+    scale: float,
+) -> Map:
+    """Map from a part in one pose to the part in another, by the joints found in both.
+
+    Args:
+        scale: size of the body in `pose` relative to `reference`.
+    """
+    a, b = reference.astype(np.float64), pose.astype(np.float64)
+    if part.motion == "limb":
+        linear = _limb_map(a, b, scale)
+    else:
+        linear = _rotation(a, b, scale)
+        if part.motion == "torso" and len(a) == len(part.joints):
+            x, y = a - a.mean(axis=0), b - b.mean(axis=0)
+            stiffness = _STIFFNESS * np.square(x).sum()
+            normal = x.T @ x + stiffness * np.eye(2)
+            linear = (y.T @ x + stiffness * linear) @ np.linalg.inv(normal)
+    return np.column_stack([linear, b.mean(axis=0) - linear @ a.mean(axis=0)])
+
+
+def _limb_map(
+    a: Float64[np.ndarray, "2 2"], b: Float64[np.ndarray, "2 2"], scale: float
+) -> Float64[np.ndarray, "2 2"]:
+    lengths = [math.dist(*a), math.dist(*b)]
+    if min(lengths) < 1:  # seen end on: it has no direction
+        return scale * np.eye(2)
+    along_a, along_b = (a[1] - a[0]) / lengths[0], (b[1] - b[0]) / lengths[1]
+    across_a, across_b = (np.array([-y, x]) for x, y in (along_a, along_b))
+    low, high = _LENGTH_RANGE
+    stretch = min(max(lengths[1] / lengths[0], low * scale), high * scale)
+    return stretch * np.outer(along_b, along_a) + scale * np.outer(across_b, across_a)
+
+
+def _rotation(
+    a: Float64[np.ndarray, "joints 2"], b: Float64[np.ndarray, "joints 2"], scale: float
+) -> Float64[np.ndarray, "2 2"]:
+    """Linear part of the least-squares similarity (Umeyama 1991 in the plane)."""
+    x, y = a - a.mean(axis=0), b - b.mean(axis=0)
+    cosine = float((x * y).sum())
+    sine = float((x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum())
+    low, high = _SIZE_RANGE
+    size = math.hypot(cosine, sine) / max(float(np.square(x).sum()), 1e-6)
+    size = min(max(size, low * scale), high * scale)
+    angle = math.atan2(sine, cosine)
+    return size * np.array(
+        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    )
