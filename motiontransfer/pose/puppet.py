@@ -142,7 +142,9 @@ def part_masks(
     for number, part in enumerate(parts):
         distance = distances[number]
         mask = np.clip((nearest + 0.5 - distance) / 0.25, 0, 1)
-        mask = mask * np.clip((part.reach - distance) / 0.2, 0, 1)
+        # Before another part its outline is not that of the silhouette: it reaches less far.
+        reach = part.reach - (part.reach - TIGHT) * _cover(parts, distances, number)
+        mask = mask * np.clip((reach - distance) / 0.2, 0, 1)
         for other, in_front in zip(parts[number + 1 :], distances[number + 1 :], strict=True):
             hides = np.clip(2.2 - 2 * in_front, 0, 1)
             for joint in part.ends() & other.ends():
@@ -152,6 +154,18 @@ def part_masks(
         core = np.clip((0.75 - distance) / 0.25, 0, 1)
         masks.append((255 * mask * np.maximum(person, core)).round().astype(np.uint8))
     return masks
+
+
+TIGHT=1.0
+def _cover(
+    parts: Sequence[BodyPart], distances: Float32[np.ndarray, "parts height width"], number: int
+) -> Float32[np.ndarray, "height width"]:
+    """Where a part lies before others that it does not meet."""
+    behind = np.zeros(distances.shape[1:], np.float32)
+    for other, distance in zip(parts[:number], distances[:number], strict=True):
+        if not parts[number].ends() & other.ends():
+            behind = np.maximum(behind, np.clip(2.4 - 1.6 * distance, 0, 1))
+    return behind
 
 
 def _distance(

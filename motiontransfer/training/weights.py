@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,7 +49,8 @@ def write_weights(
     """Write parameters and buffers, with a JSON description in the metadata."""
     tensors, described = network.state_dict(), dict(description)
     if appearance is not None:
-        arrays, described["appearance"] = pack_appearance(appearance)
+        arrays, packed = pack_appearance(appearance)
+        described["appearance"] = asdict(packed)
         tensors |= {_APPEARANCE + name: torch.from_numpy(array) for name, array in arrays.items()}
     content = {"format_version": FORMAT_VERSION, "description": described}
     with replacing(path) as temporary:
