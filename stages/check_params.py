@@ -22,6 +22,7 @@ from stages.clean_keypoints import CleanKeypointsParams
 from stages.decode import DecodeParams, VideoParams
 from stages.evaluate import EvaluateParams
 from stages.evaluate_transfer import EvaluateTransferParams
+from stages.fit_appearance import FitAppearanceParams
 from stages.fit_normalization import FitNormalizationParams
 from stages.render import NormalizationParams, RenderParams
 from stages.report import PARAMS_OF_RESULTS, ReportParams
@@ -34,6 +35,7 @@ SECTIONS = {
     "clean_keypoints": CleanKeypointsParams,
     "fit_normalization": FitNormalizationParams,
     "normalization": NormalizationParams,
+    "fit_appearance": FitAppearanceParams,
     "train_gan": TrainGanParams,
     "train_face_gan": TrainFaceGanParams,
     "train_face_cycle": TrainFaceCycleParams,
@@ -56,7 +58,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
 
 OF_RESULTS = (
     *("decode", "detect_keypoints", "clean_keypoints", "fit_normalization", "normalization"),
-    *("train_gan", "train_face_gan", "train_face_cycle"),
+    *("fit_appearance", "train_gan", "train_face_gan", "train_face_cycle"),
     *("render", "evaluate", "evaluate_transfer"),
 )
 """Sections that every result depends on, for the report."""

@@ -19,11 +19,12 @@ from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.rendering import Encoding, PoseMapStyle
 from motiontransfer.pose.viewport import fit_viewport
 from motiontransfer.storage import write_json
-from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.training.clips import HeldOut, Target, TargetClip, read_target_clips
 from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.pose_gan import PoseGanConfig
 from motiontransfer.training.train_pose_gan import PoseGanNetworks, train_generator
 from motiontransfer.training.trainer import RunPaths
+from motiontransfer.training.weights import read_appearance
 
 
 class TrainGanParams(TrainingParams, PoseGanConfig):
@@ -53,22 +54,23 @@ def main(target: str) -> None:
     held_out = params.fill(HeldOut)
     clips = read_target_clips(target, held_out)
     networks = _networks(params, clips)
-    from motiontransfer.training.appearance import target_appearance
-
-    appearance = target_appearance(clips, num_references=108)
+    appearance_file = Path("artifacts/appearance") / f"{target}.safetensors"
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
     )
     with params.launched() as fabric:
         metrics = train_generator(
-            clips,
+            Target(
+                clips=clips,
+                held_out=held_out,
+                appearance=read_appearance(appearance_file),
+                appearance_file=appearance_file,
+            ),
             fabric,
             networks=networks,
-            appearance=appearance,
             config=params.fill(PoseGanConfig),
             perceptual=perceptual,
             schedule=params.schedule,
-            held_out=held_out,
             paths=RunPaths(
                 checkpoints=Path("checkpoints/train_gan") / target,
                 models=Path("artifacts/models") / target,
@@ -99,6 +101,16 @@ def check_choices(params: TrainGanParams) -> None:
         raise ParamsError(
             f"{PARAMS_FILE}: train_gan.viewport: person needs a background image around it; set "
             "train_gan.background to plate, or train_gan.viewport to frame"
+        )
+    if params.texture == "puppet" and params.background != "plate":
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.texture: puppet needs a background image, from which a "
+            "person is told; set train_gan.background to plate, or train_gan.texture to none"
+        )
+    if params.texture == "none" and params.part_dropout > 0:
+        raise ParamsError(
+            f"{PARAMS_FILE}: train_gan.part_dropout: has no effect where texture is none; "
+            f"expected 0, got {params.part_dropout}"
         )
     _check_coarse_to_fine(params)
     check_perceptual("train_gan", weight=params.perceptual_weight, file=params.perceptual_file)

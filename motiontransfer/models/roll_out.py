@@ -58,7 +58,6 @@ def roll_out(
     skeleton: Skeleton,
     size: tuple[int, int],
     style: PoseMapStyle,
-    device: torch.device,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
     excluded: Bool[np.ndarray, "frames references"] | None = None,
 ) -> Generator[Float[Tensor, "3 height width"], Images | None]:
@@ -71,6 +70,7 @@ def roll_out(
     Args:
         excluded: references that the puppet may not use for a frame.
     """
+    device = next(generator.parameters()).device
     viewport, num_before = generator.viewport, generator.conditioning_poses - 1
     if viewport is None:
         boxes = np.tile([0, 0, *size[::-1]], (len(points), 1))

@@ -213,9 +213,9 @@ def _quantile(
     values: Float64[np.ndarray, "rows columns"], quantile: float, *, axis: int
 ) -> Float64[np.ndarray, " _"]:
     """Quantile of what is not NaN; NaN where nothing is."""
-    empty = np.isnan(values).all(axis=axis, keepdims=True)
-    found = np.nanquantile(np.where(empty, 0, values), quantile, axis=axis)
-    return np.where(empty.all(axis=axis), np.nan, found)
+    empty = np.all(np.isnan(values), axis=axis)
+    found = np.nanquantile(np.where(np.expand_dims(empty, axis), 0, values), quantile, axis=axis)
+    return np.where(empty, np.nan, found)
 
 
 def part_map(

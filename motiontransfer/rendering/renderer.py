@@ -70,7 +70,6 @@ def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
         skeleton=keypoints.skeleton,
         size=keypoints.image_size,
         style=renderer.main.style,
-        device=renderer.fabric.device,
         autocast=renderer.fabric.autocast,
     )
     patched = ((image[None], None) for image in images)

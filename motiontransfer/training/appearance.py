@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from motiontransfer.pose.appearance import Appearance, fit_appearance
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.puppet import Appearance, fit_appearance
 from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore

@@ -9,6 +9,7 @@ from jaxtyping import Bool
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.appearance import Appearance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,17 @@ class HeldOut:
     """Share of each clip's end that is never trained on."""
     gap_frames: int
     """Frames left out between the two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the main generator of a target is trained on."""
+
+    clips: list["TargetClip"]
+    held_out: HeldOut
+    """How the clips are split."""
+    appearance: Appearance
+    appearance_file: Path
 
 
 def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:

@@ -247,7 +247,6 @@ def generate_faces(
             skeleton=keypoints.skeleton,
             size=keypoints.image_size,
             style=main.style,
-            device=fabric.device,
             autocast=fabric.autocast,
             excluded=None if excluded is None else excluded[run.clip][frames],
         )

@@ -213,7 +213,6 @@ class PoseGanTask(GanTask):
                     skeleton=keypoints.skeleton,
                     size=keypoints.image_size,
                     style=self._style,
-                    device=self.fabric.device,
                     excluded=None if excluded is None else excluded[lead_in],
                 )
                 pose = draw_rgb(

@@ -16,10 +16,10 @@ from motiontransfer.models.generators import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialise
 from motiontransfer.models.vgg import Perceptual
-from motiontransfer.pose.puppet import Appearance, Puppet
+from motiontransfer.pose.puppet import Puppet
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.clips import HeldOut, TargetClip, input_files
+from motiontransfer.training.clips import Target, input_files
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.distributed import arithmetic
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanTask, Resolution
@@ -43,18 +43,17 @@ class PoseGanNetworks:
 
 
 def train_generator(
-    clips: list[TargetClip],
+    target: Target,
     fabric: Fabric,
     *,
     networks: PoseGanNetworks,
     config: PoseGanConfig,
     schedule: Schedule,
-    held_out: HeldOut,
     paths: RunPaths,
     perceptual: Perceptual | None = None,
-    appearance: Appearance,
 ) -> dict[str, object]:
     """Train, write generator and discriminator weights and the logs; return metrics."""
+    clips, appearance = target.clips, target.appearance
     puppet = Puppet(appearance) if networks.generator.texture == "puppet" else None
     dataset = WindowDataset(
         clips,
@@ -110,7 +109,7 @@ def train_generator(
         generator = {
             "generator": asdict(networks.generator),
             "pose_map": asdict(networks.style),
-            "held_out": asdict(held_out),
+            "held_out": asdict(target.held_out),
         }
         discriminator = {
             "discriminator": asdict(networks.discriminator),
@@ -133,12 +132,13 @@ def train_generator(
             "discriminator_parameters": count_parameters(task.discriminator),
         }
 
-    files = input_files(clips) + ([] if perceptual is None else [perceptual.file])
+    files = [*input_files(clips), target.appearance_file]
+    files += [] if perceptual is None else [perceptual.file]
     return run_training(
         lambda: build(networks, config, background_image, resolution="full"),
         fabric,
         schedule=fine,
-        key=run_key(fabric, [networks, config, schedule, held_out], files, code=__name__),
+        key=run_key(fabric, [networks, config, schedule, target.held_out], files, code=__name__),
         paths=paths,
         prepare=prepare,
         write=write,

@@ -20,13 +20,13 @@ from motiontransfer.models.faces import (
     FaceTranslatorConfig,
 )
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
-from motiontransfer.pose.puppet import (
+from motiontransfer.pose.appearance import (
     Appearance,
     PackedAppearance,
-    Puppet,
     pack_appearance,
     unpack_appearance,
 )
+from motiontransfer.pose.puppet import Puppet
 from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
 from motiontransfer.training.clips import HeldOut

@@ -1,0 +1,284 @@
+"""Appearance of a person: reference frames cut into body parts, and the background image.
+
+A frame's silhouette is where it differs from the background image by more than a shadow. Each pixel
+of it belongs to the part whose bones are nearest, in radii of the parts, unless a part before it
+hides it: parts that meet at a joint overlap there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
+
+from motiontransfer.pose.body_parts import (
+    BodyPart,
+    BodyPoses,
+    body_parts,
+    body_scales,
+    full_lengths,
+)
+from motiontransfer.skeleton import Skeleton
+
+_PADDING = 0.12  # around the joints: hair and shoes, as a share of the body's height
+_DIFFERENT = (14, 40)  # levels from the background image: none of the person, all of it
+_SHADOW_DARKENING = (0.35, 1.02)
+_SHADOW_TINT = 0.07  # largest change of colour of a shadow, relative to its darkening
+_SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
+_REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """A body part cut out of a reference frame."""
+
+    corner: tuple[int, int]
+    """(x, y) of its first pixel in the frame."""
+    pixels: UInt8[np.ndarray, "height width 4"]
+    """RGB and coverage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appearance:
+    """How a person looks: reference frames, cut into body parts."""
+
+    skeleton: Skeleton
+    points: Float[np.ndarray, "references joints 2"]
+    score: Float[np.ndarray, "references joints"]
+    frames: Int64[np.ndarray, "references 2"]
+    """(clip, frame_index) of each reference."""
+    full_lengths: Float64[np.ndarray, " lines"]
+    height_px: float
+    """Of the upright body at scale 1."""
+    patches: Sequence[Sequence[Patch | None]]
+    """By reference and part; None where the part was not seen."""
+    background: UInt8[np.ndarray, "height width 3"]
+    """The scene without the person."""
+
+
+def fit_appearance(
+    skeleton: Skeleton,
+    clips: Sequence[
+        tuple[Float[np.ndarray, "frames joints 2"], Float[np.ndarray, "frames joints"]]
+    ],
+    references: Mapping[tuple[int, int], UInt8[np.ndarray, "height width 3"]],
+    *,
+    background: UInt8[np.ndarray, "height width 3"],
+    height_px: float,
+) -> Appearance:
+    """Cut reference frames into body parts.
+
+    Args:
+        clips: points and scores of each clip.
+        references: (clip, frame_index) -> frame.
+        height_px: of the upright body, pixels.
+    """
+    points = np.stack([clips[clip][0][frame] for clip, frame in references])
+    score = np.stack([clips[clip][1][frame] for clip, frame in references])
+    poses, parts = BodyPoses(skeleton, points, score), body_parts(skeleton)
+    full = full_lengths(poses)
+    scales = body_scales(poses, full)
+    patches = [
+        cut_reference(
+            parts, poses, index, frame=frame, background=background, height_px=height_px * scale
+        )
+        for index, (frame, scale) in enumerate(zip(references.values(), scales, strict=True))
+    ]
+    return Appearance(
+        skeleton=skeleton,
+        points=points,
+        score=score,
+        frames=np.array(list(references)),
+        full_lengths=full,
+        height_px=height_px,
+        patches=patches,
+        background=background,
+    )
+
+
+def cut_reference(
+    parts: Sequence[BodyPart],
+    poses: BodyPoses,
+    index: int,
+    *,
+    frame: UInt8[np.ndarray, "height width 3"],
+    background: UInt8[np.ndarray, "height width 3"],
+    height_px: float,
+) -> list[Patch | None]:
+    """Cut a frame into the body parts that it shows.
+
+    Args:
+        height_px: of the upright body in this frame.
+    """
+    joints = poses.points[index][poses.found[index]]
+    padding = _PADDING * height_px
+    x0, y0 = np.maximum(np.floor(joints.min(axis=0) - padding), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(joints.max(axis=0) + padding), frame.shape[1::-1]).astype(int)
+    crop = frame[y0:y1, x0:x1]
+    person = silhouette(crop, background[y0:y1, x0:x1])
+    origin = np.array([x0, y0], np.float32)
+    patches = []
+    for mask in part_masks(parts, poses, index, person, origin=origin, height_px=height_px):
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            patches.append(None)
+            continue
+        inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        patches.append(
+            Patch(
+                corner=(int(x0 + columns[0]), int(y0 + rows[0])),
+                pixels=np.dstack([crop[inside], mask[inside]]),
+            )
+        )
+    return patches
+
+
+def silhouette(
+    frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
+) -> Float32[np.ndarray, "height width"]:
+    """Where a frame differs from the background image by more than a shadow, 0 to 1."""
+    difference = cv2.absdiff(frame, background).max(axis=2).astype(np.float32)
+    ratio = (frame + np.float32(_SHADOW_OFFSET)) / (background + np.float32(_SHADOW_OFFSET))
+    darkening = ratio.mean(axis=2)
+    tint = np.abs(ratio - darkening[..., None]).max(axis=2)
+    low, high = _SHADOW_DARKENING
+    is_shadow = (low < darkening) & (darkening < high) & (tint < _SHADOW_TINT)
+    low, high = _DIFFERENT
+    person = np.clip((difference - low) / (high - low), 0, 1) * ~is_shadow
+    return cv2.GaussianBlur(person.astype(np.float32), (3, 3), 0)
+
+
+def part_masks(
+    parts: Sequence[BodyPart],
+    poses: BodyPoses,
+    index: int,
+    person: Float32[np.ndarray, "height width"],
+    *,
+    origin: Float32[np.ndarray, "2"],
+    height_px: float,
+) -> list[UInt8[np.ndarray, "height width"]]:
+    """Coverage of each part: the silhouette where the part is nearest and nothing is before it.
+
+    Distances are in radii of the parts. Parts that meet at a joint overlap there.
+    """
+    size = person.shape
+    distances = np.stack(
+        [_distance(part, poses, index, size, origin) / (part.radius * height_px) for part in parts]
+    )
+    nearest = distances.min(axis=0)
+    masks = []
+    for number, part in enumerate(parts):
+        distance = distances[number]
+        mask = np.clip((nearest + 0.5 - distance) / 0.25, 0, 1)
+        # Before another part its outline is not that of the silhouette: it reaches less far.
+        reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, distances, number)
+        mask = mask * np.clip((reach - distance) / 0.2, 0, 1)
+        for other, in_front in zip(parts[number + 1 :], distances[number + 1 :], strict=True):
+            hides = np.clip(2.2 - 2 * in_front, 0, 1)
+            for joint in part.ends() & other.ends():
+                (point,), _ = (values[index] for values in poses.joints((joint,)))
+                hides = hides * (1 - _disc(size, point - origin, other.radius * height_px))
+            mask = mask * (1 - hides)
+        core = np.clip((0.75 - distance) / 0.25, 0, 1)
+        masks.append((255 * mask * np.maximum(person, core)).round().astype(np.uint8))
+    return masks
+
+
+def _cover(
+    parts: Sequence[BodyPart], distances: Float32[np.ndarray, "parts height width"], number: int
+) -> Float32[np.ndarray, "height width"]:
+    """Where a part lies before others that it does not meet."""
+    behind = np.zeros(distances.shape[1:], np.float32)
+    for other, distance in zip(parts[:number], distances[:number], strict=True):
+        if not parts[number].ends() & other.ends():
+            behind = np.maximum(behind, np.clip(2.4 - 1.6 * distance, 0, 1))
+    return behind
+
+
+def _distance(
+    part: BodyPart,
+    poses: BodyPoses,
+    index: int,
+    size: tuple[int, int],
+    origin: Float32[np.ndarray, "2"],
+) -> Float32[np.ndarray, "height width"]:
+    """Distance of each pixel from a part's bones, pixels; very large without any."""
+    away = np.ones(size, np.uint8)
+    for bone in part.bones:
+        points, found = (values[index] for values in poses.joints(bone))
+        if found.all():
+            start, end = (points - origin).round().astype(int).tolist()
+            cv2.line(away, start, end, 0)
+    if away.all():
+        return np.full(size, 1e6, np.float32)
+    return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
+
+
+def _disc(
+    size: tuple[int, int], centre: Float32[np.ndarray, "2"], radius: float
+) -> Float32[np.ndarray, "height width"]:
+    """1 within 1.2 radii of a joint, 0 beyond 1.6."""
+    y, x = np.ogrid[: size[0], : size[1]]
+    away = np.hypot(x - centre[0], y - centre[1])
+    return np.clip(4 - 2.5 * away / radius, 0, 1).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedAppearance:
+    """What of an appearance is not an array."""
+
+    groups: list[tuple[str, list[str]]]
+    """Of the skeleton."""
+    height_px: float
+
+
+def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], PackedAppearance]:
+    """Arrays and the rest of an appearance, as they are stored."""
+    boxes = np.zeros((len(appearance.patches), len(body_parts(appearance.skeleton)), 4), np.int32)
+    pixels = [np.zeros(0, np.uint8)]
+    for reference, patches in enumerate(appearance.patches):
+        for part, patch in enumerate(patches):
+            if patch is not None:
+                boxes[reference, part] = *patch.corner, *patch.pixels.shape[:2]
+                pixels.append(patch.pixels.reshape(-1))
+    arrays = {
+        "points": appearance.points,
+        "score": appearance.score,
+        "frames": appearance.frames,
+        "full_lengths": appearance.full_lengths,
+        "patch_boxes": boxes,
+        "patch_pixels": np.concatenate(pixels),
+        "background": appearance.background,
+    }
+    groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
+    return arrays, PackedAppearance(groups=groups, height_px=appearance.height_px)
+
+
+def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance) -> Appearance:
+    """Inverse of `pack_appearance`.
+
+    Raises:
+        ValueError: the arrays do not fit together.
+        KeyError: one is missing.
+    """
+    skeleton = Skeleton(groups=tuple((name, tuple(joints)) for name, joints in packed.groups))
+    patches: list[list[Patch | None]] = []
+    pixels, start = arrays["patch_pixels"], 0
+    for boxes in arrays["patch_boxes"].tolist():
+        patches.append([])
+        for x, y, height, width in boxes:
+            size = height * width * 4
+            part = pixels[start : start + size].reshape(height, width, 4)
+            patches[-1].append(Patch(corner=(x, y), pixels=part) if size else None)
+            start += size
+    return Appearance(
+        skeleton=skeleton,
+        points=arrays["points"],
+        score=arrays["score"],
+        frames=arrays["frames"],
+        full_lengths=arrays["full_lengths"],
+        height_px=packed.height_px,
+        patches=patches,
+        background=arrays["background"],
+    )

@@ -1,0 +1,41 @@
+"""Appearance of a target: `python -m stages fit_appearance ada`."""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from motiontransfer.params import Section, load_section
+from motiontransfer.pose.plots import plot_appearance
+from motiontransfer.storage import write_json
+from motiontransfer.training.appearance import target_appearance
+from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.training.weights import write_appearance
+
+
+class FitAppearanceParams(Section):
+    """Section `fit_appearance` of params.yaml."""
+
+    references: int = Field(ge=1)
+    """Frames from which body parts are taken."""
+
+
+def main(target: str) -> str:
+    """Write the background image and the body parts of reference frames, and a picture of them."""
+    params = load_section(FitAppearanceParams, "fit_appearance")
+    held_out = HeldOut(
+        held_out_fraction=load_section(float, "train_gan.held_out_fraction"),
+        gap_frames=load_section(int, "train_gan.gap_frames"),
+    )
+    appearance = target_appearance(
+        read_target_clips(target, held_out), num_references=params.references
+    )
+    folder = Path("artifacts/appearance")
+    write_appearance(folder / f"{target}.safetensors", appearance)
+    plot_appearance(folder / f"{target}.png", appearance, title=target)
+    seen = np.array([[patch is not None for patch in patches] for patches in appearance.patches])
+    write_json(
+        Path("artifacts/metrics/fit_appearance") / f"{target}.json",
+        {"references": len(seen), "parts": seen.shape[1], "parts_not_cut": int((~seen).sum())},
+    )
+    return f"{folder / target}.png shows from which side each body part was seen"
