@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from motiontransfer.params import Section, load_section
-from motiontransfer.pose.plots import plot_appearance
+from motiontransfer.pose.appearance_plot import plot_appearance
 from motiontransfer.storage import write_json
 from motiontransfer.training.appearance import target_appearance
 from motiontransfer.training.clips import HeldOut, read_target_clips

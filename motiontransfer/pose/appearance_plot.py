@@ -1,0 +1,121 @@
+"""Plot of an appearance: from which sides each body part was seen.
+
+Limbs, hands and feet by their direction in the image, head and torso by where they face.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float64, Int64, UInt8
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from motiontransfer.pose.appearance import Appearance
+from motiontransfer.pose.body_parts import BodyPart, BodyPoses, body_parts, body_scales
+from motiontransfer.storage import replacing
+
+_DIRECTIONS = ("↖", "←", "↙", "↓", "↘", "→", "↗", "↑")
+_FACINGS = ("← back", "← profile", "← half", "front", "half →", "profile →", "back →", "back")
+_FIRST = -3  # column of the first sector; 0 is downward, or to the camera
+_ACROSS = {"head": ("left_eye", "right_eye"), "torso": ("left_shoulder", "right_shoulder")}
+_WIDTH_QUANTILE = 0.9  # over references: some face the camera
+_CELL_PX, _MARGIN_PX, _INCHES_PER_CELL = 96, 4, 0.75
+_NOT_SEEN, _GROUNDS = 40, (190, 215)
+
+
+def plot_appearance(path: Path, appearance: Appearance, *, title: str) -> None:
+    """Write the background image and the best view of each part from each side as PNG."""
+    views = best_views(appearance)
+    shown: dict[tuple[str, ...], list[str]] = {_FACINGS: [], _DIRECTIONS: []}
+    for name in reversed(views):
+        shown[_FACINGS if name in _ACROSS else _DIRECTIONS].append(name)
+    height, width = appearance.background.shape[:2]
+    columns = len(_DIRECTIONS)
+    rows = (columns / 2 * min(height / width, 1), *map(len, shown.values()))
+    size = ((columns + 1.5) * _INCHES_PER_CELL, (sum(rows) + 2) * _INCHES_PER_CELL)
+    figure = Figure(figsize=size, layout="constrained")
+    above, *sheets = figure.subplots(3, 1, height_ratios=rows)
+    above.imshow(appearance.background)
+    above.set_axis_off()
+    above.set_title(f"{title}: background, and parts in {len(appearance.frames)} frames")
+    for axes, (sides, names) in zip(sheets, shown.items(), strict=True):
+        _draw_sheet(axes, sides, {name: views[name] for name in names})
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100, bbox_inches="tight", metadata={"Software": None})
+
+
+def best_views(
+    appearance: Appearance,
+) -> dict[str, list[UInt8[np.ndarray, "height width 4"] | None]]:
+    """The best covered patch of each part in each sector; None where no reference shows it."""
+    poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
+    scales = body_scales(poses, appearance.full_lengths)
+    views = {}
+    for number, part in enumerate(body_parts(appearance.skeleton)):
+        best = np.zeros(len(_DIRECTIONS))
+        views[part.name] = [None] * len(_DIRECTIONS)
+        sectors = _sectors(part, poses, scales).tolist()
+        for patches, sector, scale in zip(appearance.patches, sectors, scales, strict=True):
+            patch = patches[number]
+            if patch is None or sector < 0:
+                continue
+            coverage = patch.pixels[..., 3].sum() / scale**2
+            if coverage > best[sector]:
+                best[sector], views[part.name][sector] = coverage, patch.pixels
+    return views
+
+
+def _sectors(
+    part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " references"]
+) -> Int64[np.ndarray, " references"]:
+    """Column of each reference; -1 where the joints that tell it were not found."""
+    if part.name in _ACROSS:
+        points, found = poses.joints((*_ACROSS[part.name], "nose"))
+        left, right, nose = points[..., 0].T
+        told, width = found.all(axis=1), (left - right) / scales
+        full = np.quantile(np.abs(width[told]), _WIDTH_QUANTILE) if told.any() else 1
+        facing = np.arccos(np.clip(width / max(full, 1e-6), -1, 1))
+        angles = np.copysign(facing, nose - (left + right) / 2)
+    else:
+        points, found = poses.joints(part.joints)
+        rows, told = np.arange(len(points)), found.sum(axis=1) > 1
+        last = found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
+        x, y = (points[rows, last] - points[rows, found.argmax(axis=1)]).T
+        angles = np.arctan2(x, y)
+    columns = np.round(angles * len(_DIRECTIONS) / (2 * np.pi)).astype(int) - _FIRST
+    return np.where(told, columns % len(_DIRECTIONS), -1)
+
+
+def _draw_sheet(
+    axes: Axes,
+    sides: tuple[str, ...],
+    views: dict[str, list[UInt8[np.ndarray, "height width 4"] | None]],
+) -> None:
+    rows = [np.hstack([_cell(pixels) for pixels in of_part]) for of_part in views.values()]
+    axes.imshow(np.vstack(rows), extent=(0, len(sides), len(rows), 0))
+    axes.set_xticks(np.arange(len(sides)) + 0.5, sides)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, [name.replace("_", " ") for name in views])
+    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+
+
+def _cell(
+    pixels: UInt8[np.ndarray, "height width 4"] | None,
+) -> UInt8[np.ndarray, "_CELL_PX _CELL_PX 3"]:
+    """A patch in the middle of a checkered ground; a dark cell without one."""
+    cell = np.full((_CELL_PX, _CELL_PX, 3), 255, np.uint8)
+    inner = cell[1:-1, 1:-1]
+    if pixels is None:
+        inner[:] = _NOT_SEEN
+        return cell
+    y, x = np.indices(inner.shape[:2]) // 8
+    inner[:] = np.choose((x + y) % 2, _GROUNDS)[..., None]
+    room = _CELL_PX - 2 * _MARGIN_PX
+    height, width = (max(round(side * room / max(pixels.shape)), 1) for side in pixels.shape[:2])
+    shown = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    top, left = (_CELL_PX - height) // 2, (_CELL_PX - width) // 2
+    under = cell[top : top + height, left : left + width]
+    coverage = shown[..., 3:] / 255
+    under[:] = (coverage * shown[..., :3] + (1 - coverage) * under).round()
+    return cell
