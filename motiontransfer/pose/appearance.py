@@ -1,16 +1,17 @@
 """Appearance of a person: reference frames cut into body parts, and the background image.
 
-A frame's silhouette is where it differs from the background image by more than a shadow. Each pixel
-of it belongs to the part whose bones are nearest, in radii of the parts, unless a part before it
-hides it: parts that meet at a joint overlap there.
+A frame's silhouette is where it differs from the background image, and beyond the radius of every
+part by more than a shadow. Each pixel of it belongs to the part whose bones are nearest, in radii
+of the parts, unless a part before it hides it: parts that meet at a joint overlap there. At its
+radius from a part's bones, a frame mostly begins to look like the background image.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 
 from motiontransfer.pose.body_parts import (
     BodyPart,
@@ -26,6 +27,10 @@ _DIFFERENT = (14, 40)  # levels from the background image: none of the person, a
 _SHADOW_DARKENING = (0.35, 1.02)
 _SHADOW_TINT = 0.07  # largest change of colour of a shadow, relative to its darkening
 _SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
+_CORE = (0.55, 0.8)  # radii: all of a part whatever its colour, and no longer
+_RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
+_RADIUS_BINS = 40
+_ALONE = 2.0  # radii of the others, beyond which a pixel near a part tells of it alone
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
 
@@ -78,13 +83,14 @@ def fit_appearance(
     score = np.stack([clips[clip][1][frame] for clip, frame in references])
     poses, parts = BodyPoses(skeleton, points, score), body_parts(skeleton)
     full = full_lengths(poses)
-    scales = body_scales(poses, full)
-    patches = [
-        cut_reference(
-            parts, poses, index, frame=frame, background=background, height_px=height_px * scale
+    crops = [
+        _crop_person(poses, index, frame, background, height_px=height_px * scale)
+        for index, (frame, scale) in enumerate(
+            zip(references.values(), body_scales(poses, full), strict=True)
         )
-        for index, (frame, scale) in enumerate(zip(references.values(), scales, strict=True))
     ]
+    parts = fit_radii(parts, poses, crops)
+    patches = [cut_parts(parts, poses, index, crop) for index, crop in enumerate(crops)]
     return Appearance(
         skeleton=skeleton,
         points=points,
@@ -97,76 +103,115 @@ def fit_appearance(
     )
 
 
-def cut_reference(
-    parts: Sequence[BodyPart],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Crop:
+    """The person's part of a reference frame."""
+
+    corner: Int64[np.ndarray, "2"]
+    """(x, y) of its first pixel in the frame."""
+    pixels: UInt8[np.ndarray, "height width 3"]
+    background: UInt8[np.ndarray, "height width 3"]
+    height_px: float
+    """Of the upright body in this frame."""
+
+
+def _crop_person(
     poses: BodyPoses,
     index: int,
-    *,
     frame: UInt8[np.ndarray, "height width 3"],
     background: UInt8[np.ndarray, "height width 3"],
+    *,
     height_px: float,
-) -> list[Patch | None]:
-    """Cut a frame into the body parts that it shows.
-
-    Args:
-        height_px: of the upright body in this frame.
-    """
+) -> _Crop:
     joints = poses.points[index][poses.found[index]]
     padding = _PADDING * height_px
     x0, y0 = np.maximum(np.floor(joints.min(axis=0) - padding), 0).astype(int)
     x1, y1 = np.minimum(np.ceil(joints.max(axis=0) + padding), frame.shape[1::-1]).astype(int)
-    crop = frame[y0:y1, x0:x1]
-    person = silhouette(crop, background[y0:y1, x0:x1])
-    origin = np.array([x0, y0], np.float32)
+    return _Crop(
+        corner=np.array([x0, y0]),
+        pixels=frame[y0:y1, x0:x1],
+        background=background[y0:y1, x0:x1],
+        height_px=height_px,
+    )
+
+
+def fit_radii(
+    parts: Sequence[BodyPart], poses: BodyPoses, crops: Sequence[_Crop]
+) -> tuple[BodyPart, ...]:
+    """The parts with the largest radii within which frames mostly differ from the background."""
+    low, high = _RADIUS_RANGE
+    edges = np.linspace(0, high, _RADIUS_BINS + 1)
+    different, total = np.zeros((2, len(parts), _RADIUS_BINS))
+    for index, crop in enumerate(crops):
+        distances = _distances(parts, poses, index, crop)
+        person = difference(crop.pixels, crop.background)
+        for number in range(len(parts)):
+            alone = np.delete(distances, number, axis=0).min(axis=0) > _ALONE
+            own = (distances[number] < high) & alone
+            values = distances[number][own]
+            total[number] += np.histogram(values, edges)[0]
+            different[number] += np.histogram(values, edges, weights=person[own])[0]
+    is_person = different >= 0.5 * np.maximum(total, 1)
+    fitted = []
+    for part, inside in zip(parts, is_person, strict=True):
+        factor = float(edges[np.flatnonzero(inside)[-1] + 1]) if inside.any() else 1.0
+        factor = min(max(factor, low), high)
+        fitted.append(replace(part, radius=factor * part.radius, reach=part.reach / factor))
+    return tuple(fitted)
+
+
+def cut_parts(
+    parts: Sequence[BodyPart], poses: BodyPoses, index: int, crop: _Crop
+) -> list[Patch | None]:
+    """Cut a reference into the body parts that it shows."""
     patches = []
-    for mask in part_masks(parts, poses, index, person, origin=origin, height_px=height_px):
+    for mask in part_masks(parts, poses, index, crop):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
             patches.append(None)
             continue
         inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        x, y = crop.corner.tolist()
         patches.append(
             Patch(
-                corner=(int(x0 + columns[0]), int(y0 + rows[0])),
-                pixels=np.dstack([crop[inside], mask[inside]]),
+                corner=(int(x + columns[0]), int(y + rows[0])),
+                pixels=np.dstack([crop.pixels[inside], mask[inside]]),
             )
         )
     return patches
 
 
-def silhouette(
+def difference(
     frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
 ) -> Float32[np.ndarray, "height width"]:
-    """Where a frame differs from the background image by more than a shadow, 0 to 1."""
-    difference = cv2.absdiff(frame, background).max(axis=2).astype(np.float32)
+    """Where a frame differs from the background image, 0 to 1."""
+    levels = cv2.absdiff(frame, background).max(axis=2).astype(np.float32)
+    low, high = _DIFFERENT
+    return cv2.GaussianBlur(np.clip((levels - low) / (high - low), 0, 1), (3, 3), 0)
+
+
+def is_shadow(
+    frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
+) -> Bool[np.ndarray, "height width"]:
+    """Where a frame is the background image with all channels darkened alike."""
     ratio = (frame + np.float32(_SHADOW_OFFSET)) / (background + np.float32(_SHADOW_OFFSET))
     darkening = ratio.mean(axis=2)
     tint = np.abs(ratio - darkening[..., None]).max(axis=2)
     low, high = _SHADOW_DARKENING
-    is_shadow = (low < darkening) & (darkening < high) & (tint < _SHADOW_TINT)
-    low, high = _DIFFERENT
-    person = np.clip((difference - low) / (high - low), 0, 1) * ~is_shadow
-    return cv2.GaussianBlur(person.astype(np.float32), (3, 3), 0)
+    return (low < darkening) & (darkening < high) & (tint < _SHADOW_TINT)
 
 
 def part_masks(
-    parts: Sequence[BodyPart],
-    poses: BodyPoses,
-    index: int,
-    person: Float32[np.ndarray, "height width"],
-    *,
-    origin: Float32[np.ndarray, "2"],
-    height_px: float,
+    parts: Sequence[BodyPart], poses: BodyPoses, index: int, crop: _Crop
 ) -> list[UInt8[np.ndarray, "height width"]]:
     """Coverage of each part: the silhouette where the part is nearest and nothing is before it.
 
     Distances are in radii of the parts. Parts that meet at a joint overlap there.
     """
-    size = person.shape
-    distances = np.stack(
-        [_distance(part, poses, index, size, origin) / (part.radius * height_px) for part in parts]
-    )
+    distances = _distances(parts, poses, index, crop)
     nearest = distances.min(axis=0)
+    person = difference(crop.pixels, crop.background)
+    person *= ~(is_shadow(crop.pixels, crop.background) & (nearest > 1))
     masks = []
     for number, part in enumerate(parts):
         distance = distances[number]
@@ -178,9 +223,10 @@ def part_masks(
             hides = np.clip(2.2 - 2 * in_front, 0, 1)
             for joint in part.ends() & other.ends():
                 (point,), _ = (values[index] for values in poses.joints((joint,)))
-                hides = hides * (1 - _disc(size, point - origin, other.radius * height_px))
+                hides = hides * (1 - _disc(point, other.radius, crop))
             mask = mask * (1 - hides)
-        core = np.clip((0.75 - distance) / 0.25, 0, 1)
+        whole, none = _CORE
+        core = np.clip((none - distance) / (none - whole), 0, 1)
         masks.append((255 * mask * np.maximum(person, core)).round().astype(np.uint8))
     return masks
 
@@ -196,32 +242,38 @@ def _cover(
     return behind
 
 
-def _distance(
-    part: BodyPart,
-    poses: BodyPoses,
-    index: int,
-    size: tuple[int, int],
-    origin: Float32[np.ndarray, "2"],
-) -> Float32[np.ndarray, "height width"]:
-    """Distance of each pixel from a part's bones, pixels; very large without any."""
-    away = np.ones(size, np.uint8)
-    for bone in part.bones:
-        points, found = (values[index] for values in poses.joints(bone))
-        if found.all():
-            start, end = (points - origin).round().astype(int).tolist()
-            cv2.line(away, start, end, 0)
-    if away.all():
-        return np.full(size, 1e6, np.float32)
-    return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
+def _distances(
+    parts: Sequence[BodyPart], poses: BodyPoses, index: int, crop: _Crop
+) -> Float32[np.ndarray, "parts height width"]:
+    """Distance of each pixel from each part's bones, in radii; very large without any."""
+    distances = []
+    for part in parts:
+        away = np.ones(crop.pixels.shape[:2], np.uint8)
+        points, found = (values[index] for values in poses.joints(part.joints))
+        if part.motion == "torso" and found.all():
+            corners = (points - crop.corner).round().astype(np.int32)
+            cv2.fillConvexPoly(away, cv2.convexHull(corners), 0)
+        for bone in part.bones:
+            points, found = (values[index] for values in poses.joints(bone))
+            if found.all():
+                start, end = (points - crop.corner).round().astype(int).tolist()
+                cv2.line(away, start, end, 0)
+        if away.all():
+            distances.append(np.full(away.shape, 1e6, np.float32))
+        else:
+            distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
+            distances.append(distance / np.float32(part.radius * crop.height_px))
+    return np.stack(distances)
 
 
 def _disc(
-    size: tuple[int, int], centre: Float32[np.ndarray, "2"], radius: float
+    centre: Float32[np.ndarray, "2"], radius: float, crop: _Crop
 ) -> Float32[np.ndarray, "height width"]:
     """1 within 1.2 radii of a joint, 0 beyond 1.6."""
-    y, x = np.ogrid[: size[0], : size[1]]
-    away = np.hypot(x - centre[0], y - centre[1])
-    return np.clip(4 - 2.5 * away / radius, 0, 1).astype(np.float32)
+    height, width = crop.pixels.shape[:2]
+    y, x = np.ogrid[:height, :width]
+    away = np.hypot(x + crop.corner[0] - centre[0], y + crop.corner[1] - centre[1])
+    return np.clip(4 - 2.5 * away / (radius * crop.height_px), 0, 1).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,7 +90,7 @@ def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
                 reach=1.5,
             )
         )
-    limb("neck", "mid_shoulder", "mid_ear", 0.03, 1.2)
+    limb("neck", "mid_shoulder", "mid_ear", 0.04, 1.8)
     parts.append(
         BodyPart(
             name="torso",
@@ -109,6 +109,7 @@ def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
             bones=(
                 ("left_ear", "right_ear"),
                 ("mid_eye", "mid_mouth"),
+                ("mid_ear", "mid_mouth"),
                 ("left_eye", "right_eye"),
                 *of_face,
             ),
