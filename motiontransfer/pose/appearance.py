@@ -64,9 +64,7 @@ class Appearance:
 
 def fit_appearance(
     skeleton: Skeleton,
-    clips: Sequence[
-        tuple[Float[np.ndarray, "frames joints 2"], Float[np.ndarray, "frames joints"]]
-    ],
+    clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
     references: Mapping[tuple[int, int], UInt8[np.ndarray, "height width 3"]],
     *,
     background: UInt8[np.ndarray, "height width 3"],
@@ -86,7 +84,7 @@ def fit_appearance(
     crops = [
         _crop_person(poses, index, frame, background, height_px=height_px * scale)
         for index, (frame, scale) in enumerate(
-            zip(references.values(), body_scales(poses, full), strict=True)
+            zip(references.values(), body_scales(poses, full).tolist(), strict=True)
         )
     ]
     parts = fit_radii(parts, poses, crops)

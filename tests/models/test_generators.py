@@ -11,6 +11,7 @@ from motiontransfer.models.generators import (
     EncoderDecoderConfig,
     FastGenerator,
     FrameGenerator,
+    Generated,
     GeneratorConfig,
     GlobalGenerator,
     HalfResolutionGenerator,
@@ -206,7 +207,8 @@ class Constant(nn.Module):
 
     def __init__(self, *values):
         super().__init__()
-        self.values = torch.tensor(values)[None, :, None, None]
+        values = torch.tensor(values)[None, :, None, None]
+        self.values = nn.Parameter(values, requires_grad=False)
 
     def forward(self, conditioning):
         self.input = conditioning
@@ -236,12 +238,12 @@ BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(
 )
 def test_the_foreground_is_composited_over_the_background_image(output, expected):
     generator = FrameGenerator(Constant(*output), BACKGROUND_IMAGE)
-    assert torch.allclose(generator(*inputs()), expected, atol=1e-6)
+    assert torch.allclose(generator(*inputs()).frame, expected, atol=1e-6)
 
 
 def test_without_a_background_image_the_output_is_squashed():
     generator = FrameGenerator(Constant(0.5, 100.0, -100.0))
-    assert torch.equal(generator(*inputs()), colour(0.5, 100.0, -100.0).tanh())
+    assert torch.equal(generator(*inputs()).frame, colour(0.5, 100.0, -100.0).tanh())
 
 
 def config(**changes):
@@ -271,15 +273,16 @@ def test_frames_are_generated_from_poses_and_the_previous_frame(
         conditioning_poses=2,
     )
     pose_map, previous = torch.rand(2, 8, *SIZE), torch.rand(2, 3, *SIZE)
-    frames = generator(pose_map, previous)
+    frames, painted = generator(pose_map, previous)
+    assert torch.equal(frames, painted)
     assert frames.shape == (2, 3, *SIZE)
     assert frames.abs().max() <= 1
     frames.square().sum().backward()
     assert all(parameter.grad is not None for parameter in generator.parameters())
     assert isinstance(generator.network, ARCHITECTURES[architecture])
     assert ("plate" in generator.state_dict()) == (background == "plate")
-    assert not torch.equal(frames, generator(pose_map.flip(1), previous))
-    changed = generator(pose_map, previous.flip(1))
+    assert not torch.equal(frames, generator(pose_map.flip(1), previous).frame)
+    changed, _ = generator(pose_map, previous.flip(1))
     assert torch.equal(frames, changed) == (previous_frame == "none")
 
 
@@ -325,13 +328,14 @@ def test_half_resolution_downsamples_the_input_and_upsamples_the_output():
     generator = built(architecture="global", background="generated", conditioning_poses=1)
     half = HalfResolutionGenerator(generator)
     pose_map, previous = inputs()
-    small_frame = generator(downsample_by_2(pose_map), torch.zeros(2, 3, 10, 14))
-    first = half(pose_map, torch.zeros_like(previous))
+    small_frame, _ = generator(downsample_by_2(pose_map), torch.zeros(2, 3, 10, 14))
+    first, _ = half(pose_map, torch.zeros_like(previous))
     assert first.shape == previous.shape
     assert torch.equal(first[:, :, ::2, ::2], small_frame)
     assert torch.equal(first[:, :, 1::2, 1::2], small_frame)
-    second = half(pose_map, first)
-    assert torch.equal(second[:, :, ::2, ::2], generator(downsample_by_2(pose_map), small_frame))
+    second, _ = half(pose_map, first)
+    expected, _ = generator(downsample_by_2(pose_map), small_frame)
+    assert torch.equal(second[:, :, ::2, ::2], expected)
 
 
 FRAME_SIZE = (48, 40)
@@ -342,14 +346,14 @@ class Counter(FrameGenerator):
     """Adds one to the previous frame and records its inputs."""
 
     def __init__(self, conditioning_poses=1):
-        super().__init__(nn.Identity(), conditioning_poses=conditioning_poses)
+        super().__init__(nn.Conv2d(1, 1, 1), conditioning_poses=conditioning_poses)
         self.pose_maps, self.previous, self.inference = [], [], []
 
-    def forward(self, pose_map, previous_frame):
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
         self.pose_maps.append(pose_map.clone())
         self.previous.append(previous_frame.clone())
         self.inference.append(torch.is_inference_mode_enabled())
-        return previous_frame + 1
+        return Generated(previous_frame + 1, previous_frame + 1)
 
 
 def rolled_out(generator, keypoints, **options):
@@ -360,7 +364,6 @@ def rolled_out(generator, keypoints, **options):
         skeleton=HOLISTIC,
         size=FRAME_SIZE,
         style=STYLE,
-        device=torch.device("cpu"),
         **options,
     )
 
@@ -469,9 +472,9 @@ def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_
 class PreviousPlusOne(FrameGenerator):
     """Adds one to the previous frame; asserts that its background is that of the viewport."""
 
-    def forward(self, pose_map, previous_frame, background):
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
         assert pose_map.shape[2:] == previous_frame.shape[2:] == background.shape[2:]
-        return previous_frame + 1
+        return Generated(previous_frame + 1, previous_frame + 1)
 
     def scene(self, coarse_poses):
         return self.plate[None].clone()
@@ -479,7 +482,7 @@ class PreviousPlusOne(FrameGenerator):
 
 def test_the_previous_frame_is_seen_where_the_viewport_is_now():
     keypoints, plate = dance(14), torch.full((3, *FRAME_SIZE), -5.0)
-    generator = PreviousPlusOne(nn.Identity(), plate, viewport=VIEWPORT)
+    generator = PreviousPlusOne(nn.Conv2d(1, 1, 1), plate, viewport=VIEWPORT)
     expected = torch.zeros(3, *FRAME_SIZE)
     boxes = boxes_of(keypoints)
     for frame, (x0, y0, x1, y1) in zip(rolled_out(generator, keypoints), boxes, strict=True):

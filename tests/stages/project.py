@@ -36,6 +36,7 @@ TRAIN_GAN = {
     **{"global_only_fraction": 0.0},
     **{"discriminator_scales": 1, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     **{"window_frames": 2, "conditioning_poses": 1, "limb_dropout": 0.0},
+    **{"texture": "none", "part_dropout": 0.0},
     **{"previous_frame": "generated", "detach_previous_frame": False},
     **{"upsampling": "resize"},
     **{"objective": "least_squares"},

@@ -15,8 +15,10 @@ from motiontransfer.models.discriminators import (
     MultiscaleDiscriminator,
 )
 from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfig
-from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
+from motiontransfer.models.generators import FrameGenerator, Generated, GeneratorConfig
 from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.training.appearance import target_appearance
+from motiontransfer.training.clips import HeldOut, Target
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.data import RankBatch, TensorBatch
 from motiontransfer.training.face_cycle import FaceCycleConfig
@@ -25,11 +27,12 @@ from motiontransfer.training.pose_gan import PoseGanConfig
 from motiontransfer.training.train_face_gan import FaceNetworks
 from motiontransfer.training.train_pose_gan import PoseGanNetworks
 from motiontransfer.training.trainer import RunPaths, fit
-from motiontransfer.training.weights import write_weights
+from motiontransfer.training.weights import read_appearance, write_appearance, write_weights
 from tests.dancer import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
 CROP_SIZE = 32
+HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
 DISCRIMINATOR = DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1)
 
 
@@ -84,8 +87,9 @@ class Brighter(FrameGenerator):
     def __init__(self):
         super().__init__(nn.Conv2d(1, 1, 1))
 
-    def forward(self, pose_map, previous_frame, background=None):
-        return previous_frame + 0.1
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
+        brighter = previous_frame + 0.1
+        return Generated(brighter, brighter)
 
 
 def face_config(**changes):
@@ -118,7 +122,8 @@ def gan_config(**changes):
     numbers = {
         **{**_GAN, **_LOSSES, "feature_matching_weight": 10.0, "objective": "least_squares"},
         **{"window_frames": 2, "global_only_fraction": 0.0, "detach_previous_frame": False},
-        **{"limb_dropout": 0.0, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
+        **{"limb_dropout": 0.0, "part_dropout": 0.0},
+        **{"foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     }
     return PoseGanConfig(**{**numbers, **changes})
 
@@ -139,6 +144,15 @@ def schedule(**changes):
         **{"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2},
     }
     return Schedule(**{**numbers, **changes})
+
+
+def target_of(clips, *, held_out=HELD_OUT, num_references=6):
+    """A target of these clips; its appearance lies beside the first one's frames."""
+    file = clips[0].frames.with_name("appearance.safetensors")
+    write_appearance(file, target_appearance(clips, num_references=num_references))
+    return Target(
+        clips=clips, held_out=held_out, appearance=read_appearance(file), appearance_file=file
+    )
 
 
 def paths(folder):

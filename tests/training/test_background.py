@@ -5,11 +5,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from motiontransfer.training.background import distance_to_body, median_background
 from motiontransfer.video.frame_store import write_frames
-from motiontransfer.video.tensors import tensor_to_frames
 from tests.dancer import RATE, dance, picture, training_clip
 from tests.pose.test_limb_retargeting import PLACES
 from tests.pose.test_limb_retargeting import person as posed
@@ -19,9 +17,9 @@ ROOM = picture(dance(1, missing=[0]), 0)
 
 def plate_of(clips, num_frames=100):
     plate = median_background(clips, num_frames=num_frames)
-    assert plate.dtype == torch.float32
-    assert plate.shape == (3, *ROOM.shape[:2])
-    return tensor_to_frames(plate[None])[0].astype(int)
+    assert plate.dtype == np.uint8
+    assert plate.shape == ROOM.shape
+    return plate.astype(int)
 
 
 def person(keypoints, index):

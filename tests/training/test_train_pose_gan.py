@@ -13,7 +13,6 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2
 from motiontransfer.training import train_pose_gan
-from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.train_pose_gan import (
@@ -23,21 +22,29 @@ from motiontransfer.training.train_pose_gan import (
     train_generator,
 )
 from motiontransfer.training.weights import read_description, read_generator
+from motiontransfer.video.tensors import frames_to_tensor
 from tests.dancer import SIZE, training_clip
 from tests.digests import digests
-from tests.training.small import STYLE, gan_config, networks, paths, schedule, stop_at_step
+from tests.training.small import (
+    STYLE,
+    gan_config,
+    networks,
+    paths,
+    schedule,
+    stop_at_step,
+    target_of,
+)
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
 
 
 def train(clips, folder, *, config=None, shapes=None, precision="32-true", **changes):
     return train_generator(
-        clips,
+        target_of(clips, held_out=HELD_OUT),
         Fabric(accelerator="cpu", devices=1, precision=precision),
         networks=shapes or networks(),
         config=config or gan_config(),
         schedule=schedule(**changes),
-        held_out=HELD_OUT,
         paths=paths(folder),
     )
 
@@ -78,7 +85,7 @@ def test_the_weights_say_what_they_are(trained_run, two_clips):
     trained = read_generator(models / "generator.safetensors")
     assert trained.config == networks().generator
     assert (trained.style, trained.held_out) == (STYLE, HELD_OUT)
-    plate = median_background(two_clips, num_frames=100)
+    (plate,) = frames_to_tensor([target_of(two_clips).appearance.background])
     assert torch.equal(trained.network.plate, plate)
     description = read_description(models / "discriminator.safetensors")
     assert description == {"discriminator": asdict(networks().discriminator), "window_frames": 2}
@@ -196,9 +203,9 @@ def coarse_to_fine(tmp_path_factory, clip):
             ema = copied(trained.ema.network.features)
             assert same(copied(generator.network.coarse), ema)
 
-    def build(*arguments, background_image):
+    def build(*arguments, background_image, puppet):
         backgrounds.append(background_image)
-        return real_build(*arguments, background_image=background_image)
+        return real_build(*arguments, background_image=background_image, puppet=puppet)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PoseGanTask, "step", step)
@@ -290,5 +297,6 @@ def test_the_run_is_known_by_all_that_decides_its_result(tmp_path, two_clips, mo
     with pytest.raises(KeyboardInterrupt):
         train(two_clips, tmp_path)
     assert seen["config"] == [networks(), gan_config(), schedule(), HELD_OUT]
-    assert seen["files"] == [file for c in two_clips for file in (c.frames, c.keypoints_file)]
+    of_clips = [file for c in two_clips for file in (c.frames, c.keypoints_file)]
+    assert seen["files"] == [*of_clips, target_of(two_clips).appearance_file]
     assert seen["code"] == train_pose_gan.__name__
