@@ -71,8 +71,10 @@ def train_face_generator(
 
     def prepare(_: FaceTask, folder: Path) -> tuple[FaceDataset | FaceWindowDataset, Throughput]:
         if in_windows:
-            num_poses = main.config.conditioning_poses
-            return FaceWindowDataset(clips, conditioning_poses=num_poses), Throughput()
+            dataset = FaceWindowDataset(
+                clips, conditioning_poses=main.config.conditioning_poses, puppet=main.network.puppet
+            )
+            return dataset, Throughput()
         generated = generate_faces(clips, runs, main, fabric, folder, crop_size=shape.crop_size)
         return FaceDataset(clips, runs, generated, crop_size=shape.crop_size), Throughput()
 

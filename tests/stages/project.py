@@ -1,4 +1,4 @@
-"""A whole project at the smallest size: what `decode` to `fit_normalization` would have made."""
+"""A whole project at the smallest size: what `decode` to `fit_appearance` would have made."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +10,15 @@ from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialise
 from motiontransfer.pose.statistics import fit_statistics, write_statistics
-from motiontransfer.training.weights import write_weights
+from motiontransfer.training.appearance import target_appearance
+from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.training.weights import write_appearance, write_weights
 from tests.dancer import add_clip, add_source, dance
 from tests.training.small import STYLE, face_config, generator_config
 
 ARTIFACTS = Path("artifacts")
 NUM_TARGET_FRAMES, NUM_SOURCE_FRAMES = 12, 9
+HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
 
 TRAINING = {
     **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 1},
@@ -30,13 +33,13 @@ TRAINING = {
 }
 TRAIN_GAN = {
     **TRAINING,
-    **{"held_out_fraction": 0.25, "gap_frames": 1, "pose_encoding": "limbs"},
+    **{**asdict(HELD_OUT), "pose_encoding": "limbs"},
     **{"line_width_px": 3.0, "architecture": "fast", "background": "plate", "max_channels": 8},
     "viewport": "person",
     **{"global_only_fraction": 0.0},
     **{"discriminator_scales": 1, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     **{"window_frames": 2, "conditioning_poses": 1, "limb_dropout": 0.0},
-    **{"texture": "none", "part_dropout": 0.0},
+    **{"texture": "puppet", "part_dropout": 0.1},
     **{"previous_frame": "generated", "detach_previous_frame": False},
     **{"upsampling": "resize"},
     **{"objective": "least_squares"},
@@ -67,8 +70,10 @@ def write_params(**sections):
 
 
 def add_target():
-    """Frames and keypoints of the target."""
+    """Frames, keypoints and appearance of the target."""
     add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
+    appearance = target_appearance(read_target_clips("ada", HELD_OUT), num_references=4)
+    write_appearance(ARTIFACTS / "appearance/ada.safetensors", appearance)
 
 
 def add_everything_to_render():
@@ -89,7 +94,7 @@ def add_everything_to_render():
         description={
             "generator": asdict(config),
             "pose_map": asdict(STYLE),
-            "held_out": {"held_out_fraction": 0.25, "gap_frames": 1},
+            "held_out": asdict(HELD_OUT),
         },
     )
     write_weights(

@@ -79,6 +79,14 @@ def test_a_wrong_setting_is_named(change, text):
             r"viewport: person needs a background image .*viewport to frame",
         ),
         (
+            {"background": "generated", "viewport": "frame"},
+            r"texture: puppet needs a background image.*background to plate, .*texture to none",
+        ),
+        (
+            {"texture": "none"},
+            r"part_dropout: has no effect where texture is none; expected 0, got 0.1",
+        ),
+        (
             {**COARSE_TO_FINE, "steps": 1},
             r"steps: expected at least 2 where global_only_fraction .*, got 1",
         ),
