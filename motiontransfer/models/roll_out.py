@@ -78,7 +78,7 @@ def roll_out(
         boxes = place_viewport(viewport, points, score, image_size=size)
     puppet = None
     if generator.puppet is not None:
-        puppet = generator.puppet.follow(points, score, excluded=excluded)
+        puppet = generator.puppet.follow(points, score, skeleton=skeleton, excluded=excluded)
     texture = None
     frame = torch.zeros((1, 3, *size), device=device)
     for chunk, (x0, y0, x1, y1) in _same_box(boxes):

@@ -6,14 +6,16 @@ of the parts, unless a part before it hides it: parts that meet at a joint overl
 radius from a part's bones, a frame mostly begins to look like the background image.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64, UInt8
 
 from motiontransfer.pose.body_parts import (
+    SCALE_LINES,
     BodyPart,
     BodyPoses,
     body_parts,
@@ -31,6 +33,7 @@ _CORE = (0.55, 0.8)  # radii: all of a part whatever its colour, and no longer
 _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
 _RADIUS_BINS = 40
 _ALONE = 2.0  # radii of the others, beyond which a pixel near a part tells of it alone
+_FAR_PX = 1e6  # beyond every frame
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
 
@@ -123,10 +126,11 @@ def _crop_person(
 ) -> _Crop:
     joints = poses.points[index][poses.found[index]]
     padding = _PADDING * height_px
-    x0, y0 = np.maximum(np.floor(joints.min(axis=0) - padding), 0).astype(int)
-    x1, y1 = np.minimum(np.ceil(joints.max(axis=0) + padding), frame.shape[1::-1]).astype(int)
+    limit = np.array(frame.shape[1::-1])
+    x0, y0 = low = np.clip(np.floor(joints.min(axis=0) - padding), 0, limit - 1).astype(int)
+    x1, y1 = np.clip(np.ceil(joints.max(axis=0) + padding), low + 1, limit).astype(int)
     return _Crop(
-        corner=np.array([x0, y0]),
+        corner=low,
         pixels=frame[y0:y1, x0:x1],
         background=background[y0:y1, x0:x1],
         height_px=height_px,
@@ -249,12 +253,12 @@ def _distances(
         away = np.ones(crop.pixels.shape[:2], np.uint8)
         points, found = (values[index] for values in poses.joints(part.joints))
         if part.motion == "torso" and found.all():
-            corners = (points - crop.corner).round().astype(np.int32)
+            corners = _pixels(points - crop.corner)
             cv2.fillConvexPoly(away, cv2.convexHull(corners), 0)
         for bone in part.bones:
             points, found = (values[index] for values in poses.joints(bone))
             if found.all():
-                start, end = (points - crop.corner).round().astype(int).tolist()
+                start, end = _pixels(points - crop.corner).tolist()
                 cv2.line(away, start, end, 0)
         if away.all():
             distances.append(np.full(away.shape, 1e6, np.float32))
@@ -262,6 +266,11 @@ def _distances(
             distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
             distances.append(distance / np.float32(part.radius * crop.height_px))
     return np.stack(distances)
+
+
+def _pixels(points: Float[np.ndarray, "points 2"]) -> Int32[np.ndarray, "points 2"]:
+    """Whole numbers that OpenCV takes, also of points that are far away."""
+    return np.clip(points.round(), -_FAR_PX, _FAR_PX).astype(np.int32)
 
 
 def _disc(
@@ -309,26 +318,61 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
     """Inverse of `pack_appearance`.
 
     Raises:
-        ValueError: the arrays do not fit together.
-        KeyError: one is missing.
+        ValueError: the arrays do not fit together, or hold what no person's pose is.
+        KeyError: one is missing, or the skeleton lacks a joint.
     """
+
+    def array(name: str, kind: str, *shape: int) -> np.ndarray:
+        got = arrays[name].dtype.name, arrays[name].shape
+        if got != (kind, shape):
+            raise ValueError(f"{name}: expected {(kind, shape)}, got {got}")
+        return arrays[name]
+
     skeleton = Skeleton(groups=tuple((name, tuple(joints)) for name, joints in packed.groups))
+    parts, num_joints = body_parts(skeleton), len(skeleton.joints)
+    (image_height, image_width), num_references = (
+        arrays["background"].shape[:2],
+        len(arrays["points"]),
+    )
+    boxes = array("patch_boxes", "int32", num_references, len(parts), 4).astype(np.int64)
+    ends = boxes[..., :2] + boxes[..., :1:-1]
+    if (boxes < 0).any() or (ends > (image_width, image_height)).any():
+        raise ValueError(f"patch_boxes: expected boxes in {image_width}x{image_height} pixels")
+    sizes = 4 * boxes[..., 2] * boxes[..., 3]
+    pixels, start = array("patch_pixels", "uint8", int(sizes.sum())), 0
     patches: list[list[Patch | None]] = []
-    pixels, start = arrays["patch_pixels"], 0
-    for boxes in arrays["patch_boxes"].tolist():
+    for of_reference in boxes.tolist():
         patches.append([])
-        for x, y, height, width in boxes:
+        for x, y, height, width in of_reference:
             size = height * width * 4
             part = pixels[start : start + size].reshape(height, width, 4)
             patches[-1].append(Patch(corner=(x, y), pixels=part) if size else None)
             start += size
-    return Appearance(
+    appearance = Appearance(
         skeleton=skeleton,
-        points=arrays["points"],
-        score=arrays["score"],
-        frames=arrays["frames"],
-        full_lengths=arrays["full_lengths"],
+        points=array("points", "float32", num_references, num_joints, 2),
+        score=array("score", "float32", num_references, num_joints),
+        frames=array("frames", "int64", num_references, 2),
+        full_lengths=array("full_lengths", "float64", len(SCALE_LINES)),
         height_px=packed.height_px,
         patches=patches,
-        background=arrays["background"],
+        background=array("background", "uint8", image_height, image_width, 3),
     )
+    _check_poses(appearance, parts)
+    return appearance
+
+
+def _check_poses(appearance: Appearance, parts: Sequence[BodyPart]) -> None:
+    """Raise a ValueError where a puppet could not be drawn of an appearance."""
+    poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
+    for part in parts:
+        poses.joints((*part.joints, *part.ends()))
+    if not len(poses) or not (
+        np.isfinite(appearance.points).all() and np.isfinite(appearance.score).all()
+    ):
+        raise ValueError("points and score: expected finite numbers of at least one reference")
+    full = appearance.full_lengths
+    if (full <= 0).any() or np.isinf(full).any() or not 0 < appearance.height_px < math.inf:
+        raise ValueError("full_lengths and height_px: expected lengths above 0")
+    if not np.isfinite(body_scales(poses, full)).all():
+        raise ValueError("points: expected a trunk or a limb in each reference")

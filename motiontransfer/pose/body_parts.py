@@ -168,7 +168,7 @@ class BodyPoses:
         return self.points[:, indices], self.found[:, indices]
 
 
-_SCALE_LINES: tuple[Limb, ...] = (
+SCALE_LINES: tuple[Limb, ...] = (
     ("mid_shoulder", "mid_hip"),
     ("left_shoulder", "right_shoulder"),
     ("left_hip", "right_hip"),
@@ -178,11 +178,12 @@ _SCALE_LINES: tuple[Limb, ...] = (
         for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
     ),
 )
+"""What tells the size of the body."""
 
 
 def _lengths(poses: BodyPoses) -> Float64[np.ndarray, "frames lines"]:
     """Length of each line of the body in each frame; NaN where a joint is missing."""
-    (a, has_a), (b, has_b) = (poses.joints(ends) for ends in zip(*_SCALE_LINES, strict=True))
+    (a, has_a), (b, has_b) = (poses.joints(ends) for ends in zip(*SCALE_LINES, strict=True))
     lengths = np.linalg.norm(a - b, axis=2).astype(np.float64)
     return np.where(has_a & has_b & (lengths > 0), lengths, np.nan)
 

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 
 from motiontransfer.pose.appearance import Appearance
 from motiontransfer.pose.body_parts import BodyPart, BodyPoses, body_parts, body_scales, part_map
+from motiontransfer.skeleton import Skeleton
 
 Texture = UInt8[np.ndarray, "height width 5"]
 """RGB times coverage, coverage, confidence times coverage; 255: all of it."""
@@ -42,6 +43,7 @@ class Puppet:
         points: Float[np.ndarray, "frames joints 2"],
         score: Float[np.ndarray, "frames joints"],
         *,
+        skeleton: Skeleton,
         excluded: Bool[np.ndarray, "frames references"] | None = None,
     ) -> "PuppetClip":
         """Choose a reference for each part in each frame of a clip. Causal.
@@ -49,7 +51,7 @@ class Puppet:
         Args:
             excluded: references that a frame may not use.
         """
-        poses = BodyPoses(self.appearance.skeleton, points, score)
+        poses = BodyPoses(skeleton, points, score)
         scales = body_scales(poses, self.appearance.full_lengths)
         chosen, distances = [], []
         for number, part in enumerate(self.parts):
@@ -181,8 +183,9 @@ class PuppetClip:
         height, width = patch.pixels.shape[:2]
         ends = np.array([[0, 0], [width, 0], [width, height], [0, height]]) @ matrix[:, :2].T
         ends += matrix[:, 2]
-        low = np.maximum(np.floor(ends.min(axis=0)) - 1, 0).astype(int)
-        high = np.minimum(np.ceil(ends.max(axis=0)) + 2, texture.shape[1::-1]).astype(int)
+        limit = texture.shape[1::-1]
+        low = np.clip(np.floor(ends.min(axis=0)) - 1, 0, limit).astype(int)
+        high = np.clip(np.ceil(ends.max(axis=0)) + 2, 0, limit).astype(int)
         if (high <= low).any():
             return
         matrix[:, 2] -= low

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from motiontransfer.errors import TrainingError
 from motiontransfer.pose.appearance import Appearance, fit_appearance
+from motiontransfer.pose.body_parts import BodyPoses, body_scales, full_lengths
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import TargetClip
@@ -14,18 +16,30 @@ _NUM_BACKGROUND_FRAMES = 200
 
 
 def target_appearance(clips: Sequence[TargetClip], *, num_references: int) -> Appearance:
-    """Background image and about so many reference frames, evenly spread over the clips."""
+    """Background image and about so many reference frames, evenly spread over the clips.
+
+    Raises:
+        TrainingError: no training frame shows a trunk or a limb.
+    """
     background = median_background(clips, num_frames=_NUM_BACKGROUND_FRAMES)
     frames = {}
     for number, clip in enumerate(clips):
-        body = clip.keypoints.skeleton.slice("body")
-        found = np.flatnonzero((clip.training_keypoints.score[:, body] > 0).any(axis=1))
+        keypoints = clip.training_keypoints
+        poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
+        found = np.flatnonzero(np.isfinite(body_scales(poses, full_lengths(poses))))
         count = min(-(-num_references // len(clips)), len(found))
         with FrameStore(clip.frames) as store:
             for place in np.linspace(0, len(found) - 1, count).round().astype(int):
                 index = clip.training[int(found[place])]
                 frames[number, index] = store[index]
-    heights = [body_height_px(clip.training_keypoints) for clip in clips]
+    if not frames:
+        raise TrainingError(
+            "no training frame shows a trunk or a limb of the target; see the coverage in "
+            "artifacts/quality"
+        )
+    heights = [
+        body_height_px(clips[number].training_keypoints) for number in {c for c, _ in frames}
+    ]
     return fit_appearance(
         clips[0].keypoints.skeleton,
         [(clip.keypoints.points, clip.keypoints.score) for clip in clips],

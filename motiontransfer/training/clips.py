@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
+from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError, WeightsError
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.appearance import Appearance
 
@@ -31,6 +31,15 @@ class Target:
     """How the clips are split."""
     appearance: Appearance
     appearance_file: Path
+
+    def __post_init__(self) -> None:
+        """Check that the background image has the size of the frames, as both come from disk."""
+        expected, got = self.clips[0].keypoints.image_size, self.appearance.background.shape[:2]
+        if got != expected:
+            raise WeightsError(
+                f"{self.appearance_file}: expected a background image of the clips' {expected} px, "
+                f"got {got}; `dvc repro` makes it"
+            )
 
 
 def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:

@@ -72,16 +72,17 @@ def read_appearance(path: Path) -> Appearance:
     """
     packed = read_described(path, "appearance", PackedAppearance)
     tensors, _ = read_tensors(path)
-    arrays = {
-        name.removeprefix(_APPEARANCE): tensor.numpy()
-        for name, tensor in tensors.items()
-        if name.startswith(_APPEARANCE)
-    }
     try:
+        arrays = {
+            name.removeprefix(_APPEARANCE): tensor.numpy()
+            for name, tensor in tensors.items()
+            if name.startswith(_APPEARANCE)
+        }
         return unpack_appearance(arrays, packed)
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # numpy has no bfloat16
         raise WeightsError(
-            f"{path}: its appearance was not written by motiontransfer: {error}"
+            f"{path}: its appearance was not written by motiontransfer: "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 
@@ -118,10 +119,11 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 def _read_finite(path: Path) -> dict[str, Tensor]:
     tensors, _ = read_tensors(path)
+    tensors = {name: of for name, of in tensors.items() if not name.startswith(_APPEARANCE)}
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")
-    return {name: of for name, of in tensors.items() if not name.startswith(_APPEARANCE)}
+    return tensors
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], *, path: Path) -> None:

@@ -195,6 +195,7 @@ def puppets_of_clips(puppet: Puppet, clips: Sequence[TargetClip]) -> list[Puppet
         puppet.follow(
             clip.keypoints.points,
             clip.keypoints.score,
+            skeleton=clip.keypoints.skeleton,
             excluded=excluded_references(puppet, clips, index),
         )
         for index, clip in enumerate(clips)
