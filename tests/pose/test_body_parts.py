@@ -1,0 +1,186 @@
+"""Parts of the body, its size in each frame, and maps from pose to pose."""
+
+import math
+
+import numpy as np
+import pytest
+
+from motiontransfer.pose.body_parts import (
+    _LENGTH_RANGE,
+    _SIZE_RANGE,
+    _STIFFNESS,
+    SCALE_LINES,
+    BodyPoses,
+    body_parts,
+    body_scales,
+    full_lengths,
+    part_map,
+)
+from motiontransfer.skeleton import HOLISTIC, Skeleton
+from tests.pose.doll import NUMBER_OF, PARTS
+from tests.pose.whole_person import lost, moved, person
+
+LIMB, TORSO, HAND = (PARTS[NUMBER_OF[name]] for name in ("left_shin", "torso", "left_hand"))
+
+
+def poses_of(keypoints):
+    return BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+
+
+def scaled(*factors):
+    """Frames of someone who is so many times as large."""
+    keypoints = person([(0, 0)] * len(factors))
+    keypoints.points[:] *= np.float32(factors)[:, None, None]
+    return keypoints
+
+
+def test_parts_are_named_once_and_the_arms_are_before_the_body():
+    assert len(NUMBER_OF) == len(PARTS)
+    for farther, nearer in (
+        ("left_thigh", "torso"),
+        ("torso", "right_upper_arm"),
+        ("neck", "head"),
+        ("right_upper_arm", "left_forearm"),
+        ("left_forearm", "right_hand"),
+    ):
+        assert NUMBER_OF[farther] < NUMBER_OF[nearer]
+
+
+def test_a_skeleton_of_the_body_alone_has_the_same_parts():
+    parts = body_parts(Skeleton(groups=HOLISTIC.groups[:1]))
+    assert [part.name for part in parts] == list(NUMBER_OF)
+    body = {*dict(HOLISTIC.groups)["body"], *(f"mid_{it}" for it in ("shoulder", "ear"))}
+    assert all(set(part.joints) <= body for part in parts)
+    hand = parts[NUMBER_OF["left_hand"]]
+    assert hand.joints == ("left_wrist", "left_index", "left_pinky", "left_thumb")
+    assert len(HAND.joints) == 25
+
+
+def test_midpoints_need_both_sides():
+    poses = poses_of(lost(person([(50, 60)] * 2), "left_hip", [1]))
+    points, found = poses.joints(("mid_hip", "mid_shoulder"))
+    assert points[0].tolist() == [[50, 60], [50, 10]]
+    assert found.tolist() == [[True, True], [False, True]]
+
+
+def scales_of(keypoints):
+    full = full_lengths(poses_of(scaled(1, 1, 1)))
+    return body_scales(poses_of(keypoints), full).tolist()
+
+
+def test_someone_larger_is_so_much_larger():
+    assert scales_of(scaled(1, 1.5, 0.5)) == pytest.approx([1, 1.5, 0.5])
+
+
+def test_foreshortened_and_a_few_too_long_limbs_change_no_size():
+    keypoints = scaled(1.5, 1.5)
+    for joint, place in (("elbow", "shoulder"), ("wrist", "shoulder")):
+        where = HOLISTIC.index(f"left_{joint}")
+        to = keypoints.points[0, HOLISTIC.index(f"left_{place}")]
+        keypoints.points[0, where] += 0.5 * (to - keypoints.points[0, where])
+    keypoints = moved(keypoints, "right_wrist", {1: (0, 400)})
+    assert scales_of(keypoints) == pytest.approx([1.5, 1.5])
+
+
+def test_the_size_is_that_of_what_is_found_and_unknown_without_a_limb():
+    keypoints = scaled(2, 2, 2)
+    for joint in ("hip", "shoulder"):
+        keypoints = lost(keypoints, f"left_{joint}", [0, 1])
+    keypoints = lost(keypoints, "body", [1])
+    keypoints = lost(keypoints, "face", [0])
+    assert scales_of(keypoints) == pytest.approx([2, math.nan, 2], nan_ok=True)
+    keypoints.points[2] = 7  # all joints at one place
+    assert math.isnan(scales_of(keypoints)[2])
+
+
+def test_a_limb_is_as_long_as_it_is_rarely_seen():
+    """Eight of ten frames show the forearm end on, and in four the person is larger."""
+    keypoints = scaled(*[1] * 6, *[2] * 4)
+    elbow, wrist = (HOLISTIC.index(f"left_{it}") for it in ("elbow", "wrist"))
+    keypoints.points[:8, wrist] = 0.3 * keypoints.points[:8, wrist]
+    keypoints.points[:8, wrist] += 0.7 * keypoints.points[:8, elbow]
+    keypoints = lost(keypoints, "right_ankle", range(10))
+    full = dict(zip(SCALE_LINES, full_lengths(poses_of(keypoints)), strict=True))
+    assert full["left_elbow", "left_wrist"] == pytest.approx(math.hypot(4, 25), rel=1e-5)
+    assert full["mid_shoulder", "mid_hip"] == pytest.approx(50)
+    assert math.isnan(full["right_knee", "right_ankle"])
+
+
+def mapped(part, reference, pose, *points, scale=1.0):
+    matrix = part_map(
+        part, np.array(reference, np.float32), np.array(pose, np.float32), scale=scale
+    )
+    return (np.array([(*point, 1) for point in points]) @ matrix.T).tolist()
+
+
+def test_a_limb_turns_with_its_joints():
+    """From downward to rightward: what was 2 px to the right of it is 2 px above it."""
+    turned = mapped(LIMB, [(0, 0), (0, 10)], [(5, 5), (15, 5)], (0, 0), (0, 10), (2, 0), (0, 5))
+    assert np.allclose(turned, [(5, 5), (15, 5), (5, 3), (10, 5)])
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_limb_is_stretched_along_itself_alone_and_within_limits(scale):
+    """Its middle stays in the middle."""
+    low, high = _LENGTH_RANGE
+    for length, stretched in (
+        (12 * scale, 12 * scale),
+        (1000, 10 * high * scale),
+        (1.5, 10 * low * scale),
+    ):
+        ends = [(-length / 2, 0), (length / 2, 0)]
+        points = mapped(LIMB, [(0, 0), (0, 10)], ends, (0, 0), (0, 10), (3, 5), scale=scale)
+        half = stretched / 2
+        assert np.allclose(points, [(-half, 0), (half, 0), (0, -3 * scale)]), length
+
+
+@pytest.mark.parametrize("ends", [[(0, 0), (0, 10)], [(4, 4), (4.5, 4)]])
+def test_a_limb_that_is_seen_end_on_in_either_pose_is_not_turned(ends):
+    points = mapped(LIMB, ends, [(8, 8), (8.4, 8)], np.mean(ends, axis=0), scale=3.0)
+    assert np.allclose(points, [(8.2, 8)])
+    linear = part_map(LIMB, np.float32(ends), np.float32([(8, 8), (8.4, 8)]), scale=3.0)[:, :2]
+    assert np.allclose(linear, 3 * np.eye(2))
+
+
+SQUARE = np.float32([(-10, -10), (10, -10), (-10, 10), (10, 10)])
+
+
+def turned(points, degrees, size=1.0):
+    cosine, sine = (size * function(math.radians(degrees)) for function in (math.cos, math.sin))
+    return np.float32(points @ np.array([(cosine, sine), (-sine, cosine)]))
+
+
+def test_a_torso_follows_its_corners_almost():
+    """Turned away, it is half as wide and as high: scale 0.75 on average."""
+    pose = SQUARE * (0.5, 1) + (100, 50)
+    matrix = part_map(TORSO, SQUARE, np.float32(pose), scale=0.75)
+    extra = _STIFFNESS * 800
+    expected = [(200 + 0.75 * extra) / (400 + extra), (400 + 0.75 * extra) / (400 + extra)]
+    assert np.allclose(matrix, [(expected[0], 0, 100), (0, expected[1], 50)])
+    assert 0.5 < expected[0] < 0.6
+
+
+def test_a_torso_without_a_corner_is_turned_as_a_whole():
+    matrix = part_map(TORSO, SQUARE[:3], turned(SQUARE[:3], 30, 1.1), scale=1.0)
+    assert np.allclose(matrix[:, :2], turned(np.eye(2), 30, 1.1).T, atol=1e-6)
+
+
+@pytest.mark.parametrize("part", [TORSO, HAND])
+def test_a_part_that_is_turned_and_larger_is_mapped_exactly(part):
+    pose = turned(SQUARE, 120, 2.2) + np.float32((30, -7))
+    matrix = part_map(part, SQUARE + np.float32(5), pose, scale=2.0)
+    assert np.allclose(SQUARE @ matrix[:, :2].T, turned(SQUARE, 120, 2.2), atol=1e-4)
+    assert np.allclose(matrix @ (5, 5, 1), (30, -7))
+
+
+@pytest.mark.parametrize(("size", "limit"), [(0.01, 0), (50.0, 1)])
+def test_a_rigid_part_does_not_grow_or_shrink_beyond_limits(size, limit):
+    matrix = part_map(HAND, SQUARE, turned(SQUARE, -70, size), scale=2.0)
+    assert np.allclose(matrix[:, :2], turned(np.eye(2), -70, 2 * _SIZE_RANGE[limit]).T, atol=1e-6)
+
+
+def test_a_rigid_part_is_never_mirrored():
+    matrix = part_map(HAND, SQUARE, SQUARE * np.float32((-1, 0.9)), scale=1.0)
+    assert np.linalg.det(matrix[:, :2]) > 0
+    at_one_place = part_map(HAND, np.zeros((4, 2), np.float32), SQUARE, scale=1.0)
+    assert np.isfinite(at_one_place).all()
