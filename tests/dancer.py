@@ -7,6 +7,9 @@ import av
 import numpy as np
 
 from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.pose.appearance import fit_appearance
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.puppet import Puppet
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
@@ -81,6 +84,19 @@ def picture(keypoints, index):
         centre_x, centre_y = keypoints.joint(joint)[0][index]
         frame[np.hypot(x - centre_x, y - centre_y) <= radius] = colour
     return frame
+
+
+def puppet_of(keypoints, references):
+    """The puppet that these frames show."""
+    return Puppet(
+        fit_appearance(
+            keypoints.skeleton,
+            [(keypoints.points, keypoints.score)],
+            {(0, index): picture(keypoints, index) for index in references},
+            background=picture(dance(1, size=keypoints.image_size, missing=[0]), 0),
+            height_px=body_height_px(keypoints),
+        )
+    )
 
 
 def film(path: Path, keypoints):

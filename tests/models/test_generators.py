@@ -31,7 +31,8 @@ from motiontransfer.models.roll_out import coarse_size, draw_coarse, roll_out
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.skeleton import HOLISTIC
-from tests.dancer import dance
+from motiontransfer.video.tensors import levels_to_textures
+from tests.dancer import dance, puppet_of
 from tests.models.published import giga_macs
 
 ARCHITECTURES = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
@@ -224,6 +225,10 @@ def colour(*values):
     return torch.tensor(values)[None, :, None, None].expand(2, 3, *SIZE)
 
 
+def texture_of(*values):
+    return torch.tensor(values)[None, :, None, None].expand(2, 5, *SIZE)
+
+
 BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 
@@ -244,6 +249,50 @@ def test_the_foreground_is_composited_over_the_background_image(output, expected
 def test_without_a_background_image_the_output_is_squashed():
     generator = FrameGenerator(Constant(0.5, 100.0, -100.0))
     assert torch.equal(generator(*inputs()).frame, colour(0.5, 100.0, -100.0).tanh())
+
+
+TEXTURE = (0.3, -0.2, 0.1, 0.5, 0.4)
+"""Half covered by a puppet of the colours 0.6, -0.4 and 0.2, of little confidence."""
+
+
+@pytest.mark.parametrize(
+    ("gate", "expected"),
+    [(-200.0, (0.5, 0.5, -0.5)), (200.0, (0.55, 0.05, -0.15))],
+    ids=["all painted", "the puppet before it"],
+)
+def test_the_gate_takes_from_the_puppet_as_far_as_it_covers(gate, expected):
+    """What is painted: 0.5 in red, half of it the background's; as bright as 0.5 in green."""
+    plate = colour(0.0, 0.0, 0.0)[0]
+    painted = torch.tensor([0.5, 0.5, -0.5])
+    generator = FrameGenerator(Constant(*painted.atanh().tolist(), 200.0, gate), plate)
+    made = generator(*inputs(), None, texture_of(*TEXTURE))
+    assert torch.allclose(made.painted, colour(0.5, 0.5, -0.5), atol=1e-6)
+    assert torch.allclose(made.frame, colour(*expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("gate", [-200.0, 0.0, 200.0])
+def test_where_the_puppet_covers_nothing_the_frame_is_painted(gate):
+    generator = FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
+    frame, painted = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0))
+    assert torch.equal(frame, painted)
+    assert torch.equal(painted, generator(*inputs()).painted)
+
+
+@every_architecture
+def test_with_a_texture_there_are_its_inputs_and_the_gate(architecture):
+    generator, without = (
+        built(architecture=architecture, texture=texture) for texture in ("puppet", "none")
+    )
+    pose_map, previous = inputs()
+    texture = texture_of(*TEXTURE)
+    frame, painted = generator(pose_map, previous, None, texture)
+    assert frame.shape == painted.shape == (2, 3, *SIZE)
+    assert max(frame.abs().max(), painted.abs().max()) <= 1
+    assert not torch.equal(frame, painted)
+    (frame + painted).square().sum().backward()
+    assert weights_without_gradient(generator) == []
+    for network, num_inputs in ((generator.network, 12), (without.network, 7)):
+        assert network(torch.rand(1, num_inputs, *SIZE)).shape[1] == num_inputs // 5 + 3
 
 
 def config(**changes):
@@ -336,6 +385,20 @@ def test_half_resolution_downsamples_the_input_and_upsamples_the_output():
     second, _ = half(pose_map, first)
     expected, _ = generator(downsample_by_2(pose_map), small_frame)
     assert torch.equal(second[:, :, ::2, ::2], expected)
+
+
+def test_at_half_resolution_the_texture_is_downsampled():
+    generator = built(texture="puppet")
+    pose_map, previous = inputs()
+    texture = torch.rand(2, 5, *SIZE)
+    generator.plate = generator.plate[:, ::2, ::2]
+    made = HalfResolutionGenerator(generator)(pose_map, previous, None, texture)
+    expected = generator(
+        downsample_by_2(pose_map), previous[:, :, ::2, ::2], None, downsample_by_2(texture)
+    )
+    for image, small_image in zip(made, expected, strict=True):
+        assert image.shape == previous.shape
+        assert torch.equal(image[:, :, ::2, ::2], small_image)
 
 
 FRAME_SIZE = (48, 40)
@@ -490,6 +553,75 @@ def test_the_previous_frame_is_seen_where_the_viewport_is_now():
         expected = plate.clone()
         expected[:, y0:y1, x0:x1] = inside
         assert torch.equal(frame, expected)
+
+
+class Textured(FrameGenerator):
+    """Shows the colour of the puppet; remembers its texture."""
+
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
+        self.textures = [*getattr(self, "textures", []), texture]
+        return Generated(texture[:, :3], texture[:, :3])
+
+
+def textures_of(puppet, keypoints, boxes, **options):
+    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton, **options)
+    drawn = (clip.draw(index, box=tuple(box)) for index, box in enumerate(boxes))
+    return [levels_to_textures(torch.from_numpy(texture)[None]) for texture in drawn]
+
+
+@pytest.mark.parametrize("viewport", [None, VIEWPORT])
+def test_the_puppet_is_drawn_in_each_pose_without_the_excluded_references(viewport):
+    keypoints = dance(14)
+    puppet = puppet_of(keypoints, [0, 5, 12])
+    plate = torch.zeros(3, *FRAME_SIZE)
+    whole = [[0, 0, *reversed(FRAME_SIZE)]] * 14
+    boxes = whole if viewport is None else boxes_of(keypoints)
+    seen = []
+    for excluded in (None, puppet.excluded(0, 14, within=3)):
+        generator = Textured(nn.Conv2d(1, 1, 1), plate, viewport=viewport, puppet=puppet)
+        if viewport is not None:
+            generator.shadows = Shadow()
+        list(rolled_out(generator, keypoints, excluded=excluded))
+        expected = textures_of(puppet, keypoints, boxes, excluded=excluded)
+        assert all(torch.equal(*pair) for pair in zip(generator.textures, expected, strict=True))
+        assert all(texture[:, 3].any() for texture in generator.textures)
+        seen.append(generator.textures)
+    differs = [not torch.equal(*pair) for pair in zip(*seen, strict=True)]
+    assert differs[0]
+    assert differs[5]
+
+
+def test_a_puppet_in_a_viewport_is_that_of_the_whole_frame():
+    """Seen with a network that looks at single pixels."""
+    torch.manual_seed(0)
+    network = nn.Conv2d(STYLE.num_channels + 5, 5, 1)
+    keypoints = dance(14)
+    options = {"previous_frame": "none", "puppet": puppet_of(keypoints, [0, 7])}
+    in_viewport = FrameGenerator(
+        network, torch.rand(3, *FRAME_SIZE), **options, viewport=VIEWPORT, shadows=Shadow()
+    )
+    scene = in_viewport.scene(torch.zeros(1, 1, *coarse_size(FRAME_SIZE)))[0]
+    whole = rolled_out(FrameGenerator(network, scene, **options), keypoints)
+    frames = rolled_out(in_viewport, keypoints)
+    for frame, expected, (x0, y0, x1, y1) in zip(frames, whole, boxes_of(keypoints), strict=True):
+        # Textures are resampled to a 32nd of a pixel, counted from the corner of the box.
+        torch.testing.assert_close(
+            frame[:, y0:y1, x0:x1], expected[:, y0:y1, x0:x1], atol=0.02, rtol=0
+        )
+
+
+def test_a_puppet_goes_with_half_resolution():
+    torch.manual_seed(0)
+    keypoints = dance(3)
+    plate = torch.rand(3, *FRAME_SIZE)[:, ::2, ::2]
+    network = nn.Conv2d(STYLE.num_channels + 8, 5, 1)
+    generator = FrameGenerator(network, plate, puppet=puppet_of(keypoints, [0, 2]))
+    frames = list(rolled_out(HalfResolutionGenerator(generator), keypoints))
+    assert [frame.shape for frame in frames] == [(3, *FRAME_SIZE)] * 3
+    generator.puppet = None
+    network.weight.data, network.bias.data = network.weight.data[:4, :-5], network.bias.data[:4]
+    without = list(rolled_out(HalfResolutionGenerator(generator), keypoints))
+    assert not any(torch.equal(*pair) for pair in zip(frames, without, strict=True))
 
 
 class HalfShadow(nn.Module):

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.video.tensors import frames_to_tensor, read_back, tensor_to_frames
+from motiontransfer.video.tensors import (
+    frames_to_tensor,
+    levels_to_textures,
+    read_back,
+    tensor_to_frames,
+)
 
 
 def test_every_level_comes_back():
@@ -15,6 +20,13 @@ def test_every_level_comes_back():
 def test_black_is_minus_one_and_white_is_one():
     frame = np.array([[[0, 255, 51]]], np.uint8)
     assert frames_to_tensor([frame])[0, :, 0, 0].tolist() == pytest.approx([-1, 1, -0.6])
+
+
+def test_colours_of_textures_count_from_minus_one_as_far_as_they_cover():
+    levels = [[255, 0, 51, 255, 102], [51, 0, 51, 51, 51], [0, 0, 0, 0, 0]]
+    textures = levels_to_textures(torch.tensor(levels, dtype=torch.uint8)[None, None])
+    expected = [[1, -1, -0.6, 1, 0.4], [0.2, -0.2, 0.2, 0.2, 0.2], [0, 0, 0, 0, 0]]
+    torch.testing.assert_close(textures, torch.tensor(expected).T[None, :, None])
 
 
 def test_pixels_and_colours_keep_their_places():
