@@ -261,12 +261,11 @@ TEXTURE = (0.3, -0.2, 0.1, 0.5, 0.4)
     ids=["all painted", "the puppet before it"],
 )
 def test_the_gate_takes_from_the_puppet_as_far_as_it_covers(gate, expected):
-    """What is painted: 0.5 in red, half of it the background's; as bright as 0.5 in green."""
-    plate = colour(0.0, 0.0, 0.0)[0]
-    painted = torch.tensor([0.5, 0.5, -0.5])
-    generator = FrameGenerator(Constant(*painted.atanh().tolist(), 200.0, gate), plate)
+    painted = colour(0.5, 0.5, -0.5)
+    foreground = painted[0, :, 0, 0].atanh().tolist()
+    generator = FrameGenerator(Constant(*foreground, 200.0, gate), BACKGROUND_IMAGE)
     made = generator(*inputs(), None, texture_of(*TEXTURE))
-    assert torch.allclose(made.painted, colour(0.5, 0.5, -0.5), atol=1e-6)
+    assert torch.allclose(made.painted, painted, atol=1e-6)
     assert torch.allclose(made.frame, colour(*expected), atol=1e-6)
 
 
@@ -291,8 +290,8 @@ def test_with_a_texture_there_are_its_inputs_and_the_gate(architecture):
     assert not torch.equal(frame, painted)
     (frame + painted).square().sum().backward()
     assert weights_without_gradient(generator) == []
-    for network, num_inputs in ((generator.network, 12), (without.network, 7)):
-        assert network(torch.rand(1, num_inputs, *SIZE)).shape[1] == num_inputs // 5 + 3
+    for of, num_inputs, num_outputs in ((generator, 4 + 3 + 5, 5), (without, 4 + 3, 4)):
+        assert of.network(torch.rand(1, num_inputs, *SIZE)).shape[1] == num_outputs
 
 
 def config(**changes):

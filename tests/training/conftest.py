@@ -1,5 +1,8 @@
 """Clips that many tests train on; READ ONLY."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import pytest
 
 from tests.dancer import dance, training_clip
@@ -8,8 +11,9 @@ from tests.training.small import faceless
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory):
-    """Eight frames of a dancer."""
-    return training_clip(tmp_path_factory.mktemp("clip"), dance(8))
+    """Eight frames of a dancer, two a second."""
+    keypoints = replace(dance(8), frame_rate=Fraction(2))
+    return training_clip(tmp_path_factory.mktemp("clip"), keypoints)
 
 
 @pytest.fixture(scope="session")

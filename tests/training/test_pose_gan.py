@@ -1,5 +1,8 @@
 """Windows, limb dropout and the training step of the main generator; sample pictures."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +12,16 @@ from torch.nn import functional
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialise
+from motiontransfer.models.roll_out import roll_out
+from motiontransfer.pose.puppet import Puppet, PuppetClip
 from motiontransfer.pose.rendering import draw_poses, draw_rgb
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
 from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.training import pose_gan
 from motiontransfer.training.pose_gan import PoseGanTask, hide_limbs, limb_groups
-from motiontransfer.training.windows import WindowDataset
+from motiontransfer.training.windows import WindowDataset, puppets_of_clips
 from motiontransfer.video.tensors import levels_to_images
-from tests.dancer import SIZE, dance, picture, training_clip
+from tests.dancer import SIZE, dance, picture, puppet_of, training_clip
 from tests.training.small import (
     STYLE,
     Brighter,
@@ -24,6 +30,7 @@ from tests.training.small import (
     fabric,
     gan_config,
     generator_config,
+    target_of,
     whole,
 )
 
@@ -144,22 +151,33 @@ VARIANTS = {
     "subpixel": {"upsampling": "subpixel"},
     "global": {"architecture": "global"},
     "local": {"architecture": "local", "upsampling": "transposed"},
+    "puppet": {"texture": "puppet", "part_dropout": 0.3},
+    "puppet, four frames": {"texture": "puppet", "window_frames": 4, "architecture": "local"},
+    "puppet, half the resolution": {"texture": "puppet", "resolution": "half"},
 }
 
 
 def variant(clip, changes):
     """Task and windows of one variant of the recipe."""
     torch.manual_seed(0)
-    keys = ("architecture", "previous_frame", "conditioning_poses", "upsampling")
+    keys = ("architecture", "previous_frame", "conditioning_poses", "upsampling", "texture")
     shapes = {key: changes[key] for key in keys if key in changes}
     config = {key: value for key, value in changes.items() if key not in keys}
+    background, image, puppet = "generated", None, None
+    if "texture" in changes:
+        background, puppet = "plate", puppet_of(clip.keypoints, range(8))
+        scale = 2 if changes.get("resolution") == "half" else 1
+        shapes["size"] = (SIZE[0] // scale, SIZE[1] // scale)
+        image = torch.zeros(3, *shapes["size"])
     network = build_generator(
-        generator_config(background="generated", **shapes), background_image=None
+        generator_config(background=background, **shapes), background_image=image
     )
     dataset = WindowDataset(
         [clip],
         window_frames=changes.get("window_frames", 2),
         conditioning_poses=changes.get("conditioning_poses", 1),
+        puppet=puppet,
+        part_dropout=changes.get("part_dropout", 0.0),
     )
     return task_of(network.apply(initialise), **config), dataset.batch([0, 3])
 
@@ -274,6 +292,54 @@ def test_one_pair_is_learnt_by_heart(clip, background):
         real = real_images(batch)[:, 0]
         made, _ = task.ema(poses_of(batch, 0), torch.zeros_like(real))
     assert (made - real).abs().mean() < 0.2
+
+
+class Flat(nn.Module):
+    """A generator of one colour that says it painted another one."""
+
+    def __init__(self, frame, painted):
+        super().__init__()
+        self.colours = nn.Parameter(torch.tensor([frame, painted]))
+
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
+        return Generated(*(colour + 0 * previous_frame for colour in self.colours))
+
+
+def test_what_is_painted_is_supervised_like_the_frame(clip):
+    """Its loss is a share of the frame's, were it the frame."""
+    puppet = puppet_of(clip.keypoints, range(8))
+    batch = whole(WindowDataset([clip], puppet=puppet).batch([0, 2, 4]))
+    taken = [
+        task_of(Flat(*colours)).step(batch, step=0, learning_rate=0.0)
+        for colours in ((0.3, -0.4), (-0.4, 0.3))
+    ]
+    frames, painted = (
+        [losses[f"generator/{name}"].item() for losses in taken] for name in ("l1", "painted_l1")
+    )
+    share = painted[0] / frames[1]
+    assert painted[1] / frames[0] == pytest.approx(share)
+    assert 0 < share <= 1
+    without = task_of(Flat(0.3, -0.4)).step(
+        whole(WindowDataset([clip]).batch([0, 2, 4])), step=0, learning_rate=0.0
+    )
+    assert "generator/painted_l1" not in without
+    assert without["generator/l1"].item() == pytest.approx(frames[0])
+
+
+def test_the_sample_shows_the_puppet_without_frames_less_than_a_second_away(clip, monkeypatch):
+    puppet, seen = puppet_of(clip.keypoints, range(8)), []
+
+    def recorded(generator, points, score, *, excluded, **options):
+        seen.append(excluded)
+        return roll_out(generator, points, score, excluded=excluded, **options)
+
+    monkeypatch.setattr(pose_gan, "roll_out", recorded)
+    config = generator_config(texture="puppet")
+    network = build_generator(config, background_image=torch.zeros(3, *SIZE), puppet=puppet)
+    task_of(network.apply(initialise)).sample(WindowDataset([clip], puppet=puppet))
+    near = np.abs(np.arange(8)[:, None] - np.arange(8)) < 2  # two frames a second
+    assert np.array_equal(seen[0], near[:1])
+    assert np.array_equal(seen[3], near[3:5])
 
 
 def test_only_the_body_counts(tmp_path):
@@ -469,6 +535,72 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
     scene = functional.interpolate(plate[None], size=coarse.shape[3:], mode="area")
     outside = (scene - coarse).abs() * batch.whole.is_outside[:, None, None]
     torch.testing.assert_close(losses["generator/shadows"], 30 * outside.mean())
+
+
+@pytest.mark.parametrize("viewport", [None, VIEWPORT])
+def test_a_window_has_the_puppet_of_its_frames_in_its_box(clip, viewport):
+    keypoints, puppet = clip.keypoints, puppet_of(clip.keypoints, [0, 3, 7])
+    dataset = WindowDataset([clip], viewport=viewport, puppet=puppet)
+    batch = dataset.batch(FIRST_FRAMES)
+    boxes = np.tile([0, 0, *reversed(SIZE)], (3, 1)) if viewport is None else boxes_of(clip)
+    near = np.abs(np.arange(8)[:, None] - [0, 3, 7]) < 2  # two frames a second
+    poses = puppet.follow(
+        keypoints.points, keypoints.score, skeleton=keypoints.skeleton, excluded=near
+    )
+    for textures, first, box in zip(batch.textures, FIRST_FRAMES, boxes.tolist(), strict=True):
+        expected = [poses.draw(first + t, box=tuple(box)) for t in (0, 1)]
+        assert np.array_equal(textures, np.stack(expected))
+        assert textures[..., 3].amax() == 255
+    again = WindowDataset([clip], viewport=viewport, puppet=puppet).batch(FIRST_FRAMES[::-1])
+    if viewport is None:  # whose boxes have the size of the largest in a batch
+        assert torch.equal(again.textures, batch.textures.flip(0))
+
+
+def test_a_puppet_is_not_made_of_frames_less_than_a_second_away(clip, tmp_path):
+    """But of another clip's frames of the same number."""
+    other = training_clip(tmp_path, dance(4, seed=5))
+    appearance = target_of([clip, other], num_references=12).appearance
+    assert appearance.frames.tolist() == [
+        *([0, index] for index in (0, 1, 3, 4, 6, 7)),
+        *([1, index] for index in range(4)),
+    ]
+    puppets = puppets_of_clips(Puppet(appearance), [clip, other])
+    for number, (puppet, seconds_apart) in enumerate(zip(puppets, (2, 25), strict=True)):
+        drawn = puppet.chosen >= 0
+        assert drawn.any(axis=1).all()
+        clips, frames = appearance.frames[puppet.chosen].transpose(2, 0, 1)
+        apart = np.abs(frames - np.arange(len(frames))[:, None])
+        assert ((clips != number) | (apart >= seconds_apart))[drawn].all()
+    assert (appearance.frames[puppets[0].chosen][..., 0] == 0).any()
+
+
+def left_out(clip, monkeypatch, share, **options):
+    """The parts left out of each frame of each window."""
+    parts, draw = [], PuppetClip.draw
+
+    def recorded(self, index, *, box, without):
+        parts.append(tuple(without))
+        return draw(self, index, box=box, without=without)
+
+    monkeypatch.setattr(PuppetClip, "draw", recorded)
+    puppet = puppet_of(clip.keypoints, range(0, 8, 3))
+    dataset = WindowDataset([clip], puppet=puppet, part_dropout=share)
+    for index in range(len(dataset)):
+        dataset.batch([index])
+    monkeypatch.setattr(PuppetClip, "draw", draw)
+    return parts, len(puppet.parts)
+
+
+def test_parts_are_left_out_of_whole_windows_in_that_share(clip, tmp_path, monkeypatch):
+    assert not any(left_out(clip, monkeypatch, 0.0)[0])
+    long = training_clip(tmp_path, replace(dance(60), frame_rate=Fraction(2)))
+    parts, num_parts = left_out(long, monkeypatch, 0.3)
+    assert parts[::2] == parts[1::2]
+    assert len(set(parts)) > 30
+    assert np.mean([len(of) for of in parts]) / num_parts == pytest.approx(0.3, abs=0.05)
+    assert left_out(long, monkeypatch, 0.3)[0] == parts
+    more, _ = left_out(long, monkeypatch, 0.6)
+    assert all(set(of) <= set(now) for of, now in zip(parts, more, strict=True))
 
 
 def test_shadows_are_learnt_outside_the_viewport(clip):

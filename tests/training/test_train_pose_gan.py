@@ -36,14 +36,15 @@ from tests.training.small import (
 )
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
+CONFIG = gan_config(part_dropout=0.3)
 
 
 def train(clips, folder, *, config=None, shapes=None, precision="32-true", **changes):
     return train_generator(
         target_of(clips, held_out=HELD_OUT),
         Fabric(accelerator="cpu", devices=1, precision=precision),
-        networks=shapes or networks(),
-        config=config or gan_config(),
+        networks=shapes or networks(texture="puppet"),
+        config=config or CONFIG,
         schedule=schedule(**changes),
         paths=paths(folder),
     )
@@ -64,8 +65,8 @@ def test_weights_logs_samples_and_counts_are_written_and_nothing_else(trained_ru
     }
     curves = (folder / "logs/metrics").rglob("*.tsv")
     assert {f"{path.parent.name}/{path.stem}" for path in curves} == {
-        *("generator/adversarial", "generator/feature_matching", "generator/l1"),
-        "discriminator/adversarial",
+        *("generator/adversarial", "generator/feature_matching"),
+        *("generator/l1", "generator/painted_l1", "discriminator/adversarial"),
     }
     assert not list((folder / "checkpoints").iterdir())
     with Image.open(folder / "logs/images/step_000005.png") as image:
@@ -83,7 +84,7 @@ def test_weights_logs_samples_and_counts_are_written_and_nothing_else(trained_ru
 def test_the_weights_say_what_they_are(trained_run, two_clips):
     models = trained_run[0] / "models"
     trained = read_generator(models / "generator.safetensors")
-    assert trained.config == networks().generator
+    assert trained.config == networks(texture="puppet").generator
     assert (trained.style, trained.held_out) == (STYLE, HELD_OUT)
     (plate,) = frames_to_tensor([target_of(two_clips).appearance.background])
     assert torch.equal(trained.network.plate, plate)
@@ -106,7 +107,10 @@ def test_a_training_that_was_stopped_ends_in_the_same_bytes(
 
 @pytest.mark.slow
 def test_the_seed_decides_the_weights_and_the_ema_is_written(tmp_path, two_clips):
-    variants, weights = [{}, {"seed": 4}, {"config": gan_config(ema_decay=0.0)}], []
+    variants, weights = (
+        [{}, {"seed": 4}, {"config": gan_config(ema_decay=0.0, part_dropout=0.3)}],
+        [],
+    )
     for index, changes in enumerate(variants):
         train(two_clips[1:], tmp_path / str(index), **{"steps": 2, **changes})
         weights.append((tmp_path / str(index) / "models/generator.safetensors").read_bytes())
@@ -175,7 +179,7 @@ def train_coarse_to_fine(clip, folder):
     return train(
         [clip],
         folder,
-        shapes=local(background="plate"),
+        shapes=local(background="plate", texture="puppet"),
         config=gan_config(global_only_fraction=0.5),
         **{"steps": 7, "batch_size": 1, "log_every_steps": 1, "sample_every_steps": 2},
     )
@@ -296,7 +300,7 @@ def test_the_run_is_known_by_all_that_decides_its_result(tmp_path, two_clips, mo
     monkeypatch.setattr(train_pose_gan, "run_key", key)
     with pytest.raises(KeyboardInterrupt):
         train(two_clips, tmp_path)
-    assert seen["config"] == [networks(), gan_config(), schedule(), HELD_OUT]
+    assert seen["config"] == [networks(texture="puppet"), CONFIG, schedule(), HELD_OUT]
     of_clips = [file for c in two_clips for file in (c.frames, c.keypoints_file)]
     assert seen["files"] == [*of_clips, target_of(two_clips).appearance_file]
     assert seen["code"] == train_pose_gan.__name__
