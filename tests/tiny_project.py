@@ -54,6 +54,7 @@ def shrink_demo(params: dict) -> None:
 
 def shrink_pipeline(params: dict) -> None:
     params["decode"]["size"] = [SIZE, SIZE]
+    params["fit_appearance"]["references"] = 8
     params["train_gan"].update(
         steps=4,
         gap_frames=2,

@@ -28,7 +28,7 @@ from motiontransfer.training.run_log import MeanLosses
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.training.windows import WindowDataset
 from motiontransfer.video.tensors import upload
-from tests.dancer import SIZE
+from tests.dancer import SIZE, puppet_of
 from tests.training.small import (
     DISCRIMINATOR,
     STYLE,
@@ -116,7 +116,7 @@ def test_what_waits_is_refused(gpu, copy):
 def test_of_the_main_generator(gpu, clip, encoding, resolution):
     style = PoseMapStyle(encoding=encoding, line_width_px=3.0)
     viewport = Viewport(margin_px=1.0, multiple_of=4)
-    config = generator_config(viewport=viewport, pose_channels=style.num_channels)
+    config = generator_config(viewport=viewport, pose_channels=style.num_channels, texture="puppet")
     task = PoseGanTask(
         gpu,
         (
@@ -132,7 +132,8 @@ def test_of_the_main_generator(gpu, clip, encoding, resolution):
         perceptual=VGG19Features(1),
         resolution=resolution,
     )
-    take_a_step(task, WindowDataset([clip], viewport=viewport).batch([0, 3]))
+    puppet = puppet_of(clip.keypoints, [0, 4])
+    take_a_step(task, WindowDataset([clip], viewport=viewport, puppet=puppet).batch([0, 3]))
 
 
 def face_networks():
@@ -151,7 +152,7 @@ def test_of_the_face_generator(gpu, clip, tmp_path):
 
 
 def test_of_the_face_generator_on_windows(gpu, clip):
-    config = generator_config(background="generated")
+    config = generator_config(background="generated", texture="puppet")
     full_frame = FullFrameLosses(
         discriminator=discriminator(), config=face_gan_config(), objective="least_squares"
     )
@@ -169,4 +170,7 @@ def test_of_the_face_generator_on_windows(gpu, clip):
         config=face_gan_config(),
         full_frame=full_frame,
     )
-    take_a_step(task, FaceWindowDataset([clip], conditioning_poses=1).batch([0, 2]))
+    dataset = FaceWindowDataset(
+        [clip], conditioning_poses=1, puppet=puppet_of(clip.keypoints, [0, 4])
+    )
+    take_a_step(task, dataset.batch([0, 2]))

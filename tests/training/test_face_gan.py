@@ -1,6 +1,6 @@
 """Faces of real and generated frames; the face generator's step and training."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,13 @@ from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import face_gan
 from motiontransfer.training.clips import HeldOut
-from motiontransfer.training.face_gan import FaceDataset, FaceGanTask, face_runs
+from motiontransfer.training.face_gan import (
+    FaceDataset,
+    FaceGanTask,
+    FaceRun,
+    face_runs,
+    generate_faces,
+)
 from motiontransfer.training.train_face_gan import train_face_generator
 from motiontransfer.training.weights import (
     TrainedGenerator,
@@ -23,7 +29,7 @@ from motiontransfer.training.weights import (
     write_weights,
 )
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
-from tests.dancer import dance, picture, training_clip
+from tests.dancer import dance, picture, puppet_of, training_clip
 from tests.training.small import (
     STYLE,
     Brighter,
@@ -242,6 +248,25 @@ def test_the_roll_out_is_of_the_training_frames_and_made_once(
     assert taken == [0, 1, 2, 3, 2, 3, 4]
     for name in (WEIGHTS, CURVE):
         assert (tmp_path / name).read_bytes() == (trained_run[0] / name).read_bytes()
+
+
+def test_the_roll_out_excludes_references_less_than_a_second_away(tmp_path, clip, monkeypatch):
+    """Two frames a second."""
+    network, seen, roll_out = Brighter(), [], face_gan.roll_out
+    network.puppet = puppet_of(clip.keypoints, range(8))
+
+    def recorded(*arguments, excluded, **options):
+        seen.append(excluded)
+        return roll_out(*arguments, excluded=excluded, **options)
+
+    monkeypatch.setattr(face_gan, "roll_out", recorded)
+    runs = [
+        FaceRun(clip=0, frames=frames, with_face=list(frames)) for frames in (range(3), range(3, 8))
+    ]
+    main = replace(MAIN, network=network)
+    generate_faces([clip], runs, main, fabric(), tmp_path, crop_size=32)
+    near = np.abs(np.arange(8)[:, None] - np.arange(8)) < 2
+    assert [excluded.tolist() for excluded in seen] == [near[:3].tolist(), near[3:].tolist()]
 
 
 def test_the_ema_is_written(tmp_path, face_clips, trained_run):

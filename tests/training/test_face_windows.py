@@ -1,19 +1,22 @@
 """Face GAN on windows: what conditions the next frame, and the full frame's losses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.models.generators import Generated
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.face_windows import FaceWindowDataset, FaceWindowTask, FullFrameLosses
 from motiontransfer.training.losses import GanLossConfig
 from motiontransfer.training.weights import TrainedGenerator
-from motiontransfer.video.tensors import levels_to_images
-from tests.dancer import SIZE, dance, training_clip
+from motiontransfer.video.tensors import levels_to_images, levels_to_textures
+from tests.dancer import SIZE, dance, puppet_of, training_clip
 from tests.training.small import (
     STYLE,
     Brighter,
@@ -51,11 +54,11 @@ def batch(tmp_path_factory):
     return FaceWindowDataset([clip], conditioning_poses=1).batch([0, 2])
 
 
-def task_of(*, previous_frame="corrected", full_frame=None, scored_by=None):
+def task_of(*, previous_frame="corrected", full_frame=None, scored_by=None, main=MAIN):
     return FaceWindowTask(
         fabric(),
         (Residual(), scored_by or MeanDiscriminator()),
-        main=MAIN,
+        main=main,
         shape=face_config(previous_frame=previous_frame),
         skeleton=HOLISTIC,
         config=face_gan_config(),
@@ -96,6 +99,23 @@ def test_the_next_frame_is_generated_from_the_corrected_one(
         assert (first[0, -1, 0].item(), second[0, -1, 0].item()) == pytest.approx((0.1, 0.2))
         slope = torch.autograd.grad(second[0, y, x], task.generator.value, retain_graph=True)
         assert slope[0].item() == pytest.approx(gradient)
+
+
+class ShowingTexture(Brighter):
+    """The colours of the puppet."""
+
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
+        return Generated(texture[:, :3], texture[:, :3])
+
+
+def test_the_main_generator_sees_the_puppet_of_each_frame(clip):
+    puppet = puppet_of(clip.keypoints, range(8))
+    batch = FaceWindowDataset([clip], conditioning_poses=1, puppet=puppet).batch([0, 2])
+    task = task_of(main=replace(MAIN, network=ShowingTexture()))
+    task.generator.value.data.zero_()
+    expected = levels_to_textures(batch.textures)[:, :, :3]
+    assert expected.any()
+    assert torch.equal(task.generate(task.generator, batch).corrected, expected)
 
 
 def test_crops_are_those_of_the_frames_and_their_residuals(batch):
