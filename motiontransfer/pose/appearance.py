@@ -208,7 +208,8 @@ def part_masks(
 ) -> list[UInt8[np.ndarray, "height width"]]:
     """Coverage of each part: the silhouette where the part is nearest and nothing is before it.
 
-    Distances are in radii of the parts. Parts that meet at a joint overlap there.
+    Distances are in radii of the parts. Parts that meet at a joint overlap there. What lies behind
+    a part without meeting it takes nothing from it.
     """
     distances = _distances(parts, poses, index, crop)
     nearest = distances.min(axis=0)
@@ -217,7 +218,8 @@ def part_masks(
     masks = []
     for number, part in enumerate(parts):
         distance = distances[number]
-        mask = np.clip((nearest + 0.5 - distance) / 0.25, 0, 1)
+        rivals = [n >= number or bool(part.ends() & it.ends()) for n, it in enumerate(parts)]
+        mask = np.clip((distances[rivals].min(axis=0) + 0.5 - distance) / 0.25, 0, 1)
         # Before another part its outline is not that of the silhouette: it reaches less far.
         reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, distances, number)
         mask = mask * np.clip((reach - distance) / 0.2, 0, 1)
