@@ -184,7 +184,7 @@ SCALE_LINES: tuple[Limb, ...] = (
 def _lengths(poses: BodyPoses) -> Float64[np.ndarray, "frames lines"]:
     """Length of each line of the body in each frame; NaN where a joint is missing."""
     (a, has_a), (b, has_b) = (poses.joints(ends) for ends in zip(*SCALE_LINES, strict=True))
-    lengths = np.linalg.norm(a - b, axis=2).astype(np.float64)
+    lengths = np.linalg.norm(a.astype(np.float64) - b, axis=2)
     return np.where(has_a & has_b & (lengths > 0), lengths, np.nan)
 
 

@@ -69,12 +69,17 @@ def posed(**places):
     return replace(keypoints, points=points)
 
 
-def appearance_of(*references, **how):
-    """How a doll looks in these poses, each a clip of one frame."""
+def appearance_of(*references, frames=None, **how):
+    """How a doll looks in these poses, each a clip of one frame.
+
+    Args:
+        frames: what is seen there; None: the doll in the room.
+    """
+    frames = frames or [painted(keypoints, **how)[0] for keypoints in references]
     return fit_appearance(
         HOLISTIC,
         [(keypoints.points, keypoints.score) for keypoints in references],
-        {(clip, 0): painted(keypoints, **how)[0] for clip, keypoints in enumerate(references)},
+        {(clip, 0): frame for clip, frame in enumerate(frames)},
         background=room(),
         height_px=HEIGHT_PX,
     )

@@ -1,27 +1,34 @@
 """Weights and what describes them survive the disk; anything else is refused."""
 
 import json
+import math
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.errors import DamagedFileError, MissingFileError, WeightsError
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
+from motiontransfer.pose.appearance import pack_appearance
+from motiontransfer.pose.puppet import Puppet
+from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.weights import (
     load_weights,
+    read_appearance,
     read_description,
     read_face_generator,
     read_face_translator,
     read_generator,
+    write_appearance,
     write_no_weights,
     write_tensors,
     write_weights,
 )
-from tests.dancer import SIZE
+from tests.dancer import SIZE, dance, puppet_of
 from tests.training.small import CROP_SIZE, STYLE, face_config, generator_config, translator_config
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=2)
@@ -77,11 +84,11 @@ def test_the_description_is_readable_by_others(file):
     assert content["description"] == read_description(file) == {"size": [4, 5], "note": None}
 
 
-def write_generator(path, config, network, **changes):
+def write_generator(path, config, network, *, appearance=None, **changes):
     description = {
         **{"generator": asdict(config), "pose_map": asdict(STYLE), "held_out": asdict(HELD_OUT)}
     }
-    write_weights(path, network, description={**description, **changes})
+    write_weights(path, network, description={**description, **changes}, appearance=appearance)
     return path
 
 
@@ -95,8 +102,8 @@ def test_a_generator_comes_back_with_what_it_must_be_fed(tmp_path, background, a
     assert (trained.config, trained.style, trained.held_out) == (config, STYLE, HELD_OUT)
     inputs = torch.rand(1, STYLE.num_channels, *SIZE), torch.rand(1, 3, *SIZE)
     made = trained.network(*inputs)
-    assert torch.equal(made, network(*inputs))
-    assert not made.requires_grad
+    assert all(map(torch.equal, made, network(*inputs)))
+    assert not made.frame.requires_grad
     assert not trained.network.training
 
 
@@ -184,3 +191,181 @@ def test_weights_without_a_description_are_refused(file, content):
     write_tensors(file, {"a": torch.zeros(1)}, description={"format_version": 1, **content})
     with pytest.raises(WeightsError, match=r"net\.safetensors: expected a description of the netw"):
         read_description(file)
+
+
+@pytest.fixture(scope="module")
+def puppet():
+    """Of three references; its legs were never found."""
+    keypoints = dance(3)
+    for side in ("left", "right"):
+        for joint in ("knee", "ankle"):
+            where = HOLISTIC.index(f"{side}_{joint}")
+            keypoints.points[:, where], keypoints.score[:, where] = 0, 0
+    return puppet_of(keypoints, range(3))
+
+
+def drawn(puppet):
+    """It dances."""
+    keypoints = dance(6, seed=4)
+    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
+    return np.stack([clip.draw(index, box=(0, 0, *SIZE[::-1])) for index in range(6)])
+
+
+def test_an_appearance_comes_back(tmp_path, puppet):
+    path = tmp_path / "appearance/ada.safetensors"
+    write_appearance(path, puppet.appearance)
+    read = read_appearance(path)
+    assert np.isnan(read.full_lengths).any()
+    assert np.array_equal(read.background, puppet.appearance.background)
+    assert np.array_equal(read.frames, puppet.appearance.frames)
+    before = drawn(puppet)
+    assert before.any()
+    assert np.array_equal(drawn(Puppet(read)), before)
+
+
+def test_a_generator_comes_back_with_its_puppet(tmp_path, puppet):
+    config = generator_config(texture="puppet")
+    network = build_generator(config, background_image=torch.rand(3, *SIZE), puppet=puppet)
+    path = write_generator(
+        tmp_path / "g.safetensors", config, network, appearance=puppet.appearance
+    )
+    trained = read_generator(path)
+    assert np.array_equal(drawn(trained.network.puppet), drawn(puppet))
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(trained.network.state_dict()[name], tensor)
+
+
+def test_a_generator_whose_puppet_is_lost_is_refused(tmp_path, puppet):
+    config = generator_config(texture="puppet")
+    network = build_generator(config, background_image=torch.rand(3, *SIZE), puppet=puppet)
+    path = write_generator(tmp_path / "g.safetensors", config, network)
+    with pytest.raises(WeightsError, match="expected weights that describe a appearance, got"):
+        read_generator(path)
+
+
+def changed(name, value, *where):
+    """Another value at a place of an array."""
+
+    def change(arrays, described):
+        arrays[name] = arrays[name].clone()
+        arrays[name][where] = value
+
+    return change
+
+
+def of_type(name, dtype):
+    return lambda arrays, described: arrays.update({name: arrays[name].to(dtype)})
+
+
+def cut(name, *where):
+    return lambda arrays, described: arrays.update({name: arrays[name][where].contiguous()})
+
+
+def without(name):
+    return lambda arrays, described: arrays.pop(name)
+
+
+def flat(name):
+    return lambda arrays, described: arrays.update({name: arrays[name].reshape(-1)})
+
+
+def described_as(**values):
+    return lambda arrays, described: described.update(values)
+
+
+def without_joint(joint):
+    """Named otherwise, with the same number of joints."""
+
+    def change(arrays, described):
+        described["groups"] = [
+            [group, ["other" if it == joint else it for it in joints]]
+            for group, joints in described["groups"]
+        ]
+
+    return change
+
+
+ARRAYS = (
+    *("points", "score", "frames", "full_lengths"),
+    *("patch_boxes", "patch_pixels", "background"),
+)
+FORGED = {
+    **{f"no {name}": without(name) for name in ARRAYS},
+    **{f"{name} of bfloat16": of_type(name, torch.bfloat16) for name in ARRAYS},
+    **{f"{name} of float16": of_type(name, torch.float16) for name in ARRAYS},
+    **{f"{name} less a row": cut(name, slice(1, None)) for name in ARRAYS if name != "background"},
+    **{
+        f"{name} is a number": cut(name, *[0] * ndim)
+        for name, ndim in zip(ARRAYS, (3, 2, 2, 1, 3, 1, 3), strict=True)
+    },
+    **{f"{name} is flat": flat(name) for name in (*ARRAYS[:3], "patch_boxes", "background")},
+    "a grey background": cut("background", ..., slice(0, 1)),
+    "a background that holds no patch": cut("background", slice(0, 9)),
+    "a negative corner": changed("patch_boxes", -1, 0, 7, 0),
+    "a negative height": changed("patch_boxes", -1, 0, 7, 2),
+    "both sides negative": changed("patch_boxes", -5, 0, 7, slice(2, 4)),
+    "a corner beyond the image": changed("patch_boxes", SIZE[1], 0, 7, 0),
+    "a large corner": changed("patch_boxes", 2**31 - 1, 0, 7, slice(0, 2)),
+    "a wide patch": changed("patch_boxes", 2**31 - 1, 0, 7, slice(2, 4)),
+    "a patch of other height": changed("patch_boxes", 1, 0, 7, 2),
+    "NaN points": changed("points", math.nan, 1, 4, 0),
+    "infinite points": changed("points", math.inf, 1, 4, 0),
+    "NaN score": changed("score", math.nan, 1, 4),
+    "a reference without a body": changed("score", 0.0, 1),
+    "a length of 0": changed("full_lengths", 0.0, 1),
+    "a negative length": changed("full_lengths", -1.0, 1),
+    "an infinite length": changed("full_lengths", math.inf, 1),
+    "no lengths": changed("full_lengths", math.nan),
+    "no references": lambda arrays, _: arrays.update(
+        {name: arrays[name][:0] for name in ("points", "score", "frames", "patch_boxes")}
+        | {"patch_pixels": arrays["patch_pixels"][:0]}
+    ),
+    "no height": described_as(height_px=0.0),
+    "NaN height": described_as(height_px=math.nan),
+    "infinite height": described_as(height_px=math.inf),
+    "a tall one": described_as(height_px="tall"),
+    "no joints": described_as(groups=[]),
+    "no groups": described_as(groups=None),
+    "joints named twice": described_as(groups=[["body", ["nose"] * 132]]),
+    "no nose": without_joint("nose"),
+    "no ear": without_joint("left_ear"),
+    "no chin": without_joint("face_chin"),
+    "no finger": without_joint("left_hand_index_tip"),
+    "no hip": without_joint("right_hip"),
+    "a hand of other joints": lambda _, described: described["groups"][1].__setitem__(
+        1, [f"x{index}" for index in range(21)]
+    ),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_forged_appearance_is_refused_in_one_line(tmp_path, puppet, forged):
+    path = tmp_path / "ada.safetensors"
+    arrays, packed = pack_appearance(puppet.appearance)
+    arrays = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    described = json.loads(json.dumps(asdict(packed)))
+    FORGED[forged](arrays, described)
+    tensors = {f"appearance.{name}": tensor for name, tensor in arrays.items()}
+    content = {"format_version": 1, "description": {"appearance": described}}
+    write_tensors(path, tensors, description=content)
+    with pytest.raises(WeightsError, match=r"ada\.safetensors: its .*not written by mot") as info:
+        read_appearance(path)
+    assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize("place", [0.01, 0.3, 0.6, 0.99])
+def test_a_damaged_appearance_is_refused(tmp_path, puppet, place):
+    path = tmp_path / "ada.safetensors"
+    write_appearance(path, puppet.appearance)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 4
+    path.write_bytes(bytes(content))
+    with pytest.raises((DamagedFileError, WeightsError)):
+        read_appearance(path)
+
+
+def test_weights_without_an_appearance_and_a_missing_file_are_refused(file):
+    with pytest.raises(WeightsError, match="expected weights that describe a appearance, got"):
+        read_appearance(file)
+    with pytest.raises(MissingFileError, match=r"none\.safetensors: no such weights file"):
+        read_appearance(file.parent / "none.safetensors")

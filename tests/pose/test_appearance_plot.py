@@ -1,0 +1,113 @@
+"""The plot of an appearance has each part in the columns of the sides from which it was seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from motiontransfer.pose.appearance_plot import best_views, plot_appearance
+from motiontransfer.skeleton import HOLISTIC
+from tests.pose.doll import NUMBER_OF, appearance_of, posed, room
+from tests.pose.whole_person import lost
+
+
+def facing(width, nose, *, joints=("eye", "shoulder")):
+    """Someone whose eyes and shoulders are so wide apart; the nose is that much to the right."""
+    keypoints = posed()
+    for side, sign in (("left", 1), ("right", -1)):
+        for joint in joints:
+            where = HOLISTIC.index(f"{side}_{joint}")
+            full = {"eye": 4, "shoulder": 20}[joint]
+            keypoints.points[0, where, 0] = 128 + sign * width * full
+    keypoints.points[0, HOLISTIC.index("nose"), 0] += nose
+    return keypoints
+
+
+def columns(appearance, part):
+    return [column for column, view in enumerate(best_views(appearance)[part]) if view is not None]
+
+
+@pytest.mark.parametrize(
+    ("place", "column"),
+    [
+        ((28, 0), 3),  # down
+        ((45, -8), 4),
+        ((53, -25), 5),  # to the right
+        ((45, -42), 6),
+        ((28, -50), 7),  # up
+        ((11, -42), 0),
+        ((3, -25), 1),  # to the left
+        ((11, -8), 2),
+    ],
+)
+def test_a_limb_is_in_the_column_of_its_direction(place, column):
+    assert columns(appearance_of(posed(left_wrist=place)), "left_forearm") == [column]
+
+
+@pytest.mark.parametrize(
+    ("width", "nose", "column"),
+    [(1, 0, 3), (0.7, 5, 4), (0.7, -5, 2), (0, 5, 5), (0, -5, 1), (-0.7, 5, 6), (-1, -5, 7)],
+)
+def test_head_and_torso_are_in_the_column_in_which_they_face(width, nose, column):
+    """Beside one who faces the camera, and is hardly to be seen."""
+    front, turned = facing(1, 0), facing(width, nose)
+    appearance = appearance_of(front, front, turned)
+    patches = [[None] * len(NUMBER_OF)] * 2 + [appearance.patches[2]]
+    alone = replace(appearance, patches=patches)
+    assert columns(alone, "head") == columns(alone, "torso") == [column]
+
+
+def test_the_best_covered_patch_is_shown():
+    """Of two shins, one half transparent."""
+    appearance = appearance_of(posed(), posed())
+    part = NUMBER_OF["left_shin"]
+    patches = [list(of_reference) for of_reference in appearance.patches]
+    small = patches[0][part]
+    faint = np.dstack([small.pixels[..., :3], small.pixels[..., 3] // 2])
+    for order in (1, -1):
+        pair = [replace(small, pixels=faint), small][::order]
+        for of_reference, patch in zip(patches, pair, strict=True):
+            of_reference[part] = patch
+        view = best_views(replace(appearance, patches=patches))["left_shin"][3]
+        assert view is small.pixels
+
+
+def test_a_part_without_joints_is_in_no_column():
+    views = best_views(appearance_of(lost(posed(), "nose", [0])))
+    assert views["head"] == views["torso"] == [None] * 8
+    assert set(views) == set(NUMBER_OF)
+
+
+def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, path, **_: figures.append(figure) or path.touch()
+    )
+    plot_appearance(tmp_path / "ada.png", appearance_of(posed()), title="ada")
+    background, facings, directions = figures[0].axes
+    assert (background.images[0].get_array() == room()).all()
+    assert background.get_title() == "ada: background, and parts in 1 frames"
+    labels = [
+        [label.get_text() for label in axes.get_yticklabels()] for axes in (facings, directions)
+    ]
+    assert labels[0] == ["head", "torso"]
+    assert sorted([*labels[0], *labels[1]]) == sorted(name.replace("_", " ") for name in NUMBER_OF)
+    assert [it.get_text() for it in directions.get_xticklabels()][3:6] == ["↓", "↘", "→"]
+    assert [it.get_text() for it in facings.get_xticklabels()][3:6] == [
+        *("front", "half →", "profile →")
+    ]
+    sheet = np.asarray(facings.images[0].get_array())
+    middles = sheet[
+        sheet.shape[0] // 4 :: sheet.shape[0] // 2, sheet.shape[1] // 16 :: sheet.shape[1] // 8
+    ]
+    assert [column for column in range(8) if middles[0, column].tolist() != [40, 40, 40]] == [3]
+
+
+def test_the_same_appearance_is_the_same_png(tmp_path):
+    for name in ("a.png", "b.png"):
+        plot_appearance(tmp_path / name, appearance_of(posed()), title="ada")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.height > image.width > 500

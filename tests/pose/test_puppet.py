@@ -1,0 +1,242 @@
+"""A puppet: parts of real frames, each from where it looks most alike, carried to their places."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motiontransfer.pose.puppet import Puppet
+from motiontransfer.skeleton import HOLISTIC, Skeleton
+from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed
+from tests.pose.whole_person import SIZE, lost, person
+
+WHOLE = (0, 0, SIZE[1], SIZE[0])
+ELBOW = np.array((28, -25))
+
+
+def with_forearm(degrees):
+    """The left forearm turned by so much from hanging down, outward."""
+    angle = np.deg2rad(degrees)
+    return posed(left_wrist=tuple(ELBOW + 25 * np.array((np.sin(angle), np.cos(angle)))))
+
+
+ACROSS = with_forearm(-70)
+REFERENCES = (with_forearm(0), with_forearm(40), ACROSS)
+
+
+@pytest.fixture(scope="module")
+def puppet():
+    """Of three references: standing, the left forearm out by 40 degrees, and across the trunk."""
+    return Puppet(appearance_of(*REFERENCES))
+
+
+@pytest.fixture(scope="module")
+def of_one():
+    return Puppet(appearance_of(posed()))
+
+
+def clip_of(*poses):
+    return replace(
+        poses[0],
+        points=np.concatenate([pose.points for pose in poses]),
+        score=np.concatenate([pose.score for pose in poses]),
+    )
+
+
+def follow(puppet, keypoints, **how):
+    return puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton, **how)
+
+
+def drawn(puppet, keypoints, *, box=WHOLE, **how):
+    return follow(puppet, keypoints).draw(0, box=box, **how)
+
+
+def apart(one, other):
+    return np.abs(one.astype(int) - other)
+
+
+def test_in_a_references_own_pose_it_is_that_reference():
+    """Colours are times coverage: what is half covered shines half."""
+    for keypoints in REFERENCES:
+        frame, masks = painted(keypoints)
+        texture = drawn(Puppet(appearance_of(keypoints)), keypoints)
+        coverage = texture[..., 3:4] / 255
+        assert apart(texture[..., :3], frame * coverage).max() <= 2
+        assert coverage[np.any(list(masks.values()), axis=0)].mean() > 0.95
+
+
+def test_each_part_is_taken_from_the_reference_that_has_it_so(puppet):
+    chosen = [follow(puppet, keypoints).chosen[0] for keypoints in REFERENCES]
+    forearm = NUMBER_OF["left_forearm"]
+    assert [int(of_pose[forearm]) for of_pose in chosen] == [0, 1, 2]
+    frame, masks = painted(ACROSS)
+    texture = drawn(puppet, ACROSS)
+    assert apart(texture[..., :3], frame)[masks["left_forearm"]].mean() < 8
+
+
+def shifted(keypoints, shift):
+    return replace(keypoints, points=keypoints.points + np.float32(shift))
+
+
+@given(st.integers(-40, 40), st.integers(-25, 25))
+@settings(max_examples=10, deadline=None)
+def test_it_moves_with_the_pose(puppet, x, y):
+    keypoints = with_forearm(10)
+    before, after = drawn(puppet, keypoints), drawn(puppet, shifted(keypoints, (x, y)))
+    assert apart(np.roll(before, (y, x), axis=(0, 1)), after).max() <= 3
+
+
+def test_it_grows_with_the_pose(of_one):
+    """Pixels' centres have whole numbers: (p + 1/2) * 2 - 1/2."""
+    keypoints = with_forearm(25)
+    larger = replace(keypoints, points=(keypoints.points + 0.5) * 2 - 0.5)
+    once = drawn(of_one, keypoints)
+    twice = drawn(of_one, larger, box=(0, 0, 2 * SIZE[1], 2 * SIZE[0]))
+    half = cv2.resize(twice, SIZE[::-1], interpolation=cv2.INTER_AREA)
+    person = once[..., 3] > 0
+    assert apart(half, once)[person][:, :4].mean() < 6
+    assert apart(np.roll(half, 1, axis=1), once)[person][:, :4].mean() > 8
+    assert half[..., 4][person].mean() < once[..., 4][person].mean()  # less sharp
+
+
+@given(st.tuples(*[st.integers(-20, 280)] * 2), st.tuples(*[st.integers(1, 200)] * 2))
+@settings(max_examples=10, deadline=None)
+def test_a_box_is_a_crop_of_the_frame(puppet, corner, size):
+    whole = drawn(puppet, with_forearm(20), box=(-20, -20, 480, 480))
+    (x, y), (width, height) = corner, size
+    inside = whole[y + 20 : y + 20 + height, x + 20 : x + 20 + width]
+    box = drawn(puppet, with_forearm(20), box=(x, y, x + width, y + height))
+    assert box.shape == (height, width, 5)
+    assert apart(box, inside).max() <= 16  # OpenCV rounds positions to 1/32 px
+    assert apart(box, inside).mean() < 0.5
+
+
+def test_nothing_is_drawn_where_nobody_was_found(puppet):
+    nobody = person()
+    nobody.points[:], nobody.score[:] = 0, 0
+    assert not drawn(puppet, nobody).any()
+    assert (follow(puppet, nobody).chosen == -1).all()
+
+
+def test_a_part_whose_joints_are_missing_is_not_drawn(puppet):
+    keypoints = lost(posed(), "left_wrist", [0])
+    of_clip = follow(puppet, keypoints)
+    chosen = of_clip.chosen[0]
+    missing = [name for name, number in NUMBER_OF.items() if chosen[number] < 0]
+    assert missing == ["left_forearm"]  # the hand has its other joints
+    assert np.isposinf(of_clip.distances[0, NUMBER_OF["left_forearm"]])
+    without = drawn(puppet, posed(), without=[NUMBER_OF["left_forearm"]])
+    drawn_so = drawn(puppet, keypoints)
+    arm = painted(posed())[1]["left_forearm"]
+    assert (drawn_so[arm, 3] == without[arm, 3]).mean() > 0.8
+
+
+def test_a_part_left_out_is_not_drawn_and_the_others_are(puppet):
+    _, masks = painted(posed())
+    whole = drawn(puppet, posed())
+    legs = [NUMBER_OF[name] for name in ("left_thigh", "left_shin")]
+    without = drawn(puppet, posed(), without=legs)
+    assert without[masks["left_shin"], 3].mean() < 0.2 * 255 < whole[masks["left_shin"], 3].mean()
+    others = masks["head"] | masks["right_shin"] | masks["left_forearm"]
+    assert (without == whole)[others].all()
+    assert not drawn(puppet, posed(), without=range(len(NUMBER_OF))).any()
+
+
+def test_a_nearer_part_lies_over_a_farther_one(of_one):
+    """Both from a frame in which the forearm hangs beside the body."""
+    texture = drawn(of_one, ACROSS)
+    middle = ACROSS.points[0, [13, 15]].mean(axis=0).round().astype(int)
+    assert painted(ACROSS)[1]["torso"].any()
+    x, y = middle
+    colours = {name: apart(texture[y, x, :3], COLOURS[NUMBER_OF[name]]).max() for name in NUMBER_OF}
+    assert min(colours, key=colours.get) == "left_forearm"
+    assert texture[y, x, 3] == 255
+    bare = drawn(of_one, ACROSS, without=[NUMBER_OF["left_forearm"]])[y, x, :3]
+    assert apart(bare, COLOURS[NUMBER_OF["torso"]]).max() <= 20
+
+
+def test_confidence_is_less_the_less_alike_the_reference_is(of_one):
+    others = sorted(set(NUMBER_OF.values()) - {NUMBER_OF["left_forearm"]})
+    confidences = []
+    for keypoints in (posed(), with_forearm(25), with_forearm(60)):
+        texture = drawn(of_one, keypoints)
+        assert (texture[..., 4] <= texture[..., 3]).all()
+        of_forearm = drawn(of_one, keypoints, without=others)
+        confidences.append(of_forearm[..., 4].max())
+    assert 250 <= confidences[0] > confidences[1] > confidences[2] > 0
+
+
+def test_a_reference_is_kept_while_another_is_hardly_nearer(puppet):
+    """Turned from 0 to 40 degrees and back; each is taken over beyond the middle."""
+    forearm = NUMBER_OF["left_forearm"]
+    clip = clip_of(*(with_forearm(degrees) for degrees in (0, 19.5, 20.5, 40, 20.5, 19.5, 0)))
+    assert follow(puppet, clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
+
+
+def test_a_reference_is_forgotten_where_the_part_is_missing(puppet):
+    forearm = NUMBER_OF["left_forearm"]
+    clip = lost(clip_of(*(with_forearm(degrees) for degrees in (0, 20.5, 20.5))), "left_wrist", [1])
+    assert follow(puppet, clip).chosen[:, forearm].tolist() == [0, -1, 1]
+
+
+@given(st.lists(st.integers(-80, 80), min_size=2, max_size=6), st.integers(1, 5))
+@settings(max_examples=15, deadline=None)
+def test_the_future_changes_nothing(puppet, angles, num_frames):
+    clip = clip_of(*(with_forearm(degrees) for degrees in angles))
+    begin = replace(clip, points=clip.points[:num_frames], score=clip.score[:num_frames])
+    for name in ("chosen", "distances", "scales"):
+        whole, part = (getattr(follow(puppet, it), name) for it in (clip, begin))
+        assert np.array_equal(whole[:num_frames], part)
+
+
+@given(st.lists(st.sampled_from(range(8)), min_size=3, max_size=3))
+@settings(max_examples=15, deadline=None)
+def test_excluded_references_are_never_chosen(puppet, masks):
+    excluded = np.array([[mask >> number & 1 for number in range(3)] for mask in masks], bool)
+    of_clip = follow(puppet, clip_of(*REFERENCES), excluded=excluded)
+    for chosen, left_out in zip(of_clip.chosen, excluded, strict=True):
+        assert (chosen == -1).all() == left_out.all()
+        assert not left_out[chosen[chosen >= 0]].any()
+
+
+def test_references_less_than_so_many_frames_away_are_excluded(puppet):
+    frames = np.array([(0, 3), (0, 8), (1, 4)])
+    other = Puppet(replace(puppet.appearance, frames=frames))
+    excluded = other.excluded(0, 10, within=3)
+    assert np.flatnonzero(excluded[:, 0]).tolist() == [1, 2, 3, 4, 5]
+    assert np.flatnonzero(excluded[:, 1]).tolist() == [6, 7, 8, 9]
+    assert not excluded[:, 2].any()
+
+
+def test_a_reference_that_hides_a_part_is_not_asked_for_it():
+    """The forearm lies before the trunk in the one, before nothing in the other."""
+    puppet = Puppet(appearance_of(ACROSS, posed()))
+    chosen = follow(puppet, ACROSS).chosen[0]
+    assert chosen[NUMBER_OF["left_forearm"]] == 0
+    assert chosen[NUMBER_OF["torso"]] == 1
+    assert chosen[NUMBER_OF["head"]] == 0  # as good as the other, and the first
+
+
+def test_a_pose_with_more_joints_is_followed(puppet):
+    """As of a detector that finds all of the face's mesh."""
+    groups = (*HOLISTIC.groups, ("mesh", ("vertex_1", "vertex_2")))
+    keypoints = with_forearm(30)
+    more = replace(
+        keypoints,
+        skeleton=Skeleton(groups=groups),
+        points=np.pad(keypoints.points, ((0, 0), (0, 2), (0, 0)), constant_values=9),
+        score=np.pad(keypoints.score, ((0, 0), (0, 2)), constant_values=1),
+    )
+    assert (drawn(puppet, more) == drawn(puppet, keypoints)).all()
+
+
+@pytest.mark.parametrize("far", [1e7, 1e19, -1e30])
+def test_a_joint_far_away_draws_nothing_there(puppet, far):
+    keypoints = posed()
+    keypoints.points[0, HOLISTIC.index("left_wrist")] = far
+    texture = drawn(puppet, keypoints)
+    right = np.s_[:, : SIZE[1] // 2]
+    assert apart(texture[right], drawn(puppet, posed())[right]).mean() < 5

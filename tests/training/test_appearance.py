@@ -1,0 +1,65 @@
+"""A target's appearance is that of training frames that show a body, of all of its clips."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.errors import TrainingError, WeightsError
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.appearance import target_appearance
+from motiontransfer.training.clips import HeldOut, Target
+from tests.dancer import dance, picture, training_clip
+
+
+def test_references_are_training_frames_with_a_body_spread_over_the_clips(two_clips):
+    appearance = target_appearance(two_clips, num_references=6)
+    assert appearance.frames.tolist() == [[0, 0], [0, 3], [0, 7], [1, 0], [1, 2], [1, 3]]
+    for (clip, frame), points in zip(appearance.frames, appearance.points, strict=True):
+        assert np.array_equal(points, two_clips[clip].keypoints.points[frame])
+    frame = picture(two_clips[1].keypoints, 2)
+    torso = next(patch for patch in appearance.patches[4] if patch is not None)
+    (x, y), (height, width) = torso.corner, torso.pixels.shape[:2]
+    assert (
+        np.abs(torso.pixels[..., :3].astype(int) - frame[y : y + height, x : x + width]).max() < 9
+    )
+
+
+def test_there_are_no_more_references_than_frames_with_a_body(two_clips):
+    appearance = target_appearance(two_clips, num_references=1000)
+    of_first = [frame for clip, frame in appearance.frames.tolist() if clip == 0]
+    assert of_first == [0, 1, 2, 3, 4, 5, 7]  # nobody in the seventh, and two are held out
+    assert len(appearance.frames) == 11
+
+
+def test_a_frame_that_shows_a_head_alone_is_no_reference(tmp_path):
+    keypoints = dance(6)
+    body = HOLISTIC.slice("body")
+    keypoints.points[2, body.start + 11 : body.stop] = 0
+    keypoints.score[2, body.start + 11 : body.stop] = 0
+    clip = training_clip(tmp_path, keypoints)
+    appearance = target_appearance([clip], num_references=9)
+    assert appearance.frames[:, 1].tolist() == [0, 1, 3, 4, 5]
+    keypoints.points[:, 11:], keypoints.score[:, 11:] = 0, 0
+    with pytest.raises(TrainingError, match="no training frame shows a trunk or a limb"):
+        target_appearance([clip], num_references=9)
+
+
+def test_a_clip_without_anybody_changes_no_height(two_clips, tmp_path):
+    nobody = training_clip(tmp_path, dance(4, missing=range(4)))
+    alone = target_appearance(two_clips[:1], num_references=4)
+    beside = target_appearance([two_clips[0], nobody], num_references=8)
+    assert beside.height_px == alone.height_px
+    assert np.array_equal(beside.frames, alone.frames)
+
+
+def test_an_appearance_of_other_frames_is_refused(two_clips, tmp_path):
+    appearance = target_appearance(two_clips, num_references=2)
+    other = replace(appearance, background=np.zeros((50, 40, 3), np.uint8))
+    with pytest.raises(WeightsError, match=r"ada\.s.*of the clips' \(48, 40\) px, got \(50, 40\)"):
+        Target(
+            clips=two_clips,
+            held_out=HeldOut(held_out_fraction=0.2, gap_frames=0),
+            appearance=other,
+            appearance_file=tmp_path / "ada.safetensors",
+        )
