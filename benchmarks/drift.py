@@ -38,7 +38,7 @@ from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.plots import write_image
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.models.generators import FrameGenerator
+from motiontransfer.models.generators import FrameGenerator, Generated, Textures
 from motiontransfer.models.roll_out import roll_out
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.rendering import PoseMapStyle
@@ -46,7 +46,7 @@ from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.training.distributed import make_fabric
 from motiontransfer.training.weights import TrainedGenerator, read_generator
-from motiontransfer.video.tensors import Frame, frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import Frame, Images, frames_to_tensor, tensor_to_frames
 
 _ACTOR, _FRAME_RATE, _BEATS_PER_MINUTE, _SEED = "ada", 25, 112, 60
 _SAMPLES = 2  # rays along each side of a pixel, as in the demo
@@ -139,15 +139,21 @@ class _ShownReal(FrameGenerator):
     """Is shown the real frame before instead of the one that it generated; for one roll-out."""
 
     def __init__(self, trained: TrainedGenerator, real: Frames) -> None:
-        super().__init__(nn.Identity(), conditioning_poses=trained.config.conditioning_poses)
+        super().__init__(
+            nn.Identity(),
+            conditioning_poses=trained.config.conditioning_poses,
+            puppet=trained.network.puppet,
+        )
         self._generator, self._real = trained.network, iter(real)
         self._before: Frame | None = None
 
     def forward(
         self,
         pose_map: Float[Tensor, "batch pose_channels height width"],
-        previous_frame: Float[Tensor, "batch 3 height width"],
-    ) -> Float[Tensor, "batch 3 height width"]:
+        previous_frame: Images,
+        background: Images | None = None,
+        texture: Textures | None = None,
+    ) -> Generated:
         """Return the next frame."""
         shown = (
             previous_frame
@@ -155,7 +161,7 @@ class _ShownReal(FrameGenerator):
             else frames_to_tensor([self._before]).to(pose_map)
         )
         self._before = next(self._real)
-        return self._generator(pose_map, shown)
+        return self._generator(pose_map, shown, background, texture)
 
 
 def _rolled_out(
@@ -168,7 +174,6 @@ def _rolled_out(
         skeleton=keypoints.skeleton,
         size=keypoints.image_size,
         style=style,
-        device=fabric.device,
         autocast=fabric.autocast,
     )
     return (tensor_to_frames(image[None])[0] for image in images)

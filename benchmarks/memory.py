@@ -123,10 +123,11 @@ def _measure(training: _Training, params: TrainGanParams, size: tuple[int, int])
                 perceptual=VGG19Features(5) if config.perceptual_weight > 0 else None,
                 resolution=resolution,
             )
-            frames = torch.zeros(
-                (params.batch_size, config.window_frames, *size, 3), dtype=torch.uint8
-            )
-        batch = _Batch(points=points, score=points[..., 0], frames=frames)
+            shape = (params.batch_size, config.window_frames, *size)
+            frames, textures = (torch.zeros((*shape, n), dtype=torch.uint8) for n in (3, 5))
+        if networks.generator.texture == "none":
+            textures = None
+        batch = _Batch(points=points, score=points[..., 0], frames=frames, textures=textures)
         share = RankBatch(batch=batch, indices=range(params.batch_size))
         for step in range(2):  # the first one makes Adam's moments
             memory.peak = memory.now

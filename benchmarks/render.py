@@ -4,9 +4,9 @@
 
 Untrained networks of each preset generate the demo's dance, with the viewport and, to compare, the
 whole frame. `frames/s` is of the stage's videos, made while frames are generated. The parts are
-milliseconds a frame, one after the other: the latency of a frame is `drawing`, `generator` and
-`face` together; `encoding` is of transfer.mp4 alone. Without a GPU they are CPU time, which other
-programs change least.
+milliseconds a frame, one after the other: the latency of a frame is `drawing`, `puppet`,
+`generator` and `face` together; `encoding` is of transfer.mp4 alone. Without a GPU they are CPU
+time, which other programs change least.
 """
 
 import argparse
@@ -20,9 +20,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import yaml
+from jaxtyping import Int64
 
 from benchmarks.machine import recorded
 from motiontransfer.keypoints import Keypoints, read_keypoints
@@ -30,21 +32,26 @@ from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise, to_device
 from motiontransfer.models.roll_out import roll_out
+from motiontransfer.pose.appearance import fit_appearance
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.puppet import Puppet
 from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import fit_viewport, place_viewport
 from motiontransfer.rendering.faces import ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer, render_poses
 from motiontransfer.rendering.videos import Panels, write_videos
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.clips import HeldOut, spread
 from motiontransfer.training.distributed import make_fabric
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.clip import read_clip
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
 
 _SOURCE = Path("artifacts/frames/ben/demo_dance")
 _POSES = Path("artifacts/keypoints/ben/demo_dance.parquet")
 _CRF = 16
+_NUM_REFERENCES = 120
 
 
 def main() -> None:
@@ -103,7 +110,7 @@ def _measure(
     return {
         **{"preset": preset, "size": f"{height}x{width}", "generated": "{}x{}".format(*size)},
         "frames/s": round(num_frames / seconds, 2),
-        "latency ms": round(sum(parts[name] for name in ("drawing", "generator", "face")), 1),
+        "latency ms": round(sum(parts.values()) - parts["encoding"], 1),
         **{f"{name} ms": round(value, 1) for name, value in parts.items()},
         "peak MiB": round(peak),
         "GPU MiB": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else "",
@@ -112,18 +119,22 @@ def _measure(
 
 def _generated_size(renderer: Renderer, poses: Keypoints) -> tuple[int, int]:
     """Mean height and width of what the network generates."""
-    viewport, size = renderer.main.config.viewport, poses.image_size
-    if viewport is None:
-        return size
-    boxes = place_viewport(viewport, poses.points, poses.score, image_size=size)
+    boxes = _boxes(renderer, poses)
     width, height = (boxes[:, 2:] - boxes[:, :2]).mean(axis=0).round().astype(int).tolist()
     return height, width
+
+
+def _boxes(renderer: Renderer, poses: Keypoints) -> Int64[np.ndarray, "frames 4"]:
+    """What the network generates of each frame."""
+    viewport, size = renderer.main.config.viewport, poses.image_size
+    if viewport is None:
+        return np.tile([0, 0, *size[::-1]], (poses.num_frames, 1))
+    return place_viewport(viewport, poses.points, poses.score, image_size=size)
 
 
 def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
     """Of each part a frame; the first frame's warm-up is left out."""
     fabric, main, face = renderer.fabric, renderer.main, renderer.face
-    shared = {"skeleton": poses.skeleton, "style": main.style, "device": fabric.device}
     marks: list[float] = []
 
     def mark() -> None:
@@ -135,7 +146,8 @@ def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
 
     frames = roll_out(
         *(main.network, poses.points, poses.score),
-        **{**shared, "size": poses.image_size, "autocast": fabric.autocast},
+        **{"skeleton": poses.skeleton, "style": main.style, "size": poses.image_size},
+        autocast=fabric.autocast,
     )
     images = [next(frames)]
     mark()
@@ -143,8 +155,14 @@ def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
     mark()
     draw_poses(
         *(torch.from_numpy(poses.points[1:]), torch.from_numpy(poses.score[1:])),
-        **{**shared, "size": _generated_size(renderer, poses)},
+        **{"skeleton": poses.skeleton, "style": main.style, "device": fabric.device},
+        size=_generated_size(renderer, poses),
     )
+    mark()
+    if main.network.puppet is not None:
+        puppet = main.network.puppet.follow(poses.points, poses.score, skeleton=poses.skeleton)
+        for index, box in enumerate(_boxes(renderer, poses)[1:].tolist(), start=1):
+            puppet.draw(index, box=tuple(box))
     mark()
     shown = [image[None] for image in images]
     if face is not None:
@@ -159,11 +177,12 @@ def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
         began = time.process_time()
         write_video(Path(folder) / "v.mp4", pictures, frame_rate=poses.frame_rate, crf=_CRF)
         encoding = time.process_time() - began
-    generated, drawing, faces = (1000 * step for step in np.diff(marks))
+    generated, drawing, puppet_drawing, faces = (1000 * step for step in np.diff(marks))
     num_frames = poses.num_frames
     return {
         "drawing": drawing / (num_frames - 1),
-        "generator": (generated - drawing) / (num_frames - 1),
+        "puppet": puppet_drawing / (num_frames - 1),
+        "generator": (generated - drawing - puppet_drawing) / (num_frames - 1),
         "face": faces / num_frames,
         "encoding": 1000 * encoding / num_frames,
     }
@@ -185,6 +204,26 @@ def _dance(size: tuple[int, int], num_frames: int) -> Keypoints:
     )
 
 
+def _puppet(poses: Keypoints) -> Puppet:
+    """Of the frames that show these poses."""
+    height, width = poses.image_size
+    frames = {}
+    with FrameStore(read_clip(_SOURCE).frames) as store:
+        scale = height / store.size[0]
+        matrix = np.array([[scale, 0, (width - scale * store.size[1]) / 2], [0, scale, 0]])
+        for index in spread(range(min(poses.num_frames, len(store))), count=_NUM_REFERENCES):
+            frames[0, index] = cv2.warpAffine(store[index], matrix, (width, height))
+    return Puppet(
+        fit_appearance(
+            poses.skeleton,
+            [(poses.points, poses.score)],
+            frames,
+            background=np.median(list(frames.values()), axis=0).astype(np.uint8),
+            height_px=body_height_px(poses),
+        )
+    )
+
+
 def _renderer(sections: Mapping[str, Mapping], poses: Keypoints, *, has_viewport: bool) -> Renderer:
     gan, of_face = sections["train_gan"], sections["train_face_gan"]
     style = PoseMapStyle(encoding=gan["pose_encoding"], line_width_px=gan["line_width_px"])
@@ -196,7 +235,8 @@ def _renderer(sections: Mapping[str, Mapping], poses: Keypoints, *, has_viewport
     )
     plate = torch.zeros(3, *poses.image_size) if config.background == "plate" else None
     fabric = make_fabric(precision=gan["precision"])
-    network = build_generator(config, background_image=plate).apply(initialise)
+    puppet = _puppet(poses) if config.texture == "puppet" else None
+    network = build_generator(config, background_image=plate, puppet=puppet).apply(initialise)
     face = None
     if of_face["steps"]:
         face_config = FaceGeneratorConfig(
@@ -221,7 +261,7 @@ _WIDTHS = ("num_filters", "num_downsamplings", "num_residual_blocks")
 _FACE_FIELDS = ("crop_size", *_WIDTHS)
 _GENERATOR_FIELDS = (
     *("architecture", "background", "max_channels", "conditioning_poses"),
-    *("previous_frame", "upsampling", *_WIDTHS),
+    *("previous_frame", "upsampling", "texture", *_WIDTHS),
 )
 
 

@@ -163,8 +163,8 @@ def _make_step(
 
     def step() -> dict[str, float]:
         with fabric.autocast():
-            first = generator(poses[:, 0], torch.zeros_like(frames[:, 0]))
-            second = generator(poses[:, 1], first)
+            first, _ = generator(poses[:, 0], torch.zeros_like(frames[:, 0]))
+            second, _ = generator(poses[:, 1], first)
             fake = torch.stack([first, second], 1)
             shown = torch.cat([frames, fake]).flatten(1, 2)
             of_real, of_fake = split_real_fake(discriminator(poses.flatten(1, 2), shown))
