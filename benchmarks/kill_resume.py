@@ -50,6 +50,9 @@ def _copy_project(folder: Path) -> Path:
     """What the training stages read, and params.yaml with fewer steps."""
     for name in ("frames", "keypoints"):
         shutil.copytree(f"artifacts/{name}/{TARGET}", folder / "artifacts" / name / TARGET)
+    (folder / "artifacts/appearance").mkdir()
+    appearance = f"artifacts/appearance/{TARGET}.safetensors"
+    shutil.copy(appearance, folder / appearance)
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     sections = {stage: {**params[stage], **CHANGES, **NETWORKS} for stage in STAGES}
     (folder / "params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
