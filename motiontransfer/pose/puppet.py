@@ -38,6 +38,10 @@ class Puppet:
         self._scales = body_scales(self._references, appearance.full_lengths)
         self._penalties = self._hidden() * _HIDDEN_PENALTY
 
+    def __deepcopy__(self, memo: object) -> "Puppet":
+        """Itself, as it never changes: a network and its EMA share a puppet."""
+        return self
+
     def follow(
         self,
         points: Float[np.ndarray, "frames joints 2"],

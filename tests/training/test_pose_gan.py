@@ -326,6 +326,15 @@ def test_what_is_painted_is_supervised_like_the_frame(clip):
     assert without["generator/l1"].item() == pytest.approx(frames[0])
 
 
+def test_the_average_shares_the_puppet(clip):
+    puppet = puppet_of(clip.keypoints, [0])
+    config = generator_config(texture="puppet")
+    network = build_generator(config, background_image=torch.zeros(3, *SIZE), puppet=puppet)
+    task = task_of(network)
+    assert task.ema is not task.generator
+    assert task.ema.puppet is puppet
+
+
 def test_the_sample_shows_the_puppet_without_frames_less_than_a_second_away(clip, monkeypatch):
     puppet, seen = puppet_of(clip.keypoints, range(8)), []
 
