@@ -63,8 +63,7 @@ class Puppet:
             if excluded is not None:
                 distance[excluded] = np.inf
             chosen.append(_stick(distance))
-            at = np.take_along_axis(distance, np.maximum(chosen[-1], 0)[:, None], axis=1)[:, 0]
-            distances.append(np.where(chosen[-1] < 0, np.inf, at))
+            distances.append(np.take_along_axis(distance, chosen[-1][:, None], axis=1)[:, 0])
         return PuppetClip(self, poses, scales, np.stack(chosen, 1), np.stack(distances, 1))
 
     def excluded(

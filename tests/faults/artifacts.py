@@ -23,6 +23,7 @@ READ_BY: dict[str, tuple[str, str]] = {
     f"{_A}/detections/ben/demo_dance.parquet": ("clean_keypoints", "demo_dance"),
     f"{_A}/keypoints/ben/demo_dance.parquet": ("fit_normalization", "ben"),
     f"{_A}/statistics/ben.json": ("render", "ada_as_ben"),
+    f"{_A}/appearance/ada.safetensors": ("train_gan", "ada"),
     f"{_A}/models/ada/generator.safetensors": ("render", "ada_as_ben"),
     f"{_A}/models/ada/face_generator.safetensors": ("render", "ada_as_ben"),
     f"{_A}/poses/ada_as_ben.parquet": ("evaluate_transfer", "ada_as_ben"),
@@ -39,6 +40,10 @@ OUTS = {
     "detect_keypoints": (f"{_A}/detections/ben",),
     "clean_keypoints": (f"{_A}/keypoints/ben", f"{_A}/quality/ben"),
     "fit_normalization": (f"{_A}/statistics/ben.json", f"{_A}/statistics/ben.png"),
+    "train_gan": (
+        *(f"{_A}/models/ada/{it}.safetensors" for it in ("generator", "discriminator")),
+        *(f"{_A}/training/ada/generator", f"{_A}/metrics/train_gan"),
+    ),
     "render": (
         f"{_A}/poses",
         *(f"results/ada_as_ben/{it}" for it in ("comparison.mp4", "contact_sheet.png")),
@@ -170,6 +175,20 @@ def _weights(*, nan: bool = False, version: int = 1, **generator) -> Change:
     return change
 
 
+def _appearance(*, version: int = 1, name: str, value: float, **packed) -> Change:
+    """Forge how a target looks, with checksums that fit; a value at the beginning of an array."""
+
+    def change(path: Path) -> None:
+        tensors, _ = read_tensors(path)
+        description = read_description(path)
+        tensors[f"appearance.{name}"].view(-1)[0] = value
+        path.unlink()
+        forged = {"appearance": {**description["appearance"], **packed}}
+        write_tensors(path, tensors, description={"format_version": version, "description": forged})
+
+    return change
+
+
 _KEYPOINTS = {
     "version 99": _described(_METADATA_KEY, schema_version=99),
     "a million million frames": _described(_METADATA_KEY, num_frames=10**12),
@@ -192,6 +211,16 @@ _WEIGHTS = {
 FORGED: dict[str, dict[str, Change]] = {
     f"{_A}/detections/ben/demo_dance.parquet": _KEYPOINTS,
     f"{_A}/keypoints/ben/demo_dance.parquet": _KEYPOINTS,
+    f"{_A}/appearance/ada.safetensors": {
+        "NaN": _appearance(name="points", value=float("nan")),
+        "a negative corner": _appearance(name="patch_boxes", value=-1),
+        "version 99": _appearance(name="points", value=1, version=99),
+        "no height": _appearance(name="points", value=1, height_px=0.0),
+        "a body alone": _appearance(name="points", value=1, groups=[["body", ["nose"]]]),
+        "of a generator": lambda path: _replace(
+            path, Path("artifacts/models/ada/face_generator.safetensors").read_bytes()
+        ),
+    },
     f"{_A}/models/ada/generator.safetensors": _WEIGHTS
     | {"huge frames": _weights(size=[10**6] * 2)},
     f"{_A}/models/ada/face_generator.safetensors": _WEIGHTS

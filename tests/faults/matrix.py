@@ -31,9 +31,9 @@ from tests.tiny_project import edit_yaml, environment_of, run_tiny_project
 
 STAGES = (
     *("check_params", "decode@demo_dance", "detect_keypoints@demo_dance"),
-    *("clean_keypoints@demo_dance", "fit_normalization@ben", "train_gan@ada", "train_face_gan@ada"),
-    *("train_face_cycle@ada_as_ben", "render@ada_as_ben", "evaluate@ada"),
-    *("evaluate_transfer@ada_as_ben", "report@ada_as_ben"),
+    *("clean_keypoints@demo_dance", "fit_normalization@ben", "fit_appearance@ada"),
+    *("train_gan@ada", "train_face_gan@ada", "train_face_cycle@ada_as_ben", "render@ada_as_ben"),
+    *("evaluate@ada", "evaluate_transfer@ada_as_ben", "report@ada_as_ben"),
 )
 _OF_TIME = ("minutes", "steps_per_second", "loader_share", "date")
 _SECONDS_TO_END = 300

@@ -3,13 +3,24 @@
 import numpy as np
 import pytest
 
-from motiontransfer.pose.appearance import difference, is_shadow, pack_appearance, unpack_appearance
+from motiontransfer.pose.appearance import (
+    _RADIUS_RANGE,
+    _crop_person,
+    cut_parts,
+    difference,
+    fit_radii,
+    is_shadow,
+    pack_appearance,
+    part_masks,
+    unpack_appearance,
+)
+from motiontransfer.pose.body_parts import BodyPoses
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.doll import NUMBER_OF, appearance_of, painted, posed, room
-from tests.pose.whole_person import SIZE, lost
+from tests.pose.doll import NUMBER_OF, PARTS, appearance_of, painted, posed, room
+from tests.pose.whole_person import HEIGHT_PX, SIZE, lost
 
 WRIST = HOLISTIC.index("left_wrist")
-BEHIND = {"left_wrist": (5, -30), "left_elbow": (38, -20)}
+BEFORE = {"left_wrist": (5, -30), "left_elbow": (38, -20)}
 """The left forearm before the trunk."""
 
 
@@ -20,7 +31,12 @@ def standing():
 
 @pytest.fixture(scope="module")
 def crossed():
-    return appearance_of(posed(**BEHIND))
+    return appearance_of(posed(**BEFORE))
+
+
+def crop_of(keypoints, frame):
+    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    return _crop_person(poses, 0, frame, room(), height_px=HEIGHT_PX)
 
 
 def coverage_of(appearance, part, *, reference=0):
@@ -38,8 +54,19 @@ def test_a_patch_is_what_the_frame_shows(standing):
     for patch in standing.patches[0]:
         (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
         assert (patch.pixels[..., :3] == frame[y : y + height, x : x + width]).all()
-        edges = (patch.pixels[..., 3][edge] for edge in np.s_[[0], [-1], :, 0][:2])
-        assert all(edge.any() for edge in edges)  # no larger than the part
+
+
+def test_a_patch_is_as_large_as_what_is_covered():
+    keypoints = posed(**BEFORE)
+    crop = crop_of(keypoints, painted(keypoints)[0])
+    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    masks = part_masks(PARTS, poses, 0, crop)
+    for mask, patch in zip(masks, cut_parts(PARTS, poses, 0, crop), strict=True):
+        coverage = patch.pixels[..., 3]
+        assert coverage.sum() == mask.sum() > 0
+        assert all(
+            edge.any() for edge in (coverage[0], coverage[-1], coverage.T[0], coverage.T[-1])
+        )
 
 
 @pytest.mark.parametrize("thickness", [0.8, 1.2])
@@ -52,6 +79,27 @@ def test_all_of_the_person_and_little_else_is_covered(thickness):
     assert covered[~person].sum() < 0.06 * person.sum()
 
 
+@pytest.mark.parametrize("thickness", [0.8, 1.0, 1.4])
+def test_radii_are_those_of_the_person(thickness):
+    """And what is beyond them, the same number of pixels as ever."""
+    keypoints = posed()
+    frame, _ = painted(keypoints, thickness=thickness)
+    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    fitted = fit_radii(PARTS, poses, [crop_of(keypoints, frame)])
+    for name in ("left_shin", "right_thigh", "left_forearm"):
+        usual, part = PARTS[NUMBER_OF[name]], fitted[NUMBER_OF[name]]
+        assert part.radius / usual.radius == pytest.approx(thickness, abs=0.2), name
+        assert part.radius * part.reach == pytest.approx(usual.radius * usual.reach)
+
+
+def test_radii_stay_within_limits():
+    keypoints = posed()
+    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    for frame, limit in ((255 - room(), _RADIUS_RANGE[1]), (room(), 1)):
+        part = fit_radii(PARTS, poses, [crop_of(keypoints, frame)])[NUMBER_OF["left_forearm"]]
+        assert part.radius == pytest.approx(limit * PARTS[NUMBER_OF["left_forearm"]].radius)
+
+
 def test_each_part_is_covered_where_it_is_painted(standing):
     _, masks = painted(posed())
     for name, mask in masks.items():
@@ -62,12 +110,12 @@ def test_each_part_is_covered_where_it_is_painted(standing):
 
 
 def test_what_a_nearer_part_hides_is_not_covered(crossed):
-    _, masks = painted(posed(**BEHIND))
+    _, masks = painted(posed(**BEFORE))
     hidden = masks["left_forearm"]
     shown = coverage_of(crossed, "left_forearm")
     trunk = coverage_of(crossed, "torso")
-    elbow, wrist = (posed(**BEHIND).joint(f"left_{it}")[0][0] for it in ("elbow", "wrist"))
-    x, y = ((elbow + wrist) / 2).round().astype(int)
+    elbow, wrist = (posed(**BEFORE).joint(f"left_{it}")[0][0] for it in ("elbow", "wrist"))
+    x, y = (0.25 * elbow + 0.75 * wrist).round().astype(int)
     assert hidden[y, x]
     assert shown[y, x] == 1
     assert trunk[y, x] == 0
@@ -89,12 +137,40 @@ def test_parts_that_meet_overlap_at_the_joint(standing, joint, meeting):
         assert coverage_of(standing, name)[y, x] > 0.5, name
 
 
+def test_beyond_the_joint_a_part_ends():
+    """The forearm stands out from the upper arm; a point above the elbow, within its reach."""
+    keypoints = posed(left_wrist=(53, -25))
+    appearance = appearance_of(keypoints)
+    elbow, shoulder = (keypoints.joint(f"left_{it}")[0][0] for it in ("elbow", "shoulder"))
+    upward = (shoulder - elbow) / np.linalg.norm(shoulder - elbow)
+    forearm = PARTS[NUMBER_OF["left_forearm"]]
+    x, y = (elbow + 1.2 * forearm.radius * HEIGHT_PX * upward).round().astype(int)
+    assert coverage_of(appearance, "left_upper_arm")[y, x] == 1
+    assert coverage_of(appearance, "left_forearm")[y, x] == 0
+
+
 def test_nothing_is_cut_where_joints_are_missing():
     keypoints = lost(posed(), "left_wrist", [0])
     appearance = appearance_of(keypoints)
     names = [name for name, number in NUMBER_OF.items() if appearance.patches[0][number] is None]
     assert names == ["left_forearm"]
     assert not coverage_of(appearance_of(lost(keypoints, "left_hand", [0])), "left_hand").any()
+
+
+def test_the_core_of_a_part_is_covered_whatever_its_colour():
+    """Of someone in clothes of the room's colour; the trunk is filled between its bones."""
+    keypoints = posed()
+    appearance = appearance_of(keypoints, frames=[room()])
+    knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
+    x, y = ((knee + ankle) / 2).round().astype(int)
+    radius = round(PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX)
+    shin = coverage_of(appearance, "left_shin")[y]
+    assert shin[x] == 1
+    assert shin[x + radius] == shin[x - radius] == 0
+    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    thin = _crop_person(poses, 0, room(), room(), height_px=0.4 * HEIGHT_PX)
+    x, y = (138, 105) - thin.corner
+    assert part_masks(PARTS, poses, 0, thin)[NUMBER_OF["torso"]][y, x] == 255
 
 
 def test_a_shadow_is_the_room_darkened_and_not_something_coloured():
@@ -140,7 +216,7 @@ def test_a_person_partly_or_wholly_beyond_the_frame_is_cut_at_its_edge():
 
 
 def test_an_appearance_is_packed_and_unpacked(crossed):
-    both = appearance_of(posed(), lost(posed(**BEHIND), "left_hand", [0]))
+    both = appearance_of(posed(), lost(posed(**BEFORE), "left_hand", [0]))
     for appearance in (crossed, both):
         back = unpack_appearance(*pack_appearance(appearance))
         assert back.skeleton == appearance.skeleton

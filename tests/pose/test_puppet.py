@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from motiontransfer.pose.puppet import Puppet
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed
-from tests.pose.whole_person import SIZE, lost, person
+from tests.pose.whole_person import HEIGHT_PX, SIZE, lost, person
 
 WHOLE = (0, 0, SIZE[1], SIZE[0])
 ELBOW = np.array((28, -25))
@@ -218,6 +218,49 @@ def test_a_reference_that_hides_a_part_is_not_asked_for_it():
     assert chosen[NUMBER_OF["left_forearm"]] == 0
     assert chosen[NUMBER_OF["torso"]] == 1
     assert chosen[NUMBER_OF["head"]] == 0  # as good as the other, and the first
+
+
+def larger(factor):
+    keypoints = posed()
+    return replace(
+        keypoints, points=np.float32(128) + np.float32(factor) * (keypoints.points - 128)
+    )
+
+
+def puppet_of_sizes(*factors):
+    frames = [painted(larger(factor), thickness=0.9 * factor)[0] for factor in factors]
+    return Puppet(appearance_of(*map(larger, factors), frames=frames))
+
+
+def test_how_alike_a_part_is_does_not_depend_on_the_persons_size():
+    of_clip = follow(puppet_of_sizes(1), clip_of(*map(larger, (0.8, 1, 1.25))))
+    assert (of_clip.distances[1] == 0).all()
+    assert (of_clip.distances > 0).sum() == 2 * len(NUMBER_OF)
+    assert of_clip.distances.max() < 1
+
+
+def test_a_larger_reference_is_sharper_than_a_smaller_one():
+    """By a fifth; and the smaller one shows as much, though on fewer pixels."""
+    of_clip = follow(puppet_of_sizes(1 / 1.2, 1.2), larger(1))
+    assert (of_clip.chosen == 1).mean() > 0.7  # some hide a pixel more
+    small = follow(puppet_of_sizes(1 / 1.2, 1.2, 1.2, 1.2), larger(1 / 1.2))
+    assert (small.chosen == 0).mean() > 0.7
+    assert small.distances.max() < 0.5
+
+
+def test_the_distance_is_that_of_joints_in_percent_of_the_height():
+    """Half the forearm is turned by 60 degrees, which are as far as it is long."""
+    forearm = NUMBER_OF["left_forearm"]
+    puppet = Puppet(appearance_of(with_forearm(0)))
+    distance = follow(puppet, with_forearm(60)).distances[0, forearm]
+    assert distance == pytest.approx(12.5 / HEIGHT_PX * 100, rel=0.02)
+
+
+def test_a_reference_with_all_of_a_parts_joints_is_preferred():
+    without = lost(posed(), "left_hand", [0])
+    chosen = follow(Puppet(appearance_of(without, posed())), posed()).chosen[0]
+    assert chosen[NUMBER_OF["left_hand"]] == 1
+    assert chosen[NUMBER_OF["right_hand"]] == 0
 
 
 def test_a_pose_with_more_joints_is_followed(puppet):
