@@ -114,6 +114,16 @@ def test_a_box_is_a_crop_of_the_frame(puppet, corner, size):
     assert apart(box, inside).mean() < 0.5
 
 
+def test_what_the_frames_edge_cuts_keeps_its_colour_there():
+    """Its first column comes to lie between two, which it half covers."""
+    at_edge = shifted(posed(), (-128, 0))
+    texture = drawn(Puppet(appearance_of(at_edge)), shifted(at_edge, (30.5, 0)))
+    rows = slice(90, 115)  # the trunk
+    assert not texture[rows, :30].any()
+    assert (apart(texture[rows, 30, 3], 128) <= 2).all()
+    assert apart(2 * texture[rows, 30, :3].astype(int), COLOURS[NUMBER_OF["torso"]]).max() < 20
+
+
 def test_nothing_is_drawn_where_nobody_was_found(puppet):
     nobody = person()
     nobody.points[:], nobody.score[:] = 0, 0
