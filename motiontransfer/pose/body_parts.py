@@ -239,7 +239,7 @@ def part_map(
         linear = _rotation(a, b, scale)
         if part.motion == "torso" and len(a) == len(part.joints):
             x, y = a - a.mean(axis=0), b - b.mean(axis=0)
-            stiffness = _STIFFNESS * np.square(x).sum()
+            stiffness = _STIFFNESS * max(float(np.square(x).sum()), 1e-6)
             normal = x.T @ x + stiffness * np.eye(2)
             linear = (y.T @ x + stiffness * linear) @ np.linalg.inv(normal)
     return np.column_stack([linear, b.mean(axis=0) - linear @ a.mean(axis=0)])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from motiontransfer.pose.appearance_plot import best_views, plot_appearance
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.doll import NUMBER_OF, appearance_of, posed, room
+from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, posed, room
 from tests.pose.whole_person import lost
 
 
@@ -74,6 +74,10 @@ def test_the_best_covered_patch_is_shown():
         assert view is small.pixels
 
 
+def test_a_hand_points_to_the_last_joint_that_was_found():
+    assert columns(appearance_of(lost(posed(), "left_hand", [0])), "left_hand") == [3]
+
+
 def test_a_part_without_joints_is_in_no_column():
     views = best_views(appearance_of(lost(posed(), "nose", [0])))
     assert views["head"] == views["torso"] == [None] * 8
@@ -103,6 +107,8 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
         sheet.shape[0] // 4 :: sheet.shape[0] // 2, sheet.shape[1] // 16 :: sheet.shape[1] // 8
     ]
     assert [column for column in range(8) if middles[0, column].tolist() != [40, 40, 40]] == [3]
+    trunk = middles[1, 3].astype(int)
+    assert np.abs(trunk - COLOURS[NUMBER_OF["torso"]]).max() < 20
 
 
 def test_the_same_appearance_is_the_same_png(tmp_path):

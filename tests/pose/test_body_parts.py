@@ -184,5 +184,9 @@ def test_a_rigid_part_does_not_grow_or_shrink_beyond_limits(size, limit):
 def test_a_rigid_part_is_never_mirrored():
     matrix = part_map(HAND, SQUARE, SQUARE * np.float32((-1, 0.9)), scale=1.0)
     assert np.linalg.det(matrix[:, :2]) > 0
-    at_one_place = part_map(HAND, np.zeros((4, 2), np.float32), SQUARE, scale=1.0)
-    assert np.isfinite(at_one_place).all()
+
+
+@pytest.mark.parametrize("part", [TORSO, HAND])
+def test_a_part_whose_joints_are_at_one_place_is_not_turned(part):
+    matrix = part_map(part, np.full((4, 2), 3, np.float32), SQUARE, scale=2.0)
+    assert np.allclose(matrix[:, :2], 2 * _SIZE_RANGE[0] * np.eye(2))

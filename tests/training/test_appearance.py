@@ -13,7 +13,7 @@ from tests.dancer import dance, picture, training_clip
 
 
 def test_references_are_training_frames_with_a_body_spread_over_the_clips(two_clips):
-    appearance = target_appearance(two_clips, num_references=6)
+    appearance = target_appearance(two_clips, num_references=5)
     assert appearance.frames.tolist() == [[0, 0], [0, 3], [0, 7], [1, 0], [1, 2], [1, 3]]
     for (clip, frame), points in zip(appearance.frames, appearance.points, strict=True):
         assert np.array_equal(points, two_clips[clip].keypoints.points[frame])
