@@ -267,8 +267,10 @@ def test_the_distance_is_that_of_joints_in_percent_of_the_height():
 
 
 def test_a_reference_with_all_of_a_parts_joints_is_preferred():
-    without = lost(posed(), "left_hand", [0])
-    chosen = follow(Puppet(appearance_of(without, posed())), posed()).chosen[0]
+    """Of two that show as much of it."""
+    appearance = appearance_of(lost(posed(), "left_hand", [0]), posed())
+    alike = replace(appearance, patches=[appearance.patches[1]] * 2)
+    chosen = follow(Puppet(alike), posed()).chosen[0]
     assert chosen[NUMBER_OF["left_hand"]] == 1
     assert chosen[NUMBER_OF["right_hand"]] == 0
 
