@@ -53,7 +53,7 @@ def main(target: str) -> None:
     check_choices(params)
     held_out = params.fill(HeldOut)
     clips = read_target_clips(target, held_out)
-    networks = _networks(params, clips)
+    networks = generator_networks(params, clips)
     appearance_file = Path("artifacts/appearance") / f"{target}.safetensors"
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
@@ -133,7 +133,8 @@ def _check_coarse_to_fine(params: TrainGanParams) -> None:
             )
 
 
-def _networks(params: TrainGanParams, clips: list[TargetClip]) -> PoseGanNetworks:
+def generator_networks(params: TrainGanParams, clips: list[TargetClip]) -> PoseGanNetworks:
+    """Shapes of the networks for a target's clips."""
     style = PoseMapStyle(encoding=params.pose_encoding, line_width_px=params.line_width_px)
     viewport = None
     if params.viewport == "person":
