@@ -247,7 +247,7 @@ def read_described(path: Path, key: str, schema: type[_Described]) -> _Described
     description = read_description(path)
     if key not in description:
         raise WeightsError(
-            f"{path}: expected weights that describe a {key}, got {sorted(description)}"
+            f"{path}: expected a description of the {key}, got {sorted(description)}"
         )
     try:
         return TypeAdapter(schema).validate_python(description[key])

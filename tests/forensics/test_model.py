@@ -128,5 +128,5 @@ def test_missing_and_other_weights_are_refused(tmp_path):
     with pytest.raises(MissingFileError, match=r"detector\.safetensors: no such weights file"):
         read_detector(path)
     write_weights(path, torch.nn.Linear(2, 2), description={"generator": {}})
-    with pytest.raises(WeightsError, match=r"expected weights that describe a detector, got"):
+    with pytest.raises(WeightsError, match=r"expected a description of the detector, got"):
         read_detector(path)

@@ -138,7 +138,7 @@ def test_missing_and_other_weights_are_refused(tmp_path, read, what):
     with pytest.raises(MissingFileError, match=r"cycle\.safetensors: no such weights file; `dvc"):
         read(path)
     write_weights(path, nn.Linear(1, 1), description={"a": {}})
-    text = rf"face_cycle\.safetensors: expected weights that describe a {what}, got \['a'\]"
+    text = rf"face_cycle\.safetensors: expected a description of the {what}, got \['a'\]"
     with pytest.raises(WeightsError, match=text):
         read(path)
 
@@ -239,7 +239,7 @@ def test_a_generator_whose_puppet_is_lost_is_refused(tmp_path, puppet):
     config = generator_config(texture="puppet")
     network = build_generator(config, background_image=torch.rand(3, *SIZE), puppet=puppet)
     path = write_generator(tmp_path / "g.safetensors", config, network)
-    with pytest.raises(WeightsError, match="expected weights that describe a appearance, got"):
+    with pytest.raises(WeightsError, match="expected a description of the appearance, got"):
         read_generator(path)
 
 
@@ -365,7 +365,7 @@ def test_a_damaged_appearance_is_refused(tmp_path, puppet, place):
 
 
 def test_weights_without_an_appearance_and_a_missing_file_are_refused(file):
-    with pytest.raises(WeightsError, match="expected weights that describe a appearance, got"):
+    with pytest.raises(WeightsError, match="expected a description of the appearance, got"):
         read_appearance(file)
     with pytest.raises(MissingFileError, match=r"none\.safetensors: no such weights file"):
         read_appearance(file.parent / "none.safetensors")
