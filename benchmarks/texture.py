@@ -70,7 +70,9 @@ def main() -> None:
             for texture in ("puppet", "none"):
                 with tempfile.TemporaryDirectory() as folder:
                     seconds = _train(params, target, texture, steps, Path(folder))
-                    renderer = load_renderer(Path(folder) / "models", make_fabric(), face="none")
+                    renderer = load_renderer(
+                        Path(folder) / "models", make_fabric(precision="auto"), face="none"
+                    )
                     made = [list(render_poses(renderer, poses)) for _, poses, _ in footage]
                 rows += _compare(texture, steps, seconds, made, footage)
     _draw(arguments.out, pd.DataFrame(rows))
