@@ -167,7 +167,8 @@ def _weights(*, nan: bool = False, version: int = 1, **generator) -> Change:
         network = next(name for name in description if name.endswith("generator"))
         forged = {**description, network: {**description[network], **generator}}
         if nan:
-            next(it for it in tensors.values() if it.is_floating_point()).view(-1)[0] = float("nan")
+            of_network = [name for name in tensors if not name.startswith("appearance.")]
+            tensors[of_network[0]].view(-1)[0] = float("nan")
         path.unlink()
         content = {"format_version": version, "description": forged}
         write_tensors(path, tensors, description=content)
