@@ -59,6 +59,9 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
     # Read when PyTorch is loaded. Threads that spin long while they wait for each other take ten
     # times as long beside another program; threads that sleep at once take 1.4 times as long.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    # Read when OpenCV is loaded. Its operations here are small: beside PyTorch's, its threads take
+    # more time than they save, a quarter of a training step with a puppet.
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     try:
         main = _import_main(package, name)
         try:

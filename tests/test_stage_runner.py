@@ -79,13 +79,23 @@ def test_a_stage_logs_its_result_in_one_line(stages, capsys, caplog):
     assert caplog.messages == ["cut waltz: 3 frames in waltz.mp4"]
 
 
-@pytest.mark.parametrize(("set_before", "then"), [(None, "2000"), ("infinity", "infinity")])
-def test_waiting_threads_sleep_soon_unless_the_user_chose(stages, monkeypatch, set_before, then):
-    monkeypatch.setenv("GOMP_SPINCOUNT", set_before or "")
+@pytest.mark.parametrize(
+    ("variable", "set_before", "then"),
+    [
+        ("GOMP_SPINCOUNT", None, "2000"),
+        ("GOMP_SPINCOUNT", "infinity", "infinity"),
+        ("OPENCV_FOR_THREADS_NUM", None, "1"),
+        ("OPENCV_FOR_THREADS_NUM", "2", "2"),
+    ],
+)
+def test_threads_do_not_hinder_each_other_unless_the_user_chose(
+    stages, monkeypatch, variable, set_before, then
+):
+    monkeypatch.setenv(variable, set_before or "")
     if set_before is None:
-        monkeypatch.delenv("GOMP_SPINCOUNT")
+        monkeypatch.delenv(variable)
     run(stages, ["plain"])
-    assert os.environ["GOMP_SPINCOUNT"] == then
+    assert os.environ[variable] == then
 
 
 @pytest.mark.parametrize(
