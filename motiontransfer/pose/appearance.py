@@ -147,9 +147,10 @@ def fit_radii(
     for index, crop in enumerate(crops):
         distances = _distances(parts, poses, index, crop)
         person = difference(crop.pixels, crop.background)
+        second = np.partition(distances, 1, axis=0)[1]
         for number in range(len(parts)):
-            alone = np.delete(distances, number, axis=0).min(axis=0) > _ALONE
-            own = (distances[number] < high) & alone
+            # Within `high` of one part and far from all others: it is the nearest.
+            own = (distances[number] < high) & (second > _ALONE)
             values = distances[number][own]
             total[number] += np.histogram(values, edges)[0]
             different[number] += np.histogram(values, edges, weights=person[own])[0]
@@ -218,15 +219,15 @@ def part_masks(
     masks = []
     for number, part in enumerate(parts):
         distance = distances[number]
-        rivals = [n >= number or bool(part.ends() & it.ends()) for n, it in enumerate(parts)]
+        rivals = [n >= number or bool(part.meets(it)) for n, it in enumerate(parts)]
         mask = np.clip((distances[rivals].min(axis=0) + 0.5 - distance) / 0.25, 0, 1)
         # Before another part its outline is not that of the silhouette: it reaches less far.
         reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, distances, number)
         mask = mask * np.clip((reach - distance) / 0.2, 0, 1)
         for other, in_front in zip(parts[number + 1 :], distances[number + 1 :], strict=True):
             hides = np.clip(2.2 - 2 * in_front, 0, 1)
-            for joint in part.ends() & other.ends():
-                (point,), _ = (values[index] for values in poses.joints((joint,)))
+            for joint in part.meets(other):
+                (point,), _ = poses.joints_at(index, (joint,))
                 hides = hides * (1 - _disc(point, other.radius, crop))
             mask = mask * (1 - hides)
         whole, none = _CORE
@@ -241,7 +242,7 @@ def _cover(
     """Where a part lies before others that it does not meet."""
     behind = np.zeros(distances.shape[1:], np.float32)
     for other, distance in zip(parts[:number], distances[:number], strict=True):
-        if not parts[number].ends() & other.ends():
+        if not parts[number].meets(other):
             behind = np.maximum(behind, np.clip(2.4 - 1.6 * distance, 0, 1))
     return behind
 
@@ -253,17 +254,17 @@ def _distances(
     distances = []
     for part in parts:
         away = np.ones(crop.pixels.shape[:2], np.uint8)
-        points, found = (values[index] for values in poses.joints(part.joints))
+        points, found = poses.joints_at(index, part.joints)
         if part.motion == "torso" and found.all():
             corners = _pixels(points - crop.corner)
             cv2.fillConvexPoly(away, cv2.convexHull(corners), 0)
         for bone in part.bones:
-            points, found = (values[index] for values in poses.joints(bone))
+            points, found = poses.joints_at(index, bone)
             if found.all():
                 start, end = _pixels(points - crop.corner).tolist()
                 cv2.line(away, start, end, 0)
         if away.all():
-            distances.append(np.full(away.shape, 1e6, np.float32))
+            distances.append(np.full(away.shape, _FAR_PX, np.float32))
         else:
             distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
             distances.append(distance / np.float32(part.radius * crop.height_px))
@@ -368,7 +369,7 @@ def _check_poses(appearance: Appearance, parts: Sequence[BodyPart]) -> None:
     """Raise a ValueError where a puppet could not be drawn of an appearance."""
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
     for part in parts:
-        poses.joints((*part.joints, *part.ends()))
+        poses.joints((*part.joints, *part.ends))
     if not len(poses) or not (
         np.isfinite(appearance.points).all() and np.isfinite(appearance.score).all()
     ):

@@ -7,6 +7,7 @@ joints.
 
 import itertools
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,9 +54,14 @@ class BodyPart:
         """Joints that a map needs."""
         return _MIN_JOINTS[self.motion]
 
+    @property
     def ends(self) -> set[str]:
         """Joints at the ends of its bones."""
         return {joint for bone in self.bones for joint in bone}
+
+    def meets(self, other: "BodyPart") -> set[str]:
+        """Joints that both have at the end of a bone."""
+        return self.ends & other.ends
 
 
 def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
@@ -64,81 +70,71 @@ def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
     The order is that of a person who faces the camera with the arms before the body.
     """
     groups = dict(skeleton.groups)
-    parts = []
-
-    def limb(name: str, start: str, end: str, radius: float, reach: float) -> None:
-        ends = (start, end)
-        parts.append(
-            BodyPart(
-                name=name, motion="limb", bones=(ends,), joints=ends, radius=radius, reach=reach
-            )
-        )
-
-    for side in _SIDES:
-        limb(f"{side}_thigh", f"{side}_hip", f"{side}_knee", 0.055, 1.6)
-    for side in _SIDES:
-        limb(f"{side}_shin", f"{side}_knee", f"{side}_ankle", 0.04, 1.5)
-    for side in _SIDES:
-        foot = tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index"))
-        parts.append(
-            BodyPart(
-                name=f"{side}_foot",
-                motion="rigid",
-                bones=tuple(itertools.combinations(foot, 2)),
-                joints=foot,
-                radius=0.025,
-                reach=1.5,
-            )
-        )
-    limb("neck", "mid_shoulder", "mid_ear", 0.04, 1.8)
-    parts.append(
-        BodyPart(
-            name="torso",
-            motion="torso",
-            bones=(*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip")),
-            joints=_TORSO,
-            radius=0.045,
-            reach=1.6,
-        )
+    return (
+        *_limbs("thigh", "hip", "knee", radius=0.055, reach=1.6),
+        *_limbs("shin", "knee", "ankle", radius=0.04, reach=1.5),
+        *(_foot(side) for side in _SIDES),
+        _limb("neck", ("mid_shoulder", "mid_ear"), radius=0.04, reach=1.8),
+        _torso(),
+        _head(groups),
+        *_limbs("upper_arm", "shoulder", "elbow", radius=0.04, reach=1.4),
+        *_limbs("forearm", "elbow", "wrist", radius=0.03, reach=1.4),
+        *(_hand(side, groups) for side in _SIDES),
     )
-    of_face = (("face_forehead", "face_chin"),) if "face" in groups else ()
-    parts.append(
-        BodyPart(
-            name="head",
-            motion="rigid",
-            bones=(
-                ("left_ear", "right_ear"),
-                ("mid_eye", "mid_mouth"),
-                ("mid_ear", "mid_mouth"),
-                ("left_eye", "right_eye"),
-                *of_face,
-            ),
-            joints=(*_HEAD, *groups.get("face", ())),
-            radius=0.06,
-            reach=2.0,
-        )
+
+
+def _limb(name: str, ends: Limb, *, radius: float, reach: float) -> BodyPart:
+    return BodyPart(
+        name=name, motion="limb", bones=(ends,), joints=ends, radius=radius, reach=reach
     )
+
+
+def _limbs(name: str, start: str, end: str, *, radius: float, reach: float) -> Iterator[BodyPart]:
     for side in _SIDES:
-        limb(f"{side}_upper_arm", f"{side}_shoulder", f"{side}_elbow", 0.04, 1.4)
-    for side in _SIDES:
-        limb(f"{side}_forearm", f"{side}_elbow", f"{side}_wrist", 0.03, 1.4)
-    for side in _SIDES:
-        tips = tuple(f"{side}_{joint}" for joint in ("index", "pinky", "thumb"))
-        group = f"{side}_hand"
-        parts.append(
-            BodyPart(
-                name=group,
-                motion="rigid",
-                bones=(
-                    *((f"{side}_wrist", tip) for tip in tips),
-                    *(LIMBS_OF_GROUP[group] if group in groups else ()),
-                ),
-                joints=(f"{side}_wrist", *tips, *groups.get(group, ())),
-                radius=0.016,
-                reach=1.5,
-            )
-        )
-    return tuple(parts)
+        ends = (f"{side}_{start}", f"{side}_{end}")
+        yield _limb(f"{side}_{name}", ends, radius=radius, reach=reach)
+
+
+def _foot(side: str) -> BodyPart:
+    joints = tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index"))
+    bones = tuple(itertools.combinations(joints, 2))
+    return BodyPart(
+        name=f"{side}_foot", motion="rigid", bones=bones, joints=joints, radius=0.025, reach=1.5
+    )
+
+
+def _torso() -> BodyPart:
+    bones = (*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip"))
+    return BodyPart(
+        name="torso", motion="torso", bones=bones, joints=_TORSO, radius=0.045, reach=1.6
+    )
+
+
+def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
+    bones: tuple[Limb, ...] = (
+        ("left_ear", "right_ear"),
+        ("mid_eye", "mid_mouth"),
+        ("mid_ear", "mid_mouth"),
+        ("left_eye", "right_eye"),
+    )
+    if "face" in groups:
+        bones += (("face_forehead", "face_chin"),)
+    joints = (*_HEAD, *groups.get("face", ()))
+    return BodyPart(name="head", motion="rigid", bones=bones, joints=joints, radius=0.06, reach=2.0)
+
+
+def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
+    name, wrist = f"{side}_hand", f"{side}_wrist"
+    tips = tuple(f"{side}_{joint}" for joint in ("index", "pinky", "thumb"))
+    fingers = LIMBS_OF_GROUP[name] if name in groups else ()
+    return BodyPart(
+        name=name,
+        motion="rigid",
+        bones=(*((wrist, tip) for tip in tips), *fingers),
+        joints=(wrist, *tips, *groups.get(name, ())),
+        radius=0.016,
+        reach=1.5,
+    )
 
 
 class BodyPoses:
@@ -166,6 +162,13 @@ class BodyPoses:
         """Points of these joints, and where they were found."""
         indices = [self._index[name] for name in names]
         return self.points[:, indices], self.found[:, indices]
+
+    def joints_at(
+        self, frame: int, names: tuple[str, ...]
+    ) -> tuple[Float[np.ndarray, "names 2"], Bool[np.ndarray, " names"]]:
+        """`joints` of one frame, in a time that does not grow with the clip."""
+        indices = [self._index[name] for name in names]
+        return self.points[frame, indices], self.found[frame, indices]
 
 
 SCALE_LINES: tuple[Limb, ...] = (

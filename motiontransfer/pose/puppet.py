@@ -173,13 +173,8 @@ class PuppetClip:
         patch = puppet.appearance.patches[reference][number]
         if patch is None:
             return
-        (a, has_a), (b, has_b) = (
-            (points[at], found[at])
-            for (points, found), at in (
-                (puppet._references.joints(part.joints), reference),
-                (self.poses.joints(part.joints), index),
-            )
-        )
+        a, has_a = puppet._references.joints_at(reference, part.joints)
+        b, has_b = self.poses.joints_at(index, part.joints)
         both = has_a & has_b
         scale = float(self.scales[index] / puppet._scales[reference])
         matrix = part_map(part, a[both] - patch.corner, b[both] - corner, scale=scale)

@@ -9,7 +9,7 @@ from motiontransfer.pose.appearance import Appearance, fit_appearance
 from motiontransfer.pose.body_parts import BodyPoses, body_scales, full_lengths
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.training.background import median_background
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.training.clips import TargetClip, spread
 from motiontransfer.video.frame_store import FrameStore
 
 _NUM_BACKGROUND_FRAMES = 200
@@ -27,9 +27,8 @@ def target_appearance(clips: Sequence[TargetClip], *, num_references: int) -> Ap
         keypoints = clip.training_keypoints
         poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
         found = np.flatnonzero(np.isfinite(body_scales(poses, full_lengths(poses))))
-        count = min(-(-num_references // len(clips)), len(found))
         with FrameStore(clip.frames) as store:
-            for place in np.linspace(0, len(found) - 1, count).round().astype(int):
+            for place in spread(range(len(found)), count=-(-num_references // len(clips))):
                 index = clip.training[int(found[place])]
                 frames[number, index] = store[index]
     if not frames:

@@ -30,7 +30,7 @@ from motiontransfer.training.losses import GanLossConfig, Objective, Scalar, gan
 from motiontransfer.training.pose_gan import Frames, Windows, discriminate_pairs, stack_poses
 from motiontransfer.training.weights import TrainedGenerator, read_network
 from motiontransfer.training.windows import WindowBatch, WindowDataset
-from motiontransfer.video.tensors import levels_to_images, levels_to_textures, upload
+from motiontransfer.video.tensors import levels_to_images, upload
 
 _WINDOW_FRAMES = 2
 
@@ -172,9 +172,7 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
         conditioning = stack_poses(pose_maps, num_frames=num_frames)
         points, score = batch.points[:, -num_frames:], batch.score[:, -num_frames:]
         real = levels_to_images(upload(batch.frames, device))
-        textures = None
-        if batch.textures is not None:
-            textures = levels_to_textures(upload(batch.textures, device))
+        textures = batch.upload_textures(device)
         previous = torch.zeros_like(real[:, 0])
         faces, corrected = [], []
         for time in range(num_frames):

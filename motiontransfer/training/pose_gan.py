@@ -41,12 +41,7 @@ from motiontransfer.training.windows import (
 )
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import (
-    levels_to_images,
-    levels_to_textures,
-    tensor_to_frames,
-    upload,
-)
+from motiontransfer.video.tensors import levels_to_images, tensor_to_frames, upload
 
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
@@ -165,11 +160,9 @@ class PoseGanTask(GanTask):
         if self._resolution == "half":
             pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
         num_frames = real.shape[1]
-        textures = None
-        if batch.textures is not None:
-            textures = levels_to_textures(upload(batch.textures, device))
-            if self._resolution == "half":
-                textures = _downsample_windows(textures)
+        textures = batch.upload_textures(device)
+        if textures is not None and self._resolution == "half":
+            textures = _downsample_windows(textures)
         poses = pose_maps[:, -num_frames:]
         with self.fabric.autocast():
             scenes = background = None

@@ -71,19 +71,19 @@ def read_appearance(path: Path) -> Appearance:
         WeightsError: it holds no appearance, or none that `write_appearance` wrote.
     """
     packed = read_described(path, "appearance", PackedAppearance)
-    tensors, _ = read_tensors(path)
+    tensors, _ = read_tensors(path, is_read=_is_of_appearance)
     try:
-        arrays = {
-            name.removeprefix(_APPEARANCE): tensor.numpy()
-            for name, tensor in tensors.items()
-            if name.startswith(_APPEARANCE)
-        }
+        arrays = {name.removeprefix(_APPEARANCE): it.numpy() for name, it in tensors.items()}
         return unpack_appearance(arrays, packed)
     except (KeyError, TypeError, ValueError) as error:  # numpy has no bfloat16
         raise WeightsError(
             f"{path}: its appearance was not written by motiontransfer: "
             f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _is_of_appearance(name: str) -> bool:
+    return name.startswith(_APPEARANCE)
 
 
 def write_no_weights(path: Path, key: str) -> None:
@@ -118,8 +118,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 
 def _read_finite(path: Path) -> dict[str, Tensor]:
-    tensors, _ = read_tensors(path)
-    tensors = {name: of for name, of in tensors.items() if not name.startswith(_APPEARANCE)}
+    tensors, _ = read_tensors(path, is_read=lambda name: not _is_of_appearance(name))
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")
@@ -144,12 +143,15 @@ def write_tensors(
     save_file(kept, path, metadata={_METADATA_KEY: seal(description, checksums)})
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors and description of a file that `write_tensors` wrote."""
+def read_tensors(
+    path: Path, *, is_read: Callable[[str], bool] = lambda _: True
+) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Tensors, or those with such names, and description of a file that `write_tensors` wrote."""
     with _open(path) as file:
         description, checksums = unseal(path, (file.metadata() or {}).get(_METADATA_KEY))
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-    check_arrays(path, {name: _checksum(tensor) for name, tensor in tensors.items()}, checksums)
+        tensors = {name: file.get_tensor(name) for name in filter(is_read, file.keys())}
+    expected = {name: checksum for name, checksum in checksums.items() if is_read(name)}
+    check_arrays(path, {name: _checksum(tensor) for name, tensor in tensors.items()}, expected)
     return tensors, description
 
 

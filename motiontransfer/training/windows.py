@@ -18,6 +18,7 @@ from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
+from motiontransfer.video.tensors import levels_to_textures, upload
 
 _APART_SECONDS = 1
 
@@ -64,6 +65,12 @@ class WindowBatch(TensorBatch):
             device=device,
         )
         return drawn.unflatten(0, self.score.shape[:2])
+
+    def upload_textures(
+        self, device: torch.device
+    ) -> Float[Tensor, "batch time 5 height width"] | None:
+        """The textures as the generator reads them; None without a puppet."""
+        return None if self.textures is None else levels_to_textures(upload(self.textures, device))
 
 
 class WindowDataset:

@@ -37,10 +37,10 @@ def painted(keypoints, index=0, *, background=None, thickness=0.9):
         mask = np.zeros(size, np.uint8)
         width = max(round(2 * thickness * part.radius * height_px), 1)
         for bone in part.bones:
-            points, found = (values[index] for values in poses.joints(bone))
+            points, found = poses.joints_at(index, bone)
             if found.all():
                 cv2.line(mask, *points.round().astype(int).tolist(), 1, width)
-        points, found = (values[index] for values in poses.joints(part.joints))
+        points, found = poses.joints_at(index, part.joints)
         if part.motion == "torso" and found.all():
             cv2.fillConvexPoly(mask, cv2.convexHull(points.round().astype(np.int32)), 1)
         masks[part.name] = mask.astype(bool)

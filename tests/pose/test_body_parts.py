@@ -63,6 +63,16 @@ def test_midpoints_need_both_sides():
     assert found.tolist() == [[True, True], [False, True]]
 
 
+def test_one_frame_has_the_joints_that_the_clip_has_there():
+    poses = poses_of(lost(person([(50, 60), (80, 40)]), "left_hip", [1]))
+    names = ("mid_hip", "left_hip", "nose")
+    for frame in range(2):
+        for of_frame, of_clip in zip(
+            poses.joints_at(frame, names), poses.joints(names), strict=True
+        ):
+            assert of_frame.tolist() == of_clip[frame].tolist()
+
+
 def scales_of(keypoints):
     full = full_lengths(poses_of(scaled(1, 1, 1)))
     return body_scales(poses_of(keypoints), full).tolist()
