@@ -41,7 +41,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import FrameGenerator, Generated, Textures
 from motiontransfer.models.roll_out import roll_out
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.training.distributed import make_fabric

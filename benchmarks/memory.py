@@ -28,7 +28,7 @@ from motiontransfer.fabric import Fabric
 from motiontransfer.models.generators import GeneratorConfig
 from motiontransfer.models.vgg import VGG19Features
 from motiontransfer.params import PARAMS_FILE
-from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.project.params_editing import apply_preset
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.data import RankBatch

@@ -34,8 +34,9 @@ from motiontransfer.models.layers import initialise, to_device
 from motiontransfer.models.roll_out import roll_out
 from motiontransfer.pose.appearance import fit_appearance
 from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.puppet import Puppet
-from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import fit_viewport, place_viewport
 from motiontransfer.rendering.faces import ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer, render_poses

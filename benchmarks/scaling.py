@@ -23,7 +23,7 @@ from benchmarks.machine import recorded, usage_of
 from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise
-from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.statistics import fit_statistics, write_statistics
 from motiontransfer.training.weights import write_no_weights, write_weights
 from motiontransfer.video.clip import read_clip, write_description

@@ -1,7 +1,7 @@
 from .errors import MotionTransferError
 from .keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
+from .pose.drawing import draw_rgb
 from .pose.normalization import normalize_poses
-from .pose.rendering import draw_rgb
 from .pose.statistics import PoseStatistics, fit_statistics, read_statistics
 from .rendering.renderer import Renderer, load_renderer, render_poses
 from .training.distributed import make_fabric

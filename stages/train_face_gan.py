@@ -8,7 +8,7 @@ from motiontransfer.errors import ParamsError
 from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import PARAMS_FILE, load_section
-from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.storage import write_json
 from motiontransfer.training.clips import read_target_clips
 from motiontransfer.training.config import TrainingParams

@@ -16,7 +16,7 @@ from motiontransfer.models.generators import (
 from motiontransfer.models.layers import Upsampling
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import PARAMS_FILE, load_section
-from motiontransfer.pose.rendering import Encoding, PoseMapStyle
+from motiontransfer.pose.drawing import Encoding, PoseMapStyle
 from motiontransfer.pose.viewport import fit_viewport
 from motiontransfer.storage import write_json
 from motiontransfer.training.clips import HeldOut, Target, TargetClip, read_target_clips

@@ -23,7 +23,7 @@ from motiontransfer.evaluation.measurements import (
     wide,
 )
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.rendering import draw_rgb
+from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame

@@ -18,7 +18,8 @@ from torch.nn import functional
 from motiontransfer.models.discriminators import DiscriminatorOutput, layer_channels
 from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerator
 from motiontransfer.models.layers import Features, InstanceNorm, Upsampling
-from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import CPU, Images
 

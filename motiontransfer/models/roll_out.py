@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator
-from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import place_viewport
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import Images, levels_to_textures, upload

@@ -34,7 +34,7 @@ from motiontransfer.models.faces import (
     warp,
 )
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
-from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames

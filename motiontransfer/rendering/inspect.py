@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.boxes import enclosing_box
+from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.plots import track_color
-from motiontransfer.pose.rendering import draw_rgb
 from motiontransfer.pose.statistics import measure_ground_contact
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side

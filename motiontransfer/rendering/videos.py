@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.rendering import draw_rgb
+from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.storage import replacing
 from motiontransfer.training.clips import spread
 from motiontransfer.video.clip import Clip

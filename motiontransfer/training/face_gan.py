@@ -18,7 +18,7 @@ from motiontransfer.models.faces import Crops, crop_boxes, draw_crops
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.roll_out import roll_out
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import replacing

@@ -20,8 +20,8 @@ from motiontransfer.models.discriminators import DiscriminatorConfig, Multiscale
 from motiontransfer.models.faces import FaceGeneratorConfig, add_residuals, crop_boxes
 from motiontransfer.models.layers import to_device
 from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.puppet import Puppet
-from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.training.data import RankBatch

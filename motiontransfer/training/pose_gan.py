@@ -19,7 +19,7 @@ from motiontransfer.models.discriminators import (
 from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.models.roll_out import draw_coarse, roll_out
-from motiontransfer.pose.rendering import PoseMapStyle, draw_rgb
+from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.clips import spread
 from motiontransfer.training.config import GanConfig

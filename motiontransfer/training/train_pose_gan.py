@@ -16,8 +16,8 @@ from motiontransfer.models.generators import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialise
 from motiontransfer.models.vgg import Perceptual
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.puppet import Puppet
-from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.clips import Target, input_files
 from motiontransfer.training.config import Schedule

@@ -26,8 +26,8 @@ from motiontransfer.pose.appearance import (
     pack_appearance,
     unpack_appearance,
 )
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.puppet import Puppet
-from motiontransfer.pose.rendering import PoseMapStyle
 from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
 from motiontransfer.training.clips import HeldOut
 

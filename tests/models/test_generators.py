@@ -28,7 +28,8 @@ from motiontransfer.models.layers import (
     initialise,
 )
 from motiontransfer.models.roll_out import coarse_size, draw_coarse, roll_out
-from motiontransfer.pose.rendering import PoseMapStyle, draw_poses
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures

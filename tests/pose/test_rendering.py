@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.pose.rendering import PoseMapStyle, draw_lines, draw_poses, draw_rgb
+from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
+from motiontransfer.pose.rendering import draw_lines, draw_poses
 from motiontransfer.skeleton import COCO_17, HOLISTIC, LIMBS_OF_GROUP, Skeleton
 
 SIZE = (24, 32)

@@ -16,7 +16,7 @@ from motiontransfer.models.discriminators import (
 )
 from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfig
 from motiontransfer.models.generators import FrameGenerator, Generated, GeneratorConfig
-from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.training.appearance import target_appearance
 from motiontransfer.training.clips import HeldOut, Target
 from motiontransfer.training.config import Schedule

@@ -17,7 +17,7 @@ from motiontransfer.models.discriminators import MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.vgg import VGG19Features
-from motiontransfer.pose.rendering import PoseMapStyle
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.viewport import Viewport
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut

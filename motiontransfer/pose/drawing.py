@@ -1,0 +1,340 @@
+"""Pose maps without PyTorch: styles, palettes, and anti-aliased drawing with NumPy.
+
+`motiontransfer.pose.rendering` draws the same lines by the same formula on any device.
+"""
+
+import colorsys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64, UInt8
+
+from motiontransfer.errors import KeypointsError
+from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
+
+Array = Any
+"""Of NumPy or of PyTorch."""
+
+LimbEncoding = Literal["sticks", "limbs"]
+Encoding = Literal["sticks", "limbs", "heatmaps"]
+
+_RELATIVE_WIDTH = {"body": 1.0, "left_hand": 0.6, "right_hand": 0.6, "face": 0.5}
+
+# Body limbs that share a channel in the `limbs` encoding; left and right never do.
+CHANNELS = (
+    "trunk",
+    *("left_upper_arm", "left_forearm", "left_thigh", "left_shin", "left_foot", "left_palm"),
+    *("right_upper_arm", "right_forearm", "right_thigh", "right_shin", "right_foot", "right_palm"),
+    *("head", "left_hand", "right_hand", "face_outline", "face_eyes", "face_mouth"),
+)
+
+# Each is the middle of two joints, mostly of the same one; the neck is between the shoulders.
+HEATMAP_JOINTS = (
+    *(("nose", "nose"), ("left_shoulder", "right_shoulder")),
+    *(
+        (f"{side}_{joint}",) * 2
+        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+        for side in ("left", "right")
+    ),
+)
+HEATMAP_REACH = 4.0  # standard deviations; beyond, a Gaussian is below 1/2000
+
+TILE_PX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseMapStyle:
+    """Encoding and line width of pose maps."""
+
+    encoding: Encoding
+    """`sticks`: RGB; `limbs`: one channel a body part; `heatmaps`: one channel a joint.
+
+    The joints of `heatmaps` are the 18 of OpenPose's COCO model, without feet, fingers and mouth.
+    """
+    line_width_px: float
+    """Width of a body limb in pixels of the working image; hands and faces are thinner.
+
+    In `heatmaps`, the standard deviation of the Gaussians.
+    """
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the pose map."""
+        num_channels = {"sticks": 3, "limbs": len(CHANNELS), "heatmaps": len(HEATMAP_JOINTS)}
+        return num_channels[self.encoding]
+
+
+class Palette(NamedTuple):
+    """Joints, width and channels of each limb that is drawn; one entry a limb in each field."""
+
+    start: tuple[int, ...]
+    """Index of the joint at one end."""
+    end: tuple[int, ...]
+    """Index of the joint at the other end."""
+    relative_width: tuple[float, ...]
+    """Width as a share of the body limbs' width."""
+    channels: tuple[tuple[int, ...], ...]
+    """Channels in which the limb is drawn; as many for every limb."""
+    intensities: tuple[tuple[float, ...], ...]
+    """Its intensity in each of them, in [0, 1]."""
+
+
+@lru_cache(maxsize=16)
+def limb_palette(skeleton: Skeleton, encoding: LimbEncoding) -> Palette:
+    """The limbs of which the skeleton has both joints."""
+    joints = skeleton.joints
+    entries = []
+    for group, limbs in LIMBS_OF_GROUP.items():
+        for index, limb in enumerate(limbs):
+            if encoding == "sticks":  # faces and hands paler, so that they read on top of arms
+                saturation = {"body": 1.0, "face": 0.15}.get(group, 0.6)
+                channels = (0, 1, 2)
+                intensities = colorsys.hsv_to_rgb(index / len(limbs), saturation, 1.0)
+            else:
+                channels, intensities = (CHANNELS.index(_channel_of_limb(group, limb)),), (1.0,)
+            if set(limb) <= set(joints):
+                start, end = map(joints.index, limb)
+                entries.append((start, end, _RELATIVE_WIDTH[group], channels, intensities))
+    if not entries:
+        raise KeypointsError(
+            f"expected a skeleton with one of {list(LIMBS_OF_GROUP)}, and in it both joints of a "
+            f"limb that is drawn, got none: its joints are {', '.join(joints)}"
+        )
+    return Palette(*zip(*entries, strict=True))
+
+
+_CHANNEL_OF_END = {
+    **{"elbow": "upper_arm", "wrist": "forearm", "knee": "thigh", "ankle": "shin"},
+    **{"heel": "foot", "foot_index": "foot", "pinky": "palm", "index": "palm"},
+}
+
+
+def _channel_of_limb(group: str, limb: Limb) -> str:
+    if group == "face":
+        joints = " ".join(limb)
+        if "lip" in joints or "mouth" in joints:
+            return "face_mouth"
+        is_inside = any(name in joints for name in ("eye", "brow", "nose"))
+        return "face_eyes" if is_inside else "face_outline"
+    if group != "body":
+        return group
+    side, _, end = limb[1].partition("_")
+    if end in ("shoulder", "hip"):
+        return "trunk"
+    return f"{side}_{_CHANNEL_OF_END[end]}" if end in _CHANNEL_OF_END else "head"
+
+
+class Lines(NamedTuple):
+    """The lines of a batch of pose maps; one entry a line in each field."""
+
+    sample: Int64[np.ndarray, " lines"]
+    """Index in the batch."""
+    ends: Int64[np.ndarray, "lines 2"]
+    """Indices of its joints."""
+    radius_px: Float[np.ndarray, " lines"]
+    intensity: Float[np.ndarray, "lines channels"]
+    """Of a fully covered pixel, in each plane on which the line is drawn."""
+    plane: Int64[np.ndarray, "lines channels"]
+    """Index of each of these planes among the channels of all samples."""
+
+
+def visible_lines(
+    score: Float[np.ndarray, "batch joints"], *, skeleton: Skeleton, style: PoseMapStyle
+) -> Lines:
+    """The limbs whose joints are both present.
+
+    Raises:
+        KeypointsError: the skeleton has nothing that can be drawn.
+    """
+    palette = limb_palette(skeleton, "sticks" if style.encoding == "sticks" else "limbs")
+    ends = np.array([palette.start, palette.end])
+    confidence = score[:, ends].min(axis=1)
+    sample, limb = np.nonzero(confidence > 0)
+    intensity = np.array(palette.intensities, score.dtype)[limb]
+    if style.encoding == "limbs":
+        intensity = intensity * confidence[sample, limb][:, None]
+    return Lines(
+        sample=sample,
+        ends=ends[:, limb].T,
+        radius_px=style.line_width_px / 2 * np.array(palette.relative_width, score.dtype)[limb],
+        intensity=intensity,
+        plane=sample[:, None] * style.num_channels + np.array(palette.channels)[limb],
+    )
+
+
+class Tiles(NamedTuple):
+    """Tiles of lines: one entry in each field for every tile that a line touches."""
+
+    line: Int64[np.ndarray, " tiles"]
+    row: Int64[np.ndarray, " tiles"]
+    column: Int64[np.ndarray, " tiles"]
+
+
+def num_tiles(size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of tiles that hold an image of a size."""
+    return -(-size[0] // TILE_PX), -(-size[1] // TILE_PX)
+
+
+def touched_tiles(
+    points: Float[np.ndarray, "lines 2 2"],
+    radius_px: Float[np.ndarray, " lines"],
+    *,
+    size: tuple[int, int],
+) -> Tiles:
+    """Every tile in which a line has pixels, and a few more.
+
+    For each row of tiles: the part of the line within reach of the row, and the columns within
+    reach of that part.
+    """
+    rows, columns = num_tiles(size)
+    reach, y = radius_px + 1, points[:, :, 1]
+    line, row = _tile_ranges(y.min(axis=1) - reach, y.max(axis=1) + reach, rows)
+    reach = reach[line]
+    (start_x, start_y), (end_x, end_y) = points[line].transpose(1, 2, 0)
+    along_y = end_y - start_y
+    along_y = np.where(np.abs(along_y) < 1e-6, 1e-6, along_y)
+    above = (row * TILE_PX - reach - start_y) / along_y
+    below = (row * TILE_PX + TILE_PX + reach - start_y) / along_y
+    enter, leave = (op(above, below).clip(0, 1) for op in (np.minimum, np.maximum))
+    enter_x, leave_x = (start_x + place * (end_x - start_x) for place in (enter, leave))
+    index, column = _tile_ranges(
+        np.minimum(enter_x, leave_x) - reach, np.maximum(enter_x, leave_x) + reach, columns
+    )
+    return Tiles(line[index], row[index], column)
+
+
+def _tile_ranges(
+    low: Float[np.ndarray, " ranges"], high: Float[np.ndarray, " ranges"], num_tiles: int
+) -> tuple[Int64[np.ndarray, " tiles"], Int64[np.ndarray, " tiles"]]:
+    """(range, tile) of every tile along one axis between two positions in pixels."""
+    first = np.floor(low / TILE_PX).clip(0, num_tiles).astype(np.int64)
+    last = np.floor(high / TILE_PX).clip(-1, num_tiles - 1).astype(np.int64)
+    length = (last - first + 1).clip(0)
+    index = np.repeat(np.arange(len(length)), length)
+    return index, first[index] + np.arange(len(index)) - (length.cumsum() - length)[index]
+
+
+def coverage(
+    points: Float[Array, "tiles 2 2"],
+    radius_px: Float[Array, " tiles"],
+    x: Float[Array, "tiles tile_width"],
+    y: Float[Array, "tiles tile_height"],
+) -> Float[Array, "tiles tile_height tile_width"]:
+    """Share of each pixel of a tile that its line covers, by the distance of the pixel's centre.
+
+    A line thinner than a pixel is drawn one pixel wide and as much paler.
+
+    Args:
+        x: position of the pixels' columns.
+        y: position of their rows.
+    """
+    share = (2 * radius_px).clip(max=1)[:, None, None]
+    reach = (radius_px.clip(min=0.5) + 0.5)[:, None, None]
+    x, y = x[:, None, :], y[:, :, None]
+    start_x, start_y, end_x, end_y = (
+        points[:, end, axis, None, None] for end in range(2) for axis in range(2)
+    )
+    along_x, along_y = end_x - start_x, end_y - start_y
+    length_squared = (along_x * along_x + along_y * along_y).clip(min=1e-6)
+    from_x, from_y = x - start_x, y - start_y
+    position = ((from_x * along_x + from_y * along_y) / length_squared).clip(0, 1)
+    off_x, off_y = from_x - position * along_x, from_y - position * along_y
+    # The small constant keeps the gradient of the root finite on the line's axis.
+    distance = (off_x * off_x + off_y * off_y + 1e-6) ** 0.5
+    return share * (reach - distance).clip(0, 1)
+
+
+def shown_joints(skeleton: Skeleton) -> tuple[list[int], list[list[int]]]:
+    """Channels of `heatmaps` that a skeleton has joints for, and the two joints of each.
+
+    Raises:
+        KeypointsError: it has none.
+    """
+    channels = [c for c, pair in enumerate(HEATMAP_JOINTS) if set(pair) <= set(skeleton.joints)]
+    if not channels:
+        shown = dict.fromkeys(name for pair in HEATMAP_JOINTS for name in pair)
+        raise KeypointsError(
+            "expected a skeleton with one of the joints that `heatmaps` shows "
+            f"({', '.join(shown)}), got none"
+        )
+    pairs = [[skeleton.index(name) for name in HEATMAP_JOINTS[channel]] for channel in channels]
+    return channels, pairs
+
+
+def draw_poses(
+    points: Float32[np.ndarray, "batch joints 2"],
+    score: Float32[np.ndarray, "batch joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    style: PoseMapStyle,
+) -> Float32[np.ndarray, "batch channels height width"]:
+    """Draw a batch of poses, as `motiontransfer.pose.rendering.draw_poses` does.
+
+    Raises:
+        KeypointsError: the skeleton has nothing that can be drawn.
+    """
+    shape = (len(points), style.num_channels)
+    if style.encoding == "heatmaps":
+        pose_maps = np.zeros((*shape, *size), np.float32)
+        channels, pairs = shown_joints(skeleton)
+        centre, strength = points[:, pairs].mean(axis=2), score[:, pairs].min(axis=2)
+        across, down = (
+            _gaussian(centre[..., axis], size[1 - axis], style.line_width_px) for axis in range(2)
+        )
+        down *= strength[..., None]
+        pose_maps[:, channels] = down[..., :, None] * across[..., None, :]
+        return pose_maps
+    lines = visible_lines(score, skeleton=skeleton, style=style)
+    return _draw_lines(points[lines.sample[:, None], lines.ends], lines, shape, size)
+
+
+def _draw_lines(
+    points: Float32[np.ndarray, "lines 2 2"],
+    lines: Lines,
+    shape: tuple[int, int],
+    size: tuple[int, int],
+) -> Float32[np.ndarray, "batch channels height width"]:
+    """Where lines of one plane cross, the maximum is kept."""
+    (rows, columns), within = num_tiles(size), np.arange(TILE_PX)
+    line, row, column = touched_tiles(points, lines.radius_px, size=size)
+    x, y = ((first[:, None] * TILE_PX + within).astype(np.float32) for first in (column, row))
+    covered = coverage(points[line], lines.radius_px[line], x, y)[:, None]
+    drawn = (covered * lines.intensity[line][..., None, None]).reshape(-1, TILE_PX, TILE_PX)
+    place = (lines.plane[line] * (rows * columns) + (row * columns + column)[:, None]).reshape(-1)
+    order = np.argsort(place, kind="stable")
+    places, starts = np.unique(place[order], return_index=True)
+    tiles = np.zeros((shape[0] * shape[1] * rows * columns, TILE_PX, TILE_PX), np.float32)
+    if len(places):
+        tiles[places] = np.maximum.reduceat(drawn[order], starts)
+    tiles = tiles.reshape(*shape, rows, columns, TILE_PX, TILE_PX).swapaxes(3, 4)
+    pose_maps = tiles.reshape(*shape, rows * TILE_PX, columns * TILE_PX)
+    return np.ascontiguousarray(pose_maps[..., : size[0], : size[1]])
+
+
+def _gaussian(
+    centre: Float32[np.ndarray, "batch joints"], length: int, sigma_px: float
+) -> Float32[np.ndarray, "batch joints length"]:
+    away = (np.arange(length, dtype=np.float32) - centre[..., None]) / sigma_px
+    return np.exp(-away * away / 2) * (np.abs(away) <= HEATMAP_REACH)
+
+
+def draw_rgb(
+    points: Float[np.ndarray, "joints 2"],
+    score: Float[np.ndarray, " joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    line_width_px: float,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw one pose as coloured lines on black, for display."""
+    pose_map = draw_poses(
+        points[None].astype(np.float32),
+        score[None].astype(np.float32),
+        skeleton=skeleton,
+        size=size,
+        style=PoseMapStyle(encoding="sticks", line_width_px=line_width_px),
+    )
+    return (pose_map[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)
