@@ -25,6 +25,7 @@ _HIDDEN_PENALTY = 3.0  # of a reference that does not show the part at all, % of
 _ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bodies' sizes
 _MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
 _STICKINESS = (0.25, 0.1)  # share of the distance and distance to win for a change of reference
+_BLOCK_FRAMES = 16  # compared with all references at once
 _CONFIDENCE_DECAY = 4.0  # distance, % of the body's height, that lowers confidence to 1 / e
 
 
@@ -36,6 +37,7 @@ class Puppet:
         self.parts = body_parts(appearance.skeleton)
         self._references = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
         self._scales = body_scales(self._references, appearance.full_lengths)
+        self._shapes = [_shapes(part, self._references, self._scales) for part in self.parts]
         self._penalties = self._hidden() * _HIDDEN_PENALTY
 
     def __deepcopy__(self, memo: object) -> "Puppet":
@@ -55,16 +57,7 @@ class Puppet:
         Args:
             excluded: references that a frame may not use.
         """
-        poses = BodyPoses(skeleton, points, score)
-        scales = body_scales(poses, self.appearance.full_lengths)
-        chosen, distances = [], []
-        for number, part in enumerate(self.parts):
-            distance = self._distances(part, poses, scales) + self._penalties[:, number]
-            if excluded is not None:
-                distance[excluded] = np.inf
-            chosen.append(_stick(distance))
-            distances.append(np.take_along_axis(distance, chosen[-1][:, None], axis=1)[:, 0])
-        return PuppetClip(self, poses, scales, np.stack(chosen, 1), np.stack(distances, 1))
+        return PuppetFollower(self, skeleton).follow(points, score, excluded=excluded)
 
     def excluded(
         self, clip: int, num_frames: int, *, within: int
@@ -87,22 +80,30 @@ class Puppet:
         whole = np.quantile(shown, 0.8, axis=0)
         return np.clip(1 - shown / np.maximum(whole, 1), 0, 1)
 
-    def _distances(
-        self, part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
+    def distances(
+        self, number: int, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
     ) -> Float64[np.ndarray, "frames references"]:
         """How unlike a part looks, % of the body's height; infinite where no map can be fitted."""
+        part = self.parts[number]
         shape, found = _shapes(part, poses, scales)
-        of_reference, found_there = _shapes(part, self._references, self._scales)
-        both = found[:, None] & found_there
-        shared = both.sum(axis=2)
+        of_reference, found_there = self._shapes[number]
+        shared = np.zeros((len(shape), len(of_reference)), np.int64)
         square = np.zeros(shared.shape)
-        for joint in range(shape.shape[1]):
-            apart = shape[:, None, joint] - of_reference[:, joint]
-            square += both[..., joint] * np.square(apart).sum(axis=2)
+        for start in range(0, len(shape), _BLOCK_FRAMES):
+            block = slice(start, start + _BLOCK_FRAMES)
+            # Joints come first: a sum over them is quick, and the same for any number of frames.
+            both = found[block].T[:, :, None] & found_there.T[:, None]
+            x, y = (
+                shape[block, :, axis].T[:, :, None] - of_reference[..., axis].T[:, None]
+                for axis in range(2)
+            )
+            shared[block] = both.sum(axis=0)
+            square[block] = ((x * x + y * y) * both).sum(axis=0)
         distance = np.sqrt(square / np.maximum(shared, 1)) / self.appearance.height_px * 100
         distance += _MISSING_PENALTY * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self._scales)
         distance += np.maximum(_ENLARGING_PENALTY * growth, -_SHRINKING_PENALTY * growth)
+        distance += self._penalties[:, number]
         return np.where((shared >= part.min_joints) & np.isfinite(distance), distance, np.inf)
 
 
@@ -117,12 +118,50 @@ def _shapes(
     return np.where(weight & np.isfinite(shape), shape, 0), found
 
 
-def _stick(distances: Float64[np.ndarray, "frames references"]) -> Int64[np.ndarray, " frames"]:
-    """The nearest reference, kept while none is much nearer; -1 where all are infinitely far."""
+class PuppetFollower:
+    """Chooses the references for the frames of a clip as they arrive, in batches of any size."""
+
+    def __init__(self, puppet: Puppet, skeleton: Skeleton) -> None:
+        self._puppet, self._skeleton = puppet, skeleton
+        self._current = np.full(len(puppet.parts), -1)
+
+    def follow(
+        self,
+        points: Float[np.ndarray, "frames joints 2"],
+        score: Float[np.ndarray, "frames joints"],
+        *,
+        excluded: Bool[np.ndarray, "frames references"] | None = None,
+    ) -> "PuppetClip":
+        """Choose a reference for each part in each of the next frames; see `Puppet.follow`."""
+        puppet = self._puppet
+        poses = BodyPoses(self._skeleton, points, score)
+        scales = body_scales(poses, puppet.appearance.full_lengths)
+        chosen = np.full((len(points), len(puppet.parts)), -1)
+        distances = np.full(chosen.shape, np.inf)
+        for number in range(len(puppet.parts)):
+            distance = puppet.distances(number, poses, scales)
+            if excluded is not None:
+                distance[excluded] = np.inf
+            chosen[:, number] = _stick(distance, int(self._current[number]))
+            distances[:, number] = np.take_along_axis(distance, chosen[:, number, None], axis=1)[
+                :, 0
+            ]
+        if len(points):
+            self._current = chosen[-1]
+        return PuppetClip(puppet, poses, scales, chosen, distances)
+
+
+def _stick(
+    distances: Float64[np.ndarray, "frames references"], current: int
+) -> Int64[np.ndarray, " frames"]:
+    """The nearest reference, kept while none is much nearer; -1 where all are infinitely far.
+
+    Args:
+        current: the one before, or -1.
+    """
     share, least = _STICKINESS
     nearest = distances.argmin(axis=1)
     chosen = np.full(len(distances), -1)
-    current = -1
     for frame, best in enumerate(nearest.tolist()):
         row = distances[frame]
         if not math.isfinite(row[best]):

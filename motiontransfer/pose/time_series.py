@@ -134,9 +134,10 @@ def median(points: Points, *, window: int) -> Points:
 
 def one_euro(points: Points, *, frame_rate: Fraction, unit_px: float) -> Points:
     """Apply a `OneEuroFilter` to a recorded segment."""
-    live = OneEuroFilter(frame_rate=frame_rate, unit_px=unit_px)
+    live = OneEuroFilter()
     everywhere = np.ones(points.shape[1], np.bool_)
-    return np.stack([live.next(frame, everywhere) for frame in points])
+    how = {"rate_hz": float(frame_rate), "unit_px": unit_px}
+    return np.stack([live.next(frame, everywhere, **how) for frame in points])
 
 
 _MIN_CUTOFF_HZ = 1.5  # at rest; lower is smoother
@@ -150,38 +151,43 @@ class OneEuroFilter:
     Both axes share the cutoff, so that the filter is isotropic.
     """
 
-    def __init__(self, *, frame_rate: Fraction, unit_px: float) -> None:
-        """Start without history.
-
-        Args:
-            unit_px: unit of length for speeds, e.g. the body's height.
-        """
-        self._rate = float(frame_rate)
-        self._unit_px = unit_px
+    def __init__(self) -> None:
+        """Start without history."""
         self._known: Bool[np.ndarray, " joints"] | None = None
 
     def next(
-        self, points: Float64[np.ndarray, "joints 2"], present: Bool[np.ndarray, " joints"]
+        self,
+        points: Float64[np.ndarray, "joints 2"],
+        present: Bool[np.ndarray, " joints"],
+        *,
+        rate_hz: float,
+        unit_px: float,
     ) -> Float64[np.ndarray, "joints 2"]:
-        """Filter the next frame; a joint that was missing restarts."""
+        """Filter the next frame; a joint that was missing restarts.
+
+        Args:
+            rate_hz: inverse of the time since the frame before.
+            unit_px: unit of length for speeds, e.g. the body's height.
+        """
         if self._known is None:
             self._known = np.zeros(len(points), np.bool_)
             self._raw, self._smoothed = points, points
             self._velocity = np.zeros_like(points)
         known = (self._known & present)[:, None]
-        velocity = np.where(known, (points - self._raw) * self._rate / self._unit_px, 0.0)
-        weight = self._weight(_SPEED_CUTOFF_HZ)
+        velocity = np.where(known, (points - self._raw) * rate_hz / unit_px, 0.0)
+        weight = _low_pass_weight(_SPEED_CUTOFF_HZ, rate_hz)
         self._velocity = np.where(known, self._velocity + weight * (velocity - self._velocity), 0.0)
         speed = np.linalg.norm(self._velocity, axis=1, keepdims=True)
-        weight = self._weight(_MIN_CUTOFF_HZ + _SPEED_FACTOR * speed)
+        weight = _low_pass_weight(_MIN_CUTOFF_HZ + _SPEED_FACTOR * speed, rate_hz)
         step = np.where(known, weight * (points - self._smoothed), 0.0)
         self._smoothed = np.where(known, self._smoothed, points) + step
         self._raw, self._known = points, present.copy()
         return np.where(present[:, None], self._smoothed, points)
 
-    def _weight(
-        self, cutoff_hz: float | Float64[np.ndarray, "joints 1"]
-    ) -> float | Float64[np.ndarray, "joints 1"]:
-        """Weight of the new value in a first-order low-pass."""
-        per_frame = 2 * np.pi * cutoff_hz / self._rate
-        return per_frame / (per_frame + 1)
+
+def _low_pass_weight(
+    cutoff_hz: float | Float64[np.ndarray, "joints 1"], rate_hz: float
+) -> float | Float64[np.ndarray, "joints 1"]:
+    """Weight of the new value in a first-order low-pass."""
+    per_frame = 2 * np.pi * cutoff_hz / rate_hz
+    return per_frame / (per_frame + 1)

@@ -38,6 +38,29 @@ def fit_viewport(clips: Sequence[Keypoints], *, multiple_of: int) -> Viewport:
     return Viewport(margin_px=_MARGIN * height_px, multiple_of=multiple_of)
 
 
+class ViewportFollower:
+    """Places the viewport in the frames of a clip as they arrive, in batches of any size."""
+
+    def __init__(self, viewport: Viewport, *, image_size: tuple[int, int]) -> None:
+        self._viewport, self._image_size = viewport, image_size
+        self._sides = [(0, length) for length in reversed(image_size)]  # start and stop along x, y
+
+    def place(
+        self,
+        points: Float[np.ndarray, "frames joints 2"],
+        score: Float[np.ndarray, "frames joints"],
+    ) -> Boxes:
+        """Boxes in the next frames; where no person is detected, the viewport stays."""
+        boxes = np.zeros((len(points), 4), np.int64)
+        people = person_boxes(self._viewport, points, score, image_size=self._image_size)
+        for box, person in zip(boxes, people.tolist(), strict=True):
+            for axis, image_length in enumerate(reversed(self._image_size)):
+                span = (person[axis], person[axis + 2])
+                side = _hold(self._sides[axis], span, self._viewport, image_length)
+                self._sides[axis] = box[axis], box[axis + 2] = side
+        return boxes
+
+
 def place_viewport(
     viewport: Viewport,
     points: Float[np.ndarray, "frames joints 2"],
@@ -46,12 +69,7 @@ def place_viewport(
     image_size: tuple[int, int],
 ) -> Boxes:
     """Place the viewport in each frame of a clip. Causal; where no person is detected, it stays."""
-    people = person_boxes(viewport, points, score, image_size=image_size)
-    sides = [
-        _follow(people[:, [axis, axis + 2]], viewport, image_length=image_size[1 - axis])
-        for axis in range(2)
-    ]
-    return np.stack(sides, axis=2).reshape(-1, 4)
+    return ViewportFollower(viewport, image_size=image_size).place(points, score)
 
 
 def person_boxes(
@@ -80,21 +98,19 @@ def hold_people(
     return np.stack(sides, axis=2).reshape(-1, 4)
 
 
-def _follow(
-    spans: Float64[np.ndarray, "frames 2"], viewport: Viewport, *, image_length: int
-) -> Int64[np.ndarray, "frames 2"]:
-    """Start and stop along one axis."""
-    placed = np.zeros(spans.shape, np.int64)
-    start, stop = 0, image_length
-    for frame, (low, high) in enumerate(spans.tolist()):
-        if not math.isnan(low):
-            length = _length(high - low, viewport, image_length)
-            holds = start <= low and high <= stop
-            if not holds or stop - start > length + viewport.multiple_of:
-                start = _start(low, high, length, image_length)
-                stop = start + length
-        placed[frame] = start, stop
-    return placed
+def _hold(
+    side: tuple[int, int], span: tuple[float, float], viewport: Viewport, image_length: int
+) -> tuple[int, int]:
+    """Start and stop along one axis, after those before; a span of NaN has nobody in it."""
+    (start, stop), (low, high) = side, span
+    if math.isnan(low):
+        return side
+    length = _length(high - low, viewport, image_length)
+    holds = start <= low and high <= stop
+    if holds and stop - start <= length + viewport.multiple_of:
+        return side
+    start = _start(low, high, length, image_length)
+    return start, start + length
 
 
 def _length(extent: float, viewport: Viewport, image_length: int) -> int:

@@ -27,7 +27,7 @@ from motiontransfer.models.layers import (
     downsample_by_2,
     initialise,
 )
-from motiontransfer.models.roll_out import coarse_size, draw_coarse, roll_out
+from motiontransfer.models.roll_out import StreamingRollOut, coarse_size, draw_coarse, roll_out
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, place_viewport
@@ -459,6 +459,29 @@ def test_each_frame_is_conditioned_on_its_own_pose_and_those_before(num_poses):
     for time, pose_map in enumerate(generator.pose_maps):
         past = range(time - num_poses + 1, time + 1)
         assert torch.equal(pose_map[0], torch.cat([drawn[t] if t >= 0 else empty for t in past]))
+
+
+@pytest.mark.parametrize("viewport", [False, True])
+@pytest.mark.parametrize("num_poses", [1, 3])
+def test_poses_may_arrive_one_by_one(num_poses, viewport):
+    """The boxes of the walk change, the puppet's references too."""
+    torch.manual_seed(0)
+    keypoints = dance(14)
+    network = nn.Conv2d(num_poses * STYLE.num_channels + 8, 5, 3, padding=1)
+    generator = FrameGenerator(
+        network,
+        torch.rand(3, *FRAME_SIZE),
+        conditioning_poses=num_poses,
+        viewport=VIEWPORT if viewport else None,
+        shadows=Shadow() if viewport else None,
+        puppet=puppet_of(keypoints, [0, 7]),
+    )
+    stream = StreamingRollOut(generator, skeleton=HOLISTIC, size=FRAME_SIZE, style=STYLE)
+    for index, expected in enumerate(rolled_out(generator, keypoints)):
+        one = slice(index, index + 1)
+        (frame,) = stream.extend(keypoints.points[one], keypoints.score[one])
+        torch.testing.assert_close(frame, expected, rtol=0, atol=1e-6)
+    assert list(stream.extend(keypoints.points[:0], keypoints.score[:0])) == []
 
 
 def test_roll_out_is_causal_and_lazy():

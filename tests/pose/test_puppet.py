@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.pose.puppet import Puppet, PuppetFollower
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed
 from tests.pose.whole_person import HEIGHT_PX, SIZE, lost, person
@@ -200,6 +200,25 @@ def test_the_future_changes_nothing(puppet, angles, num_frames):
     for name in ("chosen", "distances", "scales"):
         whole, part = (getattr(follow(puppet, it), name) for it in (clip, begin))
         assert np.array_equal(whole[:num_frames], part)
+
+
+@given(st.lists(st.integers(-80, 80), min_size=1, max_size=7), st.integers(1, 3), st.data())
+@settings(max_examples=15, deadline=None)
+def test_frames_may_arrive_one_by_one_or_in_batches(puppet, angles, size, data):
+    keypoints = clip_of(*map(with_forearm, angles))
+    excluded = np.zeros((len(angles), len(REFERENCES)), bool)
+    excluded[data.draw(st.integers(0, len(angles) - 1)), 1] = True
+    whole = follow(puppet, keypoints, excluded=excluded)
+    follower, chosen, distances = PuppetFollower(puppet, keypoints.skeleton), [], []
+    for start in range(0, len(angles), size):
+        batch = slice(start, start + size)
+        clip = follower.follow(
+            keypoints.points[batch], keypoints.score[batch], excluded=excluded[batch]
+        )
+        chosen.append(clip.chosen)
+        distances.append(clip.distances)
+    assert np.array_equal(np.concatenate(chosen), whole.chosen)
+    assert np.array_equal(np.concatenate(distances), whole.distances)
 
 
 @given(st.lists(st.sampled_from(range(8)), min_size=3, max_size=3))

@@ -1,6 +1,7 @@
 """Segments, interpolation and filters of time series with gaps."""
 
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -176,15 +177,19 @@ def test_zero_phase_filters_do_not_lag(time_filter):
     assert lags[int(np.argmin(errors))] == 0
 
 
+def one_euro_filter(**how):
+    return partial(OneEuroFilter().next, **how)
+
+
 def test_at_rest_the_one_euro_filter_is_a_low_pass_of_its_lowest_cutoff(monkeypatch):
     rate, cutoff = 25, 1.5
     monkeypatch.setattr("motiontransfer.pose.time_series._SPEED_FACTOR", 0.0)
-    live = OneEuroFilter(frame_rate=Fraction(rate), unit_px=100.0)
+    live = one_euro_filter(rate_hz=float(rate), unit_px=100.0)
     everywhere = np.array([True])
-    live.next(np.zeros((1, 2)), everywhere)
+    live(np.zeros((1, 2)), everywhere)
     share = 1 / (1 + rate / (2 * np.pi * cutoff))  # Casiez et al. 2012, equation 5
-    np.testing.assert_allclose(live.next(np.ones((1, 2)), everywhere), share)
-    np.testing.assert_allclose(live.next(np.ones((1, 2)), everywhere), share + share * (1 - share))
+    np.testing.assert_allclose(live(np.ones((1, 2)), everywhere), share)
+    np.testing.assert_allclose(live(np.ones((1, 2)), everywhere), share + share * (1 - share))
 
 
 def test_the_one_euro_filter_lags_less_in_fast_motion():
@@ -197,10 +202,19 @@ def test_the_one_euro_filter_lags_less_in_fast_motion():
 
 
 def test_a_joint_that_was_missing_begins_anew():
-    live = OneEuroFilter(frame_rate=Fraction(25), unit_px=150.0)
+    live = one_euro_filter(rate_hz=25.0, unit_px=150.0)
     first, there, missing = np.zeros((2, 2)), np.full((2, 2), 8.0), np.array([True, False])
-    live.next(first, np.array([True, True]))
-    live.next(np.array([[8.0, 8], [0, 0]]), missing)
-    found = live.next(there, np.array([True, True]))
+    live(first, np.array([True, True]))
+    live(np.array([[8.0, 8], [0, 0]]), missing)
+    found = live(there, np.array([True, True]))
     np.testing.assert_array_equal(found[1], there[1])
     assert (found[0] < there[0]).all()
+
+
+def test_the_one_euro_filter_weighs_a_frame_by_the_time_since_the_one_before(monkeypatch):
+    monkeypatch.setattr("motiontransfer.pose.time_series._SPEED_FACTOR", 0.0)
+    live, everywhere = one_euro_filter(unit_px=100.0), np.array([True])
+    live(np.zeros((1, 2)), everywhere, rate_hz=25.0)
+    shares = [float(live(np.ones((1, 2)), everywhere, rate_hz=rate)[0, 0]) for rate in (25.0, 5.0)]
+    weights = [1 / (1 + rate / (2 * np.pi * 1.5)) for rate in (25.0, 5.0)]
+    assert shares == pytest.approx([weights[0], weights[0] + weights[1] * (1 - weights[0])])

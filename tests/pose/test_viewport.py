@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.viewport import Viewport, fit_viewport, hold_people, place_viewport
+from motiontransfer.pose.viewport import (
+    Viewport,
+    ViewportFollower,
+    fit_viewport,
+    hold_people,
+    place_viewport,
+)
 from motiontransfer.skeleton import Skeleton
 
 IMAGE = (96, 128)  # height, width
@@ -53,6 +59,23 @@ def test_a_raised_arm_enlarges_it_until_the_person_is_smaller_by_more_than_one_m
         [44, 0, 76, 72],  # 64 of its 72 pixels are needed
         BOX,
     ]
+
+
+spans = st.one_of(
+    st.none(),
+    st.tuples(*[st.integers(0, 60)] * 2, *[st.integers(1, 60)] * 2).map(
+        lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3])
+    ),
+)
+
+
+@given(st.lists(spans, min_size=1, max_size=8), st.integers(1, 3))
+def test_frames_may_arrive_one_by_one_or_in_batches(people, size):
+    points, score = at(*people)
+    follower = ViewportFollower(VIEWPORT, image_size=IMAGE)
+    batches = [slice(start, start + size) for start in range(0, len(points), size)]
+    placed = [follower.place(points[batch], score[batch]) for batch in batches]
+    assert np.concatenate(placed).tolist() == place(*people)
 
 
 def test_it_stays_where_no_person_is_detected():
