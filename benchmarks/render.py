@@ -1,11 +1,13 @@
 """Frames a second, latency by part and peak memory of rendering, by preset and size.
 
-    uv run python -m benchmarks.render [--presets demo standard] [--size 512 512] [--frames 24]
+    uv run python -m benchmarks.render [--presets demo standard] [--size 512 512] [--frames 24] \
+        [--height 1080]
 
 Untrained networks of each preset generate the demo's dance, with the viewport and, to compare, the
 whole frame. `frames/s` is of the stage's videos, made while frames are generated. The parts are
 milliseconds a frame, one after the other: the latency of a frame is `drawing`, `puppet`,
-`generator` and `face` together; `encoding` is of transfer.mp4 alone. Without a GPU they are CPU
+`generator`, `face` and, with `--height`, `upsampling` to results so high together; `encoding` is of
+transfer.mp4 alone. Without a GPU they are CPU
 time, which other programs change least.
 """
 
@@ -39,13 +41,14 @@ from motiontransfer.pose.puppet import Puppet
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import fit_viewport, place_viewport
 from motiontransfer.rendering.faces import ResidualFaces, blend
-from motiontransfer.rendering.renderer import Renderer, render_poses
+from motiontransfer.rendering.renderer import Renderer, render_poses, upsample_frames
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.training.clips import HeldOut, spread
 from motiontransfer.training.distributed import make_fabric
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize_points
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
 
@@ -61,10 +64,11 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["demo", "standard"])
     parser.add_argument("--size", type=int, nargs=2, help="height, width; by default the preset's")
     parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--height", type=int, help="of the target's video and the results")
     parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
-        row = _measure(*arguments.case, arguments.size, arguments.frames)
+        row = _measure(*arguments.case, arguments.size, arguments.frames, arguments.height)
         print(json.dumps(row))  # noqa: T201 - to the process that began this one
         return
     with recorded("render") as rows:
@@ -87,14 +91,22 @@ def load_preset(name: str) -> dict[str, dict]:
 
 
 def _measure(
-    preset: str, viewport: str, size: tuple[int, int] | None, num_frames: int
+    preset: str,
+    viewport: str,
+    size: tuple[int, int] | None,
+    num_frames: int,
+    result_height: int | None,
 ) -> dict[str, object]:
     sections = load_preset(preset)
-    height, width = size or sections["decode"]["size"]
+    default = sections["decode"]["size"]
+    height, width = size or (default if isinstance(default, list) else (default, default))
     poses = _dance((height, width), num_frames)
-    renderer = _renderer(sections, poses, has_viewport=viewport == "person")
+    full = (height, width)
+    if result_height is not None:
+        full = result_height, round(result_height * width / height)
+    renderer = _renderer(sections, poses, full=full, has_viewport=viewport == "person")
     source = read_clip(_SOURCE)
-    parts = _milliseconds(renderer, poses)
+    parts = _milliseconds(renderer, poses, full=full)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         folder = Path(scratch)
         style = renderer.main.style
@@ -103,13 +115,15 @@ def _measure(
         )
         options = {"contact_sheet_file": folder / "sheet.png", "num_columns": 8, "crf": _CRF}
         began = time.perf_counter()
-        write_videos(folder, render_poses(renderer, poses), panels, source, **options)
+        frames = upsample_frames(renderer, render_poses(renderer, poses), poses, size=full)
+        write_videos(folder, frames, panels, source, **options)
         seconds = time.perf_counter() - began
     size = _generated_size(renderer, poses)
     on_gpu = renderer.fabric.device.type == "cuda"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         **{"preset": preset, "size": f"{height}x{width}", "generated": "{}x{}".format(*size)},
+        "result": "{}x{}".format(*full),
         "frames/s": round(num_frames / seconds, 2),
         "latency ms": round(sum(parts.values()) - parts["encoding"], 1),
         **{f"{name} ms": round(value, 1) for name, value in parts.items()},
@@ -133,7 +147,9 @@ def _boxes(renderer: Renderer, poses: Keypoints) -> Int64[np.ndarray, "frames 4"
     return place_viewport(viewport, poses.points, poses.score, image_size=size)
 
 
-def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
+def _milliseconds(
+    renderer: Renderer, poses: Keypoints, *, full: tuple[int, int]
+) -> dict[str, float]:
     """Of each part a frame; the first frame's warm-up is left out."""
     fabric, main, face = renderer.fabric, renderer.main, renderer.face
     marks: list[float] = []
@@ -174,17 +190,22 @@ def _milliseconds(renderer: Renderer, poses: Keypoints) -> dict[str, float]:
         ]
     mark()
     pictures = [tensor_to_frames(image)[0] for image in shown]
+    mark()
+    pictures = list(upsample_frames(renderer, pictures, poses, size=full))
+    mark()
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
         began = time.process_time()
         write_video(Path(folder) / "v.mp4", pictures, frame_rate=poses.frame_rate, crf=_CRF)
         encoding = time.process_time() - began
-    generated, drawing, puppet_drawing, faces = (1000 * step for step in np.diff(marks))
+    steps = (1000 * step for step in np.diff(marks))
+    generated, drawing, puppet_drawing, faces, _, upsampling = steps
     num_frames = poses.num_frames
     return {
         "drawing": drawing / (num_frames - 1),
         "puppet": puppet_drawing / (num_frames - 1),
         "generator": (generated - drawing - puppet_drawing) / (num_frames - 1),
         "face": faces / num_frames,
+        "upsampling": upsampling / num_frames,
         "encoding": 1000 * encoding / num_frames,
     }
 
@@ -205,9 +226,10 @@ def _dance(size: tuple[int, int], num_frames: int) -> Keypoints:
     )
 
 
-def _puppet(poses: Keypoints) -> Puppet:
-    """Of the frames that show these poses."""
-    height, width = poses.image_size
+def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
+    """Of the frames that show these poses, enlarged to the full size."""
+    height, width = full
+    zoom = np.array(full[::-1]) / poses.image_size[::-1]
     frames = {}
     with FrameStore(read_clip(_SOURCE).frames) as store:
         scale = height / store.size[0]
@@ -217,15 +239,18 @@ def _puppet(poses: Keypoints) -> Puppet:
     return Puppet(
         fit_appearance(
             poses.skeleton,
-            [(poses.points, poses.score)],
+            [(resize_points(poses.points, zoom), poses.score)],
             frames,
             background=np.median(list(frames.values()), axis=0).astype(np.uint8),
-            height_px=body_height_px(poses),
-        )
+            height_px=body_height_px(poses) * float(zoom[1]),
+        ),
+        poses.image_size,
     )
 
 
-def _renderer(sections: Mapping[str, Mapping], poses: Keypoints, *, has_viewport: bool) -> Renderer:
+def _renderer(
+    sections: Mapping[str, Mapping], poses: Keypoints, *, full: tuple[int, int], has_viewport: bool
+) -> Renderer:
     gan, of_face = sections["train_gan"], sections["train_face_gan"]
     style = PoseMapStyle(encoding=gan["pose_encoding"], line_width_px=gan["line_width_px"])
     stride = 2 * 2 ** gan["num_downsamplings"]
@@ -236,7 +261,7 @@ def _renderer(sections: Mapping[str, Mapping], poses: Keypoints, *, has_viewport
     )
     plate = torch.zeros(3, *poses.image_size) if config.background == "plate" else None
     fabric = make_fabric(precision=gan["precision"])
-    puppet = _puppet(poses) if config.texture == "puppet" else None
+    puppet = _puppet(poses, full) if config.texture == "puppet" else None
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialise)
     face = None
     if of_face["steps"]:

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from types import GenericAlias
+from types import GenericAlias, UnionType
 from typing import Annotated, TypeVar
 
 import yaml
@@ -113,7 +113,7 @@ def _check_depth(text: str) -> None:
 
 
 def load_section(
-    schema: type[_Value] | GenericAlias, key: str, *, path: Path = PARAMS_FILE
+    schema: type[_Value] | GenericAlias | UnionType, key: str, *, path: Path = PARAMS_FILE
 ) -> _Value:
     """Read and validate the value of a dotted key, e.g. `train_gan` or `videos.demo_dance`.
 

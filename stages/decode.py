@@ -38,7 +38,7 @@ class VideoParams(Section):
 class DecodeParams(Section):
     """Section `decode`."""
 
-    size: tuple[Pixels, Pixels]
+    size: Pixels | tuple[Pixels, Pixels]
     frame_rate: Annotated[float, Field(gt=0, le=240)] | None
     on_damage: Literal["fail", "truncate"]
 

@@ -24,7 +24,14 @@ from motiontransfer.provenance.manifest import (
     sign_video,
 )
 from motiontransfer.rendering.faces import FaceBlending, TranslatedFaces
-from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
+from motiontransfer.rendering.renderer import (
+    FaceMode,
+    Renderer,
+    load_renderer,
+    render_poses,
+    result_size,
+    upsample_frames,
+)
 from motiontransfer.rendering.videos import Panels, VisibleLabel, write_videos
 from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import Precision, make_fabric
@@ -43,6 +50,7 @@ class RenderParams(Section):
     face: FaceMode | Literal["cycle"]
     face_blending: FaceBlending
     precision: Precision
+    height: int | None = Field(ge=16)
     crf: int = Field(ge=0, le=51)
     contact_sheet_columns: int = Field(ge=1)
     provenance: Literal["c2pa", "none"]
@@ -76,6 +84,7 @@ def main(transfer: str) -> str:
         target=read_statistics(statistics / f"{names.target}.json"),
     )
     renderer = _load_renderer(transfer, names, params, source=source, source_poses=source_poses)
+    size = result_size(renderer, height=params.height)
     results = Path("results") / transfer
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         panels = Panels(
@@ -85,7 +94,7 @@ def main(transfer: str) -> str:
             line_width_px=renderer.main.style.line_width_px,
         )
         videos = Path(scratch) if credentials else results
-        frames = render_poses(renderer, poses)
+        frames = upsample_frames(renderer, render_poses(renderer, poses), poses, size=size)
         write_videos(
             videos,
             track(frames, "render", total=poses.num_frames),
@@ -103,7 +112,12 @@ def main(transfer: str) -> str:
     write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
     write_json(
         Path(f"artifacts/metrics/render/{transfer}.json"),
-        {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)},
+        {
+            "frames": poses.num_frames,
+            "frames_per_second": float(poses.frame_rate),
+            "height": size[0],
+            "width": size[1],
+        },
     )
     videos_made = " and ".join(_CONTENT_OF_VIDEO)
     return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"

@@ -30,12 +30,13 @@ def add_video(
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video
     from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
+    from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
 
     name = name or subject
     role = "target" if target else "source"
     check_new_video(name, subject)
-    size = load_section(tuple[int, int], "decode.size")
+    size = load_section(WorkingSize, "decode.size")
     check = run_isolated(check_video, file, size=size, crop=crop)
     typer.echo("\n".join([metadata_line(check), *quality_lines(check)]))
     sentences = advice(check, is_target=target)

@@ -48,6 +48,7 @@ from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.progress import track
+from motiontransfer.video.geometry import resize_points
 
 _SEGMENT_FRAMES = 100
 _WARMUP_FRAMES = 10
@@ -165,7 +166,7 @@ def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) ->
     may correlate with those of the generator, which was trained on its poses.
 
     Args:
-        size: (height, width) of the working image, which a video for players may exceed by a pixel.
+        size: (height, width) of the working image, to which the poses are reduced.
     """
     found = detect_person(
         video,
@@ -174,9 +175,13 @@ def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) ->
         warmup_frames=_WARMUP_FRAMES,
         compute=compute,
     )
+    points = found.points
+    if found.image_size[0] > size[0] + 1:  # a video for players may be larger by one pixel
+        zoom = np.array(found.image_size[::-1]) / size[::-1]
+        points = np.where(found.score[..., None] > 0, resize_points(points, 1 / zoom), 0)
     return Footage(
         frames=[(video, index) for index in range(found.num_frames)],
-        keypoints=replace(found, image_size=size),
+        keypoints=replace(found, points=points, image_size=size),
     )
 
 

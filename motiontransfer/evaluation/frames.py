@@ -21,6 +21,7 @@ from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.training.clips import TargetClip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize
 
 Frames = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 """Name of a video -> its frame, all at one point in time."""
@@ -109,13 +110,13 @@ def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> 
     """Yield the frames, one in memory at a time; each file is opened once.
 
     Videos made for players have even sides: where `size` is odd, their last row or column, a copy
-    of the edge, is cut off again.
+    of the edge, is cut off again. Larger videos of the same shape are reduced to `size`.
 
     Args:
         size: (height, width) of the working image.
 
     Raises:
-        VideoError: a video has another size.
+        VideoError: a video has another shape, or is smaller.
         MissingFileError: a video is not there.
     """
     with ExitStack() as stack:
@@ -124,7 +125,9 @@ def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> 
             if path not in store_of:
                 store_of[path] = stack.enter_context(FrameStore(path))
                 _check_size(store_of[path], size)
-            yield store_of[path][index][: size[0], : size[1]]
+            frame = store_of[path][index]
+            is_larger = frame.shape[0] > size[0] + 1
+            yield resize(frame, size) if is_larger else frame[: size[0], : size[1]]
 
 
 def check_video(path: Path, poses: Keypoints, advice: str) -> None:
@@ -147,13 +150,16 @@ def check_video(path: Path, poses: Keypoints, advice: str) -> None:
 
 
 def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
-    """Accept a video of the working size, or of that size made even."""
+    """Accept a video of the working size, or of that size made even, or larger in its shape."""
     height, width = size
-    if store.size not in {(height, width), (height + height % 2, width + width % 2)}:
+    is_size = store.size in {(height, width), (height + height % 2, width + width % 2)}
+    scale = store.size[0] / height
+    is_larger = store.size[0] > height + 1 and abs(width * scale - store.size[1]) <= scale + 1
+    if not is_size and not is_larger:
         raise VideoError(
-            f"{store.path}: expected the working size {height} x {width} (height x width), got "
-            f"{store.size[0]} x {store.size[1]}; frames are compared pixel by pixel and never "
-            "resized, so make this video in the working size"
+            f"{store.path}: expected the shape of the working image, {height} x {width} (height x "
+            f"width), or more pixels, got {store.size[0]} x {store.size[1]}; frames are compared "
+            "pixel by pixel, so make this video in that shape"
         )
 
 

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import (
     HEADLINES,
     NEAREST_NEIGHBOURS,
@@ -27,6 +26,7 @@ from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore
 
 _COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e")
 _NUM_WORST = 8
@@ -154,11 +154,10 @@ def worst_frames_sheet(
     """
     errors, texts = frame_errors(found)
     chosen = worst_frames(errors) or evenly_spaced(intended.num_frames, _NUM_WORST)
-    size = intended.image_size
-    rows = {
-        label: list(read_frames([(video, index) for index in chosen], size))
-        for label, video in videos.items()
-    }
+    rows = {}
+    for label, video in videos.items():
+        with FrameStore(video) as store:
+            rows[label] = [store[index] for index in chosen]
     poses = [pose_image(intended, index) for index in chosen]
     source, *others = rows
     rows = {source: rows[source], "pose": poses, **{label: rows[label] for label in others}}

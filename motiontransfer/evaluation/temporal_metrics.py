@@ -137,12 +137,11 @@ def frame_changes(
 
     Args:
         persons: changes count in the smallest box around the person in both frames; None: in
-            the whole frame.
+            the whole frame, whose size may differ from video to video.
     """
     keys = {system: Key(f"frame_change_to_{real}", "", system) for system in systems}
-    size = moment.frames[real].shape[:2]
-    box = (0, 0, size[1], size[0]) if persons is None else _union(persons, moment.index)
-    if moment.previous is None or box is None:
+    box = None if persons is None else _union(persons, moment.index)
+    if moment.previous is None or (box is None and persons is not None):
         return dict.fromkeys(keys.values(), (0.0, 0.0))
     change = {
         name: frame_change(moment.previous[name], moment.frames[name], box)
@@ -161,9 +160,13 @@ def _union(persons: Regions, index: int) -> Box | None:
     return x0, y0, x1, y1
 
 
-def frame_change(first: Frame, second: Frame, box: Box) -> float:
-    """Mean absolute change from one frame to the next in a box, in levels of 0 to 255."""
-    x0, y0, x1, y1 = box
+def frame_change(first: Frame, second: Frame, box: Box | None = None) -> float:
+    """Mean absolute change from one frame to the next, in levels of 0 to 255.
+
+    Args:
+        box: where; None: everywhere.
+    """
+    x0, y0, x1, y1 = box or (0, 0, *first.shape[1::-1])
     before, after = (frame[y0:y1, x0:x1].astype(np.int16) for frame in (first, second))
     return float(np.abs(after - before).mean())
 

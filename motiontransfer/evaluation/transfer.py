@@ -5,7 +5,7 @@ frame by frame as in the result.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -52,6 +52,7 @@ from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.training.clips import TargetClip
+from motiontransfer.video.frame_store import FrameStore
 
 _TRUTH = "truth"
 
@@ -147,7 +148,9 @@ def _scores(
         partial(frame_changes, systems=(OURS,), real="source")
     )
     shown = [(source, index) for index in range(intended.num_frames)]
-    found = measure({**footage, "source": Footage(frames=shown, keypoints=intended)}, metrics)
+    with FrameStore(source) as store:  # its frames may have another shape
+        poses = replace(intended, image_size=store.size)
+    found = measure({**footage, "source": Footage(frames=shown, keypoints=poses)}, metrics)
     detection = {
         **pose_scores(footage[OURS].keypoints, intended, system=OURS),
         **pose_scores(footage[NEAREST_NEIGHBOURS].keypoints, intended, system=NEAREST_NEIGHBOURS),

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from motiontransfer.pose.appearance import Appearance
 from motiontransfer.pose.body_parts import BodyPart, BodyPoses, body_parts, body_scales, part_map
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.video.geometry import resize_points
 
 Texture = UInt8[np.ndarray, "height width 5"]
 """RGB times coverage, coverage, confidence times coverage; 255: all of it."""
@@ -32,8 +33,18 @@ _CONFIDENCE_DECAY = 4.0  # distance, % of the body's height, that lowers confide
 class Puppet:
     """Draws a person of known appearance in any pose."""
 
-    def __init__(self, appearance: Appearance) -> None:
+    def __init__(self, appearance: Appearance, size: tuple[int, int] | None = None) -> None:
+        """Prepare the choice of references.
+
+        Args:
+            size: (height, width) of the image in which poses are given; None: that of the
+                references.
+        """
         self.appearance = appearance
+        height, width = appearance.background.shape[:2]
+        rows, columns = size or (height, width)
+        # Pixels of the references per pixel of that image, in x and in y.
+        self.zoom = np.array([width / columns, height / rows])
         self.parts = body_parts(appearance.skeleton)
         self._references = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
         self._scales = body_scales(self._references, appearance.full_lengths)
@@ -134,6 +145,7 @@ class PuppetFollower:
     ) -> "PuppetClip":
         """Choose a reference for each part in each of the next frames; see `Puppet.follow`."""
         puppet = self._puppet
+        points = resize_points(points, self._puppet.zoom)
         poses = BodyPoses(self._skeleton, points, score)
         scales = body_scales(poses, puppet.appearance.full_lengths)
         chosen = np.full((len(points), len(puppet.parts)), -1)
@@ -184,30 +196,55 @@ class PuppetClip:
     distances: Float64[np.ndarray, "frames parts"]
 
     def draw(
-        self, index: int, *, box: tuple[int, int, int, int], without: Sequence[int] = ()
+        self,
+        index: int,
+        *,
+        box: tuple[int, int, int, int],
+        size: tuple[int, int] | None = None,
+        without: Sequence[int] = (),
     ) -> Texture:
         """Draw the puppet in a box of the frame.
 
         Args:
-            box: x0, y0, x1, y1; pixels.
+            box: x0, y0, x1, y1; pixels of the image in which the poses are given.
+            size: (height, width) of the texture, also smaller or larger; None: as many pixels as
+                that image has there.
             without: parts, by number, that are left out.
         """
         x0, y0, x1, y1 = box
-        texture = np.zeros((y1 - y0, x1 - x0, TEXTURE_CHANNELS), np.float32)
+        height, width = size or (y1 - y0, x1 - x0)
+        zoom = self.puppet.zoom
+        rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
+        finer = max(round(1 / float(rate.max())), 1)  # areas are averaged below
+        texture = np.zeros((finer * height, finer * width, TEXTURE_CHANNELS), np.float32)
         for number, reference in enumerate(self.chosen[index].tolist()):
             if reference >= 0 and number not in without:
-                self._draw_part(texture, index, number, reference, np.array([x0, y0]))
+                self._draw_part(
+                    texture,
+                    (index, number, reference),
+                    corner=np.array([x0, y0]) * zoom,
+                    rate=finer * rate,
+                )
+        if finer > 1:
+            texture = cv2.resize(texture, (width, height), interpolation=cv2.INTER_AREA)
         return texture.round().astype(np.uint8)
 
     def _draw_part(
         self,
         texture: Float32[np.ndarray, "height width 5"],
-        index: int,
-        number: int,
-        reference: int,
-        corner: Int64[np.ndarray, "2"],
+        which: tuple[int, int, int],
+        *,
+        corner: Float64[np.ndarray, "2"],
+        rate: Float64[np.ndarray, "2"],
     ) -> None:
-        """Lay a part over what was drawn before."""
+        """Lay a part over what was drawn before.
+
+        Args:
+            which: frame, part, reference.
+            corner: of the texture, pixels of the references.
+            rate: pixels of the texture per pixel of the references, in x and in y.
+        """
+        index, number, reference = which
         puppet, part = self.puppet, self.puppet.parts[number]
         patch = puppet.appearance.patches[reference][number]
         if patch is None:
@@ -217,6 +254,8 @@ class PuppetClip:
         both = has_a & has_b
         scale = float(self.scales[index] / puppet._scales[reference])
         matrix = part_map(part, a[both] - patch.corner, b[both] - corner, scale=scale)
+        matrix = rate[:, None] * matrix
+        matrix[:, 2] += (rate - 1) / 2
         height, width = patch.pixels.shape[:2]
         ends = np.array([[0, 0], [width, 0], [width, height], [0, height]]) @ matrix[:, :2].T
         ends += matrix[:, 2]

@@ -34,7 +34,7 @@ from motiontransfer.pose.quality import (
 )
 from motiontransfer.progress import track
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.video.geometry import Box, Framing, auto_crop, fit_framing
+from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
 from motiontransfer.video.reader import (
     VideoMetadata,
     decode_at,
@@ -71,11 +71,11 @@ class VideoCheck:
     """Pose quality of the sampled frames."""
 
 
-def check_video(path: Path, *, size: tuple[int, int], crop: Literal["none", "auto"]) -> VideoCheck:
+def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"]) -> VideoCheck:
     """Measure people and camera motion in 20 frames of a video; no others are decoded.
 
     Args:
-        size: working (height, width).
+        size: of the working image.
         crop: as in params.yaml; `auto` is found on fewer frames than `decode` takes.
 
     Raises:
@@ -99,7 +99,7 @@ def check_video(path: Path, *, size: tuple[int, int], crop: Literal["none", "aut
         people,
         [np.arange(len(found), dtype=np.int32) for found in people],
         skeleton=HOLISTIC,
-        image_size=size,
+        image_size=framing.size,
         frame_rate=Fraction(len(samples) / seconds).limit_denominator(1000),
         detector=default_detector().label,
     )
@@ -240,7 +240,7 @@ def _detect_person(frames: Sequence[_Frame]) -> list[People]:
 
 
 def _auto_crop(
-    detections: Sequence[People], image_size: tuple[int, int], size: tuple[int, int]
+    detections: Sequence[People], image_size: tuple[int, int], size: WorkingSize
 ) -> Box | None:
     """Crop around the largest person of each frame; None without one."""
     boxes = []
@@ -251,4 +251,4 @@ def _auto_crop(
         ]
         areas = {box: (box[2] - box[0]) * (box[3] - box[1]) for box in found if box}
         boxes.append(max(areas, key=areas.__getitem__, default=None))
-    return auto_crop(boxes, image_size, size[1] / size[0], margin=_CROP_MARGIN)
+    return auto_crop(boxes, image_size, size, margin=_CROP_MARGIN)

@@ -4,17 +4,19 @@ The main generator rolls out on its own frames and the face model's face is blen
 shown. Where the face generator was trained so, the frames with its faces are what is rolled out on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from motiontransfer.errors import KeypointsError
+from motiontransfer.errors import KeypointsError, ParamsError
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.roll_out import roll_out
+from motiontransfer.params import PARAMS_FILE
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
+from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import read_back
@@ -79,3 +81,37 @@ def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
         image if patch is None else blend(image, patch, blending=renderer.face_blending)
         for image, patch in patched
     )
+
+
+def upsample_frames(
+    renderer: Renderer, frames: Iterable[Frame], keypoints: Keypoints, *, size: tuple[int, int]
+) -> Iterator[Frame]:
+    """Return the frames of these poses at a size; see `result_size`."""
+    puppet = renderer.main.network.puppet
+    if puppet is None or size == keypoints.image_size:
+        return iter(frames)
+    upsampling = GuidedUpsampling(puppet, size=size)
+    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
+    return (upsampling.upsample(frame, clip, index) for index, frame in enumerate(frames))
+
+
+def result_size(renderer: Renderer, *, height: int | None) -> tuple[int, int]:
+    """(height, width) of a target's results.
+
+    Args:
+        height: None for that of the target's video, or without texture that of the working image.
+
+    Raises:
+        ParamsError: larger than that, or smaller than the working image.
+    """
+    working = full = renderer.main.config.size
+    if renderer.main.network.puppet is not None:
+        full = renderer.main.network.puppet.appearance.background.shape[:2]
+    if height is None or height == full[0]:
+        return full
+    if not working[0] <= height < full[0]:
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.height: expected null or {working[0]} to {full[0]}, from the "
+            f"working image to what the target's texture has, got {height}"
+        )
+    return (height, 2 * round(full[1] * height / full[0] / 2)) if height > working[0] else working

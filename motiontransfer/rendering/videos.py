@@ -41,6 +41,7 @@ _PANEL_GAP_PX = 4
 _TILE_GAP_PX = 4
 _MARGIN_PX = 12
 _LARGEST_TILE_PX = 256
+_LARGEST_PANEL_PX = 540
 _MIN_FONT_PX = 7
 _LABEL_TEXTS = ("AI-generated", "AI")  # the second where the first does not fit
 _RELATIVE_LABEL_HEIGHT = 0.04  # height of the letters, of the shorter side
@@ -184,9 +185,10 @@ def in_thread(function: Callable[_Arguments, object]) -> Generator[Callable[_Arg
 def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
     """Place panels from left to right, each below its label, all as high as the highest.
 
-    The strip's height is even, so that panels of even height give an image of even height.
+    At most 540 pixels: they are looked at beside each other. The strip's height is even, so that
+    panels of even height give an image of even height.
     """
-    height = max(panel.shape[0] for panel in panels.values())
+    height = min(max(panel.shape[0] for panel in panels.values()), _LARGEST_PANEL_PX)
     strip_height = 2 * max(9, round(height * 0.045))
     gap = np.full((height + strip_height, _PANEL_GAP_PX, 3), _BACKGROUND, np.uint8)
     columns: list[np.ndarray] = []

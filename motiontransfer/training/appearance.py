@@ -10,7 +10,9 @@ from motiontransfer.pose.body_parts import BodyPoses, body_scales, full_lengths
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import TargetClip, spread
+from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize, resize_points
 
 _NUM_BACKGROUND_FRAMES = 200
 
@@ -18,19 +20,24 @@ _NUM_BACKGROUND_FRAMES = 200
 def target_appearance(clips: Sequence[TargetClip], *, num_references: int) -> Appearance:
     """Background image and about so many reference frames, evenly spread over the clips.
 
+    Of the full size, as far as the clips have it.
+
     Raises:
         TrainingError: no training frame shows a trunk or a limb.
     """
     background = median_background(clips, num_frames=_NUM_BACKGROUND_FRAMES)
+    size, image_size = background.shape[:2], clips[0].keypoints.image_size
+    zoom = np.array([size[1] / image_size[1], size[0] / image_size[0]])
     frames = {}
     for number, clip in enumerate(clips):
         keypoints = clip.training_keypoints
         poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
-        found = np.flatnonzero(np.isfinite(body_scales(poses, full_lengths(poses))))
-        with FrameStore(clip.frames) as store:
+        has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
+        path, step = full_size_frames(clip.frames, keypoints.frame_rate)
+        found = [index for index in clip.training[::step] if has_scale[index]]
+        with FrameStore(path) as store:
             for place in spread(range(len(found)), count=-(-num_references // len(clips))):
-                index = clip.training[int(found[place])]
-                frames[number, index] = store[index]
+                frames[number, found[place]] = resize(store[found[place] // step], size)
     if not frames:
         raise TrainingError(
             "no training frame shows a trunk or a limb of the target; see the coverage in "
@@ -41,8 +48,8 @@ def target_appearance(clips: Sequence[TargetClip], *, num_references: int) -> Ap
     ]
     return fit_appearance(
         clips[0].keypoints.skeleton,
-        [(clip.keypoints.points, clip.keypoints.score) for clip in clips],
+        [(resize_points(clip.keypoints.points, zoom), clip.keypoints.score) for clip in clips],
         frames,
         background=background,
-        height_px=float(np.median(heights)),
+        height_px=float(np.median(heights) * zoom[1]),
     )

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, Int64, UInt8
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.training.clips import TargetClip, spread
+from motiontransfer.training.clips import TargetClip, full_size, spread
+from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize
 
 # Distance of the person from a pixel that shows the background, shares of the body's height.
 _FAR, _FAR_ENOUGH = 0.05, 0.025
@@ -59,20 +61,34 @@ _REACH_OF_GROUP = {"face": 0.04, "left_hand": 0.02, "right_hand": 0.02}
 def median_background(
     clips: Sequence[TargetClip], *, num_frames: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Median over about `num_frames` training frames, evenly spread over the clips."""
+    """Median over about `num_frames` training frames, evenly spread over the clips.
+
+    Of the full size, as far as the clips have it. Where the person is, is decided in the working
+    image.
+    """
     frames, distances = [], []
+    size = full_size(clips)
     for clip in clips:
         height_px = body_height_px(clip.keypoints)
-        with FrameStore(clip.frames) as store:
-            for index in spread(clip.training, count=max(num_frames // len(clips), 1)):
-                frames.append(store[index])
+        path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
+        with FrameStore(path) as store:
+            for index in spread(clip.training[::step], count=max(num_frames // len(clips), 1)):
+                frames.append(resize(store[index // step], size))
                 away = distance_to_body(clip.keypoints, index, height_px=height_px)
                 share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
                 distances.append((share * _LEVELS).astype(np.uint8))
     shows_background = _showing_background(np.stack(distances))
-    seen = _median_where(np.stack(frames), shows_background)
+    seen = _median_where(frames, shows_background)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
-    return cv2.inpaint(seen, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
+    small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
+    filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
+    is_hidden = hidden[np.ix_(*map(_nearest, size, hidden.shape))] > 0
+    return np.where(is_hidden[..., None], resize(filled, size), seen)
+
+
+def _nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
+    """Index of the pixel under the centre of each of `length` pixels, along one axis."""
+    return ((np.arange(length) + 0.5) * of_length / length).astype(np.int64)
 
 
 def _showing_background(
@@ -86,15 +102,17 @@ def _showing_background(
 
 
 def _median_where(
-    frames: UInt8[np.ndarray, "frames height width 3"],
-    shows_background: Bool[np.ndarray, "frames height width"],
+    frames: Sequence[UInt8[np.ndarray, "height width 3"]],
+    shows_background: Bool[np.ndarray, "frames rows columns"],
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Median over time of the frames that show the background; 0 where none does."""
-    median = np.empty(frames.shape[1:], np.uint8)
-    for top in range(0, frames.shape[1], _ROWS_AT_ONCE):
+    median = np.empty(frames[0].shape, np.uint8)
+    height, width, _ = median.shape
+    y, x = map(_nearest, (height, width), shows_background.shape[1:])
+    for top in range(0, height, _ROWS_AT_ONCE):
         rows = slice(top, top + _ROWS_AT_ONCE)
-        levels = torch.from_numpy(frames[:, rows]).float()
-        levels[torch.from_numpy(~shows_background[:, rows])] = torch.nan
+        levels = torch.from_numpy(np.stack([frame[rows] for frame in frames])).float()
+        levels[torch.from_numpy(~shows_background[:, y[rows, None], x])] = torch.nan
         median[rows] = levels.nanmedian(dim=0).values.nan_to_num(0).byte().numpy()
     return median
 

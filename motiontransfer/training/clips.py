@@ -1,5 +1,6 @@
 """A target's clips, each split into training frames and a held-out tail."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from jaxtyping import Bool
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError, WeightsError
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.appearance import Appearance
+from motiontransfer.video.clip import full_size_frames
+from motiontransfer.video.frame_store import FrameStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Target:
 
     def __post_init__(self) -> None:
         """Check that the background image has the size of the frames, as both come from disk."""
-        expected, got = self.clips[0].keypoints.image_size, self.appearance.background.shape[:2]
+        expected, got = full_size(self.clips), self.appearance.background.shape[:2]
         if got != expected:
             raise WeightsError(
                 f"{self.appearance_file}: expected a background image of the clips' {expected} px, "
@@ -83,6 +86,16 @@ class TargetClip:
             score=self.keypoints.score[frames],
             filled=None,
         )
+
+
+def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:
+    """(height, width) of the largest of the clips' full-size frames."""
+    stores = [full_size_frames(clip.frames, clip.keypoints.frame_rate)[0] for clip in clips]
+    sizes = []
+    for path in stores:
+        with FrameStore(path) as store:
+            sizes.append(store.size)
+    return max(sizes, key=math.prod)
 
 
 def input_files(clips: Iterable[TargetClip]) -> list[Path]:

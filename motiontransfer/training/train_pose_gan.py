@@ -26,6 +26,7 @@ from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanTask, Resolut
 from motiontransfer.training.trainer import RunPaths, fit, run_training
 from motiontransfer.training.weights import write_weights
 from motiontransfer.training.windows import WindowDataset
+from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor
 
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
@@ -54,7 +55,8 @@ def train_generator(
 ) -> dict[str, object]:
     """Train, write generator and discriminator weights and the logs; return metrics."""
     clips, appearance = target.clips, target.appearance
-    puppet = Puppet(appearance) if networks.generator.texture == "puppet" else None
+    size = networks.generator.size
+    puppet = Puppet(appearance, size) if networks.generator.texture == "puppet" else None
     dataset = WindowDataset(
         clips,
         window_frames=config.window_frames,
@@ -65,7 +67,7 @@ def train_generator(
     )
     background_image = None
     if networks.generator.background == "plate":
-        background_image = frames_to_tensor([appearance.background])[0]
+        background_image = frames_to_tensor([resize(appearance.background, size)])[0]
     coarse_to_fine = config.global_only_fraction > 0
     coarse, fine = schedule, schedule
     if coarse_to_fine:

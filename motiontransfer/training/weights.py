@@ -194,7 +194,7 @@ def read_generator(path: Path) -> TrainedGenerator:
 
     network, config = read_network(path, "generator", GeneratorConfig, build)
     if config.texture == "puppet":
-        network.puppet = Puppet(read_appearance(path))
+        network.puppet = Puppet(read_appearance(path), config.size)
     return TrainedGenerator(
         network=network,
         config=config,

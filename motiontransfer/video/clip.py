@@ -2,7 +2,9 @@
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +19,8 @@ from motiontransfer.progress import track
 from motiontransfer.storage import replacing_folder, write_json
 from motiontransfer.tables import read_table, write_table
 from motiontransfer.video.audio import copy_sound
-from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import write_frames
-from motiontransfer.video.geometry import Box, Framing, auto_crop, fit_framing
+from motiontransfer.video.frame_store import FrameStore, frame_writer
+from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
 from motiontransfer.video.isolation import restart_time_limit
 from motiontransfer.video.reader import (
     DamagedVideoError,
@@ -32,6 +33,7 @@ from motiontransfer.video.reader import (
 from motiontransfer.video.resampling import Timed, resample
 
 FRAMES_FILE = "frames.mkv"
+FULL_SIZE_FILE = "full_size.mkv"
 CLIP_FILE = "clip.json"
 INDEX_FILE = "index.parquet"
 SOUND_FILE = "sound.mka"
@@ -40,6 +42,7 @@ _VERSION = 1
 _FRAMING = ("source_size", "crop", "size", "content")
 _INDEX_KEY = "motiontransfer.index"
 _NUM_CROP_SAMPLES = 24
+_NUM_FULL_SIZE = 160  # of the frames, evenly spread, at most about
 _CROP_MARGIN = 0.05  # of the extent of all the boxes, on each side
 
 FindPeople = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
@@ -162,7 +165,7 @@ def decode_video(
     path: Path,
     folder: Path,
     *,
-    size: tuple[int, int],
+    size: WorkingSize,
     frame_rate: Fraction | None,
     crop: Literal["none"] | Box | FindPeople,
     on_damage: Literal["fail", "truncate"],
@@ -170,7 +173,7 @@ def decode_video(
     """Decode a video into a clip folder, written atomically; return the stage's metrics.
 
     Args:
-        size: working (height, width).
+        size: of the working image.
         frame_rate: None takes the video's own.
         crop: in pixels of the upright input; or a person detector, to crop around the people.
 
@@ -184,7 +187,7 @@ def decode_video(
     framing = fit_framing(video.size, _crop_box(video, crop, size), size=size)
     frames = _IntactFrames(video, on_damage)
     with replacing_folder(folder) as work:
-        starts = _write_frames(work / FRAMES_FILE, frames, video, framing, rate)
+        starts = _write_frames(work, frames, video, framing, rate)
         sound = work / SOUND_FILE
         offset = copy_sound(path, sound, origin_seconds=starts[0]) if video.has_sound else None
         clip = Clip(
@@ -193,7 +196,7 @@ def decode_video(
             sound_offset_seconds=offset or 0.0,
             framing=framing,
             frame_rate=rate,
-            size=size,
+            size=framing.size,
             num_frames=len(starts),
         )
         write_index(
@@ -228,7 +231,7 @@ def decode_video(
 
 
 def _crop_box(
-    video: VideoMetadata, crop: Literal["none"] | Box | FindPeople, size: tuple[int, int]
+    video: VideoMetadata, crop: Literal["none"] | Box | FindPeople, size: WorkingSize
 ) -> Box:
     if isinstance(crop, tuple):
         return crop
@@ -236,7 +239,7 @@ def _crop_box(
     if not callable(crop):
         return (0, 0, width, height)
     samples = list(sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
-    box = auto_crop(crop(samples), video.size, size[1] / size[0], margin=_CROP_MARGIN)
+    box = auto_crop(crop(samples), video.size, size, margin=_CROP_MARGIN)
     if box is None:
         raise VideoError(
             f"{video.path}: crop: auto found no person in {len(samples)} sampled frames; set crop:"
@@ -273,22 +276,44 @@ class _IntactFrames:
 
 
 def _write_frames(
-    path: Path, frames: _IntactFrames, video: VideoMetadata, framing: Framing, rate: Fraction
+    folder: Path, frames: _IntactFrames, video: VideoMetadata, framing: Framing, rate: Fraction
 ) -> list[float]:
-    """Write the frame store; return each frame's start on the input's clock."""
+    """Write the frame stores; return each frame's start on the input's clock."""
     interval = min(1 / rate, 1 / video.frame_rate)
     resampled = resample(frames, frame_rate=rate, tolerance_seconds=float(interval / 4))
     times = video.packet_times.starts_seconds
     expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
+    step = max(math.ceil(expected / _NUM_FULL_SIZE), 1)
     starts: list[float] = []
-
-    def converted() -> Iterator[Frame]:
+    full = framing.full
+    with ExitStack() as stack:
+        write = stack.enter_context(frame_writer(folder / FRAMES_FILE, frame_rate=rate))
+        write_full = None
+        if full is not None:
+            writer = frame_writer(folder / FULL_SIZE_FILE, frame_rate=rate / step)
+            write_full = stack.enter_context(writer)
         shown: Timed[av.VideoFrame] | None = None
         for timed in track(resampled, f"decode {video.path.name}", total=expected):
             if timed is not shown:  # a repeated frame is converted once
-                shown, frame = timed, framing.apply(upright(timed.item, video))
+                shown, image = timed, upright(timed.item, video)
+                frame = framing.apply(image)
+            write(frame)
+            if full is not None and write_full is not None and len(starts) % step == 0:
+                write_full(full.apply(image))
             starts.append(timed.start_seconds)
-            yield frame
-
-    write_frames(path, converted(), frame_rate=rate)
     return starts
+
+
+def full_size_frames(frames: Path, frame_rate: Fraction) -> tuple[Path, int]:
+    """Frame store of every so many frames of a clip at the input's own size, and how many.
+
+    The clip's frame store itself where the input is no larger than the working image.
+
+    Args:
+        frames: the clip's frame store.
+    """
+    path = frames.with_name(FULL_SIZE_FILE)
+    if not path.exists():
+        return frames, 1
+    with FrameStore(path) as store:
+        return path, round(frame_rate / store.frame_rate)

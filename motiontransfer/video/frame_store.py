@@ -1,8 +1,8 @@
 """Lossless frame storage: FFV1 in Matroska, every frame a key frame, random access."""
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
@@ -27,7 +27,15 @@ _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
 
 
 def write_frames(path: Path, frames: Iterable[Frame], *, frame_rate: Fraction) -> None:
-    """Write a frame store, atomically.
+    """Write a frame store; see `frame_writer`."""
+    with frame_writer(path, frame_rate=frame_rate) as write:
+        for frame in frames:
+            write(frame)
+
+
+@contextmanager
+def frame_writer(path: Path, *, frame_rate: Fraction) -> Generator[Callable[[Frame], None]]:
+    """Yield the function that writes a frame; the file appears at the end of the block.
 
     Raises:
         VideoError: there is no frame, or frames differ in size.
@@ -38,7 +46,10 @@ def write_frames(path: Path, frames: Iterable[Frame], *, frame_rate: Fraction) -
     ):
         stream: av.VideoStream | None = None
         shape: tuple[int, ...] = ()
-        for index, frame in enumerate(frames):
+        num_frames = 0
+
+        def write(frame: Frame) -> None:
+            nonlocal stream, shape, num_frames
             if stream is None:
                 shape = frame.shape
                 stream = output.add_stream(CODEC, rate=frame_rate)
@@ -49,10 +60,13 @@ def write_frames(path: Path, frames: Iterable[Frame], *, frame_rate: Fraction) -
                 stream.codec_context.options = _ENCODER_OPTIONS
                 stream.codec_context.flags |= Flags.bitexact
             if frame.shape != shape:
-                raise VideoError(f"{path}: frame {index}: expected {shape}, got {frame.shape}")
+                raise VideoError(f"{path}: frame {num_frames}: expected {shape}, got {frame.shape}")
             stored = _to_bgr0(frame)
-            stored.pts, stored.time_base = index, 1 / frame_rate
+            stored.pts, stored.time_base = num_frames, 1 / frame_rate
             output.mux(stream.encode(stored))
+            num_frames += 1
+
+        yield write
         if stream is None:
             raise VideoError(f"{path}: no frames to write; expected at least one")
         output.mux(stream.encode(None))

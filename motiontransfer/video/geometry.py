@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.video.color import Frame
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half-open."""
+WorkingSize = int | tuple[int, int]
+"""Height in pixels, the width follows from what is shown; or (height, width), letterboxed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,19 @@ class Framing:
         scale_x, scale_y = self.scale
         return self.content[0] - self.crop[0] * scale_x, self.content[1] - self.crop[1] * scale_y
 
+    @property
+    def full(self) -> "Framing | None":
+        """The same image with the input's own pixels; None where it has no more of them."""
+        scale_x, scale_y = self.scale
+        if max(scale_x, scale_y) >= 1:
+            return None
+        (x0, y0, x1, y1), (u0, v0, _, _) = self.crop, self.content
+        left, top = round(u0 / scale_x), round(v0 / scale_y)
+        content = (left, top, left + x1 - x0, top + y1 - y0)
+        height = max(round(self.size[0] / scale_y), content[3])
+        width = max(round(self.size[1] / scale_x), content[2])
+        return replace(self, size=(height, width), content=content)
+
     def to_working(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
         """Map (x, y) points of the input into the working image."""
         return points * np.array(self.scale) + np.array(self.offset)
@@ -63,9 +78,13 @@ class Framing:
         return working
 
 
-def fit_framing(source_size: tuple[int, int], crop: Box, *, size: tuple[int, int]) -> Framing:
-    """Letterbox: the whole crop as large as possible, centred."""
+def fit_framing(source_size: tuple[int, int], crop: Box, *, size: WorkingSize) -> Framing:
+    """The whole crop, as large as possible; centred in a letterbox where the size has a width."""
     width, height = max(crop[2] - crop[0], 1), max(crop[3] - crop[1], 1)
+    if isinstance(size, int):
+        size = size, 2 * max(round(size * width / height / 2), 1)
+        content = (0, 0, size[1], size[0])
+        return Framing(source_size=source_size, crop=crop, size=size, content=content)
     scale = min(size[0] / height, size[1] / width)
     content_height = min(max(round(height * scale), 1), size[0])
     content_width = min(max(round(width * scale), 1), size[1])
@@ -83,19 +102,29 @@ def resize(image: Frame, size: tuple[int, int]) -> UInt8[np.ndarray, "new_height
     return cv2.resize(np.ascontiguousarray(image), size[::-1], interpolation=method)
 
 
+def resize_points(
+    points: Float[np.ndarray, "*points 2"], zoom: Float[np.ndarray, "2"]
+) -> Float32[np.ndarray, "*points 2"]:
+    """(x, y) of the points in an image that was resized to `zoom` times its width and height.
+
+    A pixel's centre has whole numbers.
+    """
+    return (points * zoom + (zoom - 1) / 2).astype(np.float32)
+
+
 def auto_crop(
     person_boxes: Sequence[Box | None],
     image_size: tuple[int, int],
-    working_aspect: float,
+    size: WorkingSize,
     *,
     margin: float,
 ) -> Box | None:
-    """The union of all boxes, with a margin, extended to the working aspect; None without boxes.
+    """The union of all boxes, with a margin, in the working image's aspect; None without boxes.
 
     Args:
         person_boxes: one per sampled frame, in input pixels; None without a detection.
         image_size: (height, width) of the upright input.
-        working_aspect: width / height of the working image, kept as far as the input allows.
+        size: of the working image; the aspect that it has is kept as far as the input allows.
         margin: added on each side, as a share of the union's extent.
     """
     boxes = np.array([box for box in person_boxes if box is not None], dtype=float)
@@ -103,7 +132,9 @@ def auto_crop(
         return None
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     extent = np.maximum((high - low) * (1 + 2 * margin), 1)
-    extent = np.maximum(extent, (extent[1] * working_aspect, extent[0] / working_aspect))
+    if not isinstance(size, int):
+        aspect = size[1] / size[0]
+        extent = np.maximum(extent, (extent[1] * aspect, extent[0] / aspect))
     limit = np.array(image_size[::-1], dtype=float)
     extent = np.minimum(extent, limit)
     start = np.clip((low + high) / 2 - extent / 2, 0, limit - extent)

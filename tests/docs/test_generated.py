@@ -65,7 +65,14 @@ def test_entries_have_the_keys_and_defaults_of_their_models(page):
         ("train_gan", "ema_decay", "number ≥ 0 and < 1"),
         ("train_gan", "upsampling", "`transposed`, `resize`, `subpixel`"),
         ("train_gan", "compile", "`true`, `false`"),
-        ("decode", "size", "a list of 2, each integer ≥ 16 and ≤ 4096 and a multiple of 8"),
+        (
+            "decode",
+            "size",
+            (
+                "integer ≥ 16 and ≤ 4096 and a multiple of 8 or "
+                "a list of 2, each integer ≥ 16 and ≤ 4096 and a multiple of 8"
+            ),
+        ),
     ],
 )
 def test_types_and_bounds_in_words(page, section, key, values):

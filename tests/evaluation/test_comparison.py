@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import numpy as np
+
 from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.comparison import FrameMetric, measure
 from motiontransfer.evaluation.measurements import Key
@@ -19,6 +21,20 @@ def test_every_metric_sees_the_frames_of_all_videos_together(footage):
     found = measure(videos, {"counter": FrameMetric(count)})
     assert order == [(0, "a", "b", None), (1, "a", "b", ["a", "b"]), (2, "a", "b", ["a", "b"])]
     assert found["counter"][Key("frames", "", "a")].mean() == (0 + 1 + 2) / 9
+
+
+def test_poses_found_in_a_larger_result_are_in_the_working_image(monkeypatch):
+    found = standing([(30, 30)] * 2, size=(128, 96))
+    found.points[0, 0], found.score[0, 0] = 0, 0
+    monkeypatch.setattr(comparison, "detect_person", lambda *_, **__: found)
+    compute = Compute(backend="local", address=None, num_workers=1)
+    footage = comparison.detected_footage(Path("result.mp4"), size=(64, 48), compute=compute)
+    expected = (found.points + 0.5) / 2 - 0.5
+    expected[0, 0] = 0  # a missing joint has no place
+    missing = found.score == 0
+    np.testing.assert_allclose(footage.keypoints.points[~missing], expected[~missing], atol=1e-5)
+    assert not footage.keypoints.points[missing].any()
+    assert footage.keypoints.image_size == (64, 48)
 
 
 def test_the_default_detector_is_asked_and_the_working_size_is_kept(monkeypatch):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
+from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError, VideoError
 from motiontransfer.evaluation.frames import (
     all_regions,
     person_regions,
@@ -56,6 +56,18 @@ def test_an_edge_that_was_added_for_players_is_cut_off(tmp_path):
     path = film(tmp_path / "padded.mkv", padded)
     (frame,) = read_frames([(path, 0)], (63, 63))
     np.testing.assert_array_equal(frame, frame_of(padded, 0)[:63, :63])
+
+
+def test_a_larger_video_of_the_same_shape_is_reduced(tmp_path):
+    large = standing([(30, 30)], size=(130, 100))
+    path = film(tmp_path / "large.mkv", large)
+    (frame,) = read_frames([(path, 0)], (65, 50))
+    expected = frame_of(large, 0).reshape(65, 2, 50, 2, 3).mean(axis=(1, 3))
+    assert np.abs(frame - expected).max() < 1
+    with pytest.raises(VideoError, match=r"expected the shape .*, 65 x 60 .*, got 130 x 100"):
+        next(read_frames([(path, 0)], (65, 60)))
+    with pytest.raises(VideoError, match=r"expected the shape .*, 260 x 200 .*, got 130 x 100"):
+        next(read_frames([(path, 0)], (260, 200)))
 
 
 def test_missing_short_and_unequal_clips_are_refused(tmp_path):

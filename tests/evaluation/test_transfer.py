@@ -145,7 +145,7 @@ def test_the_worst_frames_are_shown_with_their_errors(with_truth, frozen):
     [
         ({"result": _INTENDED[:5]}, r"result\.mkv: expected 6 frames, .* got 5; render"),
         ({"truth": _INTENDED[:5]}, r"truth\.mkv: expected 6 frames, .* got 5; film"),
-        ({"size": (80, 64)}, r"truth\.mkv: expected the working size 64 x 64 .*, got 80 x 64"),
+        ({"size": (80, 64)}, r"truth\.mkv: expected the shape .*, 64 x 64 .*, got 80 x 64"),
     ],
 )
 def test_videos_of_another_length_or_size_are_refused(tmp_path, videos, text):

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motiontransfer.pose.appearance import fit_appearance
 from motiontransfer.pose.puppet import Puppet, PuppetFollower
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed
+from motiontransfer.video.geometry import resize_points
+from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed, room
 from tests.pose.whole_person import HEIGHT_PX, SIZE, lost, person
 
 WHOLE = (0, 0, SIZE[1], SIZE[0])
@@ -314,3 +316,59 @@ def test_a_joint_far_away_draws_nothing_there(puppet, far):
     texture = drawn(puppet, keypoints)
     right = np.s_[:, : SIZE[1] // 2]
     assert apart(texture[right], drawn(puppet, posed())[right]).mean() < 5
+
+
+ZOOM = 3
+
+
+def enlarged(keypoints):
+    points = resize_points(keypoints.points, np.full(2, float(ZOOM)))
+    size = tuple(ZOOM * side for side in keypoints.image_size)
+    return replace(keypoints, points=points, image_size=size)
+
+
+SIZE_OF_LARGE = (ZOOM * SIZE[0], ZOOM * SIZE[1])
+
+
+def large(*poses):
+    """A puppet of references with three times the pixels of the image whose poses it is given."""
+    references = [enlarged(keypoints) for keypoints in poses]
+    frames = [painted(keypoints, background=room(SIZE_OF_LARGE))[0] for keypoints in references]
+    return Puppet(
+        fit_appearance(
+            HOLISTIC,
+            [(keypoints.points, keypoints.score) for keypoints in references],
+            {(clip, 0): frame for clip, frame in enumerate(frames)},
+            background=room(SIZE_OF_LARGE),
+            height_px=ZOOM * HEIGHT_PX,
+        ),
+        SIZE,
+    )
+
+
+@pytest.fixture(scope="module")
+def large_of_one():
+    return large(ACROSS)
+
+
+def test_a_larger_texture_has_the_pixels_of_the_references(large_of_one):
+    frame, _ = painted(enlarged(ACROSS), background=room(SIZE_OF_LARGE))
+    texture = drawn(large_of_one, ACROSS, size=SIZE_OF_LARGE)
+    coverage = texture[..., 3:4] / 255
+    assert apart(texture[..., :3], frame * coverage).max() <= 2
+    assert texture[..., 3].mean() > 10
+    box = (30, 20, 90, 120)
+    part = drawn(large_of_one, ACROSS, box=box, size=(ZOOM * 100, ZOOM * 60))
+    assert apart(part, texture[ZOOM * 20 : ZOOM * 120, ZOOM * 30 : ZOOM * 90]).max() <= 1
+
+
+def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(large_of_one):
+    small, texture = drawn(large_of_one, ACROSS), drawn(large_of_one, ACROSS, size=SIZE_OF_LARGE)
+    means = texture.reshape(SIZE[0], ZOOM, SIZE[1], ZOOM, 5).mean(axis=(1, 3))
+    assert apart(small, means).max() <= 1
+
+
+def test_the_size_of_the_references_hardly_changes_what_is_chosen(puppet):
+    """What a reference hides is measured in its own pixels."""
+    poses = clip_of(*REFERENCES, posed())
+    assert (follow(large(*REFERENCES), poses).chosen == follow(puppet, poses).chosen).mean() > 0.9

@@ -7,16 +7,23 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError
+from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError, ParamsError
 from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
 from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.puppet import Puppet
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
-from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
+from motiontransfer.rendering.renderer import (
+    Renderer,
+    load_renderer,
+    render_poses,
+    result_size,
+    upsample_frames,
+)
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
-from tests.dancer import SIZE, dance
+from tests.dancer import SIZE, dance, puppet_of
 from tests.training.small import STYLE, Brighter, fabric, face_config, faceless, generator_config
 
 
@@ -194,3 +201,38 @@ def test_only_needed_weights_are_required(models):
     (models / "generator.safetensors").write_bytes(b"something else")
     with pytest.raises(DamagedFileError, match=r"generator\.safetensors: damaged: not a safe"):
         load_renderer(models, fabric(), face="none")
+
+
+def with_texture(full):
+    """Networks of a target whose video has the `full` size, and who was never seen."""
+    puppet = puppet_of(dance(3, size=full), [0])
+    network = Brighter()
+    network.puppet = Puppet(puppet.appearance, SIZE)
+    made = renderer()
+    return replace(made, main=replace(made.main, network=network))
+
+
+def test_results_have_the_size_of_the_targets_video_or_less():
+    full = (2 * SIZE[0] + 1, 2 * SIZE[1])
+    made = with_texture(full)
+    assert result_size(made, height=None) == full
+    assert result_size(made, height=full[0]) == full
+    assert result_size(made, height=72) == (72, 60)  # of 97 x 80: 59.4, to an even width
+    assert result_size(made, height=SIZE[0]) == SIZE
+    assert result_size(renderer(), height=None) == SIZE
+
+
+@pytest.mark.parametrize("height", [SIZE[0] - 1, 2 * SIZE[0] + 1])
+def test_a_size_that_the_texture_has_not_is_refused(height):
+    text = rf"render\.height: expected null or {SIZE[0]} to {2 * SIZE[0]}, .*, got {height}"
+    with pytest.raises(ParamsError, match=text):
+        result_size(with_texture((2 * SIZE[0], 2 * SIZE[1])), height=height)
+
+
+def test_frames_of_the_working_size_are_not_touched():
+    keypoints, frames = dance(2), [np.full((*SIZE, 3), index, np.uint8) for index in (3, 5)]
+    for made in (renderer(), with_texture((2 * SIZE[0], 2 * SIZE[1]))):
+        shown = list(upsample_frames(made, frames, keypoints, size=SIZE))
+        assert all(one is other for one, other in zip(shown, frames, strict=True))
+    larger = list(upsample_frames(made, frames, keypoints, size=(2 * SIZE[0], 2 * SIZE[1])))
+    assert [frame.shape for frame in larger] == [(2 * SIZE[0], 2 * SIZE[1], 3)] * 2

@@ -58,7 +58,7 @@ TRAIN_FACE_CYCLE = {
 }
 NORMALIZATION = {"mode": "ankle", "centring": "median"}
 RENDER = {
-    **{"face": "residual", "face_blending": "feather", "precision": "32-true"},
+    **{"face": "residual", "face_blending": "feather", "precision": "32-true", "height": None},
     **{"crf": 10, "contact_sheet_columns": 3, "provenance": "c2pa", "visible_label": "none"},
 }
 TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth": "none"}

@@ -135,6 +135,8 @@ def test_everything_is_where_the_pipeline_looks(rendered):
     assert json.loads((rendered / METRICS).read_text()) == {
         "frames": NUM_SOURCE_FRAMES,
         "frames_per_second": 25,
+        "height": SIZE[0],
+        "width": SIZE[1],
     }
 
 

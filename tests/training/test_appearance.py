@@ -9,6 +9,8 @@ from motiontransfer.errors import TrainingError, WeightsError
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.appearance import target_appearance
 from motiontransfer.training.clips import HeldOut, Target
+from motiontransfer.video.frame_store import write_frames
+from motiontransfer.video.geometry import resize_points
 from tests.dancer import dance, picture, training_clip
 
 
@@ -63,3 +65,22 @@ def test_an_appearance_of_other_frames_is_refused(two_clips, tmp_path):
             appearance=other,
             appearance_file=tmp_path / "ada.safetensors",
         )
+
+
+def test_references_and_background_have_the_full_size(tmp_path):
+    """Every second frame is kept at twice the size: those alone are references."""
+    keypoints = dance(11, size=(24, 20))
+    clip = training_clip(tmp_path, keypoints, training_frames=range(9))
+    large = dance(11, size=(48, 40))
+    frames = [picture(large, index) for index in range(0, 11, 2)]
+    write_frames(tmp_path / "full_size.mkv", frames, frame_rate=large.frame_rate / 2)
+    appearance = target_appearance([clip], num_references=9)
+    assert appearance.frames[:, 1].tolist() == [0, 2, 4, 6, 8]
+    assert appearance.background.shape == (48, 40, 3)
+    expected = resize_points(keypoints.points[[0, 2, 4, 6, 8]], np.full(2, 2.0))
+    assert np.array_equal(appearance.points, expected)
+    patch = next(patch for patch in appearance.patches[1] if patch is not None)
+    (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
+    np.testing.assert_array_equal(patch.pixels[..., :3], frames[1][y : y + height, x : x + width])
+    of_working = target_appearance([training_clip(tmp_path / "small", keypoints)], num_references=9)
+    assert appearance.height_px == pytest.approx(2 * of_working.height_px, rel=1e-6)

@@ -10,7 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.video.clip import Clip, decode_video, read_clip, write_description
+from motiontransfer.video.clip import (
+    Clip,
+    decode_video,
+    full_size_frames,
+    read_clip,
+    write_description,
+)
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
 from motiontransfer.video.reader import DamagedVideoError
@@ -280,3 +286,25 @@ def test_real_odd_files_are_decoded_rightly_or_refused(tmp_path, name):
     assert metrics["source"]["mirrored"] == mirrored
     with av.open(str(clip.frames)) as container:
         assert sum(1 for packet in container.demux(video=0) if packet.size) == num_frames
+
+
+@pytest.mark.parametrize(("num_frames", "step"), [(9, 1), (330, 3)])
+def test_some_frames_are_kept_at_the_inputs_own_size(tmp_path, num_frames, step):
+    """At most 160, evenly spread: of 330 every third."""
+    frames = [grey_frame(index % 10, SIZE) for index in range(num_frames)]
+    path = write_test_video(tmp_path / "v.mkv", frames)
+    decode(path, tmp_path / "clip", size=16)
+    assert read_clip(tmp_path / "clip").size == (16, 24)
+    full, found = full_size_frames(tmp_path / "clip/frames.mkv", Fraction(10))
+    assert (full.name, found) == ("full_size.mkv", step)
+    with FrameStore(full) as store:
+        shown = [index_of(frame) for frame in store.frames()]
+        assert store.size == SIZE
+    assert shown == [index % 10 for index in range(0, num_frames, step)]
+
+
+def test_what_is_not_reduced_is_kept_once(tmp_path):
+    decode(write_test_video(tmp_path / "v.mkv", greys(9)), tmp_path / "clip", size=32)
+    assert not (tmp_path / "clip/full_size.mkv").exists()
+    frames = tmp_path / "clip/frames.mkv"
+    assert full_size_frames(frames, Fraction(10)) == (frames, 1)

@@ -15,6 +15,7 @@ from motiontransfer.video.geometry import (
     orientation_of,
     parse_display_matrix,
     resize,
+    resize_points,
 )
 from tests.video.conftest import grey_frame, write_test_video
 
@@ -61,6 +62,44 @@ def test_a_crop_outside_the_image_is_refused(crop):
         fit_framing((20, 30), crop, size=(8, 8))
 
 
+@pytest.mark.parametrize(
+    ("crop", "size", "expected"),
+    [
+        ((0, 0, 1080, 1920), 256, (256, 144)),
+        ((0, 0, 1920, 1080), 256, (256, 456)),  # 455.1, to the nearest even width
+        ((10, 10, 11, 1010), 64, (64, 2)),
+    ],
+)
+def test_a_height_alone_keeps_the_shape_without_bars(crop, size, expected):
+    framing = fit_framing((1920, 1920), crop, size=size)
+    assert framing.size == expected
+    assert framing.content == (0, 0, *expected[::-1])
+
+
+def test_the_full_framing_shows_the_same_with_the_inputs_own_pixels():
+    image = np.arange(40 * 60 * 3, dtype=np.uint8).reshape(40, 60, 3)
+    framing = fit_framing((40, 60), (10, 4, 50, 36), size=16)
+    np.testing.assert_array_equal(framing.full.apply(image), image[4:36, 10:50])
+    barred = fit_framing((40, 60), (10, 4, 50, 36), size=(16, 32))
+    full = barred.full.apply(image)
+    assert (barred.content, full.shape) == ((6, 0, 26, 16), (32, 64, 3))
+    np.testing.assert_array_equal(full[:, 12:52], image[4:36, 10:50])
+    assert not full[:, :12].any()
+    assert not full[:, 52:].any()
+
+
+@pytest.mark.parametrize("height", [40, 41])
+def test_what_is_not_reduced_has_no_more_pixels(height):
+    assert fit_framing((40, 60), (0, 0, 60, 40), size=height).full is None
+
+
+def test_points_stay_on_what_they_mark_when_an_image_is_resized():
+    """The corners of an image have their outer pixels' centres half a pixel inside."""
+    corners = np.array([[-0.5, -0.5], [5.5, 3.5]])
+    resized = resize_points(corners, np.array([3.0, 2.0]))
+    np.testing.assert_array_equal(resized, [[-0.5, -0.5], [17.5, 7.5]])
+
+
 def test_shrinking_averages_areas():
     stripes = np.zeros((8, 8, 3), dtype=np.uint8)
     stripes[:, ::2] = 200
@@ -82,7 +121,11 @@ def test_shrinking_averages_areas():
     ],
 )
 def test_auto_crop_holds_the_union_with_its_margin_at_the_working_aspect(boxes, size, margin, crop):
-    assert auto_crop(boxes, size, 1.0, margin=margin) == crop
+    assert auto_crop(boxes, size, (64, 64), margin=margin) == crop
+
+
+def test_auto_crop_has_any_shape_where_the_working_image_has():
+    assert auto_crop([(100, 50, 140, 150)], (400, 400), 64, margin=0.1) == (96, 40, 144, 160)
 
 
 ONE = 1 << 16
