@@ -1,0 +1,1 @@
+"""Targets as ONNX files, and rendering with them without PyTorch."""

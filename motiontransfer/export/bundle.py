@@ -1,0 +1,235 @@
+"""Export of a target: ONNX files, what they are fed, and a program that renders with them.
+
+The program needs no PyTorch, and this package need not be installed where it runs: the modules that
+it imports are copied beside it.
+"""
+
+import json
+import shutil
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from motiontransfer.errors import MissingLibraryError, MotionTransferError
+from motiontransfer.export import run
+from motiontransfer.export.player import ARRAYS_FILE, FORMAT_VERSION, MODEL_FILE, STATISTICS_FILE
+from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
+from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
+from motiontransfer.models.roll_out import coarse_size
+from motiontransfer.pose.appearance import pack_appearance
+from motiontransfer.pose.puppet import TEXTURE_CHANNELS
+from motiontransfer.pose.statistics import read_statistics, write_statistics
+from motiontransfer.source_fingerprint import source_files
+from motiontransfer.storage import replacing_folder, write_json, write_text
+from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
+
+OPSET = 18
+_LIBRARIES = ("onnx", "onnxscript")  # that PyTorch exports with
+_REQUIREMENTS = """\
+av>=18,<19
+jaxtyping>=0.3
+numpy>=2
+onnxruntime>=1.20  # or openvino
+opencv-python-headless>=4.10,<5
+pyarrow>=18  # for poses in Parquet
+"""
+
+
+class Signal(NamedTuple):
+    """An input or the output of an exported network."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    """A length, or the name of an axis of any length."""
+    range: tuple[int, int] | None
+    """Least and largest value; None: any."""
+
+
+_IMAGE, _SHARE = (-1, 1), (0, 1)
+
+
+def export_target(target: str, folder: Path) -> list[Path]:
+    """Write a target's networks and a program that renders with them; return the ONNX files.
+
+    Raises:
+        MissingLibraryError: ONNX is not installed.
+        MissingFileError: the target was not trained.
+        MotionTransferError: the folder holds something else.
+    """
+    check_exportable(folder)
+    models = Path("artifacts/models") / target
+    main = read_generator(models / "generator.safetensors")
+    face = read_face_generator(models / "face_generator.safetensors")
+    statistics = read_statistics(Path("artifacts/statistics") / f"{target}.json")
+    with replacing_folder(folder) as temporary:
+        _write_generator(temporary, main)
+        if face is not None:
+            _write_face_generator(temporary, *face)
+        _write_model(temporary, main, face[1] if face else None)
+        write_statistics(temporary / STATISTICS_FILE, statistics)
+        _write_program(temporary)
+    return sorted(folder.glob("*.onnx"))
+
+
+def check_exportable(folder: Path) -> None:
+    """Refuse to begin what cannot be ended.
+
+    Raises:
+        MissingLibraryError: ONNX is not installed.
+        MotionTransferError: the folder holds something else than an exported target.
+    """
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+    if missing:
+        raise MissingLibraryError(
+            f"{' and '.join(missing)}: not installed, and needed to write ONNX files; "
+            "`uv sync --extra export` installs them"
+        )
+    if folder.exists() and not (folder / MODEL_FILE).is_file():
+        raise MotionTransferError(
+            f"--output: expected a folder that does not exist yet, or an exported target to "
+            f"replace, got {folder}"
+        )
+
+
+class _Frame(nn.Module):
+    """A generator that takes only the inputs that it was trained with, and returns the frame."""
+
+    def __init__(self, generator: FrameGenerator, inputs: Sequence[Signal]) -> None:
+        super().__init__()
+        self.generator, self.names = generator, [signal.name for signal in inputs]
+
+    def forward(self, *images: Tensor) -> Tensor:
+        """Return the next frame."""
+        given = dict(zip(self.names, images, strict=True))
+        pose_map = given.pop("pose_map")
+        nothing = pose_map.new_zeros((1, 3, *pose_map.shape[2:]))
+        return self.generator(pose_map, **{"previous_frame": nothing, **given}).frame
+
+
+class _Scene(nn.Module):
+    """The background image with shadows."""
+
+    def __init__(self, generator: FrameGenerator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, pose_map: Tensor) -> Tensor:
+        """Return the whole frame without the person."""
+        return self.generator.scene(pose_map)
+
+
+def _write_generator(folder: Path, main: TrainedGenerator) -> None:
+    config, inputs = main.config, _inputs(main.config)
+    frame = Signal("frame", (1, 3, "height", "width"), _IMAGE)
+    network = _Frame(main.network, inputs)
+    _write_onnx(folder / "generator.onnx", network, inputs, frame, multiple_of=_stride(main))
+    if config.viewport is not None:
+        poses = Signal("pose_map", (1, config.pose_channels, *coarse_size(config.size)), _SHARE)
+        scene = Signal("scene", (1, 3, *config.size), None)
+        _write_onnx(folder / "scene.onnx", _Scene(main.network), [poses], scene)
+
+
+def _write_face_generator(
+    folder: Path, network: FaceGenerator, config: FaceGeneratorConfig
+) -> None:
+    side = (config.crop_size, config.crop_size)
+    pose = Signal("pose_map", (1, config.pose_channels, *side), _SHARE)
+    crop, residual = (Signal(name, (1, 3, *side), _IMAGE) for name in ("face", "residual"))
+    _write_onnx(folder / "face_generator.onnx", network, [pose, crop], residual)
+
+
+def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig | None) -> None:
+    """Write what the networks are fed."""
+    config, network, appearance = main.config, main.network, None
+    arrays = {} if network.plate is None else {"plate": network.plate[None].numpy()}
+    if network.puppet is not None:
+        packed, appearance = pack_appearance(network.puppet.appearance)
+        arrays |= packed
+    np.savez_compressed(folder / ARRAYS_FILE, **arrays)
+    content = {
+        "format_version": FORMAT_VERSION,
+        "size": config.size,
+        "coarse_size": coarse_size(config.size),
+        "multiple_of": _stride(main),
+        "conditioning_poses": config.conditioning_poses,
+        "pose_map": asdict(main.style),
+        "viewport": asdict(config.viewport) if config.viewport else None,
+        "appearance": asdict(appearance) if appearance else None,
+        "face_generator": asdict(face) if face else None,
+    }
+    write_json(folder / MODEL_FILE, content)
+
+
+def _stride(main: TrainedGenerator) -> int:
+    """Divides the height and width of the inputs."""
+    return main.network.network.stride  # ty: ignore[invalid-explicit-return] - an untyped attribute
+
+
+def _inputs(config: GeneratorConfig) -> list[Signal]:
+    """Inputs of a main generator; all have the viewport's height and width."""
+    channels = {"pose_map": config.conditioning_poses * config.pose_channels}
+    if config.previous_frame == "generated":
+        channels["previous_frame"] = 3
+    if config.background == "plate":
+        channels["background"] = 3
+    if config.texture == "puppet":
+        channels["texture"] = TEXTURE_CHANNELS
+    return [
+        Signal(name, (1, number, "height", "width"), _SHARE if name == "pose_map" else _IMAGE)
+        for name, number in channels.items()
+    ]
+
+
+def _write_onnx(
+    path: Path, network: nn.Module, inputs: Sequence[Signal], output: Signal, multiple_of: int = 1
+) -> None:
+    """Write a network, and what it takes and returns as metadata.
+
+    Args:
+        multiple_of: divides every length of an axis of any length.
+    """
+    example = {"height": 2 * multiple_of, "width": 3 * multiple_of}
+    shapes = [[n if isinstance(n, int) else example[n] for n in it.shape] for it in inputs]
+    axes = [{i: n for i, n in enumerate(it.shape) if isinstance(n, str)} for it in inputs]
+    with warnings.catch_warnings(action="ignore"):
+        program = torch.onnx.export(
+            network.eval(),
+            tuple(map(torch.zeros, shapes)),
+            input_names=[signal.name for signal in inputs],
+            output_names=[output.name],
+            dynamic_shapes=(tuple(axes),) if isinstance(network, _Frame) else tuple(axes),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    described = {
+        "inputs": [signal._asdict() for signal in inputs],
+        "output": output._asdict(),
+        "multiple_of": multiple_of,
+        "versions": {name: version(name) for name in ("motiontransfer", "torch", "onnx")},
+    }
+    program.model.metadata_props["motiontransfer"] = json.dumps(described)
+    program.save(path, external_data=False)
+
+
+def _write_program(folder: Path) -> None:
+    """Write run.py, the modules that it imports, and what these need."""
+    package = Path(run.__file__).parents[1]
+    for file in source_files(run.__name__):
+        copy = folder / file.relative_to(package.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    (folder / package.name / "export" / "run.py").rename(folder / "run.py")
+    write_text(
+        folder / package.name / "__init__.py", f'"""What run.py needs of {package.name}."""\n'
+    )
+    write_text(folder / "requirements.txt", _REQUIREMENTS)

@@ -1,0 +1,62 @@
+"""Inference engines for ONNX files: ONNX Runtime and OpenVINO."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32
+
+from motiontransfer.errors import MissingLibraryError
+
+Engine = Literal["onnxruntime", "openvino"]
+Inputs = Mapping[str, Float32[np.ndarray, "_ _ _ _"]]
+"""By name; those that a network does not have are ignored."""
+Output = Float32[np.ndarray, "_ _ _ _"]
+Network = Callable[[Inputs], Output]
+
+
+def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0) -> Network:
+    """Load an ONNX file with one output.
+
+    Args:
+        num_threads: 0: the engine's own choice.
+
+    Raises:
+        MissingLibraryError: the engine is not installed.
+    """
+    try:
+        opened = {"onnxruntime": _onnxruntime, "openvino": _openvino}[engine](path, num_threads)
+    except ImportError as error:
+        raise MissingLibraryError(f"{engine} is not installed: pip install {engine}") from error
+    return opened
+
+
+def _onnxruntime(path: Path, num_threads: int) -> Network:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [it.name for it in session.get_inputs()]
+
+    def run(inputs: Inputs) -> Output:
+        output = session.run(None, {name: inputs[name] for name in names})[0]
+        assert isinstance(output, np.ndarray)
+        return output
+
+    return run
+
+
+def _openvino(path: Path, num_threads: int) -> Network:
+    openvino = import_module("openvino")  # so, because type checkers miss what is not installed
+
+    # Not the CPU's bf16, which is OpenVINO's own choice.
+    hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if num_threads:
+        hints["INFERENCE_NUM_THREADS"] = num_threads
+    compiled = openvino.Core().compile_model(path, "CPU", hints)
+    names = [it.get_any_name() for it in compiled.inputs]
+    # A copy, as the next run overwrites its output.
+    return lambda inputs: compiled({name: inputs[name] for name in names})[0].copy()

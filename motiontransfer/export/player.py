@@ -1,0 +1,225 @@
+"""Rendering of poses by an exported target, without PyTorch.
+
+The frames are those of `motiontransfer.rendering.renderer`: the main generator rolls out on its own
+frames in the viewport, around it the background image gets shadows, and the face generator's
+residual is laid over what is shown.
+"""
+
+import json
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from motiontransfer.errors import KeypointsError, MissingFileError, WeightsError
+from motiontransfer.export.engines import Engine, Network, open_network
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.appearance import PackedAppearance, unpack_appearance
+from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
+from motiontransfer.pose.puppet import Puppet, Texture
+from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.video.color import Frame
+
+FORMAT_VERSION = 1
+MODEL_FILE = "model.json"
+"""What the networks are fed, but for arrays."""
+ARRAYS_FILE = "arrays.npz"
+"""Background image of the networks, and the arrays of the puppet's appearance."""
+STATISTICS_FILE = "statistics.json"
+"""Of the target's poses: what `motiontransfer.pose.normalization` needs."""
+
+Image = Float32[np.ndarray, "1 3 height width"]
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1; pixels."""
+
+_FEATHER_FRACTION = 0.15
+
+
+class Player:
+    """Renders poses by the networks of one target."""
+
+    def __init__(
+        self, folder: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0
+    ) -> None:
+        """Load what `export` wrote.
+
+        Args:
+            num_threads: 0: the engine's own choice.
+
+        Raises:
+            MissingFileError: the folder holds no exported target.
+            MissingLibraryError: the engine is not installed.
+            WeightsError: the target was exported in another format.
+        """
+        path = folder / MODEL_FILE
+        if not path.is_file():
+            raise MissingFileError(f"{path}: no such file; `motiontransfer export` writes it")
+        model = json.loads(path.read_text(encoding="utf-8"))
+        if model["format_version"] != FORMAT_VERSION:
+            raise WeightsError(
+                f"{path}: expected format {FORMAT_VERSION}, got {model['format_version']}; export "
+                "the target again"
+            )
+        open_ = partial(open_network, engine=engine, num_threads=num_threads)
+        self.size: tuple[int, int] = tuple(model["size"])
+        self._style = PoseMapStyle(**model["pose_map"])
+        self._multiple_of: int = model["multiple_of"]
+        self._conditioning_poses: int = model["conditioning_poses"]
+        self._generate = open_(folder / "generator.onnx")
+        with np.load(folder / ARRAYS_FILE) as file:
+            arrays = dict(file)
+        self._plate: Image | None = arrays.pop("plate", None)
+        self._viewport = self._puppet = self._face = None
+        if model["viewport"]:
+            self._viewport = Viewport(**model["viewport"])
+            self._scene, self._coarse_size = (
+                open_(folder / "scene.onnx"),
+                tuple(model["coarse_size"]),
+            )
+        if model["appearance"]:
+            groups = [(group, joints) for group, joints in model["appearance"].pop("groups")]
+            packed = PackedAppearance(groups=groups, **model["appearance"])
+            self._puppet = Puppet(unpack_appearance(arrays, packed))
+        if model["face_generator"]:
+            self._face = open_(folder / "face_generator.onnx")
+            self._crop_size: int = model["face_generator"]["crop_size"]
+            self._is_carried = model["face_generator"]["previous_frame"] == "corrected"
+
+    def play(self, keypoints: Keypoints) -> Iterator[Frame]:
+        """Yield one frame for every pose; the poses are those of the target's image.
+
+        Raises:
+            KeypointsError: the poses are for images of another size.
+        """
+        if keypoints.image_size != self.size:
+            raise KeypointsError(
+                f"expected poses for images of {self.size} (height, width) pixels, as the target's,"
+                f" got {keypoints.image_size}; normalise them first"
+            )
+        images, sent = self._roll_out(keypoints), None
+        boxes, is_seen = face_boxes(keypoints)
+        for index in range(keypoints.num_frames):
+            shown, sent = images.send(sent), None
+            if self._face is not None and is_seen[index]:
+                (x0, y0, x1, y1) = box = tuple(boxes[index].tolist())
+                corrected = self._corrected(self._face, shown, keypoints, index, box)
+                sent = corrected if self._is_carried else None
+                shown, face = shown.copy(), np.s_[..., y0:y1, x0:x1]
+                shown[face] += _feather((y1 - y0, x1 - x0)) * (corrected[face] - shown[face])
+            levels = ((shown[0].clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
+            yield np.ascontiguousarray(levels.transpose(1, 2, 0))
+
+    def _roll_out(self, keypoints: Keypoints) -> Generator[Image, Image | None]:
+        """As `motiontransfer.models.roll_out.roll_out`."""
+        points, score = keypoints.points, keypoints.score
+        boxes, puppet = np.tile([0, 0, *self.size[::-1]], (len(points), 1)), None
+        if self._viewport is not None:
+            boxes = place_viewport(self._viewport, points, score, image_size=self.size)
+        if self._puppet is not None:
+            puppet = self._puppet.follow(points, score, skeleton=keypoints.skeleton)
+        frame = np.zeros((1, 3, *self.size), np.float32)
+        for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+            box, view = (x0, y0, x1, y1), np.s_[..., y0:y1, x0:x1]
+            first = index + 1 - self._conditioning_poses
+            drawn = self._draw(keypoints, range(max(first, 0), index + 1), box)
+            lacking = np.zeros((max(-first, 0), *drawn.shape[1:]), np.float32)
+            inputs = {
+                "pose_map": np.concatenate([lacking, drawn]).reshape(1, -1, *drawn.shape[2:]),
+                "previous_frame": frame[view],
+            }
+            if puppet is not None:
+                inputs["texture"] = _to_texture(puppet.draw(index, box=box))
+            frame, behind = np.empty_like(frame), self._plate
+            if self._viewport is not None:
+                whole = (0, 0, *self.size[::-1])
+                coarse = self._draw(keypoints, range(index, index + 1), whole, self._coarse_size)
+                behind = self._scene({"pose_map": coarse})
+            if behind is not None:
+                frame[:] = behind
+                inputs["background"] = behind[view]
+            padded = {name: _padded(image, self._multiple_of) for name, image in inputs.items()}
+            frame[view] = self._generate(padded)[..., : y1 - y0, : x1 - x0]
+            sent = yield frame
+            frame = frame if sent is None else sent
+
+    def _corrected(
+        self, face: Network, image: Image, keypoints: Keypoints, index: int, box: Box
+    ) -> Image:
+        """The image with the residual in the face box."""
+        x0, y0, x1, y1 = box
+        side = (self._crop_size, self._crop_size)
+        # Drawn at the crop's resolution with lines as wide as those of the whole frame.
+        pose = self._draw(keypoints, range(index, index + 1), box, side, relative_width=1.0)
+        crop = _resized(image[..., y0:y1, x0:x1], side)
+        corrected = image.copy()
+        residual = face({"pose_map": pose, "face": crop})
+        corrected[..., y0:y1, x0:x1] += _resized(residual, (y1 - y0, x1 - x0))
+        return corrected.clip(-1, 1)
+
+    def _draw(
+        self,
+        keypoints: Keypoints,
+        frames: range,
+        box: Box,
+        size: tuple[int, int] | None = None,
+        *,
+        relative_width: float | None = None,
+    ) -> Float32[np.ndarray, "batch channels _ _"]:
+        """Pose maps of a box of the frame, at another resolution where a size is given."""
+        x0, y0, x1, y1 = box
+        height, width = size or (y1 - y0, x1 - x0)
+        scale = np.array([width / (x1 - x0), height / (y1 - y0)], np.float32)
+        points = keypoints.points[frames.start : frames.stop]
+        points = (points + 0.5 - np.array([x0, y0], np.float32)) * scale - 0.5
+        line_width_px = self._style.line_width_px * (relative_width or height / (y1 - y0))
+        return draw_poses(
+            points.astype(np.float32),
+            keypoints.score[frames.start : frames.stop],
+            skeleton=keypoints.skeleton,
+            size=(height, width),
+            style=replace(self._style, line_width_px=line_width_px),
+        )
+
+
+def _padded(image: Float32[np.ndarray, "1 channels height width"], multiple: int) -> np.ndarray:
+    """Replicate the right and lower edge until `multiple` divides height and width."""
+    height, width = image.shape[2:]
+    lacking = ((0, 0), (0, 0), (0, -height % multiple), (0, -width % multiple))
+    return np.ascontiguousarray(np.pad(image, lacking, mode="edge"))
+
+
+def _to_texture(levels: Texture) -> Float32[np.ndarray, "1 5 height width"]:
+    """As `motiontransfer.video.tensors.levels_to_textures`."""
+    shares = levels.transpose(2, 0, 1)[None] / np.float32(255)
+    return np.concatenate([2 * shares[:, :3] - shares[:, 3:4], shares[:, 3:]], axis=1)
+
+
+def _resized(image: Image, size: tuple[int, int]) -> Float32[np.ndarray, "1 3 _ _"]:
+    """Bilinear interpolation with antialiasing, as PyTorch's."""
+    down, across = (
+        _interpolation(old, new) for old, new in zip(image.shape[2:], size, strict=True)
+    )
+    return (down @ image @ across.T).astype(np.float32)
+
+
+def _interpolation(old: int, new: int) -> Float64[np.ndarray, "new old"]:
+    """Weights of the old pixels in each new one: a triangle as wide as two of the larger pixels."""
+    scale = old / new
+    centre = scale * (np.arange(new) + 0.5)
+    away = np.abs(np.arange(old) + 0.5 - centre[:, None]) / max(scale, 1)
+    weights = (1 - away).clip(0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _feather(size: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
+    """As `motiontransfer.models.faces.feather`."""
+    ramps = []
+    for length in size:
+        position = (np.arange(length, dtype=np.float32) + 0.5) / length
+        fraction = np.minimum(position, 1 - position) / _FEATHER_FRACTION
+        ramps.append(0.5 - 0.5 * np.cos(np.pi * fraction.clip(0, 1)))
+    return np.outer(*ramps).astype(np.float32)

@@ -1,0 +1,61 @@
+"""Render poses with an exported target, without PyTorch: `python run.py poses.parquet out.mp4`.
+
+Parquet poses are those of the pipeline in artifacts/poses, and need pyarrow. JSON poses are
+`{"image_size": [height, width], "frame_rate": "25", "groups": [["body", ["nose", ...]], ...],
+"joints": [[[x, y, score], ...], ...]}`: pixels of the target's image, a list for each frame.
+An output without suffix is a folder of PNG files, one a frame.
+"""
+
+import argparse
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from motiontransfer.export.player import Player
+from motiontransfer.keypoints import Keypoints, read_keypoints
+from motiontransfer.skeleton import Skeleton
+from motiontransfer.video.writer import write_video
+
+
+def read_poses(path: Path) -> Keypoints:
+    """Read poses from Parquet or JSON."""
+    if path.suffix != ".json":
+        return read_keypoints(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    joints = np.array(content["joints"], np.float32)
+    groups = tuple((group, tuple(names)) for group, names in content["groups"])
+    height, width = content["image_size"]
+    return Keypoints(
+        points=joints[..., :2].copy(),
+        score=joints[..., 2].copy(),
+        skeleton=Skeleton(groups=groups),
+        image_size=(height, width),
+        frame_rate=Fraction(content["frame_rate"]),
+        detector="json",
+    )
+
+
+def main() -> None:
+    """Render a file of poses."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("poses", type=Path)
+    parser.add_argument("output", type=Path, help="an .mp4, or a folder")
+    parser.add_argument("--engine", choices=["onnxruntime", "openvino"], default="onnxruntime")
+    parser.add_argument("--threads", type=int, default=0, help="0: the engine's own choice")
+    arguments = parser.parse_args()
+    poses = read_poses(arguments.poses)
+    player = Player(Path(__file__).parent, engine=arguments.engine, num_threads=arguments.threads)
+    frames = player.play(poses)
+    if arguments.output.suffix:
+        write_video(arguments.output, frames, frame_rate=poses.frame_rate)
+        return
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for index, frame in enumerate(frames):
+        cv2.imwrite(str(arguments.output / f"{index:06}.png"), frame[..., ::-1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""An exported target renders what PyTorch renders, in a program that needs little."""
+
+import ast
+import json
+import subprocess
+import sys
+from contextlib import chdir
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from motiontransfer.errors import (
+    KeypointsError,
+    MissingFileError,
+    MissingLibraryError,
+    MotionTransferError,
+    WeightsError,
+)
+from motiontransfer.export.bundle import export_target
+from motiontransfer.export.engines import open_network
+from motiontransfer.export.player import MODEL_FILE, Player
+from motiontransfer.keypoints import write_keypoints
+from motiontransfer.models.faces import FaceGenerator
+from motiontransfer.models.generators import build_generator
+from motiontransfer.models.layers import initialise
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.statistics import fit_statistics, write_statistics
+from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.rendering.renderer import load_renderer, render_poses
+from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
+from tests.dancer import dance, puppet_of
+from tests.training.small import HELD_OUT, STYLE, fabric, face_config, generator_config
+
+pytest.importorskip("onnxscript", reason="needs `uv sync --extra export`")
+pytest.importorskip("onnxruntime", reason="needs `uv sync --extra export`")
+
+SIZE = (72, 64)
+POSES = dance(6, size=SIZE, missing=[2])
+VIEWPORT = Viewport(margin_px=2.0, multiple_of=8)
+STICKS = PoseMapStyle(encoding="sticks", line_width_px=3.0)
+
+# What targets are like that differ in what their networks are fed.
+TARGETS = {
+    "puppet": {
+        "viewport": VIEWPORT,
+        "texture": "puppet",
+        "num_downsamplings": 2,
+        "face": {"previous_frame": "corrected"},
+    },
+    "paper": {
+        **{"architecture": "local", "background": "generated", "upsampling": "transposed"},
+        **{"style": STICKS, "pose_channels": 3, "conditioning_poses": 2},
+    },
+    "pose_alone": {"previous_frame": "none", "face": {}},
+}
+
+
+def write_target(folder, *, style=STYLE, face=None, **changes):
+    """Random weights of a target, where the pipeline keeps them."""
+    torch.manual_seed(0)
+    config = generator_config(size=SIZE, **changes)
+    plate = torch.rand(3, *SIZE) * 2 - 1 if config.background == "plate" else None
+    puppet = puppet_of(POSES, [0, 3]) if config.texture == "puppet" else None
+    network = build_generator(config, background_image=plate, puppet=puppet).apply(initialise)
+    for parameter in network.parameters():  # more than pixels' rounding
+        parameter.mul_(3)
+    models = folder / "artifacts/models/ada"
+    description = {
+        "generator": asdict(config),
+        "pose_map": asdict(style),
+        "held_out": asdict(HELD_OUT),
+    }
+    write_weights(
+        models / "generator.safetensors",
+        network,
+        description=description,
+        appearance=puppet.appearance if puppet else None,
+    )
+    if face is None:
+        write_no_weights(models / "face_generator.safetensors", "face_generator")
+    else:
+        config = face_config(pose_channels=style.num_channels, **face)
+        faces = FaceGenerator(config).apply(initialise)
+        described = {"face_generator": asdict(config)}
+        write_weights(models / "face_generator.safetensors", faces, description=described)
+    statistics = fit_statistics(
+        [dance(12, size=SIZE)], min_score=0.3, cluster_fraction=None, outlier_quantile=0.98
+    )
+    write_statistics(folder / "artifacts/statistics/ada.json", statistics)
+
+
+@pytest.fixture(
+    scope="module", params=["puppet", "pose_alone", pytest.param("paper", marks=pytest.mark.slow)]
+)
+def exported(request, tmp_path_factory) -> Path:
+    """A project with a target, exported to `ada`; READ ONLY."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with torch.no_grad(), chdir(folder):
+        write_target(folder, **TARGETS[request.param])
+        export_target("ada", Path("ada"))
+    return folder
+
+
+def test_the_frames_are_those_of_pytorch(exported):
+    renderer = load_renderer(exported / "artifacts/models/ada", fabric(), face="residual")
+    expected = np.stack(list(render_poses(renderer, POSES)))
+    frames = np.stack(list(Player(exported / "ada", num_threads=1).play(POSES)))
+    assert expected.std() > 10
+    assert np.abs(frames - expected.astype(int)).max() <= 1
+    assert (frames != expected).mean() < 0.01
+
+
+def test_the_viewport_takes_several_sizes():
+    boxes = place_viewport(VIEWPORT, POSES.points, POSES.score, image_size=SIZE)
+    assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes.tolist()}) > 1
+
+
+@pytest.mark.parametrize("multiples", [(2, 3), (5, 2)])
+def test_the_network_takes_any_size_that_its_metadata_allows(exported, multiples):
+    onnx = pytest.importorskip("onnx")
+    path = exported / "ada" / "generator.onnx"
+    metadata = {it.key: it.value for it in onnx.load(path).metadata_props}
+    described = json.loads(metadata["motiontransfer"])
+    network = read_generator(exported / "artifacts/models/ada/generator.safetensors").network
+    lengths = [described["multiple_of"] * multiple for multiple in multiples]
+    axes = dict(zip(("height", "width"), lengths, strict=True))
+    random, inputs = np.random.default_rng(0), {}
+    for one in described["inputs"]:
+        shape = [axes.get(length, length) for length in one["shape"]]
+        inputs[one["name"]] = random.uniform(*one["range"], shape).astype(np.float32)
+    output = open_network(path, num_threads=1)(inputs)
+    given = {name: torch.from_numpy(image) for name, image in inputs.items()}
+    given.setdefault("previous_frame", torch.zeros(1, 3, *output.shape[2:]))
+    expected = network(**given).frame.numpy()
+    assert list(output.shape) == [1, 3, *axes.values()]
+    assert np.abs(output - expected).max() < 1e-4
+    assert {it["name"] for it in described["inputs"]} <= {"pose_map", *given}
+    assert torch.__version__.startswith(described["versions"]["torch"])
+
+
+def test_the_program_imports_only_what_it_says_that_it_needs(exported):
+    """At the top of its modules; in functions they import pyarrow and the engines."""
+    imported = set()
+    for path in (exported / "ada").rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    needed = {"av", "cv2", "jaxtyping", "motiontransfer", "numpy", "pyarrow"}
+    assert imported - sys.stdlib_module_names == needed
+
+
+def write_json_poses(path, poses):
+    joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
+    content = {
+        "image_size": poses.image_size,
+        "frame_rate": str(poses.frame_rate),
+        "groups": poses.skeleton.groups,
+        "joints": joints.tolist(),
+    }
+    path.write_text(json.dumps(content))
+
+
+WITHOUT = """
+import importlib.abc, runpy, sys
+
+class Refused(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in ("torch", "scipy", "pydantic", "pandas", "lazy_loader"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refused())
+sys.path.insert(0, sys.argv[1])
+sys.argv = ["run.py", *sys.argv[2:]]
+runpy.run_path(sys.path[0] + "/run.py", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+def test_the_program_runs_without_pytorch_and_this_package(exported, suffix, tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    poses = tmp_path / f"poses{suffix}"
+    (write_keypoints if suffix == ".parquet" else write_json_poses)(poses, POSES)
+    for output in (tmp_path / "frames", tmp_path / "out.mp4"):
+        arguments = [str(it) for it in (exported / "ada", poses, output, "--threads=1")]
+        subprocess.run([sys.executable, "-c", WITHOUT, *arguments], check=True, cwd=tmp_path)
+    read = [cv2.imread(str(it))[..., ::-1] for it in sorted((tmp_path / "frames").glob("*.png"))]
+    assert np.array_equal(np.stack(read), list(Player(exported / "ada", num_threads=1).play(POSES)))
+    assert (tmp_path / "out.mp4").stat().st_size > 500
+
+
+def test_poses_for_images_of_another_size_are_refused(exported):
+    with pytest.raises(KeypointsError, match=r"images of \(72, 64\) .*, got \(48, 40\); normalise"):
+        next(Player(exported / "ada").play(dance(2)))
+
+
+def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
+    with pytest.raises(
+        MissingFileError, match=r"model\.json: no such file; `motiontransfer export`"
+    ):
+        Player(tmp_path)
+    (tmp_path / MODEL_FILE).write_text('{"format_version": 0}')
+    with pytest.raises(WeightsError, match="expected format 1, got 0; export the target again"):
+        Player(tmp_path)
+
+
+def test_a_target_that_was_not_trained_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        MissingFileError, match=r"models/eve/generator\.safetensors: no such weights"
+    ):
+        export_target("eve", Path("eve"))
+    assert not Path("eve").exists()
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(
+        MotionTransferError, match="--output: expected a folder that does not exist"
+    ):
+        export_target("ada", tmp_path)
+    assert (tmp_path / "photo.jpg").exists()
+
+
+def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("motiontransfer.export.bundle.find_spec", lambda name: None)
+    with pytest.raises(
+        MissingLibraryError, match=r"onnx and onnxscript: .* `uv sync --extra export`"
+    ):
+        export_target("ada", tmp_path / "ada")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(
+        MissingLibraryError, match="openvino is not installed: pip install openvino"
+    ):
+        open_network(tmp_path / "generator.onnx", engine="openvino")
