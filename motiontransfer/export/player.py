@@ -1,8 +1,8 @@
 """Rendering of poses by an exported target, without PyTorch.
 
 The frames are those of `motiontransfer.rendering.renderer`: the main generator rolls out on its own
-frames in the viewport, around it the background image gets shadows, and the face generator's
-residual is laid over what is shown.
+frames in the viewport, around it the background image gets shadows, the face generator's residual
+is laid over what is shown, and that is upsampled to the size of the target's video.
 """
 
 import json
@@ -20,8 +20,9 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.appearance import PackedAppearance, unpack_appearance
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
-from motiontransfer.pose.puppet import Puppet, Texture
+from motiontransfer.pose.puppet import Puppet, PuppetClip, Texture
 from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.video.color import Frame
 
 FORMAT_VERSION = 1
@@ -73,7 +74,7 @@ class Player:
         with np.load(folder / ARRAYS_FILE) as file:
             arrays = dict(file)
         self._plate: Image | None = arrays.pop("plate", None)
-        self._viewport = self._puppet = self._face = None
+        self._viewport = self._puppet = self._upsampling = self._face = None
         if model["viewport"]:
             self._viewport = Viewport(**model["viewport"])
             self._scene, self._coarse_size = (
@@ -83,7 +84,10 @@ class Player:
         if model["appearance"]:
             groups = [(group, joints) for group, joints in model["appearance"].pop("groups")]
             packed = PackedAppearance(groups=groups, **model["appearance"])
-            self._puppet = Puppet(unpack_appearance(arrays, packed))
+            self._puppet = Puppet(unpack_appearance(arrays, packed), self.size)
+            full = self._puppet.appearance.background.shape[:2]
+            if full != self.size:
+                self._upsampling = GuidedUpsampling(self._puppet, size=full)
         if model["face_generator"]:
             self._face = open_(folder / "face_generator.onnx")
             self._crop_size: int = model["face_generator"]["crop_size"]
@@ -100,7 +104,11 @@ class Player:
                 f"expected poses for images of {self.size} (height, width) pixels, as the target's,"
                 f" got {keypoints.image_size}; normalise them first"
             )
-        images, sent = self._roll_out(keypoints), None
+        puppet, sent = None, None
+        if self._puppet is not None:
+            points, score = keypoints.points, keypoints.score
+            puppet = self._puppet.follow(points, score, skeleton=keypoints.skeleton)
+        images = self._roll_out(keypoints, puppet)
         boxes, is_seen = face_boxes(keypoints)
         for index in range(keypoints.num_frames):
             shown, sent = images.send(sent), None
@@ -111,16 +119,19 @@ class Player:
                 shown, face = shown.copy(), np.s_[..., y0:y1, x0:x1]
                 shown[face] += _feather((y1 - y0, x1 - x0)) * (corrected[face] - shown[face])
             levels = ((shown[0].clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
-            yield np.ascontiguousarray(levels.transpose(1, 2, 0))
+            frame = np.ascontiguousarray(levels.transpose(1, 2, 0))
+            if self._upsampling is not None and puppet is not None:
+                frame = self._upsampling.upsample(frame, puppet, index)
+            yield frame
 
-    def _roll_out(self, keypoints: Keypoints) -> Generator[Image, Image | None]:
+    def _roll_out(
+        self, keypoints: Keypoints, puppet: PuppetClip | None
+    ) -> Generator[Image, Image | None]:
         """As `motiontransfer.models.roll_out.roll_out`."""
         points, score = keypoints.points, keypoints.score
-        boxes, puppet = np.tile([0, 0, *self.size[::-1]], (len(points), 1)), None
+        boxes = np.tile([0, 0, *self.size[::-1]], (len(points), 1))
         if self._viewport is not None:
             boxes = place_viewport(self._viewport, points, score, image_size=self.size)
-        if self._puppet is not None:
-            puppet = self._puppet.follow(points, score, skeleton=keypoints.skeleton)
         frame = np.zeros((1, 3, *self.size), np.float32)
         for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
             box, view = (x0, y0, x1, y1), np.s_[..., y0:y1, x0:x1]

@@ -29,7 +29,12 @@ from motiontransfer.models.layers import initialise
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.statistics import fit_statistics, write_statistics
 from motiontransfer.pose.viewport import Viewport, place_viewport
-from motiontransfer.rendering.renderer import load_renderer, render_poses
+from motiontransfer.rendering.renderer import (
+    load_renderer,
+    render_poses,
+    result_size,
+    upsample_frames,
+)
 from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
 from tests.dancer import dance, puppet_of
 from tests.training.small import HELD_OUT, STYLE, fabric, face_config, generator_config
@@ -38,6 +43,7 @@ pytest.importorskip("onnxscript", reason="needs `uv sync --extra export`")
 pytest.importorskip("onnxruntime", reason="needs `uv sync --extra export`")
 
 SIZE = (72, 64)
+FULL_SIZE = (108, 96)  # of the texture
 POSES = dance(6, size=SIZE, missing=[2])
 VIEWPORT = Viewport(margin_px=2.0, multiple_of=8)
 STICKS = PoseMapStyle(encoding="sticks", line_width_px=3.0)
@@ -63,7 +69,7 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
     torch.manual_seed(0)
     config = generator_config(size=SIZE, **changes)
     plate = torch.rand(3, *SIZE) * 2 - 1 if config.background == "plate" else None
-    puppet = puppet_of(POSES, [0, 3]) if config.texture == "puppet" else None
+    puppet = puppet_of(dance(4, size=FULL_SIZE), [0, 3]) if config.texture == "puppet" else None
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialise)
     for parameter in network.parameters():  # more than pixels' rounding
         parameter.mul_(3)
@@ -106,9 +112,11 @@ def exported(request, tmp_path_factory) -> Path:
 
 def test_the_frames_are_those_of_pytorch(exported):
     renderer = load_renderer(exported / "artifacts/models/ada", fabric(), face="residual")
-    expected = np.stack(list(render_poses(renderer, POSES)))
+    size, working = result_size(renderer, height=None), render_poses(renderer, POSES)
+    expected = np.stack(list(upsample_frames(renderer, working, POSES, size=size)))
     frames = np.stack(list(Player(exported / "ada", num_threads=1).play(POSES)))
     assert expected.std() > 10
+    assert frames.shape[1:3] == (FULL_SIZE if renderer.main.network.puppet else SIZE)
     assert np.abs(frames - expected.astype(int)).max() <= 1
     assert (frames != expected).mean() < 0.01
 
