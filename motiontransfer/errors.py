@@ -58,6 +58,10 @@ class MissingLibraryError(MotionTransferError, ImportError):
     """A shared library of the system is missing; the message names the package that has it."""
 
 
+class DisplayError(MotionTransferError, RuntimeError):
+    """No window can be opened on this machine."""
+
+
 class ProvenanceError(MotionTransferError, ValueError):
     """A video cannot be signed, or its manifest cannot be read."""
 

@@ -18,10 +18,9 @@ from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.manifest import (
     Content,
     Statement,
-    UsedNetwork,
     check_credentials,
-    sha256_of,
-    sign_video,
+    sign_file,
+    statement_of,
 )
 from motiontransfer.rendering.faces import FaceBlending, TranslatedFaces
 from motiontransfer.rendering.renderer import (
@@ -108,7 +107,7 @@ def main(transfer: str) -> str:
         if credentials:
             statement = _statement(transfer, names, params, renderer, source=source)
             for name, content in _CONTENT_OF_VIDEO.items():
-                sign_video(results / name, videos / name, statement, credentials, content=content)
+                sign_file(results / name, videos / name, statement, credentials, content=content)
     write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
     write_json(
         Path(f"artifacts/metrics/render/{transfer}.json"),
@@ -158,21 +157,14 @@ def _load_renderer(
 def _statement(
     transfer: str, names: Transfer, params: RenderParams, renderer: Renderer, *, source: Clip
 ) -> Statement:
-    """Hashes of the networks and inputs; no names."""
+    """What the videos are made with."""
     models = _models(names)
-    files = {"generator": (models / "generator.safetensors", renderer.main.config.architecture)}
+    networks = {"generator": (models / "generator.safetensors", renderer.main.config.architecture)}
     if renderer.face is not None:
         is_cycle = params.face == "cycle"
         file = _face_cycle(transfer) if is_cycle else models / "face_generator.safetensors"
-        files["face"] = (file, "cycle" if is_cycle else "residual")
-    return Statement(
-        networks=tuple(
-            UsedNetwork(role=role, architecture=architecture, weights_sha256=sha256_of(file))
-            for role, (file, architecture) in files.items()
-        ),
-        source_frames_sha256=sha256_of(source.frames),
-        source_keypoints_sha256=sha256_of(_keypoints_file(names)),
-    )
+        networks["face"] = (file, "cycle" if is_cycle else "residual")
+    return statement_of(networks, {"frames": source.frames, "keypoints": _keypoints_file(names)})
 
 
 def _keypoints_file(names: Transfer) -> Path:

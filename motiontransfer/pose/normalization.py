@@ -17,6 +17,7 @@ from motiontransfer.pose.statistics import (
     measure_ground_contact,
     median_pose,
 )
+from motiontransfer.pose.time_series import Series
 
 Mode = Literal["limbs", "ankle", "affine", "none"]
 Centring = Literal["median", "picture"]
@@ -32,6 +33,7 @@ def normalize_poses(
     centring: Centring | None,
     source: PoseStatistics,
     target: PoseStatistics,
+    floor: Series | None = None,
 ) -> Keypoints:
     """Map a source subject's poses into the target subject's image.
 
@@ -40,6 +42,7 @@ def normalize_poses(
             gives the pose the target's proportions; `affine` is one map for the whole clip.
         centring: the source's `median` position from left to right, or the middle of its image
             (`picture`), is mapped to the target's. None for modes that do not centre.
+        floor: the ankle line in each frame, where it is not to be read off the whole clip.
 
     Raises:
         ParamsError: centring does not go with the mode; mode `none` between images of different
@@ -62,7 +65,7 @@ def normalize_poses(
         source, target = (
             replace(it, median_ankle_x_px=(it.image_size[1] - 1) / 2) for it in (source, target)
         )
-    normalized = normalize_by_ankles(keypoints, source=source, target=target)
+    normalized = normalize_by_ankles(keypoints, source=source, target=target, floor=floor)
     if mode == "ankle":
         return normalized
     if not source.proportions or not target.proportions:
@@ -94,26 +97,27 @@ def check_centring(mode: Mode, centring: Centring | None) -> None:
 
 
 def normalize_by_ankles(
-    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics
+    keypoints: Keypoints,
+    *,
+    source: PoseStatistics,
+    target: PoseStatistics,
+    floor: Series | None = None,
 ) -> Keypoints:
     """Scale and shift each frame so that the source's ankle lines map to the target's.
 
     The depth fraction is read off the ankle line; frames without ankles take it from their
     neighbours. A range of depth shorter than the target's is kept (scaled with the person) around
     the middle of the target's, as in the authors' code; a longer one is squeezed into it.
+
+    Args:
+        floor: the ankle line in each frame; None: that of the clip.
     """
     if keypoints.image_size != source.image_size:
         raise StatisticsError(
             f"the source's statistics are for images of {source.image_size}, its keypoints for "
             f"{keypoints.image_size}; run detect_keypoints and fit_normalization again"
         )
-    contact = measure_ground_contact(keypoints, min_score=source.min_score)
-    if not contact.has_ankles.any():
-        raise StatisticsError(
-            f"none of {keypoints.num_frames} source frames shows both ankles with a score of "
-            f"{source.min_score} or more; choose a clip that shows the feet"
-        )
-    floor = floor_line(contact, frame_rate=keypoints.frame_rate)
+    floor = _floor_of_clip(keypoints, source) if floor is None else floor
     target = _with_range_of(source, target)
     depth = np.clip(source.depth_fraction(floor), -_DEPTH_MARGIN, 1 + _DEPTH_MARGIN)[:, None]
     # The paper interpolates the ratio of the heights between the lines, not the heights.
@@ -122,6 +126,16 @@ def normalize_by_ankles(
     scale = scale_far + depth * (scale_close - scale_far)
     from_floor = keypoints.points - _floor_point(depth, source)
     return _moved(keypoints, scale[..., None] * from_floor + _floor_point(depth, target), target)
+
+
+def _floor_of_clip(keypoints: Keypoints, source: PoseStatistics) -> Series:
+    contact = measure_ground_contact(keypoints, min_score=source.min_score)
+    if not contact.has_ankles.any():
+        raise StatisticsError(
+            f"none of {keypoints.num_frames} source frames shows both ankles with a score of "
+            f"{source.min_score} or more; choose a clip that shows the feet"
+        )
+    return floor_line(contact, frame_rate=keypoints.frame_rate)
 
 
 def _moved(

@@ -6,7 +6,7 @@ network (C2PA 2.3; source types: cv.iptc.org/newscodes/digitalsourcetype).
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ OFFLINE = {
 }
 """c2pa's settings: whatever a file asks for, nothing is fetched."""
 
+_MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
@@ -48,10 +49,25 @@ class Statement:
     """The networks and inputs of a transfer."""
 
     networks: Sequence[UsedNetwork]
-    source_frames_sha256: str
-    """Of the frame store of the source clip."""
-    source_keypoints_sha256: str
-    """Of the poses of the source clip."""
+    source_sha256: Mapping[str, str]
+    """Of what shows or describes the motion, by its kind: `frames`, `keypoints` or `video`; nothing
+    of a camera's."""
+
+
+def statement_of(networks: Mapping[str, tuple[Path, str]], source: Mapping[str, Path]) -> Statement:
+    """Hashes of the networks and inputs; no names.
+
+    Args:
+        networks: weights file and architecture by role.
+        source: files by kind.
+    """
+    return Statement(
+        networks=[
+            UsedNetwork(role=role, architecture=architecture, weights_sha256=sha256_of(file))
+            for role, (file, architecture) in networks.items()
+        ],
+        source_sha256={kind: sha256_of(file) for kind, file in source.items()},
+    )
 
 
 def sha256_of(path: Path) -> str:
@@ -74,12 +90,12 @@ def check_credentials(credentials: Credentials) -> None:
     _sign(image, io.BytesIO(), "image/png", definition, credentials)
 
 
-def sign_video(
+def sign_file(
     path: Path, unsigned: Path, statement: Statement, credentials: Credentials, *, content: Content
 ) -> None:
-    """Write the MP4 file `unsigned` to `path`, with a manifest in it.
+    """Write the MP4 or PNG file `unsigned` to `path`, with a manifest in it.
 
-    The audio and video streams are copied unchanged. The manifest holds random salts:
+    The streams or pixels are copied unchanged. The manifest holds random salts:
     its bytes differ each time.
 
     Args:
@@ -95,7 +111,7 @@ def sign_video(
         unsigned.open("rb") as source,
         temporary.open("w+b") as signed,
     ):
-        _sign(source, signed, "video/mp4", definition, credentials)
+        _sign(source, signed, _MEDIA_TYPES[path.suffix], definition, credentials)
 
 
 def load_c2pa() -> ModuleType:
@@ -129,8 +145,7 @@ def _definition(content: Content, statement: Statement | None) -> dict[str, obje
             "method": "motion transfer (Chan et al. 2019, Everybody Dance Now)",
             "networks": [asdict(network) for network in statement.networks],
             "source": {
-                "frames_sha256": statement.source_frames_sha256,
-                "keypoints_sha256": statement.source_keypoints_sha256,
+                f"{kind}_sha256": digest for kind, digest in statement.source_sha256.items()
             },
         }
     return {

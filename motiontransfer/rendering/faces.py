@@ -84,11 +84,12 @@ class ResidualFaces:
         for index in range(keypoints.num_frames):
             image = images.send(sent)[None]
             box = torch.from_numpy(boxes[index : index + 1]).long()
-            patch = self._patch(image, keypoints, index, box) if valid[index] else None
+            patch = self.patch(image, keypoints, index, box) if valid[index] else None
             sent = patch.image if patch and self.previous_frame == "corrected" else None
             yield image, patch
 
-    def _patch(self, image: Image, keypoints: Keypoints, index: int, box: Boxes) -> FacePatch:
+    def patch(self, image: Image, keypoints: Keypoints, index: int, box: Boxes) -> FacePatch:
+        """The face of one frame, in its face box."""
         device = self.fabric.device
         with torch.inference_mode(), self.fabric.autocast():
             pose_crop = draw_crops(

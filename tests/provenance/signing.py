@@ -10,14 +10,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from motiontransfer.provenance.credentials import load_credentials
-from motiontransfer.provenance.manifest import Statement, UsedNetwork, sign_video
+from motiontransfer.provenance.manifest import Statement, UsedNetwork, sign_file
 from motiontransfer.video.writer import write_video
 from tests.dancer import dance, picture
 
 STATEMENT = Statement(
     networks=(UsedNetwork(role="generator", architecture="fast", weights_sha256="a" * 64),),
-    source_frames_sha256="b" * 64,
-    source_keypoints_sha256="c" * 64,
+    source_sha256={"frames": "b" * 64, "keypoints": "c" * 64},
 )
 
 
@@ -32,7 +31,7 @@ def signed_video(path):
     """A video with the certificate of the environment, as a rendering stage makes it."""
     unsigned = unsigned_video(path.with_name(f"unsigned_{path.name}"))
     content = "trainedAlgorithmicMedia"
-    sign_video(path, unsigned, STATEMENT, load_credentials(), content=content)
+    sign_file(path, unsigned, STATEMENT, load_credentials(), content=content)
     return path
 
 

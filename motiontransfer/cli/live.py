@@ -1,0 +1,47 @@
+"""Command `live`: a target performs what a camera sees."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from motiontransfer.errors import ParamsError
+
+
+def live(
+    *,
+    target: Annotated[str, typer.Option(help="One of `targets` in params.yaml, trained.")],
+    camera: Annotated[int, typer.Option(help="The camera's number.")] = 0,
+    video: Annotated[
+        Path | None, typer.Option(help="A video, played in its own time, in place of a camera.")
+    ] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="Keypoints (Parquet) in place of a camera.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="An .mp4 to record, with the video's sound.")
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
+) -> None:
+    """Let a target perform what a camera sees, while it sees it.
+
+    Keys: q quits, space pauses, r forgets the person's proportions and place
+    and f freezes them, m mirrors, s saves a picture to results/live.
+    """
+    if output is not None and output.suffix != ".mp4":
+        raise ParamsError(f"--output: expected a name that ends in .mp4, got {output}")
+    if video is not None and poses is not None:
+        raise ParamsError("expected --video or --poses, got both")
+    # Imported here: they load PyTorch and MediaPipe, which takes seconds.
+    from motiontransfer.live.capture import open_camera, open_poses, open_video
+    from motiontransfer.live.command import run_live
+
+    if poses is not None:
+        source = open_poses(poses)
+    elif video is not None:
+        source = open_video(video)
+    else:
+        source = open_camera(camera)
+    typer.echo(run_live(target, source, output=output, has_window=not headless))
+    if output is not None and output.exists():
+        typer.echo(f"wrote {output}")

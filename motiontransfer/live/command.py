@@ -1,0 +1,171 @@
+"""`motiontransfer live`: a session from params.yaml and the pipeline's outputs."""
+
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import torch
+from PIL import Image
+from pydantic import BaseModel
+
+from motiontransfer.errors import ParamsError
+from motiontransfer.live.capture import Source
+from motiontransfer.live.display import Window
+from motiontransfer.live.generation import LiveGenerator
+from motiontransfer.live.motion import SourceMotion, StatisticsParams
+from motiontransfer.live.recording import Recorder, Signature
+from motiontransfer.live.session import Session, working_framing
+from motiontransfer.params import PARAMS_FILE, load_section
+from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.pose.normalization import Centring, Mode, check_centring
+from motiontransfer.pose.statistics import read_statistics
+from motiontransfer.provenance.credentials import load_credentials
+from motiontransfer.provenance.manifest import check_credentials, statement_of
+from motiontransfer.rendering.faces import FaceBlending
+from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer
+from motiontransfer.rendering.videos import VisibleLabel
+from motiontransfer.training.distributed import Precision, make_fabric
+from motiontransfer.video.color import Frame
+
+_PICTURES = Path("results/live")
+
+
+class RenderParams(BaseModel):
+    """What of the section `render` is used."""
+
+    face: FaceMode | Literal["cycle"]
+    face_blending: FaceBlending
+    precision: Precision
+    crf: int
+    provenance: Literal["c2pa", "none"]
+    visible_label: VisibleLabel
+
+
+class NormalizationParams(BaseModel):
+    """Section `normalization`."""
+
+    mode: Mode
+    centring: Centring | None
+
+
+def run_live(target: str, source: Source, *, output: Path | None, has_window: bool) -> str:
+    """Show, and record, a target who performs what the source shows; return a summary.
+
+    Raises:
+        ParamsError: there is no such target, or a param does not go with live use.
+        DisplayError: no window can be opened.
+        VideoError: the source failed; what was recorded until then is whole.
+    """
+    params = load_section(RenderParams, "render")
+    # The other half of the cores detects. OpenCV's operations are too small to be shared.
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
+    cv2.setNumThreads(1)
+    with ExitStack() as stack:
+        window = stack.enter_context(Window()) if has_window else None
+        renderer = load_target(target, params)
+        signature = _signature(target, source, params, renderer)
+        session = Session(
+            source,
+            source_motion(target, source, renderer),
+            LiveGenerator(renderer),
+            detect=stack.enter_context(default_detector().open()) if source.has_frames else None,
+            visible_label=params.visible_label,
+        )
+        recorder = None
+        if output is not None:
+            recorder = Recorder(
+                output,
+                frame_rate=source.frame_rate,
+                sound=source.sound,
+                sound_offset_seconds=source.sound_offset_seconds,
+                crf=params.crf,
+                signature=signature,
+            )
+        session.run(window=window, recorder=recorder, save=partial(_save, target, signature))
+    return session.summary()
+
+
+def load_target(target: str, params: RenderParams) -> Renderer:
+    """Read a target's networks.
+
+    Raises:
+        ParamsError: there is no such target, or the faces are not those of its face generator.
+    """
+    targets = load_section(list[str], "targets")
+    if target not in targets:
+        raise ParamsError(f"--target: expected one of {', '.join(targets)}, got {target}")
+    if params.face == "cycle":
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.face: cycle translates the faces of a decoded clip; expected "
+            "residual or none for live use"
+        )
+    fabric = make_fabric(precision=params.precision)
+    renderer = load_renderer(_models(target), fabric, face=params.face)
+    return replace(renderer, face_blending=params.face_blending)
+
+
+def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMotion:
+    """Poses of a source as the target's.
+
+    Raises:
+        ParamsError: the params' normalization is one of whole clips.
+    """
+    normalization = load_section(NormalizationParams, "normalization")
+    check_centring(normalization.mode, normalization.centring)
+    if normalization.mode == "affine":
+        raise ParamsError(
+            f"{PARAMS_FILE}: normalization.mode: affine is fitted to a whole clip; expected limbs, "
+            "ankle or none for live use"
+        )
+    size, image_size = renderer.main.config.size, source.size
+    if source.has_frames:
+        image_size = working_framing(source, height=size[0]).size
+    if normalization.mode == "none" and image_size != size:
+        raise ParamsError(
+            f"{PARAMS_FILE}: normalization.mode: none needs a source of the target's shape, {size} "
+            f"(height, width), got {image_size}; expected limbs or ankle"
+        )
+    return SourceMotion(
+        load_section(StatisticsParams, "fit_normalization"),
+        mode=normalization.mode,
+        centring=normalization.centring,
+        target=read_statistics(Path("artifacts/statistics") / f"{target}.json"),
+        skeleton=source.skeleton,
+        image_size=image_size,
+    )
+
+
+def _models(target: str) -> Path:
+    return Path("artifacts/models") / target
+
+
+def _signature(
+    target: str, source: Source, params: RenderParams, renderer: Renderer
+) -> Signature | None:
+    """With what recordings and pictures are signed."""
+    if params.provenance == "none":
+        return None
+    credentials, models = load_credentials(), _models(target)
+    check_credentials(credentials)
+    networks = {"generator": (models / "generator.safetensors", renderer.main.config.architecture)}
+    if renderer.face is not None:
+        networks["face"] = (models / "face_generator.safetensors", "residual")
+    return Signature(credentials=credentials, statement=statement_of(networks, source.files))
+
+
+def _save(target: str, signature: Signature | None, frame: Frame) -> None:
+    """Write a picture of the result."""
+    now = datetime.now(UTC).strftime("%Y%m%d_%H%M%S_%f")
+    path = _PICTURES / f"{target}_{now}.png"
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        unsigned = Path(folder) / path.name if signature else path
+        unsigned.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(frame).save(unsigned)
+        if signature:
+            signature.sign(path, unsigned)

@@ -1,0 +1,80 @@
+"""A window that shows source, pose and result side by side, with rate and latency."""
+
+import os
+import subprocess
+import sys
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from motiontransfer.errors import DisplayError
+from motiontransfer.rendering.videos import AnyFrame
+
+_TITLE = "motiontransfer"
+_TEXT_PX = 14
+_TEXT, _OUTLINE = (236, 238, 242), (20, 21, 24)
+_PROBE_SECONDS = 30
+
+
+class Window:
+    """A window, and the keys that are pressed in it."""
+
+    def __init__(self) -> None:
+        """Open it.
+
+        Raises:
+            DisplayError: there is no display.
+        """
+        # Without a display the library behind OpenCV's windows aborts the process: another tries.
+        command = [sys.executable, "-c", "import cv2; cv2.namedWindow('', cv2.WINDOW_NORMAL)"]
+        is_linux = sys.platform == "linux"
+        if is_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise _no_display("neither DISPLAY nor WAYLAND_DISPLAY is set")
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=_PROBE_SECONDS)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            raise _no_display("OpenCV cannot open a window") from error
+        cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        self._has_size = False
+
+    def __enter__(self) -> "Window":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        cv2.destroyWindow(_TITLE)
+
+    def show(self, image: AnyFrame) -> None:
+        """Show an image."""
+        if not self._has_size:
+            cv2.resizeWindow(_TITLE, image.shape[1], image.shape[0])
+            self._has_size = True
+        cv2.imshow(_TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def key(self) -> str:
+        """The key that was pressed, `q` where the window was closed, or nothing."""
+        code = cv2.waitKey(1) & 0xFF
+        if self._has_size and cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1:
+            return "q"
+        return chr(code) if code < 128 else ""
+
+
+def _no_display(reason: str) -> DisplayError:
+    return DisplayError(
+        f"no window can be opened: {reason}; --headless runs without one, --output FILE records"
+    )
+
+
+def write_text(image: AnyFrame, text: str) -> AnyFrame:
+    """Return the image with a line of text in its lower left corner."""
+    written = np.ascontiguousarray(image).copy()
+    place = (_TEXT_PX // 2, image.shape[0] - _TEXT_PX // 2)
+    for colour, thickness in ((_OUTLINE, 3), (_TEXT, 1)):
+        font = (cv2.FONT_HERSHEY_SIMPLEX, _TEXT_PX / 30, colour, thickness, cv2.LINE_AA)
+        cv2.putText(written, text, place, *font)
+    return written

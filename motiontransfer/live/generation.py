@@ -1,0 +1,59 @@
+"""Generation of frames from poses as they arrive, with the face's residual on top."""
+
+from contextlib import suppress
+
+import numpy as np
+import torch
+
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.models.roll_out import StreamingRollOut
+from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.rendering.faces import ResidualFaces, blend
+from motiontransfer.rendering.renderer import Renderer
+from motiontransfer.video.color import Frame
+from motiontransfer.video.tensors import tensor_to_frames
+
+
+class LiveGenerator:
+    """Frames of a target who comes and goes."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self._stream: StreamingRollOut | None = None
+        plate = renderer.main.network.plate
+        self.size = renderer.main.config.size
+        self.line_width_px = renderer.main.style.line_width_px
+        self._background = np.zeros((*self.size, 3), np.uint8)
+        if plate is not None:
+            self._background = tensor_to_frames(plate[None])[0]
+
+    def generate(self, poses: Keypoints | None) -> Frame:
+        """The next frame.
+
+        Args:
+            poses: the latest, of which the last is shown; None: nobody is, and the frame is the
+                background image (black without one).
+        """
+        if poses is None:
+            self._stream = None
+            return self._background
+        renderer = self._renderer
+        if self._stream is None:
+            self._stream = StreamingRollOut(
+                renderer.main.network,
+                skeleton=poses.skeleton,
+                size=self.size,
+                style=renderer.main.style,
+                autocast=renderer.fabric.autocast,
+            )
+        images = self._stream.extend(poses.points[-1:], poses.score[-1:])
+        image = next(images)[None]
+        boxes, valid = face_boxes(poses)
+        if isinstance(renderer.face, ResidualFaces) and valid[-1]:
+            box = torch.from_numpy(boxes[-1:]).long()
+            patch = renderer.face.patch(image, poses, poses.num_frames - 1, box)
+            if renderer.face.previous_frame == "corrected":
+                with suppress(StopIteration):
+                    images.send(patch.image)
+            image = blend(image, patch, blending=renderer.face_blending)
+        return tensor_to_frames(image)[0]

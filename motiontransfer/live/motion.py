@@ -1,0 +1,174 @@
+"""Causal cleaning and normalization of one person's poses as they are detected.
+
+Offline cleaning looks ahead; here joints are smoothed by a One-Euro filter, and one that is missing
+stays where it was for a moment. The source's pose statistics are fitted to the last minute in which
+someone was in view, every second.
+"""
+
+from collections import deque
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from pydantic import BaseModel
+
+from motiontransfer.errors import StatisticsError
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.cleaning import remove_stray_hands
+from motiontransfer.pose.normalization import Centring, Mode, normalize_poses
+from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, measure_ground_contact
+from motiontransfer.pose.time_series import OneEuroFilter
+from motiontransfer.skeleton import Skeleton
+
+_HOLD_SECONDS = 0.25  # that a missing joint stays where it was
+_FRAME_SECONDS = (1e-3, 1.0)  # between frames, at least and at most
+_RECENT_FRAMES = 25  # by which gaps are bridged, and the face's box is smoothed
+_RECENT_RATE = Fraction(25)
+_FLOOR_SECONDS = 1.0  # over which the floor is a median, as offline, but of the past
+_SAMPLE_RATE = Fraction(10)  # of poses to which statistics are fitted
+_MAX_SAMPLES = 600
+_MIN_SAMPLES = 10  # as many as the length of a limb needs
+_REFIT_SECONDS = 1.0
+
+
+class StatisticsParams(BaseModel):
+    """Section `fit_normalization` of params.yaml."""
+
+    min_score: float
+    cluster_fraction: float | None
+    outlier_quantile: float
+
+
+class SourceMotion:
+    """Poses of the one person in view, in the target's image."""
+
+    def __init__(
+        self,
+        params: StatisticsParams,
+        *,
+        mode: Mode,
+        centring: Centring | None,
+        target: PoseStatistics,
+        skeleton: Skeleton,
+        image_size: tuple[int, int],
+    ) -> None:
+        """Start without history.
+
+        Args:
+            image_size: of the source's poses, (height, width).
+        """
+        self._params, self._target = params, target
+        self._mode: Mode = mode
+        self._centring: Centring | None = centring
+        self._skeleton, self._image_size = skeleton, image_size
+        self.is_frozen = False
+        """Statistics stay as they are."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the person and their statistics."""
+        self.statistics: PoseStatistics | None = None
+        self._samples: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_MAX_SAMPLES)
+        self._sampled_at = self._fitted_at = -np.inf
+        self._height_px = 0.0
+        self._forget_pose()
+
+    def _forget_pose(self) -> None:
+        num_joints = len(self._skeleton.joints)
+        self._filter = OneEuroFilter()
+        self._last = np.zeros((num_joints, 3), np.float32)
+        self._seen_at = np.full(num_joints, -np.inf)
+        self._previous_at = -np.inf
+        self._recent: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_RECENT_FRAMES)
+        self._ankle_lines: deque[tuple[float, float]] = deque()
+
+    def follow(
+        self, joints: Float32[np.ndarray, "joints 3"] | None, seconds: float
+    ) -> Keypoints | None:
+        """The latest poses in the target's image, of which the last is that of now.
+
+        None where nobody is in view, or too little was seen of them for statistics.
+
+        Args:
+            joints: x, y and score of each, zeros where missing; None where nobody was detected.
+            seconds: when, on any clock that never goes back.
+        """
+        if joints is not None:
+            self._last = np.where(joints[:, 2:] > 0, joints, self._last)
+            self._seen_at = np.where(joints[:, 2] > 0, seconds, self._seen_at)
+        present = seconds - self._seen_at <= _HOLD_SECONDS
+        if not present.any():
+            self._forget_pose()
+            return None
+        if joints is not None:
+            self._sample(joints, seconds)
+        if not self._height_px:
+            self._height_px = body_height_px(self._keypoints([self._last * present[:, None]]))
+        smoothed = self._filter.next(
+            self._last[:, :2].astype(np.float64),
+            present,
+            rate_hz=1 / np.clip(seconds - self._previous_at, *_FRAME_SECONDS),
+            unit_px=max(self._height_px, 1.0),
+        )
+        self._previous_at = seconds
+        now = np.concatenate([smoothed, self._last[:, 2:]], axis=1).astype(np.float32)
+        self._recent.append(np.where(present[:, None], now, np.float32(0)))
+        return self._normalized(seconds)
+
+    def _keypoints(
+        self, poses: list[Float32[np.ndarray, "joints 3"]], rate: Fraction = _RECENT_RATE
+    ) -> Keypoints:
+        stacked = np.stack(poses)
+        return Keypoints(
+            points=np.ascontiguousarray(stacked[..., :2]),
+            score=np.ascontiguousarray(stacked[..., 2]),
+            skeleton=self._skeleton,
+            image_size=self._image_size,
+            frame_rate=rate,
+            detector="live",
+        )
+
+    def _sample(self, joints: Float32[np.ndarray, "joints 3"], seconds: float) -> None:
+        """Keep a pose now and then, and refit the statistics to those kept."""
+        if self.is_frozen or seconds - self._sampled_at < 1 / _SAMPLE_RATE:
+            return
+        self._samples.append(joints)
+        self._sampled_at = seconds
+        if len(self._samples) < _MIN_SAMPLES or seconds - self._fitted_at < _REFIT_SECONDS:
+            return
+        self._fitted_at = seconds
+        samples = self._keypoints(list(self._samples), _SAMPLE_RATE)
+        self._height_px = body_height_px(samples)
+        try:
+            self.statistics = fit_statistics([samples], **self._params.model_dump())
+        except StatisticsError:  # too little of the body was seen
+            return
+
+    def _normalized(self, seconds: float) -> Keypoints | None:
+        recent = remove_stray_hands(self._keypoints(list(self._recent)))
+        if self._mode == "none":
+            return recent
+        line = self._floor(recent, seconds)
+        if self.statistics is None or line is None:
+            return None
+        if self._mode == "limbs" and not self.statistics.proportions:
+            return None
+        return normalize_poses(
+            recent,
+            mode=self._mode,
+            centring=self._centring,
+            source=self.statistics,
+            target=self._target,
+            floor=np.full(recent.num_frames, line),
+        )
+
+    def _floor(self, recent: Keypoints, seconds: float) -> float | None:
+        """The ankle line without steps and jumps; None where no ankles have been seen."""
+        contact = measure_ground_contact(recent, min_score=self._params.min_score)
+        if contact.has_ankles[-1]:
+            self._ankle_lines.append((seconds, float(contact.ankle_y_px[-1])))
+            while self._ankle_lines[0][0] < seconds - _FLOOR_SECONDS:
+                self._ankle_lines.popleft()
+        lines: Float64[np.ndarray, " _"] = np.array([line for _, line in self._ankle_lines])
+        return float(np.median(lines)) if len(lines) else None

@@ -1,0 +1,91 @@
+"""Recording of live frames at a constant rate, in the source's own time, signed at its end."""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+from motiontransfer.provenance.credentials import Credentials
+from motiontransfer.provenance.manifest import Statement, sign_file
+from motiontransfer.rendering.videos import in_thread
+from motiontransfer.video.color import Frame
+from motiontransfer.video.writer import video_writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """With what recordings and pictures are signed."""
+
+    credentials: Credentials
+    statement: Statement
+
+    def sign(self, path: Path, unsigned: Path) -> None:
+        """Write a signed copy of a file."""
+        sign_file(
+            path, unsigned, self.statement, self.credentials, content="trainedAlgorithmicMedia"
+        )
+
+
+class Recorder:
+    """A video of frames that are shown from their time until that of the next.
+
+    The first is shown from the beginning. Without a frame there is no file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        frame_rate: Fraction,
+        sound: Path | None = None,
+        sound_offset_seconds: float = 0.0,
+        crf: int = 18,
+        signature: Signature | None = None,
+    ) -> None:
+        self._path, self._frame_rate, self._signature = path, frame_rate, signature
+        self._scratch = ExitStack()
+        unsigned = path
+        if signature is not None:
+            folder = tempfile.TemporaryDirectory(prefix="motiontransfer-")
+            unsigned = Path(self._scratch.enter_context(folder)) / f"unsigned{path.suffix}"
+        self._unsigned, self._writing = unsigned, ExitStack()
+        self._open = partial(
+            video_writer,
+            unsigned,
+            frame_rate=frame_rate,
+            sound=sound,
+            sound_offset_seconds=sound_offset_seconds,
+            crf=crf,
+        )
+        self._write: Callable[[Frame], None] | None = None
+        self._last: Frame | None = None
+        self._num_written = 0
+
+    def record(self, frame: Frame, seconds: float) -> None:
+        """Show a frame from this time on."""
+        if self._last is None:
+            write = self._writing.enter_context(self._open())
+            self._write = self._writing.enter_context(in_thread(write))
+            self._last = frame
+        self._repeat_until(round(seconds * self._frame_rate))
+        self._last = frame
+
+    def _repeat_until(self, index: int) -> None:
+        assert self._write is not None
+        assert self._last is not None
+        while self._num_written < index:
+            self._write(self._last)
+            self._num_written += 1
+
+    def close(self) -> None:
+        """Finish the file."""
+        with self._scratch:
+            if self._last is None:
+                return
+            with self._writing:
+                self._repeat_until(self._num_written + 1)
+            if self._signature is not None:
+                self._signature.sign(self._path, self._unsigned)

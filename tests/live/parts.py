@@ -1,0 +1,94 @@
+"""Tiny parts of a live session, and a source whose moments are given."""
+
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+import torch
+
+from motiontransfer.live.capture import Source
+from motiontransfer.live.generation import LiveGenerator
+from motiontransfer.live.motion import SourceMotion, StatisticsParams
+from motiontransfer.live.session import Session
+from motiontransfer.models.generators import build_generator
+from motiontransfer.models.layers import initialise
+from motiontransfer.pose.statistics import fit_statistics
+from motiontransfer.rendering.faces import ResidualFaces
+from motiontransfer.rendering.renderer import Renderer
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.training.clips import HeldOut
+from motiontransfer.training.weights import TrainedGenerator
+from tests.dancer import SIZE, dance
+from tests.training.small import STYLE, fabric, generator_config
+
+PARAMS = StatisticsParams(min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+
+
+def joints_of(keypoints):
+    """x, y and score of each joint, by frame."""
+    return np.concatenate([keypoints.points, keypoints.score[..., None]], axis=2)
+
+
+def statistics_of(keypoints):
+    return fit_statistics([keypoints], **PARAMS.model_dump())
+
+
+def motion(*, target=None, mode="limbs", centring="median", size=SIZE):
+    return SourceMotion(
+        PARAMS,
+        mode=mode,
+        centring=centring,
+        target=statistics_of(target or dance(30, size=size, start_x=8)),
+        skeleton=HOLISTIC,
+        image_size=size,
+    )
+
+
+def plate(size=SIZE):
+    return torch.linspace(-1, 1, 3 * size[0] * size[1]).reshape(3, *size)
+
+
+def renderer(network=None, face=None, **faces_options):
+    """With random weights, which depend on the frame before."""
+    if network is None:
+        torch.manual_seed(0)
+        network = build_generator(generator_config(), background_image=plate()).apply(initialise)
+    faces = None
+    if face is not None:
+        options = {"network": face, "crop_size": 32, "style": STYLE, **faces_options}
+        faces = ResidualFaces(fabric=fabric(), **options)
+    held_out = HeldOut(held_out_fraction=0.1, gap_frames=1)
+    main = TrainedGenerator(
+        network=network.eval(), config=generator_config(), style=STYLE, held_out=held_out
+    )
+    return Renderer(fabric=fabric(), main=main, face=faces)
+
+
+def source_of(keypoints, *, rate=25, fails=None):
+    """Poses in their own time; then it may fail."""
+
+    def moments():
+        for index, joints in enumerate(joints_of(keypoints)):
+            people = joints[None][joints[None, :, 2].any(axis=1)]
+            yield index / rate, partial(np.copy, people)
+        if fails is not None:
+            raise fails
+
+    return Source(
+        name="poses",
+        moments=moments,
+        frame_rate=Fraction(rate),
+        size=keypoints.image_size,
+        has_frames=False,
+        skeleton=keypoints.skeleton,
+    )
+
+
+def session_of(source, *, visible_label="none"):
+    return Session(
+        source,
+        motion(mode="none", centring=None),
+        LiveGenerator(renderer()),
+        detect=None,
+        visible_label=visible_label,
+    )

@@ -1,0 +1,156 @@
+"""`motiontransfer live`, with tiny networks in a project."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import yaml
+
+from motiontransfer.keypoints import write_keypoints
+from motiontransfer.pose.statistics import write_statistics
+from motiontransfer.provenance.verification import read_provenance
+from motiontransfer.training.weights import write_no_weights, write_weights
+from motiontransfer.video.writer import write_video
+from tests.command import run_command
+from tests.dancer import add_source, dance, picture
+from tests.live.parts import renderer, statistics_of
+from tests.training.small import STYLE
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project whose target is trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    trained = renderer().main
+    models = tmp_path / "artifacts/models/ada"
+    write_weights(
+        models / "generator.safetensors",
+        trained.network,
+        description={
+            "generator": asdict(trained.config),
+            "pose_map": asdict(STYLE),
+            "held_out": asdict(trained.held_out),
+        },
+    )
+    write_no_weights(models / "face_generator.safetensors", "face_generator")
+    write_statistics(tmp_path / "artifacts/statistics/ada.json", statistics_of(dance(30)))
+    write_keypoints(tmp_path / "ben.parquet", replace(dance(40), frame_rate=Fraction(30)))
+    return tmp_path
+
+
+def edit(project, section, **values):
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params[section].update(values)
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def live(monkeypatch, *arguments):
+    return run_command(monkeypatch, "live", *arguments)
+
+
+def test_poses_are_performed_and_recorded(project, monkeypatch, capsys):
+    status = live(
+        *(monkeypatch, "--target", "ada", "--poses", "ben.parquet"),
+        *("--headless", "--output", "out.mp4"),
+    )
+    said = capsys.readouterr().out
+    assert (status, "frames shown in" in said, "wrote out.mp4" in said) == (0, True, True)
+    with av.open("out.mp4") as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) in (39, 40)
+    assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50  # background, then someone
+    provenance = read_provenance(Path("out.mp4"))
+    assert provenance.integrity == "unaltered"
+    assert list(provenance.statement["source"]) == ["keypoints_sha256"]
+    assert [network["role"] for network in provenance.statement["networks"]] == ["generator"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "bob"], "--target: expected one of ada, got bob"),
+        (["--target", "ada", "--output", "a.avi"], "expected a name that ends in .mp4"),
+        (["--target", "ada", "--video", "none.mp4"], "none.mp4: no such file"),
+        (["--target", "ada", "--video", "a.mp4"], "expected --video or --poses, got both"),
+    ],
+)
+def test_mistakes_are_one_line(project, monkeypatch, capsys, arguments, message):
+    given = [] if "none.mp4" in arguments else ["--poses", "ben.parquet"]
+    assert live(monkeypatch, *arguments, *given, "--headless") == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.startswith("ERROR: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("render", {"face": "cycle"}, "render.face: cycle translates the faces of a decoded clip"),
+        (
+            "normalization",
+            {"mode": "affine", "centring": None},
+            "normalization.mode: affine is fitted to a whole clip",
+        ),
+    ],
+)
+def test_params_of_whole_clips_are_refused(project, monkeypatch, capsys, section, values, message):
+    edit(project, section, **values)
+    arguments = ("--target", "ada", "--poses", "ben.parquet", "--headless")
+    assert live(monkeypatch, *arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_without_a_display_it_ends_with_one_line(project, monkeypatch, capsys):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert live(monkeypatch, "--target", "ada", "--poses", "ben.parquet") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(project):
+    """By the command itself; nobody is found in drawn frames."""
+    keypoints = dance(50, size=(96, 80))
+    add_source(project, "ben", "dance", keypoints)
+    sound = project / "frames/ben/dance/sound.mka"
+    frames = [picture(keypoints, index) for index in range(50)]
+    write_video(project / "short.mp4", frames, frame_rate=Fraction(25), sound=sound)
+    write_video(project / "long.mp4", frames * 20, frame_rate=Fraction(25))
+    command = [sys.executable, "-m", "motiontransfer.cli.app", "live", "--target", "ada"]
+    command[1:3] = ["-c", "from motiontransfer.cli.app import main; main()"]
+    headless = ["--headless", "--output"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, "--video", "short.mp4", *headless, "a.mp4"],
+        **{"cwd": project, "env": environment, "check": True, "capture_output": True, "text": True},
+    )
+    assert "frames shown in" in done.stdout
+    with av.open(str(project / "a.mp4")) as container:
+        seconds = {it.type: float(it.duration * it.time_base) for it in container.streams}
+    assert seconds == pytest.approx({"video": 2.0, "audio": 2.0}, abs=0.1)
+    assert read_provenance(project / "a.mp4").integrity == "unaltered"
+    running = subprocess.Popen(
+        [*command, "--video", "long.mp4", *headless, "b.mp4"],
+        **{"cwd": project, "env": environment, "stdout": subprocess.PIPE, "text": True},
+    )
+    time.sleep(12)
+    running.send_signal(signal.SIGINT)
+    said, _ = running.communicate(timeout=20)
+    assert "wrote b.mp4" in said
+    assert running.returncode == 0
+    with av.open(str(project / "b.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 10

@@ -1,0 +1,76 @@
+"""Frames come one by one as in a clip; where nobody is, the background image shows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.live.generation import LiveGenerator
+from motiontransfer.models.faces import FaceGenerator
+from motiontransfer.models.generators import FrameGenerator
+from motiontransfer.rendering.renderer import render_poses
+from motiontransfer.video.tensors import tensor_to_frames
+from tests.dancer import SIZE, dance
+from tests.live.parts import plate, renderer
+from tests.training.small import Brighter
+
+
+class Flat(FaceGenerator):
+    """The same residual everywhere."""
+
+    def __init__(self, value):
+        nn.Module.__init__(self)
+        self.value = value
+
+    def forward(self, pose_crop, face_crop):
+        return torch.full_like(face_crop, self.value)
+
+
+def until(keypoints, index):
+    """The poses up to one frame."""
+    kept = slice(0, index + 1)
+    return replace(keypoints, points=keypoints.points[kept], score=keypoints.score[kept])
+
+
+def generated(live, keypoints):
+    return [live.generate(until(keypoints, index)) for index in range(keypoints.num_frames)]
+
+
+def test_frames_are_those_of_the_clip():
+    keypoints = dance(12)
+    expected = list(render_poses(renderer(), keypoints))
+    frames = generated(LiveGenerator(renderer()), keypoints)
+    np.testing.assert_array_equal(frames, expected)
+    assert len({frame.tobytes() for frame in frames}) == 12
+
+
+@pytest.mark.parametrize("previous_frame", ["generated", "corrected"])
+def test_faces_are_those_of_the_clip(previous_frame):
+    """Of someone who stands still: their boxes need no smoothing."""
+    one = dance(1)
+    repeat = {"repeats": 6, "axis": 0}
+    still = replace(one, points=one.points.repeat(**repeat), score=one.score.repeat(**repeat))
+    faced = renderer(Brighter(), Flat(-0.3), previous_frame=previous_frame)
+    expected = list(render_poses(faced, still))
+    frames = generated(LiveGenerator(faced), still)
+    np.testing.assert_array_equal(frames, expected)
+    without = list(render_poses(renderer(Brighter()), still))
+    assert not np.array_equal(frames, without)
+
+
+def test_where_nobody_is_there_is_exactly_the_background_and_then_a_new_beginning():
+    live, keypoints = LiveGenerator(renderer()), dance(4)
+    (background,) = tensor_to_frames(plate()[None])
+    np.testing.assert_array_equal(live.generate(None), background)
+    frames = generated(live, keypoints)
+    assert not np.array_equal(frames[0], frames[1])
+    np.testing.assert_array_equal(live.generate(None), background)
+    np.testing.assert_array_equal(live.generate(until(keypoints, 0)), frames[0])
+
+
+def test_without_a_background_image_nobody_is_black():
+    live = LiveGenerator(renderer(FrameGenerator(nn.Conv2d(1, 1, 1))))
+    assert live.generate(None).shape == (*SIZE, 3)
+    assert not live.generate(None).any()

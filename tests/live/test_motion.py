@@ -1,0 +1,151 @@
+"""Poses become the target's as they are detected, by statistics of the last minute."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.pose.normalization import normalize_poses
+from motiontransfer.skeleton import HOLISTIC
+from tests.dancer import SIZE, dance
+from tests.live.parts import PARAMS, joints_of, motion, statistics_of
+
+RATE = 20
+WRIST = HOLISTIC.index("left_wrist")
+
+
+def standing(num_frames, **how):
+    """Someone who stands still, all frames alike."""
+    one = dance(1, **how)
+    repeat = {"repeats": num_frames, "axis": 0}
+    return replace(one, points=one.points.repeat(**repeat), score=one.score.repeat(**repeat))
+
+
+def follow(followed, keypoints, *, start=0.0):
+    """The answer to each frame."""
+    return [
+        followed.follow(joints if joints[:, 2].any() else None, start + index / RATE)
+        for index, joints in enumerate(joints_of(keypoints))
+    ]
+
+
+def test_nobody_is_shown_until_there_are_statistics_and_then_it_is_the_target():
+    """Someone of the target's size, but elsewhere, comes to the target's place."""
+    target, source = standing(40, start_x=8), standing(40, start_x=20)
+    followed = motion(target=target)
+    answers = follow(followed, source)
+    first = next(index for index, poses in enumerate(answers) if poses is not None)
+    assert all(poses is None for poses in answers[:first])
+    assert 0.8 < first / RATE < 1.2
+    assert followed.statistics is not None
+    np.testing.assert_allclose(answers[-1].points[-1], target.points[-1], atol=1e-3)
+    np.testing.assert_array_equal(answers[-1].score[-1], target.score[-1])
+
+
+def test_at_rest_the_pose_is_that_of_the_clip_normalized_offline():
+    target, source = standing(40, start_x=8), standing(40, start_x=20)
+    source = replace(source, points=np.where(source.points, 0.9 * source.points + 2, 0))
+    followed = motion(target=target)
+    live = follow(followed, source)[-1]
+    offline = normalize_poses(
+        source,
+        mode="limbs",
+        centring="median",
+        source=statistics_of(source),
+        target=statistics_of(target),
+    )
+    np.testing.assert_allclose(live.points[-1], offline.points[-1], atol=0.05)
+
+
+def test_a_step_of_the_source_is_one_of_the_target_of_the_same_place():
+    followed = motion(target=standing(40, start_x=8))
+    before = follow(followed, standing(40, start_x=20))[-1].points[-1]
+    after = follow(followed, standing(40, start_x=23), start=2.0)[15].points[-1]
+    shift = (after - before)[dance(1).score[0] > 0]
+    np.testing.assert_allclose(shift, np.tile([3, 0], (len(shift), 1)), atol=0.2)
+
+
+def test_a_missing_joint_stays_for_a_quarter_of_a_second():
+    keypoints = standing(30)
+    lost = {"points": keypoints.points.copy(), "score": keypoints.score.copy()}
+    lost["points"][5:, WRIST], lost["score"][5:, WRIST] = 0, 0
+    answers = follow(motion(mode="none", centring=None), replace(keypoints, **lost))
+    seen = [poses.score[-1, WRIST] > 0 for poses in answers]
+    assert seen == [True] * 10 + [False] * 20  # found until 0.2 s, held until 0.45 s
+    np.testing.assert_allclose(answers[9].points[-1, WRIST], keypoints.points[0, WRIST], atol=1e-4)
+    assert (answers[-1].points[-1, WRIST] == 0).all()
+
+
+def test_who_leaves_is_gone_and_is_back_at_once():
+    followed = motion(target=standing(40))
+    assert follow(followed, standing(40))[-1] is not None
+    gone = follow(followed, dance(30, missing=range(30)), start=2.0)
+    assert [poses is None for poses in gone[:3]] == [False] * 3
+    assert all(poses is None for poses in gone[6:])
+    back = follow(followed, standing(2, start_x=25), start=4.0)
+    assert all(poses is not None for poses in back)
+    assert back[0].num_frames == 1  # nothing of where they were before
+
+
+def test_frozen_statistics_stay_and_others_follow_the_person():
+    followed = motion(target=standing(40))
+    follow(followed, standing(40, start_x=10))
+    first, followed.is_frozen = followed.statistics, True
+    follow(followed, standing(60, start_x=25), start=2.0)
+    assert followed.statistics is first
+    followed.is_frozen = False
+    follow(followed, standing(60, start_x=25), start=5.0)
+    assert followed.statistics.median_ankle_x_px > first.median_ankle_x_px + 1
+
+
+def test_restarted_it_forgets_the_person():
+    followed = motion(target=standing(40))
+    follow(followed, standing(40, start_x=10))
+    followed.restart()
+    assert followed.statistics is None
+    answers = follow(followed, standing(40, start_x=25), start=2.0)
+    assert answers[0] is None
+    assert followed.statistics == replace(
+        statistics_of(standing(40, start_x=25)), frames_used=followed.statistics.frames_used
+    )
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr("motiontransfer.live.motion._MAX_SAMPLES", 12)
+    followed = motion(target=standing(40))
+    answers = follow(followed, standing(200))
+    assert followed.statistics.frames_used == 12
+    assert max(poses.num_frames for poses in answers if poses) == 25
+    lines = followed._ankle_lines
+    assert lines[0][0] >= lines[-1][0] - 1
+
+
+def test_a_person_without_feet_is_not_shown_and_nothing_fails():
+    keypoints = standing(40)
+    points, score = keypoints.points.copy(), keypoints.score.copy()
+    ankles = [HOLISTIC.index(f"{side}_ankle") for side in ("left", "right")]
+    points[:, ankles], score[:, ankles] = 0, 0
+    followed = motion(target=keypoints)
+    assert follow(followed, replace(keypoints, points=points, score=score)) == [None] * 40
+
+
+def test_jitter_is_smoothed():
+    still = standing(60)
+    noise = np.random.default_rng(0).normal(0, 0.05, still.points.shape)
+    noisy = replace(still, points=np.where(still.points, still.points + noise, 0).astype("f4"))
+    answers = follow(motion(mode="none", centring=None), noisy)
+    wrist = np.array([poses.points[-1, WRIST] for poses in answers[20:]])
+    assert wrist.std(axis=0).max() < 0.6 * noisy.points[20:, WRIST].std(axis=0).min()
+
+
+@pytest.mark.parametrize("image_size", [SIZE, (96, 80)])
+def test_poses_are_in_the_targets_image(image_size):
+    scale = image_size[0] / SIZE[0]
+    source = standing(40)
+    source = replace(source, points=scale * source.points, image_size=image_size)
+    followed = motion(target=standing(40, start_x=8), size=image_size)
+    followed._target = statistics_of(standing(40, start_x=8))
+    last = follow(followed, source)[-1]
+    assert last.image_size == SIZE
+    np.testing.assert_allclose(last.points[-1], standing(1, start_x=8).points[0], atol=0.05)
+    assert PARAMS.min_score == 0.5

@@ -1,0 +1,70 @@
+"""Recordings have a constant rate, the source's time, its sound, and a signature."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from motiontransfer.live.recording import Recorder, Signature
+from motiontransfer.provenance.credentials import load_credentials
+from motiontransfer.provenance.verification import read_provenance
+from motiontransfer.video.frame_store import FrameStore
+from tests.dancer import SIZE, add_source, dance
+from tests.provenance.signing import STATEMENT
+
+
+def flat(level):
+    return np.full((*SIZE, 3), level, np.uint8)
+
+
+def levels(path):
+    with FrameStore(path) as store:
+        return [round(float(frame.mean()), -1) for frame in store.frames()]
+
+
+def recorded(path, *frames, **options):
+    recorder = Recorder(path, frame_rate=Fraction(25), **options)
+    for level, seconds in frames:
+        recorder.record(flat(level), seconds)
+    recorder.close()
+    return path
+
+
+def test_a_frame_is_shown_until_the_next_and_the_first_from_the_beginning(tmp_path):
+    path = recorded(tmp_path / "a.mp4", (50, 0.08), (100, 0.12), (150, 0.24), (200, 0.28))
+    assert levels(path) == [50, 50, 50, 100, 100, 100, 150, 200]
+
+
+def test_of_two_frames_of_one_time_the_later_is_shown(tmp_path):
+    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), (150, 0.045), (200, 0.08))
+    assert levels(path) == [50, 150, 200]
+
+
+def test_without_a_frame_there_is_no_file(tmp_path):
+    recorded(tmp_path / "a.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sound_is_where_it_was(tmp_path):
+    add_source(tmp_path, "ben", "dance", dance(25))
+    sound = tmp_path / "frames/ben/dance/sound.mka"
+    path = recorded(tmp_path / "a.mp4", (50, 0.0), (90, 0.96), sound=sound)
+    with av.open(str(path)) as container:
+        seconds = {it.type: float(it.duration * it.time_base) for it in container.streams}
+    assert seconds == pytest.approx({"video": 1.0, "audio": 1.0}, abs=0.05)
+
+
+def test_it_is_signed_and_nothing_else_is_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    signature = Signature(credentials=load_credentials(), statement=STATEMENT)
+    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), signature=signature)
+    provenance = read_provenance(path)
+    assert provenance.integrity == "unaltered"
+    assert provenance.statement["source"] == {
+        "frames_sha256": "b" * 64,
+        "keypoints_sha256": "c" * 64,
+    }
+    assert levels(path) == [50, 100]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.mp4", "home"]

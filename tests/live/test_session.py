@@ -1,0 +1,177 @@
+"""A session shows and records results until its source ends, fails, or someone quits."""
+
+from dataclasses import replace
+
+import av
+import numpy as np
+import pytest
+
+from motiontransfer.errors import VideoError
+from motiontransfer.live.capture import Captured, Source
+from motiontransfer.live.display import Window
+from motiontransfer.live.generation import LiveGenerator
+from motiontransfer.live.recording import Recorder
+from motiontransfer.live.session import Latencies, Session
+from motiontransfer.rendering.videos import with_label
+from motiontransfer.video.tensors import tensor_to_frames
+from tests.dancer import SIZE, dance
+from tests.live.parts import joints_of, motion, plate, renderer, session_of, source_of
+
+(BACKGROUND,) = tensor_to_frames(plate()[None])
+
+
+class Screen(Window):
+    """Stands for the window: remembers what is shown, and presses keys."""
+
+    def __init__(self, *keys):
+        self.images, self.keys = [], list(keys)
+
+    def show(self, image):
+        self.images.append(image)
+
+    def key(self):
+        if not self.images or not self.keys:
+            return ""
+        return self.keys.pop(0)
+
+
+def recorder(path, source):
+    return Recorder(path, frame_rate=source.frame_rate, crf=0)
+
+
+def num_frames(path):
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_all_that_is_captured_is_shown_or_counted_as_dropped(tmp_path):
+    source, screen = source_of(dance(20)), Screen()
+    session = session_of(source)
+    session.run(window=screen, recorder=recorder(tmp_path / "a.mp4", source))
+    dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
+    assert len(screen.images) + sum(dropped) == 20
+    assert num_frames(tmp_path / "a.mp4") in (19, 20)
+    assert f"{len(screen.images)} frames shown in " in session.summary()
+    assert f"{sum(dropped)} frames dropped: {dropped[0]} before detection" in session.summary()
+
+
+def test_the_recording_is_whole_after_the_source_failed(tmp_path):
+    source = source_of(dance(10), fails=VideoError("camera 0: unplugged"))
+    session = session_of(source)
+    with pytest.raises(VideoError, match="unplugged"):
+        session.run(recorder=recorder(tmp_path / "a.mp4", source))
+    assert num_frames(tmp_path / "a.mp4") in (9, 10)
+
+
+def test_a_bug_in_a_thread_ends_the_session_and_comes_out(tmp_path, monkeypatch):
+    source = source_of(dance(200))
+    session = session_of(source)
+    calls = iter(range(200))
+
+    def generate(poses):
+        if next(calls) == 3:
+            raise ZeroDivisionError
+        return BACKGROUND
+
+    monkeypatch.setattr(session._generator, "generate", generate)
+    with pytest.raises(ZeroDivisionError):
+        session.run(recorder=recorder(tmp_path / "a.mp4", source))
+    assert session.seconds < 4
+    assert num_frames(tmp_path / "a.mp4") >= 3
+
+
+def test_nobody_is_the_background_on_screen_and_in_the_recording(tmp_path):
+    source, screen = source_of(dance(6, missing=range(6))), Screen()
+    session_of(source).run(window=screen, recorder=recorder(tmp_path / "a.mp4", source))
+    for image in screen.images:
+        height, width = SIZE
+        np.testing.assert_array_equal(image[-height:-20, -width:], BACKGROUND[:-20])
+        assert not image[-height:-20, width + 4 : 2 * width + 4].any()  # no pose
+
+
+def test_the_window_has_the_source_the_pose_and_the_result():
+    keypoints = dance(30)
+    frames = np.random.default_rng(0).integers(0, 255, (30, 96, 80, 3), np.uint8)
+    people = joints_of(keypoints)
+
+    def moments():
+        for index, frame in enumerate(frames):
+            yield index / 25, lambda frame=frame: frame
+
+    shown = []
+
+    def detect(pictures):
+        (picture,) = pictures
+        assert picture.shape == (*SIZE, 3)
+        shown.append(picture)
+        return [people[len(shown) - 1][None]]
+
+    source = Source(name="film", moments=moments, frame_rate=keypoints.frame_rate, size=(96, 80))
+    session = Session(
+        source,
+        motion(mode="none", centring=None),
+        LiveGenerator(renderer()),
+        detect=detect,
+        visible_label="none",
+    )
+    screen, (height, width) = Screen("m"), SIZE
+    session.run(window=screen)
+    left = [image[-height:-20, :width] for image in screen.images]
+    pictures = {picture[:-20].tobytes() for picture in shown}
+    assert {panel.tobytes() for panel in left} <= pictures
+    mirrored = {frame[::2, ::2].tobytes() for frame in frames}
+    assert session.is_mirrored
+    assert len(mirrored) == 30
+    assert screen.images[0].shape[1] == 3 * width + 8
+    assert screen.images[0][-height:-20, width + 4 : 2 * width + 4].any()
+
+
+def test_mirrored_frames_are_turned_before_anyone_is_looked_for():
+    frame = np.zeros((*SIZE, 3), np.uint8)
+    frame[:, : SIZE[1] // 2] = 200
+    seen = []
+
+    def detect(pictures):
+        seen.append(pictures[0][0, 0, 0])
+        return [joints_of(dance(1))]
+
+    source = Source(
+        name="film", moments=lambda: iter(()), frame_rate=dance(1).frame_rate, size=SIZE
+    )
+    session = Session(
+        source, motion(), LiveGenerator(renderer()), detect=detect, visible_label="none"
+    )
+    moment = Captured(load=lambda: frame, seconds=0.0, at=0.0)
+    for session.is_mirrored in (False, True):
+        session._detect(moment)
+    assert seen == [200, 0]
+
+
+def test_keys_quit_pause_restart_freeze_and_save():
+    session, saved = session_of(source_of(dance(400))), []
+    screen = Screen("f", "s", "r", " ", " ", "q")
+    session.run(window=screen, save=saved.append)
+    assert session.seconds < 8
+    assert session._motion.is_frozen
+    assert not session.clock.is_paused
+    assert session.clock.stopped.is_set()
+    assert [frame.shape for frame in saved] == [(*SIZE, 3)]
+    assert session._motion._samples.maxlen > len(session._motion._samples)
+
+
+def test_the_label_is_on_screen_in_recordings_and_in_pictures(monkeypatch):
+    monkeypatch.setattr("motiontransfer.live.session.write_text", lambda image, text: image)
+    screen, saved = Screen("s"), []
+    source = source_of(dance(3, missing=range(3)))
+    session_of(source, visible_label="corner").run(window=screen, save=saved.append)
+    np.testing.assert_array_equal(saved[0], with_label(BACKGROUND))
+    height, width = SIZE
+    np.testing.assert_array_equal(screen.images[0][-height:, -width:], saved[0])
+
+
+def test_quantiles_of_latencies_are_those_of_the_milliseconds():
+    latencies = Latencies()
+    for milliseconds in (*range(1, 100), 25_000):
+        latencies.add(milliseconds / 1000)
+    assert [latencies.quantile_ms(q) for q in (0.01, 0.5, 0.95, 1.0)] == [1, 50, 95, 10_000]
+    assert replace(latencies).counts.sum() == 100
