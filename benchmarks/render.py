@@ -29,7 +29,7 @@ import yaml
 from jaxtyping import Int64
 
 from benchmarks.machine import recorded
-from motiontransfer.keypoints import Keypoints, read_keypoints
+from motiontransfer.keypoints import Keypoints, read_keypoints, resize_points
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise, to_device
@@ -41,14 +41,14 @@ from motiontransfer.pose.puppet import Puppet
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import fit_viewport, place_viewport
 from motiontransfer.rendering.faces import ResidualFaces, blend
-from motiontransfer.rendering.renderer import Renderer, render_poses, upsample_frames
+from motiontransfer.rendering.renderer import Renderer, render_poses
+from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.training.clips import HeldOut, spread
 from motiontransfer.training.distributed import make_fabric
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import resize_points
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
 
@@ -115,7 +115,7 @@ def _measure(
         )
         options = {"contact_sheet_file": folder / "sheet.png", "num_columns": 8, "crf": _CRF}
         began = time.perf_counter()
-        frames = upsample_frames(renderer, render_poses(renderer, poses), poses, size=full)
+        frames = render_poses(renderer, poses, size=full)
         write_videos(folder, frames, panels, source, **options)
         seconds = time.perf_counter() - began
     size = _generated_size(renderer, poses)
@@ -191,7 +191,9 @@ def _milliseconds(
     mark()
     pictures = [tensor_to_frames(image)[0] for image in shown]
     mark()
-    pictures = list(upsample_frames(renderer, pictures, poses, size=full))
+    if main.network.puppet is not None and full != poses.image_size:
+        upsampling = GuidedUpsampling(main.network.puppet, size=full)
+        pictures = [upsampling.upsample(it, puppet, index) for index, it in enumerate(pictures)]
     mark()
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
         began = time.process_time()

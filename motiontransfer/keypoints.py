@@ -2,13 +2,13 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, Shaped
+from jaxtyping import Bool, Float, Float32, Float64, Int32, Shaped
 
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.skeleton import Skeleton
@@ -19,8 +19,20 @@ if TYPE_CHECKING:
 People = Float32[np.ndarray, "_ joints 3"]
 """All people in one frame: x, y (pixels) and score of each joint; zeros for missing joints."""
 
+_AnyJoints = TypeVar("_AnyJoints", bound="_Joints")
+
 SCHEMA_VERSION = 2
 _METADATA_KEY = "motiontransfer.keypoints"
+
+
+def resize_points(
+    points: Float[np.ndarray, "*points 2"], zoom: Float[np.ndarray, "2"]
+) -> Float32[np.ndarray, "*points 2"]:
+    """(x, y) of the points in an image that was resized to `zoom` times its width and height.
+
+    A pixel's centre has whole numbers.
+    """
+    return (points * zoom + (zoom - 1) / 2).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +79,14 @@ class _Joints:
             raise KeypointsError(
                 "expected (0, 0) for each missing joint (score 0): a position there is made up"
             )
+
+    def resized(self: _AnyJoints, image_size: tuple[int, int]) -> _AnyJoints:
+        """The same joints in the image resized to (height, width)."""
+        if image_size == self.image_size:
+            return self
+        zoom = np.array(image_size[::-1]) / self.image_size[::-1]
+        points = np.where(self.score[..., None] > 0, resize_points(self.points, zoom), 0)
+        return replace(self, points=points, image_size=image_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

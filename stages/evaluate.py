@@ -14,7 +14,13 @@ from motiontransfer.evaluation.network_metrics import NetworkParams, open_networ
 from motiontransfer.evaluation.self_reconstruction import evaluate_reconstruction
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
-from motiontransfer.rendering.renderer import FaceMode, load_renderer, render_poses
+from motiontransfer.rendering.renderer import (
+    FaceMode,
+    Renderer,
+    load_renderer,
+    render_poses,
+    result_size,
+)
 from motiontransfer.storage import write_json
 from motiontransfer.training.clips import read_target_clips
 from motiontransfer.training.distributed import Precision, make_fabric
@@ -43,7 +49,7 @@ def main(target: str) -> str:
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         found = evaluate_reconstruction(
             clips,
-            partial(render_poses, renderer),
+            partial(render_poses, renderer, size=_size(renderer)),
             box_margin=params.box_margin,
             compute=load_section(Compute, "compute"),
             folder=folder,
@@ -54,3 +60,9 @@ def main(target: str) -> str:
     metrics_file = Path("artifacts/metrics/evaluate") / f"{target}.json"
     write_json(metrics_file, nested(found))
     return f"{metrics_file}; figures in {folder}"
+
+
+def _size(renderer: Renderer) -> tuple[int, int]:
+    """Twice the working image's, as poses are detected in real frames, or the result's if less."""
+    height = min(2 * renderer.main.config.size[0], result_size(renderer, height=None)[0])
+    return result_size(renderer, height=height)

@@ -29,7 +29,6 @@ from motiontransfer.rendering.renderer import (
     load_renderer,
     render_poses,
     result_size,
-    upsample_frames,
 )
 from motiontransfer.rendering.videos import Panels, VisibleLabel, write_videos
 from motiontransfer.storage import write_json
@@ -93,7 +92,7 @@ def main(transfer: str) -> str:
             line_width_px=renderer.main.style.line_width_px,
         )
         videos = Path(scratch) if credentials else results
-        frames = upsample_frames(renderer, render_poses(renderer, poses), poses, size=size)
+        frames = render_poses(renderer, poses, size=size)
         write_videos(
             videos,
             track(frames, "render", total=poses.num_frames),

@@ -18,6 +18,7 @@ from motiontransfer.keypoints import (
     keypoint_table,
     read_detections,
     read_keypoints,
+    resize_points,
     write_detections,
     write_keypoints,
 )
@@ -299,3 +300,21 @@ def test_the_table_has_one_row_a_frame_and_joint():
     assert (missing.score == 0).all()
     assert table[table.filled][["frame_index", "joint"]].to_numpy().tolist() == [[2, "nose"]]
     assert not keypoint_table(keypoints).filled.any()
+
+
+def test_points_stay_on_what_they_mark_when_an_image_is_resized():
+    """The corners of an image have their outer pixels' centres half a pixel inside."""
+    corners = np.array([[-0.5, -0.5], [5.5, 3.5]])
+    resized = resize_points(corners, np.array([3.0, 2.0]))
+    np.testing.assert_array_equal(resized, [[-0.5, -0.5], [17.5, 7.5]])
+
+
+def test_resized_keypoints_are_in_the_other_image_and_missing_ones_stay_missing():
+    keypoints = example()
+    keypoints.points[1, 2], keypoints.score[1, 2] = 0, 0
+    resized = keypoints.resized((24, 128))
+    expected = (keypoints.points + 0.5) * (2, 0.5) - 0.5
+    expected[1, 2] = 0
+    np.testing.assert_allclose(resized.points, expected, atol=1e-6)
+    assert resized.image_size == (24, 128)
+    assert keypoints.resized((48, 64)) is keypoints

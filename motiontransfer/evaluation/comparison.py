@@ -48,7 +48,6 @@ from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.progress import track
-from motiontransfer.video.geometry import resize_points
 
 _SEGMENT_FRAMES = 100
 _WARMUP_FRAMES = 10
@@ -175,13 +174,10 @@ def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) ->
         warmup_frames=_WARMUP_FRAMES,
         compute=compute,
     )
-    points = found.points
-    if found.image_size[0] > size[0] + 1:  # a video for players may be larger by one pixel
-        zoom = np.array(found.image_size[::-1]) / size[::-1]
-        points = np.where(found.score[..., None] > 0, resize_points(points, 1 / zoom), 0)
+    is_larger = found.image_size[0] > size[0] + 1  # for players, a video may grow by one pixel
     return Footage(
         frames=[(video, index) for index in range(found.num_frames)],
-        keypoints=replace(found, points=points, image_size=size),
+        keypoints=found.resized(size) if is_larger else replace(found, image_size=size),
     )
 
 

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 
+from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.appearance import Appearance
 from motiontransfer.pose.body_parts import BodyPart, BodyPoses, body_parts, body_scales, part_map
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.video.geometry import resize_points
 
 Texture = UInt8[np.ndarray, "height width 5"]
 """RGB times coverage, coverage, confidence times coverage; 255: all of it."""

@@ -4,7 +4,7 @@ The main generator rolls out on its own frames and the face model's face is blen
 shown. Where the face generator was trained so, the frames with its faces are what is rolled out on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,8 +53,13 @@ def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
     return Renderer(fabric=fabric, main=main, face=faces)
 
 
-def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
+def render_poses(
+    renderer: Renderer, keypoints: Keypoints, *, size: tuple[int, int] | None = None
+) -> Iterator[Frame]:
     """Return one frame for every pose; the poses are those of the target's image.
+
+    Args:
+        size: (height, width) of the frames, see `result_size`; None: as they are generated.
 
     Raises:
         KeypointsError: the poses are for images of another size, or not those of the clip whose
@@ -77,19 +82,13 @@ def render_poses(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame]:
     patched = ((image[None], None) for image in images)
     if renderer.face is not None:
         patched = renderer.face.patches(images, keypoints)
-    return read_back(
+    frames = read_back(
         image if patch is None else blend(image, patch, blending=renderer.face_blending)
         for image, patch in patched
     )
-
-
-def upsample_frames(
-    renderer: Renderer, frames: Iterable[Frame], keypoints: Keypoints, *, size: tuple[int, int]
-) -> Iterator[Frame]:
-    """Return the frames of these poses at a size; see `result_size`."""
     puppet = renderer.main.network.puppet
-    if puppet is None or size == keypoints.image_size:
-        return iter(frames)
+    if puppet is None or size in (None, keypoints.image_size):
+        return frames
     upsampling = GuidedUpsampling(puppet, size=size)
     clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
     return (upsampling.upsample(frame, clip, index) for index, frame in enumerate(frames))

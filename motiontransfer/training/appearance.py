@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from motiontransfer.errors import TrainingError
+from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.appearance import Appearance, fit_appearance
 from motiontransfer.pose.body_parts import BodyPoses, body_scales, full_lengths
 from motiontransfer.pose.boxes import body_height_px
@@ -12,7 +13,7 @@ from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import TargetClip, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import resize, resize_points
+from motiontransfer.video.geometry import resize
 
 _NUM_BACKGROUND_FRAMES = 200
 

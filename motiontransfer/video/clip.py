@@ -19,6 +19,7 @@ from motiontransfer.progress import track
 from motiontransfer.storage import replacing_folder, write_json
 from motiontransfer.tables import read_table, write_table
 from motiontransfer.video.audio import copy_sound
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, frame_writer
 from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
 from motiontransfer.video.isolation import restart_time_limit
@@ -31,9 +32,11 @@ from motiontransfer.video.reader import (
     upright,
 )
 from motiontransfer.video.resampling import Timed, resample
+from motiontransfer.video.writer import video_writer
 
 FRAMES_FILE = "frames.mkv"
 FULL_SIZE_FILE = "full_size.mkv"
+DETECTION_FILE = "detection.mkv"
 CLIP_FILE = "clip.json"
 INDEX_FILE = "index.parquet"
 SOUND_FILE = "sound.mka"
@@ -43,6 +46,8 @@ _FRAMING = ("source_size", "crop", "size", "content")
 _INDEX_KEY = "motiontransfer.index"
 _NUM_CROP_SAMPLES = 24
 _NUM_FULL_SIZE = 160  # of the frames, evenly spread, at most about
+_DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
+_DETECTION_CRF = 14  # x264's; detectors do not see the difference
 _CROP_MARGIN = 0.05  # of the extent of all the boxes, on each side
 
 FindPeople = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
@@ -285,21 +290,24 @@ def _write_frames(
     expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
     step = max(math.ceil(expected / _NUM_FULL_SIZE), 1)
     starts: list[float] = []
-    full = framing.full
     with ExitStack() as stack:
         write = stack.enter_context(frame_writer(folder / FRAMES_FILE, frame_rate=rate))
-        write_full = None
-        if full is not None:
+        larger: list[tuple[Framing, Callable[[Frame], None], int]] = []  # and of which frames
+        full, twice = framing.enlarged(), framing.enlarged(_DETECTION_SCALE)
+        if full and twice:
             writer = frame_writer(folder / FULL_SIZE_FILE, frame_rate=rate / step)
-            write_full = stack.enter_context(writer)
+            larger.append((full, stack.enter_context(writer), step))
+            writer = video_writer(folder / DETECTION_FILE, frame_rate=rate, crf=_DETECTION_CRF)
+            larger.append((twice, stack.enter_context(writer), 1))
         shown: Timed[av.VideoFrame] | None = None
         for timed in track(resampled, f"decode {video.path.name}", total=expected):
             if timed is not shown:  # a repeated frame is converted once
                 shown, image = timed, upright(timed.item, video)
                 frame = framing.apply(image)
             write(frame)
-            if full is not None and write_full is not None and len(starts) % step == 0:
-                write_full(full.apply(image))
+            for enlarged, write_larger, every in larger:
+                if len(starts) % every == 0:
+                    write_larger(enlarged.apply(image))
             starts.append(timed.start_seconds)
     return starts
 
@@ -317,3 +325,9 @@ def full_size_frames(frames: Path, frame_rate: Fraction) -> tuple[Path, int]:
         return frames, 1
     with FrameStore(path) as store:
         return path, round(frame_rate / store.frame_rate)
+
+
+def detection_frames(folder: Path) -> Path:
+    """Video of a clip's frames for detectors: twice as high as the working image, if possible."""
+    path = folder / DETECTION_FILE
+    return path if path.exists() else folder / FRAMES_FILE

@@ -16,7 +16,7 @@ from av.codec.context import Flags
 from motiontransfer.errors import VideoError
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame, to_srgb
-from motiontransfer.video.matroska_checksums import MatroskaChecksums
+from motiontransfer.video.matroska_checksums import CHECKED, MatroskaChecksums
 from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, video_stream
 from motiontransfer.video.resampling import recognise_rate
 
@@ -96,10 +96,12 @@ class FrameStore:
         self._checksums: MatroskaChecksums | None = None
         self._open()
         context = self._stream.codec_context
-        if "matroska" in self._container.format.name and context.name == CODEC:
+        is_own = context.name == CODEC or self._container.metadata.get("COMMENT") == CHECKED
+        if "matroska" in self._container.format.name and is_own:
             self._checksums = MatroskaChecksums(path)
-        is_own = self._checksums is not None and context.pix_fmt == PIXEL_FORMAT
-        self.decoder_settings: bytes | None = (context.extradata or b"") if is_own else None
+        is_lossless = (context.name, context.pix_fmt) == (CODEC, PIXEL_FORMAT)
+        has_settings = self._checksums is not None and is_lossless
+        self.decoder_settings: bytes | None = (context.extradata or b"") if has_settings else None
         """Codec extradata of a file that `write_frames` wrote; None for other files."""
         self.size: tuple[int, int] = (context.height, context.width)
         if not self._stream.average_rate:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import av
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.video.color import Frame
@@ -52,18 +52,21 @@ class Framing:
         scale_x, scale_y = self.scale
         return self.content[0] - self.crop[0] * scale_x, self.content[1] - self.crop[1] * scale_y
 
-    @property
-    def full(self) -> "Framing | None":
-        """The same image with the input's own pixels; None where it has no more of them."""
-        scale_x, scale_y = self.scale
-        if max(scale_x, scale_y) >= 1:
+    def enlarged(self, most: float = math.inf) -> "Framing | None":
+        """The same image with more of the input's pixels; None where there are no more.
+
+        Args:
+            most: factor by which height and width grow, as far as the input has the pixels.
+        """
+        if max(self.scale) >= 1:
             return None
-        (x0, y0, x1, y1), (u0, v0, _, _) = self.crop, self.content
-        left, top = round(u0 / scale_x), round(v0 / scale_y)
-        content = (left, top, left + x1 - x0, top + y1 - y0)
-        height = max(round(self.size[0] / scale_y), content[3])
-        width = max(round(self.size[1] / scale_x), content[2])
-        return replace(self, size=(height, width), content=content)
+        factor_x, factor_y = (min(most, 1 / scale) for scale in self.scale)
+        u0, v0, u1, v1 = self.content
+        left, top = round(u0 * factor_x), round(v0 * factor_y)
+        right, bottom = left + round((u1 - u0) * factor_x), top + round((v1 - v0) * factor_y)
+        height = max(round(self.size[0] * factor_y), bottom)
+        width = max(round(self.size[1] * factor_x), right)
+        return replace(self, size=(height, width), content=(left, top, right, bottom))
 
     def to_working(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
         """Map (x, y) points of the input into the working image."""
@@ -100,16 +103,6 @@ def resize(image: Frame, size: tuple[int, int]) -> UInt8[np.ndarray, "new_height
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(np.ascontiguousarray(image), size[::-1], interpolation=method)
-
-
-def resize_points(
-    points: Float[np.ndarray, "*points 2"], zoom: Float[np.ndarray, "2"]
-) -> Float32[np.ndarray, "*points 2"]:
-    """(x, y) of the points in an image that was resized to `zoom` times its width and height.
-
-    A pixel's centre has whole numbers.
-    """
-    return (points * zoom + (zoom - 1) / 2).astype(np.float32)
 
 
 def auto_crop(

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from motiontransfer.storage import damaged
 
+CHECKED = "motiontransfer"
+"""Comment in files whose checksums are checked whatever their codec."""
+
 _EBML, _SEGMENT, _CLUSTER, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xEC
 _CRC_32 = b"\xbf\x84"  # identifier and size; a checksum of four bytes follows, then its subject
 _MAX_HEAD_BYTES = 12

@@ -14,6 +14,7 @@ from motiontransfer.errors import VideoError
 from motiontransfer.storage import replacing
 from motiontransfer.video.audio import SoundMuxer
 from motiontransfer.video.color import Frame
+from motiontransfer.video.matroska_checksums import CHECKED
 from motiontransfer.video.reader import BITEXACT, open_input, open_output
 
 _THREADS = 4  # x264's output depends on the number of threads, so it is fixed
@@ -30,10 +31,11 @@ def video_writer(
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
 ) -> Generator[Callable[[Frame], None]]:
-    """Yield the function that encodes a frame; the MP4 file appears at the end of the block.
+    """Yield the function that encodes a frame; the file appears at the end of the block.
 
-    Odd sizes are padded by a copy of the edge. Sound ends with the video; AAC and MP3 are copied,
-    other codecs become AAC.
+    It is an MP4, or where the name ends so a Matroska file, which has checksums. Odd sizes are
+    padded by a copy of the edge. Sound ends with the video; AAC and MP3 are copied, other codecs
+    become AAC.
 
     Args:
         sound: any file with a sound track.
@@ -48,7 +50,11 @@ def video_writer(
         sound_file = stack.enter_context(open_input(sound)) if sound else None
         output = stack.enter_context(
             open_output(temporary, container_format="mp4", options=_CONTAINER_OPTIONS)
+            if path.suffix != ".mkv"
+            else open_output(temporary, container_format="matroska", options=BITEXACT)
         )
+        if path.suffix == ".mkv":
+            output.metadata["comment"] = CHECKED
         video: av.VideoStream | None = None
         muxer: SoundMuxer | None = None
         shape: tuple[int, ...] = ()

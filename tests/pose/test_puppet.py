@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.appearance import fit_appearance
 from motiontransfer.pose.puppet import Puppet, PuppetFollower
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.video.geometry import resize_points
 from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed, room
 from tests.pose.whole_person import HEIGHT_PX, SIZE, lost, person
 

@@ -13,13 +13,7 @@ from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.puppet import Puppet
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
-from motiontransfer.rendering.renderer import (
-    Renderer,
-    load_renderer,
-    render_poses,
-    result_size,
-    upsample_frames,
-)
+from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
@@ -229,10 +223,18 @@ def test_a_size_that_the_texture_has_not_is_refused(height):
         result_size(with_texture((2 * SIZE[0], 2 * SIZE[1])), height=height)
 
 
-def test_frames_of_the_working_size_are_not_touched():
-    keypoints, frames = dance(2), [np.full((*SIZE, 3), index, np.uint8) for index in (3, 5)]
-    for made in (renderer(), with_texture((2 * SIZE[0], 2 * SIZE[1]))):
-        shown = list(upsample_frames(made, frames, keypoints, size=SIZE))
-        assert all(one is other for one, other in zip(shown, frames, strict=True))
-    larger = list(upsample_frames(made, frames, keypoints, size=(2 * SIZE[0], 2 * SIZE[1])))
+def test_frames_are_as_generated_where_no_larger_ones_are_asked_for():
+    keypoints = dance(2)
+    generated = list(render_poses(renderer(), keypoints))
+    made = with_texture((2 * SIZE[0], 2 * SIZE[1]))
+    for frames in (
+        render_poses(renderer(), keypoints, size=SIZE),
+        render_poses(made, keypoints),
+        render_poses(made, keypoints, size=SIZE),
+    ):
+        assert all(np.array_equal(one, two) for one, two in zip(frames, generated, strict=True))
+    larger = list(render_poses(made, keypoints, size=(2 * SIZE[0], 2 * SIZE[1])))
     assert [frame.shape for frame in larger] == [(2 * SIZE[0], 2 * SIZE[1], 3)] * 2
+    for one, two in zip(larger, generated, strict=True):
+        means = one.reshape(SIZE[0], 2, SIZE[1], 2, 3).mean(axis=(1, 3))
+        assert np.abs(means - two).mean() < 8

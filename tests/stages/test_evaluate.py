@@ -36,13 +36,20 @@ def project(tmp_path, monkeypatch):
     def load_renderer(models, fabric, *, face):
         asked.update(models=models, face=face)
         held_out = HeldOut(held_out_fraction=0.3, gap_frames=1)
-        return SimpleNamespace(main=SimpleNamespace(held_out=held_out))
+        main = SimpleNamespace(held_out=held_out, config=SimpleNamespace(size=_WALK.image_size))
+        return SimpleNamespace(main=main)
 
-    def render_poses(renderer, keypoints):
+    def result_size(renderer, *, height):
+        """Of results three times as high as the working image."""
+        return (3 * _WALK.image_size[0], 1) if height is None else (height, 3)
+
+    def render_poses(renderer, keypoints, *, size):
+        assert size == (2 * _WALK.image_size[0], 3)
         return (frame_of(keypoints, index) for index in range(keypoints.num_frames))
 
     held_out = selected(_WALK, range(7, 10))
     monkeypatch.setattr(evaluate, "load_renderer", load_renderer)
+    monkeypatch.setattr(evaluate, "result_size", result_size)
     monkeypatch.setattr(evaluate, "render_poses", render_poses)
     monkeypatch.setattr(comparison, "detect_person", lambda video, **_: held_out)
     return asked

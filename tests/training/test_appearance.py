@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import TrainingError, WeightsError
+from motiontransfer.keypoints import resize_points
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.appearance import target_appearance
 from motiontransfer.training.clips import HeldOut, Target
 from motiontransfer.video.frame_store import write_frames
-from motiontransfer.video.geometry import resize_points
 from tests.dancer import dance, picture, training_clip
 
 

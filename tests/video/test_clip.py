@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
 from motiontransfer.video.clip import (
     Clip,
     decode_video,
+    detection_frames,
     full_size_frames,
     read_clip,
     write_description,
@@ -308,3 +309,26 @@ def test_what_is_not_reduced_is_kept_once(tmp_path):
     assert not (tmp_path / "clip/full_size.mkv").exists()
     frames = tmp_path / "clip/frames.mkv"
     assert full_size_frames(frames, Fraction(10)) == (frames, 1)
+
+
+def test_detectors_are_given_twice_the_pixels(tmp_path):
+    frames = [np.kron(frame, np.ones((4, 4, 1), np.uint8)) for frame in greys(9)]
+    decode(write_test_video(tmp_path / "v.mkv", frames), tmp_path / "clip", size=32)
+    path = detection_frames(tmp_path / "clip")
+    assert path.name == "detection.mkv"
+    with FrameStore(path) as store:
+        assert (store.size, store.frame_rate, len(store)) == ((64, 96), 10, 9)
+        assert [index_of(frame) for frame in store.frames()] == list(range(9))
+    decode(write_test_video(tmp_path / "w.mkv", greys(2)), tmp_path / "small", size=32)
+    assert detection_frames(tmp_path / "small") == tmp_path / "small/frames.mkv"
+
+
+def test_a_damaged_frame_for_detectors_is_noticed(tmp_path):
+    frames = [np.kron(frame, np.ones((4, 4, 1), np.uint8)) for frame in greys(9)]
+    decode(write_test_video(tmp_path / "v.mkv", frames), tmp_path / "clip", size=32)
+    path = detection_frames(tmp_path / "clip")
+    content = bytearray(path.read_bytes())
+    content[len(content) * 2 // 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match="detection"), FrameStore(path) as store:
+        list(store.frames())

@@ -15,7 +15,6 @@ from motiontransfer.video.geometry import (
     orientation_of,
     parse_display_matrix,
     resize,
-    resize_points,
 )
 from tests.video.conftest import grey_frame, write_test_video
 
@@ -79,25 +78,26 @@ def test_a_height_alone_keeps_the_shape_without_bars(crop, size, expected):
 def test_the_full_framing_shows_the_same_with_the_inputs_own_pixels():
     image = np.arange(40 * 60 * 3, dtype=np.uint8).reshape(40, 60, 3)
     framing = fit_framing((40, 60), (10, 4, 50, 36), size=16)
-    np.testing.assert_array_equal(framing.full.apply(image), image[4:36, 10:50])
+    np.testing.assert_array_equal(framing.enlarged().apply(image), image[4:36, 10:50])
     barred = fit_framing((40, 60), (10, 4, 50, 36), size=(16, 32))
-    full = barred.full.apply(image)
+    full = barred.enlarged().apply(image)
     assert (barred.content, full.shape) == ((6, 0, 26, 16), (32, 64, 3))
     np.testing.assert_array_equal(full[:, 12:52], image[4:36, 10:50])
     assert not full[:, :12].any()
     assert not full[:, 52:].any()
 
 
+def test_no_more_pixels_are_taken_than_asked_for():
+    framing = fit_framing((1280, 720), (0, 0, 720, 1280), size=256)
+    assert framing.enlarged(2.0).size == (512, 288)
+    assert framing.enlarged(8.0) == framing.enlarged()
+    barred = fit_framing((100, 50), (0, 0, 50, 100), size=(16, 16)).enlarged(3.0)
+    assert (barred.size, barred.content) == ((48, 48), (12, 0, 36, 48))
+
+
 @pytest.mark.parametrize("height", [40, 41])
 def test_what_is_not_reduced_has_no_more_pixels(height):
-    assert fit_framing((40, 60), (0, 0, 60, 40), size=height).full is None
-
-
-def test_points_stay_on_what_they_mark_when_an_image_is_resized():
-    """The corners of an image have their outer pixels' centres half a pixel inside."""
-    corners = np.array([[-0.5, -0.5], [5.5, 3.5]])
-    resized = resize_points(corners, np.array([3.0, 2.0]))
-    np.testing.assert_array_equal(resized, [[-0.5, -0.5], [17.5, 7.5]])
+    assert fit_framing((40, 60), (0, 0, 60, 40), size=height).enlarged() is None
 
 
 def test_shrinking_averages_areas():

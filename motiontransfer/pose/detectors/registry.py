@@ -18,7 +18,7 @@ from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
 from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
 from motiontransfer.pose.importers import import_people
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.video.clip import FRAMES_FILE
+from motiontransfer.video.clip import FRAMES_FILE, detection_frames, read_clip
 
 DetectorName = Literal[
     "mediapipe_holistic", "mediapipe_tasks", "keypointrcnn", "openpose_json", "coco_wholebody"
@@ -128,9 +128,9 @@ def detect_keypoints(
         WeightsError: a model is not one that the detector can use.
         ComputeError: workers cannot be had, or one was killed.
     """
-    frames = clip / FRAMES_FILE
     if isinstance(params, ImportParams):
         people = import_people(video, clip, layout=params.detector)
+        frames = clip / FRAMES_FILE
         return track_detections(people, frames, skeleton=HOLISTIC, detector=params.detector)
     body_detector, warmup_frames = None, 0  # of all detectors Holistic alone remembers frames
     if isinstance(params, HolisticParams):
@@ -148,7 +148,8 @@ def detect_keypoints(
             detector, compute = _keypointrcnn(params, compute)
         with detector.open():
             pass  # fetches the model once, before all workers want it
-    return detect_clip(
+    frames = detection_frames(clip)
+    found = detect_clip(
         frames,
         detector=detector,
         body_detector=body_detector,
@@ -156,6 +157,7 @@ def detect_keypoints(
         warmup_frames=warmup_frames,
         compute=compute,
     )
+    return found if frames.name == FRAMES_FILE else found.resized(read_clip(clip).size)
 
 
 def _keypointrcnn(params: KeypointRcnnParams, compute: Compute) -> tuple[DetectorConfig, Compute]:

@@ -1,6 +1,7 @@
 """Each detector has its own settings, all of them with effect."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -114,6 +115,19 @@ def test_one_person_needs_no_body_detector(load, calls):
     config = settings["detector"]
     assert (config.min_detection_confidence, config.min_tracking_confidence) == (0.6, 0.4)
     assert (config.min_visibility, config.smoothing, config.face_mesh) == (0.2, "none", "subset")
+
+
+def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
+    load, calls, monkeypatch, tmp_path
+):
+    (tmp_path / "detection.mkv").touch()
+    height, width = EMPTY.image_size
+    clip = SimpleNamespace(size=(height // 2, width // 2))
+    monkeypatch.setattr(registry, "read_clip", lambda _: clip)
+    params = load("mediapipe_holistic")
+    found = detect_keypoints(tmp_path, params, video=Path("v"), compute=COMPUTE)
+    assert calls[0][1] == (tmp_path / "detection.mkv",)
+    assert found.image_size == clip.size
 
 
 def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, calls):
