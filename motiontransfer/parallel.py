@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from itertools import chain, islice
+from multiprocessing.util import Finalize
 from types import ModuleType
 from typing import Literal, TypeVar
 from weakref import WeakKeyDictionary
@@ -118,6 +119,8 @@ class _LocalPool:
             initializer=_allow_growth,
             env={"OMP_NUM_THREADS": "1"},
         )
+        # A process that multiprocessing started would wait for its children at its end.
+        Finalize(self._executor, self._executor.shutdown, exitpriority=100)  # before its queues
 
     def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future:
         return self._executor.submit(_call, function, item)

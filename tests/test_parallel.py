@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from motiontransfer.errors import ComputeError, VideoError
-from motiontransfer.parallel import Compute, run_parallel
+from motiontransfer.parallel import _IDLE_SECONDS, Compute, run_parallel
+from tests.forks import FORKS
 
 ONE, TWO, ALL = (Compute(backend="local", address=None, num_workers=n) for n in (1, 2, 0))
 
@@ -45,6 +46,10 @@ def die_once(flag):
         flag.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return flag.name
+
+
+def use_a_worker():
+    assert list(run_parallel(str, [1], compute=ONE)) == ["1"]
 
 
 @pytest.fixture(scope="module", params=[ONE, TWO], ids=["one", "two"])
@@ -130,3 +135,10 @@ def test_ray_is_asked_for_by_name_where_it_is_missing(monkeypatch):
     compute = Compute(backend="ray", address=None, num_workers=0)
     with pytest.raises(ComputeError, match=r"compute\.backend: ray: .*`uv sync --extra ray`"):
         list(run_parallel(refuse_two, [0], compute=compute))
+
+
+def test_a_child_process_does_not_wait_until_its_workers_are_idle():
+    child = FORKS.Process(target=use_a_worker)
+    child.start()
+    child.join(_IDLE_SECONDS / 2)
+    assert child.exitcode == 0
