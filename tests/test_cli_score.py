@@ -1,6 +1,8 @@
 """The command prints each figure for each video, or says in one line why it cannot."""
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -41,6 +43,15 @@ def test_programs_get_numbers(scored, monkeypatch, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["metrics"]["truth"]["a"]["person"]["ssim"] == 0.6
     assert told["intervals"]["truth"]["a"]["person"]["ssim"] == [0.1, 0.9]
+
+
+def test_a_video_that_ends_its_decoder_is_one_line(monkeypatch, capsys):
+    def killed(videos, truth, *, compute, networks):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(module, "score_videos", killed)
+    assert run_command(monkeypatch, "score", "a.mp4", "b.mp4", "--truth", "t.mp4") == 1
+    assert capsys.readouterr().err.startswith("ERROR: a.mp4 or b.mp4: decoding it was killed")
 
 
 @pytest.mark.parametrize("other", ["one/a.mkv", "truth.mp4"])

@@ -19,6 +19,8 @@ from motiontransfer.errors import (
 from motiontransfer.params import load_section
 
 if TYPE_CHECKING:
+    from motiontransfer.evaluation.measurements import Measurements
+    from motiontransfer.evaluation.network_metrics import NetworkParams
     from motiontransfer.forensics.predict import Prediction
 
 
@@ -93,9 +95,9 @@ def score(
     """
     # Imported here: it loads MediaPipe, which takes seconds.
     from motiontransfer.evaluation.measurements import nested
-    from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
-    from motiontransfer.evaluation.score import as_text, score_videos
-    from motiontransfer.parallel import Compute
+    from motiontransfer.evaluation.network_metrics import NetworkParams
+    from motiontransfer.evaluation.score import as_text
+    from motiontransfer.video.isolation import run_isolated
 
     names = [video.stem for video in videos]
     if len(set(names)) < len(names) or "truth" in names:
@@ -105,12 +107,7 @@ def score(
         )
     weights = {"lpips": lpips_weights, "dists": dists_weights, "inception": inception_weights}
     asked = NetworkParams.model_validate({f"{name}_weights": w for name, w in weights.items()})
-    scored = score_videos(
-        dict(zip(names, videos, strict=True)),
-        truth,
-        compute=Compute(backend="local", address=None, num_workers=0),
-        networks=open_networks(asked, option="--{}-weights"),
-    )
+    scored = run_isolated(_score, dict(zip(names, videos, strict=True)), truth, asked)
     if as_json:
         intervals = nested(scored, lambda one: one.interval)
         typer.echo(json.dumps({"metrics": nested(scored), "intervals": intervals}, indent=2))
@@ -123,6 +120,19 @@ def score(
     for label, row in by_video.items():
         cells = "".join(row.get(name, "").rjust(width) for name in (*names, "truth"))
         typer.echo((label.ljust(label_width) + cells).rstrip())
+
+
+def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Measurements":
+    from motiontransfer.evaluation.network_metrics import open_networks
+    from motiontransfer.evaluation.score import score_videos
+    from motiontransfer.parallel import Compute
+
+    return score_videos(
+        videos,
+        truth,
+        compute=Compute(backend="local", address=None, num_workers=0),
+        networks=open_networks(asked, option="--{}-weights"),
+    )
 
 
 _DETECTOR = Path("artifacts/forensics/detector.safetensors")

@@ -22,7 +22,6 @@ from motiontransfer.video.audio import copy_sound
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, frame_writer
 from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
-from motiontransfer.video.isolation import restart_time_limit
 from motiontransfer.video.reader import (
     DamagedVideoError,
     VideoMetadata,
@@ -267,7 +266,6 @@ class _IntactFrames:
             for timed in read_frames(self._video):
                 self.starts_seconds.append(timed.start_seconds)
                 end_seconds = timed.end_seconds
-                restart_time_limit()
                 yield timed
         except DamagedVideoError as damage:
             num_frames = len(self.starts_seconds)

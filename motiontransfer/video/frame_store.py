@@ -16,6 +16,7 @@ from av.codec.context import Flags
 from motiontransfer.errors import VideoError
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame, to_srgb
+from motiontransfer.video.isolation import restart_time_limit
 from motiontransfer.video.matroska_checksums import CHECKED, MatroskaChecksums
 from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, video_stream
 from motiontransfer.video.resampling import recognise_rate
@@ -157,6 +158,7 @@ class FrameStore:
                     cause = "it is missing or damaged"
                     break
                 if index == expected:
+                    restart_time_limit()
                     yield decoded
                     expected += 1
                     if expected == self._num_frames:

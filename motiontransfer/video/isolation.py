@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
@@ -27,11 +27,11 @@ def run_isolated(
     *arguments: _Parameters.args,
     **named: _Parameters.kwargs,
 ) -> _Result:
-    """Call a function, whose first argument is a media file, in a child process.
+    """Call a function, whose first argument is a media file or several by name, in a child process.
 
     Raises:
-        VideoError: the process crashed, took more memory than there is, or `restart_time_limit`
-            was not called for 300 s.
+        VideoError: the process crashed, took more memory than there is, or decoded no frame for
+            300 s.
         Exception: whatever the function raises.
     """
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -94,8 +94,9 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _death(path: object, exit_code: int | None) -> str:
+def _death(media: object, exit_code: int | None) -> str:
     number = -(exit_code or 0)
+    file = " or ".join(map(str, media.values())) if isinstance(media, Mapping) else media
     if number == signal.SIGALRM:
         cause = f"showed no progress for {SECONDS_PER_FRAME} s"
     elif number == signal.SIGKILL:
@@ -103,4 +104,4 @@ def _death(path: object, exit_code: int | None) -> str:
     else:
         name = signal.Signals(number).name if number > 0 else f"status {exit_code}"
         cause = f"crashed ({name})"
-    return f"{path}: decoding it {cause}; the file is damaged or hostile: convert it, or leave it"
+    return f"{file}: decoding it {cause}; the file is damaged or hostile: convert it, or leave it"

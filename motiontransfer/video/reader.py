@@ -18,6 +18,7 @@ from jaxtyping import Float
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.geometry import Orientation, orientation_of, resize
+from motiontransfer.video.isolation import restart_time_limit
 from motiontransfer.video.resampling import Timed, estimate_frame_rate
 
 BITEXACT = {"fflags": "+bitexact"}
@@ -274,6 +275,7 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
                 break
             previous, end = start, start + duration
             num_frames += 1
+            restart_time_limit()
             yield Timed(start_seconds=start, end_seconds=end, item=frame)
         starts = video.packet_times.starts_seconds
         if cut is None and starts.size and end < starts[-1] - video.tolerance_seconds:

@@ -12,8 +12,10 @@ import pytest
 
 from motiontransfer.errors import VideoError
 from motiontransfer.video import isolation
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.isolation import restart_time_limit, run_isolated
-from motiontransfer.video.reader import DamagedVideoError
+from motiontransfer.video.reader import DamagedVideoError, read_frames, read_metadata
+from tests.video.conftest import grey_frame, write_test_video
 
 FILE = Path("v.mp4")
 
@@ -36,6 +38,21 @@ def wait(path, seconds, rounds):
         time.sleep(seconds)
         restart_time_limit()
     return "done"
+
+
+def read_slowly(path, frames_of):
+    for _ in frames_of(path):
+        time.sleep(0.3)
+    return "done"
+
+
+def frames_of_video(path):
+    return read_frames(read_metadata(path))
+
+
+def frames_of_store(path):
+    with FrameStore(path) as store:
+        yield from store.frames()
 
 
 def fail(path):
@@ -77,6 +94,13 @@ def test_time_is_limited_from_frame_to_frame(monkeypatch):
     assert run_isolated(wait, FILE, 0.3, 5) == "done"
     with pytest.raises(VideoError, match=r"^v\.mp4: decoding it showed no progress for 1 s"):
         run_isolated(wait, FILE, 30, 1)
+
+
+@pytest.mark.parametrize("frames_of", [frames_of_video, frames_of_store])
+def test_each_frame_has_its_own_time(frames_of, monkeypatch, tmp_path):
+    monkeypatch.setattr(isolation, "SECONDS_PER_FRAME", 1)
+    video = write_test_video(tmp_path / "v.mkv", [grey_frame(index) for index in range(6)])
+    assert run_isolated(read_slowly, video, frames_of) == "done"
 
 
 def test_outside_of_it_there_is_no_limit():
