@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults import artifacts, params, videos
+from tests.faults import artifacts, params, people, videos
 from tests.faults.outcomes import Case, Ending, load_stages, run_cases, table
 from tests.tiny_project import run_tiny_project
 
 GROUPS: dict[str, Callable[[Path], Iterator[Case]]] = {
     "odd videos": lambda _: videos.odd_videos(),
     "damaged videos": lambda _: videos.mutations(500),
+    "people in view": lambda _: people.people(),
     "names": lambda _: params.names(),
     "params.yaml": lambda _: params.broken_files(),
     "fields of params.yaml": lambda _: params.fuzzed(),

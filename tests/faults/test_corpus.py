@@ -40,6 +40,11 @@ def test_all_bad_input(group, tmp_path):
 
 
 @pytest.mark.slow
+def test_some_films_of_people(tmp_path):
+    check("people in view", tmp_path, every=5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("group", OF_PROJECT)
 def test_bad_artifacts_and_extreme_params(group, tiny_run):
     check(group, tiny_run)
