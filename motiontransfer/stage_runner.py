@@ -104,6 +104,8 @@ def _fault_of_machine(error: Exception) -> str | None:
     # Libraries written in Rust only tell by their text.
     told = re.search(r"\(os error (\d+)\)", str(error))
     code = int(told[1]) if told else getattr(error, "errno", None)
+    if isinstance(error, OSError) and re.search(r"\d+ requested and \d+ written", str(error)):
+        code = errno.ENOSPC  # NumPy's
     if code not in _FAULTS_OF_MACHINE:
         return None
     file = getattr(error, "filename", None)

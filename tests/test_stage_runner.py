@@ -23,6 +23,7 @@ ERRORS = {
     "stop": KeyboardInterrupt(),
     "full": OSError(28, "full", "frames.mkv"),
     "database": sqlite3.OperationalError("disk I/O error"),
+    "numpy": OSError("24576 requested and 896 written"),
     "rust": RuntimeError("I/O error: No space left on device (os error 28)"),
     "memory": MemoryError("Unable to allocate 5 TiB"),
     "escape": ParamsError("\x1b[31mred"),
@@ -104,6 +105,7 @@ def test_threads_do_not_hinder_each_other_unless_the_user_chose(
         (["cut", "bad"], 1, "ERROR: cut bad: a: wrong\nERROR: cut bad: b: wrong\n"),
         (["cut", "full"], 1, f"ERROR: cut full: frames.mkv: No space left on device; {_FREE}"),
         (["cut", "database"], 1, f"ERROR: cut database: disk I/O error; {_FREE}"),
+        (["cut", "numpy"], 1, f"ERROR: cut numpy: No space left on device; {_FREE}"),
         (["cut", "rust"], 1, f"ERROR: cut rust: No space left on device; {_FREE}"),
         (
             ["cut", "memory"],
