@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from benchmarks.markdown import markdown_table
 from motiontransfer.storage import write_json
 
 RESULTS = Path("benchmarks/results")
-_PACKAGES = ("torch", "av", "mediapipe")
+_PACKAGES = ("torch", "av", "mediapipe", "onnxruntime", "openvino")  # the last one is an extra
 
 
 class Usage(NamedTuple):
@@ -82,5 +83,8 @@ def machine() -> dict[str, object]:
         "bf16": bool({"avx512_bf16", "amx_bf16"} & set(fields.get("flags", "").split())),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "commit": commit,
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in _PACKAGES if find_spec(package)},
+        },
     }

@@ -10,7 +10,8 @@ from jaxtyping import Float32
 
 from motiontransfer.errors import MissingLibraryError
 
-Engine = Literal["onnxruntime", "openvino"]
+Engine = Literal["onnxruntime", "openvino", "openvino_bf16"]
+"""The last one computes in bfloat16 where the processor does."""
 Inputs = Mapping[str, Float32[np.ndarray, "_ _ _ _"]]
 """By name; those that a network does not have are ignored."""
 Output = Float32[np.ndarray, "_ _ _ _"]
@@ -26,11 +27,13 @@ def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int
     Raises:
         MissingLibraryError: the engine is not installed.
     """
+    library, _, precision = engine.partition("_")
     try:
-        opened = {"onnxruntime": _onnxruntime, "openvino": _openvino}[engine](path, num_threads)
+        if library == "onnxruntime":
+            return _onnxruntime(path, num_threads)
+        return _openvino(path, num_threads, precision or "f32")
     except ImportError as error:
-        raise MissingLibraryError(f"{engine} is not installed: pip install {engine}") from error
-    return opened
+        raise MissingLibraryError(f"{library} is not installed: pip install {library}") from error
 
 
 def _onnxruntime(path: Path, num_threads: int) -> Network:
@@ -49,11 +52,9 @@ def _onnxruntime(path: Path, num_threads: int) -> Network:
     return run
 
 
-def _openvino(path: Path, num_threads: int) -> Network:
+def _openvino(path: Path, num_threads: int, precision: str) -> Network:
     openvino = import_module("openvino")  # so, because type checkers miss what is not installed
-
-    # Not the CPU's bf16, which is OpenVINO's own choice.
-    hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     if num_threads:
         hints["INFERENCE_NUM_THREADS"] = num_threads
     compiled = openvino.Core().compile_model(path, "CPU", hints)

@@ -10,10 +10,12 @@ import argparse
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 
+from motiontransfer.export.engines import Engine
 from motiontransfer.export.player import Player
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.skeleton import Skeleton
@@ -43,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("poses", type=Path)
     parser.add_argument("output", type=Path, help="an .mp4, or a folder")
-    parser.add_argument("--engine", choices=["onnxruntime", "openvino"], default="onnxruntime")
+    parser.add_argument("--engine", choices=get_args(Engine), default="onnxruntime")
     parser.add_argument("--threads", type=int, default=0, help="0: the engine's own choice")
     arguments = parser.parse_args()
     poses = read_poses(arguments.poses)
