@@ -113,7 +113,7 @@ def _roll_out(folder: Path, network: Network, poses: Keypoints) -> tuple[list[In
         return network(inputs)
 
     player = Player(folder, num_threads=1)
-    player._generate = recording
+    player._network = recording
     frames = list(player.play(poses))
     return fed, frames
 

@@ -6,13 +6,14 @@ is laid over what is shown, and that is upsampled to the size of the target's vi
 """
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 
 from motiontransfer.errors import KeypointsError, MissingFileError, WeightsError
 from motiontransfer.export.engines import Engine, Network, open_network
@@ -20,9 +21,10 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.appearance import PackedAppearance, unpack_appearance
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
-from motiontransfer.pose.puppet import Puppet, PuppetClip, Texture
-from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.pose.puppet import Puppet, PuppetClip, PuppetFollower, Texture
+from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.rendering.upsampling import GuidedUpsampling
+from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.color import Frame
 
 FORMAT_VERSION = 1
@@ -38,6 +40,14 @@ Box = tuple[int, int, int, int]
 """x0, y0, x1, y1; pixels."""
 
 _FEATHER_FRACTION = 0.15
+
+
+class Pose(NamedTuple):
+    """One pose, as a batch of one."""
+
+    points: Float32[np.ndarray, "1 joints 2"]
+    score: Float32[np.ndarray, "1 joints"]
+    skeleton: Skeleton
 
 
 class Player:
@@ -70,17 +80,15 @@ class Player:
         self._style = PoseMapStyle(**model["pose_map"])
         self._multiple_of: int = model["multiple_of"]
         self._conditioning_poses: int = model["conditioning_poses"]
-        self._generate = open_(folder / "generator.onnx")
+        self._network = open_(folder / "generator.onnx")
         with np.load(folder / ARRAYS_FILE) as file:
             arrays = dict(file)
         self._plate: Image | None = arrays.pop("plate", None)
         self._viewport = self._puppet = self._upsampling = self._face = None
         if model["viewport"]:
             self._viewport = Viewport(**model["viewport"])
-            self._scene, self._coarse_size = (
-                open_(folder / "scene.onnx"),
-                tuple(model["coarse_size"]),
-            )
+            self._coarse_size: tuple[int, int] = tuple(model["coarse_size"])
+            self._scene = open_(folder / "scene.onnx")
         if model["appearance"]:
             groups = [(group, joints) for group, joints in model["appearance"].pop("groups")]
             packed = PackedAppearance(groups=groups, **model["appearance"])
@@ -92,108 +100,142 @@ class Player:
             self._face = open_(folder / "face_generator.onnx")
             self._crop_size: int = model["face_generator"]["crop_size"]
             self._is_carried = model["face_generator"]["previous_frame"] == "corrected"
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the frames before."""
+        self._frame = np.zeros((1, 3, *self.size), np.float32)
+        self._past: list[Pose] = []
+        self._follower: PuppetFollower | None = None
+        self._window: ViewportFollower | None = None
+        if self._viewport is not None:
+            self._window = ViewportFollower(self._viewport, image_size=self.size)
 
     def play(self, keypoints: Keypoints) -> Iterator[Frame]:
-        """Yield one frame for every pose; the poses are those of the target's image.
+        """Yield one frame for every pose of a clip, as large as the target's video.
 
         Raises:
-            KeypointsError: the poses are for images of another size.
+            KeypointsError: the poses are not those of the target's image.
         """
+        self.restart()
+        boxes, is_seen = face_boxes(keypoints)
+        for index in range(keypoints.num_frames):
+            box = boxes[index] if is_seen[index] else None
+            frame, puppet = self._next(keypoints, index, face_box=box)
+            if self._upsampling is not None and puppet is not None:
+                frame = self._upsampling.upsample(frame, puppet, 0)
+            yield frame
+
+    def generate(self, poses: Keypoints | None) -> Frame:
+        """The next frame of someone who comes and goes, as large as the working image.
+
+        Args:
+            poses: the latest, of which the last is shown; None: nobody is, and the frame is the
+                background image (black without one).
+
+        Raises:
+            KeypointsError: the poses are not those of the target's image.
+        """
+        if poses is None:
+            self.restart()
+            plate = np.full_like(self._frame, -1) if self._plate is None else self._plate
+            return _to_frame(plate)
+        boxes, is_seen = face_boxes(poses)
+        box = boxes[-1] if is_seen[-1] else None
+        return self._next(poses, poses.num_frames - 1, face_box=box)[0]
+
+    def _next(
+        self, keypoints: Keypoints, index: int, *, face_box: Int64[np.ndarray, "4"] | None
+    ) -> tuple[Frame, PuppetClip | None]:
+        """The frame of one pose after those before, and the puppet of that pose."""
         if keypoints.image_size != self.size:
             raise KeypointsError(
                 f"expected poses for images of {self.size} (height, width) pixels, as the target's,"
                 f" got {keypoints.image_size}; normalise them first"
             )
-        puppet, sent = None, None
+        pose = Pose(
+            points=keypoints.points[index : index + 1],
+            score=keypoints.score[index : index + 1],
+            skeleton=keypoints.skeleton,
+        )
+        puppet = None
         if self._puppet is not None:
-            points, score = keypoints.points, keypoints.score
-            puppet = self._puppet.follow(points, score, skeleton=keypoints.skeleton)
-        images = self._roll_out(keypoints, puppet)
-        boxes, is_seen = face_boxes(keypoints)
-        for index in range(keypoints.num_frames):
-            shown, sent = images.send(sent), None
-            if self._face is not None and is_seen[index]:
-                (x0, y0, x1, y1) = box = tuple(boxes[index].tolist())
-                corrected = self._corrected(self._face, shown, keypoints, index, box)
-                sent = corrected if self._is_carried else None
-                shown, face = shown.copy(), np.s_[..., y0:y1, x0:x1]
-                shown[face] += _feather((y1 - y0, x1 - x0)) * (corrected[face] - shown[face])
-            levels = ((shown[0].clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
-            frame = np.ascontiguousarray(levels.transpose(1, 2, 0))
-            if self._upsampling is not None and puppet is not None:
-                frame = self._upsampling.upsample(frame, puppet, index)
-            yield frame
+            self._follower = self._follower or PuppetFollower(self._puppet, pose.skeleton)
+            puppet = self._follower.follow(pose.points, pose.score)
+        shown = self._frame = self._rolled_out(pose, puppet)
+        if self._face is not None and face_box is not None:
+            x0, y0, x1, y1 = box = tuple(face_box.tolist())
+            corrected = self._corrected(self._face, shown, pose, box)
+            if self._is_carried:
+                self._frame = corrected
+            shown, face = shown.copy(), np.s_[..., y0:y1, x0:x1]
+            shown[face] += _feather((y1 - y0, x1 - x0)) * (corrected[face] - shown[face])
+        return _to_frame(shown), puppet
 
-    def _roll_out(
-        self, keypoints: Keypoints, puppet: PuppetClip | None
-    ) -> Generator[Image, Image | None]:
-        """As `motiontransfer.models.roll_out.roll_out`."""
-        points, score = keypoints.points, keypoints.score
-        boxes = np.tile([0, 0, *self.size[::-1]], (len(points), 1))
-        if self._viewport is not None:
-            boxes = place_viewport(self._viewport, points, score, image_size=self.size)
-        frame = np.zeros((1, 3, *self.size), np.float32)
-        for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
-            box, view = (x0, y0, x1, y1), np.s_[..., y0:y1, x0:x1]
-            first = index + 1 - self._conditioning_poses
-            drawn = self._draw(keypoints, range(max(first, 0), index + 1), box)
-            lacking = np.zeros((max(-first, 0), *drawn.shape[1:]), np.float32)
-            inputs = {
-                "pose_map": np.concatenate([lacking, drawn]).reshape(1, -1, *drawn.shape[2:]),
-                "previous_frame": frame[view],
-            }
-            if puppet is not None:
-                inputs["texture"] = _to_texture(puppet.draw(index, box=box))
-            frame, behind = np.empty_like(frame), self._plate
-            if self._viewport is not None:
-                whole = (0, 0, *self.size[::-1])
-                coarse = self._draw(keypoints, range(index, index + 1), whole, self._coarse_size)
-                behind = self._scene({"pose_map": coarse})
-            if behind is not None:
-                frame[:] = behind
-                inputs["background"] = behind[view]
-            padded = {name: _padded(image, self._multiple_of) for name, image in inputs.items()}
-            frame[view] = self._generate(padded)[..., : y1 - y0, : x1 - x0]
-            sent = yield frame
-            frame = frame if sent is None else sent
+    def _rolled_out(self, pose: Pose, puppet: PuppetClip | None) -> Image:
+        """As `motiontransfer.models.roll_out.StreamingRollOut`."""
+        box = whole = (0, 0, *self.size[::-1])
+        if self._window is not None:
+            box = tuple(self._window.place(pose.points, pose.score)[0].tolist())
+        x0, y0, x1, y1 = box
+        view = np.s_[..., y0:y1, x0:x1]
+        self._past = [*self._past, pose][-self._conditioning_poses :]
+        drawn = [self._draw(it, box) for it in self._past]
+        lacking = [np.zeros_like(drawn[0])] * (self._conditioning_poses - len(drawn))
+        inputs = {
+            "pose_map": np.concatenate([*lacking, *drawn], axis=1),
+            "previous_frame": self._frame[view],
+        }
+        if puppet is not None:
+            inputs["texture"] = _to_texture(puppet.draw(0, box=box))
+        frame, behind = np.empty_like(self._frame), self._plate
+        if self._window is not None:
+            behind = self._scene({"pose_map": self._draw(pose, whole, self._coarse_size)})
+        if behind is not None:
+            frame[:] = behind
+            inputs["background"] = behind[view]
+        padded = {name: _padded(image, self._multiple_of) for name, image in inputs.items()}
+        frame[view] = self._network(padded)[..., : y1 - y0, : x1 - x0]
+        return frame
 
-    def _corrected(
-        self, face: Network, image: Image, keypoints: Keypoints, index: int, box: Box
-    ) -> Image:
+    def _corrected(self, face: Network, image: Image, pose: Pose, box: Box) -> Image:
         """The image with the residual in the face box."""
         x0, y0, x1, y1 = box
         side = (self._crop_size, self._crop_size)
         # Drawn at the crop's resolution with lines as wide as those of the whole frame.
-        pose = self._draw(keypoints, range(index, index + 1), box, side, relative_width=1.0)
+        pose_map = self._draw(pose, box, side, relative_width=1.0)
         crop = _resized(image[..., y0:y1, x0:x1], side)
         corrected = image.copy()
-        residual = face({"pose_map": pose, "face": crop})
+        residual = face({"pose_map": pose_map, "face": crop})
         corrected[..., y0:y1, x0:x1] += _resized(residual, (y1 - y0, x1 - x0))
         return corrected.clip(-1, 1)
 
     def _draw(
         self,
-        keypoints: Keypoints,
-        frames: range,
+        pose: Pose,
         box: Box,
         size: tuple[int, int] | None = None,
         *,
         relative_width: float | None = None,
-    ) -> Float32[np.ndarray, "batch channels _ _"]:
-        """Pose maps of a box of the frame, at another resolution where a size is given."""
+    ) -> Float32[np.ndarray, "1 channels _ _"]:
+        """Pose map of a box of the frame, at another resolution where a size is given."""
         x0, y0, x1, y1 = box
         height, width = size or (y1 - y0, x1 - x0)
         scale = np.array([width / (x1 - x0), height / (y1 - y0)], np.float32)
-        points = keypoints.points[frames.start : frames.stop]
-        points = (points + 0.5 - np.array([x0, y0], np.float32)) * scale - 0.5
+        points = (pose.points + 0.5 - np.array([x0, y0], np.float32)) * scale - 0.5
         line_width_px = self._style.line_width_px * (relative_width or height / (y1 - y0))
         return draw_poses(
             points.astype(np.float32),
-            keypoints.score[frames.start : frames.stop],
-            skeleton=keypoints.skeleton,
+            pose.score,
+            skeleton=pose.skeleton,
             size=(height, width),
             style=replace(self._style, line_width_px=line_width_px),
         )
+
+
+def _to_frame(image: Image) -> Frame:
+    levels = ((image[0].clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
+    return np.ascontiguousarray(levels.transpose(1, 2, 0))
 
 
 def _padded(image: Float32[np.ndarray, "1 channels height width"], multiple: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from contextlib import chdir
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from motiontransfer.pose.statistics import fit_statistics, write_statistics
 from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
+from motiontransfer.video.tensors import tensor_to_frames
 from tests.dancer import dance, puppet_of
 from tests.training.small import HELD_OUT, STYLE, fabric, face_config, generator_config
 
@@ -54,8 +55,9 @@ TARGETS = {
     "paper": {
         **{"architecture": "local", "background": "generated", "upsampling": "transposed"},
         **{"style": STICKS, "pose_channels": 3, "conditioning_poses": 2},
+        "face": {},
     },
-    "pose_alone": {"previous_frame": "none", "face": {}},
+    "pose_alone": {"previous_frame": "none", "conditioning_poses": 2},
 }
 
 
@@ -114,6 +116,22 @@ def test_the_frames_are_those_of_pytorch(exported):
     assert frames.shape[1:3] == (FULL_SIZE if renderer.main.network.puppet else SIZE)
     assert np.abs(frames - expected.astype(int)).max() <= 1
     assert (frames != expected).mean() < 0.01
+
+
+@pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)
+def test_poses_may_come_one_by_one(exported):
+    player = Player(exported / "ada", num_threads=1)
+    expected = list(player.play(POSES))
+    for _ in range(2):
+        background = player.generate(None)
+        so_far = [replace(POSES, **first_poses(number + 1)) for number in range(POSES.num_frames)]
+        assert np.array_equal([player.generate(poses) for poses in so_far], expected)
+    plate = read_generator(exported / "artifacts/models/ada/generator.safetensors").network.plate
+    assert np.array_equal(background, tensor_to_frames(plate[None])[0])
+
+
+def first_poses(number):
+    return {"points": POSES.points[:number], "score": POSES.score[:number]}
 
 
 def test_the_viewport_takes_several_sizes():
