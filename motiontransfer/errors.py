@@ -5,6 +5,10 @@ went wrong, what was expected, what was found, where, and what to do; entry poin
 line and exit non-zero.
 """
 
+from pathlib import Path
+
+PARAMS_FILE = Path("params.yaml")
+
 
 class MotionTransferError(Exception):
     """Base of all errors that a user, their data or their machine can cause."""

@@ -15,9 +15,8 @@ from typing import Annotated, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.errors import PARAMS_FILE, MissingFileError, ParamsError
 
-PARAMS_FILE = Path("params.yaml")
 _MAX_DEPTH = 100
 
 FORMER_KEYS = {

@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from motiontransfer.errors import ParamsError, StatisticsError
+from motiontransfer.errors import PARAMS_FILE, ParamsError, StatisticsError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.limb_retargeting import proportion_ratios, retarget
 from motiontransfer.pose.statistics import (
     PoseStatistics,

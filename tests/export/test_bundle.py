@@ -27,7 +27,8 @@ from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialise
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.statistics import fit_statistics, write_statistics
+from motiontransfer.pose.normalization import normalize_poses
+from motiontransfer.pose.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
@@ -89,10 +90,12 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
         faces = FaceGenerator(config).apply(initialise)
         described = {"face_generator": asdict(config)}
         write_weights(models / "face_generator.safetensors", faces, description=described)
-    statistics = fit_statistics(
-        [dance(12, size=SIZE)], min_score=0.3, cluster_fraction=None, outlier_quantile=0.98
-    )
+    statistics = statistics_of(dance(12, size=SIZE))
     write_statistics(folder / "artifacts/statistics/ada.json", statistics)
+
+
+def statistics_of(poses):
+    return fit_statistics([poses], min_score=0.3, cluster_fraction=None, outlier_quantile=0.98)
 
 
 @pytest.fixture(
@@ -201,18 +204,40 @@ runpy.run_path(sys.path[0] + "/run.py", run_name="__main__")
 """
 
 
+def run_without_pytorch(exported, *arguments, cwd):
+    command = [sys.executable, "-c", WITHOUT, str(exported / "ada"), *arguments, "--threads=1"]
+    subprocess.run(command, check=True, cwd=cwd)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".parquet", ".json"])
 def test_the_program_runs_without_pytorch_and_this_package(exported, suffix, tmp_path):
     cv2 = pytest.importorskip("cv2")
-    poses = tmp_path / f"poses{suffix}"
-    (write_keypoints if suffix == ".parquet" else write_json_poses)(poses, POSES)
-    for output in (tmp_path / "frames", tmp_path / "out.mp4"):
-        arguments = [str(it) for it in (exported / "ada", poses, output, "--threads=1")]
-        subprocess.run([sys.executable, "-c", WITHOUT, *arguments], check=True, cwd=tmp_path)
+    poses = f"poses{suffix}"
+    (write_keypoints if suffix == ".parquet" else write_json_poses)(tmp_path / poses, POSES)
+    for output in ("frames", "out.mp4"):
+        run_without_pytorch(exported, poses, output, cwd=tmp_path)
     read = [cv2.imread(str(it))[..., ::-1] for it in sorted((tmp_path / "frames").glob("*.png"))]
     assert np.array_equal(np.stack(read), list(Player(exported / "ada", num_threads=1).play(POSES)))
     assert (tmp_path / "out.mp4").stat().st_size > 500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)
+def test_the_program_normalizes_the_poses_of_another_person(exported, tmp_path):
+    source = dance(12, size=(90, 50))
+    write_keypoints(tmp_path / "source.parquet", source)
+    run_without_pytorch(exported, "source.parquet", "limbs", "--normalization=limbs", cwd=tmp_path)
+    target = read_statistics(exported / "artifacts/statistics/ada.json")
+    poses = normalize_poses(
+        source, mode="limbs", centring="median", source=statistics_of(source), target=target
+    )
+    write_keypoints(tmp_path / "poses.parquet", poses)
+    run_without_pytorch(exported, "poses.parquet", "none", cwd=tmp_path)
+    names = [f"{index:06}.png" for index in range(12)]
+    assert names == sorted(path.name for path in (tmp_path / "limbs").iterdir())
+    for name in names:
+        assert (tmp_path / "limbs" / name).read_bytes() == (tmp_path / "none" / name).read_bytes()
 
 
 def test_poses_for_images_of_another_size_are_refused(exported):
