@@ -1,5 +1,7 @@
 """Frames are cut into body parts: each pixel of the person, and no shadow, belongs to its part."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -229,3 +231,45 @@ def test_an_appearance_is_packed_and_unpacked(crossed):
                 assert one is None or one.corner == other.corner
                 assert one is None or np.array_equal(one.pixels, other.pixels)
     assert both.frames.tolist() == [[0, 0], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "text"),
+    [
+        ("patch_boxes", (0, 0, 0), -1, "patch_boxes: expected boxes in 256x256 pixels"),
+        ("patch_boxes", (0, 0, 0), SIZE[1], "patch_boxes: expected boxes in 256x256 pixels"),
+        ("patch_boxes", (0, 0, 1), SIZE[0], "patch_boxes: expected boxes in 256x256 pixels"),
+        ("points", (0, 0, 0), np.nan, "points and score: expected finite"),
+        ("score", (0, 0), np.inf, "points and score: expected finite"),
+        ("full_lengths", 0, 0.0, "full_lengths and height_px: expected lengths above 0"),
+        ("full_lengths", 0, np.inf, "full_lengths and height_px: expected lengths above 0"),
+    ],
+)
+def test_one_impossible_number_is_refused(standing, name, place, value, text):
+    arrays, packed = pack_appearance(standing)
+    arrays[name] = arrays[name].copy()
+    arrays[name][place] = value
+    with pytest.raises(ValueError, match=text):
+        unpack_appearance(arrays, packed)
+
+
+@pytest.mark.parametrize("height", [0.0, -1.0, np.inf, np.nan])
+def test_an_impossible_height_is_refused(standing, height):
+    arrays, packed = pack_appearance(standing)
+    with pytest.raises(ValueError, match="height_px: expected lengths above 0"):
+        unpack_appearance(arrays, replace(packed, height_px=height))
+
+
+def test_dark_clothes_are_no_shadow_within_the_radius_of_a_part():
+    """The room darkened everywhere: a shin, and its shadow beside it."""
+    keypoints = posed()
+    dark = (0.6 * room()).astype(np.uint8)
+    assert is_shadow(dark, room()).mean() > 0.9
+    crop = crop_of(keypoints, dark)
+    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    shin = part_masks(PARTS, poses, 0, crop)[NUMBER_OF["left_shin"]]
+    knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
+    x, y = ((knee + ankle) / 2 - crop.corner).round().astype(int)
+    radius = PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX
+    assert shin[y, x + int(0.9 * radius)] > 150
+    assert shin[y, x + int(1.3 * radius)] == 0

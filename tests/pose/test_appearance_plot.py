@@ -7,7 +7,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from motiontransfer.pose.appearance_plot import best_views, plot_appearance
+from motiontransfer.pose.appearance_plot import (
+    _CELL_PX,
+    _MARGIN_PX,
+    _cell,
+    best_views,
+    plot_appearance,
+)
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, posed, room
 from tests.pose.whole_person import lost
@@ -117,3 +123,14 @@ def test_the_same_appearance_is_the_same_png(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as image:
         assert image.height > image.width > 500
+
+
+def test_a_cell_shows_the_patch_in_its_middle_over_the_ground():
+    red = np.full((100, 50, 4), (200, 0, 0, 255), np.uint8)
+    cell = _cell(red)
+    rows, columns = np.nonzero((cell == (200, 0, 0)).all(axis=2))
+    assert (rows.min(), rows.max() + 1) == (_MARGIN_PX, _CELL_PX - _MARGIN_PX)
+    assert columns.min() + columns.max() + 1 == _CELL_PX
+    red[..., 3] = 51
+    faint, ground = (_cell(it)[_CELL_PX // 2, _CELL_PX // 2] for it in (red, 0 * red))
+    np.testing.assert_allclose(faint, 0.2 * np.array([200, 0, 0]) + 0.8 * ground, atol=1)

@@ -68,6 +68,17 @@ def test_fast_motion_is_kept(amplitude, period, phase, still):
     assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
 
 
+@pytest.mark.parametrize(("away", "is_outlier"), [(16, False), (40, True)])
+def test_an_outlier_is_three_times_as_far_as_the_joint_goes_anyway(away, is_outlier):
+    """The wrist trembles by 6 px; 18 px are more than that, and than what a body can do."""
+    keypoints = moved(
+        standing(40), "left_wrist", {frame: (6 * (frame % 2), 0) for frame in range(40)}
+    )
+    keypoints = moved(keypoints, "left_wrist", {20: (0, away)})
+    removed = gone(keypoints, remove_outliers(keypoints, longest_frames=1))
+    assert removed == ({(20, "left_wrist")} if is_outlier else set())
+
+
 def test_hands_are_outliers_as_a_whole():
     keypoints = moved(standing(9), "left_hand", {4: (0, -40)})
     cleaned = remove_outliers(keypoints, longest_frames=1)
@@ -220,6 +231,14 @@ def test_the_only_hand_goes_to_the_wrist_it_hangs_on():
 def test_a_hand_found_twice_is_not_exchanged():
     keypoints = standing(2)
     keypoints.points[1, joints_of("left_hand")] = keypoints.points[1, joints_of("right_hand")] + 1
+    np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
+
+
+def test_a_hand_in_the_corner_is_not_at_a_wrist_that_is_missing():
+    """A missing joint is at (0, 0)."""
+    keypoints = lost(lost(standing(2), "right_hand", [1]), "right_wrist", [1])
+    hand = joints_of("left_hand")
+    keypoints.points[1, hand] += 2 - keypoints.points[1, hand.start]
     np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
 
 

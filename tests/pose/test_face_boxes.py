@@ -52,6 +52,14 @@ def test_boxes_are_square_and_inside_the_image_whatever_the_pose(frames):
     assert not valid[(x < -1) | (x > 65) | (head < -1) | (head > 101)].any()
 
 
+@pytest.mark.parametrize(
+    ("x", "is_inside"), [(-0.5, False), (0.5, True), (319.5, True), (320.5, False)]
+)
+def test_a_head_is_visible_up_to_the_edge(x, is_inside):
+    _, valid = face_boxes(stick_person([280.0] * 3, 200, x=x, image_size=(300, 320)))
+    assert valid.tolist() == [is_inside] * 3
+
+
 def test_at_the_edge_the_box_is_moved_and_not_squeezed():
     person = stick_person([280.0] * 3, 200, x=3, image_size=(300, 320))
     boxes, valid = face_boxes(person)

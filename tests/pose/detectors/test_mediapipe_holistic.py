@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import shortest_path
 
 from motiontransfer.pose.detectors.mediapipe_holistic import (
     FACE_MESH_JOINTS,
@@ -31,6 +34,18 @@ def found(astronaut):
     """Points and scores by joint name of a woman who faces the camera, down to the waist."""
     points, score = detect_one(CONFIG, astronaut)
     return dict(zip(CONFIG.skeleton.joints, zip(points, score, strict=True), strict=True))
+
+
+def test_left_and_right_of_the_face_mirror_each_other_in_its_mesh():
+    """Both are as many edges of the mesh away from every vertex of its middle."""
+    edges = np.array(sorted(FACEMESH_TESSELATION)).T
+    mesh = coo_array((np.ones(len(edges[0])), edges), shape=(468, 468))
+    away = shortest_path(mesh, directed=False, unweighted=True)
+    middle = [vertex for joint, vertex in VERTEX_OF_JOINT.items() if joint in FACE_JOINTS[:8]]
+    for joint in FACE_JOINTS:
+        one, other = VERTEX_OF_JOINT[joint], VERTEX_OF_JOINT[mirrored(joint)]
+        assert away[one, middle].tolist() == away[other, middle].tolist(), joint
+        assert (one == other) == (mirrored(joint) == joint)
 
 
 def test_joints_are_at_their_positions(found):
