@@ -369,7 +369,7 @@ def try_fault(
     except LookupError:
         return "-"
     except psutil.NoSuchProcess:
-        return "-"
+        return _UNNOTICED
     half = [
         name
         for name, digest in digests(root, outs).items()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -429,5 +430,9 @@ def test_coordinates_of_another_image_size_are_refused(tmp_path, factor):
     person = {"x": 100 * factor, "floor": 200 * factor, "height": 150 * factor}
     keypoints = write_places(tmp_path / "json", [person])
     clip = write_clip(tmp_path / "clip", [0])
-    with pytest.raises(KeypointsError, match="expected pixels of the video's 320x240 frames"):
+    with pytest.raises(
+        KeypointsError, match="expected pixels of the video's 320x240 frames"
+    ) as info:
         import_people(keypoints, clip, layout="openpose_json")
+    low, high = map(float, re.findall(r"x (\S+) to (\S+) and y", str(info.value))[0])
+    assert low < 100 * factor < high

@@ -127,6 +127,14 @@ def test_sideways_positions_scale_with_the_legs():
     assert place(longer, "left_ankle") == pytest.approx([140, 160])  # 20 px become 30
 
 
+def test_where_hips_are_missing_the_way_goes_on():
+    right = person({joint: (x + 20, y) for joint, (x, y) in PLACES.items()}, frames=2)
+    for hip in ("left_hip", "right_hip"):
+        right.points[1, HOLISTIC.index(hip)] = right.score[1, HOLISTIC.index(hip)] = 0
+    longer = moved({"thigh": 1.5, "shin": 1.5}, right, 100.0)
+    assert place(longer, "left_ankle", 0) == place(longer, "left_ankle", 1) == [140, 160]
+
+
 def test_a_planted_foot_does_not_slide_under_swaying_hips():
     # The ankle stands; the hip sways by 8 px, and the knee by half as much.
     sway = {

@@ -226,6 +226,7 @@ def test_a_known_affine_map_is_found_again(a, b, c, d, right, down):
         ({}, "3 joints .* got 0"),
         ({joint: SHAPE[joint] for joint in ("nose", "left_hip")}, "3 joints .* got 2"),
         ({joint: (float(i), 2.0 * i) for i, joint in enumerate(SHAPE)}, "not on one line"),
+        ({joint: (9.0 * i, 9.0 * i + i % 2 / 99) for i, joint in enumerate(SHAPE)}, "on one line"),
     ],
 )
 def test_a_degenerate_affine_map_is_refused(source, message):
