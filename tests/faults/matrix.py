@@ -180,6 +180,11 @@ def _after(moment: float, process: subprocess.Popen) -> psutil.Process:
     return child
 
 
+def _workers(child: psutil.Process) -> list[psutil.Process]:
+    found = child.children(recursive=True)
+    return [it for it in found if "resource_tracker" not in " ".join(it.cmdline())]
+
+
 def _signalled(to: str, number: int) -> Disturb:
     def disturb(root: Path, stage: str, process: subprocess.Popen, moment: float) -> Run:
         child = _after(moment, process)
@@ -187,7 +192,7 @@ def _signalled(to: str, number: int) -> Disturb:
             child.send_signal(number)
         elif to == "worker":
             deadline = time.monotonic() + 2 * moment + 5
-            while not (workers := child.children(recursive=True)):
+            while not (workers := _workers(child)):
                 if not child.is_running() or time.monotonic() > deadline:
                     raise LookupError("it has no workers")
                 time.sleep(0.01)
