@@ -1,9 +1,9 @@
 """How long `dvc repro` takes when there is nothing to do, and on what.
 
-`uv run python -m benchmarks.no_op` measures the graph of the demo and one of 20 videos, 5 targets
-and 20 transfers: this project's dvc.yaml and modules, with files of a few bytes for outs, which
-`dvc commit` takes for made. Medians of five runs, wall clock and CPU, which others on the machine
-change least; then what dominates.
+`uv run python -m benchmarks.no_op` measures the graph of the demo, one of 20 videos, 5 targets and
+20 transfers, and one of 200 videos: this project's dvc.yaml and modules, with files of a few bytes
+for outs, which `dvc commit` takes for made. Medians of five runs, wall clock and CPU, which others
+on the machine change least; then what dominates.
 """
 
 import os
@@ -35,6 +35,7 @@ def main() -> None:
     for label, num_videos, num_targets, num_transfers in (
         ("the demo's graph", 2, 1, 1),
         ("20 videos, 5 targets, 20 transfers", 20, 5, 20),
+        ("200 videos, 5 targets, 20 transfers", 200, 5, 20),
     ):
         with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
             root = Path(scratch) / "project"

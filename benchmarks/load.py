@@ -1,0 +1,163 @@
+"""CPU time and peak memory of each stage on hours of footage, and on a tenth of it.
+
+    uv run python -m benchmarks.load [--hours 3] [--transfer-frames 50000]
+
+The demo's clips at 64x64 pixels and 10 frames a second are repeated by copying packets. Each stage
+is a process of its own, as DVC runs it; detection is a stand-in that gives the demo's keypoints, in
+real workers and through the real tracker, and the generator, with a puppet, is trained for four
+steps. Time is linear where both columns of CPU milliseconds a frame are equal; starting up is in
+both, so the second is less. Keypoints are in memory: `MiB a 1000 frames` is how the peak grows.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import yaml
+from jaxtyping import Float32
+
+from benchmarks.machine import recorded, usage_of
+from motiontransfer.keypoints import People, read_keypoints
+from motiontransfer.pose.detection import Detector, detect_clip
+from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore
+from stages import detect_keypoints
+
+_RATE, _SIDE = 10, 64
+_SEGMENT_FRAMES = 300
+_VIDEOS = {"demo_target": "ada", "demo_dance": "ben"}
+_STAGES = (
+    *(("decode", "demo_target"), ("detect_keypoints", "demo_target")),
+    *(("clean_keypoints", "demo_target"), ("fit_normalization", "ada")),
+    *(("fit_appearance", "ada"), ("train_gan", "ada")),
+    *(("decode", "demo_dance"), ("detect_keypoints", "demo_dance")),
+    *(("clean_keypoints", "demo_dance"), ("fit_normalization", "ben"), ("render", "ada_as_ben")),
+)
+
+
+def main() -> None:
+    """Measure every stage at a tenth and at the whole length."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=float, default=3.0, help="of the target")
+    parser.add_argument("--transfer-frames", type=int, default=50_000)
+    parser.add_argument("--detect", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.detect:
+        _detect(arguments.detect[0], Path(arguments.detect[1]))
+        return
+    frames_of = {"ada": round(arguments.hours * 3600 * _RATE), "ben": arguments.transfer_frames}
+    with recorded("load") as rows, tempfile.TemporaryDirectory(prefix="motiontransfer-") as root:
+        projects = {10: Path(root) / "tenth", 1: Path(root) / "whole"}
+        for share, project in projects.items():
+            _write_project(project, {name: count // share for name, count in frames_of.items()})
+        for stage, name in _STAGES:
+            command = [sys.executable, "-m", "stages", stage, name]
+            if stage == "detect_keypoints":
+                keypoints = Path("artifacts/keypoints", _VIDEOS[name], f"{name}.parquet").resolve()
+                command = [sys.executable, "-m", __spec__.name, "--detect", name, str(keypoints)]
+            of_tenth, of_whole = (usage_of(command, folder=it) for it in projects.values())
+            frames = frames_of["ben" if name in ("ada_as_ben", "ben", "demo_dance") else "ada"]
+            more = (of_whole.peak_mib - of_tenth.peak_mib) / (0.9 * frames)
+            rows.append(
+                {
+                    "stage": f"{stage} {name}",
+                    "frames": frames,
+                    "CPU ms a frame, of a tenth": round(1e4 * of_tenth.cpu_seconds / frames, 2),
+                    "of the whole": round(1e3 * of_whole.cpu_seconds / frames, 2),
+                    "peak MiB, of a tenth": round(of_tenth.peak_mib),
+                    "MiB of the whole": round(of_whole.peak_mib),
+                    "MiB a 1000 frames": round(1000 * more, 1),
+                }
+            )
+            print(rows[-1], file=sys.stderr, flush=True)  # noqa: T201 - it takes an hour
+
+
+def _write_project(folder: Path, frames_of: dict[str, int]) -> None:
+    """Params, videos, and links to the stages' code."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["decode"]["size"] = [_SIDE, _SIDE]
+    params["fit_appearance"]["references"] = 20
+    params["train_gan"] |= {
+        **{"steps": 4, "num_filters": 8, "num_downsamplings": 3, "num_residual_blocks": 2},
+        **{"max_channels": 32, "discriminator_filters": 4, "discriminator_layers": 2},
+    }
+    params["render"] |= {"face": "none", "provenance": "none"}
+    params["transfers"]["ada_as_ben"]["truth"] = "none"
+    for video, subject in _VIDEOS.items():
+        path = folder / params["videos"][video]["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _repeat(Path("artifacts/frames") / subject / video / "frames.mkv", path, frames_of[subject])
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def _repeat(store_file: Path, path: Path, num_frames: int) -> None:
+    """Encode a clip once, and copy its packets until there are so many."""
+    with FrameStore(store_file) as store, av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=_RATE, options={"bf": "0", "crf": "20"})
+        stream.height, stream.width, stream.pix_fmt = _SIDE, _SIDE, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, _RATE)
+        packets = []
+        for frame in store.frames():
+            small = cv2.resize(frame, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+            packets += stream.encode(av.VideoFrame.from_ndarray(small))
+        packets += stream.encode(None)
+        contents = [(bytes(packet), packet.is_keyframe) for packet in packets]
+        for index in range(num_frames):
+            content, is_keyframe = contents[index % len(contents)]
+            packet = av.Packet(content)
+            packet.stream, packet.is_keyframe = stream, is_keyframe
+            packet.pts = packet.dts = index
+            packet.time_base = Fraction(1, _RATE)
+            container.mux(packet)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Repeated:
+    """A stand-in for a detector: the same people again and again, whatever the frames."""
+
+    people: Float32[np.ndarray, "frames joints 3"]
+    skeleton: Skeleton = HOLISTIC
+    label: str = "repeated"
+    batch_frames: int = 30
+
+    @contextmanager
+    def open(self) -> Iterator[Detector]:
+        """From the first frame on."""
+        index = 0
+
+        def detect(frames: Sequence[Frame]) -> list[People]:
+            nonlocal index
+            index += len(frames)
+            which = np.arange(index - len(frames), index) % len(self.people)
+            return list(self.people[which, None])
+
+        yield detect
+
+
+def _detect(video: str, keypoints_file: Path) -> None:
+    """The stage `detect_keypoints`, with the keypoints of a clip for a detector."""
+    found = read_keypoints(keypoints_file)
+    points = found.points * np.float32(_SIDE / found.image_size[0])
+    detector = _Repeated(people=np.dstack([points, found.score]))
+    detect_keypoints.detect_keypoints = lambda clip, _, *, compute, **__: detect_clip(
+        clip / "frames.mkv",
+        detector=detector,
+        segment_frames=len(points) * max(1, _SEGMENT_FRAMES // len(points)),
+        warmup_frames=0,
+        compute=compute,
+    )
+    detect_keypoints.load_detector = lambda _: None
+    detect_keypoints.main(video)
+
+
+if __name__ == "__main__":
+    main()
