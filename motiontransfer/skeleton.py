@@ -6,7 +6,7 @@ its face mesh that is drawn. Left and right are the person's own, and begin the 
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32
@@ -57,19 +57,18 @@ class Skeleton:
 
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     """(group name, joint names) in the order of the joint axis."""
+    joints: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """All joint names along the joint axis."""
 
     def __post_init__(self) -> None:
         """Check that no joint is named twice."""
+        joints = tuple(name for _, names in self.groups for name in names)
+        object.__setattr__(self, "joints", joints)
         if len(set(self.joints)) != len(self.joints):
             repeated = sorted({name for name in self.joints if self.joints.count(name) > 1})
             raise ValueError(
                 f"a skeleton names each joint once; named more than once: {', '.join(repeated)}"
             )
-
-    @property
-    def joints(self) -> tuple[str, ...]:
-        """All joint names along the joint axis."""
-        return tuple(name for _, names in self.groups for name in names)
 
     def index(self, joint: str) -> int:
         """Position of a joint along the joint axis.

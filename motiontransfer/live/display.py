@@ -13,7 +13,7 @@ from motiontransfer.rendering.videos import AnyFrame
 
 _TITLE = "motiontransfer"
 _TEXT_PX = 14
-_TEXT, _OUTLINE = (236, 238, 242), (20, 21, 24)
+_TEXT, _TEXT_BACKGROUND = (236, 238, 242), (20, 21, 24)
 _PROBE_SECONDS = 30
 
 
@@ -27,7 +27,7 @@ class Window:
             DisplayError: there is no display.
         """
         # Without a display the library behind OpenCV's windows aborts the process: another tries.
-        command = [sys.executable, "-c", "import cv2; cv2.namedWindow('', cv2.WINDOW_NORMAL)"]
+        command = [sys.executable, "-c", "import cv2; cv2.namedWindow('probe', cv2.WINDOW_NORMAL)"]
         is_linux = sys.platform == "linux"
         if is_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise _no_display("neither DISPLAY nor WAYLAND_DISPLAY is set")
@@ -35,7 +35,7 @@ class Window:
             subprocess.run(command, check=True, capture_output=True, timeout=_PROBE_SECONDS)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             raise _no_display("OpenCV cannot open a window") from error
-        cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._has_size = False
 
     def __enter__(self) -> "Window":
@@ -73,8 +73,10 @@ def _no_display(reason: str) -> DisplayError:
 def write_text(image: AnyFrame, text: str) -> AnyFrame:
     """Return the image with a line of text in its lower left corner."""
     written = np.ascontiguousarray(image).copy()
-    place = (_TEXT_PX // 2, image.shape[0] - _TEXT_PX // 2)
-    for colour, thickness in ((_OUTLINE, 3), (_TEXT, 1)):
-        font = (cv2.FONT_HERSHEY_SIMPLEX, _TEXT_PX / 30, colour, thickness, cv2.LINE_AA)
-        cv2.putText(written, text, place, *font)
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, _TEXT_PX / 30
+    (width, height), _ = cv2.getTextSize(text, font, scale, 1)
+    bottom, margin = image.shape[0], _TEXT_PX // 3
+    top = (width + 2 * margin, bottom - height - 2 * margin)
+    cv2.rectangle(written, (0, bottom), top, _TEXT_BACKGROUND, cv2.FILLED)
+    cv2.putText(written, text, (margin, bottom - margin), font, scale, _TEXT, 1, cv2.LINE_AA)
     return written

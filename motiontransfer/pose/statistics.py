@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -97,7 +97,8 @@ class PoseStatistics:
             StatisticsError: a number is not finite, a height is not positive, the lines are in the
                 wrong order.
         """
-        numbers = [value for value in asdict(self).values() if isinstance(value, int | float)]
+        values = (getattr(self, field.name) for field in fields(self))
+        numbers = [value for value in values if isinstance(value, int | float)]
         if not all(math.isfinite(number) for number in numbers):
             raise StatisticsError(f"expected finite numbers, got {self}")
         if min(self.height_at_closest_px, self.height_at_farthest_px) <= 0:

@@ -1,0 +1,259 @@
+"""Rate, latency, CPU time by part and memory of live motion transfer, and what it loses.
+
+    uv run python -m benchmarks.live [--seconds 60] [--transfer ada_as_ben] [--record]
+
+The transfer's source is played there and back as a camera, and shown in a window that is not on a
+screen: all is done but to put the picture there. `shown/s` and latency are of the wall clock and
+mean something on an idle machine only; CPU milliseconds are those of one shown frame. `detection`
+is what the process used beside its own threads: MediaPipe has its own.
+
+What is lost against the offline rendering of the same clip is measured frame by frame and without a
+clock, from the same detections: `live` is all of it, the other rows change one thing.
+"""
+
+import argparse
+import resource
+import tempfile
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import torch
+
+from benchmarks.machine import recorded
+from motiontransfer.evaluation.frames import person_regions, selected
+from motiontransfer.evaluation.image_metrics import frame_metrics
+from motiontransfer.evaluation.pose_metrics import pose_distance
+from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
+from motiontransfer.live.capture import Load, Source
+from motiontransfer.live.command import RenderParams, load_target, source_motion
+from motiontransfer.live.display import Window
+from motiontransfer.live.generation import LiveGenerator
+from motiontransfer.live.recording import Recorder
+from motiontransfer.live.session import Session
+from motiontransfer.params import Transfer, load_section
+from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.pose.puppet import PuppetClip
+from motiontransfer.pose.statistics import read_statistics
+from motiontransfer.rendering.faces import ResidualFaces
+from motiontransfer.rendering.renderer import Renderer, render_poses
+from motiontransfer.video.clip import read_clip
+from motiontransfer.video.frame_store import FrameStore
+
+_WARM_UP_SECONDS = 10.0  # until memory counts
+_MARGIN = 0.1
+_CRF = 16
+
+
+def main() -> None:
+    """Measure speed, then the loss."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--transfer", default="ada_as_ben")
+    parser.add_argument("--record", action="store_true", help="record as well")
+    arguments = parser.parse_args()
+    names = load_section(Transfer, f"transfers.{arguments.transfer}")
+    params = load_section(RenderParams, "render")
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    clip = read_clip(Path("artifacts/frames") / names.source_subject / names.source)
+    renderer = load_target(names.target, params)
+    with FrameStore(clip.frames) as store:
+        frames = list(store.frames())
+    source = Source(
+        name=names.source,
+        moments=partial(_there_and_back, frames, float(clip.frame_rate), arguments.seconds),
+        frame_rate=clip.frame_rate,
+        size=clip.size,
+    )
+    with recorded("live") as rows:
+        rows.append(_speed(source, names.target, renderer, record=arguments.record))
+    with recorded("live_loss") as rows:
+        rows += _losses(source, arguments.transfer, names, renderer)
+
+
+def _there_and_back(
+    frames: list[np.ndarray], rate: float, seconds: float
+) -> Generator[tuple[float, Load]]:
+    order = [*range(len(frames)), *range(len(frames) - 2, 0, -1)]
+    for index in range(round(seconds * rate)):
+        yield index / rate, partial(np.copy, frames[order[index % len(order)]])
+
+
+class Offscreen(Window):
+    """Does all for a window but to open it."""
+
+    def __init__(self) -> None:
+        pass
+
+    def show(self, image: np.ndarray) -> None:
+        """Convert."""
+        cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+
+    def key(self) -> str:
+        """None is pressed."""
+        return ""
+
+
+def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> dict[str, object]:
+    process, memory = psutil.Process(), []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(1.0):
+            memory.append((time.monotonic(), process.memory_info().rss / 2**20))
+
+    with default_detector().open() as detect, tempfile.TemporaryDirectory() as folder:
+        session = Session(
+            source,
+            source_motion(target, source, renderer),
+            LiveGenerator(renderer),
+            detect=detect,
+            visible_label="none",
+        )
+        recorder = None
+        if record:
+            path = Path(folder) / "live.mp4"
+            recorder = Recorder(path, frame_rate=source.frame_rate, crf=_CRF)
+        parts = {
+            "normalization": (type(session._motion), "follow"),
+            "puppet": (PuppetClip, "draw"),
+            "network": (type(renderer.main.network), "forward"),
+            "face": (ResidualFaces, "patch"),
+        }
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        began, cpu_before = time.monotonic(), time.process_time()
+        with _timed(parts) as spent:
+            session.run(window=Offscreen(), recorder=recorder)
+        cpu = time.process_time() - cpu_before
+        ended.set()
+        watcher.join()
+    shown = int(session.latencies.counts.sum())
+    own = {"generation": session.generation.cpu_seconds, "display": session.display_cpu_seconds}
+    warm = [size for at, size in memory if at - began > min(_WARM_UP_SECONDS, session.seconds / 2)]
+    per_frame = {
+        "detection": (cpu - sum(own.values())) / max(session.detection.items, 1),
+        **{name: seconds / max(shown, 1) for name, seconds in own.items()},
+        **{f"of it {name}": seconds / max(shown, 1) for name, seconds in spent.items()},
+    }
+    dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
+    return {
+        "seconds": round(session.seconds, 1),
+        "shown/s": round(shown / session.seconds, 1),
+        "latency ms, median": session.latencies.quantile_ms(0.5),
+        "95 %": session.latencies.quantile_ms(0.95),
+        "dropped": " + ".join(map(str, dropped)),
+        **{f"{name} CPU ms": round(1000 * seconds, 1) for name, seconds in per_frame.items()},
+        "MiB, warm": round(warm[0]),
+        "MiB, end": round(warm[-1]),
+        "peak MiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+@contextmanager
+def _timed(parts: dict[str, tuple[type, str]]) -> Generator[dict[str, float]]:
+    """CPU seconds of methods, in the thread that calls them."""
+    spent = dict.fromkeys(parts, 0.0)
+    originals = {name: getattr(owner, method) for name, (owner, method) in parts.items()}
+
+    def timed(name: str, *arguments: object, **options: object) -> object:
+        before = time.thread_time()
+        answer = originals[name](*arguments, **options)
+        spent[name] += time.thread_time() - before
+        return answer
+
+    def method_of(name: str):  # noqa: ANN202 - a method
+        return lambda *arguments, **options: timed(name, *arguments, **options)
+
+    try:
+        for name, (owner, method) in parts.items():
+            setattr(owner, method, method_of(name))
+        yield spent
+    finally:
+        for name, (owner, method) in parts.items():
+            setattr(owner, method, originals[name])
+
+
+def _losses(
+    source: Source, transfer: str, names: Transfer, renderer: Renderer
+) -> list[dict[str, object]]:
+    """Against the offline rendering, from the second time that the clip is seen."""
+    offline = read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet")
+    cleaned = read_keypoints(
+        Path("artifacts/keypoints") / names.source_subject / f"{names.source}.parquet"
+    )
+    folder = Path("artifacts/detections") / names.source_subject
+    detections = read_detections(folder / f"{names.source}.parquet")
+    detected = detections.of_person(detections.people[0])
+    statistics = read_statistics(Path("artifacts/statistics") / f"{names.source_subject}.json")
+    expected = list(render_poses(renderer, offline))
+    rows = []
+    for name, poses, is_known in (
+        ("live", detected, False),
+        ("with the offline statistics", detected, True),
+        ("from cleaned keypoints", cleaned, False),
+        ("both", cleaned, True),
+    ):
+        motion = source_motion(names.target, source, renderer)
+        if is_known:
+            motion.statistics, motion.is_frozen = statistics, True
+        generator = LiveGenerator(renderer)
+        made, shown = [], []
+        joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
+        for time_index in range(2 * poses.num_frames):
+            index = time_index % poses.num_frames
+            found = joints[index] if joints[index, :, 2].any() else None
+            live = motion.follow(found, time_index / float(poses.frame_rate))
+            frame = generator.generate(live)
+            if time_index >= poses.num_frames and live is not None:
+                made.append((index, frame))
+                shown.append((index, live))
+        rows.append({"poses": name, **_against(offline, expected, made, shown)})
+    return rows
+
+
+def _against(
+    offline: Keypoints,
+    expected: list[np.ndarray],
+    made: list[tuple[int, np.ndarray]],
+    shown: list[tuple[int, Keypoints]],
+) -> dict[str, object]:
+    indices = [index for index, _ in shown]
+    reference = selected(offline, indices)
+    poses = replace(
+        reference,
+        points=np.stack([live.points[-1] for _, live in shown]),
+        score=np.stack([live.score[-1] for _, live in shown]),
+        filled=None,
+    )
+    distance = {
+        group: round(float(found.total.sum() / found.weight.sum()), 2)
+        for group, found in pose_distance(poses, reference).items()
+    }
+    regions = person_regions(reference, margin=_MARGIN)
+    similar = [
+        frame_metrics(expected[index], frame, boxes={"person": box})["person"]
+        for (index, frame), box in zip(made, regions, strict=True)
+    ]
+    return {
+        "frames": len(indices),
+        **{f"pose distance, {group}": value for group, value in distance.items()},
+        "SSIM, shift-tolerant": _mean(similar, "shift_tolerant_ssim"),
+        "SSIM": _mean(similar, "ssim"),
+    }
+
+
+def _mean(metrics: list[dict[str, float]], name: str) -> float:
+    return round(float(np.mean([values[name] for values in metrics if values])), 3)
+
+
+if __name__ == "__main__":
+    main()
