@@ -116,16 +116,16 @@ def test_black_bars_are_outside():
 
 
 def test_the_metrics_are_shares_counts_and_gaps():
-    keypoints = lost(lost(standing(8), "left_hand", [2, 3, 6]), "face", [0])
+    keypoints = lost(lost(standing(8), "left_hand", [1, 2, 3, 5]), "face", [0])
     filled = np.zeros(keypoints.score.shape, np.bool_)
-    filled[4:6, HOLISTIC.slice("left_hand")] = True
+    filled[6:8, HOLISTIC.slice("left_hand")] = True
     metrics = quality_metrics(
         measured(replace(keypoints, filled=filled), camera_speed=0.012345, possible_switches=2)
     )
     assert metrics["frames"] == 8
-    assert metrics["coverage_left_hand"] == 5 / 8
+    assert metrics["coverage_left_hand"] == 4 / 8
     assert metrics["filled_left_hand"] == 2 / 8
-    assert metrics["longest_gap_left_hand_frames"] == 2
+    assert metrics["longest_gap_left_hand_frames"] == 3
     assert metrics["coverage_face"] == 7 / 8
     assert metrics["coverage_right_leg"] == 1
     assert metrics["frames_with_feet_outside"] == 0
