@@ -135,6 +135,12 @@ def test_the_metrics_are_shares_counts_and_gaps():
     assert {f"coverage_{part.replace(' ', '_')}" for part in PARTS} <= set(metrics)
 
 
+def test_frames_in_which_an_end_is_outside_are_counted():
+    outside = np.arange(8) < 3
+    metrics = quality_metrics(replace(measured(standing(8)), outside={"feet": outside}))
+    assert metrics["frames_with_feet_outside"] == 3
+
+
 def test_a_flawless_clip_needs_nothing():
     assert verdict(quality()) == [NOTHING_TO_FIX]
 

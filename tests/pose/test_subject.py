@@ -97,6 +97,7 @@ def test_frames_in_which_the_rule_prefers_others_are_counted():
         ((range(22, 49), (130, 178, 100)), 2),
         ((range(22, 60), (10, 178, 100)), 0),  # appears elsewhere
         ((range(30, 35), (130, 178, 100)), 1),
+        ((range(30, 31), (130, 178, 100)), 1),
     ],
 )
 def test_places_where_the_person_may_have_become_another_are_counted(other, switches):
