@@ -82,7 +82,8 @@ def read_frames_backwards(path: Path) -> object:
 
 
 def read_encoded_frames(path: Path) -> object:
-    return np.stack(list(encode_frames(path, range(1, 8, 3)).decoded()))
+    with FrameStore(path) as store:
+        return np.stack(list(encode_frames(store, range(1, 8, 3)).decoded()))
 
 
 def write_clip_index(path: Path) -> None:

@@ -220,20 +220,22 @@ def detect_people(
     """
     with FrameStore(video) as store:
         frames, (height, width) = range(0, len(store), every), store.size
-    segments = segments_of(len(frames), segment_frames=segment_frames, warmup_frames=warmup_frames)
-    work = (
-        _Work(
-            frames=encode_frames(video, given := frames[segment.warmup_start : segment.stop]),
-            boxes=dict.fromkeys(given, (0, 0, width, height)),
-            first_counted=frames[segment.start],
-            detector=detector,
+        segments = segments_of(
+            len(frames), segment_frames=segment_frames, warmup_frames=warmup_frames
         )
-        for segment in segments
-    )
-    progress = track(
-        _run(work, detector, compute), f"detecting people in {video}", total=len(segments)
-    )
-    return [people for found in progress for people in found]
+        work = (
+            _Work(
+                frames=encode_frames(store, given := frames[segment.warmup_start : segment.stop]),
+                boxes=dict.fromkeys(given, (0, 0, width, height)),
+                first_counted=frames[segment.start],
+                detector=detector,
+            )
+            for segment in segments
+        )
+        progress = track(
+            _run(work, detector, compute), f"detecting people in {video}", total=len(segments)
+        )
+        return [people for found in progress for people in found]
 
 
 def _detect_in_crops(
@@ -260,24 +262,27 @@ def _detect_in_crops(
             first, start, stop = np.searchsorted(bodies.frame_index[rows], segment)
             segments.append((rows[first:stop], rows[start:stop]))
 
-    def work() -> Iterator[_Work]:
+    def work(store: FrameStore) -> Iterator[_Work]:
         for rows, counted in segments:
             frames = bodies.frame_index[rows].tolist()
             yield _Work(
-                frames=encode_frames(video, range(frames[0], frames[-1] + 1)),
+                frames=encode_frames(store, range(frames[0], frames[-1] + 1)),
                 boxes=dict(zip(frames, map(tuple, crops[rows].tolist()), strict=True)),
                 first_counted=int(bodies.frame_index[counted[0]]),
                 detector=detector,
             )
 
     points, score = bodies.points.copy(), bodies.score.copy()
-    progress = track(
-        _run(work(), detector, compute), f"detecting each person in {video}", total=len(segments)
-    )
-    for (_, counted), people in zip(segments, progress, strict=True):
-        for row, found in zip(counted, people, strict=True):
-            if is_same_person(found, bodies, int(row)):
-                points[row], score[row] = found[0, :, :2], found[0, :, 2]
+    with FrameStore(video) as store:
+        progress = track(
+            _run(work(store), detector, compute),
+            f"detecting each person in {video}",
+            total=len(segments),
+        )
+        for (_, counted), people in zip(segments, progress, strict=True):
+            for row, found in zip(counted, people, strict=True):
+                if is_same_person(found, bodies, int(row)):
+                    points[row], score[row] = found[0, :, :2], found[0, :, 2]
     return replace(bodies, points=points, score=score)
 
 

@@ -248,24 +248,27 @@ class EncodedFrames:
             yield to_srgb(decoded[0])
 
 
-def encode_frames(video: Path, indices: range) -> EncodedFrames:
+def encode_frames(store: FrameStore, indices: range) -> EncodedFrames:
     """Copy the packets of a frame store; frames of other videos are encoded losslessly.
 
     Args:
         indices: ascending; at least one.
     """
-    with FrameStore(video) as store:
-        size, settings = store.size, store.decoder_settings
-        packets = None if settings is None else _copied(store, indices)
-        if settings is None or packets is None:
-            encoder = _ffv1_context("w", size)
-            encoder.time_base, encoder.options = 1 / store.frame_rate, _ENCODER_OPTIONS
-            encoder.gop_size = 1
-            frames = islice(store.frames(indices.start, indices[-1] + 1), 0, None, indices.step)
-            packets = [bytes(encoder.encode(_to_bgr0(frame))[0]) for frame in frames]
-            settings = encoder.extradata or b""
+    settings = store.decoder_settings
+    packets = None if settings is None else _copied(store, indices)
+    if settings is None or packets is None:
+        encoder = _ffv1_context("w", store.size)
+        encoder.time_base, encoder.options = 1 / store.frame_rate, _ENCODER_OPTIONS
+        encoder.gop_size = 1
+        frames = islice(store.frames(indices.start, indices[-1] + 1), 0, None, indices.step)
+        packets = [bytes(encoder.encode(_to_bgr0(frame))[0]) for frame in frames]
+        settings = encoder.extradata or b""
     return EncodedFrames(
-        video=video, indices=indices, size=size, decoder_settings=settings, packets=tuple(packets)
+        video=store.path,
+        indices=indices,
+        size=store.size,
+        decoder_settings=settings,
+        packets=tuple(packets),
     )
 
 

@@ -35,6 +35,7 @@ from motiontransfer.pose.detection import (
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.video import frame_store
 from motiontransfer.video.frame_store import write_frames
 from tests.pose.walkers import detections_of, frame_of, walker
 
@@ -126,6 +127,24 @@ def test_sampled_frames_are_detected_without_those_between(clip, in_process):
     found = detect(clip, segment_frames=2, warmup_frames=1, every=3)
     assert [people[0, 0, :2].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]
     assert len(found[0]) == 0
+
+
+@pytest.mark.parametrize("function", [detect_people, detect_person])
+def test_a_clip_is_opened_as_often_whatever_its_number_of_segments(
+    clip, in_process, monkeypatch, function
+):
+    """Opening takes longer the longer the clip is."""
+    opened = []
+    checksums = frame_store.MatroskaChecksums
+    monkeypatch.setattr(
+        frame_store, "MatroskaChecksums", lambda path: opened.append(path) or checksums(path)
+    )
+    counts = []
+    for segment_frames in (NUM_FRAMES, 1):
+        detect(clip, CountingConfig(max_people=1), function=function, segment_frames=segment_frames)
+        counts.append(len(opened))
+        opened.clear()
+    assert counts[0] == counts[1] <= 2
 
 
 def test_frames_come_in_batches_of_the_detectors_size():

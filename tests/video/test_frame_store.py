@@ -161,9 +161,9 @@ def videos(tmp_path_factory):
 )
 def test_frames_come_back_exactly(videos, name, start, stop, step):
     indices = range(min(start, stop - 1), stop, step)
-    encoded = encode_frames(videos / name, indices)
-    assert (encoded.indices, encoded.size) == (indices, (32, 48))
     with FrameStore(videos / name) as store:
+        encoded = encode_frames(store, indices)
+        assert (encoded.indices, encoded.size) == (indices, (32, 48))
         expected = [store[index] for index in indices]
     np.testing.assert_array_equal(np.stack(list(encoded.decoded())), np.stack(expected))
 
@@ -171,7 +171,8 @@ def test_frames_come_back_exactly(videos, name, start, stop, step):
 def test_frames_travel_without_their_file(videos, tmp_path):
     path = tmp_path / "frames.mkv"
     path.write_bytes((videos / "store.mkv").read_bytes())
-    encoded = pickle.dumps(encode_frames(path, range(3, 6)))
+    with FrameStore(path) as store:
+        encoded = pickle.dumps(encode_frames(store, range(3, 6)))
     path.unlink()
     np.testing.assert_array_equal(np.stack(list(pickle.loads(encoded).decoded())), FRAMES[3:6])
 
@@ -179,12 +180,14 @@ def test_frames_travel_without_their_file(videos, tmp_path):
 def test_a_stores_packets_are_copied_as_they_are(videos):
     with av.open(str(videos / "store.mkv")) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    encoded = encode_frames(videos / "store.mkv", range(3, 9, 2))
+    with FrameStore(videos / "store.mkv") as store:
+        encoded = encode_frames(store, range(3, 9, 2))
     assert encoded.packets == tuple(packets[3:9:2])
 
 
 def test_a_damaged_frame_is_refused_by_its_number(videos):
-    encoded = encode_frames(videos / "store.mkv", range(4, 10, 2))
+    with FrameStore(videos / "store.mkv") as store:
+        encoded = encode_frames(store, range(4, 10, 2))
     packets = (encoded.packets[0], encoded.packets[1][:200], encoded.packets[2])
     frames = replace(encoded, packets=packets).decoded()
     np.testing.assert_array_equal(next(frames), FRAMES[4])
