@@ -39,7 +39,7 @@ STAGES = (
 )
 _UNNOTICED = "unnoticed"
 _OF_TIME = ("minutes", "steps_per_second", "loader_share", "date")
-_SECONDS_TO_END = 300
+_SECONDS_TO_END = 1200  # of a busy machine
 _ATTEMPTS = 8  # at other moments, where a fault came too early or too late
 
 
