@@ -1,14 +1,15 @@
 """Inference engines and precisions for the main generator: time, difference, loss of similarity.
 
     uv sync --extra openvino
-    uv run python -m benchmarks.engines TARGET TRANSFER [--frames 64] [--rounds 7] [--threads 1 2]
+    GOMP_SPINCOUNT=2000 uv run python -m benchmarks.engines TARGET TRANSFER [--frames 32] \
+        [--rounds 7] [--threads 1 2]
 
 The generator of TARGET is exported, and quantised with what it is fed on TARGET's own frames: int8
 in all convolutions but the first and the last, static, one scale a channel. What it is fed while
 PyTorch rolls out on the poses of TRANSFER is then given to each engine, in turns: milliseconds are
 medians over frames, differences those of single frames, in levels of 255. At last each rolls out by
 itself: the similarity lost is 1 minus the person's shift-tolerant SSIM to PyTorch's roll-out, as a
-mean over all frames and over the last quarter of them.
+mean over all frames and over the last quarter of them. PyTorch's threads spin as in stages.
 """
 
 import argparse
@@ -54,7 +55,7 @@ def main() -> None:
     )
     parser.add_argument("target")
     parser.add_argument("transfer")
-    parser.add_argument("--frames", type=int, default=64)
+    parser.add_argument("--frames", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
@@ -69,10 +70,11 @@ def main() -> None:
         _quantise(folder, _calibration(folder, reference, arguments.target))
         with recorded("engines") as rows:
             fed, expected = _roll_out(folder, reference, poses)
+            compiled = torch.compile(deepcopy(generator))
             contenders = {
                 (engine, precision, num_threads): network
                 for num_threads in arguments.threads
-                for (engine, precision), network in _open(folder, generator, num_threads)
+                for (engine, precision), network in _open(folder, generator, compiled, num_threads)
             }
             milliseconds = _milliseconds(contenders, fed, arguments.rounds)
             outputs = [reference(inputs) for inputs in fed]
@@ -149,11 +151,10 @@ def _quantise(folder: Path, calibration: Sequence[Inputs]) -> None:
 
 
 def _open(
-    folder: Path, generator: FrameGenerator, num_threads: int
+    folder: Path, generator: FrameGenerator, compiled: Callable, num_threads: int
 ) -> Iterator[tuple[tuple[str, str], Network]]:
     """All engines in each precision that the processor has."""
     has_bf16 = bool(machine()["bf16"])
-    compiled = torch.compile(deepcopy(generator))
     for precision in ("fp32", "bf16") if has_bf16 else ("fp32",):
         for name, network in (("torch", generator), ("torch.compile", compiled)):
             is_bf16 = precision == "bf16"

@@ -71,6 +71,7 @@ def main() -> None:
             ),
             target=target,
         )
+    cv2.setNumThreads(1)  # its operations here are too small to be shared
     player = Player(folder, engine=arguments.engine, num_threads=arguments.threads)
     frames = player.play(poses)
     if arguments.output.suffix:
