@@ -35,6 +35,7 @@ from motiontransfer.training.trainer import RunPaths
 from motiontransfer.training.weights import read_appearance
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize
 from stages.train_gan import TrainGanParams, generator_networks
 
 _BOX_MARGIN = 0.1  # as `evaluate.box_margin`
@@ -114,14 +115,16 @@ def _train(params: TrainGanParams, target: Target, texture: str, steps: int, fol
 
 def _puppet_alone(appearance: Appearance, footage: Sequence[Footage]) -> list[list[Frame]]:
     """The puppet over the background image."""
-    puppet, made = Puppet(appearance), []
-    height, width = appearance.background.shape[:2]
+    made = []
     for _, poses, _ in footage:
+        height, width = poses.image_size
+        puppet = Puppet(appearance, poses.image_size)
+        background = resize(appearance.background, poses.image_size)
         clip = puppet.follow(poses.points, poses.score, skeleton=poses.skeleton)
         frames = []
         for index in range(poses.num_frames):
             texture = clip.draw(index, box=(0, 0, width, height))
-            behind = appearance.background * (1 - texture[..., 3:4] / 255)
+            behind = background * (1 - texture[..., 3:4] / 255)
             frames.append((texture[..., :3] + behind).clip(0, 255).round().astype(np.uint8))
         made.append(frames)
     return made

@@ -7,7 +7,7 @@ radius from a part's bones, a frame mostly begins to look like the background im
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -21,6 +21,8 @@ from motiontransfer.pose.body_parts import (
     body_parts,
     body_scales,
     full_lengths,
+    part_map,
+    part_shapes,
 )
 from motiontransfer.skeleton import Skeleton
 
@@ -29,11 +31,19 @@ _DIFFERENT = (14, 40)  # levels from the background image: none of the person, a
 _SHADOW_DARKENING = (0.35, 1.02)
 _SHADOW_TINT = 0.07  # largest change of colour of a shadow, relative to its darkening
 _SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
-_CORE = (0.55, 0.8)  # radii: all of a part whatever its colour, and no longer
+# Radii around bones, and around joints that lie at the outline: all of it, and none of it.
+_CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)  # covered whatever the colour
+_BEFORE, _SOLID_BEFORE = (0.6, 1.1), (0.2, 0.5)  # hides what lies behind
+_OVERLAP = 1.2  # radii by which a part reaches beyond where another one is nearer
 _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
 _RADIUS_BINS = 40
 _ALONE = 2.0  # radii of the others, beyond which a pixel near a part tells of it alone
 _FAR_PX = 1e6  # beyond every frame
+_NUM_FILLS = 3  # references from which what is hidden of a part is filled
+_NUM_CANDIDATES = 40  # among which they are looked for, the most alike
+_LEAST_FILL = 0.4  # of the hidden places, which another reference must show
+_LEAST_HIDDEN = 0.005  # of a patch's pixels; less is not filled
+_NUM_PLACES = 64  # at which that is looked up
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
 
@@ -45,6 +55,16 @@ class Patch:
     """(x, y) of its first pixel in the frame."""
     pixels: UInt8[np.ndarray, "height width 4"]
     """RGB and coverage."""
+
+    def coverage(
+        self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
+    ) -> float:
+        """Mean coverage, 0 to 1, at places (x, y) of the image to which it is mapped."""
+        inverse = cv2.invertAffineTransform(matrix)
+        x, y = np.rint(inverse[:, :2] @ places.T + inverse[:, 2:]).astype(np.int64)
+        height, width = self.pixels.shape[:2]
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        return float(self.pixels[y[inside], x[inside], 3].sum()) / 255 / len(places)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +111,8 @@ def fit_appearance(
         )
     ]
     parts = fit_radii(parts, poses, crops)
-    patches = [cut_parts(parts, poses, index, crop) for index, crop in enumerate(crops)]
+    cut = [cut_parts(parts, poses, index, crop) for index, crop in enumerate(crops)]
+    patches = fill_hidden(parts, poses, body_scales(poses, full), cut)
     return Appearance(
         skeleton=skeleton,
         points=points,
@@ -163,24 +184,100 @@ def fit_radii(
     return tuple(fitted)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPart:
+    """A body part in a reference frame, and where something before it hides it."""
+
+    patch: Patch
+    hidden: UInt8[np.ndarray, "height width"]
+
+    def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
+        """(x, y) of some pixels that are hidden; none where few are."""
+        rows, columns = np.nonzero(self.hidden > 127)
+        if len(rows) < _LEAST_HIDDEN * self.hidden.size:
+            return np.zeros((0, 2), np.int64)
+        chosen = np.linspace(0, len(rows) - 1, _NUM_PLACES).round().astype(np.int64)
+        return np.stack([columns[chosen], rows[chosen]], axis=1)
+
+    def filled(self, source: Patch, matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
+        """Show where it is hidden what another reference shows there.
+
+        Args:
+            matrix: map from that reference's patch to this one.
+        """
+        pixels, hidden = self.patch.pixels.astype(np.float32), self.hidden.astype(np.float32)
+        carried = cv2.warpAffine(source.pixels, matrix, hidden.shape[::-1])
+        shown = hidden * carried[..., 3] / np.float32(255)
+        covered = pixels[..., 3] + shown
+        share = (shown / np.maximum(covered, 1))[..., None]
+        pixels[..., :3] += share * (carried[..., :3] - pixels[..., :3])
+        pixels[..., 3] = covered
+        return CutPart(
+            patch=replace(self.patch, pixels=pixels.round().astype(np.uint8)),
+            hidden=(hidden - shown).round().astype(np.uint8),
+        )
+
+
 def cut_parts(
     parts: Sequence[BodyPart], poses: BodyPoses, index: int, crop: _Crop
-) -> list[Patch | None]:
+) -> list[CutPart | None]:
     """Cut a reference into the body parts that it shows."""
-    patches = []
-    for mask in part_masks(parts, poses, index, crop):
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not len(rows):
-            patches.append(None)
+    cut = []
+    for mask, hidden in part_masks(parts, poses, index, crop):
+        if not mask.any():
+            cut.append(None)
             continue
+        rows, columns = (np.flatnonzero((mask | hidden).any(axis=axis)) for axis in (1, 0))
         inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         x, y = crop.corner.tolist()
-        patches.append(
-            Patch(
-                corner=(int(x + columns[0]), int(y + rows[0])),
-                pixels=np.dstack([crop.pixels[inside], mask[inside]]),
-            )
+        patch = Patch(
+            corner=(int(x + columns[0]), int(y + rows[0])),
+            pixels=np.dstack([crop.pixels[inside], mask[inside]]),
         )
+        cut.append(CutPart(patch=patch, hidden=hidden[inside]))
+    return cut
+
+
+def fill_hidden(
+    parts: Sequence[BodyPart],
+    poses: BodyPoses,
+    scales: Float64[np.ndarray, " references"],
+    cut: Sequence[Sequence[CutPart | None]],
+) -> list[list[Patch | None]]:
+    """Fill what other parts hide of a part from references that show it and look most alike."""
+    patches: list[list[Patch | None]] = [[] for _ in cut]
+    for number, part in enumerate(parts):
+        shapes, found = part_shapes(part, poses, scales)
+        for reference, of_reference in enumerate(cut):
+            own = of_reference[number]
+            if own is None:
+                patches[reference].append(None)
+                continue
+            both = found & found[reference]
+            shared = both.sum(axis=1)
+            square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
+            unlike = np.where(shared < part.min_joints, np.inf, square / np.maximum(shared, 1))
+            unlike[reference] = np.inf
+            num_fills = 0
+            for other in np.argsort(unlike, kind="stable")[:_NUM_CANDIDATES].tolist():
+                places = own.hidden_places()
+                source = cut[other][number]
+                if not len(places) or num_fills == _NUM_FILLS or not np.isfinite(unlike[other]):
+                    break
+                if source is None:
+                    continue
+                joints = both[other]
+                a, b = (poses.joints_at(it, part.joints)[0][joints] for it in (other, reference))
+                matrix = part_map(
+                    part,
+                    a - source.patch.corner,
+                    b - own.patch.corner,
+                    scale=float(scales[reference] / scales[other]),
+                )
+                if source.patch.coverage(matrix, places) >= _LEAST_FILL:
+                    own = own.filled(source.patch, matrix)
+                    num_fills += 1
+            patches[reference].append(own.patch)
     return patches
 
 
@@ -206,34 +303,42 @@ def is_shadow(
 
 def part_masks(
     parts: Sequence[BodyPart], poses: BodyPoses, index: int, crop: _Crop
-) -> list[UInt8[np.ndarray, "height width"]]:
+) -> Iterator[tuple[UInt8[np.ndarray, "height width"], UInt8[np.ndarray, "height width"]]]:
     """Coverage of each part: the silhouette where the part is nearest and nothing is before it.
 
-    Distances are in radii of the parts. Parts that meet at a joint overlap there. What lies behind
-    a part without meeting it takes nothing from it.
+    And where it would be covered, were it not hidden. Distances are in radii of the parts. Parts
+    that meet at a joint overlap there. What lies behind a part without meeting it takes nothing
+    from it.
     """
     distances = _distances(parts, poses, index, crop)
     nearest = distances.min(axis=0)
     person = difference(crop.pixels, crop.background)
     person *= ~(is_shadow(crop.pixels, crop.background) & (nearest > 1))
-    masks = []
     for number, part in enumerate(parts):
         distance = distances[number]
         rivals = [n >= number or bool(part.meets(it)) for n, it in enumerate(parts)]
-        mask = np.clip((distances[rivals].min(axis=0) + 0.5 - distance) / 0.25, 0, 1)
+        mask = np.clip((distances[rivals].min(axis=0) + _OVERLAP - distance) / 0.25, 0, 1)
         # Before another part its outline is not that of the silhouette: it reaches less far.
         reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, distances, number)
         mask = mask * np.clip((reach - distance) / 0.2, 0, 1)
+        shown = np.ones_like(mask)
         for other, in_front in zip(parts[number + 1 :], distances[number + 1 :], strict=True):
-            hides = np.clip(2.2 - 2 * in_front, 0, 1)
+            hides = _inside(in_front, _SOLID_BEFORE if other.is_solid else _BEFORE)
             for joint in part.meets(other):
                 (point,), _ = poses.joints_at(index, (joint,))
                 hides = hides * (1 - _disc(point, other.radius, crop))
-            mask = mask * (1 - hides)
-        whole, none = _CORE
-        core = np.clip((none - distance) / (none - whole), 0, 1)
-        masks.append((255 * mask * np.maximum(person, core)).round().astype(np.uint8))
-    return masks
+            shown = shown * (1 - hides)
+        core = _inside(distance, _SOLID_CORE if part.is_solid else _CORE)
+        mask = 255 * mask * np.maximum(person, core)
+        yield (mask * shown).round().astype(np.uint8), (mask * (1 - shown)).round().astype(np.uint8)
+
+
+def _inside(
+    distance: Float32[np.ndarray, "height width"], limits: tuple[float, float]
+) -> Float32[np.ndarray, "height width"]:
+    """1 up to the first limit, falling to 0 at the second."""
+    whole, none = limits
+    return np.clip((none - distance) / np.float32(none - whole), 0, 1)
 
 
 def _cover(
@@ -255,8 +360,8 @@ def _distances(
     for part in parts:
         away = np.ones(crop.pixels.shape[:2], np.uint8)
         points, found = poses.joints_at(index, part.joints)
-        if part.motion == "torso" and found.all():
-            corners = _pixels(points - crop.corner)
+        if part.is_solid and found.sum() >= part.min_joints:
+            corners = _pixels(points[found] - crop.corner)
             cv2.fillConvexPoly(away, cv2.convexHull(corners), 0)
         for bone in part.bones:
             points, found = poses.joints_at(index, bone)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Complex128, Float, Float64
 
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 
@@ -48,6 +48,8 @@ class BodyPart:
     """Of its cross-section, as a share of the body's height."""
     reach: float
     """Distance from its bones up to which hair and clothes belong to it, in radii."""
+    is_solid: bool = False
+    """What lies between its joints belongs to it."""
 
     @property
     def min_joints(self) -> int:
@@ -106,7 +108,13 @@ def _foot(side: str) -> BodyPart:
 def _torso() -> BodyPart:
     bones = (*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip"))
     return BodyPart(
-        name="torso", motion="torso", bones=bones, joints=_TORSO, radius=0.045, reach=1.6
+        name="torso",
+        motion="torso",
+        bones=bones,
+        joints=_TORSO,
+        radius=0.045,
+        reach=1.6,
+        is_solid=True,
     )
 
 
@@ -120,7 +128,15 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
     if "face" in groups:
         bones += (("face_forehead", "face_chin"),)
     joints = (*_HEAD, *groups.get("face", ()))
-    return BodyPart(name="head", motion="rigid", bones=bones, joints=joints, radius=0.06, reach=2.0)
+    return BodyPart(
+        name="head",
+        motion="rigid",
+        bones=bones,
+        joints=joints,
+        radius=0.06,
+        reach=2.0,
+        is_solid=True,
+    )
 
 
 def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
@@ -221,6 +237,18 @@ def _quantile(
     empty = np.all(np.isnan(values), axis=axis)
     found = np.nanquantile(np.where(np.expand_dims(empty, axis), 0, values), quantile, axis=axis)
     return np.where(empty, np.nan, found)
+
+
+def part_shapes(
+    part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
+) -> tuple[Complex128[np.ndarray, "frames joints"], Bool[np.ndarray, "frames joints"]]:
+    """Joints x + iy of a part around their middle, at scale 1, and where they were found."""
+    points, found = poses.joints(part.joints)
+    weight = found[..., None]
+    middle = (points * weight).sum(1, keepdims=True) / np.maximum(weight.sum(1, keepdims=True), 1)
+    shape = (points - middle).astype(np.float64) / scales[:, None, None]
+    shape = np.where(weight & np.isfinite(shape), shape, 0)
+    return shape[..., 0] + 1j * shape[..., 1], found
 
 
 def part_map(

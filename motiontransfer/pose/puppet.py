@@ -11,11 +11,18 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
 
 from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.appearance import Appearance
-from motiontransfer.pose.body_parts import BodyPart, BodyPoses, body_parts, body_scales, part_map
+from motiontransfer.pose.body_parts import (
+    BodyPoses,
+    Motion,
+    body_parts,
+    body_scales,
+    part_map,
+    part_shapes,
+)
 from motiontransfer.skeleton import Skeleton
 
 Texture = UInt8[np.ndarray, "height width 5"]
@@ -26,6 +33,7 @@ _HIDDEN_PENALTY = 3.0  # of a reference that does not show the part at all, % of
 _ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bodies' sizes
 _MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
 _STICKINESS = (0.25, 0.1)  # share of the distance and distance to win for a change of reference
+_FITTED_SHARE = 0.5  # of a rigid part's distance, measured after the best similarity
 _BLOCK_FRAMES = 16  # compared with all references at once
 _CONFIDENCE_DECAY = 4.0  # distance, % of the body's height, that lowers confidence to 1 / e
 
@@ -48,7 +56,7 @@ class Puppet:
         self.parts = body_parts(appearance.skeleton)
         self._references = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
         self._scales = body_scales(self._references, appearance.full_lengths)
-        self._shapes = [_shapes(part, self._references, self._scales) for part in self.parts]
+        self._shapes = [part_shapes(part, self._references, self._scales) for part in self.parts]
         self._penalties = self._hidden() * _HIDDEN_PENALTY
 
     def __deepcopy__(self, memo: object) -> "Puppet":
@@ -96,7 +104,7 @@ class Puppet:
     ) -> Float64[np.ndarray, "frames references"]:
         """How unlike a part looks, % of the body's height; infinite where no map can be fitted."""
         part = self.parts[number]
-        shape, found = _shapes(part, poses, scales)
+        shape, found = part_shapes(part, poses, scales)
         of_reference, found_there = self._shapes[number]
         shared = np.zeros((len(shape), len(of_reference)), np.int64)
         square = np.zeros(shared.shape)
@@ -104,12 +112,10 @@ class Puppet:
             block = slice(start, start + _BLOCK_FRAMES)
             # Joints come first: a sum over them is quick, and the same for any number of frames.
             both = found[block].T[:, :, None] & found_there.T[:, None]
-            x, y = (
-                shape[block, :, axis].T[:, :, None] - of_reference[..., axis].T[:, None]
-                for axis in range(2)
-            )
             shared[block] = both.sum(axis=0)
-            square[block] = ((x * x + y * y) * both).sum(axis=0)
+            square[block] = _square_distance(
+                shape[block].T[:, :, None], of_reference.T[:, None], both, motion=part.motion
+            )
         distance = np.sqrt(square / np.maximum(shared, 1)) / self.appearance.height_px * 100
         distance += _MISSING_PENALTY * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self._scales)
@@ -118,15 +124,28 @@ class Puppet:
         return np.where((shared >= part.min_joints) & np.isfinite(distance), distance, np.inf)
 
 
-def _shapes(
-    part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
-) -> tuple[Float64[np.ndarray, "frames joints 2"], Bool[np.ndarray, "frames joints"]]:
-    """Joints of a part around their middle, at scale 1, and where they were found."""
-    points, found = poses.joints(part.joints)
-    weight = found[..., None]
-    middle = (points * weight).sum(1, keepdims=True) / np.maximum(weight.sum(1, keepdims=True), 1)
-    shape = (points - middle).astype(np.float64) / scales[:, None, None]
-    return np.where(weight & np.isfinite(shape), shape, 0), found
+def _square_distance(
+    pose: Complex128[np.ndarray, "joints frames 1"],
+    reference: Complex128[np.ndarray, "joints 1 references"],
+    both: Bool[np.ndarray, "joints frames references"],
+    *,
+    motion: Motion,
+) -> Float64[np.ndarray, "frames references"]:
+    """Sum of the joints' squared distances, around the middle of those that both have.
+
+    A rigid part is rotated and resized when it is carried: part of the distance is measured after
+    the similarity that fits best. With x + iy for a point, that is a complex factor.
+    """
+    count = np.maximum(both.sum(axis=0), 1)
+    a, b = reference * both, pose * both
+    a, b = a - a.sum(axis=0) / count * both, b - b.sum(axis=0) / count * both
+    aa, bb = (np.square(np.abs(points)).sum(axis=0) for points in (a, b))
+    ab = (b * a.conj()).sum(axis=0)
+    square = aa + bb - 2 * ab.real
+    if motion == "rigid":
+        residual = bb - np.square(np.abs(ab)) / np.maximum(aa, 1e-9)
+        square += _FITTED_SHARE * (residual - square)
+    return np.maximum(square, 0)
 
 
 class PuppetFollower:

@@ -41,8 +41,8 @@ def painted(keypoints, index=0, *, background=None, thickness=0.9):
             if found.all():
                 cv2.line(mask, *points.round().astype(int).tolist(), 1, width)
         points, found = poses.joints_at(index, part.joints)
-        if part.motion == "torso" and found.all():
-            cv2.fillConvexPoly(mask, cv2.convexHull(points.round().astype(np.int32)), 1)
+        if part.is_solid and found.sum() >= part.min_joints:
+            cv2.fillConvexPoly(mask, cv2.convexHull(points[found].round().astype(np.int32)), 1)
         masks[part.name] = mask.astype(bool)
         for other in masks:
             masks[other] = masks[other] & ~masks[part.name] if other != part.name else masks[other]

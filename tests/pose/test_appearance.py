@@ -63,12 +63,12 @@ def test_a_patch_is_as_large_as_what_is_covered():
     crop = crop_of(keypoints, painted(keypoints)[0])
     poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
     masks = part_masks(PARTS, poses, 0, crop)
-    for mask, patch in zip(masks, cut_parts(PARTS, poses, 0, crop), strict=True):
-        coverage = patch.pixels[..., 3]
+    for (mask, hidden), cut in zip(masks, cut_parts(PARTS, poses, 0, crop), strict=True):
+        coverage = cut.patch.pixels[..., 3]
         assert coverage.sum() == mask.sum() > 0
-        assert all(
-            edge.any() for edge in (coverage[0], coverage[-1], coverage.T[0], coverage.T[-1])
-        )
+        assert cut.hidden.sum() == hidden.sum()
+        either = coverage | cut.hidden
+        assert all(edge.any() for edge in (either[0], either[-1], either.T[0], either.T[-1]))
 
 
 @pytest.mark.parametrize("thickness", [0.8, 1.2])
@@ -125,6 +125,25 @@ def test_what_a_nearer_part_hides_is_not_covered(crossed):
     assert shown[hidden].mean() > 0.85
 
 
+def test_what_is_hidden_is_filled_from_the_most_alike_reference_that_shows_it():
+    """The forearm hides the trunk in two; the trunk of the third is as wide, the fourth's not."""
+    wide = posed()
+    wide.points[0, HOLISTIC.index("left_shoulder"), 0] += 8
+    _, masks = painted(posed(**BEFORE))
+    hidden = masks["left_forearm"] & (coverage_of(appearance_of(posed()), "torso") == 1)
+    frames = [painted(posed(**BEFORE))[0]] * 2 + [
+        np.clip(painted(pose)[0].astype(int) + change, 0, 255).astype(np.uint8)
+        for pose, change in ((posed(), 20), (wide, 40))
+    ]
+    references = [posed(**BEFORE)] * 2 + [posed(), wide]
+    filled = appearance_of(*references, frames=frames)
+    assert coverage_of(filled, "torso")[hidden].mean() > 0.9
+    patch = filled.patches[0][NUMBER_OF["torso"]]
+    y, x = np.argwhere(hidden).mean(axis=0).round().astype(int)
+    shown = patch.pixels[y - patch.corner[1], x - patch.corner[0], :3]
+    assert np.abs(shown.astype(int) - frames[2][y, x]).max() <= 3
+
+
 @pytest.mark.parametrize(
     ("joint", "meeting"),
     [
@@ -172,7 +191,8 @@ def test_the_core_of_a_part_is_covered_whatever_its_colour():
     poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
     thin = _crop_person(poses, 0, room(), room(), height_px=0.4 * HEIGHT_PX)
     x, y = (138, 105) - thin.corner
-    assert part_masks(PARTS, poses, 0, thin)[NUMBER_OF["torso"]][y, x] == 255
+    covered, _ = list(part_masks(PARTS, poses, 0, thin))[NUMBER_OF["torso"]]
+    assert covered[y, x] == 255
 
 
 def test_a_shadow_is_the_room_darkened_and_not_something_coloured():
@@ -267,7 +287,7 @@ def test_dark_clothes_are_no_shadow_within_the_radius_of_a_part():
     assert is_shadow(dark, room()).mean() > 0.9
     crop = crop_of(keypoints, dark)
     poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
-    shin = part_masks(PARTS, poses, 0, crop)[NUMBER_OF["left_shin"]]
+    shin, _ = list(part_masks(PARTS, poses, 0, crop))[NUMBER_OF["left_shin"]]
     knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
     x, y = ((knee + ankle) / 2 - crop.corner).round().astype(int)
     radius = PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX

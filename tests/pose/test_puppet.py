@@ -242,13 +242,34 @@ def test_references_less_than_so_many_frames_away_are_excluded(puppet):
     assert not excluded[:, 2].any()
 
 
-def test_a_reference_that_hides_a_part_is_not_asked_for_it():
-    """The forearm lies before the trunk in the one, before nothing in the other."""
-    puppet = Puppet(appearance_of(ACROSS, posed()))
-    chosen = follow(puppet, ACROSS).chosen[0]
-    assert chosen[NUMBER_OF["left_forearm"]] == 0
-    assert chosen[NUMBER_OF["torso"]] == 1
-    assert chosen[NUMBER_OF["head"]] == 0  # as good as the other, and the first
+def test_a_reference_that_shows_less_of_a_part_is_not_asked_for_it():
+    """In the one, the left arm is beyond the frame's edge."""
+    at_edge = shifted(posed(), (SIZE[1] - posed().joint("left_shoulder")[0][0, 0], 0))
+    chosen = follow(Puppet(appearance_of(at_edge, posed())), posed()).chosen[0]
+    assert chosen[NUMBER_OF["left_upper_arm"]] == chosen[NUMBER_OF["torso"]] == 1
+    assert chosen[NUMBER_OF["right_forearm"]] == 0  # as good as the other, and the first
+
+
+def test_a_rotated_head_is_more_alike_than_one_of_another_shape():
+    """A rigid part is rotated when it is carried; a turned head is narrower."""
+    keypoints = posed()
+    puppet = Puppet(appearance_of(keypoints))
+    of_head = puppet.parts[NUMBER_OF["head"]].joints
+    joints = [HOLISTIC.index(joint) for joint in of_head]
+    points = keypoints.points[0, joints]
+    middle = points.mean(axis=0)
+    angle = np.deg2rad(20)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = []
+    for linear in (turn, np.diag([0.5, 1])):
+        other = replace(keypoints, points=keypoints.points.copy())
+        other.points[0, joints] = middle + (points - middle) @ linear.T
+        moved.append(float(follow(puppet, other).distances[0, NUMBER_OF["head"]]))
+    rotated, narrow = moved
+    plain = np.linalg.norm((points - middle) @ (turn - np.eye(2)).T, axis=1)
+    expected = np.sqrt(0.5 * np.square(plain).mean()) / HEIGHT_PX * 100
+    assert rotated == pytest.approx(expected, rel=0.02)
+    assert rotated < narrow
 
 
 def larger(factor):
@@ -265,8 +286,8 @@ def puppet_of_sizes(*factors):
 
 def test_how_alike_a_part_is_does_not_depend_on_the_persons_size():
     of_clip = follow(puppet_of_sizes(1), clip_of(*map(larger, (0.8, 1, 1.25))))
-    assert (of_clip.distances[1] == 0).all()
-    assert (of_clip.distances > 0).sum() == 2 * len(NUMBER_OF)
+    assert (of_clip.distances[1] < 1e-6).all()
+    assert (of_clip.distances > 1e-6).sum() == 2 * len(NUMBER_OF)
     assert of_clip.distances.max() < 1
 
 
@@ -368,7 +389,9 @@ def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(large_o
     assert apart(small, means).max() <= 1
 
 
-def test_the_size_of_the_references_hardly_changes_what_is_chosen(puppet):
+def test_the_size_of_the_references_hardly_changes_how_alike_they_are(puppet):
     """What a reference hides is measured in its own pixels."""
     poses = clip_of(*REFERENCES, posed())
-    assert (follow(large(*REFERENCES), poses).chosen == follow(puppet, poses).chosen).mean() > 0.9
+    of_large, of_small = follow(large(*REFERENCES), poses), follow(puppet, poses)
+    assert np.abs(of_large.distances - of_small.distances).max() < 0.25
+    assert of_small.distances.max() > 1
