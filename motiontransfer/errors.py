@@ -59,7 +59,7 @@ class MissingFileError(MotionTransferError, FileNotFoundError):
 
 
 class MissingLibraryError(MotionTransferError, ImportError):
-    """A shared library of the system is missing; the message names the package that has it."""
+    """A library is missing; the message names the package that has it, or what installs it."""
 
 
 class DisplayError(MotionTransferError, RuntimeError):

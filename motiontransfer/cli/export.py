@@ -1,5 +1,6 @@
 """The command `export`."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,8 @@ def export(
     # Imported here: it loads PyTorch, which takes seconds.
     from motiontransfer.export.bundle import export_target
 
+    # It misses Triton, which has no part in this.
+    logging.getLogger("torch.utils.flop_counter").setLevel(logging.ERROR)
     for file in export_target(target, output):
         typer.echo(f"wrote {file}, {file.stat().st_size / 1e6:.1f} MB")
     typer.echo(f"python {output / 'run.py'} --help tells how to render with it")
