@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -118,10 +118,7 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
             detect=detect,
             visible_label="none",
         )
-        recorder = None
-        if record:
-            path = Path(folder) / "live.mp4"
-            recorder = Recorder(path, frame_rate=source.frame_rate, crf=_CRF)
+        path = Path(folder) / "live.mp4"
         parts = {
             "normalization": (type(session._motion), "follow"),
             "puppet": (PuppetClip, "draw"),
@@ -131,8 +128,10 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
         watcher = threading.Thread(target=watch)
         watcher.start()
         began, cpu_before = time.monotonic(), time.process_time()
-        with _timed(parts) as spent:
-            session.run(window=Offscreen(), recorder=recorder)
+        with _timed(parts) as spent, ExitStack() as stack:
+            recorder = Recorder(path, frame_rate=source.frame_rate, crf=_CRF)
+            outputs = [stack.enter_context(recorder)] if record else []
+            session.run(window=Offscreen(), outputs=outputs)
         cpu = time.process_time() - cpu_before
         ended.set()
         watcher.join()
@@ -185,7 +184,7 @@ def _timed(parts: dict[str, tuple[type, str]]) -> Generator[dict[str, float]]:
 def _losses(
     source: Source, transfer: str, names: Transfer, renderer: Renderer
 ) -> list[dict[str, object]]:
-    """Against the offline rendering, from the second time that the clip is seen."""
+    """Against the offline rendering, where the clip has been seen once, backwards."""
     offline = read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet")
     cleaned = read_keypoints(
         Path("artifacts/keypoints") / names.source_subject / f"{names.source}.parquet"
@@ -208,12 +207,14 @@ def _losses(
         generator = LiveGenerator(renderer)
         made, shown = [], []
         joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
-        for time_index in range(2 * poses.num_frames):
-            index = time_index % poses.num_frames
+        there, back = range(poses.num_frames), reversed(range(poses.num_frames))
+        for number, index in enumerate([*back, *there]):
             found = joints[index] if joints[index, :, 2].any() else None
-            live = motion.follow(found, time_index / float(poses.frame_rate))
+            live = motion.follow(found, number / float(poses.frame_rate))
+            if number < poses.num_frames:
+                continue
             frame = generator.generate(live)
-            if time_index >= poses.num_frames and live is not None:
+            if live is not None:
                 made.append((index, frame))
                 shown.append((index, live))
         rows.append({"poses": name, **_against(offline, expected, made, shown)})

@@ -1,5 +1,6 @@
 """Command `live`: a target performs what a camera sees."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,9 @@ def live(
         Path | None, typer.Option(help="An .mp4 to record, with the video's sound.")
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
+    virtual_camera: Annotated[
+        bool, typer.Option("--virtual-camera", help="Send the result to a virtual camera.")
+    ] = False,
 ) -> None:
     """Let a target perform what a camera sees, while it sees it.
 
@@ -42,6 +46,10 @@ def live(
         source = open_video(video)
     else:
         source = open_camera(camera)
-    typer.echo(run_live(target, source, output=output, has_window=not headless))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the recording is finished, too
+    summary = run_live(
+        target, source, output=output, has_window=not headless, has_camera=virtual_camera
+    )
+    typer.echo(summary)
     if output is not None and output.exists():
         typer.echo(f"wrote {output}")

@@ -16,11 +16,11 @@ from pydantic import BaseModel
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.live.capture import Source
-from motiontransfer.live.display import Window
+from motiontransfer.live.display import Window, virtual_camera
 from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.live.motion import SourceMotion, StatisticsParams
 from motiontransfer.live.recording import Recorder, Signature
-from motiontransfer.live.session import Session, working_framing
+from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.pose.normalization import Centring, Mode, check_centring
@@ -54,12 +54,17 @@ class NormalizationParams(BaseModel):
     centring: Centring | None
 
 
-def run_live(target: str, source: Source, *, output: Path | None, has_window: bool) -> str:
+def run_live(
+    target: str, source: Source, *, output: Path | None, has_window: bool, has_camera: bool
+) -> str:
     """Show, and record, a target who performs what the source shows; return a summary.
+
+    Args:
+        has_camera: results are sent to a virtual camera.
 
     Raises:
         ParamsError: there is no such target, or a param does not go with live use.
-        DisplayError: no window can be opened.
+        DisplayError: no window can be opened, or there is no virtual camera.
         VideoError: the source failed; what was recorded until then is whole.
     """
     params = load_section(RenderParams, "render")
@@ -77,7 +82,10 @@ def run_live(target: str, source: Source, *, output: Path | None, has_window: bo
             detect=stack.enter_context(default_detector().open()) if source.has_frames else None,
             visible_label=params.visible_label,
         )
-        recorder = None
+        outputs: list[Output] = []
+        if has_camera:
+            camera = virtual_camera(renderer.main.config.size, source.frame_rate)
+            outputs.append(stack.enter_context(camera))
         if output is not None:
             recorder = Recorder(
                 output,
@@ -87,7 +95,8 @@ def run_live(target: str, source: Source, *, output: Path | None, has_window: bo
                 crf=params.crf,
                 signature=signature,
             )
-        session.run(window=window, recorder=recorder, save=partial(_save, target, signature))
+            outputs.append(stack.enter_context(recorder))
+        session.run(window=window, outputs=outputs, save=partial(_save, target, signature))
     return session.summary()
 
 

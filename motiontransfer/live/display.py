@@ -1,15 +1,19 @@
-"""A window that shows source, pose and result side by side, with rate and latency."""
+"""A window for source, pose and result side by side, and a virtual camera for the result."""
 
 import os
 import subprocess
 import sys
-from types import TracebackType
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from fractions import Fraction
+from importlib import import_module
 
 import cv2
 import numpy as np
 
-from motiontransfer.errors import DisplayError
+from motiontransfer.errors import DisplayError, MissingLibraryError
 from motiontransfer.rendering.videos import AnyFrame
+from motiontransfer.video.color import Frame
 
 _TITLE = "motiontransfer"
 _TEXT_PX = 14
@@ -41,12 +45,7 @@ class Window:
     def __enter__(self) -> "Window":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         cv2.destroyWindow(_TITLE)
 
     def show(self, image: AnyFrame) -> None:
@@ -80,3 +79,30 @@ def write_text(image: AnyFrame, text: str) -> AnyFrame:
     cv2.rectangle(written, (0, bottom), top, _TEXT_BACKGROUND, cv2.FILLED)
     cv2.putText(written, text, (margin, bottom - margin), font, scale, _TEXT, 1, cv2.LINE_AA)
     return written
+
+
+@contextmanager
+def virtual_camera(
+    size: tuple[int, int], frame_rate: Fraction
+) -> Generator[Callable[[Frame, float], None]]:
+    """Yield what sends a frame to a virtual camera, which other programs find among the cameras.
+
+    Raises:
+        MissingLibraryError: pyvirtualcam is not installed.
+        DisplayError: this machine has no such camera.
+    """
+    try:
+        pyvirtualcam = import_module("pyvirtualcam")  # an extra, which type checkers would miss
+    except ImportError as error:
+        raise MissingLibraryError(
+            "pyvirtualcam is not installed; `uv sync --extra camera` installs it"
+        ) from error
+    try:
+        camera = pyvirtualcam.Camera(width=size[1], height=size[0], fps=float(frame_rate))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise DisplayError(
+            f"no virtual camera: {reason}; on Linux `modprobe v4l2loopback` makes one"
+        ) from error
+    with camera:
+        yield lambda frame, _: camera.send(frame)

@@ -62,12 +62,11 @@ class SourceMotion:
         self._mode: Mode = mode
         self._centring: Centring | None = centring
         self._skeleton, self._image_size = skeleton, image_size
-        self.is_frozen = False
-        """Statistics stay as they are."""
         self.restart()
 
     def restart(self) -> None:
         """Forget the person and their statistics."""
+        self.is_frozen = False  # where it is, statistics stay as they are
         self.statistics: PoseStatistics | None = None
         self._samples: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_MAX_SAMPLES)
         self._sampled_at = self._fitted_at = -np.inf

@@ -32,7 +32,8 @@ class Signature:
 class Recorder:
     """A video of frames that are shown from their time until that of the next.
 
-    The first is shown from the beginning. Without a frame there is no file.
+    The first is shown from the beginning. At the end of the block, however it ends, the file is
+    whole; without a frame there is none.
     """
 
     def __init__(
@@ -80,8 +81,11 @@ class Recorder:
             self._write(self._last)
             self._num_written += 1
 
-    def close(self) -> None:
-        """Finish the file."""
+    def __enter__(self) -> Callable[[Frame, float], None]:
+        return self.record
+
+    def __exit__(self, *_: object) -> None:
+        """Finish the file, also after an error."""
         with self._scratch:
             if self._last is None:
                 return

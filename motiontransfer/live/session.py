@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +15,6 @@ from motiontransfer.live.display import Window, write_text
 from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.pipeline import Newest, Worker
-from motiontransfer.live.recording import Recorder
 from motiontransfer.pose.detection import Detector
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.rendering.videos import AnyFrame, VisibleLabel, side_by_side, with_label
@@ -26,6 +25,10 @@ _WAIT_SECONDS = 0.02  # for a frame, between looks at the keyboard
 _RATE_SECONDS = 2.0  # over which the shown rate is counted
 _NUM_LATENCIES = 10_001  # of 1 ms; the last counts what is longer
 _STEP_BACK = "step back until your whole body is in view"
+
+
+Output = Callable[[Frame, float], object]
+"""Takes a shown frame and its time in the source, seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +132,13 @@ class Session:
         self,
         *,
         window: Window | None = None,
-        recorder: Recorder | None = None,
+        outputs: Sequence[Output] = (),
         save: Callable[[Frame], None] | None = None,
     ) -> None:
-        """Show and record results; errors of the source come out when the recording is whole.
+        """Show results until the source ends or fails, or someone quits.
 
         Args:
+            outputs: they get every shown frame, with its time in the source.
             save: keeps a picture that was asked for.
         """
         began = time.monotonic()
@@ -146,17 +150,15 @@ class Session:
             ]
             try:
                 with suppress(KeyboardInterrupt):
-                    self._show_all(window, recorder, save)
+                    self._show_all(window, outputs, save)
             finally:
                 self.clock.stopped.set()
                 self.seconds = time.monotonic() - began
-                if recorder is not None:
-                    recorder.close()
         for future in futures:
             future.result()
 
     def _show_all(
-        self, window: Window | None, recorder: Recorder | None, save: Callable[[Frame], None] | None
+        self, window: Window | None, outputs: Sequence[Output], save: Callable[[Frame], None] | None
     ) -> None:
         frame: Frame | None = None
         while not self.results.has_ended:
@@ -168,10 +170,11 @@ class Session:
                     frame = with_label(frame)
                 if window is not None:
                     window.show(self._panels(result, frame))
-                self._count(result)
-                if recorder is not None:
-                    recorder.record(frame, result.detected.captured.seconds)
             key = window.key() if window is not None else ""
+            if result is not None and frame is not None:
+                self._count(result)
+                for output in outputs:
+                    output(frame, result.detected.captured.seconds)
             self.display_cpu_seconds += time.thread_time() - cpu_before
             if key == "q":
                 return

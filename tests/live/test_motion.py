@@ -101,6 +101,7 @@ def test_frozen_statistics_stay_and_others_follow_the_person():
 def test_restarted_it_forgets_the_person():
     followed = motion(target=standing(40))
     follow(followed, standing(40, start_x=10))
+    followed.is_frozen = True
     followed.restart()
     assert followed.statistics is None
     answers = follow(followed, standing(40, start_x=25), start=2.0)

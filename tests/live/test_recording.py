@@ -1,5 +1,6 @@
 """Recordings have a constant rate, the source's time, its sound, and a signature."""
 
+from contextlib import suppress
 from fractions import Fraction
 
 import av
@@ -24,10 +25,9 @@ def levels(path):
 
 
 def recorded(path, *frames, **options):
-    recorder = Recorder(path, frame_rate=Fraction(25), **options)
-    for level, seconds in frames:
-        recorder.record(flat(level), seconds)
-    recorder.close()
+    with Recorder(path, frame_rate=Fraction(25), **options) as record:
+        for level, seconds in frames:
+            record(flat(level), seconds)
     return path
 
 
@@ -44,6 +44,15 @@ def test_of_two_frames_of_one_time_the_later_is_shown(tmp_path):
 def test_without_a_frame_there_is_no_file(tmp_path):
     recorded(tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_after_an_error_the_file_is_whole(tmp_path):
+    path = tmp_path / "a.mp4"
+    with suppress(ZeroDivisionError), Recorder(path, frame_rate=Fraction(25)) as record:
+        record(flat(50), 0.0)
+        record(flat(100), 0.04)
+        raise ZeroDivisionError
+    assert levels(path) == [50, 100]
 
 
 def test_sound_is_where_it_was(tmp_path):

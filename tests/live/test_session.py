@@ -47,7 +47,8 @@ def num_frames(path):
 def test_all_that_is_captured_is_shown_or_counted_as_dropped(tmp_path):
     source, screen = source_of(dance(20)), Screen()
     session = session_of(source)
-    session.run(window=screen, recorder=recorder(tmp_path / "a.mp4", source))
+    with recorder(tmp_path / "a.mp4", source) as record:
+        session.run(window=screen, outputs=[record])
     dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
     assert len(screen.images) + sum(dropped) == 20
     assert num_frames(tmp_path / "a.mp4") in (19, 20)
@@ -58,8 +59,11 @@ def test_all_that_is_captured_is_shown_or_counted_as_dropped(tmp_path):
 def test_the_recording_is_whole_after_the_source_failed(tmp_path):
     source = source_of(dance(10), fails=VideoError("camera 0: unplugged"))
     session = session_of(source)
-    with pytest.raises(VideoError, match="unplugged"):
-        session.run(recorder=recorder(tmp_path / "a.mp4", source))
+    with (
+        pytest.raises(VideoError, match="unplugged"),
+        recorder(tmp_path / "a.mp4", source) as record,
+    ):
+        session.run(outputs=[record])
     assert num_frames(tmp_path / "a.mp4") in (9, 10)
 
 
@@ -74,15 +78,17 @@ def test_a_bug_in_a_thread_ends_the_session_and_comes_out(tmp_path, monkeypatch)
         return BACKGROUND
 
     monkeypatch.setattr(session._generator, "generate", generate)
-    with pytest.raises(ZeroDivisionError):
-        session.run(recorder=recorder(tmp_path / "a.mp4", source))
+    with pytest.raises(ZeroDivisionError), recorder(tmp_path / "a.mp4", source) as record:
+        session.run(outputs=[record])
     assert session.seconds < 4
     assert num_frames(tmp_path / "a.mp4") >= 3
 
 
-def test_nobody_is_the_background_on_screen_and_in_the_recording(tmp_path):
-    source, screen = source_of(dance(6, missing=range(6))), Screen()
-    session_of(source).run(window=screen, recorder=recorder(tmp_path / "a.mp4", source))
+def test_nobody_is_the_background_on_screen_and_in_the_recording():
+    source, screen, sent = source_of(dance(6, missing=range(6))), Screen(), []
+    session_of(source).run(window=screen, outputs=[lambda frame, _: sent.append(frame)])
+    assert len(sent) == len(screen.images) > 0
+    np.testing.assert_array_equal(sent, [BACKGROUND] * len(sent))
     for image in screen.images:
         height, width = SIZE
         np.testing.assert_array_equal(image[-height:-20, -width:], BACKGROUND[:-20])
@@ -149,7 +155,7 @@ def test_mirrored_frames_are_turned_before_anyone_is_looked_for():
 
 def test_keys_quit_pause_restart_freeze_and_save():
     session, saved = session_of(source_of(dance(400))), []
-    screen = Screen("f", "s", "r", " ", " ", "q")
+    screen = Screen("f", "r", "f", "s", " ", " ", "q")
     session.run(window=screen, save=saved.append)
     assert session.seconds < 8
     assert session._motion.is_frozen
