@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
+_LONGEST_WAIT_SECONDS = 0.5  # for someone who takes what was made
+
 
 class Newest(Generic[_Item]):
     """A queue of length one: a new item takes the place of one that nobody has taken."""
@@ -30,7 +32,14 @@ class Newest(Generic[_Item]):
         """Wait for an item; None where there will be no more, or none within so many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self.is_closed, seconds)
-            return self._waiting.pop() if self._waiting else None
+            taken = self._waiting.pop() if self._waiting else None
+            self._changed.notify_all()
+            return taken
+
+    def wait_until_taken(self, *, seconds: float) -> None:
+        """Wait, not longer than this, until nothing waits here."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, seconds)
 
     @property
     def has_ended(self) -> bool:
@@ -71,3 +80,5 @@ class Worker(Generic[_Item, _Made]):
                 self.items += 1
                 self.busy_seconds += time.monotonic() - began
                 self.cpu_seconds += time.thread_time() - cpu_before
+                # What would be replaced need not be made: the time is others'.
+                sink.wait_until_taken(seconds=_LONGEST_WAIT_SECONDS)

@@ -1,6 +1,7 @@
 """Queues of length one: the newest item wins, and what nobody took is counted."""
 
 import threading
+import time
 
 import pytest
 
@@ -45,6 +46,26 @@ def test_a_worker_sends_on_what_it_made_and_counts():
     assert (sink.take(), worker.items, sink.has_ended) == (40, 1, True)
     assert worker.busy_seconds > 0
     assert worker.cpu_seconds > 0
+
+
+def test_a_worker_makes_nothing_new_before_what_it_made_is_taken():
+    source, sink, made = Newest(), Newest(), []
+    worker = Worker(lambda item: made.append(item) or item)
+    thread = threading.Thread(target=worker.run, args=(source, sink))
+    thread.start()
+    source.put(1)
+    while not made:
+        time.sleep(0.01)
+    source.put(2)
+    time.sleep(0.1)
+    assert made == [1]
+    source.put(3)
+    assert (sink.take(), source.dropped) == (1, 1)
+    assert sink.take(seconds=5.0) == 3
+    with source:
+        pass
+    thread.join(timeout=5)
+    assert (made, sink.dropped) == ([1, 3], 0)
 
 
 def test_a_worker_that_fails_ends_what_it_sends():
