@@ -426,6 +426,14 @@ def run_matrix(project: Path, stages: list[str], faults: list[str], *, seed: int
     return counts["bad"]
 
 
+def _remove_cut_lock(root: Path) -> None:
+    """As docs/troubleshooting.md says of a DVC that was killed while it wrote its locks."""
+    locks = root / ".dvc/tmp/rwlock"
+    if locks.exists() and not locks.read_bytes():
+        locks.unlink()
+        print(f"{locks} was cut", flush=True)
+
+
 def run_kills(project: Path, num_kills: int, *, seed: int) -> int:
     """Run all but the film anew, killed at random moments; return how many files differ."""
     moments = random.Random(seed)
@@ -443,6 +451,7 @@ def run_kills(project: Path, num_kills: int, *, seed: int) -> int:
             assert ended(process, peace).status == 0
         seconds = time.monotonic() - begun
         for number in range(num_kills):
+            _remove_cut_lock(war)
             with started(war, "dvc.yaml") as process:
                 try:
                     time.sleep(moments.uniform(0, 2 * seconds / num_kills))
@@ -456,6 +465,7 @@ def run_kills(project: Path, num_kills: int, *, seed: int) -> int:
                     process.wait()
                 except (LookupError, psutil.NoSuchProcess, ProcessLookupError):
                     print(f"kill {number}: it was over", flush=True)
+        _remove_cut_lock(war)
         with started(war, "dvc.yaml") as process:
             done = ended(process, war)
         assert done.status == 0, done.output[-2000:]
