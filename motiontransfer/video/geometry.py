@@ -112,12 +112,14 @@ def auto_crop(
     *,
     margin: float,
 ) -> Box | None:
-    """The union of all boxes, with a margin, in the working image's aspect; None without boxes.
+    """The union of all boxes with a margin, in the working image's aspect; None without boxes.
+
+    Where the working image has none of its own, in that of the input: the person needs room.
 
     Args:
         person_boxes: one per sampled frame, in input pixels; None without a detection.
         image_size: (height, width) of the upright input.
-        size: of the working image; the aspect that it has is kept as far as the input allows.
+        size: of the working image. The aspect is kept as far as the input allows.
         margin: added on each side, as a share of the union's extent.
     """
     boxes = np.array([box for box in person_boxes if box is not None], dtype=float)
@@ -125,9 +127,8 @@ def auto_crop(
         return None
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     extent = np.maximum((high - low) * (1 + 2 * margin), 1)
-    if not isinstance(size, int):
-        aspect = size[1] / size[0]
-        extent = np.maximum(extent, (extent[1] * aspect, extent[0] / aspect))
+    height, width = image_size if isinstance(size, int) else size
+    extent = np.maximum(extent, (extent[1] * width / height, extent[0] * height / width))
     limit = np.array(image_size[::-1], dtype=float)
     extent = np.minimum(extent, limit)
     start = np.clip((low + high) / 2 - extent / 2, 0, limit - extent)

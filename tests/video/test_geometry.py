@@ -124,8 +124,8 @@ def test_auto_crop_holds_the_union_with_its_margin_at_the_working_aspect(boxes, 
     assert auto_crop(boxes, size, (64, 64), margin=margin) == crop
 
 
-def test_auto_crop_has_any_shape_where_the_working_image_has():
-    assert auto_crop([(100, 50, 140, 150)], (400, 400), 64, margin=0.1) == (96, 40, 144, 160)
+def test_auto_crop_has_the_inputs_shape_where_the_working_image_has_none():
+    assert auto_crop([(100, 50, 140, 150)], (300, 600), 64, margin=0.1) == (0, 40, 240, 160)
 
 
 ONE = 1 << 16
