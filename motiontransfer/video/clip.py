@@ -45,6 +45,7 @@ _FRAMING = ("source_size", "crop", "size", "content")
 _INDEX_KEY = "motiontransfer.index"
 _NUM_CROP_SAMPLES = 24
 _NUM_FULL_SIZE = 160  # of the frames, evenly spread, at most about
+_LARGEST_SIDE_PX = 3840  # of these; FFV1 with four slices goes to twice the pixels
 _DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
 _DETECTION_CRF = 14  # x264's; detectors do not see the difference
 _CROP_MARGIN = 0.05  # of the extent of all the boxes, on each side
@@ -291,7 +292,8 @@ def _write_frames(
     with ExitStack() as stack:
         write = stack.enter_context(frame_writer(folder / FRAMES_FILE, frame_rate=rate))
         larger: list[tuple[Framing, Callable[[Frame], None], int]] = []  # and of which frames
-        full, twice = framing.enlarged(), framing.enlarged(_DETECTION_SCALE)
+        full = framing.enlarged(_LARGEST_SIDE_PX / max(framing.size))
+        twice = framing.enlarged(_DETECTION_SCALE)
         if full and twice:
             writer = frame_writer(folder / FULL_SIZE_FILE, frame_rate=rate / step)
             larger.append((full, stack.enter_context(writer), step))

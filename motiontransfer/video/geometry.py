@@ -58,7 +58,7 @@ class Framing:
         Args:
             most: factor by which height and width grow, as far as the input has the pixels.
         """
-        if max(self.scale) >= 1:
+        if max(self.scale) >= 1 or most <= 1:
             return None
         factor_x, factor_y = (min(most, 1 / scale) for scale in self.scale)
         u0, v0, u1, v1 = self.content

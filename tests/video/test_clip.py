@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import motiontransfer.video.clip as clip_module
 from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
 from motiontransfer.video.clip import (
     Clip,
@@ -332,3 +333,11 @@ def test_a_damaged_frame_for_detectors_is_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DamagedFileError, match="detection"), FrameStore(path) as store:
         list(store.frames())
+
+
+def test_frames_of_8k_are_kept_in_4k(tmp_path, monkeypatch):
+    """In miniature: at most so many pixels a side."""
+    monkeypatch.setattr(clip_module, "_LARGEST_SIDE_PX", 24)
+    decode(write_test_video(tmp_path / "v.mkv", greys(2)), tmp_path / "clip", size=8)
+    with FrameStore(tmp_path / "clip/full_size.mkv") as store:
+        assert store.size == (16, 24)

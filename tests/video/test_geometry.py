@@ -91,6 +91,7 @@ def test_no_more_pixels_are_taken_than_asked_for():
     framing = fit_framing((1280, 720), (0, 0, 720, 1280), size=256)
     assert framing.enlarged(2.0).size == (512, 288)
     assert framing.enlarged(8.0) == framing.enlarged()
+    assert framing.enlarged(1.0) is None
     barred = fit_framing((100, 50), (0, 0, 50, 100), size=(16, 16)).enlarged(3.0)
     assert (barred.size, barred.content) == ((48, 48), (12, 0, 36, 48))
 
