@@ -142,6 +142,12 @@ def check_video(path: Path, poses: Keypoints, advice: str) -> None:
     """
     with FrameStore(path) as store:
         _check_size(store, poses.image_size)
+    check_length(path, poses, advice)
+
+
+def check_length(path: Path, poses: Keypoints, advice: str) -> None:
+    """Check that a video has the poses' number of frames; see `check_video`."""
+    with FrameStore(path) as store:
         if len(store) != poses.num_frames:
             raise VideoError(
                 f"{path}: expected {poses.num_frames} frames, one a frame of the source, got "

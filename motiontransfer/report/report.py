@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.evaluation.baselines import nearest_footage
-from motiontransfer.evaluation.frames import check_video, read_frames
+from motiontransfer.evaluation.frames import check_length, read_frames
 from motiontransfer.evaluation.measurements import Measurements, frame_errors, read_measurements
 from motiontransfer.evaluation.plots import pose_image, worst_frames
 from motiontransfer.keypoints import Keypoints
@@ -146,7 +146,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
     target, source, truth = run.names.target, run.names.source_subject, run.names.truth_path
     poses = run.poses
     for video in (run.result, run.source, *([truth] if truth else [])):
-        check_video(video, poses, "run `dvc repro` so that all of them are of one run")
+        check_length(video, poses, "run `dvc repro` so that all of them are of one run")
     nearest = nearest_footage(poses, run.clips)
     panels = [
         video_panel("source", "source", f"source video of {source}", run.source),

@@ -13,6 +13,7 @@ from motiontransfer.errors import MotionTransferError, VideoError
 from motiontransfer.evaluation.measurements import Key, of_values, write_measurements
 from motiontransfer.params import Transfer
 from motiontransfer.report.report import write_transfer_report
+from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
 
@@ -94,6 +95,15 @@ def test_videos_of_another_run_are_refused_and_nothing_is_written(transfer_run):
     with pytest.raises(VideoError, match=r"transfer\.mp4: expected 50 frames, .* got 9"):
         _written(transfer_run)
     assert not PAGE.exists()
+
+
+def test_the_source_may_have_another_shape_than_the_result(transfer_run):
+    height, width, _ = next(iter(coded_frames())).shape
+    wide = (np.pad(frame, ((0, 0), (0, width), (0, 0))) for frame in coded_frames())
+    write_frames(transfer_run.source, wide, frame_rate=RATE)
+    sizes = re.findall(r"<video[^>]* width=\"(\d+)\" height=\"(\d+)\"", _written(transfer_run))
+    assert sizes[0] == (str(2 * width), str(height))
+    assert (str(width), str(height)) in sizes
 
 
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
