@@ -29,7 +29,7 @@ import yaml
 from jaxtyping import Int64
 
 from benchmarks.machine import recorded
-from motiontransfer.keypoints import Keypoints, read_keypoints, resize_points
+from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise, to_device
@@ -231,8 +231,7 @@ def _dance(size: tuple[int, int], num_frames: int) -> Keypoints:
 def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
     """Of the frames that show these poses, enlarged to the full size."""
     height, width = full
-    zoom = np.array(full[::-1]) / poses.image_size[::-1]
-    frames = {}
+    large, frames = poses.resized(full), {}
     with FrameStore(read_clip(_SOURCE).frames) as store:
         scale = height / store.size[0]
         matrix = np.array([[scale, 0, (width - scale * store.size[1]) / 2], [0, scale, 0]])
@@ -241,10 +240,10 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
     return Puppet(
         fit_appearance(
             poses.skeleton,
-            [(resize_points(poses.points, zoom), poses.score)],
+            [(large.points, large.score)],
             frames,
             background=np.median(list(frames.values()), axis=0).astype(np.uint8),
-            height_px=body_height_px(poses) * float(zoom[1]),
+            height_px=body_height_px(large),
         ),
         poses.image_size,
     )

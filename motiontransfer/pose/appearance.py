@@ -258,9 +258,8 @@ def fill_hidden(
             square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
             unlike = np.where(shared < part.min_joints, np.inf, square / np.maximum(shared, 1))
             unlike[reference] = np.inf
-            num_fills = 0
+            num_fills, places = 0, own.hidden_places()
             for other in np.argsort(unlike, kind="stable")[:_NUM_CANDIDATES].tolist():
-                places = own.hidden_places()
                 source = cut[other][number]
                 if not len(places) or num_fills == _NUM_FILLS or not np.isfinite(unlike[other]):
                     break
@@ -276,7 +275,7 @@ def fill_hidden(
                 )
                 if source.patch.coverage(matrix, places) >= _LEAST_FILL:
                     own = own.filled(source.patch, matrix)
-                    num_fills += 1
+                    num_fills, places = num_fills + 1, own.hidden_places()
             patches[reference].append(own.patch)
     return patches
 

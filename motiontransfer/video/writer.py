@@ -48,13 +48,13 @@ def video_writer(
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
         sound_file = stack.enter_context(open_input(sound)) if sound else None
-        output = stack.enter_context(
-            open_output(temporary, container_format="mp4", options=_CONTAINER_OPTIONS)
-            if path.suffix != ".mkv"
-            else open_output(temporary, container_format="matroska", options=BITEXACT)
-        )
+        container_format, options, metadata = "mp4", _CONTAINER_OPTIONS, {}
         if path.suffix == ".mkv":
-            output.metadata["comment"] = CHECKED
+            container_format, options, metadata = "matroska", BITEXACT, {"comment": CHECKED}
+        output = stack.enter_context(
+            open_output(temporary, container_format=container_format, options=options)
+        )
+        output.metadata.update(metadata)
         video: av.VideoStream | None = None
         muxer: SoundMuxer | None = None
         shape: tuple[int, ...] = ()
