@@ -28,7 +28,7 @@ import psutil
 import torch
 
 from benchmarks.machine import recorded
-from motiontransfer.evaluation.frames import person_regions, selected
+from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.pose_metrics import pose_distance
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
@@ -228,7 +228,7 @@ def _against(
     shown: list[tuple[int, Keypoints]],
 ) -> dict[str, object]:
     indices = [index for index, _ in shown]
-    reference = selected(offline, indices)
+    reference = offline.part(indices)
     poses = replace(
         reference,
         points=np.stack([live.points[-1] for _, live in shown]),

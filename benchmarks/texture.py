@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.machine import recorded
-from motiontransfer.evaluation.frames import all_regions, selected
+from motiontransfer.evaluation.frames import all_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer, load_section
@@ -81,7 +81,7 @@ def main() -> None:
 
 def _footage(target: Target, transfer: str | None) -> Iterator[Footage]:
     for clip in target.clips:
-        tail = selected(clip.keypoints, clip.held_out)
+        tail = clip.keypoints.part(clip.held_out)
         with FrameStore(clip.frames) as store:
             yield "held out", tail, [store[index] for index in clip.held_out]
     if transfer and (truth := load_section(Transfer, f"transfers.{transfer}").truth_path):

@@ -109,6 +109,16 @@ class Keypoints(_Joints):
         """Number of frames."""
         return self.points.shape[0]
 
+    def part(self, indices: Sequence[int]) -> "Keypoints":
+        """The given frames, in the given order."""
+        frames = np.array(indices, np.int64)
+        return replace(
+            self,
+            points=self.points[frames],
+            score=self.score[frames],
+            filled=None if self.filled is None else self.filled[frames],
+        )
+
     def joint(
         self, name: str
     ) -> tuple[Float32[np.ndarray, "frames 2"], Float32[np.ndarray, " frames"]]:

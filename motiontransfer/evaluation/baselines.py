@@ -29,7 +29,7 @@ from motiontransfer.evaluation.frames import (
     read_frames,
     training_footage,
 )
-from motiontransfer.evaluation.measurements import FrameScores, Key, one_value
+from motiontransfer.evaluation.measurements import FrameScores, Key
 from motiontransfer.evaluation.pose_metrics import shared_joints
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.rendering.videos import evenly_spaced
@@ -155,25 +155,8 @@ def thumbnail(frame: Frame, box: Box) -> UInt8[np.ndarray, "64 32 3"]:
     return cv2.resize(frame[y0:y1, x0:x1], _THUMBNAIL_SIZE[::-1], interpolation=cv2.INTER_AREA)
 
 
-class TrainingDistance:
-    """Distance of images to the nearest training image."""
-
-    def __init__(self, images: _Thumbnails) -> None:
-        self._images, self._flat = images, _flat(images)
-        self._squares = np.square(self._flat).sum(axis=1)
-
-    def __call__(self, image: UInt8[np.ndarray, "64 32 3"]) -> float:
-        """The root of the mean squared difference; NaN without training images."""
-        if not len(self._images):
-            return float("nan")
-        # The nearest by the quick formula, whose rounding gives equal images a distance above 0.
-        nearest = int(np.argmin(self._squares - 2 * (self._flat @ _flat(image[None])[0])))
-        difference = image.astype(np.float64) - self._images[nearest]
-        return float(np.sqrt(np.square(difference).mean()))
-
-
 def training_distances(
-    moment: Moment, *, persons: Mapping[str, Regions], distance: TrainingDistance
+    moment: Moment, *, persons: Mapping[str, Regions], training: _Thumbnails
 ) -> FrameScores:
     """Each system's distance to training.
 
@@ -182,14 +165,14 @@ def training_distances(
     """
     return {
         Key("distance_to_training", "", system): (
-            one_value(distance(thumbnail(moment.frames[system], box)))
-            if (box := regions[moment.index])
+            (distance_to_nearest(thumbnail(moment.frames[system], box), training), 1.0)
+            if len(training) and (box := regions[moment.index])
             else (0.0, 0.0)
         )
         for system, regions in persons.items()
     }
 
 
-def _flat(images: _Thumbnails) -> Float32[np.ndarray, "images values"]:
-    size = int(np.prod(images.shape[1:]))
-    return images.reshape(len(images), size).astype(np.float32) - 128
+def distance_to_nearest(image: UInt8[np.ndarray, "64 32 3"], images: _Thumbnails) -> float:
+    """The root of the mean squared difference from the nearest of at least one image."""
+    return float(min(cv2.norm(image, other) for other in images) / np.sqrt(image.size))

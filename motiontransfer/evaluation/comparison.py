@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import UInt8
 
-from motiontransfer.evaluation.baselines import TrainingDistance, training_distances
+from motiontransfer.evaluation.baselines import training_distances
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import (
     Footage,
@@ -22,6 +22,7 @@ from motiontransfer.evaluation.frames import (
     Moment,
     Regions,
     all_regions,
+    has_more_pixels,
     person_regions,
     read_frames,
 )
@@ -111,8 +112,9 @@ def streaming_metrics(
     }
     functions: dict[str, Callable[[Moment], FrameScores]] = {}
     if config.training_images is not None:
-        distance = TrainingDistance(config.training_images)
-        functions["identity"] = partial(training_distances, persons=persons, distance=distance)
+        functions["identity"] = partial(
+            training_distances, persons=persons, training=config.training_images
+        )
     if real is None:
         functions["warping"] = partial(
             warping_errors, systems=moving, guide=None, persons=background
@@ -174,10 +176,10 @@ def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) ->
         warmup_frames=_WARMUP_FRAMES,
         compute=compute,
     )
-    is_larger = found.image_size[0] > size[0] + 1  # for players, a video may grow by one pixel
+    is_reduced = has_more_pixels(found.image_size, size)
     return Footage(
         frames=[(video, index) for index in range(found.num_frames)],
-        keypoints=found.resized(size) if is_larger else replace(found, image_size=size),
+        keypoints=found.resized(size) if is_reduced else replace(found, image_size=size),
     )
 
 

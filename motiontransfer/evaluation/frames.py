@@ -63,8 +63,7 @@ class Footage:
     def part(self, indices: Sequence[int]) -> "Footage":
         """Some of the frames, in the given order."""
         return Footage(
-            frames=[self.frames[index] for index in indices],
-            keypoints=selected(self.keypoints, indices),
+            frames=[self.frames[index] for index in indices], keypoints=self.keypoints.part(indices)
         )
 
 
@@ -85,25 +84,13 @@ def concatenated(parts: Sequence[Footage]) -> Footage:
 def clip_footage(clip: TargetClip, indices: Sequence[int]) -> Footage:
     """Frames of one of the target's clips."""
     return Footage(
-        frames=[(clip.frames, index) for index in indices],
-        keypoints=selected(clip.keypoints, indices),
+        frames=[(clip.frames, index) for index in indices], keypoints=clip.keypoints.part(indices)
     )
 
 
 def training_footage(clips: Sequence[TargetClip]) -> Footage:
     """All training frames of a target's clips."""
     return concatenated([clip_footage(clip, clip.training) for clip in clips])
-
-
-def selected(keypoints: Keypoints, indices: Sequence[int]) -> Keypoints:
-    """Keypoints of the given frames, in the given order."""
-    frames = np.array(indices, np.int64)
-    return replace(
-        keypoints,
-        points=keypoints.points[frames],
-        score=keypoints.score[frames],
-        filled=None if keypoints.filled is None else keypoints.filled[frames],
-    )
 
 
 def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> Iterator[Frame]:
@@ -126,8 +113,13 @@ def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> 
                 store_of[path] = stack.enter_context(FrameStore(path))
                 _check_size(store_of[path], size)
             frame = store_of[path][index]
-            is_larger = frame.shape[0] > size[0] + 1
-            yield resize(frame, size) if is_larger else frame[: size[0], : size[1]]
+            is_reduced = has_more_pixels(frame.shape[:2], size)
+            yield resize(frame, size) if is_reduced else frame[: size[0], : size[1]]
+
+
+def has_more_pixels(size: tuple[int, int], working: tuple[int, int]) -> bool:
+    """True for a video larger than the working image, beyond the pixel that makes sides even."""
+    return size[0] > working[0] + 1
 
 
 def check_video(path: Path, poses: Keypoints, advice: str) -> None:
@@ -160,8 +152,8 @@ def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
     height, width = size
     is_size = store.size in {(height, width), (height + height % 2, width + width % 2)}
     scale = store.size[0] / height
-    is_larger = store.size[0] > height + 1 and abs(width * scale - store.size[1]) <= scale + 1
-    if not is_size and not is_larger:
+    has_its_shape = abs(width * scale - store.size[1]) <= scale + 1
+    if not is_size and not (has_more_pixels(store.size, size) and has_its_shape):
         raise VideoError(
             f"{store.path}: expected the shape of the working image, {height} x {width} (height x "
             f"width), or more pixels, got {store.size[0]} x {store.size[1]}; frames are compared "

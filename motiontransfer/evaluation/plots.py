@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -83,7 +82,6 @@ def write_image(path: Path, image: Frame) -> None:
 def plot_curves(path: Path, found: Measurements, panels: Panels, *, title: str) -> None:
     """Draw one panel a quantity over the frames; gaps where a frame was skipped."""
     figure = Figure(figsize=(9, 0.6 + 1.9 * len(panels)), layout="constrained", dpi=110)
-    FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (quantity, curves) in zip(axes, panels.items(), strict=True):
         for colour, (label, key) in zip(_COLOURS, curves.items(), strict=False):

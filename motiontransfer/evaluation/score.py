@@ -45,8 +45,8 @@ def score_videos(
     """
     num_frames, size = _extent(truth)
     for video in videos.values():
-        if _extent(video) != (num_frames, size):
-            other_frames, (height, width) = _extent(video)
+        other_frames, (height, width) = _extent(video)
+        if (other_frames, (height, width)) != (num_frames, size):
             raise VideoError(
                 f"{video}: expected {num_frames} frames of {size[1]}x{size[0]} as in {truth}, got "
                 f"{other_frames} of {width}x{height}; scale and cut it to match"

@@ -25,7 +25,6 @@ from motiontransfer.evaluation.frames import (
     concatenated,
     person_regions,
     read_frames,
-    selected,
 )
 from motiontransfer.evaluation.image_metrics import count_skipped
 from motiontransfer.evaluation.measurements import (
@@ -157,7 +156,7 @@ def _measure_tails(
 
 def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path) -> Footage:
     """Render a tail to a file of its own and detect the pose again."""
-    poses = selected(clip.keypoints, clip.held_out)
+    poses = clip.keypoints.part(clip.held_out)
     path = scratch / f"{clip.name}.mkv"
     frames = track(render(poses), f"render {clip.name}", total=poses.num_frames)
     write_frames(path, frames, frame_rate=poses.frame_rate)

@@ -7,17 +7,15 @@ from typing import Literal
 
 import av
 import numpy as np
-from av.codec.context import Flags
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from jaxtyping import UInt8
 
 from motiontransfer.video.color import to_srgb
 from motiontransfer.video.geometry import Box, resize
+from motiontransfer.video.writer import set_up_x264, to_yuv
 
 Frames = UInt8[np.ndarray, "_ _ _ 3"]
 """Time, height, width, RGB."""
 
-_BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 _FRAME_RATE = Fraction(25)  # matters only to how x264 spends bits over time
 _MIN_SCALE = 0.5
 _CRFS = range(14, 37)
@@ -62,28 +60,11 @@ def corrupt(frames: Frames, corruption: Corruption) -> Frames:
 
 
 def _encode(frames: Frames, *, crf: int, preset: str) -> Iterator[av.Packet]:
-    height, width = frames.shape[1:3]
-    padding = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
-    even = np.pad(frames, padding, mode="edge")  # 4:2:0 has one colour for 2x2 pixels
     encoder = _codec("libx264", "w")
-    encoder.height, encoder.width = even.shape[1:3]
-    encoder.pix_fmt, encoder.framerate = "yuv420p", _FRAME_RATE
-    encoder.time_base = 1 / _FRAME_RATE
-    # mbtree reads memory that it never wrote: with it, one run in twenty gives other bytes.
-    encoder.options = {"crf": str(crf), "preset": preset, "x264-params": "mbtree=0:log=-1"}
-    encoder.flags |= Flags.bitexact
-    encoder.color_primaries, encoder.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-    encoder.colorspace, encoder.color_range = Colorspace.ITU709, ColorRange.MPEG
-    for index, frame in enumerate(even):
-        image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
-            format="yuv420p",
-            interpolation=_BICUBIC,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            threads=1,
-        )
-        image.pts, image.time_base = index, 1 / _FRAME_RATE
-        yield from encoder.encode(image)
+    set_up_x264(encoder, frames.shape[1:], crf=crf, preset=preset)
+    encoder.framerate, encoder.time_base = _FRAME_RATE, 1 / _FRAME_RATE
+    for index, frame in enumerate(frames):
+        yield from encoder.encode(to_yuv(frame, index, _FRAME_RATE, threads=1))
     yield from encoder.encode(None)
 
 

@@ -4,7 +4,7 @@ A fake clip is rendered from the poses of its real one, so that both show the sa
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -255,8 +255,7 @@ def _render(
     def frames_of_ranges() -> Iterator[Frame]:
         for frames in track(ranges, f"render {path.stem}", total=len(ranges)):
             start = max(frames.start - _WARMUP_FRAMES, 0)
-            part = slice(start, frames.stop)
-            shown = replace(poses, points=poses.points[part], score=poses.score[part], filled=None)
+            shown = poses.part(range(start, frames.stop))
             yield from islice(render_poses(renderer, shown), frames.start - start, None)
 
     write_frames(path, frames_of_ranges(), frame_rate=poses.frame_rate)

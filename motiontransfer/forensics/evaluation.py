@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float64, UInt8
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.transforms import Bbox
 from scipy.stats import rankdata
@@ -205,7 +204,6 @@ def plot_evaluation(
         scores_of: of the clips, by the name of the corruption.
     """
     figure = Figure(figsize=(11, 8.2), layout="constrained", dpi=100)
-    FigureCanvasAgg(figure)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(4.4, 3.6))[:, 0]
     curves, table = above.subplots(1, 2, width_ratios=(5, 6))
     _draw_curves(curves, scores_of)

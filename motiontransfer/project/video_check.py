@@ -46,7 +46,6 @@ from motiontransfer.video.reader import (
 
 _NUM_SAMPLES = 20
 _MARGIN = 0.15  # of a person's extent: hair, hands and clothes
-_CROP_MARGIN = 0.05  # as `decode` has it
 _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
 _LOW_FRAME_RATE = 15
 _SHORT_TARGET_SECONDS = 60.0
@@ -251,4 +250,4 @@ def _auto_crop(
         ]
         areas = {box: (box[2] - box[0]) * (box[3] - box[1]) for box in found if box}
         boxes.append(max(areas, key=areas.__getitem__, default=None))
-    return auto_crop(boxes, image_size, size, margin=_CROP_MARGIN)
+    return auto_crop(boxes, image_size, size)

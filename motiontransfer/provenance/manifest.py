@@ -6,8 +6,7 @@ network (C2PA 2.3; source types: cv.iptc.org/newscodes/digitalsourcetype).
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -33,41 +32,25 @@ _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsedNetwork:
-    """A network that generated pixels."""
-
-    role: str
-    """generator, or face."""
-    architecture: str
-    weights_sha256: str
-    """Of its file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """The networks and inputs of a transfer."""
-
-    networks: Sequence[UsedNetwork]
-    source_sha256: Mapping[str, str]
-    """Of what shows or describes the motion, by its kind: `frames`, `keypoints` or `video`; nothing
-    of a camera's."""
+Statement = Mapping[str, object]
+"""The networks and inputs of a transfer, as this project's assertion has them."""
 
 
 def statement_of(networks: Mapping[str, tuple[Path, str]], source: Mapping[str, Path]) -> Statement:
     """Hashes of the networks and inputs; no names.
 
     Args:
-        networks: weights file and architecture by role.
-        source: files by kind.
+        networks: weights file and architecture by role, `generator` or `face`.
+        source: files that show or describe the motion by kind, `frames`, `keypoints` or `video`;
+            none of a camera's.
     """
-    return Statement(
-        networks=[
-            UsedNetwork(role=role, architecture=architecture, weights_sha256=sha256_of(file))
+    return {
+        "networks": [
+            {"role": role, "architecture": architecture, "weights_sha256": sha256_of(file)}
             for role, (file, architecture) in networks.items()
         ],
-        source_sha256={kind: sha256_of(file) for kind, file in source.items()},
-    )
+        "source": {f"{kind}_sha256": sha256_of(file) for kind, file in source.items()},
+    }
 
 
 def sha256_of(path: Path) -> str:
@@ -143,10 +126,7 @@ def _definition(content: Content, statement: Statement | None) -> dict[str, obje
     if statement is not None:
         assertions[ASSERTION] = {
             "method": "motion transfer (Chan et al. 2019, Everybody Dance Now)",
-            "networks": [asdict(network) for network in statement.networks],
-            "source": {
-                f"{kind}_sha256": digest for kind, digest in statement.source_sha256.items()
-            },
+            **statement,
         }
     return {
         "claim_generator_info": [software],

@@ -48,7 +48,6 @@ _NUM_FULL_SIZE = 160  # of the frames, evenly spread, at most about
 _LARGEST_SIDE_PX = 3840  # of these; FFV1 with four slices goes to twice the pixels
 _DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
 _DETECTION_CRF = 14  # x264's; detectors do not see the difference
-_CROP_MARGIN = 0.05  # of the extent of all the boxes, on each side
 
 FindPeople = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
 """Person detector: the box around the person in each frame, or None."""
@@ -244,7 +243,7 @@ def _crop_box(
     if not callable(crop):
         return (0, 0, width, height)
     samples = list(sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
-    box = auto_crop(crop(samples), video.size, size, margin=_CROP_MARGIN)
+    box = auto_crop(crop(samples), video.size, size)
     if box is None:
         raise VideoError(
             f"{video.path}: crop: auto found no person in {len(samples)} sampled frames; set crop:"

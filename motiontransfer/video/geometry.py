@@ -110,7 +110,7 @@ def auto_crop(
     image_size: tuple[int, int],
     size: WorkingSize,
     *,
-    margin: float,
+    margin: float = 0.05,
 ) -> Box | None:
     """The union of all boxes with a margin, in the working image's aspect; None without boxes.
 

@@ -71,7 +71,7 @@ def video_writer(
                 raise VideoError(
                     f"{path}: frame {num_frames}: expected {shape} as in frame 0, got {frame.shape}"
                 )
-            output.mux(video.encode(_to_yuv(frame, num_frames, frame_rate)))
+            output.mux(video.encode(to_yuv(frame, num_frames, frame_rate)))
             num_frames += 1
             if muxer:  # sound goes in between, or players would have to seek for it
                 muxer.write_until(num_frames / frame_rate)
@@ -102,24 +102,36 @@ def write_video(
 def _add_video(
     output: av.container.OutputContainer, shape: tuple[int, ...], *, frame_rate: Fraction, crf: int
 ) -> av.VideoStream:
-    height, width, _ = shape
     stream = output.add_stream("libx264", rate=frame_rate)
-    stream.width, stream.height = width + width % 2, height + height % 2
-    stream.pix_fmt = "yuv420p"
     context = stream.codec_context
-    # mbtree reads uninitialised memory: with it, one run in twenty gives other bytes.
-    context.options = {"crf": str(crf), "preset": "medium", "x264-params": "mbtree=0"}
+    set_up_x264(context, shape, crf=crf)
     context.gop_size = max(1, round(2 * frame_rate))  # players seek to within two seconds
     context.thread_count = _THREADS
-    context.flags |= Flags.bitexact
-    context.color_primaries = ColorPrimaries.BT709
-    context.color_trc = ColorTrc.BT709
-    context.colorspace = Colorspace.ITU709
-    context.color_range = ColorRange.MPEG
     return stream
 
 
-def _to_yuv(frame: Frame, index: int, frame_rate: Fraction) -> av.VideoFrame:
+def set_up_x264(
+    context: av.VideoCodecContext, shape: tuple[int, ...], *, crf: int, preset: str = "medium"
+) -> None:
+    """Configure an encoder for frames of a shape: 4:2:0 and BT.709, the same bytes each time."""
+    height, width, _ = shape
+    context.width, context.height = width + width % 2, height + height % 2
+    context.pix_fmt = "yuv420p"
+    # mbtree reads uninitialised memory: with it, one run in twenty gives other bytes.
+    context.options = {"crf": str(crf), "preset": preset, "x264-params": "mbtree=0"}
+    context.flags |= Flags.bitexact
+    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+    context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+
+
+def to_yuv(
+    frame: Frame, index: int, frame_rate: Fraction, *, threads: int | None = None
+) -> av.VideoFrame:
+    """Convert a frame for that encoder; odd sides grow by a copy of the edge.
+
+    Args:
+        threads: of the conversion; None: FFmpeg's choice.
+    """
     height, width, _ = frame.shape
     even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     yuv = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24").reformat(
@@ -127,6 +139,7 @@ def _to_yuv(frame: Frame, index: int, frame_rate: Fraction) -> av.VideoFrame:
         interpolation=_SCALING,
         dst_colorspace=Colorspace.ITU709,
         dst_color_range=ColorRange.MPEG,
+        threads=threads,
     )
     yuv.pts, yuv.time_base = index, 1 / frame_rate
     return yuv

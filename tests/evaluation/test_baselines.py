@@ -7,7 +7,6 @@ import pytest
 from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation import baselines as module
 from motiontransfer.evaluation.baselines import (
-    TrainingDistance,
     body_size_px,
     nearest_footage,
     nearest_neighbours,
@@ -15,7 +14,7 @@ from motiontransfer.evaluation.baselines import (
     training_distances,
     training_images,
 )
-from motiontransfer.evaluation.frames import person_regions, read_frames, selected
+from motiontransfer.evaluation.frames import person_regions, read_frames
 from motiontransfer.skeleton import HOLISTIC
 from tests.evaluation.conftest import (
     BODY,
@@ -53,7 +52,7 @@ def candidates():
 )
 def test_the_exact_pose_is_found(candidates, change_query, change_candidates):
     wanted = [7, 0, 39, 7, 21]
-    query = change_query(selected(candidates, wanted))
+    query = change_query(candidates.part(wanted))
     assert nearest_neighbours(query, change_candidates(candidates)).tolist() == wanted
 
 
@@ -94,16 +93,16 @@ def test_frames_without_a_body_are_never_chosen():
 
 def test_frames_without_a_pose_repeat_the_candidate_before(candidates):
     empty = replace(
-        selected(candidates, [0]),
+        candidates.part([0]),
         points=np.zeros((1, 115, 2), np.float32),
         score=np.zeros((1, 115), np.float32),
     )
-    queries = poses_of_clips(empty, selected(candidates, [9]), empty, empty)
+    queries = poses_of_clips(empty, candidates.part([9]), empty, empty)
     assert nearest_neighbours(queries, candidates).tolist() == [0, 9, 9, 9]
 
 
 def test_chunks_make_no_difference(candidates, monkeypatch):
-    queries = selected(candidates, range(39, -1, -1))
+    queries = candidates.part(range(39, -1, -1))
     whole = nearest_neighbours(queries, candidates)
     monkeypatch.setattr(module, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
     np.testing.assert_array_equal(nearest_neighbours(queries, candidates), whole)
@@ -111,7 +110,7 @@ def test_chunks_make_no_difference(candidates, monkeypatch):
 
 def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypatch):
     monkeypatch.setattr(module, "_MAX_CANDIDATES", 14)
-    found = nearest_neighbours(selected(candidates, range(0, 40, 3)), candidates)
+    found = nearest_neighbours(candidates.part(range(0, 40, 3)), candidates)
     assert found.tolist() == list(range(0, 40, 3))
     assert set(nearest_neighbours(candidates, candidates)) == set(range(0, 40, 3))
 
@@ -142,9 +141,7 @@ def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
 
 
 def _distances(images, persons, frames):
-    function = partial(
-        training_distances, persons={"ours": persons}, distance=TrainingDistance(images)
-    )
+    function = partial(training_distances, persons={"ours": persons}, training=images)
     (found,) = scores_of(function, {"ours": list(frames)}).values()
     return found
 
@@ -166,7 +163,7 @@ def test_the_distance_is_that_to_the_nearest_in_levels():
     images = np.stack([_flat(level, (64, 32)) for level in (40, 100, 200)])
     persons = [(10, 10, 42, 42), (10, 10, 42, 42), None, (10, 10, 42, 42)]
     found = _distances(images, persons, map(_flat, (93, 45, 40, 255)))
-    assert found.mean() == (7 + 5 + 55) / 3  # one frame has no person
+    assert found.mean() == pytest.approx((7 + 5 + 55) / 3)  # one frame has no person
     assert _distances(images[:0], persons, [_flat(53)]).mean() is None
 
 

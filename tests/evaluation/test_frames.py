@@ -8,7 +8,6 @@ from motiontransfer.evaluation.frames import (
     all_regions,
     person_regions,
     read_frames,
-    selected,
     training_footage,
 )
 from motiontransfer.skeleton import HOLISTIC
@@ -89,10 +88,10 @@ def test_clips_follow_each_other_and_frames_are_chosen():
     both = poses_of_clips(first, replace(second, filled=filled))
     assert both.points[:, hip, 0].tolist() == [5, 6, 7]
     assert np.argwhere(both.filled).tolist() == [[2, hip]]
-    chosen = selected(both, [2, 0])
+    chosen = both.part([2, 0])
     assert chosen.points[:, hip, 0].tolist() == [7, 5]
     assert np.argwhere(chosen.filled).tolist() == [[0, hip]]
-    assert selected(first, [1]).filled is None
+    assert first.part([1]).filled is None
 
 
 _WITH_HEAD = {

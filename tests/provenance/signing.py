@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from motiontransfer.provenance.credentials import load_credentials
-from motiontransfer.provenance.manifest import Statement, UsedNetwork, sign_file
+from motiontransfer.provenance.manifest import sign_file
 from motiontransfer.video.writer import write_video
 from tests.dancer import dance, picture
 
-STATEMENT = Statement(
-    networks=(UsedNetwork(role="generator", architecture="fast", weights_sha256="a" * 64),),
-    source_sha256={"frames": "b" * 64, "keypoints": "c" * 64},
-)
+STATEMENT = {
+    "networks": [{"role": "generator", "architecture": "fast", "weights_sha256": "a" * 64}],
+    "source": {"frames_sha256": "b" * 64, "keypoints_sha256": "c" * 64},
+}
 
 
 def unsigned_video(path, num_frames=8):

@@ -7,7 +7,6 @@ import pytest
 
 from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation import comparison
-from motiontransfer.evaluation.frames import selected
 from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.training.clips import HeldOut
@@ -47,7 +46,7 @@ def project(tmp_path, monkeypatch):
         assert size == (2 * _WALK.image_size[0], 3)
         return (frame_of(keypoints, index) for index in range(keypoints.num_frames))
 
-    held_out = selected(_WALK, range(7, 10))
+    held_out = _WALK.part(range(7, 10))
     monkeypatch.setattr(evaluate, "load_renderer", load_renderer)
     monkeypatch.setattr(evaluate, "result_size", result_size)
     monkeypatch.setattr(evaluate, "render_poses", render_poses)
