@@ -190,21 +190,29 @@ def _unchanged_inputs(pipeline: Path) -> Generator[None]:
         return
     params, dependencies = stage_inputs(pipeline, address.rpartition(":")[2])
     before = _inputs(params, dependencies)
-    yield
-    after = _inputs(params, dependencies)
+    try:
+        yield
+    except (OSError, MotionTransferError) as error:
+        if changed := _changes(before, _inputs(params, dependencies)):
+            raise ChangedInputError(f"{error}; {changed}; run `dvc repro` again") from error
+        raise
+    if changed := _changes(before, _inputs(params, dependencies)):
+        raise ChangedInputError(
+            f"{changed}; its outputs are of before and are not recorded. `dvc repro` makes them "
+            f"anew; to keep them instead, undo the change and run `dvc commit -f {address}`"
+        )
+
+
+def _changes(before: Mapping[str, str | _FileState], after: Mapping[str, str | _FileState]) -> str:
+    """The first few differences, and that they happened meanwhile; empty for none."""
     changes = [
         f"{name} ({_change(before.get(name), after.get(name))})"
         for name in {**before, **after}
         if before.get(name) != after.get(name)
     ]
-    if changes:
-        more = len(changes) - _NAMED_CHANGES
-        named = [*changes[:_NAMED_CHANGES], *([f"and {more} more"] if more > 0 else [])]
-        raise ChangedInputError(
-            f"changed while this stage ran: {', '.join(named)}; its outputs are of before and are "
-            "not recorded. `dvc repro` makes them anew; to keep them instead, undo the change and "
-            f"run `dvc commit -f {address}`"
-        )
+    more = len(changes) - _NAMED_CHANGES
+    named = [*changes[:_NAMED_CHANGES], *([f"and {more} more"] if more > 0 else [])]
+    return f"changed while this stage ran: {', '.join(named)}" if changes else ""
 
 
 def _inputs(params: list[str | dict], dependencies: list[str]) -> dict[str, str | _FileState]:

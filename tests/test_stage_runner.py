@@ -271,6 +271,21 @@ def test_other_files_and_params_may_change_meanwhile(run_meanwhile, stage, meanw
     assert run_meanwhile(stage, meanwhile) == 0
 
 
+def test_what_a_stage_raises_for_want_of_an_input_is_told_with_the_change(run_meanwhile, capsys):
+    read = "os.remove('dance.mp4'); Path('dance.mp4').read_text()"
+    assert run_meanwhile("learn@dance", read) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "No such file or directory: 'dance.mp4'; " in line
+    assert "changed while this stage ran: dance.mp4 (removed); run `dvc repro` again" in line
+
+
+def test_an_error_that_no_change_explains_stays_as_it_is(run_meanwhile):
+    with pytest.raises(FileNotFoundError):
+        run_meanwhile("learn@dance", "Path('walk.mp4').unlink(); Path('walk.mp4').read_text()")
+    with pytest.raises(ZeroDivisionError):
+        run_meanwhile("learn@dance", "os.remove('dance.mp4'); 1 / 0")
+
+
 def test_an_entry_removed_before_its_stage_began_is_named(run_meanwhile, capsys):
     assert run_meanwhile("learn@waltz", "") == 1
     assert "params.yaml: waltz: missing; it was there when" in capsys.readouterr().err
