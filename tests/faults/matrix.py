@@ -40,6 +40,7 @@ STAGES = (
 _UNNOTICED = "unnoticed"
 _OF_TIME = ("minutes", "steps_per_second", "loader_share", "date")
 _SECONDS_TO_END = 1200  # of a busy machine
+_IS_READING = "shim/is_reading"
 _ATTEMPTS = 8  # at other moments, where a fault came too early or too late
 
 
@@ -57,6 +58,8 @@ class Peace:
 
     outs: dict[str, str]
     seconds: float
+    seconds_at_work: float
+    """From where it looked at its inputs; before, it imported."""
 
 
 def folder_of(stage: str) -> Path:
@@ -161,17 +164,24 @@ def stage_process(process: subprocess.Popen) -> psutil.Process:
     raise LookupError("no stage was started")
 
 
-def add_detector(params: dict) -> None:
-    """A detector of rendered video, trained in a few steps."""
+def train_all(params: dict) -> None:
+    """A detector of rendered video and a face cycle, trained in a few steps."""
     params["detectors"] = ["detector"]
-    params["train_forensics"].update(
-        steps=4, gap_frames=1, max_frames=50, crop_size=32, num_filters=4,
-        log_every_steps=2, sample_every_steps=4, checkpoint_every_steps=2,
-    )  # fmt: skip
+    few = {"steps": 4, "log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2}
+    params["train_forensics"] |= {
+        **few, "gap_frames": 1, "max_frames": 50, "crop_size": 32, "num_filters": 4
+    }  # fmt: skip
+    params["train_face_cycle"] |= {
+        **few, "crop_size": 32, "num_filters": 4, "num_residual_blocks": 1,
+        "discriminator_filters": 4, "discriminator_layers": 2,
+    }  # fmt: skip
 
 
 Disturb = Callable[[Path, str, subprocess.Popen, float], "Run"]
-"""Called with the project, the stage, its `dvc repro` and a moment in seconds after its start."""
+"""Called with the project, the stage, its `dvc repro` and a moment in seconds after its start.
+
+Where `python` is `_telling`, the moment is counted from where the stage looked at its inputs.
+"""
 
 
 def _after(moment: float, process: subprocess.Popen) -> psutil.Process:
@@ -208,6 +218,15 @@ def _signalled(to: str, number: int) -> Disturb:
     return disturb
 
 
+def _after_reading(root: Path, moment: float, process: subprocess.Popen) -> None:
+    child = stage_process(process)
+    while not (root / _IS_READING).exists():
+        if not child.is_running():
+            raise LookupError("it read nothing")
+        time.sleep(0.005)
+    time.sleep(moment)
+
+
 def _input_of(root: Path, stage: str) -> Path:
     """A file that the stage reads: of an artifact where there is one."""
     before = Path.cwd()
@@ -217,15 +236,13 @@ def _input_of(root: Path, stage: str) -> Path:
     finally:
         os.chdir(before)
     read = [it for it in dependencies if it.startswith(("artifacts/", "demo/clips/"))]
-    if not read:
-        raise LookupError("it reads source code only")
-    path = root / min(read, key=lambda it: "/code/" in it)
+    path = root / min(read or dependencies, key=lambda it: "/code/" in it)
     return min(it for it in path.rglob("*") if it.is_file()) if path.is_dir() else path
 
 
 def _input_gone(root: Path, stage: str, process: subprocess.Popen, moment: float) -> Run:
     path = _input_of(root, stage)
-    _after(moment, process)
+    _after_reading(root, moment, process)
     kept = path.with_name(f"{path.name}.tmp")
     path.rename(kept)
     try:
@@ -236,7 +253,7 @@ def _input_gone(root: Path, stage: str, process: subprocess.Popen, moment: float
 
 def _input_replaced(root: Path, stage: str, process: subprocess.Popen, moment: float) -> Run:
     path = _input_of(root, stage)
-    _after(moment, process)
+    _after_reading(root, moment, process)
     kept = path.with_name(f"{path.name}.tmp")
     path.rename(kept)
     path.write_bytes(kept.read_bytes() + b"\0")
@@ -266,9 +283,26 @@ def _full_disk(root: Path, stage: str) -> Path:
 
     Nor does it write bytecode: CPython before 3.12.8 would leave some cut, and then fail to import.
     """
+    return _shim(root, f'ulimit -f 1\nPYTHONDONTWRITEBYTECODE=1 exec {sys.executable} "$@"\n')
+
+
+def _telling(root: Path, stage: str) -> Path:
+    """A Python that writes a file when a stage looks at its inputs, for which it opens dvc.yaml."""
+    shim = _shim(root, f'PYTHONPATH={root / "shim"} exec {sys.executable} "$@"\n')
+    shim.with_name("sitecustomize.py").write_text(
+        "import sys\n"
+        "def tell(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('dvc.yaml'):\n"
+        f"        open({str(root / _IS_READING)!r}, 'w').close()\n"
+        "sys.addaudithook(tell)\n"
+    )
+    return shim
+
+
+def _shim(root: Path, script: str) -> Path:
     shim = root / "shim/python"
     shim.parent.mkdir()
-    shim.write_text(f'#!/bin/sh\nulimit -f 1\nexec {sys.executable} -B "$@"\n')
+    shim.write_text(f"#!/bin/sh\n{script}")
     shim.chmod(0o755)
     return shim
 
@@ -328,10 +362,12 @@ FAULTS = {
     ),
     "read-only folder": Fault(around=_read_only, told="Read-only file system"),
     "input deleted": Fault(
-        disturb=_input_gone, told=r"no such|missing|\(removed\)|does not exist|no keypoints"
+        disturb=_input_gone,
+        python=_telling,
+        told=r"no such|missing|\(removed\)|does not exist|no keypoints",
     ),
     "input replaced": Fault(
-        disturb=_input_replaced, told=r"changed while|damaged|not a |\(replaced\)"
+        disturb=_input_replaced, python=_telling, told=r"changed while|damaged|not a |\(replaced\)"
     ),
     "second dvc repro": Fault(disturb=_second_repro, told="busy|lock"),
     "output flipped afterwards": Fault(flips=True),
@@ -342,17 +378,18 @@ FAULTS = {
 def run_peacefully(project: Path, folder: Path, stage: str) -> Peace:
     root = folder / "peace"
     copy_without(project, root, stage)
-    with started(root, "-s", address_of(stage)) as process:
-        begun = time.time()
+    python = _telling(root, stage)
+    with started(root, "-s", address_of(stage), python=python) as process:
         child = stage_process(process)
         begun = child.create_time()
         child.wait()
-        seconds = time.time() - begun
+        end = time.time()
         done = ended(process, root)
     assert done.status == 0, done.output[-2000:]
     outs = digests(root, outs_of(project, stage))
+    at_work = end - (root / _IS_READING).stat().st_mtime
     shutil.rmtree(root)
-    return Peace(outs=outs, seconds=seconds)
+    return Peace(outs=outs, seconds=end - begun, seconds_at_work=at_work)
 
 
 def try_fault(
@@ -413,8 +450,10 @@ def run_matrix(project: Path, stages: list[str], faults: list[str], *, seed: int
             for number, name in enumerate(faults):
                 root = Path(folder) / str(number)
                 for _ in range(_ATTEMPTS):
-                    moment = peace.seconds * moments.uniform(0.2, 0.9)
-                    cell = try_fault(project, root, stage, FAULTS[name], peace, moment)
+                    fault = FAULTS[name]
+                    of = peace.seconds_at_work if fault.python is _telling else peace.seconds
+                    moment = of * moments.uniform(0.2, 0.9)
+                    cell = try_fault(project, root, stage, fault, peace, moment)
                     shutil.rmtree(root)
                     if cell != _UNNOTICED:
                         break
@@ -489,7 +528,7 @@ def main() -> int:
         project = arguments.project or Path(folder) / "project"
         if not project.exists():
             run_tiny_project(project)
-            edit_yaml(project / "params.yaml", add_detector)
+            edit_yaml(project / "params.yaml", train_all)
             repro(project)
         if arguments.kills:
             return run_kills(project.resolve(), arguments.kills, seed=arguments.seed)
