@@ -18,7 +18,8 @@ from motiontransfer.keypoints import People, read_keypoints
 from motiontransfer.live.pipeline import Newest
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.color import Frame
-from motiontransfer.video.reader import read_frames, read_metadata, upright
+from motiontransfer.video.isolation import iterate_isolated
+from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
 
 Load = Callable[[], Frame | People]
 """Converts what was captured, which a frame that is dropped can do without."""
@@ -91,19 +92,24 @@ def open_camera(index: int) -> Source:
 
 
 def open_video(path: Path) -> Source:
-    """A video file, played in its own time.
+    """A video file, decoded in a child process and played in its own time, once.
 
     Raises:
         MissingFileError: no such file.
         VideoError: it cannot be read; later, where it is damaged.
     """
-    video = read_metadata(path)
+    decoded = iterate_isolated(_decode, path)
+    video = next(decoded)
+    assert isinstance(video, VideoMetadata)
     times = video.packet_times.starts_seconds
     start = float(times[0]) if times.size else 0.0
 
     def moments() -> Generator[tuple[float, Load]]:
-        for timed in read_frames(video):
-            yield timed.start_seconds - start, partial(upright, timed.item, video)
+        with closing(decoded):
+            for item in decoded:
+                assert isinstance(item, tuple)
+                seconds, frame = item
+                yield seconds - start, lambda frame=frame: frame
 
     return Source(
         name=str(path),
@@ -114,6 +120,14 @@ def open_video(path: Path) -> Source:
         sound_offset_seconds=-start,
         files={"video": path},
     )
+
+
+def _decode(path: Path) -> Generator[VideoMetadata | tuple[float, Frame]]:
+    """The metadata, then times and frames."""
+    video = read_metadata(path)
+    yield video
+    for timed in read_frames(video):
+        yield timed.start_seconds, upright(timed.item, video)
 
 
 def open_poses(path: Path) -> Source:

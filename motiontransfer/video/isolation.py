@@ -8,7 +8,9 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
@@ -34,28 +36,58 @@ def run_isolated(
             300 s.
         Exception: whatever the function raises.
     """
+    with closing(_results(partial(_one, function), arguments, named)) as results:
+        return next(results)
+
+
+def iterate_isolated(
+    function: Callable[_Parameters, Iterator[_Result]],
+    *arguments: _Parameters.args,
+    **named: _Parameters.kwargs,
+) -> Generator[_Result]:
+    """Iterate in a child process, as `run_isolated` calls; it begins with the first item."""
+    return _results(function, arguments, named, is_daemon=True)  # at exit it may wait for a reader
+
+
+def _one(
+    function: Callable[..., _Result], *arguments: object, **named: object
+) -> Generator[_Result]:
+    yield function(*arguments, **named)
+
+
+def _results(
+    function: Callable[..., Iterator[_Result]],
+    arguments: tuple[object, ...],
+    named: Mapping[str, object],
+    *,
+    is_daemon: bool = False,
+) -> Generator[_Result]:
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(sender, function, arguments, named))
+    process = context.Process(
+        target=_run, args=(receiver, sender, function, arguments, named), daemon=is_daemon
+    )
     with warnings.catch_warnings():  # the threads that live here are those of idle libraries
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
     sender.close()
     try:
-        succeeded, outcome = receiver.recv()
-    except EOFError:
-        process.join()
-        raise VideoError(_death(arguments[0], process.exitcode)) from None
-    except BaseException:
+        while True:
+            try:
+                kind, result = receiver.recv()
+            except EOFError:
+                process.join()
+                raise VideoError(_death(arguments[0], process.exitcode)) from None
+            if kind == "error":
+                raise result
+            if kind == "end":
+                return
+            yield result
+    finally:
+        receiver.close()
         process.join(_SECONDS_TO_END)  # Ctrl-C reaches it, too
         process.terminate()
-        raise
-    finally:
         process.join()
-        receiver.close()
-    if succeeded:
-        return outcome
-    raise outcome
 
 
 def restart_time_limit() -> None:
@@ -65,26 +97,33 @@ def restart_time_limit() -> None:
 
 
 def _run(
+    receiver: Connection,
     sender: Connection,
-    function: Callable[..., object],
+    function: Callable[..., Iterator[object]],
     arguments: tuple[object, ...],
-    named: dict[str, object],
+    named: Mapping[str, object],
 ) -> None:
+    receiver.close()  # of the parent, which is the only one to read
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.alarm(SECONDS_PER_FRAME)
-    try:
-        outcome = True, function(*arguments, **named)
-    except KeyboardInterrupt:
-        return
-    except Exception as error:  # noqa: BLE001 - raised again by the parent
-        error.add_note(traceback.format_exc())
-        outcome = False, error
-    signal.alarm(0)
-    sender.send(outcome)
+
+    def send(kind: str, result: object) -> None:
+        signal.alarm(0)  # the parent takes its time
+        sender.send((kind, result))
+        signal.alarm(SECONDS_PER_FRAME)
+
+    with suppress(KeyboardInterrupt, BrokenPipeError):
+        signal.alarm(SECONDS_PER_FRAME)
+        try:
+            for result in function(*arguments, **named):
+                send("item", result)
+            send("end", None)
+        except Exception as error:  # noqa: BLE001 - raised again by the parent
+            error.add_note(traceback.format_exc())
+            send("error", error)
 
 
 def _end_with_parent() -> None:

@@ -13,7 +13,7 @@ import pytest
 from motiontransfer.errors import VideoError
 from motiontransfer.video import isolation
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.isolation import restart_time_limit, run_isolated
+from motiontransfer.video.isolation import iterate_isolated, restart_time_limit, run_isolated
 from motiontransfer.video.reader import DamagedVideoError, read_frames, read_metadata
 from tests.video.conftest import grey_frame, write_test_video
 
@@ -81,6 +81,55 @@ def test_an_end_that_is_no_result_is_one_line(function, text):
     with pytest.raises(VideoError, match=text) as info:
         run_isolated(function, FILE)
     assert "\n" not in str(info.value)
+
+
+def count(path, number):
+    for index in range(number):
+        yield os.getpid(), np.full(10**6, index, np.uint8)
+
+
+def count_and_crash(path):
+    yield 0
+    crash(path)
+
+
+def fail_later(path):
+    yield 0
+    fail(path)
+
+
+def test_items_come_one_by_one_from_one_other_process():
+    pids, arrays = zip(*iterate_isolated(count, FILE, 3), strict=True)
+    assert os.getpid() not in pids
+    assert len(set(pids)) == 1
+    assert [set(array) for array in arrays] == [{0}, {1}, {2}]
+    assert list(iterate_isolated(count, FILE, 0)) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "text"), [(count_and_crash, "crashed"), (fail_later, "frame 3: torn")]
+)
+def test_items_come_until_the_end(function, text):
+    items = iterate_isolated(function, FILE)
+    assert next(items) == 0
+    with pytest.raises(VideoError, match=text):
+        next(items)
+
+
+def test_who_wants_no_more_items_ends_the_process():
+    items = iterate_isolated(count, FILE, 1000)
+    pid, _ = next(items)
+    items.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_slow_reader_is_no_lack_of_progress(monkeypatch):
+    monkeypatch.setattr(isolation, "SECONDS_PER_FRAME", 1)
+    items = iterate_isolated(count, FILE, 3)
+    next(items)
+    time.sleep(1.5)
+    assert len(list(items)) == 2
 
 
 def test_memory_is_limited(monkeypatch):
