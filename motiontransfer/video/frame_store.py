@@ -1,13 +1,11 @@
 """Lossless frame storage: FFV1 in Matroska, every frame a key frame, random access."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -23,6 +21,10 @@ from motiontransfer.video.resampling import recognise_rate
 
 CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
+_DECODER_SETTINGS = (
+    *("width", "height", "pix_fmt", "extradata", "codec_tag", "bits_per_coded_sample"),
+    *("colorspace", "color_range", "color_primaries", "color_trc"),
+)
 # Short clusters: random access reads one whole cluster.
 _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
 
@@ -100,10 +102,6 @@ class FrameStore:
         is_own = context.name == CODEC or self._container.metadata.get("COMMENT") == CHECKED
         if "matroska" in self._container.format.name and is_own:
             self._checksums = MatroskaChecksums(path)
-        is_lossless = (context.name, context.pix_fmt) == (CODEC, PIXEL_FORMAT)
-        has_settings = self._checksums is not None and is_lossless
-        self.decoder_settings: bytes | None = (context.extradata or b"") if has_settings else None
-        """Codec extradata of a file that `write_frames` wrote; None for other files."""
         self.size: tuple[int, int] = (context.height, context.width)
         if not self._stream.average_rate:
             raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")
@@ -126,7 +124,7 @@ class FrameStore:
             self._container.seek(self._container.duration or 0, backward=True)
             for packet in self._demuxed():
                 if packet.size:
-                    last = max(last, self.index_of(packet))
+                    last = max(last, self._index_of(packet))
         except av.FFmpegError as error:
             raise VideoError(f"{self.path}: cannot be read: {error.strerror}; cut short") from error
         if last < 0:
@@ -143,55 +141,58 @@ class FrameStore:
         if os.getpid() != self._process:  # a forked worker must not share the file position
             self._open()
         if wanted != self._next_index:
-            self._following = self._decode_from(wanted)
+            self._following = self._decode(range(wanted, self._num_frames))
         decoded = next(self._following)
         self._next_index = wanted + 1
         return to_srgb(decoded)
 
-    def _decode_from(self, wanted: int) -> Iterator[av.VideoFrame]:
-        """Yield every frame from `wanted` to the last, without a gap, or raise."""
-        expected, cause = wanted, "the file ends before it"
-        try:
-            for decoded in self._after_key_frame(wanted):
-                index = self.index_of(decoded)
-                if index > expected or decoded.is_corrupt:
-                    cause = "it is missing or damaged"
+    @property
+    def decoder(self) -> av.VideoCodecContext:
+        """The decoder of the file's video."""
+        return self._stream.codec_context
+
+    def _decode(self, indices: range) -> Iterator[av.VideoFrame]:
+        """Yield the frames of these indices, or raise."""
+        packets = self._packets_from(indices[0])
+        frames = (frame for packet in packets for frame in packet.decode())
+        return _wanted(((self._index_of(it), it) for it in frames), indices, self.path)
+
+    def packets(self, indices: range) -> list[tuple[int, bytes]]:
+        """Frame index and content of each packet that it takes to decode these frames.
+
+        They end at the first one that cannot be read: whoever decodes them names the frame.
+        """
+        stop_seconds = (indices[-1] + 1) / self.frame_rate
+        found: list[tuple[int, bytes]] = []
+        with suppress(av.FFmpegError):
+            for packet in self._packets_from(indices[0]):
+                if not packet.size or (packet.dts or 0) * packet.time_base >= stop_seconds:
                     break
-                if index == expected:
-                    restart_time_limit()
-                    yield decoded
-                    expected += 1
-                    if expected == self._num_frames:
-                        return
-        except av.FFmpegError as error:
-            cause = error.strerror or "it cannot be decoded"
-        raise VideoError(f"{self.path}: frame {expected}: {cause}; make this file again")
+                found.append((self._index_of(packet), bytes(packet)))
+        return found
 
-    def _after_key_frame(self, wanted: int) -> Iterator[av.VideoFrame]:
-        """Seek to a key frame at or before `wanted` and yield all that follow."""
-        for earlier in (0, 16, wanted):  # a key frame may be shown later than it is stored
-            packets = self.packets(max(wanted - earlier, 0))
-            decoded = (frame for packet in packets for frame in packet.decode())
-            first = next(decoded, None)
-            if first is not None and self.index_of(first) <= wanted:
-                return chain([first], decoded)
-        return iter(())
-
-    def packets(self, start: int) -> Iterator[av.Packet]:
-        """Seek to a key frame at or before `start` and yield the packets, the last one empty."""
-        pts = int(start / self.frame_rate / (self._stream.time_base or 1))
-        self._container.seek(pts, backward=True, stream=self._stream)
+    def _packets_from(self, wanted: int) -> Iterator[av.Packet]:
+        """Seek to a key frame at or before `wanted`; yield its packet and all that follow."""
         self._next_index = -1
-        return self._demuxed()
+        for earlier in (0, 16, wanted):  # a key frame may be shown later than it is stored
+            start = max(wanted - earlier, 0) / self.frame_rate
+            pts = int(start / (self._stream.time_base or 1))
+            self._container.seek(pts, backward=True, stream=self._stream)
+            packets = self._demuxed()
+            first = next((packet for packet in packets if packet.is_keyframe), None)
+            if first is not None and self._index_of(first) <= wanted:
+                yield first
+                yield from packets
+                return
 
     def _demuxed(self) -> Iterator[av.Packet]:
         for packet in self._container.demux(self._stream):
             if self._checksums and packet.size:
-                what = "a frame" if packet.pts is None else f"frame {self.index_of(packet)}"
+                what = "a frame" if packet.pts is None else f"frame {self._index_of(packet)}"
                 self._checksums.check(packet.pos or 0, what)
             yield packet
 
-    def index_of(self, item: av.Packet | av.VideoFrame) -> int:
+    def _index_of(self, item: av.Packet | av.VideoFrame) -> int:
         """Frame index of a packet or a decoded frame."""
         seconds = seconds_of(item)
         assert seconds is not None
@@ -207,8 +208,7 @@ class FrameStore:
             return
         with FrameStore(self.path) as reader:
             reader._stream.thread_type = "AUTO"
-            reader._num_frames = self._num_frames
-            yield from map(to_srgb, islice(reader._decode_from(start), stop - start))
+            yield from map(to_srgb, reader._decode(range(start, stop)))
 
     def __enter__(self) -> "FrameStore":
         return self
@@ -219,80 +219,71 @@ class FrameStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedFrames:
-    """FFV1 packets of a video's frames, to send to a worker without the file."""
+    """Packets of a video, to send to a worker without the file."""
 
     video: Path
     """The file; for messages."""
     indices: range
-    """Frame index of each packet, ascending."""
-    size: tuple[int, int]
-    """(height, width), pixels."""
-    decoder_settings: bytes
-    """Codec extradata."""
-    packets: tuple[bytes, ...]
-    """One packet per frame."""
+    """Frame indices, ascending."""
+    codec: str
+    """FFmpeg's name of the decoder."""
+    settings: Mapping[str, object]
+    """Of the decoder."""
+    packets: Sequence[tuple[int, bytes]]
+    """Frame index and content of each packet from a key frame on, as they are decoded."""
 
     def decoded(self) -> Iterator[Frame]:
         """Yield the frames in order; a damaged one raises VideoError."""
-        context = _ffv1_context("r", self.size)
-        context.extradata = self.decoder_settings
-        for index, packet in zip(self.indices, self.packets, strict=True):
-            try:
-                decoded = context.decode(av.Packet(packet))
-            except av.FFmpegError:
-                decoded = []
-            if len(decoded) != 1 or decoded[0].is_corrupt:
-                raise VideoError(
-                    f"{self.video}: frame {index}: it is damaged; make this file again"
-                )
-            yield to_srgb(decoded[0])
+        decoder = av.CodecContext.create(self.codec, "r")
+        assert isinstance(decoder, av.VideoCodecContext)
+        decoder.thread_count = 1
+        for name, value in self.settings.items():
+            setattr(decoder, name, value)
+        yield from map(to_srgb, _wanted(self._decoded_by(decoder), self.indices, self.video))
+
+    def _decoded_by(self, decoder: av.VideoCodecContext) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames with their indices, which the decoder takes for times and puts in order."""
+        for index, content in self.packets:
+            packet = av.Packet(content)
+            packet.pts = index
+            yield from ((frame.pts or 0, frame) for frame in decoder.decode(packet))
+        yield from ((frame.pts or 0, frame) for frame in decoder.decode(None))
 
 
 def encode_frames(store: FrameStore, indices: range) -> EncodedFrames:
-    """Copy the packets of a frame store; frames of other videos are encoded losslessly.
+    """Copy the packets that it takes to decode frames.
 
     Args:
         indices: ascending; at least one.
     """
-    settings = store.decoder_settings
-    packets = None if settings is None else _copied(store, indices)
-    if settings is None or packets is None:
-        encoder = _ffv1_context("w", store.size)
-        encoder.time_base, encoder.options = 1 / store.frame_rate, _ENCODER_OPTIONS
-        encoder.gop_size = 1
-        frames = islice(store.frames(indices.start, indices[-1] + 1), 0, None, indices.step)
-        packets = [bytes(encoder.encode(_to_bgr0(frame))[0]) for frame in frames]
-        settings = encoder.extradata or b""
+    restart_time_limit()
+    context = store.decoder
+    settings = {name: getattr(context, name) for name in _DECODER_SETTINGS}
     return EncodedFrames(
         video=store.path,
         indices=indices,
-        size=store.size,
-        decoder_settings=settings,
-        packets=tuple(packets),
+        codec=context.codec.name,
+        settings={name: value for name, value in settings.items() if value is not None},
+        packets=store.packets(indices),
     )
 
 
-def _ffv1_context(mode: Literal["r", "w"], size: tuple[int, int]) -> av.VideoCodecContext:
-    context = av.CodecContext.create(CODEC, mode)
-    assert isinstance(context, av.VideoCodecContext)
-    context.height, context.width = size
-    context.pix_fmt = PIXEL_FORMAT
-    context.thread_count = 1
-    return context
-
-
-def _copied(store: FrameStore, indices: range) -> list[bytes] | None:
-    """Packets of a frame store; None where some are not key frames."""
-    packets: dict[int, bytes] = {}
-    for packet in store.packets(indices.start):
-        index = store.index_of(packet) if packet.size else None
-        if index is None or index > indices[-1]:
-            break
-        if not packet.is_keyframe:
-            return None
-        if index in indices:
-            packets[index] = bytes(packet)
-    if len(packets) < len(indices):
-        index = min(set(indices) - set(packets))
-        raise VideoError(f"{store.path}: frame {index}: it is missing; make this file again")
-    return [packets[index] for index in indices]
+def _wanted(
+    decoded: Iterator[tuple[int, av.VideoFrame]], indices: range, video: Path
+) -> Iterator[av.VideoFrame]:
+    """The frames of these indices, none of them missing, or raise."""
+    remaining = iter(indices)
+    wanted, cause = next(remaining), "the file ends before it"
+    try:
+        for index, frame in decoded:
+            if index > wanted or frame.is_corrupt:
+                cause = "it is missing or damaged"
+                break
+            if index == wanted:
+                restart_time_limit()
+                yield frame
+                if (wanted := next(remaining, None)) is None:
+                    return
+    except av.FFmpegError as error:
+        cause = error.strerror or "it cannot be decoded"
+    raise VideoError(f"{video}: frame {wanted}: {cause}; make this file again")

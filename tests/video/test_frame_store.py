@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import DamagedFileError, VideoError
-from motiontransfer.video.frame_store import FrameStore, _copied, encode_frames, write_frames
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.frame_store import FrameStore, encode_frames, write_frames
+from tests.video.conftest import write_test_video
 
 SIZE = (18, 22)
 RATES = [Fraction(30000, 1001), Fraction(1537, 100), Fraction(120)]
@@ -92,8 +92,8 @@ def test_truncated_or_broken_frames_are_refused_and_the_others_read(tmp_path):
             np.testing.assert_array_equal(store[index], frames[index])
         with pytest.raises(VideoError, match=r"frames\.mkv: frame 5: .*; make this file again"):
             store[5]
-        with pytest.raises(VideoError, match=r"frames\.mkv: frame [1-5]: it is missing; make this"):
-            _copied(store, range(1, 6))
+        with pytest.raises(VideoError, match=r"frames\.mkv: frame [1-5]: .*; make this file"):
+            list(encode_frames(store, range(1, 6)).decoded())
         with pytest.raises(
             DamagedFileError, match=r"frames\.mkv: damaged: expected \d+ bytes, got"
         ):
@@ -121,36 +121,18 @@ NUM_FRAMES = 12
 FRAMES = noise(NUM_FRAMES, size=(32, 48))
 
 
-def write_h264(path, rate):
-    write_video(path, iter(FRAMES), frame_rate=rate, sound=None, crf=20)
-
-
-def write_ffv1_between_key_frames(path, rate):
-    """As others may write it: only every fifth image stands for itself."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "bgr0"
-        stream.codec_context.gop_size = 5
-        stream.codec_context.options = {"level": "3", "coder": "range_tab", "context": "1"}
-        for index, frame in enumerate(FRAMES):
-            image = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")
-            image.pts, image.time_base = index, 1 / rate
-            container.mux(stream.encode(image))
-        container.mux(stream.encode(None))
-
-
+# In H.264 frames are not in their order, and only every fifth stands for itself.
 WRITERS = {
-    "store.mkv": lambda path, rate: write(path, FRAMES, rate),
-    "h264.mp4": write_h264,
-    "ffv1.mkv": write_ffv1_between_key_frames,
+    "store.mkv": lambda path: write(path, FRAMES),
+    "h264.mp4": lambda path: write_test_video(path, FRAMES, options={"g": "5", "bf": "2"}),
 }
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
-    for name, write in WRITERS.items():
-        write(folder / name, Fraction(30000, 1001))
+    for name, write_to in WRITERS.items():
+        write_to(folder / name)
     return folder
 
 
@@ -163,7 +145,6 @@ def test_frames_come_back_exactly(videos, name, start, stop, step):
     indices = range(min(start, stop - 1), stop, step)
     with FrameStore(videos / name) as store:
         encoded = encode_frames(store, indices)
-        assert (encoded.indices, encoded.size) == (indices, (32, 48))
         expected = [store[index] for index in indices]
     np.testing.assert_array_equal(np.stack(list(encoded.decoded())), np.stack(expected))
 
@@ -177,21 +158,19 @@ def test_frames_travel_without_their_file(videos, tmp_path):
     np.testing.assert_array_equal(np.stack(list(pickle.loads(encoded).decoded())), FRAMES[3:6])
 
 
-def test_a_stores_packets_are_copied_as_they_are(videos):
+def test_packets_are_copied_as_they_are(videos):
     with av.open(str(videos / "store.mkv")) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     with FrameStore(videos / "store.mkv") as store:
         encoded = encode_frames(store, range(3, 9, 2))
-    assert encoded.packets == tuple(packets[3:9:2])
+    assert list(encoded.packets) == [*enumerate(packets)][3:8]
 
 
 def test_a_damaged_frame_is_refused_by_its_number(videos):
     with FrameStore(videos / "store.mkv") as store:
         encoded = encode_frames(store, range(4, 10, 2))
-    packets = (encoded.packets[0], encoded.packets[1][:200], encoded.packets[2])
-    frames = replace(encoded, packets=packets).decoded()
+    first, second, (_, content), *others = encoded.packets
+    frames = replace(encoded, packets=[first, second, (6, content[:200]), *others]).decoded()
     np.testing.assert_array_equal(next(frames), FRAMES[4])
-    with pytest.raises(
-        VideoError, match=r"store\.mkv: frame 6: it is damaged; make this file again"
-    ):
+    with pytest.raises(VideoError, match=r"store\.mkv: frame 6: .*; make this file again"):
         next(frames)
