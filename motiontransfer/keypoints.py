@@ -196,11 +196,12 @@ class Detections(_Joints):
         frame_index = np.repeat(np.arange(len(frames), dtype=np.int32), [len(it) for it in frames])
         order = np.lexsort([person, frame_index])
         order = order[person[order] >= 0]
+        joints = joints[order]
         return cls(
             frame_index=frame_index[order],
             person=person[order],
-            points=np.ascontiguousarray(joints[order][..., :2]),
-            score=np.ascontiguousarray(joints[order][..., 2]),
+            points=np.ascontiguousarray(joints[..., :2]),
+            score=np.ascontiguousarray(joints[..., 2]),
             num_frames=len(frames),
             skeleton=skeleton,
             image_size=image_size,
@@ -362,9 +363,10 @@ def _values(
 ) -> dict[str, Any]:
     groups = tuple((group, tuple(names)) for group, names in description["groups"])
     skeleton = Skeleton(groups=groups)
-    packed = [_column(columns, group, np.float32, 3 * len(names)) for group, names in groups]
-    joints = np.concatenate(packed, axis=1)
-    joints = joints.reshape(len(joints), len(skeleton.joints), 3)
+    packed = [
+        _column(columns, group, np.float32, 3 * len(names)).reshape(-1, len(names), 3)
+        for group, names in groups
+    ]
     filled = None
     if any(_filled(group) in columns for group, _ in groups):
         marks = [_column(columns, _filled(group), bool, len(names)) for group, names in groups]
@@ -373,8 +375,8 @@ def _values(
     return {
         "frame_index": _column(columns, "frame_index", np.int32),
         "person": _column(columns, "person", np.int32),
-        "points": np.ascontiguousarray(joints[..., :2]),
-        "score": np.ascontiguousarray(joints[..., 2]),
+        "points": np.concatenate([joints[..., :2] for joints in packed], axis=1),
+        "score": np.concatenate([joints[..., 2] for joints in packed], axis=1),
         "filled": filled,
         "num_frames": description["num_frames"],
         "skeleton": skeleton,

@@ -167,6 +167,8 @@ def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> 
     Args:
         joints: names of the left ones.
     """
+    if not frames.any():
+        return keypoints
     order = np.arange(len(keypoints.skeleton.joints))
     for joint in joints:
         left, right = (keypoints.skeleton.index(name) for name in (joint, mirrored(joint)))
@@ -304,10 +306,11 @@ def fill_carried_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypo
         carrier = keypoints.skeleton.index(_CARRIER_OF_GROUP[group])
         where = keypoints.skeleton.slice(group)
         seen = keypoints.score[:, where] > 0
+        patterns = list(joints_by_presence(seen))
         gaps += [
             _Gap(start, stop, where.start + joints, joint_seen, carrier)
             for start, stop in inner_gaps(seen.sum(axis=1) > 0, longest=longest_gap_frames)
-            for joints, joint_seen in joints_by_presence(seen)
+            for joints, joint_seen in patterns
             if joint_seen[start - 1] and joint_seen[stop]
         ]
     return _filled(keypoints, gaps, longest_gap_frames=longest_gap_frames)
@@ -333,18 +336,21 @@ def _filled(keypoints: Keypoints, gaps: list[_Gap], *, longest_gap_frames: int) 
 
 def _positions(keypoints: Keypoints, gap: _Gap, *, reach: int) -> Float64[np.ndarray, "gap some 2"]:
     """Where the joints are in the gap, by the two nearest frames within `reach` on either side."""
-    values, seen = keypoints.points[:, gap.joints].astype(np.float64), gap.seen
-    moved = np.zeros((keypoints.num_frames, 1, 2))
-    if gap.carrier is not None:
-        carried = keypoints.score[:, gap.carrier] > 0
-        if carried[gap.start - 1 : gap.stop + 1].all():
-            moved, seen = keypoints.points[:, gap.carrier, None].astype(np.float64), seen & carried
     first = max(0, gap.start - reach)
-    before = first + np.flatnonzero(seen[first : gap.start])[-2:]
-    after = gap.stop + np.flatnonzero(seen[gap.stop : gap.stop + reach])[:2]
+    near = slice(first, gap.stop + reach)  # what follows counts frames from there
+    start, stop = gap.start - first, gap.stop - first
+    values, seen = keypoints.points[near, gap.joints].astype(np.float64), gap.seen[near]
+    moved = np.zeros((len(values), 1, 2))
+    if gap.carrier is not None:
+        carried = keypoints.score[near, gap.carrier] > 0
+        if carried[start - 1 : stop + 1].all():
+            moved = keypoints.points[near, gap.carrier, None].astype(np.float64)
+            seen = seen & carried
+    before = np.flatnonzero(seen[:start])[-2:]
+    after = stop + np.flatnonzero(seen[stop:])[:2]
     known = np.concatenate([before, after])
     curve = PchipInterpolator(known, values[known] - moved[known], axis=0)
-    return curve(np.arange(gap.start, gap.stop)) + moved[gap.start : gap.stop]
+    return curve(np.arange(start, stop)) + moved[start:stop]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

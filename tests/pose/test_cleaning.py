@@ -1,5 +1,6 @@
 """Cleaning undoes what detectors do wrong, and leaves alone what was right."""
 
+import tracemalloc
 from dataclasses import replace
 from functools import partial
 
@@ -358,6 +359,21 @@ def test_a_single_finger_is_never_filled():
     filled = fill(keypoints, 3).filled
     assert not filled[:, HOLISTIC.index("left_hand_thumb_tip")].any()
     assert filled[2:4, joints_of("left_hand")].sum() == 2 * 20
+
+
+def test_memory_for_many_gaps_is_that_of_the_clip():
+    few, many = (peak_of_filling(every=every) for every in (200, 10))
+    assert many < 1.5 * few
+
+
+def peak_of_filling(*, every, num_frames=1000):
+    keypoints = lost(standing(num_frames), "left_hand", range(5, num_frames, every))
+    keypoints = lost(keypoints, "left_elbow", range(7, num_frames, every))
+    tracemalloc.start()
+    fill(keypoints, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 def test_what_was_filled_before_stays_marked():
