@@ -141,6 +141,8 @@ def test_what_is_downloaded_is_pinned_and_comes_by_https():
     for one in published:
         assert one.url.startswith("https://")
         assert re.fullmatch("[0-9a-f]{64}", one.sha256)
+    for one in network_metrics._NETWORKS.values():
+        assert one.url.endswith(f"-{one.sha256[:8]}.pth")
 
 
 def assert_refused_with_remedies(published, match):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError, VideoError
+from motiontransfer.errors import VideoError
 from motiontransfer.evaluation.frames import (
     all_regions,
     person_regions,
@@ -21,17 +21,6 @@ from tests.evaluation.conftest import (
     read_clips,
     standing,
 )
-
-
-def test_each_clip_has_its_own_tail_in_the_order_of_names(tmp_path):
-    add_clip(tmp_path, "walk", standing([(30, 30)] * 8))
-    add_clip(tmp_path, "dance", standing([(20, 30)] * 4))
-    (tmp_path / "keypoints/ada" / ".dance.123.tmp.parquet").write_bytes(b"half")  # no clip
-    dance, walk = read_clips(tmp_path)
-    assert (dance.name, walk.name) == ("dance", "walk")
-    assert dance.frames == tmp_path / "frames/ada/dance/frames.mkv"
-    assert (dance.training, dance.held_out) == (range(2), range(3, 4))
-    assert (walk.training, walk.held_out) == (range(5), range(6, 8))
 
 
 def test_training_footage_leaves_out_tail_and_gap(tmp_path):
@@ -67,17 +56,6 @@ def test_a_larger_video_of_the_same_shape_is_reduced(tmp_path):
         next(read_frames([(path, 0)], (65, 60)))
     with pytest.raises(VideoError, match=r"expected the shape .*, 260 x 200 .*, got 130 x 100"):
         next(read_frames([(path, 0)], (260, 200)))
-
-
-def test_missing_short_and_unequal_clips_are_refused(tmp_path):
-    with pytest.raises(MissingFileError, match="expected keypoints of at least one clip, got none"):
-        read_clips(tmp_path)
-    add_clip(tmp_path, "a", standing([(30, 30)] * 4))
-    with pytest.raises(TrainingError, match=r"train_gan\.gap_frames"):
-        read_clips(tmp_path, gap_frames=9)
-    add_clip(tmp_path, "b", standing([(30, 30)] * 4, size=(64, 80)))
-    with pytest.raises(KeypointsError, match=r"a \(64, 64\), b \(64, 80\)"):
-        read_clips(tmp_path)
 
 
 def test_clips_follow_each_other_and_frames_are_chosen():

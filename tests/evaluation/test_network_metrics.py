@@ -12,7 +12,7 @@ from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 from torchvision.models.vgg import cfgs, make_layers
 
-from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation import network_metrics as module
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import (
@@ -166,24 +166,6 @@ def test_weights_of_another_backbone_are_refused(files, tmp_path):
     ):
         with pytest.raises(WeightsError, match=text):
             _opened(name, file)
-
-
-@pytest.mark.parametrize("name", ["lpips", "dists", "inception"])
-def test_published_weights_are_pinned_by_the_hash_in_their_names(monkeypatch, name):
-    asked = []
-
-    def pretrained_file(pretrained, *, file):
-        asked.append((pretrained, file))
-        raise MissingFileError("no network")
-
-    monkeypatch.setattr(module, "pretrained_file", pretrained_file)
-    params = NetworkParams.model_validate({f"{name}_weights": "published"})
-    with pytest.raises(MissingFileError):
-        open_networks(params, option="--{}-weights")
-    ((published, own),) = asked
-    assert (own, published.file_param) == (None, f"--{name}-weights")
-    assert len(published.sha256) == 64
-    assert published.url.endswith(f"-{published.sha256[:8]}.pth")
 
 
 def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch):

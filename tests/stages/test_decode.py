@@ -49,7 +49,6 @@ def test_rate_and_crop_come_from_params(project):
     ("video", "message"),
     [
         ("{path: no.mp4, subject: ben}", "videos.dance.path: no such file: no.mp4"),
-        ("{path: dance.mp4, subject: ben, corp: none}", "did you mean 'crop'?"),
         (
             "{path: dance.mp4, subject: ben, crop: [1, 2, 3]}",
             "videos.dance.crop: value error, expected none, auto or [x0, y0, x1, y1] in pixels",

@@ -71,14 +71,7 @@ def test_missing_keypoints_are_named(who):
     assert not METRICS.exists()
 
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"pool_sise": 3}, r"train_face_cycle\.pool_sise: unknown key; did you mean 'pool_size'"),
-        ({"crop_size": 36}, r"train_face_cycle\.crop_size: .*multiple of 8, got 36"),
-    ],
-)
-def test_a_wrong_setting_is_named(change, text):
-    configure(**change)
-    with pytest.raises(ParamsError, match=text):
+def test_a_wrong_size_is_named():
+    configure(crop_size=36)
+    with pytest.raises(ParamsError, match=r"train_face_cycle\.crop_size: .*multiple of 8, got 36"):
         main("ada_as_ben")

@@ -113,14 +113,7 @@ def test_perceptual_weights_that_are_not_needed_are_named(steps):
         main("ada")
 
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"crop_sise": 3}, r"train_face_gan\.crop_sise: unknown key; did you mean 'crop_size'"),
-        ({"crop_size": 36}, r"train_face_gan\.crop_size: .*multiple of 8, got 36"),
-    ],
-)
-def test_a_wrong_setting_is_named(change, text):
-    write_params(train_gan=TRAIN_GAN, train_face_gan={**TRAIN_FACE_GAN, **change})
-    with pytest.raises(ParamsError, match=text):
+def test_a_wrong_size_is_named():
+    write_params(train_gan=TRAIN_GAN, train_face_gan={**TRAIN_FACE_GAN, "crop_size": 36})
+    with pytest.raises(ParamsError, match=r"train_face_gan\.crop_size: .*multiple of 8, got 36"):
         main("ada")

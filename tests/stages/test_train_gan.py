@@ -49,19 +49,6 @@ def test_weights_curves_and_metrics_are_where_the_pipeline_looks():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"stps": 3}, r"train_gan\.stps: unknown key; did you mean 'steps'"),
-        ({"pose_encoding": "dots"}, r"train_gan\.pose_encoding: .*'sticks'.*, got 'dots'"),
-    ],
-)
-def test_a_wrong_setting_is_named(change, text):
-    write_params(train_gan={**TRAIN_GAN, **change})
-    with pytest.raises(ParamsError, match=text):
-        main("ada")
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
         (
             {"window_frames": 1},
             r"window_frames: in windows of 1 .*set train_gan\.previous_frame to",
