@@ -1,4 +1,4 @@
-"""Self-contained pages: templates, style and script of this package, filled in, in one HTML file.
+"""Self-contained pages: templates, style and script of a package, filled in, in one HTML file.
 
 Nothing is fetched: images and videos are embedded, and the content security policy allows no other
 source and no script but the page's own.
@@ -7,7 +7,7 @@ source and no script but the page's own.
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -15,33 +15,38 @@ from markupsafe import Markup
 
 from motiontransfer.storage import replacing
 
-_SCRIPTS = ("player.js", "charts.js", "page.js")
-_STYLE = "page.css"
 
-
-def write_page(path: Path, template: str, content: Mapping[str, object]) -> None:
+def write_page(
+    path: Path,
+    template: str,
+    content: Mapping[str, object],
+    *,
+    package: str = "motiontransfer.report",
+    style: str = "page.css",
+    scripts: Sequence[str] = ("player.js", "charts.js", "page.js"),
+) -> None:
     """Fill in a template and write the page.
 
     Args:
-        template: one of those in the folder `templates`.
         content: values of the template's variables.
+        package: whose folder `templates` has the template, the style sheet and the scripts.
     """
     environment = Environment(
-        loader=PackageLoader("motiontransfer.report"),
+        loader=PackageLoader(package),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["base64"] = lambda data: b64encode(data).decode("ascii")
-    style = _source(environment, _STYLE)
-    script = "\n".join(_source(environment, name) for name in _SCRIPTS)
+    css = _source(environment, style)
+    script = "\n".join(_source(environment, name) for name in scripts)
     html = environment.get_template(template).render(
         {
             **content,
-            "style": Markup(style),
+            "style": Markup(css),
             "script": Markup(script),
-            "policy": content_policy(style, script),
+            "policy": content_policy(css, script),
         }
     )
     with replacing(path) as temporary:

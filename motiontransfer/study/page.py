@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from motiontransfer.errors import StudyError
 from motiontransfer.progress import track
-from motiontransfer.storage import replacing
+from motiontransfer.report.page import write_page
 from motiontransfer.study.scoring import ANSWERS_FORMAT, Comparison, Key, Pair, write_key
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -176,14 +175,7 @@ def _study_id(clips: dict[str, bytes], question: str) -> str:
 
 
 def _write_page(page: Path, key: Key, clips: dict[str, bytes]) -> None:
-    environment = Environment(
-        loader=PackageLoader("motiontransfer.study"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    content = {
+    data = {
         "study": key.study,
         "format": ANSWERS_FORMAT,
         # Sorted by random ids, here and in JSON, so that the order does not reveal the sides.
@@ -192,8 +184,11 @@ def _write_page(page: Path, key: Key, clips: dict[str, bytes]) -> None:
             clip_id: base64.b64encode(clip).decode("ascii") for clip_id, clip in clips.items()
         },
     }
-    text = environment.get_template("study.html.j2").render(
-        question=key.question, num_pairs=len(key.pairs), content=content
+    write_page(
+        page,
+        "study.html",
+        {"question": key.question, "num_pairs": len(key.pairs), "content": data},
+        package="motiontransfer.study",
+        style="study.css",
+        scripts=("study.js",),
     )
-    with replacing(page) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -134,21 +134,3 @@ def test_a_second_source_and_transfer_train_nothing(project):
     }
     with av.open(str(project / "results/ada_as_cleo/comparison.mp4")) as video:
         assert 3 * SIZE <= video.streams.video[0].width < 4 * SIZE
-
-
-@pytest.mark.slow
-def test_a_name_that_fits_nothing_is_told_in_one_line_with_its_key(project):
-    before = (project / "params.yaml").read_text()
-    edit_yaml(
-        project / "params.yaml",
-        lambda params: params["transfers"]["ada_as_ben"].update(source_subject="nobody"),
-    )
-    try:
-        failed = dvc(project, "repro", "check_params")
-    finally:
-        (project / "params.yaml").write_text(before)
-    assert failed.returncode != 0
-    lines = [line for line in failed.stderr.splitlines() if "transfers.ada_as_ben" in line]
-    assert len(lines) == 1
-    assert "source_subject" in lines[0]
-    assert "Traceback" not in failed.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from tests.project.machines import Machine
 from tests.project.remotes import s3_store
-from tests.tiny_project import ROOT, add_dancer, edit_yaml
+from tests.tiny_project import ROOT, edit_yaml
 
 pytestmark = pytest.mark.slow
 
@@ -100,41 +100,3 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()
     assert not (third.root / "artifacts/detections").exists()
     assert not (third.root / "demo/clips").exists()
-
-
-def test_another_dancer_and_transfer_train_nothing(owner, mate, store):
-    video = mate.root / "data/videos/cleo.mp4"
-    video.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(owner.root / "data/truth/demo.mp4", video)
-    mate.dvc("add", "--quiet", "data/videos/cleo.mp4")
-
-    edit_yaml(mate.root / "params.yaml", add_dancer)
-    said = mate.command("join")
-    assert ran(said) == {
-        "check_params",
-        "decode@cleo_dance",
-        "detect_keypoints@cleo_dance",
-        "clean_keypoints@cleo_dance",
-        "fit_normalization@cleo",
-        "train_face_cycle@ada_as_cleo",  # 0 steps: nothing is trained
-        "render@ada_as_cleo",
-        "evaluate_transfer@ada_as_cleo",
-        "report@ada_as_cleo",
-    }
-    assert (mate.root / "results/ada_as_cleo/transfer.mp4").exists()
-    mate.environment = dict(store.environment)  # who may write now
-    said = mate.command("share")
-    assert "is not tracked" not in said
-    assert "data/videos/cleo.mp4.dvc" in said
-    assert "not up to date" not in said
-
-
-def test_by_folder_too_the_bytes_are_the_same(owner, tmp_path):
-    copy = owner.copy(tmp_path / "copy")
-    copy.command("share", str(tmp_path / "remote"))
-    copy.commit("by folder")
-    mate = copy.clone(tmp_path / "mate", environment={"AWS_ACCESS_KEY_ID": ""})
-    said = mate.command("join", "--bring", "all")
-    assert "nothing had to run" in said
-    for folders in (("results",), ("artifacts",), ("demo/clips",)):
-        assert mate.files(*folders) == owner.files(*folders)

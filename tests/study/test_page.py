@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from html import unescape
 
 import av
 import numpy as np
@@ -129,7 +130,8 @@ def test_nothing_on_the_page_reveals_the_sides(tmp_path):
 def test_the_page_loads_nothing_and_shows_the_question_as_text(tmp_path):
     study(tmp_path)
     text = (tmp_path / "study.html").read_text()
-    assert "default-src 'none'" in text
+    assert "default-src 'none'" in unescape(text)
+    assert "unsafe-inline" not in text
     assert "Which video is &lt;warmer&gt; &amp; redder?" in text
     outside = re.sub(r'"[A-Za-z0-9+/=]{200,}"', "", text)
     assert not re.search(r"https?:|//cdn|@import|url\(", outside)
