@@ -16,7 +16,6 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import cv2
-import numpy as np
 import yaml
 
 from benchmarks.machine import recorded, usage_of
@@ -28,6 +27,7 @@ from motiontransfer.pose.statistics import fit_statistics, write_statistics
 from motiontransfer.training.weights import write_no_weights, write_weights
 from motiontransfer.video.clip import read_clip, write_description
 from motiontransfer.video.frame_store import FrameStore, write_frames
+from motiontransfer.video.geometry import fit_framing
 
 _TRANSFER = "ada_as_ben"
 _STAGES = {"render": _TRANSFER, "evaluate": "ada", "evaluate_transfer": _TRANSFER}
@@ -108,20 +108,15 @@ def _write_clip(artifacts: Path, subject: str, video: str, num_frames: int, size
     folder = artifacts / "frames" / subject / video
     clip = read_clip(Path("artifacts/frames") / subject / video)
     found = read_keypoints(Path("artifacts/keypoints") / subject / f"{video}.parquet")
-    indices = np.arange(num_frames) % found.num_frames
-    keypoints = replace(
-        found,
-        points=found.points[indices] * np.float32(size / found.image_size[0]),
-        score=found.score[indices],
-        filled=None if found.filled is None else found.filled[indices],
-        image_size=(size, size),
-    )
+    repeating = [index % found.num_frames for index in range(num_frames)]
+    keypoints = found.part(repeating).resized((size, size))
     write_keypoints(artifacts / "keypoints" / subject / f"{video}.parquet", keypoints)
     with FrameStore(clip.frames) as store:
         frames = [cv2.resize(frame, (size, size)) for frame in store.frames()]
     repeated = islice(cycle(frames), num_frames)
     write_frames(folder / clip.frames.name, repeated, frame_rate=clip.frame_rate)
-    made = replace(clip, sound=None, size=(size, size), num_frames=num_frames)
+    framing = fit_framing(clip.framing.source_size, clip.framing.crop, size=(size, size))
+    made = replace(clip, sound=None, framing=framing, num_frames=num_frames)
     write_description(folder, made, source={})
     return keypoints
 

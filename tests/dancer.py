@@ -139,7 +139,6 @@ def add_source(artifacts: Path, subject, video, keypoints, *, sound=True):
         sound_offset_seconds=0.0,
         framing=Framing(source_size=size, crop=whole, size=size, content=whole),
         frame_rate=keypoints.frame_rate,
-        size=size,
         num_frames=keypoints.num_frames,
     )
     write_description(folder, clip, source={})

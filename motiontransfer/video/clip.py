@@ -69,10 +69,13 @@ class Clip:
     """Crop, scale and letterbox of the input."""
     frame_rate: Fraction
     """Frames per second, constant."""
-    size: tuple[int, int]
-    """(height, width) of the frames."""
     num_frames: int
     """Length of the clip."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the frames."""
+        return self.framing.size
 
 
 def read_clip(folder: Path) -> Clip:
@@ -109,7 +112,6 @@ def _parse(folder: Path, content: dict[str, Any]) -> Clip:
         sound_offset_seconds=float(content["sound_offset_seconds"]),
         framing=Framing(**{name: tuple(content["framing"][name]) for name in _FRAMING}),
         frame_rate=Fraction(content["frame_rate"]),
-        size=(int(content["size"][0]), int(content["size"][1])),
         num_frames=int(content["num_frames"]),
     )
 
@@ -200,7 +202,6 @@ def decode_video(
             sound_offset_seconds=offset or 0.0,
             framing=framing,
             frame_rate=rate,
-            size=framing.size,
             num_frames=len(starts),
         )
         write_index(

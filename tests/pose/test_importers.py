@@ -363,7 +363,6 @@ def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160)):
         sound_offset_seconds=0.0,
         framing=fit_framing(SOURCE_SIZE, crop, size=size),
         frame_rate=Fraction(25),
-        size=size,
         num_frames=len(shown),
     )
     write_description(folder, clip, source={})

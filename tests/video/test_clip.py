@@ -37,7 +37,6 @@ def make_clip(folder, *, with_sound=True):
         sound_offset_seconds=0.043991 if with_sound else 0.0,
         framing=fit_framing((100, 200), (10, 0, 190, 100), size=(64, 48)),
         frame_rate=Fraction(30000, 1001),
-        size=(64, 48),
         num_frames=17,
     )
     write_description(folder, clip, source={"codec": "h264"})
