@@ -35,6 +35,15 @@ class Usage(NamedTuple):
     """Of its largest process."""
 
 
+# Linux counts the memory of the process that starts another as the other's, so a small one does.
+_MEASURE = """
+import os, resource, subprocess, sys
+status = subprocess.run(sys.argv[2:]).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+os.write(int(sys.argv[1]), f"{status} {used.ru_utime + used.ru_stime} {used.ru_maxrss}".encode())
+"""
+
+
 def usage_of(command: Sequence[str], *, folder: Path) -> Usage:
     """Run a command in a folder.
 
@@ -42,25 +51,30 @@ def usage_of(command: Sequence[str], *, folder: Path) -> Usage:
         CalledProcessError: it failed.
     """
     began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder)
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, list(command))
-    return Usage(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader) as used,
+        subprocess.Popen(
+            [sys.executable, "-c", _MEASURE, str(writer), *command], cwd=folder, pass_fds=[writer]
+        ),
+    ):
+        os.close(writer)
+        status, cpu_seconds, peak_kib = used.read().split()
+    if int(status):
+        raise subprocess.CalledProcessError(int(status), list(command))
+    return Usage(time.perf_counter() - began, float(cpu_seconds), int(peak_kib) / 1024)
 
 
 @contextmanager
 def recorded(name: str) -> Generator[list[dict[str, object]]]:
     """Yield a list for rows; at the end print a table and write JSON, with the machine."""
     rows: list[dict[str, object]] = []
-    before = psutil.cpu_times()
+    described, before = machine(), psutil.cpu_times()
     yield rows
     after = psutil.cpu_times()
     total = sum(after) - sum(before)
     steal = (getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)) / total
-    content = {**machine(), "steal": round(steal, 3), "rows": rows}
+    content = {**described, "steal": round(steal, 3), "rows": rows}
     path = RESULTS / f"{name}.json"
     write_json(path, content)
     print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]))  # noqa: T201
