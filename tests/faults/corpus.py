@@ -26,10 +26,10 @@ GROUPS: dict[str, Callable[[Path], Iterator[Case]]] = {
 OF_PROJECT = ("extreme params", "artifacts")
 
 
-def run_groups(groups: list[str], project: Path, *, every: int) -> Iterator[tuple[str, Ending]]:
+def run_groups(cases_of: dict[str, Iterator[Case]], *, every: int) -> Iterator[tuple[str, Ending]]:
     """Run each case, or every third, and tell those that ended badly."""
-    for group in groups:
-        for ending in run_cases(list(GROUPS[group](project))[::every]):
+    for group, cases in cases_of.items():
+        for ending in run_cases(list(cases)[::every]):
             if ending.outcome in ("wrong", "crashed", "hung"):
                 lines = [line for line in ending.output.splitlines() if line.strip()]
                 print(f"{group}: {ending.case.name}: {ending.outcome}: {lines[-1:]}", flush=True)
@@ -43,13 +43,18 @@ def main() -> int:
     )
     parser.add_argument("--every", type=int, default=1, help="run every Nth case only")
     parser.add_argument("--project", type=Path, help="a tiny project that was run")
+    parser.add_argument("--videos", type=Path, help="a folder of videos to decode instead")
     arguments = parser.parse_args()
     load_stages()
     with tempfile.TemporaryDirectory() as folder:
         project = arguments.project or Path(folder) / "project"
-        if not project.exists() and any(group in OF_PROJECT for group in arguments.groups):
+        of_project = any(group in OF_PROJECT for group in arguments.groups)
+        if of_project and not arguments.videos and not project.exists():
             run_tiny_project(project)
-        endings = list(run_groups(arguments.groups, project.resolve(), every=arguments.every))
+        cases_of = {group: GROUPS[group](project.resolve()) for group in arguments.groups}
+        if arguments.videos:
+            cases_of = {str(arguments.videos): videos.videos_of(arguments.videos.resolve())}
+        endings = list(run_groups(cases_of, every=arguments.every))
     print(table(endings))
     return int(any(ending.outcome in ("crashed", "hung", "wrong") for _, ending in endings))
 

@@ -40,7 +40,7 @@ STAGES = (
 _UNNOTICED = "unnoticed"
 _OF_TIME = ("minutes", "steps_per_second", "loader_share", "date")
 _SECONDS_TO_END = 1200  # of a busy machine
-_IS_READING = "shim/is_reading"
+_IS_READING, _HAS_ENDED = "shim/is_reading", "shim/has_ended"
 _ATTEMPTS = 8  # at other moments, where a fault came too early or too late
 
 
@@ -59,7 +59,7 @@ class Peace:
     outs: dict[str, str]
     seconds: float
     seconds_at_work: float
-    """From where it looked at its inputs; before, it imported."""
+    """From where it looked at its inputs; before, it imports, and after, Python ends."""
 
 
 def folder_of(stage: str) -> Path:
@@ -191,7 +191,9 @@ def _after(moment: float, process: subprocess.Popen) -> psutil.Process:
 
 
 def _workers(child: psutil.Process) -> list[psutil.Process]:
-    found = child.children(recursive=True)
+    """Its children, but for commands that end at once and those that only track resources."""
+    before = time.time() - 0.2
+    found = [it for it in child.children(recursive=True) if it.create_time() < before]
     return [it for it in found if "resource_tracker" not in " ".join(it.cmdline())]
 
 
@@ -287,14 +289,18 @@ def _full_disk(root: Path, stage: str) -> Path:
 
 
 def _telling(root: Path, stage: str) -> Path:
-    """A Python that writes a file when a stage looks at its inputs, for which it opens dvc.yaml."""
+    """A Python that writes a file when a stage looks at its inputs, and one at its end.
+
+    To look at its inputs it opens dvc.yaml.
+    """
     shim = _shim(root, f'PYTHONPATH={root / "shim"} exec {sys.executable} "$@"\n')
     shim.with_name("sitecustomize.py").write_text(
-        "import sys\n"
+        "import atexit, sys\n"
         "def tell(event, arguments):\n"
         "    if event == 'open' and str(arguments[0]).endswith('dvc.yaml'):\n"
         f"        open({str(root / _IS_READING)!r}, 'w').close()\n"
         "sys.addaudithook(tell)\n"
+        f"atexit.register(lambda: open({str(root / _HAS_ENDED)!r}, 'w').close())\n"
     )
     return shim
 
@@ -387,9 +393,9 @@ def run_peacefully(project: Path, folder: Path, stage: str) -> Peace:
         done = ended(process, root)
     assert done.status == 0, done.output[-2000:]
     outs = digests(root, outs_of(project, stage))
-    at_work = end - (root / _IS_READING).stat().st_mtime
+    reading, over = ((root / file).stat().st_mtime for file in (_IS_READING, _HAS_ENDED))
     shutil.rmtree(root)
-    return Peace(outs=outs, seconds=end - begun, seconds_at_work=at_work)
+    return Peace(outs=outs, seconds=end - begun, seconds_at_work=over - reading)
 
 
 def try_fault(

@@ -1,5 +1,6 @@
 """Odd, damaged and hostile videos, made in code, for `decode`."""
 
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -299,6 +300,20 @@ def mutations(num_cases: int, *, on_damage="truncate", seed=0) -> Iterator[Case]
             check=check_textured,
             has_checksums=False,
         )
+
+
+def videos_of(folder: Path) -> Iterator[Case]:
+    """Each file of a folder, refused or decoded to frames."""
+    for file in sorted(folder.iterdir()):
+        for on_damage in ("fail", "truncate"):
+            yield decode_case(
+                f"{file.name}, on_damage: {on_damage}",
+                partial(shutil.copy, file),
+                file=file.name,
+                expected="either",
+                on_damage=on_damage,
+                check=decoded,
+            )
 
 
 def textured(num_frames=NUM_FRAMES):
