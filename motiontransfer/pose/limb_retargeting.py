@@ -47,10 +47,6 @@ _TREE = (
 )
 _ROOT = ("left_hip", "right_hip")
 
-_HEAD = "head"
-_FACE_AXIS = ("face_chin", "face_forehead")
-_FACE_PARTS = ("face_height", "face_width")
-
 # Joints that follow a node, by their name without the side; all others follow the head.
 _CARRIER_OF = {
     **dict.fromkeys(("pinky", "index", "thumb"), ("wrist", "forearm")),
@@ -61,14 +57,14 @@ _CARRIER_OF = {
 def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
     """Ratio of the target's to the source's length of each part; 1 where either is unknown.
 
-    A face of unknown size is scaled like the rest of the head.
+    A face of unknown height is scaled like the rest of the head.
     """
     known = {
         part: float(np.clip(target[part] / source[part], _SMALLEST_RATIO, _LARGEST_RATIO))
         for part in source.keys() & target.keys()
     }
     unknown = dict.fromkeys(sorted({node.part for node in _TREE}), 1.0)
-    unknown |= dict.fromkeys(_FACE_PARTS, known.get(_HEAD, 1.0))
+    unknown["face_height"] = known.get("head", 1.0)
     return {part: known.get(part, otherwise) for part, otherwise in unknown.items()}
 
 
@@ -84,7 +80,6 @@ def retarget(
         min_score: joints with a lower score move with their parents.
     """
     shifts, anchors = _shifts_along_tree(keypoints, ratios, min_score)
-    head_growth = _head_growth(keypoints, ratios, min_score)
     shift = np.zeros_like(keypoints.points, dtype=np.float64)
     joints = [(name, group) for group, names in keypoints.skeleton.groups for name in names]
     for index, (joint, group) in enumerate(joints):
@@ -94,11 +89,7 @@ def retarget(
         node, part = _carrier_of(joint, group)
         anchor, has_anchor = anchors[node]
         offset = np.where(has_anchor[:, None], keypoints.points[:, index] - anchor, 0)
-        shift[:, index] = shifts[node]
-        if part == _HEAD:
-            shift[:, index] += np.einsum("fij,fj->fi", head_growth, offset)
-        else:
-            shift[:, index] += (ratios[part] - 1) * offset
+        shift[:, index] = shifts[node] + (ratios[part] - 1) * offset
     shift += _ground_correction(keypoints, shifts, min_score)[:, None]
     hips, found = anchors["hips"]
     if found.any():
@@ -135,23 +126,7 @@ def _carrier_of(joint: str, group: str) -> tuple[str, str]:
     if name in _CARRIER_OF:
         node, part = _CARRIER_OF[name]
         return f"{side}_{node}", part
-    return _HEAD, _HEAD
-
-
-def _head_growth(
-    keypoints: Keypoints, ratios: Mapping[str, float], min_score: float
-) -> Float64[np.ndarray, "frames 2 2"]:
-    """Relative growth along and across the face, as a matrix; upright where no face is seen."""
-    (chin, has_chin), (forehead, has_forehead) = (
-        keypoints.midpoint(joint, min_score=min_score) for joint in _FACE_AXIS
-    )
-    axis = forehead - chin
-    length = np.linalg.norm(axis, axis=1)
-    seen = has_chin & has_forehead & (length > 0)
-    axis = np.where(seen[:, None], axis / np.where(seen, length, 1)[:, None], (0.0, 1.0))
-    along = axis[:, :, None] * axis[:, None, :]
-    height, width = (ratios[part] - 1 for part in _FACE_PARTS)
-    return height * along + width * (np.eye(2) - along)
+    return "head", "face_height"
 
 
 def _ground_correction(

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from motiontransfer.errors import PARAMS_FILE, ParamsError, StatisticsError
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.head_shape import change_head_shape
 from motiontransfer.pose.limb_retargeting import proportion_ratios, retarget
 from motiontransfer.pose.statistics import (
     PoseStatistics,
@@ -38,7 +39,8 @@ def normalize_poses(
 
     Args:
         mode: `ankle` moves and scales each frame by the ankle lines, as in the paper; `limbs` then
-            gives the pose the target's proportions; `affine` is one map for the whole clip.
+            gives the pose the target's proportions and the head the shape of theirs; `affine` is
+            one map for the whole clip.
         centring: the source's `median` position from left to right, or the middle of its image
             (`picture`), is mapped to the target's. None for modes that do not centre.
         floor: the ankle line in each frame, where it is not to be read off the whole clip.
@@ -72,11 +74,14 @@ def normalize_poses(
             "normalization.mode limbs: expected limbs of source and target to be seen in at least "
             "some frames; set normalization.mode to ankle"
         )
-    return retarget(
+    retargeted = retarget(
         normalized,
         proportion_ratios(source.proportions, target.proportions),
         centre_x_px=target.median_ankle_x_px,
         min_score=source.min_score,
+    )
+    return change_head_shape(
+        retargeted, source=source.head_shape, target=target.head_shape, min_score=source.min_score
     )
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Float64
 
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.head_shape import HeadShape, fit_head_shape
 from motiontransfer.pose.time_series import (
     Mask,
     Series,
@@ -22,7 +23,7 @@ from motiontransfer.pose.time_series import (
 )
 from motiontransfer.storage import write_json
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
@@ -49,7 +50,6 @@ SPANS_OF_PART: dict[str, tuple[Span, ...]] = {
     "neck": ((_SHOULDERS, _EARS),),
     "head": ((("left_eye", "right_eye"), ("left_mouth", "right_mouth")),),
     "face_height": ((("face_chin",), ("face_forehead",)),),
-    "face_width": ((("right_face_temple",), ("left_face_temple",)),),
     **{
         part: tuple(((f"{side}_{near}",), (f"{side}_{far}",)) for side in ("left", "right"))
         for part, near, far in (
@@ -89,6 +89,8 @@ class PoseStatistics:
     """Length of each part of the body as a share of the height; parts hardly seen are not there."""
     median_pose_px: Mapping[str, tuple[float, float]]
     """(x, y) of each joint of the body, median over the frames that show it."""
+    head_shape: HeadShape
+    """Where the joints of the head lie on it; empty where no face was seen from the front."""
 
     def __post_init__(self) -> None:
         """Check what may come from disk.
@@ -105,6 +107,8 @@ class PoseStatistics:
             raise StatisticsError(f"expected heights above 0 px, got {self}")
         if self.farthest_ankle_y_px > self.closest_ankle_y_px:
             raise StatisticsError(f"expected the farthest ankle line above the closest, got {self}")
+        if not all(math.isfinite(math.hypot(*place)) for place in self.head_shape.values()):
+            raise StatisticsError(f"expected finite places on the head, got {self.head_shape}")
         if not all(0 < length < math.inf for length in self.proportions.values()):
             raise StatisticsError(f"expected proportions above 0, got {dict(self.proportions)}")
 
@@ -245,6 +249,7 @@ def fit_statistics(
         frames_left_out=int((~used).sum()),
         proportions={},
         median_pose_px=median_pose(clips, min_score=min_score),
+        head_shape=fit_head_shape(clips, min_score=min_score),
     )
     heights = [
         statistics.height_at(np.clip(statistics.depth_fraction(floor), 0, 1)) for floor in floors
@@ -331,7 +336,8 @@ def read_statistics(path: Path) -> PoseStatistics:
         version = content.pop("schema_version")
         size = (content.pop("image_height_px"), content.pop("image_width_px"))
         counts = {key: int(content.pop(key)) for key in ("frames_used", "frames_left_out")}
-        proportions, pose = content.pop("proportions"), content.pop("median_pose_px")
+        proportions = content.pop("proportions")
+        pose, shape = content.pop("median_pose_px"), content.pop("head_shape")
         numbers = {key: float(value) for key, value in content.items()}
         statistics = PoseStatistics(
             **numbers,  # ty: ignore[invalid-argument-type]
@@ -339,6 +345,7 @@ def read_statistics(path: Path) -> PoseStatistics:
             image_size=size,
             proportions={part: float(share) for part, share in proportions.items()},
             median_pose_px={joint: (float(x), float(y)) for joint, (x, y) in pose.items()},
+            head_shape={joint: (float(x), float(y)) for joint, (x, y) in shape.items()},
         )
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error

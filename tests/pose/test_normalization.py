@@ -27,6 +27,7 @@ def statistics(far, close, *, heights=(30.0, 45.0), x=32.0, image_size=(100, 64)
         frames_left_out=0,
         proportions={},
         median_pose_px={},
+        head_shape={},
     )
 
 

@@ -143,7 +143,7 @@ def test_proportions_and_the_median_pose_are_fitted_and_kept(tmp_path):
     assert read_statistics(tmp_path / "ada.json") == statistics
     content = json.loads((tmp_path / "ada.json").read_text())
     assert (content["image_height_px"], content["image_width_px"]) == (200, 200)
-    assert content["schema_version"] == 2
+    assert content["schema_version"] == 3
 
 
 HIDDEN = stick_person([60, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
@@ -166,12 +166,13 @@ def test_clips_without_statistics_are_refused(clips, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 9}, "schema version 2, got 9"),
+        ({"schema_version": 9}, "schema version 3, got 9"),
         ({"height_at_closest_px": 0}, "heights above 0 px"),
         ({"closest_ankle_y_px": 1}, "farthest ankle line above the closest"),
         ({"median_ankle_x_px": float("nan")}, "finite"),
         ({"surprise": 1}, "not a statistics file: .*surprise"),
         ({"proportions": {"thigh": 0}}, "expected proportions above 0"),
+        ({"head_shape": {"nose": [0, float("inf")]}}, "expected finite places on the head"),
         ({"proportions": 3}, "not a statistics file"),
         ({"frames_used": "many"}, "not a statistics file"),
         *((text, "not a statistics file") for text in ("[]", "{}", "no json")),
@@ -253,7 +254,7 @@ def test_lengths_are_shares_of_the_height():
     expected = {"hips": 0.2, "trunk": 0.4, "shoulders": 0.3, "neck": 0.16, "upper_arm": 0.2}
     expected |= {"forearm": 0.2, "thigh": 0.3, "shin": 0.3}
     assert found == pytest.approx(expected)
-    assert not {"head", "face_height", "face_width"} & found.keys()  # no eyes, mouth, forehead
+    assert not {"head", "face_height"} & found.keys()  # no eyes, mouth, forehead
     assert proportions(person(frames=20), height=50)["thigh"] == pytest.approx(0.6)
 
 

@@ -1,0 +1,123 @@
+"""A head's shape is known from the front, and replaces another one however the head is turned."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.pose.head_shape import change_head_shape, fit_head_shape
+from motiontransfer.skeleton import BODY_JOINTS, Skeleton
+from tests.pose.test_limb_retargeting import person, place
+
+# From the middle of the ears, y towards the chin; the face is 1 high.
+SHAPE = {
+    **{"left_ear": (0.5, 0.0), "right_ear": (-0.5, 0.0), "nose": (0.0, 0.1)},
+    **{"face_chin": (0.0, 0.7), "face_forehead": (0.0, -0.3), "face_nose_tip": (0.0, 0.2)},
+    **{"left_face_temple": (0.4, -0.2), "right_face_temple": (-0.4, -0.2)},
+    **{"left_face_mouth_corner": (0.2, 0.4), "right_face_mouth_corner": (-0.2, 0.4)},
+}
+HIGH = {**SHAPE, "nose": (0.0, 0.05), "left_face_temple": (0.3, -0.2)}
+HIGH["right_face_temple"] = (-0.3, -0.2)
+
+
+def head(shape=SHAPE, *, degrees=0.0, face_px=20.0, middle=(100.0, 44.0), frames=10):
+    turn = np.radians(degrees)
+    across, down = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
+    places = {
+        joint: tuple(middle + face_px * (x * across + y * down)) for joint, (x, y) in shape.items()
+    }
+    return person(places, frames)
+
+
+def turned(clip, by=4.0):
+    """The inner face moves over the outline, as when a head turns."""
+    points = clip.points.copy()
+    for joint in ("nose", "face_nose_tip", "left_face_mouth_corner", "right_face_mouth_corner"):
+        points[:, clip.skeleton.index(joint), 0] += by
+    return replace(clip, points=points)
+
+
+def joined(*clips):
+    points, score = (
+        np.concatenate([getattr(it, of) for it in clips]) for of in ("points", "score")
+    )
+    return replace(clips[0], points=points, score=score)
+
+
+def approx(shape):
+    return {joint: pytest.approx(place, abs=1e-5) for joint, place in shape.items()}
+
+
+@pytest.mark.parametrize("degrees", [0, 40, -100])
+def test_the_shape_does_not_depend_on_place_size_and_tilt(degrees):
+    clip = head(degrees=degrees, face_px=31.0, middle=(70.0, 90.0))
+    assert fit_head_shape([clip], min_score=0.5) == approx(SHAPE)
+
+
+def test_frames_that_do_not_face_the_camera_do_not_count():
+    """The temples are 16 px apart: a nose 4 px from their middle looks aside, one at 1.5 px not."""
+    aside = turned(head(HIGH, frames=30))
+    assert fit_head_shape([joined(aside, head())], min_score=0.5) == approx(SHAPE)
+    assert fit_head_shape([aside], min_score=0.5) == {}
+    assert fit_head_shape([turned(head(), by=1.5)], min_score=0.5)
+
+
+def test_a_small_turn_is_no_asymmetry():
+    assert fit_head_shape([turned(head(), by=1.5)], min_score=0.5) == approx(SHAPE)
+
+
+def test_a_shape_is_the_median_of_all_clips():
+    clips = [head(frames=4), head(HIGH, frames=3), head(frames=4)]
+    assert fit_head_shape(clips, min_score=0.5) == approx(SHAPE)
+
+
+def test_what_is_hardly_seen_has_no_place():
+    few = head(frames=9)
+    assert fit_head_shape([few], min_score=0.5) == {}
+    clip = head()
+    clip.score[0, clip.skeleton.index("left_face_mouth_corner")] = 0.4
+    found = fit_head_shape([clip], min_score=0.5)
+    assert SHAPE.keys() - found.keys() == {"left_face_mouth_corner", "right_face_mouth_corner"}
+    without_mesh = replace(
+        clip,
+        points=np.ascontiguousarray(clip.points[:, :33]),
+        score=np.ascontiguousarray(clip.score[:, :33]),
+        skeleton=Skeleton(groups=(("body", BODY_JOINTS),)),
+    )
+    assert fit_head_shape([without_mesh], min_score=0.5) == {}
+
+
+@pytest.mark.parametrize("degrees", [0, 40, -100])
+def test_a_head_takes_another_shape_however_it_is_tilted(degrees):
+    changed = change_head_shape(head(degrees=degrees), source=SHAPE, target=HIGH, min_score=0.5)
+    expected = head(HIGH, degrees=degrees)
+    np.testing.assert_allclose(changed.points, expected.points, atol=1e-4)
+
+
+def test_turns_and_expressions_stay():
+    changed = change_head_shape(turned(head()), source=SHAPE, target=HIGH, min_score=0.5)
+    np.testing.assert_allclose(changed.points, turned(head(HIGH)).points, atol=1e-4)
+
+
+def test_only_joints_of_both_shapes_move_and_missing_ones_stay_missing():
+    clip = head()
+    index = clip.skeleton.index("left_face_temple")
+    clip.points[3, index] = clip.score[3, index] = 0
+    target = {joint: at for joint, at in HIGH.items() if joint != "nose"}
+    changed = change_head_shape(clip, source=SHAPE, target=target, min_score=0.5)
+    assert place(changed, "nose") == place(clip, "nose")
+    assert place(changed, "left_face_temple", 3) == [0, 0]
+    assert place(changed, "left_face_temple", 4) == pytest.approx([106, 40])
+
+
+def test_where_the_face_is_not_seen_it_is_as_before_and_after():
+    clip = joined(head(frames=1), head(frames=1, degrees=90), head(frames=1, face_px=40.0))
+    chin = clip.skeleton.index("face_chin")
+    clip.points[1, chin] = clip.score[1, chin] = 0
+    changed = change_head_shape(clip, source=SHAPE, target=HIGH, min_score=0.5)
+    nose = clip.skeleton.index("nose")
+    # 0.05 of a face of 20 px, and of 40 px, is 1 and 2 px: between them 1.5
+    shifts = (changed.points - clip.points)[:, nose]
+    np.testing.assert_allclose(shifts, [[0, -1], [0, -1.5], [0, -2]], atol=1e-4)
+    clip.score[:, chin] = clip.points[:, chin] = 0
+    assert change_head_shape(clip, source=SHAPE, target=HIGH, min_score=0.5) is clip
