@@ -30,7 +30,7 @@ import torch
 from benchmarks.machine import recorded
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
-from motiontransfer.evaluation.pose_metrics import pose_distance
+from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.live.capture import Load, Source
 from motiontransfer.live.command import RenderParams, load_target, source_motion
@@ -236,8 +236,9 @@ def _against(
         filled=None,
     )
     distance = {
-        group: round(float(found.total.sum() / found.weight.sum()), 2)
-        for group, found in pose_distance(poses, reference).items()
+        key.region: round(float(found.total.sum() / found.weight.sum()), 2)
+        for key, found in pose_scores(poses, reference, system="live").items()
+        if key.metric == "pose_distance_px"
     }
     regions = person_regions(reference, margin=_MARGIN)
     similar = [

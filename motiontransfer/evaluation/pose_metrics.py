@@ -10,8 +10,6 @@ reference is at most a share of the head's height, here from chin to forehead. U
 incorrect.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
@@ -32,27 +30,42 @@ _HEAD = ("face_forehead", "face_chin")
 
 
 def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict[Key, RatioMetric]:
-    """Every pose metric of a result, by reported group.
+    """Every pose metric of a result, for `body`, `hands` and `face`, and of some for `all`.
 
-    PCK is left out where the reference never shows a head.
+    Joints that the result's skeleton does not know are left out. A detection is a group with at
+    least one joint in one frame; each hand counts by itself. PCK is left out where the reference
+    never shows a head.
 
     Raises:
         KeypointsError: another number of frames, another image size, or no joint in common.
     """
-    distance = pose_distance(result, reference)  # checks that they can be compared
+    distances, expected = _matched(result, reference)
+    shared = ~np.isnan(distances)
+    missed = expected & ~shared
+    groups = _joints_of_groups(reference)
+    each_frame = np.ones(reference.num_frames)
     of_metric = {
-        "missed_detections": missed_detections(result, reference),
-        "missed_joints_per_frame": missed_joints(result, reference),
-        "pose_distance_px": distance,
+        "missed_detections": _missed_detections(result, reference),
+        "missed_joints_per_frame": {
+            name: RatioMetric(total=missed[:, joints].sum(axis=1, dtype=float), weight=each_frame)
+            for name, joints in groups.items()
+        },
+        "pose_distance_px": {
+            name: _ratio(np.where(shared, distances, 0.0)[:, joints], shared[:, joints])
+            for name, joints in groups.items()
+        },
     }
     if (heads := head_heights_px(reference)) is not None:
         for share in PCK_SHARES:
+            correct = expected & (distances <= share * heads[:, None])
             # A name without a dot: DVC takes dots for levels.
-            name = f"pck_{round(100 * share)}_percent"
-            of_metric[name] = correct_keypoints(result, reference, max_px=share * heads)
+            of_metric[f"pck_{round(100 * share)}_percent"] = {
+                name: _ratio(correct[:, groups[name]], expected[:, groups[name]])
+                for name in REPORTED_GROUPS
+            }
     found = _has_group(result, "body").astype(float)
     return {
-        Key("body_found", "", system): RatioMetric(total=found, weight=np.ones(len(found))),
+        Key("body_found", "", system): RatioMetric(total=found, weight=each_frame),
         **{
             Key(metric, group, system): score
             for metric, of_group in of_metric.items()
@@ -61,18 +74,8 @@ def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict
     }
 
 
-def pose_distance(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
-    """Mean pixels over the joints that both have, for `body`, `hands`, `face` and `all`."""
-    distances = _matched(result, reference).distances
-    shared = ~np.isnan(distances)
-    return _pooled(np.where(shared, distances, 0.0), shared, joints_of_groups(reference))
-
-
-def missed_detections(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
-    """Share of the reference's detections that the result lacks, for `body`, `hands` and `face`.
-
-    A detection is a group with at least one joint in one frame; each hand counts by itself.
-    """
+def _missed_detections(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
+    """Share of the reference's detections that the result lacks."""
     missed: dict[str, RatioMetric] = {}
     for name, groups in REPORTED_GROUPS.items():
         expected, found = (
@@ -81,36 +84,6 @@ def missed_detections(result: Keypoints, reference: Keypoints) -> dict[str, Rati
         )
         missed[name] = _ratio(expected & ~found, expected)
     return missed
-
-
-def missed_joints(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
-    """Joints a frame that the reference has and the result lacks, by group and in `all`.
-
-    Joints that the result's skeleton does not know are left out.
-    """
-    match = _matched(result, reference)
-    missed = match.expected & np.isnan(match.distances)
-    weight = np.ones(reference.num_frames)
-    return {
-        group: RatioMetric(total=missed[:, joints].sum(axis=1, dtype=float), weight=weight)
-        for group, joints in joints_of_groups(reference).items()
-    }
-
-
-def correct_keypoints(
-    result: Keypoints, reference: Keypoints, *, max_px: Float64[np.ndarray, " frames"]
-) -> dict[str, RatioMetric]:
-    """PCK: share of the reference's joints that are correct, by reported group.
-
-    Joints that the result's skeleton does not know are left out.
-
-    Args:
-        max_px: distance up to which a joint is correct.
-    """
-    match = _matched(result, reference)
-    groups = joints_of_groups(reference)
-    del groups["all"]
-    return _pooled(match.expected & (match.distances <= max_px[:, None]), match.expected, groups)
 
 
 def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"] | None:
@@ -140,16 +113,14 @@ def shared_joints(
     return matched[:, 0], matched[:, 1]
 
 
-class _Match(NamedTuple):
-    """Joints of a reference, and how far those of a result are from them."""
+def _matched(
+    result: Keypoints, reference: Keypoints
+) -> tuple[Float64[np.ndarray, "frames joints"], Bool[np.ndarray, "frames joints"]]:
+    """Distance of each joint of the reference from the result's, and if it is expected there.
 
-    distances: Float64[np.ndarray, "frames joints"]
-    """Pixels; NaN where one of the two lacks the joint."""
-    expected: Bool[np.ndarray, "frames joints"]
-    """True if the reference has the joint and the result's skeleton knows it."""
-
-
-def _matched(result: Keypoints, reference: Keypoints) -> _Match:
+    Pixels; NaN where one of the two lacks the joint. Expected are joints that the reference has and
+    the result's skeleton knows.
+    """
     if result.num_frames != reference.num_frames or result.image_size != reference.image_size:
         raise KeypointsError(
             f"poses to compare: expected {reference.num_frames} frames of {reference.image_size}, "
@@ -164,10 +135,10 @@ def _matched(result: Keypoints, reference: Keypoints) -> _Match:
         expected[:, own] = reference.score[:, own] > 0
         both = expected[:, own] & (result.score[:, other] > 0)
         distances[both, own] = np.linalg.norm(offsets[both], axis=1)
-    return _Match(distances, expected)
+    return distances, expected
 
 
-def joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " joints"]]:
+def _joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " joints"]]:
     """Reported group, and `all` -> positions of its joints along the joint axis."""
     known = dict(keypoints.skeleton.groups)
     positions = np.arange(len(keypoints.skeleton.joints))
@@ -179,16 +150,6 @@ def joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " join
         for name, groups in REPORTED_GROUPS.items()
     }
     return {**of_group, "all": positions}
-
-
-def _pooled(
-    total: Shaped[np.ndarray, "frames joints"],
-    weight: Bool[np.ndarray, "frames joints"],
-    joints_of: dict[str, Int64[np.ndarray, " of_group"]],
-) -> dict[str, RatioMetric]:
-    return {
-        group: _ratio(total[:, joints], weight[:, joints]) for group, joints in joints_of.items()
-    }
 
 
 def _ratio(
