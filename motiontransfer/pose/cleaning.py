@@ -393,25 +393,24 @@ def clean(
         smoothing_seconds: width of the filter's window.
     """
     with_sides = repair_side_swaps(keypoints)
+    sides = (keypoints.points != with_sides.points).any(axis=(1, 2))
     with_hands = repair_hands(with_sides)
+    hands = (with_sides.points != with_hands.points).any(axis=(1, 2))
     longest_outlier = round(longest_outlier_seconds * keypoints.frame_rate)
-    kept = remove_stray_hands(remove_outliers(with_hands, longest_frames=longest_outlier))
-    longest_gap = round(longest_gap_seconds * keypoints.frame_rate)
-    others = [group for group, _ in keypoints.skeleton.groups if group != "body"]
-    cleaned = kept
+    cleaned = remove_stray_hands(remove_outliers(with_hands, longest_frames=longest_outlier))
+    removed = ((with_hands.score > 0) & (cleaned.score == 0)).sum(axis=1)
+    del keypoints, with_sides, with_hands  # each is as long as the clip
+    longest_gap = round(longest_gap_seconds * cleaned.frame_rate)
+    others = [group for group, _ in cleaned.skeleton.groups if group != "body"]
     for fill, groups in ((fill_body_gaps, ["body"]), (fill_carried_gaps, others)):
-        filled = fill(cleaned, longest_gap_frames=longest_gap)
+        cleaned = fill(cleaned, longest_gap_frames=longest_gap)
         cleaned = smooth(
-            filled,
+            cleaned,
             smoothing,
             seconds=smoothing_seconds,
             groups=groups,
-            unit_px=body_height_px(filled),
+            unit_px=body_height_px(cleaned),
         )
     assert cleaned.filled is not None
-    return cleaned, Repairs(
-        sides=(keypoints.points != with_sides.points).any(axis=(1, 2)),
-        hands=(with_sides.points != with_hands.points).any(axis=(1, 2)),
-        removed=((with_hands.score > 0) & (kept.score == 0)).sum(axis=1),
-        filled=cleaned.filled.sum(axis=1),
-    )
+    filled = cleaned.filled.sum(axis=1)
+    return cleaned, Repairs(sides=sides, hands=hands, removed=removed, filled=filled)
