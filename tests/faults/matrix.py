@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,9 +192,14 @@ def _after(moment: float, process: subprocess.Popen) -> psutil.Process:
 
 def _workers(child: psutil.Process) -> list[psutil.Process]:
     """Its children, but for commands that end at once and those that only track resources."""
-    before = time.time() - 0.2
-    found = [it for it in child.children(recursive=True) if it.create_time() < before]
-    return [it for it in found if "resource_tracker" not in " ".join(it.cmdline())]
+    found = []
+    for process in child.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            command = " ".join(process.cmdline())  # empty where it has ended
+            lives = process.create_time() < time.time() - 0.5
+            if command and lives and "resource_tracker" not in command:
+                found.append(process)
+    return found
 
 
 def _signalled(to: str, number: int) -> Disturb:
@@ -364,7 +369,8 @@ FAULTS = {
         disturb=_signalled("all", signal.SIGINT), told="interrupted|KeyboardInterrupt|exited with"
     ),
     "disk full": Fault(
-        python=_full_disk, told="File too large|cannot be written|limit is reached|disk I/O error"
+        python=_full_disk,
+        told="File too large|No space left|cannot be written|limit is reached|disk I/O error",
     ),
     "read-only folder": Fault(around=_read_only, told="Read-only file system"),
     "input deleted": Fault(
