@@ -1,6 +1,9 @@
 """`motiontransfer verify`: exit status, table and JSON for signed, altered and unsigned videos."""
 
 import json
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,18 @@ def test_a_signed_video_has_status_0_and_an_altered_one_3(signed, verify):
     status, output = verify(with_byte_changed(signed, signed.stat().st_size - 20))
     assert status == 3
     assert "content   ALTERED since it was signed" in output
+
+
+def test_a_video_that_kills_its_reader_is_one_line(signed, monkeypatch, verify):
+    monkeypatch.setattr("motiontransfer.provenance.verification._report_text", kill)
+    status, output = verify(signed)
+    assert status == 1
+    assert "v.mp4: decoding it was killed" in output
+
+
+def kill(*_):
+    if multiprocessing.parent_process() is not None:  # not pytest itself
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_with_trust_only_the_named_authorities_count(signed, tmp_path, monkeypatch, verify):

@@ -161,8 +161,9 @@ def verify(
     those authorities are trusted. The detector does not change the status.
     """
     from motiontransfer.provenance.verification import provenance_lines, read_provenance
+    from motiontransfer.video.isolation import run_isolated
 
-    provenance = read_provenance(video, trusted=trust)
+    provenance = run_isolated(read_provenance, video, trusted=trust)
     prediction, reason = _predict(video, detector)
     if as_json:
         content = {
