@@ -41,9 +41,13 @@ def read_table(
     """
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read()
-        description, checksums = unseal(path, (table.schema.metadata or {}).get(key.encode()))
-        columns = {name: _array(table.column(name)) for name in table.column_names}
+            schema = file.schema_arrow
+            # One after another: what decoding takes is as large as what it gives.
+            columns = {
+                name: _array(file.read([name], use_threads=False).column(name))
+                for name in schema.names
+            }
+        description, checksums = unseal(path, (schema.metadata or {}).get(key.encode()))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise damaged(path, f"not a Parquet file written by motiontransfer: {reason}") from error

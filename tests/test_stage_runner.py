@@ -87,9 +87,10 @@ def test_a_stage_logs_its_result_in_one_line(stages, capsys, caplog):
         ("GOMP_SPINCOUNT", "infinity", "infinity"),
         ("OPENCV_FOR_THREADS_NUM", None, "1"),
         ("OPENCV_FOR_THREADS_NUM", "2", "2"),
+        ("ARROW_DEFAULT_MEMORY_POOL", None, "system"),
     ],
 )
-def test_threads_do_not_hinder_each_other_unless_the_user_chose(
+def test_libraries_are_told_of_threads_and_memory_unless_the_user_chose(
     stages, monkeypatch, variable, set_before, then
 ):
     monkeypatch.setenv(variable, set_before or "")
