@@ -196,12 +196,11 @@ class Detections(_Joints):
         frame_index = np.repeat(np.arange(len(frames), dtype=np.int32), [len(it) for it in frames])
         order = np.lexsort([person, frame_index])
         order = order[person[order] >= 0]
-        joints = joints[order]
         return cls(
             frame_index=frame_index[order],
             person=person[order],
-            points=np.ascontiguousarray(joints[..., :2]),
-            score=np.ascontiguousarray(joints[..., 2]),
+            points=np.ascontiguousarray(joints[order, :, :2]),
+            score=np.ascontiguousarray(joints[order, :, 2]),
             num_frames=len(frames),
             skeleton=skeleton,
             image_size=image_size,
@@ -317,9 +316,10 @@ def _write(
         ),
         "person": person,
     }
-    packed = np.concatenate([joints.points, joints.score[..., None]], axis=2)
     for group, names in skeleton.groups:
-        columns[group] = packed[:, skeleton.slice(group)].reshape(len(packed), 3 * len(names))
+        where = skeleton.slice(group)
+        parts = [joints.points[:, where], joints.score[:, where, None]]
+        columns[group] = np.concatenate(parts, axis=2).reshape(-1, 3 * len(names))
     if filled is not None:
         columns |= {
             _filled(group): filled[:, skeleton.slice(group)] for group, _ in skeleton.groups
