@@ -22,6 +22,7 @@ _EARS = ("left_ear", "right_ear")
 _CHIN, _FOREHEAD, _NOSE = "face_chin", "face_forehead", "face_nose_tip"
 _TEMPLES = ("left_face_temple", "right_face_temple")
 _FACING = 0.1  # of the width between the temples: the nose's largest distance from its middle
+_LARGEST_SHIFT = 0.1  # heights of the face; more is a wrong detection, or no person
 _MIN_FRAMES = 10  # a joint seen from the front in fewer frames has no known place
 
 
@@ -71,7 +72,8 @@ def change_head_shape(
     face = fill_gaps(face.real, found) + 1j * fill_gaps(face.imag, found)
     points = keypoints.points.copy()
     for joint in joints:
-        shift = face * (complex(*target[joint]) - complex(*source[joint]))
+        difference = complex(*target[joint]) - complex(*source[joint])
+        shift = face * difference * (_LARGEST_SHIFT / max(abs(difference), _LARGEST_SHIFT))
         index = keypoints.skeleton.index(joint)
         moved = points[:, index] + np.stack([shift.real, shift.imag], axis=1)
         points[:, index] = np.where(keypoints.score[:, index, None] > 0, moved, 0)

@@ -110,6 +110,14 @@ def test_only_joints_of_both_shapes_move_and_missing_ones_stay_missing():
     assert place(changed, "left_face_temple", 4) == pytest.approx([106, 40])
 
 
+def test_no_joint_moves_farther_than_faces_differ():
+    far = {**SHAPE, "nose": (0.3, 0.5), "face_nose_tip": (0.06, 0.28)}
+    changed = change_head_shape(head(), source=SHAPE, target=far, min_score=0.5)
+    # 0.5 heights of a face of 20 px: a tenth of a height, and in the same direction; 0.1 stays
+    assert place(changed, "nose") == pytest.approx([101.2, 47.6], abs=1e-4)
+    assert place(changed, "face_nose_tip") == pytest.approx([101.2, 49.6], abs=1e-4)
+
+
 def test_where_the_face_is_not_seen_it_is_as_before_and_after():
     clip = joined(head(frames=1), head(frames=1, degrees=90), head(frames=1, face_px=40.0))
     chin = clip.skeleton.index("face_chin")
