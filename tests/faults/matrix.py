@@ -192,8 +192,10 @@ def _after(moment: float, process: subprocess.Popen) -> psutil.Process:
 
 def _workers(child: psutil.Process) -> list[psutil.Process]:
     """Its children, but for commands that end at once and those that only track resources."""
-    found = []
-    for process in child.children(recursive=True):
+    children, found = [], []
+    with suppress(psutil.NoSuchProcess):
+        children = child.children(recursive=True)
+    for process in children:
         with suppress(psutil.NoSuchProcess):
             command = " ".join(process.cmdline())  # empty where it has ended
             lives = process.create_time() < time.time() - 0.5
