@@ -1,6 +1,6 @@
 """Rate, latency, CPU time by part and memory of live motion transfer, and what it loses.
 
-    uv run python -m benchmarks.live [--seconds 60] [--transfer ada_as_ben] [--record]
+    uv run python -m benchmarks.live [--seconds 60] [--rate 30] [--transfer ada_as_ben] [--record]
 
 The transfer's source is played there and back as a camera, and shown in a window that is not on a
 screen: all is done but to put the picture there. `shown/s` and latency are of the wall clock and
@@ -12,6 +12,7 @@ clock, from the same detections: `live` is all of it, the other rows change one 
 """
 
 import argparse
+import os
 import resource
 import tempfile
 import threading
@@ -19,6 +20,7 @@ import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -36,10 +38,10 @@ from motiontransfer.live.capture import Load, Source
 from motiontransfer.live.command import RenderParams, load_target, source_motion
 from motiontransfer.live.display import Window
 from motiontransfer.live.generation import LiveGenerator
+from motiontransfer.live.openvino import open_detector, use_openvino
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
-from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.pose.puppet import PuppetClip
 from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.rendering.faces import ResidualFaces
@@ -56,12 +58,13 @@ def main() -> None:
     """Measure speed, then the loss."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rate", type=Fraction, default=Fraction(30), help="frames a second")
     parser.add_argument("--transfer", default="ada_as_ben")
     parser.add_argument("--record", action="store_true", help="record as well")
     arguments = parser.parse_args()
     names = load_section(Transfer, f"transfers.{arguments.transfer}")
     params = load_section(RenderParams, "render")
-    torch.set_num_threads(1)
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
     cv2.setNumThreads(1)
     clip = read_clip(Path("artifacts/frames") / names.source_subject / names.source)
     renderer = load_target(names.target, params)
@@ -69,10 +72,11 @@ def main() -> None:
         frames = list(store.frames())
     source = Source(
         name=names.source,
-        moments=partial(_there_and_back, frames, float(clip.frame_rate), arguments.seconds),
-        frame_rate=clip.frame_rate,
+        moments=partial(_there_and_back, frames, float(arguments.rate), arguments.seconds),
+        frame_rate=arguments.rate,
         size=clip.size,
     )
+    use_openvino(renderer)
     with recorded("live") as rows:
         rows.append(_speed(source, names.target, renderer, record=arguments.record))
     with recorded("live_loss") as rows:
@@ -110,7 +114,7 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
         while not ended.wait(1.0):
             memory.append((time.monotonic(), process.memory_info().rss / 2**20))
 
-    with default_detector().open() as detect, tempfile.TemporaryDirectory() as folder:
+    with open_detector() as detect, tempfile.TemporaryDirectory() as folder:
         session = Session(
             source,
             source_motion(target, source, renderer),
@@ -213,7 +217,7 @@ def _losses(
             live = motion.follow(found, number / float(poses.frame_rate))
             if number < poses.num_frames:
                 continue
-            frame = generator.generate(live)
+            frame = generator.generate(live)()
             if live is not None:
                 made.append((index, frame))
                 shown.append((index, live))

@@ -19,10 +19,10 @@ from motiontransfer.live.capture import Source
 from motiontransfer.live.display import Window, virtual_camera
 from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.live.motion import SourceMotion, StatisticsParams
+from motiontransfer.live.openvino import open_detector, use_openvino
 from motiontransfer.live.recording import Recorder, Signature
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.params import PARAMS_FILE, load_section
-from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.pose.normalization import Centring, Mode, check_centring
 from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.provenance.credentials import load_credentials
@@ -74,12 +74,13 @@ def run_live(
     with ExitStack() as stack:
         window = stack.enter_context(Window()) if has_window else None
         renderer = load_target(target, params)
+        use_openvino(renderer)
         signature = _signature(target, source, params, renderer)
         session = Session(
             source,
             source_motion(target, source, renderer),
             LiveGenerator(renderer),
-            detect=stack.enter_context(default_detector().open()) if source.has_frames else None,
+            detect=stack.enter_context(open_detector()) if source.has_frames else None,
             visible_label=params.visible_label,
         )
         outputs: list[Output] = []

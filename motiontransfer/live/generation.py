@@ -1,6 +1,8 @@
 """Generation of frames from poses as they arrive, with the face's residual on top."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +14,9 @@ from motiontransfer.rendering.faces import ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import tensor_to_frames
+
+Finish = Callable[[], Frame]
+"""Adds the face and returns the frame, beside the generation of the next one."""
 
 
 class LiveGenerator:
@@ -27,8 +32,8 @@ class LiveGenerator:
         if plate is not None:
             self._background = tensor_to_frames(plate[None])[0]
 
-    def generate(self, poses: Keypoints | None) -> Frame:
-        """The next frame.
+    def generate(self, poses: Keypoints | None) -> Finish:
+        """The next frame, but for its face.
 
         Args:
             poses: the latest, of which the last is shown; None: nobody is, and the frame is the
@@ -36,7 +41,7 @@ class LiveGenerator:
         """
         if poses is None:
             self._stream = None
-            return self._background
+            return lambda: self._background
         renderer = self._renderer
         if self._stream is None:
             self._stream = StreamingRollOut(
@@ -47,13 +52,17 @@ class LiveGenerator:
                 autocast=renderer.fabric.autocast,
             )
         images = self._stream.extend(poses.points[-1:], poses.score[-1:])
-        image = next(images)[None]
+        image, face = next(images)[None], renderer.face
         boxes, valid = face_boxes(poses)
-        if isinstance(renderer.face, ResidualFaces) and valid[-1]:
-            box = torch.from_numpy(boxes[-1:]).long()
-            patch = renderer.face.patch(image, poses, poses.num_frames - 1, box)
-            if renderer.face.previous_frame == "corrected":
-                with suppress(StopIteration):
-                    images.send(patch.image)
-            image = blend(image, patch, blending=renderer.face_blending)
-        return tensor_to_frames(image)[0]
+        if not isinstance(face, ResidualFaces) or not valid[-1]:
+            return lambda: tensor_to_frames(image)[0]
+        box = torch.from_numpy(boxes[-1:]).long()
+        add_face = partial(face.patch, image, poses, poses.num_frames - 1, box)
+        if face.previous_frame == "corrected":
+            patch = add_face()
+            with suppress(StopIteration):
+                images.send(patch.image)
+            add_face = lambda: patch  # noqa: E731
+        return lambda: tensor_to_frames(blend(image, add_face(), blending=renderer.face_blending))[
+            0
+        ]

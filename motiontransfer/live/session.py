@@ -12,7 +12,7 @@ import numpy as np
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.live.capture import Captured, Clock, Source, capture
 from motiontransfer.live.display import Window, write_text
-from motiontransfer.live.generation import LiveGenerator
+from motiontransfer.live.generation import Finish, LiveGenerator
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.pipeline import Newest, Worker
 from motiontransfer.pose.detection import Detector
@@ -46,7 +46,7 @@ class Result:
     """A generated frame with what it was made from."""
 
     detected: Detected
-    frame: Frame
+    finish: Finish
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class Session:
         )
 
     def _generate(self, detected: Detected) -> Result:
-        return Result(detected=detected, frame=self._generator.generate(detected.poses))
+        return Result(detected=detected, finish=self._generator.generate(detected.poses))
 
     def run(
         self,
@@ -165,7 +165,7 @@ class Session:
             result = self.results.take(seconds=_WAIT_SECONDS)
             cpu_before = time.thread_time()
             if result is not None:
-                frame = result.frame
+                frame = result.finish()
                 if self._visible_label == "corner":
                     frame = with_label(frame)
                 if window is not None:

@@ -98,7 +98,7 @@ class FastGenerator(nn.Module):
         upsampling: Upsampling = "resize",
     ) -> None:
         super().__init__()
-        self.stride = 2 * 2**config.num_downsamplings
+        self.in_channels, self.stride = in_channels, 2 * 2**config.num_downsamplings
         channels = config.level_channels(max_channels)
         self.stem = nn.Conv2d(4 * in_channels, channels[0], 3, padding=1)
         self.down = nn.ModuleList(
@@ -173,7 +173,7 @@ class GlobalGenerator(nn.Module):
     ) -> None:
         super().__init__()
         channels, num_blocks = config.level_channels(max_channels), config.num_residual_blocks
-        self.stride = 2**config.num_downsamplings
+        self.in_channels, self.stride = in_channels, 2**config.num_downsamplings
         self.features = global_features(
             in_channels, channels, num_residual_blocks=num_blocks, upsampling=upsampling
         )
@@ -203,7 +203,7 @@ class LocalEnhancer(nn.Module):
         super().__init__()
         channels, num_blocks = config.level_channels(max_channels), config.num_residual_blocks
         wide, narrow = channels[0], max(channels[0] // 2, 1)
-        self.stride = 2 * 2**config.num_downsamplings
+        self.in_channels, self.stride = in_channels, 2 * 2**config.num_downsamplings
         self.coarse = global_features(
             in_channels, channels, num_residual_blocks=num_blocks, upsampling=upsampling
         )

@@ -75,7 +75,7 @@ def test_a_bug_in_a_thread_ends_the_session_and_comes_out(tmp_path, monkeypatch)
     def generate(poses):
         if next(calls) == 3:
             raise ZeroDivisionError
-        return BACKGROUND
+        return lambda: BACKGROUND
 
     monkeypatch.setattr(session._generator, "generate", generate)
     with pytest.raises(ZeroDivisionError), recorder(tmp_path / "a.mp4", source) as record:
@@ -155,7 +155,8 @@ def test_mirrored_frames_are_turned_before_anyone_is_looked_for():
 
 def test_keys_quit_pause_restart_freeze_and_save():
     session, saved = session_of(source_of(dance(400))), []
-    screen = Screen("f", "r", "f", "s", " ", " ", "q")
+    detected = [""] * 10  # frames until the statistics are new
+    screen = Screen("f", "r", *detected, "f", "s", " ", " ", "q")
     session.run(window=screen, save=saved.append)
     assert session.seconds < 8
     assert session._motion.is_frozen

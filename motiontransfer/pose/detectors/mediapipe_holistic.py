@@ -93,6 +93,14 @@ class HolisticConfig:
     @contextmanager
     def open(self) -> Generator[Detector]:
         """A detector with no memory of any frame; follows the person from frame to frame."""
+        with self.open_graph() as graph:
+            yield lambda frames: [
+                self.people(find_landmarks(graph, frame), frame.shape[:2]) for frame in frames
+            ]
+
+    @contextmanager
+    def open_graph(self) -> Generator[Holistic]:
+        """MediaPipe's graph."""
         # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
         with (
             native_stderr_hidden(),
@@ -103,26 +111,31 @@ class HolisticConfig:
                 min_tracking_confidence=self.min_tracking_confidence,
             ) as graph,
         ):
-            yield lambda frames: [self._people(graph, frame) for frame in frames]
+            yield graph
 
-    def _people(self, graph: Holistic, frame: UInt8[np.ndarray, "height width 3"]) -> People:
-        found: Any = graph.process(np.ascontiguousarray(frame))
-        person = {
-            group: unpack(landmarks.landmark)
-            for group in ("pose", "left_hand", "right_hand", "face")
-            if (landmarks := getattr(found, f"{group}_landmarks"))
-        }
+    def people(self, landmarks: "Landmarks", image_size: tuple[int, int]) -> People:
+        """The one person with these landmarks, or nobody without any."""
         return people_in_pixels(
-            [person] if person else [],
+            [landmarks] if landmarks else [],
             skeleton=self.skeleton,
             min_visibility=self.min_visibility,
-            image_size=frame.shape[:2],
+            image_size=image_size,
         )
 
 
 Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
 """Of one person, by MediaPipe's name (`pose`, `left_hand`, `right_hand`, `face`) and in its order:
 x, y as fractions of the image, visibility."""
+
+
+def find_landmarks(graph: Holistic, frame: UInt8[np.ndarray, "height width 3"]) -> Landmarks:
+    """Landmarks of the person in the next frame; nothing without anyone."""
+    found: Any = graph.process(np.ascontiguousarray(frame))
+    return {
+        group: unpack(landmarks.landmark)
+        for group in ("pose", "left_hand", "right_hand", "face")
+        if (landmarks := getattr(found, f"{group}_landmarks"))
+    }
 
 
 def unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
