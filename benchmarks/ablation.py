@@ -4,8 +4,8 @@
     uv run python -m benchmarks.ablation --table  # only write them
 
 Equal time is counted in steps: the table's number, over the CPU time of a step of the variant
-beside one without its changes, both in turns on one core (benchmarks/step_costs.json). So a busy
-machine changes nothing, and a variant that was run is never run again. Variants are in
+relative to one without its changes (`step_cost`), both in turns on one core. So a busy machine
+changes nothing, and a variant that was run is never run again. Variants are in
 benchmarks/ablation.yaml; `dvc exp show` knows the same runs by the same names. Needs the pipeline
 committed to git, and `uv run dvc repro` before.
 """
@@ -14,18 +14,59 @@ import argparse
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import yaml
+from dvc.api import DVCFileSystem
+from dvc.repo import Repo
+from PIL import Image
 
-from benchmarks.ablation_table import Row, finished_experiments, write_tables
+from benchmarks.machine import markdown_table
+from motiontransfer.project.params_editing import preset_changes
+from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
+from motiontransfer.video.frame_store import FrameStore
 
 VARIANTS_FILE = Path("benchmarks/ablation.yaml")
-COSTS_FILE = Path("benchmarks/step_costs.json")
+_PAGE, _TABLE, _PICTURE = (
+    Path("docs") / name for name in ("ablation.md", "ablation.csv", "recipes.jpg")
+)
+_RESULT = Path("results/ada_as_ben/transfer.mp4")
+_TRUTH = Path("data/truth/demo.mp4")
+_NUM_MOMENTS = 6
+
+_TRANSFER, _HELD_OUT = "results/ada_as_ben/metrics.json", "artifacts/metrics/evaluate/ada.json"
+_METRICS = {
+    "person shift-tolerant SSIM": (_TRANSFER, "truth.{}.person.shift_tolerant_ssim"),
+    "face shift-tolerant SSIM": (_TRANSFER, "truth.{}.face.shift_tolerant_ssim"),
+    "person SSIM": (_TRANSFER, "truth.{}.person.ssim"),
+    "person L1": (_TRANSFER, "truth.{}.person.l1"),
+    "face SSIM": (_TRANSFER, "truth.{}.face.ssim"),
+    "pose px": (_TRANSFER, "truth.{}.pose_distance_px.all"),
+    "hands missed": (_TRANSFER, "detection.{}.missed_detections.hands"),
+    "face missed": (_TRANSFER, "detection.{}.missed_detections.face"),
+    "flicker": (_TRANSFER, "temporal.background_flicker.{}"),
+    "held-out SSIM": (_HELD_OUT, "{}.person.ssim"),
+    "held-out L1": (_HELD_OUT, "{}.person.l1"),
+}
+"""Column of a table -> file of an experiment, and key of a system in it."""
+
+_INTRODUCTION = """# Ablation
+
+Each row is a DVC experiment on the demo: trained on the target's clip, evaluated on the dance of
+the ground-truth clip. All rows of a table train for about the same time, counted in steps by the
+CPU time of a step relative to the default (`step_cost` in `benchmarks/ablation.yaml`); `time` is
+relative to the first row. One run each; `other_seed` shows the noise. Higher is better for SSIM,
+lower for the others; flicker should equal the ground truth's. Command:
+`uv run python -m benchmarks.ablation`.
+
+![The recipes and the ground truth at the same frames](recipes.jpg)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +78,14 @@ class Variant:
     name: str
     what: str
     """What it changes, in words."""
-    of_group: Mapping[str, object]
-    """What all of the table have: dotted key -> value, instead of what params.yaml says."""
-    own: Mapping[str, object]
-    """What this one has beside."""
+    params: Mapping[str, object]
+    """Dotted key -> value, instead of what params.yaml has."""
     reference_steps: int
     """As many steps without its own changes take as long as this variant is trained."""
+    step_cost: float
+    """CPU time of a step, relative to one without its own changes."""
     optional: bool
     """Whether it is run only when named."""
-
-    @property
-    def params(self) -> dict[str, object]:
-        """All that it changes."""
-        return {**self.of_group, **self.own}
 
     @property
     def experiment(self) -> str:
@@ -65,9 +101,9 @@ def read_variants() -> list[Variant]:
             group=group,
             name=name,
             what=variant["what"],
-            of_group=content["params"],
-            own=variant["params"],
+            params={**content["params"], **_of_preset(variant), **variant.get("params", {})},
             reference_steps=content["steps"],
+            step_cost=variant.get("step_cost", 1.0),
             optional=variant.get("optional", False),
         )
         for group, content in groups.items()
@@ -75,53 +111,113 @@ def read_variants() -> list[Variant]:
     ]
 
 
+def _of_preset(variant: Mapping[str, str]) -> dict[str, object]:
+    """What a variant's preset changes in the trainings, but for their length."""
+    changes = preset_changes(variant["preset"]) if "preset" in variant else []
+    return {
+        change.key: yaml.safe_load(change.new)
+        for change in changes
+        if change.key.startswith("train_") and change.key != "train_gan.steps"
+    }
+
+
 def main() -> None:
     """Run the variants that lack, then write the tables."""
-    arguments = _arguments()
-    variants = read_variants()
-    costs = json.loads(COSTS_FILE.read_text(encoding="utf-8"))
-    if not arguments.table:
-        finished = finished_experiments()
-        wanted = [v for v in variants if _is_wanted(v, arguments.variants)]
-        lacking = [v for v in wanted if v.experiment not in finished]
-        with ThreadPoolExecutor(arguments.jobs) as pool:
-            list(pool.map(lambda it: _run(it, costs[it.experiment], arguments.jobs), lacking))
-    write_tables(
-        [
-            Row(
-                group=variant.group,
-                name=variant.name,
-                what=variant.what,
-                experiment=variant.experiment,
-                step_time=costs.get(variant.experiment, np.nan) / variant.reference_steps,
-            )
-            for variant in variants
-        ]
-    )
-
-
-def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("variants", nargs="*", help="GROUP or GROUP-NAME; all by default")
     parser.add_argument("--jobs", type=int, default=1, help="at once, each with its share of cores")
     parser.add_argument("--table", action="store_true", help="run nothing, write the tables")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    variants, finished = read_variants(), _finished_experiments()
+    if not arguments.table:
+        lacking = [
+            variant
+            for variant in variants
+            if variant.experiment not in finished and _is_wanted(variant, arguments.variants)
+        ]
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            list(pool.map(lambda variant: _run(variant, arguments.jobs), lacking))
+        finished = _finished_experiments()
+    _write_tables([variant for variant in variants if variant.experiment in finished])
 
 
-def _is_wanted(variant: Variant, named: list[str]) -> bool:
+def _is_wanted(variant: Variant, named: Sequence[str]) -> bool:
     return variant.experiment in named or (
         not variant.optional and (not named or variant.group in named)
     )
 
 
-def _run(variant: Variant, cost: float, jobs: int) -> None:
-    edits = {**variant.params, "train_gan.steps": round(variant.reference_steps / cost)}
+def _run(variant: Variant, jobs: int) -> None:
+    steps = round(variant.reference_steps / variant.step_cost)
     command = ["dvc", "exp", "run", "--temp", "--name", variant.experiment]
     # JSON is YAML in one line.
+    edits = {**variant.params, "train_gan.steps": steps}
     command += [f"--set-param={key}={json.dumps(value)}" for key, value in edits.items()]
     threads = max(1, (os.cpu_count() or 1) // jobs)
     print(f"{variant.experiment}: {' '.join(command)}", flush=True)  # noqa: T201
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
+
+
+def _finished_experiments() -> set[str]:
+    """Names of DVC's experiments that came to their end, whatever commit they began from."""
+    with Repo() as repo:
+        of_commit = repo.experiments.ls(all_commits=True)
+    return {name for experiments in of_commit.values() for name, _ in experiments}
+
+
+def _write_tables(variants: Sequence[Variant]) -> None:
+    """Write docs/ablation.md and .csv, and the recipes' results beside each other."""
+    rows: list[dict[str, object]] = []
+    for variant in variants:
+        files = DVCFileSystem(rev=variant.experiment)
+        steps = json.loads(files.read_text("artifacts/metrics/train_gan/ada.json"))["steps"]
+        rows.append(
+            {"group": variant.group, "variant": variant.name, "what it changes": variant.what}
+            | _metrics(files, "ours")
+            | {
+                "steps": steps,
+                "time": round(steps * variant.step_cost / variant.reference_steps, 2),
+            }
+        )
+    baseline = _metrics(DVCFileSystem(rev=variants[0].experiment), "nearest_neighbours")
+    rows.append(
+        {"group": "recipes", "variant": "nearest neighbours", "what it changes": "no network"}
+        | baseline
+    )
+    table = pd.DataFrame(rows)
+    table.to_csv(_TABLE, index=False)
+    sections = [_INTRODUCTION]
+    for group, of_group in table.drop(columns="group").groupby(table["group"], sort=False):
+        cells = of_group.astype(object).where(of_group.notna(), "")
+        sections.append(
+            f"## {str(group).capitalize()}\n\n{markdown_table(list(cells), cells.values)}\n"
+        )
+    _PAGE.write_text("\n".join(sections), encoding="utf-8")
+    _write_picture([variant for variant in variants if variant.group == "recipes"])
+
+
+def _metrics(files: DVCFileSystem, system: str) -> dict[str, float]:
+    return {
+        column: reduce(getitem, key.format(system).split("."), json.loads(files.read_text(path)))
+        for column, (path, key) in _METRICS.items()
+    }
+
+
+def _write_picture(recipes: Sequence[Variant]) -> None:
+    """A row of frames for each recipe, and the truth's."""
+    videos = {}
+    for recipe in recipes:
+        videos[recipe.name] = Path("artifacts/ablation") / f"{recipe.experiment}.mp4"
+        videos[recipe.name].parent.mkdir(parents=True, exist_ok=True)
+        files = DVCFileSystem(rev=recipe.experiment)
+        files.get_file(str(_RESULT), str(videos[recipe.name]))
+    rows = {}
+    for name, video in {**videos, "truth": _TRUTH}.items():
+        with FrameStore(video) as store:
+            moments = evenly_spaced(len(store), _NUM_MOMENTS)
+            rows[name] = [store[index] for index in moments]
+    captions = [f"frame {index}" for index in moments]
+    Image.fromarray(contact_sheet(rows, captions)).save(_PICTURE, quality=85)
 
 
 if __name__ == "__main__":

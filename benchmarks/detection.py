@@ -12,13 +12,11 @@ the plain loops, which have no segments, write the same bytes is checked.
 """
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import cycle, islice
 from pathlib import Path
@@ -26,14 +24,15 @@ from statistics import median
 
 import psutil
 
+from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.keypoints import write_detections
 from motiontransfer.parallel import Compute, import_ray
 from motiontransfer.pose.detection import detect_clip, run_detector
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
 from motiontransfer.video.frame_store import FrameStore, write_frames
 
-PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}
-CORES_OF = {
+_PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}
+_CORES_OF = {
     **{"plain loop": 1, "1 worker": 1},
     **{"2 plain loops": 2, "2 workers": 2, "Ray, 2 nodes": 2},
 }
@@ -49,53 +48,64 @@ _START_FRAMES = 20
 
 
 def main() -> None:
-    """Measure, and print a table as Markdown."""
+    """Measure in turns; a row for each way."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "clip",
-        type=Path,
-        nargs="?",
-        default=Path("artifacts/frames/ada/demo_target/frames.mkv"),
-        help="a frame store",
-    )
+    clip = Path("artifacts/frames/ada/demo_target/frames.mkv")
+    parser.add_argument("clip", type=Path, nargs="?", default=clip, help="a frame store")
     parser.add_argument("--frames", type=int, default=1500, help="the clip is repeated or cut")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each")
-    parser.add_argument("--turn", choices=CORES_OF, help=argparse.SUPPRESS)
+    parser.add_argument("--turn", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.turn:
-        print(json.dumps(take_turn(arguments.turn, arguments.clip)))  # noqa: T201
+        name, clip, cores = arguments.turn
+        os.sched_setaffinity(0, map(int, cores.split(",")))
+        answer(_take_turn(name, Path(clip)))
         return
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+    with recorded("detection") as rows, tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mkv"
-        repeat(arguments.clip, clip, frames=arguments.frames)
-        repeat(arguments.clip, start_of(clip), frames=_START_FRAMES)
-        turns: dict[str, list[dict[str, float]]] = {name: [] for name in CORES_OF}
+        _repeat(arguments.clip, clip, frames=arguments.frames)
+        _repeat(arguments.clip, _start_of(clip), frames=_START_FRAMES)
+        turns: dict[str, list[dict[str, float]]] = {name: [] for name in _CORES_OF}
         for _ in range(arguments.rounds):
-            for name in CORES_OF:
+            for name in _CORES_OF:
                 turns[name].append(_in_fresh_processes(name, clip))
         contents = {path.read_bytes() for path in Path(folder).glob("*.parquet")}
         assert len(contents) == 1, "detections differ"
-    print(_table(turns, frames=arguments.frames))  # noqa: T201
+        typical = {
+            name: {key: median(turn[key] for turn in results) for key in results[0]}
+            for name, results in turns.items()
+        }
+        for name, of in typical.items():
+            most = typical[_PLAIN_LOOPS[_CORES_OF[name]]]
+            rows.append(
+                {
+                    "detection": name,
+                    "frames/s": round(arguments.frames / of["seconds"], 1),
+                    "efficiency": round(most["seconds"] / of["seconds"], 2),
+                    "of CPU time": round(most["cpu_seconds"] / of["cpu_seconds"], 2),
+                    "start": round(of["start"], 1),
+                }
+            )
 
 
-def repeat(source: Path, path: Path, *, frames: int) -> None:
+def _repeat(source: Path, path: Path, *, frames: int) -> None:
     """Write a clip of so many frames."""
     with FrameStore(source) as store:
         indices = islice(cycle(range(len(store))), frames)
         write_frames(path, (store[index] for index in indices), frame_rate=store.frame_rate)
 
 
-def start_of(clip: Path) -> Path:
+def _start_of(clip: Path) -> Path:
     """The few frames with which everything is started up."""
     return clip.with_name("start.mkv")
 
 
-def take_turn(name: str, clip: Path) -> dict[str, float]:
+def _take_turn(name: str, clip: Path) -> dict[str, float]:
     """Seconds to start up, then seconds and CPU seconds for the clip."""
     with ExitStack() as stack:
         run = _runner(name, stack)
         start = time.perf_counter()
-        run(start_of(clip))
+        run(_start_of(clip))
         started, busy = time.perf_counter(), _cpu_seconds()
         run(clip)
         return {
@@ -112,17 +122,17 @@ def _runner(name: str, stack: ExitStack) -> Callable[[Path], None]:
         _start_cluster(stack, num_nodes=2)
         compute = Compute(backend="ray", address=None, num_workers=0)
     else:
-        compute = Compute(backend="local", address=None, num_workers=CORES_OF[name])
+        compute = Compute(backend="local", address=None, num_workers=_CORES_OF[name])
 
     def run(clip: Path) -> None:
         detections = detect_clip(
             clip,
             detector=_DETECTOR,
-            segment_frames=_SEGMENT_FRAMES if clip != start_of(clip) else _START_FRAMES // 4,
+            segment_frames=_SEGMENT_FRAMES if clip != _start_of(clip) else _START_FRAMES // 4,
             warmup_frames=_WARMUP_FRAMES,
             compute=compute,
         )
-        if clip != start_of(clip):
+        if clip != _start_of(clip):
             write_detections(clip.with_name(f"{name}.parquet"), detections)
 
     return run
@@ -153,43 +163,17 @@ def _cpu_seconds() -> float:
 
 
 def _in_fresh_processes(name: str, clip: Path) -> dict[str, float]:
-    cores = sorted(os.sched_getaffinity(0))[: CORES_OF[name]]
-    turn = PLAIN_LOOPS[1] if name in PLAIN_LOOPS.values() else name
-    each_has = [{core} for core in cores] if turn == PLAIN_LOOPS[1] else [set(cores)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.detection", str(clip), "--turn", turn],
-            stdout=subprocess.PIPE,
-            preexec_fn=lambda own=own: os.sched_setaffinity(0, own),
-        )
-        for own in each_has
-    ]
-    turns = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
+    """A turn on as many cores as it has; of plain loops one on each, side by side."""
+    cores = [str(core) for core in sorted(os.sched_getaffinity(0))[: _CORES_OF[name]]]
+    is_plain = name in _PLAIN_LOOPS.values()
+    turn, each_has = (_PLAIN_LOOPS[1], cores) if is_plain else (name, [",".join(cores)])
+    with ThreadPoolExecutor() as pool:
+        turns = list(pool.map(lambda own: in_own_process("--turn", turn, str(clip), own), each_has))
     return {
         "start": max(turn["start"] for turn in turns),
         "seconds": 1 / sum(1 / turn["seconds"] for turn in turns),  # for as many frames as the clip
         "cpu_seconds": sum(turn["cpu_seconds"] for turn in turns) / len(turns),
     }
-
-
-def _table(turns: dict[str, list[dict[str, float]]], *, frames: int) -> str:
-    lines = [
-        f"{frames} frames, load average {os.getloadavg()[1]:.1f} of the last five minutes",
-        "",
-        "| | frames/s | efficiency | of CPU time | start |",
-        "|---|---|---|---|---|",
-    ]
-    rates: dict[str, tuple[float, float]] = {}
-    for name, results in turns.items():
-        typical = {key: median(turn[key] for turn in results) for key in results[0]}
-        rates[name] = (frames / typical["seconds"], frames / typical["cpu_seconds"])
-        most = rates[PLAIN_LOOPS[CORES_OF[name]]]
-        share = [mine / plain for mine, plain in zip(rates[name], most, strict=True)]
-        lines.append(
-            f"| {name} | {rates[name][0]:.1f} | {share[0]:.2f} | {share[1]:.2f} "
-            f"| {typical['start']:.1f} s |"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

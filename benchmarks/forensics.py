@@ -9,25 +9,23 @@ tested on everything of the one who was held out. `--other-recipe` names project
 only tested on: of the same subjects, by networks that were trained otherwise. `--real` names filmed
 clips, to count false alarms on.
 
-Both columns are the same network: `pair` sees two consecutive frames, `frame`, the baseline, one.
-Scores are pooled over the subjects after calibration, so one threshold serves all; counted in pairs
-of frames, with 95 % intervals by bootstrap of seconds.
+`pair` sees two consecutive frames, `frame`, the baseline, one, by the same network. Scores are
+pooled over the subjects after calibration, so one threshold serves all; counted in pairs of frames,
+with 95 % intervals by bootstrap of seconds.
 """
 
 import argparse
-import logging
-import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.machine import recorded
 from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.corruptions import CORRUPTIONS, EXACT
 from motiontransfer.forensics.data import (
     ProjectClips,
-    Split,
     TargetClips,
     both_sides,
     project_clips,
@@ -41,48 +39,39 @@ from motiontransfer.params import Name, Transfer, load_section
 from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.distributed import make_fabric
 
-OTHER_RECIPE = "other_recipe"
+_OTHER_RECIPE = "other_recipe"
 _DETECTORS: dict[str, Literal[1, 2]] = {"pair": 2, "frame": 1}
-
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fold:
-    """One subject held out."""
-
-    subject: str
-    detector: TrainedDetector
-    scores_of: dict[str, Scores]
-    """After calibration: from 0 on a pair counts as fake."""
 
 
 def main() -> None:
-    """Measure, and print tables as Markdown."""
+    """Train and test each fold; rows of all subjects together, of each, and of filmed clips."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", help="finished projects")
     parser.add_argument("--other-recipe", type=Path, nargs="*", default=[], help="only tested on")
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="filmed clips")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     params = load_section(TrainForensicsParams, "train_forensics")
     fabric = make_fabric(precision=params.precision)
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+    with recorded("forensics") as rows, tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         clips = _clips(arguments.folders, params, fabric, scratch / "clips")
         others = _clips(arguments.other_recipe, params, fabric, scratch / "other")
-        folds_of: dict[str, list[Fold]] = {}
+        subjects = [target.subject for target in clips.targets]
+        if len(subjects) < 2:
+            parser.error(f"expected at least two subjects who are targets, got {subjects}")
         for name, input_frames in _DETECTORS.items():
-            folds_of[name] = [
-                _fold(
-                    clips, others, subject, input_frames, params, fabric, scratch / name / subject
-                )
-                for subject in [target.subject for target in clips.targets]
-            ]
-        print(_table(folds_of))  # noqa: T201
-        print(_by_subject(folds_of))  # noqa: T201
-        if arguments.real:
-            print(_false_alarms(folds_of["pair"], arguments.real, scratch))  # noqa: T201
+            scores_of: dict[str, dict[str, Scores]] = {}
+            for subject in subjects:
+                weights = scratch / name / f"{subject}.safetensors"
+                detector = _train(clips, subject, input_frames, params, fabric, weights)
+                scores_of[subject] = _test(detector, clips, others, subject)
+                rows += _false_alarms(f"{name}, without {subject}", weights, arguments.real)
+            for corruption in [*CORRUPTIONS, _OTHER_RECIPE]:
+                tested = [of[corruption] for of in scores_of.values() if corruption in of]
+                if tested:
+                    rows.append({"detector": name, "tested on": corruption, **_row(*tested)})
+            for subject, of in scores_of.items():
+                rows.append({"detector": name, "tested on": subject, **_row(of[EXACT])})
 
 
 def _clips(
@@ -124,16 +113,16 @@ def _merged(one: TargetClips, other: TargetClips) -> TargetClips:
     )
 
 
-def _fold(
+def _train(
     clips: ProjectClips,
-    others: ProjectClips,
-    subject: str,
+    held_out: str,
     input_frames: Literal[1, 2],
     params: TrainForensicsParams,
     fabric: Fabric,
-    folder: Path,
-) -> Fold:
-    split = _held_out(clips, subject)
+    weights: Path,
+) -> TrainedDetector:
+    """Train on all subjects but one; write the detector."""
+    split = split_clips(_with_last(clips, held_out))
     detector, _ = train_detector(
         split.training,
         split.calibration,
@@ -142,112 +131,72 @@ def _fold(
         schedule=params.schedule,
         crop_size=params.crop_size,
         ema_decay=params.ema_decay,
-        folder=folder,
+        folder=weights.with_suffix(""),
     )
-    raw = evaluate(detector, split.test)
+    write_detector(weights, detector, trained_on={})
+    return detector
+
+
+def _with_last(clips: ProjectClips, subject: str) -> ProjectClips:
+    targets = sorted(clips.targets, key=lambda target: target.subject == subject)
+    return replace(clips, targets=targets)
+
+
+def _test(
+    detector: TrainedDetector, clips: ProjectClips, others: ProjectClips, subject: str
+) -> dict[str, Scores]:
+    """Calibrated scores after each corruption: a pair counts as rendered from 0 on."""
+    scores = evaluate(detector, split_clips(_with_last(clips, subject)).test)
     for target in others.targets:
         if target.subject == subject:
             fake = score_clips(
                 detector,
                 [*both_sides([*target.training, *target.held_out]).fake, *target.transfers],
                 corruption=CORRUPTIONS[EXACT],
-                description=f"test {OTHER_RECIPE}",
+                description=f"test {_OTHER_RECIPE}",
             )
-            raw[OTHER_RECIPE] = Scores(real=raw[EXACT].real, fake=fake)
-    scores_of = {name: _calibrated(detector, scores) for name, scores in raw.items()}
-    for name, scores in scores_of.items():
-        row = metrics(scores, threshold=0.0)
-        _logger.info(
-            "%d frames, %s held out, %s: %s", input_frames, subject, name, _cell(row, "auc")
-        )
-    return Fold(subject=subject, detector=detector, scores_of=scores_of)
-
-
-def _held_out(clips: ProjectClips, subject: str) -> Split:
-    last = [target for target in clips.targets if target.subject == subject]
-    known = [target for target in clips.targets if target.subject != subject]
-    if not known:
-        raise SystemExit(f"expected at least two subjects who are targets, got only {subject}")
-    return split_clips(replace(clips, targets=[*known, *last]))
-
-
-def _calibrated(detector: TrainedDetector, scores: Scores) -> Scores:
+            scores[_OTHER_RECIPE] = Scores(real=scores[EXACT].real, fake=fake)
     slope, offset = detector.calibration.slope, detector.calibration.offset
-    real, fake = (
-        [slope * logits + offset for logits in seconds] for seconds in (scores.real, scores.fake)
-    )
-    return Scores(real=real, fake=fake)
+    return {
+        name: Scores(
+            real=[slope * logits + offset for logits in raw.real],
+            fake=[slope * logits + offset for logits in raw.fake],
+        )
+        for name, raw in scores.items()
+    }
 
 
-def _pooled(folds: Sequence[Fold], corruption: str) -> Scores:
-    tested = [fold.scores_of[corruption] for fold in folds if corruption in fold.scores_of]
-    return Scores(
+def _row(*tested: Scores) -> dict[str, object]:
+    """Metrics of the scores together."""
+    pooled = Scores(
         real=[second for scores in tested for second in scores.real],
         fake=[second for scores in tested for second in scores.fake],
     )
+    found = metrics(pooled, threshold=0.0)
+    confusion, seconds = found["confusion"], found["seconds"]
+    return {
+        "AUC": _interval(found, "auc"),
+        "accuracy": _interval(found, "accuracy"),
+        "real called rendered": _share(confusion["real"], "predicted_fake"),
+        "rendered called real": _share(confusion["fake"], "predicted_real"),
+        "seconds, real / rendered": f"{seconds['real']} / {seconds['fake']}",
+    }
 
 
-def _table(folds_of: dict[str, list[Fold]]) -> str:
-    lines = [
-        "| corruption | AUC, pair | AUC, frame | accuracy, pair | accuracy, frame "
-        "| pair: real called rendered | pair: rendered called real | seconds, real / rendered |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for corruption in [*CORRUPTIONS, OTHER_RECIPE]:
-        if not any(corruption in fold.scores_of for fold in folds_of["pair"]):
-            continue
-        rows = {
-            name: metrics(_pooled(folds, corruption), threshold=0.0)
-            for name, folds in folds_of.items()
-        }
-        confusion, seconds = rows["pair"]["confusion"], rows["pair"]["seconds"]
-        cells = [_cell(row, name) for name in ("auc", "accuracy") for row in rows.values()]
-        wrong = [
-            f"{confusion[kind][error]} of {sum(confusion[kind].values())}"
-            for kind, error in (("real", "predicted_fake"), ("fake", "predicted_real"))
-        ]
-        cells = [corruption, *cells, *wrong, f"{seconds['real']} / {seconds['fake']}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def _interval(found: Mapping, name: str) -> str:
+    return f"{found[name]:.3f} [{found[f'{name}_low']:.3f}, {found[f'{name}_high']:.3f}]"
 
 
-def _cell(row: dict, name: str) -> str:
-    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+def _share(counts: Mapping[str, int], error: str) -> str:
+    return f"{counts[error]} of {sum(counts.values())}"
 
 
-def _by_subject(folds_of: dict[str, list[Fold]]) -> str:
-    lines = [
-        "",
-        f"| held out, {EXACT} | AUC, pair | AUC, frame | accuracy, pair | accuracy, frame |",
-        "|---|---|---|---|---|",
-    ]
-    for folds in zip(*folds_of.values(), strict=True):
-        rows = [metrics(fold.scores_of[EXACT], threshold=0.0) for fold in folds]
-        cells = [f"{row[name]:.3f}" for name in ("auc", "accuracy") for row in rows]
-        lines.append(f"| {' | '.join([folds[0].subject, *cells])} |")
-    return "\n".join(lines)
-
-
-def _false_alarms(folds: Sequence[Fold], clips: Sequence[Path], scratch: Path) -> str:
-    lines = [
-        "",
-        "| filmed clip | " + " | ".join(f"without {fold.subject}" for fold in folds) + " |",
-        "|---" * (len(folds) + 1) + "|",
-    ]
+def _false_alarms(name: str, weights: Path, clips: Sequence[Path]) -> Iterator[dict[str, object]]:
     for clip in clips:
-        cells = []
-        for fold in folds:
-            weights = scratch / f"{fold.subject}.safetensors"
-            write_detector(weights, fold.detector, trained_on={})
-            said = predict_video(clip, weights)
-            alarms = sum(probability >= 0.5 for _, probability in said.per_second)
-            low, high = said.interval
-            cells.append(
-                f"{said.synthesised:.2f} [{low:.2f}, {high:.2f}], {alarms} of "
-                f"{len(said.per_second)} s"
-            )
-        lines.append(f"| {' | '.join([clip.stem, *cells])} |")
-    return "\n".join(lines)
+        said = predict_video(clip, weights)
+        alarms = sum(probability >= 0.5 for _, probability in said.per_second)
+        wrong = f"{alarms} of {len(said.per_second)} s, {said.synthesised:.2f}"
+        yield {"detector": name, "tested on": clip.stem, "real called rendered": wrong}
 
 
 if __name__ == "__main__":

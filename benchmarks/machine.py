@@ -1,15 +1,16 @@
-"""The machine of a measurement, and CPU time and peak memory of a command.
+"""Tables and JSON of measurements with their machine; time and memory of processes of their own.
 
 Steal is the share of the machine's CPU time that other virtual machines took while it ran.
 """
 
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -19,7 +20,6 @@ from typing import NamedTuple
 import psutil
 import torch
 
-from benchmarks.markdown import markdown_table
 from motiontransfer.storage import write_json
 
 RESULTS = Path("benchmarks/results")
@@ -65,6 +65,33 @@ def usage_of(command: Sequence[str], *, folder: Path) -> Usage:
     return Usage(time.perf_counter() - began, float(cpu_seconds), int(peak_kib) / 1024)
 
 
+def in_own_process(*arguments: str, folder: Path | None = None) -> dict:
+    """Run this benchmark again with its own and further arguments; return what `answer` printed.
+
+    Args:
+        folder: a checkout whose code is run; by default this one's.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    command = [sys.executable, "-m", sys.modules["__main__"].__spec__.name, *sys.argv[1:]]
+    done = subprocess.run(
+        [*command, *arguments], cwd=folder, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def answer(measured: object) -> None:
+    """Print what `in_own_process` returns to the process that began this one."""
+    print(json.dumps(measured))  # noqa: T201
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """One line per row, with a header."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
 @contextmanager
 def recorded(name: str) -> Generator[list[dict[str, object]]]:
     """Yield a list for rows; at the end print a table and write JSON, with the machine."""
@@ -77,7 +104,9 @@ def recorded(name: str) -> Generator[list[dict[str, object]]]:
     content = {**described, "steal": round(steal, 3), "rows": rows}
     path = RESULTS / f"{name}.json"
     write_json(path, content)
-    print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]))  # noqa: T201
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [[row.get(column, "") for column in columns] for row in rows]
+    print(markdown_table(columns, cells))  # noqa: T201
     bf16, gpu = "bf16" if content["bf16"] else "no bf16", content["gpu"] or "no GPU"
     where = f"{content['cores']} cores of {content['cpu']}, {bf16}, {gpu}"
     print(f"\n{where}; commit {content['commit']}; steal {steal:.0%}; {path}")  # noqa: T201

@@ -9,27 +9,23 @@ allocator keeps come on top.
 """
 
 import argparse
-import shutil
 import sys
-import tempfile
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import yaml
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from benchmarks.machine import recorded
+from benchmarks.render import read_preset
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.generators import GeneratorConfig
 from motiontransfer.models.vgg import VGG19Features
-from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.project.params_editing import apply_preset
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.pose_gan import (
@@ -48,7 +44,6 @@ from motiontransfer.training.train_pose_gan import (
 from stages.train_gan import TrainGanParams
 
 _META = torch.device("meta")
-_GIB = 2**30
 
 
 class _Training(NamedTuple):
@@ -60,31 +55,29 @@ class _Training(NamedTuple):
 
 
 def main() -> None:
-    """Print one line for each training and precision."""
+    """Measure each training of each preset, a row each."""
     parser = argparse.ArgumentParser(description=__doc__)
     optimizer = sys.modules[torch.optim.Optimizer.__module__]
     optimizer._get_fused_kernels_supported_devices = lambda: [_META.type]  # ty: ignore[unresolved-attribute] - torch lists no meta device
     parser.add_argument("presets", nargs="*", default=["paper", "standard", "demo"])
-    _say("| preset | generator | frames | batch | between steps, GiB | peak, GiB |")
-    _say("|---|---|---|---|---|---|")
-    for preset in parser.parse_args().presets:
-        params, (height, width) = _read_preset(preset)
-        for training in _trainings(params, (height, width)):
-            kept, peak = _measure(training, params, (height, width))
-            name = f"{preset} | {training.networks.generator.architecture}"
-            work = f"{width}x{height} | {params.batch_size}"
-            _say(f"| {name} | {work} | {kept / _GIB:.2f} | {peak / _GIB:.2f} |")
-
-
-def _read_preset(name: str) -> tuple[TrainGanParams, tuple[int, int]]:
-    """Section `train_gan` after a preset, and the frames' (height, width)."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / PARAMS_FILE.name
-        shutil.copy(PARAMS_FILE, file)
-        apply_preset(name, params_file=file)
-        params = yaml.safe_load(file.read_text(encoding="utf-8"))
-    height, width = params["decode"]["size"]
-    return TrainGanParams.model_validate(params["train_gan"]), (height, width)
+    with recorded("memory") as rows:
+        for preset in parser.parse_args().presets:
+            sections = read_preset(preset)
+            params = TrainGanParams.model_validate(sections["train_gan"])
+            size = sections["decode"]["size"]
+            height, width = size if isinstance(size, list) else (size, size)
+            for training in _trainings(params, (height, width)):
+                kept, peak = _measure(training, params, (height, width))
+                rows.append(
+                    {
+                        "preset": preset,
+                        "generator": training.networks.generator.architecture,
+                        "frames": f"{width}x{height}",
+                        "batch": params.batch_size,
+                        "between steps, GiB": round(kept / 2**30, 2),
+                        "peak, GiB": round(peak / 2**30, 2),
+                    }
+                )
 
 
 def _trainings(params: TrainGanParams, size: tuple[int, int]) -> Iterator[_Training]:
@@ -170,10 +163,6 @@ class _Memory(TorchDispatchMode):
 
     def _freed(self, num_bytes: int) -> None:
         self.now -= num_bytes
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
 
 
 if __name__ == "__main__":

@@ -7,18 +7,13 @@ Untrained networks of each preset generate the demo's dance, with the viewport a
 whole frame. `frames/s` is of the stage's videos, made while frames are generated. The parts are
 milliseconds a frame, one after the other: the latency of a frame is `drawing`, `puppet`,
 `generator`, `face` and, with `--height`, `upsampling` to results so high together; `encoding` is of
-transfer.mp4 alone. Without a GPU they are CPU
-time, which other programs change least.
+transfer.mp4 alone. Without a GPU they are CPU time, which other programs change least.
 """
 
 import argparse
-import json
 import resource
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,12 +23,13 @@ import torch
 import yaml
 from jaxtyping import Int64
 
-from benchmarks.machine import recorded
+from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise, to_device
 from motiontransfer.models.roll_out import roll_out
+from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.appearance import fit_appearance
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.drawing import PoseMapStyle
@@ -51,6 +47,8 @@ from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
+from stages.train_face_gan import TrainFaceGanParams
+from stages.train_gan import TrainGanParams
 
 _SOURCE = Path("artifacts/frames/ben/demo_dance")
 _POSES = Path("artifacts/keypoints/ben/demo_dance.parquet")
@@ -68,26 +66,21 @@ def main() -> None:
     parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
-        row = _measure(*arguments.case, arguments.size, arguments.frames, arguments.height)
-        print(json.dumps(row))  # noqa: T201 - to the process that began this one
+        answer(_measure(*arguments.case, arguments.size, arguments.frames, arguments.height))
         return
     with recorded("render") as rows:
         for preset in arguments.presets:
-            has_plate = load_preset(preset)["train_gan"]["background"] == "plate"
-            for viewport in ("person", "frame") if has_plate else ("frame",):
-                command = [sys.executable, "-m", "benchmarks.render", *sys.argv[1:]]
-                answer = subprocess.run(
-                    [*command, "--case", preset, viewport],
-                    **{"check": True, "stdout": subprocess.PIPE, "text": True},
-                )
-                rows.append(json.loads(answer.stdout.splitlines()[-1]))
+            has_viewport = read_preset(preset)["train_gan"]["viewport"] == "person"
+            for viewport in ("person", "frame") if has_viewport else ("frame",):
+                rows.append(in_own_process("--case", preset, viewport))
 
 
-def load_preset(name: str) -> dict[str, dict]:
-    """A preset's sections, with those of its base."""
-    sections = yaml.safe_load(Path(f"presets/{name}.yaml").read_text())
-    base = load_preset(sections.pop("base")) if "base" in sections else {}
-    return {name: {**base.get(name, {}), **sections.get(name, {})} for name in base | sections}
+def read_preset(name: str) -> dict[str, dict]:
+    """params.yaml's sections with a preset's values, and those of its base."""
+    sections = yaml.safe_load(Path(f"presets/{name}.yaml").read_text(encoding="utf-8"))
+    base = sections.pop("base", None)
+    before = read_preset(base) if base else yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))
+    return before | {name: {**before[name], **values} for name, values in sections.items()}
 
 
 def _measure(
@@ -97,7 +90,7 @@ def _measure(
     num_frames: int,
     result_height: int | None,
 ) -> dict[str, object]:
-    sections = load_preset(preset)
+    sections = read_preset(preset)
     default = sections["decode"]["size"]
     height, width = size or (default if isinstance(default, list) else (default, default))
     poses = _dance((height, width), num_frames)
@@ -250,46 +243,39 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
 
 
 def _renderer(
-    sections: Mapping[str, Mapping], poses: Keypoints, *, full: tuple[int, int], has_viewport: bool
+    sections: dict[str, dict], poses: Keypoints, *, full: tuple[int, int], has_viewport: bool
 ) -> Renderer:
-    gan, of_face = sections["train_gan"], sections["train_face_gan"]
-    style = PoseMapStyle(encoding=gan["pose_encoding"], line_width_px=gan["line_width_px"])
-    stride = 2 * 2 ** gan["num_downsamplings"]
-    config = GeneratorConfig(
-        **{"pose_channels": style.num_channels, "size": poses.image_size},
+    gan = TrainGanParams.model_validate(sections["train_gan"])
+    of_face = TrainFaceGanParams.model_validate(sections["train_face_gan"])
+    style = PoseMapStyle(encoding=gan.pose_encoding, line_width_px=gan.line_width_px)
+    stride = 2 * 2**gan.num_downsamplings
+    config = gan.fill(
+        GeneratorConfig,
+        pose_channels=style.num_channels,
+        size=poses.image_size,
         viewport=fit_viewport([poses], multiple_of=stride) if has_viewport else None,
-        **{name: gan[name] for name in _GENERATOR_FIELDS},
     )
     plate = torch.zeros(3, *poses.image_size) if config.background == "plate" else None
-    fabric = make_fabric(precision=gan["precision"])
+    fabric = make_fabric(precision=gan.precision)
     puppet = _puppet(poses, full) if config.texture == "puppet" else None
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialise)
     face = None
-    if of_face["steps"]:
-        face_config = FaceGeneratorConfig(
-            pose_channels=style.num_channels, **{name: of_face[name] for name in _FACE_FIELDS}
-        )
+    if of_face.steps:
+        face_config = of_face.fill(FaceGeneratorConfig, pose_channels=style.num_channels)
         face = ResidualFaces(
             fabric=fabric,
             network=to_device(FaceGenerator(face_config).apply(initialise), fabric.device),
             crop_size=face_config.crop_size,
             style=style,
+            previous_frame=face_config.previous_frame,
         )
     main = TrainedGenerator(
         network=to_device(network, fabric.device),
         config=config,
         style=style,
-        held_out=HeldOut(held_out_fraction=0.1, gap_frames=10),
+        held_out=gan.fill(HeldOut),
     )
     return Renderer(fabric=fabric, main=main, face=face)
-
-
-_WIDTHS = ("num_filters", "num_downsamplings", "num_residual_blocks")
-_FACE_FIELDS = ("crop_size", *_WIDTHS)
-_GENERATOR_FIELDS = (
-    *("architecture", "background", "max_channels", "conditioning_poses"),
-    *("previous_frame", "upsampling", "texture", *_WIDTHS),
-)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""One training step against NVIDIA/pix2pixHD's code on the same machine: seconds and peak memory.
+"""One training step against NVIDIA/pix2pixHD's code, and against an earlier commit's, in one run.
 
     git clone https://github.com/NVIDIA/pix2pixHD /tmp/pix2pixHD
-    uv run python -m benchmarks.training_step /tmp/pix2pixHD [--batch 4] [--perceptual]
+    uv run python -m benchmarks.training_step /tmp/pix2pixHD [--batch 4] [--before HEAD~1]
 
-Both make two consecutive frames with the global generator, judge the pair with the multiscale
+All make two consecutive frames with the global generator, judge the pair with the multiscale
 discriminator, and take one Adam step of each network: the same layers, weights, inputs and losses
 (least squares, feature matching, by choice VGG19 with random weights). Ours also keeps the moving
 average of the generator. Every turn is a process of its own, and turns alternate, so that what else
@@ -12,30 +12,22 @@ the viewport generates only the part of the frame around a person.
 """
 
 import argparse
-import json
+import io
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from types import ModuleType
 
 import torch
+import torchvision
 from torch import Tensor, nn
 
-from benchmarks.machine import recorded
-from benchmarks.pix2pixhd_step import (
-    FEATURE_MATCHING_WEIGHT,
-    LEARNING_RATE,
-    NUM_BLOCKS,
-    NUM_DOWNSAMPLINGS,
-    NUM_LAYERS,
-    NUM_SCALES,
-    PERCEPTUAL_WEIGHT,
-    Step,
-    build,
-    import_networks,
-    make_step,
-)
+from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
@@ -54,15 +46,26 @@ from motiontransfer.training.losses import (
 )
 from motiontransfer.training.optimization import GanTask
 
-_WHOLE = ("theirs 32-true", "ours 32-true", "ours bf16-mixed")
-_CONTENDERS = (*_WHOLE, "viewport 32-true", "viewport bf16-mixed")
+_NUM_SCALES, _NUM_LAYERS, _NUM_DOWNSAMPLINGS, _NUM_BLOCKS = 2, 3, 4, 9
+_FEATURE_MATCHING_WEIGHT = _PERCEPTUAL_WEIGHT = 10
+_LEARNING_RATE = 2e-4
+
+_THEIRS = "theirs 32-true"
+_CONTENDERS = (
+    *(_THEIRS, "ours 32-true", "ours bf16-mixed"),
+    *("viewport 32-true", "viewport bf16-mixed"),
+)
 _AGREEMENT = {"32-true": 1e-3, "bf16-mixed": 2e-2}  # of the losses, relative
+
+Step = Callable[[], dict[str, float]]
+"""Takes one step and returns its losses."""
 
 
 def main() -> None:
-    """Measure in turns and print one line for each contender."""
+    """Measure in turns; a row for each contender."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pix2pixhd", type=Path, help="folder of a checkout of NVIDIA/pix2pixHD")
+    parser.add_argument("--before", help="a commit whose steps are measured, too")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 512), help="height, width")
     parser.add_argument("--viewport", type=int, nargs=2, default=(256, 176), help="of the demo")
     parser.add_argument("--batch", type=int, default=1, help="pairs of frames a step")
@@ -74,28 +77,43 @@ def main() -> None:
     parser.add_argument("--contender", choices=_CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contender:
-        print(json.dumps(_turn(arguments)))  # noqa: T201 - to the process that began this one
+        answer(_turn(arguments))
         return
-    turns_of: dict[str, list[dict]] = {name: [] for name in _CONTENDERS}
-    with recorded("training_step") as rows:
+    with recorded("training_step") as rows, _checkout(arguments.before) as before:
+        folders: dict[str, tuple[str, Path | None]] = {name: (name, None) for name in _CONTENDERS}
+        if before is not None:
+            ours = [name for name in _CONTENDERS if name != _THEIRS]
+            folders |= {f"{name}, {arguments.before}": (name, before) for name in ours}
+        turns_of: dict[str, list[dict]] = {name: [] for name in folders}
         for _ in range(arguments.rounds):
-            for name, turns in turns_of.items():
-                command = [sys.executable, "-m", "benchmarks.training_step", *sys.argv[1:]]
-                answer = subprocess.run(
-                    [*command, "--contender", name], check=True, stdout=subprocess.PIPE, text=True
-                )
-                turns.append(json.loads(answer.stdout))
-        reference = turns_of["theirs 32-true"]
+            for name, (contender, folder) in folders.items():
+                turns_of[name].append(in_own_process("--contender", contender, folder=folder))
+        reference = turns_of[_THEIRS]
         for name, turns in turns_of.items():
-            if name in _WHOLE:
-                _check_losses(name, turns[0]["losses"], reference[0]["losses"])
+            if not name.startswith("viewport"):
+                tolerance = _AGREEMENT[folders[name][0].split()[1]]
+                _check_losses(name, turns[0]["losses"], reference[0]["losses"], tolerance)
             row: dict[str, object] = {"step": name}
             for clock, unit in (("seconds", "s"), ("cpu_seconds", "CPU s")):
-                ours, theirs = (
+                this, theirs = (
                     min(taken for turn in of for taken in turn[clock]) for of in (turns, reference)
                 )
-                row |= {unit: ours, f"theirs / this, {unit}": round(theirs / ours, 2)}
+                row |= {unit: this, f"theirs / this, {unit}": round(theirs / this, 2)}
             rows.append(row | {"peak GiB": min(turn["peak_gib"] for turn in turns)})
+
+
+@contextmanager
+def _checkout(commit: str | None) -> Generator[Path | None]:
+    """A folder with this repository at a commit."""
+    if commit is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        folder = Path(scratch) / "before"
+        repository = Path(__file__).parents[1]
+        subprocess.run(["git", "clone", "-q", repository, folder], check=True)
+        subprocess.run(["git", "checkout", "-q", commit], cwd=folder, check=True)
+        yield folder
 
 
 def _turn(arguments: argparse.Namespace) -> dict[str, object]:
@@ -105,16 +123,16 @@ def _turn(arguments: argparse.Namespace) -> dict[str, object]:
     height, width = arguments.viewport if whose == "viewport" else arguments.size
     poses = torch.rand(arguments.batch, 2, 3, height, width)
     frames = torch.rand(arguments.batch, 2, 3, height, width) * 2 - 1
-    networks = import_networks(arguments.pix2pixhd)
-    theirs = build(networks, num_filters=arguments.filters)
+    networks = _import_networks(arguments.pix2pixhd)
+    theirs = _build_theirs(networks, num_filters=arguments.filters)
     if whose == "theirs":
-        step = make_step(networks, theirs, poses, frames, perceptual=arguments.perceptual)
+        step = _step_of_theirs(networks, theirs, poses, frames, perceptual=arguments.perceptual)
     else:
         fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-        ours = _build(num_filters=arguments.filters)
+        ours = _build_ours(num_filters=arguments.filters)
         _copy_weights(theirs, ours)
         del theirs
-        step = _make_step(fabric, ours, poses, frames, perceptual=arguments.perceptual)
+        step = _step_of_ours(fabric, ours, poses, frames, perceptual=arguments.perceptual)
     losses, seconds, cpu_seconds = step(), [], []
     for _ in range(arguments.steps):
         began, cpu_began = time.perf_counter(), time.process_time()
@@ -130,12 +148,83 @@ def _turn(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _build(*, num_filters: int) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
+def _import_networks(folder: Path) -> ModuleType:
+    """Import models/networks.py of a checkout.
+
+    Its lines that insist on CUDA and on a download get this process' device and random weights.
+    """
+    sys.path.insert(0, str(folder))
+    from models import networks
+
+    untrained = torchvision.models.vgg19
+    networks.models.vgg19 = lambda **_: untrained()
+    nn.Module.cuda = lambda module: module
+    return networks
+
+
+def _build_theirs(networks: ModuleType, *, num_filters: int) -> tuple[nn.Module, nn.Module]:
+    """Build the global generator and the multiscale discriminator for pairs of frames."""
+    with redirect_stdout(io.StringIO()):
+        generator = networks.define_G(6, 3, num_filters, "global", _NUM_DOWNSAMPLINGS, _NUM_BLOCKS)
+        discriminator = networks.define_D(
+            12, num_filters, _NUM_LAYERS, num_D=_NUM_SCALES, getIntermFeat=True
+        )
+    return generator, discriminator
+
+
+def _step_of_theirs(
+    networks: ModuleType,
+    pair: tuple[nn.Module, nn.Module],
+    poses: Tensor,
+    frames: Tensor,
+    *,
+    perceptual: bool,
+) -> Step:
+    """As their train.py and pix2pixHD_model.py, for two frames; inputs are `batch 2 3 h w`."""
+    generator, discriminator = pair
+    adversarial, l1 = networks.GANLoss(tensor=torch.FloatTensor), nn.L1Loss()
+    look = networks.VGGLoss([]) if perceptual else None
+    optimizers = [
+        torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE, betas=(0.5, 0.999))
+        for network in pair
+    ]
+    condition, real = poses.flatten(1, 2), frames.flatten(1, 2)
+
+    def step() -> dict[str, float]:
+        first = generator(torch.cat([poses[:, 0], torch.zeros_like(frames[:, 0])], 1))
+        second = generator(torch.cat([poses[:, 1], first], 1))
+        fake = torch.cat([first, second], 1)
+        of_detached = discriminator(torch.cat([condition, fake.detach()], 1))
+        of_real = discriminator(torch.cat([condition, real], 1))
+        of_fake = discriminator(torch.cat([condition, fake], 1))
+        telling = 0.5 * (adversarial(of_detached, False) + adversarial(of_real, True))
+        fooling = adversarial(of_fake, True)
+        matching = sum(
+            4 / (_NUM_LAYERS + 1) / _NUM_SCALES * l1(f, r.detach()) * _FEATURE_MATCHING_WEIGHT
+            for scale_of_fake, scale_of_real in zip(of_fake, of_real, strict=True)
+            for f, r in zip(scale_of_fake[:-1], scale_of_real[:-1], strict=True)
+        )
+        total = fooling + matching
+        if look is not None:
+            for made, filmed in ((first, frames[:, 0]), (second, frames[:, 1])):
+                total = total + _PERCEPTUAL_WEIGHT * look(made, filmed)
+        for optimizer, loss in zip(optimizers, (total, telling), strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return {"fooling": fooling.item(), "matching": matching.item(), "telling": telling.item()}
+
+    return step
+
+
+def _build_ours(*, num_filters: int) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
     generator = EncoderDecoderConfig(
-        num_filters=num_filters, num_downsamplings=NUM_DOWNSAMPLINGS, num_residual_blocks=NUM_BLOCKS
+        num_filters=num_filters,
+        num_downsamplings=_NUM_DOWNSAMPLINGS,
+        num_residual_blocks=_NUM_BLOCKS,
     )
     discriminator = DiscriminatorConfig(
-        num_filters=num_filters, num_layers=NUM_LAYERS, num_scales=NUM_SCALES
+        num_filters=num_filters, num_layers=_NUM_LAYERS, num_scales=_NUM_SCALES
     )
     return (
         FrameGenerator(GlobalGenerator(6, 3, generator)),
@@ -143,7 +232,7 @@ def _build(*, num_filters: int) -> tuple[FrameGenerator, MultiscaleDiscriminator
     )
 
 
-def _make_step(
+def _step_of_ours(
     fabric: Fabric,
     pair: tuple[FrameGenerator, MultiscaleDiscriminator],
     poses: Tensor,
@@ -170,18 +259,18 @@ def _make_step(
             of_real, of_fake = split_real_fake(discriminator(poses.flatten(1, 2), shown))
             losses = {
                 # Theirs is the sum over the scales.
-                "fooling": NUM_SCALES * adversarial_generator_loss(of_fake),
-                "matching": FEATURE_MATCHING_WEIGHT * feature_matching_loss(of_real, of_fake),
+                "fooling": _NUM_SCALES * adversarial_generator_loss(of_fake),
+                "matching": _FEATURE_MATCHING_WEIGHT * feature_matching_loss(of_real, of_fake),
             }
-            telling = NUM_SCALES * adversarial_discriminator_loss(of_real, of_fake)
+            telling = _NUM_SCALES * adversarial_discriminator_loss(of_real, of_fake)
             if look is not None:
                 # The mean over all frames; theirs is the sum of the two frames' means.
                 looks = perceptual_loss(look, fake.flatten(0, 1), frames.flatten(0, 1))
-                losses["perceptual"] = 2 * PERCEPTUAL_WEIGHT * looks
+                losses["perceptual"] = 2 * _PERCEPTUAL_WEIGHT * looks
         named = task.update(
             {"generator": losses, "discriminator": {"telling": telling}},
             step=0,
-            learning_rate=LEARNING_RATE,
+            learning_rate=_LEARNING_RATE,
         )
         return {name.split("/")[1]: loss.item() for name, loss in named.items()}
 
@@ -196,8 +285,8 @@ def _copy_weights(
         mine.copy_(other)
     for index, scale in enumerate(ours[1].scales):
         layers = [
-            getattr(theirs[1], f"scale{NUM_SCALES - 1 - index}_layer{layer}")
-            for layer in range(NUM_LAYERS + 2)
+            getattr(theirs[1], f"scale{_NUM_SCALES - 1 - index}_layer{layer}")
+            for layer in range(_NUM_LAYERS + 2)
         ]
         first, *others = [parameter for layer in layers for parameter in layer.parameters()]
         # Ours takes poses and frames apart: one convolution over both, written as a sum.
@@ -206,8 +295,9 @@ def _copy_weights(
             mine.copy_(other)
 
 
-def _check_losses(name: str, losses: dict[str, float], reference: dict[str, float]) -> None:
-    tolerance = _AGREEMENT[name.split()[1]]
+def _check_losses(
+    name: str, losses: dict[str, float], reference: dict[str, float], tolerance: float
+) -> None:
     for loss, expected in reference.items():
         if abs(losses[loss] - expected) > tolerance * abs(expected):
             raise SystemExit(f"{name}: {loss} is {losses[loss]}, expected {expected} as theirs")

@@ -1,8 +1,5 @@
 """The table and the picture of the benchmark set."""
 
-import os
-import platform
-import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.markdown import markdown_table
+from benchmarks.machine import machine, markdown_table
 from benchmarks.transfer.film import clip_path
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.video.frame_store import FrameStore
@@ -48,7 +45,9 @@ def write_results(metrics: Mapping[str, Mapping], *, folder: Path, name: str | N
                 who = (name or "ours") if method == "ours" else "nearest neighbours"
                 rows.append([pair, who, *figures])
     table = markdown_table(["pair", "method", *_FIGURES], rows)
-    heading = f"# Results of {name or 'this pipeline'} on the benchmark set\n\n{_circumstances()}\n"
+    here, date = machine(), datetime.now(UTC).date()
+    where = f"{date}, commit {here['commit']}, {here['cores']} cores of {here['cpu']}, no GPU used."
+    heading = f"# Results of {name or 'this pipeline'} on the benchmark set\n\n{where}\n"
     path = FOLDER / ("results.md" if name is None else f"results-{name}.md")
     if name is not None:
         path.write_text(f"{heading}\n{table}\n", encoding="utf-8")
@@ -63,19 +62,6 @@ def _figure(metrics: Mapping, path: str) -> str:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return "" if value is None else f"{value:.3g}"
-
-
-def _circumstances() -> str:
-    """Date, commit and machine."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    processor = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            processor = line.partition(":")[2].strip()
-    date = datetime.now(UTC).date()
-    return f"{date}, commit {commit}, {os.cpu_count()} cores of {processor}, no GPU used."
 
 
 def _write_picture(pairs: list[str], folder: Path) -> None:
