@@ -65,13 +65,14 @@ def main() -> None:
                 weights = scratch / name / f"{subject}.safetensors"
                 detector = _train(clips, subject, input_frames, params, fabric, weights)
                 scores_of[subject] = _test(detector, clips, others, subject)
-                rows += _false_alarms(f"{name}, without {subject}", weights, arguments.real)
             for corruption in [*CORRUPTIONS, _OTHER_RECIPE]:
                 tested = [of[corruption] for of in scores_of.values() if corruption in of]
                 if tested:
                     rows.append({"detector": name, "tested on": corruption, **_row(*tested)})
             for subject, of in scores_of.items():
                 rows.append({"detector": name, "tested on": subject, **_row(of[EXACT])})
+                weights = scratch / name / f"{subject}.safetensors"
+                rows += _false_alarms(f"{name}, without {subject}", weights, arguments.real)
 
 
 def _clips(
