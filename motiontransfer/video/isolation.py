@@ -1,5 +1,6 @@
 """Process isolation for decoding untrusted media: limits on memory and time, crashes as errors."""
 
+import gc
 import multiprocessing
 import os
 import resource
@@ -103,6 +104,7 @@ def _run(
     arguments: tuple[object, ...],
     named: Mapping[str, object],
 ) -> None:
+    gc.freeze()  # a decoder of the parent waits for threads that are not here when it is freed
     receiver.close()  # of the parent, which is the only one to read
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)

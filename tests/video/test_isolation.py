@@ -2,6 +2,7 @@
 
 import ctypes
 import faulthandler
+import gc
 import os
 import signal
 import time
@@ -130,6 +131,30 @@ def test_a_slow_reader_is_no_lack_of_progress(monkeypatch):
     next(items)
     time.sleep(1.5)
     assert len(list(items)) == 2
+
+
+class Garbage:
+    """As a decoder of the parent, whose threads a child does not have: freeing it would hang."""
+
+    def __init__(self, freed_by):
+        self.itself, self.freed_by = self, freed_by
+
+    def __del__(self):
+        self.freed_by.write_text(str(os.getpid()))
+
+
+def collect(path):
+    gc.collect()
+
+
+def test_garbage_of_the_parent_is_not_collected_in_the_child(tmp_path):
+    gc.disable()
+    try:
+        Garbage(tmp_path / "freed_by")
+        run_isolated(collect, FILE)
+        assert not (tmp_path / "freed_by").exists()
+    finally:
+        gc.enable()
 
 
 def test_memory_is_limited(monkeypatch):
