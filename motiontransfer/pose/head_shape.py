@@ -70,13 +70,13 @@ def change_head_shape(
     if not found.any():
         return keypoints
     face = fill_gaps(face.real, found) + 1j * fill_gaps(face.imag, found)
+    difference = np.array([complex(*target[it]) - complex(*source[it]) for it in joints])
+    difference *= _LARGEST_SHIFT / np.maximum(np.abs(difference), _LARGEST_SHIFT)
+    shift = face[:, None] * difference
+    indices = [keypoints.skeleton.index(joint) for joint in joints]
     points = keypoints.points.copy()
-    for joint in joints:
-        difference = complex(*target[joint]) - complex(*source[joint])
-        shift = face * difference * (_LARGEST_SHIFT / max(abs(difference), _LARGEST_SHIFT))
-        index = keypoints.skeleton.index(joint)
-        moved = points[:, index] + np.stack([shift.real, shift.imag], axis=1)
-        points[:, index] = np.where(keypoints.score[:, index, None] > 0, moved, 0)
+    moved = points[:, indices] + np.stack([shift.real, shift.imag], axis=2)
+    points[:, indices] = np.where(keypoints.score[:, indices, None] > 0, moved, 0)
     return replace(keypoints, points=points)
 
 

@@ -1,5 +1,6 @@
 """Limb retargeting: the source's joint angles on the target's proportions."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -82,14 +83,17 @@ def retarget(
     shifts, anchors = _shifts_along_tree(keypoints, ratios, min_score)
     shift = np.zeros_like(keypoints.points, dtype=np.float64)
     joints = [(name, group) for group, names in keypoints.skeleton.groups for name in names]
+    carried = defaultdict(list)
     for index, (joint, group) in enumerate(joints):
         if joint in shifts:
             shift[:, index] = shifts[joint]
-            continue
-        node, part = _carrier_of(joint, group)
+        else:
+            carried[_carrier_of(joint, group)].append(index)
+    for (node, part), indices in carried.items():
         anchor, has_anchor = anchors[node]
-        offset = np.where(has_anchor[:, None], keypoints.points[:, index] - anchor, 0)
-        shift[:, index] = shifts[node] + (ratios[part] - 1) * offset
+        offset = keypoints.points[:, indices] - anchor[:, None]
+        offset = np.where(has_anchor[:, None, None], offset, 0)
+        shift[:, indices] = shifts[node][:, None] + (ratios[part] - 1) * offset
     shift += _ground_correction(keypoints, shifts, min_score)[:, None]
     hips, found = anchors["hips"]
     if found.any():
