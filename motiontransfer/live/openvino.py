@@ -1,6 +1,7 @@
 """Detection and generation in OpenVINO, which takes half of PyTorch's and MediaPipe's CPU time."""
 
 import os
+import sys
 import warnings
 from contextlib import AbstractContextManager
 from importlib import import_module
@@ -18,6 +19,8 @@ from motiontransfer.rendering.faces import ResidualFaces
 from motiontransfer.rendering.renderer import Renderer
 
 IS_INSTALLED = find_spec("openvino") is not None
+# Its conversion reports to its makers through this package, and does not where it cannot be loaded.
+sys.modules["openvino_telemetry"] = None  # ty: ignore[invalid-assignment] - Python's own way
 
 
 def open_detector() -> AbstractContextManager[Detector]:
