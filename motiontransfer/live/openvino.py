@@ -53,6 +53,8 @@ class CompiledNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, *, precision: Literal["f32", "bf16"]) -> None:
         super().__init__()
+        from motiontransfer.pose.detectors.openvino_holistic import openvino_core
+
         openvino = import_module("openvino")  # an extra, which type checkers would miss
         self.network = network  # its parameters tell the device
         self.stride: int = network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
@@ -65,7 +67,7 @@ class CompiledNetwork(nn.Module):
         # Pinned threads of several networks would share a core while another is idle.
         hints = {"INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
         hints["INFERENCE_NUM_THREADS"] = len(os.sched_getaffinity(0))  # not so by default
-        self._run = openvino.compile_model(model, "CPU", hints)
+        self._run = openvino_core().compile_model(model, "CPU", hints)
 
     def forward(self, maps: Maps) -> Maps:
         """Return the network's output."""

@@ -7,8 +7,10 @@ and face where the pose has them. What is left out is that graph's tracking of h
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,6 +42,16 @@ Square = Float64[np.ndarray, "2 3"]
 """The affine map from the unit square to pixels of the frame."""
 
 
+@cache
+def openvino_core() -> Any:  # noqa: ANN401 - an extra, which type checkers would miss
+    """OpenVINO, once and for good.
+
+    It gives the thread a stack for signal handlers. Were it freed in another thread, the next
+    Ctrl-C would end the process.
+    """
+    return import_module("openvino").Core()
+
+
 class _Model:
     """A model of MediaPipe's wheel."""
 
@@ -50,14 +62,13 @@ class _Model:
             outputs: that are wanted, by name.
             low: what it is fed for black; 1 is white.
         """
-        openvino = import_module("openvino")  # an extra, which type checkers would miss
-        model = openvino.Core().read_model(str(files("mediapipe") / f"modules/{name}.tflite"))
+        model = openvino_core().read_model(str(files("mediapipe") / f"modules/{name}.tflite"))
         for result in model.get_results():
             if not result.input(0).get_tensor().get_names() & set(outputs):
                 model.remove_result(result)
         # Its operations are too small to be shared, and all pinned threads would share a core.
         hints = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
-        self._run, self._outputs = openvino.compile_model(model, "CPU", hints), outputs
+        self._run, self._outputs = openvino_core().compile_model(model, "CPU", hints), outputs
         self.side, self._low = self._run.inputs[0].shape[1], low
 
     def look(self, frame: Frame, square: Square) -> Outputs:
