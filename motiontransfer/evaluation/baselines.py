@@ -175,4 +175,5 @@ def training_distances(
 
 def distance_to_nearest(image: UInt8[np.ndarray, "64 32 3"], images: _Thumbnails) -> float:
     """The root of the mean squared difference from the nearest of at least one image."""
-    return float(min(cv2.norm(image, other) for other in images) / np.sqrt(image.size))
+    nearest = min(cv2.norm(image, other, cv2.NORM_L2SQR) for other in images)
+    return float(np.sqrt(nearest / image.size))

@@ -10,10 +10,10 @@ import torch
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.roll_out import StreamingRollOut
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.rendering.faces import ResidualFaces, blend
+from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer
 from motiontransfer.video.color import Frame
-from motiontransfer.video.tensors import tensor_to_frames
+from motiontransfer.video.tensors import Images, tensor_to_frames
 
 Finish = Callable[[], Frame]
 """Adds the face and returns the frame, beside the generation of the next one."""
@@ -57,12 +57,14 @@ class LiveGenerator:
         if not isinstance(face, ResidualFaces) or not valid[-1]:
             return lambda: tensor_to_frames(image)[0]
         box = torch.from_numpy(boxes[-1:]).long()
-        add_face = partial(face.patch, image, poses, poses.num_frames - 1, box)
-        if face.previous_frame == "corrected":
-            patch = add_face()
-            with suppress(StopIteration):
-                images.send(patch.image)
-            add_face = lambda: patch  # noqa: E731
-        return lambda: tensor_to_frames(blend(image, add_face(), blending=renderer.face_blending))[
-            0
-        ]
+        find_patch = partial(face.patch, image, poses, poses.num_frames - 1, box)
+        if face.previous_frame != "corrected":
+            return lambda: self._blended(image, find_patch())
+        patch = find_patch()
+        with suppress(StopIteration):
+            images.send(patch.image)
+        return partial(self._blended, image, patch)
+
+    def _blended(self, image: Images, patch: FacePatch) -> Frame:
+        blended = blend(image, patch, blending=self._renderer.face_blending)
+        return tensor_to_frames(blended)[0]

@@ -45,7 +45,8 @@ def use_openvino(renderer: Renderer) -> None:
         main.shadows = CompiledNetwork(main.shadows, precision=precision)
     if isinstance(renderer.face, ResidualFaces):
         face = renderer.face.network
-        setattr(face, "network", CompiledNetwork(face.network, precision=precision))  # noqa: B010
+        compiled = CompiledNetwork(face.network, precision=precision)
+        face.network = compiled  # ty: ignore[invalid-assignment] - with the same in- and output
 
 
 class CompiledNetwork(nn.Module):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import SupportsFloat
 
 import numpy as np
 from jaxtyping import Float64
@@ -344,8 +345,8 @@ def read_statistics(path: Path) -> PoseStatistics:
             **counts,
             image_size=size,
             proportions={part: float(share) for part, share in proportions.items()},
-            median_pose_px={joint: (float(x), float(y)) for joint, (x, y) in pose.items()},
-            head_shape={joint: (float(x), float(y)) for joint, (x, y) in shape.items()},
+            median_pose_px=_places(pose),
+            head_shape=_places(shape),
         )
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error
@@ -356,3 +357,7 @@ def read_statistics(path: Path) -> PoseStatistics:
             f"{path}: expected statistics schema version {_SCHEMA_VERSION}, got {version}"
         )
     return statistics
+
+
+def _places(content: Mapping[str, Sequence[SupportsFloat]]) -> dict[str, tuple[float, float]]:
+    return {joint: (float(x), float(y)) for joint, (x, y) in content.items()}

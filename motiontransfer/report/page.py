@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from motiontransfer.storage import replacing
@@ -29,10 +29,11 @@ def write_page(
 
     Args:
         content: values of the template's variables.
-        package: whose folder `templates` has the template, the style sheet and the scripts.
+        package: whose folder `templates` has the template, the style sheet and the scripts; the
+            layout of all pages is this package's.
     """
     environment = Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("motiontransfer.report")]),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -187,7 +187,12 @@ def _write_page(page: Path, key: Key, clips: dict[str, bytes]) -> None:
     write_page(
         page,
         "study.html",
-        {"question": key.question, "num_pairs": len(key.pairs), "content": data},
+        {
+            "title": "Which of two videos?",
+            "question": key.question,
+            "num_pairs": len(key.pairs),
+            "content": data,
+        },
         package="motiontransfer.study",
         style="study.css",
         scripts=("study.js",),

@@ -156,6 +156,20 @@ def test_a_hidden_head_is_as_tall_as_before_and_after(reference):
     np.testing.assert_array_equal(head_heights_px(hidden), [20] * 4)
 
 
+def test_all_pose_metrics_stand_together(reference):
+    joints = ["left_knee", "right_knee", "nose"]
+    moved = without(shifted(reference, joints, 3.9), ["right_ankle"], slice(0, 2))
+    scores = pose_scores(moved, reference, system="ours")
+    assert {key.system for key in scores} == {"ours"}
+    found = {(key.metric, key.region): score.mean() for key, score in scores.items()}
+    assert found["body_found", ""] == 1
+    assert [found["missed_detections", group] for group in _GROUPS[:3]] == [0, 0, 0]
+    assert found["missed_joints_per_frame", "body"] == 0.5
+    assert found["pck_10_percent", "body"] == pytest.approx((29 + 29 + 30 + 30) / 4 / 33)
+    assert found["pck_20_percent", "body"] == pytest.approx(32.5 / 33)
+    assert found["pose_distance_px", "body"] == pytest.approx(3 * 3.9 * 4 / (33 * 4 - 2))
+
+
 def test_every_metric_stands_for_its_groups(reference):
     scores = pose_scores(without(reference, HOLISTIC.joints, [0]), reference, system="ours")
     assert {key.system for key in scores} == {"ours"}

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from motiontransfer.forensics.corruptions import Corruption, corrupt, draw_augmentation
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from tests.forensics.planted import rendered, walk
+from motiontransfer.video.writer import write_video
+from tests.forensics.planted import RATE, rendered, walk
 
 REAL = walk(7, seed=1)
 FAKE = rendered(REAL)
@@ -19,6 +21,16 @@ def test_a_higher_crf_loses_more():
     ]
     assert losses == sorted(losses)
     assert losses[0] < losses[-1] / 2
+
+
+def test_compression_is_that_of_a_finished_video(tmp_path):
+    write_video(tmp_path / "a.mp4", REAL, frame_rate=RATE, crf=20)
+    with FrameStore(tmp_path / "a.mp4") as store:
+        written = np.stack(list(store.frames()))
+    ours = corrupt(REAL, Corruption(crf=20))
+    # another number of threads spends its bits a little differently
+    assert np.abs(ours.astype(int) - written).mean() < 1.0
+    assert np.abs(ours.astype(int).mean((0, 1, 2)) - written.mean((0, 1, 2))).max() < 0.5
 
 
 def test_the_same_frames_give_the_same_frames():

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 from mediapipe.python.solutions.holistic import Holistic
+from scipy.special import expit
 
 from motiontransfer.keypoints import People
 from motiontransfer.pose.detection import Detector
@@ -95,8 +96,8 @@ class FollowedPerson:
         self._hand = _Model("hand_landmark/hand_landmark_full", *names[:2])
         self._wrist = _Model("holistic_landmark/hand_recrop", "output_crop")
         self._face = _Model("face_landmark/face_landmark", "conv2d_21", "conv2d_31")
-        names = ("regressors", "classificators")
-        self._head = _Model("face_detection/face_detection_short_range", *names, low=-1)
+        detected = ("regressors", "classificators")
+        self._head = _Model("face_detection/face_detection_short_range", *detected, low=-1)
         self._square: Square | None = None
 
     def find(self, frame: Frame) -> Landmarks:
@@ -123,7 +124,7 @@ class FollowedPerson:
         points = _placed(_refined(landmarks[:, :2] / self._pose.side, heatmaps), square)
         centre, top = points[_NUM_LANDMARKS : _NUM_LANDMARKS + 2]
         self._square = _square(centre, top - centre, scale=1.25)
-        visibility = _sigmoid(landmarks[:_NUM_LANDMARKS, 3])
+        visibility = expit(landmarks[:_NUM_LANDMARKS, 3])
         found = {"pose": points[:_NUM_LANDMARKS], "face": self._find_face(frame, points[_FACE])}
         for group, joints in _HANDS.items():
             if visibility[joints[0]] >= _MIN_WRIST_VISIBILITY:
@@ -189,15 +190,11 @@ def _refined(points: Points, heatmaps: Float64[np.ndarray, "rows columns points"
     row, column, number = rows[:, :, None], columns[:, None], np.arange(len(points))[:, None, None]
     inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
     last = size - 1
-    weight = inside * _sigmoid(heatmaps[row.clip(0, last), column.clip(0, last), number])
+    weight = inside * expit(heatmaps[row.clip(0, last), column.clip(0, last), number])
     total = np.maximum(weight.sum(axis=(1, 2)), 1e-9)
     centres = [(weight * place).sum(axis=(1, 2)) / total / size for place in (column, row)]
     is_clear = weight.max(axis=(1, 2)) >= _MIN_PRESENCE
     return np.where(is_clear[:, None], np.column_stack(centres), points)
-
-
-def _sigmoid(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    return 1 / (1 + np.exp(-values))
 
 
 def _anchors(num_cells: int, repeats: int) -> Points:
