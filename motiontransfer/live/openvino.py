@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal
@@ -13,7 +13,8 @@ from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.models.layers import Maps, pad_to_multiple
-from motiontransfer.pose.detection import Detector
+from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
+from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.rendering.faces import ResidualFaces
 from motiontransfer.rendering.renderer import Renderer
@@ -27,9 +28,9 @@ def open_detector() -> AbstractContextManager[Detector]:
     """The default detector, in OpenVINO if it is installed."""
     if not IS_INSTALLED:
         return default_detector().open()
-    from motiontransfer.pose.detectors.openvino_holistic import open_followed
+    from motiontransfer.pose.detectors.openvino_holistic import follow_person
 
-    return open_followed(default_detector())
+    return nullcontext(follow_person(mediapipe_models()))
 
 
 def use_openvino(renderer: Renderer) -> None:

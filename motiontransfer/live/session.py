@@ -15,7 +15,7 @@ from motiontransfer.live.display import Window, write_text
 from motiontransfer.live.generation import Finish, LiveGenerator
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.pipeline import Newest, Worker
-from motiontransfer.pose.detection import Detector
+from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.rendering.videos import AnyFrame, VisibleLabel, side_by_side, with_label
 from motiontransfer.video.color import Frame

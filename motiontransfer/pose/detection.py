@@ -1,22 +1,22 @@
 """Multi-person keypoint detection in a clip: top-down by track, in parallel segments."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int32, Int64, UInt8
+from jaxtyping import Float64, Int32, Int64
 from scipy.ndimage import maximum_filter1d
 
 from motiontransfer.errors import ComputeError
 from motiontransfer.keypoints import Detections, Keypoints, People
 from motiontransfer.parallel import Compute, run_parallel
 from motiontransfer.pose.boxes import joint_boxes
+from motiontransfer.pose.detectors.protocol import DetectorConfig, Frame
 from motiontransfer.pose.time_series import running_mean, window_frames
 from motiontransfer.pose.tracking import UNASSIGNED, measure_bodies, pose_distance, track_people
 from motiontransfer.progress import track
@@ -27,31 +27,6 @@ _SAMPLE_EVERY = 10  # frames: a passer-by is in view for longer
 _MARGIN = 0.25  # of the person's larger extent: hair, hands and feet reach beyond the joints
 _WINDOW_SECONDS = 1.0  # over which a crop's place and size are smoothed
 _MAX_DISTANCE = 0.1  # sizes of the person: two detectors differ by less on the same person
-
-
-Frame = UInt8[np.ndarray, "_ _ 3"]
-Detector = Callable[[Sequence[Frame]], list[People]]
-"""Gives the people in each of the next frames; it may remember the frames before."""
-
-
-@runtime_checkable
-class DetectorConfig(Protocol):
-    """Settings of a detector; can be sent to another process."""
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """Joints along the joint axis."""
-
-    @property
-    def label(self) -> str:
-        """Name, version and model."""
-
-    @property
-    def batch_frames(self) -> int:
-        """Preferred number of frames a call."""
-
-    def open(self) -> AbstractContextManager[Detector]:
-        """A detector with no memory of any frame."""
 
 
 def detect_clip(

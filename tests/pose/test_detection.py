@@ -20,7 +20,6 @@ from motiontransfer.keypoints import Detections
 from motiontransfer.parallel import Compute
 from motiontransfer.pose import detection
 from motiontransfer.pose.detection import (
-    Detector,
     crop_boxes,
     detect_clip,
     detect_people,
@@ -33,6 +32,7 @@ from motiontransfer.pose.detection import (
     track_detections,
 )
 from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
+from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video import frame_store

@@ -14,8 +14,9 @@ import skimage.data
 
 from motiontransfer.keypoints import read_detections, write_detections
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.detection import Detector, detect_clip, detect_people
+from motiontransfer.pose.detection import detect_clip, detect_people
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
+from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.frame_store import write_frames

@@ -20,7 +20,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import ParamsError, WeightsError
 from motiontransfer.keypoints import People
-from motiontransfer.pose.detection import Detector
+from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.skeleton import COCO_17, HOLISTIC, Skeleton, remap_joints
 from motiontransfer.video.tensors import frames_to_tensor
 

@@ -23,13 +23,9 @@ from mediapipe.tasks.python.core.task_info import TaskInfo
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.keypoints import People
-from motiontransfer.pose.detection import Detector
-from motiontransfer.pose.detectors.mediapipe_holistic import (
-    Landmarks,
-    native_stderr_hidden,
-    people_in_pixels,
-    unpack,
-)
+from motiontransfer.pose.detectors.holistic_landmarks import Landmarks, people_in_pixels
+from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden, unpack
+from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 
 WHEEL = "wheel"

@@ -1,35 +1,43 @@
 """MediaPipe Holistic's models in OpenVINO, for a person who is followed.
 
-MediaPipe finds the person. From then on each model looks at its own square of the frame, as in
-MediaPipe's graph (`modules/holistic_landmark`): the pose where it was in the frame before, hands
-and face where the pose has them. What is left out is that graph's tracking of hands and face.
+Each model looks at its own square of the frame, as in MediaPipe's graph
+(`modules/holistic_landmark`): the person is looked for in all of it, then their pose where it was
+in the frame before, hands and face where the pose has them. What is left out is that graph's
+tracking of hands and face. Neither MediaPipe nor SciPy is imported: exported targets use this, too.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Float64
-from mediapipe.python.solutions.holistic import Holistic
-from scipy.special import expit
 
 from motiontransfer.keypoints import People
-from motiontransfer.pose.detection import Detector
-from motiontransfer.pose.detectors.mediapipe_holistic import (
-    HolisticConfig,
+from motiontransfer.pose.detectors.holistic_landmarks import (
+    MIN_VISIBILITY,
     Landmarks,
-    find_landmarks,
+    people_in_pixels,
 )
+from motiontransfer.pose.detectors.protocol import Detector
+from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.color import Frame
+
+_PERSON_MODEL = "pose_detection/pose_detection.tflite"
+_POSE_MODEL = "pose_landmark/pose_landmark_full.tflite"
+_HAND_MODEL = "hand_landmark/hand_landmark_full.tflite"
+_WRIST_MODEL = "holistic_landmark/hand_recrop.tflite"
+_HEAD_MODEL = "face_detection/face_detection_short_range.tflite"
+_FACE_MODEL = "face_landmark/face_landmark.tflite"
+MODELS = (_PERSON_MODEL, _POSE_MODEL, _HAND_MODEL, _WRIST_MODEL, _HEAD_MODEL, _FACE_MODEL)
+"""Files of the folder `modules` in MediaPipe's package."""
 
 # Landmarks of the pose. Behind them are the centre and the top of a circle around the person.
 _NUM_LANDMARKS = 33
-_FACE, _SHOULDERS, _HIPS = slice(0, 11), slice(11, 13), slice(23, 25)
+_FACE = slice(0, 11)
 _RIGHT_EYE, _LEFT_EYE = 5, 2
 _HANDS = {"left_hand": (15, 17, 19), "right_hand": (16, 18, 20)}  # wrist, little finger, index
 _MIN_PRESENCE = 0.5
@@ -54,23 +62,26 @@ def openvino_core() -> Any:  # noqa: ANN401 - an extra, which type checkers woul
 
 
 class _Model:
-    """A model of MediaPipe's wheel."""
+    """A model of MediaPipe's package."""
 
-    def __init__(self, name: str, *outputs: str, low: int = 0) -> None:
+    def __init__(
+        self, path: Path, *outputs: str, low: int = 0, border: int = cv2.BORDER_REPLICATE
+    ) -> None:
         """Load it.
 
         Args:
             outputs: that are wanted, by name.
             low: what it is fed for black; 1 is white.
+            border: what it sees beside the frame, as in MediaPipe's graph.
         """
-        model = openvino_core().read_model(str(files("mediapipe") / f"modules/{name}.tflite"))
+        model = openvino_core().read_model(path)
         for result in model.get_results():
             if not result.input(0).get_tensor().get_names() & set(outputs):
                 model.remove_result(result)
         # Its operations are too small to be shared, and all pinned threads would share a core.
         hints = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
         self._run, self._outputs = openvino_core().compile_model(model, "CPU", hints), outputs
-        self.side, self._low = self._run.inputs[0].shape[1], low
+        self.side, self._low, self._border = self._run.inputs[0].shape[1], low, border
 
     def look(self, frame: Frame, square: Square) -> Outputs:
         """Outputs for a square of the frame."""
@@ -79,7 +90,7 @@ class _Model:
             square / [self.side, self.side, 1],
             (self.side, self.side),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
+            borderMode=self._border,
         )
         fed = crop[None] * np.float32((1 - self._low) / 255) + np.float32(self._low)
         found = self._run(fed)
@@ -87,36 +98,43 @@ class _Model:
 
 
 class FollowedPerson:
-    """Landmarks of a person whom MediaPipe's graph finds, and who is followed from there."""
+    """Landmarks of a person who is followed from frame to frame."""
 
-    def __init__(self, graph: Holistic) -> None:
-        self._graph = graph
+    def __init__(self, models: Path) -> None:
+        """Load the models of a folder like MediaPipe's `modules`."""
         names = ("Identity", "Identity_1", "Identity_3")
-        self._pose = _Model("pose_landmark/pose_landmark_full", *names)
-        self._hand = _Model("hand_landmark/hand_landmark_full", *names[:2])
-        self._wrist = _Model("holistic_landmark/hand_recrop", "output_crop")
-        self._face = _Model("face_landmark/face_landmark", "conv2d_21", "conv2d_31")
+        self._person = _Model(
+            models / _PERSON_MODEL, *names[:2], low=-1, border=cv2.BORDER_CONSTANT
+        )
+        self._pose = _Model(models / _POSE_MODEL, *names)
+        self._hand = _Model(models / _HAND_MODEL, *names[:2])
+        self._wrist = _Model(models / _WRIST_MODEL, "output_crop")
+        self._face = _Model(models / _FACE_MODEL, "conv2d_21", "conv2d_31")
         detected = ("regressors", "classificators")
-        self._head = _Model("face_detection/face_detection_short_range", *detected, low=-1)
+        self._head = _Model(models / _HEAD_MODEL, *detected, low=-1)
         self._square: Square | None = None
 
     def find(self, frame: Frame) -> Landmarks:
-        """Landmarks in the next frame."""
+        """Landmarks in the next frame; nothing without anyone."""
+        found = self._follow(frame, self._square) or self._follow(frame, self._look_for(frame))
         size = np.array([*frame.shape[1::-1], 1])
-        followed = {} if self._square is None else self._follow(frame, self._square)
-        if followed:
-            return {group: (found / size).astype(np.float32) for group, found in followed.items()}
-        landmarks, self._square = find_landmarks(self._graph, frame), None
-        if "pose" in landmarks:
-            points = (landmarks["pose"] * size)[:, :2]
-            hips, up = points[_HIPS].mean(axis=0), points[_SHOULDERS].mean(axis=0)
-            up = (up - hips) / max(float(np.linalg.norm(up - hips)), 1e-6)
-            radius = np.linalg.norm(points - hips, axis=1).max()
-            self._square = _square(hips, radius * up, scale=1.25)
-        return landmarks
+        return {group: (points / size).astype(np.float32) for group, points in found.items()}
 
-    def _follow(self, frame: Frame, square: Square) -> dict[str, Float64[np.ndarray, "_ 3"]]:
-        """Landmarks and visibility, in pixels; nothing where the person is lost."""
+    def _look_for(self, frame: Frame) -> Square | None:
+        """The square around the person who is seen most clearly, if there is one."""
+        size = np.array(frame.shape[1::-1])
+        whole = _square(size / 2, np.array([0, -size.max() / 2]), scale=1.0)
+        boxes, scores = self._person.look(frame, whole)
+        best = scores.argmax()
+        ends = boxes[best, 4:8].reshape(-1, 2) / self._person.side + _PERSON_ANCHORS[best]
+        centre, top = _placed(ends, whole)
+        return _square(centre, top - centre, scale=1.25) if scores[best].item() >= 0 else None
+
+    def _follow(self, frame: Frame, square: Square | None) -> dict[str, Float64[np.ndarray, "_ 3"]]:
+        """Landmarks and visibility, in pixels; nothing where there is no square, or no person."""
+        self._square = None
+        if square is None:
+            return {}
         landmarks, presence, heatmaps = self._pose.look(frame, square)
         if presence.item() < _MIN_PRESENCE:
             return {}
@@ -124,7 +142,7 @@ class FollowedPerson:
         points = _placed(_refined(landmarks[:, :2] / self._pose.side, heatmaps), square)
         centre, top = points[_NUM_LANDMARKS : _NUM_LANDMARKS + 2]
         self._square = _square(centre, top - centre, scale=1.25)
-        visibility = expit(landmarks[:_NUM_LANDMARKS, 3])
+        visibility = _sigmoid(landmarks[:_NUM_LANDMARKS, 3])
         found = {"pose": points[:_NUM_LANDMARKS], "face": self._find_face(frame, points[_FACE])}
         for group, joints in _HANDS.items():
             if visibility[joints[0]] >= _MIN_WRIST_VISIBILITY:
@@ -151,12 +169,16 @@ class FollowedPerson:
         near = _around(of_pose, of_pose[_LEFT_EYE] - of_pose[_RIGHT_EYE], scale=3.0)
         boxes, scores = self._head.look(frame, near)
         best = scores.argmax()
-        eyes = _placed(boxes[best, 4:].reshape(-1, 2) / self._head.side + _ANCHORS[best], near)
+        eyes = _placed(boxes[best, 4:].reshape(-1, 2) / self._head.side + _HEAD_ANCHORS[best], near)
         square = _around(eyes, eyes[1] - eyes[0], scale=2.0, shift=-0.1)
         landmarks, presence = self._face.look(frame, square)
         points = _placed(landmarks.reshape(-1, 3)[:, :2] / self._face.side, square)
         is_face = min(scores[best].item(), presence.item()) >= 0  # logits
         return points[: len(points) if is_face else 0]
+
+
+def _sigmoid(logits: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
+    return 0.5 + 0.5 * np.tanh(0.5 * logits)
 
 
 def _placed(points: Points, square: Square) -> Points:
@@ -190,7 +212,7 @@ def _refined(points: Points, heatmaps: Float64[np.ndarray, "rows columns points"
     row, column, number = rows[:, :, None], columns[:, None], np.arange(len(points))[:, None, None]
     inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
     last = size - 1
-    weight = inside * expit(heatmaps[row.clip(0, last), column.clip(0, last), number])
+    weight = inside * _sigmoid(heatmaps[row.clip(0, last), column.clip(0, last), number])
     total = np.maximum(weight.sum(axis=(1, 2)), 1e-9)
     centres = [(weight * place).sum(axis=(1, 2)) / total / size for place in (column, row)]
     is_clear = weight.max(axis=(1, 2)) >= _MIN_PRESENCE
@@ -203,16 +225,28 @@ def _anchors(num_cells: int, repeats: int) -> Points:
     return np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2).repeat(repeats, axis=0)
 
 
-_ANCHORS = np.concatenate([_anchors(16, 2), _anchors(8, 6)])
+_PERSON_ANCHORS = np.concatenate([_anchors(28, 2), _anchors(14, 2), _anchors(7, 6)])
+_HEAD_ANCHORS = np.concatenate([_anchors(16, 2), _anchors(8, 6)])
 
 
-@contextmanager
-def open_followed(config: HolisticConfig) -> Generator[Detector]:
-    """A detector that follows the person from frame to frame."""
-    with config.open_graph() as graph:
-        person = FollowedPerson(graph)
+def follow_person(models: Path) -> Detector:
+    """A detector of one person's joints, those of `HOLISTIC`, which remembers where they were.
 
-        def detect(frames: Sequence[Frame]) -> list[People]:
-            return [config.people(person.find(frame), frame.shape[:2]) for frame in frames]
+    Args:
+        models: a folder with `MODELS`.
+    """
+    person = FollowedPerson(models)
 
-        yield detect
+    def detect(frames: Sequence[Frame]) -> list[People]:
+        return [_people(person.find(frame), frame.shape[:2]) for frame in frames]
+
+    return detect
+
+
+def _people(landmarks: Landmarks, image_size: tuple[int, int]) -> People:
+    return people_in_pixels(
+        [landmarks] if landmarks else [],
+        skeleton=HOLISTIC,
+        min_visibility=MIN_VISIBILITY,
+        image_size=image_size,
+    )

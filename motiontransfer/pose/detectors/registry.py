@@ -13,9 +13,11 @@ from motiontransfer.keypoints import Detections
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Section, load_section
 from motiontransfer.pose.boxes import enclosing_box
-from motiontransfer.pose.detection import DetectorConfig, detect_clip, track_detections
+from motiontransfer.pose.detection import detect_clip, track_detections
+from motiontransfer.pose.detectors.holistic_landmarks import MIN_VISIBILITY
 from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
 from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
+from motiontransfer.pose.detectors.protocol import DetectorConfig
 from motiontransfer.pose.importers import import_people
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.clip import FRAMES_FILE, detection_frames, read_clip
@@ -176,7 +178,7 @@ def default_detector() -> HolisticConfig:
     return HolisticConfig(
         min_detection_confidence=0.5,
         min_tracking_confidence=0.5,
-        min_visibility=0.3,
+        min_visibility=MIN_VISIBILITY,
         smoothing="none",
         face_mesh="subset",
     )

@@ -9,12 +9,12 @@ from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATIO
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
-from motiontransfer.pose.detectors.mediapipe_holistic import (
+from motiontransfer.pose.detectors.holistic_landmarks import (
     FACE_MESH_JOINTS,
     VERTEX_OF_JOINT,
-    native_stderr_hidden,
     people_in_pixels,
 )
+from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, Skeleton, mirrored
 

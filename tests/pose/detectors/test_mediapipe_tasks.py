@@ -14,11 +14,8 @@ from mediapipe.python.solutions.pose import Pose
 
 from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.pose.detectors.mediapipe_holistic import (
-    VERTEX_OF_JOINT,
-    native_stderr_hidden,
-    people_in_pixels,
-)
+from motiontransfer.pose.detectors.holistic_landmarks import VERTEX_OF_JOINT, people_in_pixels
+from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden
 from motiontransfer.pose.detectors.mediapipe_tasks import (
     OFFICIAL_MODELS,
     TasksConfig,

@@ -1,36 +1,38 @@
-"""A person who is followed by OpenVINO has the landmarks that MediaPipe's graph finds."""
+"""A person who is followed by OpenVINO has the joints that MediaPipe finds."""
 
 import numpy as np
 import pytest
 
 from motiontransfer.pose.detectors import openvino_holistic
-from motiontransfer.pose.detectors.mediapipe_holistic import find_landmarks
-from motiontransfer.pose.detectors.openvino_holistic import _refined, _square, open_followed
+from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
+from motiontransfer.pose.detectors.openvino_holistic import (
+    FollowedPerson,
+    _refined,
+    _square,
+    follow_person,
+)
 from motiontransfer.pose.detectors.registry import default_detector
-
-CONFIG = default_detector()
 
 
 @pytest.fixture
 def searches(monkeypatch):
-    """The frames in which MediaPipe's graph looked."""
-    seen = []
+    """The frames in which a person was looked for."""
+    pytest.importorskip("openvino", reason="needs `uv sync --extra openvino`")
+    look_for, seen = FollowedPerson._look_for, []
 
-    def find(graph, frame):
+    def look(person, frame):
         seen.append(frame)
-        return find_landmarks(graph, frame)
+        return look_for(person, frame)
 
-    monkeypatch.setattr(openvino_holistic, "find_landmarks", find)
+    monkeypatch.setattr(FollowedPerson, "_look_for", look)
     return seen
 
 
 @pytest.mark.slow
 def test_joints_are_those_of_mediapipe(astronaut, searches):
-    pytest.importorskip("openvino", reason="needs `uv sync --extra openvino`")
-    with CONFIG.open() as detect:
+    with default_detector().open() as detect:
         (expected,) = detect([astronaut] * 3)[2]
-    with open_followed(CONFIG) as detect:
-        (found,) = detect([astronaut] * 3)[2]
+    (found,) = follow_person(mediapipe_models())([astronaut] * 3)[2]
     assert len(searches) == 1
     both = (expected[:, 2] > 0) & (found[:, 2] > 0)
     assert both.sum() > 0.9 * (expected[:, 2] > 0).sum()
@@ -41,10 +43,8 @@ def test_joints_are_those_of_mediapipe(astronaut, searches):
 
 @pytest.mark.slow
 def test_someone_who_is_lost_is_looked_for_in_the_same_frame(astronaut, searches):
-    pytest.importorskip("openvino", reason="needs `uv sync --extra openvino`")
     empty = np.full_like(astronaut, 128)
-    with open_followed(CONFIG) as detect:
-        people = detect([astronaut, empty, empty, astronaut, astronaut])
+    people = follow_person(mediapipe_models())([astronaut, empty, empty, astronaut, astronaut])
     assert [len(it) for it in people] == [1, 0, 0, 1, 1]
     assert len(searches) == 4
 
