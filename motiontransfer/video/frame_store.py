@@ -103,9 +103,12 @@ class FrameStore:
         if "matroska" in self._container.format.name and is_own:
             self._checksums = MatroskaChecksums(path)
         self.size: tuple[int, int] = (context.height, context.width)
-        if not self._stream.average_rate:
+        rate = self._stream.average_rate
+        if not rate:
             raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")
-        self.frame_rate: Fraction = recognise_rate(self._stream.average_rate)
+        if rate * (self._stream.time_base or 0) == 1:  # AVI's, of whose ticks not all have a frame
+            rate = self._stream.guessed_rate or rate
+        self.frame_rate: Fraction = recognise_rate(rate)
         self._num_frames = self._count_frames()
 
     def _open(self) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from motiontransfer.errors import DamagedFileError, VideoError
 from motiontransfer.video.frame_store import FrameStore, encode_frames, write_frames
-from tests.video.conftest import write_test_video
+from tests.video.conftest import grey_frame, index_of, write_test_video
 
 SIZE = (18, 22)
 RATES = [Fraction(30000, 1001), Fraction(1537, 100), Fraction(120)]
@@ -39,6 +39,20 @@ def test_frames_come_back_exactly_in_any_order_at_any_rate(tmp_path, rate):
         for index in (37, -38):
             with pytest.raises(IndexError, match=rf"frame {index} of 37"):
                 store[index]
+
+
+@pytest.mark.parametrize("rate", [10, Fraction(30000, 1001)])
+def test_avi_with_a_clock_of_milliseconds_has_the_rate_of_its_frames(tmp_path, rate):
+    """Its ticks without a frame count as frames in its header."""
+    times = [round(1000 * index / rate) for index in range(12)]
+    frames = [grey_frame(index) for index in range(12)]
+    path = write_test_video(
+        tmp_path / "v.avi", frames, pts_ms=times, rate=rate, codec="ffv1", pix_fmt="bgr0"
+    )
+    with FrameStore(path) as store:
+        assert (len(store), store.frame_rate) == (12, rate)
+        assert [index_of(frame) for frame in store.frames()] == list(range(12))
+        assert index_of(store[7]) == 7
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 9), (2, 5), (4, None), (3, 11), (5, 5), (9, 9)])
