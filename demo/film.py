@@ -15,6 +15,7 @@ from motiontransfer.keypoints import write_keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.params import Section, load_section
 from motiontransfer.progress import track
+from motiontransfer.video.audio import store_sound
 from motiontransfer.video.writer import write_video
 
 PARAMS = Path("demo/params.yaml")
@@ -90,8 +91,17 @@ def film_video(
             yield shot.frame
 
     with tempfile.TemporaryDirectory() as folder:
-        sound = None if tune is None else _music(Path(folder), motion, params.frame_rate, tune)
-        write_video(video, frames(), frame_rate=frame_rate, sound=sound, crf=params.crf)
+        sound, offset = None, 0.0
+        if tune is not None:
+            sound, offset = _music(Path(folder), motion, params.frame_rate, tune)
+        write_video(
+            video,
+            frames(),
+            frame_rate=frame_rate,
+            sound=sound,
+            sound_offset_seconds=offset,
+            crf=params.crf,
+        )
     write_keypoints(joints_file, true_keypoints(np.array(joints), size=size, frame_rate=frame_rate))
 
 
@@ -105,10 +115,12 @@ def _dance(name: str, params: FilmParams) -> Motion:
     )
 
 
-def _music(folder: Path, motion: Motion, frame_rate: int, seed: int) -> Path:
+def _music(folder: Path, motion: Motion, frame_rate: int, seed: int) -> tuple[Path, float]:
+    """Its file, and what to add to the file's timestamps."""
     seconds = len(motion.angles) / frame_rate
     track_samples = compose_music(
         round(seconds * SAMPLE_RATE), beat_seconds=motion.beat_seconds, seed=seed
     )
-    write_wave(folder / "music.wav", track_samples)
-    return folder / "music.wav"
+    wave, sound = folder / "music.wav", folder / "music.mka"
+    write_wave(wave, track_samples)
+    return sound, store_sound(wave, sound, origin_seconds=0.0) or 0.0

@@ -14,6 +14,7 @@ from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.training.clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import read_described
+from motiontransfer.video.frame_store import check_decodable
 
 
 class EvaluateTransferParams(NetworkParams):
@@ -28,6 +29,8 @@ def main(transfer: str) -> str:
     params = load_section(EvaluateTransferParams, "evaluate_transfer")
     networks = open_networks(params, option="evaluate_transfer.{}_weights")
     names = load_section(Transfer, f"transfers.{transfer}")
+    if names.truth_path:
+        check_decodable(names.truth_path)
     weights = Path("artifacts/models") / names.target / "generator.safetensors"
     clips = read_target_clips(names.target, read_described(weights, "held_out", HeldOut))
     folder = Path("artifacts/evaluation_transfer") / transfer

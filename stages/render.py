@@ -35,6 +35,7 @@ from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import Precision, make_fabric
 from motiontransfer.training.weights import FACE_CYCLE_FILE, read_face_translator
 from motiontransfer.video.clip import Clip, read_clip
+from motiontransfer.video.frame_store import check_decodable
 
 _CONTENT_OF_VIDEO: dict[str, Content] = {
     "transfer.mp4": "trainedAlgorithmicMedia",
@@ -71,6 +72,8 @@ def main(transfer: str) -> str:
     credentials = load_credentials() if params.provenance == "c2pa" else None
     if credentials:
         check_credentials(credentials)
+    if names.truth_path:
+        check_decodable(names.truth_path)
     source = read_clip(Path("artifacts/frames") / names.source_subject / names.source)
     source_poses = read_keypoints(_keypoints_file(names))
     statistics = Path("artifacts/statistics")

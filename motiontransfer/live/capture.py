@@ -53,8 +53,8 @@ class Source:
     skeleton: Skeleton = HOLISTIC
     sound: Path | None = None
     """A file with sound of the same time."""
-    sound_offset_seconds: float = 0.0
-    """Added to the sound's own timestamps."""
+    start_seconds: float = 0.0
+    """Of its first frame, on the sound's clock."""
     files: Mapping[str, Path] = field(default_factory=dict)
     """What is played, by its kind; nothing of a camera."""
 
@@ -117,7 +117,7 @@ def open_video(path: Path) -> Source:
         frame_rate=video.frame_rate,
         size=video.size,
         sound=path if video.has_sound else None,
-        sound_offset_seconds=-start,
+        start_seconds=start,
         files={"video": path},
     )
 

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +32,9 @@ from motiontransfer.rendering.faces import FaceBlending
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer
 from motiontransfer.rendering.videos import VisibleLabel
 from motiontransfer.training.distributed import Precision, make_fabric
+from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import Frame
+from motiontransfer.video.isolation import run_isolated
 
 _PICTURES = Path("results/live")
 
@@ -72,6 +75,7 @@ def run_live(
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
     cv2.setNumThreads(1)
     with ExitStack() as stack:
+        sound, offset = stack.enter_context(_stored_sound(source)) if output else (None, 0.0)
         window = stack.enter_context(Window()) if has_window else None
         renderer = load_target(target, params)
         use_openvino(renderer)
@@ -91,14 +95,26 @@ def run_live(
             recorder = Recorder(
                 output,
                 frame_rate=source.frame_rate,
-                sound=source.sound,
-                sound_offset_seconds=source.sound_offset_seconds,
+                sound=sound,
+                sound_offset_seconds=offset,
                 crf=params.crf,
                 signature=signature,
             )
             outputs.append(stack.enter_context(recorder))
         session.run(window=window, outputs=outputs, save=partial(_save, target, signature))
     return session.summary()
+
+
+@contextmanager
+def _stored_sound(source: Source) -> Generator[tuple[Path | None, float]]:
+    """The source's sound as recordings take it, and what to add to its timestamps."""
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        path, offset = Path(folder) / "sound.mka", None
+        if source.sound:
+            offset = run_isolated(
+                store_sound, source.sound, path, origin_seconds=source.start_seconds
+            )
+        yield (None, 0.0) if offset is None else (path, offset)
 
 
 def load_target(target: str, params: RenderParams) -> Renderer:

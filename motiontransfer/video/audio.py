@@ -1,4 +1,4 @@
-"""Audio tracks: stream copy on decoding, remuxing in sync with rendered frames."""
+"""Audio tracks: AAC or MP3 on decoding, remuxing in sync with rendered frames."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -6,10 +6,10 @@ from itertools import chain
 from pathlib import Path
 
 import av
-import numpy as np
 
 from motiontransfer.errors import VideoError
 from motiontransfer.storage import replacing
+from motiontransfer.video.isolation import restart_time_limit
 from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, sound_stream
 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -17,7 +17,10 @@ _MP3_IN_MP4_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
 
 
 class SoundMuxer:
-    """Interleaves a sound file's audio track with the frames of an MP4."""
+    """Interleaves a sound file's audio track, AAC or MP3, with the frames of an MP4.
+
+    It decodes nothing: `store_sound` has converted a stranger's sound in an isolated process.
+    """
 
     def __init__(
         self,
@@ -31,17 +34,14 @@ class SoundMuxer:
         source = sound_stream(container)
         if source is None:
             raise VideoError(f"{container.name}: holds no sound; expected an audio stream")
+        if not _can_be_copied(source):
+            raise VideoError(
+                f"{container.name}: expected AAC or MP3 as decode stores them, got"
+                f" {source.codec_context.name}; run decode again"
+            )
         offset = Fraction(offset_seconds).limit_denominator(1_000_000)
-        if _can_be_copied(source):
-            stream = output.add_stream_from_template(source)
-            self._packets = _copied(container, source, stream, offset)
-        else:
-            rate = min(_AAC_RATES, key=lambda rate: abs(rate - source.codec_context.sample_rate))
-            layout = "mono" if source.codec_context.channels == 1 else "stereo"
-            stream = output.add_stream("aac", rate=rate, layout=layout, format="fltp")
-            stream.codec_context.thread_count = 1
-            stream.codec_context.bit_rate = 96_000 * stream.codec_context.channels
-            self._packets = _encoded(container, source, stream, offset)
+        stream = output.add_stream_from_template(source)
+        self._packets = _copied(container, source, stream, offset)
         self._pending = next(self._packets, None)
 
     def write_until(self, end_seconds: Fraction) -> None:
@@ -51,37 +51,42 @@ class SoundMuxer:
             self._pending = next(self._packets, None)
 
 
-def copy_sound(source: Path, path: Path, *, origin_seconds: float) -> float | None:
-    """Stream-copy a file's audio into a Matroska file.
+def store_sound(source: Path, path: Path, *, origin_seconds: float) -> float | None:
+    """Copy a file's AAC or MP3 into a Matroska file; other codecs become AAC.
 
     Args:
         origin_seconds: the first frame's time on the source's clock.
 
     Returns:
         Offset that, added to the new file's timestamps, makes 0 the first frame; None where the
-        track holds no packet (then no file is written).
+        track holds no sample (then no file is written).
 
     Raises:
-        VideoError: Matroska does not take the codec.
+        VideoError: the sound cannot be decoded, or Matroska does not take it.
     """
     with open_input(source) as container:
         stream = sound_stream(container)
         assert stream is not None, "the caller knows that there is sound"
         packets = _readable(container.demux(stream))
-        first = next(packets, None)
-        if first is None:
-            return None
-        start, first_pts = _start_of(first), first.pts or 0
         try:
             with (
                 replacing(path) as temporary,
                 open_output(temporary, container_format="matroska", options=BITEXACT) as output,
             ):
-                copy = output.add_stream_from_template(stream)
+                if _can_be_copied(stream):
+                    stored = output.add_stream_from_template(stream)
+                else:
+                    stored = _add_aac(output, stream)
+                    packets = _converted(packets, stream, stored)
+                first = next(packets)
+                start, first_pts = _start_of(first), first.pts or 0
                 for packet in chain([first], packets):
                     packet.pts = packet.dts = (packet.pts or 0) - first_pts
-                    packet.stream = copy
+                    packet.stream = stored
                     output.mux_one(packet)
+                    restart_time_limit()
+        except StopIteration:
+            return None
         except OSError:  # the disk's, not the sound's
             raise
         except (av.FFmpegError, ValueError) as error:
@@ -109,12 +114,29 @@ def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
             yield packet
 
 
+def _add_aac(output: av.container.OutputContainer, source: av.AudioStream) -> av.AudioStream:
+    rate = min(_AAC_RATES, key=lambda rate: abs(rate - source.codec_context.sample_rate))
+    layout = "mono" if source.codec_context.channels == 1 else "stereo"
+    stream = output.add_stream("aac", rate=rate, layout=layout, format="fltp")
+    stream.codec_context.thread_count = 1
+    stream.codec_context.bit_rate = 96_000 * stream.codec_context.channels
+    return stream
+
+
+def _converted(
+    packets: Iterator[av.Packet], source: av.AudioStream, stored: av.AudioStream
+) -> Iterator[av.Packet]:
+    for packet in chain(packets, [None]):
+        for decoded in source.decode(packet):
+            yield from stored.encode(decoded)
+    yield from stored.encode(None)
+
+
 def _can_be_copied(source: av.AudioStream) -> bool:
-    """True if the packets can be stored in MP4 without re-encoding."""
+    """True if MP4 and Matroska take the packets as they are."""
     context = source.codec_context
-    if context.name.startswith("aac"):
-        return bool(context.extradata)  # ADTS carries its header in each packet instead
-    return context.name.startswith("mp3") and context.sample_rate in _MP3_IN_MP4_RATES
+    is_mp3 = context.name.startswith("mp3") and context.sample_rate in _MP3_IN_MP4_RATES
+    return context.name == "aac" or is_mp3
 
 
 def _copied(
@@ -142,29 +164,3 @@ def _copied(
         packet.pts = packet.dts = start
         packet.duration = length
         yield packet
-
-
-def _encoded(
-    container: av.container.InputContainer,
-    source: av.AudioStream,
-    stream: av.AudioStream,
-    offset: Fraction,
-) -> Iterator[av.Packet]:
-    rate = stream.codec_context.sample_rate
-    layout = stream.codec_context.layout.name
-    resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
-    try:
-        for decoded in chain(container.decode(source), [None]):
-            for block in resampler.resample(decoded):
-                start = round((Fraction(seconds_of(block) or 0) + offset) * rate)
-                samples = block.to_ndarray()[:, max(-start, 0) :]
-                if samples.shape[1]:
-                    frame = av.AudioFrame.from_ndarray(
-                        np.ascontiguousarray(samples, np.float32), format="fltp", layout=layout
-                    )
-                    frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
-                    frame.pts = max(start, 0)
-                    yield from stream.encode(frame)
-    except av.FFmpegError as error:
-        raise VideoError(f"{container.name}: sound cannot be decoded: {error.strerror}") from error
-    yield from stream.encode(None)

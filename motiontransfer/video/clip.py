@@ -18,7 +18,7 @@ from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing_folder, write_json
 from motiontransfer.tables import read_table, write_table
-from motiontransfer.video.audio import copy_sound
+from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, frame_writer
 from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
@@ -195,7 +195,7 @@ def decode_video(
     with replacing_folder(folder) as work:
         starts = _write_frames(work, frames, video, framing, rate)
         sound = work / SOUND_FILE
-        offset = copy_sound(path, sound, origin_seconds=starts[0]) if video.has_sound else None
+        offset = store_sound(path, sound, origin_seconds=starts[0]) if video.has_sound else None
         clip = Clip(
             frames=work / FRAMES_FILE,
             sound=None if offset is None else sound,

@@ -14,7 +14,7 @@ from av.codec.context import Flags
 from motiontransfer.errors import VideoError
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame, to_srgb
-from motiontransfer.video.isolation import restart_time_limit
+from motiontransfer.video.isolation import restart_time_limit, run_isolated
 from motiontransfer.video.matroska_checksums import CHECKED, MatroskaChecksums
 from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, video_stream
 from motiontransfer.video.resampling import recognise_rate
@@ -218,6 +218,22 @@ class FrameStore:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+def check_decodable(video: Path) -> None:
+    """Decode a stranger's video in a child process with limits, before it is read without.
+
+    Raises:
+        MissingFileError: no such file.
+        VideoError: a frame cannot be decoded, or not within the limits.
+    """
+    run_isolated(_decode_all, video)
+
+
+def _decode_all(video: Path) -> None:
+    with FrameStore(video) as store:
+        for _ in store.frames():
+            pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

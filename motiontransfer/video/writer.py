@@ -34,11 +34,10 @@ def video_writer(
     """Yield the function that encodes a frame; the file appears at the end of the block.
 
     It is an MP4, or where the name ends so a Matroska file, which has checksums. Odd sizes are
-    padded by a copy of the edge. Sound ends with the video; AAC and MP3 are copied, other codecs
-    become AAC.
+    padded by a copy of the edge. Sound is copied, and ends with the video.
 
     Args:
-        sound: any file with a sound track.
+        sound: a file with AAC or MP3; `store_sound` makes one of any.
         sound_offset_seconds: added to the sound's own timestamps; see `Clip`.
         crf: x264's quality, 0 (lossless) to 51; 18 looks like the input.
 

@@ -1,8 +1,5 @@
 """Sources are played in their own time, which stands still while it is paused."""
 
-import multiprocessing
-import os
-import signal
 import threading
 import time
 from dataclasses import replace
@@ -19,6 +16,7 @@ from motiontransfer.live.pipeline import Newest
 from motiontransfer.video.writer import write_video
 from tests.dancer import SIZE, dance, picture
 from tests.live.parts import joints_of, source_of
+from tests.video.conftest import kill_decoder
 
 
 class Taken(Newest):
@@ -88,15 +86,10 @@ def test_a_video_is_its_frames_and_its_time(tmp_path):
 
 def test_a_video_that_kills_its_decoder_is_one_line(tmp_path, monkeypatch):
     write_video(tmp_path / "a.mp4", [picture(dance(1), 0)] * 2, frame_rate=Fraction(25), crf=0)
-    monkeypatch.setattr("motiontransfer.live.capture.upright", kill)
+    monkeypatch.setattr("motiontransfer.live.capture.upright", kill_decoder)
     source = open_video(tmp_path / "a.mp4")
     with pytest.raises(VideoError, match=r"a\.mp4: decoding it was killed"):
         list(source.moments())
-
-
-def kill(*_):
-    if multiprocessing.parent_process() is not None:  # not pytest itself
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_poses_are_people_by_frame_and_nobody_where_none_was_found(tmp_path):

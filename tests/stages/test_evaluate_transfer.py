@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from torch import nn
 
-from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.errors import MissingFileError, ParamsError, VideoError
 from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.keypoints import write_keypoints
@@ -13,6 +13,7 @@ from motiontransfer.training.weights import write_weights
 from motiontransfer.video.writer import write_video
 from stages import evaluate_transfer
 from tests.evaluation.conftest import film, frame_of, standing
+from tests.video.conftest import kill_decoder
 
 _PARAMS = """\
 transfers:
@@ -47,6 +48,12 @@ def project(tmp_path, monkeypatch):
         write_keypoints(Path(f"artifacts/poses/{name}.parquet"), _POSES)
         write_video(Path(f"results/{name}/transfer.mp4"), frames, frame_rate=rate, crf=18)
     monkeypatch.setattr(comparison, "detect_person", lambda video, **_: _POSES)
+
+
+def test_a_ground_truth_that_kills_its_decoder_is_refused(project, monkeypatch):
+    monkeypatch.setattr("motiontransfer.video.frame_store.to_srgb", kill_decoder)
+    with pytest.raises(VideoError, match=r"^data/truth/real\.mp4: decoding it was killed"):
+        evaluate_transfer.main("with_truth")
 
 
 def _metrics(name):

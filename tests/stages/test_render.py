@@ -35,6 +35,7 @@ from tests.stages.project import (
     write_params,
 )
 from tests.training.small import translator_config, write_translator
+from tests.video.conftest import kill_decoder
 
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
@@ -155,6 +156,14 @@ def test_a_truth_is_shown_beside_it():
     main("ada_as_ben")
     with FrameStore(RESULTS / "comparison.mp4") as store:
         assert store.size == (SIZE[0] + 18, 4 * SIZE[1] + 12)
+
+
+def test_a_ground_truth_that_kills_its_decoder_is_refused_before_rendering(monkeypatch):
+    with_truth(NUM_SOURCE_FRAMES)
+    monkeypatch.setattr("motiontransfer.video.frame_store.to_srgb", kill_decoder)
+    with pytest.raises(VideoError, match=r"^data/truth/real\.mkv: decoding it was killed"):
+        main("ada_as_ben")
+    assert not RESULTS.exists()
 
 
 def test_a_ground_truth_of_another_length_is_refused_before_rendering():

@@ -2,7 +2,8 @@ import av
 import numpy as np
 import pytest
 
-from motiontransfer.video.audio import copy_sound
+from motiontransfer.errors import VideoError
+from motiontransfer.video.audio import store_sound
 from tests.video.conftest import click_starts, grey_frame, write_test_sound, write_test_video
 
 
@@ -12,24 +13,30 @@ def packets_of(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "codec"),
+    ("name", "codec", "stored"),
     [
-        ("sound.m4a", "aac"),
-        ("sound.mkv", "libmp3lame"),
-        ("sound.wav", "pcm_s16le"),
-        ("sound.ogg", "libopus"),
-        ("sound.flac", "flac"),
-        ("sound.webm", "libopus"),
+        ("sound.m4a", "aac", "aac"),
+        ("sound.aac", "aac", "aac"),
+        ("sound.ts", "aac", "aac"),
+        ("sound.mkv", "libmp3lame", "mp3float"),
+        ("sound.wav", "pcm_s16le", None),
+        ("sound.ogg", "libopus", None),
+        ("sound.flac", "flac", None),
+        ("sound.webm", "libopus", None),
     ],
 )
-def test_packets_are_untouched_and_the_offset_restores_their_time(tmp_path, name, codec):
+def test_mp4_takes_what_is_stored_and_the_offset_restores_its_time(tmp_path, name, codec, stored):
     source = write_test_sound(tmp_path / name, codec=codec)
-    copy = tmp_path / "copy.mka"
-    offset = copy_sound(source, copy, origin_seconds=0.4)
-    assert packets_of(copy) == packets_of(source)
+    sound = tmp_path / "sound.mka"
+    offset = store_sound(source, sound, origin_seconds=0.4)
+    with av.open(str(sound)) as container:
+        assert container.streams.audio[0].codec_context.name == (stored or "aac")
+    if stored is not None:  # unchanged, but for ADTS's headers
+        packets = zip(packets_of(source), packets_of(sound), strict=True)
+        assert all(original.endswith(copy) for original, copy in packets)
     # The first click may be blurred where the copy decodes the codec's run-up too.
     np.testing.assert_allclose(
-        click_starts(copy)[1:] + offset, click_starts(source)[1:] - 0.4, atol=0.003
+        click_starts(sound)[1:] + offset, click_starts(source)[1:] - 0.4, atol=0.003
     )
 
 
@@ -39,8 +46,29 @@ def test_sound_that_starts_late_is_kept_in_time(tmp_path):
         tmp_path / "video.mkv", frames, sound_seconds=1.0, sound_start_seconds=0.7
     )
     copy = tmp_path / "copy.mka"
-    offset = copy_sound(source, copy, origin_seconds=0.0)
+    offset = store_sound(source, copy, origin_seconds=0.0)
     np.testing.assert_allclose(click_starts(copy)[1] + offset, 1.2, atol=0.003)
+
+
+def test_sound_that_cannot_be_decoded_is_refused_by_name(tmp_path):
+    source = write_test_sound(tmp_path / "v.flac", codec="flac")
+    content = bytearray(source.read_bytes())
+    content[-2000:-1000] = bytes(1000)
+    source.write_bytes(content)
+    with pytest.raises(VideoError, match=r"v\.flac: its sound \(flac\) cannot be stored: "):
+        store_sound(source, tmp_path / "sound.mka", origin_seconds=0.0)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_track_whose_packets_hold_no_sample_gives_no_file(tmp_path):
+    source = tmp_path / "v.mka"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("vorbis", rate=48_000, options={"strict": "-2"})
+        frame = av.AudioFrame.from_ndarray(np.ones((2, 48_000), np.float32), format="fltp")
+        frame.sample_rate = 48_000
+        container.mux(stream.encode(frame)[0])  # Vorbis gives samples from the second packet on
+    assert store_sound(source, tmp_path / "sound.mka", origin_seconds=0.0) is None
+    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_a_track_without_packets_gives_no_file(tmp_path):
@@ -52,5 +80,5 @@ def test_a_track_without_packets_gives_no_file(tmp_path):
         frame = av.VideoFrame.from_ndarray(grey_frame(0), format="rgb24")
         container.mux(video.encode(frame))
         container.mux(video.encode(None))
-    assert copy_sound(source, tmp_path / "copy.mka", origin_seconds=0.0) is None
+    assert store_sound(source, tmp_path / "copy.mka", origin_seconds=0.0) is None
     assert not (tmp_path / "copy.mka").exists()
