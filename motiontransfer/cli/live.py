@@ -46,10 +46,14 @@ def live(
         source = open_video(video)
     else:
         source = open_camera(camera)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the recording is finished, too
-    summary = run_live(
-        target, source, output=output, has_window=not headless, has_camera=virtual_camera
-    )
+    # On SIGTERM the recording is finished, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        summary = run_live(
+            target, source, output=output, has_window=not headless, has_camera=virtual_camera
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
     typer.echo(summary)
     if output is not None and output.exists():
         typer.echo(f"wrote {output}")

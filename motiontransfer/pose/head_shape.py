@@ -23,17 +23,17 @@ _CHIN, _FOREHEAD, _NOSE = "face_chin", "face_forehead", "face_nose_tip"
 _TEMPLES = ("left_face_temple", "right_face_temple")
 _FACING = 0.1  # of the width between the temples: the nose's largest distance from its middle
 _LARGEST_SHIFT = 0.1  # heights of the face; more is a wrong detection, or no person
-_MIN_FRAMES = 10  # a joint seen from the front in fewer frames has no known place
 
 
 def fit_head_shape(
-    clips: Sequence[Keypoints], *, min_score: float
+    clips: Sequence[Keypoints], *, min_score: float, min_frames: int
 ) -> dict[str, tuple[float, float]]:
     """Median over the frames that face the camera, made symmetric; empty where few do.
 
     Args:
         clips: of one skeleton.
         min_score: joints with a lower score count as missing.
+        min_frames: a joint seen from the front in fewer has no known place.
     """
     joints = _head_joints(clips[0])
     if not {*_EARS, _CHIN, _FOREHEAD, _NOSE, *_TEMPLES} <= set(joints):
@@ -44,7 +44,7 @@ def fit_head_shape(
     median = {}
     for joint, of_joint in zip(joints, places[facing].T, strict=True):
         seen = of_joint[np.isfinite(of_joint)]
-        if len(seen) >= _MIN_FRAMES:
+        if len(seen) >= min_frames:
             median[joint] = complex(np.median(seen.real), np.median(seen.imag))
     shape = {}
     for joint in median.keys() & {mirrored(joint) for joint in median}:

@@ -31,7 +31,7 @@ _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # of a part's length over all frames; between 0.6 and 0.95 little changes
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
-_MIN_FRAMES = 10  # a part seen in fewer frames has no known length
+_MIN_FRAMES = 10  # a part seen in fewer frames has no known length, a joint no place on the head
 
 # In order of preference.
 _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
@@ -250,7 +250,7 @@ def fit_statistics(
         frames_left_out=int((~used).sum()),
         proportions={},
         median_pose_px=median_pose(clips, min_score=min_score),
-        head_shape=fit_head_shape(clips, min_score=min_score),
+        head_shape=fit_head_shape(clips, min_score=min_score, min_frames=_MIN_FRAMES),
     )
     heights = [
         statistics.height_at(np.clip(statistics.depth_fraction(floor), 0, 1)) for floor in floors

@@ -68,6 +68,7 @@ def test_poses_are_performed_and_recorded(project, monkeypatch, capsys):
     )
     said = capsys.readouterr().out
     assert (status, "frames shown in" in said, "wrote out.mp4" in said) == (0, True, True)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # as it was before
     with av.open("out.mp4") as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) in (39, 40)

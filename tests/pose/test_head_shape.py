@@ -1,6 +1,7 @@
 """A head's shape is known from the front, and replaces another one however the head is turned."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from motiontransfer.pose.head_shape import change_head_shape, fit_head_shape
 from motiontransfer.skeleton import BODY_JOINTS, Skeleton
 from tests.pose.test_limb_retargeting import person, place
 
+fit = partial(fit_head_shape, min_score=0.5, min_frames=10)
 # From the middle of the ears, y towards the chin; the face is 1 high.
 SHAPE = {
     **{"left_ear": (0.5, 0.0), "right_ear": (-0.5, 0.0), "nose": (0.0, 0.1)},
@@ -51,32 +53,32 @@ def approx(shape):
 @pytest.mark.parametrize("degrees", [0, 40, -100])
 def test_the_shape_does_not_depend_on_place_size_and_tilt(degrees):
     clip = head(degrees=degrees, face_px=31.0, middle=(70.0, 90.0))
-    assert fit_head_shape([clip], min_score=0.5) == approx(SHAPE)
+    assert fit([clip]) == approx(SHAPE)
 
 
 def test_frames_that_do_not_face_the_camera_do_not_count():
     """The temples are 16 px apart: a nose 4 px from their middle looks aside, one at 1.5 px not."""
     aside = turned(head(HIGH, frames=30))
-    assert fit_head_shape([joined(aside, head())], min_score=0.5) == approx(SHAPE)
-    assert fit_head_shape([aside], min_score=0.5) == {}
-    assert fit_head_shape([turned(head(), by=1.5)], min_score=0.5)
+    assert fit([joined(aside, head())]) == approx(SHAPE)
+    assert fit([aside]) == {}
+    assert fit([turned(head(), by=1.5)])
 
 
 def test_a_small_turn_is_no_asymmetry():
-    assert fit_head_shape([turned(head(), by=1.5)], min_score=0.5) == approx(SHAPE)
+    assert fit([turned(head(), by=1.5)]) == approx(SHAPE)
 
 
 def test_a_shape_is_the_median_of_all_clips():
     clips = [head(frames=4), head(HIGH, frames=3), head(frames=4)]
-    assert fit_head_shape(clips, min_score=0.5) == approx(SHAPE)
+    assert fit(clips) == approx(SHAPE)
 
 
 def test_what_is_hardly_seen_has_no_place():
     few = head(frames=9)
-    assert fit_head_shape([few], min_score=0.5) == {}
+    assert fit([few]) == {}
     clip = head()
     clip.score[0, clip.skeleton.index("left_face_mouth_corner")] = 0.4
-    found = fit_head_shape([clip], min_score=0.5)
+    found = fit([clip])
     assert SHAPE.keys() - found.keys() == {"left_face_mouth_corner", "right_face_mouth_corner"}
     without_mesh = replace(
         clip,
@@ -84,7 +86,7 @@ def test_what_is_hardly_seen_has_no_place():
         score=np.ascontiguousarray(clip.score[:, :33]),
         skeleton=Skeleton(groups=(("body", BODY_JOINTS),)),
     )
-    assert fit_head_shape([without_mesh], min_score=0.5) == {}
+    assert fit([without_mesh]) == {}
 
 
 @pytest.mark.parametrize("degrees", [0, 40, -100])

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torchvision
 from jaxtyping import Float32, UInt8
+from scipy.special import expit
 from torch import Tensor
 from torchvision.models.detection import KeypointRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
@@ -144,7 +145,7 @@ def joint_confidence(
     joints as the network does, but is no probability: the network is trained to say where a joint
     is in the box, never whether it is there.
     """
-    return (1 / (1 + np.exp(np.float32(_DOUBTFUL_LOGIT) - logits))).astype(np.float32)
+    return expit(logits - np.float32(_DOUBTFUL_LOGIT))
 
 
 def load_network(config: KeypointRcnnConfig) -> KeypointRCNN:
