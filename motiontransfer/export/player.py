@@ -245,7 +245,7 @@ def _padded(image: Float32[np.ndarray, "1 channels height width"], multiple: int
     return np.ascontiguousarray(np.pad(image, lacking, mode="edge"))
 
 
-def _to_texture(levels: Texture) -> Float32[np.ndarray, "1 5 height width"]:
+def _to_texture(levels: Texture) -> Float32[np.ndarray, "1 6 height width"]:
     """As `motiontransfer.video.tensors.levels_to_textures`."""
     shares = levels.transpose(2, 0, 1)[None] / np.float32(255)
     return np.concatenate([2 * shares[:, :3] - shares[:, 3:4], shares[:, 3:]], axis=1)

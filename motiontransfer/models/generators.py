@@ -32,8 +32,8 @@ Architecture = Literal["fast", "global", "local"]
 Background = Literal["plate", "generated"]
 PreviousFrame = Literal["generated", "none"]
 Texture = Literal["puppet", "none"]
-Textures = Float[Tensor, "batch 5 height width"]
-"""Of puppets: colour in [-1, 1] times coverage, coverage, confidence times coverage."""
+Textures = Float[Tensor, "batch 6 height width"]
+"""Of puppets: colour in [-1, 1], 1, confidence and that of kept parts, each times coverage."""
 
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
@@ -241,7 +241,8 @@ class FrameGenerator(nn.Module):
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
     to the background image at low resolution. With a puppet, the network also outputs a gate: the
-    share of the puppet's colour in the frame, where it covers.
+    share of the puppet's colour in the frame, where it covers; of kept parts at least their
+    confidence.
     """
 
     plate: Tensor | None
@@ -286,8 +287,8 @@ class FrameGenerator(nn.Module):
             painted = behind + torch.sigmoid(output[:, 3:4]) * (painted - behind)
         if texture is None:
             return Generated(painted, painted)
-        colour, coverage, _ = texture.split([3, 1, 1], dim=1)
-        gate = torch.sigmoid(output[:, -1:] + _GATE_BIAS)
+        colour, coverage, _, kept = texture.split([3, 1, 1, 1], dim=1)
+        gate = kept + (1 - kept) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
         return Generated(painted + gate * (colour - coverage * painted), painted)
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:

@@ -50,6 +50,9 @@ class BodyPart:
     """Distance from its bones up to which hair and clothes belong to it, in radii."""
     is_solid: bool = False
     """What lies between its joints belongs to it."""
+    is_kept: bool = False
+    """A puppet's is in the frame at least as far as it is confident, whatever a network takes: L1
+    prefers a blurred hand to a sharp one a pixel aside."""
 
     @property
     def min_joints(self) -> int:
@@ -150,6 +153,7 @@ def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         joints=(wrist, *tips, *groups.get(name, ())),
         radius=0.016,
         reach=1.5,
+        is_kept=True,
     )
 
 

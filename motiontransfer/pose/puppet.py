@@ -25,9 +25,9 @@ from motiontransfer.pose.body_parts import (
 )
 from motiontransfer.skeleton import Skeleton
 
-Texture = UInt8[np.ndarray, "height width 5"]
-"""RGB times coverage, coverage, confidence times coverage; 255: all of it."""
-TEXTURE_CHANNELS = 5
+Texture = UInt8[np.ndarray, "height width 6"]
+"""RGB, 1, confidence and that of kept parts, each times coverage; 255: all of it."""
+TEXTURE_CHANNELS = 6
 
 _HIDDEN_PENALTY = 3.0  # of a reference that does not show the part at all, % of the body's height
 _ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bodies' sizes
@@ -250,7 +250,7 @@ class PuppetClip:
 
     def _draw_part(
         self,
-        texture: Float32[np.ndarray, "height width 5"],
+        texture: Float32[np.ndarray, "height width 6"],
         which: tuple[int, int, int],
         *,
         corner: Float64[np.ndarray, "2"],
@@ -290,6 +290,7 @@ class PuppetClip:
         )
         coverage = cv2.warpAffine(patch.pixels[..., 3], matrix, size)[..., None] / np.float32(255)
         confidence = 255 * math.exp(-float(self.distances[index, number]) / _CONFIDENCE_DECAY)
-        flat = np.full((*coverage.shape[:2], 2), (255, confidence), np.float32)
+        shares = (255, confidence, confidence * part.is_kept)
+        flat = np.full((*coverage.shape[:2], 3), shares, np.float32)
         under = texture[low[1] : high[1], low[0] : high[0]]
         under += coverage * (np.concatenate([colour, flat], axis=2) - under)

@@ -273,7 +273,7 @@ def generate_window(
     generator: nn.Module,
     pose_maps: Windows,
     background: Frames | None,
-    textures: Float[Tensor, "batch time 5 height width"] | None,
+    textures: Float[Tensor, "batch time 6 height width"] | None,
     *,
     detach_previous_frame: bool,
 ) -> tuple[Frames, Frames]:

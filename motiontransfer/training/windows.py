@@ -50,7 +50,7 @@ class WindowBatch(TensorBatch):
     frames: UInt8[Tensor, "batch time height width 3"]
     whole: WholeFrames | None = None
     """None where `frames` are whole."""
-    textures: UInt8[Tensor, "batch time height width 5"] | None = None
+    textures: UInt8[Tensor, "batch time height width 6"] | None = None
     """The puppet in each frame; None without one."""
 
     def draw(
@@ -69,7 +69,7 @@ class WindowBatch(TensorBatch):
 
     def upload_textures(
         self, device: torch.device
-    ) -> Float[Tensor, "batch time 5 height width"] | None:
+    ) -> Float[Tensor, "batch time 6 height width"] | None:
         """The textures as the generator reads them; None without a puppet."""
         return None if self.textures is None else levels_to_textures(upload(self.textures, device))
 
@@ -157,7 +157,7 @@ class WindowDataset:
 
     def _textures(
         self, windows: Sequence[tuple[int, int]], boxes: Int64[np.ndarray, "windows 4"]
-    ) -> UInt8[Tensor, "windows time height width 5"]:
+    ) -> UInt8[Tensor, "windows time height width 6"]:
         """The puppet in each frame of the windows, some of its parts left out."""
         textures = []
         for (clip, first), box in zip(windows, boxes.tolist(), strict=True):

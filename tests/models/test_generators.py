@@ -227,7 +227,7 @@ def colour(*values):
 
 
 def texture_of(*values):
-    return torch.tensor(values)[None, :, None, None].expand(2, 5, *SIZE)
+    return torch.tensor(values)[None, :, None, None].expand(2, 6, *SIZE)
 
 
 BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(3)) * 2 - 1
@@ -252,7 +252,7 @@ def test_without_a_background_image_the_output_is_squashed():
     assert torch.equal(generator(*inputs()).frame, colour(0.5, 100.0, -100.0).tanh())
 
 
-TEXTURE = (0.3, -0.2, 0.1, 0.5, 0.4)
+TEXTURE = (0.3, -0.2, 0.1, 0.5, 0.4, 0.0)
 """Half covered by a puppet of the colours 0.6, -0.4 and 0.2, of little confidence."""
 
 
@@ -270,10 +270,20 @@ def test_the_gate_takes_from_the_puppet_as_far_as_it_covers(gate, expected):
     assert torch.allclose(made.frame, colour(*expected), atol=1e-6)
 
 
+def test_of_what_is_kept_the_gate_adds_to_the_confidence():
+    kept = (0.6, -0.4, 0.2, 1.0, 0.75, 0.75)
+    for gate, share in ((-200.0, 0.75), (-2.0, 0.875), (200.0, 1.0)):  # a bias of 2 is added
+        generator = FrameGenerator(Constant(0.0, 0.0, 0.0, 200.0, gate), BACKGROUND_IMAGE)
+        made = generator(*inputs(), None, texture_of(*kept))
+        expected = colour(*(share * level for level in kept[:3]))
+        assert torch.allclose(made.frame, expected, atol=1e-6)
+        assert not made.painted.any()
+
+
 @pytest.mark.parametrize("gate", [-200.0, 0.0, 200.0])
 def test_where_the_puppet_covers_nothing_the_frame_is_painted(gate):
     generator = FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
-    frame, painted = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0))
+    frame, painted = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     assert torch.equal(frame, painted)
     assert torch.equal(painted, generator(*inputs()).painted)
 
@@ -291,7 +301,7 @@ def test_with_a_texture_there_are_its_inputs_and_the_gate(architecture):
     assert not torch.equal(frame, painted)
     (frame + painted).square().sum().backward()
     assert weights_without_gradient(generator) == []
-    for of, num_inputs, num_outputs in ((generator, 4 + 3 + 5, 5), (without, 4 + 3, 4)):
+    for of, num_inputs, num_outputs in ((generator, 4 + 3 + 6, 5), (without, 4 + 3, 4)):
         assert of.network(torch.rand(1, num_inputs, *SIZE)).shape[1] == num_outputs
 
 
@@ -390,7 +400,7 @@ def test_half_resolution_downsamples_the_input_and_upsamples_the_output():
 def test_at_half_resolution_the_texture_is_downsampled():
     generator = built(texture="puppet")
     pose_map, previous = inputs()
-    texture = torch.rand(2, 5, *SIZE)
+    texture = torch.rand(2, 6, *SIZE)
     generator.plate = generator.plate[:, ::2, ::2]
     made = HalfResolutionGenerator(generator)(pose_map, previous, None, texture)
     expected = generator(
@@ -467,7 +477,7 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
     """The boxes of the walk change, the puppet's references too."""
     torch.manual_seed(0)
     keypoints = dance(14)
-    network = nn.Conv2d(num_poses * STYLE.num_channels + 8, 5, 3, padding=1)
+    network = nn.Conv2d(num_poses * STYLE.num_channels + 9, 5, 3, padding=1)
     generator = FrameGenerator(
         network,
         torch.rand(3, *FRAME_SIZE),
@@ -617,7 +627,7 @@ def test_the_puppet_is_drawn_in_each_pose_without_the_excluded_references(viewpo
 def test_a_puppet_in_a_viewport_is_that_of_the_whole_frame():
     """Seen with a network that looks at single pixels."""
     torch.manual_seed(0)
-    network = nn.Conv2d(STYLE.num_channels + 5, 5, 1)
+    network = nn.Conv2d(STYLE.num_channels + 6, 5, 1)
     keypoints = dance(14)
     options = {"previous_frame": "none", "puppet": puppet_of(keypoints, [0, 7])}
     in_viewport = FrameGenerator(
@@ -637,12 +647,12 @@ def test_a_puppet_goes_with_half_resolution():
     torch.manual_seed(0)
     keypoints = dance(3)
     plate = torch.rand(3, *FRAME_SIZE)[:, ::2, ::2]
-    network = nn.Conv2d(STYLE.num_channels + 8, 5, 1)
+    network = nn.Conv2d(STYLE.num_channels + 9, 5, 1)
     generator = FrameGenerator(network, plate, puppet=puppet_of(keypoints, [0, 2]))
     frames = list(rolled_out(HalfResolutionGenerator(generator), keypoints))
     assert [frame.shape for frame in frames] == [(3, *FRAME_SIZE)] * 3
     generator.puppet = None
-    network.weight.data, network.bias.data = network.weight.data[:4, :-5], network.bias.data[:4]
+    network.weight.data, network.bias.data = network.weight.data[:4, :-6], network.bias.data[:4]
     without = list(rolled_out(HalfResolutionGenerator(generator), keypoints))
     assert not any(torch.equal(*pair) for pair in zip(frames, without, strict=True))
 

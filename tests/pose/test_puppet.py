@@ -111,7 +111,7 @@ def test_a_box_is_a_crop_of_the_frame(puppet, corner, size):
     (x, y), (width, height) = corner, size
     inside = whole[y + 20 : y + 20 + height, x + 20 : x + 20 + width]
     box = drawn(puppet, with_forearm(20), box=(x, y, x + width, y + height))
-    assert box.shape == (height, width, 5)
+    assert box.shape == (height, width, 6)
     assert apart(box, inside).max() <= 16  # OpenCV rounds positions to 1/32 px
     assert apart(box, inside).mean() < 0.5
 
@@ -179,6 +179,16 @@ def test_confidence_is_less_the_less_alike_the_reference_is(of_one):
         of_forearm = drawn(of_one, keypoints, without=others)
         confidences.append(of_forearm[..., 4].max())
     assert 250 <= confidences[0] > confidences[1] > confidences[2] > 0
+
+
+def test_hands_are_kept_as_far_as_the_puppet_is_confident(puppet):
+    keypoints = posed()
+    hands = [number for name, number in NUMBER_OF.items() if name.endswith("hand")]
+    others = sorted(set(NUMBER_OF.values()) - set(hands))
+    of_hands = drawn(puppet, keypoints, without=others)
+    assert of_hands[..., 4].max() > 100
+    np.testing.assert_array_equal(of_hands[..., 5], of_hands[..., 4])
+    assert not drawn(puppet, keypoints, without=hands)[..., 5].any()
 
 
 def test_a_reference_is_kept_while_another_is_hardly_nearer(puppet):
@@ -385,7 +395,7 @@ def test_a_larger_texture_has_the_pixels_of_the_references(large_of_one):
 
 def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(large_of_one):
     small, texture = drawn(large_of_one, ACROSS), drawn(large_of_one, ACROSS, size=SIZE_OF_LARGE)
-    means = texture.reshape(SIZE[0], ZOOM, SIZE[1], ZOOM, 5).mean(axis=(1, 3))
+    means = texture.reshape(SIZE[0], ZOOM, SIZE[1], ZOOM, 6).mean(axis=(1, 3))
     assert apart(small, means).max() <= 1
 
 
