@@ -33,7 +33,7 @@ Background = Literal["plate", "generated"]
 PreviousFrame = Literal["generated", "none"]
 Texture = Literal["puppet", "none"]
 Textures = Float[Tensor, "batch 6 height width"]
-"""Of puppets: colour in [-1, 1], 1, confidence and that of kept parts, each times coverage."""
+"""Of puppets: colour in [-1, 1], 1, confidence and the share kept, each times coverage."""
 
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
@@ -241,8 +241,7 @@ class FrameGenerator(nn.Module):
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
     to the background image at low resolution. With a puppet, the network also outputs a gate: the
-    share of the puppet's colour in the frame, where it covers; of kept parts at least their
-    confidence.
+    share of the puppet's colour in the frame, where it covers, beyond the share that is kept.
     """
 
     plate: Tensor | None

@@ -51,8 +51,9 @@ class BodyPart:
     is_solid: bool = False
     """What lies between its joints belongs to it."""
     is_kept: bool = False
-    """A puppet's is in the frame at least as far as it is confident, whatever a network takes: L1
-    prefers a blurred hand to a sharp one a pixel aside."""
+    """The puppet's is in the frame whatever the network takes, as far as it is confident and the
+    pose has its joints: L1 prefers a blurred hand to a sharp one a pixel aside. A hidden hand has
+    its wrist, but no fingers."""
 
     @property
     def min_joints(self) -> int:

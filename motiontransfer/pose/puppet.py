@@ -26,7 +26,7 @@ from motiontransfer.pose.body_parts import (
 from motiontransfer.skeleton import Skeleton
 
 Texture = UInt8[np.ndarray, "height width 6"]
-"""RGB, 1, confidence and that of kept parts, each times coverage; 255: all of it."""
+"""RGB, 1, confidence and the share that is kept, each times coverage; 255: all of it."""
 TEXTURE_CHANNELS = 6
 
 _HIDDEN_PENALTY = 3.0  # of a reference that does not show the part at all, % of the body's height
@@ -290,7 +290,7 @@ class PuppetClip:
         )
         coverage = cv2.warpAffine(patch.pixels[..., 3], matrix, size)[..., None] / np.float32(255)
         confidence = 255 * math.exp(-float(self.distances[index, number]) / _CONFIDENCE_DECAY)
-        shares = (255, confidence, confidence * part.is_kept)
-        flat = np.full((*coverage.shape[:2], 3), shares, np.float32)
+        kept = confidence * has_b.mean() if part.is_kept else 0
+        flat = np.full((*coverage.shape[:2], 3), (255, confidence, kept), np.float32)
         under = texture[low[1] : high[1], low[0] : high[0]]
         under += coverage * (np.concatenate([colour, flat], axis=2) - under)

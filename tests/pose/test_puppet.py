@@ -191,6 +191,16 @@ def test_hands_are_kept_as_far_as_the_puppet_is_confident(puppet):
     assert not drawn(puppet, keypoints, without=hands)[..., 5].any()
 
 
+def test_of_a_hand_without_fingers_less_is_kept(puppet):
+    """The pose has 4 of its 25 joints, as of a hand behind the back."""
+    keypoints = posed()
+    keypoints.score[:, keypoints.skeleton.slice("left_hand")] = 0
+    others = sorted(set(NUMBER_OF.values()) - {NUMBER_OF["left_hand"]})
+    texture = drawn(puppet, keypoints, without=others)
+    assert texture[..., 4].max() > 100
+    np.testing.assert_allclose(texture[..., 5], texture[..., 4] * (4 / 25), atol=1)
+
+
 def test_a_reference_is_kept_while_another_is_hardly_nearer(puppet):
     """Turned from 0 to 40 degrees and back; each is taken over beyond the middle."""
     forearm = NUMBER_OF["left_forearm"]
