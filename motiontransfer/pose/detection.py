@@ -101,12 +101,17 @@ def detect_person(
         warmup_frames=warmup_frames,
         compute=compute,
     )
+    num_joints = len(detector.skeleton.joints)
+    points = np.zeros((len(people), num_joints, 2), np.float32)
+    score = np.zeros((len(people), num_joints), np.float32)
+    for index, found in enumerate(people):
+        for joints in found:
+            points[index], score[index] = joints[:, :2], joints[:, 2]
     assert all(len(found) <= 1 for found in people)
-    joints = np.stack([found.sum(axis=0) for found in people])
     with FrameStore(video) as store:
         return Keypoints(
-            points=np.ascontiguousarray(joints[..., :2]),
-            score=np.ascontiguousarray(joints[..., 2]),
+            points=points,
+            score=score,
             skeleton=detector.skeleton,
             image_size=store.size,
             frame_rate=store.frame_rate,
