@@ -9,6 +9,7 @@ from motiontransfer.params import Section, load_section
 from motiontransfer.pose.appearance_plot import plot_appearance
 from motiontransfer.storage import write_json
 from motiontransfer.training.appearance import target_appearance
+from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import write_appearance
 
@@ -27,15 +28,20 @@ def main(target: str) -> str:
         held_out_fraction=load_section(float, "train_gan.held_out_fraction"),
         gap_frames=load_section(int, "train_gan.gap_frames"),
     )
-    appearance = target_appearance(
-        read_target_clips(target, held_out), num_references=params.references
-    )
+    clips = read_target_clips(target, held_out)
+    background = median_background(clips)
+    appearance = target_appearance(clips, background.image, num_references=params.references)
     folder = Path("artifacts/appearance")
     write_appearance(folder / f"{target}.safetensors", appearance)
-    plot_appearance(folder / f"{target}.png", appearance, title=target)
+    plot_appearance(folder / f"{target}.png", appearance, background.is_filled, title=target)
     seen = np.array([[patch is not None for patch in patches] for patches in appearance.patches])
     write_json(
         Path("artifacts/metrics/fit_appearance") / f"{target}.json",
-        {"references": len(seen), "parts": seen.shape[1], "parts_not_cut": int((~seen).sum())},
+        {
+            "references": len(seen),
+            "parts": seen.shape[1],
+            "parts_not_cut": int((~seen).sum()),
+            "background_never_seen": float(background.is_filled.mean()),
+        },
     )
     return f"{folder / target}.png shows from which side each body part was seen"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,10 +22,17 @@ _ACROSS = {"head": ("left_eye", "right_eye"), "torso": ("left_shoulder", "right_
 _WIDTH_QUANTILE = 0.9  # over references: some face the camera
 _CELL_PX, _MARGIN_PX, _INCHES_PER_CELL = 96, 4, 0.75
 _NOT_SEEN, _GROUNDS = 40, (190, 215)
+_NEVER_SEEN = np.array([230, 30, 120], np.uint8)
 
 
-def plot_appearance(path: Path, appearance: Appearance, *, title: str) -> None:
-    """Write the background image and the best view of each part from each side as PNG."""
+def plot_appearance(
+    path: Path, appearance: Appearance, is_filled: Bool[np.ndarray, "height width"], *, title: str
+) -> None:
+    """Write the background image and the best view of each part from each side as PNG.
+
+    Args:
+        is_filled: pixels of the background image that were never seen; they are shown in pink.
+    """
     views = best_views(appearance)
     shown: dict[tuple[str, ...], list[str]] = {_FACINGS: [], _DIRECTIONS: []}
     for name in reversed(views):
@@ -36,9 +43,10 @@ def plot_appearance(path: Path, appearance: Appearance, *, title: str) -> None:
     size = ((columns + 1.5) * _INCHES_PER_CELL, (sum(rows) + 2) * _INCHES_PER_CELL)
     figure = Figure(figsize=size, layout="constrained")
     above, *sheets = figure.subplots(3, 1, height_ratios=rows)
-    above.imshow(appearance.background)
+    above.imshow(np.where(is_filled[..., None], _NEVER_SEEN, appearance.background))
     above.set_axis_off()
-    above.set_title(f"{title}: background, and parts in {len(appearance.frames)} frames")
+    parts = f"parts in {len(appearance.frames)} frames"
+    above.set_title(f"{title}: background ({is_filled.mean():.1%} never seen), {parts}")
     for axes, (sides, names) in zip(sheets, shown.items(), strict=True):
         _draw_sheet(axes, sides, {name: views[name] for name in names})
     with replacing(path) as temporary:

@@ -1,32 +1,32 @@
-"""Appearance of a target from its training frames: background image and references."""
+"""Appearance of a target from its training frames."""
 
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import UInt8
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.appearance import Appearance, fit_appearance
 from motiontransfer.pose.body_parts import BodyPoses, body_scales, full_lengths
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import TargetClip, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 
-_NUM_BACKGROUND_FRAMES = 200
 
-
-def target_appearance(clips: Sequence[TargetClip], *, num_references: int) -> Appearance:
-    """Background image and about so many reference frames, evenly spread over the clips.
-
-    Of the full size, as far as the clips have it.
+def target_appearance(
+    clips: Sequence[TargetClip],
+    background: UInt8[np.ndarray, "height width 3"],
+    *,
+    num_references: int,
+) -> Appearance:
+    """About so many reference frames, evenly spread over the clips, in the background's size.
 
     Raises:
         TrainingError: no training frame shows a trunk or a limb.
     """
-    background = median_background(clips, num_frames=_NUM_BACKGROUND_FRAMES)
     size, image_size = background.shape[:2], clips[0].keypoints.image_size
     zoom = np.array([size[1] / image_size[1], size[0] / image_size[0]])
     frames = {}

@@ -7,6 +7,7 @@ largest distance are used. Pixels that are hardly ever uncovered are inpainted (
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ from motiontransfer.video.geometry import resize
 # Distance of the person from a pixel that shows the background, shares of the body's height.
 _FAR, _FAR_ENOUGH = 0.05, 0.025
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show it
+_NUM_FRAMES = 200  # of all clips together
 _LEVELS = 255  # quantisation levels of distances up to _FAR
 _INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
@@ -58,9 +60,15 @@ _REACH_OF_CLUSTER: dict[tuple[str, ...], float] = {
 _REACH_OF_GROUP = {"face": 0.04, "left_hand": 0.02, "right_hand": 0.02}
 
 
-def median_background(
-    clips: Sequence[TargetClip], *, num_frames: int
-) -> UInt8[np.ndarray, "height width 3"]:
+class Background(NamedTuple):
+    """The scene without the person."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    is_filled: Bool[np.ndarray, "height width"]
+    """Pixels that were never seen uncovered, and are inpainted."""
+
+
+def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRAMES) -> Background:
     """Median over about `num_frames` training frames, evenly spread over the clips.
 
     Of the full size, as far as the clips have it. Where the person is, is decided in the working
@@ -83,7 +91,8 @@ def median_background(
     small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
     filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
     is_hidden = hidden[np.ix_(*map(_nearest, size, hidden.shape))] > 0
-    return np.where(is_hidden[..., None], resize(filled, size), seen)
+    image = np.where(is_hidden[..., None], resize(filled, size), seen)
+    return Background(image, is_filled=is_hidden)
 
 
 def _nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:

@@ -16,7 +16,7 @@ from motiontransfer.pose.appearance_plot import (
 )
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, posed, room
-from tests.pose.whole_person import lost
+from tests.pose.whole_person import SIZE, lost
 
 
 def facing(width, nose, *, joints=("eye", "shoulder")):
@@ -95,10 +95,15 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
     monkeypatch.setattr(
         Figure, "savefig", lambda figure, path, **_: figures.append(figure) or path.touch()
     )
-    plot_appearance(tmp_path / "ada.png", appearance_of(posed()), title="ada")
+    is_filled = np.zeros(SIZE, bool)
+    is_filled[:8, 5:9] = True
+    plot_appearance(tmp_path / "ada.png", appearance_of(posed()), is_filled, title="ada")
     background, facings, directions = figures[0].axes
-    assert (background.images[0].get_array() == room()).all()
-    assert background.get_title() == "ada: background, and parts in 1 frames"
+    shown = background.images[0].get_array()
+    assert (shown[~is_filled] == room()[~is_filled]).all()
+    assert (shown[is_filled] == (230, 30, 120)).all()
+    share = f"{32 / (SIZE[0] * SIZE[1]):.1%}"
+    assert background.get_title() == f"ada: background ({share} never seen), parts in 1 frames"
     labels = [
         [label.get_text() for label in axes.get_yticklabels()] for axes in (facings, directions)
     ]
@@ -119,7 +124,7 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
 
 def test_the_same_appearance_is_the_same_png(tmp_path):
     for name in ("a.png", "b.png"):
-        plot_appearance(tmp_path / name, appearance_of(posed()), title="ada")
+        plot_appearance(tmp_path / name, appearance_of(posed()), np.zeros(SIZE, bool), title="ada")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as image:
         assert image.height > image.width > 500

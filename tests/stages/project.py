@@ -11,6 +11,7 @@ from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialise
 from motiontransfer.pose.statistics import fit_statistics, write_statistics
 from motiontransfer.training.appearance import target_appearance
+from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import write_appearance, write_weights
 from tests.dancer import add_clip, add_source, dance
@@ -72,7 +73,8 @@ def write_params(**sections):
 def add_target():
     """Frames, keypoints and appearance of the target."""
     add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
-    appearance = target_appearance(read_target_clips("ada", HELD_OUT), num_references=4)
+    clips = read_target_clips("ada", HELD_OUT)
+    appearance = target_appearance(clips, median_background(clips).image, num_references=4)
     write_appearance(ARTIFACTS / "appearance/ada.safetensors", appearance)
 
 

@@ -18,6 +18,7 @@ from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfi
 from motiontransfer.models.generators import FrameGenerator, Generated, GeneratorConfig
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.training.appearance import target_appearance
+from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import HeldOut, Target
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.data import RankBatch, TensorBatch
@@ -149,7 +150,9 @@ def schedule(**changes):
 def target_of(clips, *, held_out=HELD_OUT, num_references=6):
     """A target of these clips; its appearance lies beside the first one's frames."""
     file = clips[0].frames.with_name("appearance.safetensors")
-    write_appearance(file, target_appearance(clips, num_references=num_references))
+    background = median_background(clips).image
+    appearance = target_appearance(clips, background, num_references=num_references)
+    write_appearance(file, appearance)
     return Target(
         clips=clips, held_out=held_out, appearance=read_appearance(file), appearance_file=file
     )

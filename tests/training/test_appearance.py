@@ -9,13 +9,18 @@ from motiontransfer.errors import TrainingError, WeightsError
 from motiontransfer.keypoints import resize_points
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.appearance import target_appearance
+from motiontransfer.training.background import median_background
 from motiontransfer.training.clips import HeldOut, Target
 from motiontransfer.video.frame_store import write_frames
 from tests.dancer import dance, picture, training_clip
 
 
+def appearance_of(clips, num_references):
+    return target_appearance(clips, median_background(clips).image, num_references=num_references)
+
+
 def test_references_are_training_frames_with_a_body_spread_over_the_clips(two_clips):
-    appearance = target_appearance(two_clips, num_references=5)
+    appearance = appearance_of(two_clips, num_references=5)
     assert appearance.frames.tolist() == [[0, 0], [0, 3], [0, 7], [1, 0], [1, 2], [1, 3]]
     for (clip, frame), points in zip(appearance.frames, appearance.points, strict=True):
         assert np.array_equal(points, two_clips[clip].keypoints.points[frame])
@@ -28,7 +33,7 @@ def test_references_are_training_frames_with_a_body_spread_over_the_clips(two_cl
 
 
 def test_there_are_no_more_references_than_frames_with_a_body(two_clips):
-    appearance = target_appearance(two_clips, num_references=1000)
+    appearance = appearance_of(two_clips, num_references=1000)
     of_first = [frame for clip, frame in appearance.frames.tolist() if clip == 0]
     assert of_first == [0, 1, 2, 3, 4, 5, 7]  # nobody in the seventh, and two are held out
     assert len(appearance.frames) == 11
@@ -40,23 +45,23 @@ def test_a_frame_that_shows_a_head_alone_is_no_reference(tmp_path):
     keypoints.points[2, body.start + 11 : body.stop] = 0
     keypoints.score[2, body.start + 11 : body.stop] = 0
     clip = training_clip(tmp_path, keypoints)
-    appearance = target_appearance([clip], num_references=9)
+    appearance = appearance_of([clip], num_references=9)
     assert appearance.frames[:, 1].tolist() == [0, 1, 3, 4, 5]
     keypoints.points[:, 11:], keypoints.score[:, 11:] = 0, 0
     with pytest.raises(TrainingError, match="no training frame shows a trunk or a limb"):
-        target_appearance([clip], num_references=9)
+        appearance_of([clip], num_references=9)
 
 
 def test_a_clip_without_anybody_changes_no_height(two_clips, tmp_path):
     nobody = training_clip(tmp_path, dance(4, missing=range(4)))
-    alone = target_appearance(two_clips[:1], num_references=4)
-    beside = target_appearance([two_clips[0], nobody], num_references=8)
+    alone = appearance_of(two_clips[:1], num_references=4)
+    beside = appearance_of([two_clips[0], nobody], num_references=8)
     assert beside.height_px == alone.height_px
     assert np.array_equal(beside.frames, alone.frames)
 
 
 def test_an_appearance_of_other_frames_is_refused(two_clips, tmp_path):
-    appearance = target_appearance(two_clips, num_references=2)
+    appearance = appearance_of(two_clips, num_references=2)
     other = replace(appearance, background=np.zeros((50, 40, 3), np.uint8))
     with pytest.raises(WeightsError, match=r"ada\.s.*of the clips' \(48, 40\) px, got \(50, 40\)"):
         Target(
@@ -74,7 +79,7 @@ def test_references_and_background_have_the_full_size(tmp_path):
     large = dance(11, size=(48, 40))
     frames = [picture(large, index) for index in range(0, 11, 2)]
     write_frames(tmp_path / "full_size.mkv", frames, frame_rate=large.frame_rate / 2)
-    appearance = target_appearance([clip], num_references=9)
+    appearance = appearance_of([clip], num_references=9)
     assert appearance.frames[:, 1].tolist() == [0, 2, 4, 6, 8]
     assert appearance.background.shape == (48, 40, 3)
     expected = resize_points(keypoints.points[[0, 2, 4, 6, 8]], np.full(2, 2.0))
@@ -82,5 +87,5 @@ def test_references_and_background_have_the_full_size(tmp_path):
     patch = next(patch for patch in appearance.patches[1] if patch is not None)
     (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
     np.testing.assert_array_equal(patch.pixels[..., :3], frames[1][y : y + height, x : x + width])
-    of_working = target_appearance([training_clip(tmp_path / "small", keypoints)], num_references=9)
+    of_working = appearance_of([training_clip(tmp_path / "small", keypoints)], num_references=9)
     assert appearance.height_px == pytest.approx(2 * of_working.height_px, rel=1e-6)

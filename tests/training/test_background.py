@@ -16,7 +16,7 @@ ROOM = picture(dance(1, missing=[0]), 0)
 
 
 def plate_of(clips, num_frames=100):
-    plate = median_background(clips, num_frames=num_frames)
+    plate = median_background(clips, num_frames=num_frames).image
     assert plate.dtype == np.uint8
     assert plate.shape == ROOM.shape
     return plate.astype(int)
@@ -71,6 +71,19 @@ def test_pixels_that_are_never_uncovered_are_inpainted(tmp_path):
     redder = plate[..., 0] - plate[..., 2]
     assert np.abs(redder).max() < 20  # the room is grey
     assert np.abs(plate - ROOM).max() < 40
+
+
+def test_pixels_that_are_never_uncovered_are_marked(tmp_path):
+    """Who walks away after a while uncovers all of them."""
+    keypoints = dance(30, start_x=10)
+    keypoints.points[:14] = keypoints.points[0]
+    clip = clip_of_person(tmp_path, keypoints)
+    assert not median_background([clip]).is_filled.any()
+    standing = replace(clip, training=range(14))
+    is_filled = median_background([standing]).is_filled
+    is_person = np.any(person(keypoints, 0) != ROOM, axis=2)
+    assert is_filled[is_person].all()
+    assert is_filled.mean() < 4 * is_person.mean()
 
 
 def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
