@@ -22,7 +22,7 @@ _ACROSS = {"head": ("left_eye", "right_eye"), "torso": ("left_shoulder", "right_
 _WIDTH_QUANTILE = 0.9  # over references: some face the camera
 _CELL_PX, _MARGIN_PX, _INCHES_PER_CELL = 96, 4, 0.75
 _NOT_SEEN, _GROUNDS = 40, (190, 215)
-_NEVER_SEEN = np.array([230, 30, 120], np.uint8)
+_NEVER_SEEN = np.array([230, 30, 120])
 
 
 def plot_appearance(
@@ -31,7 +31,7 @@ def plot_appearance(
     """Write the background image and the best view of each part from each side as PNG.
 
     Args:
-        is_filled: pixels of the background image that were never seen; they are shown in pink.
+        is_filled: pixels of the background image that were never seen; they are tinted pink.
     """
     views = best_views(appearance)
     shown: dict[tuple[str, ...], list[str]] = {_FACINGS: [], _DIRECTIONS: []}
@@ -43,7 +43,8 @@ def plot_appearance(
     size = ((columns + 1.5) * _INCHES_PER_CELL, (sum(rows) + 2) * _INCHES_PER_CELL)
     figure = Figure(figsize=size, layout="constrained")
     above, *sheets = figure.subplots(3, 1, height_ratios=rows)
-    above.imshow(np.where(is_filled[..., None], _NEVER_SEEN, appearance.background))
+    tinted = (appearance.background + _NEVER_SEEN) // 2
+    above.imshow(np.where(is_filled[..., None], tinted, appearance.background).astype(np.uint8))
     above.set_axis_off()
     parts = f"parts in {len(appearance.frames)} frames"
     above.set_title(f"{title}: background ({is_filled.mean():.1%} never seen), {parts}")

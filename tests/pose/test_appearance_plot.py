@@ -101,7 +101,7 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
     background, facings, directions = figures[0].axes
     shown = background.images[0].get_array()
     assert (shown[~is_filled] == room()[~is_filled]).all()
-    assert (shown[is_filled] == (230, 30, 120)).all()
+    assert (shown[is_filled] == (room()[is_filled] + np.array([230, 30, 120])) // 2).all()
     share = f"{32 / (SIZE[0] * SIZE[1]):.1%}"
     assert background.get_title() == f"ada: background ({share} never seen), parts in 1 frames"
     labels = [
