@@ -116,11 +116,7 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
 
     with open_detector() as detect, tempfile.TemporaryDirectory() as folder:
         session = Session(
-            source,
-            source_motion(target, source, renderer),
-            LiveGenerator(renderer),
-            detect=detect,
-            visible_label="none",
+            source, source_motion(target, source, renderer), LiveGenerator(renderer), detect=detect
         )
         path = Path(folder) / "live.mp4"
         parts = {

@@ -30,7 +30,8 @@ from motiontransfer.rendering.renderer import (
     render_poses,
     result_size,
 )
-from motiontransfer.rendering.videos import Panels, VisibleLabel, write_videos
+from motiontransfer.rendering.videos import Panels, write_videos
+from motiontransfer.rendering.visible_label import VisibleLabel
 from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import Precision, make_fabric
 from motiontransfer.training.weights import FACE_CYCLE_FILE, read_face_translator

@@ -9,7 +9,7 @@ import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +25,11 @@ from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.roll_out import coarse_size
 from motiontransfer.pose.appearance import pack_appearance
+from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
+from motiontransfer.pose.detectors.openvino_holistic import MODELS
 from motiontransfer.pose.puppet import TEXTURE_CHANNELS
 from motiontransfer.pose.statistics import read_statistics, write_statistics
+from motiontransfer.rendering.visible_label import draw_label
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing_folder, write_json, write_text
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
@@ -37,9 +40,8 @@ _REQUIREMENTS = """\
 av>=18,<19
 jaxtyping>=0.3
 numpy>=2
-onnxruntime>=1.20  # or openvino
-opencv-python-headless>=4.10,<5
-pyarrow>=18  # for poses in Parquet
+opencv-python>=4.10,<5  # without a window: opencv-python-headless
+openvino>=2025  # for poses from a file also: onnxruntime
 """
 
 
@@ -76,6 +78,7 @@ def export_target(target: str, folder: Path) -> list[Path]:
         _write_model(temporary, main, face[1] if face else None)
         write_statistics(temporary / STATISTICS_FILE, statistics)
         _write_program(temporary)
+        _copy_detector(temporary / run.DETECTOR_FOLDER)
     return sorted(folder.glob("*.onnx"))
 
 
@@ -149,11 +152,13 @@ def _write_face_generator(
 def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig | None) -> None:
     """Write what the networks are fed."""
     config, network, appearance = main.config, main.network, None
-    arrays = {} if network.plate is None else {"plate": network.plate[None].numpy()}
+    arrays: dict[str, np.ndarray] = {"label": draw_label(*config.size)}
+    if network.plate is not None:
+        arrays["plate"] = network.plate[None].numpy()
     if network.puppet is not None:
         packed, appearance = pack_appearance(network.puppet.appearance)
         arrays |= packed
-    np.savez_compressed(folder / ARRAYS_FILE, **arrays)
+    np.savez_compressed(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
     content = {
         "format_version": FORMAT_VERSION,
         "size": config.size,
@@ -233,3 +238,14 @@ def _write_program(folder: Path) -> None:
         folder / package.name / "__init__.py", f'"""What run.py needs of {package.name}."""\n'
     )
     write_text(folder / "requirements.txt", _REQUIREMENTS)
+
+
+def _copy_detector(folder: Path) -> None:
+    """Copy MediaPipe's models, with their licence."""
+    for model in MODELS:
+        copy = folder / model
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(mediapipe_models() / model, copy)
+    licence = distribution("mediapipe").read_text("LICENSE")
+    assert licence is not None
+    write_text(folder / "LICENSE", licence)

@@ -1,7 +1,6 @@
 """Inference engines for ONNX files: ONNX Runtime and OpenVINO."""
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -53,11 +52,13 @@ def _onnxruntime(path: Path, num_threads: int) -> Network:
 
 
 def _openvino(path: Path, num_threads: int, precision: str) -> Network:
-    openvino = import_module("openvino")  # so, because type checkers miss what is not installed
+    from motiontransfer.pose.detectors.openvino_holistic import openvino_core
+
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    hints["ENABLE_CPU_PINNING"] = False  # of several networks, or a core has two while one is idle
     if num_threads:
         hints["INFERENCE_NUM_THREADS"] = num_threads
-    compiled = openvino.Core().compile_model(path, "CPU", hints)
+    compiled = openvino_core().compile_model(path, "CPU", hints)
     names = [it.get_any_name() for it in compiled.inputs]
     # A copy, as the next run overwrites its output.
     return lambda inputs: compiled({name: inputs[name] for name in names})[0].copy()

@@ -18,20 +18,22 @@ from jaxtyping import Float32, Float64, Int64
 from motiontransfer.errors import KeypointsError, MissingFileError, WeightsError
 from motiontransfer.export.engines import Engine, Network, open_network
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.live.session import Finish
 from motiontransfer.pose.appearance import PackedAppearance, unpack_appearance
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.pose.puppet import Puppet, PuppetClip, PuppetFollower, Texture
 from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.rendering.upsampling import GuidedUpsampling
+from motiontransfer.rendering.visible_label import Label
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.color import Frame
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODEL_FILE = "model.json"
 """What the networks are fed, but for arrays."""
 ARRAYS_FILE = "arrays.npz"
-"""Background image of the networks, and the arrays of the puppet's appearance."""
+"""Background image of the networks, visible label, and the arrays of the puppet's appearance."""
 STATISTICS_FILE = "statistics.json"
 """Of the target's poses: what `motiontransfer.pose.normalization` needs."""
 
@@ -78,12 +80,14 @@ class Player:
         open_ = partial(open_network, engine=engine, num_threads=num_threads)
         self.size: tuple[int, int] = tuple(model["size"])
         self._style = PoseMapStyle(**model["pose_map"])
+        self.line_width_px = self._style.line_width_px
         self._multiple_of: int = model["multiple_of"]
         self._conditioning_poses: int = model["conditioning_poses"]
         self._network = open_(folder / "generator.onnx")
         with np.load(folder / ARRAYS_FILE) as file:
             arrays = dict(file)
         self._plate: Image | None = arrays.pop("plate", None)
+        self.label: Label = arrays.pop("label")
         self._viewport = self._puppet = self._upsampling = self._face = None
         if model["viewport"]:
             self._viewport = Viewport(**model["viewport"])
@@ -121,13 +125,16 @@ class Player:
         boxes, is_seen = face_boxes(keypoints)
         for index in range(keypoints.num_frames):
             box = boxes[index] if is_seen[index] else None
-            frame, puppet = self._next(keypoints, index, face_box=box)
+            finish, puppet = self._next(keypoints, index, face_box=box)
+            frame = finish()
             if self._upsampling is not None and puppet is not None:
                 frame = self._upsampling.upsample(frame, puppet, 0)
             yield frame
 
-    def generate(self, poses: Keypoints | None) -> Frame:
+    def generate(self, poses: Keypoints | None) -> Finish:
         """The next frame of someone who comes and goes, as large as the working image.
+
+        What is returned adds the face and gives the frame, also beside the next one's generation.
 
         Args:
             poses: the latest, of which the last is shown; None: nobody is, and the frame is the
@@ -139,15 +146,15 @@ class Player:
         if poses is None:
             self.restart()
             plate = np.full_like(self._frame, -1) if self._plate is None else self._plate
-            return _to_frame(plate)
+            return partial(_to_frame, plate)
         boxes, is_seen = face_boxes(poses)
         box = boxes[-1] if is_seen[-1] else None
         return self._next(poses, poses.num_frames - 1, face_box=box)[0]
 
     def _next(
         self, keypoints: Keypoints, index: int, *, face_box: Int64[np.ndarray, "4"] | None
-    ) -> tuple[Frame, PuppetClip | None]:
-        """The frame of one pose after those before, and the puppet of that pose."""
+    ) -> tuple[Finish, PuppetClip | None]:
+        """The frame of one pose after those before, but for its face; the puppet of that pose."""
         if keypoints.image_size != self.size:
             raise KeypointsError(
                 f"expected poses for images of {self.size} (height, width) pixels, as the target's,"
@@ -163,14 +170,14 @@ class Player:
             self._follower = self._follower or PuppetFollower(self._puppet, pose.skeleton)
             puppet = self._follower.follow(pose.points, pose.score)
         shown = self._frame = self._rolled_out(pose, puppet)
-        if self._face is not None and face_box is not None:
-            x0, y0, x1, y1 = box = tuple(face_box.tolist())
-            corrected = self._corrected(self._face, shown, pose, box)
-            if self._is_carried:
-                self._frame = corrected
-            shown, face = shown.copy(), np.s_[..., y0:y1, x0:x1]
-            shown[face] += _feather((y1 - y0, x1 - x0)) * (corrected[face] - shown[face])
-        return _to_frame(shown), puppet
+        if self._face is None or face_box is None:
+            return partial(_to_frame, shown), puppet
+        box = tuple(face_box.tolist())
+        correct = partial(self._corrected, self._face, shown, pose, box)
+        if self._is_carried:
+            self._frame = corrected = correct()
+            return partial(_blended, shown, corrected, box), puppet
+        return lambda: _blended(shown, correct(), box), puppet
 
     def _rolled_out(self, pose: Pose, puppet: PuppetClip | None) -> Image:
         """As `motiontransfer.models.roll_out.StreamingRollOut`."""
@@ -231,6 +238,14 @@ class Player:
             size=(height, width),
             style=replace(self._style, line_width_px=line_width_px),
         )
+
+
+def _blended(image: Image, corrected: Image, box: Box) -> Frame:
+    """The frame with the corrected face, which fades into the image at the box's edge."""
+    x0, y0, x1, y1 = box
+    blended, face = image.copy(), np.s_[..., y0:y1, x0:x1]
+    blended[face] += _feather((y1 - y0, x1 - x0)) * (corrected[face] - image[face])
+    return _to_frame(blended)
 
 
 def _to_frame(image: Image) -> Frame:

@@ -1,27 +1,48 @@
-"""Render poses with an exported target, without PyTorch: `python run.py poses.parquet out.mp4`.
+"""Let an exported target perform, without PyTorch.
+
+`python run.py play poses.json out.mp4` renders poses from a file, `python run.py live` those of the
+person whom a camera sees.
 
 Parquet poses are those of the pipeline in artifacts/poses or, with --normalization, of another
 person's video in artifacts/keypoints; they need pyarrow. JSON poses are `{"image_size": [height,
 width], "frame_rate": "25", "groups": [["body", ["nose", ...]], ...], "joints": [[[x, y, score],
 ...], ...]}`: pixels, a list for each frame. An output without suffix is a folder of PNG files.
+
+Keys in the window of `live`: q quits, space pauses, r forgets the person's proportions and place
+and f freezes them, m mirrors. What it shows and records has the visible label.
 """
 
 import argparse
 import json
+from contextlib import ExitStack
+from dataclasses import asdict
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import cv2
 import numpy as np
 
+from motiontransfer.errors import MotionTransferError
 from motiontransfer.export.engines import Engine
 from motiontransfer.export.player import STATISTICS_FILE, Player
 from motiontransfer.keypoints import Keypoints, read_keypoints
+from motiontransfer.live.capture import open_camera, open_video, stored_sound
+from motiontransfer.live.display import Window
+from motiontransfer.live.motion import SourceMotion, StatisticsParams
+from motiontransfer.live.recording import Recorder
+from motiontransfer.live.session import Session, working_framing
+from motiontransfer.pose.detectors.openvino_holistic import follow_person
 from motiontransfer.pose.normalization import normalize_poses
-from motiontransfer.pose.statistics import fit_statistics, read_statistics
+from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, read_statistics
+from motiontransfer.rendering.visible_label import labelled
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.writer import write_video
+
+FOLDER = Path(__file__).parent
+DETECTOR_FOLDER = "detector"
+"""MediaPipe's models."""
 
 
 def read_poses(path: Path) -> Keypoints:
@@ -42,44 +63,100 @@ def read_poses(path: Path) -> Keypoints:
     )
 
 
-def main() -> None:
+def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
     """Render a file of poses."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("poses", type=Path)
-    parser.add_argument("output", type=Path, help="an .mp4, or a folder")
-    parser.add_argument("--engine", choices=get_args(Engine), default="onnxruntime")
-    parser.add_argument("--threads", type=int, default=0, help="0: the engine's own choice")
-    parser.add_argument(
-        "--normalization",
-        choices=["limbs", "ankle", "none"],
-        default="none",
-        help="to the target's proportions and place",
-    )
-    arguments = parser.parse_args()
-    poses, folder = read_poses(arguments.poses), Path(__file__).parent
+    poses = read_poses(arguments.poses)
     if arguments.normalization != "none":
-        target = read_statistics(folder / STATISTICS_FILE)
+        source = fit_statistics([poses], **asdict(_how_to_fit(target)))
         poses = normalize_poses(
-            poses,
-            mode=arguments.normalization,
-            centring="median",
-            source=fit_statistics(
-                [poses],
-                min_score=target.min_score,
-                cluster_fraction=None,
-                outlier_quantile=0.98,  # as in params.yaml
-            ),
-            target=target,
+            poses, mode=arguments.normalization, centring="median", source=source, target=target
         )
-    cv2.setNumThreads(1)  # its operations here are too small to be shared
-    player = Player(folder, engine=arguments.engine, num_threads=arguments.threads)
-    frames = player.play(poses)
+    frames = _open_player(arguments).play(poses)
     if arguments.output.suffix:
         write_video(arguments.output, frames, frame_rate=poses.frame_rate)
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     for index, frame in enumerate(frames):
         cv2.imwrite(str(arguments.output / f"{index:06}.png"), frame[..., ::-1])
+
+
+def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
+    """Show, and record, the target who performs what the source shows."""
+    source = open_video(arguments.video) if arguments.video else open_camera(arguments.camera)
+    with ExitStack() as stack:
+        outputs = []
+        if arguments.output is not None:
+            sound, offset = stack.enter_context(stored_sound(source))
+            recorder = Recorder(
+                arguments.output,
+                frame_rate=source.frame_rate,
+                sound=sound,
+                sound_offset_seconds=offset,
+            )
+            outputs.append(stack.enter_context(recorder))
+        window = None if arguments.headless else stack.enter_context(Window())
+        player = _open_player(arguments)
+        motion = SourceMotion(
+            _how_to_fit(target),
+            mode=arguments.normalization,
+            centring="median",
+            target=target,
+            skeleton=source.skeleton,
+            image_size=working_framing(source, height=player.size[0]).size,
+        )
+        session = Session(
+            source,
+            motion,
+            player,
+            detect=follow_person(FOLDER / DETECTOR_FOLDER),
+            with_label=partial(labelled, label=player.label),
+        )
+        session.run(window=window, outputs=outputs)
+    print(session.summary())  # noqa: T201 - a program
+
+
+def _how_to_fit(target: PoseStatistics) -> StatisticsParams:
+    """As in params.yaml."""
+    return StatisticsParams(
+        min_score=target.min_score, cluster_fraction=None, outlier_quantile=0.98
+    )
+
+
+def _open_player(arguments: argparse.Namespace) -> Player:
+    return Player(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
+
+
+def main() -> None:
+    """Play poses, or live."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    player = commands.add_parser("play", help="poses from a file")
+    player.add_argument("poses", type=Path)
+    player.add_argument("output", type=Path, help="an .mp4, or a folder")
+    player.set_defaults(run=play)
+    camera = commands.add_parser("live", help="a camera, or a video in its place")
+    camera.add_argument("--camera", type=int, default=0, help="its number")
+    camera.add_argument("--video", type=Path, help="played in its own time")
+    camera.add_argument("--output", type=Path, help="an .mp4 to record, with the video's sound")
+    camera.add_argument("--headless", action="store_true", help="open no window")
+    camera.set_defaults(run=live)
+    for command, engine, mode in ((player, "openvino", "none"), (camera, "openvino_bf16", "limbs")):
+        command.add_argument("--engine", choices=get_args(Engine), default=engine)
+        command.add_argument("--threads", type=int, default=0, help="0: the engine's own choice")
+        command.add_argument(
+            "--normalization",
+            choices=["limbs", "ankle", "none"],
+            default=mode,
+            help="to the target's proportions and place",
+        )
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)  # its operations here are too small to be shared
+    try:
+        arguments.run(arguments, read_statistics(FOLDER / STATISTICS_FILE))
+    except MotionTransferError as error:
+        parser.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Sources of live motion: a camera, a video played in its own time, or poses from Parquet."""
 
+import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -17,8 +18,9 @@ from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import People, read_keypoints
 from motiontransfer.live.pipeline import Newest
 from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import Frame
-from motiontransfer.video.isolation import iterate_isolated
+from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
 
 Load = Callable[[], Frame | People]
@@ -128,6 +130,18 @@ def _decode(path: Path) -> Generator[VideoMetadata | tuple[float, Frame]]:
     yield video
     for timed in read_frames(video):
         yield timed.start_seconds, upright(timed.item, video)
+
+
+@contextmanager
+def stored_sound(source: Source) -> Generator[tuple[Path | None, float]]:
+    """The source's sound as recordings take it, and what to add to its timestamps."""
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        path, offset = Path(folder) / "sound.mka", None
+        if source.sound:
+            offset = run_isolated(
+                store_sound, source.sound, path, origin_seconds=source.start_seconds
+            )
+        yield (None, 0.0) if offset is None else (path, offset)
 
 
 def open_poses(path: Path) -> Source:

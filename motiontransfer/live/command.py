@@ -2,9 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,25 +15,23 @@ from PIL import Image
 from pydantic import BaseModel
 
 from motiontransfer.errors import ParamsError
-from motiontransfer.live.capture import Source
+from motiontransfer.live.capture import Source, stored_sound
 from motiontransfer.live.display import Window, virtual_camera
 from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.live.motion import SourceMotion, StatisticsParams
 from motiontransfer.live.openvino import open_detector, use_openvino
-from motiontransfer.live.recording import Recorder, Signature
+from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.normalization import Centring, Mode, check_centring
 from motiontransfer.pose.statistics import read_statistics
-from motiontransfer.provenance.credentials import load_credentials
-from motiontransfer.provenance.manifest import check_credentials, statement_of
+from motiontransfer.provenance.credentials import Credentials, load_credentials
+from motiontransfer.provenance.manifest import Statement, check_credentials, sign_file, statement_of
 from motiontransfer.rendering.faces import FaceBlending
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer
-from motiontransfer.rendering.videos import VisibleLabel
+from motiontransfer.rendering.visible_label import VisibleLabel, with_label
 from motiontransfer.training.distributed import Precision, make_fabric
-from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import Frame
-from motiontransfer.video.isolation import run_isolated
 
 _PICTURES = Path("results/live")
 
@@ -57,6 +54,20 @@ class NormalizationParams(BaseModel):
     centring: Centring | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """With what recordings and pictures are signed."""
+
+    credentials: Credentials
+    statement: Statement
+
+    def sign(self, path: Path, unsigned: Path) -> None:
+        """Write a signed copy of a file."""
+        sign_file(
+            path, unsigned, self.statement, self.credentials, content="trainedAlgorithmicMedia"
+        )
+
+
 def run_live(
     target: str, source: Source, *, output: Path | None, has_window: bool, has_camera: bool
 ) -> str:
@@ -75,7 +86,7 @@ def run_live(
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
     cv2.setNumThreads(1)
     with ExitStack() as stack:
-        sound, offset = stack.enter_context(_stored_sound(source)) if output else (None, 0.0)
+        sound, offset = stack.enter_context(stored_sound(source)) if output else (None, 0.0)
         window = stack.enter_context(Window()) if has_window else None
         renderer = load_target(target, params)
         use_openvino(renderer)
@@ -85,7 +96,7 @@ def run_live(
             source_motion(target, source, renderer),
             LiveGenerator(renderer),
             detect=stack.enter_context(open_detector()) if source.has_frames else None,
-            visible_label=params.visible_label,
+            with_label=with_label if params.visible_label == "corner" else None,
         )
         outputs: list[Output] = []
         if has_camera:
@@ -98,23 +109,11 @@ def run_live(
                 sound=sound,
                 sound_offset_seconds=offset,
                 crf=params.crf,
-                signature=signature,
+                sign=signature.sign if signature else None,
             )
             outputs.append(stack.enter_context(recorder))
         session.run(window=window, outputs=outputs, save=partial(_save, target, signature))
     return session.summary()
-
-
-@contextmanager
-def _stored_sound(source: Source) -> Generator[tuple[Path | None, float]]:
-    """The source's sound as recordings take it, and what to add to its timestamps."""
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-        path, offset = Path(folder) / "sound.mka", None
-        if source.sound:
-            offset = run_isolated(
-                store_sound, source.sound, path, origin_seconds=source.start_seconds
-            )
-        yield (None, 0.0) if offset is None else (path, offset)
 
 
 def load_target(target: str, params: RenderParams) -> Renderer:

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from motiontransfer.errors import DisplayError, MissingLibraryError
-from motiontransfer.rendering.videos import AnyFrame
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import AnyFrame, Frame
 
 _TITLE = "motiontransfer"
+_LARGEST_HEIGHT_PX = 540  # at first
 _TEXT_PX = 14
 _TEXT, _TEXT_BACKGROUND = (236, 238, 242), (20, 21, 24)
 _PROBE_SECONDS = 30
@@ -51,7 +51,8 @@ class Window:
     def show(self, image: AnyFrame) -> None:
         """Show an image."""
         if not self._has_size:
-            cv2.resizeWindow(_TITLE, image.shape[1], image.shape[0])
+            scale = min(1.0, _LARGEST_HEIGHT_PX / image.shape[0])
+            cv2.resizeWindow(_TITLE, *(round(scale * side) for side in image.shape[1::-1]))
             self._has_size = True
         cv2.imshow(_TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 

@@ -1,6 +1,5 @@
 """Generation of frames from poses as they arrive, with the face's residual on top."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -8,15 +7,13 @@ import numpy as np
 import torch
 
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.live.session import Finish
 from motiontransfer.models.roll_out import StreamingRollOut
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, tensor_to_frames
-
-Finish = Callable[[], Frame]
-"""Adds the face and returns the frame, beside the generation of the next one."""
 
 
 class LiveGenerator:

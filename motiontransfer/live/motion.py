@@ -6,11 +6,11 @@ someone was in view, every second.
 """
 
 from collections import deque
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from pydantic import BaseModel
 
 from motiontransfer.errors import StatisticsError
 from motiontransfer.keypoints import Keypoints
@@ -32,8 +32,9 @@ _MIN_SAMPLES = 10  # as many as the length of a limb needs
 _REFIT_SECONDS = 1.0
 
 
-class StatisticsParams(BaseModel):
-    """Section `fit_normalization` of params.yaml."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsParams:
+    """How the source's statistics are fitted: section `fit_normalization` of params.yaml."""
 
     min_score: float
     cluster_fraction: float | None
@@ -140,7 +141,7 @@ class SourceMotion:
         samples = self._keypoints(list(self._samples), _SAMPLE_RATE)
         self._height_px = body_height_px(samples)
         try:
-            self.statistics = fit_statistics([samples], **self._params.model_dump())
+            self.statistics = fit_statistics([samples], **asdict(self._params))
         except StatisticsError:  # too little of the body was seen
             return
 

@@ -1,7 +1,6 @@
 """Detection and generation in OpenVINO, which takes half of PyTorch's and MediaPipe's CPU time."""
 
 import os
-import sys
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -14,22 +13,19 @@ from torch import nn
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.models.layers import Maps, pad_to_multiple
 from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
+from motiontransfer.pose.detectors.openvino_holistic import follow_person, openvino_core
 from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.rendering.faces import ResidualFaces
 from motiontransfer.rendering.renderer import Renderer
 
 IS_INSTALLED = find_spec("openvino") is not None
-# Its conversion reports to its makers through this package, and does not where it cannot be loaded.
-sys.modules["openvino_telemetry"] = None  # ty: ignore[invalid-assignment] - Python's own way
 
 
 def open_detector() -> AbstractContextManager[Detector]:
     """The default detector, in OpenVINO if it is installed."""
     if not IS_INSTALLED:
         return default_detector().open()
-    from motiontransfer.pose.detectors.openvino_holistic import follow_person
-
     return nullcontext(follow_person(mediapipe_models()))
 
 
@@ -55,8 +51,7 @@ class CompiledNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, *, precision: Literal["f32", "bf16"]) -> None:
         super().__init__()
-        from motiontransfer.pose.detectors.openvino_holistic import openvino_core
-
+        core = openvino_core()
         openvino = import_module("openvino")  # an extra, which type checkers would miss
         self.network = network  # its parameters tell the device
         self.stride: int = network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
@@ -69,7 +64,7 @@ class CompiledNetwork(nn.Module):
         # Pinned threads of several networks would share a core while another is idle.
         hints = {"INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
         hints["INFERENCE_NUM_THREADS"] = len(os.sched_getaffinity(0))  # not so by default
-        self._run = openvino_core().compile_model(model, "CPU", hints)
+        self._run = core.compile_model(model, "CPU", hints)
 
     def forward(self, maps: Maps) -> Maps:
         """Return the network's output."""

@@ -3,30 +3,15 @@
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from motiontransfer.provenance.credentials import Credentials
-from motiontransfer.provenance.manifest import Statement, sign_file
-from motiontransfer.rendering.videos import in_thread
 from motiontransfer.video.color import Frame
-from motiontransfer.video.writer import video_writer
+from motiontransfer.video.writer import in_thread, video_writer
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """With what recordings and pictures are signed."""
-
-    credentials: Credentials
-    statement: Statement
-
-    def sign(self, path: Path, unsigned: Path) -> None:
-        """Write a signed copy of a file."""
-        sign_file(
-            path, unsigned, self.statement, self.credentials, content="trainedAlgorithmicMedia"
-        )
+Sign = Callable[[Path, Path], None]
+"""Writes a signed copy, at the first path, of the file at the second."""
 
 
 class Recorder:
@@ -44,12 +29,12 @@ class Recorder:
         sound: Path | None = None,
         sound_offset_seconds: float = 0.0,
         crf: int = 18,
-        signature: Signature | None = None,
+        sign: Sign | None = None,
     ) -> None:
-        self._path, self._frame_rate, self._signature = path, frame_rate, signature
+        self._path, self._frame_rate, self._sign = path, frame_rate, sign
         self._scratch = ExitStack()
         unsigned = path
-        if signature is not None:
+        if sign is not None:
             folder = tempfile.TemporaryDirectory(prefix="motiontransfer-")
             unsigned = Path(self._scratch.enter_context(folder)) / f"unsigned{path.suffix}"
         self._unsigned, self._writing = unsigned, ExitStack()
@@ -91,5 +76,5 @@ class Recorder:
                 return
             with self._writing:
                 self._repeat_until(self._num_written + 1)
-            if self._signature is not None:
-                self._signature.sign(self._path, self._unsigned)
+            if self._sign is not None:
+                self._sign(self._path, self._unsigned)

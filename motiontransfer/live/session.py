@@ -6,25 +6,42 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.live.capture import Captured, Clock, Source, capture
 from motiontransfer.live.display import Window, write_text
-from motiontransfer.live.generation import Finish, LiveGenerator
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.pipeline import Newest, Worker
 from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.rendering.videos import AnyFrame, VisibleLabel, side_by_side, with_label
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.geometry import Framing, fit_framing
 
 _WAIT_SECONDS = 0.02  # for a frame, between looks at the keyboard
 _RATE_SECONDS = 2.0  # over which the shown rate is counted
 _NUM_LATENCIES = 10_001  # of 1 ms; the last counts what is longer
+_PANEL_GAP_PX = 4
 _STEP_BACK = "step back until your whole body is in view"
+
+
+Finish = Callable[[], Frame]
+"""Adds the face and returns the frame, beside the generation of the next one."""
+
+
+@runtime_checkable
+class LiveTarget(Protocol):
+    """Who performs what the source shows."""
+
+    size: tuple[int, int]
+    """(height, width) of the frames."""
+    line_width_px: float
+    """Of a body limb in the pose panel."""
+
+    def generate(self, poses: Keypoints | None) -> Finish:
+        """The next frame, of the last of the poses; None: nobody is in view."""
 
 
 Output = Callable[[Frame, float], object]
@@ -78,19 +95,20 @@ class Session:
         self,
         source: Source,
         motion: SourceMotion,
-        generator: LiveGenerator,
+        target: LiveTarget,
         *,
         detect: Detector | None,
-        visible_label: VisibleLabel,
+        with_label: Callable[[Frame], Frame] | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             detect: finds the person in frames; None where the source has poses instead.
+            with_label: puts the visible label into a frame.
         """
-        self._source, self._motion, self._generator = source, motion, generator
-        self._detect_people, self._visible_label = detect, visible_label
-        self._framing = working_framing(source, height=generator.size[0])
+        self._source, self._motion, self._target = source, motion, target
+        self._detect_people, self._with_label = detect, with_label
+        self._framing = working_framing(source, height=target.size[0])
         self.clock = Clock()
         self.is_mirrored = False
         self._asked_to_restart = False
@@ -111,7 +129,7 @@ class Session:
             self._motion.restart()
         loaded = captured.load()
         if self._detect_people is None:
-            people, picture = loaded, np.zeros((*self._generator.size, 3), np.uint8)
+            people, picture = loaded, np.zeros((*self._target.size, 3), np.uint8)
         else:
             picture = self._framing.apply(loaded)
             if self.is_mirrored:
@@ -126,7 +144,7 @@ class Session:
         )
 
     def _generate(self, detected: Detected) -> Result:
-        return Result(detected=detected, finish=self._generator.generate(detected.poses))
+        return Result(detected=detected, finish=self._target.generate(detected.poses))
 
     def run(
         self,
@@ -166,8 +184,8 @@ class Session:
             cpu_before = time.thread_time()
             if result is not None:
                 frame = result.finish()
-                if self._visible_label == "corner":
-                    frame = with_label(frame)
+                if self._with_label is not None:
+                    frame = self._with_label(frame)
                 if window is not None:
                     window.show(self._panels(result, frame))
             key = window.key() if window is not None else ""
@@ -208,8 +226,8 @@ class Session:
                 detected.poses.points[-1],
                 detected.poses.score[-1],
                 skeleton=detected.poses.skeleton,
-                size=self._generator.size,
-                line_width_px=self._generator.line_width_px,
+                size=self._target.size,
+                line_width_px=self._target.line_width_px,
             )
         words = [
             f"{len(self._shown_at) / _RATE_SECONDS:.0f} fps",
@@ -219,8 +237,9 @@ class Session:
             words.append("nobody in view" if detected.has_statistics else _STEP_BACK)
         if self._motion.is_frozen:
             words.append("frozen")
-        panels = {"source": detected.picture, "pose": pose, "result": frame}
-        return write_text(side_by_side(panels), "  ".join(words))
+        gap = np.zeros((len(frame), _PANEL_GAP_PX, 3), np.uint8)
+        panels = np.concatenate([detected.picture, gap, pose, gap, frame], axis=1)
+        return write_text(panels, "  ".join(words))
 
     def summary(self) -> str:
         """What was shown, in one line."""

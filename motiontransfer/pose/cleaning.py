@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
-from scipy.interpolate import PchipInterpolator
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
@@ -336,6 +335,8 @@ def _filled(keypoints: Keypoints, gaps: list[_Gap], *, longest_gap_frames: int) 
 
 def _positions(keypoints: Keypoints, gap: _Gap, *, reach: int) -> Float64[np.ndarray, "gap some 2"]:
     """Where the joints are in the gap, by the two nearest frames within `reach` on either side."""
+    from scipy.interpolate import PchipInterpolator  # here: live motion does without SciPy
+
     first = max(0, gap.start - reach)
     near = slice(first, gap.stop + reach)  # what follows counts frames from there
     start, stop = gap.start - first, gap.stop - first

@@ -16,11 +16,12 @@ from motiontransfer.errors import ComputeError
 from motiontransfer.keypoints import Detections, Keypoints, People
 from motiontransfer.parallel import Compute, run_parallel
 from motiontransfer.pose.boxes import joint_boxes
-from motiontransfer.pose.detectors.protocol import DetectorConfig, Frame
+from motiontransfer.pose.detectors.protocol import DetectorConfig
 from motiontransfer.pose.time_series import running_mean, window_frames
 from motiontransfer.pose.tracking import UNASSIGNED, measure_bodies, pose_distance, track_people
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.frame_store import EncodedFrames, FrameStore, encode_frames
 
 _SAMPLE_EVERY = 10  # frames: a passer-by is in view for longer
@@ -353,7 +354,7 @@ def _detect_segment(work: _Work) -> tuple[str, list[People]]:
     return work.detector.label, placed[num_warmup:]
 
 
-def run_detector(config: DetectorConfig, frames: Iterable[Frame]) -> list[People]:
+def run_detector(config: DetectorConfig, frames: Iterable[AnyFrame]) -> list[People]:
     """People in each frame, by one detector in this process."""
     remaining, people = iter(frames), []
     with config.open() as detect:

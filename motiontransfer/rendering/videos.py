@@ -4,36 +4,27 @@ All are made while the frames are generated, encoded in threads. Text is drawn b
 font in its wheel, so that the images do not depend on the machine's fonts.
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, ParamSpec
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.rendering.visible_label import VisibleLabel, with_label
 from motiontransfer.storage import replacing
 from motiontransfer.training.clips import spread
 from motiontransfer.video.clip import Clip
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.writer import video_writer
-
-AnyFrame = UInt8[np.ndarray, "_ _ 3"]
-VisibleLabel = Literal["none", "corner"]
-
-_Arguments = ParamSpec("_Arguments")
+from motiontransfer.video.writer import in_thread, video_writer
 
 _LABELS = ("source", "pose", "result", "truth")  # of the panels, in their order
-_MAX_PENDING = 8
 _BACKGROUND = (20, 21, 24)
 _TEXT = (236, 238, 242)
 _QUIET_TEXT = (158, 163, 172)
@@ -43,11 +34,6 @@ _MARGIN_PX = 12
 _LARGEST_TILE_PX = 256
 _LARGEST_PANEL_PX = 540
 _MIN_FONT_PX = 7
-_LABEL_TEXTS = ("AI-generated", "AI")  # the second where the first does not fit
-_RELATIVE_LABEL_HEIGHT = 0.04  # height of the letters, of the shorter side
-_MIN_LABEL_FONT_PX = 10
-_LABEL_BACKGROUND = (0, 0, 0, 150)
-_LABEL_TEXT = (255, 255, 255, 235)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,30 +144,6 @@ def _other_panels(panels: Panels) -> Generator[dict[str, Frame]]:
             yield {"pose": pose, **{label: next(video) for label, video in videos.items()}}
 
 
-@contextmanager
-def in_thread(function: Callable[_Arguments, object]) -> Generator[Callable[_Arguments, None]]:
-    """Yield a function that calls another one in a thread, in order.
-
-    It returns at once, but waits where eight calls are pending. What the other one raises comes
-    out of a later call or at the end of the block. Where the block fails, pending calls are
-    dropped.
-    """
-    pending: deque[Future] = deque()
-
-    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
-        if len(pending) == _MAX_PENDING:
-            pending.popleft().result()
-        pending.append(pool.submit(function, *args, **kwargs))
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        try:
-            yield call
-            for future in pending:
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
     """Place panels from left to right, each below its label, all as high as the highest.
 
@@ -276,29 +238,3 @@ def _text_on_background(
     font = ImageFont.load_default(size=font_px)
     ImageDraw.Draw(image).text((width / 2, height / 2), text, colour, font, anchor="mm")
     return np.asarray(image)
-
-
-def with_label(frame: Frame) -> Frame:
-    """Return the frame with the label in its lower right corner."""
-    height, width, _ = frame.shape
-    label = _label(height, width)
-    top, left = height - label.height, width - label.width
-    labelled = frame.copy()
-    corner = Image.fromarray(np.ascontiguousarray(frame[top:, left:]))
-    labelled[top:, left:] = Image.alpha_composite(corner.convert("RGBA"), label).convert("RGB")
-    return labelled
-
-
-@lru_cache(maxsize=4)
-def _label(height: int, width: int) -> Image.Image:
-    """The label for frames of this size, on a see-through ground; cached: it never changes."""
-    font_px = max(_MIN_LABEL_FONT_PX, round(_RELATIVE_LABEL_HEIGHT * min(height, width)))
-    font = ImageFont.load_default(size=font_px)
-    padding = font_px // 3
-    sizes = {text: round(font.getlength(text)) + 2 * padding for text in _LABEL_TEXTS}
-    text = next((text for text, size in sizes.items() if size <= width), _LABEL_TEXTS[-1])
-    size = (min(sizes[text], width), min(font_px + 2 * padding, height))
-    image = Image.new("RGBA", size, _LABEL_BACKGROUND)
-    middle = (size[0] / 2, size[1] / 2)
-    ImageDraw.Draw(image).text(middle, text, _LABEL_TEXT, font, anchor="mm")
-    return image

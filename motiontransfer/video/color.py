@@ -8,6 +8,8 @@ from av.video.reformatter import Colorspace, ColorTrc, Interpolation
 from jaxtyping import Float, UInt8, UInt16
 
 Frame = UInt8[np.ndarray, "height width 3"]
+AnyFrame = UInt8[np.ndarray, "_ _ 3"]
+"""Beside others of other sizes."""
 
 _SCALING = (
     Interpolation.BICUBIC

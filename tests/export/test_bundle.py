@@ -6,10 +6,12 @@ import subprocess
 import sys
 from contextlib import chdir
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 
 from motiontransfer.errors import (
@@ -22,17 +24,23 @@ from motiontransfer.errors import (
 from motiontransfer.export.bundle import export_target
 from motiontransfer.export.engines import open_network
 from motiontransfer.export.player import MODEL_FILE, Player
+from motiontransfer.export.run import DETECTOR_FOLDER
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialise
+from motiontransfer.pose.detectors import openvino_holistic
+from motiontransfer.pose.detectors.openvino_holistic import MODELS, openvino_core
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.normalization import normalize_poses
 from motiontransfer.pose.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
+from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
+from motiontransfer.video.writer import write_video
 from tests.dancer import dance, puppet_of
 from tests.training.small import HELD_OUT, STYLE, fabric, face_config, generator_config
 
@@ -126,9 +134,9 @@ def test_poses_may_come_one_by_one(exported):
     player = Player(exported / "ada", num_threads=1)
     expected = list(player.play(POSES))
     for _ in range(2):
-        background = player.generate(None)
+        background = player.generate(None)()
         so_far = [replace(POSES, **first_poses(number + 1)) for number in range(POSES.num_frames)]
-        assert np.array_equal([player.generate(poses) for poses in so_far], expected)
+        assert np.array_equal([player.generate(poses)() for poses in so_far], expected)
     plate = read_generator(exported / "artifacts/models/ada/generator.safetensors").network.plate
     assert np.array_equal(background, tensor_to_frames(plate[None])[0])
 
@@ -192,9 +200,11 @@ def write_json_poses(path, poses):
 WITHOUT = """
 import importlib.abc, runpy, sys
 
+REFUSED = ("torch", "scipy", "pydantic", "mediapipe", "PIL", "pandas", "lazy_loader")
+
 class Refused(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in ("torch", "scipy", "pydantic", "pandas", "lazy_loader"):
+        if name.partition(".")[0] in REFUSED:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Refused())
@@ -204,8 +214,9 @@ runpy.run_path(sys.path[0] + "/run.py", run_name="__main__")
 """
 
 
-def run_without_pytorch(exported, *arguments, cwd):
-    command = [sys.executable, "-c", WITHOUT, str(exported / "ada"), *arguments, "--threads=1"]
+def run_without_pytorch(exported, *arguments, cwd, engine="onnxruntime"):
+    command = [sys.executable, "-c", WITHOUT, str(exported / "ada"), *arguments]
+    command += ["--threads=1", f"--engine={engine}"]
     subprocess.run(command, check=True, cwd=cwd)
 
 
@@ -216,7 +227,7 @@ def test_the_program_runs_without_pytorch_and_this_package(exported, suffix, tmp
     poses = f"poses{suffix}"
     (write_keypoints if suffix == ".parquet" else write_json_poses)(tmp_path / poses, POSES)
     for output in ("frames", "out.mp4"):
-        run_without_pytorch(exported, poses, output, cwd=tmp_path)
+        run_without_pytorch(exported, "play", poses, output, cwd=tmp_path)
     read = [cv2.imread(str(it))[..., ::-1] for it in sorted((tmp_path / "frames").glob("*.png"))]
     assert np.array_equal(np.stack(read), list(Player(exported / "ada", num_threads=1).play(POSES)))
     assert (tmp_path / "out.mp4").stat().st_size > 500
@@ -227,17 +238,54 @@ def test_the_program_runs_without_pytorch_and_this_package(exported, suffix, tmp
 def test_the_program_normalizes_the_poses_of_another_person(exported, tmp_path):
     source = dance(12, size=(90, 50))
     write_keypoints(tmp_path / "source.parquet", source)
-    run_without_pytorch(exported, "source.parquet", "limbs", "--normalization=limbs", cwd=tmp_path)
+    run_without_pytorch(
+        exported, "play", "source.parquet", "limbs", "--normalization=limbs", cwd=tmp_path
+    )
     target = read_statistics(exported / "artifacts/statistics/ada.json")
     poses = normalize_poses(
         source, mode="limbs", centring="median", source=statistics_of(source), target=target
     )
     write_keypoints(tmp_path / "poses.parquet", poses)
-    run_without_pytorch(exported, "poses.parquet", "none", cwd=tmp_path)
+    run_without_pytorch(exported, "play", "poses.parquet", "none", cwd=tmp_path)
     names = [f"{index:06}.png" for index in range(12)]
     assert names == sorted(path.name for path in (tmp_path / "limbs").iterdir())
     for name in names:
         assert (tmp_path / "limbs" / name).read_bytes() == (tmp_path / "none" / name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exported", ["puppet"], indirect=True)
+def test_the_program_lets_the_target_perform_live(exported, tmp_path):
+    """Someone who is seen for a second, then nobody: the background with its label."""
+    pytest.importorskip("openvino", reason="needs `uv sync --extra openvino`")
+    height, width = (7 * length for length in SIZE)
+    someone = np.ascontiguousarray(skimage.data.astronaut()[:height, :width])
+    frames = [*[someone] * 25, *[np.full_like(someone, 128)] * 25]
+    write_video(tmp_path / "source.mp4", frames, frame_rate=Fraction(25))
+    run_without_pytorch(
+        *(exported, "live", "--video=source.mp4", "--output=out.mp4"),
+        *("--headless", "--normalization=none"),
+        cwd=tmp_path,
+        engine="openvino",
+    )
+    background = with_label(Player(exported / "ada").generate(None)())
+    write_video(tmp_path / "background.mp4", [background] * 25, frame_rate=Fraction(25))
+    recorded, empty = (read_video(tmp_path / name) for name in ("out.mp4", "background.mp4"))
+    away = np.abs(recorded - empty[-1]).mean(axis=(1, 2, 3))
+    assert len(away) in (49, 50)
+    assert away[-1] < 5
+    assert away.max() > 20
+
+
+def read_video(path):
+    with FrameStore(path) as store:
+        return np.stack(list(store.frames())).astype(int)
+
+
+def test_the_detectors_models_come_with_their_licence(exported):
+    folder = exported / "ada" / DETECTOR_FOLDER
+    assert {str(it.relative_to(folder)) for it in folder.rglob("*.tflite")} == set(MODELS)
+    assert "Apache License" in (folder / "LICENSE").read_text()
 
 
 def test_poses_for_images_of_another_size_are_refused(exported):
@@ -250,8 +298,8 @@ def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
         MissingFileError, match=r"model\.json: no such file; `motiontransfer export`"
     ):
         Player(tmp_path)
-    (tmp_path / MODEL_FILE).write_text('{"format_version": 0}')
-    with pytest.raises(WeightsError, match="expected format 1, got 0; export the target again"):
+    (tmp_path / MODEL_FILE).write_text('{"format_version": 1}')
+    with pytest.raises(WeightsError, match="expected format 2, got 1; export the target again"):
         Player(tmp_path)
 
 
@@ -280,6 +328,7 @@ def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypat
     ):
         export_target("ada", tmp_path / "ada")
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(openvino_holistic, "openvino_core", openvino_core.__wrapped__)
     with pytest.raises(
         MissingLibraryError, match="openvino is not installed: pip install openvino"
     ):

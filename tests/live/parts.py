@@ -1,5 +1,6 @@
 """Tiny parts of a live session, and a source whose moments are given."""
 
+from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
 
@@ -30,7 +31,7 @@ def joints_of(keypoints):
 
 
 def statistics_of(keypoints):
-    return fit_statistics([keypoints], **PARAMS.model_dump())
+    return fit_statistics([keypoints], **asdict(PARAMS))
 
 
 def motion(*, target=None, mode="limbs", centring="median", size=SIZE):
@@ -84,11 +85,11 @@ def source_of(keypoints, *, rate=25, fails=None):
     )
 
 
-def session_of(source, *, visible_label="none"):
+def session_of(source, **options):
     return Session(
         source,
         motion(mode="none", centring=None),
         LiveGenerator(renderer()),
         detect=None,
-        visible_label=visible_label,
+        **options,
     )

@@ -7,7 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from motiontransfer.live.recording import Recorder, Signature
+from motiontransfer.live.command import Signature
+from motiontransfer.live.recording import Recorder
 from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.frame_store import FrameStore
@@ -68,7 +69,7 @@ def test_it_is_signed_and_nothing_else_is_left(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     signature = Signature(credentials=load_credentials(), statement=STATEMENT)
-    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), signature=signature)
+    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), sign=signature.sign)
     provenance = read_provenance(path)
     assert provenance.integrity == "unaltered"
     assert provenance.statement["source"] == {

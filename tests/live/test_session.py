@@ -12,7 +12,7 @@ from motiontransfer.live.display import Window
 from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Latencies, Session
-from motiontransfer.rendering.videos import with_label
+from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.dancer import SIZE, dance
 from tests.live.parts import joints_of, motion, plate, renderer, session_of, source_of
@@ -77,7 +77,7 @@ def test_a_bug_in_a_thread_ends_the_session_and_comes_out(tmp_path, monkeypatch)
             raise ZeroDivisionError
         return lambda: BACKGROUND
 
-    monkeypatch.setattr(session._generator, "generate", generate)
+    monkeypatch.setattr(session._target, "generate", generate)
     with pytest.raises(ZeroDivisionError), recorder(tmp_path / "a.mp4", source) as record:
         session.run(outputs=[record])
     assert session.seconds < 4
@@ -114,11 +114,7 @@ def test_the_window_has_the_source_the_pose_and_the_result():
 
     source = Source(name="film", moments=moments, frame_rate=keypoints.frame_rate, size=(96, 80))
     session = Session(
-        source,
-        motion(mode="none", centring=None),
-        LiveGenerator(renderer()),
-        detect=detect,
-        visible_label="none",
+        source, motion(mode="none", centring=None), LiveGenerator(renderer()), detect=detect
     )
     screen, (height, width) = Screen("m"), SIZE
     session.run(window=screen)
@@ -144,9 +140,7 @@ def test_mirrored_frames_are_turned_before_anyone_is_looked_for():
     source = Source(
         name="film", moments=lambda: iter(()), frame_rate=dance(1).frame_rate, size=SIZE
     )
-    session = Session(
-        source, motion(), LiveGenerator(renderer()), detect=detect, visible_label="none"
-    )
+    session = Session(source, motion(), LiveGenerator(renderer()), detect=detect)
     moment = Captured(load=lambda: frame, seconds=0.0, at=0.0)
     for session.is_mirrored in (False, True):
         session._detect(moment)
@@ -170,7 +164,7 @@ def test_the_label_is_on_screen_in_recordings_and_in_pictures(monkeypatch):
     monkeypatch.setattr("motiontransfer.live.session.write_text", lambda image, text: image)
     screen, saved = Screen("s"), []
     source = source_of(dance(3, missing=range(3)))
-    session_of(source, visible_label="corner").run(window=screen, save=saved.append)
+    session_of(source, with_label=with_label).run(window=screen, save=saved.append)
     np.testing.assert_array_equal(saved[0], with_label(BACKGROUND))
     height, width = SIZE
     np.testing.assert_array_equal(screen.images[0][-height:, -width:], saved[0])

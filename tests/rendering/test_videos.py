@@ -12,11 +12,10 @@ from motiontransfer.rendering.videos import (
     Panels,
     contact_sheet,
     evenly_spaced,
-    in_thread,
     side_by_side,
-    with_label,
     write_videos,
 )
+from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import RATE, SIZE, add_source, dance, film, picture
@@ -144,21 +143,6 @@ def test_a_fault_in_a_thread_comes_out_as_itself_and_nothing_is_left(tmp_path, p
     assert not list((tmp_path / "results").iterdir())
 
 
-def test_calls_in_a_thread_keep_their_order_and_only_a_few_wait():
-    taken, may_go_on = [], threading.Event()
-
-    def take(item):
-        may_go_on.wait()
-        taken.append(item)
-
-    threading.Timer(0.05, may_go_on.set).start()
-    with in_thread(take) as take_later:
-        for item in range(20):
-            take_later(item)
-            assert item - len(taken) <= 8
-    assert taken == list(range(20))
-
-
 def test_a_contact_sheet_has_a_column_a_moment_and_a_row_a_panel(
     tmp_path, generated, panels, source
 ):
@@ -271,38 +255,3 @@ def test_a_frame_of_another_shape_is_fitted_into_its_tile():
     assert np.ptp(red, axis=0).tolist() == [127, 63] or np.ptp(red, axis=0).tolist() == [63, 63]
     height, width = np.ptp(green, axis=0) + 1
     assert height == 2 * width
-
-
-def extent(frame, labelled):
-    """(height, width) of what changed; it reaches into the lower right corner."""
-    rows, columns = np.nonzero((frame != labelled).any(axis=2))
-    assert (rows.max(), columns.max()) == (frame.shape[0] - 1, frame.shape[1] - 1)
-    return frame.shape[0] - int(rows.min()), frame.shape[1] - int(columns.min())
-
-
-@pytest.mark.parametrize("size", [(256, 256), (1280, 720), (720, 1280), (96, 96)])
-def test_a_visible_label_takes_a_small_part_of_the_corner(size):
-    frame = plain(128, *size)
-    height, width = extent(frame, with_label(frame))
-    assert 14 <= height <= max(18, 0.07 * min(size))
-    assert 60 <= width <= max(90, 0.35 * min(size))
-
-
-@pytest.mark.parametrize("shade", [0, 90, 255])
-def test_letters_of_the_visible_label_stand_out_from_any_ground(shade):
-    frame = plain(shade, 256, 256)
-    labelled = with_label(frame)
-    height, width = extent(plain(128, 256, 256), with_label(plain(128, 256, 256)))
-    assert (frame == shade).all()
-    label = labelled[-height:, -width:].astype(int)
-    ground = np.median(label)
-    letters = label.mean(axis=2) > ground + 100
-    assert 0.05 < letters.mean() < 0.4
-    assert (np.delete(labelled, slice(256 - height, 256), axis=0) == shade).all()
-
-
-def test_the_visible_label_of_a_small_frame_is_shorter():
-    frame = plain(128, 48, 40)
-    _, width = extent(frame, with_label(frame))
-    assert width < 30
-    assert with_label(plain(128, 4, 4)).shape == (4, 4, 3)

@@ -6,6 +6,7 @@ in the frame before, hands and face where the pose has them. What is left out is
 tracking of hands and face. Neither MediaPipe nor SciPy is imported: exported targets use this, too.
 """
 
+import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -58,6 +59,8 @@ def openvino_core() -> Any:  # noqa: ANN401 - an extra, which type checkers woul
     It gives the thread a stack for signal handlers. Were it freed in another thread, the next
     Ctrl-C would end the process.
     """
+    # It reports to its makers through this package, and does not where that cannot be loaded.
+    sys.modules["openvino_telemetry"] = None  # ty: ignore[invalid-assignment] - Python's own way
     return import_module("openvino").Core()
 
 

@@ -4,14 +4,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import UInt8
-
 from motiontransfer.keypoints import People
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.video.color import AnyFrame
 
-Frame = UInt8[np.ndarray, "_ _ 3"]
-Detector = Callable[[Sequence[Frame]], list[People]]
+Detector = Callable[[Sequence[AnyFrame]], list[People]]
 """Gives the people in each of the next frames; it may remember the frames before."""
 
 
