@@ -8,7 +8,8 @@ mean something on an idle machine only; CPU milliseconds are those of one shown 
 is what the process used beside its own threads: MediaPipe has its own.
 
 What is lost against the offline rendering of the same clip is measured frame by frame and without a
-clock, from the same detections: `live` is all of it, the other rows change one thing.
+clock: `live` is all of it, with OpenVINO's detections if it is installed; `from MediaPipe's
+detections` has those of the offline rendering, and the rows below change one thing more.
 """
 
 import argparse
@@ -80,7 +81,7 @@ def main() -> None:
     with recorded("live") as rows:
         rows.append(_speed(source, names.target, renderer, record=arguments.record))
     with recorded("live_loss") as rows:
-        rows += _losses(source, arguments.transfer, names, renderer)
+        rows += _losses(source, frames, arguments.transfer, names, renderer)
 
 
 def _there_and_back(
@@ -182,7 +183,7 @@ def _timed(parts: dict[str, tuple[type, str]]) -> Generator[dict[str, float]]:
 
 
 def _losses(
-    source: Source, transfer: str, names: Transfer, renderer: Renderer
+    source: Source, frames: list[np.ndarray], transfer: str, names: Transfer, renderer: Renderer
 ) -> list[dict[str, object]]:
     """Against the offline rendering, where the clip has been seen once, backwards."""
     offline = read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet")
@@ -194,24 +195,25 @@ def _losses(
     detected = detections.of_person(detections.people[0])
     statistics = read_statistics(Path("artifacts/statistics") / f"{names.source_subject}.json")
     expected = list(render_poses(renderer, offline))
+    with open_detector() as detect:
+        followed = [detect([frames[index]])[0] for index in _back_and_there(len(frames))]
     rows = []
-    for name, poses, is_known in (
-        ("live", detected, False),
-        ("with the offline statistics", detected, True),
-        ("from cleaned keypoints", cleaned, False),
-        ("both", cleaned, True),
+    for name, people, is_known in (
+        ("live", followed, False),
+        ("from MediaPipe's detections", _people(detected), False),
+        ("with the offline statistics", _people(detected), True),
+        ("from cleaned keypoints", _people(cleaned), False),
+        ("both", _people(cleaned), True),
     ):
         motion = source_motion(names.target, source, renderer)
         if is_known:
             motion.statistics, motion.is_frozen = statistics, True
         generator = LiveGenerator(renderer)
         made, shown = [], []
-        joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
-        there, back = range(poses.num_frames), reversed(range(poses.num_frames))
-        for number, index in enumerate([*back, *there]):
-            found = joints[index] if joints[index, :, 2].any() else None
-            live = motion.follow(found, number / float(poses.frame_rate))
-            if number < poses.num_frames:
+        for number, index in enumerate(_back_and_there(len(frames))):
+            found = people[number][0] if len(people[number]) else None
+            live = motion.follow(found, number / float(offline.frame_rate))
+            if number < len(frames):
                 continue
             frame = generator.generate(live)()
             if live is not None:
@@ -219,6 +221,17 @@ def _losses(
                 shown.append((index, live))
         rows.append({"poses": name, **_against(offline, expected, made, shown)})
     return rows
+
+
+def _back_and_there(num_frames: int) -> list[int]:
+    return [*reversed(range(num_frames)), *range(num_frames)]
+
+
+def _people(poses: Keypoints) -> list[np.ndarray]:
+    """Who is in each frame, backwards and then forwards."""
+    joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
+    each = [joints[index : index + 1] for index in _back_and_there(poses.num_frames)]
+    return [people[people[..., 2].any(axis=1)] for people in each]
 
 
 def _against(
