@@ -26,6 +26,7 @@ from motiontransfer.fabric import Fabric
 from motiontransfer.models.generators import GeneratorConfig
 from motiontransfer.models.vgg import VGG19Features
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.puppet import TEXTURE_CHANNELS
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.pose_gan import (
@@ -117,7 +118,9 @@ def _measure(training: _Training, params: TrainGanParams, size: tuple[int, int])
                 resolution=resolution,
             )
             shape = (params.batch_size, config.window_frames, *size)
-            frames, textures = (torch.zeros((*shape, n), dtype=torch.uint8) for n in (3, 5))
+            frames, textures = (
+                torch.zeros((*shape, n), dtype=torch.uint8) for n in (3, TEXTURE_CHANNELS)
+            )
         if networks.generator.texture == "none":
             textures = None
         batch = _Batch(points=points, score=points[..., 0], frames=frames, textures=textures)
