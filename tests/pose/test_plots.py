@@ -103,16 +103,20 @@ def test_the_bars_show_when_each_track_was_seen(tmp_path, video, drawn):
     assert "2 tracks in 12 frames; subject: 1" in drawn[0].subfigs[0]._suptitle.get_text()
 
 
-def test_of_many_tracks_the_longest_are_shown_and_the_rest_is_counted(tmp_path, video, drawn):
+@pytest.mark.parametrize(("number", "rest"), [(15, ["and 3 shorter tracks"]), (12, [])])
+def test_of_many_tracks_the_longest_are_shown_and_the_rest_is_counted(
+    tmp_path, video, drawn, number, rest
+):
     many = detections_of(
-        {track: (range(12 - track % 3), ONE) for track in range(15)},
+        {track: (range(12 - track % 3), ONE) for track in range(number)},
         num_frames=12,
         image_size=(64, 64),
     )
-    assert longest_first(many) == [*range(0, 15, 3), *range(1, 15, 3), *range(2, 15, 3)]
+    longest = [*range(0, number, 3), *range(1, number, 3), *range(2, number, 3)]
+    assert longest_first(many) == longest
     plot_tracks(tmp_path / "people.png", video, many)
     assert len(drawn[0].axes[-1].get_yticklabels()) == 12
-    assert [text.get_text() for text in drawn[0].subfigs[1].texts] == ["and 3 shorter tracks"]
+    assert [text.get_text() for text in drawn[0].subfigs[1].texts] == rest
 
 
 def test_a_clip_without_people_is_plotted(tmp_path, video, drawn):

@@ -403,9 +403,12 @@ def test_a_larger_texture_has_the_pixels_of_the_references(large_of_one):
     assert apart(part, texture[ZOOM * 20 : ZOOM * 120, ZOOM * 30 : ZOOM * 90]).max() <= 1
 
 
-def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(large_of_one):
-    small, texture = drawn(large_of_one, ACROSS), drawn(large_of_one, ACROSS, size=SIZE_OF_LARGE)
-    means = texture.reshape(SIZE[0], ZOOM, SIZE[1], ZOOM, 6).mean(axis=(1, 3))
+@pytest.mark.parametrize("by", [2, ZOOM])
+def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(large_of_one, by):
+    texture = drawn(large_of_one, ACROSS, size=SIZE_OF_LARGE)
+    height, width = (side // by for side in SIZE_OF_LARGE)
+    small = drawn(large_of_one, ACROSS, size=(height, width))
+    means = texture.reshape(height, by, width, by, 6).mean(axis=(1, 3))
     assert apart(small, means).max() <= 1
 
 

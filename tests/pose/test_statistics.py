@@ -233,6 +233,12 @@ def test_the_floor_stays_where_it_is_in_a_jump_and_in_a_gap():
     np.testing.assert_allclose(floor(ankles, missing=gap), 90)
 
 
+def test_the_floor_takes_half_a_second_for_a_step():
+    line = floor(np.r_[np.full(50, 70.0), np.full(50, 90.0)])
+    assert (line[0], line[-1]) == (70, 90)
+    assert (np.diff(line) > 1e-6).sum() == 13
+
+
 def test_the_floor_follows_a_walk_without_delay():
     walk = np.linspace(60, 100, 101)
     np.testing.assert_allclose(floor(walk)[20:-20], walk[20:-20], atol=1e-4)

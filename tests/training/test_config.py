@@ -1,5 +1,7 @@
 """The learning rate is constant and then falls to zero, by steps or by time."""
 
+import math
+
 import pytest
 
 from tests.training import small
@@ -44,6 +46,12 @@ def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further(step, 
 def test_without_a_time_limit_or_decay_the_time_does_not_count(changes):
     plan = schedule(**{"steps": 8, "max_minutes": 1.0, **changes})
     assert plan.learning_rate_at(3, minutes=1e6) == 0.5
+
+
+def test_time_is_left_until_the_limit_and_without_one_for_ever():
+    plan = schedule(steps=8, max_minutes=10.0)
+    assert [plan.seconds_left(minutes) for minutes in (0.0, 4.0, 11.0)] == [600, 360, 0]
+    assert schedule(steps=8).seconds_left(1e6) == math.inf
 
 
 def test_training_is_over_when_steps_or_minutes_are():

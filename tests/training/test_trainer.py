@@ -1,5 +1,6 @@
 """A run that is stopped and resumed ends as one that never was; signals stop it after a step."""
 
+import logging
 import random
 import signal
 import time
@@ -133,6 +134,7 @@ def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch, caplog):
     """A step takes half a minute of a clock that the task moves."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    caplog.set_level(logging.INFO)
 
     class Slow(CountingTask):
         def step(self, share, *, step, learning_rate):
@@ -142,6 +144,7 @@ def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch, caplog):
     task = Slow()
     throughput = count(task, tmp_path, steps=1000, max_minutes=2.0)
     assert (throughput.steps, throughput.minutes) == (4, 2)
+    assert "3 of 1000, 0.03/s, 00:30 left, generator/l1 " in caplog.text
     assert "max_minutes ended it after 4 of 1000 steps" in caplog.text
     assert [rate for _, _, rate in task.seen] == [0.5, 0.5, 0.5, 0.25]
     assert logged_steps(tmp_path) == [3, 4]

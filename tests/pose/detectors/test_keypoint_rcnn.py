@@ -176,18 +176,26 @@ def test_the_number_of_threads_is_restored(weights):
     assert torch.get_num_threads() == 2
 
 
-def test_other_files_are_refused_in_one_line(tmp_path):
-    path = tmp_path / "other.pth"
+class Malicious:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return print, ("boo",)
+
+
+def test_other_files_are_refused_in_one_line_and_run_nothing(tmp_path, capsys):
+    path, hostile, text = (tmp_path / name for name in ("other.pth", "hostile.pth", "page.pth"))
     torch.save({"weight": torch.zeros(2)}, path)
-    text = tmp_path / "page.pth"
+    torch.save({"weight": Malicious()}, hostile)
     text.write_text("<html>404</html>")
-    for file in (path, text):
+    for file in (path, hostile, text):
         config = replace(CONFIG, model=str(file))
         with pytest.raises(
             WeightsError, match=rf"{file.name}: not weights of torchvision"
         ) as raised:
             load_network(config)
         assert "\n" not in str(raised.value)
+    assert "boo" not in capsys.readouterr().out
 
 
 def test_an_unknown_model_is_refused():
