@@ -102,13 +102,13 @@ def detect_person(
         warmup_frames=warmup_frames,
         compute=compute,
     )
+    assert all(len(found) <= 1 for found in people)
     num_joints = len(detector.skeleton.joints)
     points = np.zeros((len(people), num_joints, 2), np.float32)
     score = np.zeros((len(people), num_joints), np.float32)
     for index, found in enumerate(people):
         for joints in found:
             points[index], score[index] = joints[:, :2], joints[:, 2]
-    assert all(len(found) <= 1 for found in people)
     with FrameStore(video) as store:
         return Keypoints(
             points=points,

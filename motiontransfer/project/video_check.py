@@ -19,6 +19,7 @@ from motiontransfer.keypoints import Detections, People
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
+from motiontransfer.pose.detectors.holistic_landmarks import MIN_VISIBILITY
 from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
 from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.pose.quality import (
@@ -223,7 +224,7 @@ def _detect_people(frames: Sequence[_Frame]) -> list[People]:
         max_people=4,
         min_detection_confidence=0.5,
         min_presence_confidence=0.5,
-        min_visibility=0.3,
+        min_visibility=MIN_VISIBILITY,
     )
     with config.open() as detect:
         return detect(frames)
