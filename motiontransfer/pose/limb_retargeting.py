@@ -51,14 +51,16 @@ _ROOT = ("left_hip", "right_hip")
 # Joints that follow a node, by their name without the side; all others follow the head.
 _CARRIER_OF = {
     **dict.fromkeys(("pinky", "index", "thumb"), ("wrist", "forearm")),
-    **dict.fromkeys(("heel", "foot_index"), ("ankle", "shin")),
+    "heel": ("ankle", "shin"),
+    "foot_index": ("ankle", "foot"),
 }
 
 
 def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
     """Ratio of the target's to the source's length of each part; 1 where either is unknown.
 
-    A face of unknown height is scaled like the rest of the head.
+    A face of unknown height is scaled like the rest of the head, a foot of unknown length like the
+    shin.
     """
     known = {
         part: float(np.clip(target[part] / source[part], _SMALLEST_RATIO, _LARGEST_RATIO))
@@ -66,6 +68,7 @@ def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) 
     }
     unknown = dict.fromkeys(sorted({node.part for node in _TREE}), 1.0)
     unknown["face_height"] = known.get("head", 1.0)
+    unknown["foot"] = known.get("shin", 1.0)
     return {part: known.get(part, otherwise) for part, otherwise in unknown.items()}
 
 

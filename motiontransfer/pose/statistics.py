@@ -58,6 +58,7 @@ SPANS_OF_PART: dict[str, tuple[Span, ...]] = {
             ("forearm", "elbow", "wrist"),
             ("thigh", "hip", "knee"),
             ("shin", "knee", "ankle"),
+            ("foot", "ankle", "foot_index"),
         )
     },
 }

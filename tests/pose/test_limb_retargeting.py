@@ -14,7 +14,7 @@ from motiontransfer.pose.limb_retargeting import proportion_ratios, retarget
 from motiontransfer.skeleton import HOLISTIC
 
 PARTS = ("hips", "trunk", "shoulders", "neck", "face_height")
-PARTS += ("upper_arm", "forearm", "thigh", "shin")
+PARTS += ("upper_arm", "forearm", "thigh", "shin", "foot")
 SAME = dict.fromkeys(PARTS, 1.0)
 
 # Standing straight, arms out: (x, y) pixels
@@ -73,7 +73,14 @@ def test_longer_legs_lift_the_body_and_leave_the_feet():
     assert place(taller, "left_knee") == [110, 115]
     assert place(taller, "left_hip") == [110, 70]
     assert place(taller, "nose") == [100, 16]
-    assert place(taller, "left_foot_index") == [122, 166]  # with the shin: 8 and 4 px, times 1.5
+    assert place(taller, "left_foot_index") == [118, 164]
+
+
+def test_a_foot_has_its_own_length_and_the_heel_goes_with_the_shin():
+    standing = person({**PLACES, "left_heel": (108, 164)})
+    assert place(moved({"foot": 1.5}, standing), "left_foot_index") == [122, 166]  # 8, 4 px, longer
+    assert place(moved({"foot": 1.5}, standing), "left_heel") == [108, 164]
+    assert place(moved({"shin": 1.5}, standing), "left_heel") == [107, 166]
 
 
 def test_each_part_scales_its_own_way_and_carries_what_follows():
@@ -148,8 +155,15 @@ def test_without_ankles_nothing_is_lifted():
 
 def test_ratios_are_one_where_a_part_is_unknown_and_never_absurd():
     ratios = proportion_ratios({"thigh": 0.2, "shin": 0.2}, {"thigh": 0.3, "shin": 0.9})
-    assert ratios == {**SAME, "thigh": pytest.approx(1.5), "shin": 2.0}
+    assert ratios == {**SAME, "thigh": pytest.approx(1.5), "shin": 2.0, "foot": 2.0}
     assert proportion_ratios({"trunk": 0.3}, {"trunk": 0.1})["trunk"] == 0.5
+
+
+def test_a_foot_that_is_not_known_is_scaled_like_the_shin():
+    target = {"shin": 0.3, "foot": 0.08}
+    ratios = proportion_ratios({"shin": 0.2, "foot": 0.1}, target)
+    assert ratios["foot"] == pytest.approx(0.8)
+    assert proportion_ratios({"shin": 0.2}, target)["foot"] == pytest.approx(1.5)
 
 
 def test_a_face_that_is_not_known_is_scaled_like_the_head():

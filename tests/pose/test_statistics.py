@@ -258,7 +258,7 @@ def with_joint(clip, joint, points):
 def test_lengths_are_shares_of_the_height():
     found = proportions(person(frames=20))
     expected = {"hips": 0.2, "trunk": 0.4, "shoulders": 0.3, "neck": 0.16, "upper_arm": 0.2}
-    expected |= {"forearm": 0.2, "thigh": 0.3, "shin": 0.3}
+    expected |= {"forearm": 0.2, "thigh": 0.3, "shin": 0.3, "foot": np.hypot(8, 4) / 100}
     assert found == pytest.approx(expected)
     assert not {"head", "face_height"} & found.keys()  # no eyes, mouth, forehead
     assert proportions(person(frames=20), height=50)["thigh"] == pytest.approx(0.6)
