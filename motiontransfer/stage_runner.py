@@ -62,6 +62,8 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
     # Read when OpenCV is loaded. Its operations here are small: beside PyTorch's, its threads take
     # more time than they save, a quarter of a training step with a puppet.
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+    # Read when NumPy is loaded. Its products here are small, and its threads spin while they wait.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Read when PyArrow is loaded. Its own allocator keeps what was freed, twice a clip's keypoints.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:

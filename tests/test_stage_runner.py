@@ -87,6 +87,8 @@ def test_a_stage_logs_its_result_in_one_line(stages, capsys, caplog):
         ("GOMP_SPINCOUNT", "infinity", "infinity"),
         ("OPENCV_FOR_THREADS_NUM", None, "1"),
         ("OPENCV_FOR_THREADS_NUM", "2", "2"),
+        ("OPENBLAS_NUM_THREADS", None, "1"),
+        ("OPENBLAS_NUM_THREADS", "2", "2"),
         ("ARROW_DEFAULT_MEMORY_POOL", None, "system"),
     ],
 )

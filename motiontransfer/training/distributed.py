@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Literal
 
+import loky
 import numpy as np
 import torch
 from jaxtyping import Float64
@@ -164,6 +165,10 @@ def arithmetic(fabric: Fabric) -> tuple[str, str]:
 def _fabric_alone(accelerator: str, precision: Literal["bf16-mixed", "32-true"]) -> Fabric:
     # Named, or Fabric would look for a cluster's: inside sbatch, for one, it would find SLURM's.
     environment = LightningEnvironment()
+    if accelerator == "cpu":
+        # One core is for what reads, draws and encodes meanwhile. On two, a second thread takes
+        # half as much CPU time again, and no time off training with the default networks.
+        torch.set_num_threads(min(torch.get_num_threads(), max(loky.cpu_count() - 1, 1)))
     return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=[environment])
 
 

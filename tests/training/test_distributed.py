@@ -149,6 +149,19 @@ def test_auto_is_bf16_where_the_cpu_multiplies_it(no_cuda, monkeypatch, capabili
 
 
 @pytest.mark.parametrize(
+    ("cores", "before", "threads"),
+    [(2, 2, 1), (1, 1, 1), (8, 8, 7), (8, 4, 4), (2, 1, 1)],  # 4 of 8: the user's or torch's choice
+)
+def test_on_a_cpu_one_core_is_left_for_reading_and_drawing(
+    no_cuda, monkeypatch, cores, before, threads
+):
+    monkeypatch.setattr("loky.cpu_count", lambda: cores)
+    torch.set_num_threads(before)
+    make_fabric(precision="32-true")
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
     ("present", "batch_size", "used"),
     [(None, 8, 1), (4, 8, 4), (4, 6, 3), (4, 1, 1), (8, 4, 2), (2, 7, 1)],
 )
