@@ -11,7 +11,6 @@ from jaxtyping import Float64, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.transforms import Bbox
-from scipy.stats import rankdata
 from torch import nn
 
 from motiontransfer.forensics.corruptions import (
@@ -59,6 +58,8 @@ class Scores:
 
 def area_under_curve(real: Logits, fake: Logits) -> float:
     """Probability that a fake pair scores higher than a real one; a tie is half (Mann-Whitney)."""
+    from scipy.stats import rankdata  # a second of importing, and each run starts with checks
+
     ranks = rankdata(np.concatenate([real, fake]))
     above = ranks[len(real) :].sum() - len(fake) * (len(fake) + 1) / 2
     return float(above / (len(real) * len(fake)))
