@@ -110,8 +110,11 @@ class Keypoints(_Joints):
         return self.points.shape[0]
 
     def part(self, indices: Sequence[int]) -> "Keypoints":
-        """The given frames, in the given order."""
+        """The given frames, in the given order; a range of them shares this one's memory."""
         frames = np.array(indices, np.int64)
+        if isinstance(indices, range):
+            run = slice(indices.start, indices.stop)
+            frames = run if range(self.num_frames)[run] == indices else frames
         return replace(
             self,
             points=self.points[frames],

@@ -69,6 +69,8 @@ class Footage:
 
 def concatenated(parts: Sequence[Footage]) -> Footage:
     """Concatenate the footage of several clips, which share skeleton and image size."""
+    if len(parts) == 1:
+        return parts[0]
     clips = [part.keypoints for part in parts]
     keypoints = replace(
         clips[0],
