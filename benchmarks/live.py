@@ -153,6 +153,7 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
         "dropped": " + ".join(map(str, dropped)),
         **{f"{name} CPU ms": round(1000 * seconds, 1) for name, seconds in per_frame.items()},
         "MiB, warm": round(warm[0]),
+        "MiB, half": round(warm[len(warm) // 2]),
         "MiB, end": round(warm[-1]),
         "peak MiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
