@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
-from scipy.ndimage import maximum_filter1d
 
 from motiontransfer.errors import ComputeError
 from motiontransfer.keypoints import Detections, Keypoints, People
@@ -298,6 +297,8 @@ def smooth_crops(
     Args:
         boxes: around the joints of one person, pixels, at least one.
     """
+    from scipy.ndimage import maximum_filter1d  # here: workers, which detect, do without SciPy
+
     window = window_frames(_WINDOW_SECONDS, frame_rate)
     frames = np.arange(num_frames)
     edges = np.stack([np.interp(frames, frame_index, side) for side in boxes.T], axis=1)

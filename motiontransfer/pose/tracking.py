@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
-from scipy.optimize import linear_sum_assignment
 
 from motiontransfer.keypoints import People
 from motiontransfer.skeleton import HOLISTIC, Skeleton, mirrored
@@ -232,6 +231,8 @@ def _match(
     """Index of a matched body -> (index of the prediction, pose distance)."""
     if not (predicted and bodies):
         return {}
+    from scipy.optimize import linear_sum_assignment  # here: workers do without SciPy
+
     distance = np.array([[pose_distance(a, b) for b in bodies] for a in predicted])
     # What is too far apart gains nothing, so that no match is bent to make another.
     gain = np.where(distance <= allowed[:, None], allowed.max() - distance, 0.0)
