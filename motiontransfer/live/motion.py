@@ -67,7 +67,7 @@ class SourceMotion:
 
     def restart(self) -> None:
         """Forget the person and their statistics."""
-        self.is_frozen = False  # where it is, statistics stay as they are
+        self.is_frozen = False  # where it is, statistics stay as they are, once there are any
         self.statistics: PoseStatistics | None = None
         self._samples: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_MAX_SAMPLES)
         self._sampled_at = self._fitted_at = -np.inf
@@ -131,7 +131,8 @@ class SourceMotion:
 
     def _sample(self, joints: Float32[np.ndarray, "joints 3"], seconds: float) -> None:
         """Keep a pose now and then, and refit the statistics to those kept."""
-        if self.is_frozen or seconds - self._sampled_at < 1 / _SAMPLE_RATE:
+        stays = self.is_frozen and self.statistics is not None
+        if stays or seconds - self._sampled_at < 1 / _SAMPLE_RATE:
             return
         self._samples.append(joints)
         self._sampled_at = seconds

@@ -98,6 +98,16 @@ def test_frozen_statistics_stay_and_others_follow_the_person():
     assert followed.statistics.median_ankle_x_px > first.median_ankle_x_px + 1
 
 
+def test_frozen_before_there_are_statistics_the_first_ones_stay():
+    followed = motion(target=standing(40))
+    followed.is_frozen = True
+    follow(followed, standing(40, start_x=10))
+    first = followed.statistics
+    assert first is not None
+    follow(followed, standing(60, start_x=25), start=2.0)
+    assert followed.statistics is first
+
+
 def test_restarted_it_forgets_the_person():
     followed = motion(target=standing(40))
     follow(followed, standing(40, start_x=10))
