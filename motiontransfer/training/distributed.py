@@ -81,7 +81,7 @@ def make_fabric(*, precision: Precision) -> Fabric:
     """One CUDA device if there is one, otherwise the CPU.
 
     `auto` is bf16 autocast where the hardware multiplies bf16 natively, otherwise fp32: emulated
-    bf16 is slower than fp32.
+    bf16 is slower than fp32. On a CPU, PyTorch's threads become at least one fewer than the cores.
     """
     return _fabric_alone(*_accelerator(precision))
 
