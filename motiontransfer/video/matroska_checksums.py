@@ -7,6 +7,7 @@ bytes outside of them, identifiers and sizes, must be consistent up to the end o
 import os
 import weakref
 import zlib
+from array import array
 from bisect import bisect_right
 from pathlib import Path
 
@@ -28,8 +29,9 @@ class MatroskaChecksums:
         self._path = path
         self._descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
-        self._clusters: list[tuple[int, int]] = []
-        self._checked: set[int] = set()
+        # Of each cluster, in bytes: plain numbers, as a frame has one and a file may have millions.
+        self._starts, self._ends = array("q"), array("q")
+        self._is_checked = bytearray()
         self._walk()
 
     def _walk(self) -> None:
@@ -43,7 +45,9 @@ class MatroskaChecksums:
             if position > end:
                 raise damaged(self._path, f"an element ends at byte {position} of {end}")
             if identifier == _CLUSTER:
-                self._clusters.append((start, position))
+                self._starts.append(start)
+                self._ends.append(position)
+                self._is_checked.append(False)
             elif identifier != _VOID:
                 self._check_content(start, position, "its description")
 
@@ -60,11 +64,12 @@ class MatroskaChecksums:
 
     def check(self, position: int, what: str) -> None:
         """Check the cluster around a byte position once; `what` is its content, for messages."""
-        index = bisect_right(self._clusters, (position, position)) - 1
-        if index not in self._checked:
-            start, end = self._clusters[index] if index >= 0 else (0, 0)
-            self._check_content(start, end, what)
-            self._checked.add(index)
+        index = bisect_right(self._starts, position) - 1
+        if index < 0:
+            self._check_content(0, 0, what)
+        elif not self._is_checked[index]:
+            self._check_content(self._starts[index], self._ends[index], what)
+            self._is_checked[index] = True
 
     def _check_content(self, start: int, end: int, what: str) -> None:
         content = memoryview(self._read(start, end - start))
