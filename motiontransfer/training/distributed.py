@@ -81,7 +81,8 @@ def make_fabric(*, precision: Precision) -> Fabric:
     """One CUDA device if there is one, otherwise the CPU.
 
     `auto` is bf16 autocast where the hardware multiplies bf16 natively, otherwise fp32: emulated
-    bf16 is slower than fp32. On a CPU, PyTorch's threads become at least one fewer than the cores.
+    bf16 is slower than fp32. On a CPU, PyTorch's threads become at least one fewer than the cores,
+    unless OMP_NUM_THREADS is set.
     """
     return _fabric_alone(*_accelerator(precision))
 
@@ -165,7 +166,7 @@ def arithmetic(fabric: Fabric) -> tuple[str, str]:
 def _fabric_alone(accelerator: str, precision: Literal["bf16-mixed", "32-true"]) -> Fabric:
     # Named, or Fabric would look for a cluster's: inside sbatch, for one, it would find SLURM's.
     environment = LightningEnvironment()
-    if accelerator == "cpu":
+    if accelerator == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         # One core is for what reads, draws and encodes meanwhile. On two, a second thread takes
         # half as much CPU time again, and no time off training with the default networks.
         torch.set_num_threads(min(torch.get_num_threads(), max(loky.cpu_count() - 1, 1)))

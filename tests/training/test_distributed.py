@@ -149,12 +149,19 @@ def test_auto_is_bf16_where_the_cpu_multiplies_it(no_cuda, monkeypatch, capabili
 
 
 @pytest.mark.parametrize(
-    ("cores", "before", "threads"),
-    [(2, 2, 1), (1, 1, 1), (8, 8, 7), (8, 4, 4), (2, 1, 1)],  # 4 of 8: the user's or torch's choice
+    ("cores", "chosen", "before", "threads"),
+    [
+        *((2, None, 2, 1), (1, None, 1, 1), (8, None, 8, 7)),
+        *((8, None, 4, 4), (2, None, 1, 1)),  # as PyTorch or another part of the program chose
+        (2, "2", 2, 2),
+    ],
 )
-def test_on_a_cpu_one_core_is_left_for_reading_and_drawing(
-    no_cuda, monkeypatch, cores, before, threads
+def test_on_a_cpu_one_core_is_left_for_reading_and_drawing_unless_the_user_chose(
+    no_cuda, monkeypatch, cores, chosen, before, threads
 ):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if chosen:
+        monkeypatch.setenv("OMP_NUM_THREADS", chosen)
     monkeypatch.setattr("loky.cpu_count", lambda: cores)
     torch.set_num_threads(before)
     make_fabric(precision="32-true")
