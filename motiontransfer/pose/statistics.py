@@ -99,7 +99,7 @@ class PoseStatistics:
 
         Raises:
             StatisticsError: a number is not finite, a height is not positive, the lines are in the
-                wrong order.
+                wrong order, a proportion is of no part.
         """
         values = (getattr(self, field.name) for field in fields(self))
         numbers = [value for value in values if isinstance(value, int | float)]
@@ -111,6 +111,11 @@ class PoseStatistics:
             raise StatisticsError(f"expected the farthest ankle line above the closest, got {self}")
         if not all(math.isfinite(math.hypot(*place)) for place in self.head_shape.values()):
             raise StatisticsError(f"expected finite places on the head, got {self.head_shape}")
+        unknown = sorted(self.proportions.keys() - SPANS_OF_PART.keys())
+        if unknown:
+            raise StatisticsError(
+                f"expected proportions of {', '.join(SPANS_OF_PART)}, got {', '.join(unknown)}"
+            )
         if not all(0 < length < math.inf for length in self.proportions.values()):
             raise StatisticsError(f"expected proportions above 0, got {dict(self.proportions)}")
 

@@ -172,6 +172,7 @@ def test_clips_without_statistics_are_refused(clips, message):
         ({"median_ankle_x_px": float("nan")}, "finite"),
         ({"surprise": 1}, "not a statistics file: .*surprise"),
         ({"proportions": {"thigh": 0}}, "expected proportions above 0"),
+        ({"proportions": {"lips": 1, "thigh": 1}}, "expected proportions of hips, .*, got lips$"),
         ({"head_shape": {"nose": [0, float("inf")]}}, "expected finite places on the head"),
         ({"proportions": 3}, "not a statistics file"),
         ({"frames_used": "many"}, "not a statistics file"),
