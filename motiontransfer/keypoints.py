@@ -111,10 +111,11 @@ class Keypoints(_Joints):
 
     def part(self, indices: Sequence[int]) -> "Keypoints":
         """The given frames, in the given order; a range of them shares this one's memory."""
-        frames = np.array(indices, np.int64)
-        if isinstance(indices, range):
-            run = slice(indices.start, indices.stop)
-            frames = run if range(self.num_frames)[run] == indices else frames
+        rows = range(self.num_frames)
+        if isinstance(indices, range) and rows[indices.start : indices.stop] == indices:
+            frames = slice(indices.start, indices.stop)
+        else:
+            frames = np.array(indices, np.int64)
         return replace(
             self,
             points=self.points[frames],
