@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from motiontransfer.errors import PARAMS_FILE, ParamsError, StatisticsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.head_shape import change_head_shape
+from motiontransfer.pose.leg_shape import change_leg_shape
 from motiontransfer.pose.limb_retargeting import proportion_ratios, retarget
 from motiontransfer.pose.statistics import (
     PoseStatistics,
@@ -39,8 +40,8 @@ def normalize_poses(
 
     Args:
         mode: `ankle` moves and scales each frame by the ankle lines, as in the paper; `limbs` then
-            gives the pose the target's proportions and the head the shape of theirs; `affine` is
-            one map for the whole clip.
+            gives the pose the target's proportions, and head and legs the shape of theirs;
+            `affine` is one map for the whole clip.
         centring: the source's `median` position from left to right, or the middle of its image
             (`picture`), is mapped to the target's. None for modes that do not centre.
         floor: the ankle line in each frame, where it is not to be read off the whole clip.
@@ -80,8 +81,15 @@ def normalize_poses(
         centre_x_px=target.median_ankle_x_px,
         min_score=source.min_score,
     )
+    reshaped = change_leg_shape(
+        retargeted,
+        source=source.leg_shape,
+        target=target.leg_shape,
+        proportions=target.proportions,
+        min_score=source.min_score,
+    )
     return change_head_shape(
-        retargeted, source=source.head_shape, target=target.head_shape, min_score=source.min_score
+        reshaped, source=source.head_shape, target=target.head_shape, min_score=source.min_score
     )
 
 

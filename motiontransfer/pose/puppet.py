@@ -16,6 +16,7 @@ from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
 from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.appearance import Appearance
 from motiontransfer.pose.body_parts import (
+    BodyPart,
     BodyPoses,
     Motion,
     body_parts,
@@ -29,10 +30,12 @@ Texture = UInt8[np.ndarray, "height width 6"]
 """RGB, 1, confidence and the share that is kept, each times coverage; 255: all of it."""
 TEXTURE_CHANNELS = 6
 
-_HIDDEN_PENALTY = 3.0  # of a reference that does not show the part at all, % of the body's height
+_HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all, % of the body's height
 _ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bodies' sizes
+_DRAWN_RADIUS_PX = 8  # of a part's outline, to measure its area
 _MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
-_STICKINESS = (0.25, 0.1)  # share of the distance and distance to win for a change of reference
+# Share of the distance and distance to win for a change of reference; hands change shape fast.
+_STICKINESS, _STICKINESS_OF_KEPT = (0.25, 0.1), (0.1, 0.0)
 _FITTED_SHARE = 0.5  # of a rigid part's distance, measured after the best similarity
 _BLOCK_FRAMES = 16  # compared with all references at once
 _CONFIDENCE_DECAY = 4.0  # distance, % of the body's height, that lowers confidence to 1 / e
@@ -86,18 +89,26 @@ class Puppet:
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
 
     def _hidden(self) -> Float64[np.ndarray, "references parts"]:
-        """Share of each part that a reference does not show, compared with those that do."""
-        shown = (
-            np.array(
-                [
-                    [0 if patch is None else patch.pixels[..., 3].sum() / 255 for patch in patches]
-                    for patches in self.appearance.patches
-                ]
-            )
-            / np.square(self._scales)[:, None]
-        )
-        whole = np.quantile(shown, 0.8, axis=0)
-        return np.clip(1 - shown / np.maximum(whole, 1), 0, 1)
+        """Share of each part's outline that a reference does not show, compared with those that do.
+
+        Measured against the outline in the same pose: a fist shows less than an open hand, and
+        hides nothing.
+        """
+        shown = [
+            [0 if patch is None else patch.pixels[..., 3].sum() / 255 for patch in patches]
+            for patches in self.appearance.patches
+        ]
+        radii_px = self.appearance.height_px * self._scales
+        outlines = [
+            [
+                _outline_area(part, self._references, index, radius_px=part.radius * radius_px)
+                for part in self.parts
+            ]
+            for index, radius_px in enumerate(radii_px.tolist())
+        ]
+        share = np.array(shown) / np.maximum(outlines, 1)
+        whole = np.quantile(share, 0.8, axis=0)
+        return np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
 
     def distances(
         self, number: int, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
@@ -122,6 +133,24 @@ class Puppet:
         distance += np.maximum(_ENLARGING_PENALTY * growth, -_SHRINKING_PENALTY * growth)
         distance += self._penalties[:, number]
         return np.where((shared >= part.min_joints) & np.isfinite(distance), distance, np.inf)
+
+
+def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
+    """Area within a radius of a part's bones in one frame, square pixels; 0 without any."""
+    bones = [poses.joints_at(index, bone) for bone in part.bones]
+    ends = np.array([points for points, found in bones if found.all()])
+    if not len(ends):
+        return 0.0
+    zoom = _DRAWN_RADIUS_PX / radius_px
+    ends = zoom * (ends - ends.min(axis=(0, 1))) + 2 * _DRAWN_RADIUS_PX
+    ends = ends.round().astype(np.int32)
+    width, height = ends.max(axis=(0, 1)) + 2 * _DRAWN_RADIUS_PX
+    outline = np.zeros((height, width), np.uint8)
+    if part.is_solid:
+        cv2.fillConvexPoly(outline, cv2.convexHull(ends.reshape(-1, 2)), 1)
+    for start, end in ends.tolist():
+        cv2.line(outline, start, end, 1, 2 * _DRAWN_RADIUS_PX)
+    return float(outline.sum()) / zoom**2
 
 
 def _square_distance(
@@ -173,7 +202,8 @@ class PuppetFollower:
             distance = puppet.distances(number, poses, scales)
             if excluded is not None:
                 distance[excluded] = np.inf
-            chosen[:, number] = _stick(distance, int(self._current[number]))
+            stickiness = _STICKINESS_OF_KEPT if puppet.parts[number].is_kept else _STICKINESS
+            chosen[:, number] = _stick(distance, int(self._current[number]), stickiness)
             distances[:, number] = np.take_along_axis(distance, chosen[:, number, None], axis=1)[
                 :, 0
             ]
@@ -183,14 +213,17 @@ class PuppetFollower:
 
 
 def _stick(
-    distances: Float64[np.ndarray, "frames references"], current: int
+    distances: Float64[np.ndarray, "frames references"],
+    current: int,
+    stickiness: tuple[float, float],
 ) -> Int64[np.ndarray, " frames"]:
     """The nearest reference, kept while none is much nearer; -1 where all are infinitely far.
 
     Args:
         current: the one before, or -1.
+        stickiness: share of the distance, and distance, by which another one has to be nearer.
     """
-    share, least = _STICKINESS
+    share, least = stickiness
     nearest = distances.argmin(axis=1)
     chosen = np.full(len(distances), -1)
     for frame, best in enumerate(nearest.tolist()):

@@ -1,4 +1,4 @@
-"""Pose statistics of a subject: ankle lines, body heights and proportions."""
+"""Pose statistics of a subject: ankle lines, body heights, proportions, shape of head and legs."""
 
 import json
 import math
@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.head_shape import HeadShape, fit_head_shape
+from motiontransfer.pose.leg_shape import LegShape, fit_leg_shape
 from motiontransfer.pose.time_series import (
     Mask,
     Series,
@@ -24,7 +25,7 @@ from motiontransfer.pose.time_series import (
 )
 from motiontransfer.storage import write_json
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
@@ -93,6 +94,8 @@ class PoseStatistics:
     """(x, y) of each joint of the body, median over the frames that show it."""
     head_shape: HeadShape
     """Where the joints of the head lie on it; empty where no face was seen from the front."""
+    leg_shape: LegShape
+    """Where knees and toes lie on straight legs; empty where none were seen from the front."""
 
     def __post_init__(self) -> None:
         """Check what may come from disk.
@@ -109,8 +112,9 @@ class PoseStatistics:
             raise StatisticsError(f"expected heights above 0 px, got {self}")
         if self.farthest_ankle_y_px > self.closest_ankle_y_px:
             raise StatisticsError(f"expected the farthest ankle line above the closest, got {self}")
-        if not all(math.isfinite(math.hypot(*place)) for place in self.head_shape.values()):
-            raise StatisticsError(f"expected finite places on the head, got {self.head_shape}")
+        for part, shape in (("head", self.head_shape), ("legs", self.leg_shape)):
+            if not all(math.isfinite(math.hypot(*place)) for place in shape.values()):
+                raise StatisticsError(f"expected finite places on the {part}, got {shape}")
         unknown = sorted(self.proportions.keys() - SPANS_OF_PART.keys())
         if unknown:
             raise StatisticsError(
@@ -257,11 +261,16 @@ def fit_statistics(
         proportions={},
         median_pose_px=median_pose(clips, min_score=min_score),
         head_shape=fit_head_shape(clips, min_score=min_score, min_frames=_MIN_FRAMES),
+        leg_shape={},
     )
     heights = [
         statistics.height_at(np.clip(statistics.depth_fraction(floor), 0, 1)) for floor in floors
     ]
-    return replace(statistics, proportions=fit_proportions(clips, heights, min_score=min_score))
+    proportions = fit_proportions(clips, heights, min_score=min_score)
+    legs = fit_leg_shape(
+        clips, heights, proportions=proportions, min_score=min_score, min_frames=_MIN_FRAMES
+    )
+    return replace(statistics, proportions=proportions, leg_shape=legs)
 
 
 def _farthest_cluster(ankle_y: Series, outlier_quantile: float, cluster_fraction: float) -> float:
@@ -344,7 +353,9 @@ def read_statistics(path: Path) -> PoseStatistics:
         size = (content.pop("image_height_px"), content.pop("image_width_px"))
         counts = {key: int(content.pop(key)) for key in ("frames_used", "frames_left_out")}
         proportions = content.pop("proportions")
-        pose, shape = content.pop("median_pose_px"), content.pop("head_shape")
+        pose, head, legs = (
+            content.pop(key) for key in ("median_pose_px", "head_shape", "leg_shape")
+        )
         numbers = {key: float(value) for key, value in content.items()}
         statistics = PoseStatistics(
             **numbers,  # ty: ignore[invalid-argument-type]
@@ -352,7 +363,8 @@ def read_statistics(path: Path) -> PoseStatistics:
             image_size=size,
             proportions={part: float(share) for part, share in proportions.items()},
             median_pose_px=_places(pose),
-            head_shape=_places(shape),
+            head_shape=_places(head),
+            leg_shape=_places(legs),
         )
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error

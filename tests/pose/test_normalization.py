@@ -28,6 +28,7 @@ def statistics(far, close, *, heights=(30.0, 45.0), x=32.0, image_size=(100, 64)
         proportions={},
         median_pose_px={},
         head_shape={},
+        leg_shape={},
     )
 
 
@@ -189,6 +190,17 @@ def test_limbs_takes_the_targets_proportions_where_ankle_keeps_the_sources(dance
     for joint in ("left_ankle", "right_ankle"):
         limbs, ankle = (result.joint(joint)[0][:, 1] for result in (by_limbs, by_ankle))
         np.testing.assert_allclose(limbs, ankle, atol=0.01)
+
+
+def test_limbs_takes_the_shape_of_the_targets_legs(dancer):
+    bowed = {**PLACES, "left_knee": (112, 130), "left_foot_index": (117, 165)}
+    target = fitted(person(bowed, 30))
+    source = fitted(dancer)
+    moved = fitted(normalized(dancer, "limbs", source=source, target=target))
+    assert moved.leg_shape.keys() == target.leg_shape.keys() == source.leg_shape.keys()
+    assert source.leg_shape != target.leg_shape
+    for joint, place in target.leg_shape.items():
+        assert moved.leg_shape[joint] == pytest.approx(place, abs=0.005)
 
 
 def test_centring_on_the_image_keeps_the_position_in_the_image():

@@ -25,6 +25,17 @@ def with_forearm(degrees):
     return posed(left_wrist=tuple(ELBOW + 25 * np.array((np.sin(angle), np.cos(angle)))))
 
 
+def with_hand(size):
+    """The left hand so many times as large, about its wrist."""
+    keypoints = posed()
+    points, where = keypoints.points.copy(), HOLISTIC.slice("left_hand")
+    joints = [*range(where.start, where.stop)]
+    joints += [HOLISTIC.index(f"left_{tip}") for tip in ("index", "pinky", "thumb")]
+    wrist = points[:, [HOLISTIC.index("left_wrist")]]
+    points[:, joints] = wrist + size * (points[:, joints] - wrist)
+    return replace(keypoints, points=points)
+
+
 ACROSS = with_forearm(-70)
 REFERENCES = (with_forearm(0), with_forearm(40), ACROSS)
 
@@ -208,6 +219,14 @@ def test_a_reference_is_kept_while_another_is_hardly_nearer(puppet):
     assert follow(puppet, clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
 
 
+def test_hands_change_their_reference_sooner():
+    """A hand opens from 0.4 of its size to all of it, and closes; at 0.75 both are as near."""
+    opening = Puppet(appearance_of(*map(with_hand, (0.4, 1))))
+    sizes = (0.4, 0.74, 0.8, 1, 0.77, 0.69, 0.4)
+    chosen = follow(opening, clip_of(*map(with_hand, sizes))).chosen
+    assert chosen[:, NUMBER_OF["left_hand"]].tolist() == [0, 0, 1, 1, 1, 0, 0]
+
+
 def test_a_reference_is_forgotten_where_the_part_is_missing(puppet):
     forearm = NUMBER_OF["left_forearm"]
     clip = lost(clip_of(*(with_forearm(degrees) for degrees in (0, 20.5, 20.5))), "left_wrist", [1])
@@ -268,6 +287,14 @@ def test_a_reference_that_shows_less_of_a_part_is_not_asked_for_it():
     chosen = follow(Puppet(appearance_of(at_edge, posed())), posed()).chosen[0]
     assert chosen[NUMBER_OF["left_upper_arm"]] == chosen[NUMBER_OF["torso"]] == 1
     assert chosen[NUMBER_OF["right_forearm"]] == 0  # as good as the other, and the first
+
+
+def test_a_fist_hides_nothing():
+    """It shows a third of what an open hand shows, and all of itself."""
+    hands = Puppet(appearance_of(*(with_hand(size) for size in (1, 0.4, 1, 1, 1))))
+    hand, fist = NUMBER_OF["left_hand"], follow(hands, with_hand(0.4))
+    assert fist.chosen[0, hand] == 1
+    assert fist.distances[0, hand] == pytest.approx(0, abs=0.2)
 
 
 def test_a_rotated_head_is_more_alike_than_one_of_another_shape():

@@ -1,0 +1,128 @@
+"""Leg shape: where knees and toes of a person lie who stands on straight legs facing the camera.
+
+Legs differ, and so does what a detector takes for knee and toes in other clothes and shoes. On the
+target's legs the source's joints are moved by the difference between the two shapes; how the legs
+bend and the feet turn stays the source's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float64
+
+from motiontransfer.keypoints import Keypoints
+
+LegShape = Mapping[str, tuple[float, float]]
+"""(outwards, down) of a knee from the line between hip and ankle, in lengths of the leg, and of
+toes from the ankle, in lengths of the foot. Outwards is away from the other hip."""
+
+_JOINTS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
+"""Joint -> the parts whose lengths together are its unit."""
+
+_OTHER_SIDE = {"left": "right", "right": "left"}
+_STRAIGHT = 0.93  # distance of the hip from the ankle, relative to a straight leg's ...
+_STRAIGHT_QUANTILE = 0.8  # ... which is this quantile over all frames
+_FACING = 0.5  # width of the hips, relative to hips parallel to the image
+_LARGEST_SHIFT = 0.015  # of the body's height; more is how a person stands
+_ROUNDING_PX = 1e-3  # float32 pixels are not exact
+
+
+def fit_leg_shape(
+    clips: Sequence[Keypoints],
+    heights_px: Sequence[Float64[np.ndarray, " _"]],
+    *,
+    proportions: Mapping[str, float],
+    min_score: float,
+    min_frames: int,
+) -> dict[str, tuple[float, float]]:
+    """Median over the frames with straight legs that face the camera.
+
+    Args:
+        clips: of one skeleton.
+        heights_px: for each clip, the apparent height standing upright in each frame.
+        proportions: lengths of the parts of the body, shares of its height.
+        min_score: joints with a lower score count as missing.
+        min_frames: a joint seen in fewer such frames has no known place.
+    """
+    shape = {}
+    for joint, parts in _JOINTS.items():
+        if not {*parts, "hips"} <= proportions.keys():
+            continue
+        unit = sum(proportions[part] for part in parts)
+        for side in _OTHER_SIDE:
+            legs = [
+                _standing(clip, side, joint, height_px, min_score)
+                for clip, height_px in zip(clips, heights_px, strict=True)
+            ]
+            places, lengths, widths = (np.concatenate(it) for it in zip(*legs, strict=True))
+            if not len(lengths):
+                continue
+            stands = lengths >= _STRAIGHT * np.quantile(lengths, _STRAIGHT_QUANTILE)
+            stands &= widths >= _FACING * proportions["hips"]
+            if stands.sum() >= min_frames:
+                outwards, down = np.median(places[stands] / unit, axis=0).tolist()
+                shape[f"{side}_{joint}"] = (outwards, down)
+    return dict(sorted(shape.items()))
+
+
+def change_leg_shape(
+    keypoints: Keypoints,
+    *,
+    source: LegShape,
+    target: LegShape,
+    proportions: Mapping[str, float],
+    min_score: float,
+) -> Keypoints:
+    """Move knees and toes by the difference between two shapes, less where the hips are turned.
+
+    Joints that are not in both shapes stay.
+
+    Args:
+        proportions: of the target, which the pose has.
+        min_score: hips with a lower score do not tell where outwards is.
+    """
+    points = keypoints.points.copy()
+    for joint, parts in _JOINTS.items():
+        for side, other in _OTHER_SIDE.items():
+            name = f"{side}_{joint}"
+            if name not in source.keys() & target.keys():
+                continue
+            unit = sum(proportions[part] for part in parts)
+            shift = unit * (np.array(target[name]) - source[name])
+            shift *= _LARGEST_SHIFT / max(float(np.linalg.norm(shift)), _LARGEST_SHIFT)
+            (hip, has_hip), (other_hip, has_other) = (
+                keypoints.midpoint(f"{it}_hip", min_score=min_score) for it in (side, other)
+            )
+            across = (hip - other_hip) / proportions["hips"]
+            moved = shift[0] * across
+            moved[:, 1] += shift[1] * np.linalg.norm(across, axis=1)
+            index = keypoints.skeleton.index(name)
+            seen = has_hip & has_other & (keypoints.score[:, index] > 0)
+            points[:, index] += np.where(seen[:, None], moved, 0)
+    return replace(keypoints, points=points)
+
+
+def _standing(
+    clip: Keypoints,
+    side: str,
+    joint: str,
+    height_px: Float64[np.ndarray, " frames"],
+    min_score: float,
+) -> tuple[
+    Float64[np.ndarray, "seen 2"], Float64[np.ndarray, " seen"], Float64[np.ndarray, " seen"]
+]:
+    """Place of a joint, distance of the hip from the ankle and width of the hips, in heights."""
+    names = (f"{side}_hip", f"{side}_ankle", f"{side}_{joint}", f"{_OTHER_SIDE[side]}_hip")
+    places, found = zip(*(clip.midpoint(it, min_score=min_score) for it in names), strict=True)
+    seen = np.all(found, axis=0)
+    scale = height_px[seen, None]
+    hip, ankle, there, other_hip = (place[seen] / scale for place in places)
+    leg, across = ankle - hip, hip - other_hip
+    length, width = (np.linalg.norm(it, axis=1) for it in (leg, across))
+    offset = there - ankle
+    if joint == "knee":
+        along = leg / np.maximum(length, _ROUNDING_PX / scale[:, 0])[:, None]
+        offset -= (offset * along).sum(axis=1, keepdims=True) * along
+    outwards = (offset * across).sum(axis=1) / np.maximum(width, _ROUNDING_PX / scale[:, 0])
+    return np.stack([outwards, offset[:, 1]], axis=1), length, width
