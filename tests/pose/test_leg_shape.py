@@ -21,9 +21,7 @@ BOWED = {
     **{"left_knee": (113, 130), "right_knee": (87, 130)},
     **{"left_foot_index": (116, 168), "right_foot_index": (84, 168)},
 }
-FROM_BEHIND = {
-    **{joint: (200 - x, y) for joint, (x, y) in BOWED.items()},
-}
+FROM_BEHIND = {**{joint: (200 - x, y) for joint, (x, y) in BOWED.items()}}
 CROUCHED = {
     **{joint: (x, y + 10) for joint, (x, y) in BOWED.items() if y <= 100},
     **{joint: at for joint, at in BOWED.items() if at[1] > 100},
