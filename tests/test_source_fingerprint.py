@@ -55,6 +55,14 @@ def test_files_are_those_of_the_import_graph(module, imports):
     assert set(source_files(module)) == {file for file in files if file.exists()}
 
 
+@pytest.mark.parametrize("stage", ["decode", "detect_keypoints", "clean_keypoints"])
+def test_new_statistics_do_not_detect_again(stage):
+    """The longest stages before training are not for what they do not use."""
+    used = {file.relative_to(ROOT).as_posix() for file in source_files(f"stages.{stage}")}
+    assert "motiontransfer/pose/statistics.py" not in used
+    assert "motiontransfer/keypoints.py" in used
+
+
 def test_a_digest_is_of_the_file(package):
     (package / "gan.py").write_text("import ours.losses")
     (package / "losses.py").write_text("")

@@ -14,13 +14,13 @@ from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.plots import (
     longest_first,
     plot_quality,
-    plot_statistics,
     plot_tracks,
     representative_frames,
     worst_frames,
 )
 from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.pose.statistics import fit_statistics
+from motiontransfer.pose.statistics_plot import plot_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from tests.pose.flawless import NUM_FRAMES, quality
 from tests.pose.stick_person import stick_person
