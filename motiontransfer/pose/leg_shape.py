@@ -21,6 +21,10 @@ _JOINTS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
 """Joint -> the parts whose lengths together are its unit."""
 
 _OTHER_SIDE = {"left": "right", "right": "left"}
+
+LEG_JOINTS = frozenset(f"{side}_{joint}" for side in _OTHER_SIDE for joint in _JOINTS)
+"""What a shape may tell the place of."""
+
 _STRAIGHT = 0.93  # distance of the hip from the ankle, relative to a straight leg's ...
 _STRAIGHT_QUANTILE = 0.8  # ... which is this quantile over all frames
 _FACING = 0.5  # width of the hips, relative to hips parallel to the image

@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.head_shape import HeadShape, fit_head_shape
-from motiontransfer.pose.leg_shape import LegShape, fit_leg_shape
+from motiontransfer.pose.leg_shape import LEG_JOINTS, LegShape, fit_leg_shape
 from motiontransfer.pose.time_series import (
     Mask,
     Series,
@@ -102,7 +102,7 @@ class PoseStatistics:
 
         Raises:
             StatisticsError: a number is not finite, a height is not positive, the lines are in the
-                wrong order, a proportion is of no part.
+                wrong order, a proportion is of no part, a place on the legs of no joint.
         """
         values = (getattr(self, field.name) for field in fields(self))
         numbers = [value for value in values if isinstance(value, int | float)]
@@ -115,11 +115,14 @@ class PoseStatistics:
         for part, shape in (("head", self.head_shape), ("legs", self.leg_shape)):
             if not all(math.isfinite(math.hypot(*place)) for place in shape.values()):
                 raise StatisticsError(f"expected finite places on the {part}, got {shape}")
-        unknown = sorted(self.proportions.keys() - SPANS_OF_PART.keys())
-        if unknown:
-            raise StatisticsError(
-                f"expected proportions of {', '.join(SPANS_OF_PART)}, got {', '.join(unknown)}"
-            )
+        for name, got, known in (
+            ("proportions", self.proportions, SPANS_OF_PART),
+            ("leg_shape", self.leg_shape, sorted(LEG_JOINTS)),
+        ):
+            if unknown := sorted(got.keys() - set(known)):
+                raise StatisticsError(
+                    f"expected {name} of {', '.join(known)}, got {', '.join(unknown)}"
+                )
         if not all(0 < length < math.inf for length in self.proportions.values()):
             raise StatisticsError(f"expected proportions above 0, got {dict(self.proportions)}")
 

@@ -175,6 +175,7 @@ def test_clips_without_statistics_are_refused(clips, message):
         ({"proportions": {"lips": 1, "thigh": 1}}, "expected proportions of hips, .*, got lips$"),
         ({"head_shape": {"nose": [0, float("inf")]}}, "expected finite places on the head"),
         ({"leg_shape": {"left_knee": [0, float("nan")]}}, "expected finite places on the legs"),
+        ({"leg_shape": {"left_knie": [0, 0]}}, "expected leg_shape of .*_knee, got left_knie$"),
         ({"proportions": 3}, "not a statistics file"),
         ({"frames_used": "many"}, "not a statistics file"),
         *((text, "not a statistics file") for text in ("[]", "{}", "no json")),
