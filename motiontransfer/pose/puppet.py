@@ -142,8 +142,9 @@ def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: fl
     if not len(ends):
         return 0.0
     zoom = _DRAWN_RADIUS_PX / radius_px
-    ends = zoom * (ends - ends.min(axis=(0, 1))) + 2 * _DRAWN_RADIUS_PX
-    ends = ends.round().astype(np.int32)
+    two_heights = 2 * _DRAWN_RADIUS_PX / part.radius  # a joint farther away is a wrong detection
+    ends = np.minimum(zoom * (ends - ends.min(axis=(0, 1))), two_heights)
+    ends = (ends + 2 * _DRAWN_RADIUS_PX).round().astype(np.int32)
     width, height = ends.max(axis=(0, 1)) + 2 * _DRAWN_RADIUS_PX
     outline = np.zeros((height, width), np.uint8)
     if part.is_solid:

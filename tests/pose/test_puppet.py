@@ -386,6 +386,18 @@ def test_a_joint_far_away_draws_nothing_there(puppet, far):
     assert apart(texture[right], drawn(puppet, posed())[right]).mean() < 5
 
 
+@pytest.mark.parametrize("far", [1e7, 1e19, -1e30])
+def test_a_references_joint_far_away_costs_that_part_only(far):
+    appearance = appearance_of(posed(), ACROSS)
+    points = appearance.points.copy()
+    points[0, HOLISTIC.index("left_wrist")] = far
+    other = Puppet(replace(appearance, points=points))
+    clip = follow(other, posed())
+    assert clip.chosen[0, NUMBER_OF["left_hand"]] == clip.chosen[0, NUMBER_OF["left_forearm"]] == 1
+    for part in ("torso", "right_hand"):
+        assert clip.distances[0, NUMBER_OF[part]] == pytest.approx(0, abs=0.1)
+
+
 ZOOM = 3
 
 
