@@ -22,14 +22,14 @@ _JOINTS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
 
 _OTHER_SIDE = {"left": "right", "right": "left"}
 
-LEG_JOINTS = frozenset(f"{side}_{joint}" for side in _OTHER_SIDE for joint in _JOINTS)
+LEG_JOINTS = tuple(sorted(f"{side}_{joint}" for side in _OTHER_SIDE for joint in _JOINTS))
 """What a shape may tell the place of."""
 
 _STRAIGHT = 0.93  # distance of the hip from the ankle, relative to a straight leg's ...
 _STRAIGHT_QUANTILE = 0.8  # ... which is this quantile over all frames
 _FACING = 0.5  # width of the hips, relative to hips parallel to the image
 _LARGEST_SHIFT = 0.015  # of the body's height; more is how a person stands
-_ROUNDING_PX = 1e-3  # float32 pixels are not exact
+_SMALLEST = 1e-6  # of the body's height; keeps quotients finite in frames that do not count
 
 
 def fit_leg_shape(
@@ -50,10 +50,7 @@ def fit_leg_shape(
         min_frames: a joint seen in fewer such frames has no known place.
     """
     shape = {}
-    for joint, parts in _JOINTS.items():
-        if not {*parts, "hips"} <= proportions.keys():
-            continue
-        unit = sum(proportions[part] for part in parts)
+    for joint, unit in _units(proportions).items():
         for side in _OTHER_SIDE:
             legs = [
                 _standing(clip, side, joint, height_px, min_score)
@@ -80,19 +77,18 @@ def change_leg_shape(
 ) -> Keypoints:
     """Move knees and toes by the difference between two shapes, less where the hips are turned.
 
-    Joints that are not in both shapes stay.
+    Joints that are not in both shapes, or whose unit is not known, stay.
 
     Args:
         proportions: of the target, which the pose has.
         min_score: hips with a lower score do not tell where outwards is.
     """
     points = keypoints.points.copy()
-    for joint, parts in _JOINTS.items():
+    for joint, unit in _units(proportions).items():
         for side, other in _OTHER_SIDE.items():
             name = f"{side}_{joint}"
             if name not in source.keys() & target.keys():
                 continue
-            unit = sum(proportions[part] for part in parts)
             shift = unit * (np.array(target[name]) - source[name])
             shift *= _LARGEST_SHIFT / max(float(np.linalg.norm(shift)), _LARGEST_SHIFT)
             (hip, has_hip), (other_hip, has_other) = (
@@ -105,6 +101,15 @@ def change_leg_shape(
             seen = has_hip & has_other & (keypoints.score[:, index] > 0)
             points[:, index] += np.where(seen[:, None], moved, 0)
     return replace(keypoints, points=points)
+
+
+def _units(proportions: Mapping[str, float]) -> dict[str, float]:
+    """Unit of each joint, in heights, where it and the width of the hips are known."""
+    return {
+        joint: sum(proportions[part] for part in parts)
+        for joint, parts in _JOINTS.items()
+        if {*parts, "hips"} <= proportions.keys()
+    }
 
 
 def _standing(
@@ -120,13 +125,12 @@ def _standing(
     names = (f"{side}_hip", f"{side}_ankle", f"{side}_{joint}", f"{_OTHER_SIDE[side]}_hip")
     places, found = zip(*(clip.midpoint(it, min_score=min_score) for it in names), strict=True)
     seen = np.all(found, axis=0)
-    scale = height_px[seen, None]
-    hip, ankle, there, other_hip = (place[seen] / scale for place in places)
+    hip, ankle, there, other_hip = (place[seen] / height_px[seen, None] for place in places)
     leg, across = ankle - hip, hip - other_hip
     length, width = (np.linalg.norm(it, axis=1) for it in (leg, across))
     offset = there - ankle
     if joint == "knee":
-        along = leg / np.maximum(length, _ROUNDING_PX / scale[:, 0])[:, None]
+        along = leg / np.maximum(length, _SMALLEST)[:, None]
         offset -= (offset * along).sum(axis=1, keepdims=True) * along
-    outwards = (offset * across).sum(axis=1) / np.maximum(width, _ROUNDING_PX / scale[:, 0])
+    outwards = (offset * across).sum(axis=1) / np.maximum(width, _SMALLEST)
     return np.stack([outwards, offset[:, 1]], axis=1), length, width

@@ -117,7 +117,7 @@ class PoseStatistics:
                 raise StatisticsError(f"expected finite places on the {part}, got {shape}")
         for name, got, known in (
             ("proportions", self.proportions, SPANS_OF_PART),
-            ("leg_shape", self.leg_shape, sorted(LEG_JOINTS)),
+            ("leg_shape", self.leg_shape, LEG_JOINTS),
         ):
             if unknown := sorted(got.keys() - set(known)):
                 raise StatisticsError(

@@ -117,6 +117,16 @@ def test_no_joint_moves_farther_than_detection_errs():
     assert place(changed, "left_foot_index") == pytest.approx([116 - 0.9, 168 + 1.2], abs=1e-4)
 
 
+@pytest.mark.parametrize(("lost", "joint"), [("foot", "left_foot_index"), ("shin", "left_knee")])
+def test_a_joint_without_a_unit_stays(lost, joint):
+    known = {part: length for part, length in PROPORTIONS.items() if part != lost}
+    clip = person(BOWED)
+    changed = change(clip, source=SHAPE, target=STRAIGHT, proportions=known)
+    assert place(changed, joint) == list(BOWED[joint])
+    other = {"left_foot_index": "left_knee", "left_knee": "left_foot_index"}[joint]
+    assert place(changed, other) != list(BOWED[other])
+
+
 def test_only_joints_of_both_shapes_move_and_missing_ones_stay_missing():
     clip = person(BOWED, 2)
     index = clip.skeleton.index("left_knee")
