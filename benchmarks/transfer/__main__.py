@@ -12,21 +12,19 @@ results-NAME.md: the same table, from the same code.
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import yaml
 
 from benchmarks.transfer.film import SET_FILE, clip_path
+from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import write_results
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.score import score_videos
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 
-_COPIED = (".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer")
 _DEMO = ("demo/__init__.py", "demo/film.py", "demo/actors", "benchmarks/transfer")
 _STAGES = Path("benchmarks/transfer/stages.yaml")
 
@@ -56,23 +54,10 @@ def main() -> None:
 
 def _run(folder: Path, content: dict) -> None:
     """Make or refresh the project, and run its pipeline."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in (*_COPIED, *_DEMO):
-        source, copy = Path(name), folder / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, copy, ignore=ignored, dirs_exist_ok=True)
-        elif source.exists():
-            shutil.copy(source, copy)
+    make_project(folder, *_DEMO)
     shutil.copy(_STAGES, folder / "demo/dvc.yaml")
-    (folder / ".dvc").mkdir(exist_ok=True)
-    (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    params.update(_names(content["pairs"]))
-    text = yaml.safe_dump(params, sort_keys=False)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
-    subprocess.run(["dvc", "repro"], cwd=folder, check=True, env={**os.environ, "PYTHONPATH": "."})
+    write_params(folder, _names(content["pairs"]))
+    reproduce(folder)
 
 
 def _names(pairs: dict) -> dict[str, object]:

@@ -46,9 +46,7 @@ def write_results(metrics: Mapping[str, Mapping], *, folder: Path, name: str | N
                 who = (name or "ours") if method == "ours" else "nearest neighbours"
                 rows.append([pair, who, *figures])
     table = markdown_table(["pair", "method", *_FIGURES], rows)
-    here, date = machine(), datetime.now(UTC).date()
-    where = f"{date}, commit {here['commit']}, {here['cores']} cores of {here['cpu']}, no GPU used."
-    heading = f"# Results of {name or 'this pipeline'} on the benchmark set\n\n{where}\n"
+    heading = f"# Results of {name or 'this pipeline'} on the benchmark set\n\n{described_run()}\n"
     path = FOLDER / ("results.md" if name is None else f"results-{name}.md")
     if name is not None:
         path.write_text(f"{heading}\n{table}\n", encoding="utf-8")
@@ -58,10 +56,22 @@ def write_results(metrics: Mapping[str, Mapping], *, folder: Path, name: str | N
     _write_picture(list(metrics), folder)
 
 
-def _figure(metrics: Mapping, path: str) -> str:
+def described_run() -> str:
+    """Date, commit and machine of a table that is made now."""
+    here, date = machine(), datetime.now(UTC).date()
+    return f"{date}, commit {here['commit']}, {here['cores']} cores of {here['cpu']}, no GPU used."
+
+
+def value_at(metrics: Mapping, path: str) -> float | None:
+    """Value at a dotted path in nested metrics; None where there is none."""
     value = metrics
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _figure(metrics: Mapping, path: str) -> str:
+    value = value_at(metrics, path)
     return "" if value is None else f"{value:.3g}"
 
 

@@ -1,0 +1,49 @@
+"""A project of its own for a benchmark: this one's code and params, with other videos."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+_COPIED = (".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer")
+
+
+def make_project(folder: Path, *extra: str) -> None:
+    """Make or refresh a project without git.
+
+    Args:
+        extra: further files and folders that are copied.
+    """
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in (*_COPIED, *extra):
+        source, copy = Path(name), folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=ignored, dirs_exist_ok=True)
+        elif source.exists():
+            shutil.copy(source, copy)
+    (folder / ".dvc").mkdir(exist_ok=True)
+    (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+
+
+def write_params(folder: Path, sections: Mapping[str, Mapping[str, object]]) -> None:
+    """Write this project's params with other values in some sections.
+
+    Args:
+        sections: name -> values that differ; a section of names is replaced.
+    """
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    for name, values in sections.items():
+        named = name in ("videos", "transfers") or not isinstance(values, Mapping)
+        params[name] = values if named else {**params[name], **values}
+    text = yaml.safe_dump(params, sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+
+
+def reproduce(folder: Path, *stages: str) -> None:
+    """Run stages of a project with all that they need; the whole pipeline without any."""
+    environment = {**os.environ, "PYTHONPATH": "."}
+    subprocess.run(["dvc", "repro", *stages], cwd=folder, check=True, env=environment)
