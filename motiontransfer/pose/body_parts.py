@@ -8,7 +8,7 @@ joints.
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -48,6 +48,8 @@ class BodyPart:
     """Of its cross-section, as a share of the body's height."""
     reach: float
     """Distance from its bones up to which hair and clothes belong to it, in radii."""
+    neighbour: Limb | None = None
+    """Bone beside it whose direction tells how far it is turned around its own axis."""
     is_solid: bool = False
     """What lies between its joints belongs to it."""
     is_kept: bool = False
@@ -78,12 +80,12 @@ def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
     groups = dict(skeleton.groups)
     return (
         *_limbs("thigh", "hip", "knee", radius=0.055, reach=1.6),
-        *_limbs("shin", "knee", "ankle", radius=0.04, reach=1.5),
+        *_limbs("shin", "knee", "ankle", "foot_index", radius=0.04, reach=1.5),
         *(_foot(side) for side in _SIDES),
         _limb("neck", ("mid_shoulder", "mid_ear"), radius=0.04, reach=1.8),
         _torso(),
         _head(groups),
-        *_limbs("upper_arm", "shoulder", "elbow", radius=0.04, reach=1.4),
+        *_limbs("upper_arm", "shoulder", "elbow", "wrist", radius=0.04, reach=1.4),
         *_limbs("forearm", "elbow", "wrist", radius=0.03, reach=1.4),
         *(_hand(side, groups) for side in _SIDES),
     )
@@ -95,17 +97,29 @@ def _limb(name: str, ends: Limb, *, radius: float, reach: float) -> BodyPart:
     )
 
 
-def _limbs(name: str, start: str, end: str, *, radius: float, reach: float) -> Iterator[BodyPart]:
+def _limbs(
+    name: str, start: str, end: str, beyond: str | None = None, *, radius: float, reach: float
+) -> Iterator[BodyPart]:
+    """A limb of each side, the bone from its end to a joint beyond as its neighbour."""
     for side in _SIDES:
-        ends = (f"{side}_{start}", f"{side}_{end}")
-        yield _limb(f"{side}_{name}", ends, radius=radius, reach=reach)
+        limb = _limb(
+            f"{side}_{name}", (f"{side}_{start}", f"{side}_{end}"), radius=radius, reach=reach
+        )
+        neighbour = (f"{side}_{end}", f"{side}_{beyond}") if beyond else None
+        yield replace(limb, neighbour=neighbour)
 
 
 def _foot(side: str) -> BodyPart:
     joints = tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index"))
     bones = tuple(itertools.combinations(joints, 2))
     return BodyPart(
-        name=f"{side}_foot", motion="rigid", bones=bones, joints=joints, radius=0.025, reach=1.5
+        name=f"{side}_foot",
+        motion="rigid",
+        bones=bones,
+        joints=joints,
+        neighbour=(f"{side}_ankle", f"{side}_knee"),
+        radius=0.025,
+        reach=1.5,
     )
 
 
@@ -254,6 +268,20 @@ def part_shapes(
     shape = (points - middle).astype(np.float64) / scales[:, None, None]
     shape = np.where(weight & np.isfinite(shape), shape, 0)
     return shape[..., 0] + 1j * shape[..., 1], found
+
+
+def half_neighbours(
+    part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
+) -> Complex128[np.ndarray, " frames"]:
+    """Half the vector x + iy along a part's neighbour, at scale 1; NaN where it was not found.
+
+    As far as the ends of a limb are from its middle.
+    """
+    assert part.neighbour is not None
+    ends, found = poses.joints(part.neighbour)
+    vector = (ends[:, 1] - ends[:, 0]).astype(np.float64) / (2 * scales[:, None])
+    vector[~found.all(axis=1)] = np.nan
+    return vector[:, 0] + 1j * vector[:, 1]
 
 
 def part_map(

@@ -21,6 +21,7 @@ from motiontransfer.pose.body_parts import (
     Motion,
     body_parts,
     body_scales,
+    half_neighbours,
     part_map,
     part_shapes,
 )
@@ -127,12 +128,25 @@ class Puppet:
             square[block] = _square_distance(
                 shape[block].T[:, :, None], of_reference.T[:, None], both, motion=part.motion
             )
-        distance = np.sqrt(square / np.maximum(shared, 1)) / self.appearance.height_px * 100
+        square /= np.maximum(shared, 1)
+        if part.neighbour is not None:
+            square += self._turned(part, poses, scales)
+        distance = np.sqrt(square) / self.appearance.height_px * 100
         distance += _MISSING_PENALTY * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self._scales)
         distance += np.maximum(_ENLARGING_PENALTY * growth, -_SHRINKING_PENALTY * growth)
         distance += self._penalties[:, number]
         return np.where((shared >= part.min_joints) & np.isfinite(distance), distance, np.inf)
+
+    def _turned(
+        self, part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
+    ) -> Float64[np.ndarray, "frames references"]:
+        """Square of how far a part is turned around its own axis, by its neighbour, pixels²."""
+        halves = half_neighbours(part, poses, scales)
+        of_references = half_neighbours(part, self._references, self._scales)
+        distance = np.abs(halves[:, None] - of_references)
+        missing = _MISSING_PENALTY / 100 * self.appearance.height_px
+        return np.square(np.where(np.isnan(distance), missing, distance))
 
 
 def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:

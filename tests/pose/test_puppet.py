@@ -355,6 +355,24 @@ def test_the_distance_is_that_of_joints_in_percent_of_the_height():
     assert distance == pytest.approx(12.5 / HEIGHT_PX * 100, rel=0.02)
 
 
+def test_an_upper_arm_is_taken_from_where_the_forearm_is_alike():
+    """The forearm tells how far it is turned: 25 px long, 60 degrees count as half of that."""
+    upper_arm = NUMBER_OF["left_upper_arm"]
+    puppet = Puppet(appearance_of(with_forearm(0), with_forearm(60)))
+    for degrees, expected in ((10, 0), (50, 1)):
+        assert follow(puppet, with_forearm(degrees)).chosen[0, upper_arm] == expected
+    distance = follow(Puppet(appearance_of(with_forearm(0))), with_forearm(60)).distances
+    assert distance[0, upper_arm] == pytest.approx(12.5 / HEIGHT_PX * 100, rel=0.02)
+
+
+def test_an_upper_arm_whose_forearm_was_not_found_is_less_alike():
+    without = lost(posed(), "left_wrist", [0])
+    for reference, pose in ((without, posed()), (posed(), without)):
+        distances = follow(Puppet(appearance_of(reference)), pose).distances[0]
+        assert distances[NUMBER_OF["left_upper_arm"]] == pytest.approx(3, abs=0.2)
+        assert distances[NUMBER_OF["right_upper_arm"]] < 0.2
+
+
 def test_a_reference_with_all_of_a_parts_joints_is_preferred():
     """Of two that show as much of it."""
     appearance = appearance_of(lost(posed(), "left_hand", [0]), posed())
