@@ -25,7 +25,6 @@ from motiontransfer.evaluation.score import score_videos
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 
-_DEMO = ("demo/__init__.py", "demo/film.py", "demo/actors", "benchmarks/transfer")
 _STAGES = Path("benchmarks/transfer/stages.yaml")
 
 
@@ -54,7 +53,7 @@ def main() -> None:
 
 def _run(folder: Path, content: dict) -> None:
     """Make or refresh the project, and run its pipeline."""
-    make_project(folder, *_DEMO)
+    make_project(folder, "benchmarks/transfer")
     shutil.copy(_STAGES, folder / "demo/dvc.yaml")
     write_params(folder, _names(content["pairs"]))
     reproduce(folder)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import yaml
 
-_COPIED = (".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer")
+_COPIED = (
+    *(".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer"),
+    *("demo/__init__.py", "demo/film.py", "demo/actors"),
+)
 
 
 def make_project(folder: Path, *extra: str) -> None:

@@ -48,6 +48,7 @@ Frames = Float[Tensor, "batch time 3 height width"]
 
 _NUM_SAMPLES = 6
 _SHADOWS_WEIGHT = 30.0
+_SHADOW_FOCUS = 20.0  # more weight per difference from the background image, of images from -1 to 1
 _PAINTED_SHARE = 0.5  # of the L1 weight, for what is painted before the puppet is taken from
 
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
@@ -245,12 +246,17 @@ class PoseGanTask(GanTask):
         return torch.stack([scene[..., y : y + height, x : x + width] for scene, (x, y) in places])
 
     def _shadows_l1(self, scenes: Frames, whole: WholeFrames) -> Scalar:
-        """L1 of the scenes outside the viewport, at the low resolution of `draw_coarse`."""
+        """L1 of the scenes outside the viewport, at the low resolution of `draw_coarse`.
+
+        Weighted by the real shadow: of most pixels there is none, and their mean favours none.
+        """
         real = levels_to_images(upload(whole.coarse, self.fabric.device))
         size = (real.shape[3], real.shape[4])
         coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
-        outside = upload(whole.is_outside, self.fabric.device)[:, None, None]
-        return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * outside).mean()
+        plate = functional.interpolate(self.generator.plate[None], size=size, mode="area")
+        weight = 1 + _SHADOW_FOCUS * (real - plate).abs()
+        weight = weight * upload(whole.is_outside, self.fabric.device)[:, None, None]
+        return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()
 
     def _foreground_l1(self, fake: Frames, real: Frames, poses: Windows) -> Scalar:
         weight = foreground_weight(

@@ -543,8 +543,9 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
     torch.testing.assert_close(losses["generator/l1"], torch.stack(expected).mean())
     coarse = levels_to_images(batch.whole.coarse)
     scene = functional.interpolate(plate[None], size=coarse.shape[3:], mode="area")
-    outside = (scene - coarse).abs() * batch.whole.is_outside[:, None, None]
-    torch.testing.assert_close(losses["generator/shadows"], 30 * outside.mean())
+    shadow = (scene - coarse).abs() * batch.whole.is_outside[:, None, None]
+    weighted = 30 * (shadow * (1 + 20 * shadow)).mean()
+    torch.testing.assert_close(losses["generator/shadows"], weighted)
 
 
 @pytest.mark.parametrize("viewport", [None, VIEWPORT])
