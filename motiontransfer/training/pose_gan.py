@@ -48,7 +48,7 @@ Frames = Float[Tensor, "batch time 3 height width"]
 
 _NUM_SAMPLES = 6
 _SHADOWS_WEIGHT = 30.0
-_SHADOW_FOCUS = 20.0  # more weight per difference from the background image, of images from -1 to 1
+_SHADOW_FOCUS = 8.0  # more weight per difference from the background image, of images from -1 to 1
 _PAINTED_SHARE = 0.5  # of the L1 weight, for what is painted before the puppet is taken from
 
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
@@ -253,6 +253,7 @@ class PoseGanTask(GanTask):
         real = levels_to_images(upload(whole.coarse, self.fabric.device))
         size = (real.shape[3], real.shape[4])
         coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
+        assert self.generator.plate is not None
         plate = functional.interpolate(self.generator.plate[None], size=size, mode="area")
         weight = 1 + _SHADOW_FOCUS * (real - plate).abs()
         weight = weight * upload(whole.is_outside, self.fabric.device)[:, None, None]

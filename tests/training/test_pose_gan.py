@@ -544,7 +544,7 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
     coarse = levels_to_images(batch.whole.coarse)
     scene = functional.interpolate(plate[None], size=coarse.shape[3:], mode="area")
     shadow = (scene - coarse).abs() * batch.whole.is_outside[:, None, None]
-    weighted = 30 * (shadow * (1 + 20 * shadow)).mean()
+    weighted = 30 * (shadow * (1 + 8 * shadow)).mean()
     torch.testing.assert_close(losses["generator/shadows"], weighted)
 
 
