@@ -2,8 +2,9 @@
 
 At each pixel, the median over those frames only in which the person is far from it: a plain median
 would show the person where they mostly stand. If the person is never far, the frames with the
-largest distance are used. Pixels that are hardly ever uncovered are inpainted (Bertalmio et al.
-2001, which continues edges).
+largest distance are used. Where the median is in the person's shadow, and a quarter of those frames
+are not, it is that of the bright ones. Pixels that are hardly ever uncovered are inpainted
+(Bertalmio et al. 2001, which continues edges).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,10 +12,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32, Int32, Int64, UInt8
 
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.appearance import is_shadow
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.training.clips import TargetClip, full_size, spread
 from motiontransfer.video.clip import full_size_frames
@@ -28,6 +29,8 @@ _NUM_FRAMES = 200  # of all clips together
 _LEVELS = 255  # quantisation levels of distances up to _FAR
 _INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
+_SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
+_THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
 
 # Radii around parts of the body, shares of its height; clothes and hair may reach farther.
 _HIPS, _SHOULDERS, _EARS, _KNEES = (
@@ -58,6 +61,9 @@ _REACH_OF_CLUSTER: dict[tuple[str, ...], float] = {
     },
 }
 _REACH_OF_GROUP = {"face": 0.04, "left_hand": 0.02, "right_hand": 0.02}
+
+
+_Levels = UInt8[np.ndarray, "rows columns 3"]
 
 
 class Background(NamedTuple):
@@ -114,16 +120,44 @@ def _median_where(
     frames: Sequence[UInt8[np.ndarray, "height width 3"]],
     shows_background: Bool[np.ndarray, "frames rows columns"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Median over time of the frames that show the background; 0 where none does."""
-    median = np.empty(frames[0].shape, np.uint8)
+    """Median over time of the lit frames that show the background; 0 where none does."""
+    median, lit, upper = np.empty((3, *frames[0].shape), np.uint8)
     height, width, _ = median.shape
     y, x = map(_nearest, (height, width), shows_background.shape[1:])
     for top in range(0, height, _ROWS_AT_ONCE):
         rows = slice(top, top + _ROWS_AT_ONCE)
-        levels = torch.from_numpy(np.stack([frame[rows] for frame in frames])).float()
-        levels[torch.from_numpy(~shows_background[:, y[rows, None], x])] = torch.nan
-        median[rows] = levels.nanmedian(dim=0).values.nan_to_num(0).byte().numpy()
-    return median
+        is_shown = shows_background[:, y[rows, None], x]
+        levels = np.where(is_shown[..., None], np.stack([frame[rows] for frame in frames]), 255)
+        count = is_shown.sum(axis=0)[..., None]
+        for image, of_rows in zip((median, lit, upper), _quantiles(levels, count), strict=True):
+            image[rows] = np.where(count > 0, of_rows, 0)
+    side = max(round(_THINNEST_SHADOW * height), 1)
+    brightness = (median.mean(axis=2) + 1) / (upper.mean(axis=2) + 1)
+    is_dark = (brightness > _SHADOW[0]) & (brightness < _SHADOW[1])
+    shadow = (is_shadow(median, upper) & is_dark).astype(np.uint8)
+    shadow = cv2.morphologyEx(shadow, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    return np.where(shadow[..., None] > 0, lit, median)
+
+
+def _quantiles(
+    levels: UInt8[np.ndarray, "frames rows columns 3"], count: Int64[np.ndarray, "rows columns 1"]
+) -> tuple[_Levels, _Levels, _Levels]:
+    """Median, median of what is nearer to the upper quartile than to it, and upper quartile.
+
+    Args:
+        levels: 255 in frames that do not count.
+        count: of those that do.
+    """
+    ordered = np.sort(np.moveaxis(levels, 0, -1), axis=-1)
+    last = np.maximum(np.broadcast_to(count, levels.shape[1:]) - 1, 0)
+
+    def at(index: Int64[np.ndarray, "rows columns 3"]) -> _Levels:
+        return np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0]
+
+    median, upper = at(last // 2), at(3 * last // 4)
+    middle = (median.astype(np.int64) + upper) // 2
+    first_lit = np.minimum((ordered <= middle[..., None]).sum(axis=-1), last)
+    return median, at((first_lit + last) // 2), upper
 
 
 def distance_to_body(

@@ -64,6 +64,33 @@ def test_a_mostly_standing_person_is_removed(tmp_path):
     assert np.abs(plate - ROOM).max() <= 1
 
 
+FLOOR = np.s_[-8:, :12]
+
+
+@pytest.mark.parametrize(
+    ("change", "num_changed", "is_removed"),
+    [
+        pytest.param(0.6, 16, True, id="shadow"),
+        pytest.param(0.6, 20, False, id="lit in a sixth of the frames"),
+        pytest.param(0.95, 16, False, id="changing light"),
+        pytest.param((0.9, 0.6, 0.6), 16, False, id="another colour"),
+        pytest.param(0.4, 16, False, id="darker than a shadow"),
+        pytest.param(1.3, 4, False, id="something bright for a while"),
+    ],
+)
+def test_a_shadow_that_mostly_lies_there_is_removed(tmp_path, change, num_changed, is_removed):
+    """On the floor beside a person, in so many of 24 frames."""
+    keypoints = dance(24, start_x=40)
+    keypoints.points[:] = keypoints.points[0]
+    clip = training_clip(tmp_path, keypoints)
+    changed = ROOM.copy()
+    changed[FLOOR] = (ROOM[FLOOR] * np.array(change)).clip(0, 255)
+    frames = [changed] * num_changed + [ROOM] * (24 - num_changed)
+    write_frames(clip.frames, frames, frame_rate=RATE)
+    expected = ROOM if is_removed or num_changed < 12 else changed
+    assert np.abs(plate_of([clip])[FLOOR] - expected[FLOOR]).max() <= 2
+
+
 def test_pixels_that_are_never_uncovered_are_inpainted(tmp_path):
     keypoints = dance(6, start_x=16)
     keypoints.points[:] = keypoints.points[0]
