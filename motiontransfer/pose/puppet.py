@@ -39,7 +39,8 @@ _MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
 _STICKINESS, _STICKINESS_OF_KEPT = (0.25, 0.1), (0.1, 0.0)
 _FITTED_SHARE = 0.5  # of a rigid part's distance, measured after the best similarity
 _BLOCK_FRAMES = 16  # compared with all references at once
-_CONFIDENCE_DECAY = 4.0  # distance, % of the body's height, that lowers confidence to 1 / e
+# Distance, % of the body's height, that lowers confidence, and the share that is kept, to 1 / e.
+_CONFIDENCE_DECAY, _KEPT_DECAY = 4.0, 8.0
 
 
 class Puppet:
@@ -337,8 +338,9 @@ class PuppetClip:
             patch.pixels[..., :3], matrix, size, borderMode=cv2.BORDER_REPLICATE
         )
         coverage = cv2.warpAffine(patch.pixels[..., 3], matrix, size)[..., None] / np.float32(255)
-        confidence = 255 * math.exp(-float(self.distances[index, number]) / _CONFIDENCE_DECAY)
-        kept = confidence * has_b.mean() if part.is_kept else 0
+        distance = float(self.distances[index, number])
+        confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
+        kept = 255 * math.exp(-distance / _KEPT_DECAY) * has_b.mean() if part.is_kept else 0
         flat = np.full((*coverage.shape[:2], 3), (255, confidence, kept), np.float32)
         under = texture[low[1] : high[1], low[0] : high[0]]
         under += coverage * (np.concatenate([colour, flat], axis=2) - under)

@@ -202,6 +202,19 @@ def test_hands_are_kept_as_far_as_the_puppet_is_confident(puppet):
     assert not drawn(puppet, keypoints, without=hands)[..., 5].any()
 
 
+def test_an_unlike_hand_is_kept_longer_than_it_is_trusted():
+    """Confidence falls to 1 / e with 4 % of the height, what is kept with 8 %."""
+    of_clip = follow(Puppet(appearance_of(with_hand(1.5))), with_hand(0.5))
+    hand = NUMBER_OF["left_hand"]
+    others = sorted(set(NUMBER_OF.values()) - {hand})
+    texture = of_clip.draw(0, box=WHOLE, without=others)
+    distance = of_clip.distances[0, hand]
+    assert distance > 1
+    whole = texture[..., 3] == 255
+    np.testing.assert_allclose(texture[whole][:, 4], 255 * np.exp(-distance / 4), atol=1)
+    np.testing.assert_allclose(texture[whole][:, 5], 255 * np.exp(-distance / 8), atol=1)
+
+
 def test_of_a_hand_without_fingers_less_is_kept(puppet):
     """The pose has 4 of its 25 joints, as of a hand behind the back."""
     keypoints = posed()
