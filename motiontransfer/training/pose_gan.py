@@ -1,6 +1,5 @@
 """Pose-to-frame GAN: conditioning and training step (Chan et al. 2019, sec. 3.2, 3.3)."""
 
-import math
 from dataclasses import replace
 from typing import Literal
 
@@ -46,7 +45,6 @@ from motiontransfer.video.tensors import levels_to_images, tensor_to_frames, upl
 
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
-CoarsePoses = Float[Tensor, "frames channels rows columns"]
 
 _NUM_SAMPLES = 6
 _SHADOWS_WEIGHT = 30.0
@@ -168,10 +166,9 @@ class PoseGanTask(GanTask):
             textures = _downsample_windows(textures)
         poses = pose_maps[:, -num_frames:]
         with self.fabric.autocast():
-            coarse_poses = scenes = background = None
+            scenes = background = None
             if batch.whole is not None:
-                coarse_poses = self._coarse_poses(share.batch, batch.whole)  # no limb left out
-                scenes = self._scenes(coarse_poses).unflatten(0, (-1, num_frames))
+                scenes = self._scenes(batch, batch.whole)
                 background = self._crop(scenes, batch.whole, (real.shape[3], real.shape[4]))
             fake, painted = generate_window(
                 self.generator,
@@ -186,9 +183,8 @@ class PoseGanTask(GanTask):
         if textures is not None:
             of_painted = self._foreground_l1(painted, real, poses)
             losses["generator"]["painted_l1"] = _PAINTED_SHARE * config.l1_weight * of_painted
-        if batch.whole is not None and scenes is not None and coarse_poses is not None:
-            shadows_l1 = self._shadows_l1(scenes, batch.whole, coarse_poses)
-            losses["generator"]["shadows"] = _SHADOWS_WEIGHT * shadows_l1
+        if batch.whole is not None and scenes is not None:
+            losses["generator"]["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(scenes, batch.whole)
         losses["generator"] |= self.perceptual_loss(
             fake.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
         )
@@ -224,11 +220,11 @@ class PoseGanTask(GanTask):
                 columns.append(np.concatenate(rows))
         return np.concatenate(columns, axis=1)
 
-    def _coarse_poses(self, batch: WindowBatch, whole: WholeFrames) -> CoarsePoses:
-        """The pose map of each whole frame, at low resolution."""
+    def _scenes(self, batch: WindowBatch, whole: WholeFrames) -> Frames:
+        """The background image with shadows, for each frame."""
         num_frames = batch.frames.shape[1]
         points = batch.points + torch.from_numpy(whole.corners).to(batch.points)[:, None, None]
-        return draw_coarse(
+        coarse_poses = draw_coarse(
             points[:, -num_frames:].flatten(0, 1),
             batch.score[:, -num_frames:].flatten(0, 1),
             skeleton=self._skeleton,
@@ -236,11 +232,9 @@ class PoseGanTask(GanTask):
             style=self._style,
             device=self.fabric.device,
         )
-
-    def _scenes(self, coarse_poses: CoarsePoses) -> Float[Tensor, "frames 3 height width"]:
-        """The background image with shadows, for each frame."""
-        half = self._resolution == "half"
-        return self.generator.scene(downsample_by_2(coarse_poses) if half else coarse_poses)
+        if self._resolution == "half":
+            coarse_poses = downsample_by_2(coarse_poses)
+        return self.generator.scene(coarse_poses).unflatten(0, (-1, num_frames))
 
     def _crop(
         self, scenes: Frames, whole: WholeFrames, size: tuple[int, int]
@@ -251,22 +245,19 @@ class PoseGanTask(GanTask):
         places = zip(scenes, corners.tolist(), strict=True)
         return torch.stack([scene[..., y : y + height, x : x + width] for scene, (x, y) in places])
 
-    def _shadows_l1(self, scenes: Frames, whole: WholeFrames, coarse_poses: CoarsePoses) -> Scalar:
-        """L1 of the scenes beside the person, at the low resolution of `draw_coarse`.
+    def _shadows_l1(self, scenes: Frames, whole: WholeFrames) -> Scalar:
+        """L1 of the scenes outside the viewport, at the low resolution of `draw_coarse`.
 
-        Also in the viewport, so that a shadow goes on where the viewport begins. Weighted by the
-        real shadow: of most pixels there is none, and their mean favours none.
+        Weighted by the real shadow: of most pixels there is none, and their mean favours none.
         """
-        real = levels_to_images(upload(whole.coarse, self.fabric.device)).flatten(0, 1)
-        size = (real.shape[2], real.shape[3])
+        real = levels_to_images(upload(whole.coarse, self.fabric.device))
+        size = (real.shape[3], real.shape[4])
+        coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
         assert self.generator.plate is not None
         plate = functional.interpolate(self.generator.plate[None], size=size, mode="area")
-        coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
-        radius = math.ceil(self._config.foreground_radius_px * size[0] / whole.size[0])
-        drawn = coarse_poses.amax(1, keepdim=True)
-        person = functional.max_pool2d(drawn, 2 * radius + 1, stride=1, padding=radius) > 0
-        weight = (1 + _SHADOW_FOCUS * (real - plate).abs()) * ~person
-        return ((coarse - real).abs() * weight).mean()
+        weight = 1 + _SHADOW_FOCUS * (real - plate).abs()
+        weight = weight * upload(whole.is_outside, self.fabric.device)[:, None, None]
+        return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()
 
     def _foreground_l1(self, fake: Frames, real: Frames, poses: Windows) -> Scalar:
         weight = foreground_weight(

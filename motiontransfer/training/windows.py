@@ -34,6 +34,8 @@ class WholeFrames:
     """(height, width) of the frames, pixels."""
     coarse: UInt8[Tensor, "batch time rows columns 3"]
     """The frames at the size of `draw_coarse`."""
+    is_outside: Bool[Tensor, "batch rows columns"]
+    """True at pixels of `coarse` outside the viewport."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,10 +225,16 @@ def _whole_frames(
 ) -> WholeFrames:
     height, width = windows[0].shape[1:3]
     rows, columns = coarse_size((height, width))
+    y, x = (np.arange(rows) + 0.5) * height / rows, (np.arange(columns) + 0.5) * width / columns
+    x0, y0, x1, y1 = boxes.T[..., None]
+    inside = ((y0 < y) & (y < y1))[:, :, None] & ((x0 < x) & (x < x1))[:, None]
     coarse = [
         np.stack([cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA) for frame in w])
         for w in windows
     ]
     return WholeFrames(
-        corners=boxes[:, :2], size=(height, width), coarse=torch.from_numpy(np.stack(coarse))
+        corners=boxes[:, :2],
+        size=(height, width),
+        coarse=torch.from_numpy(np.stack(coarse)),
+        is_outside=torch.from_numpy(~inside),
     )
