@@ -169,7 +169,9 @@ class PoseGanTask(GanTask):
             scenes = background = None
             if batch.whole is not None:
                 scenes = self._scenes(batch, batch.whole)
-                background = self._crop(scenes, batch.whole, (real.shape[3], real.shape[4]))
+                # What is in the viewport would teach the shadows' network the person's colours.
+                behind = scenes.detach()
+                background = self._crop(behind, batch.whole, (real.shape[3], real.shape[4]))
             fake, painted = generate_window(
                 self.generator,
                 stack_poses(pose_maps, num_frames=num_frames),

@@ -614,6 +614,21 @@ def test_parts_are_left_out_of_whole_windows_in_that_share(clip, tmp_path, monke
     assert all(set(of) <= set(now) for of, now in zip(parts, more, strict=True))
 
 
+def test_what_is_in_the_viewport_teaches_no_shadows(clip):
+    """Or clothes would be shadows, in poses that were never filmed."""
+    batch = WindowDataset([clip], viewport=VIEWPORT).batch(FIRST_FRAMES)
+    learnt = []
+    for frames in (batch.frames, 255 - batch.frames):
+        generator = build_generator(
+            generator_config(viewport=VIEWPORT), background_image=torch.zeros(3, *SIZE)
+        )
+        torch.manual_seed(0)
+        task = task_of(generator.apply(initialise), MeanDiscriminator())
+        task.step(whole(replace(batch, frames=frames)), step=0, learning_rate=1e-3)
+        learnt.append(torch.cat([each.flatten() for each in generator.shadows.parameters()]))
+    assert torch.equal(*learnt)
+
+
 def test_shadows_are_learnt_outside_the_viewport(clip):
     """A flat plate, darker than the filmed room: the shadows' network makes up for it."""
     torch.manual_seed(0)
