@@ -32,16 +32,17 @@ def make_project(folder: Path, *extra: str) -> None:
     (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
 
 
-def write_params(folder: Path, sections: Mapping[str, Mapping[str, object]]) -> None:
-    """Write this project's params with other values in some sections.
+def write_params(
+    folder: Path, sections: Mapping[str, object], train_gan: Mapping[str, object] | None = None
+) -> None:
+    """Write this project's params with other sections.
 
     Args:
-        sections: name -> values that differ; a section of names is replaced.
+        train_gan: values of that section that differ.
     """
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    for name, values in sections.items():
-        named = name in ("videos", "transfers") or not isinstance(values, Mapping)
-        params[name] = values if named else {**params[name], **values}
+    params.update(sections)
+    params["train_gan"].update(train_gan or {})
     text = yaml.safe_dump(params, sort_keys=False)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
 

@@ -91,7 +91,7 @@ def _train(folder: Path, clips: Mapping[str, Path], changes: Mapping[str, object
         name: {"path": str(path), "subject": name, "crop": "auto"} for name, path in clips.items()
     }
     sections = {"videos": videos, "subjects": list(clips), "targets": list(clips), "transfers": {}}
-    write_params(folder, {**sections, "train_gan": changes})
+    write_params(folder, sections, changes)
     reproduce(folder, *(f"evaluate@{name}" for name in clips))
 
 
@@ -117,9 +117,8 @@ def _write_tail(name: str, texture: str) -> None:
     Path("tails").mkdir(exist_ok=True)
     with FrameStore(detection_frames(clip.frames.parent)) as store:
         film, size = [store[index] for index in clip.held_out], store.size
-    frames = render_poses(renderer, poses)
-    if texture == "puppet":
-        frames = render_poses(renderer, poses, size=result_size(renderer, height=size[0]))
+    height = min(size[0], result_size(renderer, height=None)[0])
+    frames = render_poses(renderer, poses, size=result_size(renderer, height=height))
     for shown, images in ((_FILM, film), (texture, frames)):
         resized = (resize(image, size) for image in images)
         write_video(_tail(name, shown), resized, frame_rate=poses.frame_rate)

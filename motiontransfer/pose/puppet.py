@@ -62,6 +62,11 @@ class Puppet:
         self._references = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
         self._scales = body_scales(self._references, appearance.full_lengths)
         self._shapes = [part_shapes(part, self._references, self._scales) for part in self.parts]
+        self._neighbours = {
+            part.name: half_neighbours(part, self._references, self._scales)
+            for part in self.parts
+            if part.neighbour is not None
+        }
         self._penalties = self._hidden() * _HIDDEN_PENALTY
 
     def __deepcopy__(self, memo: object) -> "Puppet":
@@ -144,8 +149,7 @@ class Puppet:
     ) -> Float64[np.ndarray, "frames references"]:
         """Square of how far a part is turned around its own axis, by its neighbour, pixels²."""
         halves = half_neighbours(part, poses, scales)
-        of_references = half_neighbours(part, self._references, self._scales)
-        distance = np.abs(halves[:, None] - of_references)
+        distance = np.abs(halves[:, None] - self._neighbours[part.name])
         missing = _MISSING_PENALTY / 100 * self.appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
 
