@@ -35,7 +35,7 @@ from motiontransfer.export.engines import Inputs, Network, Output, open_network
 from motiontransfer.export.player import Player
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.generators import FrameGenerator
-from motiontransfer.training.clips import spread
+from motiontransfer.target_clips import spread
 from motiontransfer.training.weights import read_generator
 from motiontransfer.video.color import Frame
 

@@ -36,7 +36,7 @@ from motiontransfer.forensics.model import DetectorConfig, TrainedDetector, writ
 from motiontransfer.forensics.predict import predict_video
 from motiontransfer.forensics.training import TrainForensicsParams, train_detector
 from motiontransfer.params import Name, Transfer, load_section
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.distributed import make_fabric
 
 _OTHER_RECIPE = "other_recipe"

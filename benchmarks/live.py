@@ -43,10 +43,10 @@ from motiontransfer.live.openvino import open_detector, use_openvino
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
-from motiontransfer.pose.puppet import PuppetClip
-from motiontransfer.pose.statistics import read_statistics
+from motiontransfer.puppet.puppet import PuppetClip
 from motiontransfer.rendering.faces import ResidualFaces
 from motiontransfer.rendering.renderer import Renderer, render_poses
+from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 

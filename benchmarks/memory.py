@@ -26,7 +26,7 @@ from motiontransfer.fabric import Fabric
 from motiontransfer.models.generators import GeneratorConfig
 from motiontransfer.models.vgg import VGG19Features
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.puppet import TEXTURE_CHANNELS
+from motiontransfer.puppet.puppet import TEXTURE_CHANNELS
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.pose_gan import (

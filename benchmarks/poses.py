@@ -13,8 +13,8 @@ from benchmarks.machine import recorded
 from motiontransfer.evaluation.bootstrap import rounded
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
-from motiontransfer.pose.normalization import Mode, normalize_poses
-from motiontransfer.pose.statistics import read_statistics
+from motiontransfer.retargeting.normalization import Mode, normalize_poses
+from motiontransfer.retargeting.statistics import read_statistics
 
 _CLIPS = {"target": ("ada", "demo_target"), "source": ("ben", "demo_dance")}
 _MODES: tuple[Mode, ...] = ("none", "affine", "ankle", "limbs")

@@ -30,17 +30,17 @@ from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise, to_device
 from motiontransfer.models.roll_out import roll_out
 from motiontransfer.params import PARAMS_FILE
-from motiontransfer.pose.appearance import fit_appearance
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.puppet import Puppet
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import fit_viewport, place_viewport
+from motiontransfer.puppet.appearance import fit_appearance
+from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.rendering.faces import ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer, render_poses
 from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.rendering.videos import Panels, write_videos
-from motiontransfer.training.clips import HeldOut, spread
+from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.distributed import make_fabric
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.clip import read_clip

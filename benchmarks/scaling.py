@@ -23,7 +23,7 @@ from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.statistics import fit_statistics, write_statistics
+from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from motiontransfer.training.weights import write_no_weights, write_weights
 from motiontransfer.video.clip import read_clip, write_description
 from motiontransfer.video.frame_store import FrameStore, write_frames

@@ -24,10 +24,10 @@ from motiontransfer.evaluation.frames import all_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer, load_section
-from motiontransfer.pose.appearance import Appearance
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.rendering.renderer import load_renderer, render_poses
-from motiontransfer.training.clips import HeldOut, Target, read_target_clips
+from motiontransfer.target_clips import HeldOut, Target, read_target_clips
 from motiontransfer.training.distributed import make_fabric
 from motiontransfer.training.pose_gan import PoseGanConfig
 from motiontransfer.training.train_pose_gan import train_generator

@@ -1,9 +1,9 @@
 from .errors import MotionTransferError
 from .keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
 from .pose.drawing import draw_rgb
-from .pose.normalization import normalize_poses
-from .pose.statistics import PoseStatistics, fit_statistics, read_statistics
 from .rendering.renderer import Renderer, load_renderer, render_poses
+from .retargeting.normalization import normalize_poses
+from .retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from .training.distributed import make_fabric
 from .video.frame_store import FrameStore
 

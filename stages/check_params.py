@@ -15,7 +15,7 @@ from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Name, Transfer, load_section
 from motiontransfer.pose.detectors.registry import load_detector
-from motiontransfer.pose.normalization import check_centring
+from motiontransfer.retargeting.normalization import check_centring
 from motiontransfer.storage import write_json
 from stages import clean_keypoints, render, train_face_gan, train_gan
 from stages.clean_keypoints import CleanKeypointsParams

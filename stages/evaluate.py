@@ -22,7 +22,7 @@ from motiontransfer.rendering.renderer import (
     result_size,
 )
 from motiontransfer.storage import write_json
-from motiontransfer.training.clips import read_target_clips
+from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import Precision, make_fabric
 
 

@@ -12,7 +12,7 @@ from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import read_described
 from motiontransfer.video.frame_store import check_decodable
 

@@ -6,11 +6,11 @@ import numpy as np
 from pydantic import Field
 
 from motiontransfer.params import Section, load_section
-from motiontransfer.pose.appearance_plot import plot_appearance
+from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.plot import plot_appearance
 from motiontransfer.storage import write_json
-from motiontransfer.training.appearance import target_appearance
-from motiontransfer.training.background import median_background
-from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import write_appearance
 
 

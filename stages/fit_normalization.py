@@ -8,8 +8,8 @@ from pydantic import Field
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.params import Section, load_section
-from motiontransfer.pose.statistics import fit_statistics, write_statistics
-from motiontransfer.pose.statistics_plot import plot_statistics
+from motiontransfer.retargeting.plot import plot_statistics
+from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from motiontransfer.storage import write_json
 
 _NOT_COMPARED = ("image_size", "median_pose_px")

@@ -11,8 +11,6 @@ from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.params import PARAMS_FILE, Section, Transfer, load_section
-from motiontransfer.pose.normalization import Centring, Mode, normalize_poses
-from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.progress import track
 from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.manifest import (
@@ -32,6 +30,8 @@ from motiontransfer.rendering.renderer import (
 )
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.rendering.visible_label import VisibleLabel
+from motiontransfer.retargeting.normalization import Centring, Mode, normalize_poses
+from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import Precision, make_fabric
 from motiontransfer.training.weights import FACE_CYCLE_FILE, read_face_translator

@@ -8,7 +8,7 @@ from motiontransfer.errors import MissingFileError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.params import Section, Transfer, load_params, load_section
 from motiontransfer.report.report import TransferRun, write_transfer_report
-from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.weights import read_described
 
 _ARTIFACTS = Path("artifacts")

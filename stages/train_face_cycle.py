@@ -9,7 +9,7 @@ from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.models.layers import Upsampling
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
-from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.face_cycle import FaceCycleConfig, train_face_cycle
 from motiontransfer.training.trainer import RunPaths

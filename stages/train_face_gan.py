@@ -10,7 +10,7 @@ from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.storage import write_json
-from motiontransfer.training.clips import read_target_clips
+from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.face_gan import FaceGanConfig
 from motiontransfer.training.face_windows import FullFrameLosses, read_full_frame_losses

@@ -19,10 +19,10 @@ from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
 from motiontransfer.pose.viewport import fit_viewport
 from motiontransfer.storage import write_json
-from motiontransfer.training.clips import HeldOut, Target, TargetClip, read_target_clips
+from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.pose_gan import PoseGanConfig
-from motiontransfer.training.train_pose_gan import PoseGanNetworks, train_generator
+from motiontransfer.training.train_pose_gan import PoseGanNetworks, Target, train_generator
 from motiontransfer.training.trainer import RunPaths
 from motiontransfer.training.weights import read_appearance
 

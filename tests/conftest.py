@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.chromium import launched, page_of
+from tests.dancer import dance, training_clip
 from tests.tiny_project import run_tiny_project
 
 
@@ -49,6 +50,16 @@ def tiny_run(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("tiny") / "project"
     run_tiny_project(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def two_clips(tmp_path_factory):
+    """Ten frames, of which the seventh shows nobody and the last two are held out; four frames."""
+    root = tmp_path_factory.mktemp("two_clips")
+    return [
+        training_clip(root / "a", dance(10, missing=[6]), training_frames=range(8)),
+        training_clip(root / "b", dance(4, seed=5)),
+    ]
 
 
 @pytest.fixture(scope="session")

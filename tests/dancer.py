@@ -7,11 +7,11 @@ import av
 import numpy as np
 
 from motiontransfer.keypoints import Keypoints, write_keypoints
-from motiontransfer.pose.appearance import fit_appearance
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.puppet.appearance import fit_appearance
+from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing

@@ -28,7 +28,7 @@ from motiontransfer.rendering.renderer import load_renderer, render_poses, resul
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.study.page import write_study
 from motiontransfer.study.scoring import Comparison
-from motiontransfer.training.clips import read_target_clips
+from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import make_fabric
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame

@@ -34,7 +34,7 @@ from motiontransfer.evaluation.pose_metrics import shared_joints
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.color import Frame
 
 MISSING_COST = 0.25

@@ -43,7 +43,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import write_frames
 

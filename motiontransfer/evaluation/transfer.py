@@ -51,7 +51,7 @@ from motiontransfer.evaluation.pose_metrics import REPORTED_GROUPS, head_heights
 from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
 _TRUTH = "truth"

@@ -24,12 +24,12 @@ from motiontransfer.export.player import ARRAYS_FILE, FORMAT_VERSION, MODEL_FILE
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.roll_out import coarse_size
-from motiontransfer.pose.appearance import pack_appearance
 from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
 from motiontransfer.pose.detectors.openvino_holistic import MODELS
-from motiontransfer.pose.puppet import TEXTURE_CHANNELS
-from motiontransfer.pose.statistics import read_statistics, write_statistics
+from motiontransfer.puppet.appearance import pack_appearance
+from motiontransfer.puppet.puppet import TEXTURE_CHANNELS
 from motiontransfer.rendering.visible_label import draw_label
+from motiontransfer.retargeting.statistics import read_statistics, write_statistics
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing_folder, write_json, write_text
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator

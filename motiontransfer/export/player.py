@@ -19,11 +19,11 @@ from motiontransfer.errors import KeypointsError, MissingFileError, WeightsError
 from motiontransfer.export.engines import Engine, Network, open_network
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.live.session import Finish
-from motiontransfer.pose.appearance import PackedAppearance, unpack_appearance
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
-from motiontransfer.pose.puppet import Puppet, PuppetClip, PuppetFollower, Texture
 from motiontransfer.pose.viewport import Viewport, ViewportFollower
+from motiontransfer.puppet.appearance import PackedAppearance, unpack_appearance
+from motiontransfer.puppet.puppet import Puppet, PuppetClip, PuppetFollower, Texture
 from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.rendering.visible_label import Label
 from motiontransfer.skeleton import Skeleton
@@ -35,7 +35,7 @@ MODEL_FILE = "model.json"
 ARRAYS_FILE = "arrays.npz"
 """Background image of the networks, visible label, and the arrays of the puppet's appearance."""
 STATISTICS_FILE = "statistics.json"
-"""Of the target's poses: what `motiontransfer.pose.normalization` needs."""
+"""Of the target's poses: what `motiontransfer.retargeting.normalization` needs."""
 
 Image = Float32[np.ndarray, "1 3 height width"]
 Box = tuple[int, int, int, int]

@@ -34,9 +34,9 @@ from motiontransfer.live.motion import SourceMotion, StatisticsParams
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Session, working_framing
 from motiontransfer.pose.detectors.openvino_holistic import follow_person
-from motiontransfer.pose.normalization import normalize_poses
-from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, read_statistics
 from motiontransfer.rendering.visible_label import labelled
+from motiontransfer.retargeting.normalization import normalize_poses
+from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.writer import write_video
 

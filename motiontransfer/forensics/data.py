@@ -21,7 +21,7 @@ from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
-from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips, spread
+from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips, spread
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames

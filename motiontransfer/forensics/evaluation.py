@@ -25,7 +25,7 @@ from motiontransfer.forensics.data import Clip, ClipSet
 from motiontransfer.forensics.model import TrainedDetector, has_motion
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing
-from motiontransfer.training.clips import spread
+from motiontransfer.target_clips import spread
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor
 

@@ -34,8 +34,8 @@ from motiontransfer.forensics.model import (
 from motiontransfer.models.layers import count_parameters
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
+from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
-from motiontransfer.training.clips import HeldOut, spread
 from motiontransfer.training.config import RunParams, Schedule
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.distributed import barrier

@@ -23,13 +23,13 @@ from motiontransfer.live.openvino import open_detector, use_openvino
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.params import PARAMS_FILE, load_section
-from motiontransfer.pose.normalization import Centring, Mode, check_centring
-from motiontransfer.pose.statistics import read_statistics
 from motiontransfer.provenance.credentials import Credentials, load_credentials
 from motiontransfer.provenance.manifest import Statement, check_credentials, sign_file, statement_of
 from motiontransfer.rendering.faces import FaceBlending
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer
 from motiontransfer.rendering.visible_label import VisibleLabel, with_label
+from motiontransfer.retargeting.normalization import Centring, Mode, check_centring
+from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.training.distributed import Precision, make_fabric
 from motiontransfer.video.color import Frame
 

@@ -16,9 +16,13 @@ from motiontransfer.errors import StatisticsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import remove_stray_hands
-from motiontransfer.pose.normalization import Centring, Mode, normalize_poses
-from motiontransfer.pose.statistics import PoseStatistics, fit_statistics, measure_ground_contact
 from motiontransfer.pose.time_series import OneEuroFilter
+from motiontransfer.retargeting.normalization import Centring, Mode, normalize_poses
+from motiontransfer.retargeting.statistics import (
+    PoseStatistics,
+    fit_statistics,
+    measure_ground_contact,
+)
 from motiontransfer.skeleton import Skeleton
 
 _HOLD_SECONDS = 0.25  # that a missing joint stays where it was

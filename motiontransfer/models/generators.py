@@ -24,8 +24,8 @@ from motiontransfer.models.layers import (
     pad_to_multiple,
     upsampling_layer,
 )
-from motiontransfer.pose.puppet import TEXTURE_CHANNELS, Puppet
 from motiontransfer.pose.viewport import Viewport
+from motiontransfer.puppet.puppet import TEXTURE_CHANNELS, Puppet
 from motiontransfer.video.tensors import Images
 
 Architecture = Literal["fast", "global", "local"]

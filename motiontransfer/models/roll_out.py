@@ -14,9 +14,9 @@ from torch import Tensor
 
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.puppet import PuppetFollower
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import ViewportFollower
+from motiontransfer.puppet.puppet import PuppetFollower
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import Images, levels_to_textures, upload
 

@@ -19,9 +19,9 @@ from motiontransfer.keypoints import Detections, Keypoints, read_detections, rea
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.plots import track_color
-from motiontransfer.pose.statistics import measure_ground_contact
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
+from motiontransfer.retargeting.statistics import measure_ground_contact
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame

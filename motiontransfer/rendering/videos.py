@@ -18,7 +18,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.rendering.visible_label import VisibleLabel, with_label
 from motiontransfer.storage import replacing
-from motiontransfer.training.clips import spread
+from motiontransfer.target_clips import spread
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore

@@ -32,7 +32,7 @@ from motiontransfer.report.metrics_table import (
 )
 from motiontransfer.report.page import flattened, write_page
 from motiontransfer.report.videos import PanelSource, has_sound, jpeg, make_panels, video_panel
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
 _THUMBNAIL_PX = 256

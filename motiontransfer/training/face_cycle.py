@@ -21,8 +21,8 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialise
 from motiontransfer.pose.boxes import face_alignments
+from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.config import GanConfig, Schedule
 from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch, draw_uniform
 from motiontransfer.training.losses import (

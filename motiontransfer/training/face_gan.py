@@ -22,7 +22,7 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import replacing
-from motiontransfer.training.clips import TargetClip, spread, usable_frames
+from motiontransfer.target_clips import TargetClip, spread, usable_frames
 from motiontransfer.training.config import GanConfig
 from motiontransfer.training.data import Dataset, FrameCache, RankBatch, TensorBatch
 from motiontransfer.training.distributed import barrier

@@ -21,9 +21,9 @@ from motiontransfer.models.faces import FaceGeneratorConfig, add_residuals, crop
 from motiontransfer.models.layers import to_device
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.target_clips import TargetClip
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.face_gan import FaceGanConfig, Faces, FaceTask
 from motiontransfer.training.losses import GanLossConfig, Objective, Scalar, gan_losses

@@ -21,7 +21,7 @@ from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.models.roll_out import draw_coarse, roll_out
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.clips import spread
+from motiontransfer.target_clips import spread
 from motiontransfer.training.config import GanConfig
 from motiontransfer.training.data import RankBatch, make_generator
 from motiontransfer.training.losses import (

@@ -8,8 +8,8 @@ from motiontransfer.models.discriminators import DiscriminatorConfig, Multiscale
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.layers import check_depth, count_parameters, initialise
 from motiontransfer.models.vgg import Perceptual
+from motiontransfer.target_clips import TargetClip, input_files
 from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.clips import TargetClip, input_files
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.face_gan import (
     FaceDataset,

@@ -6,6 +6,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor, channels_last
 
+from motiontransfer.errors import WeightsError
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.generators import (
@@ -17,9 +18,10 @@ from motiontransfer.models.generators import (
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialise
 from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.target_clips import HeldOut, TargetClip, full_size, input_files
 from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.clips import Target, input_files
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.distributed import arithmetic
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanTask, Resolution
@@ -32,6 +34,26 @@ from motiontransfer.video.tensors import frames_to_tensor
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
 _GLOBAL = "global"
 """Subfolder of the global generator's training, in the run's folder and in the logs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the main generator of a target is trained on."""
+
+    clips: list[TargetClip]
+    held_out: HeldOut
+    """How the clips are split."""
+    appearance: Appearance
+    appearance_file: Path
+
+    def __post_init__(self) -> None:
+        """Check that the background image has the size of the frames, as both come from disk."""
+        expected, got = full_size(self.clips), self.appearance.background.shape[:2]
+        if got != expected:
+            raise WeightsError(
+                f"{self.appearance_file}: expected a background image of the clips' {expected} px, "
+                f"got {got}; `dvc repro` makes it"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,16 +20,16 @@ from motiontransfer.models.faces import (
     FaceTranslatorConfig,
 )
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
-from motiontransfer.pose.appearance import (
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.puppet.appearance import (
     Appearance,
     PackedAppearance,
     pack_appearance,
     unpack_appearance,
 )
-from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 
 FACE_CYCLE_FILE = "face_cycle.safetensors"
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.roll_out import coarse_size
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.puppet import Puppet, PuppetClip
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
+from motiontransfer.puppet.puppet import Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.clips import TargetClip
+from motiontransfer.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.video.tensors import levels_to_textures, upload
 

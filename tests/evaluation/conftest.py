@@ -13,7 +13,7 @@ from motiontransfer.evaluation.measurements import FrameScores, Scores
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.training.clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.video.frame_store import write_frames
 
 JOINTS = {

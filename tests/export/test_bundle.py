@@ -32,11 +32,11 @@ from motiontransfer.models.layers import initialise
 from motiontransfer.pose.detectors import openvino_holistic
 from motiontransfer.pose.detectors.openvino_holistic import MODELS, openvino_core
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.normalization import normalize_poses
-from motiontransfer.pose.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.visible_label import with_label
+from motiontransfer.retargeting.normalization import normalize_poses
+from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames

@@ -25,7 +25,7 @@ from motiontransfer.forensics.data import (
 from motiontransfer.keypoints import read_keypoints, write_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import load_renderer, render_poses
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.data import BatchSampler, prefetch
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import add_clip, dance

@@ -13,11 +13,11 @@ from motiontransfer.live.motion import SourceMotion, StatisticsParams
 from motiontransfer.live.session import Session
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialise
-from motiontransfer.pose.statistics import fit_statistics
 from motiontransfer.rendering.faces import ResidualFaces
 from motiontransfer.rendering.renderer import Renderer
+from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator
 from tests.dancer import SIZE, dance
 from tests.training.small import STYLE, fabric, generator_config

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.pose.statistics import write_statistics
 from motiontransfer.provenance.verification import read_provenance
+from motiontransfer.retargeting.statistics import write_statistics
 from motiontransfer.training.weights import write_no_weights, write_weights
 from motiontransfer.video.writer import write_video
 from tests.command import run_command

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.pose.normalization import normalize_poses
+from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.skeleton import HOLISTIC
 from tests.dancer import SIZE, dance
 from tests.live.parts import PARAMS, joints_of, motion, statistics_of

@@ -19,8 +19,8 @@ from motiontransfer.pose.plots import (
     worst_frames,
 )
 from motiontransfer.pose.quality import FILLED, MISSING
-from motiontransfer.pose.statistics import fit_statistics
-from motiontransfer.pose.statistics_plot import plot_statistics
+from motiontransfer.retargeting.plot import plot_statistics
+from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from tests.pose.flawless import NUM_FRAMES, quality
 from tests.pose.stick_person import stick_person

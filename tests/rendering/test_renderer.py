@@ -11,11 +11,11 @@ from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileE
 from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
 from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
 from tests.dancer import SIZE, dance, puppet_of
 from tests.training.small import STYLE, Brighter, fabric, face_config, faceless, generator_config

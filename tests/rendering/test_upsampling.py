@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.video.geometry import resize
-from tests.pose.doll import appearance_of, painted, posed, room
 from tests.pose.whole_person import SIZE
+from tests.puppet.doll import appearance_of, painted, posed, room
 
 WORKING = (SIZE[0] // 2, SIZE[1] // 2)
 """Half the size of the puppet's references."""

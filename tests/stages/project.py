@@ -9,10 +9,10 @@ import yaml
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialise
-from motiontransfer.pose.statistics import fit_statistics, write_statistics
-from motiontransfer.training.appearance import target_appearance
-from motiontransfer.training.background import median_background
-from motiontransfer.training.clips import HeldOut, read_target_clips
+from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
+from motiontransfer.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import write_appearance, write_weights
 from tests.dancer import add_clip, add_source, dance
 from tests.training.small import STYLE, face_config, generator_config

@@ -9,7 +9,7 @@ from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from stages import evaluate
 from tests.evaluation.conftest import film, frame_of, standing
 

@@ -8,7 +8,7 @@ import yaml
 
 from motiontransfer.errors import MissingFileError, ParamsError, StatisticsError
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.pose.statistics import read_statistics
+from motiontransfer.retargeting.statistics import read_statistics
 from stages.fit_normalization import main
 from tests.pose.stick_person import stick_person
 

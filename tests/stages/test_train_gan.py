@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import read_generator
 from stages.train_gan import main
 from tests.dancer import SIZE

@@ -17,16 +17,6 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def two_clips(tmp_path_factory):
-    """Ten frames, of which the seventh shows nobody and the last two are held out; four frames."""
-    root = tmp_path_factory.mktemp("two_clips")
-    return [
-        training_clip(root / "a", dance(10, missing=[6]), training_frames=range(8)),
-        training_clip(root / "b", dance(4, seed=5)),
-    ]
-
-
-@pytest.fixture(scope="session")
 def face_clips(tmp_path_factory):
     """Six frames, of which four are trained on and the second shows no face; three frames."""
     root = tmp_path_factory.mktemp("face_clips")

@@ -17,16 +17,16 @@ from motiontransfer.models.discriminators import (
 from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfig
 from motiontransfer.models.generators import FrameGenerator, Generated, GeneratorConfig
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.training.appearance import target_appearance
-from motiontransfer.training.background import median_background
-from motiontransfer.training.clips import HeldOut, Target
+from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.config import Schedule
 from motiontransfer.training.data import RankBatch, TensorBatch
 from motiontransfer.training.face_cycle import FaceCycleConfig
 from motiontransfer.training.face_gan import FaceGanConfig
 from motiontransfer.training.pose_gan import PoseGanConfig
 from motiontransfer.training.train_face_gan import FaceNetworks
-from motiontransfer.training.train_pose_gan import PoseGanNetworks
+from motiontransfer.training.train_pose_gan import PoseGanNetworks, Target
 from motiontransfer.training.trainer import RunPaths, fit
 from motiontransfer.training.weights import read_appearance, write_appearance, write_weights
 from tests.dancer import SIZE

@@ -20,7 +20,7 @@ from motiontransfer.models.vgg import VGG19Features
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.viewport import Viewport
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.face_gan import FaceDataset, FaceGanTask, face_runs
 from motiontransfer.training.face_windows import FaceWindowDataset, FaceWindowTask, FullFrameLosses
 from motiontransfer.training.pose_gan import PoseGanTask

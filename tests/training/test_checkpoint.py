@@ -7,6 +7,7 @@ import torch
 
 from motiontransfer.errors import CheckpointError
 from motiontransfer.fabric import Fabric
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import checkpoint
 from motiontransfer.training.checkpoint import (
     Checkpoint,
@@ -17,7 +18,6 @@ from motiontransfer.training.checkpoint import (
     run_key,
     save_checkpoint,
 )
-from motiontransfer.training.clips import HeldOut
 from tests.training.small import fabric
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(4, dtype=torch.int64)}

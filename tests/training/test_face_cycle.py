@@ -13,8 +13,8 @@ from torch import nn
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators, warp
 from motiontransfer.pose.boxes import face_alignments
+from motiontransfer.target_clips import input_files
 from motiontransfer.training import face_cycle
-from motiontransfer.training.clips import input_files
 from motiontransfer.training.face_cycle import (
     AlignedFaces,
     FaceCycleBatch,

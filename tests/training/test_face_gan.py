@@ -12,8 +12,8 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.models.faces import crop_boxes, draw_crops
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import face_gan
-from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.face_gan import (
     FaceDataset,
     FaceGanTask,

@@ -11,7 +11,7 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.models.generators import Generated
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.face_windows import FaceWindowDataset, FaceWindowTask, FullFrameLosses
 from motiontransfer.training.losses import GanLossConfig
 from motiontransfer.training.weights import TrainedGenerator

@@ -14,9 +14,9 @@ from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialise
 from motiontransfer.models.roll_out import roll_out
 from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.pose.puppet import Puppet, PuppetClip
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
+from motiontransfer.puppet.puppet import Puppet, PuppetClip
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
 from motiontransfer.training.pose_gan import PoseGanTask, hide_limbs, limb_groups

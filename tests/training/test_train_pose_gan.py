@@ -12,8 +12,8 @@ from PIL import Image
 from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import train_pose_gan
-from motiontransfer.training.clips import HeldOut
 from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.train_pose_gan import (
     global_config,

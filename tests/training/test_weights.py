@@ -12,10 +12,10 @@ from torch import nn
 from motiontransfer.errors import DamagedFileError, MissingFileError, WeightsError
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
-from motiontransfer.pose.appearance import pack_appearance
-from motiontransfer.pose.puppet import Puppet
+from motiontransfer.puppet.appearance import pack_appearance
+from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.clips import HeldOut
+from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import (
     load_weights,
     read_appearance,

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
 
 from motiontransfer.keypoints import resize_points
-from motiontransfer.pose.appearance import Appearance
-from motiontransfer.pose.body_parts import (
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
     Motion,

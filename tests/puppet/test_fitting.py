@@ -7,10 +7,11 @@ import pytest
 
 from motiontransfer.errors import TrainingError, WeightsError
 from motiontransfer.keypoints import resize_points
+from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.appearance import target_appearance
-from motiontransfer.training.background import median_background
-from motiontransfer.training.clips import HeldOut, Target
+from motiontransfer.target_clips import HeldOut
+from motiontransfer.training.train_pose_gan import Target
 from motiontransfer.video.frame_store import write_frames
 from tests.dancer import dance, picture, training_clip
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.keypoints import resize_points
-from motiontransfer.pose.appearance import fit_appearance
-from motiontransfer.pose.puppet import Puppet, PuppetFollower
+from motiontransfer.puppet.appearance import fit_appearance
+from motiontransfer.puppet.puppet import Puppet, PuppetFollower
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed, room
 from tests.pose.whole_person import HEIGHT_PX, SIZE, lost, person
+from tests.puppet.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed, room
 
 WHOLE = (0, 0, SIZE[1], SIZE[0])
 ELBOW = np.array((28, -25))

@@ -9,16 +9,16 @@ from jaxtyping import Float64
 
 from motiontransfer.errors import PARAMS_FILE, ParamsError, StatisticsError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.head_shape import change_head_shape
-from motiontransfer.pose.leg_shape import change_leg_shape
-from motiontransfer.pose.limb_retargeting import proportion_ratios, retarget
-from motiontransfer.pose.statistics import (
+from motiontransfer.pose.time_series import Series
+from motiontransfer.retargeting.head_shape import change_head_shape
+from motiontransfer.retargeting.leg_shape import change_leg_shape
+from motiontransfer.retargeting.limb_lengths import proportion_ratios, retarget
+from motiontransfer.retargeting.statistics import (
     PoseStatistics,
     floor_line,
     measure_ground_contact,
     median_pose,
 )
-from motiontransfer.pose.time_series import Series
 
 Mode = Literal["limbs", "ankle", "affine", "none"]
 Centring = Literal["median", "picture"]

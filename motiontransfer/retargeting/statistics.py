@@ -13,8 +13,6 @@ from jaxtyping import Float64
 
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.head_shape import HeadShape, fit_head_shape
-from motiontransfer.pose.leg_shape import LEG_JOINTS, LegShape, fit_leg_shape
 from motiontransfer.pose.time_series import (
     Mask,
     Series,
@@ -23,6 +21,8 @@ from motiontransfer.pose.time_series import (
     running_median,
     window_frames,
 )
+from motiontransfer.retargeting.head_shape import HeadShape, fit_head_shape
+from motiontransfer.retargeting.leg_shape import LEG_JOINTS, LegShape, fit_leg_shape
 from motiontransfer.storage import write_json
 
 _SCHEMA_VERSION = 4

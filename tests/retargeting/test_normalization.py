@@ -8,10 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import ParamsError, StatisticsError
-from motiontransfer.pose.normalization import fit_affine, normalize_by_ankles, normalize_poses
-from motiontransfer.pose.statistics import PoseStatistics, fit_statistics
+from motiontransfer.retargeting.normalization import (
+    fit_affine,
+    normalize_by_ankles,
+    normalize_poses,
+)
+from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
 from tests.pose.stick_person import stick_person
-from tests.pose.test_limb_retargeting import PLACES, person
+from tests.retargeting.test_limb_lengths import PLACES, person
 
 
 def statistics(far, close, *, heights=(30.0, 45.0), x=32.0, image_size=(100, 64)):

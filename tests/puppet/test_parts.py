@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from motiontransfer.pose.body_parts import (
+from motiontransfer.puppet.parts import (
     _LENGTH_RANGE,
     _SIZE_RANGE,
     _STIFFNESS,
@@ -17,8 +17,8 @@ from motiontransfer.pose.body_parts import (
     part_map,
 )
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.pose.doll import NUMBER_OF, PARTS
 from tests.pose.whole_person import lost, moved, person
+from tests.puppet.doll import NUMBER_OF, PARTS
 
 LIMB, TORSO, HAND = (PARTS[NUMBER_OF[name]] for name in ("left_shin", "torso", "left_hand"))
 

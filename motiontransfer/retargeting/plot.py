@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.statistics import PoseStatistics, measure_ground_contact
+from motiontransfer.retargeting.statistics import PoseStatistics, measure_ground_contact
 from motiontransfer.storage import replacing
 
 

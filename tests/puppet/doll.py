@@ -5,8 +5,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from motiontransfer.pose.appearance import fit_appearance
-from motiontransfer.pose.body_parts import BodyPoses, body_parts
+from motiontransfer.puppet.appearance import fit_appearance
+from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.whole_person import HEIGHT_PX, SIZE, person
 

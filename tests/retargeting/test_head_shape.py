@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from motiontransfer.pose.head_shape import change_head_shape, fit_head_shape
+from motiontransfer.retargeting.head_shape import change_head_shape, fit_head_shape
 from motiontransfer.skeleton import BODY_JOINTS, Skeleton
-from tests.pose.test_limb_retargeting import person, place
+from tests.retargeting.test_limb_lengths import person, place
 
 fit = partial(fit_head_shape, min_score=0.5, min_frames=10)
 # From the middle of the ears, y towards the chin; the face is 1 high.

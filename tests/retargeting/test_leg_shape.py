@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from motiontransfer.pose.leg_shape import change_leg_shape, fit_leg_shape
-from tests.pose.test_head_shape import joined
-from tests.pose.test_limb_retargeting import PLACES, person, place
+from motiontransfer.retargeting.leg_shape import change_leg_shape, fit_leg_shape
+from tests.retargeting.test_head_shape import joined
+from tests.retargeting.test_limb_lengths import PLACES, person, place
 
 # Of PLACES: hips 20 px wide, legs of 60 px, feet of 10 px, someone of 100 px.
 PROPORTIONS = {"hips": 0.2, "thigh": 0.3, "shin": 0.3, "foot": 0.1}

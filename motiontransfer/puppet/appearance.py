@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64, UInt8
 
-from motiontransfer.pose.body_parts import (
+from motiontransfer.puppet.parts import (
     SCALE_LINES,
     BodyPart,
     BodyPoses,

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.training.background import distance_to_body, median_background
+from motiontransfer.puppet.background import distance_to_body, median_background
 from motiontransfer.video.frame_store import write_frames
 from tests.dancer import RATE, dance, picture, training_clip
-from tests.pose.test_limb_retargeting import PLACES
-from tests.pose.test_limb_retargeting import person as posed
+from tests.retargeting.test_limb_lengths import PLACES
+from tests.retargeting.test_limb_lengths import person as posed
 
 ROOM = picture(dance(1, missing=[0]), 0)
 

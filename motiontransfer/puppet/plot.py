@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from motiontransfer.pose.appearance import Appearance
-from motiontransfer.pose.body_parts import BodyPart, BodyPoses, body_parts, body_scales
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales
 from motiontransfer.storage import replacing
 
 _DIRECTIONS = ("↖", "←", "↙", "↓", "↘", "→", "↗", "↑")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.limb_retargeting import proportion_ratios, retarget
+from motiontransfer.retargeting.limb_lengths import proportion_ratios, retarget
 from motiontransfer.skeleton import HOLISTIC
 
 PARTS = ("hips", "trunk", "shoulders", "neck", "face_height")

@@ -7,16 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from motiontransfer.pose.appearance_plot import (
-    _CELL_PX,
-    _MARGIN_PX,
-    _cell,
-    best_views,
-    plot_appearance,
-)
+from motiontransfer.puppet.plot import _CELL_PX, _MARGIN_PX, _cell, best_views, plot_appearance
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.doll import COLOURS, NUMBER_OF, appearance_of, posed, room
 from tests.pose.whole_person import SIZE, lost
+from tests.puppet.doll import COLOURS, NUMBER_OF, appearance_of, posed, room
 
 
 def facing(width, nose, *, joints=("eye", "shoulder")):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.pose.appearance import (
+from motiontransfer.puppet.appearance import (
     _RADIUS_RANGE,
     _crop_person,
     cut_parts,
@@ -16,10 +16,10 @@ from motiontransfer.pose.appearance import (
     part_masks,
     unpack_appearance,
 )
-from motiontransfer.pose.body_parts import BodyPoses
+from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.doll import NUMBER_OF, PARTS, appearance_of, painted, posed, room
 from tests.pose.whole_person import HEIGHT_PX, SIZE, lost
+from tests.puppet.doll import NUMBER_OF, PARTS, appearance_of, painted, posed, room
 
 WRIST = HOLISTIC.index("left_wrist")
 BEFORE = {"left_wrist": (5, -30), "left_elbow": (38, -20)}

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError, WeightsError
+from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.keypoints import Keypoints, read_keypoints
-from motiontransfer.pose.appearance import Appearance
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
 
@@ -23,26 +22,6 @@ class HeldOut:
     """Share of each clip's end that is never trained on."""
     gap_frames: int
     """Frames left out between the two."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What the main generator of a target is trained on."""
-
-    clips: list["TargetClip"]
-    held_out: HeldOut
-    """How the clips are split."""
-    appearance: Appearance
-    appearance_file: Path
-
-    def __post_init__(self) -> None:
-        """Check that the background image has the size of the frames, as both come from disk."""
-        expected, got = full_size(self.clips), self.appearance.background.shape[:2]
-        if got != expected:
-            raise WeightsError(
-                f"{self.appearance_file}: expected a background image of the clips' {expected} px, "
-                f"got {got}; `dvc repro` makes it"
-            )
 
 
 def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:

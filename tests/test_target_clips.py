@@ -3,7 +3,7 @@
 import pytest
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
-from motiontransfer.training.clips import HeldOut, read_target_clips, split_clip, spread
+from motiontransfer.target_clips import HeldOut, read_target_clips, split_clip, spread
 from tests.dancer import SIZE, add_clip, dance
 
 

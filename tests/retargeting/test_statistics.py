@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StatisticsError
-from motiontransfer.pose.statistics import (
+from motiontransfer.retargeting.statistics import (
     fit_proportions,
     fit_statistics,
     floor_line,
@@ -20,7 +20,7 @@ from motiontransfer.pose.statistics import (
 )
 from motiontransfer.skeleton import HOLISTIC
 from tests.pose.stick_person import stick_person
-from tests.pose.test_limb_retargeting import PLACES, person
+from tests.retargeting.test_limb_lengths import PLACES, person
 
 PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
 # Median 70, closest 100, so nothing above 70 - 0.7 * 30 = 49 counts: 60 is the farthest.

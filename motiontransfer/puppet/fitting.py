@@ -7,10 +7,10 @@ from jaxtyping import UInt8
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.keypoints import resize_points
-from motiontransfer.pose.appearance import Appearance, fit_appearance
-from motiontransfer.pose.body_parts import BodyPoses, body_scales, full_lengths
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.training.clips import TargetClip, spread
+from motiontransfer.puppet.appearance import Appearance, fit_appearance
+from motiontransfer.puppet.parts import BodyPoses, body_scales, full_lengths
+from motiontransfer.target_clips import TargetClip, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
