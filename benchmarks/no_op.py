@@ -2,8 +2,8 @@
 
 `uv run python -m benchmarks.no_op` measures the graph of the demo, one of 20 videos, 5 targets and
 20 transfers, and one of 200 videos: this project's dvc.yaml and modules, with files of a few bytes
-for outs, which `dvc commit` takes for made. Medians of five runs, wall clock and CPU, which others
-on the machine change least; then what dominates.
+for outs, which `dvc commit` takes for made. Medians of five runs, wall clock and CPU; then what
+dominates.
 """
 
 import os
@@ -13,11 +13,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+
+from benchmarks.machine import recorded, usage_of
 
 PROJECT = Path(__file__).parents[1]
 COPIED = ("dvc.yaml", "params.yaml", "demo", "motiontransfer", "stages", "data", ".dvcignore")
@@ -31,20 +32,29 @@ PARTS = {
 
 
 def main() -> None:
-    """Print a line for each graph, and what dominates."""
-    for label, num_videos, num_targets, num_transfers in (
-        ("the demo's graph", 2, 1, 1),
-        ("20 videos, 5 targets, 20 transfers", 20, 5, 20),
-        ("200 videos, 5 targets, 20 transfers", 200, 5, 20),
-    ):
-        with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-            root = Path(scratch) / "project"
-            copy_project(root, enlarged(num_videos, num_targets, num_transfers))
-            num_stages = pretend_to_have_run(root)
-            times = [time_no_op(root) for _ in range(RUNS)]
-            wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
-            told = f"{label}: {num_stages} stages, {wall:.2f} s, {cpu:.2f} s of CPU"
-            print(f"{told}; {profile(root)}", flush=True)  # noqa: T201
+    """A row for each graph, with what dominates."""
+    with recorded("no_op") as rows:
+        for label, num_videos, num_targets, num_transfers in (
+            ("the demo's", 2, 1, 1),
+            ("20 videos, 5 targets, 20 transfers", 20, 5, 20),
+            ("200 videos, 5 targets, 20 transfers", 200, 5, 20),
+        ):
+            with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+                root = Path(scratch) / "project"
+                os.environ["DVC_SITE_CACHE_DIR"] = str(Path(scratch) / "site")
+                copy_project(root, enlarged(num_videos, num_targets, num_transfers))
+                num_stages = pretend_to_have_run(root)
+                repro = [sys.executable, "-m", "dvc", "repro", "--quiet"]
+                runs = [usage_of(repro, folder=root) for _ in range(RUNS)]
+                rows.append(
+                    {
+                        "graph": label,
+                        "stages": num_stages,
+                        "s": round(statistics.median(run.seconds for run in runs), 2),
+                        "CPU s": round(statistics.median(run.cpu_seconds for run in runs), 2),
+                        "under the profiler": profile(root),
+                    }
+                )
 
 
 def enlarged(num_videos: int, num_targets: int, num_transfers: int) -> Mapping[str, object]:
@@ -111,15 +121,6 @@ def pretend_to_have_run(root: Path) -> int:
     return len(lines)
 
 
-def time_no_op(root: Path) -> tuple[float, float]:
-    """Seconds of wall clock and of CPU for one `dvc repro`."""
-    began, before = time.perf_counter(), os.times()
-    run(root, sys.executable, "-m", "dvc", "repro")
-    wall, after = time.perf_counter() - began, os.times()
-    cpu = after.children_user + after.children_system
-    return wall, cpu - before.children_user - before.children_system
-
-
 def profile(root: Path) -> str:
     """Which parts take the time of one run, under the profiler, which slows all of them."""
     file = root.parent / "profile"
@@ -145,14 +146,7 @@ def _cumulative(stats: pstats.Stats, file: str, function: str) -> float:
 
 def run(root: Path, *command: str) -> str:
     """What a command prints."""
-    done = subprocess.run(
-        command,
-        cwd=root,
-        env={**os.environ, "DVC_SITE_CACHE_DIR": str(root.parent / "site")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: {done.stderr[-2000:]}")
     return done.stdout
