@@ -15,10 +15,10 @@ from motiontransfer.progress import track
 from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.manifest import (
     Content,
-    Statement,
+    TransferAssertion,
     check_credentials,
     sign_file,
-    statement_of,
+    transfer_assertion,
 )
 from motiontransfer.rendering.faces import FaceBlending, TranslatedFaces
 from motiontransfer.rendering.renderer import (
@@ -108,9 +108,9 @@ def main(transfer: str) -> str:
             visible_label=params.visible_label,
         )
         if credentials:
-            statement = _statement(transfer, names, params, renderer, source=source)
+            assertion = _assertion(transfer, names, params, renderer, source=source)
             for name, content in _CONTENT_OF_VIDEO.items():
-                sign_file(results / name, videos / name, statement, credentials, content=content)
+                sign_file(results / name, videos / name, assertion, credentials, content=content)
     write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
     write_json(
         Path(f"artifacts/metrics/render/{transfer}.json"),
@@ -157,9 +157,9 @@ def _load_renderer(
     return replace(renderer, face_blending=params.face_blending)
 
 
-def _statement(
+def _assertion(
     transfer: str, names: Transfer, params: RenderParams, renderer: Renderer, *, source: Clip
-) -> Statement:
+) -> TransferAssertion:
     """What the videos are made with."""
     models = _models(names)
     networks = {"generator": (models / "generator.safetensors", renderer.main.config.architecture)}
@@ -167,7 +167,9 @@ def _statement(
         is_cycle = params.face == "cycle"
         file = _face_cycle(transfer) if is_cycle else models / "face_generator.safetensors"
         networks["face"] = (file, "cycle" if is_cycle else "residual")
-    return statement_of(networks, {"frames": source.frames, "keypoints": _keypoints_file(names)})
+    return transfer_assertion(
+        networks, {"frames": source.frames, "keypoints": _keypoints_file(names)}
+    )
 
 
 def _keypoints_file(names: Transfer) -> Path:

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from motiontransfer.evaluation import score as module
-from motiontransfer.evaluation.measurements import Key, of_values
+from motiontransfer.evaluation.measurements import MetricKey, of_values
 from tests.command import run_command
 
 
@@ -17,11 +17,11 @@ def scored(monkeypatch):
 
     def score(videos, truth, *, compute, networks):
         ssim = {
-            Key("ssim", "person", name, "truth"): (0.5 + 0.1 * len(name), (0.1, 0.9))
+            MetricKey("ssim", "person", name, "truth"): (0.5 + 0.1 * len(name), (0.1, 0.9))
             for name in videos
         }
         flicker = {
-            Key("background_flicker", "", name, "temporal"): (value, None)
+            MetricKey("background_flicker", "", name, "temporal"): (value, None)
             for name, value in {**dict.fromkeys(videos, 2.0), "truth": 1.0}.items()
         }
         return of_values({**ssim, **flicker})

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from motiontransfer.errors import VideoError, WeightsError
 from motiontransfer.forensics.model import (
     Calibration,
-    DetectorConfig,
+    FramePairConfig,
     FramePairDetector,
     TrainedDetector,
     write_detector,
@@ -99,7 +99,7 @@ def test_a_detector_that_is_not_there_is_one_line(signed, verify):
 
 @pytest.mark.parametrize(
     ("interval", "verdict"),
-    [((0.9, 0.99), "synthesised"), ((0.01, 0.2), "real"), ((0.4, 0.8), "undecided")],
+    [((0.9, 0.99), "synthesized"), ((0.01, 0.2), "real"), ((0.4, 0.8), "undecided")],
 )
 def test_the_detectors_opinion_has_an_interval_and_changes_no_status(
     interval, verdict, monkeypatch, verify
@@ -107,7 +107,7 @@ def test_the_detectors_opinion_has_an_interval_and_changes_no_status(
     def predict(path, weights):
         assert (path, weights) == (Path("u.mp4"), Path("mine.safetensors"))
         scores = [(0.0, 0.5), (1.0, 1.0)]
-        return Prediction(synthesised=0.75, interval=interval, per_second=scores, frames=31)
+        return Prediction(synthesized=0.75, interval=interval, per_second=scores, frames=31)
 
     with_detector(monkeypatch, predict, "mine.safetensors")
     video = unsigned_video(Path("u.mp4"))
@@ -115,7 +115,7 @@ def test_the_detectors_opinion_has_an_interval_and_changes_no_status(
     assert status == 4
     assert "origin    unknown: there is no C2PA manifest in it\n" in output
     low, high = interval
-    assert f"detector  {verdict}: probability 0.75 that it was synthesised" in output
+    assert f"detector  {verdict}: probability 0.75 that it was synthesized" in output
     assert f"95 % interval over its seconds {low:.2f} to {high:.2f}, 31 frames" in output
     bars = {line.split()[0]: line.count("█") for line in output.splitlines() if " s  " in line}
     assert bars == {"0.0": 10, "1.0": 20}
@@ -138,7 +138,7 @@ def test_a_detector_that_fails_does_not_hide_the_manifest(kind, signed, monkeypa
 
 def test_a_detector_is_loaded_from_its_weights(signed, verify):
     torch.manual_seed(0)
-    config = DetectorConfig(input_frames=2, num_filters=4, num_downsamplings=2)
+    config = FramePairConfig(input_frames=2, num_filters=4, num_downsamplings=2)
     detector = TrainedDetector(
         network=FramePairDetector(config),
         config=config,
@@ -148,17 +148,17 @@ def test_a_detector_is_loaded_from_its_weights(signed, verify):
     write_detector(Path("d.safetensors"), detector, trained_on={})
     status, output = verify(signed, "--detector", "d.safetensors")
     assert status == 0
-    assert "detector  undecided: probability 0.50 that it was synthesised" in output
+    assert "detector  undecided: probability 0.50 that it was synthesized" in output
     assert "interval over its seconds 0.00 to 1.00, 8 frames" in output  # of one second only
 
 
 def test_json_has_provenance_and_prediction(signed, monkeypatch, verify):
-    prediction = {"synthesised": 0.9, "interval": [0.8, 1.0], "per_second": [[0.0, 0.9]]}
+    prediction = {"synthesized": 0.9, "interval": [0.8, 1.0], "per_second": [[0.0, 0.9]]}
     seconds = {"interval": (0.8, 1.0), "per_second": [(0.0, 0.9)], "frames": 8}
     with_detector(monkeypatch, lambda path, weights: Prediction(**{**prediction, **seconds}))
     status, output = verify(signed, "--json")
     content = json.loads(output)
     assert (status, content["video"], content["no_opinion"]) == (0, "v.mp4", None)
     assert content["provenance"]["integrity"] == "unaltered"
-    assert content["provenance"]["signer"]["standing"] == "own"
+    assert content["provenance"]["signer"]["trust"] == "own"
     assert content["detector"] == {**prediction, "frames": 8}

@@ -178,7 +178,7 @@ def verify(
         typer.echo("\n".join([str(video), *provenance_lines(provenance), *opinion]))
     if provenance is None:
         raise typer.Exit(_STATUS_UNSIGNED)
-    is_vouched_for = trust is None or provenance.signer.standing == "trusted"
+    is_vouched_for = trust is None or provenance.signer.trust == "trusted"
     if provenance.integrity != "unaltered" or not is_vouched_for:
         raise typer.Exit(_STATUS_NOT_CREDIBLE)
 
@@ -202,9 +202,9 @@ def _predict(video: Path, weights: Path | None) -> "tuple[Prediction | None, str
 def _opinion(prediction: "Prediction") -> list[str]:
     """Lines of the table: verdict, confidence interval, and a bar per second."""
     low, high = prediction.interval  # a verdict needs an interval without 0.5
-    verdict = "synthesised" if low > 0.5 else "real" if high < 0.5 else "undecided"
+    verdict = "synthesized" if low > 0.5 else "real" if high < 0.5 else "undecided"
     head = (
-        f"  detector  {verdict}: probability {prediction.synthesised:.2f} that it was synthesised,"
+        f"  detector  {verdict}: probability {prediction.synthesized:.2f} that it was synthesized,"
         f" 95 % interval over its seconds {low:.2f} to {high:.2f}, {prediction.frames} frames"
     )
     bars = [

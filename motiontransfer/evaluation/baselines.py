@@ -22,14 +22,14 @@ from jaxtyping import Float32, Int64, UInt8
 from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation.frames import (
     Box,
-    Footage,
-    Moment,
+    FrameSet,
+    PosedFrames,
     Regions,
     person_regions,
     read_frames,
-    training_footage,
+    training_frames,
 )
-from motiontransfer.evaluation.measurements import FrameScores, Key
+from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.evaluation.pose_metrics import shared_joints
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.rendering.videos import evenly_spaced
@@ -51,9 +51,9 @@ _MAX_IMAGES = 500
 """Upper limit of training frames to compare with; more add time and little else."""
 
 
-def nearest_footage(poses: Keypoints, clips: Sequence[TargetClip]) -> Footage:
-    """The baseline's footage: for each pose the target's training frame with the nearest pose."""
-    training = training_footage(clips)
+def nearest_frames(poses: Keypoints, clips: Sequence[TargetClip]) -> PosedFrames:
+    """The baseline's posed: for each pose the target's training frame with the nearest pose."""
+    training = training_frames(clips)
     return training.part(nearest_neighbours(poses, training.keypoints).tolist())
 
 
@@ -141,7 +141,7 @@ def _joint_weights(skeleton: Skeleton) -> Float32[np.ndarray, " joints"]:
 
 def training_images(clips: Sequence[TargetClip], *, margin: float) -> _Thumbnails:
     """The person in training frames, at most 500, evenly spread, each resized to a thumbnail."""
-    training = training_footage(clips)
+    training = training_frames(clips)
     chosen = training.part(evenly_spaced(len(training.frames), _MAX_IMAGES))
     persons = person_regions(chosen.keypoints, margin=margin)
     frames = read_frames(chosen.frames, chosen.keypoints.image_size)
@@ -156,7 +156,7 @@ def thumbnail(frame: Frame, box: Box) -> UInt8[np.ndarray, "64 32 3"]:
 
 
 def training_distances(
-    moment: Moment, *, persons: Mapping[str, Regions], training: _Thumbnails
+    frame_set: FrameSet, *, persons: Mapping[str, Regions], training: _Thumbnails
 ) -> FrameScores:
     """Each system's distance to training.
 
@@ -164,9 +164,9 @@ def training_distances(
         persons: system -> the boxes around the person found in its own frames.
     """
     return {
-        Key("distance_to_training", "", system): (
-            (distance_to_nearest(thumbnail(moment.frames[system], box), training), 1.0)
-            if len(training) and (box := regions[moment.index])
+        MetricKey("distance_to_training", "", system): (
+            (distance_to_nearest(thumbnail(frame_set.frames[system], box), training), 1.0)
+            if len(training) and (box := regions[frame_set.index])
             else (0.0, 0.0)
         )
         for system, regions in persons.items()

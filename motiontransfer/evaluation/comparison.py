@@ -17,9 +17,9 @@ from jaxtyping import UInt8
 from motiontransfer.evaluation.baselines import training_distances
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import (
-    Footage,
     Frames,
-    Moment,
+    FrameSet,
+    PosedFrames,
     Regions,
     all_regions,
     has_more_pixels,
@@ -29,8 +29,8 @@ from motiontransfer.evaluation.frames import (
 from motiontransfer.evaluation.image_metrics import image_scores
 from motiontransfer.evaluation.measurements import (
     FrameScores,
-    Key,
     Measurements,
+    MetricKey,
     Scores,
     in_section,
     joined,
@@ -57,14 +57,14 @@ _WARMUP_FRAMES = 10
 class FrameMetric:
     """Streaming metric that a function computes from a frame and the one before it."""
 
-    def __init__(self, function: Callable[[Moment], FrameScores]) -> None:
+    def __init__(self, function: Callable[[FrameSet], FrameScores]) -> None:
         self._function = function
         # Plain numbers: a tuple and two floats for each would take seven times the memory.
-        self._values: dict[Key, array[float]] = defaultdict(partial(array, "d"))
+        self._values: dict[MetricKey, array[float]] = defaultdict(partial(array, "d"))
 
-    def update(self, moment: Moment) -> None:
+    def update(self, frame_set: FrameSet) -> None:
         """Take the next frame of every video."""
-        for key, total_and_weight in self._function(moment).items():
+        for key, total_and_weight in self._function(frame_set).items():
             self._values[key].extend(total_and_weight)
 
     def compute(self) -> Scores:
@@ -89,7 +89,7 @@ class MetricConfig:
 
 
 def streaming_metrics(
-    videos: Mapping[str, Footage],
+    videos: Mapping[str, PosedFrames],
     *,
     real: str | None,
     late: str | None,
@@ -106,11 +106,11 @@ def streaming_metrics(
     """
     moving = [name for name in videos if name not in (real, late)]
     persons = {
-        name: person_regions(footage.keypoints, margin=config.box_margin)
-        for name, footage in videos.items()
+        name: person_regions(posed.keypoints, margin=config.box_margin)
+        for name, posed in videos.items()
         if name != late
     }
-    functions: dict[str, Callable[[Moment], FrameScores]] = {}
+    functions: dict[str, Callable[[FrameSet], FrameScores]] = {}
     if config.training_images is not None:
         functions["identity"] = partial(
             training_distances, persons=persons, training=config.training_images
@@ -140,7 +140,7 @@ def streaming_metrics(
 
 
 def measure(
-    videos: Mapping[str, Footage], metrics: Mapping[str, StreamingMetric]
+    videos: Mapping[str, PosedFrames], metrics: Mapping[str, StreamingMetric]
 ) -> dict[str, Scores]:
     """Update the metrics with every frame of the videos, which have equally many and one size.
 
@@ -154,12 +154,12 @@ def measure(
     for index, row in enumerate(rows):
         frames = dict(zip(videos, row, strict=True))
         for metric in metrics.values():
-            metric.update(Moment(index, frames, previous))
+            metric.update(FrameSet(index, frames, previous))
         previous = frames
     return {name: metric.compute() for name, metric in metrics.items()}
 
 
-def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) -> Footage:
+def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> PosedFrames:
     """A finished video, with the pose detected again in each of its frames.
 
     The pipeline's detector runs with its default settings, not those of the section
@@ -177,14 +177,14 @@ def detected_footage(video: Path, *, size: tuple[int, int], compute: Compute) ->
         compute=compute,
     )
     is_reduced = has_more_pixels(found.image_size, size)
-    return Footage(
+    return PosedFrames(
         frames=[(video, index) for index in range(found.num_frames)],
         keypoints=found.resized(size) if is_reduced else replace(found, image_size=size),
     )
 
 
 def against_real(
-    images: Scores, videos: Mapping[str, Footage], real: str, *, section: str = ""
+    images: Scores, videos: Mapping[str, PosedFrames], real: str, *, section: str = ""
 ) -> Scores:
     """Image and pose metrics of each video that was compared with the real one."""
     scores = dict(images)
@@ -193,14 +193,14 @@ def against_real(
     return in_section(section, scores)
 
 
-def summarise(
+def summarize(
     scores: Scores,
     *,
-    real: Footage,
-    videos: Mapping[str, Footage],
+    real: PosedFrames,
+    videos: Mapping[str, PosedFrames],
     block_frames: int,
     config: MetricConfig,
-    counts: Mapping[Key, int] = MappingProxyType({}),
+    counts: Mapping[MetricKey, int] = MappingProxyType({}),
     notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Measurements:
     """Counts, means with their intervals, FID and KID, and notes.

@@ -27,7 +27,7 @@ Frames = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 """Name of a video -> its frame, all at one point in time."""
 
 
-class Moment(NamedTuple):
+class FrameSet(NamedTuple):
     """The frames of all videos at one point in time, and those before."""
 
     index: int
@@ -50,7 +50,7 @@ _SMALLEST_HAND_PX = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Footage:
+class PosedFrames:
     """Real or generated frames, and the pose detected in each."""
 
     frames: Sequence[FrameReference]
@@ -60,15 +60,15 @@ class Footage:
         """Check that there is one pose a frame."""
         assert len(self.frames) == self.keypoints.num_frames
 
-    def part(self, indices: Sequence[int]) -> "Footage":
+    def part(self, indices: Sequence[int]) -> "PosedFrames":
         """Some of the frames, in the given order."""
-        return Footage(
+        return PosedFrames(
             frames=[self.frames[index] for index in indices], keypoints=self.keypoints.part(indices)
         )
 
 
-def concatenated(parts: Sequence[Footage]) -> Footage:
-    """Concatenate the footage of several clips, which share skeleton and image size."""
+def concatenated(parts: Sequence[PosedFrames]) -> PosedFrames:
+    """Concatenate the posed of several clips, which share skeleton and image size."""
     if len(parts) == 1:
         return parts[0]
     clips = [part.keypoints for part in parts]
@@ -80,19 +80,21 @@ def concatenated(parts: Sequence[Footage]) -> Footage:
             [np.zeros_like(c.score, bool) if c.filled is None else c.filled for c in clips]
         ),
     )
-    return Footage(frames=[frame for part in parts for frame in part.frames], keypoints=keypoints)
+    return PosedFrames(
+        frames=[frame for part in parts for frame in part.frames], keypoints=keypoints
+    )
 
 
-def clip_footage(clip: TargetClip, indices: Sequence[int]) -> Footage:
+def clip_frames(clip: TargetClip, indices: Sequence[int]) -> PosedFrames:
     """Frames of one of the target's clips."""
-    return Footage(
+    return PosedFrames(
         frames=[(clip.frames, index) for index in indices], keypoints=clip.keypoints.part(indices)
     )
 
 
-def training_footage(clips: Sequence[TargetClip]) -> Footage:
+def training_frames(clips: Sequence[TargetClip]) -> PosedFrames:
     """All training frames of a target's clips."""
-    return concatenated([clip_footage(clip, clip.training) for clip in clips])
+    return concatenated([clip_frames(clip, clip.training) for clip in clips])
 
 
 def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> Iterator[Frame]:
@@ -124,7 +126,7 @@ def has_more_pixels(size: tuple[int, int], working: tuple[int, int]) -> bool:
     return size[0] > working[0] + 1
 
 
-def check_video(path: Path, poses: Keypoints, advice: str) -> None:
+def check_frames(path: Path, poses: Keypoints, advice: str) -> None:
     """Check that a video has the poses' number of frames and size.
 
     Args:
@@ -140,7 +142,7 @@ def check_video(path: Path, poses: Keypoints, advice: str) -> None:
 
 
 def check_length(path: Path, poses: Keypoints, advice: str) -> None:
-    """Check that a video has the poses' number of frames; see `check_video`."""
+    """Check that a video has the poses' number of frames; see `check_frames`."""
     with FrameStore(path) as store:
         if len(store) != poses.num_frames:
             raise VideoError(

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from motiontransfer.evaluation.frames import Box, Moment, Regions
-from motiontransfer.evaluation.measurements import FrameScores, Key
+from motiontransfer.evaluation.frames import Box, FrameSet, Regions
+from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.video.color import Frame
 
 WINDOW_PX = 11
@@ -113,7 +113,7 @@ def psnr(mean_square: float) -> float:
 
 
 def image_scores(
-    moment: Moment,
+    frame_set: FrameSet,
     *,
     real: str,
     systems: Sequence[str],
@@ -127,34 +127,34 @@ def image_scores(
             reported together as `hands`.
         distances: metric -> a network's distance.
     """
-    truth = moment.frames[real]
+    truth = frame_set.frames[real]
     height, width = truth.shape[:2]
     boxes: dict[str, Box | None] = {"frame": (0, 0, width, height)}
-    boxes |= {name: region[moment.index] for name, region in regions.items()}
-    scores: dict[Key, tuple[float, float]] = {}
+    boxes |= {name: region[frame_set.index] for name, region in regions.items()}
+    scores: dict[MetricKey, tuple[float, float]] = {}
     for system in systems:
-        found = frame_metrics(truth, moment.frames[system], boxes=boxes, distances=distances)
+        found = frame_metrics(truth, frame_set.frames[system], boxes=boxes, distances=distances)
         for region in dict.fromkeys(map(_region, boxes)):
             own = "ms_ssim" if region == "frame" else "shift_tolerant_ssim"
             networks = () if region == "hands" else distances
             of_boxes = [found[box] for box in _BOXES_OF.get(region, (region,)) if box in found]
             for metric in ("l1", "psnr", "ssim", own, *networks):
                 values = [of_box[metric] for of_box in of_boxes if metric in of_box]
-                scores[Key(metric, region, system)] = (float(sum(values)), float(len(values)))
+                scores[MetricKey(metric, region, system)] = (float(sum(values)), float(len(values)))
     return scores
 
 
-def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[Key, int]:
+def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[MetricKey, int]:
     """Number of boxes that cannot be measured, by region and reason, zeros included.
 
     Regions are found on the real frames, so the counts are the same for every system. Each hand is
     counted by itself.
     """
-    counts: dict[Key, int] = {}
+    counts: dict[MetricKey, int] = {}
     for name, boxes in regions.items():
         reasons = [why_skipped(box) for box in boxes]
         for reason in (NOT_DETECTED, TOO_SMALL):
-            key = Key(reason, _region(name), "", section)
+            key = MetricKey(reason, _region(name), "", section)
             counts[key] = counts.get(key, 0) + reasons.count(reason)
     return counts
 

@@ -94,7 +94,7 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-class Key(NamedTuple):
+class MetricKey(NamedTuple):
     """Metric, region and system of a value."""
 
     metric: str
@@ -113,7 +113,7 @@ class Key(NamedTuple):
         return tuple(key for key in keys if key)
 
     @property
-    def of_any_system(self) -> "Key":
+    def of_any_system(self) -> "MetricKey":
         """The same metric, region and section."""
         return self._replace(system="")
 
@@ -124,26 +124,26 @@ class Key(NamedTuple):
 
 
 HEADLINES = (
-    Key("ssim", "person", "", "truth"),
-    Key("shift_tolerant_ssim", "face", "", "truth"),
-    Key("lpips", "person", "", "truth"),
-    Key("l1", "person", "", "truth"),
-    Key("pose_distance_px", "all", "", "truth"),
-    Key("pose_distance_px", "all", "", "detection"),
-    Key("body_found", "", "", "detection"),
-    Key("missed_detections", "hands", "", "detection"),
-    Key("background_flicker", "", "", "temporal"),
-    Key("frame_change_to_source", "", "", "temporal"),
-    Key("warping_error_person", "", "", "temporal"),
-    Key("warping_error_person_own_flow", "", "", "temporal"),
+    MetricKey("ssim", "person", "", "truth"),
+    MetricKey("shift_tolerant_ssim", "face", "", "truth"),
+    MetricKey("lpips", "person", "", "truth"),
+    MetricKey("l1", "person", "", "truth"),
+    MetricKey("pose_distance_px", "all", "", "truth"),
+    MetricKey("pose_distance_px", "all", "", "detection"),
+    MetricKey("body_found", "", "", "detection"),
+    MetricKey("missed_detections", "hands", "", "detection"),
+    MetricKey("background_flicker", "", "", "temporal"),
+    MetricKey("frame_change_to_source", "", "", "temporal"),
+    MetricKey("warping_error_person", "", "", "temporal"),
+    MetricKey("warping_error_person_own_flow", "", "", "temporal"),
 )
 """The headline metrics, in order."""
 
-Scores = Mapping[Key, RatioMetric]
+Scores = Mapping[MetricKey, RatioMetric]
 Value = tuple[float | None, tuple[float, float] | None]
 """A metric and its 95 % interval; None where it was not measured, or the interval is unknown."""
 
-FrameScores = Mapping[Key, tuple[float, float]]
+FrameScores = Mapping[MetricKey, tuple[float, float]]
 """Numerator and denominator of each metric in one frame; zeros where it was not measured."""
 
 
@@ -152,7 +152,7 @@ def one_value(value: float) -> tuple[float, float]:
     return (0.0, 0.0) if math.isnan(value) else (value, 1.0)
 
 
-def in_section(section: str, scores: Scores) -> dict[Key, RatioMetric]:
+def in_section(section: str, scores: Scores) -> dict[MetricKey, RatioMetric]:
     """The same scores, of another section."""
     return {key._replace(section=section): score for key, score in scores.items()}
 
@@ -161,7 +161,7 @@ def in_section(section: str, scores: Scores) -> dict[Key, RatioMetric]:
 class Measurement:
     """A value over all frames."""
 
-    key: Key
+    key: MetricKey
     value: float | None = None
     """None where nothing was measured."""
     interval: tuple[float, float] | None = None
@@ -175,7 +175,7 @@ class Measurement:
         return not self.note and METRICS[self.key.metric].unit == FRAMES
 
 
-Curves = dict[Key, dict[str, Float64[np.ndarray, " frames"]]]
+Curves = dict[MetricKey, dict[str, Float64[np.ndarray, " frames"]]]
 """Metric of any system -> system or label -> its values in each frame."""
 
 
@@ -185,7 +185,7 @@ class Measurements:
 
     summary: tuple[Measurement, ...]
     """The values over all frames, in the order of metrics.json."""
-    per_frame: Mapping[Key, Float64[np.ndarray, " frames"]]
+    per_frame: Mapping[MetricKey, Float64[np.ndarray, " frames"]]
     """Values frame by frame; NaN where nothing was measured."""
 
     def curves(self) -> Curves:
@@ -212,13 +212,13 @@ def of_scores(scores: Scores, *, block_frames: int) -> Measurements:
     return Measurements(summary=summary, per_frame=frames)
 
 
-def of_values(values: Mapping[Key, Value]) -> Measurements:
+def of_values(values: Mapping[MetricKey, Value]) -> Measurements:
     """Values of whole videos."""
     summary = tuple(_rounded(key, *value) for key, value in values.items())
     return Measurements(summary=summary, per_frame={})
 
 
-def of_counts(counts: Mapping[Key, int]) -> Measurements:
+def of_counts(counts: Mapping[MetricKey, int]) -> Measurements:
     """Numbers of frames."""
     return of_values({key: (float(count), None) for key, count in counts.items()})
 
@@ -228,7 +228,7 @@ def of_notes(notes: Mapping[str, str]) -> Measurements:
     keys = {name: name.rpartition(" ") for name in notes}
     return Measurements(
         summary=tuple(
-            Measurement(key=Key(metric, "", "", section), note=notes[name])
+            Measurement(key=MetricKey(metric, "", "", section), note=notes[name])
             for name, (section, _, metric) in keys.items()
         ),
         per_frame={},
@@ -238,7 +238,7 @@ def of_notes(notes: Mapping[str, str]) -> Measurements:
 def joined(parts: Iterable[Measurements]) -> Measurements:
     """Concatenate measurements."""
     summary: list[Measurement] = []
-    per_frame: dict[Key, Float64[np.ndarray, " frames"]] = {}
+    per_frame: dict[MetricKey, Float64[np.ndarray, " frames"]] = {}
     for part in parts:
         summary.extend(part.summary)
         per_frame.update(part.per_frame)
@@ -280,11 +280,11 @@ def read_measurements(path: Path) -> Measurements:
             path, f"not a table of measurements: {' '.join(str(error).split())}"
         ) from error
     over_all, of_frames = table[table["frame"].isna()], table[table["frame"].notna()]
-    keys = [*Key._fields]
+    keys = [*MetricKey._fields]
     return Measurements(
         summary=tuple(
             Measurement(
-                key=Key(*row[: len(keys)]),
+                key=MetricKey(*row[: len(keys)]),
                 value=None if np.isnan(value) else value,
                 interval=None if np.isnan(low) else (low, high),
                 note=note,
@@ -292,7 +292,7 @@ def read_measurements(path: Path) -> Measurements:
             for *row, _, value, low, high, note in over_all.itertuples(index=False, name=None)
         ),
         per_frame={
-            Key(*key): rows["value"].to_numpy()
+            MetricKey(*key): rows["value"].to_numpy()
             for key, rows in of_frames.groupby(keys, sort=False, observed=True)
         },
     )
@@ -331,18 +331,20 @@ def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], l
     The error is against the ground truth where there is one, otherwise the distance to the intended
     pose, where a frame without a body is the worst. NaN where nothing was measured.
     """
-    ssim = found.per_frame.get(Key("ssim", "person", OURS, "truth"))
+    ssim = found.per_frame.get(MetricKey("ssim", "person", OURS, "truth"))
     if ssim is not None:
         return -ssim, [f"SSIM {value:.2f}" for value in ssim]
-    distance = found.per_frame[Key("pose_distance_px", "all", OURS, "detection")]
-    missed = found.per_frame[Key("missed_detections", "body", OURS, "detection")]
+    distance = found.per_frame[MetricKey("pose_distance_px", "all", OURS, "detection")]
+    missed = found.per_frame[MetricKey("missed_detections", "body", OURS, "detection")]
     texts = [
         "no body" if gone else f"{px:.1f} px" for gone, px in zip(missed > 0, distance, strict=True)
     ]
     return np.where(missed > 0, np.inf, distance), texts
 
 
-def _rounded(key: Key, value: float | None, interval: tuple[float, float] | None) -> Measurement:
+def _rounded(
+    key: MetricKey, value: float | None, interval: tuple[float, float] | None
+) -> Measurement:
     return Measurement(
         key=key,
         value=None if value is None else rounded(value),
@@ -350,9 +352,9 @@ def _rounded(key: Key, value: float | None, interval: tuple[float, float] | None
     )
 
 
-_COLUMNS = (*Key._fields, "frame", "value", "low", "high", "note")
+_COLUMNS = (*MetricKey._fields, "frame", "value", "low", "high", "note")
 _TYPES = {
-    **dict.fromkeys((*Key._fields, "note"), "category"),
+    **dict.fromkeys((*MetricKey._fields, "note"), "category"),
     "frame": "Int32",
     **dict.fromkeys(("value", "low", "high"), "float64"),
 }

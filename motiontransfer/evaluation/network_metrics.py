@@ -29,11 +29,11 @@ from torch.nn.functional import interpolate
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.bootstrap import TAILS, block_length, resamples
-from motiontransfer.evaluation.frames import Footage, person_regions, read_frames
+from motiontransfer.evaluation.frames import PosedFrames, person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, ImageDistance
 from motiontransfer.evaluation.measurements import (
-    Key,
     Measurements,
+    MetricKey,
     Value,
     joined,
     of_counts,
@@ -294,8 +294,8 @@ def _tensor(image: Frame, device: torch.device) -> Float32[Tensor, "1 3 _ _"]:
 
 
 def fid_and_kid(
-    real: Footage,
-    videos: Mapping[str, Footage],
+    real: PosedFrames,
+    videos: Mapping[str, PosedFrames],
     network: FrameFeatures | None,
     *,
     box_margin: float,
@@ -313,18 +313,21 @@ def fid_and_kid(
         return joined([])
     of_real, real_block = _features(real, network, box_margin, "real frames")
     of_videos = {name: _features(one, network, box_margin, name) for name, one in videos.items()}
-    fids: dict[Key, Value] = {}
-    kids: dict[Key, Value] = {}
+    fids: dict[MetricKey, Value] = {}
+    kids: dict[MetricKey, Value] = {}
     for region in _REGIONS:
         for name, (features, block) in of_videos.items():
             pair = of_real[region], features[region]
-            of_fid, of_kid = (Key(metric, region, name, "realism") for metric in ("fid", "kid"))
+            of_fid, of_kid = (
+                MetricKey(metric, region, name, "realism") for metric in ("fid", "kid")
+            )
             fids[of_fid], kids[of_kid] = (None, None), (None, None)
             if min(map(len, pair)) >= _MIN_FRAMES:
                 fids[of_fid] = (fid(*pair), None)
                 kids[of_kid] = (kid(*pair), kid_interval(*pair, (real_block, block)))
     skipped = {
-        Key("skipped_frames", "", name, "realism"): len(features["frame"]) - len(features["person"])
+        MetricKey("skipped_frames", "", name, "realism"): len(features["frame"])
+        - len(features["person"])
         for name, (features, _) in of_videos.items()
     }
     return joined([of_values({**fids, **kids}), of_counts(skipped)])
@@ -395,10 +398,10 @@ def _mean_of_pairs(
 
 
 def _features(
-    footage: Footage, network: FrameFeatures, margin: float, label: str
+    posed: PosedFrames, network: FrameFeatures, margin: float, label: str
 ) -> tuple[dict[str, Float64[np.ndarray, "_ features"]], int]:
     """Features of each region in the frames that have it; number of frames in about a second."""
-    chosen = footage.part(evenly_spaced(len(footage.frames), _MAX_FRAMES))
+    chosen = posed.part(evenly_spaced(len(posed.frames), _MAX_FRAMES))
     persons = person_regions(chosen.keypoints, margin=margin)
     found: dict[str, list[np.ndarray]] = {region: [] for region in _REGIONS}
     frames = read_frames(chosen.frames, chosen.keypoints.image_size)
@@ -408,7 +411,7 @@ def _features(
         if box:
             x0, y0, x1, y1 = box
             found["person"].append(network(frame[y0:y1, x0:x1]))
-    rate = chosen.keypoints.frame_rate * len(persons) / len(footage.frames)
+    rate = chosen.keypoints.frame_rate * len(persons) / len(posed.frames)
     num_features = len(found["frame"][0])
     of_region = {
         region: np.array(features, np.float64).reshape(-1, num_features)

@@ -15,8 +15,8 @@ from motiontransfer.evaluation.measurements import (
     HEADLINES,
     NEAREST_NEIGHBOURS,
     OURS,
-    Key,
     Measurements,
+    MetricKey,
     frame_errors,
     wide,
 )
@@ -30,7 +30,7 @@ from motiontransfer.video.frame_store import FrameStore
 _COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e")
 _NUM_WORST = 8
 
-Panels = Mapping[str, Mapping[str, Key]]
+Panels = Mapping[str, Mapping[str, MetricKey]]
 """Title of a panel -> label of each curve -> key of its values."""
 
 
@@ -106,7 +106,7 @@ def plot_curves(path: Path, found: Measurements, panels: Panels, *, title: str) 
         figure.savefig(temporary, metadata={"Software": None})
 
 
-def likeness_panels(section: Literal["", "truth"]) -> dict[str, dict[str, Key]]:
+def likeness_panels(section: Literal["", "truth"]) -> dict[str, dict[str, MetricKey]]:
     """SSIM and L1 of person and face, and the pose distance, of ours and of the baseline."""
     panels = {
         f"{label}, {region}": systems(metric, box, section)
@@ -117,19 +117,19 @@ def likeness_panels(section: Literal["", "truth"]) -> dict[str, dict[str, Key]]:
     return {**panels, distance: systems("pose_distance_px", "all", section)}
 
 
-def systems(metric: str, region: str, section: str) -> dict[str, Key]:
+def systems(metric: str, region: str, section: str) -> dict[str, MetricKey]:
     """Curves of ours and of the baseline."""
     return {
-        "ours": Key(metric, region, OURS, section),
-        "nearest neighbours": Key(metric, region, NEAREST_NEIGHBOURS, section),
+        "ours": MetricKey(metric, region, OURS, section),
+        "nearest neighbours": MetricKey(metric, region, NEAREST_NEIGHBOURS, section),
     }
 
 
-def worst_frames(errors: Float[np.ndarray, " frames"]) -> tuple[int, ...]:
+def worst_frame_indices(errors: Float[np.ndarray, " frames"]) -> tuple[int, ...]:
     """Indices of the worst frames, at most 8, worst first; NaN is never chosen.
 
     Neighbours resemble each other: without a minimum distance between the chosen frames one bad
-    moment would fill the image.
+    frame_set would fill the image.
     """
     distance = max(1, len(errors) // (3 * _NUM_WORST))
     chosen: list[int] = []
@@ -151,7 +151,7 @@ def worst_frames_sheet(
         found: of the result.
     """
     errors, texts = frame_errors(found)
-    chosen = worst_frames(errors) or evenly_spaced(intended.num_frames, _NUM_WORST)
+    chosen = worst_frame_indices(errors) or evenly_spaced(intended.num_frames, _NUM_WORST)
     rows = {}
     for label, video in videos.items():
         with FrameStore(video) as store:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation.bootstrap import RatioMetric
-from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.measurements import MetricKey
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.skeleton import Skeleton
@@ -29,7 +29,9 @@ PCK_SHARES = (0.1, 0.2)
 _HEAD = ("face_forehead", "face_chin")
 
 
-def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict[Key, RatioMetric]:
+def pose_scores(
+    result: Keypoints, reference: Keypoints, *, system: str
+) -> dict[MetricKey, RatioMetric]:
     """Every pose metric of a result, for `body`, `hands` and `face`, and of some for `all`.
 
     Joints that the result's skeleton does not know are left out. A detection is a group with at
@@ -65,9 +67,9 @@ def pose_scores(result: Keypoints, reference: Keypoints, *, system: str) -> dict
             }
     found = _has_group(result, "body").astype(float)
     return {
-        Key("body_found", "", system): RatioMetric(total=found, weight=each_frame),
+        MetricKey("body_found", "", system): RatioMetric(total=found, weight=each_frame),
         **{
-            Key(metric, group, system): score
+            MetricKey(metric, group, system): score
             for metric, of_group in of_metric.items()
             for group, score in of_group.items()
         },

@@ -12,10 +12,10 @@ from motiontransfer.evaluation.bootstrap import block_length
 from motiontransfer.evaluation.comparison import (
     MetricConfig,
     against_real,
-    detected_footage,
+    detected_frames,
     measure,
     streaming_metrics,
-    summarise,
+    summarize,
 )
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.measurements import Measurements, in_section
@@ -52,25 +52,25 @@ def score_videos(
                 f"{other_frames} of {width}x{height}; scale and cut it to match"
             )
     generated = {
-        name: detected_footage(video, size=size, compute=compute) for name, video in videos.items()
+        name: detected_frames(video, size=size, compute=compute) for name, video in videos.items()
     }
-    real = detected_footage(truth, size=size, compute=compute)
-    footage = {**generated, _TRUTH: real}
+    real = detected_frames(truth, size=size, compute=compute)
+    posed = {**generated, _TRUTH: real}
     config = MetricConfig(box_margin=_BOX_MARGIN, networks=networks, training_images=None)
     metrics = streaming_metrics(
-        footage,
+        posed,
         real=_TRUTH,
         late=None,
         background=person_regions(real.keypoints, margin=_BOX_MARGIN),
         config=config,
     )
-    found = measure(footage, metrics)
+    found = measure(posed, metrics)
     scores = {
-        **against_real(found["images"], footage, _TRUTH, section="truth"),
+        **against_real(found["images"], posed, _TRUTH, section="truth"),
         **in_section("temporal", {**found["flicker"], **found["warping"], **found["change"]}),
     }
     block = block_length(num_frames, real.keypoints.frame_rate)
-    return summarise(scores, real=real, videos=generated, block_frames=block, config=config)
+    return summarize(scores, real=real, videos=generated, block_frames=block, config=config)
 
 
 def as_text(found: Measurements) -> dict[str, dict[str, str]]:

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.evaluation.baselines import nearest_footage, training_images
+from motiontransfer.evaluation.baselines import nearest_frames, training_images
 from motiontransfer.evaluation.bootstrap import RatioMetric, block_length
 from motiontransfer.evaluation.comparison import (
     MetricConfig,
     against_real,
-    detected_footage,
+    detected_frames,
     measure,
     streaming_metrics,
-    summarise,
+    summarize,
 )
 from motiontransfer.evaluation.frames import (
-    Footage,
+    PosedFrames,
     all_regions,
-    clip_footage,
+    clip_frames,
     concatenated,
     person_regions,
     read_frames,
@@ -31,8 +31,8 @@ from motiontransfer.evaluation.measurements import (
     FRAMES,
     NEAREST_NEIGHBOURS,
     OURS,
-    Key,
     Measurements,
+    MetricKey,
     Scores,
     in_section,
 )
@@ -85,12 +85,12 @@ def evaluate_reconstruction(
             f"no frame is held out in {', '.join(clip.name for clip in clips)}; evaluation needs "
             "some that were not trained on: raise train_gan.held_out_fraction"
         )
-    real = concatenated([clip_footage(clip, clip.held_out) for clip in tails])
+    real = concatenated([clip_frames(clip, clip.held_out) for clip in tails])
     generated = {
         OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
-        NEAREST_NEIGHBOURS: nearest_footage(real.keypoints, clips),
+        NEAREST_NEIGHBOURS: nearest_frames(real.keypoints, clips),
         "previous_real_frame": concatenated(
-            [clip_footage(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
+            [clip_frames(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
         ),
     }
     videos = {"real": real, **generated}
@@ -110,13 +110,13 @@ def evaluate_reconstruction(
     if head_heights_px(real.keypoints) is None:
         notes["pck"] = "no real pose has a head, chin and forehead"
     skipped = count_skipped(all_regions(real.keypoints, margin=box_margin))
-    found = summarise(
+    found = summarize(
         scores,
         real=real,
         videos=generated,
         block_frames=block_length(len(real.frames), real.keypoints.frame_rate),
         config=config,
-        counts={Key(FRAMES, "", ""): len(real.frames), **skipped},
+        counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped},
         notes=notes,
     )
     columns = {
@@ -131,7 +131,7 @@ def evaluate_reconstruction(
 
 
 def _measure_tails(
-    videos: Mapping[str, Footage], tails: Sequence[TargetClip], config: MetricConfig
+    videos: Mapping[str, PosedFrames], tails: Sequence[TargetClip], config: MetricConfig
 ) -> dict[str, Scores]:
     """Scores of each metric, measured clip by clip: frames across a cut are not compared."""
     parts: list[dict[str, Scores]] = []
@@ -139,7 +139,7 @@ def _measure_tails(
     for clip in tails:
         frames = range(start, start + len(clip.held_out))
         start = frames.stop
-        tail = {name: footage.part(frames) for name, footage in videos.items()}
+        tail = {name: posed.part(frames) for name, posed in videos.items()}
         metrics = streaming_metrics(
             tail,
             real="real",
@@ -154,16 +154,16 @@ def _measure_tails(
     }
 
 
-def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path) -> Footage:
+def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path) -> PosedFrames:
     """Render a tail to a file of its own and detect the pose again."""
     poses = clip.keypoints.part(clip.held_out)
     path = scratch / f"{clip.name}.mkv"
     frames = track(render(poses), f"render {clip.name}", total=poses.num_frames)
     write_frames(path, frames, frame_rate=poses.frame_rate)
-    return detected_footage(path, size=poses.image_size, compute=compute)
+    return detected_frames(path, size=poses.image_size, compute=compute)
 
 
-def _comparison(videos: Mapping[str, Footage]) -> Frame:
+def _comparison(videos: Mapping[str, PosedFrames]) -> Frame:
     real = videos["real"]
     columns = evenly_spaced(len(real.frames), _NUM_COLUMNS)
     rows = {label: [videos[name].frames[i] for i in columns] for name, label in _ROWS.items()}

@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
 from motiontransfer.evaluation.bootstrap import RatioMetric
-from motiontransfer.evaluation.frames import Box, Moment, Regions
-from motiontransfer.evaluation.measurements import FrameScores, Key, one_value
+from motiontransfer.evaluation.frames import Box, FrameSet, Regions
+from motiontransfer.evaluation.measurements import FrameScores, MetricKey, one_value
 from motiontransfer.video.color import Frame
 
 _Flow = Float32[np.ndarray, "height width 2"]
@@ -41,15 +41,15 @@ class BackgroundFlicker:
     def __init__(self, systems: Sequence[str], *, persons: Regions) -> None:
         self._pixels = {system: _PixelStatistics(persons) for system in systems}
 
-    def update(self, moment: Moment) -> None:
+    def update(self, frame_set: FrameSet) -> None:
         """Take the next frame of every video."""
         for system, pixels in self._pixels.items():
-            pixels.add(moment.index, moment.frames[system])
+            pixels.add(frame_set.index, frame_set.frames[system])
 
-    def compute(self) -> dict[Key, RatioMetric]:
+    def compute(self) -> dict[MetricKey, RatioMetric]:
         """The flicker of each system's video."""
         return {
-            Key("background_flicker", "", system): pixels.flicker()
+            MetricKey("background_flicker", "", system): pixels.flicker()
             for system, pixels in self._pixels.items()
         }
 
@@ -131,7 +131,7 @@ class _PixelStatistics:
 
 
 def frame_changes(
-    moment: Moment, *, systems: Sequence[str], real: str, persons: Regions | None = None
+    frame_set: FrameSet, *, systems: Sequence[str], real: str, persons: Regions | None = None
 ) -> FrameScores:
     """Each system's change from the frame before, relative to that of the frames called `real`.
 
@@ -139,12 +139,12 @@ def frame_changes(
         persons: changes count in the smallest box around the person in both frames; None: in
             the whole frame, whose size may differ from video to video.
     """
-    keys = {system: Key(f"frame_change_to_{real}", "", system) for system in systems}
-    box = None if persons is None else _union(persons, moment.index)
-    if moment.previous is None or (box is None and persons is not None):
+    keys = {system: MetricKey(f"frame_change_to_{real}", "", system) for system in systems}
+    box = None if persons is None else _union(persons, frame_set.index)
+    if frame_set.previous is None or (box is None and persons is not None):
         return dict.fromkeys(keys.values(), (0.0, 0.0))
     change = {
-        name: frame_change(moment.previous[name], moment.frames[name], box)
+        name: frame_change(frame_set.previous[name], frame_set.frames[name], box)
         for name in (real, *systems)
     }
     return {key: (change[system], change[real]) for system, key in keys.items()}
@@ -246,7 +246,7 @@ def mean_visible(error: _Map, motion: Motion, box: Box | None) -> float:
 
 
 def warping_errors(
-    moment: Moment, *, systems: Sequence[str], guide: str | None, persons: Regions
+    frame_set: FrameSet, *, systems: Sequence[str], guide: str | None, persons: Regions
 ) -> FrameScores:
     """Each system's warping error from the frame before, in the whole frame and in a box.
 
@@ -257,18 +257,18 @@ def warping_errors(
     flow = "" if guide else "_own_flow"
     metrics = (f"warping_error{flow}", f"warping_error_person{flow}")
     scores = dict.fromkeys(
-        (Key(metric, "", system) for metric in metrics for system in systems), (0.0, 0.0)
+        (MetricKey(metric, "", system) for metric in metrics for system in systems), (0.0, 0.0)
     )
-    last = moment.previous
+    last = frame_set.previous
     if last is None:
         return scores
-    guided = motion_between(last[guide], moment.frames[guide]) if guide else None
+    guided = motion_between(last[guide], frame_set.frames[guide]) if guide else None
     for system in systems:
-        frames = last[system], moment.frames[system]
+        frames = last[system], frame_set.frames[system]
         motion = guided or motion_between(*frames)
         error = warping_error(*frames, motion)
         height, width = error.shape
-        boxes = (0, 0, width, height), persons[moment.index - 1]
+        boxes = (0, 0, width, height), persons[frame_set.index - 1]
         for metric, box in zip(metrics, boxes, strict=True):
-            scores[Key(metric, "", system)] = one_value(mean_visible(error, motion, box))
+            scores[MetricKey(metric, "", system)] = one_value(mean_visible(error, motion, box))
     return scores

@@ -11,31 +11,31 @@ from pathlib import Path
 
 import numpy as np
 
-from motiontransfer.evaluation.baselines import nearest_footage, training_images
+from motiontransfer.evaluation.baselines import nearest_frames, training_images
 from motiontransfer.evaluation.bootstrap import block_length
 from motiontransfer.evaluation.comparison import (
     FrameMetric,
     MetricConfig,
     against_real,
-    detected_footage,
+    detected_frames,
     measure,
     streaming_metrics,
-    summarise,
+    summarize,
 )
 from motiontransfer.evaluation.frames import (
-    Footage,
+    PosedFrames,
     all_regions,
-    check_video,
+    check_frames,
     person_regions,
-    training_footage,
+    training_frames,
 )
 from motiontransfer.evaluation.image_metrics import count_skipped
 from motiontransfer.evaluation.measurements import (
     FRAMES,
     NEAREST_NEIGHBOURS,
     OURS,
-    Key,
     Measurements,
+    MetricKey,
     Scores,
     in_section,
 )
@@ -97,34 +97,34 @@ def evaluate_transfer(
         VideoError: a video differs from the result in number of frames or from the working size.
     """
     size = intended.image_size
-    check_video(videos.result, intended, "render this transfer again")
-    footage = {
-        OURS: detected_footage(videos.result, size=size, compute=compute),
-        NEAREST_NEIGHBOURS: nearest_footage(intended, clips),
+    check_frames(videos.result, intended, "render this transfer again")
+    posed = {
+        OURS: detected_frames(videos.result, size=size, compute=compute),
+        NEAREST_NEIGHBOURS: nearest_frames(intended, clips),
     }
     rows = {"source": videos.source, "result": videos.result}
-    counts = {Key(FRAMES, "", ""): intended.num_frames}
+    counts = {MetricKey(FRAMES, "", ""): intended.num_frames}
     if videos.truth is not None:
-        check_video(
+        check_frames(
             videos.truth, intended, "film or cut it to match, or set this transfer's truth to none"
         )
-        footage[_TRUTH] = detected_footage(videos.truth, size=size, compute=compute)
+        posed[_TRUTH] = detected_frames(videos.truth, size=size, compute=compute)
         rows[_TRUTH] = videos.truth
-        regions = all_regions(footage[_TRUTH].keypoints, margin=box_margin)
+        regions = all_regions(posed[_TRUTH].keypoints, margin=box_margin)
         counts |= count_skipped(regions, section=_TRUTH)
     config = MetricConfig(
         box_margin=box_margin,
         networks=networks,
         training_images=training_images(clips, margin=box_margin),
     )
-    found = summarise(
-        _scores(videos.source, footage, intended, config),
-        real=training_footage(clips),
-        videos=footage,
+    found = summarize(
+        _scores(videos.source, posed, intended, config),
+        real=training_frames(clips),
+        videos=posed,
         block_frames=block_length(intended.num_frames, intended.frame_rate),
         config=config,
         counts=counts,
-        notes=_notes(footage, intended, networks),
+        notes=_notes(posed, intended, networks),
     )
     frame_index = np.arange(intended.num_frames)
     columns = {"frame_index": frame_index, "pts_seconds": frame_index / float(intended.frame_rate)}
@@ -134,12 +134,12 @@ def evaluate_transfer(
 
 
 def _scores(
-    source: Path, footage: Mapping[str, Footage], intended: Keypoints, config: MetricConfig
+    source: Path, posed: Mapping[str, PosedFrames], intended: Keypoints, config: MetricConfig
 ) -> Scores:
     """Every metric of all videos; the source is the reference of the frame change."""
     metrics = streaming_metrics(
-        footage,
-        real=_TRUTH if _TRUTH in footage else None,
+        posed,
+        real=_TRUTH if _TRUTH in posed else None,
         late=None,
         background=person_regions(intended, margin=config.box_margin),
         config=config,
@@ -150,10 +150,10 @@ def _scores(
     shown = [(source, index) for index in range(intended.num_frames)]
     with FrameStore(source) as store:  # its frames may have another shape
         poses = replace(intended, image_size=store.size)
-    found = measure({**footage, "source": Footage(frames=shown, keypoints=poses)}, metrics)
+    found = measure({**posed, "source": PosedFrames(frames=shown, keypoints=poses)}, metrics)
     detection = {
-        **pose_scores(footage[OURS].keypoints, intended, system=OURS),
-        **pose_scores(footage[NEAREST_NEIGHBOURS].keypoints, intended, system=NEAREST_NEIGHBOURS),
+        **pose_scores(posed[OURS].keypoints, intended, system=OURS),
+        **pose_scores(posed[NEAREST_NEIGHBOURS].keypoints, intended, system=NEAREST_NEIGHBOURS),
     }
     temporal = {
         **found["flicker"],
@@ -166,19 +166,19 @@ def _scores(
         **in_section("temporal", temporal),
         **in_section("identity", found["identity"]),
     }
-    if _TRUTH in footage:
-        scores |= against_real(found["images"], footage, _TRUTH, section=_TRUTH)
+    if _TRUTH in posed:
+        scores |= against_real(found["images"], posed, _TRUTH, section=_TRUTH)
     return scores
 
 
 def _notes(
-    footage: Mapping[str, Footage], intended: Keypoints, networks: Networks
+    posed: Mapping[str, PosedFrames], intended: Keypoints, networks: Networks
 ) -> dict[str, str]:
     """Metric -> reason why it was not measured."""
     notes = not_measured(intended.image_size, networks)
     references = {"detection": intended}
-    if _TRUTH in footage:
-        references[_TRUTH] = footage[_TRUTH].keypoints
+    if _TRUTH in posed:
+        references[_TRUTH] = posed[_TRUTH].keypoints
     else:
         notes[_TRUTH] = "this transfer has no ground-truth video"
         notes["warping_error"] = (
@@ -190,20 +190,21 @@ def _notes(
     return notes
 
 
-def _panels(found: Measurements) -> dict[str, dict[str, Key]]:
+def _panels(found: Measurements) -> dict[str, dict[str, MetricKey]]:
     """Panels of the curves: similarity to the ground truth, pose distance, stability."""
     has_truth = any(key.section == _TRUTH for key in found.per_frame)
     warping = "warping_error_person" if has_truth else "warping_error_person_own_flow"
     of_warping = systems(warping, "", "temporal")
     if has_truth:
-        of_warping["truth"] = Key(warping, "", _TRUTH, "temporal")
+        of_warping["truth"] = MetricKey(warping, "", _TRUTH, "temporal")
     return {
         **(likeness_panels("truth") if has_truth else {}),
         "Pose distance to the intended pose (pixels)": systems(
             "pose_distance_px", "all", "detection"
         ),
         "Share of detections missed in the result": {
-            group: Key("missed_detections", group, OURS, "detection") for group in REPORTED_GROUPS
+            group: MetricKey("missed_detections", group, OURS, "detection")
+            for group in REPORTED_GROUPS
         },
         "Warping error in the person's box": of_warping,
     }

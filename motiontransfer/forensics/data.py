@@ -34,7 +34,7 @@ _WARMUP_FRAMES = 2  # the first frame is rendered without a previous one, and di
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clip:
+class Segment:
     """About a second of consecutive frames of a video."""
 
     subject: str
@@ -59,19 +59,19 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipPair:
+class SegmentPair:
     """The same second as it was filmed, and rendered from its poses."""
 
-    real: Clip
-    fake: Clip
+    real: Segment
+    fake: Segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipSet:
+class SegmentSet:
     """Real and fake clips."""
 
-    real: Sequence[Clip]
-    fake: Sequence[Clip]
+    real: Sequence[Segment]
+    fake: Sequence[Segment]
 
     @property
     def description(self) -> dict[str, object]:
@@ -83,9 +83,9 @@ class ClipSet:
         }
 
 
-def both_sides(pairs: Sequence[ClipPair]) -> ClipSet:
+def both_sides(pairs: Sequence[SegmentPair]) -> SegmentSet:
     """Return the real and the fake clips of pairs."""
-    return ClipSet(real=[pair.real for pair in pairs], fake=[pair.fake for pair in pairs])
+    return SegmentSet(real=[pair.real for pair in pairs], fake=[pair.fake for pair in pairs])
 
 
 def sampled_seconds(frames: range, *, frame_rate: Fraction, max_frames: int) -> list[range]:
@@ -112,7 +112,7 @@ class FramePairBatch(TensorBatch):
 class RealFakeDataset:
     """Frame pairs of every clip pair many times over, augmented differently each time."""
 
-    def __init__(self, pairs: Sequence[ClipPair], *, crop_size: int, seed: int) -> None:
+    def __init__(self, pairs: Sequence[SegmentPair], *, crop_size: int, seed: int) -> None:
         self.pairs, self._crop_size, self._seed = list(pairs), crop_size, seed
         paths = sorted({clip.path for pair in pairs for clip in (pair.real, pair.fake)})
         self._store_of = {path: index for index, path in enumerate(paths)}
@@ -142,33 +142,33 @@ class RealFakeDataset:
         pairs = torch.tensor(starts)[:, None] + torch.arange(2)
         return real[pairs], fake[pairs]
 
-    def _read(self, clip: Clip, first: int, count: int) -> Frames:
+    def _read(self, clip: Segment, first: int, count: int) -> Frames:
         store = self._store_of[clip.path]
         return np.stack([self._frames[store, k] for k in clip.frames[first : first + count]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetClips:
+class TargetSegments:
     """Clips of a subject that a generator was trained on."""
 
     subject: str
-    training: Sequence[ClipPair]
+    training: Sequence[SegmentPair]
     """Of the part of each video that may be trained on."""
-    held_out: Sequence[ClipPair]
-    transfers: Sequence[Clip]
+    held_out: Sequence[SegmentPair]
+    transfers: Sequence[Segment]
     """Rendered with another subject's motion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectClips:
+class ProjectSegments:
     """All clips of a project."""
 
-    targets: Sequence[TargetClips]
-    unseen: Sequence[Clip]
+    targets: Sequence[TargetSegments]
+    unseen: Sequence[Segment]
     """Filmed; of subjects that no network was trained on."""
 
 
-def project_clips(
+def project_segments(
     root: Path,
     fabric: Fabric,
     *,
@@ -178,7 +178,7 @@ def project_clips(
     held_out: HeldOut,
     max_frames: int,
     folder: Path,
-) -> ProjectClips:
+) -> ProjectSegments:
     """List a project's clips, and render those that are missing in `folder`.
 
     Args:
@@ -216,14 +216,14 @@ def project_clips(
             path = folder / f"{name}.mkv"
             rendered += _clips(target, name, path, _render(renderer, poses, seconds, path))
         target_clips.append(
-            TargetClips(subject=target, training=training, held_out=later, transfers=rendered)
+            TargetSegments(subject=target, training=training, held_out=later, transfers=rendered)
         )
-    return ProjectClips(targets=target_clips, unseen=unseen)
+    return ProjectSegments(targets=target_clips, unseen=unseen)
 
 
 def _clip_pairs(
     video: TargetClip, target: str, renderer: Renderer, path: Path, *, max_frames: int
-) -> tuple[list[ClipPair], list[ClipPair]]:
+) -> tuple[list[SegmentPair], list[SegmentPair]]:
     """Pairs of the video's training part and of its held-out part, rendered to `path`."""
     total = len(video.training) + len(video.held_out)
     training, held_out = (
@@ -235,12 +235,12 @@ def _clip_pairs(
     ranges = [*training, *held_out]
     real = _clips(target, video.name, video.frames, ranges)
     fake = _clips(target, video.name, path, _render(renderer, video.keypoints, ranges, path))
-    pairs = [ClipPair(real=one, fake=other) for one, other in zip(real, fake, strict=True)]
+    pairs = [SegmentPair(real=one, fake=other) for one, other in zip(real, fake, strict=True)]
     return pairs[: len(training)], pairs[len(training) :]
 
 
-def _clips(subject: str, video: str, path: Path, ranges: Sequence[range]) -> list[Clip]:
-    return [Clip(subject=subject, video=video, path=path, frames=frames) for frames in ranges]
+def _clips(subject: str, video: str, path: Path, ranges: Sequence[range]) -> list[Segment]:
+    return [Segment(subject=subject, video=video, path=path, frames=frames) for frames in ranges]
 
 
 def _render(
@@ -263,7 +263,7 @@ def _render(
 
 
 def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) -> list[Path]:
-    """Return every file of this project whose bytes decide what `project_clips` gives.
+    """Return every file of this project whose bytes decide what `project_segments` gives.
 
     Raises:
         MissingFileError: the poses of a transfer are not there.
@@ -285,14 +285,14 @@ def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) ->
 class Split:
     """Disjoint clips for training, calibration and test."""
 
-    training: Sequence[ClipPair]
-    calibration: Sequence[ClipPair]
-    test: ClipSet
+    training: Sequence[SegmentPair]
+    calibration: Sequence[SegmentPair]
+    test: SegmentSet
     held_out_subject: str | None
     """In the test set only; None where there is only one target."""
 
 
-def split_clips(project: ProjectClips) -> Split:
+def split_segments(project: ProjectSegments) -> Split:
     """Hold out the last target if there is another, else the later part of the only one.
 
     Raises:
@@ -318,6 +318,6 @@ def split_clips(project: ProjectClips) -> Split:
     return Split(
         training=training,
         calibration=calibration,
-        test=ClipSet(real=[*test.real, *project.unseen], fake=[*test.fake, *last.transfers]),
+        test=SegmentSet(real=[*test.real, *project.unseen], fake=[*test.fake, *last.transfers]),
         held_out_subject=last.subject if known else None,
     )

@@ -21,7 +21,7 @@ from motiontransfer.forensics.corruptions import (
     corrupt,
     draw_augmentation,
 )
-from motiontransfer.forensics.data import Clip, ClipSet
+from motiontransfer.forensics.data import Segment, SegmentSet
 from motiontransfer.forensics.model import TrainedDetector, has_motion
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing
@@ -165,8 +165,8 @@ def limit_height(frame: _Image, *, max_height: int) -> _Image:
     return resize(frame, (max_height, max(1, round(width * max_height / height))))
 
 
-def score_clips(
-    detector: TrainedDetector, clips: Sequence[Clip], *, corruption: Corruption, description: str
+def score_segments(
+    detector: TrainedDetector, clips: Sequence[Segment], *, corruption: Corruption, description: str
 ) -> list[Logits]:
     """Score each clip after a corruption."""
     return [
@@ -178,13 +178,15 @@ def score_clips(
 
 
 def evaluate(
-    detector: TrainedDetector, clips: ClipSet, *, description: str = "test"
+    detector: TrainedDetector, clips: SegmentSet, *, description: str = "test"
 ) -> dict[str, Scores]:
     """Score real and fake clips after each corruption, by its name."""
     scores = {}
     for name, corruption in CORRUPTIONS.items():
         real, fake = (
-            score_clips(detector, kind, corruption=corruption, description=f"{description} {name}")
+            score_segments(
+                detector, kind, corruption=corruption, description=f"{description} {name}"
+            )
             for kind in (clips.real, clips.fake)
         )
         scores[name] = Scores(real=real, fake=fake)
@@ -194,7 +196,7 @@ def evaluate(
 def plot_evaluation(
     path: Path,
     detector: TrainedDetector,
-    clips: ClipSet,
+    clips: SegmentSet,
     scores_of: Mapping[str, Scores],
     *,
     title: str,
@@ -247,7 +249,7 @@ def _draw_confusion(axes: Axes, scores_of: Mapping[str, Scores], *, threshold: f
 
 
 def _draw_examples(
-    figure: SubFigure, detector: TrainedDetector, clips: ClipSet, scores: Scores
+    figure: SubFigure, detector: TrainedDetector, clips: SegmentSet, scores: Scores
 ) -> None:
     """One row a kind: clips from the lowest to the highest probability."""
     rows = figure.subplots(2, _NUM_EXAMPLES, squeeze=False)

@@ -24,7 +24,7 @@ _BLUR = (1.0, 4.0, 6.0, 4.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorConfig:
+class FramePairConfig:
     """All that determines the shapes of a detector."""
 
     input_frames: Literal[1, 2]
@@ -38,7 +38,7 @@ class DetectorConfig:
 class FramePairDetector(nn.Module):
     """CNN on the high frequencies of two consecutive frames of any size."""
 
-    def __init__(self, config: DetectorConfig) -> None:
+    def __init__(self, config: FramePairConfig) -> None:
         super().__init__()
         self.input_frames = config.input_frames
         widths = [config.num_filters * 2**level for level in range(config.num_downsamplings)]
@@ -71,7 +71,7 @@ class FramePairDetector(nn.Module):
 
 
 @torch.no_grad()
-def initialise_detector(module: nn.Module) -> None:
+def initialize_detector(module: nn.Module) -> None:
     """Draw convolution weights by He et al. 2015; there are no normalisation layers."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, 0.2)
@@ -155,7 +155,7 @@ class TrainedDetector:
     """A detector with its calibration and the size of its input."""
 
     network: FramePairDetector
-    config: DetectorConfig
+    config: FramePairConfig
     calibration: Calibration
     max_height: int
     """Of the frames that it was trained on; higher ones are downscaled to it."""
@@ -186,7 +186,7 @@ def read_detector(path: Path) -> TrainedDetector:
         DamagedFileError: it is not as it was written, or not a weights file.
         WeightsError: its tensors do not fit.
     """
-    network, config = read_network(path, "detector", DetectorConfig, FramePairDetector)
+    network, config = read_network(path, "detector", FramePairConfig, FramePairDetector)
     return TrainedDetector(
         network=network,
         config=config,

@@ -20,7 +20,7 @@ _MIN_SIDE_PX = 32
 class Prediction:
     """The detector's output for a video."""
 
-    synthesised: float
+    synthesized: float
     """Probability that it was rendered, where real and rendered videos are equally likely."""
     interval: tuple[float, float]
     """95 % interval over the seconds of this video; (0, 1) where there is only one.
@@ -71,7 +71,7 @@ def predict_video(path: Path, weights: Path) -> Prediction:
         bounds = bootstrap_interval(lambda drawn: float(drawn.mean()), means)
         low, high = probability(np.array(bounds)).tolist()
     return Prediction(
-        synthesised=float(probability(logits.mean(keepdims=True))[0]),
+        synthesized=float(probability(logits.mean(keepdims=True))[0]),
         interval=(low, high),
         per_second=list(zip(starts, probability(logits).tolist(), strict=True)),
         frames=num_frames,

@@ -13,22 +13,22 @@ from torch.nn import functional
 
 from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.data import (
-    ClipPair,
     FramePairBatch,
     RealFakeDataset,
+    SegmentPair,
     both_sides,
     input_files,
-    project_clips,
-    split_clips,
+    project_segments,
+    split_segments,
 )
 from motiontransfer.forensics.evaluation import evaluate, metrics, plot_evaluation
 from motiontransfer.forensics.model import (
     Calibration,
-    DetectorConfig,
+    FramePairConfig,
     FramePairDetector,
     TrainedDetector,
     fit_calibration,
-    initialise_detector,
+    initialize_detector,
     write_detector,
 )
 from motiontransfer.models.layers import count_parameters
@@ -100,11 +100,11 @@ class DetectorTask(AdamTask):
 
 
 def train_detector(
-    training: Sequence[ClipPair],
-    calibration: Sequence[ClipPair],
+    training: Sequence[SegmentPair],
+    calibration: Sequence[SegmentPair],
     fabric: Fabric,
     *,
-    config: DetectorConfig,
+    config: FramePairConfig,
     schedule: Schedule,
     crop_size: int,
     ema_decay: float,
@@ -118,7 +118,7 @@ def train_detector(
         folder: checkpoints and logs of this run.
     """
     torch.manual_seed(schedule.seed)
-    network = FramePairDetector(config).apply(initialise_detector)
+    network = FramePairDetector(config).apply(initialize_detector)
     task = DetectorTask(fabric, network, ema_decay=ema_decay)
     dataset = RealFakeDataset(training, crop_size=crop_size, seed=schedule.seed)
     throughput = fit(task, fabric=fabric, schedule=schedule, dataset=dataset, folder=folder)
@@ -163,7 +163,7 @@ def train_on_project(
     with run_folder(fabric, checkpoints, key) as folder:
         if not fabric.is_global_zero:
             barrier(fabric)  # the first process renders what the others then find
-        project = project_clips(
+        project = project_segments(
             Path(),
             fabric,
             targets=targets,
@@ -175,12 +175,12 @@ def train_on_project(
         )
         if fabric.is_global_zero:
             barrier(fabric)
-        split = split_clips(project)
+        split = split_segments(project)
         detector, throughput = train_detector(
             split.training,
             split.calibration,
             fabric,
-            config=params.fill(DetectorConfig, input_frames=2),
+            config=params.fill(FramePairConfig, input_frames=2),
             schedule=params.schedule,
             crop_size=params.crop_size,
             ema_decay=params.ema_decay,

@@ -24,7 +24,12 @@ from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.provenance.credentials import Credentials, load_credentials
-from motiontransfer.provenance.manifest import Statement, check_credentials, sign_file, statement_of
+from motiontransfer.provenance.manifest import (
+    TransferAssertion,
+    check_credentials,
+    sign_file,
+    transfer_assertion,
+)
 from motiontransfer.rendering.faces import FaceBlending
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer
 from motiontransfer.rendering.visible_label import VisibleLabel, with_label
@@ -59,12 +64,12 @@ class Signature:
     """With what recordings and pictures are signed."""
 
     credentials: Credentials
-    statement: Statement
+    assertion: TransferAssertion
 
     def sign(self, path: Path, unsigned: Path) -> None:
         """Write a signed copy of a file."""
         sign_file(
-            path, unsigned, self.statement, self.credentials, content="trainedAlgorithmicMedia"
+            path, unsigned, self.assertion, self.credentials, content="trainedAlgorithmicMedia"
         )
 
 
@@ -181,7 +186,7 @@ def _signature(
     networks = {"generator": (models / "generator.safetensors", renderer.main.config.architecture)}
     if renderer.face is not None:
         networks["face"] = (models / "face_generator.safetensors", "residual")
-    return Signature(credentials=credentials, statement=statement_of(networks, source.files))
+    return Signature(credentials=credentials, assertion=transfer_assertion(networks, source.files))
 
 
 def _save(target: str, signature: Signature | None, frame: Frame) -> None:

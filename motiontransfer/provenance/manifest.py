@@ -32,11 +32,13 @@ _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
 
-Statement = Mapping[str, object]
+TransferAssertion = Mapping[str, object]
 """The networks and inputs of a transfer, as this project's assertion has them."""
 
 
-def statement_of(networks: Mapping[str, tuple[Path, str]], source: Mapping[str, Path]) -> Statement:
+def transfer_assertion(
+    networks: Mapping[str, tuple[Path, str]], source: Mapping[str, Path]
+) -> TransferAssertion:
     """Hashes of the networks and inputs; no names.
 
     Args:
@@ -74,7 +76,12 @@ def check_credentials(credentials: Credentials) -> None:
 
 
 def sign_file(
-    path: Path, unsigned: Path, statement: Statement, credentials: Credentials, *, content: Content
+    path: Path,
+    unsigned: Path,
+    assertion: TransferAssertion,
+    credentials: Credentials,
+    *,
+    content: Content,
 ) -> None:
     """Write the MP4 or PNG file `unsigned` to `path`, with a manifest in it.
 
@@ -88,7 +95,7 @@ def sign_file(
         MissingLibraryError: c2pa cannot be loaded on this machine.
         ProvenanceError: the certificate is not one that C2PA accepts.
     """
-    definition = _definition(content, statement)
+    definition = _definition(content, assertion)
     with (
         replacing(path) as temporary,
         unsigned.open("rb") as source,
@@ -114,7 +121,7 @@ def load_c2pa() -> ModuleType:
     return c2pa
 
 
-def _definition(content: Content, statement: Statement | None) -> dict[str, object]:
+def _definition(content: Content, assertion: TransferAssertion | None) -> dict[str, object]:
     """The manifest as c2pa takes it."""
     software = {"name": "motiontransfer", "version": version("motiontransfer")}
     created = {
@@ -123,10 +130,10 @@ def _definition(content: Content, statement: Statement | None) -> dict[str, obje
         "softwareAgent": software,
     }
     assertions: dict[str, object] = {"c2pa.actions.v2": {"actions": [created]}}
-    if statement is not None:
+    if assertion is not None:
         assertions[ASSERTION] = {
             "method": "motion transfer (Chan et al. 2019, Everybody Dance Now)",
-            **statement,
+            **assertion,
         }
     return {
         "claim_generator_info": [software],

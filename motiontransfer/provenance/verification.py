@@ -22,7 +22,7 @@ from motiontransfer.provenance.credentials import (
 from motiontransfer.provenance.manifest import ASSERTION, OFFLINE, load_c2pa
 from motiontransfer.video.reader import open_input
 
-Standing = Literal["trusted", "own", "self-signed", "unknown"]
+SignerTrust = Literal["trusted", "own", "self-signed", "unknown"]
 Integrity = Literal["unaltered", "altered", "not credible"]
 
 _TRUSTED = "signingCredential.trusted"
@@ -54,7 +54,7 @@ class Signer:
 
     name: str
     organisation: str
-    standing: Standing
+    trust: SignerTrust
     """`trusted`: one of the caller's authorities issued the certificate; `own`: it is this
     machine's self-signed one; `self-signed`: another machine's; `unknown`: any other."""
 
@@ -83,7 +83,7 @@ class Provenance:
     """Software that wrote the manifest, with its version."""
     source_type: str | None
     """IPTC digital source type, e.g. trainedAlgorithmicMedia."""
-    statement: dict[str, object]
+    assertion: dict[str, object]
     """This project's own assertion, networks and source; else empty."""
 
     @property
@@ -171,11 +171,11 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
         signer=Signer(
             name=manifest.signer or "",
             organisation=manifest.organisation or "",
-            standing=_standing(path, report, manifest.organisation),
+            trust=_signer_trust(path, report, manifest.organisation),
         ),
         software=" ".join(filter(None, (manifest.software, manifest.version))),
         source_type=source_type,
-        statement=next((data for data in statements if isinstance(data, dict)), {}),
+        assertion=next((data for data in statements if isinstance(data, dict)), {}),
     )
 
 
@@ -216,7 +216,7 @@ def _integrity(report: _Report) -> tuple[Integrity, tuple[Reason, ...]]:
     return "unaltered", ()
 
 
-def _standing(path: Path, report: _Report, organisation: str | None) -> Standing:
+def _signer_trust(path: Path, report: _Report, organisation: str | None) -> SignerTrust:
     if report.is_trusted:
         return "trusted"
     own = self_signed_file()
@@ -252,14 +252,14 @@ def _rows(provenance: Provenance) -> Iterator[tuple[str, str]]:
     claim = "AI-generated" if provenance.is_generated else "not said to be AI-generated"
     yield "origin", f"{claim} ({kind}), says its C2PA manifest, written by {provenance.software}"
     yield "signed", _signed_by(provenance.signer)
-    yield from _statement_rows(provenance.statement)
+    yield from _assertion_rows(provenance.assertion)
 
 
 def _signed_by(signer: Signer) -> str:
     name = signer.name
     if signer.organisation not in ("", name):
         name = f"{name} ({signer.organisation})"
-    match signer.standing:
+    match signer.trust:
         case "trusted":
             return f"by {name}; an authority that you trust issued the certificate"
         case "own":
@@ -270,8 +270,8 @@ def _signed_by(signer: Signer) -> str:
             return f"by {name}, it says; no authority that you trust vouches for it (--trust)"
 
 
-def _statement_rows(statement: dict[str, object]) -> Iterator[tuple[str, str]]:
-    networks, source = statement.get("networks"), statement.get("source")
+def _assertion_rows(assertion: dict[str, object]) -> Iterator[tuple[str, str]]:
+    networks, source = assertion.get("networks"), assertion.get("source")
     for network in networks if isinstance(networks, list) else []:
         if isinstance(network, dict):
             architecture, weights = (network.get(k) for k in ("architecture", "weights_sha256"))

@@ -10,10 +10,10 @@ from motiontransfer.evaluation.measurements import (
     METRICS,
     OURS,
     Better,
-    Key,
     Measurement,
     Measurements,
     Metric,
+    MetricKey,
 )
 
 _TITLES = {
@@ -213,7 +213,7 @@ def name_of(key: str) -> str:
     return _NAMES.get(key, key.replace("_", " "))
 
 
-def title_of(key: Key) -> str:
+def title_of(key: MetricKey) -> str:
     """The metric as text: `SSIM, person's box`; of poses also with what they are compared."""
     metric = METRICS[key.metric]
     if not key.region:

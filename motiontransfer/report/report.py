@@ -15,10 +15,10 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, MotionTransferError
-from motiontransfer.evaluation.baselines import nearest_footage
+from motiontransfer.evaluation.baselines import nearest_frames
 from motiontransfer.evaluation.frames import check_length, read_frames
 from motiontransfer.evaluation.measurements import Measurements, frame_errors, read_measurements
-from motiontransfer.evaluation.plots import pose_image, worst_frames
+from motiontransfer.evaluation.plots import pose_image, worst_frame_indices
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.report.charts import frame_charts, page_data, training_charts
@@ -147,7 +147,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
     poses = run.poses
     for video in (run.result, run.source, *([truth] if truth else [])):
         check_length(video, poses, "run `dvc repro` so that all of them are of one run")
-    nearest = nearest_footage(poses, run.clips)
+    nearest = nearest_frames(poses, run.clips)
     panels = [
         video_panel("source", "source", f"source video of {source}", run.source),
         PanelSource(
@@ -187,7 +187,7 @@ def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:
                     for name, store in (("result", result), (label, other))
                 },
             }
-            for index in worst_frames(errors)
+            for index in worst_frame_indices(errors)
         ]
 
 

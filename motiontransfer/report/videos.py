@@ -53,7 +53,7 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
+class Rung:
     """One rung of the ladder."""
 
     crf: int
@@ -65,10 +65,10 @@ class Quality:
 
 
 LADDER = (
-    Quality(crf=20, scale=1.0, share=1.0),
-    Quality(crf=26, scale=1.0, share=0.5),
-    Quality(crf=30, scale=0.75, share=0.2),
-    Quality(crf=34, scale=0.5, share=0.07),
+    Rung(crf=20, scale=1.0, share=1.0),
+    Rung(crf=26, scale=1.0, share=0.5),
+    Rung(crf=30, scale=0.75, share=0.2),
+    Rung(crf=34, scale=0.5, share=0.07),
 )
 
 
@@ -93,7 +93,7 @@ def video_panel(
 
 def make_panels(
     sources: Sequence[PanelSource], *, frame_rate: Fraction, num_frames: int, max_bytes: int
-) -> tuple[tuple[Panel, ...], Quality]:
+) -> tuple[tuple[Panel, ...], Rung]:
     """Encode every panel at the best quality at which all of them fit; the last rung always does.
 
     Args:
@@ -137,7 +137,7 @@ def _next_rung(rung: int, too_large: float) -> int:
 
 def _panel(
     source: PanelSource,
-    quality: Quality,
+    quality: Rung,
     *,
     frame_rate: Fraction,
     num_frames: int,

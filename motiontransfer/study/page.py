@@ -11,7 +11,7 @@ import numpy as np
 from motiontransfer.errors import StudyError
 from motiontransfer.progress import track
 from motiontransfer.report.page import write_page
-from motiontransfer.study.scoring import ANSWERS_FORMAT, Comparison, Key, Pair, write_key
+from motiontransfer.study.scoring import ANSWERS_FORMAT, AnswerKey, Comparison, Pair, write_key
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
@@ -90,7 +90,7 @@ def write_study(
     clips_each: int,
     num_checks: int,
     seed: int,
-) -> Key:
+) -> AnswerKey:
     """Write a page and, beside it, its key; return the key.
 
     Args:
@@ -129,7 +129,7 @@ def write_study(
         )
         comparison = None if is_check else index
         pairs[id_pair] = Pair(a=id_a, b=id_b, comparison=comparison, start_seconds=start)
-    key = Key(
+    key = AnswerKey(
         study=_study_id(clips, question),
         question=question,
         seed=seed,
@@ -174,7 +174,7 @@ def _study_id(clips: dict[str, bytes], question: str) -> str:
     return digest.hexdigest()[: 2 * _ID_BYTES]
 
 
-def _write_page(page: Path, key: Key, clips: dict[str, bytes]) -> None:
+def _write_page(page: Path, key: AnswerKey, clips: dict[str, bytes]) -> None:
     data = {
         "study": key.study,
         "format": ANSWERS_FORMAT,

@@ -54,7 +54,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class AnswerKey:
     """Assignment of the clips to videos, which the page does not reveal."""
 
     study: Text
@@ -95,19 +95,19 @@ class Participant:
     answers: tuple[Answer, ...]
 
 
-def write_key(path: Path, key: Key) -> None:
+def write_key(path: Path, key: AnswerKey) -> None:
     """Write a key as JSON."""
     write_json(path, {"format": _KEY_FORMAT, **asdict(key)})
 
 
-def read_key(path: Path) -> Key:
+def read_key(path: Path) -> AnswerKey:
     """Read what `write_key` wrote.
 
     Raises:
         MissingFileError: no such file.
         StudyError: not a key.
     """
-    return _read(path, Key, expected_format=_KEY_FORMAT)
+    return _read(path, AnswerKey, expected_format=_KEY_FORMAT)
 
 
 def _read(path: Path, schema: type[_Content], *, expected_format: str) -> _Content:
@@ -171,7 +171,7 @@ class Score:
     """Participants whose answers do not count."""
 
 
-def read_answers(key: Key, files: Sequence[Path]) -> list[Participant]:
+def read_answers(key: AnswerKey, files: Sequence[Path]) -> list[Participant]:
     """Read the answers of all participants.
 
     Raises:
@@ -197,7 +197,7 @@ def read_answers(key: Key, files: Sequence[Path]) -> list[Participant]:
     return participants
 
 
-def _check_complete(file: Path, participant: Participant, key: Key) -> None:
+def _check_complete(file: Path, participant: Participant, key: AnswerKey) -> None:
     answered = sorted(answer.pair for answer in participant.answers)
     if answered != sorted(key.pairs):
         raise StudyError(
@@ -213,7 +213,9 @@ def _check_complete(file: Path, participant: Participant, key: Key) -> None:
             )
 
 
-def score_study(key: Key, participants: Sequence[Participant], *, allowed_misses: int = 0) -> Score:
+def score_study(
+    key: AnswerKey, participants: Sequence[Participant], *, allowed_misses: int = 0
+) -> Score:
     """Count the choices, and compute confidence intervals.
 
     Args:
@@ -232,7 +234,9 @@ def score_study(key: Key, participants: Sequence[Participant], *, allowed_misses
     )
 
 
-def _chose_a(key: Key, participant: Participant, comparisons: Container[int | None]) -> list[bool]:
+def _chose_a(
+    key: AnswerKey, participant: Participant, comparisons: Container[int | None]
+) -> list[bool]:
     """True for each answer to these comparisons that chose a; None: the attention checks."""
     return [
         answer.chosen == key.pairs[answer.pair].a
@@ -241,7 +245,7 @@ def _chose_a(key: Key, participant: Participant, comparisons: Container[int | No
     ]
 
 
-def _preference(key: Key, comparison: int, participants: Sequence[Participant]) -> Preference:
+def _preference(key: AnswerKey, comparison: int, participants: Sequence[Participant]) -> Preference:
     chosen_a = [chose for each in participants for chose in _chose_a(key, each, [comparison])]
     result = binomtest(sum(chosen_a), len(chosen_a))
     low, high = result.proportion_ci(_CONFIDENCE, method="wilson")
@@ -254,7 +258,7 @@ def _preference(key: Key, comparison: int, participants: Sequence[Participant]) 
     )
 
 
-def _count(key: Key, participant: Participant, *, allowed_misses: int) -> ParticipantCount:
+def _count(key: AnswerKey, participant: Participant, *, allowed_misses: int) -> ParticipantCount:
     chosen_a = _chose_a(key, participant, range(len(key.comparisons)))
     missed = _chose_a(key, participant, [None]).count(False)
     return ParticipantCount(

@@ -8,7 +8,7 @@ import pytest
 
 from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.comparison import FrameMetric
-from motiontransfer.evaluation.frames import Footage, Moment, concatenated
+from motiontransfer.evaluation.frames import FrameSet, PosedFrames, concatenated
 from motiontransfer.evaluation.measurements import FrameScores, Scores
 from motiontransfer.keypoints import Keypoints, write_keypoints
 from motiontransfer.parallel import Compute
@@ -38,16 +38,16 @@ BODY = tuple(HOLISTIC.joints[HOLISTIC.slice("body")])
 
 def poses_of_clips(*clips: Keypoints) -> Keypoints:
     """The poses of several clips, one after the other."""
-    parts = [Footage(frames=[(Path(), 0)] * len(clip.points), keypoints=clip) for clip in clips]
+    parts = [PosedFrames(frames=[(Path(), 0)] * len(clip.points), keypoints=clip) for clip in clips]
     return concatenated(parts).keypoints
 
 
-def scores_of(function: Callable[[Moment], FrameScores], videos: Mapping) -> Scores:
+def scores_of(function: Callable[[FrameSet], FrameScores], videos: Mapping) -> Scores:
     """A metric of all frames of videos, by their names."""
     metric, frames = FrameMetric(function), [*zip(*videos.values(), strict=True)]
-    moments = [dict(zip(videos, row, strict=True)) for row in frames]
-    for index, (now, previous) in enumerate(zip(moments, [None, *moments], strict=False)):
-        metric.update(Moment(index, now, previous))
+    frame_sets = [dict(zip(videos, row, strict=True)) for row in frames]
+    for index, (now, previous) in enumerate(zip(frame_sets, [None, *frame_sets], strict=False)):
+        metric.update(FrameSet(index, now, previous))
     return metric.compute()
 
 
@@ -155,12 +155,12 @@ def read_clips(
 
 
 @pytest.fixture
-def footage(tmp_path) -> Callable[..., Footage]:
+def posed(tmp_path) -> Callable[..., PosedFrames]:
     """A video of the figure, with the poses that it shows."""
 
-    def make(name: str, centres: Sequence[tuple[float, float]], **options) -> Footage:
+    def make(name: str, centres: Sequence[tuple[float, float]], **options) -> PosedFrames:
         keypoints = standing(centres, **options)
         path = film(tmp_path / f"{name}.mkv", keypoints)
-        return Footage(frames=[(path, i) for i in range(len(centres))], keypoints=keypoints)
+        return PosedFrames(frames=[(path, i) for i in range(len(centres))], keypoints=keypoints)
 
     return make

@@ -8,7 +8,7 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation import baselines as module
 from motiontransfer.evaluation.baselines import (
     body_size_px,
-    nearest_footage,
+    nearest_frames,
     nearest_neighbours,
     thumbnail,
     training_distances,
@@ -135,7 +135,7 @@ def clips(tmp_path):
 
 def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
     wanted = standing([(26.4, 30), (20, 31), (41, 30)])  # the last is nearest to held-out frame 7
-    nearest = nearest_footage(wanted, clips)
+    nearest = nearest_frames(wanted, clips)
     assert nearest.frames == [(clips[0].frames, index) for index in (2, 0, 4)]
     assert (nearest.keypoints.points == clips[0].keypoints.points[[2, 0, 4]]).all()
 

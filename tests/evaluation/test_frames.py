@@ -8,7 +8,7 @@ from motiontransfer.evaluation.frames import (
     all_regions,
     person_regions,
     read_frames,
-    training_footage,
+    training_frames,
 )
 from motiontransfer.skeleton import HOLISTIC
 from tests.evaluation.conftest import (
@@ -29,12 +29,12 @@ def test_training_footage_leaves_out_tail_and_gap(tmp_path):
     add_clip(tmp_path, "walk", walk)
     add_clip(tmp_path, "dance", dance)
     clips = read_clips(tmp_path)
-    footage = training_footage(clips)
-    assert footage.frames == [
+    posed = training_frames(clips)
+    assert posed.frames == [
         *((clips[0].frames, index) for index in range(2)),
         *((clips[1].frames, index) for index in range(5)),
     ]
-    frames = list(read_frames(footage.frames[::-1], (64, 64)))
+    frames = list(read_frames(posed.frames[::-1], (64, 64)))
     np.testing.assert_array_equal(frames[-1], frame_of(dance, 0))
     np.testing.assert_array_equal(frames[0], frame_of(walk, 4))
 

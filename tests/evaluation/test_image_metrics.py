@@ -19,7 +19,7 @@ from motiontransfer.evaluation.image_metrics import (
     similarity,
     why_skipped,
 )
-from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.measurements import MetricKey
 from tests.evaluation.conftest import scores_of
 
 _BOX = (40, 50, 70, 100)
@@ -136,22 +136,22 @@ def measured(real):
 
 def test_means_are_over_measured_boxes_only(measured):
     scores, boxes = measured
-    assert scores[Key("l1", "frame", "ours")].mean() == 2
-    assert scores[Key("l1", "person", "ours")].mean() == 2  # frames 0 and 2
-    assert scores[Key("l1", "person", "nearest_neighbours")].mean() == 10
-    assert scores[Key("l1", "face", "ours")].mean() is None
+    assert scores[MetricKey("l1", "frame", "ours")].mean() == 2
+    assert scores[MetricKey("l1", "person", "ours")].mean() == 2  # frames 0 and 2
+    assert scores[MetricKey("l1", "person", "nearest_neighbours")].mean() == 10
+    assert scores[MetricKey("l1", "face", "ours")].mean() is None
     assert count_skipped(boxes, section="truth") == {
-        Key("not_detected", "person", "", "truth"): 1,
-        Key("smaller_than_11_pixels", "person", "", "truth"): 0,
-        Key("not_detected", "face", "", "truth"): 1,
-        Key("smaller_than_11_pixels", "face", "", "truth"): 2,
-        Key("not_detected", "hands", "", "truth"): 2,
-        Key("smaller_than_11_pixels", "hands", "", "truth"): 0,
+        MetricKey("not_detected", "person", "", "truth"): 1,
+        MetricKey("smaller_than_11_pixels", "person", "", "truth"): 0,
+        MetricKey("not_detected", "face", "", "truth"): 1,
+        MetricKey("smaller_than_11_pixels", "face", "", "truth"): 2,
+        MetricKey("not_detected", "hands", "", "truth"): 2,
+        MetricKey("smaller_than_11_pixels", "hands", "", "truth"): 0,
     }
 
 
 def test_both_hands_count_and_each_by_itself(measured):
-    hands = measured[0][Key("l1", "hands", "ours")]
+    hands = measured[0][MetricKey("l1", "hands", "ours")]
     assert hands.weight.tolist() == [2, 1, 1]
     assert hands.per_frame().tolist() == [0, 2, 4]
     assert hands.mean() == pytest.approx((0 + 0 + 2 + 4) / 4)
@@ -167,8 +167,8 @@ def test_hands_have_no_networks_the_frame_ms_ssim_and_boxes_may_be_shifted(measu
         "face": {"lpips", "l1", "psnr", "ssim", "shift_tolerant_ssim"},
         "hands": {"l1", "psnr", "ssim", "shift_tolerant_ssim"},
     }
-    assert measured[0][Key("lpips", "frame", "ours")].mean() == 0
-    assert measured[0][Key("ms_ssim", "frame", "ours")].mean() is None  # too small for it
+    assert measured[0][MetricKey("lpips", "frame", "ours")].mean() == 0
+    assert measured[0][MetricKey("ms_ssim", "frame", "ours")].mean() is None  # too small for it
 
 
 def test_networks_see_the_box_cut_out(real):

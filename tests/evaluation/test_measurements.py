@@ -6,7 +6,7 @@ from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation.measurements import (
     HEADLINES,
     METRICS,
-    Key,
+    MetricKey,
     frame_errors,
     joined,
     nested,
@@ -24,16 +24,18 @@ from tests.evaluation.conftest import ratio_of
 @pytest.fixture
 def found():
     scores = {
-        Key("pose_distance_px", "all", "ours", "detection"): [1.0, 3.0],
-        Key("missed_detections", "body", "ours", "detection"): [0.0, 1.0],
-        Key("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
-        Key("ssim", "face", "ours", "truth"): [np.nan, np.nan],
+        MetricKey("pose_distance_px", "all", "ours", "detection"): [1.0, 3.0],
+        MetricKey("missed_detections", "body", "ours", "detection"): [0.0, 1.0],
+        MetricKey("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
+        MetricKey("ssim", "face", "ours", "truth"): [np.nan, np.nan],
     }
     return joined(
         [
-            of_counts({Key("frames", "", ""): 2, Key("not_detected", "face", "", "truth"): 1}),
+            of_counts(
+                {MetricKey("frames", "", ""): 2, MetricKey("not_detected", "face", "", "truth"): 1}
+            ),
             of_scores({key: ratio_of(of) for key, of in scores.items()}, block_frames=1),
-            of_values({Key("fid", "frame", "ours", "realism"): (0.123456, None)}),
+            of_values({MetricKey("fid", "frame", "ours", "realism"): (0.123456, None)}),
             of_notes({"lpips": "no weights", "truth pck": "no head"}),
         ]
     )
@@ -87,7 +89,7 @@ def test_notes_have_their_section_and_no_value(found):
 
 
 def test_curves_begin_with_the_headline_metrics(found):
-    assert list(found.curves())[:1] == [Key("pose_distance_px", "all", "", "detection")]
+    assert list(found.curves())[:1] == [MetricKey("pose_distance_px", "all", "", "detection")]
     assert {key.metric for key in HEADLINES} <= METRICS.keys()
 
 
@@ -98,7 +100,7 @@ def test_without_a_truth_a_lost_body_is_the_worst_and_then_the_distance(found):
 
 
 def test_with_a_truth_the_least_like_it_is_the_worst(found):
-    ssim = {Key("ssim", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
+    ssim = {MetricKey("ssim", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
     errors, texts = frame_errors(joined([found, of_scores(ssim, block_frames=1)]))
     np.testing.assert_array_equal(errors, [-0.9, np.nan])
     assert texts[0] == "SSIM 0.90"

@@ -244,9 +244,7 @@ def test_real_and_made_frames_are_drawn_independently():
 _WALK = [(20 + 2 * i, 34) for i in range(8)]
 
 
-def test_only_the_persons_box_counts_and_of_long_videos_frames_from_everywhere(
-    footage, monkeypatch
-):
+def test_only_the_persons_box_counts_and_of_long_videos_frames_from_everywhere(posed, monkeypatch):
     monkeypatch.setattr(module, "_MAX_FRAMES", 3)
     seen = []
 
@@ -254,7 +252,7 @@ def test_only_the_persons_box_counts_and_of_long_videos_frames_from_everywhere(
         seen.append(image)
         return np.zeros(2, np.float32)
 
-    fid_and_kid(footage("real", _WALK[:7]), {}, network, box_margin=0.0)
+    fid_and_kid(posed("real", _WALK[:7]), {}, network, box_margin=0.0)
     whole, boxes = seen[::2], seen[1::2]
     assert len({image.tobytes() for image in whole}) == len(boxes) == 3
     assert {image.shape[:2] for image in whole} == {(64, 64)}
@@ -262,8 +260,8 @@ def test_only_the_persons_box_counts_and_of_long_videos_frames_from_everywhere(
     assert all(width < 30 and 45 < height < 60 for height, width, _ in map(np.shape, boxes))
 
 
-def test_frames_without_a_person_are_counted_and_too_few_have_no_value(footage):
-    real, empty = footage("real", _WALK), footage("empty", _WALK, absent=BODY)
+def test_frames_without_a_person_are_counted_and_too_few_have_no_value(posed):
+    real, empty = posed("real", _WALK), posed("empty", _WALK, absent=BODY)
     found = fid_and_kid(
         real, {"ours": empty}, lambda image: np.float32(image.mean((0, 1))), box_margin=0.1
     )

@@ -3,17 +3,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from motiontransfer.evaluation.measurements import Key, Measurements
+from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.evaluation.plots import (
     plot_curves,
-    worst_frames,
+    worst_frame_indices,
     write_csv,
     write_headline_curves,
 )
 
-_OURS = Key("ssim", "person", "ours", "truth")
-_OTHERS = Key("ssim", "person", "nearest_neighbours", "truth")
-_NEVER = Key("ssim", "face", "ours", "truth")
+_OURS = MetricKey("ssim", "person", "ours", "truth")
+_OTHERS = MetricKey("ssim", "person", "nearest_neighbours", "truth")
+_NEVER = MetricKey("ssim", "face", "ours", "truth")
 
 
 @pytest.fixture
@@ -66,4 +66,4 @@ def test_curves_are_drawn_and_the_same_each_time(tmp_path, found):
     ],
 )
 def test_the_worst_frames_come_first_and_not_side_by_side(errors, worst):
-    assert worst_frames(np.array(errors, float)) == worst
+    assert worst_frame_indices(np.array(errors, float)) == worst

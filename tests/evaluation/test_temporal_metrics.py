@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from motiontransfer.evaluation.frames import Moment
-from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.frames import FrameSet
+from motiontransfer.evaluation.measurements import MetricKey
 from motiontransfer.evaluation.temporal_metrics import (
     BackgroundFlicker,
     Motion,
@@ -28,8 +28,8 @@ def _flat(*levels):
 def _flicker(frames, persons):
     metric = BackgroundFlicker(("ours",), persons=persons)
     for index, frame in enumerate(frames):
-        metric.update(Moment(index, {"ours": frame}, None))
-    return metric.compute()[Key("background_flicker", "", "ours")]
+        metric.update(FrameSet(index, {"ours": frame}, None))
+    return metric.compute()[MetricKey("background_flicker", "", "ours")]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_change_is_relative_to_the_real_videos():
     systems = ("half", "same", "frozen")
     scores = scores_of(partial(frame_changes, systems=systems, real="real"), videos)
     assert {key: one.mean() for key, one in scores.items()} == {
-        Key("frame_change_to_real", "", "half"): 0.5,
-        Key("frame_change_to_real", "", "same"): 1,
-        Key("frame_change_to_real", "", "frozen"): 0,
+        MetricKey("frame_change_to_real", "", "half"): 0.5,
+        MetricKey("frame_change_to_real", "", "same"): 1,
+        MetricKey("frame_change_to_real", "", "frozen"): 0,
     }
     half = next(iter(scores.values())).per_frame()
     assert np.isnan(half[0])
@@ -218,7 +218,7 @@ def test_the_person_is_where_they_were_in_the_frame_before(texture):
 def test_along_its_own_flow_any_smooth_motion_is_steady(texture):
     function = partial(warping_errors, systems=("ours",), guide=None, persons=[None] * 5)
     found = scores_of(function, {"ours": _pan(texture, 5, step=1)})
-    whole = found[Key("warping_error_own_flow", "", "ours")]
+    whole = found[MetricKey("warping_error_own_flow", "", "ours")]
     assert whole.mean() < 0.0005
     assert whole.weight.tolist() == [0, 1, 1, 1, 1]
-    assert found[Key("warping_error_person_own_flow", "", "ours")].mean() is None
+    assert found[MetricKey("warping_error_person_own_flow", "", "ours")].mean() is None

@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 
 from motiontransfer.fabric import Fabric
-from motiontransfer.forensics.data import Clip, ClipPair, sampled_seconds
-from motiontransfer.forensics.model import DetectorConfig
+from motiontransfer.forensics.data import Segment, SegmentPair, sampled_seconds
+from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
 from motiontransfer.training.config import Schedule
 from motiontransfer.video.frame_store import write_frames
 
 SIZE = (64, 48)
 RATE = Fraction(8)
-CONFIG = DetectorConfig(input_frames=2, num_filters=8, num_downsamplings=2)
+CONFIG = FramePairConfig(input_frames=2, num_filters=8, num_downsamplings=2)
 
 
 def walk(num_frames, *, seed, size=SIZE):
@@ -49,14 +49,14 @@ def store(path, frames, *, rate=RATE):
 
 
 def clip_pairs(folder, subject, *, seed, seconds=3):
-    """Clip pairs of one subject."""
+    """Segment pairs of one subject."""
     frames = walk(seconds * int(RATE) + 1, seed=seed)
     real = store(folder / f"{subject}_real.mkv", frames)
     fake = store(folder / f"{subject}_fake.mkv", rendered(frames))
     return [
-        ClipPair(
-            real=Clip(subject=subject, video="walk", path=real, frames=each),
-            fake=Clip(subject=subject, video="walk", path=fake, frames=each),
+        SegmentPair(
+            real=Segment(subject=subject, video="walk", path=real, frames=each),
+            fake=Segment(subject=subject, video="walk", path=fake, frames=each),
         )
         for each in sampled_seconds(range(len(frames)), frame_rate=RATE, max_frames=1000)
     ]

@@ -1,4 +1,4 @@
-"""Clip pairs show the same moments, splits are disjoint, items depend on their index alone."""
+"""Segment pairs show the same moments, splits are disjoint, items depend on their index alone."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.forensics.data import (
-    Clip,
-    ClipPair,
-    ProjectClips,
+    ProjectSegments,
     RealFakeDataset,
-    TargetClips,
+    Segment,
+    SegmentPair,
+    TargetSegments,
     input_files,
-    project_clips,
+    project_segments,
     sampled_seconds,
-    split_clips,
+    split_segments,
 )
 from motiontransfer.keypoints import read_keypoints, write_keypoints
 from motiontransfer.params import Transfer
@@ -71,7 +71,9 @@ def test_an_item_is_frame_pairs_of_both_kinds_augmented_alike(pairs):
     assert batch.real.shape == batch.fake.shape == (6, 2, 3, 32, 32)
     assert not torch.equal(batch.real, batch.fake)
     # the same frames as real and as fake: there is no codec to be learnt
-    batch = dataset([ClipPair(real=each.real, fake=each.real) for each in pairs]).batch(range(30))
+    batch = dataset([SegmentPair(real=each.real, fake=each.real) for each in pairs]).batch(
+        range(30)
+    )
     assert torch.equal(batch.real, batch.fake)
 
 
@@ -100,8 +102,8 @@ def test_a_clip_is_augmented_differently_each_time(pairs):
 
 def test_a_short_clip_gives_as_many_pairs_as_any(tmp_path):
     path = store(tmp_path / "a.mkv", walk(2, seed=1))
-    short = Clip(subject="a", video="walk", path=path, frames=range(2))
-    batch = dataset([ClipPair(real=short, fake=short)]).batch([0])
+    short = Segment(subject="a", video="walk", path=path, frames=range(2))
+    batch = dataset([SegmentPair(real=short, fake=short)]).batch([0])
     assert batch.real.shape == (2, 2, 3, 32, 32)
 
 
@@ -122,7 +124,7 @@ def project(tmp_path, monkeypatch):
 
 
 def clips_of_project(max_frames=1000):
-    return project_clips(
+    return project_segments(
         Path(),
         fabric(),
         targets=["ada"],
@@ -180,15 +182,15 @@ def test_input_files_are_complete_and_missing_ones_named(project):
 
 
 def clip(subject, start=0):
-    return Clip(
+    return Segment(
         subject=subject, video="v", path=Path(f"{subject}.mkv"), frames=range(start, start + 9)
     )
 
 
 def target(subject, *, training=2, held_out=2):
     clips = [clip(subject, 8 * second) for second in range(training + held_out)]
-    made = [ClipPair(real=each, fake=replace(each, path=Path("fake.mkv"))) for each in clips]
-    return TargetClips(
+    made = [SegmentPair(real=each, fake=replace(each, path=Path("fake.mkv"))) for each in clips]
+    return TargetSegments(
         subject=subject,
         training=made[:training],
         held_out=made[training:],
@@ -202,7 +204,7 @@ def subjects(clips):
 
 def test_of_several_targets_the_last_is_only_tested_on():
     known, last = [target("ada"), target("ben")], target("dan")
-    split = split_clips(ProjectClips(targets=[*known, last], unseen=[clip("cleo")]))
+    split = split_segments(ProjectSegments(targets=[*known, last], unseen=[clip("cleo")]))
     assert split.held_out_subject == "dan"
     assert split.training == [pair for each in known for pair in each.training]
     assert split.calibration == [pair for each in known for pair in each.held_out]
@@ -213,7 +215,7 @@ def test_of_several_targets_the_last_is_only_tested_on():
 
 def test_the_only_target_is_tested_on_its_later_part():
     ada = target("ada", held_out=3)
-    split = split_clips(ProjectClips(targets=[ada], unseen=[clip("cleo")]))
+    split = split_segments(ProjectSegments(targets=[ada], unseen=[clip("cleo")]))
     assert split.held_out_subject is None
     assert split.training == ada.training
     assert split.calibration == ada.held_out[:2]
@@ -224,4 +226,4 @@ def test_the_only_target_is_tested_on_its_later_part():
 @pytest.mark.parametrize("parts", [{"training": 0}, {"held_out": 0}])
 def test_too_few_clips_are_refused(parts):
     with pytest.raises(TrainingError, match=r"of ada; use longer clips"):
-        split_clips(ProjectClips(targets=[target("ada", **parts)], unseen=[]))
+        split_segments(ProjectSegments(targets=[target("ada", **parts)], unseen=[]))

@@ -12,7 +12,7 @@ from motiontransfer.forensics.model import (
     FramePairDetector,
     fit_calibration,
     has_motion,
-    initialise_detector,
+    initialize_detector,
     motion_map,
     read_detector,
     write_detector,
@@ -24,7 +24,7 @@ from tests.forensics.planted import CONFIG, walk
 
 def network(**changes):
     torch.manual_seed(0)
-    return FramePairDetector(replace(CONFIG, **changes)).apply(initialise_detector).eval()
+    return FramePairDetector(replace(CONFIG, **changes)).apply(initialize_detector).eval()
 
 
 def frame_pairs(num_frames=4, **changes):

@@ -15,12 +15,12 @@ def test_rendered_and_filmed_video_are_separated(weights, tmp_path):
     frames = walk(33, seed=81)
     filmed = predict_video(video(tmp_path / "a.mp4", frames), weights)
     made = predict_video(video(tmp_path / "b.mp4", rendered(frames)), weights)
-    assert filmed.synthesised < 0.4
-    assert made.synthesised > 0.6
+    assert filmed.synthesized < 0.4
+    assert made.synthesized > 0.6
     assert filmed.interval[1] < made.interval[0]
     assert filmed.frames == made.frames == 33
     low, high = made.interval
-    assert 0 <= low <= made.synthesised <= high <= 1
+    assert 0 <= low <= made.synthesized <= high <= 1
     assert [start for start, _ in made.per_second] == [0.0, 1.0, 2.0, 3.0]
 
 
@@ -42,7 +42,7 @@ def test_a_larger_copy_gets_about_the_same_prediction(weights, tmp_path):
         predict_video(video(tmp_path / f"{name}.mp4", each, crf=10), weights)
         for name, each in (("a", frames), ("b", large))
     )
-    assert enlarged.synthesised == pytest.approx(small.synthesised, abs=0.1)
+    assert enlarged.synthesized == pytest.approx(small.synthesized, abs=0.1)
     short = predict_video(video(tmp_path / "c.mp4", frames[:8]), weights)
     assert (short.interval, len(short.per_second)) == ((0.0, 1.0), 1)
 

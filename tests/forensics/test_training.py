@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from motiontransfer.forensics.corruptions import CORRUPTIONS
-from motiontransfer.forensics.data import ClipSet, both_sides
+from motiontransfer.forensics.data import SegmentSet, both_sides
 from motiontransfer.forensics.evaluation import (
     area_under_curve,
     balanced_accuracy,
@@ -33,7 +33,7 @@ def test_a_planted_artefact_is_found_in_an_unseen_subject(detector, tmp_path):
 def test_where_it_was_not_planted_it_is_not_found(detector, tmp_path):
     """Two real subjects, one of them called fake: nothing tells them apart."""
     one, other = (clip_pairs(tmp_path, f"n{seed}", seed=seed) for seed in (60, 61))
-    clips = ClipSet(real=both_sides(one).real, fake=both_sides(other).real)
+    clips = SegmentSet(real=both_sides(one).real, fake=both_sides(other).real)
     scores = evaluate(detector, clips)["exact"]
     confusion = metrics(scores, threshold=detector.calibration.threshold)["confusion"]
     assert confusion["fake"]["predicted_fake"] <= 0.1 * confusion["fake"]["predicted_real"]

@@ -75,8 +75,8 @@ def test_poses_are_performed_and_recorded(project, monkeypatch, capsys):
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50  # background, then someone
     provenance = read_provenance(Path("out.mp4"))
     assert provenance.integrity == "unaltered"
-    assert list(provenance.statement["source"]) == ["keypoints_sha256"]
-    assert [network["role"] for network in provenance.statement["networks"]] == ["generator"]
+    assert list(provenance.assertion["source"]) == ["keypoints_sha256"]
+    assert [network["role"] for network in provenance.assertion["networks"]] == ["generator"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from motiontransfer.provenance.credentials import load_credentials
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import SIZE, add_source, dance
-from tests.provenance.signing import STATEMENT
+from tests.provenance.signing import ASSERTION_DATA
 
 
 def flat(level):
@@ -68,11 +68,11 @@ def test_sound_is_where_it_was(tmp_path):
 def test_it_is_signed_and_nothing_else_is_left(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    signature = Signature(credentials=load_credentials(), statement=STATEMENT)
+    signature = Signature(credentials=load_credentials(), assertion=ASSERTION_DATA)
     path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), sign=signature.sign)
     provenance = read_provenance(path)
     assert provenance.integrity == "unaltered"
-    assert provenance.statement["source"] == {
+    assert provenance.assertion["source"] == {
         "frames_sha256": "b" * 64,
         "keypoints_sha256": "c" * 64,
     }

@@ -14,7 +14,7 @@ from motiontransfer.provenance.manifest import sign_file
 from motiontransfer.video.writer import write_video
 from tests.dancer import dance, picture
 
-STATEMENT = {
+ASSERTION_DATA = {
     "networks": [{"role": "generator", "architecture": "fast", "weights_sha256": "a" * 64}],
     "source": {"frames_sha256": "b" * 64, "keypoints_sha256": "c" * 64},
 }
@@ -31,7 +31,7 @@ def signed_video(path):
     """A video with the certificate of the environment, as a rendering stage makes it."""
     unsigned = unsigned_video(path.with_name(f"unsigned_{path.name}"))
     content = "trainedAlgorithmicMedia"
-    sign_file(path, unsigned, STATEMENT, load_credentials(), content=content)
+    sign_file(path, unsigned, ASSERTION_DATA, load_credentials(), content=content)
     return path
 
 

@@ -41,11 +41,11 @@ def test_the_manifest_states_networks_and_inputs(tmp_path):
     assert action["digitalSourceType"] == (
         "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     )
-    statement = data["motiontransfer.transfer"]
-    assert statement["networks"] == [
+    assertion = data["motiontransfer.transfer"]
+    assert assertion["networks"] == [
         {"role": "generator", "architecture": "fast", "weights_sha256": "a" * 64}
     ]
-    assert statement["source"] == {"frames_sha256": "b" * 64, "keypoints_sha256": "c" * 64}
+    assert assertion["source"] == {"frames_sha256": "b" * 64, "keypoints_sha256": "c" * 64}
     assert all(item["created"] for item in manifest["assertions"])
 
 

@@ -71,12 +71,12 @@ def test_frames_cut_off_and_a_manifest_moved_to_another_video_are_noticed(signed
 
 
 def test_a_self_signed_certificate_is_of_this_or_of_another_machine(signed, tmp_path, monkeypatch):
-    assert read_provenance(signed).signer.standing == "own"
+    assert read_provenance(signed).signer.trust == "own"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another_machine"))
-    assert read_provenance(signed).signer.standing == "self-signed"
+    assert read_provenance(signed).signer.trust == "self-signed"
     theirs = signed_video(tmp_path / "theirs.mp4")  # makes the other machine's certificate
-    assert read_provenance(signed).signer.standing == "self-signed"
-    assert read_provenance(theirs).signer.standing == "own"
+    assert read_provenance(signed).signer.trust == "self-signed"
+    assert read_provenance(theirs).signer.trust == "own"
 
 
 def test_an_authority_is_trusted_only_if_it_is_named(tmp_path, monkeypatch):
@@ -87,12 +87,10 @@ def test_an_authority_is_trusted_only_if_it_is_named(tmp_path, monkeypatch):
     use_certificate(monkeypatch, tmp_path, key, chain)
     video = signed_video(tmp_path / "v.mp4")
     signer = read_provenance(video).signer
-    assert signer == Signer(
-        name="Example Studio", organisation="Example Studio", standing="unknown"
-    )
+    assert signer == Signer(name="Example Studio", organisation="Example Studio", trust="unknown")
     assert read_provenance(video, trusted=tmp_path / "other.pem").signer == signer
     trusted = read_provenance(video, trusted=tmp_path / "authority.pem")
-    assert (trusted.signer.standing, trusted.integrity) == ("trusted", "unaltered")
+    assert (trusted.signer.trust, trusted.integrity) == ("trusted", "unaltered")
     changed = with_byte_changed(video, box(video, "mdat")[0] + 100)
     assert read_provenance(changed, trusted=tmp_path / "authority.pem").integrity == "altered"
 
@@ -124,7 +122,7 @@ def test_a_cameras_video_is_not_generated_and_an_edited_video_still_is(signed, b
     found = read_provenance(edited)
     assert (found.integrity, found.software) == ("unaltered", "editor 2")
     assert found.is_generated
-    assert found.statement == {}
+    assert found.assertion == {}
 
 
 def test_a_remote_manifest_is_not_fetched(by_an_editor):
@@ -180,15 +178,15 @@ def test_lines_name_content_origin_networks_and_source(signed):
 
 
 @pytest.mark.parametrize(
-    ("standing", "words"),
+    ("trust", "words"),
     [
         ("trusted", "by Ann (Studio); an authority that you trust issued the certificate"),
         ("self-signed", "by another machine's self-signed certificate: no authority vouches"),
         ("unknown", "by Ann (Studio), it says; no authority that you trust vouches for it"),
     ],
 )
-def test_the_signers_line_tells_its_standing(standing, words, signed):
-    signer = Signer(name="Ann", organisation="Studio", standing=standing)
+def test_the_signers_line_tells_its_standing(trust, words, signed):
+    signer = Signer(name="Ann", organisation="Studio", trust=trust)
     reasons = (Reason(code="assertion.bmffHash.mismatch", text="x"), Reason(code="y", text="z"))
     altered = replace(read_provenance(signed), integrity="altered", reasons=reasons, signer=signer)
     lines = provenance_lines(altered)

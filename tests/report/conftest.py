@@ -18,8 +18,8 @@ from dvc.repo import Repo
 from playwright.sync_api import Page
 
 from motiontransfer.evaluation.measurements import (
-    Key,
     Measurements,
+    MetricKey,
     joined,
     of_counts,
     of_notes,
@@ -99,34 +99,42 @@ def measured(ssim: float = 0.6923, *, count: int = NUM_FRAMES, shift: float = 0.
     frames = np.arange(count)
     return joined(
         [
-            of_counts({Key("frames", "", ""): count, Key("not_detected", "face", "", "truth"): 3}),
+            of_counts(
+                {
+                    MetricKey("frames", "", ""): count,
+                    MetricKey("not_detected", "face", "", "truth"): 3,
+                }
+            ),
             of_values(
                 {
-                    Key("body_found", "", "ours", "detection"): (1.0, None),
-                    Key("pose_distance_px", "body", "ours", "detection"): (1.5, None),
-                    Key("pose_distance_px", "all", "ours", "detection"): (2.0, None),
-                    Key("pose_distance_px", "all", "nearest_neighbours", "detection"): (8.0, None),
-                    Key("background_flicker", "", "ours", "temporal"): (0.9, None),
-                    Key("background_flicker", "", "truth", "temporal"): (0.8, None),
-                    Key("l1", "person", "ours", "truth"): (11.25, None),
-                    Key("ssim", "person", "ours", "truth"): (ssim, (0.65, 0.73)),
-                    Key("l1", "person", "nearest_neighbours", "truth"): (23.7, None),
-                    Key("ssim", "person", "nearest_neighbours", "truth"): (0.5279, None),
-                    Key("l1", "person", "previous_real_frame", "truth"): (4.5, None),
-                    Key("ssim", "person", "previous_real_frame", "truth"): (0.9, None),
-                    Key("l1", "person", "frame_by_frame", "truth"): (10.5, None),
-                    Key("ssim", "person", "frame_by_frame", "truth"): (0.6, None),
+                    MetricKey("body_found", "", "ours", "detection"): (1.0, None),
+                    MetricKey("pose_distance_px", "body", "ours", "detection"): (1.5, None),
+                    MetricKey("pose_distance_px", "all", "ours", "detection"): (2.0, None),
+                    MetricKey("pose_distance_px", "all", "nearest_neighbours", "detection"): (
+                        8.0,
+                        None,
+                    ),
+                    MetricKey("background_flicker", "", "ours", "temporal"): (0.9, None),
+                    MetricKey("background_flicker", "", "truth", "temporal"): (0.8, None),
+                    MetricKey("l1", "person", "ours", "truth"): (11.25, None),
+                    MetricKey("ssim", "person", "ours", "truth"): (ssim, (0.65, 0.73)),
+                    MetricKey("l1", "person", "nearest_neighbours", "truth"): (23.7, None),
+                    MetricKey("ssim", "person", "nearest_neighbours", "truth"): (0.5279, None),
+                    MetricKey("l1", "person", "previous_real_frame", "truth"): (4.5, None),
+                    MetricKey("ssim", "person", "previous_real_frame", "truth"): (0.9, None),
+                    MetricKey("l1", "person", "frame_by_frame", "truth"): (10.5, None),
+                    MetricKey("ssim", "person", "frame_by_frame", "truth"): (0.6, None),
                 }
             ),
             of_notes({"lpips": "no weights", "face_identity": "needs a network"}),
             Measurements(
                 summary=(),
                 per_frame={
-                    Key("missed_detections", "body", "ours", "detection"): np.zeros(count),
-                    Key("ssim", "person", "ours", "truth"): (
+                    MetricKey("missed_detections", "body", "ours", "detection"): np.zeros(count),
+                    MetricKey("ssim", "person", "ours", "truth"): (
                         0.4 + 0.01 * np.abs(frames - 20) + shift
                     ),
-                    Key("ssim", "person", "nearest_neighbours", "truth"): np.where(
+                    MetricKey("ssim", "person", "nearest_neighbours", "truth"): np.where(
                         frames < 5, np.nan, 0.3
                     ),
                 },

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from motiontransfer.evaluation.measurements import Key
+from motiontransfer.evaluation.measurements import MetricKey
 from motiontransfer.report.charts import frame_charts, training_charts
 from tests.report.conftest import measured
 
@@ -16,7 +16,7 @@ def test_a_chart_has_a_curve_for_each_system_with_gaps_where_nothing_was_measure
 
 
 def test_constant_charts_come_last():
-    still = {Key("lpips", "person", "", "truth"): {"ours": np.ones(50)}}
+    still = {MetricKey("lpips", "person", "", "truth"): {"ours": np.ones(50)}}
     charts = frame_charts({**still, **measured().curves()})
     assert [chart.key for chart in charts] == [
         *("truth_ssim_person", "truth_lpips_person"),

@@ -1,6 +1,6 @@
 import pytest
 
-from motiontransfer.evaluation.measurements import Key, joined, of_counts, of_notes, of_values
+from motiontransfer.evaluation.measurements import MetricKey, joined, of_counts, of_notes, of_values
 from motiontransfer.report.metrics_table import (
     best_of,
     count_verdicts,
@@ -43,7 +43,9 @@ def test_rows_are_grouped_by_region_or_metric():
 
 def test_counts_and_notes_are_lines_below_the_tables():
     found = measured()
-    counted = joined([of_counts({Key("frames", "", ""): 60}), of_notes({"truth": "not filmed"})])
+    counted = joined(
+        [of_counts({MetricKey("frames", "", ""): 60}), of_notes({"truth": "not filmed"})]
+    )
     assert metric_tables(counted) == ()
     assert not_measured(counted) == ("ground truth: not filmed",)
     assert not_measured(found) == (
@@ -57,7 +59,7 @@ def test_counts_and_notes_are_lines_below_the_tables():
     ("value", "interval", "text"), [(None, None, "\N{EN DASH}"), (0.0, (0.0, 0.0), "0")]
 )
 def test_a_missing_value_is_a_dash_and_a_zero_width_has_no_interval(value, interval, text):
-    key = Key("l1", "face", "ours", "truth")
+    key = MetricKey("l1", "face", "ours", "truth")
     (table,) = metric_tables(of_values({key: (value, interval)}))
     (cell,) = table.groups["Face"][0].cells
     assert (cell.text, cell.interval) == (text, "")
@@ -94,10 +96,13 @@ def test_the_first_headline_metrics_are_tiles():
 @pytest.mark.parametrize(
     ("key", "title"),
     [
-        (Key("ms_ssim", "frame", "", "truth"), "MS-SSIM, whole frame"),
-        (Key("pose_distance_px", "all", "", "truth"), "Pose distance, all joints (ground truth)"),
-        (Key("pose_distance_px", "hands", "", ""), "Pose distance, hands"),
-        (Key("background_flicker", "", "", "temporal"), "Background flicker"),
+        (MetricKey("ms_ssim", "frame", "", "truth"), "MS-SSIM, whole frame"),
+        (
+            MetricKey("pose_distance_px", "all", "", "truth"),
+            "Pose distance, all joints (ground truth)",
+        ),
+        (MetricKey("pose_distance_px", "hands", "", ""), "Pose distance, hands"),
+        (MetricKey("background_flicker", "", "", "temporal"), "Background flicker"),
     ],
 )
 def test_a_quantity_is_titled_by_metric_and_region(key, title):
@@ -140,8 +145,8 @@ def test_a_verdict_depends_on_the_better_direction(before, after, better, verdic
 
 
 def _run(interval=None, **metrics):
-    keys = {name: Key(name, "person", "ours", "truth") for name in metrics}
-    other = {Key("ssim", "person", "nearest_neighbours", "truth"): (0.1, None)}
+    keys = {name: MetricKey(name, "person", "ours", "truth") for name in metrics}
+    other = {MetricKey("ssim", "person", "nearest_neighbours", "truth"): (0.1, None)}
     return of_values({**{keys[name]: (v, interval) for name, v in metrics.items()}, **other})
 
 

@@ -195,7 +195,7 @@ def test_provenance_is_off_only_when_asked_for_and_then_no_key_is_made(rendered,
 
 
 def networks_of(results):
-    return read_provenance(results / "transfer.mp4").statement["networks"]
+    return read_provenance(results / "transfer.mp4").assertion["networks"]
 
 
 def test_the_face_makes_a_difference_unless_it_is_turned_off(rendered):
@@ -244,11 +244,11 @@ def network(role, architecture, file):
 def test_manifests_have_type_networks_and_source_but_no_names(rendered, name, kind):
     found = read_provenance(rendered / RESULTS / name)
     assert (found.integrity, found.source_type) == ("unaltered", kind)
-    assert found.statement["networks"] == [
+    assert found.assertion["networks"] == [
         network("generator", "fast", "artifacts/models/ada/generator.safetensors"),
         network("face", "residual", "artifacts/models/ada/face_generator.safetensors"),
     ]
-    assert found.statement["source"] == {
+    assert found.assertion["source"] == {
         "frames_sha256": sha256_of(Path("artifacts/frames/ben/dance/frames.mkv")),
         "keypoints_sha256": sha256_of(Path("artifacts/keypoints/ben/dance.parquet")),
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.errors import MissingFileError
-from motiontransfer.evaluation.measurements import Key, of_scores, write_measurements
+from motiontransfer.evaluation.measurements import MetricKey, of_scores, write_measurements
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.storage import write_json
 from motiontransfer.video.writer import write_video
@@ -41,7 +41,7 @@ def _project(tmp_path, monkeypatch):
     write_keypoints(ARTIFACTS / "poses/ada_as_ben.parquet", poses)
     frames = [picture(poses, index) for index in range(NUM_SOURCE_FRAMES)]
     write_video(Path("results/ada_as_ben/transfer.mp4"), frames, frame_rate=RATE, crf=18)
-    key = Key("pose_distance_px", "all", "ours", "detection")
+    key = MetricKey("pose_distance_px", "all", "ours", "detection")
     missed = key._replace(metric="missed_detections", region="body")
     values = {key: 1.0, key._replace(system="nearest_neighbours"): 5.0, missed: 0.0}
     scores = {key: ratio_of([value] * NUM_SOURCE_FRAMES) for key, value in values.items()}

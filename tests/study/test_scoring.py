@@ -9,8 +9,8 @@ from motiontransfer.errors import MissingFileError, StudyError
 from motiontransfer.study.scoring import (
     ANSWERS_FORMAT,
     Answer,
+    AnswerKey,
     Comparison,
-    Key,
     Pair,
     Participant,
     read_answers,
@@ -24,7 +24,7 @@ def pair(number, comparison):
     return Pair(a=f"a{number}", b=f"b{number}", comparison=comparison, start_seconds=0.0)
 
 
-KEY = Key(
+KEY = AnswerKey(
     study="s1",
     question="Which?",
     seed=0,
