@@ -9,17 +9,16 @@ from jaxtyping import Int8, UInt8
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from motiontransfer.errors import KeypointsError
+from motiontransfer.figures import stacked, tiles, write_figure
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, Quality
 from motiontransfer.pose.time_series import segments
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
-from motiontransfer.storage import replacing
 from motiontransfer.video.frame_store import FrameStore
 
 _TRACK_COLORS = (
@@ -69,22 +68,18 @@ def plot_tracks(
         _TITLE_INCHES + rows * (_TITLE_INCHES + _TILE_INCHES * height / width),
         _AXIS_INCHES + _BAR_INCHES * max(1, min(len(tracks), _MAX_TRACKS)),
     )
-    figure = Figure(figsize=(_COLUMNS * _TILE_INCHES, sum(inches)), layout="constrained")
-    sheet, bars = figure.subfigures(2, 1, squeeze=False, height_ratios=inches)[:, 0]
     found = {0: "no person detected", 1: "1 track"}.get(len(tracks), f"{len(tracks)} tracks")
     subject = f"; subject: {', '.join(map(str, chosen))}" if chosen else ""
     title = f"{found} in {detections.num_frames} frames{subject}  ({detections.detector})"
-    sheet.suptitle(title, x=0.01, ha="left", weight="bold")
-    tiles = sheet.subplots(rows, _COLUMNS, squeeze=False).reshape(-1)
-    for axes in tiles:
-        axes.set_axis_off()
-    for axes, index, frame in zip(tiles, shown, frames, strict=False):
-        _draw_people(axes, frame, detections, index)
-    _draw_bars(bars.subplots(), detections, tracks[:_MAX_TRACKS], chosen, shown)
-    if len(tracks) > _MAX_TRACKS:
-        rest = f"and {len(tracks) - _MAX_TRACKS} shorter tracks"
-        bars.text(0.99, 0.99, rest, ha="right", va="top", fontsize="small")
-    _save(figure, path, dpi=100)
+    with write_figure(path, width=_COLUMNS * _TILE_INCHES, height=sum(inches)) as figure:
+        sheet, bars = stacked(figure, inches)
+        sheet.suptitle(title, x=0.01, ha="left", weight="bold")
+        for axes, index, frame in zip(tiles(sheet, rows, _COLUMNS), shown, frames, strict=False):
+            _draw_people(axes, frame, detections, index)
+        _draw_bars(bars.subplots(), detections, tracks[:_MAX_TRACKS], chosen, shown)
+        if len(tracks) > _MAX_TRACKS:
+            rest = f"and {len(tracks) - _MAX_TRACKS} shorter tracks"
+            bars.text(0.99, 0.99, rest, ha="right", va="top", fontsize="small")
 
 
 def longest_first(detections: Detections) -> list[int]:
@@ -201,33 +196,21 @@ def plot_quality(
     """
     lines = [textwrap.fill(f"•  {line}", 150, subsequent_indent="    ") for line in sentences]
     heights = (0.7 + 0.21 * "\n".join(lines).count("\n"), 5.0, 3.7)
-    figure = Figure(figsize=(12, sum(heights)), layout="constrained")
-    words, over_time, strip = figure.subfigures(3, 1, squeeze=False, height_ratios=heights)[:, 0]
     title = f"{title}: {keypoints.num_frames} frames, {keypoints.detector}"
-    words.text(0.01, 0.95, title, va="top", fontsize="large", weight="bold")
-    words.text(0.01, 0.95, "\n" + "\n".join(lines), va="top", linespacing=1.4)
-    panels = over_time.subplots(2, 2, width_ratios=(5, 1), height_ratios=(3, 2))
     worst = worst_frames(quality)
-    _draw_coverage(panels[0, 0], quality)
-    marked = [(index + 0.5) / quality.frame_rate for index in worst]
-    panels[0, 0].plot(marked, [-0.8] * len(marked), "v", color="black", clip_on=False)
-    panels[0, 1].set_axis_off()
-    patches = [Patch(color=_STATE_COLORS[state], label=_STATE_NAMES[state]) for state in (2, 1, 0)]
-    marker = Line2D([], [], color="black", marker="v", linestyle="", label="the worst frames")
-    panels[0, 1].legend(handles=[*patches, marker], loc="upper left", frameon=False)
-    _draw_speed(panels[1, 0], quality)
-    shares = quality.score_histogram / max(1, quality.score_histogram.sum())
-    panels[1, 1].bar(np.arange(10) / 10 + 0.05, shares, width=0.09, color="#1c7ed6")
-    panels[1, 1].set(xlabel="score", ylabel="share of joints", xlim=(0, 1), ylim=(0, 1))
-    panels[1, 1].set_title("detection scores", loc="left", fontsize="medium")
-    panels[1, 0].sharex(panels[0, 0])
-    tiles = strip.subplots(1, _NUM_WORST, squeeze=False)[0]
-    for axes in tiles:
-        axes.set_axis_off()
-    for axes, index in zip(tiles, worst, strict=False):
-        _draw_pose(axes, store[index], keypoints, index)
-        axes.set_title(_faults(quality, index), fontsize="small")
-    _save(figure, path, dpi=90)
+    with write_figure(path, width=12.0, height=sum(heights), dpi=90) as figure:
+        words, over_time, strip = stacked(figure, heights)
+        words.text(0.01, 0.95, title, va="top", fontsize="large", weight="bold")
+        words.text(0.01, 0.95, "\n" + "\n".join(lines), va="top", linespacing=1.4)
+        panels = over_time.subplots(2, 2, width_ratios=(5, 1), height_ratios=(3, 2))
+        _draw_coverage(panels[0, 0], quality, marked=worst)
+        _draw_legend(panels[0, 1])
+        _draw_speed(panels[1, 0], quality)
+        _draw_scores(panels[1, 1], quality)
+        panels[1, 0].sharex(panels[0, 0])
+        for axes, index in zip(tiles(strip, 1, _NUM_WORST), worst, strict=False):
+            _draw_pose(axes, store[index], keypoints, index)
+            axes.set_title(_faults(quality, index), fontsize="small")
 
 
 def worst_frames(quality: Quality, *, count: int = _NUM_WORST) -> list[int]:
@@ -249,7 +232,7 @@ def worst_frames(quality: Quality, *, count: int = _NUM_WORST) -> list[int]:
     return sorted(chosen)
 
 
-def _draw_coverage(axes: Axes, quality: Quality) -> None:
+def _draw_coverage(axes: Axes, quality: Quality, *, marked: Sequence[int]) -> None:
     frames = quality.state.shape[1]
     axes.imshow(
         _columns(quality.state),
@@ -269,6 +252,22 @@ def _draw_coverage(axes: Axes, quality: Quality) -> None:
     if quality.with_others.any():
         title += f"; others are in view in {quality.with_others.mean():.0%} of frames"
     axes.set_title(title, loc="left", fontsize="medium", pad=12)
+    seconds = [(index + 0.5) / quality.frame_rate for index in marked]
+    axes.plot(seconds, [-0.8] * len(marked), "v", color="black", clip_on=False)
+
+
+def _draw_legend(axes: Axes) -> None:
+    axes.set_axis_off()
+    patches = [Patch(color=_STATE_COLORS[state], label=_STATE_NAMES[state]) for state in (2, 1, 0)]
+    marker = Line2D([], [], color="black", marker="v", linestyle="", label="the worst frames")
+    axes.legend(handles=[*patches, marker], loc="upper left", frameon=False)
+
+
+def _draw_scores(axes: Axes, quality: Quality) -> None:
+    shares = quality.score_histogram / max(1, quality.score_histogram.sum())
+    axes.bar(np.arange(10) / 10 + 0.05, shares, width=0.09, color="#1c7ed6")
+    axes.set(xlabel="score", ylabel="share of joints", xlim=(0, 1), ylim=(0, 1))
+    axes.set_title("detection scores", loc="left", fontsize="medium")
 
 
 def _columns(state: Int8[np.ndarray, "parts frames"]) -> Int8[np.ndarray, "parts columns"]:
@@ -334,8 +333,3 @@ def _limbs(skeleton: Skeleton) -> list[tuple[list[int], str]]:
         for group, _ in skeleton.groups
         for limb in LIMBS_OF_GROUP.get(group, ())
     ]
-
-
-def _save(figure: Figure, path: Path, *, dpi: int) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=dpi, metadata={"Software": None})
