@@ -55,15 +55,18 @@ _METRICS = {
     "held-out L1": (_HELD_OUT, "{}.person.l1"),
 }
 """Column of a table -> file of an experiment, and key of a system in it."""
+_SHOWN = (
+    *("variant", "what it changes", "person shift-tolerant SSIM", "face shift-tolerant SSIM"),
+    *("held-out SSIM", "flicker", "steps"),
+)
+"""Columns of the page; the CSV file has all."""
 
 _INTRODUCTION = """# Ablation
 
 Each row is a DVC experiment on the demo: trained on the target's clip, evaluated on the dance of
-the ground-truth clip. All rows of a table train for about the same time, counted in steps by the
-CPU time of a step relative to the default (`step_cost` in `benchmarks/ablation.yaml`); `time` is
-relative to the first row. One run each; `other_seed` shows the noise. Higher is better for SSIM,
-lower for the others; flicker should equal the ground truth's. Command:
-`uv run python -m benchmarks.ablation`.
+the ground-truth clip, one run each, all of a table for about the same time; `other_seed` shows the
+noise. Higher is better for SSIM; flicker should equal the ground truth's.
+[All columns](ablation.csv); command: `uv run python -m benchmarks.ablation`.
 
 ![The recipes and the ground truth at the same frames](recipes.jpg)
 """
@@ -181,13 +184,13 @@ def _write_tables(variants: Sequence[Variant]) -> None:
         )
     baseline = _metrics(DVCFileSystem(rev=variants[0].experiment), "nearest_neighbours")
     rows.append(
-        {"group": "recipes", "variant": "nearest neighbours", "what it changes": "no network"}
+        {"group": "recipes", "variant": "nearest neighbors", "what it changes": "no network"}
         | baseline
     )
     table = pd.DataFrame(rows)
     table.to_csv(_TABLE, index=False)
     sections = [_INTRODUCTION]
-    for group, of_group in table.drop(columns="group").groupby(table["group"], sort=False):
+    for group, of_group in table[list(_SHOWN)].groupby(table["group"], sort=False):
         cells = of_group.astype(object).where(of_group.notna(), "")
         sections.append(
             f"## {str(group).capitalize()}\n\n{markdown_table(list(cells), cells.values)}\n"
