@@ -28,7 +28,7 @@ from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialise, to_device
-from motiontransfer.models.roll_out import roll_out
+from motiontransfer.models.rollout import generate_clip
 from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.drawing import PoseMapStyle
@@ -154,7 +154,7 @@ def _milliseconds(
         else:
             marks.append(time.process_time())
 
-    frames = roll_out(
+    frames = generate_clip(
         *(main.network, poses.points, poses.score),
         **{"skeleton": poses.skeleton, "style": main.style, "size": poses.image_size},
         autocast=fabric.autocast,
@@ -174,12 +174,11 @@ def _milliseconds(
         for index, box in enumerate(_boxes(renderer, poses)[1:].tolist(), start=1):
             puppet.draw(index, box=tuple(box))
     mark()
-    shown = [image[None] for image in images]
+    shown = images
     if face is not None:
-        patched = face.patches((image for image in images), poses)
         shown = [
-            image if patch is None else blend(image, patch, blending="feather")
-            for image, patch in patched
+            image if make_patch is None else blend(image, make_patch(image), blending="feather")
+            for image, make_patch in zip(images, face.patches(poses), strict=True)
         ]
     mark()
     pictures = [tensor_to_frames(image)[0] for image in shown]

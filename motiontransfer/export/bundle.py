@@ -23,7 +23,7 @@ from motiontransfer.export import run
 from motiontransfer.export.player import ARRAYS_FILE, FORMAT_VERSION, MODEL_FILE, STATISTICS_FILE
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
-from motiontransfer.models.roll_out import coarse_size
+from motiontransfer.models.rollout import coarse_size
 from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
 from motiontransfer.pose.detectors.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import pack_appearance

@@ -180,7 +180,7 @@ class Player:
         return lambda: _blended(shown, correct(), box), puppet
 
     def _rolled_out(self, pose: Pose, puppet: PuppetClip | None) -> Image:
-        """As `motiontransfer.models.roll_out.StreamingRollOut`."""
+        """As `motiontransfer.models.rollout.Rollout`."""
         box = whole = (0, 0, *self.size[::-1])
         if self._window is not None:
             box = tuple(self._window.place(pose.points, pose.score)[0].tolist())

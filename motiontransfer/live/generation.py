@@ -1,6 +1,5 @@
 """Generation of frames from poses as they arrive, with the face's residual on top."""
 
-from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.live.session import Finish
-from motiontransfer.models.roll_out import StreamingRollOut
+from motiontransfer.models.rollout import Rollout
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer
@@ -21,7 +20,8 @@ class LiveGenerator:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
-        self._stream: StreamingRollOut | None = None
+        self._rollout: Rollout | None = None
+        self._previous: Images | None = None
         plate = renderer.main.network.plate
         self.size = renderer.main.config.size
         self.line_width_px = renderer.main.style.line_width_px
@@ -37,29 +37,29 @@ class LiveGenerator:
                 background image (black without one).
         """
         if poses is None:
-            self._stream = None
+            self._rollout = self._previous = None
             return lambda: self._background
         renderer = self._renderer
-        if self._stream is None:
-            self._stream = StreamingRollOut(
+        if self._rollout is None:
+            self._rollout = Rollout(
                 renderer.main.network,
                 skeleton=poses.skeleton,
                 size=self.size,
                 style=renderer.main.style,
                 autocast=renderer.fabric.autocast,
             )
-        images = self._stream.extend(poses.points[-1:], poses.score[-1:])
-        image, face = next(images)[None], renderer.face
+        (pose,) = self._rollout.draw(poses.points[-1:], poses.score[-1:])
+        image = self._previous = self._rollout.step(pose, self._previous)
+        face = renderer.face
         boxes, valid = face_boxes(poses)
         if not isinstance(face, ResidualFaces) or not valid[-1]:
             return lambda: tensor_to_frames(image)[0]
         box = torch.from_numpy(boxes[-1:]).long()
-        find_patch = partial(face.patch, image, poses, poses.num_frames - 1, box)
+        make_patch = partial(face.patch, poses, poses.num_frames - 1, box)
         if face.previous_frame != "corrected":
-            return lambda: self._blended(image, find_patch())
-        patch = find_patch()
-        with suppress(StopIteration):
-            images.send(patch.image)
+            return lambda: self._blended(image, make_patch(image))
+        patch = make_patch(image)
+        self._previous = patch.image
         return partial(self._blended, image, patch)
 
     def _blended(self, image: Images, patch: FacePatch) -> Frame:

@@ -294,7 +294,7 @@ class FrameGenerator(nn.Module):
         """The background image with the shadows of people in these poses.
 
         Args:
-            coarse_poses: from `roll_out.draw_coarse`.
+            coarse_poses: from `rollout.draw_coarse`.
         """
         assert self.plate is not None
         assert self.shadows is not None

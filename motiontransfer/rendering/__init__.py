@@ -1,1 +1,1 @@
-"""From poses to a video: roll-out, face paste, composition."""
+"""From poses to a video: rollout, face paste, composition."""

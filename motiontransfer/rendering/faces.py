@@ -6,8 +6,9 @@ editing (Perez et al. 2003, sec. 2) where the weight is at least a half. The res
 Chan et al. 2019, sec. 3.4; the translated face that of a CycleGAN (Zhu et al. 2017).
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -58,10 +59,8 @@ class FacePatch:
     """Blending weight: 1 inside the face, falling smoothly to 0."""
 
 
-RollOut = Generator[Float[Tensor, "3 height width"], Image | None]
-"""Each generated frame; what is sent back for it is the previous frame of the next in its place."""
-Patched = Iterator[tuple[Image, FacePatch | None]]
-"""Each generated frame with its patch, None where no face is visible."""
+Patches = Iterator[Callable[[Image], FacePatch] | None]
+"""For each frame of a clip, what makes a patch for it; None where no face is visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,20 +74,16 @@ class ResidualFaces:
     style: PoseMapStyle
     """Drawing style of its pose maps."""
     previous_frame: CarriedFrame = "generated"
-    """What the roll-out goes on from, as in the network's training."""
+    """Previous frame of the rollout's next one, as in the network's training."""
 
-    def patches(self, images: RollOut, keypoints: Keypoints) -> Patched:
-        """Yield each generated frame with its patch."""
+    def patches(self, keypoints: Keypoints) -> Patches:
+        """Yield what makes a patch for each generated frame."""
         boxes, valid = face_boxes(keypoints)
-        sent = None
         for index in range(keypoints.num_frames):
-            image = images.send(sent)[None]
             box = torch.from_numpy(boxes[index : index + 1]).long()
-            patch = self.patch(image, keypoints, index, box) if valid[index] else None
-            sent = patch.image if patch and self.previous_frame == "corrected" else None
-            yield image, patch
+            yield partial(self.patch, keypoints, index, box) if valid[index] else None
 
-    def patch(self, image: Image, keypoints: Keypoints, index: int, box: Boxes) -> FacePatch:
+    def patch(self, keypoints: Keypoints, index: int, box: Boxes, image: Image) -> FacePatch:
         """The face of one frame, in its face box."""
         device = self.fabric.device
         with torch.inference_mode(), self.fabric.autocast():
@@ -123,9 +118,10 @@ class TranslatedFaces:
     """Frame store of the source clip."""
     keypoints: Keypoints
     """Poses of the source clip, in its own image."""
+    previous_frame: CarriedFrame = "generated"
 
-    def patches(self, images: RollOut, keypoints: Keypoints) -> Patched:
-        """Yield each generated frame with its patch.
+    def patches(self, keypoints: Keypoints) -> Patches:
+        """Yield what makes a patch for each generated frame.
 
         Args:
             keypoints: the poses that the frames were generated from, one a frame of the source.
@@ -139,21 +135,20 @@ class TranslatedFaces:
         placed, is_shown = face_alignments(keypoints, crop_size=self.crop_size)
         back = inverse(placed)
         with FrameStore(self.frames) as store:
-            for index, (image, frame) in enumerate(zip(images, store.frames(), strict=True)):
-                patch = None
+            for index, frame in enumerate(store.frames()):
                 if is_seen[index] and is_shown[index]:
-                    size = (image.shape[1], image.shape[2])
-                    patch = self._patch(frame, cut[index], back[index], size)
-                yield image[None], patch
+                    yield partial(self._patch, frame, cut[index], back[index])
+                else:
+                    yield None
 
     def _patch(
         self,
         frame: Frame,
         cut: Float64[np.ndarray, "2 3"],
         back: Float64[np.ndarray, "2 3"],
-        size: tuple[int, int],
+        image: Image,
     ) -> FacePatch:
-        device = self.fabric.device
+        device, size = self.fabric.device, (image.shape[2], image.shape[3])
         with torch.inference_mode():
             real = frames_to_tensor([frame]).to(device)
             crop = warp(real, cut[None], size=(self.crop_size, self.crop_size))

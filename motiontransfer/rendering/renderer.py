@@ -6,6 +6,7 @@ shown. Where the face generator was trained so, the frames with its faces are wh
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +14,13 @@ from motiontransfer.errors import KeypointsError, ParamsError
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.layers import to_device
-from motiontransfer.models.roll_out import roll_out
+from motiontransfer.models.rollout import Rollout
 from motiontransfer.params import PARAMS_FILE
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
 from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
-from motiontransfer.video.tensors import read_back
+from motiontransfer.video.tensors import Images, read_back
 
 FaceMode = Literal["residual", "none"]
 
@@ -70,28 +71,35 @@ def render_poses(
             f"expected poses for images of {renderer.main.config.size} (height, width) pixels, as "
             f"the generator was trained, got {keypoints.image_size}; normalise them first"
         )
-    images = roll_out(
-        renderer.main.network,
-        keypoints.points,
-        keypoints.score,
-        skeleton=keypoints.skeleton,
-        size=keypoints.image_size,
-        style=renderer.main.style,
-        autocast=renderer.fabric.autocast,
-    )
-    patched = ((image[None], None) for image in images)
-    if renderer.face is not None:
-        patched = renderer.face.patches(images, keypoints)
-    frames = read_back(
-        image if patch is None else blend(image, patch, blending=renderer.face_blending)
-        for image, patch in patched
-    )
+    frames = read_back(_generate(renderer, keypoints))
     puppet = renderer.main.network.puppet
     if puppet is None or size in (None, keypoints.image_size):
         return frames
     upsampling = GuidedUpsampling(puppet, size=size)
     clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
     return (upsampling.upsample(frame, clip, index) for index, frame in enumerate(frames))
+
+
+def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[Images]:
+    """Generate each frame and blend its face in."""
+    rollout = Rollout(
+        renderer.main.network,
+        skeleton=keypoints.skeleton,
+        size=keypoints.image_size,
+        style=renderer.main.style,
+        autocast=renderer.fabric.autocast,
+    )
+    face, previous = renderer.face, None
+    poses = rollout.draw(keypoints.points, keypoints.score)
+    patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
+    for pose, make_patch in zip(poses, patches, strict=True):
+        previous = shown = rollout.step(pose, previous)
+        if face is not None and make_patch is not None:
+            patch = make_patch(shown)
+            if face.previous_frame == "corrected":
+                previous = patch.image
+            shown = blend(shown, patch, blending=renderer.face_blending)
+        yield shown
 
 
 def result_size(renderer: Renderer, *, height: int | None) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import split_real_fake
 from motiontransfer.models.faces import Crops, crop_boxes, draw_crops
 from motiontransfer.models.layers import to_device
-from motiontransfer.models.roll_out import roll_out
+from motiontransfer.models.rollout import generate_clip
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
@@ -240,7 +240,7 @@ def generate_faces(
         if path.exists():  # then it is whole
             continue
         keypoints, frames = clips[run.clip].keypoints, slice(run.frames.start, run.frames.stop)
-        images = roll_out(
+        images = generate_clip(
             network,
             keypoints.points[frames],
             keypoints.score[frames],
@@ -251,7 +251,7 @@ def generate_faces(
             excluded=None if excluded is None else excluded[run.clip][frames],
         )
         generated = dict(zip(run.frames, images, strict=True))
-        with_face = torch.stack([generated[t] for t in run.with_face])
+        with_face = torch.cat([generated[t] for t in run.with_face])
         of_faces = torch.from_numpy(boxes[run.clip][run.with_face])
         crops = crop_boxes(with_face, of_faces, crop_size=crop_size)
         with replacing(path) as temporary:

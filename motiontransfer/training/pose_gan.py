@@ -18,7 +18,7 @@ from motiontransfer.models.discriminators import (
 )
 from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
 from motiontransfer.models.layers import downsample_by_2
-from motiontransfer.models.roll_out import draw_coarse, roll_out
+from motiontransfer.models.rollout import draw_coarse, generate_clip
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import spread
@@ -202,7 +202,7 @@ class PoseGanTask(GanTask):
         with FrameStore(clip.frames) as store:
             for index in spread(clip.training, count=_NUM_SAMPLES):
                 lead_in = slice(max(index - 1, 0), index + 1)
-                *_, generated = roll_out(
+                *_, generated = generate_clip(
                     HalfResolutionGenerator(ema) if self._resolution == "half" else ema,
                     keypoints.points[lead_in],
                     keypoints.score[lead_in],
@@ -218,7 +218,7 @@ class PoseGanTask(GanTask):
                     size=keypoints.image_size,
                     line_width_px=self._style.line_width_px,
                 )
-                rows = (pose, store[index], *tensor_to_frames(generated[None]))
+                rows = (pose, store[index], *tensor_to_frames(generated))
                 columns.append(np.concatenate(rows))
         return np.concatenate(columns, axis=1)
 

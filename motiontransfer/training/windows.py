@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.models.roll_out import coarse_size
+from motiontransfer.models.rollout import coarse_size
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes

@@ -54,13 +54,15 @@ def faces(tmp_path, source):
     )
 
 
-def images(keypoints, num_frames=NUM_FRAMES):
-    """What a main generator made: grey."""
-    return (torch.zeros((3, *keypoints.image_size)) for _ in range(num_frames))
+def patched(faces, keypoints):
+    """The patches of a clip whose generated frames are grey."""
+    image = torch.zeros((1, 3, *keypoints.image_size))
+    for make_patch in faces.patches(keypoints):
+        yield None if make_patch is None else make_patch(image)
 
 
 def test_the_translator_sees_the_sources_aligned_face(faces, source):
-    for _ in faces.patches(images(source), shifted(source, 3, 2)):
+    for _ in patched(faces, shifted(source, 3, 2)):
         assert not torch.is_inference_mode_enabled()
     maps, _ = face_alignments(source, crop_size=64)
     assert len(faces.translator.shown) == NUM_FRAMES
@@ -70,9 +72,7 @@ def test_the_translator_sees_the_sources_aligned_face(faces, source):
 
 
 def test_the_face_lies_where_the_pose_has_it(faces, source):
-    patches = list(faces.patches(images(source), shifted(source, 4, 3)))
-    for index, (image, patch) in enumerate(patches):
-        assert image.shape == (1, 3, *source.image_size)
+    for index, patch in enumerate(patched(faces, shifted(source, 4, 3))):
         on_face = patch.weight[0, 0] == 1
         assert on_face.sum() > 10
         x, y = source.joint("nose")[0][index].round().astype(int) + np.array([4, 3])
@@ -90,14 +90,13 @@ def test_the_face_lies_where_the_pose_has_it(faces, source):
 def test_without_a_face_in_source_or_pose_there_is_no_patch(faces, source):
     poses = faceless(shifted(source, 1, 1), [2])
     unseen = replace(faces, keypoints=faceless(dance(NUM_FRAMES), [0]))
-    patches = [patch for _, patch in unseen.patches(images(source), poses)]
-    assert [patch is None for patch in patches] == [True, False, True, False]
+    assert [patch is None for patch in patched(unseen, poses)] == [True, False, True, False]
     assert len(faces.translator.shown) == 2
 
 
 def test_poses_of_another_clip_are_refused(faces):
     with pytest.raises(KeypointsError, match=r"each of the 4 frames of .*source\.mkv.*, got 5"):
-        next(faces.patches(images(dance(5), 5), dance(5)))
+        next(faces.patches(dance(5)))
 
 
 def noise(seed, *, low=60, high=190, size=(20, 24)):

@@ -129,11 +129,16 @@ class Spot(ResidualFaces):
     def __init__(self):
         """Without a network."""
 
-    def patches(self, images, keypoints):
-        for index, image in enumerate(image[None] for image in images):
-            bright, weight = torch.full_like(image, -1), torch.zeros((1, 1, *SIZE))
-            bright[..., 12, 10], weight[..., 10:15, 8:13] = 1, 1
-            yield image, FacePatch(image=bright, weight=weight) if index % 2 else None
+    previous_frame = "generated"
+
+    def patches(self, keypoints):
+        for index in range(keypoints.num_frames):
+            yield self.patch if index % 2 else None
+
+    def patch(self, image):
+        bright, weight = torch.full_like(image, -1), torch.zeros((1, 1, *SIZE))
+        bright[..., 12, 10], weight[..., 10:15, 8:13] = 1, 1
+        return FacePatch(image=bright, weight=weight)
 
 
 @pytest.mark.parametrize("blending", ["feather", "poisson"])

@@ -228,17 +228,17 @@ def test_weights_logs_counts_and_samples_are_written(trained_run):
     assert levels == [140, 166, 178, 140, 153, 166]
 
 
-def test_the_roll_out_is_of_the_training_frames_and_made_once(
+def test_the_rollout_is_of_the_training_frames_and_made_once(
     tmp_path, face_clips, monkeypatch, trained_run
 ):
     made = []
-    roll_out = face_gan.roll_out
+    generate_clip = face_gan.generate_clip
 
     def counted(network, points, score, **options):
         made.append(len(points))
-        return roll_out(network, points, score, **options)
+        return generate_clip(network, points, score, **options)
 
-    monkeypatch.setattr(face_gan, "roll_out", counted)
+    monkeypatch.setattr(face_gan, "generate_clip", counted)
     taken = stop_at_step(monkeypatch, FaceGanTask, 3)
     with pytest.raises(RuntimeError, match="went down"):
         train(face_clips, tmp_path)
@@ -250,16 +250,16 @@ def test_the_roll_out_is_of_the_training_frames_and_made_once(
         assert (tmp_path / name).read_bytes() == (trained_run[0] / name).read_bytes()
 
 
-def test_the_roll_out_excludes_references_less_than_a_second_away(tmp_path, clip, monkeypatch):
+def test_the_rollout_excludes_references_less_than_a_second_away(tmp_path, clip, monkeypatch):
     """Two frames a second."""
-    network, seen, roll_out = Brighter(), [], face_gan.roll_out
+    network, seen, generate_clip = Brighter(), [], face_gan.generate_clip
     network.puppet = puppet_of(clip.keypoints, range(8))
 
     def recorded(*arguments, excluded, **options):
         seen.append(excluded)
-        return roll_out(*arguments, excluded=excluded, **options)
+        return generate_clip(*arguments, excluded=excluded, **options)
 
-    monkeypatch.setattr(face_gan, "roll_out", recorded)
+    monkeypatch.setattr(face_gan, "generate_clip", recorded)
     runs = [
         FaceRun(clip=0, frames=frames, with_face=list(frames)) for frames in (range(3), range(3, 8))
     ]

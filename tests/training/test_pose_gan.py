@@ -12,7 +12,7 @@ from torch.nn import functional
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialise
-from motiontransfer.models.roll_out import roll_out
+from motiontransfer.models.rollout import generate_clip
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
@@ -341,9 +341,9 @@ def test_the_sample_shows_the_puppet_without_frames_less_than_a_second_away(clip
 
     def recorded(generator, points, score, *, excluded, **options):
         seen.append(excluded)
-        return roll_out(generator, points, score, excluded=excluded, **options)
+        return generate_clip(generator, points, score, excluded=excluded, **options)
 
-    monkeypatch.setattr(pose_gan, "roll_out", recorded)
+    monkeypatch.setattr(pose_gan, "generate_clip", recorded)
     config = generator_config(texture="puppet")
     network = build_generator(config, background_image=torch.zeros(3, *SIZE), puppet=puppet)
     task_of(network.apply(initialise)).sample(WindowDataset([clip], puppet=puppet))

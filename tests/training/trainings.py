@@ -82,7 +82,7 @@ def _logged(folder):
 
 
 def train_face(clips, folder, changes):
-    """Train a face generator to its outs, on the roll-out of a stand-in for the main one."""
+    """Train a face generator to its outs, on the rollout of a stand-in for the main one."""
     plan = schedule(**changes)
     config = generator_config()
     main = TrainedGenerator(network=Drawing(), config=config, style=STYLE, held_out=HELD_OUT)

@@ -1,0 +1,326 @@
+"""Rollout: each frame from its pose, the one before, viewport and puppet."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
+from motiontransfer.models.rollout import Rollout, coarse_size, draw_coarse, generate_clip
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.rendering import draw_poses
+from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.video.tensors import levels_to_textures
+from tests.dancer import dance, puppet_of
+
+FRAME_SIZE = (48, 40)
+STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
+
+
+class Counter(FrameGenerator):
+    """Adds one to the previous frame and records its inputs."""
+
+    def __init__(self, conditioning_poses=1):
+        super().__init__(nn.Conv2d(1, 1, 1), conditioning_poses=conditioning_poses)
+        self.pose_maps, self.previous, self.inference = [], [], []
+
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
+        self.pose_maps.append(pose_map.clone())
+        self.previous.append(previous_frame.clone())
+        self.inference.append(torch.is_inference_mode_enabled())
+        return Generated(previous_frame + 1, previous_frame + 1)
+
+
+def rolled_out(generator, keypoints, **options):
+    frames = generate_clip(
+        generator,
+        keypoints.points,
+        keypoints.score,
+        skeleton=HOLISTIC,
+        size=FRAME_SIZE,
+        style=STYLE,
+        **options,
+    )
+    return (frame for (frame,) in frames)
+
+
+@pytest.mark.parametrize("num_frames", [0, 1, 7, 8, 9, 19])
+def test_each_frame_is_generated_from_the_one_before_and_the_first_from_zeros(num_frames):
+    generator = Counter()
+    frames = list(rolled_out(generator, dance(num_frames)))
+    assert [frame.unique().tolist() for frame in frames] == [[k + 1] for k in range(num_frames)]
+    assert all(frame.shape == (3, *FRAME_SIZE) for frame in frames)
+    assert [p.unique().tolist() for p in generator.previous] == [[k] for k in range(num_frames)]
+
+
+@pytest.mark.parametrize("num_poses", [1, 2, 3])
+def test_each_frame_is_conditioned_on_its_own_pose_and_those_before(num_poses):
+    """Also beyond the first chunk; before the first pose there are empty maps."""
+    generator, keypoints = Counter(num_poses), dance(19)
+    points = keypoints.points.copy()
+    list(rolled_out(generator, keypoints))
+    assert np.array_equal(keypoints.points, points)
+    drawn = draw_poses(
+        torch.from_numpy(keypoints.points),
+        torch.from_numpy(keypoints.score),
+        skeleton=HOLISTIC,
+        size=FRAME_SIZE,
+        style=STYLE,
+    )
+    empty = torch.zeros_like(drawn[0])
+    assert len(generator.pose_maps) == 19
+    for time, pose_map in enumerate(generator.pose_maps):
+        past = range(time - num_poses + 1, time + 1)
+        assert torch.equal(pose_map[0], torch.cat([drawn[t] if t >= 0 else empty for t in past]))
+
+
+@pytest.mark.parametrize("viewport", [False, True])
+@pytest.mark.parametrize("num_poses", [1, 3])
+def test_poses_may_arrive_one_by_one(num_poses, viewport):
+    """The boxes of the walk change, the puppet's references too."""
+    torch.manual_seed(0)
+    keypoints = dance(14)
+    network = nn.Conv2d(num_poses * STYLE.num_channels + 9, 5, 3, padding=1)
+    generator = FrameGenerator(
+        network,
+        torch.rand(3, *FRAME_SIZE),
+        conditioning_poses=num_poses,
+        viewport=VIEWPORT if viewport else None,
+        shadows=Shadow() if viewport else None,
+        puppet=puppet_of(keypoints, [0, 7]),
+    )
+    rollout = Rollout(generator, skeleton=HOLISTIC, size=FRAME_SIZE, style=STYLE)
+    frame = None
+    for index, expected in enumerate(rolled_out(generator, keypoints)):
+        one = slice(index, index + 1)
+        (pose,) = rollout.draw(keypoints.points[one], keypoints.score[one])
+        frame = rollout.step(pose, frame)
+        torch.testing.assert_close(frame[0], expected, rtol=0, atol=1e-6)
+    assert list(rollout.draw(keypoints.points[:0], keypoints.score[:0])) == []
+
+
+def test_a_corrected_frame_is_the_previous_one_of_the_next():
+    generator, keypoints = Counter(), dance(3)
+    rollout = Rollout(generator, skeleton=HOLISTIC, size=FRAME_SIZE, style=STYLE)
+    frame = None
+    for pose in rollout.draw(keypoints.points, keypoints.score):
+        frame = rollout.step(pose, frame) + 10
+    assert [previous.unique().tolist() for previous in generator.previous] == [[0], [11], [22]]
+
+
+def test_the_rollout_is_causal_and_lazy():
+    generator = Counter()
+    frames = rolled_out(generator, dance(12))
+    next(frames)
+    next(frames)
+    assert len(generator.pose_maps) == 2
+    short, long = (list(rolled_out(Counter(), dance(n))) for n in (3, 12))
+    assert all(torch.equal(a, b) for a, b in zip(short, long, strict=False))
+
+
+def test_inference_mode_and_autocast_do_not_leak_into_the_caller():
+    generator = Counter()
+    entered = []
+
+    class Autocast:
+        def __enter__(self):
+            entered.append(True)
+
+        def __exit__(self, *_):
+            entered.append(False)
+
+    for index, _ in enumerate(rolled_out(generator, dance(10), autocast=Autocast)):
+        assert not torch.is_inference_mode_enabled()
+        assert entered == [True, False] * (index + 1)
+        assert torch.ones(1, requires_grad=True).mul(2).requires_grad
+    assert all(generator.inference)
+
+
+VIEWPORT = Viewport(margin_px=1.0, multiple_of=4)
+
+
+def boxes_of(keypoints):
+    placed = place_viewport(
+        VIEWPORT, keypoints.points, keypoints.score, image_size=keypoints.image_size
+    ).tolist()
+    assert len({(x0, y0) for x0, y0, _, _ in placed}) > 2  # it moves, ...
+    assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in placed}) > 1  # and changes in size
+    return placed
+
+
+class Shadow(nn.Module):
+    """One constant in the coarse maps, and 0.25 more in the left half."""
+
+    def forward(self, coarse_poses):
+        assert coarse_poses.shape[2:] == coarse_size(FRAME_SIZE)
+        shadow = torch.full((len(coarse_poses), 3, *coarse_poses.shape[2:]), 0.5)
+        shadow[..., : shadow.shape[3] // 2] += 0.25
+        return shadow
+
+
+def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_it():
+    """Seen with a network that looks at single pixels."""
+    torch.manual_seed(0)
+    network = nn.Conv2d(2 * STYLE.num_channels, 4, 1)
+    plate = torch.rand(3, *FRAME_SIZE)
+    options = {"previous_frame": "none", "conditioning_poses": 2}
+    keypoints = dance(14)
+    in_viewport = FrameGenerator(network, plate, **options, viewport=VIEWPORT, shadows=Shadow())
+    scene = in_viewport.scene(torch.zeros(1, 1, *coarse_size(FRAME_SIZE)))[0]
+    middle = FRAME_SIZE[1] // 2
+    torch.testing.assert_close(scene[..., :middle], plate[..., :middle] + 0.75)
+    torch.testing.assert_close(scene[..., middle:], plate[..., middle:] + 0.5)
+    whole = rolled_out(FrameGenerator(network, scene, **options), keypoints)
+    frames = rolled_out(in_viewport, keypoints)
+    for frame, expected, box in zip(frames, whole, boxes_of(keypoints), strict=True):
+        inside = torch.zeros(FRAME_SIZE, dtype=torch.bool)
+        inside[box[1] : box[3], box[0] : box[2]] = True
+        torch.testing.assert_close(frame[:, inside], expected[:, inside])
+        assert torch.equal(frame[:, ~inside], scene[:, ~inside])
+
+
+class PreviousPlusOne(FrameGenerator):
+    """Adds one to the previous frame; asserts that its background is that of the viewport."""
+
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
+        assert pose_map.shape[2:] == previous_frame.shape[2:] == background.shape[2:]
+        return Generated(previous_frame + 1, previous_frame + 1)
+
+    def scene(self, coarse_poses):
+        return self.plate[None].clone()
+
+
+def test_the_previous_frame_is_seen_where_the_viewport_is_now():
+    keypoints, plate = dance(14), torch.full((3, *FRAME_SIZE), -5.0)
+    generator = PreviousPlusOne(nn.Conv2d(1, 1, 1), plate, viewport=VIEWPORT)
+    expected = torch.zeros(3, *FRAME_SIZE)
+    boxes = boxes_of(keypoints)
+    for frame, (x0, y0, x1, y1) in zip(rolled_out(generator, keypoints), boxes, strict=True):
+        inside = expected[:, y0:y1, x0:x1] + 1
+        expected = plate.clone()
+        expected[:, y0:y1, x0:x1] = inside
+        assert torch.equal(frame, expected)
+
+
+class Textured(FrameGenerator):
+    """Shows the colour of the puppet; remembers its texture."""
+
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
+        self.textures = [*getattr(self, "textures", []), texture]
+        return Generated(texture[:, :3], texture[:, :3])
+
+
+def textures_of(puppet, keypoints, boxes, **options):
+    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton, **options)
+    drawn = (clip.draw(index, box=tuple(box)) for index, box in enumerate(boxes))
+    return [levels_to_textures(torch.from_numpy(texture)[None]) for texture in drawn]
+
+
+@pytest.mark.parametrize("viewport", [None, VIEWPORT])
+def test_the_puppet_is_drawn_in_each_pose_without_the_excluded_references(viewport):
+    keypoints = dance(14)
+    puppet = puppet_of(keypoints, [0, 5, 12])
+    plate = torch.zeros(3, *FRAME_SIZE)
+    whole = [[0, 0, *reversed(FRAME_SIZE)]] * 14
+    boxes = whole if viewport is None else boxes_of(keypoints)
+    seen = []
+    for excluded in (None, puppet.excluded(0, 14, within=3)):
+        generator = Textured(nn.Conv2d(1, 1, 1), plate, viewport=viewport, puppet=puppet)
+        if viewport is not None:
+            generator.shadows = Shadow()
+        list(rolled_out(generator, keypoints, excluded=excluded))
+        expected = textures_of(puppet, keypoints, boxes, excluded=excluded)
+        assert all(torch.equal(*pair) for pair in zip(generator.textures, expected, strict=True))
+        assert all(texture[:, 3].any() for texture in generator.textures)
+        seen.append(generator.textures)
+    differs = [not torch.equal(*pair) for pair in zip(*seen, strict=True)]
+    assert differs[0]
+    assert differs[5]
+
+
+def test_a_puppet_in_a_viewport_is_that_of_the_whole_frame():
+    """Seen with a network that looks at single pixels."""
+    torch.manual_seed(0)
+    network = nn.Conv2d(STYLE.num_channels + 6, 5, 1)
+    keypoints = dance(14)
+    options = {"previous_frame": "none", "puppet": puppet_of(keypoints, [0, 7])}
+    in_viewport = FrameGenerator(
+        network, torch.rand(3, *FRAME_SIZE), **options, viewport=VIEWPORT, shadows=Shadow()
+    )
+    scene = in_viewport.scene(torch.zeros(1, 1, *coarse_size(FRAME_SIZE)))[0]
+    whole = rolled_out(FrameGenerator(network, scene, **options), keypoints)
+    frames = rolled_out(in_viewport, keypoints)
+    for frame, expected, (x0, y0, x1, y1) in zip(frames, whole, boxes_of(keypoints), strict=True):
+        # Textures are resampled to a 32nd of a pixel, counted from the corner of the box.
+        torch.testing.assert_close(
+            frame[:, y0:y1, x0:x1], expected[:, y0:y1, x0:x1], atol=0.02, rtol=0
+        )
+
+
+def test_a_puppet_goes_with_half_resolution():
+    torch.manual_seed(0)
+    keypoints = dance(3)
+    plate = torch.rand(3, *FRAME_SIZE)[:, ::2, ::2]
+    network = nn.Conv2d(STYLE.num_channels + 9, 5, 1)
+    generator = FrameGenerator(network, plate, puppet=puppet_of(keypoints, [0, 2]))
+    frames = list(rolled_out(HalfResolutionGenerator(generator), keypoints))
+    assert [frame.shape for frame in frames] == [(3, *FRAME_SIZE)] * 3
+    generator.puppet = None
+    network.weight.data, network.bias.data = network.weight.data[:4, :-6], network.bias.data[:4]
+    without = list(rolled_out(HalfResolutionGenerator(generator), keypoints))
+    assert not any(torch.equal(*pair) for pair in zip(frames, without, strict=True))
+
+
+class Uniform(nn.Module):
+    def __init__(self, *values):
+        super().__init__()
+        self.values = nn.Parameter(torch.tensor(values)[None, :, None, None])
+
+    def forward(self, maps):
+        return self.values.expand(len(maps), -1, *maps.shape[2:])
+
+
+class HalfShadow(nn.Module):
+    def forward(self, coarse_poses):
+        rows, columns = coarse_size(FRAME_SIZE)
+        assert coarse_poses.shape[2:] == (-(-rows // 2), -(-columns // 2))
+        return torch.full((len(coarse_poses), 3, *coarse_poses.shape[2:]), 0.25)
+
+
+def test_at_half_resolution_the_viewport_is_the_same():
+    plate = torch.rand(3, *FRAME_SIZE)[:, ::2, ::2]
+    generator = FrameGenerator(
+        Uniform(0.5, 0.5, 0.5, 100.0), plate, viewport=VIEWPORT, shadows=HalfShadow()
+    )
+    keypoints = dance(14)
+    frames = rolled_out(HalfResolutionGenerator(generator), keypoints)
+    for frame, (x0, y0, x1, y1) in zip(frames, boxes_of(keypoints), strict=True):
+        torch.testing.assert_close(frame[:, y0:y1, x0:x1].mean(), torch.tensor(0.5).tanh())
+        outside = torch.ones(FRAME_SIZE, dtype=torch.bool)
+        outside[y0:y1, x0:x1] = False
+        expected = plate.repeat_interleave(2, 1).repeat_interleave(2, 2) + 0.25
+        torch.testing.assert_close(frame[:, outside], expected[:, outside])
+
+
+@pytest.mark.parametrize(
+    ("size", "coarse"), [((256, 192), (64, 48)), ((250, 260), (62, 64)), ((48, 40), (48, 40))]
+)
+def test_coarse_pose_maps_lie_over_the_frame(size, coarse):
+    assert coarse_size(size) == coarse
+    keypoints = dance(3)
+    style = replace(STYLE, line_width_px=16.0)
+    shared = {"skeleton": keypoints.skeleton, "style": style, "device": torch.device("cpu")}
+    points = torch.from_numpy(keypoints.points) * (size[0] / FRAME_SIZE[0] * 0.8)
+    score = torch.from_numpy(keypoints.score)
+    fine = draw_poses(points, score, size=size, **shared)
+    drawn = draw_coarse(points, score, size=size, **shared)
+    centres = []
+    for maps in (nn.functional.interpolate(fine, size=coarse, mode="area"), drawn):
+        mass = maps.sum(1)
+        y, x = (torch.arange(n) + 0.5 for n in coarse)
+        total = mass.sum((1, 2))
+        centres += [torch.stack([(mass.sum(2) * y).sum(1), (mass.sum(1) * x).sum(1)]) / total]
+    torch.testing.assert_close(centres[1], centres[0], atol=0.3, rtol=0)
