@@ -9,21 +9,22 @@ clip: it only compares videos within one table. It has no interval, since resamp
 further. KID is unbiased, and its interval leaves out pairs of a frame with itself.
 
 The backbones' weights are not part of torchmetrics, whose classes would download and unpickle them.
-Here they come from a file of the user's own, or from the checked cache, are read as plain tensors,
-and are handed to the classes where those look for their download.
+Here they come from a file of the user's own, or from the checked cache, and are read as plain
+tensors.
 """
 
+import inspect
 import tempfile
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from motiontransfer.downloads import Pretrained, pretrained_file
@@ -53,6 +54,9 @@ FrameFeatures = Callable[[UInt8[np.ndarray, "_ _ 3"]], Float32[np.ndarray, " fea
 """A network's features of an image of any size."""
 
 _SMALLEST_SIDE_PX = 64
+_DISTS_STAGES = ((0, 4), (4, 9), (9, 16), (16, 23), (23, 30))
+"""Layers of VGG16 in each of DISTS' stages; all but the first begin with a pooling."""
+
 _MAX_FRAMES = 500
 """Upper limit of frames of a video whose features are computed; more change little."""
 
@@ -173,32 +177,72 @@ def open_distance(
     metric: str, file: Path | None, *, option: str, device: torch.device = CPU
 ) -> ImageDistance:
     """`lpips` or `dists`, with the backbone's weights from a file or as they are published."""
-    # The metric class would build this network anew for every pair.
-    from torchmetrics.functional.image.dists import DISTSNetwork
-    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+    # The public class has no argument that leaves out the download; the network inside it has.
+    from torchmetrics.functional.image.lpips import _NoTrainLpips
 
     published = _published(metric, option)
     path = pretrained_file(published, file=file)
     tensors = read_tensors(path, published)
+    compare: Callable[[Tensor, Tensor], Tensor]
+    if metric == "lpips":
+        network = _NoTrainLpips(net="alex", pnet_rand=True)
+        backbone, compare = network.net, partial(network, normalize=True)
+    else:
+        network = backbone = compare = _dists_network()
     try:
-        with _in_torch_hub(tensors, "alexnet" if metric == "lpips" else "vgg16", published.name):
-            network = (
-                LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
-                if metric == "lpips"
-                else DISTSNetwork().eval()
-            )
+        _load_layers(backbone, tensors)
     except ValueError as error:
         raise WeightsError(f"{path}: {error}; {published.remedies}") from error
     network.to(device)
 
     def distance(first: Frame, second: Frame) -> float:
         with torch.inference_mode():
-            found = float(network(_tensor(first, device), _tensor(second, device)))
-        if isinstance(network, LearnedPerceptualImagePatchSimilarity):
-            network.reset()  # it would keep every value for a mean
-        return found
+            return float(compare(_tensor(first, device), _tensor(second, device)))
 
     return distance
+
+
+def _dists_network() -> nn.Module:
+    """DISTS around a VGG16 without weights; torchmetrics' own constructor downloads them."""
+    from torchmetrics.functional.image.dists import DISTSNetwork, L2pooling
+    from torchvision.models import vgg16
+
+    class Network(DISTSNetwork):
+        def __init__(self) -> None:
+            nn.Module.__init__(self)
+            with torch.device("meta"):
+                layers = vgg16(weights=None).features
+            self.chns = [3, *(layers[end - 2].out_channels for _, end in _DISTS_STAGES)]
+            for number, (start, end) in enumerate(_DISTS_STAGES):
+                stage = nn.Sequential()
+                for index in range(start, end):
+                    is_pooling = isinstance(layers[index], nn.MaxPool2d)
+                    layer = L2pooling(channels=self.chns[number]) if is_pooling else layers[index]
+                    stage.add_module(str(index), layer)
+                self.add_module(f"stage{number + 1}", stage)
+            file = Path(inspect.getfile(DISTSNetwork)).parent / "dists_models/weights.pt"
+            buffers = {
+                **torch.load(file, weights_only=True),  # alpha and beta
+                "mean": torch.tensor((0.485, 0.456, 0.406))[:, None, None],
+                "std": torch.tensor((0.229, 0.224, 0.225))[:, None, None],
+            }
+            for name, value in buffers.items():
+                self.register_buffer(name, value.detach())
+
+    return Network()
+
+
+def _load_layers(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load convolutions, which both packages number alike: `features.3`, and 3 in some slice."""
+    state: dict[str, Tensor] = {}
+    for name, value in network.named_parameters():
+        source = f"features.{name.partition('.')[2]}"
+        given = tensors.get(source)
+        if given is None or given.shape != value.shape:
+            got = "none" if given is None else tuple(given.shape)
+            raise ValueError(f"expected {source} of {tuple(value.shape)}, got {got}")
+        state[name] = given.to(value.dtype)
+    network.load_state_dict(state, strict=False, assign=True)
 
 
 def open_inception(file: Path | None, *, option: str, device: torch.device = CPU) -> FrameFeatures:
@@ -245,37 +289,6 @@ def _published(name: str, option: str) -> Pretrained:
         file_param=option,
         without=f"set {option} to none",
     )
-
-
-@contextmanager
-def _in_torch_hub(
-    tensors: Mapping[str, Tensor], architecture: str, file_name: str
-) -> Generator[None]:
-    """Let torchvision find convolutions' weights where it looks for its download of a backbone."""
-    import torchvision
-
-    with torch.device("meta"):
-        wanted = torchvision.models.get_model(architecture).state_dict()
-    state: dict[str, Tensor] = {}
-    for name, value in wanted.items():
-        if not name.startswith("features."):
-            state[name] = torch.zeros(()).expand(value.shape)  # the classifier, which is dropped
-            continue
-        given = tensors.get(name)
-        if given is None or given.shape != value.shape:
-            got = "none" if given is None else tuple(given.shape)
-            raise ValueError(f"expected {name} of {tuple(value.shape)}, got {got}")
-        state[name] = given
-    previous = torch.hub.get_dir()
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-        checkpoints = Path(folder) / "checkpoints"
-        checkpoints.mkdir()
-        torch.save(state, checkpoints / file_name)
-        torch.hub.set_dir(folder)
-        try:
-            yield
-        finally:
-            torch.hub.set_dir(previous)
 
 
 def _batch_of_one(image: Frame) -> UInt8[Tensor, "1 3 height width"]:
