@@ -11,7 +11,7 @@ from pydantic import Field
 
 from motiontransfer.evaluation.measurements import nested, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
-from motiontransfer.evaluation.self_reconstruction import evaluate_reconstruction
+from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 from motiontransfer.rendering.renderer import (

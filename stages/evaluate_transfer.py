@@ -7,7 +7,7 @@ from pydantic import Field
 from motiontransfer.evaluation.measurements import nested, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.plots import write_headline_curves
-from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
+from motiontransfer.evaluation.protocols import TransferVideos, evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.params import Transfer, load_section

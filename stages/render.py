@@ -12,11 +12,11 @@ from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.params import PARAMS_FILE, Section, Transfer, load_section
 from motiontransfer.progress import track
-from motiontransfer.provenance.credentials import load_credentials
-from motiontransfer.provenance.manifest import (
+from motiontransfer.provenance.signing import (
     Content,
     TransferAssertion,
     check_credentials,
+    load_credentials,
     sign_file,
     transfer_assertion,
 )

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from motiontransfer.evaluation import score as module
+from motiontransfer.evaluation import protocols as module
 from motiontransfer.evaluation.measurements import MetricKey, of_values
 from tests.command import run_command
 

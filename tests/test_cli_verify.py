@@ -11,6 +11,7 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from motiontransfer.errors import VideoError, WeightsError
+from motiontransfer.forensics.evaluation import Prediction
 from motiontransfer.forensics.model import (
     Calibration,
     FramePairConfig,
@@ -18,7 +19,6 @@ from motiontransfer.forensics.model import (
     TrainedDetector,
     write_detector,
 )
-from motiontransfer.forensics.predict import Prediction
 from tests.command import run_command
 from tests.provenance.signing import (
     authority_and_signer,
@@ -54,7 +54,7 @@ def signed():
 
 def with_detector(monkeypatch, predict, weights="artifacts/forensics/detector.safetensors"):
     """Put a detector where the command expects it."""
-    monkeypatch.setattr("motiontransfer.forensics.predict.predict_video", predict)
+    monkeypatch.setattr("motiontransfer.forensics.evaluation.predict_video", predict)
     Path(weights).parent.mkdir(parents=True, exist_ok=True)
     Path(weights).touch()
 

@@ -21,7 +21,7 @@ from benchmarks.transfer.film import SET_FILE, clip_path
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import write_results
 from motiontransfer.evaluation.measurements import nested
-from motiontransfer.evaluation.score import score_videos
+from motiontransfer.evaluation.protocols import score_videos
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 

@@ -22,7 +22,7 @@ from motiontransfer.params import load_section
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
     from motiontransfer.evaluation.network_metrics import NetworkParams
-    from motiontransfer.forensics.predict import Prediction
+    from motiontransfer.forensics.evaluation import Prediction
 
 
 def inspect(
@@ -97,7 +97,7 @@ def score(
     # Imported here: it loads MediaPipe, which takes seconds.
     from motiontransfer.evaluation.measurements import nested
     from motiontransfer.evaluation.network_metrics import NetworkParams
-    from motiontransfer.evaluation.score import as_text
+    from motiontransfer.evaluation.protocols import as_text
     from motiontransfer.video.isolation import run_isolated
 
     names = [video.stem for video in videos]
@@ -125,7 +125,7 @@ def score(
 
 def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Measurements":
     from motiontransfer.evaluation.network_metrics import open_networks
-    from motiontransfer.evaluation.score import score_videos
+    from motiontransfer.evaluation.protocols import score_videos
     from motiontransfer.parallel import Compute
 
     return score_videos(
@@ -190,7 +190,7 @@ def _predict(video: Path, weights: Path | None) -> "tuple[Prediction | None, str
     if not (weights or _DETECTOR).exists():
         return None, f"there is none here: {_DETECTOR}; `detectors` in params.yaml has one trained"
     # Imported here: it loads PyTorch, which takes seconds, and reading a manifest does without it.
-    from motiontransfer.forensics.predict import predict_video
+    from motiontransfer.forensics.evaluation import predict_video
     from motiontransfer.video.isolation import run_isolated
 
     try:

@@ -11,7 +11,7 @@ import typer
 from motiontransfer.errors import StudyError
 
 if TYPE_CHECKING:
-    from motiontransfer.study.scoring import Score
+    from motiontransfer.study.study import Score
 
 study = typer.Typer(no_args_is_help=True, help="Human preference study of pairs of videos.")
 
@@ -35,8 +35,7 @@ def make(
     The page is one file, works without a network, and shuffles the
     order per participant. Give people the page, and keep the key.
     """
-    from motiontransfer.study.page import key_file_of, write_study
-    from motiontransfer.study.scoring import Comparison
+    from motiontransfer.study.study import Comparison, key_file_of, write_study
 
     if page.suffix != ".html":
         raise StudyError(f"{page}: expected a name that ends in .html")
@@ -68,7 +67,7 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Preference rate of the first video of each comparison, with confidence intervals."""
-    from motiontransfer.study.scoring import read_answers, read_key, score_study
+    from motiontransfer.study.study import read_answers, read_key, score_study
 
     known = read_key(key)
     result = score_study(known, read_answers(known, answers), allowed_misses=allowed_misses)

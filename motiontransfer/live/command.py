@@ -23,10 +23,11 @@ from motiontransfer.live.openvino import open_detector, use_openvino
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.params import PARAMS_FILE, load_section
-from motiontransfer.provenance.credentials import Credentials, load_credentials
-from motiontransfer.provenance.manifest import (
+from motiontransfer.provenance.signing import (
+    Credentials,
     TransferAssertion,
     check_credentials,
+    load_credentials,
     sign_file,
     transfer_assertion,
 )

@@ -13,13 +13,15 @@ from typing import Literal
 from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from motiontransfer.errors import ProvenanceError, printable
-from motiontransfer.provenance.credentials import (
+from motiontransfer.provenance.signing import (
+    ASSERTION,
+    OFFLINE,
     SELF_SIGNED,
     certificates_pem,
+    load_c2pa,
     read_certificates,
     self_signed_file,
 )
-from motiontransfer.provenance.manifest import ASSERTION, OFFLINE, load_c2pa
 from motiontransfer.video.reader import open_input
 
 SignerTrust = Literal["trusted", "own", "self-signed", "unknown"]

@@ -1,19 +1,33 @@
-"""Self-contained pages: templates, style and script of a package, filled in, in one HTML file.
+"""Self-contained pages: templates of a package filled in, and videos within a budget of bytes.
 
-Nothing is fetched: images and videos are embedded, and the content security policy allows no other
-source and no script but the page's own.
+A page is one HTML file. Nothing is fetched: images and videos are embedded, and the content
+security policy allows no other source and no script but the page's own. Videos are small copies
+that every browser plays; where a page would grow too large to mail, their quality and then their
+size are reduced in steps.
 """
 
 import hashlib
+import io
 import json
+import tempfile
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
+from PIL import Image
 
+from motiontransfer.progress import track
 from motiontransfer.storage import replacing
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.reader import open_input, video_stream
+from motiontransfer.video.writer import write_video
 
 
 def write_page(
@@ -80,3 +94,173 @@ def _source(environment: Environment, name: str) -> str:
     assert environment.loader is not None
     source, _, _ = environment.loader.get_source(environment, name)
     return source
+
+
+_LARGEST_HEIGHT_PX = 512
+_PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
+_VERBATIM_SHARE = 0.4  # of the budget, up to which the result is not encoded again
+_JPEG_QUALITY = 82
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelSource:
+    """Frames and description of one panel."""
+
+    name: str
+    label: str
+    description: str
+    """Text alternative of the panel."""
+    frames: Callable[[], Iterable[Frame]]
+    """Its frames, from the first; called once for each time it is encoded."""
+    verbatim: Path | None = None
+    """A finished video of these frames, to be shown as it is if it is small, and for its sound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """A video as the page holds it."""
+
+    source: PanelSource
+    video: bytes
+    size: tuple[int, int]
+    """(height, width) in which it was encoded."""
+    is_copy: bool
+    """False where it is the finished video itself, byte for byte."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One rung of the ladder."""
+
+    crf: int
+    """x264's quality."""
+    scale: float
+    """Of the working size."""
+    share: float
+    """About how many bytes are left of what the first rung takes."""
+
+
+LADDER = (
+    Rung(crf=20, scale=1.0, share=1.0),
+    Rung(crf=26, scale=1.0, share=0.5),
+    Rung(crf=30, scale=0.75, share=0.2),
+    Rung(crf=34, scale=0.5, share=0.07),
+)
+
+
+def video_panel(
+    name: str, label: str, description: str, path: Path, *, verbatim: bool = False
+) -> PanelSource:
+    """Show a video or frame store.
+
+    Args:
+        verbatim: as it is where it is small, and with its sound; False: encoded again.
+    """
+
+    def frames() -> Iterator[Frame]:
+        with FrameStore(path) as store:
+            yield from store.frames()
+
+    source = path if verbatim else None
+    return PanelSource(
+        name=name, label=label, description=description, frames=frames, verbatim=source
+    )
+
+
+def make_panels(
+    sources: Sequence[PanelSource], *, frame_rate: Fraction, num_frames: int, max_bytes: int
+) -> tuple[tuple[Panel, ...], Rung]:
+    """Encode every panel at the best quality at which all of them fit; the last rung always does.
+
+    Args:
+        max_bytes: of all videos together.
+
+    Returns:
+        The panels, and the quality of those that are copies.
+    """
+    rung = 0
+    while True:
+        panels = tuple(
+            _panel(
+                source,
+                LADDER[rung],
+                frame_rate=frame_rate,
+                num_frames=num_frames,
+                largest_verbatim=int(_VERBATIM_SHARE * max_bytes),
+            )
+            for source in sources
+        )
+        total = sum(len(panel.video) for panel in panels)
+        if total <= max_bytes or rung == len(LADDER) - 1:
+            return panels, LADDER[rung]
+        rung = _next_rung(rung, total / max_bytes)
+
+
+def jpeg(image: Image.Image, *, largest_px: int) -> bytes:
+    """Encode an image as JPEG, downscaled where a side is longer than `largest_px`."""
+    image.thumbnail((largest_px, largest_px), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+def _next_rung(rung: int, too_large: float) -> int:
+    """The first rung below that should fit, by what the rungs are expected to save."""
+    wanted = LADDER[rung].share / too_large
+    below = range(rung + 1, len(LADDER))
+    return next((index for index in below if LADDER[index].share <= wanted), len(LADDER) - 1)
+
+
+def _panel(
+    source: PanelSource,
+    quality: Rung,
+    *,
+    frame_rate: Fraction,
+    num_frames: int,
+    largest_verbatim: int,
+) -> Panel:
+    path = source.verbatim
+    is_copy = path is None or not (
+        path.stat().st_size <= largest_verbatim and plays_everywhere(path)
+    )
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        if path is None or is_copy:
+            frames = track(source.frames(), f"encode {source.name}", total=num_frames)
+            path = Path(scratch) / "panel.mp4"
+            write_video(
+                path,
+                (_resized(frame, quality.scale) for frame in frames),
+                frame_rate=frame_rate,
+                sound=source.verbatim if source.verbatim and has_sound(source.verbatim) else None,
+                crf=quality.crf,
+            )
+        with FrameStore(path) as store:
+            size = store.size
+        return Panel(source=source, video=path.read_bytes(), size=size, is_copy=is_copy)
+
+
+def plays_everywhere(path: Path) -> bool:
+    """True if every browser plays the video: H.264 with 8 bits and 4:2:0, not lossless."""
+    with open_input(path) as container:
+        context = video_stream(container, path).codec_context
+        return (
+            context.codec.canonical_name == "h264"
+            and context.pix_fmt == "yuv420p"
+            and context.profile in _PLAYABLE_PROFILES
+            and "mp4" in container.format.name.split(",")
+        )
+
+
+def has_sound(path: Path) -> bool:
+    """True if a finished video has an audio track."""
+    with open_input(path) as container:
+        return bool(container.streams.audio)
+
+
+def _resized(frame: Frame, scale: float) -> UInt8[np.ndarray, "_ _ 3"]:
+    height, width, _ = frame.shape
+    factor = scale * min(1.0, _LARGEST_HEIGHT_PX / height)
+    if factor == 1:
+        return frame
+    size = (max(2, round(width * factor)), max(2, round(height * factor)))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))

@@ -21,17 +21,26 @@ from motiontransfer.evaluation.measurements import Measurements, frame_errors, r
 from motiontransfer.evaluation.plots import pose_image, worst_frame_indices
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.params import Transfer
-from motiontransfer.report.charts import frame_charts, page_data, training_charts
-from motiontransfer.report.metrics_table import (
+from motiontransfer.report.page import (
+    PanelSource,
+    flattened,
+    has_sound,
+    jpeg,
+    make_panels,
+    video_panel,
+    write_page,
+)
+from motiontransfer.report.tables import (
+    frame_charts,
     measured,
     metric_tables,
     name_of,
     not_measured,
+    page_data,
     systems_of,
     tiles,
+    training_charts,
 )
-from motiontransfer.report.page import flattened, write_page
-from motiontransfer.report.videos import PanelSource, has_sound, jpeg, make_panels, video_panel
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 

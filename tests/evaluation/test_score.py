@@ -7,7 +7,7 @@ from motiontransfer.errors import VideoError
 from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
-from motiontransfer.evaluation.score import as_text, score_videos
+from motiontransfer.evaluation.protocols import as_text, score_videos
 from tests.evaluation.conftest import LOCAL, film, standing
 
 _CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]

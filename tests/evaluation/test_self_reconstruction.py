@@ -9,7 +9,7 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation import comparison, plots
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
-from motiontransfer.evaluation.self_reconstruction import evaluate_reconstruction
+from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from tests.evaluation.conftest import LOCAL, add_clip, frame_of, read_clips, standing
 
 

@@ -7,7 +7,7 @@ from motiontransfer.errors import VideoError
 from motiontransfer.evaluation import comparison, plots
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import Networks
-from motiontransfer.evaluation.transfer import TransferVideos, evaluate_transfer
+from motiontransfer.evaluation.protocols import TransferVideos, evaluate_transfer
 from tests.evaluation.conftest import LOCAL, add_clip, film, read_clips, standing
 
 _INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from motiontransfer.forensics.corruptions import Corruption, corrupt, draw_augmentation
+from motiontransfer.forensics.data import Corruption, corrupt, draw_augmentation
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.writer import write_video

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from motiontransfer.forensics.corruptions import CORRUPTIONS
-from motiontransfer.forensics.data import both_sides
+from motiontransfer.forensics.data import CORRUPTIONS, both_sides
 from motiontransfer.forensics.evaluation import (
     Scores,
     area_under_curve,

@@ -1,7 +1,7 @@
 import pytest
 
 from motiontransfer.errors import VideoError
-from motiontransfer.forensics.predict import predict_video
+from motiontransfer.forensics.evaluation import predict_video
 from motiontransfer.video.writer import write_video
 from tests.forensics.planted import RATE, rendered, walk
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from motiontransfer.forensics.corruptions import CORRUPTIONS
-from motiontransfer.forensics.data import SegmentSet, both_sides
+from motiontransfer.forensics.data import CORRUPTIONS, SegmentSet, both_sides
 from motiontransfer.forensics.evaluation import (
     area_under_curve,
     balanced_accuracy,

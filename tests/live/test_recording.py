@@ -9,7 +9,7 @@ import pytest
 
 from motiontransfer.live.command import Signature
 from motiontransfer.live.recording import Recorder
-from motiontransfer.provenance.credentials import load_credentials
+from motiontransfer.provenance.signing import load_credentials
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.frame_store import FrameStore
 from tests.dancer import SIZE, add_source, dance

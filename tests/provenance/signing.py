@@ -9,8 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from motiontransfer.provenance.credentials import load_credentials
-from motiontransfer.provenance.manifest import sign_file
+from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.video.writer import write_video
 from tests.dancer import dance, picture
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from motiontransfer.errors import MissingFileError, ProvenanceError
-from motiontransfer.provenance import credentials as module
-from motiontransfer.provenance.credentials import load_credentials, self_signed_file
+from motiontransfer.provenance import signing as module
+from motiontransfer.provenance.signing import load_credentials, self_signed_file
 from tests.provenance.signing import authority_and_signer, key_pem, use_certificate
 
 

@@ -10,8 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from motiontransfer.errors import MissingLibraryError, ProvenanceError
-from motiontransfer.provenance.credentials import load_credentials, self_signed_file
-from motiontransfer.provenance.manifest import check_credentials, sha256_of
+from motiontransfer.provenance.signing import (
+    check_credentials,
+    load_credentials,
+    self_signed_file,
+    sha256_of,
+)
 from tests.provenance.signing import authority_and_signer, key_pem, signed_video, use_certificate
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.evaluation.measurements import MetricKey
-from motiontransfer.report.charts import frame_charts, training_charts
+from motiontransfer.report.tables import frame_charts, training_charts
 from tests.report.conftest import measured
 
 

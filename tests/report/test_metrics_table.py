@@ -1,7 +1,7 @@
 import pytest
 
 from motiontransfer.evaluation.measurements import MetricKey, joined, of_counts, of_notes, of_values
-from motiontransfer.report.metrics_table import (
+from motiontransfer.report.tables import (
     best_of,
     count_verdicts,
     metric_differences,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.report.videos import (
+from motiontransfer.report.page import (
     LADDER,
     PanelSource,
     has_sound,

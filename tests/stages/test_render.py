@@ -18,7 +18,7 @@ from motiontransfer.errors import MissingFileError, ParamsError, VideoError, Wei
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialise
-from motiontransfer.provenance.manifest import sha256_of
+from motiontransfer.provenance.signing import sha256_of
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import read_statistics

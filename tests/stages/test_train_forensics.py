@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motiontransfer.errors import MissingFileError
-from motiontransfer.forensics.corruptions import CORRUPTIONS
+from motiontransfer.forensics.data import CORRUPTIONS
 from motiontransfer.forensics.model import read_detector
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.generators import build_generator

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from motiontransfer.study.scoring import read_answers, score_study
+from motiontransfer.study.study import read_answers, score_study
 from tests.study.test_page import content_of
 from tests.study.videos import study
 

@@ -13,15 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StudyError
-from motiontransfer.study.page import (
+from motiontransfer.study.study import (
+    Comparison,
     clip_starts,
     cut,
     duration_seconds,
     key_file_of,
     pixelate,
+    read_key,
     write_study,
 )
-from motiontransfer.study.scoring import Comparison, read_key
 from motiontransfer.video.frame_store import FrameStore
 from tests.study.videos import BLUE, RED, study, video
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from motiontransfer.errors import MissingFileError, StudyError
-from motiontransfer.study.scoring import (
+from motiontransfer.study.study import (
     ANSWERS_FORMAT,
     Answer,
     AnswerKey,

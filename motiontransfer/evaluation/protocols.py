@@ -1,0 +1,408 @@
+"""Evaluation protocols: self-reconstruction, a transfer, and the videos of any system.
+
+Self-reconstruction renders the target's held-out frames from their own poses. The ground truth is
+known pixel by pixel, so ablations of the networks are compared here (Chan et al. 2019, sec. 5). A
+transfer is compared with its intended poses, and, if there is one, with a real video of the target
+performing the source's motion. Videos of any system are compared with such a video alone, by the
+metrics that need no intended pose, baseline or training frames.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from motiontransfer.errors import TrainingError, VideoError
+from motiontransfer.evaluation.baselines import nearest_frames, training_images
+from motiontransfer.evaluation.bootstrap import RatioMetric, block_length
+from motiontransfer.evaluation.comparison import (
+    FrameMetric,
+    MetricConfig,
+    against_real,
+    detected_frames,
+    measure,
+    streaming_metrics,
+    summarize,
+)
+from motiontransfer.evaluation.frames import (
+    PosedFrames,
+    all_regions,
+    check_frames,
+    clip_frames,
+    concatenated,
+    person_regions,
+    read_frames,
+    training_frames,
+)
+from motiontransfer.evaluation.image_metrics import count_skipped
+from motiontransfer.evaluation.measurements import (
+    FRAMES,
+    NEAREST_NEIGHBOURS,
+    OURS,
+    Measurements,
+    MetricKey,
+    Scores,
+    in_section,
+)
+from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks, not_measured
+from motiontransfer.evaluation.plots import (
+    likeness_panels,
+    systems,
+    worst_frames_sheet,
+    write_image,
+    write_per_frame,
+)
+from motiontransfer.evaluation.pose_metrics import REPORTED_GROUPS, head_heights_px, pose_scores
+from motiontransfer.evaluation.temporal_metrics import frame_changes
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.parallel import Compute
+from motiontransfer.progress import track
+from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
+from motiontransfer.target_clips import TargetClip
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore, write_frames
+
+Render = Callable[[Keypoints], Iterator[Frame]]
+"""Function from poses to as many generated frames."""
+
+_TRUTH = "truth"
+_SCORE_BOX_MARGIN = 0.1
+_NUM_COLUMNS = 8
+_ROWS = {"real": "real", OURS: "generated", NEAREST_NEIGHBOURS: "nearest neighbour"}
+
+
+def evaluate_reconstruction(
+    clips: Sequence[TargetClip],
+    render: Render,
+    *,
+    box_margin: float,
+    compute: Compute,
+    folder: Path,
+    scratch: Path,
+    networks: Networks = NO_NETWORKS,
+) -> Measurements:
+    """Render each clip's held-out tail and compare it with the real frames.
+
+    Args:
+        box_margin: share of a box's longer side by which it grows on every side.
+        folder: where `per_frame.csv`, `curves.png` and `comparison.png` go.
+        scratch: temporary folder of the rendered frames.
+        networks: of the metrics that need weights.
+
+    Returns:
+        Of `ours` and the baselines: image and pose metrics, sections `temporal` and `identity`, and
+        `realism` (FID and KID) where there is a network for it.
+
+    Raises:
+        TrainingError: no frame was held out.
+    """
+    tails = [clip for clip in clips if len(clip.held_out)]
+    if not tails:
+        raise TrainingError(
+            f"no frame is held out in {', '.join(clip.name for clip in clips)}; evaluation needs "
+            "some that were not trained on: raise train_gan.held_out_fraction"
+        )
+    real = concatenated([clip_frames(clip, clip.held_out) for clip in tails])
+    generated = {
+        OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
+        NEAREST_NEIGHBOURS: nearest_frames(real.keypoints, clips),
+        "previous_real_frame": concatenated(
+            [clip_frames(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
+        ),
+    }
+    videos = {"real": real, **generated}
+    config = MetricConfig(
+        box_margin=box_margin,
+        networks=networks,
+        training_images=training_images(clips, margin=box_margin),
+    )
+    measured = _measure_tails(videos, tails, config)
+    scores = {
+        **against_real(measured["images"], videos, "real"),
+        **measured["flicker"],
+        **in_section("temporal", {**measured["warping"], **measured["change"]}),
+        **in_section("identity", measured["identity"]),
+    }
+    notes = not_measured(real.keypoints.image_size, networks)
+    if head_heights_px(real.keypoints) is None:
+        notes["pck"] = "no real pose has a head, chin and forehead"
+    skipped = count_skipped(all_regions(real.keypoints, margin=box_margin))
+    found = summarize(
+        scores,
+        real=real,
+        videos=generated,
+        block_frames=block_length(len(real.frames), real.keypoints.frame_rate),
+        config=config,
+        counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped},
+        notes=notes,
+    )
+    columns = {
+        "frame_index": range(len(real.frames)),
+        "video": [clip.name for clip in tails for _ in clip.held_out],
+        "video_frame_index": [index for _, index in real.frames],
+    }
+    title = "Held-out frames of the target, rendered from their own poses"
+    write_per_frame(folder, found, columns, likeness_panels(""), title=title)
+    write_image(folder / "comparison.png", _comparison(videos))
+    return found
+
+
+def _measure_tails(
+    videos: Mapping[str, PosedFrames], tails: Sequence[TargetClip], config: MetricConfig
+) -> dict[str, Scores]:
+    """Scores of each metric, measured clip by clip: frames across a cut are not compared."""
+    parts: list[dict[str, Scores]] = []
+    start = 0
+    for clip in tails:
+        frames = range(start, start + len(clip.held_out))
+        start = frames.stop
+        tail = {name: posed.part(frames) for name, posed in videos.items()}
+        metrics = streaming_metrics(
+            tail,
+            real="real",
+            late="previous_real_frame",
+            background=person_regions(tail["real"].keypoints, margin=config.box_margin),
+            config=config,
+        )
+        parts.append(measure(tail, metrics))
+    return {
+        name: {key: RatioMetric.concatenated([part[name][key] for part in parts]) for key in scores}
+        for name, scores in parts[0].items()
+    }
+
+
+def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path) -> PosedFrames:
+    """Render a tail to a file of its own and detect the pose again."""
+    poses = clip.keypoints.part(clip.held_out)
+    path = scratch / f"{clip.name}.mkv"
+    frames = track(render(poses), f"render {clip.name}", total=poses.num_frames)
+    write_frames(path, frames, frame_rate=poses.frame_rate)
+    return detected_frames(path, size=poses.image_size, compute=compute)
+
+
+def _comparison(videos: Mapping[str, PosedFrames]) -> Frame:
+    real = videos["real"]
+    columns = evenly_spaced(len(real.frames), _NUM_COLUMNS)
+    rows = {label: [videos[name].frames[i] for i in columns] for name, label in _ROWS.items()}
+    return contact_sheet(
+        {label: list(read_frames(row, real.keypoints.image_size)) for label, row in rows.items()},
+        [f"frame {real.frames[index][1]}" for index in columns],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferVideos:
+    """The videos of one transfer, synchronised frame by frame."""
+
+    result: Path
+    """The rendered video."""
+    source: Path
+    """The source's frame store."""
+    truth: Path | None
+    """Ground truth: the target filmed performing the same motion; None where there is none."""
+
+
+def evaluate_transfer(
+    videos: TransferVideos,
+    intended: Keypoints,
+    clips: Sequence[TargetClip],
+    *,
+    box_margin: float,
+    compute: Compute,
+    folder: Path,
+    networks: Networks = NO_NETWORKS,
+) -> Measurements:
+    """Evaluate a transfer, and write its per-frame table and figures.
+
+    Args:
+        intended: the normalised poses that the result should show.
+        clips: the target's, for the nearest-neighbour baseline.
+        box_margin: share of a box's longer side by which it grows on every side.
+        folder: where `per_frame.csv`, `curves.png` and `worst_frames.png` go.
+        networks: of the metrics that need weights.
+
+    Returns:
+        Sections `detection`, `temporal` and `identity`, `realism` (FID and KID) where there is a
+        network for it, and `truth` where there is a ground truth.
+
+    Raises:
+        MissingFileError: a video is not there.
+        VideoError: a video differs from the result in number of frames or from the working size.
+    """
+    size = intended.image_size
+    check_frames(videos.result, intended, "render this transfer again")
+    posed = {
+        OURS: detected_frames(videos.result, size=size, compute=compute),
+        NEAREST_NEIGHBOURS: nearest_frames(intended, clips),
+    }
+    rows = {"source": videos.source, "result": videos.result}
+    counts = {MetricKey(FRAMES, "", ""): intended.num_frames}
+    if videos.truth is not None:
+        check_frames(
+            videos.truth, intended, "film or cut it to match, or set this transfer's truth to none"
+        )
+        posed[_TRUTH] = detected_frames(videos.truth, size=size, compute=compute)
+        rows[_TRUTH] = videos.truth
+        regions = all_regions(posed[_TRUTH].keypoints, margin=box_margin)
+        counts |= count_skipped(regions, section=_TRUTH)
+    config = MetricConfig(
+        box_margin=box_margin,
+        networks=networks,
+        training_images=training_images(clips, margin=box_margin),
+    )
+    found = summarize(
+        _scores(videos.source, posed, intended, config),
+        real=training_frames(clips),
+        videos=posed,
+        block_frames=block_length(intended.num_frames, intended.frame_rate),
+        config=config,
+        counts=counts,
+        notes=_notes(posed, intended, networks),
+    )
+    frame_index = np.arange(intended.num_frames)
+    columns = {"frame_index": frame_index, "pts_seconds": frame_index / float(intended.frame_rate)}
+    write_per_frame(folder, found, columns, _panels(found), title="The result, frame by frame")
+    write_image(folder / "worst_frames.png", worst_frames_sheet(rows, intended, found))
+    return found
+
+
+def _scores(
+    source: Path, posed: Mapping[str, PosedFrames], intended: Keypoints, config: MetricConfig
+) -> Scores:
+    """Every metric of all videos; the source is the reference of the frame change."""
+    metrics = streaming_metrics(
+        posed,
+        real=_TRUTH if _TRUTH in posed else None,
+        late=None,
+        background=person_regions(intended, margin=config.box_margin),
+        config=config,
+    )
+    metrics["change_to_source"] = FrameMetric(
+        partial(frame_changes, systems=(OURS,), real="source")
+    )
+    shown = [(source, index) for index in range(intended.num_frames)]
+    with FrameStore(source) as store:  # its frames may have another shape
+        poses = replace(intended, image_size=store.size)
+    found = measure({**posed, "source": PosedFrames(frames=shown, keypoints=poses)}, metrics)
+    detection = {
+        **pose_scores(posed[OURS].keypoints, intended, system=OURS),
+        **pose_scores(posed[NEAREST_NEIGHBOURS].keypoints, intended, system=NEAREST_NEIGHBOURS),
+    }
+    temporal = {
+        **found["flicker"],
+        **found["warping"],
+        **found.get("change", {}),
+        **found["change_to_source"],
+    }
+    scores = {
+        **in_section("detection", detection),
+        **in_section("temporal", temporal),
+        **in_section("identity", found["identity"]),
+    }
+    if _TRUTH in posed:
+        scores |= against_real(found["images"], posed, _TRUTH, section=_TRUTH)
+    return scores
+
+
+def _notes(
+    posed: Mapping[str, PosedFrames], intended: Keypoints, networks: Networks
+) -> dict[str, str]:
+    """Metric -> reason why it was not measured."""
+    notes = not_measured(intended.image_size, networks)
+    references = {"detection": intended}
+    if _TRUTH in posed:
+        references[_TRUTH] = posed[_TRUTH].keypoints
+    else:
+        notes[_TRUTH] = "this transfer has no ground-truth video"
+        notes["warping_error"] = (
+            "no real frames to take the flow from; warping_error_own_flow is along the video's own"
+        )
+    for section, poses in references.items():
+        if head_heights_px(poses) is None:
+            notes[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
+    return notes
+
+
+def _panels(found: Measurements) -> dict[str, dict[str, MetricKey]]:
+    """Panels of the curves: similarity to the ground truth, pose distance, stability."""
+    has_truth = any(key.section == _TRUTH for key in found.per_frame)
+    warping = "warping_error_person" if has_truth else "warping_error_person_own_flow"
+    of_warping = systems(warping, "", "temporal")
+    if has_truth:
+        of_warping["truth"] = MetricKey(warping, "", _TRUTH, "temporal")
+    return {
+        **(likeness_panels("truth") if has_truth else {}),
+        "Pose distance to the intended pose (pixels)": systems(
+            "pose_distance_px", "all", "detection"
+        ),
+        "Share of detections missed in the result": {
+            group: MetricKey("missed_detections", group, OURS, "detection")
+            for group in REPORTED_GROUPS
+        },
+        "Warping error in the person's box": of_warping,
+    }
+
+
+def score_videos(
+    videos: Mapping[str, Path], truth: Path, *, compute: Compute, networks: Networks = NO_NETWORKS
+) -> Measurements:
+    """Compare videos with the ground truth, frame by frame.
+
+    Args:
+        videos: name -> a video of as many frames, and of the same size, as the ground truth.
+        networks: of the metrics that need weights.
+
+    Returns:
+        Sections `truth` and `temporal`, as a transfer's metrics have them, and `realism`.
+
+    Raises:
+        MissingFileError: a video is not there.
+        VideoError: a video differs from the ground truth in size or in number of frames.
+    """
+    num_frames, size = _extent(truth)
+    for video in videos.values():
+        other_frames, (height, width) = _extent(video)
+        if (other_frames, (height, width)) != (num_frames, size):
+            raise VideoError(
+                f"{video}: expected {num_frames} frames of {size[1]}x{size[0]} as in {truth}, got "
+                f"{other_frames} of {width}x{height}; scale and cut it to match"
+            )
+    generated = {
+        name: detected_frames(video, size=size, compute=compute) for name, video in videos.items()
+    }
+    real = detected_frames(truth, size=size, compute=compute)
+    posed = {**generated, _TRUTH: real}
+    config = MetricConfig(box_margin=_SCORE_BOX_MARGIN, networks=networks, training_images=None)
+    metrics = streaming_metrics(
+        posed,
+        real=_TRUTH,
+        late=None,
+        background=person_regions(real.keypoints, margin=_SCORE_BOX_MARGIN),
+        config=config,
+    )
+    found = measure(posed, metrics)
+    scores = {
+        **against_real(found["images"], posed, _TRUTH, section="truth"),
+        **in_section("temporal", {**found["flicker"], **found["warping"], **found["change"]}),
+    }
+    block = block_length(num_frames, real.keypoints.frame_rate)
+    return summarize(scores, real=real, videos=generated, block_frames=block, config=config)
+
+
+def as_text(found: Measurements) -> dict[str, dict[str, str]]:
+    """Name of a value, as `person ssim` -> video -> the value with its interval, as text."""
+    texts: dict[str, dict[str, str]] = {}
+    for one in found.summary:
+        name = " ".join(one.key._replace(section="", system="").path).replace("_", " ")
+        text = "not measured" if one.value is None else f"{one.value:.4g}"
+        if one.value is not None and one.interval is not None:
+            text += f" ({one.interval[0]:.4g} to {one.interval[1]:.4g})"
+        texts.setdefault(name, {})[one.key.system] = text
+    return texts
+
+
+def _extent(video: Path) -> tuple[int, tuple[int, int]]:
+    with FrameStore(video) as store:
+        return len(store), store.size
