@@ -10,6 +10,7 @@ from pydantic import Field
 from demo.actors.choreography import Motion, compose
 from demo.actors.music import SAMPLE_RATE, compose_music, write_wave
 from demo.actors.renderer import film_clip, in_place_of, load_actor, true_keypoints
+from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.parallel import Compute
@@ -23,7 +24,7 @@ CLIPS = Path("demo/clips")
 VIDEOS = {
     "target": CLIPS / "target.mp4",
     "source": CLIPS / "source.mp4",
-    "truth": Path("data/truth/demo.mp4"),
+    "truth": layout.TRUTH_FOLDER / "demo.mp4",
 }
 ACTORS = {"target": "ada", "source": "ben", "truth": "ada"}
 

@@ -15,6 +15,7 @@ from typing import Annotated, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from motiontransfer import layout
 from motiontransfer.errors import PARAMS_FILE, MissingFileError, ParamsError
 
 _MAX_DEPTH = 100
@@ -57,8 +58,6 @@ class Section(BaseModel):
 
 Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=50)]  # of 255 bytes of a file name
 
-TRUTH_FOLDER = Path("data/truth")
-
 
 class Transfer(Section):
     """A source video, its subject, and the target subject that performs its motion."""
@@ -71,7 +70,7 @@ class Transfer(Section):
     @property
     def truth_path(self) -> Path | None:
         """Ground-truth clip of the target performing the source's motion; None without one."""
-        return None if self.truth == "none" else TRUTH_FOLDER / self.truth
+        return None if self.truth == "none" else layout.TRUTH_FOLDER / self.truth
 
 
 _Value = TypeVar("_Value")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
+from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.video.clip import full_size_frames
@@ -96,14 +97,12 @@ def spread(frames: range, *, count: int) -> list[int]:
     return [frames[int(position)] for position in positions]
 
 
-def read_target_clips(
-    subject: str, held_out: HeldOut, *, artifacts: Path = Path("artifacts")
-) -> list[TargetClip]:
+def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -> list[TargetClip]:
     """Find a subject's clips, in the order of their names, and split each one.
 
     Args:
-        artifacts: folder with `frames` and `keypoints`.
         held_out: how to split; an evaluation reads it from the weights.
+        root: the project.
 
     Raises:
         MissingFileError: the subject has no clips.
@@ -111,9 +110,9 @@ def read_target_clips(
         TrainingError: a clip is too short.
     """
     clips: list[TargetClip] = []
-    keypoints_folder = artifacts / "keypoints" / subject
+    folder = root / layout.keypoints_folder(subject)
     # A name with a dot before it is what a killed writer left behind.
-    for path in sorted(keypoints_folder.glob("[!.]*.parquet")):
+    for path in sorted(folder.glob("[!.]*.parquet")):
         keypoints = read_keypoints(path)
         try:
             training, tail = split_clip(keypoints.num_frames, held_out)
@@ -122,7 +121,7 @@ def read_target_clips(
         clips.append(
             TargetClip(
                 name=path.stem,
-                frames=artifacts / "frames" / subject / path.stem / "frames.mkv",
+                frames=root / layout.frames_file(subject, path.stem),
                 keypoints=keypoints,
                 keypoints_file=path,
                 training=training,
@@ -131,13 +130,13 @@ def read_target_clips(
         )
     if not clips:
         raise MissingFileError(
-            f"{keypoints_folder}: expected keypoints of at least one clip, got none; name the "
+            f"{folder}: expected keypoints of at least one clip, got none; name the "
             "target as the subject of a video in params.yaml"
         )
     if len({(clip.keypoints.image_size, clip.keypoints.skeleton) for clip in clips}) > 1:
         found = ", ".join(f"{clip.name} {clip.keypoints.image_size}" for clip in clips)
         raise KeypointsError(
-            f"{keypoints_folder}: expected clips of one size with the same joints, got {found}; "
+            f"{folder}: expected clips of one size with the same joints, got {found}; "
             "decode and detect this subject's videos with the same settings"
         )
     return clips

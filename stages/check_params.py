@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.parallel import Compute
@@ -25,7 +26,7 @@ from stages.evaluate_transfer import EvaluateTransferParams
 from stages.fit_appearance import FitAppearanceParams
 from stages.fit_normalization import FitNormalizationParams
 from stages.render import NormalizationParams, RenderParams
-from stages.report import PARAMS_OF_RESULTS, ReportParams
+from stages.report import ReportParams
 from stages.train_face_cycle import TrainFaceCycleParams
 from stages.train_face_gan import TrainFaceGanParams
 from stages.train_gan import TrainGanParams
@@ -70,8 +71,10 @@ def main() -> None:
     faults = faults or [*_choice_faults()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
-    write_json(Path("artifacts/params_checked.json"), {"names_fit_together": True})
-    write_json(PARAMS_OF_RESULTS, {name: load_section(dict, name) for name in OF_RESULTS})
+    write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
+    write_json(
+        layout.PARAMS_OF_RESULTS_FILE, {name: load_section(dict, name) for name in OF_RESULTS}
+    )
 
 
 def _section_faults() -> Iterator[str]:

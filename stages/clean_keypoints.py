@@ -1,10 +1,9 @@
 """Subject choice and keypoint cleaning: `python -m stages clean_keypoints demo_dance`."""
 
-from pathlib import Path
-
 import numpy as np
 from pydantic import BaseModel, Field
 
+from motiontransfer import layout
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import read_detections, write_keypoints
 from motiontransfer.params import Section, load_section
@@ -44,8 +43,8 @@ def main(key: str) -> str:
     """Write the subject's keypoints and a report on their quality."""
     params = load_section(CleanKeypointsParams, "clean_keypoints")
     video = load_section(Video, f"videos.{key}")
-    clip = read_clip(Path("artifacts/frames") / video.subject / key)
-    path = Path("artifacts/detections") / video.subject / f"{key}.parquet"
+    clip = read_clip(layout.clip_folder(video.subject, key))
+    path = layout.detections_file(video.subject, key)
     detections = read_detections(path)
     if detections.num_frames != clip.num_frames:
         raise KeypointsError(
@@ -61,7 +60,7 @@ def main(key: str) -> str:
     choice = choice_metrics(detections, tracks, rule=video.person)
     switches = choice["possible_switches"]
     assert isinstance(switches, int)
-    plot = Path("artifacts/quality") / video.subject / f"{key}.png"
+    plot = layout.quality_plot(video.subject, key)
     with FrameStore(clip.frames) as store:
         quality = measure_quality(
             keypoints,
@@ -73,9 +72,9 @@ def main(key: str) -> str:
         )
         sentences = verdict(quality)
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
-    write_keypoints(Path("artifacts/keypoints") / video.subject / f"{key}.parquet", keypoints)
+    write_keypoints(layout.keypoints_file(video.subject, key), keypoints)
     write_json(
-        Path("artifacts/metrics/clean_keypoints") / f"{key}.json",
+        layout.metrics_file("clean_keypoints", key),
         {**choice, **repairs.counts(), **quality_metrics(quality), "verdict": sentences},
     )
     return f"{plot} shows their quality, with advice"

@@ -6,16 +6,15 @@ An edit reruns only the stages that import the edited module.
 import pkgutil
 from pathlib import Path
 
+from motiontransfer import layout
 from motiontransfer.source_fingerprint import source_digests
 from motiontransfer.storage import write_json
-
-_FOLDER = Path("artifacts/code")
 
 
 def main() -> None:
     """Write artifacts/code/<stage>.json: path -> SHA-256 of each module that the stage imports."""
     for stage, module in stage_modules().items():
-        write_json(_FOLDER / f"{stage}.json", source_digests(module))
+        write_json(layout.code_file(stage), source_digests(module))
 
 
 def stage_modules() -> dict[str, str]:

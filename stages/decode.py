@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.params import PARAMS_FILE, Name, Section, load_section
 from motiontransfer.pose.detectors.registry import person_boxes
@@ -52,7 +53,7 @@ def main(key: str) -> str:
             f"{PARAMS_FILE}: videos.{key}.path: no such file: {video.path}; put the video there"
         )
     rate = params.frame_rate
-    folder = Path("artifacts/frames") / video.subject / key
+    folder = layout.clip_folder(video.subject, key)
     metrics = run_isolated(
         decode_video,
         _video_file(video.path, f"videos.{key}.path"),
@@ -62,7 +63,7 @@ def main(key: str) -> str:
         crop=person_boxes if video.crop == "auto" else video.crop,
         on_damage=params.on_damage,
     )
-    write_json(Path("artifacts/metrics/decode") / f"{key}.json", metrics)
+    write_json(layout.metrics_file("decode", key), metrics)
     return f"{metrics['frames']} frames, {metrics['seconds']} s, in {folder}"
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from motiontransfer import layout
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import write_detections
 from motiontransfer.parallel import Compute
@@ -15,7 +16,8 @@ from motiontransfer.storage import write_json
 def main(video: str) -> str:
     """Write the keypoints by track, an image with numbered tracks, and detection metrics."""
     subject = load_section(str, f"videos.{video}.subject")
-    clip = Path("artifacts/frames") / subject / video
+    clip = layout.clip_folder(subject, video)
+    frames = clip / layout.FRAMES_FILE
     detections = detect_keypoints(
         clip,
         load_detector(video),
@@ -24,15 +26,14 @@ def main(video: str) -> str:
     )
     if not detections.people:
         raise KeypointsError(
-            f"{clip}/frames.mkv: no person detected in any of {detections.num_frames} frames; "
+            f"{frames}: no person detected in any of {detections.num_frames} frames; "
             f"expected one whole person: view that file, check videos.{video}.path and crop, or "
             "lower detect_keypoints.min_detection_confidence"
         )
-    folder = Path("artifacts/detections") / subject
-    plot_tracks(folder / f"{video}.png", clip / "frames.mkv", detections)
-    write_detections(folder / f"{video}.parquet", detections)
-    write_json(
-        Path("artifacts/metrics/detect_keypoints") / f"{video}.json", detection_metrics(detections)
-    )
+    file = layout.detections_file(subject, video)
+    plot = file.with_suffix(".png")
+    plot_tracks(plot, frames, detections)
+    write_detections(file, detections)
+    write_json(layout.metrics_file("detect_keypoints", video), detection_metrics(detections))
     people = "one person" if len(detections.people) == 1 else f"{len(detections.people)} people"
-    return f"{people} in {detections.num_frames} frames; {folder / video}.png numbers them"
+    return f"{people} in {detections.num_frames} frames; {plot} numbers them"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from motiontransfer import layout
 from motiontransfer.evaluation.measurements import nested, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
@@ -42,10 +43,10 @@ def main(target: str) -> str:
     params = load_section(EvaluateParams, "evaluate")
     networks = open_networks(params, option="evaluate.{}_weights")
     renderer = load_renderer(
-        Path("artifacts/models") / target, make_fabric(precision=params.precision), face=params.face
+        layout.models_folder(target), make_fabric(precision=params.precision), face=params.face
     )
     clips = read_target_clips(target, renderer.main.held_out)
-    folder = Path("artifacts/evaluation") / target
+    folder = layout.evaluation_folder(target)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         found = evaluate_reconstruction(
             clips,
@@ -56,10 +57,10 @@ def main(target: str) -> str:
             scratch=Path(scratch),
             networks=networks,
         )
-    write_measurements(Path("artifacts/measurements/evaluate") / f"{target}.parquet", found)
-    metrics_file = Path("artifacts/metrics/evaluate") / f"{target}.json"
-    write_json(metrics_file, nested(found))
-    return f"{metrics_file}; figures in {folder}"
+    write_measurements(layout.measurements_file("evaluate", target), found)
+    metrics = layout.metrics_file("evaluate", target)
+    write_json(metrics, nested(found))
+    return f"{metrics}; figures in {folder}"
 
 
 def _size(renderer: Renderer) -> tuple[int, int]:

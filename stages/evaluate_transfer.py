@@ -1,9 +1,8 @@
 """Evaluate a finished transfer: `python -m stages evaluate_transfer <transfer>`."""
 
-from pathlib import Path
-
 from pydantic import Field
 
+from motiontransfer import layout
 from motiontransfer.evaluation.measurements import nested, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.plots import write_headline_curves
@@ -31,26 +30,24 @@ def main(transfer: str) -> str:
     names = load_section(Transfer, f"transfers.{transfer}")
     if names.truth_path:
         check_decodable(names.truth_path)
-    weights = Path("artifacts/models") / names.target / "generator.safetensors"
+    weights = layout.models_folder(names.target) / layout.GENERATOR_FILE
     clips = read_target_clips(names.target, read_described(weights, "held_out", HeldOut))
-    folder = Path("artifacts/evaluation_transfer") / transfer
+    folder = layout.transfer_evaluation_folder(transfer)
     found = evaluate_transfer(
         TransferVideos(
-            result=Path("results") / transfer / "transfer.mp4",
-            source=Path("artifacts/frames", names.source_subject, names.source, "frames.mkv"),
+            result=layout.results_folder(transfer) / layout.TRANSFER_FILE,
+            source=layout.frames_file(names.source_subject, names.source),
             truth=names.truth_path,
         ),
-        read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet"),
+        read_keypoints(layout.poses_file(transfer)),
         clips,
         box_margin=params.box_margin,
         compute=load_section(Compute, "compute"),
         folder=folder,
         networks=networks,
     )
-    write_headline_curves(Path("artifacts/curves") / transfer, found)
-    write_measurements(
-        Path("artifacts/measurements/evaluate_transfer") / f"{transfer}.parquet", found
-    )
-    metrics_file = Path("results") / transfer / "metrics.json"
-    write_json(metrics_file, nested(found))
-    return f"{metrics_file}; figures in {folder}"
+    write_headline_curves(layout.curves_folder(transfer), found)
+    write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)
+    metrics = layout.results_folder(transfer) / layout.METRICS_FILE
+    write_json(metrics, nested(found))
+    return f"{metrics}; figures in {folder}"

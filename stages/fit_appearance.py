@@ -1,10 +1,9 @@
 """Appearance of a target: `python -m stages fit_appearance ada`."""
 
-from pathlib import Path
-
 import numpy as np
 from pydantic import Field
 
+from motiontransfer import layout
 from motiontransfer.params import Section, load_section
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
@@ -31,12 +30,13 @@ def main(target: str) -> str:
     clips = read_target_clips(target, held_out)
     background = median_background(clips)
     appearance = target_appearance(clips, background.image, num_references=params.references)
-    folder = Path("artifacts/appearance")
-    write_appearance(folder / f"{target}.safetensors", appearance)
-    plot_appearance(folder / f"{target}.png", appearance, background.is_filled, title=target)
+    file = layout.appearance_file(target)
+    plot = file.with_suffix(".png")
+    write_appearance(file, appearance)
+    plot_appearance(plot, appearance, background.is_filled, title=target)
     seen = np.array([[patch is not None for patch in patches] for patches in appearance.patches])
     write_json(
-        Path("artifacts/metrics/fit_appearance") / f"{target}.json",
+        layout.metrics_file("fit_appearance", target),
         {
             "references": len(seen),
             "parts": seen.shape[1],
@@ -44,4 +44,4 @@ def main(target: str) -> str:
             "background_never_seen": float(background.is_filled.mean()),
         },
     )
-    return f"{folder / target}.png shows from which side each body part was seen"
+    return f"{plot} shows from which side each body part was seen"

@@ -1,10 +1,10 @@
 """Ankle lines, heights and proportions of a subject: `python -m stages fit_normalization ada`."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from pydantic import Field
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.params import Section, load_section
@@ -26,7 +26,7 @@ class FitNormalizationParams(Section):
 def main(subject: str) -> str:
     """Write the subject's statistics, a figure of them, and the number of frames used."""
     params = load_section(FitNormalizationParams, "fit_normalization")
-    folder = Path("artifacts/keypoints") / subject
+    folder = layout.keypoints_folder(subject)
     paths = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
     if not paths:
         raise MissingFileError(
@@ -43,9 +43,9 @@ def main(subject: str) -> str:
         )
     except StatisticsError as error:
         raise StatisticsError(f"{folder}: {error}") from error
-    folder = Path("artifacts/statistics")
-    write_statistics(folder / f"{subject}.json", statistics)
-    plot_statistics(folder / f"{subject}.png", clips, statistics, title=subject)
+    file = layout.statistics_file(subject)
+    write_statistics(file, statistics)
+    plot_statistics(file.with_suffix(".png"), clips, statistics, title=subject)
     metrics = {key: value for key, value in asdict(statistics).items() if key not in _NOT_COMPARED}
-    write_json(Path("artifacts/metrics/fit_normalization") / f"{subject}.json", metrics)
-    return f"{folder / subject}.json, and as a plot, .png"
+    write_json(layout.metrics_file("fit_normalization", subject), metrics)
+    return f"{file}, and as a plot, .png"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import vl_convert
 
+from motiontransfer import layout
 from motiontransfer.storage import replacing
 
 TEMPLATE = Path(__file__).with_suffix(".html")
@@ -21,5 +22,5 @@ def main() -> None:
     scripts = vl_convert.javascript_bundle(_SNIPPET, vl_version=versions[-1])
     assert "</script" not in scripts  # would end them
     page = TEMPLATE.read_text(encoding="utf-8").replace("@scripts@", scripts)
-    with replacing(Path("artifacts/plots_page.html")) as temporary:
+    with replacing(layout.PLOTS_PAGE_FILE) as temporary:
         temporary.write_text(page, encoding="utf-8")

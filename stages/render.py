@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.models.layers import to_device
@@ -34,13 +35,13 @@ from motiontransfer.retargeting.normalization import Centring, Mode, normalize_p
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import Precision, make_fabric
-from motiontransfer.training.weights import FACE_CYCLE_FILE, read_face_translator
+from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.frame_store import check_decodable
 
 _CONTENT_OF_VIDEO: dict[str, Content] = {
-    "transfer.mp4": "trainedAlgorithmicMedia",
-    "comparison.mp4": "compositeWithTrainedAlgorithmicMedia",
+    layout.TRANSFER_FILE: "trainedAlgorithmicMedia",
+    layout.COMPARISON_FILE: "compositeWithTrainedAlgorithmicMedia",
 }
 
 
@@ -75,19 +76,18 @@ def main(transfer: str) -> str:
         check_credentials(credentials)
     if names.truth_path:
         check_decodable(names.truth_path)
-    source = read_clip(Path("artifacts/frames") / names.source_subject / names.source)
-    source_poses = read_keypoints(_keypoints_file(names))
-    statistics = Path("artifacts/statistics")
+    source = read_clip(layout.clip_folder(names.source_subject, names.source))
+    source_poses = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
     poses = normalize_poses(
         source_poses,
         mode=normalization.mode,
         centring=normalization.centring,
-        source=read_statistics(statistics / f"{names.source_subject}.json"),
-        target=read_statistics(statistics / f"{names.target}.json"),
+        source=read_statistics(layout.statistics_file(names.source_subject)),
+        target=read_statistics(layout.statistics_file(names.target)),
     )
     renderer = _load_renderer(transfer, names, params, source=source, source_poses=source_poses)
     size = result_size(renderer, height=params.height)
-    results = Path("results") / transfer
+    results = layout.results_folder(transfer)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         panels = Panels(
             source=source.frames,
@@ -111,9 +111,9 @@ def main(transfer: str) -> str:
             assertion = _assertion(transfer, names, params, renderer, source=source)
             for name, content in _CONTENT_OF_VIDEO.items():
                 sign_file(results / name, videos / name, assertion, credentials, content=content)
-    write_keypoints(Path(f"artifacts/poses/{transfer}.parquet"), poses)
+    write_keypoints(layout.poses_file(transfer), poses)
     write_json(
-        Path(f"artifacts/metrics/render/{transfer}.json"),
+        layout.metrics_file("render", transfer),
         {
             "frames": poses.num_frames,
             "frames_per_second": float(poses.frame_rate),
@@ -143,9 +143,11 @@ def _load_renderer(
 ) -> Renderer:
     fabric = make_fabric(precision=params.precision)
     face = "none" if params.face == "cycle" else params.face
-    renderer = load_renderer(_models(names), fabric, face=face)
+    renderer = load_renderer(layout.models_folder(names.target), fabric, face=face)
     if params.face == "cycle":
-        translator, config = read_face_translator(_face_cycle(transfer))
+        translator, config = read_face_translator(
+            layout.face_cycle_folder(transfer) / layout.FACE_CYCLE_FILE
+        )
         faces = TranslatedFaces(
             fabric=fabric,
             translator=to_device(translator, fabric.device),
@@ -161,24 +163,13 @@ def _assertion(
     transfer: str, names: Transfer, params: RenderParams, renderer: Renderer, *, source: Clip
 ) -> TransferAssertion:
     """What the videos are made with."""
-    models = _models(names)
-    networks = {"generator": (models / "generator.safetensors", renderer.main.config.architecture)}
+    models = layout.models_folder(names.target)
+    networks = {"generator": (models / layout.GENERATOR_FILE, renderer.main.config.architecture)}
     if renderer.face is not None:
-        is_cycle = params.face == "cycle"
-        file = _face_cycle(transfer) if is_cycle else models / "face_generator.safetensors"
-        networks["face"] = (file, "cycle" if is_cycle else "residual")
-    return transfer_assertion(
-        networks, {"frames": source.frames, "keypoints": _keypoints_file(names)}
-    )
-
-
-def _keypoints_file(names: Transfer) -> Path:
-    return Path(f"artifacts/keypoints/{names.source_subject}/{names.source}.parquet")
-
-
-def _models(names: Transfer) -> Path:
-    return Path("artifacts/models") / names.target
-
-
-def _face_cycle(transfer: str) -> Path:
-    return Path("artifacts/face_cycles") / transfer / FACE_CYCLE_FILE
+        networks["face"] = (
+            (layout.face_cycle_folder(transfer) / layout.FACE_CYCLE_FILE, "cycle")
+            if params.face == "cycle"
+            else (models / layout.FACE_GENERATOR_FILE, "residual")
+        )
+    keypoints = layout.keypoints_file(names.source_subject, names.source)
+    return transfer_assertion(networks, {"frames": source.frames, "keypoints": keypoints})

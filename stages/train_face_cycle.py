@@ -1,9 +1,8 @@
 """Train the face cycle of one transfer: `python -m stages train_face_cycle ada_as_ben`."""
 
-from pathlib import Path
-
 from pydantic import Field
 
+from motiontransfer import layout
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.models.layers import Upsampling
@@ -13,7 +12,7 @@ from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.face_cycle import FaceCycleConfig, train_face_cycle
 from motiontransfer.training.trainer import RunPaths
-from motiontransfer.training.weights import FACE_CYCLE_FILE, write_no_weights
+from motiontransfer.training.weights import write_no_weights
 
 
 class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):
@@ -27,15 +26,14 @@ def main(transfer: str) -> str | None:
     """Read frames and keypoints of source and target, write weights, curves and metrics."""
     params = load_section(TrainFaceCycleParams, "train_face_cycle")
     paths = RunPaths(
-        checkpoints=Path("checkpoints/train_face_cycle") / transfer,
-        models=Path("artifacts/face_cycles") / transfer,
-        logs=Path("artifacts/training") / transfer / "face_cycle",
+        checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_cycle" / transfer,
+        models=layout.face_cycle_folder(transfer),
+        logs=layout.training_folder(transfer) / "face_cycle",
     )
-    metrics_file = Path(f"artifacts/metrics/train_face_cycle/{transfer}.json")
     if params.steps == 0:
-        write_no_weights(paths.models / FACE_CYCLE_FILE, "face_translator")
+        write_no_weights(paths.models / layout.FACE_CYCLE_FILE, "face_translator")
         paths.logs.mkdir(parents=True, exist_ok=True)
-        write_json(metrics_file, {"steps": 0})
+        write_json(layout.metrics_file("train_face_cycle", transfer), {"steps": 0})
         return "steps: 0, so nothing is trained"
     names = load_section(Transfer, f"transfers.{transfer}")
     with params.launched() as fabric:
@@ -50,17 +48,17 @@ def main(transfer: str) -> str | None:
             paths=paths,
         )
         if fabric.is_global_zero:
-            write_json(metrics_file, metrics)
+            write_json(layout.metrics_file("train_face_cycle", transfer), metrics)
     return None
 
 
 def _source(names: Transfer) -> TargetClip:
     """The whole clip: all its faces will be translated, and no metric is computed on them."""
-    file = Path("artifacts/keypoints") / names.source_subject / f"{names.source}.parquet"
+    file = layout.keypoints_file(names.source_subject, names.source)
     keypoints = read_keypoints(file)
     return TargetClip(
         name=names.source,
-        frames=Path("artifacts/frames") / names.source_subject / names.source / "frames.mkv",
+        frames=layout.frames_file(names.source_subject, names.source),
         keypoints=keypoints,
         keypoints_file=file,
         training=range(keypoints.num_frames),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
@@ -35,17 +36,16 @@ def main(target: str) -> None:
     params = load_section(TrainFaceGanParams, "train_face_gan")
     check_choices(params)
     paths = RunPaths(
-        checkpoints=Path("checkpoints/train_face_gan") / target,
-        models=Path("artifacts/models") / target,
-        logs=Path("artifacts/training") / target / "face_generator",
+        checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_gan" / target,
+        models=layout.models_folder(target),
+        logs=layout.training_folder(target) / "face_generator",
     )
-    metrics_file = Path(f"artifacts/metrics/train_face_gan/{target}.json")
     if params.steps == 0:
-        write_no_weights(paths.models / "face_generator.safetensors", "face_generator")
+        write_no_weights(paths.models / layout.FACE_GENERATOR_FILE, "face_generator")
         paths.logs.mkdir(parents=True, exist_ok=True)
-        write_json(metrics_file, {"steps": 0})
+        write_json(layout.metrics_file("train_face_gan", target), {"steps": 0})
         return
-    trained = read_generator(paths.models / "generator.safetensors")
+    trained = read_generator(paths.models / layout.GENERATOR_FILE)
     main_params = load_section(TrainGanParams, "train_gan")
     full_frame = _full_frame(params, main_params, paths.models, trained.style)
     clips = read_target_clips(target, trained.held_out)
@@ -69,7 +69,7 @@ def main(target: str) -> None:
             paths=paths,
         )
         if fabric.is_global_zero:
-            write_json(metrics_file, metrics)
+            write_json(layout.metrics_file("train_face_gan", target), metrics)
 
 
 def check_choices(params: TrainFaceGanParams) -> None:
@@ -119,7 +119,7 @@ def _full_frame(
         for name in ("adversarial_weight", "feature_matching_weight", "perceptual_weight")
     }
     return read_full_frame_losses(
-        models / "discriminator.safetensors",
+        models / layout.DISCRIMINATOR_FILE,
         style,
         config=GanLossConfig(**weights, l1_weight=0.0),
         objective=main.objective,

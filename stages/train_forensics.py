@@ -1,7 +1,6 @@
 """Train a detector of rendered video: `python -m stages train_forensics detector`."""
 
-from pathlib import Path
-
+from motiontransfer import layout
 from motiontransfer.forensics.training import TrainForensicsParams, train_on_project
 from motiontransfer.params import Name, Transfer, load_section
 from motiontransfer.storage import write_json
@@ -16,9 +15,9 @@ def main(name: str) -> None:
             params,
             targets=load_section(list[Name], "targets"),
             transfers=load_section(dict[Name, Transfer], "transfers"),
-            checkpoints=Path(f"checkpoints/train_forensics/{name}"),
-            weights=Path(f"artifacts/forensics/{name}.safetensors"),
-            logs=Path(f"artifacts/training/forensics/{name}"),
+            checkpoints=layout.CHECKPOINTS_FOLDER / "train_forensics" / name,
+            weights=layout.detector_file(name),
+            logs=layout.training_folder("forensics") / name,
         )
         if fabric.is_global_zero:
-            write_json(Path(f"artifacts/metrics/train_forensics/{name}.json"), metrics)
+            write_json(layout.metrics_file("train_forensics", name), metrics)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.models.generators import (
     Architecture,
@@ -54,7 +55,7 @@ def main(target: str) -> None:
     held_out = params.fill(HeldOut)
     clips = read_target_clips(target, held_out)
     networks = generator_networks(params, clips)
-    appearance_file = Path("artifacts/appearance") / f"{target}.safetensors"
+    appearance = layout.appearance_file(target)
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
     )
@@ -63,8 +64,8 @@ def main(target: str) -> None:
             Target(
                 clips=clips,
                 held_out=held_out,
-                appearance=read_appearance(appearance_file),
-                appearance_file=appearance_file,
+                appearance=read_appearance(appearance),
+                appearance_file=appearance,
             ),
             fabric,
             networks=networks,
@@ -72,13 +73,13 @@ def main(target: str) -> None:
             perceptual=perceptual,
             schedule=params.schedule,
             paths=RunPaths(
-                checkpoints=Path("checkpoints/train_gan") / target,
-                models=Path("artifacts/models") / target,
-                logs=Path("artifacts/training") / target / "generator",
+                checkpoints=layout.CHECKPOINTS_FOLDER / "train_gan" / target,
+                models=layout.models_folder(target),
+                logs=layout.training_folder(target) / "generator",
             ),
         )
         if fabric.is_global_zero:
-            write_json(Path(f"artifacts/metrics/train_gan/{target}.json"), metrics)
+            write_json(layout.metrics_file("train_gan", target), metrics)
 
 
 def check_choices(params: TrainGanParams) -> None:

@@ -49,19 +49,19 @@ NOTHING_HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
 
 def test_a_targets_clips_are_found_in_the_order_of_their_names(tmp_path):
     for name, num_frames in (("walk", 3), ("dance", 4)):
-        add_clip(tmp_path, "ada", name, dance(num_frames))
-    (tmp_path / "keypoints/ada/.walk.123.tmp.parquet").touch()
-    clips = read_target_clips("ada", NOTHING_HELD_OUT, artifacts=tmp_path)
+        add_clip(tmp_path / "artifacts", "ada", name, dance(num_frames))
+    (tmp_path / "artifacts/keypoints/ada/.walk.123.tmp.parquet").touch()
+    clips = read_target_clips("ada", NOTHING_HELD_OUT, root=tmp_path)
     assert [(clip.name, clip.training) for clip in clips] == [
         *(("dance", range(4)), ("walk", range(3)))
     ]
     assert all(clip.frames.exists() and clip.keypoints_file.exists() for clip in clips)
     with pytest.raises(MissingFileError, match="expected keypoints of at least one clip"):
-        read_target_clips("ben", NOTHING_HELD_OUT, artifacts=tmp_path)
+        read_target_clips("ben", NOTHING_HELD_OUT, root=tmp_path)
 
 
 def test_clips_of_two_sizes_are_refused(tmp_path):
-    add_clip(tmp_path, "ada", "walk", dance(3))
-    add_clip(tmp_path, "ada", "wide", dance(3, size=(SIZE[0], 2 * SIZE[1])))
+    add_clip(tmp_path / "artifacts", "ada", "walk", dance(3))
+    add_clip(tmp_path / "artifacts", "ada", "wide", dance(3, size=(SIZE[0], 2 * SIZE[1])))
     with pytest.raises(KeypointsError, match=r"of one size .* walk \(48, 40\), wide \(48, 80\)"):
-        read_target_clips("ada", NOTHING_HELD_OUT, artifacts=tmp_path)
+        read_target_clips("ada", NOTHING_HELD_OUT, root=tmp_path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motiontransfer import layout
 from motiontransfer.errors import (
     DamagedFileError,
     MissingFileError,
@@ -46,7 +47,7 @@ def inspect(
             f"--output: expected a name that ends in {' or '.join(writers)}, got {output}"
         )
     inspection = load_inspection(video, load_section(str, f"videos.{video}.subject"))
-    written = output or Path("artifacts/inspection") / f"{video}.mp4"
+    written = output or layout.INSPECTION_FOLDER / f"{video}.mp4"
     writers[written.suffix](written, inspection)
     typer.echo(f"wrote {written}")
 
@@ -70,7 +71,7 @@ def compare(
     old, new = Revision(Path(), before), Revision(Path(), after)
     chosen = choose_transfer(new, transfer)
     name = re.sub(r"[^\w.-]+", "-", f"{chosen}_{before}_{after}")
-    page = output or Path("artifacts/comparisons") / f"{name}.html"
+    page = output or layout.COMPARISONS_FOLDER / f"{name}.html"
     for note in write_comparison_page(page, old, new, transfer=chosen):
         typer.echo(f"note: {note}")
     typer.echo(f"wrote {page}")
@@ -136,7 +137,7 @@ def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Mea
     )
 
 
-_DETECTOR = Path("artifacts/forensics/detector.safetensors")
+_DETECTOR = layout.detector_file("detector")
 _STATUS_NOT_CREDIBLE = 3
 _STATUS_UNSIGNED = 4
 _BAR_CHARACTERS = 20

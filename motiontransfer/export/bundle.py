@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingLibraryError, MotionTransferError
 from motiontransfer.export import run
 from motiontransfer.export.player import ARRAYS_FILE, FORMAT_VERSION, MODEL_FILE, STATISTICS_FILE
@@ -67,10 +68,10 @@ def export_target(target: str, folder: Path) -> list[Path]:
         MotionTransferError: the folder holds something else.
     """
     check_exportable(folder)
-    models = Path("artifacts/models") / target
-    main = read_generator(models / "generator.safetensors")
-    face = read_face_generator(models / "face_generator.safetensors")
-    statistics = read_statistics(Path("artifacts/statistics") / f"{target}.json")
+    models = layout.models_folder(target)
+    main = read_generator(models / layout.GENERATOR_FILE)
+    face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
+    statistics = read_statistics(layout.statistics_file(target))
     with replacing_folder(folder) as temporary:
         _write_generator(temporary, main)
         if face is not None:

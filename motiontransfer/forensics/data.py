@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints, read_keypoints
@@ -310,13 +311,12 @@ def project_segments(
         max_frames: about how many frames of a video are used, of both parts together.
         folder: of the rendered frames; a file that is there is complete and is kept.
     """
-    artifacts = root / "artifacts"
     unseen = []
     for subject, video in sorted(
         {(each.source_subject, each.source) for each in transfers.values()}
     ):
         if subject not in targets:
-            path = artifacts / "frames" / subject / video / "frames.mkv"
+            path = root / layout.frames_file(subject, video)
             with FrameStore(path) as store:
                 seconds = sampled_seconds(
                     range(len(store)), frame_rate=store.frame_rate, max_frames=max_frames
@@ -324,16 +324,16 @@ def project_segments(
             unseen += _clips(subject, video, path, seconds)
     target_clips = []
     for target in targets:
-        renderer = load_renderer(artifacts / "models" / target, fabric, face=face)
+        renderer = load_renderer(root / layout.models_folder(target), fabric, face=face)
         training, later = [], []
-        for video in read_target_clips(target, held_out, artifacts=artifacts):
+        for video in read_target_clips(target, held_out, root=root):
             path = folder / f"{target}_{video.name}.mkv"
             early, late = _clip_pairs(video, target, renderer, path, max_frames=max_frames)
             training += early
             later += late
         rendered = []
         for name in sorted(name for name, each in transfers.items() if each.target == target):
-            poses = read_keypoints(artifacts / f"poses/{name}.parquet")
+            poses = read_keypoints(root / layout.poses_file(name))
             seconds = sampled_seconds(
                 range(poses.num_frames), frame_rate=poses.frame_rate, max_frames=max_frames
             )
@@ -392,17 +392,17 @@ def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) ->
     Raises:
         MissingFileError: the poses of a transfer are not there.
     """
-    artifacts = Path("artifacts")
     subjects = sorted({*targets, *(each.source_subject for each in transfers.values())})
-    poses = [artifacts / f"poses/{name}.parquet" for name in sorted(transfers)]
+    poses = [layout.poses_file(name) for name in sorted(transfers)]
     for path in poses:
         if not path.exists():
             raise MissingFileError(f"{path}: missing; `dvc repro` renders the transfer")
-    patterns = [
-        *(f"frames/{name}/**/*.mkv" for name in subjects),
-        *(f"{kind}/{name}/*" for kind in ("keypoints", "models") for name in targets),
+    folders = [
+        *((layout.clips_folder(name), "**/*.mkv") for name in subjects),
+        *((layout.keypoints_folder(name), "*") for name in targets),
+        *((layout.models_folder(name), "*") for name in targets),
     ]
-    return [*(path for pattern in patterns for path in sorted(artifacts.glob(pattern))), *poses]
+    return [*(path for folder, files in folders for path in sorted(folder.glob(files))), *poses]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from pydantic import BaseModel
 
+from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.live.capture import Source, stored_sound
 from motiontransfer.live.display import Window, virtual_camera
@@ -38,8 +39,6 @@ from motiontransfer.retargeting.normalization import Centring, Mode, check_centr
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.training.distributed import Precision, make_fabric
 from motiontransfer.video.color import Frame
-
-_PICTURES = Path("results/live")
 
 
 class RenderParams(BaseModel):
@@ -137,7 +136,7 @@ def load_target(target: str, params: RenderParams) -> Renderer:
             "residual or none for live use"
         )
     fabric = make_fabric(precision=params.precision)
-    renderer = load_renderer(_models(target), fabric, face=params.face)
+    renderer = load_renderer(layout.models_folder(target), fabric, face=params.face)
     return replace(renderer, face_blending=params.face_blending)
 
 
@@ -166,14 +165,10 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
         load_section(StatisticsParams, "fit_normalization"),
         mode=normalization.mode,
         centring=normalization.centring,
-        target=read_statistics(Path("artifacts/statistics") / f"{target}.json"),
+        target=read_statistics(layout.statistics_file(target)),
         skeleton=source.skeleton,
         image_size=image_size,
     )
-
-
-def _models(target: str) -> Path:
-    return Path("artifacts/models") / target
 
 
 def _signature(
@@ -182,18 +177,18 @@ def _signature(
     """With what recordings and pictures are signed."""
     if params.provenance == "none":
         return None
-    credentials, models = load_credentials(), _models(target)
+    credentials, models = load_credentials(), layout.models_folder(target)
     check_credentials(credentials)
-    networks = {"generator": (models / "generator.safetensors", renderer.main.config.architecture)}
+    networks = {"generator": (models / layout.GENERATOR_FILE, renderer.main.config.architecture)}
     if renderer.face is not None:
-        networks["face"] = (models / "face_generator.safetensors", "residual")
+        networks["face"] = (models / layout.FACE_GENERATOR_FILE, "residual")
     return Signature(credentials=credentials, assertion=transfer_assertion(networks, source.files))
 
 
 def _save(target: str, signature: Signature | None, frame: Frame) -> None:
     """Write a picture of the result."""
     now = datetime.now(UTC).strftime("%Y%m%d_%H%M%S_%f")
-    path = _PICTURES / f"{target}_{now}.png"
+    path = layout.LIVE_FOLDER / f"{target}_{now}.png"
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
         unsigned = Path(folder) / path.name if signature else path
         unsigned.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import loky
 from tqdm import tqdm
 
+from motiontransfer import layout
 from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MotionTransferError
 from motiontransfer.params import PARAMS_FILE, load_params
@@ -35,7 +36,6 @@ _LITTLE_MEMORY = 4e9
 _LITTLE_GPU_MEMORY = 6e9
 _LITTLE_DISK = 5e9
 _TIMEOUT_SECONDS = 15.0
-_CHECKPOINTS = Path("checkpoints")
 
 
 class CheckResult(NamedTuple):
@@ -311,7 +311,7 @@ def check_locks(root: Path) -> Iterator[CheckResult]:
     """Check for running dvc commands and trainings."""
     running = {root / ".dvc/tmp/lock": "a dvc command is running"} | {
         training: "{} {} is being trained".format(*training.relative_to(root).parts[1:3])
-        for training in sorted(root.glob(f"{_CHECKPOINTS}/*/*/*/lock"))
+        for training in sorted(root.glob(f"{layout.CHECKPOINTS_FOLDER}/*/*/*/lock"))
     }
     busy = [message for lock, message in running.items() if lock.exists() and _is_held(lock)]
     for message in busy:
@@ -336,9 +336,10 @@ def _is_held(lock: Path) -> bool:
 
 def check_checkpoints(root: Path) -> Iterator[CheckResult]:
     """Interrupted trainings and the step from which they resume."""
-    runs = sorted({path.parent for path in (root / _CHECKPOINTS).glob("*/*/*/step_*.safetensors")})
+    folder = root / layout.CHECKPOINTS_FOLDER
+    runs = sorted({path.parent for path in folder.glob("*/*/*/step_*.safetensors")})
     for run in runs:
-        stage, target, key = run.relative_to(root / _CHECKPOINTS).parts
+        stage, target, key = run.relative_to(folder).parts
         step = max(int(path.stem.removeprefix("step_")) for path in run.glob("step_*.safetensors"))
         yield ok(
             "checkpoints",

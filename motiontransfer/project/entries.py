@@ -17,8 +17,9 @@ from dvc.exceptions import DvcException
 from dvc.repo import lock_repo
 from pydantic import TypeAdapter, ValidationError
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
-from motiontransfer.params import PARAMS_FILE, TRUTH_FOLDER, Name, load_params
+from motiontransfer.params import PARAMS_FILE, Name, load_params
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,
@@ -28,8 +29,6 @@ from motiontransfer.project.params_editing import (
 )
 from motiontransfer.project.remote import opened, unchanged_on_error
 from motiontransfer.storage import overlap, replacing, write_text
-
-VIDEOS_FOLDER = Path("data/videos")
 
 
 def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
@@ -113,8 +112,8 @@ def add_transfer(
         raise ParamsError(
             f"--target: no video shows {target!r}; there are {_listed(set(subjects.values()))}"
         )
-    if truth != "none" and not (root / TRUTH_FOLDER / truth).exists():
-        raise MissingFileError(f"{TRUTH_FOLDER / truth}: no such file; use --truth none")
+    if truth != "none" and not (root / layout.TRUTH_FOLDER / truth).exists():
+        raise MissingFileError(f"{layout.TRUTH_FOLDER / truth}: no such file; use --truth none")
     name = name or f"{target}_as_{subjects[source]}"
     _check_name("--name", name)
     if name in _section(root, "transfers"):
@@ -164,7 +163,7 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
         if _value(transfer, "source") == name or (gone and _value(transfer, "target") == gone)
     )
     files = {f"videos.{other}": Path(_value(video, "path")) for other, video in others.items()} | {
-        f"transfers.{key}": TRUTH_FOLDER / _value(transfer, "truth")
+        f"transfers.{key}": layout.TRUTH_FOLDER / _value(transfer, "truth")
         for key, transfer in transfers.items()
         if key not in removed
     }
@@ -261,10 +260,10 @@ def _errors_of_dvc(context: str) -> Generator[None]:
 
 def _destination(file: Path, name: str, root: Path) -> Path:
     """Path of the video in the project, where it is or is copied to."""
-    folder = (root / VIDEOS_FOLDER).resolve()
+    folder = (root / layout.VIDEOS_FOLDER).resolve()
     if file.resolve().is_relative_to(folder):
-        return VIDEOS_FOLDER / file.resolve().relative_to(folder)
-    path = VIDEOS_FOLDER / f"{name}{file.suffix.lower()}"
+        return layout.VIDEOS_FOLDER / file.resolve().relative_to(folder)
+    path = layout.VIDEOS_FOLDER / f"{name}{file.suffix.lower()}"
     if (root / path).exists() or (root / path.with_name(f"{path.name}.dvc")).exists():
         raise ParamsError(f"{path}: is there; give another name with --name, or add that file")
     return path

@@ -27,6 +27,7 @@ from dvc.repo.reproduce import plan_repro
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc_data.hashfile.hash_info import HashInfo
 
+from motiontransfer import layout
 from motiontransfer.errors import (
     DamagedFileError,
     MissingFileError,
@@ -63,9 +64,7 @@ _REPAIR = (
     "its owner deletes it there and runs `uv run dvc push` "
     "(docs/sharing.md, A damaged file on the remote); then run this again"
 )
-_RESULTS_FOLDER = "results/"
 _NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
-_METRICS_FOLDER = ("artifacts", "metrics")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +213,9 @@ def join(*, root: Path = Path(), bring: Literal["needed", "results", "all"] = "r
         if bring != "needed":
             outs = [out for out in repo.index.outs if out.use_cache]
             if bring == "results":
-                outs = [out for out in outs if _path(repo, out).startswith(_RESULTS_FOLDER)]
+                outs = [
+                    out for out in outs if layout.RESULTS_FOLDER in Path(_path(repo, out)).parents
+                ]
             brought += _pull(repo, outs)
         return Joined(
             url=url,
@@ -348,7 +349,9 @@ def has_commit(root: Path) -> bool:
 
 
 def _belongs_to_git(path: Path) -> bool:
-    return path.name in _NAMES_IN_GIT or path.suffix == ".dvc" or path.parts[:2] == _METRICS_FOLDER
+    return (
+        path.name in _NAMES_IN_GIT or path.suffix == ".dvc" or layout.METRICS_FOLDER in path.parents
+    )
 
 
 def _git(root: Path, *arguments: str, stdin: str = "") -> str:

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.boxes import enclosing_box
@@ -27,8 +28,6 @@ from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
-
-ARTIFACTS = Path("artifacts")
 
 _MIN_HEIGHT_PX = 480  # smaller images are enlarged: lines would cover them
 _RELATIVE_LINE_WIDTH = 0.008  # line width of a body limb, relative to the image's height
@@ -55,19 +54,19 @@ class Inspection:
     """Of all people in view; None where they were not kept."""
 
 
-def load_inspection(video: str, subject: str, *, artifacts: Path = ARTIFACTS) -> Inspection:
+def load_inspection(video: str, subject: str, *, root: Path = Path()) -> Inspection:
     """Read what the pipeline wrote for a video.
 
     Raises:
         MissingFileError: frames or keypoints were not made yet; the message says how to.
         KeypointsError: frames and keypoints are of different runs.
     """
-    frames = artifacts / "frames" / subject / video / "frames.mkv"
-    table = artifacts / "keypoints" / subject / f"{video}.parquet"
+    frames = root / layout.frames_file(subject, video)
+    table = root / layout.keypoints_file(subject, video)
     for path, stage in ((frames, "decode"), (table, "clean_keypoints")):
         if not path.exists():
             raise MissingFileError(f"{path}: not made yet; run `dvc repro {stage}@{video}`")
-    detected = artifacts / "detections" / subject / f"{video}.parquet"
+    detected = root / layout.detections_file(subject, video)
     inspection = Inspection(
         video=video,
         frames=frames,

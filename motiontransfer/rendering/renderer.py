@@ -10,6 +10,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
+from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, ParamsError
 from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
@@ -39,10 +40,10 @@ class Renderer:
 
 def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
     """Read a target's networks."""
-    main = read_generator(models / "generator.safetensors")
+    main = read_generator(models / layout.GENERATOR_FILE)
     to_device(main.network, fabric.device)
     faces = None
-    if face == "residual" and (read := read_face_generator(models / "face_generator.safetensors")):
+    if face == "residual" and (read := read_face_generator(models / layout.FACE_GENERATOR_FILE)):
         network, config = read
         faces = ResidualFaces(
             fabric=fabric,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from motiontransfer import layout
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.drawing import draw_rgb
@@ -98,7 +99,7 @@ def write_videos(
                     crf=crf,
                 )
             )
-            for name in ("transfer.mp4", "comparison.mp4")
+            for name in (layout.TRANSFER_FILE, layout.COMPARISON_FILE)
         )
         others = stack.enter_context(closing(_other_panels(panels)))
 

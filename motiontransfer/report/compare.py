@@ -12,6 +12,7 @@ from dvc_data.index import DataIndexDirError
 from pydantic import TypeAdapter, ValidationError
 from scmrepo.exceptions import SCMError
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
 from motiontransfer.params import Transfer
@@ -158,10 +159,10 @@ def write_comparison_page(
         MissingFileError: a result or its figures are not in DVC's cache.
     """
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        table = Path("artifacts/measurements/evaluate_transfer") / f"{transfer}.parquet"
+        table = layout.measurements_file("evaluate_transfer", transfer)
         copy = Path(scratch) / table.name
         old, new = (read_measurements(each.copy(table, copy)) for each in (before, after))
-        result = Path("results") / transfer / "transfer.mp4"
+        result = layout.results_folder(transfer) / layout.TRANSFER_FILE
         results = (
             before.copy(result, Path(scratch) / f"{_BEFORE}.mp4"),
             after.copy(result, Path(scratch) / f"{_AFTER}.mp4"),
@@ -214,7 +215,7 @@ def _panel_sources(
     ]
     notes: list[str] = []
     names = _transfers(after)[transfer]
-    source = Path("artifacts/frames", names.source_subject, names.source, "frames.mkv")
+    source = layout.frames_file(names.source_subject, names.source)
     others = [("source", 0, f"source video of {names.source_subject}", source)]
     if names.truth_path is not None:
         truth = f"ground truth: {names.target} filmed performing the same motion"

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from motiontransfer import layout
 from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig, split_real_fake
@@ -32,7 +33,7 @@ from motiontransfer.training.losses import (
 )
 from motiontransfer.training.optimization import GanTask
 from motiontransfer.training.trainer import RunPaths, run_training
-from motiontransfer.training.weights import FACE_CYCLE_FILE, write_weights
+from motiontransfer.training.weights import write_weights
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 
@@ -300,7 +301,7 @@ def train_face_cycle(
 
     def write(task: FaceCycleTask, dataset: FaceCycleDataset) -> dict[str, object]:
         write_weights(
-            paths.models / FACE_CYCLE_FILE,
+            paths.models / layout.FACE_CYCLE_FILE,
             task.ema.to_target,
             description={"face_translator": asdict(translator)},
         )

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from motiontransfer import layout
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
@@ -51,12 +52,12 @@ def train_face_generator(
     """Train, write the face generator's weights and the logs; return metrics."""
     shape, full_frame = networks.generator, networks.full_frame
     in_windows = shape.previous_frame == "corrected" or full_frame is not None
-    files = [*input_files(clips), paths.models / "generator.safetensors"]
+    files = [*input_files(clips), paths.models / layout.GENERATOR_FILE]
     files += [] if perceptual is None else [perceptual.file]
     num_drawn = schedule.steps * schedule.batch_size
     runs, num_without_face = face_runs(clips, num_faces=-(-num_drawn // _TIMES_DRAWN))
     if full_frame is not None:
-        files.append(paths.models / "discriminator.safetensors")
+        files.append(paths.models / layout.DISCRIMINATOR_FILE)
 
     def build() -> FaceTask:
         built = (fabric, _build_networks(networks))
@@ -79,7 +80,7 @@ def train_face_generator(
         return FaceDataset(clips, runs, generated, crop_size=shape.crop_size), Throughput()
 
     def write(task: FaceTask, dataset: FaceDataset | FaceWindowDataset) -> dict[str, object]:
-        weights = paths.models / "face_generator.safetensors"
+        weights = paths.models / layout.FACE_GENERATOR_FILE
         write_weights(weights, task.ema, description={"face_generator": asdict(shape)})
         return {
             "windows" if in_windows else "faces": len(dataset),

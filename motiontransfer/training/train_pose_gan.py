@@ -6,6 +6,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor, channels_last
 
+from motiontransfer import layout
 from motiontransfer.errors import WeightsError
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
@@ -141,13 +142,13 @@ def train_generator(
         }
         models = paths.models
         write_weights(
-            models / "generator.safetensors",
+            models / layout.GENERATOR_FILE,
             task.ema,
             description=generator,
             appearance=None if puppet is None else appearance,
         )
         write_weights(
-            models / "discriminator.safetensors", task.discriminator, description=discriminator
+            models / layout.DISCRIMINATOR_FILE, task.discriminator, description=discriminator
         )
         return {
             "windows": len(dataset),

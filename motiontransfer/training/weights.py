@@ -31,8 +31,6 @@ from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
 from motiontransfer.target_clips import HeldOut
 
-FACE_CYCLE_FILE = "face_cycle.safetensors"
-
 FORMAT_VERSION = 1
 _METADATA_KEY = "motiontransfer"
 _APPEARANCE = "appearance."

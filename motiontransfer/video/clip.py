@@ -14,6 +14,7 @@ import av
 import numpy as np
 from jaxtyping import Float, Int, Int32, UInt8
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing_folder, write_json
@@ -33,7 +34,6 @@ from motiontransfer.video.reader import (
 from motiontransfer.video.resampling import Timed, resample
 from motiontransfer.video.writer import video_writer
 
-FRAMES_FILE = "frames.mkv"
 FULL_SIZE_FILE = "full_size.mkv"
 DETECTION_FILE = "detection.mkv"
 CLIP_FILE = "clip.json"
@@ -86,7 +86,7 @@ def read_clip(folder: Path) -> Clip:
         VideoError: clip.json was not written by motiontransfer.
     """
     description = folder / CLIP_FILE
-    for path in (folder, description, folder / FRAMES_FILE):
+    for path in (folder, description, folder / layout.FRAMES_FILE):
         _check_exists(path)
     try:
         clip = _parse(folder, json.loads(description.read_text(encoding="utf-8")))
@@ -107,7 +107,7 @@ def _parse(folder: Path, content: dict[str, Any]) -> Clip:
         got = f"{content['format']} version {content['version']}"
         raise VideoError(f"expected {_FORMAT} version {_VERSION}, got {got}")
     return Clip(
-        frames=folder / FRAMES_FILE,
+        frames=folder / layout.FRAMES_FILE,
         sound=folder / SOUND_FILE if content["has_sound"] else None,
         sound_offset_seconds=float(content["sound_offset_seconds"]),
         framing=Framing(**{name: tuple(content["framing"][name]) for name in _FRAMING}),
@@ -197,7 +197,7 @@ def decode_video(
         sound = work / SOUND_FILE
         offset = store_sound(path, sound, origin_seconds=starts[0]) if video.has_sound else None
         clip = Clip(
-            frames=work / FRAMES_FILE,
+            frames=work / layout.FRAMES_FILE,
             sound=None if offset is None else sound,
             sound_offset_seconds=offset or 0.0,
             framing=framing,
@@ -290,7 +290,7 @@ def _write_frames(
     step = max(math.ceil(expected / _NUM_FULL_SIZE), 1)
     starts: list[float] = []
     with ExitStack() as stack:
-        write = stack.enter_context(frame_writer(folder / FRAMES_FILE, frame_rate=rate))
+        write = stack.enter_context(frame_writer(folder / layout.FRAMES_FILE, frame_rate=rate))
         larger: list[tuple[Framing, Callable[[Frame], None], int]] = []  # and of which frames
         full = framing.enlarged(_LARGEST_SIDE_PX / max(framing.size))
         twice = framing.enlarged(_DETECTION_SCALE)
@@ -330,4 +330,4 @@ def full_size_frames(frames: Path, frame_rate: Fraction) -> tuple[Path, int]:
 def detection_frames(folder: Path) -> Path:
     """Video of a clip's frames for detectors: twice as high as the working image, if possible."""
     path = folder / DETECTION_FILE
-    return path if path.exists() else folder / FRAMES_FILE
+    return path if path.exists() else folder / layout.FRAMES_FILE

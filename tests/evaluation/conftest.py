@@ -142,8 +142,8 @@ def film(path: Path, keypoints: Keypoints) -> Path:
 
 def add_clip(folder: Path, name: str, keypoints: Keypoints) -> None:
     """Add a clip of the target to frames and keypoints in the folder."""
-    film(folder / "frames/ada" / name / "frames.mkv", keypoints)
-    write_keypoints(folder / "keypoints/ada" / f"{name}.parquet", keypoints)
+    film(folder / "artifacts/frames/ada" / name / "frames.mkv", keypoints)
+    write_keypoints(folder / "artifacts/keypoints/ada" / f"{name}.parquet", keypoints)
 
 
 def read_clips(
@@ -151,7 +151,7 @@ def read_clips(
 ) -> list[TargetClip]:
     """Read the clips that were added to the folder."""
     held_out = HeldOut(held_out_fraction=held_out_fraction, gap_frames=gap_frames)
-    return read_target_clips("ada", held_out, artifacts=folder)
+    return read_target_clips("ada", held_out, root=folder)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from pydantic import BaseModel, Field
 
+from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Detections
 from motiontransfer.parallel import Compute
@@ -20,7 +21,7 @@ from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
 from motiontransfer.pose.detectors.protocol import DetectorConfig
 from motiontransfer.pose.importers import import_people
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.video.clip import FRAMES_FILE, detection_frames, read_clip
+from motiontransfer.video.clip import detection_frames, read_clip
 
 DetectorName = Literal[
     "mediapipe_holistic", "mediapipe_tasks", "keypointrcnn", "openpose_json", "coco_wholebody"
@@ -132,7 +133,7 @@ def detect_keypoints(
     """
     if isinstance(params, ImportParams):
         people = import_people(video, clip, layout=params.detector)
-        frames = clip / FRAMES_FILE
+        frames = clip / layout.FRAMES_FILE
         return track_detections(people, frames, skeleton=HOLISTIC, detector=params.detector)
     body_detector, warmup_frames = None, 0  # of all detectors Holistic alone remembers frames
     if isinstance(params, HolisticParams):
@@ -159,7 +160,7 @@ def detect_keypoints(
         warmup_frames=warmup_frames,
         compute=compute,
     )
-    return found if frames.name == FRAMES_FILE else found.resized(read_clip(clip).size)
+    return found if frames.name == layout.FRAMES_FILE else found.resized(read_clip(clip).size)
 
 
 def _keypointrcnn(params: KeypointRcnnParams, compute: Compute) -> tuple[DetectorConfig, Compute]:

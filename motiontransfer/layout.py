@@ -1,0 +1,133 @@
+"""Artifact paths, relative to the project's root: the outputs of dvc.yaml and files beside them.
+
+The plot of a file has the same name with the suffix .png.
+"""
+
+from pathlib import Path
+
+FRAMES_FILE = "frames.mkv"
+GENERATOR_FILE = "generator.safetensors"
+DISCRIMINATOR_FILE = "discriminator.safetensors"
+FACE_GENERATOR_FILE = "face_generator.safetensors"
+FACE_CYCLE_FILE = "face_cycle.safetensors"
+TRANSFER_FILE = "transfer.mp4"
+COMPARISON_FILE = "comparison.mp4"
+METRICS_FILE = "metrics.json"
+
+VIDEOS_FOLDER = Path("data/videos")
+TRUTH_FOLDER = Path("data/truth")
+CHECKPOINTS_FOLDER = Path("checkpoints")
+RESULTS_FOLDER = Path("results")
+ARTIFACTS_FOLDER = Path("artifacts")
+METRICS_FOLDER = ARTIFACTS_FOLDER / "metrics"
+PARAMS_CHECKED_FILE = ARTIFACTS_FOLDER / "params_checked.json"
+PARAMS_OF_RESULTS_FILE = ARTIFACTS_FOLDER / "params_of_results.json"
+PLOTS_PAGE_FILE = ARTIFACTS_FOLDER / "plots_page.html"
+INSPECTION_FOLDER = ARTIFACTS_FOLDER / "inspection"
+COMPARISONS_FOLDER = ARTIFACTS_FOLDER / "comparisons"
+LIVE_FOLDER = RESULTS_FOLDER / "live"
+
+
+def code_file(stage: str) -> Path:
+    """Source fingerprint of a stage."""
+    return ARTIFACTS_FOLDER / "code" / f"{stage}.json"
+
+
+def metrics_file(stage: str, name: str) -> Path:
+    """Metrics of a stage for one video, subject, target or transfer."""
+    return METRICS_FOLDER / stage / f"{name}.json"
+
+
+def clips_folder(subject: str) -> Path:
+    """Folder of a subject's decoded videos."""
+    return ARTIFACTS_FOLDER / "frames" / subject
+
+
+def clip_folder(subject: str, video: str) -> Path:
+    """Folder of a decoded video: frames, sound and descriptions."""
+    return clips_folder(subject) / video
+
+
+def frames_file(subject: str, video: str) -> Path:
+    """Frame store of a decoded video."""
+    return clip_folder(subject, video) / FRAMES_FILE
+
+
+def detections_file(subject: str, video: str) -> Path:
+    """Keypoints of everyone in a video."""
+    return ARTIFACTS_FOLDER / "detections" / subject / f"{video}.parquet"
+
+
+def keypoints_folder(subject: str) -> Path:
+    """Folder of a subject's keypoints, one file a video."""
+    return ARTIFACTS_FOLDER / "keypoints" / subject
+
+
+def keypoints_file(subject: str, video: str) -> Path:
+    """Cleaned keypoints of a video's subject."""
+    return keypoints_folder(subject) / f"{video}.parquet"
+
+
+def quality_plot(subject: str, video: str) -> Path:
+    """Report on the quality of a video's keypoints."""
+    return ARTIFACTS_FOLDER / "quality" / subject / f"{video}.png"
+
+
+def statistics_file(subject: str) -> Path:
+    """Statistics of a subject's poses."""
+    return ARTIFACTS_FOLDER / "statistics" / f"{subject}.json"
+
+
+def appearance_file(target: str) -> Path:
+    """Background image and body parts of a target."""
+    return ARTIFACTS_FOLDER / "appearance" / f"{target}.safetensors"
+
+
+def models_folder(target: str) -> Path:
+    """Folder of a target's weights."""
+    return ARTIFACTS_FOLDER / "models" / target
+
+
+def face_cycle_folder(transfer: str) -> Path:
+    """Folder of the weights of a transfer's CycleGAN."""
+    return ARTIFACTS_FOLDER / "face_cycles" / transfer
+
+
+def detector_file(name: str) -> Path:
+    """Weights of a detector of rendered video."""
+    return ARTIFACTS_FOLDER / "forensics" / f"{name}.safetensors"
+
+
+def training_folder(name: str) -> Path:
+    """Curves and sample images of the trainings of a target, a transfer or the detectors."""
+    return ARTIFACTS_FOLDER / "training" / name
+
+
+def poses_file(transfer: str) -> Path:
+    """Normalized poses of a transfer."""
+    return ARTIFACTS_FOLDER / "poses" / f"{transfer}.parquet"
+
+
+def results_folder(transfer: str) -> Path:
+    """Folder of a transfer's videos, metrics and report."""
+    return RESULTS_FOLDER / transfer
+
+
+def evaluation_folder(target: str) -> Path:
+    """Figures of a target's evaluation."""
+    return ARTIFACTS_FOLDER / "evaluation" / target
+
+
+def transfer_evaluation_folder(transfer: str) -> Path:
+    """Figures of a transfer's evaluation."""
+    return ARTIFACTS_FOLDER / "evaluation_transfer" / transfer
+
+
+def curves_folder(transfer: str) -> Path:
+    """Headline curves of a transfer's evaluation."""
+    return ARTIFACTS_FOLDER / "curves" / transfer
+
+
+def measurements_file(stage: str, name: str) -> Path:
+    """Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
+    return ARTIFACTS_FOLDER / "measurements" / stage / f"{name}.parquet"
