@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from tests.chromium import launched, page_of
-from tests.dancer import dance, training_clip
+from tests.films import training_clip
+from tests.people import dance
 from tests.tiny_project import run_tiny_project
 
 

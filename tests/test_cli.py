@@ -7,7 +7,8 @@ import yaml
 
 from motiontransfer.video.frame_store import FrameStore
 from tests.command import run_command
-from tests.dancer import add_clip, dance
+from tests.films import add_clip
+from tests.people import dance
 
 
 @pytest.fixture(autouse=True)

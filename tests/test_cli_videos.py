@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from tests.command import run_command
-from tests.project.filmed import MIDDLE, detects, film_person
+from tests.films import MIDDLE, film_person
+from tests.people import detects
 from tests.project.small_project import small_project
 
 

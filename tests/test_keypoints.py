@@ -24,7 +24,7 @@ from motiontransfer.keypoints import (
 )
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.tables import read_table, write_table
-from tests.dancer import RATE, dance
+from tests.people import RATE, dance
 
 SKELETON = Skeleton(groups=(("body", ("nose", "left_ankle")), ("face", ("face_chin",))))
 

@@ -4,7 +4,8 @@ import pytest
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.target_clips import HeldOut, read_target_clips, split_clip, spread
-from tests.dancer import SIZE, add_clip, dance
+from tests.films import add_clip
+from tests.people import SIZE, dance
 
 
 @pytest.mark.parametrize(

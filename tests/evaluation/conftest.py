@@ -1,6 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +9,12 @@ from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.comparison import FrameMetric
 from motiontransfer.evaluation.frames import FrameSet, PosedFrames, concatenated
 from motiontransfer.evaluation.measurements import FrameScores, Scores
-from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.video.frame_store import write_frames
-
-JOINTS = {
-    "nose": (0, -20),
-    "left_shoulder": (6, -12),
-    "right_shoulder": (-6, -12),
-    "left_hip": (4, 4),
-    "right_hip": (-4, 4),
-    "left_ankle": (5, 22),
-    "right_ankle": (-5, 22),
-    "left_hand_wrist": (12, 0),
-    "left_hand_index_tip": (14, 3),
-    "face_chin": (0, -16),
-    "face_forehead": (0, -28),
-    "left_face_temple": (6, -22),
-    "right_face_temple": (-6, -22),
-}
+from tests.films import film
+from tests.people import blocks, figure
 
 LOCAL = Compute(backend="local", address=None, num_workers=1)
 BODY = tuple(HOLISTIC.joints[HOLISTIC.slice("body")])
@@ -91,61 +75,6 @@ def body_of(keypoints: Keypoints) -> Keypoints:
     )
 
 
-def keypoints_of(
-    frames: Sequence[Mapping[str, tuple[float, float]]], size: tuple[int, int] = (60, 80)
-) -> Keypoints:
-    """Keypoints with the given joints in each frame."""
-    points = np.zeros((len(frames), len(HOLISTIC.joints), 2), np.float32)
-    score = np.zeros(points.shape[:2], np.float32)
-    for index, joints in enumerate(frames):
-        for name, point in joints.items():
-            points[index, HOLISTIC.index(name)] = point
-            score[index, HOLISTIC.index(name)] = 0.9
-    return Keypoints(
-        points=points,
-        score=score,
-        skeleton=HOLISTIC,
-        image_size=size,
-        frame_rate=Fraction(25),
-        detector="drawn",
-    )
-
-
-def standing(
-    centres: Sequence[tuple[float, float]],
-    *,
-    size: tuple[int, int] = (64, 64),
-    absent: Sequence[str] = (),
-) -> Keypoints:
-    """Keypoints of a standing figure, one frame for each centre, without the `absent` joints."""
-    offsets = {name: offset for name, offset in JOINTS.items() if name not in absent}
-    frames = [{name: (x + dx, y + dy) for name, (dx, dy) in offsets.items()} for x, y in centres]
-    return keypoints_of(frames, size)
-
-
-def frame_of(keypoints: Keypoints, frame_index: int) -> np.ndarray:
-    """A ramp with a block around each joint."""
-    height, width = keypoints.image_size
-    frame = np.empty((height, width, 3), np.uint8)
-    frame[:] = (np.arange(width)[None, :, None] * 2 + 60).astype(np.uint8)
-    for x, y in keypoints.points[frame_index][keypoints.score[frame_index] > 0].astype(int):
-        frame[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = (200, 40, 20 + 3 * y % 200)
-    return frame
-
-
-def film(path: Path, keypoints: Keypoints) -> Path:
-    """Write the figure, frame by frame, to a file."""
-    frames = (frame_of(keypoints, index) for index in range(keypoints.num_frames))
-    write_frames(path, frames, frame_rate=keypoints.frame_rate)
-    return path
-
-
-def add_clip(folder: Path, name: str, keypoints: Keypoints) -> None:
-    """Add a clip of the target to frames and keypoints in the folder."""
-    film(folder / "artifacts/frames/ada" / name / "frames.mkv", keypoints)
-    write_keypoints(folder / "artifacts/keypoints/ada" / f"{name}.parquet", keypoints)
-
-
 def read_clips(
     folder: Path, *, held_out_fraction: float = 0.25, gap_frames: int = 1
 ) -> list[TargetClip]:
@@ -159,8 +88,8 @@ def posed(tmp_path) -> Callable[..., PosedFrames]:
     """A video of the figure, with the poses that it shows."""
 
     def make(name: str, centres: Sequence[tuple[float, float]], **options) -> PosedFrames:
-        keypoints = standing(centres, **options)
-        path = film(tmp_path / f"{name}.mkv", keypoints)
+        keypoints = figure(centres, **options)
+        path = film(tmp_path / f"{name}.mkv", keypoints, draw=blocks)
         return PosedFrames(frames=[(path, i) for i in range(len(centres))], keypoints=keypoints)
 
     return make

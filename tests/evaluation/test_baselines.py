@@ -18,14 +18,14 @@ from motiontransfer.evaluation.frames import person_regions, read_frames
 from motiontransfer.skeleton import HOLISTIC
 from tests.evaluation.conftest import (
     BODY,
-    add_clip,
     poses_of_clips,
     read_clips,
     reordered,
     scores_of,
-    standing,
     without,
 )
+from tests.films import add_clip
+from tests.people import blocks, figure
 
 _HAND = ("left_hand_wrist", "left_hand_index_tip")
 
@@ -34,7 +34,7 @@ _HAND = ("left_hand_wrist", "left_hand_index_tip")
 def candidates():
     """Frames of one figure in many places, its arms and head a little different in each."""
     rng = np.random.default_rng(0)
-    keypoints = standing([tuple(centre) for centre in rng.uniform(20, 44, (40, 2))])
+    keypoints = figure([tuple(centre) for centre in rng.uniform(20, 44, (40, 2))])
     wobble = rng.normal(0, 2, keypoints.points.shape).astype(np.float32)
     points = np.where(keypoints.score[..., None] > 0, keypoints.points + wobble, 0)
     return replace(keypoints, points=points.astype(np.float32))
@@ -57,7 +57,7 @@ def test_the_exact_pose_is_found(candidates, change_query, change_candidates):
 
 
 def test_agrees_with_the_definition_written_out(candidates):
-    queries = standing([(30, 30), (22, 40), (41, 25)])
+    queries = figure([(30, 30), (22, 40), (41, 25)])
     size = body_size_px(candidates)
     weight = {"body": 3 / 33, "left_hand": 1 / 21, "right_hand": 1 / 21, "face": 1 / 40}
     expected = []
@@ -73,22 +73,22 @@ def test_agrees_with_the_definition_written_out(candidates):
 
 
 def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_lacking_them():
-    query = standing([(30, 30)])
-    nearly_all_missing = without(standing([(30, 30)]), BODY[1:])  # only the nose, exactly there
-    a_little_off = standing([(32, 30)])
-    far_off = standing([(50, 45)])
-    without_hand = without(standing([(30, 30)]), _HAND)
+    query = figure([(30, 30)])
+    nearly_all_missing = without(figure([(30, 30)]), BODY[1:])  # only the nose, exactly there
+    a_little_off = figure([(32, 30)])
+    far_off = figure([(50, 45)])
+    without_hand = without(figure([(30, 30)]), _HAND)
     pool = poses_of_clips(nearly_all_missing, a_little_off, far_off)
     assert nearest_neighbours(query, pool).tolist() == [1]
     assert nearest_neighbours(query, poses_of_clips(far_off, without_hand)).tolist() == [1]
 
 
 def test_frames_without_a_body_are_never_chosen():
-    empty = without(standing([(30, 30)]), BODY)
-    pool = poses_of_clips(empty, standing([(20, 20)]), empty)
-    assert nearest_neighbours(standing([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
-    equal = standing([(31, 30)] * 3)
-    assert nearest_neighbours(standing([(30, 30)]), equal).tolist() == [0]  # the earliest
+    empty = without(figure([(30, 30)]), BODY)
+    pool = poses_of_clips(empty, figure([(20, 20)]), empty)
+    assert nearest_neighbours(figure([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
+    equal = figure([(31, 30)] * 3)
+    assert nearest_neighbours(figure([(30, 30)]), equal).tolist() == [0]  # the earliest
 
 
 def test_frames_without_a_pose_repeat_the_candidate_before(candidates):
@@ -116,25 +116,31 @@ def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypa
 
 
 def test_body_size_is_the_median_height():
-    without_body = without(standing([(30, 30)]), BODY)
-    assert body_size_px(poses_of_clips(standing([(30, 30)]), without_body)) == 42
+    without_body = without(figure([(30, 30)]), BODY)
+    assert body_size_px(poses_of_clips(figure([(30, 30)]), without_body)) == 42
     assert body_size_px(without_body) == 1
 
 
 def test_no_body_to_choose_from_is_an_error():
-    pool = without(standing([(30, 30)] * 3), BODY)
+    pool = without(figure([(30, 30)] * 3), BODY)
     with pytest.raises(KeypointsError, match="with a detected body, got none in 3 frames"):
-        nearest_neighbours(standing([(30, 30)]), pool)
+        nearest_neighbours(figure([(30, 30)]), pool)
 
 
 @pytest.fixture
 def clips(tmp_path):
-    add_clip(tmp_path, "walk", standing([(20 + 3 * i, 30) for i in range(8)]))
+    add_clip(
+        tmp_path / "artifacts",
+        "ada",
+        "walk",
+        figure([(20 + 3 * i, 30) for i in range(8)]),
+        draw=blocks,
+    )
     return read_clips(tmp_path)
 
 
 def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
-    wanted = standing([(26.4, 30), (20, 31), (41, 30)])  # the last is nearest to held-out frame 7
+    wanted = figure([(26.4, 30), (20, 31), (41, 30)])  # the last is nearest to held-out frame 7
     nearest = nearest_frames(wanted, clips)
     assert nearest.frames == [(clips[0].frames, index) for index in (2, 0, 4)]
     assert (nearest.keypoints.points == clips[0].keypoints.points[[2, 0, 4]]).all()

@@ -7,7 +7,7 @@ from motiontransfer.evaluation.comparison import FrameMetric, measure
 from motiontransfer.evaluation.measurements import MetricKey
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detectors.registry import default_detector
-from tests.evaluation.conftest import standing
+from tests.people import figure
 
 
 def test_every_metric_sees_the_frames_of_all_videos_together(posed):
@@ -26,7 +26,7 @@ def test_every_metric_sees_the_frames_of_all_videos_together(posed):
 
 
 def test_poses_found_in_a_larger_result_are_in_the_working_image(monkeypatch):
-    found = standing([(30, 30)] * 2, size=(128, 96))
+    found = figure([(30, 30)] * 2, size=(128, 96))
     found.points[0, 0], found.score[0, 0] = 0, 0
     monkeypatch.setattr(comparison, "detect_person", lambda *_, **__: found)
     compute = Compute(backend="local", address=None, num_workers=1)
@@ -44,7 +44,7 @@ def test_the_default_detector_is_asked_and_the_working_size_is_kept(monkeypatch)
 
     def detect(video, **settings):
         asked.update(settings, video=video)
-        return standing([(30, 30)] * 2, size=(64, 64))
+        return figure([(30, 30)] * 2, size=(64, 64))
 
     monkeypatch.setattr(comparison, "detect_person", detect)
     video, compute = Path("result.mp4"), Compute(backend="local", address=None, num_workers=3)

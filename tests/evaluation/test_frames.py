@@ -11,23 +11,16 @@ from motiontransfer.evaluation.frames import (
     training_frames,
 )
 from motiontransfer.skeleton import HOLISTIC
-from tests.evaluation.conftest import (
-    add_clip,
-    body_of,
-    film,
-    frame_of,
-    keypoints_of,
-    poses_of_clips,
-    read_clips,
-    standing,
-)
+from tests.evaluation.conftest import body_of, poses_of_clips, read_clips
+from tests.films import add_clip, film
+from tests.people import blocks, figure, keypoints_of
 
 
 def test_training_footage_leaves_out_tail_and_gap(tmp_path):
-    walk = standing([(20 + 2 * i, 30) for i in range(8)])
-    dance = standing([(44, 30 + i) for i in range(4)])
-    add_clip(tmp_path, "walk", walk)
-    add_clip(tmp_path, "dance", dance)
+    walk = figure([(20 + 2 * i, 30) for i in range(8)])
+    dance = figure([(44, 30 + i) for i in range(4)])
+    add_clip(tmp_path / "artifacts", "ada", "walk", walk, draw=blocks)
+    add_clip(tmp_path / "artifacts", "ada", "dance", dance, draw=blocks)
     clips = read_clips(tmp_path)
     posed = training_frames(clips)
     assert posed.frames == [
@@ -35,22 +28,22 @@ def test_training_footage_leaves_out_tail_and_gap(tmp_path):
         *((clips[1].frames, index) for index in range(5)),
     ]
     frames = list(read_frames(posed.frames[::-1], (64, 64)))
-    np.testing.assert_array_equal(frames[-1], frame_of(dance, 0))
-    np.testing.assert_array_equal(frames[0], frame_of(walk, 4))
+    np.testing.assert_array_equal(frames[-1], blocks(dance, 0))
+    np.testing.assert_array_equal(frames[0], blocks(walk, 4))
 
 
 def test_an_edge_that_was_added_for_players_is_cut_off(tmp_path):
-    padded = standing([(30, 30)], size=(64, 64))
-    path = film(tmp_path / "padded.mkv", padded)
+    padded = figure([(30, 30)], size=(64, 64))
+    path = film(tmp_path / "padded.mkv", padded, draw=blocks)
     (frame,) = read_frames([(path, 0)], (63, 63))
-    np.testing.assert_array_equal(frame, frame_of(padded, 0)[:63, :63])
+    np.testing.assert_array_equal(frame, blocks(padded, 0)[:63, :63])
 
 
 def test_a_larger_video_of_the_same_shape_is_reduced(tmp_path):
-    large = standing([(30, 30)], size=(130, 100))
-    path = film(tmp_path / "large.mkv", large)
+    large = figure([(30, 30)], size=(130, 100))
+    path = film(tmp_path / "large.mkv", large, draw=blocks)
     (frame,) = read_frames([(path, 0)], (65, 50))
-    expected = frame_of(large, 0).reshape(65, 2, 50, 2, 3).mean(axis=(1, 3))
+    expected = blocks(large, 0).reshape(65, 2, 50, 2, 3).mean(axis=(1, 3))
     assert np.abs(frame - expected).max() < 1
     with pytest.raises(VideoError, match=r"expected the shape .*, 65 x 60 .*, got 130 x 100"):
         next(read_frames([(path, 0)], (65, 60)))
@@ -59,7 +52,7 @@ def test_a_larger_video_of_the_same_shape_is_reduced(tmp_path):
 
 
 def test_clips_follow_each_other_and_frames_are_chosen():
-    first, second = standing([(1, 1), (2, 2)]), standing([(3, 3)])
+    first, second = figure([(1, 1), (2, 2)]), figure([(3, 3)])
     hip = HOLISTIC.index("left_hip")
     filled = np.zeros(second.score.shape, bool)
     filled[0, hip] = True

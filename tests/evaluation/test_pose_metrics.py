@@ -6,7 +6,8 @@ import pytest
 from motiontransfer.errors import KeypointsError
 from motiontransfer.evaluation.pose_metrics import head_heights_px, pose_scores, shared_joints
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.evaluation.conftest import body_of, keypoints_of, reordered, standing, without
+from tests.evaluation.conftest import body_of, reordered, without
+from tests.people import figure, keypoints_of
 
 _STILL = [(32, 36)] * 4
 _HAND = ("left_hand_wrist", "left_hand_index_tip")
@@ -35,18 +36,18 @@ def _means(scores):
 
 @pytest.mark.parametrize(("centre", "distance"), [((32, 36), 0.0), ((35, 40), 5.0)])
 def test_a_shift_is_its_length_in_every_group(centre, distance):
-    found = _means(pose_distance(standing([centre] * 4), standing(_STILL)))
+    found = _means(pose_distance(figure([centre] * 4), figure(_STILL)))
     assert found == dict.fromkeys(_GROUPS, distance)
 
 
 def test_all_is_the_mean_over_joints_of_all_groups():
-    reference = standing(_STILL)
+    reference = figure(_STILL)
     distance = _means(pose_distance(shifted(reference, _HAND, 13), reference))
     assert distance == {"body": 0, "hands": 13, "face": 0, "all": pytest.approx(2 * 13 / 13)}
 
 
 def test_joint_order_makes_no_difference():
-    result, reference = standing([(33, 36)] * 4, absent=_HAND), standing(_STILL)
+    result, reference = figure([(33, 36)] * 4, absent=_HAND), figure(_STILL)
     for metric in (pose_distance, missed_joints):
         expected = _means(metric(result, reference))
         assert _means(metric(reordered(result), reference)) == expected
@@ -54,35 +55,35 @@ def test_joint_order_makes_no_difference():
 
 
 def test_joints_missing_on_either_side_do_not_count():
-    reference = standing(_STILL)
-    result = without(standing([(35, 40)] * 4), ["nose"], [0, 1])
+    reference = figure(_STILL)
+    result = without(figure([(35, 40)] * 4), ["nose"], [0, 1])
     assert pose_distance(result, reference)["body"].mean() == 5
     assert pose_distance(reference, result)["body"].mean() == 5
     assert pose_distance(result, reference)["body"].weight.tolist() == [6, 6, 7, 7]
 
 
 def test_a_group_that_is_never_shared_has_no_distance_and_cannot_be_missed():
-    faceless = standing(_STILL, absent=_FACE)
-    distance = pose_distance(faceless, standing(_STILL))
+    faceless = figure(_STILL, absent=_FACE)
+    distance = pose_distance(faceless, figure(_STILL))
     assert distance["face"].mean() is None
     assert distance["body"].mean() == 0
-    assert missed_detections(standing(_STILL), faceless)["face"].mean() is None
+    assert missed_detections(figure(_STILL), faceless)["face"].mean() is None
 
 
 def test_missed_detections_are_shares_of_those_of_the_reference():
-    reference = without(standing(_STILL), _FACE, [3])
-    result = without(without(standing(_STILL), _FACE, [0, 1, 3]), _HAND, [2])
+    reference = without(figure(_STILL), _FACE, [3])
+    result = without(without(figure(_STILL), _FACE, [0, 1, 3]), _HAND, [2])
     assert _means(missed_detections(result, reference)) == {
         "body": 0.0,
         "hands": 0.25,
         "face": pytest.approx(2 / 3),
     }
-    one_joint_left = without(standing(_STILL), _HAND[:1])
-    assert missed_detections(one_joint_left, standing(_STILL))["hands"].mean() == 0
+    one_joint_left = without(figure(_STILL), _HAND[:1])
+    assert missed_detections(one_joint_left, figure(_STILL))["hands"].mean() == 0
 
 
 def test_each_hand_counts_by_itself():
-    reference = standing(_STILL)
+    reference = figure(_STILL)
     score = reference.score.copy()
     score[:, HOLISTIC.index("right_hand_wrist")] = 1
     both = replace(reference, score=score)
@@ -91,8 +92,8 @@ def test_each_hand_counts_by_itself():
 
 
 def test_missed_joints_are_counted_by_frame_as_in_the_paper():
-    reference = without(standing(_STILL), ["nose"], [0])
-    result = without(without(standing(_STILL), _HAND, [0, 1]), ["nose"])
+    reference = without(figure(_STILL), ["nose"], [0])
+    result = without(without(figure(_STILL), _HAND, [0, 1]), ["nose"])
     missed = missed_joints(result, reference)
     assert missed["hands"].per_frame().tolist() == [2, 2, 0, 0]
     assert missed["body"].per_frame().tolist() == [0, 1, 1, 1]  # the first frame expects no nose
@@ -100,7 +101,7 @@ def test_missed_joints_are_counted_by_frame_as_in_the_paper():
 
 
 def test_joints_that_a_skeleton_does_not_know_are_not_missed():
-    whole = standing(_STILL)
+    whole = figure(_STILL)
     only_body = body_of(whole)
     assert missed_joints(only_body, whole)["all"].mean() == 0
     assert _means(missed_joints(whole, only_body)) == dict.fromkeys(_GROUPS, 0)
@@ -108,9 +109,9 @@ def test_joints_that_a_skeleton_does_not_know_are_not_missed():
 
 def test_poses_of_other_length_or_size_are_refused():
     with pytest.raises(KeypointsError, match=r"expected 4 frames of .*, got 3"):
-        pose_distance(standing(_STILL[:3]), standing(_STILL))
+        pose_distance(figure(_STILL[:3]), figure(_STILL))
     with pytest.raises(KeypointsError, match=r"\(64, 64\), got 4 of \(32, 64\)"):
-        pose_distance(standing(_STILL, size=(32, 64)), standing(_STILL))
+        pose_distance(figure(_STILL, size=(32, 64)), figure(_STILL))
     with pytest.raises(KeypointsError, match="same name, found none"):
         shared_joints(HOLISTIC, Skeleton(groups=(("tail", ("tip",)),)))
 

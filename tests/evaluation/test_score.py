@@ -8,7 +8,9 @@ from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
 from motiontransfer.evaluation.protocols import as_text, score_videos
-from tests.evaluation.conftest import LOCAL, film, standing
+from tests.evaluation.conftest import LOCAL
+from tests.films import film
+from tests.people import blocks, figure
 
 _CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
 
@@ -23,8 +25,10 @@ def scored(tmp_path_factory):
         "near": [(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)],
         "far": [(x + 4, y) for x, y in _CENTRES],
     }
-    files = {name: film(folder / f"{name}.mkv", standing(of)) for name, of in centres.items()}
-    known = {file: standing(centres[name]) for name, file in files.items()}
+    files = {
+        name: film(folder / f"{name}.mkv", figure(of), draw=blocks) for name, of in centres.items()
+    }
+    known = {file: figure(centres[name]) for name, file in files.items()}
     networks = replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
@@ -71,7 +75,7 @@ def test_fid_and_kid_are_against_the_ground_truth(scored):
 
 def test_a_video_of_another_length_is_refused_by_name(tmp_path):
     short, truth = (
-        film(tmp_path / f"{name}.mkv", standing(_CENTRES[:length]))
+        film(tmp_path / f"{name}.mkv", figure(_CENTRES[:length]), draw=blocks)
         for name, length in (("short", 7), ("truth", 8))
     )
     with pytest.raises(VideoError, match=r"short\.mkv: expected 8 frames of 64x64 .*, got 7 of 64"):

@@ -10,14 +10,28 @@ from motiontransfer.evaluation import comparison, plots
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
-from tests.evaluation.conftest import LOCAL, add_clip, frame_of, read_clips, standing
+from tests.evaluation.conftest import LOCAL, read_clips
+from tests.films import add_clip
+from tests.people import blocks, figure
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reconstruction")
-    add_clip(folder, "walk", standing([(20 + 3 * i, 30) for i in range(8)]))
-    add_clip(folder, "bow", standing([(30, 30 + 2 * i) for i in range(4)]))
+    add_clip(
+        folder / "artifacts",
+        "ada",
+        "walk",
+        figure([(20 + 3 * i, 30) for i in range(8)]),
+        draw=blocks,
+    )
+    add_clip(
+        folder / "artifacts",
+        "ada",
+        "bow",
+        figure([(30, 30 + 2 * i) for i in range(4)]),
+        draw=blocks,
+    )
     return folder
 
 
@@ -29,7 +43,7 @@ def evaluated(folder):
     def render(keypoints):
         asked.append(keypoints)
         for index in range(keypoints.num_frames):
-            yield frame_of(keypoints, index) + np.uint8(4)
+            yield blocks(keypoints, index) + np.uint8(4)
 
     def detect_person(video, **_):
         assert video.exists()

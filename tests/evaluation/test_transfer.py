@@ -8,7 +8,9 @@ from motiontransfer.evaluation import comparison, plots
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import Networks
 from motiontransfer.evaluation.protocols import TransferVideos, evaluate_transfer
-from tests.evaluation.conftest import LOCAL, add_clip, film, read_clips, standing
+from tests.evaluation.conftest import LOCAL, read_clips
+from tests.films import add_clip, film
+from tests.people import blocks, figure
 
 _INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
 _MOVED = [(x + 1, y) for x, y in _INTENDED]
@@ -19,13 +21,22 @@ class _Evaluated:
 
     def __init__(self, folder, result, truth=None, *, size=(64, 64), absent=(), **options):
         self.sheets = []
-        add_clip(folder, "walk", standing([(20 + 3 * i, 34) for i in range(12)]))
+        add_clip(
+            folder / "artifacts",
+            "ada",
+            "walk",
+            figure([(20 + 3 * i, 34) for i in range(12)]),
+            draw=blocks,
+        )
         poses = {
-            "source": standing(_INTENDED),
-            "result": standing(result, absent=absent),
-            **({"truth": standing(truth, size=size)} if truth else {}),
+            "source": figure(_INTENDED),
+            "result": figure(result, absent=absent),
+            **({"truth": figure(truth, size=size)} if truth else {}),
         }
-        files = {name: film(folder / f"{name}.mkv", of_video) for name, of_video in poses.items()}
+        files = {
+            name: film(folder / f"{name}.mkv", of_video, draw=blocks)
+            for name, of_video in poses.items()
+        }
         known = {files[name]: of_video for name, of_video in poses.items()}
         contact_sheet = plots.contact_sheet
 
@@ -39,7 +50,7 @@ class _Evaluated:
             patch.setattr(plots, "contact_sheet", recorded)
             found = evaluate_transfer(
                 TransferVideos(**{"truth": None, **files}),
-                standing(_INTENDED),
+                figure(_INTENDED),
                 read_clips(folder),
                 box_margin=0.1,
                 compute=LOCAL,

@@ -41,7 +41,7 @@ from motiontransfer.training.weights import read_generator, write_no_weights, wr
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
-from tests.dancer import dance, puppet_of
+from tests.people import dance, puppet_of
 from tests.training.small import HELD_OUT, STYLE, fabric, face_config, generator_config
 
 pytest.importorskip("onnxscript", reason="needs `uv sync --extra export`")

@@ -28,8 +28,9 @@ from motiontransfer.rendering.renderer import load_renderer, render_poses
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.data import BatchSampler, prefetch
 from motiontransfer.video.frame_store import FrameStore
-from tests.dancer import add_clip, dance
+from tests.films import add_clip
 from tests.forensics.planted import clip_pairs, fabric, store, walk
+from tests.people import dance
 from tests.stages.project import ARTIFACTS, add_everything_to_render
 
 

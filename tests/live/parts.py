@@ -19,7 +19,7 @@ from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator
-from tests.dancer import SIZE, dance
+from tests.people import SIZE, dance
 from tests.training.small import STYLE, fabric, generator_config
 
 PARAMS = StatisticsParams(min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)

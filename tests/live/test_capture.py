@@ -14,8 +14,8 @@ from motiontransfer.keypoints import write_keypoints
 from motiontransfer.live.capture import Clock, capture, open_camera, open_poses, open_video
 from motiontransfer.live.pipeline import Newest
 from motiontransfer.video.writer import write_video
-from tests.dancer import SIZE, dance, picture
 from tests.live.parts import joints_of, source_of
+from tests.people import SIZE, dance, picture
 from tests.video.conftest import kill_decoder
 
 

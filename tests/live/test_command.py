@@ -21,8 +21,9 @@ from motiontransfer.retargeting.statistics import write_statistics
 from motiontransfer.training.weights import write_no_weights, write_weights
 from motiontransfer.video.writer import write_video
 from tests.command import run_command
-from tests.dancer import add_source, dance, picture
+from tests.films import add_source
 from tests.live.parts import renderer, statistics_of
+from tests.people import dance, picture
 from tests.training.small import STYLE
 
 ROOT = Path(__file__).parents[2]

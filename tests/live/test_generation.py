@@ -12,8 +12,8 @@ from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.rendering.renderer import render_poses
 from motiontransfer.video.tensors import tensor_to_frames
-from tests.dancer import SIZE, dance
 from tests.live.parts import plate, renderer
+from tests.people import SIZE, dance
 from tests.training.small import Brighter
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.skeleton import HOLISTIC
-from tests.dancer import SIZE, dance
 from tests.live.parts import PARAMS, joints_of, motion, statistics_of
+from tests.people import SIZE, dance
 
 RATE = 20
 WRIST = HOLISTIC.index("left_wrist")

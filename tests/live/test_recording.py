@@ -12,7 +12,8 @@ from motiontransfer.live.recording import Recorder
 from motiontransfer.provenance.signing import load_credentials
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.frame_store import FrameStore
-from tests.dancer import SIZE, add_source, dance
+from tests.films import add_source
+from tests.people import SIZE, dance
 from tests.provenance.signing import ASSERTION_DATA
 
 

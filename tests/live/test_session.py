@@ -14,8 +14,8 @@ from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Latencies, Session
 from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.video.tensors import tensor_to_frames
-from tests.dancer import SIZE, dance
 from tests.live.parts import joints_of, motion, plate, renderer, session_of, source_of
+from tests.people import SIZE, dance
 
 (BACKGROUND,) = tensor_to_frames(plate()[None])
 

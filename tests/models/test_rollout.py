@@ -14,7 +14,7 @@ from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, place_viewport
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures
-from tests.dancer import dance, puppet_of
+from tests.people import dance, puppet_of
 
 FRAME_SIZE = (48, 40)
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)

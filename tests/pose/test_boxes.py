@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from motiontransfer.pose.boxes import body_height_px, enclosing_box, joint_boxes
-from tests.pose.whole_person import HEIGHT_PX, lost, standing
+from tests.people import HEIGHT_PX, lost, standing
 
 
 def test_the_margin_is_a_share_of_the_larger_extent():

@@ -22,7 +22,7 @@ from motiontransfer.pose.cleaning import (
     swap_sides,
 )
 from motiontransfer.skeleton import HOLISTIC, mirrored
-from tests.pose.whole_person import HEIGHT_PX, joints_of, lost, moved, person, standing
+from tests.people import HEIGHT_PX, joints_of, lost, moved, person, standing
 
 
 def gone(before, after):

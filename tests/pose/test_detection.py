@@ -37,7 +37,7 @@ from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video import frame_store
 from motiontransfer.video.frame_store import write_frames
-from tests.pose.walkers import detections_of, frame_of, walker
+from tests.people import detections_of, frame_of, walker
 
 NUM_FRAMES = 11
 NOSE_AND_ANKLE = Skeleton(groups=(("body", ("nose", "left_ankle")),))

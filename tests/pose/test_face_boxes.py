@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.skeleton import HOLISTIC, mirrored
-from tests.pose.stick_person import stick_person
+from tests.people import stick_person
 
 
 def turned_round(keypoints):

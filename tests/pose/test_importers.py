@@ -32,7 +32,7 @@ from motiontransfer.skeleton import (
 )
 from motiontransfer.video.clip import Clip, write_description, write_index
 from motiontransfer.video.geometry import fit_framing
-from tests.pose.drawn_person import flat, place_of, rows_of
+from tests.people import flat, place_of, rows_of
 
 SOURCE = Path("keypoints/dance")
 

@@ -22,10 +22,8 @@ from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.retargeting.plot import plot_statistics
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
+from tests.people import detections_of, lost, standing, stick_person
 from tests.pose.flawless import NUM_FRAMES, quality
-from tests.pose.stick_person import stick_person
-from tests.pose.walkers import detections_of
-from tests.pose.whole_person import lost, standing
 
 ONE, OTHER = (20, 60, 40), (44, 60, 40)
 

@@ -21,8 +21,8 @@ from motiontransfer.pose.quality import (
 )
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.frame_store import FrameStore, write_frames
+from tests.people import HEIGHT_PX, lost, moved, person, standing
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share
-from tests.pose.whole_person import HEIGHT_PX, lost, moved, person, standing
 
 WHOLE = (0, 0, 256, 256)
 

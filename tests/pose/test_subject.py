@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.pose.subject import choice_metrics, choose_person, with_re_entries
-from tests.pose.walkers import detections_of
+from tests.people import detections_of
 
 LEFT, MIDDLE, RIGHT = (40, 200, 100), (128, 178, 100), (200, 200, 150)
 

@@ -24,7 +24,7 @@ from motiontransfer.pose.time_series import (
     window_frames,
 )
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.whole_person import HEIGHT_PX, joints_of, lost, moved, person, standing
+from tests.people import HEIGHT_PX, joints_of, lost, moved, person, standing
 
 
 def flags(text):

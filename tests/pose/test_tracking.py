@@ -20,7 +20,7 @@ from motiontransfer.pose.tracking import (
     track_people,
 )
 from motiontransfer.skeleton import HOLISTIC, mirrored
-from tests.pose.walkers import frame_of, walker
+from tests.people import frame_of, walker
 
 IMAGE_SIZE = (256, 256)
 SIZE = 111.8  # px, of a walker of height 100: the diagonal of 36 by 106

@@ -7,7 +7,8 @@ from motiontransfer.errors import VideoError
 from motiontransfer.pose.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import advice, check_video, metadata_line
-from tests.project.filmed import MIDDLE, STILL, detects, film, film_person
+from tests.films import MIDDLE, STILL, film, film_person
+from tests.people import detects
 
 
 @pytest.fixture

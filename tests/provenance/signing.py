@@ -11,7 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.video.writer import write_video
-from tests.dancer import dance, picture
+from tests.people import dance, picture
 
 ASSERTION_DATA = {
     "networks": [{"role": "generator", "architecture": "fast", "weights_sha256": "a" * 64}],

@@ -18,8 +18,17 @@ from motiontransfer.puppet.appearance import (
 )
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.whole_person import HEIGHT_PX, SIZE, lost
-from tests.puppet.doll import NUMBER_OF, PARTS, appearance_of, painted, posed, room
+from tests.people import (
+    HEIGHT_PX,
+    NUMBER_OF,
+    PARTS,
+    PERSON_SIZE,
+    appearance_of,
+    lost,
+    painted,
+    posed,
+    room,
+)
 
 WRIST = HOLISTIC.index("left_wrist")
 BEFORE = {"left_wrist": (5, -30), "left_elbow": (38, -20)}
@@ -43,7 +52,7 @@ def crop_of(keypoints, frame):
 
 def coverage_of(appearance, part, *, reference=0):
     """Coverage of a part where it was cut out of its frame, 0 to 1."""
-    coverage = np.zeros(SIZE)
+    coverage = np.zeros(PERSON_SIZE)
     patch = appearance.patches[reference][NUMBER_OF[part]]
     if patch is not None:
         (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
@@ -107,7 +116,10 @@ def test_each_part_is_covered_where_it_is_painted(standing):
     for name, mask in masks.items():
         coverage = coverage_of(standing, name)
         assert coverage[mask].mean() > 0.75, name
-        far = np.hypot(*(np.indices(SIZE) - np.argwhere(mask).mean(axis=0)[:, None, None])) > 60
+        far = (
+            np.hypot(*(np.indices(PERSON_SIZE) - np.argwhere(mask).mean(axis=0)[:, None, None]))
+            > 60
+        )
         assert not coverage[far].any(), name
 
 
@@ -233,8 +245,8 @@ def test_a_person_partly_or_wholly_beyond_the_frame_is_cut_at_its_edge():
         for patch in appearance_of(keypoints, frames=[room()]).patches[0]:
             if patch is not None:
                 (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
-                assert 0 <= x <= x + width <= SIZE[1]
-                assert 0 <= y <= y + height <= SIZE[0]
+                assert 0 <= x <= x + width <= PERSON_SIZE[1]
+                assert 0 <= y <= y + height <= PERSON_SIZE[0]
 
 
 def test_an_appearance_is_packed_and_unpacked(crossed):
@@ -257,8 +269,8 @@ def test_an_appearance_is_packed_and_unpacked(crossed):
     ("name", "place", "value", "text"),
     [
         ("patch_boxes", (0, 0, 0), -1, "patch_boxes: expected boxes in 256x256 pixels"),
-        ("patch_boxes", (0, 0, 0), SIZE[1], "patch_boxes: expected boxes in 256x256 pixels"),
-        ("patch_boxes", (0, 0, 1), SIZE[0], "patch_boxes: expected boxes in 256x256 pixels"),
+        ("patch_boxes", (0, 0, 0), PERSON_SIZE[1], "patch_boxes: expected boxes in 256x256 pixels"),
+        ("patch_boxes", (0, 0, 1), PERSON_SIZE[0], "patch_boxes: expected boxes in 256x256 pixels"),
         ("points", (0, 0, 0), np.nan, "points and score: expected finite"),
         ("score", (0, 0), np.inf, "points and score: expected finite"),
         ("full_lengths", 0, 0.0, "full_lengths and height_px: expected lengths above 0"),

@@ -8,9 +8,8 @@ import pytest
 
 from motiontransfer.puppet.background import distance_to_body, median_background
 from motiontransfer.video.frame_store import write_frames
-from tests.dancer import RATE, dance, picture, training_clip
-from tests.retargeting.test_limb_lengths import PLACES
-from tests.retargeting.test_limb_lengths import person as posed
+from tests.films import training_clip
+from tests.people import ARMS_OUT, RATE, arms_out, dance, picture
 
 ROOM = picture(dance(1, missing=[0]), 0)
 
@@ -143,8 +142,8 @@ def test_a_frame_or_two_in_which_the_pose_is_wrong_do_not_count(tmp_path):
 HEIGHT_PX = 100.0
 
 
-def distance(places=PLACES, height_px=HEIGHT_PX):
-    return distance_to_body(posed(places), 0, height_px=height_px)
+def distance(places=ARMS_OUT, height_px=HEIGHT_PX):
+    return distance_to_body(arms_out(places), 0, height_px=height_px)
 
 
 def test_limbs_reach_as_far_as_they_are_thick():

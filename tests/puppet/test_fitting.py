@@ -13,7 +13,8 @@ from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.train_pose_gan import Target
 from motiontransfer.video.frame_store import write_frames
-from tests.dancer import dance, picture, training_clip
+from tests.films import training_clip
+from tests.people import dance, picture
 
 
 def appearance_of(clips, num_references):

@@ -17,8 +17,7 @@ from motiontransfer.puppet.parts import (
     part_map,
 )
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.pose.whole_person import lost, moved, person
-from tests.puppet.doll import NUMBER_OF, PARTS
+from tests.people import NUMBER_OF, PARTS, lost, moved, person
 
 LIMB, TORSO, HAND = (PARTS[NUMBER_OF[name]] for name in ("left_shin", "torso", "left_hand"))
 

@@ -9,8 +9,7 @@ from PIL import Image
 
 from motiontransfer.puppet.plot import _CELL_PX, _MARGIN_PX, _cell, best_views, plot_appearance
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.whole_person import SIZE, lost
-from tests.puppet.doll import COLOURS, NUMBER_OF, appearance_of, posed, room
+from tests.people import COLORS, NUMBER_OF, PERSON_SIZE, appearance_of, lost, posed, room
 
 
 def facing(width, nose, *, joints=("eye", "shoulder")):
@@ -89,14 +88,14 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
     monkeypatch.setattr(
         Figure, "savefig", lambda figure, path, **_: figures.append(figure) or path.touch()
     )
-    is_filled = np.zeros(SIZE, bool)
+    is_filled = np.zeros(PERSON_SIZE, bool)
     is_filled[:8, 5:9] = True
     plot_appearance(tmp_path / "ada.png", appearance_of(posed()), is_filled, title="ada")
     background, facings, directions = figures[0].axes
     shown = background.images[0].get_array()
     assert (shown[~is_filled] == room()[~is_filled]).all()
     assert (shown[is_filled] == (room()[is_filled] + np.array([230, 30, 120])) // 2).all()
-    share = f"{32 / (SIZE[0] * SIZE[1]):.1%}"
+    share = f"{32 / (PERSON_SIZE[0] * PERSON_SIZE[1]):.1%}"
     assert background.get_title() == f"ada: background ({share} never seen), parts in 1 frames"
     labels = [
         [label.get_text() for label in axes.get_yticklabels()] for axes in (facings, directions)
@@ -113,12 +112,14 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
     ]
     assert [column for column in range(8) if middles[0, column].tolist() != [40, 40, 40]] == [3]
     trunk = middles[1, 3].astype(int)
-    assert np.abs(trunk - COLOURS[NUMBER_OF["torso"]]).max() < 20
+    assert np.abs(trunk - COLORS[NUMBER_OF["torso"]]).max() < 20
 
 
 def test_the_same_appearance_is_the_same_png(tmp_path):
     for name in ("a.png", "b.png"):
-        plot_appearance(tmp_path / name, appearance_of(posed()), np.zeros(SIZE, bool), title="ada")
+        plot_appearance(
+            tmp_path / name, appearance_of(posed()), np.zeros(PERSON_SIZE, bool), title="ada"
+        )
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as image:
         assert image.height > image.width > 500

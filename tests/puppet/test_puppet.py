@@ -12,10 +12,20 @@ from motiontransfer.keypoints import resize_points
 from motiontransfer.puppet.appearance import fit_appearance
 from motiontransfer.puppet.puppet import Puppet, PuppetFollower
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from tests.pose.whole_person import HEIGHT_PX, SIZE, lost, person
-from tests.puppet.doll import COLOURS, NUMBER_OF, appearance_of, painted, posed, room
+from tests.people import (
+    COLORS,
+    HEIGHT_PX,
+    NUMBER_OF,
+    PERSON_SIZE,
+    appearance_of,
+    lost,
+    painted,
+    person,
+    posed,
+    room,
+)
 
-WHOLE = (0, 0, SIZE[1], SIZE[0])
+WHOLE = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
 ELBOW = np.array((28, -25))
 
 
@@ -107,8 +117,8 @@ def test_it_grows_with_the_pose(of_one):
     keypoints = with_forearm(25)
     larger = replace(keypoints, points=(keypoints.points + 0.5) * 2 - 0.5)
     once = drawn(of_one, keypoints)
-    twice = drawn(of_one, larger, box=(0, 0, 2 * SIZE[1], 2 * SIZE[0]))
-    half = cv2.resize(twice, SIZE[::-1], interpolation=cv2.INTER_AREA)
+    twice = drawn(of_one, larger, box=(0, 0, 2 * PERSON_SIZE[1], 2 * PERSON_SIZE[0]))
+    half = cv2.resize(twice, PERSON_SIZE[::-1], interpolation=cv2.INTER_AREA)
     person = once[..., 3] > 0
     assert apart(half, once)[person][:, :4].mean() < 6
     assert apart(np.roll(half, 1, axis=1), once)[person][:, :4].mean() > 8
@@ -134,7 +144,7 @@ def test_what_the_frames_edge_cuts_keeps_its_colour_there():
     rows = slice(90, 115)  # the trunk
     assert not texture[rows, :30].any()
     assert (apart(texture[rows, 30, 3], 128) <= 2).all()
-    assert apart(2 * texture[rows, 30, :3].astype(int), COLOURS[NUMBER_OF["torso"]]).max() < 20
+    assert apart(2 * texture[rows, 30, :3].astype(int), COLORS[NUMBER_OF["torso"]]).max() < 20
 
 
 def test_nothing_is_drawn_where_nobody_was_found(puppet):
@@ -174,11 +184,11 @@ def test_a_nearer_part_lies_over_a_farther_one(of_one):
     middle = ACROSS.points[0, [13, 15]].mean(axis=0).round().astype(int)
     assert painted(ACROSS)[1]["torso"].any()
     x, y = middle
-    colours = {name: apart(texture[y, x, :3], COLOURS[NUMBER_OF[name]]).max() for name in NUMBER_OF}
+    colours = {name: apart(texture[y, x, :3], COLORS[NUMBER_OF[name]]).max() for name in NUMBER_OF}
     assert min(colours, key=colours.get) == "left_forearm"
     assert texture[y, x, 3] == 255
     bare = drawn(of_one, ACROSS, without=[NUMBER_OF["left_forearm"]])[y, x, :3]
-    assert apart(bare, COLOURS[NUMBER_OF["torso"]]).max() <= 20
+    assert apart(bare, COLORS[NUMBER_OF["torso"]]).max() <= 20
 
 
 def test_confidence_is_less_the_less_alike_the_reference_is(of_one):
@@ -296,7 +306,7 @@ def test_references_less_than_so_many_frames_away_are_excluded(puppet):
 
 def test_a_reference_that_shows_less_of_a_part_is_not_asked_for_it():
     """In the one, the left arm is beyond the frame's edge."""
-    at_edge = shifted(posed(), (SIZE[1] - posed().joint("left_shoulder")[0][0, 0], 0))
+    at_edge = shifted(posed(), (PERSON_SIZE[1] - posed().joint("left_shoulder")[0][0, 0], 0))
     chosen = follow(Puppet(appearance_of(at_edge, posed())), posed()).chosen[0]
     assert chosen[NUMBER_OF["left_upper_arm"]] == chosen[NUMBER_OF["torso"]] == 1
     assert chosen[NUMBER_OF["right_forearm"]] == 0  # as good as the other, and the first
@@ -413,7 +423,7 @@ def test_a_joint_far_away_draws_nothing_there(puppet, far):
     keypoints = posed()
     keypoints.points[0, HOLISTIC.index("left_wrist")] = far
     texture = drawn(puppet, keypoints)
-    right = np.s_[:, : SIZE[1] // 2]
+    right = np.s_[:, : PERSON_SIZE[1] // 2]
     assert apart(texture[right], drawn(puppet, posed())[right]).mean() < 5
 
 
@@ -438,7 +448,7 @@ def enlarged(keypoints):
     return replace(keypoints, points=points, image_size=size)
 
 
-SIZE_OF_LARGE = (ZOOM * SIZE[0], ZOOM * SIZE[1])
+SIZE_OF_LARGE = (ZOOM * PERSON_SIZE[0], ZOOM * PERSON_SIZE[1])
 
 
 def large(*poses):
@@ -453,7 +463,7 @@ def large(*poses):
             background=room(SIZE_OF_LARGE),
             height_px=ZOOM * HEIGHT_PX,
         ),
-        SIZE,
+        PERSON_SIZE,
     )
 
 

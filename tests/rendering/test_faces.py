@@ -13,7 +13,8 @@ from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.rendering.faces import FacePatch, TranslatedFaces, blend, blend_poisson
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
-from tests.dancer import dance, film, picture
+from tests.films import film
+from tests.people import dance, picture
 from tests.training.small import fabric, faceless
 
 NUM_FRAMES = 4

@@ -19,8 +19,8 @@ from motiontransfer.rendering.inspect import (
 )
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.frame_store import FrameStore
-from tests.dancer import RATE, SIZE, add_clip, dance, film
-from tests.pose.stick_person import stick_person
+from tests.films import add_clip, film
+from tests.people import RATE, SIZE, dance, stick_person
 
 NUM_FRAMES = 6
 SCALE = 10  # 48 px high is shown 480 px high

@@ -17,7 +17,7 @@ from motiontransfer.rendering.renderer import Renderer, load_renderer, render_po
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
-from tests.dancer import SIZE, dance, puppet_of
+from tests.people import SIZE, dance, puppet_of
 from tests.training.small import STYLE, Brighter, fabric, face_config, faceless, generator_config
 
 

@@ -9,10 +9,9 @@ import pytest
 from motiontransfer.puppet.puppet import Puppet
 from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.video.geometry import resize
-from tests.pose.whole_person import SIZE
-from tests.puppet.doll import appearance_of, painted, posed, room
+from tests.people import PERSON_SIZE, appearance_of, painted, posed, room
 
-WORKING = (SIZE[0] // 2, SIZE[1] // 2)
+WORKING = (PERSON_SIZE[0] // 2, PERSON_SIZE[1] // 2)
 """Half the size of the puppet's references."""
 
 
@@ -30,7 +29,7 @@ def puppet():
 def upsample(puppet, frame, keypoints=None):
     keypoints = keypoints or halved(posed())
     clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
-    return GuidedUpsampling(puppet, size=SIZE).upsample(frame, clip, 0)
+    return GuidedUpsampling(puppet, size=PERSON_SIZE).upsample(frame, clip, 0)
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +44,15 @@ def error(one, other):
 
 def test_what_is_as_the_guide_is_at_the_working_size_is_the_guide(puppet, guide):
     made = upsample(puppet, resize(guide, WORKING))
-    blurred = cv2.resize(resize(guide, WORKING), SIZE[::-1], interpolation=cv2.INTER_CUBIC)
-    assert made.shape == (*SIZE, 3)
+    blurred = cv2.resize(resize(guide, WORKING), PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    assert made.shape == (*PERSON_SIZE, 3)
     assert error(made, guide) < 0.5 * error(blurred, guide)
 
 
 def test_a_linear_change_of_the_guides_colours_keeps_its_texture(puppet, guide):
     changed = 0.5 * guide + 60
     made = upsample(puppet, resize(changed.astype(np.uint8), WORKING))
-    blurred = cv2.resize(resize(guide, WORKING), SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    blurred = cv2.resize(resize(guide, WORKING), PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
     assert error(made, changed) < 0.6 * error(0.5 * blurred + 60, changed)
 
 
@@ -62,7 +61,7 @@ def test_what_the_guide_does_not_show_is_smooth(puppet):
     x = np.arange(WORKING[1])
     ramp = np.broadcast_to(x[None, :, None], (*WORKING, 3)).astype(np.uint8)
     made = upsample(puppet, ramp).astype(float)
-    expected = np.arange(SIZE[1]) / 2 - 0.25
+    expected = np.arange(PERSON_SIZE[1]) / 2 - 0.25
     assert np.abs(made[:, 4:-4] - expected[None, 4:-4, None]).max() < 8
     assert np.abs(made[:, 4:-4] - expected[None, 4:-4, None]).mean() < 1.5
 

@@ -18,7 +18,8 @@ from motiontransfer.rendering.videos import (
 from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
-from tests.dancer import RATE, SIZE, add_source, dance, film, picture
+from tests.films import add_source, film
+from tests.people import RATE, SIZE, dance, picture
 
 HEIGHT, WIDTH = SIZE
 NUM_FRAMES = 10

@@ -32,7 +32,8 @@ from motiontransfer.storage import write_json
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
-from tests.dancer import add_source, dance, training_clip
+from tests.films import add_source, training_clip
+from tests.people import dance
 
 NUM_FRAMES = 50
 RATE = Fraction(25)

@@ -8,7 +8,7 @@ import pytest
 
 from motiontransfer.retargeting.head_shape import change_head_shape, fit_head_shape
 from motiontransfer.skeleton import BODY_JOINTS, Skeleton
-from tests.retargeting.test_limb_lengths import person, place
+from tests.people import arms_out, joined, place
 
 fit = partial(fit_head_shape, min_score=0.5, min_frames=10)
 # From the middle of the ears, y towards the chin; the face is 1 high.
@@ -28,7 +28,7 @@ def head(shape=SHAPE, *, degrees=0.0, face_px=20.0, middle=(100.0, 44.0), frames
     places = {
         joint: tuple(middle + face_px * (x * across + y * down)) for joint, (x, y) in shape.items()
     }
-    return person(places, frames)
+    return arms_out(places, frames)
 
 
 def turned(clip, by=4.0):
@@ -37,13 +37,6 @@ def turned(clip, by=4.0):
     for joint in ("nose", "face_nose_tip", "left_face_mouth_corner", "right_face_mouth_corner"):
         points[:, clip.skeleton.index(joint), 0] += by
     return replace(clip, points=points)
-
-
-def joined(*clips):
-    points, score = (
-        np.concatenate([getattr(it, of) for it in clips]) for of in ("points", "score")
-    )
-    return replace(clips[0], points=points, score=score)
 
 
 def approx(shape):

@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 
 from motiontransfer.retargeting.leg_shape import change_leg_shape, fit_leg_shape
-from tests.retargeting.test_head_shape import joined
-from tests.retargeting.test_limb_lengths import PLACES, person, place
+from tests.people import ARMS_OUT, arms_out, joined, place
 
-# Of PLACES: hips 20 px wide, legs of 60 px, feet of 10 px, someone of 100 px.
+# Of ARMS_OUT: hips 20 px wide, legs of 60 px, feet of 10 px, someone of 100 px.
 PROPORTIONS = {"hips": 0.2, "thigh": 0.3, "shin": 0.3, "foot": 0.1}
 SHAPE = {
     **{"left_knee": (0.05, 0.0), "right_knee": (0.05, 0.0)},  # 3 px outside
     **{"left_foot_index": (0.6, 0.8), "right_foot_index": (0.6, 0.8)},  # 6 px outside, 8 px below
 }
 BOWED = {
-    **PLACES,
+    **ARMS_OUT,
     **{"left_knee": (113, 130), "right_knee": (87, 130)},
     **{"left_foot_index": (116, 168), "right_foot_index": (84, 168)},
 }
@@ -53,40 +52,40 @@ def approx(shape):
 
 @pytest.mark.parametrize("places", [BOWED, FROM_BEHIND])
 def test_outwards_is_away_from_the_other_hip(places):
-    assert fit(person(places, 10)) == approx(SHAPE)
+    assert fit(arms_out(places, 10)) == approx(SHAPE)
 
 
 def test_the_shape_does_not_depend_on_place_and_size():
-    larger = person({joint: (2 * x - 90, 2 * y - 180) for joint, (x, y) in BOWED.items()}, 10)
+    larger = arms_out({joint: (2 * x - 90, 2 * y - 180) for joint, (x, y) in BOWED.items()}, 10)
     assert fit(larger, height_px=200.0) == approx(SHAPE)
 
 
 def test_knees_are_measured_from_the_line_between_hip_and_ankle():
     """Legs apart: the ankles 11 px farther out, the knees half as much."""
     apart = {**BOWED, "left_knee": (118.5, 130), "left_ankle": (121, 160)}
-    outwards, down = fit(person(apart, 10))["left_knee"]
+    outwards, down = fit(arms_out(apart, 10))["left_knee"]
     # 3 px aside and half a pixel: of both, what is across a line that has 11 px to 60
     assert np.hypot(outwards, down) == pytest.approx(3 / np.hypot(1, 11 / 60) / 60, abs=1e-4)
 
 
 @pytest.mark.parametrize("places", [CROUCHED, SIDEWAYS])
 def test_bent_and_turned_legs_do_not_count(places):
-    standing = person(BOWED, 10)
-    assert fit(joined(person(places, 30), standing)) == approx(SHAPE)
+    standing = arms_out(BOWED, 10)
+    assert fit(joined(arms_out(places, 30), standing)) == approx(SHAPE)
 
 
 def test_a_shape_is_the_median_of_all_clips():
-    other = person({**BOWED, "left_knee": (112, 130), "right_foot_index": (80, 170)}, 3)
-    assert fit(person(BOWED, 4), other, person(BOWED, 4)) == approx(SHAPE)
+    other = arms_out({**BOWED, "left_knee": (112, 130), "right_foot_index": (80, 170)}, 3)
+    assert fit(arms_out(BOWED, 4), other, arms_out(BOWED, 4)) == approx(SHAPE)
 
 
 def test_what_is_hardly_seen_has_no_place():
-    assert fit(person(BOWED, 9)) == {}
-    clip = person(BOWED, 10)
+    assert fit(arms_out(BOWED, 9)) == {}
+    clip = arms_out(BOWED, 10)
     clip.score[0, clip.skeleton.index("left_foot_index")] = 0.4
     assert SHAPE.keys() - fit(clip).keys() == {"left_foot_index"}
     known = {part: length for part, length in PROPORTIONS.items() if part != "foot"}
-    assert fit(person(BOWED, 10), proportions=known).keys() == {"left_knee", "right_knee"}
+    assert fit(arms_out(BOWED, 10), proportions=known).keys() == {"left_knee", "right_knee"}
 
 
 STRAIGHT = {**SHAPE, "left_knee": (0.04, 0.0), "left_foot_index": (0.5, 0.9)}
@@ -94,7 +93,7 @@ STRAIGHT = {**SHAPE, "left_knee": (0.04, 0.0), "left_foot_index": (0.5, 0.9)}
 
 @pytest.mark.parametrize("places", [BOWED, FROM_BEHIND])
 def test_legs_take_another_shape(places):
-    changed = change(person(places, 10), source=SHAPE, target=STRAIGHT)
+    changed = change(arms_out(places, 10), source=SHAPE, target=STRAIGHT)
     assert fit(changed) == approx(STRAIGHT)
     outwards = 1 if places is BOWED else -1
     (x, y), (knee, _) = places["left_foot_index"], places["left_knee"]
@@ -106,21 +105,21 @@ def test_legs_take_another_shape(places):
 
 def test_turned_legs_move_less():
     """Hips of 2 px where 20 px are parallel to the image."""
-    changed = change(person(SIDEWAYS), source=SHAPE, target=STRAIGHT)
+    changed = change(arms_out(SIDEWAYS), source=SHAPE, target=STRAIGHT)
     assert place(changed, "left_foot_index") == pytest.approx([115.9, 168.1], abs=1e-4)
 
 
 def test_no_joint_moves_farther_than_detection_errs():
     """How somebody turns the feet out is dance: at most 1.5 px of 100, in the same direction."""
     ballet = {**SHAPE, "left_foot_index": (1.2, 0.0)}
-    changed = change(person(BOWED), source=ballet, target=SHAPE)
+    changed = change(arms_out(BOWED), source=ballet, target=SHAPE)
     assert place(changed, "left_foot_index") == pytest.approx([116 - 0.9, 168 + 1.2], abs=1e-4)
 
 
 @pytest.mark.parametrize(("lost", "joint"), [("foot", "left_foot_index"), ("shin", "left_knee")])
 def test_a_joint_without_a_unit_stays(lost, joint):
     known = {part: length for part, length in PROPORTIONS.items() if part != lost}
-    clip = person(BOWED)
+    clip = arms_out(BOWED)
     changed = change(clip, source=SHAPE, target=STRAIGHT, proportions=known)
     assert place(changed, joint) == list(BOWED[joint])
     other = {"left_foot_index": "left_knee", "left_knee": "left_foot_index"}[joint]
@@ -128,7 +127,7 @@ def test_a_joint_without_a_unit_stays(lost, joint):
 
 
 def test_only_joints_of_both_shapes_move_and_missing_ones_stay_missing():
-    clip = person(BOWED, 2)
+    clip = arms_out(BOWED, 2)
     index = clip.skeleton.index("left_knee")
     clip.points[1, index] = clip.score[1, index] = 0
     hip = clip.skeleton.index("right_hip")

@@ -1,7 +1,6 @@
 """Retargeting changes lengths and nothing else: directions stay, and feet stay on the floor."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,51 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.retargeting.limb_lengths import proportion_ratios, retarget
 from motiontransfer.skeleton import HOLISTIC
+from tests.people import ARMS_OUT, arms_out, place
 
 PARTS = ("hips", "trunk", "shoulders", "neck", "face_height")
 PARTS += ("upper_arm", "forearm", "thigh", "shin", "foot")
 SAME = dict.fromkeys(PARTS, 1.0)
 
-# Standing straight, arms out: (x, y) pixels
-PLACES = {
-    **{"left_hip": (110, 100), "right_hip": (90, 100)},
-    **{"left_shoulder": (115, 60), "right_shoulder": (85, 60)},
-    **{"left_elbow": (135, 60), "right_elbow": (65, 60)},
-    **{"left_wrist": (155, 60), "right_wrist": (45, 60)},
-    **{"left_ear": (104, 44), "right_ear": (96, 44), "nose": (100, 46), "face_chin": (100, 52)},
-    **{"left_knee": (110, 130), "right_knee": (90, 130)},
-    **{"left_ankle": (110, 160), "right_ankle": (90, 160)},
-    **{"left_foot_index": (118, 164), "left_hand_index_tip": (165, 60), "left_index": (160, 62)},
-}
-
-
-def person(places=PLACES, frames=1):
-    points = np.zeros((frames, len(HOLISTIC.joints), 2), np.float32)
-    score = np.zeros((frames, len(HOLISTIC.joints)), np.float32)
-    for joint, place in places.items():
-        points[:, HOLISTIC.index(joint)] = place
-        score[:, HOLISTIC.index(joint)] = 0.9
-    return Keypoints(
-        points=points,
-        score=score,
-        skeleton=HOLISTIC,
-        image_size=(200, 200),
-        frame_rate=Fraction(25),
-        detector="drawn",
-    )
-
 
 def moved(ratios, keypoints=None, centre_x_px=100.0):
     return retarget(
-        keypoints or person(), {**SAME, **ratios}, centre_x_px=centre_x_px, min_score=0.5
+        keypoints or arms_out(), {**SAME, **ratios}, centre_x_px=centre_x_px, min_score=0.5
     )
-
-
-def place(keypoints, joint, frame_index=0):
-    return keypoints.joint(joint)[0][frame_index].tolist()
 
 
 @settings(deadline=None, max_examples=15)
@@ -63,7 +30,7 @@ def place(keypoints, joint, frame_index=0):
 )
 def test_retargeting_to_oneself_is_the_identity(points, score):
     points = np.where(score[..., None] > 0, points, 0).astype(np.float32)
-    someone = replace(person(frames=3), points=points, score=score)
+    someone = replace(arms_out(frames=3), points=points, score=score)
     np.testing.assert_array_equal(moved({}, someone).points, points)
 
 
@@ -77,7 +44,7 @@ def test_longer_legs_lift_the_body_and_leave_the_feet():
 
 
 def test_a_foot_has_its_own_length_and_the_heel_goes_with_the_shin():
-    standing = person({**PLACES, "left_heel": (108, 164)})
+    standing = arms_out({**ARMS_OUT, "left_heel": (108, 164)})
     assert place(moved({"foot": 1.5}, standing), "left_foot_index") == [122, 166]  # 8, 4 px, longer
     assert place(moved({"foot": 1.5}, standing), "left_heel") == [108, 164]
     assert place(moved({"shin": 1.5}, standing), "left_heel") == [107, 166]
@@ -102,7 +69,7 @@ def test_each_part_scales_its_own_way_and_carries_what_follows():
 
 
 def test_the_foot_that_carries_stays_and_the_other_follows_its_leg():
-    lifted = person({**PLACES, "right_knee": (90, 120), "right_ankle": (90, 140)})
+    lifted = arms_out({**ARMS_OUT, "right_knee": (90, 120), "right_ankle": (90, 140)})
     longer = moved({"shin": 1.5}, lifted)
     assert place(longer, "left_ankle") == pytest.approx([110, 160], abs=0.01)
     # the hips rise by 15 px, the lifted shin of 20 px becomes 30 px
@@ -110,13 +77,13 @@ def test_the_foot_that_carries_stays_and_the_other_follows_its_leg():
 
 
 def test_sideways_positions_scale_with_the_legs():
-    right = person({joint: (x + 20, y) for joint, (x, y) in PLACES.items()})
+    right = arms_out({joint: (x + 20, y) for joint, (x, y) in ARMS_OUT.items()})
     longer = moved({"thigh": 1.5, "shin": 1.5}, right, 100.0)
     assert place(longer, "left_ankle") == pytest.approx([140, 160])  # 20 px become 30
 
 
 def test_where_hips_are_missing_the_way_goes_on():
-    right = person({joint: (x + 20, y) for joint, (x, y) in PLACES.items()}, frames=2)
+    right = arms_out({joint: (x + 20, y) for joint, (x, y) in ARMS_OUT.items()}, frames=2)
     for hip in ("left_hip", "right_hip"):
         right.points[1, HOLISTIC.index(hip)] = right.score[1, HOLISTIC.index(hip)] = 0
     longer = moved({"thigh": 1.5, "shin": 1.5}, right, 100.0)
@@ -126,11 +93,13 @@ def test_where_hips_are_missing_the_way_goes_on():
 def test_a_planted_foot_does_not_slide_under_swaying_hips():
     # The ankle stands; the hip sways by 8 px, and the knee by half as much.
     sway = {
-        **PLACES,
+        **ARMS_OUT,
         **{"left_hip": (118, 100), "right_hip": (98, 100)},
         **{"left_knee": (114, 130), "right_knee": (94, 130)},
     }
-    both = replace(person(frames=2), points=np.concatenate([person().points, person(sway).points]))
+    both = replace(
+        arms_out(frames=2), points=np.concatenate([arms_out().points, arms_out(sway).points])
+    )
     longer = moved({"thigh": 1.4, "shin": 1.4}, both)
     still, swaying = place(longer, "left_ankle", 0), place(longer, "left_ankle", 1)
     assert swaying[0] == pytest.approx(still[0], abs=1e-3)
@@ -138,9 +107,9 @@ def test_a_planted_foot_does_not_slide_under_swaying_hips():
 
 @pytest.mark.parametrize("missing", ["left_elbow", "left_hip", "left_shoulder"])
 def test_children_of_a_missing_joint_move_with_its_parent(missing):
-    places = {joint: at for joint, at in PLACES.items() if joint != missing}
+    places = {joint: at for joint, at in ARMS_OUT.items() if joint != missing}
     ratios = {"upper_arm": 2.0, "forearm": 2.0, "thigh": 1.5, "trunk": 1.5, "shoulders": 2.0}
-    result = moved(ratios, person(places))
+    result = moved(ratios, arms_out(places))
     assert place(result, missing) == [0, 0]
     assert np.isfinite(result.points).all()
     if missing == "left_elbow":  # the forearm's length cannot be known: the wrist keeps its place
@@ -149,8 +118,8 @@ def test_children_of_a_missing_joint_move_with_its_parent(missing):
 
 
 def test_without_ankles_nothing_is_lifted():
-    places = {joint: at for joint, at in PLACES.items() if "ankle" not in joint}
-    assert place(moved({"thigh": 1.5}, person(places)), "left_hip") == [110, 100]
+    places = {joint: at for joint, at in ARMS_OUT.items() if "ankle" not in joint}
+    assert place(moved({"thigh": 1.5}, arms_out(places)), "left_hip") == [110, 100]
 
 
 def test_ratios_are_one_where_a_part_is_unknown_and_never_absurd():

@@ -14,8 +14,7 @@ from motiontransfer.retargeting.normalization import (
     normalize_poses,
 )
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
-from tests.pose.stick_person import stick_person
-from tests.retargeting.test_limb_lengths import PLACES, person
+from tests.people import ARMS_OUT, arms_out, stick_person
 
 
 def statistics(far, close, *, heights=(30.0, 45.0), x=32.0, image_size=(100, 64)):
@@ -150,7 +149,7 @@ def scaled(clip, scale, right, down, size):
 
 @pytest.fixture
 def dancer():
-    clip = person(frames=30)
+    clip = arms_out(frames=30)
     sway = 5 * np.sin(np.arange(30) / 4)[:, None, None] * np.array([1, 0])
     points = np.where(clip.score[..., None] > 0, clip.points + sway, 0)
     return replace(clip, points=points.astype(np.float32))
@@ -167,7 +166,7 @@ def test_a_subject_normalized_to_themselves_does_not_move(dancer, mode):
 @settings(deadline=None, max_examples=6)
 @given(scale=st.floats(0.4, 2.5), right=st.floats(-100, 100), down=st.floats(-100, 100))
 def test_size_and_place_of_the_source_are_undone(mode, scale, right, down):
-    target = person(frames=12)
+    target = arms_out(frames=12)
     source = scaled(target, scale, right, down, (500, 500))
     moved = normalized(source, mode, source=fitted(source), target=fitted(target))
     np.testing.assert_allclose(moved.points, target.points, atol=0.05)
@@ -177,9 +176,9 @@ def test_size_and_place_of_the_source_are_undone(mode, scale, right, down):
 def test_limbs_takes_the_targets_proportions_where_ankle_keeps_the_sources(dancer):
     long_legs = {
         joint: (x, 160 + (y - 160) * (1.3 if y >= 100 else 1) - (18 if y < 100 else 0))
-        for joint, (x, y) in PLACES.items()
+        for joint, (x, y) in ARMS_OUT.items()
     }
-    target = fitted(person(long_legs, 30))
+    target = fitted(arms_out(long_legs, 30))
     by_ankle, by_limbs = (
         normalized(dancer, mode, source=fitted(dancer), target=target)
         for mode in ("ankle", "limbs")
@@ -197,8 +196,8 @@ def test_limbs_takes_the_targets_proportions_where_ankle_keeps_the_sources(dance
 
 
 def test_limbs_takes_the_shape_of_the_targets_legs(dancer):
-    bowed = {**PLACES, "left_knee": (112, 130), "left_foot_index": (117, 165)}
-    target = fitted(person(bowed, 30))
+    bowed = {**ARMS_OUT, "left_knee": (112, 130), "left_foot_index": (117, 165)}
+    target = fitted(arms_out(bowed, 30))
     source = fitted(dancer)
     moved = fitted(normalized(dancer, "limbs", source=source, target=target))
     assert moved.leg_shape.keys() == target.leg_shape.keys() == source.leg_shape.keys()

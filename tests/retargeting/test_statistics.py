@@ -19,8 +19,7 @@ from motiontransfer.retargeting.statistics import (
     write_statistics,
 )
 from motiontransfer.skeleton import HOLISTIC
-from tests.pose.stick_person import stick_person
-from tests.retargeting.test_limb_lengths import PLACES, person
+from tests.people import ARMS_OUT, arms_out, stick_person
 
 PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
 # Median 70, closest 100, so nothing above 70 - 0.7 * 30 = 49 counts: 60 is the farthest.
@@ -132,7 +131,7 @@ def test_the_lines_are_in_order_and_within_what_was_seen(ankles, fraction, quant
 
 
 def test_proportions_and_the_median_pose_are_fitted_and_kept(tmp_path):
-    statistics = fit_statistics([person(frames=30)], **PAPER)
+    statistics = fit_statistics([arms_out(frames=30)], **PAPER)
     # nose to ankles 114 px; a thigh 30 px, a trunk 40 px
     assert statistics.proportions["thigh"] == pytest.approx(30 / 114, rel=1e-3)
     assert statistics.proportions["trunk"] == pytest.approx(40 / 114, rel=1e-3)
@@ -259,12 +258,12 @@ def with_joint(clip, joint, points):
 
 
 def test_lengths_are_shares_of_the_height():
-    found = proportions(person(frames=20))
+    found = proportions(arms_out(frames=20))
     expected = {"hips": 0.2, "trunk": 0.4, "shoulders": 0.3, "neck": 0.16, "upper_arm": 0.2}
     expected |= {"forearm": 0.2, "thigh": 0.3, "shin": 0.3, "foot": np.hypot(8, 4) / 100}
     assert found == pytest.approx(expected)
     assert not {"head", "face_height"} & found.keys()  # no eyes, mouth, forehead
-    assert proportions(person(frames=20), height=50)["thigh"] == pytest.approx(0.6)
+    assert proportions(arms_out(frames=20), height=50)["thigh"] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(
@@ -275,14 +274,14 @@ def test_lengths_are_shares_of_the_height():
     ],
 )
 def test_a_limb_keeps_its_length(joint, axis, value, frames, part, length):
-    points = np.tile(PLACES[joint], (100, 1)).astype(float)
+    points = np.tile(ARMS_OUT[joint], (100, 1)).astype(float)
     points[:frames, axis] = value
-    clip = with_joint(person(frames=100), joint, points)
+    clip = with_joint(arms_out(frames=100), joint, points)
     assert proportions(clip)[part] == pytest.approx(length)
 
 
 def test_a_part_seen_in_few_frames_is_unknown():
-    clip = person(frames=20)
+    clip = arms_out(frames=20)
     score = clip.score.copy()
     score[9:, [HOLISTIC.index("left_wrist"), HOLISTIC.index("right_wrist")]] = 0.4
     found = proportions(replace(clip, score=score))

@@ -14,7 +14,8 @@ from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from motiontransfer.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import write_appearance, write_weights
-from tests.dancer import add_clip, add_source, dance
+from tests.films import add_clip, add_source
+from tests.people import dance
 from tests.training.small import STYLE, face_config, generator_config
 
 ARTIFACTS = Path("artifacts")

@@ -12,7 +12,8 @@ from PIL import Image
 from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
 from motiontransfer.keypoints import Detections, read_keypoints, write_detections
 from stages.clean_keypoints import main
-from tests.dancer import add_source, dance
+from tests.films import add_source
+from tests.people import dance
 
 SECTION = {
     "longest_gap_seconds": 0.4,

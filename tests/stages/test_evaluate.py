@@ -11,7 +11,8 @@ from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.target_clips import HeldOut
 from stages import evaluate
-from tests.evaluation.conftest import film, frame_of, standing
+from tests.films import film
+from tests.people import blocks, figure
 
 _PARAMS = """\
 evaluate: {face: residual, precision: 32-true, box_margin: 0.1}
@@ -20,7 +21,7 @@ compute: {backend: local, address: null, num_workers: 1}
 
 
 # Without a head's height there is no PCK.
-_WALK = standing([(20 + 2 * i, 30) for i in range(10)], absent=("face_chin",))
+_WALK = figure([(20 + 2 * i, 30) for i in range(10)], absent=("face_chin",))
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(_PARAMS)
     write_keypoints(Path("artifacts/keypoints/ada/walk.parquet"), _WALK)
-    film(Path("artifacts/frames/ada/walk/frames.mkv"), _WALK)
+    film(Path("artifacts/frames/ada/walk/frames.mkv"), _WALK, draw=blocks)
     asked = {}
 
     def load_renderer(models, fabric, *, face):
@@ -44,7 +45,7 @@ def project(tmp_path, monkeypatch):
 
     def render_poses(renderer, keypoints, *, size):
         assert size == (2 * _WALK.image_size[0], 3)
-        return (frame_of(keypoints, index) for index in range(keypoints.num_frames))
+        return (blocks(keypoints, index) for index in range(keypoints.num_frames))
 
     held_out = _WALK.part(range(7, 10))
     monkeypatch.setattr(evaluate, "load_renderer", load_renderer)

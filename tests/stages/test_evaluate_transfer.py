@@ -12,7 +12,8 @@ from motiontransfer.keypoints import write_keypoints
 from motiontransfer.training.weights import write_weights
 from motiontransfer.video.writer import write_video
 from stages import evaluate_transfer
-from tests.evaluation.conftest import film, frame_of, standing
+from tests.films import film
+from tests.people import blocks, figure
 from tests.video.conftest import kill_decoder
 
 _PARAMS = """\
@@ -25,7 +26,7 @@ compute: {backend: local, address: null, num_workers: 1}
 TABLE = Path("artifacts/measurements/evaluate_transfer/with_truth.parquet")
 _SIZE = (64, 63)  # odd: the finished video is one pixel wider
 # Without a head's height there is no PCK.
-_POSES = standing([(20 + 2 * i, 30) for i in range(6)], size=_SIZE, absent=("face_chin",))
+_POSES = figure([(20 + 2 * i, 30) for i in range(6)], size=_SIZE, absent=("face_chin",))
 
 
 @pytest.fixture
@@ -33,16 +34,16 @@ def project(tmp_path, monkeypatch):
     """A finished transfer of six frames whose result is nearly the truth."""
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(_PARAMS)
-    walk = standing([(16 + 2 * i, 30) for i in range(10)], size=_SIZE)
+    walk = figure([(16 + 2 * i, 30) for i in range(10)], size=_SIZE)
     write_keypoints(Path("artifacts/keypoints/ada/walk.parquet"), walk)
-    film(Path("artifacts/frames/ada/walk/frames.mkv"), walk)
-    film(Path("artifacts/frames/ben/dance/frames.mkv"), _POSES)
+    film(Path("artifacts/frames/ada/walk/frames.mkv"), walk, draw=blocks)
+    film(Path("artifacts/frames/ben/dance/frames.mkv"), _POSES, draw=blocks)
     write_weights(
         Path("artifacts/models/ada/generator.safetensors"),
         nn.Linear(1, 1),
         description={"held_out": {"held_out_fraction": 0.5, "gap_frames": 1}},
     )
-    frames, rate = [frame_of(_POSES, index) for index in range(6)], _POSES.frame_rate
+    frames, rate = [blocks(_POSES, index) for index in range(6)], _POSES.frame_rate
     write_video(Path("data/truth/real.mp4"), frames, frame_rate=rate, crf=1)
     for name in ("with_truth", "without"):
         write_keypoints(Path(f"artifacts/poses/{name}.parquet"), _POSES)

@@ -8,7 +8,8 @@ import pytest
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.training.weights import read_appearance
 from stages.fit_appearance import main
-from tests.dancer import add_clip, dance
+from tests.films import add_clip
+from tests.people import dance
 from tests.stages.project import ARTIFACTS, HELD_OUT, TRAIN_GAN, write_params
 
 OUTS = ("safetensors", "png")

@@ -10,7 +10,7 @@ from motiontransfer.errors import MissingFileError, ParamsError, StatisticsError
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.retargeting.statistics import read_statistics
 from stages.fit_normalization import main
-from tests.pose.stick_person import stick_person
+from tests.people import stick_person
 
 FOLDER = Path("artifacts/keypoints/ada")
 

@@ -25,7 +25,8 @@ from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.training.weights import write_no_weights
 from motiontransfer.video.frame_store import FrameStore
 from stages.render import main
-from tests.dancer import SIZE, dance, film
+from tests.films import film
+from tests.people import SIZE, dance
 from tests.stages.project import (
     NORMALIZATION,
     NUM_SOURCE_FRAMES,

@@ -10,8 +10,9 @@ from motiontransfer.keypoints import write_keypoints
 from motiontransfer.storage import write_json
 from motiontransfer.video.writer import write_video
 from stages.report import main
-from tests.dancer import RATE, add_clip, dance, picture
 from tests.evaluation.conftest import ratio_of
+from tests.films import add_clip
+from tests.people import RATE, dance, picture
 from tests.stages.project import (
     ARTIFACTS,
     NUM_SOURCE_FRAMES,

@@ -8,7 +8,8 @@ import pytest
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.training.weights import read_face_translator
 from stages.train_face_cycle import main
-from tests.dancer import add_clip, dance
+from tests.films import add_clip
+from tests.people import dance
 from tests.stages.project import (
     ARTIFACTS,
     NUM_SOURCE_FRAMES,

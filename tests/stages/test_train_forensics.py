@@ -14,7 +14,8 @@ from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.generators import build_generator
 from motiontransfer.training.weights import read_description, write_weights
 from stages.train_forensics import main
-from tests.dancer import add_clip, dance
+from tests.films import add_clip
+from tests.people import dance
 from tests.stages.project import ARTIFACTS, TRANSFER, add_everything_to_render, write_params
 from tests.training.small import generator_config
 

@@ -11,7 +11,7 @@ from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import read_generator
 from stages.train_gan import main
-from tests.dancer import SIZE
+from tests.people import SIZE
 from tests.stages.project import TRAIN_GAN, add_target, write_params
 
 MODELS = Path("artifacts/models/ada")

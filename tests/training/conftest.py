@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from tests.dancer import dance, training_clip
+from tests.films import training_clip
+from tests.people import dance
 from tests.training.small import faceless
 
 

@@ -29,7 +29,7 @@ from motiontransfer.training.train_face_gan import FaceNetworks
 from motiontransfer.training.train_pose_gan import PoseGanNetworks, Target
 from motiontransfer.training.trainer import RunPaths, fit
 from motiontransfer.training.weights import read_appearance, write_appearance, write_weights
-from tests.dancer import SIZE
+from tests.people import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
 CROP_SIZE = 32

@@ -28,7 +28,7 @@ from motiontransfer.training.run_log import MeanLosses
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.training.windows import WindowDataset
 from motiontransfer.video.tensors import upload
-from tests.dancer import SIZE, puppet_of
+from tests.people import SIZE, puppet_of
 from tests.training.small import (
     DISCRIMINATOR,
     STYLE,

@@ -15,7 +15,8 @@ from motiontransfer.training.data import (
     prefetch,
 )
 from motiontransfer.video.frame_store import FrameStore
-from tests.dancer import dance, film
+from tests.films import film
+from tests.people import dance
 from tests.training.small import Numbers
 
 

@@ -19,7 +19,8 @@ from motiontransfer.training.distributed import (
     launched_fabric,
     make_fabric,
 )
-from tests.dancer import dance, training_clip
+from tests.films import training_clip
+from tests.people import dance
 from tests.training.small import CountingTask, count, fabric
 from tests.training.together import run_together
 from tests.training.trainings import train_face, train_main, write_main_weights

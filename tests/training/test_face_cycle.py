@@ -25,7 +25,8 @@ from motiontransfer.training.face_cycle import (
 )
 from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.tensors import frames_to_tensor
-from tests.dancer import dance, picture, training_clip
+from tests.films import training_clip
+from tests.people import dance, picture
 from tests.training.small import (
     CROP_SIZE,
     DISCRIMINATOR,

@@ -29,7 +29,8 @@ from motiontransfer.training.weights import (
     write_weights,
 )
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
-from tests.dancer import dance, picture, puppet_of, training_clip
+from tests.films import training_clip
+from tests.people import dance, picture, puppet_of
 from tests.training.small import (
     STYLE,
     Brighter,

@@ -16,7 +16,8 @@ from motiontransfer.training.face_windows import FaceWindowDataset, FaceWindowTa
 from motiontransfer.training.losses import GanLossConfig
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.tensors import levels_to_images, levels_to_textures
-from tests.dancer import SIZE, dance, puppet_of, training_clip
+from tests.films import training_clip
+from tests.people import SIZE, dance, puppet_of
 from tests.training.small import (
     STYLE,
     Brighter,

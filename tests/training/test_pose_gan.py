@@ -22,7 +22,8 @@ from motiontransfer.training import pose_gan
 from motiontransfer.training.pose_gan import PoseGanTask, hide_limbs, limb_groups
 from motiontransfer.training.windows import WindowDataset, puppets_of_clips
 from motiontransfer.video.tensors import levels_to_images
-from tests.dancer import SIZE, dance, picture, puppet_of, training_clip
+from tests.films import training_clip
+from tests.people import SIZE, dance, picture, puppet_of
 from tests.training.small import (
     STYLE,
     Brighter,

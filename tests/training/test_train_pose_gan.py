@@ -23,8 +23,9 @@ from motiontransfer.training.train_pose_gan import (
 )
 from motiontransfer.training.weights import read_description, read_generator
 from motiontransfer.video.tensors import frames_to_tensor
-from tests.dancer import SIZE, training_clip
 from tests.digests import digests
+from tests.films import training_clip
+from tests.people import SIZE
 from tests.training.small import (
     STYLE,
     gan_config,

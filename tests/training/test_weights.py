@@ -28,7 +28,7 @@ from motiontransfer.training.weights import (
     write_tensors,
     write_weights,
 )
-from tests.dancer import SIZE, dance, puppet_of
+from tests.people import SIZE, dance, puppet_of
 from tests.training.small import CROP_SIZE, STYLE, face_config, generator_config, translator_config
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=2)

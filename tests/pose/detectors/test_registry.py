@@ -11,7 +11,7 @@ from motiontransfer.errors import ParamsError
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detectors import registry
 from motiontransfer.pose.detectors.registry import detect_keypoints, load_detector, person_boxes
-from tests.pose.walkers import detections_of
+from tests.people import detections_of
 
 COMMON = {
     "max_people": 3,

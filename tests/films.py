@@ -1,0 +1,97 @@
+"""Clips on disk, drawn in code: frame stores, and all that the pipeline keeps beside them."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.target_clips import TargetClip
+from motiontransfer.video.clip import Clip, write_description
+from motiontransfer.video.frame_store import write_frames
+from motiontransfer.video.geometry import Framing
+from tests.people import PERSON_SIZE, picture
+from tests.video.conftest import write_test_sound
+
+MIDDLE = (128.0, 128.0)
+STILL = [(50, 40)] * 25
+
+
+def film(path: Path, shown, *, rate=25, draw=picture):
+    """Write a frame store.
+
+    Args:
+        shown: frames, or the keypoints of whom they show.
+        rate: of frames.
+        draw: a frame from keypoints and its index.
+    """
+    frames = shown
+    if isinstance(shown, Keypoints):
+        frames, rate = (draw(shown, index) for index in range(shown.num_frames)), shown.frame_rate
+    write_frames(path, frames, frame_rate=Fraction(rate))
+    return path
+
+
+def add_clip(artifacts: Path, subject, video, keypoints, *, draw=picture):
+    """Put a clip where the pipeline keeps it: frames and keypoints of a subject's video."""
+    film(artifacts / "frames" / subject / video / "frames.mkv", keypoints, draw=draw)
+    write_keypoints(artifacts / "keypoints" / subject / f"{video}.parquet", keypoints)
+
+
+def add_source(artifacts: Path, subject, video, keypoints, *, sound=True):
+    """Put a clip where the pipeline keeps it, with what `decode` knows of it, and its sound."""
+    add_clip(artifacts, subject, video, keypoints)
+    folder, (height, width) = artifacts / "frames" / subject / video, keypoints.image_size
+    if sound:
+        seconds = float(keypoints.num_frames / keypoints.frame_rate)
+        write_test_sound(folder / "sound.mka", seconds=seconds)
+    whole, size = (0, 0, width, height), keypoints.image_size
+    clip = Clip(
+        frames=folder / "frames.mkv",
+        sound=folder / "sound.mka" if sound else None,
+        sound_offset_seconds=0.0,
+        framing=Framing(source_size=size, crop=whole, size=size, content=whole),
+        frame_rate=keypoints.frame_rate,
+        num_frames=keypoints.num_frames,
+    )
+    write_description(folder, clip, source={})
+
+
+def training_clip(folder: Path, keypoints, *, training_frames=None):
+    """A clip as the training code takes it."""
+    write_keypoints(folder / "clip.parquet", keypoints)
+    return TargetClip(
+        name="clip",
+        frames=film(folder / "frames.mkv", keypoints),
+        keypoints=keypoints,
+        keypoints_file=folder / "clip.parquet",
+        training=range(keypoints.num_frames) if training_frames is None else training_frames,
+        held_out=range(0),
+    )
+
+
+def background_image():
+    """An image with many corners: boxes of random colors, larger than a frame."""
+    random = np.random.default_rng(0)
+    image = np.full((512, 512, 3), 120, np.uint8)
+    for _ in range(250):
+        x, y = random.integers(0, 512, 2).tolist()
+        width, height = random.integers(8, 40, 2).tolist()
+        color = random.integers(30, 220, 3).tolist()
+        cv2.rectangle(image, (x, y), (x + width, y + height), color, -1)
+    return image
+
+
+def film_person(path: Path, offsets=STILL, *, background=None, centre=MIDDLE, rate=25):
+    """Write a video of a checked box from head to feet; the camera is at the offsets (x, y)."""
+    background = background_image() if background is None else background
+    (height, width), (left, top) = PERSON_SIZE, (round(at) for at in centre)
+    frames = []
+    for x, y in offsets:
+        frame = background[100 + y : 100 + y + height, 100 + x : 100 + x + width].copy()
+        box = frame[top - 80 : top + 78, left - 30 : left + 30]
+        rows, columns = np.indices(box.shape[:2]) // 2
+        box[:] = (120 + 20 * ((rows + columns) % 2))[..., None]
+        frames.append(frame)
+    return film(path, frames, rate=rate)

@@ -1,0 +1,499 @@
+"""People drawn in code: keypoints of someone who stands, walks or dances, and frames of them."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from motiontransfer.keypoints import Detections, Keypoints
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.puppet.appearance import fit_appearance
+from motiontransfer.puppet.parts import BodyPoses, body_parts
+from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.skeleton import HOLISTIC
+
+RATE = Fraction(25)
+WRIST_OF_HAND = {"left_hand": "left_wrist", "right_hand": "right_wrist"}
+
+
+def both_sides(left, middle=()):
+    """Places of joints by name: those of the left side and, mirrored, of the right one."""
+    places = dict(middle)
+    for name, (x, *y) in left.items():
+        places |= {f"left_{name}": (x, *y), f"right_{name}": (-x, *y)}
+    return places
+
+
+# Pixels (x, y) from the middle of the hips, of someone who looks at the camera: their left side is
+# at the right of the image.
+_STANDING = both_sides(
+    {
+        "eye_inner": (2, -76),
+        "eye": (4, -76),
+        "eye_outer": (6, -76),
+        "ear": (9, -74),
+        "mouth": (3, -68),
+        "shoulder": (20, -50),
+        "elbow": (28, -25),
+        "wrist": (32, 0),
+        "pinky": (34, 8),
+        "index": (33, 9),
+        "thumb": (31, 6),
+        "hip": (12, 0),
+        "knee": (14, 35),
+        "ankle": (15, 70),
+        "heel": (15, 74),
+        "foot_index": (20, 76),
+    },
+    {"nose": (0, -72)},
+)
+PERSON_SIZE = (256, 256)
+HEIGHT_PX = 150.0  # as `body_height_px` measures it: three times the trunk of 50 px
+
+# (right, up) in heights from ankles to nose, from the middle of the ankles
+_UPRIGHT = both_sides(
+    {
+        "eye_inner": (0.01, 1.03),
+        "eye": (0.02, 1.03),
+        "eye_outer": (0.03, 1.03),
+        "ear": (0.05, 1.0),
+        "mouth": (0.015, 0.98),
+        "shoulder": (0.11, 0.85),
+        "elbow": (0.15, 0.67),
+        "wrist": (0.17, 0.5),
+        "pinky": (0.18, 0.46),
+        "index": (0.17, 0.45),
+        "thumb": (0.16, 0.47),
+        "hip": (0.06, 0.53),
+        "knee": (0.06, 0.28),
+        "ankle": (0.06, 0.0),
+        "heel": (0.055, -0.02),
+        "foot_index": (0.08, -0.03),
+    },
+    {"nose": (0.0, 1.0)},
+)
+
+
+def keypoints_of(frames, size=(60, 80), *, frame_rate=RATE, score=0.9):
+    """Keypoints with the given joints in each frame.
+
+    Args:
+        frames: for each, joint -> (x, y); the others are missing.
+    """
+    points = np.zeros((len(frames), len(HOLISTIC.joints), 2), np.float32)
+    scores = np.zeros(points.shape[:2], np.float32)
+    for index, joints in enumerate(frames):
+        for name, point in joints.items():
+            points[index, HOLISTIC.index(name)] = point
+            scores[index, HOLISTIC.index(name)] = score
+    return Keypoints(
+        points=points,
+        score=scores,
+        skeleton=HOLISTIC,
+        image_size=size,
+        frame_rate=Fraction(frame_rate),
+        detector="drawn",
+    )
+
+
+def joints_of(group):
+    """Where a group's joints, or one joint, lie along the joint axis."""
+    if group in HOLISTIC.joints:
+        return slice(HOLISTIC.index(group), HOLISTIC.index(group) + 1)
+    return HOLISTIC.slice(group)
+
+
+def lost(keypoints, group, frames):
+    """The same with a group or a joint missing in some frames."""
+    points, score = keypoints.points.copy(), keypoints.score.copy()
+    points[list(frames), joints_of(group)] = 0
+    score[list(frames), joints_of(group)] = 0
+    return replace(keypoints, points=points, score=score)
+
+
+def moved(keypoints, group, shifts):
+    """The same with a group or a joint moved by (x, y) px in some frames.
+
+    Args:
+        shifts: frame_index -> (x, y).
+    """
+    points = keypoints.points.copy()
+    for frame, shift in shifts.items():
+        points[frame, joints_of(group)] += np.float32(shift)
+    return replace(keypoints, points=points)
+
+
+def place(keypoints, joint, frame_index=0):
+    """[x, y] of a joint."""
+    return keypoints.joint(joint)[0][frame_index].tolist()
+
+
+def joined(*clips):
+    """The frames of clips of one person, one after the other."""
+    points, score = (
+        np.concatenate([getattr(it, of) for it in clips]) for of in ("points", "score")
+    )
+    return replace(clips[0], points=points, score=score)
+
+
+# One person with all joints, facing the camera
+
+
+def _all_joints():
+    places = dict(_STANDING)
+    for group, wrist in WRIST_OF_HAND.items():
+        for index, joint in enumerate(HOLISTIC.joints[HOLISTIC.slice(group)]):
+            places[joint] = np.add(_STANDING[wrist], (0.2 * index, 0.6 * index))
+    face = HOLISTIC.joints[HOLISTIC.slice("face")]
+    for joint, angle in zip(
+        face, np.linspace(0, 2 * np.pi, len(face), endpoint=False), strict=True
+    ):
+        places[joint] = np.add((0, -72), (8 * np.cos(angle), 8 * np.sin(angle)))
+    return np.array([places[joint] for joint in HOLISTIC.joints], np.float64)
+
+
+def person(path=((128.0, 128.0),), *, frame_rate=25, score=0.9):
+    """Keypoints of someone whose hips are at each of some (x, y), one a frame."""
+    points = _all_joints() + np.asarray(path, np.float64)[:, None]
+    return Keypoints(
+        points=points.astype(np.float32),
+        score=np.full(points.shape[:2], score, np.float32),
+        skeleton=HOLISTIC,
+        image_size=PERSON_SIZE,
+        frame_rate=Fraction(frame_rate),
+        detector="drawn",
+    )
+
+
+def standing(num_frames, **others):
+    """Someone who does not move."""
+    return person([(128.0, 128.0)] * num_frames, **others)
+
+
+def detects(*centres):
+    """A detector that finds a person at each (x, y) in every frame; joints outside are missing."""
+
+    def find(frames):
+        return [_people(centres, frame.shape[:2]) for frame in frames]
+
+    return find
+
+
+def _people(centres, size):
+    found = [person([centre]) for centre in centres]
+    people = np.array([np.dstack([it.points, it.score])[0] for it in found], np.float32)
+    people = people.reshape(-1, len(HOLISTIC.joints), 3)
+    inside = ((people[..., :2] >= 0) & (people[..., :2] < np.array(size[::-1]))).all(axis=2)
+    return np.where(inside[..., None], people, np.float32(0))
+
+
+# Someone with the body's joints only, of any size, and several of them
+
+
+def stick_person(
+    ankle_y, height, *, x=32.0, image_size=(100, 64), frame_rate=25, missing=(), score=0.9
+):
+    """Head, shoulders, ankles and a finger of someone standing at `ankle_y`, one a frame.
+
+    Args:
+        height: from ankles to nose, px.
+        missing: (frame_index, joint) pairs.
+    """
+    sided = ("eye", "ear", "mouth", "shoulder", "ankle")
+    names = ("nose", *(f"{side}_{joint}" for joint in sided for side in ("left", "right")))
+    offsets = {name: _UPRIGHT[name] for name in names} | {"left_hand_index_tip": (0.3, 0.4)}
+    frames = [
+        {name: (x + right * tall, y - up * tall) for name, (right, up) in offsets.items()}
+        for y, tall, x in zip(*np.broadcast_arrays(np.atleast_1d(ankle_y), height, x), strict=True)
+    ]
+    keypoints = keypoints_of(frames, image_size, frame_rate=frame_rate, score=score)
+    for frame_index, joint in missing:
+        keypoints = lost(keypoints, joint, [frame_index])
+    return keypoints
+
+
+def walker(x, y=200.0, height=100.0, *, jitter=0.0, without=(), seed=0):
+    """x, y, score of each joint of someone whose ankles are at x, y.
+
+    Args:
+        jitter: standard deviation of a detector's error, px.
+        without: joints that are missing.
+    """
+    joints = np.zeros((len(HOLISTIC.joints), 3), np.float32)
+    noise = np.random.default_rng(seed).normal(0, jitter, (len(_UPRIGHT), 2))
+    for (name, (right, up)), (dx, dy) in zip(_UPRIGHT.items(), noise, strict=True):
+        if name not in without:
+            place = (x + right * height + dx, y - up * height + dy, 0.9)
+            joints[HOLISTIC.index(name)] = place
+    return joints
+
+
+def frame_of(*walkers):
+    """Everyone in one frame, in this order."""
+    joints = np.array(walkers, np.float32)
+    return joints.reshape(len(walkers), len(HOLISTIC.joints), 3)
+
+
+def detections_of(tracks, *, num_frames, frame_rate=25, image_size=(256, 256)):
+    """Everyone in a clip.
+
+    Args:
+        tracks: for each track number, its frames and a function from the frame to `walker`'s
+            arguments, or those arguments.
+    """
+    people, numbers = [[] for _ in range(num_frames)], [[] for _ in range(num_frames)]
+    for track, (frames, place) in tracks.items():
+        for index in frames:
+            people[index].append(walker(*(place(index) if callable(place) else place)))
+            numbers[index].append(track)
+    return Detections.from_frames(
+        [frame_of(*found) for found in people],
+        [np.array(found, np.int32) for found in numbers],
+        skeleton=HOLISTIC,
+        image_size=image_size,
+        frame_rate=Fraction(frame_rate),
+        detector="drawn",
+    )
+
+
+_OF_OTHER_SETS = both_sides(
+    {"small_toe": (0.1, -0.03), "pupil": (0.021, 1.03)}, {"neck": (0, 0.85), "mid_hip": (0, 0.53)}
+)
+
+
+def place_of(joint, *, x=100.0, floor=200.0, height=150.0):
+    """(x, y) of a joint of any joint set, each at a place of its own.
+
+    Args:
+        floor: y of the soles.
+        height: from ankles to nose, px.
+    """
+    places = _UPRIGHT | _OF_OTHER_SETS
+    if joint in places:
+        right, up = places[joint]
+        return x + right * height, floor - (up - places["left_foot_index"][1]) * height
+    # Hands and face: anywhere near, and no two at one place.
+    side = -1 if joint.startswith("right_") else 1
+    twin = "left_" + joint.removeprefix("right_") if side < 0 else joint
+    digest = sum(ord(letter) * (index + 1) for index, letter in enumerate(twin))
+    up, left = 0.5 + (digest % 97) / 400, 0.05 + (digest % 89) / 500
+    return x + side * left * height, floor - up * height
+
+
+def rows_of(joints, *, score=0.9, **placement):
+    """x, y and score of each joint, as a list of triples."""
+    return [[*place_of(joint, **placement), score] for joint in joints]
+
+
+def flat(rows):
+    """x0, y0, score0, x1, … as OpenPose and COCO have it."""
+    return [float(value) for value in np.array(rows).reshape(-1)]
+
+
+# Standing straight with the arms out: (x, y) in an image of 200 x 200 pixels.
+ARMS_OUT = {
+    **{"left_hip": (110, 100), "right_hip": (90, 100)},
+    **{"left_shoulder": (115, 60), "right_shoulder": (85, 60)},
+    **{"left_elbow": (135, 60), "right_elbow": (65, 60)},
+    **{"left_wrist": (155, 60), "right_wrist": (45, 60)},
+    **{"left_ear": (104, 44), "right_ear": (96, 44), "nose": (100, 46), "face_chin": (100, 52)},
+    **{"left_knee": (110, 130), "right_knee": (90, 130)},
+    **{"left_ankle": (110, 160), "right_ankle": (90, 160)},
+    **{"left_foot_index": (118, 164), "left_hand_index_tip": (165, 60), "left_index": (160, 62)},
+}
+
+
+def arms_out(places=ARMS_OUT, frames=1):
+    """Someone with these joints in an image of 200 x 200 pixels, the same in each frame."""
+    return keypoints_of([places] * frames, (200, 200))
+
+
+# A small figure with a hand and a face, drawn as blocks
+
+_FIGURE = both_sides(
+    {"shoulder": (6, -12), "hip": (4, 4), "ankle": (5, 22), "face_temple": (6, -22)},
+    {
+        "nose": (0, -20),
+        "left_hand_wrist": (12, 0),
+        "left_hand_index_tip": (14, 3),
+        "face_chin": (0, -16),
+        "face_forehead": (0, -28),
+    },
+)
+
+
+def figure(centres, *, size=(64, 64), absent=()):
+    """A standing figure around each of some (x, y), one a frame, without the `absent` joints."""
+    offsets = {name: offset for name, offset in _FIGURE.items() if name not in absent}
+    frames = [{name: (x + dx, y + dy) for name, (dx, dy) in offsets.items()} for x, y in centres]
+    return keypoints_of(frames, size)
+
+
+def blocks(keypoints, index):
+    """What one frame shows: a ramp with a block around each joint."""
+    height, width = keypoints.image_size
+    frame = np.empty((height, width, 3), np.uint8)
+    frame[:] = (np.arange(width)[None, :, None] * 2 + 60).astype(np.uint8)
+    for x, y in keypoints.points[index][keypoints.score[index] > 0].astype(int):
+        frame[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = (200, 40, 20 + 3 * y % 200)
+    return frame
+
+
+# A dancer of 36 px, in frames in which a network has something to learn
+
+SIZE = (48, 40)
+_DANCER = both_sides(
+    {
+        "eye": (2, -18),
+        "ear": (4, -17),
+        "mouth": (1, -14),
+        "shoulder": (5, -10),
+        "elbow": (8, -5),
+        "wrist": (9, 1),
+        "hip": (3, 0),
+        "knee": (4, 9),
+        "ankle": (4, 18),
+    },
+    {"nose": (0, -16)},
+)
+
+
+def dance(num_frames, *, size=SIZE, missing=(), start_x=None, seed=0):
+    """Keypoints of someone who walks one pixel a frame to the right and waves the left arm.
+
+    Args:
+        missing: indices of frames in which nobody was found.
+        seed: of a little jitter, so that no two frames are alike.
+    """
+    jitter = np.random.default_rng(seed).uniform(-0.4, 0.4, (num_frames, 2))
+    x = np.arange(num_frames) + (size[1] / 3 if start_x is None else start_x)
+    points = np.zeros((num_frames, len(HOLISTIC.joints), 2), np.float32)
+    score = np.zeros(points.shape[:2], np.float32)
+    for joint, (right, down) in _DANCER.items():
+        index = HOLISTIC.index(joint)
+        points[:, index] = np.stack([x + right, np.full(num_frames, size[0] / 2 + down)], 1)
+        points[:, index] += jitter
+        score[:, index] = 0.9
+    points[:, HOLISTIC.index("left_wrist"), 1] -= 2 * np.arange(num_frames, dtype=np.float32)
+    points[list(missing)], score[list(missing)] = 0, 0
+    return Keypoints(
+        points=points,
+        score=score,
+        skeleton=HOLISTIC,
+        image_size=size,
+        frame_rate=RATE,
+        detector="drawn",
+    )
+
+
+def picture(keypoints, index):
+    """What one frame shows: a shaded room, a red body, a bright face."""
+    height, width = keypoints.image_size
+    frame = np.empty((height, width, 3), np.uint8)
+    frame[:] = (40 + 2 * np.arange(width)[None, :, None] + np.arange(height)[:, None, None]) % 256
+    if not keypoints.score[index].any():
+        return frame
+    left, top = keypoints.joint("right_shoulder")[0][index]
+    right, bottom = keypoints.joint("left_ankle")[0][index]
+    y, x = np.mgrid[:height, :width]
+    frame[(x >= left) & (x <= right) & (y >= top) & (y <= bottom)] = (200, 30, 40)
+    for joint, color, radius in (
+        ("nose", (240, 200, 170), 5),
+        ("left_wrist", (30, 220, 90), 3),
+        ("left_eye", (20, 20, 30), 1.5),
+        ("right_eye", (20, 20, 30), 1.5),
+    ):
+        centre_x, centre_y = keypoints.joint(joint)[0][index]
+        frame[np.hypot(x - centre_x, y - centre_y) <= radius] = color
+    return frame
+
+
+def puppet_of(keypoints, references):
+    """The puppet that these frames show."""
+    return Puppet(
+        fit_appearance(
+            keypoints.skeleton,
+            [(keypoints.points, keypoints.score)],
+            {(0, index): picture(keypoints, index) for index in references},
+            background=picture(dance(1, size=keypoints.image_size, missing=[0]), 0),
+            height_px=body_height_px(keypoints),
+        )
+    )
+
+
+# A doll: each body part of the person with all joints in a color of its own
+
+PARTS = body_parts(HOLISTIC)
+NUMBER_OF = {part.name: number for number, part in enumerate(PARTS)}
+COLORS = np.random.default_rng(3).permutation(
+    [(200 + 40 * (n % 2), 10 + 25 * (n // 2 % 5), 240 - 14 * n) for n in range(len(PARTS))]
+)
+
+
+def room(size=PERSON_SIZE):
+    """Soft green spots."""
+    noise = np.random.default_rng(0).uniform(60, 110, (*size, 1)).astype(np.float32)
+    return np.dstack(
+        [0.6 * cv2.GaussianBlur(noise, (15, 15), 4)[..., None] * (1, 1.6, 1.1)]
+    ).astype(np.uint8)
+
+
+def painted(keypoints, index=0, *, background=None, thickness=0.9):
+    """A frame with the doll, from the farthest part to the nearest, and a mask of each part."""
+    size = keypoints.image_size
+    frame = (room(size) if background is None else background).copy()
+    grain = np.random.default_rng(1).integers(-12, 13, (*size, 1))
+    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    height_px = HEIGHT_PX * size[0] / PERSON_SIZE[0]
+    masks = {}
+    for part, color in zip(PARTS, COLORS, strict=True):
+        mask = np.zeros(size, np.uint8)
+        width = max(round(2 * thickness * part.radius * height_px), 1)
+        for bone in part.bones:
+            points, found = poses.joints_at(index, bone)
+            if found.all():
+                cv2.line(mask, *points.round().astype(int).tolist(), 1, width)
+        points, found = poses.joints_at(index, part.joints)
+        if part.is_solid and found.sum() >= part.min_joints:
+            cv2.fillConvexPoly(mask, cv2.convexHull(points[found].round().astype(np.int32)), 1)
+        masks[part.name] = mask.astype(bool)
+        for other in masks:
+            masks[other] = masks[other] & ~masks[part.name] if other != part.name else masks[other]
+        frame[masks[part.name]] = np.clip(color + grain, 0, 255)[masks[part.name]]
+    return frame, masks
+
+
+def posed(**places):
+    """Someone who stands, with some joints put elsewhere: (x, y) from the middle of the hips.
+
+    A hand goes with its wrist.
+    """
+    keypoints = person()
+    points = keypoints.points.copy()
+    for joint, place in places.items():
+        moved = np.float32(place) + 128 - points[0, HOLISTIC.index(joint)]
+        side, _, kind = joint.partition("_")
+        joints = [HOLISTIC.index(joint)]
+        if kind == "wrist":
+            where = HOLISTIC.slice(f"{side}_hand")
+            joints += range(where.start, where.stop)
+            joints += [HOLISTIC.index(f"{side}_{tip}") for tip in ("index", "pinky", "thumb")]
+        points[0, joints] += moved
+    return replace(keypoints, points=points)
+
+
+def appearance_of(*references, frames=None, **how):
+    """How a doll looks in these poses, each a clip of one frame.
+
+    Args:
+        frames: what is seen there; None: the doll in the room.
+    """
+    frames = frames or [painted(keypoints, **how)[0] for keypoints in references]
+    return fit_appearance(
+        HOLISTIC,
+        [(keypoints.points, keypoints.score) for keypoints in references],
+        {(clip, 0): frame for clip, frame in enumerate(frames)},
+        background=room(),
+        height_px=HEIGHT_PX,
+    )
