@@ -20,6 +20,7 @@ from typing import NamedTuple
 import psutil
 import torch
 
+from motiontransfer.device import choose_accelerator
 from motiontransfer.storage import write_json
 
 RESULTS = Path("benchmarks/results")
@@ -124,7 +125,7 @@ def machine() -> dict[str, object]:
         "cpu": fields.get("model name") or platform.processor(),
         "cores": psutil.cpu_count(),
         "bf16": bool({"avx512_bf16", "amx_bf16"} & set(fields.get("flags", "").split())),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": torch.cuda.get_device_name() if choose_accelerator() == "cuda" else None,
         "commit": commit,
         "versions": {
             "python": platform.python_version(),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from motiontransfer.device import choose_accelerator
 from tests.chromium import launched, page_of
 from tests.films import training_clip
 from tests.people import dance
@@ -38,7 +39,7 @@ def _nothing_leaks():
 
 def pytest_collection_modifyitems(items):
     """Skip what needs CUDA where there is none, unless that shall be a failure."""
-    if torch.cuda.is_available() or os.environ.get("FAIL_WITHOUT_CUDA"):
+    if choose_accelerator() == "cuda" or os.environ.get("FAIL_WITHOUT_CUDA"):
         return
     for item in items:
         if item.get_closest_marker("needs_cuda"):

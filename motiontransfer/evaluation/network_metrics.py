@@ -14,6 +14,7 @@ tensors.
 """
 
 import inspect
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from motiontransfer.device import choose_accelerator, describe_device
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.bootstrap import TAILS, block_length, resamples
@@ -46,6 +48,8 @@ from motiontransfer.progress import track
 from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import CPU
+
+_logger = logging.getLogger(__name__)
 
 PretrainedWeights = Literal["none", "published"] | Path
 """`none`: skipped; `published`: from the cache, or downloaded once; or a file of the user's."""
@@ -141,7 +145,6 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
         MissingFileError: a file is not there, or the download failed.
         WeightsError: not a file of tensors, or not this network's.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     distances: dict[str, ImageDistance] = {}
     features, skipped = None, {}
     for name, network in _NETWORKS.items():
@@ -151,10 +154,13 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
             skipped |= dict.fromkeys(network.metrics, reason)
             continue
         file = source if isinstance(source, Path) else None
+        device = torch.device(choose_accelerator())
         if name == "inception":
             features = open_inception(file, option=asked, device=device)
         else:
             distances[name] = open_distance(name, file, option=asked, device=device)
+    if distances or features:
+        _logger.info("the metrics' networks run on %s, 32-true", describe_device(device.type))
     return Networks(distances=distances, features=features, skipped=skipped)
 
 

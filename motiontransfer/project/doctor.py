@@ -22,6 +22,7 @@ import loky
 from tqdm import tqdm
 
 from motiontransfer import layout
+from motiontransfer.device import find_gpu_fault
 from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MotionTransferError
 from motiontransfer.params import PARAMS_FILE, load_params
@@ -109,30 +110,30 @@ def check_gpu() -> CheckResult:
     import torch
 
     driver = _driver()
-    if torch.cuda.is_available():
-        free, total = torch.cuda.mem_get_info(0)
-        message = (
-            f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}, "
-            f"{tqdm.format_sizeof(free, 'B')} of {tqdm.format_sizeof(total, 'B')} free; "
-            f"driver {driver}, PyTorch for CUDA {torch.version.cuda}"
-        )
-        if free < _LITTLE_GPU_MEMORY:
-            return warning("GPU", message, "end what else uses it, or use fewer filters or a size")
-        return ok("GPU", message)
-    if driver is None:
-        return ok("GPU", "none; all runs on the processor")
-    if torch.version.cuda is None:
+    if driver and torch.version.cuda is None:
         return fault(
             "GPU",
             f"there is one (driver {driver}), and this PyTorch is built without CUDA",
             "install PyTorch with CUDA: https://pytorch.org/get-started/locally",
         )
-    return fault(
-        "GPU",
-        f"there is one, and PyTorch for CUDA {torch.version.cuda} cannot use it with driver "
-        f"{driver}",
-        "update the driver, or hide the GPU: CUDA_VISIBLE_DEVICES=",
+    hidden = "CUDA_VISIBLE_DEVICES" in os.environ
+    if torch.cuda.device_count() == 0 and (hidden or driver is None):
+        found = f"hidden by CUDA_VISIBLE_DEVICES (driver {driver})" if driver else "none"
+        return ok("GPU", f"{found}; all runs on the processor")
+    if unusable := find_gpu_fault():
+        reason, _, fix = unusable.rpartition("; ")
+        message = f"it cannot be used: {reason}; driver {driver or 'not found'}"
+        return fault("GPU", message, f"{fix}; or hide it: CUDA_VISIBLE_DEVICES=")
+    free, total = torch.cuda.mem_get_info(0)
+    message = (
+        f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}, "
+        f"{tqdm.format_sizeof(free, 'B')} of {tqdm.format_sizeof(total, 'B')} free; "
+        f"driver {driver}, PyTorch for CUDA {torch.version.cuda} "
+        f"({' '.join(torch.cuda.get_arch_list())})"
     )
+    if free < _LITTLE_GPU_MEMORY:
+        return warning("GPU", message, "end what else uses it, or use fewer filters or a size")
+    return ok("GPU", message)
 
 
 def _driver() -> str | None:

@@ -1,5 +1,6 @@
 """Devices, precision and processes: Fabric, gradient averaging, all-gather."""
 
+import logging
 import os
 import subprocess
 from collections.abc import Generator, Iterator, Sequence
@@ -21,8 +22,11 @@ from lightning_fabric.strategies import DDPStrategy
 from pydantic import Field
 from torch import Tensor, distributed
 
+from motiontransfer.device import choose_accelerator, describe_device
 from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
+
+_logger = logging.getLogger(__name__)
 
 _BUCKET_NUMBERS = 1 << 24
 """64 MiB of gradients: few messages, and little memory beside the gradients themselves."""
@@ -78,13 +82,13 @@ _TIMEOUT = timedelta(hours=12)
 
 
 def make_fabric(*, precision: Precision) -> Fabric:
-    """One CUDA device if there is one, otherwise the CPU.
+    """One GPU if there is one that works, otherwise the CPU; which one is logged.
 
     `auto` is bf16 autocast where the hardware multiplies bf16 natively, otherwise fp32: emulated
     bf16 is slower than fp32. On a CPU, PyTorch's threads become at least one fewer than the cores,
     unless OMP_NUM_THREADS is set.
     """
-    return _fabric_alone(*_accelerator(precision))
+    return _described(_fabric_alone(*_accelerator(precision)))
 
 
 @contextmanager
@@ -94,16 +98,15 @@ def launched_fabric(
     """Start the processes that share the batches of a training, or join those that were started.
 
     Args:
-        devices: how many of this machine's; `auto`: all the GPUs among which a batch can be shared
-            evenly, each with two items or more, or the CPU. Under torchrun and srun there are as
-            many as were started.
+        devices: how many of this machine's; `auto`: one GPU, or the CPU. Under torchrun and srun
+            there are as many as were started.
         batch_size: items a step, of all processes together.
 
     Raises:
         TrainingError: a batch cannot be shared evenly, or there are fewer GPUs than asked for.
     """
     accelerator, resolved = _accelerator(precision)
-    environment, per_node, num_nodes = _started(accelerator, devices, batch_size)
+    environment, per_node, num_nodes = _started(accelerator, devices)
     num_processes = per_node * num_nodes
     if batch_size % num_processes:
         raise TrainingError(
@@ -112,7 +115,7 @@ def launched_fabric(
         )
     torch.backends.cudnn.benchmark = True  # batches have few sizes, which recur
     if num_processes == 1:
-        yield _fabric_alone(accelerator, resolved)
+        yield _described(_fabric_alone(accelerator, resolved))
         return
     strategy = DDPStrategy(
         process_group_backend="cpu:gloo,cuda:nccl" if accelerator == "cuda" else "gloo",
@@ -129,7 +132,7 @@ def launched_fabric(
     fabric.launch()
     children: list[subprocess.Popen] = getattr(strategy.launcher, "procs", [])
     try:
-        yield fabric
+        yield _described(fabric)
         barrier(fabric)
         for child in children:
             child.wait()
@@ -139,17 +142,14 @@ def launched_fabric(
         distributed.destroy_process_group()
 
 
-def choose_devices(devices: Devices, *, present: int | None, batch_size: int) -> int:
-    """Return how many devices of this machine are used.
+def choose_devices(devices: Devices, *, present: int | None) -> int:
+    """Return how many devices of this machine are used; `auto`: one, as more were never measured.
 
     Args:
         present: number of GPUs; None: on the CPU, where the number of processes is not limited.
-        batch_size: a multiple of what `auto` chooses. A GPU gets at least two items, as one keeps
-            it less busy than the CPU that starts its kernels.
     """
     if devices == "auto":
-        fitting = [n for n in range(2, (present or 1) + 1) if batch_size % n == 0]
-        return max((n for n in fitting if batch_size // n >= 2), default=1)
+        return 1
     if present is not None and devices > present:
         raise TrainingError(f"devices: expected at most the {present} GPUs here, got {devices}")
     return devices
@@ -161,6 +161,14 @@ def arithmetic(fabric: Fabric) -> tuple[str, str]:
     How many processes share the work is left out: a run may go on with another number of them.
     """
     return fabric.device.type, str(fabric.strategy.precision.precision)
+
+
+def _described(fabric: Fabric) -> Fabric:
+    if fabric.is_global_zero:
+        shared = f", {fabric.world_size} processes" if fabric.world_size > 1 else ""
+        kind, precision = arithmetic(fabric)
+        _logger.info("runs on %s, %s%s", describe_device(kind), precision, shared)
+    return fabric
 
 
 def _fabric_alone(accelerator: str, precision: Literal["bf16-mixed", "32-true"]) -> Fabric:
@@ -175,20 +183,18 @@ def _fabric_alone(accelerator: str, precision: Literal["bf16-mixed", "32-true"])
 
 def _accelerator(precision: Precision) -> tuple[str, Literal["bf16-mixed", "32-true"]]:
     """Accelerator and precision; `auto` is bf16 where the hardware multiplies it natively."""
-    if torch.cuda.is_available():
-        accelerator, bf16 = "cuda", torch.cuda.is_bf16_supported(including_emulation=False)
+    accelerator = choose_accelerator()
+    if accelerator == "cuda":
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         capabilities = torch.cpu.get_capabilities()
-        accelerator = "cpu"
         bf16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     if precision == "auto":
         precision = "bf16-mixed" if bf16 else "32-true"
     return accelerator, precision
 
 
-def _started(
-    accelerator: str, devices: Devices, batch_size: int
-) -> tuple[ClusterEnvironment, int, int]:
+def _started(accelerator: str, devices: Devices) -> tuple[ClusterEnvironment, int, int]:
     """Return who starts the processes, how many there are on each machine, and on how many."""
     if TorchElasticEnvironment.detect():
         per_node = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -200,5 +206,5 @@ def _started(
         os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(num_tasks // num_nodes))
         return SLURMEnvironment(auto_requeue=False), num_tasks // num_nodes, num_nodes
     present = torch.cuda.device_count() if accelerator == "cuda" else None
-    per_node = choose_devices(devices, present=present, batch_size=batch_size)
+    per_node = choose_devices(devices, present=present)
     return LightningEnvironment(), per_node, 1

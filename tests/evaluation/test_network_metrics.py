@@ -1,4 +1,5 @@
 import os
+import re
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -12,6 +13,7 @@ from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 from torchvision.models.vgg import cfgs, make_layers
 
+from motiontransfer.device import choose_accelerator
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation import network_metrics as module
 from motiontransfer.evaluation.measurements import nested
@@ -168,11 +170,12 @@ def test_weights_of_another_backbone_are_refused(files, tmp_path):
             _opened(name, file)
 
 
-def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch):
+def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch, caplog):
+    caplog.set_level("INFO")
     opened = {}
 
     def open_distance(name, file, *, option, device):
-        assert device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+        assert device.type == choose_accelerator()
         opened[name] = (file, option)
         return len
 
@@ -187,6 +190,14 @@ def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch):
     assert (found.distances, found.features) == ({"dists": len}, len)
     reason = "no weights of AlexNet were asked for: --lpips-weights is none"
     assert found.skipped == {"lpips": reason}
+    (message,) = caplog.messages
+    assert re.match(r"the metrics' networks run on .+, 32-true$", message)
+
+
+def test_without_networks_no_device_is_asked_for(monkeypatch):
+    monkeypatch.setattr(module, "choose_accelerator", None)
+    found = open_networks(NetworkParams(), option="{}")
+    assert (found.distances, found.features) == ({}, None)
 
 
 def test_skipped_metrics_have_a_reason():

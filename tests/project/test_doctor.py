@@ -76,26 +76,46 @@ def test_a_package_that_does_not_load_is_a_fault(error, reason, fix, monkeypatch
     assert processor.subject == "processor"
 
 
+_BROKEN = "it fell; off the bus; check nvidia-smi"
+
+
 @pytest.mark.parametrize(
-    ("driver", "cuda", "memory", "level", "message"),
+    ("driver", "cuda", "gpu", "level", "message"),
     [
-        (None, "12.8", None, "ok", "none; all runs on the processor"),
-        ("470.57", "12.8", None, "fault", "cannot use it with driver 470.57"),
+        (None, "13.2", None, "ok", "none; all runs on the processor"),
+        ("470.57", "13.2", "hidden", "ok", "hidden by CUDA_VISIBLE_DEVICES (driver 470.57); all"),
         ("470.57", None, None, "fault", "built without CUDA"),
-        ("570.1", "12.8", (10**9, 80 * 10**9), "warning", "2 x A100, 1.00GB of 80.0GB free"),
-        ("570.1", "12.8", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
+        ("470.57", "13.2", _BROKEN, "fault", "used: it fell; off the bus; driver 470.57"),
+        ("580.1", "13.2", (10**9, 80 * 10**9), "warning", "2 x A100, 1.00GB of 80.0GB free"),
+        ("580.1", "13.2", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
     ],
 )
-def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, memory, level, message, monkeypatch):
+def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message, monkeypatch):
+    memory = gpu if type(gpu) is tuple else None
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if gpu == "hidden":
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(doctor, "_driver", lambda: driver)
+    monkeypatch.setattr(doctor, "find_gpu_fault", lambda: None if memory else gpu)
     monkeypatch.setattr(torch.version, "cuda", cuda)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: memory is not None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: memory)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 if gpu and gpu != "hidden" else 0)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_120"])
     result = doctor.check_gpu()
     assert result.level == level
     assert message in result.message
+    assert ("(sm_75 sm_120)" in result.message) == bool(memory)
+    if gpu is _BROKEN:
+        assert result.fix == "check nvidia-smi; or hide it: CUDA_VISIBLE_DEVICES="
+
+
+def test_a_gpu_that_pytorch_does_not_count_is_a_fault(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(doctor, "_driver", lambda: "580.1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(doctor, "find_gpu_fault", lambda: _BROKEN)
+    assert doctor.check_gpu().level == "fault"
 
 
 def test_a_missing_encoder_is_a_fault(monkeypatch):

@@ -40,6 +40,7 @@ def test_two_processes_stop_and_go_on_together(tmp_path, monkeypatch):
     resumed = start()
     news = resumed.communicate(timeout=120)[1]
     assert resumed.returncode == 0, news
+    assert news.count("runs on the CPU, threads: 1, 32-true, 2 processes\n") == 1
     assert news.count("resuming at step") == 1
     assert news.count("60 steps in ") == 1
     assert read_generator(Path("artifacts/models/ada/generator.safetensors"))

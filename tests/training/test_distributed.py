@@ -125,7 +125,7 @@ def test_when_one_has_a_loss_that_is_not_finite_all_stop(tmp_path):
 
 @pytest.fixture
 def no_cuda(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(distributed, "choose_accelerator", lambda: "cpu")
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
@@ -169,20 +169,28 @@ def test_on_a_cpu_one_core_is_left_for_reading_and_drawing_unless_the_user_chose
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize(
-    ("present", "batch_size", "used"),
-    [(None, 8, 1), (4, 8, 4), (4, 6, 3), (4, 1, 1), (8, 4, 2), (2, 7, 1)],
-)
-def test_auto_is_as_many_gpus_as_can_share_a_batch_and_have_two_items_each(
-    present, batch_size, used
-):
-    assert choose_devices("auto", present=present, batch_size=batch_size) == used
+@pytest.mark.parametrize("present", [None, 1, 4])
+def test_auto_is_one_device_until_more_have_been_seen_to_be_faster(present):
+    assert choose_devices("auto", present=present) == 1
+
+
+def test_one_line_says_what_it_runs_on(no_cuda, caplog):
+    torch.set_num_threads(1)
+    caplog.set_level("INFO")
+    make_fabric(precision="32-true")
+    with launched(precision="bf16-mixed"):
+        pass
+    own = [record.message for record in caplog.records if record.name == distributed.__name__]
+    assert own == [
+        "runs on the CPU, threads: 1, 32-true",
+        "runs on the CPU, threads: 1, bf16-mixed",
+    ]
 
 
 def test_a_number_of_devices_is_taken_at_its_word():
-    assert [choose_devices(2, present=n, batch_size=3) for n in (None, 4)] == [2, 2]
+    assert [choose_devices(2, present=n) for n in (None, 4)] == [2, 2]
     with pytest.raises(TrainingError, match="devices: expected at most the 4 GPUs here, got 5"):
-        choose_devices(5, present=4, batch_size=5)
+        choose_devices(5, present=4)
 
 
 def launched(**changes):

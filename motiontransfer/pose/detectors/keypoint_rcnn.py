@@ -18,6 +18,7 @@ from torchvision.models.detection import KeypointRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
+from motiontransfer.device import choose_accelerator
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import ParamsError, WeightsError
 from motiontransfer.keypoints import People
@@ -85,7 +86,7 @@ class KeypointRcnnConfig:
     @property
     def batch_frames(self) -> int:
         """Several frames keep a GPU busy; on a CPU they would cost memory and save nothing."""
-        return 8 if torch.cuda.is_available() else 1
+        return 8 if choose_accelerator() == "cuda" else 1
 
     @contextmanager
     def open(self) -> Generator[Detector]:
@@ -99,10 +100,10 @@ class KeypointRcnnConfig:
             WeightsError: the weights do not fit.
         """
         num_threads = torch.get_num_threads()
-        on_gpu = torch.cuda.is_available()
-        torch.set_num_threads(num_threads if on_gpu else 1)
+        accelerator = choose_accelerator()
+        torch.set_num_threads(num_threads if accelerator == "cuda" else 1)
         try:
-            network = load_network(self).to("cuda" if on_gpu else "cpu")
+            network = load_network(self).to(accelerator)
             yield partial(self.detect, network)
         finally:
             torch.set_num_threads(num_threads)
@@ -111,14 +112,29 @@ class KeypointRcnnConfig:
     def detect(
         self, network: Network, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]
     ) -> list[People]:
-        """All people in each frame, by confidence; a joint outside the image is missing."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        """All people in each frame, by confidence; a joint outside the image is missing.
+
+        Frames for which the GPU's memory does not suffice are halved until it does.
+
+        Raises:
+            OutOfMemoryError: it does not suffice for one.
+        """
+        device = choose_accelerator()
         images = [frames_to_tensor([frame])[0].to(device).add(1).div(2) for frame in frames]
+        try:
+            answers = network(images)
+        except torch.OutOfMemoryError:
+            if len(frames) == 1:
+                raise
+            answers = None
+        if answers is None:  # outside the handler, whose error keeps what the network had taken
+            half = len(frames) // 2
+            return self.detect(network, frames[:half]) + self.detect(network, frames[half:])
         return [
             self._people(
                 {name: values.cpu() for name, values in found.items()}, image_size=frame.shape[:2]
             )
-            for found, frame in zip(network(images), frames, strict=True)
+            for found, frame in zip(answers, frames, strict=True)
         ]
 
     def _people(self, found: dict[str, Tensor], *, image_size: tuple[int, int]) -> People:

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from pydantic import BaseModel, Field
 
 from motiontransfer import layout
+from motiontransfer.device import choose_accelerator
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Detections
 from motiontransfer.parallel import Compute
@@ -147,10 +148,10 @@ def detect_keypoints(
             detector = params.fill(
                 TasksConfig, min_presence_confidence=params.min_tracking_confidence
             )
+            with detector.open():
+                pass  # fetches the model once, before all workers want it
         else:
             detector, compute = _keypointrcnn(params, compute)
-        with detector.open():
-            pass  # fetches the model once, before all workers want it
     frames = detection_frames(clip)
     found = detect_clip(
         frames,
@@ -165,13 +166,15 @@ def detect_keypoints(
 
 def _keypointrcnn(params: KeypointRcnnParams, compute: Compute) -> tuple[DetectorConfig, Compute]:
     """On a GPU with one worker unless a number is given: one for each core would fill it."""
-    import torch
+    from motiontransfer.pose.detectors import keypoint_rcnn
 
-    from motiontransfer.pose.detectors.keypoint_rcnn import OFFICIAL_WEIGHTS, KeypointRcnnConfig
-
-    if compute.backend == "local" and torch.cuda.is_available():
+    detector = params.fill(
+        keypoint_rcnn.KeypointRcnnConfig, model=params.model or keypoint_rcnn.OFFICIAL_WEIGHTS
+    )
+    keypoint_rcnn.load_network(detector)  # fetches it; a GPU's memory is left to the workers
+    if compute.backend == "local" and choose_accelerator() == "cuda":
         compute = compute.model_copy(update={"num_workers": compute.num_workers or 1})
-    return params.fill(KeypointRcnnConfig, model=params.model or OFFICIAL_WEIGHTS), compute
+    return detector, compute
 
 
 def default_detector() -> HolisticConfig:

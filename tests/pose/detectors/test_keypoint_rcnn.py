@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from motiontransfer.device import choose_accelerator
 from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.pose.detectors.keypoint_rcnn import (
@@ -68,6 +69,30 @@ def test_people_kept_of_each_frame(answers, noses):
     frames = detect(*answers, frames=[FRAME] * len(answers))
     assert [x_of_noses(people) for people in frames] == noses
     assert {people.shape[1:] for people in frames} == {(len(HOLISTIC.joints), 3)}
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 8])
+def test_frames_that_do_not_fit_into_memory_together_are_halved(room):
+    frames = [np.full((40, 64, 3), value, np.uint8) for value in range(8)]
+    calls = []
+
+    def network(images):
+        calls.append(len(images))
+        if len(images) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [found((0.9, 1, round(float(image.mean() * 255)) + 1)) for image in images]
+
+    people = CONFIG.detect(network, frames)
+    assert [x_of_noses(one) for one in people] == [[value + 1] for value in range(8)]
+    assert max(size for size in calls if size <= room) > room / 2
+
+
+def test_too_little_memory_for_one_frame_is_an_error():
+    def network(images):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        CONFIG.detect(network, [FRAME] * 3)
 
 
 def test_the_network_sees_rgb_from_0_to_1():
@@ -172,7 +197,7 @@ def test_it_runs_on_the_gpu_when_there_is_one(weights):
 def test_the_number_of_threads_is_restored(weights):
     torch.set_num_threads(2)
     with replace(CONFIG, model=str(weights)).open():
-        assert torch.get_num_threads() == (2 if torch.cuda.is_available() else 1)
+        assert torch.get_num_threads() == (2 if choose_accelerator() == "cuda" else 1)
     assert torch.get_num_threads() == 2
 
 

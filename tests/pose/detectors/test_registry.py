@@ -9,7 +9,7 @@ import yaml
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.detectors import registry
+from motiontransfer.pose.detectors import keypoint_rcnn, registry
 from motiontransfer.pose.detectors.registry import detect_keypoints, load_detector, person_boxes
 from tests.people import detections_of
 
@@ -161,12 +161,25 @@ def test_keypoints_are_imported_from_the_videos_folder(load, calls):
 @pytest.mark.parametrize(
     ("has_gpu", "asked_for", "given"), [(True, 0, 1), (True, 3, 3), (False, 0, 0)]
 )
-def test_a_gpu_has_one_worker_by_default(load, monkeypatch, has_gpu, asked_for, given):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
+def test_a_gpu_has_one_worker_by_default(load, calls, monkeypatch, has_gpu, asked_for, given):
+    monkeypatch.setattr(registry, "choose_accelerator", lambda: "cuda" if has_gpu else "cpu")
+    fetched = []
+    monkeypatch.setattr(keypoint_rcnn, "load_network", fetched.append)
     compute = COMPUTE.model_copy(update={"num_workers": asked_for})
-    config, compute = registry._keypointrcnn(load("keypointrcnn"), compute)
-    assert compute.num_workers == given
+    detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
+    ((_, _, settings),) = calls
+    config = settings["detector"]
+    assert settings["compute"].num_workers == given
     assert (config.model, config.max_people) == ("coco_v1", 3)
+    assert fetched == [config]  # and no network of this process's on the GPU
+
+
+def test_workers_of_a_cluster_have_no_gpu(load, calls, monkeypatch):
+    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda config: None)
+    monkeypatch.setattr(registry, "choose_accelerator", lambda: "cuda")
+    compute = Compute(backend="ray", address=None, num_workers=0)
+    detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
+    assert calls[0][2]["compute"].num_workers == 0
 
 
 def test_people_are_boxed_in_unrelated_frames(astronaut):

@@ -1,0 +1,92 @@
+"""CUDA device selection: a GPU on which this PyTorch runs a kernel, otherwise the CPU.
+
+A GPU that is counted may have too old a driver, or a compute capability that the wheel has no
+kernels for.
+"""
+
+import logging
+import os
+import re
+import warnings
+from functools import cache
+from typing import Literal
+
+_logger = logging.getLogger(__name__)
+
+_LEAST_DRIVER = {"12": "525", "13": "580"}
+"""CUDA's major version -> first driver branch for Linux (CUDA Toolkit release notes)."""
+
+
+@cache
+def choose_accelerator() -> Literal["cuda", "cpu"]:
+    """The GPU if it works, otherwise the CPU; a GPU that does not is warned of once.
+
+    It is then hidden from libraries and from processes started later, which would try it again.
+    """
+    import torch
+
+    if torch.cuda.device_count() == 0:
+        return "cpu"
+    fault = find_gpu_fault()
+    if fault is None:
+        return "cuda"
+    text = "runs on the CPU, as the GPU cannot be used: %s; CUDA_VISIBLE_DEVICES= silences this"
+    _logger.warning(text, fault)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    return "cpu"
+
+
+def find_gpu_fault() -> str | None:
+    """Try a kernel on this process's GPU; return `reason; remedy`, or None if it works."""
+    import torch
+
+    # On the first one all processes of a training together would take memory.
+    local_rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+    gpu = int(local_rank) % max(torch.cuda.device_count(), 1)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's own, of several lines
+            capability = torch.cuda.get_device_capability(gpu)
+        built = torch.cuda.get_arch_list()
+        if not any(runs_on(architecture, capability) for architecture in built):
+            return (
+                f"{torch.cuda.get_device_name(gpu)} has compute capability {_dotted(capability)}, "
+                f"and this PyTorch has kernels for {' '.join(built)}; install another PyTorch, "
+                "https://pytorch.org/get-started/locally"
+            )
+        torch.zeros(1, device=f"cuda:{gpu}").add_(1).item()
+        torch.cuda.mem_get_info(gpu)
+    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
+        cuda = str(torch.version.cuda)
+        needed = _LEAST_DRIVER.get(cuda.partition(".")[0])
+        driver = f": PyTorch for CUDA {cuda} needs driver {needed} or later" if needed else ""
+        reason = re.split(r"[.;] |\n", str(error))[0]
+        return f"{reason}; check nvidia-smi{driver}"
+    return None
+
+
+def runs_on(architecture: str, capability: tuple[int, int]) -> bool:
+    """Whether code compiled for e.g. `sm_86` or `compute_90` runs on a GPU of a capability.
+
+    Machine code (sm) runs on its major version from its minor one on, PTX (compute) on all later
+    ones (NVIDIA, CUDA C++ Programming Guide, "Compute Capabilities").
+    """
+    parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)", architecture)
+    if parts is None:  # e.g. sm_90a, which wheels have beside sm_90
+        return False
+    compiled = int(parts[2]), int(parts[3])
+    return capability >= compiled and (parts[1] == "compute" or capability[0] == compiled[0])
+
+
+def describe_device(kind: str) -> str:
+    """Name, capability and free memory of the GPU (`cuda`), or number of threads (`cpu`)."""
+    import torch
+
+    if kind == "cpu":
+        return f"the CPU, threads: {torch.get_num_threads()}"
+    capability = _dotted(torch.cuda.get_device_capability())
+    free = torch.cuda.mem_get_info()[0] / 1e9
+    return f"{torch.cuda.get_device_name()}, compute capability {capability}, {free:.1f} GB free"
+
+
+def _dotted(capability: tuple[int, int]) -> str:
+    return "{}.{}".format(*capability)
