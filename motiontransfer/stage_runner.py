@@ -34,6 +34,19 @@ _FAULTS_OF_MACHINE = {
     *(errno.EISDIR, errno.ENOTDIR, errno.ENODEV, errno.ENAMETOOLONG, errno.ELOOP),
 }
 _REMEDY = "correct that, then run it again"
+_ON_CPU = "run on the CPU: CUDA_VISIBLE_DEVICES="
+
+GPU_MEMORY_PARAMS = {
+    "detect_keypoints": "compute.num_workers to 1",
+    "train_gan": "train_gan.batch_size, train_gan.num_filters or decode.size",
+    "train_face_gan": "train_face_gan.batch_size, train_face_gan.num_filters or decode.size",
+    "train_face_cycle": "train_face_cycle.batch_size or train_face_cycle.num_filters",
+    "train_forensics": "train_forensics.batch_size or train_forensics.num_filters",
+    "render": "train_gan.num_filters or decode.size",
+    "evaluate": "train_gan.num_filters or decode.size",
+    "evaluate_transfer": "render.height",
+}
+"""Stage -> params that its memory on a GPU grows with."""
 
 _NAMED_CHANGES = 3
 
@@ -80,7 +93,7 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
         print(f"{name}: interrupted", file=sys.stderr)  # noqa: T201
         return 130
     except Exception as error:
-        message = fault(error)
+        message = fault(error, stage=name)
         if message is None:
             raise
     else:
@@ -92,11 +105,26 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
     return 1
 
 
-def fault(error: Exception) -> str | None:
+def fault(error: Exception, *, stage: str = "") -> str | None:
     """What a user is told of an error; None for a bug, whose traceback is needed."""
     if isinstance(error, MotionTransferError):
         return str(error)
-    return missing_library(error) if isinstance(error, ImportError) else _fault_of_machine(error)
+    if isinstance(error, ImportError):
+        return missing_library(error)
+    return _fault_of_gpu(error, stage) or _fault_of_machine(error)
+
+
+def _fault_of_gpu(error: Exception, stage: str) -> str | None:
+    """Describe PyTorch's errors of a GPU by their names and texts: not every stage imports it."""
+    kind, text = type(error).__name__, str(error).partition("\n")[0]
+    if kind == "OutOfMemoryError" or text == "CUDA error: out of memory":
+        params = GPU_MEMORY_PARAMS.get(stage)
+        lower = f"lower {params}, " if params else ""
+        told = text.partition(" GPU ")[0]  # without the sizes of all that is there
+        return f"a GPU's memory is full ({told}); {lower}end what else uses it, or {_ON_CPU}"
+    if kind == "AcceleratorError" or text.startswith(("CUDA error", "cuDNN error")):
+        return f"{text}; run it again, or {_ON_CPU}"
+    return None
 
 
 def _fault_of_machine(error: Exception) -> str | None:

@@ -1,21 +1,28 @@
 """A stage ends with status 0, or with one line that says why not."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from dvc.parsing import DataResolver
 from dvc.repo import Repo
 
-from motiontransfer.stage_runner import run, stage_inputs
+from motiontransfer.source_fingerprint import source_digests
+from motiontransfer.stage_runner import GPU_MEMORY_PARAMS, fault, run, stage_inputs
+from stages.code import stage_modules
 from tests.tiny_project import ROOT, dvc
 
 _STAGE = """\
 import sqlite3
 
 from motiontransfer.errors import ParamsError
+
+class AcceleratorError(RuntimeError):
+    pass
 
 ERRORS = {
     "bad": ParamsError("a: wrong\\nb: wrong"),
@@ -26,6 +33,10 @@ ERRORS = {
     "numpy": OSError("24576 requested and 896 written"),
     "rust": RuntimeError("I/O error: No space left on device (os error 28)"),
     "memory": MemoryError("Unable to allocate 5 TiB"),
+    "context": RuntimeError("CUDA error: out of memory\\nSearch for it"),
+    "kernel": AcceleratorError("an illegal instruction was encountered\\nSearch for it"),
+    "cublas": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling it"),
+    "cudnn": RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
     "escape": ParamsError("\x1b[31mred"),
     "late": ImportError("libEGL.so.1: cannot open shared object file"),
 }
@@ -35,14 +46,21 @@ def main(key):
         raise ERRORS[key]
     return f"3 frames in {key}.mp4"
 """
+_FULL = "CUDA out of memory. Tried to allocate 2 GiB. GPU 0 is"
 _MODULES = {
     "__init__": "",
     "cut": _STAGE,
     "needs_gl": "raise ImportError('libGL.so.1: cannot open shared object file: No such file')",
     "needs_package": "import a_package_that_is_not_there",
     "plain": "def main(): print('done')",
+    "render": f"def main(): raise type('OutOfMemoryError', (RuntimeError,), {{}})('{_FULL}')",
 }
 _FREE = "correct that, then run it again\n"
+_ON_CPU = "or run on the CPU: CUDA_VISIBLE_DEVICES=\n"
+_FULL_GPU = (
+    "a GPU's memory is full (CUDA out of memory. Tried to allocate 2 GiB.); "
+    f"lower train_gan.num_filters or decode.size, end what else uses it, {_ON_CPU}"
+)
 _MISSING = (
     "is missing on this machine; "
     "install it, e.g. apt-get install libgl1 libegl1 libgles2 libglib2.0-0\n"
@@ -115,6 +133,29 @@ def test_libraries_are_told_of_threads_and_memory_unless_the_user_chose(
             1,
             f"ERROR: cut memory: out of memory (Unable to allocate 5 TiB); {_FREE}",
         ),
+        (["render"], 1, f"ERROR: render: {_FULL_GPU}"),
+        (
+            ["cut", "context"],
+            1,
+            "ERROR: cut context: a GPU's memory is full (CUDA error: out of memory); end what else "
+            f"uses it, {_ON_CPU}",
+        ),
+        (
+            ["cut", "kernel"],
+            1,
+            "ERROR: cut kernel: an illegal instruction was encountered; run it again, " + _ON_CPU,
+        ),
+        (
+            ["cut", "cublas"],
+            1,
+            "ERROR: cut cublas: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling it; run it "
+            f"again, {_ON_CPU}",
+        ),
+        (
+            ["cut", "cudnn"],
+            1,
+            "ERROR: cut cudnn: cuDNN error: CUDNN_STATUS_NOT_INITIALIZED; run it again, " + _ON_CPU,
+        ),
         (["cut", "escape"], 1, "ERROR: cut escape: ?[31mred\n"),
         (["ctu", "x"], 1, f"ERROR: ctu x: no such stage; there are {', '.join([*_MODULES][1:])}\n"),
         (["needs_gl", "x"], 1, f"ERROR: needs_gl x: libGL.so.1 {_MISSING}"),
@@ -128,6 +169,22 @@ def test_libraries_are_told_of_threads_and_memory_unless_the_user_chose(
 def test_each_user_error_is_one_line_without_a_traceback(stages, capsys, arguments, status, error):
     assert run(stages, arguments) == status
     assert capsys.readouterr().err == error
+
+
+def test_each_stage_that_can_fill_a_gpu_names_params_to_lower():
+    on_gpu = {
+        name
+        for name, module in stage_modules().items()
+        if "motiontransfer/device.py" in source_digests(module)
+    }
+    assert set(GPU_MEMORY_PARAMS) == on_gpu - {"check_params", "decode"}  # these compute nothing
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for stage, names in GPU_MEMORY_PARAMS.items():
+        for section, key in re.findall(r"(\w+)\.(\w+)", names):
+            assert key in params[section], names
+        message = fault(torch.OutOfMemoryError("CUDA out of memory."), stage=stage)
+        assert message.startswith(f"a GPU's memory is full (CUDA out of memory.); lower {names}, ")
+        assert "\n" not in message
 
 
 @pytest.mark.parametrize(
