@@ -216,10 +216,16 @@ def _batches(
         dataset,
         sampler,
         steps=range(start.steps, start.steps if over else schedule.steps),
-        # A CPU's cores are needed for training; beside a GPU they have nothing better to do.
-        num_readers=1 if on_cpu else max(loky.cpu_count() // fabric.world_size - 1, 1),
+        num_readers=num_readers(
+            fabric.device.type, num_cores=loky.cpu_count() // fabric.world_size
+        ),
         pin_memory=not on_cpu,
     )
+
+
+def num_readers(kind: str, *, num_cores: int) -> int:
+    """Threads that read ahead; few beside a GPU, as Python runs one or what starts kernels."""
+    return 1 if kind == "cpu" else min(max(num_cores - 1, 1), 8)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from PIL import Image
 from motiontransfer.errors import TrainingError
 from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from motiontransfer.training.data import BatchSampler
-from motiontransfer.training.trainer import listening
+from motiontransfer.training.trainer import listening, num_readers
 from tests.digests import digests
 from tests.training.small import COUNTING, CountingTask, count, schedule
 from tests.training.together import start
@@ -240,3 +240,18 @@ def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, cl
     last.join()
     assert last.exitcode == 0
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("kind", "num_cores", "expected"),
+    [
+        ("cpu", 64, 1),
+        ("cuda", 64, 8),
+        ("cuda", 9, 8),
+        ("cuda", 4, 3),
+        ("cuda", 1, 1),
+        ("cuda", 0, 1),
+    ],
+)
+def test_cores_read_ahead_beside_a_gpu_but_not_too_many(kind, num_cores, expected):
+    assert num_readers(kind, num_cores=num_cores) == expected
