@@ -3,7 +3,6 @@
 Every published file is pinned by its SHA-256 in the code.
 """
 
-import fcntl
 import logging
 import os
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pooch
+from filelock import FileLock
 
 from motiontransfer.errors import MissingFileError, WeightsError
 
@@ -90,34 +90,35 @@ def _own_file(pretrained: Pretrained, file: Path) -> Path:
 
 
 def _download(pretrained: Pretrained, cached: Path) -> None:
+    lock = FileLock(cached.with_name(f".{cached.name}.lock"))
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        lock = cached.with_name(f".{cached.name}.lock").open("w")
+        lock.acquire()  # workers that start together download it once
     except OSError as error:
         raise MissingFileError(
             f"{pretrained.name}: missing, {pretrained.needed_by} needs it, and {cached.parent}"
             f" cannot keep it ({error}); set ${CACHE_VARIABLE} to a folder that can,"
             f" {pretrained.remedies}"
         ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start together download it once
-        try:
-            pooch.retrieve(
-                pretrained.url,
-                pretrained.sha256,
-                fname=cached.name,
-                path=cached.parent,
-                downloader=_download_limited,
-            )
-        except OSError as error:
-            raise MissingFileError(
-                f"{pretrained.name}: missing, {pretrained.needed_by} needs it, and the download"
-                f" failed ({error}); {pretrained.remedies}"
-            ) from error
-        except ValueError as error:
-            reason = str(error).rstrip(".")
-            raise WeightsError(f"{pretrained.name}: {reason}; {pretrained.remedies}") from error
-        cached.chmod(0o644)  # pooch leaves its temporary file's 0600, and caches may be shared
+    try:
+        pooch.retrieve(
+            pretrained.url,
+            pretrained.sha256,
+            fname=cached.name,
+            path=cached.parent,
+            downloader=_download_limited,
+        )
+    except OSError as error:
+        raise MissingFileError(
+            f"{pretrained.name}: missing, {pretrained.needed_by} needs it, and the download"
+            f" failed ({error}); {pretrained.remedies}"
+        ) from error
+    except ValueError as error:
+        reason = str(error).rstrip(".")
+        raise WeightsError(f"{pretrained.name}: {reason}; {pretrained.remedies}") from error
+    finally:
+        lock.release()
+    cached.chmod(0o644)  # pooch leaves its temporary file's 0600, and caches may be shared
 
 
 class _LimitedFile:

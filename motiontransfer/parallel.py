@@ -12,14 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from itertools import chain, islice
-from multiprocessing.util import Finalize
 from types import ModuleType
 from typing import Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 import loky
-from loky import process_executor
-from loky.process_executor import TerminatedWorkerError
 from pydantic import Field, model_validator
 
 from motiontransfer.errors import ComputeError, MotionTransferError
@@ -29,6 +26,11 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _IDLE_SECONDS = 60  # workers outlive a call: loading MediaPipe takes seconds
+_WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    # loky ends a worker that takes more memory than this beyond its first item's, as leaking.
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",
+}
 _CONNECT_SECONDS = 10
 _MAX_RETRIES = 2  # of a Ray task whose worker or machine is lost
 
@@ -91,6 +93,14 @@ def run_parallel(
             pool.stop([future for _, future in waiting])
 
 
+def end_workers() -> None:
+    """End the local workers that are kept for the next call.
+
+    A process that multiprocessing started waits at its end until they have been idle for a minute.
+    """
+    loky.get_reusable_executor().shutdown()
+
+
 def _call(function: Callable[[_Item], _Result], item: _Item) -> _Result | MotionTransferError:
     """Run in a worker; an error of the user's comes back as a value, without a remote traceback."""
     try:
@@ -112,15 +122,10 @@ class _LocalPool:
 
     def __init__(self, num_workers: int) -> None:
         self.num_workers, self.max_waiting = num_workers, 2 * num_workers
-        self.killed: tuple[type[Exception], ...] = (TerminatedWorkerError,)
+        self.killed: tuple[type[Exception], ...] = (loky.BrokenProcessPool,)
         self._executor = loky.get_reusable_executor(
-            max_workers=num_workers,
-            timeout=_IDLE_SECONDS,
-            initializer=_allow_growth,
-            env={"OMP_NUM_THREADS": "1"},
+            max_workers=num_workers, timeout=_IDLE_SECONDS, env=_WORKER_ENVIRONMENT
         )
-        # A process that multiprocessing started would wait for its children at its end.
-        Finalize(self._executor, self._executor.shutdown, exitpriority=100)  # before its queues
 
     def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future:
         return self._executor.submit(_call, function, item)
@@ -128,11 +133,6 @@ class _LocalPool:
     def stop(self, futures: Iterable[Future]) -> None:
         wait([future for future in futures if not future.cancel()])
         self._executor.shutdown()  # cancelled items would count as running for a while
-
-
-def _allow_growth() -> None:
-    """In a worker: loky takes 300 MB more than the first item needed for a leak, and ends it."""
-    process_executor._USE_PSUTIL = False
 
 
 class _RayPool:

@@ -21,7 +21,7 @@ def write_table(
     """Write a table; the same numbers are the same bytes.
 
     Args:
-        columns: of numbers, or, where an array has two axes, of lists of that many numbers.
+        columns: 1-D arrays, or 2-D arrays (stored as fixed-size lists).
         key: metadata key of the description.
     """
     checksums = {name: array_checksum(values) for name, values in columns.items()}

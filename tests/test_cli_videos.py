@@ -58,7 +58,7 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
     assert not run_command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
     output = capsys.readouterr().out
     assert output.startswith(
-        "goes from params.yaml: videos.eve, transfers.eve_as_ben, transfers.ada_again, "
+        "will be removed from params.yaml: videos.eve, transfers.eve_as_ben, transfers.ada_again, "
         "eve in subjects, eve in targets\n"
     )
     assert Path("params.yaml").read_bytes() == before

@@ -3,11 +3,11 @@
 import gc
 import hashlib
 import logging
-import multiprocessing
 import re
 import socket
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -187,20 +187,10 @@ def test_nothing_is_kept_of_an_interrupted_download(published, server, cache):
     assert pretrained_file(published, file=None).read_bytes() == CONTENT
 
 
-def _get(published, answers):
-    answers.put(pretrained_file(published, file=None).read_bytes() == CONTENT)
-
-
-@pytest.mark.slow
-def test_two_processes_at_once_download_it_once(published, server):
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    processes = [context.Process(target=_get, args=(published, answers)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    assert [answers.get(timeout=60) for _ in processes] == [True, True]
-    for process in processes:
-        process.join()
+def test_two_workers_at_once_download_it_once(published, server):
+    with ThreadPoolExecutor(2) as workers:
+        files = list(workers.map(lambda _: pretrained_file(published, file=None), range(2)))
+    assert [file.read_bytes() == CONTENT for file in files] == [True, True]
     assert server.num_requests == 1
 
 

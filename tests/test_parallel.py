@@ -5,19 +5,27 @@ import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from motiontransfer.errors import ComputeError, VideoError
-from motiontransfer.parallel import _IDLE_SECONDS, Compute, run_parallel
+from motiontransfer.parallel import _IDLE_SECONDS, Compute, end_workers, run_parallel
 from tests.forks import FORKS
 
+held = []
 ONE, TWO, ALL = (Compute(backend="local", address=None, num_workers=n) for n in (1, 2, 0))
 
 
 def slower_first(item):
     time.sleep(0.2 / (item + 1))
     return item, os.environ.get("OMP_NUM_THREADS")
+
+
+def hold_memory(item):
+    held.append(np.ones(5 * 10**7 * item))  # 400 MB, which loky would take for a leak
+    time.sleep(1.1)  # until it looks
+    return os.getpid()
 
 
 def process_id(item):
@@ -50,6 +58,7 @@ def die_once(flag):
 
 def use_a_worker():
     assert list(run_parallel(str, [1], compute=ONE)) == ["1"]
+    end_workers()
 
 
 @pytest.fixture(scope="module", params=[ONE, TWO], ids=["one", "two"])
@@ -73,6 +82,11 @@ def test_the_work_is_shared_out_and_leaves_this_process():
     workers = set(run_parallel(process_id, range(12), compute=TWO))
     assert len(workers) == 2
     assert os.getpid() not in workers
+
+
+@pytest.mark.slow
+def test_a_worker_may_grow():
+    assert len(set(run_parallel(hold_memory, [0, 1, 0], compute=ONE))) == 1
 
 
 def test_items_are_taken_only_as_workers_become_free():

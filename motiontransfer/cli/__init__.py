@@ -1,1 +1,1 @@
-"""The `motiontransfer` command: what DVC does not do."""
+"""The `motiontransfer` command: commands beyond `dvc repro`."""

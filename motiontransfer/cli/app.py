@@ -22,7 +22,7 @@ app.add_typer(study, name="study")
 
 @app.callback()
 def _root() -> None:
-    """Do-as-I-do motion transfer: what DVC does not do itself."""
+    """Motion transfer: commands beyond `dvc repro`."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Command `live`: a target performs what a camera sees."""
+"""Command `live`: render a target from a camera in real time."""
 
 import signal
 from pathlib import Path
@@ -27,7 +27,7 @@ def live(
         bool, typer.Option("--virtual-camera", help="Send the result to a virtual camera.")
     ] = False,
 ) -> None:
-    """Let a target perform what a camera sees, while it sees it.
+    """Render a target live from a camera, in real time.
 
     Keys: q quits, space pauses, r forgets the person's proportions and place
     and f freezes them, m mirrors, s saves a picture to results/live.

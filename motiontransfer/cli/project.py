@@ -88,10 +88,10 @@ def remove_video(
         *([f"{removal.subject} in subjects"] if removal.subject else []),
         *([f"{removal.target} in targets"] if removal.target else []),
     ]
-    typer.echo(f"goes from params.yaml: {', '.join(gone)}")
+    typer.echo(f"will be removed from params.yaml: {', '.join(gone)}")
     delete = delete and not removal.users_of_file
     if delete:
-        typer.echo(f"is deleted: {removal.path}")
+        typer.echo(f"will be deleted: {removal.path}")
     if not yes:
         typer.confirm("go on?", abort=True)
     remove(removal)
@@ -143,13 +143,13 @@ def doctor(
     """Check machine and project; exit status 1 if a run would fail."""
     from motiontransfer.project.doctor import check_all
 
-    colours = {"ok": "green", "warning": "yellow", "fault": "red"}
+    colors = {"ok": "green", "warning": "yellow", "fault": "red"}
     results = []
     for result in check_all(Path()):
         results.append(result)
         if as_json:
             continue
-        level = typer.style(f"{result.level:<8}", fg=colours[result.level])
+        level = typer.style(f"{result.level:<8}", fg=colors[result.level])
         typer.echo(f"{level}{result.subject:<12}{result.message}")
         if result.fix is not None:
             typer.echo(f"{'':<20}-> {result.fix}")
@@ -219,7 +219,7 @@ def join(
             "they are not what `share` sends"
         )
     if joined.renewed:
-        typer.echo(f"made anew or restored: {', '.join(joined.renewed)}")
+        typer.echo(f"rebuilt or restored: {', '.join(joined.renewed)}")
         typer.echo(
             f"for the others: git add {shlex.join(joined.to_commit)}, commit, push, and share"
         )

@@ -127,14 +127,17 @@ def score(
 def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Measurements":
     from motiontransfer.evaluation.network_metrics import open_networks
     from motiontransfer.evaluation.protocols import score_videos
-    from motiontransfer.parallel import Compute
+    from motiontransfer.parallel import Compute, end_workers
 
-    return score_videos(
-        videos,
-        truth,
-        compute=Compute(backend="local", address=None, num_workers=0),
-        networks=open_networks(asked, option="--{}-weights"),
-    )
+    try:
+        return score_videos(
+            videos,
+            truth,
+            compute=Compute(backend="local", address=None, num_workers=0),
+            networks=open_networks(asked, option="--{}-weights"),
+        )
+    finally:
+        end_workers()
 
 
 _DETECTOR = layout.detector_file("detector")
@@ -228,4 +231,4 @@ def export(
     logging.getLogger("torch.utils.flop_counter").setLevel(logging.ERROR)
     for file in export_target(target, output):
         typer.echo(f"wrote {file}, {file.stat().st_size / 1e6:.1f} MB")
-    typer.echo(f"python {output / 'run.py'} --help tells how to render with it")
+    typer.echo(f"see `python {output / 'run.py'} --help`")

@@ -42,8 +42,8 @@ def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
     _check_name("--subject", subject)
     if name in _section(root, "videos"):
         raise ParamsError(
-            f"{PARAMS_FILE}: videos.{name}: is there; give another name with --name, or first "
-            f"`motiontransfer remove-video {name}`"
+            f"{PARAMS_FILE}: videos.{name}: already exists; choose another name with --name, or "
+            f"first `motiontransfer remove-video {name}`"
         )
 
 
@@ -117,7 +117,9 @@ def add_transfer(
     name = name or f"{target}_as_{subjects[source]}"
     _check_name("--name", name)
     if name in _section(root, "transfers"):
-        raise ParamsError(f"{PARAMS_FILE}: transfers.{name}: is there; give another with --name")
+        raise ParamsError(
+            f"{PARAMS_FILE}: transfers.{name}: already exists; choose another name with --name"
+        )
     entry = {"source": source, "source_subject": subjects[source], "target": target, "truth": truth}
     params = add_item(read_text(root / PARAMS_FILE), "targets", target)
     params = add_entry(params, "transfers", name, entry)
@@ -132,7 +134,7 @@ class Removal:
     video: str
 
     path: Path
-    """Of its file."""
+    """Its file, relative to the project."""
     users_of_file: tuple[str, ...]
     """Other entries with the same file, as `videos.walk`: the file and its .dvc file stay."""
     transfers: tuple[str, ...]
@@ -140,7 +142,7 @@ class Removal:
     subject: str | None
     """Its subject, unless another video shows them."""
     target: str | None
-    """The same, if they are a target."""
+    """That subject, if it is in `targets`."""
 
 
 def removal_of(name: str, *, root: Path = Path()) -> Removal:
@@ -265,7 +267,9 @@ def _destination(file: Path, name: str, root: Path) -> Path:
         return layout.VIDEOS_FOLDER / file.resolve().relative_to(folder)
     path = layout.VIDEOS_FOLDER / f"{name}{file.suffix.lower()}"
     if (root / path).exists() or (root / path.with_name(f"{path.name}.dvc")).exists():
-        raise ParamsError(f"{path}: is there; give another name with --name, or add that file")
+        raise ParamsError(
+            f"{path}: already exists; choose another name with --name, or add that file"
+        )
     return path
 
 

@@ -57,7 +57,7 @@ def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -
     """Add `name: {…}` at the end of a section of names."""
     key, entries = _section(text, section, yaml.MappingNode)
     if name in _names(entries):
-        raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: is there; take another name")
+        raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: already exists; choose another name")
     item = f"{_flow(name)}: {_flow(dict(entry))}"
     if entries.value:
         return _append(text, entries, item)

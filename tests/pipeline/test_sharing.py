@@ -69,7 +69,7 @@ def test_what_the_owner_tried_before_is_restored_and_not_run(owner, mate):
     said = mate.command("join")
     assert ran(said) == set()
     made = "check_params, render@ada_as_ben, evaluate_transfer@ada_as_ben, report@ada_as_ben"
-    assert f"made anew or restored: {made}\n" in said
+    assert f"rebuilt or restored: {made}\n" in said
     assert mate.files("results") != owner.files("results")
 
 

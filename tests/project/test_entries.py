@@ -109,11 +109,11 @@ def test_a_failed_step_leaves_every_file_as_it_was(
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"name": "walk"}, ParamsError, r"videos\.walk: is there; give another name"),
+        ({"name": "walk"}, ParamsError, r"videos\.walk: already exists; choose another name"),
         ({"name": "a b"}, ParamsError, r"--name: expected letters, digits, _ and -.* got 'a b'"),
         ({"subject": "-x"}, ParamsError, r"--subject: expected letters"),
         ({"name": "../x"}, ParamsError, r"--name: expected letters"),
-        ({"name": "taken"}, ParamsError, r"data/videos/taken\.mp4: is there"),
+        ({"name": "taken"}, ParamsError, r"data/videos/taken\.mp4: already exists"),
         ({"film": Path("absent.mp4")}, MissingFileError, "no such file; expected a video"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_transfers_default_name_is_of_its_subjects():
     [
         ({"source": "no"}, ParamsError, r"--source: no video 'no'; videos has dance, walk"),
         ({"target": "no"}, ParamsError, r"--target: no video shows 'no'; there are ada, ben"),
-        ({"name": "ada_as_ben"}, ParamsError, r"transfers\.ada_as_ben: is there"),
+        ({"name": "ada_as_ben"}, ParamsError, r"transfers\.ada_as_ben: already exists"),
         ({"name": "a/b"}, ParamsError, r"--name: expected letters"),
         ({"truth": "x.mp4"}, MissingFileError, r"data/truth/x\.mp4: no such file"),
     ],

@@ -201,7 +201,7 @@ def test_one_line_changes_and_all_comments_below_stay(changes, old, new):
 @pytest.mark.parametrize(
     ("text", "change", "arguments", "message"),
     [
-        (BLOCK, add_entry, ("videos", "demo", ENTRY), r"videos\.demo: is there; take"),
+        (BLOCK, add_entry, ("videos", "demo", ENTRY), r"videos\.demo: already exists; choose"),
         (BLOCK, remove_entry, ("videos", "no"), r"videos\.no: missing; videos has demo, d"),
         ("a: 1\n", add_entry, ("videos", "me", ENTRY), "videos: .* entries, got nothing"),
         ("videos: [1]\n", add_entry, ("videos", "me", ENTRY), r"videos: .* entries, got \[1\]"),

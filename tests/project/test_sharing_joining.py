@@ -43,7 +43,7 @@ def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     mate.edit("params.yaml", "crf: 3", "crf: 1")  # what the owner ran before he shared
     output = mate.command("join")
     assert "Running stage" not in output
-    assert "made anew or restored: render" in output
+    assert "rebuilt or restored: render" in output
     assert "crf: 1" in (mate.root / RESULT[1]).read_text()
 
     owner.edit("params.yaml", "crf: 2", "crf: 4")  # and the owner goes on: only that is sent
@@ -66,7 +66,7 @@ def test_a_new_video_of_another_subject_trains_nothing(mate):
     (mate.root / "data/videos/cleo_1").write_text("cleo_1\n")
     mate.edit("params.yaml", "train:", "  cleo_1: {subject: cleo}\ntrain:")
     output = mate.command("join", "--bring", "needed")
-    assert "made anew or restored: detect@cleo_1\n" in output
+    assert "rebuilt or restored: detect@cleo_1\n" in output
     assert "brought 0 outs" in output
     shared = mate.command("share")
     assert "uv run dvc add data/videos/cleo_1" in shared  # or others lack it
@@ -74,7 +74,7 @@ def test_a_new_video_of_another_subject_trains_nothing(mate):
 
 def test_training_reads_all_of_a_targets_folder(mate):
     mate.edit("params.yaml", "steps: 1", "steps: 2")
-    assert "made anew or restored: train, render\n" in mate.command("join")
+    assert "rebuilt or restored: train, render\n" in mate.command("join")
     assert (mate.root / "artifacts/models/ada").read_text() == "ada_1\nada_2\ntrain: {steps: 2}\n"
 
 
