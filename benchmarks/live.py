@@ -36,7 +36,7 @@ from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.live.capture import Load, Source
-from motiontransfer.live.command import RenderParams, load_target, source_motion
+from motiontransfer.live.command import load_target, source_motion
 from motiontransfer.live.display import Window
 from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.live.openvino import open_detector, use_openvino
@@ -45,6 +45,7 @@ from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.puppet.puppet import PuppetClip
 from motiontransfer.rendering.faces import ResidualFaces
+from motiontransfer.rendering.params import RenderParams
 from motiontransfer.rendering.renderer import Renderer, render_poses
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.clip import read_clip

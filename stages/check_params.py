@@ -16,16 +16,15 @@ from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Name, Transfer, load_section
 from motiontransfer.pose.detectors.registry import load_detector
-from motiontransfer.retargeting.normalization import check_centring
+from motiontransfer.rendering.params import RenderParams
+from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.storage import write_json
-from stages import clean_keypoints, render, train_face_gan, train_gan
+from stages import clean_keypoints, train_face_gan, train_gan
 from stages.clean_keypoints import CleanKeypointsParams
 from stages.decode import DecodeParams, VideoParams
 from stages.evaluate import EvaluateParams
 from stages.evaluate_transfer import EvaluateTransferParams
 from stages.fit_appearance import FitAppearanceParams
-from stages.fit_normalization import FitNormalizationParams
-from stages.render import NormalizationParams, RenderParams
 from stages.report import ReportParams
 from stages.train_face_cycle import TrainFaceCycleParams
 from stages.train_face_gan import TrainFaceGanParams
@@ -50,10 +49,10 @@ SECTIONS = {
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
-    "normalization": lambda params: check_centring(params.mode, params.centring),
+    "normalization": NormalizationParams.check_choices,
     "train_gan": train_gan.check_choices,
     "train_face_gan": train_face_gan.check_choices,
-    "render": render.check_choices,
+    "render": RenderParams.check_choices,
 }
 """Section -> what its stage refuses although each value is valid."""
 

@@ -2,25 +2,16 @@
 
 from dataclasses import asdict
 
-from pydantic import Field
-
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, StatisticsError
 from motiontransfer.keypoints import read_keypoints
-from motiontransfer.params import Section, load_section
+from motiontransfer.params import load_section
+from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.plot import plot_statistics
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from motiontransfer.storage import write_json
 
 _NOT_COMPARED = ("image_size", "median_pose_px")
-
-
-class FitNormalizationParams(Section):
-    """Section `fit_normalization` of params.yaml."""
-
-    min_score: float = Field(ge=0, le=1)
-    cluster_fraction: float | None = Field(gt=0, le=1)
-    outlier_quantile: float = Field(ge=0.5, le=1)
 
 
 def main(subject: str) -> str:
@@ -35,12 +26,7 @@ def main(subject: str) -> str:
         )
     clips = {path.stem: read_keypoints(path) for path in paths}
     try:
-        statistics = fit_statistics(
-            list(clips.values()),
-            min_score=params.min_score,
-            cluster_fraction=params.cluster_fraction,
-            outlier_quantile=params.outlier_quantile,
-        )
+        statistics = fit_statistics(list(clips.values()), **params.model_dump())
     except StatisticsError as error:
         raise StatisticsError(f"{folder}: {error}") from error
     file = layout.statistics_file(subject)

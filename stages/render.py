@@ -3,15 +3,11 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
 
 from motiontransfer import layout
-from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.models.layers import to_device
-from motiontransfer.params import PARAMS_FILE, Section, Transfer, load_section
+from motiontransfer.params import Transfer, load_section
 from motiontransfer.progress import track
 from motiontransfer.provenance.signing import (
     Content,
@@ -21,20 +17,15 @@ from motiontransfer.provenance.signing import (
     sign_file,
     transfer_assertion,
 )
-from motiontransfer.rendering.faces import FaceBlending, TranslatedFaces
-from motiontransfer.rendering.renderer import (
-    FaceMode,
-    Renderer,
-    load_renderer,
-    render_poses,
-    result_size,
-)
+from motiontransfer.rendering.faces import TranslatedFaces
+from motiontransfer.rendering.params import RenderParams
+from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import Panels, write_videos
-from motiontransfer.rendering.visible_label import VisibleLabel
-from motiontransfer.retargeting.normalization import Centring, Mode, normalize_poses
+from motiontransfer.retargeting.normalization import normalize_poses
+from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.storage import write_json
-from motiontransfer.training.distributed import Precision, make_fabric
+from motiontransfer.training.distributed import make_fabric
 from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.frame_store import check_decodable
@@ -45,30 +36,10 @@ _CONTENT_OF_VIDEO: dict[str, Content] = {
 }
 
 
-class RenderParams(Section):
-    """Section `render` of params.yaml, where each value is explained."""
-
-    face: FaceMode | Literal["cycle"]
-    face_blending: FaceBlending
-    precision: Precision
-    height: int | None = Field(ge=16)
-    crf: int = Field(ge=0, le=51)
-    contact_sheet_columns: int = Field(ge=1)
-    provenance: Literal["c2pa", "none"]
-    visible_label: VisibleLabel
-
-
-class NormalizationParams(Section):
-    """Section `normalization` of params.yaml."""
-
-    mode: Mode
-    centring: Centring | None
-
-
 def main(transfer: str) -> str:
     """Normalise the source's poses into the target's image, generate frames, write videos."""
     params = load_section(RenderParams, "render")
-    check_choices(params)
+    params.check_choices()
     normalization = load_section(NormalizationParams, "normalization")
     names = load_section(Transfer, f"transfers.{transfer}")
     credentials = load_credentials() if params.provenance == "c2pa" else None
@@ -123,19 +94,6 @@ def main(transfer: str) -> str:
     )
     videos_made = " and ".join(_CONTENT_OF_VIDEO)
     return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"
-
-
-def check_choices(params: RenderParams) -> None:
-    """Refuse a blending where there is nothing to blend.
-
-    Raises:
-        ParamsError: there is one.
-    """
-    if params.face == "none" and params.face_blending != "feather":
-        raise ParamsError(
-            f"{PARAMS_FILE}: render.face_blending: has no effect where face is none; "
-            f"expected feather, got {params.face_blending}"
-        )
 
 
 def _load_renderer(

@@ -30,7 +30,7 @@ from motiontransfer.export.player import STATISTICS_FILE, Player
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.live.capture import open_camera, open_video, stored_sound
 from motiontransfer.live.display import Window
-from motiontransfer.live.motion import SourceMotion, StatisticsParams
+from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Session, working_framing
 from motiontransfer.pose.detectors.openvino_holistic import follow_person
@@ -115,9 +115,9 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
     print(session.summary())  # noqa: T201 - a program
 
 
-def _how_to_fit(target: PoseStatistics) -> StatisticsParams:
+def _how_to_fit(target: PoseStatistics) -> StatisticsConfig:
     """As in params.yaml."""
-    return StatisticsParams(
+    return StatisticsConfig(
         min_score=target.min_score, cluster_fraction=None, outlier_quantile=0.98
     )
 

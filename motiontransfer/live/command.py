@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import torch
 from PIL import Image
-from pydantic import BaseModel
 
 from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.live.capture import Source, stored_sound
 from motiontransfer.live.display import Window, virtual_camera
 from motiontransfer.live.generation import LiveGenerator
-from motiontransfer.live.motion import SourceMotion, StatisticsParams
+from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.openvino import open_detector, use_openvino
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Output, Session, working_framing
@@ -32,31 +30,13 @@ from motiontransfer.provenance.signing import (
     sign_file,
     transfer_assertion,
 )
-from motiontransfer.rendering.faces import FaceBlending
-from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer
-from motiontransfer.rendering.visible_label import VisibleLabel, with_label
-from motiontransfer.retargeting.normalization import Centring, Mode, check_centring
+from motiontransfer.rendering.params import RenderParams
+from motiontransfer.rendering.renderer import Renderer, load_renderer
+from motiontransfer.rendering.visible_label import with_label
+from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
-from motiontransfer.training.distributed import Precision, make_fabric
+from motiontransfer.training.distributed import make_fabric
 from motiontransfer.video.color import Frame
-
-
-class RenderParams(BaseModel):
-    """What of the section `render` is used."""
-
-    face: FaceMode | Literal["cycle"]
-    face_blending: FaceBlending
-    precision: Precision
-    crf: int
-    provenance: Literal["c2pa", "none"]
-    visible_label: VisibleLabel
-
-
-class NormalizationParams(BaseModel):
-    """Section `normalization`."""
-
-    mode: Mode
-    centring: Centring | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +127,7 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
         ParamsError: the params' normalization is one of whole clips.
     """
     normalization = load_section(NormalizationParams, "normalization")
-    check_centring(normalization.mode, normalization.centring)
+    normalization.check_choices()
     if normalization.mode == "affine":
         raise ParamsError(
             f"{PARAMS_FILE}: normalization.mode: affine is fitted to a whole clip; expected limbs, "
@@ -162,7 +142,7 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
             f"(height, width), got {image_size}; expected limbs or ankle"
         )
     return SourceMotion(
-        load_section(StatisticsParams, "fit_normalization"),
+        load_section(FitNormalizationParams, "fit_normalization").fill(StatisticsConfig),
         mode=normalization.mode,
         centring=normalization.centring,
         target=read_statistics(layout.statistics_file(target)),

@@ -37,8 +37,8 @@ _REFIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatisticsParams:
-    """How the source's statistics are fitted: section `fit_normalization` of params.yaml."""
+class StatisticsConfig:
+    """Arguments of `fit_statistics`; a plain type, for an exported target has no pydantic."""
 
     min_score: float
     cluster_fraction: float | None
@@ -50,7 +50,7 @@ class SourceMotion:
 
     def __init__(
         self,
-        params: StatisticsParams,
+        params: StatisticsConfig,
         *,
         mode: Mode,
         centring: Centring | None,

@@ -9,7 +9,7 @@ import torch
 
 from motiontransfer.live.capture import Source
 from motiontransfer.live.generation import LiveGenerator
-from motiontransfer.live.motion import SourceMotion, StatisticsParams
+from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Session
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialise
@@ -22,7 +22,7 @@ from motiontransfer.training.weights import TrainedGenerator
 from tests.people import SIZE, dance
 from tests.training.small import STYLE, fabric, generator_config
 
-PARAMS = StatisticsParams(min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+PARAMS = StatisticsConfig(min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
 
 def joints_of(keypoints):

@@ -8,7 +8,7 @@ import yaml
 
 from motiontransfer.params import load_section
 from motiontransfer.project.params_editing import apply_preset, preset_changes
-from stages.fit_normalization import FitNormalizationParams
+from motiontransfer.retargeting.params import FitNormalizationParams
 from stages.train_face_gan import TrainFaceGanParams
 from stages.train_gan import TrainGanParams, check_choices
 
