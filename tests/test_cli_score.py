@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from motiontransfer.evaluation import protocols as module
-from motiontransfer.evaluation.measurements import MetricKey, of_values
+from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from tests.command import run_command
 
 
@@ -24,7 +24,7 @@ def scored(monkeypatch):
             MetricKey("background_flicker", "", name, "temporal"): (value, None)
             for name, value in {**dict.fromkeys(videos, 2.0), "truth": 1.0}.items()
         }
-        return of_values({**ssim, **flicker})
+        return Measurements.from_values({**ssim, **flicker})
 
     monkeypatch.setattr(module, "score_videos", score)
 

@@ -33,10 +33,6 @@ from motiontransfer.evaluation.measurements import (
     MetricKey,
     Scores,
     in_section,
-    joined,
-    of_counts,
-    of_notes,
-    of_scores,
 )
 from motiontransfer.evaluation.network_metrics import Networks, fid_and_kid
 from motiontransfer.evaluation.pose_metrics import pose_scores
@@ -207,15 +203,13 @@ def summarize(
 
     Args:
         real: frames that FID and KID compare the videos with.
-        block_frames: of the bootstrap.
+        block_frames: block length of the bootstrap.
         notes: metrics that were not measured, with the reason.
     """
     features = config.networks.features
-    return joined(
-        [
-            of_counts(counts),
-            of_scores(scores, block_frames=block_frames),
-            fid_and_kid(real, videos, features, box_margin=config.box_margin),
-            of_notes(notes),
-        ]
+    return (
+        Measurements.from_counts(counts)
+        + Measurements.from_scores(scores, block_frames=block_frames)
+        + fid_and_kid(real, videos, features, box_margin=config.box_margin)
+        + Measurements.not_measured(notes)
     )

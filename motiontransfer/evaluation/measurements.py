@@ -6,9 +6,10 @@ the reason in its note. `metrics.json`, `per_frame.csv` and every page are pivot
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -185,8 +186,50 @@ class Measurements:
 
     summary: tuple[Measurement, ...]
     """The values over all frames, in the order of metrics.json."""
-    per_frame: Mapping[MetricKey, Float64[np.ndarray, " frames"]]
+    per_frame: Mapping[MetricKey, Float64[np.ndarray, " frames"]] = MappingProxyType({})
     """Values frame by frame; NaN where nothing was measured."""
+
+    @classmethod
+    def from_scores(cls, scores: Scores, *, block_frames: int) -> "Measurements":
+        """Means with their intervals, and values frame by frame.
+
+        Args:
+            block_frames: block length of the bootstrap.
+        """
+        bounds = bootstrap(list(scores.values()), block_frames=block_frames).tolist()
+        summary = tuple(
+            _rounded(key, metric.mean(), None if np.isnan(low) else (low, high))
+            for (key, metric), (low, high) in zip(scores.items(), bounds, strict=True)
+        )
+        frames = {key: metric.per_frame() for key, metric in scores.items()}
+        return cls(summary=summary, per_frame=frames)
+
+    @classmethod
+    def from_values(cls, values: Mapping[MetricKey, Value]) -> "Measurements":
+        """Values of whole videos."""
+        return cls(summary=tuple(_rounded(key, *value) for key, value in values.items()))
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[MetricKey, int]) -> "Measurements":
+        """Numbers of frames."""
+        return cls.from_values({key: (float(count), None) for key, count in counts.items()})
+
+    @classmethod
+    def not_measured(cls, reasons: Mapping[str, str]) -> "Measurements":
+        """Metrics without a value: metric, or `section metric` -> reason."""
+        names = [(name.rpartition(" "), reason) for name, reason in reasons.items()]
+        return cls(
+            summary=tuple(
+                Measurement(key=MetricKey(metric, "", "", section), note=reason)
+                for (section, _, metric), reason in names
+            )
+        )
+
+    def __add__(self, other: "Measurements") -> "Measurements":
+        """Concatenate measurements."""
+        return Measurements(
+            summary=(*self.summary, *other.summary), per_frame={**self.per_frame, **other.per_frame}
+        )
 
     def curves(self) -> Curves:
         """The values of each system in each frame; the headline metrics first."""
@@ -195,54 +238,6 @@ class Measurements:
             found.setdefault(key.of_any_system, {})[key.system] = values
         first = [key for key in HEADLINES if key in found]
         return {key: found[key] for key in dict.fromkeys([*first, *found])}
-
-
-def of_scores(scores: Scores, *, block_frames: int) -> Measurements:
-    """Means with their intervals, and values frame by frame.
-
-    Args:
-        block_frames: of the bootstrap.
-    """
-    bounds = bootstrap(list(scores.values()), block_frames=block_frames).tolist()
-    summary = tuple(
-        _rounded(key, metric.mean(), None if np.isnan(low) else (low, high))
-        for (key, metric), (low, high) in zip(scores.items(), bounds, strict=True)
-    )
-    frames = {key: metric.per_frame() for key, metric in scores.items()}
-    return Measurements(summary=summary, per_frame=frames)
-
-
-def of_values(values: Mapping[MetricKey, Value]) -> Measurements:
-    """Values of whole videos."""
-    summary = tuple(_rounded(key, *value) for key, value in values.items())
-    return Measurements(summary=summary, per_frame={})
-
-
-def of_counts(counts: Mapping[MetricKey, int]) -> Measurements:
-    """Numbers of frames."""
-    return of_values({key: (float(count), None) for key, count in counts.items()})
-
-
-def of_notes(notes: Mapping[str, str]) -> Measurements:
-    """Metrics that were not measured: metric, or `section metric` -> reason."""
-    keys = {name: name.rpartition(" ") for name in notes}
-    return Measurements(
-        summary=tuple(
-            Measurement(key=MetricKey(metric, "", "", section), note=notes[name])
-            for name, (section, _, metric) in keys.items()
-        ),
-        per_frame={},
-    )
-
-
-def joined(parts: Iterable[Measurements]) -> Measurements:
-    """Concatenate measurements."""
-    summary: list[Measurement] = []
-    per_frame: dict[MetricKey, Float64[np.ndarray, " frames"]] = {}
-    for part in parts:
-        summary.extend(part.summary)
-        per_frame.update(part.per_frame)
-    return Measurements(summary=tuple(summary), per_frame=per_frame)
 
 
 def write_measurements(path: Path, found: Measurements) -> None:

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -34,14 +35,7 @@ from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.bootstrap import TAILS, block_length, resamples
 from motiontransfer.evaluation.frames import PosedFrames, person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, ImageDistance
-from motiontransfer.evaluation.measurements import (
-    Measurements,
-    MetricKey,
-    Value,
-    joined,
-    of_counts,
-    of_values,
-)
+from motiontransfer.evaluation.measurements import Measurements, MetricKey, Value
 from motiontransfer.models.vgg import read_tensors
 from motiontransfer.params import Section
 from motiontransfer.progress import track
@@ -329,27 +323,28 @@ def fid_and_kid(
         box_margin: share of a box's longer side by which it grows on every side.
     """
     if network is None:
-        return joined([])
+        return Measurements(summary=())
     of_real, real_block = _features(real, network, box_margin, "real frames")
     of_videos = {name: _features(one, network, box_margin, name) for name, one in videos.items()}
-    fids: dict[MetricKey, Value] = {}
-    kids: dict[MetricKey, Value] = {}
-    for region in _REGIONS:
-        for name, (features, block) in of_videos.items():
-            pair = of_real[region], features[region]
-            of_fid, of_kid = (
-                MetricKey(metric, region, name, "realism") for metric in ("fid", "kid")
-            )
-            fids[of_fid], kids[of_kid] = (None, None), (None, None)
-            if min(map(len, pair)) >= _MIN_FRAMES:
-                fids[of_fid] = (fid(*pair), None)
-                kids[of_kid] = (kid(*pair), kid_interval(*pair, (real_block, block)))
-    skipped = {
-        MetricKey("skipped_frames", "", name, "realism"): len(features["frame"])
-        - len(features["person"])
-        for name, (features, _) in of_videos.items()
+
+    def value(metric: str, region: str, name: str) -> Value:
+        features, block = of_videos[name]
+        pair = of_real[region], features[region]
+        if min(map(len, pair)) < _MIN_FRAMES:
+            return None, None
+        if metric == "fid":
+            return fid(*pair), None
+        return kid(*pair), kid_interval(*pair, (real_block, block))
+
+    values = {
+        MetricKey(metric, region, name, "realism"): value(metric, region, name)
+        for metric, region, name in product(("fid", "kid"), _REGIONS, videos)
     }
-    return joined([of_values({**fids, **kids}), of_counts(skipped)])
+    skipped = {
+        MetricKey("skipped_frames", "", name, "realism"): len(of["frame"]) - len(of["person"])
+        for name, (of, _) in of_videos.items()
+    }
+    return Measurements.from_values(values) + Measurements.from_counts(skipped)
 
 
 def fid(real: _Real, generated: _Generated) -> float:

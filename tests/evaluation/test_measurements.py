@@ -6,14 +6,10 @@ from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation.measurements import (
     HEADLINES,
     METRICS,
+    Measurements,
     MetricKey,
     frame_errors,
-    joined,
     nested,
-    of_counts,
-    of_notes,
-    of_scores,
-    of_values,
     read_measurements,
     wide,
     write_measurements,
@@ -29,15 +25,13 @@ def found():
         MetricKey("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
         MetricKey("ssim", "face", "ours", "truth"): [np.nan, np.nan],
     }
-    return joined(
-        [
-            of_counts(
-                {MetricKey("frames", "", ""): 2, MetricKey("not_detected", "face", "", "truth"): 1}
-            ),
-            of_scores({key: ratio_of(of) for key, of in scores.items()}, block_frames=1),
-            of_values({MetricKey("fid", "frame", "ours", "realism"): (0.123456, None)}),
-            of_notes({"lpips": "no weights", "truth pck": "no head"}),
-        ]
+    counts = {MetricKey("frames", "", ""): 2, MetricKey("not_detected", "face", "", "truth"): 1}
+    ratios = {key: ratio_of(of) for key, of in scores.items()}
+    return (
+        Measurements.from_counts(counts)
+        + Measurements.from_scores(ratios, block_frames=1)
+        + Measurements.from_values({MetricKey("fid", "frame", "ours", "realism"): (0.123456, None)})
+        + Measurements.not_measured({"lpips": "no weights", "truth pck": "no head"})
     )
 
 
@@ -101,6 +95,6 @@ def test_without_a_truth_a_lost_body_is_the_worst_and_then_the_distance(found):
 
 def test_with_a_truth_the_least_like_it_is_the_worst(found):
     ssim = {MetricKey("ssim", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
-    errors, texts = frame_errors(joined([found, of_scores(ssim, block_frames=1)]))
+    errors, texts = frame_errors(found + Measurements.from_scores(ssim, block_frames=1))
     np.testing.assert_array_equal(errors, [-0.9, np.nan])
     assert texts[0] == "SSIM 0.90"

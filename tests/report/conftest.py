@@ -17,15 +17,7 @@ import pytest
 from dvc.repo import Repo
 from playwright.sync_api import Page
 
-from motiontransfer.evaluation.measurements import (
-    Measurements,
-    MetricKey,
-    joined,
-    of_counts,
-    of_notes,
-    of_values,
-    write_measurements,
-)
+from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
 from motiontransfer.params import Transfer
 from motiontransfer.report.report import TransferRun, write_transfer_report
 from motiontransfer.storage import write_json
@@ -98,49 +90,35 @@ def measured(ssim: float = 0.6923, *, count: int = NUM_FRAMES, shift: float = 0.
         shift: added to ours in each frame.
     """
     frames = np.arange(count)
-    return joined(
-        [
-            of_counts(
-                {
-                    MetricKey("frames", "", ""): count,
-                    MetricKey("not_detected", "face", "", "truth"): 3,
-                }
-            ),
-            of_values(
-                {
-                    MetricKey("body_found", "", "ours", "detection"): (1.0, None),
-                    MetricKey("pose_distance_px", "body", "ours", "detection"): (1.5, None),
-                    MetricKey("pose_distance_px", "all", "ours", "detection"): (2.0, None),
-                    MetricKey("pose_distance_px", "all", "nearest_neighbours", "detection"): (
-                        8.0,
-                        None,
-                    ),
-                    MetricKey("background_flicker", "", "ours", "temporal"): (0.9, None),
-                    MetricKey("background_flicker", "", "truth", "temporal"): (0.8, None),
-                    MetricKey("l1", "person", "ours", "truth"): (11.25, None),
-                    MetricKey("ssim", "person", "ours", "truth"): (ssim, (0.65, 0.73)),
-                    MetricKey("l1", "person", "nearest_neighbours", "truth"): (23.7, None),
-                    MetricKey("ssim", "person", "nearest_neighbours", "truth"): (0.5279, None),
-                    MetricKey("l1", "person", "previous_real_frame", "truth"): (4.5, None),
-                    MetricKey("ssim", "person", "previous_real_frame", "truth"): (0.9, None),
-                    MetricKey("l1", "person", "frame_by_frame", "truth"): (10.5, None),
-                    MetricKey("ssim", "person", "frame_by_frame", "truth"): (0.6, None),
-                }
-            ),
-            of_notes({"lpips": "no weights", "face_identity": "needs a network"}),
-            Measurements(
-                summary=(),
-                per_frame={
-                    MetricKey("missed_detections", "body", "ours", "detection"): np.zeros(count),
-                    MetricKey("ssim", "person", "ours", "truth"): (
-                        0.4 + 0.01 * np.abs(frames - 20) + shift
-                    ),
-                    MetricKey("ssim", "person", "nearest_neighbours", "truth"): np.where(
-                        frames < 5, np.nan, 0.3
-                    ),
-                },
-            ),
-        ]
+    missing = MetricKey("not_detected", "face", "", "truth")
+    values = {
+        MetricKey("body_found", "", "ours", "detection"): (1.0, None),
+        MetricKey("pose_distance_px", "body", "ours", "detection"): (1.5, None),
+        MetricKey("pose_distance_px", "all", "ours", "detection"): (2.0, None),
+        MetricKey("pose_distance_px", "all", "nearest_neighbours", "detection"): (8.0, None),
+        MetricKey("background_flicker", "", "ours", "temporal"): (0.9, None),
+        MetricKey("background_flicker", "", "truth", "temporal"): (0.8, None),
+    }
+    for system, l1, person_ssim in (
+        ("ours", 11.25, (ssim, (0.65, 0.73))),
+        ("nearest_neighbours", 23.7, (0.5279, None)),
+        ("previous_real_frame", 4.5, (0.9, None)),
+        ("frame_by_frame", 10.5, (0.6, None)),
+    ):
+        values[MetricKey("l1", "person", system, "truth")] = (l1, None)
+        values[MetricKey("ssim", "person", system, "truth")] = person_ssim
+    per_frame = {
+        MetricKey("missed_detections", "body", "ours", "detection"): np.zeros(count),
+        MetricKey("ssim", "person", "ours", "truth"): 0.4 + 0.01 * np.abs(frames - 20) + shift,
+        MetricKey("ssim", "person", "nearest_neighbours", "truth"): np.where(
+            frames < 5, np.nan, 0.3
+        ),
+    }
+    return (
+        Measurements.from_counts({MetricKey("frames", "", ""): count, missing: 3})
+        + Measurements.from_values(values)
+        + Measurements.not_measured({"lpips": "no weights", "face_identity": "needs a network"})
+        + Measurements(summary=(), per_frame=per_frame)
     )
 
 

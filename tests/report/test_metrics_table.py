@@ -1,6 +1,6 @@
 import pytest
 
-from motiontransfer.evaluation.measurements import MetricKey, joined, of_counts, of_notes, of_values
+from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.report.tables import (
     best_of,
     count_verdicts,
@@ -43,9 +43,8 @@ def test_rows_are_grouped_by_region_or_metric():
 
 def test_counts_and_notes_are_lines_below_the_tables():
     found = measured()
-    counted = joined(
-        [of_counts({MetricKey("frames", "", ""): 60}), of_notes({"truth": "not filmed"})]
-    )
+    counted = Measurements.from_counts({MetricKey("frames", "", ""): 60})
+    counted += Measurements.not_measured({"truth": "not filmed"})
     assert metric_tables(counted) == ()
     assert not_measured(counted) == ("ground truth: not filmed",)
     assert not_measured(found) == (
@@ -60,7 +59,7 @@ def test_counts_and_notes_are_lines_below_the_tables():
 )
 def test_a_missing_value_is_a_dash_and_a_zero_width_has_no_interval(value, interval, text):
     key = MetricKey("l1", "face", "ours", "truth")
-    (table,) = metric_tables(of_values({key: (value, interval)}))
+    (table,) = metric_tables(Measurements.from_values({key: (value, interval)}))
     (cell,) = table.groups["Face"][0].cells
     assert (cell.text, cell.interval) == (text, "")
 
@@ -147,7 +146,9 @@ def test_a_verdict_depends_on_the_better_direction(before, after, better, verdic
 def _run(interval=None, **metrics):
     keys = {name: MetricKey(name, "person", "ours", "truth") for name in metrics}
     other = {MetricKey("ssim", "person", "nearest_neighbours", "truth"): (0.1, None)}
-    return of_values({**{keys[name]: (v, interval) for name, v in metrics.items()}, **other})
+    return Measurements.from_values(
+        {**{keys[name]: (v, interval) for name, v in metrics.items()}, **other}
+    )
 
 
 def _compare(before, after):

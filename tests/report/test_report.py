@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import MotionTransferError, VideoError
-from motiontransfer.evaluation.measurements import MetricKey, of_values, write_measurements
+from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
 from motiontransfer.params import Transfer
 from motiontransfer.report.report import write_transfer_report
 from motiontransfer.video.frame_store import write_frames
@@ -67,7 +67,7 @@ def test_without_ground_truth_the_baseline_is_shown(transfer_run):
 
 
 def test_training_and_held_out_frames_are_shown_where_there_are_any(transfer_run):
-    held_out = of_values({MetricKey("l1", "person", "ours"): (7.0, (6.5, 7.5))})
+    held_out = Measurements.from_values({MetricKey("l1", "person", "ours"): (7.0, (6.5, 7.5))})
     write_measurements(transfer_run.held_out_measurements, held_out)
     folder = transfer_run.training / "generator"
     (folder / "metrics/generator").mkdir(parents=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.errors import MissingFileError
-from motiontransfer.evaluation.measurements import MetricKey, of_scores, write_measurements
+from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.storage import write_json
 from motiontransfer.video.writer import write_video
@@ -46,7 +46,7 @@ def _project(tmp_path, monkeypatch):
     missed = key._replace(metric="missed_detections", region="body")
     values = {key: 1.0, key._replace(system="nearest_neighbours"): 5.0, missed: 0.0}
     scores = {key: ratio_of([value] * NUM_SOURCE_FRAMES) for key, value in values.items()}
-    write_measurements(TABLE, of_scores(scores, block_frames=1))
+    write_measurements(TABLE, Measurements.from_scores(scores, block_frames=1))
     for metrics in (
         *("decode/dance", "clean_keypoints/dance", "train_gan/ada", "train_face_gan/ada"),
         "render/ada_as_ben",
