@@ -7,9 +7,8 @@ the reason in its note. `metrics.json`, `per_frame.csv` and every page are pivot
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -186,7 +185,7 @@ class Measurements:
 
     summary: tuple[Measurement, ...]
     """The values over all frames, in the order of metrics.json."""
-    per_frame: Mapping[MetricKey, Float64[np.ndarray, " frames"]] = MappingProxyType({})
+    per_frame: Mapping[MetricKey, Float64[np.ndarray, " frames"]] = field(default_factory=dict)
     """Values frame by frame; NaN where nothing was measured."""
 
     @classmethod

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -20,6 +19,7 @@ from motiontransfer.evaluation.measurements import (
     frame_errors,
     wide,
 )
+from motiontransfer.figures import write_figure
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
@@ -27,7 +27,7 @@ from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
-_COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e")
+_COLORS = ("#1f6feb", "#e8590c", "#2b8a3e")
 _NUM_WORST = 8
 
 Panels = Mapping[str, Mapping[str, MetricKey]]
@@ -81,29 +81,21 @@ def write_image(path: Path, image: Frame) -> None:
 
 def plot_curves(path: Path, found: Measurements, panels: Panels, *, title: str) -> None:
     """Draw one panel a quantity over the frames; gaps where a frame was skipped."""
-    figure = Figure(figsize=(9, 0.6 + 1.9 * len(panels)), layout="constrained", dpi=110)
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axis, (quantity, curves) in zip(axes, panels.items(), strict=True):
-        for colour, (label, key) in zip(_COLOURS, curves.items(), strict=False):
-            values = found.per_frame[key]
-            mean = f"mean {np.nanmean(values):.3g}" if np.isfinite(values).any() else "never"
-            axis.plot(
-                np.arange(len(values)),
-                values,
-                color=colour,
-                linewidth=1.4,
-                marker=".",
-                markersize=3,
-                label=f"{label}, {mean}",
-            )
-        axis.set_title(quantity, loc="left", fontsize=10)
-        axis.grid(visible=True, alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
-    axes[-1].set_xlabel("frame")
-    figure.suptitle(title, fontsize=12)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
+    height = 0.6 + 1.9 * len(panels)
+    with write_figure(path, width=9.0, height=height, dpi=110) as figure:
+        figure.suptitle(title, fontsize=12)
+        panel_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (quantity, curves) in zip(panel_axes, panels.items(), strict=True):
+            for color, (label, key) in zip(_COLORS, curves.items(), strict=False):
+                values = found.per_frame[key]
+                mean = f"mean {np.nanmean(values):.3g}" if np.isfinite(values).any() else "never"
+                style = {"color": color, "linewidth": 1.4, "marker": ".", "markersize": 3}
+                axes.plot(np.arange(len(values)), values, label=f"{label}, {mean}", **style)
+            axes.set_title(quantity, loc="left", fontsize=10)
+            axes.grid(visible=True, alpha=0.25)
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+        panel_axes[-1].set_xlabel("frame")
 
 
 def likeness_panels(section: Literal["", "truth"]) -> dict[str, dict[str, MetricKey]]:

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Float64, UInt8
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import SubFigure
 from matplotlib.transforms import Bbox
 from torch import nn
 
 from motiontransfer.errors import VideoError
+from motiontransfer.figures import stacked, tiles, write_figure
 from motiontransfer.forensics.data import (
     CORRUPTIONS,
     EXACT,
@@ -26,7 +27,6 @@ from motiontransfer.forensics.data import (
 )
 from motiontransfer.forensics.model import TrainedDetector, has_motion, read_detector
 from motiontransfer.progress import track
-from motiontransfer.storage import replacing
 from motiontransfer.target_clips import spread
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
@@ -209,15 +209,13 @@ def plot_evaluation(
     Args:
         scores_of: of the clips, by the name of the corruption.
     """
-    figure = Figure(figsize=(11, 8.2), layout="constrained", dpi=100)
-    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(4.4, 3.6))[:, 0]
-    curves, table = above.subplots(1, 2, width_ratios=(5, 6))
-    _draw_curves(curves, scores_of)
-    _draw_confusion(table, scores_of, threshold=detector.calibration.threshold)
-    _draw_examples(below, detector, clips, scores_of[EXACT])
-    figure.suptitle(title, fontsize=12)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
+    with write_figure(path, width=11.0, height=8.2) as figure:
+        figure.suptitle(title, fontsize=12)
+        above, below = stacked(figure, (4.4, 3.6))
+        curves, table = above.subplots(1, 2, width_ratios=(5, 6))
+        _draw_curves(curves, scores_of)
+        _draw_confusion(table, scores_of, threshold=detector.calibration.threshold)
+        _draw_examples(below, detector, clips, scores_of[EXACT])
 
 
 def _draw_curves(axes: Axes, scores_of: Mapping[str, Scores]) -> None:
@@ -255,23 +253,22 @@ def _draw_examples(
     figure: SubFigure, detector: TrainedDetector, clips: SegmentSet, scores: Scores
 ) -> None:
     """One row a kind: clips from the lowest to the highest probability."""
-    rows = figure.subplots(2, _NUM_EXAMPLES, squeeze=False)
-    for axes in rows.flat:
-        axes.set_axis_off()
+    axes = tiles(figure, 2, _NUM_EXAMPLES)
+    rows = axes[:_NUM_EXAMPLES], axes[_NUM_EXAMPLES:]
     kinds = (("real", clips.real, scores.real), ("rendered", clips.fake, scores.fake))
     for row, (kind, shown, logits) in zip(rows, kinds, strict=True):
         moving = sorted(
             (float(each.mean()), index) for index, each in enumerate(logits) if len(each)
         )
         chosen = [moving[k] for k in spread(range(len(moving)), count=_NUM_EXAMPLES)]
-        for axes, (logit, index) in zip(row, chosen, strict=False):
+        for cell, (logit, index) in zip(row, chosen, strict=False):
             probability = detector.calibration.probability(np.array([logit]))[0]
             frames = shown[index].read()
             rng = np.random.default_rng(0)
             augmentation = draw_augmentation(frames, frames, crop_size=_EXAMPLE_PX, rng=rng)
             x0, y0, x1, y1 = augmentation.box
-            axes.imshow(frames[len(frames) // 2, y0:y1, x0:x1])
-            axes.set_title(f"{kind}: {probability:.2f}", fontsize=9)
+            cell.imshow(frames[len(frames) // 2, y0:y1, x0:x1])
+            cell.set_title(f"{kind}: {probability:.2f}", fontsize=9)
     figure.suptitle("Probability that a second was rendered; where it moves", fontsize=10)
 
 

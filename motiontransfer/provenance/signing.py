@@ -42,7 +42,7 @@ from motiontransfer.storage import replacing
 CERTIFICATE_VARIABLE = "MOTIONTRANSFER_CERTIFICATE"
 PRIVATE_KEY_VARIABLE = "MOTIONTRANSFER_PRIVATE_KEY"
 SELF_SIGNED = "self-signed by motiontransfer"
-"""The organisation that a self-signed certificate names: readers anywhere show it as the signer."""
+"""Organization in a self-signed certificate: readers anywhere show it as the signer."""
 
 _ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _VALIDITY = timedelta(days=3650)  # without a time stamp a signature ends with its certificate
@@ -58,9 +58,9 @@ class Credentials:
     chain: bytes
     """Certificates, PEM: the signer's first, then each issuer of the one before."""
     private_key: bytes = field(repr=False)
-    """The signer's, PKCS #8 PEM."""
+    """PKCS #8 PEM."""
     algorithm: str
-    """Of the signature, as C2PA names it."""
+    """Signature algorithm, as C2PA names it."""
 
 
 def load_credentials() -> Credentials:
@@ -94,17 +94,17 @@ def self_signed_file() -> Path:
 
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
-    """Read the certificates of a PEM file.
+    """Read a PEM file.
 
     Raises:
         MissingFileError: no such file.
-        ProvenanceError: there are none in it.
+        ProvenanceError: there are no certificates in it.
     """
     return _read_pem(path, "certificates, PEM", x509.load_pem_x509_certificates)
 
 
 def certificates_pem(certificates: list[x509.Certificate]) -> bytes:
-    """Write certificates as PEM."""
+    """Serialize certificates, one after the other."""
     return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
 
 

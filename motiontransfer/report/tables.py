@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,8 +56,7 @@ _MINUS = "\N{MINUS SIGN}"
 Verdict = Literal["better", "worse", "same", "changed", "only before", "only after"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(NamedTuple):
     """One number as it is printed."""
 
     text: str
@@ -68,9 +67,8 @@ class Cell:
     """True if no other system is better."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One quantity of every system."""
+class Row(NamedTuple):
+    """One metric of every system."""
 
     label: str
     metric: Metric
@@ -78,19 +76,16 @@ class Row:
     """One a column; None where the system was not measured."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricTable:
+class MetricTable(NamedTuple):
     """One section of the measurements."""
 
     title: str
     columns: tuple[str, ...]
-    """Names of the systems."""
     groups: Mapping[str, Sequence[Row]]
     """Heading, or empty -> its rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
+class Tile(NamedTuple):
     """A headline metric, shown first and large."""
 
     label: str
@@ -101,37 +96,60 @@ class Tile:
     """(name, number) of every other system."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricDifference:
-    """One quantity of two runs."""
+class MetricDifference(NamedTuple):
+    """One metric of two runs; numbers are empty where they were not measured."""
 
     label: str
     metric: Metric
     before: str
     after: str
     change: str
-    """After minus before, with its sign. Numbers are empty where they were not measured."""
+    """After minus before, with its sign."""
     verdict: Verdict
     intervals_overlap: bool
     """True if the change may not be significant."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One system's values."""
+
+    label: str
+    values: tuple[float | None, ...]
+    """One a frame, or one a logged step; None where nothing was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One quantity over frames or training steps."""
+
+    key: str
+    """Unique on its page."""
+    title: str
+    unit: str
+    better: Better
+    positions: tuple[int, ...]
+    """Frames or steps of the values."""
+    curves: tuple[Curve, ...]
+    """Ours first."""
+    summary: str
+    """Text alternative of the chart."""
+
+
 def metric_tables(found: Measurements) -> tuple[MetricTable, ...]:
     """Lay out measurements, section by section; counts are left out."""
-    items = measured(found)
-    return tuple(
-        _table(section, [item for item in items if item.key.section == section])
-        for section in dict.fromkeys(item.key.section for item in items)
-    )
+    sections: dict[str, list[Measurement]] = {}
+    for item in measured(found):
+        sections.setdefault(item.key.section, []).append(item)
+    return tuple(_table(section, items) for section, items in sections.items())
 
 
 def tiles(found: Measurements) -> tuple[Tile, ...]:
     """The first of the headline metrics."""
     chosen: list[Tile] = []
+    by_metric = _by_metric(found.summary)
     for key in HEADLINES:
-        of_system = {
-            item.key.system: item for item in found.summary if item.key.of_any_system == key
-        }
+        of_system = dict(by_metric.get(key, {}))
         ours = of_system.pop(OURS, None)
         if ours is None or ours.value is None or len(chosen) == _NUM_TILES:
             continue
@@ -165,6 +183,14 @@ def not_measured(found: Measurements) -> tuple[str, ...]:
         label = METRICS[key.metric].label if key.metric in METRICS else name_of(key.metric)
         lines.append(f"{', '.join([*where, label if item.note else label.lower()])}: {reason}")
     return tuple(lines)
+
+
+def _by_metric(items: Iterable[Measurement]) -> dict[MetricKey, dict[str, Measurement]]:
+    """Metric of any system -> system -> measurement."""
+    found: dict[MetricKey, dict[str, Measurement]] = {}
+    for item in items:
+        found.setdefault(item.key.of_any_system, {})[item.key.system] = item
+    return found
 
 
 def systems_of(items: Iterable[Measurement]) -> tuple[str, ...]:
@@ -260,8 +286,7 @@ def _heading_and_label(item: Measurement) -> tuple[str, str]:
 def _table(section: str, items: Sequence[Measurement]) -> MetricTable:
     systems = systems_of(items)
     rows: dict[str, list[Row]] = {}
-    for key in dict.fromkeys(item.key.of_any_system for item in items):
-        of_system = {item.key.system: item for item in items if item.key.of_any_system == key}
+    for key, of_system in _by_metric(items).items():
         metric = METRICS[key.metric]
         best = best_of({name: item.value for name, item in of_system.items()}, metric.better)
         heading, label = _heading_and_label(next(iter(of_system.values())))
@@ -320,32 +345,6 @@ def _cost(value: float, better: Better) -> float:
     return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """One system's values."""
-
-    label: str
-    values: tuple[float | None, ...]
-    """One a frame, or one a logged step; None where nothing was measured."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """One quantity over frames or training steps."""
-
-    key: str
-    """Unique on its page."""
-    title: str
-    unit: str
-    better: Better
-    positions: tuple[int, ...]
-    """Positions of the values on the horizontal axis."""
-    curves: tuple[Curve, ...]
-    """The curves, ours first."""
-    summary: str
-    """Text alternative of the chart."""
-
-
 def frame_charts(curves: Curves) -> tuple[Chart, ...]:
     """One chart for every quantity; constant ones come last."""
     charts = [
@@ -374,7 +373,10 @@ def make_chart(
         curves: label -> its values, one a position; NaN where nothing was measured.
         metric: definition of the metric; None: a loss, which has no unit and no direction.
     """
-    found = {label: _known(values) for label, values in curves.items()}
+    found = {
+        label: tuple(rounded(value) if np.isfinite(value) else None for value in values)
+        for label, values in curves.items()
+    }
     return Chart(
         key=key,
         title=title,
@@ -402,34 +404,20 @@ def training_charts(folder: Path) -> tuple[Chart, ...]:
     """
     charts = []
     for path in sorted((folder / "metrics").rglob("[!.]*.tsv")):
-        steps, values = _read_curve(path)
-        loss = path.stem.replace("_", " ")
-        chart = make_chart(
-            f"{folder.name}_{path.parent.name}_{path.stem}",
-            f"{path.parent.name}: {loss}",
-            steps,
-            {loss: values},
-        )
-        charts.append(chart)
+        try:
+            table = pd.read_csv(path, sep="\t")
+            steps, values = table["step"].astype(int), table[table.columns[-1]].astype(float)
+        except (ValueError, LookupError) as error:  # pandas' own errors are of these kinds
+            raise damaged(path, f"not a training curve: {' '.join(str(error).split())}") from error
+        loss, network = path.stem.replace("_", " "), path.parent.name
+        key = f"{folder.name}_{network}_{path.stem}"
+        title = f"{network}: {loss}"
+        charts.append(make_chart(key, title, steps.tolist(), {loss: values.tolist()}))
     return tuple(charts)
 
 
-def _read_curve(path: Path) -> tuple[list[int], list[float]]:
-    """Steps and values."""
-    try:
-        table = pd.read_csv(path, sep="\t")
-        return table["step"].astype(int).tolist(), table[table.columns[-1]].astype(float).tolist()
-    except (ValueError, LookupError) as error:  # pandas' own errors are of these kinds
-        raise damaged(path, f"not a training curve: {' '.join(str(error).split())}") from error
-
-
 def _is_constant(chart: Chart) -> bool:
-    """True if every curve is constant."""
     return all(len({*curve.values} - {None}) < 2 for curve in chart.curves)
-
-
-def _known(values: Sequence[float]) -> tuple[float | None, ...]:
-    return tuple(rounded(value) if np.isfinite(value) else None for value in values)
 
 
 def _in_words(label: str, positions: Sequence[int], values: Sequence[float | None]) -> str:
