@@ -94,10 +94,7 @@ def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndar
 
 
 def body_size_px(keypoints: Keypoints) -> float:
-    """Median over frames of the longer side of the box around the body's joints, in pixels.
-
-    Frames without a body do not count; at least one pixel.
-    """
+    """Median over frames with a body of the longer side of its box, in pixels; at least one."""
     body = keypoints.skeleton.slice("body")
     present = keypoints.score[:, body] > 0
     points = keypoints.points[:, body][present.any(axis=1)]
@@ -116,9 +113,9 @@ def _distances(
     present: np.ndarray,
     size_px: float,
 ) -> Float32[np.ndarray, "poses candidates"]:
-    """Weighted sum over the pose's joints; joint after joint, so that memory stays small.
+    """Weighted sum over the pose's joints, which is enough to rank candidates.
 
-    Not divided by the pose's total weight: that is the same for all candidates.
+    Computed joint after joint, so that memory stays small.
     """
     total = np.zeros((len(pose_points), len(points)), np.float32)
     for joint in np.flatnonzero(pose_weight.any(axis=0)):
@@ -150,7 +147,7 @@ def training_images(clips: Sequence[TargetClip], *, margin: float) -> _Thumbnail
 
 
 def thumbnail(frame: Frame, box: Box) -> UInt8[np.ndarray, "64 32 3"]:
-    """The person's box as a thumbnail."""
+    """Resize the person's box."""
     x0, y0, x1, y1 = box
     return cv2.resize(frame[y0:y1, x0:x1], _THUMBNAIL_SIZE[::-1], interpolation=cv2.INTER_AREA)
 

@@ -28,15 +28,12 @@ _SIGNIFICANT_DIGITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatioMetric:
-    """Numerator and denominator of a metric, frame by frame."""
+    """Numerator and denominator of a metric, frame by frame; 0 where nothing was measured."""
 
     total: Float64[np.ndarray, " frames"]
-    """Added to the numerator; 0 where nothing was measured."""
     weight: Float64[np.ndarray, " frames"]
-    """Added to the denominator; 0 where nothing was measured."""
 
     def __post_init__(self) -> None:
-        """Check the lengths, and that frames without a measurement add nothing."""
         assert self.total.shape == self.weight.shape
         assert np.isfinite(self.total).all()
         assert np.isfinite(self.weight).all()
@@ -50,7 +47,7 @@ class RatioMetric:
         )
 
     def mean(self) -> float | None:
-        """The metric of the whole clip; None where nothing was measured."""
+        """Return the metric of the whole clip; None where nothing was measured."""
         weight = float(self.weight.sum())
         return float(self.total.sum()) / weight if weight else None
 
@@ -90,10 +87,11 @@ def bootstrap(
         return bounds
     total = np.stack([metrics[index].total for index in measured], axis=1)
     weight = np.stack([metrics[index].weight for index in measured], axis=1)
-    drawn = [
-        _ratio(counts @ total, counts @ weight)
-        for counts in resamples(len(total), block_frames, seed)
-    ]
+    drawn = []
+    for counts in resamples(len(total), block_frames, seed):
+        totals, weights = counts @ total, counts @ weight
+        nothing = np.full(totals.shape, np.nan)
+        drawn.append(np.divide(totals, weights, out=nothing, where=weights > 0))
     bounds[measured] = np.nanpercentile(np.concatenate(drawn), TAILS, axis=0).T
     return bounds
 
@@ -118,10 +116,3 @@ def resamples(
         np.add.at(steps, (rows, part), 1)
         np.add.at(steps, (rows, part + length), -1)
         yield np.cumsum(steps, axis=1)[:, :num_frames]
-
-
-def _ratio(
-    total: Float64[np.ndarray, "resamples metrics"],
-    weight: Float64[np.ndarray, "resamples metrics"],
-) -> Float64[np.ndarray, "resamples metrics"]:
-    return np.divide(total, weight, out=np.full(total.shape, np.nan), where=weight > 0)

@@ -59,12 +59,12 @@ class FrameMetric:
         self._values: dict[MetricKey, array[float]] = defaultdict(partial(array, "d"))
 
     def update(self, frame_set: FrameSet) -> None:
-        """Take the next frame of every video."""
+        """Measure the next frame of every video."""
         for key, total_and_weight in self._function(frame_set).items():
             self._values[key].extend(total_and_weight)
 
     def compute(self) -> Scores:
-        """Return the scores."""
+        """Scores of all frames."""
         columns = {key: np.array(values).reshape(-1, 2) for key, values in self._values.items()}
         return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
 
@@ -106,43 +106,36 @@ def streaming_metrics(
         for name, posed in videos.items()
         if name != late
     }
-    functions: dict[str, Callable[[FrameSet], FrameScores]] = {}
-    if config.training_images is not None:
-        functions["identity"] = partial(
-            training_distances, persons=persons, training=config.training_images
+    metrics: dict[str, StreamingMetric] = {
+        "flicker": BackgroundFlicker(list(persons), persons=background)
+    }
+    if (images := config.training_images) is not None:
+        metrics["identity"] = FrameMetric(
+            partial(training_distances, persons=persons, training=images)
         )
     if real is None:
-        functions["warping"] = partial(
-            warping_errors, systems=moving, guide=None, persons=background
+        metrics["warping"] = FrameMetric(
+            partial(warping_errors, systems=moving, guide=None, persons=background)
         )
-    else:
-        functions["images"] = partial(
-            image_scores,
-            real=real,
-            systems=[name for name in videos if name != real],
-            regions=all_regions(videos[real].keypoints, margin=config.box_margin),
-            distances=config.networks.distances,
-        )
-        functions["warping"] = partial(
-            warping_errors, systems=[real, *moving], guide=real, persons=persons[real]
-        )
-        functions["change"] = partial(
-            frame_changes, systems=moving, real=real, persons=persons[real]
-        )
-    return {
-        "flicker": BackgroundFlicker(list(persons), persons=background),
-        **{name: FrameMetric(function) for name, function in functions.items()},
-    }
+        return metrics
+    image_metrics = partial(
+        image_scores,
+        real=real,
+        systems=[name for name in videos if name != real],
+        regions=all_regions(videos[real].keypoints, margin=config.box_margin),
+        distances=config.networks.distances,
+    )
+    errors = partial(warping_errors, systems=[real, *moving], guide=real, persons=persons[real])
+    changes = partial(frame_changes, systems=moving, real=real, persons=persons[real])
+    metrics["images"] = FrameMetric(image_metrics)
+    metrics["warping"], metrics["change"] = FrameMetric(errors), FrameMetric(changes)
+    return metrics
 
 
 def measure(
     videos: Mapping[str, PosedFrames], metrics: Mapping[str, StreamingMetric]
 ) -> dict[str, Scores]:
-    """Update the metrics with every frame of the videos, which have equally many and one size.
-
-    Returns:
-        Scores of each metric, by its name.
-    """
+    """Scores of each metric over all frames of the videos, which have equally many and one size."""
     readers = [read_frames(one.frames, one.keypoints.image_size) for one in videos.values()]
     total = max(len(one.frames) for one in videos.values())
     previous: Frames | None = None

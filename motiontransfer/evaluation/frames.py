@@ -57,7 +57,6 @@ class PosedFrames:
     keypoints: Keypoints
 
     def __post_init__(self) -> None:
-        """Check that there is one pose a frame."""
         assert len(self.frames) == self.keypoints.num_frames
 
     def part(self, indices: Sequence[int]) -> "PosedFrames":
@@ -86,7 +85,7 @@ def concatenated(parts: Sequence[PosedFrames]) -> PosedFrames:
 
 
 def clip_frames(clip: TargetClip, indices: Sequence[int]) -> PosedFrames:
-    """Frames of one of the target's clips."""
+    """Some of the frames of a clip."""
     return PosedFrames(
         frames=[(clip.frames, index) for index in indices], keypoints=clip.keypoints.part(indices)
     )
@@ -126,24 +125,20 @@ def has_more_pixels(size: tuple[int, int], working: tuple[int, int]) -> bool:
     return size[0] > working[0] + 1
 
 
-def check_frames(path: Path, poses: Keypoints, advice: str) -> None:
+def check_frames(path: Path, poses: Keypoints, advice: str, *, any_size: bool = False) -> None:
     """Check that a video has the poses' number of frames and size.
 
     Args:
         advice: ends the message about another number of frames.
+        any_size: leave the size unchecked.
 
     Raises:
         MissingFileError: no such video.
         VideoError: another number of frames or another size.
     """
     with FrameStore(path) as store:
-        _check_size(store, poses.image_size)
-    check_length(path, poses, advice)
-
-
-def check_length(path: Path, poses: Keypoints, advice: str) -> None:
-    """Check that a video has the poses' number of frames; see `check_frames`."""
-    with FrameStore(path) as store:
+        if not any_size:
+            _check_size(store, poses.image_size)
         if len(store) != poses.num_frames:
             raise VideoError(
                 f"{path}: expected {poses.num_frames} frames, one a frame of the source, got "
@@ -152,7 +147,7 @@ def check_length(path: Path, poses: Keypoints, advice: str) -> None:
 
 
 def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
-    """Accept a video of the working size, or of that size made even, or larger in its shape."""
+    """Accept the working size, that size made even, and larger ones of the same shape."""
     height, width = size
     is_size = store.size in {(height, width), (height + height % 2, width + width % 2)}
     scale = store.size[0] / height
@@ -203,7 +198,7 @@ def _regions(
 
 
 def _grown(box: Box, image_size: tuple[int, int]) -> Box:
-    """The box of a hand, grown to 16 pixels inside the image."""
+    """The box, grown to 16 pixels inside the image."""
     low, high = np.array(box[:2]), np.array(box[2:])
     limit = np.array(image_size[::-1])
     side = np.minimum(np.maximum(high - low, _SMALLEST_HAND_PX), limit)

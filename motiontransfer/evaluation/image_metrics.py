@@ -32,7 +32,7 @@ SMALLEST_MS_SSIM_PX = WINDOW_PX * 2 ** (len(SCALE_WEIGHTS) - 1)
 _SIGMA = 1.5
 _LUMINANCE_CONSTANT = (0.01 * 255) ** 2
 _CONTRAST_CONSTANT = (0.03 * 255) ** 2
-_MIDDLE_GREY = 128.0
+_MIDDLE_GRAY = 128.0
 
 _REACH_SHARE = 0.02  # largest shift, share of the image's height
 _EQUALLY_GOOD = 1e-4  # smaller gains in correlation do not justify a shift
@@ -92,7 +92,6 @@ def frame_metrics(
 
 
 def _mean_of_whole_windows(similarities: Float32[np.ndarray, "height width *channels"]) -> float:
-    """Mean over the windows that lie inside."""
     reach = WINDOW_PX // 2
     return float(similarities[reach:-reach, reach:-reach].mean(dtype=np.float64))
 
@@ -166,7 +165,7 @@ def _region(box: str) -> str:
 def best_match(real: Frame, fake: Frame, box: Box) -> UInt8[np.ndarray, "box_height box_width 3"]:
     """The part of `fake`, shifted by at most 2 % of its height, that correlates best with the box.
 
-    Correlation is normalised, so brightness does not count; no shift where none is better.
+    Correlation is normalized, so brightness does not count; no shift where none is better.
     """
     x0, y0, x1, y1 = box
     height, width = real.shape[:2]
@@ -192,7 +191,7 @@ class Similarity(NamedTuple):
 
 def similarity(real: Frame, fake: Frame) -> Similarity:
     """Compare the windows around each pixel; beyond the edges the images are mirrored."""
-    return _compare(_centred(real), _centred(fake))
+    return _compare(_centered(real), _centered(fake))
 
 
 def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
@@ -202,7 +201,7 @@ def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
         real: with sides of at least `SMALLEST_MS_SSIM_PX`.
         finest: their `similarity`, which is the first scale.
     """
-    first, second, found = _centred(real), _centred(fake), finest
+    first, second, found = _centered(real), _centered(fake), finest
     product = 1.0
     for weight in SCALE_WEIGHTS[:-1]:
         product *= max(_mean_of_whole_windows(found.contrast), 0.0) ** weight
@@ -211,9 +210,9 @@ def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
     return product * max(float(found.ssim.mean(dtype=np.float64)), 0.0) ** SCALE_WEIGHTS[-1]
 
 
-def _centred(image: Frame) -> _FloatImage:
-    """Colours around zero, where single precision is enough for the variances."""
-    return image.astype(np.float32) - np.float32(_MIDDLE_GREY)
+def _centered(image: Frame) -> _FloatImage:
+    """Colors around zero, where single precision is enough for the variances."""
+    return image.astype(np.float32) - np.float32(_MIDDLE_GRAY)
 
 
 def _compare(first: _FloatImage, second: _FloatImage) -> Similarity:
@@ -223,7 +222,7 @@ def _compare(first: _FloatImage, second: _FloatImage) -> Similarity:
     )
     covariance = _windowed(first * second) - mean_first * mean_second
     contrast = (2 * covariance + _CONTRAST_CONSTANT) / (variances + _CONTRAST_CONSTANT)
-    mean_first, mean_second = mean_first + _MIDDLE_GREY, mean_second + _MIDDLE_GREY
+    mean_first, mean_second = mean_first + _MIDDLE_GRAY, mean_second + _MIDDLE_GRAY
     luminance = (2 * mean_first * mean_second + _LUMINANCE_CONSTANT) / (
         mean_first**2 + mean_second**2 + _LUMINANCE_CONSTANT
     )
@@ -231,7 +230,6 @@ def _compare(first: _FloatImage, second: _FloatImage) -> Similarity:
 
 
 def _windowed(image: _FloatImage) -> _FloatImage:
-    """Gaussian mean of each pixel's window."""
     window = (WINDOW_PX, WINDOW_PX)
     return cv2.GaussianBlur(image, window, _SIGMA, borderType=cv2.BORDER_REFLECT_101)
 

@@ -3,10 +3,10 @@
 Background flicker is the standard deviation of background pixels over time. Frame change is the
 mean change from frame to frame relative to real frames': above 1 is flicker, below 1 is smearing.
 The warping error (Lai et al. 2018, sec. 4) warps each frame to the one before it along the optical
-flow of the real frames and takes the mean squared difference, colours from 0 to 1, over pixels
+flow of the real frames and takes the mean squared difference, colors from 0 to 1, over pixels
 visible in both: neither occluded nor on a boundary of motion (Ruder et al. 2016, sec. 3.2).
 Deviations: OpenCV's DIS flow (Kroeger et al. 2016) in place of a network's; means over the three
-colours; without real frames the flow is the video's own, so that errors which move like flow are
+colors; without real frames the flow is the video's own, so that errors which move like flow are
 not counted. Frames are read once, and a few images are kept.
 """
 
@@ -42,7 +42,7 @@ class BackgroundFlicker:
         self._pixels = {system: _PixelStatistics(persons) for system in systems}
 
     def update(self, frame_set: FrameSet) -> None:
-        """Take the next frame of every video."""
+        """Add the next frame of every video."""
         for system, pixels in self._pixels.items():
             pixels.add(frame_set.index, frame_set.frames[system])
 
@@ -161,11 +161,7 @@ def _union(persons: Regions, index: int) -> Box | None:
 
 
 def frame_change(first: Frame, second: Frame, box: Box | None = None) -> float:
-    """Mean absolute change from one frame to the next, in levels of 0 to 255.
-
-    Args:
-        box: where; None: everywhere.
-    """
+    """Mean absolute change inside a box, by default the frame, in levels of 0 to 255."""
     x0, y0, x1, y1 = box or (0, 0, *first.shape[1::-1])
     before, after = (frame[y0:y1, x0:x1].astype(np.int16) for frame in (first, second))
     return float(np.abs(after - before).mean())
@@ -182,12 +178,12 @@ class Motion:
 
 
 def motion_between(first: Frame, second: Frame) -> Motion:
-    """Estimate the motion from one frame to the next."""
+    """Estimate flow and visibility, from flows in both directions."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    grey_first, grey_second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
-    still = np.zeros((*grey_first.shape, 2), np.float32)
-    there = dis.calc(grey_first, grey_second, still.copy())
-    back = dis.calc(grey_second, grey_first, still)
+    gray_first, gray_second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
+    still = np.zeros((*gray_first.shape, 2), np.float32)
+    there = dis.calc(gray_first, gray_second, still.copy())
+    back = dis.calc(gray_second, gray_first, still)
     return Motion(flow=there, visible=visible_pixels(there, back))
 
 
@@ -227,7 +223,7 @@ def warped(
 def warping_error(first: Frame, second: Frame, motion: Motion) -> _Map:
     """Squared difference at each pixel of the first frame and the warped second.
 
-    Colours are from 0 to 1; the mean over the three is taken. Invisible pixels have a value,
+    Colors are from 0 to 1; the mean over the three is taken. Invisible pixels have a value,
     too.
     """
     laid_over = warped(second.astype(np.float32), motion.flow)

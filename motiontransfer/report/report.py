@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.evaluation.baselines import nearest_frames
-from motiontransfer.evaluation.frames import check_length, read_frames
+from motiontransfer.evaluation.frames import check_frames, read_frames
 from motiontransfer.evaluation.measurements import Measurements, frame_errors, read_measurements
 from motiontransfer.evaluation.plots import pose_image, worst_frame_indices
 from motiontransfer.keypoints import Keypoints
@@ -155,7 +155,8 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
     target, source, truth = run.names.target, run.names.source_subject, run.names.truth_path
     poses = run.poses
     for video in (run.result, run.source, *([truth] if truth else [])):
-        check_length(video, poses, "run `dvc repro` so that all of them are of one run")
+        advice = "run `dvc repro` so that all of them are of one run"
+        check_frames(video, poses, advice, any_size=True)
     nearest = nearest_frames(poses, run.clips)
     panels = [
         video_panel("source", "source", f"source video of {source}", run.source),
