@@ -1,22 +1,19 @@
 """MediaPipe Tasks: several people's bodies, or one person with hands and face."""
 
 import io
+import itertools
+import re
 import zipfile
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import flatbuffers
 import mediapipe
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from mediapipe.python import packet_creator, packet_getter
-from mediapipe.python._framework_bindings.task_runner import TaskRunner  # ty: ignore[import-not-found]
-from mediapipe.tasks.metadata import metadata_schema_py_generated as tasks_schema
-from mediapipe.tasks.metadata import schema_py_generated as tflite_schema
 from mediapipe.tasks.python import BaseOptions, vision
 from mediapipe.tasks.python.core.task_info import TaskInfo
 
@@ -29,7 +26,7 @@ from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 
 WHEEL = "wheel"
-"""The model that needs no file: a bundle made of the networks in MediaPipe's own package."""
+"""The model that needs no file: the networks in MediaPipe's own package."""
 
 # Version 1 of each, never `latest`: the full model's two are different files.
 _SHA256_OF_PUBLISHED = {
@@ -64,10 +61,8 @@ def read_bundle(model: str) -> bytes:
     """The bundle's bytes.
 
     Args:
-        model: `wheel`, a name in OFFICIAL_MODELS, or a path.
+        model: a name in OFFICIAL_MODELS, or a path.
     """
-    if model == WHEEL:
-        return _wheel_bundle()
     official = OFFICIAL_MODELS.get(Path(model).stem)
     if official:
         file = None if model in OFFICIAL_MODELS else Path(model)
@@ -98,73 +93,6 @@ def is_holistic(bundle: bytes, *, model: str) -> bool:
             f" holistic_landmarker file, or set detect_keypoints.model: {WHEEL}"
         )
     return names >= _HOLISTIC_NETWORKS
-
-
-@cache
-def _wheel_bundle() -> bytes:
-    """The networks of MediaPipe's legacy solutions as a pose bundle.
-
-    Pixels become -1 to 1 for the person detector and 0 to 1 for the landmarks, as the solutions'
-    own graphs have it (mediapipe/modules/pose_detection, pose_landmark).
-    """
-    modules = Path(mediapipe.__file__).parent / "modules"
-    detector = (modules / "pose_detection" / "pose_detection.tflite").read_bytes()
-    landmarks = (modules / "pose_landmark" / "pose_landmark_full.tflite").read_bytes()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(
-            "pose_detector.tflite", with_scaling(detector, mean=127.5, deviation=127.5)
-        )
-        archive.writestr(
-            "pose_landmarks_detector.tflite", with_scaling(landmarks, mean=0.0, deviation=255.0)
-        )
-    return buffer.getvalue()
-
-
-def with_scaling(network: bytes, *, mean: float, deviation: float) -> bytes:
-    """Add to a TFLite network what Tasks ask for: how pixels become its numbers.
-
-    Tasks read it from the network's metadata, which those of the legacy solutions do not have.
-
-    Args:
-        mean: taken from a pixel's value of 0 to 255.
-        deviation: by which the rest is divided.
-    """
-    scaling: Any = tasks_schema.ProcessUnitT()
-    scaling.optionsType = tasks_schema.ProcessUnitOptions.NormalizationOptions
-    scaling.options = tasks_schema.NormalizationOptionsT()
-    scaling.options.mean, scaling.options.std = [mean], [deviation]
-    content: Any = tasks_schema.ContentT()
-    content.contentPropertiesType = tasks_schema.ContentProperties.ImageProperties
-    content.contentProperties = tasks_schema.ImagePropertiesT()
-    content.contentProperties.colorSpace = tasks_schema.ColorSpaceType.RGB
-    described: Any = tasks_schema.TensorMetadataT()
-    described.content, described.processUnits = content, [scaling]
-
-    model: Any = tflite_schema.ModelT.InitFromPackedBuf(network, 0)
-    graph: Any = tasks_schema.SubGraphMetadataT()
-    graph.inputTensorMetadata = [described]
-    graph.outputTensorMetadata = [
-        tasks_schema.TensorMetadataT() for _ in model.subgraphs[0].outputs
-    ]
-    metadata: Any = tasks_schema.ModelMetadataT()
-    metadata.subgraphMetadata = [graph]
-
-    buffer: Any = tflite_schema.BufferT()
-    buffer.data = list(_packed(metadata, b"M001"))
-    entry: Any = tflite_schema.MetadataT()
-    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
-    model.buffers.append(buffer)
-    model.metadata = [*(model.metadata or []), entry]
-    return _packed(model, b"TFL3")
-
-
-def _packed(
-    table: tasks_schema.ModelMetadataT | tflite_schema.ModelT, file_identifier: bytes
-) -> bytes:
-    builder = flatbuffers.Builder(0)
-    builder.Finish(table.Pack(builder), file_identifier)
-    return bytes(builder.Output())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,85 +141,197 @@ class TasksConfig:
             WeightsError: the bundle is not one that MediaPipe can use.
             ParamsError: several people are asked of a bundle that finds one.
         """
+        # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
+        with native_stderr_hidden(), self._open_graph() as landmarks:
+            yield lambda frames: [self._people(landmarks, frame) for frame in frames]
+
+    def _open_graph(self) -> AbstractContextManager["_LandmarksOf"]:
+        if self.model == WHEEL:
+            return _wheel_graph(self)
         bundle = read_bundle(self.model)
-        make_task = _holistic_task if is_holistic(bundle, model=self.model) else _pose_task
-        if make_task is _holistic_task and self.max_people != 1:
+        if not is_holistic(bundle, model=self.model):
+            return _pose_task(self, bundle)
+        if self.max_people != 1:
             raise ParamsError(
                 f"max_people: expected 1 with {self.model}, which finds one person with hands and"
                 f" face, got {self.max_people}; set 1, or a pose_landmarker model"
             )
-        # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
-        with native_stderr_hidden():
-            try:
-                task, landmarks = make_task(self, bundle)
-            except (RuntimeError, ValueError) as error:
-                raise WeightsError(
-                    f"{self.model}: MediaPipe {mediapipe.__version__} cannot use this bundle"
-                    f" ({str(error).splitlines()[0]}); set detect_keypoints.model: {WHEEL}, or"
-                    " another .task file"
-                ) from error
-            with closing(task):
-                yield lambda frames: [self._people(landmarks, frame) for frame in frames]
+        return _holistic_graph(self, bundle)
 
     def _people(self, landmarks: "_LandmarksOf", frame: UInt8[np.ndarray, "_ _ 3"]) -> People:
-        image = mediapipe.Image(
-            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame)
-        )
         return people_in_pixels(
-            landmarks(image),
+            landmarks(np.ascontiguousarray(frame)),
             skeleton=HOLISTIC,
             min_visibility=self.min_visibility,
             image_size=frame.shape[:2],
         )
 
 
-_LandmarksOf = Callable[[mediapipe.Image], list[Landmarks]]
+RgbFrame = UInt8[np.ndarray, "_ _ 3"]
+_LandmarksOf = Callable[[RgbFrame], list[Landmarks]]
 
 
-def _pose_task(config: TasksConfig, bundle: bytes) -> tuple[vision.PoseLandmarker, _LandmarksOf]:
+def _image(frame: RgbFrame) -> mediapipe.Image:
+    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=frame)
+
+
+_WHEEL_GRAPH = """
+input_stream: "image"
+output_stream: "people"
+node {
+  calculator: "PoseDetectionCpu" input_stream: "IMAGE:image" output_stream: "DETECTIONS:all"
+}
+node {
+  calculator: "ClipDetectionVectorSizeCalculator" input_stream: "all" output_stream: "detections"
+  options { [mediapipe.ClipVectorSizeCalculatorOptions.ext] { max_vec_size: MAX_PEOPLE } }
+}
+node {
+  calculator: "ImagePropertiesCalculator" input_stream: "IMAGE:image" output_stream: "SIZE:size"
+}
+node {
+  calculator: "BeginLoopDetectionCalculator"
+  input_stream: "ITERABLE:detections" output_stream: "ITEM:detection"
+  input_stream: "CLONE:0:image" output_stream: "CLONE:0:each_image"
+  input_stream: "CLONE:1:size" output_stream: "CLONE:1:each_size"
+  output_stream: "BATCH_END:end"
+}
+node {
+  calculator: "PoseDetectionToRoi"
+  input_stream: "DETECTION:detection" input_stream: "IMAGE_SIZE:each_size" output_stream: "ROI:roi"
+}
+node {
+  calculator: "PoseLandmarkByRoiCpu"
+  input_stream: "IMAGE:each_image" input_stream: "ROI:roi" output_stream: "LANDMARKS:person"
+}
+node {
+  calculator: "EndLoopNormalizedLandmarkListVectorCalculator"
+  input_stream: "ITEM:person" input_stream: "BATCH_END:end" output_stream: "ITERABLE:people"
+}
+"""
+"""MediaPipe's own detector and landmarks as in its solution Pose, which takes the first person."""
+
+_MAX_OVERLAP = 0.5  # of two people's boxes, as in Tasks; the solution's 0.3 hides who passes behind
+
+
+@contextmanager
+def _wheel_graph(config: TasksConfig) -> Generator[_LandmarksOf]:
+    """Bodies of several people, by the networks in MediaPipe's package.
+
+    The thresholds stand inside MediaPipe's subgraphs, so they are set in the expanded graph. It
+    stays text: MediaPipe's Python objects for it lose options that no imported module declares.
+    """
+    mediapipe.resource_util.set_resource_dir(str(Path(mediapipe.__file__).parents[1]))
+    expanded = mediapipe.ValidatedGraphConfig()
+    expanded.initialize(graph_config=_WHEEL_GRAPH.replace("MAX_PEOPLE", str(config.max_people)))
+    graph = expanded.text_config
+    for option, value in {
+        "min_score_thresh": config.min_detection_confidence,
+        "min_suppression_threshold": _MAX_OVERLAP,
+        "threshold": config.min_presence_confidence,
+    }.items():
+        graph, count = re.subn(rf"\b{option}: [\d.]+", f"{option}: {value}", graph)
+        assert count == 1, option
+    running, process = _start(graph, ("people",))
+    with closing(running):
+        yield lambda frame: [
+            {"pose": _unpack_message(person)}
+            for packet in process(
+                packet_creator.create_image_frame(frame, image_format=mediapipe.ImageFormat.SRGB)
+            ).values()
+            for person in packet_getter.get_proto_list(packet)
+        ]
+
+
+@contextmanager
+def _pose_task(config: TasksConfig, bundle: bytes) -> Generator[_LandmarksOf]:
     """Bodies of several people."""
-    task = vision.PoseLandmarker.create_from_options(
-        vision.PoseLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=bundle),
-            running_mode=vision.RunningMode.IMAGE,
-            num_poses=config.max_people,
-            min_pose_detection_confidence=config.min_detection_confidence,
-            min_pose_presence_confidence=config.min_presence_confidence,
-        )
+    options = vision.PoseLandmarkerOptions(
+        base_options=BaseOptions(model_asset_buffer=bundle),
+        running_mode=vision.RunningMode.IMAGE,
+        num_poses=config.max_people,
+        min_pose_detection_confidence=config.min_detection_confidence,
+        min_pose_presence_confidence=config.min_presence_confidence,
     )
-    return task, lambda image: [
-        {"pose": unpack(person)} for person in task.detect(image).pose_landmarks
-    ]
+    with _usable(config.model):
+        task = vision.PoseLandmarker.create_from_options(options)
+    with closing(task):
+        yield lambda frame: [
+            {"pose": unpack(person)} for person in task.detect(_image(frame)).pose_landmarks
+        ]
 
 
-def _holistic_task(config: TasksConfig, bundle: bytes) -> tuple[TaskRunner, _LandmarksOf]:
+@contextmanager
+def _holistic_graph(config: TasksConfig, bundle: bytes) -> Generator[_LandmarksOf]:
     """Body, hands and face of one person.
 
     MediaPipe's own Python class ends the process where a hand is not found
     (google-ai-edge/mediapipe#5181), so the graph is run without it.
     """
     streams = ("pose", "left_hand", "right_hand", "face")
-    options = vision.HolisticLandmarkerOptions(
-        base_options=BaseOptions(model_asset_buffer=bundle),
-        running_mode=vision.RunningMode.IMAGE,
-        min_pose_detection_confidence=config.min_detection_confidence,
-        min_pose_landmarks_confidence=config.min_presence_confidence,
-    )
-    info = TaskInfo(
+    task = TaskInfo(
         task_graph="mediapipe.tasks.vision.holistic_landmarker.HolisticLandmarkerGraph",
         input_streams=["IMAGE:image"],
         output_streams=[f"{stream.upper()}_LANDMARKS:{stream}" for stream in streams],
-        task_options=options,
+        task_options=vision.HolisticLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=bundle),
+            running_mode=vision.RunningMode.IMAGE,
+            min_pose_detection_confidence=config.min_detection_confidence,
+            min_pose_landmarks_confidence=config.min_presence_confidence,
+        ),
     )
-    runner = TaskRunner.create(info.generate_graph_config())
+    with _usable(config.model):
+        running, process = _start(str(task.generate_graph_config()), streams)
 
-    def landmarks(image: mediapipe.Image) -> list[Landmarks]:
-        packets = runner.process({"image": packet_creator.create_image(image)})
-        person: Landmarks = {}
-        for stream in streams:
-            if not packets[stream].is_empty():
-                found: Any = packet_getter.get_proto(packets[stream])
-                person[stream] = unpack(found.landmark)
+    def landmarks(frame: RgbFrame) -> list[Landmarks]:
+        packets = process(packet_creator.create_image(_image(frame)))
+        person = {
+            stream: _unpack_message(packet_getter.get_proto(packet))
+            for stream, packet in packets.items()
+        }
         return [person] if person else []
 
-    return runner, landmarks
+    with closing(running):
+        yield landmarks
+
+
+def _unpack_message(message: Any) -> Float32[np.ndarray, "landmarks 3"]:  # noqa: ANN401
+    return unpack(message.landmark)
+
+
+_Packets = dict[str, mediapipe.Packet]
+
+
+def _start(
+    graph: str, outputs: Sequence[str]
+) -> tuple[mediapipe.CalculatorGraph, Callable[[mediapipe.Packet], _Packets]]:
+    """Start a graph with the input stream `image`.
+
+    Returns:
+        The graph, and a function that gives the packets at its outputs for the next image.
+    """
+    running, found = mediapipe.CalculatorGraph(graph_config=graph), {}
+    for name in outputs:
+        running.observe_output_stream(name, found.__setitem__)
+    running.start_run()
+    timestamps = itertools.count()
+
+    def process(image: mediapipe.Packet) -> _Packets:
+        found.clear()
+        running.add_packet_to_input_stream("image", image.at(next(timestamps)))
+        running.wait_until_idle()
+        return found
+
+    return running, process
+
+
+@contextmanager
+def _usable(model: str) -> Generator[None]:
+    """Turn MediaPipe's errors about a bundle into ours."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f"{model}: MediaPipe {mediapipe.__version__} cannot use this bundle"
+            f" ({str(error).splitlines()[0]}); set detect_keypoints.model: {WHEEL}, or another"
+            " .task file"
+        ) from error

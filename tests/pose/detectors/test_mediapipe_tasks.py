@@ -23,7 +23,7 @@ from motiontransfer.pose.detectors.mediapipe_tasks import (
     read_bundle,
 )
 from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC
-from tests.pose.detectors.wheel_networks import holistic_bundle, packed, pose_networks
+from tests.pose.detectors.wheel_networks import HANDS_AND_FACE, POSE, bundle_of, packed
 
 CONFIG = TasksConfig(
     model="wheel",
@@ -45,7 +45,7 @@ def two_astronauts(astronaut):
 @pytest.fixture(scope="module")
 def holistic_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("bundles") / "hands_and_face.task"
-    path.write_bytes(holistic_bundle())
+    path.write_bytes(bundle_of(POSE | HANDS_AND_FACE))
     return path
 
 
@@ -60,6 +60,14 @@ def test_each_person_is_detected_in_each_frame_by_itself(two_astronauts, capfd):
     np.testing.assert_allclose(noses, [(222, 124), (1280 - 222, 124)], atol=12)
     left, right = HOLISTIC.index("left_shoulder"), HOLISTIC.index("right_shoulder")
     assert (people[:, left, 0] > people[:, right, 0]).all()
+
+
+def test_the_packaged_networks_give_what_they_give_as_a_bundle(two_astronauts, tmp_path):
+    path = tmp_path / "pose.task"
+    path.write_bytes(bundle_of(POSE))
+    with CONFIG.open() as detect, replace(CONFIG, model=str(path)).open() as detect_by_task:
+        (packaged,), (bundled,) = detect([two_astronauts]), detect_by_task([two_astronauts])
+    np.testing.assert_allclose(packaged, bundled, atol=0.1)
 
 
 def test_the_packaged_networks_agree_with_mediapipes_solution(astronaut):
@@ -165,7 +173,7 @@ def test_an_unknown_model_is_refused():
 
 @pytest.mark.parametrize(
     ("content", "got"),
-    [(b"<html>404</html>", "no zip archive"), (packed({"hand.tflite": b""}), "hand.tflite")],
+    [(b"<html>404</html>", "no zip archive"), (packed({"hand": b""}), "hand.tflite")],
 )
 def test_a_file_that_is_no_pose_bundle_is_refused(tmp_path, content, got):
     path = tmp_path / "my.task"
@@ -177,12 +185,13 @@ def test_a_file_that_is_no_pose_bundle_is_refused(tmp_path, content, got):
         pass
 
 
-def test_a_bundle_that_mediapipe_cannot_read_is_one_line(tmp_path, capfd):
+@pytest.mark.parametrize("networks", [POSE, POSE | HANDS_AND_FACE], ids=["pose", "holistic"])
+def test_a_bundle_that_mediapipe_cannot_read_is_one_line(tmp_path, capfd, networks):
     path = tmp_path / "my.task"
-    path.write_bytes(packed(dict.fromkeys(pose_networks(), b"not a network")))
+    path.write_bytes(packed(dict.fromkeys(networks, b"not a network")))
     with (
         pytest.raises(WeightsError, match=r"my\.task: MediaPipe 0\.10\.21 cannot use") as raised,
-        replace(CONFIG, model=str(path)).open(),
+        replace(CONFIG, model=str(path), max_people=1).open(),
     ):
         pass
     assert "\n" not in str(raised.value)
@@ -197,7 +206,7 @@ def test_settings_can_be_pickled_and_have_a_label(tmp_path):
 
 
 def test_a_bundle_with_hands_but_no_face_is_a_pose_bundle():
-    with_hands_only = pose_networks() | {"hand_landmarks_detector.tflite": b""}
+    with_hands_only = dict.fromkeys([*POSE, "hand_landmarks_detector"], b"")
     assert not is_holistic(packed(with_hands_only), model="x.task")
 
 
