@@ -43,7 +43,7 @@ from motiontransfer.live.openvino import open_detector, use_openvino
 from motiontransfer.live.recording import Recorder
 from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
-from motiontransfer.puppet.puppet import PuppetClip
+from motiontransfer.puppet.warping import PuppetClip
 from motiontransfer.rendering.faces import ResidualFaces
 from motiontransfer.rendering.params import RenderParams
 from motiontransfer.rendering.renderer import Renderer, render_poses

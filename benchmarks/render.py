@@ -34,8 +34,8 @@ from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import fit_viewport, place_viewport
-from motiontransfer.puppet.appearance import fit_appearance
-from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.puppet.fitting import fit_appearance
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.faces import ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer, render_poses
 from motiontransfer.rendering.upsampling import GuidedUpsampling

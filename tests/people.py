@@ -8,9 +8,9 @@ import numpy as np
 
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.appearance import fit_appearance
+from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.parts import BodyPoses, body_parts
-from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import HOLISTIC
 
 RATE = Fraction(25)

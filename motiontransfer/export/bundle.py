@@ -28,7 +28,7 @@ from motiontransfer.models.rollout import coarse_size
 from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
 from motiontransfer.pose.detectors.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import pack_appearance
-from motiontransfer.puppet.puppet import TEXTURE_CHANNELS
+from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.visible_label import draw_label
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
 from motiontransfer.source_fingerprint import source_files

@@ -23,7 +23,7 @@ from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.puppet.appearance import PackedAppearance, unpack_appearance
-from motiontransfer.puppet.puppet import Puppet, PuppetClip, PuppetFollower, Texture
+from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower, Texture
 from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.rendering.visible_label import Label
 from motiontransfer.skeleton import Skeleton

@@ -25,7 +25,7 @@ from motiontransfer.models.layers import (
     upsampling_layer,
 )
 from motiontransfer.pose.viewport import Viewport
-from motiontransfer.puppet.puppet import TEXTURE_CHANNELS, Puppet
+from motiontransfer.puppet.warping import TEXTURE_CHANNELS, Puppet
 from motiontransfer.video.tensors import Images
 
 Architecture = Literal["fast", "global", "local"]

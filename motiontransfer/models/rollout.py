@@ -16,7 +16,7 @@ from motiontransfer.models.generators import FrameGenerator, HalfResolutionGener
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import ViewportFollower
-from motiontransfer.puppet.puppet import PuppetClip, PuppetFollower
+from motiontransfer.puppet.warping import PuppetClip, PuppetFollower
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import Images, levels_to_textures, upload
 

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float32, Int32, Int64, UInt8
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.appearance import is_shadow
+from motiontransfer.puppet.silhouette import is_shadow
 from motiontransfer.target_clips import TargetClip, full_size, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore

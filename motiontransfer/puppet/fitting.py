@@ -1,15 +1,17 @@
 """Appearance of a target from its training frames."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.appearance import Appearance, fit_appearance
-from motiontransfer.puppet.parts import BodyPoses, body_scales, full_lengths
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales, full_lengths
+from motiontransfer.puppet.silhouette import crop_person, cut_parts, fill_hidden, fit_radii
+from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
@@ -53,4 +55,44 @@ def target_appearance(
         frames,
         background=background,
         height_px=float(np.median(heights) * zoom[1]),
+    )
+
+
+def fit_appearance(
+    skeleton: Skeleton,
+    clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
+    references: Mapping[tuple[int, int], UInt8[np.ndarray, "height width 3"]],
+    *,
+    background: UInt8[np.ndarray, "height width 3"],
+    height_px: float,
+) -> Appearance:
+    """Cut reference frames into body parts.
+
+    Args:
+        clips: points and scores of each clip.
+        references: (clip, frame_index) -> frame.
+        height_px: of the upright body.
+    """
+    points = np.stack([clips[clip][0][frame] for clip, frame in references])
+    score = np.stack([clips[clip][1][frame] for clip, frame in references])
+    poses, parts = BodyPoses(skeleton, points, score), body_parts(skeleton)
+    full = full_lengths(poses)
+    scales = body_scales(poses, full)
+    crops = [
+        crop_person(poses, index, frame, background, height_px=height_px * scale)
+        for index, (frame, scale) in enumerate(
+            zip(references.values(), scales.tolist(), strict=True)
+        )
+    ]
+    parts = fit_radii(parts, crops)
+    patches = fill_hidden(parts, poses, scales, [cut_parts(parts, crop) for crop in crops])
+    return Appearance(
+        skeleton=skeleton,
+        points=points,
+        score=score,
+        frames=np.array(list(references)),
+        full_lengths=full,
+        height_px=height_px,
+        patches=patches,
+        background=background,
     )

@@ -41,21 +41,21 @@ class BodyPart:
     name: str
     motion: Motion
     bones: tuple[Limb, ...]
-    """Lines in the middle of it."""
+    """Lines along its middle."""
     joints: tuple[str, ...]
-    """What its map is fitted to."""
+    """Joints to which its map is fitted."""
     radius: float
-    """Of its cross-section, as a share of the body's height."""
+    """Radius of its cross-section, as a share of the body's height."""
     reach: float
     """Distance from its bones up to which hair and clothes belong to it, in radii."""
     neighbour: Limb | None = None
-    """Bone beside it whose direction tells how far it is turned around its own axis."""
+    """Neighboring bone, whose direction gives the part's axial rotation."""
     is_solid: bool = False
     """What lies between its joints belongs to it."""
-    is_kept: bool = False
-    """The puppet's is in the frame whatever the network takes, as far as it is confident and the
-    pose has its joints: L1 prefers a blurred hand to a sharp one a pixel aside. A hidden hand has
-    its wrist, but no fingers."""
+    bypasses_gate: bool = False
+    """The warped part is always composited in proportion to its confidence and to the share of its
+    joints that the pose has, whatever a network's gate: L1 prefers a blurred hand to a sharp one a
+    pixel aside. A hidden hand has its wrist, but no fingers."""
 
     @property
     def min_joints(self) -> int:
@@ -168,7 +168,7 @@ def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         joints=(wrist, *tips, *groups.get(name, ())),
         radius=0.016,
         reach=1.5,
-        is_kept=True,
+        bypasses_gate=True,
     )
 
 
@@ -216,7 +216,7 @@ SCALE_LINES: tuple[Limb, ...] = (
         for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
     ),
 )
-"""What tells the size of the body."""
+"""Lines from whose lengths the size of the body is measured."""
 
 
 def _lengths(poses: BodyPoses) -> Float64[np.ndarray, "frames lines"]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from motiontransfer.puppet.puppet import Puppet, PuppetClip, Texture
+from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 

@@ -21,7 +21,7 @@ from motiontransfer.models.faces import FaceGeneratorConfig, add_residuals, crop
 from motiontransfer.models.layers import to_device
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.training.data import RankBatch

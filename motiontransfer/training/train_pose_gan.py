@@ -20,7 +20,7 @@ from motiontransfer.models.layers import check_depth, count_parameters, downsamp
 from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.target_clips import HeldOut, TargetClip, full_size, input_files
 from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.config import Schedule

@@ -27,7 +27,7 @@ from motiontransfer.puppet.appearance import (
     pack_appearance,
     unpack_appearance,
 )
-from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
 from motiontransfer.target_clips import HeldOut
 

@@ -15,7 +15,7 @@ from motiontransfer.models.rollout import coarse_size
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
-from motiontransfer.puppet.puppet import Puppet, PuppetClip
+from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
@@ -216,7 +216,7 @@ def excluded_references(
     """The references that are less than a second away from each frame of a clip."""
     keypoints = clips[index].keypoints
     within = math.ceil(_APART_SECONDS * keypoints.frame_rate)
-    return puppet.excluded(index, keypoints.num_frames, within=within)
+    return puppet.references.excluded(index, keypoints.num_frames, within=within)
 
 
 def _whole_frames(

@@ -227,7 +227,7 @@ def test_the_puppet_is_drawn_in_each_pose_without_the_excluded_references(viewpo
     whole = [[0, 0, *reversed(FRAME_SIZE)]] * 14
     boxes = whole if viewport is None else boxes_of(keypoints)
     seen = []
-    for excluded in (None, puppet.excluded(0, 14, within=3)):
+    for excluded in (None, puppet.references.excluded(0, 14, within=3)):
         generator = Textured(nn.Conv2d(1, 1, 1), plate, viewport=viewport, puppet=puppet)
         if viewport is not None:
             generator.shadows = Shadow()

@@ -1,307 +1,79 @@
-"""Frames are cut into body parts: each pixel of the person, and no shadow, belongs to its part."""
+"""An appearance is stored as arrays, and what no puppet can be drawn from is refused."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.appearance import (
-    _RADIUS_RANGE,
-    _crop_person,
-    cut_parts,
-    difference,
-    fit_radii,
-    is_shadow,
-    pack_appearance,
-    part_masks,
-    unpack_appearance,
-)
-from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.skeleton import HOLISTIC
-from tests.people import (
-    HEIGHT_PX,
-    NUMBER_OF,
-    PARTS,
-    PERSON_SIZE,
-    appearance_of,
-    lost,
-    painted,
-    posed,
-    room,
-)
-
-WRIST = HOLISTIC.index("left_wrist")
-BEFORE = {"left_wrist": (5, -30), "left_elbow": (38, -20)}
-"""The left forearm before the trunk."""
+from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
+from tests.people import PERSON_SIZE, appearance_of, lost, posed
 
 
 @pytest.fixture(scope="module")
-def standing():
-    return appearance_of(posed())
+def appearance():
+    crossed = posed(left_wrist=(5, -30), left_elbow=(38, -20))
+    return appearance_of(posed(), lost(crossed, "left_hand", [0]))
 
 
-@pytest.fixture(scope="module")
-def crossed():
-    return appearance_of(posed(**BEFORE))
-
-
-def crop_of(keypoints, frame):
-    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
-    return _crop_person(poses, 0, frame, room(), height_px=HEIGHT_PX)
-
-
-def coverage_of(appearance, part, *, reference=0):
-    """Coverage of a part where it was cut out of its frame, 0 to 1."""
-    coverage = np.zeros(PERSON_SIZE)
-    patch = appearance.patches[reference][NUMBER_OF[part]]
-    if patch is not None:
-        (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
-        coverage[y : y + height, x : x + width] = patch.pixels[..., 3] / 255
-    return coverage
-
-
-def test_a_patch_is_what_the_frame_shows(standing):
-    frame, _ = painted(posed())
-    for patch in standing.patches[0]:
-        (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
-        assert (patch.pixels[..., :3] == frame[y : y + height, x : x + width]).all()
-
-
-def test_a_patch_is_as_large_as_what_is_covered():
-    keypoints = posed(**BEFORE)
-    crop = crop_of(keypoints, painted(keypoints)[0])
-    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
-    masks = part_masks(PARTS, poses, 0, crop)
-    for (mask, hidden), cut in zip(masks, cut_parts(PARTS, poses, 0, crop), strict=True):
-        coverage = cut.patch.pixels[..., 3]
-        assert coverage.sum() == mask.sum() > 0
-        assert cut.hidden.sum() == hidden.sum()
-        either = coverage | cut.hidden
-        assert all(edge.any() for edge in (either[0], either[-1], either.T[0], either.T[-1]))
-
-
-@pytest.mark.parametrize("thickness", [0.8, 1.2])
-def test_all_of_the_person_and_little_else_is_covered(thickness):
-    appearance = appearance_of(posed(), thickness=thickness)
-    _, masks = painted(posed(), thickness=thickness)
-    person = np.any(list(masks.values()), axis=0)
-    covered = np.max([coverage_of(appearance, name) for name in NUMBER_OF], axis=0)
-    assert covered[person].mean() > 0.94
-    assert covered[~person].sum() < 0.06 * person.sum()
-
-
-@pytest.mark.parametrize("thickness", [0.8, 1.0, 1.4])
-def test_radii_are_those_of_the_person(thickness):
-    """And what is beyond them, the same number of pixels as ever."""
-    keypoints = posed()
-    frame, _ = painted(keypoints, thickness=thickness)
-    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
-    fitted = fit_radii(PARTS, poses, [crop_of(keypoints, frame)])
-    for name in ("left_shin", "right_thigh", "left_forearm"):
-        usual, part = PARTS[NUMBER_OF[name]], fitted[NUMBER_OF[name]]
-        assert part.radius / usual.radius == pytest.approx(thickness, abs=0.2), name
-        assert part.radius * part.reach == pytest.approx(usual.radius * usual.reach)
-
-
-def test_radii_stay_within_limits():
-    keypoints = posed()
-    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
-    for frame, limit in ((255 - room(), _RADIUS_RANGE[1]), (room(), 1)):
-        part = fit_radii(PARTS, poses, [crop_of(keypoints, frame)])[NUMBER_OF["left_forearm"]]
-        assert part.radius == pytest.approx(limit * PARTS[NUMBER_OF["left_forearm"]].radius)
-
-
-def test_each_part_is_covered_where_it_is_painted(standing):
-    _, masks = painted(posed())
-    for name, mask in masks.items():
-        coverage = coverage_of(standing, name)
-        assert coverage[mask].mean() > 0.75, name
-        far = (
-            np.hypot(*(np.indices(PERSON_SIZE) - np.argwhere(mask).mean(axis=0)[:, None, None]))
-            > 60
-        )
-        assert not coverage[far].any(), name
-
-
-def test_what_a_nearer_part_hides_is_not_covered(crossed):
-    _, masks = painted(posed(**BEFORE))
-    hidden = masks["left_forearm"]
-    shown = coverage_of(crossed, "left_forearm")
-    trunk = coverage_of(crossed, "torso")
-    elbow, wrist = (posed(**BEFORE).joint(f"left_{it}")[0][0] for it in ("elbow", "wrist"))
-    x, y = (0.25 * elbow + 0.75 * wrist).round().astype(int)
-    assert hidden[y, x]
-    assert shown[y, x] == 1
-    assert trunk[y, x] == 0
-    assert trunk[masks["torso"]].mean() > 0.8
-    assert shown[hidden].mean() > 0.85
-
-
-def test_what_is_hidden_is_filled_from_the_most_alike_reference_that_shows_it():
-    """The forearm hides the trunk in two; the trunk of the third is as wide, the fourth's not."""
-    wide = posed()
-    wide.points[0, HOLISTIC.index("left_shoulder"), 0] += 8
-    _, masks = painted(posed(**BEFORE))
-    hidden = masks["left_forearm"] & (coverage_of(appearance_of(posed()), "torso") == 1)
-    frames = [painted(posed(**BEFORE))[0]] * 2 + [
-        np.clip(painted(pose)[0].astype(int) + change, 0, 255).astype(np.uint8)
-        for pose, change in ((posed(), 20), (wide, 40))
-    ]
-    references = [posed(**BEFORE)] * 2 + [posed(), wide]
-    filled = appearance_of(*references, frames=frames)
-    assert coverage_of(filled, "torso")[hidden].mean() > 0.9
-    patch = filled.patches[0][NUMBER_OF["torso"]]
-    y, x = np.argwhere(hidden).mean(axis=0).round().astype(int)
-    shown = patch.pixels[y - patch.corner[1], x - patch.corner[0], :3]
-    assert np.abs(shown.astype(int) - frames[2][y, x]).max() <= 3
-
-
-@pytest.mark.parametrize(
-    ("joint", "meeting"),
-    [
-        ("left_elbow", ("left_upper_arm", "left_forearm")),
-        ("right_knee", ("right_thigh", "right_shin")),
-        ("left_wrist", ("left_forearm", "left_hand")),
-    ],
-)
-def test_parts_that_meet_overlap_at_the_joint(standing, joint, meeting):
-    x, y = posed().joint(joint)[0][0].round().astype(int)
-    for name in meeting:
-        assert coverage_of(standing, name)[y, x] > 0.5, name
-
-
-def test_beyond_the_joint_a_part_ends():
-    """The forearm stands out from the upper arm; a point above the elbow, within its reach."""
-    keypoints = posed(left_wrist=(53, -25))
-    appearance = appearance_of(keypoints)
-    elbow, shoulder = (keypoints.joint(f"left_{it}")[0][0] for it in ("elbow", "shoulder"))
-    upward = (shoulder - elbow) / np.linalg.norm(shoulder - elbow)
-    forearm = PARTS[NUMBER_OF["left_forearm"]]
-    x, y = (elbow + 1.2 * forearm.radius * HEIGHT_PX * upward).round().astype(int)
-    assert coverage_of(appearance, "left_upper_arm")[y, x] == 1
-    assert coverage_of(appearance, "left_forearm")[y, x] == 0
-
-
-def test_nothing_is_cut_where_joints_are_missing():
-    keypoints = lost(posed(), "left_wrist", [0])
-    appearance = appearance_of(keypoints)
-    names = [name for name, number in NUMBER_OF.items() if appearance.patches[0][number] is None]
-    assert names == ["left_forearm"]
-    assert not coverage_of(appearance_of(lost(keypoints, "left_hand", [0])), "left_hand").any()
-
-
-def test_the_core_of_a_part_is_covered_whatever_its_colour():
-    """Of someone in clothes of the room's colour; the trunk is filled between its bones."""
-    keypoints = posed()
-    appearance = appearance_of(keypoints, frames=[room()])
-    knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
-    x, y = ((knee + ankle) / 2).round().astype(int)
-    radius = round(PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX)
-    shin = coverage_of(appearance, "left_shin")[y]
-    assert shin[x] == 1
-    assert shin[x + radius] == shin[x - radius] == 0
-    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
-    thin = _crop_person(poses, 0, room(), room(), height_px=0.4 * HEIGHT_PX)
-    x, y = (138, 105) - thin.corner
-    covered, _ = list(part_masks(PARTS, poses, 0, thin))[NUMBER_OF["torso"]]
-    assert covered[y, x] == 255
-
-
-def test_a_shadow_is_the_room_darkened_and_not_something_coloured():
-    background = room().astype(np.float32) + 30
-    for factor, expected in ((0.6, 1), (0.8, 1), (0.05, 0), (1.3, 0)):
-        darkened = (factor * background).round().astype(np.uint8)
-        assert is_shadow(darkened, background.astype(np.uint8)).mean() == expected
-    coloured = (background * (0.9, 0.5, 0.7)).astype(np.uint8)
-    assert not is_shadow(coloured, background.astype(np.uint8)).any()
-
-
-def test_the_difference_is_that_of_the_channel_that_differs_most():
-    grey = np.full((9, 9, 3), 100, np.uint8)
-    assert not difference(grey, grey + np.uint8(5)).any()
-    assert (difference(grey, grey + np.uint8((0, 0, 90))) == 1).all()
-    assert (difference(grey + np.uint8((90, 0, 0)), grey) == 1).all()
-
-
-def test_a_shadow_beside_a_foot_is_not_the_person_and_an_object_is():
-    """A patch of floor beside the left shin, darkened or red."""
-    keypoints = posed()
-    beside = np.s_[166:190, 150:154]
-    sums = []
-    for change in (1, 0.6, (2.5, 0.5, 0.5)):
-        changed = room().astype(float)
-        changed[beside] *= change
-        frame, _ = painted(keypoints, background=changed.astype(np.uint8))
-        appearance = appearance_of(keypoints, frames=[frame])
-        sums.append(coverage_of(appearance, "left_shin")[beside].sum())
-    assert sums[1] <= sums[0] + 1
-    assert sums[2] > sums[0] + 20
-
-
-def test_a_person_partly_or_wholly_beyond_the_frame_is_cut_at_its_edge():
-    for shift, joints in ((-120, slice(None)), (1e6, slice(None)), (1e12, [WRIST])):
-        keypoints = posed()
-        keypoints.points[0, joints, 0] += np.float32(shift)
-        for patch in appearance_of(keypoints, frames=[room()]).patches[0]:
-            if patch is not None:
-                (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
-                assert 0 <= x <= x + width <= PERSON_SIZE[1]
-                assert 0 <= y <= y + height <= PERSON_SIZE[0]
-
-
-def test_an_appearance_is_packed_and_unpacked(crossed):
-    both = appearance_of(posed(), lost(posed(**BEFORE), "left_hand", [0]))
-    for appearance in (crossed, both):
-        back = unpack_appearance(*pack_appearance(appearance))
-        assert back.skeleton == appearance.skeleton
-        assert back.height_px == appearance.height_px
-        for name in ("points", "score", "frames", "full_lengths", "background"):
-            assert np.array_equal(getattr(back, name), getattr(appearance, name)), name
-        for before, after in zip(appearance.patches, back.patches, strict=True):
-            for one, other in zip(before, after, strict=True):
-                assert (one is None) == (other is None)
-                assert one is None or one.corner == other.corner
-                assert one is None or np.array_equal(one.pixels, other.pixels)
-    assert both.frames.tolist() == [[0, 0], [1, 0]]
+def test_an_appearance_is_packed_and_unpacked(appearance):
+    back = unpack_appearance(*pack_appearance(appearance))
+    assert back.skeleton == appearance.skeleton
+    assert back.height_px == appearance.height_px
+    for name in ("points", "score", "frames", "full_lengths", "background"):
+        assert np.array_equal(getattr(back, name), getattr(appearance, name)), name
+    for before, after in zip(appearance.patches, back.patches, strict=True):
+        for one, other in zip(before, after, strict=True):
+            assert (one is None) == (other is None)
+            assert one is None or one.corner == other.corner
+            assert one is None or np.array_equal(one.pixels, other.pixels)
+    assert back.frames.tolist() == [[0, 0], [1, 0]]
 
 
 @pytest.mark.parametrize(
     ("name", "place", "value", "text"),
     [
-        ("patch_boxes", (0, 0, 0), -1, "patch_boxes: expected boxes in 256x256 pixels"),
-        ("patch_boxes", (0, 0, 0), PERSON_SIZE[1], "patch_boxes: expected boxes in 256x256 pixels"),
-        ("patch_boxes", (0, 0, 1), PERSON_SIZE[0], "patch_boxes: expected boxes in 256x256 pixels"),
-        ("points", (0, 0, 0), np.nan, "points and score: expected finite"),
-        ("score", (0, 0), np.inf, "points and score: expected finite"),
-        ("full_lengths", 0, 0.0, "full_lengths and height_px: expected lengths above 0"),
-        ("full_lengths", 0, np.inf, "full_lengths and height_px: expected lengths above 0"),
+        ("patch_boxes", (0, 0, 0), -1, "patch_boxes"),
+        ("patch_boxes", (0, 0, 0), PERSON_SIZE[1], "patch_boxes"),
+        ("patch_boxes", (0, 0, 1), PERSON_SIZE[0], "patch_boxes"),
+        ("points", (0, 0, 0), np.nan, "points and score"),
+        ("score", (0, 0), np.inf, "points and score"),
+        ("score", 0, 0.0, "points"),
+        ("full_lengths", 0, 0.0, "full_lengths"),
+        ("full_lengths", 0, np.inf, "full_lengths"),
     ],
 )
-def test_one_impossible_number_is_refused(standing, name, place, value, text):
-    arrays, packed = pack_appearance(standing)
+def test_one_impossible_number_is_refused(appearance, name, place, value, text):
+    arrays, packed = pack_appearance(appearance)
     arrays[name] = arrays[name].copy()
     arrays[name][place] = value
     with pytest.raises(ValueError, match=text):
         unpack_appearance(arrays, packed)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["points", "score", "frames", "full_lengths", "patch_boxes", "patch_pixels", "background"],
+)
+@pytest.mark.parametrize(
+    "change", [lambda it: it[:0], lambda it: it[0], lambda it: it.astype(np.float16)]
+)
+def test_arrays_that_do_not_fit_together_are_refused(appearance, name, change):
+    arrays, packed = pack_appearance(appearance)
+    arrays[name] = change(arrays[name])
+    with pytest.raises(ValueError, match=r"expected|unpack"):
+        unpack_appearance(arrays, packed)
+
+
+def test_an_appearance_without_references_is_refused(appearance):
+    arrays, packed = pack_appearance(appearance)
+    for name in ("points", "score", "frames", "patch_boxes", "patch_pixels"):
+        arrays[name] = arrays[name][:0]
+    with pytest.raises(ValueError, match="at least one reference"):
+        unpack_appearance(arrays, packed)
+
+
 @pytest.mark.parametrize("height", [0.0, -1.0, np.inf, np.nan])
-def test_an_impossible_height_is_refused(standing, height):
-    arrays, packed = pack_appearance(standing)
-    with pytest.raises(ValueError, match="height_px: expected lengths above 0"):
+def test_an_impossible_height_is_refused(appearance, height):
+    arrays, packed = pack_appearance(appearance)
+    with pytest.raises(ValueError, match="height_px"):
         unpack_appearance(arrays, replace(packed, height_px=height))
-
-
-def test_dark_clothes_are_no_shadow_within_the_radius_of_a_part():
-    """The room darkened everywhere: a shin, and its shadow beside it."""
-    keypoints = posed()
-    dark = (0.6 * room()).astype(np.uint8)
-    assert is_shadow(dark, room()).mean() > 0.9
-    crop = crop_of(keypoints, dark)
-    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
-    shin, _ = list(part_masks(PARTS, poses, 0, crop))[NUMBER_OF["left_shin"]]
-    knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
-    x, y = ((knee + ankle) / 2 - crop.corner).round().astype(int)
-    radius = PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX
-    assert shin[y, x + int(0.9 * radius)] > 150
-    assert shin[y, x + int(1.3 * radius)] == 0

@@ -11,7 +11,7 @@ from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileE
 from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
 from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.skeleton import HOLISTIC

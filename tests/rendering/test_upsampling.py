@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.video.geometry import resize
 from tests.people import PERSON_SIZE, appearance_of, painted, posed, room

@@ -16,7 +16,7 @@ from motiontransfer.models.rollout import generate_clip
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
-from motiontransfer.puppet.puppet import Puppet, PuppetClip
+from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
 from motiontransfer.training.pose_gan import PoseGanTask, hide_limbs, limb_groups

@@ -13,7 +13,7 @@ from motiontransfer.errors import DamagedFileError, MissingFileError, WeightsErr
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.puppet.appearance import pack_appearance
-from motiontransfer.puppet.puppet import Puppet
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import (

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.keypoints import resize_points
-from motiontransfer.puppet.appearance import fit_appearance
-from motiontransfer.puppet.puppet import Puppet, PuppetFollower
+from motiontransfer.puppet.fitting import fit_appearance
+from motiontransfer.puppet.warping import Puppet, PuppetFollower
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from tests.people import (
     COLORS,
@@ -298,7 +298,7 @@ def test_excluded_references_are_never_chosen(puppet, masks):
 def test_references_less_than_so_many_frames_away_are_excluded(puppet):
     frames = np.array([(0, 3), (0, 8), (1, 4)])
     other = Puppet(replace(puppet.appearance, frames=frames))
-    excluded = other.excluded(0, 10, within=3)
+    excluded = other.references.excluded(0, 10, within=3)
     assert np.flatnonzero(excluded[:, 0]).tolist() == [1, 2, 3, 4, 5]
     assert np.flatnonzero(excluded[:, 1]).tolist() == [6, 7, 8, 9]
     assert not excluded[:, 2].any()
