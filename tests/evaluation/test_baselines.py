@@ -15,7 +15,6 @@ from motiontransfer.evaluation.baselines import (
     training_images,
 )
 from motiontransfer.evaluation.frames import person_regions, read_frames
-from motiontransfer.skeleton import HOLISTIC
 from tests.evaluation.conftest import (
     BODY,
     poses_of_clips,
@@ -54,22 +53,6 @@ def test_the_exact_pose_is_found(candidates, change_query, change_candidates):
     wanted = [7, 0, 39, 7, 21]
     query = change_query(candidates.part(wanted))
     assert nearest_neighbours(query, change_candidates(candidates)).tolist() == wanted
-
-
-def test_agrees_with_the_definition_written_out(candidates):
-    queries = figure([(30, 30), (22, 40), (41, 25)])
-    size = body_size_px(candidates)
-    weight = {"body": 3 / 33, "left_hand": 1 / 21, "right_hand": 1 / 21, "face": 1 / 40}
-    expected = []
-    for query in range(3):
-        totals = np.zeros(candidates.num_frames)
-        for group, names in HOLISTIC.groups:
-            for joint in map(HOLISTIC.index, names):
-                if queries.score[query, joint] > 0:
-                    apart = candidates.points[:, joint] - queries.points[query, joint]
-                    totals += weight[group] * np.linalg.norm(apart, axis=1) / size
-        expected.append(int(totals.argmin()))
-    assert nearest_neighbours(queries, candidates).tolist() == expected
 
 
 def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_lacking_them():

@@ -1,0 +1,364 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from motiontransfer.errors import TrainingError, VideoError
+from motiontransfer.evaluation import comparison, plots
+from motiontransfer.evaluation.measurements import nested
+from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks
+from motiontransfer.evaluation.protocols import (
+    TransferVideos,
+    as_text,
+    evaluate_reconstruction,
+    evaluate_transfer,
+    score_videos,
+)
+from tests.evaluation.conftest import LOCAL, read_clips
+from tests.films import add_clip, film
+from tests.people import blocks, figure
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reconstruction")
+    add_clip(
+        folder / "artifacts",
+        "ada",
+        "walk",
+        figure([(20 + 3 * i, 30) for i in range(8)]),
+        draw=blocks,
+    )
+    add_clip(
+        folder / "artifacts",
+        "ada",
+        "bow",
+        figure([(30, 30 + 2 * i) for i in range(4)]),
+        draw=blocks,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(folder):
+    """Of a generator that is four levels too bright; the pose is always found again."""
+    asked = []
+
+    def render(keypoints):
+        asked.append(keypoints)
+        for index in range(keypoints.num_frames):
+            yield blocks(keypoints, index) + np.uint8(4)
+
+    def detect_person(video, **_):
+        assert video.exists()
+        return asked[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "detect_person", detect_person)
+        patch.setattr(plots, "plot_curves", lambda *_, **__: None)  # slow
+        found = evaluate_reconstruction(
+            read_clips(folder),
+            render,
+            box_margin=0.1,
+            compute=LOCAL,
+            folder=folder / "out",
+            scratch=folder / "scratch",
+            networks=replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1))),
+        )
+    return found, asked
+
+
+@pytest.fixture(scope="module")
+def metrics(evaluated):
+    return nested(evaluated[0])
+
+
+def test_only_held_out_poses_are_rendered_clip_by_clip(evaluated, metrics, folder):
+    bow, walk = read_clips(folder)
+    of_bow, of_walk = evaluated[1]
+    np.testing.assert_array_equal(of_bow.points, bow.keypoints.points[3:])
+    np.testing.assert_array_equal(of_walk.points, walk.keypoints.points[6:])
+    assert metrics["frames"] == 1 + 2
+
+
+def test_ours_and_the_baseline_have_image_and_pose_metrics(evaluated, metrics):
+    ours, nearest = metrics["ours"], metrics["nearest_neighbours"]
+    assert ours["frame"]["l1"] == pytest.approx(4)
+    assert ours["person"]["ssim"] > 0.9 > nearest["person"]["ssim"]
+    assert ours["pose_distance_px"]["all"] == 0 < nearest["pose_distance_px"]["all"]
+    assert metrics["skipped_frames"]["face"] == {"not_detected": 0, "smaller_than_11_pixels": 0}
+    assert metrics["skipped_frames"]["hands"]["not_detected"] == 3  # there is no right hand
+    skipped = {one.key.metric: one.note for one in evaluated[0].summary if one.note}
+    assert skipped["lpips"] == "no weights were given"
+
+
+def test_real_frames_have_temporal_metrics_and_identity_too(metrics):
+    assert metrics["background_flicker"]["ours"] == metrics["background_flicker"]["real"]
+    assert metrics["temporal"]["frame_change_to_real"]["ours"] == pytest.approx(1)
+    for region in ("warping_error", "warping_error_person"):
+        errors = metrics["temporal"][region]
+        assert errors["ours"] == pytest.approx(errors["real"], rel=0.02)
+    distance = metrics["identity"]["distance_to_training"]
+    assert distance["nearest_neighbours"] == 0 < distance["real"]
+    assert set(distance) == {"ours", "nearest_neighbours", "real"}
+
+
+def test_the_real_frame_before_is_a_baseline(metrics):
+    """In the last frames of the walk the figure is 3 pixels behind, in the bow 2 too high."""
+    late = metrics["previous_real_frame"]
+    assert late["pose_distance_px"]["body"] == pytest.approx((2 + 3 + 3) / 3, abs=1e-3)
+    assert late["person"]["ssim"] < metrics["ours"]["person"]["ssim"]
+    for of_system in (*metrics["temporal"].values(), metrics["background_flicker"]):
+        assert "previous_real_frame" not in of_system
+
+
+def test_fid_is_against_the_held_out_frames(metrics):
+    fid = metrics["realism"]["fid"]["frame"]
+    assert set(fid) == {"ours", "nearest_neighbours", "previous_real_frame"}
+    # Every held-out frame is four levels too bright, and otherwise itself.
+    assert fid["ours"] == pytest.approx(3 * 4**2, rel=1e-3)
+
+
+def test_table_and_image_are_written_and_frames_not_compared_across_clips(evaluated, folder):
+    table = pd.read_csv(folder / "out" / "per_frame.csv")
+    assert table["video"].tolist() == ["bow", "walk", "walk"]
+    assert table["video_frame_index"].tolist() == [3, 6, 7]
+    assert table["frame_index"].tolist() == [0, 1, 2]
+    assert table["ours_frame_l1"].tolist() == pytest.approx([4, 4, 4])
+    for column in ("temporal_warping_error_ours", "temporal_frame_change_to_real_ours"):
+        assert table[column].isna().tolist() == [True, True, False]
+    assert table.columns.is_unique
+    with Image.open(folder / "out/comparison.png") as image:
+        assert image.width > 3 * 64
+
+
+def test_without_held_out_frames_the_error_names_the_param(folder, tmp_path):
+    clips = read_clips(folder, held_out_fraction=0.0)
+    rest = {"box_margin": 0.1, "compute": LOCAL, "folder": tmp_path, "scratch": tmp_path}
+    with pytest.raises(TrainingError, match=r"bow, walk.*raise train_gan\.held_out_fraction"):
+        evaluate_reconstruction(clips, iter, **rest)
+
+
+_INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
+_MOVED = [(x + 1, y) for x, y in _INTENDED]
+
+
+class _Evaluated:
+    """Evaluation of a video of figures at these centres; the detector knows where they are."""
+
+    def __init__(self, folder, result, truth=None, *, size=(64, 64), absent=(), **options):
+        self.sheets = []
+        add_clip(
+            folder / "artifacts",
+            "ada",
+            "walk",
+            figure([(20 + 3 * i, 34) for i in range(12)]),
+            draw=blocks,
+        )
+        poses = {
+            "source": figure(_INTENDED),
+            "result": figure(result, absent=absent),
+            **({"truth": figure(truth, size=size)} if truth else {}),
+        }
+        files = {
+            name: film(folder / f"{name}.mkv", of_video, draw=blocks)
+            for name, of_video in poses.items()
+        }
+        known = {files[name]: of_video for name, of_video in poses.items()}
+        contact_sheet = plots.contact_sheet
+
+        def recorded(rows, captions):
+            self.sheets.append(([*rows], captions))
+            return contact_sheet(rows, captions)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
+            patch.setattr(plots, "plot_curves", lambda *_, **__: None)  # slow
+            patch.setattr(plots, "contact_sheet", recorded)
+            found = evaluate_transfer(
+                TransferVideos(**{"truth": None, **files}),
+                figure(_INTENDED),
+                read_clips(folder),
+                box_margin=0.1,
+                compute=LOCAL,
+                folder=folder / "out",
+                **options,
+            )
+        self.metrics = nested(found)
+        self.notes = {one.key.metric: one.note for one in found.summary if one.note}
+        self.table = pd.read_csv(folder / "out" / "per_frame.csv")
+        with Image.open(folder / "out" / "worst_frames.png") as image:
+            self.sheet_height = image.height
+
+
+@pytest.fixture(scope="module")
+def with_truth(tmp_path_factory):
+    """The intended motion; the ground truth is one pixel to the right."""
+    networks = Networks(
+        distances={"lpips": lambda first, second: 0.5},
+        features=lambda image: image.mean(axis=(0, 1)),
+        skipped={"dists": "why"},
+    )
+    return _Evaluated(tmp_path_factory.mktemp("truth"), _INTENDED, _MOVED, networks=networks)
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    """A result that stands still, without a hand or a ground truth."""
+    absent = ("left_hand_wrist", "left_hand_index_tip")
+    return _Evaluated(tmp_path_factory.mktemp("none"), [_INTENDED[0]] * 6, absent=absent)
+
+
+def test_both_systems_are_compared_with_the_intended_pose_and_the_ground_truth(with_truth):
+    metrics = with_truth.metrics
+    assert metrics["frames"] == 6
+    assert metrics["detection"]["ours"]["pose_distance_px"]["all"] == 0
+    ours, nearest = metrics["truth"]["ours"], metrics["truth"]["nearest_neighbours"]
+    assert ours["person"]["ssim"] > nearest["person"]["ssim"]
+    assert ours["pose_distance_px"]["all"] == 1 < nearest["pose_distance_px"]["all"]
+    assert (with_truth.table["detection_ours_pose_distance_px_all"] == 0).all()
+    assert (with_truth.table["truth_ours_pose_distance_px_all"] == 1).all()
+
+
+def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
+    assert set(frozen.metrics) == {"frames", "detection", "temporal", "identity"}
+    ours = frozen.metrics["detection"]["ours"]
+    assert ours["missed_detections"] == {"body": 0, "hands": 1, "face": 0}
+    assert ours["body_found"] == 1
+    table = frozen.table
+    assert table["pts_seconds"].tolist() == pytest.approx([index / 25 for index in range(6)])
+    assert (table["detection_ours_missed_detections_hands"] == 1).all()
+    assert table.columns.is_unique
+    assert not any("ssim" in name for name in table.columns)
+
+
+def test_temporal_metrics_and_distance_to_training(with_truth, frozen):
+    temporal = with_truth.metrics["temporal"]
+    distance = with_truth.metrics["identity"]["distance_to_training"]
+    assert distance["nearest_neighbours"] == 0 < min(distance["ours"], distance["truth"])
+    assert temporal["frame_change_to_source"] == 1
+    assert temporal["frame_change_to_truth"]["ours"] == pytest.approx(1, abs=0.1)
+    assert temporal["background_flicker"]["ours"] == temporal["background_flicker"]["truth"] == 0
+    assert frozen.metrics["temporal"]["frame_change_to_source"] == 0
+
+
+def test_the_warping_error_is_along_the_flow_of_the_ground_truth_or_its_own(with_truth, frozen):
+    systems = {"ours", "nearest_neighbours"}
+    assert set(with_truth.metrics["temporal"]["warping_error"]) == {*systems, "truth"}
+    own = frozen.metrics["temporal"]
+    assert "warping_error" not in own
+    assert set(own["warping_error_own_flow"]) == systems
+    assert own["warping_error_own_flow"]["ours"] == 0
+    assert "no real frames" in frozen.notes["warping_error"]
+    assert frozen.notes["truth"].startswith("this transfer has no")
+
+
+def test_networks_measure_and_skipped_ones_have_a_reason(with_truth):
+    assert with_truth.metrics["truth"]["ours"]["face"]["lpips"] == 0.5
+    assert with_truth.notes["dists"] == "why"
+    assert (with_truth.table["truth_nearest_neighbours_person_lpips"] == 0.5).all()
+
+
+def test_fid_and_kid_are_against_the_training_frames(with_truth):
+    found = with_truth.metrics["realism"]
+    videos = {"ours", "nearest_neighbours", "truth"}
+    assert set(found["fid"]["person"]) == set(found["kid"]["frame"]) == videos
+    assert found["skipped_frames"] == dict.fromkeys(found["fid"]["frame"], 0)
+    # The baseline's frames are training frames.
+    assert found["fid"]["person"]["nearest_neighbours"] < found["fid"]["person"]["ours"]
+
+
+def test_the_worst_frames_are_shown_with_their_errors(with_truth, frozen):
+    ((rows, captions),) = with_truth.sheets
+    assert rows == ["source", "pose", "result", "truth"]
+    assert all(" SSIM 0." in caption for caption in captions)
+    ((rows, captions),) = frozen.sheets
+    assert rows == ["source", "pose", "result"]
+    assert captions[0] == f"frame 5, {np.hypot(20, 2):.1f} px"
+    assert with_truth.sheet_height - frozen.sheet_height == 64 + 4  # one more row
+
+
+@pytest.mark.parametrize(
+    ("videos", "text"),
+    [
+        ({"result": _INTENDED[:5]}, r"result\.mkv: expected 6 frames, .* got 5; render"),
+        ({"truth": _INTENDED[:5]}, r"truth\.mkv: expected 6 frames, .* got 5; film"),
+        ({"size": (80, 64)}, r"truth\.mkv: expected the shape .*, 64 x 64 .*, got 80 x 64"),
+    ],
+)
+def test_videos_of_another_length_or_size_are_refused(tmp_path, videos, text):
+    with pytest.raises(VideoError, match=text):
+        _Evaluated(tmp_path, **{"result": _INTENDED, "truth": _INTENDED, **videos})
+
+
+_CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """Scores of figures at known distances; the detector knows where they are."""
+    folder = tmp_path_factory.mktemp("score")
+    centres = {
+        "truth": _CENTRES,
+        "same": _CENTRES,
+        "near": [(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)],
+        "far": [(x + 4, y) for x, y in _CENTRES],
+    }
+    files = {
+        name: film(folder / f"{name}.mkv", figure(of), draw=blocks) for name, of in centres.items()
+    }
+    known = {file: figure(centres[name]) for name, file in files.items()}
+    networks = replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
+        truth = files.pop("truth")
+        return score_videos(files, truth, compute=LOCAL, networks=networks)
+
+
+def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
+    truth = nested(scored)["truth"]
+    same, near, far = (truth[name] for name in ("same", "near", "far"))
+    assert same["person"] == {"l1": 0, "psnr": 100, "ssim": 1, "shift_tolerant_ssim": 1}
+    for region in ("frame", "person", "face", "hands"):
+        assert same[region]["ssim"] > near[region]["ssim"] > far[region]["ssim"]
+        assert same[region]["l1"] < near[region]["l1"] < far[region]["l1"]
+    moved = [one["pose_distance_px"]["all"] for one in (same, near, far)]
+    assert moved == pytest.approx([0, (3 * 1 + 3 * 2 + 2 * 3) / 8, 4])
+    temporal = nested(scored)["temporal"]
+    for metric in ("warping_error", "warping_error_person"):
+        errors = temporal[metric]
+        assert errors["same"] == errors["truth"] < errors["near"]
+    assert temporal["frame_change_to_truth"]["same"] == 1
+
+
+def test_each_value_has_an_interval_around_it(scored):
+    low, high = nested(scored, lambda one: one.interval)["truth"]["near"]["pose_distance_px"]["all"]
+    assert low < nested(scored)["truth"]["near"]["pose_distance_px"]["all"] < high
+    text = as_text(scored)
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["pose distance px all"]["near"])
+    assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", text["person ssim"]["near"])
+    assert set(text["background flicker"]) == {"same", "near", "far", "truth"}
+
+
+def test_fid_and_kid_are_against_the_ground_truth(scored):
+    person = nested(scored)["realism"]["fid"]["person"]
+    assert person["same"] == pytest.approx(0, abs=1e-6)
+    assert person["far"] > 0.01
+    text = as_text(scored)
+    assert text["fid person"]["far"] == f"{person['far']:.4g}"
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["kid frame"]["far"])
+    low, high = nested(scored, lambda one: one.interval)["realism"]["kid"]["person"]["far"]
+    assert low <= nested(scored)["realism"]["kid"]["person"]["far"] <= high
+    assert text["skipped frames"] == dict.fromkeys(("same", "near", "far"), "0")
+
+
+def test_a_video_of_another_length_is_refused_by_name(tmp_path):
+    short, truth = (
+        film(tmp_path / f"{name}.mkv", figure(_CENTRES[:length]), draw=blocks)
+        for name, length in (("short", 7), ("truth", 8))
+    )
+    with pytest.raises(VideoError, match=r"short\.mkv: expected 8 frames of 64x64 .*, got 7 of 64"):
+        score_videos({"short": short}, truth, compute=LOCAL)
