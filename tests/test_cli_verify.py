@@ -90,13 +90,6 @@ def test_with_trust_only_the_named_authorities_count(signed, tmp_path, monkeypat
     assert verify(signed_video(Path("studio.mp4")), "--trust", "ca.pem")[0] == 0
 
 
-def test_a_detector_that_is_not_there_is_one_line(signed, verify):
-    status, output = verify("v.mp4", "--detector", "none")
-    assert status == 1
-    assert output.startswith("ERROR: none: no such weights file; expected a forens")
-    assert output.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("interval", "verdict"),
     [((0.9, 0.99), "synthesized"), ((0.01, 0.2), "real"), ((0.4, 0.8), "undecided")],

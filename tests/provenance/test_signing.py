@@ -23,12 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError
 from motiontransfer.provenance import signing as module
-from motiontransfer.provenance.signing import (
-    check_credentials,
-    load_credentials,
-    self_signed_file,
-    sha256_of,
-)
+from motiontransfer.provenance.signing import check_credentials, load_credentials, self_signed_file
 from tests.provenance.signing import authority_and_signer, key_pem, signed_video, use_certificate
 
 
@@ -208,9 +203,3 @@ def test_without_the_library_the_error_says_how_to_do_without(monkeypatch):
     with pytest.raises(MissingLibraryError, match=r"^c2pa-python: .*render\.provenance: none") as e:
         check_credentials(load_credentials())
     assert "\n" not in str(e.value)
-
-
-def test_hashes_are_those_of_the_files(tmp_path):
-    (tmp_path / "f").write_bytes(b"abc")  # the example of FIPS 180-2, B.1
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert sha256_of(tmp_path / "f") == expected

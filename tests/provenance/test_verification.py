@@ -1,7 +1,6 @@
 """A manifest is read back, and trusted only as far as its signature goes."""
 
 import json
-import struct
 from dataclasses import replace
 
 import c2pa
@@ -28,46 +27,17 @@ def signed(tmp_path):
     return signed_video(tmp_path / "v.mp4")
 
 
-def box(path, wanted):
-    """(start, end) of a box of an MP4 file."""
-    content, start, kind = path.read_bytes(), 0, b""
-    while kind.decode() != wanted:
-        length, kind = struct.unpack_from(">I4s", content, start)
-        start += length
-    return start - length, start
-
-
-def test_every_changed_byte_of_frames_and_index_is_noticed(signed):
-    positions = []
-    for kind in ("moov", "mdat"):
-        start, end = box(signed, kind)
-        positions += range(start + 8, end, max(1, (end - start) // 8))
-    for position in positions:
-        try:
-            found = read_provenance(with_byte_changed(signed, position))
-        except (ProvenanceError, VideoError):
-            continue  # it cannot even be opened
-        assert found is not None
-        assert found.integrity == "altered", position
-        assert [reason.code for reason in found.reasons] == ["assertion.bmffHash.mismatch"]
-
-
-def test_a_changed_statement_or_signature_is_noticed(signed):
+def test_altered_frames_and_statements_are_noticed(signed):
     content = signed.read_bytes()
-    stated = [b"trainedAlgorithmicMedia", b"a" * 64, b"b" * 64]
-    assert [content.count(text) for text in stated] == [1, 1, 1]
-    positions = [content.index(text) + 5 for text in stated] + [box(signed, "uuid")[1] - 1]
-    found = [read_provenance(with_byte_changed(signed, position)) for position in positions]
-    assert {each.integrity for each in found} == {"altered"}
-    assert "claimSignature.mismatch" in {reason.code for reason in found[-1].reasons}
-
-
-def test_frames_cut_off_and_a_manifest_moved_to_another_video_are_noticed(signed, tmp_path):
-    start, end = box(signed, "uuid")
-    content, other = signed.read_bytes(), unsigned_video(tmp_path / "other.mp4", 9).read_bytes()
-    for spoilt in (content[:-400], other[:start] + content[start:end] + other[start:]):
-        (tmp_path / "spoilt.mp4").write_bytes(spoilt)
-        assert read_provenance(tmp_path / "spoilt.mp4").integrity == "altered"
+    frames, stated, signature = len(content) - 20, content.index(b"a" * 64), content.index(b"uuid")
+    signature += int.from_bytes(content[signature - 4 : signature]) - 5
+    codes = {}
+    for part, position in (("frames", frames), ("stated", stated), ("signature", signature)):
+        found = read_provenance(with_byte_changed(signed, position))
+        assert found.integrity == "altered"
+        codes[part] = {reason.code for reason in found.reasons}
+    assert codes["frames"] == {"assertion.bmffHash.mismatch"}
+    assert "claimSignature.mismatch" in codes["signature"]
 
 
 def test_a_self_signed_certificate_is_of_this_or_of_another_machine(signed, tmp_path, monkeypatch):
@@ -91,7 +61,7 @@ def test_an_authority_is_trusted_only_if_it_is_named(tmp_path, monkeypatch):
     assert read_provenance(video, trusted=tmp_path / "other.pem").signer == signer
     trusted = read_provenance(video, trusted=tmp_path / "authority.pem")
     assert (trusted.signer.trust, trusted.integrity) == ("trusted", "unaltered")
-    changed = with_byte_changed(video, box(video, "mdat")[0] + 100)
+    changed = with_byte_changed(video, video.stat().st_size - 20)
     assert read_provenance(changed, trusted=tmp_path / "authority.pem").integrity == "altered"
 
 
@@ -177,23 +147,17 @@ def test_lines_name_content_origin_networks_and_source(signed):
     assert "proves nothing" in provenance_lines(None)[1]
 
 
-@pytest.mark.parametrize(
-    ("trust", "words"),
-    [
-        ("trusted", "by Ann (Studio); an authority that you trust issued the certificate"),
-        ("self-signed", "by another machine's self-signed certificate: no authority vouches"),
-        ("unknown", "by Ann (Studio), it says; no authority that you trust vouches for it"),
-    ],
-)
-def test_the_signers_line_tells_its_standing(trust, words, signed):
+@pytest.mark.parametrize("trust", ["trusted", "self-signed", "unknown"])
+def test_an_altered_videos_lines_have_the_reasons_and_the_signer(trust, signed):
     signer = Signer(name="Ann", organisation="Studio", trust=trust)
     reasons = (Reason(code="assertion.bmffHash.mismatch", text="x"), Reason(code="y", text="z"))
     altered = replace(read_provenance(signed), integrity="altered", reasons=reasons, signer=signer)
-    lines = provenance_lines(altered)
-    assert lines[0].startswith("  content   ALTERED since it was signed")
-    assert lines[1] == f"{'':12}frames, sound or index are not those that were signed"
-    assert lines[2] == f"{'':12}z (y)"
-    assert lines[4].startswith(f"  signed    {words}")
+    content, known, unknown, _, by = provenance_lines(altered)[:5]
+    assert "ALTERED" in content
+    assert "bmffHash" not in known
+    assert "z (y)" in unknown
+    assert ("Ann (Studio)" in by) is (trust != "self-signed")
+    assert ("you trust issued" in by) is (trust == "trusted")
 
 
 @pytest.mark.parametrize(
