@@ -9,9 +9,8 @@ from motiontransfer.models.layers import Upsampling
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.training.config import TrainingParams
 from motiontransfer.training.face_cycle import FaceCycleConfig, train_face_cycle
-from motiontransfer.training.trainer import RunPaths
+from motiontransfer.training.trainer import RunPaths, TrainingParams
 from motiontransfer.training.weights import write_no_weights
 
 

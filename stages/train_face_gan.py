@@ -12,12 +12,15 @@ from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import read_target_clips
-from motiontransfer.training.config import TrainingParams
-from motiontransfer.training.face_gan import FaceGanConfig
-from motiontransfer.training.face_windows import FullFrameLosses, read_full_frame_losses
+from motiontransfer.training.face_gan import (
+    FaceGanConfig,
+    FaceNetworks,
+    FullFrameLosses,
+    read_full_frame_losses,
+    train_face_gan,
+)
 from motiontransfer.training.losses import GanLossConfig
-from motiontransfer.training.train_face_gan import FaceNetworks, train_face_generator
-from motiontransfer.training.trainer import RunPaths
+from motiontransfer.training.trainer import RunPaths, TrainingParams
 from motiontransfer.training.weights import read_generator, write_no_weights
 from stages.train_gan import TrainGanParams
 
@@ -52,7 +55,7 @@ def main(target: str) -> None:
     weight = _perceptual_weight(params, main_params)
     perceptual = read_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
     with params.launched() as fabric:
-        metrics = train_face_generator(
+        metrics = train_face_gan(
             clips,
             fabric,
             trained,

@@ -21,10 +21,8 @@ from motiontransfer.pose.drawing import Encoding, PoseMapStyle
 from motiontransfer.pose.viewport import fit_viewport
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.training.config import TrainingParams
-from motiontransfer.training.pose_gan import PoseGanConfig
-from motiontransfer.training.train_pose_gan import PoseGanNetworks, Target, train_generator
-from motiontransfer.training.trainer import RunPaths
+from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target, train_pose_gan
+from motiontransfer.training.trainer import RunPaths, TrainingParams
 from motiontransfer.training.weights import read_appearance
 
 
@@ -60,7 +58,7 @@ def main(target: str) -> None:
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
     )
     with params.launched() as fabric:
-        metrics = train_generator(
+        metrics = train_pose_gan(
             Target(
                 clips=clips,
                 held_out=held_out,
@@ -90,13 +88,8 @@ def check_choices(params: TrainGanParams) -> None:
     """
     if params.window_frames == 1 and params.previous_frame != "none":
         raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.window_frames: in windows of 1 no frame has one before it, "
-            "so nothing is learnt of it; raise this, or set train_gan.previous_frame to none"
-        )
-    if params.previous_frame == "none" and params.detach_previous_frame:
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.detach_previous_frame: has no effect where previous_frame "
-            "is none; expected false, got true"
+            f"{PARAMS_FILE}: train_gan.window_frames: window_frames 1 has no previous frame "
+            "to condition on; set it to 2, or train_gan.previous_frame to none"
         )
     if params.viewport == "person" and params.background != "plate":
         raise ParamsError(
@@ -105,8 +98,8 @@ def check_choices(params: TrainGanParams) -> None:
         )
     if params.texture == "puppet" and params.background != "plate":
         raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.texture: puppet needs a background image, from which a "
-            "person is told; set train_gan.background to plate, or train_gan.texture to none"
+            f"{PARAMS_FILE}: train_gan.texture: puppet needs a background image to segment "
+            "the person; set train_gan.background to plate, or train_gan.texture to none"
         )
     if params.texture == "none" and params.part_dropout > 0:
         raise ParamsError(

@@ -45,7 +45,7 @@ def imports():
     return grimp.build_graph("motiontransfer", "stages", "demo", cache_dir=None)
 
 
-TRAININGS = [f"motiontransfer.training.{name}" for name in ("train_pose_gan", "face_cycle")]
+TRAININGS = [f"motiontransfer.training.{name}" for name in ("pose_gan", "face_cycle")]
 
 
 @pytest.mark.parametrize("module", [*TRAININGS, *stage_modules().values()])

@@ -36,12 +36,11 @@ from motiontransfer.params import Transfer
 from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
-from motiontransfer.training.config import RunParams, Schedule
 from motiontransfer.training.data import RankBatch
 from motiontransfer.training.distributed import barrier
 from motiontransfer.training.optimization import AdamTask
 from motiontransfer.training.run_log import copy_logs
-from motiontransfer.training.trainer import fit
+from motiontransfer.training.trainer import RunParams, Schedule, fit
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid
 

@@ -24,15 +24,14 @@ from motiontransfer.models.layers import check_depth, count_parameters, initiali
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.config import GanConfig, Schedule
 from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch, draw_uniform
 from motiontransfer.training.losses import (
     Scalar,
     adversarial_discriminator_loss,
     adversarial_generator_loss,
 )
-from motiontransfer.training.optimization import GanTask
-from motiontransfer.training.trainer import RunPaths, run_training
+from motiontransfer.training.optimization import GanConfig, GanTask
+from motiontransfer.training.trainer import RunPaths, Schedule, run_training
 from motiontransfer.training.weights import write_weights
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid

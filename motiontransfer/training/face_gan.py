@@ -1,8 +1,13 @@
-"""Face GAN: data and training step (Chan et al. 2019, sec. 3.4)."""
+"""Face GAN: data, training step and training of the face generator (Chan et al. 2019, sec. 3.4).
+
+It is trained on crops of frames that the frozen main generator makes once, or, as the released code
+of Chan et al. trains it, on windows of whole frames that it makes anew in each step: where the
+corrected frame conditions the next one, or its own losses count.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -11,30 +16,56 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from motiontransfer import layout
 from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
-from motiontransfer.models.discriminators import split_real_fake
-from motiontransfer.models.faces import Crops, crop_boxes, draw_crops
-from motiontransfer.models.layers import to_device
+from motiontransfer.models.discriminators import (
+    DiscriminatorConfig,
+    MultiscaleDiscriminator,
+    split_real_fake,
+)
+from motiontransfer.models.faces import (
+    Crops,
+    FaceGenerator,
+    FaceGeneratorConfig,
+    add_residuals,
+    crop_boxes,
+    draw_crops,
+)
+from motiontransfer.models.layers import check_depth, count_parameters, initialise, to_device
 from motiontransfer.models.rollout import generate_clip
+from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import replacing
-from motiontransfer.target_clips import TargetClip, spread, usable_frames
-from motiontransfer.training.config import GanConfig
+from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
+from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.data import Dataset, FrameCache, RankBatch, TensorBatch
 from motiontransfer.training.distributed import barrier
-from motiontransfer.training.losses import GanLossConfig, Scalar, gan_losses
-from motiontransfer.training.optimization import GanTask
-from motiontransfer.training.weights import TrainedGenerator
-from motiontransfer.training.windows import excluded_references
+from motiontransfer.training.losses import GanLossConfig, Objective, Scalar, gan_losses
+from motiontransfer.training.optimization import GanConfig, GanTask
+from motiontransfer.training.trainer import RunPaths, Schedule, run_training
+from motiontransfer.training.weights import TrainedGenerator, read_network, write_weights
+from motiontransfer.training.windows import (
+    Frames,
+    WindowBatch,
+    WindowConfig,
+    WindowDataset,
+    WindowInputs,
+    discriminate_windows,
+    excluded_references,
+)
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 
 _NUM_SAMPLES = 8
 _RUN_FRAMES = 8
+_TIMES_DRAWN = 10
+"""How often each generated face is trained on, about."""
+_WINDOWS = WindowConfig(window_frames=2, limb_dropout=0.0, part_dropout=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +150,114 @@ class FaceDataset:
             real=crop_boxes(real, boxes, crop_size=self._crop_size),
             generated=frames_to_tensor(list(self._generated[items])),
         )
+
+
+def generate_faces(
+    clips: Sequence[TargetClip],
+    runs: Sequence[FaceRun],
+    main: TrainedGenerator,
+    fabric: Fabric,
+    folder: Path,
+    *,
+    crop_size: int,
+) -> list[Path]:
+    """Roll the main generator out over each run once; the runs are shared among the processes."""
+    paths = [folder / f"generated_{run.clip}_{run.frames.start}.npy" for run in runs]
+    network = to_device(main.network, fabric.device)
+    boxes = [face_boxes(clip.keypoints)[0] for clip in clips]
+    excluded = None
+    if network.puppet is not None:
+        excluded = [excluded_references(network.puppet, clips, c) for c in range(len(clips))]
+    share = list(zip(runs, paths, strict=True))[fabric.global_rank :: fabric.world_size]
+    for run, path in track(share, "main generator's faces", total=len(share)):
+        if path.exists():  # then it is whole
+            continue
+        keypoints, frames = clips[run.clip].keypoints, slice(run.frames.start, run.frames.stop)
+        images = generate_clip(
+            network,
+            keypoints.points[frames],
+            keypoints.score[frames],
+            skeleton=keypoints.skeleton,
+            size=keypoints.image_size,
+            style=main.style,
+            autocast=fabric.autocast,
+            excluded=None if excluded is None else excluded[run.clip][frames],
+        )
+        generated = dict(zip(run.frames, images, strict=True))
+        with_face = torch.cat([generated[t] for t in run.with_face])
+        of_faces = torch.from_numpy(boxes[run.clip][run.with_face])
+        crops = crop_boxes(with_face, of_faces, crop_size=crop_size)
+        with replacing(path) as temporary:
+            np.save(temporary, np.stack(tensor_to_frames(crops)))
+    barrier(fabric)
+    return paths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceWindowBatch(WindowBatch):
+    """Windows with the face's box in each frame."""
+
+    boxes: Int[Tensor, "batch time 4"]
+
+
+class FaceWindowDataset(WindowDataset):
+    """Every window of two training frames that both show a face."""
+
+    def __init__(
+        self, clips: Sequence[TargetClip], *, conditioning_poses: int, puppet: Puppet | None = None
+    ) -> None:
+        super().__init__(clips, _WINDOWS, conditioning_poses=conditioning_poses, puppet=puppet)
+        found = [face_boxes(clip.keypoints) for clip in clips]
+        self._face_boxes = [boxes for boxes, _ in found]
+        self.windows = [
+            (c, t) for c, t in self.windows if found[c][1][t : t + _WINDOWS.window_frames].all()
+        ]
+        if not self.windows:
+            raise TrainingError(
+                "no two consecutive training frames show a face; see frames_without_face in "
+                "artifacts/metrics/detect_keypoints, or set train_face_gan.steps to 0"
+            )
+
+    def batch(self, indices: Iterable[int]) -> FaceWindowBatch:
+        """Read the windows with these indices."""
+        items = list(indices)
+        windows, chosen = super().batch(items), [self.windows[index] for index in items]
+        boxes = [self._face_boxes[c][t : t + _WINDOWS.window_frames] for c, t in chosen]
+        return FaceWindowBatch(
+            **{field.name: getattr(windows, field.name) for field in fields(windows)},
+            boxes=torch.from_numpy(np.stack(boxes)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullFrameLosses:
+    """Losses of the main generator's training, on its frames with the face."""
+
+    discriminator: nn.Module
+    """The main one, frozen."""
+    config: GanLossConfig
+    objective: Objective
+
+    def __call__(self, inputs: WindowInputs, fake: Frames) -> dict[str, Scalar]:
+        """Weighted adversarial and feature-matching losses of the generator."""
+        outputs = discriminate_windows(self.discriminator, inputs, fake)
+        losses = gan_losses(*outputs, config=self.config, objective=self.objective)
+        return losses["generator"]
+
+
+def read_full_frame_losses(
+    path: Path, style: PoseMapStyle, *, config: GanLossConfig, objective: Objective
+) -> FullFrameLosses:
+    """Read the main discriminator, which scores pairs of frames, from its weights file."""
+
+    def build(shape: DiscriminatorConfig) -> MultiscaleDiscriminator:
+        condition_channels = _WINDOWS.window_frames * style.num_channels
+        return MultiscaleDiscriminator(
+            shape, condition_channels=condition_channels, image_channels=_WINDOWS.window_frames * 3
+        )
+
+    discriminator, _ = read_network(path, "discriminator", DiscriminatorConfig, build)
+    return FullFrameLosses(discriminator=discriminator, config=config, objective=objective)
 
 
 class FaceGanConfig(GanLossConfig, GanConfig):
@@ -219,42 +358,163 @@ class FaceGanTask(FaceTask[FaceBatch]):
         return Faces(poses, faces.real, faces.generated, corrected)
 
 
-def generate_faces(
-    clips: Sequence[TargetClip],
-    runs: Sequence[FaceRun],
-    main: TrainedGenerator,
-    fabric: Fabric,
-    folder: Path,
-    *,
-    crop_size: int,
-) -> list[Path]:
-    """Roll the main generator out over each run once; the runs are shared among the processes."""
-    paths = [folder / f"generated_{run.clip}_{run.frames.start}.npy" for run in runs]
-    network = to_device(main.network, fabric.device)
-    boxes = [face_boxes(clip.keypoints)[0] for clip in clips]
-    excluded = None
-    if network.puppet is not None:
-        excluded = [excluded_references(network.puppet, clips, c) for c in range(len(clips))]
-    share = list(zip(runs, paths, strict=True))[fabric.global_rank :: fabric.world_size]
-    for run, path in track(share, "main generator's faces", total=len(share)):
-        if path.exists():  # then it is whole
-            continue
-        keypoints, frames = clips[run.clip].keypoints, slice(run.frames.start, run.frames.stop)
-        images = generate_clip(
-            network,
-            keypoints.points[frames],
-            keypoints.score[frames],
-            skeleton=keypoints.skeleton,
-            size=keypoints.image_size,
+class FaceWindows(NamedTuple):
+    """Windows of whole frames, and their faces."""
+
+    faces: Faces
+    inputs: WindowInputs
+    corrected: Frames
+
+
+class FaceWindowTask(FaceTask[FaceWindowBatch]):
+    """Training step of the face networks on windows that the main generator makes in the step."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        networks: tuple[nn.Module, nn.Module],
+        *,
+        main: TrainedGenerator,
+        shape: FaceGeneratorConfig,
+        skeleton: Skeleton,
+        config: FaceGanConfig,
+        perceptual: nn.Module | None = None,
+        full_frame: FullFrameLosses | None = None,
+    ) -> None:
+        """Move the networks to the device; without `full_frame` only crops are compared."""
+        super().__init__(
+            fabric,
+            networks,
             style=main.style,
-            autocast=fabric.autocast,
-            excluded=None if excluded is None else excluded[run.clip][frames],
+            skeleton=skeleton,
+            config=config,
+            perceptual=perceptual,
         )
-        generated = dict(zip(run.frames, images, strict=True))
-        with_face = torch.cat([generated[t] for t in run.with_face])
-        of_faces = torch.from_numpy(boxes[run.clip][run.with_face])
-        crops = crop_boxes(with_face, of_faces, crop_size=crop_size)
-        with replacing(path) as temporary:
-            np.save(temporary, np.stack(tensor_to_frames(crops)))
-    barrier(fabric)
-    return paths
+        self._main, self._shape = to_device(main.network, fabric.device), shape
+        self._full_frame = full_frame
+        if full_frame is not None:
+            to_device(full_frame.discriminator, fabric.device)
+
+    def step(
+        self, share: RankBatch[FaceWindowBatch], *, step: int, learning_rate: float
+    ) -> dict[str, Scalar]:
+        """Train both networks on one batch; return every weighted loss by name."""
+        windows = self.generate(self.generator, share.batch)
+        losses = self.losses(windows.faces)
+        if self._full_frame is not None:
+            real, fake = windows.inputs.real, windows.corrected
+            with self.fabric.autocast():
+                found = self._full_frame(windows.inputs, fake)
+            weight = self._full_frame.config.perceptual_weight
+            found |= self.perceptual_loss(fake.flatten(0, 1), real.flatten(0, 1), weight=weight)
+            losses["generator"] |= {f"full_frame_{name}": loss for name, loss in found.items()}
+        return self.update(losses, step=step, learning_rate=learning_rate)
+
+    def correct(self, generator: nn.Module, batch: FaceWindowBatch) -> Faces:
+        """Generate the windows, and add the residuals of a face generator."""
+        return self.generate(generator, batch).faces
+
+    def generate(self, generator: nn.Module, batch: FaceWindowBatch) -> FaceWindows:
+        """Generate the windows, each frame from what the one before it became."""
+        num_frames, size = batch.boxes.shape[1], self._shape.crop_size
+        inputs = batch.inputs(skeleton=self._skeleton, style=self._style, device=self.fabric.device)
+        points, score = batch.points[:, -num_frames:], batch.score[:, -num_frames:]
+        previous = torch.zeros_like(inputs.real[:, 0])
+        faces, corrected = [], []
+        for time in range(num_frames):
+            boxes = batch.boxes[:, time]
+            poses = self.draw(points[:, time], score[:, time], boxes, crop_size=size)
+            with self.fabric.autocast():
+                texture = None if inputs.textures is None else inputs.textures[:, time]
+                fake, _ = self._main(inputs.conditioning[:, time], previous, None, texture)
+                crop = crop_boxes(fake, boxes, crop_size=size)
+                residual = generator(poses, crop)
+            real_crop = crop_boxes(inputs.real[:, time], boxes, crop_size=size)
+            faces.append(Faces(poses, real_crop, crop, crop + residual))
+            corrected.append(add_residuals(fake, residual, boxes, feather_fraction=0.0))
+            previous = corrected[-1] if self._shape.previous_frame == "corrected" else fake
+        of_all = Faces(*(torch.cat(crops) for crops in zip(*faces, strict=True)))
+        return FaceWindows(of_all, inputs, torch.stack(corrected, dim=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceNetworks:
+    """Shapes of the face generator and its discriminator, and the main discriminator if used."""
+
+    generator: FaceGeneratorConfig
+    discriminator: DiscriminatorConfig
+    full_frame: FullFrameLosses | None = None
+    """Losses of the main generator's training; None: none, only crops are compared."""
+
+
+def train_face_gan(
+    clips: list[TargetClip],
+    fabric: Fabric,
+    main: TrainedGenerator,
+    *,
+    networks: FaceNetworks,
+    config: FaceGanConfig,
+    schedule: Schedule,
+    paths: RunPaths,
+    perceptual: Perceptual | None = None,
+) -> dict[str, object]:
+    """Train, write the face generator's weights and the logs; return metrics."""
+    shape, full_frame = networks.generator, networks.full_frame
+    in_windows = shape.previous_frame == "corrected" or full_frame is not None
+    files = [*input_files(clips), paths.models / layout.GENERATOR_FILE]
+    files += [] if perceptual is None else [perceptual.file]
+    num_drawn = schedule.steps * schedule.batch_size
+    runs, num_without_face = face_runs(clips, num_faces=-(-num_drawn // _TIMES_DRAWN))
+    if full_frame is not None:
+        files.append(paths.models / layout.DISCRIMINATOR_FILE)
+
+    def build() -> FaceTask:
+        built = (fabric, _build_networks(networks))
+        options = {
+            "skeleton": clips[0].keypoints.skeleton,
+            "config": config,
+            "perceptual": None if perceptual is None else perceptual.network,
+        }
+        if in_windows:
+            return FaceWindowTask(*built, main=main, shape=shape, full_frame=full_frame, **options)
+        return FaceGanTask(*built, style=main.style, **options)
+
+    def prepare(_: FaceTask, folder: Path) -> tuple[FaceDataset | FaceWindowDataset, Throughput]:
+        if in_windows:
+            dataset = FaceWindowDataset(
+                clips, conditioning_poses=main.config.conditioning_poses, puppet=main.network.puppet
+            )
+            return dataset, Throughput()
+        generated = generate_faces(clips, runs, main, fabric, folder, crop_size=shape.crop_size)
+        return FaceDataset(clips, runs, generated, crop_size=shape.crop_size), Throughput()
+
+    def write(task: FaceTask, dataset: FaceDataset | FaceWindowDataset) -> dict[str, object]:
+        weights = paths.models / layout.FACE_GENERATOR_FILE
+        write_weights(weights, task.ema, description={"face_generator": asdict(shape)})
+        return {
+            "windows" if in_windows else "faces": len(dataset),
+            "frames_without_face": num_without_face,
+            "face_generator_parameters": count_parameters(task.generator),
+        }
+
+    return run_training(
+        build,
+        fabric,
+        schedule=schedule,
+        key=run_key(fabric, [networks, config, schedule], files, code=__name__),
+        paths=paths,
+        prepare=prepare,
+        write=write,
+    )
+
+
+def _build_networks(networks: FaceNetworks) -> tuple[FaceGenerator, MultiscaleDiscriminator]:
+    shape = networks.generator
+    generator = FaceGenerator(shape)
+    crop_size = (shape.crop_size, shape.crop_size)
+    check_depth(crop_size, stride=generator.network.stride, section="train_face_gan")
+    generator.apply(initialise)  # before the discriminator is built, which draws random numbers
+    discriminator = MultiscaleDiscriminator(
+        networks.discriminator, condition_channels=shape.pose_channels, image_channels=3
+    )
+    return generator, discriminator.apply(initialise)

@@ -10,19 +10,20 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from motiontransfer.errors import MissingLibraryError
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.layers import to_device
+from motiontransfer.params import Section
 from motiontransfer.training.checkpoint import (
     adam_state,
     laid_out_like,
     load_adam_state,
     load_module_state,
 )
-from motiontransfer.training.config import GanConfig
 from motiontransfer.training.distributed import all_reduce_mean
 from motiontransfer.training.losses import Scalar, perceptual_loss
 from motiontransfer.video.tensors import Images
@@ -31,6 +32,15 @@ LossesOf = Mapping[str, Mapping[str, Scalar]]
 """The losses, by name, of `generator` and of `discriminator`."""
 
 _BETAS = (0.5, 0.999)
+
+
+class GanConfig(Section):
+    """Optimisation of a generator against a discriminator."""
+
+    ema_decay: float = Field(ge=0, lt=1)
+    """Decay a step of the exponential moving average of the generator's weights."""
+    compile: bool
+    """True if the generator is compiled by `torch.compile`."""
 
 
 class AdamTask:

@@ -1,29 +1,43 @@
-"""Pose-to-frame GAN: conditioning and training step (Chan et al. 2019, sec. 3.2, 3.3)."""
+"""Pose-to-frame GAN: training step and training of the main generator (Chan et al. 2019, sec. 3).
 
-from dataclasses import replace
-from typing import Literal
+A local enhancer is trained coarse-to-fine (Wang et al. 2018): first its global generator alone, at
+half the resolution.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor, channels_last, nn
 from torch.nn import functional
 
+from motiontransfer import layout
+from motiontransfer.errors import WeightsError
 from motiontransfer.fabric import Fabric
-from motiontransfer.models.discriminators import (
-    DiscriminatorOutput,
-    MultiscaleDiscriminator,
-    split_real_fake,
+from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
+from motiontransfer.models.generators import (
+    FrameGenerator,
+    Generated,
+    GeneratorConfig,
+    HalfResolutionGenerator,
+    build_generator,
+    start_from_global,
 )
-from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
-from motiontransfer.models.layers import downsample_by_2
-from motiontransfer.models.rollout import draw_coarse, generate_clip
+from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialise
+from motiontransfer.models.rollout import generate_clip
+from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.target_clips import spread
-from motiontransfer.training.config import GanConfig
-from motiontransfer.training.data import RankBatch, make_generator
+from motiontransfer.target_clips import HeldOut, TargetClip, full_size, input_files, spread
+from motiontransfer.training.checkpoint import Throughput, run_key
+from motiontransfer.training.data import RankBatch
+from motiontransfer.training.distributed import arithmetic
 from motiontransfer.training.losses import (
     GanLossConfig,
     Objective,
@@ -32,89 +46,55 @@ from motiontransfer.training.losses import (
     gan_losses,
     weighted_l1_loss,
 )
-from motiontransfer.training.optimization import GanTask
+from motiontransfer.training.optimization import GanConfig, GanTask
+from motiontransfer.training.trainer import RunPaths, Schedule, fit, run_training
+from motiontransfer.training.weights import write_weights
 from motiontransfer.training.windows import (
-    WholeFrames,
+    Frames,
+    Resolution,
+    SceneInputs,
     WindowBatch,
+    WindowConfig,
     WindowDataset,
+    WindowInputs,
+    discriminate_windows,
     excluded_references,
+    hide_limbs,
 )
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import levels_to_images, tensor_to_frames, upload
-
-Windows = Float[Tensor, "batch time channels height width"]
-Frames = Float[Tensor, "batch time 3 height width"]
+from motiontransfer.video.geometry import resize
+from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 
 _NUM_SAMPLES = 6
 _SHADOWS_WEIGHT = 30.0
 _SHADOW_FOCUS = 8.0  # more weight per difference from the background image, of images from -1 to 1
 _PAINTED_SHARE = 0.5  # of the L1 weight, for what is painted before the puppet is taken from
-
-_JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
-    "leg": ("knee", "ankle", "heel", "foot_index")
-}
-
-
-def limb_groups(skeleton: Skeleton) -> list[list[int]]:
-    """Joints of each limb that is hidden as a whole: arms (with hands), legs, hands, face."""
-    joints, groups = skeleton.joints, []
-    for side in ("left", "right"):
-        hand = f"{side}_hand"
-        hand_joints = [joint for name, names in skeleton.groups if name == hand for joint in names]
-        for limb, parts in _JOINTS_OF_LIMB.items():
-            groups.append([f"{side}_{part}" for part in parts])
-            if limb == "arm":
-                groups[-1] += hand_joints
-        groups.append(hand_joints)
-    groups.append([j for name, names in skeleton.groups if name.startswith("face") for j in names])
-    known = [[joints.index(joint) for joint in group if joint in joints] for group in groups]
-    return [group for group in known if group]
+_GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
+_GLOBAL = "global"
+"""Subfolder of the global generator's training, in the run's folder and in the logs."""
 
 
-def hide_limbs(
-    score: Float[Tensor, "batch time joints"],
-    indices: range,
-    *,
-    skeleton: Skeleton,
-    share: float,
-    seed: int,
-    step: int,
-) -> Float[Tensor, "batch time joints"]:
-    """Set one limb's scores to 0, in all poses of a window alike, in a share of the windows."""
-    if share == 0:
-        return score
-    groups, hidden = limb_groups(skeleton), score.clone()
-    generator = make_generator(seed, step)
-    # All from index 0 on: how many of them are drawn does not change any.
-    numbers = torch.rand((indices.stop, 2), generator=generator)[indices.start :]
-    for sample, (drawn, which) in enumerate(numbers.tolist()):
-        if drawn < share:
-            hidden[sample][:, groups[int(which * len(groups))]] = 0
-    return hidden
+class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
+    """Windows, losses and optimization of the main generator's training."""
 
-
-Resolution = Literal["full", "half"]
-
-
-class PoseGanConfig(GanLossConfig, GanConfig):
-    """Windows, losses and optimisation of the main generator's training."""
-
-    window_frames: int = Field(ge=1)
-    """Consecutive frames of which each is generated from the one before."""
     global_only_fraction: float = Field(ge=0, lt=1)
     """Share of the steps that first train a local enhancer's global generator alone; 0: none."""
-    detach_previous_frame: bool
-    """True if gradients stop at the previous frame instead of flowing through it."""
-    limb_dropout: float = Field(ge=0, le=1)
-    """Share of windows in whose poses one limb is hidden, from generator and discriminator."""
-    part_dropout: float = Field(ge=0, lt=1)
-    """Share of the puppet's parts that are left out, by window."""
     objective: Objective
     foreground_l1_weight: float = Field(ge=1)
     """Weight in L1 of a pixel near the drawn pose; all others have 1."""
     foreground_radius_px: int = Field(ge=0)
     """Distance from a limb up to which a pixel counts as foreground."""
+
+
+class GeneratedWindows(NamedTuple):
+    """Output of the main generator for windows."""
+
+    frames: Frames
+    painted: Frames
+    """What was painted before the puppet was taken from."""
+    scenes: Frames | None
+    """The background image with shadows, of whole frames; None without a viewport."""
 
 
 class PoseGanTask(GanTask):
@@ -146,50 +126,26 @@ class PoseGanTask(GanTask):
         self, share: RankBatch[WindowBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train both networks on one batch; return every weighted loss by name."""
-        config, device = self._config, self.fabric.device
+        config, skeleton = self._config, self._skeleton
         score = hide_limbs(
             share.batch.score,
             share.indices,
-            skeleton=self._skeleton,
+            skeleton=skeleton,
             share=config.limb_dropout,
             seed=self._seed,
             step=step,
         )
-        batch = replace(share.batch, score=score)
-        pose_maps = batch.draw(skeleton=self._skeleton, style=self._style, device=device)
-        real = levels_to_images(upload(batch.frames, device))
-        if self._resolution == "half":
-            pose_maps, real = _downsample_windows(pose_maps), _downsample_windows(real)
-        num_frames = real.shape[1]
-        textures = batch.upload_textures(device)
-        if textures is not None and self._resolution == "half":
-            textures = _downsample_windows(textures)
-        poses = pose_maps[:, -num_frames:]
-        with self.fabric.autocast():
-            scenes = background = None
-            if batch.whole is not None:
-                scenes = self._scenes(batch, batch.whole)
-                # What is in the viewport would teach the shadows' network the person's colours.
-                behind = scenes.detach()
-                background = self._crop(behind, batch.whole, (real.shape[3], real.shape[4]))
-            fake, painted = generate_window(
-                self.generator,
-                stack_poses(pose_maps, num_frames=num_frames),
-                background,
-                textures,
-                detach_previous_frame=config.detach_previous_frame,
-            )
-            outputs = discriminate_pairs(self.discriminator, poses, real, fake)
-        losses = gan_losses(*outputs, config=config, objective=config.objective)
-        losses["generator"]["l1"] = config.l1_weight * self._foreground_l1(fake, real, poses)
-        if textures is not None:
-            of_painted = self._foreground_l1(painted, real, poses)
-            losses["generator"]["painted_l1"] = _PAINTED_SHARE * config.l1_weight * of_painted
-        if batch.whole is not None and scenes is not None:
-            losses["generator"]["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(scenes, batch.whole)
-        losses["generator"] |= self.perceptual_loss(
-            fake.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
+        inputs = replace(share.batch, score=score).inputs(
+            skeleton=skeleton,
+            style=self._style,
+            device=self.fabric.device,
+            resolution=self._resolution,
         )
+        with self.fabric.autocast():
+            fake = self._generate(inputs)
+            outputs = discriminate_windows(self.discriminator, inputs, fake.frames)
+        losses = gan_losses(*outputs, config=config, objective=config.objective)
+        losses["generator"] |= self._image_losses(inputs, fake)
         return self.update(losses, step=step, learning_rate=learning_rate)
 
     def sample(self, dataset: WindowDataset) -> Frame:
@@ -222,107 +178,263 @@ class PoseGanTask(GanTask):
                 columns.append(np.concatenate(rows))
         return np.concatenate(columns, axis=1)
 
-    def _scenes(self, batch: WindowBatch, whole: WholeFrames) -> Frames:
-        """The background image with shadows, for each frame."""
-        num_frames = batch.frames.shape[1]
-        points = batch.points + torch.from_numpy(whole.corners).to(batch.points)[:, None, None]
-        coarse_poses = draw_coarse(
-            points[:, -num_frames:].flatten(0, 1),
-            batch.score[:, -num_frames:].flatten(0, 1),
-            skeleton=self._skeleton,
-            size=whole.size,
-            style=self._style,
-            device=self.fabric.device,
+    def _generate(self, inputs: WindowInputs) -> GeneratedWindows:
+        """Generate each frame of the windows from its pose and the previous generated frame."""
+        real, scenes, background = inputs.real, None, None
+        if inputs.scene is not None:
+            pose_maps = inputs.scene.pose_maps
+            scenes = self.generator.scene(pose_maps.flatten(0, 1)).unflatten(0, pose_maps.shape[:2])
+            # What is in the viewport would teach the shadows' network the person's colors.
+            background = inputs.scene.crop(scenes.detach(), (real.shape[3], real.shape[4]))
+        previous = torch.zeros_like(real[:, 0])
+        generated: list[Generated] = []
+        for time in range(real.shape[1]):
+            behind, texture = (
+                None if images is None else images[:, time]
+                for images in (background, inputs.textures)
+            )
+            generated.append(
+                self.generator(inputs.conditioning[:, time], previous, behind, texture)
+            )
+            previous = generated[-1].frame
+        frames, painted = (torch.stack(images, dim=1) for images in zip(*generated, strict=True))
+        return GeneratedWindows(frames, painted, scenes)
+
+    def _image_losses(self, inputs: WindowInputs, fake: GeneratedWindows) -> dict[str, Scalar]:
+        """Weighted losses of the images by themselves, without the discriminator."""
+        config, real = self._config, inputs.real
+        losses = {"l1": config.l1_weight * self._foreground_l1(fake.frames, inputs)}
+        if inputs.textures is not None:
+            painted = self._foreground_l1(fake.painted, inputs)
+            losses["painted_l1"] = _PAINTED_SHARE * config.l1_weight * painted
+        if inputs.scene is not None and fake.scenes is not None:
+            losses["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(fake.scenes, inputs.scene)
+        return losses | self.perceptual_loss(
+            fake.frames.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
         )
-        if self._resolution == "half":
-            coarse_poses = downsample_by_2(coarse_poses)
-        return self.generator.scene(coarse_poses).unflatten(0, (-1, num_frames))
 
-    def _crop(
-        self, scenes: Frames, whole: WholeFrames, size: tuple[int, int]
-    ) -> Float[Tensor, "batch time 3 viewport_height viewport_width"]:
-        """The viewport's part of each scene."""
-        corners = whole.corners if self._resolution == "full" else whole.corners // 2
-        height, width = size
-        places = zip(scenes, corners.tolist(), strict=True)
-        return torch.stack([scene[..., y : y + height, x : x + width] for scene, (x, y) in places])
-
-    def _shadows_l1(self, scenes: Frames, whole: WholeFrames) -> Scalar:
-        """L1 of the scenes outside the viewport, at the low resolution of `draw_coarse`.
-
-        Weighted by the real shadow: of most pixels there is none, and their mean favours none.
-        """
-        real = levels_to_images(upload(whole.coarse, self.fabric.device))
-        size = (real.shape[3], real.shape[4])
-        coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
-        assert self.generator.plate is not None
-        plate = functional.interpolate(self.generator.plate[None], size=size, mode="area")
-        weight = 1 + _SHADOW_FOCUS * (real - plate).abs()
-        weight = weight * upload(whole.is_outside, self.fabric.device)[:, None, None]
-        return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()
-
-    def _foreground_l1(self, fake: Frames, real: Frames, poses: Windows) -> Scalar:
+    def _foreground_l1(self, fake: Frames, inputs: WindowInputs) -> Scalar:
         weight = foreground_weight(
-            poses.flatten(0, 1),
+            inputs.pose_maps.flatten(0, 1),
             radius_px=self._config.foreground_radius_px,
             weight=self._config.foreground_l1_weight,
         )
         # Each window by itself: the ranks' shares of a batch have the same mean as all of it.
-        windows = zip(fake, real, weight.unflatten(0, poses.shape[:2]), strict=True)
+        windows = zip(fake, inputs.real, weight.unflatten(0, fake.shape[:2]), strict=True)
         return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
 
+    def _shadows_l1(self, scenes: Frames, scene: SceneInputs) -> Scalar:
+        """L1 of the scenes outside the viewport, at the low resolution of `draw_coarse`.
 
-def stack_poses(pose_maps: Windows, *, num_frames: int) -> Float[Tensor, "batch _ _ height width"]:
-    """Stack each frame's pose map behind the preceding ones, along the channels."""
-    num_preceding = pose_maps.shape[1] - num_frames
-    return torch.cat([pose_maps[:, i : i + num_frames] for i in range(num_preceding + 1)], dim=2)
+        Weighted by the real shadow: of most pixels there is none, and their mean favors none.
+        """
+        real, size = scene.real, (scene.real.shape[3], scene.real.shape[4])
+        coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
+        assert self.generator.plate is not None
+        plate = functional.interpolate(self.generator.plate[None], size=size, mode="area")
+        weight = 1 + _SHADOW_FOCUS * (real - plate).abs()
+        weight = weight * scene.is_outside[:, None, None]
+        return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()
 
 
-def generate_window(
-    generator: nn.Module,
-    pose_maps: Windows,
-    background: Frames | None,
-    textures: Float[Tensor, "batch time 6 height width"] | None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the main generator of a target is trained on."""
+
+    clips: list[TargetClip]
+    held_out: HeldOut
+    """How the clips are split."""
+    appearance: Appearance
+    appearance_file: Path
+
+    def __post_init__(self) -> None:
+        """Check that the background image has the size of the frames, as both come from disk."""
+        expected, got = full_size(self.clips), self.appearance.background.shape[:2]
+        if got != expected:
+            raise WeightsError(
+                f"{self.appearance_file}: expected a background image of the clips' {expected} px, "
+                f"got {got}; `dvc repro` makes it"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseGanNetworks:
+    """Shapes of the main generator and its discriminator, and the pose maps that they read."""
+
+    generator: GeneratorConfig
+    discriminator: DiscriminatorConfig
+    style: PoseMapStyle
+
+
+def train_pose_gan(
+    target: Target,
+    fabric: Fabric,
     *,
-    detach_previous_frame: bool,
-) -> tuple[Frames, Frames]:
-    """Generate the frames of each window, each from its pose and the previous generated frame.
+    networks: PoseGanNetworks,
+    config: PoseGanConfig,
+    schedule: Schedule,
+    paths: RunPaths,
+    perceptual: Perceptual | None = None,
+) -> dict[str, object]:
+    """Train, write generator and discriminator weights and the logs; return metrics."""
+    clips, appearance = target.clips, target.appearance
+    size = networks.generator.size
+    puppet = Puppet(appearance, size) if networks.generator.texture == "puppet" else None
+    dataset = WindowDataset(
+        clips,
+        config,
+        conditioning_poses=networks.generator.conditioning_poses,
+        viewport=networks.generator.viewport,
+        puppet=puppet,
+    )
+    background_image = None
+    if networks.generator.background == "plate":
+        background_image = frames_to_tensor([resize(appearance.background, size)])[0]
+    coarse_to_fine = config.global_only_fraction > 0
+    coarse, fine = schedule, schedule
+    if coarse_to_fine:
+        coarse, fine = split_schedule(schedule, global_only_fraction=config.global_only_fraction)
 
-    Also returns what was painted before the puppet was taken from.
-    """
-    batch_size, num_frames, _, height, width = pose_maps.shape
-    previous = pose_maps.new_zeros((batch_size, 3, height, width))
-    generated: list[Generated] = []
-    for time in range(num_frames):
-        behind = None if background is None else background[:, time]
-        texture = None if textures is None else textures[:, time]
-        generated.append(generator(pose_maps[:, time], previous, behind, texture))
-        previous = generated[-1].frame
-        previous = previous.detach() if detach_previous_frame else previous
-    frames, painted = zip(*generated, strict=True)
-    return torch.stack(frames, dim=1), torch.stack(painted, dim=1)
+    def build(
+        networks: PoseGanNetworks,
+        config: PoseGanConfig,
+        background_image: Tensor | None,
+        *,
+        resolution: Resolution,
+    ) -> PoseGanTask:
+        return PoseGanTask(
+            fabric,
+            build_networks(
+                networks, config, fabric, background_image=background_image, puppet=puppet
+            ),
+            style=networks.style,
+            skeleton=clips[0].keypoints.skeleton,
+            config=config,
+            seed=schedule.seed,
+            perceptual=None if perceptual is None else perceptual.network,
+            resolution=resolution,
+        )
+
+    def prepare(task: PoseGanTask, folder: Path) -> tuple[WindowDataset, Throughput]:
+        """Train the global generator at half the resolution; start the whole one from it."""
+        if not coarse_to_fine:
+            return dataset, Throughput()
+        half = None if background_image is None else downsample_by_2(background_image[None])[0]
+        trained = build(
+            global_networks(networks), global_config(config, networks), half, resolution="half"
+        )
+        throughput = fit(
+            trained, fabric=fabric, schedule=coarse, dataset=dataset, folder=folder / _GLOBAL
+        )
+        start_from_coarse(task, trained)
+        return dataset, throughput
+
+    def write(task: PoseGanTask, dataset: WindowDataset) -> dict[str, object]:
+        generator = {
+            "generator": asdict(networks.generator),
+            "pose_map": asdict(networks.style),
+            "held_out": asdict(target.held_out),
+        }
+        discriminator = {
+            "discriminator": asdict(networks.discriminator),
+            "window_frames": config.window_frames,
+        }
+        models = paths.models
+        write_weights(
+            models / layout.GENERATOR_FILE,
+            task.ema,
+            description=generator,
+            appearance=None if puppet is None else appearance,
+        )
+        write_weights(
+            models / layout.DISCRIMINATOR_FILE, task.discriminator, description=discriminator
+        )
+        return {
+            "windows": len(dataset),
+            "windows_without_body": dataset.num_windows_without_body,
+            "generator_parameters": count_parameters(task.generator),
+            "discriminator_parameters": count_parameters(task.discriminator),
+        }
+
+    files = [*input_files(clips), target.appearance_file]
+    files += [] if perceptual is None else [perceptual.file]
+    return run_training(
+        lambda: build(networks, config, background_image, resolution="full"),
+        fabric,
+        schedule=fine,
+        key=run_key(fabric, [networks, config, schedule, target.held_out], files, code=__name__),
+        paths=paths,
+        prepare=prepare,
+        write=write,
+    )
 
 
-def consecutive_pairs(frames: Windows) -> Float[Tensor, "pairs stacked_channels height width"]:
-    """Every two consecutive frames, stacked along the channels; windows of one stay single frames.
+def build_networks(
+    networks: PoseGanNetworks,
+    config: PoseGanConfig,
+    fabric: Fabric,
+    *,
+    background_image: Float[Tensor, "3 height width"] | None,
+    puppet: Puppet | None = None,
+) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
+    """Build both networks with initial weights, drawn from torch's global random generator."""
+    generator = build_generator(
+        networks.generator, background_image=background_image, puppet=puppet
+    )
+    stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
+    check_depth(networks.generator.size, stride=stride, section="train_gan")
+    generator.apply(initialise)  # before the discriminator is built, which draws random numbers
+    discriminator = MultiscaleDiscriminator(
+        networks.discriminator,
+        condition_channels=config.window_frames * networks.style.num_channels,
+        image_channels=config.window_frames * 3,
+    )
+    discriminator.apply(initialise)
+    if networks.generator.architecture != "fast" and arithmetic(fabric)[1] == "bf16-mixed":
+        # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
+        generator.to(memory_format=channels_last)
+        discriminator.to(memory_format=channels_last)
+    return generator, discriminator
 
-    Pairs come in the order of their first frame, each for the whole batch.
-    """
-    num_frames = min(frames.shape[1], 2)
-    starts = range(frames.shape[1] - num_frames + 1)
-    return torch.cat([frames[:, start : start + num_frames].flatten(1, 2) for start in starts])
+
+def split_schedule(schedule: Schedule, *, global_only_fraction: float) -> tuple[Schedule, Schedule]:
+    """Share of steps and `max_minutes` of the global generator's training; and the rest."""
+    num_coarse = round(schedule.steps * global_only_fraction)
+    num_coarse = min(max(num_coarse, 1), schedule.steps - 1)
+    return (
+        schedule.part(num_coarse, share=global_only_fraction),
+        schedule.part(schedule.steps - num_coarse, share=1 - global_only_fraction),
+    )
 
 
-def discriminate_pairs(
-    discriminator: nn.Module, poses: Windows, real: Frames, fake: Frames
-) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
-    """A discriminator's outputs for every two consecutive frames, of the real and of the fake."""
-    # One pass for both: instance normalisation treats each sample on its own.
-    images = torch.cat([consecutive_pairs(real), consecutive_pairs(fake)])
-    return split_real_fake(discriminator(consecutive_pairs(poses), images))
+def global_networks(networks: PoseGanNetworks) -> PoseGanNetworks:
+    """Networks of the first training: the global generator, one discriminator scale fewer."""
+    height, width = networks.generator.size
+    return replace(
+        networks,
+        generator=replace(
+            networks.generator, architecture="global", size=(-(-height // 2), -(-width // 2))
+        ),
+        discriminator=replace(
+            networks.discriminator, num_scales=networks.discriminator.num_scales - 1
+        ),
+    )
 
 
-def _downsample_windows(
-    images: Windows,
-) -> Float[Tensor, "batch time channels half_height half_width"]:
-    return downsample_by_2(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+def global_config(config: PoseGanConfig, networks: PoseGanNetworks) -> PoseGanConfig:
+    """Config of the first training, for half the resolution and one discriminator scale fewer."""
+    num_scales = networks.discriminator.num_scales
+    return config.model_copy(
+        update={
+            "adversarial_weight": config.adversarial_weight * (num_scales - 1) / num_scales,
+            "foreground_radius_px": round(config.foreground_radius_px / 2),
+            "perceptual_weight": config.perceptual_weight * _GLOBAL_PERCEPTUAL_SHARE,
+        }
+    )
+
+
+def start_from_coarse(task: PoseGanTask, trained: PoseGanTask) -> None:
+    """Initialise generator, its EMA and discriminator with what the first training trained."""
+    for generator in (task.generator, task.ema):
+        start_from_global(generator, trained.ema)
+    task.discriminator.start_from(trained.discriminator)

@@ -3,25 +3,85 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.models.rollout import coarse_size
+from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
+from motiontransfer.models.layers import downsample_by_2
+from motiontransfer.models.rollout import coarse_size, draw_coarse
+from motiontransfer.params import Section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
-from motiontransfer.training.data import FrameCache, TensorBatch
-from motiontransfer.video.tensors import levels_to_textures, upload
+from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
+from motiontransfer.video.tensors import levels_to_images, levels_to_textures, upload
+
+Windows = Float[Tensor, "batch time channels height width"]
+Frames = Float[Tensor, "batch time 3 height width"]
+Resolution = Literal["full", "half"]
 
 _APART_SECONDS = 1
+_JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
+    "leg": ("knee", "ankle", "heel", "foot_index")
+}
+
+
+class WindowConfig(Section):
+    """Length of the windows, and what is hidden in them."""
+
+    window_frames: Literal[1, 2]
+    """Consecutive frames; the second is generated from the first."""
+    limb_dropout: float = Field(ge=0, le=1)
+    """Share of windows in whose poses one limb is hidden, from generator and discriminator."""
+    part_dropout: float = Field(ge=0, lt=1)
+    """Share of the puppet's parts that are left out, by window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneInputs:
+    """The whole frames around the viewports, on the training's device."""
+
+    corners: list[tuple[int, int]]
+    """(x, y) of the viewports, pixels."""
+    pose_maps: Float[Tensor, "batch time channels rows columns"]
+    """Pose maps of whole frames, from `draw_coarse`."""
+    real: Float[Tensor, "batch time 3 coarse_rows coarse_columns"]
+    """The frames at low resolution."""
+    is_outside: Bool[Tensor, "batch coarse_rows coarse_columns"]
+    """True at pixels of `real` outside the viewport."""
+
+    def crop(
+        self, scenes: Frames, size: tuple[int, int]
+    ) -> Float[Tensor, "batch time 3 viewport_height viewport_width"]:
+        """Each scene's part in its viewport."""
+        height, width = size
+        places = zip(scenes, self.corners, strict=True)
+        return torch.stack([scene[..., y : y + height, x : x + width] for scene, (x, y) in places])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowInputs:
+    """A batch as the networks read it: on the training's device, at the trained resolution."""
+
+    pose_maps: Windows
+    """Pose map of each frame."""
+    conditioning: Float[Tensor, "batch time stacked_channels height width"]
+    """Pose map of each frame, behind the preceding ones."""
+    real: Frames
+    textures: Float[Tensor, "batch time 6 height width"] | None
+    """The puppet in each frame; None without one."""
+    scene: SceneInputs | None
+    """None where the frames are whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +113,22 @@ class WindowBatch(TensorBatch):
     textures: UInt8[Tensor, "batch time height width 6"] | None = None
     """The puppet in each frame; None without one."""
 
-    def draw(
-        self, *, skeleton: Skeleton, style: PoseMapStyle, device: torch.device
-    ) -> Float[Tensor, "batch poses channels height width"]:
-        """Draw the pose maps of a batch that is on the CPU."""
+    def inputs(
+        self,
+        *,
+        skeleton: Skeleton,
+        style: PoseMapStyle,
+        device: torch.device,
+        resolution: Resolution = "full",
+    ) -> WindowInputs:
+        """Draw the poses of a batch that is on the CPU, and copy the rest to the device."""
+
+        def sized(images: Windows) -> Float[Tensor, "batch time channels _ _"]:
+            if resolution == "full":
+                return images
+            return downsample_by_2(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+
+        num_frames, scene, textures = self.frames.shape[1], None, None
         drawn = draw_poses(
             self.points.flatten(0, 1),
             self.score.flatten(0, 1),
@@ -65,13 +137,36 @@ class WindowBatch(TensorBatch):
             style=style,
             device=device,
         )
-        return drawn.unflatten(0, self.score.shape[:2])
-
-    def upload_textures(
-        self, device: torch.device
-    ) -> Float[Tensor, "batch time 6 height width"] | None:
-        """The textures as the generator reads them; None without a puppet."""
-        return None if self.textures is None else levels_to_textures(upload(self.textures, device))
+        pose_maps = sized(drawn.unflatten(0, self.score.shape[:2]))
+        num_preceding = pose_maps.shape[1] - num_frames
+        stacked = [pose_maps[:, i : i + num_frames] for i in range(num_preceding + 1)]
+        if self.textures is not None:
+            textures = sized(levels_to_textures(upload(self.textures, device)))
+        if (whole := self.whole) is not None:
+            corners = torch.from_numpy(whole.corners)
+            points = self.points[:, -num_frames:] + corners.to(self.points)[:, None, None]
+            coarse_maps = draw_coarse(
+                points.flatten(0, 1),
+                self.score[:, -num_frames:].flatten(0, 1),
+                skeleton=skeleton,
+                size=whole.size,
+                style=style,
+                device=device,
+            )
+            places = corners if resolution == "full" else corners // 2
+            scene = SceneInputs(
+                corners=[(x, y) for x, y in places.tolist()],
+                pose_maps=sized(coarse_maps.unflatten(0, self.frames.shape[:2])),
+                real=levels_to_images(upload(whole.coarse, device)),
+                is_outside=upload(whole.is_outside, device),
+            )
+        return WindowInputs(
+            pose_maps=pose_maps[:, num_preceding:],
+            conditioning=torch.cat(stacked, dim=2),
+            real=sized(levels_to_images(upload(self.frames, device))),
+            textures=textures,
+            scene=scene,
+        )
 
 
 class WindowDataset:
@@ -80,23 +175,22 @@ class WindowDataset:
     def __init__(
         self,
         clips: Sequence[TargetClip],
+        config: WindowConfig,
         *,
-        window_frames: int = 2,
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
         puppet: Puppet | None = None,
-        part_dropout: float = 0.0,
     ) -> None:
         """Find the windows.
 
         Args:
             viewport: reads the part of the frames that holds the person in a whole window.
-            part_dropout: probability that a part of the puppet is left out of a window.
             conditioning_poses: pose maps that the generator reads for one frame, its own last;
                 those before the first training frame come as missing.
         """
-        self.clips = list(clips)
-        self._window_frames, self._poses_before = window_frames, conditioning_poses - 1
+        window_frames = config.window_frames
+        self.clips, self._config = list(clips), config
+        self._poses_before = conditioning_poses - 1
         self._viewport = viewport
         self.windows: list[tuple[int, int]] = []
         """(clip, frame_index of the window's first frame)."""
@@ -116,9 +210,7 @@ class WindowDataset:
                 "see the coverage in artifacts/metrics/detect_keypoints"
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
-        self._puppets, self._part_dropout = [], part_dropout
-        if puppet is not None:
-            self._puppets = puppets_of_clips(puppet, self.clips)
+        self._puppets = [] if puppet is None else puppets_of_clips(puppet, self.clips)
         self._people = []
         if viewport is not None:
             self._people = [
@@ -134,7 +226,7 @@ class WindowDataset:
         chosen = [self.windows[index] for index in indices]
         poses = [self._poses(clip, first) for clip, first in chosen]
         windows = [
-            np.stack([self._frames[clip, first + t] for t in range(self._window_frames)])
+            np.stack([self._frames[clip, first + t] for t in range(self._config.window_frames)])
             for clip, first in chosen
         ]
         points = np.stack([points for points, _ in poses])
@@ -164,20 +256,20 @@ class WindowDataset:
             puppet = self._puppets[clip]
             # By window, not by step: a window is seen once or twice in a short training.
             drawn = np.random.default_rng((clip, first)).random(len(puppet.puppet.parts))
-            without = np.flatnonzero(drawn < self._part_dropout).tolist()
+            without = np.flatnonzero(drawn < self._config.part_dropout).tolist()
             textures += [
                 puppet.draw(first + t, box=tuple(box), without=without)
-                for t in range(self._window_frames)
+                for t in range(self._config.window_frames)
             ]
         stacked = torch.from_numpy(np.stack(textures))
-        return stacked.unflatten(0, (len(windows), self._window_frames))
+        return stacked.unflatten(0, (len(windows), self._config.window_frames))
 
     def _boxes(self, windows: Iterable[tuple[int, int]]) -> Int64[np.ndarray, "windows 4"]:
         """Viewports of one size, each around the person in all frames of a window."""
         assert self._viewport is not None
         people = []
         for clip, first in windows:
-            boxes = self._people[clip][first : first + self._window_frames]
+            boxes = self._people[clip][first : first + self._config.window_frames]
             people.append(np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]))
         image_size = self.clips[0].keypoints.image_size
         return hold_people(self._viewport, np.stack(people), image_size=image_size)
@@ -186,7 +278,7 @@ class WindowDataset:
         clip = self.clips[clip_index]
         start = max(first - self._poses_before, clip.training.start)
         lacking = self._poses_before - (first - start)
-        poses = slice(start, first + self._window_frames)
+        poses = slice(start, first + self._config.window_frames)
         padded = [
             np.concatenate([np.zeros((lacking, *values.shape[1:]), values.dtype), values[poses]])
             for values in (clip.keypoints.points, clip.keypoints.score)
@@ -217,6 +309,53 @@ def excluded_references(
     keypoints = clips[index].keypoints
     within = math.ceil(_APART_SECONDS * keypoints.frame_rate)
     return puppet.references.excluded(index, keypoints.num_frames, within=within)
+
+
+def limb_groups(skeleton: Skeleton) -> list[list[int]]:
+    """Joints of each limb that is hidden as a whole: arms (with hands), legs, hands, face."""
+    joints, groups = skeleton.joints, []
+    for side in ("left", "right"):
+        hand = f"{side}_hand"
+        hand_joints = [joint for name, names in skeleton.groups if name == hand for joint in names]
+        for limb, parts in _JOINTS_OF_LIMB.items():
+            groups.append([f"{side}_{part}" for part in parts])
+            if limb == "arm":
+                groups[-1] += hand_joints
+        groups.append(hand_joints)
+    groups.append([j for name, names in skeleton.groups if name.startswith("face") for j in names])
+    known = [[joints.index(joint) for joint in group if joint in joints] for group in groups]
+    return [group for group in known if group]
+
+
+def hide_limbs(
+    score: Float[Tensor, "batch time joints"],
+    indices: range,
+    *,
+    skeleton: Skeleton,
+    share: float,
+    seed: int,
+    step: int,
+) -> Float[Tensor, "batch time joints"]:
+    """Set one limb's scores to 0, in all poses of a window alike, in a share of the windows."""
+    if share == 0:
+        return score
+    groups, hidden = limb_groups(skeleton), score.clone()
+    generator = make_generator(seed, step)
+    # All from index 0 on: how many of them are drawn does not change any.
+    numbers = torch.rand((indices.stop, 2), generator=generator)[indices.start :]
+    for sample, (drawn, which) in enumerate(numbers.tolist()):
+        if drawn < share:
+            hidden[sample][:, groups[int(which * len(groups))]] = 0
+    return hidden
+
+
+def discriminate_windows(
+    discriminator: nn.Module, inputs: WindowInputs, fake: Frames
+) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
+    """A discriminator's outputs for the real and the fake windows, stacked along the channels."""
+    # One pass for both: instance normalization treats each sample on its own.
+    images = torch.cat([inputs.real.flatten(1, 2), fake.flatten(1, 2)])
+    return split_real_fake(discriminator(inputs.pose_maps.flatten(1, 2), images))
 
 
 def _whole_frames(

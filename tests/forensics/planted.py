@@ -9,7 +9,7 @@ from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.data import Segment, SegmentPair, sampled_seconds
 from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
-from motiontransfer.training.config import Schedule
+from motiontransfer.training.trainer import Schedule
 from motiontransfer.video.frame_store import write_frames
 
 SIZE = (64, 48)

@@ -11,7 +11,7 @@ from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
-from motiontransfer.training.train_pose_gan import Target
+from motiontransfer.training.pose_gan import Target
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip
 from tests.people import dance, picture

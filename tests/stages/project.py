@@ -42,7 +42,7 @@ TRAIN_GAN = {
     **{"discriminator_scales": 1, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     **{"window_frames": 2, "conditioning_poses": 1, "limb_dropout": 0.0},
     **{"texture": "puppet", "part_dropout": 0.1},
-    **{"previous_frame": "generated", "detach_previous_frame": False},
+    **{"previous_frame": "generated"},
     **{"upsampling": "resize"},
     **{"objective": "least_squares"},
 }

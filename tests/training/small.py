@@ -20,15 +20,13 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.target_clips import HeldOut
-from motiontransfer.training.config import Schedule
 from motiontransfer.training.data import RankBatch, TensorBatch
 from motiontransfer.training.face_cycle import FaceCycleConfig
-from motiontransfer.training.face_gan import FaceGanConfig
-from motiontransfer.training.pose_gan import PoseGanConfig
-from motiontransfer.training.train_face_gan import FaceNetworks
-from motiontransfer.training.train_pose_gan import PoseGanNetworks, Target
-from motiontransfer.training.trainer import RunPaths, fit
+from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
+from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target
+from motiontransfer.training.trainer import RunPaths, Schedule, fit
 from motiontransfer.training.weights import read_appearance, write_appearance, write_weights
+from motiontransfer.training.windows import WindowConfig, WindowDataset
 from tests.people import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
@@ -60,11 +58,10 @@ def networks(**changes):
 
 
 def discriminator(*, window_frames=2):
-    num_frames = min(window_frames, 2)
     return MultiscaleDiscriminator(
         DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=2),
-        condition_channels=num_frames * STYLE.num_channels,
-        image_channels=num_frames * 3,
+        condition_channels=window_frames * STYLE.num_channels,
+        image_channels=window_frames * 3,
     )
 
 
@@ -122,11 +119,19 @@ _LOSSES = {"adversarial_weight": 1.0, "l1_weight": 20.0, "perceptual_weight": 0.
 def gan_config(**changes):
     numbers = {
         **{**_GAN, **_LOSSES, "feature_matching_weight": 10.0, "objective": "least_squares"},
-        **{"window_frames": 2, "global_only_fraction": 0.0, "detach_previous_frame": False},
+        **{"window_frames": 2, "global_only_fraction": 0.0},
         **{"limb_dropout": 0.0, "part_dropout": 0.0},
         **{"foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     }
     return PoseGanConfig(**{**numbers, **changes})
+
+
+def windows_of(clips, *, conditioning_poses=1, viewport=None, puppet=None, **changes):
+    """The windows of clips, two frames each."""
+    config = WindowConfig(**{"window_frames": 2, "limb_dropout": 0, "part_dropout": 0, **changes})
+    return WindowDataset(
+        clips, config, conditioning_poses=conditioning_poses, viewport=viewport, puppet=puppet
+    )
 
 
 def face_gan_config(**changes):

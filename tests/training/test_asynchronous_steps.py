@@ -21,12 +21,17 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.viewport import Viewport
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
-from motiontransfer.training.face_gan import FaceDataset, FaceGanTask, face_runs
-from motiontransfer.training.face_windows import FaceWindowDataset, FaceWindowTask, FullFrameLosses
+from motiontransfer.training.face_gan import (
+    FaceDataset,
+    FaceGanTask,
+    FaceWindowDataset,
+    FaceWindowTask,
+    FullFrameLosses,
+    face_runs,
+)
 from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.run_log import MeanLosses
 from motiontransfer.training.weights import TrainedGenerator
-from motiontransfer.training.windows import WindowDataset
 from motiontransfer.video.tensors import upload
 from tests.people import SIZE, puppet_of
 from tests.training.small import (
@@ -38,6 +43,7 @@ from tests.training.small import (
     gan_config,
     generator_config,
     whole,
+    windows_of,
 )
 
 META = torch.device("meta")
@@ -133,7 +139,7 @@ def test_of_the_main_generator(gpu, clip, encoding, resolution):
         resolution=resolution,
     )
     puppet = puppet_of(clip.keypoints, [0, 4])
-    take_a_step(task, WindowDataset([clip], viewport=viewport, puppet=puppet).batch([0, 3]))
+    take_a_step(task, windows_of([clip], viewport=viewport, puppet=puppet).batch([0, 3]))
 
 
 def face_networks():

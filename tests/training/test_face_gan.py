@@ -20,8 +20,8 @@ from motiontransfer.training.face_gan import (
     FaceRun,
     face_runs,
     generate_faces,
+    train_face_gan,
 )
-from motiontransfer.training.train_face_gan import train_face_generator
 from motiontransfer.training.weights import (
     TrainedGenerator,
     read_description,
@@ -188,7 +188,7 @@ def train(clips, folder, *, config=None, **changes):
     torch.manual_seed(0)
     main = nn.Linear(1, 1, bias=False)
     write_weights(folder / "models/generator.safetensors", main, description={})
-    return train_face_generator(
+    return train_face_gan(
         clips,
         fabric(),
         MAIN,

@@ -12,7 +12,7 @@ from motiontransfer.models.generators import Generated
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
-from motiontransfer.training.face_windows import FaceWindowDataset, FaceWindowTask, FullFrameLosses
+from motiontransfer.training.face_gan import FaceWindowDataset, FaceWindowTask, FullFrameLosses
 from motiontransfer.training.losses import GanLossConfig
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.tensors import levels_to_images, levels_to_textures

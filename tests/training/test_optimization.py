@@ -10,8 +10,7 @@ from torch import nn
 
 from motiontransfer.errors import MissingLibraryError
 from motiontransfer.training import optimization
-from motiontransfer.training.config import GanConfig
-from motiontransfer.training.optimization import GanTask, require_triton
+from motiontransfer.training.optimization import GanConfig, GanTask, require_triton
 from tests.training.small import fabric
 
 

@@ -13,13 +13,13 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.fabric import Fabric
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2
 from motiontransfer.target_clips import HeldOut
-from motiontransfer.training import train_pose_gan
-from motiontransfer.training.pose_gan import PoseGanTask
-from motiontransfer.training.train_pose_gan import (
+from motiontransfer.training import pose_gan
+from motiontransfer.training.pose_gan import (
+    PoseGanTask,
     global_config,
     global_networks,
     split_schedule,
-    train_generator,
+    train_pose_gan,
 )
 from motiontransfer.training.weights import read_description, read_generator
 from motiontransfer.video.tensors import frames_to_tensor
@@ -41,7 +41,7 @@ CONFIG = gan_config(part_dropout=0.3)
 
 
 def train(clips, folder, *, config=None, shapes=None, precision="32-true", **changes):
-    return train_generator(
+    return train_pose_gan(
         target_of(clips, held_out=HELD_OUT),
         Fabric(accelerator="cpu", devices=1, precision=precision),
         networks=shapes or networks(texture="puppet"),
@@ -191,7 +191,7 @@ def coarse_to_fine(tmp_path_factory, clip):
     """A training, with what its steps were given; READ ONLY."""
     folder, taken, backgrounds = tmp_path_factory.mktemp("coarse_to_fine"), [], []
     whole_step = PoseGanTask.step
-    real_start, real_build = train_pose_gan.start_from_coarse, train_pose_gan.build_networks
+    real_start, real_build = pose_gan.start_from_coarse, pose_gan.build_networks
 
     def step(self, share, *, step, learning_rate):
         network = self.generator.network
@@ -214,8 +214,8 @@ def coarse_to_fine(tmp_path_factory, clip):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PoseGanTask, "step", step)
-        patch.setattr(train_pose_gan, "start_from_coarse", start)
-        patch.setattr(train_pose_gan, "build_networks", build)
+        patch.setattr(pose_gan, "start_from_coarse", start)
+        patch.setattr(pose_gan, "build_networks", build)
         metrics = train_coarse_to_fine(clip, folder)
     return SimpleNamespace(folder=folder, metrics=metrics, taken=taken, backgrounds=backgrounds)
 
@@ -255,7 +255,7 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to
 def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
     tmp_path, clip, monkeypatch, coarse_to_fine, moment
 ):
-    real_start = train_pose_gan.start_from_coarse
+    real_start = pose_gan.start_from_coarse
 
     def failing_start(optimizer, trained):
         if moment == "after the start":
@@ -266,7 +266,7 @@ def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
         if isinstance(moment, int):
             stop_at_step(patch, PoseGanTask, moment)
         else:
-            patch.setattr(train_pose_gan, "start_from_coarse", failing_start)
+            patch.setattr(pose_gan, "start_from_coarse", failing_start)
         with pytest.raises(RuntimeError, match="went down"):
             train_coarse_to_fine(clip, tmp_path / "run")
     assert not (tmp_path / "run/models").exists()
@@ -298,10 +298,10 @@ def test_the_run_is_known_by_all_that_decides_its_result(tmp_path, two_clips, mo
         seen.update(config=config, files=files, code=code)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_pose_gan, "run_key", key)
+    monkeypatch.setattr(pose_gan, "run_key", key)
     with pytest.raises(KeyboardInterrupt):
         train(two_clips, tmp_path)
     assert seen["config"] == [networks(texture="puppet"), CONFIG, schedule(), HELD_OUT]
     of_clips = [file for c in two_clips for file in (c.frames, c.keypoints_file)]
     assert seen["files"] == [*of_clips, target_of(two_clips).appearance_file]
-    assert seen["code"] == train_pose_gan.__name__
+    assert seen["code"] == pose_gan.__name__

@@ -10,8 +10,8 @@ from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator, Generated
 from motiontransfer.training.distributed import launched_fabric
-from motiontransfer.training.train_face_gan import train_face_generator
-from motiontransfer.training.train_pose_gan import train_generator
+from motiontransfer.training.face_gan import train_face_gan
+from motiontransfer.training.pose_gan import train_pose_gan
 from motiontransfer.training.weights import TrainedGenerator, write_weights
 from tests.training.small import (
     HELD_OUT,
@@ -42,7 +42,7 @@ def train_main(clips, folder, changes, *, shapes=None, global_only_fraction=0.0)
     """Train a main generator to its outs."""
     plan = schedule(**changes)
     with _launched(plan) as fabric:
-        train_generator(
+        train_pose_gan(
             target_of(clips),
             fabric,
             networks=shapes or networks(),
@@ -87,7 +87,7 @@ def train_face(clips, folder, changes):
     config = generator_config()
     main = TrainedGenerator(network=Drawing(), config=config, style=STYLE, held_out=HELD_OUT)
     with _launched(plan) as fabric:
-        train_face_generator(
+        train_face_gan(
             clips,
             fabric,
             main,
