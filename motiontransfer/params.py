@@ -31,7 +31,7 @@ FORMER_KEYS = {
     "near_pose_radius_px": "is now called foreground_radius_px",
     "near_pose_weight": "is now called foreground_l1_weight",
     "previous_frame_dropout": "was removed: it made no difference",
-    "previous_frame_gradient": "is now called detach_previous_frame (kept: false, cut: true)",
+    "previous_frame_gradient": "was removed: the gradient flows, as in the released code",
     "previous_frame_noise": "was removed: it made no difference",
     "r1_weight": "was removed: the R1 penalty made faces worse",
     "temporal_strides": "was removed: temporal discriminators were worse at equal training time",
