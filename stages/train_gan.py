@@ -88,7 +88,7 @@ def check_choices(params: TrainGanParams) -> None:
     """
     if params.window_frames == 1 and params.previous_frame != "none":
         raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.window_frames: window_frames 1 has no previous frame "
+            f"{PARAMS_FILE}: train_gan.window_frames: windows of 1 have no previous frame "
             "to condition on; set it to 2, or train_gan.previous_frame to none"
         )
     if params.viewport == "person" and params.background != "plate":

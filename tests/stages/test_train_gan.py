@@ -49,10 +49,7 @@ def test_weights_curves_and_metrics_are_where_the_pipeline_looks():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (
-            {"window_frames": 1},
-            r"window_frames: .*set it to 2, or set train_gan\.previous_frame to",
-        ),
+        ({"window_frames": 1}, r"window_frames: .*set it to 2, or train_gan\.previous_frame to"),
         (
             {"global_only_fraction": 0.5},
             r"global_only_fraction: has no effect where architecture is not local; expected 0, got",
