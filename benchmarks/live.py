@@ -36,17 +36,14 @@ from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.live.capture import Load, Source
-from motiontransfer.live.command import load_target, source_motion
-from motiontransfer.live.display import Window
-from motiontransfer.live.generation import LiveGenerator
-from motiontransfer.live.openvino import open_detector, use_openvino
-from motiontransfer.live.recording import Recorder
+from motiontransfer.live.command import load_target, open_detector, source_motion, use_openvino
+from motiontransfer.live.outputs import Recorder, Window
 from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.puppet.warping import PuppetClip
 from motiontransfer.rendering.faces import ResidualFaces
 from motiontransfer.rendering.params import RenderParams
-from motiontransfer.rendering.renderer import Renderer, render_poses
+from motiontransfer.rendering.renderer import LiveGenerator, Renderer, render_poses
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
@@ -74,7 +71,7 @@ def main() -> None:
         frames = list(store.frames())
     source = Source(
         name=names.source,
-        moments=partial(_there_and_back, frames, float(arguments.rate), arguments.seconds),
+        stream=partial(_there_and_back, frames, float(arguments.rate), arguments.seconds),
         frame_rate=arguments.rate,
         size=clip.size,
     )
@@ -217,10 +214,11 @@ def _losses(
             live = motion.follow(found, number / float(offline.frame_rate))
             if number < len(frames):
                 continue
-            frame = generator.generate(live)()
-            if live is not None:
-                made.append((index, frame))
-                shown.append((index, live))
+            if live is None:
+                generator.restart()
+                continue
+            made.append((index, generator.generate(live)()))
+            shown.append((index, live))
         rows.append({"poses": name, **_against(offline, expected, made, shown)})
     return rows
 

@@ -27,7 +27,7 @@ from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
-from motiontransfer.models.layers import initialise, to_device
+from motiontransfer.models.layers import initialize, to_device
 from motiontransfer.models.rollout import generate_clip
 from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.boxes import body_height_px
@@ -36,9 +36,9 @@ from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.pose.viewport import fit_viewport, place_viewport
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.compositing import GuidedUpsampling
 from motiontransfer.rendering.faces import ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer, render_poses
-from motiontransfer.rendering.upsampling import GuidedUpsampling
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.distributed import make_fabric
@@ -257,13 +257,13 @@ def _renderer(
     plate = torch.zeros(3, *poses.image_size) if config.background == "plate" else None
     fabric = make_fabric(precision=gan.precision)
     puppet = _puppet(poses, full) if config.texture == "puppet" else None
-    network = build_generator(config, background_image=plate, puppet=puppet).apply(initialise)
+    network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
     face = None
     if of_face.steps:
         face_config = of_face.fill(FaceGeneratorConfig, pose_channels=style.num_channels)
         face = ResidualFaces(
             fabric=fabric,
-            network=to_device(FaceGenerator(face_config).apply(initialise), fabric.device),
+            network=to_device(FaceGenerator(face_config).apply(initialize), fabric.device),
             crop_size=face_config.crop_size,
             style=style,
             previous_frame=face_config.previous_frame,

@@ -1,4 +1,4 @@
-"""Export of a target: ONNX files, what they are fed, and a program that renders with them.
+"""Export of a target: ONNX files, their inputs' sizes and styles, and a program to render with.
 
 The program needs no PyTorch, and this package need not be installed where it runs: the modules that
 it imports are copied beside it.
@@ -25,18 +25,20 @@ from motiontransfer.export.player import ARRAYS_FILE, FORMAT_VERSION, MODEL_FILE
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.rollout import coarse_size
+from motiontransfer.params import load_section
 from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
 from motiontransfer.pose.detectors.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import pack_appearance
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS
-from motiontransfer.rendering.visible_label import draw_label
+from motiontransfer.rendering.compositing import draw_label
+from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing_folder, write_json, write_text
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 
 OPSET = 18
-_LIBRARIES = ("onnx", "onnxscript")  # that PyTorch exports with
+_LIBRARIES = ("onnx", "onnxscript")  # of PyTorch's export
 _REQUIREMENTS = """\
 av>=18,<19
 jaxtyping>=0.3
@@ -104,7 +106,7 @@ def check_exportable(folder: Path) -> None:
 
 
 class _Frame(nn.Module):
-    """A generator that takes only the inputs that it was trained with, and returns the frame."""
+    """A generator with only the inputs that it was trained with; returns the frame."""
 
     def __init__(self, generator: FrameGenerator, inputs: Sequence[Signal]) -> None:
         super().__init__()
@@ -151,11 +153,11 @@ def _write_face_generator(
 
 
 def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig | None) -> None:
-    """Write what the networks are fed."""
+    """Write sizes, styles and arrays of the networks' inputs, and the params of statistics."""
     config, network, appearance = main.config, main.network, None
     arrays: dict[str, np.ndarray] = {"label": draw_label(*config.size)}
     if network.plate is not None:
-        arrays["plate"] = network.plate[None].numpy()
+        arrays["background_image"] = network.plate[None].numpy()
     if network.puppet is not None:
         packed, appearance = pack_appearance(network.puppet.appearance)
         arrays |= packed
@@ -170,6 +172,7 @@ def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig
         "viewport": asdict(config.viewport) if config.viewport else None,
         "appearance": asdict(appearance) if appearance else None,
         "face_generator": asdict(face) if face else None,
+        "fit_normalization": load_section(FitNormalizationParams, "fit_normalization").model_dump(),
     }
     write_json(folder / MODEL_FILE, content)
 

@@ -1,47 +1,124 @@
-"""Rendering of poses by an exported target, without PyTorch.
+"""Rendering of poses by an exported target, without PyTorch: networks in ONNX Runtime or OpenVINO.
 
-The frames are those of `motiontransfer.rendering.renderer`: the main generator rolls out on its own
-frames in the viewport, around it the background image gets shadows, the face generator's residual
-is laid over what is shown, and that is upsampled to the size of the target's video.
+The frames are those of `motiontransfer.rendering.renderer`, with which it shares viewport, puppet,
+feathering, upsampling and label. The networks, and the pose maps that they read, are here.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from motiontransfer.errors import KeypointsError, MissingFileError, WeightsError
-from motiontransfer.export.engines import Engine, Network, open_network
+from motiontransfer.errors import (
+    KeypointsError,
+    MissingFileError,
+    MissingLibraryError,
+    WeightsError,
+)
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.live.session import Finish
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.puppet.appearance import PackedAppearance, unpack_appearance
 from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower, Texture
-from motiontransfer.rendering.upsampling import GuidedUpsampling
-from motiontransfer.rendering.visible_label import Label
+from motiontransfer.rendering.compositing import (
+    GuidedUpsampling,
+    Label,
+    PendingFrame,
+    face_box_weight,
+)
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.color import Frame
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MODEL_FILE = "model.json"
-"""What the networks are fed, but for arrays."""
+"""Sizes and styles of the networks' inputs, and params of the target."""
 ARRAYS_FILE = "arrays.npz"
 """Background image of the networks, visible label, and the arrays of the puppet's appearance."""
 STATISTICS_FILE = "statistics.json"
-"""Of the target's poses: what `motiontransfer.retargeting.normalization` needs."""
+"""The target's pose statistics, for `motiontransfer.retargeting.normalization`."""
 
 Image = Float32[np.ndarray, "1 3 height width"]
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1; pixels."""
 
-_FEATHER_FRACTION = 0.15
+Engine = Literal["onnxruntime", "openvino", "openvino_bf16"]
+"""The last one computes in bfloat16 where the processor does."""
+Inputs = Mapping[str, Float32[np.ndarray, "_ _ _ _"]]
+"""By name; those that a network does not have are ignored."""
+Output = Float32[np.ndarray, "_ _ _ _"]
+Network = Callable[[Inputs], Output]
+
+
+def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0) -> Network:
+    """Load an ONNX file with one output.
+
+    Args:
+        num_threads: 0: the engine's own choice.
+
+    Raises:
+        MissingLibraryError: the engine is not installed.
+    """
+    library, _, precision = engine.partition("_")
+    try:
+        if library == "onnxruntime":
+            return _onnxruntime(path, num_threads)
+        return _openvino(path, num_threads, precision or "f32")
+    except ImportError as error:
+        raise MissingLibraryError(f"{library} is not installed: pip install {library}") from error
+
+
+def _onnxruntime(path: Path, num_threads: int) -> Network:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [it.name for it in session.get_inputs()]
+
+    def run(inputs: Inputs) -> Output:
+        output = session.run(None, {name: inputs[name] for name in names})[0]
+        assert isinstance(output, np.ndarray)
+        return output
+
+    return run
+
+
+def _openvino(path: Path, num_threads: int, precision: str) -> Network:
+    from motiontransfer.pose.detectors.openvino_holistic import openvino_core
+
+    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    hints["ENABLE_CPU_PINNING"] = False  # several networks would share a core while another is idle
+    if num_threads:
+        hints["INFERENCE_NUM_THREADS"] = num_threads
+    compiled = openvino_core().compile_model(path, "CPU", hints)
+    names = [it.get_any_name() for it in compiled.inputs]
+    # A copy, as the next run overwrites its output.
+    return lambda inputs: compiled({name: inputs[name] for name in names})[0].copy()
+
+
+def read_model(folder: Path) -> dict:
+    """Read the model file of an exported target.
+
+    Raises:
+        MissingFileError: the folder holds no exported target.
+        WeightsError: the target was exported in another format.
+    """
+    path = folder / MODEL_FILE
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file; `motiontransfer export` writes it")
+    model = json.loads(path.read_text(encoding="utf-8"))
+    if model["format_version"] != FORMAT_VERSION:
+        raise WeightsError(
+            f"{path}: expected format {FORMAT_VERSION}, got {model['format_version']}; export "
+            "the target again"
+        )
+    return model
 
 
 class Pose(NamedTuple):
@@ -68,15 +145,7 @@ class Player:
             MissingLibraryError: the engine is not installed.
             WeightsError: the target was exported in another format.
         """
-        path = folder / MODEL_FILE
-        if not path.is_file():
-            raise MissingFileError(f"{path}: no such file; `motiontransfer export` writes it")
-        model = json.loads(path.read_text(encoding="utf-8"))
-        if model["format_version"] != FORMAT_VERSION:
-            raise WeightsError(
-                f"{path}: expected format {FORMAT_VERSION}, got {model['format_version']}; export "
-                "the target again"
-            )
+        model = read_model(folder)
         open_ = partial(open_network, engine=engine, num_threads=num_threads)
         self.size: tuple[int, int] = tuple(model["size"])
         self._style = PoseMapStyle(**model["pose_map"])
@@ -86,7 +155,11 @@ class Player:
         self._network = open_(folder / "generator.onnx")
         with np.load(folder / ARRAYS_FILE) as file:
             arrays = dict(file)
-        self._plate: Image | None = arrays.pop("plate", None)
+        self._background: Image | None = arrays.pop("background_image", None)
+        self.background = np.zeros((*self.size, 3), np.uint8)
+        """Shown where nobody is; black without a background image."""
+        if self._background is not None:
+            self.background = _to_frame(self._background)
         self.label: Label = arrays.pop("label")
         self._viewport = self._puppet = self._upsampling = self._face = None
         if model["viewport"]:
@@ -108,12 +181,12 @@ class Player:
 
     def restart(self) -> None:
         """Forget the frames before."""
-        self._frame = np.zeros((1, 3, *self.size), np.float32)
+        self._previous = np.zeros((1, 3, *self.size), np.float32)
         self._past: list[Pose] = []
-        self._follower: PuppetFollower | None = None
-        self._window: ViewportFollower | None = None
+        self._puppet_follower: PuppetFollower | None = None
+        self._viewport_follower: ViewportFollower | None = None
         if self._viewport is not None:
-            self._window = ViewportFollower(self._viewport, image_size=self.size)
+            self._viewport_follower = ViewportFollower(self._viewport, image_size=self.size)
 
     def play(self, keypoints: Keypoints) -> Iterator[Frame]:
         """Yield one frame for every pose of a clip, as large as the target's video.
@@ -131,34 +204,27 @@ class Player:
                 frame = self._upsampling.upsample(frame, puppet, 0)
             yield frame
 
-    def generate(self, poses: Keypoints | None) -> Finish:
-        """The next frame of someone who comes and goes, as large as the working image.
-
-        What is returned adds the face and gives the frame, also beside the next one's generation.
+    def generate(self, poses: Keypoints) -> PendingFrame:
+        """The next frame of poses that arrive one by one, as large as the working image.
 
         Args:
-            poses: the latest, of which the last is shown; None: nobody is, and the frame is the
-                background image (black without one).
+            poses: the latest, of which the last is shown.
 
         Raises:
             KeypointsError: the poses are not those of the target's image.
         """
-        if poses is None:
-            self.restart()
-            plate = np.full_like(self._frame, -1) if self._plate is None else self._plate
-            return partial(_to_frame, plate)
         boxes, is_seen = face_boxes(poses)
         box = boxes[-1] if is_seen[-1] else None
         return self._next(poses, poses.num_frames - 1, face_box=box)[0]
 
     def _next(
         self, keypoints: Keypoints, index: int, *, face_box: Int64[np.ndarray, "4"] | None
-    ) -> tuple[Finish, PuppetClip | None]:
+    ) -> tuple[PendingFrame, PuppetClip | None]:
         """The frame of one pose after those before, but for its face; the puppet of that pose."""
         if keypoints.image_size != self.size:
             raise KeypointsError(
                 f"expected poses for images of {self.size} (height, width) pixels, as the target's,"
-                f" got {keypoints.image_size}; normalise them first"
+                f" got {keypoints.image_size}; normalize them first"
             )
         pose = Pose(
             points=keypoints.points[index : index + 1],
@@ -167,36 +233,37 @@ class Player:
         )
         puppet = None
         if self._puppet is not None:
-            self._follower = self._follower or PuppetFollower(self._puppet, pose.skeleton)
-            puppet = self._follower.follow(pose.points, pose.score)
-        shown = self._frame = self._rolled_out(pose, puppet)
+            if self._puppet_follower is None:
+                self._puppet_follower = PuppetFollower(self._puppet, pose.skeleton)
+            puppet = self._puppet_follower.follow(pose.points, pose.score)
+        shown = self._previous = self._step(pose, puppet)
         if self._face is None or face_box is None:
             return partial(_to_frame, shown), puppet
         box = tuple(face_box.tolist())
         correct = partial(self._corrected, self._face, shown, pose, box)
         if self._is_carried:
-            self._frame = corrected = correct()
+            self._previous = corrected = correct()
             return partial(_blended, shown, corrected, box), puppet
         return lambda: _blended(shown, correct(), box), puppet
 
-    def _rolled_out(self, pose: Pose, puppet: PuppetClip | None) -> Image:
-        """As `motiontransfer.models.rollout.Rollout`."""
+    def _step(self, pose: Pose, puppet: PuppetClip | None) -> Image:
+        """Generate one frame, as `motiontransfer.models.rollout.Rollout` does."""
         box = whole = (0, 0, *self.size[::-1])
-        if self._window is not None:
-            box = tuple(self._window.place(pose.points, pose.score)[0].tolist())
+        if self._viewport_follower is not None:
+            box = tuple(self._viewport_follower.place(pose.points, pose.score)[0].tolist())
         x0, y0, x1, y1 = box
         view = np.s_[..., y0:y1, x0:x1]
         self._past = [*self._past, pose][-self._conditioning_poses :]
         drawn = [self._draw(it, box) for it in self._past]
-        lacking = [np.zeros_like(drawn[0])] * (self._conditioning_poses - len(drawn))
+        empty = [np.zeros_like(drawn[0])] * (self._conditioning_poses - len(drawn))
         inputs = {
-            "pose_map": np.concatenate([*lacking, *drawn], axis=1),
-            "previous_frame": self._frame[view],
+            "pose_map": np.concatenate([*empty, *drawn], axis=1),
+            "previous_frame": self._previous[view],
         }
         if puppet is not None:
             inputs["texture"] = _to_texture(puppet.draw(0, box=box))
-        frame, behind = np.empty_like(self._frame), self._plate
-        if self._window is not None:
+        frame, behind = np.empty_like(self._previous), self._background
+        if self._viewport is not None:
             behind = self._scene({"pose_map": self._draw(pose, whole, self._coarse_size)})
         if behind is not None:
             frame[:] = behind
@@ -244,7 +311,7 @@ def _blended(image: Image, corrected: Image, box: Box) -> Frame:
     """The frame with the corrected face, which fades into the image at the box's edge."""
     x0, y0, x1, y1 = box
     blended, face = image.copy(), np.s_[..., y0:y1, x0:x1]
-    blended[face] += _feather((y1 - y0, x1 - x0)) * (corrected[face] - image[face])
+    blended[face] += face_box_weight((y1 - y0, x1 - x0)) * (corrected[face] - image[face])
     return _to_frame(blended)
 
 
@@ -281,13 +348,3 @@ def _interpolation(old: int, new: int) -> Float64[np.ndarray, "new old"]:
     away = np.abs(np.arange(old) + 0.5 - centre[:, None]) / max(scale, 1)
     weights = (1 - away).clip(0)
     return weights / weights.sum(axis=1, keepdims=True)
-
-
-def _feather(size: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
-    """As `motiontransfer.models.faces.feather`."""
-    ramps = []
-    for length in size:
-        position = (np.arange(length, dtype=np.float32) + 0.5) / length
-        fraction = np.minimum(position, 1 - position) / _FEATHER_FRACTION
-        ramps.append(0.5 - 0.5 * np.cos(np.pi * fraction.clip(0, 1)))
-    return np.outer(*ramps).astype(np.float32)

@@ -25,16 +25,14 @@ import cv2
 import numpy as np
 
 from motiontransfer.errors import MotionTransferError
-from motiontransfer.export.engines import Engine
-from motiontransfer.export.player import STATISTICS_FILE, Player
+from motiontransfer.export.player import STATISTICS_FILE, Engine, Player, read_model
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.live.capture import open_camera, open_video, stored_sound
-from motiontransfer.live.display import Window
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
-from motiontransfer.live.recording import Recorder
+from motiontransfer.live.outputs import Recorder, Window
 from motiontransfer.live.session import Session, working_framing
 from motiontransfer.pose.detectors.openvino_holistic import follow_person
-from motiontransfer.rendering.visible_label import labelled
+from motiontransfer.rendering.compositing import labelled
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from motiontransfer.skeleton import Skeleton
@@ -67,7 +65,7 @@ def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
     """Render a file of poses."""
     poses = read_poses(arguments.poses)
     if arguments.normalization != "none":
-        source = fit_statistics([poses], **asdict(_how_to_fit(target)))
+        source = fit_statistics([poses], **asdict(_statistics_config()))
         poses = normalize_poses(
             poses, mode=arguments.normalization, centring="median", source=source, target=target
         )
@@ -97,7 +95,7 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         window = None if arguments.headless else stack.enter_context(Window())
         player = _open_player(arguments)
         motion = SourceMotion(
-            _how_to_fit(target),
+            _statistics_config(),
             mode=arguments.normalization,
             centring="median",
             target=target,
@@ -115,11 +113,9 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
     print(session.summary())  # noqa: T201 - a program
 
 
-def _how_to_fit(target: PoseStatistics) -> StatisticsConfig:
-    """As in params.yaml."""
-    return StatisticsConfig(
-        min_score=target.min_score, cluster_fraction=None, outlier_quantile=0.98
-    )
+def _statistics_config() -> StatisticsConfig:
+    """Section `fit_normalization` of params.yaml when the target was exported."""
+    return StatisticsConfig(**read_model(FOLDER)["fit_normalization"])
 
 
 def _open_player(arguments: argparse.Namespace) -> Player:

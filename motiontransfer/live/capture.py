@@ -1,7 +1,6 @@
-"""Sources of live motion: a camera, a video played in its own time, or poses from Parquet."""
+"""Sources of live motion: a camera, a video played in real time, or poses from Parquet."""
 
 import tempfile
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -9,14 +8,12 @@ from fractions import Fraction
 from functools import partial
 from itertools import count
 from pathlib import Path
-from threading import Event
 
 import cv2
 import numpy as np
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import People, read_keypoints
-from motiontransfer.live.pipeline import Newest
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import Frame
@@ -24,19 +21,7 @@ from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
 
 Load = Callable[[], Frame | People]
-"""Converts what was captured, which a frame that is dropped can do without."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Captured:
-    """A moment of the source."""
-
-    load: Load
-    """Its frame, or the people in it."""
-    seconds: float
-    """In the source's own time, which stands still while it is paused."""
-    at: float
-    """When it was there, on `time.monotonic`'s clock."""
+"""Converts what was captured; not called for frames that are dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,25 +29,25 @@ class Source:
     """Where motion comes from."""
 
     name: str
-    moments: Callable[[], Generator[tuple[float | None, Load]]]
-    """Each with its time in seconds; None: now."""
+    stream: Callable[[], Generator[tuple[float | None, Load]]]
+    """Frames or poses, each with its time in seconds; None: now."""
     frame_rate: Fraction
-    """Nominal."""
+    """Nominal rate."""
     size: tuple[int, int]
     """(height, width) of its frames, or of the image in which its poses are."""
     has_frames: bool = True
-    """Frames come, in which poses are detected, and not poses."""
+    """True if poses are detected in its frames; False if it has poses."""
     skeleton: Skeleton = HOLISTIC
     sound: Path | None = None
-    """A file with sound of the same time."""
+    """A file with its sound."""
     start_seconds: float = 0.0
-    """Of its first frame, on the sound's clock."""
+    """Time of its first frame on the sound's clock."""
     files: Mapping[str, Path] = field(default_factory=dict)
-    """What is played, by its kind; nothing of a camera."""
+    """The played file by its kind; none of a camera."""
 
 
 def open_camera(index: int) -> Source:
-    """A camera by its number.
+    """Open a camera by its number.
 
     Raises:
         VideoError: it cannot be opened; later, where it no longer sends frames.
@@ -76,7 +61,7 @@ def open_camera(index: int) -> Source:
         )
     camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # an older frame is of no use
 
-    def moments() -> Generator[tuple[None, Load]]:
+    def stream() -> Generator[tuple[None, Load]]:
         try:
             for num_frames in count():
                 arrived, image = camera.read()
@@ -90,11 +75,11 @@ def open_camera(index: int) -> Source:
 
     rate = Fraction(camera.get(cv2.CAP_PROP_FPS) or 30).limit_denominator(1001)
     size = (int(camera.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
-    return Source(name=name, moments=moments, frame_rate=rate, size=(next(size), next(size)))
+    return Source(name=name, stream=stream, frame_rate=rate, size=(next(size), next(size)))
 
 
 def open_video(path: Path) -> Source:
-    """A video file, decoded in a child process and played in its own time, once.
+    """Open a video file, which is decoded in a child process and played once, in real time.
 
     Raises:
         MissingFileError: no such file.
@@ -106,7 +91,7 @@ def open_video(path: Path) -> Source:
     times = video.packet_times.starts_seconds
     start = float(times[0]) if times.size else 0.0
 
-    def moments() -> Generator[tuple[float, Load]]:
+    def stream() -> Generator[tuple[float, Load]]:
         with closing(decoded):
             for item in decoded:
                 assert isinstance(item, tuple)
@@ -115,7 +100,7 @@ def open_video(path: Path) -> Source:
 
     return Source(
         name=str(path),
-        moments=moments,
+        stream=stream,
         frame_rate=video.frame_rate,
         size=video.size,
         sound=path if video.has_sound else None,
@@ -145,7 +130,7 @@ def stored_sound(source: Source) -> Generator[tuple[Path | None, float]]:
 
 
 def open_poses(path: Path) -> Source:
-    """Poses of one subject, in their own time.
+    """Open poses of one subject, played in real time.
 
     Raises:
         MissingFileError: no such file.
@@ -155,14 +140,14 @@ def open_poses(path: Path) -> Source:
     poses = read_keypoints(path)
     joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
 
-    def moments() -> Generator[tuple[float, Load]]:
+    def stream() -> Generator[tuple[float, Load]]:
         for index in range(poses.num_frames):
             people = joints[index : index + 1]
             yield float(index / poses.frame_rate), partial(_someone, people)
 
     return Source(
         name=str(path),
-        moments=moments,
+        stream=stream,
         frame_rate=poses.frame_rate,
         size=poses.image_size,
         has_frames=False,
@@ -173,59 +158,3 @@ def open_poses(path: Path) -> Source:
 
 def _someone(people: People) -> People:
     return people[people[..., 2].any(axis=1)]
-
-
-class Clock:
-    """Time of a source, which stands still while it is paused, and ends."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._paused_at: float | None = None
-        self.stopped = Event()
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether it stands still."""
-        return self._paused_at is not None
-
-    def start(self) -> None:
-        """Begin at zero."""
-        self._began = time.monotonic()
-
-    def toggle_pause(self) -> None:
-        """Pause, or go on."""
-        now = time.monotonic()
-        if self._paused_at is None:
-            self._paused_at = now
-        else:
-            self._began += now - self._paused_at
-            self._paused_at = None
-
-    def seconds(self) -> float:
-        """Time since the beginning, without pauses."""
-        return (self._paused_at or time.monotonic()) - self._began
-
-    def wait_until(self, seconds: float) -> float:
-        """Wait, not longer than until the end; return when it was due on the monotonic clock."""
-        while not self.stopped.is_set():
-            left = seconds - self.seconds()
-            if left <= 0 and not self.is_paused:
-                break
-            self.stopped.wait(0.02 if self.is_paused else left)
-        return self._began + seconds
-
-
-def capture(source: Source, sink: Newest[Captured], clock: Clock) -> None:
-    """Send the source's moments when they are due, until it or the clock ends."""
-    clock.start()
-    with sink, closing(source.moments()) as moments:
-        for due, load in moments:
-            if clock.stopped.is_set():
-                return
-            if due is None:
-                if clock.is_paused:  # a camera goes on
-                    continue
-                at, seconds = time.monotonic(), clock.seconds()
-            else:
-                at, seconds = clock.wait_until(due), due
-            sink.put(Captured(load=load, seconds=seconds, at=at))

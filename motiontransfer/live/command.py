@@ -1,27 +1,39 @@
-"""`motiontransfer live`: a session from params.yaml and the pipeline's outputs."""
+"""`motiontransfer live`: a session from params.yaml and the pipeline's outputs.
+
+Detection and generation run in OpenVINO if it is installed, in half of PyTorch's and MediaPipe's
+CPU time.
+"""
 
 import os
 import tempfile
-from contextlib import ExitStack
+import warnings
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import torch
 from PIL import Image
+from torch import nn
 
 from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.live.capture import Source, stored_sound
-from motiontransfer.live.display import Window, virtual_camera
-from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
-from motiontransfer.live.openvino import open_detector, use_openvino
-from motiontransfer.live.recording import Recorder
+from motiontransfer.live.outputs import Recorder, Window, virtual_camera
 from motiontransfer.live.session import Output, Session, working_framing
+from motiontransfer.models.generators import FrameGenerator
+from motiontransfer.models.layers import Maps, pad_to_multiple
 from motiontransfer.params import PARAMS_FILE, load_section
+from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
+from motiontransfer.pose.detectors.openvino_holistic import follow_person, openvino_core
+from motiontransfer.pose.detectors.protocol import Detector
+from motiontransfer.pose.detectors.registry import default_detector
 from motiontransfer.provenance.signing import (
     Credentials,
     TransferAssertion,
@@ -30,18 +42,21 @@ from motiontransfer.provenance.signing import (
     sign_file,
     transfer_assertion,
 )
+from motiontransfer.rendering.compositing import with_label
+from motiontransfer.rendering.faces import ResidualFaces
 from motiontransfer.rendering.params import RenderParams
-from motiontransfer.rendering.renderer import Renderer, load_renderer
-from motiontransfer.rendering.visible_label import with_label
+from motiontransfer.rendering.renderer import LiveGenerator, Renderer, load_renderer
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.training.distributed import make_fabric
 from motiontransfer.video.color import Frame
 
+IS_INSTALLED = find_spec("openvino") is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """With what recordings and pictures are signed."""
+    """Credentials and assertion of recordings and pictures."""
 
     credentials: Credentials
     assertion: TransferAssertion
@@ -154,7 +169,7 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
 def _signature(
     target: str, source: Source, params: RenderParams, renderer: Renderer
 ) -> Signature | None:
-    """With what recordings and pictures are signed."""
+    """Signature of recordings and pictures; None without provenance."""
     if params.provenance == "none":
         return None
     credentials, models = load_credentials(), layout.models_folder(target)
@@ -175,3 +190,54 @@ def _save(target: str, signature: Signature | None, frame: Frame) -> None:
         Image.fromarray(frame).save(unsigned)
         if signature:
             signature.sign(path, unsigned)
+
+
+def open_detector() -> AbstractContextManager[Detector]:
+    """The default detector, in OpenVINO if it is installed."""
+    if not IS_INSTALLED:
+        return default_detector().open()
+    return nullcontext(follow_person(mediapipe_models()))
+
+
+def use_openvino(renderer: Renderer) -> None:
+    """Replace the networks of a target, if they are on the CPU and OpenVINO is installed."""
+    if renderer.fabric.device.type != "cpu" or not IS_INSTALLED:
+        return
+    with renderer.fabric.autocast():
+        precision = "bf16" if torch.is_autocast_enabled("cpu") else "f32"
+    main = renderer.main.network
+    assert isinstance(main, FrameGenerator)
+    main.network = CompiledNetwork(main.network, precision=precision)
+    if main.shadows is not None:
+        main.shadows = CompiledNetwork(main.shadows, precision=precision)
+    if isinstance(renderer.face, ResidualFaces):
+        face = renderer.face.network
+        compiled = CompiledNetwork(face.network, precision=precision)
+        face.network = compiled  # ty: ignore[invalid-assignment] - with the same in- and output
+
+
+class CompiledNetwork(nn.Module):
+    """A generator's network."""
+
+    def __init__(self, network: nn.Module, *, precision: Literal["f32", "bf16"]) -> None:
+        super().__init__()
+        core = openvino_core()
+        openvino = import_module("openvino")  # an extra, which type checkers would miss
+        self.network = network  # its parameters tell the device
+        self.stride: int = network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
+        channels: int = network.in_channels  # ty: ignore[invalid-assignment] - as well
+        example = torch.zeros(1, channels, 2 * self.stride, 3 * self.stride)
+        with warnings.catch_warnings(action="ignore"):
+            model = openvino.convert_model(
+                network, example_input=example, input=[1, channels, -1, -1]
+            )
+        # Pinned threads of several networks would share a core while another is idle.
+        hints = {"INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
+        hints["INFERENCE_NUM_THREADS"] = len(os.sched_getaffinity(0))  # not so by default
+        self._run = core.compile_model(model, "CPU", hints)
+
+    def forward(self, maps: Maps) -> Maps:
+        """Return the network's output."""
+        height, width = maps.shape[2:]
+        padded = pad_to_multiple(maps.float(), self.stride).contiguous()
+        return torch.from_numpy(self._run(padded.numpy())[0])[:, :, :height, :width]

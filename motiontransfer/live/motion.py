@@ -19,6 +19,7 @@ from motiontransfer.pose.cleaning import remove_stray_hands
 from motiontransfer.pose.time_series import OneEuroFilter
 from motiontransfer.retargeting.normalization import Centring, Mode, normalize_poses
 from motiontransfer.retargeting.statistics import (
+    MIN_FRAMES,
     PoseStatistics,
     fit_statistics,
     measure_ground_contact,
@@ -32,7 +33,6 @@ _RECENT_RATE = Fraction(25)
 _FLOOR_SECONDS = 1.0  # over which the floor is a median, as offline, but of the past
 _SAMPLE_RATE = Fraction(10)  # of poses to which statistics are fitted
 _MAX_SAMPLES = 600
-_MIN_SAMPLES = 10  # as many as the length of a limb needs
 _REFIT_SECONDS = 1.0
 
 
@@ -140,7 +140,7 @@ class SourceMotion:
             return
         self._samples.append(joints)
         self._sampled_at = seconds
-        if len(self._samples) < _MIN_SAMPLES or seconds - self._fitted_at < _REFIT_SECONDS:
+        if len(self._samples) < MIN_FRAMES or seconds - self._fitted_at < _REFIT_SECONDS:
             return
         self._fitted_at = seconds
         samples = self._keypoints(list(self._samples), _SAMPLE_RATE)

@@ -1,47 +1,197 @@
-"""A live session: capture, detection, generation and display, in a thread each."""
+"""A live session: capture, detection, generation and display, in a thread each.
+
+Between the threads are slots for the latest value; what nobody has taken by then is dropped.
+"""
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from threading import Condition, Event
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.live.capture import Captured, Clock, Source, capture
-from motiontransfer.live.display import Window, write_text
+from motiontransfer.live.capture import Load, Source
 from motiontransfer.live.motion import SourceMotion
-from motiontransfer.live.pipeline import Newest, Worker
+from motiontransfer.live.outputs import Window, write_text
 from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.rendering.compositing import PendingFrame
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.geometry import Framing, fit_framing
 
-_WAIT_SECONDS = 0.02  # for a frame, between looks at the keyboard
+_TAKE_SECONDS = 0.02  # for a frame, between looks at the keyboard
+_TAKEN_SECONDS = 0.5  # that a worker waits until its result is taken
+_PAUSE_SECONDS = 0.02  # between looks at whether the source is still paused
 _RATE_SECONDS = 2.0  # over which the shown rate is counted
 _NUM_LATENCIES = 10_001  # of 1 ms; the last counts what is longer
 _PANEL_GAP_PX = 4
 _STEP_BACK = "step back until your whole body is in view"
 
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
-Finish = Callable[[], Frame]
-"""Adds the face and returns the frame, beside the generation of the next one."""
+
+class LatestValue(Generic[_Item]):
+    """Slot between two threads; a new value replaces one that was not taken."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._waiting: list[_Item] = []
+        self.is_closed = False
+        self.dropped = 0
+        """Values that were replaced."""
+
+    def put(self, item: _Item) -> None:
+        """Offer a value."""
+        with self._changed:
+            self.dropped += len(self._waiting)
+            self._waiting = [item]
+            self._changed.notify_all()
+
+    def take(self, *, seconds: float | None = None) -> _Item | None:
+        """Wait for a value; None where there will be no more, or none within so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self.is_closed, seconds)
+            taken = self._waiting.pop() if self._waiting else None
+            self._changed.notify_all()
+            return taken
+
+    def wait_until_taken(self, *, seconds: float) -> None:
+        """Wait, not longer than this, until the slot is empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, seconds)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the slot is empty and will stay so."""
+        with self._changed:
+            return self.is_closed and not self._waiting
+
+    def __iter__(self) -> Iterator[_Item]:
+        while (item := self.take()) is not None:
+            yield item
+
+    def __enter__(self) -> "LatestValue[_Item]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it: no more values will come."""
+        with self._changed:
+            self.is_closed = True
+            self._changed.notify_all()
+
+
+class Worker(Generic[_Item, _Made]):
+    """One thread's work on every value that it takes."""
+
+    def __init__(self, work: Callable[[_Item], _Made]) -> None:
+        self._work = work
+        self.items = 0
+        self.busy_seconds = 0.0
+        self.cpu_seconds = 0.0
+        """CPU time of the thread itself, not of those that libraries start."""
+
+    def run(self, source: LatestValue[_Item], sink: LatestValue[_Made]) -> None:
+        """Work until the source ends."""
+        with sink:
+            for item in source:
+                began, cpu_before = time.monotonic(), time.thread_time()
+                sink.put(self._work(item))
+                self.items += 1
+                self.busy_seconds += time.monotonic() - began
+                self.cpu_seconds += time.thread_time() - cpu_before
+                # What would be replaced need not be made: the time is others'.
+                sink.wait_until_taken(seconds=_TAKEN_SECONDS)
+
+
+class Clock:
+    """Time of a source, which stands still while it is paused, and ends."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._paused_at: float | None = None
+        self.stopped = Event()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it stands still."""
+        return self._paused_at is not None
+
+    def start(self) -> None:
+        """Begin at zero."""
+        self._began = time.monotonic()
+
+    def toggle_pause(self) -> None:
+        """Pause, or go on."""
+        now = time.monotonic()
+        if self._paused_at is None:
+            self._paused_at = now
+        else:
+            self._began += now - self._paused_at
+            self._paused_at = None
+
+    def seconds(self) -> float:
+        """Time since the beginning, without pauses."""
+        return (self._paused_at or time.monotonic()) - self._began
+
+    def wait_until(self, seconds: float) -> float:
+        """Wait, not longer than until the end; return when it was due on the monotonic clock."""
+        while not self.stopped.is_set():
+            left = seconds - self.seconds()
+            if left <= 0 and not self.is_paused:
+                break
+            self.stopped.wait(_PAUSE_SECONDS if self.is_paused else left)
+        return self._began + seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """A frame of the source, or the poses in it."""
+
+    load: Load
+    seconds: float
+    """In the source's own time, which stands still while it is paused."""
+    at: float
+    """Time of capture on `time.monotonic`'s clock."""
+
+
+def capture(source: Source, sink: LatestValue[Captured], clock: Clock) -> None:
+    """Send the source's frames when they are due, until it or the clock ends."""
+    clock.start()
+    with sink, closing(source.stream()) as stream:
+        for due, load in stream:
+            if clock.stopped.is_set():
+                return
+            if due is None:
+                if clock.is_paused:  # a camera goes on
+                    continue
+                at, seconds = time.monotonic(), clock.seconds()
+            else:
+                at, seconds = clock.wait_until(due), due
+            sink.put(Captured(load=load, seconds=seconds, at=at))
 
 
 @runtime_checkable
 class LiveTarget(Protocol):
-    """Who performs what the source shows."""
+    """Generates frames of the person who performs the source's motion."""
 
     size: tuple[int, int]
     """(height, width) of the frames."""
     line_width_px: float
-    """Of a body limb in the pose panel."""
+    """Line width of a body limb in the pose panel."""
+    background: Frame
+    """Shown where nobody is in view."""
 
-    def generate(self, poses: Keypoints | None) -> Finish:
-        """The next frame, of the last of the poses; None: nobody is in view."""
+    def restart(self) -> None:
+        """Forget the frames before."""
+
+    def generate(self, poses: Keypoints) -> PendingFrame:
+        """The next frame; of the poses the last is shown."""
 
 
 Output = Callable[[Frame, float], object]
@@ -63,7 +213,7 @@ class Result:
     """A generated frame with what it was made from."""
 
     detected: Detected
-    finish: Finish
+    finish: PendingFrame
 
 
 @dataclass(slots=True)
@@ -83,7 +233,7 @@ class Latencies:
 
 
 def working_framing(source: Source, *, height: int) -> Framing:
-    """Of a source's frames, whole, at a height in pixels."""
+    """Framing that shows a source's whole frames at a height in pixels."""
     rows, columns = source.size
     return fit_framing(source.size, (0, 0, columns, rows), size=height)
 
@@ -100,7 +250,7 @@ class Session:
         detect: Detector | None,
         with_label: Callable[[Frame], Frame] | None = None,
     ) -> None:
-        """Prepare.
+        """Set up.
 
         Args:
             detect: finds the person in frames; None where the source has poses instead.
@@ -112,16 +262,16 @@ class Session:
         self.clock = Clock()
         self.is_mirrored = False
         self._asked_to_restart = False
-        self.captured: Newest[Captured] = Newest()
-        self.detected: Newest[Detected] = Newest()
-        self.results: Newest[Result] = Newest()
+        self.captured: LatestValue[Captured] = LatestValue()
+        self.detected: LatestValue[Detected] = LatestValue()
+        self.results: LatestValue[Result] = LatestValue()
         self.detection = Worker(self._detect)
         self.generation = Worker(self._generate)
         self.latencies = Latencies()
         self.display_cpu_seconds = 0.0
         self._shown_at: deque[float] = deque()
         self.seconds = 0.0
-        """That the session lasted."""
+        """Length of the session."""
 
     def _detect(self, captured: Captured) -> Detected:
         if self._asked_to_restart:
@@ -144,6 +294,9 @@ class Session:
         )
 
     def _generate(self, detected: Detected) -> Result:
+        if detected.poses is None:
+            self._target.restart()
+            return Result(detected=detected, finish=lambda: self._target.background)
         return Result(detected=detected, finish=self._target.generate(detected.poses))
 
     def run(
@@ -180,7 +333,7 @@ class Session:
     ) -> None:
         frame: Frame | None = None
         while not self.results.has_ended:
-            result = self.results.take(seconds=_WAIT_SECONDS)
+            result = self.results.take(seconds=_TAKE_SECONDS)
             cpu_before = time.thread_time()
             if result is not None:
                 frame = result.finish()

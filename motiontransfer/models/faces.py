@@ -108,46 +108,12 @@ def _warp(image: Tensor, to_result: Float64[np.ndarray, "2 3"], size: tuple[int,
     return functional.avg_pool2d(samples, per_side)
 
 
-def feather(
-    size: tuple[int, int], *, fraction: float, device: torch.device
-) -> Float[Tensor, "height width"]:
-    """Blending weight: 1 inside, a cosine ramp to 0 at the border over `fraction` of each side."""
-    ramps = []
-    for length in size:
-        position = (torch.arange(length, device=device) + 0.5) / length
-        ramps.append(_cosine_ramp(torch.minimum(position, 1 - position) / max(fraction, 1e-6)))
-    return ramps[0][:, None] * ramps[1][None, :]
-
-
-_ELLIPSE_HEIGHT, _ELLIPSE_WIDTH = 0.86, 0.68
-"""Share of the crop: forehead to chin and cheek to cheek, without hair and background."""
-_ELLIPSE_RAMP = 0.3
-"""Share of the ellipse's radius over which the weight falls to 0."""
-
-
-def face_ellipse(crop_size: int, *, device: torch.device) -> Float[Tensor, "1 1 height width"]:
-    """Blending weight: 1 on the face of an aligned crop, a cosine ramp to 0 around it."""
-    position = (torch.arange(crop_size, device=device) + 0.5) / crop_size - 0.5
-    radius = torch.hypot(
-        position[:, None] / (_ELLIPSE_HEIGHT / 2), position[None, :] / (_ELLIPSE_WIDTH / 2)
-    )
-    return _cosine_ramp((1 - radius) / _ELLIPSE_RAMP)[None, None]
-
-
-def _cosine_ramp(fraction: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    return 0.5 - 0.5 * torch.cos(torch.pi * fraction.clamp(0, 1))
-
-
-def add_residuals(
-    images: Images, residuals: Crops, boxes: Boxes, *, feather_fraction: float
-) -> Images:
-    """Add each residual inside its box, feathered, and clamp the sum to [-1, 1]."""
+def add_residuals(images: Images, residuals: Crops, boxes: Boxes) -> Images:
+    """Add each residual inside its box, and clamp the sum to [-1, 1]."""
     corrected = images.clone()
     for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
-        size = (y1 - y0, x1 - x0)
-        residual = _resize(residuals[index : index + 1], size)[0]
-        weight = feather(size, fraction=feather_fraction, device=images.device)
-        corrected[index, :, y0:y1, x0:x1] += weight * residual
+        residual = _resize(residuals[index : index + 1], (y1 - y0, x1 - x0))[0]
+        corrected[index, :, y0:y1, x0:x1] += residual
     return corrected.clamp(-1, 1)
 
 

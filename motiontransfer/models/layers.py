@@ -1,4 +1,4 @@
-"""Residual, normalisation, padding and upsampling layers; weight initialisation."""
+"""Residual, normalization, padding and upsampling layers; weight initialisation."""
 
 from typing import Literal, TypeVar
 
@@ -9,11 +9,11 @@ from torch.nn import functional
 
 from motiontransfer.errors import TrainingError
 
-Upsampling = Literal["transposed", "resize", "subpixel"]
+Upsampling = Literal["transposed", "resize"]
 
 Features = Float[Tensor, "batch channels height width"]
 Maps = Float[Tensor, "batch _ height width"]
-"""Of any number of channels, which layers change."""
+"""A feature map; layers change its number of channels."""
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -38,16 +38,16 @@ class ReflectionPad(nn.Module):
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Instance normalisation that keeps channels-last memory, on a GPU that of a single sample.
+    """Instance normalization that keeps channels-last memory, on a GPU that of a single sample.
 
-    torch's own copies to contiguous memory. Batch normalisation of a single sample is the same
+    torch's own copies to contiguous memory. Batch normalization of a single sample is the same
     formula and has a channels-last kernel; on a GPU, a copy costs less than a kernel a sample.
     """
 
     def forward(  # ty: ignore[lost-keyword-for-regular-parameter] - torch's own name hides a builtin
         self, features: Features
     ) -> Features:
-        """Normalise each sample's channels to mean 0 and variance 1 over height and width."""
+        """Normalize each sample's channels to mean 0 and variance 1 over height and width."""
         if features.is_contiguous() or (features.device.type != "cpu" and len(features) > 1):
             return super().forward(features)
         samples = [
@@ -60,7 +60,7 @@ class InstanceNorm(nn.InstanceNorm2d):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with instance normalisation and a skip connection (He et al. 2016)."""
+    """Two 3x3 convolutions with instance normalization and a skip connection (He et al. 2016)."""
 
     def __init__(self, num_channels: int) -> None:
         super().__init__()
@@ -86,39 +86,23 @@ class ResizeConvolution(nn.Sequential):
         self.convolution = nn.Conv2d(in_channels, out_channels, 3)
 
 
-class SubpixelConvolution(nn.Sequential):
-    """3x3 convolution to four times the channels, then pixel shuffle (Shi et al. 2016)."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.pad = ReflectionPad(1)
-        self.convolution = nn.Conv2d(in_channels, 4 * out_channels, 3)
-        self.shuffle = nn.PixelShuffle(2)
-
-
 def upsampling_layer(in_channels: int, out_channels: int, upsampling: Upsampling) -> nn.Module:
     """Build a layer that doubles height and width."""
     if upsampling == "resize":
         return ResizeConvolution(in_channels, out_channels)
-    if upsampling == "subpixel":
-        return SubpixelConvolution(in_channels, out_channels)
     return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
 
 
 @torch.no_grad()
-def initialise(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
     """Draw convolution weights from N(0, 0.02), as pix2pixHD does, and set biases to zero.
 
-    The four sub-filters of a subpixel convolution start equal, which avoids checkerboard artefacts
-    (ICNR, Aitken et al. 2017). For `network.apply(initialise)`; draws from torch's global RNG.
+    For `network.apply(initialize)`; draws from torch's global RNG.
     """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    if isinstance(module, SubpixelConvolution):
-        weight = module.convolution.weight
-        weight.copy_(weight[::4].repeat_interleave(4, dim=0))
 
 
 def downsample_by_2(images: Features) -> Float[Tensor, "batch channels half_height half_width"]:
@@ -152,7 +136,7 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def check_depth(size: tuple[int, int], *, stride: int, section: str) -> None:
-    """Check that a network's coarsest level has pixels to normalise over."""
+    """Check that a network's coarsest level has pixels to normalize over."""
     height, width = -(-size[0] // stride), -(-size[1] // stride)
     if min(height, width) < 2:
         raise TrainingError(

@@ -1,9 +1,8 @@
-"""Face models for generated frames, and blending of their faces into the frames.
+"""Face models for generated frames: residual (Chan et al. 2019, sec. 3.4) and CycleGAN (Zhu 2017).
 
-A face model yields a patch for each frame: an image of the whole frame with the face in place, and
-a weight for each pixel. `feather` mixes frame and patch by the weight; `poisson` is Poisson image
-editing (Perez et al. 2003, sec. 2) where the weight is at least a half. The residual is that of
-Chan et al. 2019, sec. 3.4; the translated face that of a CycleGAN (Zhu et al. 2017).
+A face model makes a patch for each frame: an image of the whole frame with the face in place, and a
+weight for each pixel. `feather` mixes frame and patch by the weight; `poisson` is Poisson image
+editing where the weight is at least a half.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +13,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64
-from scipy.sparse import csc_array
-from scipy.sparse.linalg import splu
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from motiontransfer.errors import KeypointsError
@@ -30,21 +27,16 @@ from motiontransfer.models.faces import (
     add_residuals,
     crop_boxes,
     draw_crops,
-    face_ellipse,
-    feather,
     warp,
 )
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.rendering.compositing import blend_poisson, face_box_weight, face_ellipse_weight
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames, upload
 
 FaceBlending = Literal["feather", "poisson"]
-
-_FEATHER_FRACTION = 0.15
-_KNOWN, _NO_PIXEL = -1, -2  # in place of an unknown pixel's number
-
 
 Image = Float[Tensor, "1 3 height width"]
 
@@ -70,7 +62,7 @@ class ResidualFaces:
     fabric: Fabric
     network: FaceGenerator
     crop_size: int
-    """Of the network's crop, pixels."""
+    """Side of the network's square crop, pixels."""
     style: PoseMapStyle
     """Drawing style of its pose maps."""
     previous_frame: CarriedFrame = "generated"
@@ -99,21 +91,19 @@ class ResidualFaces:
             residual = self.network(pose_crop, crop_boxes(image, box, crop_size=self.crop_size))
             x0, y0, x1, y1 = box[0].tolist()
             weight = image.new_zeros((1, 1, *image.shape[2:]))
-            weight[..., y0:y1, x0:x1] = feather(
-                (y1 - y0, x1 - x0), fraction=_FEATHER_FRACTION, device=device
-            )
-            patched = add_residuals(image, residual, box, feather_fraction=0.0)
-            return FacePatch(image=patched, weight=weight)
+            feathered = torch.from_numpy(face_box_weight((y1 - y0, x1 - x0)))
+            weight[..., y0:y1, x0:x1] = upload(feathered, device)
+            return FacePatch(image=add_residuals(image, residual, box), weight=weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslatedFaces:
-    """The faces of one source clip, as the target's."""
+    """CycleGAN that translates the faces of one source clip into the target's."""
 
     fabric: Fabric
     translator: FaceTranslator
     crop_size: int
-    """Of the translator's crop, pixels."""
+    """Side of the translator's square crop, pixels."""
     frames: Path
     """Frame store of the source clip."""
     keypoints: Keypoints
@@ -154,7 +144,7 @@ class TranslatedFaces:
             crop = warp(real, cut[None], size=(self.crop_size, self.crop_size))
             with self.fabric.autocast():
                 face = self.translator(crop)
-            ellipse = face_ellipse(self.crop_size, device=device)
+            ellipse = torch.from_numpy(face_ellipse_weight(self.crop_size))[None, None].to(device)
             return FacePatch(
                 image=warp(face, back[None], size=size), weight=warp(ellipse, back[None], size=size)
             )
@@ -170,46 +160,3 @@ def blend(image: Image, patch: FacePatch, *, blending: FaceBlending) -> Image:
     mask = (patch.weight[0, 0] >= 0.5).cpu().numpy()
     frame, face = tensor_to_frames(torch.cat([image, patch.image]))
     return frames_to_tensor([blend_poisson(frame, face, mask)]).to(image.device)
-
-
-def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height width"]) -> Frame:
-    """Return the frame with the patch's gradients where the mask is; elsewhere it is untouched."""
-    blended = frame.copy()
-    if not mask.any():
-        return blended
-    if mask.all():  # nothing around whose colours it could have
-        return patch.copy()
-    rows, columns = (  # of the mask and one pixel around it
-        slice(max(int(places.min()) - 1, 0), int(places.max()) + 2) for places in np.nonzero(mask)
-    )
-    inside = mask[rows, columns]
-    difference = frame[rows, columns].astype(np.float64) - patch[rows, columns]
-    corrected = patch[rows, columns][inside] + _membrane(difference, inside)
-    blended[mask] = np.clip(np.round(corrected), 0, 255).astype(np.uint8)
-    return blended
-
-
-def _membrane(
-    difference: Float64[np.ndarray, "height width 3"], inside: Bool[np.ndarray, "height width"]
-) -> Float64[np.ndarray, "pixels 3"]:
-    """Values inside that are each the mean of their neighbours; around they are the difference."""
-    num_pixels = int(inside.sum())
-    number = np.where(inside, 0, _KNOWN)
-    number[inside] = np.arange(num_pixels)
-    number = np.pad(number, 1, constant_values=_NO_PIXEL)
-    known = np.pad(difference, ((1, 1), (1, 1), (0, 0)))
-    y, x = np.nonzero(inside)
-    num_neighbours, given = np.zeros(num_pixels), np.zeros((num_pixels, 3))
-    links = []
-    for down, right in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        place = y + 1 + down, x + 1 + right
-        neighbour = number[place]
-        num_neighbours += neighbour != _NO_PIXEL
-        given += np.where((neighbour == _KNOWN)[:, None], known[place], 0)
-        links.append((np.flatnonzero(neighbour >= 0), neighbour[neighbour >= 0]))
-    rows, columns = (
-        np.concatenate([np.arange(num_pixels), *ends]) for ends in zip(*links, strict=True)
-    )
-    weights = np.concatenate([num_neighbours, -np.ones(len(rows) - num_pixels)])
-    equations = csc_array((weights, (rows, columns)), shape=(num_pixels, num_pixels))
-    return splu(equations, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(given)

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from motiontransfer.errors import PARAMS_FILE, ParamsError
 from motiontransfer.params import Section
+from motiontransfer.rendering.compositing import VisibleLabel
 from motiontransfer.rendering.faces import FaceBlending
 from motiontransfer.rendering.renderer import FaceMode
-from motiontransfer.rendering.visible_label import VisibleLabel
 from motiontransfer.training.distributed import Precision
 
 

@@ -1,14 +1,18 @@
-"""Rendering of poses by the trained networks of a target, one frame at a time.
+"""Rendering of poses by the trained networks of a target: whole clips, or poses as they arrive.
 
-The main generator rolls out on its own frames and the face model's face is blended into what is
-shown. Where the face generator was trained so, the frames with its faces are what is rolled out on.
+The main generator rolls out on its own frames, and the face model's face is blended into what is
+shown. Where the face generator was trained so, the rollout goes on from the frames with faces.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+import torch
 
 from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, ParamsError
@@ -17,11 +21,13 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.rollout import Rollout
 from motiontransfer.params import PARAMS_FILE
-from motiontransfer.rendering.faces import FaceBlending, FaceModel, ResidualFaces, blend
-from motiontransfer.rendering.upsampling import GuidedUpsampling
+from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.rendering.compositing import GuidedUpsampling, PendingFrame
+from motiontransfer.rendering.faces import FaceBlending, FaceModel, FacePatch, ResidualFaces, blend
+from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
-from motiontransfer.video.tensors import Images, read_back
+from motiontransfer.video.tensors import Images, read_back, tensor_to_frames
 
 FaceMode = Literal["residual", "none"]
 
@@ -35,7 +41,16 @@ class Renderer:
     face: FaceModel | None
     """None where faces are left as the main generator makes them."""
     face_blending: FaceBlending = "feather"
-    """Blending method of the face model's faces."""
+
+    def start_rollout(self, skeleton: Skeleton) -> Rollout:
+        """Begin a rollout of the main generator."""
+        return Rollout(
+            self.main.network,
+            skeleton=skeleton,
+            size=self.main.config.size,
+            style=self.main.style,
+            autocast=self.fabric.autocast,
+        )
 
 
 def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
@@ -70,7 +85,7 @@ def render_poses(
     if keypoints.image_size != renderer.main.config.size:
         raise KeypointsError(
             f"expected poses for images of {renderer.main.config.size} (height, width) pixels, as "
-            f"the generator was trained, got {keypoints.image_size}; normalise them first"
+            f"the generator was trained, got {keypoints.image_size}; normalize them first"
         )
     frames = read_back(_generate(renderer, keypoints))
     puppet = renderer.main.network.puppet
@@ -83,13 +98,7 @@ def render_poses(
 
 def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[Images]:
     """Generate each frame and blend its face in."""
-    rollout = Rollout(
-        renderer.main.network,
-        skeleton=keypoints.skeleton,
-        size=keypoints.image_size,
-        style=renderer.main.style,
-        autocast=renderer.fabric.autocast,
-    )
+    rollout = renderer.start_rollout(keypoints.skeleton)
     face, previous = renderer.face, None
     poses = rollout.draw(keypoints.points, keypoints.score)
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
@@ -101,6 +110,52 @@ def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[Images]:
                 previous = patch.image
             shown = blend(shown, patch, blending=renderer.face_blending)
         yield shown
+
+
+class LiveGenerator:
+    """Frames of a target whose poses arrive one by one."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self.size = renderer.main.config.size
+        self.line_width_px = renderer.main.style.line_width_px
+        self.background = np.zeros((*self.size, 3), np.uint8)
+        """Shown where nobody is; black without a background image."""
+        image = renderer.main.network.plate
+        if image is not None:
+            (self.background,) = tensor_to_frames(image[None])
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the frames before."""
+        self._rollout: Rollout | None = None
+        self._previous: Images | None = None
+
+    def generate(self, poses: Keypoints) -> PendingFrame:
+        """The next frame, but for its face.
+
+        Args:
+            poses: the latest, of which the last is shown.
+        """
+        if self._rollout is None:
+            self._rollout = self._renderer.start_rollout(poses.skeleton)
+        (pose,) = self._rollout.draw(poses.points[-1:], poses.score[-1:])
+        image = self._previous = self._rollout.step(pose, self._previous)
+        face = self._renderer.face
+        boxes, valid = face_boxes(poses)
+        if not isinstance(face, ResidualFaces) or not valid[-1]:
+            return lambda: tensor_to_frames(image)[0]
+        box = torch.from_numpy(boxes[-1:]).long()
+        make_patch = partial(face.patch, poses, poses.num_frames - 1, box)
+        if face.previous_frame != "corrected":
+            return lambda: self._blended(image, make_patch(image))
+        patch = make_patch(image)
+        self._previous = patch.image
+        return partial(self._blended, image, patch)
+
+    def _blended(self, image: Images, patch: FacePatch) -> Frame:
+        blended = blend(image, patch, blending=self._renderer.face_blending)
+        return tensor_to_frames(blended)[0]
 
 
 def result_size(renderer: Renderer, *, height: int | None) -> tuple[int, int]:

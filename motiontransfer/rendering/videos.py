@@ -17,7 +17,7 @@ from motiontransfer import layout
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.rendering.visible_label import VisibleLabel, with_label
+from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.storage import replacing
 from motiontransfer.target_clips import spread
 from motiontransfer.video.clip import Clip

@@ -32,7 +32,7 @@ _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # of a part's length over all frames; between 0.6 and 0.95 little changes
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
-_MIN_FRAMES = 10  # a part seen in fewer frames has no known length, a joint no place on the head
+MIN_FRAMES = 10  # a part seen in fewer frames has no known length, a joint no place on the head
 
 # In order of preference.
 _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
@@ -263,7 +263,7 @@ def fit_statistics(
         frames_left_out=int((~used).sum()),
         proportions={},
         median_pose_px=median_pose(clips, min_score=min_score),
-        head_shape=fit_head_shape(clips, min_score=min_score, min_frames=_MIN_FRAMES),
+        head_shape=fit_head_shape(clips, min_score=min_score, min_frames=MIN_FRAMES),
         leg_shape={},
     )
     heights = [
@@ -271,7 +271,7 @@ def fit_statistics(
     ]
     proportions = fit_proportions(clips, heights, min_score=min_score)
     legs = fit_leg_shape(
-        clips, heights, proportions=proportions, min_score=min_score, min_frames=_MIN_FRAMES
+        clips, heights, proportions=proportions, min_score=min_score, min_frames=MIN_FRAMES
     )
     return replace(statistics, proportions=proportions, leg_shape=legs)
 
@@ -326,7 +326,7 @@ def fit_proportions(
                 seen = has_start & has_end
                 shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
             share = np.concatenate(shares)
-            length = float(np.quantile(share, _QUANTILE)) if len(share) >= _MIN_FRAMES else 0.0
+            length = float(np.quantile(share, _QUANTILE)) if len(share) >= MIN_FRAMES else 0.0
             lengths += [length] if length > 0 else []
         if lengths:
             proportions[part] = math.fsum(lengths) / len(lengths)

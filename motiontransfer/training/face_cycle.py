@@ -20,7 +20,7 @@ from motiontransfer.models.faces import (
     Translations,
     warp,
 )
-from motiontransfer.models.layers import check_depth, count_parameters, initialise
+from motiontransfer.models.layers import check_depth, count_parameters, initialize
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.checkpoint import Throughput, run_key
@@ -290,8 +290,8 @@ def train_face_cycle(
         )
         return FaceCycleTask(
             fabric,
-            translators.apply(initialise),
-            discriminators.apply(initialise),
+            translators.apply(initialize),
+            discriminators.apply(initialize),
             config=config,
             batch_size=schedule.batch_size,
             crop_size=crop_size,

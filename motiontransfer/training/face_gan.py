@@ -32,7 +32,7 @@ from motiontransfer.models.faces import (
     crop_boxes,
     draw_crops,
 )
-from motiontransfer.models.layers import check_depth, count_parameters, initialise, to_device
+from motiontransfer.models.layers import check_depth, count_parameters, initialize, to_device
 from motiontransfer.models.rollout import generate_clip
 from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.boxes import face_boxes
@@ -431,7 +431,7 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
                 residual = generator(poses, crop)
             real_crop = crop_boxes(inputs.real[:, time], boxes, crop_size=size)
             faces.append(Faces(poses, real_crop, crop, crop + residual))
-            corrected.append(add_residuals(fake, residual, boxes, feather_fraction=0.0))
+            corrected.append(add_residuals(fake, residual, boxes))
             previous = corrected[-1] if self._shape.previous_frame == "corrected" else fake
         of_all = Faces(*(torch.cat(crops) for crops in zip(*faces, strict=True)))
         return FaceWindows(of_all, inputs, torch.stack(corrected, dim=1))
@@ -513,8 +513,8 @@ def _build_networks(networks: FaceNetworks) -> tuple[FaceGenerator, MultiscaleDi
     generator = FaceGenerator(shape)
     crop_size = (shape.crop_size, shape.crop_size)
     check_depth(crop_size, stride=generator.network.stride, section="train_face_gan")
-    generator.apply(initialise)  # before the discriminator is built, which draws random numbers
+    generator.apply(initialize)  # before the discriminator is built, which draws random numbers
     discriminator = MultiscaleDiscriminator(
         networks.discriminator, condition_channels=shape.pose_channels, image_channels=3
     )
-    return generator, discriminator.apply(initialise)
+    return generator, discriminator.apply(initialize)

@@ -27,7 +27,7 @@ from motiontransfer.models.generators import (
     build_generator,
     start_from_global,
 )
-from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialise
+from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialize
 from motiontransfer.models.rollout import generate_clip
 from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
@@ -383,13 +383,13 @@ def build_networks(
     )
     stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
     check_depth(networks.generator.size, stride=stride, section="train_gan")
-    generator.apply(initialise)  # before the discriminator is built, which draws random numbers
+    generator.apply(initialize)  # before the discriminator is built, which draws random numbers
     discriminator = MultiscaleDiscriminator(
         networks.discriminator,
         condition_channels=config.window_frames * networks.style.num_channels,
         image_channels=config.window_frames * 3,
     )
-    discriminator.apply(initialise)
+    discriminator.apply(initialize)
     if networks.generator.architecture != "fast" and arithmetic(fabric)[1] == "bf16-mixed":
         # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
         generator.to(memory_format=channels_last)

@@ -63,7 +63,7 @@ def test_entries_have_the_keys_and_defaults_of_their_models(page):
         ("render", "crf", "integer ≥ 0 and ≤ 51"),
         ("train_gan", "max_minutes", "number > 0 or `null`"),
         ("train_gan", "ema_decay", "number ≥ 0 and < 1"),
-        ("train_gan", "upsampling", "`transposed`, `resize`, `subpixel`"),
+        ("train_gan", "upsampling", "`transposed`, `resize`"),
         ("train_gan", "compile", "`true`, `false`"),
         (
             "decode",

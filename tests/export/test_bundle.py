@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import chdir
@@ -22,19 +23,18 @@ from motiontransfer.errors import (
     WeightsError,
 )
 from motiontransfer.export.bundle import export_target
-from motiontransfer.export.engines import open_network
-from motiontransfer.export.player import MODEL_FILE, Player
+from motiontransfer.export.player import FORMAT_VERSION, MODEL_FILE, Player, open_network
 from motiontransfer.export.run import DETECTOR_FOLDER
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
-from motiontransfer.models.layers import initialise
+from motiontransfer.models.layers import initialize
 from motiontransfer.pose.detectors import openvino_holistic
 from motiontransfer.pose.detectors.openvino_holistic import MODELS, openvino_core
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
-from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
@@ -47,6 +47,7 @@ from tests.training.small import HELD_OUT, STYLE, fabric, face_config, generator
 pytest.importorskip("onnxscript", reason="needs `uv sync --extra export`")
 pytest.importorskip("onnxruntime", reason="needs `uv sync --extra export`")
 
+ROOT = Path(__file__).parents[2]
 SIZE = (72, 64)
 FULL_SIZE = (108, 96)  # of the texture
 POSES = dance(6, size=SIZE, missing=[2])
@@ -76,7 +77,7 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
     config = generator_config(size=SIZE, **changes)
     plate = torch.rand(3, *SIZE) * 2 - 1 if config.background == "plate" else None
     puppet = puppet_of(dance(4, size=FULL_SIZE), [0, 3]) if config.texture == "puppet" else None
-    network = build_generator(config, background_image=plate, puppet=puppet).apply(initialise)
+    network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
     for parameter in network.parameters():  # more than pixels' rounding
         parameter.mul_(3)
     models = folder / "artifacts/models/ada"
@@ -95,9 +96,10 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
         write_no_weights(models / "face_generator.safetensors", "face_generator")
     else:
         config = face_config(pose_channels=style.num_channels, **face)
-        faces = FaceGenerator(config).apply(initialise)
+        faces = FaceGenerator(config).apply(initialize)
         described = {"face_generator": asdict(config)}
         write_weights(models / "face_generator.safetensors", faces, description=described)
+    shutil.copy(ROOT / "params.yaml", folder)
     statistics = statistics_of(dance(12, size=SIZE))
     write_statistics(folder / "artifacts/statistics/ada.json", statistics)
 
@@ -134,11 +136,11 @@ def test_poses_may_come_one_by_one(exported):
     player = Player(exported / "ada", num_threads=1)
     expected = list(player.play(POSES))
     for _ in range(2):
-        background = player.generate(None)()
+        player.restart()
         so_far = [replace(POSES, **first_poses(number + 1)) for number in range(POSES.num_frames)]
         assert np.array_equal([player.generate(poses)() for poses in so_far], expected)
     plate = read_generator(exported / "artifacts/models/ada/generator.safetensors").network.plate
-    assert np.array_equal(background, tensor_to_frames(plate[None])[0])
+    assert np.array_equal(player.background, tensor_to_frames(plate[None])[0])
 
 
 def first_poses(number):
@@ -268,7 +270,7 @@ def test_the_program_lets_the_target_perform_live(exported, tmp_path):
         cwd=tmp_path,
         engine="openvino",
     )
-    background = with_label(Player(exported / "ada").generate(None)())
+    background = with_label(Player(exported / "ada").background)
     write_video(tmp_path / "background.mp4", [background] * 25, frame_rate=Fraction(25))
     recorded, empty = (read_video(tmp_path / name) for name in ("out.mp4", "background.mp4"))
     away = np.abs(recorded - empty[-1]).mean(axis=(1, 2, 3))
@@ -289,7 +291,7 @@ def test_the_detectors_models_come_with_their_licence(exported):
 
 
 def test_poses_for_images_of_another_size_are_refused(exported):
-    with pytest.raises(KeypointsError, match=r"images of \(72, 64\) .*, got \(48, 40\); normalise"):
+    with pytest.raises(KeypointsError, match=r"images of \(72, 64\) .*, got \(48, 40\); normalize"):
         next(Player(exported / "ada").play(dance(2)))
 
 
@@ -299,7 +301,7 @@ def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
     ):
         Player(tmp_path)
     (tmp_path / MODEL_FILE).write_text('{"format_version": 1}')
-    with pytest.raises(WeightsError, match="expected format 2, got 1; export the target again"):
+    with pytest.raises(WeightsError, match=f"expected format {FORMAT_VERSION}, got 1"):
         Player(tmp_path)
 
 

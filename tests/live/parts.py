@@ -1,4 +1,4 @@
-"""Tiny parts of a live session, and a source whose moments are given."""
+"""Tiny parts of a live session, and a source of given poses."""
 
 from dataclasses import asdict
 from fractions import Fraction
@@ -8,13 +8,12 @@ import numpy as np
 import torch
 
 from motiontransfer.live.capture import Source
-from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Session
 from motiontransfer.models.generators import build_generator
-from motiontransfer.models.layers import initialise
+from motiontransfer.models.layers import initialize
 from motiontransfer.rendering.faces import ResidualFaces
-from motiontransfer.rendering.renderer import Renderer
+from motiontransfer.rendering.renderer import LiveGenerator, Renderer
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
@@ -45,7 +44,7 @@ def motion(*, target=None, mode="limbs", centring="median", size=SIZE):
     )
 
 
-def plate(size=SIZE):
+def background_image(size=SIZE):
     return torch.linspace(-1, 1, 3 * size[0] * size[1]).reshape(3, *size)
 
 
@@ -53,7 +52,9 @@ def renderer(network=None, face=None, **faces_options):
     """With random weights, which depend on the frame before."""
     if network is None:
         torch.manual_seed(0)
-        network = build_generator(generator_config(), background_image=plate()).apply(initialise)
+        network = build_generator(generator_config(), background_image=background_image()).apply(
+            initialize
+        )
     faces = None
     if face is not None:
         options = {"network": face, "crop_size": 32, "style": STYLE, **faces_options}
@@ -68,7 +69,7 @@ def renderer(network=None, face=None, **faces_options):
 def source_of(keypoints, *, rate=25, fails=None):
     """Poses in their own time; then it may fail."""
 
-    def moments():
+    def stream():
         for index, joints in enumerate(joints_of(keypoints)):
             people = joints[None][joints[None, :, 2].any(axis=1)]
             yield index / rate, partial(np.copy, people)
@@ -77,7 +78,7 @@ def source_of(keypoints, *, rate=25, fails=None):
 
     return Source(
         name="poses",
-        moments=moments,
+        stream=stream,
         frame_rate=Fraction(rate),
         size=keypoints.image_size,
         has_frames=False,

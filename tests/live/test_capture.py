@@ -11,15 +11,15 @@ import pytest
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.live.capture import Clock, capture, open_camera, open_poses, open_video
-from motiontransfer.live.pipeline import Newest
+from motiontransfer.live.capture import open_camera, open_poses, open_video
+from motiontransfer.live.session import Clock, LatestValue, capture
 from motiontransfer.video.writer import write_video
 from tests.live.parts import joints_of, source_of
 from tests.people import SIZE, dance, picture
 from tests.video.conftest import kill_decoder
 
 
-class Taken(Newest):
+class Taken(LatestValue):
     """Keeps all that is put."""
 
     def __init__(self):
@@ -30,7 +30,7 @@ class Taken(Newest):
         self.items.append(item)
 
 
-def test_moments_come_when_they_are_due():
+def test_frames_come_when_they_are_due():
     clock, sink = Clock(), Taken()
     capture(source_of(dance(5), rate=50), sink, clock)
     ended = time.monotonic()
@@ -41,7 +41,7 @@ def test_moments_come_when_they_are_due():
 
 
 def test_a_source_that_fails_ends_the_queue():
-    sink = Newest()
+    sink = LatestValue()
     with pytest.raises(VideoError, match="unplugged"):
         capture(source_of(dance(1), fails=VideoError("unplugged")), sink, Clock())
     assert sink.is_closed
@@ -78,7 +78,7 @@ def test_a_video_is_its_frames_and_its_time(tmp_path):
     assert (source.frame_rate, source.sound, source.has_frames) == (25, None, True)
     assert source.size == SIZE
     assert source.files == {"video": path}
-    times, loads = zip(*source.moments(), strict=True)
+    times, loads = zip(*source.stream(), strict=True)
     np.testing.assert_allclose(times, [0, 0.04, 0.08, 0.12])
     for load, frame in zip(loads, frames, strict=True):
         assert np.abs(load().astype(int) - frame).mean() < 6  # colour at half resolution
@@ -89,7 +89,7 @@ def test_a_video_that_kills_its_decoder_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("motiontransfer.live.capture.upright", kill_decoder)
     source = open_video(tmp_path / "a.mp4")
     with pytest.raises(VideoError, match=r"a\.mp4: decoding it was killed"):
-        list(source.moments())
+        list(source.stream())
 
 
 def test_poses_are_people_by_frame_and_nobody_where_none_was_found(tmp_path):
@@ -97,7 +97,7 @@ def test_poses_are_people_by_frame_and_nobody_where_none_was_found(tmp_path):
     write_keypoints(tmp_path / "a.parquet", keypoints)
     source = open_poses(tmp_path / "a.parquet")
     assert (source.size, source.has_frames) == (SIZE, False)
-    times, loads = zip(*source.moments(), strict=True)
+    times, loads = zip(*source.stream(), strict=True)
     assert times == (0.0, 0.1, 0.2)
     people = [load() for load in loads]
     assert [len(found) for found in people] == [1, 0, 1]

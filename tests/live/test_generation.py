@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.live.generation import LiveGenerator
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import FrameGenerator
-from motiontransfer.rendering.renderer import render_poses
+from motiontransfer.rendering.renderer import LiveGenerator, render_poses
 from motiontransfer.video.tensors import tensor_to_frames
-from tests.live.parts import plate, renderer
+from tests.live.parts import background_image, renderer
 from tests.people import SIZE, dance
 from tests.training.small import Brighter
 
@@ -60,17 +59,17 @@ def test_faces_are_those_of_the_clip(previous_frame):
     assert not np.array_equal(frames, without)
 
 
-def test_where_nobody_is_there_is_exactly_the_background_and_then_a_new_beginning():
+def test_after_a_restart_it_is_a_new_beginning():
     live, keypoints = LiveGenerator(renderer()), dance(4)
-    (background,) = tensor_to_frames(plate()[None])
-    np.testing.assert_array_equal(live.generate(None)(), background)
+    (background,) = tensor_to_frames(background_image()[None])
+    np.testing.assert_array_equal(live.background, background)
     frames = generated(live, keypoints)
     assert not np.array_equal(frames[0], frames[1])
-    np.testing.assert_array_equal(live.generate(None)(), background)
+    live.restart()
     np.testing.assert_array_equal(live.generate(until(keypoints, 0))(), frames[0])
 
 
 def test_without_a_background_image_nobody_is_black():
     live = LiveGenerator(renderer(FrameGenerator(nn.Conv2d(1, 1, 1))))
-    assert live.generate(None)().shape == (*SIZE, 3)
-    assert not live.generate(None)().any()
+    assert live.background.shape == (*SIZE, 3)
+    assert not live.background.any()

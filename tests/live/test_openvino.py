@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.live import openvino
-from motiontransfer.live.openvino import CompiledNetwork, open_detector, use_openvino
+from motiontransfer.live import command
+from motiontransfer.live.command import CompiledNetwork, open_detector, use_openvino
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
-from motiontransfer.models.layers import initialise
+from motiontransfer.models.layers import initialize
 from motiontransfer.pose.viewport import Viewport
-from tests.live.parts import plate, renderer
+from tests.live.parts import background_image, renderer
 from tests.training.small import face_config, generator_config
 
 
 def faced():
     torch.manual_seed(0)
     config = generator_config(viewport=Viewport(margin_px=2.0, multiple_of=8))
-    main = build_generator(config, background_image=plate()).apply(initialise)
-    return renderer(main, FaceGenerator(face_config()).apply(initialise).eval())
+    main = build_generator(config, background_image=background_image()).apply(initialize)
+    return renderer(main, FaceGenerator(face_config()).apply(initialize).eval())
 
 
 def test_outputs_are_those_of_pytorch_at_any_size():
@@ -53,7 +53,7 @@ def test_a_conversion_reports_to_nobody(monkeypatch):
 
 
 def test_without_openvino_all_stays(monkeypatch):
-    monkeypatch.setattr(openvino, "IS_INSTALLED", False)
+    monkeypatch.setattr(command, "IS_INSTALLED", False)
     unchanged = renderer()
     before = unchanged.main.network.network
     use_openvino(unchanged)

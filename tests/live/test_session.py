@@ -1,5 +1,7 @@
 """A session shows and records results until its source ends, fails, or someone quits."""
 
+import threading
+import time
 from dataclasses import replace
 
 import av
@@ -7,17 +9,16 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import VideoError
-from motiontransfer.live.capture import Captured, Source
-from motiontransfer.live.display import Window
-from motiontransfer.live.generation import LiveGenerator
-from motiontransfer.live.recording import Recorder
-from motiontransfer.live.session import Latencies, Session
-from motiontransfer.rendering.visible_label import with_label
+from motiontransfer.live.capture import Source
+from motiontransfer.live.outputs import Recorder, Window
+from motiontransfer.live.session import Captured, Latencies, LatestValue, Session, Worker
+from motiontransfer.rendering.compositing import with_label
+from motiontransfer.rendering.renderer import LiveGenerator
 from motiontransfer.video.tensors import tensor_to_frames
-from tests.live.parts import joints_of, motion, plate, renderer, session_of, source_of
+from tests.live.parts import background_image, joints_of, motion, renderer, session_of, source_of
 from tests.people import SIZE, dance
 
-(BACKGROUND,) = tensor_to_frames(plate()[None])
+(BACKGROUND,) = tensor_to_frames(background_image()[None])
 
 
 class Screen(Window):
@@ -100,7 +101,7 @@ def test_the_window_has_the_source_the_pose_and_the_result():
     frames = np.random.default_rng(0).integers(0, 255, (30, 96, 80, 3), np.uint8)
     people = joints_of(keypoints)
 
-    def moments():
+    def stream():
         for index, frame in enumerate(frames):
             yield index / 25, lambda frame=frame: frame
 
@@ -112,7 +113,7 @@ def test_the_window_has_the_source_the_pose_and_the_result():
         shown.append(picture)
         return [people[len(shown) - 1][None]]
 
-    source = Source(name="film", moments=moments, frame_rate=keypoints.frame_rate, size=(96, 80))
+    source = Source(name="film", stream=stream, frame_rate=keypoints.frame_rate, size=(96, 80))
     session = Session(
         source, motion(mode="none", centring=None), LiveGenerator(renderer()), detect=detect
     )
@@ -137,13 +138,11 @@ def test_mirrored_frames_are_turned_before_anyone_is_looked_for():
         seen.append(pictures[0][0, 0, 0])
         return [joints_of(dance(1))]
 
-    source = Source(
-        name="film", moments=lambda: iter(()), frame_rate=dance(1).frame_rate, size=SIZE
-    )
+    source = Source(name="film", stream=lambda: iter(()), frame_rate=dance(1).frame_rate, size=SIZE)
     session = Session(source, motion(), LiveGenerator(renderer()), detect=detect)
-    moment = Captured(load=lambda: frame, seconds=0.0, at=0.0)
+    captured = Captured(load=lambda: frame, seconds=0.0, at=0.0)
     for session.is_mirrored in (False, True):
-        session._detect(moment)
+        session._detect(captured)
     assert seen == [200, 0]
 
 
@@ -176,3 +175,71 @@ def test_quantiles_of_latencies_are_those_of_the_milliseconds():
         latencies.add(milliseconds / 1000)
     assert [latencies.quantile_ms(q) for q in (0.01, 0.5, 0.95, 1.0)] == [1, 50, 95, 10_000]
     assert replace(latencies).counts.sum() == 100
+
+
+def test_the_latest_value_wins_and_the_others_are_counted():
+    queue = LatestValue()
+    for item in (1, 2, 3):
+        queue.put(item)
+    assert (queue.take(), queue.dropped) == (3, 2)
+    assert queue.take(seconds=0.0) is None
+    queue.put(4)
+    assert (queue.take(), queue.dropped) == (4, 2)
+
+
+def test_what_was_put_before_the_end_is_still_taken():
+    queue = LatestValue()
+    with queue:
+        queue.put(1)
+    assert not queue.has_ended
+    assert list(queue) == [1]
+    assert queue.has_ended
+    assert queue.take() is None
+
+
+def test_whoever_waits_is_woken_by_an_item_and_by_the_end():
+    queue, taken = LatestValue(), []
+    thread = threading.Thread(target=lambda: taken.extend(queue))
+    thread.start()
+    with queue:
+        queue.put(7)
+    thread.join(timeout=5)
+    assert (taken, thread.is_alive()) == ([7], False)
+
+
+def test_a_worker_sends_on_what_it_made_and_counts():
+    source, sink, worker = LatestValue(), LatestValue(), Worker(lambda item: 10 * item)
+    with source:
+        source.put(4)
+    worker.run(source, sink)
+    assert (sink.take(), worker.items, sink.has_ended) == (40, 1, True)
+    assert worker.busy_seconds > 0
+    assert worker.cpu_seconds > 0
+
+
+def test_a_worker_makes_nothing_new_before_what_it_made_is_taken():
+    source, sink, made = LatestValue(), LatestValue(), []
+    worker = Worker(lambda item: made.append(item) or item)
+    thread = threading.Thread(target=worker.run, args=(source, sink))
+    thread.start()
+    source.put(1)
+    while not made:
+        time.sleep(0.01)
+    source.put(2)
+    time.sleep(0.1)
+    assert made == [1]
+    source.put(3)
+    assert (sink.take(), source.dropped) == (1, 1)
+    assert sink.take(seconds=5.0) == 3
+    with source:
+        pass
+    thread.join(timeout=5)
+    assert (made, sink.dropped) == ([1, 3], 0)
+
+
+def test_a_worker_that_fails_ends_what_it_sends():
+    source, sink, worker = LatestValue(), LatestValue(), Worker(lambda item: 1 / item)
+    source.put(0)
+    with pytest.raises(ZeroDivisionError):
+        worker.run(source, sink)
+    assert sink.has_ended

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
-from motiontransfer.models.layers import count_parameters, downsample_by_2, initialise
+from motiontransfer.models.layers import count_parameters, downsample_by_2, initialize
 from tests.models.published import giga_macs
 
 
@@ -16,7 +16,7 @@ def discriminator(*, num_filters=4, num_layers=2, num_scales=2):
         num_filters=num_filters, num_layers=num_layers, num_scales=num_scales
     )
     network = MultiscaleDiscriminator(config, condition_channels=4, image_channels=3)
-    return network.apply(initialise)
+    return network.apply(initialize)
 
 
 def inputs(batch=1, size=(64, 48)):

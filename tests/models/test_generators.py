@@ -19,19 +19,14 @@ from motiontransfer.models.generators import (
 from motiontransfer.models.layers import (
     ResidualBlock,
     ResizeConvolution,
-    SubpixelConvolution,
     count_parameters,
     downsample_by_2,
-    initialise,
+    initialize,
 )
 from tests.models.published import giga_macs
 
 ARCHITECTURES = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
-UPSAMPLING = {
-    "resize": ResizeConvolution,
-    "transposed": nn.ConvTranspose2d,
-    "subpixel": SubpixelConvolution,
-}
+UPSAMPLING = {"resize": ResizeConvolution, "transposed": nn.ConvTranspose2d}
 SIZE = (20, 28)
 
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -44,7 +39,7 @@ def small(architecture, *, seed=1, num_filters=4, num_downsamplings=2, num_block
         num_filters=num_filters, num_downsamplings=num_downsamplings, num_residual_blocks=num_blocks
     )
     return ARCHITECTURES[architecture](5, 4, config, **{"max_channels": 8, **options}).apply(
-        initialise
+        initialize
     )
 
 
@@ -125,7 +120,7 @@ def test_the_global_generator_equals_pix2pixhds_sequence_of_layers():
         nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1, output_padding=1),
         *(nn.InstanceNorm2d(4), nn.ReLU()),
         *(nn.ReflectionPad2d(3), nn.Conv2d(4, 4, 7)),
-    ).apply(initialise)
+    ).apply(initialize)
     for a, b in zip(network.parameters(), reference.parameters(), strict=True):
         assert torch.equal(a, b)
     conditioning = torch.randn(2, 5, 32, 36)

@@ -9,16 +9,15 @@ from motiontransfer.models.layers import (
     ReflectionPad,
     ResidualBlock,
     ResizeConvolution,
-    SubpixelConvolution,
     count_parameters,
     downsample_by_2,
-    initialise,
+    initialize,
     pad_to_multiple,
 )
 
 
 def test_a_residual_block_with_zero_weights_is_the_identity():
-    block = ResidualBlock(4).apply(initialise)
+    block = ResidualBlock(4).apply(initialize)
     for module in block.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.zeros_(module.weight)
@@ -27,7 +26,7 @@ def test_a_residual_block_with_zero_weights_is_the_identity():
 
 
 def test_the_residual_is_normalised():
-    block = ResidualBlock(4).apply(initialise)
+    block = ResidualBlock(4).apply(initialize)
     features = torch.randn(1, 4, 6, 7)
     residual = block(features) - features
     assert residual.mean((2, 3)).abs().max() < 1e-4
@@ -49,15 +48,6 @@ def test_resize_convolution_upsamples_by_nearest_neighbour_and_reflects_at_the_b
     assert _selecting(1, 1)(features)[0, 0].tolist() == doubled
     above_left = [[1, 1, 1, 2], [1, 1, 1, 2], [1, 1, 1, 2], [3, 3, 3, 4]]
     assert _selecting(0, 0)(features)[0, 0].tolist() == above_left
-
-
-def test_subpixel_convolution_starts_as_nearest_neighbour_upsampling():
-    layer = SubpixelConvolution(3, 2).apply(initialise)
-    doubled = layer(torch.randn(1, 3, 5, 6))
-    assert torch.equal(
-        doubled, doubled[..., ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
-    )
-    assert not torch.allclose(doubled[:, 0], doubled[:, 1])
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -89,7 +79,7 @@ def test_channels_last_reflection_padding_keeps_bfloat16_under_autocast():
 def test_initial_weights_are_normal_with_deviation_0_02(layer):
     torch.manual_seed(0)
     nn.init.ones_(layer.bias)
-    layer.apply(initialise)
+    layer.apply(initialize)
     weight = layer.weight.detach()
     assert abs(float(weight.mean())) < 4e-4
     assert float(weight.std()) == pytest.approx(0.02, rel=0.02)
@@ -98,7 +88,7 @@ def test_initial_weights_are_normal_with_deviation_0_02(layer):
 
 
 def test_initialisation_skips_normalisation():
-    assert (nn.InstanceNorm2d(3, affine=True).apply(initialise).weight == 1).all()
+    assert (nn.InstanceNorm2d(3, affine=True).apply(initialize).weight == 1).all()
 
 
 def test_downsampling_is_3x3_means_that_leave_out_padding():

@@ -11,7 +11,8 @@ from torch import nn
 from motiontransfer.errors import KeypointsError
 from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.boxes import face_alignments
-from motiontransfer.rendering.faces import FacePatch, TranslatedFaces, blend, blend_poisson
+from motiontransfer.rendering.compositing import blend_poisson
+from motiontransfer.rendering.faces import FacePatch, TranslatedFaces, blend
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.films import film
 from tests.people import dance, picture
@@ -138,50 +139,3 @@ def test_poisson_takes_the_patch_where_the_weight_is_at_least_a_half(image_and_p
     expected = blend_poisson(frame, face, mask)
     (blended,) = tensor_to_frames(blend(image, patch, blending="poisson"))
     assert np.array_equal(blended, expected)
-
-
-def disc(size=(20, 24), *, x=11.0, y=9.0, radius=6.0):
-    rows, columns = np.mgrid[: size[0], : size[1]]
-    return np.hypot(columns - x, rows - y) <= radius
-
-
-def second_differences(picture):
-    """Four times each inner pixel less its four neighbours."""
-    p = picture.astype(float)
-    inner = 4 * p[1:-1, 1:-1]
-    return inner - p[:-2, 1:-1] - p[2:, 1:-1] - p[1:-1, :-2] - p[1:-1, 2:]
-
-
-@pytest.mark.parametrize("x", [11.0, 0.0, 23.0])
-def test_everything_outside_is_untouched_and_no_argument_is_changed(x):
-    frame, patch, mask = noise(0), noise(1), disc(x=x)
-    kept = frame.copy(), patch.copy(), mask.copy()
-    blended = blend_poisson(frame, patch, mask)
-    assert np.array_equal(blended[~mask], frame[~mask])
-    assert not np.array_equal(blended[mask], frame[mask])
-    assert all(np.array_equal(*pair) for pair in zip((frame, patch, mask), kept, strict=True))
-
-
-def test_details_are_the_patchs():
-    """The discrete Poisson equation, with the frame around the mask as its boundary."""
-    frame, mask = noise(0, low=100, high=110), disc()
-    patch = noise(1, low=100, high=130)
-    blended = blend_poisson(frame, patch, mask)
-    difference = second_differences(blended) - second_differences(patch)
-    # Rounding to whole levels moves each of the five pixels by at most a half.
-    assert np.abs(difference[mask[1:-1, 1:-1]]).max() <= 4
-
-
-@pytest.mark.parametrize("x", [11.0, 0.0, 23.0])
-def test_a_patch_that_differs_by_a_shade_only_disappears(x):
-    """Wherever the mask is: a frame's edge pulls at nothing."""
-    frame = noise(0)
-    shade = np.array([30, -20, 7])
-    patch = (frame + shade).astype(np.uint8)
-    assert np.array_equal(blend_poisson(frame, patch, disc(x=x)), frame)
-
-
-def test_nothing_and_everything():
-    frame, patch = noise(0), noise(1)
-    assert np.array_equal(blend_poisson(frame, patch, np.zeros((20, 24), bool)), frame)
-    assert np.array_equal(blend_poisson(frame, patch, np.ones((20, 24), bool)), patch)

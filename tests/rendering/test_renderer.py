@@ -12,7 +12,8 @@ from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes
 from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.rendering.faces import FacePatch, ResidualFaces, blend_poisson
+from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
+from motiontransfer.rendering.faces import FacePatch, ResidualFaces
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
@@ -57,14 +58,14 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
     boxes, valid = face_boxes(keypoints)
     assert valid.all()
     for index, frame in enumerate(render_poses(renderer(Flat(-0.5)), keypoints)):
-        x0, y0, x1, y1 = boxes[index]
+        x0, y0, x1, y1 = boxes[index].tolist()
         main = torch.full((1, 3, *SIZE), 0.1 * (index + 1))
         expected = add_residuals(
-            main,
-            torch.full((1, 3, 32, 32), -0.5),
-            torch.from_numpy(boxes[index : index + 1]),
-            feather_fraction=0.15,
+            main, torch.full((1, 3, 32, 32), -0.5), torch.from_numpy(boxes[index : index + 1])
         )
+        weight = torch.zeros(SIZE)
+        weight[y0:y1, x0:x1] = torch.from_numpy(face_box_weight((y1 - y0, x1 - x0)))
+        expected = main + weight * (expected - main)
         expected = (expected[0].permute(1, 2, 0).numpy() + 1) * 127.5
         assert np.abs(frame - expected).max() < 0.51
         outside = np.ones(SIZE, bool)
@@ -155,7 +156,7 @@ def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(ble
 
 
 def test_poses_for_images_of_another_size_are_refused():
-    with pytest.raises(KeypointsError, match=r"images of \(48, 40\) .*, got \(40, 48\); normalise"):
+    with pytest.raises(KeypointsError, match=r"images of \(48, 40\) .*, got \(40, 48\); normalize"):
         next(render_poses(renderer(), dance(3, size=(40, 48))))
 
 

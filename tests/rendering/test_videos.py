@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
+from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.videos import (
     Panels,
     contact_sheet,
@@ -15,7 +16,6 @@ from motiontransfer.rendering.videos import (
     side_by_side,
     write_videos,
 )
-from motiontransfer.rendering.visible_label import with_label
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import add_source, film

@@ -8,7 +8,7 @@ import yaml
 
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
-from motiontransfer.models.layers import initialise
+from motiontransfer.models.layers import initialize
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
@@ -93,7 +93,7 @@ def add_everything_to_render():
     models = ARTIFACTS / "models/ada"
     write_weights(
         models / "generator.safetensors",
-        build_generator(config, background_image=None).apply(initialise),
+        build_generator(config, background_image=None).apply(initialize),
         description={
             "generator": asdict(config),
             "pose_map": asdict(STYLE),

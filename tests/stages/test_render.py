@@ -17,7 +17,7 @@ from PIL import Image
 from motiontransfer.errors import MissingFileError, ParamsError, VideoError, WeightsError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.models.faces import FaceTranslator
-from motiontransfer.models.layers import initialise
+from motiontransfer.models.layers import initialize
 from motiontransfer.provenance.signing import sha256_of
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.retargeting.normalization import normalize_by_ankles
@@ -109,7 +109,7 @@ def with_truth(num_frames):
 
 def add_translator():
     torch.manual_seed(0)
-    translator = FaceTranslator(translator_config()).apply(initialise)
+    translator = FaceTranslator(translator_config()).apply(initialize)
     write_translator(FACE_CYCLE, translator)
 
 

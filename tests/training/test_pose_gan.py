@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.generators import Generated, build_generator
-from motiontransfer.models.layers import downsample_by_2, initialise
+from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.rollout import generate_clip
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.rendering import draw_poses
@@ -61,7 +61,7 @@ class Doubling(nn.Module):
 
 def task_of(generator, scored_by=None, *, perceptual=None, resolution="full", **changes):
     config = gan_config(**changes)
-    scored_by = scored_by or discriminator(window_frames=config.window_frames).apply(initialise)
+    scored_by = scored_by or discriminator(window_frames=config.window_frames).apply(initialize)
     return PoseGanTask(
         fabric(),
         (generator, scored_by),
@@ -136,7 +136,6 @@ VARIANTS = {
     "limbs hidden": {"limb_dropout": 0.5},
     "one frame": {"window_frames": 1, "previous_frame": "none"},
     "two poses": {"conditioning_poses": 2},
-    "subpixel": {"upsampling": "subpixel"},
     "global": {"architecture": "global"},
     "local": {"architecture": "local", "upsampling": "transposed"},
     "puppet": {"texture": "puppet", "part_dropout": 0.3},
@@ -167,7 +166,7 @@ def variant(clip, changes):
         puppet=puppet,
         part_dropout=changes.get("part_dropout", 0.0),
     )
-    return task_of(network.apply(initialise), **config), dataset.batch([0, 3])
+    return task_of(network.apply(initialize), **config), dataset.batch([0, 3])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -269,7 +268,7 @@ def test_one_pair_is_learnt_by_heart(clip, background):
     batch = windows_of([clip]).batch([0])
     config = generator_config(background=background, num_filters=12, max_channels=24)
     plate = torch.zeros(3, *SIZE) if background == "plate" else None
-    task = task_of(build_generator(config, background_image=plate).apply(initialise))
+    task = task_of(build_generator(config, background_image=plate).apply(initialize))
     losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(90)]
     assert losses[-1]["generator/l1"] < losses[0]["generator/l1"] / 3
     with torch.no_grad():
@@ -329,7 +328,7 @@ def test_the_sample_shows_the_puppet_without_frames_less_than_a_second_away(clip
     monkeypatch.setattr(pose_gan, "generate_clip", recorded)
     config = generator_config(texture="puppet")
     network = build_generator(config, background_image=torch.zeros(3, *SIZE), puppet=puppet)
-    task_of(network.apply(initialise)).sample(windows_of([clip], puppet=puppet))
+    task_of(network.apply(initialize)).sample(windows_of([clip], puppet=puppet))
     near = np.abs(np.arange(8)[:, None] - np.arange(8)) < 2  # two frames a second
     assert np.array_equal(seen[0], near[:1])
     assert np.array_equal(seen[3], near[3:5])
@@ -500,7 +499,7 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
     if resolution == "half":
         plate = downsample_by_2(plate[None])[0]
         config = generator_config(viewport=VIEWPORT, size=tuple(plate.shape[1:]))
-    generator = build_generator(config, background_image=plate).apply(initialise)
+    generator = build_generator(config, background_image=plate).apply(initialize)
     with torch.no_grad():
         generator.network.head.bias.view(4, -1)[3] = -100.0  # a mask of zeros
         generator.network.head.weight.zero_()
@@ -605,7 +604,7 @@ def test_what_is_in_the_viewport_teaches_no_shadows(clip):
             generator_config(viewport=VIEWPORT), background_image=torch.zeros(3, *SIZE)
         )
         torch.manual_seed(0)
-        task = task_of(generator.apply(initialise), MeanDiscriminator())
+        task = task_of(generator.apply(initialize), MeanDiscriminator())
         task.step(whole(replace(batch, frames=frames)), step=0, learning_rate=1e-3)
         learnt.append(torch.cat([each.flatten() for each in generator.shadows.parameters()]))
     assert torch.equal(*learnt)
@@ -617,7 +616,7 @@ def test_shadows_are_learnt_outside_the_viewport(clip):
     room = levels_to_images(windows_of([clip]).batch([0]).frames)[0, 0]
     plate = room.mean((1, 2), keepdim=True).expand(3, *SIZE) - 0.4
     config = generator_config(viewport=VIEWPORT)
-    generator = build_generator(config, background_image=plate.clone()).apply(initialise)
+    generator = build_generator(config, background_image=plate.clone()).apply(initialize)
     task = task_of(generator, MeanDiscriminator())
     batch = whole(windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES))
     losses = [

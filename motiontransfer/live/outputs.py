@@ -1,21 +1,28 @@
-"""A window for source, pose and result side by side, and a virtual camera for the result."""
+"""Outputs of a live session: a window, a virtual camera, and a recording signed at its end."""
 
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from motiontransfer.errors import DisplayError, MissingLibraryError
 from motiontransfer.video.color import AnyFrame, Frame
+from motiontransfer.video.writer import in_thread, video_writer
+
+Sign = Callable[[Path, Path], None]
+"""Writes a signed copy, at the first path, of the file at the second."""
 
 _TITLE = "motiontransfer"
-_LARGEST_HEIGHT_PX = 540  # at first
+_LARGEST_HEIGHT_PX = 540  # as it opens
 _TEXT_PX = 14
 _TEXT, _TEXT_BACKGROUND = (236, 238, 242), (20, 21, 24)
 _PROBE_SECONDS = 30
@@ -49,7 +56,7 @@ class Window:
         cv2.destroyWindow(_TITLE)
 
     def show(self, image: AnyFrame) -> None:
-        """Show an image."""
+        """Show an image; the first also gives the window its size."""
         if not self._has_size:
             scale = min(1.0, _LARGEST_HEIGHT_PX / image.shape[0])
             cv2.resizeWindow(_TITLE, *(round(scale * side) for side in image.shape[1::-1]))
@@ -86,7 +93,7 @@ def write_text(image: AnyFrame, text: str) -> AnyFrame:
 def virtual_camera(
     size: tuple[int, int], frame_rate: Fraction
 ) -> Generator[Callable[[Frame, float], None]]:
-    """Yield what sends a frame to a virtual camera, which other programs find among the cameras.
+    """Yield a function that sends a frame to a virtual camera, from which other programs read.
 
     Raises:
         MissingLibraryError: pyvirtualcam is not installed.
@@ -107,3 +114,69 @@ def virtual_camera(
         ) from error
     with camera:
         yield lambda frame, _: camera.send(frame)
+
+
+class Recorder:
+    """Records frames, each shown from its time until that of the next, at a constant rate.
+
+    The first is shown from the beginning. At the end of the block, however it ends, the file is
+    whole; without a frame there is none.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        frame_rate: Fraction,
+        sound: Path | None = None,
+        sound_offset_seconds: float = 0.0,
+        crf: int = 18,
+        sign: Sign | None = None,
+    ) -> None:
+        self._path, self._frame_rate, self._sign = path, frame_rate, sign
+        self._scratch = ExitStack()
+        unsigned = path
+        if sign is not None:
+            folder = tempfile.TemporaryDirectory(prefix="motiontransfer-")
+            unsigned = Path(self._scratch.enter_context(folder)) / f"unsigned{path.suffix}"
+        self._unsigned, self._writing = unsigned, ExitStack()
+        self._open = partial(
+            video_writer,
+            unsigned,
+            frame_rate=frame_rate,
+            sound=sound,
+            sound_offset_seconds=sound_offset_seconds,
+            crf=crf,
+        )
+        self._write: Callable[[Frame], None] | None = None
+        self._last: Frame | None = None
+        self._num_written = 0
+
+    def record(self, frame: Frame, seconds: float) -> None:
+        """Show a frame from this time on."""
+        if self._last is None:
+            write = self._writing.enter_context(self._open())
+            self._write = self._writing.enter_context(in_thread(write))
+            self._last = frame
+        self._repeat_until(round(seconds * self._frame_rate))
+        self._last = frame
+
+    def _repeat_until(self, index: int) -> None:
+        assert self._write is not None
+        assert self._last is not None
+        while self._num_written < index:
+            self._write(self._last)
+            self._num_written += 1
+
+    def __enter__(self) -> Callable[[Frame, float], None]:
+        return self.record
+
+    def __exit__(self, *_: object) -> None:
+        """Finish the file, also after an error."""
+        with self._scratch:
+            if self._last is None:
+                return
+            with self._writing:
+                self._repeat_until(self._num_written + 1)
+            if self._sign is not None:
+                self._sign(self._path, self._unsigned)

@@ -1,0 +1,162 @@
+"""Compositing of finished frames without PyTorch, as the renderer and an exported target do it.
+
+Faces are blended in by a feathered weight or by Poisson image editing (Perez et al. 2003). Frames
+are made larger by a fast guided filter (He and Sun 2015), whose guide is the puppet over the
+background image at the size of the target's video: around each pixel a frame is taken for a linear
+function of the guide at the working size, and the result is that function of the larger guide.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
+from motiontransfer.video.color import Frame
+from motiontransfer.video.geometry import resize
+
+PendingFrame = Callable[[], Frame]
+"""Finishes a generated frame, also beside the generation of the next one."""
+VisibleLabel = Literal["none", "corner"]
+Label = UInt8[np.ndarray, "label_height label_width 4"]
+"""Red, green, blue and opacity."""
+Levels = Float32[np.ndarray, "height width 3"]
+
+_FEATHER_FRACTION = 0.15  # of each side of a face box
+_ELLIPSE_HEIGHT, _ELLIPSE_WIDTH = 0.86, 0.68
+"""Share of the crop: forehead to chin and cheek to cheek, without hair and background."""
+_ELLIPSE_RAMP = 0.3
+"""Share of the ellipse's radius over which the weight falls to 0."""
+_CLONE_EROSION_PX = 3  # by which OpenCV shrinks a mask
+_CLONE_BORDER_PX = 2 * _CLONE_EROSION_PX + 2  # a mask may lie at a frame's edge
+_GUIDE_RADIUS_PX = 1  # of the window, pixels of the working image
+_GUIDE_SMOOTHNESS = 3.0  # levels; texture of the guide below it is not followed
+_LABEL_TEXTS = ("AI-generated", "AI")  # the second where the first does not fit
+_LABEL_HEIGHT = 0.04  # height of the letters, of the shorter side
+_MIN_FONT_PX = 10
+_LABEL_BACKGROUND = (0, 0, 0, 150)
+_LABEL_COLOR = (255, 255, 255, 235)
+
+
+def face_box_weight(size: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
+    """Blending weight of a face box: 1 inside, a cosine ramp to 0 at the border."""
+    down, across = ((np.arange(length, dtype=np.float32) + 0.5) / length for length in size)
+    rows, columns = (
+        _cosine_ramp(np.minimum(position, 1 - position) / np.float32(_FEATHER_FRACTION))
+        for position in (down, across)
+    )
+    return rows[:, None] * columns[None, :]
+
+
+def face_ellipse_weight(crop_size: int) -> Float32[np.ndarray, "crop_size crop_size"]:
+    """Blending weight of an aligned crop: 1 on the face, a cosine ramp to 0 around it."""
+    position = (np.arange(crop_size, dtype=np.float32) + 0.5) / crop_size - 0.5
+    radius = np.hypot(
+        position[:, None] / np.float32(_ELLIPSE_HEIGHT / 2),
+        position[None, :] / np.float32(_ELLIPSE_WIDTH / 2),
+    )
+    return _cosine_ramp((1 - radius) / np.float32(_ELLIPSE_RAMP))
+
+
+def _cosine_ramp(fraction: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    return np.float32(0.5) - np.float32(0.5) * np.cos(np.float32(np.pi) * fraction.clip(0, 1))
+
+
+def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height width"]) -> Frame:
+    """Return the frame with the patch's gradients where the mask is; elsewhere it is untouched."""
+    if not mask.any():
+        return frame.copy()
+    border = [(_CLONE_BORDER_PX, _CLONE_BORDER_PX)] * 2
+    target, source = (np.pad(image, [*border, (0, 0)], mode="edge") for image in (frame, patch))
+    side = 2 * _CLONE_EROSION_PX + 1
+    levels = np.pad(255 * mask.astype(np.uint8), border)
+    levels = cv2.dilate(levels, np.ones((side, side), np.uint8))
+    x, y, width, height = cv2.boundingRect(levels)
+    middle = (x + width // 2, y + height // 2)
+    cloned = cv2.seamlessClone(source, target, levels, middle, cv2.NORMAL_CLONE)
+    inner = slice(_CLONE_BORDER_PX, -_CLONE_BORDER_PX)
+    return np.where(mask[..., None], cloned[inner, inner], frame)
+
+
+class GuidedUpsampling:
+    """Upsampling of a target's frames to one size."""
+
+    def __init__(self, puppet: Puppet, *, size: tuple[int, int]) -> None:
+        """Resize the background image.
+
+        Args:
+            size: (height, width) of the upsampled frames.
+        """
+        self._size, self._background = size, resize(puppet.appearance.background, size)
+
+    def upsample(
+        self, frame: Frame, puppet: PuppetClip, index: int
+    ) -> UInt8[np.ndarray, "new_height new_width 3"]:
+        """A frame that was generated from the puppet's pose of this index, at the larger size."""
+        height, width, _ = frame.shape
+        guide = self._guide(puppet.draw(index, box=(0, 0, width, height), size=self._size))
+        small = cv2.resize(guide, (width, height), interpolation=cv2.INTER_AREA)
+        gain, offset = _guided_filter(small, frame.astype(np.float32))
+        guide *= _enlarged(gain, self._size)
+        guide += _enlarged(offset, self._size)
+        return cv2.convertScaleAbs(np.maximum(guide, 0))
+
+    def _guide(self, texture: Texture) -> Levels:
+        cover = texture[..., 3:4].astype(np.float32) / 255
+        return texture[..., :3] + (1 - cover) * self._background
+
+
+def _guided_filter(guide: Levels, image: Levels) -> tuple[Levels, Levels]:
+    """Gain and offset of the linear function of the guide that the image is around each pixel.
+
+    By channel; He et al. 2013, eq. 5, 6 and 8.
+    """
+    mean, mean_of_image = _mean(guide), _mean(image)
+    variance = _mean(guide * guide) - mean * mean
+    covariance = _mean(guide * image) - mean * mean_of_image
+    gain = covariance / (variance + np.float32(_GUIDE_SMOOTHNESS**2))
+    return _mean(gain), _mean(mean_of_image - gain * mean)
+
+
+def _mean(image: Levels) -> Levels:
+    side = 2 * _GUIDE_RADIUS_PX + 1
+    return cv2.blur(image, (side, side), borderType=cv2.BORDER_REFLECT)
+
+
+def _enlarged(
+    image: Levels, size: tuple[int, int]
+) -> Float32[np.ndarray, "new_height new_width 3"]:
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def with_label(frame: Frame) -> Frame:
+    """Return the frame with the visible label of generated frames in its lower right corner."""
+    return labelled(frame, draw_label(*frame.shape[:2]))
+
+
+def labelled(frame: Frame, label: Label) -> Frame:
+    """Return the frame with a label that was drawn for its size."""
+    result, opacity = frame.copy(), label[..., 3:].astype(np.uint32)
+    corner = result[-label.shape[0] :, -label.shape[1] :]
+    corner[:] = (opacity * label[..., :3] + (255 - opacity) * corner + 127) // 255
+    return result
+
+
+@lru_cache(maxsize=4)
+def draw_label(height: int, width: int) -> Label:
+    """The visible label for frames of this size."""
+    from PIL import Image, ImageDraw, ImageFont  # here: an exported target is drawn without Pillow
+
+    font_px = max(_MIN_FONT_PX, round(_LABEL_HEIGHT * min(height, width)))
+    font = ImageFont.load_default(size=font_px)
+    padding = font_px // 3
+    sizes = {text: round(font.getlength(text)) + 2 * padding for text in _LABEL_TEXTS}
+    text = next((text for text, size in sizes.items() if size <= width), _LABEL_TEXTS[-1])
+    size = (min(sizes[text], width), min(font_px + 2 * padding, height))
+    image = Image.new("RGBA", size, _LABEL_BACKGROUND)
+    middle = (size[0] / 2, size[1] / 2)
+    ImageDraw.Draw(image).text(middle, text, _LABEL_COLOR, font, anchor="mm")
+    return np.asarray(image)

@@ -1,0 +1,204 @@
+"""Faces are blended in without seams, upsampling follows its guide, and labels can be read."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.compositing import (
+    GuidedUpsampling,
+    blend_poisson,
+    face_box_weight,
+    face_ellipse_weight,
+    labelled,
+    with_label,
+)
+from motiontransfer.video.geometry import resize
+from tests.people import PERSON_SIZE, appearance_of, painted, posed, room
+
+
+def test_a_face_boxs_weight_rises_from_0_at_the_border_to_1_inside():
+    weight = face_box_weight((40, 20))
+    assert weight.dtype == np.float32
+    assert (weight[6:-6, 3:-3] == 1).all()
+    assert max(weight[0].max(), weight[-1].max()) < 0.02
+    assert weight[:, [0, -1]].max() < 0.07
+    assert (np.diff(weight[:11, 10]) >= 0).all()
+    # ramps over 15 % of each side: 3 columns, of which the second is half way
+    assert weight[20, 1] == pytest.approx(0.5)
+    assert weight[2, 1] == pytest.approx(weight[2, 10] * weight[20, 1])
+
+
+def test_the_ellipse_is_1_on_the_face_and_0_at_the_crops_border():
+    ellipse = face_ellipse_weight(64)
+    assert ellipse[24:40, 26:38].min() == 1
+    assert not np.concatenate([ellipse[[0, -1]], ellipse[:, [0, -1]].T]).any()
+    np.testing.assert_allclose(ellipse, ellipse[::-1, ::-1], atol=1e-6)
+    assert (np.diff(ellipse[:32], axis=0) >= 0).all()
+    assert ellipse.any(axis=0).sum() < ellipse.any(axis=1).sum()  # upright
+
+
+def smooth_noise(seed, *, sigma=3, size=(64, 72)):
+    noise = np.random.default_rng(seed).integers(0, 255, (*size, 3)).astype(np.uint8)
+    blurred = cv2.GaussianBlur(noise, (0, 0), sigma)
+    return cv2.normalize(blurred, None, 60, 190, cv2.NORM_MINMAX)
+
+
+def disc(*, x=36.0, y=30.0, radius=14.0, size=(64, 72)):
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    return np.hypot(columns - x, rows - y) <= radius
+
+
+PLACES = pytest.mark.parametrize(
+    ("x", "y"), [(36.0, 30.0), (0.0, 30.0), (71.0, 30.0), (36.0, 0.0), (71.0, 63.0)], ids=str
+)
+
+
+@PLACES
+def test_a_patch_that_differs_by_a_shade_only_disappears(x, y):
+    """Without a seam, wherever the mask is; no argument is changed, and nothing outside."""
+    frame, mask = smooth_noise(0), disc(x=x, y=y)
+    patch = (frame + np.array([30, -20, 7])).astype(np.uint8)
+    given = frame.copy(), patch.copy(), mask.copy()
+    blended = blend_poisson(frame, patch, mask)
+    assert np.abs(blended.astype(int) - frame).max() <= 2
+    assert np.array_equal(blended[~mask], frame[~mask])
+    assert all(np.array_equal(*pair) for pair in zip((frame, patch, mask), given, strict=True))
+
+
+@PLACES
+def test_details_are_the_patchs(x, y):
+    """Second differences inside; a step at the mask's edge would be one of them."""
+    frame, patch, mask = smooth_noise(0), smooth_noise(1), disc(x=x, y=y)
+    blended = blend_poisson(frame, patch, mask)
+    inside = mask & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    error = np.abs(cv2.Laplacian(blended, cv2.CV_32F) - cv2.Laplacian(patch, cv2.CV_32F))
+    assert np.median(error[inside]) <= 2
+    assert np.quantile(error[inside], 0.9) <= 6
+    edge = mask & ~inside
+    assert np.abs(blended[edge].astype(int) - frame[edge]).mean() < 12
+
+
+@pytest.mark.parametrize("radius", [-1.0, 0.0, 1.5])
+def test_hardly_any_face_at_all_leaves_the_frame_nearly_as_it_is(radius):
+    frame, patch = smooth_noise(0), smooth_noise(1)
+    blended = blend_poisson(frame, patch, disc(radius=radius))
+    assert np.abs(blended.astype(int) - frame).max() <= 40
+    assert (blended != frame).any(axis=2).sum() <= disc(radius=radius).sum()
+
+
+WORKING = (PERSON_SIZE[0] // 2, PERSON_SIZE[1] // 2)
+"""Half the size of the puppet's references."""
+
+
+def halved(keypoints):
+
+    points = ((keypoints.points + 0.5) / 2 - 0.5).astype(np.float32)
+    return replace(keypoints, points=points, image_size=WORKING)
+
+
+@pytest.fixture(scope="module")
+def puppet():
+    return Puppet(appearance_of(posed()), WORKING)
+
+
+def upsample(puppet, frame, keypoints=None):
+    keypoints = keypoints or halved(posed())
+    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
+    return GuidedUpsampling(puppet, size=PERSON_SIZE).upsample(frame, clip, 0)
+
+
+@pytest.fixture(scope="module")
+def guide():
+    """The puppet in the pose of its reference is what the reference shows."""
+    return painted(posed())[0]
+
+
+def error(one, other):
+    return np.abs(one.astype(int) - other).mean()
+
+
+def test_what_is_as_the_guide_is_at_the_working_size_is_the_guide(puppet, guide):
+    made = upsample(puppet, resize(guide, WORKING))
+    blurred = cv2.resize(resize(guide, WORKING), PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    assert made.shape == (*PERSON_SIZE, 3)
+    assert error(made, guide) < 0.5 * error(blurred, guide)
+
+
+def test_a_linear_change_of_the_guides_colours_keeps_its_texture(puppet, guide):
+    changed = 0.5 * guide + 60
+    made = upsample(puppet, resize(changed.astype(np.uint8), WORKING))
+    blurred = cv2.resize(resize(guide, WORKING), PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    assert error(made, changed) < 0.6 * error(0.5 * blurred + 60, changed)
+
+
+def test_what_the_guide_does_not_show_is_smooth(puppet):
+    """A frame that is a ramp, whatever is before it."""
+    x = np.arange(WORKING[1])
+    ramp = np.broadcast_to(x[None, :, None], (*WORKING, 3)).astype(np.uint8)
+    made = upsample(puppet, ramp).astype(float)
+    expected = np.arange(PERSON_SIZE[1]) / 2 - 0.25
+    assert np.abs(made[:, 4:-4] - expected[None, 4:-4, None]).max() < 8
+    assert np.abs(made[:, 4:-4] - expected[None, 4:-4, None]).mean() < 1.5
+
+
+def test_levels_stay_within_their_range(puppet):
+    white = upsample(puppet, np.full((*WORKING, 3), 255, np.uint8))
+    black = upsample(puppet, np.zeros((*WORKING, 3), np.uint8))
+    assert white.min() >= 250
+    assert black.max() <= 5
+
+
+def test_nobody_before_the_room_is_the_room(puppet):
+    keypoints = halved(posed())
+    keypoints.score[:] = 0
+    assert error(upsample(puppet, resize(room(), WORKING), keypoints), room()) < 1
+
+
+def plain(shade, height, width):
+    return np.full((height, width, 3), shade, np.uint8)
+
+
+def extent(frame, marked):
+    """(height, width) of what changed; it reaches into the lower right corner."""
+    rows, columns = np.nonzero((frame != marked).any(axis=2))
+    assert (rows.max(), columns.max()) == (frame.shape[0] - 1, frame.shape[1] - 1)
+    return frame.shape[0] - int(rows.min()), frame.shape[1] - int(columns.min())
+
+
+@pytest.mark.parametrize("size", [(256, 256), (1280, 720), (720, 1280), (96, 96)])
+def test_a_visible_label_takes_a_small_part_of_the_corner(size):
+    frame = plain(128, *size)
+    height, width = extent(frame, with_label(frame))
+    assert 14 <= height <= max(18, 0.07 * min(size))
+    assert 60 <= width <= max(90, 0.35 * min(size))
+
+
+@pytest.mark.parametrize("shade", [0, 90, 255])
+def test_letters_of_the_visible_label_stand_out_from_any_ground(shade):
+    frame = plain(shade, 256, 256)
+    marked = with_label(frame)
+    height, width = extent(plain(128, 256, 256), with_label(plain(128, 256, 256)))
+    assert (frame == shade).all()
+    label = marked[-height:, -width:].astype(int)
+    ground = np.median(label)
+    letters = label.mean(axis=2) > ground + 100
+    assert 0.05 < letters.mean() < 0.4
+    assert (np.delete(marked, slice(256 - height, 256), axis=0) == shade).all()
+
+
+def test_the_visible_label_of_a_small_frame_is_shorter():
+    frame = plain(128, 48, 40)
+    _, width = extent(frame, with_label(frame))
+    assert width < 30
+    assert with_label(plain(128, 4, 4)).shape == (4, 4, 3)
+
+
+def test_a_label_is_laid_over_as_pillow_does():
+    random = np.random.default_rng(0)
+    frame, label = (random.integers(0, 256, (256, 256, n), np.uint8) for n in (3, 4))
+    expected = Image.alpha_composite(Image.fromarray(frame).convert("RGBA"), Image.fromarray(label))
+    np.testing.assert_array_equal(labelled(frame, label), np.asarray(expected)[..., :3])
