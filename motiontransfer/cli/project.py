@@ -1,7 +1,9 @@
 """Commands on a project: videos and transfers, presets, outputs, checks, sharing."""
 
 import json
+import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -209,6 +211,8 @@ def join(
     # Imported here: it loads DVC, and other subcommands do without it.
     from motiontransfer.project.sharing import join as join_project
 
+    # Stages call `python`: the one that runs this, whatever is in the PATH.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     joined = join_project(bring=bring)
     typer.echo(
         f"brought {len(joined.brought)} outs, {_size_text(joined.brought_bytes)}, from {joined.url}"

@@ -1,112 +1,42 @@
-"""DVC's content-addressed objects and run cache, verified when they come from a remote.
+"""Folders' lists and past runs of a DVC remote, checked before DVC uses them.
 
 An object is a file named after its MD5 hash; a folder is an object that lists its members' paths
-and hashes. Source: DVC's documentation, "Internal directories and files".
+and hashes, which DVC joins to its own paths. Lists are brought into this machine's cache, where DVC
+looks for them first, and only those whose hash is right and that stay in their folder.
 
 An entry of the run cache, `aa/KEY/VALUE`, is a YAML file with command, inputs, params and outputs
 of one run. KEY is the SHA-256 of all but the outputs' hashes, VALUE of all. DVC finds entries by
 KEY and trusts their content; here, those whose name does not match are refused, so that a restored
 run writes only outputs that dvc.yaml declares. `dvc push --run-cache` sends every entry each time
 and only the present outputs; here new entries are sent, after their outputs.
+
+Source: DVC's documentation, "Internal directories and files".
 """
 
-import copy
+import json
 import re
 import tempfile
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
-from unittest import mock
 
 from dvc.fs import FileSystem, LocalFileSystem, generic, localfs
 from dvc.repo import Repo
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
-from dvc.stage.cache import _get_cache_hash
+from dvc.utils import dict_sha256
 from dvc.utils.serialize import ParseError, load_yaml
 from dvc_data.hashfile.hash import file_md5
-from dvc_data.hashfile.hash_info import HashInfo
-from dvc_data.hashfile.tree import Tree
 from voluptuous import Invalid
-
-from motiontransfer.errors import RemoteError
 
 if TYPE_CHECKING:
     from dvc_data.hashfile.db import HashFileDB
 
 
-Condition = Literal["whole", "damaged", "missing"]
-_FOLDER_SUFFIX = ".dir"
-_RUNS = "runs"
+Condition = Literal["whole", "damaged", "missing", "hostile"]
+"""`hostile`: a folder's list that leads outside the folder."""
+_LIST_SUFFIX = ".dir"
 _NAME_OF_RUN = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}/[0-9a-f]{64}")
-
-
-@contextmanager
-def checked_lists(url: str) -> Generator[None]:
-    """Refuse a folder's list with members outside the folder before DVC uses it.
-
-    DVC joins the listed paths to the folder's and the listed hashes to the cache's, and reads lists
-    from the remote before it checks their hash, all by `Tree.from_list`.
-
-    Raises:
-        RemoteError: inside the context, when DVC reads such a list.
-    """
-    from_list = Tree.from_list
-
-    def checked(members: list[object], hash_name: str | None = None) -> Tree:
-        for member in members:
-            if not (
-                isinstance(member, dict)
-                and _is_inside(member.get("relpath"))
-                and _is_hash(member.get("md5"))
-            ):
-                raise RemoteError(
-                    f"{url}: the list of a folder names a path outside it, {member!r}; "
-                    "it was not used: ask who may write there"
-                )
-        return from_list(members, hash_name)
-
-    with mock.patch.object(Tree, "from_list", checked):
-        yield
-
-
-def _is_hash(value: object) -> bool:
-    """Return True for the hash of an object; DVC would make a path of any text."""
-    return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
-
-
-def _is_inside(path: object) -> bool:
-    """By the rules of Windows, which know every separator."""
-    if not isinstance(path, str):
-        return False
-    read = PureWindowsPath(path)
-    return bool(read.parts) and not read.anchor and ".." not in read.parts
-
-
-def named_objects(repo: Repo) -> set[str]:
-    """Hash of each object in dvc.lock and the *.dvc files.
-
-    The members of a folder whose list is not in this machine's cache are left out.
-    """
-    return {
-        oid
-        for out in repo.index.outs
-        if out.use_cache and out.hash_info and out.hash_info.value
-        for oid in objects_of(out.hash_info.value, "", [repo.cache.local])
-    }
-
-
-def objects_of(oid: str, path: str, stores: "Iterable[HashFileDB]") -> dict[str, str]:
-    """An object and, of a folder, its members, as the first store that has its list says."""
-    objects = {oid: path}
-    if oid.endswith(_FOLDER_SUFFIX):
-        for store in stores:
-            if condition(store, oid) == "whole":
-                members = Tree.load(store, HashInfo("md5", oid))
-                return objects | {
-                    str(member.value): "/".join((path, *parts)) for parts, _, member in members
-                }
-    return objects
 
 
 def condition(store: "HashFileDB", oid: str) -> Condition:
@@ -115,7 +45,74 @@ def condition(store: "HashFileDB", oid: str) -> Condition:
         digest = file_md5(store.oid_to_path(oid), store.fs)
     except FileNotFoundError:
         return "missing"
-    return "whole" if digest == oid.removesuffix(_FOLDER_SUFFIX) else "damaged"
+    return "whole" if digest == oid.removesuffix(_LIST_SUFFIX) else "damaged"
+
+
+def objects_of(repo: Repo, oid: str, path: str = "") -> dict[str, str]:
+    """An object's path by its hash and, of a folder whose list is here, its members'."""
+    objects = {oid: path}
+    if oid.endswith(_LIST_SUFFIX) and condition(repo.cache.local, oid) == "whole":
+        members = json.loads(Path(repo.cache.local.oid_to_path(oid)).read_text(encoding="utf-8"))
+        objects |= {member["md5"]: f"{path}/{member['relpath']}" for member in members}
+    return objects
+
+
+def fetch_lists(repo: Repo, oids: Iterable[str]) -> dict[str, Condition]:
+    """Bring the folders' lists among these objects here; return those that cannot be used."""
+    cache, remote = repo.cache.local, repo.cloud.get_remote_odb(command="pull")
+    lists = {oid for oid in oids if oid.endswith(_LIST_SUFFIX) and condition(cache, oid) != "whole"}
+    faults: dict[str, Condition] = dict.fromkeys(sorted(lists), "missing")
+    found = remote.list_oids_exists(faults) if lists else ()
+    there = {oid: remote.oid_to_path(oid) for oid in found}
+    with _copied(repo, remote.fs, there) as arrived:
+        for oid, file in arrived.items():
+            if not _leads_inside(file):
+                faults[oid] = "hostile"
+            elif file_md5(str(file), localfs) != oid.removesuffix(_LIST_SUFFIX):
+                faults[oid] = "damaged"
+            else:
+                _move(file, Path(cache.oid_to_path(oid)))
+                del faults[oid]
+    return faults
+
+
+def _leads_inside(file: Path) -> bool:
+    """Return False for a list with a member that DVC would read or write elsewhere."""
+    try:
+        members = json.loads(file.read_text(encoding="utf-8"))
+        return all(
+            member.keys() == {"md5", "relpath"}
+            and re.fullmatch(r"[0-9a-f]{32}", member["md5"])
+            and _is_inside(PureWindowsPath(member["relpath"]))  # which knows every separator
+            for member in members
+        )
+    except ValueError:  # cut off or rotten: its hash will not match
+        return True
+    except (AttributeError, TypeError, RecursionError):
+        return False
+
+
+def _is_inside(path: PureWindowsPath) -> bool:
+    return bool(path.parts) and not path.anchor and ".." not in path.parts
+
+
+@contextmanager
+def _copied(repo: Repo, fs: FileSystem, sources: Mapping[str, str]) -> Generator[dict[str, Path]]:
+    """Copies of a remote's files, on the cache's disk, until the context ends."""
+    cache = Path(repo.cache.legacy.path)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as unchecked:
+        files = {name: Path(unchecked) / str(index) for index, name in enumerate(sources)}
+        if files:
+            targets = [str(file) for file in files.values()]
+            generic.copy(fs, [*sources.values()], localfs, targets, batch_size=fs.jobs)
+        yield files
+
+
+def _move(file: Path, target: Path) -> None:
+    file.chmod(0o444)  # as DVC keeps objects
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file.replace(target)
 
 
 def past_runs(repo: Repo) -> dict[Path, set[str]]:
@@ -124,14 +121,19 @@ def past_runs(repo: Repo) -> dict[Path, set[str]]:
     A run whose outputs are gone, by `dvc gc` or because they were never fetched, is left out: it
     could not be restored from here.
     """
-    local = Path(repo.stage_cache.cache_dir)
     runs = {}
-    for path in sorted(local.glob("??/*/*")):
-        outs = _outs_of_run(path, path.relative_to(local).as_posix()) or []
-        objects = {oid for out in outs for oid in objects_of(out["md5"], "", [repo.cache.local])}
+    for name, path in _runs_here(repo).items():
+        outs = _outs_of_run(path, name) or ()
+        objects = {oid for out in outs for oid in objects_of(repo, out)}
         if objects and all(repo.cache.local.exists(oid) for oid in objects):
             runs[path] = objects
     return runs
+
+
+def _runs_here(repo: Repo) -> dict[str, Path]:
+    """Each local entry by `aa/KEY/VALUE`."""
+    local = Path(repo.stage_cache.cache_dir)
+    return {path.relative_to(local).as_posix(): path for path in sorted(local.glob("??/*/*"))}
 
 
 def runs_there(repo: Repo) -> dict[str, tuple[str, int]]:
@@ -149,66 +151,67 @@ def runs_there(repo: Repo) -> dict[str, tuple[str, int]]:
 
 def send_runs(repo: Repo, runs: Iterable[Path], *, there: Mapping[str, tuple[str, int]]) -> int:
     """Send the entries that are not `there`; return how many."""
-    local = Path(repo.stage_cache.cache_dir)
     remote, folder = _on_remote(repo)
-    new = [
-        path
+    new = {
+        remote.join(folder, *path.parts[-3:]): path
         for path in runs
-        if there.get(path.relative_to(local).as_posix(), ("", 0))[1] != path.stat().st_size
-    ]
+        if there.get("/".join(path.parts[-3:]), ("", 0))[1] != path.stat().st_size
+    }
     if new:
-        targets = [remote.join(folder, *path.relative_to(local).parts) for path in new]
-        for parent in sorted({remote.parent(target) for target in targets}):
+        for parent in sorted({remote.parent(target) for target in new}):
             remote.makedirs(parent, exist_ok=True)
-        generic.copy(localfs, [str(path) for path in new], remote, targets, batch_size=remote.jobs)
+        sources = [str(path) for path in new.values()]
+        generic.copy(localfs, sources, remote, [*new], batch_size=remote.jobs)
     return len(new)
 
 
 def fetch_runs(repo: Repo) -> int:
-    """Accept the entries that this machine lacks; return how many were not accepted."""
-    local = Path(repo.stage_cache.cache_dir)
+    """Accept the entries that this machine lacks; return how many were refused.
+
+    An entry of a folder whose list is no longer on the remote is left there.
+    """
     remote, _ = _on_remote(repo)
+    there, here = runs_there(repo), _runs_here(repo)
+    named = {name: run for name, run in there.items() if _NAME_OF_RUN.fullmatch(name)}
+    num_refused = len(there) - len(named)
     new = {
         name: source
-        for name, (source, size) in sorted(runs_there(repo).items())
-        if not (local / name).exists() or (local / name).stat().st_size != size
+        for name, (source, size) in named.items()
+        if name not in here or here[name].stat().st_size != size
     }
-    named = [name for name in new if _NAME_OF_RUN.fullmatch(name)]
-    num_refused = len(new) - len(named)
-    if not named:
-        return num_refused
-    local.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=local.parent) as unchecked:
-        arrived = [Path(unchecked) / str(index) for index in range(len(named))]
-        sources = [new[name] for name in named]
-        generic.copy(remote, sources, localfs, [*map(str, arrived)], batch_size=remote.jobs)
-        for name, path in zip(named, arrived, strict=True):
-            if _outs_of_run(path, name) is None:
+    with _copied(repo, remote, new) as arrived:
+        runs = here | arrived  # those here, too: `dvc gc` deletes the lists of some
+        outs = {name: _outs_of_run(path, name) for name, path in runs.items()}
+        faults = fetch_lists(repo, (oid for oids in outs.values() for oid in oids or ()))
+        for name, path in runs.items():
+            found = {faults[oid] for oid in outs[name] or () if oid in faults}
+            if "hostile" in found or (name in arrived and outs[name] is None):
                 num_refused += 1
-            else:
-                (local / name).parent.mkdir(parents=True, exist_ok=True)
-                path.replace(local / name)
+                path.unlink()
+            elif name in arrived and not found:
+                _move(path, Path(repo.stage_cache.cache_dir) / name)
     return num_refused
 
 
-def _outs_of_run(path: Path, name: str) -> list[dict[str, str]] | None:
-    """The outputs of an entry; None if it is not what its name says."""
+def _outs_of_run(path: Path, name: str) -> list[str] | None:
+    """Hashes of the outputs of an entry; None if it is not what its name says."""
     try:
         run = COMPILED_LOCK_FILE_STAGE_SCHEMA(load_yaml(path))
     except (ParseError, Invalid):  # cut off when a transfer was killed, or never an entry
         return None
-    *_, key, value = name.split("/")
     outs = run.get("outs", [])
-    if (
-        _get_cache_hash(copy.deepcopy(run), key=True) != key
-        or _get_cache_hash(run) != value
-        # DVC would take a list of files from the entry itself, and a hash as a path in its cache.
-        or any("files" in out or not _is_hash(out.get("md5")) for out in outs)
+    identity = {**run, "outs": [out["path"] for out in outs]}
+    key, value = (dict_sha256(it, exclude=["size", "nfiles"]) for it in (identity, run))
+    # DVC would take a list of files from the entry itself, and a hash as a path in its cache.
+    if name.split("/")[1:] != [key, value] or any(
+        "files" in out or not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", str(out.get("md5")))
+        for out in outs
     ):
         return None
-    return outs
+    return [out["md5"] for out in outs]
 
 
 def _on_remote(repo: Repo) -> tuple[FileSystem, str]:
+    """The remote's file system, and its run cache's folder."""
     store = repo.cloud.get_remote_odb(command="push", hash_name="md5-dos2unix")
-    return store.fs, store.fs.join(store.path, _RUNS)
+    return store.fs, store.fs.join(store.path, "runs")

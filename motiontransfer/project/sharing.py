@@ -9,17 +9,14 @@ that other stages fill and nothing of it is here, and runs on a part where a par
 """
 
 import logging
-import os
 import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from unittest import mock
 
 from dvc.exceptions import CheckoutError, DownloadError, DvcException, UploadError
 from dvc.repo import Repo, lock_repo
@@ -43,10 +40,10 @@ from motiontransfer.project.remote import (
     unchanged_on_error,
 )
 from motiontransfer.project.run_cache import (
-    checked_lists,
+    Condition,
     condition,
+    fetch_lists,
     fetch_runs,
-    named_objects,
     objects_of,
     past_runs,
     runs_there,
@@ -60,10 +57,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_REPAIR = (
-    "its owner deletes it there and runs `uv run dvc push` "
-    "(docs/sharing.md, A damaged file on the remote); then run this again"
-)
 _NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
 
 
@@ -120,14 +113,15 @@ def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
     if not (Path(repo.root_dir) / "dvc.lock").exists():
         raise MissingFileError(f"dvc.lock: no such file{without_lock}")
     url = remote_url(repo)
-    with errors_in_one_line(name=name, url=url), checked_lists(url):
+    with errors_in_one_line(name=name, url=url):
         yield url
 
 
 def _send(repo: Repo, url: str) -> Shared:
     listed = runs_there(repo)  # first: S3 says why it refuses a list, and of an object only that
     runs = past_runs(repo)
-    objects = named_objects(repo).union(*runs.values())
+    named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
+    objects = {oid for name in named for oid in objects_of(repo, name)}.union(*runs.values())
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
     hashes = [HashInfo("md5", oid) for oid in sorted(here)]
     status = repo.cloud.status(hashes)
@@ -200,9 +194,6 @@ def join(*, root: Path = Path(), bring: Literal["needed", "results", "all"] = "r
         url = stack.enter_context(_transfer(repo, without_lock))
         stack.enter_context(lock_repo(repo))
         stack.enter_context(repo.scm_context(quiet=True))
-        # Stages call `python`: the one that runs this, whatever is in the PATH.
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        stack.enter_context(mock.patch.dict(os.environ, PATH=path))
         num_refused_runs = fetch_runs(repo)
         brought: list[str] = []
         renewed = [
@@ -229,17 +220,46 @@ def join(*, root: Path = Path(), bring: Literal["needed", "results", "all"] = "r
 
 def _pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
     """Pull the outputs that are not here, or in part; return their paths."""
-    missing = [out for out in outs if out.hash_info and not _is_here(out)]
+    missing = [out for out in outs if _oid(out) and not _is_here(out)]
     if missing:
+        lists = {_oid(out): _path(repo, out) for out in missing}
+        _refuse(repo, lists, fetch_lists(repo, lists))
         try:
             repo.pull([out.fs_path for out in missing])
-        except (CheckoutError, DownloadError, FileNotFoundError) as error:
+        except (CheckoutError, DownloadError, FileNotFoundError):
             # DVC pulled what it could; it has all three ways to report the rest.
-            faults = _faults(repo, missing)
-            if faults:
-                raise RemoteError(f"{remote_url(repo)}: {', '.join(faults)}; {_REPAIR}") from error
+            remote = repo.cloud.get_remote_odb(command="pull")
+            objects = {
+                oid: path
+                for out in missing
+                if not _is_here(out)
+                for oid, path in objects_of(repo, _oid(out), _path(repo, out)).items()
+                if not repo.cache.local.exists(oid)
+            }
+            _refuse(repo, objects, {oid: condition(remote, oid) for oid in objects})
             raise
     return [_path(repo, out) for out in missing]
+
+
+def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, Condition]) -> None:
+    """Raise an error that names the objects that are not whole on the remote."""
+    url = remote_url(repo)
+    for oid, state in states.items():
+        if state == "hostile":
+            raise RemoteError(
+                f"{url}: the list of a folder names a path outside it, {paths[oid]}; it was not "
+                "used: ask who may write there"
+            )
+    faults = [
+        f"{paths[oid]} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
+        for oid, state in states.items()
+        if state != "whole"
+    ]
+    if faults:
+        raise RemoteError(
+            f"{url}: {', '.join(faults)}; its owner deletes it there and runs `uv run dvc push` "
+            "(docs/sharing.md, A damaged file on the remote); then run this again"
+        )
 
 
 def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
@@ -268,19 +288,6 @@ def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
     if done:
         done.dump(update_pipeline=False)
     return bool(done)
-
-
-def _faults(repo: Repo, outs: "Iterable[Output]") -> list[str]:
-    """Files of the outputs that are damaged or missing on the remote."""
-    remote = repo.cloud.get_remote_odb(command="pull")
-    stores = [repo.cache.local, remote]
-    return [
-        f"{path} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
-        for out in outs
-        if out.hash_info and not _is_here(out)
-        for oid, path in objects_of(str(out.hash_info.value), _path(repo, out), stores).items()
-        if not repo.cache.local.exists(oid) and (state := condition(remote, oid)) != "whole"
-    ]
 
 
 def _in_order(repo: Repo) -> "list[Stage]":
@@ -317,6 +324,11 @@ def _read_by(repo: Repo, stage: "Stage") -> "list[Output]":
 def _is_here(out: "Output") -> bool:
     """Return True if the output is complete here and as in dvc.lock."""
     return out.exists and not out.changed_checksum()
+
+
+def _oid(out: "Output") -> str:
+    """Hash of the output in dvc.lock or its *.dvc file; empty if it was never made."""
+    return str(out.hash_info.value) if out.hash_info else ""
 
 
 def _path(repo: Repo, out: "Output") -> str:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dvc.stage import cache
+from dvc.utils import dict_sha256
 from dvc.utils.serialize import dump_yaml, load_yaml
-from dvc_data.hashfile import db, hash_info, tree
 
-from motiontransfer.errors import RemoteError
-from motiontransfer.project.run_cache import checked_lists
+from motiontransfer.project.remote import opened
+from motiontransfer.project.run_cache import fetch_lists, objects_of
 from tests.project.machines import Machine
 from tests.project.remotes import BUCKET, Remote, s3_client
 
@@ -44,7 +43,7 @@ class Intruder:
             if run.get("params", {}).get("params.yaml", {}).get("render") == {"crf": 1}:
                 path.unlink()
                 change(run)
-                name = cache._get_cache_hash(run)  # so that the name fits what it holds
+                name = dict_sha256(run, exclude=["size", "nfiles"])  # so that it fits what it holds
                 dump_yaml(path.with_name(name), run)
 
 
@@ -119,7 +118,9 @@ def test_the_list_of_a_folder_leads_not_outside(folder, mate, tmp_path, forged_l
     (oid,) = [out["md5"] for out in lock["stages"]["render"]["outs"] if out["path"] == FRAMES]
     Intruder(folder).write(f"files/md5/{oid[:2]}/{oid[2:]}", forged_list)
     message = mate.error("join")
-    assert message.startswith(f"{folder.url}: the list of a folder names a path outside it, {{")
+    assert message.startswith(
+        f"{folder.url}: the list of a folder names a path outside it, {FRAMES};"
+    )
     assert not list(tmp_path.rglob("outside.txt"))
 
 
@@ -140,24 +141,24 @@ def test_a_past_run_with_such_a_list_is_run_again(folder, old_run, tmp_path, for
             {"relpath": path}
             for path in ("a/../../outside", "/outside", "..\\outside", "C:outside", "", None)
         ),
-        *({"md5": md5} for md5 in ("../outside", None)),
+        *({"md5": md5} for md5 in ("../outside", None, f"{'0' * 32}.dir")),
+        {"sha256": "../outside"},
     ],
 )
-def test_a_member_outside_is_refused_before_dvc_makes_a_path_of_it(member):
+def test_a_list_with_a_member_outside_is_left_on_the_remote(finished, folder, tmp_path, member):
     inside = {"relpath": "a/b.txt", "md5": "0" * 32}
-    with checked_lists("team"):
-        assert len(tree.Tree.from_list([inside])) == 1
-        with pytest.raises(RemoteError, match=r"^team: the list of a folder names a path"):
-            tree.Tree.from_list([inside, {**inside, **member}])
-    assert len(tree.Tree.from_list([{**inside, "relpath": "../b"}])) == 1  # DVC's own again
-
-
-def test_the_parts_of_dvc_that_are_not_its_public_interface():
-    """What DVC and dvc-data are pinned for."""
-    run = {"cmd": "true", "deps": [], "outs": [{"path": "a", "md5": "0" * 32, "size": 1}]}
-    by_outs = {**run, "outs": [{"path": "a", "md5": "1" * 32, "size": 2}]}
-    assert cache._get_cache_hash(dict(run), key=True) == cache._get_cache_hash(by_outs, key=True)
-    assert callable(tree.Tree.from_list)
-    assert callable(tree.Tree.load)
-    assert db.HashFileDB.oid_to_path
-    assert hash_info.HashInfo("md5", "0" * 32 + ".dir").isdir
+    good, bad = (
+        Intruder(folder).put(json.dumps(members).encode(), suffix=".dir")
+        for members in ([inside], [inside, {**inside, **member}])
+    )
+    mate = finished.clone(tmp_path / "mate")
+    with opened(mate.root) as repo:
+        with repo.config.edit("local") as config:
+            config["remote"]["team"] = {"url": folder.url}
+            config["core"]["remote"] = "team"
+        assert fetch_lists(repo, [good, bad, f"{'0' * 32}.dir"]) == {
+            bad: "hostile",
+            f"{'0' * 32}.dir": "missing",
+        }
+        assert objects_of(repo, good, "x") == {good: "x", inside["md5"]: "x/a/b.txt"}
+        assert objects_of(repo, bad, "x") == {bad: "x"}
