@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32, Shaped
 
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.storage import read_table, write_table
 
 if TYPE_CHECKING:
     import pandas
@@ -336,8 +337,6 @@ def _write(
         "num_frames": joints.num_frames,
         "detector": joints.detector,
     }
-    from motiontransfer.tables import write_table
-
     write_table(path, columns, key=_METADATA_KEY, description=description)
 
 
@@ -345,8 +344,6 @@ def _read(path: Path) -> dict[str, Any]:
     """Values of a keypoints file by field: those of Keypoints and of Detections."""
     if not path.exists():
         raise MissingFileError(f"{path}: no such keypoints file; `dvc repro` makes it")
-    from motiontransfer.tables import read_table  # here: what reads no Parquet needs no pyarrow
-
     columns, description = read_table(path, key=_METADATA_KEY)
     version = description.get("schema_version")
     if version != SCHEMA_VERSION:

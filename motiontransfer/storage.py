@@ -1,8 +1,9 @@
-"""Atomic file replacement, JSON files, and CRC-32 checksums of artifacts.
+"""Atomic file replacement, JSON files, Parquet tables, and CRC-32 checksums of artifacts.
 
-Parquet and safetensors files keep their checksums in a JSON text of their metadata, which has one
-for each array and one for itself; frame stores in Matroska's own CRC-32 elements
-(`motiontransfer.video.matroska_checksums`).
+DVC hashes what it checks out, and nothing that a stage reads. Parquet and safetensors files
+therefore keep checksums in a JSON text of their metadata, one for each array and one for itself:
+Parquet's own cover neither the metadata nor safetensors. Frame stores have Matroska's CRC-32
+elements (`motiontransfer.video.matroska_checksums`).
 """
 
 import json
@@ -12,11 +13,15 @@ import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Shaped
 
 from motiontransfer.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _OWN = "crc32"
 _OF_ARRAYS = "array_crc32"
@@ -127,3 +132,69 @@ def check_arrays(path: Path, got: Mapping[str, int], expected: Mapping[str, int]
 
 def _json_checksum(content: Mapping[str, object]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def write_table(
+    path: Path,
+    columns: Mapping[str, Shaped[np.ndarray, "..."]],
+    *,
+    key: str,
+    description: Mapping[str, object],
+) -> None:
+    """Write a table; the same numbers are the same bytes.
+
+    Args:
+        columns: 1-D arrays, or 2-D arrays (stored as fixed-size lists).
+        key: metadata key of the description.
+    """
+    import pyarrow as pa  # here: what reads no table does without
+    import pyarrow.parquet as pq
+
+    def column(values: np.ndarray) -> pa.Array:
+        numbers = pa.array(np.ascontiguousarray(values).reshape(-1))
+        if values.ndim == 1:
+            return numbers
+        return pa.FixedSizeListArray.from_arrays(numbers, values.shape[1])
+
+    checksums = {name: array_checksum(values) for name, values in columns.items()}
+    table = pa.table({name: column(values) for name, values in columns.items()})
+    table = table.replace_schema_metadata({key: seal(description, checksums)})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(
+    path: Path, *, key: str
+) -> tuple[dict[str, Shaped[np.ndarray, "..."]], dict[str, object]]:
+    """Columns and description of a table that `write_table` wrote.
+
+    Raises:
+        DamagedFileError: it is not as it was written, or not such a file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            # One after another: what decoding takes is as large as what it gives.
+            columns = {
+                name: _array(file.read([name], use_threads=False).column(name))
+                for name in schema.names
+            }
+        description, checksums = unseal(path, (schema.metadata or {}).get(key.encode()))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise damaged(path, f"not a Parquet file written by motiontransfer: {reason}") from error
+    check_arrays(path, {name: array_checksum(v) for name, v in columns.items()}, checksums)
+    return columns, description
+
+
+def _array(column: "pa.ChunkedArray") -> np.ndarray:
+    import pyarrow as pa
+
+    values = column.combine_chunks()
+    if not isinstance(column.type, pa.FixedSizeListType):
+        return values.to_numpy(zero_copy_only=False)
+    numbers = values.flatten().to_numpy(zero_copy_only=False)
+    return numbers.reshape(-1, column.type.list_size)

@@ -23,7 +23,7 @@ from motiontransfer.keypoints import (
     write_keypoints,
 )
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.tables import read_table, write_table
+from motiontransfer.storage import read_table, write_table
 from tests.people import RATE, dance
 
 SKELETON = Skeleton(groups=(("body", ("nose", "left_ankle")), ("face", ("face_chin",))))

@@ -5,8 +5,6 @@ import sys
 import typer
 
 from motiontransfer.cli import project, results
-from motiontransfer.cli.live import live
-from motiontransfer.cli.study import study
 from motiontransfer.errors import printable
 from motiontransfer.stage_runner import fault
 
@@ -14,10 +12,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 for command in (
     *(project.clean, results.compare, results.inspect, project.preset, project.share, project.join),
     *(project.add_video, project.add_transfer, project.remove_video, project.doctor),
-    *(results.verify, results.score, results.export, live),
+    *(results.verify, results.score, results.export, results.live),
 ):
     app.command()(command)
-app.add_typer(study, name="study")
+app.add_typer(results.study, name="study")
 
 
 @app.callback()

@@ -4,7 +4,6 @@ Checks exercise each component instead of comparing versions, and download nothi
 late: whether it loads is one of the checks.
 """
 
-import fcntl
 import importlib
 import os
 import platform
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import loky
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from motiontransfer import layout
@@ -244,17 +244,16 @@ def check_git(root: Path, repo: "Repo") -> CheckResult:
 
 def check_remote(repo: "Repo") -> CheckResult:
     """Check that the remote answers and that its downloads are verified."""
-    from motiontransfer.project.remote import default_remote, errors_in_one_line, remote_url
+    from motiontransfer.project.remote import default_remote, errors_in_one_line
 
     try:
-        name = default_remote(repo)
+        name, url = default_remote(repo)
     except MotionTransferError:
         return warning(
             "remote",
             "none: what you compute is on this disk alone",
             "motiontransfer share URL (a folder, ssh:// or s3://)",
         )
-    url = remote_url(repo)
     errors: list[str] = []
 
     def ask() -> None:
@@ -327,12 +326,11 @@ def check_locks(root: Path) -> Iterator[CheckResult]:
 
 def _is_held(lock: Path) -> bool:
     """Return True if a process holds a lock on the file."""
-    with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    try:
+        with FileLock(lock, blocking=False):
+            return False
+    except Timeout:
+        return True
 
 
 def check_checkpoints(root: Path) -> Iterator[CheckResult]:

@@ -2,6 +2,11 @@
 
 PyYAML says where each node of a file stands. Only the text of the edited node changes. Edits raise
 `ParamsError` if the section, entry or key is missing or of another type, or a new name is there.
+
+ruamel.yaml's round trip would not do: it keeps the comment above a section with the last entry of
+the section before, so that removing this entry removes that comment, and a new entry comes after
+it; it aligns comments anew behind a changed value, and writes names such as `yes` or `1_0` without
+the quotes that YAML 1.1, which stages read, needs.
 """
 
 from collections.abc import Mapping

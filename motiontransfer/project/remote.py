@@ -96,8 +96,8 @@ def unchanged_on_error(*files: Path) -> Generator[None]:
         raise
 
 
-def default_remote(repo: Repo) -> str:
-    """Name of the project's default remote.
+def default_remote(repo: Repo) -> tuple[str, str]:
+    """Name of the project's default remote, and its address as it was given.
 
     Raises:
         RemoteError: there is none.
@@ -108,12 +108,7 @@ def default_remote(repo: Repo) -> str:
             "the project names no remote; its owner runs `uv run motiontransfer share URL` "
             "and commits .dvc/config"
         )
-    return name
-
-
-def remote_url(repo: Repo) -> str:
-    """Address of the default remote as it was given."""
-    return str(repo.config["remote"][repo.config["core"]["remote"]]["url"])
+    return name, str(repo.config["remote"][name]["url"])
 
 
 @contextmanager

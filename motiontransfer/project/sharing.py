@@ -8,12 +8,11 @@ repro --pull --allow-missing` takes run cache entries unchecked, fails where a s
 that other stages fill and nothing of it is here, and runs on a part where a part is here.
 """
 
-import logging
 import shlex
 import shutil
 import subprocess
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -35,7 +34,6 @@ from motiontransfer.project.remote import (
     default_remote,
     errors_in_one_line,
     opened,
-    remote_url,
     set_remote,
     unchanged_on_error,
 )
@@ -54,8 +52,6 @@ from motiontransfer.storage import overlap
 if TYPE_CHECKING:
     from dvc.output import Output
     from dvc.stage import Stage
-
-_logger = logging.getLogger(__name__)
 
 _NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
 
@@ -109,10 +105,9 @@ def share(
 @contextmanager
 def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
     """Check that remote and dvc.lock are there; errors inside are one line. Yields the URL."""
-    name = default_remote(repo)
+    name, url = default_remote(repo)
     if not (Path(repo.root_dir) / "dvc.lock").exists():
         raise MissingFileError(f"dvc.lock: no such file{without_lock}")
-    url = remote_url(repo)
     with errors_in_one_line(name=name, url=url):
         yield url
 
@@ -121,7 +116,7 @@ def _send(repo: Repo, url: str) -> Shared:
     listed = runs_there(repo)  # first: S3 says why it refuses a list, and of an object only that
     runs = past_runs(repo)
     named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
-    objects = {oid for name in named for oid in objects_of(repo, name)}.union(*runs.values())
+    objects = set[str]().union(*runs.values(), *(objects_of(repo, oid) for oid in named))
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
     hashes = [HashInfo("md5", oid) for oid in sorted(here)]
     status = repo.cloud.status(hashes)
@@ -136,13 +131,19 @@ def _send(repo: Repo, url: str) -> Shared:
     if result.failed:
         raise UploadError(len(result.failed))  # the causes are in DVC's log
     sent = {str(info.value) for info in result.transferred}
+    with lock_repo(repo):
+        stale = [
+            stage.addressing
+            for stage in _changed_stages(repo)
+            if all(_is_here(out) for out in _read_by(repo, stage))
+        ]
     return Shared(
         url=url,
         num_sent=len(sent),
         sent_bytes=sum(_size(Path(repo.cache.local.oid_to_path(oid))) for oid in sent),
         num_there=len(here) - len(sent),
         num_runs=send_runs(repo, runs, there=listed),
-        stale_stages=_stale_stages(repo),
+        stale_stages=tuple(stale),
         untracked=_untracked(repo),
         to_commit=uncommitted(Path(repo.root_dir)),
     )
@@ -197,9 +198,7 @@ def join(*, root: Path = Path(), bring: Literal["needed", "results", "all"] = "r
         num_refused_runs = fetch_runs(repo)
         brought: list[str] = []
         renewed = [
-            stage.addressing
-            for stage in _in_order(repo)
-            if _has_changed(repo, stage) and _renew(repo, stage, brought)
+            stage.addressing for stage in _changed_stages(repo) if _renew(repo, stage, brought)
         ]
         if bring != "needed":
             outs = [out for out in repo.index.outs if out.use_cache]
@@ -243,7 +242,7 @@ def _pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
 
 def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, Condition]) -> None:
     """Raise an error that names the objects that are not whole on the remote."""
-    url = remote_url(repo)
+    _, url = default_remote(repo)
     for oid, state in states.items():
         if state == "hostile":
             raise RemoteError(
@@ -264,7 +263,7 @@ def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, Condition
 
 def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
     """Pull the inputs and reproduce the stage; return True if it ran or was restored."""
-    upstream = list(repo.index.graph.successors(stage))
+    upstream = _upstream(repo, stage)
     brought += _pull(repo, _read_by(repo, stage))
     for dep in stage.deps:
         if dep.protocol == "local" and not dep.exists:
@@ -274,10 +273,9 @@ def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
                 f"{dep.def_path}.dvc, and shares again"
             )
     if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=upstream)):
-        try:  # its own outputs, of which an interrupted join pulled a part
+        # Its own outputs, of which an interrupted join pulled a part.
+        with suppress(DvcException):  # other files are in the way: DVC decides
             brought += _pull(repo, [out for out in stage.outs if out.use_cache])
-        except DvcException as error:  # other files are in the way: DVC decides
-            _logger.debug("not completed: %s", error)
     try:
         done = stage.reproduce(allow_missing=True, pull=True, upstream=upstream)
     except StageCmdFailedError as error:
@@ -290,25 +288,16 @@ def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
     return bool(done)
 
 
-def _in_order(repo: Repo) -> "list[Stage]":
-    """The pipeline's stages and their dependencies in topological order."""
-    wanted = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
-    return plan_repro(repo.index.graph, wanted)
+def _changed_stages(repo: Repo) -> "Iterator[Stage]":
+    """Stages that DVC would run, in its order, with missing files taken as unchanged."""
+    pipeline = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
+    for stage in plan_repro(repo.index.graph, pipeline):
+        if stage.changed(allow_missing=True, upstream=_upstream(repo, stage)):
+            yield stage
 
 
-def _has_changed(repo: Repo, stage: "Stage") -> bool:
-    """Return True if DVC would run the stage, with missing files taken as unchanged."""
-    upstream = list(repo.index.graph.successors(stage))
-    return stage.changed(allow_missing=True, upstream=upstream)
-
-
-def _stale_stages(repo: Repo) -> tuple[str, ...]:
-    with lock_repo(repo):
-        return tuple(
-            stage.addressing
-            for stage in _in_order(repo)
-            if _has_changed(repo, stage) and all(_is_here(out) for out in _read_by(repo, stage))
-        )
+def _upstream(repo: Repo, stage: "Stage") -> "list[Stage]":
+    return list(repo.index.graph.successors(stage))
 
 
 def _read_by(repo: Repo, stage: "Stage") -> "list[Output]":

@@ -17,8 +17,7 @@ from jaxtyping import Float, Int, Int32, UInt8
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.progress import track
-from motiontransfer.storage import replacing_folder, write_json
-from motiontransfer.tables import read_table, write_table
+from motiontransfer.storage import read_table, replacing_folder, write_json, write_table
 from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, frame_writer

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from motiontransfer.keypoints import _METADATA_KEY
-from motiontransfer.tables import read_table, write_table
+from motiontransfer.storage import read_table, write_table
 from motiontransfer.training.weights import read_description, read_tensors, write_tensors
 from tests.faults.outcomes import Case
 
