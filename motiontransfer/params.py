@@ -1,12 +1,13 @@
 """Reading params.yaml: one section, validated by the caller's own model.
 
-Errors name the YAML key. The models themselves live beside the stages that own them: a schema that
-all stages shared would be an input of all of them. Only `Transfer` is here, since stages, reports
-and detectors read it.
+Errors name the YAML key. The models themselves live in the stage that reads the section, or in what
+it shares with live transfer: a schema of all sections would be an input of all stages. `Transfer`
+is here, since stages, reports and detectors read it.
 """
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import GenericAlias, UnionType
@@ -20,24 +21,6 @@ from motiontransfer.errors import PARAMS_FILE, MissingFileError, ParamsError
 
 _MAX_DEPTH = 100
 
-FORMER_KEYS = {
-    "accumulate": "was removed: lower batch_size instead",
-    "augmentation": "was removed: DiffAugment made faces worse",
-    "average_decay": "is now called ema_decay",
-    "constant_fraction": "is now called lr_decay_start",
-    "discriminator_normalization": "was removed: spectral normalisation made no difference",
-    "fixed_global_fraction": "was removed: the global generator is trained throughout",
-    "global_fraction": "is now called global_only_fraction",
-    "near_pose_radius_px": "is now called foreground_radius_px",
-    "near_pose_weight": "is now called foreground_l1_weight",
-    "previous_frame_dropout": "was removed: it made no difference",
-    "previous_frame_gradient": "was removed: the gradient flows, as in the released code",
-    "previous_frame_noise": "was removed: it made no difference",
-    "r1_weight": "was removed: the R1 penalty made faces worse",
-    "temporal_strides": "was removed: temporal discriminators were worse at equal training time",
-}
-"""Removed or renamed keys -> the message."""
-
 _Settings = TypeVar("_Settings")
 
 
@@ -45,6 +28,25 @@ class Section(BaseModel):
     """Base of a section's model: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def section(cls) -> str:
+        """The model's section: `train_gan` of `TrainGanParams`."""
+        return re.sub("(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Params")).lower()
+
+    def choice_faults(self) -> Iterator[str]:
+        """Values, valid alone, that have no effect or fail beside others: `key: why`."""
+        yield from ()
+
+    def check_choices(self) -> None:
+        """Refuse what has `choice_faults`.
+
+        Raises:
+            ParamsError: one line for each.
+        """
+        faults = [f"{PARAMS_FILE}: {self.section()}.{fault}" for fault in self.choice_faults()]
+        if faults:
+            raise ParamsError("\n".join(faults))
 
     def fill(self, settings: type[_Settings], **others: object) -> _Settings:
         """Build a dataclass or another model from the values of the same names, and others."""
@@ -101,7 +103,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
 
 
 def _check_depth(text: str) -> None:
-    """Refuse what the loader, which recurses in C, would overflow the stack with."""
+    """Refuse what overflows the stack of the loader, which recurses in C: 10^5 brackets do."""
     depth = 0
     for event in yaml.parse(text, yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -129,12 +131,6 @@ def load_section(
         if not isinstance(value, Mapping) or part not in value:
             raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
         value = value[part]
-    if isinstance(schema, type) and issubclass(schema, Section) and isinstance(value, Mapping):
-        former = [name for name in value if name in FORMER_KEYS]
-        if former:
-            raise ParamsError(
-                "\n".join(f"{path}: {key}.{name}: {FORMER_KEYS[name]}" for name in former)
-            )
     try:
         return TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
     except ValidationError as error:

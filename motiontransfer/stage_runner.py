@@ -17,11 +17,12 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
+from string import Template
 
 import yaml
 
 from motiontransfer.errors import ChangedInputError, MotionTransferError, ParamsError, printable
-from motiontransfer.params import PARAMS_FILE, load_params
+from motiontransfer.params import PARAMS_FILE, load_params, load_section
 
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _FAULTS_OF_MACHINE = {
     *(errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
     *(errno.EISDIR, errno.ENOTDIR, errno.ENODEV, errno.ENAMETOOLONG, errno.ELOOP),
 }
-_REMEDY = "correct that, then run it again"
+_REMEDY = "fix this and rerun"
 _ON_CPU = "run on the CPU: CUDA_VISIBLE_DEVICES="
 
 GPU_MEMORY_PARAMS = {
@@ -48,9 +49,21 @@ GPU_MEMORY_PARAMS = {
 }
 """Stage -> params that its memory on a GPU grows with."""
 
-_NAMED_CHANGES = 3
+_SETTINGS_OF_LIBRARIES = {
+    # Threads of PyTorch that spin long while they wait for each other take ten times as long beside
+    # another program; threads that sleep at once take 1.4 times as long.
+    "GOMP_SPINCOUNT": "2000",
+    # OpenCV's operations here are small: beside PyTorch's, its threads take more time than they
+    # save, a quarter of a training step with a puppet.
+    "OPENCV_FOR_THREADS_NUM": "1",
+    # NumPy's products here are small, and its threads spin while they wait.
+    "OPENBLAS_NUM_THREADS": "1",
+    # PyArrow's own allocator keeps what was freed, twice a clip's keypoints.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""Environment variables that are read when the library is loaded; the user's own stay."""
 
-_ABSENT = object()
+_NAMED_CHANGES = 3
 
 _FileState = tuple[int, int, int]
 """Inode, size in bytes, time of modification in nanoseconds."""
@@ -69,16 +82,8 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
         print(f"usage: python -m {package} STAGE [NAME]", file=sys.stderr)  # noqa: T201 - an entry point speaks to a person
         return 2
     name, *rest = arguments
-    # Read when PyTorch is loaded. Threads that spin long while they wait for each other take ten
-    # times as long beside another program; threads that sleep at once take 1.4 times as long.
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    # Read when OpenCV is loaded. Its operations here are small: beside PyTorch's, its threads take
-    # more time than they save, a quarter of a training step with a puppet.
-    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
-    # Read when NumPy is loaded. Its products here are small, and its threads spin while they wait.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Read when PyArrow is loaded. Its own allocator keeps what was freed, twice a clip's keypoints.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    for variable, value in _SETTINGS_OF_LIBRARIES.items():
+        os.environ.setdefault(variable, value)
     try:
         main = _import_main(package, name)
         try:
@@ -133,16 +138,21 @@ def _fault_of_machine(error: Exception) -> str | None:
         return f"out of memory ({error}); {_REMEDY}"
     if isinstance(error, sqlite3.OperationalError):  # of DVC's state
         return f"{error}; {_REMEDY}"
-    # Libraries written in Rust only tell by their text.
-    told = re.search(r"\(os error (\d+)\)", str(error))
-    code = int(told[1]) if told else getattr(error, "errno", None)
-    if isinstance(error, OSError) and re.search(r"\d+ requested and \d+ written", str(error)):
-        code = errno.ENOSPC  # NumPy's
+    code = _error_number(error)
     if code not in _FAULTS_OF_MACHINE:
         return None
     file = getattr(error, "filename", None)
     named = f"{str(file).removeprefix('file:')}: " if file else ""
     return f"{named}{os.strerror(code)}; {_REMEDY}"
+
+
+def _error_number(error: Exception) -> int | None:
+    """The system's error number; from the text where a writer leaves `errno` empty."""
+    if told := re.search(r"\(os error (\d+)\)", str(error)):  # safetensors and c2pa, in Rust
+        return int(told[1])
+    if isinstance(error, OSError) and str(error).endswith(" written"):  # numpy.save: disk is full
+        return errno.ENOSPC
+    return getattr(error, "errno", None)
 
 
 def missing_library(error: ImportError) -> str | None:
@@ -165,48 +175,35 @@ def _import_main(package: str, name: str):  # noqa: ANN202 - a callable whose ar
         raise ParamsError(f"no such stage; there are {', '.join(known)}") from error
 
 
+class _Reference(Template):
+    """`${item.path}`, as in dvc.yaml."""
+
+    braceidpattern = r"[\w.]+"
+
+
 def stage_inputs(pipeline: Path, name: str) -> tuple[list[str | dict], list[str]]:
     """Return params and dependencies of a stage, e.g. `decode@demo_dance`, as DVC resolves them.
 
-    Of DVC's templating what the project uses: `foreach` over a list or mapping, `${key}`, `${item}`
-    and dotted keys, with params.yaml of the working directory as context.
+    Stages of this project refer to `key`, `item` and the entries of `item`, nothing else. DVC's own
+    resolver would take longer to import than most stages to run.
     """
-    stages = yaml.load(pipeline.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
-    context: dict[str, object] = load_params() if PARAMS_FILE.exists() else {}
     group, _, key = name.partition("@")
-    definition = stages[group]
+    stages = yaml.load(pipeline.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
+    definition, values = stages[group], {}
     if "foreach" in definition:
-        items = _filled(definition["foreach"], context)
-        pairs = items.items() if isinstance(items, dict) else zip(items, items, strict=True)
-        item_of = {str(name): item for name, item in pairs}
-        if key not in item_of:
+        items = definition["foreach"]
+        if isinstance(items, str):
+            items = load_section(dict | list, items.removeprefix("${").removesuffix("}"))
+        named = items if isinstance(items, dict) else {str(item): item for item in items}
+        item = named.get(key)
+        if item is None:
             raise ParamsError(f"{PARAMS_FILE}: {key}: missing; it was there when `dvc repro` began")
-        context, definition = {**context, "key": key, "item": item_of[key]}, definition["do"]
-    return tuple(_filled(definition.get(part, []), context) for part in ("params", "deps"))
-
-
-_REFERENCE = re.compile(r"\$\{([^}]+)\}")
-
-
-def _filled(template, context: Mapping[str, object]):  # noqa: ANN001, ANN202 - any YAML value
-    if isinstance(template, dict):
-        return {key: _filled(value, context) for key, value in template.items()}
-    if isinstance(template, list):
-        return [_filled(value, context) for value in template]
-    if not isinstance(template, str):
-        return template
-    if whole := _REFERENCE.fullmatch(template):
-        return _value_at(context, whole[1])
-    return _REFERENCE.sub(lambda reference: str(_value_at(context, reference[1])), template)
-
-
-def _value_at(content: object, key: str) -> object:
-    """Value of a dotted key; `_ABSENT` without one."""
-    for part in key.split("."):
-        if not isinstance(content, Mapping) or part not in content:
-            return _ABSENT
-        content = content[part]
-    return content
+        entries = item if isinstance(item, dict) else {}
+        values = {"key": key, "item": item, **{f"item.{k}": v for k, v in entries.items()}}
+        definition = definition["do"]
+    escaped = {name: json.dumps(str(value))[1:-1] for name, value in values.items()}
+    inputs = json.dumps([definition.get("params", []), definition.get("deps", [])])
+    return tuple(json.loads(_Reference(inputs).substitute(escaped)))
 
 
 @contextmanager
@@ -230,8 +227,8 @@ def _unchanged_inputs(pipeline: Path) -> Generator[None]:
         raise
     if changed := _changes(before, _inputs(params, dependencies)):
         raise ChangedInputError(
-            f"{changed}; its outputs are of before and are not recorded. `dvc repro` makes them "
-            f"anew; to keep them instead, undo the change and run `dvc commit -f {address}`"
+            f"{changed}; its outputs are stale and were not recorded. `dvc repro` makes them "
+            f"again; to keep them instead, undo the change and run `dvc commit -f {address}`"
         )
 
 
@@ -250,15 +247,12 @@ def _changes(before: Mapping[str, str | _FileState], after: Mapping[str, str | _
 def _inputs(params: list[str | dict], dependencies: list[str]) -> dict[str, str | _FileState]:
     """Params as JSON by `file: dotted.key`, files of dependencies by path."""
     found: dict[str, str | _FileState] = {}
-    keys_of: dict[str, list[str]] = {}
     for listed in params:
         files = listed if isinstance(listed, dict) else {str(PARAMS_FILE): [listed]}
         for file, keys in files.items():
-            keys_of.setdefault(file, []).extend(keys)
-    for file, keys in keys_of.items():
-        content = load_params(Path(file))
-        for key in keys:
-            found |= _leaves(f"{file}: {key}", _value_at(content, key))
+            within = tuple(f"{key}." for key in keys)
+            leaves = _leaves(load_params(Path(file)))
+            found |= {f"{file}: {k}": v for k, v in leaves.items() if f"{k}.".startswith(within)}
     for dependency in map(Path, dependencies):
         paths = dependency.rglob("*") if dependency.is_dir() else [dependency]
         for path in sorted(paths):
@@ -268,21 +262,20 @@ def _inputs(params: list[str | dict], dependencies: list[str]) -> dict[str, str 
     return found
 
 
+def _leaves(section: Mapping[str, object]) -> dict[str, str]:
+    """Dotted key -> value as JSON."""
+    leaves = {}
+    for key, value in section.items():
+        if isinstance(value, dict):
+            leaves |= {f"{key}.{inner}": text for inner, text in _leaves(value).items()}
+        else:
+            leaves[str(key)] = json.dumps(value, default=str, ensure_ascii=False)
+    return leaves
+
+
 def _change(before: str | _FileState | None, after: str | _FileState | None) -> str:
-    if isinstance(before, str) or isinstance(after, str):
-        return f"{before or 'absent'} → {after or 'absent'}"
-    if before is None or after is None:
-        return "added" if before is None else "removed"
-    return "replaced" if before[0] != after[0] else "written to"
-
-
-def _leaves(name: str, value: object) -> dict[str, str]:
-    if value is _ABSENT:
-        return {}
-    if isinstance(value, dict):
-        return {
-            leaf: text
-            for key, inner in value.items()
-            for leaf, text in _leaves(f"{name}.{key}", inner).items()
-        }
-    return {name: json.dumps(value, default=str, ensure_ascii=False)}
+    if before is None:
+        return "added"
+    if after is None:
+        return "removed"
+    return f"{before} → {after}" if isinstance(before, str) else "overwritten"

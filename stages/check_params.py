@@ -8,19 +8,17 @@ constant, so a new video invalidates no other stage.
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.parallel import Compute
-from motiontransfer.params import PARAMS_FILE, Name, Transfer, load_section
+from motiontransfer.params import PARAMS_FILE, Name, Section, Transfer, load_params, load_section
 from motiontransfer.pose.detectors.registry import load_detector
 from motiontransfer.rendering.params import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.storage import write_json
-from stages import clean_keypoints, train_face_gan, train_gan
-from stages.clean_keypoints import CleanKeypointsParams
+from stages.clean_keypoints import CleanKeypointsParams, Video
 from stages.decode import DecodeParams, VideoParams
 from stages.evaluate import EvaluateParams
 from stages.evaluate_transfer import EvaluateTransferParams
@@ -30,50 +28,28 @@ from stages.train_face_cycle import TrainFaceCycleParams
 from stages.train_face_gan import TrainFaceGanParams
 from stages.train_gan import TrainGanParams
 
-SECTIONS = {
-    "decode": DecodeParams,
-    "clean_keypoints": CleanKeypointsParams,
-    "fit_normalization": FitNormalizationParams,
-    "normalization": NormalizationParams,
-    "fit_appearance": FitAppearanceParams,
-    "train_gan": TrainGanParams,
-    "train_face_gan": TrainFaceGanParams,
-    "train_face_cycle": TrainFaceCycleParams,
-    "render": RenderParams,
-    "evaluate": EvaluateParams,
-    "evaluate_transfer": EvaluateTransferParams,
-    "report": ReportParams,
-    "train_forensics": TrainForensicsParams,
-    "compute": Compute,
-}
+_MODELS: tuple[type[Section], ...] = (
+    *(DecodeParams, CleanKeypointsParams, FitNormalizationParams, NormalizationParams),
+    *(FitAppearanceParams, TrainGanParams, TrainFaceGanParams, TrainFaceCycleParams, RenderParams),
+    *(EvaluateParams, EvaluateTransferParams, ReportParams, TrainForensicsParams, Compute),
+)
+SECTIONS = {model.section(): model for model in _MODELS}
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
 
-_CHECKS: dict[str, Callable[[Any], None]] = {
-    "normalization": NormalizationParams.check_choices,
-    "train_gan": train_gan.check_choices,
-    "train_face_gan": train_face_gan.check_choices,
-    "render": RenderParams.check_choices,
-}
-"""Section -> what its stage refuses although each value is valid."""
-
-OF_RESULTS = (
-    *("decode", "detect_keypoints", "clean_keypoints", "fit_normalization", "normalization"),
-    *("fit_appearance", "train_gan", "train_face_gan", "train_face_cycle"),
-    *("render", "evaluate", "evaluate_transfer"),
-)
-"""Sections that every result depends on, for the report."""
+NOT_OF_RESULTS = {"report", "train_forensics", "compute"}
+"""Sections that a transfer's result does not depend on."""
 
 
 def main() -> None:
-    """Raise one error that lists every fault; if there is none, say so and write OF_RESULTS."""
+    """Raise one error that lists every fault; if there is none, write the sections of results."""
     faults = [*(f"{PARAMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
     faults = faults or [*_choice_faults()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
     write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
-    write_json(
-        layout.PARAMS_OF_RESULTS_FILE, {name: load_section(dict, name) for name in OF_RESULTS}
-    )
+    of_results = {"detect_keypoints", *SECTIONS} - NOT_OF_RESULTS
+    results = {name: section for name, section in load_params().items() if name in of_results}
+    write_json(layout.PARAMS_OF_RESULTS_FILE, results)
 
 
 def _section_faults() -> Iterator[str]:
@@ -81,16 +57,15 @@ def _section_faults() -> Iterator[str]:
     checks: list[Callable[[], object]] = [
         *(partial(load_section, model, name) for name, model in SECTIONS.items()),
         *(partial(load_detector, video) for video in videos),
-        *(partial(load_section, clean_keypoints.Video, f"videos.{video}") for video in videos),
+        *(partial(load_section, Video, f"videos.{video}") for video in videos),
     ]
     return _raised(checks)
 
 
 def _choice_faults() -> Iterator[str]:
     """Valid values that do not go together."""
-    loaded = {name: load_section(SECTIONS[name], name) for name in _CHECKS}
-    checks = (partial(check, loaded[name]) for name, check in _CHECKS.items())
-    return _raised([*checks, _check_face_cycle])
+    sections = (load_section(model, name) for name, model in SECTIONS.items())
+    return _raised([*(section.check_choices for section in sections), _check_face_cycle])
 
 
 def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:

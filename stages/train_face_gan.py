@@ -1,14 +1,14 @@
 """Train the face generator of one target: `python -m stages train_face_gan ada`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field
 
 from motiontransfer import layout
-from motiontransfer.errors import ParamsError
 from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
-from motiontransfer.params import PARAMS_FILE, load_section
+from motiontransfer.params import load_section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import read_target_clips
@@ -33,11 +33,38 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
     full_frame_weight: float = Field(ge=0)
     perceptual_file: Path | None
 
+    def choice_faults(self) -> Iterator[str]:
+        """Settings that do not go with those of `train_gan`."""
+        main = load_section(TrainGanParams, "train_gan")
+        weight = _perceptual_weight(self, main)
+        check_perceptual("train_face_gan", weight=weight, file=self.perceptual_file)
+        is_corrected, has_full_frame = (
+            self.previous_frame == "corrected",
+            self.full_frame_weight > 0,
+        )
+        if is_corrected and main.previous_frame == "none":
+            yield (
+                "previous_frame: has no effect where that of train_gan is none; expected "
+                "generated, got corrected"
+            )
+        if has_full_frame and main.window_frames == 1:
+            yield (
+                "full_frame_weight: needs discriminators of frame pairs; set "
+                "train_gan.window_frames to 2, or this to 0"
+            )
+        if main.viewport != "frame":
+            for name, is_chosen in (
+                ("previous_frame: corrected", is_corrected),
+                ("full_frame_weight: above 0", has_full_frame),
+            ):
+                if is_chosen:
+                    yield f"{name} needs whole frames; set train_gan.viewport to frame"
+
 
 def main(target: str) -> None:
     """Read the target's frames, keypoints and main generator, write weights, curves and metrics."""
     params = load_section(TrainFaceGanParams, "train_face_gan")
-    check_choices(params)
+    params.check_choices()
     paths = RunPaths(
         checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_gan" / target,
         models=layout.models_folder(target),
@@ -73,37 +100,6 @@ def main(target: str) -> None:
         )
         if fabric.is_global_zero:
             write_json(layout.metrics_file("train_face_gan", target), metrics)
-
-
-def check_choices(params: TrainFaceGanParams) -> None:
-    """Refuse values that have no effect beside others, or cannot go with them.
-
-    Raises:
-        ParamsError: there is such a value; the message names its key.
-    """
-    main = load_section(TrainGanParams, "train_gan")
-    weight = _perceptual_weight(params, main)
-    check_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
-    key = f"{PARAMS_FILE}: train_face_gan"
-    is_corrected, has_full_frame = (
-        params.previous_frame == "corrected",
-        params.full_frame_weight > 0,
-    )
-    if is_corrected and main.previous_frame == "none":
-        raise ParamsError(
-            f"{key}.previous_frame: has no effect where that of train_gan is none; "
-            "expected generated, got corrected"
-        )
-    if has_full_frame and main.window_frames == 1:
-        raise ParamsError(
-            f"{key}.full_frame_weight: needs discriminators of frame pairs; set "
-            "train_gan.window_frames to 2, or this to 0"
-        )
-    if (is_corrected or has_full_frame) and main.viewport != "frame":
-        raise ParamsError(
-            f"{key}: previous_frame corrected, and full_frame_weight above 0, need whole frames; "
-            "set train_gan.viewport to frame"
-        )
 
 
 def _perceptual_weight(params: TrainFaceGanParams, main: TrainGanParams) -> float:

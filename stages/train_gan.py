@@ -1,12 +1,12 @@
 """Train the main generator of one target: `python -m stages train_gan ada`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from motiontransfer import layout
-from motiontransfer.errors import ParamsError
 from motiontransfer.models.generators import (
     Architecture,
     Background,
@@ -16,7 +16,7 @@ from motiontransfer.models.generators import (
 )
 from motiontransfer.models.layers import Upsampling
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
-from motiontransfer.params import PARAMS_FILE, load_section
+from motiontransfer.params import load_section
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
 from motiontransfer.pose.viewport import fit_viewport
 from motiontransfer.storage import write_json
@@ -45,11 +45,48 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     discriminator_scales: int = Field(ge=1)
     perceptual_file: Path | None
 
+    def choice_faults(self) -> Iterator[str]:
+        """Settings without effect, and networks that lack what they need."""
+        if self.window_frames == 1 and self.previous_frame != "none":
+            yield (
+                "window_frames: windows of 1 have no previous frame to condition on; set it to 2, "
+                "or train_gan.previous_frame to none"
+            )
+        if self.viewport == "person" and self.background != "plate":
+            yield (
+                "viewport: person needs a background image around it; set train_gan.background to "
+                "plate, or train_gan.viewport to frame"
+            )
+        if self.texture == "puppet" and self.background != "plate":
+            yield (
+                "texture: puppet needs a background image to segment the person; set "
+                "train_gan.background to plate, or train_gan.texture to none"
+            )
+        if self.texture == "none" and self.part_dropout > 0:
+            yield (
+                "part_dropout: has no effect where texture is none; expected 0, got "
+                f"{self.part_dropout}"
+            )
+        if self.global_only_fraction > 0:
+            if self.architecture != "local":
+                yield (
+                    "global_only_fraction: has no effect where architecture is not local; "
+                    f"expected 0, got {self.global_only_fraction}"
+                )
+            for name in ("steps", "discriminator_scales"):
+                if (value := getattr(self, name)) < 2:
+                    yield (
+                        f"{name}: expected at least 2 where global_only_fraction is not 0, one for "
+                        "the global generator's training and one for the whole one's, got "
+                        f"{value}"
+                    )
+        check_perceptual("train_gan", weight=self.perceptual_weight, file=self.perceptual_file)
+
 
 def main(target: str) -> None:
     """Read the target's frames and keypoints, write weights, curves and metrics."""
     params = load_section(TrainGanParams, "train_gan")
-    check_choices(params)
+    params.check_choices()
     held_out = params.fill(HeldOut)
     clips = read_target_clips(target, held_out)
     networks = generator_networks(params, clips)
@@ -78,53 +115,6 @@ def main(target: str) -> None:
         )
         if fabric.is_global_zero:
             write_json(layout.metrics_file("train_gan", target), metrics)
-
-
-def check_choices(params: TrainGanParams) -> None:
-    """Refuse values that would have no effect beside others, or cannot go with them.
-
-    Raises:
-        ParamsError: there is such a value; the message names its key.
-    """
-    if params.window_frames == 1 and params.previous_frame != "none":
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.window_frames: windows of 1 have no previous frame "
-            "to condition on; set it to 2, or train_gan.previous_frame to none"
-        )
-    if params.viewport == "person" and params.background != "plate":
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.viewport: person needs a background image around it; set "
-            "train_gan.background to plate, or train_gan.viewport to frame"
-        )
-    if params.texture == "puppet" and params.background != "plate":
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.texture: puppet needs a background image to segment "
-            "the person; set train_gan.background to plate, or train_gan.texture to none"
-        )
-    if params.texture == "none" and params.part_dropout > 0:
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.part_dropout: has no effect where texture is none; "
-            f"expected 0, got {params.part_dropout}"
-        )
-    _check_coarse_to_fine(params)
-    check_perceptual("train_gan", weight=params.perceptual_weight, file=params.perceptual_file)
-
-
-def _check_coarse_to_fine(params: TrainGanParams) -> None:
-    if params.global_only_fraction == 0:
-        return
-    if params.architecture != "local":
-        raise ParamsError(
-            f"{PARAMS_FILE}: train_gan.global_only_fraction: has no effect where architecture is "
-            f"not local; expected 0, got {params.global_only_fraction}"
-        )
-    for name in ("steps", "discriminator_scales"):
-        if (value := getattr(params, name)) < 2:
-            raise ParamsError(
-                f"{PARAMS_FILE}: train_gan.{name}: expected at least 2 where global_only_fraction "
-                "is not 0, one for the global generator's training and one for the whole one's, "
-                f"got {value}"
-            )
 
 
 def generator_networks(params: TrainGanParams, clips: list[TargetClip]) -> PoseGanNetworks:

@@ -1,15 +1,13 @@
 """A fault in params.yaml is one line that names the YAML key."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pytest
-import yaml
 from pydantic import Field
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params import FORMER_KEYS, PARAMS_FILE, Section, load_params, load_section
+from motiontransfer.params import PARAMS_FILE, Section, load_params, load_section
 
 _YAML = """\
 train:
@@ -74,10 +72,6 @@ def test_any_type_under_any_key_is_read(params):
             ],
         ),
         (
-            *(Train, "  mode: fast\n", "".join(f"  {key}: 1\n" for key in FORMER_KEYS)),
-            [f"train.{key}: {text}" for key, text in FORMER_KEYS.items()],
-        ),
-        (
             *(dict[str, Video], "subject: ben", "subjct: ben"),
             ["videos.dance.subject: field required", "videos.dance.subjct: unknown key"],
         ),
@@ -138,17 +132,6 @@ def test_a_section_fills_a_model_that_it_subclasses():
 
     video = {"path": "a.mp4", "subject": "ben"}
     assert Training(steps=3, **video).fill(Video) == Video(**video)
-
-
-def test_the_shipped_params_have_no_former_key():
-    shipped = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
-    sections = [content for content in shipped.values() if isinstance(content, dict)]
-    assert not {key for section in sections for key in section} & set(FORMER_KEYS)
-
-
-def test_names_of_entries_may_be_former_keys(params):
-    params("dance:", "augmentation:")
-    assert load_section(dict[str, Video], "videos").keys() == {"augmentation"}
 
 
 @pytest.mark.parametrize("nested", ["[" * 10**5, "- " * 10**5, "a: " + "{b: " * 101 + "}" * 101])

@@ -55,16 +55,8 @@ _MODULES = {
     "plain": "def main(): print('done')",
     "render": f"def main(): raise type('OutOfMemoryError', (RuntimeError,), {{}})('{_FULL}')",
 }
-_FREE = "correct that, then run it again\n"
-_ON_CPU = "or run on the CPU: CUDA_VISIBLE_DEVICES=\n"
-_FULL_GPU = (
-    "a GPU's memory is full (CUDA out of memory. Tried to allocate 2 GiB.); "
-    f"lower train_gan.num_filters or decode.size, end what else uses it, {_ON_CPU}"
-)
-_MISSING = (
-    "is missing on this machine; "
-    "install it, e.g. apt-get install libgl1 libegl1 libgles2 libglib2.0-0\n"
-)
+_FULL_DISK = "No space left on device"
+_ON_CPU = "run on the CPU: CUDA_VISIBLE_DEVICES="
 
 
 @pytest.fixture
@@ -121,54 +113,38 @@ def test_libraries_are_told_of_threads_and_memory_unless_the_user_chose(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "error"),
+    ("arguments", "status", "told"),
     [
-        (["cut", "bad"], 1, "ERROR: cut bad: a: wrong\nERROR: cut bad: b: wrong\n"),
-        (["cut", "full"], 1, f"ERROR: cut full: frames.mkv: No space left on device; {_FREE}"),
-        (["cut", "database"], 1, f"ERROR: cut database: disk I/O error; {_FREE}"),
-        (["cut", "numpy"], 1, f"ERROR: cut numpy: No space left on device; {_FREE}"),
-        (["cut", "rust"], 1, f"ERROR: cut rust: No space left on device; {_FREE}"),
-        (
-            ["cut", "memory"],
-            1,
-            f"ERROR: cut memory: out of memory (Unable to allocate 5 TiB); {_FREE}",
-        ),
-        (["render"], 1, f"ERROR: render: {_FULL_GPU}"),
+        (["cut", "bad"], 1, ["ERROR: cut bad: a: wrong", "ERROR: cut bad: b: wrong"]),
+        (["cut", "full"], 1, [f"ERROR: cut full: frames.mkv: {_FULL_DISK}; "]),
+        (["cut", "database"], 1, ["ERROR: cut database: disk I/O error; "]),
+        (["cut", "numpy"], 1, [f"ERROR: cut numpy: {_FULL_DISK}; "]),
+        (["cut", "rust"], 1, [f"ERROR: cut rust: {_FULL_DISK}; "]),
+        (["cut", "memory"], 1, ["ERROR: cut memory: out of memory (Unable to allocate 5 TiB); "]),
+        (["render"], 1, ["ERROR: render: a GPU's memory is full (", "decode.size", _ON_CPU]),
         (
             ["cut", "context"],
             1,
-            "ERROR: cut context: a GPU's memory is full (CUDA error: out of memory); end what else "
-            f"uses it, {_ON_CPU}",
+            ["ERROR: cut context: a GPU's memory is full (CUDA error", _ON_CPU],
         ),
-        (
-            ["cut", "kernel"],
-            1,
-            "ERROR: cut kernel: an illegal instruction was encountered; run it again, " + _ON_CPU,
-        ),
-        (
-            ["cut", "cublas"],
-            1,
-            "ERROR: cut cublas: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling it; run it "
-            f"again, {_ON_CPU}",
-        ),
-        (
-            ["cut", "cudnn"],
-            1,
-            "ERROR: cut cudnn: cuDNN error: CUDNN_STATUS_NOT_INITIALIZED; run it again, " + _ON_CPU,
-        ),
-        (["cut", "escape"], 1, "ERROR: cut escape: ?[31mred\n"),
-        (["ctu", "x"], 1, f"ERROR: ctu x: no such stage; there are {', '.join([*_MODULES][1:])}\n"),
-        (["needs_gl", "x"], 1, f"ERROR: needs_gl x: libGL.so.1 {_MISSING}"),
-        (["cut", "late"], 1, f"ERROR: cut late: libEGL.so.1 {_MISSING}"),
-        ([], 2, "usage: python -m drawn_stages STAGE [NAME]\n"),
-        (["cut", "a", "b"], 2, "usage: python -m drawn_stages cut KEY\n"),
-        (["plain", "a"], 2, "usage: python -m drawn_stages plain\n"),
-        (["cut", "stop"], 130, "cut: interrupted\n"),
+        (["cut", "kernel"], 1, ["ERROR: cut kernel: an illegal instruction", _ON_CPU]),
+        (["cut", "cublas"], 1, ["ERROR: cut cublas: CUDA error: CUBLAS_STATUS", _ON_CPU]),
+        (["cut", "cudnn"], 1, ["ERROR: cut cudnn: cuDNN error: CUDNN_STATUS", _ON_CPU]),
+        (["cut", "escape"], 1, ["ERROR: cut escape: ?[31mred"]),
+        (["ctu", "x"], 1, ["ERROR: ctu x: ", ", ".join([*_MODULES][1:])]),
+        (["needs_gl", "x"], 1, ["ERROR: needs_gl x: libGL.so.1 ", "libgl1 libegl1"]),
+        (["cut", "late"], 1, ["ERROR: cut late: libEGL.so.1 ", "libgl1 libegl1"]),
+        ([], 2, ["drawn_stages STAGE [NAME]"]),
+        (["cut", "a", "b"], 2, ["drawn_stages cut KEY"]),
+        (["plain", "a"], 2, ["drawn_stages plain"]),
+        (["cut", "stop"], 130, ["cut: interrupted"]),
     ],
 )
-def test_each_user_error_is_one_line_without_a_traceback(stages, capsys, arguments, status, error):
+def test_each_user_error_is_one_line_without_a_traceback(stages, capsys, arguments, status, told):
     assert run(stages, arguments) == status
-    assert capsys.readouterr().err == error
+    text = capsys.readouterr().err
+    assert all(part in text for part in told)
+    assert len(text.splitlines()) == (2 if arguments == ["cut", "bad"] else 1)
 
 
 def test_each_stage_that_can_fill_a_gpu_names_params_to_lower():
@@ -277,8 +253,8 @@ _CHANGES = [
     (
         "learn@dance",
         "edit('params.yaml', '[1, 2]', '[1]'); edit('params.yaml', 'limit: null', 'top: yes')",
-        "params.yaml: learn.rates ([1, 2] → [1]), params.yaml: learn.limit (null → absent), "
-        "params.yaml: learn.top (absent → true)",
+        "params.yaml: learn.rates ([1, 2] → [1]), params.yaml: learn.limit (removed), "
+        "params.yaml: learn.top (added)",
     ),
     (
         "learn@walk",
@@ -289,9 +265,9 @@ _CHANGES = [
     (
         "learn@dance",
         "Path('new').write_text('other'); os.replace('new', 'dance.mp4')",
-        "dance.mp4 (replaced)",
+        "dance.mp4 (overwritten)",
     ),
-    ("learn@dance", "os.utime('dance.mp4', ns=(1, 1))", "dance.mp4 (written to)"),
+    ("learn@dance", "os.utime('dance.mp4', ns=(1, 1))", "dance.mp4 (overwritten)"),
     ("watch@ben", "Path('frames/ben/new').touch()", "frames/ben/new (added)"),
     ("watch@ben", "os.remove('frames/ben/clip/index')", "frames/ben/clip/index (removed)"),
     (
@@ -310,7 +286,6 @@ def test_an_input_that_changed_meanwhile_fails_the_stage(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(
         f"ERROR: {stage.replace('@', ' ')}: changed while this stage ran: {changed}; "
-        "its outputs are of before and are not recorded"
     )
     assert f"dvc commit -f {stage}" in line
 

@@ -1,10 +1,10 @@
 """Section `render` of params.yaml, for the pipeline and live transfer."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from motiontransfer.errors import PARAMS_FILE, ParamsError
 from motiontransfer.params import Section
 from motiontransfer.rendering.compositing import VisibleLabel
 from motiontransfer.rendering.faces import FaceBlending
@@ -24,14 +24,10 @@ class RenderParams(Section):
     provenance: Literal["c2pa", "none"]
     visible_label: VisibleLabel
 
-    def check_choices(self) -> None:
-        """Refuse a blending where there is nothing to blend.
-
-        Raises:
-            ParamsError: there is one.
-        """
+    def choice_faults(self) -> Iterator[str]:
+        """Blending without faces."""
         if self.face == "none" and self.face_blending != "feather":
-            raise ParamsError(
-                f"{PARAMS_FILE}: render.face_blending: has no effect where face is none; "
-                f"expected feather, got {self.face_blending}"
+            yield (
+                "face_blending: has no effect where face is none; expected feather, got "
+                f"{self.face_blending}"
             )

@@ -21,9 +21,5 @@ class NormalizationParams(Section):
     centring: Centring | None
 
     def check_choices(self) -> None:
-        """Refuse centring with a mode that does not center, and the reverse.
-
-        Raises:
-            ParamsError: it is so.
-        """
+        """Refuse centring with a mode that does not center, and the reverse."""
         check_centring(self.mode, self.centring)

@@ -26,7 +26,6 @@ _PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text()
     "detectors": [],
 }
 DANCE, TRANSFER = ("videos", "dance"), ("transfers", "ada_as_ben")
-NAMED = r"transfers\.ada_as_ben\."
 
 
 @pytest.fixture
@@ -63,38 +62,34 @@ def test_names_that_fit_give_a_constant_file(check):
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
+    ("change", "key"),
     [
-        ((*DANCE, "subject", "eve"), r"videos\.dance\.subject: unknown subject 'eve'; subjects li"),
-        ((*DANCE, "path", "absent.mp4"), r"videos\.dance\.path: no such file: absent\.mp4; copy "),
-        ((*DANCE, "detector", "none"), r"videos\.dance\.detector: "),
-        ((*DANCE, "person", "tallest"), r"videos\.dance\.person"),
-        ((*DANCE, "subject", "../b"), r"videos\.dance\.subject: string should .*got '\.\./b'"),
-        (("detectors", ["../x"]), r"detectors\.0: "),
-        (("render", "crff", 3), r"render\.crff: unknown key; did you mean 'crf'"),
-        (("compute", "num_workers", -1), r"compute\.num_workers: .*greater than or equal to 0"),
-        (("render", "face", "cycle"), r"render\.face: cycle is not trained where train_face_cycle"),
-        (("normalization", "mode", "affine"), r"normalization\.centring: expected null with mode"),
-        (("train_gan", "window_frames", 1), r"train_gan\.window_frames: in windows of 1 no frame"),
-        (("train_face_gan", "perceptual_file", "x"), r"train_face_gan\.perceptual_file: has no ef"),
-        (("train_gan", "l1_weight", float("inf")), r"train_gan\.l1_weight: .*finite number"),
-        (("videos", "a/b", _PARAMS["videos"]["walk"]), r"videos\.a/b.*should match pattern"),
-        (("subjects", ["ada", "ben", "eve"]), r"subjects: 'eve' is in no video; name it as one"),
-        (
-            (*TRANSFER, "target", "ben"),
-            rf"{NAMED}target: unknown name 'ben'; targets has \['ada'\]",
-        ),
-        ((*TRANSFER, "source_subject", "ada"), rf"{NAMED}source_subject: expected 'ben', the subj"),
-        (
-            (*TRANSFER, "truth", "real.mp4"),
-            rf"{NAMED}truth: no such file: data/truth/real\.mp4; `n",
-        ),
-        ((*TRANSFER, "sources", "dance"), rf"{NAMED}sources: unknown key"),
+        ((*DANCE, "subject", "eve"), None),
+        ((*DANCE, "path", "absent.mp4"), None),
+        ((*DANCE, "detector", "none"), None),
+        ((*DANCE, "person", "tallest"), None),
+        ((*DANCE, "subject", "../b"), None),
+        (("detectors", ["../x"]), "detectors.0"),
+        (("render", "crff", 3), None),
+        (("compute", "num_workers", -1), None),
+        (("render", "face", "cycle"), None),
+        (("normalization", "mode", "affine"), "normalization.centring"),
+        (("train_gan", "window_frames", 1), None),
+        (("train_face_gan", "perceptual_file", "x"), None),
+        (("train_gan", "l1_weight", float("inf")), None),
+        (("videos", "a/b", _PARAMS["videos"]["walk"]), None),
+        (("subjects", ["ada", "ben", "eve"]), None),
+        ((*TRANSFER, "target", "ben"), None),
+        ((*TRANSFER, "source_subject", "ada"), None),
+        ((*TRANSFER, "truth", "real.mp4"), None),
+        ((*TRANSFER, "sources", "dance"), None),
     ],
 )
-def test_each_fault_is_named_by_its_key(check, change, text):
-    with pytest.raises(ParamsError, match=rf"^params\.yaml: {text}"):
+def test_each_fault_is_named_by_its_key(check, change, key):
+    """By the changed one, unless another is told."""
+    with pytest.raises(ParamsError) as info:
         check(change)
+    assert str(info.value).startswith(f"params.yaml: {key or '.'.join(change[:-1])}")
     assert not OUT.exists()
 
 

@@ -10,7 +10,7 @@ from motiontransfer.params import load_section
 from motiontransfer.project.params_editing import apply_preset, preset_changes
 from motiontransfer.retargeting.params import FitNormalizationParams
 from stages.train_face_gan import TrainFaceGanParams
-from stages.train_gan import TrainGanParams, check_choices
+from stages.train_gan import TrainGanParams
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "presets"
@@ -36,7 +36,7 @@ def set_values(path, values):
 
 def check_training(path):
     params = load_section(TrainGanParams, "train_gan", path=path)
-    check_choices(params)
+    params.check_choices()
     load_section(TrainFaceGanParams, "train_face_gan", path=path)
     load_section(FitNormalizationParams, "fit_normalization", path=path)
     return params
