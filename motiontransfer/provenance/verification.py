@@ -30,6 +30,7 @@ Integrity = Literal["unaltered", "altered", "not credible"]
 _TRUSTED = "signingCredential.trusted"
 _UNTRUSTED = "signingCredential.untrusted"
 _GENERATOR, _SIGNATURE = "claim_generator_info", "signature_info"
+_RESULTS = ("validation_results", "activeManifest")
 _GENERATED = "trainedalgorithmicmedia"  # the end of composite…, too
 _OF_CREDENTIAL = ("signingCredential.", "timeStamp.", "claimSignature.outsideValidity")
 _UNSIGNED = (
@@ -63,12 +64,10 @@ class Signer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """A failed check."""
+    """A failed check, by C2PA's code and in c2pa's words."""
 
     code: str
-    """As C2PA names it, e.g. assertion.bmffHash.mismatch."""
     text: str
-    """In c2pa's words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +81,11 @@ class Provenance:
     """Reasons why it is not `unaltered`."""
     signer: Signer
     software: str
-    """Software that wrote the manifest, with its version."""
+    """Name and version of what wrote the manifest."""
     source_type: str | None
     """IPTC digital source type, e.g. trainedAlgorithmicMedia."""
     assertion: dict[str, object]
-    """This project's own assertion, networks and source; else empty."""
+    """This project's own one, networks and source; else empty."""
 
     @property
     def is_generated(self) -> bool:
@@ -99,11 +98,10 @@ class _Assertion(BaseModel):
     data: object = None
 
 
-class _Action(BaseModel):
-    source_type: str | None = Field(default=None, alias="digitalSourceType")
-
-
 class _Actions(BaseModel):
+    class _Action(BaseModel):
+        source_type: str | None = Field(default=None, alias="digitalSourceType")
+
     actions: list[_Action] = []
 
 
@@ -120,24 +118,18 @@ class _Check(BaseModel):
     explanation: str | None = None
 
 
-class _Checks(BaseModel):
-    success: list[_Check] = []
-    failure: list[_Check] = []
-
-
 class _Report(BaseModel):
     """c2pa's report on a file, as far as it is used."""
 
     active_manifest: str
     manifests: dict[str, _Manifest]
-    checks: _Checks = Field(
-        default=_Checks(), validation_alias=AliasPath("validation_results", "activeManifest")
-    )
+    passed: list[_Check] = Field(default=[], validation_alias=AliasPath(*_RESULTS, "success"))
+    failed: list[_Check] = Field(default=[], validation_alias=AliasPath(*_RESULTS, "failure"))
     validation_state: str | None = None
 
     @property
     def is_trusted(self) -> bool:
-        return any(check.code == _TRUSTED for check in self.checks.success)
+        return any(check.code == _TRUSTED for check in self.passed)
 
 
 def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | None:
@@ -182,7 +174,7 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
 
 
 def provenance_lines(provenance: Provenance | None) -> list[str]:
-    """Describe a file's origin in lines of a table, a word and a sentence each."""
+    """Lines of a table of a file's origin, a word and a sentence each."""
     rows = _UNSIGNED if provenance is None else _rows(provenance)
     return [f"  {word:<10}{printable(text)}" for word, text in rows]
 
@@ -209,7 +201,7 @@ def _report_text(path: Path, trusted: Path | None) -> str | None:
 
 
 def _integrity(report: _Report) -> tuple[Integrity, tuple[Reason, ...]]:
-    failures = [check for check in report.checks.failure if check.code != _UNTRUSTED]
+    failures = [check for check in report.failed if check.code != _UNTRUSTED]
     reasons = tuple(Reason(code=each.code, text=each.explanation or "") for each in failures)
     if any(not check.code.startswith(_OF_CREDENTIAL) for check in failures):
         return "altered", reasons
@@ -261,15 +253,13 @@ def _signed_by(signer: Signer) -> str:
     name = signer.name
     if signer.organisation not in ("", name):
         name = f"{name} ({signer.organisation})"
-    match signer.trust:
-        case "trusted":
-            return f"by {name}; an authority that you trust issued the certificate"
-        case "own":
-            return "by this machine's self-signed certificate: no authority vouches for it"
-        case "self-signed":
-            return "by another machine's self-signed certificate: no authority vouches for it"
-        case "unknown":
-            return f"by {name}, it says; no authority that you trust vouches for it (--trust)"
+    texts: dict[SignerTrust, str] = {
+        "trusted": f"by {name}; an authority that you trust issued the certificate",
+        "own": "by this machine's self-signed certificate: no authority vouches for it",
+        "self-signed": "by another machine's self-signed certificate: no authority vouches for it",
+        "unknown": f"by {name}, it says; no authority that you trust vouches for it (--trust)",
+    }
+    return texts[signer.trust]
 
 
 def _assertion_rows(assertion: dict[str, object]) -> Iterator[tuple[str, str]]:

@@ -41,18 +41,14 @@ class Revision:
     """Reads files as they were at a revision."""
 
     name: str
-    """The name given by the user."""
+    """As the user gave it."""
     commit: str = ""
-    """Its commit's hash, shortened; empty for the workspace."""
+    """Shortened hash of its commit; empty for the workspace."""
     message: str = ""
-    """First line of its commit's message; empty for the workspace."""
+    """First line of the commit's message; empty for the workspace."""
 
     def __init__(self, root: Path, name: str) -> None:
-        """Find the revision.
-
-        Args:
-            root: the project's.
-            name: whatever git knows (a tag, a branch, a hash), an experiment, or `workspace`.
+        """Find whatever git knows (a tag, a branch, a hash), an experiment, or `workspace`.
 
         Raises:
             ParamsError: there is no such revision, or no git.
@@ -76,22 +72,22 @@ class Revision:
         Raises:
             MissingFileError: the revision does not know it, or it is not in DVC's cache.
         """
-        is_known = self._files.exists(path.as_posix())
-        if not is_known and not any(self._is_dvcs(folder) for folder in path.parents):
+        name = path.as_posix()
+        # Files in a folder that DVC tracks as a whole are only known from the cache.
+        if not self._files.exists(name) and not any(map(self._is_tracked, path.parents)):
             raise MissingFileError(
                 f"{path}: not in revision {self.name!r}; run `dvc repro` there and commit, or name "
                 "another revision"
             )
         try:
-            return self._files.read_bytes(path.as_posix())
+            return self._files.read_bytes(name)
         except (OSError, DvcException, DataIndexDirError) as error:
             raise MissingFileError(
                 f"{path} of revision {self.name!r}: not in DVC's cache; `dvc fetch --all-commits` "
                 "gets it from the remote if it was pushed, else run that revision again"
             ) from error
 
-    def _is_dvcs(self, folder: Path) -> bool:
-        """True if DVC tracks the folder as a whole; its files are only known from the cache."""
+    def _is_tracked(self, folder: Path) -> bool:
         try:
             return self._files.isdvc(folder.as_posix())
         except FileNotFoundError:
@@ -102,20 +98,18 @@ class Revision:
         return yaml.safe_load(self.read(Path("params.yaml")))
 
     def copy(self, path: Path, to: Path) -> Path:
-        """Copy a file out of the revision, and return the path of the copy."""
+        """Copy a file, and return the path of the copy."""
         with replacing(to) as temporary:
             temporary.write_bytes(self.read(path))
         return to
 
 
 class ParamDifference(NamedTuple):
-    """A value of params.yaml that differs."""
+    """A value of params.yaml that differs; None where there is no such key."""
 
     key: str
     before: str | None
-    """None where there was no such key."""
     after: str | None
-    """None where there is no such key any more."""
 
 
 def _transfers(revision: Revision) -> dict[str, Transfer]:
@@ -136,15 +130,13 @@ def choose_transfer(revision: Revision, name: str | None) -> str:
     Raises:
         ParamsError: there is no such transfer, or there are several and none was named.
     """
-    transfers = _transfers(revision)
+    transfers = [*_transfers(revision)]
     names = ", ".join(transfers)
-    if name is None and len(transfers) == 1:
-        return next(iter(transfers))
-    if name is None:
+    if name is None and len(transfers) != 1:
         raise ParamsError(f"revision {revision.name!r}: name one with --transfer: {names}")
-    if name not in transfers:
+    if name is not None and name not in transfers:
         raise ParamsError(f"revision {revision.name!r}: no transfer {name!r}; it has {names}")
-    return name
+    return name or transfers[0]
 
 
 def write_comparison_page(

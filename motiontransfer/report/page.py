@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -109,15 +110,14 @@ class PanelSource:
     name: str
     label: str
     description: str
-    """Text alternative of the panel."""
+    """Text alternative."""
     frames: Callable[[], Iterable[Frame]]
-    """Its frames, from the first; called once for each time it is encoded."""
+    """Called once for each time they are encoded."""
     verbatim: Path | None = None
     """A finished video of these frames, to be shown as it is if it is small, and for its sound."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class Panel(NamedTuple):
     """A video as the page holds it."""
 
     source: PanelSource
@@ -128,16 +128,15 @@ class Panel:
     """False where it is the finished video itself, byte for byte."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """One rung of the ladder."""
+class Rung(NamedTuple):
+    """One rung of the encoding ladder."""
 
     crf: int
     """x264's quality."""
     scale: float
-    """Of the working size."""
+    """Factor of the working size."""
     share: float
-    """About how many bytes are left of what the first rung takes."""
+    """Share of the first rung's bytes, about."""
 
 
 LADDER = (
@@ -161,9 +160,12 @@ def video_panel(
         with FrameStore(path) as store:
             yield from store.frames()
 
-    source = path if verbatim else None
     return PanelSource(
-        name=name, label=label, description=description, frames=frames, verbatim=source
+        name=name,
+        label=label,
+        description=description,
+        frames=frames,
+        verbatim=path if verbatim else None,
     )
 
 
@@ -193,7 +195,10 @@ def make_panels(
         total = sum(len(panel.video) for panel in panels)
         if total <= max_bytes or rung == len(LADDER) - 1:
             return panels, LADDER[rung]
-        rung = _next_rung(rung, total / max_bytes)
+        # the first one below that should fit, by what the rungs are expected to save
+        share = LADDER[rung].share * max_bytes / total
+        fitting = (i for i in range(rung + 1, len(LADDER)) if LADDER[i].share <= share)
+        rung = next(fitting, len(LADDER) - 1)
 
 
 def jpeg(image: Image.Image, *, largest_px: int) -> bytes:
@@ -202,13 +207,6 @@ def jpeg(image: Image.Image, *, largest_px: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     return buffer.getvalue()
-
-
-def _next_rung(rung: int, too_large: float) -> int:
-    """The first rung below that should fit, by what the rungs are expected to save."""
-    wanted = LADDER[rung].share / too_large
-    below = range(rung + 1, len(LADDER))
-    return next((index for index in below if LADDER[index].share <= wanted), len(LADDER) - 1)
 
 
 def _panel(

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
@@ -76,16 +75,6 @@ class TransferRun:
     """The sections of params.yaml that the result depends on."""
 
 
-class ResultFile(NamedTuple):
-    """One file that a result depends on."""
-
-    role: str
-    path: str
-    md5: str
-    """Its name in DVC's cache."""
-    num_bytes: int
-
-
 def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> None:
     """Write one HTML file that needs nothing else.
 
@@ -141,8 +130,13 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "samples": _samples(run.training),
             "params": {name: flattened(section) for name, section in run.params.items()},
             "files": [
-                ResultFile(role, file.as_posix(), _md5(file), file.stat().st_size)
-                for role, file in run.files.items()
+                {
+                    "role": role,
+                    "path": path.as_posix(),
+                    "md5": _md5(path),
+                    "num_bytes": path.stat().st_size,
+                }
+                for role, path in run.files.items()
             ],
             "data": page_data(
                 (*charts, *losses), num_frames=run.poses.num_frames, frame_rate=run.poses.frame_rate
