@@ -131,7 +131,7 @@ def test_a_detector_that_fails_does_not_hide_the_manifest(kind, signed, monkeypa
 
 def test_a_detector_is_loaded_from_its_weights(signed, verify):
     torch.manual_seed(0)
-    config = FramePairConfig(input_frames=2, num_filters=4, num_downsamplings=2)
+    config = FramePairConfig(num_filters=4, num_downsamplings=2)
     detector = TrainedDetector(
         network=FramePairDetector(config),
         config=config,

@@ -58,7 +58,7 @@ def nearest_frames(poses: Keypoints, clips: Sequence[TargetClip]) -> PosedFrames
 
 
 def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarray, " frames"]:
-    """For each pose the index of the nearest candidate frame; the earliest of equals.
+    """Index, for each pose, of the nearest candidate frame; the earliest of equals.
 
     Of more than 3000 candidates as many are compared, evenly spread. A pose without joints takes
     the candidate of the pose before it, the first pose the first candidate with a body.

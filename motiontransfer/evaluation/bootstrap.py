@@ -2,7 +2,7 @@
 
 Every metric of frames is one sum over frames divided by another: of distances by joints, of missed
 detections by those expected, of a video's change by the real one's. Errors of
-neighbouring frames are correlated, so blocks of about a second are drawn, and all metrics share the
+neighboring frames are correlated, so blocks of about a second are drawn, and all metrics share the
 draws. The interval covers the variation over further motion of the same kind. It does not cover
 other people, videos or training runs, and is too narrow where errors last longer than a block.
 """

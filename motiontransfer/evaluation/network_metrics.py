@@ -296,7 +296,7 @@ def _batch_of_one(image: Frame) -> UInt8[Tensor, "1 3 height width"]:
 
 
 def _tensor(image: Frame, device: torch.device) -> Float32[Tensor, "1 3 _ _"]:
-    """The image, colours from 0 to 1, enlarged where a side is too short."""
+    """The image, colors from 0 to 1, enlarged where a side is too short."""
     pixels = _batch_of_one(image).to(device).float() / 255
     height, width = image.shape[:2]
     scale = _SMALLEST_SIDE_PX / min(height, width)

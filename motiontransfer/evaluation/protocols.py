@@ -89,7 +89,6 @@ def evaluate_reconstruction(
         box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `comparison.png` go.
         scratch: temporary folder of the rendered frames.
-        networks: of the metrics that need weights.
 
     Returns:
         Of `ours` and the baselines: image and pose metrics, sections `temporal` and `identity`, and
@@ -194,7 +193,7 @@ def _comparison(videos: Mapping[str, PosedFrames]) -> Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferVideos:
-    """The videos of one transfer, synchronised frame by frame."""
+    """The videos of one transfer, synchronized frame by frame."""
 
     result: Path
     """The rendered video."""
@@ -217,11 +216,10 @@ def evaluate_transfer(
     """Evaluate a transfer, and write its per-frame table and figures.
 
     Args:
-        intended: the normalised poses that the result should show.
+        intended: the normalized poses that the result should show.
         clips: the target's, for the nearest-neighbour baseline.
         box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `worst_frames.png` go.
-        networks: of the metrics that need weights.
 
     Returns:
         Sections `detection`, `temporal` and `identity`, `realism` (FID and KID) where there is a
@@ -352,7 +350,6 @@ def score_videos(
 
     Args:
         videos: name -> a video of as many frames, and of the same size, as the ground truth.
-        networks: of the metrics that need weights.
 
     Returns:
         Sections `truth` and `temporal`, as a transfer's metrics have them, and `realism`.

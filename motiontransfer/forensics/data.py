@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import av
 import numpy as np
@@ -38,6 +38,10 @@ _FRAME_RATE = Fraction(25)  # matters only to how x264 spends bits over time
 _MIN_SCALE = 0.5
 _CRFS = range(14, 37)
 _UNCOMPRESSED_SHARE = 0.25
+_ITEMS_PER_SEGMENT = 1000  # augmentations before they repeat
+_ENCODED_FRAMES = 6  # some of which are predicted from others, as in any video
+_FRAME_PAIRS_PER_ITEM = 2
+_WARMUP_FRAMES = 2  # the first frame is rendered without a previous one, and differs visibly
 _NOISE_LEVELS = 4  # smaller differences of both videos together are not motion
 
 
@@ -61,11 +65,11 @@ CORRUPTIONS = {
     "crf_35": Corruption(crf=35),
     "half_size": Corruption(scale=0.5, crf=18),
 }
-"""Those of calibration and evaluation, by their names in the metrics."""
+"""Corruptions of calibration and evaluation, by their names in the metrics."""
 
 
 def corrupt(frames: Frames, corruption: Corruption) -> Frames:
-    """Return the frames as a player shows them after downscaling and compression."""
+    """The frames as a player shows them after downscaling and compression."""
     height, width = (round(side * corruption.scale) for side in frames.shape[1:3])
     resized = np.stack([resize(frame, (height, width)) for frame in frames])
     if corruption.crf is None:
@@ -93,19 +97,18 @@ def _codec(name: str, mode: Literal["r", "w"]) -> av.VideoCodecContext:
     return context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Augmentation:
+class Augmentation(NamedTuple):
     """A square crop, resized, perhaps mirrored, and corrupted."""
 
     box: Box
-    """The square, pixels of the frames."""
+    """Square, in pixels of the frames."""
     size: int
     """Height and width to which it is resized."""
     corruption: Corruption
     mirrored: bool
 
     def apply(self, frames: Frames) -> Frames:
-        """Return the augmented frames."""
+        """Crop, resize, mirror and corrupt frames."""
         x0, y0, x1, y1 = self.box
         size = (self.size, self.size)
         crop = np.stack([resize(frame, size) for frame in frames[:, y0:y1, x0:x1]])
@@ -115,7 +118,7 @@ class Augmentation:
 def draw_augmentation(
     real: Frames, fake: Frames, *, crop_size: int, rng: np.random.Generator
 ) -> Augmentation:
-    """Draw one augmentation for both of a real/fake pair, centred where something moves.
+    """Draw one augmentation for both of a real/fake pair, centered where something moves.
 
     Args:
         crop_size: height and width of the result, pixels.
@@ -152,18 +155,12 @@ def _draw_moving_pixel(real: Frames, fake: Frames, rng: np.random.Generator) -> 
     return y, x
 
 
-_ITEMS_PER_CLIP = 1000  # augmentations before they repeat
-_ENCODED_FRAMES = 6  # some of which are predicted from others, as in any video
-_FRAME_PAIRS_PER_ITEM = 2
-_WARMUP_FRAMES = 2  # the first frame is rendered without a previous one, and differs visibly
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """About a second of consecutive frames of a video."""
 
     subject: str
-    """Whose appearance it shows."""
+    """Person whose appearance it shows."""
     video: str
     """Name of the video, unique for a subject."""
     path: Path
@@ -178,38 +175,36 @@ class Segment:
 
     @property
     def height(self) -> int:
-        """Of its frames, pixels."""
+        """Height of its frames, pixels."""
         with FrameStore(self.path) as store:
             return store.size[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentPair:
+class SegmentPair(NamedTuple):
     """The same second as it was filmed, and rendered from its poses."""
 
     real: Segment
     fake: Segment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentSet:
-    """Real and fake clips."""
+class SegmentSet(NamedTuple):
+    """Real and fake segments."""
 
     real: Sequence[Segment]
     fake: Sequence[Segment]
 
     @property
     def description(self) -> dict[str, object]:
-        """Names of the videos and numbers of clips, for the metrics."""
+        """Names of the videos and numbers of segments, for the metrics."""
         return {
-            "real": sorted({f"{clip.subject}/{clip.video}" for clip in self.real}),
-            "fake": sorted({f"{clip.subject}/{clip.video}" for clip in self.fake}),
+            "real": sorted({f"{segment.subject}/{segment.video}" for segment in self.real}),
+            "fake": sorted({f"{segment.subject}/{segment.video}" for segment in self.fake}),
             "seconds": {"real": len(self.real), "fake": len(self.fake)},
         }
 
 
 def both_sides(pairs: Sequence[SegmentPair]) -> SegmentSet:
-    """Return the real and the fake clips of pairs."""
+    """Real and fake segments of pairs."""
     return SegmentSet(real=[pair.real for pair in pairs], fake=[pair.fake for pair in pairs])
 
 
@@ -235,16 +230,16 @@ class FramePairBatch(TensorBatch):
 
 
 class RealFakeDataset:
-    """Frame pairs of every clip pair many times over, augmented differently each time."""
+    """Frame pairs of every segment pair many times over, augmented differently each time."""
 
     def __init__(self, pairs: Sequence[SegmentPair], *, crop_size: int, seed: int) -> None:
         self.pairs, self._crop_size, self._seed = list(pairs), crop_size, seed
-        paths = sorted({clip.path for pair in pairs for clip in (pair.real, pair.fake)})
+        paths = sorted({segment.path for pair in pairs for segment in (pair.real, pair.fake)})
         self._store_of = {path: index for index, path in enumerate(paths)}
         self._frames = FrameCache(paths)
 
     def __len__(self) -> int:
-        return len(self.pairs) * _ITEMS_PER_CLIP
+        return len(self.pairs) * _ITEMS_PER_SEGMENT
 
     def batch(self, indices: Iterable[int]) -> FramePairBatch:
         """Read the items with these indices; each has the same number of frame pairs."""
@@ -259,7 +254,7 @@ class RealFakeDataset:
         num_frames = len(pair.real.frames)
         count = min(num_frames, _ENCODED_FRAMES)
         first = int(rng.integers(num_frames - count + 1))
-        real, fake = (self._read(clip, first, count) for clip in (pair.real, pair.fake))
+        real, fake = (self._read(segment, first, count) for segment in (pair.real, pair.fake))
         augmentation = draw_augmentation(real, fake, crop_size=self._crop_size, rng=rng)
         has_too_few = count <= _FRAME_PAIRS_PER_ITEM
         starts = rng.choice(count - 1, _FRAME_PAIRS_PER_ITEM, replace=has_too_few).tolist()
@@ -267,34 +262,31 @@ class RealFakeDataset:
         pairs = torch.tensor(starts)[:, None] + torch.arange(2)
         return real[pairs], fake[pairs]
 
-    def _read(self, clip: Segment, first: int, count: int) -> Frames:
-        store = self._store_of[clip.path]
-        return np.stack([self._frames[store, k] for k in clip.frames[first : first + count]])
+    def _read(self, segment: Segment, first: int, count: int) -> Frames:
+        store = self._store_of[segment.path]
+        return np.stack([self._frames[store, k] for k in segment.frames[first : first + count]])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetSegments:
-    """Clips of a subject that a generator was trained on."""
+class TargetSegments(NamedTuple):
+    """Segments of a subject that a generator was trained on."""
 
     subject: str
     training: Sequence[SegmentPair]
-    """Of the part of each video that may be trained on."""
+    """Segments of the part of each video that may be trained on."""
     held_out: Sequence[SegmentPair]
     transfers: Sequence[Segment]
-    """Rendered with another subject's motion."""
+    """Segments rendered with another subject's motion."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectSegments:
-    """All clips of a project."""
+class ProjectSegments(NamedTuple):
+    """All segments of a project."""
 
     targets: Sequence[TargetSegments]
     unseen: Sequence[Segment]
-    """Filmed; of subjects that no network was trained on."""
+    """Filmed segments of subjects that no network was trained on."""
 
 
 def project_segments(
-    root: Path,
     fabric: Fabric,
     *,
     targets: Sequence[str],
@@ -304,48 +296,47 @@ def project_segments(
     max_frames: int,
     folder: Path,
 ) -> ProjectSegments:
-    """List a project's clips, and render those that are missing in `folder`.
+    """List a project's segments, and render those that are missing in `folder`.
 
     Args:
-        root: the project, with its artifacts.
         max_frames: about how many frames of a video are used, of both parts together.
-        folder: of the rendered frames; a file that is there is complete and is kept.
+        folder: where rendered frames go; a file that is there is complete and is kept.
     """
     unseen = []
     for subject, video in sorted(
         {(each.source_subject, each.source) for each in transfers.values()}
     ):
         if subject not in targets:
-            path = root / layout.frames_file(subject, video)
+            path = layout.frames_file(subject, video)
             with FrameStore(path) as store:
                 seconds = sampled_seconds(
                     range(len(store)), frame_rate=store.frame_rate, max_frames=max_frames
                 )
-            unseen += _clips(subject, video, path, seconds)
-    target_clips = []
+            unseen += _segments(subject, video, path, seconds)
+    target_segments = []
     for target in targets:
-        renderer = load_renderer(root / layout.models_folder(target), fabric, face=face)
+        renderer = load_renderer(layout.models_folder(target), fabric, face=face)
         training, later = [], []
-        for video in read_target_clips(target, held_out, root=root):
+        for video in read_target_clips(target, held_out):
             path = folder / f"{target}_{video.name}.mkv"
-            early, late = _clip_pairs(video, target, renderer, path, max_frames=max_frames)
+            early, late = _segment_pairs(video, target, renderer, path, max_frames=max_frames)
             training += early
             later += late
         rendered = []
         for name in sorted(name for name, each in transfers.items() if each.target == target):
-            poses = read_keypoints(root / layout.poses_file(name))
+            poses = read_keypoints(layout.poses_file(name))
             seconds = sampled_seconds(
                 range(poses.num_frames), frame_rate=poses.frame_rate, max_frames=max_frames
             )
             path = folder / f"{name}.mkv"
-            rendered += _clips(target, name, path, _render(renderer, poses, seconds, path))
-        target_clips.append(
+            rendered += _segments(target, name, path, _render(renderer, poses, seconds, path))
+        target_segments.append(
             TargetSegments(subject=target, training=training, held_out=later, transfers=rendered)
         )
-    return ProjectSegments(targets=target_clips, unseen=unseen)
+    return ProjectSegments(targets=target_segments, unseen=unseen)
 
 
-def _clip_pairs(
+def _segment_pairs(
     video: TargetClip, target: str, renderer: Renderer, path: Path, *, max_frames: int
 ) -> tuple[list[SegmentPair], list[SegmentPair]]:
     """Pairs of the video's training part and of its held-out part, rendered to `path`."""
@@ -357,13 +348,13 @@ def _clip_pairs(
         for part in (video.training, video.held_out)
     )
     ranges = [*training, *held_out]
-    real = _clips(target, video.name, video.frames, ranges)
-    fake = _clips(target, video.name, path, _render(renderer, video.keypoints, ranges, path))
+    real = _segments(target, video.name, video.frames, ranges)
+    fake = _segments(target, video.name, path, _render(renderer, video.keypoints, ranges, path))
     pairs = [SegmentPair(real=one, fake=other) for one, other in zip(real, fake, strict=True)]
     return pairs[: len(training)], pairs[len(training) :]
 
 
-def _clips(subject: str, video: str, path: Path, ranges: Sequence[range]) -> list[Segment]:
+def _segments(subject: str, video: str, path: Path, ranges: Sequence[range]) -> list[Segment]:
     return [Segment(subject=subject, video=video, path=path, frames=frames) for frames in ranges]
 
 
@@ -387,7 +378,7 @@ def _render(
 
 
 def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) -> list[Path]:
-    """Return every file of this project whose bytes decide what `project_segments` gives.
+    """Every file of this project whose bytes decide what `project_segments` gives.
 
     Raises:
         MissingFileError: the poses of a transfer are not there.
@@ -405,15 +396,14 @@ def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) ->
     return [*(path for folder, files in folders for path in sorted(folder.glob(files))), *poses]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """Disjoint clips for training, calibration and test."""
+class Split(NamedTuple):
+    """Disjoint segments for training, calibration and test."""
 
     training: Sequence[SegmentPair]
     calibration: Sequence[SegmentPair]
     test: SegmentSet
     held_out_subject: str | None
-    """In the test set only; None where there is only one target."""
+    """Target that is in the test set only; None where there is only one target."""
 
 
 def split_segments(project: ProjectSegments) -> Split:

@@ -18,7 +18,6 @@ from motiontransfer.figures import stacked, tiles, write_figure
 from motiontransfer.forensics.data import (
     CORRUPTIONS,
     EXACT,
-    Corruption,
     Frames,
     Segment,
     SegmentSet,
@@ -33,7 +32,7 @@ from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadat
 from motiontransfer.video.tensors import frames_to_tensor
 
 Logits = Float64[np.ndarray, " _"]
-"""Of frame pairs."""
+"""Logits of frame pairs."""
 
 _Image = UInt8[np.ndarray, "_ _ 3"]
 
@@ -168,32 +167,25 @@ def limit_height(frame: _Image, *, max_height: int) -> _Image:
     return resize(frame, (max_height, max(1, round(width * max_height / height))))
 
 
-def score_segments(
-    detector: TrainedDetector, clips: Sequence[Segment], *, corruption: Corruption, description: str
-) -> list[Logits]:
-    """Score each clip after a corruption."""
-    return [
-        score_frames(
-            detector.network, corrupt(clip.read(), corruption), max_height=detector.max_height
-        )
-        for clip in track(clips, description, total=len(clips))
-    ]
-
-
 def evaluate(
     detector: TrainedDetector, clips: SegmentSet, *, description: str = "test"
 ) -> dict[str, Scores]:
-    """Score real and fake clips after each corruption, by its name."""
-    scores = {}
-    for name, corruption in CORRUPTIONS.items():
-        real, fake = (
-            score_segments(
-                detector, kind, corruption=corruption, description=f"{description} {name}"
+    """Score real and fake segments after each corruption, by its name."""
+
+    def logits(segments: Sequence[Segment], name: str) -> list[Logits]:
+        return [
+            score_frames(
+                detector.network,
+                corrupt(segment.read(), CORRUPTIONS[name]),
+                max_height=detector.max_height,
             )
-            for kind in (clips.real, clips.fake)
-        )
-        scores[name] = Scores(real=real, fake=fake)
-    return scores
+            for segment in track(segments, f"{description} {name}", total=len(segments))
+        ]
+
+    return {
+        name: Scores(real=logits(clips.real, name), fake=logits(clips.fake, name))
+        for name in CORRUPTIONS
+    }
 
 
 def plot_evaluation(
@@ -207,7 +199,7 @@ def plot_evaluation(
     """Draw ROC curves, the confusion matrix and examples as a PNG.
 
     Args:
-        scores_of: of the clips, by the name of the corruption.
+        scores_of: scores of the clips, by the name of the corruption.
     """
     with write_figure(path, width=11.0, height=8.2) as figure:
         figure.suptitle(title, fontsize=12)
@@ -295,7 +287,7 @@ def predict_video(path: Path, weights: Path) -> Prediction:
     """Predict from the frames of a video file alone.
 
     Args:
-        weights: of the detector, as `train_forensics` wrote them.
+        weights: file that `train_forensics` wrote.
 
     Raises:
         MissingFileError: no such video, or no such weights.

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -27,8 +26,6 @@ _BLUR = (1.0, 4.0, 6.0, 4.0, 1.0)
 class FramePairConfig:
     """All that determines the shapes of a detector."""
 
-    input_frames: Literal[1, 2]
-    """Both frames of a pair, or, as a baseline, only the second."""
     num_filters: int
     """Channels of the first layer."""
     num_downsamplings: int
@@ -40,10 +37,9 @@ class FramePairDetector(nn.Module):
 
     def __init__(self, config: FramePairConfig) -> None:
         super().__init__()
-        self.input_frames = config.input_frames
         widths = [config.num_filters * 2**level for level in range(config.num_downsamplings)]
-        layers: list[nn.Module] = []
-        for in_channels, channels in pairwise((3 * config.input_frames, *widths)):
+        layers: list[nn.Module] = []  # of both frames' colors
+        for in_channels, channels in pairwise((6, *widths)):
             layers += [nn.Conv2d(in_channels, channels, 3, 2, 1), nn.LeakyReLU(0.2)]
             layers += [nn.Conv2d(channels, channels, 3, 1, 1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 1))
@@ -61,18 +57,17 @@ class FramePairDetector(nn.Module):
         self, pairs: Float[Tensor, "batch 2 3 height width"]
     ) -> Float[Tensor, "batch rows columns"]:
         """Logits of the receptive fields of each pair."""
-        frames = range(2 - self.input_frames, 2)
         residuals = []  # high frequencies
-        for index in frames:
-            padded = functional.pad(pairs[:, index], (2, 2, 2, 2), mode="replicate")
+        for frames in (pairs[:, 0], pairs[:, 1]):
+            padded = functional.pad(frames, (2, 2, 2, 2), mode="replicate")
             blurred = functional.conv2d(padded, self.blur, groups=3)
-            residuals.append(_RESIDUAL_GAIN * (pairs[:, index] - blurred))
+            residuals.append(_RESIDUAL_GAIN * (frames - blurred))
         return self.layers(torch.cat(residuals, dim=1))[:, 0]
 
 
 @torch.no_grad()
 def initialize_detector(module: nn.Module) -> None:
-    """Draw convolution weights by He et al. 2015; there are no normalisation layers."""
+    """Draw convolution weights by He et al. 2015; there are no normalization layers."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, 0.2)
         if module.bias is not None:
@@ -109,7 +104,7 @@ class Calibration:
     def probability(
         self, logits: Float64[np.ndarray, " seconds"]
     ) -> Float64[np.ndarray, " seconds"]:
-        """Of each second's mean logit."""
+        """Probability that each second, given by its mean logit, was rendered."""
         return expit(self.slope * logits + self.offset)
 
 
@@ -132,12 +127,12 @@ def fit_calibration(
             "train_forensics.held_out_fraction"
         )
     target = (num_seconds + 1) / (num_seconds + 2)
-    centre = (np.median(real) + np.median(fake)) / 2
+    center = (np.median(real) + np.median(fake)) / 2
     spread = max(float(np.std([*real, *fake])), 1e-6)
 
     def loss(curve: np.ndarray) -> float:
         scaled_real, scaled_fake = (
-            curve[0] * (logits - centre) / spread + curve[1] for logits in (real, fake)
+            curve[0] * (logits - center) / spread + curve[1] for logits in (real, fake)
         )
         return float(
             -(target * log_expit(-scaled_real) + (1 - target) * log_expit(scaled_real)).mean()
@@ -147,7 +142,7 @@ def fit_calibration(
     slope, offset = minimize(loss, [1.0, 0.0], bounds=[(0, None), (None, None)]).x.tolist()
     if slope == 0:
         return Calibration(slope=0.0, offset=0.0)
-    return Calibration(slope=slope / spread, offset=offset - slope * float(centre) / spread)
+    return Calibration(slope=slope / spread, offset=offset - slope * float(center) / spread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +153,7 @@ class TrainedDetector:
     config: FramePairConfig
     calibration: Calibration
     max_height: int
-    """Of the frames that it was trained on; higher ones are downscaled to it."""
+    """Height of the frames that it was trained on, pixels; higher ones are downscaled to it."""
 
 
 def write_detector(

@@ -163,7 +163,6 @@ def train_on_project(
         if not fabric.is_global_zero:
             barrier(fabric)  # the first process renders what the others then find
         project = project_segments(
-            Path(),
             fabric,
             targets=targets,
             transfers=transfers,
@@ -179,7 +178,7 @@ def train_on_project(
             split.training,
             split.calibration,
             fabric,
-            config=params.fill(FramePairConfig, input_frames=2),
+            config=params.fill(FramePairConfig),
             schedule=params.schedule,
             crop_size=params.crop_size,
             ema_decay=params.ema_decay,

@@ -1,4 +1,4 @@
-"""Comparison of two runs of one transfer: synchronised videos, metrics and params that differ."""
+"""Comparison of two runs of one transfer: synchronized videos, metrics and params that differ."""
 
 import tempfile
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Revision:
     """Reads files as they were at a revision."""
 
     name: str
-    """As the user gave it."""
+    """Revision as the user gave it."""
     commit: str = ""
     """Shortened hash of its commit; empty for the workspace."""
     message: str = ""

@@ -175,7 +175,7 @@ def make_panels(
     """Encode every panel at the best quality at which all of them fit; the last rung always does.
 
     Args:
-        max_bytes: of all videos together.
+        max_bytes: limit for all videos together.
 
     Returns:
         The panels, and the quality of those that are copies.

@@ -79,7 +79,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
     """Write one HTML file that needs nothing else.
 
     Args:
-        max_bytes: of the page, about; its videos are downscaled, down to a limit, to keep to it.
+        max_bytes: rough limit for the page; its videos are downscaled, to a degree, to keep to it.
 
     Raises:
         MissingFileError: something that it shows is not there.

@@ -49,17 +49,15 @@ class Comparison:
     a: Text
     """Path of the one that the result is about, e.g. ours."""
     b: Text
-    """Path of the other, e.g. a baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two clips that are shown together."""
+    """Two clips that are shown together, by their ids."""
 
     a: Text
-    """Id of the clip from video a; in an attention check of the intact one."""
+    """Clip of video a; in an attention check the intact one."""
     b: Text
-    """Id of the other clip."""
     comparison: int | None
     """Index of the comparison; None for an attention check."""
     start_seconds: float
@@ -74,26 +72,24 @@ class AnswerKey:
     """Id of the study, also in its answers."""
     question: Text
     seed: int
-    """Of the ids on the page."""
+    """Random seed of the ids on the page."""
     comparisons: tuple[Comparison, ...]
     pairs: dict[str, Pair]
-    """By their ids on the page."""
+    """Id on the page -> pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A participant's choice in one pair."""
+    """A participant's choice in one pair, by ids."""
 
     pair: Text
     first: Text
-    """Id of the clip on the left, or above."""
+    """The clip on the left, or above."""
     second: Text
     chosen: Text
-    """Id of one of the two."""
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    """From the start of the clips to the choice."""
+    """Time from the start of the clips to the choice."""
     replays: int
-    """Number of replays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +105,7 @@ class Participant:
 
 
 def write_key(path: Path, key: AnswerKey) -> None:
-    """Write a key as JSON."""
+    """Write an answer key as JSON."""
     write_json(path, {"format": _KEY_FORMAT, **asdict(key)})
 
 
@@ -143,14 +139,13 @@ def _read(path: Path, schema: type[_Content], *, expected_format: str) -> _Conte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """Preference rate of one video over another."""
+    """Preference rate of video a over video b."""
 
     comparison: Comparison
     preferred: int
     """Answers for a."""
     answers: int
     share: float
-    """Of answers for a."""
     interval: tuple[float, float]
     """95 % interval of the share."""
 
@@ -167,7 +162,6 @@ class ParticipantCount:
     is_counted: bool
     """False where too many attention checks were missed."""
     median_seconds: float
-    """Median time of a choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +173,7 @@ class Score:
     """Empty where no participant counts."""
     participants: tuple[ParticipantCount, ...]
     num_checks: int
-    """Attention checks that each participant was given."""
+    """Attention checks of each participant."""
     excluded: int
     """Participants whose answers do not count."""
 
@@ -291,7 +285,7 @@ _ID_BYTES = 8
 
 
 def duration_seconds(a: Path, b: Path) -> float:
-    """Return the length of two videos of the same motion, the shorter one's."""
+    """Length of two videos of the same motion, the shorter one's."""
     with FrameStore(a) as first, FrameStore(b) as second:
         lengths = [float(len(video) / video.frame_rate) for video in (first, second)]
     if abs(lengths[0] - lengths[1]) > _SAME_LENGTH_SECONDS:
@@ -303,10 +297,10 @@ def duration_seconds(a: Path, b: Path) -> float:
 
 
 def clip_starts(duration: float, *, seconds: float, num_clips: int) -> list[float]:
-    """Return where clips begin, evenly spaced, in seconds; a single one is in the middle.
+    """Start of each clip, seconds, evenly spaced; a single one is in the middle.
 
     Args:
-        duration: of the video, seconds.
+        duration: length of the video in seconds.
         seconds: length of a clip.
     """
     latest = duration - seconds
@@ -323,7 +317,7 @@ def clip_starts(duration: float, *, seconds: float, num_clips: int) -> list[floa
 def cut(
     path: Path, *, start: float, seconds: float, change: Callable[[Frame], Frame] | None = None
 ) -> bytes:
-    """Return a part of a video, its frames perhaps changed, as an MP4 file without sound."""
+    """A part of a video, its frames perhaps changed, as an MP4 file without sound."""
     with (
         FrameStore(path) as video,
         tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch,
@@ -339,7 +333,7 @@ def cut(
 
 
 def pixelate(frame: Frame) -> Frame:
-    """Return the frame in squares, each in the colour of its middle."""
+    """The frame in squares, each in the color of its middle."""
     height, width, _ = frame.shape
     block = max(2, width // _BLOCKS_ACROSS)
     rows, columns = (
@@ -365,7 +359,7 @@ def write_study(
         seconds: length of a clip.
         clips_each: clips of each comparison.
         num_checks: attention checks: a clip beside itself pixelated.
-        seed: of the ids on the page, which reveal the sides to whoever knows it.
+        seed: whoever knows it can derive the ids on the page, and with them the sides.
 
     Raises:
         MissingFileError: a video is not there.
@@ -410,7 +404,7 @@ def write_study(
 
 
 def key_file_of(page: Path) -> Path:
-    """Return the path of the key to a page: beside it."""
+    """Path of the key to a page: beside it."""
     return page.with_suffix(".key.json")
 
 

@@ -14,7 +14,7 @@ from motiontransfer.video.frame_store import write_frames
 
 SIZE = (64, 48)
 RATE = Fraction(8)
-CONFIG = FramePairConfig(input_frames=2, num_filters=8, num_downsamplings=2)
+CONFIG = FramePairConfig(num_filters=8, num_downsamplings=2)
 
 
 def walk(num_frames, *, seed, size=SIZE):

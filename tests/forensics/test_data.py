@@ -223,7 +223,6 @@ def project(tmp_path, monkeypatch):
 
 def clips_of_project(max_frames=1000):
     return project_segments(
-        Path(),
         fabric(),
         targets=["ada"],
         transfers=TRANSFERS,
