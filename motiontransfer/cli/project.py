@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -182,19 +181,8 @@ def share(
     # Imported here: it loads DVC, and other subcommands do without it.
     from motiontransfer.project.sharing import share as share_project
 
-    shared = share_project(url, name=name, endpoint=endpoint, profile=profile)
-    typer.echo(
-        f"sent {shared.num_sent} files, {_size_text(shared.sent_bytes)}, and "
-        f"{shared.num_runs} past runs to {shared.url}; {shared.num_there} files were there already"
-    )
-    for path in shared.untracked:
-        command = shlex.join(["uv", "run", "dvc", "add", path])
-        typer.echo(f"{path} is not tracked: run `{command}`, then share again")
-    if shared.stale_stages:
-        typer.echo(f"not up to date, others will run it: {', '.join(shared.stale_stages)}")
-    if shared.to_commit:
-        typer.echo(f"others need from git: git add {shlex.join(shared.to_commit)}, commit, push")
-    typer.echo("a teammate then types, in a clone: uv run motiontransfer join")
+    for line in share_project(url, name=name, endpoint=endpoint, profile=profile):
+        typer.echo(line)
 
 
 def join(
@@ -213,28 +201,5 @@ def join(
 
     # Stages call `python`: the one that runs this, whatever is in the PATH.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    joined = join_project(bring=bring)
-    typer.echo(
-        f"brought {len(joined.brought)} outs, {_size_text(joined.brought_bytes)}, from {joined.url}"
-    )
-    if joined.num_refused_runs:
-        typer.echo(
-            f"{joined.num_refused_runs} past runs on {joined.url} were not used: "
-            "they are not what `share` sends"
-        )
-    if joined.renewed:
-        typer.echo(f"rebuilt or restored: {', '.join(joined.renewed)}")
-        typer.echo(
-            f"for the others: git add {shlex.join(joined.to_commit)}, commit, push, and share"
-        )
-    else:
-        typer.echo("nothing had to run")
-
-
-def _size_text(num_bytes: int | float) -> str:
-    """A size in decimal units, as disks are sold: `940 kB`, `23 MB`, `1.4 GB`."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6)):
-        if num_bytes >= step:
-            amount = num_bytes / step
-            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-    return f"{num_bytes / 1e3:.0f} kB"
+    for line in join_project(bring=bring):
+        typer.echo(line)

@@ -259,7 +259,7 @@ def live(
     """Render a target live from a camera, in real time.
 
     Keys: q quits, space pauses, r forgets the person's proportions and place
-    and f freezes them, m mirrors, s saves a picture to results/live.
+    and f freezes them, m mirrors, s saves an image to results/live.
     """
     if output is not None and output.suffix != ".mp4":
         raise ParamsError(f"--output: expected a name that ends in .mp4, got {output}")

@@ -49,7 +49,7 @@ class CheckResult(NamedTuple):
     message: str
 
     fix: str | None = None
-    """In the imperative; None if none is needed."""
+    """Instruction in the imperative; None if none is needed."""
 
 
 ok = partial(CheckResult, "ok")

@@ -5,7 +5,7 @@ PyYAML says where each node of a file stands. Only the text of the edited node c
 
 ruamel.yaml's round trip would not do: it keeps the comment above a section with the last entry of
 the section before, so that removing this entry removes that comment, and a new entry comes after
-it; it aligns comments anew behind a changed value, and writes names such as `yes` or `1_0` without
+it; it aligns comments anew behind a changed value, and writes names such as `yes` or `on` without
 the quotes that YAML 1.1, which stages read, needs.
 """
 

@@ -79,7 +79,7 @@ def set_remote(
 
 @contextmanager
 def unchanged_on_error(*files: Path) -> Generator[None]:
-    """On an error inside restore small files; new ones go, with new folders that are left empty."""
+    """Restore small files on an error; new ones go, with new folders that are left empty."""
     before = {file: file.read_bytes() if file.exists() else None for file in files}
     new_folders = {folder for file in files for folder in file.parents if not folder.exists()}
     try:

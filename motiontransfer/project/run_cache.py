@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from dvc_data.hashfile.db import HashFileDB
 
 
-Condition = Literal["whole", "damaged", "missing", "hostile"]
-"""`hostile`: a folder's list that leads outside the folder."""
+Condition = Literal["whole", "damaged", "missing", "forged"]
+"""`forged`: a folder's list that leads outside the folder."""
 _LIST_SUFFIX = ".dir"
 _NAME_OF_RUN = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}/[0-9a-f]{64}")
 
@@ -67,7 +67,7 @@ def fetch_lists(repo: Repo, oids: Iterable[str]) -> dict[str, Condition]:
     with _copied(repo, remote.fs, there) as arrived:
         for oid, file in arrived.items():
             if not _leads_inside(file):
-                faults[oid] = "hostile"
+                faults[oid] = "forged"
             elif file_md5(str(file), localfs) != oid.removesuffix(_LIST_SUFFIX):
                 faults[oid] = "damaged"
             else:
@@ -185,7 +185,7 @@ def fetch_runs(repo: Repo) -> int:
         faults = fetch_lists(repo, (oid for oids in outs.values() for oid in oids or ()))
         for name, path in runs.items():
             found = {faults[oid] for oid in outs[name] or () if oid in faults}
-            if "hostile" in found or (name in arrived and outs[name] is None):
+            if "forged" in found or (name in arrived and outs[name] is None):
                 num_refused += 1
                 path.unlink()
             elif name in arrived and not found:

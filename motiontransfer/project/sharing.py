@@ -13,7 +13,6 @@ import shutil
 import subprocess
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -56,26 +55,6 @@ if TYPE_CHECKING:
 _NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """Result of `share`."""
-
-    url: str
-    num_sent: int
-    """Files that the remote did not have."""
-    sent_bytes: int
-    num_there: int
-    """Files that it had."""
-    num_runs: int
-    """Entries of the run cache that it did not have."""
-    stale_stages: tuple[str, ...]
-    """Stages whose inputs changed since they ran: others will run them."""
-    untracked: tuple[str, ...]
-    """Files that a stage reads and that neither git nor DVC tracks: `dvc add` them."""
-    to_commit: tuple[str, ...]
-    """Files that others need and that are not committed in their present form."""
-
-
 def share(
     url: str | None = None,
     *,
@@ -83,8 +62,10 @@ def share(
     name: str = "team",
     endpoint: str | None = None,
     profile: str | None = None,
-) -> Shared:
+) -> list[str]:
     """Push all that the remote lacks; with `url`, make that the project's remote first.
+
+    Returns the report, line by line: what was sent, what is left to do.
 
     On an error .dvc/config stays as it was.
 
@@ -112,7 +93,7 @@ def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
         yield url
 
 
-def _send(repo: Repo, url: str) -> Shared:
+def _send(repo: Repo, url: str) -> list[str]:
     listed = runs_there(repo)  # first: S3 says why it refuses a list, and of an object only that
     runs = past_runs(repo)
     named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
@@ -137,16 +118,25 @@ def _send(repo: Repo, url: str) -> Shared:
             for stage in _changed_stages(repo)
             if all(_is_here(out) for out in _read_by(repo, stage))
         ]
-    return Shared(
-        url=url,
-        num_sent=len(sent),
-        sent_bytes=sum(_size(Path(repo.cache.local.oid_to_path(oid))) for oid in sent),
-        num_there=len(here) - len(sent),
-        num_runs=send_runs(repo, runs, there=listed),
-        stale_stages=tuple(stale),
-        untracked=_untracked(repo),
-        to_commit=uncommitted(Path(repo.root_dir)),
-    )
+    to_commit = uncommitted(Path(repo.root_dir))
+    size = _size_text(Path(repo.cache.local.oid_to_path(oid)) for oid in sent)
+    num_runs = send_runs(repo, runs, there=listed)
+    return [
+        f"sent {len(sent)} files, {size}, and {num_runs} past runs to {url}; "
+        f"{len(here) - len(sent)} files were there already",
+        *(
+            f"{path} is not tracked: run `{shlex.join(['uv', 'run', 'dvc', 'add', path])}`, "
+            "then share again"
+            for path in _untracked(repo)
+        ),
+        *([f"not up to date, others will run it: {', '.join(stale)}"] if stale else []),
+        *(
+            [f"others need from git: git add {shlex.join(to_commit)}, commit, push"]
+            if to_commit
+            else []
+        ),
+        "a teammate then types, in a clone: uv run motiontransfer join",
+    ]
 
 
 def _untracked(repo: Repo) -> tuple[str, ...]:
@@ -162,24 +152,12 @@ def _untracked(repo: Repo) -> tuple[str, ...]:
     return tuple(filter(None, ignored.split("\0")))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
-    """Result of `join`."""
-
-    url: str
-    brought: tuple[str, ...]
-    """Outputs that were pulled, in order."""
-    brought_bytes: int
-    renewed: tuple[str, ...]
-    """Stages whose inputs changed: they ran, or an earlier run was restored."""
-    num_refused_runs: int
-    """Entries of the remote's run cache whose name is not the hash of their content: not used."""
-    to_commit: tuple[str, ...]
-    """Files that are not committed in their present form."""
-
-
-def join(*, root: Path = Path(), bring: Literal["needed", "results", "all"] = "results") -> Joined:
+def join(
+    *, root: Path = Path(), bring: Literal["needed", "results", "all"] = "results"
+) -> list[str]:
     """Run what changed since dvc.lock was committed, and pull no more than that takes.
+
+    Returns the report, line by line.
 
     Args:
         bring: `needed`: what the stages that run read; `results`: also results/; `all`: every
@@ -207,14 +185,21 @@ def join(*, root: Path = Path(), bring: Literal["needed", "results", "all"] = "r
                     out for out in outs if layout.RESULTS_FOLDER in Path(_path(repo, out)).parents
                 ]
             brought += _pull(repo, outs)
-        return Joined(
-            url=url,
-            brought=tuple(brought),
-            brought_bytes=sum(_size(Path(repo.root_dir) / path) for path in brought),
-            renewed=tuple(renewed),
-            num_refused_runs=num_refused_runs,
-            to_commit=uncommitted(Path(repo.root_dir)),
-        )
+        size = _size_text(Path(repo.root_dir) / path for path in brought)
+        lines = [f"brought {len(brought)} outs, {size}, from {url}"]
+        if num_refused_runs:
+            lines.append(
+                f"{num_refused_runs} past runs on {url} were not used: they are not what `share` "
+                "sends"
+            )
+        if not renewed:
+            return [*lines, "nothing had to run"]
+        to_commit = shlex.join(uncommitted(Path(repo.root_dir)))
+        return [
+            *lines,
+            f"rebuilt or restored: {', '.join(renewed)}",
+            f"for the others: git add {to_commit}, commit, push, and share",
+        ]
 
 
 def _pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
@@ -228,33 +213,24 @@ def _pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
         except (CheckoutError, DownloadError, FileNotFoundError):
             # DVC pulled what it could; it has all three ways to report the rest.
             remote = repo.cloud.get_remote_odb(command="pull")
-            objects = {
-                oid: path
-                for out in missing
-                if not _is_here(out)
-                for oid, path in objects_of(repo, _oid(out), _path(repo, out)).items()
-                if not repo.cache.local.exists(oid)
-            }
-            _refuse(repo, objects, {oid: condition(remote, oid) for oid in objects})
+            paths: dict[str, str] = {}
+            for out in (out for out in missing if not _is_here(out)):
+                paths |= objects_of(repo, _oid(out), _path(repo, out))
+            absent = [oid for oid in paths if not repo.cache.local.exists(oid)]
+            _refuse(repo, paths, {oid: condition(remote, oid) for oid in absent})
             raise
     return [_path(repo, out) for out in missing]
 
 
 def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, Condition]) -> None:
     """Raise an error that names the objects that are not whole on the remote."""
-    _, url = default_remote(repo)
-    for oid, state in states.items():
-        if state == "hostile":
-            raise RemoteError(
-                f"{url}: the list of a folder names a path outside it, {paths[oid]}; it was not "
-                "used: ask who may write there"
-            )
     faults = [
         f"{paths[oid]} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
         for oid, state in states.items()
         if state != "whole"
     ]
     if faults:
+        _, url = default_remote(repo)
         raise RemoteError(
             f"{url}: {', '.join(faults)}; its owner deletes it there and runs `uv run dvc push` "
             "(docs/sharing.md, A damaged file on the remote); then run this again"
@@ -324,9 +300,15 @@ def _path(repo: Repo, out: "Output") -> str:
     return Path(out.fs_path).relative_to(repo.root_dir).as_posix()
 
 
-def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+def _size_text(paths: Iterable[Path]) -> str:
+    """Size of files and folders in decimal units, as disks are sold: `940 kB`, `1.4 GB`."""
+    files = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    num_bytes = sum(file.stat().st_size for file in files if file.is_file())
+    for unit, step in (("GB", 1e9), ("MB", 1e6)):
+        if num_bytes >= step:
+            amount = num_bytes / step
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f"{num_bytes / 1e3:.0f} kB"
 
 
 def uncommitted(root: Path) -> tuple[str, ...]:

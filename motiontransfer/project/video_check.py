@@ -64,7 +64,7 @@ class VideoCheck:
     seconds: float
     """Length of the video."""
     people: tuple[int, ...]
-    """In each sampled frame."""
+    """Number of people in each sampled frame."""
     framing: Framing
     """Placement of the frames in the working image."""
     quality: Quality

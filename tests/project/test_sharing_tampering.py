@@ -118,9 +118,7 @@ def test_the_list_of_a_folder_leads_not_outside(folder, mate, tmp_path, forged_l
     (oid,) = [out["md5"] for out in lock["stages"]["render"]["outs"] if out["path"] == FRAMES]
     Intruder(folder).write(f"files/md5/{oid[:2]}/{oid[2:]}", forged_list)
     message = mate.error("join")
-    assert message.startswith(
-        f"{folder.url}: the list of a folder names a path outside it, {FRAMES};"
-    )
+    assert message.startswith(f"{folder.url}: {FRAMES} is forged there (files/md5/")
     assert not list(tmp_path.rglob("outside.txt"))
 
 
@@ -157,7 +155,7 @@ def test_a_list_with_a_member_outside_is_left_on_the_remote(finished, folder, tm
             config["remote"]["team"] = {"url": folder.url}
             config["core"]["remote"] = "team"
         assert fetch_lists(repo, [good, bad, f"{'0' * 32}.dir"]) == {
-            bad: "hostile",
+            bad: "forged",
             f"{'0' * 32}.dir": "missing",
         }
         assert objects_of(repo, good, "x") == {good: "x", inside["md5"]: "x/a/b.txt"}
