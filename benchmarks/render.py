@@ -41,7 +41,7 @@ from motiontransfer.rendering.faces import ResidualFaces, blend
 from motiontransfer.rendering.renderer import Renderer, render_poses
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.target_clips import HeldOut, spread
-from motiontransfer.training.distributed import make_fabric
+from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
@@ -112,7 +112,7 @@ def _measure(
         write_videos(folder, frames, panels, source, **options)
         seconds = time.perf_counter() - began
     size = _generated_size(renderer, poses)
-    on_gpu = renderer.fabric.device.type == "cuda"
+    on_gpu = renderer.runtime.device.type == "cuda"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         **{"preset": preset, "size": f"{height}x{width}", "generated": "{}x{}".format(*size)},
@@ -144,11 +144,11 @@ def _milliseconds(
     renderer: Renderer, poses: Keypoints, *, full: tuple[int, int]
 ) -> dict[str, float]:
     """Of each part a frame; the first frame's warm-up is left out."""
-    fabric, main, face = renderer.fabric, renderer.main, renderer.face
+    runtime, main, face = renderer.runtime, renderer.main, renderer.face
     marks: list[float] = []
 
     def mark() -> None:
-        if fabric.device.type == "cuda":
+        if runtime.device.type == "cuda":
             torch.cuda.synchronize()
             marks.append(time.perf_counter())
         else:
@@ -157,7 +157,7 @@ def _milliseconds(
     frames = generate_clip(
         *(main.network, poses.points, poses.score),
         **{"skeleton": poses.skeleton, "style": main.style, "size": poses.image_size},
-        autocast=fabric.autocast,
+        autocast=runtime.autocast,
     )
     images = [next(frames)]
     mark()
@@ -165,7 +165,7 @@ def _milliseconds(
     mark()
     draw_poses(
         *(torch.from_numpy(poses.points[1:]), torch.from_numpy(poses.score[1:])),
-        **{"skeleton": poses.skeleton, "style": main.style, "device": fabric.device},
+        **{"skeleton": poses.skeleton, "style": main.style, "device": runtime.device},
         size=_generated_size(renderer, poses),
     )
     mark()
@@ -255,26 +255,26 @@ def _renderer(
         viewport=fit_viewport([poses], multiple_of=stride) if has_viewport else None,
     )
     plate = torch.zeros(3, *poses.image_size) if config.background == "plate" else None
-    fabric = make_fabric(precision=gan.precision)
+    runtime = make_runtime(precision=gan.precision)
     puppet = _puppet(poses, full) if config.texture == "puppet" else None
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
     face = None
     if of_face.steps:
         face_config = of_face.fill(FaceGeneratorConfig, pose_channels=style.num_channels)
         face = ResidualFaces(
-            fabric=fabric,
-            network=to_device(FaceGenerator(face_config).apply(initialize), fabric.device),
+            runtime=runtime,
+            network=to_device(FaceGenerator(face_config).apply(initialize), runtime.device),
             crop_size=face_config.crop_size,
             style=style,
             previous_frame=face_config.previous_frame,
         )
     main = TrainedGenerator(
-        network=to_device(network, fabric.device),
+        network=to_device(network, runtime.device),
         config=config,
         style=style,
         held_out=gan.fill(HeldOut),
     )
-    return Renderer(fabric=fabric, main=main, face=face)
+    return Renderer(runtime=runtime, main=main, face=face)
 
 
 if __name__ == "__main__":

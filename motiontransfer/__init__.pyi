@@ -4,7 +4,7 @@ from .pose.drawing import draw_rgb
 from .rendering.renderer import Renderer, load_renderer, render_poses
 from .retargeting.normalization import normalize_poses
 from .retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
-from .training.distributed import make_fabric
+from .training.distributed import make_runtime
 from .video.frame_store import FrameStore
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "fit_statistics",
     "keypoint_table",
     "load_renderer",
-    "make_fabric",
+    "make_runtime",
     "normalize_poses",
     "read_keypoints",
     "read_statistics",

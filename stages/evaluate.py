@@ -24,7 +24,7 @@ from motiontransfer.rendering.renderer import (
 )
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import read_target_clips
-from motiontransfer.training.distributed import Precision, make_fabric
+from motiontransfer.training.distributed import Precision, make_runtime
 
 
 class EvaluateParams(NetworkParams):
@@ -43,7 +43,7 @@ def main(target: str) -> str:
     params = load_section(EvaluateParams, "evaluate")
     networks = open_networks(params, option="evaluate.{}_weights")
     renderer = load_renderer(
-        layout.models_folder(target), make_fabric(precision=params.precision), face=params.face
+        layout.models_folder(target), make_runtime(precision=params.precision), face=params.face
     )
     clips = read_target_clips(target, renderer.main.held_out)
     folder = layout.evaluation_folder(target)

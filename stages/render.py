@@ -25,7 +25,7 @@ from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.storage import write_json
-from motiontransfer.training.distributed import make_fabric
+from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.frame_store import check_decodable
@@ -99,16 +99,16 @@ def main(transfer: str) -> str:
 def _load_renderer(
     transfer: str, names: Transfer, params: RenderParams, *, source: Clip, source_poses: Keypoints
 ) -> Renderer:
-    fabric = make_fabric(precision=params.precision)
+    runtime = make_runtime(precision=params.precision)
     face = "none" if params.face == "cycle" else params.face
-    renderer = load_renderer(layout.models_folder(names.target), fabric, face=face)
+    renderer = load_renderer(layout.models_folder(names.target), runtime, face=face)
     if params.face == "cycle":
         translator, config = read_face_translator(
             layout.face_cycle_folder(transfer) / layout.FACE_CYCLE_FILE
         )
         faces = TranslatedFaces(
-            fabric=fabric,
-            translator=to_device(translator, fabric.device),
+            runtime=runtime,
+            translator=to_device(translator, runtime.device),
             crop_size=config.crop_size,
             frames=source.frames,
             keypoints=source_poses,

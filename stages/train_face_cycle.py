@@ -35,18 +35,18 @@ def main(transfer: str) -> str | None:
         write_json(layout.metrics_file("train_face_cycle", transfer), {"steps": 0})
         return "steps: 0, so nothing is trained"
     names = load_section(Transfer, f"transfers.{transfer}")
-    with params.launched() as fabric:
+    with params.launched() as runtime:
         metrics = train_face_cycle(
             [_source(names)],
             _target(names),
-            fabric,
+            runtime,
             translator=params.fill(FaceTranslatorConfig),
             discriminator=params.discriminator(),
             config=params.fill(FaceCycleConfig),
             schedule=params.schedule,
             paths=paths,
         )
-        if fabric.is_global_zero:
+        if runtime.is_first:
             write_json(layout.metrics_file("train_face_cycle", transfer), metrics)
     return None
 

@@ -81,10 +81,10 @@ def main(target: str) -> None:
     clips = read_target_clips(target, trained.held_out)
     weight = _perceptual_weight(params, main_params)
     perceptual = read_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
-    with params.launched() as fabric:
+    with params.launched() as runtime:
         metrics = train_face_gan(
             clips,
-            fabric,
+            runtime,
             trained,
             networks=FaceNetworks(
                 generator=params.fill(
@@ -98,7 +98,7 @@ def main(target: str) -> None:
             schedule=params.schedule,
             paths=paths,
         )
-        if fabric.is_global_zero:
+        if runtime.is_first:
             write_json(layout.metrics_file("train_face_gan", target), metrics)
 
 

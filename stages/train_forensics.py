@@ -9,9 +9,9 @@ from motiontransfer.storage import write_json
 def main(name: str) -> None:
     """Read frames, poses and weights of all targets; write a detector, a figure and metrics."""
     params = load_section(TrainForensicsParams, "train_forensics")
-    with params.launched() as fabric:
+    with params.launched() as runtime:
         metrics = train_on_project(
-            fabric,
+            runtime,
             params,
             targets=load_section(list[Name], "targets"),
             transfers=load_section(dict[Name, Transfer], "transfers"),
@@ -19,5 +19,5 @@ def main(name: str) -> None:
             weights=layout.detector_file(name),
             logs=layout.training_folder("forensics") / name,
         )
-        if fabric.is_global_zero:
+        if runtime.is_first:
             write_json(layout.metrics_file("train_forensics", name), metrics)

@@ -94,7 +94,7 @@ def main(target: str) -> None:
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
     )
-    with params.launched() as fabric:
+    with params.launched() as runtime:
         metrics = train_pose_gan(
             Target(
                 clips=clips,
@@ -102,7 +102,7 @@ def main(target: str) -> None:
                 appearance=read_appearance(appearance),
                 appearance_file=appearance,
             ),
-            fabric,
+            runtime,
             networks=networks,
             config=params.fill(PoseGanConfig),
             perceptual=perceptual,
@@ -113,7 +113,7 @@ def main(target: str) -> None:
                 logs=layout.training_folder(target) / "generator",
             ),
         )
-        if fabric.is_global_zero:
+        if runtime.is_first:
             write_json(layout.metrics_file("train_gan", target), metrics)
 
 

@@ -32,7 +32,7 @@ WHY = "runs on the CPU, as the GPU cannot be used: Found no NVIDIA driver on you
 PARTS = """\
 import logging, sys, torch
 logging.basicConfig(format="%(message)s", stream=sys.stderr)
-from motiontransfer.training.distributed import make_fabric
+from motiontransfer.training.distributed import make_runtime
 from motiontransfer.device import choose_accelerator
 from motiontransfer.parallel import Compute, run_parallel
 from motiontransfer.pose.detectors import keypoint_rcnn
@@ -41,7 +41,7 @@ from motiontransfer.project.doctor import check_gpu
 assert torch.cuda.device_count() == 1, "the stand-in is not used"
 result = check_gpu()
 print(result.level, "|", result.message, "|", result.fix)
-print(make_fabric(precision="auto").device, make_fabric(precision="32-true").device)
+print(make_runtime(precision="auto").device, make_runtime(precision="32-true").device)
 keypoint_rcnn.load_network = lambda config: None
 params = KeypointRcnnParams(
     detector="keypointrcnn", max_people=1, min_detection_confidence=0.5, min_visibility=0.5,
@@ -90,7 +90,7 @@ def test_a_stage_trains_on_the_cpu_and_says_why(run_without_driver, tmp_path, mo
 
 
 @pytest.mark.slow
-def test_fabric_detector_workers_and_doctor_agree(run_without_driver):
+def test_runtime_detector_workers_and_doctor_agree(run_without_driver):
     done = run_without_driver("-c", PARTS)
     assert done.returncode == 0, done.stderr
     found, devices, num_workers, in_workers = done.stdout.splitlines()

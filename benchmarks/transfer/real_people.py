@@ -28,7 +28,7 @@ from motiontransfer.rendering.renderer import load_renderer, render_poses, resul
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.study.study import Comparison, write_study
 from motiontransfer.target_clips import read_target_clips
-from motiontransfer.training.distributed import make_fabric
+from motiontransfer.training.distributed import make_runtime
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -109,7 +109,7 @@ def _tail(name: str, shown: str) -> Path:
 def _write_tail(name: str, texture: str) -> None:
     """Render a target's held-out frames in the size in which poses are detected; the film's too."""
     renderer = load_renderer(
-        Path("artifacts/models") / name, make_fabric(precision="auto"), face="residual"
+        Path("artifacts/models") / name, make_runtime(precision="auto"), face="residual"
     )
     (clip,) = read_target_clips(name, renderer.main.held_out)
     poses = clip.keypoints.part(clip.held_out)

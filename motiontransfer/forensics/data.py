@@ -18,13 +18,13 @@ from torch import Tensor
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, TrainingError
-from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.renderer import FaceMode, Renderer, load_renderer, render_poses
 from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips, spread
 from motiontransfer.training.data import FrameCache, TensorBatch
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import Box, resize
@@ -287,7 +287,7 @@ class ProjectSegments(NamedTuple):
 
 
 def project_segments(
-    fabric: Fabric,
+    runtime: Runtime,
     *,
     targets: Sequence[str],
     transfers: Mapping[str, Transfer],
@@ -315,7 +315,7 @@ def project_segments(
             unseen += _segments(subject, video, path, seconds)
     target_segments = []
     for target in targets:
-        renderer = load_renderer(layout.models_folder(target), fabric, face=face)
+        renderer = load_renderer(layout.models_folder(target), runtime, face=face)
         training, later = [], []
         for video in read_target_clips(target, held_out):
             path = folder / f"{target}_{video.name}.mkv"

@@ -11,7 +11,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.data import (
     FramePairBatch,
     RealFakeDataset,
@@ -37,7 +36,7 @@ from motiontransfer.rendering.renderer import FaceMode
 from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
 from motiontransfer.training.data import RankBatch
-from motiontransfer.training.distributed import barrier
+from motiontransfer.training.distributed import Runtime, barrier
 from motiontransfer.training.optimization import AdamTask
 from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.trainer import RunParams, Schedule, fit
@@ -73,16 +72,16 @@ class DetectorTask(AdamTask):
 
     ema: FramePairDetector
 
-    def __init__(self, fabric: Fabric, network: FramePairDetector, *, ema_decay: float) -> None:
-        super().__init__(fabric, {"network": network}, betas=(0.9, 0.999), ema_decay=ema_decay)
+    def __init__(self, runtime: Runtime, network: FramePairDetector, *, ema_decay: float) -> None:
+        super().__init__(runtime, {"network": network}, betas=(0.9, 0.999), ema_decay=ema_decay)
         self.network = network
 
     def step(
         self, share: RankBatch[FramePairBatch], *, step: int, learning_rate: float
     ) -> dict[str, Float[Tensor, ""]]:
         """Train on one batch."""
-        batch = share.batch.to(self.fabric.device)
-        with self.fabric.autocast():
+        batch = share.batch.to(self.runtime.device)
+        with self.runtime.autocast():
             logits = self.network(torch.cat([batch.real, batch.fake]))
         is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
@@ -101,7 +100,7 @@ class DetectorTask(AdamTask):
 def train_detector(
     training: Sequence[SegmentPair],
     calibration: Sequence[SegmentPair],
-    fabric: Fabric,
+    runtime: Runtime,
     *,
     config: FramePairConfig,
     schedule: Schedule,
@@ -118,9 +117,9 @@ def train_detector(
     """
     torch.manual_seed(schedule.seed)
     network = FramePairDetector(config).apply(initialize_detector)
-    task = DetectorTask(fabric, network, ema_decay=ema_decay)
+    task = DetectorTask(runtime, network, ema_decay=ema_decay)
     dataset = RealFakeDataset(training, crop_size=crop_size, seed=schedule.seed)
-    throughput = fit(task, fabric=fabric, schedule=schedule, dataset=dataset, folder=folder)
+    throughput = fit(task, runtime=runtime, schedule=schedule, dataset=dataset, folder=folder)
     detector = TrainedDetector(
         network=task.ema.eval(),
         config=config,
@@ -137,7 +136,7 @@ def train_detector(
 
 
 def train_on_project(
-    fabric: Fabric,
+    runtime: Runtime,
     params: TrainForensicsParams,
     *,
     targets: Sequence[str],
@@ -158,12 +157,12 @@ def train_on_project(
         TrainingError: there is too little to train, calibrate or test on.
     """
     inputs = input_files(targets=targets, transfers=transfers)
-    key = run_key(fabric, [params], inputs, code=__name__)
-    with run_folder(fabric, checkpoints, key) as folder:
-        if not fabric.is_global_zero:
-            barrier(fabric)  # the first process renders what the others then find
+    key = run_key(runtime, [params], inputs, code=__name__)
+    with run_folder(runtime, checkpoints, key) as folder:
+        if not runtime.is_first:
+            barrier(runtime)  # the first process renders what the others then find
         project = project_segments(
-            fabric,
+            runtime,
             targets=targets,
             transfers=transfers,
             face=params.face,
@@ -171,20 +170,20 @@ def train_on_project(
             max_frames=params.max_frames,
             folder=folder,
         )
-        if fabric.is_global_zero:
-            barrier(fabric)
+        if runtime.is_first:
+            barrier(runtime)
         split = split_segments(project)
         detector, throughput = train_detector(
             split.training,
             split.calibration,
-            fabric,
+            runtime,
             config=params.fill(FramePairConfig),
             schedule=params.schedule,
             crop_size=params.crop_size,
             ema_decay=params.ema_decay,
             folder=folder,
         )
-        if not fabric.is_global_zero:
+        if not runtime.is_first:
             return {}
         scores_of = evaluate(detector, split.test)
         copy_logs(folder, logs)

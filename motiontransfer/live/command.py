@@ -48,7 +48,7 @@ from motiontransfer.rendering.params import RenderParams
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, load_renderer
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
-from motiontransfer.training.distributed import make_fabric
+from motiontransfer.training.distributed import make_runtime
 from motiontransfer.video.color import Frame
 
 IS_INSTALLED = find_spec("openvino") is not None
@@ -130,8 +130,8 @@ def load_target(target: str, params: RenderParams) -> Renderer:
             f"{PARAMS_FILE}: render.face: cycle translates the faces of a decoded clip; expected "
             "residual or none for live use"
         )
-    fabric = make_fabric(precision=params.precision)
-    renderer = load_renderer(layout.models_folder(target), fabric, face=params.face)
+    runtime = make_runtime(precision=params.precision)
+    renderer = load_renderer(layout.models_folder(target), runtime, face=params.face)
     return replace(renderer, face_blending=params.face_blending)
 
 
@@ -201,9 +201,9 @@ def open_detector() -> AbstractContextManager[Detector]:
 
 def use_openvino(renderer: Renderer) -> None:
     """Replace the networks of a target, if they are on the CPU and OpenVINO is installed."""
-    if renderer.fabric.device.type != "cpu" or not IS_INSTALLED:
+    if renderer.runtime.device.type != "cpu" or not IS_INSTALLED:
         return
-    with renderer.fabric.autocast():
+    with renderer.runtime.autocast():
         precision = "bf16" if torch.is_autocast_enabled("cpu") else "f32"
     main = renderer.main.network
     assert isinstance(main, FrameGenerator)

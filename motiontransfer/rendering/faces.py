@@ -17,7 +17,6 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.faces import (
     Boxes,
@@ -32,6 +31,7 @@ from motiontransfer.models.faces import (
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight, face_ellipse_weight
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames, upload
@@ -59,7 +59,7 @@ Patches = Iterator[Callable[[Image], FacePatch] | None]
 class ResidualFaces:
     """The face generator of a target: adds a residual to what is in the face box."""
 
-    fabric: Fabric
+    runtime: Runtime
     network: FaceGenerator
     crop_size: int
     """Side of the network's square crop, pixels."""
@@ -77,8 +77,8 @@ class ResidualFaces:
 
     def patch(self, keypoints: Keypoints, index: int, box: Boxes, image: Image) -> FacePatch:
         """The face of one frame, in its face box."""
-        device = self.fabric.device
-        with torch.inference_mode(), self.fabric.autocast():
+        device = self.runtime.device
+        with torch.inference_mode(), self.runtime.autocast():
             pose_crop = draw_crops(
                 torch.from_numpy(keypoints.points[index : index + 1]),
                 torch.from_numpy(keypoints.score[index : index + 1]),
@@ -100,7 +100,7 @@ class ResidualFaces:
 class TranslatedFaces:
     """CycleGAN that translates the faces of one source clip into the target's."""
 
-    fabric: Fabric
+    runtime: Runtime
     translator: FaceTranslator
     crop_size: int
     """Side of the translator's square crop, pixels."""
@@ -138,11 +138,11 @@ class TranslatedFaces:
         back: Float64[np.ndarray, "2 3"],
         image: Image,
     ) -> FacePatch:
-        device, size = self.fabric.device, (image.shape[2], image.shape[3])
+        device, size = self.runtime.device, (image.shape[2], image.shape[3])
         with torch.inference_mode():
             real = frames_to_tensor([frame]).to(device)
             crop = warp(real, cut[None], size=(self.crop_size, self.crop_size))
-            with self.fabric.autocast():
+            with self.runtime.autocast():
                 face = self.translator(crop)
             ellipse = torch.from_numpy(face_ellipse_weight(self.crop_size))[None, None].to(device)
             return FacePatch(

@@ -16,7 +16,6 @@ import torch
 
 from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, ParamsError
-from motiontransfer.fabric import Fabric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.rollout import Rollout
@@ -25,6 +24,7 @@ from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.rendering.compositing import GuidedUpsampling, PendingFrame
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, FacePatch, ResidualFaces, blend
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, read_back, tensor_to_frames
@@ -36,7 +36,7 @@ FaceMode = Literal["residual", "none"]
 class Renderer:
     """The trained networks of one target, on a device."""
 
-    fabric: Fabric
+    runtime: Runtime
     main: TrainedGenerator
     face: FaceModel | None
     """None where faces are left as the main generator makes them."""
@@ -49,25 +49,25 @@ class Renderer:
             skeleton=skeleton,
             size=self.main.config.size,
             style=self.main.style,
-            autocast=self.fabric.autocast,
+            autocast=self.runtime.autocast,
         )
 
 
-def load_renderer(models: Path, fabric: Fabric, *, face: FaceMode) -> Renderer:
+def load_renderer(models: Path, runtime: Runtime, *, face: FaceMode) -> Renderer:
     """Read a target's networks."""
     main = read_generator(models / layout.GENERATOR_FILE)
-    to_device(main.network, fabric.device)
+    to_device(main.network, runtime.device)
     faces = None
     if face == "residual" and (read := read_face_generator(models / layout.FACE_GENERATOR_FILE)):
         network, config = read
         faces = ResidualFaces(
-            fabric=fabric,
-            network=to_device(network, fabric.device),
+            runtime=runtime,
+            network=to_device(network, runtime.device),
             crop_size=config.crop_size,
             style=main.style,
             previous_frame=config.previous_frame,
         )
-    return Renderer(fabric=fabric, main=main, face=faces)
+    return Renderer(runtime=runtime, main=main, face=faces)
 
 
 def render_poses(

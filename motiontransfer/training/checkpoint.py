@@ -5,7 +5,6 @@ unchanged ones resume; it is outside DVC's outs, which DVC deletes before each r
 stored as safetensors; nothing is unpickled.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -17,14 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from motiontransfer.errors import CheckpointError, DamagedFileError
-from motiontransfer.fabric import Fabric
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing
-from motiontransfer.training.distributed import arithmetic
+from motiontransfer.training.distributed import Runtime, all_gather, arithmetic
 from motiontransfer.training.weights import read_tensors, write_tensors
 from motiontransfer.video.tensors import CPU
 
@@ -34,7 +33,7 @@ _MAX_CHECKPOINTS = 2
 _MAX_RUNS = 3
 
 
-def run_key(fabric: Fabric, config: Sequence[object], files: Sequence[Path], *, code: str) -> str:
+def run_key(runtime: Runtime, config: Sequence[object], files: Sequence[Path], *, code: str) -> str:
     """Hash of all that decides a run's result.
 
     Args:
@@ -42,7 +41,7 @@ def run_key(fabric: Fabric, config: Sequence[object], files: Sequence[Path], *, 
         files: whose bytes decide.
         code: the module that trains, as in `__name__`; all that it imports counts.
     """
-    digest = hashlib.sha256(repr([*config, *arithmetic(fabric)]).encode())
+    digest = hashlib.sha256(repr([*config, *arithmetic(runtime)]).encode())
     for path in [*files, *source_files(code)]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -92,7 +91,7 @@ class Checkpoint:
 
 
 @contextmanager
-def run_folder(fabric: Fabric, root: Path, key: str) -> Generator[Path]:
+def run_folder(runtime: Runtime, root: Path, key: str) -> Generator[Path]:
     """Hold the folder of one run; on success it is removed, on an error or kill it stays.
 
     Of the runs in the same place that did not end, this one and the two that were worked on last
@@ -104,20 +103,20 @@ def run_folder(fabric: Fabric, root: Path, key: str) -> Generator[Path]:
     folder = root / key
     with ExitStack() as stack:
         is_held = True
-        if fabric.is_global_zero:
+        if runtime.is_first:
             folder.mkdir(parents=True, exist_ok=True)
-            is_held = stack.enter_context(_lock(folder))
-        if not fabric.broadcast(is_held):
+            is_held = _hold(stack, folder)
+        if not all_gather(runtime, [float(is_held)])[0, 0]:
             raise CheckpointError(
                 f"{folder}: another process is training this very run; wait for it, or stop it "
                 "(`fuser` on the folder's lock file names it)"
             )
-        if fabric.is_global_zero:
+        if runtime.is_first:
             for path in folder.rglob(".*.tmp*"):  # of a process that was killed while it wrote
                 path.unlink()
             _prune_runs(folder)
         yield folder
-        if fabric.is_global_zero:
+        if runtime.is_first:
             shutil.rmtree(folder)  # still held: no process can begin in a folder that is to go
 
 
@@ -213,22 +212,19 @@ def _prune_runs(current: Path) -> None:
     others = [lock.parent for lock in current.parent.glob("*/lock") if lock.parent != current]
     others.sort(key=lambda path: path.stat().st_mtime_ns)
     for folder in others[: 1 - _MAX_RUNS]:
-        with _lock(folder) as is_held:
-            if is_held:
+        with ExitStack() as stack:
+            if _hold(stack, folder):
                 shutil.rmtree(folder)
                 _logger.info("%s: removed: there are %d later runs", folder, _MAX_RUNS)
 
 
-@contextmanager
-def _lock(folder: Path) -> Generator[bool]:
-    """Hold a folder's lock file; False where another process holds it."""
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+def _hold(stack: ExitStack, folder: Path) -> bool:
+    """Lock a folder until the stack is left; False where another process holds it."""
+    try:
+        stack.enter_context(FileLock(folder / "lock").acquire(blocking=False))
+    except Timeout:
+        return False
+    return True
 
 
 def _checkpoint_files(folder: Path) -> list[Path]:

@@ -1,10 +1,19 @@
-"""Devices, precision and processes: Fabric, gradient averaging, all-gather."""
+"""Devices, precision and processes of a training: launch, gradient averaging, all-gather.
+
+Processes find each other by torchrun's environment variables, which srun's are translated to. With
+`devices` above 1 the first process starts the others, with the same command.
+"""
 
 import logging
 import os
+import re
+import socket
 import subprocess
+import sys
+import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -12,89 +21,65 @@ import loky
 import numpy as np
 import torch
 from jaxtyping import Float64
-from lightning_fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
-from lightning_fabric.strategies import DDPStrategy
 from pydantic import Field
 from torch import Tensor, distributed
 
 from motiontransfer.device import choose_accelerator, describe_device
 from motiontransfer.errors import TrainingError
-from motiontransfer.fabric import Fabric
-
-_logger = logging.getLogger(__name__)
-
-_BUCKET_NUMBERS = 1 << 24
-"""64 MiB of gradients: few messages, and little memory beside the gradients themselves."""
-
-
-def all_reduce_mean(fabric: Fabric, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return each tensor's mean over the ranks, which all have the same shapes."""
-    if fabric.world_size == 1:
-        return list(tensors)
-    averaged: list[Tensor] = []
-    for bucket in _buckets(tensors):
-        flat = torch.cat([tensor.flatten() for tensor in bucket])
-        distributed.all_reduce(flat)
-        flat /= fabric.world_size
-        parts = flat.split([tensor.numel() for tensor in bucket])
-        averaged += [part.view_as(tensor) for part, tensor in zip(parts, bucket, strict=True)]
-    return averaged
-
-
-def all_gather(fabric: Fabric, numbers: Sequence[float]) -> Float64[np.ndarray, "ranks numbers"]:
-    """Return the numbers of every rank, in the order of the ranks."""
-    own = torch.tensor(numbers, dtype=torch.float64)
-    if fabric.world_size == 1:
-        return own[None].numpy()
-    gathered = [torch.empty_like(own) for _ in range(fabric.world_size)]
-    distributed.all_gather(gathered, own)
-    return torch.stack(gathered).numpy()
-
-
-def barrier(fabric: Fabric) -> None:
-    """Return when every rank has called this."""
-    all_gather(fabric, [0.0])
-
-
-def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    bucket: list[Tensor] = []
-    numbers = 0
-    for tensor in tensors:
-        if bucket and numbers + tensor.numel() > _BUCKET_NUMBERS:
-            yield bucket
-            bucket, numbers = [], 0
-        bucket.append(tensor)
-        numbers += tensor.numel()
-    if bucket:
-        yield bucket
-
 
 Precision = Literal["auto", "bf16-mixed", "32-true"]
 Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
 
+_logger = logging.getLogger(__name__)
+
 # The others wait while the first rolls out a long clip or writes samples.
 _TIMEOUT = timedelta(hours=12)
+_ENDING_SECONDS = 10
+"""How long this process has to end by itself after another one failed."""
+_BUCKET_NUMBERS = 1 << 24
+"""64 MiB of gradients: few messages, and little memory beside the gradients themselves."""
 
 
-def make_fabric(*, precision: Precision) -> Fabric:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Device and precision of the networks, and this process's place among those that train."""
+
+    device: torch.device
+    precision: Literal["bf16-mixed", "32-true"]
+    rank: int = 0
+    world_size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """True for the process that writes files and logs."""
+        return self.rank == 0
+
+    def autocast(self) -> AbstractContextManager:
+        """Mixed precision for a forward pass and its losses."""
+        if self.precision == "32-true":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def make_runtime(*, precision: Precision) -> Runtime:
     """One GPU if there is one that works, otherwise the CPU; which one is logged.
 
     `auto` is bf16 autocast where the hardware multiplies bf16 natively, otherwise fp32: emulated
     bf16 is slower than fp32. On a CPU, PyTorch's threads become at least one fewer than the cores,
     unless OMP_NUM_THREADS is set.
     """
-    return _described(_fabric_alone(*_accelerator(precision)))
+    accelerator, resolved = _accelerator(precision)
+    if accelerator == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        # One core is for what reads, draws and encodes meanwhile. On two, a second thread takes
+        # half as much CPU time again, and no time off training with the default networks.
+        torch.set_num_threads(min(torch.get_num_threads(), max(loky.cpu_count() - 1, 1)))
+    return _described(Runtime(device=_device(accelerator), precision=resolved))
 
 
 @contextmanager
-def launched_fabric(
+def launched_runtime(
     *, precision: Precision, devices: Devices, batch_size: int
-) -> Generator[Fabric]:
+) -> Generator[Runtime]:
     """Start the processes that share the batches of a training, or join those that were started.
 
     Args:
@@ -106,40 +91,42 @@ def launched_fabric(
         TrainingError: a batch cannot be shared evenly, or there are fewer GPUs than asked for.
     """
     accelerator, resolved = _accelerator(precision)
-    environment, per_node, num_nodes = _started(accelerator, devices)
-    num_processes = per_node * num_nodes
-    if batch_size % num_processes:
+    places = _places(accelerator, devices)
+    world_size = int(places[0]["WORLD_SIZE"])
+    if batch_size % world_size:
         raise TrainingError(
-            f"batch_size: {batch_size} items cannot be shared evenly by {num_processes} processes; "
-            f"expected a multiple of {num_processes}"
+            f"batch_size: {batch_size} items cannot be shared evenly by {world_size} processes; "
+            f"expected a multiple of {world_size}"
         )
     torch.backends.cudnn.benchmark = True  # batches have few sizes, which recur
-    if num_processes == 1:
-        yield _described(_fabric_alone(accelerator, resolved))
+    if world_size == 1:
+        yield make_runtime(precision=precision)
         return
-    strategy = DDPStrategy(
-        process_group_backend="cpu:gloo,cuda:nccl" if accelerator == "cuda" else "gloo",
-        timeout=_TIMEOUT,
-    )
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=per_node,
-        num_nodes=num_nodes,
-        precision=resolved,
-        strategy=strategy,
-        plugins=[environment],
-    )
-    fabric.launch()
-    children: list[subprocess.Popen] = getattr(strategy.launcher, "procs", [])
+    own, *others = places
+    os.environ.update(own)
+    if "OMP_NUM_THREADS" in own:
+        torch.set_num_threads(int(own["OMP_NUM_THREADS"]))
+    command = [sys.executable, *sys.orig_argv[1:]]
+    joining = os.environ | {"TORCHELASTIC_RUN_ID": "motiontransfer"}
+    children = [subprocess.Popen(command, env=joining | other) for other in others]
+    ended = threading.Event()
+    threading.Thread(target=_end_with, args=(children, ended), daemon=True).start()
     try:
-        yield _described(fabric)
-        barrier(fabric)
+        device = _device(accelerator, int(own["LOCAL_RANK"]))
+        backend = "cpu:gloo,cuda:nccl" if accelerator == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=_TIMEOUT)
+        rank = distributed.get_rank()
+        runtime = Runtime(device=device, precision=resolved, rank=rank, world_size=world_size)
+        yield _described(runtime)
+        barrier(runtime)
         for child in children:
             child.wait()
     finally:
+        ended.set()
         for child in children:
             child.kill()  # they write nothing, and may wait for a message that will never come
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 def choose_devices(devices: Devices, *, present: int | None) -> int:
@@ -155,30 +142,73 @@ def choose_devices(devices: Devices, *, present: int | None) -> int:
     return devices
 
 
-def arithmetic(fabric: Fabric) -> tuple[str, str]:
+def arithmetic(runtime: Runtime) -> tuple[str, str]:
     """Kind of device and precision: of the machine, what decides more than the last bits.
 
     How many processes share the work is left out: a run may go on with another number of them.
     """
-    return fabric.device.type, str(fabric.strategy.precision.precision)
+    return runtime.device.type, runtime.precision
 
 
-def _described(fabric: Fabric) -> Fabric:
-    if fabric.is_global_zero:
-        shared = f", {fabric.world_size} processes" if fabric.world_size > 1 else ""
-        kind, precision = arithmetic(fabric)
+def all_reduce_mean(runtime: Runtime, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return each tensor's mean over the ranks, which all have the same shapes."""
+    if runtime.world_size == 1:
+        return list(tensors)
+    averaged: list[Tensor] = []
+    for bucket in _buckets(tensors):
+        flat = torch.cat([tensor.flatten() for tensor in bucket])
+        distributed.all_reduce(flat)
+        flat /= runtime.world_size
+        parts = flat.split([tensor.numel() for tensor in bucket])
+        averaged += [part.view_as(tensor) for part, tensor in zip(parts, bucket, strict=True)]
+    return averaged
+
+
+def gather_tensors(runtime: Runtime, own: Tensor) -> Tensor:
+    """Stack the tensors of all ranks, of one shape, in the order of the ranks."""
+    if runtime.world_size == 1:
+        return own[None]
+    gathered = [torch.empty_like(own) for _ in range(runtime.world_size)]
+    distributed.all_gather(gathered, own.contiguous())
+    return torch.stack(gathered)
+
+
+def all_gather(runtime: Runtime, numbers: Sequence[float]) -> Float64[np.ndarray, "ranks numbers"]:
+    """Return the numbers of every rank, in the order of the ranks."""
+    return gather_tensors(runtime, torch.tensor(numbers, dtype=torch.float64)).numpy()
+
+
+def barrier(runtime: Runtime) -> None:
+    """Return when every rank has called this."""
+    all_gather(runtime, [0.0])
+
+
+def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    bucket: list[Tensor] = []
+    numbers = 0
+    for tensor in tensors:
+        if bucket and numbers + tensor.numel() > _BUCKET_NUMBERS:
+            yield bucket
+            bucket, numbers = [], 0
+        bucket.append(tensor)
+        numbers += tensor.numel()
+    if bucket:
+        yield bucket
+
+
+def _described(runtime: Runtime) -> Runtime:
+    if runtime.is_first:
+        shared = f", {runtime.world_size} processes" if runtime.world_size > 1 else ""
+        kind, precision = arithmetic(runtime)
         _logger.info("runs on %s, %s%s", describe_device(kind), precision, shared)
-    return fabric
+    return runtime
 
 
-def _fabric_alone(accelerator: str, precision: Literal["bf16-mixed", "32-true"]) -> Fabric:
-    # Named, or Fabric would look for a cluster's: inside sbatch, for one, it would find SLURM's.
-    environment = LightningEnvironment()
-    if accelerator == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-        # One core is for what reads, draws and encodes meanwhile. On two, a second thread takes
-        # half as much CPU time again, and no time off training with the default networks.
-        torch.set_num_threads(min(torch.get_num_threads(), max(loky.cpu_count() - 1, 1)))
-    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=[environment])
+def _device(accelerator: str, index: int = 0) -> torch.device:
+    if accelerator == "cpu":
+        return torch.device("cpu")
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
 
 
 def _accelerator(precision: Precision) -> tuple[str, Literal["bf16-mixed", "32-true"]]:
@@ -194,17 +224,47 @@ def _accelerator(precision: Precision) -> tuple[str, Literal["bf16-mixed", "32-t
     return accelerator, precision
 
 
-def _started(accelerator: str, devices: Devices) -> tuple[ClusterEnvironment, int, int]:
-    """Return who starts the processes, how many there are on each machine, and on how many."""
-    if TorchElasticEnvironment.detect():
-        per_node = int(os.environ["LOCAL_WORLD_SIZE"])
-        return TorchElasticEnvironment(), per_node, int(os.environ["WORLD_SIZE"]) // per_node
+def _places(accelerator: str, devices: Devices) -> list[dict[str, str]]:
+    """Torchrun's variables for this process and, if it starts them, for the others."""
+    if distributed.is_torchelastic_launched():
+        local_rank = os.environ.get("LOCAL_RANK", "0")
+        return [{"WORLD_SIZE": os.environ["WORLD_SIZE"], "LOCAL_RANK": local_rank}]
     # Set by srun, not by sbatch: a script that runs once starts its processes as on any machine.
-    num_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
-    if num_tasks > 1:
-        num_nodes = int(os.environ["SLURM_STEP_NUM_NODES"])
-        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(num_tasks // num_nodes))
-        return SLURMEnvironment(auto_requeue=False), num_tasks // num_nodes, num_nodes
+    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        return [_from_slurm()]
     present = torch.cuda.device_count() if accelerator == "cuda" else None
-    per_node = choose_devices(devices, present=present)
-    return LightningEnvironment(), per_node, 1
+    count = choose_devices(devices, present=present)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    if "OMP_NUM_THREADS" not in os.environ:
+        shared["OMP_NUM_THREADS"] = str(max(loky.cpu_count() // count, 1))
+    return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def _from_slurm() -> dict[str, str]:
+    """The first machine of the list, e.g. `gpu[03-05,9],big1`, holds the first process."""
+    slurm = os.environ
+    nodes = slurm.get("SLURM_STEP_NODELIST") or slurm.get("SLURM_NODELIST", "127.0.0.1")
+    first = re.match(r"([^\[,]+)(?:\[(\d+))?", nodes)
+    assert first is not None
+    port = 15000 + int(slurm.get("SLURM_JOB_ID", "0")[-4:])  # the same for all of a job
+    return {
+        "RANK": slurm["SLURM_PROCID"],
+        "LOCAL_RANK": slurm["SLURM_LOCALID"],
+        "WORLD_SIZE": slurm["SLURM_STEP_NUM_TASKS"],
+        "MASTER_ADDR": slurm.get("MASTER_ADDR") or "".join(filter(None, first.groups())),
+        "MASTER_PORT": slurm.get("MASTER_PORT", str(port)),
+    }
+
+
+def _end_with(children: Sequence[subprocess.Popen], ended: threading.Event) -> None:
+    """End this process after another one failed, for whose messages it may wait for hours."""
+    while not ended.wait(timeout=1):
+        failed = [child.returncode for child in children if child.poll()]
+        if failed and not ended.wait(timeout=_ENDING_SECONDS):
+            _logger.error("ends, as one of its processes failed with exit code %d", failed[0])
+            for child in children:
+                child.kill()
+            os._exit(1)

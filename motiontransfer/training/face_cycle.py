@@ -10,7 +10,6 @@ from torch import Tensor
 
 from motiontransfer import layout
 from motiontransfer.errors import TrainingError
-from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig, split_real_fake
 from motiontransfer.models.faces import (
     Crops,
@@ -25,6 +24,7 @@ from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch, draw_uniform
+from motiontransfer.training.distributed import Runtime, gather_tensors
 from motiontransfer.training.losses import (
     Scalar,
     adversarial_discriminator_loss,
@@ -162,7 +162,7 @@ class FaceCycleTask(GanTask):
 
     def __init__(
         self,
-        fabric: Fabric,
+        runtime: Runtime,
         translators: FaceTranslators,
         discriminators: FaceDiscriminators,
         *,
@@ -171,7 +171,7 @@ class FaceCycleTask(GanTask):
         crop_size: int,
         seed: int,
     ) -> None:
-        super().__init__(fabric, translators, discriminators, config=config)
+        super().__init__(runtime, translators, discriminators, config=config)
         self.translators, self._config = translators, config
         self._pools = {
             name: ImagePool(
@@ -179,7 +179,7 @@ class FaceCycleTask(GanTask):
                 batch_size=batch_size,
                 crop_size=crop_size,
                 seed=2 * seed + number,  # the two pools are independent
-                device=fabric.device,
+                device=runtime.device,
             )
             for number, name in enumerate(("to_source", "to_target"))
         }
@@ -188,8 +188,8 @@ class FaceCycleTask(GanTask):
         self, share: RankBatch[FaceCycleBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
         """Train all four networks on one batch; return every weighted loss by name."""
-        batch = share.batch.to(self.fabric.device)
-        with self.fabric.autocast():
+        batch = share.batch.to(self.runtime.device)
+        with self.runtime.autocast():
             fake: Translations = self.generator(batch.source, batch.target)
         losses_of = {
             "generator": self._generator_losses(batch, fake),
@@ -197,9 +197,8 @@ class FaceCycleTask(GanTask):
         }
         losses = self.update(losses_of, step=step, learning_rate=learning_rate)
         for name, pool in self._pools.items():
-            gathered = self.fabric.all_gather(getattr(fake, name).detach())
-            assert isinstance(gathered, Tensor)
-            pool.keep(gathered.flatten(0, -4), step=step)  # the ranks' pools stay the same
+            gathered = gather_tensors(self.runtime, getattr(fake, name).detach())
+            pool.keep(gathered.flatten(0, 1), step=step)  # the ranks' pools stay the same
         return losses
 
     def state(self) -> dict[str, Tensor]:
@@ -216,7 +215,7 @@ class FaceCycleTask(GanTask):
     def sample(self, dataset: FaceCycleDataset) -> Frame:
         """One column a pair: source, as the target, back; target, as the source, back."""
         shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
-        batch = dataset.batch(shown).to(self.fabric.device)
+        batch = dataset.batch(shown).to(self.runtime.device)
         with torch.inference_mode():
             fake: Translations = self.ema(batch.source, batch.target)
         of_source = (batch.source, fake.to_target, fake.back_to_source)
@@ -224,7 +223,7 @@ class FaceCycleTask(GanTask):
 
     def _generator_losses(self, batch: FaceCycleBatch, fake: Translations) -> dict[str, Scalar]:
         config = self._config
-        with self.fabric.autocast():
+        with self.runtime.autocast():
             source_outputs, target_outputs = self.discriminator(fake.to_source, fake.to_target)
         losses = {
             "adversarial_source": adversarial_generator_loss(source_outputs),
@@ -233,7 +232,7 @@ class FaceCycleTask(GanTask):
             "cycle_target": config.cycle_weight * _l1(fake.back_to_target, batch.target),
         }
         if config.identity_weight:
-            with self.fabric.autocast():
+            with self.runtime.autocast():
                 same_source = self.translators.to_source(batch.source)
                 same_target = self.translators.to_target(batch.target)
             losses |= {
@@ -249,7 +248,7 @@ class FaceCycleTask(GanTask):
             name: pool.sample(getattr(fake, name), indices, step=step)
             for name, pool in self._pools.items()
         }
-        with self.fabric.autocast():
+        with self.runtime.autocast():
             source_outputs, target_outputs = self.discriminator(
                 torch.cat([batch.source, fakes["to_source"]]),
                 torch.cat([batch.target, fakes["to_target"]]),
@@ -267,7 +266,7 @@ def _l1(faces: Tensor, wanted: Tensor) -> Scalar:
 def train_face_cycle(
     source: Sequence[TargetClip],
     target: Sequence[TargetClip],
-    fabric: Fabric,
+    runtime: Runtime,
     *,
     translator: FaceTranslatorConfig,
     discriminator: DiscriminatorConfig,
@@ -289,7 +288,7 @@ def train_face_cycle(
             num_filters=discriminator.num_filters, num_layers=discriminator.num_layers
         )
         return FaceCycleTask(
-            fabric,
+            runtime,
             translators.apply(initialize),
             discriminators.apply(initialize),
             config=config,
@@ -316,9 +315,9 @@ def train_face_cycle(
     settings = [translator, discriminator, config, schedule, used]
     return run_training(
         build,
-        fabric,
+        runtime,
         schedule=schedule,
-        key=run_key(fabric, settings, input_files([*source, *target]), code=__name__),
+        key=run_key(runtime, settings, input_files([*source, *target]), code=__name__),
         paths=paths,
         prepare=lambda *_: (dataset, Throughput()),
         write=write,

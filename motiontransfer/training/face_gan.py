@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from motiontransfer import layout
 from motiontransfer.errors import TrainingError
-from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
     MultiscaleDiscriminator,
@@ -44,7 +43,7 @@ from motiontransfer.storage import replacing
 from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.data import Dataset, FrameCache, RankBatch, TensorBatch
-from motiontransfer.training.distributed import barrier
+from motiontransfer.training.distributed import Runtime, barrier
 from motiontransfer.training.losses import GanLossConfig, Objective, Scalar, gan_losses
 from motiontransfer.training.optimization import GanConfig, GanTask
 from motiontransfer.training.trainer import RunPaths, Schedule, run_training
@@ -156,19 +155,19 @@ def generate_faces(
     clips: Sequence[TargetClip],
     runs: Sequence[FaceRun],
     main: TrainedGenerator,
-    fabric: Fabric,
+    runtime: Runtime,
     folder: Path,
     *,
     crop_size: int,
 ) -> list[Path]:
     """Roll the main generator out over each run once; the runs are shared among the processes."""
     paths = [folder / f"generated_{run.clip}_{run.frames.start}.npy" for run in runs]
-    network = to_device(main.network, fabric.device)
+    network = to_device(main.network, runtime.device)
     boxes = [face_boxes(clip.keypoints)[0] for clip in clips]
     excluded = None
     if network.puppet is not None:
         excluded = [excluded_references(network.puppet, clips, c) for c in range(len(clips))]
-    share = list(zip(runs, paths, strict=True))[fabric.global_rank :: fabric.world_size]
+    share = list(zip(runs, paths, strict=True))[runtime.rank :: runtime.world_size]
     for run, path in track(share, "main generator's faces", total=len(share)):
         if path.exists():  # then it is whole
             continue
@@ -180,7 +179,7 @@ def generate_faces(
             skeleton=keypoints.skeleton,
             size=keypoints.image_size,
             style=main.style,
-            autocast=fabric.autocast,
+            autocast=runtime.autocast,
             excluded=None if excluded is None else excluded[run.clip][frames],
         )
         generated = dict(zip(run.frames, images, strict=True))
@@ -189,7 +188,7 @@ def generate_faces(
         crops = crop_boxes(with_face, of_faces, crop_size=crop_size)
         with replacing(path) as temporary:
             np.save(temporary, np.stack(tensor_to_frames(crops)))
-    barrier(fabric)
+    barrier(runtime)
     return paths
 
 
@@ -283,7 +282,7 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
 
     def __init__(
         self,
-        fabric: Fabric,
+        runtime: Runtime,
         networks: tuple[nn.Module, nn.Module],
         *,
         style: PoseMapStyle,
@@ -291,7 +290,7 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
         config: FaceGanConfig,
         perceptual: nn.Module | None = None,
     ) -> None:
-        super().__init__(fabric, *networks, config=config, perceptual=perceptual)
+        super().__init__(runtime, *networks, config=config, perceptual=perceptual)
         self._style, self._skeleton, self._config = style, skeleton, config
 
     @abstractmethod
@@ -316,7 +315,7 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
     def losses(self, faces: Faces) -> dict[str, dict[str, Scalar]]:
         """Weighted losses on the crops, of `generator` and `discriminator`."""
         config = self._config
-        with self.fabric.autocast():
+        with self.runtime.autocast():
             outputs = self.discriminator(faces.poses, torch.cat([faces.real, faces.corrected]))
         losses = gan_losses(*split_real_fake(outputs), config=config)
         losses["generator"]["l1"] = config.l1_weight * (faces.corrected - faces.real).abs().mean()
@@ -341,7 +340,7 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
             skeleton=self._skeleton,
             style=self._style,
             crop_size=crop_size,
-            device=self.fabric.device,
+            device=self.runtime.device,
         )
 
 
@@ -352,8 +351,8 @@ class FaceGanTask(FaceTask[FaceBatch]):
         """Add the residuals of a face generator to a batch, which is on the CPU."""
         crop_size = batch.real.shape[-1]
         poses = self.draw(batch.points, batch.score, batch.boxes, crop_size=crop_size)
-        faces = batch.to(self.fabric.device)
-        with self.fabric.autocast():
+        faces = batch.to(self.runtime.device)
+        with self.runtime.autocast():
             corrected = faces.generated + generator(poses, faces.generated)
         return Faces(poses, faces.real, faces.generated, corrected)
 
@@ -371,7 +370,7 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
 
     def __init__(
         self,
-        fabric: Fabric,
+        runtime: Runtime,
         networks: tuple[nn.Module, nn.Module],
         *,
         main: TrainedGenerator,
@@ -383,17 +382,17 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
     ) -> None:
         """Move the networks to the device; without `full_frame` only crops are compared."""
         super().__init__(
-            fabric,
+            runtime,
             networks,
             style=main.style,
             skeleton=skeleton,
             config=config,
             perceptual=perceptual,
         )
-        self._main, self._shape = to_device(main.network, fabric.device), shape
+        self._main, self._shape = to_device(main.network, runtime.device), shape
         self._full_frame = full_frame
         if full_frame is not None:
-            to_device(full_frame.discriminator, fabric.device)
+            to_device(full_frame.discriminator, runtime.device)
 
     def step(
         self, share: RankBatch[FaceWindowBatch], *, step: int, learning_rate: float
@@ -403,7 +402,7 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
         losses = self.losses(windows.faces)
         if self._full_frame is not None:
             real, fake = windows.inputs.real, windows.corrected
-            with self.fabric.autocast():
+            with self.runtime.autocast():
                 found = self._full_frame(windows.inputs, fake)
             weight = self._full_frame.config.perceptual_weight
             found |= self.perceptual_loss(fake.flatten(0, 1), real.flatten(0, 1), weight=weight)
@@ -417,14 +416,16 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
     def generate(self, generator: nn.Module, batch: FaceWindowBatch) -> FaceWindows:
         """Generate the windows, each frame from what the one before it became."""
         num_frames, size = batch.boxes.shape[1], self._shape.crop_size
-        inputs = batch.inputs(skeleton=self._skeleton, style=self._style, device=self.fabric.device)
+        inputs = batch.inputs(
+            skeleton=self._skeleton, style=self._style, device=self.runtime.device
+        )
         points, score = batch.points[:, -num_frames:], batch.score[:, -num_frames:]
         previous = torch.zeros_like(inputs.real[:, 0])
         faces, corrected = [], []
         for time in range(num_frames):
             boxes = batch.boxes[:, time]
             poses = self.draw(points[:, time], score[:, time], boxes, crop_size=size)
-            with self.fabric.autocast():
+            with self.runtime.autocast():
                 texture = None if inputs.textures is None else inputs.textures[:, time]
                 fake, _ = self._main(inputs.conditioning[:, time], previous, None, texture)
                 crop = crop_boxes(fake, boxes, crop_size=size)
@@ -449,7 +450,7 @@ class FaceNetworks:
 
 def train_face_gan(
     clips: list[TargetClip],
-    fabric: Fabric,
+    runtime: Runtime,
     main: TrainedGenerator,
     *,
     networks: FaceNetworks,
@@ -469,7 +470,7 @@ def train_face_gan(
         files.append(paths.models / layout.DISCRIMINATOR_FILE)
 
     def build() -> FaceTask:
-        built = (fabric, _build_networks(networks))
+        built = (runtime, _build_networks(networks))
         options = {
             "skeleton": clips[0].keypoints.skeleton,
             "config": config,
@@ -485,7 +486,7 @@ def train_face_gan(
                 clips, conditioning_poses=main.config.conditioning_poses, puppet=main.network.puppet
             )
             return dataset, Throughput()
-        generated = generate_faces(clips, runs, main, fabric, folder, crop_size=shape.crop_size)
+        generated = generate_faces(clips, runs, main, runtime, folder, crop_size=shape.crop_size)
         return FaceDataset(clips, runs, generated, crop_size=shape.crop_size), Throughput()
 
     def write(task: FaceTask, dataset: FaceDataset | FaceWindowDataset) -> dict[str, object]:
@@ -499,9 +500,9 @@ def train_face_gan(
 
     return run_training(
         build,
-        fabric,
+        runtime,
         schedule=schedule,
-        key=run_key(fabric, [networks, config, schedule], files, code=__name__),
+        key=run_key(runtime, [networks, config, schedule], files, code=__name__),
         paths=paths,
         prepare=prepare,
         write=write,

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from motiontransfer.errors import MissingLibraryError
-from motiontransfer.fabric import Fabric
 from motiontransfer.models.layers import to_device
 from motiontransfer.params import Section
 from motiontransfer.training.checkpoint import (
@@ -24,7 +23,7 @@ from motiontransfer.training.checkpoint import (
     load_adam_state,
     load_module_state,
 )
-from motiontransfer.training.distributed import all_reduce_mean
+from motiontransfer.training.distributed import Runtime, all_reduce_mean
 from motiontransfer.training.losses import Scalar, perceptual_loss
 from motiontransfer.video.tensors import Images
 
@@ -48,15 +47,15 @@ class AdamTask:
 
     def __init__(
         self,
-        fabric: Fabric,
+        runtime: Runtime,
         networks: Mapping[str, nn.Module],
         *,
         betas: tuple[float, float],
         ema_decay: float,
     ) -> None:
         """Move the networks to the device; with a decay of 0, the EMA is the network itself."""
-        self.fabric, self._ema_decay = fabric, ema_decay
-        self._networks = {name: to_device(each, fabric.device) for name, each in networks.items()}
+        self.runtime, self._ema_decay = runtime, ema_decay
+        self._networks = {name: to_device(each, runtime.device) for name, each in networks.items()}
         self._averaged = next(iter(networks))
         self.ema = self._networks[self._averaged]
         if ema_decay > 0:
@@ -68,7 +67,7 @@ class AdamTask:
 
     def descend(self, name: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
         """Step a network on the mean of the ranks' gradients."""
-        means = all_reduce_mean(self.fabric, gradients)
+        means = all_reduce_mean(self.runtime, gradients)
         for parameter, mean in zip(self._networks[name].parameters(), means, strict=True):
             parameter.grad = laid_out_like(parameter, mean)
         optimizer = self._optimizers[name]
@@ -108,7 +107,7 @@ class GanTask(AdamTask):
 
     def __init__(
         self,
-        fabric: Fabric,
+        runtime: Runtime,
         generator: nn.Module,
         discriminator: nn.Module,
         *,
@@ -123,11 +122,11 @@ class GanTask(AdamTask):
             perceptual: network of the perceptual loss; None where that has no weight.
         """
         networks = {"generator": generator, "discriminator": discriminator}
-        super().__init__(fabric, networks, betas=_BETAS, ema_decay=config.ema_decay)
+        super().__init__(runtime, networks, betas=_BETAS, ema_decay=config.ema_decay)
         self.generator, self.discriminator = generator, discriminator
-        self._perceptual = None if perceptual is None else to_device(perceptual, fabric.device)
+        self._perceptual = None if perceptual is None else to_device(perceptual, runtime.device)
         if config.compile:
-            require_triton(fabric.device)
+            require_triton(runtime.device)
             self.generator.compile()
 
     def update(self, losses_of: LossesOf, *, step: int, learning_rate: float) -> dict[str, Scalar]:
@@ -145,7 +144,7 @@ class GanTask(AdamTask):
         """The weighted loss by name; empty without a network."""
         if self._perceptual is None:
             return {}
-        with self.fabric.autocast():
+        with self.runtime.autocast():
             return {"perceptual": weight * perceptual_loss(self._perceptual, fake, real)}
 
     def _gradients(self, losses_of: LossesOf) -> dict[str, tuple[Tensor, ...]]:

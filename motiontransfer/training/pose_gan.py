@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from motiontransfer import layout
 from motiontransfer.errors import WeightsError
-from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.generators import (
     FrameGenerator,
@@ -37,7 +36,7 @@ from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import HeldOut, TargetClip, full_size, input_files, spread
 from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.data import RankBatch
-from motiontransfer.training.distributed import arithmetic
+from motiontransfer.training.distributed import Runtime, arithmetic
 from motiontransfer.training.losses import (
     GanLossConfig,
     Objective,
@@ -106,7 +105,7 @@ class PoseGanTask(GanTask):
 
     def __init__(
         self,
-        fabric: Fabric,
+        runtime: Runtime,
         networks: tuple[nn.Module, nn.Module],
         *,
         style: PoseMapStyle,
@@ -117,7 +116,7 @@ class PoseGanTask(GanTask):
         resolution: Resolution = "full",
     ) -> None:
         """Set up; at resolution `half`, frames and pose maps are downsampled by 2."""
-        super().__init__(fabric, *networks, config=config, perceptual=perceptual)
+        super().__init__(runtime, *networks, config=config, perceptual=perceptual)
         self.description = "train generator" if resolution == "full" else "train global generator"
         self._style, self._skeleton, self._config, self._seed = style, skeleton, config, seed
         self._resolution: Resolution = resolution
@@ -138,10 +137,10 @@ class PoseGanTask(GanTask):
         inputs = replace(share.batch, score=score).inputs(
             skeleton=skeleton,
             style=self._style,
-            device=self.fabric.device,
+            device=self.runtime.device,
             resolution=self._resolution,
         )
-        with self.fabric.autocast():
+        with self.runtime.autocast():
             fake = self._generate(inputs)
             outputs = discriminate_windows(self.discriminator, inputs, fake.frames)
         losses = gan_losses(*outputs, config=config, objective=config.objective)
@@ -268,7 +267,7 @@ class PoseGanNetworks:
 
 def train_pose_gan(
     target: Target,
-    fabric: Fabric,
+    runtime: Runtime,
     *,
     networks: PoseGanNetworks,
     config: PoseGanConfig,
@@ -303,9 +302,9 @@ def train_pose_gan(
         resolution: Resolution,
     ) -> PoseGanTask:
         return PoseGanTask(
-            fabric,
+            runtime,
             build_networks(
-                networks, config, fabric, background_image=background_image, puppet=puppet
+                networks, config, runtime, background_image=background_image, puppet=puppet
             ),
             style=networks.style,
             skeleton=clips[0].keypoints.skeleton,
@@ -324,7 +323,7 @@ def train_pose_gan(
             global_networks(networks), global_config(config, networks), half, resolution="half"
         )
         throughput = fit(
-            trained, fabric=fabric, schedule=coarse, dataset=dataset, folder=folder / _GLOBAL
+            trained, runtime=runtime, schedule=coarse, dataset=dataset, folder=folder / _GLOBAL
         )
         start_from_coarse(task, trained)
         return dataset, throughput
@@ -360,9 +359,9 @@ def train_pose_gan(
     files += [] if perceptual is None else [perceptual.file]
     return run_training(
         lambda: build(networks, config, background_image, resolution="full"),
-        fabric,
+        runtime,
         schedule=fine,
-        key=run_key(fabric, [networks, config, schedule, target.held_out], files, code=__name__),
+        key=run_key(runtime, [networks, config, schedule, target.held_out], files, code=__name__),
         paths=paths,
         prepare=prepare,
         write=write,
@@ -372,7 +371,7 @@ def train_pose_gan(
 def build_networks(
     networks: PoseGanNetworks,
     config: PoseGanConfig,
-    fabric: Fabric,
+    runtime: Runtime,
     *,
     background_image: Float[Tensor, "3 height width"] | None,
     puppet: Puppet | None = None,
@@ -390,7 +389,7 @@ def build_networks(
         image_channels=config.window_frames * 3,
     )
     discriminator.apply(initialize)
-    if networks.generator.architecture != "fast" and arithmetic(fabric)[1] == "bf16-mixed":
+    if networks.generator.architecture != "fast" and arithmetic(runtime)[1] == "bf16-mixed":
         # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
         generator.to(memory_format=channels_last)
         discriminator.to(memory_format=channels_last)

@@ -15,10 +15,9 @@ from scmrepo.exceptions import SCMError
 from torch import Tensor
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.fabric import Fabric
 from motiontransfer.storage import replacing
 from motiontransfer.training.checkpoint import Throughput
-from motiontransfer.training.distributed import all_gather
+from motiontransfer.training.distributed import Runtime, all_gather
 
 _Item = TypeVar("_Item")
 
@@ -38,14 +37,14 @@ class MeanLosses:
         for name, loss in losses.items():
             self._sums[name] = self._sums.get(name, 0) + loss.detach().double()
 
-    def read(self, fabric: Fabric, *, done: int, description: str) -> dict[str, float]:
+    def read(self, runtime: Runtime, *, done: int, description: str) -> dict[str, float]:
         """Return the means over steps and ranks, all of which have to call this after `done` steps.
 
         Raises:
             TrainingError: one of them is not finite, on whichever rank.
         """
         totals = torch.stack(list(self._sums.values())).tolist()
-        means = (all_gather(fabric, totals).mean(axis=0) / self._count).tolist()
+        means = (all_gather(runtime, totals).mean(axis=0) / self._count).tolist()
         values = dict(zip(self._sums, means, strict=True))
         if not all(math.isfinite(value) for value in means):
             steps = (

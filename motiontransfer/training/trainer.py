@@ -20,7 +20,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.generators import NumDownsamplings, NumResidualBlocks
 from motiontransfer.params import Section
@@ -36,9 +35,10 @@ from motiontransfer.training.data import BatchSampler, Dataset, RankBatch, Tenso
 from motiontransfer.training.distributed import (
     Devices,
     Precision,
+    Runtime,
     all_gather,
     barrier,
-    launched_fabric,
+    launched_runtime,
 )
 from motiontransfer.training.losses import Scalar
 from motiontransfer.training.run_log import (
@@ -115,9 +115,9 @@ class RunParams(Schedule):
         """The schedule alone: what decides the weights."""
         return self.fill(Schedule)
 
-    def launched(self) -> AbstractContextManager[Fabric]:
+    def launched(self) -> AbstractContextManager[Runtime]:
         """The processes that train together, ended with the block."""
-        return launched_fabric(
+        return launched_runtime(
             precision=self.precision, devices=self.devices, batch_size=self.batch_size
         )
 
@@ -180,7 +180,7 @@ _Dataset = TypeVar("_Dataset", bound=Dataset)
 
 def run_training(
     build: Callable[[], _Task],
-    fabric: Fabric,
+    runtime: Runtime,
     *,
     schedule: Schedule,
     key: str,
@@ -199,12 +199,12 @@ def run_training(
     """
     torch.manual_seed(schedule.seed)
     task = build()
-    with run_folder(fabric, paths.checkpoints, key) as folder:
+    with run_folder(runtime, paths.checkpoints, key) as folder:
         dataset, pretraining = prepare(task, folder)
         throughput = pretraining + fit(
-            task, fabric=fabric, schedule=schedule, dataset=dataset, folder=folder
+            task, runtime=runtime, schedule=schedule, dataset=dataset, folder=folder
         )
-        if not fabric.is_global_zero:
+        if not runtime.is_first:
             return {}
         copy_logs(folder, paths.logs)
         metrics = {**throughput.metrics, **write(task, dataset)}
@@ -220,7 +220,7 @@ def run_training(
 def fit(
     task: Task[Batch, _Dataset],
     *,
-    fabric: Fabric,
+    runtime: Runtime,
     schedule: Schedule,
     dataset: _Dataset,
     folder: Path,
@@ -234,12 +234,12 @@ def fit(
         KeyboardInterrupt: Ctrl-C.
     """
     losses, values = MeanLosses(), {}
-    start = _resume(task, losses, fabric, folder)
+    start = _resume(task, losses, runtime, folder)
     done, minutes, stop = start.steps, start.minutes, 0
     clock = RunClock(start)
-    batches = clock.waiting_for(_batches(dataset, fabric, schedule, start))
+    batches = clock.waiting_for(_batches(dataset, runtime, schedule, start))
     progress = ProgressMeter(task.description, total=schedule.steps, done=done)
-    log = open_log(folder, step=done) if fabric.is_global_zero else nullcontext()
+    log = open_log(folder, step=done) if runtime.is_first else nullcontext()
     writer = checkpoint_writer(folder)
     with closing(progress), listening() as received, log as live, writer as write_checkpoint:
         for done, share in enumerate(batches, start.steps + 1):
@@ -247,12 +247,12 @@ def fit(
             losses.add(task.step(share, step=done - 1, learning_rate=learning_rate))
             # A signal on any rank stops all; the slowest rank's clock counts.
             numbers = [float(max(received, default=0)), clock.minutes]
-            stop, minutes = all_gather(fabric, numbers).max(axis=0).tolist()
+            stop, minutes = all_gather(runtime, numbers).max(axis=0).tolist()
             over = schedule.is_over(done, minutes=minutes)
             logged = over or done % schedule.log_every_steps == 0
             checkpointed = over or stop or done % schedule.checkpoint_every_steps == 0
             if logged or checkpointed:
-                values = losses.read(fabric, done=done, description=task.description)
+                values = losses.read(runtime, done=done, description=task.description)
             if logged:
                 losses.reset()
             if live is not None:
@@ -269,50 +269,50 @@ def fit(
             if over or stop:
                 break
     if stop:
-        barrier(fabric)  # for the checkpoint
-        if fabric.is_global_zero:
+        barrier(runtime)  # for the checkpoint
+        if runtime.is_first:
             message = "%s: stopped at step %d; the same command resumes there"
             _logger.info(message, task.description, done)
         signal.raise_signal(int(stop))  # ends the process as it would have without the handler
         raise KeyboardInterrupt
-    if done < schedule.steps and fabric.is_global_zero:
+    if done < schedule.steps and runtime.is_first:
         message = "%s: max_minutes ended it after %d of %d steps; raise it for a better result"
         _logger.warning(message, task.description, done, schedule.steps)
     return clock.throughput(done)
 
 
-def _resume(task: Task, losses: MeanLosses, fabric: Fabric, folder: Path) -> Throughput:
+def _resume(task: Task, losses: MeanLosses, runtime: Runtime, folder: Path) -> Throughput:
     """Load the last checkpoint, if there is one; return steps and time up to it."""
     checkpoint = load_checkpoint(folder)
-    barrier(fabric)  # the first rank to get further may remove it
+    barrier(runtime)  # the first rank to get further may remove it
     if checkpoint is None:
         return Throughput()
     task.load_state(checkpoint.state)
     losses.load_state(checkpoint.state)
-    if fabric.is_global_zero:
+    if runtime.is_first:
         _logger.info("resuming at step %d from %s", checkpoint.throughput.steps, folder)
     return checkpoint.throughput
 
 
 def _batches(
-    dataset: Dataset[Batch], fabric: Fabric, schedule: Schedule, start: Throughput
+    dataset: Dataset[Batch], runtime: Runtime, schedule: Schedule, start: Throughput
 ) -> Iterator[RankBatch[Batch]]:
     """Yield this rank's share of the remaining steps."""
     over = schedule.is_over(start.steps, minutes=start.minutes)
-    on_cpu = fabric.device.type == "cpu"
+    on_cpu = runtime.device.type == "cpu"
     sampler = BatchSampler(
         num_items=len(dataset),
         batch_size=schedule.batch_size,
         seed=schedule.seed,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
+        rank=runtime.rank,
+        world_size=runtime.world_size,
     )
     return prefetch(
         dataset,
         sampler,
         steps=range(start.steps, start.steps if over else schedule.steps),
         num_readers=num_readers(
-            fabric.device.type, num_cores=loky.cpu_count() // fabric.world_size
+            runtime.device.type, num_cores=loky.cpu_count() // runtime.world_size
         ),
         pin_memory=not on_cpu,
     )

@@ -42,7 +42,7 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
 from tests.people import dance, puppet_of
-from tests.training.small import HELD_OUT, STYLE, fabric, face_config, generator_config
+from tests.training.small import HELD_OUT, STYLE, face_config, generator_config, runtime
 
 pytest.importorskip("onnxscript", reason="needs `uv sync --extra export`")
 pytest.importorskip("onnxruntime", reason="needs `uv sync --extra export`")
@@ -121,7 +121,7 @@ def exported(request, tmp_path_factory) -> Path:
 
 
 def test_the_frames_are_those_of_pytorch(exported):
-    renderer = load_renderer(exported / "artifacts/models/ada", fabric(), face="residual")
+    renderer = load_renderer(exported / "artifacts/models/ada", runtime(), face="residual")
     size = result_size(renderer, height=None)
     expected = np.stack(list(render_poses(renderer, POSES, size=size)))
     frames = np.stack(list(Player(exported / "ada", num_threads=1).play(POSES)))

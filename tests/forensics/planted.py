@@ -4,11 +4,12 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
+import torch
 
-from motiontransfer.fabric import Fabric
 from motiontransfer.forensics.data import Segment, SegmentPair, sampled_seconds
 from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.trainer import Schedule
 from motiontransfer.video.frame_store import write_frames
 
@@ -62,8 +63,8 @@ def clip_pairs(folder, subject, *, seed, seconds=3):
     ]
 
 
-def fabric():
-    return Fabric(accelerator="cpu", devices=1, precision="32-true")
+def runtime():
+    return Runtime(device=torch.device("cpu"), precision="32-true")
 
 
 def train(training, calibration, folder, **changes):
@@ -76,7 +77,7 @@ def train(training, calibration, folder, **changes):
     return train_detector(
         training,
         calibration,
-        fabric(),
+        runtime(),
         config=CONFIG,
         schedule=Schedule(**{**numbers, **changes}),
         crop_size=32,

@@ -34,7 +34,7 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.writer import write_video
 from tests.films import add_clip
-from tests.forensics.planted import RATE, clip_pairs, fabric, rendered, store, walk
+from tests.forensics.planted import RATE, clip_pairs, rendered, runtime, store, walk
 from tests.people import dance
 from tests.stages.project import ARTIFACTS, add_everything_to_render
 
@@ -223,7 +223,7 @@ def project(tmp_path, monkeypatch):
 
 def clips_of_project(max_frames=1000):
     return project_segments(
-        fabric(),
+        runtime(),
         targets=["ada"],
         transfers=TRANSFERS,
         face="none",
@@ -249,7 +249,7 @@ def test_the_clips_of_a_project(project):
     with FrameStore(Path("artifacts/frames/ben/dance/frames.mkv")) as frames:
         np.testing.assert_array_equal(found.unseen[0].read()[3], frames[3])
     # a second is rendered as the whole video would be but for its start
-    renderer = load_renderer(Path("artifacts/models/ada"), fabric(), face="none")
+    renderer = load_renderer(Path("artifacts/models/ada"), runtime(), face="none")
     poses = read_keypoints(Path("artifacts/keypoints/ada/walk.parquet"))
     part = replace(poses, points=poses.points[51:75], score=poses.score[51:75])
     expected = list(render_poses(renderer, part))[2:]

@@ -19,7 +19,7 @@ from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator
 from tests.people import SIZE, dance
-from tests.training.small import STYLE, fabric, generator_config
+from tests.training.small import STYLE, generator_config, runtime
 
 PARAMS = StatisticsConfig(min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
@@ -58,12 +58,12 @@ def renderer(network=None, face=None, **faces_options):
     faces = None
     if face is not None:
         options = {"network": face, "crop_size": 32, "style": STYLE, **faces_options}
-        faces = ResidualFaces(fabric=fabric(), **options)
+        faces = ResidualFaces(runtime=runtime(), **options)
     held_out = HeldOut(held_out_fraction=0.1, gap_frames=1)
     main = TrainedGenerator(
         network=network.eval(), config=generator_config(), style=STYLE, held_out=held_out
     )
-    return Renderer(fabric=fabric(), main=main, face=faces)
+    return Renderer(runtime=runtime(), main=main, face=faces)
 
 
 def source_of(keypoints, *, rate=25, fails=None):

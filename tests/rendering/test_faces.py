@@ -16,7 +16,7 @@ from motiontransfer.rendering.faces import FacePatch, TranslatedFaces, blend
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.films import film
 from tests.people import dance, picture
-from tests.training.small import fabric, faceless
+from tests.training.small import faceless, runtime
 
 NUM_FRAMES = 4
 PATCH_SIZE = (16, 12)
@@ -48,7 +48,7 @@ def source():
 @pytest.fixture
 def faces(tmp_path, source):
     return TranslatedFaces(
-        fabric=fabric(),
+        runtime=runtime(),
         translator=Same(),
         crop_size=64,  # several times as large as the face: nothing gets lost on the way
         frames=film(tmp_path / "source.mkv", source),

@@ -19,7 +19,7 @@ from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
 from tests.people import SIZE, dance, puppet_of
-from tests.training.small import STYLE, Brighter, fabric, face_config, faceless, generator_config
+from tests.training.small import STYLE, Brighter, face_config, faceless, generator_config, runtime
 
 
 class Flat(FaceGenerator):
@@ -45,8 +45,8 @@ def renderer(face=None, *, blending="feather", **faces_options):
     faces = None
     if face is not None:
         options = {"network": face, "crop_size": 32, "style": STYLE, **faces_options}
-        faces = ResidualFaces(fabric=fabric(), **options)
-    return Renderer(fabric=fabric(), main=main, face=faces, face_blending=blending)
+        faces = ResidualFaces(runtime=runtime(), **options)
+    return Renderer(runtime=runtime(), main=main, face=faces, face_blending=blending)
 
 
 def level(value):
@@ -182,25 +182,25 @@ def models(tmp_path):
 
 
 def test_a_target_is_loaded_with_its_face(models):
-    loaded = load_renderer(models, fabric(), face="residual")
+    loaded = load_renderer(models, runtime(), face="residual")
     assert loaded.face.crop_size == face_config().crop_size
     assert loaded.main.held_out == HeldOut(held_out_fraction=0.1, gap_frames=2)
-    plain = load_renderer(models, fabric(), face="none")
+    plain = load_renderer(models, runtime(), face="none")
     assert plain.face is None
     with_face, without = (list(render_poses(r, dance(2))) for r in (loaded, plain))
     assert not np.array_equal(with_face[0], without[0])
     write_no_weights(models / "face_generator.safetensors", "face_generator")
-    assert load_renderer(models, fabric(), face="residual").face is None
+    assert load_renderer(models, runtime(), face="residual").face is None
 
 
 def test_only_needed_weights_are_required(models):
     (models / "face_generator.safetensors").unlink()
-    assert load_renderer(models, fabric(), face="none").face is None
+    assert load_renderer(models, runtime(), face="none").face is None
     with pytest.raises(MissingFileError, match=r"face_generator\.safetensors"):
-        load_renderer(models, fabric(), face="residual")
+        load_renderer(models, runtime(), face="residual")
     (models / "generator.safetensors").write_bytes(b"something else")
     with pytest.raises(DamagedFileError, match=r"generator\.safetensors: damaged: not a safe"):
-        load_renderer(models, fabric(), face="none")
+        load_renderer(models, runtime(), face="none")
 
 
 def with_texture(full):

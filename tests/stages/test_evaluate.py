@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
     film(Path("artifacts/frames/ada/walk/frames.mkv"), _WALK, draw=blocks)
     asked = {}
 
-    def load_renderer(models, fabric, *, face):
+    def load_renderer(models, runtime, *, face):
         asked.update(models=models, face=face)
         held_out = HeldOut(held_out_fraction=0.3, gap_frames=1)
         main = SimpleNamespace(held_out=held_out, config=SimpleNamespace(size=_WALK.image_size))

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
     DiscriminatorOutput,
@@ -21,6 +20,7 @@ from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.data import RankBatch, TensorBatch
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.face_cycle import FaceCycleConfig
 from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target
@@ -35,9 +35,9 @@ HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
 DISCRIMINATOR = DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1)
 
 
-def fabric():
+def runtime():
     """One process on the CPU."""
-    return Fabric(accelerator="cpu", devices=1, precision="32-true")
+    return Runtime(device=torch.device("cpu"), precision="32-true")
 
 
 def generator_config(**changes):
@@ -254,7 +254,7 @@ def count(task, folder, *, on=None, **changes):
     """Run the loop on a `CountingTask`."""
     return fit(
         task,
-        fabric=on or fabric(),
+        runtime=on or runtime(),
         schedule=schedule(**{**COUNTING, **changes}),
         dataset=NumbersDataset(),
         folder=folder,

@@ -12,7 +12,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from motiontransfer.fabric import Fabric
 from motiontransfer.models.discriminators import MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
@@ -21,6 +20,7 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.viewport import Viewport
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.face_gan import (
     FaceDataset,
     FaceGanTask,
@@ -66,12 +66,6 @@ class NoPageableCopies(TorchDispatchMode):
         return result
 
 
-class OnMeta(Fabric):
-    """One process on the stand-in."""
-
-    device = META
-
-
 @pytest.fixture
 def gpu(monkeypatch):
     """One process on the stand-in; what is pinned is only remembered."""
@@ -86,7 +80,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "is_pinned", is_pinned)
     optimizer = sys.modules[torch.optim.Optimizer.__module__]
     monkeypatch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: [META.type])
-    return OnMeta(accelerator="cpu", devices=1, precision="32-true")
+    return Runtime(device=META, precision="32-true")
 
 
 def take_a_step(task, batch):

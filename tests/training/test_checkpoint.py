@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from motiontransfer.errors import CheckpointError
-from motiontransfer.fabric import Fabric
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import checkpoint
 from motiontransfer.training.checkpoint import (
@@ -18,7 +17,8 @@ from motiontransfer.training.checkpoint import (
     run_key,
     save_checkpoint,
 )
-from tests.training.small import fabric
+from motiontransfer.training.distributed import Runtime
+from tests.training.small import runtime
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(4, dtype=torch.int64)}
 
@@ -34,7 +34,7 @@ def inputs(tmp_path):
 def test_a_run_is_known_by_settings_inputs_precision_and_code(inputs, monkeypatch, tmp_path):
     def key(fraction=0.1, files=inputs, precision="32-true"):
         config = HeldOut(held_out_fraction=fraction, gap_frames=3)
-        of_run = Fabric(accelerator="cpu", devices=1, precision=precision)
+        of_run = Runtime(device=torch.device("cpu"), precision=precision)
         return run_key(of_run, [config], files, code="motiontransfer.errors")
 
     first = key()
@@ -121,7 +121,7 @@ def test_a_damaged_checkpoint_is_an_error(tmp_path):
 
 
 def hold(root, key="run"):
-    return run_folder(fabric(), root, key)
+    return run_folder(runtime(), root, key)
 
 
 def test_a_run_that_ends_well_leaves_nothing(tmp_path):

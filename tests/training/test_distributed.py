@@ -16,12 +16,12 @@ from motiontransfer.training.distributed import (
     all_reduce_mean,
     arithmetic,
     choose_devices,
-    launched_fabric,
-    make_fabric,
+    launched_runtime,
+    make_runtime,
 )
 from tests.films import training_clip
 from tests.people import dance
-from tests.training.small import CountingTask, count, fabric
+from tests.training.small import CountingTask, count, runtime
 from tests.training.together import run_together
 from tests.training.trainings import train_face, train_main, write_main_weights
 
@@ -29,15 +29,15 @@ from tests.training.trainings import train_face, train_main, write_main_weights
 def _meet(folder):
     """Each process brings tensors and numbers of its own, and writes down what it gets."""
     distributed._BUCKET_NUMBERS = 5
-    with launched_fabric(precision="32-true", devices="auto", batch_size=2) as both:
-        own = both.global_rank + 1
+    with launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
+        own = both.rank + 1
         tensors = [torch.full((2, 2), 1.0 * own), torch.full((3,), 10.0 * own), torch.ones(7)]
         averaged = all_reduce_mean(both, tensors)
         said = {
             "averaged": [tensor.tolist() for tensor in averaged],
             "gathered": all_gather(both, [own, 0.5]).tolist(),
         }
-        (folder / f"{both.global_rank}.json").write_text(json.dumps(said))
+        (folder / f"{both.rank}.json").write_text(json.dumps(said))
 
 
 @pytest.mark.parametrize("started_by", ["torchrun", pytest.param("srun", marks=pytest.mark.slow)])
@@ -82,13 +82,13 @@ def test_two_processes_end_with_the_weights_curves_and_samples_of_one(
 
 
 def _try_to_hold(root, said):
-    with launched_fabric(precision="32-true", devices="auto", batch_size=2) as both:
+    with launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
         try:
             with run_folder(both, root, "run"):
                 answer = "held"
         except CheckpointError as error:
             answer = str(error)
-        (said / f"{both.global_rank}.txt").write_text(answer)
+        (said / f"{both.rank}.txt").write_text(answer)
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_a_run_is_held_by_all_processes_or_by_none(tmp_path):
     assert run_together(2, _try_to_hold, root, said) == [0, 0]
     assert [path.read_text() for path in sorted(said.iterdir())] == ["held", "held"]
     assert not (root / "run").exists()
-    with run_folder(fabric(), root, "run"):
+    with run_folder(runtime(), root, "run"):
         assert run_together(2, _try_to_hold, root, said) == [0, 0]
     refusals = [path.read_text() for path in sorted(said.iterdir())]
     assert all("another process is training this very run" in each for each in refusals)
@@ -106,8 +106,8 @@ def test_a_run_is_held_by_all_processes_or_by_none(tmp_path):
 
 def _count(folder, trouble):
     """The second of two processes is in trouble in one of its steps."""
-    with launched_fabric(precision="32-true", devices="auto", batch_size=2) as both:
-        task = CountingTask(**(trouble if both.global_rank == 1 else {}))
+    with launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
+        task = CountingTask(**(trouble if both.rank == 1 else {}))
         count(task, folder, on=both)
 
 
@@ -130,9 +130,9 @@ def no_cuda(monkeypatch):
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
-    fabric = make_fabric(precision=precision)
-    assert fabric.device == torch.device("cpu")
-    assert arithmetic(fabric) == ("cpu", precision)  # what tells runs apart
+    runtime = make_runtime(precision=precision)
+    assert runtime.device == torch.device("cpu")
+    assert arithmetic(runtime) == ("cpu", precision)  # what tells runs apart
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
 )
 def test_auto_is_bf16_where_the_cpu_multiplies_it(no_cuda, monkeypatch, capabilities, precision):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert make_fabric(precision="auto").strategy.precision.precision == precision
+    assert make_runtime(precision="auto").precision == precision
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_on_a_cpu_one_core_is_left_for_reading_and_drawing_unless_the_user_chose
         monkeypatch.setenv("OMP_NUM_THREADS", chosen)
     monkeypatch.setattr("loky.cpu_count", lambda: cores)
     torch.set_num_threads(before)
-    make_fabric(precision="32-true")
+    make_runtime(precision="32-true")
     assert torch.get_num_threads() == threads
 
 
@@ -177,7 +177,7 @@ def test_auto_is_one_device_until_more_have_been_seen_to_be_faster(present):
 def test_one_line_says_what_it_runs_on(no_cuda, caplog):
     torch.set_num_threads(1)
     caplog.set_level("INFO")
-    make_fabric(precision="32-true")
+    make_runtime(precision="32-true")
     with launched(precision="bf16-mixed"):
         pass
     own = [record.message for record in caplog.records if record.name == distributed.__name__]
@@ -195,7 +195,7 @@ def test_a_number_of_devices_is_taken_at_its_word():
 
 def launched(**changes):
     options = {"precision": "32-true", "devices": "auto", "batch_size": 1}
-    return launched_fabric(**{**options, **changes})
+    return launched_runtime(**{**options, **changes})
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(no_cuda):
@@ -222,10 +222,10 @@ def test_under_torchrun_no_devices_are_requested(no_cuda, monkeypatch):
 def test_one_process_is_one_wherever_it_runs(no_cuda, monkeypatch, environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with launched() as fabric:
-        assert (fabric.world_size, fabric.is_global_zero) == (1, True)
+    with launched() as runtime:
+        assert (runtime.world_size, runtime.is_first) == (1, True)
 
 
 @pytest.mark.needs_cuda
 def test_a_gpu_is_used():
-    assert make_fabric(precision="auto").device.type == "cuda"
+    assert make_runtime(precision="auto").device.type == "cuda"

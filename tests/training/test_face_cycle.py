@@ -32,9 +32,9 @@ from tests.training.small import (
     DISCRIMINATOR,
     MeanDiscriminator,
     cycle_config,
-    fabric,
     faceless,
     paths,
+    runtime,
     schedule,
     stop_at_step,
     translator_config,
@@ -176,9 +176,9 @@ class MeanDiscriminators(FaceDiscriminators):
         self.of_source, self.of_target = MeanDiscriminator(), MeanDiscriminator()
 
 
-def task_of(translators, discriminators, *, batch_size=2, on=None, **changes):
+def task_of(translators, discriminators, *, batch_size=2, **changes):
     return FaceCycleTask(
-        on or fabric(),
+        runtime(),
         translators,
         discriminators,
         config=cycle_config(**changes),
@@ -246,9 +246,8 @@ def test_discriminators_see_real_faces_beside_translations_of_this_step_or_an_ea
 
 def test_a_process_keeps_what_the_others_made(monkeypatch):
     """Only the first process writes checkpoints; it must know what all of them need."""
-    two = fabric()
-    monkeypatch.setattr(two, "all_gather", lambda own: torch.stack([own, own + 1]))
-    task = task_of(Amounts(), MeanDiscriminators(), on=two)
+    monkeypatch.setattr(face_cycle, "gather_tensors", lambda _, own: torch.stack([own, own + 1]))
+    task = task_of(Amounts(), MeanDiscriminators())
     batch = batch_of(0, count=1)
     task.step(whole(batch), step=0, learning_rate=0.0)
     kept = task.state()["to_target_pool"][:, 0]
@@ -272,7 +271,7 @@ def train(people, folder, *, networks=None, **changes):
     default = {"translator": translator_config(), "discriminator": DEEPEST}
     return train_face_cycle(
         *people,
-        fabric(),
+        runtime(),
         **{**default, **(networks or {})},
         config=cycle_config(),
         schedule=schedule(**changes),
@@ -336,7 +335,7 @@ def test_the_run_is_known_by_the_frames_it_is_trained_on(tmp_path, people, monke
     source, target = people
     config = []
 
-    def key(fabric, settings, files, *, code):
+    def key(runtime, settings, files, *, code):
         config.append(settings)
         assert files == input_files([*source, *target])
         raise KeyboardInterrupt

@@ -35,13 +35,13 @@ from tests.training.small import (
     STYLE,
     Brighter,
     MeanDiscriminator,
-    fabric,
     face_config,
     face_gan_config,
     face_networks,
     faceless,
     generator_config,
     paths,
+    runtime,
     schedule,
     stop_at_step,
     whole,
@@ -89,7 +89,7 @@ class TwoSlices(nn.Module):
 def task_of(generator, scored_by, *, perceptual=None, **changes):
     config = face_gan_config(**changes)
     return FaceGanTask(
-        fabric(),
+        runtime(),
         (generator, scored_by),
         style=STYLE,
         skeleton=HOLISTIC,
@@ -190,7 +190,7 @@ def train(clips, folder, *, config=None, **changes):
     write_weights(folder / "models/generator.safetensors", main, description={})
     return train_face_gan(
         clips,
-        fabric(),
+        runtime(),
         MAIN,
         networks=face_networks(),
         config=config or face_gan_config(),
@@ -265,7 +265,7 @@ def test_the_rollout_excludes_references_less_than_a_second_away(tmp_path, clip,
         FaceRun(clip=0, frames=frames, with_face=list(frames)) for frames in (range(3), range(3, 8))
     ]
     main = replace(MAIN, network=network)
-    generate_faces([clip], runs, main, fabric(), tmp_path, crop_size=32)
+    generate_faces([clip], runs, main, runtime(), tmp_path, crop_size=32)
     near = np.abs(np.arange(8)[:, None] - np.arange(8)) < 2
     assert [excluded.tolist() for excluded in seen] == [near[:3].tolist(), near[3:].tolist()]
 

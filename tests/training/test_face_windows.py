@@ -22,11 +22,11 @@ from tests.training.small import (
     STYLE,
     Brighter,
     MeanDiscriminator,
-    fabric,
     face_config,
     face_gan_config,
     faceless,
     generator_config,
+    runtime,
     whole,
 )
 
@@ -57,7 +57,7 @@ def batch(tmp_path_factory):
 
 def task_of(*, previous_frame="corrected", full_frame=None, scored_by=None, main=MAIN):
     return FaceWindowTask(
-        fabric(),
+        runtime(),
         (Residual(), scored_by or MeanDiscriminator()),
         main=main,
         shape=face_config(previous_frame=previous_frame),

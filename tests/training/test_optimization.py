@@ -11,7 +11,7 @@ from torch import nn
 from motiontransfer.errors import MissingLibraryError
 from motiontransfer.training import optimization
 from motiontransfer.training.optimization import GanConfig, GanTask, require_triton
-from tests.training.small import fabric
+from tests.training.small import runtime
 
 
 class One(nn.Module):
@@ -24,7 +24,7 @@ class One(nn.Module):
 
 def task_of(generator, discriminator, *, ema_decay, compiled=False):
     config = GanConfig(ema_decay=ema_decay, compile=compiled)
-    return GanTask(fabric(), generator, discriminator, config=config)
+    return GanTask(runtime(), generator, discriminator, config=config)
 
 
 def numbers(*, decay=0.0):

@@ -29,9 +29,9 @@ from tests.training.small import (
     Brighter,
     MeanDiscriminator,
     discriminator,
-    fabric,
     gan_config,
     generator_config,
+    runtime,
     target_of,
     whole,
     windows_of,
@@ -63,7 +63,7 @@ def task_of(generator, scored_by=None, *, perceptual=None, resolution="full", **
     config = gan_config(**changes)
     scored_by = scored_by or discriminator(window_frames=config.window_frames).apply(initialize)
     return PoseGanTask(
-        fabric(),
+        runtime(),
         (generator, scored_by),
         style=STYLE,
         skeleton=HOLISTIC,

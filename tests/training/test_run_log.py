@@ -18,7 +18,7 @@ from motiontransfer.training.run_log import (
     open_log,
     sample_name,
 )
-from tests.training.small import fabric
+from tests.training.small import runtime
 
 
 def mean_of(*steps):
@@ -29,7 +29,7 @@ def mean_of(*steps):
 
 
 def read(losses):
-    return losses.read(fabric(), done=12, description="train")
+    return losses.read(runtime(), done=12, description="train")
 
 
 def test_losses_are_means_by_name_in_their_order():

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.fabric import Fabric
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import pose_gan
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.pose_gan import (
     PoseGanTask,
     global_config,
@@ -43,7 +43,7 @@ CONFIG = gan_config(part_dropout=0.3)
 def train(clips, folder, *, config=None, shapes=None, precision="32-true", **changes):
     return train_pose_gan(
         target_of(clips, held_out=HELD_OUT),
-        Fabric(accelerator="cpu", devices=1, precision=precision),
+        Runtime(device=torch.device("cpu"), precision=precision),
         networks=shapes or networks(texture="puppet"),
         config=config or CONFIG,
         schedule=schedule(**changes),
@@ -294,7 +294,7 @@ def test_each_training_has_at_least_a_step(fraction, steps):
 def test_the_run_is_known_by_all_that_decides_its_result(tmp_path, two_clips, monkeypatch):
     seen = {}
 
-    def key(fabric, config, files, *, code):
+    def key(runtime, config, files, *, code):
         seen.update(config=config, files=files, code=code)
         raise KeyboardInterrupt
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator, Generated
-from motiontransfer.training.distributed import launched_fabric
+from motiontransfer.training.distributed import launched_runtime
 from motiontransfer.training.face_gan import train_face_gan
 from motiontransfer.training.pose_gan import train_pose_gan
 from motiontransfer.training.weights import TrainedGenerator, write_weights
@@ -41,10 +41,10 @@ class Drawing(FrameGenerator):
 def train_main(clips, folder, changes, *, shapes=None, global_only_fraction=0.0):
     """Train a main generator to its outs."""
     plan = schedule(**changes)
-    with _launched(plan) as fabric:
+    with _launched(plan) as runtime:
         train_pose_gan(
             target_of(clips),
-            fabric,
+            runtime,
             networks=shapes or networks(),
             config=gan_config(global_only_fraction=global_only_fraction),
             schedule=plan,
@@ -86,10 +86,10 @@ def train_face(clips, folder, changes):
     plan = schedule(**changes)
     config = generator_config()
     main = TrainedGenerator(network=Drawing(), config=config, style=STYLE, held_out=HELD_OUT)
-    with _launched(plan) as fabric:
+    with _launched(plan) as runtime:
         train_face_gan(
             clips,
-            fabric,
+            runtime,
             main,
             networks=face_networks(),
             config=face_gan_config(),
@@ -104,4 +104,4 @@ def write_main_weights(folder):
 
 
 def _launched(plan):
-    return launched_fabric(precision="32-true", devices="auto", batch_size=plan.batch_size)
+    return launched_runtime(precision="32-true", devices="auto", batch_size=plan.batch_size)
