@@ -103,9 +103,7 @@ def _measure(
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         folder = Path(scratch)
         style = renderer.main.style
-        panels = Panels(
-            source=source.frames, poses=poses, truth=None, line_width_px=style.line_width_px
-        )
+        panels = Panels(source=source.frames, poses=poses, truth=None, style=style)
         options = {"contact_sheet_file": folder / "sheet.png", "num_columns": 8, "crf": _CRF}
         began = time.perf_counter()
         frames = render_poses(renderer, poses, size=full)

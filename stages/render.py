@@ -61,10 +61,7 @@ def main(transfer: str) -> str:
     results = layout.results_folder(transfer)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         panels = Panels(
-            source=source.frames,
-            poses=poses,
-            truth=names.truth_path,
-            line_width_px=renderer.main.style.line_width_px,
+            source=source.frames, poses=poses, truth=names.truth_path, style=renderer.main.style
         )
         videos = Path(scratch) if credentials else results
         frames = render_poses(renderer, poses, size=size)

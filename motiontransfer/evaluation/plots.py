@@ -157,10 +157,4 @@ def worst_frames_sheet(
 def pose_image(poses: Keypoints, index: int) -> Frame:
     """Draw one frame's pose."""
     size = poses.image_size
-    return draw_rgb(
-        poses.points[index],
-        poses.score[index],
-        skeleton=poses.skeleton,
-        size=size,
-        line_width_px=max(2.0, size[0] / 80),
-    )
+    return draw_rgb(poses.points[index], poses.score[index], skeleton=poses.skeleton, size=size)

@@ -6,7 +6,6 @@ feathering, upsampling and label. The networks, and the pose maps that they read
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -148,8 +147,7 @@ class Player:
         model = read_model(folder)
         open_ = partial(open_network, engine=engine, num_threads=num_threads)
         self.size: tuple[int, int] = tuple(model["size"])
-        self._style = PoseMapStyle(**model["pose_map"])
-        self.line_width_px = self._style.line_width_px
+        self.style = PoseMapStyle(**model["pose_map"])
         self._multiple_of: int = model["multiple_of"]
         self._conditioning_poses: int = model["conditioning_poses"]
         self._network = open_(folder / "generator.onnx")
@@ -277,7 +275,7 @@ class Player:
         x0, y0, x1, y1 = box
         side = (self._crop_size, self._crop_size)
         # Drawn at the crop's resolution with lines as wide as those of the whole frame.
-        pose_map = self._draw(pose, box, side, relative_width=1.0)
+        pose_map = self._draw(pose, box, side, style=self.style)
         crop = _resized(image[..., y0:y1, x0:x1], side)
         corrected = image.copy()
         residual = face({"pose_map": pose_map, "face": crop})
@@ -290,20 +288,23 @@ class Player:
         box: Box,
         size: tuple[int, int] | None = None,
         *,
-        relative_width: float | None = None,
+        style: PoseMapStyle | None = None,
     ) -> Float32[np.ndarray, "1 channels _ _"]:
-        """Pose map of a box of the frame, at another resolution where a size is given."""
+        """Pose map of a box of the frame, at another resolution where a size is given.
+
+        Args:
+            style: None: with lines as wide as in the frame.
+        """
         x0, y0, x1, y1 = box
         height, width = size or (y1 - y0, x1 - x0)
         scale = np.array([width / (x1 - x0), height / (y1 - y0)], np.float32)
         points = (pose.points + 0.5 - np.array([x0, y0], np.float32)) * scale - 0.5
-        line_width_px = self._style.line_width_px * (relative_width or height / (y1 - y0))
         return draw_poses(
             points.astype(np.float32),
             pose.score,
             skeleton=pose.skeleton,
             size=(height, width),
-            style=replace(self._style, line_width_px=line_width_px),
+            style=style or self.style.resized(height, original=y1 - y0),
         )
 
 

@@ -19,7 +19,7 @@ from motiontransfer.live.capture import Load, Source
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.outputs import Window, write_text
 from motiontransfer.pose.detectors.protocol import Detector
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.rendering.compositing import PendingFrame
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.geometry import Framing, fit_framing
@@ -182,8 +182,8 @@ class LiveTarget(Protocol):
 
     size: tuple[int, int]
     """(height, width) of the frames."""
-    line_width_px: float
-    """Line width of a body limb in the pose panel."""
+    style: PoseMapStyle
+    """Whose line width the pose panel has."""
     background: Frame
     """Shown where nobody is in view."""
 
@@ -380,7 +380,7 @@ class Session:
                 detected.poses.score[-1],
                 skeleton=detected.poses.skeleton,
                 size=self._target.size,
-                line_width_px=self._target.line_width_px,
+                style=self._target.style,
             )
         words = [
             f"{len(self._shown_at) / _RATE_SECONDS:.0f} fps",

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -42,13 +42,12 @@ def draw_coarse(
     """Draw pose maps of whole frames of a size, in pixels, at low resolution."""
     rows, columns = coarse_size(size)
     scale = torch.tensor([columns / size[1], rows / size[0]])
-    width_px = style.line_width_px * rows / size[0]
     return draw_poses(
         (points + 0.5) * scale - 0.5,
         score,
         skeleton=skeleton,
         size=(rows, columns),
-        style=replace(style, line_width_px=width_px),
+        style=style.resized(rows, original=size[0]),
         device=device,
     )
 

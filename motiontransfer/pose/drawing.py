@@ -1,21 +1,23 @@
-"""Pose maps without PyTorch: styles, palettes, and anti-aliased drawing with NumPy.
+"""Pose maps: styles, palettes, and anti-aliased drawing of limbs in tiles, without PyTorch.
 
-`motiontransfer.pose.rendering` draws the same lines by the same formula on any device.
+Which lines and tiles there are is found out with NumPy; `coverage` and `gaussian_spots` compute
+with NumPy's arrays or PyTorch's. `motiontransfer.pose.rendering` draws with them on any device.
 """
 
 import colorsys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int, Int64, UInt8
 
 from motiontransfer.errors import KeypointsError
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 
 Array = Any
-"""Of NumPy or of PyTorch."""
+"""NumPy's or PyTorch's."""
 
 LimbEncoding = Literal["sticks", "limbs"]
 Encoding = Literal["sticks", "limbs", "heatmaps"]
@@ -65,6 +67,15 @@ class PoseMapStyle:
         num_channels = {"sticks": 3, "limbs": len(CHANNELS), "heatmaps": len(HEATMAP_JOINTS)}
         return num_channels[self.encoding]
 
+    def resized(self, height: int, *, original: int) -> "PoseMapStyle":
+        """The style for an image that was resized to another height."""
+        return replace(self, line_width_px=self.line_width_px * height / original)
+
+
+def display_style(height: int, *, widths: float = 80.0) -> PoseMapStyle:
+    """Colored lines, of which so many widths are an image's height; at least 2 px wide."""
+    return PoseMapStyle(encoding="sticks", line_width_px=max(2.0, height / widths))
+
 
 class Palette(NamedTuple):
     """Joints, width and channels of each limb that is drawn; one entry a limb in each field."""
@@ -72,7 +83,6 @@ class Palette(NamedTuple):
     start: tuple[int, ...]
     """Index of the joint at one end."""
     end: tuple[int, ...]
-    """Index of the joint at the other end."""
     relative_width: tuple[float, ...]
     """Width as a share of the body limbs' width."""
     channels: tuple[tuple[int, ...], ...]
@@ -129,19 +139,21 @@ def _channel_of_limb(group: str, limb: Limb) -> str:
 class Lines(NamedTuple):
     """The lines of a batch of pose maps; one entry a line in each field."""
 
-    sample: Int64[np.ndarray, " lines"]
-    """Index in the batch."""
-    ends: Int64[np.ndarray, "lines 2"]
-    """Indices of its joints."""
-    radius_px: Float[np.ndarray, " lines"]
-    intensity: Float[np.ndarray, "lines channels"]
-    """Of a fully covered pixel, in each plane on which the line is drawn."""
-    plane: Int64[np.ndarray, "lines channels"]
+    points: Float[Array, "lines 2 2"]
+    """(x, y) of both ends."""
+    radius_px: Float[Array, " lines"]
+    intensity: Float[Array, "lines channels"]
+    """Intensity of a fully covered pixel in each plane on which the line is drawn."""
+    plane: Int[Array, "lines channels"]
     """Index of each of these planes among the channels of all samples."""
 
 
 def visible_lines(
-    score: Float[np.ndarray, "batch joints"], *, skeleton: Skeleton, style: PoseMapStyle
+    points: Float[np.ndarray, "batch joints 2"],
+    score: Float[np.ndarray, "batch joints"],
+    *,
+    skeleton: Skeleton,
+    style: PoseMapStyle,
 ) -> Lines:
     """The limbs whose joints are both present.
 
@@ -156,8 +168,7 @@ def visible_lines(
     if style.encoding == "limbs":
         intensity = intensity * confidence[sample, limb][:, None]
     return Lines(
-        sample=sample,
-        ends=ends[:, limb].T,
+        points=points[sample[:, None], ends[:, limb].T],
         radius_px=style.line_width_px / 2 * np.array(palette.relative_width, score.dtype)[limb],
         intensity=intensity,
         plane=sample[:, None] * style.num_channels + np.array(palette.channels)[limb],
@@ -167,9 +178,9 @@ def visible_lines(
 class Tiles(NamedTuple):
     """Tiles of lines: one entry in each field for every tile that a line touches."""
 
-    line: Int64[np.ndarray, " tiles"]
-    row: Int64[np.ndarray, " tiles"]
-    column: Int64[np.ndarray, " tiles"]
+    line: Int[Array, " tiles"]
+    row: Int[Array, " tiles"]
+    column: Int[Array, " tiles"]
 
 
 def num_tiles(size: tuple[int, int]) -> tuple[int, int]:
@@ -177,22 +188,17 @@ def num_tiles(size: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // TILE_PX), -(-size[1] // TILE_PX)
 
 
-def touched_tiles(
-    points: Float[np.ndarray, "lines 2 2"],
-    radius_px: Float[np.ndarray, " lines"],
-    *,
-    size: tuple[int, int],
-) -> Tiles:
+def touched_tiles(lines: Lines, size: tuple[int, int]) -> Tiles:
     """Every tile in which a line has pixels, and a few more.
 
     For each row of tiles: the part of the line within reach of the row, and the columns within
     reach of that part.
     """
     rows, columns = num_tiles(size)
-    reach, y = radius_px + 1, points[:, :, 1]
+    reach, y = lines.radius_px + 1, lines.points[:, :, 1]
     line, row = _tile_ranges(y.min(axis=1) - reach, y.max(axis=1) + reach, rows)
     reach = reach[line]
-    (start_x, start_y), (end_x, end_y) = points[line].transpose(1, 2, 0)
+    (start_x, start_y), (end_x, end_y) = lines.points[line].transpose(1, 2, 0)
     along_y = end_y - start_y
     along_y = np.where(np.abs(along_y) < 1e-6, 1e-6, along_y)
     above = (row * TILE_PX - reach - start_y) / along_y
@@ -241,13 +247,30 @@ def coverage(
     from_x, from_y = x - start_x, y - start_y
     position = ((from_x * along_x + from_y * along_y) / length_squared).clip(0, 1)
     off_x, off_y = from_x - position * along_x, from_y - position * along_y
-    # The small constant keeps the gradient of the root finite on the line's axis.
     distance = (off_x * off_x + off_y * off_y + 1e-6) ** 0.5
     return share * (reach - distance).clip(0, 1)
 
 
+def gaussian_spots(
+    centre: Float[Array, "batch joints 2"],
+    strength: Float[Array, "batch joints"],
+    x: Float[Array, " width"],
+    y: Float[Array, " height"],
+    *,
+    style: PoseMapStyle,
+    exp: Callable[[Array], Array],
+) -> Float[Array, "batch joints height width"]:
+    """One Gaussian a joint, the product of one along x and one along y."""
+    across, down = (
+        (positions - centre[..., axis, None]) / style.line_width_px
+        for axis, positions in enumerate((x, y))
+    )
+    across, down = (exp(-away * away / 2) * (abs(away) <= HEATMAP_REACH) for away in (across, down))
+    return (down * strength[..., None])[..., :, None] * across[..., None, :]
+
+
 def shown_joints(skeleton: Skeleton) -> tuple[list[int], list[list[int]]]:
-    """Channels of `heatmaps` that a skeleton has joints for, and the two joints of each.
+    """Channels of `heatmaps` for which a skeleton has joints, and the two joints of each.
 
     Raises:
         KeypointsError: it has none.
@@ -277,31 +300,25 @@ def draw_poses(
         KeypointsError: the skeleton has nothing that can be drawn.
     """
     shape = (len(points), style.num_channels)
-    if style.encoding == "heatmaps":
-        pose_maps = np.zeros((*shape, *size), np.float32)
-        channels, pairs = shown_joints(skeleton)
-        centre, strength = points[:, pairs].mean(axis=2), score[:, pairs].min(axis=2)
-        across, down = (
-            _gaussian(centre[..., axis], size[1 - axis], style.line_width_px) for axis in range(2)
-        )
-        down *= strength[..., None]
-        pose_maps[:, channels] = down[..., :, None] * across[..., None, :]
-        return pose_maps
-    lines = visible_lines(score, skeleton=skeleton, style=style)
-    return _draw_lines(points[lines.sample[:, None], lines.ends], lines, shape, size)
+    if style.encoding != "heatmaps":
+        lines = visible_lines(points, score, skeleton=skeleton, style=style)
+        return _draw_lines(lines, shape, size)
+    pose_maps = np.zeros((*shape, *size), np.float32)
+    channels, pairs = shown_joints(skeleton)
+    centre, strength = points[:, pairs].mean(axis=2), score[:, pairs].min(axis=2)
+    y, x = (np.arange(length, dtype=np.float32) for length in size)
+    pose_maps[:, channels] = gaussian_spots(centre, strength, x, y, style=style, exp=np.exp)
+    return pose_maps
 
 
 def _draw_lines(
-    points: Float32[np.ndarray, "lines 2 2"],
-    lines: Lines,
-    shape: tuple[int, int],
-    size: tuple[int, int],
+    lines: Lines, shape: tuple[int, int], size: tuple[int, int]
 ) -> Float32[np.ndarray, "batch channels height width"]:
-    """Where lines of one plane cross, the maximum is kept."""
+    """Where lines of one plane cross, the maximum is taken."""
     (rows, columns), within = num_tiles(size), np.arange(TILE_PX)
-    line, row, column = touched_tiles(points, lines.radius_px, size=size)
+    line, row, column = touched_tiles(lines, size)
     x, y = ((first[:, None] * TILE_PX + within).astype(np.float32) for first in (column, row))
-    covered = coverage(points[line], lines.radius_px[line], x, y)[:, None]
+    covered = coverage(lines.points[line], lines.radius_px[line], x, y)[:, None]
     drawn = (covered * lines.intensity[line][..., None, None]).reshape(-1, TILE_PX, TILE_PX)
     place = (lines.plane[line] * (rows * columns) + (row * columns + column)[:, None]).reshape(-1)
     order = np.argsort(place, kind="stable")
@@ -314,27 +331,24 @@ def _draw_lines(
     return np.ascontiguousarray(pose_maps[..., : size[0], : size[1]])
 
 
-def _gaussian(
-    centre: Float32[np.ndarray, "batch joints"], length: int, sigma_px: float
-) -> Float32[np.ndarray, "batch joints length"]:
-    away = (np.arange(length, dtype=np.float32) - centre[..., None]) / sigma_px
-    return np.exp(-away * away / 2) * (np.abs(away) <= HEATMAP_REACH)
-
-
 def draw_rgb(
     points: Float[np.ndarray, "joints 2"],
     score: Float[np.ndarray, " joints"],
     *,
     skeleton: Skeleton,
     size: tuple[int, int],
-    line_width_px: float,
+    style: PoseMapStyle | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw one pose as coloured lines on black, for display."""
+    """Draw one pose as colored lines on black, for display.
+
+    Args:
+        style: whose line width is taken; None: `display_style`.
+    """
     pose_map = draw_poses(
         points[None].astype(np.float32),
         score[None].astype(np.float32),
         skeleton=skeleton,
         size=size,
-        style=PoseMapStyle(encoding="sticks", line_width_px=line_width_px),
+        style=replace(style or display_style(size[0]), encoding="sticks"),
     )
     return (pose_map[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)

@@ -18,7 +18,7 @@ from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.boxes import enclosing_box
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.plots import track_color
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
@@ -30,7 +30,7 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
 
 _MIN_HEIGHT_PX = 480  # smaller images are enlarged: lines would cover them
-_RELATIVE_LINE_WIDTH = 0.008  # line width of a body limb, relative to the image's height
+_LINE_WIDTHS = 125.0  # widths of a body limb that are the image's height
 _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
 _DPI = 100
@@ -173,7 +173,7 @@ def _draw_limbs(
         score,
         skeleton=skeleton,
         size=(height, width),
-        line_width_px=max(2.0, _RELATIVE_LINE_WIDTH * height),
+        style=display_style(height, widths=_LINE_WIDTHS),
     )
     opacity = limbs.max(axis=2, keepdims=True) / 255
     return np.round(frame * (1 - opacity) + limbs).astype(np.uint8)

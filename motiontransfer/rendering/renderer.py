@@ -118,7 +118,7 @@ class LiveGenerator:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
         self.size = renderer.main.config.size
-        self.line_width_px = renderer.main.style.line_width_px
+        self.style = renderer.main.style
         self.background = np.zeros((*self.size, 3), np.uint8)
         """Shown where nobody is; black without a background image."""
         image = renderer.main.network.plate

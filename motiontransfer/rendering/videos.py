@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from motiontransfer import layout
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.storage import replacing
 from motiontransfer.target_clips import spread
@@ -47,8 +47,8 @@ class Panels:
     """Poses as they were rendered."""
     truth: Path | None
     """Ground truth: the target filmed performing the same motion; None where there is none."""
-    line_width_px: float
-    """Line width of a body limb in the pose panel."""
+    style: PoseMapStyle
+    """Whose line width the pose panel has."""
 
 
 def _check_truth(panels: Panels) -> None:
@@ -140,7 +140,7 @@ def _other_panels(panels: Panels) -> Generator[dict[str, Frame]]:
                 poses.score[index],
                 skeleton=poses.skeleton,
                 size=poses.image_size,
-                line_width_px=panels.line_width_px,
+                style=panels.style,
             )
             yield {"pose": pose, **{label: next(video) for label, video in videos.items()}}
 

@@ -171,7 +171,7 @@ class PoseGanTask(GanTask):
                     keypoints.score[index],
                     skeleton=keypoints.skeleton,
                     size=keypoints.image_size,
-                    line_width_px=self._style.line_width_px,
+                    style=self._style,
                 )
                 rows = (pose, store[index], *tensor_to_frames(generated))
                 columns.append(np.concatenate(rows))

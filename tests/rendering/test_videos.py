@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.videos import (
     Panels,
@@ -40,7 +41,7 @@ def panels(tmp_path, source):
         source=source.frames,
         poses=dance(NUM_FRAMES, seed=1),
         truth=film(tmp_path / "truth.mkv", dance(NUM_FRAMES, seed=2)),
-        line_width_px=3.0,
+        style=PoseMapStyle(encoding="limbs", line_width_px=3.0),
     )
 
 

@@ -450,7 +450,7 @@ def test_a_sample_column_is_pose_real_and_generated_after_one_frame_of_lead_in(c
             clip.keypoints.score[index],
             skeleton=clip.keypoints.skeleton,
             size=SIZE,
-            line_width_px=STYLE.line_width_px,
+            style=STYLE,
         )
         assert np.array_equal(pose, expected)
         assert np.array_equal(real, picture(clip.keypoints, index))
