@@ -184,7 +184,7 @@ def test_the_program_imports_only_what_it_says_that_it_needs(exported):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.partition(".")[0])
-    needed = {"av", "cv2", "jaxtyping", "motiontransfer", "numpy", "pyarrow"}
+    needed = {"av", "cv2", "jaxtyping", "motiontransfer", "numpy"}
     assert imported - sys.stdlib_module_names == needed
 
 
