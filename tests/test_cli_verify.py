@@ -7,18 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from motiontransfer.errors import VideoError, WeightsError
 from motiontransfer.forensics.evaluation import Prediction
-from motiontransfer.forensics.model import (
-    Calibration,
-    FramePairConfig,
-    FramePairDetector,
-    TrainedDetector,
-    write_detector,
-)
 from tests.command import run_command
 from tests.provenance.signing import (
     authority_and_signer,
@@ -127,22 +119,6 @@ def test_a_detector_that_fails_does_not_hide_the_manifest(kind, signed, monkeypa
     content = json.loads(verify(signed, "--json")[1])
     assert content["detector"] is None
     assert content["no_opinion"] == "v.mp4: nothing moves in it"
-
-
-def test_a_detector_is_loaded_from_its_weights(signed, verify):
-    torch.manual_seed(0)
-    config = FramePairConfig(num_filters=4, num_downsamplings=2)
-    detector = TrainedDetector(
-        network=FramePairDetector(config),
-        config=config,
-        calibration=Calibration(slope=0.0, offset=0.0),
-        max_height=48,
-    )
-    write_detector(Path("d.safetensors"), detector, trained_on={})
-    status, output = verify(signed, "--detector", "d.safetensors")
-    assert status == 0
-    assert "detector  undecided: probability 0.50 that it was synthesized" in output
-    assert "interval over its seconds 0.00 to 1.00, 8 frames" in output  # of one second only
 
 
 def test_json_has_provenance_and_prediction(signed, monkeypatch, verify):

@@ -32,20 +32,6 @@ def test_the_mean_is_one_sum_over_the_other():
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (23.948512, 23.9485),
-        (0.69231, 0.6923),
-        (0.00019223, 0.0001922),
-        (-0.00019227, -0.0001923),
-        (0.0, 0.0),
-    ],
-)
-def test_small_numbers_keep_four_digits(value, expected):
-    assert rounded(value) == expected
-
-
-@pytest.mark.parametrize(
     ("values", "block_frames", "bounds"),
     [
         # the mean of a resample of (0, 1) is 0, 1/2 or 1 with probabilities 1/4, 1/2 and 1/4
@@ -94,9 +80,8 @@ def test_the_same_seed_gives_the_same_and_metrics_do_not_disturb_each_other(monk
     np.testing.assert_allclose(bootstrap([second], block_frames=15, seed=4), alone)
 
 
-@pytest.mark.parametrize(
-    ("num_frames", "rate", "expected"),
-    [(1000, 25, 25), (160, 25, 25), (60, 25, 15), (3, 25, 1), (1, 25, 1), (1000, 60, 60)],
-)
-def test_a_block_is_a_second_or_a_quarter_of_the_clip(num_frames, rate, expected):
-    assert block_length(num_frames, Fraction(rate)) == expected
+def test_numbers_have_four_decimals_and_blocks_a_second_or_a_quarter_of_the_clip():
+    values = (23.948512, 0.69231, 0.00019223, -0.00019227, 0.0)
+    assert [*map(rounded, values)] == [23.9485, 0.6923, 0.0001922, -0.0001923, 0.0]
+    clips = {(1000, 25): 25, (160, 25): 25, (60, 25): 15, (3, 25): 1, (1, 25): 1, (1000, 60): 60}
+    assert {(n, rate): block_length(n, Fraction(rate)) for n, rate in clips} == clips

@@ -221,6 +221,8 @@ def test_both_systems_are_compared_with_the_intended_pose_and_the_ground_truth(w
     assert ours["pose_distance_px"]["all"] == 1 < nearest["pose_distance_px"]["all"]
     assert (with_truth.table["detection_ours_pose_distance_px_all"] == 0).all()
     assert (with_truth.table["truth_ours_pose_distance_px_all"] == 1).all()
+    assert nearest["face"]["lpips"] == 0.5
+    assert with_truth.notes["dists"] == "why"
 
 
 def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
@@ -254,12 +256,6 @@ def test_the_warping_error_is_along_the_flow_of_the_ground_truth_or_its_own(with
     assert own["warping_error_own_flow"]["ours"] == 0
     assert "no real frames" in frozen.notes["warping_error"]
     assert frozen.notes["truth"].startswith("this transfer has no")
-
-
-def test_networks_measure_and_skipped_ones_have_a_reason(with_truth):
-    assert with_truth.metrics["truth"]["ours"]["face"]["lpips"] == 0.5
-    assert with_truth.notes["dists"] == "why"
-    assert (with_truth.table["truth_nearest_neighbours_person_lpips"] == 0.5).all()
 
 
 def test_fid_and_kid_are_against_the_training_frames(with_truth):

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StudyError
-from motiontransfer.study.study import (
+from motiontransfer.study import (
     ANSWERS_FORMAT,
     Answer,
     AnswerKey,
@@ -54,11 +54,6 @@ def test_clips_are_evenly_spaced_within_the_video(duration, share, num_clips):
     assert starts[-1] + share * duration <= duration * (1 + 1e-9)
 
 
-def test_clips_longer_than_the_video_are_refused():
-    with pytest.raises(StudyError, match=r"no longer than the 1\.50 s of the video, got 4 s; ask"):
-        clip_starts(1.5, seconds=4.0, num_clips=3)
-
-
 def test_a_clip_holds_the_frames_of_its_moment(tmp_path):
     path = video(tmp_path / "v.mp4", RED)  # 20 frames, 20 a second
     shown = frames_of(cut(path, start=0.25, seconds=0.5))
@@ -69,16 +64,13 @@ def test_a_clip_holds_the_frames_of_its_moment(tmp_path):
             assert int(np.argmin(errors)) == 5 + index
 
 
-def test_videos_of_other_rates_are_cut_at_the_same_seconds(tmp_path):
-    slow = video(tmp_path / "slow.mp4", RED, num_frames=10, rate=10)
-    fast = video(tmp_path / "fast.mp4", RED, num_frames=30, rate=30)
-    assert duration_seconds(slow, fast) == 1.0
-    for path, num_frames in ((slow, 5), (fast, 15)):
-        assert len(frames_of(cut(path, start=0.5, seconds=0.5))) == num_frames
-
-
 def test_videos_of_other_lengths_are_refused(tmp_path):
     long, short = video(tmp_path / "a.mp4", RED), video(tmp_path / "b.mp4", BLUE, num_frames=12)
+    fast = video(tmp_path / "fast.mp4", RED, num_frames=30, rate=30)
+    assert duration_seconds(long, fast) == 1.0  # the same, at another rate
+    assert len(frames_of(cut(fast, start=0.5, seconds=0.5))) == 15
+    with pytest.raises(StudyError, match=r"1\.50 s .*--seconds"):
+        clip_starts(1.5, seconds=4.0, num_clips=3)
     with pytest.raises(StudyError, match=r"b\.mp4: expected 1\.00 s as .*a\.mp4 has, got 0\.60 s"):
         duration_seconds(long, short)
     with pytest.raises(MissingFileError, match=r"c\.mp4"):
@@ -243,28 +235,16 @@ def test_participants_who_miss_a_check_are_excluded():
     assert [each.is_counted for each in score.participants] == [True, False, False]
     ann = score.participants[0]
     assert (ann.participant, ann.preferred, ann.answers, ann.median_seconds) == ("ann", 1, 10, 2)
+    assert score_study(KEY, people[1:]).preferences == ()
     lenient = score_study(KEY, people, allowed_misses=1)
     assert lenient.excluded == 1
     assert (lenient.preferences[0].preferred, lenient.preferences[0].answers) == (6, 10)
-
-
-def test_without_counted_participants_there_is_no_preference():
-    score = score_study(KEY, [person("eve", prefers_a={0})])
-    assert score.preferences == ()
-    assert score.excluded == 1
 
 
 def file_of(folder, participant, name="answers.json"):
     content = {"format": ANSWERS_FORMAT, **asdict(participant)}
     (folder / name).write_text(json.dumps(content))
     return folder / name
-
-
-def test_files_are_read_back(tmp_path):
-    write_key(tmp_path / "key.json", KEY)
-    assert read_key(tmp_path / "key.json") == KEY
-    ann = person("ann", prefers_a={0})
-    assert read_answers(KEY, [file_of(tmp_path, ann)]) == [ann]
 
 
 ANN = person("ann", prefers_a=set())
@@ -274,37 +254,27 @@ FIRST, *REST = ANN.answers
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"study": "s2"}, r"answers to study s2; expected s1, as the key"),
-        ({"answers": (*REST, REST[0])}, r"one answer to each of 12 pairs, got 12 to 11 of them"),
-        (
-            {"answers": (replace(FIRST, chosen="a5"), *REST)},
-            r"pair p0: expected clips a0 and b0, got b0 and a0, chosen a5",
-        ),
+        ({"study": "s2"}, "expected s1"),
+        ({"answers": (*REST, REST[0])}, "12 to 11"),
+        ({"answers": (replace(FIRST, chosen="a5"), *REST)}, "pair p0"),
+        ({"participant": "\x1b[31mann"}, "participant"),
+        ({"participant": "ann\n  bob  9 of 9"}, "participant"),
+        ({"answers": (replace(FIRST, seconds=float("nan")), *REST)}, "answers.0.seconds"),
     ],
 )
-def test_answers_that_do_not_belong_to_the_key_are_refused(change, text, tmp_path):
-    file = file_of(tmp_path, replace(ANN, **change))
-    with pytest.raises(StudyError, match=rf"answers\.json: .*{text}|answers\.json: {text}"):
-        read_answers(KEY, [file])
+def test_answers_of_another_study_or_form_are_refused(change, text, tmp_path):
+    write_key(tmp_path / "key.json", KEY)
+    key = read_key(tmp_path / "key.json")
+    assert key == KEY
+    assert read_answers(key, [file_of(tmp_path, ANN)]) == [ANN]
+    with pytest.raises(StudyError, match=rf"answers\.json: .*{text}"):
+        read_answers(key, [file_of(tmp_path, replace(ANN, **change))])
 
 
 def test_a_participant_counts_once(tmp_path):
     files = [file_of(tmp_path, ANN, name) for name in ("a.json", "a (1).json")]
     with pytest.raises(StudyError, match=r"a \(1\)\.json: participant ann is in .*a\.json, too"):
         read_answers(KEY, files)
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"participant": "\x1b[31mann"}, r"participant: .*expected printable text, got '\\x1b"),
-        ({"participant": "ann\n  bob  9 of 9"}, "participant: .*expected printable text"),
-        ({"answers": (replace(FIRST, seconds=float("nan")), *REST)}, "seconds: .*finite number"),
-    ],
-)
-def test_answers_print_as_text_and_finite_numbers(change, text, tmp_path):
-    with pytest.raises(StudyError, match=text):
-        read_answers(KEY, [file_of(tmp_path, replace(ANN, **change))])
 
 
 @pytest.mark.parametrize(
