@@ -137,8 +137,6 @@ HEADLINES = (
     MetricKey("warping_error_person", "", "", "temporal"),
     MetricKey("warping_error_person_own_flow", "", "", "temporal"),
 )
-"""The headline metrics, in order."""
-
 Scores = Mapping[MetricKey, RatioMetric]
 Value = tuple[float | None, tuple[float, float] | None]
 """A metric and its 95 % interval; None where it was not measured, or the interval is unknown."""

@@ -66,13 +66,11 @@ _Generated = Float64[np.ndarray, "generated features"]
 
 
 class _Network(NamedTuple):
-    """Published weights of a backbone."""
+    """Published weights of a backbone, and the metrics that need it."""
 
     backbone: str
     metrics: tuple[str, ...]
-    """Metrics that need it."""
     url: str
-    """Its name ends with the first eight digits of the hash."""
     sha256: str
 
 
@@ -102,12 +100,9 @@ _NETWORKS: Mapping[str, _Network] = {
 class NetworkParams(Section):
     """Weights of the metrics' networks; part of every section that evaluates images."""
 
-    lpips_weights: PretrainedWeights = "none"
-    """AlexNet's, for LPIPS."""
-    dists_weights: PretrainedWeights = "none"
-    """VGG16's, for DISTS."""
-    inception_weights: PretrainedWeights = "none"
-    """Inception's, for FID and KID."""
+    lpips_weights: PretrainedWeights = "none"  # AlexNet's
+    dists_weights: PretrainedWeights = "none"  # VGG16's
+    inception_weights: PretrainedWeights = "none"  # for FID and KID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +110,7 @@ class Networks:
     """Pretrained networks, as far as there are weights."""
 
     distances: Mapping[str, ImageDistance]
-    """Metric -> its distance."""
+    """By metric."""
     features: FrameFeatures | None
     """Features that FID and KID compare; None: they are skipped."""
     skipped: Mapping[str, str]

@@ -196,7 +196,6 @@ class TransferVideos:
     """The videos of one transfer, synchronized frame by frame."""
 
     result: Path
-    """The rendered video."""
     source: Path
     """The source's frame store."""
     truth: Path | None

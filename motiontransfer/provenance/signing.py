@@ -44,6 +44,22 @@ PRIVATE_KEY_VARIABLE = "MOTIONTRANSFER_PRIVATE_KEY"
 SELF_SIGNED = "self-signed by motiontransfer"
 """Organization in a self-signed certificate: readers anywhere show it as the signer."""
 
+ASSERTION = "motiontransfer.transfer"
+"""Label of the assertion that only this project writes."""
+
+OFFLINE = {
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+    "core": {"allowed_network_hosts": []},
+}
+"""c2pa's settings: whatever a file asks for, nothing is fetched."""
+
+_MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
+_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
+
+TransferAssertion = Mapping[str, object]
+"""Networks and inputs of a transfer."""
+
 _ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _VALIDITY = timedelta(days=3650)  # without a time stamp a signature ends with its certificate
 _CLOCK_SKEW = timedelta(days=1)
@@ -229,24 +245,6 @@ def _certificate(
     )
 
 
-ASSERTION = "motiontransfer.transfer"
-"""Label of the assertion that only this project writes."""
-
-OFFLINE = {
-    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
-    "core": {"allowed_network_hosts": []},
-}
-"""c2pa's settings: whatever a file asks for, nothing is fetched."""
-
-_MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
-_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
-
-
-TransferAssertion = Mapping[str, object]
-"""The networks and inputs of a transfer, as this project's assertion has them."""
-
-
 def transfer_assertion(
     networks: Mapping[str, tuple[Path, str]], source: Mapping[str, Path]
 ) -> TransferAssertion:
@@ -333,7 +331,6 @@ def load_c2pa() -> ModuleType:
 
 
 def _definition(content: Content, assertion: TransferAssertion | None) -> dict[str, object]:
-    """The manifest as c2pa takes it."""
     software = {"name": "motiontransfer", "version": version("motiontransfer")}
     created = {
         "action": "c2pa.created",
@@ -363,7 +360,6 @@ def _sign(
     definition: dict[str, object],
     credentials: Credentials,
 ) -> None:
-    """Write a copy with a manifest."""
     c2pa = load_c2pa()
     signer_info = c2pa.C2paSignerInfo(
         credentials.algorithm, credentials.chain, credentials.private_key, None

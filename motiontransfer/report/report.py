@@ -62,9 +62,8 @@ class TransferRun:
     clips: Sequence[TargetClip]
     """The target's, for the baseline."""
     measurements: Path
-    """The transfer's table of measurements."""
     held_out_measurements: Path
-    """That of the target's held-out frames; may be absent."""
+    """Those of the target's held-out frames; may be absent."""
     training: Path
     """Folder with the curves and sample images of the generators' training, a folder each."""
     stage_metrics: Mapping[str, Path]
@@ -72,7 +71,7 @@ class TransferRun:
     files: Mapping[str, Path]
     """Files that the result depends on: role -> path."""
     params: Mapping[str, object]
-    """The sections of params.yaml that the result depends on."""
+    """Sections of params.yaml that the result depends on."""
 
 
 def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> None:
@@ -213,7 +212,6 @@ def _samples(training: Path) -> dict[str, bytes]:
 
 
 def _read_metrics(path: Path) -> dict[str, object]:
-    """Read a metrics file."""
     if not path.exists():
         raise MissingFileError(f"{path}: no such metrics; `dvc repro` writes them")
     try:
