@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.study import ANSWERS_FORMAT, read_key
+from motiontransfer.study.study import ANSWERS_FORMAT, read_key
 from tests.command import run_command
 from tests.study.videos import BLUE, RED, video
 

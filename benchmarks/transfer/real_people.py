@@ -26,7 +26,7 @@ from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import described_run, value_at
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.study import Comparison, write_study
+from motiontransfer.study.study import Comparison, write_study
 from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.video.clip import detection_frames

@@ -41,6 +41,7 @@ _QUANTILES = (0.025, 0.975)
 _BATCH_SIZE = 8
 _COLORS = ("#1f6feb", "#2b8a3e", "#f59f00", "#e8590c", "#862e9c")  # one a corruption
 _NUM_EXAMPLES = 8
+_MIN_SIDE_PX = 32
 _EXAMPLE_PX = 96
 
 
@@ -262,9 +263,6 @@ def _draw_examples(
             cell.imshow(frames[len(frames) // 2, y0:y1, x0:x1])
             cell.set_title(f"{kind}: {probability:.2f}", fontsize=9)
     figure.suptitle("Probability that a second was rendered; where it moves", fontsize=10)
-
-
-_MIN_SIDE_PX = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,11 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import open_input, video_stream
 from motiontransfer.video.writer import write_video
 
+_LARGEST_HEIGHT_PX = 512
+_PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
+_VERBATIM_SHARE = 0.4  # of the budget, up to which the result is not encoded again
+_JPEG_QUALITY = 82
+
 
 def write_page(
     path: Path,
@@ -95,12 +100,6 @@ def _source(environment: Environment, name: str) -> str:
     assert environment.loader is not None
     source, _, _ = environment.loader.get_source(environment, name)
     return source
-
-
-_LARGEST_HEIGHT_PX = 512
-_PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
-_VERBATIM_SHARE = 0.4  # of the budget, up to which the result is not encoded again
-_JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StudyError
-from motiontransfer.study import (
+from motiontransfer.study.study import (
     ANSWERS_FORMAT,
     Answer,
     AnswerKey,
