@@ -18,7 +18,6 @@ from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.network_metrics import (
     NO_NETWORKS,
     NetworkParams,
-    Networks,
     fid,
     fid_and_kid,
     kid,
@@ -187,6 +186,10 @@ def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch, 
     assert (found.distances, found.features) == ({"dists": len}, len)
     reason = "no weights of AlexNet were asked for: --lpips-weights is none"
     assert found.skipped == {"lpips": reason}
+    assert set(NO_NETWORKS.skipped) == {"lpips", "dists", "fid", "kid"}
+    small, large = (not_measured((side, 300), found) for side in (175, 176))
+    assert set(large) == {"face_identity", "lpips"}
+    assert set(small) == {*large, "ms_ssim"}
     (message,) = caplog.messages
     assert re.match(r"the metrics' networks run on .+, 32-true$", message)
 
@@ -195,14 +198,6 @@ def test_without_networks_no_device_is_asked_for(monkeypatch):
     monkeypatch.setattr(module, "choose_accelerator", None)
     found = open_networks(NetworkParams(), option="{}")
     assert (found.distances, found.features) == ({}, None)
-
-
-def test_skipped_metrics_have_a_reason():
-    networks = Networks(distances={}, features=None, skipped={"lpips": "no weights"})
-    small, large = (not_measured((side, 300), networks) for side in (175, 176))
-    assert set(large) == {"face_identity", "lpips"}
-    assert small == {**large, "ms_ssim": "needs frames of 176 pixels on each side"}
-    assert set(NO_NETWORKS.skipped) == {"lpips", "dists", "fid", "kid"}
 
 
 def _normal(seed, num_frames=60, *, mean=0.0, scale=1.0, num_features=8):
