@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +20,16 @@ from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.progress import track
 from motiontransfer.storage import read_table, replacing_folder, write_json, write_table
 from motiontransfer.video.audio import store_sound
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, OnePass, from_srgb
 from motiontransfer.video.frame_store import FrameStore, frame_writer
-from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
+from motiontransfer.video.geometry import (
+    Box,
+    Framing,
+    Orientation,
+    WorkingSize,
+    auto_crop,
+    fit_framing,
+)
 from motiontransfer.video.reader import (
     DamagedVideoError,
     VideoMetadata,
@@ -46,7 +54,13 @@ _NUM_CROP_SAMPLES = 24
 _NUM_FULL_SIZE = 160  # of the frames, evenly spread, at most about
 _LARGEST_SIDE_PX = 3840  # of these; FFV1 with four slices goes to twice the pixels
 _DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
-_DETECTION_CRF = 14  # x264's; detectors do not see the difference
+_DETECTION_CRF, _DETECTION_PRESET = 14, "ultrafast"  # detectors do not see the difference
+
+_CHROMA_LEFT_CODECS = {"h264", "hevc"}  # by default; PyAV tells of no frame
+_CHROMA_UPRIGHT: dict[Orientation, Literal["left", "top"]] = {
+    Orientation(): "left",
+    Orientation(quarter_turns=1): "top",  # Matroska has no name for the others
+}
 
 FindPeople = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
 """Person detector: the box around the person in each frame, or None."""
@@ -290,25 +304,97 @@ def _write_frames(
     starts: list[float] = []
     with ExitStack() as stack:
         write = stack.enter_context(frame_writer(folder / layout.FRAMES_FILE, frame_rate=rate))
-        larger: list[tuple[Framing, Callable[[Frame], None], int]] = []  # and of which frames
         full = framing.enlarged(_LARGEST_SIDE_PX / max(framing.size))
         twice = framing.enlarged(_DETECTION_SCALE)
+        full_size, write_twice, shrink = None, None, None
         if full and twice:
-            writer = frame_writer(folder / FULL_SIZE_FILE, frame_rate=rate / step)
-            larger.append((full, stack.enter_context(writer), step))
-            writer = video_writer(folder / DETECTION_FILE, frame_rate=rate, crf=_DETECTION_CRF)
-            larger.append((twice, stack.enter_context(writer), 1))
-        shown: Timed[av.VideoFrame] | None = None
+            chroma = _CHROMA_UPRIGHT.get(video.orientation)
+            is_known = chroma is not None and video.codec in _CHROMA_LEFT_CODECS
+            keep = _one_pass(video, full, shrinks=False) if is_known else None
+            writer = frame_writer(
+                folder / FULL_SIZE_FILE, frame_rate=rate / step, chroma=chroma or "left"
+            )
+            full_size = _FullSize(stack.enter_context(writer), full, keep)
+            writer = video_writer(
+                folder / DETECTION_FILE,
+                frame_rate=rate,
+                crf=_DETECTION_CRF,
+                preset=_DETECTION_PRESET,
+            )
+            write_twice, shrink = stack.enter_context(writer), _one_pass(video, twice, shrinks=True)
+        picture: _Picture | None = None
         for timed in track(resampled, f"decode {video.path.name}", total=expected):
-            if timed is not shown:  # a repeated frame is converted once
-                shown, image = timed, upright(timed.item, video)
-                frame = framing.apply(image)
-            write(frame)
-            for enlarged, write_larger, every in larger:
-                if len(starts) % every == 0:
-                    write_larger(enlarged.apply(image))
+            if picture is None or picture.frame is not timed.item:  # or it is shown again
+                picture = _Picture(timed.item, video, shrink)
+            write(picture.framed(framing))
+            if full_size and len(starts) % step == 0:
+                full_size.write(picture)
+            if twice and write_twice:
+                write_twice(picture.framed(twice))
             starts.append(timed.start_seconds)
     return starts
+
+
+class _Picture:
+    """One input frame, converted as rarely as its framings allow."""
+
+    def __init__(self, frame: av.VideoFrame, video: VideoMetadata, shrink: OnePass | None) -> None:
+        """Set up.
+
+        Args:
+            shrink: to the size of the detector's picture; None: that is made by exact conversion.
+        """
+        self.frame, self._video, self._shrink = frame, video, shrink
+
+    @cached_property
+    def _upright(self) -> Frame:
+        return upright(self.frame, self._video)
+
+    @cached_property
+    def _shrunk(self) -> UInt8[np.ndarray, "_ _ 3"] | None:
+        made = None if self._shrink is None else self._shrink(self.frame)
+        return None if made is None else made.to_ndarray()
+
+    def framed(self, framing: Framing) -> UInt8[np.ndarray, "_ _ 3"]:
+        """The picture in a framing; the working image is a reduction of the detector's picture."""
+        u0, v0, u1, v1 = framing.content
+        if self._shrunk is not None and (v1 - v0, u1 - u0) <= self._shrunk.shape[:2]:
+            return framing.letterbox(self._shrunk)
+        return framing.apply(self._upright)
+
+
+class _FullSize:
+    """Writes frames at the input's own size: the samples as decoded, or else exact sRGB."""
+
+    def __init__(
+        self, write: Callable[[Frame | av.VideoFrame], None], framing: Framing, keep: OnePass | None
+    ) -> None:
+        self._write, self._framing, self._keep = write, framing, keep
+        self._first: av.VideoFrame | None = None
+        self._is_begun = False
+
+    def write(self, picture: _Picture) -> None:
+        """Write a frame; all are stored like the first, also where the stream changes."""
+        kept = None if self._keep is None else self._keep(picture.frame)
+        if not self._is_begun:
+            self._is_begun, self._first = True, kept
+        if self._first is None:
+            self._write(picture.framed(self._framing))
+        else:
+            self._write(kept or from_srgb(picture.framed(self._framing), like=self._first))
+
+
+def _one_pass(video: VideoMetadata, framing: Framing, *, shrinks: bool) -> OnePass | None:
+    """One pass to a framing's content; None where pixels are not square, or the crop is odd."""
+    orientation = video.orientation
+    box = orientation.stored_box(framing.crop, video.size)
+    is_square = video.size == orientation.upright_size(video.stored_size)
+    if not is_square or any(edge % 2 for edge in box) or (max(framing.scale) < 1) != shrinks:
+        return None
+    u0, v0, u1, v1 = framing.content
+    return OnePass(
+        video.stored_size, box, orientation.filters, (v1 - v0, u1 - u0) if shrinks else None
+    )
 
 
 def full_size_frames(frames: Path, frame_rate: Fraction) -> tuple[Path, int]:

@@ -1,15 +1,19 @@
-"""Colour conversion of decoded frames to 8-bit sRGB."""
+"""Color conversion of decoded frames to 8-bit sRGB, and shrinking in the same pass."""
 
+from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
 import av
+import av.filter
 import numpy as np
-from av.video.reformatter import Colorspace, ColorTrc, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation
 from jaxtyping import Float, UInt8, UInt16
 
 Frame = UInt8[np.ndarray, "height width 3"]
 AnyFrame = UInt8[np.ndarray, "_ _ 3"]
-"""Beside others of other sizes."""
+"""Any height and width."""
 
 _SCALING = (
     Interpolation.BICUBIC
@@ -28,6 +32,10 @@ _BT2020_TO_BT709 = np.array(
     dtype=np.float32,
 )
 _TABLE_SIZE = 4096
+_BT709, _BT470BG, _SMPTE170M = 1, 5, 6  # FFmpeg's AVColorSpace
+_MATRICES = {_BT709: "bt709", _BT470BG: "bt601", _SMPTE170M: "bt601"}
+_RANGES = {ColorRange.MPEG: "tv", ColorRange.JPEG: "pc"}
+_AREA_FLAGS = "area+accurate_rnd+bitexact+full_chroma_int+full_chroma_inp"
 
 
 def to_srgb(frame: av.VideoFrame) -> Frame:
@@ -43,6 +51,94 @@ def to_srgb(frame: av.VideoFrame) -> Frame:
         threads=1,
     )
     return tone_mapped(pixels, transfer=ColorTrc(frame.color_trc)) if is_hdr else pixels
+
+
+class OnePass:
+    """Crops, turns and shrinks frames in one pass of FFmpeg's filters, for 8-bit 4:2:0 video.
+
+    Shrinking averages areas and converts to sRGB, in a twentieth of the time of `to_srgb` and a
+    resize, from which it differs by less than a level in nearly all pixels. Without shrinking a
+    frame keeps its samples as they were decoded.
+    """
+
+    def __init__(
+        self,
+        stored_size: tuple[int, int],
+        box: tuple[int, int, int, int],
+        turns: Sequence[str],
+        size: tuple[int, int] | None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            stored_size: (height, width) of the frames that are taken.
+            box: x0, y0, x1, y1 of the kept part of stored frames; even, for whole chroma samples.
+            turns: FFmpeg's filters that put the part upright.
+            size: (height, width) of the upright results, smaller than the box; None: as decoded.
+        """
+        assert not any(edge % 2 for edge in box)
+        self._stored_size, self._box, self._turns, self._size = stored_size, box, turns, size
+        self._graph: av.filter.Graph | None = None
+        self._input: tuple[object, ...] = ()
+
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame | None:
+        """The upright part, RGB if it is shrunk; None for frames that need `to_srgb`."""
+        is_hd = frame.height > _SD_HEIGHT or frame.width > _SD_WIDTH
+        default = _BT709 if is_hd else _SMPTE170M
+        matrix = default if frame.colorspace == _UNTAGGED else frame.colorspace
+        is_usual = frame.format.name == "yuv420p" and matrix in _MATRICES
+        is_hdr = frame.color_trc in _HDR
+        if not is_usual or is_hdr or (frame.height, frame.width) != self._stored_size:
+            return None
+        levels = ColorRange.JPEG if frame.color_range == ColorRange.JPEG else ColorRange.MPEG
+        if (matrix, levels) != self._input:
+            conversion = f"in_color_matrix={_MATRICES[matrix]}:in_range={_RANGES[levels]}"
+            self._input, self._graph = (matrix, levels), self._built(frame, conversion)
+        assert self._graph is not None
+        self._graph.push(frame)
+        made = self._graph.pull()
+        assert isinstance(made, av.VideoFrame)
+        if self._size is None:
+            made.colorspace, made.color_range = matrix, levels
+        return made
+
+    def _built(self, frame: av.VideoFrame, conversion: str) -> av.filter.Graph:
+        x0, y0, x1, y1 = self._box
+        graph = av.filter.Graph()
+        graph.threads = 1
+        steps = [
+            graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=frame.time_base or Fraction(1),
+            ),
+            graph.add("crop", f"w={x1 - x0}:h={y1 - y0}:x={x0}:y={y0}"),
+        ]
+        if self._size is not None:
+            is_turned = sum(turn.startswith("transpose") for turn in self._turns) % 2
+            height, width = self._size[::-1] if is_turned else self._size
+            steps += [
+                graph.add("scale", f"w={width}:h={height}:flags={_AREA_FLAGS}:{conversion}"),
+                graph.add("format", "rgb24"),
+            ]
+        steps += [graph.add(*turn.split("=")) for turn in self._turns]
+        for first, second in pairwise([*steps, graph.add("buffersink")]):
+            first.link_to(second)
+        graph.configure()
+        return graph
+
+
+def from_srgb(pixels: AnyFrame, *, like: av.VideoFrame) -> av.VideoFrame:
+    """Convert to the format and the color tags of a decoded frame."""
+    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
+        format=like.format.name,
+        dst_colorspace=like.colorspace,
+        dst_color_range=like.color_range,
+        interpolation=_SCALING,
+    )
+    made.colorspace, made.color_range = like.colorspace, like.color_range
+    return made
 
 
 def tone_mapped(signal: UInt16[np.ndarray, "height width 3"], *, transfer: ColorTrc) -> Frame:

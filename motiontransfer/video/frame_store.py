@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -37,8 +38,17 @@ def write_frames(path: Path, frames: Iterable[Frame], *, frame_rate: Fraction) -
 
 
 @contextmanager
-def frame_writer(path: Path, *, frame_rate: Fraction) -> Generator[Callable[[Frame], None]]:
+def frame_writer(
+    path: Path, *, frame_rate: Fraction, chroma: Literal["left", "top"] = "left"
+) -> Generator[Callable[[Frame | av.VideoFrame], None]]:
     """Yield the function that writes a frame; the file appears at the end of the block.
+
+    A decoded frame keeps its samples and color tags: all of a file, or none.
+
+    Args:
+        path: the file.
+        frame_rate: frames per second.
+        chroma: place of decoded frames' 4:2:0 samples.
 
     Raises:
         VideoError: there is no frame, or frames differ in size.
@@ -48,23 +58,27 @@ def frame_writer(path: Path, *, frame_rate: Fraction) -> Generator[Callable[[Fra
         open_output(temporary, container_format="matroska", options=_CONTAINER_OPTIONS) as output,
     ):
         stream: av.VideoStream | None = None
-        shape: tuple[int, ...] = ()
+        shape: tuple[str, int, int] = ("", 0, 0)
         num_frames = 0
 
-        def write(frame: Frame) -> None:
+        def write(frame: Frame | av.VideoFrame) -> None:
             nonlocal stream, shape, num_frames
+            stored = frame if isinstance(frame, av.VideoFrame) else _to_bgr0(frame)
+            got = (stored.format.name, stored.height, stored.width)
             if stream is None:
-                shape = frame.shape
+                shape = got
                 stream = output.add_stream(CODEC, rate=frame_rate)
-                stream.height, stream.width, _ = shape
-                stream.pix_fmt = PIXEL_FORMAT
+                stream.pix_fmt, stream.height, stream.width = shape
                 stream.codec_context.gop_size = 1
                 stream.codec_context.thread_count = 4
-                stream.codec_context.options = _ENCODER_OPTIONS
+                stream.codec_context.options = _ENCODER_OPTIONS.copy()
                 stream.codec_context.flags |= Flags.bitexact
-            if frame.shape != shape:
-                raise VideoError(f"{path}: frame {num_frames}: expected {shape}, got {frame.shape}")
-            stored = _to_bgr0(frame)
+                if isinstance(frame, av.VideoFrame):
+                    stream.codec_context.options |= {"chroma_sample_location": chroma}
+                    stream.codec_context.colorspace = frame.colorspace
+                    stream.codec_context.color_range = frame.color_range
+            if got != shape:
+                raise VideoError(f"{path}: frame {num_frames}: expected {shape}, got {got}")
             stored.pts, stored.time_base = num_frames, 1 / frame_rate
             output.mux(stream.encode(stored))
             num_frames += 1

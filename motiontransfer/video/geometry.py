@@ -75,9 +75,14 @@ class Framing:
     def apply(self, image: Frame) -> UInt8[np.ndarray, "working_height working_width 3"]:
         """Crop, scale and letterbox one upright frame."""
         assert image.shape[:2] == self.source_size
-        (x0, y0, x1, y1), (u0, v0, u1, v1) = self.crop, self.content
+        x0, y0, x1, y1 = self.crop
+        return self.letterbox(image[y0:y1, x0:x1])
+
+    def letterbox(self, content: Frame) -> UInt8[np.ndarray, "working_height working_width 3"]:
+        """Scale an image of the crop, of any size, and letterbox it."""
+        u0, v0, u1, v1 = self.content
         working = np.zeros((*self.size, 3), dtype=np.uint8)
-        working[v0:v1, u0:u1] = resize(image[y0:y1, x0:x1], (v1 - v0, u1 - u0))
+        working[v0:v1, u0:u1] = resize(content, (v1 - v0, u1 - u0))
         return working
 
 
@@ -130,10 +135,10 @@ def auto_crop(
     height, width = image_size if isinstance(size, int) else size
     extent = np.maximum(extent, (extent[1] * width / height, extent[0] * height / width))
     limit = np.array(image_size[::-1], dtype=float)
-    extent = np.minimum(extent, limit)
-    start = np.clip((low + high) / 2 - extent / 2, 0, limit - extent)
-    x0, y0 = np.floor(start).astype(int)
-    x1, y1 = np.minimum(np.ceil(start + extent), limit).astype(int)
+    # Even, for whole samples of color: then a frame is converted and shrunk in one pass.
+    extent = np.minimum(2 * np.ceil(extent / 2), limit)
+    x0, y0 = 2 * np.floor(np.clip((low + high) / 2 - extent / 2, 0, limit - extent) / 2).astype(int)
+    x1, y1 = np.array([x0, y0]) + extent.astype(int)
     return int(x0), int(y0), int(x1), int(y1)
 
 
@@ -149,9 +154,26 @@ class Orientation:
     def __post_init__(self) -> None:
         assert 0 <= self.quarter_turns < 4
 
+    @property
+    def filters(self) -> list[str]:
+        """FFmpeg's filters that do it."""
+        return [*(["hflip"] if self.mirrored else []), *["transpose=clock"] * self.quarter_turns]
+
     def upright_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) of a stored frame once upright."""
         return size if self.quarter_turns % 2 == 0 else size[::-1]
+
+    def stored_box(self, box: Box, size: tuple[int, int]) -> Box:
+        """Box in the stored frame of a box in the upright one.
+
+        Args:
+            size: (height, width) of the upright frame.
+        """
+        for _ in range(self.quarter_turns):
+            (x0, y0, x1, y1), (_, width) = box, size
+            box, size = (y0, width - x1, y1, width - x0), size[::-1]
+        x0, y0, x1, y1 = box
+        return (size[1] - x1, y0, size[1] - x0, y1) if self.mirrored else box
 
     def upright(self, image: Frame) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
         """Mirror and rotate."""

@@ -61,6 +61,8 @@ class PacketTimes:
 
     starts_seconds: Float[np.ndarray, " frames"]
     """Presentation time of each video packet, sorted; empty where the file has no times."""
+    keys_seconds: Float[np.ndarray, " keys"]
+    """The same of packets from which decoding may begin."""
     end_seconds: float
     """End of the last packet of any stream."""
     complete_until_seconds: float
@@ -204,6 +206,7 @@ def _read_packet_times(
 ) -> PacketTimes:
     announced = _announced_end(container, stream)
     starts: set[float] = set()
+    keys: set[float] = set()
     end = 0.0
     complete_until = float("inf")
     try:
@@ -218,11 +221,14 @@ def _read_packet_times(
                 complete_until = float(packet.dts * packet.time_base)
             if not packet.is_discard:
                 starts.add(start)
+                if packet.is_keyframe:
+                    keys.add(start)
     except av.FFmpegError as error:  # decoding fails there too, and names the frame
         _logger.debug("%s: %s", path, error)
     file_size = path.stat().st_size
     return PacketTimes(
         starts_seconds=np.array(sorted(starts)),
+        keys_seconds=np.array(sorted(keys or starts)),
         end_seconds=end,
         complete_until_seconds=complete_until,
         announced_end_seconds=announced,
@@ -296,15 +302,23 @@ def _check_time(pause_seconds: float, duration_seconds: float) -> None:
 
 
 def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
-    """Yield about `num_samples` upright frames, evenly spread, without unreadable ones."""
-    starts = video.packet_times.starts_seconds
+    """Yield about `num_samples` upright frames, evenly spread, without unreadable ones.
+
+    A key frame stands for a sample that is less than half of the samples' distance after it.
+    """
+    times = video.packet_times
+    starts, keys = times.starts_seconds, times.keys_seconds
     if starts.size == 0:
         yield from (upright(frame, video) for frame in islice(_decoded(video.path), num_samples))
         return
-    wanted = np.unique(np.linspace(0, starts.size - 1, num_samples).round().astype(int))
-    for (frame,) in decode_at(video, [(start,) for start in starts[wanted].tolist()]):
-        if frame is not None:
-            yield upright(frame, video)
+    wanted = starts[np.unique(np.linspace(0, starts.size - 1, num_samples).round().astype(int))]
+    near = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
+    half = (wanted[-1] - wanted[0]) / max(2 * (wanted.size - 1), 1)
+    wanted = np.unique(np.where(np.abs(wanted - near) < half, near, wanted))
+    # Between two key frames decoding goes on; it begins anew at each key frame that is nearer.
+    groups = np.split(wanted, np.flatnonzero(np.diff(np.searchsorted(keys, wanted, "right"))) + 1)
+    for frames in decode_at(video, [group.tolist() for group in groups]):
+        yield from (upright(frame, video) for frame in frames if frame is not None)
 
 
 def decode_at(
@@ -312,23 +326,23 @@ def decode_at(
 ) -> Iterator[list[av.VideoFrame | None]]:
     """Seek to each group of ascending times and decode the first frame shown at each or later.
 
-    A group that cannot be decoded is left out; None where the video ends before a time.
+    None where the video ends or cannot be decoded before a time.
     """
     with open_input(video.path) as container:
         stream = video_stream(container, video.path)
         for group in groups:
+            found: list[av.VideoFrame | None] = []
             try:
                 container.seek(int(group[0] * av.time_base))
                 frames = container.decode(stream)
                 # Containers round times to milliseconds.
-                found = [
-                    next((frame for frame in frames if _start(frame) >= seconds - 1e-3), None)
+                found += (
+                    next((it for it in frames if _start(it) >= seconds - 1e-3), None)
                     for seconds in group
-                ]
+                )
             except av.FFmpegError as error:
-                _logger.debug("%s: frame at %.2f s: %s", video.path, group[0], error)
-                continue
-            yield found
+                _logger.debug("%s: frame after %.2f s: %s", video.path, group[0], error)
+            yield found + [None] * (len(group) - len(found))
 
 
 def _start(frame: av.VideoFrame) -> float:

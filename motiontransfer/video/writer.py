@@ -36,6 +36,7 @@ def video_writer(
     sound: Path | None = None,
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
+    preset: str = "medium",
 ) -> Generator[Callable[[Frame], None]]:
     """Yield the function that encodes a frame; the file appears at the end of the block.
 
@@ -46,6 +47,7 @@ def video_writer(
         sound: a file with AAC or MP3; `store_sound` makes one of any.
         sound_offset_seconds: added to the sound's own timestamps; see `Clip`.
         crf: x264's quality, 0 (lossless) to 51; 18 looks like the input.
+        preset: x264's, from `ultrafast` to `veryslow`: time against size.
 
     Raises:
         VideoError: there is no frame, frames differ in size, or the sound cannot be read.
@@ -69,7 +71,7 @@ def video_writer(
             nonlocal video, muxer, shape, num_frames
             if video is None:
                 shape = frame.shape
-                video = _add_video(output, shape, frame_rate=frame_rate, crf=crf)
+                video = _add_video(output, shape, frame_rate=frame_rate, crf=crf, preset=preset)
                 if sound_file:
                     muxer = SoundMuxer(output, sound_file, offset_seconds=sound_offset_seconds)
             if frame.shape != shape:
@@ -129,11 +131,16 @@ def in_thread(function: Callable[_Arguments, object]) -> Generator[Callable[_Arg
 
 
 def _add_video(
-    output: av.container.OutputContainer, shape: tuple[int, ...], *, frame_rate: Fraction, crf: int
+    output: av.container.OutputContainer,
+    shape: tuple[int, ...],
+    *,
+    frame_rate: Fraction,
+    crf: int,
+    preset: str,
 ) -> av.VideoStream:
     stream = output.add_stream("libx264", rate=frame_rate)
     context = stream.codec_context
-    set_up_x264(context, shape, crf=crf)
+    set_up_x264(context, shape, crf=crf, preset=preset)
     context.gop_size = max(1, round(2 * frame_rate))  # players seek to within two seconds
     context.thread_count = _THREADS
     return stream

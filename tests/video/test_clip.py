@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -20,8 +21,8 @@ from motiontransfer.video.clip import (
     write_description,
 )
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import fit_framing
-from motiontransfer.video.reader import DamagedVideoError
+from motiontransfer.video.geometry import fit_framing, resize
+from motiontransfer.video.reader import DamagedVideoError, read_frames, read_metadata, upright
 from motiontransfer.video.writer import write_video
 from tests.video.conftest import click_starts, grey_frame, index_of, write_test_video
 
@@ -302,6 +303,60 @@ def test_some_frames_are_kept_at_the_inputs_own_size(tmp_path, num_frames, step)
         shown = [index_of(frame) for frame in store.frames()]
         assert store.size == SIZE
     assert shown == [index % 10 for index in range(0, num_frames, step)]
+
+
+def natural(num_frames, size):
+    rng = np.random.default_rng(0)
+    return [
+        cv2.resize(rng.integers(60, 190, (9, 7, 3), dtype=np.uint8), size[::-1])
+        for _ in range(num_frames)
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"matrix": (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)},
+        {"tags": {"colorspace": 1, "color_range": 2}},
+        {"pix_fmt": "yuv420p10le"},  # converted exactly
+    ],
+)
+def test_full_size_frames_are_the_exact_conversion_and_others_nearly(tmp_path, options):
+    path = write_test_video(tmp_path / "v.mp4", natural(3, (192, 256)), **options)
+    video = read_metadata(path)
+    exact = [upright(timed.item, video)[8:168, 16:144] for timed in read_frames(video)]
+    decode(path, tmp_path / "clip", size=40, crop=(16, 8, 144, 168))
+    with FrameStore(tmp_path / "clip/full_size.mkv") as store:
+        full = np.array(list(store.frames()), int)
+    inside = np.s_[:, 4:-4, 4:-4]  # at the crop's edges color has no neighbors beyond
+    turned = 1 if "matrix" in options else 0  # rows are interpolated before columns, or after
+    np.testing.assert_allclose(full[inside], np.array(exact)[inside], rtol=0, atol=turned)
+    assert np.abs(full - exact).max() < 20
+    clip = read_clip(tmp_path / "clip")
+    for frame, whole in zip(frames_of(tmp_path / "clip"), exact, strict=True):
+        apart = np.abs(frame.astype(int) - resize(np.ascontiguousarray(whole), clip.size))
+        assert apart.mean() < 0.5
+        assert apart[1:-1, 1:-1].max() <= 3
+
+
+def test_a_stream_that_changes_its_color_tags_goes_on_in_one_file(tmp_path):
+    """As some recorders do: the first frames are taken in one pass, later ones are not."""
+    frames = natural(4, (96, 128))
+    parts = [
+        write_test_video(tmp_path / f"{tag}.h264", frames[:2], tags={"colorspace": tag})
+        for tag in (1, 9)
+    ]
+    path = tmp_path / "both.h264"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    video = read_metadata(path)
+    exact = [upright(timed.item, video) for timed in read_frames(video)]
+    decode(path, tmp_path / "clip", size=24)
+    with FrameStore(tmp_path / "clip/full_size.mkv") as store:
+        apart = np.abs(np.array(list(store.frames()), int) - np.array(exact))
+    assert len(exact) == 4
+    assert apart[:2].max() == 0
+    assert apart[2:].mean() < 1
 
 
 def test_what_is_not_reduced_is_kept_once(tmp_path):

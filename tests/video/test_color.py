@@ -1,9 +1,11 @@
 import av
+import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace, ColorTrc
 
-from motiontransfer.video.color import to_srgb, tone_mapped
+from motiontransfer.video.color import OnePass, to_srgb, tone_mapped
+from motiontransfer.video.geometry import resize
 
 PQ, HLG = ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67
 # BT.709 and BT.601 codes (limited range, 8 bit) of pure sRGB red, worked out from Kr, Kb
@@ -89,3 +91,49 @@ def test_a_tagged_frame_takes_the_hdr_way(transfer):
     grey = to_srgb(frame)[0, 0].astype(int)
     assert grey.max() - grey.min() <= 2
     assert grey[0] != 128
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize(
+    ("codes", "matrix", "size"),
+    [
+        (RED_709, 1, (64, 64)),
+        (RED_601, 6, (64, 64)),
+        (RED_601, 2, (64, 64)),
+        (RED_709, 2, (720, 64)),
+        ((126, 120, 140), 1, (64, 64)),
+    ],
+)
+def test_one_pass_gives_flat_frames_the_colors_of_the_exact_conversion(
+    codes, matrix, size, full_range
+):
+    frame = yuv_frame(codes, matrix=matrix, size=size, full_range=full_range)
+    scaled = OnePass(size, (0, 0, 64, 64), [], (16, 16))(frame).to_ndarray()
+    assert scaled.shape == (16, 16, 3)
+    assert np.abs(scaled.astype(int) - to_srgb(frame)[:16, :16]).max() <= 1
+
+
+def test_one_pass_is_the_exact_conversion_cropped_and_shrunk():
+    """Nearly all pixels within a level; more only where saturated colors are clipped."""
+    rng = np.random.default_rng(0)
+    picture = cv2.resize(rng.integers(70, 180, (40, 30, 3), dtype=np.uint8), (300, 400))
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709
+    )
+    frame.colorspace = Colorspace.ITU709
+    scaled = OnePass((400, 300), (20, 40, 260, 360), [], (128, 96))(frame).to_ndarray()
+    expected = resize(np.ascontiguousarray(to_srgb(frame)[40:360, 20:260]), (128, 96))
+    apart = np.abs(scaled.astype(int) - expected)
+    assert apart.mean() < 0.5
+    assert np.quantile(apart, 0.99) <= 1
+
+
+def test_one_pass_is_for_frames_of_8_bit_and_known_matrices():
+    scaler = OnePass((64, 64), (0, 0, 64, 64), [], (16, 16))
+    hdr = yuv_frame(RED_709, matrix=1)
+    hdr.color_trc = HLG
+    assert scaler(yuv_frame(RED_709, matrix=1, ten_bit=True)) is None
+    assert scaler(yuv_frame(RED_709, matrix=9)) is None
+    assert scaler(hdr) is None
+    assert scaler(yuv_frame(RED_709, matrix=1, size=(64, 80))) is None
+    assert scaler(yuv_frame(RED_709, matrix=1)) is not None

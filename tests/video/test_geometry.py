@@ -112,8 +112,8 @@ def test_shrinking_averages_areas():
     [
         # union 100, 50, 160, 150; its 60 x 100 grow to 72 x 120, then to a square
         ([(100, 50, 140, 150), None, (120, 60, 160, 150)], (400, 400), 0.1, (70, 40, 190, 160)),
-        # 11 * 1.2 = 13.2 around 15.5: 8.9 to 22.1, rounded outwards
-        ([(10, 10, 21, 21)], (400, 400), 0.1, (8, 8, 23, 23)),
+        # 11 * 1.2 = 13.2 around 15.5: 14 from 8.5 on, at even edges
+        ([(10, 10, 21, 21)], (400, 400), 0.1, (8, 8, 22, 22)),
         # moved into the image rather than shrunk
         ([(0, 0, 40, 100)], (200, 300), 0.0, (0, 0, 100, 100)),
         ([(260, 100, 300, 200)], (200, 300), 0.0, (200, 100, 300, 200)),
@@ -123,6 +123,17 @@ def test_shrinking_averages_areas():
 )
 def test_auto_crop_holds_the_union_with_its_margin_at_the_working_aspect(boxes, size, margin, crop):
     assert auto_crop(boxes, size, (64, 64), margin=margin) == crop
+
+
+@pytest.mark.parametrize("quarter_turns", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_box_in_the_stored_frame_shows_what_it_shows_upright(quarter_turns, mirrored):
+    orientation = Orientation(quarter_turns=quarter_turns, mirrored=mirrored)
+    stored = np.random.default_rng(0).integers(0, 256, (10, 14, 3), dtype=np.uint8)
+    upright = orientation.upright(stored)
+    x0, y0, x1, y1 = orientation.stored_box((2, 4, 8, 9), upright.shape[:2])
+    cut = orientation.upright(stored[y0:y1, x0:x1])
+    np.testing.assert_array_equal(cut, upright[4:9, 2:8])
 
 
 def test_auto_crop_has_the_inputs_shape_where_the_working_image_has_none():

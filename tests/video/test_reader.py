@@ -12,6 +12,7 @@ from motiontransfer.video.reader import (
     _decoded,
     read_frames,
     read_metadata,
+    sample_frames,
     upright,
 )
 from tests.video.conftest import grey_frame, index_of, write_test_sound, write_test_video
@@ -270,3 +271,15 @@ def test_a_jump_in_time_is_damage_and_not_an_hour_of_one_frame(tmp_path, name, l
     assert len(kept) in (late - 1, late)  # of some formats the frame before has the long duration
     assert f"frame {len(kept)}: it begins " in message
     assert "expected at most 60 s" in message
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"), [(4, [0, 4, 8, 12, 19]), (40, [0, 5, 10, 14, 19])]
+)
+def test_samples_are_key_frames_where_there_are_enough(tmp_path, interval, expected):
+    """Wanted are frames 0, 5, 10, 14 and 19 of 20: a key frame less than 2.4 before stands in."""
+    options = {"g": str(interval), "sc_threshold": "0"}
+    frames = [grey_frame(index % 10) for index in range(20)]
+    path = write_test_video(tmp_path / "v.mp4", frames, options=options)
+    shown = [index_of(it) for it in sample_frames(read_metadata(path), num_samples=5)]
+    assert shown == [index % 10 for index in expected]
