@@ -18,8 +18,13 @@ from motiontransfer.provenance.signing import (
     transfer_assertion,
 )
 from motiontransfer.rendering.faces import TranslatedFaces
-from motiontransfer.rendering.params import RenderParams
-from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
+from motiontransfer.rendering.renderer import (
+    Renderer,
+    RenderParams,
+    load_renderer,
+    render_poses,
+    result_size,
+)
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams

@@ -156,8 +156,8 @@ def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig
     """Write sizes, styles and arrays of the networks' inputs, and the params of statistics."""
     config, network, appearance = main.config, main.network, None
     arrays: dict[str, np.ndarray] = {"label": draw_label(*config.size)}
-    if network.plate is not None:
-        arrays["background_image"] = network.plate[None].numpy()
+    if network.background_image is not None:
+        arrays["background_image"] = network.background_image[None].numpy()
     if network.puppet is not None:
         packed, appearance = pack_appearance(network.puppet.appearance)
         arrays |= packed

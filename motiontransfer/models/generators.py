@@ -33,7 +33,7 @@ Background = Literal["plate", "generated"]
 PreviousFrame = Literal["generated", "none"]
 Texture = Literal["puppet", "none"]
 Textures = Float[Tensor, "batch 6 height width"]
-"""Of puppets: colour in [-1, 1], 1, confidence and the share kept, each times coverage."""
+"""Puppets: color in [-1, 1], 1, confidence and least share, each times coverage."""
 
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
@@ -229,10 +229,10 @@ class LocalEnhancer(nn.Module):
 
 
 class Generated(NamedTuple):
-    """A frame, and what the network painted before it took from the puppet; both in [-1, 1]."""
+    """A frame, and the network's own image before the puppet is blended in; both in [-1, 1]."""
 
     frame: Images
-    painted: Images
+    synthesized: Images
 
 
 class FrameGenerator(nn.Module):
@@ -241,10 +241,10 @@ class FrameGenerator(nn.Module):
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
     to the background image at low resolution. With a puppet, the network also outputs a gate: the
-    share of the puppet's colour in the frame, where it covers, beyond the share that is kept.
+    share of the puppet's color in the frame, where it covers, beyond its least share.
     """
 
-    plate: Tensor | None
+    background_image: Tensor | None
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class FrameGenerator(nn.Module):
         super().__init__()
         self.network, self.previous_frame, self.puppet = network, previous_frame, puppet
         self.conditioning_poses, self.viewport, self.shadows = conditioning_poses, viewport, shadows
-        self.register_buffer("plate", background_image)
+        self.register_buffer("background_image", background_image)
 
     def forward(
         self,
@@ -280,15 +280,15 @@ class FrameGenerator(nn.Module):
         if texture is not None:
             inputs.append(texture)
         output = self.network(torch.cat(inputs, dim=1)).float()
-        painted = torch.tanh(output[:, :3])
-        if self.plate is not None:
-            behind = self.plate if background is None else background
-            painted = behind + torch.sigmoid(output[:, 3:4]) * (painted - behind)
+        synthesized = torch.tanh(output[:, :3])
+        if self.background_image is not None:
+            behind = self.background_image if background is None else background
+            synthesized = behind + torch.sigmoid(output[:, 3:4]) * (synthesized - behind)
         if texture is None:
-            return Generated(painted, painted)
-        colour, coverage, _, kept = texture.split([3, 1, 1, 1], dim=1)
-        gate = kept + (1 - kept) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
-        return Generated(painted + gate * (colour - coverage * painted), painted)
+            return Generated(synthesized, synthesized)
+        color, coverage, _, least = texture.split([3, 1, 1, 1], dim=1)
+        gate = least + (1 - least) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
+        return Generated(synthesized + gate * (color - coverage * synthesized), synthesized)
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
         """The background image with the shadows of people in these poses.
@@ -296,11 +296,13 @@ class FrameGenerator(nn.Module):
         Args:
             coarse_poses: from `rollout.draw_coarse`.
         """
-        assert self.plate is not None
+        assert self.background_image is not None
         assert self.shadows is not None
         shadows = self.shadows(coarse_poses).float()
-        size = (self.plate.shape[1], self.plate.shape[2])
-        return self.plate + functional.interpolate(shadows, size=size, mode="bilinear")
+        _, height, width = self.background_image.shape
+        return self.background_image + functional.interpolate(
+            shadows, size=(height, width), mode="bilinear"
+        )
 
 
 class HalfResolutionGenerator(nn.Module):

@@ -95,7 +95,7 @@ def _fold_first(convolutions: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor,
     if len(convolutions) < 2 or convolutions[0][0].shape[2:] != (1, 1):
         return []
     (mix, shift), (weight, bias), *others = convolutions
-    # The 1x1 convolution of normalised colours x: mix @ (std * x + mean) + shift.
+    # The 1x1 convolution of normalized colors x: mix @ (std * x + mean) + shift.
     matrix = mix[:, :, 0, 0] * torch.tensor(_IMAGENET_STD)
     offset = mix[:, :, 0, 0] @ torch.tensor(_IMAGENET_MEAN) + shift
     folded = torch.einsum("omhw,mi->oihw", weight, matrix)

@@ -91,7 +91,7 @@ def write_overlay(path: Path, inspection: Inspection) -> None:
     def panels(index: int, frame: Frame) -> dict[str, np.ndarray]:
         seconds, column = float(index / keypoints.frame_rate), round(cursors[index])
         over_time = curves.copy()
-        over_time[:, column : column + 2] = _CURSOR  # one pixel alone would lose its colour
+        over_time[:, column : column + 2] = _CURSOR  # one pixel alone would lose its color
         overlay = draw_overlay(frame, inspection, index)
         caption = f"{inspection.video}: frame {index}, {seconds:.2f} s"
         return {caption: overlay, "over time": over_time}
@@ -187,10 +187,10 @@ def _draw_boxes_and_rings(
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=max(12, frame.shape[0] // 28))
     for person, (x0, y0, x1, y1) in boxes.items():
-        colour = track_color(person)
-        draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=colour, width=2)
+        color = track_color(person)
+        draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=color, width=2)
         label = draw.textbbox((x0 + 4, y0 + 3), str(person), font)
-        draw.rectangle((x0, y0, label[2] + 4, label[3] + 4), fill=colour)
+        draw.rectangle((x0, y0, label[2] + 4, label[3] + 4), fill=color)
         draw.text((x0 + 4, y0 + 3), str(person), (0, 0, 0), font)
     for x, y in rings.tolist():
         draw.ellipse((x - 4, y - 4, x + 4, y + 4), outline=(255, 255, 255), width=2)

@@ -13,23 +13,45 @@ from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, ParamsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.rollout import Rollout
-from motiontransfer.params import PARAMS_FILE
+from motiontransfer.params import PARAMS_FILE, Section
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.rendering.compositing import GuidedUpsampling, PendingFrame
+from motiontransfer.rendering.compositing import GuidedUpsampling, PendingFrame, VisibleLabel
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, FacePatch, ResidualFaces, blend
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.distributed import Runtime
+from motiontransfer.training.distributed import Precision, Runtime
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, read_back, tensor_to_frames
 
 FaceMode = Literal["residual", "none"]
+
+
+class RenderParams(Section):
+    """Section `render`, where each value is explained."""
+
+    face: FaceMode | Literal["cycle"]
+    face_blending: FaceBlending
+    precision: Precision
+    height: int | None = Field(ge=16)
+    crf: int = Field(ge=0, le=51)
+    contact_sheet_columns: int = Field(ge=1)
+    provenance: Literal["c2pa", "none"]
+    visible_label: VisibleLabel
+
+    def choice_faults(self) -> Iterator[str]:
+        """Blending without faces."""
+        if self.face == "none" and self.face_blending != "feather":
+            yield (
+                "face_blending: has no effect where face is none; expected feather, got "
+                f"{self.face_blending}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +143,7 @@ class LiveGenerator:
         self.style = renderer.main.style
         self.background = np.zeros((*self.size, 3), np.uint8)
         """Shown where nobody is; black without a background image."""
-        image = renderer.main.network.plate
+        image = renderer.main.network.background_image
         if image is not None:
             (self.background,) = tensor_to_frames(image[None])
         self.restart()

@@ -229,7 +229,7 @@ def _text_width(text: str, font_px: int) -> int:
 
 @lru_cache(maxsize=256)
 def _text_on_background(
-    text: str, size: tuple[int, int], font_px: int, colour: tuple[int, int, int]
+    text: str, size: tuple[int, int], font_px: int, color: tuple[int, int, int]
 ) -> AnyFrame:
     """Centred text, made smaller where it would not fit; cached: a video's labels never change."""
     height, width = size
@@ -237,5 +237,5 @@ def _text_on_background(
         font_px -= 1
     image = Image.new("RGB", (width, height), _BACKGROUND)
     font = ImageFont.load_default(size=font_px)
-    ImageDraw.Draw(image).text((width / 2, height / 2), text, colour, font, anchor="mm")
+    ImageDraw.Draw(image).text((width / 2, height / 2), text, color, font, anchor="mm")
     return np.asarray(image)

@@ -68,7 +68,7 @@ from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 _NUM_SAMPLES = 6
 _SHADOWS_WEIGHT = 30.0
 _SHADOW_FOCUS = 8.0  # more weight per difference from the background image, of images from -1 to 1
-_PAINTED_SHARE = 0.5  # of the L1 weight, for what is painted before the puppet is taken from
+_SYNTHESIZED_SHARE = 0.5  # of the L1 weight, for the image before the puppet is blended in
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
 _GLOBAL = "global"
 """Subfolder of the global generator's training, in the run's folder and in the logs."""
@@ -90,8 +90,8 @@ class GeneratedWindows(NamedTuple):
     """Output of the main generator for windows."""
 
     frames: Frames
-    painted: Frames
-    """What was painted before the puppet was taken from."""
+    synthesized: Frames
+    """The network's own images, before the puppet is blended in."""
     scenes: Frames | None
     """The background image with shadows, of whole frames; None without a viewport."""
 
@@ -196,16 +196,18 @@ class PoseGanTask(GanTask):
                 self.generator(inputs.conditioning[:, time], previous, behind, texture)
             )
             previous = generated[-1].frame
-        frames, painted = (torch.stack(images, dim=1) for images in zip(*generated, strict=True))
-        return GeneratedWindows(frames, painted, scenes)
+        frames, synthesized = (
+            torch.stack(images, dim=1) for images in zip(*generated, strict=True)
+        )
+        return GeneratedWindows(frames, synthesized, scenes)
 
     def _image_losses(self, inputs: WindowInputs, fake: GeneratedWindows) -> dict[str, Scalar]:
         """Weighted losses of the images by themselves, without the discriminator."""
         config, real = self._config, inputs.real
         losses = {"l1": config.l1_weight * self._foreground_l1(fake.frames, inputs)}
         if inputs.textures is not None:
-            painted = self._foreground_l1(fake.painted, inputs)
-            losses["painted_l1"] = _PAINTED_SHARE * config.l1_weight * painted
+            synthesized = self._foreground_l1(fake.synthesized, inputs)
+            losses["synthesized_l1"] = _SYNTHESIZED_SHARE * config.l1_weight * synthesized
         if inputs.scene is not None and fake.scenes is not None:
             losses["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(fake.scenes, inputs.scene)
         return losses | self.perceptual_loss(
@@ -229,8 +231,10 @@ class PoseGanTask(GanTask):
         """
         real, size = scene.real, (scene.real.shape[3], scene.real.shape[4])
         coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
-        assert self.generator.plate is not None
-        plate = functional.interpolate(self.generator.plate[None], size=size, mode="area")
+        assert self.generator.background_image is not None
+        plate = functional.interpolate(
+            self.generator.background_image[None], size=size, mode="area"
+        )
         weight = 1 + _SHADOW_FOCUS * (real - plate).abs()
         weight = weight * scene.is_outside[:, None, None]
         return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()

@@ -139,7 +139,9 @@ def test_poses_may_come_one_by_one(exported):
         player.restart()
         so_far = [replace(POSES, **first_poses(number + 1)) for number in range(POSES.num_frames)]
         assert np.array_equal([player.generate(poses)() for poses in so_far], expected)
-    plate = read_generator(exported / "artifacts/models/ada/generator.safetensors").network.plate
+    plate = read_generator(
+        exported / "artifacts/models/ada/generator.safetensors"
+    ).network.background_image
     assert np.array_equal(player.background, tensor_to_frames(plate[None])[0])
 
 

@@ -244,14 +244,14 @@ TEXTURE = (0.3, -0.2, 0.1, 0.5, 0.4, 0.0)
 @pytest.mark.parametrize(
     ("gate", "expected"),
     [(-200.0, (0.5, 0.5, -0.5)), (200.0, (0.55, 0.05, -0.15))],
-    ids=["all painted", "the puppet before it"],
+    ids=["all synthesized", "the puppet before it"],
 )
 def test_the_gate_takes_from_the_puppet_as_far_as_it_covers(gate, expected):
-    painted = colour(0.5, 0.5, -0.5)
-    foreground = painted[0, :, 0, 0].atanh().tolist()
+    synthesized = colour(0.5, 0.5, -0.5)
+    foreground = synthesized[0, :, 0, 0].atanh().tolist()
     generator = FrameGenerator(Constant(*foreground, 200.0, gate), BACKGROUND_IMAGE)
     made = generator(*inputs(), None, texture_of(*TEXTURE))
-    assert torch.allclose(made.painted, painted, atol=1e-6)
+    assert torch.allclose(made.synthesized, synthesized, atol=1e-6)
     assert torch.allclose(made.frame, colour(*expected), atol=1e-6)
 
 
@@ -262,15 +262,15 @@ def test_of_what_is_kept_the_gate_adds_to_the_confidence():
         made = generator(*inputs(), None, texture_of(*kept))
         expected = colour(*(share * level for level in kept[:3]))
         assert torch.allclose(made.frame, expected, atol=1e-6)
-        assert not made.painted.any()
+        assert not made.synthesized.any()
 
 
 @pytest.mark.parametrize("gate", [-200.0, 0.0, 200.0])
 def test_where_the_puppet_covers_nothing_the_frame_is_painted(gate):
     generator = FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
-    frame, painted = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
-    assert torch.equal(frame, painted)
-    assert torch.equal(painted, generator(*inputs()).painted)
+    frame, synthesized = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    assert torch.equal(frame, synthesized)
+    assert torch.equal(synthesized, generator(*inputs()).synthesized)
 
 
 @every_architecture
@@ -280,11 +280,11 @@ def test_with_a_texture_there_are_its_inputs_and_the_gate(architecture):
     )
     pose_map, previous = inputs()
     texture = texture_of(*TEXTURE)
-    frame, painted = generator(pose_map, previous, None, texture)
-    assert frame.shape == painted.shape == (2, 3, *SIZE)
-    assert max(frame.abs().max(), painted.abs().max()) <= 1
-    assert not torch.equal(frame, painted)
-    (frame + painted).square().sum().backward()
+    frame, synthesized = generator(pose_map, previous, None, texture)
+    assert frame.shape == synthesized.shape == (2, 3, *SIZE)
+    assert max(frame.abs().max(), synthesized.abs().max()) <= 1
+    assert not torch.equal(frame, synthesized)
+    (frame + synthesized).square().sum().backward()
     assert weights_without_gradient(generator) == []
     for of, num_inputs, num_outputs in ((generator, 4 + 3 + 6, 5), (without, 4 + 3, 4)):
         assert of.network(torch.rand(1, num_inputs, *SIZE)).shape[1] == num_outputs
@@ -317,14 +317,14 @@ def test_frames_are_generated_from_poses_and_the_previous_frame(
         conditioning_poses=2,
     )
     pose_map, previous = torch.rand(2, 8, *SIZE), torch.rand(2, 3, *SIZE)
-    frames, painted = generator(pose_map, previous)
-    assert torch.equal(frames, painted)
+    frames, synthesized = generator(pose_map, previous)
+    assert torch.equal(frames, synthesized)
     assert frames.shape == (2, 3, *SIZE)
     assert frames.abs().max() <= 1
     frames.square().sum().backward()
     assert all(parameter.grad is not None for parameter in generator.parameters())
     assert isinstance(generator.network, ARCHITECTURES[architecture])
-    assert ("plate" in generator.state_dict()) == (background == "plate")
+    assert ("background_image" in generator.state_dict()) == (background == "plate")
     assert not torch.equal(frames, generator(pose_map.flip(1), previous).frame)
     changed, _ = generator(pose_map, previous.flip(1))
     assert torch.equal(frames, changed) == (previous_frame == "none")
@@ -386,7 +386,7 @@ def test_at_half_resolution_the_texture_is_downsampled():
     generator = built(texture="puppet")
     pose_map, previous = inputs()
     texture = torch.rand(2, 6, *SIZE)
-    generator.plate = generator.plate[:, ::2, ::2]
+    generator.background_image = generator.background_image[:, ::2, ::2]
     made = HalfResolutionGenerator(generator)(pose_map, previous, None, texture)
     expected = generator(
         downsample_by_2(pose_map), previous[:, :, ::2, ::2], None, downsample_by_2(texture)

@@ -190,7 +190,7 @@ class PreviousPlusOne(FrameGenerator):
         return Generated(previous_frame + 1, previous_frame + 1)
 
     def scene(self, coarse_poses):
-        return self.plate[None].clone()
+        return self.background_image[None].clone()
 
 
 def test_the_previous_frame_is_seen_where_the_viewport_is_now():

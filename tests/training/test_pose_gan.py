@@ -278,11 +278,11 @@ def test_one_pair_is_learnt_by_heart(clip, background):
 
 
 class Flat(nn.Module):
-    """A generator of one colour that says it painted another one."""
+    """A generator of one colour that says it synthesized another one."""
 
-    def __init__(self, frame, painted):
+    def __init__(self, frame, synthesized):
         super().__init__()
-        self.colours = nn.Parameter(torch.tensor([frame, painted]))
+        self.colours = nn.Parameter(torch.tensor([frame, synthesized]))
 
     def forward(self, pose_map, previous_frame, background=None, texture=None):
         return Generated(*(colour + 0 * previous_frame for colour in self.colours))
@@ -296,16 +296,17 @@ def test_what_is_painted_is_supervised_like_the_frame(clip):
         task_of(Flat(*colours)).step(batch, step=0, learning_rate=0.0)
         for colours in ((0.3, -0.4), (-0.4, 0.3))
     ]
-    frames, painted = (
-        [losses[f"generator/{name}"].item() for losses in taken] for name in ("l1", "painted_l1")
+    frames, synthesized = (
+        [losses[f"generator/{name}"].item() for losses in taken]
+        for name in ("l1", "synthesized_l1")
     )
-    share = painted[0] / frames[1]
-    assert painted[1] / frames[0] == pytest.approx(share)
+    share = synthesized[0] / frames[1]
+    assert synthesized[1] / frames[0] == pytest.approx(share)
     assert 0 < share <= 1
     without = task_of(Flat(0.3, -0.4)).step(
         whole(windows_of([clip]).batch([0, 2, 4])), step=0, learning_rate=0.0
     )
-    assert "generator/painted_l1" not in without
+    assert "generator/synthesized_l1" not in without
     assert without["generator/l1"].item() == pytest.approx(frames[0])
 
 

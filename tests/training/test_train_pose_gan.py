@@ -67,7 +67,7 @@ def test_weights_logs_samples_and_counts_are_written_and_nothing_else(trained_ru
     curves = (folder / "logs/metrics").rglob("*.tsv")
     assert {f"{path.parent.name}/{path.stem}" for path in curves} == {
         *("generator/adversarial", "generator/feature_matching"),
-        *("generator/l1", "generator/painted_l1", "discriminator/adversarial"),
+        *("generator/l1", "generator/synthesized_l1", "discriminator/adversarial"),
     }
     assert not list((folder / "checkpoints").iterdir())
     with Image.open(folder / "logs/images/step_000005.png") as image:
@@ -88,7 +88,7 @@ def test_the_weights_say_what_they_are(trained_run, two_clips):
     assert trained.config == networks(texture="puppet").generator
     assert (trained.style, trained.held_out) == (STYLE, HELD_OUT)
     (plate,) = frames_to_tensor([target_of(two_clips).appearance.background])
-    assert torch.equal(trained.network.plate, plate)
+    assert torch.equal(trained.network.background_image, plate)
     description = read_description(models / "discriminator.safetensors")
     assert description == {"discriminator": asdict(networks().discriminator), "window_frames": 2}
 
@@ -238,7 +238,7 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to
     assert description["discriminator"]["num_scales"] == 2
     full, half = coarse_to_fine.backgrounds
     assert torch.equal(half, downsample_by_2(full[None])[0])
-    assert torch.equal(trained.network.plate, full)
+    assert torch.equal(trained.network.background_image, full)
     for logs, steps in ((folder / "logs/global", 4), (folder / "logs", 3)):
         lines = (logs / "metrics/generator/l1.tsv").read_text().splitlines()
         assert [line.split("\t")[0] for line in lines[1:]] == [str(n + 1) for n in range(steps)]
