@@ -222,7 +222,7 @@ class Detections(_Joints):
         """One person in every frame; all joints are missing in frames without a detection.
 
         Args:
-            tracks: of which at most one is in view at once.
+            tracks: must not overlap in time.
 
         Raises:
             KeypointsError: there is no such track.
@@ -254,7 +254,7 @@ def write_keypoints(path: Path, keypoints: Keypoints) -> None:
 
 def write_detections(path: Path, detections: Detections) -> None:
     """Write multi-person keypoints as Parquet: no row where a person was not seen."""
-    _write(path, detections, detections.frame_index, detections.person, filled=None)
+    _write(path, detections, detections.frame_index, detections.person)
 
 
 def read_keypoints(path: Path) -> Keypoints:
@@ -265,15 +265,15 @@ def read_keypoints(path: Path) -> Keypoints:
         DamagedFileError: it is not as it was written, or not a keypoints file.
         KeypointsError: another schema version, rows missing or out of order.
     """
-    values = _read(path)
-    num_frames, frame_index = values.pop("num_frames"), values.pop("frame_index")
-    if not np.array_equal(frame_index, np.arange(num_frames)):
-        raise KeypointsError(
-            f"{path}: expected one row for each of {num_frames} frames, frame_index 0, 1, 2 "
-            f"…, got {len(frame_index)} rows; some are missing, too many or out of order"
-        )
-    del values["person"]
     with _named(path):
+        values = _read(path)
+        num_frames, frame_index = values.pop("num_frames"), values.pop("frame_index")
+        if not np.array_equal(frame_index, np.arange(num_frames)):
+            raise KeypointsError(
+                f"expected one row for each of {num_frames} frames, frame_index 0, 1, 2 …, got "
+                f"{len(frame_index)} rows; some are missing, too many or out of order"
+            )
+        del values["person"]
         return Keypoints(**values)
 
 
@@ -286,13 +286,13 @@ def read_detections(path: Path) -> Detections:
         KeypointsError: another schema version, rows repeated, out of order
             or of no frame, positions that were filled in and not detected.
     """
-    values = _read(path)
-    if values.pop("filled") is not None:
-        raise KeypointsError(
-            f"{path}: holds positions that were filled in; expected detections, as they are in "
-            "artifacts/detections"
-        )
     with _named(path):
+        values = _read(path)
+        if values.pop("filled") is not None:
+            raise KeypointsError(
+                "holds positions that were filled in; expected detections, as they are in "
+                "artifacts/detections"
+            )
         return Detections(**values)
 
 
@@ -304,27 +304,30 @@ def _named(path: Path) -> Generator[None]:
         raise KeypointsError(f"{path}: {error}") from error
 
 
+def _filled(group: str) -> str:
+    """Column that marks a group's filled positions."""
+    return f"{group}_filled"
+
+
 def _write(
     path: Path,
     joints: Keypoints | Detections,
     frame_index: Int32[np.ndarray, " rows"],
     person: Int32[np.ndarray, " rows"],
     *,
-    filled: Bool[np.ndarray, "rows joints"] | None,
+    filled: Bool[np.ndarray, "rows joints"] | None = None,
 ) -> None:
     """Write a keypoints file; the same values are the same bytes."""
     skeleton, rate = joints.skeleton, joints.frame_rate
+    seconds = [float(index / rate) for index in frame_index.tolist()]
     columns: dict[str, np.ndarray] = {
         "frame_index": frame_index,
-        "pts_seconds": np.array(
-            [float(index / rate) for index in frame_index.tolist()], np.float64
-        ),
+        "pts_seconds": np.array(seconds, np.float64),
         "person": person,
     }
+    packed = np.concatenate([joints.points, joints.score[..., None]], axis=2)
     for group, names in skeleton.groups:
-        where = skeleton.slice(group)
-        parts = [joints.points[:, where], joints.score[:, where, None]]
-        columns[group] = np.concatenate(parts, axis=2).reshape(-1, 3 * len(names))
+        columns[group] = packed[:, skeleton.slice(group)].reshape(-1, 3 * len(names))
     if filled is not None:
         columns |= {
             _filled(group): filled[:, skeleton.slice(group)] for group, _ in skeleton.groups
@@ -348,63 +351,51 @@ def _read(path: Path) -> dict[str, Any]:
     version = description.get("schema_version")
     if version != SCHEMA_VERSION:
         raise KeypointsError(
-            f"{path}: expected keypoints schema version {SCHEMA_VERSION}, "
-            f"got {version}; `dvc repro` makes it anew"
+            f"expected keypoints schema version {SCHEMA_VERSION}, got {version}; `dvc repro` makes "
+            "it anew"
         )
     try:
         return _values(columns, description)
     except (KeyError, TypeError, ValueError) as error:
         raise KeypointsError(
-            f"{path}: not a keypoints file ({type(error).__name__}: {error}); `dvc repro` makes it"
+            f"not a keypoints file ({type(error).__name__}: {error}); `dvc repro` makes it"
         ) from error
 
 
 def _values(
     columns: Mapping[str, Shaped[np.ndarray, "..."]], description: Mapping[str, Any]
 ) -> dict[str, Any]:
+    def column(name: str, kind: str, *lists: int) -> np.ndarray:
+        """One column, of numbers or of lists with so many numbers."""
+        if name not in columns:
+            raise KeyError(f"no column {name}")
+        got = (columns[name].dtype.name, columns[name].shape[1:])
+        if got != (kind, lists):
+            raise ValueError(f"column {name}: expected {(kind, lists)}, got {got}")
+        return columns[name]
+
     groups = tuple((group, tuple(names)) for group, names in description["groups"])
-    skeleton = Skeleton(groups=groups)
     packed = [
-        _column(columns, group, np.float32, 3 * len(names)).reshape(-1, len(names), 3)
+        column(group, "float32", 3 * len(names)).reshape(-1, len(names), 3)
         for group, names in groups
     ]
     filled = None
     if any(_filled(group) in columns for group, _ in groups):
-        marks = [_column(columns, _filled(group), bool, len(names)) for group, names in groups]
+        marks = [column(_filled(group), "bool", len(names)) for group, names in groups]
         filled = np.concatenate(marks, axis=1)
     height, width = description["image_size"]
     return {
-        "frame_index": _column(columns, "frame_index", np.int32),
-        "person": _column(columns, "person", np.int32),
+        "frame_index": column("frame_index", "int32"),
+        "person": column("person", "int32"),
         "points": np.concatenate([joints[..., :2] for joints in packed], axis=1),
         "score": np.concatenate([joints[..., 2] for joints in packed], axis=1),
         "filled": filled,
         "num_frames": description["num_frames"],
-        "skeleton": skeleton,
+        "skeleton": Skeleton(groups=groups),
         "image_size": (height, width),
         "frame_rate": Fraction(description["frame_rate"]),
         "detector": description["detector"],
     }
-
-
-def _column(
-    columns: Mapping[str, Shaped[np.ndarray, "..."]],
-    name: str,
-    kind: type[np.generic | bool],
-    *lists: int,
-) -> np.ndarray:
-    """One column, of numbers or of lists with so many numbers."""
-    if name not in columns:
-        raise KeyError(f"no column {name}")
-    expected = (np.dtype(kind).name, lists)
-    got = (columns[name].dtype.name, columns[name].shape[1:])
-    if got != expected:
-        raise ValueError(f"column {name}: expected {expected}, got {got}")
-    return columns[name]
-
-
-def _filled(group: str) -> str:
-    return f"{group}_filled"
 
 
 def keypoint_table(keypoints: Keypoints) -> "pandas.DataFrame":

@@ -15,8 +15,8 @@ from jaxtyping import Float, Float64, Int64
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px, joint_boxes
 
-_MARGIN = 0.06  # of the body's height: hair, shoes, folds and the shadow at the feet
-_GRID_PX = 2  # of the corners: half the resolution has the same viewports
+_MARGIN = 0.06  # share of the body's height: hair, shoes, folds and the shadow at the feet
+_GRID_PX = 2  # corners lie on it: half the resolution has the same viewports
 
 Boxes = Int64[np.ndarray, "boxes 4"]
 """x0, y0, x1, y1; pixels, half-open, inside the image."""
@@ -29,7 +29,7 @@ class Viewport:
     margin_px: float
     """Least distance of a joint from an edge that is not the image's."""
     multiple_of: int
-    """Of its sides, twice that at least; a side may also be the image's. Pixels."""
+    """Side lengths are multiples of this, at least twice it, or the image's. Pixels."""
 
 
 def fit_viewport(clips: Sequence[Keypoints], *, multiple_of: int) -> Viewport:
@@ -85,10 +85,10 @@ def person_boxes(
     return np.where((score > 0).any(axis=1, keepdims=True), boxes, np.nan)
 
 
-def hold_people(
+def equal_viewports(
     viewport: Viewport, people: Float64[np.ndarray, "boxes 4"], *, image_size: tuple[int, int]
 ) -> Boxes:
-    """Viewports of one size, the smallest that hold a box each."""
+    """Viewports of one size, the smallest that hold a person's box each."""
     sides = []
     for axis in range(2):
         spans, image_length = people[:, [axis, axis + 2]], image_size[1 - axis]

@@ -77,8 +77,7 @@ class Background(NamedTuple):
 def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRAMES) -> Background:
     """Median over about `num_frames` training frames, evenly spread over the clips.
 
-    Of the full size, as far as the clips have it. Where the person is, is decided in the working
-    image.
+    At full size, as far as the clips have it; the person is located in the working image.
     """
     frames, distances = [], []
     size = full_size(clips)
@@ -142,11 +141,11 @@ def _median_where(
 def _quantiles(
     levels: UInt8[np.ndarray, "frames rows columns 3"], count: Int64[np.ndarray, "rows columns 1"]
 ) -> tuple[_Levels, _Levels, _Levels]:
-    """Median, median of what is nearer to the upper quartile than to it, and upper quartile.
+    """Median, median of the levels nearer to the upper quartile than to it, and upper quartile.
 
     Args:
         levels: 255 in frames that do not count.
-        count: of those that do.
+        count: number of the others.
     """
     ordered = np.sort(np.moveaxis(levels, 0, -1), axis=-1)
     last = np.maximum(np.broadcast_to(count, levels.shape[1:]) - 1, 0)

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from motiontransfer.figures import write_figure
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales
-from motiontransfer.storage import replacing
 
 _DIRECTIONS = ("↖", "←", "↙", "↓", "↘", "→", "↗", "↑")
 _FACINGS = ("← back", "← profile", "← half", "front", "half →", "profile →", "back →", "back")
@@ -40,18 +39,16 @@ def plot_appearance(
     height, width = appearance.background.shape[:2]
     columns = len(_DIRECTIONS)
     rows = (columns / 2 * min(height / width, 1), *map(len, shown.values()))
-    size = ((columns + 1.5) * _INCHES_PER_CELL, (sum(rows) + 2) * _INCHES_PER_CELL)
-    figure = Figure(figsize=size, layout="constrained")
-    above, *sheets = figure.subplots(3, 1, height_ratios=rows)
-    tinted = (appearance.background + _NEVER_SEEN) // 2
-    above.imshow(np.where(is_filled[..., None], tinted, appearance.background).astype(np.uint8))
-    above.set_axis_off()
-    parts = f"parts in {len(appearance.frames)} frames"
-    above.set_title(f"{title}: background ({is_filled.mean():.1%} never seen), {parts}")
-    for axes, (sides, names) in zip(sheets, shown.items(), strict=True):
-        _draw_sheet(axes, sides, {name: views[name] for name in names})
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=100, bbox_inches="tight", metadata={"Software": None})
+    inches = ((columns + 1.5) * _INCHES_PER_CELL, (sum(rows) + 2) * _INCHES_PER_CELL)
+    with write_figure(path, width=inches[0], height=inches[1], tight=True) as figure:
+        above, *sheets = figure.subplots(3, 1, height_ratios=rows)
+        tinted = (appearance.background + _NEVER_SEEN) // 2
+        above.imshow(np.where(is_filled[..., None], tinted, appearance.background).astype(np.uint8))
+        above.set_axis_off()
+        parts = f"parts in {len(appearance.frames)} frames"
+        above.set_title(f"{title}: background ({is_filled.mean():.1%} never seen), {parts}")
+        for axes, (sides, names) in zip(sheets, shown.items(), strict=True):
+            _draw_sheet(axes, sides, {name: views[name] for name in names})
 
 
 def best_views(
@@ -78,7 +75,7 @@ def best_views(
 def _sectors(
     part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " references"]
 ) -> Int64[np.ndarray, " references"]:
-    """Column of each reference; -1 where the joints that tell it were not found."""
+    """Column of each reference; -1 where the joints that decide it were not found."""
     if part.name in _ACROSS:
         points, found = poses.joints((*_ACROSS[part.name], "nose"))
         left, right, nose = points[..., 0].T

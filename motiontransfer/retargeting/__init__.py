@@ -2,5 +2,5 @@
 
 In order of reading: `statistics`, fitted on each subject; `normalization`, which maps poses from
 one subject's to the other's; `limb_lengths`, `head_shape` and `leg_shape`, the proportions that it
-changes beyond the paper's translation and scale.
+changes beyond the paper's translation and scale; `params`, the two sections of params.yaml; `plot`.
 """

@@ -1,4 +1,4 @@
-"""Head shape: where a person's facial joints lie on a head that faces the camera.
+"""Head shape: places of a person's facial joints on a head that faces the camera.
 
 Faces differ. On the target's head the source's joints are moved by the difference between the two
 shapes; how the head turns and what the face does stays the source's.

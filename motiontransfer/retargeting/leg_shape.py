@@ -1,8 +1,8 @@
-"""Leg shape: where knees and toes of a person lie who stands on straight legs facing the camera.
+"""Leg shape: knee and toe offsets of a person standing straight, facing the camera.
 
-Legs differ, and so does what a detector takes for knee and toes in other clothes and shoes. On the
-target's legs the source's joints are moved by the difference between the two shapes; how the legs
-bend and the feet turn stays the source's.
+Legs differ, and so do detected knees and toes in other clothes and shoes. On the target's legs the
+source's joints are moved by the difference between the two shapes; how the legs bend and the feet
+turn stays the source's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _JOINTS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
 _OTHER_SIDE = {"left": "right", "right": "left"}
 
 LEG_JOINTS = tuple(sorted(f"{side}_{joint}" for side in _OTHER_SIDE for joint in _JOINTS))
-"""What a shape may tell the place of."""
+"""Joints of a shape."""
 
 _STRAIGHT = 0.93  # distance of the hip from the ankle, relative to a straight leg's ...
 _STRAIGHT_QUANTILE = 0.8  # ... which is this quantile over all frames

@@ -12,8 +12,7 @@ from motiontransfer.pose.time_series import fill_gaps
 
 _SMALLEST_RATIO, _LARGEST_RATIO = 0.5, 2.0
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
-_SUPPORT_SHARE = 0.02
-"""Of the body's height: feet whose heights differ by more than this do not share the weight."""
+_SUPPORT_SHARE = 0.02  # of the body's height; feet that differ by more do not share the weight
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from motiontransfer.retargeting.statistics import (
 )
 
 Mode = Literal["limbs", "ankle", "affine", "none"]
-Centring = Literal["median", "picture"]
+Centring = Literal["median", "image"]
 
 _DEPTH_MARGIN = 0.1  # outside [0, 1], to which the depth fraction may go; beyond, maps are constant
 _MIN_SPREAD = 1e-3  # of the thinnest direction of a pose to its widest
@@ -43,7 +43,7 @@ def normalize_poses(
             gives the pose the target's proportions, and head and legs the shape of theirs;
             `affine` is one map for the whole clip.
         centring: the source's `median` position from left to right, or the middle of its image
-            (`picture`), is mapped to the target's. None for modes that do not centre.
+            (`image`), is mapped to the target's. None for modes that do not centre.
         floor: the ankle line in each frame, where it is not to be read off the whole clip.
 
     Raises:
@@ -63,7 +63,7 @@ def normalize_poses(
         pose = median_pose([keypoints], min_score=source.min_score)
         matrix = fit_affine(pose, target.median_pose_px)
         return _moved(keypoints, keypoints.points @ matrix[:, :2].T + matrix[:, 2], target)
-    if centring == "picture":
+    if centring == "image":
         source, target = (
             replace(it, median_ankle_x_px=(it.image_size[1] - 1) / 2) for it in (source, target)
         )
@@ -103,7 +103,7 @@ def check_centring(mode: Mode, centring: Centring | None) -> None:
     if centres != (centring is not None):
         raise ParamsError(
             f"{PARAMS_FILE}: normalization.centring: expected "
-            f"{'median or picture' if centres else 'null'} with mode {mode}, "
+            f"{'median or image' if centres else 'null'} with mode {mode}, "
             f"got {centring or 'null'}"
         )
 

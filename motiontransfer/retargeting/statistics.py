@@ -30,7 +30,7 @@ _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
-_QUANTILE = 0.8  # of a part's length over all frames; between 0.6 and 0.95 little changes
+_QUANTILE = 0.8  # a part's length over all frames; between 0.6 and 0.95 little changes
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
 MIN_FRAMES = 10  # a part seen in fewer frames has no known length, a joint no place on the head
 

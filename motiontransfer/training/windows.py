@@ -19,7 +19,7 @@ from motiontransfer.models.rollout import coarse_size, draw_coarse
 from motiontransfer.params import Section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
+from motiontransfer.pose.viewport import Viewport, equal_viewports, person_boxes
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
@@ -272,7 +272,7 @@ class WindowDataset:
             boxes = self._people[clip][first : first + self._config.window_frames]
             people.append(np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]))
         image_size = self.clips[0].keypoints.image_size
-        return hold_people(self._viewport, np.stack(people), image_size=image_size)
+        return equal_viewports(self._viewport, np.stack(people), image_size=image_size)
 
     def _poses(self, clip_index: int, first: int) -> tuple[np.ndarray, np.ndarray]:
         clip = self.clips[clip_index]

@@ -10,8 +10,8 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.viewport import (
     Viewport,
     ViewportFollower,
+    equal_viewports,
     fit_viewport,
-    hold_people,
     place_viewport,
 )
 from motiontransfer.skeleton import Skeleton
@@ -135,10 +135,10 @@ def test_its_margin_is_of_the_largest_person():
 
 def test_boxes_of_one_size_are_as_large_as_the_largest_person():
     # 22 + 2 and 40 + 2 pixels wide, 50 + 2 and 30 + 2 high.
-    boxes = hold_people(
+    boxes = equal_viewports(
         VIEWPORT, np.array([[50, 20, 72, 70], [80, 60, 120, 90.0]]), image_size=IMAGE
     )
     assert boxes.tolist() == [[36, 16, 84, 72], [76, 40, 124, 96]]
-    assert hold_people(VIEWPORT, np.array([[0, 0, 128, 96.0]]), image_size=IMAGE).tolist() == [
+    assert equal_viewports(VIEWPORT, np.array([[0, 0, 128, 96.0]]), image_size=IMAGE).tolist() == [
         [0, 0, 128, 96]
     ]

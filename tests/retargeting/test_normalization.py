@@ -210,13 +210,13 @@ def test_centring_on_the_image_keeps_the_position_in_the_image():
     source = stick_person([80] * 5, 40, x=20, image_size=(100, 64))
     target = stick_person([80] * 5, 40, x=50, image_size=(100, 64))
     statistics = {"source": fitted(source), "target": fitted(target)}
-    for centring, x in (("median", 50), ("picture", 20)):
+    for centring, x in (("median", 50), ("image", 20)):
         moved = normalize_poses(source, mode="ankle", centring=centring, **statistics)
         assert nose(moved)[0, 0] == pytest.approx(x, abs=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("mode", "centring"), [("affine", "median"), ("none", "picture"), ("limbs", None)]
+    ("mode", "centring"), [("affine", "median"), ("none", "image"), ("limbs", None)]
 )
 def test_a_centring_without_effect_is_refused(dancer, mode, centring):
     same = fitted(dancer)

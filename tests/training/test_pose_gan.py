@@ -15,7 +15,7 @@ from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.rollout import generate_clip
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import Viewport, hold_people, person_boxes
+from motiontransfer.pose.viewport import Viewport, equal_viewports, person_boxes
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
@@ -470,7 +470,7 @@ def boxes_of(clip):
         np.concatenate([people[t : t + 2, :2].min(axis=0), people[t : t + 2, 2:].max(axis=0)])
         for t in FIRST_FRAMES
     ]
-    return hold_people(VIEWPORT, np.stack(both), image_size=SIZE)
+    return equal_viewports(VIEWPORT, np.stack(both), image_size=SIZE)
 
 
 def test_a_viewport_reads_the_part_of_both_frames_that_holds_the_person(clip):
