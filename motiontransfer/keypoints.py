@@ -31,7 +31,7 @@ def resize_points(
 ) -> Float32[np.ndarray, "*points 2"]:
     """(x, y) of the points in an image that was resized to `zoom` times its width and height.
 
-    A pixel's centre has whole numbers.
+    A pixel's center has whole numbers.
     """
     return (points * zoom + (zoom - 1) / 2).astype(np.float32)
 

@@ -92,7 +92,7 @@ def usable_frames(
 
 
 def spread(frames: range, *, count: int) -> list[int]:
-    """At most `count` frame indices, evenly spread, first and last among them."""
+    """Evenly spread frame indices, at most `count`, first and last among them."""
     positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return [frames[int(position)] for position in positions]
 

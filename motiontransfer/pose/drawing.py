@@ -228,7 +228,7 @@ def coverage(
     x: Float[Array, "tiles tile_width"],
     y: Float[Array, "tiles tile_height"],
 ) -> Float[Array, "tiles tile_height tile_width"]:
-    """Share of each pixel of a tile that its line covers, by the distance of the pixel's centre.
+    """Share of each pixel of a tile that its line covers, by the distance of the pixel's center.
 
     A line thinner than a pixel is drawn one pixel wide and as much paler.
 
@@ -252,7 +252,7 @@ def coverage(
 
 
 def gaussian_spots(
-    centre: Float[Array, "batch joints 2"],
+    center: Float[Array, "batch joints 2"],
     strength: Float[Array, "batch joints"],
     x: Float[Array, " width"],
     y: Float[Array, " height"],
@@ -262,7 +262,7 @@ def gaussian_spots(
 ) -> Float[Array, "batch joints height width"]:
     """One Gaussian a joint, the product of one along x and one along y."""
     across, down = (
-        (positions - centre[..., axis, None]) / style.line_width_px
+        (positions - center[..., axis, None]) / style.line_width_px
         for axis, positions in enumerate((x, y))
     )
     across, down = (exp(-away * away / 2) * (abs(away) <= HEATMAP_REACH) for away in (across, down))
@@ -305,16 +305,16 @@ def draw_poses(
         return _draw_lines(lines, shape, size)
     pose_maps = np.zeros((*shape, *size), np.float32)
     channels, pairs = shown_joints(skeleton)
-    centre, strength = points[:, pairs].mean(axis=2), score[:, pairs].min(axis=2)
+    center, strength = points[:, pairs].mean(axis=2), score[:, pairs].min(axis=2)
     y, x = (np.arange(length, dtype=np.float32) for length in size)
-    pose_maps[:, channels] = gaussian_spots(centre, strength, x, y, style=style, exp=np.exp)
+    pose_maps[:, channels] = gaussian_spots(center, strength, x, y, style=style, exp=np.exp)
     return pose_maps
 
 
 def _draw_lines(
     lines: Lines, shape: tuple[int, int], size: tuple[int, int]
 ) -> Float32[np.ndarray, "batch channels height width"]:
-    """Where lines of one plane cross, the maximum is taken."""
+    """Draw lines; where those of one plane cross, the maximum is taken."""
     (rows, columns), within = num_tiles(size), np.arange(TILE_PX)
     line, row, column = touched_tiles(lines, size)
     x, y = ((first[:, None] * TILE_PX + within).astype(np.float32) for first in (column, row))

@@ -50,9 +50,9 @@ def draw_poses(
         return planes.unflatten(0, (-1, style.num_channels))
     drawn, pairs = shown_joints(skeleton)
     y, x = (torch.arange(length, dtype=points.dtype, device=device) for length in size)
-    centre = upload(points[:, pairs].mean(2), device)
+    center = upload(points[:, pairs].mean(2), device)
     strength = upload(score[:, pairs].amin(2), device)
-    spots = gaussian_spots(centre, strength, x, y, style=style, exp=torch.exp)
+    spots = gaussian_spots(center, strength, x, y, style=style, exp=torch.exp)
     if len(drawn) == style.num_channels:
         return spots
     pose_map = spots.new_zeros((len(points), style.num_channels, *size))

@@ -45,7 +45,7 @@ class Appearance:
     height_px: float
     """Height of the upright body at scale 1."""
     patches: Sequence[Sequence[Patch | None]]
-    """By reference and part; None where the part was not seen."""
+    """Patches by reference and part; None where the part was not seen."""
     background: UInt8[np.ndarray, "height width 3"]
 
 

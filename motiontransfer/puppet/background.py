@@ -101,7 +101,7 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
 
 
 def _nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
-    """Index of the pixel under the centre of each of `length` pixels, along one axis."""
+    """Index of the pixel under the center of each of `length` pixels, along one axis."""
     return ((np.arange(length) + 0.5) * of_length / length).astype(np.int64)
 
 

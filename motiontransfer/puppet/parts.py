@@ -48,10 +48,10 @@ class BodyPart:
     """Radius of its cross-section, as a share of the body's height."""
     reach: float
     """Distance from its bones up to which hair and clothes belong to it, in radii."""
-    neighbour: Limb | None = None
+    neighbor: Limb | None = None
     """Neighboring bone, whose direction gives the part's axial rotation."""
     is_solid: bool = False
-    """What lies between its joints belongs to it."""
+    """The hull of its joints belongs to it."""
     bypasses_gate: bool = False
     """The warped part is always composited in proportion to its confidence and to the share of its
     joints that the pose has, whatever a network's gate: L1 prefers a blurred hand to a sharp one a
@@ -100,13 +100,13 @@ def _limb(name: str, ends: Limb, *, radius: float, reach: float) -> BodyPart:
 def _limbs(
     name: str, start: str, end: str, beyond: str | None = None, *, radius: float, reach: float
 ) -> Iterator[BodyPart]:
-    """A limb of each side, the bone from its end to a joint beyond as its neighbour."""
+    """A limb of each side, the bone from its end to a joint beyond as its neighbor."""
     for side in _SIDES:
         limb = _limb(
             f"{side}_{name}", (f"{side}_{start}", f"{side}_{end}"), radius=radius, reach=reach
         )
-        neighbour = (f"{side}_{end}", f"{side}_{beyond}") if beyond else None
-        yield replace(limb, neighbour=neighbour)
+        neighbor = (f"{side}_{end}", f"{side}_{beyond}") if beyond else None
+        yield replace(limb, neighbor=neighbor)
 
 
 def _foot(side: str) -> BodyPart:
@@ -117,7 +117,7 @@ def _foot(side: str) -> BodyPart:
         motion="rigid",
         bones=bones,
         joints=joints,
-        neighbour=(f"{side}_ankle", f"{side}_knee"),
+        neighbor=(f"{side}_ankle", f"{side}_knee"),
         radius=0.025,
         reach=1.5,
     )
@@ -270,15 +270,15 @@ def part_shapes(
     return shape[..., 0] + 1j * shape[..., 1], found
 
 
-def half_neighbours(
+def half_neighbors(
     part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
 ) -> Complex128[np.ndarray, " frames"]:
-    """Half the vector x + iy along a part's neighbour, at scale 1; NaN where it was not found.
+    """Half the vector x + iy along a part's neighbor, at scale 1; NaN where it was not found.
 
     As far as the ends of a limb are from its middle.
     """
-    assert part.neighbour is not None
-    ends, found = poses.joints(part.neighbour)
+    assert part.neighbor is not None
+    ends, found = poses.joints(part.neighbor)
     vector = (ends[:, 1] - ends[:, 0]).astype(np.float64) / (2 * scales[:, None])
     vector[~found.all(axis=1)] = np.nan
     return vector[:, 0] + 1j * vector[:, 1]

@@ -17,7 +17,7 @@ from motiontransfer.puppet.parts import (
     Motion,
     body_parts,
     body_scales,
-    half_neighbours,
+    half_neighbors,
     part_shapes,
 )
 
@@ -38,10 +38,10 @@ class References:
         self.poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
         self.scales = body_scales(self.poses, appearance.full_lengths)
         self._shapes = [part_shapes(part, self.poses, self.scales) for part in self.parts]
-        self._neighbours = {
-            part.name: half_neighbours(part, self.poses, self.scales)
+        self._neighbors = {
+            part.name: half_neighbors(part, self.poses, self.scales)
             for part in self.parts
-            if part.neighbour is not None
+            if part.neighbor is not None
         }
         self._penalties = self._hidden() * _HIDDEN_PENALTY
 
@@ -96,7 +96,7 @@ class References:
                 shape[block].T[:, :, None], of_reference.T[:, None], both, motion=part.motion
             )
         square /= np.maximum(shared, 1)
-        if part.neighbour is not None:
+        if part.neighbor is not None:
             square += self._turned(part, poses, scales)
         distance = np.sqrt(square) / self._appearance.height_px * 100
         distance += _MISSING_PENALTY * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
@@ -108,9 +108,9 @@ class References:
     def _turned(
         self, part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
     ) -> Float64[np.ndarray, "frames references"]:
-        """Square of how far a part is turned around its own axis, by its neighbour, pixels²."""
-        halves = half_neighbours(part, poses, scales)
-        distance = np.abs(halves[:, None] - self._neighbours[part.name])
+        """Square of how far a part is turned around its own axis, by its neighbor, pixels²."""
+        halves = half_neighbors(part, poses, scales)
+        distance = np.abs(halves[:, None] - self._neighbors[part.name])
         missing = _MISSING_PENALTY / 100 * self._appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
 

@@ -91,7 +91,7 @@ def crop_person(
 def difference(
     frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
 ) -> Float32[np.ndarray, "height width"]:
-    """Where a frame differs from the background image, 0 to 1."""
+    """Difference of a frame from the background image, 0 to 1."""
     levels = cv2.absdiff(frame, background).max(axis=2).astype(np.float32)
     low, high = _DIFFERENT
     return cv2.GaussianBlur(np.clip((levels - low) / (high - low), 0, 1), (3, 3), 0)
@@ -100,7 +100,7 @@ def difference(
 def is_shadow(
     frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
 ) -> Bool[np.ndarray, "height width"]:
-    """Where a frame is the background image with all channels darkened alike."""
+    """Pixels that show the background image with all channels darkened alike."""
     ratio = (frame + np.float32(_SHADOW_OFFSET)) / (background + np.float32(_SHADOW_OFFSET))
     darkening = ratio.mean(axis=2)
     tint = np.abs(ratio - darkening[..., None]).max(axis=2)
@@ -175,7 +175,7 @@ def _inside(
 def _cover(
     parts: Sequence[BodyPart], distances: Float32[np.ndarray, "parts height width"], number: int
 ) -> Float32[np.ndarray, "height width"]:
-    """Where a part lies before others that it does not meet."""
+    """Share to which a part lies before others that it does not meet."""
     behind = np.zeros(distances.shape[1:], np.float32)
     for other, distance in zip(parts[:number], distances[:number], strict=True):
         if not parts[number].meets(other):
@@ -210,12 +210,12 @@ def _pixels(points: Float[np.ndarray, "points 2"]) -> Int32[np.ndarray, "points 
 
 
 def _disc(
-    centre: Float64[np.ndarray, "2"], radius: float, crop: Crop
+    center: Float64[np.ndarray, "2"], radius: float, crop: Crop
 ) -> Float32[np.ndarray, "height width"]:
     """1 within 1.2 radii of a joint, 0 beyond 1.6."""
     height, width = crop.pixels.shape[:2]
     y, x = np.ogrid[:height, :width]
-    away = np.hypot(x - centre[0], y - centre[1])
+    away = np.hypot(x - center[0], y - center[1])
     return np.clip(4 - 2.5 * away / (radius * crop.height_px), 0, 1).astype(np.float32)
 
 

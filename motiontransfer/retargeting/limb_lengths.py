@@ -72,13 +72,13 @@ def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) 
 
 
 def retarget(
-    keypoints: Keypoints, ratios: Mapping[str, float], *, centre_x_px: float, min_score: float
+    keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: float, min_score: float
 ) -> Keypoints:
     """Scale the limbs of a normalized pose about their parents.
 
     Args:
         ratios: of every part, see `proportion_ratios`.
-        centre_x_px: origin of positions to the left and right, which are scaled with the legs, so
+        center_x_px: origin of positions to the left and right, which are scaled with the legs, so
             that a standing foot does not slide.
         min_score: joints with a lower score move with their parents.
     """
@@ -100,7 +100,7 @@ def retarget(
     hips, found = anchors["hips"]
     if found.any():
         legs = (ratios["thigh"] + ratios["shin"]) / 2
-        sideways = (legs - 1) * (fill_gaps(hips[:, 0], found) - centre_x_px)
+        sideways = (legs - 1) * (fill_gaps(hips[:, 0], found) - center_x_px)
         shift[..., 0] += sideways[:, None]
     found = keypoints.score[..., None] > 0
     points = np.where(found, keypoints.points + shift, 0).astype(np.float32)

@@ -43,7 +43,7 @@ def normalize_poses(
             gives the pose the target's proportions, and head and legs the shape of theirs;
             `affine` is one map for the whole clip.
         centring: the source's `median` position from left to right, or the middle of its image
-            (`image`), is mapped to the target's. None for modes that do not centre.
+            (`image`), is mapped to the target's. None for modes that do not center.
         floor: the ankle line in each frame, where it is not to be read off the whole clip.
 
     Raises:
@@ -78,7 +78,7 @@ def normalize_poses(
     retargeted = retarget(
         normalized,
         proportion_ratios(source.proportions, target.proportions),
-        centre_x_px=target.median_ankle_x_px,
+        center_x_px=target.median_ankle_x_px,
         min_score=source.min_score,
     )
     reshaped = change_leg_shape(
@@ -94,16 +94,16 @@ def normalize_poses(
 
 
 def check_centring(mode: Mode, centring: Centring | None) -> None:
-    """Check that a mode that centres is told how, and no other is.
+    """Check that a mode that centers is told how, and no other is.
 
     Raises:
         ParamsError: it is not so.
     """
-    centres = mode in ("limbs", "ankle")
-    if centres != (centring is not None):
+    centers = mode in ("limbs", "ankle")
+    if centers != (centring is not None):
         raise ParamsError(
             f"{PARAMS_FILE}: normalization.centring: expected "
-            f"{'median or image' if centres else 'null'} with mode {mode}, "
+            f"{'median or image' if centers else 'null'} with mode {mode}, "
             f"got {centring or 'null'}"
         )
 
@@ -118,7 +118,7 @@ def normalize_by_ankles(
     """Scale and shift each frame so that the source's ankle lines map to the target's.
 
     The depth fraction is read off the ankle line; frames without ankles take it from their
-    neighbours. A range of depth shorter than the target's is kept (scaled with the person) around
+    neighbors. A range of depth shorter than the target's is kept (scaled with the person) around
     the middle of the target's, as in the authors' code; a longer one is squeezed into it.
 
     Args:

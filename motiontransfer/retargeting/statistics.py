@@ -43,7 +43,7 @@ _SHOULDERS = ("left_shoulder", "right_shoulder")
 _EARS = ("left_ear", "right_ear")
 
 Span = tuple[tuple[str, ...], tuple[str, ...]]
-"""From the midpoint of some joints to the midpoint of others."""
+"""Joints at whose midpoint a line starts, and at whose midpoint it ends."""
 
 SPANS_OF_PART: dict[str, tuple[Span, ...]] = {
     "hips": ((("right_hip",), ("left_hip",)),),
@@ -93,9 +93,9 @@ class PoseStatistics:
     median_pose_px: Mapping[str, tuple[float, float]]
     """(x, y) of each joint of the body, median over the frames that show it."""
     head_shape: HeadShape
-    """Where the joints of the head lie on it; empty where no face was seen from the front."""
+    """Places of the head's joints on it; empty if no face was seen from the front."""
     leg_shape: LegShape
-    """Where knees and toes lie on straight legs; empty where none were seen from the front."""
+    """Places of knees and toes on straight legs; empty if none were seen from the front."""
 
     def __post_init__(self) -> None:
         """Check what may come from disk.
@@ -186,7 +186,7 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
 def floor_line(contact: GroundContact, *, frame_rate: Fraction) -> Series:
     """The ankle line without steps and jumps: a running median, then a running mean.
 
-    Frames without ankles get the line between their neighbours; zeros if there are no others.
+    Frames without ankles get the line between their neighbors; zeros if there are no others.
     """
     if not contact.has_ankles.any():
         return np.zeros_like(contact.ankle_y_px)

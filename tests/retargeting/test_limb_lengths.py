@@ -17,9 +17,9 @@ PARTS += ("upper_arm", "forearm", "thigh", "shin", "foot")
 SAME = dict.fromkeys(PARTS, 1.0)
 
 
-def moved(ratios, keypoints=None, centre_x_px=100.0):
+def moved(ratios, keypoints=None, center_x_px=100.0):
     return retarget(
-        keypoints or arms_out(), {**SAME, **ratios}, centre_x_px=centre_x_px, min_score=0.5
+        keypoints or arms_out(), {**SAME, **ratios}, center_x_px=center_x_px, min_score=0.5
     )
 
 

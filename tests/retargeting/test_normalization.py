@@ -102,7 +102,7 @@ SOURCE = statistics(60, 100, heights=(30, 50))
 TARGET = statistics(70, 95, heights=(30, 75))
 
 
-def test_frames_without_ankles_are_moved_like_their_neighbours():
+def test_frames_without_ankles_are_moved_like_their_neighbors():
     walk = np.linspace(70, 90, 40)
     gap = [(frame, "left_ankle") for frame in range(15, 25)]
     whole = normalize_by_ankles(stick_person(walk, 0.5 * walk), source=SOURCE, target=TARGET)
