@@ -33,7 +33,7 @@ from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import fit_viewport, place_viewport
+from motiontransfer.pose.viewport import ViewportFollower, fit_viewport
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
@@ -135,7 +135,7 @@ def _boxes(renderer: Renderer, poses: Keypoints) -> Int64[np.ndarray, "frames 4"
     viewport, size = renderer.main.config.viewport, poses.image_size
     if viewport is None:
         return np.tile([0, 0, *size[::-1]], (poses.num_frames, 1))
-    return place_viewport(viewport, poses.points, poses.score, image_size=size)
+    return ViewportFollower(viewport, image_size=size).place(poses.points, poses.score)
 
 
 def _milliseconds(

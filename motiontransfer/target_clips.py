@@ -59,13 +59,7 @@ class TargetClip:
     @property
     def training_keypoints(self) -> Keypoints:
         """Poses of the training frames."""
-        frames = slice(self.training.start, self.training.stop)
-        return replace(
-            self.keypoints,
-            points=self.keypoints.points[frames],
-            score=self.keypoints.score[frames],
-            filled=None,
-        )
+        return replace(self.keypoints.part(self.training), filled=None)
 
 
 def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:

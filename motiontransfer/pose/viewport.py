@@ -39,7 +39,7 @@ def fit_viewport(clips: Sequence[Keypoints], *, multiple_of: int) -> Viewport:
 
 
 class ViewportFollower:
-    """Places the viewport in the frames of a clip as they arrive, in batches of any size."""
+    """Places the viewport in a clip's frames as they arrive, in batches of any size. Causal."""
 
     def __init__(self, viewport: Viewport, *, image_size: tuple[int, int]) -> None:
         self._viewport, self._image_size = viewport, image_size
@@ -59,17 +59,6 @@ class ViewportFollower:
                 side = _hold(self._sides[axis], span, self._viewport, image_length)
                 self._sides[axis] = box[axis], box[axis + 2] = side
         return boxes
-
-
-def place_viewport(
-    viewport: Viewport,
-    points: Float[np.ndarray, "frames joints 2"],
-    score: Float[np.ndarray, "frames joints"],
-    *,
-    image_size: tuple[int, int],
-) -> Boxes:
-    """Place the viewport in each frame of a clip. Causal; where no person is detected, it stays."""
-    return ViewportFollower(viewport, image_size=image_size).place(points, score)
 
 
 def person_boxes(

@@ -32,7 +32,7 @@ from motiontransfer.models.layers import initialize
 from motiontransfer.pose.detectors import openvino_holistic
 from motiontransfer.pose.detectors.openvino_holistic import MODELS, openvino_core
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.retargeting.normalization import normalize_poses
@@ -150,7 +150,7 @@ def first_poses(number):
 
 
 def test_the_viewport_takes_several_sizes():
-    boxes = place_viewport(VIEWPORT, POSES.points, POSES.score, image_size=SIZE)
+    boxes = ViewportFollower(VIEWPORT, image_size=SIZE).place(POSES.points, POSES.score)
     assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes.tolist()}) > 1
 
 

@@ -11,7 +11,7 @@ from motiontransfer.models.generators import FrameGenerator, Generated, HalfReso
 from motiontransfer.models.rollout import Rollout, coarse_size, draw_coarse, generate_clip
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import Viewport, place_viewport
+from motiontransfer.pose.viewport import Viewport
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import dance, puppet_of
@@ -143,9 +143,8 @@ VIEWPORT = Viewport(margin_px=1.0, multiple_of=4)
 
 
 def boxes_of(keypoints):
-    placed = place_viewport(
-        VIEWPORT, keypoints.points, keypoints.score, image_size=keypoints.image_size
-    ).tolist()
+    follower = ViewportFollower(VIEWPORT, image_size=keypoints.image_size)
+    placed = follower.place(keypoints.points, keypoints.score).tolist()
     assert len({(x0, y0) for x0, y0, _, _ in placed}) > 2  # it moves, ...
     assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in placed}) > 1  # and changes in size
     return placed

@@ -7,13 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.viewport import (
-    Viewport,
-    ViewportFollower,
-    equal_viewports,
-    fit_viewport,
-    place_viewport,
-)
+from motiontransfer.pose.viewport import Viewport, ViewportFollower, equal_viewports, fit_viewport
 from motiontransfer.skeleton import Skeleton
 
 IMAGE = (96, 128)  # height, width
@@ -34,7 +28,7 @@ def at(*spans: tuple[float, float, float, float] | None) -> tuple[np.ndarray, np
 
 
 def place(*spans, viewport=VIEWPORT) -> list[list[int]]:
-    return place_viewport(viewport, *at(*spans), image_size=IMAGE).tolist()
+    return ViewportFollower(viewport, image_size=IMAGE).place(*at(*spans)).tolist()
 
 
 # 4 + 20 + 4 pixels, and 2 for a start between two even places, fit in 32; 4 + 46 + 4 in 56.
