@@ -11,7 +11,7 @@ from motiontransfer.models.generators import FrameGenerator, Generated, HalfReso
 from motiontransfer.models.rollout import Rollout, coarse_size, draw_coarse, generate_clip
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import Viewport
+from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import dance, puppet_of
