@@ -28,10 +28,8 @@ READ_BY: dict[str, tuple[str, str]] = {
     f"{_A}/models/ada/face_generator.safetensors": ("render", "ada_as_ben"),
     f"{_A}/poses/ada_as_ben.parquet": ("evaluate_transfer", "ada_as_ben"),
     "results/ada_as_ben/transfer.mp4": ("evaluate_transfer", "ada_as_ben"),
-    f"{_A}/measurements/evaluate/ada.parquet": ("report", "ada_as_ben"),
     f"{_A}/measurements/evaluate_transfer/ada_as_ben.parquet": ("report", "ada_as_ben"),
     f"{_A}/metrics/train_gan/ada.json": ("report", "ada_as_ben"),
-    f"{_A}/metrics/clean_keypoints/demo_dance.json": ("report", "ada_as_ben"),
     f"{_A}/params_of_results.json": ("report", "ada_as_ben"),
     f"{_A}/training/ada/generator/metrics/generator/l1.tsv": ("report", "ada_as_ben"),
 }
@@ -167,25 +165,11 @@ def _weights(*, nan: bool = False, version: int = 1, **generator) -> Change:
         network = next(name for name in description if name.endswith("generator"))
         forged = {**description, network: {**description[network], **generator}}
         if nan:
-            of_network = [name for name in tensors if not name.startswith("appearance.")]
-            tensors[of_network[0]].view(-1)[0] = float("nan")
+            of_network = next(name for name in tensors if not name.startswith("appearance."))
+            tensors[of_network].view(-1)[0] = float("nan")
         path.unlink()
         content = {"format_version": version, "description": forged}
         write_tensors(path, tensors, description=content)
-
-    return change
-
-
-def _appearance(*, version: int = 1, name: str, value: float, **packed) -> Change:
-    """Forge how a target looks, with checksums that fit; a value at the beginning of an array."""
-
-    def change(path: Path) -> None:
-        tensors, _ = read_tensors(path)
-        description = read_description(path)
-        tensors[f"appearance.{name}"].view(-1)[0] = value
-        path.unlink()
-        forged = {"appearance": {**description["appearance"], **packed}}
-        write_tensors(path, tensors, description={"format_version": version, "description": forged})
 
     return change
 
@@ -212,16 +196,6 @@ _WEIGHTS = {
 FORGED: dict[str, dict[str, Change]] = {
     f"{_A}/detections/ben/demo_dance.parquet": _KEYPOINTS,
     f"{_A}/keypoints/ben/demo_dance.parquet": _KEYPOINTS,
-    f"{_A}/appearance/ada.safetensors": {
-        "NaN": _appearance(name="points", value=float("nan")),
-        "a negative corner": _appearance(name="patch_boxes", value=-1),
-        "version 99": _appearance(name="points", value=1, version=99),
-        "no height": _appearance(name="points", value=1, height_px=0.0),
-        "a body alone": _appearance(name="points", value=1, groups=[["body", ["nose"]]]),
-        "of a generator": lambda path: _replace(
-            path, Path("artifacts/models/ada/face_generator.safetensors").read_bytes()
-        ),
-    },
     f"{_A}/models/ada/generator.safetensors": _WEIGHTS
     | {"huge frames": _weights(size=[10**6] * 2)},
     f"{_A}/models/ada/face_generator.safetensors": _WEIGHTS

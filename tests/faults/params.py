@@ -2,7 +2,6 @@
 
 import copy
 import math
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -83,7 +82,6 @@ def _case(keys: tuple[str, ...], value: object, expected="either") -> Case:
     return Case(
         name=f"{'.'.join(keys)}: {str(value)[:40]!r}",
         prepare=partial(_write, [(keys, value)]),
-        stages=(("check_params",),),
         check=partial(_check_finite, keys),
         expected=expected,
     )
@@ -132,7 +130,6 @@ def names() -> Iterator[Case]:
                 yield Case(
                     name=f"{kind} called {str(name)[:40]!r}",
                     prepare=partial(_write, changes),
-                    stages=(("check_params",),),
                     expected=expected,
                 )
 
@@ -159,51 +156,7 @@ def broken_files() -> Iterator[Case]:
         yield Case(
             name=name,
             prepare=lambda content=content: Path("params.yaml").write_bytes(content),
-            stages=(("check_params",),),
             expected="refused",
         )
-    yield Case(
-        name="missing", prepare=lambda: None, stages=(("check_params",),), expected="refused"
-    )
-    yield Case(
-        name="a folder",
-        prepare=lambda: Path("params.yaml").mkdir(),
-        stages=(("check_params",),),
-        expected="refused",
-    )
-
-
-def accepted_extremes(project: Path) -> Iterator[Case]:
-    """Values at the bounds, in the stages that are over in a moment."""
-    runs = {
-        "decode": (("decode", "demo_dance"),),
-        "clean_keypoints": (("clean_keypoints", "demo_dance"),),
-        "fit_normalization": (("fit_normalization", "ben"),),
-    }
-    for section, stages in runs.items():
-        schema = SECTIONS[section].model_json_schema()
-        for field, rules in schema["properties"].items():
-            for value in [*(v for v, _ in _at_bounds(rules, schema)), 1e308, 5e-324, 10**18]:
-
-                def prepare(section=section, field=field, value=value) -> None:
-                    for name in ("params.yaml", "artifacts/detections", "artifacts/keypoints"):
-                        _link(project / name, Path(name))
-                    if section != "decode":
-                        _link(project / "artifacts/frames", Path("artifacts/frames"))
-                    _link(project / "demo/clips/source.mp4", Path("demo/clips/source.mp4"))
-                    if section == "clean_keypoints":
-                        shutil.rmtree("artifacts/keypoints")
-                    params = yaml.safe_load(Path("params.yaml").read_text())
-                    params[section][field] = value
-                    Path("params.yaml").unlink()
-                    Path("params.yaml").write_text(yaml.safe_dump(params))
-
-                yield Case(name=f"{section}.{field}: {value}", prepare=prepare, stages=stages)
-
-
-def _link(source: Path, copied: Path) -> None:
-    copied.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, copied)
-    else:
-        shutil.copy(source, copied)
+    yield Case(name="missing", prepare=lambda: None, expected="refused")
+    yield Case(name="a folder", prepare=lambda: Path("params.yaml").mkdir(), expected="refused")

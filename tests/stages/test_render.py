@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from motiontransfer.errors import MissingFileError, ParamsError, VideoError, WeightsError
+from motiontransfer.errors import MissingFileError, VideoError, WeightsError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
@@ -287,11 +287,3 @@ def test_a_missing_input_is_named(file):
     with pytest.raises(MissingFileError, match=file):
         main("ada_as_ben")
     assert not RESULTS.exists()
-
-
-def test_a_blending_without_faces_is_refused():
-    configure(face="none", face_blending="poisson")
-    with pytest.raises(
-        ParamsError, match=r"render\.face_blending: .* expected feather, got poisson"
-    ):
-        main("ada_as_ben")

@@ -1,0 +1,185 @@
+"""Bad input is handled rightly or refused in one clear line, and what was stopped is completed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+
+from demo.actors.appearance import display
+from demo.actors.choreography import compose
+from demo.actors.renderer import film_run
+from demo.actors.scenes import ROOMS, draw_plate
+from motiontransfer.keypoints import read_keypoints
+from tests.faults import artifacts, params, videos
+from tests.faults.outcomes import Case, bad_endings
+from tests.forks import FORKS
+from tests.tiny_project import ROOT, environment_of, repro, shrink_pipeline
+from tests.video.conftest import write_test_video
+
+GROUPS = {
+    "odd videos": videos.odd_videos,
+    "damaged videos": lambda: videos.mutations(60),
+    "names": params.names,
+    "params.yaml": params.broken_files,
+    "fields of params.yaml": params.fuzzed,
+}
+FEW = {"odd videos": 6, "names": 16, "params.yaml": 1, "fields of params.yaml": 150}
+"""Group -> every how manieth case runs without `-m slow`."""
+
+
+def endings_of(group, every):
+    return bad_endings(list(GROUPS[group]())[::every])
+
+
+def endings_of_artifacts(project):
+    return bad_endings(list(artifacts.artifacts(project)))
+
+
+def assert_none_bad(function, *arguments):
+    """Not in a fork of this process: it would inherit worker pools whose threads it lacks."""
+    with ProcessPoolExecutor(1, mp_context=FORKS) as pool:
+        assert pool.submit(function, *arguments).result() == []
+
+
+@pytest.mark.parametrize("group", FEW)
+def test_some_bad_input(group):
+    assert_none_bad(endings_of, group, FEW[group])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", GROUPS)
+def test_all_bad_input(group):
+    assert_none_bad(endings_of, group, 1)
+
+
+@pytest.mark.slow
+def test_bad_artifacts(tiny_run):
+    assert_none_bad(endings_of_artifacts, tiny_run)
+
+
+SIZE, RATE, NUM_FRAMES = (128, 128), 12, 24
+TO_TRAINING = (
+    *(("decode", "clip"), ("detect_keypoints", "clip"), ("clean_keypoints", "clip")),
+    *(("fit_normalization", "ada"), ("fit_appearance", "ada"), ("train_gan", "ada")),
+)
+
+
+def film(present):
+    """An actor who is in the room in these frames, with params for it."""
+    motion = compose(NUM_FRAMES, frame_rate=RATE, beats_per_minute=112, seed=7)
+    shots = film_run("ada", motion, range(NUM_FRAMES), size=SIZE, samples=1)
+    room = np.rint(display(draw_plate(ROOMS["ada"], SIZE).lit)).astype(np.uint8)
+    shown = [
+        shot.frame if present[0] <= index < present[1] else room for index, shot in enumerate(shots)
+    ]
+    times = [round(1000 * index / RATE) for index in range(NUM_FRAMES)]
+    write_test_video(Path("v.mp4"), shown, rate=RATE, pts_ms=times, options={"crf": "12"})
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    shrink_pipeline(content)
+    content["decode"]["size"] = list(SIZE)
+    content |= {"videos": {"clip": {"path": "v.mp4", "subject": "ada"}}, "targets": ["ada"]}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+
+
+def check_gone(frames):
+    """Nobody is made up where nobody is."""
+    keypoints = read_keypoints(Path("artifacts/keypoints/ada/clip.parquet"))
+    assert not keypoints.score[slice(*frames)].any()
+
+
+def endings_of_films():
+    whole, half = (0, NUM_FRAMES), (0, NUM_FRAMES // 2)
+    return bad_endings(
+        [
+            Case(
+                name=f"there in {present}",
+                prepare=lambda present=present: film(present),
+                stages=TO_TRAINING,
+                check=lambda gone=gone: check_gone(gone),
+                expected=expected,
+            )
+            for present, gone, expected in (
+                (whole, (0, 0), "handled"),
+                (half, (half[1] + 3, NUM_FRAMES), "handled"),
+                ((0, 0), (0, 0), "refused"),
+                ((9, 10), (0, 0), "refused"),
+            )
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_nobody_is_made_up_and_a_film_of_nobody_is_refused():
+    assert_none_bad(endings_of_films)
+
+
+def outs_of(root, stage):
+    recorded = yaml.safe_load((root / "dvc.lock").read_text())["stages"][stage]
+    return [root / out["path"] for out in recorded["outs"]]
+
+
+def contents(paths):
+    """Bytes of every file but metrics, which have the time."""
+    files = [file for path in paths for file in (path, *path.rglob("*")) if file.is_file()]
+    return {file: file.read_bytes() for file in files if file.suffix != ".json"}
+
+
+def stage_process(dvc):
+    while dvc.poll() is None:
+        for child in psutil.Process(dvc.pid).children(recursive=True):
+            if child.cmdline()[1:3] == ["-m", "stages"]:
+                return child
+        time.sleep(0.02)
+    raise AssertionError("no stage was started")
+
+
+FULL_DISK = 'ulimit -f 1\nPYTHONDONTWRITEBYTECODE=1 exec {python} "$@"\n'
+"""Shell commands: a Python that writes files of no more than 512 bytes."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["train_gan@ada", "render@ada_as_ben", "decode@demo_dance"])
+@pytest.mark.parametrize("fault", ["SIGKILL", "SIGTERM", "disk full"])
+def test_a_stage_that_was_stopped_leaves_nothing_half_written_and_is_completed(
+    tiny_run, tmp_path, stage, fault
+):
+    root = shutil.copytree(tiny_run, tmp_path / "project")
+    outs = outs_of(root, stage)
+    before = contents(outs)
+    for out in outs:
+        shutil.rmtree(out) if out.is_dir() else out.unlink()
+    shutil.rmtree(root / ".dvc/cache/runs")
+    environment = environment_of(root)
+    if fault == "disk full":
+        shim = root / "shim/python"
+        shim.parent.mkdir()
+        shim.write_text("#!/bin/sh\n" + FULL_DISK.format(python=sys.executable))
+        shim.chmod(0o755)
+        environment["PATH"] = f"{shim.parent}{os.pathsep}{environment['PATH']}"
+    command = [sys.executable, "-m", "dvc", "repro", "-s", "-f", stage]
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    ) as dvc:  # fmt: skip
+        if fault != "disk full":
+            child = stage_process(dvc)
+            time.sleep(2.5)
+            child.send_signal(getattr(signal, fault))
+        told, _ = dvc.communicate()
+    if dvc.returncode == 0:
+        pytest.skip("it was over before")
+    assert "Traceback" not in told
+    assert all(before.get(file) == content for file, content in contents(outs).items())
+    repro(root, "-s", stage)
+    assert contents(outs).keys() == before.keys()
+    if stage != "render@ada_as_ben":  # whose manifest is salted
+        assert contents(outs) == before

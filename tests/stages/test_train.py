@@ -1,0 +1,193 @@
+"""The stages that train networks write what others read, or name what keeps them from it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.target_clips import HeldOut
+from motiontransfer.training.weights import (
+    read_face_generator,
+    read_face_translator,
+    read_generator,
+)
+from stages import train_face_cycle, train_face_gan, train_gan
+from tests.films import add_clip
+from tests.people import SIZE, dance
+from tests.stages.project import (
+    ARTIFACTS,
+    NUM_SOURCE_FRAMES,
+    TRAIN_FACE_CYCLE,
+    TRAIN_FACE_GAN,
+    TRAIN_GAN,
+    TRANSFER,
+    add_target,
+    write_params,
+)
+
+MODELS = Path("artifacts/models/ada")
+FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben/face_cycle.safetensors")
+LOGS = {
+    train_gan: Path("artifacts/training/ada/generator"),
+    train_face_gan: Path("artifacts/training/ada/face_generator"),
+    train_face_cycle: Path("artifacts/training/ada_as_ben/face_cycle"),
+}
+COARSE_TO_FINE = {"architecture": "local", "global_only_fraction": 0.5, "discriminator_scales": 2}
+WITHOUT_PREVIOUS = {"previous_frame": "none", "window_frames": 1, "viewport": "frame"}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def clips():
+    """Frames, keypoints and appearance of the target, frames and keypoints of the source."""
+    add_target()
+    add_clip(ARTIFACTS, "ben", "dance", dance(NUM_SOURCE_FRAMES, seed=7))
+
+
+def run(stage, gan=None, face=None, cycle=None):
+    """Run a stage with changes to the sections; return its metrics."""
+    write_params(
+        train_gan={**TRAIN_GAN, **(gan or {})},
+        train_face_gan={**TRAIN_FACE_GAN, **(face or {})},
+        train_face_cycle={**TRAIN_FACE_CYCLE, **(cycle or {})},
+        transfers={"ada_as_ben": TRANSFER},
+    )
+    name = "ada_as_ben" if stage is train_face_cycle else "ada"
+    stage.main(name)
+    kind = stage.__name__.rpartition(".")[2]
+    checkpoints = Path("checkpoints") / kind / name
+    assert not checkpoints.exists() or not list(checkpoints.iterdir())
+    return json.loads(Path(f"artifacts/metrics/{kind}/{name}.json").read_text())
+
+
+def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
+    metrics = run(train_gan)
+    # 12 frames: 3 held out, 1 in the gap, 8 to train on make 7 windows of 2
+    assert (metrics["steps"], metrics["windows"], metrics["windows_without_body"]) == (2, 7, 0)
+    trained = read_generator(MODELS / "generator.safetensors")
+    assert (trained.config.size, trained.config.num_filters) == (SIZE, 4)
+    assert trained.config.background == "plate"
+    # A trunk of 10 px has a margin of 1.8, and the network a stride of 4.
+    assert trained.config.viewport.margin_px == pytest.approx(1.8)
+    assert trained.config.viewport.multiple_of == 4
+    assert trained.style.line_width_px == 3
+    assert trained.held_out == HeldOut(held_out_fraction=0.25, gap_frames=1)
+    assert (MODELS / "discriminator.safetensors").exists()
+    assert (LOGS[train_gan] / "images/step_000002.png").exists()
+    main_weights = (MODELS / "generator.safetensors").read_bytes()
+
+    metrics = run(train_face_gan)
+    # the main generator's split holds: 8 of 12 frames
+    assert (metrics["steps"], metrics["faces"], metrics["frames_without_face"]) == (2, 8, 0)
+    _, config = read_face_generator(MODELS / "face_generator.safetensors")
+    assert (config.crop_size, config.num_filters) == (32, 4)
+    assert (MODELS / "generator.safetensors").read_bytes() == main_weights
+    assert (LOGS[train_face_gan] / "images/step_000002.png").exists()
+    assert (LOGS[train_face_gan] / "metrics/discriminator/adversarial.tsv").exists()
+
+
+def test_the_recipe_of_the_released_code_is_noted_in_the_weights(clips):
+    run(train_gan, {"viewport": "frame"})
+    changes = {"previous_frame": "corrected", "full_frame_weight": 1.0}
+    assert run(train_face_gan, {"viewport": "frame"}, changes)["windows"] == 7  # of 8 frames
+    _, config = read_face_generator(MODELS / "face_generator.safetensors")
+    assert config.previous_frame == "corrected"
+    for loss in ("adversarial", "full_frame_adversarial", "full_frame_feature_matching"):
+        assert (LOGS[train_face_gan] / f"metrics/generator/{loss}.tsv").exists()
+
+
+def test_a_face_cycle_is_where_the_pipeline_looks(clips):
+    metrics = run(train_face_cycle)
+    # all of the source; of the target what the main generator is trained on: 8 of 12 frames
+    assert metrics["steps"] == 2
+    assert (metrics["source_faces"], metrics["target_faces"]) == (NUM_SOURCE_FRAMES, 8)
+    _, config = read_face_translator(FACE_CYCLE)
+    assert (config.crop_size, config.num_filters, config.upsampling) == (32, 4, "resize")
+    logs = LOGS[train_face_cycle]
+    assert (logs / "images/step_000002.png").exists()
+    assert (logs / "metrics/discriminator/adversarial_target.tsv").exists()
+
+
+def test_no_steps_mean_no_weights_and_need_no_inputs():
+    assert run(train_face_gan, face={"steps": 0}) == {"steps": 0}
+    assert read_face_generator(MODELS / "face_generator.safetensors") is None
+    assert run(train_face_cycle, cycle={"steps": 0}) == {"steps": 0}
+    with pytest.raises(WeightsError, match="holds no face translator"):
+        read_face_translator(FACE_CYCLE)
+    assert LOGS[train_face_gan].is_dir()
+    assert LOGS[train_face_cycle].is_dir()
+
+
+def test_a_local_enhancer_may_be_trained_coarse_to_fine(clips):
+    assert run(train_gan, {**COARSE_TO_FINE, "steps": 4})["steps"] == 4
+    assert read_generator(MODELS / "generator.safetensors").config.architecture == "local"
+    assert (LOGS[train_gan] / "global/metrics/generator/l1.tsv").exists()
+
+
+def test_the_first_slices_of_the_perceptual_network_are_enough(clips, caplog):
+    torch.manual_seed(0)
+    weights = {"features.0.weight": torch.randn(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
+    save_file(weights, "vgg19.safetensors")
+    run(train_gan, {"perceptual_weight": 10.0, "perceptual_file": "vgg19.safetensors"})
+    assert "1 of 5 slices" in caplog.text
+    curve = LOGS[train_gan] / "metrics/generator/perceptual.tsv"
+    assert all(float(row.split("\t")[1]) > 0 for row in curve.read_text().splitlines()[1:])
+
+
+@pytest.mark.parametrize(
+    ("stage", "sections", "key"),
+    [
+        (train_gan, ({"window_frames": 1},), "window_frames"),
+        (train_gan, ({"global_only_fraction": 0.5},), "global_only_fraction"),
+        (train_gan, ({"background": "generated"},), "viewport"),
+        (train_gan, ({"background": "generated", "viewport": "frame"},), "texture"),
+        (train_gan, ({"texture": "none"},), "part_dropout"),
+        (train_gan, ({**COARSE_TO_FINE, "steps": 1},), "steps"),
+        (train_gan, ({**COARSE_TO_FINE, "discriminator_scales": 1},), "discriminator_scales"),
+        (train_gan, ({"perceptual_file": "vgg.pth"},), "perceptual_file"),
+        (train_face_gan, (WITHOUT_PREVIOUS, {"previous_frame": "corrected"}), "previous_frame"),
+        (train_face_gan, (WITHOUT_PREVIOUS, {"full_frame_weight": 1.0}), "full_frame_weight"),
+        (train_face_gan, ({}, {"full_frame_weight": 1.0}), "full_frame_weight"),
+        (train_face_gan, ({}, {"previous_frame": "corrected"}), "previous_frame"),
+        (train_face_gan, ({}, {"perceptual_file": "vgg.pth"}), "perceptual_file"),
+        (train_face_gan, ({}, {"perceptual_file": "vgg.pth", "steps": 0}), "perceptual_file"),
+        (train_face_gan, ({}, {"crop_size": 36}), "crop_size"),
+        (train_face_cycle, ({}, {}, {"crop_size": 36}), "crop_size"),
+    ],
+)
+def test_values_that_do_not_go_together_are_named(stage, sections, key):
+    with pytest.raises(ParamsError) as info:
+        run(stage, *sections)
+    section = stage.__name__.rpartition(".")[2]
+    assert str(info.value).startswith(f"params.yaml: {section}.{key}: ")
+
+
+@pytest.mark.parametrize(
+    ("stage", "gone", "named"),
+    [
+        (train_gan, "keypoints/ada", "artifacts/keypoints/ada"),
+        (train_face_gan, None, "models/ada/generator.safetensors"),
+        (train_face_cycle, "keypoints/ada/walk.parquet", "artifacts/keypoints/ada"),
+        (train_face_cycle, "keypoints/ben/dance.parquet", "artifacts/keypoints/ben"),
+    ],
+)
+def test_a_missing_input_is_named(clips, stage, gone, named):
+    if gone:
+        (ARTIFACTS / gone).rename("elsewhere")
+    with pytest.raises(MissingFileError, match=named):
+        run(stage)
+    assert not Path("artifacts/metrics").exists()
+
+
+def test_missing_perceptual_weights_are_named_with_the_key_of_the_section(clips):
+    run(train_gan)
+    change = {"perceptual_weight": 10.0, "perceptual_file": "nowhere/vgg19.pth"}
+    with pytest.raises(MissingFileError, match=r"nowhere/vgg19\.pth.*train_face_gan\.perceptual"):
+        run(train_face_gan, face=change)
