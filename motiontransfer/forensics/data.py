@@ -93,7 +93,7 @@ def _encode(frames: Frames, *, crf: int, preset: str) -> Iterator[av.Packet]:
 def _codec(name: str, mode: Literal["r", "w"]) -> av.VideoCodecContext:
     context = av.CodecContext.create(name, mode)
     assert isinstance(context, av.VideoCodecContext)
-    context.thread_count = 1  # x264's output depends on it, and clips are read in parallel
+    context.thread_count = 1  # x264's output depends on it, and segments are read in parallel
     return context
 
 

@@ -47,7 +47,7 @@ _EXAMPLE_PX = 96
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Logits of the frame pairs of each clip; a clip without motion has none."""
+    """Logits of the frame pairs of each segment; a segment without motion has none."""
 
     real: Sequence[Logits]
     fake: Sequence[Logits]
@@ -88,17 +88,19 @@ def balanced_accuracy(real: Logits, fake: Logits, *, threshold: float) -> float:
 def bootstrap_interval(
     statistic: Callable[..., float], *samples: Sequence[Logits]
 ) -> tuple[float, float]:
-    """95 % interval by resampling clips; (0, 1) where a sample has fewer than two.
+    """95 % interval by resampling segments; (0, 1) where a sample has fewer than two.
 
     Args:
         statistic: a function of the pooled logits of each sample.
     """
-    if min(len(clips) for clips in samples) < 2:
+    if min(len(segments) for segments in samples) < 2:
         return 0.0, 1.0
     rng = np.random.default_rng(0)
 
-    def resampled(clips: Sequence[Logits]) -> Logits:
-        return np.concatenate([clips[i] for i in rng.integers(len(clips), size=len(clips))])
+    def resampled(segments: Sequence[Logits]) -> Logits:
+        return np.concatenate(
+            [segments[i] for i in rng.integers(len(segments), size=len(segments))]
+        )
 
     values = [statistic(*map(resampled, samples)) for _ in range(_NUM_RESAMPLES)]
     low, high = np.quantile(values, _QUANTILES).tolist()
@@ -111,7 +113,9 @@ def metrics(scores: Scores, *, threshold: float) -> dict[str, object]:
     Args:
         threshold: pairs from this logit on are classified as fake.
     """
-    real, fake = ([each for each in clips if len(each)] for clips in (scores.real, scores.fake))
+    real, fake = (
+        [each for each in segments if len(each)] for segments in (scores.real, scores.fake)
+    )
     counts = {
         "seconds": {"real": len(real), "fake": len(fake)},
         "seconds_without_movement": sum(not len(each) for each in [*scores.real, *scores.fake]),
@@ -169,7 +173,7 @@ def limit_height(frame: _Image, *, max_height: int) -> _Image:
 
 
 def evaluate(
-    detector: TrainedDetector, clips: SegmentSet, *, description: str = "test"
+    detector: TrainedDetector, segments: SegmentSet, *, description: str = "test"
 ) -> dict[str, Scores]:
     """Score real and fake segments after each corruption, by its name."""
 
@@ -184,7 +188,7 @@ def evaluate(
         ]
 
     return {
-        name: Scores(real=logits(clips.real, name), fake=logits(clips.fake, name))
+        name: Scores(real=logits(segments.real, name), fake=logits(segments.fake, name))
         for name in CORRUPTIONS
     }
 
@@ -192,7 +196,7 @@ def evaluate(
 def plot_evaluation(
     path: Path,
     detector: TrainedDetector,
-    clips: SegmentSet,
+    segments: SegmentSet,
     scores_of: Mapping[str, Scores],
     *,
     title: str,
@@ -200,7 +204,7 @@ def plot_evaluation(
     """Draw ROC curves, the confusion matrix and examples as a PNG.
 
     Args:
-        scores_of: scores of the clips, by the name of the corruption.
+        scores_of: scores of the segments, by the name of the corruption.
     """
     with write_figure(path, width=11.0, height=8.2) as figure:
         figure.suptitle(title, fontsize=12)
@@ -208,7 +212,7 @@ def plot_evaluation(
         curves, table = above.subplots(1, 2, width_ratios=(5, 6))
         _draw_curves(curves, scores_of)
         _draw_confusion(table, scores_of, threshold=detector.calibration.threshold)
-        _draw_examples(below, detector, clips, scores_of[EXACT])
+        _draw_examples(below, detector, segments, scores_of[EXACT])
 
 
 def _draw_curves(axes: Axes, scores_of: Mapping[str, Scores]) -> None:
@@ -243,12 +247,12 @@ def _draw_confusion(axes: Axes, scores_of: Mapping[str, Scores], *, threshold: f
 
 
 def _draw_examples(
-    figure: SubFigure, detector: TrainedDetector, clips: SegmentSet, scores: Scores
+    figure: SubFigure, detector: TrainedDetector, segments: SegmentSet, scores: Scores
 ) -> None:
-    """One row a kind: clips from the lowest to the highest probability."""
+    """One row a kind: segments from the lowest to the highest probability."""
     axes = tiles(figure, 2, _NUM_EXAMPLES)
     rows = axes[:_NUM_EXAMPLES], axes[_NUM_EXAMPLES:]
-    kinds = (("real", clips.real, scores.real), ("rendered", clips.fake, scores.fake))
+    kinds = (("real", segments.real, scores.real), ("rendered", segments.fake, scores.fake))
     for row, (kind, shown, logits) in zip(rows, kinds, strict=True):
         moving = sorted(
             (float(each.mean()), index) for index, each in enumerate(logits) if len(each)

@@ -108,7 +108,7 @@ def train_detector(
     ema_decay: float,
     folder: Path,
 ) -> tuple[TrainedDetector, Throughput]:
-    """Train on some clip pairs and calibrate on others; the result depends on the seed alone.
+    """Train on some segment pairs and calibrate on others; the result depends on the seed alone.
 
     Args:
         crop_size: height and width of the training crops, pixels.
@@ -128,7 +128,10 @@ def train_detector(
     )
     scores = evaluate(detector, both_sides(calibration), description="calibrate").values()
     real, fake = (
-        np.array([clip.mean() for clips in kind for clip in clips if len(clip)], np.float64)
+        np.array(
+            [segment.mean() for segments in kind for segment in segments if len(segment)],
+            np.float64,
+        )
         for kind in ([each.real for each in scores], [each.fake for each in scores])
     )
     fitted = fit_calibration(real, fake, num_seconds=len(calibration))

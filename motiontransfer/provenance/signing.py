@@ -298,7 +298,7 @@ def sign_file(
     its bytes differ each time.
 
     Args:
-        content: `compositeWith…`: the video also contains camera footage.
+        content: `compositeWith…`: the video also contains filmed frames.
 
     Raises:
         MissingLibraryError: c2pa cannot be loaded on this machine.
@@ -346,7 +346,7 @@ def _definition(content: Content, assertion: TransferAssertion | None) -> dict[s
     return {
         "claim_generator_info": [software],
         "assertions": [
-            # created, not gathered: the signer's own statement
+            # created, not gathered: the signer's own assertion
             {"label": label, "data": data, "created": True}
             for label, data in assertions.items()
         ],

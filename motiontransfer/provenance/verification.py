@@ -158,7 +158,7 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
             f"{path}: altered or damaged: its C2PA manifest is not as C2PA defines it"
         ) from error
     integrity, reasons = _integrity(report)
-    statements = [item.data for item in manifest.assertions if item.label == ASSERTION]
+    found = [item.data for item in manifest.assertions if item.label == ASSERTION]
     return Provenance(
         integrity=integrity,
         reasons=reasons,
@@ -169,7 +169,7 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
         ),
         software=" ".join(filter(None, (manifest.software, manifest.version))),
         source_type=source_type,
-        assertion=next((data for data in statements if isinstance(data, dict)), {}),
+        assertion=next((data for data in found if isinstance(data, dict)), {}),
     )
 
 

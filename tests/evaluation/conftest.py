@@ -87,9 +87,9 @@ def read_clips(
 def posed(tmp_path) -> Callable[..., PosedFrames]:
     """A video of the figure, with the poses that it shows."""
 
-    def make(name: str, centres: Sequence[tuple[float, float]], **options) -> PosedFrames:
-        keypoints = figure(centres, **options)
+    def make(name: str, centers: Sequence[tuple[float, float]], **options) -> PosedFrames:
+        keypoints = figure(centers, **options)
         path = film(tmp_path / f"{name}.mkv", keypoints, draw=blocks)
-        return PosedFrames(frames=[(path, i) for i in range(len(centres))], keypoints=keypoints)
+        return PosedFrames(frames=[(path, i) for i in range(len(centers))], keypoints=keypoints)
 
     return make

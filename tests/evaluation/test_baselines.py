@@ -33,7 +33,7 @@ _HAND = ("left_hand_wrist", "left_hand_index_tip")
 def candidates():
     """Frames of one figure in many places, its arms and head a little different in each."""
     rng = np.random.default_rng(0)
-    keypoints = figure([tuple(centre) for centre in rng.uniform(20, 44, (40, 2))])
+    keypoints = figure([tuple(center) for center in rng.uniform(20, 44, (40, 2))])
     wobble = rng.normal(0, 2, keypoints.points.shape).astype(np.float32)
     points = np.where(keypoints.score[..., None] > 0, keypoints.points + wobble, 0)
     return replace(keypoints, points=points.astype(np.float32))

@@ -16,7 +16,7 @@ from tests.films import add_clip, film
 from tests.people import blocks, figure, keypoints_of
 
 
-def test_training_footage_leaves_out_tail_and_gap(tmp_path):
+def test_training_frames_leave_out_tail_and_gap(tmp_path):
     walk = figure([(20 + 2 * i, 30) for i in range(8)])
     dance = figure([(44, 30 + i) for i in range(4)])
     add_clip(tmp_path / "artifacts", "ada", "walk", walk, draw=blocks)

@@ -64,7 +64,7 @@ def tall():
 @pytest.mark.parametrize(("low", "high"), [(100, 101), (84, 100), (0, 255)])
 def test_metrics_of_two_flat_frames(low, high):
     constant = (0.01 * 255) ** 2
-    for first, second in ((low, high), (high, low)):  # colours do not wrap around
+    for first, second in ((low, high), (high, low)):  # colors do not wrap around
         row = _whole(_flat(first), _flat(second))
         assert row["l1"] == high - low
         assert row["psnr"] == pytest.approx(20 * math.log10(255 / (high - low)))

@@ -49,8 +49,8 @@ def test_curves_are_drawn_and_the_same_each_time(tmp_path, found):
         plot_curves(tmp_path / name, found, panels, title="Test")
     picture = np.asarray(Image.open(tmp_path / "one.png").convert("RGB"))
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    for colour in ((0x1F, 0x6F, 0xEB), (0xE8, 0x59, 0x0C)):
-        assert (np.abs(picture.astype(int) - colour).max(axis=2) < 12).sum() > 50
+    for color in ((0x1F, 0x6F, 0xEB), (0xE8, 0x59, 0x0C)):
+        assert (np.abs(picture.astype(int) - color).max(axis=2) < 12).sum() > 50
     plot_curves(tmp_path / "half.png", found, {"SSIM": {"ours": _OURS}}, title="Test")
     with Image.open(tmp_path / "half.png") as half:
         assert half.height < 0.7 * len(picture)

@@ -34,9 +34,9 @@ def _means(scores):
     return {name: score.mean() for name, score in scores.items()}
 
 
-@pytest.mark.parametrize(("centre", "distance"), [((32, 36), 0.0), ((35, 40), 5.0)])
-def test_a_shift_is_its_length_in_every_group(centre, distance):
-    found = _means(pose_distance(figure([centre] * 4), figure(_STILL)))
+@pytest.mark.parametrize(("center", "distance"), [((32, 36), 0.0), ((35, 40), 5.0)])
+def test_a_shift_is_its_length_in_every_group(center, distance):
+    found = _means(pose_distance(figure([center] * 4), figure(_STILL)))
     assert found == dict.fromkeys(_GROUPS, distance)
 
 

@@ -147,7 +147,7 @@ _MOVED = [(x + 1, y) for x, y in _INTENDED]
 
 
 class _Evaluated:
-    """Evaluation of a video of figures at these centres; the detector knows where they are."""
+    """Evaluation of a video of figures at these centers; the detector knows where they are."""
 
     def __init__(self, folder, result, truth=None, *, size=(64, 64), absent=(), **options):
         self.sheets = []
@@ -297,16 +297,16 @@ _CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
 def scored(tmp_path_factory):
     """Scores of figures at known distances; the detector knows where they are."""
     folder = tmp_path_factory.mktemp("score")
-    centres = {
+    centers = {
         "truth": _CENTRES,
         "same": _CENTRES,
         "near": [(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)],
         "far": [(x + 4, y) for x, y in _CENTRES],
     }
     files = {
-        name: film(folder / f"{name}.mkv", figure(of), draw=blocks) for name, of in centres.items()
+        name: film(folder / f"{name}.mkv", figure(of), draw=blocks) for name, of in centers.items()
     }
-    known = {file: figure(centres[name]) for name, file in files.items()}
+    known = {file: figure(centers[name]) for name, file in files.items()}
     networks = replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "detect_person", lambda video, **_: known[video])

@@ -19,7 +19,7 @@ CONFIG = FramePairConfig(num_filters=8, num_downsamplings=2)
 
 
 def walk(num_frames, *, seed, size=SIZE):
-    """A patterned ellipse that moves to and fro; colours and pattern by seed."""
+    """A patterned ellipse that moves to and fro; colors and pattern by seed."""
     draws = np.random.default_rng(seed)
     height, width = size
     background = cv2.GaussianBlur(

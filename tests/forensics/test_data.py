@@ -106,7 +106,7 @@ def test_an_augmentation_is_a_square_inside_the_frame(crop_size):
     assert each.apply(REAL).shape == (7, crop_size, crop_size, 3)
 
 
-def test_it_is_centred_where_something_moves_in_either():
+def test_it_is_centered_where_something_moves_in_either():
     moving = STILL.copy()
     moving[-1, 50:60, 2:10] = 200
     for real, fake in ((moving, STILL), (STILL, moving)):

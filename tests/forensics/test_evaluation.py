@@ -78,8 +78,8 @@ def test_the_figure_has_a_curve_for_each_corruption(detector, tmp_path):
     scores = dict.fromkeys(CORRUPTIONS, Scores(real=clips(-2, -1, 0), fake=clips(0, 2, 3)))
     plot_evaluation(tmp_path / "figure.png", detector, shown, scores, title="Test")
     with Image.open(tmp_path / "figure.png") as figure:
-        colours = {colour for _, colour in figure.convert("RGB").getcolors(1 << 24)}
-    assert (0x86, 0x2E, 0x9C) in colours  # the last curve
+        colors = {color for _, color in figure.convert("RGB").getcolors(1 << 24)}
+    assert (0x86, 0x2E, 0x9C) in colors  # the last curve
 
 
 def video(path, frames, *, crf=18):

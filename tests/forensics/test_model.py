@@ -77,15 +77,15 @@ def test_separated_seconds_reach_platts_targets():
 
 
 @pytest.mark.parametrize(
-    ("centre", "half", "num_fake"), [(0, 1, 20_000), (3, 2, 20_000), (0, 1, 2_000)]
+    ("center", "half", "num_fake"), [(0, 1, 20_000), (3, 2, 20_000), (0, 1, 2_000)]
 )
-def test_the_odds_of_the_distributions_are_found(centre, half, num_fake):
+def test_the_odds_of_the_distributions_are_found(center, half, num_fake):
     # log odds of N(1, 1) against N(-1, 1) are 2x; of N(5, 1) against N(1, 1) 4x - 12
     rng = np.random.default_rng(0)
-    real, fake = rng.normal(centre - half, 1, 20_000), rng.normal(centre + half, 1, num_fake)
+    real, fake = rng.normal(center - half, 1, 20_000), rng.normal(center + half, 1, num_fake)
     fitted = fit_calibration(real, fake, num_seconds=num_fake)
     assert fitted.slope == pytest.approx(2 * half, rel=0.1)
-    assert fitted.threshold == pytest.approx(centre, abs=0.1)
+    assert fitted.threshold == pytest.approx(center, abs=0.1)
 
 
 def test_scores_the_wrong_way_round_tell_nothing():

@@ -1,4 +1,4 @@
-"""A planted artefact is found in unseen people, and only that; a stopped run resumes exactly."""
+"""A planted artifact is found in unseen people, and only that; a stopped run resumes exactly."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from motiontransfer.training.checkpoint import load_checkpoint
 from tests.forensics.planted import clip_pairs, train
 
 
-def test_a_planted_artefact_is_found_in_an_unseen_subject(detector, tmp_path):
+def test_a_planted_artifact_is_found_in_an_unseen_subject(detector, tmp_path):
     found = evaluate(detector, both_sides(clip_pairs(tmp_path, "new", seed=99)))
     assert set(found) == set(CORRUPTIONS)
     scores = {name: map(np.concatenate, (of.real, of.fake)) for name, of in found.items()}

@@ -1,4 +1,4 @@
-"""Segments show the same moments of both videos; the page is complete and reveals no side.
+"""Clips show the same moments of both videos; the page is complete and reveals no side.
 
 Preference is the share of attentive people's answers, with Wilson's interval.
 """

@@ -1,4 +1,4 @@
-"""Two short videos of the same motion in different colours, and a study of them."""
+"""Two short videos of the same motion in different colors, and a study of them."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -11,10 +11,10 @@ from motiontransfer.video.writer import write_video
 RED, BLUE = (200, 40, 30), (30, 60, 200)
 
 
-def video(path, colour, *, num_frames=20, rate=20, size=(48, 64)):
+def video(path, color, *, num_frames=20, rate=20, size=(48, 64)):
     """A bright bar crosses a plain ground, so that every frame differs."""
     frames = np.empty((num_frames, *size, 3), np.uint8)
-    frames[:] = colour
+    frames[:] = color
     for index in range(num_frames):
         left = index * (size[1] - 4) // num_frames
         frames[index, :, left : left + 4] = 250
@@ -24,9 +24,9 @@ def video(path, colour, *, num_frames=20, rate=20, size=(48, 64)):
 
 def study(folder: Path, *, seed=5, clips_each=2, num_checks=1, page="study.html"):
     """A page that compares red (ours) with blue; returns its key."""
-    for name, colour in (("red.mp4", RED), ("blue.mp4", BLUE)):
+    for name, color in (("red.mp4", RED), ("blue.mp4", BLUE)):
         if not (folder / name).exists():
-            video(folder / name, colour)
+            video(folder / name, color)
     return write_study(
         folder / page,
         [Comparison(a=str(folder / "red.mp4"), b=str(folder / "blue.mp4"))],
