@@ -183,8 +183,8 @@ def test_nothing_is_cut_where_joints_are_missing():
     assert not coverage_of(appearance_of(lost(keypoints, "left_hand", [0])), "left_hand").any()
 
 
-def test_the_core_of_a_part_is_covered_whatever_its_colour():
-    """Of someone in clothes of the room's colour; the trunk is filled between its bones."""
+def test_the_core_of_a_part_is_covered_whatever_its_color():
+    """Of someone in clothes of the room's color; the trunk is filled between its bones."""
     keypoints = posed()
     appearance = appearance_of(keypoints, frames=[room()])
     knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
@@ -200,13 +200,13 @@ def test_the_core_of_a_part_is_covered_whatever_its_colour():
     assert covered[y, x] == 255
 
 
-def test_a_shadow_is_the_room_darkened_and_not_something_coloured():
+def test_a_shadow_is_the_room_darkened_and_not_something_colored():
     background = room().astype(np.float32) + 30
     for factor, expected in ((0.6, 1), (0.8, 1), (0.05, 0), (1.3, 0)):
         darkened = (factor * background).round().astype(np.uint8)
         assert is_shadow(darkened, background.astype(np.uint8)).mean() == expected
-    coloured = (background * (0.9, 0.5, 0.7)).astype(np.uint8)
-    assert not is_shadow(coloured, background.astype(np.uint8)).any()
+    colored = (background * (0.9, 0.5, 0.7)).astype(np.uint8)
+    assert not is_shadow(colored, background.astype(np.uint8)).any()
 
 
 def test_the_difference_is_that_of_the_channel_that_differs_most():

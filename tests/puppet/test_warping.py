@@ -18,6 +18,7 @@ from tests.people import (
     NUMBER_OF,
     PERSON_SIZE,
     appearance_of,
+    joined,
     lost,
     painted,
     person,
@@ -61,14 +62,6 @@ def of_one():
     return Puppet(appearance_of(posed()))
 
 
-def clip_of(*poses):
-    return replace(
-        poses[0],
-        points=np.concatenate([pose.points for pose in poses]),
-        score=np.concatenate([pose.score for pose in poses]),
-    )
-
-
 def follow(puppet, keypoints, **how):
     return puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton, **how)
 
@@ -82,7 +75,7 @@ def apart(one, other):
 
 
 def test_in_a_references_own_pose_it_is_that_reference():
-    """Colours are times coverage: what is half covered shines half."""
+    """Colors are times coverage: what is half covered shines half."""
     for keypoints in REFERENCES:
         frame, masks = painted(keypoints)
         texture = drawn(Puppet(appearance_of(keypoints)), keypoints)
@@ -137,7 +130,7 @@ def test_a_box_is_a_crop_of_the_frame(puppet, corner, size):
     assert apart(box, inside).mean() < 0.5
 
 
-def test_what_the_frames_edge_cuts_keeps_its_colour_there():
+def test_what_the_frames_edge_cuts_keeps_its_color_there():
     """Its first column comes to lie between two, which it half covers."""
     at_edge = shifted(posed(), (-128, 0))
     texture = drawn(Puppet(appearance_of(at_edge)), shifted(at_edge, (30.5, 0)))
@@ -184,8 +177,8 @@ def test_a_nearer_part_lies_over_a_farther_one(of_one):
     middle = ACROSS.points[0, [13, 15]].mean(axis=0).round().astype(int)
     assert painted(ACROSS)[1]["torso"].any()
     x, y = middle
-    colours = {name: apart(texture[y, x, :3], COLORS[NUMBER_OF[name]]).max() for name in NUMBER_OF}
-    assert min(colours, key=colours.get) == "left_forearm"
+    colors = {name: apart(texture[y, x, :3], COLORS[NUMBER_OF[name]]).max() for name in NUMBER_OF}
+    assert min(colors, key=colors.get) == "left_forearm"
     assert texture[y, x, 3] == 255
     bare = drawn(of_one, ACROSS, without=[NUMBER_OF["left_forearm"]])[y, x, :3]
     assert apart(bare, COLORS[NUMBER_OF["torso"]]).max() <= 20
@@ -238,7 +231,7 @@ def test_of_a_hand_without_fingers_less_is_kept(puppet):
 def test_a_reference_is_kept_while_another_is_hardly_nearer(puppet):
     """Turned from 0 to 40 degrees and back; each is taken over beyond the middle."""
     forearm = NUMBER_OF["left_forearm"]
-    clip = clip_of(*(with_forearm(degrees) for degrees in (0, 19.5, 20.5, 40, 20.5, 19.5, 0)))
+    clip = joined(*(with_forearm(degrees) for degrees in (0, 19.5, 20.5, 40, 20.5, 19.5, 0)))
     assert follow(puppet, clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
 
 
@@ -246,20 +239,20 @@ def test_hands_change_their_reference_sooner():
     """A hand opens from 0.4 of its size to all of it, and closes; at 0.75 both are as near."""
     opening = Puppet(appearance_of(*map(with_hand, (0.4, 1))))
     sizes = (0.4, 0.74, 0.8, 1, 0.77, 0.69, 0.4)
-    chosen = follow(opening, clip_of(*map(with_hand, sizes))).chosen
+    chosen = follow(opening, joined(*map(with_hand, sizes))).chosen
     assert chosen[:, NUMBER_OF["left_hand"]].tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
 def test_a_reference_is_forgotten_where_the_part_is_missing(puppet):
     forearm = NUMBER_OF["left_forearm"]
-    clip = lost(clip_of(*(with_forearm(degrees) for degrees in (0, 20.5, 20.5))), "left_wrist", [1])
+    clip = lost(joined(*(with_forearm(degrees) for degrees in (0, 20.5, 20.5))), "left_wrist", [1])
     assert follow(puppet, clip).chosen[:, forearm].tolist() == [0, -1, 1]
 
 
 @given(st.lists(st.integers(-80, 80), min_size=2, max_size=6), st.integers(1, 5))
 @settings(max_examples=15, deadline=None)
 def test_the_future_changes_nothing(puppet, angles, num_frames):
-    clip = clip_of(*(with_forearm(degrees) for degrees in angles))
+    clip = joined(*(with_forearm(degrees) for degrees in angles))
     begin = replace(clip, points=clip.points[:num_frames], score=clip.score[:num_frames])
     for name in ("chosen", "distances", "scales"):
         whole, part = (getattr(follow(puppet, it), name) for it in (clip, begin))
@@ -269,7 +262,7 @@ def test_the_future_changes_nothing(puppet, angles, num_frames):
 @given(st.lists(st.integers(-80, 80), min_size=1, max_size=7), st.integers(1, 3), st.data())
 @settings(max_examples=15, deadline=None)
 def test_frames_may_arrive_one_by_one_or_in_batches(puppet, angles, size, data):
-    keypoints = clip_of(*map(with_forearm, angles))
+    keypoints = joined(*map(with_forearm, angles))
     excluded = np.zeros((len(angles), len(REFERENCES)), bool)
     excluded[data.draw(st.integers(0, len(angles) - 1)), 1] = True
     whole = follow(puppet, keypoints, excluded=excluded)
@@ -289,7 +282,7 @@ def test_frames_may_arrive_one_by_one_or_in_batches(puppet, angles, size, data):
 @settings(max_examples=15, deadline=None)
 def test_excluded_references_are_never_chosen(puppet, masks):
     excluded = np.array([[mask >> number & 1 for number in range(3)] for mask in masks], bool)
-    of_clip = follow(puppet, clip_of(*REFERENCES), excluded=excluded)
+    of_clip = follow(puppet, joined(*REFERENCES), excluded=excluded)
     for chosen, left_out in zip(of_clip.chosen, excluded, strict=True):
         assert (chosen == -1).all() == left_out.all()
         assert not left_out[chosen[chosen >= 0]].any()
@@ -355,7 +348,7 @@ def puppet_of_sizes(*factors):
 
 
 def test_how_alike_a_part_is_does_not_depend_on_the_persons_size():
-    of_clip = follow(puppet_of_sizes(1), clip_of(*map(larger, (0.8, 1, 1.25))))
+    of_clip = follow(puppet_of_sizes(1), joined(*map(larger, (0.8, 1, 1.25))))
     assert (of_clip.distances[1] < 1e-6).all()
     assert (of_clip.distances > 1e-6).sum() == 2 * len(NUMBER_OF)
     assert of_clip.distances.max() < 1
@@ -494,7 +487,7 @@ def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(large_o
 
 def test_the_size_of_the_references_hardly_changes_how_alike_they_are(puppet):
     """What a reference hides is measured in its own pixels."""
-    poses = clip_of(*REFERENCES, posed())
+    poses = joined(*REFERENCES, posed())
     of_large, of_small = follow(large(*REFERENCES), poses), follow(puppet, poses)
     assert np.abs(of_large.distances - of_small.distances).max() < 0.25
     assert of_small.distances.max() > 1
