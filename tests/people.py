@@ -451,10 +451,10 @@ def painted(keypoints, index=0, *, background=None, thickness=0.9):
         mask = np.zeros(size, np.uint8)
         width = max(round(2 * thickness * part.radius * height_px), 1)
         for bone in part.bones:
-            points, found = poses.joints_at(index, bone)
+            points, found = poses.joints(bone, index)
             if found.all():
                 cv2.line(mask, *points.round().astype(int).tolist(), 1, width)
-        points, found = poses.joints_at(index, part.joints)
+        points, found = poses.joints(part.joints, index)
         if part.is_solid and found.sum() >= part.min_joints:
             cv2.fillConvexPoly(mask, cv2.convexHull(points[found].round().astype(np.int32)), 1)
         masks[part.name] = mask.astype(bool)

@@ -24,6 +24,7 @@ _SIDES = ("left", "right")
 _MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+_ALL_FRAMES = slice(None)
 _MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}
 
 _LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
@@ -192,16 +193,9 @@ class BodyPoses:
         return len(self.points)
 
     def joints(
-        self, names: tuple[str, ...]
-    ) -> tuple[Float[np.ndarray, "frames names 2"], Bool[np.ndarray, "frames names"]]:
-        """Points of these joints, and where they were found."""
-        indices = [self._index[name] for name in names]
-        return self.points[:, indices], self.found[:, indices]
-
-    def joints_at(
-        self, frame: int, names: tuple[str, ...]
-    ) -> tuple[Float[np.ndarray, "names 2"], Bool[np.ndarray, " names"]]:
-        """`joints` of one frame, in a time that does not grow with the clip."""
+        self, names: tuple[str, ...], frame: int | slice = _ALL_FRAMES
+    ) -> tuple[Float[np.ndarray, "*frames names 2"], Bool[np.ndarray, "*frames names"]]:
+        """Points of these joints, and where they were found, in all frames or in one."""
         indices = [self._index[name] for name in names]
         return self.points[frame, indices], self.found[frame, indices]
 

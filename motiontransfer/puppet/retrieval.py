@@ -117,7 +117,7 @@ class References:
 
 def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
     """Area within a radius of a part's bones in one frame, square pixels; 0 without any."""
-    bones = [poses.joints_at(index, bone) for bone in part.bones]
+    bones = [poses.joints(bone, index) for bone in part.bones]
     ends = np.array([points for points, found in bones if found.all()])
     if not len(ends):
         return 0.0

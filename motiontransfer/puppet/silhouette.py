@@ -55,7 +55,7 @@ class Crop:
         self, names: tuple[str, ...]
     ) -> tuple[Float64[np.ndarray, "names 2"], Bool[np.ndarray, " names"]]:
         """Points of these joints in the crop, and where they were found."""
-        points, found = self.poses.joints_at(self.index, names)
+        points, found = self.poses.joints(names, self.index)
         return points - self.corner, found
 
 
@@ -299,7 +299,7 @@ def fill_hidden(
                 if source is None:
                     continue
                 joints = both[other]
-                a, b = (poses.joints_at(it, part.joints)[0][joints] for it in (other, reference))
+                a, b = (poses.joints(part.joints, it)[0][joints] for it in (other, reference))
                 matrix = part_map(
                     part,
                     a - source.patch.corner,

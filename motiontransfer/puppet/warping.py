@@ -1,7 +1,7 @@
 """Textured puppet: each body part of a pose as a real frame shows it, warped to its place.
 
 Where a part was hidden by another one, or is shown from that side by no frame, the puppet has less
-coverage or confidence: a network paints the rest.
+coverage or confidence: a network generates the rest.
 """
 
 import math
@@ -167,8 +167,8 @@ class PuppetClip:
         patch = puppet.appearance.patches[reference][number]
         if patch is None:
             return
-        a, has_a = puppet.references.poses.joints_at(reference, part.joints)
-        b, has_b = self.poses.joints_at(index, part.joints)
+        a, has_a = puppet.references.poses.joints(part.joints, reference)
+        b, has_b = self.poses.joints(part.joints, index)
         both = has_a & has_b
         scale = float(self.scales[index] / puppet.references.scales[reference])
         matrix = part_map(part, a[both] - patch.corner, b[both] - corner, scale=scale)
