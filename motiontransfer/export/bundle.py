@@ -239,7 +239,8 @@ def _write_program(folder: Path) -> None:
         shutil.copyfile(file, copy)
     (folder / package.name / "export" / "run.py").rename(folder / "run.py")
     write_text(
-        folder / package.name / "__init__.py", f'"""What run.py needs of {package.name}."""\n'
+        folder / package.name / "__init__.py",
+        f'"""Modules of {package.name} that run.py imports."""\n',
     )
     write_text(folder / "requirements.txt", _REQUIREMENTS)
 

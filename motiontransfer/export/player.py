@@ -49,7 +49,7 @@ Box = tuple[int, int, int, int]
 Engine = Literal["onnxruntime", "openvino", "openvino_bf16"]
 """The last one computes in bfloat16 where the processor does."""
 Inputs = Mapping[str, Float32[np.ndarray, "_ _ _ _"]]
-"""By name; those that a network does not have are ignored."""
+"""Images by name; those that a network does not have are ignored."""
 Output = Float32[np.ndarray, "_ _ _ _"]
 Network = Callable[[Inputs], Output]
 
@@ -329,7 +329,7 @@ def _padded(image: Float32[np.ndarray, "1 channels height width"], multiple: int
 
 
 def _to_texture(levels: Texture) -> Float32[np.ndarray, "1 6 height width"]:
-    """As `motiontransfer.video.tensors.levels_to_textures`."""
+    """Convert as `motiontransfer.video.tensors.levels_to_textures` does."""
     shares = levels.transpose(2, 0, 1)[None] / np.float32(255)
     return np.concatenate([2 * shares[:, :3] - shares[:, 3:4], shares[:, 3:]], axis=1)
 

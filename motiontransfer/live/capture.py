@@ -26,7 +26,7 @@ Load = Callable[[], Frame | People]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where motion comes from."""
+    """Frames or poses of a person, as they arrive."""
 
     name: str
     stream: Callable[[], Generator[tuple[float | None, Load]]]

@@ -68,7 +68,7 @@ class LatestValue(Generic[_Item]):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the slot is empty and will stay so."""
+        """True if the slot is empty and will stay so."""
         with self._changed:
             return self.is_closed and not self._waiting
 
@@ -119,7 +119,7 @@ class Clock:
 
     @property
     def is_paused(self) -> bool:
-        """Whether it stands still."""
+        """True while it stands still."""
         return self._paused_at is not None
 
     def start(self) -> None:
@@ -155,7 +155,7 @@ class Captured:
 
     load: Load
     seconds: float
-    """In the source's own time, which stands still while it is paused."""
+    """The source's own time, which stands still while it is paused."""
     at: float
     """Time of capture on `time.monotonic`'s clock."""
 
@@ -395,7 +395,7 @@ class Session:
         return write_text(panels, "  ".join(words))
 
     def summary(self) -> str:
-        """What was shown, in one line."""
+        """Number and rate of shown frames, latency and dropped frames in one line."""
         shown = int(self.latencies.counts.sum())
         dropped = [queue.dropped for queue in (self.captured, self.detected, self.results)]
         rate = shown / max(self.seconds, 1e-9)

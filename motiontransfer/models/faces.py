@@ -126,7 +126,7 @@ class FaceGeneratorConfig(EncoderDecoderConfig):
     crop_size: CropSize
     """Height and width of the crop, pixels."""
     previous_frame: CarriedFrame = "generated"
-    """What the main generator reads as its previous frame: its own, or the one with the face."""
+    """Previous frame of the main generator: its own, or the one with the face."""
 
 
 class FaceGenerator(nn.Module):

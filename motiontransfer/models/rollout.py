@@ -59,11 +59,11 @@ class FramePose:
     box: tuple[int, int, int, int]
     """Viewport in the frame: x0, y0, x1, y1; pixels."""
     pose_map: Float[Tensor, "1 channels height width"]
-    """In the viewport, behind those of the preceding frames that it is conditioned on."""
+    """Viewport's pose map, after those of the preceding frames that it is conditioned on."""
     coarse_pose: Float[Tensor, "1 _ rows columns"] | None
-    """Of the whole frame, from `draw_coarse`; None without a viewport."""
+    """Whole frame's pose map, from `draw_coarse`; None without a viewport."""
     texture: Textures | None
-    """Puppet in the viewport; None without one."""
+    """Puppet in the viewport; None without a puppet."""
 
 
 class Rollout:

@@ -1,1 +1,1 @@
-"""From poses to a video: rollout, face paste, composition."""
+"""Rendering: rollout, face blending, compositing, videos."""

@@ -52,7 +52,7 @@ class FacePatch:
 
 
 Patches = Iterator[Callable[[Image], FacePatch] | None]
-"""For each frame of a clip, what makes a patch for it; None where no face is visible."""
+"""Functions that make the patch of each frame of a clip; None where no face is visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class ResidualFaces:
     """Previous frame of the rollout's next one, as in the network's training."""
 
     def patches(self, keypoints: Keypoints) -> Patches:
-        """Yield what makes a patch for each generated frame."""
+        """Yield a function for each frame, which makes the patch of the generated image."""
         boxes, valid = face_boxes(keypoints)
         for index in range(keypoints.num_frames):
             box = torch.from_numpy(boxes[index : index + 1]).long()
@@ -111,7 +111,7 @@ class TranslatedFaces:
     previous_frame: CarriedFrame = "generated"
 
     def patches(self, keypoints: Keypoints) -> Patches:
-        """Yield what makes a patch for each generated frame.
+        """Yield a function for each frame, which makes the patch of the generated image.
 
         Args:
             keypoints: the poses that the frames were generated from, one a frame of the source.

@@ -49,9 +49,9 @@ class Inspection:
     frames: Path
     """The frame store of the decoded clip."""
     keypoints: Keypoints
-    """Of the subject."""
+    """The subject's."""
     detections: Detections | None
-    """Of all people in view; None where they were not kept."""
+    """Everyone in view; None where detections were not kept."""
 
 
 def load_inspection(video: str, subject: str, *, root: Path = Path()) -> Inspection:

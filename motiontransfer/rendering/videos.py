@@ -39,7 +39,7 @@ _MIN_FONT_PX = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panels:
-    """What a comparison shows beside the result, synchronised frame by frame."""
+    """Panels of a comparison beside the result, synchronized frame by frame."""
 
     source: Path
     """Frames of the source subject."""
@@ -86,7 +86,7 @@ def write_videos(
     `num_columns` frames.
     """
     _check_truth(panels)
-    moments = evenly_spaced(panels.poses.num_frames, num_columns)
+    chosen = evenly_spaced(panels.poses.num_frames, num_columns)
     columns: list[Mapping[str, Frame]] = []
     with ExitStack() as stack:
         encode_transfer, encode_comparison = (
@@ -109,7 +109,7 @@ def write_videos(
         def compare(index: int, frame: Frame) -> None:
             row = {**next(others), "result": frame}
             shown = {label: row[label] for label in _LABELS if label in row}
-            if index in moments:
+            if index in chosen:
                 columns.append(shown)
             encode_comparison(side_by_side(shown))
 
@@ -121,7 +121,7 @@ def write_videos(
     rate = float(source.frame_rate)
     sheet = contact_sheet(
         {label: [column[label] for column in columns] for label in columns[0]},
-        [f"{index / rate:.1f} s" for index in moments],
+        [f"{index / rate:.1f} s" for index in chosen],
     )
     with replacing(contact_sheet_file) as temporary:
         Image.fromarray(sheet).save(temporary)

@@ -307,22 +307,20 @@ def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
         Player(tmp_path)
 
 
-def test_a_target_that_was_not_trained_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("target", "folder", "error", "fault"),
+    [
+        ("eve", "eve", MissingFileError, r"models/eve/generator\.safetensors"),
+        ("ada", "photos", MotionTransferError, "--output"),
+    ],
+)
+def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, folder, error, fault):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        MissingFileError, match=r"models/eve/generator\.safetensors: no such weights"
-    ):
-        export_target("eve", Path("eve"))
-    assert not Path("eve").exists()
-
-
-def test_a_folder_with_something_else_is_refused(tmp_path):
-    (tmp_path / "photo.jpg").touch()
-    with pytest.raises(
-        MotionTransferError, match="--output: expected a folder that does not exist"
-    ):
-        export_target("ada", tmp_path)
-    assert (tmp_path / "photo.jpg").exists()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/photo.jpg").touch()
+    with pytest.raises(error, match=fault):
+        export_target(target, Path(folder))
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "photo.jpg"]
 
 
 def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import replace
 
 import av
 import numpy as np
@@ -174,7 +173,6 @@ def test_quantiles_of_latencies_are_those_of_the_milliseconds():
     for milliseconds in (*range(1, 100), 25_000):
         latencies.add(milliseconds / 1000)
     assert [latencies.quantile_ms(q) for q in (0.01, 0.5, 0.95, 1.0)] == [1, 50, 95, 10_000]
-    assert replace(latencies).counts.sum() == 100
 
 
 def test_the_latest_value_wins_and_the_others_are_counted():

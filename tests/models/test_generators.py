@@ -107,26 +107,6 @@ def test_the_fast_generator_has_skip_connections():
     assert not differs[:4].any()
 
 
-def test_the_global_generator_equals_pix2pixhds_sequence_of_layers():
-    network = small("global")
-    torch.manual_seed(1)
-    reference = nn.Sequential(
-        *(nn.ReflectionPad2d(3), nn.Conv2d(5, 4, 7), nn.InstanceNorm2d(4), nn.ReLU()),
-        *(nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.InstanceNorm2d(8), nn.ReLU()),
-        *(nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.InstanceNorm2d(8), nn.ReLU()),
-        ResidualBlock(8),
-        nn.ConvTranspose2d(8, 8, 3, stride=2, padding=1, output_padding=1),
-        *(nn.InstanceNorm2d(8), nn.ReLU()),
-        nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1, output_padding=1),
-        *(nn.InstanceNorm2d(4), nn.ReLU()),
-        *(nn.ReflectionPad2d(3), nn.Conv2d(4, 4, 7)),
-    ).apply(initialize)
-    for a, b in zip(network.parameters(), reference.parameters(), strict=True):
-        assert torch.equal(a, b)
-    conditioning = torch.randn(2, 5, 32, 36)
-    assert torch.equal(network(conditioning), reference(conditioning))
-
-
 class Recorder(nn.Module):
     """Stands for a network: returns a fixed output and records its input."""
 
