@@ -28,7 +28,7 @@ from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.keypoints import write_detections
 from motiontransfer.parallel import Compute, import_ray
 from motiontransfer.pose.detection import detect_clip, run_detector
-from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
+from motiontransfer.pose.detectors import default_detector
 from motiontransfer.video.frame_store import FrameStore, write_frames
 
 _PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}
@@ -36,13 +36,7 @@ _CORES_OF = {
     **{"plain loop": 1, "1 worker": 1},
     **{"2 plain loops": 2, "2 workers": 2, "Ray, 2 nodes": 2},
 }
-_DETECTOR = HolisticConfig(
-    min_detection_confidence=0.5,
-    min_tracking_confidence=0.5,
-    min_visibility=0.3,
-    smoothing="none",
-    face_mesh="subset",
-)
+_DETECTOR = default_detector()
 _SEGMENT_FRAMES, _WARMUP_FRAMES = 100, 5
 _START_FRAMES = 20
 

@@ -27,7 +27,7 @@ from jaxtyping import Float32
 from benchmarks.machine import recorded, usage_of
 from motiontransfer.keypoints import People, read_keypoints
 from motiontransfer.pose.detection import detect_clip
-from motiontransfer.pose.detectors.protocol import Detector
+from motiontransfer.pose.landmarks import Detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore

@@ -64,13 +64,13 @@ def params_reference() -> str:
 def _schema(section: str) -> dict[str, Mapping]:
     """JSON schema of each key of a section."""
     from motiontransfer.params import Transfer
-    from motiontransfer.pose.detectors.registry import DetectorName, HolisticParams
+    from motiontransfer.pose.detectors import DetectorName, HolisticConfig
     from motiontransfer.pose.subject import PersonRule
     from stages.check_params import SECTIONS
     from stages.decode import VideoParams
 
     entries = {"videos": VideoParams, "transfers": Transfer}
-    model = (SECTIONS | entries | {"detect_keypoints": HolisticParams})[section]
+    model = (SECTIONS | entries | {"detect_keypoints": HolisticConfig})[section]
     others = {  # read by more than one stage
         "videos": {"detector": (DetectorName | None, None), "person": (PersonRule, "largest")},
         "detect_keypoints": {"detector": (DetectorName, None)},

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.params import PARAMS_FILE, Name, Section, load_section
-from motiontransfer.pose.detectors.registry import person_boxes
+from motiontransfer.pose.detectors import person_boxes
 from motiontransfer.storage import write_json
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.isolation import run_isolated

@@ -8,7 +8,7 @@ from motiontransfer.keypoints import write_detections
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
 from motiontransfer.pose.detection import detection_metrics
-from motiontransfer.pose.detectors.registry import detect_keypoints, load_detector
+from motiontransfer.pose.detectors import detect_keypoints, load_detector
 from motiontransfer.pose.plots import plot_tracks
 from motiontransfer.storage import write_json
 

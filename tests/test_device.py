@@ -35,19 +35,20 @@ logging.basicConfig(format="%(message)s", stream=sys.stderr)
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.device import choose_accelerator
 from motiontransfer.parallel import Compute, run_parallel
-from motiontransfer.pose.detectors import keypoint_rcnn
-from motiontransfer.pose.detectors.registry import KeypointRcnnParams, _keypointrcnn
+from motiontransfer.pose import keypoint_rcnn
+from motiontransfer.pose.detectors import KeypointRcnnConfig, _prepare_keypoint_rcnn
 from motiontransfer.project.doctor import check_gpu
 assert torch.cuda.device_count() == 1, "the stand-in is not used"
 result = check_gpu()
 print(result.level, "|", result.message, "|", result.fix)
 print(make_runtime(precision="auto").device, make_runtime(precision="32-true").device)
-keypoint_rcnn.load_network = lambda config: None
-params = KeypointRcnnParams(
+keypoint_rcnn.load_network = lambda model, **_: None
+config = KeypointRcnnConfig(
     detector="keypointrcnn", max_people=1, min_detection_confidence=0.5, min_visibility=0.5,
     segment_frames=9)
 compute = Compute(backend="local", address=None, num_workers=1)
-print(_keypointrcnn(params, compute.model_copy(update={"num_workers": 0}))[1].num_workers)
+every_core = compute.model_copy(update={"num_workers": 0})
+print(_prepare_keypoint_rcnn(config, every_core).num_workers)
 print(*run_parallel(eval, ["__import__('motiontransfer.device').device.choose_accelerator()"],
     compute=compute))
 """

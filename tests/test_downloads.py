@@ -18,7 +18,7 @@ from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.evaluation import network_metrics
 from motiontransfer.models import vgg
-from motiontransfer.pose.detectors import keypoint_rcnn, mediapipe_tasks
+from motiontransfer.pose import keypoint_rcnn, mediapipe_detectors
 
 CONTENT = bytes(range(256)) * 8192
 
@@ -133,7 +133,7 @@ def test_a_download_does_not_fill_the_disk(published, cache, monkeypatch):
 
 def test_what_is_downloaded_is_pinned_and_comes_by_https():
     published = [
-        *mediapipe_tasks.OFFICIAL_MODELS.values(),
+        *mediapipe_detectors.OFFICIAL_MODELS.values(),
         keypoint_rcnn._PUBLISHED,
         vgg.vgg19_weights("train_gan"),
         *network_metrics._NETWORKS.values(),

@@ -43,7 +43,7 @@ from motiontransfer.evaluation.temporal_metrics import (
 )
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import detect_person
-from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.pose.detectors import default_detector
 from motiontransfer.progress import track
 
 _SEGMENT_FRAMES = 100

@@ -26,8 +26,8 @@ from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.rollout import coarse_size
 from motiontransfer.params import load_section
-from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
-from motiontransfer.pose.detectors.openvino_holistic import MODELS
+from motiontransfer.pose.mediapipe_detectors import mediapipe_models
+from motiontransfer.pose.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import pack_appearance
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label

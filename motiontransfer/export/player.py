@@ -89,7 +89,7 @@ def _onnxruntime(path: Path, num_threads: int) -> Network:
 
 
 def _openvino(path: Path, num_threads: int, precision: str) -> Network:
-    from motiontransfer.pose.detectors.openvino_holistic import openvino_core
+    from motiontransfer.pose.openvino_holistic import openvino_core
 
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     hints["ENABLE_CPU_PINNING"] = False  # several networks would share a core while another is idle

@@ -31,7 +31,7 @@ from motiontransfer.live.capture import open_camera, open_video, stored_sound
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.outputs import Recorder, Window
 from motiontransfer.live.session import Session, working_framing
-from motiontransfer.pose.detectors.openvino_holistic import follow_person
+from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.rendering.compositing import labelled
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics

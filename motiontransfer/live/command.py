@@ -30,10 +30,10 @@ from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.models.layers import Maps, pad_to_multiple
 from motiontransfer.params import PARAMS_FILE, load_section
-from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
-from motiontransfer.pose.detectors.openvino_holistic import follow_person, openvino_core
-from motiontransfer.pose.detectors.protocol import Detector
-from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.pose.detectors import default_detector
+from motiontransfer.pose.landmarks import Detector
+from motiontransfer.pose.mediapipe_detectors import mediapipe_models
+from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
 from motiontransfer.provenance.signing import (
     Credentials,
     TransferAssertion,

@@ -18,8 +18,8 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.live.capture import Load, Source
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.outputs import Window, write_text
-from motiontransfer.pose.detectors.protocol import Detector
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
+from motiontransfer.pose.landmarks import Detector
 from motiontransfer.rendering.compositing import PendingFrame
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.geometry import Framing, fit_framing

@@ -1,12 +1,13 @@
 """Multi-person keypoint detection in a clip: top-down by track, in parallel segments."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
@@ -15,11 +16,11 @@ from motiontransfer.errors import ComputeError
 from motiontransfer.keypoints import Detections, Keypoints, People
 from motiontransfer.parallel import Compute, run_parallel
 from motiontransfer.pose.boxes import joint_boxes
-from motiontransfer.pose.detectors.protocol import DetectorConfig
+from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.time_series import running_mean, window_frames
 from motiontransfer.pose.tracking import UNASSIGNED, measure_bodies, pose_distance, track_people
 from motiontransfer.progress import track
-from motiontransfer.skeleton import Skeleton
+from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.frame_store import EncodedFrames, FrameStore, encode_frames
 
@@ -27,6 +28,22 @@ _SAMPLE_EVERY = 10  # frames: a passer-by is in view for longer
 _MARGIN = 0.25  # of the person's larger extent: hair, hands and feet reach beyond the joints
 _WINDOW_SECONDS = 1.0  # over which a crop's place and size are smoothed
 _MAX_DISTANCE = 0.1  # sizes of the person: two detectors differ by less on the same person
+
+
+@runtime_checkable
+class DetectorConfig(Protocol):
+    """Settings of a detector of joints in frames; can be sent to another process."""
+
+    @property
+    def label(self) -> str:
+        """Name, version and model."""
+
+    @property
+    def batch_frames(self) -> int:
+        """Preferred number of frames a call."""
+
+    def open(self) -> AbstractContextManager[Detector]:
+        """A detector with no memory of any frame."""
 
 
 def detect_clip(
@@ -58,17 +75,14 @@ def detect_clip(
     with FrameStore(video) as store:
         image_size = store.size
     if body_detector is None or not any(
-        num_people(found, image_size=image_size, skeleton=body_detector.skeleton) > 1
+        num_people(found, image_size=image_size) > 1
         for found in detect(detector=body_detector, warmup_frames=0, every=_SAMPLE_EVERY)
     ):
         people = detect(detector=detector, warmup_frames=warmup_frames)
-        return track_detections(people, video, skeleton=detector.skeleton, detector=detector.label)
-    num_more = len(detector.skeleton.joints) - len(body_detector.skeleton.joints)
-    people = detect(detector=body_detector, warmup_frames=0)
+        return track_detections(people, video, detector=detector.label)
     bodies = track_detections(
-        [np.pad(found, ((0, 0), (0, num_more), (0, 0))) for found in people],
+        detect(detector=body_detector, warmup_frames=0),
         video,
-        skeleton=detector.skeleton,
         detector=f"{detector.label}, each person by {body_detector.label}",
     )
     return _detect_in_crops(
@@ -102,7 +116,7 @@ def detect_person(
         compute=compute,
     )
     assert all(len(found) <= 1 for found in people)
-    num_joints = len(detector.skeleton.joints)
+    num_joints = len(HOLISTIC.joints)
     points = np.zeros((len(people), num_joints, 2), np.float32)
     score = np.zeros((len(people), num_joints), np.float32)
     for index, found in enumerate(people):
@@ -112,35 +126,31 @@ def detect_person(
         return Keypoints(
             points=points,
             score=score,
-            skeleton=detector.skeleton,
+            skeleton=HOLISTIC,
             image_size=store.size,
             frame_rate=store.frame_rate,
             detector=detector.label,
         )
 
 
-def track_detections(
-    people: Sequence[People], video: Path, *, skeleton: Skeleton, detector: str
-) -> Detections:
+def track_detections(people: Sequence[People], video: Path, *, detector: str) -> Detections:
     """Tracks of the people found in each frame of a video; the unassigned are left out."""
     with FrameStore(video) as store:
         image_size, frame_rate = store.size, store.frame_rate
-    tracks = track_people(people, frame_rate=frame_rate, image_size=image_size, skeleton=skeleton)
+    tracks = track_people(people, frame_rate=frame_rate, image_size=image_size)
     return Detections.from_frames(
         people,
         tracks,
-        skeleton=skeleton,
+        skeleton=HOLISTIC,
         image_size=image_size,
         frame_rate=frame_rate,
         detector=detector,
     )
 
 
-def num_people(people: People, *, image_size: tuple[int, int], skeleton: Skeleton) -> int:
+def num_people(people: People, *, image_size: tuple[int, int]) -> int:
     """Number of people in a frame, without duplicate detections."""
-    (tracks,) = track_people(
-        [people], frame_rate=Fraction(1), image_size=image_size, skeleton=skeleton
-    )
+    (tracks,) = track_people([people], frame_rate=Fraction(1), image_size=image_size)
     return int((tracks != UNASSIGNED).sum())
 
 
@@ -320,7 +330,7 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
     Args:
         found: at most one person, in the frame's pixels.
     """
-    measure = partial(measure_bodies, skeleton=bodies.skeleton, image_size=bodies.image_size)
+    measure = partial(measure_bodies, image_size=bodies.image_size)
     person = measure(found)
     if not person:
         return False

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
 from motiontransfer.keypoints import People
-from motiontransfer.skeleton import HOLISTIC, Skeleton, mirrored
+from motiontransfer.skeleton import HOLISTIC, mirrored
 
 UNASSIGNED = -1
 """Track number of a detection in no track: a duplicate, a mixture of two people, or no body."""
@@ -73,18 +73,16 @@ class Body:
         return bool((low < high).all())
 
 
-def measure_bodies(
-    people: People, *, skeleton: Skeleton, image_size: tuple[int, int]
-) -> list[Body]:
+def measure_bodies(people: People, *, image_size: tuple[int, int]) -> list[Body]:
     """Bodies in a frame from left to right, independent of the order of detections.
 
     People without a joint of the body are left out.
     """
-    names = dict(skeleton.groups)["body"]
+    names = dict(HOLISTIC.groups)["body"]
     other_side = [names.index(mirrored(name)) for name in names]
     trunk = np.isin(names, _TRUNK)
     bodies = []
-    for row, joints in enumerate(people[:, skeleton.slice("body")]):
+    for row, joints in enumerate(people[:, HOLISTIC.slice("body")]):
         points, score = joints[:, :2].astype(np.float64), joints[:, 2]
         found = score > 0
         if not found.any():
@@ -362,18 +360,14 @@ def _unambiguous_links(links: Sequence[_Link]) -> dict[int, int]:
 
 
 def track_people(
-    people: Sequence[People],
-    *,
-    frame_rate: Fraction,
-    image_size: tuple[int, int],
-    skeleton: Skeleton = HOLISTIC,
+    people: Sequence[People], *, frame_rate: Fraction, image_size: tuple[int, int]
 ) -> list[Int32[np.ndarray, " people"]]:
     """Track number of each person in each frame, or UNASSIGNED.
 
     Numbers count from 0 in order of first appearance, in one frame from left to right. A track goes
     on after a gap of up to 1.5 s; no two people of a frame are in one track.
     """
-    frames = [measure_bodies(found, skeleton=skeleton, image_size=image_size) for found in people]
+    frames = [measure_bodies(found, image_size=image_size) for found in people]
     tracks = link_tracklets(find_tracklets(frames, frame_rate=frame_rate), frame_rate=frame_rate)
     spans = [(t[0].start, t[-1].end) for t in tracks if not t[0].is_short(frame_rate)]
     tracks = [  # without short tracks between first and last frame of a longer one

@@ -19,9 +19,9 @@ from motiontransfer.keypoints import Detections, People
 from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
-from motiontransfer.pose.detectors.holistic_landmarks import MIN_VISIBILITY
-from motiontransfer.pose.detectors.mediapipe_tasks import WHEEL, TasksConfig
-from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.pose.detectors import default_detector
+from motiontransfer.pose.landmarks import MIN_VISIBILITY
+from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
@@ -89,7 +89,7 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     starts = metadata.packet_times.starts_seconds
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     detections = _detect_people([frame for frame, _, _ in samples])
-    counts = [num_people(it, image_size=metadata.size, skeleton=HOLISTIC) for it in detections]
+    counts = [num_people(it, image_size=metadata.size) for it in detections]
     box = _auto_crop(detections, metadata.size, size) if crop == "auto" else None
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
@@ -219,14 +219,13 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, f
 
 
 def _detect_people(frames: Sequence[_Frame]) -> list[People]:
-    config = TasksConfig(
-        model=WHEEL,
+    with open_pose_landmarker(
+        WHEEL,
         max_people=4,
         min_detection_confidence=0.5,
         min_presence_confidence=0.5,
         min_visibility=MIN_VISIBILITY,
-    )
-    with config.open() as detect:
+    ) as detect:
         return detect(frames)
 
 

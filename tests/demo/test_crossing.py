@@ -11,7 +11,7 @@ from demo.actors.footwork import Bar
 from demo.actors.renderer import load_actor, pose_actor, shoot
 from demo.actors.scenes import ROOMS, Camera, draw_plate
 from motiontransfer.keypoints import Detections
-from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
+from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker
 from motiontransfer.pose.subject import choice_metrics, choose_person
 from motiontransfer.pose.tracking import track_people
 from motiontransfer.skeleton import HOLISTIC
@@ -112,14 +112,13 @@ def test_detected_people_are_followed():
             shoot(actor.film, mesh) for actor, (mesh, _) in zip(actors, pair, strict=True)
         )
         frames.append(np.where(cover[..., None] > 0.5, near, far))
-    config = TasksConfig(
-        model="wheel",
+    with open_pose_landmarker(
+        WHEEL,
         max_people=2,
         min_detection_confidence=0.5,
         min_presence_confidence=0.5,
         min_visibility=0.3,
-    )
-    with config.open() as detect:
+    ) as detect:
         people = detect(frames)
     joints = joints_in_image(posed, size)
     assert_each_is_followed(detections_of(people, size), joints, max_error_px=3)

@@ -6,7 +6,7 @@ from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.comparison import FrameMetric, measure
 from motiontransfer.evaluation.measurements import MetricKey
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.pose.detectors import default_detector
 from tests.people import figure
 
 

@@ -29,9 +29,9 @@ from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
-from motiontransfer.pose.detectors import openvino_holistic
-from motiontransfer.pose.detectors.openvino_holistic import MODELS, openvino_core
+from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
 from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from motiontransfer.params import Transfer, load_section
-from motiontransfer.pose.detectors import registry
+from motiontransfer.pose.detectors import HolisticConfig
 from stages.check_params import SECTIONS
 from stages.decode import VideoParams
 from tests.faults.outcomes import Case
@@ -41,7 +41,7 @@ GOOD_NAMES = ("a", "a-b", "a_b", "Ä", "日本", "1a", "con", "no_")
 
 def fuzzed() -> Iterator[Case]:
     """Each field of each section set to other types, and to what is at and beyond its bounds."""
-    models: dict[str, type[BaseModel]] = {**SECTIONS, "detect_keypoints": registry.HolisticParams}
+    models: dict[str, type[BaseModel]] = {**SECTIONS, "detect_keypoints": HolisticConfig}
     places = {name: (name,) for name in models}
     models |= {"videos": VideoParams, "transfers": Transfer}
     places |= {"videos": ("videos", "dance"), "transfers": ("transfers", "t")}

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from networkx import descendants
 
 from motiontransfer.params import Section, load_section
-from motiontransfer.pose.detectors.registry import load_detector
+from motiontransfer.pose.detectors import load_detector
 from motiontransfer.source_fingerprint import source_digests
 from motiontransfer.storage import replacing, replacing_folder
 from stages import check_params

@@ -31,16 +31,14 @@ from motiontransfer.pose.detection import (
     smooth_crops,
     track_detections,
 )
-from motiontransfer.pose.detectors.mediapipe_tasks import TasksConfig
-from motiontransfer.pose.detectors.protocol import Detector
-from motiontransfer.pose.detectors.registry import default_detector
-from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.pose.detectors import TasksConfig, default_detector
+from motiontransfer.pose.landmarks import Detector
+from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video import frame_store
 from motiontransfer.video.frame_store import write_frames
 from tests.people import detections_of, frame_of, walker
 
 NUM_FRAMES = 11
-NOSE_AND_ANKLE = Skeleton(groups=(("body", ("nose", "left_ankle")),))
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,6 @@ class CountingConfig:
     No person in dark frames, two in every fifth.
     """
 
-    skeleton: Skeleton = NOSE_AND_ANKLE
     batch_frames: int = 1
     max_people: int = 2
     home: int | None = None
@@ -70,7 +67,8 @@ class CountingConfig:
                 [[brightness, position, 1], [at_once, number, 1]]
                 for number in range(min(count, self.max_people))
             ]
-            return np.array(found, np.float32).reshape(-1, 2, 3)
+            joints = np.array(found, np.float32).reshape(-1, 2, 3)
+            return np.pad(joints, ((0, 0), (0, len(HOLISTIC.joints) - 2), (0, 0)))
 
         yield lambda frames: [people(frame, len(frames)) for frame in frames]
 
@@ -160,7 +158,7 @@ def test_a_single_person_is_missing_where_not_detected(clip, in_process):
     assert nose[:, 0].tolist() == list(range(NUM_FRAMES))
     assert score.tolist() == [0, *[1] * (NUM_FRAMES - 1)]
     assert (found.image_size, found.frame_rate) == ((16, 32), 25)
-    assert (found.detector, found.skeleton) == ("counting", NOSE_AND_ANKLE)
+    assert (found.detector, found.skeleton) == ("counting", HOLISTIC)
 
 
 @pytest.mark.slow
@@ -220,7 +218,7 @@ def test_each_track_has_a_row_in_each_of_its_frames(frames):
 def test_a_jump_to_another_person_begins_a_new_track(tmp_path):
     people = [frame_of(walker(60 if index < 20 else 220, 150, 90)) for index in range(40)]
     path = write_clip(tmp_path / "frames.mkv", [np.zeros((160, 288, 3), np.uint8)] * 40)
-    detections = track_detections(people, path, skeleton=HOLISTIC, detector="jumping")
+    detections = track_detections(people, path, detector="jumping")
     assert detections.people == (0, 1)
     assert detections.person.tolist() == [0] * 20 + [1] * 20
     assert (detections.image_size, detections.frame_rate) == ((160, 288), 25)
@@ -317,7 +315,6 @@ def test_a_detection_in_a_crop_is_the_nearest_person_or_none(found, known, expec
 SIZE, WIDTH, HEIGHT, FLOOR = (160, 240), 24, 80, 140
 RED, BLUE = 200, 100  # the person, in the first channel; the second is the position
 NUM_CROSSING = 60
-ONE_GROUP_MORE = Skeleton(groups=(*HOLISTIC.groups, ("face_mesh", ("face_mesh_0",))))
 
 
 def drawn(positions):
@@ -344,23 +341,20 @@ def largest_person(frame, num_seen):
     """The person with most pixels, with hands and face; the last score counts the frames."""
     counts = np.bincount(frame[..., 0][frame[..., 0] > 0], minlength=256)
     if not counts.any():
-        return np.zeros((0, 116, 3), np.float32)
+        return frame_of()
     rows, columns = np.nonzero(frame[..., 0] == counts.argmax())
     x, bottom = columns.mean() + 0.5, rows.max() - 3
     joints = standing(x, bottom)
     for group in ("left_hand", "right_hand", "face"):
         joints[HOLISTIC.slice(group)] = (x, bottom, 1)
-    return np.concatenate([joints, [[x, bottom, num_seen / 100]]])[None].astype(np.float32)
+    joints[-1, 2] = num_seen / 100
+    return joints[None].astype(np.float32)
 
 
 @dataclass(frozen=True)
 class StubConfig:
     label: str
     batch_frames: int = 7
-
-    @property
-    def skeleton(self) -> Skeleton:
-        return HOLISTIC if self.label == "bodies" else ONE_GROUP_MORE
 
     @contextmanager
     def open(self) -> Iterator[Detector]:
@@ -407,7 +401,7 @@ def test_people_who_cross_keep_their_own_hands_and_face(crossed, person, color):
     np.testing.assert_allclose(nose[APART, 0], expected[APART], atol=1)
     # Where the blocks touch, 24 px apart, more is seen of blue, who is in front.
     touching = np.array([4 * abs(30 - index) <= WIDTH for index in range(NUM_CROSSING)])
-    for joint in ("left_hand_wrist", "face_chin", "face_mesh_0"):
+    for joint in ("left_hand_wrist", "face_chin", HOLISTIC.joints[-1]):
         points, score = found.joint(joint)
         seen = APART & (score > 0)
         np.testing.assert_allclose(points[seen, 0], expected[seen], atol=6)
@@ -416,14 +410,13 @@ def test_people_who_cross_keep_their_own_hands_and_face(crossed, person, color):
 
 @pytest.mark.parametrize("person", [0, 1])
 def test_each_person_has_an_own_detector_with_warm_up(crossed, person):
-    _, score = crossed.of_person(person).joint("face_mesh_0")
+    _, score = crossed.of_person(person).joint(HOLISTIC.joints[-1])
     seen = np.round(100 * score[:24]).tolist()
     assert seen == [*range(1, 18), *range(4, 11)]
 
 
 def test_the_label_names_both_detectors(crossed):
     assert crossed.detector == "single, each person by bodies"
-    assert crossed.skeleton == ONE_GROUP_MORE
 
 
 def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path, in_process):
@@ -452,11 +445,12 @@ def test_two_astronauts_have_a_face_each(tmp_path):
         np.concatenate([one, np.roll(one[:, ::-1], shift, axis=1)], axis=1) for shift in range(12)
     ]
     body_detector = TasksConfig(
-        model="wheel",
+        detector="mediapipe_tasks",
         max_people=3,
         min_detection_confidence=0.3,
-        min_presence_confidence=0.5,
+        min_tracking_confidence=0.5,
         min_visibility=0.3,
+        segment_frames=17,
     )
     detectors = {"detector": default_detector(), "body_detector": body_detector}
     found = detect_each(tmp_path / "frames.mkv", frames, **detectors)

@@ -15,10 +15,8 @@ import skimage.data
 from motiontransfer.keypoints import read_detections, write_detections
 from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import detect_clip, detect_people
-from motiontransfer.pose.detectors.mediapipe_holistic import HolisticConfig
-from motiontransfer.pose.detectors.protocol import Detector
-from motiontransfer.pose.detectors.registry import default_detector
-from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.pose.detectors import HolisticConfig, default_detector
+from motiontransfer.pose.landmarks import Detector
 from motiontransfer.video.frame_store import write_frames
 from tests.ray_cluster import needs_ray, ray_cluster
 
@@ -69,10 +67,6 @@ class KilledOnce:
     inner: HolisticConfig
 
     batch_frames: int = 1
-
-    @property
-    def skeleton(self) -> Skeleton:
-        return HOLISTIC
 
     @property
     def label(self) -> str:

@@ -20,8 +20,6 @@ SECTION = {
     "min_detection_confidence": 0.5,
     "min_tracking_confidence": 0.5,
     "min_visibility": 0.3,
-    "smoothing": "none",
-    "face_mesh": "subset",
     "segment_frames": 100,
     "warmup_frames": 10,
 }

@@ -18,13 +18,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.keypoints import People
-from motiontransfer.pose.detectors.holistic_landmarks import (
-    MIN_VISIBILITY,
-    Landmarks,
-    people_in_pixels,
-)
-from motiontransfer.pose.detectors.protocol import Detector
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.landmarks import MIN_VISIBILITY, Detector, Landmarks, people_in_pixels
 from motiontransfer.video.color import Frame
 
 _PERSON_MODEL = "pose_detection/pose_detection.tflite"
@@ -241,15 +235,13 @@ def follow_person(models: Path) -> Detector:
     person = FollowedPerson(models)
 
     def detect(frames: Sequence[Frame]) -> list[People]:
-        return [_people(person.find(frame), frame.shape[:2]) for frame in frames]
+        return [
+            people_in_pixels(
+                [landmarks] if (landmarks := person.find(frame)) else [],
+                min_visibility=MIN_VISIBILITY,
+                image_size=frame.shape[:2],
+            )
+            for frame in frames
+        ]
 
     return detect
-
-
-def _people(landmarks: Landmarks, image_size: tuple[int, int]) -> People:
-    return people_in_pixels(
-        [landmarks] if landmarks else [],
-        skeleton=HOLISTIC,
-        min_visibility=MIN_VISIBILITY,
-        image_size=image_size,
-    )

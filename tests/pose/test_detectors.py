@@ -1,5 +1,6 @@
 """Each detector has its own settings, all of them with effect."""
 
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,8 +10,8 @@ import yaml
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.parallel import Compute
-from motiontransfer.pose.detectors import keypoint_rcnn, registry
-from motiontransfer.pose.detectors.registry import detect_keypoints, load_detector, person_boxes
+from motiontransfer.pose import detectors, keypoint_rcnn
+from motiontransfer.pose.detectors import detect_keypoints, load_detector, person_boxes
 from tests.people import detections_of
 
 COMMON = {
@@ -20,11 +21,7 @@ COMMON = {
     "segment_frames": 50,
 }
 SETTINGS = {
-    "mediapipe_holistic": {
-        **COMMON,
-        **{"min_tracking_confidence": 0.4, "smoothing": "none", "face_mesh": "subset"},
-        "warmup_frames": 7,
-    },
+    "mediapipe_holistic": {**COMMON, "min_tracking_confidence": 0.4, "warmup_frames": 7},
     "mediapipe_tasks": {**COMMON, "model": "wheel", "min_tracking_confidence": 0.4},
     "keypointrcnn": {**COMMON},
     "openpose_json": {},
@@ -62,7 +59,7 @@ def calls(monkeypatch):
             recorded.append((_name, arguments, settings))
             return EMPTY
 
-        monkeypatch.setattr(registry, name, record)
+        monkeypatch.setattr(detectors, name, record)
     return recorded
 
 
@@ -84,6 +81,16 @@ def test_a_model_is_known_only_to_those_that_have_one(load):
             load(detector, model="wheel")
 
 
+@pytest.mark.parametrize("detector", ["mediapipe_tasks", "keypointrcnn"])
+def test_an_unknown_model_is_refused_and_a_file_is_taken(load, detector, tmp_path):
+    with pytest.raises(ParamsError, match=r"detect_keypoints\.model: .*'pose_huge'"):
+        load(detector, model="pose_huge")
+    (tmp_path / "mine.task").touch()
+    config = load(detector, model=str(tmp_path / "mine.task"))
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert config.label.endswith(" mine.task")
+
+
 def test_an_unknown_detector_is_refused(load):
     with pytest.raises(ParamsError, match=r"detect_keypoints\.detector: .*'keypointrcnn'"):
         load("openpose")
@@ -93,13 +100,13 @@ def test_a_video_may_have_a_detector_of_its_own(load):
     assert load("mediapipe_holistic", own="coco_wholebody").detector == "coco_wholebody"
     own = load("mediapipe_holistic", own="mediapipe_tasks")
     assert (own.model, own.min_tracking_confidence, own.segment_frames) == ("wheel", 0.4, 50)
-    assert load("mediapipe_tasks", own="keypointrcnn", model="x.task").model is None
+    own = load("mediapipe_tasks", own="keypointrcnn", model="pose_landmarker_lite")
+    assert own.model == "coco_v1"
 
 
 def test_a_videos_own_detector_needs_its_settings(load):
     with pytest.raises(
-        ParamsError,
-        match=r"videos\.dance\.detector: mediapipe_holistic needs .*smoothing.* detector: keypoint",
+        ParamsError, match=r"videos\.dance\.detector: mediapipe_holistic needs .*warmup_frames"
     ):
         load("keypointrcnn", own="mediapipe_holistic")
 
@@ -112,9 +119,7 @@ def test_one_person_needs_no_body_detector(load, calls):
     assert (settings["segment_frames"], settings["warmup_frames"]) == (50, 7)
     assert settings["compute"] == COMPUTE
     assert settings["body_detector"] is None
-    config = settings["detector"]
-    assert (config.min_detection_confidence, config.min_tracking_confidence) == (0.6, 0.4)
-    assert (config.min_visibility, config.smoothing, config.face_mesh) == (0.2, "none", "subset")
+    assert settings["detector"] == params
 
 
 def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
@@ -123,7 +128,7 @@ def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
     (tmp_path / "detection.mkv").touch()
     height, width = EMPTY.image_size
     clip = SimpleNamespace(size=(height // 2, width // 2))
-    monkeypatch.setattr(registry, "read_clip", lambda _: clip)
+    monkeypatch.setattr(detectors, "read_clip", lambda _: clip)
     params = load("mediapipe_holistic")
     found = detect_keypoints(tmp_path, params, video=Path("v"), compute=COMPUTE)
     assert calls[0][1] == (tmp_path / "detection.mkv",)
@@ -136,7 +141,7 @@ def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, calls
     assert (name, settings["warmup_frames"]) == ("detect_clip", 7)
     bodies = settings["body_detector"]
     assert (bodies.model, bodies.max_people, bodies.min_visibility) == ("wheel", 3, 0.2)
-    assert (bodies.min_detection_confidence, bodies.min_presence_confidence) == (0.6, 0.4)
+    assert (bodies.min_detection_confidence, bodies.min_tracking_confidence) == (0.6, 0.4)
 
 
 def test_a_detector_without_memory_needs_no_warm_up(load, calls):
@@ -162,21 +167,21 @@ def test_keypoints_are_imported_from_the_videos_folder(load, calls):
     ("has_gpu", "asked_for", "given"), [(True, 0, 1), (True, 3, 3), (False, 0, 0)]
 )
 def test_a_gpu_has_one_worker_by_default(load, calls, monkeypatch, has_gpu, asked_for, given):
-    monkeypatch.setattr(registry, "choose_accelerator", lambda: "cuda" if has_gpu else "cpu")
+    monkeypatch.setattr(detectors, "choose_accelerator", lambda: "cuda" if has_gpu else "cpu")
     fetched = []
-    monkeypatch.setattr(keypoint_rcnn, "load_network", fetched.append)
+    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda model, **_: fetched.append(model))
     compute = COMPUTE.model_copy(update={"num_workers": asked_for})
     detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
     ((_, _, settings),) = calls
     config = settings["detector"]
     assert settings["compute"].num_workers == given
     assert (config.model, config.max_people) == ("coco_v1", 3)
-    assert fetched == [config]  # and no network of this process's on the GPU
+    assert fetched == ["coco_v1"]  # and no network of this process's on the GPU
 
 
 def test_workers_of_a_cluster_have_no_gpu(load, calls, monkeypatch):
-    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda config: None)
-    monkeypatch.setattr(registry, "choose_accelerator", lambda: "cuda")
+    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda model, **_: None)
+    monkeypatch.setattr(detectors, "choose_accelerator", lambda: "cuda")
     compute = Compute(backend="ray", address=None, num_workers=0)
     detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
     assert calls[0][2]["compute"].num_workers == 0

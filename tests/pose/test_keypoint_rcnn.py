@@ -1,26 +1,22 @@
 """Keypoint R-CNN: joint names, order of people, thresholds, weights."""
 
-import pickle
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from motiontransfer.device import choose_accelerator
 from motiontransfer.downloads import cache_folder
-from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.pose.detectors.keypoint_rcnn import (
+from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.pose import keypoint_rcnn
+from motiontransfer.pose.keypoint_rcnn import (
     OFFICIAL_WEIGHTS,
-    KeypointRcnnConfig,
     joint_confidence,
     load_network,
+    open_keypoint_rcnn,
 )
 from motiontransfer.skeleton import COCO_17, HOLISTIC
 
-CONFIG = KeypointRcnnConfig(
-    model=OFFICIAL_WEIGHTS, max_people=2, min_detection_confidence=0.5, min_visibility=0.3
-)
+SETTINGS = {"max_people": 2, "min_detection_confidence": 0.5, "min_visibility": 0.3}
 FRAME = np.zeros((40, 64, 3), np.uint8)
 
 
@@ -36,9 +32,16 @@ def found(*people):
     }
 
 
-def detect(*answers, frames=(FRAME,), config=CONFIG):
+def detect(*answers, frames=(FRAME,), **settings):
     """People in frames for which the network gives these answers."""
-    return config.detect(lambda images: answers[: len(images)], frames)
+    return keypoint_rcnn.detect(
+        lambda images: answers[: len(images)], frames, **(SETTINGS | settings)
+    )
+
+
+def load(path, **settings):
+    thresholds = {"max_people": 2, "min_detection_confidence": 0.5} | settings
+    return load_network(str(path), **thresholds)
 
 
 def x_of_noses(people):
@@ -82,7 +85,7 @@ def test_frames_that_do_not_fit_into_memory_together_are_halved(room):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return [found((0.9, 1, round(float(image.mean() * 255)) + 1)) for image in images]
 
-    people = CONFIG.detect(network, frames)
+    people = keypoint_rcnn.detect(network, frames, **SETTINGS)
     assert [x_of_noses(one) for one in people] == [[value + 1] for value in range(8)]
     assert max(size for size in calls if size <= room) > room / 2
 
@@ -92,7 +95,7 @@ def test_too_little_memory_for_one_frame_is_an_error():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        CONFIG.detect(network, [FRAME] * 3)
+        keypoint_rcnn.detect(network, [FRAME] * 3, **SETTINGS)
 
 
 def test_the_network_sees_rgb_from_0_to_1():
@@ -104,7 +107,7 @@ def test_the_network_sees_rgb_from_0_to_1():
 
     frame = FRAME.copy()
     frame[3, 5] = (255, 51, 0)
-    CONFIG.detect(network, [frame])
+    keypoint_rcnn.detect(network, [frame], **SETTINGS)
     np.testing.assert_allclose(seen[0][:, 3, 5].cpu(), [1, 0.2, 0], atol=1e-6)
     assert seen[0].shape == (3, 40, 64)
 
@@ -121,7 +124,7 @@ def test_doubtful_joints_are_missing():
     answer["keypoints_scores"][0, 3] = 1.0
     (people,) = detect(answer)
     assert people[0, HOLISTIC.index("left_ear"), 2] == 0
-    (loose,) = detect(answer, config=replace(CONFIG, min_visibility=0.2))
+    (loose,) = detect(answer, min_visibility=0.2)
     assert loose[0, HOLISTIC.index("left_ear"), 2] == pytest.approx(0.269, abs=1e-3)
 
 
@@ -152,11 +155,9 @@ def torchvision_network():
 
 @pytest.mark.slow
 def test_a_weights_file_is_loaded_and_run(weights):
-    config = replace(
-        CONFIG, model=str(weights), max_people=20, min_detection_confidence=0.0, min_visibility=0.0
-    )
+    settings = {"max_people": 20, "min_detection_confidence": 0.0, "min_visibility": 0.0}
     frames = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
-    with config.open() as find:
+    with open_keypoint_rcnn(str(weights), **settings) as find:
         find.args[0].transform.min_size = (64,)  # not 800: quick
         people, again = find(frames), find(frames)
     for one, other in zip(people, again, strict=True):
@@ -169,8 +170,8 @@ def test_a_weights_file_is_loaded_and_run(weights):
 
 @pytest.mark.slow
 def test_the_network_is_torchvisions(weights):
-    config = replace(CONFIG, model=str(weights), min_detection_confidence=0.05, max_people=100)
-    ours, theirs = load_network(config), torchvision_network().eval()
+    ours = load(weights, max_people=100, min_detection_confidence=0.05)
+    theirs = torchvision_network().eval()
     theirs.load_state_dict(torch.load(weights, weights_only=True))
     for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -187,8 +188,8 @@ def test_the_network_is_torchvisions(weights):
 
 @pytest.mark.needs_cuda
 def test_it_runs_on_the_gpu_when_there_is_one(weights):
-    config = replace(CONFIG, model=str(weights), min_detection_confidence=0.0)
-    with config.open() as find:
+    settings = SETTINGS | {"min_detection_confidence": 0.0}
+    with open_keypoint_rcnn(str(weights), **settings) as find:
         assert next(find.args[0].parameters()).is_cuda
         frames = find([FRAME, FRAME])
     assert len(frames) == 2
@@ -196,7 +197,7 @@ def test_it_runs_on_the_gpu_when_there_is_one(weights):
 
 def test_the_number_of_threads_is_restored(weights):
     torch.set_num_threads(2)
-    with replace(CONFIG, model=str(weights)).open():
+    with open_keypoint_rcnn(str(weights), **SETTINGS):
         assert torch.get_num_threads() == (2 if choose_accelerator() == "cuda" else 1)
     assert torch.get_num_threads() == 2
 
@@ -214,29 +215,19 @@ def test_other_files_are_refused_in_one_line_and_run_nothing(tmp_path, capsys):
     torch.save({"weight": Malicious()}, hostile)
     text.write_text("<html>404</html>")
     for file in (path, hostile, text):
-        config = replace(CONFIG, model=str(file))
         with pytest.raises(
             WeightsError, match=rf"{file.name}: not weights of torchvision"
         ) as raised:
-            load_network(config)
+            load(file)
         assert "\n" not in str(raised.value)
     assert "boo" not in capsys.readouterr().out
 
 
-def test_an_unknown_model_is_refused():
-    with pytest.raises(ParamsError, match=r"model: expected coco_v1 or the path .*got 'coco_v2'"):
-        replace(CONFIG, model="coco_v2")
-
-
-def test_making_settings_downloads_nothing(tmp_path, monkeypatch):
+def test_weights_that_cannot_be_had_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
-    config = replace(CONFIG)
-    assert pickle.loads(pickle.dumps(config)) == config
-    assert config.label.startswith("keypointrcnn torchvision 0.")
-    assert config.label.endswith(" coco_v1")
-    with pytest.raises(MissingFileError, match="the detector keypointrcnn needs it"), config.open():
-        pass
+    with pytest.raises(MissingFileError, match="the detector keypointrcnn needs it"):
+        load(OFFICIAL_WEIGHTS)
 
 
 @pytest.mark.slow
@@ -244,7 +235,7 @@ def test_the_published_weights_find_a_face_in_a_portrait(astronaut):
     cached = cache_folder() / "fc266e95_keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
     if not cached.exists():
         pytest.skip(f"{cached} is not there; tests download nothing")
-    with CONFIG.open() as find:
+    with open_keypoint_rcnn(OFFICIAL_WEIGHTS, **SETTINGS) as find:
         (people,) = find([astronaut])
     nose = people[0, HOLISTIC.index("nose"), :2]
     np.testing.assert_allclose(nose, (222, 124), atol=15)

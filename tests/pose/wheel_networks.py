@@ -7,7 +7,7 @@ import flatbuffers
 from mediapipe.tasks.metadata import metadata_schema_py_generated as tasks_schema
 from mediapipe.tasks.metadata import schema_py_generated as tflite_schema
 
-from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
+from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 
 POSE = {
     "pose_detector": ("pose_detection/pose_detection", 127.5, 127.5),

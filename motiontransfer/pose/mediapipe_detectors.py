@@ -1,29 +1,105 @@
-"""MediaPipe Tasks: several people's bodies, or one person with hands and face."""
+"""MediaPipe's detectors: Holistic for one person's joints, pose landmarks for several bodies."""
 
 import io
 import itertools
+import os
 import re
+import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import mediapipe
 import numpy as np
 from jaxtyping import Float32, UInt8
 from mediapipe.python import packet_creator, packet_getter
+from mediapipe.python.solutions.holistic import Holistic
 from mediapipe.tasks.python import BaseOptions, vision
 from mediapipe.tasks.python.core.task_info import TaskInfo
 
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.keypoints import People
-from motiontransfer.pose.detectors.holistic_landmarks import Landmarks, people_in_pixels
-from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden, unpack
-from motiontransfer.pose.detectors.protocol import Detector
-from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.pose.landmarks import Detector, Landmarks, people_in_pixels
+
+_FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
+
+RgbFrame = UInt8[np.ndarray, "_ _ 3"]
+
+
+def mediapipe_models() -> Path:
+    """Folder of the networks in MediaPipe's package, TFLite files."""
+    return Path(mediapipe.__file__).parent / "modules"
+
+
+@contextmanager
+def open_holistic(
+    *, min_detection_confidence: float, min_tracking_confidence: float, min_visibility: float
+) -> Generator[Detector]:
+    """Body, hands and face of the most prominent person, who is followed from frame to frame.
+
+    Args:
+        min_detection_confidence: confidence in [0, 1] from which the person detector's box counts.
+        min_tracking_confidence: confidence in [0, 1] below which the person is looked for anew.
+        min_visibility: body joints whose visibility is lower are missing.
+    """
+    # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
+    with (
+        native_stderr_hidden(),
+        Holistic(
+            model_complexity=_FULL_MODEL,
+            smooth_landmarks=False,
+            min_detection_confidence=min_detection_confidence,
+            min_tracking_confidence=min_tracking_confidence,
+        ) as graph,
+    ):
+        yield lambda frames: [
+            people_in_pixels(
+                _holistic_people(graph, frame),
+                min_visibility=min_visibility,
+                image_size=frame.shape[:2],
+            )
+            for frame in frames
+        ]
+
+
+def _holistic_people(graph: Holistic, frame: RgbFrame) -> list[Landmarks]:
+    found: Any = graph.process(np.ascontiguousarray(frame))
+    person = {
+        group: _unpack(landmarks.landmark)
+        for group in ("pose", "left_hand", "right_hand", "face")
+        if (landmarks := getattr(found, f"{group}_landmarks"))
+    }
+    return [person] if person else []
+
+
+def _unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
+    return np.array([(point.x, point.y, point.visibility) for point in landmarks], np.float32)
+
+
+@contextmanager
+def native_stderr_hidden() -> Generator[None]:
+    """Keep MediaPipe's native log lines off the terminal; it has no switch for them.
+
+    They are shown after all if what they accompany fails.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log:
+        kept = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            if failed:
+                log.seek(0)
+                os.write(2, log.read())
+
 
 WHEEL = "wheel"
 """The model that needs no file: the networks in MediaPipe's own package."""
@@ -95,84 +171,61 @@ def is_holistic(bundle: bytes, *, model: str) -> bool:
     return names >= _HOLISTIC_NETWORKS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TasksConfig:
-    """Settings of a MediaPipe task."""
+@contextmanager
+def open_pose_landmarker(
+    model: str,
+    *,
+    max_people: int,
+    min_detection_confidence: float,
+    min_presence_confidence: float,
+    min_visibility: float,
+) -> Generator[Detector]:
+    """Several bodies in each frame by itself; with a holistic bundle, one person's joints.
 
-    model: str
-    """`wheel` (bodies; nothing is downloaded), a name in OFFICIAL_MODELS, or a path to a bundle."""
-    max_people: int
-    """Maximum number of people per frame; a holistic bundle finds one."""
-    min_detection_confidence: float
-    """Confidence in [0, 1] from which the person detector's box counts."""
-    min_presence_confidence: float
-    """Confidence in [0, 1] below which a box is taken for empty."""
-    min_visibility: float
-    """Body joints whose visibility is lower are missing; MediaPipe guesses where they would be."""
+    Args:
+        model: `wheel`, a name in OFFICIAL_MODELS, or a path to a bundle.
+        min_detection_confidence: confidence in [0, 1] from which the person detector's box counts.
+        min_presence_confidence: confidence in [0, 1] below which a box is taken for empty.
+        min_visibility: body joints whose visibility is lower are missing.
 
-    def __post_init__(self) -> None:
-        """Check what can be checked without a download.
-
-        Raises:
-            ParamsError: the model is neither known nor a file.
-        """
-        if self.model not in (WHEEL, *OFFICIAL_MODELS) and not Path(self.model).is_file():
-            raise ParamsError(
-                f"model: expected {', '.join((WHEEL, *OFFICIAL_MODELS))} or the path of a .task"
-                f" file, got {self.model!r}, and there is no such file"
+    Raises:
+        MissingFileError: the bundle is not here and cannot be downloaded.
+        WeightsError: the bundle is not one that MediaPipe can use.
+        ParamsError: several people are asked of a bundle that finds one.
+    """
+    thresholds = (min_detection_confidence, min_presence_confidence)
+    with (
+        native_stderr_hidden(),
+        _open_graph(model, max_people=max_people, thresholds=thresholds) as landmarks,
+    ):
+        yield lambda frames: [
+            people_in_pixels(
+                landmarks(np.ascontiguousarray(frame)),
+                min_visibility=min_visibility,
+                image_size=frame.shape[:2],
             )
-
-    skeleton: ClassVar[Skeleton] = HOLISTIC
-    """The joints that are found, in their order; a pose bundle leaves hands and face out."""
-    batch_frames: ClassVar[int] = 1
-    """MediaPipe has no batches."""
-
-    @property
-    def label(self) -> str:
-        """Detector, version and model."""
-        return f"mediapipe_tasks {mediapipe.__version__} {Path(self.model).name}"
-
-    @contextmanager
-    def open(self) -> Generator[Detector]:
-        """A detector of each frame by itself.
-
-        Raises:
-            MissingFileError: the bundle is not here and cannot be downloaded.
-            WeightsError: the bundle is not one that MediaPipe can use.
-            ParamsError: several people are asked of a bundle that finds one.
-        """
-        # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
-        with native_stderr_hidden(), self._open_graph() as landmarks:
-            yield lambda frames: [self._people(landmarks, frame) for frame in frames]
-
-    def _open_graph(self) -> AbstractContextManager["_LandmarksOf"]:
-        if self.model == WHEEL:
-            return _wheel_graph(self)
-        bundle = read_bundle(self.model)
-        if not is_holistic(bundle, model=self.model):
-            return _pose_task(self, bundle)
-        if self.max_people != 1:
-            raise ParamsError(
-                f"max_people: expected 1 with {self.model}, which finds one person with hands and"
-                f" face, got {self.max_people}; set 1, or a pose_landmarker model"
-            )
-        return _holistic_graph(self, bundle)
-
-    def _people(self, landmarks: "_LandmarksOf", frame: UInt8[np.ndarray, "_ _ 3"]) -> People:
-        return people_in_pixels(
-            landmarks(np.ascontiguousarray(frame)),
-            skeleton=HOLISTIC,
-            min_visibility=self.min_visibility,
-            image_size=frame.shape[:2],
-        )
+            for frame in frames
+        ]
 
 
-RgbFrame = UInt8[np.ndarray, "_ _ 3"]
 _LandmarksOf = Callable[[RgbFrame], list[Landmarks]]
+_Thresholds = tuple[float, float]  # of detection and of presence
 
 
-def _image(frame: RgbFrame) -> mediapipe.Image:
-    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=frame)
+def _open_graph(
+    model: str, *, max_people: int, thresholds: _Thresholds
+) -> AbstractContextManager[_LandmarksOf]:
+    if model == WHEEL:
+        return _wheel_graph(max_people, thresholds)
+    bundle = read_bundle(model)
+    if not is_holistic(bundle, model=model):
+        return _pose_task(bundle, model, max_people, thresholds)
+    if max_people != 1:
+        raise ParamsError(
+            f"max_people: expected 1 with {model}, which finds one person with hands and face, got"
+            f" {max_people}; set 1, or a pose_landmarker model"
+        )
+    return _holistic_graph(bundle, model, thresholds)
 
 
 _WHEEL_GRAPH = """
@@ -214,21 +267,18 @@ _MAX_OVERLAP = 0.5  # of two people's boxes, as in Tasks; the solution's 0.3 hid
 
 
 @contextmanager
-def _wheel_graph(config: TasksConfig) -> Generator[_LandmarksOf]:
+def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
     """Bodies of several people, by the networks in MediaPipe's package.
 
     The thresholds stand inside MediaPipe's subgraphs, so they are set in the expanded graph. It
     stays text: MediaPipe's Python objects for it lose options that no imported module declares.
     """
-    mediapipe.resource_util.set_resource_dir(str(Path(mediapipe.__file__).parents[1]))
+    mediapipe.resource_util.set_resource_dir(str(mediapipe_models().parents[1]))
     expanded = mediapipe.ValidatedGraphConfig()
-    expanded.initialize(graph_config=_WHEEL_GRAPH.replace("MAX_PEOPLE", str(config.max_people)))
+    expanded.initialize(graph_config=_WHEEL_GRAPH.replace("MAX_PEOPLE", str(max_people)))
     graph = expanded.text_config
-    for option, value in {
-        "min_score_thresh": config.min_detection_confidence,
-        "min_suppression_threshold": _MAX_OVERLAP,
-        "threshold": config.min_presence_confidence,
-    }.items():
+    options = ("min_score_thresh", "threshold", "min_suppression_threshold")
+    for option, value in zip(options, (*thresholds, _MAX_OVERLAP), strict=True):
         graph, count = re.subn(rf"\b{option}: [\d.]+", f"{option}: {value}", graph)
         assert count == 1, option
     running, process = _start(graph, ("people",))
@@ -242,26 +292,32 @@ def _wheel_graph(config: TasksConfig) -> Generator[_LandmarksOf]:
         ]
 
 
+def _image(frame: RgbFrame) -> mediapipe.Image:
+    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=frame)
+
+
 @contextmanager
-def _pose_task(config: TasksConfig, bundle: bytes) -> Generator[_LandmarksOf]:
+def _pose_task(
+    bundle: bytes, model: str, max_people: int, thresholds: _Thresholds
+) -> Generator[_LandmarksOf]:
     """Bodies of several people."""
     options = vision.PoseLandmarkerOptions(
         base_options=BaseOptions(model_asset_buffer=bundle),
         running_mode=vision.RunningMode.IMAGE,
-        num_poses=config.max_people,
-        min_pose_detection_confidence=config.min_detection_confidence,
-        min_pose_presence_confidence=config.min_presence_confidence,
+        num_poses=max_people,
+        min_pose_detection_confidence=thresholds[0],
+        min_pose_presence_confidence=thresholds[1],
     )
-    with _usable(config.model):
+    with _usable(model):
         task = vision.PoseLandmarker.create_from_options(options)
     with closing(task):
         yield lambda frame: [
-            {"pose": unpack(person)} for person in task.detect(_image(frame)).pose_landmarks
+            {"pose": _unpack(person)} for person in task.detect(_image(frame)).pose_landmarks
         ]
 
 
 @contextmanager
-def _holistic_graph(config: TasksConfig, bundle: bytes) -> Generator[_LandmarksOf]:
+def _holistic_graph(bundle: bytes, model: str, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
     """Body, hands and face of one person.
 
     MediaPipe's own Python class ends the process where a hand is not found
@@ -275,11 +331,11 @@ def _holistic_graph(config: TasksConfig, bundle: bytes) -> Generator[_LandmarksO
         task_options=vision.HolisticLandmarkerOptions(
             base_options=BaseOptions(model_asset_buffer=bundle),
             running_mode=vision.RunningMode.IMAGE,
-            min_pose_detection_confidence=config.min_detection_confidence,
-            min_pose_landmarks_confidence=config.min_presence_confidence,
+            min_pose_detection_confidence=thresholds[0],
+            min_pose_landmarks_confidence=thresholds[1],
         ),
     )
-    with _usable(config.model):
+    with _usable(model):
         running, process = _start(str(task.generate_graph_config()), streams)
 
     def landmarks(frame: RgbFrame) -> list[Landmarks]:
@@ -295,7 +351,7 @@ def _holistic_graph(config: TasksConfig, bundle: bytes) -> Generator[_LandmarksO
 
 
 def _unpack_message(message: Any) -> Float32[np.ndarray, "landmarks 3"]:  # noqa: ANN401
-    return unpack(message.landmark)
+    return _unpack(message.landmark)
 
 
 _Packets = dict[str, mediapipe.Packet]

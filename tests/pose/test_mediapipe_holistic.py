@@ -1,7 +1,6 @@
 """MediaPipe Holistic: joint names, thresholds, missing joints, log lines."""
 
 import os
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,14 +8,10 @@ from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATIO
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
-from motiontransfer.pose.detectors.holistic_landmarks import (
-    FACE_MESH_JOINTS,
-    VERTEX_OF_JOINT,
-    people_in_pixels,
-)
-from motiontransfer.pose.detectors.mediapipe_holistic import native_stderr_hidden
-from motiontransfer.pose.detectors.registry import default_detector
-from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, Skeleton, mirrored
+from motiontransfer.pose.detectors import default_detector
+from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, people_in_pixels
+from motiontransfer.pose.mediapipe_detectors import native_stderr_hidden
+from motiontransfer.skeleton import FACE_JOINTS, HOLISTIC, mirrored
 
 CONFIG = default_detector()
 
@@ -33,7 +28,7 @@ def detect_one(config, image):
 def found(astronaut):
     """Points and scores by joint name of a woman who faces the camera, down to the waist."""
     points, score = detect_one(CONFIG, astronaut)
-    return dict(zip(CONFIG.skeleton.joints, zip(points, score, strict=True), strict=True))
+    return dict(zip(HOLISTIC.joints, zip(points, score, strict=True), strict=True))
 
 
 def test_left_and_right_of_the_face_mirror_each_other_in_its_mesh():
@@ -85,19 +80,10 @@ def test_joints_that_are_not_visible_are_missing(found):
     assert found["nose"][1] > 0.9
 
 
-def test_the_full_mesh_is_a_group_of_its_own(astronaut):
-    config = replace(CONFIG, face_mesh="full")
-    points, score = detect_one(config, astronaut)
-    mesh = config.skeleton.slice("face_mesh")
-    assert (score[mesh] == 1).sum() == 468
-    chin = config.skeleton.index("face_chin")
-    np.testing.assert_array_equal(points[mesh][152], points[chin])
-
-
 def test_a_higher_threshold_leaves_joints_out(astronaut):
-    strict = replace(CONFIG, min_visibility=0.9)
+    strict = CONFIG.model_copy(update={"min_visibility": 0.9})
     _, score = detect_one(strict, astronaut)
-    body = score[strict.skeleton.slice("body")]
+    body = score[HOLISTIC.slice("body")]
     assert 0 < (body > 0).sum() < 23
 
 
@@ -107,19 +93,15 @@ def test_frames_are_detected_in_order_and_in_silence(astronaut, capfd):
     with CONFIG.open() as detect:
         found = detect([empty, astronaut, empty])
     assert [len(people) for people in found] == [0, 1, 0]
-    assert found[0].shape == (0, len(CONFIG.skeleton.joints), 3)
+    assert found[0].shape == (0, len(HOLISTIC.joints), 3)
     assert capfd.readouterr().err == ""
 
 
 def test_landmarks_outside_the_image_are_missing():
-    landmarks = [[0, 0, 0.5], [0.5, 0.25, 1.5], [1, 0.5, 1], [-0.01, 0.5, 1], [0.5, 0.5, 0]]
-    (found,) = people_in_pixels(
-        [{"pose": np.array(landmarks, np.float32)}],
-        skeleton=Skeleton(groups=(("body", BODY_JOINTS[:5]),)),
-        min_visibility=0.0,
-        image_size=(100, 64),
-    )
-    assert found.tolist() == [[0, 0, 0.5], [32, 25, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    landmarks = np.zeros((33, 3), np.float32)
+    landmarks[:5] = [[0, 0, 0.5], [0.5, 0.25, 1.5], [1, 0.5, 1], [-0.01, 0.5, 1], [0.5, 0.5, 0]]
+    (found,) = people_in_pixels([{"pose": landmarks}], min_visibility=0.0, image_size=(100, 64))
+    assert found[:5].tolist() == [[0, 0, 0.5], [32, 25, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_native_log_lines_are_hidden(capfd):
@@ -140,8 +122,7 @@ def test_every_face_joint_has_a_vertex_and_the_persons_right_the_low_numbers():
     vertices = [VERTEX_OF_JOINT[joint] for joint in FACE_JOINTS]
     assert len(set(vertices)) == len(vertices)
     assert all(0 <= vertex < 468 for vertex in vertices)
-    assert set(VERTEX_OF_JOINT) == set(FACE_JOINTS) | set(FACE_MESH_JOINTS)
-    assert VERTEX_OF_JOINT[FACE_MESH_JOINTS[152]] == VERTEX_OF_JOINT["face_chin"] == 152
+    assert set(VERTEX_OF_JOINT) == set(FACE_JOINTS)
     for joint in FACE_JOINTS:
         if joint.startswith("right_"):
             assert VERTEX_OF_JOINT[joint] < 248 <= VERTEX_OF_JOINT[mirrored(joint)]

@@ -1,15 +1,19 @@
-"""Landmarks of MediaPipe Holistic's models as joints of a skeleton."""
+"""What a detector gives, and the landmarks of MediaPipe's models as joints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float32
 
 from motiontransfer.keypoints import People
-from motiontransfer.skeleton import Skeleton
+from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.video.color import AnyFrame
+
+Detector = Callable[[Sequence[AnyFrame]], list[People]]
+"""Gives the people in each of the next frames; it may remember the frames before."""
 
 MIN_VISIBILITY = 0.3
-"""Of a body joint that counts as found, where no param says so."""
+"""Visibility from which a body joint counts as found, where no param says so."""
 
 _MIDLINE = {
     "face_chin": 152,
@@ -42,43 +46,35 @@ _PAIRED = {
     "lower_lip": (181, 405),
 }
 
-FACE_MESH_JOINTS = tuple(f"face_mesh_{vertex}" for vertex in range(468))
-"""Names of all vertices, for those who ask for the full mesh; they have no left and right."""
-
 VERTEX_OF_JOINT: dict[str, int] = {
     **_MIDLINE,
     **{f"right_face_{part}": right for part, (right, _) in _PAIRED.items()},
     **{f"left_face_{part}": left for part, (_, left) in _PAIRED.items()},
-    **{joint: vertex for vertex, joint in enumerate(FACE_MESH_JOINTS)},
 }
 
 Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
-"""Of one person, by MediaPipe's name (`pose`, `left_hand`, `right_hand`, `face`) and in its order:
-x, y as fractions of the image, visibility."""
+"""One person's landmarks by MediaPipe's name (`pose`, `left_hand`, `right_hand`, `face`) and in its
+order: x, y as fractions of the image, visibility."""
 
 
 def people_in_pixels(
-    people: Sequence[Landmarks],
-    *,
-    skeleton: Skeleton,
-    min_visibility: float,
-    image_size: tuple[int, int],
+    people: Sequence[Landmarks], *, min_visibility: float, image_size: tuple[int, int]
 ) -> People:
-    """Landmarks as joints of the skeleton; someone without any joint is left out.
+    """Landmarks as joints of `HOLISTIC`; someone without any joint is left out.
 
     Body joints below the minimum visibility, and joints outside the image, are missing: MediaPipe
     extrapolates them. Hands and face come without a score per joint: it is 1.
     """
-    joints = np.zeros((len(people), len(skeleton.joints), 3), np.float32)
+    joints = np.zeros((len(people), len(HOLISTIC.joints), 3), np.float32)
     for row, landmarks in zip(joints, people, strict=True):
-        for group, names in skeleton.groups:
-            source = {"body": "pose", "face_mesh": "face"}.get(group, group)
+        for group, names in HOLISTIC.groups:
+            source = "pose" if group == "body" else group
             if source in landmarks:
                 vertices = [VERTEX_OF_JOINT[name] for name in names] if source == "face" else ...
-                row[skeleton.slice(group)] = landmarks[source][vertices]
+                row[HOLISTIC.slice(group)] = landmarks[source][vertices]
                 if source != "pose":
-                    row[skeleton.slice(group), 2] = 1
-    body = joints[:, skeleton.slice("body")]
+                    row[HOLISTIC.slice(group), 2] = 1
+    body = joints[:, HOLISTIC.slice("body")]
     body[body[..., 2] < min_visibility] = 0
     height, width = image_size
     points, score = joints[..., :2], joints[..., 2]

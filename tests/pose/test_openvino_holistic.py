@@ -3,15 +3,10 @@
 import numpy as np
 import pytest
 
-from motiontransfer.pose.detectors import openvino_holistic
-from motiontransfer.pose.detectors.mediapipe_holistic import mediapipe_models
-from motiontransfer.pose.detectors.openvino_holistic import (
-    FollowedPerson,
-    _refined,
-    _square,
-    follow_person,
-)
-from motiontransfer.pose.detectors.registry import default_detector
+from motiontransfer.pose import openvino_holistic
+from motiontransfer.pose.detectors import default_detector
+from motiontransfer.pose.mediapipe_detectors import mediapipe_models
+from motiontransfer.pose.openvino_holistic import FollowedPerson, _refined, _square, follow_person
 
 
 @pytest.fixture

@@ -1,0 +1,290 @@
+"""Detectors of people's joints, by the name in `detect_keypoints.detector` of params.yaml.
+
+The key `detectors` of params.yaml is another thing: detectors of rendered video
+(`motiontransfer.forensics`).
+
+MediaPipe and PyTorch take seconds to import, which checking params.yaml does without: a detector's
+module is imported where it is opened.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import UInt8
+from pydantic import BaseModel, Field, field_validator
+
+from motiontransfer import layout
+from motiontransfer.device import choose_accelerator
+from motiontransfer.errors import ParamsError
+from motiontransfer.keypoints import Detections
+from motiontransfer.parallel import Compute
+from motiontransfer.params import PARAMS_FILE, Section, load_section
+from motiontransfer.pose.boxes import enclosing_box
+from motiontransfer.pose.detection import detect_clip, track_detections
+from motiontransfer.pose.importers import import_people
+from motiontransfer.pose.landmarks import MIN_VISIBILITY, Detector
+from motiontransfer.video.clip import detection_frames, read_clip
+
+DetectorName = Literal[
+    "mediapipe_holistic", "mediapipe_tasks", "keypointrcnn", "openpose_json", "coco_wholebody"
+]
+_SECTION = "detect_keypoints"
+_PACKAGED_MODEL, _PUBLISHED_WEIGHTS = "wheel", "coco_v1"
+_BOX_MARGIN = 0.15  # of the larger extent of the joints
+
+
+class _FrameDetectorConfig(Section):
+    """Settings that all detectors of frames share; can be sent to another process."""
+
+    max_people: int = Field(ge=1)
+    min_detection_confidence: float = Field(ge=0, le=1)
+    min_visibility: float = Field(ge=0, le=1)
+    segment_frames: int = Field(ge=1)
+
+    @property
+    def batch_frames(self) -> int:
+        """Preferred number of frames a call; MediaPipe has no batches."""
+        return 1
+
+
+class HolisticConfig(_FrameDetectorConfig):
+    """The section with `mediapipe_holistic`: body, hands and face."""
+
+    detector: Literal["mediapipe_holistic"]
+    min_tracking_confidence: float = Field(ge=0, le=1)
+    warmup_frames: int = Field(ge=0)
+
+    @property
+    def label(self) -> str:
+        """Detector, version and model."""
+        return f"mediapipe_holistic {version('mediapipe')} full"
+
+    def open(self) -> AbstractContextManager[Detector]:
+        """A detector of one person, who is followed from frame to frame."""
+        from motiontransfer.pose.mediapipe_detectors import open_holistic
+
+        return open_holistic(
+            min_detection_confidence=self.min_detection_confidence,
+            min_tracking_confidence=self.min_tracking_confidence,
+            min_visibility=self.min_visibility,
+        )
+
+    @property
+    def body_detector(self) -> "TasksConfig | None":
+        """The detector of several people, in crops around whom this one runs."""
+        if self.max_people == 1:
+            return None
+        return self.fill(TasksConfig, detector="mediapipe_tasks", model=_PACKAGED_MODEL)
+
+
+class TasksConfig(_FrameDetectorConfig):
+    """The section with `mediapipe_tasks`: bodies, or one person if the model is a holistic one."""
+
+    detector: Literal["mediapipe_tasks"]
+    model: str = _PACKAGED_MODEL
+    """`wheel`: the networks in MediaPipe's package; or a published bundle's name, or a file."""
+    min_tracking_confidence: float = Field(ge=0, le=1)
+
+    @field_validator("model")
+    @classmethod
+    def _model_is_known(cls, model: str) -> str:
+        if model == _PACKAGED_MODEL:
+            return model
+        from motiontransfer.pose.mediapipe_detectors import OFFICIAL_MODELS
+
+        return _known(model, (_PACKAGED_MODEL, *OFFICIAL_MODELS), kind=".task file")
+
+    @property
+    def label(self) -> str:
+        """Detector, version and model."""
+        return f"mediapipe_tasks {version('mediapipe')} {Path(self.model).name}"
+
+    def open(self) -> AbstractContextManager[Detector]:
+        """A detector of each frame by itself; raises as `open_pose_landmarker`."""
+        from motiontransfer.pose.mediapipe_detectors import open_pose_landmarker
+
+        return open_pose_landmarker(
+            self.model,
+            max_people=self.max_people,
+            min_detection_confidence=self.min_detection_confidence,
+            min_presence_confidence=self.min_tracking_confidence,
+            min_visibility=self.min_visibility,
+        )
+
+
+class KeypointRcnnConfig(_FrameDetectorConfig):
+    """The section with `keypointrcnn`: bodies."""
+
+    detector: Literal["keypointrcnn"]
+    model: str = _PUBLISHED_WEIGHTS
+    """`coco_v1`: torchvision's own weights; or a file."""
+
+    @field_validator("model")
+    @classmethod
+    def _model_is_known(cls, model: str) -> str:
+        return _known(model, (_PUBLISHED_WEIGHTS,), kind="state dict of torchvision's KeypointRCNN")
+
+    @property
+    def label(self) -> str:
+        """Detector, version and weights."""
+        from motiontransfer.pose.keypoint_rcnn import label_of
+
+        return label_of(self.model)
+
+    @property
+    def batch_frames(self) -> int:
+        """Several frames keep a GPU busy; on a CPU they would cost memory and save nothing."""
+        return 8 if choose_accelerator() == "cuda" else 1
+
+    def open(self) -> AbstractContextManager[Detector]:
+        """A detector of each frame by itself; raises as `open_keypoint_rcnn`."""
+        from motiontransfer.pose.keypoint_rcnn import open_keypoint_rcnn
+
+        return open_keypoint_rcnn(
+            self.model,
+            max_people=self.max_people,
+            min_detection_confidence=self.min_detection_confidence,
+            min_visibility=self.min_visibility,
+        )
+
+
+class ImportConfig(Section):
+    """The section with imported keypoints, which has no other settings."""
+
+    detector: Literal["openpose_json", "coco_wholebody"]
+
+
+AnyConfig = HolisticConfig | TasksConfig | KeypointRcnnConfig | ImportConfig
+
+_CONFIG_OF: dict[str, type[AnyConfig]] = {
+    name: config
+    for config in get_args(AnyConfig)
+    for name in get_args(config.model_fields["detector"].annotation)
+}
+
+
+def _known(model: str, names: tuple[str, ...], *, kind: str) -> str:
+    if model not in names and not Path(model).is_file():
+        raise ValueError(
+            f"expected {', '.join(names)} or the path of a {kind}, got {model!r}, and there is no"
+            " such file"
+        )
+    return model
+
+
+class _Named(BaseModel):
+    detector: DetectorName
+
+
+class _Video(BaseModel):
+    detector: DetectorName | None = None
+
+
+def load_detector(video: str) -> AnyConfig:
+    """A video's detector: its own, or that of the section `detect_keypoints`.
+
+    A video's own detector takes from the section what it knows; its model is the default one.
+
+    Raises:
+        ParamsError: a setting is missing, unknown to the detector or out of range.
+    """
+    name = load_section(_Named, _SECTION).detector
+    params = load_section(_CONFIG_OF[name], _SECTION)
+    own = load_section(_Video, f"videos.{video}").detector
+    if own in (None, name):
+        return params
+    fields = _CONFIG_OF[own].model_fields
+    known = {key: value for key, value in params if key in fields and key != "model"}
+    missing = [key for key, field in fields.items() if field.is_required() and key not in known]
+    if missing:
+        raise ParamsError(
+            f"{PARAMS_FILE}: videos.{video}.detector: {own} needs {', '.join(missing)}, which "
+            f"{_SECTION} does not have with detector: {name}; make {own} the section's detector, "
+            f"and {name} that of the other videos"
+        )
+    return _CONFIG_OF[own].model_validate({**known, "detector": own})
+
+
+def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Compute) -> Detections:
+    """Multi-person keypoints of a decoded clip, detected or imported, by track.
+
+    Args:
+        clip: its folder.
+        video: where the clip comes from; for imports, the folder of the keypoints.
+
+    Raises:
+        MissingFileError: the clip, a model or the keypoints to import are not there.
+        VideoError: a frame cannot be read.
+        KeypointsError: the keypoints to import do not belong to this video.
+        WeightsError: a model is not one that the detector can use.
+        ComputeError: workers cannot be had, or one was killed.
+    """
+    if isinstance(config, ImportConfig):
+        people = import_people(video, clip, layout=config.detector)
+        return track_detections(people, clip / layout.FRAMES_FILE, detector=config.detector)
+    body_detector, warmup_frames = None, 0
+    if isinstance(config, HolisticConfig):  # of all detectors it alone remembers frames
+        body_detector, warmup_frames = config.body_detector, config.warmup_frames
+    elif isinstance(config, TasksConfig):
+        with config.open():
+            pass  # fetches the model once, before all workers want it
+    else:
+        compute = _prepare_keypoint_rcnn(config, compute)
+    frames = detection_frames(clip)
+    found = detect_clip(
+        frames,
+        detector=config,
+        body_detector=body_detector,
+        segment_frames=config.segment_frames,
+        warmup_frames=warmup_frames,
+        compute=compute,
+    )
+    return found if frames.name == layout.FRAMES_FILE else found.resized(read_clip(clip).size)
+
+
+def _prepare_keypoint_rcnn(config: KeypointRcnnConfig, compute: Compute) -> Compute:
+    """Fetch the weights; on a GPU use one worker unless a number is given: more would fill it."""
+    from motiontransfer.pose import keypoint_rcnn
+
+    keypoint_rcnn.load_network(  # not open: a GPU's memory is left to the workers
+        config.model,
+        max_people=config.max_people,
+        min_detection_confidence=config.min_detection_confidence,
+    )
+    if compute.backend == "local" and choose_accelerator() == "cuda":
+        return compute.model_copy(update={"num_workers": compute.num_workers or 1})
+    return compute
+
+
+def default_detector() -> HolisticConfig:
+    """MediaPipe Holistic with fixed settings, e.g. to measure a result."""
+    return HolisticConfig(
+        detector="mediapipe_holistic",
+        max_people=1,
+        min_detection_confidence=0.5,
+        min_tracking_confidence=0.5,
+        min_visibility=MIN_VISIBILITY,
+        segment_frames=100,
+        warmup_frames=10,
+    )
+
+
+def person_boxes(
+    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+) -> list[tuple[int, int, int, int] | None]:
+    """Person box x0, y0, x1, y1 in each of some unrelated frames; None without a detection.
+
+    Boxes are half-open, inside the frame, and have a margin around the joints.
+    """
+    config = default_detector()
+    boxes: list[tuple[int, int, int, int] | None] = []
+    for frame in frames:
+        with config.open() as detect:  # a new one each time: the frames do not follow each other
+            (people,) = detect([frame])
+        found = people[people[..., 2] > 0, :2]
+        boxes.append(enclosing_box(found, margin=_BOX_MARGIN, image_size=frame.shape[:2]))
+    return boxes

@@ -1,1 +1,0 @@
-"""Pose detectors, one module each; `motiontransfer.pose.detection` says what a detector is."""
