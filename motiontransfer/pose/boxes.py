@@ -77,7 +77,7 @@ def body_height_px(keypoints: Keypoints) -> float:
 
 _SIDE_IN_FACES = 1.8  # of the box, relative to the face's height from forehead to chin
 _MIN_SCORE = 0.3
-_CENTRE_SECONDS = 0.1  # window of the mean over the centre
+_CENTER_SECONDS = 0.1  # window of the mean over the center
 _SIZE_SECONDS = 1.0  # window of the median over the size
 _FACE_PER_EYES_TO_MOUTH = 2.4
 """Forehead to chin over eyes to mouth: 2.40, 2.45 on two real people, single frames 2.1 to 2.7."""
@@ -86,26 +86,26 @@ _FACE_PER_EYES_TO_MOUTH = 2.4
 def face_boxes(keypoints: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], Mask]:
     """Square boxes around the face (x0, y0, x1, y1, inside the image), and where a face is visible.
 
-    Not visible: a joint of the head is missing, the person faces away, or the head's centre is
+    Not visible: a joint of the head is missing, the person faces away, or the head's center is
     outside the image. The box is then interpolated, or a square in the middle if none is visible.
     """
     height, width = keypoints.image_size
-    centre, face_height, valid = _heads(keypoints)
-    inside = (centre >= 0).all(axis=1) & (centre[:, 0] < width) & (centre[:, 1] < height)
+    center, face_height, valid = _heads(keypoints)
+    inside = (center >= 0).all(axis=1) & (center[:, 0] < width) & (center[:, 1] < height)
     valid = valid & inside
     if not valid.any():
-        centre = np.tile([width / 2, height / 2], (keypoints.num_frames, 1))
+        center = np.tile([width / 2, height / 2], (keypoints.num_frames, 1))
         side = np.full(keypoints.num_frames, min(height, width) / 4)
     else:
-        short = window_frames(_CENTRE_SECONDS, keypoints.frame_rate)
+        short = window_frames(_CENTER_SECONDS, keypoints.frame_rate)
         long = window_frames(_SIZE_SECONDS, keypoints.frame_rate)
-        centre = np.stack(
-            [running_mean(fill_gaps(axis, valid), window=short) for axis in centre.T], axis=1
+        center = np.stack(
+            [running_mean(fill_gaps(axis, valid), window=short) for axis in center.T], axis=1
         )
         side = _SIDE_IN_FACES * running_median(fill_gaps(face_height, valid), window=long)
     side = np.clip(np.round(side), 1, min(height, width))
     corner = np.clip(
-        np.round(centre - side[:, None] / 2), 0, np.array([width, height]) - side[:, None]
+        np.round(center - side[:, None] / 2), 0, np.array([width, height]) - side[:, None]
     )
     return np.concatenate([corner, corner + side[:, None]], axis=1).astype(np.int64), valid
 
@@ -134,7 +134,7 @@ def _across(keypoints: Keypoints) -> Float64[np.ndarray, "frames 2"]:
 
 
 _SIDE_PER_EYES_TO_MOUTH = 3.4  # 1.4 faces
-_CENTRE_FROM_EYES = 0.3  # middle of the face, as a fraction of the way from eyes to mouth
+_CENTER_FROM_EYES = 0.3  # middle of the face, as a fraction of the way from eyes to mouth
 
 
 def face_alignments(
@@ -156,20 +156,20 @@ def face_alignments(
         for joint in ("eye", "mouth")
     )
     down, across = mouth - eyes, _across(keypoints)
-    centre = eyes + _CENTRE_FROM_EYES * down
+    center = eyes + _CENTER_FROM_EYES * down
     length = fill_gaps(np.linalg.norm(down, axis=1), valid)
     length = running_median(length, window=window_frames(_SIZE_SECONDS, keypoints.frame_rate))
-    # Of a face that is seen the two are less than a right angle apart: they never cancel out.
+    # In a visible face the two are less than a right angle apart: they never cancel out.
     upright = down + np.stack([-across[:, 1], across[:, 0]], axis=1)
     for index in np.flatnonzero(valid):
         x, y = upright[index] / np.linalg.norm(upright[index])
         scale = crop_size / (_SIDE_PER_EYES_TO_MOUTH * length[index])
         maps[index, :, :2] = scale * np.array([[y, -x], [x, y]])
-        maps[index, :, 2] = (crop_size - 1) / 2 - maps[index, :, :2] @ centre[index]
+        maps[index, :, 2] = (crop_size - 1) / 2 - maps[index, :, :2] @ center[index]
     return maps, valid
 
 
 def inverse(maps: Float64[np.ndarray, "*batch 2 3"]) -> Float64[np.ndarray, "*batch 2 3"]:
-    """Invert affine maps."""
+    """The maps back."""
     back = np.linalg.inv(maps[..., :2])
     return np.concatenate([back, -back @ maps[..., 2:]], axis=-1)

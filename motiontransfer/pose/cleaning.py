@@ -52,7 +52,6 @@ def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
 
 
 def _without(keypoints: Keypoints, removed: Bool[np.ndarray, "frames joints"]) -> Keypoints:
-    """The same keypoints with some of them missing."""
     filled = keypoints.filled
     return replace(
         keypoints,
@@ -88,7 +87,7 @@ def _excursions(
     height: float,
     frame_rate: Fraction,
 ) -> Bool[np.ndarray, "frames tracks"]:
-    """Mask of excursions: `length` frames off the straight line between their neighbours."""
+    """Mask of excursions: `length` frames off the straight line between their neighbors."""
     span = length + 1
     gone = np.zeros(seen.shape, np.bool_)
     if len(tracks) <= span:
@@ -264,10 +263,7 @@ def _on_the_other_wrist(keypoints: Keypoints, side: str) -> tuple[Mask, Mask]:
 
 
 # Joint group that comes and goes as a whole -> the body's joint it moves with.
-_CARRIER_OF_GROUP = {
-    **{"left_hand": "left_wrist", "right_hand": "right_wrist"},
-    **{"face": "nose", "face_mesh": "nose"},
-}
+_CARRIER_OF_GROUP = {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose"}
 
 
 class _Gap(NamedTuple):
@@ -356,7 +352,7 @@ def _positions(keypoints: Keypoints, gap: _Gap, *, reach: int) -> Float64[np.nda
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repairs:
-    """Repairs by cleaning in each frame."""
+    """Repairs frame by frame."""
 
     sides: Mask
     """Left and right were exchanged: of the body, the arms or the legs."""
@@ -386,7 +382,7 @@ def clean(
     smoothing: TimeFilter,
     smoothing_seconds: float,
 ) -> tuple[Keypoints, Repairs]:
-    """Side swaps, outliers, gaps, smoothing; the number of frames never changes.
+    """Fix swapped sides, remove outliers, fill gaps, smooth. Frame count is preserved.
 
     Args:
         longest_gap_seconds: gaps up to this long are filled; 0: none.

@@ -3,14 +3,15 @@
 import json
 import logging
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import People
@@ -32,6 +33,7 @@ from motiontransfer.video.geometry import Framing
 
 _logger = logging.getLogger(__name__)
 _Frame = TypeVar("_Frame")
+_Schema = TypeVar("_Schema", bound=BaseModel)
 
 _NUM_NAMED = 5  # missing frames that a message names
 
@@ -130,34 +132,48 @@ def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path)
         )
 
 
-_LAYOUTS = (
-    "MMPose's predictions (frame_id, instances), rtmlib's arrays (keypoints, scores), or COCO"
-    " results (image_id, keypoints)"
-)
+def _parsed(schema: type[_Schema], content: object, *, where: str, remedy: str) -> _Schema:
+    """Check JSON's text, or what was parsed of it, and name the first fault."""
+    try:
+        if isinstance(content, bytes):
+            return schema.model_validate_json(content)
+        return schema.model_validate(content)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        place = [".".join(map(str, detail["loc"]))] if detail["loc"] else []
+        fault = ": ".join([*place, detail["msg"].lower()])
+        raise KeypointsError(f"{where}: {fault}; {remedy}") from error
 
 
-_Points = list[list[tuple[float, float]]]
-_Scores = list[list[float]]
-_FramePeople = tuple[int, _Points, _Scores]
-"""Number of a frame, and for each person the joints' (x, y) and scores."""
+_Points = list[tuple[float, float]]
+_Person = tuple[_Points, list[float]]
+"""The joints' (x, y), and their scores."""
 
 
-class _Instance(BaseModel):
-    keypoints: list[tuple[float, float]]
+class _MmposeInstance(BaseModel):
+    keypoints: _Points
     keypoint_scores: list[float]
 
 
 class _MmposeFrame(BaseModel):
     frame_id: int
-    instances: list[_Instance]
+    instances: list[_MmposeInstance]
+
+    def frame(self, _: int) -> tuple[int, list[_Person]]:
+        return self.frame_id, [(it.keypoints, it.keypoint_scores) for it in self.instances]
 
 
 class _RtmlibFrame(BaseModel):
-    keypoints: _Points
-    scores: _Scores
+    keypoints: list[_Points]
+    scores: list[list[float]]
+
+    def frame(self, index: int) -> tuple[int, list[_Person]]:
+        return index, list(zip_longest(self.keypoints, self.scores, fillvalue=[]))
 
 
 class _CocoResult(BaseModel):
+    """One person; other entries of the same image hold the frame's others."""
+
     image_id: int | str
     keypoints: list[float]
     foot_kpts: list[float] = []
@@ -165,37 +181,56 @@ class _CocoResult(BaseModel):
     lefthand_kpts: list[float] = []
     righthand_kpts: list[float] = []
 
+    @field_validator("image_id")
+    @classmethod
+    def _frame_number(cls, image_id: int | str) -> int:
+        digits = re.search(r"(\d+)(\.\w+)?$", str(image_id))
+        if digits is None:
+            raise ValueError(f"expected a frame's number, got {image_id!r}")
+        return int(digits[1])
 
-_Layout = TypeVar("_Layout", bound=BaseModel)
+    def frame(self, _: int) -> tuple[int, list[_Person]]:
+        hands = [*self.lefthand_kpts, *self.righthand_kpts]
+        row = [*self.keypoints, *self.foot_kpts, *self.face_kpts, *hands]
+        points = list(zip(row[::3], row[1::3], strict=False))
+        return int(self.image_id), [(points, row[2::3])]
+
+
+_LAYOUT_OF_KEY: dict[str, type[_MmposeFrame | _RtmlibFrame | _CocoResult]] = {
+    **{"instances": _MmposeFrame, "image_id": _CocoResult, "scores": _RtmlibFrame}
+}
+_LAYOUTS = (
+    "MMPose's predictions (frame_id, instances), rtmlib's arrays (keypoints, scores), or COCO"
+    " results (image_id, keypoints)"
+)
 
 
 def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
     """COCO-WholeBody keypoints of each of the video's frames, from the folder's one JSON file."""
-    path, items = _read_entries(folder)
-    keys = items[0].keys()
-    if "instances" in keys:
-        found = [
-            (
-                frame.frame_id,
-                [person.keypoints for person in frame.instances],
-                [person.keypoint_scores for person in frame.instances],
-            )
-            for frame in _validated(items, _MmposeFrame, path)
-        ]
-    elif "image_id" in keys:
-        found = _coco_results(_validated(items, _CocoResult, path), num_frames, path)
-    elif {"keypoints", "scores"} <= keys:
-        found = [
-            (index, frame.keypoints, frame.scores)
-            for index, frame in enumerate(_validated(items, _RtmlibFrame, path))
-        ]
-    else:
+    path, entries = _read_entries(folder)
+    keys = entries[0].keys()
+    layout = next((it for key, it in _LAYOUT_OF_KEY.items() if key in keys), None)
+    if layout is None:
         raise KeypointsError(f"{path}: expected {_LAYOUTS}, got entries with {', '.join(keys)}")
     numbered = [
-        (number, _coco_people(keypoints, scores, where=f"{path}: frame {number}"))
-        for number, keypoints, scores in found
+        _parsed(layout, it, where=f"{path}: entry {i}", remedy=f"expected {_LAYOUTS}").frame(i)
+        for i, it in enumerate(entries)
     ]
-    frames = frames_in_order(numbered, num_frames=num_frames, source=path)
+    if layout is _CocoResult:
+        people_of_frame: dict[int, list[_Person]] = {index: [] for index in range(num_frames)}
+        for number, person in numbered:
+            if number not in people_of_frame:
+                raise KeypointsError(
+                    f"{path}: expected image_id from 0 to {num_frames - 1}, got {number}; number"
+                    " the frames of this video from 0"
+                )
+            people_of_frame[number] += person
+        numbered = list(people_of_frame.items())
+    found = [
+        (number, _coco_people(people, where=f"{path}: frame {number}"))
+        for number, people in numbered
+    ]
+    frames = frames_in_order(found, num_frames=num_frames, source=path)
     check_joint_order(frames, joint_set="COCO-WholeBody", source=path)
     return frames
 
@@ -221,72 +256,33 @@ def _read_entries(folder: Path) -> tuple[Path, list[dict[str, object]]]:
     return path, content
 
 
-def _validated(items: list[dict[str, object]], layout: type[_Layout], path: Path) -> list[_Layout]:
-    checked = []
-    for item in items:
-        try:
-            checked.append(layout.model_validate(item))
-        except ValidationError as error:
-            raise KeypointsError(
-                f"{path}: entry {len(checked)}: {_first(error)}; expected {_LAYOUTS}"
-            ) from error
-    return checked
-
-
-def _first(error: ValidationError) -> str:
-    """Location and reason of the first error."""
-    detail = error.errors()[0]
-    location = ".".join(str(part) for part in detail["loc"])
-    return f"{location}: {detail['msg'].lower()}" if location else detail["msg"].lower()
-
-
-def _coco_results(results: list[_CocoResult], num_frames: int, path: Path) -> list[_FramePeople]:
-    rows_of_frame: defaultdict[int, list[list[float]]] = defaultdict(list)
-    for result in results:
-        digits = re.search(r"(\d+)(\.\w+)?$", str(result.image_id))
-        if digits is None:
-            raise KeypointsError(
-                f"{path}: image_id: expected a frame's number, got {result.image_id!r}"
-            )
-        hands = [*result.lefthand_kpts, *result.righthand_kpts]
-        row = [*result.keypoints, *result.foot_kpts, *result.face_kpts, *hands]
-        rows_of_frame[int(digits[1])].append(row)
-    if max(rows_of_frame) >= num_frames:
-        raise KeypointsError(
-            f"{path}: expected image_id from 0 to {num_frames - 1}, got {max(rows_of_frame)};"
-            " number the frames of this video from 0"
-        )
-    return [
-        (
-            index,
-            [list(zip(row[::3], row[1::3], strict=False)) for row in rows_of_frame[index]],
-            [row[2::3] for row in rows_of_frame[index]],
-        )
-        for index in range(num_frames)
-    ]
-
-
-def _coco_people(keypoints: _Points, scores: _Scores, *, where: str) -> People:
+def _coco_people(people: list[_Person], *, where: str) -> People:
     num_joints = len(COCO_WHOLEBODY)
-    counts = {len(person) for person in (*keypoints, *scores)}
-    if counts - {num_joints} or len(keypoints) != len(scores):
+    counts = {len(values) for person in people for values in person}
+    if counts - {num_joints}:
         got = ", ".join(str(count) for count in sorted(counts))
         raise KeypointsError(
             f"{where}: expected {num_joints} keypoints and as many scores a person, got {got};"
             " use a whole-body model (and with rtmlib to_openpose=False)"
         )
-    points = np.array(keypoints, float).reshape(-1, num_joints, 2)
-    score = np.array(scores, float).reshape(-1, num_joints, 1)
-    people = np.concatenate([points, score], axis=2)
-    return to_holistic(people, joints=COCO_WHOLEBODY, where=where)
+    points = np.array([points for points, _ in people], float).reshape(-1, num_joints, 2)
+    score = np.array([score for _, score in people], float).reshape(-1, num_joints, 1)
+    return to_holistic(np.dstack([points, score]), joints=COCO_WHOLEBODY, where=where)
 
 
 _FILE_NAME = re.compile(r"(\d+)_keypoints\.json$")
-_BODIES: dict[str, JointSet] = {"BODY_25": BODY_25, "BODY_23": BODY_23, "COCO-18": COCO_18}
+
+_JOINTS_OF_PART: dict[str, dict[str, JointSet]] = {
+    "pose_keypoints_2d": {"BODY_25": BODY_25, "BODY_23": BODY_23, "COCO-18": COCO_18},
+    "face_keypoints_2d": {"70 points": OPENPOSE_FACE_70, "68 points": IBUG_68},
+    "hand_left_keypoints_2d": {"21 points": LEFT_HAND_JOINTS},
+    "hand_right_keypoints_2d": {"21 points": RIGHT_HAND_JOINTS},
+}
+"""Key of a part -> name of a joint set that it may have -> the joints."""
 
 
-class _Person(BaseModel):
-    """One of OpenPose's people: x, y and confidence, joint after joint; a part may be empty."""
+class _OpenPosePerson(BaseModel):
+    """x, y and confidence, joint after joint; a part that was not asked for is empty."""
 
     pose_keypoints_2d: list[float] = []
     face_keypoints_2d: list[float] = []
@@ -295,7 +291,7 @@ class _Person(BaseModel):
 
 
 class _OpenPoseFrame(BaseModel):
-    people: list[_Person]
+    people: list[_OpenPosePerson]
 
 
 def read_openpose_json(folder: Path, *, num_frames: int) -> list[People]:
@@ -311,64 +307,43 @@ def read_openpose_json(folder: Path, *, num_frames: int) -> list[People]:
             f" <video>_000000000000_keypoints.json; there are none; run OpenPose with"
             f" --write_json {folder} (and --face --hand), or set another detect_keypoints.detector"
         )
-    people_of_file = {}
+    frames, bodies = [], {}
     for path in frames_in_order(numbered, num_frames=num_frames, source=folder):
-        try:
-            people_of_file[path] = _OpenPoseFrame.model_validate_json(path.read_bytes()).people
-        except ValidationError as error:
-            raise KeypointsError(
-                f"{path}: not OpenPose's JSON: {_first(error)}; run OpenPose again for this frame"
-            ) from error
-    body = _body_of(people_of_file)
-    frames = [
-        _openpose_people(people, body=body, where=str(path))
-        for path, people in people_of_file.items()
-    ]
-    check_joint_order(frames, joint_set=body, source=folder)
+        content = _parsed(
+            _OpenPoseFrame,
+            path.read_bytes(),
+            where=f"{path}: not OpenPose's JSON",
+            remedy="run OpenPose again for this frame",
+        )
+        people = [to_holistic(np.zeros((0, 1, 3)), joints=("nose",), where=str(path))]
+        for person in content.people:
+            joints, values = [], []
+            for part in _JOINTS_OF_PART:
+                if part_values := getattr(person, part):
+                    name, names = _joint_set(part, len(part_values), where=str(path))
+                    joints, values = [*joints, *names], [*values, *part_values]
+                    if part == "pose_keypoints_2d":
+                        bodies.setdefault(name, path)
+            found = np.array(values, np.float64).reshape(1, len(joints), 3)
+            people.append(to_holistic(found, joints=joints, where=str(path)))
+        frames.append(np.concatenate(people))
+    if len(bodies) > 1:
+        listed = ", ".join(f"{name} in {path}" for name, path in bodies.items())
+        raise KeypointsError(f"expected one body format in a folder, got {listed}; remove the rest")
+    check_joint_order(frames, joint_set=next(iter(bodies), "BODY_25"), source=folder)
     return frames
 
 
-def _body_of(read: dict[Path, list[_Person]]) -> str:
-    """Name of the body's joint set, which is one for the whole folder."""
-    found: dict[str, Path] = {}
-    for path, people in read.items():
-        for length in {len(person.pose_keypoints_2d) for person in people} - {0}:
-            names = [name for name, joints in _BODIES.items() if 3 * len(joints) == length]
-            if not names:
-                known = ", ".join(f"{name} {3 * len(joints)}" for name, joints in _BODIES.items())
-                raise KeypointsError(
-                    f"{path}: pose_keypoints_2d: expected {known} numbers, got {length};"
-                    " run OpenPose with --model_pose BODY_25"
-                )
-            found.setdefault(names[0], path)
-    if len(found) > 1:
-        listed = ", ".join(f"{name} in {path}" for name, path in found.items())
-        raise KeypointsError(f"expected one body format in a folder, got {listed}; remove the rest")
-    return next(iter(found), "BODY_25")
-
-
-def _openpose_people(people: list[_Person], *, body: str, where: str) -> People:
-    """Their joints; a part that was not asked for is missing, pupils may be."""
-    parts = {
-        "pose_keypoints_2d": _BODIES[body],
-        "face_keypoints_2d": OPENPOSE_FACE_70,
-        "hand_left_keypoints_2d": LEFT_HAND_JOINTS,
-        "hand_right_keypoints_2d": RIGHT_HAND_JOINTS,
-    }
-    numbers = []
-    for person in people:
-        for key, joints in parts.items():
-            values, size = getattr(person, key), 3 * len(joints)
-            lengths = {0, size, 3 * len(IBUG_68) if key == "face_keypoints_2d" else size}
-            if len(values) not in lengths:
-                expected = " or ".join(str(length) for length in sorted(lengths))
-                raise KeypointsError(
-                    f"{where}: {key}: expected {expected} numbers, got {len(values)}"
-                )
-            numbers += [*values, *[0.0] * (size - len(values))]
-    names = [name for joints in parts.values() for name in joints]
-    found = np.array(numbers, np.float64).reshape(len(people), len(names), 3)
-    return to_holistic(found, joints=names, where=where)
+def _joint_set(part: str, length: int, *, where: str) -> tuple[str, JointSet]:
+    """Name and joints of the set that has so many numbers."""
+    for name, joints in _JOINTS_OF_PART[part].items():
+        if length == 3 * len(joints):
+            return name, joints
+    known = ", ".join(f"{name} {3 * len(it)}" for name, it in _JOINTS_OF_PART[part].items())
+    raise KeypointsError(
+        f"{where}: {part}: expected {known} numbers, got {length}; run OpenPose again, with"
+        " --model_pose BODY_25"
+    )
 
 
 _READERS = {"openpose_json": read_openpose_json, "coco_wholebody": read_coco_wholebody}

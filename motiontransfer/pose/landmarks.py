@@ -1,4 +1,4 @@
-"""What a detector gives, and the landmarks of MediaPipe's models as joints."""
+"""Detectors' output, and the landmarks of MediaPipe's models as joints."""
 
 from collections.abc import Callable, Sequence
 

@@ -30,7 +30,7 @@ _FACE_MODEL = "face_landmark/face_landmark.tflite"
 MODELS = (_PERSON_MODEL, _POSE_MODEL, _HAND_MODEL, _WRIST_MODEL, _HEAD_MODEL, _FACE_MODEL)
 """Files of the folder `modules` in MediaPipe's package."""
 
-# Landmarks of the pose. Behind them are the centre and the top of a circle around the person.
+# Landmarks of the pose. Behind them are the center and the top of a circle around the person.
 _NUM_LANDMARKS = 33
 _FACE = slice(0, 11)
 _RIGHT_EYE, _LEFT_EYE = 5, 2
@@ -124,8 +124,8 @@ class FollowedPerson:
         boxes, scores = self._person.look(frame, whole)
         best = scores.argmax()
         ends = boxes[best, 4:8].reshape(-1, 2) / self._person.side + _PERSON_ANCHORS[best]
-        centre, top = _placed(ends, whole)
-        return _square(centre, top - centre, scale=1.25) if scores[best].item() >= 0 else None
+        center, top = _placed(ends, whole)
+        return _square(center, top - center, scale=1.25) if scores[best].item() >= 0 else None
 
     def _follow(self, frame: Frame, square: Square | None) -> dict[str, Float64[np.ndarray, "_ 3"]]:
         """Landmarks and visibility, in pixels; nothing where there is no square, or no person."""
@@ -137,8 +137,8 @@ class FollowedPerson:
             return {}
         landmarks = landmarks.reshape(-1, 5)
         points = _placed(_refined(landmarks[:, :2] / self._pose.side, heatmaps), square)
-        centre, top = points[_NUM_LANDMARKS : _NUM_LANDMARKS + 2]
-        self._square = _square(centre, top - centre, scale=1.25)
+        center, top = points[_NUM_LANDMARKS : _NUM_LANDMARKS + 2]
+        self._square = _square(center, top - center, scale=1.25)
         visibility = _sigmoid(landmarks[:_NUM_LANDMARKS, 3])
         found = {"pose": points[:_NUM_LANDMARKS], "face": self._find_face(frame, points[_FACE])}
         for group, joints in _HANDS.items():
@@ -155,8 +155,8 @@ class FollowedPerson:
         middle = (2 * index + little) / 3
         near = _square(middle, middle - wrist, scale=2.7, shift=-0.1)
         (ends,) = self._wrist.look(frame, near)
-        centre, bottom = _placed(ends.reshape(2, 2) / self._wrist.side, near)
-        square = _square(centre, centre - bottom, scale=1.0, shift=-0.1)
+        center, bottom = _placed(ends.reshape(2, 2) / self._wrist.side, near)
+        square = _square(center, center - bottom, scale=1.0, shift=-0.1)
         landmarks, presence = self._hand.look(frame, square)
         points = _placed(landmarks.reshape(-1, 3)[:, :2] / self._hand.side, square)
         return points[: len(points) if presence.item() >= _MIN_PRESENCE else 0]
@@ -183,16 +183,16 @@ def _placed(points: Points, square: Square) -> Points:
     return points @ square[:, :2].T + square[:, 2]
 
 
-def _square(centre: Point, up: Point, *, scale: float, shift: float = 0.0) -> Square:
+def _square(center: Point, up: Point, *, scale: float, shift: float = 0.0) -> Square:
     """A square around a point.
 
     Args:
-        up: from the centre to the middle of the upper side, before it is scaled.
-        shift: of the centre, down, as a share of the side before it is scaled.
+        up: from the center to the middle of the upper side, before it is scaled.
+        shift: of the center, down, as a share of the side before it is scaled.
     """
     right, down = 2 * np.array([-up[1], up[0]]), -2 * up
     axes = scale * np.column_stack([right, down])
-    return np.column_stack([axes, centre + shift * down - axes.mean(axis=1)])
+    return np.column_stack([axes, center + shift * down - axes.mean(axis=1)])
 
 
 def _around(points: Points, right: Point, *, scale: float, shift: float = 0.0) -> Square:
@@ -203,7 +203,7 @@ def _around(points: Points, right: Point, *, scale: float, shift: float = 0.0) -
 
 
 def _refined(points: Points, heatmaps: Float64[np.ndarray, "rows columns points"]) -> Points:
-    """Centres of mass of the heatmaps around landmarks, where these are clear."""
+    """Centers of mass of the heatmaps around landmarks, where these are clear."""
     size = len(heatmaps)
     columns, rows = (points * size).astype(int).T[..., None] + np.arange(-_REACH, _REACH + 1)
     row, column, number = rows[:, :, None], columns[:, None], np.arange(len(points))[:, None, None]
@@ -211,15 +211,15 @@ def _refined(points: Points, heatmaps: Float64[np.ndarray, "rows columns points"
     last = size - 1
     weight = inside * _sigmoid(heatmaps[row.clip(0, last), column.clip(0, last), number])
     total = np.maximum(weight.sum(axis=(1, 2)), 1e-9)
-    centres = [(weight * place).sum(axis=(1, 2)) / total / size for place in (column, row)]
+    centers = [(weight * place).sum(axis=(1, 2)) / total / size for place in (column, row)]
     is_clear = weight.max(axis=(1, 2)) >= _MIN_PRESENCE
-    return np.where(is_clear[:, None], np.column_stack(centres), points)
+    return np.where(is_clear[:, None], np.column_stack(centers), points)
 
 
 def _anchors(num_cells: int, repeats: int) -> Points:
-    """Centres of cells, as shares of the square."""
-    centres = (np.arange(num_cells) + 0.5) / num_cells
-    return np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2).repeat(repeats, axis=0)
+    """Centers of cells, as shares of the square."""
+    centers = (np.arange(num_cells) + 0.5) / num_cells
+    return np.stack(np.meshgrid(centers, centers), axis=-1).reshape(-1, 2).repeat(repeats, axis=0)
 
 
 _PERSON_ANCHORS = np.concatenate([_anchors(28, 2), _anchors(14, 2), _anchors(7, 6)])

@@ -16,7 +16,7 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.figures import stacked, tiles, write_figure
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import joint_boxes
-from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, Quality
+from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, ClipQuality
 from motiontransfer.pose.time_series import segments
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.video.frame_store import FrameStore
@@ -183,7 +183,7 @@ def plot_quality(
     path: Path,
     store: FrameStore,
     keypoints: Keypoints,
-    quality: Quality,
+    quality: ClipQuality,
     *,
     sentences: Sequence[str],
     title: str,
@@ -197,7 +197,7 @@ def plot_quality(
     lines = [textwrap.fill(f"•  {line}", 150, subsequent_indent="    ") for line in sentences]
     heights = (0.7 + 0.21 * "\n".join(lines).count("\n"), 5.0, 3.7)
     title = f"{title}: {keypoints.num_frames} frames, {keypoints.detector}"
-    worst = worst_frames(quality)
+    worst = faultiest_frames(quality)
     with write_figure(path, width=12.0, height=sum(heights), dpi=90) as figure:
         words, over_time, strip = stacked(figure, heights)
         words.text(0.01, 0.95, title, va="top", fontsize="large", weight="bold")
@@ -213,7 +213,7 @@ def plot_quality(
             axes.set_title(_faults(quality, index), fontsize="small")
 
 
-def worst_frames(quality: Quality, *, count: int = _NUM_WORST) -> list[int]:
+def faultiest_frames(quality: ClipQuality, *, count: int = _NUM_WORST) -> list[int]:
     """Indices of the frames with most faults, in order of time and spread over the clip."""
     parts = len(PARTS)
     badness = (
@@ -232,7 +232,7 @@ def worst_frames(quality: Quality, *, count: int = _NUM_WORST) -> list[int]:
     return sorted(chosen)
 
 
-def _draw_coverage(axes: Axes, quality: Quality, *, marked: Sequence[int]) -> None:
+def _draw_coverage(axes: Axes, quality: ClipQuality, *, marked: Sequence[int]) -> None:
     frames = quality.state.shape[1]
     axes.imshow(
         _columns(quality.state),
@@ -263,7 +263,7 @@ def _draw_legend(axes: Axes) -> None:
     axes.legend(handles=[*patches, marker], loc="upper left", frameon=False)
 
 
-def _draw_scores(axes: Axes, quality: Quality) -> None:
+def _draw_scores(axes: Axes, quality: ClipQuality) -> None:
     shares = quality.score_histogram / max(1, quality.score_histogram.sum())
     axes.bar(np.arange(10) / 10 + 0.05, shares, width=0.09, color="#1c7ed6")
     axes.set(xlabel="score", ylabel="share of joints", xlim=(0, 1), ylim=(0, 1))
@@ -279,16 +279,16 @@ def _columns(state: Int8[np.ndarray, "parts frames"]) -> Int8[np.ndarray, "parts
     return np.minimum.reduceat(state, starts, axis=1)
 
 
-def _draw_speed(axes: Axes, quality: Quality) -> None:
+def _draw_speed(axes: Axes, quality: ClipQuality) -> None:
     seconds = np.arange(len(quality.speed)) / quality.frame_rate
     axes.plot(seconds, quality.speed, color="#1c7ed6", linewidth=0.8)
-    for frames, colour, label in (
+    for frames, color, label in (
         (quality.too_fast, _STATE_COLORS[MISSING], "faster than a person can"),
         (quality.repairs.removed > 0, _STATE_COLORS[FILLED], "a joint that jumped was removed"),
         (quality.repairs.sides, "#ae3ec9", "left and right were exchanged"),
     ):
         if frames.any():
-            axes.plot(seconds[frames], quality.speed[frames], "o", color=colour, label=label)
+            axes.plot(seconds[frames], quality.speed[frames], "o", color=color, label=label)
             axes.legend(fontsize="small", loc="upper right")
     axes.set(xlabel="seconds", ylabel="body heights a second", xlim=(0, seconds[-1] or 1))
     axes.set_ylim(bottom=0)
@@ -304,12 +304,12 @@ def _draw_pose(
     for ends, group in _limbs(keypoints.skeleton):
         if score[ends].min() > 0:
             color = _STATE_COLORS[FILLED] if filled[ends].any() else "#37b24d"
-            line = points[ends].T - 0.5  # imshow puts pixel centres at whole numbers
+            line = points[ends].T - 0.5  # imshow puts pixel centers at whole numbers
             axes.plot(*line, color=color, linewidth=1.6 if group == "body" else 0.7)
     axes.set(xlim=(0, frame.shape[1]), ylim=(frame.shape[0], 0))
 
 
-def _faults(quality: Quality, index: int) -> str:
+def _faults(quality: ClipQuality, index: int) -> str:
     """Time of a frame, and its missing, filled and implausible parts."""
     wrong = [f"{index / quality.frame_rate:.1f} s, frame {index}"]
     for state in (MISSING, FILLED):

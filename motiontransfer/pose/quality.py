@@ -34,7 +34,7 @@ PARTS = (
 """Parts of the body, from the head down."""
 
 # Joint -> joints next to it and about how far it is from them at most, in body heights: where a
-# joint is missing and its neighbour so near the edge, it is outside.
+# joint is missing and its neighbor so near the edge, it is outside.
 _REACH_OF_END = MappingProxyType(
     {
         "head": (("nose",), (("shoulder", 0.2),)),
@@ -58,7 +58,7 @@ NOTHING_TO_FIX = "nothing to fix"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
+class ClipQuality:
     """Measures of a clip's keypoints, frame by frame."""
 
     state: Int8[np.ndarray, "parts frames"]
@@ -68,7 +68,6 @@ class Quality:
     speed: Series
     """Speed of the fastest body joint, body heights per second."""
     repairs: Repairs
-    """Repairs made by cleaning."""
     outside: Mapping[str, Mask]
     """True where head, hands or feet are beyond the frame's edge."""
     with_others: Mask
@@ -80,7 +79,6 @@ class Quality:
     camera_speed: float | None
     """Background motion, image widths per second; None: not known."""
     frame_rate: float
-    """Frames per second."""
 
     @property
     def person_known(self) -> Mask:
@@ -93,7 +91,7 @@ class Quality:
         return self.speed > _IMPLAUSIBLE_SPEED
 
     def of_part(self, part: str) -> Int8[np.ndarray, " frames"]:
-        """State of one part."""
+        """MISSING, FILLED or MEASURED in each frame."""
         return self.state[PARTS.index(part)]
 
 
@@ -105,7 +103,7 @@ def measure_quality(
     with_others: Mask,
     possible_switches: int,
     camera_speed: float | None,
-) -> Quality:
+) -> ClipQuality:
     """Measure one person's cleaned keypoints.
 
     Args:
@@ -121,7 +119,7 @@ def measure_quality(
     }
     body = skeleton.slice("body")
     scores = keypoints.score[:, body][state[:, body] == MEASURED]
-    return Quality(
+    return ClipQuality(
         state=np.stack([state[:, joints_of_part[part]].min(axis=1) for part in PARTS]),
         score_histogram=np.histogram(scores, bins=10, range=(0, 1))[0],
         speed=_speed(keypoints, height),
@@ -148,17 +146,17 @@ def _speed(keypoints: Keypoints, height: float) -> Series:
 def _outside(
     keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
 ) -> Mask:
-    """True where a joint of an end is outside, or missing with its neighbour near the edge."""
-    joints, neighbours = _REACH_OF_END[end]
+    """True where a joint of an end is outside, or missing with its neighbor near the edge."""
+    joints, neighbors = _REACH_OF_END[end]
     outside = np.zeros(keypoints.num_frames, np.bool_)
     for joint in joints:
         distance, seen = _edge_distance(keypoints, joint, content)
         outside |= seen & (distance < 0)
         sides = ("left", "right") if joint == "nose" else (joint.split("_")[0],)
-        for neighbour, reach in neighbours:  # the nearest one seen decides
+        for neighbor, reach in neighbors:  # the nearest one seen decides
             known = seen
             for side in sides:
-                distance, found = _edge_distance(keypoints, f"{side}_{neighbour}", content)
+                distance, found = _edge_distance(keypoints, f"{side}_{neighbor}", content)
                 outside |= ~known & found & (distance < reach * height)
                 seen = seen | found
     return outside
@@ -174,7 +172,7 @@ def _edge_distance(
     return distance.astype(np.float64), score > 0
 
 
-def quality_metrics(quality: Quality) -> dict[str, int | float | None]:
+def quality_metrics(quality: ClipQuality) -> dict[str, int | float | None]:
     """Shares of frames, counts, and the longest gaps in frames."""
     metrics: dict[str, int | float | None] = {"frames": len(quality.speed)}
     for part in PARTS:
@@ -191,7 +189,7 @@ def quality_metrics(quality: Quality) -> dict[str, int | float | None]:
     }
 
 
-def verdict(quality: Quality) -> list[str]:
+def verdict(quality: ClipQuality) -> list[str]:
     """Advice in sentences, the gravest fault first; `NOTHING_TO_FIX` alone if there is none."""
     if not quality.person_known.any():
         return [
@@ -201,7 +199,7 @@ def verdict(quality: Quality) -> list[str]:
     return [*_visibility(quality), *_detection(quality), *_motion(quality)] or [NOTHING_TO_FIX]
 
 
-def _visibility(quality: Quality) -> Iterator[str]:
+def _visibility(quality: ClipQuality) -> Iterator[str]:
     absent = ~quality.person_known
     if absent.mean() > _RARE:
         start, stop = max(segments(absent), key=lambda segment: segment[1] - segment[0])
@@ -232,7 +230,7 @@ def _visibility(quality: Quality) -> Iterator[str]:
         )
 
 
-def _detection(quality: Quality) -> Iterator[str]:
+def _detection(quality: ClipQuality) -> Iterator[str]:
     if 0 < quality.body_height_px < _TALL_ENOUGH_PX:
         yield (
             f"the person is about {quality.body_height_px:.0f} px tall; below "
@@ -262,7 +260,7 @@ def _detection(quality: Quality) -> Iterator[str]:
             )
 
 
-def _motion(quality: Quality) -> Iterator[str]:
+def _motion(quality: ClipQuality) -> Iterator[str]:
     if quality.too_fast.mean() > _RARE:
         first = int(np.argmax(quality.too_fast))
         yield (
@@ -273,7 +271,7 @@ def _motion(quality: Quality) -> Iterator[str]:
     if quality.camera_speed is not None and quality.camera_speed > STILL_CAMERA:
         yield (
             f"the camera moves, by {100 * quality.camera_speed:.1f} % of the image's width per "
-            "second: put it on something firm; its motion is added to the person's"
+            "second: use a tripod; camera motion is mistaken for the person's"
         )
 
 
@@ -286,18 +284,16 @@ PAIR_SECONDS = 0.2
 _NUM_PAIRS = 24
 
 _TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile are measurable
-_MIN_TEXTURE = 3.0  # standard deviation of grey levels: less is noise on a plain wall
+_MIN_TEXTURE = 3.0  # standard deviation of gray levels: less is noise on a plain wall
 _MIN_RESPONSE = 0.2  # of the correlation's peak, 1 being a perfect match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramePair:
-    """Two frames a moment apart."""
+    """Two frames, `PAIR_SECONDS` or so apart."""
 
     before: UInt8[np.ndarray, "height width 3"]
-    """The earlier frame."""
     after: UInt8[np.ndarray, "height width 3"]
-    """The later frame."""
     background: Bool[np.ndarray, "height width"]
     """Pixels that the person covers in neither."""
     seconds: float
@@ -350,7 +346,7 @@ def without_person(
 
 def _background_shift(pair: FramePair) -> float | None:
     """Median shift of the background's tiles, pixels; None if none has texture."""
-    greys = [
+    grays = [
         cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
         for frame in (pair.before, pair.after)
     ]
@@ -361,7 +357,7 @@ def _background_shift(pair: FramePair) -> float | None:
     for top in range(0, height - side + 1, side):
         for left in range(0, width - side + 1, side):
             tile = (slice(top, top + side), slice(left, left + side))
-            first, second = (grey[tile] for grey in greys)
+            first, second = (gray[tile] for gray in grays)
             if not pair.background[tile].all() or first.std() < _MIN_TEXTURE:
                 continue
             shift, response = cv2.phaseCorrelate(first, second, window)

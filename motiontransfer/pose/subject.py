@@ -99,8 +99,8 @@ def _values(detections: Detections, rule: PersonRule) -> Float64[np.ndarray, " r
     if rule == "largest":
         return ((boxes[:, 2:] - boxes[:, :2]) ** 2).sum(axis=1)  # an arm held out adds little
     if rule == "most_central":
-        off_centre = np.linalg.norm(_middles(boxes) - np.array([width, height]) / 2, axis=1)
-        return 1 - off_centre / (np.hypot(width, height) / 2)
+        off_center = np.linalg.norm(_middles(boxes) - np.array([width, height]) / 2, axis=1)
+        return 1 - off_center / (np.hypot(width, height) / 2)
     if rule == "longest":
         return np.bincount(detections.person)[detections.person].astype(np.float64)
     return np.isin(detections.person, rule).astype(np.float64)

@@ -56,7 +56,7 @@ class Body:
     """Mask of the detected joints."""
     box: Float64[np.ndarray, "2 2"]
     """Upper left and lower right corner around the joints, px."""
-    centre: Vector
+    center: Vector
     """Middle of those joints of the trunk that were found, else of the box, px."""
     size: float
     """Diagonal of the box, px."""
@@ -65,7 +65,7 @@ class Body:
 
     def shifted(self, by: Vector) -> "Body":
         """The same body elsewhere, px."""
-        return replace(self, points=self.points + by, box=self.box + by, centre=self.centre + by)
+        return replace(self, points=self.points + by, box=self.box + by, center=self.center + by)
 
     def overlaps(self, other: "Body") -> bool:
         """True if the boxes intersect."""
@@ -95,12 +95,12 @@ def measure_bodies(people: People, *, image_size: tuple[int, int]) -> list[Body]
                 points=np.stack([points, points[other_side]]),
                 found=np.stack([found, found[other_side]]),
                 box=box,
-                centre=(points[found & trunk] if (found & trunk).any() else box).mean(axis=0),
+                center=(points[found & trunk] if (found & trunk).any() else box).mean(axis=0),
                 size=max(size, _MIN_SIZE * float(np.hypot(*image_size))),
                 mean_score=float(np.ascontiguousarray(score).mean()),
             )
         )
-    return sorted(bodies, key=lambda it: (*it.centre, it.mean_score, *it.points[0].reshape(-1)))
+    return sorted(bodies, key=lambda it: (*it.center, it.mean_score, *it.points[0].reshape(-1)))
 
 
 def pose_distance(a: Body, b: Body) -> float:
@@ -259,7 +259,7 @@ class _Side(NamedTuple):
     """A tracklet on one side of a gap: px, px a frame."""
 
     frame_index: int
-    centre: Vector
+    center: Vector
     velocity: Vector
     size: float
 
@@ -307,11 +307,11 @@ def _candidate_links(tracklets: Sequence[Tracklet], frame_rate: Fraction) -> lis
 def _side(tracklet: Tracklet, part: slice, *, at: int) -> _Side:
     bodies, frame_indices = tracklet.bodies[part], np.array(tracklet.frame_indices[part])
     offsets = frame_indices - frame_indices.mean()
-    centres = np.stack([body.centre for body in bodies])
+    centers = np.stack([body.center for body in bodies])
     return _Side(
         frame_index=tracklet.frame_indices[at],
-        centre=tracklet.bodies[at].centre,
-        velocity=offsets @ centres / max(float(offsets @ offsets), 1.0),
+        center=tracklet.bodies[at].center,
+        velocity=offsets @ centers / max(float(offsets @ offsets), 1.0),
         size=float(np.median([body.size for body in bodies])),
     )
 
@@ -322,9 +322,9 @@ def _link_cost(end: _Side, start: _Side) -> float:
     if size > _MAX_GROWTH * min(end.size, start.size):
         return math.inf
     gap = start.frame_index - end.frame_index
-    expected = end.centre + gap * (end.velocity + start.velocity) / 2
+    expected = end.center + gap * (end.velocity + start.velocity) / 2
     turned = gap * (start.velocity - end.velocity) / 4  # turning back is less likely
-    return float(np.linalg.norm(start.centre - expected) + np.linalg.norm(turned)) / size
+    return float(np.linalg.norm(start.center - expected) + np.linalg.norm(turned)) / size
 
 
 def _unambiguous_links(links: Sequence[_Link]) -> dict[int, int]:

@@ -26,8 +26,8 @@ from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
     STILL_CAMERA,
+    ClipQuality,
     FramePair,
-    Quality,
     camera_speed,
     measure_quality,
     verdict,
@@ -67,7 +67,7 @@ class VideoCheck:
     """Number of people in each sampled frame."""
     framing: Framing
     """Placement of the frames in the working image."""
-    quality: Quality
+    quality: ClipQuality
     """Pose quality of the sampled frames."""
 
 

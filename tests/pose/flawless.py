@@ -3,7 +3,7 @@
 import numpy as np
 
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.quality import MEASURED, PARTS, Quality
+from motiontransfer.pose.quality import MEASURED, PARTS, ClipQuality
 
 NUM_FRAMES = 100
 
@@ -42,4 +42,4 @@ def quality(states=(), *, num_frames=NUM_FRAMES, **others):
         "camera_speed": 0.0,
         "frame_rate": 25.0,
     }
-    return Quality(**(flawless | others))
+    return ClipQuality(**(flawless | others))

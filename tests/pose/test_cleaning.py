@@ -229,24 +229,20 @@ def test_the_only_hand_goes_to_the_wrist_it_hangs_on():
     np.testing.assert_array_equal(repaired.score, truth.score)
 
 
-def test_a_hand_found_twice_is_not_exchanged():
-    keypoints = standing(2)
-    keypoints.points[1, joints_of("left_hand")] = keypoints.points[1, joints_of("right_hand")] + 1
-    np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
-
-
-def test_a_hand_in_the_corner_is_not_at_a_wrist_that_is_missing():
-    """A missing joint is at (0, 0)."""
-    keypoints = lost(lost(standing(2), "right_hand", [1]), "right_wrist", [1])
-    hand = joints_of("left_hand")
-    keypoints.points[1, hand] += 2 - keypoints.points[1, hand.start]
-    np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
-
-
-def test_a_hand_between_the_wrists_stays():
-    """Nearer to the other one, and too far from its own, but not clearly."""
-    keypoints = lost(standing(2), "right_hand", [1])
-    keypoints.points[1, joints_of("left_hand")] -= (36, 0)  # the wrists are 64 px apart
+@pytest.mark.parametrize(
+    ("missing", "place"),
+    [
+        ([], standing(1).joint("right_hand_wrist")[0][0] + 1),  # found twice
+        (["right_hand", "right_wrist"], (2, 2)),  # in the corner, where missing joints are
+        # nearer to the other wrist, 64 px away, and too far from its own, but not clearly
+        (["right_hand"], standing(1).joint("left_hand_wrist")[0][0] - (36, 0)),
+    ],
+)
+def test_a_hand_stays_that_is_not_clearly_the_others(missing, place):
+    keypoints, hand = standing(2), joints_of("left_hand")
+    for group in missing:
+        keypoints = lost(keypoints, group, [1])
+    keypoints.points[1, hand] += place - keypoints.points[1, hand.start]
     np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
 
 
@@ -283,7 +279,7 @@ def test_detected_joints_are_not_touched(seed, longest):
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6))
 @settings(max_examples=15, deadline=None)
-def test_a_joint_stays_between_its_neighbours_and_its_score_below_theirs(seed, longest):
+def test_a_joint_stays_between_its_neighbors_and_its_score_below_theirs(seed, longest):
     keypoints = wandering(seed)
     filled = fill_body_gaps(keypoints, longest_gap_frames=longest)
     for frame, joint in np.argwhere(filled.filled):

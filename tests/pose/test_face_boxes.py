@@ -75,7 +75,7 @@ def test_a_hand_stand_has_a_face_and_the_back_of_a_head_none():
     assert not face_boxes(turned_round(person))[1].any()
 
 
-def test_frames_without_a_face_get_a_box_between_their_neighbours():
+def test_frames_without_a_face_get_a_box_between_their_neighbors():
     person = stick_person([80.0] * 3, 40, x=[20, 30, 40], missing=[(1, "nose")])
     boxes, valid = face_boxes(person)
     assert valid.tolist() == [True, False, True]
@@ -100,9 +100,9 @@ def test_the_box_does_not_lag_behind_the_head():
     x = np.linspace(100, 220, 25)
     person = stick_person(np.full(25, 280.0), 200, x=x, image_size=(300, 320))
     boxes, _ = face_boxes(person)
-    centre = (boxes[:, 0] + boxes[:, 2]) / 2
-    assert np.abs(centre - x)[2:-2].max() <= 1
-    assert np.mean(centre - x) == pytest.approx(0, abs=0.6)
+    center = (boxes[:, 0] + boxes[:, 2]) / 2
+    assert np.abs(center - x)[2:-2].max() <= 1
+    assert np.mean(center - x) == pytest.approx(0, abs=0.6)
 
 
 LARGE = (1000, 1000)

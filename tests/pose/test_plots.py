@@ -12,11 +12,11 @@ from PIL import Image
 from motiontransfer.errors import KeypointsError
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.plots import (
+    faultiest_frames,
     longest_first,
     plot_quality,
     plot_tracks,
     representative_frames,
-    worst_frames,
 )
 from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.retargeting.plot import plot_statistics
@@ -30,7 +30,7 @@ ONE, OTHER = (20, 60, 40), (44, 60, 40)
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
-    """Twelve frames, and a hundred; frame i is of the grey 2 i."""
+    """Twelve frames, and a hundred; frame i is of the gray 2 i."""
     folder = tmp_path_factory.mktemp("frames")
     for num_frames in (12, NUM_FRAMES):
         path = folder / f"{num_frames}.mkv"
@@ -77,10 +77,10 @@ def test_each_track_has_its_box_with_its_number_in_its_colour(tmp_path, video, d
     box, other_box = (patch for patch in tile.patches if isinstance(patch, Rectangle))
     assert box.get_bbox().extents == pytest.approx([12.8, 18.8, 27.2, 61.2], abs=0.01)
     assert other_box.get_bbox().extents == pytest.approx([36.8, 18.8, 51.2, 61.2], abs=0.01)
-    colours = [to_hex(patch.get_edgecolor()) for patch in (box, other_box)]
-    assert colours == [to_hex(labels[n].get_bbox_patch().get_facecolor()) for n in "01"]
-    assert colours == [to_hex(lines.get_color()[0]) for lines in tile.collections]
-    assert len(set(colours)) == 2
+    colors = [to_hex(patch.get_edgecolor()) for patch in (box, other_box)]
+    assert colors == [to_hex(labels[n].get_bbox_patch().get_facecolor()) for n in "01"]
+    assert colors == [to_hex(lines.get_color()[0]) for lines in tile.collections]
+    assert len(set(colors)) == 2
 
 
 def test_the_bars_show_when_each_track_was_seen(tmp_path, video, drawn):
@@ -219,12 +219,12 @@ def test_the_worst_frames_are_apart_and_in_order():
         [("face", MISSING, [60, 61, 62]), ("feet", MISSING, [61]), ("head", FILLED, [5])],
         speed=np.where(np.arange(NUM_FRAMES) == 90, 9.0, 1.0),
     )
-    worst = worst_frames(clip, count=3)
+    worst = faultiest_frames(clip, count=3)
     assert worst == [5, 61, 90]
     always = quality([("face", MISSING, np.arange(NUM_FRAMES))])
-    assert worst_frames(always, count=2) == [0, 25]  # half the clip, whatever lies there
-    assert len(worst_frames(clip, count=50)) < 10
-    assert np.diff(worst_frames(clip, count=50)).min() >= 12  # half a second
+    assert faultiest_frames(always, count=2) == [0, 25]  # half the clip, whatever lies there
+    assert len(faultiest_frames(clip, count=50)) < 10
+    assert np.diff(faultiest_frames(clip, count=50)).min() >= 12  # half a second
 
 
 def test_a_gap_of_one_frame_shows_in_a_clip_with_more_frames_than_pixels(

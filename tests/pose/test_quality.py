@@ -128,17 +128,16 @@ def test_the_metrics_are_shares_counts_and_gaps():
     assert metrics["longest_gap_left_hand_frames"] == 3
     assert metrics["coverage_face"] == 7 / 8
     assert metrics["coverage_right_leg"] == 1
+    outside = {"feet": np.arange(8) < 3}
+    assert (
+        quality_metrics(replace(measured(keypoints), outside=outside))["frames_with_feet_outside"]
+        == 3
+    )
     assert metrics["frames_with_feet_outside"] == 0
     assert metrics["frames_with_joints_too_fast"] == 0
     assert metrics["body_height_px"] == HEIGHT_PX
     assert metrics["camera_speed"] == 0.0123
     assert {f"coverage_{part.replace(' ', '_')}" for part in PARTS} <= set(metrics)
-
-
-def test_frames_in_which_an_end_is_outside_are_counted():
-    outside = np.arange(8) < 3
-    metrics = quality_metrics(replace(measured(standing(8)), outside={"feet": outside}))
-    assert metrics["frames_with_feet_outside"] == 3
 
 
 def test_a_flawless_clip_needs_nothing():
@@ -189,7 +188,7 @@ def everywhere(frames):
         ),
         (
             quality(camera_speed=0.034),
-            r"^the camera moves, by 3\.4 % of the image's width per second: .*firm",
+            r"^the camera moves, by 3\.4 % of the image's width per second: .*tripod",
         ),
     ],
 )
@@ -273,12 +272,14 @@ def test_camera_speed_is_that_of_the_background(tmp_path, pixels_a_frame, speed)
         assert camera_speed(pairs_of_clip(store, person(HIPS))) == pytest.approx(speed, abs=0.01)
 
 
-def test_camera_speed_is_unknown_before_a_plain_wall(tmp_path):
-    plain = np.full((*SIZE, 3), 128, np.uint8)
-    with filmed(tmp_path / "frames.mkv", [with_dancer(plain, hips) for hips in HIPS]) as store:
-        assert camera_speed(pairs_of_clip(store, person(HIPS))) is None
-
-
-def test_camera_speed_is_unknown_in_a_very_short_clip(tmp_path):
-    with filmed(tmp_path / "frames.mkv", [wall()[:, :256]] * 3) as store:
-        assert camera_speed(pairs_of_clip(store, person(HIPS[:3]))) is None
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [with_dancer(np.full((*SIZE, 3), 128, np.uint8), hips) for hips in HIPS],
+        [wall()[:, :256]] * 3,
+    ],
+    ids=["a plain wall", "a very short clip"],
+)
+def test_camera_speed_is_unknown(tmp_path, frames):
+    with filmed(tmp_path / "frames.mkv", frames) as store:
+        assert camera_speed(pairs_of_clip(store, person(HIPS[: len(frames)]))) is None

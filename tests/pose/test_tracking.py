@@ -28,7 +28,7 @@ OTHER_SIDE = [HOLISTIC.index(mirrored(name)) for name in HOLISTIC.joints]
 
 
 def bodies_of(*walkers, image_size=IMAGE_SIZE):
-    return measure_bodies(frame_of(*walkers), skeleton=HOLISTIC, image_size=image_size)
+    return measure_bodies(frame_of(*walkers), image_size=image_size)
 
 
 def body_of(*args, **kwargs):
@@ -40,7 +40,7 @@ def test_bodies_are_measured_from_left_to_right():
     bodies = bodies_of(walker(150), walker(50, height=80))
     assert [body.row for body in bodies] == [1, 0]
     body = bodies[1]
-    assert body.centre == pytest.approx([150, 131], abs=0.01)  # between shoulders and hips
+    assert body.center == pytest.approx([150, 131], abs=0.01)  # between shoulders and hips
     assert body.box == pytest.approx(np.array([[132, 97], [168, 203]]), abs=0.01)
     assert body.size == pytest.approx(np.hypot(36, 106), abs=0.01)
     assert body.mean_score == pytest.approx(0.9)
@@ -71,7 +71,7 @@ def test_comparisons_ignore_swapped_sides(dx, jitter, seed):
     assert pose_distance(first, swapped) == pytest.approx(pose_distance(first, second))
     assert displacement(first, swapped) == pytest.approx(displacement(first, second))
     assert coincident_share(first, swapped) == coincident_share(first, second)
-    assert swapped.centre == pytest.approx(second.centre)
+    assert swapped.center == pytest.approx(second.center)
 
 
 def test_with_too_few_joints_in_common_boxes_are_compared():
@@ -108,7 +108,7 @@ def test_a_walk_is_one_tracklet_with_its_velocity():
     assert (walk.start, walk.end, len(walk.bodies)) == (0, 11, 12)
     assert walk.velocity == pytest.approx([2, -1], abs=0.01)
     predicted = walk.predicted(14)
-    assert predicted.centre == pytest.approx(walk.bodies[-1].centre + 3 * walk.velocity)
+    assert predicted.center == pytest.approx(walk.bodies[-1].center + 3 * walk.velocity)
 
 
 JUMP, ALONE, BESIDE = 0.1 * SIZE, [walker(50)], [walker(50), walker(80)]

@@ -1,27 +1,226 @@
-"""MediaPipe Tasks: several people, holistic bundles, published and other bundles."""
+"""MediaPipe's detectors: joints' names, thresholds, several people, bundles, log lines."""
 
 import hashlib
+import io
 import itertools
-import re
+import os
+import zipfile
 from pathlib import Path
 
 import av
+import flatbuffers
 import numpy as np
 import pytest
+from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
 from mediapipe.python.solutions.pose import Pose
+from mediapipe.tasks.metadata import metadata_schema_py_generated as tasks_schema
+from mediapipe.tasks.metadata import schema_py_generated as tflite_schema
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import shortest_path
 
 from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.pose.detectors import TasksConfig
+from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, people_in_pixels
 from motiontransfer.pose.mediapipe_detectors import (
     OFFICIAL_MODELS,
     is_holistic,
+    mediapipe_models,
     native_stderr_hidden,
     read_bundle,
 )
-from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC
-from tests.pose.wheel_networks import HANDS_AND_FACE, POSE, bundle_of, packed
+from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
+
+HOLISTIC_DETECTOR = default_detector()
+
+
+def detect_one(config, image):
+    """Points and scores of the one person in an image."""
+    with config.open() as detect:
+        (people,) = detect([image])
+    assert len(people) == 1
+    return people[0, :, :2], people[0, :, 2]
+
+
+@pytest.fixture(scope="module")
+def found(astronaut):
+    """Points and scores by joint name of a woman who faces the camera, down to the waist."""
+    points, score = detect_one(HOLISTIC_DETECTOR, astronaut)
+    return dict(zip(HOLISTIC.joints, zip(points, score, strict=True), strict=True))
+
+
+def test_left_and_right_of_the_face_mirror_each_other_in_its_mesh():
+    """Both are as many edges of the mesh away from every vertex of its middle."""
+    edges = np.array(sorted(FACEMESH_TESSELATION)).T
+    mesh = coo_array((np.ones(len(edges[0])), edges), shape=(468, 468))
+    away = shortest_path(mesh, directed=False, unweighted=True)
+    middle = [vertex for joint, vertex in VERTEX_OF_JOINT.items() if joint in FACE_JOINTS[:8]]
+    for joint in FACE_JOINTS:
+        one, other = VERTEX_OF_JOINT[joint], VERTEX_OF_JOINT[mirrored(joint)]
+        assert away[one, middle].tolist() == away[other, middle].tolist(), joint
+        assert (one == other) == (mirrored(joint) == joint)
+
+
+def test_joints_are_at_their_positions(found):
+    for joint, position in {
+        "nose": (222, 124),
+        "left_eye": (249, 112),
+        "right_face_mouth_corner": (202, 145),
+        "face_chin": (219, 184),
+    }.items():
+        np.testing.assert_allclose(found[joint][0], position, atol=12)
+
+
+def test_left_is_the_persons_own(found):
+    pairs = [joint for joint in (*FACE_JOINTS, "left_eye", "left_shoulder") if "left_" in joint]
+    for joint in pairs:
+        assert found[joint][0][0] > found[mirrored(joint)][0][0], joint
+
+
+def test_a_face_is_named_from_top_to_bottom(found):
+    for part in ("left_face_", "right_face_"):
+        column = [
+            "face_forehead",
+            *(f"{part}{name}" for name in ("brow_middle", "eye_top", "eye_bottom")),
+            *("face_nose_tip", "face_upper_lip_top", "face_upper_lip_bottom"),
+            *("face_lower_lip_top", "face_lower_lip_bottom", "face_chin"),
+        ]
+        y = [found[joint][0][1] for joint in column]
+        assert y == sorted(y)
+        x = [found[f"{part}eye_{corner}"][0][0] for corner in ("outer", "inner")]
+        assert abs(x[0] - 222) > abs(x[1] - 222)  # the nose is at 222
+
+
+def test_joints_that_are_not_visible_are_missing(found):
+    for joint in ("left_ankle", "right_knee", "left_hand_wrist"):
+        assert found[joint][1] == 0
+        assert not found[joint][0].any()
+    assert found["nose"][1] > 0.9
+
+
+def test_a_higher_threshold_leaves_joints_out(astronaut):
+    strict = HOLISTIC_DETECTOR.model_copy(update={"min_visibility": 0.9})
+    _, score = detect_one(strict, astronaut)
+    body = score[HOLISTIC.slice("body")]
+    assert 0 < (body > 0).sum() < 23
+
+
+def test_frames_are_detected_in_order_and_in_silence(astronaut, capfd):
+    empty = np.full((64, 48, 3), 127, np.uint8)
+    assert HOLISTIC_DETECTOR.label == "mediapipe_holistic 0.10.21 full"
+    with HOLISTIC_DETECTOR.open() as detect:
+        found = detect([empty, astronaut, empty])
+    assert [len(people) for people in found] == [0, 1, 0]
+    assert found[0].shape == (0, len(HOLISTIC.joints), 3)
+    assert capfd.readouterr().err == ""
+
+
+def test_landmarks_outside_the_image_are_missing():
+    landmarks = np.zeros((33, 3), np.float32)
+    landmarks[:5] = [[0, 0, 0.5], [0.5, 0.25, 1.5], [1, 0.5, 1], [-0.01, 0.5, 1], [0.5, 0.5, 0]]
+    (found,) = people_in_pixels([{"pose": landmarks}], min_visibility=0.0, image_size=(100, 64))
+    assert found[:5].tolist() == [[0, 0, 0.5], [32, 25, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_native_log_lines_are_hidden(capfd):
+    with native_stderr_hidden():
+        os.write(2, b"noise\n")
+    os.write(2, b"other\n")
+    assert capfd.readouterr().err == "other\n"
+
+
+def test_native_log_lines_are_shown_if_it_fails(capfd):
+    with pytest.raises(RuntimeError, match="broken"), native_stderr_hidden():  # noqa: PT012
+        os.write(2, b"the reason\n")
+        raise RuntimeError("broken")
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_every_face_joint_has_a_vertex_and_the_persons_right_the_low_numbers():
+    vertices = [VERTEX_OF_JOINT[joint] for joint in FACE_JOINTS]
+    assert len(set(vertices)) == len(vertices)
+    assert all(0 <= vertex < 468 for vertex in vertices)
+    assert set(VERTEX_OF_JOINT) == set(FACE_JOINTS)
+    for joint in FACE_JOINTS:
+        if joint.startswith("right_"):
+            assert VERTEX_OF_JOINT[joint] < 248 <= VERTEX_OF_JOINT[mirrored(joint)]
+
+
+# Bundles made of the networks in MediaPipe's package: tests download nothing.
+POSE = {
+    "pose_detector": ("pose_detection/pose_detection", 127.5, 127.5),
+    "pose_landmarks_detector": ("pose_landmark/pose_landmark_full", 0.0, 255.0),
+}
+HANDS_AND_FACE = {
+    "face_detector": ("face_detection/face_detection_short_range", 127.5, 127.5),
+    "face_landmarks_detector": ("face_landmark/face_landmark", 0.0, 255.0),
+    "hand_landmarks_detector": ("hand_landmark/hand_landmark_full", 0.0, 255.0),
+    "hand_roi_refinement": ("holistic_landmark/hand_recrop", 0.0, 255.0),
+}
+"""Name in a bundle -> file, mean and deviation of pixels.
+
+The face network is the older one, of 468 vertices where the graph reads 478: that there is a face
+is right, where its vertices are is not.
+"""
+
+
+def packed(networks):
+    """A bundle of networks by name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in networks.items():
+            archive.writestr(f"{name}.tflite", content)
+    return buffer.getvalue()
+
+
+def bundle_of(files):
+    """A bundle of networks that MediaPipe Tasks can use."""
+    return packed(
+        {
+            name: with_scaling(
+                (mediapipe_models() / f"{file}.tflite").read_bytes(), mean=mean, deviation=deviation
+            )
+            for name, (file, mean, deviation) in files.items()
+        }
+    )
+
+
+def with_scaling(network, *, mean, deviation):
+    """Add to a network how a pixel's value becomes its number, which Tasks read in its metadata."""
+    scaling = tasks_schema.ProcessUnitT()
+    scaling.optionsType = tasks_schema.ProcessUnitOptions.NormalizationOptions
+    scaling.options = tasks_schema.NormalizationOptionsT()
+    scaling.options.mean, scaling.options.std = [mean], [deviation]
+    content = tasks_schema.ContentT()
+    content.contentPropertiesType = tasks_schema.ContentProperties.ImageProperties
+    content.contentProperties = tasks_schema.ImagePropertiesT()
+    content.contentProperties.colorSpace = tasks_schema.ColorSpaceType.RGB
+    described = tasks_schema.TensorMetadataT()
+    described.content, described.processUnits = content, [scaling]
+
+    model = tflite_schema.ModelT.InitFromPackedBuf(network, 0)
+    graph = tasks_schema.SubGraphMetadataT()
+    graph.inputTensorMetadata = [described]
+    graph.outputTensorMetadata = [
+        tasks_schema.TensorMetadataT() for _ in model.subgraphs[0].outputs
+    ]
+    metadata = tasks_schema.ModelMetadataT()
+    metadata.subgraphMetadata = [graph]
+
+    buffer = tflite_schema.BufferT()
+    buffer.data = list(_packed(metadata, b"M001"))
+    entry = tflite_schema.MetadataT()
+    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    return _packed(model, b"TFL3")
+
+
+def _packed(table, file_identifier):
+    builder = flatbuffers.Builder(0)
+    builder.Finish(table.Pack(builder), file_identifier)
+    return bytes(builder.Output())
+
 
 CONFIG = TasksConfig(
     detector="mediapipe_tasks",
@@ -195,21 +394,6 @@ def test_a_bundle_that_mediapipe_cannot_read_is_one_line(tmp_path, capfd, networ
 def test_a_bundle_with_hands_but_no_face_is_a_pose_bundle():
     with_hands_only = dict.fromkeys([*POSE, "hand_landmarks_detector"], b"")
     assert not is_holistic(packed(with_hands_only), model="x.task")
-
-
-def test_published_bundles_are_pinned_to_a_version():
-    for name, published in OFFICIAL_MODELS.items():
-        assert published.url.endswith(f"/{name}/float16/1/{name}.task")
-        assert re.fullmatch("[0-9a-f]{64}", published.sha256)
-        assert published.name == f"{name}.task"
-    assert len({published.sha256 for published in OFFICIAL_MODELS.values()}) == 4
-
-
-def test_a_published_bundle_comes_from_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
-    published = OFFICIAL_MODELS["pose_landmarker_heavy"]
-    (tmp_path / f"{published.sha256[:8]}_{published.name}").write_bytes(b"heavy")
-    assert read_bundle("pose_landmarker_heavy") == b"heavy"
 
 
 def test_a_file_with_a_published_name_is_read_in_place(tmp_path, monkeypatch, caplog):
