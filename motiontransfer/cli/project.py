@@ -83,12 +83,8 @@ def remove_video(
     from motiontransfer.project.entries import remove_video as remove
 
     removal = removal_of(name)
-    gone = [
-        f"videos.{name}",
-        *(f"transfers.{transfer}" for transfer in removal.transfers),
-        *([f"{removal.subject} in subjects"] if removal.subject else []),
-        *([f"{removal.target} in targets"] if removal.target else []),
-    ]
+    gone = [f"{section}.{key}" for section, key in removal.entries]
+    gone += [f"{item} in {section}" for section, item in removal.items]
     typer.echo(f"will be removed from params.yaml: {', '.join(gone)}")
     delete = delete and not removal.users_of_file
     if delete:

@@ -129,20 +129,16 @@ def add_transfer(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """Entries removed with a video."""
-
-    video: str
+    """Everything that goes from params.yaml with a video."""
 
     path: Path
-    """Its file, relative to the project."""
+    """File of the video, relative to the project."""
     users_of_file: tuple[str, ...]
     """Other entries with the same file, as `videos.walk`: the file and its .dvc file stay."""
-    transfers: tuple[str, ...]
-    """Transfers whose source it is, or whose target no other video shows."""
-    subject: str | None
-    """Its subject, unless another video shows them."""
-    target: str | None
-    """That subject, if it is in `targets`."""
+    entries: tuple[tuple[str, str], ...]
+    """(section, name) of the video, and of transfers of it or to a target that no other shows."""
+    items: tuple[tuple[str, str], ...]
+    """(list, item): its subject in `subjects` and `targets`, unless another video shows them."""
 
 
 def removal_of(name: str, *, root: Path = Path()) -> Removal:
@@ -154,30 +150,31 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
     videos, transfers = _section(root, "videos"), _section(root, "transfers")
     if name not in videos:
         raise ParamsError(f"no video {name!r}; videos has {_listed(videos)}")
-    path = Path(_value(videos[name], "path"))
-    subject = _value(videos[name], "subject")
+    path, subject = Path(_value(videos[name], "path")), _value(videos[name], "subject")
     others = {other: video for other, video in videos.items() if other != name}
-    gone = None if subject in {_value(video, "subject") for video in others.values()} else subject
-    targets = load_params(root / PARAMS_FILE).get("targets")
-    removed = tuple(
+    is_gone = subject not in {_value(video, "subject") for video in others.values()}
+    removed = [
         key
         for key, transfer in transfers.items()
-        if _value(transfer, "source") == name or (gone and _value(transfer, "target") == gone)
-    )
+        if _value(transfer, "source") == name or (is_gone and _value(transfer, "target") == subject)
+    ]
     files = {f"videos.{other}": Path(_value(video, "path")) for other, video in others.items()} | {
         f"transfers.{key}": layout.TRUTH_FOLDER / _value(transfer, "truth")
         for key, transfer in transfers.items()
         if key not in removed
     }
+    params = load_params(root / PARAMS_FILE)
     return Removal(
-        video=name,
         path=path,
         users_of_file=tuple(
             key for key, file in files.items() if (root / file).resolve() == (root / path).resolve()
         ),
-        transfers=removed,
-        subject=gone,
-        target=gone if isinstance(targets, list) and gone in targets else None,
+        entries=(("videos", name), *(("transfers", key) for key in removed)),
+        items=tuple(
+            (key, subject)
+            for key in ("subjects", "targets")
+            if is_gone and isinstance(listed := params.get(key), list) and subject in listed
+        ),
     )
 
 
@@ -188,13 +185,11 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
         ParamsError: params.yaml has changed since, or cannot be edited.
         MotionTransferError: DVC cannot remove the .dvc file.
     """
-    params = remove_entry(read_text(root / PARAMS_FILE), "videos", removal.video)
-    for transfer in removal.transfers:
-        params = remove_entry(params, "transfers", transfer)
-    if removal.subject is not None:
-        params = remove_item(params, "subjects", removal.subject)
-    if removal.target is not None:
-        params = remove_item(params, "targets", removal.target)
+    params = read_text(root / PARAMS_FILE)
+    for section, name in removal.entries:
+        params = remove_entry(params, section, name)
+    for section, item in removal.items:
+        params = remove_item(params, section, item)
     pointer = root / removal.path.with_name(f"{removal.path.name}.dvc")
     if pointer.exists() and not removal.users_of_file:
         with _errors_of_dvc("dvc remove"), opened(root) as repo:

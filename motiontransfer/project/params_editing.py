@@ -10,7 +10,6 @@ the quotes that YAML 1.1, which stages read, needs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -23,16 +22,14 @@ from motiontransfer.storage import write_text
 PRESETS_FOLDER = Path("presets")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """One edited value."""
 
     key: str
     """Dotted, as `train_gan.steps`."""
     old: str
-    """As it was written in the file."""
+    """Text before, as in the file."""
     new: str
-    """As it is written now."""
 
 
 def preset_changes(
@@ -229,7 +226,7 @@ def _with_preset(name: str, params_file: Path, folder: Path) -> tuple[str, list[
             raise ParamsError(f"preset {name}: {key}: no such key in params.yaml")
         old = values[key]
         if old.value != new.value or isinstance(old.value, bool) != isinstance(new.value, bool):
-            edits.append((old, Change(key=key, old=old.written, new=new.written)))
+            edits.append((old, Change(key, old.written, new.written)))
     for old, change in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
         text = _replaced(text, old, change.new)
     return text, [change for _, change in edits]

@@ -154,8 +154,8 @@ def test_a_transfer_of_unknown_names_is_refused(changes, error, message):
 
 def test_a_removed_video_takes_its_transfers_and_its_subject():
     removal = removal_of("dance")
-    assert removal.transfers == ("ada_as_ben",)
-    assert (removal.subject, removal.target) == ("ben", None)
+    assert removal.entries == (("videos", "dance"), ("transfers", "ada_as_ben"))
+    assert removal.items == (("subjects", "ben"),)
     remove_video(removal)
     assert Path("params.yaml").read_text() == (
         "# mine\n"
@@ -169,11 +169,11 @@ def test_a_removed_video_takes_its_transfers_and_its_subject():
 
 def test_a_target_is_removed_with_its_only_video(film):
     removal = removal_of("walk")
-    assert (removal.subject, removal.target) == ("ada", "ada")
-    assert removal.transfers == ("ada_as_ben",)
+    assert removal.entries == (("videos", "walk"), ("transfers", "ada_as_ben"))
+    assert removal.items == (("subjects", "ada"), ("targets", "ada"))
     add(film, subject="ada")
     removal = removal_of("walk")
-    assert (removal.subject, removal.target, removal.transfers) == (None, None, ())
+    assert (removal.entries, removal.items) == ((("videos", "walk"),), ())
     with pytest.raises(ParamsError, match="no video 'no'; videos has dance, solo, walk"):
         removal_of("no")
 

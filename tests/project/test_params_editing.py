@@ -80,8 +80,8 @@ def test_a_preset_is_its_base_with_its_own_values(project, tmp_path):
     files = project("base: small\ntrain_gan: {seed: 7}\n")
     (tmp_path / "presets/small.yaml").write_text("train_gan: {seed: 3, compile: true}\n")
     assert preset_changes("big", **files) == [
-        Change(key="train_gan.seed", old="0", new="7"),
-        Change(key="train_gan.compile", old="false", new="true"),
+        Change("train_gan.seed", "0", "7"),
+        Change("train_gan.compile", "false", "true"),
     ]
     with pytest.raises(ParamsError, match=r"no preset 'tiny'; there are big, small"):
         preset_changes("big", **project("base: tiny\n"))
