@@ -168,7 +168,7 @@ def send_runs(repo: Repo, runs: Iterable[Path], *, there: Mapping[str, tuple[str
 def fetch_runs(repo: Repo) -> int:
     """Accept the entries that this machine lacks; return how many were refused.
 
-    An entry of a folder whose list is no longer on the remote is left there.
+    An entry of a folder whose list can be had neither here nor there is not kept.
     """
     remote, _ = _on_remote(repo)
     there, here = runs_there(repo), _runs_here(repo)
@@ -185,10 +185,10 @@ def fetch_runs(repo: Repo) -> int:
         faults = fetch_lists(repo, (oid for oids in outs.values() for oid in oids or ()))
         for name, path in runs.items():
             found = {faults[oid] for oid in outs[name] or () if oid in faults}
-            if "forged" in found or (name in arrived and outs[name] is None):
-                num_refused += 1
-                path.unlink()
-            elif name in arrived and not found:
+            if found or (name in arrived and outs[name] is None):
+                path.unlink()  # it could not be restored, or only with what is not checked
+                num_refused += not found or "forged" in found
+            elif name in arrived:
                 _move(path, Path(repo.stage_cache.cache_dir) / name)
     return num_refused
 

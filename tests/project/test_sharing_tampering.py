@@ -132,6 +132,18 @@ def test_a_past_run_with_such_a_list_is_run_again(folder, old_run, tmp_path, for
     assert not (old_run.root / ".dvc/cache/files/md5" / oid[:2] / oid[2:]).exists()
 
 
+@pytest.mark.slow
+def test_a_past_run_whose_list_is_gone_is_not_kept(folder, old_run):
+    """Nor is it restored with a list that comes later: MD5 is no protection."""
+    runs, lists = old_run.root / ".dvc/cache/runs", old_run.root / ".dvc/cache/files/md5"
+    old_run.command("join")
+    before = len(list(runs.glob("*/*/*")))
+    for path in [*lists.rglob("*.dir"), *Path(folder.url).rglob("*.dir")]:
+        path.unlink()
+    old_run.command("join", "--bring", "needed")
+    assert len(list(runs.glob("*/*/*"))) == before - 2  # both of `render`
+
+
 @pytest.mark.parametrize(
     "member",
     [
