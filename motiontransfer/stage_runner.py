@@ -111,7 +111,7 @@ def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.ya
 
 
 def fault(error: Exception, *, stage: str = "") -> str | None:
-    """What a user is told of an error; None for a bug, whose traceback is needed."""
+    """Message for the user; None for a bug, whose traceback is needed."""
     if isinstance(error, MotionTransferError):
         return str(error)
     if isinstance(error, ImportError):

@@ -49,7 +49,7 @@ def main(key: str) -> str:
     if detections.num_frames != clip.num_frames:
         raise KeypointsError(
             f"{path}: expected {clip.num_frames} frames, as {clip.frames} has, got "
-            f"{detections.num_frames}; `dvc repro` detects them anew"
+            f"{detections.num_frames}; `dvc repro` detects them again"
         )
     try:
         tracks = choose_person(detections, video.person)

@@ -33,7 +33,7 @@ class EvaluateParams(NetworkParams):
     face: FaceMode
     """`residual`: the face generator's residual is added; `none`: faces stay as generated."""
     precision: Precision
-    """Of the generator's arithmetic."""
+    """Arithmetic precision of the generator."""
     box_margin: float = Field(ge=0, le=1)
     """Share of a box's longer side by which the boxes of person, face and hands grow."""
 

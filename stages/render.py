@@ -122,7 +122,7 @@ def _load_renderer(
 def _assertion(
     transfer: str, names: Transfer, params: RenderParams, renderer: Renderer, *, source: Clip
 ) -> TransferAssertion:
-    """What the videos are made with."""
+    """Networks and source that the manifests name."""
     models = layout.models_folder(names.target)
     networks = {"generator": (models / layout.GENERATOR_FILE, renderer.main.config.architecture)}
     if renderer.face is not None:

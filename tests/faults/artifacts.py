@@ -52,7 +52,7 @@ OUTS = {
     ),
     "report": ("results/ada_as_ben/report.html",),
 }
-"""What DVC deletes before the stage runs, as far as it does not concern others."""
+"""Stage -> outputs, which DVC deletes before it runs, without those of other stages."""
 
 
 class Payload:
@@ -224,7 +224,7 @@ FORGED: dict[str, dict[str, Change]] = {
     },
 }
 _VALID = ("of another subject", "huge image", "huge", "another image", "text", "{}", "other joints")
-"""What is another valid file, so that the stage may take it."""
+"""Changes to another valid file, which the stage may accept."""
 _UNCHECKED = (".json", ".tsv", ".mp4", ".mka")
 """Files that git, DVC or a signature watches over, and the stage itself only parses."""
 

@@ -100,7 +100,7 @@ def _write(changes) -> None:
 
 
 def _check_finite(keys) -> None:
-    """What was accepted is a finite number, or none."""
+    """An accepted value is a finite number, or no number."""
     value = load_section(dict, keys[0])
     for key in keys[1:]:
         value = value[key]

@@ -40,7 +40,7 @@ def project(tmp_path, monkeypatch):
         return SimpleNamespace(main=main)
 
     def result_size(renderer, *, height):
-        """Of results three times as high as the working image."""
+        """Renderer whose results are three times as high as the working image."""
         return (3 * _WALK.image_size[0], 1) if height is None else (height, 3)
 
     def render_poses(renderer, keypoints, *, size):

@@ -28,7 +28,7 @@ def template(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def page(template, tmp_path, monkeypatch) -> Path:
-    """What DVC makes of it, of two runs: curves, images, and JSON that is no curve."""
+    """The page that DVC makes of it for two runs: curves, images, and JSON that is no curve."""
     monkeypatch.chdir(tmp_path)
     renderers = [
         VegaRenderer(

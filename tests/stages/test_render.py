@@ -47,7 +47,7 @@ POSES = Path("artifacts/poses/ada_as_ben.parquet")
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """What the stages before this one made; READ ONLY."""
+    """Outputs of the stages before this one; READ ONLY."""
     folder = tmp_path_factory.mktemp("inputs")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
