@@ -10,9 +10,8 @@ from jaxtyping import Float64
 from motiontransfer.errors import PARAMS_FILE, ParamsError, StatisticsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.time_series import Series
-from motiontransfer.retargeting.head_shape import change_head_shape
-from motiontransfer.retargeting.leg_shape import change_leg_shape
 from motiontransfer.retargeting.limb_lengths import proportion_ratios, retarget
+from motiontransfer.retargeting.shapes import change_head_shape, change_leg_shape
 from motiontransfer.retargeting.statistics import (
     PoseStatistics,
     floor_line,

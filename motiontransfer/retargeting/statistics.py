@@ -21,8 +21,7 @@ from motiontransfer.pose.time_series import (
     running_median,
     window_frames,
 )
-from motiontransfer.retargeting.head_shape import HeadShape, fit_head_shape
-from motiontransfer.retargeting.leg_shape import LEG_JOINTS, LegShape, fit_leg_shape
+from motiontransfer.retargeting.shapes import LEG_JOINTS, Shape, fit_head_shape, fit_leg_shape
 from motiontransfer.storage import write_json
 
 _SCHEMA_VERSION = 4
@@ -92,9 +91,9 @@ class PoseStatistics:
     """Length of each part of the body as a share of the height; parts hardly seen are not there."""
     median_pose_px: Mapping[str, tuple[float, float]]
     """(x, y) of each joint of the body, median over the frames that show it."""
-    head_shape: HeadShape
+    head_shape: Shape
     """Places of the head's joints on it; empty if no face was seen from the front."""
-    leg_shape: LegShape
+    leg_shape: Shape
     """Places of knees and toes on straight legs; empty if none were seen from the front."""
 
     def __post_init__(self) -> None:

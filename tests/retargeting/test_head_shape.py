@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from motiontransfer.retargeting.head_shape import change_head_shape, fit_head_shape
+from motiontransfer.retargeting.shapes import change_head_shape, fit_head_shape
 from motiontransfer.skeleton import BODY_JOINTS, Skeleton
 from tests.people import arms_out, joined, place
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from motiontransfer.retargeting.leg_shape import change_leg_shape, fit_leg_shape
+from motiontransfer.retargeting.shapes import change_leg_shape, fit_leg_shape
 from tests.people import ARMS_OUT, arms_out, joined, place
 
 # Of ARMS_OUT: hips 20 px wide, legs of 60 px, feet of 10 px, someone of 100 px.

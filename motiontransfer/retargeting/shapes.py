@@ -1,0 +1,238 @@
+"""Shapes of head and legs: where facial joints, knees and toes lie, facing the camera.
+
+People differ, and so do detected knees and toes in other clothes and shoes. The source's joints are
+moved by the difference between the two subjects' shapes; how the head turns, what the face does,
+how the legs bend and the feet turn stays the source's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Complex128, Float64
+
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.time_series import fill_gaps
+from motiontransfer.skeleton import mirrored
+
+Shape = Mapping[str, tuple[float, float]]
+"""Place of each joint.
+
+Head: (x, y) from the middle of the ears, in heights of the face; y towards the chin. Legs, standing
+straight: (outwards, down) of a knee from the line between hip and ankle, in lengths of the leg, and
+of toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
+"""
+
+_FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
+_EARS = ("left_ear", "right_ear")
+_CHIN, _FOREHEAD, _NOSE = "face_chin", "face_forehead", "face_nose_tip"
+_TEMPLES = ("left_face_temple", "right_face_temple")
+_NOSE_RANGE = 0.1  # of the width between the temples: largest distance from its middle
+_LARGEST_HEAD_SHIFT = 0.1  # heights of the face; more is a wrong detection, or no person
+
+_UNITS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
+"""Joint of the legs -> the parts whose lengths together are its unit."""
+_OTHER_SIDE = {"left": "right", "right": "left"}
+LEG_JOINTS = tuple(sorted(f"{side}_{joint}" for side in _OTHER_SIDE for joint in _UNITS))
+_STRAIGHT = 0.93  # distance of the hip from the ankle, relative to a straight leg's ...
+_STRAIGHT_QUANTILE = 0.8  # ... which is this quantile over all frames
+_HIPS_WIDTH = 0.5  # least width of the hips, relative to hips parallel to the image
+_LARGEST_LEG_SHIFT = 0.015  # of the body's height; more is how a person stands
+_SMALLEST = 1e-6  # of the body's height; keeps quotients finite in frames that do not count
+
+
+def fit_head_shape(
+    clips: Sequence[Keypoints], *, min_score: float, min_frames: int
+) -> dict[str, tuple[float, float]]:
+    """Median over the frames that face the camera, made symmetric; empty where few do.
+
+    Args:
+        clips: of one skeleton.
+        min_score: joints with a lower score count as missing.
+        min_frames: a joint seen from the front in fewer has no known place.
+    """
+    joints = _head_joints(clips[0])
+    if not {*_EARS, _CHIN, _FOREHEAD, _NOSE, *_TEMPLES} <= set(joints):
+        return {}
+    places = np.concatenate([_places_on_head(clip, joints, min_score) for clip in clips])
+    left, right, nose = (places[:, joints.index(it)].real for it in (*_TEMPLES, _NOSE))
+    facing = np.abs(nose - (left + right) / 2) < _NOSE_RANGE * np.abs(left - right)
+    median = {}
+    for joint, of_joint in zip(joints, places[facing].T, strict=True):
+        seen = of_joint[np.isfinite(of_joint)]
+        if len(seen) >= min_frames:
+            median[joint] = complex(np.median(seen.real), np.median(seen.imag))
+    shape = {}
+    for joint in median.keys() & {mirrored(joint) for joint in median}:
+        place = (median[joint] - median[mirrored(joint)].conjugate()) / 2
+        shape[joint] = (place.real, place.imag)
+    return dict(sorted(shape.items()))
+
+
+def change_head_shape(
+    keypoints: Keypoints, *, source: Shape, target: Shape, min_score: float
+) -> Keypoints:
+    """Move the joints of the head by the difference between two shapes.
+
+    Joints that are not in both shapes stay, and all of them in a clip without a face.
+
+    Args:
+        min_score: joints with a lower score do not tell where the head is.
+    """
+    joints = sorted(source.keys() & target.keys() & set(_head_joints(keypoints)))
+    if not joints:
+        return keypoints
+    _, face, found = _heads(keypoints, min_score)
+    if not found.any():
+        return keypoints
+    face = fill_gaps(face.real, found) + 1j * fill_gaps(face.imag, found)
+    difference = np.array([complex(*target[it]) - complex(*source[it]) for it in joints])
+    difference *= _LARGEST_HEAD_SHIFT / np.maximum(np.abs(difference), _LARGEST_HEAD_SHIFT)
+    shift = face[:, None] * difference
+    indices = [keypoints.skeleton.index(joint) for joint in joints]
+    points = keypoints.points.copy()
+    moved = points[:, indices] + np.stack([shift.real, shift.imag], axis=2)
+    points[:, indices] = np.where(keypoints.score[:, indices, None] > 0, moved, 0)
+    return replace(keypoints, points=points)
+
+
+def _head_joints(keypoints: Keypoints) -> list[str]:
+    groups = dict(keypoints.skeleton.groups)
+    body = [it for it in groups.get("body", ()) if any(part in it for part in _FEATURES)]
+    return [*body, *groups.get("face", ())]
+
+
+def _heads(
+    keypoints: Keypoints, min_score: float
+) -> tuple[
+    Complex128[np.ndarray, " frames"],
+    Complex128[np.ndarray, " frames"],
+    Bool[np.ndarray, " frames"],
+]:
+    """Middle of the ears, the face's height as a vector across the face, where both were found.
+
+    With x + iy for a point, such a vector times a place on the head is an offset in the image.
+    """
+    (ears, has_ears), (chin, has_chin), (forehead, has_forehead) = (
+        keypoints.midpoint(*joints, min_score=min_score)
+        for joints in (_EARS, (_CHIN,), (_FOREHEAD,))
+    )
+    down = chin - forehead
+    found = has_ears & has_chin & has_forehead & down.any(axis=1)
+    return ears[:, 0] + 1j * ears[:, 1], down[:, 1] - 1j * down[:, 0], found
+
+
+def _places_on_head(
+    keypoints: Keypoints, joints: Sequence[str], min_score: float
+) -> Complex128[np.ndarray, "frames joints"]:
+    """Joints in the head's own coordinates; NaN where one was not found."""
+    ears, face, found = _heads(keypoints, min_score)
+    indices = [keypoints.skeleton.index(joint) for joint in joints]
+    points, score = keypoints.points[:, indices].astype(np.float64), keypoints.score[:, indices]
+    seen = (score > 0) & (score >= min_score) & found[:, None]
+    offset = points[..., 0] + 1j * points[..., 1] - ears[:, None]
+    return np.where(seen, offset / np.where(found, face, 1)[:, None], complex(np.nan, np.nan))
+
+
+def fit_leg_shape(
+    clips: Sequence[Keypoints],
+    heights_px: Sequence[Float64[np.ndarray, " _"]],
+    *,
+    proportions: Mapping[str, float],
+    min_score: float,
+    min_frames: int,
+) -> dict[str, tuple[float, float]]:
+    """Median over the frames with straight legs that face the camera.
+
+    Args:
+        clips: of one skeleton.
+        heights_px: for each clip, the apparent height standing upright in each frame.
+        proportions: lengths of the parts of the body, shares of its height.
+        min_score: joints with a lower score count as missing.
+        min_frames: a joint seen in fewer such frames has no known place.
+    """
+    shape = {}
+    for joint, unit in _units(proportions).items():
+        for side in _OTHER_SIDE:
+            legs = [
+                _standing(clip, side, joint, height_px, min_score)
+                for clip, height_px in zip(clips, heights_px, strict=True)
+            ]
+            places, lengths, widths = (np.concatenate(it) for it in zip(*legs, strict=True))
+            if not len(lengths):
+                continue
+            stands = lengths >= _STRAIGHT * np.quantile(lengths, _STRAIGHT_QUANTILE)
+            stands &= widths >= _HIPS_WIDTH * proportions["hips"]
+            if stands.sum() >= min_frames:
+                outwards, down = np.median(places[stands] / unit, axis=0).tolist()
+                shape[f"{side}_{joint}"] = (outwards, down)
+    return dict(sorted(shape.items()))
+
+
+def change_leg_shape(
+    keypoints: Keypoints,
+    *,
+    source: Shape,
+    target: Shape,
+    proportions: Mapping[str, float],
+    min_score: float,
+) -> Keypoints:
+    """Move knees and toes by the difference between two shapes, less where the hips are turned.
+
+    Joints that are not in both shapes, or whose unit is not known, stay.
+
+    Args:
+        proportions: of the target, which the pose has.
+        min_score: hips with a lower score do not tell where outwards is.
+    """
+    points = keypoints.points.copy()
+    for joint, unit in _units(proportions).items():
+        for side, other in _OTHER_SIDE.items():
+            name = f"{side}_{joint}"
+            if name not in source.keys() & target.keys():
+                continue
+            shift = unit * (np.array(target[name]) - source[name])
+            shift *= _LARGEST_LEG_SHIFT / max(float(np.linalg.norm(shift)), _LARGEST_LEG_SHIFT)
+            (hip, has_hip), (other_hip, has_other) = (
+                keypoints.midpoint(f"{it}_hip", min_score=min_score) for it in (side, other)
+            )
+            across = (hip - other_hip) / proportions["hips"]
+            moved = shift[0] * across
+            moved[:, 1] += shift[1] * np.linalg.norm(across, axis=1)
+            index = keypoints.skeleton.index(name)
+            seen = has_hip & has_other & (keypoints.score[:, index] > 0)
+            points[:, index] += np.where(seen[:, None], moved, 0)
+    return replace(keypoints, points=points)
+
+
+def _units(proportions: Mapping[str, float]) -> dict[str, float]:
+    """Unit of each joint, in heights, where it and the width of the hips are known."""
+    return {
+        joint: sum(proportions[part] for part in parts)
+        for joint, parts in _UNITS.items()
+        if {*parts, "hips"} <= proportions.keys()
+    }
+
+
+def _standing(
+    clip: Keypoints,
+    side: str,
+    joint: str,
+    height_px: Float64[np.ndarray, " frames"],
+    min_score: float,
+) -> tuple[
+    Float64[np.ndarray, "seen 2"], Float64[np.ndarray, " seen"], Float64[np.ndarray, " seen"]
+]:
+    """Place of a joint, distance of the hip from the ankle and width of the hips, in heights."""
+    names = (f"{side}_hip", f"{side}_ankle", f"{side}_{joint}", f"{_OTHER_SIDE[side]}_hip")
+    places, found = zip(*(clip.midpoint(it, min_score=min_score) for it in names), strict=True)
+    seen = np.all(found, axis=0)
+    hip, ankle, there, other_hip = (place[seen] / height_px[seen, None] for place in places)
+    leg, across = ankle - hip, hip - other_hip
+    length, width = (np.linalg.norm(it, axis=1) for it in (leg, across))
+    offset = there - ankle
+    if joint == "knee":
+        along = leg / np.maximum(length, _SMALLEST)[:, None]
+        offset -= (offset * along).sum(axis=1, keepdims=True) * along
+    outwards = (offset * across).sum(axis=1) / np.maximum(width, _SMALLEST)
+    return np.stack([outwards, offset[:, 1]], axis=1), length, width
