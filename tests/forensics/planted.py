@@ -67,7 +67,7 @@ def runtime():
     return Runtime(device=torch.device("cpu"), precision="32-true")
 
 
-def train(training, calibration, folder, **changes):
+def train(training, calibration, folder, *, ema_decay=0.9, **changes):
     """(the detector, its throughput)."""
     numbers = {
         **{"seed": 3, "steps": 4, "max_minutes": None, "batch_size": 4},
@@ -81,6 +81,6 @@ def train(training, calibration, folder, **changes):
         config=CONFIG,
         schedule=Schedule(**{**numbers, **changes}),
         crop_size=32,
-        ema_decay=0.9,
+        ema_decay=ema_decay,
         folder=folder,
     )

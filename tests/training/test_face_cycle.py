@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +35,6 @@ from tests.training.small import (
     paths,
     runtime,
     schedule,
-    stop_at_step,
     translator_config,
     whole,
 )
@@ -254,9 +252,7 @@ def test_a_process_keeps_what_the_others_made(monkeypatch):
     assert torch.equal(kept, torch.cat([batch.source + 0.25, batch.source + 1.25]))
 
 
-WEIGHTS = Path("models/face_cycle.safetensors")
 DEEPEST = replace(DISCRIMINATOR, num_layers=3)
-CURVE = Path("logs/metrics/generator/cycle_source.tsv")
 
 
 @pytest.fixture(scope="module")
@@ -279,41 +275,13 @@ def train(people, folder, *, networks=None, **changes):
     )
 
 
-@pytest.fixture(scope="module")
-def trained_run(tmp_path_factory, people):
-    """(folder, metrics) of a training with the deepest discriminator for the crops; READ ONLY."""
-    folder = tmp_path_factory.mktemp("whole")
-    return folder, train(people, folder, steps=6)
-
-
-def test_weights_logs_counts_and_samples_are_written(trained_run):
-    folder, metrics = trained_run
-    network, config = read_face_translator(folder / WEIGHTS)
+def test_the_deepest_discriminator_trains_and_the_sample_shows_real_faces(tmp_path, people):
+    train(people, tmp_path, steps=1)
+    _, config = read_face_translator(tmp_path / "models/face_cycle.safetensors")
     assert config == translator_config()
-    counts = {name: metrics[name] for name in metrics if "face" in name}
-    assert (metrics["steps"], counts) == (
-        6,
-        {
-            **{"source_faces": 5, "target_faces": 7},
-            **{"source_frames_without_face": 0, "target_frames_without_face": 0},
-            "face_translator_parameters": sum(x.numel() for x in network.parameters()),
-        },
-    )
-    assert not list((folder / "checkpoints").iterdir())
-    with Image.open(folder / "logs/images/step_000006.png") as image:
-        assert image.size == (7 * CROP_SIZE, 6 * CROP_SIZE)
+    with Image.open(tmp_path / "logs/images/step_000001.png") as image:
         rows = np.asarray(image).reshape(6, CROP_SIZE, 7 * CROP_SIZE, 3)
-    assert all(row.std() > 10 for row in (rows[0], rows[3]))  # real faces
-
-
-def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, people, monkeypatch, trained_run):
-    taken = stop_at_step(monkeypatch, FaceCycleTask, 5)
-    with pytest.raises(RuntimeError, match="went down"):
-        train(people, tmp_path, steps=6)
-    train(people, tmp_path, steps=6)
-    assert taken == [0, 1, 2, 3, 4, 5, 4, 5]
-    for name in (WEIGHTS, CURVE):
-        assert (tmp_path / name).read_bytes() == (trained_run[0] / name).read_bytes()
+    assert all(row.std() > 10 for row in (rows[0], rows[3]))
 
 
 @pytest.mark.parametrize(

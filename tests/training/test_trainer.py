@@ -158,11 +158,14 @@ def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch, caplog):
 
 @pytest.fixture
 def obeyed(monkeypatch):
-    """SIGTERM is handled by the test, which remembers it."""
+    """SIGTERM is handled by the test, which remembers it; SIGINT as if it were never ignored."""
     came = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    handlers = {signal.SIGTERM: lambda number, _: came.append(number)}
+    handlers[signal.SIGINT] = signal.default_int_handler
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield came
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
@@ -184,13 +187,16 @@ def test_a_second_signal_is_obeyed(obeyed):
     assert request == [signal.SIGTERM]
 
 
-def test_signals_that_were_ignored_stay_so():
-    """As under nohup."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with listening() as request:
-        signal.raise_signal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, before)
-    assert request == []
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_signals_that_were_ignored_stay_so(tmp_path, number):
+    """As under nohup, and in a shell's background."""
+    before = signal.signal(signal.Signals[number], signal.SIG_IGN)
+    try:
+        count(CountingTask(stop_at=6, stop_by=number), tmp_path)
+        assert signal.getsignal(signal.Signals[number]) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.Signals[number], before)
+    assert steps_of(tmp_path) == 11
 
 
 def test_beside_the_main_thread_nothing_is_listened_to():
