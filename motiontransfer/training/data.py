@@ -59,7 +59,6 @@ class TensorBatch:
         return self._map(lambda tensor: upload(tensor, device))
 
     def pin_memory(self: _Self) -> _Self:
-        """Copy to where a GPU reads asynchronously."""
         return self._map(Tensor.pin_memory)
 
     def _map(self: _Self, function: Callable[[Tensor], Tensor]) -> _Self:
@@ -101,12 +100,10 @@ class BatchSampler:
 
     @property
     def indices(self) -> range:
-        """Indices of the rank's share in a step's batch."""
         size = self.batch_size // self.world_size
         return range(self.rank * size, (self.rank + 1) * size)
 
     def items(self, step: int) -> list[int]:
-        """Items of the rank's share of one step."""
         first = step * self.batch_size
         epochs = [divmod(first + index, self.num_items) for index in self.indices]
         return [int(_permutation(self.num_items, self.seed, epoch)[i]) for epoch, i in epochs]

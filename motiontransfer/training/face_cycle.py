@@ -124,7 +124,7 @@ class AlignedFaces:
 
 
 class FaceCycleDataset:
-    """As many items as the longer of the two lists has faces."""
+    """Pairs of faces, as many as the longer of the two lists has."""
 
     def __init__(self, source: AlignedFaces, target: AlignedFaces) -> None:
         self.source, self.target = source, target
@@ -133,7 +133,6 @@ class FaceCycleDataset:
         return max(len(self.source), len(self.target))
 
     def batch(self, indices: Iterable[int]) -> FaceCycleBatch:
-        """Read the items with these indices."""
         chosen = list(indices)
         crops = [
             faces.crops(index * len(faces) // len(self) for index in chosen)
@@ -143,19 +142,17 @@ class FaceCycleDataset:
 
 
 class FaceCycleConfig(GanConfig):
-    """Losses and optimisation of the face cycle; a weight of 0 turns a loss off."""
+    """Losses and optimization of the face cycle; a weight of 0 turns a loss off."""
 
     cycle_weight: float = Field(ge=0)
-    """Of L1 between a face and its translation translated back."""
+    """Weight of L1 between a face and its translation translated back."""
     identity_weight: float = Field(ge=0)
-    """Of L1 between a face and what the translator into faces of the same person makes of it."""
+    """Weight of L1 between a face and its translation into faces of the same person."""
     pool_size: int = Field(ge=0)
     """Earlier translations kept for each discriminator; 0: it is trained on the latest only."""
 
 
 class FaceCycleTask(GanTask):
-    """Training step of both translators and both discriminators."""
-
     description = "train face cycle"
 
     ema: FaceTranslators
@@ -187,7 +184,6 @@ class FaceCycleTask(GanTask):
     def step(
         self, share: RankBatch[FaceCycleBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
-        """Train all four networks on one batch; return every weighted loss by name."""
         batch = share.batch.to(self.runtime.device)
         with self.runtime.autocast():
             fake: Translations = self.generator(batch.source, batch.target)
@@ -202,12 +198,10 @@ class FaceCycleTask(GanTask):
         return losses
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
         pools = {f"{name}_pool": pool.images for name, pool in self._pools.items()}
         return {**super().state(), **pools}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
         super().load_state(state)
         for name, pool in self._pools.items():
             pool.images.copy_(state[f"{name}_pool"])
@@ -328,7 +322,7 @@ def _check_depths(translator: FaceTranslatorConfig, discriminator: Discriminator
     crop_size = translator.crop_size
     stride = 2**translator.num_downsamplings
     check_depth((crop_size, crop_size), stride=stride, section=_SECTION)
-    # The last normalised layer is one patch smaller, and needs neighbours to normalise over.
+    # The last normalized layer is one patch smaller, and needs neighbours to normalize over.
     if crop_size // 2**discriminator.num_layers < 3:
         raise TrainingError(
             f"{_SECTION}.discriminator_layers: faces of {crop_size}x{crop_size} pixels shrink to "

@@ -136,7 +136,6 @@ class FaceDataset:
         return len(self.frames)
 
     def batch(self, indices: Iterable[int]) -> FaceBatch:
-        """Read the faces with these indices."""
         items = list(indices)
         chosen = [self.frames[index] for index in items]
         boxes = torch.from_numpy(np.stack([self._boxes[c][t] for c, t in chosen]).astype(np.int64))
@@ -194,9 +193,8 @@ def generate_faces(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceWindowBatch(WindowBatch):
-    """Windows with the face's box in each frame."""
-
     boxes: Int[Tensor, "batch time 4"]
+    """The face's box in each frame, pixels."""
 
 
 class FaceWindowDataset(WindowDataset):
@@ -218,7 +216,6 @@ class FaceWindowDataset(WindowDataset):
             )
 
     def batch(self, indices: Iterable[int]) -> FaceWindowBatch:
-        """Read the windows with these indices."""
         items = list(indices)
         windows, chosen = super().batch(items), [self.windows[index] for index in items]
         boxes = [self._face_boxes[c][t : t + _WINDOWS.window_frames] for c, t in chosen]
@@ -260,11 +257,11 @@ def read_full_frame_losses(
 
 
 class FaceGanConfig(GanLossConfig, GanConfig):
-    """Losses and optimisation of the face generator's training."""
+    """Losses and optimization of the face generator's training."""
 
 
 class Faces(NamedTuple):
-    """What the discriminator is shown of faces, and what the residual is added to."""
+    """Crops as the discriminator reads them, and what the residual is added to."""
 
     poses: Float[Tensor, "faces channels crop_size crop_size"]
     real: Crops
@@ -300,7 +297,6 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
     def step(
         self, share: RankBatch[_Batch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
-        """Train both networks on one batch; return every weighted loss by name."""
         losses = self.losses(self.correct(self.generator, share.batch))
         return self.update(losses, step=step, learning_rate=learning_rate)
 
@@ -348,7 +344,6 @@ class FaceGanTask(FaceTask[FaceBatch]):
     """Training step on crops."""
 
     def correct(self, generator: nn.Module, batch: FaceBatch) -> Faces:
-        """Add the residuals of a face generator to a batch, which is on the CPU."""
         crop_size = batch.real.shape[-1]
         poses = self.draw(batch.points, batch.score, batch.boxes, crop_size=crop_size)
         faces = batch.to(self.runtime.device)
@@ -397,7 +392,6 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
     def step(
         self, share: RankBatch[FaceWindowBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
-        """Train both networks on one batch; return every weighted loss by name."""
         windows = self.generate(self.generator, share.batch)
         losses = self.losses(windows.faces)
         if self._full_frame is not None:
@@ -410,7 +404,6 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
         return self.update(losses, step=step, learning_rate=learning_rate)
 
     def correct(self, generator: nn.Module, batch: FaceWindowBatch) -> Faces:
-        """Generate the windows, and add the residuals of a face generator."""
         return self.generate(generator, batch).faces
 
     def generate(self, generator: nn.Module, batch: FaceWindowBatch) -> FaceWindows:

@@ -1,4 +1,4 @@
-"""GAN optimisation: Adam and EMA of a generator and its discriminator, from one forward pass.
+"""GAN optimization: Adam and EMA of a generator and its discriminator, from one forward pass.
 
 Both gradients are taken at the same weights, as in pix2pixHD; Adam with betas 0.5 and 0.999, as
 there. Gradients are averaged over the ranks. The exponential moving average of the generator's
@@ -87,7 +87,6 @@ class AdamTask:
         update(list(self.ema.parameters()), list(network.parameters()), None)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step."""
         state = self.ema.state_dict(prefix=f"{self._averaged}_ema.")
         for name, network in self._networks.items():
             state |= network.state_dict(prefix=f"{name}.")
@@ -95,7 +94,6 @@ class AdamTask:
         return state
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
         load_module_state(f"{self._averaged}_ema", self.ema, state)
         for name, network in self._networks.items():
             load_module_state(name, network, state)

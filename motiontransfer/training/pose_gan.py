@@ -124,7 +124,6 @@ class PoseGanTask(GanTask):
     def step(
         self, share: RankBatch[WindowBatch], *, step: int, learning_rate: float
     ) -> dict[str, Scalar]:
-        """Train both networks on one batch; return every weighted loss by name."""
         config, skeleton = self._config, self._skeleton
         score = hide_limbs(
             share.batch.score,
@@ -242,7 +241,7 @@ class PoseGanTask(GanTask):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the main generator of a target is trained on."""
+    """Clips, their split and the appearance that a main generator is trained on."""
 
     clips: list[TargetClip]
     held_out: HeldOut

@@ -32,7 +32,6 @@ class MeanLosses:
         self._sums: dict[str, Tensor] = {}
 
     def add(self, losses: Mapping[str, Float[Tensor, ""]]) -> None:
-        """Add the losses of one step."""
         self._count += 1
         for name, loss in losses.items():
             self._sums[name] = self._sums.get(name, 0) + loss.detach().double()
@@ -58,7 +57,6 @@ class MeanLosses:
         return values
 
     def reset(self) -> None:
-        """Begin the next mean."""
         self._count, self._sums = 0, {}
 
     def state(self) -> dict[str, Tensor]:
@@ -86,11 +84,9 @@ class RunClock:
 
     @property
     def minutes(self) -> float:
-        """Time of all sessions."""
         return self._start.minutes + (time.monotonic() - self._began) / 60
 
     def throughput(self, done: int) -> Throughput:
-        """Steps and time of all sessions."""
         return Throughput(steps=done, minutes=self.minutes, waiting_minutes=self._waiting_minutes)
 
     def waiting_for(self, items: Iterable[_Item]) -> Iterator[_Item]:
@@ -110,7 +106,7 @@ class RunClock:
 def open_log(run: Path, *, step: int) -> Generator[Live]:
     """Continue a run's log after some step; later entries are removed, as they will be repeated."""
     if step == 0:
-        # Logs without a checkpoint are of a run that never reached one.
+        # The run that logged here never reached a checkpoint.
         shutil.rmtree(run / "live", ignore_errors=True)
     _truncate(run / "live/plots", step)
     # The last values: DVCLive reads them again, and a kill may have left half of them.
@@ -130,14 +126,12 @@ def open_log(run: Path, *, step: int) -> Generator[Live]:
 
 
 def log_losses(live: Live, done: int, values: Mapping[str, float]) -> None:
-    """Add a point to the curve of each loss."""
     live.step = done
     for name, value in values.items():
         live.log_metric(name, value, timestamp=False)
 
 
 def sample_name(done: int) -> str:
-    """File name of the sample image after some steps."""
     return f"step_{done:06d}.png"
 
 

@@ -112,7 +112,7 @@ class RunParams(Schedule):
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule alone: what decides the weights."""
+        """What decides the weights: all but the device."""
         return self.fill(Schedule)
 
     def launched(self) -> AbstractContextManager[Runtime]:
@@ -132,7 +132,6 @@ class TrainingParams(RunParams):
     discriminator_layers: int = Field(ge=1, le=8)
 
     def discriminator(self, *, num_scales: int = 1) -> DiscriminatorConfig:
-        """Shape of the discriminator."""
         return DiscriminatorConfig(
             num_filters=self.discriminator_filters,
             num_layers=self.discriminator_layers,
@@ -154,7 +153,7 @@ class RunPaths:
 
 @runtime_checkable
 class Task(Protocol[_Batch, _Data]):
-    """Networks with their optimisers and the training step."""
+    """Networks with their optimizers and the training step."""
 
     description: str
     """For logs and errors."""

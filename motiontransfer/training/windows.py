@@ -222,7 +222,6 @@ class WindowDataset:
         return len(self.windows)
 
     def batch(self, indices: Iterable[int]) -> WindowBatch:
-        """Read the windows with these indices."""
         chosen = [self.windows[index] for index in indices]
         poses = [self._poses(clip, first) for clip, first in chosen]
         windows = [
