@@ -8,6 +8,7 @@ corrected frame conditions the next one, or its own losses count.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -289,6 +290,7 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
     ) -> None:
         super().__init__(runtime, *networks, config=config, perceptual=perceptual)
         self._style, self._skeleton, self._config = style, skeleton, config
+        self._draw = partial(draw_crops, skeleton=skeleton, style=style, device=runtime.device)
 
     @abstractmethod
     def correct(self, generator: nn.Module, batch: _Batch) -> Faces:
@@ -320,32 +322,13 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
         )
         return losses
 
-    def draw(
-        self,
-        points: Float[Tensor, "batch joints 2"],
-        score: Float[Tensor, "batch joints"],
-        boxes: Int[Tensor, "batch 4"],
-        *,
-        crop_size: int,
-    ) -> Float[Tensor, "batch channels crop_size crop_size"]:
-        """Draw the pose maps of face boxes, given on the CPU."""
-        return draw_crops(
-            points,
-            score,
-            boxes,
-            skeleton=self._skeleton,
-            style=self._style,
-            crop_size=crop_size,
-            device=self.runtime.device,
-        )
-
 
 class FaceGanTask(FaceTask[FaceBatch]):
     """Training step on crops."""
 
     def correct(self, generator: nn.Module, batch: FaceBatch) -> Faces:
         crop_size = batch.real.shape[-1]
-        poses = self.draw(batch.points, batch.score, batch.boxes, crop_size=crop_size)
+        poses = self._draw(batch.points, batch.score, batch.boxes, crop_size=crop_size)
         faces = batch.to(self.runtime.device)
         with self.runtime.autocast():
             corrected = faces.generated + generator(poses, faces.generated)
@@ -417,7 +400,7 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
         faces, corrected = [], []
         for time in range(num_frames):
             boxes = batch.boxes[:, time]
-            poses = self.draw(points[:, time], score[:, time], boxes, crop_size=size)
+            poses = self._draw(points[:, time], score[:, time], boxes, crop_size=size)
             with self.runtime.autocast():
                 texture = None if inputs.textures is None else inputs.textures[:, time]
                 fake, _ = self._main(inputs.conditioning[:, time], previous, None, texture)

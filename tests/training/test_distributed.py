@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from motiontransfer.training.distributed import (
 from tests.films import training_clip
 from tests.people import dance
 from tests.training.small import CountingTask, count, runtime
-from tests.training.together import run_together
+from tests.training.together import run_together, start
 from tests.training.trainings import train_face, train_main, write_main_weights
 
 
@@ -79,6 +80,36 @@ def test_two_processes_end_with_the_weights_curves_and_samples_of_one(
         same = tmp_path / "two" / curve.relative_to(tmp_path / "one")
         expected, got = (np.loadtxt(path, skiprows=1) for path in (curve, same))
         assert np.allclose(got, expected, rtol=1e-3), curve
+
+
+def _lead_one_that_fails():
+    distributed._ENDING_SECONDS = 0.1
+    sys.orig_argv[:] = [sys.executable, "-c", "raise SystemExit(3)"]
+    with launched_runtime(precision="32-true", devices=2, batch_size=2):
+        pass
+
+
+def test_a_process_ends_when_one_that_it_started_fails():
+    """It would wait for it for hours."""
+    process = start(_lead_one_that_fails)
+    process.join(timeout=120)
+    assert process.exitcode == 1
+
+
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [("gpu[03-05,9],big1", "gpu03"), ("node7,node8", "node7"), ("a-b[3]", "a-b3")],
+)
+def test_under_srun_the_first_machine_holds_the_first_process(monkeypatch, nodes, first):
+    slurm = {"PROCID": "5", "LOCALID": "1", "STEP_NUM_TASKS": "8", "JOB_ID": "1234567"}
+    for name, value in {**slurm, "STEP_NODELIST": nodes}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert distributed._from_slurm() == {
+        **{"RANK": "5", "LOCAL_RANK": "1", "WORLD_SIZE": "8"},
+        **{"MASTER_ADDR": first, "MASTER_PORT": str(15000 + 4567)},
+    }
 
 
 def _try_to_hold(root, said):
