@@ -197,7 +197,9 @@ class _CocoResult(BaseModel):
 
 
 _LAYOUT_OF_KEY: dict[str, type[_MmposeFrame | _RtmlibFrame | _CocoResult]] = {
-    **{"instances": _MmposeFrame, "image_id": _CocoResult, "scores": _RtmlibFrame}
+    "instances": _MmposeFrame,
+    "image_id": _CocoResult,
+    "scores": _RtmlibFrame,
 }
 _LAYOUTS = (
     "MMPose's predictions (frame_id, instances), rtmlib's arrays (keypoints, scores), or COCO"

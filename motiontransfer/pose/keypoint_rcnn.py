@@ -108,24 +108,8 @@ def detect(
     """
     device = choose_accelerator()
     images = [frames_to_tensor([frame])[0].to(device).add(1).div(2) for frame in frames]
-    try:
-        answers = network(images)
-    except torch.OutOfMemoryError:
-        if len(frames) == 1:
-            raise
-        answers = None
-    if answers is None:  # outside the handler, whose error keeps what the network had taken
-        again = partial(
-            detect,
-            network,
-            max_people=max_people,
-            min_detection_confidence=min_detection_confidence,
-            min_visibility=min_visibility,
-        )
-        half = len(frames) // 2
-        return again(frames[:half]) + again(frames[half:])
     people = []
-    for found, frame in zip(answers, frames, strict=True):
+    for found, frame in zip(_run(network, images), frames, strict=True):
         confidence = found["scores"].cpu()
         certain = (found["labels"].cpu() == _PERSON) & (confidence >= min_detection_confidence)
         order = torch.argsort(confidence, descending=True, stable=True)
@@ -138,6 +122,16 @@ def detect(
         named = remap_joints(joints.transpose(1, 2, 0), source=COCO_17, target=HOLISTIC.joints)
         people.append(named[named[..., 2].any(axis=1)])
     return people
+
+
+def _run(network: Network, images: list[Tensor]) -> list[dict[str, Tensor]]:
+    try:
+        return network(images)
+    except torch.OutOfMemoryError:
+        if len(images) == 1:
+            raise
+    half = len(images) // 2  # outside the handler, whose error keeps what the network had taken
+    return _run(network, images[:half]) + _run(network, images[half:])
 
 
 def joint_confidence(

@@ -35,7 +35,7 @@ def found(*people):
 def detect(*answers, frames=(FRAME,), **settings):
     """People in frames for which the network gives these answers."""
     return keypoint_rcnn.detect(
-        lambda images: answers[: len(images)], frames, **(SETTINGS | settings)
+        lambda images: list(answers[: len(images)]), frames, **(SETTINGS | settings)
     )
 
 
