@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -142,6 +143,8 @@ def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(pro
         [*command, "--video", "long.mp4", *headless, "b.mp4"],
         **{"cwd": project, "env": {**environment, "TMPDIR": str(project / "scratch")}},
         **{"stdout": subprocess.PIPE, "text": True},
+        # A background shell would have it ignored.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as running:
         while not list(project.glob("scratch/*/.unsigned*")):
             assert running.poll() is None
