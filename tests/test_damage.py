@@ -29,7 +29,7 @@ from motiontransfer.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from motiontransfer.training.weights import load_weights, read_description, write_weights
+from motiontransfer.training.weights import read_description, read_tensors, write_weights
 from motiontransfer.video.clip import read_source_frames, write_index
 from motiontransfer.video.frame_store import FrameStore, encode_frames, write_frames
 
@@ -102,7 +102,7 @@ def network() -> nn.Module:
 
 def read_weights(path: Path) -> object:
     description, loaded = read_description(path), network()
-    load_weights(path, loaded)
+    loaded.load_state_dict(read_tensors(path)[0])
     return description, {name: values.numpy() for name, values in loaded.state_dict().items()}
 
 

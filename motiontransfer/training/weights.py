@@ -110,11 +110,6 @@ def read_description(path: Path) -> dict[str, object]:
     return description
 
 
-def load_weights(path: Path, network: nn.Module) -> None:
-    """Load a file's tensors into a network of the same shape."""
-    _fill(network, _read_finite(path), path=path)
-
-
 def _read_finite(path: Path) -> dict[str, Tensor]:
     tensors, _ = read_tensors(path, is_read=lambda name: not _is_of_appearance(name))
     for name, tensor in tensors.items():
