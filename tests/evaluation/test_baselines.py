@@ -15,18 +15,17 @@ from motiontransfer.evaluation.baselines import (
     training_images,
 )
 from motiontransfer.evaluation.frames import person_regions, read_frames
+from motiontransfer.skeleton import HOLISTIC
 from tests.evaluation.conftest import (
     BODY,
+    HAND,
+    clips_of,
     poses_of_clips,
-    read_clips,
     reordered,
     scores_of,
     without,
 )
-from tests.films import add_clip
-from tests.people import blocks, figure
-
-_HAND = ("left_hand_wrist", "left_hand_index_tip")
+from tests.people import figure
 
 
 @pytest.fixture
@@ -39,31 +38,26 @@ def candidates():
     return replace(keypoints, points=points.astype(np.float32))
 
 
-@pytest.mark.parametrize(
-    ("change_query", "change_candidates"),
-    [
-        (lambda poses: poses, lambda poses: poses),
-        (reordered, lambda poses: poses),
-        (lambda poses: poses, reordered),
-        (lambda poses: without(poses, [*_HAND, "nose", "left_hip"]), lambda poses: poses),
-    ],
-    ids=["same", "query reordered", "candidates reordered", "joints missing in the query"],
-)
-def test_the_exact_pose_is_found(candidates, change_query, change_candidates):
+def test_the_exact_pose_is_found_whatever_the_order_of_joints_and_chunks(candidates, monkeypatch):
     wanted = [7, 0, 39, 7, 21]
-    query = change_query(candidates.part(wanted))
-    assert nearest_neighbours(query, change_candidates(candidates)).tolist() == wanted
+    query = candidates.part(wanted)
+    incomplete = without(query, [*HAND, "nose", "left_hip"])
+    for of, among in (
+        *((query, candidates), (incomplete, candidates)),
+        *((reordered(query), candidates), (query, reordered(candidates))),
+    ):
+        assert nearest_neighbours(of, among).tolist() == wanted
+    monkeypatch.setattr(module, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
+    assert nearest_neighbours(query, candidates).tolist() == wanted
 
 
 def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_lacking_them():
     query = figure([(30, 30)])
-    nearly_all_missing = without(figure([(30, 30)]), BODY[1:])  # only the nose, exactly there
-    a_little_off = figure([(32, 30)])
-    far_off = figure([(50, 45)])
-    without_hand = without(figure([(30, 30)]), _HAND)
+    nearly_all_missing = without(query, BODY[1:])  # only the nose, exactly there
+    a_little_off, far_off = figure([(32, 30)]), figure([(50, 45)])
     pool = poses_of_clips(nearly_all_missing, a_little_off, far_off)
     assert nearest_neighbours(query, pool).tolist() == [1]
-    assert nearest_neighbours(query, poses_of_clips(far_off, without_hand)).tolist() == [1]
+    assert nearest_neighbours(query, poses_of_clips(far_off, without(query, HAND))).tolist() == [1]
 
 
 def test_frames_without_a_body_are_never_chosen():
@@ -72,23 +66,16 @@ def test_frames_without_a_body_are_never_chosen():
     assert nearest_neighbours(figure([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
     equal = figure([(31, 30)] * 3)
     assert nearest_neighbours(figure([(30, 30)]), equal).tolist() == [0]  # the earliest
+    with pytest.raises(KeypointsError):
+        nearest_neighbours(figure([(30, 30)]), empty)
+    assert body_size_px(poses_of_clips(figure([(30, 30)]), empty)) == 42
+    assert body_size_px(empty) == 1
 
 
 def test_frames_without_a_pose_repeat_the_candidate_before(candidates):
-    empty = replace(
-        candidates.part([0]),
-        points=np.zeros((1, 115, 2), np.float32),
-        score=np.zeros((1, 115), np.float32),
-    )
+    empty = without(candidates.part([0]), HOLISTIC.joints)
     queries = poses_of_clips(empty, candidates.part([9]), empty, empty)
     assert nearest_neighbours(queries, candidates).tolist() == [0, 9, 9, 9]
-
-
-def test_chunks_make_no_difference(candidates, monkeypatch):
-    queries = candidates.part(range(39, -1, -1))
-    whole = nearest_neighbours(queries, candidates)
-    monkeypatch.setattr(module, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
-    np.testing.assert_array_equal(nearest_neighbours(queries, candidates), whole)
 
 
 def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypatch):
@@ -98,28 +85,9 @@ def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypa
     assert set(nearest_neighbours(candidates, candidates)) == set(range(0, 40, 3))
 
 
-def test_body_size_is_the_median_height():
-    without_body = without(figure([(30, 30)]), BODY)
-    assert body_size_px(poses_of_clips(figure([(30, 30)]), without_body)) == 42
-    assert body_size_px(without_body) == 1
-
-
-def test_no_body_to_choose_from_is_an_error():
-    pool = without(figure([(30, 30)] * 3), BODY)
-    with pytest.raises(KeypointsError, match="with a detected body, got none in 3 frames"):
-        nearest_neighbours(figure([(30, 30)]), pool)
-
-
 @pytest.fixture
 def clips(tmp_path):
-    add_clip(
-        tmp_path / "artifacts",
-        "ada",
-        "walk",
-        figure([(20 + 3 * i, 30) for i in range(8)]),
-        draw=blocks,
-    )
-    return read_clips(tmp_path)
+    return clips_of(tmp_path, walk=figure([(20 + 3 * i, 30) for i in range(8)]))
 
 
 def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
@@ -139,13 +107,15 @@ def _flat(level, size=(64, 64)):
     return np.full((*size, 3), level, np.uint8)
 
 
-def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips):
+def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips, monkeypatch):
     clip = clips[0]
     images = training_images(clips, margin=0.1)
     assert images.shape == (len(clip.training), 64, 32, 3)
     frames = read_frames([(clip.frames, index) for index in clip.training], (64, 64))
     found = _distances(images, person_regions(clip.keypoints, margin=0.1), frames)
     assert found.per_frame().tolist() == [0] * len(clip.training)
+    monkeypatch.setattr(module, "_MAX_IMAGES", 3)  # of long clips, evenly spread
+    np.testing.assert_array_equal(training_images(clips, margin=0.1), images[[0, 2, 4]])
 
 
 def test_the_distance_is_that_to_the_nearest_in_levels():
@@ -160,9 +130,3 @@ def test_only_the_persons_box_counts():
     frame = _flat(0)
     frame[10:42, 20:40] = 77
     assert (thumbnail(frame, (20, 10, 40, 42)) == 77).all()
-
-
-def test_long_clips_are_sampled_evenly(clips, monkeypatch):
-    whole = training_images(clips, margin=0.1)
-    monkeypatch.setattr(module, "_MAX_IMAGES", 3)
-    np.testing.assert_array_equal(training_images(clips, margin=0.1), whole[[0, 2, 4]])

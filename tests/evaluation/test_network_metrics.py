@@ -1,5 +1,4 @@
 import os
-import re
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -51,18 +50,12 @@ def _vgg16():
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     save_file(_alexnet(), folder / "lpips.safetensors")
-    torch.save(_alexnet(), folder / "lpips.pth")
     save_file(_vgg16(), folder / "dists.safetensors")
     return folder
 
 
 def _opened(name, file):
     return open_distance(name, file, option=f"evaluate.{name}_weights")
-
-
-@pytest.fixture(scope="module")
-def lpips(files):
-    return _opened("lpips", files / "lpips.safetensors")
 
 
 def _image(size=(80, 72)):
@@ -84,36 +77,27 @@ def test_equal_images_are_at_zero_and_more_noise_is_farther(files, name):
         assert 1e-4 < near < far
 
 
-def test_lpips_is_of_one_pair_by_the_given_weights(files, lpips):
-    first, second = _image(), _noisy(_image(), 40)
-    other = _opened("lpips", files / "lpips.pth")
-    expected = lpips(first, second)
-    assert [other(first, first), other(first, second)] == [pytest.approx(0, abs=1e-5), expected]
+def test_the_given_weights_are_used(tmp_path):
     blind = {name: torch.zeros_like(value) for name, value in _alexnet().items()}
-    save_file(blind, files / "blind.safetensors")
-    assert _opened("lpips", files / "blind.safetensors")(first, second) == 0
-
-
-@pytest.fixture(scope="module")
-def tensors(tmp_path_factory):
-    """Of a random network; the package's constructor has to be kept from filling it."""
-    torch.manual_seed(0)
-    empty = tmp_path_factory.mktemp("empty") / "empty.pth"
-    torch.save({}, empty)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        network = FeatureExtractorInceptionV3("random", ["2048"], str(empty))
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(layer.weight)  # or the features would vanish
-    return network.state_dict()
+    save_file(blind, tmp_path / "blind.safetensors")
+    image = _image()
+    assert _opened("lpips", tmp_path / "blind.safetensors")(image, _noisy(image, 40)) == 0
 
 
 @pytest.mark.slow
-def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tensors, tmp_path):
-    torch.save(tensors, tmp_path / "inception.pth")
-    features = open_inception(tmp_path / "inception.pth", option="evaluate.inception_weights")
-    network = FeatureExtractorInceptionV3("same", ["2048"], str(tmp_path / "inception.pth")).eval()
+def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    file = tmp_path / "inception.pth"
+    torch.save({}, file)
+    with monkeypatch.context() as patch:  # it would fill the network from this file
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+        random = FeatureExtractorInceptionV3("random", ["2048"], str(file))
+    for layer in random.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight)  # or the features would vanish
+    torch.save(random.state_dict(), file)
+    features = open_inception(file, option="evaluate.inception_weights")
+    network = FeatureExtractorInceptionV3("same", ["2048"], str(file)).eval()
     image = _image((48, 80))[4:44, 6:76]
     assert not image.flags["C_CONTIGUOUS"]
     (expected,) = network(torch.from_numpy(image.copy()).permute(2, 0, 1)[None])
@@ -122,15 +106,20 @@ def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tensors, tmp_pat
     np.testing.assert_allclose(features(image), expected[0].numpy(), rtol=1e-3, atol=1e-4)
 
 
-def test_weights_of_another_inception_are_refused(tensors, tmp_path):
-    others = {name: value for name, value in tensors.items() if name != "fc.bias"}
-    torch.save(others, tmp_path / "others.pth")
-    with pytest.raises(
-        WeightsError,
-        match=r"others\.pth: not the weights of FID's Inception: Missing key\(s\) in state_dict: "
-        r'"fc\.bias"\. ?; .*set evaluate\.inception_weights to none',
-    ):
-        open_inception(tmp_path / "others.pth", option="evaluate.inception_weights")
+@pytest.mark.parametrize(
+    ("name", "change", "named"),
+    [
+        ("lpips", {"features.3.weight": torch.zeros(2, 2)}, r"features\.3\.weight"),
+        ("dists", {}, r"features\.0\.weight"),
+        ("inception", {}, "Inception"),
+    ],
+)
+def test_weights_of_another_network_are_refused(name, change, named, tmp_path):
+    save_file({**_alexnet(), **change}, tmp_path / "other.safetensors")
+    params = NetworkParams.model_validate({f"{name}_weights": tmp_path / "other.safetensors"})
+    named = rf"other\.safetensors: .*{named}.*evaluate\.{name}_weights"
+    with pytest.raises(WeightsError, match=named):
+        open_networks(params, option="evaluate.{}_weights")
 
 
 class _Harm:
@@ -145,25 +134,9 @@ class _Harm:
 def test_code_in_a_weights_file_is_not_executed(name, tmp_path):
     torch.save({"features.0.bias": _Harm(tmp_path / "harm")}, tmp_path / "bad.pth")
     params = NetworkParams.model_validate({f"{name}_weights": tmp_path / "bad.pth"})
-    with pytest.raises(WeightsError, match=r"bad\.pth: not a file of plain tensors"):
+    with pytest.raises(WeightsError, match=r"bad\.pth"):
         open_networks(params, option="{}")
     assert not (tmp_path / "harm").exists()
-
-
-def test_weights_of_another_backbone_are_refused(files, tmp_path):
-    wrong = tmp_path / "wrong.safetensors"
-    save_file({**_alexnet(), "features.3.weight": torch.zeros(2, 2)}, wrong)
-    for name, file, text in (
-        (
-            "lpips",
-            wrong,
-            r"wrong\.safetensors: expected features\.3\.weight of \(192, 64, 5, 5\), got "
-            r"\(2, 2\).*set evaluate\.lpips_weights to none",
-        ),
-        ("dists", files / "lpips.safetensors", r"features\.0\.weight of \(64, 3, 3, 3\)"),
-    ):
-        with pytest.raises(WeightsError, match=text):
-            _opened(name, file)
 
 
 def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch, caplog):
@@ -184,32 +157,24 @@ def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch, 
         "inception": (Path("publishd"), "--inception-weights"),
     }
     assert (found.distances, found.features) == ({"dists": len}, len)
-    reason = "no weights of AlexNet were asked for: --lpips-weights is none"
-    assert found.skipped == {"lpips": reason}
+    assert [*found.skipped] == ["lpips"]
     assert set(NO_NETWORKS.skipped) == {"lpips", "dists", "fid", "kid"}
     small, large = (not_measured((side, 300), found) for side in (175, 176))
     assert set(large) == {"face_identity", "lpips"}
     assert set(small) == {*large, "ms_ssim"}
-    (message,) = caplog.messages
-    assert re.match(r"the metrics' networks run on .+, 32-true$", message)
+    assert len(caplog.messages) == 1
+    monkeypatch.setattr(module, "choose_accelerator", None)  # not asked where there is no network
+    assert open_networks(NetworkParams(), option="{}").features is None
 
 
-def test_without_networks_no_device_is_asked_for(monkeypatch):
-    monkeypatch.setattr(module, "choose_accelerator", None)
-    found = open_networks(NetworkParams(), option="{}")
-    assert (found.distances, found.features) == ({}, None)
-
-
-def _normal(seed, num_frames=60, *, mean=0.0, scale=1.0, num_features=8):
-    return np.random.default_rng(seed).normal(mean, scale, (num_frames, num_features))
-
-
-def test_fid_of_gaussians_on_a_line_is_that_of_the_formula():
+def test_fid_of_gaussians_is_that_of_the_formula():
     """(m - n)² + (s - t)² of each feature, where they are independent."""
-    first, second = np.zeros((3, 2)), np.zeros((3, 2))
+    first, second, other = np.zeros((3, 3, 40))
     first[:, 0], second[:, 0] = (-1, 0, 1), (1, 4, 7)  # means 0 and 4, deviations 1 and 3
     assert fid(first, second) == pytest.approx(4**2 + (3 - 1) ** 2)
     assert fid(first, first) == pytest.approx(0, abs=1e-9)
+    other[:, 1] = 1, 4, 7  # at right angles: nothing in common
+    assert fid(first, other) == pytest.approx(4**2 + 1**2 + 3**2)
 
 
 def test_kid_of_two_frames_each_is_that_of_the_formula():
@@ -219,19 +184,12 @@ def test_kid_of_two_frames_each_is_that_of_the_formula():
     assert kid(first, second) == pytest.approx(1 + 3**3 - 2 * across)
 
 
-def test_fid_with_fewer_frames_than_features_is_still_exact():
-    """Two frames each: spreads along one direction each, at right angles to each other."""
-    first, second = np.zeros((2, 40)), np.zeros((2, 40))
-    first[1, 0], second[1, 1] = 2, 4
-    # Means 1 and 2 along their axes, variances 2 and 8, nothing in common.
-    assert fid(first, second) == pytest.approx(1 + 4 + 2 + 8)
-
-
 def test_the_interval_holds_the_figure_and_is_narrower_with_more_frames():
     """Nine times the frames, a third of the width."""
     widths = {20: [], 180: []}
-    for num_frames, seed in product(widths, range(6)):
-        first, second = _normal(2 * seed, num_frames), _normal(2 * seed + 1, num_frames, mean=0.5)
+    rng = np.random.default_rng(0)
+    for num_frames, _ in product(widths, range(6)):
+        first, second = rng.normal(0, 1, (num_frames, 8)), rng.normal(0.5, 1, (num_frames, 8))
         low, high = kid_interval(first, second, (2, 2))
         assert low < kid(first, second) < high
         widths[num_frames].append(high - low)
@@ -240,7 +198,7 @@ def test_the_interval_holds_the_figure_and_is_narrower_with_more_frames():
 
 def test_real_and_made_frames_are_drawn_independently():
     """The same frames in both: drawn together they would never differ."""
-    same = _normal(0, 40)
+    same = np.random.default_rng(0).normal(size=(40, 8))
     low, high = kid_interval(same, same, (1, 1))
     assert high - low > 1e-3
 

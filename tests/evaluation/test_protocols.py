@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,8 @@ from PIL import Image
 
 from motiontransfer.errors import TrainingError, VideoError
 from motiontransfer.evaluation import comparison, plots
-from motiontransfer.evaluation.measurements import nested
+from motiontransfer.evaluation.comparison import FrameMetric, detected_frames, measure
+from motiontransfer.evaluation.measurements import MetricKey, nested
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks
 from motiontransfer.evaluation.protocols import (
     TransferVideos,
@@ -17,28 +19,62 @@ from motiontransfer.evaluation.protocols import (
     evaluate_transfer,
     score_videos,
 )
-from tests.evaluation.conftest import LOCAL, read_clips
-from tests.films import add_clip, film
+from motiontransfer.pose.detectors import default_detector
+from tests.evaluation.conftest import HAND, LOCAL, clips_of
+from tests.films import film
 from tests.people import blocks, figure
+
+
+def _color(image):
+    return image.mean(axis=(0, 1))
+
+
+def test_every_metric_sees_the_frames_of_all_videos_together(posed):
+    videos = {name: posed(name, [(30, 30), (32, 32), (34, 30)]) for name in ("a", "b")}
+    order = []
+
+    def count(frame_set):
+        previous = frame_set.previous and [*frame_set.previous]
+        order.append((frame_set.index, [*frame_set.frames], previous))
+        return {MetricKey("frames", "", "a"): (frame_set.index, 3.0)}
+
+    found = measure(videos, {"counter": FrameMetric(count)})
+    assert order == [
+        (0, ["a", "b"], None),
+        (1, ["a", "b"], ["a", "b"]),
+        (2, ["a", "b"], ["a", "b"]),
+    ]
+    assert found["counter"][MetricKey("frames", "", "a")].mean() == (0 + 1 + 2) / 9
+
+
+@pytest.mark.parametrize(
+    ("size", "working_size", "scale"), [((128, 96), (64, 48), 2), ((64, 64), (63, 64), 1)]
+)
+def test_poses_of_the_default_detector_are_in_the_working_image(
+    size, working_size, scale, monkeypatch
+):
+    found, asked = figure([(30, 30)] * 2, size=size), {}
+    monkeypatch.setattr(
+        comparison, "detect_person", lambda *videos, **how: asked.update(how, at=videos) or found
+    )
+    video = Path("result.mp4")
+    posed = detected_frames(video, size=working_size, compute=LOCAL)
+    assert [asked[name] for name in ("at", "compute", "detector")] == [
+        *((video,), LOCAL),
+        default_detector(),
+    ]
+    assert posed.frames == [(video, 0), (video, 1)]
+    present = found.score[..., None] > 0  # a missing joint has no place
+    expected = np.where(present, (found.points + 0.5) / scale - 0.5, 0)
+    np.testing.assert_allclose(posed.keypoints.points, expected, atol=1e-5)
+    assert posed.keypoints.image_size == working_size
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reconstruction")
-    add_clip(
-        folder / "artifacts",
-        "ada",
-        "walk",
-        figure([(20 + 3 * i, 30) for i in range(8)]),
-        draw=blocks,
-    )
-    add_clip(
-        folder / "artifacts",
-        "ada",
-        "bow",
-        figure([(30, 30 + 2 * i) for i in range(4)]),
-        draw=blocks,
-    )
+    walk, bow = ([(20 + 3 * i, 30) for i in range(8)], [(30, 30 + 2 * i) for i in range(4)])
+    clips_of(folder, walk=figure(walk), bow=figure(bow))
     return folder
 
 
@@ -60,13 +96,13 @@ def evaluated(folder):
         patch.setattr(comparison, "detect_person", detect_person)
         patch.setattr(plots, "plot_curves", lambda *_, **__: None)  # slow
         found = evaluate_reconstruction(
-            read_clips(folder),
+            clips_of(folder),
             render,
             box_margin=0.1,
             compute=LOCAL,
             folder=folder / "out",
             scratch=folder / "scratch",
-            networks=replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1))),
+            networks=replace(NO_NETWORKS, features=_color),
         )
     return found, asked
 
@@ -77,10 +113,8 @@ def metrics(evaluated):
 
 
 def test_only_held_out_poses_are_rendered_clip_by_clip(evaluated, metrics, folder):
-    bow, walk = read_clips(folder)
-    of_bow, of_walk = evaluated[1]
-    np.testing.assert_array_equal(of_bow.points, bow.keypoints.points[3:])
-    np.testing.assert_array_equal(of_walk.points, walk.keypoints.points[6:])
+    for poses, clip, start in zip(evaluated[1], clips_of(folder), (3, 6), strict=True):
+        np.testing.assert_array_equal(poses.points, clip.keypoints.points[start:])
     assert metrics["frames"] == 1 + 2
 
 
@@ -130,15 +164,14 @@ def test_table_and_image_are_written_and_frames_not_compared_across_clips(evalua
     assert table["ours_frame_l1"].tolist() == pytest.approx([4, 4, 4])
     for column in ("temporal_warping_error_ours", "temporal_frame_change_to_real_ours"):
         assert table[column].isna().tolist() == [True, True, False]
-    assert table.columns.is_unique
     with Image.open(folder / "out/comparison.png") as image:
         assert image.width > 3 * 64
 
 
 def test_without_held_out_frames_the_error_names_the_param(folder, tmp_path):
-    clips = read_clips(folder, held_out_fraction=0.0)
+    clips = clips_of(folder, held_out_fraction=0.0)
     rest = {"box_margin": 0.1, "compute": LOCAL, "folder": tmp_path, "scratch": tmp_path}
-    with pytest.raises(TrainingError, match=r"bow, walk.*raise train_gan\.held_out_fraction"):
+    with pytest.raises(TrainingError, match=r"train_gan\.held_out_fraction"):
         evaluate_reconstruction(clips, iter, **rest)
 
 
@@ -146,28 +179,23 @@ _INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
 _MOVED = [(x + 1, y) for x, y in _INTENDED]
 
 
+def _films(folder, poses):
+    """(file of each name, poses of each file)."""
+    files = {
+        name: film(folder / f"{name}.mkv", shown, draw=blocks) for name, shown in poses.items()
+    }
+    return files, {files[name]: shown for name, shown in poses.items()}
+
+
 class _Evaluated:
     """Evaluation of a video of figures at these centers; the detector knows where they are."""
 
     def __init__(self, folder, result, truth=None, *, size=(64, 64), absent=(), **options):
         self.sheets = []
-        add_clip(
-            folder / "artifacts",
-            "ada",
-            "walk",
-            figure([(20 + 3 * i, 34) for i in range(12)]),
-            draw=blocks,
-        )
-        poses = {
-            "source": figure(_INTENDED),
-            "result": figure(result, absent=absent),
-            **({"truth": figure(truth, size=size)} if truth else {}),
-        }
-        files = {
-            name: film(folder / f"{name}.mkv", of_video, draw=blocks)
-            for name, of_video in poses.items()
-        }
-        known = {files[name]: of_video for name, of_video in poses.items()}
+        poses = {"source": figure(_INTENDED), "result": figure(result, absent=absent)}
+        if truth:
+            poses["truth"] = figure(truth, size=size)
+        files, known = _films(folder, poses)
         contact_sheet = plots.contact_sheet
 
         def recorded(rows, captions):
@@ -181,7 +209,7 @@ class _Evaluated:
             found = evaluate_transfer(
                 TransferVideos(**{"truth": None, **files}),
                 figure(_INTENDED),
-                read_clips(folder),
+                clips_of(folder, walk=figure([(20 + 3 * i, 34) for i in range(12)])),
                 box_margin=0.1,
                 compute=LOCAL,
                 folder=folder / "out",
@@ -198,9 +226,7 @@ class _Evaluated:
 def with_truth(tmp_path_factory):
     """The intended motion; the ground truth is one pixel to the right."""
     networks = Networks(
-        distances={"lpips": lambda first, second: 0.5},
-        features=lambda image: image.mean(axis=(0, 1)),
-        skipped={"dists": "why"},
+        distances={"lpips": lambda first, second: 0.5}, features=_color, skipped={"dists": "why"}
     )
     return _Evaluated(tmp_path_factory.mktemp("truth"), _INTENDED, _MOVED, networks=networks)
 
@@ -208,8 +234,7 @@ def with_truth(tmp_path_factory):
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory):
     """A result that stands still, without a hand or a ground truth."""
-    absent = ("left_hand_wrist", "left_hand_index_tip")
-    return _Evaluated(tmp_path_factory.mktemp("none"), [_INTENDED[0]] * 6, absent=absent)
+    return _Evaluated(tmp_path_factory.mktemp("none"), [_INTENDED[0]] * 6, absent=HAND)
 
 
 def test_both_systems_are_compared_with_the_intended_pose_and_the_ground_truth(with_truth):
@@ -233,7 +258,6 @@ def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
     table = frozen.table
     assert table["pts_seconds"].tolist() == pytest.approx([index / 25 for index in range(6)])
     assert (table["detection_ours_missed_detections_hands"] == 1).all()
-    assert table.columns.is_unique
     assert not any("ssim" in name for name in table.columns)
 
 
@@ -278,16 +302,16 @@ def test_the_worst_frames_are_shown_with_their_errors(with_truth, frozen):
 
 
 @pytest.mark.parametrize(
-    ("videos", "text"),
+    ("changes", "named"),
     [
-        ({"result": _INTENDED[:5]}, r"result\.mkv: expected 6 frames, .* got 5; render"),
-        ({"truth": _INTENDED[:5]}, r"truth\.mkv: expected 6 frames, .* got 5; film"),
-        ({"size": (80, 64)}, r"truth\.mkv: expected the shape .*, 64 x 64 .*, got 80 x 64"),
+        ({"result": _INTENDED[:5]}, r"result\.mkv"),
+        ({"truth": _INTENDED[:5]}, r"truth\.mkv"),
+        ({"size": (80, 64)}, r"truth\.mkv"),
     ],
 )
-def test_videos_of_another_length_or_size_are_refused(tmp_path, videos, text):
-    with pytest.raises(VideoError, match=text):
-        _Evaluated(tmp_path, **{"result": _INTENDED, "truth": _INTENDED, **videos})
+def test_videos_of_another_length_or_size_are_refused(tmp_path, changes, named):
+    with pytest.raises(VideoError, match=named):
+        _Evaluated(tmp_path, **{"result": _INTENDED, "truth": _INTENDED, **changes})
 
 
 _CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
@@ -298,16 +322,11 @@ def scored(tmp_path_factory):
     """Scores of figures at known distances; the detector knows where they are."""
     folder = tmp_path_factory.mktemp("score")
     centers = {
-        "truth": _CENTRES,
-        "same": _CENTRES,
+        **{"truth": _CENTRES, "same": _CENTRES, "far": [(x + 4, y) for x, y in _CENTRES]},
         "near": [(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)],
-        "far": [(x + 4, y) for x, y in _CENTRES],
     }
-    files = {
-        name: film(folder / f"{name}.mkv", figure(of), draw=blocks) for name, of in centers.items()
-    }
-    known = {file: figure(centers[name]) for name, file in files.items()}
-    networks = replace(NO_NETWORKS, features=lambda image: image.mean(axis=(0, 1)))
+    files, known = _films(folder, {name: figure(of) for name, of in centers.items()})
+    networks = replace(NO_NETWORKS, features=_color)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
         truth = files.pop("truth")
@@ -352,9 +371,6 @@ def test_fid_and_kid_are_against_the_ground_truth(scored):
 
 
 def test_a_video_of_another_length_is_refused_by_name(tmp_path):
-    short, truth = (
-        film(tmp_path / f"{name}.mkv", figure(_CENTRES[:length]), draw=blocks)
-        for name, length in (("short", 7), ("truth", 8))
-    )
-    with pytest.raises(VideoError, match=r"short\.mkv: expected 8 frames of 64x64 .*, got 7 of 64"):
-        score_videos({"short": short}, truth, compute=LOCAL)
+    files, _ = _films(tmp_path, {"short": figure(_CENTRES[:7]), "truth": figure(_CENTRES)})
+    with pytest.raises(VideoError, match=r"short\.mkv"):
+        score_videos({"short": files["short"]}, files["truth"], compute=LOCAL)
