@@ -11,7 +11,7 @@ from motiontransfer.retargeting.plot import plot_statistics
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from motiontransfer.storage import write_json
 
-_NOT_COMPARED = ("image_size", "median_pose_px")
+_NOT_COMPARED = ("image_size", "median_pose_px", "joints", "detector")
 
 
 def main(subject: str) -> str:

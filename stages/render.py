@@ -1,5 +1,6 @@
 """Render one transfer: `python -m stages render ada_as_ben`."""
 
+import logging
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from motiontransfer.rendering.renderer import (
     result_size,
 )
 from motiontransfer.rendering.videos import Panels, write_videos
-from motiontransfer.retargeting.normalization import normalize_poses
+from motiontransfer.retargeting.normalization import joint_differences, normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.storage import write_json
@@ -34,6 +35,8 @@ from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.frame_store import check_decodable
+
+_logger = logging.getLogger(__name__)
 
 _CONTENT_OF_VIDEO: dict[str, Content] = {
     layout.TRANSFER_FILE: "trainedAlgorithmicMedia",
@@ -54,12 +57,22 @@ def main(transfer: str) -> str:
         check_decodable(names.truth_path)
     source = read_clip(layout.clip_folder(names.source_subject, names.source))
     source_poses = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
+    target = read_statistics(layout.statistics_file(names.target))
+    left_out, lacking = (
+        _listed(source_poses, joints) for joints in joint_differences(source_poses, target)
+    )
+    if left_out or lacking:
+        _logger.info(
+            "%s (%s) and %s (%s) have other joints; left out of the source: %s; missing there: %s",
+            *(names.source, source_poses.detector, names.target, target.detector),
+            *(left_out or "none", lacking or "none"),
+        )
     poses = normalize_poses(
         source_poses,
         mode=normalization.mode,
         centring=normalization.centring,
         source=read_statistics(layout.statistics_file(names.source_subject)),
-        target=read_statistics(layout.statistics_file(names.target)),
+        target=target,
     )
     renderer = _load_renderer(transfer, names, params, source=source, source_poses=source_poses)
     size = result_size(renderer, height=params.height)
@@ -96,6 +109,15 @@ def main(transfer: str) -> str:
     )
     videos_made = " and ".join(_CONTENT_OF_VIDEO)
     return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"
+
+
+def _listed(keypoints: Keypoints, joints: set[str]) -> str:
+    """Joints by name, or their group where it is there as a whole."""
+    listed = []
+    for group, names in keypoints.skeleton.groups:
+        found = [name for name in names if name in joints]
+        listed += [group] if len(found) == len(names) else found
+    return ", ".join(listed)
 
 
 def _load_renderer(

@@ -112,6 +112,13 @@ def lost(keypoints, group, frames):
     return replace(keypoints, points=points, score=score)
 
 
+def known_to(joints, keypoints, *, detector="other"):
+    """The same from a detector that knows these joints only."""
+    known = np.array([joint in joints for joint in HOLISTIC.joints])
+    points = np.where(known[:, None], keypoints.points, np.float32(0))
+    return replace(keypoints, points=points, score=keypoints.score * known, detector=detector)
+
+
 def moved(keypoints, group, shifts):
     """The same with a group or a joint moved by (x, y) px in some frames.
 

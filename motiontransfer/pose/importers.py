@@ -89,6 +89,8 @@ def to_holistic(
 ) -> People:
     """HOLISTIC joints of a frame's people; scores are clipped to [0, 1], empty people left out.
 
+    The corners of the mouth are joints of the body, too, as MediaPipe has them.
+
     Args:
         people: x, y in pixels of the image in which they were detected, and confidence.
         joints: names along the joint axis.
@@ -100,6 +102,9 @@ def to_holistic(
     clipped = np.concatenate([people[..., :2], score], axis=2)
     found = np.where(score > 0, clipped, 0).astype(np.float32)
     remapped = remap_joints(found, source=joints, target=HOLISTIC.joints)
+    for side in ("left", "right"):
+        corner = remapped[:, HOLISTIC.index(f"{side}_face_mouth_corner")]
+        remapped[:, HOLISTIC.index(f"{side}_mouth")] = corner
     return remapped[remapped[..., 2].any(axis=1)]
 
 

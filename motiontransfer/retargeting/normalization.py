@@ -17,6 +17,7 @@ from motiontransfer.retargeting.statistics import (
     floor_line,
     measure_ground_contact,
     median_pose,
+    shown_joints,
 )
 
 Mode = Literal["limbs", "ankle", "affine", "none"]
@@ -37,6 +38,8 @@ def normalize_poses(
 ) -> Keypoints:
     """Map a source subject's poses into the target subject's image.
 
+    Joints that only the source's detector knows are left out.
+
     Args:
         mode: `ankle` moves and scales each frame by the ankle lines, as in the paper; `limbs` then
             gives the pose the target's proportions, and head and legs the shape of theirs;
@@ -51,6 +54,12 @@ def normalize_poses(
         StatisticsError: the statistics do not allow this mode's map.
     """
     check_centring(mode, centring)
+    if unknown := joint_differences(keypoints, target)[0]:
+        is_known = [joint not in unknown for joint in keypoints.skeleton.joints]
+        score = keypoints.score * np.array(is_known, np.float32)
+        points = np.where(score[..., None] > 0, keypoints.points, np.float32(0))
+        filled = None if keypoints.filled is None else keypoints.filled & (score > 0)
+        keypoints = replace(keypoints, points=points, score=score, filled=filled)
     if mode == "none":
         if keypoints.image_size != target.image_size:
             raise ParamsError(
@@ -90,6 +99,17 @@ def normalize_poses(
     return change_head_shape(
         reshaped, source=source.head_shape, target=target.head_shape, min_score=source.min_score
     )
+
+
+def joint_differences(keypoints: Keypoints, target: PoseStatistics) -> tuple[set[str], set[str]]:
+    """Joints of the source that no pose of the target has, and of the target that none has here.
+
+    None where one detector found both people's: then they come and go with the pose.
+    """
+    if keypoints.detector == target.detector:
+        return set(), set()
+    shown, known = shown_joints(keypoints), set(target.joints)
+    return shown - known, known - shown
 
 
 def check_centring(mode: Mode, centring: Centring | None) -> None:

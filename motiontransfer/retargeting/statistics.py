@@ -24,7 +24,7 @@ from motiontransfer.pose.time_series import (
 from motiontransfer.retargeting.shapes import LEG_JOINTS, Shape, fit_head_shape, fit_leg_shape
 from motiontransfer.storage import write_json
 
-_SCHEMA_VERSION = 4
+_SCHEMA_VERSION = 5
 _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
@@ -95,6 +95,10 @@ class PoseStatistics:
     """Places of the head's joints on it; empty if no face was seen from the front."""
     leg_shape: Shape
     """Places of knees and toes on straight legs; empty if none were seen from the front."""
+    joints: tuple[str, ...]
+    """Joints that some frame shows, of any group."""
+    detector: str
+    """Detectors of the keypoints, each once."""
 
     def __post_init__(self) -> None:
         """Check what may come from disk.
@@ -264,6 +268,8 @@ def fit_statistics(
         median_pose_px=median_pose(clips, min_score=min_score),
         head_shape=fit_head_shape(clips, min_score=min_score, min_frames=MIN_FRAMES),
         leg_shape={},
+        joints=tuple(sorted({joint for clip in clips for joint in shown_joints(clip)})),
+        detector=", ".join(sorted({clip.detector for clip in clips})),
     )
     heights = [
         statistics.height_at(np.clip(statistics.depth_fraction(floor), 0, 1)) for floor in floors
@@ -273,6 +279,12 @@ def fit_statistics(
         clips, heights, proportions=proportions, min_score=min_score, min_frames=MIN_FRAMES
     )
     return replace(statistics, proportions=proportions, leg_shape=legs)
+
+
+def shown_joints(keypoints: Keypoints) -> set[str]:
+    """Joints that some frame shows."""
+    shown = np.any(keypoints.score > 0, axis=0)
+    return {keypoints.skeleton.joints[index] for index in np.flatnonzero(shown).tolist()}
 
 
 def _farthest_cluster(ankle_y: Series, outlier_quantile: float, cluster_fraction: float) -> float:
@@ -358,6 +370,7 @@ def read_statistics(path: Path) -> PoseStatistics:
         pose, head, legs = (
             content.pop(key) for key in ("median_pose_px", "head_shape", "leg_shape")
         )
+        joints, detector = tuple(map(str, content.pop("joints"))), str(content.pop("detector"))
         numbers = {key: float(value) for key, value in content.items()}
         statistics = PoseStatistics(
             **numbers,  # ty: ignore[invalid-argument-type]
@@ -367,6 +380,8 @@ def read_statistics(path: Path) -> PoseStatistics:
             median_pose_px=_places(pose),
             head_shape=_places(head),
             leg_shape=_places(legs),
+            joints=joints,
+            detector=detector,
         )
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error

@@ -101,8 +101,8 @@ def face_runs(
     usable, num_without_face = usable_frames(clips, valid)
     if not usable:
         raise TrainingError(
-            "no training frame shows a face; see frames_without_face in "
-            "artifacts/metrics/detect_keypoints, or set train_face_gan.steps to 0"
+            "no training frame shows a face; it takes nose, eyes and an ear, turned to the camera: "
+            "see the head in artifacts/quality, or set train_face_gan.steps to 0"
         )
     every = max(len(usable) // (num_faces or len(usable)), 1)
     runs: list[FaceRun] = []
@@ -212,8 +212,8 @@ class FaceWindowDataset(WindowDataset):
         ]
         if not self.windows:
             raise TrainingError(
-                "no two consecutive training frames show a face; see frames_without_face in "
-                "artifacts/metrics/detect_keypoints, or set train_face_gan.steps to 0"
+                "no two consecutive training frames show a face; see the head in "
+                "artifacts/quality, or set train_face_gan.steps to 0"
             )
 
     def batch(self, indices: Iterable[int]) -> FaceWindowBatch:

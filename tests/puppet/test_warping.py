@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from motiontransfer.keypoints import resize_points
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet, PuppetFollower
-from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.skeleton import COCO_17, HOLISTIC, Skeleton
 from tests.people import (
     COLORS,
     HEIGHT_PX,
@@ -19,6 +19,7 @@ from tests.people import (
     PERSON_SIZE,
     appearance_of,
     joined,
+    known_to,
     lost,
     painted,
     person,
@@ -491,3 +492,19 @@ def test_the_size_of_the_references_hardly_changes_how_alike_they_are(puppet):
     of_large, of_small = follow(large(*REFERENCES), poses), follow(puppet, poses)
     assert np.abs(of_large.distances - of_small.distances).max() < 0.25
     assert of_small.distances.max() > 1
+
+
+def test_a_puppet_and_a_pose_of_different_detectors_share_the_parts_that_both_know(of_one):
+    body = known_to(COCO_17, posed())
+    frames = [painted(posed())[0]]
+    for puppet, keypoints in (
+        (of_one, body),
+        (Puppet(appearance_of(body, frames=frames)), posed()),
+        (Puppet(appearance_of(body, frames=frames)), body),
+    ):
+        clip = follow(puppet, keypoints)
+        drawn_parts = {name for name, number in NUMBER_OF.items() if clip.chosen[0, number] >= 0}
+        lacking = {f"{side}_{part}" for side in ("left", "right") for part in ("hand", "foot")}
+        assert drawn_parts == set(NUMBER_OF) - lacking
+        head = clip.draw(0, box=(108, 40, 148, 70))
+        assert (head[12:32, 15:25, 3] > 200).all()

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from motiontransfer.errors import ParamsError, StatisticsError
 from motiontransfer.retargeting.normalization import (
     fit_affine,
+    joint_differences,
     normalize_by_ankles,
     normalize_poses,
 )
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
-from tests.people import ARMS_OUT, arms_out, stick_person
+from tests.people import ARMS_OUT, arms_out, known_to, stick_person
 
 
 def statistics(far, close, *, heights=(30.0, 45.0), x=32.0, image_size=(100, 64)):
@@ -32,6 +33,8 @@ def statistics(far, close, *, heights=(30.0, 45.0), x=32.0, image_size=(100, 64)
         median_pose_px={},
         head_shape={},
         leg_shape={},
+        joints=(),
+        detector="drawn",
     )
 
 
@@ -272,3 +275,31 @@ FEETLESS = stick_person([80.0, 80], 40, missing=[(0, "left_ankle"), (1, "right_a
 def test_poses_that_cannot_be_normalized_are_refused(clip, mode, source, target, message):
     with pytest.raises((StatisticsError, ParamsError), match=message):
         normalized(clip, mode, source=source, target=target)
+
+
+BODY_ONLY = set(ARMS_OUT) - {"face_chin", "left_hand_index_tip", "left_index"}
+
+
+@pytest.mark.parametrize("mode", ["limbs", "ankle", "affine", "none"])
+def test_joints_that_the_targets_detector_does_not_know_are_left_out(dancer, mode):
+    source, target = fitted(dancer), fitted(known_to(BODY_ONLY, dancer))
+    moved = normalized(dancer, mode, source=source, target=target)
+    shown = {joint for joint in moved.skeleton.joints if moved.joint(joint)[1].any()}
+    assert shown == BODY_ONLY
+    assert not moved.points[moved.score == 0].any()
+    assert joint_differences(dancer, target) == (set(ARMS_OUT) - BODY_ONLY, set())
+
+
+@pytest.mark.parametrize("mode", ["limbs", "ankle", "affine", "none"])
+def test_joints_that_only_the_target_has_stay_missing(dancer, mode):
+    body = known_to(BODY_ONLY, dancer)
+    moved = normalized(body, mode, source=fitted(body), target=fitted(dancer))
+    np.testing.assert_array_equal(moved.score, body.score)
+    assert joint_differences(body, fitted(dancer)) == (set(), set(ARMS_OUT) - BODY_ONLY)
+
+
+def test_one_detectors_joints_come_and_go(dancer):
+    target = fitted(known_to(BODY_ONLY, dancer, detector=dancer.detector))
+    moved = normalized(dancer, "ankle", source=fitted(dancer), target=target)
+    np.testing.assert_array_equal(moved.score, dancer.score)
+    assert joint_differences(dancer, target) == (set(), set())

@@ -142,7 +142,7 @@ def test_proportions_and_the_median_pose_are_fitted_and_kept(tmp_path):
     assert read_statistics(tmp_path / "ada.json") == statistics
     content = json.loads((tmp_path / "ada.json").read_text())
     assert (content["image_height_px"], content["image_width_px"]) == (200, 200)
-    assert content["schema_version"] == 4
+    assert content["schema_version"] == 5
 
 
 HIDDEN = stick_person([60, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
@@ -165,7 +165,7 @@ def test_clips_without_statistics_are_refused(clips, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 9}, "schema version 4, got 9"),
+        ({"schema_version": 9}, "schema version 5, got 9"),
         ({"height_at_closest_px": 0}, "heights above 0 px"),
         ({"closest_ankle_y_px": 1}, "farthest ankle line above the closest"),
         ({"median_ankle_x_px": float("nan")}, "finite"),
