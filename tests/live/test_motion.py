@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.skeleton import HOLISTIC
-from tests.live.parts import PARAMS, joints_of, motion, statistics_of
+from tests.live.parts import joints_of, motion, statistics_of
 from tests.people import SIZE, dance
 
 RATE = 20
@@ -89,23 +88,15 @@ def test_who_leaves_is_gone_and_is_back_at_once():
 
 def test_frozen_statistics_stay_and_others_follow_the_person():
     followed = motion(target=standing(40))
-    follow(followed, standing(40, start_x=10))
-    first, followed.is_frozen = followed.statistics, True
-    follow(followed, standing(60, start_x=25), start=2.0)
-    assert followed.statistics is first
-    followed.is_frozen = False
-    follow(followed, standing(60, start_x=25), start=5.0)
-    assert followed.statistics.median_ankle_x_px > first.median_ankle_x_px + 1
-
-
-def test_frozen_before_there_are_statistics_the_first_ones_stay():
-    followed = motion(target=standing(40))
-    followed.is_frozen = True
+    followed.is_frozen = True  # before there are any: the first ones stay
     follow(followed, standing(40, start_x=10))
     first = followed.statistics
     assert first is not None
     follow(followed, standing(60, start_x=25), start=2.0)
     assert followed.statistics is first
+    followed.is_frozen = False
+    follow(followed, standing(60, start_x=25), start=5.0)
+    assert followed.statistics.median_ankle_x_px > first.median_ankle_x_px + 1
 
 
 def test_restarted_it_forgets_the_person():
@@ -149,14 +140,11 @@ def test_jitter_is_smoothed():
     assert wrist.std(axis=0).max() < 0.6 * noisy.points[20:, WRIST].std(axis=0).min()
 
 
-@pytest.mark.parametrize("image_size", [SIZE, (96, 80)])
-def test_poses_are_in_the_targets_image(image_size):
-    scale = image_size[0] / SIZE[0]
-    source = standing(40)
-    source = replace(source, points=scale * source.points, image_size=image_size)
+def test_poses_are_in_the_targets_image():
+    image_size, source = (2 * SIZE[0], 2 * SIZE[1]), standing(40)
+    source = replace(source, points=2 * source.points, image_size=image_size)
     followed = motion(target=standing(40, start_x=8), size=image_size)
     followed._target = statistics_of(standing(40, start_x=8))
     last = follow(followed, source)[-1]
     assert last.image_size == SIZE
     np.testing.assert_allclose(last.points[-1], standing(1, start_x=8).points[0], atol=0.05)
-    assert PARAMS.min_score == 0.5

@@ -1,7 +1,6 @@
 """Window, virtual camera, and recordings at a constant rate with sound and signature."""
 
 import sys
-from contextlib import suppress
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -112,15 +111,6 @@ def test_of_two_frames_of_one_time_the_later_is_shown(tmp_path):
 def test_without_a_frame_there_is_no_file(tmp_path):
     recorded(tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_after_an_error_the_file_is_whole(tmp_path):
-    path = tmp_path / "a.mp4"
-    with suppress(ZeroDivisionError), Recorder(path, frame_rate=Fraction(25)) as record:
-        record(flat(50), 0.0)
-        record(flat(100), 0.04)
-        raise ZeroDivisionError
-    assert levels(path) == [50, 100]
 
 
 def test_sound_is_where_it_was(tmp_path):

@@ -121,9 +121,7 @@ def test_the_window_has_the_source_the_pose_and_the_result():
     left = [image[-height:-20, :width] for image in screen.images]
     pictures = {picture[:-20].tobytes() for picture in shown}
     assert {panel.tobytes() for panel in left} <= pictures
-    mirrored = {frame[::2, ::2].tobytes() for frame in frames}
     assert session.is_mirrored
-    assert len(mirrored) == 30
     assert screen.images[0].shape[1] == 3 * width + 8
     assert screen.images[0][-height:-20, width + 4 : 2 * width + 4].any()
 
@@ -181,43 +179,17 @@ def test_the_latest_value_wins_and_the_others_are_counted():
         queue.put(item)
     assert (queue.take(), queue.dropped) == (3, 2)
     assert queue.take(seconds=0.0) is None
-    queue.put(4)
-    assert (queue.take(), queue.dropped) == (4, 2)
-
-
-def test_what_was_put_before_the_end_is_still_taken():
-    queue = LatestValue()
     with queue:
-        queue.put(1)
+        queue.put(4)  # before the end: it is still taken
     assert not queue.has_ended
-    assert list(queue) == [1]
+    assert (list(queue), queue.dropped) == ([4], 2)
     assert queue.has_ended
     assert queue.take() is None
 
 
-def test_whoever_waits_is_woken_by_an_item_and_by_the_end():
-    queue, taken = LatestValue(), []
-    thread = threading.Thread(target=lambda: taken.extend(queue))
-    thread.start()
-    with queue:
-        queue.put(7)
-    thread.join(timeout=5)
-    assert (taken, thread.is_alive()) == ([7], False)
-
-
-def test_a_worker_sends_on_what_it_made_and_counts():
-    source, sink, worker = LatestValue(), LatestValue(), Worker(lambda item: 10 * item)
-    with source:
-        source.put(4)
-    worker.run(source, sink)
-    assert (sink.take(), worker.items, sink.has_ended) == (40, 1, True)
-    assert worker.busy_seconds > 0
-    assert worker.cpu_seconds > 0
-
-
 def test_a_worker_makes_nothing_new_before_what_it_made_is_taken():
     source, sink, made = LatestValue(), LatestValue(), []
-    worker = Worker(lambda item: made.append(item) or item)
+    worker = Worker(lambda item: made.append(item) or 10 * item)
     thread = threading.Thread(target=worker.run, args=(source, sink))
     thread.start()
     source.put(1)
@@ -227,17 +199,10 @@ def test_a_worker_makes_nothing_new_before_what_it_made_is_taken():
     time.sleep(0.1)
     assert made == [1]
     source.put(3)
-    assert (sink.take(), source.dropped) == (1, 1)
-    assert sink.take(seconds=5.0) == 3
+    assert (sink.take(), source.dropped) == (10, 1)
+    assert sink.take(seconds=5.0) == 30
     with source:
         pass
     thread.join(timeout=5)
-    assert (made, sink.dropped) == ([1, 3], 0)
-
-
-def test_a_worker_that_fails_ends_what_it_sends():
-    source, sink, worker = LatestValue(), LatestValue(), Worker(lambda item: 1 / item)
-    source.put(0)
-    with pytest.raises(ZeroDivisionError):
-        worker.run(source, sink)
-    assert sink.has_ended
+    assert (made, sink.dropped, worker.items, sink.has_ended) == ([1, 3], 0, 2, True)
+    assert min(worker.busy_seconds, worker.cpu_seconds) > 0
