@@ -80,7 +80,12 @@ def statistics_file(subject: str) -> Path:
 
 def appearance_file(target: str) -> Path:
     """Background image and body parts of a target."""
-    return ARTIFACTS_FOLDER / "appearance" / f"{target}.safetensors"
+    return appearance_beside(models_folder(target))
+
+
+def appearance_beside(models: Path) -> Path:
+    """Appearance of the target whose weights a folder has, in the same project."""
+    return models.parent.parent / "appearance" / f"{models.name}.safetensors"
 
 
 def models_folder(target: str) -> Path:

@@ -6,6 +6,7 @@ Parquet's own cover neither the metadata nor safetensors. Frame stores have Matr
 elements (`motiontransfer.video.matroska_checksums`).
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -83,6 +84,12 @@ def damaged(path: Path, cause: str) -> DamagedFileError:
     return DamagedFileError(
         f"{path}: damaged: {cause}; delete it, then `dvc checkout` or `dvc repro` brings it back"
     )
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def array_checksum(array: Shaped[np.ndarray, "..."], *, kind: str | None = None) -> int:

@@ -7,7 +7,6 @@ contains no names: weights and inputs are stated by their hashes. c2pa signs it 
 (source types: cv.iptc.org/newscodes/digitalsourcetype).
 """
 
-import hashlib
 import io
 import os
 from collections.abc import Callable, Mapping
@@ -37,7 +36,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError
-from motiontransfer.storage import replacing
+from motiontransfer.storage import replacing, sha256_of
 
 CERTIFICATE_VARIABLE = "MOTIONTRANSFER_CERTIFICATE"
 PRIVATE_KEY_VARIABLE = "MOTIONTRANSFER_PRIVATE_KEY"
@@ -262,12 +261,6 @@ def transfer_assertion(
         ],
         "source": {f"{kind}_sha256": sha256_of(file) for kind, file in source.items()},
     }
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_credentials(credentials: Credentials) -> None:

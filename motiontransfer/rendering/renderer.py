@@ -75,9 +75,17 @@ class Renderer:
         )
 
 
-def load_renderer(models: Path, runtime: Runtime, *, face: FaceMode) -> Renderer:
-    """Read a target's networks."""
-    main = read_generator(models / layout.GENERATOR_FILE)
+def load_renderer(
+    models: Path, runtime: Runtime, *, face: FaceMode, appearance: Path | None = None
+) -> Renderer:
+    """Read a target's networks.
+
+    Args:
+        models: folder of the weights, artifacts/models/TARGET.
+        appearance: what `train_gan.texture: puppet` draws from; None:
+            artifacts/appearance/TARGET.safetensors of the same project.
+    """
+    main = read_generator(models / layout.GENERATOR_FILE, appearance=appearance)
     to_device(main.network, runtime.device)
     faces = None
     if face == "residual" and (read := read_face_generator(models / layout.FACE_GENERATOR_FILE)):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from motiontransfer.errors import CheckpointError, DamagedFileError
 from motiontransfer.source_fingerprint import source_files
-from motiontransfer.storage import replacing
+from motiontransfer.storage import replacing, sha256_of
 from motiontransfer.training.distributed import Runtime, all_gather, arithmetic
 from motiontransfer.training.weights import read_tensors, write_tensors
 from motiontransfer.video.tensors import CPU
@@ -43,8 +43,7 @@ def run_key(runtime: Runtime, config: Sequence[object], files: Sequence[Path], *
     """
     digest = hashlib.sha256(repr([*config, *arithmetic(runtime)]).encode())
     for path in [*files, *source_files(code)]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()[:16]
 
 

@@ -33,6 +33,7 @@ from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.storage import sha256_of
 from motiontransfer.target_clips import HeldOut, TargetClip, full_size, input_files, spread
 from motiontransfer.training.checkpoint import Throughput, run_key
 from motiontransfer.training.data import RankBatch
@@ -332,22 +333,19 @@ def train_pose_gan(
         return dataset, throughput
 
     def write(task: PoseGanTask, dataset: WindowDataset) -> dict[str, object]:
-        generator = {
+        generator: dict[str, object] = {
             "generator": asdict(networks.generator),
             "pose_map": asdict(networks.style),
             "held_out": asdict(target.held_out),
         }
+        if puppet is not None:
+            generator["appearance_sha256"] = sha256_of(target.appearance_file)
         discriminator = {
             "discriminator": asdict(networks.discriminator),
             "window_frames": config.window_frames,
         }
         models = paths.models
-        write_weights(
-            models / layout.GENERATOR_FILE,
-            task.ema,
-            description=generator,
-            appearance=None if puppet is None else appearance,
-        )
+        write_weights(models / layout.GENERATOR_FILE, task.ema, description=generator)
         write_weights(
             models / layout.DISCRIMINATOR_FILE, task.discriminator, description=discriminator
         )

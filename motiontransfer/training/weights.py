@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.models.faces import (
     FaceGenerator,
@@ -28,40 +29,41 @@ from motiontransfer.puppet.appearance import (
     unpack_appearance,
 )
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.storage import array_checksum, check_arrays, damaged, replacing, seal, unseal
+from motiontransfer.storage import (
+    array_checksum,
+    check_arrays,
+    damaged,
+    replacing,
+    seal,
+    sha256_of,
+    unseal,
+)
 from motiontransfer.target_clips import HeldOut
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "motiontransfer"
-_APPEARANCE = "appearance."
-"""Begins the names of the tensors that no network has."""
 
 
-def write_weights(
-    path: Path,
-    network: nn.Module,
-    *,
-    description: Mapping[str, object],
-    appearance: Appearance | None = None,
-) -> None:
+def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:
     """Write parameters and buffers, with a JSON description in the metadata."""
-    tensors, described = network.state_dict(), dict(description)
-    if appearance is not None:
-        arrays, packed = pack_appearance(appearance)
-        described["appearance"] = asdict(packed)
-        tensors |= {_APPEARANCE + name: torch.from_numpy(array) for name, array in arrays.items()}
-    content = {"format_version": FORMAT_VERSION, "description": described}
+    _write(path, network.state_dict(), description)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, object]) -> None:
+    content = {"format_version": FORMAT_VERSION, "description": dict(description)}
     with replacing(path) as temporary:
         write_tensors(temporary, tensors, description=content)
 
 
 def write_appearance(path: Path, appearance: Appearance) -> None:
     """Write how a target looks."""
-    write_weights(path, nn.Module(), description={}, appearance=appearance)
+    arrays, packed = pack_appearance(appearance)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    _write(path, tensors, {"appearance": asdict(packed)})
 
 
 def read_appearance(path: Path) -> Appearance:
-    """Read how a target looks, also from the weights of a generator with a puppet.
+    """Read how a target looks.
 
     Raises:
         MissingFileError: no such file.
@@ -69,19 +71,14 @@ def read_appearance(path: Path) -> Appearance:
         WeightsError: it holds no appearance, or none that `write_appearance` wrote.
     """
     packed = read_described(path, "appearance", PackedAppearance)
-    tensors, _ = read_tensors(path, is_read=_is_of_appearance)
+    tensors, _ = read_tensors(path)
     try:
-        arrays = {name.removeprefix(_APPEARANCE): it.numpy() for name, it in tensors.items()}
-        return unpack_appearance(arrays, packed)
+        return unpack_appearance({name: it.numpy() for name, it in tensors.items()}, packed)
     except (KeyError, TypeError, ValueError) as error:  # numpy has no bfloat16
         raise WeightsError(
             f"{path}: its appearance was not written by motiontransfer: "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def _is_of_appearance(name: str) -> bool:
-    return name.startswith(_APPEARANCE)
 
 
 def write_no_weights(path: Path, key: str) -> None:
@@ -98,7 +95,7 @@ def read_description(path: Path) -> dict[str, object]:
         WeightsError: another format version.
     """
     if not path.exists():
-        raise MissingFileError(f"{path}: no such weights file; `dvc repro` trains it")
+        raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
     with _open(path) as file:
         content, _ = unseal(path, (file.metadata() or {}).get(_METADATA_KEY))
     if content.get("format_version") != FORMAT_VERSION:
@@ -108,14 +105,6 @@ def read_description(path: Path) -> dict[str, object]:
     if not isinstance(description, dict):
         raise WeightsError(f"{path}: expected a description of the network, got {description!r}")
     return description
-
-
-def _read_finite(path: Path) -> dict[str, Tensor]:
-    tensors, _ = read_tensors(path, is_read=lambda name: not _is_of_appearance(name))
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")
-    return tensors
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], *, path: Path) -> None:
@@ -136,15 +125,12 @@ def write_tensors(
     save_file(kept, path, metadata={_METADATA_KEY: seal(description, checksums)})
 
 
-def read_tensors(
-    path: Path, *, is_read: Callable[[str], bool] = lambda _: True
-) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors, or those with such names, and description of a file that `write_tensors` wrote."""
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Tensors and description of a file that `write_tensors` wrote."""
     with _open(path) as file:
         description, checksums = unseal(path, (file.metadata() or {}).get(_METADATA_KEY))
-        tensors = {name: file.get_tensor(name) for name in filter(is_read, file.keys())}
-    expected = {name: checksum for name, checksum in checksums.items() if is_read(name)}
-    check_arrays(path, {name: _checksum(tensor) for name, tensor in tensors.items()}, expected)
+        tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    check_arrays(path, {name: _checksum(tensor) for name, tensor in tensors.items()}, checksums)
     return tensors, description
 
 
@@ -177,8 +163,15 @@ class TrainedGenerator:
     held_out: HeldOut
 
 
-def read_generator(path: Path) -> TrainedGenerator:
-    """Build the generator that a weights file describes, with its weights."""
+def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGenerator:
+    """Build the generator that a weights file describes, with its weights and its puppet.
+
+    Args:
+        appearance: file that the puppet is drawn from; None: the one in the weights' project.
+
+    Raises:
+        WeightsError: the generator was trained with another appearance.
+    """
 
     def build(config: GeneratorConfig) -> FrameGenerator:
         # Its pixels are a buffer of the network, read with the weights.
@@ -187,13 +180,26 @@ def read_generator(path: Path) -> TrainedGenerator:
 
     network, config = read_network(path, "generator", GeneratorConfig, build)
     if config.texture == "puppet":
-        network.puppet = Puppet(read_appearance(path), config.size)
+        appearance = appearance or layout.appearance_beside(path.parent)
+        network.puppet = Puppet(_read_appearance_of(path, appearance), config.size)
     return TrainedGenerator(
         network=network,
         config=config,
         style=read_described(path, "pose_map", PoseMapStyle),
         held_out=read_described(path, "held_out", HeldOut),
     )
+
+
+def _read_appearance_of(weights: Path, path: Path) -> Appearance:
+    """Read the appearance that a generator was trained with."""
+    expected = read_described(weights, "appearance_sha256", str)
+    appearance = read_appearance(path)
+    if (got := sha256_of(path)) != expected:
+        raise WeightsError(
+            f"{path}: expected the appearance that {weights} was trained with, of SHA-256 "
+            f"{expected:.12}, got {got:.12}; `dvc repro` trains with this one"
+        )
+    return appearance
 
 
 def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig] | None:
@@ -228,7 +234,10 @@ def read_network(
         WeightsError: it describes no such network, or its tensors do not fit.
     """
     config = read_described(path, key, config_type)
-    tensors = _read_finite(path)
+    tensors, _ = read_tensors(path)
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")
     shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
     with torch.device("meta"):  # fails before memory is taken, where the file holds less
         _fill(build(config), shapes, path=path)

@@ -37,7 +37,13 @@ from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
-from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
+from motiontransfer.storage import sha256_of
+from motiontransfer.training.weights import (
+    read_generator,
+    write_appearance,
+    write_no_weights,
+    write_weights,
+)
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
@@ -86,12 +92,11 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
         "pose_map": asdict(style),
         "held_out": asdict(HELD_OUT),
     }
-    write_weights(
-        models / "generator.safetensors",
-        network,
-        description=description,
-        appearance=puppet.appearance if puppet else None,
-    )
+    if puppet is not None:
+        appearance = folder / "artifacts/appearance/ada.safetensors"
+        write_appearance(appearance, puppet.appearance)
+        description["appearance_sha256"] = sha256_of(appearance)
+    write_weights(models / "generator.safetensors", network, description=description)
     if face is None:
         write_no_weights(models / "face_generator.safetensors", "face_generator")
     else:

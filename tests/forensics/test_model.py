@@ -113,7 +113,7 @@ def test_a_detector_on_disk_gives_the_same_scores_and_bytes(detector, weights, t
 
 def test_missing_and_other_weights_are_refused(tmp_path):
     path = tmp_path / "detector.safetensors"
-    with pytest.raises(MissingFileError, match=r"detector\.safetensors: no such weights file"):
+    with pytest.raises(MissingFileError, match=r"detector\.safetensors: no such file"):
         read_detector(path)
     write_weights(path, torch.nn.Linear(2, 2), description={"generator": {}})
     with pytest.raises(WeightsError, match=r"expected a description of the detector, got"):

@@ -86,6 +86,7 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     assert ran(said) == made
     assert {Path(path).parts[1] for path in third.files("artifacts")} == {
         *(
+            "appearance",
             "code",
             "face_cycles",
             "frames",

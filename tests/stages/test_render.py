@@ -18,10 +18,10 @@ from motiontransfer.errors import MissingFileError, VideoError, WeightsError
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
-from motiontransfer.provenance.signing import sha256_of
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import read_statistics
+from motiontransfer.storage import sha256_of
 from motiontransfer.training.weights import write_no_weights
 from motiontransfer.video.frame_store import FrameStore
 from stages.render import main

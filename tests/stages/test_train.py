@@ -1,6 +1,7 @@
 """The stages that train networks write what others read, or name what keeps them from it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,16 @@ import torch
 from safetensors.torch import save_file
 
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.storage import sha256_of
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import (
+    read_appearance,
+    read_description,
     read_face_generator,
     read_face_translator,
     read_generator,
+    read_tensors,
+    write_appearance,
 )
 from stages import train_face_cycle, train_face_gan, train_gan
 from tests.films import add_clip
@@ -91,6 +97,20 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
     assert (MODELS / "generator.safetensors").read_bytes() == main_weights
     assert (LOGS[train_face_gan] / "images/step_000002.png").exists()
     assert (LOGS[train_face_gan] / "metrics/discriminator/adversarial.tsv").exists()
+
+
+def test_trainings_with_other_params_share_one_appearance(clips):
+    appearance, weights = ARTIFACTS / "appearance/ada.safetensors", MODELS / "generator.safetensors"
+    before = appearance.read_bytes()
+    for l1_weight in (20.0, 30.0):
+        run(train_gan, {"l1_weight": l1_weight})
+        tensors, _ = read_tensors(weights)
+        assert tensors.keys() == read_generator(weights).network.state_dict().keys()
+        assert read_description(weights)["appearance_sha256"] == sha256_of(appearance)
+    assert appearance.read_bytes() == before
+    write_appearance(appearance, replace(read_appearance(appearance), height_px=50.0))
+    with pytest.raises(WeightsError, match=r"appearance/ada\.safetensors: expected the appearance"):
+        run(train_face_gan)
 
 
 def test_the_recipe_of_the_released_code_is_noted_in_the_weights(clips):

@@ -52,10 +52,11 @@ def train(clips, folder, *, config=None, shapes=None, precision="32-true", **cha
 def test_the_weights_say_what_they_are(tmp_path, two_clips):
     train(two_clips, tmp_path, steps=1)
     models = tmp_path / "models"
-    trained = read_generator(models / "generator.safetensors")
+    target = target_of(two_clips)
+    trained = read_generator(models / "generator.safetensors", appearance=target.appearance_file)
     assert trained.config == networks(texture="puppet").generator
     assert (trained.style, trained.held_out) == (STYLE, HELD_OUT)
-    (plate,) = frames_to_tensor([target_of(two_clips).appearance.background])
+    (plate,) = frames_to_tensor([target.appearance.background])
     assert torch.equal(trained.network.background_image, plate)
     description = read_description(models / "discriminator.safetensors")
     assert description == {"discriminator": asdict(networks().discriminator), "window_frames": 2}
@@ -163,7 +164,7 @@ def coarse_to_fine(tmp_path_factory, clip):
     return SimpleNamespace(folder=folder, metrics=metrics, taken=taken, backgrounds=backgrounds)
 
 
-def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to_fine):
+def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to_fine, clip):
     folder, taken = coarse_to_fine.folder, coarse_to_fine.taken
     # half of 7 steps, rounded to even; each part's rate is constant for half of it, then falls
     assert [(resolution, step) for resolution, step, _, _ in taken] == [
@@ -175,7 +176,10 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to
     assert not same(taken[3][3], taken[4][3])
     assert not same(taken[4][3], taken[5][3])
     assert coarse_to_fine.metrics["steps"] == 7
-    trained = read_generator(folder / "models/generator.safetensors")
+    trained = read_generator(
+        folder / "models/generator.safetensors",
+        appearance=clip.frames.with_name("appearance.safetensors"),
+    )
     assert (trained.config.architecture, trained.config.size) == ("local", SIZE)
     description = read_description(folder / "models/discriminator.safetensors")
     assert description["discriminator"]["num_scales"] == 2
