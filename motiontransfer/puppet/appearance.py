@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
@@ -20,16 +19,6 @@ class Patch:
     """(x, y) of its first pixel in the frame."""
     pixels: UInt8[np.ndarray, "height width 4"]
     """RGB and coverage."""
-
-    def coverage(
-        self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
-    ) -> float:
-        """Mean coverage, 0 to 1, at places (x, y) of the image to which it is mapped."""
-        inverse = cv2.invertAffineTransform(matrix)
-        x, y = np.rint(inverse[:, :2] @ places.T + inverse[:, 2:]).astype(np.int64)
-        height, width = self.pixels.shape[:2]
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        return float(self.pixels[y[inside], x[inside], 3].sum()) / 255 / len(places)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

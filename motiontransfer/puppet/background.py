@@ -7,8 +7,10 @@ are not, it is that of the bright ones. Pixels that are hardly ever uncovered ar
 (Bertalmio et al. 2001, which continues edges).
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from tempfile import SpooledTemporaryFile
+from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,6 +18,7 @@ from jaxtyping import Bool, Float32, Int32, Int64, UInt8
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.progress import track
 from motiontransfer.puppet.silhouette import is_shadow
 from motiontransfer.target_clips import TargetClip, full_size, spread
 from motiontransfer.video.clip import full_size_frames
@@ -29,6 +32,7 @@ _NUM_FRAMES = 200  # of all clips together
 _LEVELS = 255  # quantisation levels of distances up to _FAR
 _INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
+_BYTES_IN_MEMORY = 2**27  # of the frames: more of them wait in a temporary file
 _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
 _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
 
@@ -79,19 +83,22 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
 
     At full size, as far as the clips have it; the person is located in the working image.
     """
-    frames, distances = [], []
-    size = full_size(clips)
-    for clip in clips:
-        height_px = body_height_px(clip.keypoints)
-        path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
-        with FrameStore(path) as store:
-            for index in spread(clip.training[::step], count=max(num_frames // len(clips), 1)):
-                frames.append(resize(store[index // step], size))
-                away = distance_to_body(clip.keypoints, index, height_px=height_px)
-                share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
-                distances.append((share * _LEVELS).astype(np.uint8))
-    shows_background = _showing_background(np.stack(distances))
-    seen = _median_where(frames, shows_background)
+    size, each = full_size(clips), max(num_frames // len(clips), 1)
+    distances = []
+    with SpooledTemporaryFile(_BYTES_IN_MEMORY) as frames:
+        for number, clip in enumerate(clips, 1):
+            height_px = body_height_px(clip.keypoints)
+            path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
+            indices = spread(clip.training[::step], count=each)
+            description = f"reading frames for the background, clip {number} of {len(clips)}"
+            with FrameStore(path) as store:
+                for index in track(indices, description, total=len(indices)):
+                    frames.write(resize(store[index // step], size).tobytes())
+                    away = distance_to_body(clip.keypoints, index, height_px=height_px)
+                    share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
+                    distances.append((share * _LEVELS).astype(np.uint8))
+        shows_background = _showing_background(np.stack(distances))
+        seen = _median_where(frames, size, shows_background)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
     small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
     filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
@@ -116,17 +123,28 @@ def _showing_background(
 
 
 def _median_where(
-    frames: Sequence[UInt8[np.ndarray, "height width 3"]],
+    frames: IO[bytes],
+    size: tuple[int, int],
     shows_background: Bool[np.ndarray, "frames rows columns"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Median over time of the lit frames that show the background; 0 where none does."""
-    median, lit, upper = np.empty((3, *frames[0].shape), np.uint8)
-    height, width, _ = median.shape
+    """Median over time of the lit frames that show the background; 0 where none does.
+
+    Args:
+        frames: their bytes.
+        size: (height, width) of a frame.
+    """
+    height, width = size
+    median, lit, upper = np.empty((3, height, width, 3), np.uint8)
     y, x = map(_nearest, (height, width), shows_background.shape[1:])
     for top in range(0, height, _ROWS_AT_ONCE):
         rows = slice(top, top + _ROWS_AT_ONCE)
         is_shown = shows_background[:, y[rows, None], x]
-        levels = np.where(is_shown[..., None], np.stack([frame[rows] for frame in frames]), 255)
+        shape = median[rows].shape
+        levels = np.empty((len(is_shown), *shape), np.uint8)
+        for number, of_frame in enumerate(levels):
+            frames.seek(3 * width * (number * height + top))
+            of_frame[:] = np.frombuffer(frames.read(math.prod(shape)), np.uint8).reshape(shape)
+        levels = np.where(is_shown[..., None], levels, 255)
         count = is_shown.sum(axis=0)[..., None]
         for image, of_rows in zip((median, lit, upper), _quantiles(levels, count), strict=True):
             image[rows] = np.where(count > 0, of_rows, 0)

@@ -4,10 +4,16 @@ Beyond the radius of every part, what is darker than the background by a shadow 
 Each pixel belongs to the part whose bones are nearest, in radii of the parts, unless a part in
 front hides it; parts that meet at a joint overlap there. A part's radius is where frames mostly
 begin to look like the background image.
+
+Distances from bones are smooth: they are computed in a part's own box of a coarse image, and the
+masks made of them are interpolated. The difference decides the outline, pixel by pixel.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +21,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64, UInt8
 
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_map, part_shapes
+from motiontransfer.video.geometry import resize
 
 _PADDING = 0.12  # around the joints: hair and shoes, as a share of the body's height
 _DIFFERENT = (14, 40)  # levels from the background image: none of the person, all of it
@@ -37,26 +44,69 @@ _NUM_PLACES = 64  # at which that is looked up
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
 
+_Box = tuple[int, int, int, int]
+_Mask = UInt8[np.ndarray, "height width"]
+_Field = Float32[np.ndarray, "height width"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crop:
-    """The box around the person in a reference frame."""
+    """The box around the person in a reference frame, and in a coarse image of it."""
 
     poses: BodyPoses
+    """In the coarse image."""
     index: int
     """The pose that the frame shows."""
-    corner: Int64[np.ndarray, "2"]
-    """(x, y) of its first pixel in the frame."""
+    box: _Box
+    """x0, y0, x1, y1 in the coarse image."""
+    height_px: float
+    """Height of the upright body in the coarse image."""
+    zoom: Float64[np.ndarray, "2"]
+    """Pixels of the frame per pixel of the coarse image, in x and in y."""
     pixels: UInt8[np.ndarray, "height width 3"]
     background: UInt8[np.ndarray, "height width 3"]
-    height_px: float
-    """Height of the upright body in this frame."""
+
+    @property
+    def coarse_size(self) -> tuple[int, int]:
+        """(height, width) in the coarse image."""
+        x0, y0, x1, y1 = self.box
+        return y1 - y0, x1 - x0
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """(x, y) of its first pixel in the frame."""
+        return _enlarged(self.box, self.zoom)[:2]
 
     def joints(
         self, names: tuple[str, ...]
     ) -> tuple[Float64[np.ndarray, "names 2"], Bool[np.ndarray, " names"]]:
-        """Points of these joints in the crop, and where they were found."""
+        """Points of these joints in the coarse crop, and where they were found."""
         points, found = self.poses.joints(names, self.index)
-        return points - self.corner, found
+        return points - np.array(self.box[:2]), found
+
+    def enlarged(
+        self, box: _Box, fields: Sequence[_Field]
+    ) -> tuple[tuple[slice, slice], Sequence[Float32[np.ndarray, "rows columns"]]]:
+        """The place in the crop of a box of the coarse crop, and fields there, interpolated."""
+        x0, y0 = self.box[:2]
+        in_frame = (box[0] + x0, box[1] + y0, box[2] + x0, box[3] + y0)
+        left, top, right, bottom = _enlarged(in_frame, self.zoom)
+        x, y = self.corner
+        place = np.s_[top - y : bottom - y, left - x : right - x]
+        if (self.zoom == 1).all():
+            return place, fields
+        first = (np.array([left, top]) + 0.5) / self.zoom - 0.5 - in_frame[:2]
+        matrix = np.column_stack([np.diag(1 / self.zoom), first])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size, border = (right - left, bottom - top), cv2.BORDER_REPLICATE
+        return place, [
+            cv2.warpAffine(it, matrix, size, flags=flags, borderMode=border) for it in fields
+        ]
+
+
+def _enlarged(box: _Box, zoom: Float64[np.ndarray, "2"]) -> _Box:
+    x0, y0, x1, y1 = np.rint(np.array(box) * np.tile(zoom, 2)).astype(int).tolist()
+    return x0, y0, x1, y1
 
 
 def crop_person(
@@ -66,25 +116,32 @@ def crop_person(
     background: UInt8[np.ndarray, "height width 3"],
     *,
     height_px: float,
+    coarse_size: tuple[int, int] | None = None,
 ) -> Crop:
     """The person with some margin.
 
     Args:
+        poses: in the coarse image.
         index: which of the poses the frame shows.
-        height_px: of the upright body in this frame.
+        height_px: of the upright body in the coarse image.
+        coarse_size: (height, width) of the coarse image; None: as many pixels as the frame.
     """
     joints = poses.points[index][poses.found[index]]
     padding = _PADDING * height_px
-    limit = np.array(frame.shape[1::-1])
-    x0, y0 = low = np.clip(np.floor(joints.min(axis=0) - padding), 0, limit - 1).astype(int)
-    x1, y1 = np.clip(np.ceil(joints.max(axis=0) + padding), low + 1, limit).astype(int)
+    limit = np.array((coarse_size or frame.shape[:2])[::-1])
+    low = np.clip(np.floor(joints.min(axis=0) - padding), 0, limit - 1).astype(int)
+    high = np.clip(np.ceil(joints.max(axis=0) + padding), low + 1, limit).astype(int)
+    zoom = np.array(frame.shape[1::-1]) / limit
+    box = (*low.tolist(), *high.tolist())
+    x0, y0, x1, y1 = _enlarged(box, zoom)
     return Crop(
         poses=poses,
         index=index,
-        corner=low,
-        pixels=frame[y0:y1, x0:x1],
-        background=background[y0:y1, x0:x1],
+        box=box,
         height_px=height_px,
+        zoom=zoom,
+        pixels=frame[y0:y1, x0:x1].copy(),  # not a view, which would hold the frame
+        background=background[y0:y1, x0:x1],
     )
 
 
@@ -108,14 +165,15 @@ def is_shadow(
     return (low < darkening) & (darkening < high) & (tint < _SHADOW_TINT)
 
 
-def fit_radii(parts: Sequence[BodyPart], crops: Sequence[Crop]) -> tuple[BodyPart, ...]:
+def fit_radii(parts: Sequence[BodyPart], crops: Iterable[Crop]) -> tuple[BodyPart, ...]:
     """The parts with the largest radii within which frames mostly differ from the background."""
     low, high = _RADIUS_RANGE
     edges = np.linspace(0, high, _RADIUS_BINS + 1)
     different, total = np.zeros((2, len(parts), _RADIUS_BINS))
     for crop in crops:
-        distances = _distances(parts, crop)
-        person = difference(crop.pixels, crop.background)
+        height, width = size = crop.coarse_size
+        distances = np.stack([it.within((0, 0, width, height)) for it in _distances(parts, crop)])
+        person = difference(resize(crop.pixels, size), resize(crop.background, size))
         second = np.partition(distances, 1, axis=0)[1]
         for number in range(len(parts)):
             # Within `high` of one part and far from all others: it is the nearest.
@@ -134,74 +192,107 @@ def fit_radii(parts: Sequence[BodyPart], crops: Sequence[Crop]) -> tuple[BodyPar
 
 def part_masks(
     parts: Sequence[BodyPart], crop: Crop
-) -> Iterator[tuple[UInt8[np.ndarray, "height width"], UInt8[np.ndarray, "height width"]]]:
+) -> Iterator[tuple[tuple[slice, slice], _Mask, _Mask]]:
     """Coverage of each part: the silhouette where the part is nearest and nothing is before it.
 
-    And where it would be covered, were it not hidden. Distances are in radii of the parts. Parts
-    that meet at a joint overlap there. What lies behind a part without meeting it takes nothing
-    from it.
+    After the place of its own box in the crop, beyond which there is none; last, where it would be
+    covered, were it not hidden. Distances are in radii of the parts. Parts that meet at a joint
+    overlap there. What lies behind a part without meeting it takes nothing from it.
     """
     distances = _distances(parts, crop)
-    nearest = distances.min(axis=0)
+    height, width = crop.coarse_size
+    whole = (0, 0, width, height)
+    nearest = np.minimum.reduce([np.minimum(it.within(whole), _ALONE) for it in distances])
+    _, (nearest,) = crop.enlarged(whole, [nearest])
     person = difference(crop.pixels, crop.background)
     person *= ~(is_shadow(crop.pixels, crop.background) & (nearest > 1))
     for number, part in enumerate(parts):
-        distance = distances[number]
+        box, distance = distances[number]
+        if not distance.size:
+            yield np.s_[:0, :0], np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.uint8)
+            continue
+        around = [it.within(box) for it in distances]
         rivals = [n >= number or bool(part.meets(it)) for n, it in enumerate(parts)]
-        mask = np.clip((distances[rivals].min(axis=0) + _OVERLAP - distance) / 0.25, 0, 1)
+        rival = np.minimum.reduce(list(itertools.compress(around, rivals)))
+        mask = np.clip((rival + _OVERLAP - distance) / 0.25, 0, 1)
         # Before another part its outline is not that of the silhouette: it reaches less far.
-        reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, distances, number)
+        reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, around, number)
         mask = mask * np.clip((reach - distance) / 0.2, 0, 1)
         shown = np.ones_like(mask)
-        for other, in_front in zip(parts[number + 1 :], distances[number + 1 :], strict=True):
+        for other, in_front in zip(parts[number + 1 :], around[number + 1 :], strict=True):
             hides = _inside(in_front, _SOLID_BEFORE if other.is_solid else _BEFORE)
             for joint in part.meets(other):
                 (point,), _ = crop.joints((joint,))
-                hides = hides * (1 - _disc(point, other.radius, crop))
+                hides = hides * (1 - _disc(point, other.radius * crop.height_px, box))
             shown = shown * (1 - hides)
         core = _inside(distance, _SOLID_CORE if part.is_solid else _CORE)
-        mask = 255 * mask * np.maximum(person, core)
-        yield (mask * shown).round().astype(np.uint8), (mask * (1 - shown)).round().astype(np.uint8)
+        place, (mask, shown, core) = crop.enlarged(box, (mask, shown, core))
+        mask = 255 * mask * np.maximum(person[place], core)
+        hidden = (mask * (1 - shown)).round().astype(np.uint8)
+        yield place, (mask * shown).round().astype(np.uint8), hidden
 
 
-def _inside(
-    distance: Float32[np.ndarray, "height width"], limits: tuple[float, float]
-) -> Float32[np.ndarray, "height width"]:
+def _inside(distance: _Field, limits: tuple[float, float]) -> _Field:
     """1 up to the first limit, falling to 0 at the second."""
     whole, none = limits
     return np.clip((none - distance) / np.float32(none - whole), 0, 1)
 
 
-def _cover(
-    parts: Sequence[BodyPart], distances: Float32[np.ndarray, "parts height width"], number: int
-) -> Float32[np.ndarray, "height width"]:
+def _cover(parts: Sequence[BodyPart], distances: Sequence[_Field], number: int) -> _Field:
     """Share to which a part lies before others that it does not meet."""
-    behind = np.zeros(distances.shape[1:], np.float32)
+    behind = np.zeros_like(distances[number])
     for other, distance in zip(parts[:number], distances[:number], strict=True):
         if not parts[number].meets(other):
             behind = np.maximum(behind, np.clip(2.4 - 1.6 * distance, 0, 1))
     return behind
 
 
-def _distances(parts: Sequence[BodyPart], crop: Crop) -> Float32[np.ndarray, "parts height width"]:
-    """Distance of each pixel from each part's bones, in radii; very large without any."""
+class _Distance(NamedTuple):
+    """Distance of each pixel from a part's bones, in radii, in the box where it matters."""
+
+    box: _Box
+    """x0, y0, x1, y1 in the coarse crop."""
+    radii: _Field
+
+    def within(self, box: _Box) -> _Field:
+        """In another box; very large beyond its own."""
+        (x0, y0, x1, y1), (u0, v0, u1, v1) = box, self.box
+        distance = np.full((y1 - y0, x1 - x0), _FAR_PX, np.float32)
+        left, top, right, bottom = max(x0, u0), max(y0, v0), min(x1, u1), min(y1, v1)
+        if left < right and top < bottom:
+            own = self.radii[top - v0 : bottom - v0, left - u0 : right - u0]
+            distance[top - y0 : bottom - y0, left - x0 : right - x0] = own
+        return distance
+
+
+def _distances(parts: Sequence[BodyPart], crop: Crop) -> list[_Distance]:
+    margin = max(_ALONE, *(part.reach for part in parts))
+    limit = np.array(crop.coarse_size[::-1])
     distances = []
     for part in parts:
-        away = np.ones(crop.pixels.shape[:2], np.uint8)
+        radius_px = part.radius * crop.height_px
         points, found = crop.joints(part.joints)
-        if part.is_solid and found.sum() >= part.min_joints:
-            cv2.fillConvexPoly(away, cv2.convexHull(_pixels(points[found])), 0)
-        for bone in part.bones:
-            points, found = crop.joints(bone)
-            if found.all():
-                start, end = _pixels(points).tolist()
-                cv2.line(away, start, end, 0)
-        if away.all():
-            distances.append(np.full(away.shape, _FAR_PX, np.float32))
-        else:
-            distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
-            distances.append(distance / np.float32(part.radius * crop.height_px))
-    return np.stack(distances)
+        hull = points[found & (part.is_solid and found.sum() >= part.min_joints)]
+        bones = [points for points, found in map(crop.joints, part.bones) if found.all()]
+        drawn = _pixels(np.concatenate([hull, *bones]))
+        low = high = np.zeros(2, np.int32)
+        if len(drawn):
+            reach_px = math.ceil(margin * radius_px) + 1
+            low = np.clip(drawn.min(axis=0) - reach_px, 0, limit).astype(np.int32)
+            high = np.clip(drawn.max(axis=0) + reach_px + 1, low, limit)
+        away = np.ones((high - low)[::-1], np.uint8)
+        if away.size and len(hull):
+            cv2.fillConvexPoly(away, cv2.convexHull(_pixels(hull) - low), 0)
+        for bone in bones if away.size else ():
+            start, end = (_pixels(bone) - low).tolist()
+            cv2.line(away, start, end, 0)
+        if away.all():  # it was not found, or all of it is beyond the frame's edge
+            distances.append(_Distance((0, 0, 0, 0), np.zeros((0, 0), np.float32)))
+            continue
+        distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
+        box = (*low.tolist(), *high.tolist())
+        distances.append(_Distance(box, distance / np.float32(radius_px)))
+    return distances
 
 
 def _pixels(points: Float[np.ndarray, "points 2"]) -> Int32[np.ndarray, "points 2"]:
@@ -209,22 +300,23 @@ def _pixels(points: Float[np.ndarray, "points 2"]) -> Int32[np.ndarray, "points 
     return np.clip(points.round(), -_FAR_PX, _FAR_PX).astype(np.int32)
 
 
-def _disc(
-    center: Float64[np.ndarray, "2"], radius: float, crop: Crop
-) -> Float32[np.ndarray, "height width"]:
+def _disc(center: Float64[np.ndarray, "2"], radius_px: float, box: _Box) -> _Field:
     """1 within 1.2 radii of a joint, 0 beyond 1.6."""
-    height, width = crop.pixels.shape[:2]
-    y, x = np.ogrid[:height, :width]
+    x0, y0, x1, y1 = box
+    y, x = np.ogrid[y0:y1, x0:x1]
     away = np.hypot(x - center[0], y - center[1])
-    return np.clip(4 - 2.5 * away / (radius * crop.height_px), 0, 1).astype(np.float32)
+    return np.clip(4 - 2.5 * away / radius_px, 0, 1).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutPart:
     """A body part in a reference frame, and where something before it hides it."""
 
-    patch: Patch
-    hidden: UInt8[np.ndarray, "height width"]
+    corner: tuple[int, int]
+    """(x, y) of its first pixel in the frame."""
+    colors: UInt8[np.ndarray, "height width 3"]
+    coverage: _Mask
+    hidden: _Mask
 
     def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
         """(x, y) of some pixels that are hidden; none where few are."""
@@ -234,40 +326,61 @@ class CutPart:
         chosen = np.linspace(0, len(rows) - 1, _NUM_PLACES).round().astype(np.int64)
         return np.stack([columns[chosen], rows[chosen]], axis=1)
 
-    def filled(self, source: Patch, matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
+    def covered_share(
+        self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
+    ) -> float:
+        """Mean coverage, 0 to 1, at places (x, y) of the image to which it is mapped."""
+        inverse = cv2.invertAffineTransform(matrix)
+        x, y = np.rint(inverse[:, :2] @ places.T + inverse[:, 2:]).astype(np.int64)
+        height, width = self.coverage.shape
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        return float(self.coverage[y[inside], x[inside]].sum()) / 255 / len(places)
+
+    def filled(self, source: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
         """Show where it is hidden what another reference shows there.
 
         Args:
-            matrix: map from that reference's patch to this one.
+            matrix: map from that reference's part to this one.
         """
-        pixels, hidden = self.patch.pixels.astype(np.float32), self.hidden.astype(np.float32)
-        carried = cv2.warpAffine(source.pixels, matrix, hidden.shape[::-1])
-        shown = hidden * carried[..., 3] / np.float32(255)
-        covered = pixels[..., 3] + shown
+        place = covered_box(self.hidden)
+        hidden = self.hidden[place].astype(np.float32)
+        size = place[1].stop, place[0].stop
+        there = cv2.warpAffine(source.coverage, matrix, size)[place]
+        shown = hidden * there / np.float32(255)
+        covered = self.coverage[place] + shown
         share = (shown / np.maximum(covered, 1))[..., None]
-        pixels[..., :3] += share * (carried[..., :3] - pixels[..., :3])
-        pixels[..., 3] = covered
-        return CutPart(
-            patch=replace(self.patch, pixels=pixels.round().astype(np.uint8)),
-            hidden=(hidden - shown).round().astype(np.uint8),
-        )
+        parts = [self.colors.copy(), self.coverage.copy(), self.hidden.copy()]
+        under = self.colors[place].astype(np.float32)
+        under += share * (cv2.warpAffine(source.colors, matrix, size)[place] - under)
+        for whole, part in zip(parts, (under, covered, hidden - shown), strict=True):
+            whole[place] = part.round()
+        colors, coverage, hidden = parts
+        return replace(self, colors=colors, coverage=coverage, hidden=hidden)
+
+
+def covered_box(mask: _Mask) -> tuple[slice, slice]:
+    """The rows and columns from the first to the last that is not 0 everywhere."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
 
 
 def cut_parts(parts: Sequence[BodyPart], crop: Crop) -> list[CutPart | None]:
     """Cut a reference into the body parts that it shows."""
     cut = []
-    for mask, hidden in part_masks(parts, crop):
+    x, y = crop.corner
+    for place, mask, hidden in part_masks(parts, crop):
         if not mask.any():
             cut.append(None)
             continue
-        rows, columns = (np.flatnonzero((mask | hidden).any(axis=axis)) for axis in (1, 0))
-        inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        x, y = crop.corner.tolist()
-        patch = Patch(
-            corner=(int(x + columns[0]), int(y + rows[0])),
-            pixels=np.dstack([crop.pixels[inside], mask[inside]]),
+        inside = covered_box(mask | hidden)
+        cut.append(
+            CutPart(
+                corner=(x + place[1].start + inside[1].start, y + place[0].start + inside[0].start),
+                colors=crop.pixels[place][inside],
+                coverage=mask[inside].copy(),  # not views, which would hold the whole box
+                hidden=hidden[inside].copy(),
+            )
         )
-        cut.append(CutPart(patch=patch, hidden=hidden[inside]))
     return cut
 
 
@@ -302,12 +415,13 @@ def fill_hidden(
                 a, b = (poses.joints(part.joints, it)[0][joints] for it in (other, reference))
                 matrix = part_map(
                     part,
-                    a - source.patch.corner,
-                    b - own.patch.corner,
+                    a - source.corner,
+                    b - own.corner,
                     scale=float(scales[reference] / scales[other]),
                 )
-                if source.patch.coverage(matrix, places) >= _LEAST_FILL:
-                    own = own.filled(source.patch, matrix)
+                if source.covered_share(matrix, places) >= _LEAST_FILL:
+                    own = own.filled(source, matrix)
                     num_fills, places = num_fills + 1, own.hidden_places()
-            patches[reference].append(own.patch)
+            pixels = np.dstack([own.colors, own.coverage])
+            patches[reference].append(Patch(corner=own.corner, pixels=pixels))
     return patches

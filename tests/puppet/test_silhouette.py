@@ -1,5 +1,6 @@
 """Frames are cut into body parts: each pixel of the person, and no shadow, belongs to its part."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -46,6 +47,14 @@ def crop_of(keypoints, frame):
     return crop_person(poses, 0, frame, room(), height_px=HEIGHT_PX)
 
 
+def mask_of(crop, part):
+    """Coverage of a part in a crop."""
+    place, mask, _ = list(part_masks(PARTS, crop))[NUMBER_OF[part]]
+    coverage = np.zeros(crop.pixels.shape[:2], np.uint8)
+    coverage[place] = mask
+    return coverage
+
+
 def coverage_of(appearance, part, *, reference=0):
     """Coverage of a part where it was cut out of its frame, 0 to 1."""
     coverage = np.zeros(PERSON_SIZE)
@@ -67,11 +76,10 @@ def test_a_patch_is_as_large_as_what_is_covered():
     keypoints = posed(**BEFORE)
     crop = crop_of(keypoints, painted(keypoints)[0])
     masks = part_masks(PARTS, crop)
-    for (mask, hidden), cut in zip(masks, cut_parts(PARTS, crop), strict=True):
-        coverage = cut.patch.pixels[..., 3]
-        assert coverage.sum() == mask.sum() > 0
+    for (_, mask, hidden), cut in zip(masks, cut_parts(PARTS, crop), strict=True):
+        assert cut.coverage.sum() == mask.sum() > 0
         assert cut.hidden.sum() == hidden.sum()
-        either = coverage | cut.hidden
+        either = cut.coverage | cut.hidden
         assert all(edge.any() for edge in (either[0], either[-1], either.T[0], either.T[-1]))
 
 
@@ -195,9 +203,8 @@ def test_the_core_of_a_part_is_covered_whatever_its_color():
     assert shin[x + radius] == shin[x - radius] == 0
     poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
     thin = crop_person(poses, 0, room(), room(), height_px=0.4 * HEIGHT_PX)
-    x, y = (138, 105) - thin.corner
-    covered, _ = list(part_masks(PARTS, thin))[NUMBER_OF["torso"]]
-    assert covered[y, x] == 255
+    x, y = np.array((138, 105)) - thin.corner
+    assert mask_of(thin, "torso")[y, x] == 255
 
 
 def test_a_shadow_is_the_room_darkened_and_not_something_colored():
@@ -248,9 +255,29 @@ def test_dark_clothes_are_no_shadow_within_the_radius_of_a_part():
     dark = (0.6 * room()).astype(np.uint8)
     assert is_shadow(dark, room()).mean() > 0.9
     crop = crop_of(keypoints, dark)
-    shin, _ = list(part_masks(PARTS, crop))[NUMBER_OF["left_shin"]]
+    shin = mask_of(crop, "left_shin")
     knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
     x, y = ((knee + ankle) / 2 - crop.corner).round().astype(int)
     radius = PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX
     assert shin[y, x + int(0.9 * radius)] > 150
     assert shin[y, x + int(1.3 * radius)] == 0
+
+
+@pytest.mark.parametrize("factor", [3, 4.5])
+def test_masks_of_a_large_frame_are_those_of_its_coarse_image(factor):
+    keypoints = posed(**BEFORE)
+    small = [painted(keypoints)[0], room()]
+    coarse, fine = (
+        crop_person(
+            BodyPoses(HOLISTIC, keypoints.points, keypoints.score),
+            0,
+            *(cv2.resize(it, None, fx=zoom, fy=zoom) for it in small),
+            height_px=HEIGHT_PX,
+            coarse_size=PERSON_SIZE,
+        )
+        for zoom in (1, factor)
+    )
+    for name in NUMBER_OF:
+        enlarged = cv2.resize(mask_of(coarse, name), fine.pixels.shape[1::-1])
+        unlike = np.abs(mask_of(fine, name).astype(float) - enlarged).sum()
+        assert unlike < 0.2 * enlarged.sum(), name
