@@ -28,9 +28,6 @@ def noise(*shape, seed=0):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-# Boxes
-
-
 def test_a_box_of_the_crops_size_is_copied():
     images = noise(2, 3, 24, 32)
     crops = crop_boxes(images, torch.tensor([[4, 2, 20, 18], [15, 8, 31, 24]]), crop_size=16)
@@ -70,13 +67,9 @@ def test_pose_and_image_coincide_in_an_enlarged_crop():
         assert centroid == pytest.approx((4.5 * 4 - 0.5, 5.5 * 4 - 0.5), abs=0.02)
 
 
-# Similarity transforms
-
-
 @pytest.mark.parametrize(
     ("to_result", "size", "expected"),
     [
-        (np.eye(2, 3), (6, 6), lambda image: image),
         # 3 to the left, 2 down, edges replicated
         (
             np.array([[1.0, 0, -3], [0, 1, 2]]),
@@ -92,7 +85,7 @@ def test_pose_and_image_coincide_in_an_enlarged_crop():
         # (x, y) -> (5 - y, x)
         (np.array([[0.0, -1, 5], [1, 0, 0]]), (6, 6), lambda image: image.rot90(-1, (2, 3))),
     ],
-    ids=["identity", "shift", "half size", "quarter turn"],
+    ids=["shift", "half size", "quarter turn"],
 )
 def test_a_warp_is_the_transform_of_pixel_centres(to_result, size, expected):
     image = noise(1, 3, 6, 6)
@@ -108,9 +101,6 @@ def test_a_warped_batch_equals_its_warped_images():
     maps[:, 0, 2] = (0.5, -2.0, 1.25)
     alone = [warp(images[i : i + 1], maps[i : i + 1], size=(7, 9)) for i in range(3)]
     assert torch.equal(warp(images, maps, size=(7, 9)), torch.cat(alone))
-
-
-# Residuals
 
 
 def test_residuals_are_added_inside_their_own_boxes_only():
@@ -134,9 +124,6 @@ def test_the_sum_stays_in_range(sign):
     box = torch.tensor([[4, 2, 20, 18]])
     corrected = add_residuals(sign * images, sign * residuals, box)
     assert corrected.abs().max() == 1
-
-
-# Networks
 
 
 def test_a_residual_depends_on_pose_and_face_and_is_in_range():

@@ -1,6 +1,5 @@
 """Generators: sizes, gradients, published costs; compositing; coarse-to-fine."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -150,25 +149,6 @@ def test_parameters_and_cost_are_the_published_ones(
     assert giga_macs(network, (6, *size)) == pytest.approx(macs, abs=last_digit / 2)
 
 
-@pytest.mark.slow
-@every_architecture
-def test_it_overfits_one_pair(architecture):
-    network = small(architecture, num_filters=16, max_channels=32)
-    random = torch.Generator().manual_seed(9)
-    conditioning = torch.rand((1, 5, 32, 32), generator=random)
-    patches = torch.rand((1, 4, 4, 4), generator=random) * 2 - 1
-    target = nn.functional.interpolate(patches, scale_factor=8, mode="bilinear")
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3, betas=(0.5, 0.999))
-    losses = []
-    for _ in range(150):
-        loss = (torch.tanh(network(conditioning)) - target).abs().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert np.mean(losses[-5:]) < 0.25 * np.mean(losses[:5])
-
-
 class Constant(nn.Module):
     """Stands for a network: returns the same values everywhere and records its input."""
 
@@ -199,22 +179,22 @@ BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(
 
 
 @pytest.mark.parametrize(
-    ("output", "expected"),
+    ("output", "image", "expected"),
     [
-        ((5.0, -5.0, 1.0, -200.0), BACKGROUND_IMAGE.expand(2, -1, -1, -1)),
-        ((0.5, -0.5, 0.0, 200.0), colour(0.5, -0.5, 0.0).tanh()),
-        ((100.0, 100.0, 100.0, 0.0), (BACKGROUND_IMAGE + 1).expand(2, -1, -1, -1) / 2),
+        ((5.0, -5.0, 1.0, -200.0), BACKGROUND_IMAGE, BACKGROUND_IMAGE.expand(2, -1, -1, -1)),
+        ((0.5, -0.5, 0.0, 200.0), BACKGROUND_IMAGE, colour(0.5, -0.5, 0.0).tanh()),
+        (
+            (100.0, 100.0, 100.0, 0.0),
+            BACKGROUND_IMAGE,
+            (BACKGROUND_IMAGE + 1).expand(2, -1, -1, -1) / 2,
+        ),
+        ((0.5, 100.0, -100.0), None, colour(0.5, 100.0, -100.0).tanh()),
     ],
-    ids=["mask 0", "mask 1", "mask one half"],
+    ids=["mask 0", "mask 1", "mask one half", "no background image"],
 )
-def test_the_foreground_is_composited_over_the_background_image(output, expected):
-    generator = FrameGenerator(Constant(*output), BACKGROUND_IMAGE)
+def test_the_foreground_is_composited_over_the_background_image(output, image, expected):
+    generator = FrameGenerator(Constant(*output), image)
     assert torch.allclose(generator(*inputs()).frame, expected, atol=1e-6)
-
-
-def test_without_a_background_image_the_output_is_squashed():
-    generator = FrameGenerator(Constant(0.5, 100.0, -100.0))
-    assert torch.equal(generator(*inputs()).frame, colour(0.5, 100.0, -100.0).tanh())
 
 
 TEXTURE = (0.3, -0.2, 0.1, 0.5, 0.4, 0.0)
@@ -245,31 +225,6 @@ def test_of_what_is_kept_the_gate_adds_to_the_confidence():
         assert not made.synthesized.any()
 
 
-@pytest.mark.parametrize("gate", [-200.0, 0.0, 200.0])
-def test_where_the_puppet_covers_nothing_the_frame_is_painted(gate):
-    generator = FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
-    frame, synthesized = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
-    assert torch.equal(frame, synthesized)
-    assert torch.equal(synthesized, generator(*inputs()).synthesized)
-
-
-@every_architecture
-def test_with_a_texture_there_are_its_inputs_and_the_gate(architecture):
-    generator, without = (
-        built(architecture=architecture, texture=texture) for texture in ("puppet", "none")
-    )
-    pose_map, previous = inputs()
-    texture = texture_of(*TEXTURE)
-    frame, synthesized = generator(pose_map, previous, None, texture)
-    assert frame.shape == synthesized.shape == (2, 3, *SIZE)
-    assert max(frame.abs().max(), synthesized.abs().max()) <= 1
-    assert not torch.equal(frame, synthesized)
-    (frame + synthesized).square().sum().backward()
-    assert weights_without_gradient(generator) == []
-    for of, num_inputs, num_outputs in ((generator, 4 + 3 + 6, 5), (without, 4 + 3, 4)):
-        assert of.network(torch.rand(1, num_inputs, *SIZE)).shape[1] == num_outputs
-
-
 def config(**changes):
     values = {
         **{"architecture": "fast", "background": "plate", "pose_channels": 4, "num_filters": 4},
@@ -287,48 +242,44 @@ def built(**changes):
 @every_architecture
 @every_background
 @pytest.mark.parametrize("previous_frame", ["generated", "none"])
-def test_frames_are_generated_from_poses_and_the_previous_frame(
-    architecture, background, previous_frame
+@pytest.mark.parametrize("texture", ["none", "puppet"])
+def test_frames_are_generated_from_poses_the_previous_frame_and_the_puppet(
+    architecture, background, previous_frame, texture
 ):
     generator = built(
         architecture=architecture,
         background=background,
         previous_frame=previous_frame,
+        texture=texture,
         conditioning_poses=2,
     )
     pose_map, previous = torch.rand(2, 8, *SIZE), torch.rand(2, 3, *SIZE)
-    frames, synthesized = generator(pose_map, previous)
-    assert torch.equal(frames, synthesized)
-    assert frames.shape == (2, 3, *SIZE)
-    assert frames.abs().max() <= 1
-    frames.square().sum().backward()
-    assert all(parameter.grad is not None for parameter in generator.parameters())
+    puppet = None if texture == "none" else texture_of(*TEXTURE)
+    frames, synthesized = generator(pose_map, previous, None, puppet)
+    assert torch.equal(frames, synthesized) == (texture == "none")
+    assert frames.shape == synthesized.shape == (2, 3, *SIZE)
+    assert max(frames.abs().max(), synthesized.abs().max()) <= 1
+    (frames + synthesized).square().sum().backward()
+    assert weights_without_gradient(generator) == []
     assert isinstance(generator.network, ARCHITECTURES[architecture])
     assert ("background_image" in generator.state_dict()) == (background == "plate")
-    assert not torch.equal(frames, generator(pose_map.flip(1), previous).frame)
-    changed, _ = generator(pose_map, previous.flip(1))
+    assert not torch.equal(frames, generator(pose_map.flip(1), previous, None, puppet).frame)
+    changed, _ = generator(pose_map, previous.flip(1), None, puppet)
     assert torch.equal(frames, changed) == (previous_frame == "none")
 
 
-@every_background
-def test_the_networks_input_is_the_pose_map_then_the_previous_frame(background):
-    network = Constant(*[0.0] * (4 if background == "plate" else 3))
-    image = BACKGROUND_IMAGE if background == "plate" else None
-    pose_map, previous = inputs()
-    FrameGenerator(network, image)(pose_map, previous)
+def test_the_networks_input_is_the_pose_map_then_the_previous_frame():
+    network, (pose_map, previous) = Constant(0.0, 0.0, 0.0), inputs()
+    FrameGenerator(network)(pose_map, previous)
     assert torch.equal(network.input, torch.cat([pose_map, previous], dim=1))
 
 
 @pytest.mark.parametrize(
-    ("background", "image", "message"),
-    [
-        ("plate", None, r"'plate': expected .* of shape \(3, 20, 28\), got None"),
-        ("plate", torch.zeros(3, 28, 20), r"\(3, 20, 28\), got \(3, 28, 20\)"),
-        ("generated", BACKGROUND_IMAGE, r"'generated': .* None, got \(3, 20, 28\)"),
-    ],
+    ("background", "image"),
+    [("plate", None), ("plate", torch.zeros(3, 28, 20)), ("generated", BACKGROUND_IMAGE)],
 )
-def test_the_background_image_must_fit(background, image, message):
-    with pytest.raises(ValueError, match=message):
+def test_the_background_image_must_fit(background, image):
+    with pytest.raises(ValueError, match=f"background '{background}'"):
         build_generator(config(background=background), background_image=image)
 
 
@@ -348,21 +299,7 @@ def test_a_local_enhancer_starts_from_a_trained_global_generator(background):
     assert torch.equal(trained.network.features(half), expected)  # copied, not shared
 
 
-def test_half_resolution_downsamples_the_input_and_upsamples_the_output():
-    generator = built(architecture="global", background="generated", conditioning_poses=1)
-    half = HalfResolutionGenerator(generator)
-    pose_map, previous = inputs()
-    small_frame, _ = generator(downsample_by_2(pose_map), torch.zeros(2, 3, 10, 14))
-    first, _ = half(pose_map, torch.zeros_like(previous))
-    assert first.shape == previous.shape
-    assert torch.equal(first[:, :, ::2, ::2], small_frame)
-    assert torch.equal(first[:, :, 1::2, 1::2], small_frame)
-    second, _ = half(pose_map, first)
-    expected, _ = generator(downsample_by_2(pose_map), small_frame)
-    assert torch.equal(second[:, :, ::2, ::2], expected)
-
-
-def test_at_half_resolution_the_texture_is_downsampled():
+def test_half_resolution_downsamples_the_inputs_and_upsamples_the_outputs():
     generator = built(texture="puppet")
     pose_map, previous = inputs()
     texture = torch.rand(2, 6, *SIZE)
@@ -374,3 +311,4 @@ def test_at_half_resolution_the_texture_is_downsampled():
     for image, small_image in zip(made, expected, strict=True):
         assert image.shape == previous.shape
         assert torch.equal(image[:, :, ::2, ::2], small_image)
+        assert torch.equal(image[:, :, 1::2, 1::2], small_image)

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
 CROP_SIZE = 32
 HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
 DISCRIMINATOR = DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1)
+TWO_SCALES = replace(DISCRIMINATOR, num_scales=2)
 
 
 def runtime():
@@ -51,15 +53,13 @@ def generator_config(**changes):
 
 def networks(**changes):
     return PoseGanNetworks(
-        generator=generator_config(**changes),
-        discriminator=DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=2),
-        style=STYLE,
+        generator=generator_config(**changes), discriminator=TWO_SCALES, style=STYLE
     )
 
 
 def discriminator(*, window_frames=2):
     return MultiscaleDiscriminator(
-        DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=2),
+        TWO_SCALES,
         condition_channels=window_frames * STYLE.num_channels,
         image_channels=window_frames * 3,
     )
@@ -77,6 +77,17 @@ class MeanDiscriminator(nn.Module):
         self.shown.append([each.detach() for each in inputs])
         features = inputs[-1].mean((1, 2, 3), keepdim=True)
         return [DiscriminatorOutput(logits=features + self.number, features=(features,))]
+
+
+class Slices(nn.Module):
+    """Stands for the perceptual network: `count` slices, each the image times its number."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.count = count
+
+    def forward(self, images):
+        return [images * number for number in range(1, self.count + 1)]
 
 
 class Brighter(FrameGenerator):
@@ -153,11 +164,14 @@ def schedule(**changes):
 
 
 def target_of(clips, *, held_out=HELD_OUT, num_references=6):
-    """A target of these clips; its appearance lies beside the first one's frames."""
-    file = clips[0].frames.with_name("appearance.safetensors")
-    background = median_background(clips).image
-    appearance = target_appearance(clips, background, num_references=num_references)
-    write_appearance(file, appearance)
+    """A target of these clips; its appearance lies beside the first one's frames, fitted once."""
+    names = "".join(str(clip.frames) for clip in clips)
+    number = crc32(f"{names}{num_references}".encode())
+    file = clips[0].frames.with_name(f"appearance_{number}.safetensors")
+    if not file.exists():
+        background = median_background(clips).image
+        appearance = target_appearance(clips, background, num_references=num_references)
+        write_appearance(file, appearance)
     return Target(
         clips=clips, held_out=held_out, appearance=read_appearance(file), appearance_file=file
     )

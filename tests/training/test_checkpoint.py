@@ -108,29 +108,20 @@ def test_a_checkpoint_that_cannot_be_written_stops_the_training(tmp_path):
         write(Checkpoint(Throughput(steps=1), STATE))
 
 
-def test_a_damaged_checkpoint_is_an_error(tmp_path):
-    (tmp_path / "step_00000007.safetensors").write_bytes(b"\x40" * 100)
-    text = r"step_00000007\.safetensors: damaged; remove it to go on from "
-    with pytest.raises(CheckpointError, match=text + "the start"):
+def test_a_damaged_checkpoint_is_an_error_and_can_be_removed(tmp_path):
+    damaged = tmp_path / "step_00000007.safetensors"
+    damaged.write_bytes(b"\x40" * 100)
+    with pytest.raises(CheckpointError, match=rf"{damaged}: .* the start"):
         load_checkpoint(tmp_path)
     save(tmp_path, 3)
-    with pytest.raises(CheckpointError, match=text + "step 3"):
+    with pytest.raises(CheckpointError, match=rf"{damaged}: .* step 3"):
         load_checkpoint(tmp_path)
-    (tmp_path / "step_00000007.safetensors").unlink()
+    damaged.unlink()
     assert load_checkpoint(tmp_path).throughput.steps == 3
 
 
 def hold(root, key="run"):
     return run_folder(runtime(), root, key)
-
-
-def test_a_run_that_ends_well_leaves_nothing(tmp_path):
-    with hold(tmp_path) as folder:
-        assert folder == tmp_path / "run"
-        (folder / "live").mkdir()
-        (folder / "live/curve").touch()
-    assert not folder.exists()
-    assert tmp_path.exists()
 
 
 def interrupt(root, key="run", *made):
@@ -145,7 +136,8 @@ def test_a_run_that_fails_keeps_what_it_has_and_can_be_taken_up(tmp_path):
     interrupt(tmp_path, "run", "made", ".step_00000012.77.tmp.safetensors")
     with hold(tmp_path) as folder:
         # what was being written when it was stopped is of no use to anybody
-        assert names(folder) == ["lock", "made"]
+        assert (folder, names(folder)) == (tmp_path / "run", ["lock", "made"])
+    assert names(tmp_path) == []  # a run that ends well leaves nothing
 
 
 def test_the_runs_that_were_worked_on_last_are_kept(tmp_path):
@@ -173,7 +165,6 @@ def test_held_runs_and_other_files_are_never_removed(tmp_path):
 def test_a_run_that_is_held_cannot_be_held_again(tmp_path):
     with hold(tmp_path) as folder:
         (folder / "made").touch()
-        text = f"{folder}: another process is training this very run"
-        with pytest.raises(CheckpointError, match=text), hold(tmp_path):
+        with pytest.raises(CheckpointError, match=f"{folder}: "), hold(tmp_path):
             pass
         assert (folder / "made").exists()

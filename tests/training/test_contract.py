@@ -13,88 +13,44 @@ from torch import nn
 
 from motiontransfer.forensics.model import write_detector
 from motiontransfer.forensics.training import DetectorTask
-from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.checkpoint import run_folder
-from motiontransfer.training.face_cycle import FaceCycleTask, train_face_cycle
-from motiontransfer.training.face_gan import FaceGanTask, train_face_gan
-from motiontransfer.training.pose_gan import PoseGanTask, train_pose_gan
+from motiontransfer.training.face_cycle import FaceCycleTask
+from motiontransfer.training.face_gan import FaceGanTask
+from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.run_log import copy_logs
-from motiontransfer.training.weights import TrainedGenerator, write_weights
 from tests.digests import digests
-from tests.films import training_clip
 from tests.forensics import planted
-from tests.people import SIZE, dance
+from tests.people import SIZE
 from tests.training.small import (
     CROP_SIZE,
-    DISCRIMINATOR,
-    STYLE,
-    Brighter,
     cycle_config,
     face_gan_config,
-    face_networks,
     gan_config,
-    generator_config,
     networks,
     paths,
     runtime,
     schedule,
     stop_at_step,
-    target_of,
-    translator_config,
 )
+from tests.training.trainings import train_cycle, train_face, train_pose
 
 
-def train_pose(data, folder, plan, **options):
-    return train_pose_gan(
-        target_of(data.two_clips, held_out=HeldOut(held_out_fraction=0.25, gap_frames=1)),
-        runtime(),
-        networks=networks(texture="puppet"),
-        config=gan_config(part_dropout=0.3, **options),
-        schedule=plan,
-        paths=paths(folder),
-    )
+def train_poses(data, folder, options, **changes):
+    config, shapes = gan_config(part_dropout=0.3, **options), networks(texture="puppet")
+    return train_pose(data.two_clips, folder, config=config, shapes=shapes, **changes)
 
 
-def train_face(data, folder, plan, **options):
-    held_out = HeldOut(held_out_fraction=0.2, gap_frames=0)
-    # The weights of the main generator are an input: they decide which run this is.
-    write_weights(paths(folder).models / "generator.safetensors", Constant(), description={})
-    return train_face_gan(
-        data.face_clips,
-        runtime(),
-        TrainedGenerator(
-            network=Brighter(), config=generator_config(), style=STYLE, held_out=held_out
-        ),
-        networks=face_networks(),
-        config=face_gan_config(**options),
-        schedule=plan,
-        paths=paths(folder),
-    )
+def train_faces(data, folder, options, **changes):
+    return train_face(data.face_clips, folder, config=face_gan_config(**options), **changes)
 
 
-class Constant(nn.Module):
-    """Weights that are the same in every run."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
+def train_people(data, folder, options, **changes):
+    return train_cycle(data.people, folder, config=cycle_config(**options), **changes)
 
 
-def train_cycle(data, folder, plan, **options):
-    return train_face_cycle(
-        *data.people,
-        runtime(),
-        translator=translator_config(),
-        discriminator=DISCRIMINATOR,
-        config=cycle_config(**options),
-        schedule=plan,
-        paths=paths(folder),
-    )
-
-
-def train_detector(data, folder, plan, **options):
+def train_detector(data, folder, options, **changes):
     """As the stage does it, on segments instead of a project."""
-    place = paths(folder)
+    place, plan = paths(folder), schedule(**changes)
     with run_folder(runtime(), place.checkpoints, "run") as run:
         detector, throughput = planted.train(
             *data.segments, run, **{**plan.model_dump(), "batch_size": 4}, **options
@@ -122,7 +78,7 @@ GAN_CURVES = {
 TRAININGS = {
     "pose": Training(
         PoseGanTask,
-        train_pose,
+        train_poses,
         {"generator", "discriminator"},
         {*GAN_CURVES, "generator/synthesized_l1"},
         {"windows": 8, "windows_without_body": 2},
@@ -130,7 +86,7 @@ TRAININGS = {
     ),
     "face": Training(
         FaceGanTask,
-        train_face,
+        train_faces,
         {"generator", "face_generator"},
         GAN_CURVES,
         {"faces": 6, "frames_without_face": 1},
@@ -138,7 +94,7 @@ TRAININGS = {
     ),
     "cycle": Training(
         FaceCycleTask,
-        train_cycle,
+        train_people,
         {"face_cycle"},
         {
             f"{network}_{person}"
@@ -166,14 +122,12 @@ GANS = [name for name, training in TRAININGS.items() if training.has_generator]
 
 
 @pytest.fixture(scope="module")
-def data(two_clips, face_clips, tmp_path_factory):
+def data(two_clips, face_clips, people, tmp_path_factory):
     """What each is trained on; READ ONLY."""
     root = tmp_path_factory.mktemp("data")
-    source = training_clip(root / "source", dance(5, seed=5, start_x=12))
-    target = training_clip(root / "target", dance(9), training_frames=range(7))
     segments = [planted.clip_pairs(root, name, seed=seed) for seed, name in enumerate("ab", 1)]
     return SimpleNamespace(
-        two_clips=two_clips, face_clips=face_clips, people=([source], [target]), segments=segments
+        two_clips=two_clips, face_clips=face_clips, people=people, segments=segments
     )
 
 
@@ -181,7 +135,7 @@ def data(two_clips, face_clips, tmp_path_factory):
 def whole(request, data, tmp_path_factory):
     """(training, folder, metrics) of a run that was never stopped; READ ONLY."""
     training, folder = TRAININGS[request.param], tmp_path_factory.mktemp(request.param)
-    return training, folder, training.train(data, folder, schedule())
+    return training, folder, training.train(data, folder, {})
 
 
 def test_weights_curves_samples_and_counts_are_written_and_nothing_else(whole):
@@ -204,16 +158,16 @@ def test_a_stopped_and_resumed_run_ends_in_the_same_bytes(whole, data, tmp_path,
     training, folder, _ = whole
     taken = stop_at_step(monkeypatch, training.task, 3)
     with pytest.raises(RuntimeError, match="went down"):
-        training.train(data, tmp_path, schedule())
+        training.train(data, tmp_path, {})
     torch.randn(100)  # what else the process drew makes no difference
-    training.train(data, tmp_path, schedule())
+    training.train(data, tmp_path, {})
     assert taken == [0, 1, 2, 3, 2, 3, 4]
     assert digests(tmp_path) == digests(folder)
 
 
 def test_the_average_of_the_weights_is_written(whole, data, tmp_path):
     training, folder, _ = whole
-    training.train(data, tmp_path, schedule(), ema_decay=0.0)
+    training.train(data, tmp_path, {"ema_decay": 0.0})
     differ = {name for name, digest in digests(tmp_path).items() if digests(folder)[name] != digest}
     averaged = {"pose": "generator", "face": "face_generator", "cycle": "face_cycle"}
     names = {TRAININGS[key].task: name for key, name in averaged.items()}
@@ -224,7 +178,7 @@ def test_the_average_of_the_weights_is_written(whole, data, tmp_path):
 @pytest.mark.slow
 def test_the_seed_decides_the_weights(whole, data, tmp_path):
     training, folder, _ = whole
-    training.train(data, tmp_path, schedule(seed=4))
+    training.train(data, tmp_path, {}, seed=4)
     before, after = (digests(path / "models") for path in (folder, tmp_path))
     assert before.keys() == after.keys()
     assert before != after
@@ -238,5 +192,5 @@ def test_the_generator_is_compiled_where_that_is_asked_for(
     seen = []
     monkeypatch.setattr(nn.Module, "compile", lambda self: seen.append(self))
     training = TRAININGS[name]
-    training.train(data, tmp_path, schedule(steps=1), compile=compiled)
+    training.train(data, tmp_path, {"compile": compiled}, steps=1)
     assert len(seen) == compiled

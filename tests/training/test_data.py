@@ -66,8 +66,6 @@ def test_random_numbers_of_an_index_do_not_depend_on_the_rank():
     parts = [draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
     assert torch.equal(torch.cat(parts), whole)
     assert len(set(whole.tolist())) == 40
-    assert whole.min() >= 0
-    assert whole.max() < 1
 
 
 class Recorded:
@@ -156,13 +154,13 @@ def test_batches_are_pinned_and_copied_whole(monkeypatch):
 
 @pytest.fixture
 def stores(tmp_path):
-    keypoints = [dance(9), dance(5, seed=3)]
-    return keypoints, [film(tmp_path / f"{i}.mkv", clip) for i, clip in enumerate(keypoints)]
+    clips = [dance(9), dance(5, seed=3)]
+    return [film(tmp_path / f"{index}.mkv", clip) for index, clip in enumerate(clips)]
 
 
 def test_each_thread_reads_in_a_file_of_its_own(stores, monkeypatch):
     """A store has one position in its file: two threads would move it under each other."""
-    cache, decode = FrameCache(stores[1]), FrameStore.__getitem__
+    cache, decode = FrameCache(stores), FrameStore.__getitem__
     both, users = threading.Barrier(2, timeout=10), []
 
     def watched(store, index):
@@ -179,7 +177,7 @@ def test_each_thread_reads_in_a_file_of_its_own(stores, monkeypatch):
 
 
 def test_a_frame_is_decoded_once(stores, monkeypatch):
-    cache, decoded, decode = FrameCache(stores[1]), [], FrameStore.__getitem__
+    cache, decoded, decode = FrameCache(stores), [], FrameStore.__getitem__
 
     def counted(store, index):
         decoded.append(index)
@@ -194,4 +192,4 @@ def test_a_frame_is_decoded_once(stores, monkeypatch):
 
 def test_a_missing_store_is_refused_at_once(tmp_path, stores):
     with pytest.raises(MissingFileError, match=r"absent\.mkv"):
-        FrameCache([*stores[1], tmp_path / "absent.mkv"])
+        FrameCache([*stores, tmp_path / "absent.mkv"])

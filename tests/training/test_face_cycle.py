@@ -20,7 +20,6 @@ from motiontransfer.training.face_cycle import (
     FaceCycleDataset,
     FaceCycleTask,
     ImagePool,
-    train_face_cycle,
 )
 from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.tensors import frames_to_tensor
@@ -32,12 +31,11 @@ from tests.training.small import (
     MeanDiscriminator,
     cycle_config,
     faceless,
-    paths,
     runtime,
-    schedule,
     translator_config,
     whole,
 )
+from tests.training.trainings import train_cycle
 
 NUM_STEPS = 60
 
@@ -75,6 +73,9 @@ def test_the_latest_is_shown_until_the_pool_is_full_then_half_of_the_time():
     earlier = [step for step, value in enumerate(shown) if value != step]
     assert all(shown[step] < step for step in earlier)
     assert 0.3 < len(earlier) / (NUM_STEPS - 5) < 0.7
+    assert run(pool_of(pool_size=0), range(1)) == [[step] for step in range(NUM_STEPS)]
+    made = images(0, range(1)).clone().requires_grad_()
+    assert not pool_of(pool_size=5).sample(made, range(1), step=0).requires_grad
     # no image is shown again twice, and none that was shown as the latest later on
     again = [shown[step] for step in earlier]
     assert len(set(again)) == len(again)
@@ -92,15 +93,6 @@ def test_places_keep_to_themselves_and_can_be_shared():
             part = pool.sample(images(step, places), places, step=step)[:, 0, 0, 0].tolist()
             assert part == row[places.start : places.stop]
         pool.keep(images(step, range(3)), step=step)
-
-
-def test_without_room_the_latest_is_always_shown():
-    assert run(pool_of(pool_size=0), range(1)) == [[step] for step in range(NUM_STEPS)]
-
-
-def test_nothing_that_is_shown_carries_a_gradient():
-    made = images(0, range(1)).clone().requires_grad_()
-    assert not pool_of(pool_size=5).sample(made, range(1), step=0).requires_grad
 
 
 def aligned(clips):
@@ -143,7 +135,7 @@ def test_an_epoch_shows_the_longer_list_once_and_the_shorter_evenly(
 
 def test_a_person_without_a_visible_face_is_named(tmp_path):
     clip = training_clip(tmp_path / "a", faceless(dance(4), slice(None)))
-    with pytest.raises(TrainingError, match="no usable frame shows the face of the target subject"):
+    with pytest.raises(TrainingError, match="target subject"):
         aligned([clip])
 
 
@@ -252,31 +244,9 @@ def test_a_process_keeps_what_the_others_made(monkeypatch):
     assert torch.equal(kept, torch.cat([batch.source + 0.25, batch.source + 1.25]))
 
 
-DEEPEST = replace(DISCRIMINATOR, num_layers=3)
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory):
-    """Clips of the source, and of the target, whose last two frames are held out."""
-    root = tmp_path_factory.mktemp("people")
-    source = training_clip(root / "source", dance(5, seed=5, start_x=12))
-    return [source], [training_clip(root / "target", dance(9), training_frames=range(7))]
-
-
-def train(people, folder, *, networks=None, **changes):
-    default = {"translator": translator_config(), "discriminator": DEEPEST}
-    return train_face_cycle(
-        *people,
-        runtime(),
-        **{**default, **(networks or {})},
-        config=cycle_config(),
-        schedule=schedule(**changes),
-        paths=paths(folder),
-    )
-
-
 def test_the_deepest_discriminator_trains_and_the_sample_shows_real_faces(tmp_path, people):
-    train(people, tmp_path, steps=1)
+    deepest = {"discriminator": replace(DISCRIMINATOR, num_layers=3)}
+    train_cycle(people, tmp_path, networks=deepest, steps=1)
     _, config = read_face_translator(tmp_path / "models/face_cycle.safetensors")
     assert config == translator_config()
     with Image.open(tmp_path / "logs/images/step_000001.png") as image:
@@ -285,18 +255,15 @@ def test_the_deepest_discriminator_trains_and_the_sample_shows_real_faces(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("networks", "text"),
+    ("networks", "key"),
     [
-        ({"translator": translator_config(num_downsamplings=5)}, r"num_downsamplings: .* to 1x1"),
-        (
-            {"discriminator": replace(DISCRIMINATOR, num_layers=4)},
-            r"discriminator_layers: .*32x32 pixels shrink to 2 patches",
-        ),
+        ({"translator": translator_config(num_downsamplings=5)}, "num_downsamplings"),
+        ({"discriminator": replace(DISCRIMINATOR, num_layers=4)}, "discriminator_layers"),
     ],
 )
-def test_networks_too_deep_for_their_faces_are_refused(tmp_path, people, networks, text):
-    with pytest.raises(TrainingError, match=rf"train_face_cycle\.{text}"):
-        train(people, tmp_path / "run", networks=networks)
+def test_networks_too_deep_for_their_faces_are_refused(tmp_path, people, networks, key):
+    with pytest.raises(TrainingError, match=rf"train_face_cycle\.{key}: "):
+        train_cycle(people, tmp_path / "run", networks=networks)
 
 
 def test_the_run_is_known_by_the_frames_it_is_trained_on(tmp_path, people, monkeypatch):
@@ -311,5 +278,5 @@ def test_the_run_is_known_by_the_frames_it_is_trained_on(tmp_path, people, monke
     monkeypatch.setattr(face_cycle, "run_key", key)
     for clips in (target, [replace(target[0], training=range(6))]):
         with pytest.raises(KeyboardInterrupt):
-            train((source, clips), tmp_path)
+            train_cycle((source, clips), tmp_path)
     assert config[0] != config[1]

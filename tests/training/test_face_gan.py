@@ -13,7 +13,6 @@ from motiontransfer.models.faces import crop_boxes, draw_crops
 from motiontransfer.models.generators import Generated
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import face_gan
 from motiontransfer.training.face_gan import (
     FaceDataset,
@@ -24,10 +23,9 @@ from motiontransfer.training.face_gan import (
     FullFrameLosses,
     face_runs,
     generate_faces,
-    train_face_gan,
 )
 from motiontransfer.training.losses import GanLossConfig
-from motiontransfer.training.weights import TrainedGenerator, read_description, write_weights
+from motiontransfer.training.weights import read_description
 from motiontransfer.video.tensors import (
     frames_to_tensor,
     levels_to_images,
@@ -35,22 +33,20 @@ from motiontransfer.video.tensors import (
     tensor_to_frames,
 )
 from tests.films import training_clip
-from tests.people import SIZE, dance, picture, puppet_of
+from tests.people import SIZE, dance, picture
 from tests.training.small import (
     STYLE,
     Brighter,
     MeanDiscriminator,
+    Slices,
     face_config,
     face_gan_config,
-    face_networks,
     faceless,
-    generator_config,
-    paths,
     runtime,
-    schedule,
     stop_at_step,
     whole,
 )
+from tests.training.trainings import main_of, train_face
 
 
 class Residual(nn.Module):
@@ -84,13 +80,6 @@ def batch(tmp_path):
     return dataset_of([training_clip(tmp_path, dance(3))], tmp_path, seed=4).batch([0, 2])
 
 
-class TwoSlices(nn.Module):
-    """Stands for the perceptual network: two slices, colours and their squares."""
-
-    def forward(self, images):
-        return [images, images.square()]
-
-
 def task_of(generator, scored_by, *, perceptual=None, **changes):
     config = face_gan_config(**changes)
     return FaceGanTask(
@@ -103,38 +92,27 @@ def task_of(generator, scored_by, *, perceptual=None, **changes):
     )
 
 
-def drawn(batch):
-    return draw_crops(
-        batch.points, batch.score, batch.boxes, skeleton=HOLISTIC, style=STYLE, crop_size=32
-    )
-
-
-def test_the_generator_sees_pose_and_face_and_the_scored_by_sees_the_sum(batch):
-    generator, scored_by = Residual(), MeanDiscriminator()
-    task_of(generator, scored_by).step(whole(batch), step=0, learning_rate=0.0)
-    ((pose, face),) = generator.shown
-    assert torch.equal(pose, drawn(batch))
-    assert torch.equal(face, batch.generated)
-    ((condition, images),) = scored_by.shown
-    assert torch.equal(condition, drawn(batch))
-    assert torch.equal(images, torch.cat([batch.real, batch.generated + 0.25]))
-
-
-def test_losses_are_weighted_and_move_both_networks(batch):
+def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(batch):
     weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
     generator, scored_by = Residual(), MeanDiscriminator()
-    options = {"perceptual": TwoSlices(), "perceptual_weight": 10.0}
+    options = {"perceptual": Slices(2), "perceptual_weight": 10.0}
     task = task_of(generator, scored_by, **options, **weights)
     losses = task.step(whole(batch), step=0, learning_rate=0.125)
+    poses = draw_crops(
+        batch.points, batch.score, batch.boxes, skeleton=HOLISTIC, style=STYLE, crop_size=32
+    )
     fake = batch.generated + 0.25
+    (shown_to_generator,), ((condition, images),) = generator.shown, scored_by.shown
+    assert all(map(torch.equal, shown_to_generator, (poses, batch.generated)))
+    assert torch.equal(condition, poses)
+    assert torch.equal(images, torch.cat([batch.real, fake]))
     real_mean, fake_mean = batch.real.mean((1, 2, 3)), fake.mean((1, 2, 3))
     expected = {
         "generator/adversarial": 3 * (fake_mean + 0.5 - 1).square().mean(),
         "generator/feature_matching": 5 * 4 * (real_mean - fake_mean).abs().mean(),
         "generator/l1": 7 * (fake - batch.real).abs().mean(),
         # pix2pixHD's weights of the first two slices
-        "generator/perceptual": 10 * (fake - batch.real).abs().mean() / 32
-        + 10 * (fake.square() - batch.real.square()).abs().mean() / 16,
+        "generator/perceptual": 10 * (1 / 32 + 2 / 16) * (fake - batch.real).abs().mean(),
         "discriminator/adversarial": 0.5
         * ((real_mean + 0.5 - 1).square().mean() + (fake_mean + 0.5).square().mean()),
     }
@@ -174,38 +152,23 @@ def test_a_batch_shows_the_same_box_of_real_and_generated(face_clips, tmp_path):
             assert (getattr(batch, name)[place] - crop[0]).abs().max() < 1 / 127  # one level
 
 
-def test_clips_without_a_face_are_refused(tmp_path):
-    clip = training_clip(tmp_path / "c", faceless(dance(4), slice(None)))
-    with pytest.raises(TrainingError, match=r"no training frame shows a face; .*steps to 0"):
-        face_runs([clip])
+def windows_of(clips):
+    return FaceWindowDataset(clips, conditioning_poses=1)
 
 
-MAIN = TrainedGenerator(
-    network=Brighter(),
-    config=generator_config(),
-    style=STYLE,
-    held_out=HeldOut(held_out_fraction=0.2, gap_frames=0),
+@pytest.mark.parametrize(
+    ("hidden", "read"), [(slice(None), face_runs), (slice(0, 4, 2), windows_of)]
 )
+def test_clips_without_a_face_or_two_in_a_row_are_refused(tmp_path, hidden, read):
+    with pytest.raises(TrainingError, match="face"):
+        read([training_clip(tmp_path, faceless(dance(4), hidden))])
 
 
-def train(clips, folder, *, config=None, **changes):
-    # the weights of the main generator are an input: they decide which run this is
-    torch.manual_seed(0)
-    main = nn.Linear(1, 1, bias=False)
-    write_weights(folder / "models/generator.safetensors", main, description={})
-    return train_face_gan(
-        clips,
-        runtime(),
-        MAIN,
-        networks=face_networks(),
-        config=config or face_gan_config(),
-        schedule=schedule(**changes),
-        paths=paths(folder),
-    )
+MAIN = main_of(Brighter())
 
 
 def test_the_sample_shows_real_generated_and_corrected_faces(tmp_path, face_clips):
-    train(face_clips, tmp_path, steps=1)
+    train_face(face_clips, tmp_path, network=Brighter(), steps=1)
     description = read_description(tmp_path / "models/face_generator.safetensors")
     assert description == {"face_generator": asdict(face_config())}
     with Image.open(tmp_path / "logs/images/step_000001.png") as image:
@@ -226,17 +189,19 @@ def test_the_rollout_is_of_the_training_frames_and_made_once(tmp_path, face_clip
     monkeypatch.setattr(face_gan, "generate_clip", counted)
     taken = stop_at_step(monkeypatch, FaceGanTask, 3)
     with pytest.raises(RuntimeError, match="went down"):
-        train(face_clips, tmp_path)
+        train_face(face_clips, tmp_path)
     assert made == [4, 3]
-    train(face_clips, tmp_path)
+    train_face(face_clips, tmp_path)
     assert made == [4, 3]
     assert taken == [0, 1, 2, 3, 2, 3, 4]
 
 
-def test_the_rollout_excludes_references_less_than_a_second_away(tmp_path, clip, monkeypatch):
+def test_the_rollout_excludes_references_less_than_a_second_away(
+    tmp_path, clip, puppet, monkeypatch
+):
     """Two frames a second."""
     network, seen, generate_clip = Brighter(), [], face_gan.generate_clip
-    network.puppet = puppet_of(clip.keypoints, range(8))
+    network.puppet = puppet
 
     def recorded(*arguments, excluded, **options):
         seen.append(excluded)
@@ -255,7 +220,7 @@ def test_the_rollout_excludes_references_less_than_a_second_away(tmp_path, clip,
 @pytest.fixture(scope="module")
 def window_batch(tmp_path_factory):
     clip = training_clip(tmp_path_factory.mktemp("clip"), dance(4))
-    return FaceWindowDataset([clip], conditioning_poses=1).batch([0, 2])
+    return windows_of([clip]).batch([0, 2])
 
 
 def window_task(*, previous_frame="corrected", full_frame=None, main=MAIN):
@@ -271,18 +236,12 @@ def window_task(*, previous_frame="corrected", full_frame=None, main=MAIN):
 
 
 def test_windows_are_those_with_a_face_in_both_frames(face_clips):
-    dataset = FaceWindowDataset(face_clips, conditioning_poses=1)
+    dataset = windows_of(face_clips)
     assert dataset.windows == [(0, 2), (1, 0), (1, 1)]
     batch = dataset.batch([2, 0])
     for place, (clip, first) in enumerate([(1, 1), (0, 2)]):
         boxes, _ = face_boxes(face_clips[clip].keypoints)
         assert np.array_equal(batch.boxes[place], boxes[first : first + 2])
-
-
-def test_clips_without_two_faces_in_a_row_are_refused(tmp_path):
-    clip = training_clip(tmp_path, faceless(dance(4), slice(0, 4, 2)))
-    with pytest.raises(TrainingError, match=r"no two consecutive training frames show a face"):
-        FaceWindowDataset([clip], conditioning_poses=1)
 
 
 @pytest.mark.parametrize(
@@ -312,8 +271,7 @@ class ShowingTexture(Brighter):
         return Generated(texture[:, :3], texture[:, :3])
 
 
-def test_the_main_generator_sees_the_puppet_of_each_frame(clip):
-    puppet = puppet_of(clip.keypoints, range(8))
+def test_the_main_generator_sees_the_puppet_of_each_frame(clip, puppet):
     batch = FaceWindowDataset([clip], conditioning_poses=1, puppet=puppet).batch([0, 2])
     task = window_task(main=replace(MAIN, network=ShowingTexture()))
     task.generator.value.data.zero_()

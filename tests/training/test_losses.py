@@ -4,7 +4,6 @@ from math import log
 
 import pytest
 import torch
-from torch import nn
 
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.training.losses import (
@@ -15,6 +14,7 @@ from motiontransfer.training.losses import (
     perceptual_loss,
     weighted_l1_loss,
 )
+from tests.training.small import Slices
 
 
 def output(logits, *features):
@@ -74,16 +74,6 @@ def test_feature_matching_is_four_times_the_mean_over_layers_of_the_mean_over_sc
     assert feature_matching_loss([real, real], [fake, real]) == 4 / 2 * (0.75 + 2) / 2
 
 
-def test_feature_matching_pulls_the_fake_to_the_real_and_not_back():
-    real, fake = (torch.full((1, 1, 1, 1), x, requires_grad=True) for x in (1.0, 3.0))
-    logits = torch.zeros(1, 1, 1, 1)
-    feature_matching_loss(
-        [DiscriminatorOutput(logits, (real,))], [DiscriminatorOutput(logits, (fake,))]
-    ).backward()
-    assert real.grad is None
-    assert fake.grad.item() == 4
-
-
 def test_half_precision_is_added_up_in_full():
     logits = torch.full((1, 1, 2, 2), 1.0, dtype=torch.bfloat16)
     features = (torch.full((1, 1, 2, 2), 3.0, dtype=torch.bfloat16),)
@@ -95,17 +85,6 @@ def test_half_precision_is_added_up_in_full():
     ):
         assert loss.dtype == torch.float32
         assert loss == 0
-
-
-class Slices(nn.Module):
-    """Stands for the perceptual network: `count` slices, each the image times its number."""
-
-    def __init__(self, count):
-        super().__init__()
-        self.count = count
-
-    def forward(self, images):
-        return [images * number for number in range(1, self.count + 1)]
 
 
 def perceptual(fake, real, count):
@@ -121,11 +100,23 @@ def test_later_slices_count_twice_as_much_but_the_last_four_times():
     assert perceptual(0.5, 0.5, 5) == 0
 
 
-def test_the_perceptual_loss_pulls_the_fake_to_the_real_and_not_back():
+@pytest.mark.parametrize(
+    ("loss_of", "gradient"),
+    [
+        (lambda fake, real: perceptual_loss(Slices(1), fake, real), 1 / 32 / 3),
+        (
+            lambda fake, real: feature_matching_loss(
+                [DiscriminatorOutput(real, (real,))], [DiscriminatorOutput(fake, (fake,))]
+            ),
+            4 / 3,
+        ),
+    ],
+)
+def test_the_fake_is_pulled_to_the_real_and_not_back(loss_of, gradient):
     fake, real = (torch.full((1, 3, 1, 1), x, requires_grad=True) for x in (1.0, 0.0))
-    perceptual_loss(Slices(1), fake, real).backward()
+    loss_of(fake, real).backward()
     assert real.grad is None
-    assert fake.grad.flatten().tolist() == pytest.approx([1 / 32 / 3] * 3)
+    assert fake.grad.flatten().tolist() == pytest.approx([gradient] * 3)
 
 
 @pytest.mark.parametrize(

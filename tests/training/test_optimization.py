@@ -69,35 +69,30 @@ def test_the_sum_of_the_losses_is_what_counts():
     assert not any(loss.requires_grad for loss in losses.values())
 
 
-def test_the_learning_rate_is_that_of_the_step():
+@pytest.mark.parametrize(
+    ("gradients", "rates", "expected"),
+    [
+        ((2, 2, 2), (0.5, 0.0, 0.25), (0.5, 0.5, 0.25)),
+        # Adam remembers half of the last gradient: m = 0.5 * 0.5 - 0.5, over 1 - 0.5^2; v is 1
+        ((1, -1), (0.1, 0.1), (0.9, 0.9 + 0.1 * 0.25 / 0.75)),
+    ],
+)
+def test_the_learning_rate_is_that_of_the_step(gradients, rates, expected):
     pair = numbers()
-    for rate, expected in ((0.5, 0.5), (0.0, 0.5), (0.25, 0.25)):
-        g, d = pair.generator.value, pair.discriminator.value
-        step(pair, 2 * g, 0 * d, rate=rate)
-        assert pair.generator.value.item() == pytest.approx(expected, abs=1e-5)
-
-
-def test_adam_remembers_half_of_the_last_gradient():
-    """Gradients 1 and -1: m = 0.5 * 0.5 - 0.5, over 1 - 0.5^2; v is 1 throughout."""
-    pair = numbers()
-    d = pair.discriminator.value
-    step(pair, pair.generator.value * 1, 0 * d)
-    step(pair, pair.generator.value * -1, 0 * d)
-    assert pair.generator.value.item() == pytest.approx(1 - 0.1 + 0.1 * 0.25 / 0.75, abs=1e-5)
+    for gradient, rate, value in zip(gradients, rates, expected, strict=True):
+        step(pair, gradient * pair.generator.value, 0 * pair.discriminator.value, rate=rate)
+        assert pair.generator.value.item() == pytest.approx(value, abs=1e-5)
 
 
 def test_the_average_starts_fast_and_then_follows_its_decay():
     pair = numbers(decay=0.5)
+    assert not any(parameter.requires_grad for parameter in pair.ema.parameters())
     average = 1.0
     for number, decay in ((0, 1 / 10), (1, 2 / 11), (5, 6 / 15), (8, 0.5), (1000, 0.5)):
         g, d = pair.generator.value, pair.discriminator.value
         step(pair, g * 1, 0 * d, number=number)
         average = decay * average + (1 - decay) * pair.generator.value.item()
         assert pair.ema.value.item() == pytest.approx(average)
-
-
-def test_the_average_is_never_trained():
-    assert not any(p.requires_grad for p in numbers(decay=0.5).ema.parameters())
 
 
 def test_without_decay_the_average_is_the_network():
@@ -107,22 +102,10 @@ def test_without_decay_the_average_is_the_network():
     assert pair.generator.value.item() == pytest.approx(0.9)
 
 
-def networks(*, compiled=False):
-    torch.manual_seed(0)
-    return task_of(nn.Linear(3, 2), nn.Linear(2, 1), ema_decay=0.9, compiled=compiled)
-
-
-def train(pair, steps):
-    for number in steps:
-        inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(number))
-        judged = pair.discriminator(pair.generator(inputs))
-        step(pair, (judged - 1).square().mean(), judged.square().mean(), number=number, rate=0.01)
-
-
 def test_compiling_for_a_gpu_without_triton_says_what_to_install(monkeypatch):
     monkeypatch.setattr(optimization, "find_spec", lambda name: None)
     require_triton(torch.device("cpu"))
-    with pytest.raises(MissingLibraryError, match="run `uv sync --extra compile`"):
+    with pytest.raises(MissingLibraryError, match="--extra compile"):
         require_triton(torch.device("cuda"))
 
 
@@ -133,28 +116,10 @@ def test_the_extra_has_the_triton_that_torch_asks_for():
     assert ours.partition(";")[0] == torchs.partition(";")[0]
 
 
-@pytest.mark.slow
-def test_a_compiled_generator_trains_like_a_plain_one_and_resumes():
-    compiled, plain = networks(compiled=True), networks()
-    assert compiled.state().keys() == plain.state().keys()
-    train(compiled, range(2))
-    train(plain, range(2))
-    expected, got = plain.state(), compiled.state()
-    assert expected.keys() == got.keys()
-    assert all(torch.allclose(expected[name], got[name], atol=1e-6) for name in expected)
-    resumed = networks(compiled=True)
-    resumed.load_state({name: tensor.clone() for name, tensor in got.items()})
-    train(compiled, range(2, 4))
-    train(resumed, range(2, 4))
-    assert all(
-        torch.equal(value, resumed.state()[name]) for name, value in compiled.state().items()
-    )
-
-
-def convolutions(memory_format):
+def convolutions(memory_format=torch.contiguous_format, *, compiled=False):
     torch.manual_seed(0)
     pair = (nn.Conv2d(3, 4, 3).to(memory_format=memory_format) for _ in range(2))
-    return task_of(*pair, ema_decay=0.5)
+    return task_of(*pair, ema_decay=0.5, compiled=compiled)
 
 
 def train_convolutions(pair, steps):
@@ -167,17 +132,24 @@ def train_convolutions(pair, steps):
         pair.update(losses_of, step=number, learning_rate=0.01)
 
 
-def test_the_memory_format_changes_no_step_nor_does_a_state_put_back():
-    contiguous, last = (convolutions(f) for f in (torch.contiguous_format, torch.channels_last))
-    train_convolutions(contiguous, range(6))
-    train_convolutions(last, range(3))
-    resumed = convolutions(torch.channels_last)
-    resumed.load_state({name: x.clone().contiguous() for name, x in last.state().items()})
-    train_convolutions(last, range(3, 6))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"memory_format": torch.channels_last},
+        pytest.param({"compiled": True}, marks=pytest.mark.slow),
+    ],
+)
+def test_neither_memory_format_nor_compiling_changes_a_step_nor_a_state_put_back(options):
+    plain, other, resumed = convolutions(), convolutions(**options), convolutions(**options)
+    assert plain.state().keys() == other.state().keys()
+    train_convolutions(plain, range(6))
+    train_convolutions(other, range(3))
+    resumed.load_state({name: x.clone().contiguous() for name, x in other.state().items()})
+    train_convolutions(other, range(3, 6))
     train_convolutions(resumed, range(3, 6))
-    for name, expected in contiguous.state().items():
-        assert torch.allclose(last.state()[name], expected, atol=1e-5), name
-        assert torch.equal(resumed.state()[name], last.state()[name]), name
+    for name, expected in plain.state().items():
+        assert torch.allclose(other.state()[name], expected, atol=1e-5), name
+        assert torch.equal(resumed.state()[name], other.state()[name]), name
 
 
 def test_a_gradient_in_another_memory_format_is_that_gradient():

@@ -11,42 +11,27 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.models.layers import check_depth, downsample_by_2
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import pose_gan
-from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.pose_gan import (
     PoseGanTask,
     global_config,
     global_networks,
     split_schedule,
-    train_pose_gan,
 )
 from motiontransfer.training.weights import read_description, read_generator
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.digests import digests
 from tests.films import training_clip
 from tests.people import SIZE
-from tests.training.small import (
-    STYLE,
-    gan_config,
-    networks,
-    paths,
-    schedule,
-    stop_at_step,
-    target_of,
-)
+from tests.training.small import STYLE, gan_config, networks, schedule, stop_at_step, target_of
+from tests.training.trainings import train_pose
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
 CONFIG = gan_config(part_dropout=0.3)
 
 
-def train(clips, folder, *, config=None, shapes=None, precision="32-true", **changes):
-    return train_pose_gan(
-        target_of(clips, held_out=HELD_OUT),
-        Runtime(device=torch.device("cpu"), precision=precision),
-        networks=shapes or networks(texture="puppet"),
-        config=config or CONFIG,
-        schedule=schedule(**changes),
-        paths=paths(folder),
-    )
+def train(clips, folder, *, config=CONFIG, shapes=None, **changes):
+    shapes = shapes or networks(texture="puppet")
+    return train_pose(clips, folder, held_out=HELD_OUT, shapes=shapes, config=config, **changes)
 
 
 def test_the_weights_say_what_they_are(tmp_path, two_clips):
@@ -74,20 +59,15 @@ def test_held_out_frames_make_no_difference(tmp_path, two_clips):
     assert not np.array_equal(changed.points, keypoints.points)
 
 
-def test_a_network_too_deep_for_its_images_is_refused_by_key():
-    for side in (32, 17):
-        check_depth((64, side), stride=16, section="train_gan")
-    with pytest.raises(
-        TrainingError, match=r"train_gan\.num_downsamplings: images of 64x16 pixels shrink to 4x1"
-    ):
-        check_depth((64, 16), stride=16, section="train_gan")
-
-
 def test_too_deep_networks_are_refused_before_training(tmp_path, two_clips):
     deep = replace(networks(), generator=replace(networks().generator, num_downsamplings=6))
     with pytest.raises(TrainingError, match=r"train_gan\.num_downsamplings"):
         train(two_clips, tmp_path / "run", shapes=deep)
     assert not (tmp_path / "run").exists()
+    for side in (32, 17):
+        check_depth((64, side), stride=16, section="train_gan")
+    with pytest.raises(TrainingError, match=r"train_gan\.num_downsamplings: .* to 4x1"):
+        check_depth((64, 16), stride=16, section="train_gan")
 
 
 def local(**changes):
@@ -223,19 +203,16 @@ def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
     assert not list((tmp_path / "run/checkpoints").iterdir())
 
 
-def test_the_time_is_shared_like_the_steps():
-    plan = schedule(steps=10, max_minutes=8.0)
-    coarse, fine = split_schedule(plan, global_only_fraction=0.25)
-    assert (coarse.steps, coarse.max_minutes) == (2, 2.0)
-    assert (fine.steps, fine.max_minutes) == (8, 6.0)
-    assert coarse.part(10, share=4.0) == plan
-
-
-@pytest.mark.parametrize(("fraction", "steps"), [(0.001, (1, 9)), (0.999, (9, 1)), (0.5, (5, 5))])
-def test_each_training_has_at_least_a_step(fraction, steps):
-    split = split_schedule(schedule(steps=10), global_only_fraction=fraction)
+@pytest.mark.parametrize(
+    ("fraction", "steps", "minutes"),
+    [(0.25, (2, 8), (2, 6)), (0.001, (1, 9), None), (0.999, (9, 1), None), (0.5, (5, 5), None)],
+)
+def test_the_time_is_shared_like_the_steps_of_which_each_training_has_one(fraction, steps, minutes):
+    plan = schedule(steps=10, max_minutes=8.0 if minutes else None)
+    split = split_schedule(plan, global_only_fraction=fraction)
     assert tuple(part.steps for part in split) == steps
-    assert all(part.max_minutes is None for part in split)
+    assert tuple(part.max_minutes for part in split) == (minutes or (None, None))
+    assert split[0].part(10, share=1 / fraction) == plan
 
 
 def test_the_run_is_known_by_all_that_decides_its_result(tmp_path, two_clips, monkeypatch):

@@ -18,13 +18,13 @@ from motiontransfer.training.data import BatchSampler
 from motiontransfer.training.trainer import listening, num_readers
 from tests.digests import digests
 from tests.training.small import COUNTING, CountingTask, count, schedule
-from tests.training.together import start
 from tests.training.trainings import (
+    start,
     train_coarse_to_fine,
     train_face,
-    train_main,
+    train_launched,
+    train_pose,
     train_until,
-    write_main_weights,
 )
 
 
@@ -79,8 +79,7 @@ def test_things_happen_at_their_intervals_and_at_the_end(whole):
 
 def test_the_end_is_logged_once_where_it_is_due_anyway(tmp_path):
     count(CountingTask(), tmp_path, steps=6, checkpoint_every_steps=3)
-    assert logged_steps(tmp_path) == [3, 6]
-    assert steps_of(tmp_path) == 6
+    assert (logged_steps(tmp_path), steps_of(tmp_path)) == ([3, 6], 6)
 
 
 @pytest.mark.parametrize("fail_at", [[0], [4], [7], [10], [7, 10]])
@@ -101,20 +100,19 @@ def test_a_run_that_failed_goes_on_to_the_same_end(tmp_path, whole, fail_at):
 
 
 @pytest.mark.parametrize(
-    ("nan_at", "changes", "steps", "checkpoint", "logged"),
+    ("nan_at", "log_every_steps", "steps", "checkpoint", "logged"),
     [
-        (8, {}, "steps 7 to 9", 8, [3, 6]),
-        (6, {}, "steps 7 to 8", 4, [3, 6]),  # before the checkpoint, though it is not logged
-        (7, {"log_every_steps": 100}, "steps 1 to 8", 4, []),
-        (4, {"log_every_steps": 1}, "step 5", 4, [1, 2, 3, 4]),
+        (8, 3, "steps 7 to 9", 8, [3, 6]),
+        (6, 3, "steps 7 to 8", 4, [3, 6]),  # before the checkpoint, though it is not logged
+        (7, 100, "steps 1 to 8", 4, []),
+        (4, 1, "step 5", 4, [1, 2, 3, 4]),
     ],
 )
 def test_a_loss_that_is_not_finite_is_found_when_logged_and_never_checkpointed(
-    tmp_path, nan_at, changes, steps, checkpoint, logged
+    tmp_path, nan_at, log_every_steps, steps, checkpoint, logged
 ):
-    text = rf"count: a loss is not finite in {steps}: generator/l1 nan, generator/other \d"
-    with pytest.raises(TrainingError, match=text):
-        count(CountingTask(nan_at=nan_at), tmp_path, **changes)
+    with pytest.raises(TrainingError, match=rf"^count: .* {steps}: generator/l1 nan, "):
+        count(CountingTask(nan_at=nan_at), tmp_path, log_every_steps=log_every_steps)
     assert steps_of(tmp_path) == checkpoint
     curve = tmp_path / "live/plots/metrics/generator/l1.tsv"
     assert (logged_steps(tmp_path) if curve.exists() else []) == logged
@@ -223,16 +221,14 @@ def results(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("train", "certain"), [(train_main, ()), (train_face, ()), (train_coarse_to_fine, (11, 12, 13))]
+    ("train", "certain"), [(train_pose, ()), (train_face, ()), (train_coarse_to_fine, (11, 12, 13))]
 )
 def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, clip, train, certain):
     """And soon after certain steps: where a local enhancer is about to grow, or just has."""
     clips = [clip]
-    for name in ("whole", "killed"):
-        write_main_weights(tmp_path / name)
-    start(write_main_weights, tmp_path / "warm").join()  # what the first process of all waits for
+    start(print).join()  # what the first process of all waits for
     began = time.monotonic()
-    whole = start(train, clips, tmp_path / "whole", CHANGES)
+    whole = start(train_launched, train, clips, tmp_path / "whole", CHANGES)
     whole.join()
     assert whole.exitcode == 0
     seconds_a_step = (time.monotonic() - began) / NUM_STEPS
@@ -243,7 +239,7 @@ def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, cl
         process.join()
         assert process.exitcode == -9
     assert len(list((tmp_path / "killed/checkpoints").iterdir())) == 1
-    last = start(train, clips, tmp_path / "killed", CHANGES)
+    last = start(train_launched, train, clips, tmp_path / "killed", CHANGES)
     last.join()
     assert last.exitcode == 0
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
@@ -253,11 +249,7 @@ def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, cl
     ("kind", "num_cores", "expected"),
     [
         ("cpu", 64, 1),
-        ("cuda", 64, 8),
-        ("cuda", 9, 8),
-        ("cuda", 4, 3),
-        ("cuda", 1, 1),
-        ("cuda", 0, 1),
+        *(("cuda", *numbers) for numbers in ((64, 8), (9, 8), (4, 3), (1, 1), (0, 1))),
     ],
 )
 def test_cores_read_ahead_beside_a_gpu_but_not_too_many(kind, num_cores, expected):
@@ -305,15 +297,11 @@ def test_without_a_time_limit_or_decay_the_time_does_not_count(changes):
     assert plan.learning_rate_at(3, minutes=1e6) == 0.5
 
 
-def test_time_is_left_until_the_limit_and_without_one_for_ever():
-    plan = plan_of(steps=8, max_minutes=10.0)
-    assert [plan.seconds_left(minutes) for minutes in (0.0, 4.0, 11.0)] == [600, 360, 0]
-    assert plan_of(steps=8).seconds_left(1e6) == math.inf
-
-
 def test_training_is_over_when_steps_or_minutes_are():
-    plan = plan_of(steps=8, max_minutes=2.0)
+    plan, unlimited = plan_of(steps=8, max_minutes=2.0), plan_of(steps=8)
     assert not plan.is_over(7, minutes=1.99)
     assert plan.is_over(8, minutes=0.0)
     assert plan.is_over(1, minutes=2.0)
-    assert not plan_of(steps=8).is_over(7, minutes=1e6)
+    assert [plan.seconds_left(minutes) for minutes in (0.0, 0.5, 11.0)] == [120, 90, 0]
+    assert not unlimited.is_over(7, minutes=1e6)
+    assert unlimited.seconds_left(1e6) == math.inf

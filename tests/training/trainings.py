@@ -1,7 +1,8 @@
-"""Whole trainings at the smallest size, for processes that are started, stopped and compared."""
+"""Whole trainings at the smallest size; processes that are started, stopped and compared."""
 
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -10,20 +11,26 @@ from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator, Generated
 from motiontransfer.training.distributed import launched_runtime
+from motiontransfer.training.face_cycle import train_face_cycle
 from motiontransfer.training.face_gan import train_face_gan
 from motiontransfer.training.pose_gan import train_pose_gan
 from motiontransfer.training.weights import TrainedGenerator, write_weights
+from tests.forks import FORKS
 from tests.training.small import (
+    DISCRIMINATOR,
     HELD_OUT,
     STYLE,
+    cycle_config,
     face_gan_config,
     face_networks,
     gan_config,
     generator_config,
     networks,
     paths,
+    runtime,
     schedule,
     target_of,
+    translator_config,
 )
 
 
@@ -38,24 +45,65 @@ class Drawing(FrameGenerator):
         return Generated(frame, frame)
 
 
-def train_main(clips, folder, changes, *, shapes=None, global_only_fraction=0.0):
-    """Train a main generator to its outs."""
-    plan = schedule(**changes)
-    with _launched(plan) as runtime:
-        train_pose_gan(
-            target_of(clips),
-            runtime,
-            networks=shapes or networks(),
-            config=gan_config(global_only_fraction=global_only_fraction),
-            schedule=plan,
-            paths=paths(folder),
-        )
+def main_of(network):
+    """What a face generator corrects."""
+    return TrainedGenerator(
+        network=network, config=generator_config(), style=STYLE, held_out=HELD_OUT
+    )
 
 
-def train_coarse_to_fine(clips, folder, changes):
-    """Train a local enhancer coarse-to-fine to its outs."""
+def train_pose(clips, folder, *, on=None, held_out=HELD_OUT, shapes=None, config=None, **changes):
+    """Train a main generator to its outs; return the metrics."""
+    return train_pose_gan(
+        target_of(clips, held_out=held_out),
+        on or runtime(),
+        networks=shapes or networks(),
+        config=config or gan_config(),
+        schedule=schedule(**changes),
+        paths=paths(folder),
+    )
+
+
+def train_coarse_to_fine(clips, folder, *, on=None, **changes):
+    """Train a local enhancer coarse-to-fine."""
     shapes = networks(architecture="local", background="generated")
-    train_main(clips, folder, changes, shapes=shapes, global_only_fraction=1 / 3)
+    config = gan_config(global_only_fraction=1 / 3)
+    return train_pose(clips, folder, on=on, shapes=shapes, config=config, **changes)
+
+
+def train_face(clips, folder, *, on=None, network=None, config=None, **changes):
+    """Train a face generator on the rollout of a stand-in for the main one."""
+    # The weights of the main generator are an input: they decide which run this is.
+    write_weights(paths(folder).models / "generator.safetensors", nn.Module(), description={})
+    return train_face_gan(
+        clips,
+        on or runtime(),
+        main_of(network or Drawing()),
+        networks=face_networks(),
+        config=config or face_gan_config(),
+        schedule=schedule(**changes),
+        paths=paths(folder),
+    )
+
+
+def train_cycle(people, folder, *, networks=None, config=None, **changes):
+    """Train the translators of two people's faces."""
+    default = {"translator": translator_config(), "discriminator": DISCRIMINATOR}
+    return train_face_cycle(
+        *people,
+        runtime(),
+        **{**default, **(networks or {})},
+        config=config or cycle_config(),
+        schedule=schedule(**changes),
+        paths=paths(folder),
+    )
+
+
+def train_launched(train, clips, folder, changes):
+    """Train as a stage does, in as many processes as there are together."""
+    size = schedule(**changes).batch_size
+    with launched_runtime(precision="32-true", devices="auto", batch_size=size) as on:
+        train(clips, folder, on=on, **changes)
 
 
 def train_until(step, seconds, train, clips, folder, changes):
@@ -71,7 +119,7 @@ def train_until(step, seconds, train, clips, folder, changes):
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=kill, daemon=True).start()
-    train(clips, folder, changes)
+    train_launched(train, clips, folder, changes)
 
 
 def _logged(folder):
@@ -81,27 +129,50 @@ def _logged(folder):
     return sum(curve.read_text().count("\n") - 1 for curve in curves)
 
 
-def train_face(clips, folder, changes):
-    """Train a face generator to its outs, on the rollout of a stand-in for the main one."""
-    plan = schedule(**changes)
-    config = generator_config()
-    main = TrainedGenerator(network=Drawing(), config=config, style=STYLE, held_out=HELD_OUT)
-    with _launched(plan) as runtime:
-        train_face_gan(
-            clips,
-            runtime,
-            main,
-            networks=face_networks(),
-            config=face_gan_config(),
-            schedule=plan,
-            paths=paths(folder),
-        )
+def start(function, *arguments, environment=()):
+    """Start a process that calls an importable function, forked from one that has all loaded."""
+    process = FORKS.Process(target=_call, args=(function, arguments, dict(environment)))
+    process.start()
+    return process
 
 
-def write_main_weights(folder):
-    """Write what stands for the main generator's weights: which run this is depends on them."""
-    write_weights(folder / "models/generator.safetensors", nn.Module(), description={})
+def run_together(num_processes, function, *arguments, started_by="torchrun"):
+    """Call a function in several processes that find each other; return their exit codes.
+
+    Args:
+        started_by: `torchrun` or `srun`: whose environment variables they have.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {"torchrun": _torchrun, "srun": _srun}[started_by]
+    processes = [
+        start(function, *arguments, environment=environment(rank, num_processes, port))
+        for rank in range(num_processes)
+    ]
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
 
 
-def _launched(plan):
-    return launched_runtime(precision="32-true", devices="auto", batch_size=plan.batch_size)
+def _torchrun(rank, num_processes, port):
+    return {
+        **{"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+        **{"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0"},
+        **{"WORLD_SIZE": str(num_processes), "LOCAL_WORLD_SIZE": str(num_processes)},
+    }
+
+
+def _srun(rank, num_processes, port):
+    return {
+        **{"SLURM_NTASKS": str(num_processes), "SLURM_STEP_NUM_TASKS": str(num_processes)},
+        **{"SLURM_STEP_NUM_NODES": "1", "SLURM_NNODES": "1", "SLURM_NODELIST": "127.0.0.1"},
+        **{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"},
+        "MASTER_PORT": str(port),
+    }
+
+
+def _call(function, arguments, environment):
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    function(*arguments)
