@@ -156,7 +156,7 @@ def _detect(video: str, keypoints_file: Path) -> None:
         warmup_frames=0,
         compute=compute,
     )
-    detect_keypoints.load_detector = lambda _: None
+    detect_keypoints.load_detector = lambda _, **__: None
     detect_keypoints.main(video)
 
 

@@ -65,20 +65,14 @@ def _schema(section: str) -> dict[str, Mapping]:
     """JSON schema of each key of a section."""
     from motiontransfer.params import Transfer
     from motiontransfer.pose.detectors import DetectorName, HolisticConfig
-    from motiontransfer.pose.subject import PersonRule
-    from stages.check_params import SECTIONS
-    from stages.decode import VideoParams
+    from stages.check_params import SECTIONS, VideoParams
 
     entries = {"videos": VideoParams, "transfers": Transfer}
     model = (SECTIONS | entries | {"detect_keypoints": HolisticConfig})[section]
-    others = {  # read by more than one stage
-        "videos": {"detector": (DetectorName | None, None), "person": (PersonRule, "largest")},
-        "detect_keypoints": {"detector": (DetectorName, None)},
-    }.get(section, {})
-    return model.model_json_schema()["properties"] | {
-        key: TypeAdapter(annotation).json_schema() | {"default": default}
-        for key, (annotation, default) in others.items()
-    }
+    schema = model.model_json_schema()["properties"]
+    if section == "detect_keypoints":
+        schema["detector"] = TypeAdapter(DetectorName).json_schema()
+    return schema
 
 
 def _allowed(schema: Mapping) -> str:

@@ -21,6 +21,7 @@ RESULTS_FOLDER = Path("results")
 ARTIFACTS_FOLDER = Path("artifacts")
 METRICS_FOLDER = ARTIFACTS_FOLDER / "metrics"
 PARAMS_CHECKED_FILE = ARTIFACTS_FOLDER / "params_checked.json"
+VIDEO_PARAMS_FOLDER = ARTIFACTS_FOLDER / "videos"
 PARAMS_OF_RESULTS_FILE = ARTIFACTS_FOLDER / "params_of_results.json"
 PLOTS_PAGE_FILE = ARTIFACTS_FOLDER / "plots_page.html"
 INSPECTION_FOLDER = ARTIFACTS_FOLDER / "inspection"
@@ -31,6 +32,11 @@ LIVE_FOLDER = RESULTS_FOLDER / "live"
 def code_file(stage: str) -> Path:
     """Source fingerprint of a stage."""
     return ARTIFACTS_FOLDER / "code" / f"{stage}.json"
+
+
+def video_params_file(video: str, stage: str) -> Path:
+    """The keys of a video's entry in params.yaml that a stage reads."""
+    return VIDEO_PARAMS_FOLDER / video / f"{stage}.json"
 
 
 def metrics_file(stage: str, name: str) -> Path:

@@ -1,8 +1,9 @@
 """Check all of params.yaml before anything is computed: `python -m stages check_params`.
 
 Videos, subjects, targets and transfers must fit together, and each section be as its stage expects
-it: an error in the last stage's section is raised before the first stage runs. The output is
-constant, so a new video invalidates no other stage.
+it: an error in the last stage's section is raised before the first stage runs. The outputs are
+constant, but for the entry of each video, of which each stage's keys are in a file of their own: a
+new video invalidates no other video's stages, and another `person` does not decode again.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,8 +19,9 @@ from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.renderer import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.storage import write_json
-from stages.clean_keypoints import CleanKeypointsParams, Video
-from stages.decode import DecodeParams, VideoParams
+from stages import clean_keypoints, decode, detect_keypoints
+from stages.clean_keypoints import CleanKeypointsParams
+from stages.decode import DecodeParams
 from stages.evaluate import EvaluateParams
 from stages.evaluate_transfer import EvaluateTransferParams
 from stages.fit_appearance import FitAppearanceParams
@@ -36,6 +38,11 @@ _MODELS: tuple[type[Section], ...] = (
 SECTIONS = {model.section(): model for model in _MODELS}
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
 
+
+class VideoParams(clean_keypoints.Video, detect_keypoints.Video, decode.Video):
+    """An entry of `videos`: what these stages read of it."""
+
+
 NOT_OF_RESULTS = {"report", "train_forensics", "compute"}
 """Sections that a transfer's result does not depend on."""
 
@@ -47,17 +54,26 @@ def main() -> None:
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
     write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
+    write_video_params()
     of_results = {"detect_keypoints", *SECTIONS} - NOT_OF_RESULTS
     results = {name: section for name, section in load_params().items() if name in of_results}
     write_json(layout.PARAMS_OF_RESULTS_FILE, results)
 
 
+def write_video_params() -> None:
+    """Write the keys of each video's entry that each stage reads, with their defaults."""
+    for name, video in load_section(dict[Name, VideoParams], "videos").items():
+        for stage in (decode, detect_keypoints, clean_keypoints):
+            entry = video.model_dump(mode="json", include=set(stage.Video.model_fields))
+            file = layout.video_params_file(name, stage.__name__.rpartition(".")[2])
+            write_json(file, {"videos": {name: entry}})
+
+
 def _section_faults() -> Iterator[str]:
-    videos = load_section(dict, "videos")
+    videos = load_section(dict[Name, VideoParams], "videos")
     checks: list[Callable[[], object]] = [
         *(partial(load_section, model, name) for name, model in SECTIONS.items()),
-        *(partial(load_detector, video) for video in videos),
-        *(partial(load_section, Video, f"videos.{video}") for video in videos),
+        *(partial(load_detector, name, own=video.detector) for name, video in videos.items()),
     ]
     return _raised(checks)
 

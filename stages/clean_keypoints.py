@@ -1,12 +1,12 @@
 """Subject choice and keypoint cleaning: `python -m stages clean_keypoints demo_dance`."""
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from motiontransfer import layout
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import read_detections, write_keypoints
-from motiontransfer.params import Section, load_section
+from motiontransfer.params import Name, Section, load_section
 from motiontransfer.pose.cleaning import clean
 from motiontransfer.pose.plots import plot_quality
 from motiontransfer.pose.quality import (
@@ -23,10 +23,10 @@ from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 
 
-class Video(BaseModel):
-    """The keys of an entry of `videos` that are used here; `check_params` refuses unknown ones."""
+class Video(Section):
+    """The keys of an entry of `videos` that are read here."""
 
-    subject: str
+    subject: Name
     person: PersonRule = "largest"
 
 
@@ -42,7 +42,8 @@ class CleanKeypointsParams(Section):
 def main(key: str) -> str:
     """Write the subject's keypoints and a report on their quality."""
     params = load_section(CleanKeypointsParams, "clean_keypoints")
-    video = load_section(Video, f"videos.{key}")
+    file = layout.video_params_file(key, "clean_keypoints")
+    video = load_section(Video, f"videos.{key}", path=file)
     clip = read_clip(layout.clip_folder(video.subject, key))
     path = layout.detections_file(video.subject, key)
     detections = read_detections(path)

@@ -1,22 +1,26 @@
 """Video decoding to working size and constant frame rate: `python -m stages decode demo_dance`."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+from jaxtyping import UInt8
 from pydantic import BeforeValidator, Field
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.params import PARAMS_FILE, Name, Section, load_section
-from motiontransfer.pose.detectors import person_boxes
+from motiontransfer.pose.landmarks import MIN_VISIBILITY
 from motiontransfer.storage import write_json
 from motiontransfer.video.clip import decode_video
+from motiontransfer.video.geometry import Box, enclosing_box
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.resampling import recognise_rate
 
 Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
-Box = tuple[int, int, int, int]
+_BOX_MARGIN = 0.15  # of the larger extent of the joints
 
 
 def _check_crop(value: object) -> object:
@@ -26,14 +30,12 @@ def _check_crop(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-class VideoParams(Section):
-    """One entry of `videos`; the stages that use them check detector and person."""
+class Video(Section):
+    """The keys of an entry of `videos` that are read here."""
 
     path: Path
     subject: Name
     crop: Annotated[Literal["none", "auto"] | Box, BeforeValidator(_check_crop)] = "none"
-    detector: object = None
-    person: object = "largest"
 
 
 class DecodeParams(Section):
@@ -46,7 +48,7 @@ class DecodeParams(Section):
 
 def main(key: str) -> str:
     """Decode the video that params.yaml has under `videos.<key>`."""
-    video = load_section(VideoParams, f"videos.{key}")
+    video = load_section(Video, f"videos.{key}", path=layout.video_params_file(key, "decode"))
     params = load_section(DecodeParams, "decode")
     if not video.path.exists():
         raise MissingFileError(
@@ -78,3 +80,21 @@ def _video_file(path: Path, key: str) -> Path:
             f"{PARAMS_FILE}: {key}: expected one video beside the keypoints in {path}, got {names}"
         )
     return files[0]
+
+
+def person_boxes(frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[Box | None]:
+    """Box around the person, with a margin, in each of some unrelated frames; None without one.
+
+    By MediaPipe Holistic whatever the detector of the video is: a decoded video depends on none.
+    """
+    from motiontransfer.pose.mediapipe_detectors import open_holistic  # takes seconds
+
+    boxes: list[Box | None] = []
+    for frame in frames:
+        with open_holistic(  # a new one each time: the frames do not follow each other
+            min_detection_confidence=0.5, min_tracking_confidence=0.5, min_visibility=MIN_VISIBILITY
+        ) as detect:
+            (people,) = detect([frame])
+        found = people[people[..., 2] > 0, :2]
+        boxes.append(enclosing_box(found, margin=_BOX_MARGIN, image_size=frame.shape[:2]))
+    return boxes

@@ -42,7 +42,11 @@ def paths_of_layout(stage: str) -> list[Path]:
     }
     detections, statistics, appearance = plots.items()
     return {
-        "check_params": [layout.PARAMS_CHECKED_FILE, layout.PARAMS_OF_RESULTS_FILE],
+        "check_params": [
+            layout.PARAMS_CHECKED_FILE,
+            layout.PARAMS_OF_RESULTS_FILE,
+            layout.VIDEO_PARAMS_FOLDER,
+        ],
         "plots_page": [layout.PLOTS_PAGE_FILE],
         "decode": [layout.clip_folder("WHO", "VIDEO"), layout.metrics_file(stage, "VIDEO")],
         "detect_keypoints": [*detections, layout.metrics_file(stage, "VIDEO")],

@@ -17,11 +17,10 @@ from jaxtyping import Bool, UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import resize
+from motiontransfer.video.geometry import enclosing_box, resize
 
 Frames = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 """Name of a video -> its frame, all at one point in time."""

@@ -1,6 +1,5 @@
 """Boxes around a person and around the face, face alignment, and the body height in pixels."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,27 +15,6 @@ from motiontransfer.pose.time_series import (
 )
 
 _SIDES = ("left", "right")
-
-
-def enclosing_box(
-    points: Float32[np.ndarray, "joints 2"], *, margin: float, image_size: tuple[int, int]
-) -> tuple[int, int, int, int] | None:
-    """Bounding box of points, clipped to the image; None outside the image.
-
-    Args:
-        margin: added on each side, as a share of the points' larger extent.
-    """
-    if len(points) == 0:
-        return None
-    height, width = image_size
-    low, high = points.min(axis=0), points.max(axis=0)
-    padding = margin * float((high - low).max())
-    x0, y0 = (max(0, math.floor(float(edge) - padding)) for edge in low)
-    x1 = min(width, math.floor(float(high[0]) + padding) + 1)
-    y1 = min(height, math.floor(float(high[1]) + padding) + 1)
-    if x0 >= x1 or y0 >= y1:
-        return None
-    return x0, y0, x1, y1
 
 
 def joint_boxes(

@@ -7,14 +7,11 @@ MediaPipe and PyTorch take seconds to import, which checking params.yaml does wi
 module is imported where it is opened.
 """
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
-from jaxtyping import UInt8
 from pydantic import BaseModel, Field, field_validator
 
 from motiontransfer import layout
@@ -23,7 +20,6 @@ from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Detections
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Section, load_section
-from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.detection import detect_clip, track_detections
 from motiontransfer.pose.importers import import_people
 from motiontransfer.pose.landmarks import MIN_VISIBILITY, Detector
@@ -34,7 +30,6 @@ DetectorName = Literal[
 ]
 _SECTION = "detect_keypoints"
 _PACKAGED_MODEL, _PUBLISHED_WEIGHTS = "wheel", "coco_v1"
-_BOX_MARGIN = 0.15  # of the larger extent of the joints
 
 
 class _FrameDetectorConfig(Section):
@@ -180,11 +175,7 @@ class _Named(BaseModel):
     detector: DetectorName
 
 
-class _Video(BaseModel):
-    detector: DetectorName | None = None
-
-
-def load_detector(video: str) -> AnyConfig:
+def load_detector(video: str, *, own: DetectorName | None = None) -> AnyConfig:
     """A video's detector: its own, or that of the section `detect_keypoints`.
 
     A video's own detector takes from the section what it knows; its model is the default one.
@@ -194,7 +185,6 @@ def load_detector(video: str) -> AnyConfig:
     """
     name = load_section(_Named, _SECTION).detector
     params = load_section(_CONFIG_OF[name], _SECTION)
-    own = load_section(_Video, f"videos.{video}").detector
     if own in (None, name):
         return params
     fields = _CONFIG_OF[own].model_fields
@@ -271,20 +261,3 @@ def default_detector() -> HolisticConfig:
         segment_frames=100,
         warmup_frames=10,
     )
-
-
-def person_boxes(
-    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-) -> list[tuple[int, int, int, int] | None]:
-    """Person box x0, y0, x1, y1 in each of some unrelated frames; None without a detection.
-
-    Boxes are half-open, inside the frame, and have a margin around the joints.
-    """
-    config = default_detector()
-    boxes: list[tuple[int, int, int, int] | None] = []
-    for frame in frames:
-        with config.open() as detect:  # a new one each time: the frames do not follow each other
-            (people,) = detect([frame])
-        found = people[people[..., 2] > 0, :2]
-        boxes.append(enclosing_box(found, margin=_BOX_MARGIN, image_size=frame.shape[:2]))
-    return boxes

@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Detections, People
-from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
@@ -35,7 +34,14 @@ from motiontransfer.pose.quality import (
 )
 from motiontransfer.progress import track
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
+from motiontransfer.video.geometry import (
+    Box,
+    Framing,
+    WorkingSize,
+    auto_crop,
+    enclosing_box,
+    fit_framing,
+)
 from motiontransfer.video.reader import (
     VideoMetadata,
     decode_at,

@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw, ImageFont
 from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
-from motiontransfer.pose.boxes import enclosing_box
 from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.plots import track_color
 from motiontransfer.progress import track
@@ -27,6 +26,7 @@ from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import enclosing_box
 from motiontransfer.video.writer import write_video
 
 _MIN_HEIGHT_PX = 480  # smaller images are enlarged: lines would cover them

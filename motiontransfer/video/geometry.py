@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import av
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from motiontransfer.errors import VideoError
 from motiontransfer.video.color import Frame
@@ -108,6 +108,27 @@ def resize(image: Frame, size: tuple[int, int]) -> UInt8[np.ndarray, "new_height
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(np.ascontiguousarray(image), size[::-1], interpolation=method)
+
+
+def enclosing_box(
+    points: Float32[np.ndarray, "joints 2"], *, margin: float, image_size: tuple[int, int]
+) -> Box | None:
+    """Bounding box of points, clipped to the image; None outside the image.
+
+    Args:
+        margin: added on each side, as a share of the points' larger extent.
+    """
+    if len(points) == 0:
+        return None
+    height, width = image_size
+    low, high = points.min(axis=0), points.max(axis=0)
+    padding = margin * float((high - low).max())
+    x0, y0 = (max(0, math.floor(float(edge) - padding)) for edge in low)
+    x1 = min(width, math.floor(float(high[0]) + padding) + 1)
+    y1 = min(height, math.floor(float(high[1]) + padding) + 1)
+    if x0 >= x1 or y0 >= y1:
+        return None
+    return x0, y0, x1, y1
 
 
 def auto_crop(

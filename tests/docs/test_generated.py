@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from motiontransfer.params import Transfer
-from stages.decode import VideoParams
+from stages.check_params import VideoParams
 
 ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())

@@ -11,8 +11,7 @@ from pydantic import BaseModel
 
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.pose.detectors import HolisticConfig
-from stages.check_params import SECTIONS
-from stages.decode import VideoParams
+from stages.check_params import SECTIONS, VideoParams
 from tests.faults.outcomes import Case
 from tests.tiny_project import ROOT
 

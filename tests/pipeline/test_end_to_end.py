@@ -116,6 +116,26 @@ def test_a_render_option_renders_and_trains_nothing(project):
 
 
 @pytest.mark.slow
+def test_another_person_is_chosen_without_decoding_or_detecting_again(project):
+    def choose(params):
+        params["videos"]["demo_dance"]["person"] = "longest"  # the one person in view, as before
+
+    edit_yaml(project / "params.yaml", choose)
+    of_page = {"check_params", "report@ada_as_ben"}  # the page shows params
+    assert repro(project) == {"clean_keypoints@demo_dance", *of_page}
+
+
+@pytest.mark.slow
+def test_logging_more_often_trains_nothing(project):
+    def log(params):
+        params["train_gan"].update(log_every_steps=1, sample_every_steps=1)
+        params["train_face_gan"].update(checkpoint_every_steps=1)
+
+    edit_yaml(project / "params.yaml", log)
+    assert repro(project) == {"check_params", "report@ada_as_ben"}
+
+
+@pytest.mark.slow
 def test_a_second_source_and_transfer_train_nothing(project):
     (project / "data/videos").mkdir(exist_ok=True)
     shutil.copy(project / "data/truth/demo.mp4", project / "data/videos/cleo.mp4")

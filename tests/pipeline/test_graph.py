@@ -11,6 +11,7 @@ import yaml
 from dvc.repo import Repo
 from networkx import descendants
 
+from motiontransfer import layout
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.source_fingerprint import source_digests
@@ -89,8 +90,29 @@ def test_each_stage_loads_the_sections_that_the_graph_lists(name, definition):
     if "load_detector" in source:
         loaded |= {"detect_keypoints", "videos"}
     listed = {param.split(".")[0] for param in definition.get("params", [])}
+    listed |= {"videos"} & {dep.split("/")[1] for dep in definition["deps"] if "/" in dep}
     without_effect = set() if name == "check_params" else {"compute"}  # on anything but the time
     assert listed == loaded - without_effect
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in IDS if name.startswith("train_") and name in check_params.SECTIONS]
+)
+def test_what_only_logs_is_no_input_of_training(name):
+    listed = next(definition["params"] for _, stage, definition in STAGES if stage == name)
+    own = {param.partition(".")[2] for param in listed if param.startswith(f"{name}.")}
+    logging = {"log_every_steps", "sample_every_steps", "checkpoint_every_steps"}
+    assert own == set(check_params.SECTIONS[name].model_fields) - logging
+
+
+@pytest.mark.parametrize("name", ["decode", "detect_keypoints", "clean_keypoints"])
+def test_a_stage_of_a_video_depends_on_the_keys_that_it_reads_and_decoding_on_no_tracking(name):
+    definition = next(definition for _, stage, definition in STAGES if stage == name)
+    listed = [dep for dep in definition["deps"] if dep.startswith("artifacts/videos/")]
+    assert listed == [str(layout.video_params_file("${key}", name))]
+    code = {Path(path).stem for path in source_digests(f"stages.{name}")}
+    others = {"detectors", "detection", "tracking", "importers", "keypoint_rcnn"}
+    assert name != "decode" or not code & others
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from motiontransfer.pose.boxes import body_height_px, enclosing_box, joint_boxes
+from motiontransfer.pose.boxes import body_height_px, joint_boxes
+from motiontransfer.video.geometry import enclosing_box
 from tests.people import HEIGHT_PX, lost, standing
 
 

@@ -4,14 +4,13 @@ import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import yaml
 
 from motiontransfer.errors import ParamsError
 from motiontransfer.parallel import Compute
 from motiontransfer.pose import detectors, keypoint_rcnn
-from motiontransfer.pose.detectors import detect_keypoints, load_detector, person_boxes
+from motiontransfer.pose.detectors import detect_keypoints, load_detector
 from tests.people import detections_of
 
 COMMON = {
@@ -44,7 +43,7 @@ def load(tmp_path, monkeypatch):
             "videos": {"dance": video},
         }
         Path("params.yaml").write_text(yaml.safe_dump(params))
-        return load_detector("dance")
+        return load_detector("dance", own=own)
 
     return load
 
@@ -185,15 +184,3 @@ def test_workers_of_a_cluster_have_no_gpu(load, calls, monkeypatch):
     compute = Compute(backend="ray", address=None, num_workers=0)
     detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
     assert calls[0][2]["compute"].num_workers == 0
-
-
-def test_people_are_boxed_in_unrelated_frames(astronaut):
-    empty = np.full((64, 48, 3), 200, np.uint8)
-    boxes = person_boxes([astronaut, empty, astronaut])
-    assert boxes[1] is None
-    assert boxes[0] == boxes[2]
-    x0, y0, x1, y1 = boxes[0]
-    assert 0 <= x0 < 150
-    assert 310 < x1 <= 512
-    assert y0 < 100
-    assert y1 == 512

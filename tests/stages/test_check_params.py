@@ -61,6 +61,31 @@ def test_names_that_fit_give_a_constant_file(check):
     assert OUT.read_bytes() == before
 
 
+def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
+    def entries():
+        files = Path("artifacts/videos").glob("*/*.json")
+        return {f"{file.parent.name} {file.stem}": json.loads(file.read_text()) for file in files}
+
+    check()
+    before = entries()
+    assert before["walk clean_keypoints"]["videos"]["walk"] == {
+        "subject": "ada",
+        "person": "largest",
+    }
+    for key, value, stages in (
+        ("person", "longest", ["clean_keypoints"]),
+        ("detector", "mediapipe_tasks", ["detect_keypoints"]),
+        ("crop", "auto", ["decode"]),
+        ("path", "data/videos/walk.mp4", ["decode", "detect_keypoints"]),
+        ("crop", [0, 0, 64, 64], []),
+        ("person", "largest", []),  # the default
+    ):
+        check((*DANCE, key, value))
+        after = entries()
+        changed = sorted(name for name in before if after[name] != before[name])
+        assert changed == [f"dance {stage}" for stage in stages], key
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [
@@ -68,6 +93,7 @@ def test_names_that_fit_give_a_constant_file(check):
         ((*DANCE, "path", "absent.mp4"), None),
         ((*DANCE, "detector", "none"), None),
         ((*DANCE, "person", "tallest"), None),
+        ((*DANCE, "crop", [1, 2, 3]), None),
         ((*DANCE, "subject", "../b"), None),
         (("detectors", ["../x"]), "detectors.0"),
         (("render", "crff", 3), None),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
 from motiontransfer.keypoints import Detections, read_keypoints, write_detections
+from stages.check_params import write_video_params
 from stages.clean_keypoints import main
 from tests.films import add_source
 from tests.people import dance
@@ -61,6 +62,7 @@ def project(tmp_path, monkeypatch):
             video["person"] = person
         params = {"videos": {"clip_1": video}, "clean_keypoints": SECTION | changes}
         Path("params.yaml").write_text(yaml.safe_dump(params))
+        write_video_params()
         if people:
             add_source(Path("artifacts"), "ada", "clip_1", people[0], sound=False)
             Path("artifacts/keypoints/ada/clip_1.parquet").unlink()
@@ -122,9 +124,8 @@ def test_missing_inputs_and_wrong_params_are_errors(project):
     Path("artifacts/detections/ada/clip_1.parquet").unlink()
     with pytest.raises(MissingFileError, match=r"artifacts/detections/ada/clip_1\.parquet"):
         main("clip_1")
-    project(person="tallest")
     with pytest.raises(ParamsError, match=r"videos\.clip_1\.person"):
-        main("clip_1")
+        project(person="tallest")
     project(smoothing="gauss")
     with pytest.raises(ParamsError, match=r"clean_keypoints\.smoothing: .*savitzky_golay"):
         main("clip_1")

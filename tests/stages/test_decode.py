@@ -3,10 +3,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import skimage.data
 
 from motiontransfer.stage_runner import run
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.writer import write_video
+from stages.check_params import write_video_params
+from stages.decode import person_boxes
 
 DECODE = "decode: {size: [32, 32], frame_rate: null, on_damage: fail}\n"
 
@@ -21,6 +24,7 @@ def project(tmp_path, monkeypatch):
 
 def params(project, video, decode=DECODE):
     (project / "params.yaml").write_text(f"{decode}videos:\n  dance: {video}\n")
+    write_video_params()
 
 
 def test_stage_writes_the_clip_and_its_metrics(project):
@@ -50,10 +54,6 @@ def test_rate_and_crop_come_from_params(project):
     [
         ("{path: no.mp4, subject: ben}", "videos.dance.path: no such file: no.mp4"),
         (
-            "{path: dance.mp4, subject: ben, crop: [1, 2, 3]}",
-            "videos.dance.crop: value error, expected none, auto or [x0, y0, x1, y1] in pixels",
-        ),
-        (
             "{path: dance.mp4, subject: ben, crop: [0, 0, 99, 9]}",
             "crop: expected x0 < x1 and y0 < y1 inside an image of 64x48 pixels, got [0, 0",
         ),
@@ -66,7 +66,8 @@ def test_a_fault_is_one_line_and_a_failure(project, capsys, video, message):
     assert len(lines) == 1
     assert lines[0].startswith("ERROR: decode dance: ")
     assert message in lines[0]
-    assert not (project / "artifacts").exists()
+    assert not (project / "artifacts/frames").exists()
+    assert not (project / "artifacts/metrics").exists()
 
 
 def test_a_folder_with_keypoints_made_elsewhere_holds_one_video(project, capsys):
@@ -83,3 +84,16 @@ def test_a_folder_with_keypoints_made_elsewhere_holds_one_video(project, capsys)
     (folder / "other.mp4").write_bytes(b"")
     assert run("stages", ["decode", "dance"]) == 1
     assert "got dance.mp4, other.mp4" in capsys.readouterr().err
+
+
+def test_people_are_boxed_in_unrelated_frames():
+    astronaut = skimage.data.astronaut()
+    empty = np.full((64, 48, 3), 200, np.uint8)
+    boxes = person_boxes([astronaut, empty, astronaut])
+    assert boxes[1] is None
+    assert boxes[0] == boxes[2]
+    x0, y0, x1, y1 = boxes[0]
+    assert 0 <= x0 < 150
+    assert 310 < x1 <= 512
+    assert y0 < 100
+    assert y1 == 512

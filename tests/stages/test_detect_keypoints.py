@@ -12,6 +12,7 @@ import yaml
 from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
 from motiontransfer.keypoints import read_detections
 from motiontransfer.video.frame_store import write_frames
+from stages.check_params import write_video_params
 from stages.detect_keypoints import main
 
 SECTION = {
@@ -39,6 +40,7 @@ def project(tmp_path, monkeypatch):
             "compute": {"backend": "local", "address": None, "num_workers": 1},
         }
         Path("params.yaml").write_text(yaml.safe_dump(params))
+        write_video_params()
         if frames:
             path = Path("artifacts/frames/ada/clip_1/frames.mkv")
             write_frames(path, frames, frame_rate=Fraction(25))
