@@ -60,6 +60,7 @@ def main() -> None:
         projects = {10: Path(root) / "tenth", 1: Path(root) / "whole"}
         for share, project in projects.items():
             _write_project(project, {name: count // share for name, count in frames_of.items()})
+            usage_of([sys.executable, "-m", "stages", "check_params"], folder=project)
         for stage, name in _STAGES:
             command = [sys.executable, "-m", "stages", stage, name]
             if stage == "detect_keypoints":
