@@ -96,7 +96,7 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
             "training",
         ),  # brought
         *("poses", "evaluation_transfer", "measurements", "curves", "metrics"),  # made
-        *("params_checked.json", "params_of_results.json"),
+        *("params_checked.json", "params_of_results.json", "videos"),
     }
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()
     assert not (third.root / "artifacts/detections").exists()
