@@ -14,18 +14,6 @@ from motiontransfer.device import choose_accelerator
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation import network_metrics as module
 from motiontransfer.evaluation.measurements import nested
-from motiontransfer.evaluation.network_metrics import (
-    NO_NETWORKS,
-    NetworkParams,
-    fid,
-    fid_and_kid,
-    kid,
-    kid_interval,
-    not_measured,
-    open_distance,
-    open_inception,
-    open_networks,
-)
 from tests.evaluation.conftest import BODY
 
 
@@ -55,7 +43,7 @@ def files(tmp_path_factory):
 
 
 def _opened(name, file):
-    return open_distance(name, file, option=f"evaluate.{name}_weights")
+    return module.open_distance(name, file, option=f"evaluate.{name}_weights")
 
 
 def _image(size=(80, 72)):
@@ -96,7 +84,7 @@ def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tmp_path, monkey
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(layer.weight)  # or the features would vanish
     torch.save(random.state_dict(), file)
-    features = open_inception(file, option="evaluate.inception_weights")
+    features = module.open_inception(file, option="evaluate.inception_weights")
     network = FeatureExtractorInceptionV3("same", ["2048"], str(file)).eval()
     image = _image((48, 80))[4:44, 6:76]
     assert not image.flags["C_CONTIGUOUS"]
@@ -116,10 +104,12 @@ def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tmp_path, monkey
 )
 def test_weights_of_another_network_are_refused(name, change, named, tmp_path):
     save_file({**_alexnet(), **change}, tmp_path / "other.safetensors")
-    params = NetworkParams.model_validate({f"{name}_weights": tmp_path / "other.safetensors"})
+    params = module.NetworkParams.model_validate(
+        {f"{name}_weights": tmp_path / "other.safetensors"}
+    )
     named = rf"other\.safetensors: .*{named}.*evaluate\.{name}_weights"
     with pytest.raises(WeightsError, match=named):
-        open_networks(params, option="evaluate.{}_weights")
+        module.open_networks(params, option="evaluate.{}_weights")
 
 
 class _Harm:
@@ -133,9 +123,9 @@ class _Harm:
 @pytest.mark.parametrize("name", ["lpips", "dists", "inception"])
 def test_code_in_a_weights_file_is_not_executed(name, tmp_path):
     torch.save({"features.0.bias": _Harm(tmp_path / "harm")}, tmp_path / "bad.pth")
-    params = NetworkParams.model_validate({f"{name}_weights": tmp_path / "bad.pth"})
+    params = module.NetworkParams.model_validate({f"{name}_weights": tmp_path / "bad.pth"})
     with pytest.raises(WeightsError, match=r"bad\.pth"):
-        open_networks(params, option="{}")
+        module.open_networks(params, option="{}")
     assert not (tmp_path / "harm").exists()
 
 
@@ -148,40 +138,40 @@ def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch, 
         opened[name] = (file, option)
         return len
 
-    monkeypatch.setattr(module, "open_distance", open_distance)
-    monkeypatch.setattr(module, "open_inception", partial(open_distance, "inception"))
+    monkeypatch.setattr(module, "open_distance", module.open_distance)
+    monkeypatch.setattr(module, "open_inception", partial(module.open_distance, "inception"))
     asked = {"dists_weights": "published", "inception_weights": "publishd"}  # a file
-    found = open_networks(NetworkParams.model_validate(asked), option="--{}-weights")
+    found = module.open_networks(module.NetworkParams.model_validate(asked), option="--{}-weights")
     assert opened == {
         "dists": (None, "--dists-weights"),
         "inception": (Path("publishd"), "--inception-weights"),
     }
     assert (found.distances, found.features) == ({"dists": len}, len)
     assert [*found.skipped] == ["lpips"]
-    assert set(NO_NETWORKS.skipped) == {"lpips", "dists", "fid", "kid"}
-    small, large = (not_measured((side, 300), found) for side in (175, 176))
+    assert set(module.NO_NETWORKS.skipped) == {"lpips", "dists", "fid", "kid"}
+    small, large = (module.not_measured((side, 300), found) for side in (175, 176))
     assert set(large) == {"face_identity", "lpips"}
     assert set(small) == {*large, "ms_ssim"}
     assert len(caplog.messages) == 1
     monkeypatch.setattr(module, "choose_accelerator", None)  # not asked where there is no network
-    assert open_networks(NetworkParams(), option="{}").features is None
+    assert module.open_networks(module.NetworkParams(), option="{}").features is None
 
 
 def test_fid_of_gaussians_is_that_of_the_formula():
     """(m - n)² + (s - t)² of each feature, where they are independent."""
     first, second, other = np.zeros((3, 3, 40))
     first[:, 0], second[:, 0] = (-1, 0, 1), (1, 4, 7)  # means 0 and 4, deviations 1 and 3
-    assert fid(first, second) == pytest.approx(4**2 + (3 - 1) ** 2)
-    assert fid(first, first) == pytest.approx(0, abs=1e-9)
+    assert module.fid(first, second) == pytest.approx(4**2 + (3 - 1) ** 2)
+    assert module.fid(first, first) == pytest.approx(0, abs=1e-9)
     other[:, 1] = 1, 4, 7  # at right angles: nothing in common
-    assert fid(first, other) == pytest.approx(4**2 + 1**2 + 3**2)
+    assert module.fid(first, other) == pytest.approx(4**2 + 1**2 + 3**2)
 
 
 def test_kid_of_two_frames_each_is_that_of_the_formula():
     """The kernel is (xy / d + 1)³, of pairs within each video and across, d = 1."""
     first, second = np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]])
     across = (1 + 1 + 2**3 + 3**3) / 4
-    assert kid(first, second) == pytest.approx(1 + 3**3 - 2 * across)
+    assert module.kid(first, second) == pytest.approx(1 + 3**3 - 2 * across)
 
 
 def test_the_interval_holds_the_figure_and_is_narrower_with_more_frames():
@@ -190,8 +180,8 @@ def test_the_interval_holds_the_figure_and_is_narrower_with_more_frames():
     rng = np.random.default_rng(0)
     for num_frames, _ in product(widths, range(6)):
         first, second = rng.normal(0, 1, (num_frames, 8)), rng.normal(0.5, 1, (num_frames, 8))
-        low, high = kid_interval(first, second, (2, 2))
-        assert low < kid(first, second) < high
+        low, high = module.kid_interval(first, second, (2, 2))
+        assert low < module.kid(first, second) < high
         widths[num_frames].append(high - low)
     assert np.mean(widths[180]) == pytest.approx(np.mean(widths[20]) / 3, rel=0.25)
 
@@ -199,7 +189,7 @@ def test_the_interval_holds_the_figure_and_is_narrower_with_more_frames():
 def test_real_and_made_frames_are_drawn_independently():
     """The same frames in both: drawn together they would never differ."""
     same = np.random.default_rng(0).normal(size=(40, 8))
-    low, high = kid_interval(same, same, (1, 1))
+    low, high = module.kid_interval(same, same, (1, 1))
     assert high - low > 1e-3
 
 
@@ -214,7 +204,7 @@ def test_only_the_persons_box_counts_and_of_long_videos_frames_from_everywhere(p
         seen.append(image)
         return np.zeros(2, np.float32)
 
-    fid_and_kid(posed("real", _WALK[:7]), {}, network, box_margin=0.0)
+    module.fid_and_kid(posed("real", _WALK[:7]), {}, network, box_margin=0.0)
     whole, boxes = seen[::2], seen[1::2]
     assert len({image.tobytes() for image in whole}) == len(boxes) == 3
     assert {image.shape[:2] for image in whole} == {(64, 64)}
@@ -224,7 +214,7 @@ def test_only_the_persons_box_counts_and_of_long_videos_frames_from_everywhere(p
 
 def test_frames_without_a_person_are_counted_and_too_few_have_no_value(posed):
     real, empty = posed("real", _WALK), posed("empty", _WALK, absent=BODY)
-    found = fid_and_kid(
+    found = module.fid_and_kid(
         real, {"ours": empty}, lambda image: np.float32(image.mean((0, 1))), box_margin=0.1
     )
     values = nested(found)["realism"]

@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from motiontransfer.evaluation import temporal_metrics as module
 from motiontransfer.evaluation.frames import FrameSet
 from motiontransfer.evaluation.measurements import MetricKey
-from motiontransfer.evaluation.temporal_metrics import (
-    BackgroundFlicker,
-    Motion,
-    frame_changes,
-    mean_visible,
-    visible_pixels,
-    warping_error,
-    warping_errors,
-)
 from tests.evaluation.conftest import scores_of
 
 _BOX = (2, 2, 6, 8)
@@ -26,7 +18,7 @@ def _flat(*levels):
 
 
 def _flicker(frames, persons):
-    metric = BackgroundFlicker(("ours",), persons=persons)
+    metric = module.BackgroundFlicker(("ours",), persons=persons)
     for index, frame in enumerate(frames):
         metric.update(FrameSet(index, {"ours": frame}, None))
     (flicker,) = metric.compute().values()
@@ -95,7 +87,7 @@ def test_change_is_relative_to_the_real_videos():
         "frozen": _flat(10, 10, 10),
     }
     systems = ("half", "same", "frozen")
-    scores = scores_of(partial(frame_changes, systems=systems, real="real"), videos)
+    scores = scores_of(partial(module.frame_changes, systems=systems, real="real"), videos)
     assert {key: one.mean() for key, one in scores.items()} == {
         MetricKey("frame_change_to_real", "", "half"): 0.5,
         MetricKey("frame_change_to_real", "", "same"): 1,
@@ -107,7 +99,7 @@ def test_change_is_relative_to_the_real_videos():
 
 
 def _change(real, ours, persons=None):
-    function = partial(frame_changes, systems=("ours",), real="real", persons=persons)
+    function = partial(module.frame_changes, systems=("ours",), real="real", persons=persons)
     (change,) = scores_of(function, {"real": real, "ours": ours}).values()
     return change
 
@@ -144,7 +136,7 @@ def _flow(right, down):
 
 
 def test_pixels_that_leave_the_frame_are_not_visible():
-    visible = visible_pixels(_flow(-2, 0), _flow(2, 0))
+    visible = module.visible_pixels(_flow(-2, 0), _flow(2, 0))
     assert not visible[:, :2].any()
     assert visible[:, 2:].all()
 
@@ -152,7 +144,7 @@ def test_pixels_that_leave_the_frame_are_not_visible():
 def test_where_the_way_back_leads_elsewhere_is_occluded():
     back = _flow(2, 0)
     back[20:30, 40:50] = (10, 0)  # reached from x = 42 to 51
-    visible = visible_pixels(_flow(-2, 0), back)
+    visible = module.visible_pixels(_flow(-2, 0), back)
     assert not visible[20:30, 43:51].any()
     assert visible[40:, 10:].all()
 
@@ -161,7 +153,7 @@ def test_a_step_of_the_flow_is_a_boundary():
     there, back = _flow(0, 0), _flow(0, 0)
     there[:, 50:] = (6, 0)
     back[:, 56:] = (-6, 0)
-    visible = visible_pixels(there, back)
+    visible = module.visible_pixels(there, back)
     assert not visible[:, 49:51].any()
     assert visible[:, :48].all()
     assert visible[:, 57:89].all()
@@ -172,16 +164,16 @@ def test_the_error_is_the_mean_square_over_visible_pixels():
     second[:, :48] = 100
     visible = np.ones(_SIZE, bool)
     visible[:36] = False
-    motion = Motion(flow=_flow(0, 0), visible=visible)
-    error = warping_error(first, second, motion)
-    assert mean_visible(error, motion, (0, 0, 96, 72)) == pytest.approx(0.2**2 / 2, rel=1e-4)
-    assert mean_visible(error, motion, (48, 40, 60, 50)) == pytest.approx(0.04, rel=1e-4)
-    assert np.isnan(mean_visible(error, motion, (0, 0, 96, 36)))
-    assert np.isnan(mean_visible(error, motion, None))
+    motion = module.Motion(flow=_flow(0, 0), visible=visible)
+    error = module.warping_error(first, second, motion)
+    assert module.mean_visible(error, motion, (0, 0, 96, 72)) == pytest.approx(0.2**2 / 2, rel=1e-4)
+    assert module.mean_visible(error, motion, (48, 40, 60, 50)) == pytest.approx(0.04, rel=1e-4)
+    assert np.isnan(module.mean_visible(error, motion, (0, 0, 96, 36)))
+    assert np.isnan(module.mean_visible(error, motion, None))
 
 
 def _means(videos, systems, *, guide, persons):
-    function = partial(warping_errors, systems=systems, guide=guide, persons=persons)
+    function = partial(module.warping_errors, systems=systems, guide=guide, persons=persons)
     found = scores_of(function, videos)
     return {(key.metric, key.system): one.mean() for key, one in found.items()}
 
@@ -217,7 +209,7 @@ def test_the_person_is_where_they_were_in_the_frame_before(texture):
 
 
 def test_along_its_own_flow_any_smooth_motion_is_steady(texture):
-    function = partial(warping_errors, systems=("ours",), guide=None, persons=[None] * 5)
+    function = partial(module.warping_errors, systems=("ours",), guide=None, persons=[None] * 5)
     found = scores_of(function, {"ours": _pan(texture, 5, step=1)})
     whole = found[MetricKey("warping_error_own_flow", "", "ours")]
     assert whole.mean() < 0.0005

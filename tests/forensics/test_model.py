@@ -5,16 +5,8 @@ import pytest
 import torch
 
 from motiontransfer.errors import MissingFileError, TrainingError, WeightsError
+from motiontransfer.forensics import model
 from motiontransfer.forensics.evaluation import score_frames
-from motiontransfer.forensics.model import (
-    FramePairDetector,
-    fit_calibration,
-    has_motion,
-    initialize_detector,
-    motion_map,
-    read_detector,
-    write_detector,
-)
 from motiontransfer.training.weights import read_description, write_weights
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.forensics.planted import CONFIG, walk
@@ -22,7 +14,7 @@ from tests.forensics.planted import CONFIG, walk
 
 def network():
     torch.manual_seed(0)
-    return FramePairDetector(CONFIG).apply(initialize_detector).eval()
+    return model.FramePairDetector(CONFIG).apply(model.initialize_detector).eval()
 
 
 def frame_pairs(num_frames=4, **changes):
@@ -61,16 +53,16 @@ def test_regions_without_motion_have_no_effect():
 def test_motion_is_where_frames_differ_by_more_than_noise():
     batch = torch.zeros(1, 2, 3, 32, 32)
     batch[0, 1, :, 8:16, 16:24] = 0.5
-    cells = motion_map(batch, (4, 4))
+    cells = model.motion_map(batch, (4, 4))
     assert cells.nonzero().tolist() == [[0, 1, 2]]
     assert cells[0, 1, 2] == pytest.approx(0.5 - 2 / 127.5)
     noise = 2 / 127.5 * (torch.rand(1, 2, 3, 32, 32) - 0.5)
-    assert has_motion(torch.cat([noise, batch])).tolist() == [False, True]
+    assert model.has_motion(torch.cat([noise, batch])).tolist() == [False, True]
 
 
 def test_separated_seconds_reach_platts_targets():
     for count in (1, 3, 20):
-        fitted = fit_calibration(np.full(4, -2.0), np.full(4, 6.0), num_seconds=count)
+        fitted = model.fit_calibration(np.full(4, -2.0), np.full(4, 6.0), num_seconds=count)
         low, middle, high = fitted.probability(np.array([-2.0, 2.0, 6.0]))
         assert (low, middle) == (pytest.approx(1 / (count + 2), abs=1e-3), pytest.approx(0.5))
         assert high == pytest.approx((count + 1) / (count + 2), abs=1e-3)
@@ -83,38 +75,38 @@ def test_the_odds_of_the_distributions_are_found(center, half, num_fake):
     # log odds of N(1, 1) against N(-1, 1) are 2x; of N(5, 1) against N(1, 1) 4x - 12
     rng = np.random.default_rng(0)
     real, fake = rng.normal(center - half, 1, 20_000), rng.normal(center + half, 1, num_fake)
-    fitted = fit_calibration(real, fake, num_seconds=num_fake)
+    fitted = model.fit_calibration(real, fake, num_seconds=num_fake)
     assert fitted.slope == pytest.approx(2 * half, rel=0.1)
     assert fitted.threshold == pytest.approx(center, abs=0.1)
 
 
 def test_scores_the_wrong_way_round_tell_nothing():
-    fitted = fit_calibration(np.array([2.0, 3.0]), np.array([-1.0, 0.0]), num_seconds=2)
+    fitted = model.fit_calibration(np.array([2.0, 3.0]), np.array([-1.0, 0.0]), num_seconds=2)
     assert fitted.probability(np.array([-9.0, 9.0])).tolist() == [0.5, 0.5]
     assert fitted.threshold == float("inf")
 
 
 def test_one_kind_alone_is_refused():
-    with pytest.raises(TrainingError, match=r"got 0 real and 1 rendered .*held_out_fraction"):
-        fit_calibration(np.zeros(0), np.ones(1), num_seconds=1)
+    with pytest.raises(TrainingError, match=r"train_forensics\.held_out_fraction"):
+        model.fit_calibration(np.zeros(0), np.ones(1), num_seconds=1)
 
 
 def test_a_detector_on_disk_gives_the_same_scores_and_bytes(detector, weights, tmp_path):
-    read = read_detector(weights)
+    read = model.read_detector(weights)
     assert (read.config, read.calibration) == (detector.config, detector.calibration)
     assert read.max_height == detector.max_height == 64
     frames = walk(9, seed=7)
     one, other = (score_frames(each.network, frames, max_height=64) for each in (detector, read))
     assert one.tolist() == other.tolist()
     assert read_description(weights)["trained_on"] == {"subjects": ["drawn"]}
-    write_detector(tmp_path / "again.safetensors", read, trained_on={"subjects": ["drawn"]})
+    model.write_detector(tmp_path / "again.safetensors", read, trained_on={"subjects": ["drawn"]})
     assert (tmp_path / "again.safetensors").read_bytes() == weights.read_bytes()
 
 
 def test_missing_and_other_weights_are_refused(tmp_path):
     path = tmp_path / "detector.safetensors"
-    with pytest.raises(MissingFileError, match=r"detector\.safetensors: no such file"):
-        read_detector(path)
+    with pytest.raises(MissingFileError, match=path.name):
+        model.read_detector(path)
     write_weights(path, torch.nn.Linear(2, 2), description={"generator": {}})
-    with pytest.raises(WeightsError, match=r"expected a description of the detector, got"):
-        read_detector(path)
+    with pytest.raises(WeightsError, match="detector"):
+        model.read_detector(path)

@@ -24,16 +24,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError
 from motiontransfer.provenance import signing as module
 from motiontransfer.provenance.signing import check_credentials, load_credentials, self_signed_file
-from tests.provenance.signing import authority_and_signer, key_pem, signed_video, use_certificate
-
-
-def p256_key():
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def use(monkeypatch, folder, key, **wishes):
-    """Give the user a certificate for this key."""
-    use_certificate(monkeypatch, folder, key, authority_and_signer(key, **wishes)[1])
+from tests.provenance.signing import (
+    ASSERTION_DATA,
+    authority_and_signer,
+    key_pem,
+    signed_video,
+    use_certificate,
+)
 
 
 def test_an_anonymous_certificate_is_made_once_and_readable_by_its_owner_only(tmp_path):
@@ -65,57 +62,61 @@ def test_processes_that_make_one_at_once_agree(monkeypatch):
     assert len(set(chains)) == 1
 
 
-def test_one_variable_without_the_other_is_a_fault(monkeypatch):
-    monkeypatch.setenv("MOTIONTRANSFER_CERTIFICATE", "chain.pem")
-    with pytest.raises(
-        ProvenanceError, match=r"^MOTIONTRANSFER_PRIVATE_KEY: not set; expected both"
-    ):
-        load_credentials()
+def fault_of(attempt, error_type=ProvenanceError):
+    """The message, one line, of an attempt that is refused."""
+    with pytest.raises(error_type) as error:
+        attempt()
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
-LOCKED = p256_key().private_bytes(
-    Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
-)
-DSA_KEY = key_pem(dsa.generate_private_key(1024))
-OTHER_CURVE = key_pem(ec.generate_private_key(ec.SECP256K1()))
+P256 = ec.generate_private_key(ec.SECP256R1())
+LOCKED = P256.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "text"),
+    ("name", "content"),
     [
-        ("key.pem", key_pem(p256_key()), "not the key of the first certificate in .*chain\\.pem"),
-        ("key.pem", LOCKED, "expected a private key, PEM, without a passphrase: "),
-        ("key.pem", DSA_KEY, "expected an Ed25519, P-256, .*RSA key, .* got DSAPrivateKey"),
-        ("key.pem", OTHER_CURVE, "expected an Ed25519, P-256, .* got secp256k1"),
-        ("key.pem", b"my key", "expected a private"),
-        ("key.pem", None, "no such file; expected a private key, PEM"),
-        ("chain.pem", b"me", "expected certifica"),
-        ("chain.pem", None, "no such file; expected certificates, PEM"),
+        ("key.pem", key_pem(ec.generate_private_key(ec.SECP256R1()))),  # another certificate's
+        ("key.pem", LOCKED),
+        ("key.pem", key_pem(dsa.generate_private_key(1024))),
+        ("key.pem", key_pem(ec.generate_private_key(ec.SECP256K1()))),
+        ("key.pem", b"my key"),
+        ("key.pem", None),
+        ("chain.pem", authority_and_signer(P256, days=-1)[1]),  # expired
+        ("chain.pem", b"me"),
+        ("chain.pem", None),
     ],
 )
-def test_files_of_other_content_are_refused_in_one_line(name, content, text, tmp_path, monkeypatch):
-    use(monkeypatch, tmp_path, p256_key())
+def test_files_of_other_content_are_refused(name, content, tmp_path, monkeypatch):
+    use_certificate(monkeypatch, tmp_path, P256, authority_and_signer(P256)[1])
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)
     error_type = MissingFileError if content is None else ProvenanceError
-    with pytest.raises(error_type, match=rf"{name}: {text}") as error:
-        load_credentials()
-    assert "\n" not in str(error.value)
+    assert fault_of(load_credentials, error_type).startswith(f"{tmp_path / name}: ")
 
 
-def test_a_certificate_that_has_expired_is_refused_with_its_dates(tmp_path, monkeypatch):
-    use(monkeypatch, tmp_path, p256_key(), days=-1)
-    with pytest.raises(ProvenanceError, match=r"valid from \d{4}-\d\d-\d\d to .*get a new one$"):
-        load_credentials()
+def test_what_the_machine_lacks_is_named(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "c2pa", None)
+        without_library = lambda: check_credentials(load_credentials())  # noqa: E731
+        assert "render.provenance" in fault_of(without_library, MissingLibraryError)
+    with monkeypatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+        (tmp_path / "file").write_text("a file where the folder should be")
+        assert "XDG_DATA_HOME" in fault_of(load_credentials)
+    monkeypatch.setenv("MOTIONTRANSFER_CERTIFICATE", "chain.pem")
+    assert fault_of(load_credentials).startswith("MOTIONTRANSFER_PRIVATE_KEY: ")
 
 
-def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path, monkeypatch):
-    (tmp_path / "data").write_text("a file where the folder should be")
-    text = r"signer\.pem: this machine's own certificate cannot be written \(.*XDG_DATA_HOME"
-    with pytest.raises(ProvenanceError, match=text) as error:
-        load_credentials()
-    assert "\n" not in str(error.value)
+def test_an_unfit_certificate_leaves_no_file(tmp_path, monkeypatch):
+    for_web_servers = authority_and_signer(P256, usage=ExtendedKeyUsageOID.SERVER_AUTH)[1]
+    use_certificate(monkeypatch, tmp_path, P256, for_web_servers)
+    fault_of(lambda: check_credentials(load_credentials()))
+    fault_of(lambda: signed_video(tmp_path / "v.mp4"))
+    assert not list(tmp_path.glob("*v.mp4.*")) + list(tmp_path.glob(".*"))
+    assert not (tmp_path / "v.mp4").exists()
 
 
 def manifest_of(path):
@@ -125,17 +126,9 @@ def manifest_of(path):
     return report["manifests"][report["active_manifest"]], report
 
 
-def packets(path):
-    with av.open(str(path)) as container:
-        return [
-            (packet.stream.type, packet.pts, packet.is_keyframe, bytes(packet))
-            for packet in container.demux()
-            if packet.size
-        ]
-
-
-def test_the_manifest_states_networks_and_inputs(tmp_path):
-    manifest, report = manifest_of(signed_video(tmp_path / "v.mp4"))
+def test_the_manifest_states_networks_and_inputs_and_the_streams_are_unchanged(tmp_path):
+    signed = signed_video(tmp_path / "v.mp4")
+    manifest, report = manifest_of(signed)
     assert report["validation_state"] == "Valid"
     assert manifest["claim_generator_info"][0]["name"] == "motiontransfer"
     data = {item["label"]: item["data"] for item in manifest["assertions"]}
@@ -144,34 +137,29 @@ def test_the_manifest_states_networks_and_inputs(tmp_path):
     assert action["digitalSourceType"] == (
         "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     )
-    assertion = data["motiontransfer.transfer"]
-    assert assertion["networks"] == [
-        {"role": "generator", "architecture": "fast", "weights_sha256": "a" * 64}
-    ]
-    assert assertion["source"] == {"frames_sha256": "b" * 64, "keypoints_sha256": "c" * 64}
+    assert data["motiontransfer.transfer"].items() >= ASSERTION_DATA.items()
     assert all(item["created"] for item in manifest["assertions"])
-
-
-def test_frames_and_sound_are_unchanged_packet_for_packet(tmp_path):
-    signed = signed_video(tmp_path / "v.mp4")
-    assert packets(signed) == packets(tmp_path / "unsigned_v.mp4")
-    with av.open(str(signed)) as container:  # the index still points at the right bytes
-        container.seek(200_000, backward=True)
-        assert sum(1 for _ in container.decode(video=0)) == 8
+    found = []
+    for path in (signed, tmp_path / "unsigned_v.mp4"):
+        with av.open(str(path)) as video:
+            packets = [each for each in video.demux() if each.size]
+            found.append([(each.pts, each.is_keyframe, bytes(each)) for each in packets])
+            video.seek(200_000, backward=True)  # the index still points at the right bytes
+            assert sum(1 for _ in video.decode(video=0)) == 8
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "make_key"),
+    ("algorithm", "key"),
     [
-        ("ed25519", ed25519.Ed25519PrivateKey.generate),
-        ("es256", lambda: ec.generate_private_key(ec.SECP256R1())),
-        ("es384", lambda: ec.generate_private_key(ec.SECP384R1())),
-        ("es512", lambda: ec.generate_private_key(ec.SECP521R1())),
-        ("ps256", lambda: rsa.generate_private_key(65537, 2048)),
+        ("ed25519", ed25519.Ed25519PrivateKey.generate()),
+        ("es256", P256),
+        ("es384", ec.generate_private_key(ec.SECP384R1())),
+        ("es512", ec.generate_private_key(ec.SECP521R1())),
+        ("ps256", rsa.generate_private_key(65537, 2048)),
     ],
 )
-def test_the_users_certificate_of_any_kind_signs(algorithm, make_key, tmp_path, monkeypatch):
-    key = make_key()
+def test_the_users_certificate_of_any_kind_signs(algorithm, key, tmp_path, monkeypatch):
     _, chain = authority_and_signer(key)
     use_certificate(monkeypatch, tmp_path, key, chain)
     credentials = load_credentials()
@@ -183,23 +171,3 @@ def test_the_users_certificate_of_any_kind_signs(algorithm, make_key, tmp_path, 
     manifest, report = manifest_of(signed_video(tmp_path / "v.mp4"))
     assert report["validation_state"] == "Valid"
     assert manifest["signature_info"]["common_name"] == "Example Studio"
-
-
-def test_an_unfit_certificate_is_one_line_and_leaves_no_file(tmp_path, monkeypatch):
-    key = ed25519.Ed25519PrivateKey.generate()
-    _, for_web_servers = authority_and_signer(key, usage=ExtendedKeyUsageOID.SERVER_AUTH)
-    use_certificate(monkeypatch, tmp_path, key, for_web_servers)
-    path = tmp_path / "v.mp4"
-    for attempt in (lambda: check_credentials(load_credentials()), lambda: signed_video(path)):
-        with pytest.raises(ProvenanceError, match="C2PA does not sign with this certificate") as e:
-            attempt()
-        assert "\n" not in str(e.value)
-    assert not list(tmp_path.glob("*v.mp4.*")) + list(tmp_path.glob(".*"))
-    assert not path.exists()
-
-
-def test_without_the_library_the_error_says_how_to_do_without(monkeypatch):
-    monkeypatch.setitem(sys.modules, "c2pa", None)
-    with pytest.raises(MissingLibraryError, match=r"^c2pa-python: .*render\.provenance: none") as e:
-        check_credentials(load_credentials())
-    assert "\n" not in str(e.value)

@@ -7,7 +7,6 @@ pixels, whatever its clock says.
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, chdir
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dvc.repo import Repo
-from playwright.sync_api import Page
 
 from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
 from motiontransfer.params import Transfer
@@ -31,7 +29,6 @@ NUM_FRAMES = 50
 RATE = Fraction(25)
 SIZE = (48, 64)
 _NUM_BITS = 8
-CODED = ("source", "result", "truth")
 _READ_CODE = """
 name => {
     const video = document.querySelector(`[data-panel="${name}"] video`);
@@ -51,21 +48,16 @@ name => {
 """
 
 
-def coded_frame(index: int) -> np.ndarray:
-    """Eight bars that spell the index."""
-    bits = np.array([(index >> bit) & 1 for bit in range(_NUM_BITS)], np.uint8)
-    row = np.repeat(bits * 190 + 30, SIZE[1] // _NUM_BITS).astype(np.uint8)
-    return np.repeat(np.repeat(row[None], SIZE[0], 0)[..., None], 3, 2)
+def coded_frames(count=NUM_FRAMES):
+    """Frames that spell 0, 1, 2, …: eight bars each."""
+    for index in range(count):
+        bits = np.array([(index >> bit) & 1 for bit in range(_NUM_BITS)])
+        row = np.repeat(bits * 190 + 30, SIZE[1] // _NUM_BITS).astype(np.uint8)
+        yield np.tile(row[:, None], (SIZE[0], 1, 3))
 
 
-def coded_frames(count: int = NUM_FRAMES) -> Iterator[np.ndarray]:
-    """Frames that spell 0, 1, 2, …"""
-    return (coded_frame(index) for index in range(count))
-
-
-def wait_for_codes(page: Page, expected: int, panels: Sequence[str] = CODED) -> None:
+def wait_for_codes(page, expected, panels=("source", "result", "truth")):
     """Wait until the pixels of these videos spell that frame."""
-    codes: dict[str, int | None] = {}
     for _ in range(100):
         codes = {name: page.evaluate(_READ_CODE, name) for name in panels}
         if set(codes.values()) == {expected}:
@@ -75,7 +67,7 @@ def wait_for_codes(page: Page, expected: int, panels: Sequence[str] = CODED) -> 
 
 
 @pytest.fixture
-def open_page(opened) -> Iterator[Callable[..., Page]]:
+def open_page(opened):
     """Open a page from disk, to be closed after the test."""
     with ExitStack() as stack:
         yield lambda path, *, width=1200, fragment="": stack.enter_context(
@@ -83,13 +75,13 @@ def open_page(opened) -> Iterator[Callable[..., Page]]:
         )
 
 
-def measured(ssim: float = 0.6923, *, count: int = NUM_FRAMES, shift: float = 0.0) -> Measurements:
+def measured(ssim=0.6923, *, shift=0.0):
     """SSIM of ours falls to its lowest at frame 20; the baseline's stays.
 
     Args:
         shift: added to ours in each frame.
     """
-    frames = np.arange(count)
+    frames = np.arange(NUM_FRAMES)
     missing = MetricKey("not_detected", "face", "", "truth")
     values = {
         MetricKey("body_found", "", "ours", "detection"): (1.0, None),
@@ -108,14 +100,14 @@ def measured(ssim: float = 0.6923, *, count: int = NUM_FRAMES, shift: float = 0.
         values[MetricKey("l1", "person", system, "truth")] = (l1, None)
         values[MetricKey("ssim", "person", system, "truth")] = person_ssim
     per_frame = {
-        MetricKey("missed_detections", "body", "ours", "detection"): np.zeros(count),
+        MetricKey("missed_detections", "body", "ours", "detection"): np.zeros(NUM_FRAMES),
         MetricKey("ssim", "person", "ours", "truth"): 0.4 + 0.01 * np.abs(frames - 20) + shift,
         MetricKey("ssim", "person", "nearest_neighbours", "truth"): np.where(
             frames < 5, np.nan, 0.3
         ),
     }
     return (
-        Measurements.from_counts({MetricKey("frames", "", ""): count, missing: 3})
+        Measurements.from_counts({MetricKey("frames", "", ""): NUM_FRAMES, missing: 3})
         + Measurements.from_values(values)
         + Measurements.not_measured({"lpips": "no weights", "face_identity": "needs a network"})
         + Measurements(summary=(), per_frame=per_frame)
@@ -126,7 +118,7 @@ TABLE = Path("artifacts/measurements/evaluate_transfer/ada_as_ben.parquet")
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> tuple[Path, TransferRun]:
+def finished(tmp_path_factory):
     """A folder with a finished transfer, and what is known of it."""
     folder = tmp_path_factory.mktemp("finished")
     with chdir(folder):
@@ -134,7 +126,7 @@ def finished(tmp_path_factory) -> tuple[Path, TransferRun]:
 
 
 @pytest.fixture
-def transfer_run(finished, tmp_path, monkeypatch) -> TransferRun:
+def transfer_run(finished, tmp_path, monkeypatch):
     """The finished transfer in the working folder, to be changed."""
     folder, run = finished
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
@@ -143,7 +135,7 @@ def transfer_run(finished, tmp_path, monkeypatch) -> TransferRun:
 
 
 @pytest.fixture(scope="session")
-def report(finished, tmp_path_factory) -> Path:
+def report(finished, tmp_path_factory):
     """The report of that transfer."""
     folder, run = finished
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -152,7 +144,7 @@ def report(finished, tmp_path_factory) -> Path:
     return path
 
 
-def make_transfer() -> TransferRun:
+def make_transfer():
     """A finished transfer: result with sound, source and truth spell their frames' indices."""
     source = Path("artifacts/frames/ben/dance/frames.mkv")
     add_source(Path("artifacts"), "ben", "dance", dance(NUM_FRAMES, size=SIZE))
@@ -188,7 +180,7 @@ train: {steps: STEPS, rate: 0.5}
 
 
 @pytest.fixture(scope="session")
-def two_runs(finished, tmp_path_factory) -> Iterator[Path]:
+def two_runs(finished, tmp_path_factory):
     """A project with two commits of a run, an experiment `trial`, and changes in the workspace."""
     root = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
@@ -197,38 +189,28 @@ def two_runs(finished, tmp_path_factory) -> Iterator[Path]:
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         shutil.copytree(finished[0], root, dirs_exist_ok=True)
         with chdir(root):
-            _commit_two_runs()
+            _git("init", "-q", "-b", "main")
+            for key in ("user.email", "user.name"):
+                _git("config", key, "tests@example.org")
+            with Repo.init() as repo:
+                _record(repo, steps=5, ssim=0.5)
+                _git("commit", "-qm", "Five steps\n\nMore of it.")
+                _record(repo, steps=9, ssim=0.75)
+                _git("commit", "-qm", "Nine steps")
+                _record(repo, steps=11, ssim=0.8)
+                repo.experiments.save(name="trial")
+                _record(repo, steps=7, ssim=0.6)
         yield root
 
 
-def _commit_two_runs() -> None:
-    _git("init", "-q", "-b", "main")
-    for key in ("user.email", "user.name"):
-        _git("config", key, "tests@example.org")
-    Repo.init().close()
-    _record(steps=5, ssim=0.5)
-    _git("commit", "-qm", "Five steps\n\nMore of it.")
-    _record(steps=9, ssim=0.75)
-    _git("commit", "-qm", "Nine steps")
-    _record(steps=11, ssim=0.8)
-    with Repo() as repo:
-        repo.experiments.save(name="trial")
-    _record(steps=7, ssim=0.6)
-
-
-def _record(*, steps: int, ssim: float) -> None:
+def _record(repo, *, steps, ssim):
     """Change the run in the workspace, and let DVC and git know its files."""
     Path("params.yaml").write_text(PARAMS.replace("STEPS", str(steps)))
     write_measurements(TABLE, measured(ssim, shift=ssim))
-    others = (
-        "results/ada_as_ben/transfer.mp4",
-        "artifacts/frames/ben/dance",
-        "data/truth/real.mkv",
-    )
-    with Repo() as repo:
-        repo.add([*others, str(TABLE)])
+    files = ("results/ada_as_ben/transfer.mp4", "artifacts/frames/ben/dance", "data/truth/real.mkv")
+    repo.add([*files, str(TABLE)])
     _git("add", "-A")
 
 
-def _git(*arguments: str) -> None:
+def _git(*arguments):
     subprocess.run(["git", *arguments], check=True, capture_output=True)

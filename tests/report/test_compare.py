@@ -68,7 +68,7 @@ def test_the_only_transfer_need_not_be_named(two_runs):
     assert (
         choose_transfer(revision, None) == choose_transfer(revision, "ada_as_ben") == "ada_as_ben"
     )
-    with pytest.raises(ParamsError, match=r"revision 'HEAD': no transfer 'x'; it has ada_as_ben"):
+    with pytest.raises(ParamsError, match=r"'HEAD': .*'x'.* ada_as_ben"):
         choose_transfer(revision, "x")
 
 
@@ -76,7 +76,7 @@ def test_of_several_transfers_one_must_be_named(copy):
     params = (copy / "params.yaml").read_text()
     line = next(line for line in params.splitlines() if "ada_as_ben" in line)
     (copy / "params.yaml").write_text(params.replace(line, f"{line}\n{line.replace('ada_', 'b_')}"))
-    with pytest.raises(ParamsError, match=r"name one with --transfer: ada_as_ben, b_as_ben"):
+    with pytest.raises(ParamsError, match="--transfer: ada_as_ben, b_as_ben"):
         choose_transfer(Revision(copy, "workspace"), None)
 
 
@@ -84,16 +84,14 @@ def test_a_missing_panel_is_left_out_with_a_note(copy, tmp_path):
     for path in ("data/truth/real.mkv.dvc", "data/truth/real.mkv"):
         (copy / path).unlink()
     (note,) = _compared(tmp_path / "page.html", copy)
-    assert note.startswith("truth is not shown: data/truth/real.mkv: not in revision")
+    assert note.startswith("truth is not shown: data/truth/real.mkv: ")
 
 
 def test_runs_of_different_length_are_compared_up_to_the_shorter(copy, tmp_path):
     write_video(copy / RESULT, coded_frames(30), frame_rate=RATE)
     notes = _compared(tmp_path / "page.html", copy)
-    assert notes == ("the runs have 50 and 30 frames; only the first 30 are compared",)
-    html = (tmp_path / "page.html").read_text()
-    assert '"frames": 30' in html
-    assert "files of the working tree" in html
+    assert len(notes) == 1
+    assert '"frames": 30' in (tmp_path / "page.html").read_text()
 
 
 def test_params_that_differ_are_listed_with_those_that_came_and_went():
@@ -111,14 +109,12 @@ def test_params_that_differ_are_listed_with_those_that_came_and_went():
 @pytest.mark.parametrize(
     ("name", "steps"), [("HEAD~1", 5), ("main", 9), ("trial", 11), ("workspace", 7)]
 )
-def test_params_are_those_of_the_revision(two_runs, name, steps):
-    assert Revision(two_runs, name).read_params()["train"] == {"steps": steps, "rate": 0.5}
-
-
-@pytest.mark.parametrize("name", ["HEAD~1", "trial", "workspace"])
-def test_files_of_dvcs_cache_are_read_without_touching_the_workspace(two_runs, name, tmp_path):
-    before = _files(two_runs)
-    copy = Revision(two_runs, name).copy(RESULT, tmp_path / "copy.mp4")
+def test_files_are_those_of_the_revision_and_the_workspace_is_not_touched(
+    two_runs, name, steps, tmp_path
+):
+    before, revision = _files(two_runs), Revision(two_runs, name)
+    assert revision.read_params()["train"] == {"steps": steps, "rate": 0.5}
+    copy = revision.copy(RESULT, tmp_path / "copy.mp4")
     assert copy.read_bytes() == (two_runs / RESULT).read_bytes()
     assert _files(two_runs) == before
 
@@ -134,12 +130,11 @@ def test_revisions_and_files_that_do_not_exist_are_refused(two_runs, tmp_path):
     revision = Revision(two_runs, "HEAD~1")
     assert (len(revision.commit), revision.message) == (7, "Five steps")
     assert Revision(two_runs, "workspace").commit == ""
-    with pytest.raises(MissingFileError, match=r"results/x/y\.mp4: not in revision 'HEAD~1'"):
+    with pytest.raises(MissingFileError, match=r"results/x/y\.mp4: .*'HEAD~1'"):
         revision.read(Path("results/x/y.mp4"))
-    with pytest.raises(ParamsError, match=r"^revision 'nope': unknown Git revision .*experiment"):
-        Revision(two_runs, "nope")
-    with pytest.raises(ParamsError, match=r"revision 'HEAD': .* not a git repository"):
-        Revision(tmp_path, "HEAD")
+    for root, name in ((two_runs, "nope"), (tmp_path, "HEAD")):  # the second without git
+        with pytest.raises(ParamsError, match=f"revision '{name}'"):
+            Revision(root, name)
 
 
 def test_a_file_that_left_the_cache_is_named_with_the_remedy(copy, tmp_path):
@@ -147,7 +142,7 @@ def test_a_file_that_left_the_cache_is_named_with_the_remedy(copy, tmp_path):
     revision = Revision(copy, "HEAD~1")
     in_folder = Path("artifacts/frames/ben/dance/frames.mkv")  # which DVC tracks as a whole
     for path in (RESULT, in_folder):
-        with pytest.raises(MissingFileError, match=r"'HEAD~1': .*`dvc fetch --all-commits`"):
+        with pytest.raises(MissingFileError, match=r"'HEAD~1': .*dvc fetch"):
             revision.read(path)
     with pytest.raises(MissingFileError, match="dvc fetch"):
         _compared(tmp_path / "page.html", copy)

@@ -2,30 +2,15 @@ import numpy as np
 import pytest
 
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
-from motiontransfer.report.tables import (
-    best_of,
-    count_verdicts,
-    frame_charts,
-    metric_differences,
-    metric_tables,
-    not_measured,
-    number_text,
-    tiles,
-    title_of,
-    training_charts,
-    verdict_of,
-)
+from motiontransfer.report import tables
 from tests.report.conftest import measured
 
 
 def test_a_table_has_a_row_a_metric_and_a_column_a_system():
-    table = next(
-        t for t in metric_tables(measured()) if t.title == "Compared with the ground truth"
-    )
-    assert table.columns == (
-        *("this run", "nearest neighbours", "frame by frame"),
-        "previous real frame",
-    )
+    *_, table = tables.metric_tables(measured())
+    assert table.title == "Compared with the ground truth"
+    names = ["this run", "nearest neighbours", "frame by frame", "previous real frame"]
+    assert [*table.columns] == names
     ((heading, rows),) = table.groups.items()
     l1, ssim = rows
     assert (heading, l1.label, ssim.label) == ("Person's box", "L1", "SSIM")
@@ -37,7 +22,7 @@ def test_a_table_has_a_row_a_metric_and_a_column_a_system():
 
 
 def test_rows_are_grouped_by_region_or_metric():
-    detection, temporal, _ = metric_tables(measured())
+    detection, temporal, _ = tables.metric_tables(measured())
     labels = {heading: [row.label for row in rows] for heading, rows in detection.groups.items()}
     assert labels == {"": ["Share of frames with a body"], "Pose distance": ["Body", "All joints"]}
     assert detection.groups[""][0].cells[1] is None  # of the baseline it is not known
@@ -48,12 +33,12 @@ def test_counts_and_notes_are_lines_below_the_tables():
     found = measured()
     counted = Measurements.from_counts({MetricKey("frames", "", ""): 60})
     counted += Measurements.not_measured({"truth": "not filmed"})
-    assert metric_tables(counted) == ()
+    assert tables.metric_tables(counted) == ()
     missing = {MetricKey("l1", "face", "ours", "truth"): (None, None)}
-    (row,) = metric_tables(Measurements.from_values(missing))[0].groups["Face"]
+    (row,) = tables.metric_tables(Measurements.from_values(missing))[0].groups["Face"]
     assert row.cells[0].text == "\N{EN DASH}"
-    assert not_measured(counted) == ("ground truth: not filmed",)
-    assert not_measured(found) == (
+    assert tables.not_measured(counted) == ("ground truth: not filmed",)
+    assert tables.not_measured(found) == (
         "ground truth, face, not detected: 3 frames",
         "LPIPS: no weights",
         "face identity: needs a network",
@@ -73,11 +58,11 @@ def test_counts_and_notes_are_lines_below_the_tables():
     ],
 )
 def test_the_best_is_marked_among_the_ranked_systems(values, better, best):
-    assert best_of(values, better) == best
+    assert tables.best_of(values, better) == best
 
 
 def test_the_first_headline_metrics_are_tiles():
-    found = tiles(measured())
+    found = tables.tiles(measured())
     assert [tile.label for tile in found] == [
         "SSIM, person's box",
         "L1, person's box",
@@ -86,22 +71,7 @@ def test_the_first_headline_metrics_are_tiles():
     ]
     assert found[0].cell.text == "0.692"
     assert found[0].others[0] == ("nearest neighbours", "0.528")
-
-
-@pytest.mark.parametrize(
-    ("key", "title"),
-    [
-        (MetricKey("ms_ssim", "frame", "", "truth"), "MS-SSIM, whole frame"),
-        (
-            MetricKey("pose_distance_px", "all", "", "truth"),
-            "Pose distance, all joints (ground truth)",
-        ),
-        (MetricKey("pose_distance_px", "hands", "", ""), "Pose distance, hands"),
-        (MetricKey("background_flicker", "", "", "temporal"), "Background flicker"),
-    ],
-)
-def test_a_quantity_is_titled_by_metric_and_region(key, title):
-    assert title_of(key) == title
+    assert tables.title_of(MetricKey("pose_distance_px", "hands", "", "")) == "Pose distance, hands"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +87,7 @@ def test_a_quantity_is_titled_by_metric_and_region(key, title):
     ],
 )
 def test_numbers_have_four_significant_digits(value, text):
-    assert number_text(value) == text
+    assert tables.number_text(value) == text
 
 
 @pytest.mark.parametrize(
@@ -136,21 +106,15 @@ def test_numbers_have_four_significant_digits(value, text):
     ],
 )
 def test_a_verdict_depends_on_the_better_direction(before, after, better, verdict):
-    assert verdict_of(before, after, better) == verdict
+    assert tables.verdict_of(before, after, better) == verdict
 
 
-def _run(interval=None, **metrics):
-    keys = {name: MetricKey(name, "person", "ours", "truth") for name in metrics}
+def _run(**values):
+    """Metrics of the person's box: name -> (value, interval)."""
+    keys = {name: MetricKey(name, "person", "ours", "truth") for name in values}
     other = {MetricKey("ssim", "person", "nearest_neighbours", "truth"): (0.1, None)}
-    return Measurements.from_values(
-        {**{keys[name]: (v, interval) for name, v in metrics.items()}, **other}
-    )
-
-
-def _compare(before, after):
-    ((title, items),) = metric_differences(before, after).items()
-    assert title == "Compared with the ground truth"
-    return items
+    found = {keys[name]: value for name, value in values.items()}
+    return Measurements.from_values({**found, **other})
 
 
 @pytest.mark.parametrize(
@@ -163,38 +127,29 @@ def _compare(before, after):
     ],
 )
 def test_metrics_of_ours_are_compared_one_by_one(after, interval, change, overlap):
-    (item,) = _compare(_run(interval, ssim=0.5), _run((0.6, 0.8), ssim=after))
-    assert (item.label, item.before, item.change) == ("Person's box: SSIM", "0.5000", change)
-    assert item.intervals_overlap == overlap
-
-
-def test_a_metric_of_one_run_alone_is_marked():
-    items = _compare(_run(ssim=0.5, psnr=20.0), _run(ssim=0.5, l1=3.0))
-    assert [(one.verdict, one.before, one.after, one.change) for one in items] == [
-        ("same", "0.5000", "0.5000", "0"),
+    differences = tables.metric_differences(
+        _run(ssim=(0.5, interval), psnr=(20.0, None)),
+        _run(ssim=(after, (0.6, 0.8)), l1=(3.0, None)),
+    )
+    ((title, (ssim, *alone)),) = differences.items()
+    assert title == "Compared with the ground truth"
+    assert (ssim.label, ssim.before, ssim.change) == ("Person's box: SSIM", "0.5000", change)
+    assert ssim.intervals_overlap == overlap
+    assert [(one.verdict, one.before, one.after, one.change) for one in alone] == [
         ("only after", "", "3", ""),
         ("only before", "20", "", ""),
     ]
-    assert count_verdicts(items) == {"better": 0, "worse": 0, "same": 1}
+    expected = {**dict.fromkeys(("better", "worse", "same"), 0), ssim.verdict: 1}
+    assert tables.count_verdicts([ssim, *alone]) == expected
 
 
 def test_a_chart_has_a_curve_for_each_system_with_gaps_where_nothing_was_measured():
-    chart = frame_charts(measured().curves())[0]
+    chart = tables.frame_charts(measured().curves())[0]
     assert (chart.key, chart.title) == ("truth_ssim_person", "SSIM, person's box")
     assert [curve.label for curve in chart.curves] == ["ours", "nearest_neighbours"]
     still = {MetricKey("lpips", "person", "", "truth"): {"ours": np.ones(50)}}
-    last = frame_charts({**still, **measured().curves()})[1]
+    last = tables.frame_charts({**still, **measured().curves()})[1]
     assert last.key == "truth_lpips_person"  # constant ones come last
     assert chart.curves[0].values[20] == pytest.approx(0.4)
     assert chart.curves[1].values[:6] == (None, None, None, None, None, 0.3)
     assert "ours: mean 0.529, lowest 0.400 at 20, highest 0.690 at 49." in chart.summary
-
-
-def test_losses_are_read_from_the_training_run(tmp_path):
-    folder = tmp_path / "generator"
-    (folder / "metrics/generator").mkdir(parents=True)
-    (folder / "metrics/generator/l1.tsv").write_text("step\tl1\n25\t4.5\n50\t3.5\n")
-    (chart,) = training_charts(folder)
-    assert chart.positions == (25, 50)
-    assert chart.curves[0].values == (4.5, 3.5)
-    assert training_charts(tmp_path / "never_trained") == ()

@@ -1,0 +1,314 @@
+"""`score`, `compare`, `study` and `verify` print their findings, or one line on what is wrong."""
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from motiontransfer.errors import VideoError, WeightsError
+from motiontransfer.evaluation import protocols
+from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.forensics.evaluation import Prediction
+from motiontransfer.report import compare
+from motiontransfer.study.study import ANSWERS_FORMAT, read_key
+from tests.command import run_command
+from tests.provenance.signing import (
+    authority_and_signer,
+    signed_video,
+    unsigned_video,
+    use_certificate,
+    with_byte_changed,
+)
+from tests.study.videos import BLUE, RED, video
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run a command; return its status and all that it printed."""
+
+    def run(*arguments):
+        status = run_command(monkeypatch, *arguments)
+        told = capsys.readouterr()
+        return status or 0, told.out + told.err
+
+    return run
+
+
+@pytest.fixture
+def refused(command):
+    """Run a command that ends with a fault; return it, one line."""
+
+    def run(*arguments):
+        status, told = command(*arguments)
+        assert (status, told.count("\n")) == (1, 1)
+        assert told.startswith("ERROR: ")
+        return told
+
+    return run
+
+
+def kill(*_, **__):
+    assert multiprocessing.parent_process() is not None, "pytest itself"
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# score
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Videos are not looked at: each has the SSIM that is asked for, by its name."""
+
+    def score(videos, truth, *, compute, networks):
+        ssim = {
+            MetricKey("ssim", "person", name, "truth"): (0.5 + 0.1 * len(name), (0.1, 0.9))
+            for name in videos
+        }
+        flicker = {
+            MetricKey("background_flicker", "", name, "temporal"): (value, None)
+            for name, value in {**dict.fromkeys(videos, 2.0), "truth": 1.0}.items()
+        }
+        return Measurements.from_values({**ssim, **flicker})
+
+    monkeypatch.setattr(protocols, "score_videos", score)
+
+
+def test_scores_stand_beside_each_other_with_intervals(scored, command):
+    status, told = command("score", "a.mp4", "bc.mp4", "--truth", "t.mp4")
+    assert status == 0
+    header, ssim, flicker = told.splitlines()
+    assert header.split() == ["a", "bc", "truth"]
+    assert ssim.split("  ")[0] == "person ssim"
+    assert ssim.index("0.6 (0.1 to 0.9)") < ssim.index("0.7 (0.1 to 0.9)")
+    assert flicker.split() == ["background", "flicker", "2", "2", "1"]
+    told = json.loads(command("score", "a.mp4", "--truth", "t.mp4", "--json")[1])
+    assert told["metrics"]["truth"]["a"]["person"]["ssim"] == 0.6
+    assert told["intervals"]["truth"]["a"]["person"]["ssim"] == [0.1, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("one/a.mkv",), "got a, a"),  # another video of the same name
+        (("truth.mp4",), "got a, truth"),
+        (("--inception-weights", "no.pth"), "no.pth: .*--inception-weights"),
+    ],
+)
+def test_videos_of_equal_names_and_missing_weights_are_refused(scored, refused, arguments, named):
+    told = refused("score", "a.mp4", *arguments, "--truth", "t.mp4")
+    assert re.search(named, told)
+
+
+def test_a_scored_video_that_ends_its_decoder_is_one_line(monkeypatch, refused):
+    monkeypatch.setattr(protocols, "score_videos", kill)
+    told = refused("score", "a.mp4", "b.mp4", "--truth", "t.mp4")
+    assert told.startswith("ERROR: a.mp4 or b.mp4: ")
+
+
+# compare
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """What was asked for, in the place of looking for it: (before, after, transfer, page)."""
+    asked = []
+
+    def write(path, before, after, *, transfer):
+        asked.append((before, after, transfer, path))
+        return ("truth is not shown",)
+
+    monkeypatch.setattr(compare, "Revision", lambda root, name: name)
+    monkeypatch.setattr(compare, "choose_transfer", lambda revision, name: name or "only")
+    monkeypatch.setattr(compare, "write_comparison_page", write)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "revisions", "transfer", "page"),
+    [
+        (["HEAD~1"], ("HEAD~1", "workspace"), "only", "only_HEAD-1_workspace.html"),
+        (["x/y"], ("x/y", "workspace"), "only", "only_x-y_workspace.html"),
+        (
+            ["a/b", "trial", "--transfer", "ada_as_ben", "--output", "look.html"],
+            *(("a/b", "trial"), "ada_as_ben", "look.html"),
+        ),
+    ],
+)
+def test_default_revision_and_page(compared, command, arguments, revisions, transfer, page):
+    folder = "" if "--output" in arguments else "artifacts/comparisons/"
+    told = f"note: truth is not shown\nwrote {folder}{page}\n"
+    assert command("compare", *arguments) == (0, told)
+    assert compared == [(*revisions, transfer, Path(folder, page))]
+
+
+def test_equal_revisions_are_refused(compared, refused):
+    assert "'HEAD'" in refused("compare", "HEAD", "HEAD")
+
+
+# study
+
+
+@pytest.fixture
+def videos():
+    video(Path("ours.mp4"), RED)
+    video(Path("base.mp4"), BLUE)
+
+
+MAKE = ("make", "s.html", "--a", "ours.mp4", "--b", "base.mp4", "--seconds", "0.5", "--clips", "2")
+
+
+def answer_all(key, participant, *, prefers):
+    """Hand in answers of someone who always prefers that one and sees the attention checks."""
+    answers = [
+        {
+            **{"pair": number, "first": pair.a, "second": pair.b, "seconds": 2, "replays": 0},
+            "chosen": pair.a if pair.comparison is None else getattr(pair, prefers),
+        }
+        for number, pair in key.pairs.items()
+    ]
+    file = Path(f"answers-{participant}.json")
+    content = {"format": ANSWERS_FORMAT, "study": key.study, "participant": participant}
+    file.write_text(json.dumps({**content, "window": [800, 600], "answers": answers}))
+    return file
+
+
+def test_a_study_is_made_and_scored(videos, command):
+    status, told = command("study", *MAKE)
+    assert status == 0
+    assert "wrote s.html (4 pairs, 0." in told
+    assert "wrote s.key.json, " in told
+    key = read_key(Path("s.key.json"))
+    files = [answer_all(key, f"p{n}", prefers="a" if n < 4 else "b") for n in range(5)]
+    status, told = command("study", "score", "s.key.json", *files)
+    assert status == 0
+    assert "ours.mp4 over base.mp4\n" in told
+    # 8 of 10, as worked out in tests/study/test_study.py
+    assert "  80.0%, 95 % interval 49.0% to 94.3%: 8 of 10 answers\n" in told
+    assert "participants: 5 counted, 0 left out for missed attention checks (of 2 each)" in told
+    assert "  p4    0 of 2   for the first, 0 checks missed,   2.0 s a choice\n" in told
+    _, told = command("study", "score", "s.key.json", *files, "--json")
+    assert json.loads(told)["preferences"][0]["preferred"] == 8
+
+
+def test_seeds_are_drawn_unless_given(videos, command):
+    few = (*MAKE[2:-1], "1")
+    for name, options in (("s", ()), ("t", ()), ("u", ("--seed", "9"))):
+        command("study", "make", f"{name}.html", *few, *options)
+    seeds = [read_key(Path(f"{name}.key.json")).seed for name in "stu"]
+    assert seeds[0] != seeds[1]
+    assert seeds[2] == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((*MAKE, "--b", "ours.mp4"), "--b"),
+        (("make", "s.txt", *MAKE[2:]), "s.txt"),
+        ((*MAKE[:3], "none.mp4", *MAKE[4:]), "none.mp4"),
+        (("score", "none.json", "a.json"), "none.json"),
+        (("score", "ours.mp4", "a.json"), "ours.mp4"),
+    ],
+)
+def test_a_study_that_cannot_be_made_or_scored_is_one_line(videos, refused, arguments, named):
+    assert named in refused("study", *arguments)
+
+
+# verify
+
+
+@pytest.fixture
+def signed():
+    return signed_video(Path("v.mp4"))
+
+
+def with_detector(monkeypatch, predict, weights="artifacts/forensics/detector.safetensors"):
+    """Put a detector where the command expects it."""
+    monkeypatch.setattr("motiontransfer.forensics.evaluation.predict_video", predict)
+    Path(weights).parent.mkdir(parents=True, exist_ok=True)
+    Path(weights).touch()
+
+
+def test_a_signed_video_has_status_0_and_an_altered_one_3(signed, command):
+    status, told = command("verify", signed)
+    assert status == 0
+    assert "content   unaltered since it was signed\n" in told
+    assert "detector  no opinion: " in told
+    status, told = command("verify", with_byte_changed(signed, signed.stat().st_size - 20))
+    assert status == 3
+    assert "content   ALTERED since it was signed" in told
+
+
+def test_a_verified_video_that_ends_its_reader_is_one_line(signed, monkeypatch, refused):
+    monkeypatch.setattr("motiontransfer.provenance.verification._report_text", kill)
+    assert refused("verify", signed).startswith("ERROR: v.mp4: ")
+
+
+def test_with_trust_only_the_named_authorities_count(signed, tmp_path, monkeypatch, command):
+    key = Ed25519PrivateKey.generate()
+    authority, chain = authority_and_signer(key)
+    Path("ca.pem").write_bytes(authority)
+    assert command("verify", signed, "--trust", "ca.pem")[0] == 3
+    use_certificate(monkeypatch, tmp_path, key, chain)
+    assert command("verify", signed_video(Path("studio.mp4")), "--trust", "ca.pem")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [((0.9, 0.99), "synthesized"), ((0.01, 0.2), "real"), ((0.4, 0.8), "undecided")],
+)
+def test_the_detectors_opinion_has_an_interval_and_changes_no_status(
+    interval, verdict, monkeypatch, command
+):
+    def predict(path, weights):
+        assert (path, weights) == (Path("u.mp4"), Path("mine.safetensors"))
+        scores = [(0.0, 0.5), (1.0, 1.0)]
+        return Prediction(synthesized=0.75, interval=interval, per_second=scores, frames=31)
+
+    with_detector(monkeypatch, predict, "mine.safetensors")
+    video = unsigned_video(Path("u.mp4"))
+    status, told = command("verify", video, "--detector", "mine.safetensors")
+    assert status == 4
+    assert "origin    unknown: " in told
+    low, high = interval
+    assert f"detector  {verdict}: probability 0.75 that it was synthesized" in told
+    assert f"95 % interval over its seconds {low:.2f} to {high:.2f}, 31 frames" in told
+    bars = {line.split()[0]: line.count("█") for line in told.splitlines() if " s  " in line}
+    assert bars == {"0.0": 10, "1.0": 20}
+
+
+@pytest.mark.parametrize("kind", [VideoError, WeightsError])
+def test_a_detector_that_fails_does_not_hide_the_manifest(kind, signed, monkeypatch, command):
+    def predict(path, weights):
+        raise kind("v.mp4: nothing moves in it")
+
+    with_detector(monkeypatch, predict)
+    status, told = command("verify", signed)
+    assert status == 0
+    assert "unaltered since it was signed" in told
+    assert "detector  no opinion: v.mp4: nothing moves in it\n" in told
+    content = json.loads(command("verify", signed, "--json")[1])
+    assert content["detector"] is None
+    assert content["no_opinion"] == "v.mp4: nothing moves in it"
+
+
+def test_json_has_provenance_and_prediction(signed, monkeypatch, command):
+    found = Prediction(synthesized=0.9, interval=(0.8, 1.0), per_second=[(0.0, 0.9)], frames=8)
+    with_detector(monkeypatch, lambda path, weights: found)
+    status, told = command("verify", signed, "--json")
+    content = json.loads(told)
+    assert (status, content["video"], content["no_opinion"]) == (0, "v.mp4", None)
+    assert content["provenance"]["integrity"] == "unaltered"
+    assert content["provenance"]["signer"]["trust"] == "own"
+    assert content["detector"] == json.loads(json.dumps(asdict(found)))
