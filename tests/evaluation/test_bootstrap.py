@@ -39,13 +39,6 @@ def test_bounds_of_small_cases_by_hand(values, block_frames, bounds):
     assert found.tolist() == [[*bounds]]
 
 
-def test_a_ratio_is_resampled_as_a_whole():
-    # Twice as much in every frame, however different the frames are.
-    weight = np.array([1.0, 5.0, 0.0, 2.0])
-    found = bootstrap([RatioMetric(total=2 * weight, weight=weight)], block_frames=1)
-    assert found.tolist() == [[2, 2]]
-
-
 def test_a_metric_that_was_never_measured_has_no_bounds():
     never = ratio_of([np.nan, np.nan])
     bounds = bootstrap([never, ratio_of([0.0, 1.0])], block_frames=1)

@@ -1,32 +1,35 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation import measurements as module
+from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.evaluation.plots import (
+    plot_curves,
+    worst_frame_indices,
+    write_csv,
+    write_headline_curves,
+)
 from tests.evaluation.conftest import ratio_of
 
 
 @pytest.fixture
 def found():
     scores = {
-        module.MetricKey("pose_distance_px", "all", "ours", "detection"): [1.0, 3.0],
-        module.MetricKey("missed_detections", "body", "ours", "detection"): [0.0, 1.0],
-        module.MetricKey("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
-        module.MetricKey("ssim", "face", "ours", "truth"): [np.nan, np.nan],
+        MetricKey("pose_distance_px", "all", "ours", "detection"): [1.0, 3.0],
+        MetricKey("missed_detections", "body", "ours", "detection"): [0.0, 1.0],
+        MetricKey("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
+        MetricKey("ssim", "face", "ours", "truth"): [np.nan, np.nan],
     }
-    counts = {
-        module.MetricKey("frames", "", ""): 2,
-        module.MetricKey("not_detected", "face", "", "truth"): 1,
-    }
+    counts = {MetricKey("frames", "", ""): 2, MetricKey("not_detected", "face", "", "truth"): 1}
     ratios = {key: ratio_of(of) for key, of in scores.items()}
     return (
-        module.Measurements.from_counts(counts)
-        + module.Measurements.from_scores(ratios, block_frames=1)
-        + module.Measurements.from_values(
-            {module.MetricKey("fid", "frame", "ours", "realism"): (0.123456, None)}
-        )
-        + module.Measurements.not_measured({"lpips": "no weights", "truth pck": "no head"})
+        Measurements.from_counts(counts)
+        + Measurements.from_scores(ratios, block_frames=1)
+        + Measurements.from_values({MetricKey("fid", "frame", "ours", "realism"): (0.123456, None)})
+        + Measurements.not_measured({"lpips": "no weights", "truth pck": "no head"})
     )
 
 
@@ -69,9 +72,7 @@ def test_the_file_is_tidy_and_is_read_back_whole(found, tmp_path):
 
 
 def test_curves_begin_with_the_headline_metrics(found):
-    assert next(iter(found.curves())) == module.MetricKey(
-        "pose_distance_px", "all", "", "detection"
-    )
+    assert next(iter(found.curves())) == MetricKey("pose_distance_px", "all", "", "detection")
     assert {key.metric for key in module.HEADLINES} <= module.METRICS.keys()
     notes = {(one.key.section, one.key.metric): one.note for one in found.summary if one.note}
     assert notes == {("", "lpips"): "no weights", ("truth", "pck"): "no head"}
@@ -81,9 +82,67 @@ def test_the_worst_frame_is_the_least_like_the_truth_or_without_a_body_or_far_of
     errors, texts = module.frame_errors(found)
     assert errors.tolist() == [1, np.inf]
     assert texts == ["1.0 px", "no body"]
-    ssim = {module.MetricKey("ssim", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
-    errors, texts = module.frame_errors(
-        found + module.Measurements.from_scores(ssim, block_frames=1)
-    )
+    ssim = {MetricKey("ssim", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
+    errors, texts = module.frame_errors(found + Measurements.from_scores(ssim, block_frames=1))
     np.testing.assert_array_equal(errors, [-0.9, np.nan])
     assert texts[0] == "SSIM 0.90"
+
+
+# Figures and tables of them
+
+_OURS = MetricKey("ssim", "person", "ours", "truth")
+_OTHERS = MetricKey("ssim", "person", "nearest_neighbours", "truth")
+_NEVER = MetricKey("ssim", "face", "ours", "truth")
+
+
+@pytest.fixture
+def drawn():
+    per_frame = {
+        _OURS: np.array([0.5, 0.6, np.nan, 0.7, 0.8, 0.9]),
+        _OTHERS: np.full(6, 0.4),
+        _NEVER: np.full(6, np.nan),
+    }
+    return Measurements(summary=(), per_frame=per_frame)
+
+
+def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
+    """With empty cells for what could not be measured."""
+    write_headline_curves(tmp_path / "new", drawn)
+    (path,) = (tmp_path / "new").iterdir()
+    assert path.name == "truth_ssim_person.csv"
+    lines = path.read_text().splitlines()
+    assert lines[:2] == ["frame_index,ours,nearest_neighbours", "0,0.5000,0.4000"]
+    assert lines[3] == "2,,0.4000"
+    assert len(lines) == 7
+
+
+def test_small_numbers_keep_four_digits_in_the_csv(tmp_path):
+    write_csv(tmp_path / "t.csv", pd.DataFrame({"error": [0.00012344, 0.0, -0.05, 12.345678]}))
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines == ["error", "0.0001234", "0.0000", "-0.05", "12.3457"]
+
+
+def test_curves_are_drawn_and_the_same_each_time(tmp_path, drawn):
+    panels = {"SSIM": {"ours": _OURS, "nearest neighbours": _OTHERS}, "nothing": {"ours": _NEVER}}
+    for name in ("one.png", "two.png"):
+        plot_curves(tmp_path / name, drawn, panels, title="Test")
+    picture = np.asarray(Image.open(tmp_path / "one.png").convert("RGB"))
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    for color in ((0x1F, 0x6F, 0xEB), (0xE8, 0x59, 0x0C)):
+        assert (np.abs(picture.astype(int) - color).max(axis=2) < 12).sum() > 50
+    plot_curves(tmp_path / "half.png", drawn, {"SSIM": {"ours": _OURS}}, title="Test")
+    with Image.open(tmp_path / "half.png") as half:
+        assert half.height < 0.7 * len(picture)
+
+
+@pytest.mark.parametrize(
+    ("errors", "worst"),
+    [
+        ([3.0, np.inf, 5.0], (1, 2, 0)),
+        ([0.5, np.nan], (0,)),
+        ([np.nan, np.nan], ()),
+        (np.arange(48) % 30, (29, 27, 25, 23, 21, 19, 17, 47)),  # at most 8, 2 frames apart
+    ],
+)
+def test_the_worst_frames_come_first_and_not_side_by_side(errors, worst):
+    assert worst_frame_indices(np.array(errors, float)) == worst

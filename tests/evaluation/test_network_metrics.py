@@ -34,16 +34,9 @@ def _vgg16():
     return {f"features.{name}": value for name, value in layers.state_dict().items()}
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("weights")
-    save_file(_alexnet(), folder / "lpips.safetensors")
-    save_file(_vgg16(), folder / "dists.safetensors")
-    return folder
-
-
-def _opened(name, file):
-    return module.open_distance(name, file, option=f"evaluate.{name}_weights")
+def _opened(metric, tensors, folder):
+    save_file(tensors, folder / "weights.safetensors")
+    return module.open_distance(metric, folder / "weights.safetensors", option="")
 
 
 def _image(size=(80, 72)):
@@ -55,9 +48,12 @@ def _noisy(image, deviation):
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("name", ["lpips", pytest.param("dists", marks=pytest.mark.slow)])
-def test_equal_images_are_at_zero_and_more_noise_is_farther(files, name):
-    distance = _opened(name, files / f"{name}.safetensors")
+@pytest.mark.parametrize(
+    ("metric", "tensors"),
+    [("lpips", _alexnet), pytest.param("dists", _vgg16, marks=pytest.mark.slow)],
+)
+def test_equal_images_are_at_zero_and_more_noise_is_farther(metric, tensors, tmp_path):
+    distance = _opened(metric, tensors(), tmp_path)
     for size in ((80, 72), (20, 31)):
         image = _image(size)
         assert distance(image, image) == pytest.approx(0, abs=1e-5)
@@ -67,9 +63,8 @@ def test_equal_images_are_at_zero_and_more_noise_is_farther(files, name):
 
 def test_the_given_weights_are_used(tmp_path):
     blind = {name: torch.zeros_like(value) for name, value in _alexnet().items()}
-    save_file(blind, tmp_path / "blind.safetensors")
     image = _image()
-    assert _opened("lpips", tmp_path / "blind.safetensors")(image, _noisy(image, 40)) == 0
+    assert _opened("lpips", blind, tmp_path)(image, _noisy(image, 40)) == 0
 
 
 @pytest.mark.slow
@@ -94,6 +89,11 @@ def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tmp_path, monkey
     np.testing.assert_allclose(features(image), expected[0].numpy(), rtol=1e-3, atol=1e-4)
 
 
+def _open_networks(name, file):
+    params = module.NetworkParams.model_validate({f"{name}_weights": file})
+    module.open_networks(params, option="evaluate.{}_weights")
+
+
 @pytest.mark.parametrize(
     ("name", "change", "named"),
     [
@@ -104,12 +104,9 @@ def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tmp_path, monkey
 )
 def test_weights_of_another_network_are_refused(name, change, named, tmp_path):
     save_file({**_alexnet(), **change}, tmp_path / "other.safetensors")
-    params = module.NetworkParams.model_validate(
-        {f"{name}_weights": tmp_path / "other.safetensors"}
-    )
     named = rf"other\.safetensors: .*{named}.*evaluate\.{name}_weights"
     with pytest.raises(WeightsError, match=named):
-        module.open_networks(params, option="evaluate.{}_weights")
+        _open_networks(name, tmp_path / "other.safetensors")
 
 
 class _Harm:
@@ -123,9 +120,8 @@ class _Harm:
 @pytest.mark.parametrize("name", ["lpips", "dists", "inception"])
 def test_code_in_a_weights_file_is_not_executed(name, tmp_path):
     torch.save({"features.0.bias": _Harm(tmp_path / "harm")}, tmp_path / "bad.pth")
-    params = module.NetworkParams.model_validate({f"{name}_weights": tmp_path / "bad.pth"})
     with pytest.raises(WeightsError, match=r"bad\.pth"):
-        module.open_networks(params, option="{}")
+        _open_networks(name, tmp_path / "bad.pth")
     assert not (tmp_path / "harm").exists()
 
 

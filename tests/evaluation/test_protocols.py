@@ -129,15 +129,18 @@ def test_ours_and_the_baseline_have_image_and_pose_metrics(evaluated, metrics):
     assert skipped["lpips"] == "no weights were given"
 
 
-def test_real_frames_have_temporal_metrics_and_identity_too(metrics):
+def test_real_frames_have_temporal_metrics_and_identity_and_are_what_fid_is_against(metrics):
+    temporal, fid = metrics["temporal"], metrics["realism"]["fid"]["frame"]
     assert metrics["background_flicker"]["ours"] == metrics["background_flicker"]["real"]
-    assert metrics["temporal"]["frame_change_to_real"]["ours"] == pytest.approx(1)
+    assert temporal["frame_change_to_real"]["ours"] == pytest.approx(1)
     for region in ("warping_error", "warping_error_person"):
-        errors = metrics["temporal"][region]
-        assert errors["ours"] == pytest.approx(errors["real"], rel=0.02)
+        assert temporal[region]["ours"] == pytest.approx(temporal[region]["real"], rel=0.02)
     distance = metrics["identity"]["distance_to_training"]
     assert distance["nearest_neighbours"] == 0 < distance["real"]
     assert set(distance) == {"ours", "nearest_neighbours", "real"}
+    assert set(fid) == {"ours", "nearest_neighbours", "previous_real_frame"}
+    # Every held-out frame is four levels too bright, and otherwise itself.
+    assert fid["ours"] == pytest.approx(3 * 4**2, rel=1e-3)
 
 
 def test_the_real_frame_before_is_a_baseline(metrics):
@@ -147,13 +150,6 @@ def test_the_real_frame_before_is_a_baseline(metrics):
     assert late["person"]["ssim"] < metrics["ours"]["person"]["ssim"]
     for of_system in (*metrics["temporal"].values(), metrics["background_flicker"]):
         assert "previous_real_frame" not in of_system
-
-
-def test_fid_is_against_the_held_out_frames(metrics):
-    fid = metrics["realism"]["fid"]["frame"]
-    assert set(fid) == {"ours", "nearest_neighbours", "previous_real_frame"}
-    # Every held-out frame is four levels too bright, and otherwise itself.
-    assert fid["ours"] == pytest.approx(3 * 4**2, rel=1e-3)
 
 
 def test_table_and_image_are_written_and_frames_not_compared_across_clips(evaluated, folder):
@@ -262,24 +258,20 @@ def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
 
 
 def test_temporal_metrics_and_distance_to_training(with_truth, frozen):
-    temporal = with_truth.metrics["temporal"]
+    temporal, own = with_truth.metrics["temporal"], frozen.metrics["temporal"]
     distance = with_truth.metrics["identity"]["distance_to_training"]
     assert distance["nearest_neighbours"] == 0 < min(distance["ours"], distance["truth"])
     assert temporal["frame_change_to_source"] == 1
     assert temporal["frame_change_to_truth"]["ours"] == pytest.approx(1, abs=0.1)
     assert temporal["background_flicker"]["ours"] == temporal["background_flicker"]["truth"] == 0
-    assert frozen.metrics["temporal"]["frame_change_to_source"] == 0
-
-
-def test_the_warping_error_is_along_the_flow_of_the_ground_truth_or_its_own(with_truth, frozen):
+    assert own["frame_change_to_source"] == 0
+    # The warping error is along the flow of the ground truth, or the video's own.
     systems = {"ours", "nearest_neighbours"}
-    assert set(with_truth.metrics["temporal"]["warping_error"]) == {*systems, "truth"}
-    own = frozen.metrics["temporal"]
+    assert set(temporal["warping_error"]) == {*systems, "truth"}
     assert "warping_error" not in own
     assert set(own["warping_error_own_flow"]) == systems
     assert own["warping_error_own_flow"]["ours"] == 0
-    assert "no real frames" in frozen.notes["warping_error"]
-    assert frozen.notes["truth"].startswith("this transfer has no")
+    assert {"warping_error", "truth"} <= frozen.notes.keys()
 
 
 def test_fid_and_kid_are_against_the_training_frames(with_truth):

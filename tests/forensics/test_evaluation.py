@@ -10,7 +10,6 @@ from motiontransfer.forensics.data import CORRUPTIONS, SegmentSet, both_sides
 from motiontransfer.video.writer import write_video
 from tests.forensics.planted import RATE, clip_pairs, rendered, walk
 
-REAL, FAKE = np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0])
 LOGITS = st.lists(st.integers(-5, 5), min_size=1, max_size=12).map(lambda x: np.array(x, float))
 
 
@@ -24,11 +23,6 @@ def test_area_is_the_share_of_pairs_in_the_right_order_and_the_integral_of_the_c
     assert (false_positives[0], true_positives[0]) == (0, 0)
     assert (false_positives[-1], true_positives[-1]) == (1, 1)
     assert np.trapezoid(true_positives, false_positives) == pytest.approx(area)
-
-
-def test_accuracy_is_balanced():
-    # all three real pairs are below 4; one of two fake ones is not
-    assert evaluation.balanced_accuracy(REAL, FAKE, threshold=4.0) == pytest.approx((1 + 1 / 2) / 2)
 
 
 def clips(*means, pairs=4):
@@ -62,13 +56,8 @@ def test_an_interval_holds_the_value_and_resamples_whole_clips():
     # more pairs of the same clips are no more evidence
     many = [clips(*means, pairs=40) for means in (real, fake)]
     assert evaluation.bootstrap_interval(evaluation.area_under_curve, *many) == (low, high)
-
-
-def test_one_clip_has_no_interval():
-    assert evaluation.bootstrap_interval(evaluation.area_under_curve, clips(-1), clips(1, 2)) == (
-        0.0,
-        1.0,
-    )
+    one_clip = evaluation.bootstrap_interval(evaluation.area_under_curve, clips(-1), clips(1, 2))
+    assert one_clip == (0.0, 1.0)
 
 
 def test_the_figure_has_a_curve_for_each_corruption(detector, tmp_path):

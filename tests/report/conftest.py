@@ -84,31 +84,32 @@ def measured(ssim=0.6923, *, shift=0.0):
     frames = np.arange(NUM_FRAMES)
     missing = MetricKey("not_detected", "face", "", "truth")
     values = {
-        MetricKey("body_found", "", "ours", "detection"): (1.0, None),
-        MetricKey("pose_distance_px", "body", "ours", "detection"): (1.5, None),
-        MetricKey("pose_distance_px", "all", "ours", "detection"): (2.0, None),
-        MetricKey("pose_distance_px", "all", "nearest_neighbours", "detection"): (8.0, None),
-        MetricKey("background_flicker", "", "ours", "temporal"): (0.9, None),
-        MetricKey("background_flicker", "", "truth", "temporal"): (0.8, None),
+        ("body_found", "", "ours", "detection"): 1.0,
+        ("pose_distance_px", "body", "ours", "detection"): 1.5,
+        ("pose_distance_px", "all", "ours", "detection"): 2.0,
+        ("pose_distance_px", "all", "nearest_neighbours", "detection"): 8.0,
+        ("background_flicker", "", "ours", "temporal"): 0.9,
+        ("background_flicker", "", "truth", "temporal"): 0.8,
+        ("l1", "person", "ours", "truth"): 11.25,
+        ("l1", "person", "nearest_neighbours", "truth"): 23.7,
+        ("l1", "person", "previous_real_frame", "truth"): 4.5,
+        ("l1", "person", "frame_by_frame", "truth"): 10.5,
+        ("ssim", "person", "nearest_neighbours", "truth"): 0.5279,
+        ("ssim", "person", "previous_real_frame", "truth"): 0.9,
+        ("ssim", "person", "frame_by_frame", "truth"): 0.6,
     }
-    for system, l1, person_ssim in (
-        ("ours", 11.25, (ssim, (0.65, 0.73))),
-        ("nearest_neighbours", 23.7, (0.5279, None)),
-        ("previous_real_frame", 4.5, (0.9, None)),
-        ("frame_by_frame", 10.5, (0.6, None)),
-    ):
-        values[MetricKey("l1", "person", system, "truth")] = (l1, None)
-        values[MetricKey("ssim", "person", system, "truth")] = person_ssim
+    ours, nearest = (
+        MetricKey("ssim", "person", name, "truth") for name in ("ours", "nearest_neighbours")
+    )
     per_frame = {
         MetricKey("missed_detections", "body", "ours", "detection"): np.zeros(NUM_FRAMES),
-        MetricKey("ssim", "person", "ours", "truth"): 0.4 + 0.01 * np.abs(frames - 20) + shift,
-        MetricKey("ssim", "person", "nearest_neighbours", "truth"): np.where(
-            frames < 5, np.nan, 0.3
-        ),
+        ours: 0.4 + 0.01 * np.abs(frames - 20) + shift,
+        nearest: np.where(frames < 5, np.nan, 0.3),
     }
     return (
         Measurements.from_counts({MetricKey("frames", "", ""): NUM_FRAMES, missing: 3})
-        + Measurements.from_values(values)
+        + Measurements.from_values({ours: (ssim, (0.65, 0.73))})
+        + Measurements.from_values({MetricKey(*key): (x, None) for key, x in values.items()})
         + Measurements.not_measured({"lpips": "no weights", "face_identity": "needs a network"})
         + Measurements(summary=(), per_frame=per_frame)
     )

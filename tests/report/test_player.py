@@ -17,19 +17,15 @@ def test_the_page_forbids_the_network(report, browser):
     assert any("Content Security Policy" in complaint for complaint in complaints)
 
 
-@pytest.mark.parametrize("frame", [1, 17, NUM_FRAMES - 1])
-def test_the_scrubber_moves_all_videos_to_the_same_frame(report, open_page, frame):
+def test_the_scrubber_moves_all_videos_to_the_same_frame_however_quickly(report, open_page):
     page = open_page(report)
-    page.locator("#scrubber").fill(str(frame))
-    wait_for_codes(page, frame)
-    clocks = page.locator("video").evaluate_all("all => all.map(video => video.currentTime)")
-    # in the middle of the frame's time, where no rounding can show its neighbour
-    assert [clock * RATE for clock in clocks] == pytest.approx([frame + 0.5] * 5, abs=0.2)
-    assert f"frame {frame} of {NUM_FRAMES - 1}" in page.locator("#clock").inner_text()
-
-
-def test_quick_scrubbing_ends_at_the_last_position(report, open_page):
-    page = open_page(report)
+    for frame in (1, 17, NUM_FRAMES - 1):
+        page.locator("#scrubber").fill(str(frame))
+        wait_for_codes(page, frame)
+        clocks = page.locator("video").evaluate_all("all => all.map(video => video.currentTime)")
+        # in the middle of the frame's time, where no rounding can show its neighbour
+        assert [clock * RATE for clock in clocks] == pytest.approx([frame + 0.5] * 5, abs=0.2)
+        assert f"frame {frame} of {NUM_FRAMES - 1}" in page.locator("#clock").inner_text()
     page.evaluate(
         """() => {
             const scrubber = document.getElementById("scrubber");
@@ -82,7 +78,7 @@ def test_playing_ends_at_the_last_frame_or_begins_again(report, open_page):
     )
 
 
-def test_speed_and_sound(report, open_page):
+def test_videos_can_be_slowed_down_muted_and_hidden(report, open_page):
     page = open_page(report)
     muted = "video => [video.muted, video.playbackRate]"
     page.locator("#speed").select_option("0.25")
@@ -91,6 +87,14 @@ def test_speed_and_sound(report, open_page):
     page.locator("#sound").click()
     assert page.eval_on_selector('[data-panel="result"] video', muted)[0] is True
     assert page.locator("#sound").get_attribute("aria-pressed") == "false"
+    for button, panel, was_visible in (
+        ("nearest neighbour", "nearest_neighbours", False),
+        ("truth", "truth", True),
+    ):
+        shown = page.locator(f'[data-panel="{panel}"]')
+        assert shown.is_visible() is was_visible
+        page.get_by_role("button", name=button, exact=True).click()
+        assert shown.is_visible() is not was_visible
 
 
 def test_a_click_on_a_curve_seeks_and_the_pointer_reads_its_values(report, open_page):
@@ -117,16 +121,6 @@ def test_a_page_opens_at_the_frame_in_its_address_and_the_worst_is_a_click_away(
     assert text == "frame 5 of 49, 0.20 seconds"
     page.get_by_label("Go to frame 20, SSIM 0.40").click()
     wait_for_codes(page, 20)
-
-
-def test_videos_can_be_hidden_and_shown(report, open_page):
-    page = open_page(report)
-    nearest = page.locator('[data-panel="nearest_neighbours"]')
-    assert not nearest.is_visible()
-    page.get_by_role("button", name="nearest neighbour", exact=True).click()
-    assert nearest.is_visible()
-    page.get_by_role("button", name="truth", exact=True).click()
-    assert not page.locator('[data-panel="truth"]').is_visible()
 
 
 @pytest.mark.parametrize("width", [320, 768])

@@ -10,46 +10,40 @@ from tests.study.videos import study
 pytestmark = pytest.mark.slow
 
 SECONDS = 30_000  # to wait for at most, milliseconds
+_REDNESS = """
+video => {
+    const canvas = Object.assign(document.createElement("canvas"), {width: 8, height: 8});
+    const context = canvas.getContext("2d");
+    context.drawImage(video, 0, 0, 8, 8);
+    const data = context.getImageData(0, 0, 8, 8).data;
+    let sum = 0;
+    for (let at = 0; at < data.length; at += 4) sum += data[at] - data[at + 2];
+    return sum / 64;
+}
+"""
 
 
-def take_part(page, choose):
-    """Do the study by keyboard; `choose` names a clip of (first, second) by their redness."""
+def choose_the_redder(page):
+    """Do the study by keyboard; return the number of pairs that were shown."""
     page.keyboard.press("Tab")
     page.keyboard.press("Space")  # the box of consent
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    asked = []
+    number = 0
     while page.locator("#trial").is_visible():
-        number = len(asked) + 1
+        number += 1
         page.get_by_text(f"Pair {number} of ").wait_for(timeout=SECONDS)
         page.keyboard.press("1")  # too early: it counts for nothing
         page.locator("#choose-1:enabled").wait_for(timeout=SECONDS)
-        redness = [_redness(page, f"#video-{side}") for side in (1, 2)]
-        asked.append(redness)
-        page.keyboard.press("12"[choose(redness)])
+        first, second = (page.eval_on_selector(f"#video-{side}", _REDNESS) for side in (1, 2))
+        page.keyboard.press("2" if second > first else "1")
         page.wait_for_function(
             "number => document.getElementById('trial').hidden || "
             "!document.getElementById('progress').textContent.startsWith(`Pair ${number} `)",
             arg=number,
             timeout=SECONDS,
         )
-    return asked
-
-
-def _redness(page, selector):
-    """Red less blue of what a video shows, as the browser paints it."""
-    return page.eval_on_selector(
-        selector,
-        """video => {
-          const canvas = Object.assign(document.createElement("canvas"), {width: 8, height: 8});
-          const context = canvas.getContext("2d");
-          context.drawImage(video, 0, 0, 8, 8);
-          const data = context.getImageData(0, 0, 8, 8).data;
-          let sum = 0;
-          for (let at = 0; at < data.length; at += 4) sum += data[at] - data[at + 2];
-          return sum / 64;
-        }""",
-    )
+    return number
 
 
 def test_the_study_is_done_by_keyboard_and_scored(tmp_path, opened):
@@ -57,14 +51,14 @@ def test_the_study_is_done_by_keyboard_and_scored(tmp_path, opened):
     with opened((tmp_path / "study.html").as_uri()) as page:
         assert page.locator("#start").is_disabled()
         # redder is ours; between two red ones, the check, whichever is first
-        asked = take_part(page, lambda redness: int(redness[1] > redness[0]))
+        asked = choose_the_redder(page)
         with page.expect_download() as download:
             page.keyboard.press("Enter")  # the button has the focus
         file = tmp_path / download.value.suggested_filename
         download.value.save_as(file)
         assert page.get_by_text(f"Saved as {file.name}").is_visible()
     (participant,) = read_answers(key, [file])
-    assert len(asked) == len(participant.answers) == 4
+    assert asked == len(participant.answers) == 4
     assert participant.window == (1280, 800)
     assert all(0.5 < answer.seconds < 30 for answer in participant.answers)
     (preference,) = score_study(key, [participant], allowed_misses=1).preferences
