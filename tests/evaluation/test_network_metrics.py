@@ -129,13 +129,13 @@ def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch, 
     caplog.set_level("INFO")
     opened = {}
 
-    def open_distance(name, file, *, option, device):
+    def opening(name, file, *, option, device):
         assert device.type == choose_accelerator()
         opened[name] = (file, option)
         return len
 
-    monkeypatch.setattr(module, "open_distance", module.open_distance)
-    monkeypatch.setattr(module, "open_inception", partial(module.open_distance, "inception"))
+    monkeypatch.setattr(module, "open_distance", opening)
+    monkeypatch.setattr(module, "open_inception", partial(opening, "inception"))
     asked = {"dists_weights": "published", "inception_weights": "publishd"}  # a file
     found = module.open_networks(module.NetworkParams.model_validate(asked), option="--{}-weights")
     assert opened == {
