@@ -120,6 +120,9 @@ def test_joints_are_matched_by_name_and_unknown_ones_are_not_missed():
 def test_poses_of_other_length_or_size_are_refused(changes):
     with pytest.raises(KeypointsError):
         pose_scores(figure(**{"centres": [(32, 36)] * 4, **changes}), STANDING, system="ours")
+
+
+def test_skeletons_without_a_joint_in_common_are_refused():
     with pytest.raises(KeypointsError):
         shared_joints(HOLISTIC, Skeleton(groups=(("tail", ("tip",)),)))
 

@@ -75,33 +75,35 @@ LOCKED = P256.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncr
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "named"),
     [
-        ("key.pem", key_pem(ec.generate_private_key(ec.SECP256R1()))),  # another certificate's
-        ("key.pem", LOCKED),
-        ("key.pem", key_pem(dsa.generate_private_key(1024))),
-        ("key.pem", key_pem(ec.generate_private_key(ec.SECP256K1()))),
-        ("key.pem", b"my key"),
-        ("key.pem", None),
-        ("chain.pem", authority_and_signer(P256, days=-1)[1]),  # expired
-        ("chain.pem", b"me"),
-        ("chain.pem", None),
+        ("key.pem", key_pem(ec.generate_private_key(ec.SECP256R1())), "chain.pem"),  # another's
+        ("key.pem", LOCKED, ""),
+        ("key.pem", key_pem(dsa.generate_private_key(1024)), "DSAPrivateKey"),
+        ("key.pem", key_pem(ec.generate_private_key(ec.SECP256K1())), "secp256k1"),
+        ("key.pem", b"my key", ""),
+        ("key.pem", None, ""),
+        ("chain.pem", authority_and_signer(P256, days=-1)[1], ""),  # expired
+        ("chain.pem", b"me", ""),
+        ("chain.pem", None, ""),
     ],
 )
-def test_files_of_other_content_are_refused(name, content, tmp_path, monkeypatch):
+def test_files_of_other_content_are_refused(name, content, named, tmp_path, monkeypatch):
     use_certificate(monkeypatch, tmp_path, P256, authority_and_signer(P256)[1])
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)
     error_type = MissingFileError if content is None else ProvenanceError
-    assert fault_of(load_credentials, error_type).startswith(f"{tmp_path / name}: ")
+    fault = fault_of(load_credentials, error_type)
+    assert fault.startswith(f"{tmp_path / name}: ")
+    assert named in fault
 
 
 def test_what_the_machine_lacks_is_named(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "c2pa", None)
-        without_library = lambda: check_credentials(load_credentials())  # noqa: E731
-        assert "render.provenance" in fault_of(without_library, MissingLibraryError)
+        fault = fault_of(lambda: check_credentials(load_credentials()), MissingLibraryError)
+        assert "render.provenance" in fault
     with monkeypatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
         (tmp_path / "file").write_text("a file where the folder should be")
