@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from motiontransfer.retargeting.limb_lengths import proportion_ratios, retarget
-from motiontransfer.skeleton import HOLISTIC
-from tests.people import ARMS_OUT, arms_out, place
+from tests.people import ARMS_OUT, arms_out, joined, lost, place
 
 PARTS = ("hips", "trunk", "shoulders", "neck", "face_height")
 PARTS += ("upper_arm", "forearm", "thigh", "shin", "foot")
@@ -76,17 +75,12 @@ def test_the_foot_that_carries_stays_and_the_other_follows_its_leg():
     assert place(longer, "right_ankle") == pytest.approx([90, 135], abs=0.01)
 
 
-def test_sideways_positions_scale_with_the_legs():
-    right = arms_out({joint: (x + 20, y) for joint, (x, y) in ARMS_OUT.items()})
-    longer = moved({"thigh": 1.5, "shin": 1.5}, right, 100.0)
-    assert place(longer, "left_ankle") == pytest.approx([140, 160])  # 20 px become 30
-
-
-def test_where_hips_are_missing_the_way_goes_on():
+def test_sideways_positions_scale_with_the_legs_also_where_hips_are_missing():
     right = arms_out({joint: (x + 20, y) for joint, (x, y) in ARMS_OUT.items()}, frames=2)
     for hip in ("left_hip", "right_hip"):
-        right.points[1, HOLISTIC.index(hip)] = right.score[1, HOLISTIC.index(hip)] = 0
+        right = lost(right, hip, [1])
     longer = moved({"thigh": 1.5, "shin": 1.5}, right, 100.0)
+    # 20 px become 30
     assert place(longer, "left_ankle", 0) == place(longer, "left_ankle", 1) == [140, 160]
 
 
@@ -97,10 +91,7 @@ def test_a_planted_foot_does_not_slide_under_swaying_hips():
         **{"left_hip": (118, 100), "right_hip": (98, 100)},
         **{"left_knee": (114, 130), "right_knee": (94, 130)},
     }
-    both = replace(
-        arms_out(frames=2), points=np.concatenate([arms_out().points, arms_out(sway).points])
-    )
-    longer = moved({"thigh": 1.4, "shin": 1.4}, both)
+    longer = moved({"thigh": 1.4, "shin": 1.4}, joined(arms_out(), arms_out(sway)))
     still, swaying = place(longer, "left_ankle", 0), place(longer, "left_ankle", 1)
     assert swaying[0] == pytest.approx(still[0], abs=1e-3)
 
@@ -128,17 +119,11 @@ def test_ratios_are_one_where_a_part_is_unknown_and_never_absurd():
     assert proportion_ratios({"trunk": 0.3}, {"trunk": 0.1})["trunk"] == 0.5
 
 
-def test_a_foot_that_is_not_known_is_scaled_like_the_shin():
-    target = {"shin": 0.3, "foot": 0.08}
-    ratios = proportion_ratios({"shin": 0.2, "foot": 0.1}, target)
-    assert ratios["foot"] == pytest.approx(0.8)
-    assert proportion_ratios({"shin": 0.2}, target)["foot"] == pytest.approx(1.5)
-
-
-def test_a_face_that_is_not_known_is_scaled_like_the_head():
-    source = {"head": 0.04, "face_height": 0.1}
-    target = {"head": 0.05, "face_height": 0.11}
-    ratios = proportion_ratios(source, target)
-    assert ratios["face_height"] == pytest.approx(1.1)
-    assert proportion_ratios({"head": 0.04}, target)["face_height"] == pytest.approx(1.25)
-    assert "head" not in ratios  # nothing is scaled by it otherwise
+def test_a_foot_that_is_not_known_is_scaled_like_the_shin_and_a_face_like_the_head():
+    source = {"shin": 0.2, "foot": 0.1, "head": 0.04, "face_height": 0.1}
+    target = {"shin": 0.3, "foot": 0.08, "head": 0.05, "face_height": 0.11}
+    known = proportion_ratios(source, target)
+    assert (known["foot"], known["face_height"]) == pytest.approx((0.8, 1.1))
+    assert "head" not in known  # nothing is scaled by it otherwise
+    unknown = proportion_ratios({"shin": 0.2, "head": 0.04}, target)
+    assert (unknown["foot"], unknown["face_height"]) == pytest.approx((1.5, 1.25))

@@ -18,14 +18,14 @@ from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
 from tests.people import ARMS_OUT, arms_out, known_to, stick_person
 
 
-def statistics(far, close, *, heights=(30.0, 45.0), x=32.0, image_size=(100, 64)):
+def statistics(far, close, *, heights=(30.0, 45.0), x=32.0):
     return PoseStatistics(
         closest_ankle_y_px=float(close),
         farthest_ankle_y_px=float(far),
         height_at_closest_px=float(heights[1]),
         height_at_farthest_px=float(heights[0]),
         median_ankle_x_px=float(x),
-        image_size=image_size,
+        image_size=(100, 64),
         min_score=0.5,
         frames_used=10,
         frames_left_out=0,
@@ -51,10 +51,8 @@ def height(keypoints):
     return ankle(keypoints) - nose(keypoints)[:, 1]
 
 
-def fitted(*clips, cluster_fraction=None):
-    return fit_statistics(
-        clips, min_score=0.5, cluster_fraction=cluster_fraction, outlier_quantile=0.98
-    )
+def fitted(*clips):
+    return fit_statistics(clips, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +90,8 @@ def test_a_short_way_stays_short_around_the_middle_of_the_targets(lines, person_
 
 
 def test_sideways_steps_are_scaled_and_centred():
-    source, target = (
-        statistics(80, 80, heights=(40, 40)),
-        statistics(90, 90, heights=(20, 20), x=50),
-    )
+    source = statistics(80, 80, heights=(40, 40))
+    target = statistics(90, 90, heights=(20, 20), x=50)
     person = stick_person([80] * 3, 40, x=[20, 32, 40])
     moved = normalize_by_ankles(person, source=source, target=target)
     np.testing.assert_allclose(nose(moved)[:, 0], [44, 50, 54], rtol=1e-5)
@@ -223,7 +219,7 @@ def test_centring_on_the_image_keeps_the_position_in_the_image():
 )
 def test_a_centring_without_effect_is_refused(dancer, mode, centring):
     same = fitted(dancer)
-    with pytest.raises(ParamsError, match=rf"normalization\.centring: expected .* mode {mode}"):
+    with pytest.raises(ParamsError, match=r"normalization\.centring: "):
         normalize_poses(dancer, mode=mode, centring=centring, source=same, target=same)
 
 
@@ -239,41 +235,40 @@ def test_a_known_affine_map_is_found_again(a, b, c, d, right, down):
 
 
 @pytest.mark.parametrize(
-    ("source", "message"),
+    ("places", "reason"),
     [
-        ({joint: (-x, y) for joint, (x, y) in SHAPE.items()}, "mirror image.*to ankle"),
-        ({}, "3 joints .* got 0"),
-        ({joint: SHAPE[joint] for joint in ("nose", "left_hip")}, "3 joints .* got 2"),
-        ({joint: (float(i), 2.0 * i) for i, joint in enumerate(SHAPE)}, "not on one line"),
-        ({joint: (9.0 * i, 9.0 * i + i % 2 / 99) for i, joint in enumerate(SHAPE)}, "on one line"),
+        (lambda number, x, y: (-x, y), "mirror"),
+        (lambda number, x, y: (float(number), 2.0 * number), "one line"),
+        (lambda number, x, y: (9.0 * number, 9.0 * number + number % 2 / 99), "one line"),
     ],
 )
-def test_a_degenerate_affine_map_is_refused(source, message):
-    with pytest.raises(StatisticsError, match=message):
+def test_a_degenerate_affine_map_is_refused(places, reason):
+    source = {joint: places(number, *at) for number, (joint, at) in enumerate(SHAPE.items())}
+    with pytest.raises(StatisticsError, match=reason):
         fit_affine(source, SHAPE)
+    for known in ([], ["nose", "left_hip"]):
+        with pytest.raises(StatisticsError, match=f"3 joints .* got {len(known)}"):
+            fit_affine({joint: SHAPE[joint] for joint in known}, SHAPE)
 
 
 SPARSE = stick_person([80.0, 80], 40)
 FEETLESS = stick_person([80.0, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
+LARGE_SOURCE, SMALL_TARGET = (
+    replace(it, image_size=(side, side)) for it, side in ((SOURCE, 512), (TARGET, 64))
+)
 
 
 @pytest.mark.parametrize(
-    ("clip", "mode", "source", "target", "message"),
+    ("clip", "mode", "source", "target", "named"),
     [
-        (SPARSE, "limbs", SOURCE, TARGET, r"limbs.*set normalization\.mode to ankle"),
-        (FEETLESS, "ankle", SOURCE, TARGET, "none of 2 source frames shows both ankles"),
-        (
-            *(SPARSE, "ankle", replace(SOURCE, image_size=(512, 512)), TARGET),
-            r"images of \(512, 512\), its keypoints for \(100",
-        ),
-        (
-            *(SPARSE, "none", SOURCE, replace(TARGET, image_size=(64, 64))),
-            r"mode none: .*\(100, 64\) and \(64, 64\)",
-        ),
+        (SPARSE, "limbs", SOURCE, TARGET, r"normalization\.mode"),
+        (FEETLESS, "ankle", SOURCE, TARGET, "ankles"),
+        (SPARSE, "ankle", LARGE_SOURCE, TARGET, r"\(512, 512\), .*\(100, 64\)"),
+        (SPARSE, "none", SOURCE, SMALL_TARGET, r"\(100, 64\) and \(64, 64\)"),
     ],
 )
-def test_poses_that_cannot_be_normalized_are_refused(clip, mode, source, target, message):
-    with pytest.raises((StatisticsError, ParamsError), match=message):
+def test_poses_that_cannot_be_normalized_are_refused(clip, mode, source, target, named):
+    with pytest.raises((StatisticsError, ParamsError), match=named):
         normalized(clip, mode, source=source, target=target)
 
 
