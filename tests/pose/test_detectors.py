@@ -74,51 +74,55 @@ def test_each_setting_of_a_detector_is_required_and_no_other_known(load, detecto
             load(detector, **{name: 1})
 
 
-def test_a_model_is_known_only_to_those_that_have_one(load):
-    for detector in ("mediapipe_holistic", "openpose_json"):
-        with pytest.raises(ParamsError, match=r"detect_keypoints\.model: unknown key"):
-            load(detector, model="wheel")
+@pytest.mark.parametrize(
+    ("detector", "key", "asked"),
+    [
+        ("mediapipe_holistic", "model", {"model": "wheel"}),  # has none
+        ("openpose_json", "model", {"model": "wheel"}),
+        ("mediapipe_tasks", "model", {"model": "pose_huge"}),
+        ("keypointrcnn", "model", {"model": "pose_huge"}),
+        ("openpose", "detector", {}),
+    ],
+)
+def test_unknown_models_and_detectors_are_refused(load, detector, key, asked):
+    with pytest.raises(ParamsError, match=rf"detect_keypoints\.{key}: "):
+        load(detector, **asked)
 
 
 @pytest.mark.parametrize("detector", ["mediapipe_tasks", "keypointrcnn"])
-def test_an_unknown_model_is_refused_and_a_file_is_taken(load, detector, tmp_path):
-    with pytest.raises(ParamsError, match=r"detect_keypoints\.model: .*'pose_huge'"):
-        load(detector, model="pose_huge")
+def test_a_file_is_a_model(load, detector, tmp_path):
     (tmp_path / "mine.task").touch()
     config = load(detector, model=str(tmp_path / "mine.task"))
     assert pickle.loads(pickle.dumps(config)) == config
     assert config.label.endswith(" mine.task")
 
 
-def test_an_unknown_detector_is_refused(load):
-    with pytest.raises(ParamsError, match=r"detect_keypoints\.detector: .*'keypointrcnn'"):
-        load("openpose")
-
-
-def test_a_video_may_have_a_detector_of_its_own(load):
+def test_a_video_may_have_a_detector_of_its_own_and_needs_its_settings(load):
     assert load("mediapipe_holistic", own="coco_wholebody").detector == "coco_wholebody"
     own = load("mediapipe_holistic", own="mediapipe_tasks")
     assert (own.model, own.min_tracking_confidence, own.segment_frames) == ("wheel", 0.4, 50)
     own = load("mediapipe_tasks", own="keypointrcnn", model="pose_landmarker_lite")
     assert own.model == "coco_v1"
-
-
-def test_a_videos_own_detector_needs_its_settings(load):
-    with pytest.raises(
-        ParamsError, match=r"videos\.dance\.detector: mediapipe_holistic needs .*warmup_frames"
-    ):
+    with pytest.raises(ParamsError, match=r"videos\.dance\.detector: .*warmup_frames"):
         load("keypointrcnn", own="mediapipe_holistic")
 
 
 def test_one_person_needs_no_body_detector(load, calls):
     params = load("mediapipe_holistic", max_people=1)
     detect_keypoints(Path("clip"), params, video=Path("v"), compute=COMPUTE)
-    ((name, arguments, settings),) = calls
-    assert (name, arguments) == ("detect_clip", (Path("clip/frames.mkv"),))
-    assert (settings["segment_frames"], settings["warmup_frames"]) == (50, 7)
-    assert settings["compute"] == COMPUTE
-    assert settings["body_detector"] is None
-    assert settings["detector"] == params
+    assert calls == [
+        (
+            "detect_clip",
+            (Path("clip/frames.mkv"),),
+            {
+                "detector": params,
+                "body_detector": None,
+                "segment_frames": 50,
+                "warmup_frames": 7,
+                "compute": COMPUTE,
+            },
+        )
+    ]
 
 
 def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
@@ -154,22 +158,27 @@ def test_a_detector_without_memory_needs_no_warm_up(load, calls):
 def test_keypoints_are_imported_from_the_videos_folder(load, calls):
     detect_keypoints(Path("c"), load("openpose_json"), video=Path("v"), compute=COMPUTE)
     (name, arguments, settings), (then, _, others) = calls
-    assert (name, arguments, settings["layout"]) == (
-        "import_people",
-        (Path("v"), Path("c")),
-        "openpose_json",
-    )
+    assert (name, arguments) == ("import_people", (Path("v"), Path("c")))
     assert (then, others["detector"]) == ("track_detections", "openpose_json")
+    assert settings["layout"] == "openpose_json"
 
 
 @pytest.mark.parametrize(
-    ("has_gpu", "asked_for", "given"), [(True, 0, 1), (True, 3, 3), (False, 0, 0)]
+    ("accelerator", "backend", "asked_for", "given"),
+    [
+        ("cuda", "local", 0, 1),
+        ("cuda", "local", 3, 3),
+        ("cpu", "local", 0, 0),
+        ("cuda", "ray", 0, 0),  # workers of a cluster have no GPU
+    ],
 )
-def test_a_gpu_has_one_worker_by_default(load, calls, monkeypatch, has_gpu, asked_for, given):
-    monkeypatch.setattr(detectors, "choose_accelerator", lambda: "cuda" if has_gpu else "cpu")
+def test_a_gpu_has_one_worker_by_default(
+    load, calls, monkeypatch, accelerator, backend, asked_for, given
+):
+    monkeypatch.setattr(detectors, "choose_accelerator", lambda: accelerator)
     fetched = []
     monkeypatch.setattr(keypoint_rcnn, "load_network", lambda model, **_: fetched.append(model))
-    compute = COMPUTE.model_copy(update={"num_workers": asked_for})
+    compute = Compute(backend=backend, address=None, num_workers=asked_for)
     detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
     ((_, _, settings),) = calls
     config = settings["detector"]

@@ -19,15 +19,12 @@ from motiontransfer.pose.quality import (
     quality_metrics,
     verdict,
 )
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from tests.people import HEIGHT_PX, lost, moved, person, standing
+from tests.people import HEIGHT_PX, joints_of, lost, moved, person, standing
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share
 
-WHOLE = (0, 0, 256, 256)
 
-
-def measured(keypoints, *, content=WHOLE, **others):
+def measured(keypoints, *, content=(0, 0, 256, 256), **others):
     nowhere = np.zeros(keypoints.num_frames, np.bool_)
     settings = {"with_others": nowhere, "possible_switches": 0, "camera_speed": None} | others
     return measure_quality(keypoints, no_repairs(keypoints.num_frames), content=content, **settings)
@@ -53,20 +50,22 @@ def test_a_part_is_missing_where_one_of_its_joints_is(joint, part):
     assert (quality.state != MEASURED).sum() == 1
 
 
-def test_a_part_is_filled_where_none_is_missing_and_one_was_filled():
-    keypoints = lost(standing(3), "left_wrist", [2])
+def marked(keypoints, joints, frames):
+    """The same with some joints marked as filled in."""
     filled = np.zeros(keypoints.score.shape, np.bool_)
-    filled[1:, HOLISTIC.index("left_elbow")] = True
-    quality = measured(replace(keypoints, filled=filled))
-    assert quality.of_part("left arm").tolist() == [MEASURED, FILLED, MISSING]
+    filled[frames, joints_of(joints)] = True
+    return replace(keypoints, filled=filled)
+
+
+def test_a_part_is_filled_where_none_is_missing_and_one_was_filled():
+    keypoints = marked(lost(standing(3), "left_wrist", [2]), "left_elbow", slice(1, None))
+    assert measured(keypoints).of_part("left arm").tolist() == [MEASURED, FILLED, MISSING]
 
 
 def test_scores_are_counted_of_what_was_found_of_the_body():
     keypoints = lost(person([(128, 128)] * 2, score=0.95), "nose", [0])
     keypoints.score[1, 0] = 0.42
-    filled = np.zeros(keypoints.score.shape, np.bool_)
-    filled[1, 1] = True
-    histogram = measured(replace(keypoints, filled=filled)).score_histogram
+    histogram = measured(marked(keypoints, "left_eye", 1)).score_histogram
     assert histogram.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0, 66 - 3]
 
 
@@ -101,8 +100,7 @@ def test_joints_missing_near_the_edge_are_outside(hips, end, joints):
 
 @pytest.mark.parametrize("joint", ["left_ankle", "nose", "right_wrist"])
 def test_joints_missing_in_the_middle_of_the_frame_are_not_outside(joint):
-    outside = measured(lost(standing(2), joint, [1])).outside
-    assert not any(frames.any() for frames in outside.values())
+    assert not np.any(list(measured(lost(standing(2), joint, [1])).outside.values()))
 
 
 def test_black_bars_are_outside():
@@ -117,31 +115,23 @@ def test_black_bars_are_outside():
 
 def test_the_metrics_are_shares_counts_and_gaps():
     keypoints = lost(lost(standing(8), "left_hand", [1, 2, 3, 5]), "face", [0])
-    filled = np.zeros(keypoints.score.shape, np.bool_)
-    filled[6:8, HOLISTIC.slice("left_hand")] = True
-    metrics = quality_metrics(
-        measured(replace(keypoints, filled=filled), camera_speed=0.012345, possible_switches=2)
-    )
-    assert metrics["frames"] == 8
-    assert metrics["coverage_left_hand"] == 4 / 8
-    assert metrics["filled_left_hand"] == 2 / 8
-    assert metrics["longest_gap_left_hand_frames"] == 3
-    assert metrics["coverage_face"] == 7 / 8
-    assert metrics["coverage_right_leg"] == 1
-    outside = {"feet": np.arange(8) < 3}
-    assert (
-        quality_metrics(replace(measured(keypoints), outside=outside))["frames_with_feet_outside"]
-        == 3
-    )
-    assert metrics["frames_with_feet_outside"] == 0
-    assert metrics["frames_with_joints_too_fast"] == 0
-    assert metrics["body_height_px"] == HEIGHT_PX
-    assert metrics["camera_speed"] == 0.0123
+    keypoints = marked(keypoints, "left_hand", slice(6, 8))
+    clip = measured(keypoints, camera_speed=0.012345, possible_switches=2)
+    metrics = quality_metrics(replace(clip, outside={"feet": np.arange(8) < 3}))
+    expected = {
+        "frames": 8,
+        "coverage_left_hand": 4 / 8,
+        "filled_left_hand": 2 / 8,
+        "longest_gap_left_hand_frames": 3,
+        "coverage_face": 7 / 8,
+        "coverage_right_leg": 1,
+        "frames_with_feet_outside": 3,
+        "frames_with_joints_too_fast": 0,
+        "body_height_px": HEIGHT_PX,
+        "camera_speed": 0.0123,
+    }
+    assert {name: metrics[name] for name in expected} == expected
     assert {f"coverage_{part.replace(' ', '_')}" for part in PARTS} <= set(metrics)
-
-
-def test_a_flawless_clip_needs_nothing():
-    assert verdict(quality()) == [NOTHING_TO_FIX]
 
 
 def everywhere(frames):
@@ -149,57 +139,37 @@ def everywhere(frames):
 
 
 @pytest.mark.parametrize(
-    ("clip", "sentence"),
+    ("clip", "says"),
     [
-        (
-            quality(outside={"feet": share(31)}),
-            r"^feet are beyond the frame's edge in 31 % of frames: film from farther away, .*crop",
-        ),
-        (quality(outside={"head": share(5)}), "^head is beyond the frame's edge in 5 % of frames"),
-        (
-            quality(everywhere(np.arange(50, 70))),
-            r"^no person is detected in 20 % of frames, the longest time from 2\.0 s to 2\.8 s",
-        ),
+        (quality(outside={"feet": share(31)}), "^feet are .* 31 % .*crop"),
+        (quality(outside={"head": share(5)}), "^head is .* 5 %"),
+        (quality(everywhere(np.arange(50, 70))), r"^no person .* 20 % .* 2\.0 s to 2\.8 s"),
         (
             quality([("left hand", MISSING, share(88)), ("right hand", MISSING, share(12))]),
-            r"^the left hand is known in 12 %, the right in 88 % of frames: .*light",
+            "^the left hand .* 12 %, the right in 88 %",
         ),
-        (quality([("face", MISSING, share(60))]), "^the face is known in 40 % of frames: .*light"),
-        (
-            quality([("left leg", MISSING, share(8))]),
-            "^one leg or both are not found in 8 % of frames though they should be in view: ",
-        ),
-        (
-            quality(body_height_px=84.4),
-            r"^the person is about 84 px tall; .*crop: auto, or raise decode\.size",
-        ),
-        (
-            quality(with_others=share(40)),
-            r"^others are in view in 40 % of frames: .*set the video's person to the number",
-        ),
-        (
-            quality(possible_switches=1),
-            r"^who was followed may have changed once: .*set the video's person to the numbers",
-        ),
-        (quality(possible_switches=3), r"^who was followed may have changed 3 times: "),
+        (quality([("face", MISSING, share(60))]), "^the face .* 40 %"),
+        (quality([("left leg", MISSING, share(8))]), "^one leg .* 8 %"),
+        (quality(body_height_px=84.4), r"^the person .* 84 px .*crop: auto.*decode\.size"),
+        (quality(with_others=share(40)), "^others .* 40 % .*person"),
+        (quality(possible_switches=1), "^who was followed .* once.*person"),
+        (quality(possible_switches=3), "^who was followed .* 3 times"),
         (
             quality(speed=np.where(np.arange(NUM_FRAMES) >= 90, 7.0, 1.0)),
-            r"^joints jump in 10 % of frames, first at 3\.6 s: ",
+            r"^joints jump .* 10 % .* 3\.6 s",
         ),
-        (
-            quality(camera_speed=0.034),
-            r"^the camera moves, by 3\.4 % of the image's width per second: .*tripod",
-        ),
+        (quality(camera_speed=0.034), r"^the camera moves, by 3\.4 %"),
     ],
 )
-def test_one_fault_is_one_sentence(clip, sentence):
+def test_one_fault_is_one_sentence(clip, says):
     (advice,) = verdict(clip)
-    assert re.search(sentence, advice)
+    assert re.search(says, advice)
 
 
 @pytest.mark.parametrize(
     "clip",
     [
+        quality(),
         quality(outside={"feet": share(2), "head": share(1)}),
         quality(everywhere(share(2))),
         quality([("left hand", MISSING, share(20)), ("face", MISSING, share(50))]),
@@ -217,28 +187,29 @@ def test_rare_faults_are_not_mentioned(clip):
     assert verdict(clip) == [NOTHING_TO_FIX]
 
 
-def test_a_clip_without_a_person_is_one_sentence():
-    (sentence,) = verdict(quality(everywhere(share(100)), camera_speed=0.1))
-    assert sentence.startswith("no person is detected in any of 100 frames: film one person")
+@pytest.mark.parametrize(
+    ("clip", "starts"),
+    [
+        (quality(everywhere(share(100)), camera_speed=0.1), ["no person is detected in any"]),
+        (
+            quality(
+                [("left leg", MISSING, share(30)), ("right arm", MISSING, share(30))],
+                outside={"feet": share(30), "hands": share(30)},
+            ),
+            ["hands", "feet"],
+        ),
+        (
+            quality(everywhere(share(30)), outside={"feet": share(50)}, camera_speed=0.1),
+            ["no person", "feet", "the left hand", "the camera"],
+        ),
+    ],
+    ids=["nobody is all there is to say", "limbs outside are no other fault", "by gravity"],
+)
+def test_of_several_faults_the_gravest_comes_first(clip, starts):
+    for sentence, start in zip(verdict(clip), starts, strict=True):
+        assert sentence.startswith(start)
 
 
-def test_limbs_outside_the_frame_are_no_other_fault():
-    outside = quality(
-        [("left leg", MISSING, share(30)), ("right arm", MISSING, share(30))],
-        outside={"feet": share(30), "hands": share(30)},
-    )
-    assert [sentence.split(" are ")[0] for sentence in verdict(outside)] == ["hands", "feet"]
-
-
-def test_the_gravest_comes_first():
-    clip = quality(everywhere(share(30)), outside={"feet": share(50)}, camera_speed=0.1)
-    starts = ["no person", "feet", "the left hand", "the camera"]
-    assert all(
-        sentence.startswith(start) for sentence, start in zip(verdict(clip), starts, strict=True)
-    )
-
-
-SIZE = (256, 256)
 HIPS = [(60.0 + 4 * frame, 128.0) for frame in range(30)]
 
 
@@ -248,9 +219,10 @@ def wall():
     return np.kron(rng.integers(0, 256, (32, 64, 3)), np.ones((8, 8, 1))).astype(np.uint8)
 
 
-def filmed(path, frames):
+def filmed_speed(path, frames):
     write_frames(path, frames, frame_rate=Fraction(25))
-    return FrameStore(path)
+    with FrameStore(path) as store:
+        return camera_speed(pairs_of_clip(store, person(HIPS[: len(frames)])))
 
 
 def with_dancer(frame, hips):
@@ -268,18 +240,16 @@ def test_camera_speed_is_that_of_the_background(tmp_path, pixels_a_frame, speed)
         with_dancer(background[:, pixels_a_frame * index :][:, :256], hips)
         for index, hips in enumerate(HIPS)
     ]
-    with filmed(tmp_path / "frames.mkv", frames) as store:
-        assert camera_speed(pairs_of_clip(store, person(HIPS))) == pytest.approx(speed, abs=0.01)
+    assert filmed_speed(tmp_path / "frames.mkv", frames) == pytest.approx(speed, abs=0.01)
 
 
 @pytest.mark.parametrize(
     "frames",
     [
-        [with_dancer(np.full((*SIZE, 3), 128, np.uint8), hips) for hips in HIPS],
+        [with_dancer(np.full((256, 256, 3), 128, np.uint8), hips) for hips in HIPS],
         [wall()[:, :256]] * 3,
     ],
     ids=["a plain wall", "a very short clip"],
 )
 def test_camera_speed_is_unknown(tmp_path, frames):
-    with filmed(tmp_path / "frames.mkv", frames) as store:
-        assert camera_speed(pairs_of_clip(store, person(HIPS[: len(frames)]))) is None
+    assert filmed_speed(tmp_path / "frames.mkv", frames) is None
