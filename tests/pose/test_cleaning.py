@@ -156,9 +156,7 @@ def test_swapping_twice_is_the_identity(frames, joints):
 
 
 @pytest.mark.parametrize("joints", [EVERYTHING, ARMS, LEGS], ids=["body", "arms", "legs"])
-@pytest.mark.parametrize(
-    ("start", "stop"), [(10, 11), (10, 13), (5, 22), (0, 6), (33, 40)], ids=str
-)
+@pytest.mark.parametrize(("start", "stop"), [(10, 11), (5, 22), (0, 6), (33, 40)], ids=str)
 def test_a_swap_is_put_back(joints, start, stop):
     truth = wide_steps(person(WALK))
     swapped = swap_sides(truth, frames_from(start, stop), joints=joints)
@@ -185,11 +183,9 @@ def test_sides_change_from_where_no_turn_is_quick_enough(half_width, repaired):
     for joint in EVERYTHING:
         for name, side in ((joint, 1), (mirrored(joint), -1)):
             truth.points[:, HOLISTIC.index(name), 0] = 128 + side * half_width
-    assert 4 * 5.5 < 0.16 * HEIGHT_PX < 4 * 6.8
     assert body_height_px(truth) == HEIGHT_PX
     swapped = swap_sides(truth, frames_from(8, 9, 20), joints=EVERYTHING)
-    back = (repair_side_swaps(swapped).points == truth.points).all()
-    assert back == repaired
+    assert (repair_side_swaps(swapped).points == truth.points).all() == repaired
 
 
 def test_arms_that_cross_are_real():
@@ -212,12 +208,6 @@ def test_swaps_of_many_seconds_stay():
     keypoints = standing(1000)
     swapped = swap_sides(keypoints, frames_from(300, 700, 1000), joints=EVERYTHING)
     np.testing.assert_array_equal(repair_side_swaps(swapped).points, swapped.points)
-
-
-def test_hands_on_each_others_wrists_are_exchanged():
-    truth = standing(3)
-    swapped = swap_sides(truth, np.array([False, True, False]), joints=HAND)
-    np.testing.assert_array_equal(repair_hands(swapped).points, truth.points)
 
 
 def test_the_only_hand_goes_to_the_wrist_it_hangs_on():
@@ -267,22 +257,14 @@ def wandering(seed, *, num_frames=14, chance=0.3):
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6))
 @settings(max_examples=15, deadline=None)
-def test_detected_joints_are_not_touched(seed, longest):
+def test_detected_joints_are_not_touched_and_others_lie_between_their_neighbors(seed, longest):
     keypoints = wandering(seed)
     seen = keypoints.score > 0
     filled = fill(keypoints, longest)
-    assert filled.num_frames == keypoints.num_frames
     np.testing.assert_array_equal(filled.points[seen], keypoints.points[seen])
     np.testing.assert_array_equal(filled.score[seen], keypoints.score[seen])
     np.testing.assert_array_equal(filled.filled, ~seen & (filled.score > 0))
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(0, 6))
-@settings(max_examples=15, deadline=None)
-def test_a_joint_stays_between_its_neighbors_and_its_score_below_theirs(seed, longest):
-    keypoints = wandering(seed)
-    filled = fill_body_gaps(keypoints, longest_gap_frames=longest)
-    for frame, joint in np.argwhere(filled.filled):
+    for frame, joint in np.argwhere(filled.filled[:, joints_of("body")]):
         seen = np.flatnonzero(keypoints.score[:, joint])
         ends = [seen[seen < frame].max(), seen[seen > frame].min()]
         assert ends[1] - ends[0] - 1 <= longest
@@ -330,17 +312,10 @@ def test_scores_fade_towards_the_middle_of_a_gap(last_score, frames, expected):
     np.testing.assert_allclose(filled.joint("nose")[1], expected, rtol=1e-6)
 
 
-def test_a_hand_goes_with_its_wrist():
-    away = {3: (0, -30), 4: (0, -60), 5: (0, -30)}
-    keypoints = moved(standing(9), "left_wrist", away)
-    truth = moved(keypoints, "left_hand", away)
-    filled = fill_carried_gaps(lost(keypoints, "left_hand", range(3, 6)), longest_gap_frames=3)
-    np.testing.assert_allclose(filled.points, truth.points, atol=1e-3)
-
-
-def test_a_wrist_missing_beside_the_gap_carries_nothing_there():
-    """Without it the hand seems to come from far away, and the gap is bent towards there."""
-    truth = moved(person(STRAIGHT), "left_wrist", {frame: (2 * frame, 0) for frame in range(12)})
+def test_a_hand_goes_with_its_wrist_and_not_where_the_wrist_is_missing():
+    """Missing beside the gap, the hand would seem to come from far away."""
+    away = {4: (0, -30), 5: (0, -60), 6: (0, -30)}
+    truth = moved(moved(person(STRAIGHT), "left_wrist", away), "left_hand", away)
     keypoints = lost(lost(truth, "left_hand", range(4, 7)), "left_wrist", [2])
     filled = fill_carried_gaps(keypoints, longest_gap_frames=3)
     hand = joints_of("left_hand")

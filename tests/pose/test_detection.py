@@ -104,12 +104,20 @@ def detect(path, detector=None, *, function=detect_people, **settings):
     return function(path, detector=detector or CountingConfig(), **settings)
 
 
+@contextmanager
+def without_workers():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            detection, "run_parallel", lambda function, items, compute: map(function, items)
+        )
+        yield
+
+
 @pytest.fixture
-def in_process(monkeypatch):
+def in_process():
     """Detect without workers."""
-    monkeypatch.setattr(
-        detection, "run_parallel", lambda function, items, compute: map(function, items)
-    )
+    with without_workers():
+        yield
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
@@ -163,7 +171,7 @@ def test_a_single_person_is_missing_where_not_detected(clip, in_process):
 
 @pytest.mark.slow
 def test_a_worker_with_another_version_is_an_error(clip):
-    with pytest.raises(ComputeError, match=r"workers with counting, as here, .* counting 2;"):
+    with pytest.raises(ComputeError, match=r"counting, .* counting 2"):
         detect(clip, CountingConfig(home=os.getpid()))
 
 
@@ -183,7 +191,7 @@ class DyingConfig(CountingConfig):
 
 @pytest.mark.slow
 def test_a_killed_worker_is_an_error_with_its_frames(clip):
-    with pytest.raises(ComputeError, match=rf"killed, .*frames 4 to 7 of {clip}.*; lower"):
+    with pytest.raises(ComputeError, match=rf"frames 4 to 7 of {clip}"):
         detect(clip, DyingConfig(), warmup_frames=2, compute=local(2))
 
 
@@ -231,8 +239,8 @@ def test_metrics_of_detection():
     score[-1, HOLISTIC.slice("face")] = 0
     points = np.where(score[..., None] > 0, detections.points, np.float32(0))
     everyone = replace(detections, points=points, score=score)
-    of_0 = {"body": 0.4, "left_hand": 0.4, "right_hand": 0.4, "face": 0.4}
-    of_1 = {"body": 0.6, "left_hand": 0.6, "right_hand": 0.6, "face": 0.4}
+    of_0 = dict.fromkeys(("body", "left_hand", "right_hand", "face"), 0.4)
+    of_1 = dict.fromkeys(of_0, 0.6) | {"face": 0.4}
     assert detection_metrics(everyone) == {
         "frames": 5,
         "frames_without_anyone": 1,
@@ -292,13 +300,8 @@ def test_a_step_aside_moves_the_crop_gradually(step):
 @pytest.mark.parametrize(
     ("found", "known", "expected"),
     [
-        *(((100,), (100,), 0), ((104,), (100,), 0), ((110,), (100,), 0)),
-        *(
-            ((112,), (100,), None),
-            ((120,), (100,), None),
-            ((160,), (100,), None),
-            ((80,), (100,), None),
-        ),
+        *(((100,), (100,), 0), ((110,), (100,), 0)),
+        *(((112,), (100,), None), ((160,), (100,), None), ((80,), (100,), None)),
         *(((101,), (98, 104), 0), ((102,), (98, 104), 1), ((101,), (101, 104), 0)),
         ((), (50, 100), None),
     ],
@@ -381,10 +384,7 @@ def crossing(frame_index):
 @pytest.fixture(scope="module")
 def crossed(tmp_path_factory):
     frames = [drawn(crossing(index)) for index in range(NUM_CROSSING)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            detection, "run_parallel", lambda function, items, compute: map(function, items)
-        )
+    with without_workers():
         return detect_each(tmp_path_factory.mktemp("crossing") / "frames.mkv", frames)
 
 
@@ -394,6 +394,7 @@ APART = np.array([abs(30 - index) > 1 for index in range(NUM_CROSSING)])  # not 
 @pytest.mark.parametrize(("person", "color"), [(0, RED), (1, BLUE)])
 def test_people_who_cross_keep_their_own_hands_and_face(crossed, person, color):
     assert crossed.people == (0, 1)
+    assert crossed.detector == "single, each person by bodies"
     expected = np.array([crossing(index)[color] for index in range(NUM_CROSSING)])
     found = crossed.of_person(person)
     nose, score = found.joint("nose")
@@ -413,10 +414,6 @@ def test_each_person_has_an_own_detector_with_warm_up(crossed, person):
     _, score = crossed.of_person(person).joint(HOLISTIC.joints[-1])
     seen = np.round(100 * score[:24]).tolist()
     assert seen == [*range(1, 18), *range(4, 11)]
-
-
-def test_the_label_names_both_detectors(crossed):
-    assert crossed.detector == "single, each person by bodies"
 
 
 def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path, in_process):
@@ -455,10 +452,7 @@ def test_two_astronauts_have_a_face_each(tmp_path):
     detectors = {"detector": default_detector(), "body_detector": body_detector}
     found = detect_each(tmp_path / "frames.mkv", frames, **detectors)
     assert found.people == (0, 1)
-    left, right = (found.of_person(person) for person in found.people)
-    chin, score = left.joint("face_chin")
-    assert score.all()
-    np.testing.assert_allclose(chin, np.tile([110, 92], (12, 1)), atol=6)
-    chin, score = right.joint("face_chin")
-    assert score.all()
-    np.testing.assert_allclose(chin[:, 0], 512 - 110 + np.arange(12), atol=6)
+    for person, x in ((0, np.full(12, 110)), (1, 512 - 110 + np.arange(12))):
+        chin, score = found.of_person(person).joint("face_chin")
+        assert score.all()
+        np.testing.assert_allclose(chin, np.stack([x, np.full(12, 92)], axis=1), atol=6)

@@ -110,19 +110,9 @@ def test_a_video_may_have_a_detector_of_its_own_and_needs_its_settings(load):
 def test_one_person_needs_no_body_detector(load, calls):
     params = load("mediapipe_holistic", max_people=1)
     detect_keypoints(Path("clip"), params, video=Path("v"), compute=COMPUTE)
-    assert calls == [
-        (
-            "detect_clip",
-            (Path("clip/frames.mkv"),),
-            {
-                "detector": params,
-                "body_detector": None,
-                "segment_frames": 50,
-                "warmup_frames": 7,
-                "compute": COMPUTE,
-            },
-        )
-    ]
+    settings = {"detector": params, "body_detector": None, "compute": COMPUTE}
+    settings |= {"segment_frames": 50, "warmup_frames": 7}
+    assert calls == [("detect_clip", (Path("clip/frames.mkv"),), settings)]
 
 
 def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(

@@ -45,17 +45,17 @@ def test_frames_are_ordered_counted_from_0_or_1(first):
 
 
 @pytest.mark.parametrize(
-    ("numbers", "num_frames", "message"),
+    ("numbers", "num_frames", "named"),
     [
-        ([1, 2, 5, 12], 12, r"dance: .* 12 frames, numbered from 1; 8 are .*: 3, 4, 6, 7, 8, …"),
-        ([1, 2, 3, 4], 5, r"1 are missing: 5;"),  # 0 to 4 were wanted
-        ([57], 1, "numbered from 0 or 1, got 57 as the first"),
-        ([0, 1, 1], 2, "expected each frame once, got 2 numbered 1"),
+        ([1, 2, 5, 12], 12, "dance: .* 8 are missing: 3, 4, 6, 7, 8, …"),
+        ([1, 2, 3, 4], 5, "1 are missing: 5;"),  # 0 to 4 were wanted
+        ([57], 1, "got 57"),
+        ([0, 1, 1], 2, "got 2 numbered 1"),
     ],
     ids=["gaps", "first frame missing", "late start", "two videos"],
 )
-def test_missing_and_repeated_frames_are_refused(numbers, num_frames, message):
-    with pytest.raises(KeypointsError, match=message):
+def test_missing_and_repeated_frames_are_refused(numbers, num_frames, named):
+    with pytest.raises(KeypointsError, match=named):
         frames_in_order([(n, "") for n in numbers], num_frames=num_frames, source=SOURCE)
 
 
@@ -68,23 +68,15 @@ def test_frames_beyond_the_clip_are_left_out_and_counted(caplog):
 
 def test_scores_are_clipped_and_joints_without_one_are_missing():
     """RTMPose's are peaks of a distribution along an axis, not probabilities."""
-    points = np.full((2, 3, 2), 7.0)
     score = np.array([[1.3, 0.5, -0.2], [0.0, 0.0, -1.0]])
-    people = to_holistic(
-        np.dstack([points, score]), joints=("nose", "left_eye", "neck"), where="here"
-    )
+    rows = np.dstack([np.full((2, 3, 2), 7.0), score])
+    people = to_holistic(rows, joints=("nose", "left_eye", "neck"), where="here")
     assert len(people) == 1  # the second has no joint
     index = [HOLISTIC.index("nose"), HOLISTIC.index("left_eye")]
-    assert people[0, index, 2].tolist() == [1, 0.5]
-    assert people[..., 2].sum() == 1.5
-    assert people[0, index, :2].tolist() == [[7, 7], [7, 7]]
-    assert people[..., :2].sum() == 28
-
-
-def test_numbers_that_are_not_finite_are_refused():
-    points = np.array([[[np.nan, 1.0]]])
-    with pytest.raises(KeypointsError, match="frame 3: expected finite numbers"):
-        to_holistic(np.dstack([points, np.ones((1, 1))]), joints=("nose",), where="frame 3")
+    assert people[0, index].tolist() == [[7, 7, 1], [7, 7, 0.5]]
+    assert people.sum() == 4 * 7 + 1.5
+    with pytest.raises(KeypointsError, match=r"frame 3: .*finite"):
+        to_holistic(np.array([[[np.nan, 1.0, 1.0]]]), joints=("nose",), where="frame 3")
 
 
 def read_as(taken_for, written_as):
@@ -98,7 +90,7 @@ def read_as(taken_for, written_as):
     [(COCO_18, (*COCO_17, "neck"), "COCO-18"), (BODY_23, COCO_WHOLEBODY[:23], "BODY_23")],
 )
 def test_another_joint_order_is_refused(taken_for, written_as, name):
-    with pytest.raises(KeypointsError, match=rf"dance: read as {name}, one side is far longer"):
+    with pytest.raises(KeypointsError, match=rf"dance: .*{name}"):
         check_joint_order(read_as(taken_for, written_as), joint_set=name, source=SOURCE)
 
 
@@ -185,20 +177,19 @@ def write_coco(folder, content):
     return folder
 
 
+def assert_is_at(person, x, *, known):
+    """Each known joint is at its place with the score given, and no other is there."""
+    names = [NAME_IN_FACE.get(joint, joint) for joint in HOLISTIC.joints]
+    expected = [[*place_of(name, x=x), 0.9] if name in known else [0] * 3 for name in names]
+    np.testing.assert_allclose(person, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("content", LAYOUTS.values(), ids=LAYOUTS)
 def test_each_layout_gives_the_same_people(tmp_path, content):
     frames = read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=3)
-    assert [len(people) for people in frames] == [2, 0, 1]
     for people, places in zip(frames, FRAMES, strict=True):
-        for person, x in enumerate(places):
-            for index, joint in enumerate(HOLISTIC.joints):
-                name = NAME_IN_FACE.get(joint, joint)
-                known = name in COCO_WHOLEBODY
-                assert people[person, index, 2] == np.float32(0.9 if known else 0), joint
-                if known:
-                    np.testing.assert_allclose(
-                        people[person, index, :2], place_of(name, x=x), rtol=1e-6
-                    )
+        for person, x in zip(people, places, strict=True):
+            assert_is_at(person, x, known=COCO_WHOLEBODY)
 
 
 def rtmlib_frame(points):
@@ -206,26 +197,23 @@ def rtmlib_frame(points):
 
 
 @pytest.mark.parametrize(
-    ("content", "num_frames", "message"),
+    ("content", "num_frames", "named"),
     [
         (mmpose_frames()[::2], 3, "1 are missing: 1;"),
         (rtmlib_frames(), 5, "2 are missing: 3, 4;"),
-        (coco_results(lambda number: number + 1), 3, "expected image_id from 0 to 2, got 3"),
-        ([rtmlib_frame(coco_points(5)[:17])], 1, r"json: frame 0: expected 133 .* got 17"),
+        (coco_results(lambda number: number + 1), 3, "image_id .* got 3"),
+        ([rtmlib_frame(coco_points(5)[:17])], 1, "frame 0: .*133 .* got 17"),
         # rtmlib with to_openpose=True: the body in COCO-18's order, so one joint more
-        ([rtmlib_frame([*coco_points(5), [0, 0]])], 1, r"got 134; .* to_openpose=False"),
-        ([], 1, r"expected MMPose's predictions .* got something else, or nothing"),
-        ({"annotations": []}, 1, "got something else, or nothing"),
-        ([{"pose": 1}], 1, "expected MMPose's .* got entries with pose"),
-        (
-            [{"frame_id": 0, "instances": [{"keypoints": [[1, 2]]}]}],
-            *(1, r"dance\.json: entry 0: instances\.0\.key"),
-        ),
-        ([{"image_id": "last", "keypoints": [1]}], 1, "expected a frame's number, got 'last'"),
+        ([rtmlib_frame([*coco_points(5), [0, 0]])], 1, "got 134; .* to_openpose=False"),
+        ([], 1, "nothing"),
+        ({"annotations": []}, 1, "something else"),
+        ([{"pose": 1}], 1, "pose"),
+        ([{"frame_id": 0, "instances": [{"keypoints": [[1, 2]]}]}], 1, r"instances\.0\.key"),
+        ([{"image_id": "last", "keypoints": [1]}], 1, "'last'"),
     ],
 )
-def test_other_coco_files_are_refused(tmp_path, content, num_frames, message):
-    with pytest.raises(KeypointsError, match=message):
+def test_other_coco_files_are_refused(tmp_path, content, num_frames, named):
+    with pytest.raises(KeypointsError, match=rf"json: .*{named}"):
         read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=num_frames)
 
 
@@ -258,24 +246,14 @@ def test_joints_of_openpose_get_their_names(tmp_path, body, face):
     people = [[openpose_person(body, face=face, x=50 + i)] for i in range(6)]
     frames = read_openpose_json(write_openpose(tmp_path / "json", *people), num_frames=6)
     known = {*body, *face, *LEFT_HAND_JOINTS, *RIGHT_HAND_JOINTS}
-    for frame_index, people in enumerate(frames):
-        assert len(people) == 1
-        for index, joint in enumerate(HOLISTIC.joints):
-            name = NAME_IN_FACE.get(joint, joint)
-            if name in known:
-                expected = place_of(name, x=50 + frame_index)
-                np.testing.assert_allclose(people[0, index, :2], expected, rtol=1e-6)
-                assert people[0, index, 2] == np.float32(0.9)
-            else:
-                assert people[0, index, 2] == 0
+    for frame_index, (person,) in enumerate(frames):
+        assert_is_at(person, 50 + frame_index, known=known)
 
 
 def test_openpose_people_of_a_frame_are_separate(tmp_path):
     two = [openpose_person(x=50), openpose_person(x=150, score=0.4)]
-    folder = write_openpose(tmp_path / "json", two, [])
-    people, none = read_openpose_json(folder, num_frames=2)
-    assert people[:, NOSE, 0].tolist() == [50, 150]
-    assert people[:, NOSE, 2].tolist() == pytest.approx([0.9, 0.4])
+    people, none = read_openpose_json(write_openpose(tmp_path / "json", two, []), num_frames=2)
+    np.testing.assert_allclose(people[:, NOSE, [0, 2]], [[50, 0.9], [150, 0.4]])
     assert len(none) == 0
 
 
@@ -296,60 +274,48 @@ def test_file_names_of_the_paper_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("read", "files", "message"),
+    ("read", "files", "error", "named"),
     [
-        (read_coco_wholebody, {}, r"json: expected one JSON file .* got none"),
-        (read_coco_wholebody, {"a.json": "[]", "b.json": "[]"}, r"got a\.json, b\.json"),
-        (read_coco_wholebody, {"dance.json": "["}, r"dance\.json: not JSON"),
-        (read_openpose_json, {}, "json: expected OpenPose's files, one a frame"),
+        (read_coco_wholebody, {}, MissingFileError, "json"),
+        (read_coco_wholebody, {"a.json": "", "b.json": ""}, MissingFileError, r"a\.json, b\.json"),
+        (read_coco_wholebody, {"dance.json": "["}, KeypointsError, r"dance\.json"),
+        (read_openpose_json, {}, MissingFileError, "json"),
         *(
-            (read_openpose_json, {"1_keypoints.json": content}, f"not OpenPose's JSON: {detail}")
-            for content, detail in (
-                (
-                    '{"people": [{"pose_keypoints_2d": ["x"]}]}',
-                    r"people\.0\.pose_keypoints_2d\.0: i",
-                ),
-                ('{"bodies": []}', "people: field required"),
-                ('{"people": [', "invalid json"),
+            (read_openpose_json, {"1_keypoints.json": content}, KeypointsError, named)
+            for content, named in (
+                ('{"people": [{"pose_keypoints_2d": ["x"]}]}', r"people\.0\.pose_keypoints_2d\.0"),
+                ('{"bodies": []}', r"1_keypoints\.json: .*people"),
+                ('{"people": [', r"1_keypoints\.json"),
             )
         ),
     ],
 )
-def test_missing_and_other_files_are_refused(tmp_path, read, files, message):
+def test_missing_and_other_files_are_refused(tmp_path, read, files, error, named):
     folder = tmp_path / "json"
     folder.mkdir()
     for name, content in files.items():
         (folder / name).write_text(content)
-    with pytest.raises((MissingFileError, KeypointsError), match=message):
+    with pytest.raises(error, match=named):
         read(folder, num_frames=1)
 
 
 @pytest.mark.parametrize(
-    ("frames", "message"),
+    ("frames", "named"),
     [
-        (
-            [[{"pose_keypoints_2d": [1.0] * 45}]],  # MPI
-            "BODY_25 75, BODY_23 69, COCO-18 54 numbers, got 45",
-        ),
-        (
-            [[openpose_person(BODY_25)], [openpose_person(COCO_18)]],
-            r"expected one body format .* BODY_25 in .* COCO-18 in",
-        ),
+        ([[{"pose_keypoints_2d": [1.0] * 45}]], "got 45"),  # MPI
+        ([[openpose_person(BODY_25)], [openpose_person(COCO_18)]], "BODY_25 in .* COCO-18 in"),
         # COCO's 17 joints and six of the feet are as many as BODY_23 has.
-        ([[openpose_person(COCO_WHOLEBODY[:23])]] * 6, "read as BODY_23, one side is far longer"),
+        ([[openpose_person(COCO_WHOLEBODY[:23])]] * 6, "read as BODY_23"),
         *(
-            (
-                [[openpose_person() | {key: [1.0] * 12}]],
-                rf"000_keypoints\.json: {key}: expected .*got 12",
-            )
+            ([[openpose_person() | {key: [1.0] * 12}]], rf"000_keypoints\.json: {key}: .*got 12")
             for key in ("face_keypoints_2d", "hand_left_keypoints_2d")
         ),
     ],
     ids=["another body", "two bodies", "another order", "face's length", "hand's length"],
 )
-def test_openpose_joints_that_cannot_be_named_are_refused(tmp_path, frames, message):
+def test_openpose_joints_that_cannot_be_named_are_refused(tmp_path, frames, named):
     folder = write_openpose(tmp_path / "json", *frames)
-    with pytest.raises(KeypointsError, match=message):
+    with pytest.raises(KeypointsError, match=named):
         read_openpose_json(folder, num_frames=len(frames))
 
 
@@ -384,38 +350,36 @@ def write_places(folder, *frames):
     return write_openpose(folder, *people)
 
 
+def imported(folder, *frames, shown=(0,), **framing):
+    keypoints = write_places(folder / "json", *frames)
+    clip = write_clip(folder / "clip", list(shown), **framing)
+    return import_people(keypoints, clip, layout="openpose_json")
+
+
 def test_resampled_frames_take_the_people_of_their_source_frame(tmp_path):
     """Frame 1 stays for three of the clip's, frames 2 and 4 are never shown."""
-    keypoints = write_places(tmp_path / "json", *[[{"x": 40 + 10 * n}] for n in range(6)])
-    clip = write_clip(tmp_path / "clip", [0, 1, 1, 1, 3, 5])
-    frames = import_people(keypoints, clip, layout="openpose_json")
+    places = [[{"x": 40 + 10 * number}] for number in range(6)]
+    frames = imported(tmp_path, *places, shown=[0, 1, 1, 1, 3, 5])
     noses = [people[0, NOSE, 0] for people in frames]
     np.testing.assert_allclose(noses, [20, 25, 25, 25, 35, 45], rtol=1e-6)
 
 
 def test_people_move_through_the_crop(tmp_path):
-    keypoints = write_places(tmp_path / "json", [{"x": 100, "floor": 200, "height": 150}])
-    clip = write_clip(tmp_path / "clip", [0], crop=(60, 40, 140, 240), size=(100, 100))
-    (people,) = import_people(keypoints, clip, layout="openpose_json")
-    for index, joint in enumerate(HOLISTIC.joints):
-        if people[0, index, 2]:
-            x, y = place_of(joint, x=100, floor=200, height=150)
-            expected = ((x - 60) / 2 + 30, (y - 40) / 2)  # 80x200 becomes 40x100, centered
-            np.testing.assert_allclose(people[0, index, :2], expected, rtol=1e-5)
+    (people,) = imported(tmp_path, [{"x": 100}], crop=(60, 40, 140, 240), size=(100, 100))
+    for joint, (x, y, score) in zip(HOLISTIC.joints, people[0], strict=True):
+        if score:
+            before = place_of(joint, x=100)
+            expected = ((before[0] - 60) / 2 + 30, (before[1] - 40) / 2)  # 80x200 is 40x100 now
+            assert (x, y) == pytest.approx(expected, rel=1e-5)
     assert (people[..., 2] > 0).sum() == len(set(BODY_25) & set(HOLISTIC.joints))
 
 
 def test_joints_outside_the_crop_are_missing(tmp_path):
-    keypoints = write_places(
-        tmp_path / "json", [{"x": 100, "floor": 200, "height": 150}, {"x": 250}]
-    )
-    clip = write_clip(tmp_path / "clip", [0], crop=(0, 0, 160, 120), size=(160, 160))
-    (people,) = import_people(keypoints, clip, layout="openpose_json")
+    people_at = [{"x": 100}, {"x": 250}]
+    (people,) = imported(tmp_path, people_at, crop=(0, 0, 160, 120), size=(160, 160))
     assert len(people) == 1  # of the other, nothing is left
     assert people[0, NOSE, 2] > 0
-    ankle = HOLISTIC.index("left_ankle")
-    assert people[0, ankle, 2] == 0
-    assert not people[0, ankle, :2].any()
+    assert not people[0, HOLISTIC.index("left_ankle")].any()
 
 
 def test_whole_bodies_are_imported_too(tmp_path):
@@ -430,11 +394,7 @@ def test_whole_bodies_are_imported_too(tmp_path):
 @pytest.mark.parametrize("factor", [1 / 400, 3.0])
 def test_coordinates_of_another_image_size_are_refused(tmp_path, factor):
     person = {"x": 100 * factor, "floor": 200 * factor, "height": 150 * factor}
-    keypoints = write_places(tmp_path / "json", [person])
-    clip = write_clip(tmp_path / "clip", [0])
-    with pytest.raises(
-        KeypointsError, match="expected pixels of the video's 320x240 frames"
-    ) as info:
-        import_people(keypoints, clip, layout="openpose_json")
+    with pytest.raises(KeypointsError, match="320x240") as info:
+        imported(tmp_path, [person])
     low, high = map(float, re.findall(r"x (\S+) to (\S+) and y", str(info.value))[0])
     assert low < 100 * factor < high

@@ -61,7 +61,7 @@ def test_left_and_right_of_the_face_mirror_each_other_in_its_mesh():
         assert (one == other) == (mirrored(joint) == joint)
 
 
-def test_joints_are_at_their_positions(found):
+def test_joints_are_at_their_positions_and_left_is_the_persons_own(found):
     for joint, position in {
         "nose": (222, 124),
         "left_eye": (249, 112),
@@ -69,12 +69,9 @@ def test_joints_are_at_their_positions(found):
         "face_chin": (219, 184),
     }.items():
         np.testing.assert_allclose(found[joint][0], position, atol=12)
-
-
-def test_left_is_the_persons_own(found):
-    pairs = [joint for joint in (*FACE_JOINTS, "left_eye", "left_shoulder") if "left_" in joint]
-    for joint in pairs:
-        assert found[joint][0][0] > found[mirrored(joint)][0][0], joint
+    for joint in (*FACE_JOINTS, "left_eye", "left_shoulder"):
+        if "left_" in joint:
+            assert found[joint][0][0] > found[mirrored(joint)][0][0], joint
 
 
 def test_a_face_is_named_from_top_to_bottom(found):
@@ -122,14 +119,11 @@ def test_landmarks_outside_the_image_are_missing():
     assert found[:5].tolist() == [[0, 0, 0.5], [32, 25, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
-def test_native_log_lines_are_hidden(capfd):
+def test_native_log_lines_are_hidden_unless_it_fails(capfd):
     with native_stderr_hidden():
         os.write(2, b"noise\n")
     os.write(2, b"other\n")
     assert capfd.readouterr().err == "other\n"
-
-
-def test_native_log_lines_are_shown_if_it_fails(capfd):
     with pytest.raises(RuntimeError, match="broken"), native_stderr_hidden():  # noqa: PT012
         os.write(2, b"the reason\n")
         raise RuntimeError("broken")
@@ -175,18 +169,11 @@ def packed(networks):
 
 def bundle_of(files):
     """A bundle of networks that MediaPipe Tasks can use."""
-    return packed(
-        {
-            name: with_scaling(
-                (mediapipe_models() / f"{file}.tflite").read_bytes(), mean=mean, deviation=deviation
-            )
-            for name, (file, mean, deviation) in files.items()
-        }
-    )
+    return packed({name: with_scaling(*network) for name, network in files.items()})
 
 
-def with_scaling(network, *, mean, deviation):
-    """Add to a network how a pixel's value becomes its number, which Tasks read in its metadata."""
+def with_scaling(file, mean, deviation):
+    """A network with how a pixel's value becomes its number, which Tasks read in its metadata."""
     scaling = tasks_schema.ProcessUnitT()
     scaling.optionsType = tasks_schema.ProcessUnitOptions.NormalizationOptions
     scaling.options = tasks_schema.NormalizationOptionsT()
@@ -198,6 +185,7 @@ def with_scaling(network, *, mean, deviation):
     described = tasks_schema.TensorMetadataT()
     described.content, described.processUnits = content, [scaling]
 
+    network = (mediapipe_models() / f"{file}.tflite").read_bytes()
     model = tflite_schema.ModelT.InitFromPackedBuf(network, 0)
     graph = tasks_schema.SubGraphMetadataT()
     graph.inputTensorMetadata = [described]
@@ -235,6 +223,12 @@ NOSE = HOLISTIC.index("nose")
 
 def with_settings(**settings):
     return CONFIG.model_copy(update=settings)
+
+
+def use(path, **settings):
+    """Open the detector with a model's file."""
+    with with_settings(model=str(path), **settings).open():
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -357,38 +351,27 @@ def test_landmarks_land_on_their_names():
 
 
 def test_a_holistic_bundle_detects_one_person_only(holistic_file):
-    config = with_settings(model=str(holistic_file))
-    with (
-        pytest.raises(ParamsError, match=r"max_people: expected 1 with .*hands_and_face.*, got 3"),
-        config.open(),
-    ):
-        pass
+    with pytest.raises(ParamsError, match=r"max_people: .*hands_and_face"):
+        use(holistic_file)
 
 
 @pytest.mark.parametrize(
     ("content", "got"),
-    [(b"<html>404</html>", "no zip archive"), (packed({"hand": b""}), "hand.tflite")],
+    [
+        (b"<html>404</html>", "no zip archive"),
+        (packed({"hand": b""}), "hand.tflite"),
+        *(
+            (packed(dict.fromkeys(networks, b"not a network")), "MediaPipe")
+            for networks in (POSE, POSE | HANDS_AND_FACE)
+        ),
+    ],
+    ids=["page", "other networks", "damaged pose bundle", "damaged holistic bundle"],
 )
-def test_a_file_that_is_no_pose_bundle_is_refused(tmp_path, content, got):
+def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, content, got):
     path = tmp_path / "my.task"
     path.write_bytes(content)
-    with (
-        pytest.raises(WeightsError, match=rf"my\.task: expected a bundle with .*got {got}"),
-        with_settings(model=str(path)).open(),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("networks", [POSE, POSE | HANDS_AND_FACE], ids=["pose", "holistic"])
-def test_a_bundle_that_mediapipe_cannot_read_is_one_line(tmp_path, capfd, networks):
-    path = tmp_path / "my.task"
-    path.write_bytes(packed(dict.fromkeys(networks, b"not a network")))
-    with (
-        pytest.raises(WeightsError, match=r"my\.task: MediaPipe 0\.10\.21 cannot use") as raised,
-        with_settings(model=str(path), max_people=1).open(),
-    ):
-        pass
-    assert "\n" not in str(raised.value)
+    with pytest.raises(WeightsError, match=rf"my\.task: .*{got}.*\Z"):
+        use(path, max_people=1)
 
 
 def test_a_bundle_with_hands_but_no_face_is_a_pose_bundle():
@@ -404,12 +387,9 @@ def test_a_file_with_a_published_name_is_read_in_place(tmp_path, monkeypatch, ca
     assert "not the published pose_landmarker_lite.task" in caplog.text
 
 
-def test_a_file_of_another_machine_is_an_error(tmp_path):
-    with pytest.raises(MissingFileError, match=r"mine\.task: no such file on this machine"):
+def test_a_bundle_that_cannot_be_had_is_an_error(tmp_path, monkeypatch):
+    with pytest.raises(MissingFileError, match=r"mine\.task"):
         read_bundle(str(tmp_path / "mine.task"))
-
-
-def test_a_failed_download_names_the_alternatives(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     with pytest.raises(MissingFileError, match=r"detect_keypoints\.model, or set .*model: wheel"):

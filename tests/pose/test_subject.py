@@ -46,46 +46,41 @@ def test_tracks_of_one_person_are_joined_in_order():
     np.testing.assert_array_equal(joined.points[20:], broken.of_person(3).points[20:])
 
 
-def test_tracks_seen_at_once_are_not_one_person():
-    with pytest.raises(KeypointsError, match=r"person: \(0, 1\): .*in view in frame 5; see"):
-        choose_person(clip(), (0, 1))
-
-
-def test_a_track_that_is_not_there_names_those_that_are():
-    with pytest.raises(
-        KeypointsError,
-        match=r"person: 3: expected .* 0 \(94 % of frames\), 1 \(78 % of frames\), 2 \(62 % of fra",
-    ):
-        choose_person(clip(), 3)
-    with pytest.raises(KeypointsError, match=r"person: \(\): expected track numbers"):
-        choose_person(clip(), ())
-
-
-def test_a_clip_without_people_is_refused():
-    with pytest.raises(KeypointsError, match="no person detected in any of 7 frames"):
-        choose_person(detections_of({}, num_frames=7), "largest")
+@pytest.mark.parametrize(
+    ("detections", "person", "named"),
+    [
+        (clip(), (0, 1), r"person: \(0, 1\): .* frame 5"),  # seen at once
+        (clip(), 3, r"person: 3: .* 0 \(94 % .* 1 \(78 % .* 2 \(62 %"),
+        (clip(), (), r"person: \(\)"),
+        (detections_of({}, num_frames=7), "largest", "7 frames"),
+    ],
+)
+def test_someone_who_is_not_there_or_not_one_is_refused(detections, person, named):
+    with pytest.raises(KeypointsError, match=named):
+        choose_person(detections, person)
 
 
 def test_the_metrics_say_who_was_there():
-    metrics = choice_metrics(clip(), (1,), rule="most_central")
-    assert metrics["person"] == "1"
-    assert metrics["people"] == 3
-    assert metrics["frames_of_each"] == {"0": 30, "1": 25, "2": 20}
-    assert metrics["frames_without_person"] == 7
-    assert metrics["longest_gap_person_frames"] == 5
-    assert metrics["frames_with_others"] == 30
+    assert choice_metrics(clip(), (1,), rule="most_central") == {
+        "person": "1",
+        "people": 3,
+        "frames_of_each": {"0": 30, "1": 25, "2": 20},
+        "frames_without_person": 7,
+        "longest_gap_person_frames": 5,
+        "frames_with_others": 30,
+        "frames_rule_prefers_others": 5,  # while 1 is not there
+        "possible_switches": 0,
+    }
 
 
 def test_frames_in_which_the_rule_prefers_others_are_counted():
-    def prefers(rule, chosen):
-        return choice_metrics(clip(), chosen, rule=rule)["frames_rule_prefers_others"]
-
-    assert prefers("most_central", (1,)) == 5  # while 1 is not there
-    assert prefers("largest", (2,)) == 10
-    assert prefers("largest", (1,)) == 20  # not where only 0 is there too, of the same size
-    assert prefers("longest", (0,)) == 0
-    assert prefers("longest", (1,)) == 30
-    assert prefers(1, (1,)) == 5
+    for rule, chosen, frames in (
+        ("largest", 2, 10),
+        ("largest", 1, 20),  # not where only 0 is there too, of the same size
+        *(("longest", 0, 0), ("longest", 1, 30), (1, 1, 5)),
+    ):
+        metrics = choice_metrics(clip(), (chosen,), rule=rule)
+        assert metrics["frames_rule_prefers_others"] == frames, (rule, chosen)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +110,8 @@ def test_who_is_lost_just_before_the_person_appears_there_may_be_the_person():
 PLACE = (128, 200, 100)
 
 
-def re_entries(tracks, track=0, *, num_frames=200):
-    return with_re_entries(detections_of(tracks, num_frames=num_frames), track)
+def re_entries(tracks, track=0):
+    return with_re_entries(detections_of(tracks, num_frames=200), track)
 
 
 def test_a_person_who_re_enters_alone_is_the_same():
@@ -131,22 +126,24 @@ def test_a_person_who_re_enters_alone_is_the_same():
 
 def test_re_entry_with_others_in_view_is_ambiguous():
     gone, back = (range(50), PLACE), (range(100, 150), PLACE)
-    assert re_entries({0: gone, 1: back, 2: (range(40, 60), (40, 200, 100))}) == (0,)
-    assert re_entries({0: gone, 1: back, 2: (range(70, 80), (40, 200, 20))}) == (0,)
-    assert re_entries({0: gone, 1: back, 2: (range(120, 130), (40, 200, 100))}) == (0,)
-    assert re_entries({0: gone, 1: back, 2: (range(160, 170), (40, 200, 20))}) == (0, 1)
-    assert re_entries({0: gone, 1: back, 2: (range(30), (40, 200, 100))}) == (0, 1)
+    for frames, same in (
+        *((range(40, 60), (0,)), (range(70, 80), (0,)), (range(120, 130), (0,))),
+        *((range(160, 170), (0, 1)), (range(30), (0, 1))),
+    ):
+        assert re_entries({0: gone, 1: back, 2: (frames, (40, 200, 20))}) == same, frames
 
 
-@pytest.mark.parametrize(("height", "same"), [(159, (0, 1)), (161, (0,)), (63, (0, 1)), (62, (0,))])
-def test_re_entry_needs_a_similar_size(height, same):
-    assert re_entries({0: (range(50), PLACE), 1: (range(100, 150), (128, 200, height))}) == same
-
-
-def test_re_entry_needs_a_plausible_speed():
-    """3 frames of 0.04 s: 0.3 + 2.5 * 0.12 sizes of 112 px."""
-    assert re_entries({0: (range(50), PLACE), 1: (range(52, 90), (128 + 64, 200, 100))}) == (0, 1)
-    assert re_entries({0: (range(50), PLACE), 1: (range(52, 90), (128 + 70, 200, 100))}) == (0,)
+@pytest.mark.parametrize(
+    ("start", "place", "same"),
+    [
+        *((100, (128, 200, 159), (0, 1)), (100, (128, 200, 161), (0,))),
+        *((100, (128, 200, 63), (0, 1)), (100, (128, 200, 62), (0,))),
+        # 3 frames of 0.04 s: 0.3 + 2.5 * 0.12 sizes of 112 px
+        *((52, (128 + 64, 200, 100), (0, 1)), (52, (128 + 70, 200, 100), (0,))),
+    ],
+)
+def test_re_entry_needs_a_similar_size_and_a_plausible_speed(start, place, same):
+    assert re_entries({0: (range(50), PLACE), 1: (range(start, 150), place)}) == same
 
 
 def test_a_very_short_track_between_does_not_count():

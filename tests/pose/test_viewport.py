@@ -1,20 +1,15 @@
 """The viewport is small, holds the person, and stays while it can."""
 
-from fractions import Fraction
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.viewport import Viewport, ViewportFollower, equal_viewports, fit_viewport
-from motiontransfer.skeleton import Skeleton
+from tests.people import standing
 
 IMAGE = (96, 128)  # height, width
 STRIDE = 8
 VIEWPORT = Viewport(margin_px=4.0, multiple_of=STRIDE)
-_CORNERS = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
-_SKELETON = Skeleton(groups=(("body", _CORNERS),))
 
 
 def at(*spans: tuple[float, float, float, float] | None) -> tuple[np.ndarray, np.ndarray]:
@@ -55,15 +50,12 @@ def test_a_raised_arm_enlarges_it_until_the_person_is_smaller_by_more_than_one_m
     ]
 
 
-spans = st.one_of(
-    st.none(),
-    st.tuples(*[st.integers(0, 60)] * 2, *[st.integers(1, 60)] * 2).map(
-        lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3])
-    ),
-)
+people = st.tuples(
+    st.integers(-20, 120), st.integers(-20, 90), st.integers(1, 60), st.integers(1, 90)
+).map(lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3]))
 
 
-@given(st.lists(spans, min_size=1, max_size=8), st.integers(1, 3))
+@given(st.lists(people | st.none(), min_size=1, max_size=8), st.integers(1, 3))
 def test_frames_may_arrive_one_by_one_or_in_batches(people, size):
     points, score = at(*people)
     follower = ViewportFollower(VIEWPORT, image_size=IMAGE)
@@ -75,11 +67,6 @@ def test_frames_may_arrive_one_by_one_or_in_batches(people, size):
 def test_it_stays_where_no_person_is_detected():
     assert place(STANDING, None, None) == [BOX] * 3
     assert place(None, STANDING) == [[0, 0, 128, 96], BOX]
-
-
-people = st.tuples(
-    st.integers(-20, 120), st.integers(-20, 90), st.integers(1, 60), st.integers(1, 90)
-).map(lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3]))
 
 
 @settings(deadline=None)
@@ -109,21 +96,10 @@ def test_it_depends_on_no_later_frame(spans, later):
     assert place(*spans, *later)[: len(spans)] == place(*spans)
 
 
-def keypoints(*spans) -> Keypoints:
-    points, score = at(*spans)
-    return Keypoints(
-        points=points,
-        score=score,
-        skeleton=_SKELETON,
-        image_size=IMAGE,
-        frame_rate=Fraction(25),
-        detector="none",
-    )
-
-
 def test_its_margin_is_of_the_largest_person():
     # The trunk is 50 px, the body three times that, the margin 0.06 of it.
-    clips = [keypoints((50, 20, 60, 50)), keypoints(*[(50, 20, 60, 70)] * 5)]
+    clips = [standing(5), standing(1)]
+    clips[1].points[:] *= 0.6
     assert fit_viewport(clips, multiple_of=STRIDE) == Viewport(margin_px=9.0, multiple_of=STRIDE)
 
 
