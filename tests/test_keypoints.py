@@ -18,7 +18,6 @@ from motiontransfer.keypoints import (
     keypoint_table,
     read_detections,
     read_keypoints,
-    resize_points,
     write_detections,
     write_keypoints,
 )
@@ -73,29 +72,18 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
     assert equal(read_keypoints(path), keypoints)
 
 
-def test_the_same_keypoints_are_the_same_bytes(tmp_path):
-    for name in ("one", "two"):
-        write_keypoints(tmp_path / f"{name}.parquet", example())
-    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.parquet", "two.parquet"]
-
-
 def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
-    path = tmp_path / "clip.parquet"
-    write_keypoints(path, example())
+    filled = np.zeros((3, 3), bool)
+    filled[1, [0, 2]] = True
+    for path in (tmp_path / "one.parquet", tmp_path / "two.parquet"):
+        write_keypoints(path, example(filled=filled))
+    assert path.read_bytes() == (tmp_path / "one.parquet").read_bytes()
     table = pq.read_table(path)
-    assert table.column_names == ["frame_index", "pts_seconds", "person", "body", "face"]
+    names = ["frame_index", "pts_seconds", "person", "body", "face", "body_filled", "face_filled"]
+    assert table.column_names == names
     assert table.schema.field("body").type == pa.list_(pa.float32(), 6)
     assert table["body"][1].as_py() == [6, 7, pytest.approx(0.53125), 8, 9, pytest.approx(0.625)]
     assert table["pts_seconds"][2].as_py() == pytest.approx(2 * 1001 / 30000)
-
-
-def test_filled_positions_have_columns(tmp_path):
-    filled = np.zeros((3, 3), bool)
-    filled[1, [0, 2]] = True
-    write_keypoints(tmp_path / "clip.parquet", example(filled=filled))
-    table = pq.read_table(tmp_path / "clip.parquet")
-    assert table.column_names[3:] == ["body", "face", "body_filled", "face_filled"]
     assert table["body_filled"].to_pylist() == [[False, False], [True, False], [False, False]]
     assert table["face_filled"].to_pylist() == [[False], [True], [False]]
 
@@ -103,54 +91,50 @@ def test_filled_positions_have_columns(tmp_path):
 KEY = "motiontransfer.keypoints"
 
 
-def column(name, values):
-    return lambda columns: columns | {name: values}
+def column(name, change):
+    return lambda columns: columns | {name: change(columns[name])}
 
 
 def rows(*indices):
     return lambda columns: {name: it[np.array(indices, int)] for name, it in columns.items()}
 
 
+def without(gone):
+    return lambda columns: {name: it for name, it in columns.items() if name != gone}
+
+
 @pytest.mark.parametrize(
-    ("change", "description", "message"),
+    ("change", "description", "named"),
     [
         (dict, {"schema_version": 99}, "schema version 2, got 99"),
-        (dict, {"image_size": 48}, r"not a keypoints file \(TypeError"),
-        *((rows(*it), {}, f"each of 3 frames, .* got {len(it)} rows; some") for it in ([0, 2], [])),
+        (dict, {"image_size": 48}, "TypeError"),
+        *((rows(*it), {}, f"3 frames, .* got {len(it)} rows") for it in ([0, 2], [])),
         *((rows(*it), {}, "3 frames.*out of order") for it in ([0, 1, 1, 2], [0, 2, 1])),
-        (lambda columns: columns | {"face": columns["face"][:, :2]}, {}, r"column face: .*\(2,\)"),
-        (column("body", np.tile(np.float32([1, 2, 7]), (3, 2))), {}, r"scores in \[0, 1\]"),
-        *(
-            (
-                lambda columns, gone=gone: {it: columns[it] for it in columns if it != gone},
-                *({}, f"no column {gone}"),
-            )
-            for gone in ("frame_index", "face")
-        ),
+        (column("face", lambda values: values[:, :2]), {}, r"column face: .*\(2,\)"),
+        (column("body", lambda values: 0 * values + 7), {}, "scores"),
+        *((without(gone), {}, f"no column {gone}") for gone in ("frame_index", "face")),
     ],
 )
-def test_invalid_files_are_refused(tmp_path, change, description, message):
+def test_invalid_files_are_refused(tmp_path, change, description, named):
     path = tmp_path / "clip.parquet"
     write_keypoints(path, example())
     columns, before = read_table(path, key=KEY)
     write_table(path, change(columns), key=KEY, description=before | description)
-    with pytest.raises(KeypointsError, match=rf"clip\.parquet: .*{message}"):
+    with pytest.raises(KeypointsError, match=rf"clip\.parquet: .*{named}"):
         read_keypoints(path)
 
 
 def test_absent_damaged_and_other_files_are_refused(tmp_path):
     path = tmp_path / "clip.parquet"
-    with pytest.raises(MissingFileError, match=r"clip\.parquet: no such keypoints file"):
+    with pytest.raises(MissingFileError, match=r"clip\.parquet"):
         read_keypoints(path)
     write_keypoints(path, example())
-    content = path.read_bytes()
-    for size in (0, 400):
-        path.write_bytes(content[:size])
-        with pytest.raises(DamagedFileError, match=r"clip\.parquet: damaged: not a Parquet file"):
-            read_keypoints(path)
+    whole = path.read_bytes()
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(DamagedFileError, match=r"clip\.parquet: expected checksums .*, got none"):
-        read_keypoints(path)
+    for content in (path.read_bytes(), whole[:0], whole[:400]):
+        path.write_bytes(content)
+        with pytest.raises(DamagedFileError, match=r"clip\.parquet"):
+            read_keypoints(path)
 
 
 def changed(array, index, value):
@@ -164,25 +148,19 @@ MISSING = {"points": changed(ONE.points, (1, 1), 0), "score": changed(ONE.score,
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "named"),
     [
         ({"score": MISSING["score"]}, "made up"),
-        (
-            {**MISSING, "filled": changed(np.zeros((3, 3), bool), (1, 1), True)},
-            "marked as filled in, got a missing joint",
-        ),
+        (MISSING | {"filled": changed(np.zeros((3, 3), bool), (1, 1), True)}, "filled in"),
         ({"points": changed(ONE.points, (0, 0, 0), np.nan)}, "finite"),
         ({"points": changed(ONE.points, (0, 0, 0), np.inf)}, "finite"),
-        ({"score": changed(ONE.score, (2, 1), -0.1)}, r"scores in \[0, 1\]"),
-        ({"score": changed(ONE.score, (2, 1), 1.1)}, r"scores in \[0, 1\]"),
-        (
-            {"skeleton": Skeleton(groups=(("body", ("nose", "left_ankle")),))},
-            r"expected points \(3, 2, 2\)",
-        ),
+        ({"score": changed(ONE.score, (2, 1), -0.1)}, "scores"),
+        ({"score": changed(ONE.score, (2, 1), 1.1)}, "scores"),
+        ({"skeleton": Skeleton(groups=SKELETON.groups[:1])}, r"points \(3, 2, 2\)"),
     ],
 )
-def test_invalid_keypoints_are_refused(changes, message):
-    with pytest.raises(KeypointsError, match=message):
+def test_invalid_keypoints_are_refused(changes, named):
+    with pytest.raises(KeypointsError, match=named):
         example(**changes)
 
 
@@ -250,23 +228,23 @@ def test_a_person_is_missing_where_not_detected():
     assert not person.points[[1, 3]].any()
     assert not person.score[[1, 3]].any()
     assert (person.image_size, person.frame_rate, person.detector) == ((48, 64), 25, "by hand")
-    with pytest.raises(KeypointsError, match=r"no person 3 in this clip; there are \(0, 1, 2\)"):
+    with pytest.raises(KeypointsError, match=r"person 3 .*\(0, 1, 2\)"):
         detections.of_person(3)
 
 
 @pytest.mark.parametrize(
-    ("places", "message"),
+    ("places", "named"),
     [
-        ([(0, 0), (4, 0)], "frame_index in 0 to 3, got 0 to 4"),
-        ([(-1, 0), (0, 0)], "frame_index in 0 to 3, got -1 to 0"),
-        ([(0, -1)], "person numbers from 0, got -1"),
+        ([(0, 0), (4, 0)], "frame_index .* 0 to 4"),
+        ([(-1, 0), (0, 0)], "frame_index .* -1 to 0"),
+        ([(0, -1)], "person .* -1"),
         ([(0, 0), (0, 0)], "frame 0, person 0 after frame 0, person 0"),
         ([(0, 1), (0, 0)], "frame 0, person 0 after frame 0, person 1"),
         ([(2, 0), (1, 0)], "frame 1, person 0 after frame 2, person 0"),
     ],
 )
-def test_invalid_rows_are_refused(places, message):
-    with pytest.raises(KeypointsError, match=message):
+def test_invalid_rows_are_refused(places, named):
+    with pytest.raises(KeypointsError, match=named):
         detections_at(places)
 
 
@@ -282,14 +260,14 @@ def test_detections_and_keypoints_are_different_files(tmp_path):
     write_detections(path, detections_at([]))
     assert (read_detections(path).people, read_detections(path).num_frames) == ((), 4)
     write_detections(path, detections_at(PLACES))
-    with pytest.raises(KeypointsError, match=r"one row for each of 4 frames, .* got 5 rows"):
+    with pytest.raises(KeypointsError, match=r"4 frames, .* got 5 rows"):
         read_keypoints(path)
     columns, description = read_table(path, key=KEY)
     write_table(path, rows(0, 2, 1)(columns), key=KEY, description=description)
-    with pytest.raises(KeypointsError, match=r"clip\.parquet: expected rows in order of frame"):
+    with pytest.raises(KeypointsError, match=r"clip\.parquet: .*order"):
         read_detections(path)
     write_keypoints(path, example(filled=np.ones((3, 3), bool)))
-    with pytest.raises(KeypointsError, match=r"clip\.parquet: holds positions that were filled in"):
+    with pytest.raises(KeypointsError, match=r"clip\.parquet: .*filled in"):
         read_detections(path)
 
 
@@ -314,14 +292,8 @@ def test_the_table_has_one_row_a_frame_and_joint():
     assert not keypoint_table(keypoints).filled.any()
 
 
-def test_points_stay_on_what_they_mark_when_an_image_is_resized():
-    """The corners of an image have their outer pixels' centres half a pixel inside."""
-    corners = np.array([[-0.5, -0.5], [5.5, 3.5]])
-    resized = resize_points(corners, np.array([3.0, 2.0]))
-    np.testing.assert_array_equal(resized, [[-0.5, -0.5], [17.5, 7.5]])
-
-
 def test_resized_keypoints_are_in_the_other_image_and_missing_ones_stay_missing():
+    """The corners of an image have their outer pixels' centers half a pixel inside."""
     keypoints = example()
     keypoints.points[1, 2], keypoints.score[1, 2] = 0, 0
     resized = keypoints.resized((24, 128))

@@ -35,12 +35,10 @@ def test_holistic_has_mediapipes_body_and_hands():
 
 
 def test_slices_of_groups_cover_the_joint_axis_in_order():
-    covered = [
-        name for group, _ in HOLISTIC.groups for name in HOLISTIC.joints[HOLISTIC.slice(group)]
-    ]
-    assert tuple(covered) == HOLISTIC.joints
-    assert HOLISTIC.joints[HOLISTIC.slice("face")] == FACE_JOINTS
-    assert HOLISTIC.joints[HOLISTIC.index("left_hand_thumb_tip")] == "left_hand_thumb_tip"
+    assert HOLISTIC.joints == tuple(joint for _, joints in HOLISTIC.groups for joint in joints)
+    for group, joints in HOLISTIC.groups:
+        assert HOLISTIC.joints[HOLISTIC.slice(group)] == joints
+    assert [HOLISTIC.index(joint) for joint in HOLISTIC.joints] == [*range(len(HOLISTIC.joints))]
 
 
 @pytest.mark.parametrize("joint", HOLISTIC.joints)
@@ -63,13 +61,10 @@ def test_limbs_are_the_same_on_both_sides():
     assert {frozenset(mirrored(joint) for joint in limb) for limb in limbs} == limbs
 
 
-def test_a_joint_named_twice_is_refused():
-    with pytest.raises(ValueError, match="named more than once: nose"):
+def test_a_joint_named_twice_and_an_unknown_group_are_refused():
+    with pytest.raises(ValueError, match="nose"):
         Skeleton(groups=(("body", ("nose", "neck")), ("face", ("nose",))))
-
-
-def test_an_unknown_group_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"no joint group 'tail'; it has \['body'"):
+    with pytest.raises(ValueError, match=r"'tail'.*'body'"):
         HOLISTIC.slice("tail")
 
 

@@ -27,8 +27,8 @@ def test_ranges(num_frames, fraction, gap, training, held_out):
 
 @pytest.mark.parametrize("gap", [3, 30])
 def test_a_clip_that_is_too_short_is_refused_with_its_numbers(gap):
-    text = rf"a clip of 5 frames leaves {max(4 - gap, 0)} to train on after holding out 1 and a gap"
-    with pytest.raises(TrainingError, match=text + rf" of {gap}; .*train_gan\.held_out_fraction"):
+    text = rf"5 frames leaves {max(4 - gap, 0)} .* {gap}; .*train_gan\.held_out_fraction"
+    with pytest.raises(TrainingError, match=text):
         split_clip(5, HeldOut(held_out_fraction=0.2, gap_frames=gap))
 
 
@@ -57,12 +57,12 @@ def test_a_targets_clips_are_found_in_the_order_of_their_names(tmp_path):
         *(("dance", range(4)), ("walk", range(3)))
     ]
     assert all(clip.frames.exists() and clip.keypoints_file.exists() for clip in clips)
-    with pytest.raises(MissingFileError, match="expected keypoints of at least one clip"):
+    with pytest.raises(MissingFileError, match="ben"):
         read_target_clips("ben", NOTHING_HELD_OUT, root=tmp_path)
 
 
 def test_clips_of_two_sizes_are_refused(tmp_path):
     add_clip(tmp_path / "artifacts", "ada", "walk", dance(3))
     add_clip(tmp_path / "artifacts", "ada", "wide", dance(3, size=(SIZE[0], 2 * SIZE[1])))
-    with pytest.raises(KeypointsError, match=r"of one size .* walk \(48, 40\), wide \(48, 80\)"):
+    with pytest.raises(KeypointsError, match=r"walk \(48, 40\), wide \(48, 80\)"):
         read_target_clips("ada", NOTHING_HELD_OUT, root=tmp_path)

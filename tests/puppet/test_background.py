@@ -46,6 +46,13 @@ def clip_of_person(folder, keypoints):
     return clip
 
 
+def dance_after_standing(num_standing, num_frames, *, start_x):
+    """Someone who does not move in the first frames."""
+    keypoints = dance(num_frames, start_x=start_x)
+    keypoints.points[:num_standing] = keypoints.points[0]
+    return keypoints
+
+
 def test_a_walking_person_is_removed_and_only_training_frames_are_read(tmp_path):
     """Most frames are held out, and white."""
     keypoints = dance(50, start_x=2)
@@ -57,8 +64,7 @@ def test_a_walking_person_is_removed_and_only_training_frames_are_read(tmp_path)
 
 def test_a_mostly_standing_person_is_removed(tmp_path):
     """Fourteen frames in one place, ten in others: a plain median would show the person there."""
-    keypoints = dance(24, start_x=10)
-    keypoints.points[:14] = keypoints.points[0]
+    keypoints = dance_after_standing(14, 24, start_x=10)
     plate = plate_of([clip_of_person(tmp_path, keypoints)])
     assert np.abs(plate - ROOM).max() <= 1
 
@@ -79,9 +85,7 @@ FLOOR = np.s_[-8:, :12]
 )
 def test_a_shadow_that_mostly_lies_there_is_removed(tmp_path, change, num_changed, is_removed):
     """On the floor beside a person, in so many of 24 frames."""
-    keypoints = dance(24, start_x=40)
-    keypoints.points[:] = keypoints.points[0]
-    clip = training_clip(tmp_path, keypoints)
+    clip = training_clip(tmp_path, dance_after_standing(24, 24, start_x=40))
     changed = ROOM.copy()
     changed[FLOOR] = (ROOM[FLOOR] * np.array(change)).clip(0, 255)
     frames = [changed] * num_changed + [ROOM] * (24 - num_changed)
@@ -90,32 +94,28 @@ def test_a_shadow_that_mostly_lies_there_is_removed(tmp_path, change, num_change
     assert np.abs(plate_of([clip])[FLOOR] - expected[FLOOR]).max() <= 2
 
 
-def test_pixels_that_are_never_uncovered_are_inpainted(tmp_path):
-    keypoints = dance(6, start_x=16)
-    keypoints.points[:] = keypoints.points[0]
-    plate = plate_of([clip_of_person(tmp_path, keypoints)])
-    redder = plate[..., 0] - plate[..., 2]
-    assert np.abs(redder).max() < 20  # the room is grey
-    assert np.abs(plate - ROOM).max() < 40
+def redness(plate):
+    """Of the reddest pixel: the room is gray, the person red."""
+    return np.abs(plate[..., 0] - plate[..., 2]).max()
 
 
-def test_pixels_that_are_never_uncovered_are_marked(tmp_path):
+def test_pixels_that_are_never_uncovered_are_inpainted_and_marked(tmp_path):
     """Who walks away after a while uncovers all of them."""
-    keypoints = dance(30, start_x=10)
-    keypoints.points[:14] = keypoints.points[0]
+    keypoints = dance_after_standing(14, 30, start_x=10)
     clip = clip_of_person(tmp_path, keypoints)
     assert not median_background([clip]).is_filled.any()
-    standing = replace(clip, training=range(14))
-    is_filled = median_background([standing]).is_filled
+    background = median_background([replace(clip, training=range(14))])
     is_person = np.any(person(keypoints, 0) != ROOM, axis=2)
-    assert is_filled[is_person].all()
-    assert is_filled.mean() < 4 * is_person.mean()
+    assert background.is_filled[is_person].all()
+    assert background.is_filled.mean() < 4 * is_person.mean()
+    plate = background.image.astype(int)
+    assert redness(plate) < 20
+    assert np.abs(plate - ROOM).max() < 40
 
 
 def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
     """Who stands all the time with legs apart: the floor between the feet is in every frame."""
-    keypoints = dance(20, start_x=16)
-    keypoints.points[:] = keypoints.points[0]
+    keypoints = dance_after_standing(20, 20, start_x=16)
     for side, out in (("left", 5), ("right", -5)):
         keypoints.points[:, keypoints.skeleton.index(f"{side}_ankle"), 0] += out
     clip = clip_of_person(tmp_path, keypoints)
@@ -130,13 +130,10 @@ def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
 
 def test_a_frame_or_two_in_which_the_pose_is_wrong_do_not_count(tmp_path):
     """Of forty frames; the person is there, and the joints say that they are elsewhere."""
-    keypoints = dance(40, start_x=16)
-    keypoints.points[:] = keypoints.points[0]
+    keypoints = dance_after_standing(40, 40, start_x=16)
     clip = clip_of_person(tmp_path, keypoints)
     keypoints.points[7] = keypoints.points[7] + np.array([60, 0])
-    plate = plate_of([replace(clip, keypoints=keypoints)])
-    redder = plate[..., 0] - plate[..., 2]
-    assert np.abs(redder).max() < 20
+    assert redness(plate_of([replace(clip, keypoints=keypoints)])) < 20
 
 
 HEIGHT_PX = 100.0
@@ -148,12 +145,9 @@ def distance(places=ARMS_OUT, height_px=HEIGHT_PX):
 
 def test_limbs_reach_as_far_as_they_are_thick():
     """The left thigh runs down x = 110 and is 5.5 % of the height thick on each side."""
-    away = distance({"left_hip": (110, 100), "left_knee": (110, 130)})
-    row = away[115]
-    assert row[110] == pytest.approx(-5.5)
-    assert row[120] == pytest.approx(4.5, abs=0.3)
-    assert row[100] == pytest.approx(row[120])
-    assert distance({"left_hip": (110, 100), "left_knee": (110, 130)}, 200.0)[115, 120] < 0
+    thigh = {"left_hip": (110, 100), "left_knee": (110, 130)}
+    assert distance(thigh)[115, [100, 110, 120]] == pytest.approx([4.5, -5.5, 4.5], abs=0.3)
+    assert distance(thigh, 200.0)[115, 120] < 0
 
 
 def test_trunk_and_lap_are_filled():
