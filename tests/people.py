@@ -14,7 +14,6 @@ from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import HOLISTIC
 
 RATE = Fraction(25)
-WRIST_OF_HAND = {"left_hand": "left_wrist", "right_hand": "right_wrist"}
 
 
 def both_sides(left, middle=()):
@@ -87,9 +86,13 @@ def keypoints_of(frames, size=(60, 80), *, frame_rate=RATE, score=0.9):
         for name, point in joints.items():
             points[index, HOLISTIC.index(name)] = point
             scores[index, HOLISTIC.index(name)] = score
+    return _drawn(points, scores, size=size, frame_rate=frame_rate)
+
+
+def _drawn(points, score, *, size, frame_rate=RATE):
     return Keypoints(
         points=points,
-        score=scores,
+        score=score,
         skeleton=HOLISTIC,
         image_size=size,
         frame_rate=Fraction(frame_rate),
@@ -138,39 +141,29 @@ def place(keypoints, joint, frame_index=0):
 
 def joined(*clips):
     """The frames of clips of one person, one after the other."""
-    points, score = (
-        np.concatenate([getattr(it, of) for it in clips]) for of in ("points", "score")
-    )
-    return replace(clips[0], points=points, score=score)
+    points = np.concatenate([clip.points for clip in clips])
+    return replace(clips[0], points=points, score=np.concatenate([it.score for it in clips]))
 
 
 # One person with all joints, facing the camera
 
 
 def _all_joints():
-    places = dict(_STANDING)
-    for group, wrist in WRIST_OF_HAND.items():
-        for index, joint in enumerate(HOLISTIC.joints[HOLISTIC.slice(group)]):
-            places[joint] = np.add(_STANDING[wrist], (0.2 * index, 0.6 * index))
-    face = HOLISTIC.joints[HOLISTIC.slice("face")]
-    for joint, angle in zip(
-        face, np.linspace(0, 2 * np.pi, len(face), endpoint=False), strict=True
-    ):
+    places, groups = dict(_STANDING), dict(HOLISTIC.groups)
+    for side in ("left", "right"):
+        for index, joint in enumerate(groups[f"{side}_hand"]):
+            places[joint] = np.add(_STANDING[f"{side}_wrist"], (0.2 * index, 0.6 * index))
+    angles = np.linspace(0, 2 * np.pi, len(groups["face"]), endpoint=False)
+    for joint, angle in zip(groups["face"], angles, strict=True):
         places[joint] = np.add((0, -72), (8 * np.cos(angle), 8 * np.sin(angle)))
     return np.array([places[joint] for joint in HOLISTIC.joints], np.float64)
 
 
 def person(path=((128.0, 128.0),), *, frame_rate=25, score=0.9):
     """Keypoints of someone whose hips are at each of some (x, y), one a frame."""
-    points = _all_joints() + np.asarray(path, np.float64)[:, None]
-    return Keypoints(
-        points=points.astype(np.float32),
-        score=np.full(points.shape[:2], score, np.float32),
-        skeleton=HOLISTIC,
-        image_size=PERSON_SIZE,
-        frame_rate=Fraction(frame_rate),
-        detector="drawn",
-    )
+    points = (_all_joints() + np.asarray(path, np.float64)[:, None]).astype(np.float32)
+    scores = np.full(points.shape[:2], score, np.float32)
+    return _drawn(points, scores, size=PERSON_SIZE, frame_rate=frame_rate)
 
 
 def standing(num_frames, **others):
@@ -181,18 +174,14 @@ def standing(num_frames, **others):
 def detects(*centres):
     """A detector that finds a person at each (x, y) in every frame; joints outside are missing."""
 
-    def find(frames):
-        return [_people(centres, frame.shape[:2]) for frame in frames]
+    def find_in(frame):
+        found = [person([centre]) for centre in centres]
+        people = frame_of(*(np.dstack([it.points, it.score])[0] for it in found))
+        size = np.array(frame.shape[1::-1])
+        inside = ((people[..., :2] >= 0) & (people[..., :2] < size)).all(axis=2)
+        return np.where(inside[..., None], people, np.float32(0))
 
-    return find
-
-
-def _people(centres, size):
-    found = [person([centre]) for centre in centres]
-    people = np.array([np.dstack([it.points, it.score])[0] for it in found], np.float32)
-    people = people.reshape(-1, len(HOLISTIC.joints), 3)
-    inside = ((people[..., :2] >= 0) & (people[..., :2] < np.array(size[::-1]))).all(axis=2)
-    return np.where(inside[..., None], people, np.float32(0))
+    return lambda frames: [find_in(frame) for frame in frames]
 
 
 # Someone with the body's joints only, of any size, and several of them
@@ -384,14 +373,7 @@ def dance(num_frames, *, size=SIZE, missing=(), start_x=None, seed=0):
         score[:, index] = 0.9
     points[:, HOLISTIC.index("left_wrist"), 1] -= 2 * np.arange(num_frames, dtype=np.float32)
     points[list(missing)], score[list(missing)] = 0, 0
-    return Keypoints(
-        points=points,
-        score=score,
-        skeleton=HOLISTIC,
-        image_size=size,
-        frame_rate=RATE,
-        detector="drawn",
-    )
+    return _drawn(points, score, size=size)
 
 
 def picture(keypoints, index):

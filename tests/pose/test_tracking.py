@@ -36,21 +36,16 @@ def body_of(*args, **kwargs):
     return body
 
 
-def test_bodies_are_measured_from_left_to_right():
-    bodies = bodies_of(walker(150), walker(50, height=80))
-    assert [body.row for body in bodies] == [1, 0]
+def test_bodies_are_measured_from_left_to_right_and_hands_alone_are_none():
+    hand = np.zeros_like(walker(50))
+    hand[HOLISTIC.slice("left_hand")] = 1
+    bodies = bodies_of(walker(150), hand, walker(50, height=80))
+    assert [body.row for body in bodies] == [2, 0]
     body = bodies[1]
     assert body.center == pytest.approx([150, 131], abs=0.01)  # between shoulders and hips
     assert body.box == pytest.approx(np.array([[132, 97], [168, 203]]), abs=0.01)
     assert body.size == pytest.approx(np.hypot(36, 106), abs=0.01)
     assert body.mean_score == pytest.approx(0.9)
-
-
-def test_people_without_a_joint_of_the_body_are_left_out():
-    hand = np.zeros_like(walker(50))
-    hand[HOLISTIC.slice("left_hand")] = 1
-    assert [body.row for body in bodies_of(hand, walker(50))] == [1]
-    assert bodies_of() == []
 
 
 @settings(deadline=None, max_examples=30)
@@ -260,10 +255,8 @@ def test_a_short_tracklet_is_not_linked(length, in_crowd):
 
 def track(frames, rate=25):
     people = [frame_of(*walkers) for walkers in frames]
-    return [
-        numbers.tolist()
-        for numbers in track_people(people, frame_rate=Fraction(rate), image_size=IMAGE_SIZE)
-    ]
+    numbers = track_people(people, frame_rate=Fraction(rate), image_size=IMAGE_SIZE)
+    return [of_frame.tolist() for of_frame in numbers]
 
 
 def crossing(num_frames, *, speed, hidden=()):
