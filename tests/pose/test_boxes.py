@@ -11,17 +11,18 @@ from motiontransfer.video.geometry import enclosing_box
 from tests.people import HEIGHT_PX, lost, standing
 
 
-def test_the_margin_is_a_share_of_the_larger_extent():
-    points = np.array([[20, 30], [30, 50]], np.float32)
-    assert enclosing_box(points, margin=0.0, image_size=(100, 64)) == (20, 30, 31, 51)
-    assert enclosing_box(points, margin=0.1, image_size=(100, 64)) == (18, 28, 33, 53)
-
-
-def test_the_box_is_cut_at_the_edges_and_absent_outside():
-    points = np.array([[-5, 90], [20, 120]], np.float32)
-    assert enclosing_box(points, margin=0.0, image_size=(100, 64)) == (0, 90, 21, 100)
-    assert enclosing_box(points - 200, margin=0.0, image_size=(100, 64)) is None
-    assert enclosing_box(points[:0], margin=0.0, image_size=(100, 64)) is None
+@pytest.mark.parametrize(
+    ("points", "margin", "box"),
+    [
+        ([[20, 30], [30, 50]], 0.0, (20, 30, 31, 51)),
+        ([[20, 30], [30, 50]], 0.1, (18, 28, 33, 53)),  # of the larger extent
+        ([[-5, 90], [20, 120]], 0.0, (0, 90, 21, 100)),
+        ([[-205, -110], [-180, -80]], 0.0, None),
+        (np.zeros((0, 2)), 0.0, None),
+    ],
+)
+def test_boxes_have_a_margin_and_are_cut_at_the_edges(points, margin, box):
+    assert enclosing_box(np.array(points, np.float32), margin=margin, image_size=(100, 64)) == box
 
 
 @settings(deadline=None)
