@@ -1,6 +1,7 @@
 """Weights and what describes them survive the disk; anything else is refused."""
 
 import json
+import math
 import shutil
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -62,20 +63,36 @@ def test_the_same_weights_are_the_same_bytes(file):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_another_format_version_is_refused(file):
-    write_tensors(file, {"a": torch.zeros(1)}, description={"format_version": 2})
-    with pytest.raises(WeightsError, match="expected weights format 1, got 2"):
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        ({"format_version": 2}, "format 1, got 2"),
+        ({"format_version": 1}, "got None"),
+        ({"format_version": 1, "description": [1]}, r"got \[1\]"),
+    ],
+)
+def test_another_format_version_and_weights_without_a_description_are_refused(file, content, got):
+    write_tensors(file, {"a": torch.zeros(1)}, description=content)
+    with pytest.raises(WeightsError, match=rf"net\.safetensors: .*{got}"):
         read_description(file)
 
 
-def test_weights_of_another_shape_are_refused_in_one_line(file):
-    with pytest.raises(
-        WeightsError, match=r"net\.safetensors: does not fit .*size mismatch"
-    ) as info:
-        read_network(file, "size", int, lambda _: nn.BatchNorm1d(4))
+@pytest.mark.parametrize(
+    ("build", "bias", "named"),
+    [
+        (lambda _: nn.BatchNorm1d(4), 0, "weight"),
+        (lambda _: nn.Sequential(nn.BatchNorm1d(3)), 0, "running_mean"),
+        (nn.BatchNorm1d, math.nan, "bias"),
+        (nn.BatchNorm1d, math.inf, "bias"),
+    ],
+)
+def test_weights_of_another_shape_or_no_numbers_are_refused_in_one_line(file, build, bias, named):
+    network = nn.BatchNorm1d(3)
+    network.bias.data[1] = bias
+    write_weights(file, network, description={"size": 3})
+    with pytest.raises(WeightsError, match=rf"^.*net\.safetensors: .*{named}.*$") as info:
+        read_network(file, "size", int, build)
     assert "\n" not in str(info.value)
-    with pytest.raises(WeightsError, match=r"Missing key.*running_mean"):
-        read_network(file, "size", int, lambda _: nn.Sequential(nn.BatchNorm1d(3)))
 
 
 def test_the_description_is_readable_by_others(file):
@@ -133,38 +150,35 @@ def test_a_face_network_comes_back(tmp_path, network_class, shape, name, read, c
         (read_generator, "generator"),
         (read_face_generator, "face_generator"),
         (read_face_translator, "face_translator"),
+        (read_appearance, "appearance"),
     ],
 )
 def test_missing_and_other_weights_are_refused(tmp_path, read, what):
     path = tmp_path / "face_cycle.safetensors"
-    with pytest.raises(MissingFileError, match=r"cycle\.safetensors: no such file; `dvc"):
+    with pytest.raises(MissingFileError, match=r"face_cycle\.safetensors: "):
         read(path)
     write_weights(path, nn.Linear(1, 1), description={"a": {}})
-    text = rf"face_cycle\.safetensors: expected a description of the {what}, got \['a'\]"
-    with pytest.raises(WeightsError, match=text):
+    with pytest.raises(WeightsError, match=rf"face_cycle\.safetensors: .* {what}, got \['a'\]"):
         read(path)
 
 
 @pytest.mark.parametrize(
-    ("changes", "text"),
+    ("changes", "named"),
     [
-        (
-            {"generator": {"architecture": "huge"}},
-            r"its description of the generator was not written by",
-        ),
-        ({"generator": asdict(generator_config(num_filters=10**6))}, "does not fit"),
+        ({"generator": {"architecture": "huge"}}, "generator"),
+        ({"generator": asdict(generator_config(num_filters=10**6))}, "fit"),
         (
             {"generator": {**asdict(generator_config()), "num_residual_blocks": 10**9}},
-            r"num_residual_blocks Input should be less than or equal to 64",
+            "num_residual_blocks",
         ),
-        ({"held_out": "much"}, r"its description of the held_out was not written by"),
-        ({"generator": asdict(generator_config(num_filters=5))}, "does not fit"),
+        ({"held_out": "much"}, "held_out"),
+        ({"generator": asdict(generator_config(num_filters=5))}, "fit"),
     ],
 )
-def test_a_description_that_does_not_fit_is_refused_in_one_line(tmp_path, changes, text):
+def test_a_description_that_does_not_fit_is_refused_in_one_line(tmp_path, changes, named):
     network = build_generator(generator_config(), background_image=torch.zeros(3, *SIZE))
     path = write_generator(tmp_path / "g.safetensors", generator_config(), network, **changes)
-    with pytest.raises(WeightsError, match=text) as info:
+    with pytest.raises(WeightsError, match=rf"g\.safetensors: .*{named}") as info:
         read_generator(path)
     assert "\n" not in str(info.value)
 
@@ -174,25 +188,8 @@ def test_networks_that_were_not_trained(tmp_path):
     write_no_weights(path, "face_generator")
     assert read_face_generator(path) is None
     write_no_weights(path, "face_translator")
-    text = r"train_face_cycle\.steps to more than 0, or render\.face"
-    with pytest.raises(WeightsError, match=text):
+    with pytest.raises(WeightsError, match=r"train_face_cycle\.steps .* render\.face"):
         read_face_translator(path)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_weight_that_is_no_number_is_named(file, value):
-    network = nn.BatchNorm1d(3)
-    network.bias.data[1] = value
-    write_weights(file, network, description={"size": 3})
-    with pytest.raises(WeightsError, match=r"net\.safetensors: bias: expected finite numbers"):
-        read_network(file, "size", int, nn.BatchNorm1d)
-
-
-@pytest.mark.parametrize("content", [{}, {"description": [1]}])
-def test_weights_without_a_description_are_refused(file, content):
-    write_tensors(file, {"a": torch.zeros(1)}, description={"format_version": 1, **content})
-    with pytest.raises(WeightsError, match=r"net\.safetensors: expected a description of the netw"):
-        read_description(file)
 
 
 @pytest.fixture(scope="module")
@@ -284,10 +281,3 @@ def test_a_forged_appearance_is_refused_in_one_line(tmp_path, puppet, tensors, d
     with pytest.raises(WeightsError, match=r"ada\.safetensors: its .*not written by mot") as info:
         read_appearance(path)
     assert "\n" not in str(info.value)
-
-
-def test_weights_without_an_appearance_and_a_missing_file_are_refused(file):
-    with pytest.raises(WeightsError, match="expected a description of the appearance, got"):
-        read_appearance(file)
-    with pytest.raises(MissingFileError, match=r"none\.safetensors: no such"):
-        read_appearance(file.parent / "none.safetensors")
