@@ -197,18 +197,6 @@ def test_a_cut_file_is_refused(kind, written):
         assert "\n" not in str(info.value)
 
 
-def test_a_damaged_frame_is_named_and_others_can_be_read(tmp_path):
-    path = tmp_path / "frames.mkv"
-    write_store(path)
-    content = bytearray(path.read_bytes())
-    content[1200] ^= 1
-    path.write_bytes(content)
-    with FrameStore(path) as store:
-        with pytest.raises(DamagedFileError, match=r"frames\.mkv: damaged: .* of frame [0-4] "):
-            store[2]
-        assert store[7].shape == (32, 48, 3)
-
-
 @pytest.mark.parametrize(
     ("mark", "offset", "bit"),
     [(b"DURATION", 0, 7), (b"\x1f\x43\xb6\x75", 4, 6)],

@@ -194,15 +194,12 @@ def test_two_workers_at_once_download_it_once(published, server):
     assert server.num_requests == 1
 
 
-def test_the_users_own_file_is_taken_as_it_is(published, server, tmp_path, caplog):
+def test_the_users_own_file_is_taken_and_other_bytes_under_the_published_name_are_mentioned(
+    published, server, tmp_path, caplog
+):
     own = tmp_path / "own.bin"
     own.write_bytes(b"fine-tuned")
     assert pretrained_file(published, file=own) == own
-    assert not caplog.records
-    assert server.num_requests == 0
-
-
-def test_a_file_with_the_published_name_and_other_bytes_is_mentioned(published, tmp_path, caplog):
     own = tmp_path / "weights.bin"
     own.write_bytes(CONTENT)
     assert pretrained_file(published, file=own) == own
@@ -211,6 +208,7 @@ def test_a_file_with_the_published_name_and_other_bytes_is_mentioned(published, 
     with caplog.at_level(logging.WARNING):
         assert pretrained_file(published, file=own) == own
     assert "not the published weights.bin" in caplog.text
+    assert server.num_requests == 0
 
 
 def test_a_missing_file_of_the_user_is_named(published, server, tmp_path):

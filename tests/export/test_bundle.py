@@ -32,7 +32,7 @@ from motiontransfer.models.layers import initialize
 from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
-from motiontransfer.pose.viewport import Viewport, ViewportFollower
+from motiontransfer.pose.viewport import Viewport
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.retargeting.normalization import normalize_poses
@@ -152,11 +152,6 @@ def test_poses_may_come_one_by_one(exported):
 
 def first_poses(number):
     return {"points": POSES.points[:number], "score": POSES.score[:number]}
-
-
-def test_the_viewport_takes_several_sizes():
-    boxes = ViewportFollower(VIEWPORT, image_size=SIZE).place(POSES.points, POSES.score)
-    assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes.tolist()}) > 1
 
 
 @pytest.mark.parametrize("multiples", [(2, 3), (5, 2)])

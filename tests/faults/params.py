@@ -39,42 +39,16 @@ GOOD_NAMES = ("a", "a-b", "a_b", "Ä", "日本", "1a", "con", "no_")
 
 
 def fuzzed() -> Iterator[Case]:
-    """Each field of each section set to other types, and to what is at and beyond its bounds."""
+    """Each field of each section set to other types and to extreme numbers."""
     models: dict[str, type[BaseModel]] = {**SECTIONS, "detect_keypoints": HolisticConfig}
     places = {name: (name,) for name in models}
     models |= {"videos": VideoParams, "transfers": Transfer}
     places |= {"videos": ("videos", "dance"), "transfers": ("transfers", "t")}
     for section, model in models.items():
-        schema = model.model_json_schema()
-        for field, rules in schema["properties"].items():
-            values = [*((value, "either") for value in ANYTHING), *_at_bounds(rules, schema)]
-            for value, expected in values:
-                yield _case((*places[section], field), value, expected)
+        for field in model.model_fields:
+            for value in ANYTHING:
+                yield _case((*places[section], field), value)
         yield _case((*places[section], "unknown"), 1, "refused")
-
-
-def _at_bounds(rules: dict, schema: dict) -> Iterator[tuple[object, str]]:
-    """Values at and beyond the bounds of a field's JSON schema."""
-    if "$ref" in rules:
-        rules = schema["$defs"][rules["$ref"].rpartition("/")[2]]
-    alternatives = rules.get("anyOf", [rules])
-    outside = "refused" if len(alternatives) == 1 else "either"
-    for rule in alternatives:
-        step = 1 if rule.get("type") == "integer" else 1e-6
-        if "minimum" in rule:
-            yield from ((rule["minimum"], "either"), (rule["minimum"] - step, "refused"))
-        if "exclusiveMinimum" in rule:
-            yield from (
-                (rule["exclusiveMinimum"], "refused"),
-                (rule["exclusiveMinimum"] + step, "either"),
-            )
-        if "maximum" in rule:
-            yield from ((rule["maximum"], "either"), (rule["maximum"] + step, "refused"))
-        if "exclusiveMaximum" in rule:
-            yield rule["exclusiveMaximum"], "refused"
-        for value in rule.get("enum", ()):
-            yield value, "either"
-            yield f"{value}x", outside
 
 
 def _case(keys: tuple[str, ...], value: object, expected="either") -> Case:

@@ -6,10 +6,12 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 
 from motiontransfer.live.capture import Source
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Session
+from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.rendering.faces import ResidualFaces
@@ -46,6 +48,19 @@ def motion(*, target=None, mode="limbs", centring="median", size=SIZE):
 
 def background_image(size=SIZE):
     return torch.linspace(-1, 1, 3 * size[0] * size[1]).reshape(3, *size)
+
+
+class Flat(FaceGenerator):
+    """The same residual everywhere; remembers what it was shown."""
+
+    def __init__(self, value):
+        nn.Module.__init__(self)
+        self.value, self.shown = value, []
+
+    def forward(self, pose_crop, face_crop):
+        self.shown.append((pose_crop.clone(), face_crop.clone()))
+        assert torch.is_inference_mode_enabled()
+        return torch.full_like(face_crop, self.value)
 
 
 def renderer(network=None, face=None, **faces_options):

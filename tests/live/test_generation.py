@@ -4,27 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
-from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.rendering.renderer import LiveGenerator, render_poses
 from motiontransfer.video.tensors import tensor_to_frames
-from tests.live.parts import background_image, renderer
+from tests.live.parts import Flat, background_image, renderer
 from tests.people import SIZE, dance
 from tests.training.small import Brighter
-
-
-class Flat(FaceGenerator):
-    """The same residual everywhere."""
-
-    def __init__(self, value):
-        nn.Module.__init__(self)
-        self.value = value
-
-    def forward(self, pose_crop, face_crop):
-        return torch.full_like(face_crop, self.value)
 
 
 def until(keypoints, index):

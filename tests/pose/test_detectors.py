@@ -175,11 +175,3 @@ def test_a_gpu_has_one_worker_by_default(
     assert settings["compute"].num_workers == given
     assert (config.model, config.max_people) == ("coco_v1", 3)
     assert fetched == ["coco_v1"]  # and no network of this process's on the GPU
-
-
-def test_workers_of_a_cluster_have_no_gpu(load, calls, monkeypatch):
-    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda model, **_: None)
-    monkeypatch.setattr(detectors, "choose_accelerator", lambda: "cuda")
-    compute = Compute(backend="ray", address=None, num_workers=0)
-    detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
-    assert calls[0][2]["compute"].num_workers == 0

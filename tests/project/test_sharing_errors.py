@@ -137,31 +137,27 @@ SECRET = "secrets do not go into git: leave them out of the URL"
 
 
 @pytest.mark.parametrize(
-    ("url", "line"),
+    ("arguments", "line"),
     [
-        ("s3://AKIAKEY:SECRET@team/dance", f"s3://team/dance: {SECRET}"),
-        ("ssh://me:SECRET@host/dance", f"ssh://host/dance: {SECRET}"),
-        ("webdavs://host/dance?token=SECRET", f"webdavs://host/dance: {SECRET}"),
-        ("s3:/bucket/x", "s3:/bucket/x: not a URL; expected s3://bucket/x (or ./s3:/bucket/x for"),
-        ("ssh:///", "ssh:///: not a URL; expected ssh:// "),
-        (f"{__file__}/x", f"{__file__}/x: no such folder, and it cannot be made"),
+        (["s3://AKIAKEY:SECRET@team/dance"], f"s3://team/dance: {SECRET}"),
+        (["ssh://me:SECRET@host/dance"], f"ssh://host/dance: {SECRET}"),
+        (["webdavs://host/dance?token=SECRET"], f"webdavs://host/dance: {SECRET}"),
+        (["s3:/bucket/x"], "s3:/bucket/x: not a URL; expected s3://bucket/x (or ./s3:/bucket/x "),
+        (["ssh:///"], "ssh:///: not a URL; expected ssh:// "),
+        ([f"{__file__}/x"], f"{__file__}/x: no such folder, and it cannot be made"),
+        (["../remote", "--endpoint", "http://x"], "--endpoint: only s3:// remotes have one"),
+        (["--profile", "me"], "--endpoint and --profile belong to a URL"),
     ],
 )
-def test_a_url_that_is_malformed_or_holds_a_secret_is_refused_and_config_stays(owner, url, line):
+def test_a_url_that_is_malformed_or_holds_a_secret_is_refused_and_config_stays(
+    owner, arguments, line
+):
     before = (owner.root / ".dvc/config").read_bytes()
-    message = owner.error("share", url)
+    message = owner.error("share", *arguments)
     assert message.startswith(line)
     assert not [secret for secret in ("SECRET@", "=SECRET", "AKIAKEY") if secret in message]
     assert (SECRET in line) == (".dvc/config.local" in message)
     assert (owner.root / ".dvc/config").read_bytes() == before
-
-
-@pytest.mark.slow
-def test_options_that_fit_no_url_are_refused(owner, folder):
-    assert "only s3:// remotes have one" in owner.error(
-        "share", folder.url, "--endpoint", "http://x"
-    )
-    assert "belong to a URL" in owner.error("share", "--profile", "me")
 
 
 def test_share_lists_stale_stages_and_prints_commands_quoted_for_the_shell(owner, folder):

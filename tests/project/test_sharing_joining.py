@@ -60,6 +60,9 @@ def test_bring_all_pulls_everything_and_needed_no_results(owner, mate):
     mate.command("join", "--bring", "all")
     all_of_it = ("results", "artifacts", "data")
     assert mate.files(*all_of_it) == owner.files(*all_of_it)
+    (mate.root / RESULT[0]).unlink()  # as by a join that was killed while it laid out files
+    assert "nothing had to run" in mate.command("join")
+    assert mate.files("results") == owner.files("results")
 
 
 def test_a_new_video_of_another_subject_trains_nothing(mate):
@@ -72,18 +75,13 @@ def test_a_new_video_of_another_subject_trains_nothing(mate):
     assert "uv run dvc add data/videos/cleo_1" in shared  # or others lack it
 
 
-def test_training_reads_all_of_a_targets_folder(mate):
+def test_training_reads_all_of_a_targets_folder_also_where_it_is_here_in_part(mate):
+    mate.dvc("pull", "--quiet", "artifacts/keypoints/ada/ada_1")
+    assert "nothing had to run" in mate.command("join")
+    assert mate.git("status", "--porcelain") == ""
     mate.edit("params.yaml", "steps: 1", "steps: 2")
     assert "rebuilt or restored: train, render\n" in mate.command("join")
     assert (mate.root / "artifacts/models/ada").read_text() == "ada_1\nada_2\ntrain: {steps: 2}\n"
-
-
-def test_a_folder_of_inputs_here_in_part_is_completed_first(mate):
-    mate.dvc("pull", "--quiet", "artifacts/keypoints/ada/ada_1")
-    output = mate.command("join")
-    assert "nothing had to run" in output
-    assert "Running stage" not in output
-    assert mate.git("status", "--porcelain") == ""
 
 
 def test_a_killed_share_goes_on(owner, s3, tmp_path):
@@ -137,14 +135,6 @@ def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
     assert "and 5 past runs" in owner.share(folder)
 
 
-def test_an_output_here_in_part_is_completed(owner, mate):
-    """As after a join that was killed while it laid out files."""
-    mate.command("join")
-    (mate.root / RESULT[0]).unlink()
-    assert "nothing had to run" in mate.command("join")
-    assert mate.files("results") == owner.files("results")
-
-
 def test_a_teammate_with_few_files_shares_a_result(tmp_path, mate):
     mate.edit("params.yaml", "crf: 2", "crf: 7")
     mate.command("join")
@@ -157,7 +147,7 @@ def test_a_teammate_with_few_files_shares_a_result(tmp_path, mate):
     assert third.files("results") == mate.files("results")
 
 
-def test_the_default_remote_is_in_git_and_verified(owner, s3, folder):
+def test_the_default_remote_is_in_git_and_verified(owner, s3):
     owner.environment.update(s3.environment)
     owner.command("share", s3.url, *s3.options)
     config = (owner.root / ".dvc/config").read_text()
@@ -166,16 +156,11 @@ def test_the_default_remote_is_in_git_and_verified(owner, s3, folder):
     for secret in s3.environment.values():
         assert secret not in config
     shutil.rmtree(owner.root / ".dvc/tmp", ignore_errors=True)
-    owner.command("share", folder.url)  # of another kind: its options do not linger
+    owner.command("share", "../remote")  # of another kind: its options do not linger
+    assert (owner.root.parent / "remote/files").is_dir()  # relative to the current folder
     config = (owner.root / ".dvc/config").read_text()
     assert "endpointurl" not in config
     assert "verify = True" in config
-
-
-def test_a_relative_folder_is_resolved_from_the_current_one(owner):
-    owner.command("share", "../remote")
-    assert (owner.root.parent / "remote/files").is_dir()
-    assert "sent 0 files" in owner.command("share")
 
 
 def _count(client, prefix: str) -> int:

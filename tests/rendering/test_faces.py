@@ -101,14 +101,11 @@ def test_poses_of_another_clip_are_refused(faces):
         next(faces.patches(dance(5)))
 
 
-def noise(seed, *, low=60, high=190, size=(20, 24)):
-    return np.random.default_rng(seed).integers(low, high, (*size, 3), dtype=np.uint8)
-
-
 @pytest.fixture
 def image_and_patch():
     """Noise, and a patch of other noise for it."""
-    image, patch = (frames_to_tensor([noise(seed, size=PATCH_SIZE)]) for seed in (0, 1))
+    noise = np.random.default_rng(0).integers(60, 190, (2, *PATCH_SIZE, 3), np.uint8)
+    image, patch = (frames_to_tensor([frame]) for frame in noise)
     return image, FacePatch(image=patch, weight=weight())
 
 

@@ -1,52 +1,24 @@
 """Poses become finished frames: the main generator's, with the face's residual on top."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError, ParamsError
-from motiontransfer.models.faces import FaceGenerator, add_residuals, crop_boxes, draw_crops
-from motiontransfer.models.generators import build_generator
+from motiontransfer.models.faces import add_residuals, crop_boxes, draw_crops
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
 from motiontransfer.rendering.faces import FacePatch, ResidualFaces
-from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
+from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.target_clips import HeldOut
-from motiontransfer.training.weights import TrainedGenerator, write_no_weights, write_weights
+from motiontransfer.training.weights import write_no_weights
+from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
-from tests.training.small import STYLE, Brighter, face_config, faceless, generator_config, runtime
-
-
-class Flat(FaceGenerator):
-    """The same residual everywhere; remembers what it was shown."""
-
-    def __init__(self, value):
-        nn.Module.__init__(self)
-        self.value, self.shown = value, []
-
-    def forward(self, pose_crop, face_crop):
-        self.shown.append((pose_crop.clone(), face_crop.clone()))
-        assert torch.is_inference_mode_enabled()
-        return torch.full_like(face_crop, self.value)
-
-
-def renderer(face=None, *, blending="feather", **faces_options):
-    main = TrainedGenerator(
-        network=Brighter(),
-        config=generator_config(),
-        style=STYLE,
-        held_out=HeldOut(held_out_fraction=0.1, gap_frames=1),
-    )
-    faces = None
-    if face is not None:
-        options = {"network": face, "crop_size": 32, "style": STYLE, **faces_options}
-        faces = ResidualFaces(runtime=runtime(), **options)
-    return Renderer(runtime=runtime(), main=main, face=faces, face_blending=blending)
+from tests.stages.project import HELD_OUT, write_models
+from tests.training.small import STYLE, Brighter, face_config, faceless, runtime
 
 
 def level(value):
@@ -57,7 +29,7 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
     keypoints = dance(9)
     boxes, valid = face_boxes(keypoints)
     assert valid.all()
-    for index, frame in enumerate(render_poses(renderer(Flat(-0.5)), keypoints)):
+    for index, frame in enumerate(render_poses(renderer(Brighter(), Flat(-0.5)), keypoints)):
         x0, y0, x1, y1 = boxes[index].tolist()
         main = torch.full((1, 3, *SIZE), 0.1 * (index + 1))
         expected = add_residuals(
@@ -79,7 +51,7 @@ def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_
     """The main generator adds 0.1 everywhere, the face generator -0.02 more inside the box."""
     keypoints = dance(6)
     face = Flat(-0.02)
-    rendered = renderer(face, previous_frame="corrected")
+    rendered = renderer(Brighter(), face, previous_frame="corrected")
     frames = list(render_poses(rendered, keypoints))
     boxes, _ = face_boxes(keypoints)
     sums = np.zeros(SIZE)  # of the residuals, of all frames before
@@ -98,7 +70,7 @@ def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_
 def test_the_face_generator_gets_the_inputs_of_its_training():
     """The pose drawn for the box, and the main generator's picture cut out."""
     keypoints, face = dance(3), Flat(0.1)
-    for _ in render_poses(renderer(face), keypoints):
+    for _ in render_poses(renderer(Brighter(), face), keypoints):
         assert not torch.is_inference_mode_enabled()
     boxes = torch.from_numpy(face_boxes(keypoints)[0])
     poses = draw_crops(
@@ -119,7 +91,7 @@ def test_the_face_generator_gets_the_inputs_of_its_training():
 
 def test_where_no_face_is_to_be_seen_nothing_is_added():
     face = Flat(-0.5)
-    frames = list(render_poses(renderer(face), faceless(dance(5), slice(1, 3))))
+    frames = list(render_poses(renderer(Brighter(), face), faceless(dance(5), slice(1, 3))))
     assert len(face.shown) == 3
     assert [len(np.unique(frame)) == 1 for frame in frames] == [False, True, True, False, False]
 
@@ -144,7 +116,7 @@ class Spot(ResidualFaces):
 
 @pytest.mark.parametrize("blending", ["feather", "poisson"])
 def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(blending):
-    rendered = replace(renderer(blending=blending), face=Spot())
+    rendered = replace(renderer(Brighter()), face=Spot(), face_blending=blending)
     for index, frame in enumerate(render_poses(rendered, dance(6))):
         main = np.full((*SIZE, 3), level(0.1 * (index + 1)), np.uint8)
         spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, bool)
@@ -157,34 +129,19 @@ def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(ble
 
 def test_poses_for_images_of_another_size_are_refused():
     with pytest.raises(KeypointsError, match=r"images of \(48, 40\) .*, got \(40, 48\); normalize"):
-        next(render_poses(renderer(), dance(3, size=(40, 48))))
+        next(render_poses(renderer(Brighter()), dance(3, size=(40, 48))))
 
 
 @pytest.fixture
 def models(tmp_path):
-    """A target's weights, untrained."""
-    torch.manual_seed(0)
-    config = generator_config(background="generated")
-    description = {
-        "generator": asdict(config),
-        "pose_map": asdict(STYLE),
-        "held_out": {"held_out_fraction": 0.1, "gap_frames": 2},
-    }
-    network = build_generator(config, background_image=None)
-    write_weights(tmp_path / "generator.safetensors", network, description=description)
-    description = {"face_generator": asdict(face_config())}
-    write_weights(
-        tmp_path / "face_generator.safetensors",
-        FaceGenerator(face_config()),
-        description=description,
-    )
+    write_models(tmp_path)
     return tmp_path
 
 
 def test_a_target_is_loaded_with_its_face(models):
     loaded = load_renderer(models, runtime(), face="residual")
     assert loaded.face.crop_size == face_config().crop_size
-    assert loaded.main.held_out == HeldOut(held_out_fraction=0.1, gap_frames=2)
+    assert loaded.main.held_out == HELD_OUT
     plain = load_renderer(models, runtime(), face="none")
     assert plain.face is None
     with_face, without = (list(render_poses(r, dance(2))) for r in (loaded, plain))
@@ -208,7 +165,7 @@ def with_texture(full):
     puppet = puppet_of(dance(3, size=full), [0])
     network = Brighter()
     network.puppet = Puppet(puppet.appearance, SIZE)
-    made = renderer()
+    made = renderer(Brighter())
     return replace(made, main=replace(made.main, network=network))
 
 
@@ -219,7 +176,7 @@ def test_results_have_the_size_of_the_targets_video_or_less():
     assert result_size(made, height=full[0]) == full
     assert result_size(made, height=72) == (72, 60)  # of 97 x 80: 59.4, to an even width
     assert result_size(made, height=SIZE[0]) == SIZE
-    assert result_size(renderer(), height=None) == SIZE
+    assert result_size(renderer(Brighter()), height=None) == SIZE
 
 
 @pytest.mark.parametrize("height", [SIZE[0] - 1, 2 * SIZE[0] + 1])
@@ -231,10 +188,10 @@ def test_a_size_that_the_texture_has_not_is_refused(height):
 
 def test_frames_are_as_generated_where_no_larger_ones_are_asked_for():
     keypoints = dance(2)
-    generated = list(render_poses(renderer(), keypoints))
+    generated = list(render_poses(renderer(Brighter()), keypoints))
     made = with_texture((2 * SIZE[0], 2 * SIZE[1]))
     for frames in (
-        render_poses(renderer(), keypoints, size=SIZE),
+        render_poses(renderer(Brighter()), keypoints, size=SIZE),
         render_poses(made, keypoints),
         render_poses(made, keypoints, size=SIZE),
     ):

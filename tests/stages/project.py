@@ -88,9 +88,13 @@ def add_everything_to_render():
             [keypoints], min_score=0.3, cluster_fraction=0.7, outlier_quantile=1.0
         )
         write_statistics(ARTIFACTS / f"statistics/{subject}.json", statistics)
+    write_models(ARTIFACTS / "models/ada")
+
+
+def write_models(models):
+    """Untrained weights of a target and its face."""
     torch.manual_seed(0)
     config = generator_config(background="generated")
-    models = ARTIFACTS / "models/ada"
     write_weights(
         models / "generator.safetensors",
         build_generator(config, background_image=None).apply(initialize),

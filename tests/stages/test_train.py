@@ -1,6 +1,11 @@
 """The stages that train networks write what others read, or name what keeps them from it."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +36,10 @@ from tests.stages.project import (
     TRAIN_GAN,
     TRANSFER,
     add_target,
+    write_models,
     write_params,
 )
+from tests.tiny_project import ROOT
 
 MODELS = Path("artifacts/models/ada")
 FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben/face_cycle.safetensors")
@@ -207,7 +214,39 @@ def test_a_missing_input_is_named(clips, stage, gone, named):
 
 
 def test_missing_perceptual_weights_are_named_with_the_key_of_the_section(clips):
-    run(train_gan)
+    write_models(MODELS)
     change = {"perceptual_weight": 10.0, "perceptual_file": "nowhere/vgg19.pth"}
     with pytest.raises(MissingFileError, match=r"nowhere/vgg19\.pth.*train_face_gan\.perceptual"):
         run(train_face_gan, face=change)
+
+
+def start():
+    return subprocess.Popen(
+        [sys.executable, "-m", "stages", "train_gan", "ada"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_that_the_stage_starts_stop_and_go_on_together():
+    write_params(train_gan={**TRAIN_GAN, "steps": 60, "batch_size": 2, "devices": 2})
+    add_target()
+    stopped = start()
+    while stopped.poll() is None and not list(Path("checkpoints").rglob("step_*")):
+        time.sleep(0.02)
+    stopped.send_signal(signal.SIGTERM)
+    news = stopped.communicate(timeout=120)[1]
+    assert stopped.returncode == 130  # as for Ctrl-C
+    assert news.count("the same command resumes there") == 1
+    assert not Path("artifacts/models").exists()
+    resumed = start()
+    news = resumed.communicate(timeout=120)[1]
+    assert resumed.returncode == 0, news
+    assert news.count("runs on the CPU, threads: 1, 32-true, 2 processes\n") == 1
+    assert news.count("resuming at step") == 1
+    assert news.count("60 steps in ") == 1
+    assert read_generator(Path("artifacts/models/ada/generator.safetensors"))
+    assert Path("artifacts/metrics/train_gan/ada.json").exists()
+    assert not list(Path("checkpoints/train_gan/ada").iterdir())

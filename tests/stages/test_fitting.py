@@ -1,0 +1,93 @@
+"""What is fitted to a target's frames and to a subject's keypoints: outs, pictures and metrics."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from motiontransfer.errors import MissingFileError, ParamsError, StatisticsError
+from motiontransfer.keypoints import write_keypoints
+from motiontransfer.retargeting.statistics import read_statistics
+from motiontransfer.training.weights import read_appearance
+from stages import fit_appearance, fit_normalization
+from tests.films import add_clip
+from tests.people import dance, stick_person
+from tests.stages.project import ARTIFACTS, HELD_OUT, TRAIN_GAN, write_params
+
+FOLDER = ARTIFACTS / "keypoints/ada"
+
+
+@pytest.fixture(autouse=True)
+def configure(tmp_path, monkeypatch):
+    """Write params.yaml, with changes."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(*, references=4, cluster_fraction=0.7):
+        shares = {"min_score": 0.5, "cluster_fraction": cluster_fraction, "outlier_quantile": 1.0}
+        write_params(
+            fit_appearance={"references": references}, fit_normalization=shares, train_gan=TRAIN_GAN
+        )
+
+    write()
+    return write
+
+
+def test_references_of_all_clips_but_of_no_held_out_frame_give_the_same_bytes_each_time():
+    add_clip(ARTIFACTS, "ada", "b", dance(12))
+    add_clip(ARTIFACTS, "ada", "a", dance(8, seed=3))
+    said = fit_appearance.main("ada")
+    assert said == "artifacts/appearance/ada.png shows from which side each body part was seen"
+    appearance = read_appearance(Path("artifacts/appearance/ada.safetensors"))
+    last = [round(frames * (1 - HELD_OUT.held_out_fraction)) - 2 for frames in (8, 12)]
+    assert appearance.frames.tolist() == [[0, 0], [0, last[0]], [1, 0], [1, last[1]]]
+    seen = sum(patch is not None for patches in appearance.patches for patch in patches)
+    metrics = json.loads(Path("artifacts/metrics/fit_appearance/ada.json").read_text())
+    assert 0 <= metrics.pop("background_never_seen") < 0.5
+    assert metrics == {"references": 4, "parts": 15, "parts_not_cut": 60 - seen}
+    assert 0 < seen < 60
+    outs = [Path(f"artifacts/appearance/ada.{suffix}") for suffix in ("safetensors", "png")]
+    made = [out.read_bytes() for out in outs]
+    assert made[1].startswith(b"\x89PNG")
+    fit_appearance.main("ada")
+    assert [out.read_bytes() for out in outs] == made
+
+
+def test_all_clips_of_the_subject_are_fitted_together_to_the_same_bytes_each_time():
+    write_keypoints(FOLDER / "b.parquet", stick_person([70, 80, 100], [33, 35, 45]))
+    write_keypoints(
+        FOLDER / "a.parquet", stick_person([40, 60, 70], [50, 30, 30], missing=[(2, "left_ankle")])
+    )
+    (FOLDER / ".half.tmp.parquet").write_bytes(b"left by a killed run")
+    fit_normalization.main("ada")
+    statistics = read_statistics(Path("artifacts/statistics/ada.json"))
+    assert statistics.closest_ankle_y_px == pytest.approx(100)
+    assert statistics.farthest_ankle_y_px == pytest.approx(60)
+    metrics = json.loads(Path("artifacts/metrics/fit_normalization/ada.json").read_text())
+    assert (metrics["frames_used"], metrics["frames_left_out"]) == (5, 1)
+    assert metrics["height_at_closest_px"] == pytest.approx(45)
+    plot = Path("artifacts/statistics/ada.png").read_bytes()
+    assert plot.startswith(b"\x89PNG")
+    fit_normalization.main("ada")
+    assert Path("artifacts/statistics/ada.png").read_bytes() == plot
+
+
+@pytest.mark.parametrize(
+    ("stage", "subject", "params", "error", "named"),
+    [
+        (fit_appearance, "eve", {}, MissingFileError, "artifacts/keypoints/eve"),
+        (fit_normalization, "eve", {}, MissingFileError, "artifacts/keypoints/eve"),
+        (fit_appearance, "ada", {"references": 0}, ParamsError, "fit_appearance.references"),
+        (
+            *(fit_normalization, "ada", {"cluster_fraction": 0.0}, ParamsError),
+            "fit_normalization.cluster_fraction",
+        ),
+        (fit_normalization, "ada", {}, StatisticsError, "artifacts/keypoints/ada"),
+    ],
+)
+def test_what_cannot_be_fitted_is_named(configure, stage, subject, params, error, named):
+    """A subject without clips, wrong params, and a clip without feet."""
+    configure(**params)
+    write_keypoints(FOLDER / "a.parquet", stick_person([80.0], 40, missing=[(0, "left_ankle")]))
+    with pytest.raises(error, match=named):
+        stage.main(subject)
+    assert not [it for it in ("appearance", "statistics") if (ARTIFACTS / it).exists()]
