@@ -108,7 +108,9 @@ def test_restarted_it_forgets_the_person():
     answers = follow(followed, standing(40, start_x=25), start=2.0)
     assert answers[0] is None
     assert followed.statistics == replace(
-        statistics_of(standing(40, start_x=25)), frames_used=followed.statistics.frames_used
+        statistics_of(standing(40, start_x=25)),
+        frames_used=followed.statistics.frames_used,
+        detector=followed.statistics.detector,
     )
 
 

@@ -15,21 +15,24 @@ import torch
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError, WeightsError
-from motiontransfer.keypoints import read_keypoints
+from motiontransfer.keypoints import read_keypoints, write_keypoints
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
+from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.retargeting.normalization import normalize_by_ankles
-from motiontransfer.retargeting.statistics import read_statistics
+from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
+from motiontransfer.skeleton import COCO_17
 from motiontransfer.storage import sha256_of
 from motiontransfer.training.weights import write_no_weights
 from motiontransfer.video.frame_store import FrameStore
 from stages.render import main
 from tests.films import film
-from tests.people import SIZE, dance
+from tests.people import SIZE, dance, known_to
 from tests.stages.project import (
     NORMALIZATION,
     NUM_SOURCE_FRAMES,
+    NUM_TARGET_FRAMES,
     RENDER,
     TRANSFER,
     add_everything_to_render,
@@ -150,6 +153,28 @@ def test_the_poses_are_the_sources_in_the_targets_place(rendered):
     expected = normalize_by_ankles(source, source=ben, target=ada)
     assert np.array_equal(read_keypoints(rendered / POSES).points, expected.points)
     assert not np.array_equal(expected.points, source.points)
+
+
+@pytest.mark.parametrize("subject", ["ben", "ada"])
+def test_joints_that_one_detector_lacks_are_named_and_the_face_stays(subject, caplog):
+    frames, seed = (NUM_SOURCE_FRAMES, 7) if subject == "ben" else (NUM_TARGET_FRAMES, 0)
+    body = known_to(COCO_17, dance(frames, seed=seed))
+    write_statistics(
+        Path(f"artifacts/statistics/{subject}.json"),
+        fit_statistics([body], min_score=0.3, cluster_fraction=0.7, outlier_quantile=1.0),
+    )
+    if subject == "ben":
+        write_keypoints(Path("artifacts/keypoints/ben/dance.parquet"), body)
+    with caplog.at_level("INFO"):
+        render(provenance="none")
+    (told,) = [text for text in caplog.messages if "left_mouth, right_mouth" in text]
+    assert "other" in told
+    poses = read_keypoints(POSES)
+    assert face_boxes(poses)[1].all()
+    assert not poses.joint("left_mouth")[1].any()
+    with_face = packets(RESULTS / "transfer.mp4")
+    render(provenance="none", face="none")
+    assert packets(RESULTS / "transfer.mp4") != with_face
 
 
 def test_a_truth_is_shown_beside_it():
