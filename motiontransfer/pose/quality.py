@@ -118,6 +118,9 @@ def measure_quality(
         **{part: list(map(skeleton.index, joints)) for part, joints in _BODY_PARTS.items()},
         **{part: skeleton.slice(group) for part, group in _FACE_AND_HANDS.items()},
     }
+    face = skeleton.slice("face")
+    shown = face.start + np.flatnonzero((state[:, face] != MISSING).any(axis=0))
+    joints_of_part["face"] = shown if len(shown) else face  # OpenPose knows no forehead
     body = skeleton.slice("body")
     scores = keypoints.score[:, body][state[:, body] == MEASURED]
     return ClipQuality(

@@ -19,8 +19,9 @@ from motiontransfer.pose.quality import (
     quality_metrics,
     verdict,
 )
+from motiontransfer.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from tests.people import HEIGHT_PX, joints_of, lost, moved, person, standing
+from tests.people import HEIGHT_PX, joints_of, known_to, lost, moved, person, standing
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share
 
 
@@ -48,6 +49,13 @@ def test_a_part_is_missing_where_one_of_its_joints_is(joint, part):
     quality = measured(lost(standing(4), joint, [1]))
     assert quality.of_part(part).tolist() == [MEASURED, MISSING, MEASURED, MEASURED]
     assert (quality.state != MEASURED).sum() == 1
+
+
+def test_joints_of_the_face_that_a_detector_does_not_know_are_not_missed():
+    known = set(HOLISTIC.joints) - {"face_forehead", "left_face_temple", "right_face_temple"}
+    quality = measured(lost(known_to(known, standing(3)), "face_chin", [1]))
+    assert quality.of_part("face").tolist() == [MEASURED, MISSING, MEASURED]
+    assert not measured(known_to(BODY_JOINTS, standing(3))).of_part("face").any()
 
 
 def marked(keypoints, joints, frames):
