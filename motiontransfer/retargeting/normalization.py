@@ -23,6 +23,7 @@ from motiontransfer.retargeting.statistics import (
 Mode = Literal["limbs", "ankle", "affine", "none"]
 Centring = Literal["median", "image"]
 
+_IMPORTED = ("openpose_json", "coco_wholebody")
 _DEPTH_MARGIN = 0.1  # outside [0, 1], to which the depth fraction may go; beyond, maps are constant
 _MIN_SPREAD = 1e-3  # of the thinnest direction of a pose to its widest
 
@@ -104,9 +105,10 @@ def normalize_poses(
 def joint_differences(keypoints: Keypoints, target: PoseStatistics) -> tuple[set[str], set[str]]:
     """Joints of the source that no pose of the target has, and of the target that none has here.
 
-    None where one detector found both people's: then they come and go with the pose.
+    None where one detector found both people's: then they come and go with the pose. Imported
+    keypoints of one format may have other parts.
     """
-    if keypoints.detector == target.detector:
+    if keypoints.detector == target.detector and keypoints.detector not in _IMPORTED:
         return set(), set()
     shown, known = shown_joints(keypoints), set(target.joints)
     return shown - known, known - shown

@@ -275,9 +275,12 @@ def test_poses_that_cannot_be_normalized_are_refused(clip, mode, source, target,
 BODY_ONLY = set(ARMS_OUT) - {"face_chin", "left_hand_index_tip", "left_index"}
 
 
+@pytest.mark.parametrize("detectors", [("drawn", "other"), ("openpose_json",) * 2])
 @pytest.mark.parametrize("mode", ["limbs", "ankle", "affine", "none"])
-def test_joints_that_the_targets_detector_does_not_know_are_left_out(dancer, mode):
-    source, target = fitted(dancer), fitted(known_to(BODY_ONLY, dancer))
+def test_joints_that_the_targets_detector_does_not_know_are_left_out(dancer, mode, detectors):
+    dancer = replace(dancer, detector=detectors[0])
+    source = fitted(dancer)
+    target = fitted(known_to(BODY_ONLY, dancer, detector=detectors[1]))
     moved = normalized(dancer, mode, source=source, target=target)
     shown = {joint for joint in moved.skeleton.joints if moved.joint(joint)[1].any()}
     assert shown == BODY_ONLY
