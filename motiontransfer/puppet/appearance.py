@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
@@ -13,12 +15,61 @@ from motiontransfer.skeleton import Skeleton
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """A body part cut out of a reference frame."""
+    """A body part cut out of a reference frame, as lossless WebP."""
 
     corner: tuple[int, int]
     """(x, y) of its first pixel in the frame."""
-    pixels: UInt8[np.ndarray, "height width 4"]
-    """RGB and coverage."""
+    size: tuple[int, int]
+    """(height, width)."""
+    encoded: UInt8[np.ndarray, " bytes"]
+    area: float
+    """Square pixels that are covered."""
+
+    @property
+    def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
+        """RGB and coverage, decoded anew each time."""
+        return _decoded(self.encoded, self.size)
+
+
+def encode_patch(corner: tuple[int, int], pixels: UInt8[np.ndarray, "height width 4"]) -> Patch:
+    """Keep what is covered; the rest becomes black.
+
+    A pixel beside what is covered keeps its color, of which interpolation takes a share.
+    """
+    from PIL import Image  # here: an exported target is drawn without Pillow
+
+    near = cv2.dilate(pixels[..., 3].copy(), np.ones((3, 3), np.uint8))
+    kept = np.where(near[..., None] > 0, pixels, 0).astype(np.uint8)
+    file = BytesIO()
+    Image.fromarray(kept).save(file, "WEBP", lossless=True, exact=True, method=1, quality=0)
+    encoded = np.frombuffer(file.getvalue(), np.uint8)
+    return _patch(corner, kept.shape[:2], encoded)
+
+
+def _patch(corner: tuple[int, int], size: tuple[int, int], encoded: np.ndarray) -> Patch:
+    area = float(_decoded(encoded, size)[..., 3].sum()) / 255
+    return Patch(corner=corner, size=size, encoded=encoded, area=area)
+
+
+def _decoded(
+    encoded: UInt8[np.ndarray, " bytes"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "height width 4"]:
+    """Decode lossless WebP.
+
+    Raises:
+        ValueError: it is no such image of this size.
+    """
+    # Checked in the header (RFC 9649), before memory is taken: width and height less 1, 14 bits.
+    bits = int.from_bytes(encoded[21:25].tobytes(), "little")
+    got = (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+    image = None
+    if encoded[8:16].tobytes() == b"WEBPVP8L" and got == size:
+        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if image is None or image.shape[:2] != size:
+        raise ValueError(f"patch_pixels: expected a lossless WebP image of {size} pixels")
+    # What is covered everywhere is decoded without coverage.
+    is_opaque = image.shape[2] == 3
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGBA if is_opaque else cv2.COLOR_BGRA2RGBA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +101,20 @@ class PackedAppearance:
 def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], PackedAppearance]:
     """An appearance as it is stored."""
     boxes = np.zeros((len(appearance.patches), len(body_parts(appearance.skeleton)), 4), np.int32)
-    pixels = [np.zeros(0, np.uint8)]
+    lengths, pixels = np.zeros(boxes.shape[:2], np.int32), [np.zeros(0, np.uint8)]
     for reference, patches in enumerate(appearance.patches):
         for part, patch in enumerate(patches):
             if patch is not None:
-                boxes[reference, part] = *patch.corner, *patch.pixels.shape[:2]
-                pixels.append(patch.pixels.reshape(-1))
+                boxes[reference, part] = *patch.corner, *patch.size
+                lengths[reference, part] = len(patch.encoded)
+                pixels.append(patch.encoded)
     arrays = {
         "points": appearance.points,
         "score": appearance.score,
         "frames": appearance.frames,
         "full_lengths": appearance.full_lengths,
         "patch_boxes": boxes,
+        "patch_bytes": lengths,
         "patch_pixels": np.concatenate(pixels),
         "background": appearance.background,
     }
@@ -89,15 +142,17 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
     boxes = array("patch_boxes", "int32", num_references, len(parts), 4).astype(np.int64)
     if (boxes < 0).any() or (boxes[..., :2] + boxes[..., :1:-1] > (width, height)).any():
         raise ValueError(f"patch_boxes: expected boxes in {width}x{height} pixels")
-    ends = np.cumsum(4 * boxes[..., 2] * boxes[..., 3])
-    num_pixels = int(ends[-1]) if len(ends) else 0
-    pixels = iter(np.split(array("patch_pixels", "uint8", num_pixels), ends[:-1]))
+    lengths = array("patch_bytes", "int32", num_references, len(parts)).astype(np.int64)
+    if (lengths < 0).any():
+        raise ValueError("patch_bytes: expected no negative numbers")
+    pixels = array("patch_pixels", "uint8", int(lengths.sum()))
+    encoded = iter(np.split(pixels, np.cumsum(lengths)[:-1]))
     patches: list[list[Patch | None]] = []
     for of_reference in boxes.tolist():
         patches.append([])
         for x, y, *size in of_reference:
-            part = next(pixels).reshape(*size, 4)
-            patches[-1].append(Patch(corner=(x, y), pixels=part) if part.size else None)
+            part = next(encoded)
+            patches[-1].append(_patch((x, y), tuple(size), part) if len(part) else None)
     appearance = Appearance(
         skeleton=skeleton,
         points=array("points", "float32", num_references, num_joints, 2),

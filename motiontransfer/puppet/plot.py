@@ -66,7 +66,7 @@ def best_views(
             patch = patches[number]
             if patch is None or sector < 0:
                 continue
-            coverage = patch.pixels[..., 3].sum() / scale**2
+            coverage = patch.area / scale**2
             if coverage > best[sector]:
                 best[sector], views[part.name][sector] = coverage, patch.pixels
     return views

@@ -59,7 +59,7 @@ class References:
         hides nothing.
         """
         shown = [
-            [0 if patch is None else patch.pixels[..., 3].sum() / 255 for patch in patches]
+            [0 if patch is None else patch.area for patch in patches]
             for patches in self._appearance.patches
         ]
         radii_px = self._appearance.height_px * self.scales

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64, UInt8
 
-from motiontransfer.puppet.appearance import Patch
+from motiontransfer.puppet.appearance import Patch, encode_patch
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_map, part_shapes
 from motiontransfer.video.geometry import resize
 
@@ -423,5 +423,5 @@ def fill_hidden(
                     own = own.filled(source, matrix)
                     num_fills, places = num_fills + 1, own.hidden_places()
             pixels = np.dstack([own.colors, own.coverage])
-            patches[reference].append(Patch(corner=own.corner, pixels=pixels))
+            patches[reference].append(encode_patch(own.corner, pixels))
     return patches

@@ -7,6 +7,7 @@ coverage or confidence: a network generates the rest.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ TEXTURE_CHANNELS = 6
 _HYSTERESIS, _HYSTERESIS_OF_HANDS = (0.25, 0.1), (0.1, 0.0)
 # Distance, % of the body's height, that lowers confidence, and the ungated share, to 1 / e.
 _CONFIDENCE_DECAY, _UNGATED_DECAY = 4.0, 8.0
+_CACHE_BYTES = 2**28  # of decoded patches, the latest used
 
 
 class Puppet:
@@ -43,6 +45,10 @@ class Puppet:
         self.parts = self.references.parts
         height, width = appearance.background.shape[:2]
         rows, columns = size or (height, width)
+        sizes = [math.prod(it.size) for of in appearance.patches for it in of if it is not None]
+        kept = int(_CACHE_BYTES / (4 * np.mean(sizes or [1])))
+        # RGB and coverage by reference and part.
+        self.pixels = lru_cache(kept)(lambda it, part: appearance.patches[it][part].pixels)
         # Pixels of the references per pixel of that image, in x and in y.
         self.zoom = np.array([width / columns, height / rows])
 
@@ -167,6 +173,7 @@ class PuppetClip:
         patch = puppet.appearance.patches[reference][number]
         if patch is None:
             return
+        pixels = puppet.pixels(reference, number)
         a, has_a = puppet.references.poses.joints(part.joints, reference)
         b, has_b = self.poses.joints(part.joints, index)
         both = has_a & has_b
@@ -174,7 +181,7 @@ class PuppetClip:
         matrix = part_map(part, a[both] - patch.corner, b[both] - corner, scale=scale)
         matrix = rate[:, None] * matrix
         matrix[:, 2] += (rate - 1) / 2
-        height, width = patch.pixels.shape[:2]
+        height, width = patch.size
         ends = np.array([[0, 0], [width, 0], [width, height], [0, height]]) @ matrix[:, :2].T
         ends += matrix[:, 2]
         limit = texture.shape[1::-1]
@@ -184,8 +191,8 @@ class PuppetClip:
             return
         matrix[:, 2] -= low
         size = tuple((high - low).tolist())
-        color = cv2.warpAffine(patch.pixels[..., :3], matrix, size, borderMode=cv2.BORDER_REPLICATE)
-        coverage = cv2.warpAffine(patch.pixels[..., 3], matrix, size)[..., None] / np.float32(255)
+        color = cv2.warpAffine(pixels[..., :3], matrix, size, borderMode=cv2.BORDER_REPLICATE)
+        coverage = cv2.warpAffine(pixels[..., 3], matrix, size)[..., None] / np.float32(255)
         distance = float(self.distances[index, number])
         confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
         ungated = 255 * math.exp(-distance / _UNGATED_DECAY) * has_b.mean()

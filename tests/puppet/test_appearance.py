@@ -5,7 +5,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.appearance import PackedAppearance, pack_appearance, unpack_appearance
+from motiontransfer.puppet.appearance import (
+    PackedAppearance,
+    encode_patch,
+    pack_appearance,
+    unpack_appearance,
+)
 from tests.people import PERSON_SIZE, appearance_of, lost, posed
 
 
@@ -61,7 +66,7 @@ def described_as(**values):
 
 NDIM = {
     **{"points": 3, "score": 2, "frames": 2, "full_lengths": 1},
-    **{"patch_boxes": 3, "patch_pixels": 1, "background": 3},
+    **{"patch_boxes": 3, "patch_bytes": 2, "patch_pixels": 1, "background": 3},
 }
 # Before a colon: what the error names.
 FORGED = {
@@ -93,6 +98,10 @@ FORGED = {
     "patch_boxes: a large corner": changed("patch_boxes", 2**31 - 1, 0, 0, slice(0, 2)),
     "patch_boxes: a wide patch": changed("patch_boxes", 2**31 - 1, 0, 0, slice(2, 4)),
     "patch_pixels: a patch of other height": changed("patch_boxes", 1, 0, 0, 2),
+    "patch_bytes: negative": changed("patch_bytes", -1, 0, 0),
+    "patch_pixels: another format": changed("patch_pixels", 0, 8),
+    "patch_pixels: another width": changed("patch_pixels", 255, 22),
+    "patch_pixels: damaged": changed("patch_pixels", 255, slice(25, 60)),
     "points: NaN": changed("points", np.nan, 1, 4, 0),
     "points: infinite": changed("points", np.inf, 1, 4, 0),
     "score: NaN": changed("score", np.nan, 1, 4),
@@ -129,3 +138,16 @@ def test_what_no_puppet_can_be_drawn_from_is_refused(appearance, forged):
     named = forged.partition(":")[0] if ":" in forged else None
     with pytest.raises((KeyError, ValueError), match=named):
         unpack_appearance(arrays, PackedAppearance(**described))
+
+
+@pytest.mark.parametrize("coverage", [255, 128, 0])
+def test_a_patch_keeps_what_is_covered_and_beside_it(coverage):
+    pixels = np.random.default_rng(0).integers(1, 256, (9, 7, 4), dtype=np.uint8)
+    pixels[..., 3] = coverage
+    pixels[4:, :, 3] = 0
+    for one in (pixels[:4], pixels):
+        patch = encode_patch((3, 5), one)
+        expected = one.copy()
+        expected[5 if coverage else 0 :] = 0
+        assert np.array_equal(patch.pixels, expected)
+        assert patch.area == pytest.approx(28 * coverage / 255)
