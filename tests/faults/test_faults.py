@@ -19,6 +19,7 @@ from demo.actors.choreography import compose
 from demo.actors.renderer import film_run
 from demo.actors.scenes import ROOMS, draw_plate
 from motiontransfer.keypoints import read_keypoints
+from stages.check_params import write_video_params
 from tests.faults import artifacts, params, videos
 from tests.faults.outcomes import Case, bad_endings
 from tests.forks import FORKS
@@ -88,6 +89,7 @@ def film(present):
     content["decode"]["size"] = list(SIZE)
     content |= {"videos": {"clip": {"path": "v.mp4", "subject": "ada"}}, "targets": ["ada"]}
     Path("params.yaml").write_text(yaml.safe_dump(content))
+    write_video_params()
 
 
 def check_gone(frames):

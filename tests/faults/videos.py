@@ -12,6 +12,7 @@ import yaml
 
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
+from stages.check_params import write_video_params
 from tests.faults.outcomes import Case
 from tests.video.conftest import (
     _encode_sound,
@@ -36,6 +37,7 @@ def write_decode_params(path: str, *, on_damage="fail", name="clip"):
         "decode": {"size": [32, 48], "frame_rate": None, "on_damage": on_damage},
     }
     Path("params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
+    write_video_params()
 
 
 def decoded(name="clip") -> list[np.ndarray]:

@@ -69,7 +69,9 @@ def test_a_patch_is_what_the_frame_shows(standing):
     frame, _ = painted(posed())
     for patch in standing.patches[0]:
         (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
-        assert (patch.pixels[..., :3] == frame[y : y + height, x : x + width]).all()
+        shown, is_covered = frame[y : y + height, x : x + width], patch.pixels[..., 3] > 0
+        assert is_covered.any()
+        assert (patch.pixels[is_covered, :3] == shown[is_covered]).all()
 
 
 def test_a_patch_is_as_large_as_what_is_covered():
