@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from motiontransfer.errors import ComputeError, VideoError
-from motiontransfer.parallel import _IDLE_SECONDS, Compute, end_workers, run_parallel
+from motiontransfer.parallel import _IDLE_SECONDS, Compute, end_workers, import_ray, run_parallel
 from tests.forks import FORKS
 from tests.ray_cluster import needs_ray, ray_cluster
 
@@ -155,7 +155,8 @@ def test_an_address_without_a_cluster_is_refused():
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "head", "head:x"])
 @pytest.mark.slow
 @needs_ray
-def test_an_unreachable_cluster_is_an_error_at_once(address):
+def test_an_unreachable_cluster_is_an_error_at_once(monkeypatch, address):
+    monkeypatch.setattr(import_ray(), "is_initialized", lambda: False)  # with the tests' own
     nowhere = Compute(backend="ray", address=address, num_workers=0)
     with pytest.raises(ComputeError, match=rf"compute\.address: .* {address}: "):
         list(run_parallel(refuse_two, [0], compute=nowhere))

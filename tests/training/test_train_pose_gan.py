@@ -157,8 +157,7 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to
     assert not same(taken[4][3], taken[5][3])
     assert coarse_to_fine.metrics["steps"] == 7
     trained = read_generator(
-        folder / "models/generator.safetensors",
-        appearance=target_of([clip]).appearance_file,
+        folder / "models/generator.safetensors", appearance=target_of([clip]).appearance_file
     )
     assert (trained.config.architecture, trained.config.size) == ("local", SIZE)
     description = read_description(folder / "models/discriminator.safetensors")
