@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from demo.actors.choreography import compose
 from demo.actors.renderer import film_run
 from demo.actors.scenes import ROOMS, draw_plate
 from motiontransfer.keypoints import read_keypoints
+from motiontransfer.video.frame_store import FrameStore
 from stages.check_params import write_video_params
 from tests.faults import artifacts, params, videos
 from tests.faults.outcomes import Case, bad_endings
 from tests.forks import FORKS
-from tests.tiny_project import ROOT, environment_of, repro, shrink_pipeline
+from tests.tiny_project import ROOT, SOURCE_FRAMES, environment_of, repro, shrink_pipeline
 from tests.video.conftest import write_test_video
 
 GROUPS = {
@@ -135,6 +137,14 @@ def contents(paths):
     return {file: file.read_bytes() for file in files if file.suffix != ".json"}
 
 
+def is_whole(file, before):
+    """As it was; a signed video, whose manifest is salted, with all its frames."""
+    if file.suffix != ".mp4":
+        return file.read_bytes() == before
+    with FrameStore(file) as made:
+        return len(list(made.frames())) == SOURCE_FRAMES
+
+
 def stage_process(dvc):
     while dvc.poll() is None:
         for child in psutil.Process(dvc.pid).children(recursive=True):
@@ -175,12 +185,13 @@ def test_a_stage_that_was_stopped_leaves_nothing_half_written_and_is_completed(
         if fault != "disk full":
             child = stage_process(dvc)
             time.sleep(2.5)
-            child.send_signal(getattr(signal, fault))
+            with suppress(psutil.NoSuchProcess):
+                child.send_signal(getattr(signal, fault))
         told, _ = dvc.communicate()
     if dvc.returncode == 0:
         pytest.skip("it was over before")
     assert "Traceback" not in told
-    assert all(before.get(file) == content for file, content in contents(outs).items())
+    assert all(is_whole(file, before.get(file)) for file in contents(outs))
     repro(root, "-s", stage)
     assert contents(outs).keys() == before.keys()
     if stage != "render@ada_as_ben":  # whose manifest is salted
