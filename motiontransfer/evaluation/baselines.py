@@ -1,4 +1,4 @@
-"""Nearest-neighbour baseline by pose, and the image distance to the nearest training frame.
+"""Nearest-neighbor baseline by pose, and the image distance to the nearest training frame.
 
 The baseline shows, for each pose, the real training frame of the target whose pose is nearest.
 Chan et al. 2019, sec. 5, name it and leave the measure open. Distances between joints of the same

@@ -66,7 +66,7 @@ class PosedFrames:
 
 
 def concatenated(parts: Sequence[PosedFrames]) -> PosedFrames:
-    """Concatenate the posed of several clips, which share skeleton and image size."""
+    """Concatenate posed frames of several clips, which share skeleton and image size."""
     if len(parts) == 1:
         return parts[0]
     clips = [part.keypoints for part in parts]

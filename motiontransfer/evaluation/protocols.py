@@ -216,7 +216,7 @@ def evaluate_transfer(
 
     Args:
         intended: the normalized poses that the result should show.
-        clips: the target's, for the nearest-neighbour baseline.
+        clips: the target's, for the nearest-neighbor baseline.
         box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `worst_frames.png` go.
 

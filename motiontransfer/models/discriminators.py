@@ -1,6 +1,6 @@
 """Conditional multiscale PatchGAN discriminators of pix2pixHD (Wang et al. 2018, sec. 3.2).
 
-Per scale: 4x4 convolutions (stride 2 until the last two), leaky ReLU 0.2, instance normalisation
+Per scale: 4x4 convolutions (stride 2 until the last two), leaky ReLU 0.2, instance normalization
 after the first layer. The input of each further scale is average-pooled by 2.
 """
 

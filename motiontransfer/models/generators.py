@@ -320,7 +320,7 @@ class HalfResolutionGenerator(nn.Module):
         background: Images | None = None,
         texture: Textures | None = None,
     ) -> Generated:
-        """Return the next frame, upsampled by nearest neighbour, as `previous_frame` was."""
+        """Return the next frame, upsampled by nearest neighbor, as `previous_frame` was."""
         height, width = pose_map.shape[2:]
         generated = self.generator(
             downsample_by_2(pose_map),

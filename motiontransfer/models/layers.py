@@ -77,7 +77,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResizeConvolution(nn.Sequential):
-    """Nearest-neighbour upsampling by 2, then a 3x3 convolution (Odena et al. 2016)."""
+    """Nearest-neighbor upsampling by 2, then a 3x3 convolution (Odena et al. 2016)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

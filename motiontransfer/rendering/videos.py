@@ -208,7 +208,7 @@ def contact_sheet(
 
 
 def _place(sheet: AnyFrame, frame: AnyFrame, *, top: int, left: int, size: tuple[int, int]) -> None:
-    """Put a frame into its tile, as large as fits, centred."""
+    """Put a frame into its tile, as large as fits, centered."""
     scale = min(size[0] / frame.shape[0], size[1] / frame.shape[1])
     height = min(max(1, round(frame.shape[0] * scale)), size[0])
     width = min(max(1, round(frame.shape[1] * scale)), size[1])
@@ -231,7 +231,7 @@ def _text_width(text: str, font_px: int) -> int:
 def _text_on_background(
     text: str, size: tuple[int, int], font_px: int, color: tuple[int, int, int]
 ) -> AnyFrame:
-    """Centred text, made smaller where it would not fit; cached: a video's labels never change."""
+    """Centered text, made smaller where it would not fit; cached: a video's labels never change."""
     height, width = size
     while font_px > _MIN_FONT_PX and _text_width(text, font_px) > width - 2:
         font_px -= 1

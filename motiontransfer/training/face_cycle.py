@@ -322,7 +322,7 @@ def _check_depths(translator: FaceTranslatorConfig, discriminator: Discriminator
     crop_size = translator.crop_size
     stride = 2**translator.num_downsamplings
     check_depth((crop_size, crop_size), stride=stride, section=_SECTION)
-    # The last normalized layer is one patch smaller, and needs neighbours to normalize over.
+    # The last normalized layer is one patch smaller, and needs neighbors to normalize over.
     if crop_size // 2**discriminator.num_layers < 3:
         raise TrainingError(
             f"{_SECTION}.discriminator_layers: faces of {crop_size}x{crop_size} pixels shrink to "
