@@ -357,10 +357,10 @@ class _Picture:
 
     def framed(self, framing: Framing) -> UInt8[np.ndarray, "_ _ 3"]:
         """The picture in a framing; the working image is a reduction of the detector's picture."""
-        u0, v0, u1, v1 = framing.content
-        if self._shrunk is not None and (v1 - v0, u1 - u0) <= self._shrunk.shape[:2]:
-            return framing.letterbox(self._shrunk)
-        return framing.apply(self._upright)
+        (u0, v0, u1, v1), shrunk = framing.content, self._shrunk
+        if shrunk is None or v1 - v0 > shrunk.shape[0] or u1 - u0 > shrunk.shape[1]:
+            return framing.apply(self._upright)
+        return framing.letterbox(shrunk)
 
 
 class _FullSize:

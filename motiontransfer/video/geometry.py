@@ -156,9 +156,13 @@ def auto_crop(
     height, width = image_size if isinstance(size, int) else size
     extent = np.maximum(extent, (extent[1] * width / height, extent[0] * height / width))
     limit = np.array(image_size[::-1], dtype=float)
-    # Even, for whole samples of color: then a frame is converted and shrunk in one pass.
-    extent = np.minimum(2 * np.ceil(extent / 2), limit)
-    x0, y0 = 2 * np.floor(np.clip((low + high) / 2 - extent / 2, 0, limit - extent) / 2).astype(int)
+    extent = np.minimum(extent, limit)
+    start = np.clip((low + high) / 2 - extent / 2, 0, limit - extent)
+    # Outwards to even edges, for whole samples of color: then one pass converts and shrinks.
+    first = 2 * np.floor(start / 2)
+    grown = ((2 * np.ceil((start + extent) / 2) - first) / extent).max()
+    extent = np.minimum(2 * np.ceil((grown * extent / 2).round(6)), limit)
+    x0, y0 = np.minimum(first, 2 * np.floor((limit - extent) / 2)).astype(int)
     x1, y1 = np.array([x0, y0]) + extent.astype(int)
     return int(x0), int(y0), int(x1), int(y1)
 

@@ -336,10 +336,9 @@ def decode_at(
                 container.seek(int(group[0] * av.time_base))
                 frames = container.decode(stream)
                 # Containers round times to milliseconds.
-                found += (
-                    next((it for it in frames if _start(it) >= seconds - 1e-3), None)
-                    for seconds in group
-                )
+                for seconds in group:
+                    shown = next((it for it in frames if _start(it) >= seconds - 1e-3), None)
+                    found.append(shown)
             except av.FFmpegError as error:
                 _logger.debug("%s: frame after %.2f s: %s", video.path, group[0], error)
             yield found + [None] * (len(group) - len(found))

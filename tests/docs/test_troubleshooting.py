@@ -31,7 +31,7 @@ TEMPLATES = message_templates()
 
 
 def test_the_page_has_many_messages_each_once():
-    assert len(QUOTED) > 15
+    assert len(QUOTED) > 20
     assert len(set(QUOTED)) == len(QUOTED)
 
 

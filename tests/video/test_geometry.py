@@ -112,8 +112,8 @@ def test_shrinking_averages_areas():
     [
         # union 100, 50, 160, 150; its 60 x 100 grow to 72 x 120, then to a square
         ([(100, 50, 140, 150), None, (120, 60, 160, 150)], (400, 400), 0.1, (70, 40, 190, 160)),
-        # 11 * 1.2 = 13.2 around 15.5: 14 from 8.5 on, at even edges
-        ([(10, 10, 21, 21)], (400, 400), 0.1, (8, 8, 22, 22)),
+        # 11 * 1.2 = 13.2 around 15.5: 8.9 to 22.1, rounded outwards to even edges
+        ([(10, 10, 21, 21)], (400, 400), 0.1, (8, 8, 24, 24)),
         # moved into the image rather than shrunk
         ([(0, 0, 40, 100)], (200, 300), 0.0, (0, 0, 100, 100)),
         ([(260, 100, 300, 200)], (200, 300), 0.0, (200, 100, 300, 200)),
@@ -134,6 +134,18 @@ def test_a_box_in_the_stored_frame_shows_what_it_shows_upright(quarter_turns, mi
     x0, y0, x1, y1 = orientation.stored_box((2, 4, 8, 9), upright.shape[:2])
     cut = orientation.upright(stored[y0:y1, x0:x1])
     np.testing.assert_array_equal(cut, upright[4:9, 2:8])
+
+
+@given(st.tuples(*[st.integers(0, 90)] * 4), st.tuples(st.integers(50, 100), st.integers(50, 100)))
+def test_an_automatic_crop_holds_the_person_between_even_edges(edges, halves):
+    height, width = 2 * halves[0], 2 * halves[1]
+    x0, x1 = sorted((edges[0] % width, edges[1] % width))
+    y0, y1 = sorted((edges[2] % height, edges[3] % height))
+    box = (x0, y0, x1 + 1, y1 + 1)
+    left, top, right, bottom = crop = auto_crop([box], (height, width), (64, 48))
+    assert 0 <= left <= box[0] < box[2] <= right <= width
+    assert 0 <= top <= box[1] < box[3] <= bottom <= height
+    assert not any(edge % 2 for edge in crop)
 
 
 def test_auto_crop_has_the_inputs_shape_where_the_working_image_has_none():
