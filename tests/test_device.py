@@ -29,25 +29,76 @@ ctypes.CDLL = lambda name, *a, **k: Nvml() if name == "libnvidia-ml.so.1" else l
 """NVIDIA's management library as PyTorch sees it, which counts a GPU; there is no driver."""
 
 WHY = "runs on the CPU, as the GPU cannot be used: Found no NVIDIA driver on your system; "
+PARTS = """\
+import logging, sys, torch
+logging.basicConfig(format="%(message)s", stream=sys.stderr)
+from motiontransfer.training.distributed import make_runtime
+from motiontransfer.device import choose_accelerator
+from motiontransfer.parallel import Compute, run_parallel
+from motiontransfer.pose import keypoint_rcnn
+from motiontransfer.pose.detectors import KeypointRcnnConfig, _prepare_keypoint_rcnn
+from motiontransfer.project.doctor import check_gpu
+assert torch.cuda.device_count() == 1, "the stand-in is not used"
+result = check_gpu()
+print(result.level, "|", result.message, "|", result.fix)
+print(make_runtime(precision="auto").device, make_runtime(precision="32-true").device)
+keypoint_rcnn.load_network = lambda model, **_: None
+config = KeypointRcnnConfig(
+    detector="keypointrcnn", max_people=1, min_detection_confidence=0.5, min_visibility=0.5,
+    segment_frames=9)
+compute = Compute(backend="local", address=None, num_workers=1)
+every_core = compute.model_copy(update={"num_workers": 0})
+print(_prepare_keypoint_rcnn(config, every_core).num_workers)
+print(*run_parallel(eval, ["__import__('motiontransfer.device').device.choose_accelerator()"],
+    compute=compute))
+"""
 
 
-@pytest.mark.skipif(choose_accelerator() == "cuda", reason="CUDA works here")
-def test_a_stage_trains_on_the_cpu_and_says_why(tmp_path, monkeypatch):
+@pytest.fixture
+def run_without_driver(tmp_path):
+    """Run Python where a GPU is counted that CUDA cannot use."""
+    if choose_accelerator() == "cuda":
+        pytest.skip("CUDA works here")
+    (tmp_path / "stub").mkdir()
+    (tmp_path / "stub/sitecustomize.py").write_text(NVML_WITHOUT_DRIVER)
+
+    def run(*arguments):
+        paths = os.pathsep.join([str(tmp_path / "stub"), str(ROOT)])
+        environment = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env={**environment, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+def test_a_stage_trains_on_the_cpu_and_says_why(run_without_driver, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_params(train_gan={**TRAIN_GAN, "precision": "auto"})
     add_target()
-    (tmp_path / "stub").mkdir()
-    (tmp_path / "stub/sitecustomize.py").write_text(NVML_WITHOUT_DRIVER)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "stub"), str(ROOT)]))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    command = [sys.executable, "-m", "stages", "train_gan", "ada"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = run_without_driver("-m", "stages", "train_gan", "ada")
     assert done.returncode == 0, done.stderr
     assert Path("artifacts/models/ada/generator.safetensors").exists()
     lines = done.stderr.splitlines()
     assert [line.startswith(WHY) for line in lines].count(True) == 1
+    assert "CUDA_VISIBLE_DEVICES=" in next(line for line in lines if line.startswith(WHY))
     assert [line.startswith("runs on the CPU, threads: 1, ") for line in lines].count(True) == 1
+
+
+@pytest.mark.slow
+def test_runtime_detector_workers_and_doctor_agree(run_without_driver):
+    done = run_without_driver("-c", PARTS)
+    assert done.returncode == 0, done.stderr
+    found, devices, num_workers, in_workers = done.stdout.splitlines()
+    assert found.startswith("fault | it cannot be used: Found no NVIDIA driver on your system; ")
+    assert f"CUDA {torch.version.cuda} needs driver" in found
+    assert (devices, num_workers, in_workers) == ("cpu cpu", "0", "cpu")
+    assert done.stderr.count(WHY) == 1  # in all processes
 
 
 @pytest.fixture
@@ -82,10 +133,15 @@ def gpu(monkeypatch):
 @pytest.mark.parametrize(
     ("capability", "error", "fault"),
     [
-        ((7, 0), None, r"Tesla .* 7\.0, .* sm_75 compute_90;"),
-        ((7, 5), RuntimeError("CUDA error: no kernel\nSearch"), "CUDA error: no kernel;"),
-        ((7, 5), torch.OutOfMemoryError("CUDA out of memory. Tried"), "CUDA out of memory;"),
-        ((7, 5), torch.cuda.DeferredCudaCallError("lazily; late"), "lazily;"),
+        (
+            (7, 0),
+            None,
+            r"Tesla has compute capability 7\.0, and this PyTorch has kernels for sm_75 compute_90"
+            r"; install another",
+        ),
+        ((7, 5), RuntimeError("CUDA error: no kernel\nSearch"), "CUDA error: no kernel; check nvi"),
+        ((7, 5), torch.OutOfMemoryError("CUDA out of memory. Tried"), "CUDA out of memory; check"),
+        ((7, 5), torch.cuda.DeferredCudaCallError("lazily; late"), "lazily; check nvidia-smi"),
     ],
 )
 def test_an_unusable_gpu_is_warned_of_once_and_hidden(

@@ -225,6 +225,14 @@ def test_of_what_is_kept_the_gate_adds_to_the_confidence():
         assert not made.synthesized.any()
 
 
+@pytest.mark.parametrize("gate", [-200.0, 0.0, 200.0])
+def test_where_the_puppet_covers_nothing_the_frame_is_synthesized(gate):
+    generator = FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
+    frame, synthesized = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    assert torch.equal(frame, synthesized)
+    assert torch.equal(synthesized, generator(*inputs()).synthesized)
+
+
 def config(**changes):
     values = {
         **{"architecture": "fast", "background": "plate", "pose_channels": 4, "num_filters": 4},

@@ -108,12 +108,14 @@ def test_a_corrected_frame_is_the_previous_one_of_the_next():
     assert [previous.unique().tolist() for previous in generator.previous] == [[0], [11], [22]]
 
 
-def test_the_rollout_is_lazy():
+def test_the_rollout_is_causal_and_lazy():
     generator = Counter()
     frames = rolled_out(generator, dance(12))
     next(frames)
     next(frames)
     assert len(generator.pose_maps) == 2
+    short, long = (list(rolled_out(Counter(), dance(n))) for n in (3, 12))
+    assert all(torch.equal(a, b) for a, b in zip(short, long, strict=False))
 
 
 def test_inference_mode_and_autocast_do_not_leak_into_the_caller():

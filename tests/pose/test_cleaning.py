@@ -156,7 +156,9 @@ def test_swapping_twice_is_the_identity(frames, joints):
 
 
 @pytest.mark.parametrize("joints", [EVERYTHING, ARMS, LEGS], ids=["body", "arms", "legs"])
-@pytest.mark.parametrize(("start", "stop"), [(10, 11), (5, 22), (0, 6), (33, 40)], ids=str)
+@pytest.mark.parametrize(
+    ("start", "stop"), [(10, 11), (10, 13), (5, 22), (0, 6), (33, 40)], ids=str
+)
 def test_a_swap_is_put_back(joints, start, stop):
     truth = wide_steps(person(WALK))
     swapped = swap_sides(truth, frames_from(start, stop), joints=joints)

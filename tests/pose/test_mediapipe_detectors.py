@@ -61,6 +61,11 @@ def test_left_and_right_of_the_face_mirror_each_other_in_its_mesh():
         assert (one == other) == (mirrored(joint) == joint)
     assert len(set(VERTEX_OF_JOINT.values())) == len(VERTEX_OF_JOINT)
     assert set(VERTEX_OF_JOINT) == set(FACE_JOINTS)
+    assert all(0 <= vertex < 468 for vertex in VERTEX_OF_JOINT.values())
+    assert VERTEX_OF_JOINT["face_chin"] == 152
+    for joint in FACE_JOINTS:
+        if joint.startswith("right_"):  # the low numbers are on the person's right
+            assert VERTEX_OF_JOINT[joint] < 248 <= VERTEX_OF_JOINT[mirrored(joint)]
 
 
 def test_joints_are_at_their_positions_and_left_is_the_persons_own(found):

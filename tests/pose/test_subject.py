@@ -126,11 +126,14 @@ def test_a_person_who_re_enters_alone_is_the_same():
 
 def test_re_entry_with_others_in_view_is_ambiguous():
     gone, back = (range(50), PLACE), (range(100, 150), PLACE)
-    for frames, same in (
-        *((range(40, 60), (0,)), (range(70, 80), (0,)), (range(120, 130), (0,))),
-        *((range(160, 170), (0, 1)), (range(30), (0, 1))),
+    for frames, heights, same in (
+        *((range(40, 60), (20, 100), (0,)), (range(120, 130), (20, 100), (0,))),
+        *((range(70, 80), (20,), (0,)), (range(160, 170), (20,), (0, 1))),
+        (range(30), (20, 100), (0, 1)),
     ):
-        assert re_entries({0: gone, 1: back, 2: (frames, (40, 200, 20))}) == same, frames
+        for height in heights:
+            other = (frames, (40, 200, height))
+            assert re_entries({0: gone, 1: back, 2: other}) == same, other
 
 
 @pytest.mark.parametrize(

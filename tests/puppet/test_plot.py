@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from motiontransfer.puppet.appearance import encode_patch
-from motiontransfer.puppet.plot import best_views, plot_appearance
+from motiontransfer.puppet.plot import _CELL_PX, _MARGIN_PX, _cell, best_views, plot_appearance
 from motiontransfer.skeleton import HOLISTIC
 from tests.people import COLORS, NUMBER_OF, PERSON_SIZE, appearance_of, lost, posed, room
 
@@ -95,14 +95,16 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
     assert (shown[~is_filled] == room()[~is_filled]).all()
     assert (shown[is_filled] == (room()[is_filled] + np.array([230, 30, 120])) // 2).all()
     share = f"{32 / (PERSON_SIZE[0] * PERSON_SIZE[1]):.1%}"
-    assert share in background.get_title()
+    assert background.get_title() == f"ada: background ({share} never seen), parts in 1 frames"
     labels = [
         [label.get_text() for label in axes.get_yticklabels()] for axes in (facings, directions)
     ]
     assert labels[0] == ["head", "torso"]
     assert sorted([*labels[0], *labels[1]]) == sorted(name.replace("_", " ") for name in NUMBER_OF)
     assert [it.get_text() for it in directions.get_xticklabels()][3:6] == ["↓", "↘", "→"]
-    assert [it.get_text() for it in facings.get_xticklabels()][3] == "front"
+    assert [it.get_text() for it in facings.get_xticklabels()][3:6] == [
+        *("front", "half →", "profile →")
+    ]
     sheet = np.asarray(facings.images[0].get_array())
     middles = sheet[
         sheet.shape[0] // 4 :: sheet.shape[0] // 2, sheet.shape[1] // 16 :: sheet.shape[1] // 8
@@ -120,3 +122,14 @@ def test_the_same_appearance_is_the_same_png(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as image:
         assert image.height > image.width > 500
+
+
+def test_a_cell_shows_the_patch_in_its_middle_over_the_ground():
+    red = np.full((100, 50, 4), (200, 0, 0, 255), np.uint8)
+    cell = _cell(red)
+    rows, columns = np.nonzero((cell == (200, 0, 0)).all(axis=2))
+    assert (rows.min(), rows.max() + 1) == (_MARGIN_PX, _CELL_PX - _MARGIN_PX)
+    assert columns.min() + columns.max() + 1 == _CELL_PX
+    red[..., 3] = 51
+    faint, ground = (_cell(it)[_CELL_PX // 2, _CELL_PX // 2] for it in (red, 0 * red))
+    np.testing.assert_allclose(faint, 0.2 * np.array([200, 0, 0]) + 0.8 * ground, atol=1)

@@ -25,7 +25,7 @@ PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
 WALK = stick_person([40, 60, 70, 80, 100], [50, 30, 33, 35, 45], x=[10, 20, 30, 30, 50])
 
 
-@pytest.mark.parametrize(("fraction", "farthest"), [(1.0, 40), (0.3, 70)])
+@pytest.mark.parametrize(("fraction", "farthest"), [(1.0, 40), (0.7, 60), (0.3, 70)])
 def test_the_cluster_fraction_limits_the_farthest_line(fraction, farthest):
     statistics = fit_statistics([WALK], **PAPER | {"cluster_fraction": fraction})
     assert statistics.farthest_ankle_y_px == farthest

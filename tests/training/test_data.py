@@ -66,6 +66,8 @@ def test_random_numbers_of_an_index_do_not_depend_on_the_rank():
     parts = [draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
     assert torch.equal(torch.cat(parts), whole)
     assert len(set(whole.tolist())) == 40
+    assert whole.min() >= 0
+    assert whole.max() < 1
 
 
 class Recorded:

@@ -204,7 +204,7 @@ def test_on_a_cpu_one_core_is_left_for_reading_and_drawing_unless_the_user_chose
 )
 def test_a_number_of_devices_is_taken_at_its_word_up_to_those_present(devices, present, chosen):
     assert choose_devices(devices, present=present) == chosen
-    with pytest.raises(TrainingError, match=r"devices: .* 4 .* 5"):
+    with pytest.raises(TrainingError, match="devices: expected at most the 4 GPUs here, got 5"):
         choose_devices(5, present=4)
 
 
@@ -214,21 +214,22 @@ def launched(**changes):
 
 
 @pytest.mark.parametrize(
-    ("environment", "options"),
+    ("environment", "options", "named"),
     [
-        ({}, {"batch_size": 3, "devices": 2}),
+        ({}, {"batch_size": 3, "devices": 2}, "3 items .*by 2 processes; expected a multiple of 2"),
         (  # under torchrun no devices are requested
             {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"},
             {"batch_size": 4},
+            "4 items .* by 8 processes",
         ),
     ],
 )
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(
-    no_cuda, monkeypatch, environment, options
+    no_cuda, monkeypatch, environment, options, named
 ):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(TrainingError, match=r"^batch_size: "), launched(**options):
+    with pytest.raises(TrainingError, match=f"^batch_size: {named}"), launched(**options):
         pass
 
 
@@ -244,6 +245,16 @@ def test_one_process_is_one_wherever_it_runs(no_cuda, monkeypatch, environment):
         monkeypatch.setenv(name, value)
     with launched() as runtime:
         assert (runtime.world_size, runtime.is_first) == (1, True)
+
+
+def test_one_line_says_what_it_runs_on(no_cuda, caplog):
+    torch.set_num_threads(1)
+    caplog.set_level("INFO")
+    make_runtime(precision="32-true")
+    with launched(precision="bf16-mixed"):
+        pass
+    own = [record.message for record in caplog.records if record.name == distributed.__name__]
+    assert own == [f"runs on the CPU, threads: 1, {name}" for name in ("32-true", "bf16-mixed")]
 
 
 @pytest.mark.needs_cuda

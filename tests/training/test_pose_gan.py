@@ -105,17 +105,21 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_both_networks_are_trained_by_weighted_losses(batch, objective):
+@pytest.mark.parametrize(
+    ("objective", "weights"),
+    [*((objective, (3.0, 5.0, 7.0, 8.0)) for objective in OBJECTIVES), ("least_squares", (0,) * 4)],
+)
+def test_both_networks_are_trained_by_weighted_losses(batch, objective, weights):
+    adversarial, matching, l1, perceptual = weights
     task = task_of(
         Remembering(),
         MeanDiscriminator(),
         perceptual=Slices(1),
         objective=objective,
-        adversarial_weight=3.0,
-        feature_matching_weight=5.0,
-        l1_weight=7.0,
-        perceptual_weight=8.0,
+        adversarial_weight=adversarial,
+        feature_matching_weight=matching,
+        l1_weight=l1,
+        perceptual_weight=perceptual,
         foreground_l1_weight=1.0,
     )
     losses = task.step(whole(batch), step=0, learning_rate=0.0)
@@ -124,10 +128,10 @@ def test_both_networks_are_trained_by_weighted_losses(batch, objective):
     difference = ((first - 0.3).abs().mean() + (second - 0.45).abs().mean()).item() / 2
     of_generator, of_discriminator = OBJECTIVES[objective]
     expected = {
-        "generator/adversarial": 3 * of_generator(fake + 0.5),
-        "generator/feature_matching": 5 * 4 * abs(real - fake).mean(),
-        "generator/l1": 7 * difference,
-        "generator/perceptual": 8 * difference / 32,
+        "generator/adversarial": adversarial * of_generator(fake + 0.5),
+        "generator/feature_matching": matching * 4 * abs(real - fake).mean(),
+        "generator/l1": l1 * difference,
+        "generator/perceptual": perceptual * difference / 32,
         "discriminator/adversarial": of_discriminator(real + 0.5, fake + 0.5).mean() / 2,
     }
     got = {name: loss.item() for name, loss in losses.items()}

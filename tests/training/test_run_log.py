@@ -51,10 +51,19 @@ def test_a_mean_continues_from_its_state():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_loss_that_is_not_finite_is_named_with_its_steps(value):
-    losses = mean_of(*({"a": number, "b": 3.0} for number in (3.0, 3.0, value)))
-    with pytest.raises(TrainingError, match=rf"^train: .* in steps 10 to 12: a {value}, b 3;"):
+@pytest.mark.parametrize(("before", "steps"), [([], "step 12"), ([3.0, 3.0], "steps 10 to 12")])
+def test_a_loss_that_is_not_finite_is_named_with_its_steps(value, before, steps):
+    losses = mean_of(*({"a": number, "b": 3.0} for number in [*before, value]))
+    text = rf"^train: .* in {steps}: a {value}, b 3; the last checkpoint is kept; "
+    with pytest.raises(TrainingError, match=text):
         read(losses)
+
+
+@pytest.mark.needs_cuda
+def test_losses_come_from_a_gpu():
+    losses = MeanLosses()
+    losses.add({"l1": torch.tensor(0.5, device="cuda") * 3})
+    assert read(losses) == {"l1": 1.5}
 
 
 def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch):
