@@ -14,6 +14,7 @@ Source: DVC's documentation, "Internal directories and files".
 """
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Generator, Iterable, Mapping
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 Condition = Literal["whole", "damaged", "missing", "forged"]
-"""`forged`: a folder's list that leads outside the folder."""
+"""`forged`: a folder's list that leads outside the folder, or was no list when it was hashed."""
 _LIST_SUFFIX = ".dir"
 _NAME_OF_RUN = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}/[0-9a-f]{64}")
 
@@ -66,34 +67,37 @@ def fetch_lists(repo: Repo, oids: Iterable[str]) -> dict[str, Condition]:
     there = {oid: remote.oid_to_path(oid) for oid in found}
     with _copied(repo, remote.fs, there) as arrived:
         for oid, file in arrived.items():
-            if not _leads_inside(file):
-                faults[oid] = "forged"
-            elif file_md5(str(file), localfs) != oid.removesuffix(_LIST_SUFFIX):
-                faults[oid] = "damaged"
-            else:
+            faults[oid] = _condition_of_list(file, oid)
+            if faults[oid] == "whole":
                 _move(file, Path(cache.oid_to_path(oid)))
                 del faults[oid]
     return faults
 
 
-def _leads_inside(file: Path) -> bool:
-    """Return False for a list with a member that DVC would read or write elsewhere."""
+def _condition_of_list(file: Path, oid: str) -> Condition:
+    """Whether DVC can use what arrived, and would read or write nothing elsewhere."""
+    is_whole = file_md5(str(file), localfs) == oid.removesuffix(_LIST_SUFFIX)
     try:
         members = json.loads(file.read_text(encoding="utf-8"))
-        return all(
+        is_usable = isinstance(members, list) and all(
             member.keys() == {"md5", "relpath"}
             and re.fullmatch(r"[0-9a-f]{32}", member["md5"])
             and _is_inside(PureWindowsPath(member["relpath"]))  # which knows every separator
             for member in members
         )
-    except ValueError:  # cut off or rotten: its hash will not match
-        return True
+    except ValueError:  # cut off or rotten, unless it was written like this
+        is_usable = not is_whole
     except (AttributeError, TypeError, RecursionError):
-        return False
+        is_usable = False
+    if not is_usable:
+        return "forged"
+    return "whole" if is_whole else "damaged"
 
 
 def _is_inside(path: PureWindowsPath) -> bool:
-    return bool(path.parts) and not path.anchor and ".." not in path.parts
+    """Return False for a path that leads elsewhere; no file has a zero byte in its name."""
+    is_relative = bool(path.parts) and not path.anchor and ".." not in path.parts
+    return is_relative and b"\0" not in os.fsencode(path)
 
 
 @contextmanager

@@ -133,6 +133,28 @@ def test_a_past_run_with_such_a_list_is_run_again(folder, old_run, tmp_path, for
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"{}",
+        b'"\xff"',
+        b'[{"relpath": "a\\u0000b", "md5": "MD5"}]',
+        b'[{"relpath": "\\ud800", "md5": "MD5"}]',
+    ],
+)
+def test_a_past_run_with_a_list_that_cannot_be_read_is_run_again(folder, old_run, content):
+    """Its hash is right: it was written like this."""
+    intruder = Intruder(folder)
+    content = content.replace(b"MD5", intruder.put(b"inside\n").encode())
+    oid = intruder.put(content, suffix=".dir")
+    intruder.forge(lambda run: run["outs"][-1].update(md5=oid))
+    output = old_run.command("join")
+    assert "Running stage 'render'" in output
+    assert f"1 past runs on {folder.url} were not used" in output
+
+
+@pytest.mark.slow
 def test_a_past_run_whose_list_is_gone_is_not_kept(folder, old_run):
     """Nor is it restored with a list that comes later: MD5 is no protection."""
     runs, lists = old_run.root / ".dvc/cache/runs", old_run.root / ".dvc/cache/files/md5"
