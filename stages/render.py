@@ -29,7 +29,7 @@ from motiontransfer.rendering.renderer import (
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.retargeting.normalization import joint_differences, normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams
-from motiontransfer.retargeting.statistics import read_statistics
+from motiontransfer.retargeting.statistics import PoseStatistics, read_statistics
 from motiontransfer.storage import write_json
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_face_translator
@@ -58,15 +58,7 @@ def main(transfer: str) -> str:
     source = read_clip(layout.clip_folder(names.source_subject, names.source))
     source_poses = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
     target = read_statistics(layout.statistics_file(names.target))
-    left_out, lacking = (
-        _listed(source_poses, joints) for joints in joint_differences(source_poses, target)
-    )
-    if left_out or lacking:
-        _logger.info(
-            "%s (%s) and %s (%s) have other joints; left out of the source: %s; missing there: %s",
-            *(names.source, source_poses.detector, names.target, target.detector),
-            *(left_out or "none", lacking or "none"),
-        )
+    _log_joint_differences(names, source_poses, target)
     poses = normalize_poses(
         source_poses,
         mode=normalization.mode,
@@ -111,13 +103,27 @@ def main(transfer: str) -> str:
     return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"
 
 
+def _log_joint_differences(names: Transfer, source: Keypoints, target: PoseStatistics) -> None:
+    left_out, lacking = joint_differences(source, target)
+    if left_out or lacking:
+        _logger.info(
+            "%s (%s) and %s (%s) have other joints; left out of the source: %s; missing there: %s",
+            names.source,
+            source.detector,
+            names.target,
+            target.detector,
+            _listed(source, left_out),
+            _listed(source, lacking),
+        )
+
+
 def _listed(keypoints: Keypoints, joints: set[str]) -> str:
-    """Joints by name, or their group where it is there as a whole."""
+    """Joints by name, or their group where it is there as a whole; `none` for none."""
     listed = []
     for group, names in keypoints.skeleton.groups:
         found = [name for name in names if name in joints]
         listed += [group] if len(found) == len(names) else found
-    return ", ".join(listed)
+    return ", ".join(listed) or "none"
 
 
 def _load_renderer(
