@@ -8,7 +8,7 @@ joints.
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -92,9 +92,17 @@ def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
     )
 
 
-def _limb(name: str, ends: Limb, *, radius: float, reach: float) -> BodyPart:
+def _limb(
+    name: str, ends: Limb, *, radius: float, reach: float, neighbor: Limb | None = None
+) -> BodyPart:
     return BodyPart(
-        name=name, motion="limb", bones=(ends,), joints=ends, radius=radius, reach=reach
+        name=name,
+        motion="limb",
+        bones=(ends,),
+        joints=ends,
+        radius=radius,
+        reach=reach,
+        neighbor=neighbor,
     )
 
 
@@ -103,11 +111,13 @@ def _limbs(
 ) -> Iterator[BodyPart]:
     """A limb of each side, the bone from its end to a joint beyond as its neighbor."""
     for side in _SIDES:
-        limb = _limb(
-            f"{side}_{name}", (f"{side}_{start}", f"{side}_{end}"), radius=radius, reach=reach
+        yield _limb(
+            f"{side}_{name}",
+            (f"{side}_{start}", f"{side}_{end}"),
+            radius=radius,
+            reach=reach,
+            neighbor=(f"{side}_{end}", f"{side}_{beyond}") if beyond else None,
         )
-        neighbor = (f"{side}_{end}", f"{side}_{beyond}") if beyond else None
-        yield replace(limb, neighbor=neighbor)
 
 
 def _foot(side: str) -> BodyPart:
