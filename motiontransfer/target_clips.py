@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool
@@ -13,6 +14,8 @@ from motiontransfer.errors import KeypointsError, MissingFileError, TrainingErro
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +88,10 @@ def usable_frames(
     return frames, sum(len(clip.training) for clip in clips) - len(frames)
 
 
-def spread(frames: range, *, count: int) -> list[int]:
-    """Evenly spread frame indices, at most `count`, first and last among them."""
-    positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    return [frames[int(position)] for position in positions]
+def spread(items: Sequence[_Item], *, count: int) -> list[_Item]:
+    """Evenly spread items, at most `count`, first and last among them."""
+    positions = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[position] for position in positions.tolist()]
 
 
 def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -> list[TargetClip]:

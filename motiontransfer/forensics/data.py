@@ -218,7 +218,7 @@ def sampled_seconds(frames: range, *, frame_rate: Fraction, max_frames: int) -> 
     seconds = [range(start, min(start + step + 1, frames.stop)) for start in starts]
     total = sum(map(len, seconds))
     count = max(1, len(seconds) * max_frames // max(total, 1))
-    return [seconds[index] for index in spread(range(len(seconds)), count=count)]
+    return spread(seconds, count=count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -257,7 +257,7 @@ def _draw_examples(
         moving = sorted(
             (float(each.mean()), index) for index, each in enumerate(logits) if len(each)
         )
-        chosen = [moving[k] for k in spread(range(len(moving)), count=_NUM_EXAMPLES)]
+        chosen = spread(moving, count=_NUM_EXAMPLES)
         for cell, (logit, index) in zip(row, chosen, strict=False):
             probability = detector.calibration.probability(np.array([logit]))[0]
             frames = shown[index].read()

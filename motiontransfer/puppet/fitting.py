@@ -1,5 +1,6 @@
 """Appearance of a target from its training frames."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,9 +45,8 @@ def target_appearance(
             has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
             path, step = full_size_frames(clip.frames, keypoints.frame_rate)
             stores.append((stack.enter_context(FrameStore(path)), step))
-            found = range(len(shown := [i for i in clip.training[::step] if has_scale[i]]))
-            places = spread(found, count=-(-num_references // len(clips)))
-            chosen += [(number, shown[place]) for place in places]
+            shown = [(number, frame) for frame in clip.training[::step] if has_scale[frame]]
+            chosen += spread(shown, count=math.ceil(num_references / len(clips)))
         if not chosen:
             raise TrainingError(
                 "no training frame shows a trunk or a limb of the target; see the coverage in "
