@@ -1,7 +1,8 @@
 """Puppet: a person drawn in any pose from body parts cut out of real frames (part-based warping).
 
 In order of reading: `parts`, the body's division; `appearance`, the reference frames cut into
-parts; `silhouette`, how they are cut; `background`, the scene without the person; `fitting`, which
-chooses the reference frames; `retrieval`, which picks one of them for each part of a pose;
-`warping`, which draws it there; `plot`, from which sides each part was seen.
+parts; `silhouette`, which part each of their pixels shows; `background`, the scene without the
+person; `fitting`, which chooses the reference frames and cuts them; `retrieval`, which picks one of
+them for each part of a pose; `warping`, which draws it there; `plot`, from which sides each part
+was seen.
 """

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import cv2
 import numpy as np
@@ -31,26 +30,6 @@ class Patch:
         return _decoded(self.encoded, self.size)
 
 
-def encode_patch(corner: tuple[int, int], pixels: UInt8[np.ndarray, "height width 4"]) -> Patch:
-    """Keep what is covered; the rest becomes black.
-
-    A pixel beside what is covered keeps its color, of which interpolation takes a share.
-    """
-    from PIL import Image  # here: an exported target is drawn without Pillow
-
-    near = cv2.dilate(pixels[..., 3].copy(), np.ones((3, 3), np.uint8))
-    kept = np.where(near[..., None] > 0, pixels, 0).astype(np.uint8)
-    file = BytesIO()
-    Image.fromarray(kept).save(file, "WEBP", lossless=True, exact=True, method=1, quality=0)
-    encoded = np.frombuffer(file.getvalue(), np.uint8)
-    return _patch(corner, kept.shape[:2], encoded)
-
-
-def _patch(corner: tuple[int, int], size: tuple[int, int], encoded: np.ndarray) -> Patch:
-    area = float(_decoded(encoded, size)[..., 3].sum()) / 255
-    return Patch(corner=corner, size=size, encoded=encoded, area=area)
-
-
 def _decoded(
     encoded: UInt8[np.ndarray, " bytes"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "height width 4"]:
@@ -70,6 +49,17 @@ def _decoded(
     # What is covered everywhere is decoded without coverage.
     is_opaque = image.shape[2] == 3
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGBA if is_opaque else cv2.COLOR_BGRA2RGBA)
+
+
+def _read_patch(corner: tuple[int, int], size: tuple[int, int], encoded: np.ndarray) -> Patch:
+    """A patch whose bytes may come from anywhere; raises as `_decoded`."""
+    area = covered_area(_decoded(encoded, size)[..., 3])
+    return Patch(corner=corner, size=size, encoded=encoded, area=area)
+
+
+def covered_area(coverage: UInt8[np.ndarray, "height width"]) -> float:
+    """Square pixels that are covered."""
+    return float(coverage.sum()) / 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +142,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         patches.append([])
         for x, y, *size in of_reference:
             part = next(encoded)
-            patches[-1].append(_patch((x, y), tuple(size), part) if len(part) else None)
+            patches[-1].append(_read_patch((x, y), tuple(size), part) if len(part) else None)
     appearance = Appearance(
         skeleton=skeleton,
         points=array("points", "float32", num_references, num_joints, 2),

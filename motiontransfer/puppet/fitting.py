@@ -1,26 +1,43 @@
-"""Appearance of a target from its training frames."""
+"""Appearance of a target: training frames chosen as references and cut into body parts."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 
+import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
+from PIL import Image
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
-from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales, full_lengths
-from motiontransfer.puppet.silhouette import Crop, crop_person, cut_parts, fill_hidden, fit_radii
+from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
+from motiontransfer.puppet.parts import (
+    BodyPart,
+    BodyPoses,
+    body_parts,
+    body_scales,
+    full_lengths,
+    part_map,
+    part_shapes,
+)
+from motiontransfer.puppet.silhouette import Crop, Mask, crop_person, fit_radii, part_masks
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
+
+_NUM_FILLS = 3  # references from which what is hidden of a part is filled
+_NUM_CANDIDATES = 40  # among which they are looked for, the most alike
+_LEAST_FILL = 0.4  # of the hidden places, which another reference must show
+_LEAST_HIDDEN = 0.005  # of a patch's pixels; less is not filled
+_NUM_PLACES = 64  # at which that is looked up
 
 
 def target_appearance(
@@ -134,4 +151,140 @@ def fit_appearance(
         height_px=height_px,
         patches=patches,
         background=background,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPart:
+    """A body part in a reference frame, and where something before it hides it."""
+
+    corner: tuple[int, int]
+    """(x, y) of its first pixel in the frame."""
+    colors: UInt8[np.ndarray, "height width 3"]
+    coverage: Mask
+    hidden: Mask
+
+    def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
+        """(x, y) of some pixels that are hidden; none where few are."""
+        rows, columns = np.nonzero(self.hidden > 127)
+        if len(rows) < _LEAST_HIDDEN * self.hidden.size:
+            return np.zeros((0, 2), np.int64)
+        chosen = np.linspace(0, len(rows) - 1, _NUM_PLACES).round().astype(np.int64)
+        return np.stack([columns[chosen], rows[chosen]], axis=1)
+
+    def covered_share(
+        self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
+    ) -> float:
+        """Mean coverage, 0 to 1, at places (x, y) of the image to which it is mapped."""
+        inverse = cv2.invertAffineTransform(matrix)
+        x, y = np.rint(inverse[:, :2] @ places.T + inverse[:, 2:]).astype(np.int64)
+        height, width = self.coverage.shape
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        return float(self.coverage[y[inside], x[inside]].sum()) / 255 / len(places)
+
+    def filled(self, source: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
+        """Show where it is hidden what another reference shows there.
+
+        Args:
+            matrix: map from that reference's part to this one.
+        """
+        place = covered_box(self.hidden)
+        hidden = self.hidden[place].astype(np.float32)
+        size = place[1].stop, place[0].stop
+        there = cv2.warpAffine(source.coverage, matrix, size)[place]
+        shown = hidden * there / np.float32(255)
+        covered = self.coverage[place] + shown
+        share = (shown / np.maximum(covered, 1))[..., None]
+        parts = [self.colors.copy(), self.coverage.copy(), self.hidden.copy()]
+        under = self.colors[place].astype(np.float32)
+        under += share * (cv2.warpAffine(source.colors, matrix, size)[place] - under)
+        for whole, part in zip(parts, (under, covered, hidden - shown), strict=True):
+            whole[place] = part.round()
+        colors, coverage, hidden = parts
+        return replace(self, colors=colors, coverage=coverage, hidden=hidden)
+
+
+def covered_box(mask: Mask) -> tuple[slice, slice]:
+    """The rows and columns from the first to the last that is not 0 everywhere."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+
+
+def cut_parts(parts: Sequence[BodyPart], crop: Crop) -> list[CutPart | None]:
+    """Cut a reference into the body parts that it shows."""
+    cut = []
+    x, y = crop.corner
+    for place, mask, hidden in part_masks(parts, crop):
+        if not mask.any():
+            cut.append(None)
+            continue
+        inside = covered_box(mask | hidden)
+        cut.append(
+            CutPart(
+                corner=(x + place[1].start + inside[1].start, y + place[0].start + inside[0].start),
+                colors=crop.pixels[place][inside],
+                coverage=mask[inside].copy(),  # not views, which would hold the whole box
+                hidden=hidden[inside].copy(),
+            )
+        )
+    return cut
+
+
+def fill_hidden(
+    parts: Sequence[BodyPart],
+    poses: BodyPoses,
+    scales: Float64[np.ndarray, " references"],
+    cut: Sequence[Sequence[CutPart | None]],
+) -> list[list[Patch | None]]:
+    """Fill what other parts hide of a part from references that show it and look most alike."""
+    patches: list[list[Patch | None]] = [[] for _ in cut]
+    for number, part in enumerate(parts):
+        shapes, found = part_shapes(part, poses, scales)
+        for reference, of_reference in enumerate(cut):
+            own = of_reference[number]
+            if own is None:
+                patches[reference].append(None)
+                continue
+            both = found & found[reference]
+            shared = both.sum(axis=1)
+            square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
+            unlike = np.where(shared < part.min_joints, np.inf, square / np.maximum(shared, 1))
+            unlike[reference] = np.inf
+            num_fills, places = 0, own.hidden_places()
+            for other in np.argsort(unlike, kind="stable")[:_NUM_CANDIDATES].tolist():
+                source = cut[other][number]
+                if not len(places) or num_fills == _NUM_FILLS or not np.isfinite(unlike[other]):
+                    break
+                if source is None:
+                    continue
+                joints = both[other]
+                a, b = (poses.joints(part.joints, it)[0][joints] for it in (other, reference))
+                matrix = part_map(
+                    part,
+                    a - source.corner,
+                    b - own.corner,
+                    scale=float(scales[reference] / scales[other]),
+                )
+                if source.covered_share(matrix, places) >= _LEAST_FILL:
+                    own = own.filled(source, matrix)
+                    num_fills, places = num_fills + 1, own.hidden_places()
+            pixels = np.dstack([own.colors, own.coverage])
+            patches[reference].append(encode_patch(own.corner, pixels))
+    return patches
+
+
+def encode_patch(corner: tuple[int, int], pixels: UInt8[np.ndarray, "height width 4"]) -> Patch:
+    """Keep what is covered; the rest becomes black.
+
+    A pixel beside what is covered keeps its color, of which interpolation takes a share.
+    """
+    near = cv2.dilate(pixels[..., 3].copy(), np.ones((3, 3), np.uint8))
+    kept = np.where(near[..., None] > 0, pixels, 0).astype(np.uint8)
+    file = BytesIO()
+    Image.fromarray(kept).save(file, "WEBP", lossless=True, exact=True, method=1, quality=0)
+    return Patch(
+        corner=corner,
+        size=kept.shape[:2],
+        encoded=np.frombuffer(file.getvalue(), np.uint8),
+        area=covered_area(kept[..., 3]),
     )

@@ -17,10 +17,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
-from motiontransfer.puppet.appearance import Patch, encode_patch
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_map, part_shapes
+from motiontransfer.puppet.parts import BodyPart, BodyPoses
 from motiontransfer.video.geometry import resize
 
 _PADDING = 0.12  # around the joints: hair and shoes, as a share of the body's height
@@ -36,16 +35,11 @@ _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
 _RADIUS_BINS = 40
 _ALONE = 2.0  # radii of the others, beyond which a pixel near a part is that part's alone
 _FAR_PX = 1e6  # beyond every frame
-_NUM_FILLS = 3  # references from which what is hidden of a part is filled
-_NUM_CANDIDATES = 40  # among which they are looked for, the most alike
-_LEAST_FILL = 0.4  # of the hidden places, which another reference must show
-_LEAST_HIDDEN = 0.005  # of a patch's pixels; less is not filled
-_NUM_PLACES = 64  # at which that is looked up
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
 
 _Box = tuple[int, int, int, int]
-_Mask = UInt8[np.ndarray, "height width"]
+Mask = UInt8[np.ndarray, "height width"]
 _Field = Float32[np.ndarray, "height width"]
 
 
@@ -192,7 +186,7 @@ def fit_radii(parts: Sequence[BodyPart], crops: Iterable[Crop]) -> tuple[BodyPar
 
 def part_masks(
     parts: Sequence[BodyPart], crop: Crop
-) -> Iterator[tuple[tuple[slice, slice], _Mask, _Mask]]:
+) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
     """Coverage of each part: the silhouette where the part is nearest and nothing is before it.
 
     After the place of its own box in the crop, beyond which there is none; last, where it would be
@@ -281,11 +275,12 @@ def _distances(parts: Sequence[BodyPart], crop: Crop) -> list[_Distance]:
             low = np.clip(drawn.min(axis=0) - reach_px, 0, limit).astype(np.int32)
             high = np.clip(drawn.max(axis=0) + reach_px + 1, low, limit)
         away = np.ones((high - low)[::-1], np.uint8)
-        if away.size and len(hull):
-            cv2.fillConvexPoly(away, cv2.convexHull(_pixels(hull) - low), 0)
-        for bone in bones if away.size else ():
-            start, end = (_pixels(bone) - low).tolist()
-            cv2.line(away, start, end, 0)
+        if away.size:
+            if len(hull):
+                cv2.fillConvexPoly(away, cv2.convexHull(_pixels(hull) - low), 0)
+            for bone in bones:
+                start, end = (_pixels(bone) - low).tolist()
+                cv2.line(away, start, end, 0)
         if away.all():  # it was not found, or all of it is beyond the frame's edge
             distances.append(_Distance((0, 0, 0, 0), np.zeros((0, 0), np.float32)))
             continue
@@ -306,122 +301,3 @@ def _disc(center: Float64[np.ndarray, "2"], radius_px: float, box: _Box) -> _Fie
     y, x = np.ogrid[y0:y1, x0:x1]
     away = np.hypot(x - center[0], y - center[1])
     return np.clip(4 - 2.5 * away / radius_px, 0, 1).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutPart:
-    """A body part in a reference frame, and where something before it hides it."""
-
-    corner: tuple[int, int]
-    """(x, y) of its first pixel in the frame."""
-    colors: UInt8[np.ndarray, "height width 3"]
-    coverage: _Mask
-    hidden: _Mask
-
-    def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
-        """(x, y) of some pixels that are hidden; none where few are."""
-        rows, columns = np.nonzero(self.hidden > 127)
-        if len(rows) < _LEAST_HIDDEN * self.hidden.size:
-            return np.zeros((0, 2), np.int64)
-        chosen = np.linspace(0, len(rows) - 1, _NUM_PLACES).round().astype(np.int64)
-        return np.stack([columns[chosen], rows[chosen]], axis=1)
-
-    def covered_share(
-        self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
-    ) -> float:
-        """Mean coverage, 0 to 1, at places (x, y) of the image to which it is mapped."""
-        inverse = cv2.invertAffineTransform(matrix)
-        x, y = np.rint(inverse[:, :2] @ places.T + inverse[:, 2:]).astype(np.int64)
-        height, width = self.coverage.shape
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        return float(self.coverage[y[inside], x[inside]].sum()) / 255 / len(places)
-
-    def filled(self, source: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
-        """Show where it is hidden what another reference shows there.
-
-        Args:
-            matrix: map from that reference's part to this one.
-        """
-        place = covered_box(self.hidden)
-        hidden = self.hidden[place].astype(np.float32)
-        size = place[1].stop, place[0].stop
-        there = cv2.warpAffine(source.coverage, matrix, size)[place]
-        shown = hidden * there / np.float32(255)
-        covered = self.coverage[place] + shown
-        share = (shown / np.maximum(covered, 1))[..., None]
-        parts = [self.colors.copy(), self.coverage.copy(), self.hidden.copy()]
-        under = self.colors[place].astype(np.float32)
-        under += share * (cv2.warpAffine(source.colors, matrix, size)[place] - under)
-        for whole, part in zip(parts, (under, covered, hidden - shown), strict=True):
-            whole[place] = part.round()
-        colors, coverage, hidden = parts
-        return replace(self, colors=colors, coverage=coverage, hidden=hidden)
-
-
-def covered_box(mask: _Mask) -> tuple[slice, slice]:
-    """The rows and columns from the first to the last that is not 0 everywhere."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
-
-
-def cut_parts(parts: Sequence[BodyPart], crop: Crop) -> list[CutPart | None]:
-    """Cut a reference into the body parts that it shows."""
-    cut = []
-    x, y = crop.corner
-    for place, mask, hidden in part_masks(parts, crop):
-        if not mask.any():
-            cut.append(None)
-            continue
-        inside = covered_box(mask | hidden)
-        cut.append(
-            CutPart(
-                corner=(x + place[1].start + inside[1].start, y + place[0].start + inside[0].start),
-                colors=crop.pixels[place][inside],
-                coverage=mask[inside].copy(),  # not views, which would hold the whole box
-                hidden=hidden[inside].copy(),
-            )
-        )
-    return cut
-
-
-def fill_hidden(
-    parts: Sequence[BodyPart],
-    poses: BodyPoses,
-    scales: Float64[np.ndarray, " references"],
-    cut: Sequence[Sequence[CutPart | None]],
-) -> list[list[Patch | None]]:
-    """Fill what other parts hide of a part from references that show it and look most alike."""
-    patches: list[list[Patch | None]] = [[] for _ in cut]
-    for number, part in enumerate(parts):
-        shapes, found = part_shapes(part, poses, scales)
-        for reference, of_reference in enumerate(cut):
-            own = of_reference[number]
-            if own is None:
-                patches[reference].append(None)
-                continue
-            both = found & found[reference]
-            shared = both.sum(axis=1)
-            square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
-            unlike = np.where(shared < part.min_joints, np.inf, square / np.maximum(shared, 1))
-            unlike[reference] = np.inf
-            num_fills, places = 0, own.hidden_places()
-            for other in np.argsort(unlike, kind="stable")[:_NUM_CANDIDATES].tolist():
-                source = cut[other][number]
-                if not len(places) or num_fills == _NUM_FILLS or not np.isfinite(unlike[other]):
-                    break
-                if source is None:
-                    continue
-                joints = both[other]
-                a, b = (poses.joints(part.joints, it)[0][joints] for it in (other, reference))
-                matrix = part_map(
-                    part,
-                    a - source.corner,
-                    b - own.corner,
-                    scale=float(scales[reference] / scales[other]),
-                )
-                if source.covered_share(matrix, places) >= _LEAST_FILL:
-                    own = own.filled(source, matrix)
-                    num_fills, places = num_fills + 1, own.hidden_places()
-            pixels = np.dstack([own.colors, own.coverage])
-            patches[reference].append(encode_patch(own.corner, pixels))
-    return patches

@@ -5,12 +5,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.appearance import (
-    PackedAppearance,
-    encode_patch,
-    pack_appearance,
-    unpack_appearance,
-)
+from motiontransfer.puppet.appearance import PackedAppearance, pack_appearance, unpack_appearance
+from motiontransfer.puppet.fitting import encode_patch
 from tests.people import PERSON_SIZE, appearance_of, lost, posed
 
 

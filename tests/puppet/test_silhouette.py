@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.puppet.fitting import cut_parts
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.silhouette import (
     _RADIUS_RANGE,
     crop_person,
-    cut_parts,
     difference,
     fit_radii,
     is_shadow,
