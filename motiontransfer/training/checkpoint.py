@@ -37,7 +37,7 @@ def run_key(runtime: Runtime, config: Sequence[object], files: Sequence[Path], *
     """Hash of all that decides a run's result.
 
     Args:
-        config: values whose `repr` shows all of them.
+        config: values whose `repr` shows all that decides.
         files: whose bytes decide.
         code: the module that trains, as in `__name__`; all that it imports counts.
     """

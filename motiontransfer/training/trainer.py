@@ -63,7 +63,8 @@ class Schedule(Section):
     """Length, batch size, learning rate and intervals of a training.
 
     With `max_minutes` the result depends on how fast the machine is. Without it it is a function of
-    configuration and inputs, however often the run is stopped and resumed.
+    configuration and inputs, however often the run is stopped and resumed. The intervals decide no
+    weights: with others, too, a stopped run goes on, as `run_key` reads what `repr` shows.
     """
 
     seed: int = Field(ge=0)
@@ -75,9 +76,9 @@ class Schedule(Section):
     learning_rate: float = Field(gt=0)
     lr_decay_start: float = Field(ge=0, le=1)
     """Share of the training at the full learning rate; it then falls linearly to zero."""
-    log_every_steps: int = Field(ge=1)
-    sample_every_steps: int = Field(ge=1)
-    checkpoint_every_steps: int = Field(ge=1)
+    log_every_steps: int = Field(ge=1, repr=False)
+    sample_every_steps: int = Field(ge=1, repr=False)
+    checkpoint_every_steps: int = Field(ge=1, repr=False)
 
     def learning_rate_at(self, step: int, *, minutes: float = 0.0) -> float:
         """Learning rate of a step, counted from 0, that begins after so many minutes."""
@@ -107,8 +108,8 @@ class Schedule(Section):
 class RunParams(Schedule):
     """Base of every training stage's section: a schedule, and where it runs."""
 
-    devices: Devices
-    precision: Precision
+    devices: Devices = Field(repr=False)
+    precision: Precision = Field(repr=False)  # `run_key` adds what it comes to on this machine
 
     @property
     def schedule(self) -> Schedule:

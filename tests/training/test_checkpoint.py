@@ -18,7 +18,8 @@ from motiontransfer.training.checkpoint import (
     save_checkpoint,
 )
 from motiontransfer.training.distributed import Runtime
-from tests.training.small import runtime
+from motiontransfer.training.trainer import RunParams
+from tests.training.small import runtime, schedule
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(4, dtype=torch.int64)}
 
@@ -48,6 +49,19 @@ def test_a_run_is_known_by_settings_inputs_precision_and_code(inputs, monkeypatc
     (tmp_path / "other_code.py").write_text("a = 1")
     monkeypatch.setattr(checkpoint, "source_files", lambda _: [tmp_path / "other_code.py"])
     assert first not in [*others, key()]
+
+
+@pytest.mark.parametrize(
+    "name", ["log_every_steps", "sample_every_steps", "checkpoint_every_steps", "devices"]
+)
+def test_what_decides_no_weights_does_not_make_another_run(name):
+    def key(**changes):
+        params = RunParams(**{**numbers, **changes})
+        return run_key(runtime(), [params, params.schedule], [], code="motiontransfer.errors")
+
+    numbers = {**schedule().model_dump(), "devices": 1, "precision": "auto"}
+    assert key(**{name: 7}) == key()
+    assert key(steps=7) != key()
 
 
 def save(folder, step, state=STATE):

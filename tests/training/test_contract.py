@@ -165,6 +165,18 @@ def test_a_stopped_and_resumed_run_ends_in_the_same_bytes(whole, data, tmp_path,
     assert digests(tmp_path) == digests(folder)
 
 
+@pytest.mark.parametrize("whole", ["pose"], indirect=True)
+def test_a_stopped_run_goes_on_where_it_logs_at_other_intervals(whole, data, tmp_path, monkeypatch):
+    training, folder, _ = whole
+    taken = stop_at_step(monkeypatch, training.task, 3)
+    with pytest.raises(RuntimeError, match="went down"):
+        training.train(data, tmp_path, {})
+    names = ("log_every_steps", "sample_every_steps", "checkpoint_every_steps")
+    training.train(data, tmp_path, {}, **dict.fromkeys(names, 1))
+    assert taken == [0, 1, 2, 3, 2, 3, 4]
+    assert digests(tmp_path / "models") == digests(folder / "models")
+
+
 def test_the_average_of_the_weights_is_written(whole, data, tmp_path):
     training, folder, _ = whole
     training.train(data, tmp_path, {"ema_decay": 0.0})
