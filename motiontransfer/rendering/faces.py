@@ -73,9 +73,9 @@ class ResidualFaces:
         boxes, valid = face_boxes(keypoints)
         for index in range(keypoints.num_frames):
             box = torch.from_numpy(boxes[index : index + 1]).long()
-            yield partial(self.patch, keypoints, index, box) if valid[index] else None
+            yield partial(self._patch, keypoints, index, box) if valid[index] else None
 
-    def patch(self, keypoints: Keypoints, index: int, box: Boxes, image: Image) -> FacePatch:
+    def _patch(self, keypoints: Keypoints, index: int, box: Boxes, image: Image) -> FacePatch:
         """The face of one frame, in its face box."""
         device = self.runtime.device
         with torch.inference_mode(), self.runtime.autocast():

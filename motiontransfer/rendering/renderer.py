@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from motiontransfer import layout
@@ -21,7 +20,6 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.rollout import Rollout
 from motiontransfer.params import PARAMS_FILE, Section
-from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.rendering.compositing import GuidedUpsampling, PendingFrame, VisibleLabel
 from motiontransfer.rendering.faces import FaceBlending, FaceModel, FacePatch, ResidualFaces, blend
 from motiontransfer.skeleton import Skeleton
@@ -171,12 +169,11 @@ class LiveGenerator:
             self._rollout = self._renderer.start_rollout(poses.skeleton)
         (pose,) = self._rollout.draw(poses.points[-1:], poses.score[-1:])
         image = self._previous = self._rollout.step(pose, self._previous)
-        face = self._renderer.face
-        boxes, valid = face_boxes(poses)
-        if not isinstance(face, ResidualFaces) or not valid[-1]:
+        face, make_patch = self._renderer.face, None
+        if isinstance(face, ResidualFaces):
+            *_, make_patch = face.patches(poses)
+        if face is None or make_patch is None:
             return lambda: tensor_to_frames(image)[0]
-        box = torch.from_numpy(boxes[-1:]).long()
-        make_patch = partial(face.patch, poses, poses.num_frames - 1, box)
         if face.previous_frame != "corrected":
             return lambda: self._blended(image, make_patch(image))
         patch = make_patch(image)
