@@ -45,7 +45,7 @@ _CONTENT_OF_VIDEO: dict[str, Content] = {
 
 
 def main(transfer: str) -> str:
-    """Normalise the source's poses into the target's image, generate frames, write videos."""
+    """Normalize the source's poses into the target's image, generate frames, write videos."""
     params = load_section(RenderParams, "render")
     params.check_choices()
     normalization = load_section(NormalizationParams, "normalization")

@@ -52,7 +52,7 @@ _MAX_IMAGES = 500
 
 
 def nearest_frames(poses: Keypoints, clips: Sequence[TargetClip]) -> PosedFrames:
-    """The baseline's posed: for each pose the target's training frame with the nearest pose."""
+    """The baseline: for each pose the target's training frame with the nearest pose."""
     training = training_frames(clips)
     return training.part(nearest_neighbours(poses, training.keypoints).tolist())
 

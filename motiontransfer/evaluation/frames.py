@@ -1,4 +1,4 @@
-"""Synchronised reading of several videos, and the regions in which metrics are computed.
+"""Synchronized reading of several videos, and the regions in which metrics are computed.
 
 Frames are references, a file and an index, and are read one at a time, so that memory does not grow
 with the length of a clip. Regions are boxes around all of the person's, the face's or one hand's

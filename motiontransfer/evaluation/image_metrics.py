@@ -2,10 +2,9 @@
 
 SSIM is set as in Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
 covariance, range 255, each channel by itself and then the mean. MS-SSIM (Wang et al. 2003) takes
-contrast at five scales, and luminance at the coarsest. Both are computed here in
-one pass with OpenCV, in a tenth of the time of scikit-image and torchmetrics; the tests compare the
-values with theirs. A region's SSIM equals that of its crop: windows that cross its edge are left
-out.
+contrast at five scales, and luminance at the coarsest. Both are computed here in one pass with
+OpenCV, in a tenth of the time of scikit-image and torchmetrics; the tests compare MS-SSIM with
+torchmetrics'. A region's SSIM equals that of its crop: windows that cross its edge are left out.
 
 The person's position is not known to the pixel, and a sharp face that is off by two pixels has a
 lower SSIM than a blurred one. Shift-tolerant SSIM therefore compares a box with the best-correlated

@@ -121,7 +121,7 @@ def worst_frame_indices(errors: Float[np.ndarray, " frames"]) -> tuple[int, ...]
     """Indices of the worst frames, at most 8, worst first; NaN is never chosen.
 
     Neighbors resemble each other: without a minimum distance between the chosen frames one bad
-    frame_set would fill the image.
+    second would fill the image.
     """
     distance = max(1, len(errors) // (3 * _NUM_WORST))
     chosen: list[int] = []

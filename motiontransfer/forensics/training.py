@@ -66,7 +66,7 @@ class TrainForensicsParams(RunParams):
 
 
 class DetectorTask(AdamTask):
-    """A detector with its EMA and its optimiser."""
+    """A detector with its EMA and its optimizer."""
 
     description = "train detector"
 

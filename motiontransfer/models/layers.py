@@ -1,4 +1,4 @@
-"""Residual, normalization, padding and upsampling layers; weight initialisation."""
+"""Residual, normalization, padding and upsampling layers; weight initialization."""
 
 from typing import Literal, TypeVar
 

@@ -91,7 +91,7 @@ def _convolutions(weights: Mapping[str, Tensor], prefix: str) -> list[tuple[Tens
 
 
 def _fold_first(convolutions: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
-    """Fold a leading 1x1 convolution, and the inverse of our normalisation, into the next."""
+    """Fold a leading 1x1 convolution, and the inverse of our normalization, into the next."""
     if len(convolutions) < 2 or convolutions[0][0].shape[2:] != (1, 1):
         return []
     (mix, shift), (weight, bias), *others = convolutions

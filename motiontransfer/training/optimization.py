@@ -34,7 +34,7 @@ _BETAS = (0.5, 0.999)
 
 
 class GanConfig(Section):
-    """Optimisation of a generator against a discriminator."""
+    """Optimization of a generator against a discriminator."""
 
     ema_decay: float = Field(ge=0, lt=1)
     """Decay a step of the exponential moving average of the generator's weights."""

@@ -434,7 +434,7 @@ def global_config(config: PoseGanConfig, networks: PoseGanNetworks) -> PoseGanCo
 
 
 def start_from_coarse(task: PoseGanTask, trained: PoseGanTask) -> None:
-    """Initialise generator, its EMA and discriminator with what the first training trained."""
+    """Initialize generator, its EMA and discriminator with what the first training trained."""
     for generator in (task.generator, task.ema):
         start_from_global(generator, trained.ema)
     task.discriminator.start_from(trained.discriminator)
