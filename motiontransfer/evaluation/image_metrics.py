@@ -1,4 +1,4 @@
-"""Image metrics: L1, PSNR, SSIM, shift-tolerant SSIM and MS-SSIM, on frames and regions of them.
+"""Image metrics: L1, PSNR, SSIM, shift-tolerant SSIM, MS-SSIM and sharpness, by region.
 
 SSIM is set as in Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
 covariance, range 255, each channel by itself and then the mean. MS-SSIM (Wang et al. 2003) takes
@@ -9,6 +9,9 @@ torchmetrics'. A region's SSIM equals that of its crop: windows that cross its e
 The person's position is not known to the pixel, and a sharp face that is off by two pixels has a
 lower SSIM than a blurred one. Shift-tolerant SSIM therefore compares a box with the best-correlated
 nearby box of the other image.
+
+All of these favor the mean of what might be there, which is a blur. Sharpness does not: it is the
+mean gradient magnitude relative to the real one, 1 where as many edges are as steep, wherever.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -129,17 +132,36 @@ def image_scores(
     height, width = truth.shape[:2]
     boxes: dict[str, Box | None] = {"frame": (0, 0, width, height)}
     boxes |= {name: region[frame_set.index] for name, region in regions.items()}
+    steepness = {name: gradients(frame_set.frames[name]) for name in (real, *systems)}
     scores: dict[MetricKey, tuple[float, float]] = {}
     for system in systems:
         found = frame_metrics(truth, frame_set.frames[system], boxes=boxes, distances=distances)
         for region in dict.fromkeys(map(_region, boxes)):
             own = "ms_ssim" if region == "frame" else "shift_tolerant_ssim"
             networks = () if region == "hands" else distances
-            of_boxes = [found[box] for box in _BOXES_OF.get(region, (region,)) if box in found]
+            named = [box for box in _BOXES_OF.get(region, (region,)) if box in found]
+            of_boxes = [found[box] for box in named]
             for metric in ("l1", "psnr", "ssim", own, *networks):
                 values = [of_box[metric] for of_box in of_boxes if metric in of_box]
                 scores[MetricKey(metric, region, system)] = (float(sum(values)), float(len(values)))
+            if region != "frame":
+                measured = [box for name in named if (box := boxes.get(name)) and found[name]]
+                scores[MetricKey("sharpness", region, system)] = (
+                    _sum_of_means(steepness[system], measured),
+                    _sum_of_means(steepness[real], measured),
+                )
     return scores
+
+
+def gradients(image: Frame) -> Float32[np.ndarray, "height width"]:
+    """Gradient magnitude of the luma at each pixel, levels per pixel; 0 at the last of each row."""
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    across = np.diff(luma, axis=1, append=luma[:, -1:])
+    return np.hypot(across, np.diff(luma, axis=0, append=luma[-1:]))
+
+
+def _sum_of_means(values: Float32[np.ndarray, "height width"], boxes: Sequence[Box]) -> float:
+    return float(sum(values[y0:y1, x0:x1].mean(dtype=np.float64) for x0, y0, x1, y1 in boxes))
 
 
 def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[MetricKey, int]:

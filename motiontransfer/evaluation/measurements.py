@@ -57,6 +57,7 @@ METRICS: Mapping[str, Metric] = {
     "psnr": Metric("PSNR", "dB", "higher", _IMAGE),
     "ssim": Metric("SSIM", "", "higher", _IMAGE),
     "shift_tolerant_ssim": Metric("Shift-tolerant SSIM", "", "higher", _IMAGE),
+    "sharpness": Metric("Sharpness", "of the real frame's", "near one", _IMAGE),
     "ms_ssim": Metric("MS-SSIM", "", "higher", _IMAGE),
     "lpips": Metric("LPIPS", "", "lower", _IMAGE),
     "dists": Metric("DISTS", "", "lower", _IMAGE),
@@ -125,6 +126,7 @@ class MetricKey(NamedTuple):
 
 HEADLINES = (
     MetricKey("ssim", "person", "", "truth"),
+    MetricKey("sharpness", "person", "", "truth"),
     MetricKey("shift_tolerant_ssim", "face", "", "truth"),
     MetricKey("lpips", "person", "", "truth"),
     MetricKey("l1", "person", "", "truth"),

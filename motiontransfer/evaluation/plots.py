@@ -99,11 +99,15 @@ def plot_curves(path: Path, found: Measurements, panels: Panels, *, title: str) 
 
 
 def likeness_panels(section: Literal["", "truth"]) -> dict[str, dict[str, MetricKey]]:
-    """SSIM and L1 of person and face, and the pose distance, of ours and of the baseline."""
+    """SSIM, sharpness and L1 of person and face, and the pose distance, of both systems."""
     panels = {
         f"{label}, {region}": systems(metric, box, section)
         for box, region in (("person", "person's box"), ("face", "face box"))
-        for metric, label in (("ssim", "SSIM"), ("l1", "L1 (levels of 0 to 255)"))
+        for metric, label in (
+            ("ssim", "SSIM"),
+            ("sharpness", "Sharpness relative to the real frame"),
+            ("l1", "L1 (levels of 0 to 255)"),
+        )
     }
     distance = "Pose distance to the real frame (pixels)"
     return {**panels, distance: systems("pose_distance_px", "all", section)}

@@ -129,6 +129,17 @@ def weighted_l1_loss(
     return ((fake - real).abs() * weight).mean() / weight.mean()
 
 
+def relative_sharpness(
+    fake: Float[Tensor, "batch 3 height width"], real: Float[Tensor, "batch 3 height width"]
+) -> Scalar:
+    """Mean gradient magnitude of each fake image over its real one's; mean over the batch."""
+    of_fake, of_real = (
+        torch.hypot(*torch.gradient(images.float().mean(1), dim=(1, 2))).mean((1, 2))
+        for images in (fake, real)
+    )
+    return (of_fake / of_real.clamp(min=1e-6)).mean()
+
+
 def foreground_weight(
     poses: Float[Tensor, "batch channels height width"], *, radius_px: int, weight: float
 ) -> Float[Tensor, "batch 1 height width"]:

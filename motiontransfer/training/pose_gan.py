@@ -44,6 +44,7 @@ from motiontransfer.training.losses import (
     Scalar,
     foreground_weight,
     gan_losses,
+    relative_sharpness,
     weighted_l1_loss,
 )
 from motiontransfer.training.optimization import GanConfig, GanTask
@@ -145,7 +146,9 @@ class PoseGanTask(GanTask):
             outputs = discriminate_windows(self.discriminator, inputs, fake.frames)
         losses = gan_losses(*outputs, config=config, objective=config.objective)
         losses["generator"] |= self._image_losses(inputs, fake)
-        return self.update(losses, step=step, learning_rate=learning_rate)
+        curves = self.update(losses, step=step, learning_rate=learning_rate)
+        images = fake.frames.detach().flatten(0, 1), inputs.real.flatten(0, 1)
+        return curves | {"generator/sharpness": relative_sharpness(*images)}
 
     def sample(self, dataset: WindowDataset) -> Frame:
         """One column a frame: its pose, the real frame, the EMA's output after one of lead-in."""

@@ -13,6 +13,7 @@ from motiontransfer.evaluation.image_metrics import (
     best_match,
     count_skipped,
     frame_metrics,
+    gradients,
     image_scores,
     why_skipped,
 )
@@ -120,6 +121,31 @@ def measured(real):
     return scores_of(function, videos), boxes
 
 
+def test_a_blur_is_less_sharp_and_a_shift_is_not(tall):
+    boxes = {"person": [_BOX] * 2, "left_hand": [_BOX, None], "right_hand": [None, _BOX]}
+    moved, blurred = _moved(tall, 2, 1), gaussian_filter(tall, (2, 2, 0))
+    videos = {"real": [tall] * 2, "moved": [moved] * 2, "half": [blurred, tall]}
+    function = partial(
+        image_scores, real="real", systems=("moved", "half"), regions=boxes, distances={}
+    )
+    scores = scores_of(function, videos)
+    x0, y0, x1, y1 = _BOX
+    steepness = [gradients(image)[y0:y1, x0:x1].mean() for image in (tall, blurred)]
+    blur = steepness[1] / steepness[0]
+    assert blur < 0.6
+    for region in ("person", "hands"):
+        assert scores[MetricKey("sharpness", region, "moved")].mean() == pytest.approx(1, abs=0.05)
+        half = scores[MetricKey("sharpness", region, "half")]
+        assert half.per_frame() == pytest.approx([blur, 1])
+        assert half.mean() == pytest.approx((blur + 1) / 2)
+
+
+def test_gradients_are_lengths_in_levels_per_pixel():
+    y, x = np.mgrid[:6, :8]
+    gray = np.repeat((3 * x + 4 * y)[..., None], 3, axis=2).astype(np.uint8)
+    assert (gradients(gray)[:-1, :-1] == 5).all()
+
+
 def test_means_are_over_measured_boxes_only_and_each_hand_counts_by_itself(measured):
     scores, boxes = measured
     assert scores[MetricKey("l1", "frame", "ours")].mean() == 2
@@ -131,6 +157,7 @@ def test_means_are_over_measured_boxes_only_and_each_hand_counts_by_itself(measu
     assert hands.per_frame().tolist() == [0, 2, 4]
     assert MetricKey("lpips", "hands", "ours") not in scores  # too small for networks
     assert MetricKey("shift_tolerant_ssim", "frame", "ours") not in scores
+    assert MetricKey("sharpness", "frame", "ours") not in scores
     assert scores[MetricKey("ms_ssim", "frame", "ours")].mean() is None  # too small for it
     counts = count_skipped(boxes, section="truth")
     assert {(key.region, key.metric): count for key, count in counts.items()} == {

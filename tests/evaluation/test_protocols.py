@@ -20,7 +20,7 @@ from motiontransfer.evaluation.protocols import (
     score_videos,
 )
 from motiontransfer.pose.detectors import default_detector
-from tests.evaluation.conftest import HAND, LOCAL, clips_of
+from tests.evaluation.conftest import HAND, LOCAL, PERFECT, clips_of
 from tests.films import film
 from tests.people import blocks, figure
 
@@ -328,7 +328,7 @@ def scored(tmp_path_factory):
 def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
     truth = nested(scored)["truth"]
     same, near, far = (truth[name] for name in ("same", "near", "far"))
-    assert same["person"] == {"l1": 0, "psnr": 100, "ssim": 1, "shift_tolerant_ssim": 1}
+    assert same["person"] == PERFECT
     for region in ("frame", "person", "face", "hands"):
         assert same[region]["ssim"] > near[region]["ssim"] > far[region]["ssim"]
         assert same[region]["l1"] < near[region]["l1"] < far[region]["l1"]

@@ -11,6 +11,7 @@ from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.target_clips import HeldOut
 from stages import evaluate
+from tests.evaluation.conftest import PERFECT
 from tests.films import film
 from tests.people import blocks, figure
 
@@ -60,7 +61,7 @@ def test_the_held_out_frames_are_evaluated_and_outputs_written(project):
     assert project == {"models": Path("artifacts/models/ada"), "face": "residual"}
     metrics = json.loads(Path("artifacts/metrics/evaluate/ada.json").read_text())
     assert metrics["frames"] == 3
-    assert metrics["ours"]["person"] == {"l1": 0, "psnr": 100, "ssim": 1, "shift_tolerant_ssim": 1}
+    assert metrics["ours"]["person"] == PERFECT
     assert "pck_10_percent" not in metrics["ours"]
     folder = Path("artifacts/evaluation/ada")
     assert pd.read_csv(folder / "per_frame.csv")["video_frame_index"].tolist() == [7, 8, 9]

@@ -80,7 +80,7 @@ TRAININGS = {
         PoseGanTask,
         train_poses,
         {"generator", "discriminator"},
-        {*GAN_CURVES, "generator/synthesized_l1"},
+        {*GAN_CURVES, "generator/synthesized_l1", "generator/sharpness"},
         {"windows": 8, "windows_without_body": 2},
         (6 * SIZE[1], 3 * SIZE[0]),
     ),

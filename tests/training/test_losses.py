@@ -12,6 +12,7 @@ from motiontransfer.training.losses import (
     feature_matching_loss,
     foreground_weight,
     perceptual_loss,
+    relative_sharpness,
     weighted_l1_loss,
 )
 from tests.training.small import Slices
@@ -126,6 +127,17 @@ def test_the_fake_is_pulled_to_the_real_and_not_back(loss_of, gradient):
 def test_l1_counts_a_pixel_as_often_as_its_weight_says(weight, loss):
     fake = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).repeat(1, 3, 1, 1)
     assert weighted_l1_loss(fake, torch.ones(1, 3, 2, 2), torch.tensor([[weight]])) == loss
+
+
+def test_sharpness_is_the_gradient_relative_to_the_real_images():
+    slope = torch.arange(4.0).expand(2, 3, 5, 4)
+    steep, flat = 3 * slope, torch.zeros_like(slope)
+    assert relative_sharpness(steep, slope) == pytest.approx(3)
+    both = relative_sharpness(torch.stack([steep[0], flat[0]]), slope)
+    assert both == pytest.approx(1.5)  # each image by itself
+    diagonal = slope + torch.arange(5.0)[:, None]
+    assert relative_sharpness(diagonal, slope) == pytest.approx(2**0.5)
+    assert relative_sharpness(flat, flat) == 0
 
 
 def test_pixels_near_the_pose_count_more():
