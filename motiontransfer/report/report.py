@@ -104,6 +104,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         if folder.is_dir()
     }
     losses = [chart for of_network in trained.values() for chart in of_network]
+    metrics = {stage: _read_metrics(file) for stage, file in run.stage_metrics.items()}
     write_page(
         path,
         "report.html",
@@ -121,9 +122,8 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "tables": metric_tables(found),
             "has_intervals": any(item.interval for item in measured(found)),
             "skipped": not_measured(found),
-            "stages": {
-                stage: flattened(_read_metrics(file)) for stage, file in run.stage_metrics.items()
-            },
+            "stages": {stage: flattened(numbers) for stage, numbers in metrics.items()},
+            "metrics": metrics,
             "held_out": _held_out(run),
             "training": trained,
             "samples": _samples(run.training),

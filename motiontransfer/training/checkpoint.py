@@ -52,16 +52,17 @@ class Throughput:
     """Steps and time of a training, all its sessions together."""
 
     steps: int = 0
+    planned_steps: int = 0
+    """Steps of the schedule, once the training ended: more than `steps` if it was cut short."""
     minutes: float = 0.0
+    own_minutes: float = 0.0
+    """Time without that in which other programs had the processor."""
     waiting_minutes: float = 0.0
     """Time spent waiting for batches."""
 
     def __add__(self, other: "Throughput") -> "Throughput":
-        return Throughput(
-            steps=self.steps + other.steps,
-            minutes=self.minutes + other.minutes,
-            waiting_minutes=self.waiting_minutes + other.waiting_minutes,
-        )
+        others = asdict(other)
+        return Throughput(**{name: value + others[name] for name, value in asdict(self).items()})
 
     @property
     def loader_share(self) -> float:
@@ -73,7 +74,9 @@ class Throughput:
         """For the stage's metrics."""
         return {
             "steps": self.steps,
+            "planned_steps": self.planned_steps,
             "minutes": round(self.minutes, 3),
+            "own_minutes": round(self.own_minutes, 3),
             "steps_per_second": round(self.steps / self.minutes / 60, 3),
             "loader_share": round(self.loader_share, 4),
         }

@@ -75,19 +75,43 @@ class MeanLosses:
 
 
 class RunClock:
-    """Time of a training over all its sessions, and the part of it spent waiting for batches."""
+    """Time of a training over all its sessions, its own part of it, and that spent waiting."""
 
-    def __init__(self, start: Throughput) -> None:
-        """Start the clock; `start` is the time of the sessions before this one."""
-        self._start, self._began = start, time.monotonic()
+    def __init__(self, start: Throughput, *, on_cpu: bool) -> None:
+        """Start the clock, in the thread that trains.
+
+        Args:
+            start: time of the sessions before this one.
+            on_cpu: False: the networks are on a GPU, and all time counts as the training's own.
+        """
+        self._start, self._on_cpu = start, on_cpu
+        self._began, self._thread_began = time.monotonic(), time.thread_time()
         self._waiting_minutes = start.waiting_minutes
 
     @property
     def minutes(self) -> float:
         return self._start.minutes + (time.monotonic() - self._began) / 60
 
+    @property
+    def own_minutes(self) -> float:
+        """Minutes in which this thread computed or waited for batches.
+
+        Forward and backward passes on a CPU run in it, so what is missing are the times in which
+        other programs had its core, or that of a thread that it waits for.
+        """
+        if not self._on_cpu:
+            return self._start.own_minutes + self.minutes - self._start.minutes
+        computing = (time.thread_time() - self._thread_began) / 60
+        waiting = self._waiting_minutes - self._start.waiting_minutes
+        return self._start.own_minutes + computing + waiting
+
     def throughput(self, done: int) -> Throughput:
-        return Throughput(steps=done, minutes=self.minutes, waiting_minutes=self._waiting_minutes)
+        return Throughput(
+            steps=done,
+            minutes=self.minutes,
+            own_minutes=self.own_minutes,
+            waiting_minutes=self._waiting_minutes,
+        )
 
     def waiting_for(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Yield the items, counting the time until each is there."""

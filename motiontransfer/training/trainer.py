@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeVar, runtime_checkable
@@ -70,7 +70,7 @@ class Schedule(Section):
     seed: int = Field(ge=0)
     steps: int = Field(ge=0)
     max_minutes: float | None = Field(gt=0)
-    """Time limit, all sessions together; None: no limit."""
+    """Limit of the training's own time, all sessions together; None: no limit."""
     batch_size: int = Field(ge=1)
     """Items a step, of all ranks together."""
     learning_rate: float = Field(gt=0)
@@ -81,7 +81,7 @@ class Schedule(Section):
     checkpoint_every_steps: int = Field(ge=1, repr=False)
 
     def learning_rate_at(self, step: int, *, minutes: float = 0.0) -> float:
-        """Learning rate of a step, counted from 0, that begins after so many minutes."""
+        """Learning rate of a step, counted from 0, that begins after so many own minutes."""
         constant = self.steps * self.lr_decay_start
         progress = step
         if self.max_minutes is not None:
@@ -91,12 +91,12 @@ class Schedule(Section):
         return self.learning_rate * (self.steps - progress) / (self.steps - constant)
 
     def is_over(self, done: int, *, minutes: float) -> bool:
-        """True if training ends after these steps and minutes."""
+        """True if training ends after these steps and own minutes."""
         late = self.max_minutes is not None and minutes >= self.max_minutes
         return late or done >= self.steps
 
     def seconds_left(self, minutes: float) -> float:
-        """Time that is left after so many minutes; infinite without `max_minutes`."""
+        """Own time that is left after so many minutes; infinite without `max_minutes`."""
         return math.inf if self.max_minutes is None else max(60 * (self.max_minutes - minutes), 0.0)
 
     def part(self, steps: int, *, share: float) -> "Schedule":
@@ -235,8 +235,8 @@ def fit(
     """
     losses, values = MeanLosses(), {}
     start = _resume(task, losses, runtime, folder)
-    done, minutes, stop = start.steps, start.minutes, 0
-    clock = RunClock(start)
+    done, minutes, stop = start.steps, start.own_minutes, 0
+    clock = RunClock(start, on_cpu=runtime.device.type == "cpu")
     batches = clock.waiting_for(_batches(dataset, runtime, schedule, start))
     progress = ProgressMeter(task.description, total=schedule.steps, done=done)
     log = open_log(folder, step=done) if runtime.is_first else nullcontext()
@@ -246,7 +246,7 @@ def fit(
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
             losses.add(task.step(share, step=done - 1, learning_rate=learning_rate))
             # A signal on any rank stops all; the slowest rank's clock counts.
-            numbers = [float(max(received, default=0)), clock.minutes]
+            numbers = [float(max(received, default=0)), clock.own_minutes]
             stop, minutes = all_gather(runtime, numbers).max(axis=0).tolist()
             over = schedule.is_over(done, minutes=minutes)
             logged = over or done % schedule.log_every_steps == 0
@@ -259,7 +259,8 @@ def fit(
                 if logged:
                     log_losses(live, done, values)
                 note = "".join(f", {name} {value:.3g}" for name, value in values.items())
-                seconds_left = schedule.seconds_left(minutes)
+                slowdown = clock.minutes / minutes if minutes else 1.0
+                seconds_left = slowdown * schedule.seconds_left(minutes)
                 progress.show(done, max_seconds_left=seconds_left, note=note)
                 if over or done % schedule.sample_every_steps == 0:
                     live.log_image(sample_name(done), task.sample(dataset))
@@ -278,7 +279,7 @@ def fit(
     if done < schedule.steps and runtime.is_first:
         message = "%s: max_minutes ended it after %d of %d steps; raise it for a better result"
         _logger.warning(message, task.description, done, schedule.steps)
-    return clock.throughput(done)
+    return replace(clock.throughput(done), planned_steps=schedule.steps)
 
 
 def _resume(task: Task, losses: MeanLosses, runtime: Runtime, folder: Path) -> Throughput:
@@ -298,7 +299,7 @@ def _batches(
     dataset: Dataset[Batch], runtime: Runtime, schedule: Schedule, start: Throughput
 ) -> Iterator[RankBatch[Batch]]:
     """Yield this rank's share of the remaining steps."""
-    over = schedule.is_over(start.steps, minutes=start.minutes)
+    over = schedule.is_over(start.steps, minutes=start.own_minutes)
     on_cpu = runtime.device.type == "cpu"
     sampler = BatchSampler(
         num_items=len(dataset),

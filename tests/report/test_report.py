@@ -14,6 +14,7 @@ from motiontransfer.evaluation.measurements import Measurements, MetricKey, writ
 from motiontransfer.params import Transfer
 from motiontransfer.report.report import write_transfer_report
 from motiontransfer.report.tables import training_charts
+from motiontransfer.storage import write_json
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
@@ -108,6 +109,16 @@ def test_the_source_may_have_another_shape_than_the_result(transfer_run):
     sizes = re.findall(r"<video[^>]* width=\"(\d+)\" height=\"(\d+)\"", _written(transfer_run))
     assert sizes[0] == (str(2 * width), str(height))
     assert (str(width), str(height)) in sizes
+
+
+@pytest.mark.parametrize("steps", [20, 500])
+def test_a_training_that_was_cut_short_is_named(transfer_run, steps):
+    counted = transfer_run.stage_metrics["render"].with_name("train_gan.json")
+    write_json(counted, {"steps": steps, "planned_steps": 500})
+    stage_metrics = {**transfer_run.stage_metrics, "train_gan": counted}
+    named = "train_gan was cut short by max_minutes: 20 of 500 steps"
+    page = _written(replace(transfer_run, stage_metrics=stage_metrics))
+    assert (named in page) == (steps == 20)
 
 
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,26 +68,47 @@ def test_losses_come_from_a_gpu():
     assert read(losses) == {"l1": 1.5}
 
 
-def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch):
-    now = [1000.0]
+@pytest.mark.parametrize(("on_cpu", "own_minutes"), [(True, 1.0 + 3 * 0.1 + 3 * 0.3), (False, 4.0)])
+def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch, on_cpu, own_minutes):
+    """Each item is waited for 6 s, and computed with for 18 s of 54: the rest others have."""
+    now, computed = [1000.0], [50.0]
     monkeypatch.setattr(run_log.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_log.time, "thread_time", lambda: computed[0])
 
     def items():
         for number in range(3):
             now[0] += 6
             yield number
 
-    clock = RunClock(Throughput(steps=4, minutes=2.0, waiting_minutes=0.5))
+    start = Throughput(steps=4, minutes=2.0, own_minutes=1.0, waiting_minutes=0.5)
+    clock = RunClock(start, on_cpu=on_cpu)
     for _ in clock.waiting_for(items()):
         now[0] += 54
+        computed[0] += 18
     done = clock.throughput(7)
     assert (done.steps, done.minutes) == (7, 5.0)
+    assert done.own_minutes == pytest.approx(own_minutes)
     assert done.waiting_minutes == pytest.approx(0.8)
-    expected = {"steps": 7, "minutes": 5.0, "steps_per_second": 0.023, "loader_share": 0.16}
-    assert done.metrics == expected
-    assert done + Throughput(steps=1, minutes=1.0) == Throughput(
-        steps=8, minutes=6.0, waiting_minutes=done.waiting_minutes
+    ended = replace(done, planned_steps=8)
+    assert ended.metrics == {
+        **{"steps": 7, "planned_steps": 8, "minutes": 5.0, "own_minutes": round(own_minutes, 3)},
+        **{"steps_per_second": 0.023, "loader_share": 0.16},
+    }
+    assert ended + Throughput(steps=1, planned_steps=2, minutes=1.0) == replace(
+        done, steps=8, planned_steps=10, minutes=6.0
     )
+
+
+def test_a_training_on_the_cpu_computes_in_the_thread_that_calls_it():
+    """So this thread's CPU time is the training's; sleeping stands for a core that others have."""
+    network = torch.nn.Sequential(*(torch.nn.Conv2d(8, 8, 3) for _ in range(4)))
+    image = torch.rand(1, 8, 96, 96, requires_grad=True)
+    clock, before = RunClock(Throughput(), on_cpu=True), time.process_time()
+    time.sleep(0.2)
+    while time.process_time() - before < 0.2:
+        network(image).square().mean().backward()
+    assert 60 * clock.own_minutes <= 60 * clock.minutes - 0.2
+    assert 60 * clock.own_minutes > 0.15 / torch.get_num_threads()
 
 
 @pytest.fixture

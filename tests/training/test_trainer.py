@@ -129,10 +129,12 @@ def test_time_is_counted_over_all_sessions(tmp_path):
     assert 3 < throughput.waiting_minutes < 4
 
 
-def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch, caplog):
-    """A step takes half a minute of a clock that the task moves."""
+@pytest.mark.parametrize(("beside", "rate", "left"), [(1, "0.03", "00:30"), (5, "0.01", "02:30")])
+def test_training_ends_when_its_own_time_is_over(tmp_path, monkeypatch, caplog, beside, rate, left):
+    """A step takes half a minute of the processor, which as many programs share."""
     now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: beside * now[0])
+    monkeypatch.setattr(time, "thread_time", lambda: now[0])
     caplog.set_level(logging.INFO)
 
     class Slow(CountingTask):
@@ -142,8 +144,9 @@ def test_training_ends_when_its_time_is_over(tmp_path, monkeypatch, caplog):
 
     task = Slow()
     throughput = count(task, tmp_path, steps=1000, max_minutes=2.0)
-    assert (throughput.steps, throughput.minutes) == (4, 2)
-    assert "3 of 1000, 0.03/s, 00:30 left, generator/l1 " in caplog.text
+    assert (throughput.steps, throughput.planned_steps) == (4, 1000)
+    assert (throughput.own_minutes, throughput.minutes) == (2, 2 * beside)
+    assert f"3 of 1000, {rate}/s, {left} left, generator/l1 " in caplog.text
     assert "max_minutes ended it after 4 of 1000 steps" in caplog.text
     assert [rate for _, _, rate in task.seen] == [0.5, 0.5, 0.5, 0.25]
     assert logged_steps(tmp_path) == [3, 4]
