@@ -11,6 +11,9 @@ import warnings
 from functools import cache
 from typing import Literal
 
+Precision = Literal["auto", "bf16-mixed", "32-true"]
+"""Of a network's numbers; `auto` is bf16 where the hardware multiplies bf16, else fp32."""
+
 _logger = logging.getLogger(__name__)
 
 _LEAST_DRIVER = {"12": "525", "13": "580"}

@@ -119,6 +119,11 @@ def poses_file(transfer: str) -> Path:
     return ARTIFACTS_FOLDER / "poses" / f"{transfer}.parquet"
 
 
+def rendered_folder(transfer: str) -> Path:
+    """Folder of a transfer's frames as generated, with their description."""
+    return ARTIFACTS_FOLDER / "rendered" / transfer
+
+
 def results_folder(transfer: str) -> Path:
     """Folder of a transfer's videos, metrics and report."""
     return RESULTS_FOLDER / transfer

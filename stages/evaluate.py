@@ -10,21 +10,17 @@ from pathlib import Path
 from pydantic import Field
 
 from motiontransfer import layout
+from motiontransfer.device import Precision
 from motiontransfer.evaluation.measurements import nested, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
-from motiontransfer.rendering.renderer import (
-    FaceMode,
-    Renderer,
-    load_renderer,
-    render_poses,
-    result_size,
-)
+from motiontransfer.rendering.params import FaceMode
+from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import read_target_clips
-from motiontransfer.training.distributed import Precision, make_runtime
+from motiontransfer.training.distributed import make_runtime
 
 
 class EvaluateParams(NetworkParams):

@@ -50,7 +50,7 @@ def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:
     name_of = {
         **dict.fromkeys(("decode", "clean_keypoints"), names.source),
         **dict.fromkeys(("train_gan", "train_face_gan"), names.target),
-        "render": transfer,
+        "encode": transfer,
     }
     return {stage: layout.metrics_file(stage, name) for stage, name in name_of.items()}
 

@@ -9,7 +9,8 @@ from motiontransfer import layout
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
 KEY_OF_EACH = {
     **dict.fromkeys(("decode", "detect_keypoints", "clean_keypoints"), "VIDEO"),
-    **dict.fromkeys(("render", "evaluate_transfer", "report", "train_face_cycle"), "TRANSFER"),
+    **dict.fromkeys(("normalize", "render", "encode", "train_face_cycle"), "TRANSFER"),
+    **dict.fromkeys(("evaluate_transfer", "report"), "TRANSFER"),
 }
 NAMES = {"item.subject": "WHO", "item.target": "WHO", "item.source_subject": "WHO", "item": "WHO"}
 
@@ -73,8 +74,9 @@ def paths_of_layout(stage: str) -> list[Path]:
             layout.training_folder("TRANSFER") / "face_cycle",
             layout.metrics_file(stage, "TRANSFER"),
         ],
-        "render": [
-            layout.poses_file("TRANSFER"),
+        "normalize": [layout.poses_file("TRANSFER")],
+        "render": [layout.rendered_folder("TRANSFER")],
+        "encode": [
             results / layout.TRANSFER_FILE,
             results / layout.COMPARISON_FILE,
             results / "contact_sheet.png",

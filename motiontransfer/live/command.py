@@ -34,17 +34,17 @@ from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
+from motiontransfer.provenance.assertion import TransferAssertion, transfer_assertion
 from motiontransfer.provenance.signing import (
     Credentials,
-    TransferAssertion,
     check_credentials,
     load_credentials,
     sign_file,
-    transfer_assertion,
 )
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.faces import ResidualFaces
-from motiontransfer.rendering.renderer import LiveGenerator, Renderer, RenderParams, load_renderer
+from motiontransfer.rendering.params import RenderParams
+from motiontransfer.rendering.renderer import LiveGenerator, Renderer, load_renderer
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.training.distributed import make_runtime

@@ -9,7 +9,7 @@ contains no names: weights and inputs are stated by their hashes. c2pa signs it 
 
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError
-from motiontransfer.storage import replacing, sha256_of
+from motiontransfer.provenance.assertion import TransferAssertion
+from motiontransfer.storage import replacing
 
 CERTIFICATE_VARIABLE = "MOTIONTRANSFER_CERTIFICATE"
 PRIVATE_KEY_VARIABLE = "MOTIONTRANSFER_PRIVATE_KEY"
@@ -55,9 +56,6 @@ OFFLINE = {
 _MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
-
-TransferAssertion = Mapping[str, object]
-"""Networks and inputs of a transfer."""
 
 _ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _VALIDITY = timedelta(days=3650)  # without a time stamp a signature ends with its certificate
@@ -242,25 +240,6 @@ def _certificate(
         )
         .add_extension(usage, critical=True)
     )
-
-
-def transfer_assertion(
-    networks: Mapping[str, tuple[Path, str]], source: Mapping[str, Path]
-) -> TransferAssertion:
-    """Hashes of the networks and inputs; no names.
-
-    Args:
-        networks: weights file and architecture by role, `generator` or `face`.
-        source: files that show or describe the motion by kind, `frames`, `keypoints` or `video`;
-            none of a camera's.
-    """
-    return {
-        "networks": [
-            {"role": role, "architecture": architecture, "weights_sha256": sha256_of(file)}
-            for role, (file, architecture) in networks.items()
-        ],
-        "source": {f"{kind}_sha256": sha256_of(file) for kind, file in source.items()},
-    }
 
 
 def check_credentials(credentials: Credentials) -> None:

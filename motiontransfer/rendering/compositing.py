@@ -6,7 +6,7 @@ background image at the size of the target's video: around each pixel a frame is
 function of the guide at the working size, and the result is that function of the larger guide.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -14,12 +14,15 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from motiontransfer.errors import PARAMS_FILE, ParamsError
+from motiontransfer.keypoints import Keypoints
 from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 
 PendingFrame = Callable[[], Frame]
 """Finishes a generated frame, also beside the generation of the next one."""
+FaceBlending = Literal["feather", "poisson"]
 VisibleLabel = Literal["none", "corner"]
 Label = UInt8[np.ndarray, "label_height label_width 4"]
 """Red, green, blue and opacity."""
@@ -107,6 +110,38 @@ class GuidedUpsampling:
     def _guide(self, texture: Texture) -> Levels:
         cover = texture[..., 3:4].astype(np.float32) / 255
         return texture[..., :3] + (1 - cover) * self._background
+
+
+def upsample_frames(
+    frames: Iterable[Frame], puppet: Puppet, poses: Keypoints, *, size: tuple[int, int]
+) -> Iterator[Frame]:
+    """Frames of a clip at a larger size (height, width), in the order of its poses."""
+    upsampling = GuidedUpsampling(puppet, size=size)
+    clip = puppet.follow(poses.points, poses.score, skeleton=poses.skeleton)
+    return (upsampling.upsample(frame, clip, index) for index, frame in enumerate(frames))
+
+
+def size_of_height(
+    working: tuple[int, int], full: tuple[int, int], *, height: int | None
+) -> tuple[int, int]:
+    """(height, width) of results.
+
+    Args:
+        working: of the frames as generated.
+        full: of the target's video, or without texture that of the working image.
+        height: None for that of `full`.
+
+    Raises:
+        ParamsError: larger than that, or smaller than the working image.
+    """
+    if height is None or height == full[0]:
+        return full
+    if not working[0] <= height < full[0]:
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.height: expected null or {working[0]} to {full[0]}, from the "
+            f"working image to what the target's texture has, got {height}"
+        )
+    return (height, 2 * round(full[1] * height / full[0] / 2)) if height > working[0] else working
 
 
 def _guided_filter(guide: Levels, image: Levels) -> tuple[Levels, Levels]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,13 +29,16 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.rendering.compositing import blend_poisson, face_box_weight, face_ellipse_weight
+from motiontransfer.rendering.compositing import (
+    FaceBlending,
+    blend_poisson,
+    face_box_weight,
+    face_ellipse_weight,
+)
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames, upload
-
-FaceBlending = Literal["feather", "poisson"]
 
 Image = Float[Tensor, "1 3 height width"]
 

@@ -9,47 +9,27 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from motiontransfer import layout
-from motiontransfer.errors import KeypointsError, ParamsError
+from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.rollout import Rollout
-from motiontransfer.params import PARAMS_FILE, Section
-from motiontransfer.rendering.compositing import GuidedUpsampling, PendingFrame, VisibleLabel
-from motiontransfer.rendering.faces import FaceBlending, FaceModel, FacePatch, ResidualFaces, blend
+from motiontransfer.rendering.compositing import (
+    FaceBlending,
+    PendingFrame,
+    size_of_height,
+    upsample_frames,
+)
+from motiontransfer.rendering.faces import FaceModel, FacePatch, ResidualFaces, blend
+from motiontransfer.rendering.params import FaceMode
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.training.distributed import Precision, Runtime
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, read_back, tensor_to_frames
-
-FaceMode = Literal["residual", "none"]
-
-
-class RenderParams(Section):
-    """Section `render`, where each value is explained."""
-
-    face: FaceMode | Literal["cycle"]
-    face_blending: FaceBlending
-    precision: Precision
-    height: int | None = Field(ge=16)
-    crf: int = Field(ge=0, le=51)
-    contact_sheet_columns: int = Field(ge=1)
-    provenance: Literal["c2pa", "none"]
-    visible_label: VisibleLabel
-
-    def choice_faults(self) -> Iterator[str]:
-        """Blending without faces."""
-        if self.face == "none" and self.face_blending != "feather":
-            yield (
-                "face_blending: has no effect where face is none; expected feather, got "
-                f"{self.face_blending}"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +99,7 @@ def render_poses(
     puppet = renderer.main.network.puppet
     if puppet is None or size in (None, keypoints.image_size):
         return frames
-    upsampling = GuidedUpsampling(puppet, size=size)
-    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
-    return (upsampling.upsample(frame, clip, index) for index, frame in enumerate(frames))
+    return upsample_frames(frames, puppet, keypoints, size=size)
 
 
 def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[Images]:
@@ -186,22 +164,12 @@ class LiveGenerator:
 
 
 def result_size(renderer: Renderer, *, height: int | None) -> tuple[int, int]:
-    """(height, width) of a target's results.
+    """(height, width) of a target's results; see `size_of_height`."""
+    return size_of_height(renderer.main.config.size, full_size(renderer), height=height)
 
-    Args:
-        height: None for that of the target's video, or without texture that of the working image.
 
-    Raises:
-        ParamsError: larger than that, or smaller than the working image.
-    """
-    working = full = renderer.main.config.size
-    if renderer.main.network.puppet is not None:
-        full = renderer.main.network.puppet.appearance.background.shape[:2]
-    if height is None or height == full[0]:
-        return full
-    if not working[0] <= height < full[0]:
-        raise ParamsError(
-            f"{PARAMS_FILE}: render.height: expected null or {working[0]} to {full[0]}, from the "
-            f"working image to what the target's texture has, got {height}"
-        )
-    return (height, 2 * round(full[1] * height / full[0] / 2)) if height > working[0] else working
+def full_size(renderer: Renderer) -> tuple[int, int]:
+    """(height, width) of the target's video, or without texture of the working image."""
+    if renderer.main.network.puppet is None:
+        return renderer.main.config.size
+    return renderer.main.network.puppet.appearance.background.shape[:2]

@@ -24,10 +24,9 @@ from jaxtyping import Float64
 from pydantic import Field
 from torch import Tensor, distributed
 
-from motiontransfer.device import choose_accelerator, describe_device
+from motiontransfer.device import Precision, choose_accelerator, describe_device
 from motiontransfer.errors import TrainingError
 
-Precision = Literal["auto", "bf16-mixed", "32-true"]
 Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
 
 _logger = logging.getLogger(__name__)

@@ -73,7 +73,7 @@ def test_a_second_repro_runs_nothing(project):
         (
             "motiontransfer/rendering/videos.py",
             {
-                "render@ada_as_ben",
+                "encode@ada_as_ben",
                 "evaluate@ada",
                 "evaluate_transfer@ada_as_ben",
                 "report@ada_as_ben",
@@ -105,11 +105,14 @@ def test_editing_a_module_concerns_the_stages_that_import_it(project, module, ex
 
 
 @pytest.mark.slow
-def test_a_render_option_renders_and_trains_nothing(project):
-    edit_yaml(project / "params.yaml", lambda params: params["render"].update(crf=30))
+@pytest.mark.parametrize(
+    "option", [{"crf": 30}, {"contact_sheet_columns": 2}, {"visible_label": "corner"}]
+)
+def test_what_only_encodes_generates_nothing(project, option):
+    edit_yaml(project / "params.yaml", lambda params: params["render"].update(option))
     assert repro(project) == {
         "check_params",
-        "render@ada_as_ben",
+        "encode@ada_as_ben",
         "evaluate_transfer@ada_as_ben",
         "report@ada_as_ben",
     }
@@ -148,7 +151,9 @@ def test_a_second_source_and_transfer_train_nothing(project):
         "clean_keypoints@cleo_dance",
         "fit_normalization@cleo",
         "train_face_cycle@ada_as_cleo",  # 0 steps: nothing is trained
+        "normalize@ada_as_cleo",
         "render@ada_as_cleo",
+        "encode@ada_as_cleo",
         "evaluate_transfer@ada_as_cleo",
         "report@ada_as_cleo",
     }

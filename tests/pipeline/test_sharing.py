@@ -68,7 +68,7 @@ def test_what_the_owner_tried_before_is_restored_and_not_run(owner, mate):
     set_crf(mate, 30)
     said = mate.command("join")
     assert ran(said) == set()
-    made = "check_params, render@ada_as_ben, evaluate_transfer@ada_as_ben, report@ada_as_ben"
+    made = "check_params, encode@ada_as_ben, evaluate_transfer@ada_as_ben, report@ada_as_ben"
     assert f"rebuilt or restored: {made}\n" in said
     assert mate.files("results") != owner.files("results")
 
@@ -79,7 +79,7 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     said = third.command("join")
     made = {
         "check_params",
-        "render@ada_as_ben",
+        "encode@ada_as_ben",
         "evaluate_transfer@ada_as_ben",
         "report@ada_as_ben",
     }

@@ -156,7 +156,7 @@ def make_transfer():
     results = Path("results/ada_as_ben")
     sound = read_clip(source.parent).sound
     write_video(results / "transfer.mp4", coded_frames(), frame_rate=RATE, sound=sound, crf=18)
-    counted = Path("artifacts/metrics/render/ada_as_ben.json")
+    counted = Path("artifacts/metrics/encode/ada_as_ben.json")
     write_json(counted, {"frames": NUM_FRAMES})
     write_measurements(TABLE, measured())
     return TransferRun(
@@ -169,7 +169,7 @@ def make_transfer():
         measurements=TABLE,
         held_out_measurements=Path("artifacts/measurements/evaluate/ada.parquet"),
         training=Path("artifacts/training/ada"),
-        stage_metrics={"render": counted},
+        stage_metrics={"encode": counted},
         files={"result": results / "transfer.mp4", "frames of dance": source},
         params={"render": {"crf": 16, "face": "residual"}},
     )

@@ -122,7 +122,7 @@ def test_a_training_that_was_cut_short_is_named(transfer_run, steps):
 
 
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
-    transfer_run.stage_metrics["render"].write_bytes(b"[" * 100_000)
+    transfer_run.stage_metrics["encode"].write_bytes(b"[" * 100_000)
     with pytest.raises(MotionTransferError, match=r"ben\.json") as error:
         _written(transfer_run)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The stage renders a transfer with the source's frames, rate and sound."""
+"""Three stages make a transfer: poses, frames, and videos with the source's rate and sound."""
 
 import itertools
 import json
@@ -20,15 +20,18 @@ from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.provenance.verification import read_provenance
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.compositing import upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.skeleton import COCO_17
 from motiontransfer.storage import sha256_of
-from motiontransfer.training.weights import write_no_weights
+from motiontransfer.training.weights import write_appearance, write_no_weights
 from motiontransfer.video.frame_store import FrameStore
-from stages.render import main
+from stages import encode, normalize
+from stages import render as render_stage
 from tests.films import film
-from tests.people import SIZE, dance, known_to
+from tests.people import SIZE, dance, known_to, puppet_of
 from tests.stages.project import (
     NORMALIZATION,
     NUM_SOURCE_FRAMES,
@@ -44,7 +47,8 @@ from tests.video.conftest import kill_decoder
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
 FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben/face_cycle.safetensors")
-METRICS = Path("artifacts/metrics/render/ada_as_ben.json")
+METRICS = Path("artifacts/metrics/encode/ada_as_ben.json")
+RENDERED = Path("artifacts/rendered/ada_as_ben")
 POSES = Path("artifacts/poses/ada_as_ben.parquet")
 
 
@@ -77,9 +81,14 @@ def configure(*, truth="none", **render):
     )
 
 
+def main():
+    for stage in (normalize, render_stage, encode):
+        stage.main("ada_as_ben")
+
+
 def render(**changes):
     configure(**changes)
-    main("ada_as_ben")
+    main()
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +188,7 @@ def test_joints_that_one_detector_lacks_are_named_and_the_face_stays(subject, ca
 
 def test_a_truth_is_shown_beside_it():
     with_truth(NUM_SOURCE_FRAMES)
-    main("ada_as_ben")
+    main()
     with FrameStore(RESULTS / "comparison.mp4") as store:
         assert store.size == (SIZE[0] + 18, 4 * SIZE[1] + 12)
 
@@ -290,8 +299,63 @@ def name_no_certificate(patch):
         ),
     ],
 )
-def test_what_cannot_be_rendered_is_refused_before_rendering(monkeypatch, spoil, error, named):
+def test_what_cannot_be_rendered_is_refused_before_videos_are_written(
+    monkeypatch, spoil, error, named
+):
     spoil(monkeypatch)
     with pytest.raises(error, match=re.escape(named)):
-        main("ada_as_ben")
-    assert not any(path.exists() for path in (RESULTS, POSES, METRICS))
+        main()
+    assert not any(path.exists() for path in (RESULTS, METRICS))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "named"),
+    [
+        (lambda file: file.unlink(), MissingFileError, "rendered.json: missing; run the stage"),
+        (lambda file: file.write_text('{"style": 1}'), VideoError, "not a description of rendered"),
+    ],
+)
+def test_rendered_frames_without_their_description_are_not_encoded(unsigned, spoil, error, named):
+    configure(provenance="none")
+    shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
+    spoil(RENDERED / "rendered.json")
+    with pytest.raises(error, match=named):
+        encode.main("ada_as_ben")
+    assert not RESULTS.exists()
+
+
+def test_what_only_encodes_reads_the_frames_as_they_were_generated(unsigned):
+    """Other settings need nothing of the networks, and the same give the same bytes."""
+    configure(crf=40, contact_sheet_columns=2, provenance="none")
+    shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
+    shutil.rmtree("artifacts/models")
+    encode.main("ada_as_ben")
+    other = {name: (RESULTS / name).read_bytes() for name in (*VIDEOS, "contact_sheet.png")}
+    configure(provenance="none")
+    encode.main("ada_as_ben")
+    for name, content in other.items():
+        assert (RESULTS / name).read_bytes() == (unsigned / RESULTS / name).read_bytes() != content
+
+
+def test_frames_become_larger_when_they_are_encoded(monkeypatch):
+    """To the height of the target's video, or less, with the puppet as the guide."""
+    full = [2 * side for side in SIZE]
+    puppet = puppet_of(dance(3, size=tuple(full)), [0])
+    write_appearance(Path("artifacts/appearance/ada.safetensors"), puppet.appearance)
+    main()
+    path = RENDERED / "rendered.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "full_size": full}))
+    shown = []
+    monkeypatch.setattr(
+        encode, "write_videos", lambda folder, frames, *_, **__: shown.extend(frames)
+    )
+    configure(provenance="none")
+    encode.main("ada_as_ben")
+    with FrameStore(RENDERED / "frames.mkv") as store:
+        assert store.size == SIZE
+        small = list(store.frames())
+    expected = upsample_frames(
+        small, Puppet(puppet.appearance, SIZE), read_keypoints(POSES), size=tuple(full)
+    )
+    assert all(np.array_equal(one, other) for one, other in zip(shown, expected, strict=True))
+    assert json.loads(METRICS.read_text())["height"] == full[0]

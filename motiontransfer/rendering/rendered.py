@@ -1,0 +1,60 @@
+"""Rendered clips on disk: frames as generated, and what their encoding must know of the networks.
+
+Nothing here needs PyTorch, so that neither encoding nor signing waits for it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from motiontransfer import layout
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.storage import replacing_folder, write_json
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import write_frames
+
+_DESCRIPTION_FILE = "rendered.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What generated the frames of a clip."""
+
+    style: PoseMapStyle
+    """Of the pose maps."""
+    full_size: tuple[int, int]
+    """(height, width) of the target's video, or without texture of the frames."""
+    assertion: Mapping[str, object]
+    """Networks and inputs, for the manifest of a video."""
+
+
+def write_rendered(
+    folder: Path, frames: Iterable[Frame], rendered: Rendered, *, frame_rate: Fraction
+) -> None:
+    """Write frames, lossless and in working pixels, and their description; atomically."""
+    with replacing_folder(folder) as work:
+        write_frames(work / layout.FRAMES_FILE, frames, frame_rate=frame_rate)
+        write_json(work / _DESCRIPTION_FILE, asdict(rendered))
+
+
+def read_rendered(folder: Path) -> Rendered:
+    """Read the description; the frames are in the folder's `frames.mkv`.
+
+    Raises:
+        MissingFileError: no such file.
+        VideoError: it is not such a description.
+    """
+    path = folder / _DESCRIPTION_FILE
+    if not path.exists():
+        raise MissingFileError(f"{path}: missing; run the stage render for this transfer")
+    try:
+        return TypeAdapter(Rendered).validate_json(path.read_bytes())
+    except ValidationError as error:
+        reason = " ".join(str(error).split())
+        raise VideoError(
+            f"{path}: not a description of rendered frames: {reason}; run render again"
+        ) from error

@@ -1,0 +1,53 @@
+"""Normalize one transfer's poses: `python -m stages normalize ada_as_ben`."""
+
+import logging
+
+from motiontransfer import layout
+from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
+from motiontransfer.params import Transfer, load_section
+from motiontransfer.retargeting.normalization import joint_differences, normalize_poses
+from motiontransfer.retargeting.params import NormalizationParams
+from motiontransfer.retargeting.statistics import PoseStatistics, read_statistics
+
+_logger = logging.getLogger(__name__)
+
+
+def main(transfer: str) -> str:
+    """Write the source's poses in the target's image."""
+    params = load_section(NormalizationParams, "normalization")
+    names = load_section(Transfer, f"transfers.{transfer}")
+    source = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
+    target = read_statistics(layout.statistics_file(names.target))
+    _log_joint_differences(names, source, target)
+    poses = normalize_poses(
+        source,
+        mode=params.mode,
+        centring=params.centring,
+        source=read_statistics(layout.statistics_file(names.source_subject)),
+        target=target,
+    )
+    write_keypoints(layout.poses_file(transfer), poses)
+    return f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
+
+
+def _log_joint_differences(names: Transfer, source: Keypoints, target: PoseStatistics) -> None:
+    left_out, lacking = joint_differences(source, target)
+    if left_out or lacking:
+        _logger.info(
+            "%s (%s) and %s (%s) have other joints; left out of the source: %s; missing there: %s",
+            names.source,
+            source.detector,
+            names.target,
+            target.detector,
+            _listed(source, left_out),
+            _listed(source, lacking),
+        )
+
+
+def _listed(keypoints: Keypoints, joints: set[str]) -> str:
+    """Joints by name, or their group where it is there as a whole; `none` for none."""
+    listed = []
+    for group, names in keypoints.skeleton.groups:
+        found = [name for name in names if name in joints]
+        listed += [group] if len(found) == len(names) else found
+    return ", ".join(listed) or "none"
