@@ -41,7 +41,8 @@ _STAGES = (
     *(("clean_keypoints", "demo_target"), ("fit_normalization", "ada")),
     *(("fit_appearance", "ada"), ("train_gan", "ada")),
     *(("decode", "demo_dance"), ("detect_keypoints", "demo_dance")),
-    *(("clean_keypoints", "demo_dance"), ("fit_normalization", "ben"), ("render", "ada_as_ben")),
+    *(("clean_keypoints", "demo_dance"), ("fit_normalization", "ben")),
+    *((stage, "ada_as_ben") for stage in ("normalize", "render", "encode")),
 )
 
 
