@@ -1,9 +1,9 @@
 """Nearest-neighbor baseline by pose, and the image distance to the nearest training frame.
 
 The baseline shows, for each pose, the real training frame of the target whose pose is nearest.
-Chan et al. 2019, sec. 5, name it and leave the measure open. Distances between joints of the same
-name are in body sizes of the target, so that the cost of a joint that the candidate lacks means the
-same at every resolution. The body's joints count as much as those of both hands and the face
+Chan et al. 2019, sec. 4.1, take the mean distance of all joints. Here distances between joints of
+the same name are in body sizes of the target, so that the cost of a joint that the candidate lacks
+means the same at every resolution. The body's joints count as much as those of both hands and the face
 together: arms and legs decide, hands and face break ties.
 
 The distance to training measures likeness and memorisation without a network: the person's box,

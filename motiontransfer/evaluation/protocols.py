@@ -1,7 +1,7 @@
 """Evaluation protocols: self-reconstruction, a transfer, and the videos of any system.
 
 Self-reconstruction renders the target's held-out frames from their own poses. The ground truth is
-known pixel by pixel, so ablations of the networks are compared here (Chan et al. 2019, sec. 5). A
+known pixel by pixel, so ablations of the networks are compared here (Chan et al. 2019, sec. 4.2). A
 transfer is compared with its intended poses, and, if there is one, with a real video of the target
 performing the source's motion. Videos of any system are compared with such a video alone, by the
 metrics that need no intended pose, baseline or training frames.

@@ -1,1 +1,1 @@
-"""Forensics: classification of rendered and filmed video (Chan et al. 2019, their last part)."""
+"""Forensics: classification of rendered and filmed video (Chan et al. 2019, sec. 5)."""

@@ -1,4 +1,4 @@
-"""Face networks: residual generator (Chan et al. 2019, sec. 3.4) and CycleGAN (Zhu et al. 2017).
+"""Face networks: residual generator (Chan et al. 2019, sec. 3.2) and CycleGAN (Zhu et al. 2017).
 
 The residual's crops are boxes; the CycleGAN's are aligned by a similarity transform.
 """

@@ -1,4 +1,4 @@
-"""Face models for generated frames: residual (Chan et al. 2019, sec. 3.4) and CycleGAN (Zhu 2017).
+"""Face models for generated frames: residual (Chan et al. 2019, sec. 3.2) and CycleGAN (Zhu 2017).
 
 A face model makes a patch for each frame: an image of the whole frame with the face in place, and a
 weight for each pixel. `feather` mixes frame and patch by the weight; `poisson` is Poisson image

@@ -1,4 +1,4 @@
-"""Global pose normalization (Chan et al. 2019, sec. 4): ankle, affine and limb modes."""
+"""Global pose normalization (Chan et al. 2019, sec. 3.1 and 8.5): ankle, affine and limb modes."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Face GAN: data, training step and training of the face generator (Chan et al. 2019, sec. 3.4).
+"""Face GAN: data, training step and training of the face generator (Chan et al. 2019, sec. 3.2).
 
 It is trained on crops of frames that the frozen main generator makes once, or, as the released code
 of Chan et al. trains it, on windows of whole frames that it makes anew in each step: where the

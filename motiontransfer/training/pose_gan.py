@@ -1,4 +1,4 @@
-"""Pose-to-frame GAN: training step and training of the main generator (Chan et al. 2019, sec. 3).
+"""Pose-to-frame GAN: training step and training of the main generator (Chan et al. 2019, sec. 3.2).
 
 A local enhancer is trained coarse-to-fine (Wang et al. 2018): first its global generator alone, at
 half the resolution.
