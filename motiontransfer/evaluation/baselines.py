@@ -3,8 +3,8 @@
 The baseline shows, for each pose, the real training frame of the target whose pose is nearest.
 Chan et al. 2019, sec. 4.1, take the mean distance of all joints. Here distances between joints of
 the same name are in body sizes of the target, so that the cost of a joint that the candidate lacks
-means the same at every resolution. The body's joints count as much as those of both hands and the face
-together: arms and legs decide, hands and face break ties.
+means the same at every resolution. The body's joints count as much as those of both hands and the
+face together: arms and legs decide, hands and face break ties.
 
 The distance to training measures likeness and memorisation without a network: the person's box,
 resized to a thumbnail, against that of every training frame; the root of the mean squared

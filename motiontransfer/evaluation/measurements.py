@@ -65,6 +65,7 @@ METRICS: Mapping[str, Metric] = {
     "missed_detections": Metric("Missed detections, share", "", "lower", _POSE),
     "missed_joints_per_frame": Metric("Missed joints", "a frame", "lower", _POSE),
     "pose_distance_px": Metric("Pose distance", "px", "lower", _POSE),
+    "whole_pose_distance_px": Metric("Pose distance, whole poses", "px", "lower", _POSE),
     "pck_10_percent": Metric("PCK at 10 % of the head's height", "", "higher", _POSE),
     "pck_20_percent": Metric("PCK at 20 % of the head's height", "", "higher", _POSE),
     "background_flicker": Metric("Background flicker", _LEVELS, "lower", _VIDEO),

@@ -1,8 +1,10 @@
 """Pose metrics: distance, missed detections (Chan et al. 2018, tables 3-4) and PCK.
 
 Joints are matched by name, frames by index. Distances are mean pixels over the joints that both
-poses have. Joints that the result lacks are missed detections, counted as a share of groups and,
-as in the paper, in joints a frame. Both hands are reported as one group, as in the paper.
+poses have; of whole poses, as in that paper, over the frames in which neither pose lacks a joint of
+the group that the reference ever shows. Joints that the result lacks are missed detections, counted
+as a share of groups and, as in the paper, in joints a frame. Both hands are reported as one group,
+as in the paper.
 
 PCK is the percentage of correct keypoints (Yang and Ramanan 2013), relative to the size of the head
 as in MPII's PCKh (Andriluka et al. 2014): a joint is correct if its distance from the
@@ -55,6 +57,9 @@ def pose_scores(
         "pose_distance_px": {
             name: _ratio(np.where(shared, distances, 0.0)[:, joints], shared[:, joints])
             for name, joints in groups.items()
+        },
+        "whole_pose_distance_px": {
+            name: _of_whole_poses(distances, expected, _parts(reference, name)) for name in groups
         },
     }
     if (heads := head_heights_px(reference)) is not None:
@@ -152,6 +157,31 @@ def _joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " joi
         for name, groups in REPORTED_GROUPS.items()
     }
     return {**of_group, "all": positions}
+
+
+def _parts(keypoints: Keypoints, group: str) -> list[Int64[np.ndarray, " _"]]:
+    """Joints of each pose that a reported group consists of: of `hands`, each hand's."""
+    if group != "hands":
+        return [_joints_of_groups(keypoints)[group]]
+    positions, known = np.arange(len(keypoints.skeleton.joints)), dict(keypoints.skeleton.groups)
+    hands = (hand for hand in REPORTED_GROUPS[group] if hand in known)
+    return [positions[keypoints.skeleton.slice(hand)] for hand in hands]
+
+
+def _of_whole_poses(
+    distances: Float64[np.ndarray, "frames joints"],
+    expected: Bool[np.ndarray, "frames joints"],
+    parts: list[Int64[np.ndarray, " _"]],
+) -> RatioMetric:
+    """Mean distance of each part in the frames where none of its joints is missing."""
+    total, weight = np.zeros((2, len(distances)))
+    for joints in parts:
+        of_part = distances[:, joints[expected[:, joints].any(axis=0)]]
+        if of_part.shape[1]:
+            is_whole = ~np.isnan(of_part).any(axis=1)
+            total[is_whole] += of_part[is_whole].mean(axis=1)
+            weight += is_whole
+    return RatioMetric(total=total, weight=weight)
 
 
 def _ratio(

@@ -77,6 +77,28 @@ def test_joints_missing_on_either_side_have_no_weight_in_the_distance():
         assert (body.mean(), body.weight.tolist()) == (5, [6, 6, 7, 7])
 
 
+def test_whole_poses_are_compared_where_no_joint_is_missing_on_either_side():
+    """Nine pixels off with every joint, one pixel where the nose is missing."""
+    result = without(figure([(32, 45), (32, 37), (32, 37), (32, 45)]), ["nose"], [1])
+    reference = without(without(STANDING, ["nose"], [2]), FACE)
+    found = scores(result, reference, "whole_pose_distance_px")
+    assert found["body"].weight.tolist() == [1, 0, 0, 1]
+    assert found["body"].mean() == pytest.approx(9)
+    assert found["face"].mean() is None
+    assert found["all"].weight.tolist() == [1, 0, 0, 1]  # the face is never expected
+    one_off = shifted(STANDING, HAND[:1], 6)
+    assert means(one_off, STANDING, "whole_pose_distance_px")["hands"] == pytest.approx(
+        6 / len(HAND)
+    )
+
+
+def test_each_hand_is_a_pose_of_its_own():
+    moved = without(shifted(WHOLE, LEFT, 4), [RIGHT[0]], [0, 1])
+    hands = scores(moved, WHOLE, "whole_pose_distance_px")["hands"]
+    assert hands.weight.tolist() == [1, 1, 2, 2]
+    assert hands.mean() == pytest.approx(4 * 4 / 6)
+
+
 @pytest.mark.parametrize(
     ("result", "reference", "expected"),
     [

@@ -159,7 +159,9 @@ FULL_DISK = 'ulimit -f 1\nPYTHONDONTWRITEBYTECODE=1 exec {python} "$@"\n'
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["train_gan@ada", "render@ada_as_ben", "encode@ada_as_ben", "decode@demo_dance"])
+@pytest.mark.parametrize(
+    "stage", ["train_gan@ada", "render@ada_as_ben", "encode@ada_as_ben", "decode@demo_dance"]
+)
 @pytest.mark.parametrize("fault", ["SIGKILL", "SIGTERM", "disk full"])
 def test_a_stage_that_was_stopped_leaves_nothing_half_written_and_is_completed(
     tiny_run, tmp_path, stage, fault
