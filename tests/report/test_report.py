@@ -113,7 +113,7 @@ def test_the_source_may_have_another_shape_than_the_result(transfer_run):
 
 @pytest.mark.parametrize("steps", [20, 500])
 def test_a_training_that_was_cut_short_is_named(transfer_run, steps):
-    counted = transfer_run.stage_metrics["render"].with_name("train_gan.json")
+    counted = transfer_run.stage_metrics["encode"].with_name("train_gan.json")
     write_json(counted, {"steps": steps, "planned_steps": 500})
     stage_metrics = {**transfer_run.stage_metrics, "train_gan": counted}
     named = "train_gan was cut short by max_minutes: 20 of 500 steps"
