@@ -16,7 +16,9 @@ from tests.project.small_project import small_project
 def project(tmp_path, monkeypatch):
     """This project's params; detections are given."""
     params = Path("params.yaml").read_text(encoding="utf-8")
-    files = {".gitignore": "/data/videos/*.mkv\n", "params.yaml": params}
+    pipeline = "stages: {decode: {foreach: '${videos}', do: {cmd: echo, deps: ['${item.path}']}}}"
+    ignored = "/data/videos/*.mkv\n"
+    files = {".gitignore": ignored, "params.yaml": params, "dvc.yaml": pipeline}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
     monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
@@ -37,7 +39,8 @@ def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):
     assert "  in view      head 100 %, hands 100 %, feet 100 % of frames" in lines
     assert "  camera       still" in lines
     assert "nothing to fix" in lines
-    assert "added videos.me to params.yaml; the file is data/videos/me.mkv" in lines[-2]
+    assert "added videos.me to params.yaml; the file is data/videos/me.mkv" in lines[-3]
+    assert lines[-2].startswith("it takes 1 stages, about ")
     assert Path("data/videos/me.mkv.dvc").exists()
     assert yaml.safe_load(Path("params.yaml").read_text())["videos"]["me"] == {
         **{"path": "data/videos/me.mkv", "subject": "eve", "crop": "auto"}

@@ -82,18 +82,6 @@ def shrink_pipeline(params: dict) -> None:
     params["compute"]["num_workers"] = 1  # each loads MediaPipe
 
 
-def add_dancer(params: dict) -> None:
-    """Another source, cleo, whose video lies in data/videos, and a transfer of her dance."""
-    params["videos"]["cleo_dance"] = {"path": "data/videos/cleo.mp4", "subject": "cleo"}
-    params["subjects"].append("cleo")
-    params["transfers"]["ada_as_cleo"] = {
-        "source": "cleo_dance",
-        "source_subject": "cleo",
-        "target": "ada",
-        "truth": "none",
-    }
-
-
 def edit_yaml(path: Path, edit) -> None:
     content = yaml.safe_load(path.read_text())
     edit(content)

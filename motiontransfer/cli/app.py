@@ -1,6 +1,8 @@
 """The `motiontransfer` command and its subcommands."""
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -11,7 +13,7 @@ from motiontransfer.stage_runner import fault
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 for command in (
     *(project.clean, results.compare, results.inspect, project.preset, project.share, project.join),
-    *(project.add_video, project.add_transfer, project.remove_video, project.doctor),
+    *(project.dance, project.add_video, project.add_transfer, project.remove_video, project.doctor),
     *(results.verify, results.score, results.export, results.live),
 ):
     app.command()(command)
@@ -25,6 +27,8 @@ def _root() -> None:
 
 def main() -> None:
     """Run the command; report the user's errors in one line."""
+    # Stages call `python`: the one that runs this, whatever is in the PATH.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     try:
         app()
     except Exception as error:

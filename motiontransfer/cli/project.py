@@ -1,14 +1,62 @@
 """Commands on a project: videos and transfers, presets, outputs, checks, sharing."""
 
 import json
-import os
-import sys
+import logging
+import webbrowser
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from motiontransfer import layout
 from motiontransfer.project.params_editing import apply_preset, preset_changes
+
+
+def dance(
+    dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
+    me: Annotated[Path, typer.Argument(help="A film of whom to render, in many poses.")],
+    *,
+    open_: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would run and take.")] = False,
+) -> None:
+    """Check and add both films, and run all that renders ME performing the dance of DANCER."""
+    # Imported here: they load DVC and MediaPipe, and other subcommands do without.
+    from motiontransfer.params import load_section
+    from motiontransfer.project import dance, entries
+    from motiontransfer.project.forecast import forecast, in_words
+
+    videos = load_section(dict[str, dict], "videos")
+    files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
+    taken = {*videos, *load_section(list[str], "subjects"), *(path.stem for path in files)}
+    source = dance.name_of(dancer, taken)
+    target = dance.name_of(me, taken | {source})
+    new = {name: file for name, file in ((source, dancer), (target, me)) if name not in videos}
+    for name, file in new.items():
+        _check(file, crop="auto", is_target=name == target)
+    with dance.rehearsal() if dry else nullcontext(Path()) as root:
+        for name, file in new.items():
+            settings = {"name": name, "subject": name, "crop": "auto", "role": "source"}
+            entries.add_video(file, **settings, entry_only=dry, root=root)
+        subject = target if target in new else videos[target]["subject"]
+        transfer = dance.pair(source, subject, root=root)
+        aside = dance.set_demo_aside(root=root)
+        stages = dance.stages_to_run(f"report@{transfer}", root=root)
+        forecasts = forecast(stages, root=root)
+    if aside:
+        typer.echo(f"set aside, of the demo: {', '.join(aside)}")
+    typer.echo(f"{transfer}: {in_words(forecasts)}")
+    if dry:
+        for stage, (seconds, _) in forecasts.items():
+            typer.echo(f"  {stage:<40}{seconds / 60:6.1f} min")
+        return
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
+    seconds = {stage: seconds for stage, (seconds, _) in forecasts.items()}
+    dance.run_stages(f"report@{transfer}", seconds)
+    results = layout.results_folder(transfer)
+    typer.echo(f"result: {results / layout.TRANSFER_FILE}\nreport: {results / 'report.html'}")
+    if open_:
+        webbrowser.open((results / "report.html").resolve().as_uri())
 
 
 def add_video(
@@ -26,28 +74,38 @@ def add_video(
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
     # Imported here: they load MediaPipe and PyTorch, and other subcommands do without.
-    from motiontransfer.params import load_section
-    from motiontransfer.pose.quality import NOTHING_TO_FIX
+    from motiontransfer.project.dance import stages_to_run
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video
-    from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
-    from motiontransfer.video.geometry import WorkingSize
-    from motiontransfer.video.isolation import run_isolated
+    from motiontransfer.project.forecast import forecast, in_words
 
     name = name or subject
     role = "target" if target else "source"
     check_new_video(name, subject)
+    _check(file, crop=crop, is_target=target)
+    path = add(file, name=name, subject=subject, crop=crop, role=role)
+    typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
+    stages = [it for it in stages_to_run() if it.partition("@")[2] in (name, subject)]
+    typer.echo(f"it takes {in_words(forecast(stages))}")
+    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
+
+
+def _check(file: Path, *, crop: Literal["auto", "none"], is_target: bool) -> None:
+    """Print what a film is, and what to film better."""
+    from motiontransfer.params import load_section
+    from motiontransfer.pose.quality import NOTHING_TO_FIX
+    from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
+    from motiontransfer.video.geometry import WorkingSize
+    from motiontransfer.video.isolation import run_isolated
+
     size = load_section(WorkingSize, "decode.size")
     check = run_isolated(check_video, file, size=size, crop=crop)
     typer.echo("\n".join([metadata_line(check), *quality_lines(check)]))
-    sentences = advice(check, is_target=target)
+    sentences = advice(check, is_target=is_target)
     if sentences == [NOTHING_TO_FIX]:
         typer.echo(NOTHING_TO_FIX)
     else:
         typer.echo("\n  - ".join(["to fix:", *sentences]))
-    path = add(file, name=name, subject=subject, crop=crop, role=role)
-    typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
-    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
 
 
 def add_transfer(
@@ -195,7 +253,5 @@ def join(
     # Imported here: it loads DVC, and other subcommands do without it.
     from motiontransfer.project.sharing import join as join_project
 
-    # Stages call `python`: the one that runs this, whatever is in the PATH.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     for line in join_project(bring=bring):
         typer.echo(line)

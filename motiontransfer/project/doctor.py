@@ -200,6 +200,8 @@ def _section(params: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def check_project(root: Path) -> Iterator[CheckResult]:
     """Check a project, in the order in which it would stop a run."""
+    from motiontransfer.project.dance import stages_to_run
+    from motiontransfer.project.forecast import forecast, in_words
     from motiontransfer.project.remote import opened
 
     try:
@@ -212,6 +214,9 @@ def check_project(root: Path) -> Iterator[CheckResult]:
             yield from check_locks(root)
             yield from check_checkpoints(root)
             yield check_disk(root)
+        if stages := stages_to_run(root=root):
+            told = in_words(forecast(stages, root=root))
+            yield ok("forecast", f"the next `dvc repro` takes {told}")
     except MotionTransferError as error:
         yield fault("project", str(error), "run from the project's root, with its params.yaml")
 

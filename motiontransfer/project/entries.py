@@ -54,6 +54,7 @@ def add_video(
     subject: str,
     crop: Literal["none", "auto"],
     role: Literal["source", "target"],
+    entry_only: bool = False,
     root: Path = Path(),
 ) -> Path:
     """Copy a video to data/videos/, `dvc add` it and enter it in params.yaml; return its path.
@@ -61,6 +62,7 @@ def add_video(
     Args:
         file: anywhere; in data/videos/ it is not copied.
         role: a generator is trained of a target; of a source only the motion is used.
+        entry_only: enter the file as it is, and leave DVC alone.
 
     Raises:
         ParamsError: a name is taken or not valid, or params.yaml cannot be edited.
@@ -70,12 +72,15 @@ def add_video(
     check_new_video(name, subject, root=root)
     if not file.is_file():
         raise MissingFileError(f"{file}: no such file; expected a video")
-    path = _destination(file, name, root)
+    path = file.resolve() if entry_only else _destination(file, name, root)
     entry = {"path": path.as_posix(), "subject": subject, "crop": crop}
     params = add_entry(read_text(root / PARAMS_FILE), "videos", name, entry)
     params = add_item(params, "subjects", subject)
     if role == "target":
         params = add_item(params, "targets", subject)
+    if entry_only:
+        write_text(root / PARAMS_FILE, params)
+        return path
     video = root / path
     new_video = [] if video.exists() else [video]
     beside = [video.with_name(f"{path.name}.dvc"), video.with_name(".gitignore")]
@@ -83,7 +88,7 @@ def add_video(
         if new_video:
             with replacing(video) as temporary:
                 shutil.copyfile(file, temporary)
-        with _errors_of_dvc("dvc add"), opened(root) as repo:
+        with errors_of_dvc("dvc add"), opened(root) as repo:
             repo.add([str(video)])
         write_text(root / PARAMS_FILE, params)
     return path
@@ -192,7 +197,7 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
         params = remove_item(params, section, item)
     pointer = root / removal.path.with_name(f"{removal.path.name}.dvc")
     if pointer.exists() and not removal.users_of_file:
-        with _errors_of_dvc("dvc remove"), opened(root) as repo:
+        with errors_of_dvc("dvc remove"), opened(root) as repo:
             repo.remove(str(pointer))
     write_text(root / PARAMS_FILE, params)
 
@@ -210,7 +215,7 @@ def orphaned_outputs(root: Path) -> list[Path]:
     lock = root / "dvc.lock"
     if not lock.exists():
         raise MissingFileError(f"{lock}: no such file; run `dvc repro` first")
-    with _errors_of_dvc(str(lock)), opened(root) as repo:
+    with errors_of_dvc(str(lock)), opened(root) as repo:
         stages = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
         names = {stage.addressing for stage in stages}
         declared = {Path(out.fs_path).resolve() for out in repo.index.outs}
@@ -235,7 +240,7 @@ def delete(root: Path, paths: Iterable[Path]) -> None:
     Raises:
         MotionTransferError: a DVC command is running.
     """
-    with _errors_of_dvc("clean"), opened(root) as repo, lock_repo(repo):
+    with errors_of_dvc("clean"), opened(root) as repo, lock_repo(repo):
         for path in paths:
             if (root / path).is_dir() and not (root / path).is_symlink():
                 shutil.rmtree(root / path)
@@ -248,7 +253,7 @@ def delete(root: Path, paths: Iterable[Path]) -> None:
 
 
 @contextmanager
-def _errors_of_dvc(context: str) -> Generator[None]:
+def errors_of_dvc(context: str) -> Generator[None]:
     try:
         yield
     except (DvcException, yaml.YAMLError) as error:

@@ -94,10 +94,9 @@ class RunClock:
 
     @property
     def own_minutes(self) -> float:
-        """Minutes in which this thread computed or waited for batches.
+        """Minutes in which this thread, which runs all passes on a CPU, computed or had to wait.
 
-        Forward and backward passes on a CPU run in it, so what is missing are the times in which
-        other programs had its core, or that of a thread that it waits for.
+        Not those in which others had its core, or that of a thread that works for it.
         """
         if not self._on_cpu:
             return self._start.own_minutes + self.minutes - self._start.minutes

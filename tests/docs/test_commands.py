@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import run_command
 from tests.docs.pages import agrees, run, steps_of
 
 ROOT = Path(__file__).parents[2]
@@ -25,14 +26,13 @@ def test_the_commands_of_a_page_work_and_print_what_it_shows(page, project):
             )
 
 
-def test_the_transfer_of_the_readme_is_of_its_videos():
+def test_the_dance_of_the_readme_lacks_nothing_but_the_films(monkeypatch, tmp_path, capsys):
     """They are the reader's own, so that its commands cannot be run."""
-    text = (ROOT / "README.md").read_text()
-    names = re.findall(r"add-video \S+ --subject (\w+)( --target)?", text)
-    assert re.findall(r"add-transfer --source (\w+) --target (\w+)", text) == [
-        (names[0][0], names[1][0])
-    ]
-    assert [bool(target) for _, target in names] == [False, True]
+    commands = re.findall(r"motiontransfer (dance [^#\n]+)", (ROOT / "README.md").read_text())
+    assert len(commands) == 2
+    for command in commands:
+        assert run_command(monkeypatch, *command.split()) == 1
+        assert capsys.readouterr().err.startswith("ERROR: dancer.mp4: no such file")
 
 
 def test_most_blocks_are_run():

@@ -56,6 +56,15 @@ def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp
     assert "run from the project's root" in result.fix
 
 
+def test_the_next_run_has_a_forecast(project):
+    Path("dvc.yaml").write_text("stages: {walk: {cmd: echo, deps: [data/walk]}}\n")
+    with Path("params.yaml").open("a") as params:
+        params.write("transfers: {}\n")
+    told = [it for it in doctor.check_project(project) if it.subject == "forecast"]
+    assert [it.level for it in told] == ["ok"]
+    assert told[0].message.startswith("the next `dvc repro` takes 1 stages, about ")
+
+
 @pytest.mark.parametrize(
     ("error", "reason", "fix"),
     [

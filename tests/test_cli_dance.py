@@ -1,0 +1,192 @@
+"""`dance`: two films in, on a graph of which each stage only writes its outputs."""
+
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.command import run_command
+from tests.films import MIDDLE, film_person
+from tests.people import detects
+from tests.project.small_project import small_project
+
+PIPELINE = """\
+stages:
+  check_params: {cmd: touch checked, params: [videos, transfers], outs: [checked]}
+  decode:
+    foreach: ${videos}
+    do:
+      cmd: mkdir -p frames/${key} && cp ${item.path} frames/${key}/film
+      deps: ["${item.path}", checked]
+      outs: ["frames/${key}/film"]
+  train_gan:
+    foreach: ${targets}
+    do:
+      cmd: sh train.sh ${item}
+      deps: ["frames/${item}", checked]
+      outs: ["${item}.weights"]
+  report:
+    foreach: ${transfers}
+    do:
+      cmd: mkdir -p results/${key} && touch results/${key}/report.html
+      deps: ["${item.target}.weights", "frames/${item.source}"]
+      outs: ["results/${key}/report.html"]
+"""
+TRAIN = "echo 1 >> trained && cp frames/$1/film $1.weights\n"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    files = {
+        ".gitignore": "/data/videos/*.mkv\n",
+        "params.yaml": Path("params.yaml").read_text(encoding="utf-8"),
+        "dvc.yaml": PIPELINE,
+        "train.sh": TRAIN,
+    }
+    root = small_project(tmp_path / "project", files, monkeypatch)
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
+    monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))
+    return root
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Of two people, and of another dancer, with names that are no names of entries."""
+    walked = {"the dance!": 1, "IMG 42": 2, "encore": 3}
+    return [
+        film_person(tmp_path / f"{name}.mkv", [(50 + step, 40)] * 25)
+        for name, step in walked.items()
+    ]
+
+
+def ran():
+    """Stages that the last call ran, by what DVC printed."""
+    return re.findall(r"^Running stage '(.+)'", Path(".dvc/tmp/dance.log").read_text(), re.M)
+
+
+def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, capfd, caplog):
+    opened = []
+    caplog.set_level(logging.INFO, "motiontransfer.progress")
+    monkeypatch.setattr("motiontransfer.progress._FIRST_LINE_SECONDS", 0.0)
+    monkeypatch.setattr("motiontransfer.progress._LOG_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    dancer, me, another = films
+    assert not run_command(monkeypatch, "dance", dancer, me)
+    output = capfd.readouterr().out
+    assert output.count("frames a second") == 2
+    assert output.count("show few poses of a target") == 1
+    assert "set aside, of the demo: demo_dance, demo_target" in output
+    assert "5 stages, about " in output
+    decodes = {"decode@the_dance", "decode@IMG_42"}
+    assert set(ran()) == {
+        *("check_params", "train_gan@IMG_42", "report@IMG_42_as_the_dance"),
+        *decodes,
+    }
+    line = r"IMG_42_as_the_dance: \d+ of \d+, [\d.]+/s, [\d:]+ left, (\d) of (\d): (.+)"
+    progress = [found.groups() for found in map(re.compile(line).match, caplog.messages) if found]
+    assert progress == sorted(progress)
+    assert {total for _, total, _ in progress} == {"5"}
+    assert {stage for _, _, stage in progress} <= {"dvc repro", *ran()}
+    assert progress[-1] == ("5", "5", "report@IMG_42_as_the_dance")
+    report = Path("results/IMG_42_as_the_dance/report.html")
+    assert f"report: {report}" in output
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    assert list(params["videos"]) == ["the_dance", "IMG_42"]
+    assert params["subjects"] == ["the_dance", "IMG_42"]
+    assert params["targets"] == ["IMG_42"]
+    assert params["transfers"] == {
+        "IMG_42_as_the_dance": {
+            **{"source": "the_dance", "source_subject": "the_dance", "target": "IMG_42"},
+            "truth": "none",
+        }
+    }
+
+    assert not run_command(monkeypatch, "dance", another, me, "--open")
+    output = capfd.readouterr().out
+    assert output.count("frames a second") == 1
+    assert set(ran()) == {"check_params", "decode@encore", "report@IMG_42_as_encore"}
+    assert opened == [Path("results/IMG_42_as_encore/report.html").resolve().as_uri()]
+
+    before = Path("params.yaml").read_bytes()
+    assert not run_command(monkeypatch, "dance", dancer, me)
+    output = capfd.readouterr().out
+    assert "IMG_42_as_the_dance: 0 stages" in output
+    assert ran() == []
+    assert Path("params.yaml").read_bytes() == before
+
+
+def contents():
+    kept = (path for path in Path().rglob("*") if ".git" not in path.parts)
+    return {path: path.read_bytes() for path in kept if path.is_file() and "tmp" not in path.parts}
+
+
+def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch, capfd):
+    before = contents()
+    assert not run_command(monkeypatch, "dance", "--dry", *films[:2])
+    output = capfd.readouterr().out
+    assert re.search(r"^  train_gan@IMG_42 +\d+\.\d min$", output, re.MULTILINE)
+    assert re.search(r"5 stages, about [\d.]+ min and [\d.e-]+ GB on this machine", output)
+    assert contents() == before
+
+
+def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
+    films, monkeypatch, capfd
+):
+    assert run_command(monkeypatch, "dance", "nowhere.mp4", films[1]) == 1
+    assert capfd.readouterr().err == "ERROR: nowhere.mp4: no such file; expected a video\n"
+    Path("train.sh").write_text("echo 'ERROR: train_gan IMG_42: no light' >&2; exit 1\n")
+    assert run_command(monkeypatch, "dance", *films[:2]) == 1
+    error = capfd.readouterr().err
+    assert error.startswith("ERROR: train_gan IMG_42: no light; all that was printed is in ")
+    assert error.count("\n") == 1
+    Path("train.sh").write_text(TRAIN)
+    assert not run_command(monkeypatch, "dance", *films[:2])
+    assert set(ran()) == {"train_gan@IMG_42", "report@IMG_42_as_the_dance"}
+
+
+def test_the_demo_stays_where_it_is_paired_with_another_film(films, monkeypatch, capfd):
+    Path("demo/clips").mkdir(parents=True)
+    clip = Path("demo/clips/source.mp4")
+    shutil.copy(films[0], clip)
+    assert not run_command(monkeypatch, "dance", "--dry", clip, films[1])
+    output = capfd.readouterr().out
+    assert "set aside" not in output
+    assert "IMG_42_as_demo_dance: " in output
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_stage_and_the_next_call_goes_on(films, monkeypatch, capfd):
+    """A terminal sends it to all processes at once."""
+    # the films are added as before, by a call whose stage fails at once
+    Path("train.sh").write_text("exit 1\n")
+    assert run_command(monkeypatch, "dance", *films[:2]) == 1
+    Path("train.sh").write_text("touch began; sleep 60\n")
+    command = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", "dance"]
+    process = subprocess.Popen(
+        [*command, *map(str, films[:2])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not Path("began").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert error.splitlines()[-1] == "ERROR: stopped; the same command goes on from there"
+    assert "Traceback" not in error
+    capfd.readouterr()
+    Path("train.sh").write_text(TRAIN)
+    assert not run_command(monkeypatch, "dance", *films[:2])
+    assert set(ran()) == {"train_gan@IMG_42", "report@IMG_42_as_the_dance"}
