@@ -30,7 +30,9 @@ _RATES = {  # CPU seconds to start, per frame and per megapixel of a frame; mega
     "train_gan": (12.0, 1.05e-7, 0.0, 0.0, 0.0),  # frames: steps x items x filters x pixels
     "train_face_gan": (10.0, 2.1e-7, 0.0, 0.0, 0.0),
     "evaluate": (8.0, 0.03, 0.0, 0.0, 0.0),
-    "render": (8.0, 0.05, 0.14, 0.04, 0.015),
+    "normalize": (2.0, 0.0, 0.0, 0.0, 0.0),
+    "render": (8.0, 0.03, 0.03, 0.04, 0.0),
+    "encode": (6.0, 0.045, 0.125, 0.035, 0.015),
     "evaluate_transfer": (7.0, 0.1, 0.03, 0.01, 0.0),
     "report": (6.0, 0.01, 0.04, 0.03, 0.0),
 }
