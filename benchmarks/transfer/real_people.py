@@ -1,24 +1,34 @@
-"""Held-out tails of real people's videos, with texture and without.
+"""Held-out tails of real people's videos, in poses that training never saw.
 
-    uv run python -m benchmarks.transfer.real_people FOLDER CLIP [CLIP ...] [--seeds 2]
+    uv run python -m benchmarks.transfer.real_people FOLDER CLIPS [--only NAME ...] [--seeds 2]
+        [--variant "steps=200 l1_weight=5" ...]
 
-Each clip is a target of its own, by the name of its file. A project in FOLDER with this one's
-params trains on them with both values of `train_gan.texture`, once for each seed. Written there:
+The clips are those of real_people.yaml. CLIPS has a clone of each one's repository, by its name, or
+the clip's own file or folder of images; a clip that is not there is named and left out. Each is a
+project of its own in FOLDER: trained on the first 60 % of its frames with this project's params,
+and measured on the last 25 %, once for each seed; and so for each variant, which is a list of
+values in section `train_gan`. Written to FOLDER:
 
 - results.md: means over the seeds, and in brackets the range;
-- CLIP.jpg: the frames least like the film with texture, beside those without and the film;
-- study.html: a page on which people choose between the three, two at a time.
+- NAME.jpg: the frames that are least like the film, as each variant shows them;
+- NAME/tails/: the film's tail and each variant's, as videos.
 """
 
 import argparse
+import hashlib
+import io
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
-from itertools import combinations
+from fractions import Fraction
 from pathlib import Path
 from statistics import mean
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+import yaml
 from PIL import Image
 
 from benchmarks.machine import markdown_table
@@ -26,72 +36,160 @@ from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import described_run, value_at
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.study.study import Comparison, write_study
 from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
+from motiontransfer.video.reader import read_frames, read_metadata, upright
 from motiontransfer.video.writer import write_video
 
-_TEXTURES = {"none": {"texture": "none", "part_dropout": 0.0}, "puppet": {}}
-"""Values of `train_gan.texture`, each with what else it asks for."""
+_MANIFEST = Path("benchmarks/transfer/real_people.yaml")
+_TRAINED_SHARE, _HELD_OUT_SHARE = 0.6, 0.25
 _FIGURES = {
     "person SSIM": "ours.person.ssim",
     "person shift-tolerant SSIM": "ours.person.shift_tolerant_ssim",
-    "face shift-tolerant SSIM": "ours.face.shift_tolerant_ssim",
-    "hands shift-tolerant SSIM": "ours.hands.shift_tolerant_ssim",
+    "face": "ours.face.shift_tolerant_ssim",
+    "hands": "ours.hands.shift_tolerant_ssim",
+    "sharpness": "ours.person.sharpness",
+    "L1": "ours.person.l1",
     "pose px": "ours.pose_distance_px.all",
     "hands missed": "ours.missed_detections.hands",
     "face missed": "ours.missed_detections.face",
+    "frame change": "temporal.frame_change_to_real.ours",
+    "background flicker": "background_flicker.ours",
 }
 """Column -> path in a target's metrics."""
-_FILM = "film"
+_DEFAULT, _FILM = "default", "film"
 _NUM_WORST = 8
-_QUESTION, _CLIP_SECONDS = "Which video looks more real?", 0.5
+
+
+class Clip(NamedTuple):
+    """An entry of the manifest."""
+
+    repository: str
+    """On GitHub, OWNER/NAME."""
+    commit: str
+    path: str
+    """Of a video, or of a folder of numbered images."""
+    sha256: str
+    license: str
+    frame_rate: int | None = None
+    """Of images."""
+    height: int | None = None
+    """Of the frames, scaled; None: as they are."""
+
+    def content(self, folder: Path) -> dict[str, bytes]:
+        """Name -> bytes of its files, in the order of their names; empty where there are none.
+
+        Raises:
+            ValueError: they are not those of the manifest.
+        """
+        name = self.repository.split("/")[1]
+        clone = next((c for c in (folder / name, folder / f"{name}.git") if c.is_dir()), None)
+        found = self._in_clone(clone) if clone else self._in_folder(folder)
+        digest = hashlib.sha256(b"".join(found.values())).hexdigest()
+        if found and digest != self.sha256:
+            raise ValueError(
+                f"{self.path} of {self.repository}: expected SHA-256 {self.sha256}, got {digest}"
+            )
+        return found
+
+    def _in_clone(self, clone: Path) -> dict[str, bytes]:
+        def git(*arguments: str) -> bytes:
+            return subprocess.run(
+                ["git", "-C", clone, *arguments], check=True, stdout=subprocess.PIPE
+            ).stdout
+
+        listed = git("ls-tree", "-r", "--name-only", self.commit, "--", self.path).decode()
+        names = sorted(listed.splitlines())
+        return {name: git("cat-file", "blob", f"{self.commit}:{name}") for name in names}
+
+    def _in_folder(self, folder: Path) -> dict[str, bytes]:
+        path = folder / Path(self.path).name
+        files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+        return {file.name: file.read_bytes() for file in files}
 
 
 def main() -> None:
-    """Train, evaluate, and write the table, the pictures and the page."""
+    """Train, evaluate, and write the table and the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("clips", type=Path, nargs="+", metavar="CLIP")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--variant", action="append", default=[], metavar="KEY=VALUE ...")
     arguments = parser.parse_args()
-    folder, clips = arguments.folder, {clip.stem: clip.resolve() for clip in arguments.clips}
-    make_project(folder)
-    found: dict[tuple[str, str], list[Mapping]] = {}
-    for texture, changes in _TEXTURES.items():
-        for seed in range(arguments.seeds):
-            _train(folder, clips, {**changes, "seed": seed})
-            for name in clips:
-                path = folder / f"artifacts/metrics/evaluate/{name}.json"
-                metrics = json.loads(path.read_text(encoding="utf-8"))
-                found.setdefault((name, texture), []).append(metrics)
-        with chdir(folder):
-            for name in clips:
-                _write_tail(name, texture)
-    rows = [
-        [*named, *(_over_seeds(of_seeds, path) for path in _FIGURES.values())]
-        for named, of_seeds in found.items()
-    ]
-    table = markdown_table(["clip", "texture", *_FIGURES], rows)
-    (folder / "results.md").write_text(f"{described_run()}\n\n{table}\n", encoding="utf-8")
-    with chdir(folder):
-        for name in clips:
-            _write_worst(name)
-        _write_page(list(clips))
+    folder, variants = arguments.folder, [_DEFAULT, *arguments.variant]
+    manifest = yaml.safe_load(_MANIFEST.read_text(encoding="utf-8"))
+    rows = []
+    for name in arguments.only or manifest:
+        project, clip = folder / name, Clip(**manifest[name])
+        project.mkdir(parents=True, exist_ok=True)
+        video = _video(project, clip, arguments.clips)
+        if video is None:
+            print(f"{name}: {clip.path} of {clip.repository} is absent")  # noqa: T201
+            continue
+        make_project(project)
+        for variant in variants:
+            changes = _values("" if variant == _DEFAULT else variant)
+            metrics = [
+                _train(project, name, video, {**changes, "seed": seed})
+                for seed in reversed(range(arguments.seeds))  # pictures are of seed 0
+            ]
+            with chdir(project):
+                _write_tail(name, variant)
+            cells = (_over_seeds(metrics, path) for path in _FIGURES.values())
+            rows.append([name, variant, *cells])
+        with chdir(project):
+            _write_worst(Path("..") / f"{name}.jpg", name, variants)
+        table = markdown_table(["clip", "variant", *_FIGURES], rows)
+        (folder / "results.md").write_text(f"{described_run()}\n\n{table}\n", encoding="utf-8")
 
 
-def _train(folder: Path, clips: Mapping[str, Path], changes: Mapping[str, object]) -> None:
-    """Train on each clip with other values in section `train_gan`, and evaluate."""
-    videos = {
-        name: {"path": str(path), "subject": name, "crop": "auto"} for name, path in clips.items()
+def _values(variant: str) -> dict[str, object]:
+    """Values of `train_gan` as written on the command line: `steps=200 texture=none`."""
+    pairs = (pair.partition("=") for pair in variant.split())
+    return {key: yaml.safe_load(value) for key, _, value in pairs}
+
+
+def _video(project: Path, clip: Clip, clips: Path) -> Path | None:
+    """Make the clip's video in its project; None where it is not in the folder of clips."""
+    original = project / Path(clip.path).with_suffix(".mkv" if clip.frame_rate else ".mp4").name
+    made = original.with_suffix(".mkv") if clip.height else original
+    content = {} if made.exists() else clip.content(clips)
+    if made.exists() or not content:
+        return made if made.exists() else None
+    if clip.frame_rate:
+        images = (np.array(Image.open(io.BytesIO(of)).convert("RGB")) for of in content.values())
+        write_frames(made, images, frame_rate=Fraction(clip.frame_rate))
+        return made
+    original.write_bytes(*content.values())
+    if clip.height:
+        video = read_metadata(original)
+        height, width = video.size
+        size = clip.height, 2 * round(width * clip.height / height / 2)
+        scaled = (resize(upright(timed.item, video), size) for timed in read_frames(video))
+        write_frames(made, scaled, frame_rate=video.frame_rate)
+    return made
+
+
+def _train(project: Path, name: str, video: Path, changes: Mapping[str, object]) -> Mapping:
+    """Train on a clip with other values in section `train_gan`; return the evaluation's metrics."""
+    num_frames = read_metadata(video).num_frames
+    assert num_frames is not None
+    num_left = num_frames - round(num_frames * _HELD_OUT_SHARE)
+    split = {
+        "held_out_fraction": _HELD_OUT_SHARE,
+        "gap_frames": num_left - round(num_frames * _TRAINED_SHARE),
     }
-    sections = {"videos": videos, "subjects": list(clips), "targets": list(clips), "transfers": {}}
-    write_params(folder, sections, changes)
-    reproduce(folder, *(f"evaluate@{name}" for name in clips))
+    names = {"subjects": [name], "targets": [name], "transfers": {}}
+    videos = {name: {"path": video.name, "subject": name, "crop": "auto"}}
+    write_params(project, {"videos": videos, **names}, {**split, **changes})
+    reproduce(project, f"evaluate@{name}")
+    path = project / f"artifacts/metrics/evaluate/{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _over_seeds(of_seeds: Sequence[Mapping], path: str) -> str:
@@ -99,15 +197,16 @@ def _over_seeds(of_seeds: Sequence[Mapping], path: str) -> str:
     values = [value for metrics in of_seeds if (value := value_at(metrics, path)) is not None]
     if not values:
         return ""
-    return f"{mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+    spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+    return f"{mean(values):.3f}{spread}"
 
 
-def _tail(name: str, shown: str) -> Path:
-    return Path("tails") / f"{name}-{shown}.mp4"
+def _tail(shown: str) -> Path:
+    return Path("tails") / f"{shown.replace(' ', '_')}.mp4"
 
 
-def _write_tail(name: str, texture: str) -> None:
-    """Render a target's held-out frames in the size in which poses are detected; the film's too."""
+def _write_tail(name: str, variant: str) -> None:
+    """Render the held-out frames in the size in which poses are detected; the film's too."""
     renderer = load_renderer(
         Path("artifacts/models") / name, make_runtime(precision="auto"), face="residual"
     )
@@ -118,34 +217,21 @@ def _write_tail(name: str, texture: str) -> None:
         film, size = [store[index] for index in clip.held_out], store.size
     height = min(size[0], result_size(renderer, height=None)[0])
     frames = render_poses(renderer, poses, size=result_size(renderer, height=height))
-    for shown, images in ((_FILM, film), (texture, frames)):
+    for shown, images in ((_FILM, film), (variant, frames)):
         resized = (resize(image, size) for image in images)
-        write_video(_tail(name, shown), resized, frame_rate=poses.frame_rate)
+        write_video(_tail(shown), resized, frame_rate=poses.frame_rate)
 
 
-def _write_worst(name: str) -> None:
-    """A picture of the frames that are least like the film with texture."""
+def _write_worst(path: Path, name: str, variants: Sequence[str]) -> None:
+    """A picture of the frames that the last variant shows least like the film."""
     scores = pd.read_csv(f"artifacts/evaluation/{name}/per_frame.csv")["ours_person_ssim"]
     worst = scores.nsmallest(_NUM_WORST)
     rows: dict[str, list[Frame]] = {}
-    for shown in (_FILM, *_TEXTURES):
-        with FrameStore(_tail(name, shown)) as store:
+    for shown in (_FILM, *variants):
+        with FrameStore(_tail(shown)) as store:
             rows[shown] = [store[index] for index in worst.index]
     captions = [f"frame {index}, SSIM {score:.2f}" for index, score in worst.items()]
-    Image.fromarray(contact_sheet(rows, captions)).save(f"{name}.jpg", quality=85)
-
-
-def _write_page(names: Sequence[str]) -> None:
-    comparisons = [
-        Comparison(a=str(_tail(name, a)), b=str(_tail(name, b)))
-        for name in names
-        for a, b in combinations(("puppet", "none", _FILM), 2)
-    ]
-    settings = {"seconds": _CLIP_SECONDS, "clips_each": 1, "num_checks": 1, "seed": 0}
-    page = Path("study.html")
-    for earlier in (page, page.with_suffix(".key.json")):
-        earlier.unlink(missing_ok=True)
-    write_study(page, comparisons, question=_QUESTION, **settings)
+    Image.fromarray(contact_sheet(rows, captions)).save(path, quality=85)
 
 
 if __name__ == "__main__":
