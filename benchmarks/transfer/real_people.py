@@ -34,6 +34,7 @@ from PIL import Image
 from benchmarks.machine import markdown_table
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import described_run, value_at
+from motiontransfer.evaluation.plots import worst_frame_indices
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.target_clips import read_target_clips
@@ -62,7 +63,6 @@ _FIGURES = {
 }
 """Column -> path in a target's metrics."""
 _DEFAULT, _FILM = "default", "film"
-_NUM_WORST = 8
 
 
 class Clip(NamedTuple):
@@ -225,12 +225,12 @@ def _write_tail(name: str, variant: str) -> None:
 def _write_worst(path: Path, name: str, variants: Sequence[str]) -> None:
     """A picture of the frames that the last variant shows least like the film."""
     scores = pd.read_csv(f"artifacts/evaluation/{name}/per_frame.csv")["ours_person_ssim"]
-    worst = scores.nsmallest(_NUM_WORST)
+    worst = worst_frame_indices(-scores.to_numpy())
     rows: dict[str, list[Frame]] = {}
     for shown in (_FILM, *variants):
         with FrameStore(_tail(shown)) as store:
-            rows[shown] = [store[index] for index in worst.index]
-    captions = [f"frame {index}, SSIM {score:.2f}" for index, score in worst.items()]
+            rows[shown] = [store[index] for index in worst]
+    captions = [f"frame {index}, SSIM {scores[index]:.2f}" for index in worst]
     Image.fromarray(contact_sheet(rows, captions)).save(path, quality=85)
 
 
