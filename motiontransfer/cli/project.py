@@ -1,7 +1,8 @@
-"""Commands on a project: videos and transfers, presets, outputs, checks, sharing."""
+"""Commands on a project: videos and transfers, runs, presets, outputs, checks, sharing."""
 
 import json
 import logging
+import signal
 import webbrowser
 from contextlib import nullcontext
 from pathlib import Path
@@ -255,3 +256,28 @@ def join(
 
     for line in join_project(bring=bring):
         typer.echo(line)
+
+
+def repro(
+    *,
+    jobs: Annotated[int, typer.Option(min=1, help="Maximum number of stages at once.")],
+    keep_going: Annotated[
+        bool, typer.Option(help="After a failure, run all that does not depend on it.")
+    ] = True,
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would run.")] = False,
+) -> None:
+    """Run `dvc repro` with independent stages in parallel."""
+    from motiontransfer.cli.job_table import shown_progress
+    from motiontransfer.project.jobs import plan, run_dvc, run_stages, share_machine
+
+    graph, shares = plan(), share_machine(jobs)
+    settings = sorted({" ".join(f"{k}={v}" for k, v in share.items()) for share in shares})
+    typer.echo(f"{len(graph)} stages, {len(shares)} at once, with {' or '.join(settings)}")
+    if dry:
+        typer.echo("\n".join(graph))
+        return
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+    with shown_progress() as show:
+        run_stages(graph, shares, keep_going=keep_going, show=show)
+    typer.echo(run_dvc("repro").strip().rpartition("\n")[2])  # DVC: all is up to date

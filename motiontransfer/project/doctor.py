@@ -86,7 +86,7 @@ def check_packages() -> Iterator[CheckResult]:
 
 def check_processor() -> CheckResult:
     """Check cores and memory."""
-    memory = _memory_bytes()
+    memory = memory_bytes()
     message = f"{loky.cpu_count()} cores, {tqdm.format_sizeof(memory, 'B')} of memory"
     if memory < _LITTLE_MEMORY:
         return warning(
@@ -95,7 +95,7 @@ def check_processor() -> CheckResult:
     return ok("processor", message)
 
 
-def _memory_bytes() -> int:
+def memory_bytes() -> int:
     """Memory of the machine, or of the container, where that is less."""
     of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:

@@ -1,0 +1,221 @@
+"""Parallel `dvc repro`: independent stages at once, each by a `dvc repro --single-item`.
+
+DVC holds .dvc/tmp/lock while it reads the graph, hashes files and writes dvc.lock, and not while a
+stage's command runs. What the commands read and write is in .dvc/tmp/rwlock, which changes under
+that lock. So stages that do not depend on each other may run at once, if each process waits for the
+lock: without `--wait-for-lock`, 6 of 16 short stages fail when eight run at once.
+
+dvc.lock is overwritten in place. Therefore an interrupt goes to the commands and not to DVC, which
+then records nothing, or records to the end what was finished.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import loky
+import psutil
+
+from motiontransfer.errors import MotionTransferError
+from motiontransfer.project.doctor import memory_bytes
+
+Graph = Mapping[str, Collection[str]]
+"""Stage -> stages whose outputs it reads."""
+
+_DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
+_JOB_MEMORY = 2 * 2**30
+"""A stage on three hours of footage takes 1.6 GiB (benchmarks/README.md)."""
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A stage that runs."""
+
+    process: subprocess.Popen
+    variables: Mapping[str, str]
+    log: Path
+    began: float = field(default_factory=time.monotonic)
+
+    def kill(self) -> None:
+        """Kill what is left of it: if DVC was killed, its command goes on."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Which stages of a graph run, are done, or failed; the others wait."""
+
+    graph: Graph
+    running: dict[str, Job] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """With the error, and the file with all that the stage printed."""
+
+    def waiting(self) -> list[str]:
+        begun = {*self.running, *self.done, *self.failed}
+        return [name for name in self.graph if name not in begun]
+
+
+def run_dvc(*arguments: str) -> str:
+    """Output of a DVC command.
+
+    Raises:
+        MotionTransferError: it failed.
+    """
+    done = subprocess.run([*_DVC, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MotionTransferError(f"dvc {' '.join(arguments)}: {_error_in(done.stderr)}")
+    return done.stdout
+
+
+def plan() -> Graph:
+    """Stages that changed and all that depend on them, in an order in which they could run.
+
+    They are those of ./dvc.yaml and what these need of other pipelines.
+    """
+    dot, changed = run_dvc("dag", "--dot"), json.loads(run_dvc("status", "--json"))
+    graph: dict[str, set[str]] = {name: set() for name in re.findall(r'^"([^"]+)";$', dot, re.M)}
+    for before, after in re.findall(r'^"([^"]+)" -> "([^"]+)";$', dot, re.M):
+        graph[after].add(before)
+    order = [*TopologicalSorter(graph).static_order()]
+    needed = {name for name in order if ":" not in name and not name.endswith(".dvc")}
+    for name in reversed(order):
+        if name in needed:
+            needed |= graph[name]
+    to_run: dict[str, set[str]] = {}
+    for name in order:
+        if name in needed and (name in changed or graph[name] & to_run.keys()):
+            to_run[name] = graph[name] & to_run.keys()
+    return to_run
+
+
+def share_machine(jobs: int) -> list[dict[str, str]]:
+    """Environment variables that give each job its part of the cores and GPUs.
+
+    There are `jobs` of them, or one for each 2 GiB of memory where that is fewer.
+
+    A sum of floats depends on how many threads share it, and so do a training's last bits: outputs
+    are those of `dvc repro` with the same OMP_NUM_THREADS. On two cores that is its default.
+    """
+    jobs = max(min(jobs, memory_bytes() // _JOB_MEMORY), 1)
+    cores = loky.cpu_count()
+    # As in training without this: one core is for what reads, draws and encodes meanwhile.
+    threads = os.environ.get("OMP_NUM_THREADS") or min(max(cores // jobs, 1), max(cores - 1, 1))
+    share = {"OMP_NUM_THREADS": str(threads), "LOKY_MAX_CPU_COUNT": str(max(cores // jobs, 1))}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        import torch
+
+        visible = ",".join(map(str, range(torch.cuda.device_count())))
+    if not visible:
+        return [share] * jobs
+    gpus = visible.split(",")
+    own = [gpus[index::jobs] or [gpus[index % len(gpus)]] for index in range(jobs)]
+    return [share | {"CUDA_VISIBLE_DEVICES": ",".join(each)} for each in own]
+
+
+def run_stages(
+    graph: Graph,
+    shares: Sequence[Mapping[str, str]],
+    *,
+    keep_going: bool,
+    show: Callable[[Progress], None],
+    command: Callable[[str], Sequence[str]] = lambda name: [*_DVC, "repro", "--single-item", name],
+) -> None:
+    """Run each stage once those before it are done; of several, the one that was ready first.
+
+    After a failure all goes on that does not depend on it; without `keep_going` only what runs.
+
+    Args:
+        shares: environment variables of each of the stages that run at once.
+        show: called a few times a second.
+        command: runs a stage.
+
+    Raises:
+        MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
+    """
+    progress, ready, free = Progress(graph=graph), [], [*shares]
+    sorter = TopologicalSorter(graph)
+    sorter.prepare()
+    try:
+        while True:
+            ready += sorter.get_ready()
+            while ready and free and (keep_going or not progress.failed):
+                name = ready.pop(0)
+                progress.running[name] = _start(name, command(name), free.pop())
+            show(progress)
+            if not progress.running:
+                break
+            time.sleep(_POLL_SECONDS)
+            for name, job in [*progress.running.items()]:
+                if job.process.poll() is not None:
+                    free.append(progress.running.pop(name).variables)
+                    if error := _error_of(job):
+                        progress.failed[name] = f"{error}; its output: {job.log}"
+                    else:
+                        progress.done.append(name)
+                        sorter.done(name)
+    except KeyboardInterrupt as error:
+        raise MotionTransferError("stopped; the same command goes on from there") from error
+    finally:
+        _interrupt(progress.running.values())
+    if progress.failed:
+        lines = [f"{name}: {error}" for name, error in progress.failed.items()]
+        raise MotionTransferError("\n".join([*lines, f"not run: {', '.join(progress.waiting())}"]))
+
+
+def _start(name: str, command: Sequence[str], variables: Mapping[str, str]) -> Job:
+    """Start it out of reach of the terminal's Ctrl-C, which would interrupt DVC too."""
+    log = Path(".dvc/tmp/jobs") / f"{name.replace('/', '_')}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            command, env={**os.environ, **variables}, process_group=0,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    return Job(process=process, variables=variables, log=log)
+
+
+def _error_of(job: Job) -> str | None:
+    """Why an ended job failed; None if it did not."""
+    status = job.process.returncode
+    if status:
+        job.kill()
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return _error_in(job.log.read_text(encoding="utf-8")) if status else None
+
+
+def _error_in(output: str) -> str:
+    """The first error, as the stage's own comes before DVC's, with the indented lines below it."""
+    error = re.search(r"^ERROR: (.*(?:\n\s+\S.*)*)", output, re.M)
+    return " ".join(error[1].split()) if error else output.strip().rpartition("\n")[2] or "?"
+
+
+def _interrupt(jobs: Collection[Job]) -> None:
+    """Interrupt the commands, also those that DVC is about to start, until all jobs have ended."""
+    told: set[int] = set()
+    try:
+        while running := [job.process.pid for job in jobs if job.process.poll() is None]:
+            for pid in running:
+                with suppress(psutil.NoSuchProcess):
+                    for command in psutil.Process(pid).children(recursive=True):
+                        if command.pid not in told:
+                            told.add(command.pid)
+                            command.send_signal(signal.SIGINT)
+            time.sleep(_POLL_SECONDS)
+    finally:
+        for job in jobs:
+            job.kill()

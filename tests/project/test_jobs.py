@@ -1,0 +1,285 @@
+"""Stages run once their inputs are there, side by side, each in its part of the machine.
+
+Commands of a shell stand in for DVC's.
+"""
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from motiontransfer.cli.job_table import make_table, shown_progress
+from motiontransfer.errors import MotionTransferError
+from motiontransfer.project import jobs
+from motiontransfer.project.jobs import Job, Progress, run_stages, share_machine
+
+DAG = """strict digraph {
+"code";
+"decode@me";
+"train@me";
+"demo/dvc.yaml:film@target";
+"demo/dvc.yaml:film@unused";
+"data/me.mp4.dvc";
+"data/unused.mp4.dvc";
+"code" -> "decode@me";
+"code" -> "demo/dvc.yaml:film@target";
+"demo/dvc.yaml:film@target" -> "decode@me";
+"data/me.mp4.dvc" -> "decode@me";
+"decode@me" -> "train@me";
+}
+"""
+TRIANGLE = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
+SECONDS = 20
+"""Much longer than a test may take."""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jobs, "_POLL_SECONDS", 0.02)
+
+
+def run(graph, shell, *, at_once=2, keep_going=True, show=lambda progress: None):
+    """Run `shell` for each stage, or what it has for a stage's name."""
+
+    def command(name):
+        return ["sh", "-c", shell if isinstance(shell, str) else shell.get(name, ":"), name]
+
+    seen = []
+    run_stages(
+        graph, [{"SHARE": str(index)} for index in range(at_once)], keep_going=keep_going,
+        show=lambda progress: seen.append(progress) or show(progress), command=command,
+    )  # fmt: skip
+    return seen[-1]
+
+
+def run_and_fail(graph, shell, **options):
+    """The last progress, and the error."""
+    seen = []
+    with pytest.raises(MotionTransferError) as told:
+        run(graph, shell, show=seen.append, **options)
+    return seen[-1], str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("{}", {}),
+        ('{"decode@me": []}', {"decode@me": set(), "train@me": {"decode@me"}}),
+        ('{"demo/dvc.yaml:film@unused": [], "data/unused.mp4.dvc": []}', {}),
+        (
+            '{"demo/dvc.yaml:film@target": [], "data/me.mp4.dvc": []}',
+            {
+                "demo/dvc.yaml:film@target": set(),
+                "data/me.mp4.dvc": set(),
+                "decode@me": {"demo/dvc.yaml:film@target", "data/me.mp4.dvc"},
+                "train@me": {"decode@me"},
+            },
+        ),
+    ],
+)
+def test_what_changed_is_run_and_what_depends_on_it_if_the_project_needs_it(
+    monkeypatch, changed, expected
+):
+    told = {"dag": DAG, "status": changed}
+    monkeypatch.setattr(jobs, "run_dvc", lambda command, *_: told[command])
+    assert jobs.plan() == expected
+
+
+def test_what_dvc_refuses_is_one_error():
+    with pytest.raises(MotionTransferError, match=r"^dvc dag --dot: you are not inside of a DVC"):
+        jobs.plan()
+
+
+def test_each_job_has_memory_or_there_are_fewer(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for gigabytes, expected in ((1, 1), (4, 2), (5, 2), (64, 3)):
+        monkeypatch.setattr(jobs, "memory_bytes", lambda total=gigabytes: total * 2**30)
+        assert len(share_machine(3)) == expected
+
+
+@pytest.mark.parametrize(
+    ("cores", "at_once", "gpus", "expected"),
+    [
+        (2, 2, "", [("1", "1", None)] * 2),
+        (2, 1, "", [("1", "2", None)]),  # as in training: one core is left
+        (1, 2, "", [("1", "1", None)] * 2),
+        (16, 4, "", [("4", "4", None)] * 4),
+        (16, 2, "0,1,2,3", [("8", "8", "0,2"), ("8", "8", "1,3")]),
+        (16, 3, "GPU-a,GPU-b", [("5", "5", "GPU-a"), ("5", "5", "GPU-b"), ("5", "5", "GPU-a")]),
+    ],
+)
+def test_each_job_has_its_cores_and_gpus(monkeypatch, cores, at_once, gpus, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("loky.cpu_count", lambda: cores)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    names = ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "CUDA_VISIBLE_DEVICES")
+    assert [tuple(map(share.get, names)) for share in share_machine(at_once)] == expected
+
+
+def test_a_number_of_threads_that_the_user_chose_stays(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert {share["OMP_NUM_THREADS"] for share in share_machine(4)} == {"3"}
+
+
+def test_a_stage_runs_after_its_inputs_and_beside_what_does_not_need_it():
+    meet = "touch in$0; for i in $(seq 500); do [ -e inb ] && [ -e inc ] && break; sleep 0.02; done"
+    shells = {
+        "a": "echo a >> order",
+        **dict.fromkeys("bc", f"echo both >> order; {meet}; [ -e inb ] && [ -e inc ]"),
+        "d": "echo d >> order",
+    }
+    progress = run(TRIANGLE, shells)
+    assert Path("order").read_text().split() == ["a", "both", "both", "d"]
+    assert set(progress.done) == set("abcd")
+
+
+def test_no_more_run_at_once_than_there_are_shares_and_each_has_its_own():
+    seen = []
+
+    def watch(progress):
+        shares = [job.variables["SHARE"] for job in progress.running.values()]
+        assert len(set(shares)) == len(shares)
+        seen.append(len(shares))
+
+    run(dict.fromkeys("abcdef", ()), "echo $SHARE >> shares; sleep 0.1", at_once=3, show=watch)
+    assert max(seen) == 3
+    assert set(Path("shares").read_text().split()) == {"0", "1", "2"}
+
+
+def test_what_is_ready_first_runs_first():
+    run({"a": [], "b": [], "c": ["a"]}, "echo $0 >> order", at_once=1)
+    assert Path("order").read_text().split() == ["a", "b", "c"]
+
+
+def test_a_failure_stops_what_depends_on_it_and_nothing_else():
+    shells = {"b": "echo working; echo 'ERROR: b: no'; echo '  video'; echo ERROR: DVC; exit 3"}
+    progress, told = run_and_fail({**TRIANGLE, "e": ["c"], "f": ["e"]}, shells)
+    assert set(progress.done) == set("acef")
+    assert told == "b: b: no video; its output: .dvc/tmp/jobs/b.log\nnot run: d"
+    assert "working" in Path(".dvc/tmp/jobs/b.log").read_text()
+
+
+def test_without_keep_going_only_what_runs_is_finished():
+    shells = {"bad": "sleep 0.2; exit 1", "good": "sleep 0.6"}
+    graph = {"bad": [], "good": [], "next": ["good"]}
+    progress, told = run_and_fail(graph, shells, keep_going=False)
+    assert progress.done == ["good"]
+    assert told == "bad: ?; its output: .dvc/tmp/jobs/bad.log\nnot run: next"
+
+
+def wait_for(path):
+    for _ in range(500):
+        if path.exists() and path.read_text():
+            return int(path.read_text())
+        time.sleep(0.02)
+    raise AssertionError(path)
+
+
+def is_over(pid):
+    """Whether a process has ended; a zombie has."""
+    for _ in range(100):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_the_command_of_a_killed_job_does_not_go_on_alone():
+    shells = {"a": f"sleep {SECONDS} & echo $! > pid; kill -KILL $$"}
+    progress, told = run_and_fail({"a": [], "b": []}, shells)
+    assert told.startswith("a: killed by SIGKILL; ")
+    assert progress.done == ["b"]
+    assert is_over(wait_for(Path("pid")))
+
+
+def test_an_interrupt_reaches_commands_and_lets_dvc_finish():
+    """As DVC, a shell waits for its command, and here tells that it was let go on."""
+    shell = f"{shlex.quote(sys.executable)} -c 'import os, time; open(\"pid\" + \"'$0'\", \"w\")" \
+        f".write(str(os.getpid())); time.sleep({SECONDS})'; echo $? > status$0"  # fmt: skip
+
+    def interrupt(progress):
+        if progress.running and all(Path(f"pid{name}").exists() for name in "ab"):
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run({"a": [], "b": [], "c": ["a"]}, shell, show=interrupt)
+    assert time.monotonic() - began < SECONDS / 2
+    for name in "ab":
+        assert int(Path(f"status{name}").read_text()) != 0
+        assert is_over(wait_for(Path(f"pid{name}")))
+    assert not Path("statusc").exists()
+
+
+def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too():
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run({"a": []}, f"sleep 0.3; sleep {SECONDS}; echo after > after", show=interrupt)
+    assert time.monotonic() - began < SECONDS / 2
+    assert Path("after").exists()
+
+
+def test_a_second_interrupt_kills(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def interrupt_twice(progress):
+        wait_for(Path("pid"))
+        monkeypatch.setattr(jobs.psutil, "Process", interrupt)
+        interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        run({"a": []}, f"echo $$ > pid; sleep {SECONDS}", show=interrupt_twice)
+    pid = wait_for(Path("pid"))
+    monkeypatch.undo()
+    assert is_over(pid)
+
+
+def example(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("first\n12 of 500, 3.2/s\x1b[2J\n")
+    job = Job(process=subprocess.Popen(["true"]), variables={}, log=log)
+    job.process.wait()
+    graph = dict.fromkeys(("decode@me", "decode@you", "train@me", "train@you", "report@me"), ())
+    return Progress(
+        graph=graph, running={"train@me": job}, done=["decode@me"],
+        failed={"decode@you": "ERROR"},
+    )  # fmt: skip
+
+
+def test_the_table_has_what_runs_waits_and_failed_of_each_kind(tmp_path):
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(make_table(example(tmp_path)))
+    lines = [line.split() for line in captured.get().splitlines()]
+    assert lines == [
+        ["stage", "done", "waits", "failed", "runs"],
+        ["decode", "1", "you"],
+        ["train", "1", "me", "00:00", "12", "of", "500,", "3.2/s?[2J"],
+        ["report", "1"],
+    ]
+
+
+def test_a_log_has_a_line_for_each_change(tmp_path, capsys):
+    progress = example(tmp_path)
+    with shown_progress() as show:
+        show(progress)
+        show(progress)
+        progress.done.append("train@me")
+        show(progress)
+    assert capsys.readouterr().out.splitlines() == [
+        "1 of 5: train@me runs",
+        "1 of 5: decode@you failed",
+        "1 of 5: decode@me is done",
+        "2 of 5: train@me is done",
+    ]
