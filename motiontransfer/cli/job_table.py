@@ -18,11 +18,19 @@ from motiontransfer.project.jobs import Job, Progress
 def shown_progress() -> Generator[Callable[[Progress], None]]:
     """Yield a function that shows progress."""
     told: set[str] = set()
+
+    def tell(progress: Progress) -> None:
+        states = {"runs": progress.running, "failed": progress.failed, "is done": progress.done}
+        for line in [f"{name} {state}" for state, names in states.items() for name in names]:
+            if line not in told:
+                told.add(line)
+                typer.echo(f"{len(progress.done)} of {len(progress.graph)}: {line}")
+
     if sys.stdout.isatty():
         with Live(auto_refresh=False) as live:
             yield lambda progress: live.update(make_table(progress), refresh=True)
     else:
-        yield lambda progress: _tell(progress, told)
+        yield tell
 
 
 def make_table(progress: Progress) -> Table:
@@ -43,14 +51,5 @@ def make_table(progress: Progress) -> Table:
 
 def _activity(key: str, job: Job) -> str:
     elapsed = tqdm.format_interval(int(time.monotonic() - job.began))
-    last = job.log.read_text(encoding="utf-8").strip().rpartition("\n")[2]
-    return f"{key} {elapsed} {printable(last)}".lstrip()
-
-
-def _tell(progress: Progress, told: set[str]) -> None:
-    """Print a line for each change."""
-    states = {"runs": progress.running, "failed": progress.failed, "is done": progress.done}
-    for line in [f"{name} {state}" for state, names in states.items() for name in names]:
-        if line not in told:
-            told.add(line)
-            typer.echo(f"{len(progress.done)} of {len(progress.graph)}: {line}")
+    last = printable(job.printed().rpartition("\n")[2])
+    return f"{key} {elapsed} {last}".lstrip()

@@ -261,9 +261,7 @@ def join(
 def repro(
     *,
     jobs: Annotated[int, typer.Option(min=1, help="Maximum number of stages at once.")],
-    keep_going: Annotated[
-        bool, typer.Option(help="After a failure, run all that does not depend on it.")
-    ] = True,
+    keep_going: Annotated[bool, typer.Option(help="Run what needs no failed stage.")] = True,
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run.")] = False,
 ) -> None:
     """Run `dvc repro` with independent stages in parallel."""
@@ -271,8 +269,8 @@ def repro(
     from motiontransfer.project.jobs import plan, run_dvc, run_stages, share_machine
 
     graph, shares = plan(), share_machine(jobs)
-    settings = sorted({" ".join(f"{k}={v}" for k, v in share.items()) for share in shares})
-    typer.echo(f"{len(graph)} stages, {len(shares)} at once, with {' or '.join(settings)}")
+    threads = shares[0]["OMP_NUM_THREADS"]
+    typer.echo(f"{len(graph)} stages, {len(shares)} at once, OMP_NUM_THREADS={threads}")
     if dry:
         typer.echo("\n".join(graph))
         return

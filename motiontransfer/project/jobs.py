@@ -32,8 +32,7 @@ Graph = Mapping[str, Collection[str]]
 """Stage -> stages whose outputs it reads."""
 
 _DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
-_JOB_MEMORY = 2 * 2**30
-"""A stage on three hours of footage takes 1.6 GiB (benchmarks/README.md)."""
+_JOB_MEMORY = 2 * 2**30  # three hours of footage take 1.6 GiB (benchmarks/README.md)
 _POLL_SECONDS = 0.05
 
 
@@ -45,6 +44,9 @@ class Job:
     variables: Mapping[str, str]
     log: Path
     began: float = field(default_factory=time.monotonic)
+
+    def printed(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace").strip()
 
     def kill(self) -> None:
         """Kill what is left of it: if DVC was killed, its command goes on."""
@@ -61,7 +63,6 @@ class Progress:
     running: dict[str, Job] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-    """With the error, and the file with all that the stage printed."""
 
     def waiting(self) -> list[str]:
         begun = {*self.running, *self.done, *self.failed}
@@ -76,7 +77,7 @@ def run_dvc(*arguments: str) -> str:
     """
     done = subprocess.run([*_DVC, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise MotionTransferError(f"dvc {' '.join(arguments)}: {_error_in(done.stderr)}")
+        raise MotionTransferError(f"dvc {' '.join(arguments)}: {_error_in(done.stderr.strip())}")
     return done.stdout
 
 
@@ -111,9 +112,10 @@ def share_machine(jobs: int) -> list[dict[str, str]]:
     """
     jobs = max(min(jobs, memory_bytes() // _JOB_MEMORY), 1)
     cores = loky.cpu_count()
+    part = max(cores // jobs, 1)
     # As in training without this: one core is for what reads, draws and encodes meanwhile.
-    threads = os.environ.get("OMP_NUM_THREADS") or min(max(cores // jobs, 1), max(cores - 1, 1))
-    share = {"OMP_NUM_THREADS": str(threads), "LOKY_MAX_CPU_COUNT": str(max(cores // jobs, 1))}
+    threads = os.environ.get("OMP_NUM_THREADS", str(min(part, max(cores - 1, 1))))
+    share = {"OMP_NUM_THREADS": threads, "LOKY_MAX_CPU_COUNT": str(part)}
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         import torch
@@ -141,7 +143,6 @@ def run_stages(
     Args:
         shares: environment variables of each of the stages that run at once.
         show: called a few times a second.
-        command: runs a stage.
 
     Raises:
         MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
@@ -191,17 +192,16 @@ def _start(name: str, command: Sequence[str], variables: Mapping[str, str]) -> J
 def _error_of(job: Job) -> str | None:
     """Why an ended job failed; None if it did not."""
     status = job.process.returncode
-    if status:
-        job.kill()
-    if status < 0:
-        return f"killed by {signal.Signals(-status).name}"
-    return _error_in(job.log.read_text(encoding="utf-8")) if status else None
+    if not status:
+        return None
+    job.kill()
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else _error_in(job.printed())
 
 
 def _error_in(output: str) -> str:
     """The first error, as the stage's own comes before DVC's, with the indented lines below it."""
     error = re.search(r"^ERROR: (.*(?:\n\s+\S.*)*)", output, re.M)
-    return " ".join(error[1].split()) if error else output.strip().rpartition("\n")[2] or "?"
+    return " ".join(error[1].split()) if error else output.rpartition("\n")[2] or "?"
 
 
 def _interrupt(jobs: Collection[Job]) -> None:
