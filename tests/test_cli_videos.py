@@ -16,7 +16,7 @@ from tests.project.small_project import small_project
 def project(tmp_path, monkeypatch):
     """This project's params; detections are given."""
     params = Path("params.yaml").read_text(encoding="utf-8")
-    pipeline = "stages: {decode: {foreach: '${videos}', do: {cmd: echo, deps: ['${item.path}']}}}"
+    pipeline = "stages: {decode: {foreach: '${videos}', do: {cmd: echo, outs: ['${key}']}}}"
     ignored = "/data/videos/*.mkv\n"
     files = {".gitignore": ignored, "params.yaml": params, "dvc.yaml": pipeline}
     root = small_project(tmp_path / "project", files, monkeypatch)

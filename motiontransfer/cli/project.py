@@ -27,7 +27,7 @@ def dance(
     from motiontransfer.project import dance, entries
     from motiontransfer.project.forecast import forecast, in_words
 
-    videos = load_section(dict[str, dict], "videos")
+    videos = load_section(dict[str, entries.Video], "videos")
     files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
     taken = {*videos, *load_section(list[str], "subjects"), *(path.stem for path in files)}
     source = dance.name_of(dancer, taken)
@@ -39,7 +39,7 @@ def dance(
         for name, file in new.items():
             settings = {"name": name, "subject": name, "crop": "auto", "role": "source"}
             entries.add_video(file, **settings, entry_only=dry, root=root)
-        subject = target if target in new else videos[target]["subject"]
+        subject = target if target in new else videos[target].subject
         transfer = dance.pair(source, subject, root=root)
         aside = dance.set_demo_aside(root=root)
         stages = dance.stages_to_run(f"report@{transfer}", root=root)

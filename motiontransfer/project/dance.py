@@ -1,6 +1,5 @@
 """One dance in one command: entries of the films in params.yaml, the stages that run, their run."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -17,7 +16,13 @@ from dvc.repo.reproduce import plan_repro
 from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.params import PARAMS_FILE, Transfer, load_section
 from motiontransfer.progress import ProgressMeter
-from motiontransfer.project.entries import add_transfer, errors_of_dvc, removal_of, remove_video
+from motiontransfer.project.entries import (
+    Video,
+    add_transfer,
+    errors_of_dvc,
+    removal_of,
+    remove_video,
+)
 from motiontransfer.project.remote import opened
 from motiontransfer.storage import sha256_of, write_text
 
@@ -34,10 +39,9 @@ def name_of(file: Path, taken: set[str]) -> str:
     """Name of the video of params.yaml that has this content, else one that is not taken."""
     if not file.is_file():
         raise MissingFileError(f"{file}: no such file; expected a video")
-    for name, video in load_section(dict[str, dict], "videos").items():
-        path = Path(video["path"])
-        is_alike = path.is_file() and path.stat().st_size == file.stat().st_size
-        if is_alike and sha256_of(path) == sha256_of(file):
+    for name, video in load_section(dict[str, Video], "videos").items():
+        is_alike = video.path.is_file() and video.path.stat().st_size == file.stat().st_size
+        if is_alike and sha256_of(video.path) == sha256_of(file):
             return name
     stem = re.sub(r"[^\w-]+", "_", file.stem).strip("_-")[:40] or "film"
     return next(it for n in range(9**9) if (it := f"{stem}_{n}" if n else stem) not in taken)
@@ -54,10 +58,10 @@ def pair(source: str, target: str, *, root: Path) -> str:
 
 def set_demo_aside(*, root: Path) -> list[str]:
     """Remove the demo's videos, unless a transfer pairs one with another film; return them."""
-    videos = load_section(dict[str, dict], "videos", path=root / PARAMS_FILE)
+    videos = load_section(dict[str, Video], "videos", path=root / PARAMS_FILE)
     transfers = load_section(dict[str, Transfer], "transfers", path=root / PARAMS_FILE)
-    demo = {name for name, video in videos.items() if Path(video["path"]).parts[0] == "demo"}
-    actors = {videos[name]["subject"] for name in demo}
+    demo = {name for name, video in videos.items() if video.path.parts[0] == "demo"}
+    actors = {videos[name].subject for name in demo}
     if any((it.source in demo) != (it.target in actors) for it in transfers.values()):
         return []
     for name in demo:
@@ -66,35 +70,36 @@ def set_demo_aside(*, root: Path) -> list[str]:
 
 
 @contextmanager
-def rehearsal() -> Generator[Path]:
+def rehearsal(root: Path = Path()) -> Generator[Path]:
     """Yield a folder where params.yaml can be edited and DVC plans as in the project."""
     with TemporaryDirectory() as folder:
-        root = Path(folder)
-        (root / ".dvc").mkdir()
-        write_text(root / ".dvc/config", "[core]\n    no_scm = true\n    analytics = false\n")
-        for name in filter(os.path.exists, _READ_BY_DVC):
-            shutil.copy(name, root)
-        for name in filter(os.path.exists, _CODE):
-            (root / name).symlink_to(Path(name).resolve())
-        yield root
+        copy = Path(folder)
+        (copy / ".dvc").mkdir()
+        write_text(copy / ".dvc/config", "[core]\n    no_scm = true\n    analytics = false\n")
+        for path in filter(Path.exists, (root / name for name in _READ_BY_DVC)):
+            shutil.copy(path, copy)
+        for path in filter(Path.exists, map(Path, _CODE)):
+            (copy / path).symlink_to(path.resolve())
+        yield copy
 
 
 def stages_to_run(target: str = "", *, root: Path = Path()) -> list[str]:
     """Stages that DVC would run for one of dvc.yaml's, or for all, in its order.
 
     Missing outputs are taken as unchanged, as they can be restored, and what depends on a stage
-    that runs as changed.
+    that runs as changed. A run that goes on meanwhile is not in the way.
     """
-    prefix = f"{os.path.relpath(root / 'dvc.yaml')}:"  # not DVC's for this folder's own
-    with errors_of_dvc("dvc.yaml"), opened(root) as repo, lock_repo(repo):
-        names = {stage: stage.addressing.removeprefix(prefix) for stage in repo.index.stages}
-        of_file = [it for it in names if it.path_in_repo == "dvc.yaml"]
-        wanted = [it for it in of_file if target in ("", names[it])]
+    with errors_of_dvc("dvc.yaml"), rehearsal(root) as copy, opened(copy) as repo, lock_repo(repo):
+        names = {it: it.addressing.rpartition("dvc.yaml:")[2] for it in repo.index.stages}
+        wanted = [it for it in names if target in ("", names[it])]
         graph, runs = repo.index.graph, []
         for stage in plan_repro(graph, wanted):
             upstream = list(graph.successors(stage))
-            follows = any(it in runs and names[it] not in _SELDOM_CHANGE for it in upstream)
-            if stage.cmd and (follows or stage.changed(allow_missing=True, upstream=upstream)):
+            if (
+                not all(out.hash_info for out in stage.outs)  # it never ran
+                or any(it in runs and names[it] not in _SELDOM_CHANGE for it in upstream)
+                or stage.changed(allow_missing=True, upstream=upstream)
+            ):
                 runs.append(stage)
         return [names[stage] for stage in runs]
 

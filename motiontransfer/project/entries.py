@@ -15,7 +15,7 @@ from typing import Literal
 import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import lock_repo
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
@@ -29,6 +29,13 @@ from motiontransfer.project.params_editing import (
 )
 from motiontransfer.project.remote import opened, unchanged_on_error
 from motiontransfer.storage import overlap, replacing, write_text
+
+
+class Video(BaseModel):
+    """What commands read of an entry of `videos`."""
+
+    path: Path
+    subject: Name
 
 
 def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:

@@ -14,6 +14,7 @@ import loky
 import numpy as np
 
 from motiontransfer.params import PARAMS_FILE, Transfer, load_section
+from motiontransfer.project.entries import Video
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
@@ -23,7 +24,6 @@ _OF_FILM = {"decode", "detect_keypoints"}  # whose frames all cores share
 _NETWORK_SIZES = {"train_gan": "decode.size", "train_face_gan": "train_face_gan.crop_size"}
 _RATES = {  # CPU seconds to start, per frame and per megapixel of a frame; megabytes of the latter
     "code": (1.0, 0.0, 0.0, 0.0, 0.0),
-    "film": (5.0, 0.1, 0.0, 0.0, 0.0),
     "decode": (6.0, 0.005, 0.01, 0.08, 0.0),
     "detect_keypoints": (8.0, 0.038, 0.0, 0.01, 0.0),
     "fit_appearance": (6.0, 0.08, 0.21, 0.0, 0.5),  # frames: references
@@ -55,7 +55,7 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, tuple[f
     @cache
     def film(name: str) -> tuple[float, float, float, float]:
         """Frames, megapixels of the film and of what is about kept of it, and its megabytes."""
-        path = Path(videos[name]["path"])
+        path = videos[name].path
         if not path.is_file():
             return 330.0, 0.07, 0.07, 1.0  # of the demo, not yet filmed
         metadata, num_bytes = run_isolated(read_metadata, path), path.stat().st_size
@@ -74,17 +74,17 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, tuple[f
             return film(transfers[key].source)[0], amount("", transfers[key].target)[1]
         if stage in _OF_FILM:
             return film(key)[:2]
-        films = [film(name) for name, video in videos.items() if video["subject"] == key]
+        films = [film(name) for name, video in videos.items() if video.subject == key]
         frames = sum((it[0] for it in films), 0.0)
         if stage == "fit_appearance":
             frames = min(frames, param(float, "fit_appearance.references"))
         return frames, max((it[2] for it in films), default=0.0)
 
-    videos = param(dict[str, dict], "videos")
+    videos = param(dict[str, Video], "videos")
     transfers = param(dict[str, Transfer], "transfers")
     slowness, forecasts = _slowness(), {}
     for stage in stages:
-        group, _, key = stage.rpartition(":")[2].partition("@")
+        group, _, key = stage.partition("@")
         start, per_frame, per_megapixel, frame_mb, megapixel_mb = _RATES.get(group, _OTHERS)
         frames, size = amount(group, key)
         seconds = slowness * frames * (per_frame + size * per_megapixel)

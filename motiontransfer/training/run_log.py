@@ -84,8 +84,9 @@ class RunClock:
             start: time of the sessions before this one.
             on_cpu: False: the networks are on a GPU, and all time counts as the training's own.
         """
-        self._start, self._on_cpu = start, on_cpu
-        self._began, self._thread_began = time.monotonic(), time.thread_time()
+        self._start, self._began = start, time.monotonic()
+        self._work_clock = time.thread_time if on_cpu else time.monotonic
+        self._work_began = self._work_clock()
         self._waiting_minutes = start.waiting_minutes
 
     @property
@@ -98,11 +99,10 @@ class RunClock:
 
         Not those in which others had its core, or that of a thread that works for it.
         """
-        if not self._on_cpu:
-            return self._start.own_minutes + self.minutes - self._start.minutes
-        computing = (time.thread_time() - self._thread_began) / 60
+        computing = (self._work_clock() - self._work_began) / 60
         waiting = self._waiting_minutes - self._start.waiting_minutes
-        return self._start.own_minutes + computing + waiting
+        passed = self.minutes - self._start.minutes
+        return self._start.own_minutes + min(computing + waiting, passed)
 
     def throughput(self, done: int) -> Throughput:
         return Throughput(

@@ -57,7 +57,7 @@ def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp
 
 
 def test_the_next_run_has_a_forecast(project):
-    Path("dvc.yaml").write_text("stages: {walk: {cmd: echo, deps: [data/walk]}}\n")
+    Path("dvc.yaml").write_text("stages: {walk: {cmd: echo, deps: [data/walk], outs: [walked]}}\n")
     with Path("params.yaml").open("a") as params:
         params.write("transfers: {}\n")
     told = [it for it in doctor.check_project(project) if it.subject == "forecast"]
