@@ -107,7 +107,7 @@ def share_machine(jobs: int) -> list[dict[str, str]]:
 
     There are `jobs` of them, or one for each 2 GiB of memory where that is fewer.
 
-    A sum of floats depends on how many threads share it, and so do a training's last bits: outputs
+    A sum of floats can depend on how many threads share it, and so a training's last bits: outputs
     are those of `dvc repro` with the same OMP_NUM_THREADS. On two cores that is its default.
     """
     jobs = max(min(jobs, memory_bytes() // _JOB_MEMORY), 1)
