@@ -244,7 +244,7 @@ def _renderer(
 ) -> Renderer:
     gan = TrainGanParams.model_validate(sections["train_gan"])
     of_face = TrainFaceGanParams.model_validate(sections["train_face_gan"])
-    style = PoseMapStyle(encoding=gan.pose_encoding, line_width_px=gan.line_width_px)
+    style = gan.fill(PoseMapStyle, encoding=gan.pose_encoding)
     stride = 2 * 2**gan.num_downsamplings
     config = gan.fill(
         GeneratorConfig,

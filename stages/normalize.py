@@ -5,6 +5,7 @@ import logging
 from motiontransfer import layout
 from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.params import Transfer, load_section
+from motiontransfer.pose.time_series import smooth
 from motiontransfer.retargeting.normalization import joint_differences, normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, read_statistics
@@ -26,6 +27,10 @@ def main(transfer: str) -> str:
         source=read_statistics(layout.statistics_file(names.source_subject)),
         target=target,
     )
+    if params.median_frames > 1:
+        groups = [group for group, _ in poses.skeleton.groups]
+        seconds = (params.median_frames - 1) / poses.frame_rate
+        poses = smooth(poses, "median", seconds=float(seconds), groups=groups, unit_px=1.0)
     write_keypoints(layout.poses_file(transfer), poses)
     return f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
 

@@ -1,6 +1,7 @@
 """Train the main generator of one target: `python -m stages train_gan ada`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +35,7 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     gap_frames: int = Field(ge=0)
     pose_encoding: Encoding
     line_width_px: float = Field(gt=0)
+    heatmap_sigma_px: float = Field(gt=0)
     conditioning_poses: int = Field(ge=1)
     previous_frame: PreviousFrame
     architecture: Architecture
@@ -43,6 +45,7 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     max_channels: int = Field(ge=1)
     upsampling: Upsampling
     discriminator_scales: int = Field(ge=1)
+    frame_discriminator: bool
     perceptual_file: Path | None
 
     def choice_faults(self) -> Iterator[str]:
@@ -51,6 +54,11 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
             yield (
                 "window_frames: windows of 1 have no previous frame to condition on; set it to 2, "
                 "or train_gan.previous_frame to none"
+            )
+        if self.window_frames == 1 and self.frame_discriminator:
+            yield (
+                "frame_discriminator: windows of 1 are judged frame by frame anyway; expected "
+                "false, got true"
             )
         if self.viewport == "person" and self.background != "plate":
             yield (
@@ -119,7 +127,7 @@ def main(target: str) -> None:
 
 def generator_networks(params: TrainGanParams, clips: list[TargetClip]) -> PoseGanNetworks:
     """Shapes of the networks for a target's clips."""
-    style = PoseMapStyle(encoding=params.pose_encoding, line_width_px=params.line_width_px)
+    style = params.fill(PoseMapStyle, encoding=params.pose_encoding)
     viewport = None
     if params.viewport == "person":
         poses = [clip.training_keypoints for clip in clips]
@@ -131,6 +139,9 @@ def generator_networks(params: TrainGanParams, clips: list[TargetClip]) -> PoseG
             size=clips[0].keypoints.image_size,
             viewport=viewport,
         ),
-        discriminator=params.discriminator(num_scales=params.discriminator_scales),
+        discriminator=replace(
+            params.discriminator(num_scales=params.discriminator_scales),
+            frames_apart=params.window_frames if params.frame_discriminator else 0,
+        ),
         style=style,
     )

@@ -43,6 +43,7 @@ class StatisticsConfig:
     min_score: float
     cluster_fraction: float | None
     outlier_quantile: float
+    cluster_epsilon_px: float | None = None
 
 
 class SourceMotion:

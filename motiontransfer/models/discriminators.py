@@ -5,11 +5,11 @@ after the first layer. The input of each further scale is average-pooled by 2.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from jaxtyping import Float
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,6 +30,8 @@ class DiscriminatorConfig:
     """Layers of stride 2."""
     num_scales: PositiveInt
     """Discriminators, at full resolution, half of it and so on."""
+    frames_apart: NonNegativeInt = 0
+    """Frames stacked in an image that other discriminators judge one by one; 0: none."""
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -91,9 +93,25 @@ class MultiscaleDiscriminator(nn.Module):
             )
             for _ in range(config.num_scales)
         )
+        self._frames_apart, self.of_frames = config.frames_apart, None
+        if config.frames_apart:
+            self.of_frames = MultiscaleDiscriminator(
+                replace(config, frames_apart=0),
+                condition_channels=condition_channels // config.frames_apart,
+                image_channels=image_channels // config.frames_apart,
+            )
 
     def forward(self, condition: Conditions, images: RealAndFake) -> list[DiscriminatorOutput]:
-        """Score every patch at every scale, finest first."""
+        """Score every patch at every scale, finest first; those of single frames come last."""
+        if self.of_frames is not None:
+            apart = (
+                stacked.unflatten(1, (self._frames_apart, -1)).flatten(0, 1)
+                for stacked in (condition, images)
+            )
+            return [*self._of_scales(condition, images), *self.of_frames(*apart)]
+        return self._of_scales(condition, images)
+
+    def _of_scales(self, condition: Conditions, images: RealAndFake) -> list[DiscriminatorOutput]:
         outputs = []
         for index, scale in enumerate(self.scales):
             if index:
@@ -108,6 +126,8 @@ class MultiscaleDiscriminator(nn.Module):
         from the coarsest.
         """
         self.scales[1:].load_state_dict(trained.scales.state_dict())
+        if self.of_frames is not None and trained.of_frames is not None:
+            self.of_frames.start_from(trained.of_frames)
 
 
 def split_real_fake(

@@ -56,10 +56,9 @@ class PoseMapStyle:
     The joints of `heatmaps` are the 18 of OpenPose's COCO model, without feet, fingers and mouth.
     """
     line_width_px: float
-    """Width of a body limb in pixels of the working image; hands and faces are thinner.
-
-    In `heatmaps`, the standard deviation of the Gaussians.
-    """
+    """Width of a body limb in pixels of the working image; hands and faces are thinner."""
+    heatmap_sigma_px: float = 1.0
+    """Standard deviation of the Gaussians of `heatmaps`, pixels of the working image."""
 
     @property
     def num_channels(self) -> int:
@@ -69,7 +68,12 @@ class PoseMapStyle:
 
     def resized(self, height: int, *, original: int) -> "PoseMapStyle":
         """The style for an image that was resized to another height."""
-        return replace(self, line_width_px=self.line_width_px * height / original)
+        scale = height / original
+        return replace(
+            self,
+            line_width_px=scale * self.line_width_px,
+            heatmap_sigma_px=scale * self.heatmap_sigma_px,
+        )
 
 
 def display_style(height: int, *, widths: float = 80.0) -> PoseMapStyle:
@@ -262,7 +266,7 @@ def gaussian_spots(
 ) -> Float[Array, "batch joints height width"]:
     """One Gaussian a joint, the product of one along x and one along y."""
     across, down = (
-        (positions - center[..., axis, None]) / style.line_width_px
+        (positions - center[..., axis, None]) / style.heatmap_sigma_px
         for axis, positions in enumerate((x, y))
     )
     across, down = (exp(-away * away / 2) * (abs(away) <= HEATMAP_REACH) for away in (across, down))

@@ -1,5 +1,7 @@
 """Sections of params.yaml on pose normalization, for the pipeline and live transfer."""
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from motiontransfer.params import Section
@@ -11,15 +13,28 @@ class FitNormalizationParams(Section):
 
     min_score: float = Field(ge=0, le=1)
     cluster_fraction: float | None = Field(gt=0, le=1)
+    cluster_epsilon_px: float | None = Field(gt=0)
     outlier_quantile: float = Field(ge=0.5, le=1)
+
+    def choice_faults(self) -> Iterator[str]:
+        """Two rules for one line."""
+        if None not in (self.cluster_fraction, self.cluster_epsilon_px):
+            yield "cluster_epsilon_px: expected null where cluster_fraction is set, or the reverse"
 
 
 class NormalizationParams(Section):
-    """Section `normalization`: the arguments of `normalize_poses`."""
+    """Section `normalization`: the arguments of `normalize_poses`, and a filter after it."""
 
     mode: Mode
     centring: Centring | None
+    median_frames: int = Field(ge=1)
 
     def check_choices(self) -> None:
         """Refuse centring with a mode that does not center, and the reverse."""
         check_centring(self.mode, self.centring)
+        super().check_choices()
+
+    def choice_faults(self) -> Iterator[str]:
+        """A window without a middle."""
+        if self.median_frames % 2 == 0:
+            yield f"median_frames: expected an odd number, got {self.median_frames}"

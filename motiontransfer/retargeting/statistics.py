@@ -204,6 +204,7 @@ def fit_statistics(
     min_score: float,
     cluster_fraction: float | None,
     outlier_quantile: float,
+    cluster_epsilon_px: float | None = None,
 ) -> PoseStatistics:
     """Fit a subject's statistics on all frames of their clips.
 
@@ -217,6 +218,9 @@ def fit_statistics(
             is the paper's alpha, in (0, 1]: the lines are those of the ankles, and only what is
             no farther above the median than this share of the way from the median to the closest
             line may be the farthest. That misses all of a short visit to far away.
+        cluster_epsilon_px: the preprint's rule (Chan et al. 2018): the farthest line is the lowest
+            one that is as far above the median as the closest is below it, to this tolerance, or
+            the one that comes nearest to that.
         outlier_quantile: taken in place of each maximum, in [0.5, 1]; 1 is the paper's.
 
     Raises:
@@ -241,12 +245,16 @@ def fit_statistics(
         floor_line(contact, frame_rate=clip.frame_rate)
         for clip, contact in zip(clips, contacts, strict=True)
     ]
-    if cluster_fraction is None:
+    if cluster_fraction is None and cluster_epsilon_px is None:
         line = np.concatenate(floors)[used]
         farthest = float(np.quantile(line, 1 - outlier_quantile))
     else:
         line = np.concatenate([contact.ankle_y_px for contact in contacts])[used]
-        farthest = _farthest_cluster(line, outlier_quantile, cluster_fraction)
+        farthest = (
+            _farthest_cluster(line, outlier_quantile, cluster_fraction)
+            if cluster_fraction is not None
+            else _farthest_mirrored(line, outlier_quantile, cluster_epsilon_px or 0.0)
+        )
     closest = float(np.quantile(line, outlier_quantile))
     reach = max(_RANGE_SHARE * (closest - farthest), _HEIGHT_SHARE * float(np.median(height)))
     at_closest, at_farthest = (
@@ -292,6 +300,15 @@ def _farthest_cluster(ankle_y: Series, outlier_quantile: float, cluster_fraction
     median = float(np.median(ankle_y))
     limit = median - cluster_fraction * (closest - median) - _ROUNDING_PX
     return float(ankle_y[(ankle_y >= limit) & (ankle_y <= median)].min(initial=median))
+
+
+def _farthest_mirrored(ankle_y: Series, outlier_quantile: float, epsilon_px: float) -> float:
+    median = float(np.median(ankle_y))
+    above = ankle_y[ankle_y < median]
+    if not above.size:
+        return median
+    off = np.abs(median - above - (float(np.quantile(ankle_y, outlier_quantile)) - median))
+    return float(above[off <= max(epsilon_px, float(off.min()))].max())
 
 
 def _heights_near(

@@ -260,6 +260,8 @@ def read_full_frame_losses(
 class FaceGanConfig(GanLossConfig, GanConfig):
     """Losses and optimization of the face generator's training."""
 
+    objective: Objective
+
 
 class Faces(NamedTuple):
     """Crops as the discriminator reads them, and what the residual is added to."""
@@ -315,7 +317,7 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
         config = self._config
         with self.runtime.autocast():
             outputs = self.discriminator(faces.poses, torch.cat([faces.real, faces.corrected]))
-        losses = gan_losses(*split_real_fake(outputs), config=config)
+        losses = gan_losses(*split_real_fake(outputs), config=config, objective=config.objective)
         losses["generator"]["l1"] = config.l1_weight * (faces.corrected - faces.real).abs().mean()
         losses["generator"] |= self.perceptual_loss(
             faces.corrected, faces.real, weight=config.perceptual_weight

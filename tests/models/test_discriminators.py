@@ -10,12 +10,17 @@ from motiontransfer.models.layers import count_parameters, downsample_by_2, init
 from tests.models.published import giga_macs
 
 
-def discriminator(*, num_filters=4, num_layers=2, num_scales=2):
+def discriminator(*, num_filters=4, num_layers=2, num_scales=2, frames=1, frames_apart=0):
     torch.manual_seed(3)
     config = DiscriminatorConfig(
-        num_filters=num_filters, num_layers=num_layers, num_scales=num_scales
+        num_filters=num_filters,
+        num_layers=num_layers,
+        num_scales=num_scales,
+        frames_apart=frames_apart,
     )
-    network = MultiscaleDiscriminator(config, condition_channels=4, image_channels=3)
+    network = MultiscaleDiscriminator(
+        config, condition_channels=frames * 4, image_channels=frames * 3
+    )
     return network.apply(initialize)
 
 
@@ -54,9 +59,30 @@ def test_scales_trained_at_half_resolution_keep_it_and_the_finest_is_left_as_it_
     assert torch.equal(network.scales[0].last.weight, finest)
 
 
-def test_every_weight_gets_a_gradient():
-    network = discriminator()
-    outputs = network(*inputs())
+def test_single_frames_are_judged_beside_the_pair_each_with_its_own_pose():
+    network = discriminator(frames=2, frames_apart=2)
+    (first, image), (second, other) = inputs(), inputs()
+    condition, images = torch.cat([first, second + 1], 1), torch.cat([image, other - 1], 1)
+    outputs = network(condition, torch.cat([images, images + 2]))  # a real and a fake window
+    assert [output.logits.shape[0] for output in outputs] == [2, 2, 4, 4]
+    frames = [(first, image), (second + 1, other - 1), (first, image + 2), (second + 1, other + 1)]
+    for index, (pose, frame) in enumerate(frames):
+        for output, alone in zip(outputs[2:], network.of_frames(pose, frame), strict=True):
+            assert torch.allclose(output.logits[index], alone.logits[0], atol=1e-5)
+    trained = discriminator(frames=2, frames_apart=2, num_scales=1)
+    with torch.no_grad():
+        trained.of_frames.scales[0].last.bias += 1
+    network.start_from(trained)
+    bias = network.of_frames.scales[1].last.bias
+    assert torch.equal(bias, trained.of_frames.scales[0].last.bias)
+
+
+@pytest.mark.parametrize("apart", [{}, {"frames": 2, "frames_apart": 2}])
+def test_every_weight_gets_a_gradient(apart):
+    network = discriminator(**apart)
+    condition, images = inputs()
+    frames = apart.get("frames", 1)
+    outputs = network(condition.repeat(1, frames, 1, 1), images.repeat(1, frames, 1, 1))
     sum((j.logits * torch.randn_like(j.logits)).sum() for j in outputs).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
     assert all(p.grad.any() for n, p in network.named_parameters() if n.endswith("weight"))

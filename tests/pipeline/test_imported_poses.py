@@ -102,8 +102,8 @@ def project(tmp_path_factory):
         }
 
     edit_yaml(root / "params.yaml", edit)
-    ran = repro(root, *(f"render@{name}" for name in TRANSFERS))
-    assert {"train_face_gan@ada", *(f"render@{name}" for name in TRANSFERS)} <= ran
+    ran = repro(root, *(f"encode@{name}" for name in TRANSFERS))
+    assert {"train_face_gan@ada", *(f"encode@{name}" for name in TRANSFERS)} <= ran
     return root
 
 

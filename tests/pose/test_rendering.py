@@ -58,7 +58,7 @@ BODY_PARTS = [
 
 
 def style(encoding="limbs", width=5.0):
-    return PoseMapStyle(encoding=encoding, line_width_px=width)
+    return PoseMapStyle(encoding=encoding, line_width_px=width, heatmap_sigma_px=width)
 
 
 def pose(joints, *, score=1.0):
@@ -195,7 +195,7 @@ def spot(joints, *, sigma, size=SIZE, score=1.0):
     return draw(*pose(joints, score=score), size=size, encoding="heatmaps", width=sigma)[0]
 
 
-def test_a_spot_is_a_gaussian_as_wide_as_the_line_and_ends_at_four_deviations():
+def test_a_spot_is_a_gaussian_that_ends_at_four_deviations():
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     for at, sigma in (((12.25, 9.5), 2.5), ((16.0, 12.0), 2.0)):
         square = (x - at[0]) ** 2 + (y - at[1]) ** 2

@@ -31,6 +31,24 @@ def test_the_cluster_fraction_limits_the_farthest_line(fraction, farthest):
     assert statistics.farthest_ankle_y_px == farthest
 
 
+@pytest.mark.parametrize(
+    ("ankles", "epsilon", "farthest"),
+    [
+        # Median 70, closest 100: as far above lies 40, and within 5 px of it 44, but not 46.
+        ([40, 44, 46, 70, 71, 80, 100], 5, 44),
+        ([40, 44, 46, 70, 71, 80, 100], 1, 40),
+        ([55, 60, 70, 80, 100], 1, 55),  # none is as far: the nearest to it
+        ([70, 70, 70, 80, 100], 1, 70),  # nobody went back
+    ],
+)
+def test_the_preprints_farthest_line_is_as_far_from_the_median_as_the_closest(
+    ankles, epsilon, farthest
+):
+    changes = {"cluster_fraction": None, "cluster_epsilon_px": float(epsilon)}
+    statistics = fit_statistics([stick_person(ankles, 30)], **PAPER | changes)
+    assert statistics.farthest_ankle_y_px == farthest
+
+
 def test_lines_and_heights_of_a_walk():
     statistics = fit_statistics([WALK], **PAPER)
     assert statistics.closest_ankle_y_px == pytest.approx(100)

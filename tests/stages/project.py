@@ -44,21 +44,21 @@ TRAIN_GAN = {
     **{"texture": "puppet", "part_dropout": 0.1},
     **{"previous_frame": "generated"},
     **{"upsampling": "resize"},
-    **{"objective": "least_squares"},
+    **{"objective": "least_squares", "heatmap_sigma_px": 1.0, "frame_discriminator": False},
 }
 TRAIN_FACE_GAN = {
     **{**TRAINING, "crop_size": 32},
-    **{"previous_frame": "generated", "full_frame_weight": 0.0},
+    **{"previous_frame": "generated", "full_frame_weight": 0.0, "objective": "least_squares"},
 }
 TRAIN_FACE_CYCLE = {
     **{
         key: value
         for key, value in TRAIN_FACE_GAN.items()
-        if not key.endswith(("_weight", "_file", "_frame"))
+        if not key.endswith(("_weight", "_file", "_frame", "objective"))
     },
     **{"upsampling": "resize", "cycle_weight": 10.0, "identity_weight": 5.0, "pool_size": 4},
 }
-NORMALIZATION = {"mode": "ankle", "centring": "median"}
+NORMALIZATION = {"mode": "ankle", "centring": "median", "median_frames": 1}
 RENDER = {
     **{"face": "residual", "face_blending": "feather", "precision": "32-true", "height": None},
     **{"crf": 10, "contact_sheet_columns": 3, "provenance": "c2pa", "visible_label": "none"},

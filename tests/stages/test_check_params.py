@@ -101,6 +101,8 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         (("render", "face", "cycle"), None),
         (("render", "face_blending", "poisson"), None),
         (("normalization", "mode", "affine"), "normalization.centring"),
+        (("normalization", "median_frames", 4), None),
+        (("fit_normalization", "cluster_epsilon_px", 1.0), None),
         (("train_gan", "window_frames", 1), None),
         (("train_face_gan", "perceptual_file", "x"), None),
         (("train_gan", "l1_weight", float("inf")), None),
@@ -114,7 +116,11 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
 )
 def test_each_fault_is_named_by_its_key(check, change, key):
     """By the changed one, unless another is told."""
-    others = [("render", "face", "none")] if change[-1] == "poisson" else []
+    beside = {
+        "face_blending": ("render", "face", "none"),
+        "cluster_epsilon_px": ("fit_normalization", "cluster_fraction", 0.7),
+    }
+    others = [beside[change[1]]] if len(change) == 3 and change[1] in beside else []
     with pytest.raises(ParamsError) as info:
         check(*others, change)
     assert str(info.value).startswith(f"params.yaml: {key or '.'.join(change[:-1])}")

@@ -24,6 +24,7 @@ def configure(tmp_path, monkeypatch):
 
     def write(*, references=4, cluster_fraction=0.7):
         shares = {"min_score": 0.5, "cluster_fraction": cluster_fraction, "outlier_quantile": 1.0}
+        shares["cluster_epsilon_px"] = None
         write_params(
             fit_appearance={"references": references}, fit_normalization=shares, train_gan=TRAIN_GAN
         )

@@ -24,7 +24,7 @@ from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
-from motiontransfer.skeleton import COCO_17
+from motiontransfer.skeleton import COCO_17, HOLISTIC
 from motiontransfer.storage import sha256_of
 from motiontransfer.training.weights import write_appearance, write_no_weights
 from motiontransfer.video.frame_store import FrameStore
@@ -162,6 +162,22 @@ def test_the_poses_are_the_sources_in_the_targets_place(rendered):
     expected = normalize_by_ankles(source, source=ben, target=ada)
     assert np.array_equal(read_keypoints(rendered / POSES).points, expected.points)
     assert not np.array_equal(expected.points, source.points)
+
+
+def test_poses_are_medians_over_frames_where_that_is_asked_for(rendered):
+    """A joint that jumps in one frame does not, and what is missing stays missing."""
+    normalize.main("ada_as_ben")
+    before = read_keypoints(POSES)
+    write_params(
+        normalization={**NORMALIZATION, "median_frames": 7}, transfers={"ada_as_ben": TRANSFER}
+    )
+    normalize.main("ada_as_ben")
+    found = read_keypoints(POSES)
+    assert np.array_equal(found.score, before.score)
+    knee = HOLISTIC.index("left_knee")
+    expected = np.median(before.points[1:8, knee], axis=0)
+    assert found.points[4, knee] == pytest.approx(expected, abs=1e-4)
+    assert not np.array_equal(found.points, before.points)
 
 
 @pytest.mark.parametrize("subject", ["ben", "ada"])

@@ -146,7 +146,8 @@ def windows_of(clips, *, conditioning_poses=1, viewport=None, puppet=None, **cha
 
 
 def face_gan_config(**changes):
-    return FaceGanConfig(**{**_GAN, **_LOSSES, "feature_matching_weight": 5.0, **changes})
+    numbers = {**_GAN, **_LOSSES, "feature_matching_weight": 5.0, "objective": "least_squares"}
+    return FaceGanConfig(**{**numbers, **changes})
 
 
 def cycle_config(**changes):

@@ -122,6 +122,16 @@ def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(b
     assert abs(scored_by.number.item() - 0.5) == pytest.approx(0.125, abs=1e-4)
 
 
+def test_the_objective_of_the_faces_may_be_the_papers_log(batch):
+    task = task_of(Residual(), MeanDiscriminator(), objective="log", l1_weight=0.0)
+    losses = task.step(whole(batch), step=0, learning_rate=0.0)
+    real, fake = (images.mean((1, 2, 3)) + 0.5 for images in (batch.real, batch.generated + 0.25))
+    adversarial = torch.log1p((-fake).exp()).mean()  # -log sigmoid
+    assert losses["generator/adversarial"].item() == pytest.approx(adversarial.item(), rel=1e-4)
+    of_both = 0.5 * (torch.log1p((-real).exp()) + torch.log1p(fake.exp())).mean()
+    assert losses["discriminator/adversarial"].item() == pytest.approx(of_both.item(), rel=1e-4)
+
+
 def test_every_training_frame_with_a_face_is_an_item(face_clips, tmp_path):
     runs, num_without_face = face_runs(face_clips)
     dataset = dataset_of(face_clips, tmp_path, seed=8)
