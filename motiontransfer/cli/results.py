@@ -21,7 +21,7 @@ from motiontransfer.errors import (
     VideoError,
     WeightsError,
 )
-from motiontransfer.params import load_section
+from motiontransfer.params import Transfer, load_section
 
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
@@ -78,6 +78,22 @@ def compare(
     page = output or layout.COMPARISONS_FOLDER / f"{name}.html"
     for note in write_comparison_page(page, old, new, transfer=chosen):
         typer.echo(f"note: {note}")
+    typer.echo(f"wrote {page}")
+
+
+def together(
+    transfers: Annotated[list[str], typer.Argument(help="Two or more, of one source.")],
+    *,
+    output: Annotated[
+        Path | None, typer.Option(help="The page; default: artifacts/comparisons/TRANSFERS.html.")
+    ] = None,
+) -> None:
+    """Write a page with a source and several transfers of it, in sync."""
+    from motiontransfer.report.together import write_transfers_page  # loads pandas
+
+    found = {name: load_section(Transfer, f"transfers.{name}") for name in transfers}
+    page = output or layout.COMPARISONS_FOLDER / f"{'_'.join(found)}.html"
+    write_transfers_page(page, found)
     typer.echo(f"wrote {page}")
 
 

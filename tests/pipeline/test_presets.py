@@ -22,6 +22,7 @@ SMALL = {"steps": 4, "num_filters": 4, "num_downsamplings": 2, "num_residual_blo
 @pytest.mark.parametrize("name", NAMES)
 def test_a_preset_runs_to_its_end(tiny_run, tmp_path, name):
     root = shutil.copytree(tiny_run, tmp_path / "project")
+    shutil.copy(ROOT / "params.yaml", root)
     apply_preset(name, params_file=root / "params.yaml", folder=PRESETS)
     chosen = yaml.safe_load((root / "params.yaml").read_text())
     torch.manual_seed(0)  # VGG19's first slice is enough, and its weights are a download
