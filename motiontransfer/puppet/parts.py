@@ -53,10 +53,12 @@ class BodyPart:
     """Neighboring bone, whose direction gives the part's axial rotation."""
     is_solid: bool = False
     """The hull of its joints belongs to it."""
-    bypasses_gate: bool = False
-    """The warped part is always composited in proportion to its confidence and to the share of its
-    joints that the pose has, whatever a network's gate: L1 prefers a blurred hand to a sharp one a
-    pixel aside. A hidden hand has its wrist, but no fingers."""
+    ungated_share: float = 1.0
+    """How much of the warped part is composited, whatever a network's gate, where its confidence is
+    full and the pose has all its joints: L1 prefers a blur to a sharp part a pixel aside. A hidden
+    hand has its wrist, but no fingers."""
+    changes_fast: bool = False
+    """True of hands: a better reference is taken at once."""
 
     @property
     def min_joints(self) -> int:
@@ -144,6 +146,7 @@ def _torso() -> BodyPart:
         radius=0.045,
         reach=1.6,
         is_solid=True,
+        ungated_share=0.5,  # a network mends what arms before it left there
     )
 
 
@@ -179,7 +182,7 @@ def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         joints=(wrist, *tips, *groups.get(name, ())),
         radius=0.016,
         reach=1.5,
-        bypasses_gate=True,
+        changes_fast=True,
     )
 
 

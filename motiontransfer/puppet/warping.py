@@ -99,7 +99,7 @@ class PuppetFollower:
             best = choose_with_hysteresis(
                 distance,
                 int(self._current[number]),
-                _HYSTERESIS_OF_HANDS if part.bypasses_gate else _HYSTERESIS,
+                _HYSTERESIS_OF_HANDS if part.changes_fast else _HYSTERESIS,
             )
             chosen[:, number] = best
             distances[:, number] = np.take_along_axis(distance, best[:, None], axis=1)[:, 0]
@@ -195,8 +195,8 @@ class PuppetClip:
         coverage = cv2.warpAffine(pixels[..., 3], matrix, size)[..., None] / np.float32(255)
         distance = float(self.distances[index, number])
         confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
-        ungated = 255 * math.exp(-distance / _UNGATED_DECAY) * has_b.mean()
-        shares = (255, confidence, ungated if part.bypasses_gate else 0)
+        ungated = 255 * math.exp(-distance / _UNGATED_DECAY) * has_b.mean() * part.ungated_share
+        shares = (255, confidence, ungated)
         flat = np.full((*coverage.shape[:2], 3), shares, np.float32)
         under = texture[low[1] : high[1], low[0] : high[0]]
         under += coverage * (np.concatenate([color, flat], axis=2) - under)

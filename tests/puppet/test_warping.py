@@ -196,12 +196,13 @@ def test_confidence_is_less_the_less_alike_the_reference_is(of_one):
     assert 250 <= confidences[0] > confidences[1] > confidences[2] > 0
 
 
-def test_hands_are_kept_as_far_as_the_puppet_is_confident(puppet):
-    hands = ("left_hand", "right_hand")
-    of_hands = drawn(puppet, posed(), without=all_but(*hands))
-    assert of_hands[..., 4].max() > 100
-    np.testing.assert_array_equal(of_hands[..., 5], of_hands[..., 4])
-    assert not drawn(puppet, posed(), without=[NUMBER_OF[it] for it in hands])[..., 5].any()
+@pytest.mark.parametrize(
+    ("part", "share"), [("left_hand", 1), ("head", 1), ("left_shin", 1), ("torso", 0.5)]
+)
+def test_parts_are_kept_as_far_as_the_puppet_is_confident(puppet, part, share):
+    texture = drawn(puppet, posed(), without=all_but(part))
+    assert texture[..., 4].max() > 100
+    np.testing.assert_allclose(texture[..., 5], share * texture[..., 4], atol=1)
 
 
 def test_an_unlike_hand_is_kept_longer_than_it_is_trusted():
