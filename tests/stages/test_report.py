@@ -49,7 +49,7 @@ def _project(tmp_path, monkeypatch):
     write_measurements(TABLE, Measurements.from_scores(scores, block_frames=1))
     for metrics in (
         *("decode/dance", "clean_keypoints/dance", "train_gan/ada", "train_face_gan/ada"),
-        "render/ada_as_ben",
+        "encode/ada_as_ben",
     ):
         write_json(ARTIFACTS / f"metrics/{metrics}.json", {"frames": NUM_SOURCE_FRAMES})
 
