@@ -118,6 +118,7 @@ def run_stages(target: str, seconds: Mapping[str, float]) -> None:
     stage, began = "dvc repro", time.monotonic()
     seconds = {stage: _START_SECONDS, **seconds}
     meter = ProgressMeter(target.partition("@")[2], total=max(round(sum(seconds.values())), 1))
+    LOG_FILE.parent.mkdir(parents=True, exist_ok=True)
     with LOG_FILE.open("w", encoding="utf-8") as written:
         process = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT)
     with LOG_FILE.open(encoding="utf-8", errors="replace") as log, closing(meter):
